@@ -1,0 +1,5 @@
+//! Supervised, durable actors. Knows nothing of trading.
+
+pub mod fact;
+pub mod stage;
+pub mod supervise;

@@ -1,0 +1,75 @@
+//! The pure half of an actor: a state machine over facts.
+//!
+//! For input `n` a stage of rank `r` sees, in this order, the facts it is interested in: those of higher
+//! ranks about `n - 1`, the input `n`, those of lower ranks about `n` by rank. Each visible fact is first
+//! folded with [`Stage::evolve`], then [`Stage::decide`] says what follows, then each of the stage's own
+//! new facts is folded too. State changes nowhere else.
+
+use crate::fact::{Body, Draft, Fact, Key, Mask, Rank};
+
+/// A state machine over facts. The value that implements it *is* the state.
+///
+/// No clock, random number, file, environment or iteration in hash order: same facts, same result.
+pub trait Stage: Send + 'static {
+    /// What facts say.
+    type Body: Body;
+
+    /// Its place in the order.
+    fn rank(&self) -> Rank;
+    /// Its name, as people and metrics know it.
+    fn name(&self) -> &'static str;
+    /// Rises whenever the same facts may give another result.
+    fn version(&self) -> u16 {
+        1
+    }
+    /// Kinds it wants to see.
+    fn interest(&self) -> Mask;
+    /// Kinds it says.
+    fn produces(&self) -> Mask;
+    /// Folds a visible fact or one of its own into the state.
+    fn evolve(&mut self, fact: &Fact<Self::Body>);
+    /// Says what follows from a visible fact that has just been folded.
+    fn decide(&self, fact: &Fact<Self::Body>, out: &mut Out<Self::Body>);
+    /// The event time, UTC milliseconds, at which it wants to be given a clock input.
+    fn next_wake(&self) -> Option<i64> {
+        None
+    }
+    /// The whole state, flat.
+    fn save(&self) -> Vec<u8>;
+    /// Takes over what [`Stage::save`] of the same version wrote.
+    ///
+    /// # Errors
+    /// Says what is wrong with the bytes.
+    fn load(&mut self, bytes: &[u8]) -> Result<(), String>;
+    /// Asserts the invariants of the state; called after every input in debug and chaos runs.
+    fn check(&self) {}
+}
+
+/// The facts a stage says about one visible fact.
+#[derive(Debug)]
+pub struct Out<B> {
+    pub(crate) drafts: Vec<Draft<B>>,
+}
+
+impl<B> Default for Out<B> {
+    fn default() -> Self {
+        Out { drafts: Vec::new() }
+    }
+}
+
+impl<B> Out<B> {
+    /// Says `body`, which follows from the input alone.
+    pub fn say(&mut self, body: B) {
+        self.drafts.push(Draft { because: Vec::new(), body });
+    }
+
+    /// Says `body`, which follows from `because`.
+    pub fn say_because(&mut self, because: impl Into<Vec<Key>>, body: B) {
+        self.drafts.push(Draft { because: because.into(), body });
+    }
+
+    /// Takes what was said; for tests of a stage by itself.
+    pub fn take(&mut self) -> Vec<Draft<B>> {
+        std::mem::take(&mut self.drafts)
+    }
+}

@@ -1,0 +1,195 @@
+//! Kinds of facts: their numbers in masks, who makes them, how durable they are, how they are written.
+//!
+//! Numbers are never reused. A fact is written as MessagePack, positional.
+
+use super::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
+use everwarm_runtime::fact::{self, RuntimeEvent};
+
+/// Kind numbers.
+pub mod kind {
+    #![expect(missing_docs, reason = "each constant is the number of the fact of that name")]
+    pub const CLOSE: u8 = 0;
+    pub const LATE_BAR: u8 = 1;
+    pub const HISTORY_LOADED: u8 = 2;
+    pub const HISTORY_BARS: u8 = 3;
+    pub const INSTRUMENTS: u8 = 4;
+    pub const SENT: u8 = 8;
+    pub const REPORTED: u8 = 9;
+    pub const REFUSED: u8 = 10;
+    pub const UNANSWERED: u8 = 11;
+    pub const ABSENT: u8 = 12;
+    pub const ACCOUNT: u8 = 13;
+    pub const STARTED: u8 = 16;
+    pub const CLOCK: u8 = 17;
+    pub const CONFIG_APPLIED: u8 = 18;
+    pub const STAGE_UPGRADED: u8 = 19;
+    pub const ROLLED: u8 = 24;
+    pub const FEATURES: u8 = 25;
+    pub const SIGNALS: u8 = 26;
+    pub const BREAKER: u8 = 32;
+    pub const APPROVED: u8 = 33;
+    pub const DECLINED: u8 = 34;
+    pub const INTENT: u8 = 40;
+    pub const GRANTED: u8 = 41;
+    pub const CHANGED: u8 = 42;
+    pub const FILLED: u8 = 43;
+    pub const COMPARED: u8 = 44;
+    pub const POSITION: u8 = 48;
+    pub const EQUITY: u8 = 49;
+    pub const RECONCILED: u8 = 50;
+}
+
+/// Ranks of the stages: fixed, spaced, none reused. A later stage takes a free number.
+pub mod rank {
+    use everwarm_runtime::fact::Rank;
+    /// 1m bars to wider ones.
+    pub const ROLL_UP: Rank = Rank(100);
+    /// Bars to indicator values.
+    pub const INDICATOR: Rank = Rank(200);
+    /// The `sma_cross` strategy. Strategies take 400 to 499.
+    pub const SMA_CROSS: Rank = Rank(400);
+    /// The circuit breaker.
+    pub const BREAKER: Rank = Rank(500);
+    /// Approves and reserves.
+    pub const DECISION: Rank = Rank(600);
+    /// Intents to final orders.
+    pub const ORDER_MANAGER: Rank = Rank(700);
+    /// Fills to positions and equity.
+    pub const LEDGER: Rank = Rank(800);
+}
+
+/// One row of `docs/FACTS.md`.
+#[derive(Clone, Copy, Debug)]
+pub struct KindInfo {
+    /// Number in masks.
+    pub kind: u8,
+    /// `Group.Name`.
+    pub name: &'static str,
+    /// Who makes it.
+    pub made_by: &'static str,
+    /// Flushed at once.
+    pub synced: bool,
+    /// How long it is kept.
+    pub kept: &'static str,
+    /// What it says.
+    pub about: &'static str,
+}
+
+const JOURNAL: &str = "journal";
+const PROJECTED: &str = "journal; projected into history";
+
+macro_rules! kinds {
+    ($($kind:ident $name:literal $by:literal $synced:literal $kept:ident $about:literal;)*) => {
+        /// Every kind, by number.
+        pub const TABLE: &[KindInfo] = &[$(KindInfo {
+            kind: kind::$kind, name: $name, made_by: $by, synced: $synced, kept: $kept, about: $about,
+        }),*];
+    };
+}
+
+kinds! {
+    CLOSE "Market.Close" "closer" false PROJECTED "all 1m bars of one closing time: one decision round";
+    LATE_BAR "Market.LateBar" "closer" false PROJECTED "a bar that came after its close was said";
+    HISTORY_LOADED "Market.HistoryLoaded" "history" false JOURNAL "a range of past bars may be used, with its digest";
+    HISTORY_BARS "Market.HistoryBars" "shell" false JOURNAL "never written: what a stage is given in place of HistoryLoaded";
+    INSTRUMENTS "Market.Instruments" "gateway" false JOURNAL "the venue's rules for the wanted instruments";
+    SENT "Venue.Sent" "gateway" true JOURNAL "requests that leave once this is on disk";
+    REPORTED "Venue.Reported" "gateway, private stream" false JOURNAL "the venue's word on an order";
+    REFUSED "Venue.Refused" "gateway" false JOURNAL "a definite no to one attempt";
+    UNANSWERED "Venue.Unanswered" "gateway" false JOURNAL "an attempt has no clear answer";
+    ABSENT "Venue.Absent" "gateway" false JOURNAL "the venue knows neither the order nor a trade of it";
+    ACCOUNT "Venue.Account" "gateway" false JOURNAL "balances and open orders, compared with the books";
+    STARTED "Operator.Started" "daemon" true JOURNAL "a process started on this store";
+    CLOCK "Operator.Clock" "clock" false JOURNAL "the earliest wake-up of a stage is due";
+    CONFIG_APPLIED "Operator.ConfigApplied" "daemon" true JOURNAL "the configuration in force from here on";
+    STAGE_UPGRADED "Operator.StageUpgraded" "runtime" false JOURNAL "a stage speaks under a new version from here on";
+    ROLLED "Analysis.Rolled" "roll-up" false JOURNAL "wider bars completed by a close";
+    FEATURES "Analysis.Features" "indicator" false JOURNAL "indicator values after a close";
+    SIGNALS "Analysis.Signals" "strategies" false JOURNAL "wishes of one strategy after a close";
+    BREAKER "Decision.Breaker" "breaker" false JOURNAL "the breaker changed its level or reasons";
+    APPROVED "Decision.Approved" "decision" false JOURNAL "a signal may be traded; funds are reserved";
+    DECLINED "Decision.Declined" "decision" false JOURNAL "a signal may not be traded, and why";
+    INTENT "Order.Intent" "order manager" false PROJECTED "to be sent once, while valid";
+    GRANTED "Order.Granted" "order manager" false JOURNAL "another attempt with the same id is safe";
+    CHANGED "Order.Changed" "order manager" false PROJECTED "an order changed its status or filled quantity";
+    FILLED "Order.Filled" "order manager" false PROJECTED "one execution, applied once";
+    COMPARED "Order.Compared" "order manager" false JOURNAL "open orders at the venue against ours";
+    POSITION "Ledger.Position" "ledger" false JOURNAL "a position changed";
+    EQUITY "Ledger.Equity" "ledger" false PROJECTED "value of the account after a close";
+    RECONCILED "Ledger.Reconciled" "ledger" true JOURNAL "the account against the books; trading may go on, or why not";
+}
+
+impl fact::Body for Body {
+    fn kind(&self) -> u8 {
+        match self {
+            Body::Market(m) => match m {
+                Market::Close { .. } => kind::CLOSE,
+                Market::LateBar { .. } => kind::LATE_BAR,
+                Market::HistoryLoaded { .. } => kind::HISTORY_LOADED,
+                Market::HistoryBars { .. } => kind::HISTORY_BARS,
+                Market::Instruments { .. } => kind::INSTRUMENTS,
+            },
+            Body::Venue(v) => match v {
+                Venue::Sent { .. } => kind::SENT,
+                Venue::Reported(_) => kind::REPORTED,
+                Venue::Refused { .. } => kind::REFUSED,
+                Venue::Unanswered { .. } => kind::UNANSWERED,
+                Venue::Absent { .. } => kind::ABSENT,
+                Venue::Account { .. } => kind::ACCOUNT,
+            },
+            Body::Operator(o) => match o {
+                Operator::Started { .. } => kind::STARTED,
+                Operator::Clock { .. } => kind::CLOCK,
+                Operator::ConfigApplied { .. } => kind::CONFIG_APPLIED,
+                Operator::StageUpgraded { .. } => kind::STAGE_UPGRADED,
+            },
+            Body::Analysis(a) => match a {
+                Analysis::Rolled { .. } => kind::ROLLED,
+                Analysis::Features { .. } => kind::FEATURES,
+                Analysis::Signals { .. } => kind::SIGNALS,
+            },
+            Body::Decision(d) => match d {
+                Decision::Breaker { .. } => kind::BREAKER,
+                Decision::Approved { .. } => kind::APPROVED,
+                Decision::Declined { .. } => kind::DECLINED,
+            },
+            Body::Order(o) => match o {
+                Order::Intent(_) => kind::INTENT,
+                Order::Granted { .. } => kind::GRANTED,
+                Order::Changed { .. } => kind::CHANGED,
+                Order::Filled { .. } => kind::FILLED,
+                Order::Compared { .. } => kind::COMPARED,
+            },
+            Body::Ledger(l) => match l {
+                Ledger::Position { .. } => kind::POSITION,
+                Ledger::Equity { .. } => kind::EQUITY,
+                Ledger::Reconciled { .. } => kind::RECONCILED,
+            },
+        }
+    }
+
+    fn name(kind: u8) -> &'static str {
+        TABLE.iter().find(|row| row.kind == kind).map_or("?", |row| row.name)
+    }
+
+    fn synced(&self) -> bool {
+        let kind = self.kind();
+        matches!(kind, kind::SENT | kind::STARTED | kind::CONFIG_APPLIED | kind::RECONCILED)
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        rmp_serde::encode::write(out, self).expect("facts are plain values and memory takes them");
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        rmp_serde::from_slice(bytes).map_err(|e| e.to_string())
+    }
+
+    fn runtime(event: RuntimeEvent) -> Self {
+        match event {
+            RuntimeEvent::StageUpgraded { rank, from, to } => {
+                Body::Operator(Operator::StageUpgraded { rank: rank.0, from, to })
+            }
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! Every fact there is, grouped. `docs/FACTS.md` is generated from [`kinds::TABLE`].
+//!
+//! Inputs come from outside and are numbered; derived facts are said by the stage of one rank.
+
+pub mod kinds;
+
+use super::id::{ClientOrderId, Symbol};
+use super::instrument::Instrument;
+use super::market::{Bar, RolledBar};
+use super::money::{Decimal, Price};
+use super::order::{Balance, OrderIntent, OrderReport, OrderStatus, SendAttempt, Side, VenueFill};
+use super::settings::Settings;
+use super::time::{Timeframe, UtcMs};
+use serde::{Deserialize, Serialize};
+
+/// What a fact says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Body {
+    /// Inputs: what the market did.
+    Market(Market),
+    /// Inputs: what went to the venue and what it said.
+    Venue(Venue),
+    /// Inputs: the process, the clock, people and the runtime.
+    Operator(Operator),
+    /// Derived: numbers and wishes.
+    Analysis(Analysis),
+    /// Derived: what may be done and what is to be done.
+    Decision(Decision),
+    /// Derived: what became of orders.
+    Order(Order),
+    /// Derived: the books.
+    Ledger(Ledger),
+}
+
+/// Inputs: what the market did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Market {
+    /// All 1m bars that closed at `time`, sorted by symbol: one decision round.
+    Close {
+        /// End of the minute, UTC milliseconds: `open_time` of the bars + 60,000.
+        time: UtcMs,
+        /// The closed bars by symbol.
+        bars: Vec<Bar>,
+        /// Expected symbols without a bar in this minute, by name.
+        missing: Vec<Symbol>,
+    },
+    /// A bar that came after its close was said.
+    LateBar {
+        /// The bar.
+        bar: Bar,
+    },
+    /// A range of past bars is in the history and may be used.
+    HistoryLoaded {
+        /// What they are of.
+        symbol: Symbol,
+        /// Their width.
+        timeframe: Timeframe,
+        /// Opening time of the first bar.
+        from: UtcMs,
+        /// Opening time of the last bar.
+        to: UtcMs,
+        /// Number of bars.
+        count: u32,
+        /// Digest over the bars as stored.
+        digest: u64,
+    },
+    /// What a stage is given in place of `HistoryLoaded`. Never in the journal.
+    HistoryBars {
+        /// What they are of.
+        symbol: Symbol,
+        /// Their width.
+        timeframe: Timeframe,
+        /// Ascending by opening time.
+        bars: Vec<Bar>,
+    },
+    /// The venue's rules for the instruments that are wanted; replaces the rules of those named.
+    Instruments {
+        /// By symbol.
+        rules: Vec<Instrument>,
+    },
+}
+
+/// Inputs: what went to the venue and what it said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Venue {
+    /// These requests leave once this is on disk. Synced.
+    Sent {
+        /// All orders of one close together.
+        attempts: Vec<SendAttempt>,
+    },
+    /// The venue's word on an order.
+    Reported(OrderReport),
+    /// A definite no to one attempt: the order was not accepted.
+    Refused {
+        /// Our id.
+        client_id: ClientOrderId,
+        /// The attempt refused.
+        attempt: u32,
+        /// The venue's error code.
+        code: i32,
+        /// The venue's words.
+        text: String,
+        /// Whether the same order may be tried again (clock, rate limit), or is wrong as it stands.
+        again: bool,
+    },
+    /// An attempt has no clear answer: the order may or may not exist.
+    Unanswered {
+        /// Our id.
+        client_id: ClientOrderId,
+        /// The attempt.
+        attempt: u32,
+        /// What happened.
+        reason: String,
+    },
+    /// The venue was asked for an order by our id and for the symbol's trades, and found neither.
+    Absent {
+        /// Our id.
+        client_id: ClientOrderId,
+        /// Venue time at which it was asked.
+        asked: UtcMs,
+    },
+    /// The account as the venue has it, after everything the query round of this life turned up is in the
+    /// journal; what is compared with the books.
+    Account {
+        /// Number of the process life that asked.
+        life: u64,
+        /// Venue time of the picture.
+        time: UtcMs,
+        /// Balances other than zero, by asset.
+        balances: Vec<Balance>,
+        /// Client ids of the orders open at the venue, with symbol, by id.
+        open: Vec<(ClientOrderId, Symbol)>,
+    },
+}
+
+/// Inputs: the process, the clock, people and the runtime.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Operator {
+    /// A process started on this store. Synced.
+    Started {
+        /// Number of this life, from 1.
+        life: u64,
+        /// Identity of the installation, part of every client order id.
+        installation: String,
+        /// Rises by restore, wipe or an operator; part of every client order id.
+        epoch: u64,
+    },
+    /// The earliest wake-up of a stage is due.
+    Clock {
+        /// Event time, UTC milliseconds.
+        time: UtcMs,
+    },
+    /// The configuration in force from here on. Synced.
+    ConfigApplied {
+        /// From 1.
+        generation: u64,
+        /// The settings as JSON; see [`Settings`].
+        text: String,
+        /// Where values other than defaults came from: (key, origin).
+        origins: Vec<(String, String)>,
+    },
+    /// A stage speaks under a new version from here on.
+    StageUpgraded {
+        /// Its rank.
+        rank: u16,
+        /// The version before.
+        from: u16,
+        /// The version from here on.
+        to: u16,
+    },
+}
+
+/// Derived: numbers and wishes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Analysis {
+    /// Bars of a larger width that were completed by this close.
+    Rolled {
+        /// Their width.
+        timeframe: Timeframe,
+        /// By symbol.
+        bars: Vec<RolledBar>,
+    },
+    /// Indicator values after this close.
+    Features {
+        /// Width of the bars they are computed on.
+        timeframe: Timeframe,
+        /// One row a symbol, by symbol.
+        rows: Vec<FeatureRow>,
+    },
+    /// Wishes of one strategy after this close. Never empty.
+    Signals {
+        /// By symbol.
+        rows: Vec<Signal>,
+    },
+}
+
+/// Indicator values of one symbol after one bar. `NaN` is "not defined yet".
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeatureRow {
+    /// Whose.
+    pub symbol: Symbol,
+    /// End of the bar, UTC milliseconds.
+    pub time: UtcMs,
+    /// Closing price of the bar.
+    pub close: Price,
+    /// Fast simple moving average, in price units.
+    pub sma_fast: f64,
+    /// Slow simple moving average, in price units.
+    pub sma_slow: f64,
+    /// Exponential moving average over the slow length, in price units.
+    pub ema: f64,
+    /// Average true range (14), in price units.
+    pub atr: f64,
+}
+
+/// A strategy's wish.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signal {
+    /// Who wishes.
+    pub strategy: String,
+    /// For what.
+    pub symbol: Symbol,
+    /// Buy enters, sell leaves.
+    pub side: Side,
+    /// 0 to 1,000,000.
+    pub confidence_ppm: u32,
+    /// Closing price it was decided on.
+    pub price: Price,
+    /// End of the bar it was decided on, UTC milliseconds.
+    pub close_time: UtcMs,
+    /// Why, in words a person understands.
+    pub reason: String,
+}
+
+/// Levels of the circuit breaker, everywhere the same words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BreakerLevel {
+    /// All is allowed.
+    #[default]
+    Normal,
+    /// Entries are smaller.
+    Reduced,
+    /// Positions may be left, not entered.
+    ExitsOnly,
+    /// Nothing is sent.
+    Halted,
+}
+
+/// Derived: what may be done and what is to be done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Decision {
+    /// The breaker changed its level or its reasons.
+    Breaker {
+        /// The level from here on.
+        level: BreakerLevel,
+        /// Why, one sentence a reason; empty at normal.
+        reasons: Vec<String>,
+    },
+    /// A signal may be traded; the funds are reserved. Only `risk` makes these.
+    Approved {
+        /// What is to be sent.
+        intent: OrderIntent,
+        /// Quote amount held for it until it is final.
+        reserved: Decimal,
+        /// The signal's reason.
+        reason: String,
+    },
+    /// A signal may not be traded.
+    Declined {
+        /// The signal.
+        signal: Signal,
+        /// Machine-readable reason, like `max-positions`.
+        code: String,
+        /// The same in words.
+        text: String,
+    },
+}
+
+/// Derived: what became of orders.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Order {
+    /// To be sent once, while valid.
+    Intent(OrderIntent),
+    /// Another attempt with the same id is granted.
+    Granted {
+        /// Our id.
+        client_id: ClientOrderId,
+        /// Number of the attempt that may be sent.
+        attempt: u32,
+        /// Why it is safe.
+        reason: String,
+    },
+    /// An order changed.
+    Changed {
+        /// Our id.
+        client_id: ClientOrderId,
+        /// Its symbol.
+        symbol: Symbol,
+        /// The venue's id, once known.
+        venue_order_id: Option<u64>,
+        /// Where it stands from here on.
+        status: OrderStatus,
+        /// Cumulative filled quantity.
+        executed: Decimal,
+        /// Cumulative quote amount of the fills.
+        executed_quote: Decimal,
+        /// Why, where it is not obvious.
+        reason: String,
+    },
+    /// One execution, applied once.
+    Filled {
+        /// Our id.
+        client_id: ClientOrderId,
+        /// Who wanted the order.
+        strategy: String,
+        /// What was traded.
+        symbol: Symbol,
+        /// Direction.
+        side: Side,
+        /// Number of this fill among the order's, from 1.
+        k: u32,
+        /// The execution.
+        fill: VenueFill,
+    },
+    /// The open orders of the account were compared with ours (part of a reconciliation).
+    Compared {
+        /// Number of the process life.
+        life: u64,
+        /// What cannot be explained.
+        conflicts: Vec<Conflict>,
+    },
+}
+
+/// A difference between the venue and us that no record explains.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// What it is about: an asset, or an order id.
+    pub about: String,
+    /// What we hold to be true.
+    pub ours: String,
+    /// What the venue says.
+    pub theirs: String,
+}
+
+/// Derived: the books.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Ledger {
+    /// A position changed.
+    Position {
+        /// Of what.
+        symbol: Symbol,
+        /// Base units held.
+        quantity: Decimal,
+        /// What the units held have cost, in quote units, fees in quote excluded.
+        cost: Decimal,
+        /// Profit locked in since the beginning, in quote units, fees included.
+        realized_pnl: Decimal,
+        /// Quote units of cash after the fill.
+        cash: Decimal,
+    },
+    /// Value of the account after a close.
+    Equity {
+        /// The close, UTC milliseconds.
+        time: UtcMs,
+        /// Cash plus positions at the mark.
+        equity: Decimal,
+        /// Cash.
+        cash: Decimal,
+    },
+    /// The account was compared with the books; without conflicts trading may go on. Synced.
+    Reconciled {
+        /// Number of the process life it holds for.
+        life: u64,
+        /// What cannot be explained; empty: trading may go on.
+        conflicts: Vec<Conflict>,
+        /// Surplus balances that are not ours: recorded, never traded.
+        foreign: Vec<(String, Decimal)>,
+    },
+}
+
+impl Settings {
+    /// The settings in the text of a `ConfigApplied`.
+    ///
+    /// # Errors
+    /// Names the place in the text.
+    pub fn from_text(text: &str) -> Result<Settings, String> {
+        serde_json::from_str(text).map_err(|e| format!("settings: {e}"))
+    }
+
+    /// The text for a `ConfigApplied`.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).expect("settings are plain values")
+    }
+}

@@ -1,0 +1,182 @@
+//! Names: symbols as small copyable values, client order ids as text.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+
+/// Longest symbol name.
+pub const SYMBOL_MAX: usize = 16;
+
+/// A venue's name for an instrument, at most 16 ASCII characters; ordered by name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Symbol([u8; SYMBOL_MAX]);
+
+impl Symbol {
+    /// Checks and takes over a name.
+    ///
+    /// # Errors
+    /// Empty, longer than 16 characters, or with other characters than A–Z, a–z, 0–9, `-`, `_`, `.`.
+    pub fn new(name: &str) -> Result<Symbol, String> {
+        let fits = (1..=SYMBOL_MAX).contains(&name.len());
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        if !fits || !name.bytes().all(plain) {
+            return Err(format!("{name:?} is not a symbol: 1 to {SYMBOL_MAX} of A-Z, 0-9, - _ ."));
+        }
+        let mut bytes = [0; SYMBOL_MAX];
+        bytes[..name.len()].copy_from_slice(name.as_bytes());
+        Ok(Symbol(bytes))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let end = self.0.iter().position(|b| *b == 0).unwrap_or(SYMBOL_MAX);
+        std::str::from_utf8(&self.0[..end]).unwrap_or("")
+    }
+}
+
+impl fmt::Display for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Symbol {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Symbol::new(text)
+    }
+}
+
+impl Serialize for Symbol {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Symbol {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl serde::de::Visitor<'_> for Name {
+            type Value = Symbol;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a symbol")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Symbol, E> {
+                Symbol::new(text).map_err(E::custom)
+            }
+        }
+        from.deserialize_str(Name)
+    }
+}
+
+/// Our id of an order: a function of the intent, at most 36 characters of `[A-Za-z0-9-]`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClientOrderId(pub String);
+
+impl ClientOrderId {
+    /// What every id of ours begins with, so that foreign orders are told apart.
+    pub const PREFIX: &'static str = "ew-";
+
+    /// Whether the id is of our making (ours or a twin's).
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.0.starts_with(Self::PREFIX)
+    }
+}
+
+impl fmt::Display for ClientOrderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Small values by symbol, sorted by name: cheap to walk beside another sorted list, flat to save.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SymbolMap<V>(Vec<(Symbol, V)>);
+
+impl<V> Default for SymbolMap<V> {
+    fn default() -> Self {
+        SymbolMap(Vec::new())
+    }
+}
+
+impl<V> SymbolMap<V> {
+    /// The value of `symbol`, if there is one.
+    #[must_use]
+    pub fn get(&self, symbol: Symbol) -> Option<&V> {
+        self.find(symbol).ok().map(|i| &self.0[i].1)
+    }
+
+    /// The value of `symbol`, to change.
+    pub fn get_mut(&mut self, symbol: Symbol) -> Option<&mut V> {
+        self.find(symbol).ok().map(|i| &mut self.0[i].1)
+    }
+
+    /// The value of `symbol`, made by `make` where there is none. `near` is where the last one was found:
+    /// walking symbols in order then costs one comparison each.
+    pub fn near(&mut self, near: &mut usize, symbol: Symbol, make: impl FnOnce() -> V) -> &mut V {
+        if self.0.get(*near).is_none_or(|row| row.0 != symbol) {
+            *near = match self.find(symbol) {
+                Ok(i) => i,
+                Err(i) => {
+                    self.0.insert(i, (symbol, make()));
+                    i
+                }
+            };
+        }
+        let row = &mut self.0[*near].1;
+        *near += 1;
+        row
+    }
+
+    /// The value of `symbol`, made by default where there is none.
+    pub fn entry(&mut self, symbol: Symbol) -> &mut V
+    where
+        V: Default,
+    {
+        let mut nowhere = usize::MAX - 1;
+        self.near(&mut nowhere, symbol, V::default)
+    }
+
+    /// Sets the value of `symbol`.
+    pub fn insert(&mut self, symbol: Symbol, value: V) {
+        match self.find(symbol) {
+            Ok(i) => self.0[i].1 = value,
+            Err(i) => self.0.insert(i, (symbol, value)),
+        }
+    }
+
+    /// Removes the value of `symbol`.
+    pub fn remove(&mut self, symbol: Symbol) -> Option<V> {
+        self.find(symbol).ok().map(|i| self.0.remove(i).1)
+    }
+
+    /// All values, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (Symbol, &V)> {
+        self.0.iter().map(|(s, v)| (*s, v))
+    }
+
+    /// Number of symbols.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn find(&self, symbol: Symbol) -> Result<usize, usize> {
+        self.0.binary_search_by(|row| row.0.cmp(&symbol))
+    }
+}

@@ -1,0 +1,10 @@
+//! Words of the trade: values only. Imports std, decimal arithmetic and serde, nothing else.
+
+pub mod fact;
+pub mod id;
+pub mod instrument;
+pub mod market;
+pub mod money;
+pub mod order;
+pub mod settings;
+pub mod time;

@@ -1,0 +1,92 @@
+//! What the stages are told of the configuration, as one value carried by `ConfigApplied`.
+
+use super::money::Decimal;
+use super::time::Timeframe;
+use serde::{Deserialize, Serialize};
+
+/// Settings of all stages. Travels as JSON text inside a fact, so that a later field has its default in
+/// older facts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// `[trading]`
+    pub trading: Trading,
+    /// `[risk]`
+    pub risk: Risk,
+    /// `[strategy.*]`
+    pub strategy: Strategies,
+}
+
+/// What is traded and how large.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Trading {
+    /// The asset cash is counted in. Empty: the quote asset of the first instrument by name.
+    pub quote_asset: String,
+    /// Quote amount of one entry.
+    pub notional: Decimal,
+    /// Entries and open positions together at any time.
+    pub max_positions: u32,
+    /// How long after its close an intent may be sent for the first time, in seconds of event time.
+    pub valid_for_s: i64,
+    /// How long a request may be on its way before the venue refuses it, milliseconds of venue time.
+    pub recv_window_ms: i64,
+}
+
+impl Default for Trading {
+    fn default() -> Self {
+        Trading {
+            quote_asset: String::new(),
+            notional: Decimal::new(1000, 0),
+            max_positions: 10,
+            valid_for_s: 300,
+            recv_window_ms: 5000,
+        }
+    }
+}
+
+/// Limits of the circuit breaker. Zero switches a limit off.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Risk {
+    /// Rejected or expired orders in a row before the account goes to exits-only.
+    pub max_consecutive_failures: u32,
+    /// Entries a UTC day.
+    pub max_trades_per_day: u32,
+    /// Realised loss a UTC day, in the quote asset, before the account goes to exits-only.
+    pub max_loss_per_day: Decimal,
+}
+
+impl Default for Risk {
+    fn default() -> Self {
+        Risk { max_consecutive_failures: 5, max_trades_per_day: 0, max_loss_per_day: Decimal::ZERO }
+    }
+}
+
+/// One section a strategy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Strategies {
+    /// `[strategy.sma_cross]`
+    pub sma_cross: SmaCross,
+}
+
+/// Long when the fast average crosses above the slow one, flat when it crosses below.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SmaCross {
+    /// Whether it trades.
+    pub enabled: bool,
+    /// Bars it runs on.
+    pub timeframe: Timeframe,
+    /// Bars of the fast average.
+    pub fast: u32,
+    /// Bars of the slow average.
+    pub slow: u32,
+}
+
+impl Default for SmaCross {
+    fn default() -> Self {
+        SmaCross { enabled: true, timeframe: Timeframe::M1, fast: 10, slow: 30 }
+    }
+}

@@ -1,0 +1,97 @@
+//! Event time: UTC milliseconds since the Unix epoch, and the widths of bars.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// UTC milliseconds since the Unix epoch.
+pub type UtcMs = i64;
+/// One minute in milliseconds.
+pub const MINUTE: UtcMs = 60_000;
+/// One UTC day in milliseconds.
+pub const DAY: UtcMs = 86_400_000;
+
+/// Number of the UTC day an instant belongs to.
+#[must_use]
+pub fn day_of(time: UtcMs) -> i64 {
+    time.div_euclid(DAY)
+}
+
+/// Width of a bar. Buckets are aligned to the UTC epoch.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub enum Timeframe {
+    /// One minute.
+    #[default]
+    #[serde(rename = "1m")]
+    M1,
+    /// Five minutes.
+    #[serde(rename = "5m")]
+    M5,
+    /// A quarter of an hour.
+    #[serde(rename = "15m")]
+    M15,
+    /// One hour.
+    #[serde(rename = "1h")]
+    H1,
+    /// Four hours.
+    #[serde(rename = "4h")]
+    H4,
+    /// One UTC day.
+    #[serde(rename = "1d")]
+    D1,
+}
+
+impl Timeframe {
+    /// All widths, ascending.
+    pub const ALL: [Timeframe; 6] =
+        [Timeframe::M1, Timeframe::M5, Timeframe::M15, Timeframe::H1, Timeframe::H4, Timeframe::D1];
+
+    /// Width in milliseconds.
+    #[must_use]
+    pub const fn ms(self) -> UtcMs {
+        match self {
+            Timeframe::M1 => MINUTE,
+            Timeframe::M5 => 5 * MINUTE,
+            Timeframe::M15 => 15 * MINUTE,
+            Timeframe::H1 => 60 * MINUTE,
+            Timeframe::H4 => 240 * MINUTE,
+            Timeframe::D1 => DAY,
+        }
+    }
+
+    /// Opening time of the bucket that holds `time`.
+    #[must_use]
+    pub fn open_of(self, time: UtcMs) -> UtcMs {
+        time.div_euclid(self.ms()) * self.ms()
+    }
+
+    /// The name used on the wire and in configuration: `1m` … `1d`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Timeframe::M1 => "1m",
+            Timeframe::M5 => "5m",
+            Timeframe::M15 => "15m",
+            Timeframe::H1 => "1h",
+            Timeframe::H4 => "4h",
+            Timeframe::D1 => "1d",
+        }
+    }
+}
+
+impl fmt::Display for Timeframe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Timeframe {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Timeframe::ALL
+            .into_iter()
+            .find(|t| t.name() == text)
+            .ok_or_else(|| format!("{text:?} is not a timeframe: 1m, 5m, 15m, 1h, 4h or 1d"))
+    }
+}

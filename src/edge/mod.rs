@@ -1,0 +1,1 @@
+//! Thin actors that touch the world.

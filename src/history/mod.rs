@@ -1,0 +1,1 @@
+//! Past bars and projections of the journal.

@@ -1,0 +1,1 @@
+//! Looking in: configuration, command line, API.

@@ -1,0 +1,1 @@
+//! PURE: the stages in rank order.

@@ -1,0 +1,1 @@
+//! The port to venues, and everything that knows a wire.
