@@ -193,5 +193,5 @@ fn whatever_the_disk_loses_the_same_is_said_in_the_end() {
             };
         }
     }
-    assert!(deaths > 60, "only {deaths} deaths: the test does not disturb");
+    assert!(deaths > 40, "only {deaths} deaths: the test does not disturb");
 }
