@@ -142,6 +142,13 @@ fn live(disk: &FaultyDisk, save_every: u64) -> Option<Vec<Fact<Say>>> {
                 high.catch_up(5, |_| ()).ok()?;
             }
         }
+        if n % 60 == 0 {
+            let row = journal.last_row();
+            tokio::runtime::Builder::new_current_thread()
+                .build()
+                .unwrap()
+                .block_on(journal.durable(row));
+        }
         if n % save_every == 0 {
             low.save();
             if n % (2 * save_every) == 0 {
