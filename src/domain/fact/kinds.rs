@@ -54,6 +54,10 @@ pub mod rank {
     pub const DECISION: Rank = Rank(600);
     /// Intents to final orders.
     pub const ORDER_MANAGER: Rank = Rank(700);
+    /// What was said about closes; followed by the closer.
+    pub const CLOSES: Rank = Rank(910);
+    /// What is to be sent and asked; followed by the gateway.
+    pub const GATEWAY: Rank = Rank(900);
     /// Fills to positions and equity.
     pub const LEDGER: Rank = Rank(800);
 }
