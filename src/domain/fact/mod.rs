@@ -374,6 +374,8 @@ pub enum Ledger {
         life: u64,
         /// What cannot be explained; empty: trading may go on.
         conflicts: Vec<Conflict>,
+        /// Quote units of cash, as the books have it.
+        cash: Decimal,
         /// Surplus balances that are not ours: recorded, never traded.
         foreign: Vec<(String, Decimal)>,
     },
