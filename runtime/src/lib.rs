@@ -2,4 +2,5 @@
 
 pub mod fact;
 pub mod stage;
+pub mod store;
 pub mod supervise;

@@ -1,0 +1,3 @@
+//! Files: the only folder that names redb.
+
+pub mod archive;
