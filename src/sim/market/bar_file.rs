@@ -110,12 +110,15 @@ impl Reader<'_> {
     }
 
     fn io_fault(&self, error: &std::io::Error) -> Fault {
-        match error.kind() {
-            ErrorKind::UnexpectedEof => Fault::CutShort(""),
-            ErrorKind::InvalidData | ErrorKind::InvalidInput if self.checksummed => {
-                Fault::Damaged(error.to_string())
-            }
-            _ => Fault::Io(error.to_string()),
+        let (kind, text) = (error.kind(), error.to_string());
+        if kind == ErrorKind::UnexpectedEof {
+            Fault::CutShort("")
+        } else if self.checksummed
+            && matches!(kind, ErrorKind::InvalidData | ErrorKind::InvalidInput)
+        {
+            Fault::Damaged(text)
+        } else {
+            Fault::Io(text)
         }
     }
 
