@@ -55,7 +55,7 @@ fn without_comments(text: &str) -> String {
         let cut = line.match_indices("//").find(|(at, _)| {
             let before = &line[..*at];
             before.trim().is_empty()
-                || (before.ends_with(' ') && before.matches('"').count() % 2 == 0)
+                || (before.ends_with(' ') && before.matches('"').count().is_multiple_of(2))
         });
         cut.map_or(line, |(at, _)| &line[..at]).to_owned()
     };
