@@ -1,10 +1,11 @@
 //! The pure half of an actor: a state machine over facts.
 //!
-//! For input `n` a stage of rank `r` sees, in this order, the facts it is interested in: those of higher
-//! ranks about `n - 1`, the input `n`, those of lower ranks about `n` by rank. Each visible fact is first
-//! folded with [`Stage::evolve`], then [`Stage::decide`] says what follows, then each of the stage's own
-//! new facts is folded too. When all have been fed, [`Stage::conclude`] has the last word. State changes
-//! nowhere else. `Step` is this order in code; every loop over facts goes through it.
+//! For input `n` a stage of rank `r` sees, in this order, the facts it is interested in: those of
+//! higher ranks about `n - 1`, the input `n`, those of lower ranks about `n` by rank. Each visible
+//! fact is first folded with [`Stage::evolve`], then [`Stage::decide`] says what follows, then each
+//! of the stage's own new facts is folded too. When all have been fed, [`Stage::conclude`] has the
+//! last word. State changes nowhere else. `Step` is this order in code; every loop over facts goes
+//! through it.
 
 use crate::fact::{Body, Draft, Fact, Key, Mask, Rank};
 

@@ -1,1 +1,3 @@
 //! The simulated exchange.
+
+pub mod market;
