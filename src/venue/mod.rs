@@ -19,6 +19,7 @@ pub mod link;
 pub mod port;
 pub mod rate_limit;
 pub mod session;
+pub mod simulated;
 pub mod transport;
 
 pub use port::{ErrorClass, Report, Request, VenueError, VenuePort};
