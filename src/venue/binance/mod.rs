@@ -14,3 +14,6 @@ pub mod wire;
 
 pub use client::{BinanceClient, Config};
 pub use sign::{ApiKey, Secret};
+
+#[cfg(test)]
+mod tests;
