@@ -1,8 +1,8 @@
 //! The venue's request weight: a counter over fixed windows of the clock, not sliding ones.
 //!
-//! The venue's own count, told in its answers, is the truth: others behind the same address spend the
-//! same budget. A part is kept for cancels and queries about orders, so that a flood of history never
-//! stands in the way of finding out what became of an order.
+//! The venue's own count, told in its answers, is the truth: others behind the same address spend
+//! the same budget. A part is kept for cancels and queries about orders, so that a flood of history
+//! never stands in the way of finding out what became of an order.
 
 use crate::domain::time::UtcMs;
 
@@ -49,8 +49,8 @@ impl WeightLimit {
         }
     }
 
-    /// Books `weight` and lets the request go, or says how long to wait. One request heavier than the
-    /// whole share is let go in an untouched window: waiting would not help it.
+    /// Books `weight` and lets the request go, or says how long to wait. One request heavier than
+    /// the whole share is let go in an untouched window: waiting would not help it.
     ///
     /// # Errors
     /// The time until the window ends or the venue's own ban is over.

@@ -65,8 +65,8 @@ impl ApiKey {
     }
 }
 
-/// Parameters in the order they are sent, percent-encoded as they are added: what is signed is what is
-/// sent.
+/// Parameters in the order they are sent, percent-encoded as they are added: what is signed is what
+/// is sent.
 #[derive(Clone, Debug, Default)]
 pub struct Query(String);
 
@@ -104,7 +104,8 @@ impl Query {
         self.0
     }
 
-    /// The text to send, signed for `timestamp` (UTC milliseconds) and `recv_window` (milliseconds).
+    /// The text to send, signed for `timestamp` (UTC milliseconds) and `recv_window`
+    /// (milliseconds).
     #[must_use]
     pub fn signed(self, key: &ApiKey, timestamp: i64, recv_window: i64) -> String {
         let payload = self.with("recvWindow", recv_window).with("timestamp", timestamp).0;
@@ -123,8 +124,8 @@ fn percent_encode(text: &str, out: &mut String) {
     }
 }
 
-/// Signature of a WebSocket API request: all parameters except the signature, sorted by name, the key
-/// among them, as `k=v&k=v`.
+/// Signature of a WebSocket API request: all parameters except the signature, sorted by name, the
+/// key among them, as `k=v&k=v`.
 #[must_use]
 pub fn sign_ws(key: &ApiKey, params: &[(&str, String)]) -> String {
     let mut sorted: Vec<_> = params.iter().collect();

@@ -44,12 +44,13 @@ fn show(output: &Output<String>) -> String {
     }
 }
 
-/// Feeds (wall time, input) pairs; the venue's time is 1,000,000 ahead and the dice show their highest.
+/// Feeds (wall time, input) pairs; the venue's time is 1,000,000 ahead and the dice show their
+/// highest.
 fn feed(session: &mut Session<Echo>, table: &[(UtcMs, Input<'_>, &[&str])]) {
     for (wall, input, expected) in table {
         let now = Moment { wall: *wall, venue: wall + 1_000_000 };
-        // One below a multiple of every ceiling's span would be needed for the highest draw; the span is
-        // found by asking for the ceiling itself.
+        // One below a multiple of every ceiling's span would be needed for the highest draw; the
+        // span is found by asking for the ceiling itself.
         let ceiling = (BACK_OFF_MIN << session.tries.min(16)).min(BACK_OFF_MAX);
         let outputs = session.handle(input.clone(), now, ceiling.unsigned_abs());
         let shown: Vec<String> = outputs.iter().map(show).collect();
