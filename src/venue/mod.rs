@@ -18,8 +18,10 @@ pub mod clock;
 pub mod link;
 pub mod port;
 pub mod rate_limit;
+pub mod secret;
 pub mod session;
 pub mod transport;
 
 pub use port::{ErrorClass, Report, Request, VenueError, VenuePort};
+pub use secret::Secret;
 pub use transport::{Probe, install_tls};

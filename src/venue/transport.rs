@@ -4,7 +4,7 @@
 //! the HTTP pool may take another connection where a kept one turned out to be closed before any
 //! byte of the request was written. An error says whether the request may have reached the venue.
 
-use super::binance::sign::Secret;
+use super::secret::Secret;
 use futures_util::{SinkExt, StreamExt};
 use std::fmt;
 use std::sync::{Arc, Once};

@@ -416,7 +416,8 @@ impl BinanceClient {
         let config = &self.0.config;
         let real = || config.clock.lock().real((config.wall)());
         let Cost(weight, priority) = call.cost;
-        self.limit().admit(real(), weight, priority).map_err(|wait| VenueError {
+        let began = real();
+        self.limit().admit(began, weight, priority).map_err(|wait| VenueError {
             class: ErrorClass::RateLimited { retry_after_ms: wait.0 },
             code: 0,
             text: "the venue's request weight is used up".to_owned(),
@@ -432,7 +433,7 @@ impl BinanceClient {
         let answer = self.0.http.send(request).await;
         let answer = answer.map_err(|e| error::of_transport(call.kind, e))?;
         if let Some(used) = answer.used_weight {
-            self.limit().observe(real(), used);
+            self.limit().observe(began, real(), used);
         }
         if (200..300).contains(&answer.status) {
             return Ok(answer.body);

@@ -14,7 +14,7 @@ pub mod stream;
 pub mod wire;
 
 pub use client::{BinanceClient, Config};
-pub use sign::{ApiKey, Secret};
+pub use sign::ApiKey;
 
 #[cfg(test)]
 mod tests;
