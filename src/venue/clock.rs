@@ -1,15 +1,15 @@
 //! The venue's clock as seen from here: pure, the wall time is an argument.
 //!
-//! A real venue's clock runs like ours, some milliseconds off. A simulated one may run faster, or stand
-//! still until it is told to move. Requests are signed for this time, so an order's recvWindow means the
-//! same at every pace.
+//! A real venue's clock runs like ours, some milliseconds off. A simulated one may run faster, or
+//! stand still until it is told to move. Requests are signed for this time, so an order's
+//! recvWindow means the same at every pace.
 
 use super::port::TimeSample;
 use crate::domain::time::UtcMs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A sample with a longer round trip replaces a better one after this long, milliseconds of wall time:
-/// clocks drift.
+/// A sample with a longer round trip replaces a better one after this long, milliseconds of wall
+/// time: clocks drift.
 const SAMPLE_LIFE: UtcMs = 300_000;
 
 /// Pace of real time, in thousandths.
@@ -92,7 +92,8 @@ impl VenueClock {
         self.pace
     }
 
-    /// Takes a sample: the smallest round trip wins, until it is too old. A manual clock takes none.
+    /// Takes a sample: the smallest round trip wins, until it is too old. A manual clock takes
+    /// none.
     pub fn sample(&mut self, s: TimeSample) {
         let round_trip = s.received.saturating_sub(s.sent);
         if round_trip < 0 || matches!(self.pace, Pace::Manual(_)) {

@@ -18,10 +18,10 @@ pub struct Wiring<N, D> {
     pub dice: D,
 }
 
-/// Runs the session until `sink` breaks or the venue refuses for good, and gives the session back: it can
-/// be restarted and run again. The sink is called for every event with what the connection has
-/// carried by then, the event's own message included; it must not block, for pings are answered by the
-/// same task. Dropping the future drops the connection.
+/// Runs the session until `sink` breaks or the venue refuses for good, and gives the session back:
+/// it can be restarted and run again. The sink is called for every event with what the connection
+/// has carried by then, the event's own message included; it must not block, for pings are answered
+/// by the same task. Dropping the future drops the connection.
 pub async fn run<P, N, D, S>(
     mut session: Session<P>,
     wiring: &mut Wiring<N, D>,

@@ -1,7 +1,7 @@
 //! The port: what the edge asks of a venue and what comes back, as data in the words of the domain.
 //!
-//! Nothing here names a venue. An adapter implements [`VenuePort`]; how it words a request, signs it and
-//! reads the answer is its own business.
+//! Nothing here names a venue. An adapter implements [`VenuePort`]; how it words a request, signs
+//! it and reads the answer is its own business.
 
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::instrument::Instrument;
@@ -48,7 +48,8 @@ pub enum Request {
         /// By name.
         symbols: Vec<Symbol>,
     },
-    /// Past bars by opening time, ascending. The newest may still be forming: see [`closed_before`].
+    /// Past bars by opening time, ascending. The newest may still be forming: see
+    /// [`closed_before`].
     Klines {
         /// Of what.
         symbol: Symbol,
@@ -245,8 +246,8 @@ pub type Asked = Pin<Box<dyn Future<Output = Result<Report, VenueError>> + Send>
 
 /// A venue, as the rest of the program sees it.
 pub trait VenuePort: Send + Sync {
-    /// Asks one thing. `Place` and `Cancel` are at most one request on the wire; dropping the future
-    /// after its first poll leaves their fate unknown.
+    /// Asks one thing. `Place` and `Cancel` are at most one request on the wire; dropping the
+    /// future after its first poll leaves their fate unknown.
     fn ask(&self, request: Request) -> Asked;
 
     /// The venue's time now, UTC milliseconds.

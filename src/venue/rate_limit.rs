@@ -1,8 +1,8 @@
 //! The venue's request weight: a counter over fixed windows of the clock, not sliding ones.
 //!
-//! The venue's own count, told in its answers, is the truth: others behind the same address spend the
-//! same budget. A part is kept for cancels and queries about orders, so that a flood of history never
-//! stands in the way of finding out what became of an order.
+//! The venue's own count, told in its answers, is the truth: others behind the same address spend
+//! the same budget. A part is kept for cancels and queries about orders, so that a flood of history
+//! never stands in the way of finding out what became of an order.
 
 use crate::domain::time::UtcMs;
 
@@ -49,8 +49,8 @@ impl WeightLimit {
         }
     }
 
-    /// Books `weight` and lets the request go, or says how long to wait. One request heavier than the
-    /// whole share is let go in an untouched window: waiting would not help it.
+    /// Books `weight` and lets the request go, or says how long to wait. One request heavier than
+    /// the whole share is let go in an untouched window: waiting would not help it.
     ///
     /// # Errors
     /// The time until the window ends or the venue's own ban is over.
@@ -71,9 +71,13 @@ impl WeightLimit {
         Ok(())
     }
 
-    /// Takes over the venue's own count of the window, told by an answer.
-    pub fn observe(&mut self, now: UtcMs, used: u32) {
+    /// Takes over the venue's own count of the window, told by the answer to a request sent at
+    /// `sent`. A count that may belong to the window before is not believed.
+    pub fn observe(&mut self, sent: UtcMs, now: UtcMs, used: u32) {
         self.roll(now);
+        if sent.div_euclid(WINDOW) != self.window {
+            return;
+        }
         // Answers overtake each other; within a window the count only rises.
         self.used = self.used.max(used);
     }
@@ -126,8 +130,9 @@ mod tests {
     #[test]
     fn the_venue_counts_and_a_ban_holds() {
         let mut it = limit(100);
-        it.observe(1_000, 79);
-        it.observe(1_001, 12);
+        it.observe(-1, 900, 99);
+        it.observe(900, 1_000, 79);
+        it.observe(901, 1_001, 12);
         assert_eq!(it.used(1_002), 79);
         assert_eq!(it.admit(1_002, 2, Priority::Normal), Err(WaitMs(58_998)));
         it.block(1_003, 120_000);

@@ -1,12 +1,14 @@
-//! The life of a websocket, pure: connect, subscribe, listen, notice silence, back off, connect again.
+//! The life of a websocket, pure: connect, subscribe, listen, notice silence, back off, connect
+//! again.
 //!
-//! Time and chance are arguments; what to do comes out as values, and [`super::link`] does it. What is
-//! said on the connection is a venue's business: a [`Protocol`] words the requests and reads messages.
+//! Time and chance are arguments; what to do comes out as values, and [`super::link`] does it. What
+//! is said on the connection is a venue's business: a [`Protocol`] words the requests and reads
+//! messages.
 //!
 //! Promises:
 //! 1. `Subscribed` is said once a connection, after every request was answered well.
-//! 2. Without a sign of life for [`IDLE`] the connection is given up; so it is without an answer for
-//!    [`ANSWER`].
+//! 2. Without a sign of life for [`IDLE`] the connection is given up; so it is without an answer
+//!    for [`ANSWER`].
 //! 3. After `Lost` nothing of that connection is said any more.
 //! 4. The wait before the next try is drawn evenly from zero to a ceiling that doubles from
 //!    [`BACK_OFF_MIN`] to [`BACK_OFF_MAX`] and falls back only after data was delivered.
@@ -74,8 +76,8 @@ pub trait Protocol {
     /// Data, read.
     type Frame;
 
-    /// The requests that make a new connection useful; none: it is useful as it is. Numbers differ from
-    /// those of earlier connections.
+    /// The requests that make a new connection useful; none: it is useful as it is. Numbers differ
+    /// from those of earlier connections.
     fn hello(&mut self, venue_now: UtcMs) -> Vec<Hello>;
 
     /// Reads a message.
@@ -206,8 +208,8 @@ impl<P: Protocol> Session<P> {
         self.carried
     }
 
-    /// Begins anew: at the next tick it connects, whatever was before. For a session that was refused for
-    /// good, or whose connection was dropped with its link.
+    /// Begins anew: at the next tick it connects, whatever was before. For a session that was
+    /// refused for good, or whose connection was dropped with its link.
     pub fn restart(&mut self) {
         self.state = State::Waiting { until: UtcMs::MIN };
     }

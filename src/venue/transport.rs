@@ -1,10 +1,10 @@
 //! The only file with client sockets: HTTP requests and websockets.
 //!
-//! One call is at most one request. Redirects are not followed and nothing is repeated, except that the
-//! HTTP pool may take another connection where a kept one turned out to be closed before any byte of the
-//! request was written. An error says whether the request may have reached the venue.
+//! One call is at most one request. Redirects are not followed and nothing is repeated, except that
+//! the HTTP pool may take another connection where a kept one turned out to be closed before any
+//! byte of the request was written. An error says whether the request may have reached the venue.
 
-use super::binance::sign::Secret;
+use super::secret::Secret;
 use futures_util::{SinkExt, StreamExt};
 use std::fmt;
 use std::sync::{Arc, Once};
@@ -18,8 +18,8 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 
 /// Longest wait for a connection.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Longest wait for the answer to an order or cancel: the venue's own deadline is 10 s, so less would
-/// make doubt for nothing.
+/// Longest wait for the answer to an order or cancel: the venue's own deadline is 10 s, so less
+/// would make doubt for nothing.
 pub const PLACE_TIMEOUT: Duration = Duration::from_secs(12);
 /// Longest wait for the answer to a read.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,8 +1,8 @@
 //! The client: words requests, signs them, sends each once, and reads the answers.
 //!
-//! Orders and cancels are signed for exactly the time their caller names and are one request each, never
-//! repeated. Reads are signed for the venue's time now; one that was refused for its timestamp is
-//! repeated once, after another look at the venue's clock.
+//! Orders and cancels are signed for exactly the time their caller names and are one request each,
+//! never repeated. Reads are signed for the venue's time now; one that was refused for its
+//! timestamp is repeated once, after another look at the venue's clock.
 
 use super::error::{self, BAD_TIMESTAMP, Kind};
 use super::map;
@@ -128,8 +128,8 @@ impl BinanceClient {
     /// # Errors
     /// As every read.
     pub async fn instruments(&self, symbols: &[Symbol]) -> Result<Vec<Instrument>, VenueError> {
-        let named = (1..=SYMBOLS_IN_QUERY).contains(&symbols.len());
-        let list = named.then(|| {
+        let few = (1..=SYMBOLS_IN_QUERY).contains(&symbols.len());
+        let list = few.then(|| {
             let names: Vec<String> = symbols.iter().map(|s| format!("\"{s}\"")).collect();
             format!("[{}]", names.join(","))
         });
@@ -147,8 +147,8 @@ impl BinanceClient {
         Ok(rules)
     }
 
-    /// Bars with opening times from `from` to `to`, both inclusive, ascending, at most `limit` (1 to
-    /// 1,000) from the oldest on. The newest may still be forming. Weight 2.
+    /// Bars with opening times from `from` to `to`, both inclusive, ascending, at most `limit` (1
+    /// to 1,000) from the oldest on. The newest may still be forming. Weight 2.
     ///
     /// # Errors
     /// As every read.
@@ -221,8 +221,8 @@ impl BinanceClient {
         }
     }
 
-    /// Cancels an open order by our id: one request, signed for exactly the stamp. `Absent` says only
-    /// that it is not open any more.
+    /// Cancels an open order by our id: one request, signed for exactly the stamp. `Absent` says
+    /// only that it is not open any more.
     ///
     /// # Errors
     /// What the failure means for the cancel.
@@ -239,8 +239,8 @@ impl BinanceClient {
         same_order(Kind::Cancel, mapped(Kind::Cancel, report)?, symbol, client_id)
     }
 
-    /// The order with this id of ours, with its fills. `None`: the venue does not know it, which alone
-    /// proves nothing yet. Weight 4, and 5 for its fills.
+    /// The order with this id of ours, with its fills. `None`: the venue does not know it, which
+    /// alone proves nothing yet. Weight 4, and 5 for its fills.
     ///
     /// # Errors
     /// As every read.
@@ -286,7 +286,8 @@ impl BinanceClient {
         mapped(Kind::Read, map::trades(&rows))
     }
 
-    /// All trades of the account in `symbol` since an id or a time, ascending. Weight 20 a thousand.
+    /// All trades of the account in `symbol` since an id or a time, ascending. Weight 20 a
+    /// thousand.
     ///
     /// # Errors
     /// As every read.
@@ -415,7 +416,8 @@ impl BinanceClient {
         let config = &self.0.config;
         let real = || config.clock.lock().real((config.wall)());
         let Cost(weight, priority) = call.cost;
-        self.limit().admit(real(), weight, priority).map_err(|wait| VenueError {
+        let began = real();
+        self.limit().admit(began, weight, priority).map_err(|wait| VenueError {
             class: ErrorClass::RateLimited { retry_after_ms: wait.0 },
             code: 0,
             text: "the venue's request weight is used up".to_owned(),
@@ -431,7 +433,7 @@ impl BinanceClient {
         let answer = self.0.http.send(request).await;
         let answer = answer.map_err(|e| error::of_transport(call.kind, e))?;
         if let Some(used) = answer.used_weight {
-            self.limit().observe(real(), used);
+            self.limit().observe(began, real(), used);
         }
         if (200..300).contains(&answer.status) {
             return Ok(answer.body);

@@ -1,7 +1,7 @@
 //! The one table of what a failure means for the request that met it.
 //!
-//! For orders and cancels only what the venue says clearly counts as "not executed"; everything else is
-//! `Unknown`. A read executes nothing, so what is unclear there may simply be asked again.
+//! For orders and cancels only what the venue says clearly counts as "not executed"; everything
+//! else is `Unknown`. A read executes nothing, so what is unclear there may simply be asked again.
 
 use super::wire::{ErrorBody, error_body};
 use crate::venue::port::{ErrorClass, VenueError};
@@ -27,8 +27,8 @@ pub const NO_SUCH_ORDER: i32 = -2013;
 /// The order to be cancelled is not open.
 pub const NOT_OPEN: i32 = -2011;
 
-/// Waits where the venue names none, milliseconds: a window of the clock, the order window, the shortest
-/// ban, the fire wall's.
+/// Waits where the venue names none, milliseconds: a window of the clock, the order window, the
+/// shortest ban, the fire wall's.
 const WAIT_WEIGHT: u64 = 60_000;
 const WAIT_ORDERS: u64 = 10_000;
 const WAIT_BAN: u64 = 120_000;
@@ -77,8 +77,8 @@ fn unclear(kind: Kind) -> ErrorClass {
 }
 
 fn limited(retry_after_s: Option<u64>, otherwise_ms: u64) -> ErrorClass {
-    let retry_after_ms = retry_after_s.map_or(otherwise_ms, |s| s.saturating_mul(1000));
-    ErrorClass::RateLimited { retry_after_ms }
+    let wait = retry_after_s.map_or(otherwise_ms, |s| s.saturating_mul(1000));
+    ErrorClass::RateLimited { retry_after_ms: wait }
 }
 
 fn classify(
@@ -118,8 +118,7 @@ fn by_code(
         -2035 | -2036 | -2042 => ErrorClass::Refused { again: true },
         // One half of a replacement may have happened: both orders must be looked at.
         -2021 => unclear(kind),
-        -2016 | -2022 | -2026 | -2039 | -2043 => no,
-        -1013 | -1014 | -1020 | -1199..=-1100 | -1299..=-1200 => no,
+        -1013 | -1014 | -1020 | -1299..=-1100 | -2016 | -2022 | -2026 | -2039 | -2043 => no,
         _ => return None,
     })
 }
@@ -157,7 +156,8 @@ fn by_status(kind: Kind, status: u16, retry_after_s: Option<u64>) -> ErrorClass 
     }
 }
 
-/// What there is to say where the body is not the venue's: the status, and the start of the body's text.
+/// What there is to say where the body is not the venue's: the status, and the start of the body's
+/// text.
 fn words(status: u16, body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(2_000)]);
     let mut plain = String::new();

@@ -1,8 +1,8 @@
 //! Messages of the market streams and of the WebSocket API, as types.
 //!
 //! Market streams come raw or wrapped (`{"stream", "data"}`), user data events raw or wrapped
-//! (`{"subscriptionId", "event"}`), both mixed with answers to our own requests. What is not known here
-//! is `Other`: counted, never an error.
+//! (`{"subscriptionId", "event"}`), both mixed with answers to our own requests. What is not known
+//! here is `Other`: counted, never an error.
 
 use super::wire::{AssetBalance, Dec, ErrorBody, ExecutionType, OrderSide, Status, decode};
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};

@@ -1,7 +1,7 @@
 //! The wire's messages in the words of the domain, checked.
 //!
-//! Decimals are normalised, so that the same number from two sources is also the same text. On a cancel
-//! the order is named by its original client id, not by the id of the cancel.
+//! Decimals are normalised, so that the same number from two sources is also the same text. On a
+//! cancel the order is named by its original client id, not by the id of the cancel.
 
 use super::frames::{AccountPosition, ExecutionReport, KlineEvent};
 use super::wire::{
@@ -18,14 +18,15 @@ use crate::domain::order::{
 use crate::domain::time::Timeframe;
 use crate::venue::port::{AccountReport, MarketReport, Trade};
 
-/// A decimal as the venue wants it: plain, without an exponent, without trailing zeros, so with no more
-/// digits than the step it is a multiple of.
+/// A decimal as the venue wants it: plain, without an exponent, without trailing zeros, so with no
+/// more digits than the step it is a multiple of.
 #[must_use]
 pub fn plain(value: Decimal) -> String {
     value.normalize().to_string()
 }
 
-/// A decimal as [`plain`] writes it, refused where it is not a multiple of `step` (zero: any will do).
+/// A decimal as [`plain`] writes it, refused where it is not a multiple of `step` (zero: any will
+/// do).
 ///
 /// # Errors
 /// The value does not lie on the grid.
@@ -174,9 +175,8 @@ fn side(side: &OrderSide) -> Result<Side, String> {
 fn status(status: &Status, executed: Decimal) -> Result<OrderStatus, String> {
     Ok(match status {
         Status::New | Status::PendingNew => OrderStatus::Open,
-        Status::PartiallyFilled => OrderStatus::PartlyFilled,
         Status::PendingCancel if executed.is_zero() => OrderStatus::Open,
-        Status::PendingCancel => OrderStatus::PartlyFilled,
+        Status::PartiallyFilled | Status::PendingCancel => OrderStatus::PartlyFilled,
         Status::Filled => OrderStatus::Filled,
         Status::Canceled => OrderStatus::Cancelled,
         Status::Rejected => OrderStatus::Rejected,
@@ -305,8 +305,8 @@ pub fn order_ack(intent: &OrderIntent, ack: &OrderAck) -> Result<OrderReport, St
     })
 }
 
-/// Orders open now, by the venue's id. Orders that are not ours and cannot be told in our words (names
-/// or kinds we do not know) are left out.
+/// Orders open now, by the venue's id. Orders that are not ours and cannot be told in our words
+/// (names or kinds we do not know) are left out.
 ///
 /// # Errors
 /// An order of ours that cannot be read.

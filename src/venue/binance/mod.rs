@@ -1,8 +1,9 @@
 //! Binance spot.
 //!
-//! [`wire`] and [`frames`] are what goes over the wire (REST and streams), as types; [`map`] turns them
-//! into the words of the domain; [`error`] is the one table of what a failure means; [`sign`] signs;
-//! [`stream`] words the subscriptions of a session; [`client`] implements the port over the transport.
+//! [`wire`] and [`frames`] are what goes over the wire (REST and streams), as types; [`map`] turns
+//! them into the words of the domain; [`error`] is the one table of what a failure means; [`sign`]
+//! signs; [`stream`] words the subscriptions of a session; [`client`] implements the port over the
+//! transport.
 
 pub mod client;
 pub mod error;
@@ -13,4 +14,7 @@ pub mod stream;
 pub mod wire;
 
 pub use client::{BinanceClient, Config};
-pub use sign::{ApiKey, Secret};
+pub use sign::ApiKey;
+
+#[cfg(test)]
+mod tests;

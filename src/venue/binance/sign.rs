@@ -1,45 +1,9 @@
-//! Secrets and signatures: HMAC-SHA256 over exactly the text that is sent.
+//! Signatures: HMAC-SHA256 over exactly the text that is sent.
 
+use crate::venue::secret::Secret;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::fmt::{self, Write as _};
-
-/// A text that never shows in logs, errors or debug output.
-#[derive(Clone)]
-pub struct Secret(Vec<u8>);
-
-impl Secret {
-    /// Takes over a secret.
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        Secret(text.trim().as_bytes().to_vec())
-    }
-
-    /// The text, for the wire alone.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or("")
-    }
-}
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        self.0.fill(0);
-        std::hint::black_box(&self.0);
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
 
 /// An API key and what it signs with.
 #[derive(Clone, Debug)]
@@ -54,7 +18,7 @@ impl ApiKey {
     /// The signature of a payload, in lower-case hex.
     #[must_use]
     pub fn sign(&self, payload: &str) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret.0)
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.expose().as_bytes())
             .expect("HMAC takes keys of every length");
         mac.update(payload.as_bytes());
         let mut hex = String::with_capacity(64);
@@ -65,8 +29,8 @@ impl ApiKey {
     }
 }
 
-/// Parameters in the order they are sent, percent-encoded as they are added: what is signed is what is
-/// sent.
+/// Parameters in the order they are sent, percent-encoded as they are added: what is signed is what
+/// is sent.
 #[derive(Clone, Debug, Default)]
 pub struct Query(String);
 
@@ -104,7 +68,8 @@ impl Query {
         self.0
     }
 
-    /// The text to send, signed for `timestamp` (UTC milliseconds) and `recv_window` (milliseconds).
+    /// The text to send, signed for `timestamp` (UTC milliseconds) and `recv_window`
+    /// (milliseconds).
     #[must_use]
     pub fn signed(self, key: &ApiKey, timestamp: i64, recv_window: i64) -> String {
         let payload = self.with("recvWindow", recv_window).with("timestamp", timestamp).0;
@@ -123,8 +88,8 @@ fn percent_encode(text: &str, out: &mut String) {
     }
 }
 
-/// Signature of a WebSocket API request: all parameters except the signature, sorted by name, the key
-/// among them, as `k=v&k=v`.
+/// Signature of a WebSocket API request: all parameters except the signature, sorted by name, the
+/// key among them, as `k=v&k=v`.
 #[must_use]
 pub fn sign_ws(key: &ApiKey, params: &[(&str, String)]) -> String {
     let mut sorted: Vec<_> = params.iter().collect();

@@ -1,4 +1,5 @@
-//! What is said on Binance's websockets: subscriptions to market streams, and to the account's events.
+//! What is said on Binance's websockets: subscriptions to market streams, and to the account's
+//! events.
 
 use super::error::{self, Kind};
 use super::frames::{Answer, MarketFrame, UserFrame, decode_market, decode_user};

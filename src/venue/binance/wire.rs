@@ -1,7 +1,7 @@
 //! REST messages as the venue writes them.
 //!
-//! Unknown fields and unknown words are tolerated; a wrong type is an error that names the message and
-//! the place. Numbers of money are decimal strings and never pass through a float.
+//! Unknown fields and unknown words are tolerated; a wrong type is an error that names the message
+//! and the place. Numbers of money are decimal strings and never pass through a float.
 
 use crate::domain::money::{Decimal, parse_decimal};
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny, SeqAccess, Visitor};
