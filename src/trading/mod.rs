@@ -1,6 +1,10 @@
 //! PURE: the stages in rank order.
 
+mod client_id;
+pub mod decide;
 pub mod indicators;
+mod instruments;
+pub mod risk;
 pub mod rollup;
 mod state;
 pub mod strategy;

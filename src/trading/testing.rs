@@ -1,9 +1,11 @@
 //! What the tests of stages share: short ways to make facts, and the shared test material.
 
-use crate::domain::fact::{Body, Market, Operator};
-use crate::domain::id::Symbol;
+use crate::domain::fact::{Body, Ledger, Market, Operator, Order, Signal, Venue};
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::instrument::Instrument;
 use crate::domain::market::Bar;
 use crate::domain::money::{Decimal, Price, parse_decimal};
+use crate::domain::order::{OrderStatus, SendAttempt, Side, VenueFill};
 use crate::domain::settings::Settings;
 use crate::domain::time::MINUTE;
 use everwarm_runtime::fact::{Fact, Key};
@@ -122,4 +124,96 @@ fn shared() -> Option<PathBuf> {
 pub(crate) fn configured(settings: &Settings) -> Body {
     let (text, origins) = (settings.to_text(), Vec::new());
     Body::Operator(Operator::ConfigApplied { generation: 1, text, origins })
+}
+
+/// An instrument `XXXUSDT` with steps of 0.0001, from 0.0001 to 9000, worth at least 10.
+pub(crate) fn instrument(symbol: &str) -> Instrument {
+    Instrument {
+        symbol: sym(symbol),
+        base: symbol.trim_end_matches("USDT").to_owned(),
+        quote: "USDT".to_owned(),
+        trading: true,
+        tick_size: dec("0.01"),
+        lot_size: dec("0.0001"),
+        min_quantity: dec("0.0001"),
+        max_quantity: dec("9000"),
+        market_lot_size: Decimal::ZERO,
+        market_max_quantity: Decimal::ZERO,
+        min_notional: dec("10"),
+        min_notional_for_market: true,
+    }
+}
+
+/// A signal of `sma_cross` at a price of 100.
+pub(crate) fn signal(symbol: &str, side: Side, close_time: i64) -> Signal {
+    Signal {
+        strategy: "sma_cross".to_owned(),
+        symbol: sym(symbol),
+        side,
+        confidence_ppm: 1,
+        price: Price(10_000_000_000),
+        close_time,
+        reason: "because".to_owned(),
+    }
+}
+
+/// A change of an order in `BTCUSDT` whose fills were at 100.
+pub(crate) fn changed(id: &str, status: OrderStatus, executed: &str) -> Body {
+    Body::Order(Order::Changed {
+        client_id: ClientOrderId(id.to_owned()),
+        symbol: sym("BTCUSDT"),
+        venue_order_id: Some(1),
+        status,
+        executed: dec(executed),
+        executed_quote: dec(executed) * dec("100"),
+        reason: String::new(),
+    })
+}
+
+/// The `k`-th fill of an order in `BTCUSDT`, without fees.
+pub(crate) fn filled(id: &str, side: Side, k: u32, price: &str, quantity: &str) -> Body {
+    Body::Order(Order::Filled {
+        client_id: ClientOrderId(id.to_owned()),
+        strategy: "sma_cross".to_owned(),
+        symbol: sym("BTCUSDT"),
+        side,
+        k,
+        fill: trade(u64::from(k), price, quantity),
+    })
+}
+
+/// An execution without fee.
+pub(crate) fn trade(trade_id: u64, price: &str, quantity: &str) -> VenueFill {
+    VenueFill {
+        trade_id,
+        price: dec(price),
+        quantity: dec(quantity),
+        fee: Decimal::ZERO,
+        fee_asset: "USDT".to_owned(),
+        time: 0,
+    }
+}
+
+/// A request that leaves at `timestamp` and may arrive for 5 s.
+pub(crate) fn sent(id: &str, attempt: u32, timestamp: i64) -> Body {
+    let client_id = ClientOrderId(id.to_owned());
+    let attempts = vec![SendAttempt { client_id, attempt, timestamp, recv_window: 5_000 }];
+    Body::Venue(Venue::Sent { attempts })
+}
+
+/// A reconciliation without conflicts.
+pub(crate) fn reconciled(life: u64, cash: &str) -> Body {
+    let (conflicts, foreign) = (Vec::new(), Vec::new());
+    Body::Ledger(Ledger::Reconciled { life, conflicts, cash: dec(cash), foreign })
+}
+
+/// A position without cost.
+pub(crate) fn position(symbol: &str, quantity: &str, cash: &str) -> Body {
+    Body::Ledger(Ledger::Position {
+        symbol: sym(symbol),
+        quantity: dec(quantity),
+        cost: Decimal::ZERO,
+        realized_pnl: Decimal::ZERO,
+        cash: dec(cash),
+    })
 }
