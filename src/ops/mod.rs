@@ -1,5 +1,6 @@
 //! Looking in: configuration, command line, API, and what a run prints.
 
+pub mod api;
 pub mod config;
 pub mod desk;
 pub mod exit;
