@@ -127,6 +127,11 @@ impl<S: Stage + ?Sized> Runner<S> {
         &self.stage
     }
 
+    /// The state machine, for what a follower notes beside the facts.
+    pub fn stage_mut(&mut self) -> &mut S {
+        &mut self.stage
+    }
+
     /// The last input passed.
     #[must_use]
     pub fn cursor(&self) -> u64 {

@@ -1,9 +1,11 @@
 //! PURE: the stages in rank order.
 
+pub mod bars;
 mod client_id;
 pub mod decide;
 pub mod indicators;
 mod instruments;
+pub mod orders;
 pub mod risk;
 pub mod rollup;
 mod state;
