@@ -64,7 +64,7 @@ pub struct Fact<B> {
     pub time: i64,
     /// Version of the stage that said it; 0 for inputs.
     pub version: u16,
-    /// What it follows from. Empty: from its input alone.
+    /// What it follows from: first the fact it was decided on, then what else counted. Empty for inputs.
     pub because: Vec<Key>,
     /// What it says.
     pub body: B,
@@ -73,7 +73,7 @@ pub struct Fact<B> {
 /// A fact that has no key yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draft<B> {
-    /// What it follows from besides its input.
+    /// What it follows from besides the fact it is decided on.
     pub because: Vec<Key>,
     /// What it says.
     pub body: B,
@@ -145,6 +145,10 @@ pub trait Body: Clone + fmt::Debug + Send + Sync + 'static {
     fn synced(&self) -> bool;
     /// Appends the encoded fact.
     fn encode(&self, out: &mut Vec<u8>);
+    /// Rough size in memory, bytes: what bounds queues.
+    fn weight(&self) -> usize {
+        128
+    }
     /// Decodes what [`Body::encode`] wrote.
     ///
     /// # Errors

@@ -58,12 +58,12 @@ impl<B> Default for Out<B> {
 }
 
 impl<B> Out<B> {
-    /// Says `body`, which follows from the input alone.
+    /// Says `body`, which follows from the fact being decided on.
     pub fn say(&mut self, body: B) {
         self.drafts.push(Draft { because: Vec::new(), body });
     }
 
-    /// Says `body`, which follows from `because`.
+    /// Says `body`, which also follows from `because`.
     pub fn say_because(&mut self, because: impl Into<Vec<Key>>, body: B) {
         self.drafts.push(Draft { because: because.into(), body });
     }
@@ -71,5 +71,27 @@ impl<B> Out<B> {
     /// Takes what was said; for tests of a stage by itself.
     pub fn take(&mut self) -> Vec<Draft<B>> {
         std::mem::take(&mut self.drafts)
+    }
+}
+
+/// The inner step every driver shares: folds `seen`, decides, folds what was decided. New facts are about
+/// input `n` and go to `own`; the first cause of each is `seen`.
+pub(crate) fn feed<S: Stage + ?Sized>(
+    stage: &mut S,
+    seen: &Fact<S::Body>,
+    (n, time): (u64, i64),
+    out: &mut Out<S::Body>,
+    own: &mut Vec<Fact<S::Body>>,
+) {
+    stage.evolve(seen);
+    stage.decide(seen, out);
+    for draft in out.drafts.drain(..) {
+        let i = u16::try_from(own.len()).expect("a stage says few facts about an input");
+        let mut because = vec![seen.key];
+        because.extend(draft.because.into_iter().filter(|key| *key != seen.key));
+        let key = Key { n, rank: stage.rank().0, i };
+        let fact = Fact { key, time, version: stage.version(), because, body: draft.body };
+        stage.evolve(&fact);
+        own.push(fact);
     }
 }

@@ -1,0 +1,176 @@
+//! A disk in memory that dies at a chosen operation and forgets or tears what was not flushed.
+
+use redb::StorageBackend;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What a power cut leaves of the writes since the last flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Image {
+    /// Nothing of them.
+    Synced,
+    /// All of them: what the death of a process leaves.
+    Everything,
+    /// Some 512-byte sectors, drawn by the seed.
+    Sectors(u64),
+}
+
+#[derive(Debug)]
+enum Change {
+    Write(u64, Vec<u8>),
+    Length(u64),
+}
+
+#[derive(Debug, Default)]
+struct State {
+    live: Vec<u8>,
+    synced: Vec<u8>,
+    unsynced: Vec<Change>,
+    operations: u64,
+    dies_at: Option<u64>,
+    dead: bool,
+}
+
+/// The disk. Clones are handles on one disk.
+#[derive(Clone, Debug, Default)]
+pub struct FaultyDisk(Arc<Mutex<State>>);
+
+impl FaultyDisk {
+    /// A disk holding `image` that dies at operation `dies_at` (from 1; writes, flushes, changes of length).
+    #[must_use]
+    pub fn holding(image: Vec<u8>, dies_at: Option<u64>) -> FaultyDisk {
+        let state = State { live: image.clone(), synced: image, dies_at, ..State::default() };
+        FaultyDisk(Arc::new(Mutex::new(state)))
+    }
+
+    /// Ends it now: every later operation fails.
+    pub fn kill(&self) {
+        self.state().dead = true;
+    }
+
+    /// Whether it has died.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.state().dead
+    }
+
+    /// Operations so far.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        self.state().operations
+    }
+
+    /// What a new life finds.
+    #[must_use]
+    pub fn image(&self, image: Image) -> Vec<u8> {
+        let state = self.state();
+        let mut seed = match image {
+            Image::Everything => return state.live.clone(),
+            Image::Synced => return state.synced.clone(),
+            Image::Sectors(seed) => seed,
+        };
+        let mut out = state.synced.clone();
+        let keep_of_16 = 1 + draw(&mut seed) % 15;
+        for change in &state.unsynced {
+            match change {
+                Change::Length(n) if draw(&mut seed) % 16 < keep_of_16 => resize(&mut out, *n),
+                Change::Length(_) => {}
+                Change::Write(at, bytes) => {
+                    for (i, sector) in bytes.chunks(512).enumerate() {
+                        if draw(&mut seed) % 16 < keep_of_16 {
+                            put(&mut out, *at + 512 * i as u64, sector);
+                        }
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn operate(&self) -> io::Result<MutexGuard<'_, State>> {
+        let mut state = self.alive()?;
+        state.operations += 1;
+        if state.dies_at.is_some_and(|at| state.operations >= at) {
+            state.dead = true;
+            return Err(dead());
+        }
+        Ok(state)
+    }
+
+    fn alive(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.state();
+        if state.dead { Err(dead()) } else { Ok(state) }
+    }
+}
+
+fn dead() -> io::Error {
+    io::Error::other("the disk is gone (injected)")
+}
+
+/// splitmix64: <https://prng.di.unimi.it/splitmix64.c>.
+fn draw(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut x = *seed;
+    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}
+
+fn index(at: u64) -> usize {
+    usize::try_from(at).expect("an image in memory is addressable")
+}
+
+fn resize(image: &mut Vec<u8>, length: u64) {
+    image.resize(index(length), 0);
+}
+
+fn put(image: &mut Vec<u8>, at: u64, bytes: &[u8]) {
+    let (from, to) = (index(at), index(at) + bytes.len());
+    if image.len() < to {
+        image.resize(to, 0);
+    }
+    image[from..to].copy_from_slice(bytes);
+}
+
+impl StorageBackend for FaultyDisk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.alive()?.live.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let state = self.alive()?;
+        let from = index(offset);
+        let bytes = state.live.get(from..from + out.len());
+        out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut state = self.operate()?;
+        resize(&mut state.live, len);
+        state.unsynced.push(Change::Length(len));
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut state = self.operate()?;
+        for change in std::mem::take(&mut state.unsynced) {
+            match change {
+                Change::Length(n) => resize(&mut state.synced, n),
+                Change::Write(at, bytes) => put(&mut state.synced, at, &bytes),
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut state = self.operate()?;
+        put(&mut state.live, offset, data);
+        state.unsynced.push(Change::Write(offset, data.to_vec()));
+        Ok(())
+    }
+}

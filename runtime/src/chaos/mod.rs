@@ -1,0 +1,6 @@
+//! Planned misfortune: kill points in the product, and a store that loses and tears what was not flushed.
+
+pub mod faults;
+pub mod points;
+
+pub use points::{Blow, Chaos, Injected, Phase, Sabotage, Site, Strike};

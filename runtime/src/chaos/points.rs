@@ -1,0 +1,257 @@
+//! Kill points: places at which a plan may end an actor or the process.
+//!
+//! Always compiled; one relaxed load when off. A point sits outside every lock, so that what it interrupts
+//! is exactly what a kill could interrupt.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+macro_rules! sites {
+    ($($site:ident $name:literal $about:literal;)*) => {
+        /// A place in the product at which it may be struck.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Site { $(#[doc = $about] $site),* }
+
+        impl Site {
+            /// Every site.
+            pub const ALL: &'static [Site] = &[$(Site::$site),*];
+
+            /// Its name in plans and reports.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Site::$site => $name),* }
+            }
+        }
+    };
+}
+
+sites! {
+    BeforeResume "before-resume" "An actor was spawned and has read nothing yet.";
+    AfterResume "after-resume" "An actor has restored its state and has handled nothing yet.";
+    BeforeStep "before-step" "A stage is about to handle an input.";
+    BeforeAppend "before-append" "Something was decided or received and is not in the journal yet.";
+    AfterAppend "after-append" "Something is in the journal; its speaker has not gone on yet.";
+    BeforeCheckpoint "before-checkpoint" "A state is about to be saved.";
+    AfterCheckpoint "after-checkpoint" "A state was handed to the store thread.";
+    BeforeCommit "before-commit" "The store thread holds a batch and has written nothing of it.";
+    BeforeSync "before-sync" "A batch is written and not flushed.";
+    AfterCommit "after-commit" "A batch is committed and nobody has been told.";
+    BeforePublish "before-publish" "Those who wait for a commit are about to be told.";
+    BeforeSend "before-send" "A request is about to leave.";
+    AfterSend "after-send" "A request was answered and the answer is nowhere but in memory.";
+    AfterReceive "after-receive" "A frame was received and is nowhere but in memory.";
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Site {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Site::ALL.iter().find(|s| s.name() == text);
+        found.copied().ok_or_else(|| format!("{text:?} is not a kill point"))
+    }
+}
+
+/// Which part of a life the process is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum Phase {
+    /// Until trading is allowed.
+    Starting = 0,
+    /// From then on.
+    Live = 1,
+}
+
+/// How to strike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Blow {
+    /// The actor panics, here.
+    Panic,
+    /// The actor is killed: it ends at its next await.
+    Kill,
+    /// The process dies, here.
+    Die,
+}
+
+/// One planned strike: the `nth` passing (from 1) of `site` by `who` in `phase`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Strike {
+    /// Where.
+    pub site: Site,
+    /// Which actor; the store thread is `store-thread`.
+    pub who: String,
+    /// When.
+    pub phase: Phase,
+    /// Which passing, from 1.
+    pub nth: u32,
+    /// How.
+    pub blow: Blow,
+}
+
+/// A promise broken on purpose, so that the harness can be seen to catch it. Never set in a product run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum Sabotage {
+    /// A stage's facts and its having passed their input are two acts.
+    CursorApart = 1,
+    /// Waiting for the disk does not wait.
+    NoSync = 2,
+    /// What is not delivered while the actor lives is lost to it.
+    FactsInMessages = 3,
+    /// Client order ids are drawn, not computed.
+    RandomIds = 4,
+    /// Every report of a fill counts.
+    NoDedupe = 5,
+    /// A lost answer is taken for a lost request.
+    NoQuery = 6,
+}
+
+/// The payload of an injected panic: uses neither restart budget nor poison attempts.
+#[derive(Clone, Debug)]
+pub struct Injected(pub String);
+
+/// How often each point was passed.
+pub type Passings = BTreeMap<(Site, String, Phase), u32>;
+
+type KillHook = Box<dyn Fn(&str) + Send + Sync>;
+type DieHook = Box<dyn Fn() + Send + Sync>;
+
+#[derive(Default)]
+struct Plan {
+    passings: Passings,
+    strikes: Vec<Strike>,
+    struck: Vec<Strike>,
+    kill: Option<KillHook>,
+    die: Option<DieHook>,
+}
+
+#[derive(Default)]
+struct Inner {
+    armed: AtomicBool,
+    phase: AtomicU8,
+    sabotage: AtomicU8,
+    plan: Mutex<Plan>,
+}
+
+/// A handle on the kill points of one process (or of one world in a test). Off unless armed.
+#[derive(Clone, Default)]
+pub struct Chaos(Arc<Inner>);
+
+impl fmt::Debug for Chaos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Chaos(armed: {})", self.0.armed.load(Relaxed))
+    }
+}
+
+impl Chaos {
+    /// Never strikes.
+    #[must_use]
+    pub fn off() -> Chaos {
+        Chaos::default()
+    }
+
+    /// Counts passings and strikes as planned. `kill` ends an actor by name, `die` ends the process; where
+    /// `die` returns (in a test), the caller unwinds.
+    pub fn arm(
+        &self,
+        strikes: Vec<Strike>,
+        kill: impl Fn(&str) + Send + Sync + 'static,
+        die: impl Fn() + Send + Sync + 'static,
+    ) {
+        let mut plan = self.plan();
+        plan.strikes = strikes;
+        plan.kill = Some(Box::new(kill));
+        plan.die = Some(Box::new(die));
+        drop(plan);
+        self.0.armed.store(true, Relaxed);
+    }
+
+    /// Breaks a promise.
+    pub fn sabotage(&self, what: Sabotage) {
+        self.0.sabotage.store(what as u8, Relaxed);
+    }
+
+    /// Whether that promise is broken.
+    #[inline]
+    #[must_use]
+    pub fn sabotaged(&self, what: Sabotage) -> bool {
+        self.0.sabotage.load(Relaxed) == what as u8
+    }
+
+    /// Says which part of its life the process is in.
+    pub fn enter(&self, phase: Phase) {
+        self.0.phase.store(phase as u8, Relaxed);
+    }
+
+    /// How often each point was passed, and what was struck.
+    #[must_use]
+    pub fn report(&self) -> (Passings, Vec<Strike>) {
+        let plan = self.plan();
+        (plan.passings.clone(), plan.struck.clone())
+    }
+
+    /// A kill point.
+    #[inline]
+    pub fn point(&self, site: Site, who: &str) {
+        if self.0.armed.load(Relaxed) {
+            self.pass(site, who);
+        }
+    }
+
+    #[cold]
+    fn pass(&self, site: Site, who: &str) {
+        let live = self.0.phase.load(Relaxed) == Phase::Live as u8;
+        let phase = if live { Phase::Live } else { Phase::Starting };
+        let strike = {
+            let mut plan = self.plan();
+            let nth = plan.passings.entry((site, who.to_owned(), phase)).or_default();
+            *nth += 1;
+            let nth = *nth;
+            let due =
+                |s: &Strike| s.site == site && s.who == who && s.phase == phase && s.nth == nth;
+            let Some(at) = plan.strikes.iter().position(due) else { return };
+            let strike = plan.strikes.remove(at);
+            plan.struck.push(strike.clone());
+            strike
+        };
+        match strike.blow {
+            Blow::Kill => {
+                self.strike_with(|plan| plan.kill.take(), |kill| kill(who), |p, h| p.kill = h)
+            }
+            Blow::Panic => std::panic::panic_any(Injected(format!("{site} of {who}"))),
+            Blow::Die => {
+                self.strike_with(|plan| plan.die.take(), |die| die(), |p, h| p.die = h);
+                std::panic::panic_any(Injected(format!("death at {site} of {who}")));
+            }
+        }
+    }
+
+    /// Runs a hook outside the lock and puts it back.
+    fn strike_with<H>(
+        &self,
+        take: impl FnOnce(&mut Plan) -> Option<H>,
+        run: impl FnOnce(&H),
+        put: impl FnOnce(&mut Plan, Option<H>),
+    ) {
+        let hook = take(&mut self.plan());
+        if let Some(hook) = &hook {
+            run(hook);
+        }
+        put(&mut self.plan(), hook);
+    }
+
+    fn plan(&self) -> std::sync::MutexGuard<'_, Plan> {
+        self.0.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,598 @@
+//! The journal: one order of facts.
+//!
+//! `append` and `pass` are synchronous, under one short lock: they check the writer's incarnation, number
+//! the facts, publish them to the tail in memory and queue them for the store thread. They never wait and
+//! there is no await between a step and its append, so a kill cannot fall between. A stage's facts about an
+//! input and its having passed that input are one act.
+//!
+//! Stages read by *round*: input `n` and what each rank said about it. Everybody else reads by *row*: the
+//! order of the file.
+
+mod inner;
+
+use crate::chaos::{Chaos, Sabotage};
+use crate::fact::{Body, Fact, Mask, Rank, RuntimeEvent};
+use crate::stage::Stage;
+use crate::store::{self, Batch, CheckpointRow, Op, Store, StoreError};
+use inner::{GATHER_BYTES, Inner, Reader, StageState};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, watch};
+
+/// Bytes waiting for the store thread above which inputs wait.
+const QUEUE_BYTES: usize = 32 << 20;
+/// Bytes of the tail above which inputs wait; stages save themselves at half of it.
+const TAIL_BYTES: usize = 24 << 20;
+/// Inputs a stage handles between checkpoints, at most.
+const CHECKPOINT_INPUTS: u64 = 1000;
+/// Time between checkpoints of a stage that is fed.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+
+/// How a journal behaves.
+#[derive(Clone)]
+pub struct Options {
+    /// Time between unsynced commits, at least.
+    pub lazy: Duration,
+    /// Time between synced commits, at most.
+    pub sync: Duration,
+    /// The kill points.
+    pub chaos: Chaos,
+    /// Called once when the store has ended; in a daemon it ends the process.
+    pub on_failure: Arc<dyn Fn(&StoreError) + Send + Sync>,
+}
+
+impl Options {
+    /// 10 ms, 1 s, no chaos.
+    pub fn new(on_failure: impl Fn(&StoreError) + Send + Sync + 'static) -> Options {
+        Options {
+            lazy: Duration::from_millis(10),
+            sync: Duration::from_secs(1),
+            chaos: Chaos::off(),
+            on_failure: Arc::new(on_failure),
+        }
+    }
+}
+
+/// What the journal knows of a stage.
+#[derive(Clone, Debug)]
+pub struct StageInfo {
+    /// Its place.
+    pub rank: Rank,
+    /// Its name.
+    pub name: &'static str,
+    /// Its version.
+    pub version: u16,
+    /// What it sees.
+    pub interest: Mask,
+    /// What it says.
+    pub produces: Mask,
+}
+
+impl StageInfo {
+    /// What a stage says of itself.
+    #[must_use]
+    pub fn of<B: Body>(stage: &dyn Stage<Body = B>) -> StageInfo {
+        StageInfo {
+            rank: stage.rank(),
+            name: stage.name(),
+            version: stage.version(),
+            interest: stage.interest(),
+            produces: stage.produces(),
+        }
+    }
+}
+
+/// Facts of one append, shared by all readers.
+#[derive(Debug)]
+pub struct Chunk<B> {
+    /// Row of the first fact.
+    pub first_row: u64,
+    /// Kinds within.
+    pub mask: Mask,
+    /// The facts; never empty.
+    pub facts: Vec<Fact<B>>,
+    weight: usize,
+}
+
+impl<B> Chunk<B> {
+    /// Row of the last fact.
+    #[must_use]
+    pub fn last_row(&self) -> u64 {
+        self.first_row + self.facts.len() as u64 - 1
+    }
+}
+
+/// Why an append was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// A successor has taken over: the writer must end.
+    #[error("a successor has taken over")]
+    Fenced,
+    /// The journal has ended.
+    #[error("the journal has ended")]
+    Closed,
+}
+
+/// The right to append inputs under a name, until a successor takes it over.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer {
+    name: &'static str,
+    incarnation: u64,
+}
+
+/// Where an append stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Number of the last input appended.
+    pub n: u64,
+    /// Row of the last fact appended; what [`Journal::durable`] waits for.
+    pub row: u64,
+}
+
+/// One coalescing wake-up flag: raised by whoever has news, cleared by the reader before it reads.
+pub struct Waker {
+    raised: AtomicBool,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Waker {
+    /// `wake` is called once between two readings, however many have news.
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Arc<Waker> {
+        Arc::new(Waker { raised: AtomicBool::new(false), wake: Box::new(wake) })
+    }
+
+    /// Says that there may be news.
+    pub fn raise(&self) {
+        if !self.raised.swap(true, AcqRel) {
+            (self.wake)();
+        }
+    }
+
+    /// To be called before reading.
+    pub fn clear(&self) {
+        self.raised.swap(false, AcqRel);
+    }
+}
+
+/// What a stage may handle next: one input and what it may see of it.
+pub struct Round<B> {
+    /// The input.
+    pub n: u64,
+    /// Its event time.
+    pub time: i64,
+    /// Facts it may see, in the order it must see them; only chunks that hold something of interest.
+    pub seen: Vec<Arc<Chunk<B>>>,
+    /// What it has said about `n` already.
+    pub own: Option<Arc<Chunk<B>>>,
+}
+
+/// The journal of one store.
+pub struct Journal<B: Body> {
+    inner: Mutex<Inner<B>>,
+    work: Condvar,
+    durable: watch::Sender<u64>,
+    space: Notify,
+    store: Store,
+    options: Options,
+    life: u64,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+/// What a stage gets when it takes over its place.
+pub(crate) struct Attached<B> {
+    pub seat: Seat<B>,
+    pub passed: u64,
+    /// Last input an older version passed; what it decided is not decided again.
+    pub since: u64,
+    pub checkpoint: Option<Arc<CheckpointRow>>,
+}
+
+/// A stage's right to speak, until a successor takes it over.
+pub(crate) struct Seat<B> {
+    index: usize,
+    incarnation: u64,
+    rank: u16,
+    version: u16,
+    marker: std::marker::PhantomData<fn() -> B>,
+}
+
+impl<B: Body> Journal<B> {
+    /// Opens the journal in `store` for these stages and starts the store thread.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn open(
+        store: Store,
+        mut stages: Vec<StageInfo>,
+        options: Options,
+    ) -> Result<Arc<Self>, StoreError> {
+        stages.sort_by_key(|s| s.rank);
+        let found = store.recover()?;
+        let mut inner = Inner::new(&found, stages);
+        inner.load_tail(&store)?;
+        let durable = watch::Sender::new(found.row);
+        let journal = Arc::new(Journal {
+            inner: Mutex::new(inner),
+            work: Condvar::new(),
+            durable,
+            space: Notify::new(),
+            store,
+            options,
+            life: found.life,
+            thread: Mutex::new(None),
+        });
+        let own = Arc::clone(&journal);
+        let run = move || store::run(&own.store, &*own, own.life, &own.options.chaos);
+        let thread = std::thread::Builder::new().name("store".into()).spawn(run);
+        let handle = thread.map_err(|e| StoreError::io(&journal.store.path, &e))?;
+        *journal.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
+        journal.announce_upgrades();
+        Ok(journal)
+    }
+
+    /// Number of this process life on this store, from 1.
+    #[must_use]
+    pub fn life(&self) -> u64 {
+        self.life
+    }
+
+    /// The kill points.
+    #[must_use]
+    pub fn chaos(&self) -> &Chaos {
+        &self.options.chaos
+    }
+
+    /// The store behind it, to read what is committed.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Number of the last input.
+    #[must_use]
+    pub fn head(&self) -> u64 {
+        self.lock().head
+    }
+
+    /// Row of the last fact.
+    #[must_use]
+    pub fn last_row(&self) -> u64 {
+        self.lock().next_row - 1
+    }
+
+    /// Last row that is on disk.
+    #[must_use]
+    pub fn durable_row(&self) -> u64 {
+        *self.durable.borrow()
+    }
+
+    /// Takes over the right to append inputs under `name`: what its former holder still sends is refused.
+    pub fn writer(&self, name: &'static str) -> Writer {
+        let mut inner = self.lock();
+        let incarnation = inner.writers.entry(name).or_default();
+        *incarnation += 1;
+        Writer { name, incarnation: *incarnation }
+    }
+
+    /// Waits while the store thread or a stage is too far behind. Called before a step, never within.
+    pub async fn room(&self) {
+        loop {
+            let space = self.space.notified();
+            {
+                let inner = self.lock();
+                let full = inner.pending_bytes > QUEUE_BYTES || inner.tail_bytes > TAIL_BYTES;
+                if !full || inner.ended {
+                    return;
+                }
+            }
+            if tokio::time::timeout(Duration::from_millis(50), space).await.is_err() {
+                self.wake_all();
+            }
+        }
+    }
+
+    /// Appends inputs, one act. Event time never decreases: an older stamp stays in the body.
+    ///
+    /// # Errors
+    /// A successor has taken over, or the journal has ended; nothing is appended then.
+    pub fn append(
+        &self,
+        writer: &Writer,
+        time: i64,
+        bodies: Vec<B>,
+    ) -> Result<Appended, AppendError> {
+        let mut wake = Vec::new();
+        let (appended, notify) = {
+            let mut inner = self.lock();
+            inner.open()?;
+            if inner.writers.get(writer.name) != Some(&writer.incarnation) {
+                return Err(AppendError::Fenced);
+            }
+            let notify = inner.append_inputs(time, bodies, &mut wake);
+            (Appended { n: inner.head, row: inner.next_row - 1 }, notify)
+        };
+        self.tell(&wake, notify);
+        Ok(appended)
+    }
+
+    /// Resolves when row `row` is on disk, asking for a flush; false where the journal ended before.
+    pub async fn durable(&self, row: u64) -> bool {
+        if self.options.chaos.sabotaged(Sabotage::NoSync) {
+            return true;
+        }
+        let mut seen = self.durable.subscribe();
+        {
+            let mut inner = self.lock();
+            if inner.durable >= row {
+                return true;
+            }
+            if inner.ended {
+                return false;
+            }
+            inner.sync_wanted = inner.sync_wanted.max(row);
+        }
+        self.work.notify_one();
+        loop {
+            if *seen.borrow_and_update() >= row {
+                return true;
+            }
+            if self.lock().ended || seen.changed().await.is_err() {
+                return *seen.borrow() >= row;
+            }
+        }
+    }
+
+    /// Wakes `waker` whenever a fact in `mask` is appended. One subscription a name: a successor replaces
+    /// its predecessor's.
+    pub fn subscribe(&self, name: &'static str, mask: Mask, waker: Arc<Waker>) {
+        waker.raise();
+        self.lock().readers.insert(name, Reader { mask, waker });
+    }
+
+    /// Facts from row `from` on, in the order of the file; empty at the head.
+    ///
+    /// # Errors
+    /// A row before the tail cannot be read from the file.
+    pub fn read(&self, from: u64, chunks: usize) -> Result<Vec<Arc<Chunk<B>>>, StoreError> {
+        {
+            let inner = self.lock();
+            if from >= inner.next_row {
+                return Ok(Vec::new());
+            }
+            if inner.tail.front().is_some_and(|c| c.first_row <= from) {
+                let at = inner.tail.partition_point(|c| c.last_row() < from);
+                return Ok(inner.tail.range(at..).take(chunks).cloned().collect());
+            }
+        }
+        let mut out = Vec::new();
+        self.store.scan(from, &mut |row, fact: Fact<B>| {
+            out.push(Arc::new(Chunk::new(row, vec![fact])));
+            if out.len() < 4096 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        Ok(out)
+    }
+
+    /// Whether every stage has passed the head.
+    #[must_use]
+    pub fn settled(&self) -> bool {
+        let inner = self.lock();
+        inner.stages.iter().all(|s| s.passed == inner.head)
+    }
+
+    /// The earliest event time at which a stage wants to be woken.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<i64> {
+        self.lock().stages.iter().filter_map(|s| s.next_wake).min()
+    }
+
+    /// Age of the oldest fact that is not committed.
+    #[must_use]
+    pub fn uncommitted_age(&self) -> Duration {
+        self.lock().pending_since.map_or(Duration::ZERO, |t| t.elapsed())
+    }
+
+    /// How far each stage is: (name, last input passed).
+    #[must_use]
+    pub fn progress(&self) -> Vec<(&'static str, u64)> {
+        self.lock().stages.iter().map(|s| (s.info.name, s.passed)).collect()
+    }
+
+    /// Flushes everything and ends the store thread. Appends are refused from here on.
+    pub fn close(&self) {
+        self.lock().closing = true;
+        self.work.notify_one();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            drop(thread.join());
+        }
+        self.end();
+    }
+
+    /// Takes over a stage's place.
+    pub(crate) fn attach(&self, rank: Rank) -> Attached<B> {
+        let mut inner = self.lock();
+        let index = inner.index_of(rank);
+        let state = &mut inner.stages[index];
+        state.incarnation += 1;
+        state.waker = None;
+        let seat = Seat {
+            index,
+            incarnation: state.incarnation,
+            rank: rank.0,
+            version: state.info.version,
+            marker: std::marker::PhantomData,
+        };
+        let (passed, since) = (state.passed, state.since);
+        Attached { seat, passed, since, checkpoint: state.checkpoint.clone() }
+    }
+
+    pub(crate) fn listen(&self, seat: &Seat<B>, waker: Arc<Waker>) {
+        waker.raise();
+        let mut inner = self.lock();
+        let state = &mut inner.stages[seat.index];
+        if state.incarnation == seat.incarnation {
+            state.waker = Some(waker);
+        }
+    }
+
+    /// Up to `max` rounds after `n`, as far as the gates are open; also those it has passed already.
+    pub(crate) fn rounds(&self, seat: &Seat<B>, after: u64, max: usize) -> Vec<Round<B>> {
+        let inner = self.lock();
+        let state = &inner.stages[seat.index];
+        let ready = inner.ready(seat.index).max(state.passed);
+        let last = ready.min(after + max as u64);
+        (after + 1..=last).map(|n| inner.round(seat.index, n)).collect()
+    }
+
+    /// One act: `drafts` are the stage's facts about `n`, and it has passed `n`.
+    pub(crate) fn pass(
+        &self,
+        seat: &Seat<B>,
+        n: u64,
+        facts: Vec<Fact<B>>,
+        next_wake: Option<i64>,
+    ) -> Result<(), AppendError> {
+        let mut wake = Vec::new();
+        let notify = {
+            let mut inner = self.lock();
+            inner.open()?;
+            if inner.stages[seat.index].incarnation != seat.incarnation {
+                return Err(AppendError::Fenced);
+            }
+            inner.pass(seat.index, n, facts, next_wake, &mut wake)
+        };
+        self.tell(&wake, notify);
+        Ok(())
+    }
+
+    /// Facts without the progress they imply: a broken promise, see [`Sabotage::CursorApart`].
+    pub(crate) fn say_apart(&self, seat: &Seat<B>, n: u64, facts: Vec<Fact<B>>) {
+        let mut inner = self.lock();
+        let chunk = inner.publish(facts);
+        if let Some(slot) = inner.slot_mut(n) {
+            slot.outs.push((seat.index, chunk));
+        }
+    }
+
+    /// Whether the stage should save itself.
+    pub(crate) fn checkpoint_due(&self, seat: &Seat<B>) -> bool {
+        let inner = self.lock();
+        let state = &inner.stages[seat.index];
+        let since = state.passed - state.checkpoint.as_ref().map_or(0, |c| c.n);
+        since >= CHECKPOINT_INPUTS
+            || (since > 0
+                && (state.saved_at.elapsed() >= CHECKPOINT_EVERY
+                    || inner.tail_bytes > TAIL_BYTES / 2))
+    }
+
+    /// Queues a saved state that stands at the last input passed.
+    pub(crate) fn checkpoint(&self, seat: &Seat<B>, bytes: Vec<u8>) {
+        let mut inner = self.lock();
+        let n = inner.stages[seat.index].passed;
+        let current = inner.stages[seat.index].incarnation == seat.incarnation;
+        let Some(row) = inner.row_of(n).filter(|_| current) else { return };
+        let saved = Arc::new(CheckpointRow { n, row, version: seat.version, state: bytes });
+        inner.pending_bytes += saved.state.len();
+        inner.pending.push(Op::Checkpoint(seat.rank, Arc::clone(&saved)));
+        let state = &mut inner.stages[seat.index];
+        state.checkpoint = Some(saved);
+        state.saved_at = Instant::now();
+    }
+
+    fn announce_upgrades(&self) {
+        let upgraded: Vec<B> = {
+            let inner = self.lock();
+            let changed = |s: &&StageState| s.spoke != 0 && s.spoke != s.info.version;
+            let event = |s: &StageState| {
+                let (rank, from, to) = (s.info.rank, s.spoke, s.info.version);
+                B::runtime(RuntimeEvent::StageUpgraded { rank, from, to })
+            };
+            inner.stages.iter().filter(changed).map(event).collect()
+        };
+        if !upgraded.is_empty() {
+            let writer = self.writer("runtime");
+            let appended = self.append(&writer, i64::MIN, upgraded);
+            appended.expect("nobody has closed or taken over a journal that was just opened");
+        }
+    }
+
+    fn tell(&self, wake: &[Arc<Waker>], notify: bool) {
+        if notify {
+            self.work.notify_one();
+        }
+        wake.iter().for_each(|w| w.raise());
+    }
+
+    fn wake_all(&self) {
+        let wakers: Vec<_> = {
+            let inner = self.lock();
+            inner.stages.iter().filter_map(|s| s.waker.clone()).collect()
+        };
+        wakers.iter().for_each(|w| w.raise());
+    }
+
+    fn end(&self) {
+        let mut inner = self.lock();
+        inner.ended = true;
+        drop(inner);
+        self.durable.send_modify(|_| {});
+        self.space.notify_waiters();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<B>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<B: Body> Chunk<B> {
+    fn new(first_row: u64, facts: Vec<Fact<B>>) -> Chunk<B> {
+        let mask = facts.iter().fold(0, |m, f| m | 1 << f.body.kind());
+        let weight = facts.iter().map(|f| f.body.weight() + 64).sum();
+        Chunk { first_row, mask: Mask(mask), facts, weight }
+    }
+}
+
+impl<B: Body> store::Source<B> for Journal<B> {
+    fn next(&self) -> Batch<B> {
+        let began = Instant::now();
+        let mut inner = self.lock();
+        loop {
+            let asked = inner.sync_wanted > inner.durable || inner.closing;
+            let unsynced = !inner.pending.is_empty() || inner.committed > inner.durable;
+            let sync = asked || (unsynced && inner.synced_at.elapsed() >= self.options.sync);
+            let gathered = !inner.pending.is_empty()
+                && (began.elapsed() >= self.options.lazy || inner.pending_bytes > GATHER_BYTES);
+            if sync || gathered {
+                return inner.batch(sync);
+            }
+            let wait = self.options.lazy.max(Duration::from_millis(1));
+            let waited = self.work.wait_timeout(inner, wait);
+            inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn committed(&self, row: Option<u64>, synced: bool) {
+        let durable = {
+            let mut inner = self.lock();
+            inner.committed = row.unwrap_or(inner.committed);
+            if synced {
+                inner.durable = inner.committed;
+                inner.synced_at = Instant::now();
+            }
+            inner.pending_since = (!inner.pending.is_empty()).then(Instant::now);
+            inner.trim();
+            inner.durable
+        };
+        if synced {
+            self.durable.send_replace(durable);
+        }
+        self.space.notify_waiters();
+    }
+
+    fn failed(&self, why: StoreError) {
+        self.end();
+        (self.options.on_failure)(&why);
+    }
+}

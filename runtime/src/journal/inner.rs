@@ -1,0 +1,357 @@
+//! What lies under the journal's lock: numbering, gates, the tail in memory.
+
+use super::{AppendError, Chunk, Round, StageInfo, Waker};
+use crate::fact::{Body, Fact, Key, Mask, Rank};
+use crate::store::{Batch, CheckpointRow, Op, Recovered, Store, StoreError};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Bytes waiting at which the store thread stops gathering.
+pub(super) const GATHER_BYTES: usize = 2 << 20;
+
+pub(super) struct Slot<B> {
+    pub(super) n: u64,
+    pub(super) input: Arc<Chunk<B>>,
+    /// By stage index.
+    pub(super) outs: Vec<(usize, Arc<Chunk<B>>)>,
+}
+
+pub(super) struct StageState {
+    pub(super) info: StageInfo,
+    pub(super) lower: Vec<usize>,
+    pub(super) higher: Vec<usize>,
+    pub(super) incarnation: u64,
+    pub(super) passed: u64,
+    /// Version that spoke last, and the last input an older version passed.
+    pub(super) spoke: u16,
+    pub(super) since: u64,
+    pub(super) checkpoint: Option<Arc<CheckpointRow>>,
+    pub(super) saved_at: Instant,
+    pub(super) waker: Option<Arc<Waker>>,
+    pub(super) next_wake: Option<i64>,
+}
+
+pub(super) struct Reader {
+    pub(super) mask: Mask,
+    pub(super) waker: Arc<Waker>,
+}
+
+pub(super) struct Inner<B> {
+    pub(super) next_row: u64,
+    pub(super) head: u64,
+    pub(super) time: i64,
+    pub(super) tail: VecDeque<Arc<Chunk<B>>>,
+    pub(super) tail_bytes: usize,
+    pub(super) rounds: VecDeque<Slot<B>>,
+    pub(super) pending: Vec<Op<B>>,
+    pub(super) pending_bytes: usize,
+    pub(super) pending_since: Option<Instant>,
+    pub(super) committed: u64,
+    pub(super) durable: u64,
+    pub(super) synced_at: Instant,
+    pub(super) sync_wanted: u64,
+    pub(super) stages: Vec<StageState>,
+    pub(super) writers: BTreeMap<&'static str, u64>,
+    pub(super) readers: BTreeMap<&'static str, Reader>,
+    pub(super) closing: bool,
+    pub(super) ended: bool,
+}
+
+impl<B: Body> Inner<B> {
+    pub(super) fn new(found: &Recovered, infos: Vec<StageInfo>) -> Inner<B> {
+        let passed = |rank: u16| {
+            let row = found.passed.iter().find(|(r, _)| *r == rank);
+            row.map(|(_, p)| *p).unwrap_or_default()
+        };
+        let depends = |s: &StageInfo, on: &StageInfo| s.interest.meets(on.produces);
+        let sides = |i: usize| {
+            let of = |range: std::ops::Range<usize>| -> Vec<usize> {
+                range.filter(|q| depends(&infos[i], &infos[*q])).collect()
+            };
+            (of(0..i), of(i + 1..infos.len()))
+        };
+        let state = |i: usize| {
+            let info = infos[i].clone();
+            let (lower, higher) = sides(i);
+            let last = passed(info.rank.0);
+            let upgraded = last.version != 0 && last.version != info.version;
+            let saved = found.checkpoints.iter().find(|(r, _)| *r == info.rank.0);
+            let usable = saved.filter(|(_, c)| c.version == info.version);
+            StageState {
+                lower,
+                higher,
+                incarnation: 0,
+                passed: last.n,
+                spoke: last.version,
+                since: if upgraded { last.n } else { last.since },
+                checkpoint: usable.map(|(_, c)| Arc::new(c.clone())),
+                saved_at: Instant::now(),
+                waker: None,
+                next_wake: None,
+                info,
+            }
+        };
+        Inner {
+            next_row: found.row + 1,
+            head: passed(0).n,
+            time: i64::MIN,
+            tail: VecDeque::new(),
+            tail_bytes: 0,
+            rounds: VecDeque::new(),
+            pending: Vec::new(),
+            pending_bytes: 0,
+            pending_since: None,
+            committed: found.row,
+            durable: found.row,
+            synced_at: Instant::now(),
+            sync_wanted: 0,
+            stages: (0..infos.len()).map(state).collect(),
+            writers: BTreeMap::new(),
+            readers: BTreeMap::new(),
+            closing: false,
+            ended: false,
+        }
+    }
+
+    /// Reads what the stages have to evolve: everything behind the oldest checkpoint.
+    pub(super) fn load_tail(&mut self, store: &Store) -> Result<(), StoreError> {
+        let saved = |s: &StageState| s.checkpoint.as_ref().map_or((0, 0), |c| (c.n, c.row));
+        let none = (self.head, 0);
+        let (base, from) = self.stages.iter().map(saved).min().unwrap_or(none);
+        let mut wrong = None;
+        store.scan(from, &mut |row, fact: Fact<B>| {
+            if let Err(why) = self.restore(base, row, fact) {
+                wrong = Some(why);
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        match wrong {
+            Some(reason) => Err(StoreError::Torn { path: store.path.clone(), reason }),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn restore(&mut self, base: u64, row: u64, fact: Fact<B>) -> Result<(), String> {
+        let Key { n, rank, .. } = fact.key;
+        if rank == 0 {
+            self.time = self.time.max(fact.time);
+        }
+        if n < base {
+            return Ok(());
+        }
+        let joins = self.tail.back().is_some_and(|c| {
+            let last = c.facts.last().expect("a chunk holds a fact").key;
+            (last.n, last.rank) == (n, rank) && rank != 0
+        });
+        if joins {
+            // Facts of one pass are neighbours in the file: make them one chunk again.
+            let last = self.tail.pop_back().expect("it was just looked at");
+            let index = self.index_of_rank(rank);
+            if let Some(slot) = self.slot_mut(n) {
+                slot.outs.retain(|(i, _)| Some(*i) != index);
+            }
+            self.tail_bytes -= last.weight;
+            let last = Arc::into_inner(last).expect("nobody reads yet");
+            let mut facts = last.facts;
+            facts.push(fact);
+            return self.place(Chunk::new(last.first_row, facts));
+        }
+        self.place(Chunk::new(row, vec![fact]))
+    }
+
+    pub(super) fn place(&mut self, chunk: Chunk<B>) -> Result<(), String> {
+        let key = chunk.facts[0].key;
+        let chunk = Arc::new(chunk);
+        self.tail_bytes += chunk.weight;
+        self.tail.push_back(Arc::clone(&chunk));
+        if key.rank == 0 {
+            let follows = self.rounds.back().is_none_or(|s| s.n + 1 == key.n);
+            if !follows {
+                return Err(format!("input {} does not follow its predecessor", key.n));
+            }
+            self.rounds.push_back(Slot { n: key.n, input: chunk, outs: Vec::new() });
+        } else if let Some(index) = self.index_of_rank(key.rank) {
+            if let Some(slot) = self.slot_mut(key.n) {
+                slot.outs.push((index, chunk));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn append_inputs(
+        &mut self,
+        time: i64,
+        bodies: Vec<B>,
+        wake: &mut Vec<Arc<Waker>>,
+    ) -> bool {
+        self.time = self.time.max(time);
+        let mut mask = Mask::NONE;
+        let mut synced = false;
+        for body in bodies {
+            self.head += 1;
+            synced |= body.synced();
+            let key = Key { n: self.head, rank: 0, i: 0 };
+            let fact = Fact { key, time: self.time, version: 0, because: Vec::new(), body };
+            let chunk = self.publish(vec![fact]);
+            mask = mask.and(chunk.mask);
+            self.rounds.push_back(Slot { n: self.head, input: chunk, outs: Vec::new() });
+        }
+        self.wake_ready(None, wake);
+        self.wake_readers(mask, wake);
+        self.want(synced)
+    }
+
+    pub(super) fn pass(
+        &mut self,
+        index: usize,
+        n: u64,
+        facts: Vec<Fact<B>>,
+        next_wake: Option<i64>,
+        wake: &mut Vec<Arc<Waker>>,
+    ) -> bool {
+        let state = &mut self.stages[index];
+        assert!(n > state.passed, "{} passes {n} twice", state.info.name);
+        state.passed = n;
+        state.spoke = state.info.version;
+        state.next_wake = next_wake;
+        let mut synced = false;
+        if !facts.is_empty() {
+            synced = facts.iter().any(|f| f.body.synced());
+            let chunk = self.publish(facts);
+            let mask = chunk.mask;
+            if let Some(slot) = self.slot_mut(n) {
+                slot.outs.push((index, chunk));
+            }
+            self.wake_readers(mask, wake);
+        }
+        self.wake_ready(Some(index), wake);
+        self.want(synced)
+    }
+
+    pub(super) fn publish(&mut self, facts: Vec<Fact<B>>) -> Arc<Chunk<B>> {
+        let count = facts.len() as u64;
+        let chunk = Arc::new(Chunk::new(self.next_row, facts));
+        self.next_row += count;
+        self.tail_bytes += chunk.weight;
+        self.pending_bytes += chunk.weight;
+        self.pending_since.get_or_insert_with(Instant::now);
+        self.tail.push_back(Arc::clone(&chunk));
+        self.pending.push(Op::Facts(Arc::clone(&chunk)));
+        chunk
+    }
+
+    /// Asks for a flush where a synced fact waits; true where the store thread should look now.
+    pub(super) fn want(&mut self, synced: bool) -> bool {
+        if synced {
+            self.sync_wanted = self.next_row - 1;
+        }
+        synced || self.pending_bytes > GATHER_BYTES
+    }
+
+    /// Wakes the stages whose gate stands open beyond what they have passed: all, or those who see `of`.
+    pub(super) fn wake_ready(&self, of: Option<usize>, wake: &mut Vec<Arc<Waker>>) {
+        for (i, stage) in self.stages.iter().enumerate() {
+            let concerned =
+                of.is_none_or(|of| stage.lower.contains(&of) || stage.higher.contains(&of));
+            if concerned && self.ready(i) > stage.passed {
+                wake.extend(stage.waker.clone());
+            }
+        }
+    }
+
+    pub(super) fn wake_readers(&self, mask: Mask, wake: &mut Vec<Arc<Waker>>) {
+        let concerned = self.readers.values().filter(|r| r.mask.meets(mask));
+        wake.extend(concerned.map(|r| Arc::clone(&r.waker)));
+    }
+
+    /// The last input a stage may handle: all it sees of lower ranks is said, and all higher ranks said
+    /// about the input before.
+    pub(super) fn ready(&self, index: usize) -> u64 {
+        let stage = &self.stages[index];
+        let lower = stage.lower.iter().map(|q| self.stages[*q].passed);
+        let higher = stage.higher.iter().map(|q| self.stages[*q].passed + 1);
+        lower.chain(higher).fold(self.head, u64::min)
+    }
+
+    pub(super) fn round(&self, index: usize, n: u64) -> Round<B> {
+        let stage = &self.stages[index];
+        let wanted = |c: &Arc<Chunk<B>>| c.mask.meets(stage.info.interest);
+        let mut seen = Vec::new();
+        let from = |slot: &Slot<B>, ranks: &[usize], seen: &mut Vec<Arc<Chunk<B>>>| {
+            for rank in ranks {
+                let of = slot.outs.iter().filter(|(i, c)| i == rank && wanted(c));
+                seen.extend(of.map(|(_, c)| Arc::clone(c)));
+            }
+        };
+        if let Some(before) = self.slot(n - 1) {
+            from(before, &stage.higher, &mut seen);
+        }
+        let slot =
+            self.slot(n).expect("a round is kept until every stage has saved itself behind it");
+        seen.extend(Some(&slot.input).filter(|c| wanted(c)).cloned());
+        from(slot, &stage.lower, &mut seen);
+        let own = slot.outs.iter().find(|(i, _)| *i == index).map(|(_, c)| Arc::clone(c));
+        let time = slot.input.facts[0].time;
+        Round { n, time, seen, own }
+    }
+
+    pub(super) fn slot(&self, n: u64) -> Option<&Slot<B>> {
+        let first = self.rounds.front()?.n;
+        self.rounds.get(usize::try_from(n.checked_sub(first)?).ok()?)
+    }
+
+    pub(super) fn slot_mut(&mut self, n: u64) -> Option<&mut Slot<B>> {
+        let first = self.rounds.front()?.n;
+        self.rounds.get_mut(usize::try_from(n.checked_sub(first)?).ok()?)
+    }
+
+    pub(super) fn row_of(&self, n: u64) -> Option<u64> {
+        self.slot(n).map(|s| s.input.first_row)
+    }
+
+    pub(super) fn index_of(&self, rank: Rank) -> usize {
+        self.index_of_rank(rank.0).expect("a stage attaches to the journal it was declared to")
+    }
+
+    pub(super) fn index_of_rank(&self, rank: u16) -> Option<usize> {
+        self.stages.iter().position(|s| s.info.rank.0 == rank)
+    }
+
+    pub(super) fn open(&self) -> Result<(), AppendError> {
+        if self.ended || self.closing { Err(AppendError::Closed) } else { Ok(()) }
+    }
+
+    /// What the next commit writes.
+    pub(super) fn batch(&mut self, sync: bool) -> Batch<B> {
+        let mut passed = vec![(0, self.head, 0, 0)];
+        let stages = self.stages.iter().filter(|s| s.passed > 0);
+        passed.extend(stages.map(|s| (s.info.rank.0, s.passed, s.spoke, s.since)));
+        self.pending_bytes = 0;
+        Batch { ops: std::mem::take(&mut self.pending), passed, sync, last: self.closing }
+    }
+
+    /// Forgets what is committed and behind every checkpoint in memory.
+    pub(super) fn trim(&mut self) {
+        let saved = |s: &StageState| s.checkpoint.as_ref().map_or(0, |c| c.n);
+        let base = self.stages.iter().map(saved).min().unwrap_or(self.head);
+        let last = |s: &Slot<B>| {
+            let outs = s.outs.iter().map(|(_, c)| c.last_row());
+            outs.fold(s.input.last_row(), u64::max)
+        };
+        while self.rounds.front().is_some_and(|s| s.n < base && last(s) <= self.committed) {
+            self.rounds.pop_front();
+        }
+        let keep = self.rounds.front().map_or(self.next_row, |s| s.input.first_row);
+        while self
+            .tail
+            .front()
+            .is_some_and(|c| c.last_row() < keep && c.last_row() <= self.committed)
+        {
+            let gone = self.tail.pop_front().expect("it was just looked at");
+            self.tail_bytes -= gone.weight;
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The resumable core of every stage: take over, evolve, catch up. Synchronous; an actor is a thin shell
+//! around it, and so is anything else that wants a durable state machine.
+//!
+//! Start: the last checkpoint at c0; evolve over (c0, passed], making the decisions of the same version
+//! again and comparing their encoded bytes (a free determinism check); decide only what was not passed.
+
+use crate::chaos::{Chaos, Site};
+use crate::fact::{Body, Fact, Library};
+use crate::journal::{AppendError, Journal, Round, Seat, Waker};
+use crate::stage::{Out, Stage, feed};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Rounds read under one lock.
+const BATCH: usize = 64;
+
+/// Why a stage cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The journal refused.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The saved state cannot be read.
+    #[error("checkpoint of {stage} at input {n}: {reason}")]
+    Load {
+        /// The stage.
+        stage: &'static str,
+        /// The input it stands at.
+        n: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The stage said something else than the journal holds: it is not a function of its inputs.
+    #[error("{stage} at input {n}: decided again it says {again}, the journal holds {held}")]
+    Differs {
+        /// The stage.
+        stage: &'static str,
+        /// The input.
+        n: u64,
+        /// What it says now.
+        again: String,
+        /// What it said then.
+        held: String,
+    },
+    /// Bulk data an input refers to is missing or different.
+    #[error("{stage} at input {n}: {reason}")]
+    Library {
+        /// The stage.
+        stage: &'static str,
+        /// The input.
+        n: u64,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// What a start took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResumeReport {
+    /// The input the checkpoint stood at; 0: none.
+    pub checkpoint: u64,
+    /// Inputs evolved.
+    pub evolved: u64,
+    /// Facts decided again and found equal.
+    pub compared: u64,
+    /// Microseconds from taking over until the state stood.
+    pub micros: u64,
+}
+
+/// A stage with its place in the journal.
+pub struct Runner<S: Stage + ?Sized> {
+    stage: Box<S>,
+    journal: Arc<Journal<S::Body>>,
+    seat: Seat<S::Body>,
+    library: Arc<dyn Library<S::Body>>,
+    cursor: u64,
+    out: Out<S::Body>,
+}
+
+impl<S: Stage + ?Sized> Runner<S> {
+    /// Takes over the stage's place and restores its state.
+    ///
+    /// # Errors
+    /// See [`RunError`].
+    pub fn resume(
+        journal: Arc<Journal<S::Body>>,
+        mut stage: Box<S>,
+        library: Arc<dyn Library<S::Body>>,
+    ) -> Result<(Runner<S>, ResumeReport), RunError> {
+        let began = Instant::now();
+        let (name, version) = (stage.name(), stage.version());
+        journal.chaos().point(Site::BeforeResume, name);
+        let attached = journal.attach(stage.rank());
+        let mut report = ResumeReport::default();
+        if let Some(saved) = attached.checkpoint.filter(|c| c.version == version) {
+            let load = stage.load(&saved.state);
+            load.map_err(|reason| RunError::Load { stage: name, n: saved.n, reason })?;
+            report.checkpoint = saved.n;
+        }
+        let cursor = report.checkpoint;
+        let seat = attached.seat;
+        let mut runner = Runner { stage, journal, seat, library, cursor, out: Out::default() };
+        while runner.cursor < attached.passed {
+            let left = usize::try_from(attached.passed - runner.cursor).unwrap_or(BATCH);
+            for round in runner.journal.rounds(&runner.seat, runner.cursor, left.min(BATCH)) {
+                report.compared += runner.evolve_again(&round, round.n > attached.since)?;
+                runner.cursor = round.n;
+                report.evolved += 1;
+            }
+        }
+        if runner.journal.chaos().sabotaged(crate::chaos::Sabotage::FactsInMessages) {
+            runner.cursor = runner.journal.head();
+        }
+        runner.journal.chaos().point(Site::AfterResume, name);
+        report.micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Ok((runner, report))
+    }
+
+    /// Has `waker` raised whenever there may be something to catch up with.
+    pub fn listen(&self, waker: Arc<Waker>) {
+        self.journal.listen(&self.seat, waker);
+    }
+
+    /// The state machine.
+    #[must_use]
+    pub fn stage(&self) -> &S {
+        &self.stage
+    }
+
+    /// The last input passed.
+    #[must_use]
+    pub fn cursor(&self) -> u64 {
+        self.cursor
+    }
+
+    /// Handles up to `max` inputs as far as the gates are open, showing each new fact of its own. True where
+    /// there may be more.
+    ///
+    /// # Errors
+    /// See [`RunError`].
+    pub fn catch_up(
+        &mut self,
+        max: usize,
+        mut see: impl FnMut(&Fact<S::Body>),
+    ) -> Result<bool, RunError> {
+        let rounds = self.journal.rounds(&self.seat, self.cursor, max.min(BATCH));
+        let more = rounds.len() == max.min(BATCH);
+        // Inputs that say nothing to this stage are passed together.
+        let mut quiet = None;
+        for round in &rounds {
+            if round.seen.is_empty() {
+                quiet = Some(round.n);
+                continue;
+            }
+            self.chaos().point(Site::BeforeStep, self.stage.name());
+            let own = self.step(round)?;
+            own.iter().for_each(&mut see);
+            if own.is_empty() {
+                quiet = Some(round.n);
+                continue;
+            }
+            self.say(round.n, own)?;
+            quiet = None;
+        }
+        if let Some(n) = quiet {
+            self.journal.pass(&self.seat, n, Vec::new(), self.stage.next_wake())?;
+            self.cursor = n;
+        }
+        if !rounds.is_empty() && self.journal.checkpoint_due(&self.seat) {
+            self.save();
+        }
+        Ok(more)
+    }
+
+    /// Saves the state as of the last input passed.
+    pub fn save(&mut self) {
+        self.chaos().point(Site::BeforeCheckpoint, self.stage.name());
+        self.journal.checkpoint(&self.seat, self.stage.save());
+        self.chaos().point(Site::AfterCheckpoint, self.stage.name());
+    }
+
+    fn chaos(&self) -> &Chaos {
+        self.journal.chaos()
+    }
+
+    fn say(&mut self, n: u64, own: Vec<Fact<S::Body>>) -> Result<(), RunError> {
+        let name = self.stage.name();
+        self.chaos().point(Site::BeforeAppend, name);
+        let wake = self.stage.next_wake();
+        if self.chaos().sabotaged(crate::chaos::Sabotage::CursorApart) {
+            self.journal.say_apart(&self.seat, n, own);
+            self.chaos().point(Site::AfterAppend, name);
+            self.journal.pass(&self.seat, n, Vec::new(), wake)?;
+        } else {
+            self.journal.pass(&self.seat, n, own, wake)?;
+            self.chaos().point(Site::AfterAppend, name);
+        }
+        self.cursor = n;
+        Ok(())
+    }
+
+    fn step(&mut self, round: &Round<S::Body>) -> Result<Vec<Fact<S::Body>>, RunError> {
+        let mut own = Vec::new();
+        let interest = self.stage.interest();
+        for chunk in &round.seen {
+            for fact in chunk.facts.iter().filter(|f| interest.has(f.body.kind())) {
+                match self.resolve(round.n, fact)? {
+                    Some(full) => self.feed(&full, round, &mut own),
+                    None => self.feed(fact, round, &mut own),
+                }
+            }
+        }
+        if cfg!(debug_assertions) {
+            self.stage.check();
+        }
+        Ok(own)
+    }
+
+    fn feed(&mut self, seen: &Fact<S::Body>, round: &Round<S::Body>, own: &mut Vec<Fact<S::Body>>) {
+        feed(&mut *self.stage, seen, (round.n, round.time), &mut self.out, own);
+    }
+
+    fn resolve(&self, n: u64, fact: &Fact<S::Body>) -> Result<Option<Fact<S::Body>>, RunError> {
+        if fact.key.rank != 0 {
+            return Ok(None);
+        }
+        let stage = self.stage.name();
+        let found = self.library.resolve(&fact.body);
+        let body = found.map_err(|reason| RunError::Library { stage, n, reason })?;
+        Ok(body.map(|body| Fact { body, because: Vec::new(), ..*fact }))
+    }
+
+    /// Evolves over an input passed before. Where the same version decided it, decides again and compares.
+    fn evolve_again(&mut self, round: &Round<S::Body>, compare: bool) -> Result<u64, RunError> {
+        let held: &[Fact<S::Body>] = round.own.as_ref().map_or(&[], |c| &c.facts);
+        if !compare {
+            return self.evolve_only(round, held);
+        }
+        let again = self.step(round)?;
+        let count = again.len().max(held.len());
+        for i in 0..count {
+            let (a, b) = (again.get(i), held.get(i));
+            if a.map(encoded) != b.map(encoded) {
+                let (again, held) = (format!("{a:?}"), format!("{b:?}"));
+                return Err(RunError::Differs {
+                    stage: self.stage.name(),
+                    n: round.n,
+                    again,
+                    held,
+                });
+            }
+        }
+        Ok(count as u64)
+    }
+
+    fn evolve_only(
+        &mut self,
+        round: &Round<S::Body>,
+        held: &[Fact<S::Body>],
+    ) -> Result<u64, RunError> {
+        let interest = self.stage.interest();
+        for chunk in &round.seen {
+            for fact in chunk.facts.iter().filter(|f| interest.has(f.body.kind())) {
+                let full = self.resolve(round.n, fact)?;
+                self.stage.evolve(full.as_ref().unwrap_or(fact));
+                let said = held.iter().filter(|own| own.because.first() == Some(&fact.key));
+                said.for_each(|own| self.stage.evolve(own));
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// What a fact says, as the journal would hold it. Floats are compared by bits.
+fn encoded<B: Body>(fact: &Fact<B>) -> (crate::fact::Key, Vec<crate::fact::Key>, Vec<u8>) {
+    let mut bytes = Vec::new();
+    fact.body.encode(&mut bytes);
+    (fact.key, fact.because.clone(), bytes)
+}

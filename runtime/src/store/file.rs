@@ -1,0 +1,289 @@
+//! The live file: opening, safe creation, reading.
+//!
+//! Creation is the one unsafe moment of the engine, so a file is made under a temporary name, flushed, and
+//! renamed; the final path is only ever opened. A file that is foreign, newer or torn is refused and left
+//! as it is.
+
+use super::rows::{self, BLOCKS, CHECKPOINTS, META, PASSED};
+use crate::chaos::faults::FaultyDisk;
+use crate::fact::{Body, Fact};
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Version of the layout of the live file.
+pub const SCHEMA: u64 = 1;
+const CACHE_BYTES: usize = 16 << 20;
+const MAGIC: &[u8; 4] = b"redb";
+
+/// Why a store cannot be opened or has ended.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has it open.
+    #[error("{} is held by another process", .0.display())]
+    Held(PathBuf),
+    /// It is not a store of this application.
+    #[error("{} is not a store of this application: {reason}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What was found instead.
+        reason: String,
+    },
+    /// It was written by a newer version.
+    #[error("{} has layout {found}, this program knows {SCHEMA}: use the newer program", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its layout.
+        found: u64,
+    },
+    /// Its contents are damaged.
+    #[error("{} is damaged: {reason}", path.display())]
+    Torn {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// The disk is full.
+    #[error("no space left for {}", .0.display())]
+    Full(PathBuf),
+    /// Reading or writing failed.
+    #[error("{}: {reason}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+impl StoreError {
+    pub(crate) fn of(path: &Path, error: impl Into<redb::Error>) -> StoreError {
+        let path = path.to_owned();
+        match error.into() {
+            redb::Error::DatabaseAlreadyOpen => StoreError::Held(path),
+            redb::Error::Corrupted(reason) => StoreError::Torn { path, reason },
+            redb::Error::UpgradeRequired(v) => {
+                StoreError::Foreign { path, reason: format!("engine format {v}") }
+            }
+            redb::Error::Io(e) => StoreError::io(&path, &e),
+            other => StoreError::Io { path, reason: other.to_string() },
+        }
+    }
+
+    pub(crate) fn io(path: &Path, error: &io::Error) -> StoreError {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                StoreError::Full(path.to_owned())
+            }
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                StoreError::Torn { path: path.to_owned(), reason: error.to_string() }
+            }
+            _ => StoreError::Io { path: path.to_owned(), reason: error.to_string() },
+        }
+    }
+}
+
+/// An open live file. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) db: Arc<Database>,
+    pub(crate) path: PathBuf,
+}
+
+/// What one opening found.
+#[derive(Clone, Debug, Default)]
+pub struct Recovered {
+    /// Number of this life, from 1.
+    pub life: u64,
+    /// Last row committed; rows are numbered from 1, one a fact.
+    pub row: u64,
+    pub(crate) passed: Vec<(u16, rows::PassedRow)>,
+    pub(crate) checkpoints: Vec<(u16, rows::CheckpointRow)>,
+}
+
+impl Store {
+    /// Opens the store of `application` at `path`, making it first where there is none.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a file that is refused is not changed.
+    pub fn open(path: &Path, application: &str) -> Result<Store, StoreError> {
+        if !path.exists() {
+            create(path, application)?;
+        }
+        check_magic(path)?;
+        let db = Database::builder().set_cache_size(CACHE_BYTES).open(path);
+        let store = Store::from(db, path)?;
+        store.check_owner(application)?;
+        Ok(store)
+    }
+
+    /// Opens a store on a disk in memory, making it first where the disk is empty.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn on_disk(disk: FaultyDisk, application: &str) -> Result<Store, StoreError> {
+        let path = Path::new("memory");
+        let fresh = redb::StorageBackend::len(&disk).map_err(|e| StoreError::io(path, &e))? == 0;
+        let db = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(disk);
+        let store = Store::from(db, path)?;
+        if fresh {
+            store.write_owner(application)?;
+        }
+        store.check_owner(application)?;
+        Ok(store)
+    }
+
+    fn from(db: Result<Database, DatabaseError>, path: &Path) -> Result<Store, StoreError> {
+        let db = db.map_err(|e| match e {
+            DatabaseError::Storage(StorageError::Io(e))
+                if e.kind() == io::ErrorKind::InvalidData =>
+            {
+                StoreError::Foreign { path: path.to_owned(), reason: e.to_string() }
+            }
+            other => StoreError::of(path, other),
+        })?;
+        Ok(Store { db: Arc::new(db), path: path.to_owned() })
+    }
+
+    fn write_owner(&self, application: &str) -> Result<(), StoreError> {
+        let fill = || -> Result<(), redb::Error> {
+            let write = self.db.begin_write()?;
+            {
+                let mut meta = write.open_table(META)?;
+                meta.insert("application", application.as_bytes())?;
+                meta.insert("schema", SCHEMA.to_le_bytes().as_slice())?;
+            }
+            write.open_table(BLOCKS)?;
+            write.open_table(PASSED)?;
+            write.open_table(CHECKPOINTS)?;
+            write.commit()?;
+            Ok(())
+        };
+        fill().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    fn check_owner(&self, application: &str) -> Result<(), StoreError> {
+        let read = || -> Result<(Vec<u8>, u64), redb::Error> {
+            let meta = self.db.begin_read()?.open_table(META)?;
+            let owner = meta.get("application")?.map(|v| v.value().to_vec()).unwrap_or_default();
+            Ok((owner, number(&meta, "schema")?))
+        };
+        let path = self.path.clone();
+        let (owner, schema) = read().map_err(|e| match e {
+            redb::Error::TableDoesNotExist(t) | redb::Error::TableTypeMismatch { table: t, .. } => {
+                StoreError::Foreign { path: path.clone(), reason: format!("table {t} is not ours") }
+            }
+            other => StoreError::of(&path, other),
+        })?;
+        if owner != application.as_bytes() {
+            let reason = format!("it belongs to {:?}", String::from_utf8_lossy(&owner));
+            return Err(StoreError::Foreign { path, reason });
+        }
+        if schema > SCHEMA {
+            return Err(StoreError::Newer { path, found: schema });
+        }
+        Ok(())
+    }
+
+    /// What is in the file: the number of the next life, the head, progress and checkpoints.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn recover(&self) -> Result<Recovered, StoreError> {
+        let read = || -> Result<Recovered, redb::Error> {
+            let read = self.db.begin_read()?;
+            let life = number(&read.open_table(META)?, "life")? + 1;
+            let row = read.open_table(BLOCKS)?.last()?.map_or(0, |kv| kv.0.value());
+            let mut found = Recovered { life, row, ..Recovered::default() };
+            for kv in read.open_table(PASSED)?.iter()? {
+                let (rank, value) = kv?;
+                found.passed.push((rank.value(), rows::PassedRow::from(value.value())));
+            }
+            for kv in read.open_table(CHECKPOINTS)?.iter()? {
+                let (rank, value) = kv?;
+                found.checkpoints.push((rank.value(), rows::CheckpointRow::from(value.value())));
+            }
+            Ok(found)
+        };
+        read().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Shows every committed fact from row `from` on, with its row, in the order of the file.
+    ///
+    /// # Errors
+    /// A damaged row, or see [`StoreError`].
+    pub fn scan<B: Body>(&self, from: u64, see: &mut Scan<'_, B>) -> Result<(), StoreError> {
+        let torn = |reason| StoreError::Torn { path: self.path.clone(), reason };
+        let of = |e: redb::Error| StoreError::of(&self.path, e);
+        let read = self.db.begin_read().map_err(|e| of(e.into()))?;
+        let blocks = read.open_table(BLOCKS).map_err(|e| of(e.into()))?;
+        for kv in blocks.range(from..).map_err(|e| of(e.into()))? {
+            let (last, block) = kv.map_err(|e| of(e.into()))?;
+            let walk = rows::decode_block(block.value(), from, see);
+            let flow = walk.map_err(|why| torn(format!("block {}: {why}", last.value())))?;
+            if flow.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Size of the file in bytes, 0 for a disk in memory.
+    #[must_use]
+    pub fn file_bytes(&self) -> u64 {
+        fs::metadata(&self.path).map_or(0, |m| m.len())
+    }
+
+    /// Overwrites one byte of the body of the fact in `row`; for tests of `verify` alone.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn alter_fact(&self, row: u64, change: impl Fn(&mut Vec<u8>)) -> Result<(), StoreError> {
+        rows::alter(&self.db, row, change).map_err(|e| StoreError::of(&self.path, e))
+    }
+}
+
+/// What a scan shows facts to.
+pub type Scan<'a, B> = dyn FnMut(u64, Fact<B>) -> ControlFlow<()> + 'a;
+
+fn number(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    key: &str,
+) -> Result<u64, redb::Error> {
+    let bytes = table.get(key)?.map(|v| v.value().to_vec()).unwrap_or_default();
+    Ok(bytes.try_into().map_or(0, u64::from_le_bytes))
+}
+
+fn check_magic(path: &Path) -> Result<(), StoreError> {
+    let io = |e: io::Error| StoreError::io(path, &e);
+    let mut head = Vec::new();
+    File::open(path).map_err(io)?.take(4).read_to_end(&mut head).map_err(io)?;
+    if head != MAGIC {
+        let reason = "it does not begin as a store does".to_owned();
+        return Err(StoreError::Foreign { path: path.to_owned(), reason });
+    }
+    Ok(())
+}
+
+fn create(path: &Path, application: &str) -> Result<(), StoreError> {
+    let io = |e: io::Error| StoreError::io(path, &e);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(io)?;
+    let new = path.with_extension("new");
+    match fs::remove_file(&new) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(io(e)),
+        Ok(()) | Err(_) => {}
+    }
+    let store = Store::from(Database::builder().create(&new), &new)?;
+    store.write_owner(application)?;
+    drop(store);
+    File::open(&new).and_then(|f| f.sync_all()).map_err(io)?;
+    fs::rename(&new, path).map_err(io)?;
+    File::open(folder).and_then(|f| f.sync_all()).map_err(io)
+}
