@@ -2,9 +2,18 @@
 //! Binance spot's protocol over recorded or seeded markets.
 //!
 //! [`market`] gives the bars, [`exchange`] is the pure core (an order book of one account, as a stage
-//! over its own facts), `books` keeps its journal, [`wire`] is the protocol as pure functions, and
-//! `server` holds the sockets and the clock.
+//! over its own facts), [`books`] keeps its journal, [`wire`] is the protocol as pure functions, and
+//! [`server`] holds the sockets and the clock.
 
+pub mod books;
 pub mod exchange;
 pub mod market;
+pub mod server;
 pub mod wire;
+
+pub use exchange::Local;
+pub use exchange::local::Setup;
+pub use server::{IDLE_EXIT, Pace, SimError, SimHandle, SimOptions, serve, start};
+
+#[cfg(test)]
+mod testing;

@@ -21,3 +21,6 @@ pub mod state;
 pub use fact::{Advance, Amount, Cancel, NewOrder, OrderKind, SimFact, Target, TimeInForce};
 pub use local::Local;
 pub use state::{Exchange, Order, Status, Trade};
+
+#[cfg(test)]
+mod tests;

@@ -83,7 +83,7 @@ pub fn forming(
 ) -> Option<Bar> {
     let open_time = Timeframe::M1.open_of(now);
     let close = open_time + MINUTE;
-    if exchange.market() >= close {
+    if !(open_time..close).contains(&exchange.market()) {
         return None;
     }
     let bar = market.bars(symbol, open_time, open_time, 1).pop()?;

@@ -16,3 +16,6 @@ pub fn number(value: Decimal) -> String {
     let value = value.normalize();
     if value.scale() > 8 { value.to_string() } else { format!("{value:.8}") }
 }
+
+#[cfg(test)]
+mod tests;

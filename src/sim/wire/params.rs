@@ -3,14 +3,14 @@
 use super::error::ApiError;
 use crate::domain::id::Symbol;
 use crate::domain::money::Decimal;
-use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 /// The parameters of one request. Every one sent must be read, see [`Params::finish`].
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Params {
     list: Vec<(String, String)>,
-    read: RefCell<BTreeSet<String>>,
+    read: Mutex<BTreeSet<String>>,
 }
 
 impl Params {
@@ -25,13 +25,17 @@ impl Params {
                 list.push((name, value));
             }
         }
-        Ok(Params { list, read: RefCell::default() })
+        Ok(Params { list, read: Mutex::default() })
     }
 
     /// Parameters that came as a list of names and values.
     #[must_use]
     pub fn of(list: Vec<(String, String)>) -> Params {
-        Params { list, read: RefCell::default() }
+        Params { list, read: Mutex::default() }
+    }
+
+    fn reading(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A parameter, if it was sent.
@@ -42,7 +46,7 @@ impl Params {
         let Some((known, value)) = self.list.iter().find(|(known, _)| known == name) else {
             return Ok(None);
         };
-        self.read.borrow_mut().insert(known.clone());
+        self.reading().insert(known.clone());
         if value.is_empty() {
             return Err(ApiError::new(-1105, format!("Parameter '{name}' was empty.")));
         }
@@ -149,7 +153,7 @@ impl Params {
     /// # Errors
     /// -1104 with both counts.
     pub fn finish(&self) -> Result<(), ApiError> {
-        let (read, sent) = (self.read.borrow().len(), self.list.len());
+        let (read, sent) = (self.reading().len(), self.list.len());
         if read == sent {
             return Ok(());
         }
