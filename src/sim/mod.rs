@@ -1,3 +1,19 @@
-//! The simulated exchange.
+//! The simulated exchange: a real HTTP and WebSocket server in a process of its own that speaks
+//! Binance spot's protocol over recorded or seeded markets.
+//!
+//! [`market`] gives the bars, [`exchange`] is the pure core (an order book of one account, as a stage
+//! over its own facts), [`books`] keeps its journal, [`wire`] is the protocol as pure functions, and
+//! [`server`] holds the sockets and the clock.
 
+pub mod books;
+pub mod exchange;
 pub mod market;
+pub mod server;
+pub mod wire;
+
+pub use exchange::Local;
+pub use exchange::local::Setup;
+pub use server::{IDLE_EXIT, Pace, SimError, SimHandle, SimOptions, serve, start};
+
+#[cfg(test)]
+mod testing;

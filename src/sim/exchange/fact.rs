@@ -1,0 +1,325 @@
+//! What happens at the exchange, as facts: inputs are requests and the passing of time, derived facts
+//! are what the core makes of them.
+
+use crate::domain::id::Symbol;
+use crate::domain::instrument::Instrument;
+use crate::domain::market::Bar;
+use crate::domain::money::Decimal;
+use crate::domain::order::{OrderIntent, OrderType, Side};
+use crate::domain::time::UtcMs;
+use everwarm_runtime::fact::{Body, Mask, RuntimeEvent};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What happened at the exchange.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum SimFact {
+    /// Input: the exchange opened its books. The first input there is.
+    Opened(Opened),
+    /// Input: money was paid in, or taken out where `amount` is negative.
+    Funded {
+        /// What.
+        asset: String,
+        /// How much, in units of the asset.
+        amount: Decimal,
+        /// Venue time.
+        at: UtcMs,
+    },
+    /// Input: somebody asks for an order.
+    Place(NewOrder),
+    /// Input: somebody asks to cancel one.
+    Cancel(Cancel),
+    /// Input: time passed.
+    Advance(Advance),
+    /// Input: the core was started under another version.
+    Upgraded {
+        /// The version before.
+        from: u16,
+        /// The version from here on.
+        to: u16,
+    },
+    /// The order is in the books.
+    Accepted(Accepted),
+    /// A part of an order was executed.
+    Traded(Traded),
+    /// The request was refused; nothing else happened.
+    Rejected {
+        /// The protocol's error code.
+        code: i32,
+        /// The protocol's words.
+        msg: String,
+    },
+    /// An order was cancelled on request.
+    Cancelled {
+        /// The venue's id of the order.
+        order: u64,
+        /// The client's id of the cancel.
+        cancel_id: String,
+        /// Number of this execution event.
+        execution: u64,
+        /// Venue time.
+        at: UtcMs,
+    },
+    /// The unfilled rest of an order was dropped by its own terms.
+    Expired {
+        /// The venue's id of the order.
+        order: u64,
+        /// Number of this execution event.
+        execution: u64,
+        /// Venue time.
+        at: UtcMs,
+    },
+}
+
+/// How the books begin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Opened {
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Venue time.
+    pub at: UtcMs,
+    /// What is traded, by symbol.
+    pub instruments: Vec<Instrument>,
+    /// Free balances by asset.
+    pub balances: BTreeMap<String, Decimal>,
+    /// The largest holding of the base asset, for symbols that have such a filter.
+    pub max_position: BTreeMap<Symbol, Decimal>,
+    /// The last closed bar of each symbol that has one.
+    pub last: Vec<Bar>,
+}
+
+/// How long an order works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TimeInForce {
+    /// Until cancelled.
+    Gtc,
+    /// What can be executed at once, the rest expires.
+    Ioc,
+    /// All at once or nothing.
+    Fok,
+}
+
+impl TimeInForce {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn wire(self) -> &'static str {
+        match self {
+            TimeInForce::Gtc => "GTC",
+            TimeInForce::Ioc => "IOC",
+            TimeInForce::Fok => "FOK",
+        }
+    }
+}
+
+/// How much is ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Amount {
+    /// This much of the base asset.
+    Base(Decimal),
+    /// As much as this amount of the quote asset gives.
+    Quote(Decimal),
+}
+
+/// How an order is priced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OrderKind {
+    /// At once, at whatever price.
+    Market(Amount),
+    /// At this price or better.
+    Limit {
+        /// In base units.
+        quantity: Decimal,
+        /// In quote units.
+        price: Decimal,
+        /// How long it works.
+        tif: TimeInForce,
+    },
+}
+
+/// A request for an order, well formed but not yet checked against rules and balances.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewOrder {
+    /// What to trade.
+    pub symbol: Symbol,
+    /// Direction.
+    pub side: Side,
+    /// How it is priced.
+    pub kind: OrderKind,
+    /// The client's id; where there is none the exchange makes one.
+    pub client_id: Option<String>,
+    /// Venue time of arrival.
+    pub at: UtcMs,
+    /// Last instant of venue time at which the order may enter the book.
+    pub deadline: UtcMs,
+}
+
+impl NewOrder {
+    /// The order an intent asks for, arriving at `at`. Limit orders work until cancelled.
+    ///
+    /// # Errors
+    /// A limit order without a price.
+    pub fn of(intent: &OrderIntent, at: UtcMs) -> Result<NewOrder, String> {
+        let quantity = intent.quantity;
+        let kind = match (intent.order_type, intent.price) {
+            (OrderType::Market, _) => OrderKind::Market(Amount::Base(quantity)),
+            (OrderType::Limit, Some(price)) => {
+                OrderKind::Limit { quantity, price, tif: TimeInForce::Gtc }
+            }
+            (OrderType::Limit, None) => {
+                return Err(format!("limit order {} has no price", intent.client_id));
+            }
+        };
+        Ok(NewOrder {
+            symbol: intent.symbol,
+            side: intent.side,
+            kind,
+            client_id: Some(intent.client_id.0.clone()),
+            at,
+            deadline: UtcMs::MAX,
+        })
+    }
+}
+
+/// Which order is meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Its symbol.
+    pub symbol: Symbol,
+    /// The venue's id.
+    pub order: Option<u64>,
+    /// The client's id.
+    pub client_id: Option<String>,
+}
+
+/// A request to cancel an order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cancel {
+    /// Which.
+    pub target: Target,
+    /// The client's id of the cancel; where there is none the exchange makes one.
+    pub cancel_id: Option<String>,
+    /// Venue time of arrival.
+    pub at: UtcMs,
+    /// Last instant of venue time at which the cancel may enter the book.
+    pub deadline: UtcMs,
+}
+
+/// Time passed, by at most one close.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Advance {
+    /// Venue time is raised to this.
+    pub now: UtcMs,
+    /// Trades up to and including this instant are released.
+    pub market: UtcMs,
+    /// The minute with trades to release in this step; its bars by symbol.
+    pub minute: Option<(UtcMs, Vec<Bar>)>,
+}
+
+/// An order as it entered the books.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The venue's id.
+    pub order: u64,
+    /// The client's id.
+    pub client_id: String,
+    /// What is traded.
+    pub symbol: Symbol,
+    /// Direction.
+    pub side: Side,
+    /// How it is priced.
+    pub kind: OrderKind,
+    /// Quantity in base units; for orders in quote units what that amount gives.
+    pub quantity: Decimal,
+    /// Number of this execution event.
+    pub execution: u64,
+    /// Venue time.
+    pub at: UtcMs,
+}
+
+/// One execution.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Traded {
+    /// The venue's id of the order.
+    pub order: u64,
+    /// What was traded.
+    pub symbol: Symbol,
+    /// Id of the trade, counting from 1 per symbol.
+    pub trade: u64,
+    /// In quote units.
+    pub price: Decimal,
+    /// In base units.
+    pub quantity: Decimal,
+    /// In units of `fee_asset`.
+    pub fee: Decimal,
+    /// Base on buys, quote on sells.
+    pub fee_asset: String,
+    /// Whether the order was resting.
+    pub maker: bool,
+    /// Filled quantity of the order, this trade included.
+    pub executed: Decimal,
+    /// Quote amount of the order, this trade included.
+    pub executed_quote: Decimal,
+    /// Number of this execution event.
+    pub execution: u64,
+    /// Venue time.
+    pub at: UtcMs,
+}
+
+/// Kinds that come from outside.
+pub const INPUTS: Mask = Mask::of(&[0, 1, 2, 3, 4, 5]);
+/// Kinds the core says.
+pub const DERIVED: Mask = Mask::of(&[8, 9, 10, 11, 12]);
+
+impl Body for SimFact {
+    fn kind(&self) -> u8 {
+        match self {
+            SimFact::Opened(_) => 0,
+            SimFact::Funded { .. } => 1,
+            SimFact::Place(_) => 2,
+            SimFact::Cancel(_) => 3,
+            SimFact::Advance(_) => 4,
+            SimFact::Upgraded { .. } => 5,
+            SimFact::Accepted(_) => 8,
+            SimFact::Traded(_) => 9,
+            SimFact::Rejected { .. } => 10,
+            SimFact::Cancelled { .. } => 11,
+            SimFact::Expired { .. } => 12,
+        }
+    }
+
+    fn name(kind: u8) -> &'static str {
+        match kind {
+            0 => "Opened",
+            1 => "Funded",
+            2 => "Place",
+            3 => "Cancel",
+            4 => "Advance",
+            5 => "Upgraded",
+            8 => "Accepted",
+            9 => "Traded",
+            10 => "Rejected",
+            11 => "Cancelled",
+            12 => "Expired",
+            _ => "?",
+        }
+    }
+
+    /// All but the passing of time: what is answered or pushed must be on disk before.
+    fn synced(&self) -> bool {
+        !matches!(self, SimFact::Advance(_))
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        rmp_serde::encode::write(out, self).expect("plain values into memory always encode");
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        rmp_serde::from_slice(bytes).map_err(|e| e.to_string())
+    }
+
+    fn runtime(event: RuntimeEvent) -> Self {
+        match event {
+            RuntimeEvent::StageUpgraded { from, to, .. } => SimFact::Upgraded { from, to },
+        }
+    }
+}

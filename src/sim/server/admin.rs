@@ -1,0 +1,114 @@
+//! What only the pacer and tests may ask: time, the ledger, payments, the end.
+
+use super::desk::{Desk, Standing};
+use super::hub::Kind;
+use crate::domain::money::{Decimal, parse_decimal};
+use crate::domain::time::UtcMs;
+use crate::sim::exchange::SimFact;
+use crate::sim::wire::error::ApiError;
+use crate::sim::wire::events::ledger;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Furthest instant time may be raised to: the year 2286.
+const TIME_MAX: UtcMs = 9_999_999_999_999;
+
+#[derive(Deserialize)]
+struct AdvanceRequest {
+    to: UtcMs,
+    market: UtcMs,
+}
+
+#[derive(Deserialize)]
+struct FundRequest {
+    asset: String,
+    amount: String,
+}
+
+/// Answers `/sim/v1/{name}`. `status` needs no token.
+pub async fn handle(
+    State(desk): State<Arc<Desk>>,
+    Path(name): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+    body: String,
+) -> (StatusCode, Json<Value>) {
+    desk.touch();
+    let sent = headers.get("authorization").and_then(|v| v.to_str().ok());
+    let allowed = sent.and_then(|v| v.strip_prefix("Bearer ")).is_some_and(|t| t == desk.token);
+    if name != "status" && !allowed {
+        let error = json!({"code": 401, "msg": "The token of the port file is missing or wrong."});
+        return (StatusCode::UNAUTHORIZED, Json(error));
+    }
+    let answer = match (method.as_str(), name.as_str()) {
+        ("GET", "status") => status(&desk),
+        ("GET", "ledger") => desk.read(|exchange, _, _| Ok(ledger(exchange))),
+        ("POST", "advance") => advance(&desk, &body).await,
+        ("POST", "fund") => fund(&desk, &body).await,
+        ("POST", "stop") => {
+            desk.stop();
+            Ok(json!({}))
+        }
+        _ => {
+            let error = json!({"code": 404, "msg": "There is no such thing."});
+            return (StatusCode::NOT_FOUND, Json(error));
+        }
+    };
+    match answer {
+        Ok(value) => (StatusCode::OK, Json(value)),
+        Err(error) => {
+            let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
+            (status, Json(error.body()))
+        }
+    }
+}
+
+fn malformed(error: &serde_json::Error) -> ApiError {
+    ApiError::new(-1135, format!("Invalid JSON Request: {error}"))
+}
+
+fn standing(standing: Standing) -> Value {
+    json!({
+        "now": standing.now, "market": standing.market, "last_close": standing.last_close,
+        "next_close": standing.next_close, "ended": standing.next_close.is_none(),
+    })
+}
+
+fn status(desk: &Desk) -> Result<Value, ApiError> {
+    let mut value = standing(desk.standing()?);
+    let pace = desk.clock().pace();
+    value["pace"] = pace.to_string().into();
+    value["factor"] = pace.factor().into();
+    value["pid"] = std::process::id().into();
+    value["connections"] = desk.hub.len().into();
+    Ok(value)
+}
+
+async fn advance(desk: &Desk, body: &str) -> Result<Value, ApiError> {
+    let wanted: AdvanceRequest = serde_json::from_str(body).map_err(|e| malformed(&e))?;
+    let allowed = 0..=TIME_MAX;
+    if !allowed.contains(&wanted.to) || !allowed.contains(&wanted.market) {
+        return Err(ApiError::new(-1130, "Data sent for parameter 'to' is not valid."));
+    }
+    desk.advance(wanted.to, wanted.market).await?;
+    let mut value = standing(desk.standing()?);
+    value["frames"] = json!(desk.hub.frames(Kind::Market));
+    value["user_frames"] = json!(desk.hub.frames(Kind::User));
+    Ok(value)
+}
+
+async fn fund(desk: &Desk, body: &str) -> Result<Value, ApiError> {
+    let wanted: FundRequest = serde_json::from_str(body).map_err(|e| malformed(&e))?;
+    let bad = |text| ApiError::new(-1130, text);
+    let amount: Decimal = parse_decimal(&wanted.amount).map_err(bad)?;
+    let asset = wanted.asset;
+    desk.request(
+        move |_, when| Ok((SimFact::Funded { asset, amount, at: when.now }, ())),
+        |_, _, ()| Ok(json!({})),
+    )
+    .await
+}

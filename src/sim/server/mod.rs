@@ -1,0 +1,17 @@
+//! The exchange as a process: one port for REST, market streams, the WebSocket API and administration.
+
+pub mod admin;
+pub mod desk;
+pub mod hub;
+pub mod limits;
+pub mod pace;
+pub mod port;
+pub mod rest;
+mod run;
+pub mod sockets;
+
+#[cfg(test)]
+mod tests;
+
+pub use pace::Pace;
+pub use run::{IDLE_EXIT, SimError, SimHandle, SimOptions, serve, start};

@@ -1,0 +1,88 @@
+//! The port file: how a client on this machine finds the exchange.
+
+use crate::sim::wire::sign::{DEMO_KEY, DEMO_SECRET};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Name of the file in the data directory.
+pub const PORT_FILE: &str = "port.json";
+
+/// What the file says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortFile {
+    /// Where it listens, on 127.0.0.1.
+    pub port: u16,
+    /// Its process.
+    pub pid: u32,
+    /// What admin requests carry.
+    pub token: String,
+    /// How fast venue time runs: `lockstep`, `real` or like `60x`.
+    pub pace: String,
+    /// Key of the account.
+    pub api_key: String,
+    /// Its secret.
+    pub api_secret: String,
+}
+
+impl PortFile {
+    /// What a server says of itself.
+    #[must_use]
+    pub fn new(port: u16, token: &str, pace: &str) -> PortFile {
+        PortFile {
+            port,
+            pid: std::process::id(),
+            token: token.to_owned(),
+            pace: pace.to_owned(),
+            api_key: DEMO_KEY.to_owned(),
+            api_secret: DEMO_SECRET.to_owned(),
+        }
+    }
+
+    /// Writes it into `dir`, whole or not at all.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn write(&self, dir: &Path) -> io::Result<()> {
+        let name = dir.join(PORT_FILE);
+        let new = dir.join(format!("{PORT_FILE}.new"));
+        let mut file = std::fs::File::create(&new)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        file.sync_all()?;
+        std::fs::rename(&new, &name)
+    }
+
+    /// Reads it from `dir`; none where there is no such file.
+    ///
+    /// # Errors
+    /// It cannot be read, or is something else.
+    pub fn read(dir: &Path) -> io::Result<Option<PortFile>> {
+        match std::fs::read(dir.join(PORT_FILE)) {
+            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// Where it lies.
+#[must_use]
+pub fn path(dir: &Path) -> PathBuf {
+    dir.join(PORT_FILE)
+}
+
+/// A token nobody can guess: the standard library's hash keys come from the system's random source.
+#[must_use]
+pub fn token() -> String {
+    let mut hash = Sha256::new();
+    for i in 0..8_u64 {
+        hash.update(RandomState::new().hash_one(i).to_be_bytes());
+    }
+    hash.finalize().iter().take(16).fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing into memory cannot fail");
+        text
+    })
+}

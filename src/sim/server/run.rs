@@ -1,0 +1,241 @@
+//! Start and end of the server.
+
+use super::desk::{Desk, Phase};
+use super::pace::{Pace, VenueClock};
+use super::port::{self, PortFile};
+use super::{admin, rest, sockets};
+use crate::domain::time::UtcMs;
+use crate::sim::books::{Books, BooksError};
+use crate::sim::exchange::local::Setup;
+use crate::sim::market::Market;
+use axum::Router;
+use axum::routing::any;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Time without a request and a connection after which the exchange ends itself.
+pub const IDLE_EXIT: Duration = Duration::from_secs(60);
+/// Wall time between notes of where venue time is, where it runs by itself.
+const NOTE_EVERY: Duration = Duration::from_millis(250);
+/// What of venue time may have been lost by a kill, in wall time: the notes of the last sync and a bit.
+const LOST_BY_KILL: i64 = 2_000;
+/// Time open requests have to end when the server does.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How to run an exchange.
+pub struct SimOptions {
+    /// Where its books and its port file are.
+    pub data_dir: PathBuf,
+    /// Where it listens on 127.0.0.1; 0: wherever there is room.
+    pub port: u16,
+    /// How fast venue time runs.
+    pub pace: Pace,
+    /// What it shows.
+    pub market: Box<dyn Market>,
+    /// What fresh books begin with; without effect on books that exist.
+    pub setup: Setup,
+    /// Time without a client after which it ends itself; none: never.
+    pub idle_exit: Option<Duration>,
+}
+
+/// Why an exchange cannot start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum SimError {
+    /// Its books.
+    #[error(transparent)]
+    Books(#[from] BooksError),
+    /// Its directory or its port.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The books in the directory are of other instruments than the market shows.
+    #[error("{} holds the books of another market: it trades {books}, this one {market}", dir.display())]
+    OtherMarket {
+        /// The directory.
+        dir: PathBuf,
+        /// Symbols of the books.
+        books: String,
+        /// Symbols of the market.
+        market: String,
+    },
+    /// It could not write its books any more.
+    #[error("the exchange ended: {0}")]
+    Failed(String),
+}
+
+fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> SimError {
+    let what = what.into();
+    move |source| SimError::Io { what, source }
+}
+
+/// A running exchange.
+pub struct SimHandle {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// What admin requests carry.
+    pub token: String,
+    desk: Arc<Desk>,
+    server: JoinHandle<Result<(), SimError>>,
+}
+
+impl SimHandle {
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    /// As [`SimHandle::ended`].
+    pub async fn stop(self) -> Result<(), SimError> {
+        self.desk.stop();
+        self.ended().await
+    }
+
+    /// Waits until it ends.
+    ///
+    /// # Errors
+    /// It ended because its books could not be written.
+    pub async fn ended(self) -> Result<(), SimError> {
+        let ended = self.server.await;
+        ended.map_err(|error| SimError::Failed(error.to_string()))?
+    }
+}
+
+/// Runs an exchange until it is asked to end or has no client any more.
+///
+/// # Errors
+/// See [`SimError`].
+pub async fn serve(options: SimOptions) -> Result<(), SimError> {
+    start(options).await?.ended().await
+}
+
+/// Starts an exchange; it answers when this returns.
+///
+/// # Errors
+/// See [`SimError`].
+pub async fn start(options: SimOptions) -> Result<SimHandle, SimError> {
+    let SimOptions { data_dir, port, pace, mut market, setup, idle_exit } = options;
+    let made = std::fs::create_dir_all(&data_dir);
+    made.map_err(io_error(format!("cannot make {}", data_dir.display())))?;
+    let (phase, _) = watch::channel(Phase::Running);
+    let failed = phase.clone();
+    let mut books = Books::open(&data_dir, move |error| {
+        failed.send_replace(Phase::Failed(error.to_string()));
+    })?;
+    if books.exchange().is_open() {
+        same_market(&data_dir, &books, market.as_ref())?;
+    } else {
+        let (_, row) = books.request(setup.open(market.as_mut()))?;
+        books.gate().durable(row).await;
+    }
+    let killed = port::path(&data_dir).exists();
+    let lost = if killed && pace != Pace::Lockstep { LOST_BY_KILL } else { 0 };
+    let base = books.exchange().now() + lost * UtcMs::from(pace.factor());
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+    let listener = listener.map_err(io_error(format!("cannot listen on port {port}")))?;
+    let addr = listener.local_addr().map_err(io_error("cannot tell the port"))?;
+    let token = port::token();
+    let clock = VenueClock::starting(pace, base);
+    let (desk, sending) = Desk::open(books, market, clock, token.clone(), phase);
+    let file = PortFile::new(addr.port(), &token, &pace.to_string());
+    file.write(&data_dir).map_err(io_error("cannot write the port file"))?;
+    let server = tokio::spawn(run(Arc::clone(&desk), sending, listener, data_dir, idle_exit));
+    Ok(SimHandle { addr, token, desk, server })
+}
+
+fn same_market(dir: &Path, books: &Books, market: &dyn Market) -> Result<(), SimError> {
+    let names = |list: &[crate::domain::instrument::Instrument]| {
+        list.iter().map(|i| i.symbol.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let (books, market) = (names(books.exchange().instruments()), names(market.instruments()));
+    if books == market {
+        return Ok(());
+    }
+    Err(SimError::OtherMarket { dir: dir.to_owned(), books, market })
+}
+
+fn router(desk: Arc<Desk>) -> Router {
+    Router::new()
+        .route("/ws", any(sockets::raw))
+        .route("/ws/{*streams}", any(sockets::raw))
+        .route("/stream", any(sockets::combined))
+        .route("/ws-api/v3", any(sockets::api))
+        .route("/sim/v1/{name}", any(admin::handle))
+        .fallback(rest::handle)
+        .with_state(desk)
+}
+
+async fn run(
+    desk: Arc<Desk>,
+    sending: JoinHandle<()>,
+    listener: TcpListener,
+    data_dir: PathBuf,
+    idle_exit: Option<Duration>,
+) -> Result<(), SimError> {
+    let clock = tokio::spawn(keep_time(Arc::clone(&desk)));
+    let watch = tokio::spawn(watch_idle(Arc::clone(&desk), idle_exit));
+    let mut asked = desk.phase();
+    let stopping = async move { Phase::over(&mut asked).await };
+    let served = axum::serve(listener, router(Arc::clone(&desk))).with_graceful_shutdown(stopping);
+    let mut ends = desk.phase();
+    let late = async {
+        Phase::over(&mut ends).await;
+        tokio::time::sleep(GRACE).await;
+    };
+    let served = tokio::select! {
+        served = served.into_future() => served,
+        () = late => Ok(()),
+    };
+    clock.abort();
+    watch.abort();
+    desk.hub.clear();
+    let closing = Arc::clone(&desk);
+    let closed = tokio::task::spawn_blocking(move || closing.close()).await;
+    closed.map_err(|error| SimError::Failed(error.to_string()))?;
+    // It ends with the desk's books; then nobody holds their file any more.
+    sending.await.map_err(|error| SimError::Failed(error.to_string()))?;
+    served.map_err(io_error("cannot serve"))?;
+    let phase = desk.phase().borrow().clone();
+    if let Phase::Failed(why) = phase {
+        return Err(SimError::Failed(why));
+    }
+    std::fs::remove_file(port::path(&data_dir)).map_err(io_error("cannot remove the port file"))
+}
+
+async fn watch_idle(desk: Arc<Desk>, idle_exit: Option<Duration>) {
+    let Some(limit) = idle_exit else { return };
+    let step = (limit / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
+    while desk.idle() < limit {
+        tokio::time::sleep(step).await;
+    }
+    desk.stop();
+}
+
+/// Where venue time runs by itself: releases minutes as they close, and notes where time is.
+async fn keep_time(desk: Arc<Desk>) {
+    while let (Some(now), Ok(standing)) = (desk.clock().now(), desk.standing()) {
+        let mut wait = NOTE_EVERY;
+        if let Some(close) = standing.next_close {
+            let trades = close - 1;
+            if standing.market < trades && trades <= now {
+                // The trades come before the close, as they do at the venue.
+                if desk.advance(trades, trades).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            wait = wait.min(desk.clock().until(if now < trades { trades } else { close }));
+        }
+        if desk.advance(now, now).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(wait.max(Duration::from_millis(1))).await;
+    }
+}

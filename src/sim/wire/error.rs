@@ -1,0 +1,61 @@
+//! Refusals as the protocol writes them.
+
+use serde_json::{Value, json};
+
+/// A refusal: what goes into the status line and the body.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {msg}")]
+pub struct ApiError {
+    /// HTTP status.
+    pub status: u16,
+    /// The protocol's code.
+    pub code: i32,
+    /// The protocol's words.
+    pub msg: String,
+}
+
+impl ApiError {
+    /// A refusal with the status that belongs to its code.
+    #[must_use]
+    pub fn new(code: i32, msg: impl Into<String>) -> ApiError {
+        let status = match code {
+            -2014 | -2015 => 401,
+            -1003 | -1015 => 429,
+            -1000 => 500,
+            _ => 400,
+        };
+        ApiError { status, code, msg: msg.into() }
+    }
+
+    /// A mandatory parameter is missing or malformed.
+    #[must_use]
+    pub fn mandatory(name: &str) -> ApiError {
+        let tail = "was not sent, was empty/null, or malformed.";
+        ApiError::new(-1102, format!("Mandatory parameter '{name}' {tail}"))
+    }
+
+    /// The books could not take the request; the client must not conclude anything.
+    #[must_use]
+    pub fn internal() -> ApiError {
+        let msg = "An unknown error occurred while processing the request.";
+        ApiError::new(-1000, msg)
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> Value {
+        json!({"code": self.code, "msg": self.msg})
+    }
+}
+
+impl From<(i32, String)> for ApiError {
+    fn from((code, msg): (i32, String)) -> ApiError {
+        ApiError::new(code, msg)
+    }
+}
+
+impl From<(i32, &'static str)> for ApiError {
+    fn from((code, msg): (i32, &'static str)) -> ApiError {
+        ApiError::new(code, msg)
+    }
+}

@@ -1,0 +1,178 @@
+//! What the account is told about its orders, and the ledger for those who compare.
+
+use super::number;
+use super::orders::{order_type, side};
+use crate::domain::money::Decimal;
+use crate::domain::order::OrderType;
+use crate::domain::time::UtcMs;
+use crate::sim::exchange::fact::{Accepted, Traded};
+use crate::sim::exchange::{Exchange, Order, SimFact, Status};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// The events that follow from one input: a report for each execution in order, then, where money moved,
+/// the balances. `exchange` is the books after the input.
+#[must_use]
+pub fn events(exchange: &Exchange, input: &SimFact, said: &[SimFact]) -> Vec<Value> {
+    let mut events = Vec::new();
+    let mut assets = BTreeSet::new();
+    let mut at = exchange.now();
+    if let SimFact::Funded { asset, amount, at } = input {
+        let event =
+            json!({"e": "balanceUpdate", "E": at, "a": asset, "d": number(*amount), "T": at});
+        events.push(event);
+        assets.insert(asset.clone());
+    }
+    for fact in said {
+        let Some(report) = Report::of(exchange, fact) else { continue };
+        at = at.max(report.at);
+        events.push(report.render(exchange.now()));
+        if let Some(rules) = exchange.instrument(report.order.symbol) {
+            assets.insert(rules.base.clone());
+            assets.insert(rules.quote.clone());
+        }
+    }
+    if !assets.is_empty() {
+        let balances: Vec<Value> = assets
+            .iter()
+            .map(|a| {
+                let purse = exchange.purse(a);
+                json!({"a": a, "f": number(purse.free), "l": number(purse.locked)})
+            })
+            .collect();
+        events.push(json!({"e": "outboundAccountPosition", "E": at, "u": at, "B": balances}));
+    }
+    events
+}
+
+/// One execution event.
+struct Report<'a> {
+    order: &'a Order,
+    what: &'static str,
+    status: Status,
+    executed: Decimal,
+    executed_quote: Decimal,
+    execution: u64,
+    at: UtcMs,
+    trade: Option<&'a Traded>,
+    cancel_id: Option<&'a str>,
+}
+
+impl<'a> Report<'a> {
+    fn of(exchange: &'a Exchange, fact: &'a SimFact) -> Option<Report<'a>> {
+        let base = |id: u64, what, status, execution, at| {
+            let order = exchange.order(id)?;
+            let (executed, executed_quote) = (order.executed, order.executed_quote);
+            let (trade, cancel_id) = (None, None);
+            Some(Report {
+                order,
+                what,
+                status,
+                executed,
+                executed_quote,
+                execution,
+                at,
+                trade,
+                cancel_id,
+            })
+        };
+        match fact {
+            SimFact::Accepted(Accepted { order, execution, at, .. }) => {
+                let report = base(*order, "NEW", Status::New, *execution, *at)?;
+                let zero = Decimal::ZERO;
+                Some(Report { executed: zero, executed_quote: zero, ..report })
+            }
+            SimFact::Traded(t) => {
+                let report = base(t.order, "TRADE", Status::Filled, t.execution, t.at)?;
+                let full = t.executed >= report.order.quantity;
+                let status = if full { Status::Filled } else { Status::PartiallyFilled };
+                let (executed, executed_quote) = (t.executed, t.executed_quote);
+                Some(Report { status, executed, executed_quote, trade: Some(t), ..report })
+            }
+            SimFact::Cancelled { order, cancel_id, execution, at } => {
+                let report = base(*order, "CANCELED", Status::Canceled, *execution, *at)?;
+                Some(Report { cancel_id: Some(cancel_id), ..report })
+            }
+            SimFact::Expired { order, execution, at } => {
+                base(*order, "EXPIRED", Status::Expired, *execution, *at)
+            }
+            SimFact::Opened(_)
+            | SimFact::Funded { .. }
+            | SimFact::Place(_)
+            | SimFact::Cancel(_)
+            | SimFact::Advance(_)
+            | SimFact::Upgraded { .. }
+            | SimFact::Rejected { .. } => None,
+        }
+    }
+
+    fn render(&self, now: UtcMs) -> Value {
+        let order = self.order;
+        let zero = || number(Decimal::ZERO);
+        let (client, original) = match self.cancel_id {
+            Some(cancel_id) => (cancel_id, order.client_id.as_str()),
+            None => (order.client_id.as_str(), ""),
+        };
+        let on_book = self.status.is_open() && order.order_type() == OrderType::Limit;
+        let mut event = json!({
+            "e": "executionReport", "E": now.max(self.at), "s": order.symbol.as_str(), "c": client,
+            "S": side(order.side), "o": order_type(order), "f": order.tif().wire(),
+            "q": number(order.quantity), "p": number(order.limit().unwrap_or_default()),
+            "P": zero(), "F": zero(), "g": -1, "C": original, "x": self.what,
+            "X": self.status.wire(), "r": "NONE", "i": order.id,
+            "z": number(self.executed), "Z": number(self.executed_quote),
+            "T": self.at, "I": self.execution, "w": on_book, "M": false, "O": order.time,
+            "Q": number(order.quote_quantity()), "W": order.time, "V": "NONE",
+            "l": zero(), "L": zero(), "Y": zero(), "n": "0", "N": null, "t": -1, "m": false,
+        });
+        if let Some(t) = self.trade {
+            event["l"] = number(t.quantity).into();
+            event["L"] = number(t.price).into();
+            event["Y"] = number(t.price * t.quantity).into();
+            event["n"] = number(t.fee).into();
+            event["N"] = t.fee_asset.clone().into();
+            event["t"] = t.trade.into();
+            event["m"] = t.maker.into();
+        }
+        if self.status == Status::Expired {
+            event["eR"] = "INSUFFICIENT_LIQUIDITY".into();
+        }
+        event
+    }
+}
+
+/// All orders with their trades, and all balances, in one canonical form: orders by id, decimals without
+/// trailing zeros. `k` counts the trades of an order from 1.
+#[must_use]
+pub fn ledger(exchange: &Exchange) -> Value {
+    let plain = |value: Decimal| value.normalize().to_string();
+    let trades = |order: &Order| -> Vec<Value> {
+        exchange
+            .trades_of(order)
+            .enumerate()
+            .map(|(i, t)| {
+                json!({"id": t.id, "k": i + 1, "price": plain(t.price),
+                    "quantity": plain(t.quantity), "fee": plain(t.fee), "fee_asset": t.fee_asset,
+                    "maker": t.maker, "time": t.time})
+            })
+            .collect()
+    };
+    let orders: Vec<Value> = exchange
+        .orders()
+        .iter()
+        .map(|o| {
+            json!({"client_order_id": o.client_id, "venue_order_id": o.id,
+                "symbol": o.symbol.as_str(), "side": side(o.side), "type": order_type(o),
+                "time_in_force": o.tif().wire(), "quantity": plain(o.quantity),
+                "price": o.limit().map(plain), "status": o.status.wire(),
+                "executed": plain(o.executed), "quote": plain(o.executed_quote),
+                "minute": o.minute, "time": o.time, "trades": trades(o)})
+        })
+        .collect();
+    let balances: Vec<Value> = exchange
+        .balances()
+        .iter()
+        .map(|b| json!({"asset": b.asset, "free": plain(b.free), "locked": plain(b.locked)}))
+        .collect();
+    json!({"orders": orders, "balances": balances})
+}

@@ -1,0 +1,21 @@
+//! The protocol as pure functions: parameters and signatures in, JSON out. Knows no socket.
+
+pub mod error;
+pub mod events;
+pub mod info;
+pub mod klines;
+pub mod orders;
+pub mod params;
+pub mod sign;
+
+use crate::domain::money::Decimal;
+
+/// A number as the protocol writes it: at least eight decimals, never an exponent.
+#[must_use]
+pub fn number(value: Decimal) -> String {
+    let value = value.normalize();
+    if value.scale() > 8 { value.to_string() } else { format!("{value:.8}") }
+}
+
+#[cfg(test)]
+mod tests;
