@@ -1,4 +1,5 @@
 //! The one integration test binary: linked once, its areas run in parallel.
 
 #[cfg(test)]
+mod crash_equivalence;
 mod tidy;

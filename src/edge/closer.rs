@@ -126,7 +126,7 @@ impl State {
     /// Takes in all that was said.
     fn fold(&mut self) -> Result<(), ActorProcessingErr> {
         while self.said.catch_up(64, |_| ())? {}
-        self.world.board.write_close(self.said.stage().last);
+        self.world.board.write_close(self.said.stage().newest());
         Ok(())
     }
 

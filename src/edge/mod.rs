@@ -10,6 +10,7 @@ pub mod bar;
 pub mod board;
 pub mod clock;
 pub mod closer;
+pub mod config;
 pub mod exchange;
 pub mod feed;
 pub mod flight;

@@ -11,7 +11,6 @@ use super::closer::{self, CloserMsg};
 use super::gateway::{self, GatewayMsg};
 use super::world::{Passing, World, path};
 use crate::domain::time::UtcMs;
-use crate::venue::clock::Pace;
 use crate::venue::port::VenueError;
 use crate::venue::simulated::Standing;
 use everwarm_runtime::chaos::Site;
@@ -134,11 +133,11 @@ fn adopt(world: &World, standing: &Standing) {
     let moved = {
         let mut clock = world.clock.lock();
         let before = clock.now(0);
-        let now = standing.now.max(if clock.pace() == Pace::Manual { before } else { 0 });
+        let now = standing.now.max(before);
         clock.set_manual(now);
         now != before
     };
-    if let Some(close) = standing.last_close {
+    if let Some(close) = standing.said() {
         let symbols = standing.closed.clone();
         world.tell(path::CLOSER, CloserMsg::Told { close, symbols });
     }
@@ -150,7 +149,7 @@ fn adopt(world: &World, standing: &Standing) {
 
 fn waits(world: &World, standing: &Standing) -> Wait {
     let n = world.journal.head();
-    if !world.journal.settled() || world.board.last_close() < standing.last_close {
+    if !world.journal.settled() || world.board.last_close() < standing.said() {
         return Wait::Work;
     }
     let rests = [world.board.rest(closer::NAME, n), world.board.rest(gateway::NAME, n)];

@@ -1,6 +1,6 @@
 //! The steering wheel of the simulated exchange: what its `/sim/v1` answers. Not part of any real venue.
 
-use super::binance::Secret;
+use super::secret::Secret;
 use super::port::{ErrorClass, VenueError};
 use super::transport::{Http, HttpRequest, Method, Probe, READ_TIMEOUT, TransportError};
 use crate::domain::id::Symbol;
@@ -16,9 +16,9 @@ pub struct Standing {
     pub now: UtcMs,
     /// How far the market was released.
     pub market: UtcMs,
-    /// End of the last minute in which a bar closed.
-    pub last_close: Option<UtcMs>,
-    /// Who traded in that minute.
+    /// End of the last minute that was released.
+    pub last_close: UtcMs,
+    /// Who traded in that minute; nobody in the one before a recording begins.
     #[serde(default)]
     pub closed: BTreeSet<Symbol>,
     /// End of the next minute in which a bar closes; none: the recording has ended.
@@ -29,6 +29,14 @@ pub struct Standing {
     /// Venue milliseconds a wall millisecond; 0 in lockstep.
     #[serde(default)]
     pub factor: u32,
+}
+
+impl Standing {
+    /// The last close anybody traded in.
+    #[must_use]
+    pub fn said(&self) -> Option<UtcMs> {
+        (!self.closed.is_empty()).then_some(self.last_close)
+    }
 }
 
 /// Steers one exchange. Clones share the token, which changes when the exchange is started again.
@@ -71,6 +79,14 @@ impl Admin {
     /// It does not answer; asking again is harmless.
     pub async fn advance(&self, to: UtcMs, market: UtcMs) -> Result<Standing, VenueError> {
         self.ask(Method::Post, "advance", format!(r#"{{"to":{to},"market":{market}}}"#)).await
+    }
+
+    /// Its own books, as JSON.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn ledger(&self) -> Result<serde_json::Value, VenueError> {
+        self.ask(Method::Get, "ledger", String::new()).await
     }
 
     /// Asks it to end.

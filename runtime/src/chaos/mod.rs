@@ -3,4 +3,5 @@
 pub mod faults;
 pub mod points;
 
-pub use points::{Blow, Chaos, Injected, Phase, Sabotage, Site, Strike};
+pub use crate::supervise::Injected;
+pub use points::{Blow, Chaos, Phase, Sabotage, Site, Strike};

@@ -3,6 +3,7 @@
 //! Always compiled; one relaxed load when off. A point sits outside every lock, so that what it interrupts
 //! is exactly what a kill could interrupt.
 
+use crate::supervise::Injected;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -117,10 +118,6 @@ pub enum Sabotage {
     NoQuery = 6,
 }
 
-/// The payload of an injected panic: uses neither restart budget nor poison attempts.
-#[derive(Clone, Debug)]
-pub struct Injected(pub String);
-
 /// How often each point was passed.
 pub type Passings = BTreeMap<(Site, String, Phase), u32>;
 
@@ -177,6 +174,14 @@ impl Chaos {
         self.0.armed.store(true, Relaxed);
     }
 
+    /// Strikes no more; what has not been struck is given back.
+    pub fn disarm(&self) -> Vec<Strike> {
+        self.0.armed.store(false, Relaxed);
+        let mut plan = self.plan();
+        (plan.kill, plan.die) = (None, None);
+        std::mem::take(&mut plan.strikes)
+    }
+
     /// Breaks a promise.
     pub fn sabotage(&self, what: Sabotage) {
         self.0.sabotage.store(what as u8, Relaxed);
@@ -229,10 +234,10 @@ impl Chaos {
             Blow::Kill => {
                 self.strike_with(|plan| plan.kill.take(), |kill| kill(who), |p, h| p.kill = h)
             }
-            Blow::Panic => std::panic::panic_any(Injected(format!("{site} of {who}"))),
+            Blow::Panic => Injected(format!("{site} of {who}")).panic(),
             Blow::Die => {
                 self.strike_with(|plan| plan.die.take(), |die| die(), |p, h| p.die = h);
-                std::panic::panic_any(Injected(format!("death at {site} of {who}")));
+                Injected(format!("death at {site} of {who}")).panic();
             }
         }
     }

@@ -55,6 +55,8 @@ pub mod rank {
     pub const DECISION: Rank = Rank(600);
     /// Intents to final orders.
     pub const ORDER_MANAGER: Rank = Rank(700);
+    /// Life and settings in force; followed by the configuration.
+    pub const CONFIG: Rank = Rank(890);
     /// What was said about closes; followed by the closer.
     pub const CLOSES: Rank = Rank(910);
     /// What is to be sent and asked; followed by the gateway.

@@ -74,6 +74,7 @@ fn malformed(error: &serde_json::Error) -> ApiError {
 fn standing(standing: Standing) -> Value {
     json!({
         "now": standing.now, "market": standing.market, "last_close": standing.last_close,
+        "closed": standing.closed,
         "next_close": standing.next_close, "ended": standing.next_close.is_none(),
     })
 }

@@ -4,6 +4,7 @@
 use super::hub::Hub;
 use super::limits::Counters;
 use super::pace::VenueClock;
+use crate::domain::id::Symbol;
 use crate::domain::market::Bar;
 use crate::domain::time::UtcMs;
 use crate::sim::books::{Books, BooksError, Gate};
@@ -76,7 +77,7 @@ pub struct Desk {
 }
 
 /// Where time stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// Venue time.
     pub now: UtcMs,
@@ -84,6 +85,8 @@ pub struct Standing {
     pub market: UtcMs,
     /// Close of the last released minute.
     pub last_close: UtcMs,
+    /// Who traded in that minute.
+    pub closed: Vec<Symbol>,
     /// The next close with bars; none when the recording has ended.
     pub next_close: Option<UtcMs>,
 }
@@ -214,6 +217,7 @@ impl Desk {
                 now: when.now,
                 market: exchange.market(),
                 last_close: exchange.last_close(),
+                closed: market.bars_closing(exchange.last_close()).iter().map(|b| b.symbol).collect(),
                 next_close: market.next_close(exchange.market()),
             })
         })

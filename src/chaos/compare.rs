@@ -1,0 +1,184 @@
+//! What is compared: orders, fills, positions and equity as the public answers tell them, the exchange's
+//! own ledger, and what was derived from each close. No sequence numbers, no venue ids, no venue times: a
+//! resend moves those and nothing else.
+
+use crate::domain::fact::{Body, Decision, Market};
+use crate::domain::time::UtcMs;
+use crate::history::History;
+use everwarm_runtime::fact::Fact;
+use everwarm_runtime::store::archive::Archive;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// Everything compared of one run, one line an item, in a fixed order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Picture {
+    /// What our public answers say, and what was derived.
+    pub ours: Vec<String>,
+    /// What the exchange's own books say.
+    pub theirs: Vec<String>,
+}
+
+impl Picture {
+    /// The first difference between two pictures, in words; none where they are equal.
+    #[must_use]
+    pub fn difference(&self, other: &Picture) -> Option<String> {
+        first_difference(&self.theirs, &other.theirs)
+            .map(|d| format!("the exchange's ledger: {d}"))
+            .or_else(|| first_difference(&self.ours, &other.ours).map(|d| format!("ours: {d}")))
+    }
+}
+
+fn first_difference(a: &[String], b: &[String]) -> Option<String> {
+    let at = (0..a.len().max(b.len())).find(|i| a.get(*i) != b.get(*i))?;
+    let show = |side: &[String]| side.get(at).cloned().unwrap_or_else(|| "nothing".to_owned());
+    Some(format!("item {at}:\n  one:   {}\n  other: {}", show(a), show(b)))
+}
+
+/// Keeps these fields of each row, as text.
+fn rows(title: &str, rows: &impl Serialize, keep: &[&str]) -> Vec<String> {
+    let rows = serde_json::to_value(rows).unwrap_or_default();
+    let mut lines: Vec<String> = rows
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|row| {
+            let mut line = title.to_owned();
+            for field in keep {
+                let value = row.get(*field).unwrap_or(&Value::Null);
+                write!(line, " {field}={value}").expect("text takes text");
+            }
+            line
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+/// What the history answers, as `--json` prints it.
+///
+/// # Errors
+/// The history cannot be read.
+pub fn public(archive: &Arc<Archive>) -> Result<Vec<String>, String> {
+    let history = History::new(Arc::clone(archive));
+    let why = |e: crate::history::queries::HistoryError| e.to_string();
+    let orders = history.orders(None).map_err(why)?;
+    let mut lines = rows(
+        "order",
+        &orders,
+        &[
+            "time",
+            "client_order_id",
+            "symbol",
+            "side",
+            "type",
+            "quantity",
+            "price",
+            "status",
+            "filled_quantity",
+            "average_price",
+            "strategy",
+        ],
+    );
+    let fills = history.fills(None).map_err(why)?;
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    let fills: Vec<Value> = fills
+        .iter()
+        .map(|fill| {
+            let k = counts.entry(fill.client_order_id.0.clone()).or_default();
+            *k += 1;
+            let mut row = serde_json::to_value(fill).unwrap_or_default();
+            row["k"] = json!(*k);
+            row
+        })
+        .collect();
+    lines.extend(rows(
+        "fill",
+        &fills,
+        &["client_order_id", "k", "symbol", "side", "price", "quantity", "fee", "fee_asset"],
+    ));
+    let positions = history.positions().map_err(why)?;
+    lines.extend(rows(
+        "position",
+        &positions,
+        &["symbol", "quantity", "average_price", "realized_pnl", "unrealized_pnl"],
+    ));
+    let equity = history.equity(None).map_err(why)?;
+    lines.extend(rows("equity", &equity, &["time", "equity", "cash"]));
+    Ok(lines)
+}
+
+/// The exchange's ledger: orders by (minute, client id), trades by place in their order, balances.
+#[must_use]
+pub fn ledger(ledger: &Value) -> Vec<String> {
+    let empty = Vec::new();
+    let list = |value: &Value| value.as_array().unwrap_or(&empty).clone();
+    let mut orders = list(&ledger["orders"]);
+    orders.sort_by_key(|o| (o["minute"].as_i64(), o["client_order_id"].to_string()));
+    let fields = [
+        "minute",
+        "client_order_id",
+        "symbol",
+        "side",
+        "type",
+        "quantity",
+        "price",
+        "status",
+        "executed",
+        "quote",
+    ];
+    let mut lines = Vec::new();
+    for order in &orders {
+        let mut line = "order".to_owned();
+        for field in fields {
+            write!(line, " {field}={}", order[field]).expect("text takes text");
+        }
+        for trade in list(&order["trades"]) {
+            let (k, price) = (&trade["k"], &trade["price"]);
+            let (quantity, fee, asset) = (&trade["quantity"], &trade["fee"], &trade["fee_asset"]);
+            write!(line, " | {k} {price} {quantity} {fee} {asset}").expect("text takes text");
+        }
+        lines.push(line);
+    }
+    lines.extend(list(&ledger["balances"]).iter().map(|b| format!("balance {b}")));
+    lines
+}
+
+/// What was derived from each close, by close: collected fact by fact.
+#[derive(Default)]
+pub struct Derived {
+    closes: BTreeMap<u64, UtcMs>,
+    said: BTreeMap<(UtcMs, u16, u16), String>,
+}
+
+impl Derived {
+    /// Takes one fact, in the order of the journal.
+    pub fn see(&mut self, fact: &Fact<Body>) {
+        if let Body::Market(Market::Close { time, missing, bars }) = &fact.body {
+            self.closes.insert(fact.key.n, *time);
+            let text = format!("{} bars, missing {missing:?}", bars.len());
+            self.said.insert((*time, 0, 0), text);
+        }
+        let Some(close) = self.closes.get(&fact.key.n) else { return };
+        if fact.key.rank != 0 {
+            let text = match &fact.body {
+                // The reason is for people and may name what only this run saw.
+                Body::Decision(Decision::Declined { signal, code, .. }) => {
+                    format!("declined {signal:?} {code}")
+                }
+                other => format!("{other:?}"),
+            };
+            self.said.insert((*close, fact.key.rank, fact.key.i), text);
+        }
+    }
+
+    /// One line a derived fact.
+    #[must_use]
+    pub fn lines(self) -> Vec<String> {
+        let line = |((close, rank, i), text)| format!("close {close} rank {rank} {i}: {text}");
+        self.said.into_iter().map(line).collect()
+    }
+}

@@ -1,0 +1,332 @@
+//! Runs a feed through the whole daemon in this process: the real exchange on loopback, the real client,
+//! the real tree, over a disk in memory that dies and forgets as planned.
+
+use super::compare::{Derived, Picture, ledger, public};
+use crate::domain::fact::Body;
+use crate::domain::settings::Settings;
+use crate::domain::time::UtcMs;
+use crate::edge::world::Passing;
+use crate::history::Projector;
+use crate::life::{APPLICATION, Birth, Connection, Life};
+use crate::sim::server::port::PortFile;
+use crate::sim::{Setup, SimHandle, SimOptions};
+use crate::sim::{Pace, market::Market};
+use crate::tree::path_of;
+use everwarm_runtime::chaos::faults::{FaultyDisk, Image};
+use everwarm_runtime::chaos::points::Passings;
+use everwarm_runtime::chaos::{Chaos, Injected, Phase, Sabotage, Strike};
+use everwarm_runtime::fact::Fact;
+use everwarm_runtime::store::Store;
+use everwarm_runtime::store::archive::Archive;
+use everwarm_runtime::supervise::Directory;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+
+/// Wall time without a new close, an answer or an end after which a run counts as stuck.
+const STUCK: Duration = Duration::from_secs(10);
+/// Lives of one run at most.
+const LIVES: u32 = 60;
+
+/// A feed and what is traded on it.
+pub struct Feed {
+    /// Makes the market.
+    pub market: Box<dyn Fn() -> Box<dyn Market> + Send + Sync>,
+    /// What the exchange begins with.
+    pub setup: Setup,
+    /// What the stages are told.
+    pub settings: Settings,
+}
+
+/// What goes wrong in a run.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Strikes at kill points, counted over all lives.
+    pub strikes: Vec<Strike>,
+    /// Life by life: the disk operation at which it dies, and what is left of it.
+    pub cuts: Vec<(u64, Image)>,
+    /// What a death at a kill point leaves of the disk.
+    pub image: Option<Image>,
+    /// Threads for the edge.
+    pub workers: usize,
+    /// A promise broken on purpose.
+    pub sabotage: Option<Sabotage>,
+}
+
+/// What came of a run.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What is compared.
+    pub picture: Picture,
+    /// Lives it took.
+    pub lives: u32,
+    /// What was struck.
+    pub struck: Vec<Strike>,
+    /// How often each kill point was passed.
+    pub passings: Passings,
+    /// Disk operations of the last life.
+    pub operations: u64,
+}
+
+static RUN: AtomicU64 = AtomicU64::new(1);
+
+/// A folder that is removed in the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> std::io::Result<Folder> {
+        let memory = Path::new("/dev/shm");
+        let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let number = RUN.fetch_add(1, Relaxed);
+        let path = base.join(format!("everwarm-rig-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Folder(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// Runs the feed to its end under the plan.
+///
+/// # Errors
+/// The run got stuck, or something ended that must not; the text says what.
+pub fn run(feed: &Feed, plan: &Plan) -> Result<Outcome, String> {
+    let folder = Folder::new().map_err(|e| e.to_string())?;
+    let venue = runtime(2)?;
+    let exchange = venue.block_on(start_exchange(feed, &folder.0.join("exchange")))?;
+    let archive = Archive::open(&folder.0.join("history.redb")).map_err(|e| e.to_string())?;
+    let archive = Arc::new(archive);
+    let chaos = Chaos::off();
+    if let Some(sabotage) = plan.sabotage {
+        chaos.sabotage(sabotage);
+    }
+    let mut lives = Lives { feed, plan, chaos: &chaos, archive: &archive, exchange: &exchange };
+    let (disk, count) = lives.all()?;
+    let (passings, struck) = chaos.report();
+    let mut picture = Picture { ours: read(&disk, &archive)?, theirs: Vec::new() };
+    let addr = exchange.addr;
+    let token = exchange.token.clone();
+    let theirs = venue.block_on(fetch_ledger(addr.port(), &token))?;
+    picture.theirs = ledger(&theirs);
+    venue.block_on(exchange.stop()).map_err(|e| e.to_string())?;
+    venue.shutdown_timeout(Duration::from_secs(5));
+    Ok(Outcome { picture, lives: count, struck, passings, operations: disk.operations() })
+}
+
+fn runtime(workers: usize) -> Result<Runtime, String> {
+    let made = Builder::new_multi_thread().worker_threads(workers).enable_all().build();
+    made.map_err(|e| e.to_string())
+}
+
+async fn start_exchange(feed: &Feed, dir: &Path) -> Result<SimHandle, String> {
+    let options = SimOptions {
+        data_dir: dir.to_owned(),
+        port: 0,
+        pace: Pace::Lockstep,
+        market: (feed.market)(),
+        setup: feed.setup.clone(),
+        idle_exit: None,
+    };
+    crate::sim::start(options).await.map_err(|e| e.to_string())
+}
+
+async fn fetch_ledger(port: u16, token: &str) -> Result<serde_json::Value, String> {
+    let base = format!("http://127.0.0.1:{port}");
+    let admin = crate::venue::simulated::Admin::new(&base, token)?;
+    admin.ledger().await.map_err(|e| e.to_string())
+}
+
+/// What the public answers and the journal say in the end.
+fn read(disk: &FaultyDisk, archive: &Arc<Archive>) -> Result<Vec<String>, String> {
+    let disk = FaultyDisk::holding(disk.image(Image::Everything), None);
+    let store = Store::on_disk(disk, APPLICATION).map_err(|e| e.to_string())?;
+    let mut derived = Derived::default();
+    let mut facts: Vec<(u64, Fact<Body>)> = Vec::new();
+    store
+        .scan(0, &mut |row, fact: Fact<Body>| {
+            derived.see(&fact);
+            facts.push((row, fact));
+            ControlFlow::Continue(())
+        })
+        .map_err(|e| e.to_string())?;
+    let mut projector = Projector::new(Arc::clone(archive)).map_err(|e| e.to_string())?;
+    let last = facts.last().map_or(0, |(row, _)| *row);
+    let rows = facts.iter().map(|(row, fact)| (*row, fact));
+    projector.apply(rows, last, false).map_err(|e| e.to_string())?;
+    let mut lines = public(archive)?;
+    lines.extend(derived.lines());
+    Ok(lines)
+}
+
+struct Lives<'a> {
+    feed: &'a Feed,
+    plan: &'a Plan,
+    chaos: &'a Chaos,
+    archive: &'a Arc<Archive>,
+    exchange: &'a SimHandle,
+}
+
+enum Ending {
+    Done,
+    Died,
+}
+
+impl Lives<'_> {
+    /// Lives until the feed has ended. The disk of the last life, and how many there were.
+    fn all(&mut self) -> Result<(FaultyDisk, u32), String> {
+        let mut image = {
+            let fresh = FaultyDisk::holding(Vec::new(), None);
+            drop(Store::on_disk(fresh.clone(), APPLICATION).map_err(|e| e.to_string())?);
+            fresh.image(Image::Everything)
+        };
+        let mut strikes = self.plan.strikes.clone();
+        for life in 1..=LIVES {
+            let cut = self.plan.cuts.get(life as usize - 1);
+            let disk = FaultyDisk::holding(image, cut.map(|(at, _)| *at));
+            match self.one(&disk, &mut strikes)? {
+                Ending::Done => return Ok((disk, life)),
+                Ending::Died => {
+                    let left = cut.map(|(_, image)| *image).or(self.plan.image);
+                    image = disk.image(left.unwrap_or(Image::Everything));
+                }
+            }
+        }
+        Err(format!("not done after {LIVES} lives"))
+    }
+
+    fn one(&self, disk: &FaultyDisk, strikes: &mut Vec<Strike>) -> Result<Ending, String> {
+        let died = Arc::new(AtomicBool::new(false));
+        let directory: Arc<Mutex<Option<Directory>>> = Arc::default();
+        self.arm(disk, std::mem::take(strikes), &died, &directory);
+        let Ok(store) = Store::on_disk(disk.clone(), APPLICATION) else {
+            *strikes = self.chaos.disarm();
+            return if disk.is_dead() { Ok(Ending::Died) } else { Err("the store".to_owned()) };
+        };
+        let edge = runtime(self.plan.workers.max(1))?;
+        let stages = runtime(1)?;
+        let (on_disk, on_died) = (disk.clone(), Arc::clone(&died));
+        let birth = Birth {
+            store,
+            archive: Arc::clone(self.archive),
+            chaos: self.chaos.clone(),
+            connection: self.connection()?,
+            symbols: Vec::new(),
+            settings: self.feed.settings.clone(),
+            origins: Vec::new(),
+            installation: "rig".to_owned(),
+            exchange: None,
+            stages_on: stages.handle().clone(),
+            on_failure: Arc::new(move |_| {
+                on_disk.kill();
+                on_died.store(true, Relaxed);
+            }),
+            on_resume: Arc::new(|_, _| ()),
+            observer: Arc::new(|_| ()),
+        };
+        let ending = edge.block_on(async {
+            let begun = Life::begin(birth, |world| {
+                let mut at = directory.lock().unwrap_or_else(PoisonError::into_inner);
+                *at = Some(world.directory.clone());
+                Vec::new()
+            });
+            let begun = tokio::select! {
+                begun = begun => begun,
+                () = death(&died) => return Ok(Ending::Died),
+            };
+            match begun {
+                Ok(life) => self.until_end(life, &died).await,
+                Err(_) if died.load(Relaxed) => Ok(Ending::Died),
+                Err(e) => Err(e.to_string()),
+            }
+        });
+        edge.shutdown_timeout(Duration::from_secs(5));
+        stages.shutdown_timeout(Duration::from_secs(5));
+        *strikes = self.chaos.disarm();
+        ending
+    }
+
+    fn arm(
+        &self,
+        disk: &FaultyDisk,
+        strikes: Vec<Strike>,
+        died: &Arc<AtomicBool>,
+        directory: &Arc<Mutex<Option<Directory>>>,
+    ) {
+        let directory = Arc::clone(directory);
+        let kill = move |who: &str| {
+            let directory = directory.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Some(directory) = directory {
+                directory.inject_kill(&path_of(who), &Injected("killed at a kill point".to_owned()));
+            }
+        };
+        let (disk, died) = (disk.clone(), Arc::clone(died));
+        let die = move || {
+            disk.kill();
+            died.store(true, Relaxed);
+        };
+        self.chaos.enter(Phase::Starting);
+        self.chaos.arm(strikes, kill, die);
+    }
+
+    fn connection(&self) -> Result<Connection, String> {
+        let file = PortFile::new(self.exchange.addr.port(), &self.exchange.token, "lockstep");
+        let key = (file.api_key.as_str(), file.api_secret.as_str());
+        Connection::simulated(file.port, &file.token, key, Passing::Lockstep)
+    }
+
+    /// Waits for the end of the feed, watching that closes go on.
+    async fn until_end(&self, life: Life, died: &AtomicBool) -> Result<Ending, String> {
+        let mut ended = life.ended.clone();
+        let mut seen: (Option<UtcMs>, u64) = (None, 0);
+        let mut since = tokio::time::Instant::now();
+        let tick = Duration::from_millis(2);
+        loop {
+            if died.load(Relaxed) {
+                return Ok(Ending::Died);
+            }
+            let over = tokio::time::timeout(tick, ended.wait_for(|ended| *ended)).await;
+            if matches!(over, Ok(Ok(_))) {
+                break;
+            }
+            let now = (life.world.board.last_close(), life.world.journal.head());
+            if now.0.is_some() {
+                self.chaos.enter(Phase::Live);
+            }
+            if now != seen {
+                (seen, since) = (now, tokio::time::Instant::now());
+            } else if since.elapsed() > STUCK {
+                return Err(stuck(&life));
+            }
+        }
+        let outcome = tokio::time::timeout(STUCK, life.end()).await;
+        if died.load(Relaxed) {
+            return Ok(Ending::Died);
+        }
+        outcome.map(|_| Ending::Done).map_err(|_| "the tree does not stop".to_owned())
+    }
+}
+
+async fn death(died: &AtomicBool) {
+    while !died.load(Relaxed) {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+fn stuck(life: &Life) -> String {
+    let world = &life.world;
+    let tree = serde_json::to_string(&world.directory.view()).unwrap_or_default();
+    format!(
+        "stuck at close {:?}, input {}: stages {:?}, board {:?}, tree {tree}",
+        world.board.last_close(),
+        world.journal.head(),
+        world.journal.progress(),
+        world.board.all(),
+    )
+}

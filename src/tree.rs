@@ -1,0 +1,156 @@
+//! THE supervision tree. Listed order is start order, stop order is the reverse.
+//!
+//! The order of start carries no safety: the gateway refuses to send until the account was compared with
+//! the books in this life.
+
+use crate::domain::fact::Body;
+use crate::edge::config::{ConfigActor, Wanted};
+use crate::edge::exchange::{Keeper, Launch};
+use crate::edge::flight::Flight;
+use crate::edge::gateway::Gateway;
+use crate::edge::pacer::Pacer;
+use crate::edge::projector::ProjectorActor;
+use crate::edge::world::World;
+use crate::edge::{bar::BarActor, clock::Clock, closer::Closer, feed::Feed, private::Private};
+use crate::trading;
+use everwarm_runtime::runner::ResumeReport;
+use everwarm_runtime::shell::{StageActor, StageArguments};
+use everwarm_runtime::supervise::{
+    Backoff, ChildSpec, Strategy, SupervisorSpec, supervisor, worker,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+/// What the tree is grown from.
+#[derive(Clone)]
+pub struct Seed {
+    /// What the edge shares.
+    pub world: World,
+    /// The settings wanted.
+    pub wanted: Wanted,
+    /// How to start the simulated exchange, and on which port, where we keep it.
+    pub exchange: Option<(Launch, u16)>,
+    /// Where stages run.
+    pub stages_on: Handle,
+    /// Told what each start of a stage took.
+    pub on_resume: Arc<dyn Fn(&'static str, ResumeReport) + Send + Sync>,
+    /// Set when a recording has ended.
+    pub ended: watch::Sender<bool>,
+    /// What people look in through.
+    pub ops: Vec<ChildSpec>,
+}
+
+/// Restarts allowed to one supervisor, and in which time.
+const BUDGET: (u32, Duration) = (5, Duration::from_secs(10));
+
+/// The tree.
+#[must_use]
+pub fn tree(seed: &Seed) -> SupervisorSpec {
+    supervisor("root", Strategy::RestForOne)
+        .budget(1, BUDGET.1)
+        .child(store(seed))
+        .child(
+            group("trading", Strategy::OneForOne)
+                .children(exchange(seed))
+                .child(config(seed))
+                .child(edge("clock", seed, |w| (Clock, w)))
+                .child(stages(seed))
+                .child(gateways(seed))
+                .child(bars(seed))
+                .child(group("feeds", Strategy::OneForOne).child(edge("feed", seed, |w| (Feed, w))))
+                .child(pacer(seed)),
+        )
+        .child(group("ops", Strategy::OneForOne).children(seed.ops.clone()))
+}
+
+fn store(seed: &Seed) -> SupervisorSpec {
+    group("store", Strategy::OneForOne).child(edge("projector", seed, |w| (ProjectorActor, w)))
+}
+
+fn config(seed: &Seed) -> ChildSpec {
+    let wanted = seed.wanted.clone();
+    edge("config", seed, move |w| (ConfigActor, (w, wanted.clone())))
+}
+
+fn stages(seed: &Seed) -> SupervisorSpec {
+    let stages = trading::specs().into_iter().map(|stage| {
+        let (world, on_resume) = (seed.world.clone(), Arc::clone(&seed.on_resume));
+        let arguments = move || StageArguments::<Body> {
+            journal: Arc::clone(&world.journal),
+            make: Arc::new(stage.make),
+            library: world.library.clone(),
+            on_resume: Arc::clone(&on_resume),
+        };
+        worker(stage.name, move |_| (StageActor::default(), arguments()))
+            .backoff(quick())
+            .on(seed.stages_on.clone())
+    });
+    group("stages", Strategy::OneForOne).children(stages)
+}
+
+fn gateways(seed: &Seed) -> SupervisorSpec {
+    // Rounds outlive the gateway that began them.
+    let flight = Arc::new(Flight::default());
+    group("gateways", Strategy::OneForOne)
+        .child(edge("gateway", seed, move |w| (Gateway, (w, Arc::clone(&flight)))))
+        .child(edge("private", seed, |w| (Private, w)))
+}
+
+fn bars(seed: &Seed) -> SupervisorSpec {
+    let symbols = seed.world.symbols.iter().map(|symbol| {
+        let symbol = *symbol;
+        edge(symbol.as_str(), seed, move |w| (BarActor, (w, symbol)))
+    });
+    group("bars", Strategy::OneForOne)
+        .child(edge("closer", seed, |w| (Closer, w)))
+        .child(group("symbols", Strategy::Dynamic).children(symbols))
+}
+
+fn exchange(seed: &Seed) -> Option<ChildSpec> {
+    let (launch, port) = seed.exchange.clone()?;
+    Some(edge("exchange", seed, move |w| (Keeper, (w, launch.clone(), port))))
+}
+
+fn pacer(seed: &Seed) -> ChildSpec {
+    let ended = seed.ended.clone();
+    edge("pacer", seed, move |w| (Pacer, (w, ended.clone())))
+}
+
+/// A worker of the edge.
+fn edge<A: ractor::Actor>(
+    id: &str,
+    seed: &Seed,
+    make: impl Fn(World) -> (A, A::Arguments) + Send + Sync + 'static,
+) -> ChildSpec {
+    let world = seed.world.clone();
+    worker(id, move |_| make(world.clone())).backoff(quick())
+}
+
+fn group(id: &str, strategy: Strategy) -> SupervisorSpec {
+    supervisor(id, strategy).budget(BUDGET.0, BUDGET.1)
+}
+
+/// The first restart is at once; what fails again waits longer each time.
+fn quick() -> Backoff {
+    Backoff {
+        first: Duration::from_millis(1),
+        max: Duration::from_secs(10),
+        healthy: Duration::from_secs(5),
+    }
+}
+
+/// Path of an actor by its name at kill points.
+#[must_use]
+pub fn path_of(name: &str) -> String {
+    match name {
+        "closer" => "root/trading/bars/closer".to_owned(),
+        "gateway" | "private" => format!("root/trading/gateways/{name}"),
+        "feed" => "root/trading/feeds/feed".to_owned(),
+        "config" | "clock" | "pacer" | "exchange" => format!("root/trading/{name}"),
+        "projector" => "root/store/projector".to_owned(),
+        stage => format!("root/trading/stages/{stage}"),
+    }
+}
+
