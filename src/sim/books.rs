@@ -41,14 +41,9 @@ impl Gate {
     pub async fn room(&self) {
         self.0.room().await;
     }
-
-    /// Flushes everything and ends the journal. Blocks.
-    pub fn close(&self) {
-        self.0.close();
-    }
 }
 
-/// The books.
+/// The books. Dropping them flushes everything and lets go of the file, which takes a moment.
 pub struct Books {
     journal: Arc<Journal<SimFact>>,
     writer: Writer,
@@ -107,5 +102,11 @@ impl Books {
     /// Saves the state, so that the next start need not read the journal.
     pub fn save(&mut self) {
         self.runner.save();
+    }
+}
+
+impl Drop for Books {
+    fn drop(&mut self) {
+        self.journal.close();
     }
 }

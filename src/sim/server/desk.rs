@@ -299,9 +299,7 @@ impl Desk {
             // A state that a panic has left behind is not saved; the journal has what happened.
             Err(poisoned) => poisoned.into_inner().take(),
         };
-        if let Some(inner) = inner {
-            inner.books.gate().close();
-        }
+        drop(inner);
     }
 }
 

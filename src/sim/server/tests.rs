@@ -301,6 +301,26 @@ async fn a_restart_continues_with_the_same_books() {
     let fewer = |fake: Fake| fake.without("ETHUSDT");
     other.market = Box::new(fewer(Fake::new(&[bar("BTCUSDT", 0, ["1"; 4], "1")])));
     assert!(matches!(start(other).await, Err(SimError::OtherMarket { .. })));
+    let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("the file is free");
+    sim.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
+async fn what_was_answered_is_in_the_file() {
+    let (dir, image) = (Dir::new(), Dir::new());
+    let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
+    let client = Client::of(&sim);
+    client.advance(CLOSE).await;
+    let order = "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=9&newClientOrderId=m";
+    client.signed(Method::POST, "/api/v3/order", order, CLOSE).await;
+    let before = client.get("/sim/v1/ledger").await.1;
+    // What a killed process leaves behind: the file as it is now.
+    std::fs::copy(dir.0.join("books.redb"), image.0.join("books.redb")).expect("copied");
+    let after = start(options(&image.0, Pace::Lockstep)).await.expect("started from the image");
+    assert_eq!(Client::of(&after).get("/sim/v1/ledger").await.1, before);
+    assert_eq!(Client::of(&after).get("/sim/v1/status").await.1["market"], CLOSE);
+    sim.stop().await.expect("a clean end");
+    after.stop().await.expect("a clean end");
 }
 
 #[tokio::test]
