@@ -20,10 +20,7 @@ fn prices(report: &OrderReport) -> Vec<Decimal> {
 }
 
 fn trades(said: &[SimFact]) -> Vec<&Traded> {
-    let traded = |fact| match fact {
-        &SimFact::Traded(ref traded) => Some(traded),
-        _ => None,
-    };
+    let traded = |fact| if let SimFact::Traded(traded) = fact { Some(traded) } else { None };
     said.iter().filter_map(traded).collect()
 }
 

@@ -84,7 +84,7 @@ fn status(desk: &Desk) -> Result<Value, ApiError> {
     value["pace"] = pace.to_string().into();
     value["factor"] = pace.factor().into();
     value["pid"] = std::process::id().into();
-    value["connections"] = desk.hub.len().into();
+    value["connections"] = desk.hub.connections().into();
     Ok(value)
 }
 

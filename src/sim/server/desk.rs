@@ -179,7 +179,7 @@ impl Desk {
 
     /// How long there has been no request and no connection.
     pub fn idle(&self) -> Duration {
-        if self.hub.len() > 0 {
+        if self.hub.connections() > 0 {
             self.touch();
         }
         self.started.elapsed().saturating_sub(Duration::from_millis(self.last_seen.load(Relaxed)))
@@ -258,7 +258,7 @@ impl Desk {
         let wait = self.with(|inner| {
             let inputs = advances(inner.books.exchange(), inner.market.as_mut(), to, market_to);
             for input in inputs {
-                self.advance_step(inner, input)?;
+                self.advance_step(inner, &input)?;
             }
             let (done, wait) = oneshot::channel();
             let (row, events, klines, done) = (None, Vec::new(), Vec::new(), Some(done));
@@ -269,7 +269,7 @@ impl Desk {
         wait.await.map_err(|_| ApiError::internal())
     }
 
-    fn advance_step(&self, inner: &mut Inner, input: SimFact) -> Result<(), ApiError> {
+    fn advance_step(&self, inner: &mut Inner, input: &SimFact) -> Result<(), ApiError> {
         let before = inner.books.exchange().market();
         let (said, row) =
             inner.books.request(input.clone()).map_err(|error| self.broken(&error))?;
@@ -282,10 +282,10 @@ impl Desk {
                     |bar: &Bar| (klines::stream(bar.symbol), klines::event(bar, true, close));
                 klines.extend(bars.iter().map(message));
             }
-            klines.extend(forming(exchange, inner.market.as_mut(), &input));
+            klines.extend(forming(exchange, inner.market.as_mut(), input));
         }
         let row = (!said.is_empty()).then_some(row);
-        let parcel = Parcel { row, events: events(exchange, &input, &said), klines, done: None };
+        let parcel = Parcel { row, events: events(exchange, input, &said), klines, done: None };
         inner.outbox.send(parcel).map_err(|_| ApiError::internal())
     }
 
@@ -325,10 +325,10 @@ async fn send_out(desk: Arc<Desk>, gate: Gate, mut parcels: mpsc::UnboundedRecei
             () = Phase::failed(&mut phase) => None,
         };
         let Some(parcel) = parcel else { return };
-        if let Some(row) = parcel.row {
-            if !gate.durable(row).await {
-                return;
-            }
+        if let Some(row) = parcel.row
+            && !gate.durable(row).await
+        {
+            return;
         }
         desk.hub.publish_user(&parcel.events);
         desk.hub.publish_market(&parcel.klines);

@@ -154,7 +154,7 @@ impl Hub {
     }
 
     /// Number of connections.
-    pub fn len(&self) -> usize {
+    pub fn connections(&self) -> usize {
         self.lock().connections.len()
     }
 

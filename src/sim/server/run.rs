@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Time without a request and a connection after which the exchange ends itself.
-pub const IDLE_EXIT: Duration = Duration::from_secs(60);
+pub const IDLE_EXIT: Duration = Duration::from_mins(1);
 /// Wall time between notes of where venue time is, where it runs by itself.
 const NOTE_EVERY: Duration = Duration::from_millis(250);
 /// What of venue time may have been lost by a kill, in wall time: the notes of the last sync and a bit.
