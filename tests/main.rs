@@ -1,1 +1,4 @@
-fn x() {}
+//! The one integration test binary: linked once, its areas run in parallel.
+
+#[cfg(test)]
+mod tidy;

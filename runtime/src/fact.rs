@@ -1,13 +1,14 @@
 //! What a fact is, to a runtime that does not know what it says.
 //!
-//! An *input* came from outside and has a number `n`. A *derived* fact was said by the stage of some
-//! [`Rank`] about input `n`; its [`Key`] is `(n, rank, i)`. Keys are logical: where a fact stands in the
-//! file is its row, which no stage ever sees.
+//! An *input* came from outside and has a number `n`. A *derived* fact was said by the stage of
+//! some [`Rank`] about input `n`; its [`Key`] is `(n, rank, i)`. Keys are logical: where a fact
+//! stands in the file is its row, which no stage ever sees.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A stage's place in the order. Inputs have rank 0; stages have spaced, never reused numbers above it.
+/// A stage's place in the order. Inputs have rank 0; stages have spaced, never reused numbers above
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Rank(pub u16);
 
@@ -60,7 +61,8 @@ impl std::str::FromStr for Key {
 pub struct Fact<B> {
     /// Its name.
     pub key: Key,
-    /// Event time, UTC milliseconds. Never decreases over inputs; a derived fact has its input's time.
+    /// Event time, UTC milliseconds. Never decreases over inputs; a derived fact has its input's
+    /// time.
     pub time: i64,
     /// Version of the stage that said it; 0 for inputs.
     pub version: u16,

@@ -7,7 +7,7 @@
 use crate::chaos::{Chaos, Site};
 use crate::fact::{Body, Fact, Library};
 use crate::journal::{AppendError, Journal, Round, Seat, Waker};
-use crate::stage::{Out, Stage, feed};
+use crate::stage::{Stage, Step};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -74,7 +74,7 @@ pub struct Runner<S: Stage + ?Sized> {
     seat: Seat<S::Body>,
     library: Arc<dyn Library<S::Body>>,
     cursor: u64,
-    out: Out<S::Body>,
+    step: Step<S::Body>,
 }
 
 impl<S: Stage + ?Sized> Runner<S> {
@@ -99,7 +99,7 @@ impl<S: Stage + ?Sized> Runner<S> {
         }
         let cursor = report.checkpoint;
         let seat = attached.seat;
-        let mut runner = Runner { stage, journal, seat, library, cursor, out: Out::default() };
+        let mut runner = Runner { stage, journal, seat, library, cursor, step: Step::default() };
         while runner.cursor < attached.passed {
             let left = usize::try_from(attached.passed - runner.cursor).unwrap_or(BATCH);
             for round in runner.journal.rounds(&runner.seat, runner.cursor, left.min(BATCH)) {
@@ -125,6 +125,11 @@ impl<S: Stage + ?Sized> Runner<S> {
     #[must_use]
     pub fn stage(&self) -> &S {
         &self.stage
+    }
+
+    /// The state machine, for what a follower notes beside the facts.
+    pub fn stage_mut(&mut self) -> &mut S {
+        &mut self.stage
     }
 
     /// The last input passed.
@@ -202,22 +207,15 @@ impl<S: Stage + ?Sized> Runner<S> {
     fn step(&mut self, round: &Round<S::Body>) -> Result<Vec<Fact<S::Body>>, RunError> {
         let mut own = Vec::new();
         let interest = self.stage.interest();
+        self.step.begin(round.n, round.time);
         for chunk in &round.seen {
             for fact in chunk.facts.iter().filter(|f| interest.has(f.body.kind())) {
-                match self.resolve(round.n, fact)? {
-                    Some(full) => self.feed(&full, round, &mut own),
-                    None => self.feed(fact, round, &mut own),
-                }
+                let full = self.resolve(round.n, fact)?;
+                self.step.feed(&mut *self.stage, full.as_ref().unwrap_or(fact), &mut own);
             }
         }
-        if cfg!(debug_assertions) {
-            self.stage.check();
-        }
+        self.step.finish(&mut *self.stage, &mut own);
         Ok(own)
-    }
-
-    fn feed(&mut self, seen: &Fact<S::Body>, round: &Round<S::Body>, own: &mut Vec<Fact<S::Body>>) {
-        feed(&mut *self.stage, seen, (round.n, round.time), &mut self.out, own);
     }
 
     fn resolve(&self, n: u64, fact: &Fact<S::Body>) -> Result<Option<Fact<S::Body>>, RunError> {
@@ -259,14 +257,20 @@ impl<S: Stage + ?Sized> Runner<S> {
         held: &[Fact<S::Body>],
     ) -> Result<u64, RunError> {
         let interest = self.stage.interest();
+        let mut said: Vec<&Fact<S::Body>> = held.iter().collect();
         for chunk in &round.seen {
             for fact in chunk.facts.iter().filter(|f| interest.has(f.body.kind())) {
                 let full = self.resolve(round.n, fact)?;
                 self.stage.evolve(full.as_ref().unwrap_or(fact));
-                let said = held.iter().filter(|own| own.because.first() == Some(&fact.key));
-                said.for_each(|own| self.stage.evolve(own));
+                let (now, later) =
+                    said.into_iter().partition(|own| own.because.first() == Some(&fact.key));
+                said = later;
+                let now: Vec<_> = now;
+                now.into_iter().for_each(|own| self.stage.evolve(own));
             }
         }
+        // What concluded the input was folded last.
+        said.into_iter().for_each(|own| self.stage.evolve(own));
         Ok(0)
     }
 }

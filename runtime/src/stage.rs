@@ -1,9 +1,11 @@
 //! The pure half of an actor: a state machine over facts.
 //!
-//! For input `n` a stage of rank `r` sees, in this order, the facts it is interested in: those of higher
-//! ranks about `n - 1`, the input `n`, those of lower ranks about `n` by rank. Each visible fact is first
-//! folded with [`Stage::evolve`], then [`Stage::decide`] says what follows, then each of the stage's own
-//! new facts is folded too. State changes nowhere else.
+//! For input `n` a stage of rank `r` sees, in this order, the facts it is interested in: those of
+//! higher ranks about `n - 1`, the input `n`, those of lower ranks about `n` by rank. Each visible
+//! fact is first folded with [`Stage::evolve`], then [`Stage::decide`] says what follows, then each
+//! of the stage's own new facts is folded too. When all have been fed, [`Stage::conclude`] has the
+//! last word. State changes nowhere else. `Step` is this order in code; every loop over facts goes
+//! through it.
 
 use crate::fact::{Body, Draft, Fact, Key, Mask, Rank};
 
@@ -30,6 +32,10 @@ pub trait Stage: Send + 'static {
     fn evolve(&mut self, fact: &Fact<Self::Body>);
     /// Says what follows from a visible fact that has just been folded.
     fn decide(&self, fact: &Fact<Self::Body>, out: &mut Out<Self::Body>);
+    /// Says what follows once every visible fact about an input has been folded and decided on; asked
+    /// once for each input of which at least one fact was visible. For stages that need a whole round
+    /// (all strategies' wishes, and the breaker's word after them) before they speak.
+    fn conclude(&self, _out: &mut Out<Self::Body>) {}
     /// The event time, UTC milliseconds, at which it wants to be given a clock input.
     fn next_wake(&self) -> Option<i64> {
         None
@@ -74,24 +80,81 @@ impl<B> Out<B> {
     }
 }
 
-/// The inner step every driver shares: folds `seen`, decides, folds what was decided. New facts are about
-/// input `n` and go to `own`; the first cause of each is `seen`.
-pub(crate) fn feed<S: Stage + ?Sized>(
-    stage: &mut S,
-    seen: &Fact<S::Body>,
-    (n, time): (u64, i64),
-    out: &mut Out<S::Body>,
-    own: &mut Vec<Fact<S::Body>>,
-) {
-    stage.evolve(seen);
-    stage.decide(seen, out);
-    for draft in out.drafts.drain(..) {
-        let i = u16::try_from(own.len()).expect("a stage says few facts about an input");
-        let mut because = vec![seen.key];
-        because.extend(draft.because.into_iter().filter(|key| *key != seen.key));
-        let key = Key { n, rank: stage.rank().0, i };
-        let fact = Fact { key, time, version: stage.version(), because, body: draft.body };
-        stage.evolve(&fact);
-        own.push(fact);
+/// The work of one stage for one input: the one place where the order above is code.
+///
+/// `own` is the list of the stage's facts about this input; it must be empty at the first feed and is only
+/// added to. Where a stage's visible facts are fed in the documented order, its facts are the same whoever
+/// feeds them.
+#[derive(Debug)]
+pub(crate) struct Step<B> {
+    out: Out<B>,
+    n: u64,
+    time: i64,
+    fed: bool,
+}
+
+impl<B: Body> Default for Step<B> {
+    fn default() -> Self {
+        Step { out: Out::default(), n: 0, time: 0, fed: false }
+    }
+}
+
+impl<B: Body> Step<B> {
+    /// Begins input `n` with event time `time` for the next stage. Reuses the buffers of the step before.
+    pub(crate) fn begin(&mut self, n: u64, time: i64) {
+        debug_assert!(self.out.drafts.is_empty(), "the step before was finished");
+        (self.n, self.time, self.fed) = (n, time, false);
+    }
+
+    /// Feeds one visible fact: fold, decide, fold what was said.
+    pub(crate) fn feed<S: Stage<Body = B> + ?Sized>(
+        &mut self,
+        stage: &mut S,
+        fact: &Fact<B>,
+        own: &mut Vec<Fact<B>>,
+    ) {
+        self.fed = true;
+        stage.evolve(fact);
+        stage.decide(fact, &mut self.out);
+        self.say(stage, Some(fact.key), own);
+    }
+
+    /// Ends the input for this stage: its last word, folded too.
+    pub(crate) fn finish<S: Stage<Body = B> + ?Sized>(
+        &mut self,
+        stage: &mut S,
+        own: &mut Vec<Fact<B>>,
+    ) {
+        if !self.fed {
+            return;
+        }
+        stage.conclude(&mut self.out);
+        self.say(stage, None, own);
+        if cfg!(debug_assertions) {
+            stage.check();
+        }
+    }
+
+    /// Numbers and folds what was said; the first cause of each fact is the one it was decided on.
+    fn say<S: Stage<Body = B> + ?Sized>(
+        &mut self,
+        stage: &mut S,
+        on: Option<Key>,
+        own: &mut Vec<Fact<B>>,
+    ) {
+        if self.out.drafts.is_empty() {
+            return;
+        }
+        let (rank, version) = (stage.rank().0, stage.version());
+        for draft in self.out.drafts.drain(..) {
+            let mut because: Vec<Key> = on.into_iter().collect();
+            because.extend(draft.because.into_iter().filter(|key| Some(*key) != on));
+            let body = draft.body;
+            let i = u16::try_from(own.len()).expect("a stage says less than 65,536 facts an input");
+            let key = Key { n: self.n, rank, i };
+            let fact = Fact { key, time: self.time, version, because, body };
+            stage.evolve(&fact);
+            own.push(fact);
+        }
     }
 }

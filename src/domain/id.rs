@@ -14,7 +14,8 @@ impl Symbol {
     /// Checks and takes over a name.
     ///
     /// # Errors
-    /// Empty, longer than 16 characters, or with other characters than A–Z, a–z, 0–9, `-`, `_`, `.`.
+    /// Empty, longer than 16 characters, or with other characters than A–Z, a–z, 0–9, `-`, `_`,
+    /// `.`.
     pub fn new(name: &str) -> Result<Symbol, String> {
         let fits = (1..=SYMBOL_MAX).contains(&name.len());
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
@@ -120,8 +121,8 @@ impl<V> SymbolMap<V> {
         self.find(symbol).ok().map(|i| &mut self.0[i].1)
     }
 
-    /// The value of `symbol`, made by `make` where there is none. `near` is where the last one was found:
-    /// walking symbols in order then costs one comparison each.
+    /// The value of `symbol`, made by `make` where there is none. `near` is where the last one was
+    /// found: walking symbols in order then costs one comparison each.
     pub fn near(&mut self, near: &mut usize, symbol: Symbol, make: impl FnOnce() -> V) -> &mut V {
         if self.0.get(*near).is_none_or(|row| row.0 != symbol) {
             *near = match self.find(symbol) {

@@ -4,7 +4,8 @@ use super::id::Symbol;
 use super::money::Decimal;
 use serde::{Deserialize, Serialize};
 
-/// A thing traded at one venue, with its steps and minimums. A step or bound of zero is switched off.
+/// A thing traded at one venue, with its steps and minimums. A step or bound of zero is switched
+/// off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instrument {
     /// The venue's name for it.

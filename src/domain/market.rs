@@ -5,8 +5,8 @@ use super::money::{Decimal, Price};
 use super::time::UtcMs;
 use serde::{Deserialize, Serialize};
 
-/// Open, high, low, close and volume of one interval; immutable once closed. The interval is told by
-/// whoever carries the bar.
+/// Open, high, low, close and volume of one interval; immutable once closed. The interval is told
+/// by whoever carries the bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bar {
     /// What traded.

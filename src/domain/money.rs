@@ -1,7 +1,8 @@
 //! Prices of bars as exact fixed-point integers; money and quantities of orders as decimals.
 //!
-//! Indicators sum prices, so bars carry [`Price`], an integer of 1e-8 units: exact, half the size of a
-//! decimal, and a sum does not depend on where it started. Orders and the ledger use [`Decimal`] alone.
+//! Indicators sum prices, so bars carry [`Price`], an integer of 1e-8 units: exact, half the size
+//! of a decimal, and a sum does not depend on where it started. Orders and the ledger use
+//! [`Decimal`] alone.
 
 pub use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};

@@ -4,8 +4,8 @@ use super::money::Decimal;
 use super::time::Timeframe;
 use serde::{Deserialize, Serialize};
 
-/// Settings of all stages. Travels as JSON text inside a fact, so that a later field has its default in
-/// older facts.
+/// Settings of all stages. Travels as JSON text inside a fact, so that a later field has its
+/// default in older facts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -29,7 +29,8 @@ pub struct Trading {
     pub max_positions: u32,
     /// How long after its close an intent may be sent for the first time, in seconds of event time.
     pub valid_for_s: i64,
-    /// How long a request may be on its way before the venue refuses it, milliseconds of venue time.
+    /// How long a request may be on its way before the venue refuses it, milliseconds of venue
+    /// time.
     pub recv_window_ms: i64,
 }
 

@@ -16,6 +16,21 @@ pub fn day_of(time: UtcMs) -> i64 {
     time.div_euclid(DAY)
 }
 
+/// The UTC date of a day number, as `2018-04-04`; years 0 to 9999.
+#[must_use]
+pub fn date_of(day: i64) -> String {
+    // Years begin in March here, so that the leap day is the last day of its year.
+    let shifted = day + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    format!("{:04}-{month:02}-{day:02}", year + era * 400 + carry)
+}
+
 /// Width of a bar. Buckets are aligned to the UTC epoch.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
@@ -93,5 +108,25 @@ impl std::str::FromStr for Timeframe {
             .into_iter()
             .find(|t| t.name() == text)
             .ok_or_else(|| format!("{text:?} is not a timeframe: 1m, 5m, 15m, 1h, 4h or 1d"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_dates() {
+        let cases = [
+            (0, "1970-01-01"),
+            (-1, "1969-12-31"),
+            (59, "1970-03-01"),
+            (11_016, "2000-02-29"),
+            (17_625, "2018-04-04"),
+            (20_513, "2026-03-01"),
+        ];
+        for (day, date) in cases {
+            assert_eq!(date_of(day), date);
+        }
     }
 }

@@ -1,1 +1,15 @@
-//! Looking in: configuration, command line, API.
+//! Looking in: configuration, command line, API, and what a run prints.
+
+pub mod api;
+pub mod config;
+pub mod desk;
+pub mod exit;
+pub mod explain;
+pub mod fold;
+pub mod offline;
+pub mod tell;
+pub mod text;
+pub mod views;
+
+#[cfg(test)]
+mod sample;

@@ -1,1 +1,28 @@
 //! The port to venues, and everything that knows a wire.
+//!
+//! [`port`] is what the rest of the program sees: requests out, reports in, both values in the
+//! words of the domain. One folder a venue holds its wire, its mapping and its client
+//! ([`binance`]). What venues share is pure and takes time and chance as arguments: [`session`]
+//! (the life of a websocket), [`rate_limit`], [`clock`]. [`transport`] is the only file with client
+//! sockets; [`link`] carries a session over one of them.
+//!
+//! Promises:
+//! 1. One call that places or cancels is at most one request on the wire, signed for exactly the
+//!    time the caller names. Nothing here signs or sends an order a second time.
+//! 2. An error says whether the request was executed: [`port::ErrorClass`]. What is not proven is
+//!    `Unknown`.
+//! 3. What a venue sends is a value or an error that names the place, never a panic.
+
+pub mod binance;
+pub mod clock;
+pub mod link;
+pub mod port;
+pub mod rate_limit;
+pub mod secret;
+pub mod session;
+pub mod simulated;
+pub mod transport;
+
+pub use port::{ErrorClass, Report, Request, VenueError, VenuePort};
+pub use secret::Secret;
+pub use transport::{Probe, install_tls};

@@ -1,1 +1,507 @@
-//! A second file.
+//! A file of ordered byte tables for what is projected from the journal: kept for looking back, never
+//! needed to go on. It may lag behind the journal and can be rebuilt from it.
+//!
+//! 1. A file is made under a temporary name, synced, renamed, and its folder synced: under its own name it
+//!    is whole or absent.
+//! 2. One commit is all of its operations or none.
+//! 3. Reads copy out and end their transaction, so no reader pins old pages.
+//! 4. A file that is not ours, or is newer than this program, is refused and not written to.
+
+use redb::{
+    Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageError,
+    TableDefinition, TableError,
+};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::ops::RangeInclusive;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+/// Memory for pages, bytes; the library would take a gigabyte.
+const CACHE_BYTES: usize = 16 << 20;
+/// Version of the layout, in the stamp.
+const FORMAT: u32 = 1;
+/// What every redb file begins with.
+const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
+const STAMP: Table = TableDefinition::new("archive.stamp");
+const STAMP_KEY: &[u8] = b"format";
+
+type Table<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
+/// A key with its value, copied out of the file.
+pub type Row = (Vec<u8>, Vec<u8>);
+
+/// One change of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Sets the value of a key.
+    Put {
+        /// Name of the table; made on first use.
+        table: &'static str,
+        /// Keys are ordered by their bytes.
+        key: Vec<u8>,
+        /// Anything.
+        value: Vec<u8>,
+    },
+    /// Removes a key, present or not.
+    Delete {
+        /// Name of the table.
+        table: &'static str,
+        /// The key.
+        key: Vec<u8>,
+    },
+    /// Removes all keys.
+    Clear {
+        /// Name of the table.
+        table: &'static str,
+    },
+}
+
+impl Op {
+    fn table(&self) -> &'static str {
+        match self {
+            Op::Put { table, .. } | Op::Delete { table, .. } | Op::Clear { table } => table,
+        }
+    }
+}
+
+/// Why a file could not be opened, read or written. Each names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// Another process has it open.
+    #[error("{} is held by another process", path.display())]
+    Held {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not a file of this program.
+    #[error("{} is not an archive of this program: {reason}; it was not touched", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// How that was seen.
+        reason: String,
+    },
+    /// Written by a newer program.
+    #[error(
+        "{} has format {found}; this program knows up to {known}; it was not touched",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest format known here.
+        known: u32,
+    },
+    /// Damaged: cut off or overwritten.
+    #[error("{} is damaged: {reason}", path.display())]
+    Torn {
+        /// The file.
+        path: PathBuf,
+        /// Where and how.
+        reason: String,
+    },
+    /// No space left.
+    #[error("the disk is full at {}", path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Anything else the system or the library says.
+    #[error("{} {}: {reason}", doing, path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// The system's words.
+        reason: String,
+    },
+}
+
+/// An open file of ordered byte tables. One process at a time; any number of threads.
+#[derive(Debug)]
+pub struct Archive {
+    db: Database,
+    path: PathBuf,
+}
+
+impl Archive {
+    /// Opens the file at `path`, making it (and its folder) where it is absent.
+    ///
+    /// # Errors
+    /// See [`ArchiveError`].
+    pub fn open(path: &Path) -> Result<Archive, ArchiveError> {
+        match Archive::open_existing(path)? {
+            Some(archive) => Ok(archive),
+            None => {
+                create(path)?;
+                open_checked(path)
+            }
+        }
+    }
+
+    /// Opens the file at `path`; `None` where it is absent. Never makes one.
+    ///
+    /// # Errors
+    /// See [`ArchiveError`].
+    pub fn open_existing(path: &Path) -> Result<Option<Archive>, ArchiveError> {
+        match path.try_exists() {
+            Ok(true) => open_checked(path).map(Some),
+            Ok(false) => Ok(None),
+            Err(e) => Err(io(path, "looking for", &e)),
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Does all of `ops`, in order for each table, or none. `durable`: returns once they are on disk, with
+    /// everything committed before; otherwise they may be lost with the process.
+    ///
+    /// # Errors
+    /// Nothing was changed; the archive must be opened again.
+    pub fn commit(&self, ops: &[Op], durable: bool) -> Result<(), ArchiveError> {
+        let failed = |e: redb::Error| self.failed("writing to", e);
+        let mut txn = self.db.begin_write().map_err(|e| failed(e.into()))?;
+        let durability = if durable { Durability::Immediate } else { Durability::None };
+        txn.set_durability(durability).map_err(|e| failed(e.into()))?;
+        let tables: BTreeSet<&str> = ops.iter().map(Op::table).collect();
+        for name in tables {
+            let ours = ops.iter().filter(|op| op.table() == name);
+            let mut table = txn.open_table(Table::new(name)).map_err(|e| failed(e.into()))?;
+            for op in ours {
+                match op {
+                    Op::Put { key, value, .. } => {
+                        table.insert(key.as_slice(), value.as_slice()).map(drop)
+                    }
+                    Op::Delete { key, .. } => table.remove(key.as_slice()).map(drop),
+                    Op::Clear { .. } => table.retain(|_, _| false),
+                }
+                .map_err(|e| failed(e.into()))?;
+            }
+        }
+        txn.commit().map_err(|e| failed(e.into()))
+    }
+
+    /// The value of `key`.
+    ///
+    /// # Errors
+    /// The file could not be read.
+    pub fn get(&self, table: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>, ArchiveError> {
+        self.read(table, |t| Ok(t.get(key)?.map(|v| v.value().to_vec())))
+    }
+
+    /// At most `limit` rows whose keys are in `keys`, from either end. A range that ends before it begins
+    /// is empty.
+    ///
+    /// # Errors
+    /// The file could not be read.
+    pub fn range(
+        &self,
+        table: &'static str,
+        keys: RangeInclusive<&[u8]>,
+        newest_first: bool,
+        limit: usize,
+    ) -> Result<Vec<Row>, ArchiveError> {
+        if keys.start() > keys.end() {
+            return Ok(Vec::new());
+        }
+        self.read(table, |t| {
+            let range = t.range::<&[u8]>(keys.clone())?;
+            let copy = |row: Result<(redb::AccessGuard<&[u8]>, redb::AccessGuard<&[u8]>), _>| {
+                row.map(|(k, v)| (k.value().to_vec(), v.value().to_vec()))
+            };
+            if newest_first {
+                range.rev().take(limit).map(copy).collect()
+            } else {
+                range.take(limit).map(copy).collect()
+            }
+        })
+    }
+
+    /// All rows, by key.
+    ///
+    /// # Errors
+    /// The file could not be read.
+    pub fn all(&self, table: &'static str) -> Result<Vec<Row>, ArchiveError> {
+        self.read(table, |t| {
+            t.iter()?.map(|r| r.map(|(k, v)| (k.value().to_vec(), v.value().to_vec()))).collect()
+        })
+    }
+
+    /// The row with the greatest key.
+    ///
+    /// # Errors
+    /// The file could not be read.
+    pub fn last(&self, table: &'static str) -> Result<Option<Row>, ArchiveError> {
+        self.read(table, |t| Ok(t.last()?.map(|(k, v)| (k.value().to_vec(), v.value().to_vec()))))
+    }
+
+    /// Number of rows.
+    ///
+    /// # Errors
+    /// The file could not be read.
+    pub fn len(&self, table: &'static str) -> Result<u64, ArchiveError> {
+        self.read(table, redb::ReadableTableMetadata::len)
+    }
+
+    fn read<T: Default>(
+        &self,
+        name: &'static str,
+        from: impl FnOnce(&redb::ReadOnlyTable<&'static [u8], &'static [u8]>) -> Result<T, StorageError>,
+    ) -> Result<T, ArchiveError> {
+        let failed = |e: redb::Error| self.failed("reading", e);
+        let txn = self.db.begin_read().map_err(|e| failed(e.into()))?;
+        match txn.open_table(Table::new(name)) {
+            Ok(table) => from(&table).map_err(|e| failed(e.into())),
+            Err(TableError::TableDoesNotExist(_)) => Ok(T::default()),
+            Err(e) => Err(failed(e.into())),
+        }
+    }
+
+    fn failed(&self, doing: &'static str, error: redb::Error) -> ArchiveError {
+        classify(&self.path, doing, error)
+    }
+}
+
+fn create(path: &Path) -> Result<(), ArchiveError> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|e| io(folder, "making the folder", &e))?;
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = PathBuf::from(temporary);
+    match std::fs::remove_file(&temporary) {
+        Err(e) if e.kind() != ErrorKind::NotFound => {
+            return Err(io(&temporary, "removing the unfinished", &e));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    let db = Database::builder()
+        .set_cache_size(CACHE_BYTES)
+        .create(&temporary)
+        .map_err(|e| classify(&temporary, "making", e.into()))?;
+    let archive = Archive { db, path: temporary.clone() };
+    let stamp = Op::Put {
+        table: "archive.stamp",
+        key: STAMP_KEY.to_vec(),
+        value: FORMAT.to_be_bytes().to_vec(),
+    };
+    archive.commit(&[stamp], true)?;
+    drop(archive);
+    let sync = |path: &Path| File::open(path).and_then(|f| f.sync_all());
+    sync(&temporary).map_err(|e| io(&temporary, "syncing", &e))?;
+    std::fs::rename(&temporary, path).map_err(|e| io(path, "naming", &e))?;
+    sync(folder).map_err(|e| io(folder, "syncing", &e))
+}
+
+fn open_checked(path: &Path) -> Result<Archive, ArchiveError> {
+    check_magic(path)?;
+    let opened = catch_unwind(AssertUnwindSafe(|| {
+        Database::builder().set_cache_size(CACHE_BYTES).open(path)
+    }));
+    let db = match opened {
+        Ok(Ok(db)) => db,
+        Ok(Err(DatabaseError::Storage(StorageError::Io(e))))
+            if matches!(e.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) =>
+        {
+            return Err(ArchiveError::Torn { path: path.into(), reason: e.to_string() });
+        }
+        Ok(Err(e)) => return Err(classify(path, "opening", e.into())),
+        Err(_) => {
+            let reason = "its structure contradicts itself".to_owned();
+            return Err(ArchiveError::Torn { path: path.into(), reason });
+        }
+    };
+    let archive = Archive { db, path: path.into() };
+    check_stamp(&archive)?;
+    Ok(archive)
+}
+
+fn check_magic(path: &Path) -> Result<(), ArchiveError> {
+    let mut head = Vec::new();
+    let file = File::open(path).map_err(|e| io(path, "opening", &e))?;
+    let size = file.metadata().map_err(|e| io(path, "looking at", &e))?.len();
+    file.take(MAGIC.len() as u64)
+        .read_to_end(&mut head)
+        .map_err(|e| io(path, "reading the head of", &e))?;
+    if size == 0 {
+        return Err(ArchiveError::Torn { path: path.into(), reason: "it is empty".into() });
+    }
+    if head != MAGIC {
+        let reason = "byte 0: it does not begin as a redb file".to_owned();
+        return Err(ArchiveError::Foreign { path: path.into(), reason });
+    }
+    Ok(())
+}
+
+fn check_stamp(archive: &Archive) -> Result<(), ArchiveError> {
+    let path = archive.path.clone();
+    let foreign =
+        |reason: &str| ArchiveError::Foreign { path: path.clone(), reason: reason.into() };
+    let txn = archive.db.begin_read().map_err(|e| archive.failed("reading", e.into()))?;
+    let value = match txn.open_table(STAMP) {
+        Ok(table) => {
+            let value = table.get(STAMP_KEY).map_err(|e| archive.failed("reading", e.into()))?;
+            value.map(|v| v.value().to_vec())
+        }
+        Err(TableError::Storage(e)) => return Err(archive.failed("reading", e.into())),
+        Err(_) => None,
+    };
+    let value = value.ok_or_else(|| foreign("table archive.stamp: no format"))?;
+    let bytes: [u8; 4] =
+        value.try_into().map_err(|_| foreign("table archive.stamp: the format is no number"))?;
+    match u32::from_be_bytes(bytes) {
+        found if found > FORMAT => Err(ArchiveError::Newer { path, found, known: FORMAT }),
+        _ => Ok(()),
+    }
+}
+
+fn classify(path: &Path, doing: &'static str, error: redb::Error) -> ArchiveError {
+    let path = path.to_path_buf();
+    match error {
+        redb::Error::DatabaseAlreadyOpen => ArchiveError::Held { path },
+        redb::Error::UpgradeRequired(v) => {
+            let reason = format!("it has redb's file format {v}");
+            ArchiveError::Foreign { path, reason }
+        }
+        redb::Error::Corrupted(reason) => ArchiveError::Torn { path, reason },
+        redb::Error::RepairAborted => {
+            ArchiveError::Torn { path, reason: "it could not be repaired".into() }
+        }
+        redb::Error::Io(e) => io(&path, doing, &e),
+        other => ArchiveError::Io { path, doing, reason: other.to_string() },
+    }
+}
+
+fn io(path: &Path, doing: &'static str, error: &std::io::Error) -> ArchiveError {
+    let path = path.to_path_buf();
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => ArchiveError::Full { path },
+        ErrorKind::WouldBlock => ArchiveError::Held { path },
+        _ => ArchiveError::Io { path, doing, reason: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder of its own, removed at the end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Folder {
+            let name = format!("everwarm-archive-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            Folder(path)
+        }
+        fn file(&self) -> PathBuf {
+            self.0.join("a.redb")
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            std::fs::remove_dir_all(&self.0).ok();
+        }
+    }
+
+    fn put(table: &'static str, key: u8, value: &[u8]) -> Op {
+        Op::Put { table, key: vec![key], value: value.to_vec() }
+    }
+
+    #[test]
+    fn what_is_committed_is_read_in_order_and_after_reopening() {
+        let folder = Folder::new("reopen");
+        let archive = Archive::open(&folder.file()).unwrap();
+        assert_eq!(archive.get("t", b"x").unwrap(), None);
+        assert_eq!(archive.last("t").unwrap(), None);
+        archive
+            .commit(&[put("t", 2, b"two"), put("t", 1, b"one"), put("u", 9, b"")], false)
+            .unwrap();
+        archive
+            .commit(&[put("t", 3, b"three"), Op::Delete { table: "t", key: vec![1] }], true)
+            .unwrap();
+        drop(archive);
+        let archive = Archive::open(&folder.file()).unwrap();
+        let (low, high) = ([0].as_slice(), [255].as_slice());
+        let up = archive.range("t", low..=high, false, 10).unwrap();
+        assert_eq!(up, [(vec![2], b"two".to_vec()), (vec![3], b"three".to_vec())]);
+        let newest = archive.range("t", low..=high, true, 1).unwrap();
+        assert_eq!(newest, [(vec![3], b"three".to_vec())]);
+        assert_eq!(archive.range("t", high..=low, true, 1).unwrap(), []);
+        assert_eq!(archive.last("t").unwrap().unwrap().0, [3]);
+        assert_eq!(archive.len("t").unwrap(), 2);
+        archive.commit(&[Op::Clear { table: "t" }], true).unwrap();
+        assert_eq!(archive.all("t").unwrap(), []);
+        assert_eq!(archive.len("u").unwrap(), 1);
+        assert!(!folder.0.join("a.redb.new").exists());
+    }
+
+    #[test]
+    fn a_second_holder_is_refused() {
+        let folder = Folder::new("held");
+        let _first = Archive::open(&folder.file()).unwrap();
+        assert!(matches!(Archive::open(&folder.file()), Err(ArchiveError::Held { .. })));
+    }
+
+    #[test]
+    fn an_absent_file_is_not_made_by_looking() {
+        let folder = Folder::new("absent");
+        assert!(Archive::open_existing(&folder.file()).unwrap().is_none());
+        assert!(!folder.file().exists());
+    }
+
+    #[test]
+    fn foreign_and_newer_files_are_refused_and_not_touched() {
+        let folder = Folder::new("foreign");
+        std::fs::write(folder.file(), b"time,open\n1,2\n").unwrap();
+        assert!(matches!(Archive::open(&folder.file()), Err(ArchiveError::Foreign { .. })));
+        assert_eq!(std::fs::read(folder.file()).unwrap(), b"time,open\n1,2\n");
+
+        std::fs::write(folder.file(), b"").unwrap();
+        assert!(matches!(Archive::open(&folder.file()), Err(ArchiveError::Torn { .. })));
+        std::fs::remove_file(folder.file()).unwrap();
+
+        drop(Database::create(folder.file()).unwrap());
+        let error = Archive::open(&folder.file()).unwrap_err();
+        assert!(error.to_string().contains("no format"), "{error}");
+        std::fs::remove_file(folder.file()).unwrap();
+
+        let archive = Archive::open(&folder.file()).unwrap();
+        let stamp = Op::Put {
+            table: "archive.stamp",
+            key: STAMP_KEY.to_vec(),
+            value: 7_u32.to_be_bytes().to_vec(),
+        };
+        archive.commit(&[stamp], true).unwrap();
+        drop(archive);
+        let error = Archive::open(&folder.file()).unwrap_err();
+        assert!(matches!(error, ArchiveError::Newer { found: 7, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_cut_or_overwritten_file_is_an_error() {
+        let folder = Folder::new("torn");
+        let archive = Archive::open(&folder.file()).unwrap();
+        archive.commit(&[put("t", 1, &[7; 20_000])], true).unwrap();
+        drop(archive);
+        let whole = std::fs::read(folder.file()).unwrap();
+        for cut in [5, 9, 100, 4096, whole.len() / 2, whole.len() - 4096] {
+            std::fs::write(folder.file(), &whole[..cut]).unwrap();
+            let error = Archive::open(&folder.file()).expect_err("a cut file must not open");
+            assert!(error.to_string().contains("a.redb"), "{error}");
+        }
+        let mut overwritten = whole;
+        overwritten[64..4096].fill(0xA5);
+        std::fs::write(folder.file(), &overwritten).unwrap();
+        assert!(matches!(Archive::open(&folder.file()), Err(ArchiveError::Torn { .. })));
+    }
+}

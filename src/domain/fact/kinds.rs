@@ -1,4 +1,5 @@
-//! Kinds of facts: their numbers in masks, who makes them, how durable they are, how they are written.
+//! Kinds of facts: their numbers in masks, who makes them, how durable they are, how they are
+//! written.
 //!
 //! Numbers are never reused. A fact is written as MessagePack, positional.
 
@@ -54,6 +55,10 @@ pub mod rank {
     pub const DECISION: Rank = Rank(600);
     /// Intents to final orders.
     pub const ORDER_MANAGER: Rank = Rank(700);
+    /// What was said about closes; followed by the closer.
+    pub const CLOSES: Rank = Rank(910);
+    /// What is to be sent and asked; followed by the gateway.
+    pub const GATEWAY: Rank = Rank(900);
     /// Fills to positions and equity.
     pub const LEDGER: Rank = Rank(800);
 }
@@ -82,41 +87,71 @@ macro_rules! kinds {
     ($($kind:ident $name:literal $by:literal $synced:literal $kept:ident $about:literal;)*) => {
         /// Every kind, by number.
         pub const TABLE: &[KindInfo] = &[$(KindInfo {
-            kind: kind::$kind, name: $name, made_by: $by, synced: $synced, kept: $kept, about: $about,
+            kind: kind::$kind, name: $name, made_by: $by, synced: $synced, kept: $kept,
+            about: $about,
         }),*];
     };
 }
 
 kinds! {
-    CLOSE "Market.Close" "closer" false PROJECTED "all 1m bars of one closing time: one decision round";
-    LATE_BAR "Market.LateBar" "closer" false PROJECTED "a bar that came after its close was said";
-    HISTORY_LOADED "Market.HistoryLoaded" "history" false JOURNAL "a range of past bars may be used, with its digest";
-    HISTORY_BARS "Market.HistoryBars" "shell" false JOURNAL "never written: what a stage is given in place of HistoryLoaded";
-    INSTRUMENTS "Market.Instruments" "gateway" false JOURNAL "the venue's rules for the wanted instruments";
-    SENT "Venue.Sent" "gateway" true JOURNAL "requests that leave once this is on disk";
-    REPORTED "Venue.Reported" "gateway, private stream" false JOURNAL "the venue's word on an order";
-    REFUSED "Venue.Refused" "gateway" false JOURNAL "a definite no to one attempt";
-    UNANSWERED "Venue.Unanswered" "gateway" false JOURNAL "an attempt has no clear answer";
-    ABSENT "Venue.Absent" "gateway" false JOURNAL "the venue knows neither the order nor a trade of it";
-    ACCOUNT "Venue.Account" "gateway" false JOURNAL "balances and open orders, compared with the books";
-    STARTED "Operator.Started" "daemon" true JOURNAL "a process started on this store";
-    CLOCK "Operator.Clock" "clock" false JOURNAL "the earliest wake-up of a stage is due";
-    CONFIG_APPLIED "Operator.ConfigApplied" "daemon" true JOURNAL "the configuration in force from here on";
-    STAGE_UPGRADED "Operator.StageUpgraded" "runtime" false JOURNAL "a stage speaks under a new version from here on";
-    ROLLED "Analysis.Rolled" "roll-up" false JOURNAL "wider bars completed by a close";
-    FEATURES "Analysis.Features" "indicator" false JOURNAL "indicator values after a close";
-    SIGNALS "Analysis.Signals" "strategies" false JOURNAL "wishes of one strategy after a close";
-    BREAKER "Decision.Breaker" "breaker" false JOURNAL "the breaker changed its level or reasons";
-    APPROVED "Decision.Approved" "decision" false JOURNAL "a signal may be traded; funds are reserved";
-    DECLINED "Decision.Declined" "decision" false JOURNAL "a signal may not be traded, and why";
-    INTENT "Order.Intent" "order manager" false PROJECTED "to be sent once, while valid";
-    GRANTED "Order.Granted" "order manager" false JOURNAL "another attempt with the same id is safe";
-    CHANGED "Order.Changed" "order manager" false PROJECTED "an order changed its status or filled quantity";
-    FILLED "Order.Filled" "order manager" false PROJECTED "one execution, applied once";
-    COMPARED "Order.Compared" "order manager" false JOURNAL "open orders at the venue against ours";
-    POSITION "Ledger.Position" "ledger" false JOURNAL "a position changed";
-    EQUITY "Ledger.Equity" "ledger" false PROJECTED "value of the account after a close";
-    RECONCILED "Ledger.Reconciled" "ledger" true JOURNAL "the account against the books; trading may go on, or why not";
+    CLOSE "Market.Close" "closer" false PROJECTED
+        "all 1m bars of one closing time: one decision round";
+    LATE_BAR "Market.LateBar" "closer" false PROJECTED
+        "a bar that came after its close was said";
+    HISTORY_LOADED "Market.HistoryLoaded" "history" false JOURNAL
+        "a range of past bars may be used, with its digest";
+    HISTORY_BARS "Market.HistoryBars" "shell" false JOURNAL
+        "never written: what a stage is given in place of HistoryLoaded";
+    INSTRUMENTS "Market.Instruments" "gateway" false JOURNAL
+        "the venue's rules for the wanted instruments";
+    SENT "Venue.Sent" "gateway" true JOURNAL
+        "requests that leave once this is on disk";
+    REPORTED "Venue.Reported" "gateway, private stream" false JOURNAL
+        "the venue's word on an order";
+    REFUSED "Venue.Refused" "gateway" false JOURNAL
+        "a definite no to one attempt";
+    UNANSWERED "Venue.Unanswered" "gateway" false JOURNAL
+        "an attempt has no clear answer";
+    ABSENT "Venue.Absent" "gateway" false JOURNAL
+        "the venue knows neither the order nor a trade of it";
+    ACCOUNT "Venue.Account" "gateway" false JOURNAL
+        "balances and open orders, compared with the books";
+    STARTED "Operator.Started" "daemon" true JOURNAL
+        "a process started on this store";
+    CLOCK "Operator.Clock" "clock" false JOURNAL
+        "the earliest wake-up of a stage is due";
+    CONFIG_APPLIED "Operator.ConfigApplied" "daemon" true JOURNAL
+        "the configuration in force from here on";
+    STAGE_UPGRADED "Operator.StageUpgraded" "runtime" false JOURNAL
+        "a stage speaks under a new version from here on";
+    ROLLED "Analysis.Rolled" "roll-up" false JOURNAL
+        "wider bars completed by a close";
+    FEATURES "Analysis.Features" "indicator" false JOURNAL
+        "indicator values after a close";
+    SIGNALS "Analysis.Signals" "strategies" false JOURNAL
+        "wishes of one strategy after a close";
+    BREAKER "Decision.Breaker" "breaker" false JOURNAL
+        "the breaker changed its level or reasons";
+    APPROVED "Decision.Approved" "decision" false JOURNAL
+        "a signal may be traded; funds are reserved";
+    DECLINED "Decision.Declined" "decision" false JOURNAL
+        "a signal may not be traded, and why";
+    INTENT "Order.Intent" "order manager" false PROJECTED
+        "to be sent once, while valid";
+    GRANTED "Order.Granted" "order manager" false JOURNAL
+        "another attempt with the same id is safe";
+    CHANGED "Order.Changed" "order manager" false PROJECTED
+        "an order changed its status or filled quantity";
+    FILLED "Order.Filled" "order manager" false PROJECTED
+        "one execution, applied once";
+    COMPARED "Order.Compared" "order manager" false JOURNAL
+        "open orders at the venue against ours";
+    POSITION "Ledger.Position" "ledger" false JOURNAL
+        "a position changed";
+    EQUITY "Ledger.Equity" "ledger" false PROJECTED
+        "value of the account after a close";
+    RECONCILED "Ledger.Reconciled" "ledger" true JOURNAL
+        "the account against the books; trading may go on, or why not";
 }
 
 impl fact::Body for Body {

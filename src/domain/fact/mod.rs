@@ -119,8 +119,8 @@ pub enum Venue {
         /// Venue time at which it was asked.
         asked: UtcMs,
     },
-    /// The account as the venue has it, after everything the query round of this life turned up is in the
-    /// journal; what is compared with the books.
+    /// The account as the venue has it, after everything the query round of this life turned up is
+    /// in the journal; what is compared with the books.
     Account {
         /// Number of the process life that asked.
         life: u64,
@@ -374,6 +374,8 @@ pub enum Ledger {
         life: u64,
         /// What cannot be explained; empty: trading may go on.
         conflicts: Vec<Conflict>,
+        /// Quote units of cash, as the books have it.
+        cash: Decimal,
         /// Surplus balances that are not ours: recorded, never traded.
         foreign: Vec<(String, Decimal)>,
     },

@@ -1,8 +1,20 @@
 //! What the simulated exchange plays: a market of 1m bars, recorded or made from a seed.
 //!
-//! A market knows all its bars, the future ones too; what is already visible is the exchange's business.
-//! Bars of a symbol are ascending by opening time, at most one a minute, and each passes
+//! A market knows all its bars, the future ones too; what is already visible is the exchange's
+//! business. Bars of a symbol are ascending by opening time, at most one a minute, and each passes
 //! [`Bar::validate`](crate::domain::market::Bar::validate).
+
+mod bar_file;
+mod defaults;
+mod recording;
+mod recording_config;
+mod recording_error;
+mod seeded;
+
+pub use defaults::{default_balances, split_name};
+pub use recording::{Notice, Recording};
+pub use recording_error::{Fault, RecordingError};
+pub use seeded::{DEFAULT_HISTORY_BARS, Seeded};
 
 use crate::domain::id::Symbol;
 use crate::domain::instrument::Instrument;
@@ -17,13 +29,14 @@ pub trait Market: Send {
     /// Venue time at which a fresh exchange opens, UTC milliseconds, a full minute.
     fn start(&self) -> UtcMs;
 
-    /// The next minute close strictly after `after` at which any symbol has a bar; `None`: it has ended.
+    /// The next minute close strictly after `after` at which any symbol has a bar; `None`: it has
+    /// ended.
     fn next_close(&mut self, after: UtcMs) -> Option<UtcMs>;
 
     /// The bars of the minute that ends at `close`, by symbol.
     fn bars_closing(&mut self, close: UtcMs) -> Vec<Bar>;
 
-    /// The first `limit` bars of `symbol` whose opening times lie within `from_open..=to_open`, ascending.
-    /// Empty for an unknown symbol.
+    /// The first `limit` bars of `symbol` whose opening times lie within `from_open..=to_open`,
+    /// ascending. Empty for an unknown symbol.
     fn bars(&mut self, symbol: Symbol, from_open: UtcMs, to_open: UtcMs, limit: usize) -> Vec<Bar>;
 }

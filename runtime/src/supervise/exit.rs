@@ -1,0 +1,154 @@
+//! How an instance ended, and the one function that tells it from ractor's events.
+//!
+//! ractor reports a kill as a normal termination that differs by a text only, so the texts are read here
+//! and nowhere else. The state inside an event is dropped here: it may be half updated.
+
+use ractor::SupervisionEvent;
+use std::fmt;
+
+/// Texts ractor uses for ends that nobody asked for; no stop may carry them as its reason.
+const KILLED: &str = "killed";
+const CANCELLED: &str = "actor_task_cancelled";
+/// Starts the text of a panic that was injected; ractor keeps only texts of panics.
+const INJECTED: &str = "everwarm:injected:";
+
+/// Why an instance is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It ended as it was meant to: it was asked, or it had finished. The text is its reason.
+    Normal(String),
+    /// A supervisor that used up its budget, after it had stopped its children.
+    GaveUp(GaveUp),
+    /// A panic or an `Err`, with its text.
+    Failed(String),
+    /// It was killed.
+    Killed,
+    /// Its task was cancelled, or ended without a word.
+    Lost,
+    /// It was ended on purpose, to see what happens; costs no budget.
+    Injected(String),
+}
+
+/// A supervisor's last words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GaveUp {
+    /// Path of the child that used up the budget.
+    pub path: String,
+    /// How that child ended last.
+    pub why: String,
+}
+
+impl Exit {
+    /// Whether a transient child stays down after it. Giving up is a normal exit, as in OTP.
+    pub fn is_normal(&self) -> bool {
+        match self {
+            Exit::Normal(_) | Exit::GaveUp(_) => true,
+            Exit::Failed(_) | Exit::Killed | Exit::Lost | Exit::Injected(_) => false,
+        }
+    }
+
+    /// Whether it was caused on purpose.
+    pub fn is_injected(&self) -> bool {
+        matches!(self, Exit::Injected(_))
+    }
+
+    /// Reads an event of ractor; `None` where it does not say that an actor ended.
+    pub(crate) fn of(event: SupervisionEvent) -> Option<Exit> {
+        match event {
+            SupervisionEvent::ActorTerminated(_, _, reason) => Some(match reason.as_deref() {
+                Some(KILLED) => Exit::Killed,
+                Some(CANCELLED) => Exit::Lost,
+                Some(_) | None => Exit::Normal(reason.unwrap_or_default()),
+            }),
+            SupervisionEvent::ActorFailed(_, error) => {
+                Some(match Injected::among(error.as_ref()) {
+                    Some(injected) => Exit::Injected(injected.0),
+                    None => Exit::Failed(error.to_string()),
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exit::Normal(reason) if reason.is_empty() => write!(f, "ended"),
+            Exit::Normal(reason) => write!(f, "ended: {reason}"),
+            Exit::GaveUp(GaveUp { path, why }) => write!(f, "gave up on {path}: {why}"),
+            Exit::Failed(text) => write!(f, "failed: {text}"),
+            Exit::Killed => write!(f, "killed"),
+            Exit::Lost => write!(f, "its task was cancelled"),
+            Exit::Injected(what) => write!(f, "injected: {what}"),
+        }
+    }
+}
+
+/// An exit on purpose, as an error or a panic; the text says where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("everwarm:injected:{0}")]
+pub struct Injected(pub String);
+
+impl Injected {
+    /// Panics in a way that is told from a real panic.
+    ///
+    /// # Panics
+    /// Always.
+    pub fn panic(self) -> ! {
+        panic!("{self}")
+    }
+
+    /// Finds an injected exit in an error, its sources, or the text of a panic.
+    pub(crate) fn among(error: &(dyn std::error::Error + 'static)) -> Option<Injected> {
+        std::iter::successors(Some(error), |e| e.source()).find_map(|error| {
+            error.downcast_ref::<Injected>().cloned().or_else(|| {
+                let text = error.to_string();
+                text.strip_prefix(INJECTED).map(|what| Injected(what.to_owned()))
+            })
+        })
+    }
+}
+
+/// Why a child could not be started.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path} could not be started: {why}")]
+pub struct StartError {
+    /// Path of the child that failed, which may be below the one that was asked for.
+    pub path: String,
+    /// The cause.
+    pub why: String,
+    /// Whether it was caused on purpose.
+    pub injected: bool,
+}
+
+impl StartError {
+    /// A failed start of the child at `path`.
+    pub fn new(path: impl Into<String>, why: impl Into<String>) -> StartError {
+        StartError { path: path.into(), why: why.into(), injected: false }
+    }
+
+    /// The same for an error of ractor; tells injected ones.
+    pub fn of(path: impl Into<String>, error: &ractor::SpawnErr) -> StartError {
+        if let ractor::SpawnErr::StartupFailed(cause) = error {
+            let injected = Injected::among(cause.as_ref()).is_some();
+            return StartError { path: path.into(), why: cause.to_string(), injected };
+        }
+        StartError::new(path, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn injected_exits_are_told_by_type_and_by_the_text_of_a_panic() {
+        let typed: ractor::ActorProcessingErr = Box::new(Injected("step".into()));
+        assert_eq!(Injected::among(typed.as_ref()), Some(Injected("step".into())));
+        let panicked: ractor::ActorProcessingErr = From::from(Injected("step".into()).to_string());
+        assert_eq!(Injected::among(panicked.as_ref()), Some(Injected("step".into())));
+        let real: ractor::ActorProcessingErr = From::from("step");
+        assert_eq!(Injected::among(real.as_ref()), None);
+    }
+}

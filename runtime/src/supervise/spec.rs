@@ -1,0 +1,412 @@
+//! What a tree is made of, as data: children, their rules, and how each is started.
+//!
+//! ```
+//! use everwarm_runtime::supervise::{Strategy, supervisor, worker};
+//! # struct Echo;
+//! # impl ractor::Actor for Echo {
+//! #     type Msg = ();
+//! #     type State = ();
+//! #     type Arguments = ();
+//! #     async fn pre_start(
+//! #         &self,
+//! #         _: ractor::ActorRef<()>,
+//! #         (): (),
+//! #     ) -> Result<(), ractor::ActorProcessingErr> {
+//! #         Ok(())
+//! #     }
+//! # }
+//! let tree = supervisor("root", Strategy::RestForOne)
+//!     .child(worker("store", |_| (Echo, ())))
+//!     .child(supervisor("trading", Strategy::OneForOne).child(worker("clock", |_| (Echo, ()))));
+//! tree.check().unwrap();
+//! ```
+
+use super::exit::StartError;
+use super::supervisor::{self, Tree};
+use ractor::{Actor, ActorCell};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+/// A boxed future, as start functions give it.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Starts one instance. It may be dropped half way, at a start limit or a stop.
+pub type StartFn =
+    Arc<dyn Fn(StartContext) -> BoxFuture<Result<Started, StartError>> + Send + Sync>;
+
+/// When a child that ended is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restart {
+    /// After every exit.
+    Permanent,
+    /// After an abnormal exit; a kill is one.
+    Transient,
+    /// Never; its spec goes with its instance.
+    Temporary,
+}
+
+/// How a child is ended on request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shutdown {
+    /// Killed at once.
+    Kill,
+    /// Asked, and killed after this time.
+    Timed(Duration),
+    /// Asked, and waited for as long as it takes.
+    Infinite,
+}
+
+/// What using up the budget means for the parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnGiveUp {
+    /// The parent gives up too.
+    Escalate,
+    /// The parent keeps the branch down and tries again each `retry`, without counting it.
+    /// Under `RestForOne` and `OneForAll` what depends on the branch stays down with it.
+    Degrade {
+        /// Time between two tries.
+        retry: Duration,
+    },
+}
+
+/// Growing delay before a restart. The first restart comes at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// Before the second restart in a row; doubles with each further one.
+    pub first: Duration,
+    /// The delay grows no further. (Nor so far that the budget could not be used up in its period.)
+    pub max: Duration,
+    /// An instance that lived this long makes the delay start anew.
+    pub healthy: Duration,
+}
+
+/// Which children a failure touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// The failed one.
+    OneForOne,
+    /// The failed one and those after it.
+    RestForOne,
+    /// All of them.
+    OneForAll,
+    /// The failed one, and each child has the budget for itself. For children of one kind that come
+    /// and go.
+    Dynamic,
+}
+
+/// Worker or supervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// An actor that does the work.
+    Worker,
+    /// An actor that only starts, stops and restarts.
+    Supervisor,
+}
+
+/// How a supervisor treats one child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// When it is started again.
+    pub restart: Restart,
+    /// How it is ended.
+    pub shutdown: Shutdown,
+    /// A start that takes longer has failed.
+    pub start_limit: Duration,
+    /// Delay before restarts.
+    pub backoff: Backoff,
+    /// What using up the budget means.
+    pub on_give_up: OnGiveUp,
+}
+
+/// How many restarts a supervisor allows, and whom a failure touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Whom a failure touches.
+    pub strategy: Strategy,
+    /// Restarts allowed within a period; one more and the supervisor gives up.
+    pub intensity: u32,
+    /// Length of the sliding window.
+    pub period: Duration,
+}
+
+impl Rules {
+    fn of(kind: Kind) -> Rules {
+        let (shutdown, start_limit) = match kind {
+            Kind::Worker => (Shutdown::Timed(Duration::from_secs(5)), Duration::from_secs(30)),
+            Kind::Supervisor => (Shutdown::Infinite, Duration::from_secs(300)),
+        };
+        let backoff = Backoff {
+            first: Duration::from_millis(100),
+            max: Duration::from_secs(10),
+            healthy: Duration::from_secs(10),
+        };
+        let on_give_up = OnGiveUp::Escalate;
+        Rules { restart: Restart::Permanent, shutdown, start_limit, backoff, on_give_up }
+    }
+}
+
+/// Given to a start function.
+#[derive(Clone)]
+pub struct StartContext {
+    /// The supervisor to link to.
+    pub supervisor: ActorCell,
+    /// The child's place in the tree, `root/…/id`.
+    pub path: String,
+    /// Number of this start under this supervisor, from 1.
+    pub generation: u64,
+    /// How often it has been up before, under this supervisor.
+    pub restarts: u32,
+    /// What the whole tree shares: the directory to find others in, above all.
+    pub tree: Tree,
+}
+
+/// A new instance.
+pub struct Started {
+    pub(crate) cell: ActorCell,
+    /// Ends when the instance is fit for use, where that is later than its start.
+    pub(crate) ready: Option<BoxFuture<Result<(), StartError>>>,
+    /// Ends when nothing of it is left.
+    pub(crate) gone: BoxFuture<()>,
+}
+
+impl Started {
+    /// An actor that is up, with the handle of its task: it is gone when the task has ended.
+    pub fn new(cell: ActorCell, task: JoinHandle<()>) -> Started {
+        // A join error says that the task was cancelled or panicked; it is gone either way.
+        Started { cell, ready: None, gone: Box::pin(async move { drop(task.await) }) }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) enum Body {
+    Worker(StartFn),
+    Supervisor(Arc<SupervisorSpec>),
+}
+
+/// One child: its id, its rules, how it is started.
+#[derive(Clone)]
+pub struct ChildSpec {
+    pub(crate) id: Arc<str>,
+    pub(crate) rules: Rules,
+    pub(crate) on: Option<Handle>,
+    pub(crate) body: Body,
+}
+
+/// A worker made from any actor: `make` gives the actor and its arguments, anew at each start.
+pub fn worker<A: Actor>(
+    id: &str,
+    make: impl Fn(&StartContext) -> (A, A::Arguments) + Send + Sync + 'static,
+) -> ChildSpec {
+    let make = Arc::new(make);
+    custom(
+        id,
+        Arc::new(move |context| {
+            let make = make.clone();
+            Box::pin(async move {
+                let (actor, arguments) = make(&context);
+                let supervisor = context.supervisor.clone();
+                match A::spawn_linked(None, actor, arguments, supervisor).await {
+                    Ok((actor, task)) => Ok(Started::new(actor.get_cell(), task)),
+                    Err(error) => Err(StartError::of(context.path, &error)),
+                }
+            })
+        }),
+    )
+}
+
+/// A worker with a start function of its own.
+pub fn custom(id: &str, start: StartFn) -> ChildSpec {
+    ChildSpec { id: id.into(), rules: Rules::of(Kind::Worker), on: None, body: Body::Worker(start) }
+}
+
+/// A supervisor without children yet: intensity 1, period 5 s.
+pub fn supervisor(id: &str, strategy: Strategy) -> SupervisorSpec {
+    SupervisorSpec {
+        id: id.into(),
+        settings: Settings { strategy, intensity: 1, period: Duration::from_secs(5) },
+        children: Vec::new(),
+    }
+}
+
+impl ChildSpec {
+    /// Its id among its siblings.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Its rules.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Worker or supervisor.
+    pub fn kind(&self) -> Kind {
+        match self.body {
+            Body::Worker(_) => Kind::Worker,
+            Body::Supervisor(_) => Kind::Supervisor,
+        }
+    }
+
+    /// When it is started again; permanent unless said.
+    #[must_use]
+    pub fn restart(mut self, restart: Restart) -> ChildSpec {
+        self.rules.restart = restart;
+        self
+    }
+
+    /// How it is ended; 5 s for a worker, infinite for a supervisor, unless said.
+    #[must_use]
+    pub fn shutdown(mut self, shutdown: Shutdown) -> ChildSpec {
+        self.rules.shutdown = shutdown;
+        self
+    }
+
+    /// How long a start may take; 30 s for a worker, 300 s for a supervisor, unless said.
+    #[must_use]
+    pub fn start_limit(mut self, limit: Duration) -> ChildSpec {
+        self.rules.start_limit = limit;
+        self
+    }
+
+    /// Delay before restarts; 100 ms to 10 s, forgotten after 10 s, unless said.
+    #[must_use]
+    pub fn backoff(mut self, backoff: Backoff) -> ChildSpec {
+        self.rules.backoff = backoff;
+        self
+    }
+
+    /// When it is hopeless the parent lives on without it and tries again each `retry`.
+    #[must_use]
+    pub fn degrade(mut self, retry: Duration) -> ChildSpec {
+        self.rules.on_give_up = OnGiveUp::Degrade { retry };
+        self
+    }
+
+    /// Its task runs on this runtime; on its supervisor's unless said.
+    #[must_use]
+    pub fn on(mut self, runtime: Handle) -> ChildSpec {
+        self.on = Some(runtime);
+        self
+    }
+
+    pub(crate) fn start(&self, context: StartContext) -> BoxFuture<Result<Started, StartError>> {
+        match &self.body {
+            Body::Worker(start) => start(context),
+            Body::Supervisor(spec) => Box::pin(supervisor::start(spec.clone(), context)),
+        }
+    }
+}
+
+/// A supervisor and its children, in the order of their start.
+#[derive(Clone)]
+pub struct SupervisorSpec {
+    pub(crate) id: Arc<str>,
+    pub(crate) settings: Settings,
+    pub(crate) children: Vec<ChildSpec>,
+}
+
+impl SupervisorSpec {
+    /// Adds a child at the end of the order.
+    #[must_use]
+    pub fn child(mut self, child: impl Into<ChildSpec>) -> SupervisorSpec {
+        self.children.push(child.into());
+        self
+    }
+
+    /// Adds children at the end of the order.
+    #[must_use]
+    pub fn children(
+        mut self,
+        children: impl IntoIterator<Item = impl Into<ChildSpec>>,
+    ) -> SupervisorSpec {
+        self.children.extend(children.into_iter().map(Into::into));
+        self
+    }
+
+    /// Allows `intensity` restarts within `period`.
+    #[must_use]
+    pub fn budget(mut self, intensity: u32, period: Duration) -> SupervisorSpec {
+        self.settings.intensity = intensity;
+        self.settings.period = period;
+        self
+    }
+
+    /// Makes it a child, to say more about how its parent treats it.
+    #[must_use]
+    pub fn as_child(self) -> ChildSpec {
+        self.into()
+    }
+
+    /// Checks this supervisor and all below.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), SpecError> {
+        check_id(&self.id)?;
+        if self.settings.period.is_zero() {
+            return Err(SpecError::ZeroPeriod(self.id.to_string()));
+        }
+        let mut ids = BTreeSet::new();
+        for child in &self.children {
+            child.check()?;
+            if !ids.insert(&child.id) {
+                return Err(SpecError::TwiceTheSame(child.id.to_string()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl From<SupervisorSpec> for ChildSpec {
+    fn from(spec: SupervisorSpec) -> ChildSpec {
+        let (id, rules) = (spec.id.clone(), Rules::of(Kind::Supervisor));
+        ChildSpec { id, rules, on: None, body: Body::Supervisor(Arc::new(spec)) }
+    }
+}
+
+/// Why a spec is refused before anything is started.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpecError {
+    /// An id is empty or has a slash, which separates the parts of a path.
+    #[error("{0:?} is not an id: it must not be empty nor have a '/'")]
+    BadId(String),
+    /// Two children of one supervisor have this id.
+    #[error("two children are called {0:?}")]
+    TwiceTheSame(String),
+    /// This supervisor has a period of zero.
+    #[error("{0:?} has a period of zero")]
+    ZeroPeriod(String),
+    /// This child would be killed or called too slow at once, or retried without a pause.
+    #[error("{0:?} has a time limit of zero")]
+    ZeroLimit(String),
+}
+
+impl ChildSpec {
+    pub(crate) fn check(&self) -> Result<(), SpecError> {
+        check_id(&self.id)?;
+        let zero = self.rules.start_limit.is_zero()
+            || self.rules.shutdown == Shutdown::Timed(Duration::ZERO)
+            || self.rules.on_give_up == OnGiveUp::Degrade { retry: Duration::ZERO };
+        if zero {
+            return Err(SpecError::ZeroLimit(self.id.to_string()));
+        }
+        match &self.body {
+            Body::Worker(_) => Ok(()),
+            Body::Supervisor(spec) => spec.check(),
+        }
+    }
+}
+
+fn check_id(id: &str) -> Result<(), SpecError> {
+    if id.is_empty() || id.contains('/') {
+        return Err(SpecError::BadId(id.to_owned()));
+    }
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! Who at the edge has nothing left to do: what the pacer looks at before time moves.
+//!
+//! Each entry names the input it was true at; an entry of an older head says nothing. So an actor that was
+//! killed cannot be taken for an idle one: its successor has to write the board anew.
+
+use crate::domain::time::UtcMs;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// What an actor waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// Something is under way; time must not pass.
+    Busy,
+    /// Nothing is left to do.
+    Idle,
+    /// Nothing can be done before this venue time.
+    Until(UtcMs),
+}
+
+/// What an actor has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The last input it has taken into account.
+    pub n: u64,
+    /// What it waits for.
+    pub rest: Rest,
+}
+
+/// The board.
+#[derive(Debug, Default)]
+pub struct Board {
+    entries: Mutex<BTreeMap<&'static str, Entry>>,
+    last_close: Mutex<Option<UtcMs>>,
+    changed: Notify,
+}
+
+impl Board {
+    /// Writes an entry.
+    pub fn write(&self, who: &'static str, n: u64, rest: Rest) {
+        let entry = Entry { n, rest };
+        let before = self.entries().insert(who, entry);
+        if before != Some(entry) {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// The last close said, as the closer knows it.
+    pub fn write_close(&self, close: Option<UtcMs>) {
+        *self.last_close.lock().unwrap_or_else(PoisonError::into_inner) = close;
+    }
+
+    /// See [`Board::write_close`].
+    #[must_use]
+    pub fn last_close(&self) -> Option<UtcMs> {
+        *self.last_close.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What `who` waits for, as of input `n`; busy where it has not said.
+    #[must_use]
+    pub fn rest(&self, who: &str, n: u64) -> Rest {
+        self.entries().get(who).filter(|e| e.n == n).map_or(Rest::Busy, |e| e.rest)
+    }
+
+    /// All of it, for people.
+    #[must_use]
+    pub fn all(&self) -> Vec<(&'static str, Entry)> {
+        self.entries().iter().map(|(who, e)| (*who, *e)).collect()
+    }
+
+    /// Resolves when something is written.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<&'static str, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

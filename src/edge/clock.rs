@@ -1,0 +1,101 @@
+//! The clock: appends a `Clock` input when the earliest wake-up of a stage is due, and keeps a venue's
+//! clock that runs by itself in step.
+
+use super::board::Rest;
+use super::world::{Passing, World};
+use crate::domain::fact::{Body, Operator};
+use everwarm_runtime::journal::Writer;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// Its name on the board and as a writer.
+pub const NAME: &str = "clock";
+/// Wall time between looks where venue time runs by itself.
+const LOOK: Duration = Duration::from_millis(20);
+/// Looks between samples of the venue's clock.
+const SAMPLE_EVERY: u32 = 250;
+
+/// What the clock is told.
+#[derive(Debug)]
+pub enum ClockMsg {
+    /// Venue time may have reached the earliest wake-up.
+    Look,
+}
+
+/// The actor.
+pub struct Clock;
+
+/// Its state.
+pub struct State {
+    world: World,
+    writer: Writer,
+    looks: u32,
+    sampling: Option<JoinHandle<()>>,
+    said: Option<i64>,
+}
+
+impl Actor for Clock {
+    type Msg = ClockMsg;
+    type State = State;
+    type Arguments = World;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<ClockMsg>,
+        world: World,
+    ) -> Result<State, ActorProcessingErr> {
+        let writer = world.journal.writer(NAME);
+        Ok(State { world, writer, looks: 0, sampling: None, said: None })
+    }
+
+    async fn post_start(
+        &self,
+        me: ActorRef<ClockMsg>,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        if state.world.passing != Passing::Lockstep {
+            // Ends with the actor.
+            drop(me.send_interval(LOOK, || ClockMsg::Look));
+        }
+        drop(me.send_message(ClockMsg::Look));
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<ClockMsg>,
+        ClockMsg::Look: ClockMsg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        state.sample();
+        let world = &state.world;
+        let n = world.journal.head();
+        let due = world.journal.next_wake().filter(|due| *due <= world.now());
+        // A stage passes its wake-up with the input; until then the same one is not said again.
+        if let Some(due) = due.filter(|due| state.said != Some(*due)) {
+            let input = Body::Operator(Operator::Clock { time: due });
+            world.journal.append(&state.writer, due, vec![input])?;
+            state.said = Some(due);
+        }
+        world.board.write(NAME, n, Rest::Idle);
+        Ok(())
+    }
+}
+
+impl State {
+    /// A venue whose time runs by itself drifts against ours: its clock is looked at now and then.
+    fn sample(&mut self) {
+        let due = self.looks.is_multiple_of(SAMPLE_EVERY);
+        self.looks = self.looks.wrapping_add(1);
+        let running = self.sampling.as_ref().is_some_and(|task| !task.is_finished());
+        if due && !running && self.world.passing != Passing::Lockstep {
+            let venue = self.world.venue.clone();
+            self.sampling = Some(tokio::spawn(async move {
+                if let Err(e) = venue.server_time().await {
+                    tracing::debug!(error = %e, "the venue's clock could not be read");
+                }
+            }));
+        }
+    }
+}

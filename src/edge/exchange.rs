@@ -1,0 +1,158 @@
+//! The keeper of the simulated exchange: finds it, starts it where it is not, starts it again when it has
+//! ended. The exchange is a process of its own in a process group of its own: what kills the daemon does
+//! not hit it, and Ctrl-C does not either.
+
+use super::world::World;
+use crate::sim::server::port::{PORT_FILE, PortFile};
+use crate::venue::simulated::Admin;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// Wall time between looks at a running exchange.
+const LOOK: Duration = Duration::from_millis(100);
+/// Wall time a started exchange has to write its port file.
+const START: Duration = Duration::from_secs(20);
+/// Wall time between looks for its port file.
+const POLL: Duration = Duration::from_millis(2);
+
+/// How to start an exchange.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// The program; its first argument is `sim`.
+    pub program: PathBuf,
+    /// Arguments that describe the market, without directory and port.
+    pub arguments: Vec<OsString>,
+    /// Where its books and its port file are.
+    pub dir: PathBuf,
+}
+
+impl Launch {
+    /// The exchange that is running there, if one is.
+    pub async fn find(&self) -> Option<PortFile> {
+        let file = PortFile::read(&self.dir).ok()??;
+        let admin = Admin::new(&base(&file), &file.token).ok()?;
+        admin.status().await.ok().map(|_| file)
+    }
+
+    /// Finds it or starts it; `port` 0: wherever there is room.
+    ///
+    /// # Errors
+    /// It cannot be started; the text holds the end of what it said.
+    pub async fn ensure(&self, port: u16) -> io::Result<PortFile> {
+        if let Some(file) = self.find().await {
+            return Ok(file);
+        }
+        let mut child = self.start(port)?;
+        let began = tokio::time::Instant::now();
+        while began.elapsed() < START {
+            if let Some(file) = PortFile::read(&self.dir).ok().flatten()
+                && file.pid == child.id()
+            {
+                reap(child);
+                return Ok(file);
+            }
+            if let Some(status) = child.try_wait()? {
+                let said = last_words(&self.log());
+                return Err(io::Error::other(format!("the exchange ended, {status}: {said}")));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        reap(child);
+        Err(io::Error::other("the exchange did not say where it listens"))
+    }
+
+    fn start(&self, port: u16) -> io::Result<Child> {
+        fs::create_dir_all(&self.dir)?;
+        let log = File::options().create(true).append(true).open(self.log())?;
+        Command::new(&self.program)
+            .arg("sim")
+            .args(&self.arguments)
+            .arg("--data-dir")
+            .arg(&self.dir)
+            .arg("--port")
+            .arg(port.to_string())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .process_group(0)
+            .spawn()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.join("exchange.log")
+    }
+}
+
+/// Address of REST of an exchange.
+#[must_use]
+pub fn base(file: &PortFile) -> String {
+    format!("http://127.0.0.1:{}", file.port)
+}
+
+/// An exchange outlives whoever started it, but while that lives it must not stay a zombie.
+fn reap(mut child: Child) {
+    std::thread::spawn(move || drop(child.wait()));
+}
+
+fn last_words(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let last: Vec<&str> = text.lines().rev().take(3).collect();
+    last.into_iter().rev().collect::<Vec<_>>().join(" / ")
+}
+
+/// The actor. It works in one task, so that its handler never waits.
+pub struct Keeper;
+
+/// What it is started with.
+pub type Arguments = (World, Launch, u16);
+
+/// Its state.
+pub struct State(JoinHandle<()>);
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Actor for Keeper {
+    type Msg = ();
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<()>,
+        (world, launch, port): Arguments,
+    ) -> Result<State, ActorProcessingErr> {
+        Ok(State(tokio::spawn(keep(world, launch, port))))
+    }
+}
+
+async fn keep(world: World, launch: Launch, port: u16) {
+    let Some(admin) = &world.admin else { return };
+    let mut token = String::new();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let known = fs::metadata(launch.dir.join(PORT_FILE)).is_ok();
+        if known && admin.status().await.is_ok() {
+            continue;
+        }
+        match launch.ensure(port).await {
+            Ok(file) => {
+                if file.token != token {
+                    admin.set_token(&file.token);
+                    token = file.token;
+                }
+            }
+            Err(e) => tracing::warn!(error = %e, "the simulated exchange is started again"),
+        }
+    }
+}

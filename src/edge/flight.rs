@@ -1,0 +1,241 @@
+//! Requests on their way: one round at a time, in a task that outlives the gateway that started it.
+//!
+//! A gateway that is killed takes no request with it; its successor waits for the end of the round before
+//! it concludes anything. The answers of a round are one append, in the order of the requests, so that what
+//! follows does not depend on which answer came first.
+
+use super::gateway_book::GatewayBook;
+use super::world::{Passing, World};
+use crate::domain::fact::{Body, Market, Venue};
+use crate::domain::id::ClientOrderId;
+use crate::domain::order::{OrderIntent, OrderReport, SendAttempt};
+use crate::trading::orders::book::ToQuery;
+use crate::venue::port::{ErrorClass, TradesSince, VenueError};
+use everwarm_runtime::chaos::{Sabotage, Site};
+use everwarm_runtime::journal::Writer;
+use futures_util::future::join_all;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire};
+use tokio::sync::Notify;
+
+/// Whether a round is on its way.
+#[derive(Debug, Default)]
+pub struct Flight {
+    up: AtomicBool,
+    landed: Notify,
+}
+
+/// A round; ends when dropped, by whatever end of its task.
+pub struct Round(Arc<Flight>);
+
+impl Drop for Round {
+    fn drop(&mut self) {
+        self.0.up.swap(false, AcqRel);
+        self.0.landed.notify_waiters();
+    }
+}
+
+impl Flight {
+    /// Begins a round, if none is on its way.
+    pub fn begin(self: &Arc<Self>) -> Option<Round> {
+        (!self.up.swap(true, AcqRel)).then(|| Round(Arc::clone(self)))
+    }
+
+    /// Whether a round is on its way.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.up.load(Acquire)
+    }
+
+    /// Resolves when no round is on its way.
+    pub async fn landed(&self) {
+        loop {
+            let landed = self.landed.notified();
+            if !self.is_up() {
+                return;
+            }
+            landed.await;
+        }
+    }
+}
+
+/// What a round does.
+pub enum Errand {
+    /// Sends orders once row `row` is on disk.
+    Send {
+        /// What, in order.
+        orders: Vec<(OrderIntent, SendAttempt)>,
+        /// The row of their `Sent`.
+        row: u64,
+    },
+    /// Asks for orders.
+    Query(Vec<ToQuery>, BTreeSet<u64>),
+    /// Compares the account with the books: orders that live first, then balances.
+    Reconcile(u64, Vec<ToQuery>, BTreeSet<u64>),
+}
+
+/// The orders of ours the venue has told of: a trade of another order is not one of these.
+pub fn known_orders(book: &GatewayBook) -> BTreeSet<u64> {
+    book.orders.living().filter_map(|order| order.venue_order_id).collect()
+}
+
+/// Flies a round. True where the venue could not be reached.
+pub async fn fly(world: &World, writer: &Writer, errand: Errand) -> bool {
+    let answers = match errand {
+        Errand::Send { orders, row } => send(world, orders, row).await,
+        Errand::Query(asks, known) => query(world, &asks, &known).await,
+        Errand::Reconcile(life, asks, known) => reconcile(world, life, &asks, &known).await,
+    };
+    let (bodies, unreachable) = answers;
+    if !bodies.is_empty() {
+        let appended = world.journal.append(writer, world.now(), bodies);
+        if let Err(e) = appended {
+            tracing::debug!(error = %e, "answers came after the end");
+        }
+    }
+    unreachable
+}
+
+type Answers = (Vec<Body>, bool);
+
+async fn send(world: &World, orders: Vec<(OrderIntent, SendAttempt)>, row: u64) -> Answers {
+    if !world.journal.durable(row).await {
+        return (Vec::new(), true);
+    }
+    world.chaos().point(Site::BeforeSend, super::gateway::NAME);
+    let mut sends = Vec::new();
+    for (mut intent, attempt) in orders {
+        if world.chaos().sabotaged(Sabotage::RandomIds) {
+            intent.client_id = ClientOrderId(format!("ew-{:x}", super::feed::dice()));
+        }
+        let venue = world.venue.clone();
+        sends.push(async move { (venue.place(&intent, &attempt).await, attempt) });
+    }
+    let answers = join_all(sends).await;
+    world.chaos().point(Site::AfterSend, super::gateway::NAME);
+    let mut unreachable = false;
+    let mut bodies = Vec::new();
+    for (answer, SendAttempt { client_id, attempt, .. }) in answers {
+        bodies.push(Body::Venue(match answer {
+            Ok(report) => Venue::Reported(report),
+            Err(e) => {
+                unreachable |= matches!(
+                    e.class,
+                    ErrorClass::NotSent | ErrorClass::RateLimited { .. } | ErrorClass::Unknown
+                );
+                refused(world, client_id, attempt, e)
+            }
+        }));
+    }
+    (bodies, unreachable)
+}
+
+fn refused(world: &World, client_id: ClientOrderId, attempt: u32, e: VenueError) -> Venue {
+    let again = match e.class {
+        ErrorClass::NotSent | ErrorClass::RateLimited { .. } => true,
+        ErrorClass::Refused { again } => again,
+        ErrorClass::Halt => false,
+        ErrorClass::Unknown | ErrorClass::Absent => {
+            if world.chaos().sabotaged(Sabotage::NoQuery) {
+                true
+            } else {
+                return Venue::Unanswered { client_id, attempt, reason: e.text };
+            }
+        }
+    };
+    Venue::Refused { client_id, attempt, code: e.code, text: e.text, again }
+}
+
+/// Asks for each order by our id; where the venue has none, looks for a trade that could be of it.
+async fn query(world: &World, asks: &[ToQuery], known: &BTreeSet<u64>) -> Answers {
+    let mut bodies = Vec::new();
+    for ask in asks {
+        let asked = world.now();
+        match find(world, ask, known).await {
+            Ok(Found::Order(report)) => bodies.push(Body::Venue(Venue::Reported(*report))),
+            Ok(Found::Nothing) => {
+                let client_id = ask.client_id.clone();
+                bodies.push(Body::Venue(Venue::Absent { client_id, asked }));
+            }
+            Ok(Found::Doubt) => {}
+            Err(e) => {
+                tracing::debug!(error = %e, order = %ask.client_id, "the venue was not reached");
+                return (bodies, true);
+            }
+        }
+    }
+    (bodies, false)
+}
+
+enum Found {
+    Order(Box<OrderReport>),
+    Nothing,
+    /// No such order, but a trade since that nothing of ours explains.
+    Doubt,
+}
+
+async fn find(
+    world: &World,
+    ask: &ToQuery,
+    known: &BTreeSet<u64>,
+) -> Result<Found, VenueError> {
+    match world.venue.find_order(ask.symbol, &ask.client_id).await {
+        Ok(Some(report)) => return Ok(Found::Order(Box::new(report))),
+        Ok(None) => {}
+        Err(e) if e.class == ErrorClass::Absent => {}
+        Err(e) => return Err(e),
+    }
+    let trades = world.venue.trades_since(ask.symbol, TradesSince::Time(ask.since)).await?;
+    let strange = trades.iter().any(|t| !known.contains(&t.venue_order_id));
+    Ok(if strange { Found::Doubt } else { Found::Nothing })
+}
+
+async fn reconcile(
+    world: &World,
+    life: u64,
+    asks: &[ToQuery],
+    known: &BTreeSet<u64>,
+) -> Answers {
+    match look_at_account(world, life, asks, known).await {
+        Ok(bodies) => (bodies, false),
+        Err(e) => {
+            tracing::info!(error = %e, "the venue does not answer; it is asked again");
+            (Vec::new(), true)
+        }
+    }
+}
+
+async fn look_at_account(
+    world: &World,
+    life: u64,
+    asks: &[ToQuery],
+    known: &BTreeSet<u64>,
+) -> Result<Vec<Body>, VenueError> {
+    if let (Passing::Lockstep, Some(admin)) = (world.passing, &world.admin) {
+        let standing = admin.status().await?;
+        let mut clock = world.clock.lock();
+        let now = clock.now(0).max(standing.now);
+        clock.set_manual(now);
+    } else {
+        world.venue.server_time().await?;
+    }
+    let mut rules = world.venue.instruments(&world.symbols).await?;
+    rules.sort_by_key(|rule| rule.symbol);
+    let mut bodies = vec![Body::Market(Market::Instruments { rules })];
+    let (found, unreachable) = query(world, asks, known).await;
+    if unreachable {
+        let text = "it stopped answering".to_owned();
+        return Err(VenueError { class: ErrorClass::NotSent, code: 0, text });
+    }
+    bodies.extend(found);
+    let open = world.venue.open_orders(None).await?;
+    let picture = world.venue.account().await?;
+    let mut open: Vec<_> = open.into_iter().map(|o| (o.client_id, o.symbol)).collect();
+    open.sort();
+    let mut balances = picture.balances;
+    balances.sort_by(|a, b| a.asset.cmp(&b.asset));
+    let time = world.now();
+    bodies.push(Body::Venue(Venue::Account { life, time, balances, open }));
+    Ok(bodies)
+}

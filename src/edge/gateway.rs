@@ -1,0 +1,298 @@
+//! The gateway: the only one that acts at the venue.
+//!
+//! It folds to the head, then acts: announces what is to be sent, waits until that is on disk, sends it
+//! once, asks for what has no clear answer. It sends nothing before the account was compared with the books
+//! in this life of the process.
+
+use super::board::Rest;
+use super::flight::{Errand, Flight, Round, fly, known_orders};
+use super::gateway_book::GatewayBook;
+use super::world::{Passing, World, wall};
+use crate::domain::fact::{Body, Venue};
+use crate::domain::order::{OrderReport, OrderStatus, SendAttempt};
+use crate::domain::time::UtcMs;
+use crate::trading::orders::book::{ToQuery, ToSend, Why};
+use everwarm_runtime::chaos::{Sabotage, Site};
+use everwarm_runtime::journal::{Waker, Writer};
+use everwarm_runtime::runner::Runner;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Its name on the board, as a writer and at kill points.
+pub const NAME: &str = "gateway";
+/// Age of the oldest uncommitted fact from which on no new risk is sent.
+const STORE_LAG: Duration = Duration::from_secs(2);
+/// Wall time before an unreachable venue is tried again, milliseconds: first and longest.
+const BACK_OFF: (UtcMs, UtcMs) = (20, 1_000);
+
+/// What the gateway is told.
+#[derive(Debug)]
+pub enum GatewayMsg {
+    /// There may be new facts, or a wait may be over.
+    Pull,
+    /// A round has landed; whether the venue could not be reached.
+    Landed {
+        /// Whether the venue could not be reached.
+        unreachable: bool,
+    },
+    /// The private stream told of an order.
+    Hint(Box<OrderReport>),
+    /// The private stream may have missed something.
+    Interrupted,
+}
+
+/// The actor.
+pub struct Gateway;
+
+/// What it is started with: the rounds outlive it.
+pub type Arguments = (World, Arc<Flight>);
+
+/// Its state.
+pub struct State {
+    world: World,
+    writer: Writer,
+    flight: Arc<Flight>,
+    book: Runner<GatewayBook>,
+    waker: Arc<Waker>,
+    hints: Vec<OrderReport>,
+    interrupted: bool,
+    /// Tries of an unreachable venue, and the wall time of the next.
+    tries: u32,
+    not_before: UtcMs,
+}
+
+impl Actor for Gateway {
+    type Msg = GatewayMsg;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(
+        &self,
+        me: ActorRef<GatewayMsg>,
+        (world, flight): Arguments,
+    ) -> Result<State, ActorProcessingErr> {
+        let writer = world.journal.writer(NAME);
+        let (journal, library) = (Arc::clone(&world.journal), world.library.clone());
+        let (mut book, _) = Runner::resume(journal, Box::<GatewayBook>::default(), library)?;
+        book.stage_mut().orders.take_over();
+        let waker = Waker::new({
+            let me = me.clone();
+            move || drop(me.send_message(GatewayMsg::Pull))
+        });
+        book.listen(Arc::clone(&waker));
+        // A round of a predecessor may be on its way: what it brings is waited for.
+        let before = Arc::clone(&flight);
+        tokio::spawn(async move {
+            before.landed().await;
+            drop(me.send_message(GatewayMsg::Pull));
+        });
+        let hints = Vec::new();
+        let (interrupted, tries, not_before) = (false, 0, 0);
+        let state =
+            State { world, writer, flight, book, waker, hints, interrupted, tries, not_before };
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<GatewayMsg>,
+        message: GatewayMsg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        state.waker.clear();
+        match message {
+            GatewayMsg::Pull => {}
+            GatewayMsg::Hint(report) => state.hints.push(*report),
+            GatewayMsg::Interrupted => state.interrupted = true,
+            GatewayMsg::Landed { unreachable } => state.landed(&me, unreachable),
+        }
+        while state.book.catch_up(64, |_| ())? {}
+        state.act(&me)
+    }
+
+    async fn post_stop(
+        &self,
+        _: ActorRef<GatewayMsg>,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        state.book.save();
+        Ok(())
+    }
+}
+
+impl State {
+    fn landed(&mut self, me: &ActorRef<GatewayMsg>, unreachable: bool) {
+        if !unreachable {
+            self.tries = 0;
+            return;
+        }
+        let wait = (BACK_OFF.0 << self.tries.min(10)).min(BACK_OFF.1);
+        self.tries += 1;
+        self.not_before = wall() + wait;
+        let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0) + 1);
+        me.send_after(wait, || GatewayMsg::Pull);
+    }
+
+    fn act(&mut self, me: &ActorRef<GatewayMsg>) -> Result<(), ActorProcessingErr> {
+        let n = self.book.cursor();
+        if n < self.world.journal.head() || self.flight.is_up() {
+            self.rest(Rest::Busy);
+            return Ok(());
+        }
+        let now = self.world.now();
+        if self.append_lost()? || self.append_hints()? {
+            self.rest(Rest::Busy);
+            return Ok(());
+        }
+        if wall() < self.not_before {
+            self.rest(Rest::Busy);
+            return Ok(());
+        }
+        let errand = self.errand(now)?;
+        match errand {
+            Some(errand) => {
+                self.rest(Rest::Busy);
+                self.fly(me, errand);
+            }
+            None => {
+                let next = self.book.stage().orders.next_query_at();
+                self.rest(next.map_or(Rest::Idle, Rest::Until));
+                self.wake_at(me, next, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is to be done now, the announcement of what is to be sent being appended.
+    fn errand(&mut self, now: UtcMs) -> Result<Option<Errand>, ActorProcessingErr> {
+        let book = self.book.stage();
+        let known = known_orders(book);
+        if !book.is_reconciled() {
+            return Ok(Some(Errand::Reconcile(book.life, self.living(), known)));
+        }
+        let mut asks = book.orders.to_query(now);
+        if std::mem::take(&mut self.interrupted) {
+            let open: Vec<ToQuery> = self.living();
+            let more = open.into_iter().filter(|o| asks.iter().all(|a| a.client_id != o.client_id));
+            asks.extend(more.collect::<Vec<_>>());
+        }
+        if !asks.is_empty() {
+            let orders = &mut self.book.stage_mut().orders;
+            asks.iter().for_each(|ask| orders.asked(&ask.client_id, now));
+            return Ok(Some(Errand::Query(asks, known)));
+        }
+        let lagging = self.world.journal.uncommitted_age() > STORE_LAG;
+        let due = book.orders.to_send(now);
+        if due.is_empty() || lagging || !book.may_trade() {
+            return Ok(None);
+        }
+        self.announce(due, now).map(Some)
+    }
+
+    /// Appends `Sent` for all that is due: one announcement, one flush.
+    fn announce(&mut self, due: Vec<ToSend>, now: UtcMs) -> Result<Errand, ActorProcessingErr> {
+        let recv_window = self.world.recv_window;
+        let attempt = |to_send: ToSend| {
+            let client_id = to_send.intent.client_id.clone();
+            let attempt = to_send.attempt;
+            let attempt = SendAttempt { client_id, attempt, timestamp: now, recv_window };
+            (to_send.intent, attempt)
+        };
+        let orders: Vec<_> = due.into_iter().map(attempt).collect();
+        let attempts = orders.iter().map(|(_, attempt)| attempt.clone()).collect();
+        let sent = Body::Venue(Venue::Sent { attempts });
+        self.world.chaos().point(Site::BeforeAppend, NAME);
+        let appended = self.world.journal.append(&self.writer, now, vec![sent])?;
+        self.world.chaos().point(Site::AfterAppend, NAME);
+        Ok(Errand::Send { orders, row: appended.row })
+    }
+
+    /// Attempts that were announced and have neither an answer nor anybody who waits for one.
+    fn append_lost(&mut self) -> Result<bool, ActorProcessingErr> {
+        let lost: Vec<Body> = {
+            let sent = self.book.stage().orders.living();
+            let lost = sent.filter(|o| o.status == OrderStatus::Sent);
+            lost.map(|order| {
+                let client_id = order.intent.client_id.clone();
+                let reason = "nobody waits for the answer any more".to_owned();
+                Body::Venue(Venue::Unanswered { client_id, attempt: order.sent(), reason })
+            })
+            .collect()
+        };
+        if lost.is_empty() {
+            return Ok(false);
+        }
+        self.world.journal.append(&self.writer, self.world.now(), lost)?;
+        Ok(true)
+    }
+
+    /// Hints say nothing new about a round on its way, so they wait for its end.
+    fn append_hints(&mut self) -> Result<bool, ActorProcessingErr> {
+        if self.hints.is_empty() {
+            return Ok(false);
+        }
+        let twice = self.world.chaos().sabotaged(Sabotage::NoDedupe);
+        let hints = std::mem::take(&mut self.hints).into_iter().map(|mut report| {
+            if twice {
+                report.fills.iter_mut().for_each(|fill| fill.trade_id += 1_000_000);
+            }
+            Body::Venue(Venue::Reported(report))
+        });
+        let hints: Vec<Body> = hints.collect();
+        self.world.chaos().point(Site::BeforeAppend, NAME);
+        self.world.journal.append(&self.writer, self.world.now(), hints)?;
+        self.world.chaos().point(Site::AfterAppend, NAME);
+        Ok(true)
+    }
+
+    fn living(&self) -> Vec<ToQuery> {
+        let sent = self.book.stage().orders.living().filter(|order| order.sent() > 0);
+        sent.map(|order| ToQuery {
+            client_id: order.intent.client_id.clone(),
+            symbol: order.intent.symbol,
+            venue_order_id: order.venue_order_id,
+            since: order.attempt.map_or(order.intent.close_time, |a| a.timestamp),
+            why: Why::Earlier,
+        })
+        .collect()
+    }
+
+    fn fly(&self, me: &ActorRef<GatewayMsg>, errand: Errand) {
+        let Some(round) = self.flight.begin() else { return };
+        let (world, me) = (self.world.clone(), me.clone());
+        // Its own name: what a round brings is heard even when its gateway is gone.
+        let writer = world.journal.writer("answers");
+        tokio::spawn(async move {
+            let mut landing = Landing { me, unreachable: true, round: Some(round) };
+            landing.unreachable = fly(&world, &writer, errand).await;
+        });
+    }
+
+    fn rest(&self, rest: Rest) {
+        self.world.board.write(NAME, self.book.cursor(), rest);
+    }
+
+    /// Where venue time runs by itself, looks again when the next question is due.
+    fn wake_at(&self, me: &ActorRef<GatewayMsg>, next: Option<UtcMs>, now: UtcMs) {
+        if let (Some(at), Passing::Scaled(factor)) = (next, self.world.passing) {
+            let wait = u64::try_from(at - now).unwrap_or(0) / u64::from(factor.max(1)) + 1;
+            me.send_after(Duration::from_millis(wait), || GatewayMsg::Pull);
+        }
+    }
+}
+
+/// Ends a round and tells the gateway, by whatever end of its task.
+struct Landing {
+    me: ActorRef<GatewayMsg>,
+    unreachable: bool,
+    round: Option<Round>,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        drop(self.round.take());
+        let unreachable = self.unreachable;
+        drop(self.me.send_message(GatewayMsg::Landed { unreachable }));
+    }
+}

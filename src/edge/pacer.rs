@@ -1,0 +1,183 @@
+//! Lockstep: moves the simulated exchange on when everything that its last move caused is done.
+//!
+//! Idle means: every stage and follower has passed the head, the board says at the head that nobody has
+//! anything left to do, and the last close the exchange released was said. When only waits are left,
+//! venue time moves to the earliest of them, without a bar. Every request is absolute, so a lost answer
+//! and a pacer that was killed are the same: ask again.
+
+use super::board::Rest;
+use super::clock::ClockMsg;
+use super::closer::{self, CloserMsg};
+use super::gateway::{self, GatewayMsg};
+use super::world::{Passing, World, path};
+use crate::domain::time::UtcMs;
+use crate::venue::clock::Pace;
+use crate::venue::port::VenueError;
+use crate::venue::simulated::Standing;
+use everwarm_runtime::chaos::Site;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Its name at kill points.
+pub const NAME: &str = "pacer";
+/// Longest wall time between looks.
+const LOOK: Duration = Duration::from_millis(1);
+/// Wall time after which a bar that was told of is looked for.
+const NUDGE: Duration = Duration::from_millis(250);
+/// Wall time between tries where the exchange does not answer.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// What the pacer is told.
+#[derive(Debug)]
+pub enum PacerMsg {
+    /// Something may have come to rest.
+    Look,
+}
+
+/// The actor. It works in one task, so that its handler never waits.
+pub struct Pacer;
+
+/// What it is started with.
+pub type Arguments = (World, watch::Sender<bool>);
+
+/// Its state.
+pub struct State(tokio::task::JoinHandle<()>);
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Actor for Pacer {
+    type Msg = PacerMsg;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(
+        &self,
+        me: ActorRef<PacerMsg>,
+        (world, ended): Arguments,
+    ) -> Result<State, ActorProcessingErr> {
+        Ok(State(tokio::spawn(async move {
+            if world.passing == Passing::Lockstep {
+                lead(&world, &ended).await;
+                // Whatever ended it: the supervisor decides.
+                me.stop(None);
+            }
+        })))
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<PacerMsg>,
+        PacerMsg::Look: PacerMsg,
+        _: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+}
+
+/// What keeps time from passing.
+enum Wait {
+    Work,
+    Until(UtcMs),
+    Nothing,
+}
+
+async fn lead(world: &World, ended: &watch::Sender<bool>) {
+    let Some(admin) = &world.admin else { return };
+    let mut standing = ask_until(|| admin.status()).await;
+    adopt(world, &standing);
+    let mut stalled = 0_u32;
+    loop {
+        world.chaos().point(Site::BeforeStep, NAME);
+        match waits(world, &standing) {
+            Wait::Work => {
+                drop(tokio::time::timeout(LOOK, world.board.changed()).await);
+                stalled += 1;
+                if Duration::from_millis(u64::from(stalled)) >= NUDGE {
+                    stalled = 0;
+                    // What the exchange lost in a crash is raised again before anything is looked for.
+                    let (now, market) = (standing.now, standing.market);
+                    standing = ask_until(|| admin.advance(now, market)).await;
+                    adopt(world, &standing);
+                    world.tell(path::CLOSER, CloserMsg::Nudge);
+                    world.tell(path::GATEWAY, GatewayMsg::Pull);
+                }
+                continue;
+            }
+            Wait::Until(at) => {
+                let (to, market) = (at.max(standing.now), standing.market);
+                standing = ask_until(|| admin.advance(to, market)).await;
+            }
+            Wait::Nothing => {
+                let Some(next) = standing.next_close else {
+                    ended.send_replace(true);
+                    tokio::time::sleep(RETRY).await;
+                    continue;
+                };
+                let to = next.max(standing.now);
+                world.chaos().point(Site::BeforeSend, NAME);
+                standing = ask_until(|| admin.advance(to, next)).await;
+                world.chaos().point(Site::AfterSend, NAME);
+            }
+        }
+        stalled = 0;
+        adopt(world, &standing);
+    }
+}
+
+/// Makes the exchange's standing known to those who wait for it.
+fn adopt(world: &World, standing: &Standing) {
+    let moved = {
+        let mut clock = world.clock.lock();
+        let before = clock.now(0);
+        let now = standing.now.max(if clock.pace() == Pace::Manual { before } else { 0 });
+        clock.set_manual(now);
+        now != before
+    };
+    if let Some(close) = standing.last_close {
+        let symbols = standing.closed.clone();
+        world.tell(path::CLOSER, CloserMsg::Told { close, symbols });
+    }
+    if moved {
+        world.tell(path::GATEWAY, GatewayMsg::Pull);
+        world.tell(path::CLOCK, ClockMsg::Look);
+    }
+}
+
+fn waits(world: &World, standing: &Standing) -> Wait {
+    let n = world.journal.head();
+    if !world.journal.settled() || world.board.last_close() < standing.last_close {
+        return Wait::Work;
+    }
+    let rests = [world.board.rest(closer::NAME, n), world.board.rest(gateway::NAME, n)];
+    if rests.contains(&Rest::Busy) || world.journal.head() != n {
+        return Wait::Work;
+    }
+    let waits = rests.into_iter().filter_map(|rest| match rest {
+        Rest::Until(at) => Some(at),
+        Rest::Busy | Rest::Idle => None,
+    });
+    match waits.chain(world.journal.next_wake()).min() {
+        // A wait that is over is work that has not begun.
+        Some(at) if at <= standing.now => Wait::Work,
+        Some(at) => Wait::Until(at),
+        None => Wait::Nothing,
+    }
+}
+
+/// Asks until there is an answer; the keeper starts an exchange that has ended.
+async fn ask_until<F: Future<Output = Result<Standing, VenueError>>>(
+    ask: impl Fn() -> F,
+) -> Standing {
+    loop {
+        match ask().await {
+            Ok(standing) => return standing,
+            Err(e) => tracing::debug!(error = %e, "the exchange does not answer"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}

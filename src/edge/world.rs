@@ -1,0 +1,100 @@
+//! What the edge actors of one process share: handles, never facts.
+
+use super::board::Board;
+use crate::domain::fact::Body;
+use crate::domain::id::Symbol;
+use crate::domain::time::UtcMs;
+use crate::history::HistoryLibrary;
+use crate::venue::binance::BinanceClient;
+use crate::venue::clock::SharedClock;
+use crate::venue::simulated::Admin;
+use everwarm_runtime::chaos::Chaos;
+use everwarm_runtime::journal::Journal;
+use everwarm_runtime::store::archive::Archive;
+use everwarm_runtime::supervise::Directory;
+use ractor::Message;
+use std::sync::Arc;
+
+/// Paths of the actors that are sent to.
+pub mod path {
+    /// Bars to closes.
+    pub const CLOSER: &str = "root/trading/bars/closer";
+    /// Parent of the bar actors; each is called like its symbol.
+    pub const BARS: &str = "root/trading/bars/symbols";
+    /// Order entry and reconciliation.
+    pub const GATEWAY: &str = "root/trading/gateways/gateway";
+    /// Clock inputs.
+    pub const CLOCK: &str = "root/trading/clock";
+    /// Lockstep.
+    pub const PACER: &str = "root/trading/pacer";
+}
+
+/// How time passes at the venue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passing {
+    /// It moves when the pacer says so.
+    Lockstep,
+    /// It moves by itself, this many times as fast as ours.
+    Scaled(u32),
+}
+
+/// Shared by everything at the edge.
+#[derive(Clone)]
+pub struct World {
+    /// The journal.
+    pub journal: Arc<Journal<Body>>,
+    /// Projections and past bars.
+    pub archive: Arc<Archive>,
+    /// Resolves inputs that refer to past bars.
+    pub library: Arc<HistoryLibrary>,
+    /// The venue.
+    pub venue: BinanceClient,
+    /// Its clock.
+    pub clock: SharedClock,
+    /// The steering wheel of the simulated exchange, where it is one.
+    pub admin: Option<Admin>,
+    /// How its time passes.
+    pub passing: Passing,
+    /// What is traded, by name.
+    pub symbols: Arc<[Symbol]>,
+    /// Who has nothing left to do, and what else is waited for.
+    pub board: Arc<Board>,
+    /// Where everybody is found.
+    pub directory: Directory,
+    /// How long requests may be on their way, milliseconds of venue time.
+    pub recv_window: i64,
+}
+
+impl World {
+    /// Sends to whoever is in that place now. A message is a hint: the successor of an instance that is
+    /// gone looks for itself.
+    pub fn tell<M: Message>(&self, path: &str, message: M) {
+        drop(self.directory.slot(path).send(message));
+    }
+
+    /// The venue's time, UTC milliseconds.
+    #[must_use]
+    pub fn now(&self) -> UtcMs {
+        self.venue.now()
+    }
+
+    /// The kill points.
+    #[must_use]
+    pub fn chaos(&self) -> &Chaos {
+        self.journal.chaos()
+    }
+
+    /// Path of a symbol's bar actor.
+    #[must_use]
+    pub fn bar_path(symbol: Symbol) -> String {
+        format!("{}/{symbol}", path::BARS)
+    }
+}
+
+/// Our wall clock, UTC milliseconds.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the edge is where the time is asked for")]
+pub fn wall() -> UtcMs {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,166 @@
+//! Ranges of past bars fetched from a venue. A range is kept whole under its digest, so what a stage was
+//! once given stays what it was, whatever a venue says later; bars told by facts lie beside it.
+
+use super::code;
+use super::projection::BARS;
+use super::queries::HistoryError;
+use crate::domain::fact::{Body, Market};
+use crate::domain::id::Symbol;
+use crate::domain::market::Bar;
+use crate::domain::time::{Timeframe, UtcMs};
+use everwarm_runtime::fact::Library;
+use everwarm_runtime::store::archive::{Archive, Op};
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+/// Fetched ranges. Key: width, symbol, opening time of the first bar, digest; value: the bars.
+const RANGES: &str = "ranges.1";
+
+/// FNV-1a over the bars as stored, symbols included: equal bars have equal digests.
+#[must_use]
+pub fn digest(bars: &[Bar]) -> u64 {
+    let mut bytes = Vec::with_capacity(bars.len() * (code::SYMBOL + code::BAR));
+    bars.iter().for_each(|bar| code::put_named_bar(bar, &mut bytes));
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// Keeps fetched ranges, one a symbol, in one durable commit, and says what to announce of them: one
+/// `HistoryLoaded` a range, in their order. An empty range is passed over.
+///
+/// # Errors
+/// A range is not ascending by opening time, holds another symbol or a bar that breaks the rules of bars,
+/// or the file could not be written; then nothing was kept.
+pub fn keep(
+    archive: &Archive,
+    timeframe: Timeframe,
+    ranges: &[(Symbol, Vec<Bar>)],
+) -> Result<Vec<Market>, HistoryError> {
+    let mut ops = Vec::new();
+    let mut said = Vec::new();
+    for (symbol, bars) in ranges {
+        let (Some(first), Some(last)) = (bars.first(), bars.last()) else { continue };
+        check(*symbol, timeframe, bars).map_err(HistoryError::Refused)?;
+        let count = u32::try_from(bars.len())
+            .map_err(|_| HistoryError::Refused(format!("{symbol}: too many bars")))?;
+        let digest = digest(bars);
+        let mut value = Vec::with_capacity(bars.len() * code::BAR);
+        bars.iter().for_each(|bar| code::put_bar(bar, &mut value));
+        let key = range_key(timeframe, *symbol, first.open_time, digest);
+        ops.push(Op::Put { table: RANGES, key, value });
+        let (from, to) = (first.open_time, last.open_time);
+        said.push(Market::HistoryLoaded { symbol: *symbol, timeframe, from, to, count, digest });
+    }
+    if !ops.is_empty() {
+        archive.commit(&ops, true)?;
+    }
+    Ok(said)
+}
+
+fn check(symbol: Symbol, timeframe: Timeframe, bars: &[Bar]) -> Result<(), String> {
+    let mut before = None;
+    for bar in bars {
+        let at = |what: &str| format!("{symbol} {timeframe} bar of {}: {what}", bar.open_time);
+        if bar.symbol != symbol {
+            return Err(at(&format!("is of {}", bar.symbol)));
+        }
+        if bar.open_time != timeframe.open_of(bar.open_time) {
+            return Err(at("is off the grid"));
+        }
+        if before.is_some_and(|time| time >= bar.open_time) {
+            return Err(at("is not after the one before"));
+        }
+        bar.validate().map_err(|e| at(&e))?;
+        before = Some(bar.open_time);
+    }
+    Ok(())
+}
+
+fn range_key(timeframe: Timeframe, symbol: Symbol, from: UtcMs, digest: u64) -> Vec<u8> {
+    let mut key = vec![code::timeframe_key(timeframe)];
+    key.extend_from_slice(&code::symbol_key(symbol));
+    key.extend_from_slice(&code::time_key(from));
+    key.extend_from_slice(&digest.to_be_bytes());
+    key
+}
+
+/// The bars of `symbol` whose opening times are in `times`, ascending, fetched ones and those told by
+/// facts; of two for one time, the one a fact told.
+///
+/// # Errors
+/// The file could not be read or holds something else than bars.
+pub fn read(
+    archive: &Archive,
+    timeframe: Timeframe,
+    symbol: Symbol,
+    times: RangeInclusive<UtcMs>,
+) -> Result<Vec<Bar>, HistoryError> {
+    let mut found = BTreeMap::new();
+    let first = range_key(timeframe, symbol, UtcMs::MIN, 0);
+    let last = range_key(timeframe, symbol, *times.end(), u64::MAX);
+    for (_, value) in archive.range(RANGES, &first..=&last, false, usize::MAX)? {
+        let bars = code::bars_of(symbol, &value).map_err(HistoryError::damaged(RANGES))?;
+        found.extend(bars.into_iter().map(|bar| (bar.open_time, bar)));
+    }
+    let row = |time: UtcMs, n: u64| {
+        let mut key = vec![code::timeframe_key(timeframe)];
+        key.extend_from_slice(&code::time_key(time));
+        key.extend_from_slice(&n.to_be_bytes());
+        key
+    };
+    let (first, last) = (row(*times.start(), 0), row(*times.end(), u64::MAX));
+    for (_, value) in archive.range(BARS, &first..=&last, false, usize::MAX)? {
+        let bars = code::named_bars_of(&value).map_err(HistoryError::damaged(BARS))?;
+        let ours = bars.into_iter().filter(|bar| bar.symbol == symbol);
+        found.extend(ours.map(|bar| (bar.open_time, bar)));
+    }
+    Ok(found.into_values().filter(|bar| times.contains(&bar.open_time)).collect())
+}
+
+/// Hands stages the bars that a `HistoryLoaded` announces.
+#[derive(Clone, Debug)]
+pub struct HistoryLibrary {
+    archive: Arc<Archive>,
+}
+
+impl HistoryLibrary {
+    /// Looks into `archive`.
+    #[must_use]
+    pub const fn new(archive: Arc<Archive>) -> HistoryLibrary {
+        HistoryLibrary { archive }
+    }
+}
+
+impl Library<Body> for HistoryLibrary {
+    fn resolve(&self, body: &Body) -> Result<Option<Body>, String> {
+        let Body::Market(Market::HistoryLoaded {
+            symbol,
+            timeframe,
+            from,
+            to,
+            count,
+            digest: want,
+        }) = body
+        else {
+            return Ok(None);
+        };
+        let about = format!("history of {symbol} {timeframe} from {from}");
+        let key = range_key(*timeframe, *symbol, *from, *want);
+        let value = self.archive.get(RANGES, &key).map_err(|e| format!("{about}: {e}"))?;
+        let value = value.ok_or_else(|| format!("{about}: no range with digest {want:016x}"))?;
+        let bars = code::bars_of(*symbol, &value).map_err(|e| format!("{about}: {e}"))?;
+        if bars.len() != *count as usize || bars.last().map(|bar| bar.open_time) != Some(*to) {
+            let have = bars.len();
+            return Err(format!(
+                "{about}: {count} bars up to {to} were announced, {have} are there"
+            ));
+        }
+        let have = digest(&bars);
+        if have != *want {
+            return Err(format!("{about}: digest {want:016x} was announced, it is {have:016x}"));
+        }
+        Ok(Some(Body::Market(Market::HistoryBars { symbol: *symbol, timeframe: *timeframe, bars })))
+    }
+}

@@ -1,0 +1,143 @@
+//! Keys and values of the history's tables as bytes. Keys sort as what they stand for.
+
+use crate::domain::id::Symbol;
+use crate::domain::market::Bar;
+use crate::domain::money::{Decimal, Price};
+use crate::domain::time::{Timeframe, UtcMs};
+
+/// Bytes of a bar without its symbol.
+pub const BAR: usize = 8 + 4 * 8 + 16;
+/// Bytes of a symbol, padded with zeros.
+pub const SYMBOL: usize = 16;
+
+/// An instant, so that earlier ones sort first.
+pub fn time_key(time: UtcMs) -> [u8; 8] {
+    (time.cast_unsigned() ^ (1 << 63)).to_be_bytes()
+}
+
+/// What [`time_key`] wrote.
+pub fn time_of(bytes: [u8; 8]) -> UtcMs {
+    (u64::from_be_bytes(bytes) ^ (1 << 63)).cast_signed()
+}
+
+/// A width: its place among all widths, ascending.
+pub fn timeframe_key(timeframe: Timeframe) -> u8 {
+    match timeframe {
+        Timeframe::M1 => 0,
+        Timeframe::M5 => 1,
+        Timeframe::M15 => 2,
+        Timeframe::H1 => 3,
+        Timeframe::H4 => 4,
+        Timeframe::D1 => 5,
+    }
+}
+
+/// A symbol, padded with zeros, so that it sorts by name.
+pub fn symbol_key(symbol: Symbol) -> [u8; SYMBOL] {
+    let mut bytes = [0; SYMBOL];
+    let name = symbol.as_str().as_bytes();
+    bytes[..name.len()].copy_from_slice(name);
+    bytes
+}
+
+fn symbol_of(bytes: [u8; SYMBOL]) -> Result<Symbol, String> {
+    let end = bytes.iter().position(|b| *b == 0).unwrap_or(SYMBOL);
+    let name = std::str::from_utf8(&bytes[..end]).map_err(|e| format!("symbol: {e}"))?;
+    Symbol::new(name)
+}
+
+/// A bar without its symbol, the same bytes for equal values.
+pub fn put_bar(bar: &Bar, out: &mut Vec<u8>) {
+    out.extend_from_slice(&bar.open_time.to_be_bytes());
+    for price in [bar.open, bar.high, bar.low, bar.close] {
+        out.extend_from_slice(&price.0.to_be_bytes());
+    }
+    out.extend_from_slice(&bar.volume.normalize().serialize());
+}
+
+/// A bar with its symbol in front.
+pub fn put_named_bar(bar: &Bar, out: &mut Vec<u8>) {
+    out.extend_from_slice(&symbol_key(bar.symbol));
+    put_bar(bar, out);
+}
+
+/// What [`put_bar`] wrote, [`BAR`] bytes.
+pub fn bar_of(symbol: Symbol, bytes: &[u8]) -> Result<Bar, String> {
+    let mut reader = Reader(bytes);
+    let open_time = i64::from_be_bytes(reader.take()?);
+    let mut price = || reader.take().map(|b| Price(i64::from_be_bytes(b)));
+    let (open, high, low, close) = (price()?, price()?, price()?, price()?);
+    let volume = Decimal::deserialize(reader.take()?);
+    Ok(Bar { symbol, open_time, open, high, low, close, volume })
+}
+
+/// What [`put_bar`] wrote, any number of times.
+pub fn bars_of(symbol: Symbol, bytes: &[u8]) -> Result<Vec<Bar>, String> {
+    check_length(bytes, BAR)?;
+    bytes.chunks_exact(BAR).map(|b| bar_of(symbol, b)).collect()
+}
+
+/// What [`put_named_bar`] wrote, any number of times.
+pub fn named_bars_of(bytes: &[u8]) -> Result<Vec<Bar>, String> {
+    check_length(bytes, SYMBOL + BAR)?;
+    let bar = |b: &[u8]| {
+        let mut reader = Reader(b);
+        let symbol = symbol_of(reader.take()?)?;
+        bar_of(symbol, reader.0)
+    };
+    bytes.chunks_exact(SYMBOL + BAR).map(bar).collect()
+}
+
+fn check_length(bytes: &[u8], of: usize) -> Result<(), String> {
+    match bytes.len() % of {
+        0 => Ok(()),
+        rest => Err(format!("{} bytes of bars: {rest} too many", bytes.len())),
+    }
+}
+
+/// Takes fixed pieces from the front.
+pub struct Reader<'a>(pub &'a [u8]);
+
+impl Reader<'_> {
+    /// The next `N` bytes.
+    pub fn take<const N: usize>(&mut self) -> Result<[u8; N], String> {
+        let (head, rest) =
+            self.0.split_first_chunk::<N>().ok_or_else(|| format!("{N} more bytes expected"))?;
+        self.0 = rest;
+        Ok(*head)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_instants_sort_as_the_instants() {
+        let times = [i64::MIN, -60_000, -1, 0, 1, 60_000, i64::MAX];
+        assert!(times.windows(2).all(|w| time_key(w[0]) < time_key(w[1])));
+        assert!(times.iter().all(|t| time_of(time_key(*t)) == *t));
+    }
+
+    #[test]
+    fn bars_come_back_and_equal_values_have_equal_bytes() {
+        let bar = Bar {
+            symbol: Symbol::new("BTC-PERP").unwrap(),
+            open_time: -5,
+            open: Price(1),
+            high: Price(3),
+            low: Price(1),
+            close: Price(2),
+            volume: Decimal::new(1500, 3),
+        };
+        let same = Bar { volume: Decimal::new(15, 1), ..bar };
+        let bytes = |bar| {
+            let mut out = Vec::new();
+            put_named_bar(bar, &mut out);
+            out
+        };
+        assert_eq!(bytes(&bar), bytes(&same));
+        assert_eq!(named_bars_of(&bytes(&bar)).unwrap(), [bar]);
+        assert!(named_bars_of(&bytes(&bar)[1..]).is_err());
+    }
+}

@@ -1,0 +1,204 @@
+//! Follows the durable facts of the journal into tables for looking back.
+//!
+//! 1. What is written is a pure function of one fact, so facts applied again leave the same rows.
+//! 2. How far the journal was followed is part of the same commit as what was written, so the history is
+//!    never ahead of itself; after a crash the rest is applied again.
+//! 3. Only durable facts are given to it, so it is never ahead of the journal.
+
+use super::code;
+use super::records::{OrderState, PositionState};
+use crate::domain::fact::kinds::kind;
+use crate::domain::fact::{Analysis, Body, Ledger, Market, Order};
+use crate::domain::market::Bar;
+use crate::domain::time::{Timeframe, UtcMs};
+use everwarm_runtime::fact::{Fact, Key, Mask};
+use everwarm_runtime::store::archive::{Archive, ArchiveError, Op};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Bars as facts said them. Key: width, opening time, number of the input; value: bars by symbol. One
+/// row a close.
+pub const BARS: &str = "bars.1";
+/// Intents. Key: close time, client id.
+pub const ORDERS: &str = "orders.1";
+/// What became of orders, as last said. Key: client id.
+pub const ORDER_STATES: &str = "order_states.1";
+/// Fills. Key: key of the fact.
+pub const FILLS: &str = "fills.1";
+/// The books as last said. Key: symbol.
+pub const POSITIONS: &str = "positions.1";
+/// The books after each change. Key: symbol, key of the fact.
+pub const CHANGES: &str = "position_changes.1";
+/// Equity points. Key: close time.
+pub const EQUITY: &str = "equity.1";
+/// Where the projection stands.
+const PROGRESS: &str = "progress.1";
+const THROUGH: &[u8] = b"projected_through";
+const TABLES: [&str; 8] = [BARS, ORDERS, ORDER_STATES, FILLS, POSITIONS, CHANGES, EQUITY, PROGRESS];
+
+/// Kinds of facts that leave a trace in the history; the others need not be given to it.
+pub const INTEREST: Mask = Mask::of(&[
+    kind::CLOSE,
+    kind::LATE_BAR,
+    kind::ROLLED,
+    kind::INTENT,
+    kind::CHANGED,
+    kind::FILLED,
+    kind::POSITION,
+    kind::EQUITY,
+]);
+
+/// What a fact writes into the history.
+#[must_use]
+pub fn project(fact: &Fact<Body>) -> Vec<Op> {
+    match &fact.body {
+        Body::Market(Market::Close { time, bars, .. }) if !bars.is_empty() => {
+            let open = time - Timeframe::M1.ms();
+            vec![bar_row(Timeframe::M1, open, fact.key, bars)]
+        }
+        Body::Market(Market::LateBar { bar }) => {
+            vec![bar_row(Timeframe::M1, bar.open_time, fact.key, std::slice::from_ref(bar))]
+        }
+        Body::Analysis(Analysis::Rolled { timeframe, bars }) => {
+            let mut rows: BTreeMap<UtcMs, Vec<Bar>> = BTreeMap::new();
+            for rolled in bars {
+                rows.entry(rolled.bar.open_time).or_default().push(rolled.bar);
+            }
+            rows.iter().map(|(open, bars)| bar_row(*timeframe, *open, fact.key, bars)).collect()
+        }
+        Body::Order(order) => project_order(fact.key, order),
+        Body::Ledger(ledger) => project_ledger(fact, ledger),
+        _ => Vec::new(),
+    }
+}
+
+fn bar_row(timeframe: Timeframe, open_time: UtcMs, fact: Key, bars: &[Bar]) -> Op {
+    let mut key = vec![code::timeframe_key(timeframe)];
+    key.extend_from_slice(&code::time_key(open_time));
+    key.extend_from_slice(&fact.n.to_be_bytes());
+    let mut value = Vec::with_capacity(bars.len() * (code::SYMBOL + code::BAR));
+    bars.iter().for_each(|bar| code::put_named_bar(bar, &mut value));
+    Op::Put { table: BARS, key, value }
+}
+
+fn project_order(key: Key, order: &Order) -> Vec<Op> {
+    match order {
+        Order::Intent(intent) => {
+            let mut row = code::time_key(intent.close_time).to_vec();
+            row.extend_from_slice(intent.client_id.0.as_bytes());
+            vec![put(ORDERS, row, intent)]
+        }
+        Order::Changed { client_id, venue_order_id, status, executed, executed_quote, .. } => {
+            let state = OrderState {
+                venue_order_id: *venue_order_id,
+                status: *status,
+                executed: *executed,
+                executed_quote: *executed_quote,
+            };
+            vec![put(ORDER_STATES, client_id.0.as_bytes().to_vec(), &state)]
+        }
+        Order::Filled { .. } => vec![put(FILLS, fact_key(key), order)],
+        Order::Granted { .. } | Order::Compared { .. } => Vec::new(),
+    }
+}
+
+fn project_ledger(fact: &Fact<Body>, ledger: &Ledger) -> Vec<Op> {
+    match ledger {
+        Ledger::Position { symbol, quantity, cost, realized_pnl, .. } => {
+            let state = PositionState {
+                time: fact.time,
+                symbol: *symbol,
+                quantity: *quantity,
+                cost: *cost,
+                realized_pnl: *realized_pnl,
+            };
+            let name = code::symbol_key(*symbol).to_vec();
+            let change = [name.clone(), fact_key(fact.key)].concat();
+            vec![put(POSITIONS, name, &state), put(CHANGES, change, &state)]
+        }
+        Ledger::Equity { time, equity, cash } => {
+            vec![put(EQUITY, code::time_key(*time).to_vec(), &(equity, cash))]
+        }
+        Ledger::Reconciled { .. } => Vec::new(),
+    }
+}
+
+fn put(table: &'static str, key: Vec<u8>, value: &impl Serialize) -> Op {
+    let value = rmp_serde::to_vec(value).expect("plain values and memory takes them");
+    Op::Put { table, key, value }
+}
+
+fn fact_key(key: Key) -> Vec<u8> {
+    let mut bytes = key.n.to_be_bytes().to_vec();
+    bytes.extend_from_slice(&key.rank.to_be_bytes());
+    bytes.extend_from_slice(&key.i.to_be_bytes());
+    bytes
+}
+
+/// Row of the journal up to which the history follows; 0 at the beginning.
+///
+/// # Errors
+/// The file could not be read.
+pub fn projected_through(archive: &Archive) -> Result<u64, ArchiveError> {
+    let bytes = archive.get(PROGRESS, THROUGH)?;
+    Ok(bytes.and_then(|b| b.try_into().ok()).map_or(0, u64::from_be_bytes))
+}
+
+/// Writes what durable facts leave in the history. The only writer of its tables.
+#[derive(Debug)]
+pub struct Projector {
+    archive: Arc<Archive>,
+    through: u64,
+}
+
+impl Projector {
+    /// Goes on where `archive` stands.
+    ///
+    /// # Errors
+    /// The file could not be read.
+    pub fn new(archive: Arc<Archive>) -> Result<Projector, ArchiveError> {
+        let through = projected_through(&archive)?;
+        Ok(Projector { archive, through })
+    }
+
+    /// Row of the journal up to which it has followed; the next facts wanted lie behind it. Where it is
+    /// greater than the journal's durable head, the history belongs to another journal: see
+    /// [`Projector::rebuild`].
+    #[must_use]
+    pub const fn through(&self) -> u64 {
+        self.through
+    }
+
+    /// Forgets everything projected, to follow the journal from its first row again.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub fn rebuild(&mut self) -> Result<(), ArchiveError> {
+        self.archive.commit(&TABLES.map(|table| Op::Clear { table }), true)?;
+        self.through = 0;
+        Ok(())
+    }
+
+    /// Takes over facts with their rows, ascending; those of rows it has followed already are passed
+    /// over. `through` is the row up to which the journal has been read, whether or not a fact in between
+    /// was of interest. `durable` as in [`Archive::commit`].
+    ///
+    /// # Errors
+    /// Nothing was changed; end the process or open the archive again.
+    pub fn apply<'a>(
+        &mut self,
+        facts: impl IntoIterator<Item = (u64, &'a Fact<Body>)>,
+        through: u64,
+        durable: bool,
+    ) -> Result<(), ArchiveError> {
+        let fresh = facts.into_iter().filter(|(row, _)| *row > self.through);
+        let mut ops: Vec<Op> = fresh.flat_map(|(_, fact)| project(fact)).collect();
+        let through = through.max(self.through);
+        let value = through.to_be_bytes().to_vec();
+        ops.push(Op::Put { table: PROGRESS, key: THROUGH.to_vec(), value });
+        self.archive.commit(&ops, durable)?;
+        self.through = through;
+        Ok(())
+    }
+}

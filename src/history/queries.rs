@@ -1,0 +1,256 @@
+//! Questions to the history.
+
+use super::code;
+use super::projection::{BARS, CHANGES, EQUITY, FILLS, ORDER_STATES, ORDERS, POSITIONS};
+use super::records::{
+    EquityView, FillView, OrderState, OrderView, PositionState, PositionView, TradeView, quotient,
+};
+use crate::domain::fact::Order;
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::money::Decimal;
+use crate::domain::order::{OrderIntent, OrderStatus};
+use crate::domain::time::{Timeframe, UtcMs};
+use everwarm_runtime::store::archive::{Archive, ArchiveError, Row};
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Rows of bars looked through at a time for the newest price of a symbol.
+const PAGE: usize = 256;
+
+/// Why the history gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// The file could not be read or written.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A row is not what its table holds.
+    #[error("the history's table {table} is damaged: {reason}")]
+    Damaged {
+        /// The table.
+        table: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// What was to be kept is not right.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl HistoryError {
+    /// Makes [`HistoryError::Damaged`] of a reason.
+    pub(super) fn damaged(table: &'static str) -> impl Fn(String) -> HistoryError {
+        move |reason| HistoryError::Damaged { table, reason }
+    }
+}
+
+/// Reads the history. Lists are ascending; with a limit they are the newest.
+#[derive(Clone, Debug)]
+pub struct History {
+    archive: Arc<Archive>,
+}
+
+impl History {
+    /// Looks into `archive`.
+    #[must_use]
+    pub const fn new(archive: Arc<Archive>) -> History {
+        History { archive }
+    }
+
+    /// Orders by close time and client id.
+    ///
+    /// # Errors
+    /// The file could not be read, or is damaged.
+    pub fn orders(&self, limit: Option<usize>) -> Result<Vec<OrderView>, HistoryError> {
+        self.newest(ORDERS, limit)?
+            .iter()
+            .map(|(_, value)| {
+                let intent: OrderIntent = decode(ORDERS, value)?;
+                let state = self.archive.get(ORDER_STATES, intent.client_id.0.as_bytes())?;
+                let state = state.map(|s| decode(ORDER_STATES, &s)).transpose()?;
+                Ok(order_view(intent, state))
+            })
+            .collect()
+    }
+
+    /// Fills in the order in which they were applied.
+    ///
+    /// # Errors
+    /// The file could not be read, or is damaged.
+    pub fn fills(&self, limit: Option<usize>) -> Result<Vec<FillView>, HistoryError> {
+        self.newest(FILLS, limit)?
+            .iter()
+            .map(|(_, value)| match decode(FILLS, value)? {
+                Order::Filled { client_id, symbol, side, fill, .. } => Ok(FillView {
+                    trade_id: fill.trade_id,
+                    client_order_id: client_id,
+                    symbol,
+                    side,
+                    price: fill.price.normalize(),
+                    quantity: fill.quantity.normalize(),
+                    fee: fill.fee.normalize(),
+                    fee_asset: fill.fee_asset,
+                    time: fill.time,
+                }),
+                Order::Intent(_)
+                | Order::Granted { .. }
+                | Order::Changed { .. }
+                | Order::Compared { .. } => {
+                    let reason = "a row is not a fill".to_owned();
+                    Err(HistoryError::Damaged { table: FILLS, reason })
+                }
+            })
+            .collect()
+    }
+
+    /// Positions by symbol, of every symbol ever traded.
+    ///
+    /// # Errors
+    /// The file could not be read, or is damaged.
+    pub fn positions(&self) -> Result<Vec<PositionView>, HistoryError> {
+        let states: Vec<PositionState> = self.rows(POSITIONS)?;
+        let held = states.iter().filter(|s| !s.quantity.is_zero()).map(|s| s.symbol).collect();
+        let marks = self.marks(held)?;
+        Ok(states.iter().map(|state| state.view(marks.get(&state.symbol).copied())).collect())
+    }
+
+    /// Equity by close time.
+    ///
+    /// # Errors
+    /// The file could not be read, or is damaged.
+    pub fn equity(&self, limit: Option<usize>) -> Result<Vec<EquityView>, HistoryError> {
+        self.newest(EQUITY, limit)?
+            .iter()
+            .map(|(key, value)| {
+                let (equity, cash): (Decimal, Decimal) = decode(EQUITY, value)?;
+                let (equity, cash) = (equity.normalize(), cash.normalize());
+                Ok(EquityView { time: time_at(EQUITY, key)?, equity, cash })
+            })
+            .collect()
+    }
+
+    /// Trades from flat to flat, by opening time and symbol.
+    ///
+    /// # Errors
+    /// The file could not be read, or is damaged.
+    pub fn trades(&self) -> Result<Vec<TradeView>, HistoryError> {
+        let changes: Vec<PositionState> = self.rows(CHANGES)?;
+        let mut trades = Vec::new();
+        for of_symbol in changes.chunk_by(|a, b| a.symbol == b.symbol) {
+            trades.extend(trades_of(of_symbol));
+        }
+        trades.sort_by_key(|t| (t.opened, t.symbol));
+        Ok(trades)
+    }
+
+    /// The newest closing price of each of `wanted` that has one, from 1m bars.
+    fn marks(
+        &self,
+        mut wanted: BTreeSet<Symbol>,
+    ) -> Result<BTreeMap<Symbol, Decimal>, HistoryError> {
+        let minute = code::timeframe_key(Timeframe::M1);
+        let first = vec![minute];
+        let mut last = vec![minute + 1];
+        let mut found = BTreeMap::new();
+        while !wanted.is_empty() {
+            let rows = self.archive.range(BARS, &first..=&last, true, PAGE)?;
+            let Some((oldest, _)) = rows.last() else { break };
+            last.clone_from(oldest);
+            // The greatest key below the oldest one seen: its last byte is a counter's, never reused.
+            decrement(&mut last);
+            for (_, value) in &rows {
+                for bar in code::named_bars_of(value).map_err(HistoryError::damaged(BARS))? {
+                    if wanted.remove(&bar.symbol) {
+                        found.insert(bar.symbol, bar.close.decimal());
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn rows<T: DeserializeOwned>(&self, table: &'static str) -> Result<Vec<T>, HistoryError> {
+        self.newest(table, None)?.iter().map(|(_, value)| decode(table, value)).collect()
+    }
+
+    fn newest(&self, table: &'static str, limit: Option<usize>) -> Result<Vec<Row>, HistoryError> {
+        let Some(limit) = limit else { return Ok(self.archive.all(table)?) };
+        let greatest = [u8::MAX; 64];
+        let mut rows = self.archive.range(table, [].as_slice()..=&greatest, true, limit)?;
+        rows.reverse();
+        Ok(rows)
+    }
+}
+
+fn order_view(intent: OrderIntent, state: Option<OrderState>) -> OrderView {
+    let state = state.unwrap_or(OrderState {
+        venue_order_id: None,
+        status: OrderStatus::Intent,
+        executed: Decimal::ZERO,
+        executed_quote: Decimal::ZERO,
+    });
+    let OrderIntent { client_id, strategy, symbol, side, order_type, .. } = intent;
+    OrderView {
+        client_order_id: ClientOrderId(client_id.0),
+        venue_order_id: state.venue_order_id,
+        symbol,
+        side,
+        order_type,
+        quantity: intent.quantity.normalize(),
+        price: intent.price.map(|p| p.normalize()),
+        status: state.status,
+        filled_quantity: state.executed.normalize(),
+        average_price: quotient(state.executed_quote, state.executed),
+        strategy,
+        time: intent.close_time,
+    }
+}
+
+/// Splits the changes of one symbol, ascending, where nothing is held.
+fn trades_of(changes: &[PositionState]) -> Vec<TradeView> {
+    let mut trades: Vec<TradeView> = Vec::new();
+    let mut before = Decimal::ZERO;
+    let mut realized_at_open = Decimal::ZERO;
+    for change in changes {
+        if trades.last().is_none_or(|t| t.closed.is_some()) {
+            realized_at_open = before;
+            trades.push(TradeView {
+                symbol: change.symbol,
+                opened: change.time,
+                closed: None,
+                quantity: Decimal::ZERO,
+                cost: Decimal::ZERO,
+                pnl: Decimal::ZERO,
+            });
+        }
+        if let Some(trade) = trades.last_mut() {
+            trade.quantity = trade.quantity.max(change.quantity).normalize();
+            trade.cost = trade.cost.max(change.cost).normalize();
+            trade.pnl = (change.realized_pnl - realized_at_open).normalize();
+            trade.closed = change.quantity.is_zero().then_some(change.time);
+        }
+        before = change.realized_pnl;
+    }
+    trades
+}
+
+fn decode<T: DeserializeOwned>(table: &'static str, bytes: &[u8]) -> Result<T, HistoryError> {
+    rmp_serde::from_slice(bytes).map_err(|e| HistoryError::Damaged { table, reason: e.to_string() })
+}
+
+fn time_at(table: &'static str, key: &[u8]) -> Result<UtcMs, HistoryError> {
+    let bytes = code::Reader(key).take().map_err(HistoryError::damaged(table))?;
+    Ok(code::time_of(bytes))
+}
+
+/// Makes a key the greatest of its length below itself; all zeros stay.
+fn decrement(key: &mut [u8]) {
+    for byte in key.iter_mut().rev() {
+        let (less, borrow) = byte.overflowing_sub(1);
+        *byte = less;
+        if !borrow {
+            return;
+        }
+    }
+    key.fill(0);
+}

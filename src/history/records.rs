@@ -1,0 +1,161 @@
+//! What the history answers with. The JSON of these is the public shape, the same on the command line and
+//! over HTTP: decimals are strings without trailing zeros, times UTC milliseconds.
+
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::money::Decimal;
+use crate::domain::order::{OrderStatus, OrderType, Side};
+use crate::domain::time::UtcMs;
+use serde::{Deserialize, Serialize};
+
+/// Decimals kept of a quotient of money and quantity.
+const QUOTIENT_DECIMALS: u32 = 12;
+
+/// One order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderView {
+    /// Our id.
+    pub client_order_id: ClientOrderId,
+    /// The venue's id, once known.
+    pub venue_order_id: Option<u64>,
+    /// What is traded.
+    pub symbol: Symbol,
+    /// Direction.
+    pub side: Side,
+    /// How it is priced.
+    #[serde(rename = "type")]
+    pub order_type: OrderType,
+    /// Ordered quantity in base units.
+    pub quantity: Decimal,
+    /// Limit price; none for market orders.
+    pub price: Option<Decimal>,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// Cumulative filled quantity in base units.
+    pub filled_quantity: Decimal,
+    /// Quote amount of the fills by their quantity; none without fills. At most 12 decimals.
+    pub average_price: Option<Decimal>,
+    /// Who wanted it.
+    pub strategy: String,
+    /// The close that led to it, UTC milliseconds.
+    pub time: UtcMs,
+}
+
+/// One execution.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FillView {
+    /// The venue's id, unique per symbol.
+    pub trade_id: u64,
+    /// Our id of the order.
+    pub client_order_id: ClientOrderId,
+    /// What was traded.
+    pub symbol: Symbol,
+    /// Direction.
+    pub side: Side,
+    /// In quote units.
+    pub price: Decimal,
+    /// In base units.
+    pub quantity: Decimal,
+    /// Commission, in `fee_asset` units.
+    pub fee: Decimal,
+    /// Asset the commission was paid in.
+    pub fee_asset: String,
+    /// Venue time of the trade, UTC milliseconds.
+    pub time: UtcMs,
+}
+
+/// What is held of one symbol that was ever traded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PositionView {
+    /// Of what.
+    pub symbol: Symbol,
+    /// Base units held.
+    pub quantity: Decimal,
+    /// Cost by quantity; none where nothing is held. At most 12 decimals.
+    pub average_price: Option<Decimal>,
+    /// Profit locked in since the beginning, in quote units.
+    pub realized_pnl: Decimal,
+    /// Value at the newest close less cost, in quote units; none where no close is known.
+    pub unrealized_pnl: Option<Decimal>,
+}
+
+/// Value of the account after one close.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EquityView {
+    /// The close, UTC milliseconds.
+    pub time: UtcMs,
+    /// Cash plus positions at the mark.
+    pub equity: Decimal,
+    /// Cash.
+    pub cash: Decimal,
+}
+
+/// From flat to flat in one symbol.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TradeView {
+    /// What was traded.
+    pub symbol: Symbol,
+    /// Event time of the first fill's input, UTC milliseconds.
+    pub opened: UtcMs,
+    /// Event time at which nothing was held any more; none while something is.
+    pub closed: Option<UtcMs>,
+    /// Most base units held at once.
+    pub quantity: Decimal,
+    /// Most quote units these had cost.
+    pub cost: Decimal,
+    /// Profit locked in by it so far, in quote units.
+    pub pnl: Decimal,
+}
+
+/// What an order is besides its intent, as last said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OrderState {
+    /// The venue's id, once known.
+    pub venue_order_id: Option<u64>,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// Cumulative filled quantity.
+    pub executed: Decimal,
+    /// Cumulative quote amount of the fills.
+    pub executed_quote: Decimal,
+}
+
+/// The books of one symbol after a change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PositionState {
+    /// Event time of the change.
+    pub time: UtcMs,
+    /// Of what.
+    pub symbol: Symbol,
+    /// Base units held.
+    pub quantity: Decimal,
+    /// What they have cost.
+    pub cost: Decimal,
+    /// Profit locked in since the beginning.
+    pub realized_pnl: Decimal,
+}
+
+impl PositionState {
+    /// The public shape, valued at `mark`.
+    #[must_use]
+    pub fn view(&self, mark: Option<Decimal>) -> PositionView {
+        let flat = self.quantity.is_zero();
+        let unrealized = match mark {
+            _ if flat => Some(Decimal::ZERO),
+            Some(mark) => mark.checked_mul(self.quantity).map(|v| (v - self.cost).normalize()),
+            None => None,
+        };
+        PositionView {
+            symbol: self.symbol,
+            quantity: self.quantity.normalize(),
+            average_price: quotient(self.cost, self.quantity),
+            realized_pnl: self.realized_pnl.normalize(),
+            unrealized_pnl: unrealized,
+        }
+    }
+}
+
+/// `amount / quantity` as it is shown: at most 12 decimals; none where there is no quantity.
+#[must_use]
+pub fn quotient(amount: Decimal, quantity: Decimal) -> Option<Decimal> {
+    amount.checked_div(quantity).map(|q| q.round_dp(QUOTIENT_DECIMALS).normalize())
+}

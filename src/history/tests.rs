@@ -1,0 +1,326 @@
+//! The history over a real file: projected, reopened, asked.
+
+use super::bars::{self, digest};
+use super::projection::projected_through;
+use super::{History, HistoryLibrary, Projector};
+use crate::domain::fact::{Analysis, Body, Ledger, Market, Order};
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::market::{Bar, RolledBar};
+use crate::domain::money::{Decimal, Price};
+use crate::domain::order::{OrderIntent, OrderStatus, OrderType, Side, VenueFill};
+use crate::domain::time::{MINUTE, Timeframe, UtcMs};
+use everwarm_runtime::fact::{Fact, Key, Library};
+use everwarm_runtime::store::archive::Archive;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A folder of its own, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let name = format!("everwarm-history-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+    fn open(&self) -> Arc<Archive> {
+        Arc::new(Archive::open(&self.0.join(super::FILE)).unwrap())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn symbol(name: &str) -> Symbol {
+    Symbol::new(name).unwrap()
+}
+
+fn dec(text: &str) -> Decimal {
+    text.parse().unwrap()
+}
+
+fn bar(name: &str, open_time: UtcMs, close: i64) -> Bar {
+    let price = Price(close * 100_000_000);
+    let symbol = symbol(name);
+    Bar {
+        symbol,
+        open_time,
+        open: price,
+        high: price,
+        low: price,
+        close: price,
+        volume: dec("1.5"),
+    }
+}
+
+fn fact(n: u64, rank: u16, i: u16, time: UtcMs, body: Body) -> Fact<Body> {
+    Fact { key: Key { n, rank, i }, time, version: 1, because: Vec::new(), body }
+}
+
+fn intent(id: &str) -> OrderIntent {
+    OrderIntent {
+        client_id: ClientOrderId(id.into()),
+        strategy: "sma_cross".into(),
+        symbol: symbol("ETHUSD"),
+        side: Side::Buy,
+        order_type: OrderType::Market,
+        quantity: dec("3.00"),
+        price: None,
+        close_time: 2 * MINUTE,
+        valid_until: 7 * MINUTE,
+    }
+}
+
+fn filled(id: &str, trade_id: u64, quantity: &str) -> Body {
+    Body::Order(Order::Filled {
+        client_id: ClientOrderId(id.into()),
+        strategy: "sma_cross".into(),
+        symbol: symbol("ETHUSD"),
+        side: Side::Buy,
+        k: 1,
+        fill: VenueFill {
+            trade_id,
+            price: dec("100.10"),
+            quantity: dec(quantity),
+            fee: dec("0.10"),
+            fee_asset: "USD".into(),
+            time: 2 * MINUTE + 5,
+        },
+    })
+}
+
+fn position(quantity: &str, cost: &str, realized: &str) -> Body {
+    Body::Ledger(Ledger::Position {
+        symbol: symbol("ETHUSD"),
+        quantity: dec(quantity),
+        cost: dec(cost),
+        realized_pnl: dec(realized),
+        cash: dec("1000"),
+    })
+}
+
+/// One round: a close, an intent, a partial fill, the books.
+fn a_round() -> Vec<(u64, Fact<Body>)> {
+    let close = |time, price| {
+        let bars = vec![bar("BTCUSD", time - MINUTE, 900), bar("ETHUSD", time - MINUTE, price)];
+        Body::Market(Market::Close { time, bars, missing: vec![] })
+    };
+    let changed = Body::Order(Order::Changed {
+        client_id: ClientOrderId("ew-1".into()),
+        symbol: symbol("ETHUSD"),
+        venue_order_id: Some(17),
+        status: OrderStatus::PartlyFilled,
+        executed: dec("2.0"),
+        executed_quote: dec("200.20"),
+        reason: String::new(),
+    });
+    let rolled = Body::Analysis(Analysis::Rolled {
+        timeframe: Timeframe::M5,
+        bars: vec![RolledBar { bar: bar("ETHUSD", 0, 100), count: 2, complete: false }],
+    });
+    let equity =
+        Body::Ledger(Ledger::Equity { time: 2 * MINUTE, equity: dec("1000.50"), cash: dec("800") });
+    let t = 2 * MINUTE;
+    vec![
+        (1, fact(1, 0, 0, t, close(t, 100))),
+        (2, fact(1, 100, 0, t, rolled)),
+        (3, fact(1, 700, 0, t, Body::Order(Order::Intent(intent("ew-1"))))),
+        (4, fact(1, 800, 0, t, equity)),
+        (5, fact(2, 700, 0, t + 5, changed)),
+        (6, fact(2, 700, 1, t + 5, filled("ew-1", 9, "2.0"))),
+        (7, fact(2, 800, 0, t + 5, position("2.0", "200.2", "-0.1"))),
+        (8, fact(3, 0, 0, t + MINUTE, close(t + MINUTE, 110))),
+    ]
+}
+
+fn apply(projector: &mut Projector, facts: &[(u64, Fact<Body>)]) {
+    let through = facts.last().map_or(0, |(row, _)| *row);
+    projector.apply(facts.iter().map(|(row, fact)| (*row, fact)), through, true).unwrap();
+}
+
+#[test]
+fn the_public_shapes_are_what_the_facts_said() {
+    let folder = Folder::new("shapes");
+    let archive = folder.open();
+    apply(&mut Projector::new(Arc::clone(&archive)).unwrap(), &a_round());
+    let history = History::new(archive);
+    let json = |value: serde_json::Value| value.to_string();
+    let orders = json(serde_json::to_value(history.orders(None).unwrap()).unwrap());
+    assert_eq!(
+        orders,
+        r#"[{"average_price":"100.1","client_order_id":"ew-1","filled_quantity":"2","price":null,"quantity":"3","side":"buy","status":"partly_filled","strategy":"sma_cross","symbol":"ETHUSD","time":120000,"type":"market","venue_order_id":17}]"#
+    );
+    let fills = json(serde_json::to_value(history.fills(None).unwrap()).unwrap());
+    assert_eq!(
+        fills,
+        r#"[{"client_order_id":"ew-1","fee":"0.1","fee_asset":"USD","price":"100.1","quantity":"2","side":"buy","symbol":"ETHUSD","time":120005,"trade_id":9}]"#
+    );
+    let positions = json(serde_json::to_value(history.positions().unwrap()).unwrap());
+    assert_eq!(
+        positions,
+        r#"[{"average_price":"100.1","quantity":"2","realized_pnl":"-0.1","symbol":"ETHUSD","unrealized_pnl":"19.8"}]"#
+    );
+    let equity = json(serde_json::to_value(history.equity(None).unwrap()).unwrap());
+    assert_eq!(equity, r#"[{"cash":"800","equity":"1000.5","time":120000}]"#);
+}
+
+#[test]
+fn facts_applied_again_leave_the_same_rows() {
+    let folder = Folder::new("again");
+    let facts = a_round();
+    let archive = folder.open();
+    let mut projector = Projector::new(Arc::clone(&archive)).unwrap();
+    apply(&mut projector, &facts[..6]);
+    apply(&mut projector, &facts);
+    assert_eq!(projector.through(), 8);
+    let once = History::new(Arc::clone(&archive));
+    let (orders, fills) = (once.orders(None).unwrap(), once.fills(None).unwrap());
+    projector.rebuild().unwrap();
+    assert!(once.fills(None).unwrap().is_empty());
+    drop((projector, once, archive));
+
+    let archive = folder.open();
+    let mut projector = Projector::new(Arc::clone(&archive)).unwrap();
+    assert_eq!(projector.through(), 0);
+    apply(&mut projector, &facts);
+    assert_eq!(projected_through(&archive).unwrap(), 8);
+    let again = History::new(archive);
+    assert_eq!((orders, fills), (again.orders(None).unwrap(), again.fills(None).unwrap()));
+}
+
+#[test]
+fn limits_give_the_newest_last() {
+    let folder = Folder::new("limits");
+    let archive = folder.open();
+    let mut projector = Projector::new(Arc::clone(&archive)).unwrap();
+    let equity = |minute: i64| {
+        let time = minute * MINUTE;
+        let body =
+            Body::Ledger(Ledger::Equity { time, equity: minute.into(), cash: minute.into() });
+        (minute.cast_unsigned(), fact(minute.cast_unsigned(), 800, 0, time, body))
+    };
+    apply(&mut projector, &(1..=300).map(equity).collect::<Vec<_>>());
+    let history = History::new(archive);
+    let times: Vec<_> =
+        history.equity(Some(2)).unwrap().into_iter().map(|point| point.time / MINUTE).collect();
+    assert_eq!(times, [299, 300]);
+    assert_eq!(history.equity(None).unwrap().len(), 300);
+}
+
+#[test]
+fn a_mark_is_found_behind_many_closes_without_the_symbol() {
+    let folder = Folder::new("marks");
+    let archive = folder.open();
+    let mut projector = Projector::new(Arc::clone(&archive)).unwrap();
+    let mut facts = a_round();
+    for n in 9..900_u64 {
+        let time = n.cast_signed() * MINUTE;
+        let bars = vec![bar("BTCUSD", time - MINUTE, 900)];
+        let body = Body::Market(Market::Close { time, bars, missing: vec![symbol("ETHUSD")] });
+        facts.push((n, fact(n, 0, 0, time, body)));
+    }
+    apply(&mut projector, &facts);
+    let positions = History::new(archive).positions().unwrap();
+    assert_eq!(positions[0].unrealized_pnl, Some(dec("19.8")));
+}
+
+#[test]
+fn trades_run_from_flat_to_flat() {
+    let folder = Folder::new("trades");
+    let archive = folder.open();
+    let mut projector = Projector::new(Arc::clone(&archive)).unwrap();
+    let steps = [
+        position("2", "200", "-1"),
+        position("1", "100", "4"),
+        position("0", "0", "9"),
+        position("3", "300", "8.5"),
+    ];
+    let facts =
+        (1..).zip(steps).map(|(n, body)| (n, fact(n, 800, 0, n.cast_signed() * MINUTE, body)));
+    let facts = facts.collect::<Vec<_>>();
+    apply(&mut projector, &facts);
+    let trades = History::new(archive).trades().unwrap();
+    let told: Vec<_> = trades
+        .iter()
+        .map(|t| (t.opened / MINUTE, t.closed.map(|c| c / MINUTE), t.quantity, t.pnl))
+        .collect();
+    assert_eq!(told, [(1, Some(3), dec("2"), dec("9")), (4, None, dec("3"), dec("-0.5"))]);
+}
+
+#[test]
+fn announced_history_is_handed_out_whole_or_refused() {
+    let folder = Folder::new("library");
+    let archive = folder.open();
+    let eth: Vec<Bar> = (0..5).map(|i| bar("ETHUSD", i * MINUTE, 100 + i)).collect();
+    let ranges = [(symbol("ETHUSD"), eth.clone()), (symbol("LTCUSD"), vec![])];
+    let said = bars::keep(&archive, Timeframe::M1, &ranges).unwrap();
+    let [Market::HistoryLoaded { count: 5, digest: told, .. }] = said[..] else {
+        panic!("one range was announced: {said:?}");
+    };
+    assert_eq!(told, digest(&eth));
+    drop(archive);
+
+    let archive = folder.open();
+    let library = HistoryLibrary::new(Arc::clone(&archive));
+    let resolve = |market: &Market| library.resolve(&Body::Market(market.clone()));
+    let Some(Body::Market(Market::HistoryBars { bars: given, .. })) = resolve(&said[0]).unwrap()
+    else {
+        panic!("the announced bars were expected");
+    };
+    assert_eq!(given, eth);
+
+    for wrong in [(5, told ^ 1, 4), (4, told, 4), (5, told, 3)] {
+        let mut market = said[0].clone();
+        let Market::HistoryLoaded { count, digest, to, .. } = &mut market else { unreachable!() };
+        (*count, *digest, *to) = (wrong.0, wrong.1, wrong.2 * MINUTE);
+        let error = resolve(&market).unwrap_err();
+        assert!(error.contains("ETHUSD 1m"), "{error}");
+    }
+    assert_eq!(library.resolve(&Body::Market(Market::LateBar { bar: eth[0] })), Ok(None));
+}
+
+#[test]
+fn a_later_fetch_does_not_change_what_was_announced() {
+    let folder = Folder::new("refetch");
+    let archive = folder.open();
+    let fetch = |close| vec![(symbol("ETHUSD"), vec![bar("ETHUSD", 0, close)])];
+    let first = bars::keep(&archive, Timeframe::M1, &fetch(100)).unwrap().remove(0);
+    bars::keep(&archive, Timeframe::M1, &fetch(200)).unwrap();
+    let library = HistoryLibrary::new(archive);
+    assert!(library.resolve(&Body::Market(first)).unwrap().is_some());
+}
+
+#[test]
+fn fetched_and_told_bars_are_read_together() {
+    let folder = Folder::new("read");
+    let archive = folder.open();
+    let eth: Vec<Bar> = (-3..1).map(|i| bar("ETHUSD", i * MINUTE, 50)).collect();
+    bars::keep(&archive, Timeframe::M1, &[(symbol("ETHUSD"), eth)]).unwrap();
+    apply(&mut Projector::new(Arc::clone(&archive)).unwrap(), &a_round());
+    let read = |from: i64, to: i64| {
+        let times = from * MINUTE..=to * MINUTE;
+        let bars = bars::read(&archive, Timeframe::M1, symbol("ETHUSD"), times).unwrap();
+        bars.iter().map(|b| (b.open_time / MINUTE, b.close.0 / 100_000_000)).collect::<Vec<_>>()
+    };
+    assert_eq!(read(-2, 9), [(-2, 50), (-1, 50), (0, 50), (1, 100), (2, 110)]);
+    assert_eq!(read(1, 1), [(1, 100)]);
+    assert_eq!(read(4, 1), []);
+}
+
+#[test]
+fn bars_that_break_the_rules_are_not_kept() {
+    let folder = Folder::new("refused");
+    let archive = folder.open();
+    let refused = |bars: Vec<Bar>| {
+        bars::keep(&archive, Timeframe::M1, &[(symbol("ETHUSD"), bars)]).unwrap_err().to_string()
+    };
+    let good = bar("ETHUSD", MINUTE, 100);
+    assert!(refused(vec![good, good]).contains("not after the one before"));
+    assert!(refused(vec![bar("ETHUSD", 1, 100)]).contains("off the grid"));
+    assert!(refused(vec![bar("BTCUSD", MINUTE, 100)]).contains("is of BTCUSD"));
+    assert!(refused(vec![Bar { high: Price(1), ..good }]).contains("high"));
+}

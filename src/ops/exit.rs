@@ -1,0 +1,128 @@
+//! How a process of ours ends. The numbers are the table of docs/ARCHITECTURE.md and appear nowhere else.
+
+use crate::history::queries::HistoryError;
+use everwarm_runtime::store::archive::ArchiveError;
+use std::fmt;
+use std::process::{ExitCode, Termination};
+
+/// Exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Exit {
+    /// All is well; also a clean stop on SIGINT or SIGTERM.
+    Fine = 0,
+    /// Failed in a way no other code tells.
+    Failed = 1,
+    /// Usage or configuration is wrong.
+    Usage = 2,
+    /// No daemon could be reached.
+    Unreachable = 3,
+    /// A check found problems.
+    Problems = 4,
+    /// Refused by policy.
+    Refused = 5,
+    /// Another process holds the data directory.
+    Held = 6,
+    /// The store is newer than this program, damaged, or not ours.
+    Foreign = 7,
+    /// The store failed while running.
+    StoreFailed = 10,
+    /// The disk is full.
+    DiskFull = 11,
+    /// The root of the supervision tree gave up.
+    RootGaveUp = 12,
+    /// The watchdog ended the process.
+    Watchdog = 13,
+    /// A second SIGINT ended it at once.
+    Interrupted = 130,
+    /// A second SIGTERM ended it at once.
+    Terminated = 143,
+}
+
+impl Exit {
+    /// The number.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl Termination for Exit {
+    fn report(self) -> ExitCode {
+        ExitCode::from(self.code())
+    }
+}
+
+/// Why a command ended early: what to tell the person, and the exit code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// For people, without a full stop.
+    pub text: String,
+}
+
+impl Failure {
+    /// A failure with its words.
+    pub fn new(exit: Exit, text: impl Into<String>) -> Failure {
+        Failure { exit, text: text.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<ArchiveError> for Failure {
+    fn from(error: ArchiveError) -> Failure {
+        let exit = match error {
+            ArchiveError::Held { .. } => Exit::Held,
+            ArchiveError::Foreign { .. }
+            | ArchiveError::Newer { .. }
+            | ArchiveError::Torn { .. } => Exit::Foreign,
+            ArchiveError::Full { .. } => Exit::DiskFull,
+            ArchiveError::Io { .. } => Exit::StoreFailed,
+        };
+        Failure::new(exit, error.to_string())
+    }
+}
+
+impl From<HistoryError> for Failure {
+    fn from(error: HistoryError) -> Failure {
+        match error {
+            HistoryError::Archive(e) => e.into(),
+            HistoryError::Damaged { .. } => Failure::new(Exit::Foreign, error.to_string()),
+            HistoryError::Refused(_) => Failure::new(Exit::Failed, error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_those_of_the_design() {
+        let all = [
+            (Exit::Fine, 0),
+            (Exit::Failed, 1),
+            (Exit::Usage, 2),
+            (Exit::Unreachable, 3),
+            (Exit::Problems, 4),
+            (Exit::Refused, 5),
+            (Exit::Held, 6),
+            (Exit::Foreign, 7),
+            (Exit::StoreFailed, 10),
+            (Exit::DiskFull, 11),
+            (Exit::RootGaveUp, 12),
+            (Exit::Watchdog, 13),
+            (Exit::Interrupted, 130),
+            (Exit::Terminated, 143),
+        ];
+        assert!(all.iter().all(|(exit, code)| exit.code() == *code));
+    }
+}

@@ -1,0 +1,262 @@
+//! Pure folds over facts that answer what people ask: where things stand, what was wished.
+
+use super::views::{Outcome, SignalView, State, StatusView, VersionView};
+use crate::domain::fact::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Signal};
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::money::Decimal;
+use crate::domain::order::OrderStatus;
+use everwarm_runtime::fact::Fact;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Signals kept for looking back.
+const SIGNALS_MAX: usize = 10_000;
+
+/// Where things stand, as the facts told so far.
+#[derive(Clone, Debug, Default)]
+pub struct StatusFold {
+    view: StatusView,
+    reconciled: bool,
+    orders: BTreeMap<ClientOrderId, OrderStatus>,
+    held: BTreeSet<Symbol>,
+    realized: BTreeMap<Symbol, Decimal>,
+}
+
+impl StatusFold {
+    /// Takes one fact in, in the order of the journal.
+    pub fn fold(&mut self, fact: &Fact<Body>) {
+        if fact.key.rank == 0 {
+            self.view.head = fact.key.n;
+        }
+        match &fact.body {
+            Body::Market(market) => self.market(market),
+            Body::Operator(operator) => self.operator(operator),
+            Body::Decision(Decision::Breaker { level, reasons }) => {
+                self.view.breaker = *level;
+                self.view.breaker_reasons.clone_from(reasons);
+            }
+            Body::Order(order) => self.order(order),
+            Body::Ledger(ledger) => self.ledger(ledger),
+            _ => {}
+        }
+    }
+
+    fn market(&mut self, market: &Market) {
+        if let Market::Close { time, bars, missing } = market {
+            self.view.closes += 1;
+            self.view.close_time = Some(*time);
+            self.view.symbols = (bars.len() + missing.len()) as u64;
+        }
+    }
+
+    fn operator(&mut self, operator: &Operator) {
+        match operator {
+            Operator::Started { life, installation, epoch } => {
+                self.view.life = *life;
+                self.view.installation.clone_from(installation);
+                self.view.epoch = *epoch;
+                self.view.conflicts.clear();
+                self.reconciled = false;
+            }
+            Operator::ConfigApplied { generation, .. } => self.view.config_generation = *generation,
+            Operator::Clock { .. } | Operator::StageUpgraded { .. } => {}
+        }
+    }
+
+    fn order(&mut self, order: &Order) {
+        match order {
+            Order::Intent(intent) => {
+                self.view.orders += 1;
+                self.orders.insert(intent.client_id.clone(), OrderStatus::Intent);
+            }
+            Order::Changed { client_id, status, .. } => {
+                if status.is_final() {
+                    self.orders.remove(client_id);
+                } else {
+                    self.orders.insert(client_id.clone(), *status);
+                }
+            }
+            Order::Filled { .. } => self.view.fills += 1,
+            Order::Granted { .. } | Order::Compared { .. } => {}
+        }
+    }
+
+    fn ledger(&mut self, ledger: &Ledger) {
+        match ledger {
+            Ledger::Position { symbol, quantity, realized_pnl, .. } => {
+                if quantity.is_zero() {
+                    self.held.remove(symbol);
+                } else {
+                    self.held.insert(*symbol);
+                }
+                self.realized.insert(*symbol, *realized_pnl);
+            }
+            Ledger::Equity { equity, cash, .. } => {
+                self.view.equity = Some(equity.normalize());
+                self.view.cash = Some(cash.normalize());
+            }
+            Ledger::Reconciled { life, conflicts, .. } => {
+                self.reconciled = *life == self.view.life;
+                self.view.conflicts.clone_from(conflicts);
+            }
+        }
+    }
+
+    /// What the facts tell; the daemon adds what only the process knows (pid, venue, steps, restarts).
+    #[must_use]
+    pub fn view(&self) -> StatusView {
+        let mut view = self.view.clone();
+        view.version = VersionView::this().version;
+        view.open_orders = self.orders.len() as u64;
+        let unknown = self.orders.values().filter(|s| **s == OrderStatus::Unknown);
+        view.unknown_orders = unknown.count() as u64;
+        view.positions = self.held.len() as u64;
+        view.realized_pnl = self.realized.values().sum::<Decimal>().normalize();
+        view.state = match (self.reconciled, view.conflicts.is_empty()) {
+            (true, true) => State::Trading,
+            (true, false) => State::Refused,
+            (false, _) => State::Starting,
+        };
+        view.ready = view.state == State::Trading;
+        let told = |c: &crate::domain::fact::Conflict| {
+            format!("{}: we hold {}, the venue says {}", c.about, c.ours, c.theirs)
+        };
+        view.problems = view.conflicts.iter().map(told).collect();
+        view
+    }
+}
+
+/// The newest signals and what became of them.
+#[derive(Clone, Debug, Default)]
+pub struct SignalFold {
+    signals: VecDeque<(u64, SignalView)>,
+}
+
+impl SignalFold {
+    /// Takes one fact in, in the order of the journal.
+    pub fn fold(&mut self, fact: &Fact<Body>) {
+        match &fact.body {
+            Body::Analysis(Analysis::Signals { rows }) => {
+                for signal in rows {
+                    if self.signals.len() == SIGNALS_MAX {
+                        self.signals.pop_front();
+                    }
+                    let view = signal_view(fact.key.to_string(), signal);
+                    self.signals.push_back((fact.key.n, view));
+                }
+            }
+            Body::Decision(Decision::Approved { intent, .. }) => {
+                if let Some(view) = self.find(fact.key.n, &intent.strategy, intent.symbol) {
+                    view.outcome = Outcome::Approved;
+                    view.client_order_id = Some(intent.client_id.clone());
+                }
+            }
+            Body::Decision(Decision::Declined { signal, text, .. }) => {
+                if let Some(view) = self.find(fact.key.n, &signal.strategy, signal.symbol) {
+                    view.outcome = Outcome::Declined;
+                    view.declined = Some(text.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn find(&mut self, n: u64, strategy: &str, symbol: Symbol) -> Option<&mut SignalView> {
+        self.signals
+            .iter_mut()
+            .rev()
+            .take_while(|(of, _)| *of == n)
+            .map(|(_, view)| view)
+            .find(|view| view.strategy == strategy && view.symbol == symbol)
+    }
+
+    /// The newest ones, newest last.
+    #[must_use]
+    pub fn newest(&self, limit: Option<usize>) -> Vec<SignalView> {
+        let skip = limit.map_or(0, |limit| self.signals.len().saturating_sub(limit));
+        self.signals.iter().skip(skip).map(|(_, view)| view.clone()).collect()
+    }
+}
+
+fn signal_view(key: String, signal: &Signal) -> SignalView {
+    SignalView {
+        key,
+        time: signal.close_time,
+        strategy: signal.strategy.clone(),
+        symbol: signal.symbol,
+        side: signal.side,
+        confidence: Decimal::new(signal.confidence_ppm.into(), 6).normalize(),
+        price: signal.price.decimal().normalize(),
+        reason: signal.reason.clone(),
+        outcome: Outcome::Pending,
+        declined: None,
+        client_order_id: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{T, journal};
+    use super::*;
+    use crate::domain::fact::{Conflict, Ledger};
+    use crate::domain::time::MINUTE;
+    use everwarm_runtime::fact::Key;
+
+    #[test]
+    fn the_status_is_what_the_facts_tell() {
+        let mut fold = StatusFold::default();
+        let facts = journal().0;
+        facts[..2].iter().for_each(|fact| fold.fold(fact));
+        assert_eq!(fold.view().state, State::Starting);
+        facts[2..13].iter().for_each(|fact| fold.fold(fact));
+        let view = fold.view();
+        assert_eq!((view.state, view.orders, view.open_orders), (State::Trading, 1, 1));
+        facts[13..].iter().for_each(|fact| fold.fold(fact));
+        let view = fold.view();
+        assert_eq!((view.open_orders, view.fills, view.positions, view.head), (0, 2, 1, 6));
+        assert_eq!((view.closes, view.symbols, view.life), (2, 3, 1));
+        assert_eq!(view.close_time, Some(T + MINUTE));
+        assert_eq!(view.equity.unwrap().to_string(), "9999.6");
+    }
+
+    #[test]
+    fn a_new_life_starts_over_and_a_conflict_refuses() {
+        let mut fold = StatusFold::default();
+        let mut facts = journal().0;
+        facts.iter().for_each(|fact| fold.fold(fact));
+        let mut say = |body| {
+            let mut fact = facts[0].clone();
+            (fact.body, fact.key) = (body, Key { n: 9, rank: 0, i: 0 });
+            fold.fold(&fact);
+            facts.push(fact);
+            fold.view()
+        };
+        let installation = "demo".to_owned();
+        let view = say(Body::Operator(Operator::Started { life: 2, installation, epoch: 0 }));
+        assert_eq!((view.state, view.ready), (State::Starting, false));
+        let conflict = Conflict { about: "USD".into(), ours: "5".into(), theirs: "4".into() };
+        let conflicts = vec![conflict];
+        let view = say(Body::Ledger(Ledger::Reconciled { life: 2, conflicts, foreign: vec![] }));
+        assert_eq!((view.state, view.ready), (State::Refused, false));
+        assert_eq!(view.problems, ["USD: we hold 5, the venue says 4"]);
+    }
+
+    #[test]
+    fn signals_know_what_became_of_them() {
+        let mut fold = SignalFold::default();
+        journal().0.iter().for_each(|fact| fold.fold(fact));
+        let told: Vec<_> = fold
+            .newest(None)
+            .into_iter()
+            .map(|s| (s.symbol.to_string(), s.outcome, s.client_order_id.is_some(), s.key))
+            .collect();
+        let key = "3.400.0".to_owned();
+        assert_eq!(
+            told,
+            [
+                ("BTCUSD".to_owned(), Outcome::Declined, false, key.clone()),
+                ("ETHUSD".to_owned(), Outcome::Approved, true, key),
+            ]
+        );
+        assert_eq!(fold.newest(Some(1))[0].symbol.as_str(), "ETHUSD");
+    }
+}

@@ -1,0 +1,172 @@
+//! Answers from the files of a daemon that is not running.
+
+use super::desk::{Desk, JournalFacts};
+use super::exit::{Exit, Failure};
+use super::explain::explain;
+use super::fold::{SignalFold, StatusFold};
+use super::views::{
+    CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, SignalView, State,
+    StatusView, TradeView,
+};
+use crate::history::projection::INTEREST;
+use crate::history::{self, History, Projector};
+use everwarm_runtime::fact::Body as _;
+use everwarm_runtime::store::archive::Archive;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Facts projected in one commit.
+const BATCH: usize = 2000;
+
+/// The files of a data directory that no process holds.
+pub struct OfflineDesk {
+    data_dir: PathBuf,
+    history: History,
+    journal: Box<dyn JournalFacts>,
+}
+
+impl OfflineDesk {
+    /// Takes the journal of `data_dir`, and opens its history; what the last process did not get to project
+    /// is projected now.
+    ///
+    /// # Errors
+    /// The history could not be opened, or the journal not be read.
+    pub fn open(data_dir: &Path, journal: Box<dyn JournalFacts>) -> Result<OfflineDesk, Failure> {
+        let archive = Arc::new(Archive::open(&data_dir.join(history::FILE))?);
+        catch_up(&mut Projector::new(Arc::clone(&archive))?, journal.as_ref())?;
+        Ok(OfflineDesk { data_dir: data_dir.into(), history: History::new(archive), journal })
+    }
+}
+
+/// Projects what the journal has and the history has not; from the beginning where the history belongs
+/// to another journal.
+///
+/// # Errors
+/// The journal could not be read, or the history not be written.
+pub fn catch_up(projector: &mut Projector, journal: &dyn JournalFacts) -> Result<(), Failure> {
+    let mut head = projector.through();
+    let mut any = head == 0;
+    journal.each(head, &mut |row, _| {
+        any |= row >= head;
+        ControlFlow::Break(())
+    })?;
+    if !any {
+        projector.rebuild()?;
+    }
+    head = projector.through();
+    let mut batch = Vec::new();
+    let mut failed = None;
+    journal.each(head + 1, &mut |row, fact| {
+        head = head.max(row);
+        if INTEREST.has(fact.body.kind()) {
+            batch.push((row, fact.clone()));
+        }
+        if batch.len() < BATCH {
+            return ControlFlow::Continue(());
+        }
+        let applied = projector.apply(batch.iter().map(|(r, f)| (*r, f)), head, false);
+        batch.clear();
+        match applied {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(e) => {
+                failed = Some(e);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    if head > projector.through() || !batch.is_empty() {
+        projector.apply(batch.iter().map(|(r, f)| (*r, f)), head, true)?;
+    }
+    Ok(())
+}
+
+impl Desk for OfflineDesk {
+    fn status(&self) -> Result<StatusView, Failure> {
+        let mut fold = StatusFold::default();
+        self.journal.each(0, &mut |_, fact| {
+            fold.fold(fact);
+            ControlFlow::Continue(())
+        })?;
+        let mut view = fold.view();
+        view.state = State::Stopped;
+        view.ready = false;
+        view.data_dir = self.data_dir.display().to_string();
+        Ok(view)
+    }
+
+    fn checks(&self) -> Vec<CheckView> {
+        let detail = "no process is running".to_owned();
+        vec![CheckView { name: "process".into(), ok: false, detail }]
+    }
+
+    fn orders(&self, limit: Option<usize>) -> Result<Vec<OrderView>, Failure> {
+        Ok(self.history.orders(limit)?)
+    }
+
+    fn fills(&self, limit: Option<usize>) -> Result<Vec<FillView>, Failure> {
+        Ok(self.history.fills(limit)?)
+    }
+
+    fn positions(&self) -> Result<Vec<PositionView>, Failure> {
+        Ok(self.history.positions()?)
+    }
+
+    fn equity(&self, limit: Option<usize>) -> Result<Vec<EquityView>, Failure> {
+        Ok(self.history.equity(limit)?)
+    }
+
+    fn trades(&self) -> Result<Vec<TradeView>, Failure> {
+        Ok(self.history.trades()?)
+    }
+
+    fn signals(&self, limit: Option<usize>) -> Result<Vec<SignalView>, Failure> {
+        let mut fold = SignalFold::default();
+        self.journal.each(0, &mut |_, fact| {
+            fold.fold(fact);
+            ControlFlow::Continue(())
+        })?;
+        Ok(fold.newest(limit))
+    }
+
+    fn tree(&self) -> Result<serde_json::Value, Failure> {
+        let text = format!("no daemon is running on {}: it has no tree", self.data_dir.display());
+        Err(Failure::new(Exit::Unreachable, text))
+    }
+
+    fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {
+        explain(self.journal.as_ref(), id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{Facts, journal};
+    use super::*;
+
+    #[test]
+    fn a_history_that_lags_or_is_of_another_journal_is_brought_up_to_date() {
+        let folder = std::env::temp_dir().join(format!("everwarm-offline-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let facts = journal().0;
+        let open = |count: usize| {
+            OfflineDesk::open(&folder, Box::new(Facts(facts[..count].to_vec()))).unwrap()
+        };
+        assert_eq!(open(16).fills(None).unwrap().len(), 2);
+        let desk = open(facts.len());
+        assert_eq!(desk.fills(None).unwrap().len(), 2);
+        assert_eq!(desk.equity(None).unwrap().len(), 2);
+        assert_eq!(desk.status().unwrap().state, State::Stopped);
+        assert_eq!(desk.signals(None).unwrap().len(), 2);
+        assert_eq!(desk.tree().unwrap_err().exit, Exit::Unreachable);
+        drop(desk);
+        let desk = open(12);
+        assert_eq!(desk.fills(None).unwrap().len(), 0);
+        assert_eq!(desk.orders(None).unwrap().len(), 1);
+        drop(desk);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,230 @@
+//! A small journal for tests: one life, two closes, one order filled in two parts, one wish declined.
+
+use super::desk::JournalFacts;
+use super::exit::Failure;
+use crate::domain::fact::{
+    Analysis, Body, BreakerLevel, Decision, FeatureRow, Ledger, Market, Operator, Order, Signal,
+    Venue,
+};
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::market::Bar;
+use crate::domain::money::{Decimal, Price};
+use crate::domain::order::{
+    Balance, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource, SendAttempt, Side,
+    VenueFill,
+};
+use crate::domain::time::{MINUTE, Timeframe, UtcMs};
+use everwarm_runtime::fact::{Fact, Key};
+use std::ops::ControlFlow;
+
+/// 2021-01-08 12:03 UTC.
+pub const T: UtcMs = 1_610_107_380_000;
+pub const ID: &str = "ew-abcdefghijklmnopqrstuvwxyz";
+
+/// Facts in memory; the row of a fact is its place, from 1.
+pub struct Facts(pub Vec<Fact<Body>>);
+
+impl JournalFacts for Facts {
+    fn each(
+        &self,
+        from_row: u64,
+        see: &mut dyn FnMut(u64, &Fact<Body>) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        for (row, fact) in (1..).zip(&self.0) {
+            if row >= from_row && see(row, fact).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub fn dec(text: &str) -> Decimal {
+    text.parse().unwrap()
+}
+
+pub fn symbol(name: &str) -> Symbol {
+    Symbol::new(name).unwrap()
+}
+
+fn id() -> ClientOrderId {
+    ClientOrderId(ID.into())
+}
+
+fn bar(name: &str, open_time: UtcMs, close: i64) -> Bar {
+    let price = |units: i64| Price(units * 100_000_000);
+    Bar {
+        symbol: symbol(name),
+        open_time,
+        open: price(close - 5),
+        high: price(close + 1),
+        low: price(close - 9),
+        close: price(close),
+        volume: dec("12.5"),
+    }
+}
+
+pub fn close(time: UtcMs) -> Body {
+    let bars = vec![bar("BTCUSD", time - MINUTE, 40_000), bar("ETHUSD", time - MINUTE, 1250)];
+    Body::Market(Market::Close { time, bars, missing: vec![symbol("LTCUSD")] })
+}
+
+pub fn equity(time: UtcMs, equity: &str) -> Body {
+    Body::Ledger(Ledger::Equity { time, equity: dec(equity), cash: dec("9000") })
+}
+
+fn wish(name: &str) -> Signal {
+    Signal {
+        strategy: "sma_cross".into(),
+        symbol: symbol(name),
+        side: Side::Buy,
+        confidence_ppm: 631_000,
+        price: Price(125_000_000_000),
+        close_time: T,
+        reason: "the 10-bar average crossed above the 30-bar one".into(),
+    }
+}
+
+fn intent() -> OrderIntent {
+    OrderIntent {
+        client_id: id(),
+        strategy: "sma_cross".into(),
+        symbol: symbol("ETHUSD"),
+        side: Side::Buy,
+        order_type: OrderType::Market,
+        quantity: dec("0.8"),
+        price: None,
+        close_time: T,
+        valid_until: T + 5 * MINUTE,
+    }
+}
+
+fn report(executed: &str, quote: &str, status: OrderStatus) -> Body {
+    Body::Venue(Venue::Reported(OrderReport {
+        source: ReportSource::Answer,
+        client_id: id(),
+        venue_order_id: 17,
+        symbol: symbol("ETHUSD"),
+        side: Side::Buy,
+        status,
+        quantity: dec("0.8"),
+        executed: dec(executed),
+        executed_quote: dec(quote),
+        fills: vec![],
+        time: T + 20,
+    }))
+}
+
+fn changed(executed: &str, quote: &str, status: OrderStatus) -> Body {
+    Body::Order(Order::Changed {
+        client_id: id(),
+        symbol: symbol("ETHUSD"),
+        venue_order_id: Some(17),
+        status,
+        executed: dec(executed),
+        executed_quote: dec(quote),
+        reason: String::new(),
+    })
+}
+
+fn filled(k: u32, quantity: &str) -> Body {
+    Body::Order(Order::Filled {
+        client_id: id(),
+        strategy: "sma_cross".into(),
+        symbol: symbol("ETHUSD"),
+        side: Side::Buy,
+        k,
+        fill: VenueFill {
+            trade_id: 900 + u64::from(k),
+            price: dec("1250.5"),
+            quantity: dec(quantity),
+            fee: dec("0.25"),
+            fee_asset: "USD".into(),
+            time: T + 20,
+        },
+    })
+}
+
+fn position(quantity: &str, cost: &str) -> Body {
+    Body::Ledger(Ledger::Position {
+        symbol: symbol("ETHUSD"),
+        quantity: dec(quantity),
+        cost: dec(cost),
+        realized_pnl: dec("-0.25"),
+        cash: dec("9000"),
+    })
+}
+
+fn features() -> Body {
+    let row = |name: &str| FeatureRow {
+        symbol: symbol(name),
+        time: T,
+        close: Price(125_000_000_000),
+        sma_fast: 1249.5,
+        sma_slow: 1249.25,
+        ema: 1249.0,
+        atr: f64::NAN,
+    };
+    let rows = vec![row("BTCUSD"), row("ETHUSD")];
+    Body::Analysis(Analysis::Features { timeframe: Timeframe::M1, rows })
+}
+
+fn account() -> Body {
+    let usd = Balance { asset: "USD".into(), free: dec("10000"), locked: dec("0") };
+    Body::Venue(Venue::Account { life: 1, time: T - MINUTE, balances: vec![usd], open: vec![] })
+}
+
+fn started() -> Body {
+    Body::Operator(Operator::Started { life: 1, installation: "demo".into(), epoch: 0 })
+}
+
+fn reconciled() -> Body {
+    Body::Ledger(Ledger::Reconciled { life: 1, conflicts: vec![], foreign: vec![] })
+}
+
+fn sent() -> Body {
+    let attempt = SendAttempt { client_id: id(), attempt: 1, timestamp: T + 12, recv_window: 5000 };
+    Body::Venue(Venue::Sent { attempts: vec![attempt] })
+}
+
+pub fn journal() -> Facts {
+    let mut facts = Vec::new();
+    let mut say = |n: u64, rank: u16, i: u16, time: UtcMs, because: Vec<Key>, body: Body| {
+        facts.push(Fact { key: Key { n, rank, i }, time, version: 1, because, body });
+    };
+    let key = |n, rank, i| Key { n, rank, i };
+    let breaker = |level, reasons| Body::Decision(Decision::Breaker { level, reasons });
+    let declined = Body::Decision(Decision::Declined {
+        signal: wish("BTCUSD"),
+        code: "max-positions".into(),
+        text: "1 position is open, 1 is allowed".into(),
+    });
+    let approved = Body::Decision(Decision::Approved {
+        intent: intent(),
+        reserved: dec("1005"),
+        reason: wish("ETHUSD").reason,
+    });
+    let signals = Body::Analysis(Analysis::Signals { rows: vec![wish("BTCUSD"), wish("ETHUSD")] });
+    say(1, 0, 0, T - MINUTE, vec![], started());
+    say(1, 500, 0, T - MINUTE, vec![], breaker(BreakerLevel::Normal, vec![]));
+    say(2, 0, 0, T - MINUTE, vec![], account());
+    say(2, 800, 0, T - MINUTE, vec![], reconciled());
+    say(3, 0, 0, T, vec![], close(T));
+    say(3, 200, 0, T, vec![], features());
+    say(3, 400, 0, T, vec![key(3, 200, 0)], signals);
+    say(3, 600, 0, T, vec![key(3, 400, 0)], approved);
+    say(3, 600, 1, T, vec![key(3, 400, 0)], declined);
+    say(3, 700, 0, T, vec![key(3, 600, 0)], Body::Order(Order::Intent(intent())));
+    say(3, 800, 0, T, vec![], equity(T, "10000"));
+    say(4, 0, 0, T + 12, vec![], sent());
+    say(4, 700, 0, T + 12, vec![], changed("0", "0", OrderStatus::Sent));
+    say(5, 0, 0, T + 20, vec![], report("0.8", "1000.4", OrderStatus::Filled));
+    say(5, 700, 0, T + 20, vec![], filled(1, "0.5"));
+    say(5, 700, 1, T + 20, vec![], filled(2, "0.3"));
+    say(5, 700, 2, T + 20, vec![], changed("0.8", "1000.4", OrderStatus::Filled));
+    say(5, 800, 0, T + 20, vec![key(5, 700, 0)], position("0.5", "625.25"));
+    say(5, 800, 1, T + 20, vec![key(5, 700, 1)], position("0.8", "1000.4"));
+    say(6, 0, 0, T + MINUTE, vec![], close(T + MINUTE));
+    say(6, 800, 0, T + MINUTE, vec![], equity(T + MINUTE, "9999.6"));
+    Facts(facts)
+}

@@ -1,0 +1,356 @@
+//! Facts in plain words, one sentence a fact, the same wherever they are read.
+
+use super::text::{amount, clock, count, instant, plain, rounded};
+use crate::domain::fact::{
+    Analysis, Body, BreakerLevel, Conflict, Decision, FeatureRow, Ledger, Market, Operator, Order,
+    Signal, Venue,
+};
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::market::Bar;
+use crate::domain::money::Decimal;
+use crate::domain::order::{OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource, Side};
+
+/// What a fact says. `focus` leaves out what it says of other symbols.
+#[must_use]
+pub fn tell(body: &Body, focus: Option<Symbol>) -> String {
+    match body {
+        Body::Market(market) => tell_market(market, focus),
+        Body::Venue(venue) => tell_venue(venue),
+        Body::Operator(operator) => tell_operator(operator),
+        Body::Analysis(analysis) => tell_analysis(analysis, focus),
+        Body::Decision(decision) => tell_decision(decision),
+        Body::Order(order) => tell_order(order),
+        Body::Ledger(ledger) => tell_ledger(ledger),
+    }
+}
+
+/// `buy` or `sell`.
+#[must_use]
+pub const fn side(side: Side) -> &'static str {
+    match side {
+        Side::Buy => "buy",
+        Side::Sell => "sell",
+    }
+}
+
+/// `market`, or `limit` with its price.
+#[must_use]
+pub fn priced(order_type: OrderType, price: Option<Decimal>) -> String {
+    match (order_type, price) {
+        (OrderType::Market, _) => "at the market".to_owned(),
+        (OrderType::Limit, Some(price)) => format!("at {} or better", plain(price)),
+        (OrderType::Limit, None) => "at a limit".to_owned(),
+    }
+}
+
+/// An order's state as people say it.
+#[must_use]
+pub const fn status(status: OrderStatus) -> &'static str {
+    match status {
+        OrderStatus::Intent => "decided, not sent",
+        OrderStatus::Sent => "sent",
+        OrderStatus::Unknown => "of unknown fate",
+        OrderStatus::Open => "open",
+        OrderStatus::PartlyFilled => "partly filled",
+        OrderStatus::Filled => "filled",
+        OrderStatus::Cancelled => "cancelled",
+        OrderStatus::Rejected => "rejected",
+        OrderStatus::Expired => "expired",
+    }
+}
+
+/// A level of the breaker as people say it.
+#[must_use]
+pub const fn level(level: BreakerLevel) -> &'static str {
+    match level {
+        BreakerLevel::Normal => "normal",
+        BreakerLevel::Reduced => "reduced",
+        BreakerLevel::ExitsOnly => "exits-only",
+        BreakerLevel::Halted => "halted",
+    }
+}
+
+/// `buy 0.5 ETHUSD at the market`.
+#[must_use]
+pub fn intent(intent: &OrderIntent) -> String {
+    let OrderIntent { symbol, quantity, order_type, price, .. } = intent;
+    let (side, priced) = (side(intent.side), priced(*order_type, *price));
+    format!("{side} {} {symbol} {priced}", plain(*quantity))
+}
+
+/// Both sides of a difference nothing explains.
+#[must_use]
+pub fn conflict(conflict: &Conflict) -> String {
+    let Conflict { about, ours, theirs } = conflict;
+    format!("{about}: we hold {ours}, the venue says {theirs}")
+}
+
+/// The first and last characters of an id, for lines that must be short.
+#[must_use]
+pub fn short(id: &ClientOrderId) -> String {
+    let chars: Vec<char> = id.0.chars().collect();
+    if chars.len() <= 14 {
+        return id.0.clone();
+    }
+    let head: String = chars[..8].iter().collect();
+    let tail: String = chars[chars.len() - 5..].iter().collect();
+    format!("{head}…{tail}")
+}
+
+fn bar(bar: &Bar) -> String {
+    let Bar { symbol, open, high, low, close, volume, .. } = bar;
+    format!(
+        "{symbol} opened {open}, high {high}, low {low}, closed {close}, volume {}",
+        plain(*volume)
+    )
+}
+
+fn some<T>(rows: &[T], of: impl Fn(&T) -> Symbol, focus: Option<Symbol>) -> Vec<&T> {
+    rows.iter().filter(|row| focus.is_none_or(|symbol| of(row) == symbol)).collect()
+}
+
+fn tell_market(market: &Market, focus: Option<Symbol>) -> String {
+    match market {
+        Market::Close { time, bars, missing } => {
+            let told = some(bars, |b| b.symbol, focus);
+            let absent = match missing.as_slice() {
+                [] => String::new(),
+                names => format!("; without {}", list(names.iter().map(Symbol::to_string))),
+            };
+            let about = match (focus, told.as_slice()) {
+                (Some(_), [one]) => bar(one),
+                (Some(symbol), _) => format!("no bar of {symbol}"),
+                (None, _) => format!("{} of {}", count(bars.len() as u64, "bar"), names(bars)),
+            };
+            format!("the close of {} UTC: {about}{absent}", clock(*time))
+        }
+        Market::LateBar { bar: late } => {
+            format!("a bar of {} came after its close: {}", clock(late.open_time), bar(late))
+        }
+        Market::HistoryLoaded { symbol, timeframe, from, to, count, .. } => {
+            let (from, to) = (instant(*from), instant(*to));
+            format!("{count} past {timeframe} bars of {symbol} may be used, {from} to {to} UTC")
+        }
+        Market::HistoryBars { symbol, timeframe, bars } => {
+            format!("{} past {timeframe} bars of {symbol}", bars.len())
+        }
+        Market::Instruments { rules } => {
+            format!("the venue's rules for {}", count(rules.len() as u64, "instrument"))
+        }
+    }
+}
+
+fn names(bars: &[Bar]) -> String {
+    const SHOWN: usize = 4;
+    let shown = list(bars.iter().take(SHOWN).map(|b| b.symbol.to_string()));
+    if bars.len() > SHOWN { format!("{shown}, …") } else { shown }
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join(", ")
+}
+
+fn tell_venue(venue: &Venue) -> String {
+    match venue {
+        Venue::Sent { attempts } => {
+            let one = |a: &crate::domain::order::SendAttempt| {
+                let until = clock(a.timestamp + a.recv_window);
+                format!(
+                    "order {}, attempt {}, signed for {}, void after {until}",
+                    a.client_id,
+                    a.attempt,
+                    clock(a.timestamp)
+                )
+            };
+            format!("sent to the venue: {}", list(attempts.iter().map(one)))
+        }
+        Venue::Reported(report) => tell_report(report),
+        Venue::Refused { client_id, attempt, code, text, again } => {
+            let again = if *again { "it may be tried again" } else { "it is wrong as it stands" };
+            format!(
+                "the venue refused order {client_id}, attempt {attempt}: {text} ({code}); {again}"
+            )
+        }
+        Venue::Unanswered { client_id, attempt, reason } => format!(
+            "no clear answer to order {client_id}, attempt {attempt}: {reason}; it may or may not exist"
+        ),
+        Venue::Absent { client_id, asked } => format!(
+            "asked at {}, the venue knows neither order {client_id} nor a trade of it",
+            clock(*asked)
+        ),
+        Venue::Account { balances, open, .. } => {
+            let one = |b: &crate::domain::order::Balance| {
+                format!("{} {}", plain(b.free + b.locked), b.asset)
+            };
+            let balances = list(balances.iter().map(one));
+            let open = count(open.len() as u64, "open order");
+            format!("the account at the venue: {balances}; {open}")
+        }
+    }
+}
+
+fn tell_report(report: &OrderReport) -> String {
+    let who = match report.source {
+        ReportSource::Answer => "the venue answered",
+        ReportSource::Query => "asked, the venue said",
+        ReportSource::Stream => "the venue reported",
+    };
+    let OrderReport { client_id, venue_order_id, quantity, executed, .. } = report;
+    format!(
+        "{who}: order {client_id} is {} (its number {venue_order_id}), {} of {} filled",
+        status(report.status),
+        plain(*executed),
+        plain(*quantity)
+    )
+}
+
+fn tell_operator(operator: &Operator) -> String {
+    match operator {
+        Operator::Started { life, installation, epoch } => {
+            format!("process life {life} of installation {installation}, epoch {epoch}, began")
+        }
+        Operator::Clock { time } => format!("the clock: {} UTC", instant(*time)),
+        Operator::ConfigApplied { generation, origins, .. } => {
+            let own = count(origins.len() as u64, "value");
+            format!("configuration {generation} in force, {own} other than the defaults")
+        }
+        Operator::StageUpgraded { rank, from, to } => {
+            format!("the stage of rank {rank} speaks as version {to}, before {from}")
+        }
+    }
+}
+
+fn tell_analysis(analysis: &Analysis, focus: Option<Symbol>) -> String {
+    match analysis {
+        Analysis::Rolled { timeframe, bars } => {
+            let bars = some(bars, |r| r.bar.symbol, focus);
+            match (focus, bars.as_slice()) {
+                (Some(_), [one]) => format!("completed a {timeframe} bar: {}", bar(&one.bar)),
+                (_, _) => {
+                    format!("completed {}", count(bars.len() as u64, &format!("{timeframe} bar")))
+                }
+            }
+        }
+        Analysis::Features { timeframe, rows } => {
+            let rows = some(rows, |r| r.symbol, focus);
+            match (focus, rows.as_slice()) {
+                (Some(_), [one]) => features(timeframe.name(), one),
+                (_, _) => {
+                    let of = count(rows.len() as u64, "symbol");
+                    format!("indicators on {timeframe} bars of {of}")
+                }
+            }
+        }
+        Analysis::Signals { rows } => list(some(rows, |r| r.symbol, focus).into_iter().map(signal)),
+    }
+}
+
+fn features(timeframe: &str, row: &FeatureRow) -> String {
+    let value = |v: f64| if v.is_finite() { format!("{v:.4}") } else { "not defined yet".into() };
+    format!(
+        "indicators of {} on {timeframe} bars: fast average {}, slow average {}, true range {}",
+        row.symbol,
+        value(row.sma_fast),
+        value(row.sma_slow),
+        value(row.atr)
+    )
+}
+
+fn signal(signal: &Signal) -> String {
+    let Signal { strategy, symbol, price, reason, confidence_ppm, .. } = signal;
+    let confidence = plain(Decimal::new((*confidence_ppm).into(), 6).round_dp(2));
+    let side = side(signal.side);
+    format!("{strategy} wishes to {side} {symbol} at {price}, confidence {confidence}: {reason}")
+}
+
+fn tell_decision(decision: &Decision) -> String {
+    match decision {
+        Decision::Breaker { level: to, reasons } => match reasons.as_slice() {
+            [] => format!("the breaker is at {}", level(*to)),
+            reasons => format!("the breaker is at {}: {}", level(*to), reasons.join("; ")),
+        },
+        Decision::Approved { intent: approved, reserved, .. } => {
+            format!("risk approved: {}, {} reserved", intent(approved), amount(*reserved))
+        }
+        Decision::Declined { signal, text, .. } => {
+            format!("risk declined to {} {}: {text}", side(signal.side), signal.symbol)
+        }
+    }
+}
+
+fn tell_order(order: &Order) -> String {
+    match order {
+        Order::Intent(decided) => {
+            let OrderIntent { client_id, valid_until, .. } = decided;
+            let until = clock(*valid_until);
+            format!("order {client_id}: {}, to be sent until {until}", intent(decided))
+        }
+        Order::Granted { client_id, attempt, reason } => {
+            format!("order {client_id} may be sent again as attempt {attempt}: {reason}")
+        }
+        Order::Changed { client_id, status: now, executed, executed_quote, reason, .. } => {
+            let average = executed_quote.checked_div(*executed);
+            let filled = average.map_or(String::new(), |price| {
+                format!(", {} filled at {} on average", plain(*executed), rounded(price))
+            });
+            let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            format!("order {client_id} is {}{filled}{why}", status(*now))
+        }
+        Order::Filled { symbol, side: direction, k, fill, .. } => {
+            let did = match direction {
+                Side::Buy => "bought",
+                Side::Sell => "sold",
+            };
+            let (quantity, price, fee) = (plain(fill.quantity), plain(fill.price), plain(fill.fee));
+            format!(
+                "fill {k}: {did} {quantity} {symbol} at {price}, fee {fee} {}, at {} (trade {})",
+                fill.fee_asset,
+                clock(fill.time),
+                fill.trade_id
+            )
+        }
+        Order::Compared { conflicts, .. } => match conflicts.as_slice() {
+            [] => "open orders are the same here and at the venue".to_owned(),
+            conflicts => format!(
+                "open orders differ from the venue's: {}",
+                list(conflicts.iter().map(conflict))
+            ),
+        },
+    }
+}
+
+fn tell_ledger(ledger: &Ledger) -> String {
+    match ledger {
+        Ledger::Position { symbol, quantity, cost, realized_pnl, cash } => {
+            let (pnl, cash) = (amount(*realized_pnl), amount(*cash));
+            match cost.checked_div(*quantity) {
+                Some(price) => format!(
+                    "{} {symbol} held at {} on average, {pnl} locked in, cash {cash}",
+                    plain(*quantity),
+                    rounded(price)
+                ),
+                None => format!("no {symbol} held any more, {pnl} locked in, cash {cash}"),
+            }
+        }
+        Ledger::Equity { time, equity, cash } => {
+            let (equity, cash) = (amount(*equity), amount(*cash));
+            format!("equity after {} UTC: {equity}, of it cash {cash}", clock(*time))
+        }
+        Ledger::Reconciled { conflicts, foreign, .. } => {
+            let extra = match foreign.as_slice() {
+                [] => String::new(),
+                rows => format!(
+                    "; not ours and never traded: {}",
+                    list(rows.iter().map(|(asset, q)| format!("{} {asset}", plain(*q))))
+                ),
+            };
+            match conflicts.as_slice() {
+                [] => format!("the account is what our books say{extra}"),
+                conflicts => format!(
+                    "the account is not what our books say: {}{extra}",
+                    list(conflicts.iter().map(conflict))
+                ),
+            }
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Small pieces of text for people: instants, numbers, tables, colour.
+
+use crate::domain::money::Decimal;
+use crate::domain::time::{DAY, UtcMs, day_of};
+use std::time::Duration;
+
+/// Year, month and day of a UTC day number (days since the Unix epoch).
+#[must_use]
+pub fn civil(day: i64) -> (i64, i64, i64) {
+    // Days are counted from 1 March of year 0, so that a leap day is the last of its year.
+    let shifted = day + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let in_era = shifted.rem_euclid(146_097);
+    let year = (in_era - in_era / 1460 + in_era / 36_524 - in_era / 146_096) / 365;
+    let in_year = in_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * in_year + 2) / 153;
+    let day = in_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// `2021-01-08`.
+#[must_use]
+pub fn date(time: UtcMs) -> String {
+    let (year, month, day) = civil(day_of(time));
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// `12:03`, or `12:03:07`, or `12:03:07.120`: as short as it is exact.
+#[must_use]
+pub fn clock(time: UtcMs) -> String {
+    let ms = time.rem_euclid(DAY);
+    let (hour, minute, second, milli) =
+        (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000);
+    match (second, milli) {
+        (0, 0) => format!("{hour:02}:{minute:02}"),
+        (_, 0) => format!("{hour:02}:{minute:02}:{second:02}"),
+        (_, _) => format!("{hour:02}:{minute:02}:{second:02}.{milli:03}"),
+    }
+}
+
+/// `2021-01-08 12:03`, as exact as [`clock`].
+#[must_use]
+pub fn instant(time: UtcMs) -> String {
+    format!("{} {}", date(time), clock(time))
+}
+
+/// `12,034`.
+#[must_use]
+pub fn thousands(number: u64) -> String {
+    group(&number.to_string())
+}
+
+/// `1,012.33`: two decimals, for amounts of cash.
+#[must_use]
+pub fn amount(value: Decimal) -> String {
+    let text = format!("{:.2}", value.round_dp(2));
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) if digits.bytes().any(|b| b.is_ascii_digit() && b != b'0') => ("-", digits),
+        Some(digits) => ("", digits),
+        None => ("", text.as_str()),
+    };
+    let (whole, rest) = digits.split_once('.').unwrap_or((digits, "00"));
+    format!("{sign}{}.{rest}", group(whole))
+}
+
+/// Like [`amount`], with a sign in front of gains too.
+#[must_use]
+pub fn signed(value: Decimal) -> String {
+    let text = amount(value);
+    if value.round_dp(2) > Decimal::ZERO { format!("+{text}") } else { text }
+}
+
+/// A price or quantity: all its decimals, without trailing zeros.
+#[must_use]
+pub fn plain(value: Decimal) -> String {
+    value.normalize().to_string()
+}
+
+/// A price or quantity that was computed: at most 8 decimals.
+#[must_use]
+pub fn rounded(value: Decimal) -> String {
+    plain(value.round_dp(8))
+}
+
+fn group(digits: &str) -> String {
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `4.1 ms`, `1.25 s`, `2 min 5 s`.
+#[must_use]
+pub fn took(duration: Duration) -> String {
+    let us = duration.as_micros();
+    if us < 1000 {
+        format!("{us} us")
+    } else if us < 1_000_000 {
+        format!("{}.{} ms", us / 1000, us / 100 % 10)
+    } else if us < 60_000_000 {
+        format!("{}.{:02} s", us / 1_000_000, us / 10_000 % 100)
+    } else {
+        format!("{} min {} s", duration.as_secs() / 60, duration.as_secs() % 60)
+    }
+}
+
+/// `1 order`, `2 orders`.
+#[must_use]
+pub fn count(number: u64, one: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{} {one}{s}", thousands(number))
+}
+
+/// At most `width` characters; a longer text ends in an ellipsis.
+#[must_use]
+pub fn fit(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+/// How something is coloured, where colour is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paint {
+    /// As it is.
+    Plain,
+    /// Of little weight.
+    Dim,
+    /// Of weight.
+    Bold,
+    /// Good news, buys.
+    Green,
+    /// Bad news, sells.
+    Red,
+    /// To be noticed.
+    Yellow,
+}
+
+impl Paint {
+    /// `text`, coloured if `color`.
+    #[must_use]
+    pub fn on(self, text: &str, color: bool) -> String {
+        let code = match self {
+            Paint::Plain => return text.to_owned(),
+            Paint::Dim => 2,
+            Paint::Bold => 1,
+            Paint::Green => 32,
+            Paint::Red => 31,
+            Paint::Yellow => 33,
+        };
+        if color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// Rows under headings, each column as wide as its widest cell; columns of numbers to the right.
+#[derive(Clone, Debug)]
+pub struct Table {
+    head: Vec<&'static str>,
+    numeric: Vec<bool>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// Headings; one that begins with `>` is of a column of numbers.
+    #[must_use]
+    pub fn new(head: &[&'static str]) -> Table {
+        Table {
+            numeric: head.iter().map(|h| h.starts_with('>')).collect(),
+            head: head.iter().map(|h| h.trim_start_matches('>')).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row, one cell a heading.
+    pub fn row(&mut self, cells: Vec<String>) {
+        debug_assert_eq!(cells.len(), self.head.len(), "one cell a heading");
+        self.rows.push(cells);
+    }
+
+    /// The lines, headings first, none longer than `width` characters.
+    #[must_use]
+    pub fn lines(&self, width: usize) -> Vec<String> {
+        let head: Vec<String> = self.head.iter().map(|h| (*h).to_owned()).collect();
+        let all = || std::iter::once(&head).chain(&self.rows);
+        let widths: Vec<usize> = (0..self.head.len())
+            .map(|i| all().map(|row| row[i].chars().count()).max().unwrap_or(0))
+            .collect();
+        let line = |row: &Vec<String>| {
+            let mut out = String::new();
+            for (i, cell) in row.iter().enumerate() {
+                let pad = " ".repeat(widths[i] - cell.chars().count());
+                if i > 0 {
+                    out.push_str("  ");
+                }
+                if self.numeric[i] {
+                    out.push_str(&pad);
+                    out.push_str(cell);
+                } else {
+                    out.push_str(cell);
+                    out.push_str(&pad);
+                }
+            }
+            fit(out.trim_end(), width)
+        };
+        all().map(line).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants() {
+        assert_eq!(instant(0), "1970-01-01 00:00");
+        assert_eq!(instant(1_610_107_380_000), "2021-01-08 12:03");
+        assert_eq!(instant(1_610_107_387_120), "2021-01-08 12:03:07.120");
+        assert_eq!(date(951_782_400_000), "2000-02-29");
+        assert_eq!(date(-1), "1969-12-31");
+    }
+
+    #[test]
+    fn numbers() {
+        let dec = |text: &str| text.parse::<Decimal>().unwrap();
+        assert_eq!(amount(dec("-1234567.891")), "-1,234,567.89");
+        assert_eq!(amount(dec("-0.001")), "0.00");
+        assert_eq!(amount(dec("100")), "100.00");
+        assert_eq!(signed(dec("12.5")), "+12.50");
+        assert_eq!(signed(dec("0.001")), "0.00");
+        assert_eq!(count(1, "order") + ", " + &count(1200, "fill"), "1 order, 1,200 fills");
+        assert_eq!(plain(dec("0.1200")), "0.12");
+    }
+
+    #[test]
+    fn durations() {
+        let told = [12, 4100, 1_250_000, 125_000_000].map(|us| took(Duration::from_micros(us)));
+        assert_eq!(told, ["12 us", "4.1 ms", "1.25 s", "2 min 5 s"]);
+    }
+
+    #[test]
+    fn tables_are_aligned_and_cut() {
+        let mut table = Table::new(&["symbol", ">quantity", "why"]);
+        table.row(vec!["ETHUSD".into(), "0.5".into(), "crossed above".into()]);
+        table.row(vec!["BTC-PERP".into(), "12".into(), String::new()]);
+        assert_eq!(
+            table.lines(30),
+            ["symbol    quantity  why", "ETHUSD         0.5  crossed a…", "BTC-PERP        12",]
+        );
+    }
+}

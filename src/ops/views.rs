@@ -1,0 +1,233 @@
+//! The public shapes: what `--json` prints is what the API answers. Decimals are strings without trailing
+//! zeros, times UTC milliseconds, absent values `null`.
+
+pub use crate::history::records::{EquityView, FillView, OrderView, PositionView, TradeView};
+
+use crate::domain::fact::{BreakerLevel, Conflict};
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::money::Decimal;
+use crate::domain::order::Side;
+use crate::domain::time::UtcMs;
+use serde::{Deserialize, Serialize};
+
+/// What the daemon is doing, in one word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// On its way to trading: not yet compared with the venue in this life.
+    #[default]
+    Starting,
+    /// Compared, and trading may go on within the breaker's level.
+    Trading,
+    /// Compared, and something cannot be explained: an operator must decide.
+    Refused,
+    /// No process is running.
+    Stopped,
+}
+
+impl State {
+    /// The word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            State::Starting => "starting",
+            State::Trading => "trading",
+            State::Refused => "refused",
+            State::Stopped => "stopped",
+        }
+    }
+}
+
+/// One screen about the daemon.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StatusView {
+    /// Version of the program that answers.
+    pub version: String,
+    /// What it is doing.
+    pub state: State,
+    /// Whether everything needed for trading is there.
+    pub ready: bool,
+    /// What is missing or wrong, one sentence each.
+    pub problems: Vec<String>,
+    /// Folder of everything that is kept.
+    pub data_dir: String,
+    /// Process id; none where no process is running.
+    pub pid: Option<u32>,
+    /// Wall time since its start, milliseconds.
+    pub uptime_ms: Option<u64>,
+    /// Where orders go, and in which state the connection is.
+    pub venue: String,
+    /// How fast simulated time passes; none at a real venue.
+    pub pace: Option<String>,
+    /// Number of the process life.
+    pub life: u64,
+    /// Identity of the installation.
+    pub installation: String,
+    /// Part of every client order id.
+    pub epoch: u64,
+    /// Generation of the configuration in force.
+    pub config_generation: u64,
+    /// Number of the newest input.
+    pub head: u64,
+    /// Closes seen.
+    pub closes: u64,
+    /// The newest close.
+    pub close_time: Option<UtcMs>,
+    /// Symbols in the newest close, missing ones included.
+    pub symbols: u64,
+    /// Level of the breaker.
+    pub breaker: BreakerLevel,
+    /// Why it is not at normal.
+    pub breaker_reasons: Vec<String>,
+    /// Differences with the venue that nothing explains.
+    pub conflicts: Vec<Conflict>,
+    /// All orders.
+    pub orders: u64,
+    /// Orders that are not final.
+    pub open_orders: u64,
+    /// Orders of unknown fate.
+    pub unknown_orders: u64,
+    /// All fills.
+    pub fills: u64,
+    /// Symbols held.
+    pub positions: u64,
+    /// Value of the account after the newest close.
+    pub equity: Option<Decimal>,
+    /// Cash after the newest close.
+    pub cash: Option<Decimal>,
+    /// Profit locked in since the beginning, quote units.
+    pub realized_pnl: Decimal,
+    /// Actors restarted in this life.
+    pub restarts: u64,
+    /// Steps of the start.
+    pub steps: Vec<StepView>,
+}
+
+/// One step of a start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepView {
+    /// What was done.
+    pub name: String,
+    /// How long it took, microseconds.
+    pub took_us: u64,
+    /// What was found.
+    pub detail: String,
+}
+
+/// What became of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It led to an order.
+    Approved,
+    /// It may not be traded.
+    Declined,
+    /// Nothing was said about it yet.
+    Pending,
+}
+
+/// A strategy's wish and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalView {
+    /// Key of the fact, for `explain`.
+    pub key: String,
+    /// End of the bar it was decided on, UTC milliseconds.
+    pub time: UtcMs,
+    /// Who wished.
+    pub strategy: String,
+    /// For what.
+    pub symbol: Symbol,
+    /// Buy enters, sell leaves.
+    pub side: Side,
+    /// 0 to 1.
+    pub confidence: Decimal,
+    /// Closing price it was decided on.
+    pub price: Decimal,
+    /// Why, in words.
+    pub reason: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why it was declined, in words.
+    pub declined: Option<String>,
+    /// The order it led to.
+    pub client_order_id: Option<ClientOrderId>,
+}
+
+/// The story of an order, a fill or a fact, from its causes to its effects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainView {
+    /// What was asked for.
+    pub id: String,
+    /// The story in one sentence.
+    pub title: String,
+    /// The facts, in their order.
+    pub steps: Vec<ExplainStep>,
+}
+
+/// One fact of a story.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExplainStep {
+    /// Key of the fact.
+    pub key: String,
+    /// Keys of the facts it follows from, besides its input.
+    pub because: Vec<String>,
+    /// Kind of the fact.
+    pub kind: String,
+    /// Event time, UTC milliseconds.
+    pub time: UtcMs,
+    /// 0 for what came from outside, 1 for what follows from it.
+    pub depth: u8,
+    /// What happened, in words.
+    pub text: String,
+}
+
+/// One condition of being ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckView {
+    /// Its name.
+    pub name: String,
+    /// Whether it holds.
+    pub ok: bool,
+    /// What is known about it.
+    pub detail: String,
+}
+
+/// What `verify` found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifyView {
+    /// Inputs gone through.
+    pub inputs: u64,
+    /// Derived facts compared.
+    pub facts: u64,
+    /// Facts that are not what their inputs imply; empty: all are.
+    pub problems: Vec<ProblemView>,
+}
+
+/// A derived fact that is not what its inputs imply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProblemView {
+    /// Key of the fact.
+    pub key: String,
+    /// Its kind.
+    pub kind: String,
+    /// What is in the journal and what should be.
+    pub text: String,
+}
+
+/// The program that answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionView {
+    /// Name of the program.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+impl VersionView {
+    /// Of this program.
+    #[must_use]
+    pub fn this() -> VersionView {
+        VersionView { name: "everwarm".into(), version: env!("CARGO_PKG_VERSION").into() }
+    }
+}

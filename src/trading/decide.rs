@@ -1,0 +1,376 @@
+//! The decision: one stage alone approves and reserves.
+//!
+//! All signals of a close are decided together, after the breaker has spoken: by confidence, the surest
+//! first, then by symbol and strategy. Each gets exactly one answer, `Approved` or `Declined`. A buy holds
+//! its quote amount and one percent more until its order is final; what of it has been filled is held no
+//! longer, for it has left the cash.
+//!
+//! Invariants, asserted by `check`:
+//! 1. Between inputs no signal waits for its answer.
+//! 2. A symbol has at most one order that is not final.
+//! 3. Nothing held is negative.
+
+use super::client_id::{self, Identity};
+use super::instruments::Instruments;
+use super::risk::sizing::{self, TooSmall};
+use super::state;
+use crate::domain::fact::kinds::{kind, rank};
+use crate::domain::fact::{
+    Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Signal,
+};
+use crate::domain::id::{ClientOrderId, Symbol, SymbolMap};
+use crate::domain::instrument::Instrument;
+use crate::domain::money::Decimal;
+use crate::domain::order::{OrderIntent, OrderType, Side};
+use crate::domain::settings::Settings;
+use everwarm_runtime::fact::{Fact, Key, Mask, Rank};
+use everwarm_runtime::stage::{Out, Stage};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+const FORMAT: u8 = 1;
+/// What is held for a buy, as a multiple of its value at the close, in percent: prices move and fees come.
+const HOLD_PERCENT: i64 = 101;
+
+/// An intent that was approved here and nowhere else: only this module makes one, from a decision taken
+/// or from the fact that told it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approved {
+    intent: OrderIntent,
+    reserved: Decimal,
+    reason: String,
+}
+
+impl Approved {
+    /// The approval a fact tells; none for facts of other kinds or of other stages.
+    #[must_use]
+    pub fn told(fact: &Fact<Body>) -> Option<Approved> {
+        match &fact.body {
+            Body::Decision(Decision::Approved { intent, reserved, reason })
+                if fact.key.rank == rank::DECISION.0 =>
+            {
+                let (intent, reason) = (intent.clone(), reason.clone());
+                Some(Approved { intent, reserved: *reserved, reason })
+            }
+            _ => None,
+        }
+    }
+
+    /// What is to be sent.
+    #[must_use]
+    pub fn intent(&self) -> &OrderIntent {
+        &self.intent
+    }
+
+    fn into_body(self) -> Body {
+        let Approved { intent, reserved, reason } = self;
+        Body::Decision(Decision::Approved { intent, reserved, reason })
+    }
+}
+
+/// Why a signal is not traded.
+struct Refusal {
+    code: &'static str,
+    text: String,
+}
+
+fn no<T>(code: &'static str, text: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal { code, text: text.into() })
+}
+
+/// What is held for an order that is not final.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Hold {
+    symbol: Symbol,
+    side: Side,
+    reserved: Decimal,
+    executed_quote: Decimal,
+}
+
+impl Hold {
+    fn open(&self) -> Decimal {
+        (self.reserved - self.executed_quote).max(Decimal::ZERO)
+    }
+}
+
+/// The stage.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Decide {
+    settings: Settings,
+    identity: Identity,
+    instruments: Instruments,
+    level: BreakerLevel,
+    reasons: Vec<String>,
+    /// Quote units of cash; none until the account was compared for the first time.
+    cash: Option<Decimal>,
+    /// Base units held, where there are any.
+    positions: SymbolMap<Decimal>,
+    holds: BTreeMap<ClientOrderId, Hold>,
+    /// Signals of this close, with the fact each came in.
+    waiting: Vec<(Key, Signal)>,
+}
+
+/// The running account of one round.
+struct Round {
+    cash: Option<Decimal>,
+    /// Symbols with an entry on the way or a position, by name.
+    taken: Vec<Symbol>,
+    /// Symbols with an order that is not final, by name.
+    pending: Vec<Symbol>,
+}
+
+impl Decide {
+    fn round(&self) -> Round {
+        let held: Decimal = self.holds.values().map(Hold::open).sum();
+        let is_long = |symbol: Symbol, quantity: Decimal| {
+            self.instruments.get(symbol).is_none_or(|rule| sizing::sellable(rule, quantity))
+        };
+        let positions = self.positions.iter().filter(|(s, q)| is_long(*s, **q)).map(|(s, _)| s);
+        let entries = self.holds.values().filter(|h| h.side == Side::Buy).map(|h| h.symbol);
+        let mut taken: Vec<Symbol> = positions.chain(entries).collect();
+        taken.sort_unstable();
+        taken.dedup();
+        let pending = self.holds.values().map(|hold| hold.symbol).collect();
+        Round { cash: self.cash.map(|cash| cash - held), taken, pending }
+    }
+
+    fn judge(&self, signal: &Signal, round: &mut Round) -> Result<Approved, Refusal> {
+        self.level_allows(signal.side)?;
+        let rule = self.instrument(signal.symbol)?;
+        if round.pending.contains(&signal.symbol) {
+            return no("pending", format!("an order in {} is not final yet", signal.symbol));
+        }
+        let (quantity, reserved) = match signal.side {
+            Side::Buy => self.entry(signal, rule, round)?,
+            Side::Sell => (self.exit(signal, rule)?, Decimal::ZERO),
+        };
+        round.pending.push(signal.symbol);
+        if signal.side == Side::Buy {
+            round.taken.push(signal.symbol);
+            round.cash = round.cash.map(|cash| cash - reserved);
+        }
+        let valid_until = signal.close_time + self.settings.trading.valid_for_s * 1000;
+        let intent = OrderIntent {
+            client_id: client_id::of(&self.identity, signal),
+            strategy: signal.strategy.clone(),
+            symbol: signal.symbol,
+            side: signal.side,
+            order_type: OrderType::Market,
+            quantity,
+            price: None,
+            close_time: signal.close_time,
+            valid_until,
+        };
+        Ok(Approved { intent, reserved, reason: signal.reason.clone() })
+    }
+
+    fn level_allows(&self, side: Side) -> Result<(), Refusal> {
+        let why = self.reasons.join("; ");
+        match (self.level, side) {
+            (BreakerLevel::Halted, _) => no("halted", format!("trading is halted: {why}")),
+            (BreakerLevel::ExitsOnly, Side::Buy) => {
+                no("exits-only", format!("positions may be left, not entered: {why}"))
+            }
+            (BreakerLevel::ExitsOnly, Side::Sell)
+            | (BreakerLevel::Normal | BreakerLevel::Reduced, _) => Ok(()),
+        }
+    }
+
+    fn instrument(&self, symbol: Symbol) -> Result<&Instrument, Refusal> {
+        let Some(rule) = self.instruments.get(symbol) else {
+            return no("instrument", format!("the venue's rules for {symbol} are not known"));
+        };
+        if !rule.trading {
+            return no("instrument", format!("the venue does not take orders in {symbol} now"));
+        }
+        match self.instruments.quote_asset(&self.settings) {
+            Some(quote) if quote != rule.quote => {
+                no("instrument", format!("{symbol} is paid in {}, cash is {quote}", rule.quote))
+            }
+            Some(_) | None => Ok(rule),
+        }
+    }
+
+    /// Quantity of an entry and the quote amount to hold for it.
+    fn entry(
+        &self,
+        signal: &Signal,
+        rule: &Instrument,
+        round: &Round,
+    ) -> Result<(Decimal, Decimal), Refusal> {
+        let symbol = signal.symbol;
+        if round.taken.contains(&symbol) {
+            return no("already-long", format!("{symbol} is held already"));
+        }
+        let (open, most) = (round.taken.len(), self.settings.trading.max_positions);
+        if open >= most as usize {
+            return no("max-positions", format!("{open} of {most} positions are taken"));
+        }
+        let full = self.settings.trading.notional;
+        let notional = match self.level {
+            BreakerLevel::Reduced => full / Decimal::TWO,
+            BreakerLevel::Normal | BreakerLevel::ExitsOnly | BreakerLevel::Halted => full,
+        };
+        let Some(cash) = round.cash else {
+            return no("not-reconciled", "the cash is not known before the account was compared");
+        };
+        let hold = |notional: Decimal| notional * Decimal::new(HOLD_PERCENT, 2);
+        if hold(notional) > cash {
+            let (need, cash) = (hold(notional).normalize(), cash.normalize());
+            return no("cash", format!("{need} {} are needed, {cash} are free", rule.quote));
+        }
+        let price = signal.price.decimal();
+        let quantity = sizing::buy(rule, notional, price).map_err(too_small)?;
+        Ok((quantity, hold(quantity * price).normalize()))
+    }
+
+    fn exit(&self, signal: &Signal, rule: &Instrument) -> Result<Decimal, Refusal> {
+        match self.positions.get(signal.symbol) {
+            Some(held) => sizing::market(rule, *held, signal.price.decimal()).map_err(too_small),
+            None => no("nothing-to-sell", format!("no {} is held", rule.base)),
+        }
+    }
+
+    fn ledger(&mut self, ledger: &Ledger) {
+        match ledger {
+            Ledger::Position { symbol, quantity, cash, .. } => {
+                self.cash = Some(*cash);
+                if quantity.is_zero() {
+                    self.positions.remove(*symbol);
+                } else {
+                    self.positions.insert(*symbol, *quantity);
+                }
+            }
+            Ledger::Reconciled { cash, .. } => self.cash = Some(*cash),
+            Ledger::Equity { .. } => {}
+        }
+    }
+
+    fn order(&mut self, order: &Order) {
+        let Order::Changed { client_id, status, executed_quote, .. } = order else { return };
+        if status.is_final() {
+            self.holds.remove(client_id);
+        } else if let Some(hold) = self.holds.get_mut(client_id) {
+            hold.executed_quote = *executed_quote;
+        }
+    }
+
+    fn own(&mut self, decision: &Decision) {
+        let answered = match decision {
+            Decision::Breaker { level, reasons } => {
+                self.level = *level;
+                self.reasons.clone_from(reasons);
+                return;
+            }
+            Decision::Approved { intent, reserved, .. } => {
+                let OrderIntent { symbol, side, client_id, .. } = intent;
+                let executed_quote = Decimal::ZERO;
+                let (symbol, side, reserved) = (*symbol, *side, *reserved);
+                let hold = Hold { symbol, side, reserved, executed_quote };
+                self.holds.insert(client_id.clone(), hold);
+                (intent.symbol, &intent.strategy)
+            }
+            Decision::Declined { signal, .. } => (signal.symbol, &signal.strategy),
+        };
+        self.waiting.retain(|(_, signal)| (signal.symbol, &signal.strategy) != answered);
+    }
+}
+
+fn too_small(TooSmall(text): TooSmall) -> Refusal {
+    Refusal { code: "too-small", text }
+}
+
+impl Stage for Decide {
+    type Body = Body;
+
+    fn rank(&self) -> Rank {
+        rank::DECISION
+    }
+
+    fn name(&self) -> &'static str {
+        "decision"
+    }
+
+    fn interest(&self) -> Mask {
+        Mask::of(&[
+            kind::INSTRUMENTS,
+            kind::STARTED,
+            kind::CONFIG_APPLIED,
+            kind::SIGNALS,
+            kind::BREAKER,
+            kind::CHANGED,
+            kind::POSITION,
+            kind::RECONCILED,
+        ])
+    }
+
+    fn produces(&self) -> Mask {
+        Mask::of(&[kind::APPROVED, kind::DECLINED])
+    }
+
+    fn evolve(&mut self, fact: &Fact<Body>) {
+        match &fact.body {
+            Body::Market(Market::Instruments { rules }) => self.instruments.learn(rules),
+            Body::Operator(Operator::Started { installation, epoch, .. }) => {
+                self.identity = Identity { installation: installation.clone(), epoch: *epoch };
+            }
+            Body::Operator(Operator::ConfigApplied { text, .. }) => {
+                self.settings = super::settings(text);
+            }
+            Body::Analysis(Analysis::Signals { rows }) => {
+                self.waiting.extend(rows.iter().map(|signal| (fact.key, signal.clone())));
+            }
+            Body::Decision(decision) => self.own(decision),
+            Body::Order(order) => self.order(order),
+            Body::Ledger(ledger) => self.ledger(ledger),
+            Body::Market(_) | Body::Venue(_) | Body::Operator(_) | Body::Analysis(_) => {}
+        }
+    }
+
+    fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
+
+    fn conclude(&self, out: &mut Out<Body>) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let mut waiting: Vec<&(Key, Signal)> = self.waiting.iter().collect();
+        waiting.sort_by(|(_, a), (_, b)| {
+            let order = b.confidence_ppm.cmp(&a.confidence_ppm);
+            order.then_with(|| (a.symbol, &a.strategy).cmp(&(b.symbol, &b.strategy)))
+        });
+        let mut round = self.round();
+        for (key, signal) in waiting {
+            let body = match self.judge(signal, &mut round) {
+                Ok(approved) => approved.into_body(),
+                Err(Refusal { code, text }) => {
+                    let (signal, code) = (signal.clone(), code.to_owned());
+                    Body::Decision(Decision::Declined { signal, code, text })
+                }
+            };
+            out.say_because([*key], body);
+        }
+    }
+
+    fn save(&self) -> Vec<u8> {
+        state::save(FORMAT, self)
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
+        *self = state::load(FORMAT, bytes)?;
+        Ok(())
+    }
+
+    fn check(&self) {
+        assert!(self.waiting.is_empty(), "1: {:?}", self.waiting);
+        let mut symbols: Vec<_> = self.holds.values().map(|hold| hold.symbol).collect();
+        symbols.sort_unstable();
+        assert!(symbols.windows(2).all(|w| w[0] < w[1]), "2: {symbols:?}");
+        let positive = |hold: &Hold| hold.open() >= Decimal::ZERO;
+        assert!(self.holds.values().all(positive), "3: {:?}", self.holds);
+        assert!(self.positions.iter().all(|(_, q)| *q > Decimal::ZERO), "3: {:?}", self.positions);
+    }
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -1,0 +1,59 @@
+//! Average true range, smoothed by Wilder: defined from the bar after the n-th.
+
+use super::Indicator;
+use crate::domain::market::Bar;
+use crate::domain::money::Price;
+use serde::{Deserialize, Serialize};
+
+/// Wilder's mean of the true ranges.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Atr {
+    length: u32,
+    previous: Option<Price>,
+    /// True ranges taken into the seed; `length` once it is made.
+    seeded: u32,
+    value: f64,
+    seed: f64,
+}
+
+impl Atr {
+    /// Over `length` true ranges; at least 1.
+    #[must_use]
+    pub fn new(length: u32) -> Atr {
+        Atr { length: length.max(1), previous: None, seeded: 0, value: f64::NAN, seed: 0.0 }
+    }
+}
+
+impl Indicator for Atr {
+    fn update(&mut self, bar: &Bar) -> f64 {
+        let Some(before) = self.previous.replace(bar.close) else { return f64::NAN };
+        let range = bar.high.0.max(before.0) - bar.low.0.min(before.0);
+        let range = Price(range).to_f64();
+        let n = f64::from(self.length);
+        if self.seeded < self.length {
+            self.seeded += 1;
+            self.seed += range;
+            if self.seeded == self.length {
+                self.value = self.seed / n;
+            }
+        } else {
+            self.value = (self.value * (n - 1.0) + range) / n;
+        }
+        self.value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trading::testing::bar;
+
+    #[test]
+    fn counts_the_jump_from_the_previous_close() {
+        let mut atr = Atr::new(2);
+        let values: Vec<_> =
+            [10, 14, 12, 20].iter().map(|p| atr.update(&bar("A", 0, *p))).collect();
+        assert!(values[..2].iter().all(|v| v.is_nan()));
+        assert_eq!(values[2..], [3.0, 5.5]);
+    }
+}

@@ -1,0 +1,276 @@
+//! The circuit breaker: says how much is allowed, only when that changes.
+//!
+//! Reaching a limit of failures, entries or loss means exits only, until the counts are back below it or
+//! a new UTC day begins with a close. Books or orders that contradict the venue halt until a
+//! reconciliation finds no conflict. It speaks once an input, after all it sees of it, so the decision of
+//! the same close already knows.
+//!
+//! Invariant, asserted by `check`: at the normal level there is no reason, at any other there is one.
+
+use super::limits::Counts;
+use crate::domain::fact::kinds::{kind, rank};
+use crate::domain::fact::{Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Venue};
+use crate::domain::id::{ClientOrderId, SymbolMap};
+use crate::domain::money::Decimal;
+use crate::domain::order::{OrderStatus, Side};
+use crate::domain::settings::Risk;
+use crate::domain::time::day_of;
+use crate::trading::state;
+use everwarm_runtime::fact::{Fact, Mask, Rank};
+use everwarm_runtime::stage::{Out, Stage};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+const FORMAT: u8 = 1;
+
+/// The stage.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Breaker {
+    limits: Risk,
+    counts: Counts,
+    /// Orders that have left and are not final: only these can fail.
+    sent: BTreeSet<ClientOrderId>,
+    /// Profit locked in by symbol, as last told.
+    realized: SymbolMap<Decimal>,
+    /// Number of conflicts the last reconciliation found.
+    conflicts: usize,
+    level: BreakerLevel,
+    reasons: Vec<String>,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Breaker {
+            limits: Risk::default(),
+            counts: Counts::default(),
+            sent: BTreeSet::new(),
+            realized: SymbolMap::default(),
+            conflicts: 0,
+            level: BreakerLevel::Normal,
+            reasons: Vec::new(),
+        }
+    }
+}
+
+impl Breaker {
+    fn judge(&self) -> (BreakerLevel, Vec<String>) {
+        let (level, mut reasons) = self.counts.judge(&self.limits);
+        if self.conflicts == 0 {
+            return (level, reasons);
+        }
+        let found = self.conflicts;
+        reasons.insert(0, format!("{found} differences to the venue that no record explains"));
+        (BreakerLevel::Halted, reasons)
+    }
+
+    fn order(&mut self, order: &Order) {
+        match order {
+            Order::Changed { client_id, status, executed, .. } => {
+                if !status.is_final() {
+                    return;
+                }
+                let failed = match status {
+                    OrderStatus::Rejected | OrderStatus::Expired => executed.is_zero(),
+                    OrderStatus::Filled
+                    | OrderStatus::Cancelled
+                    | OrderStatus::Intent
+                    | OrderStatus::Sent
+                    | OrderStatus::Unknown
+                    | OrderStatus::Open
+                    | OrderStatus::PartlyFilled => false,
+                };
+                if self.sent.remove(client_id) && failed {
+                    self.counts.failures += 1;
+                }
+            }
+            Order::Filled { side, k, .. } => {
+                self.counts.failures = 0;
+                if (*side, *k) == (Side::Buy, 1) {
+                    self.counts.entries += 1;
+                }
+            }
+            Order::Intent(_) | Order::Granted { .. } | Order::Compared { .. } => {}
+        }
+    }
+
+    fn ledger(&mut self, ledger: &Ledger) {
+        match ledger {
+            Ledger::Position { symbol, realized_pnl, .. } => {
+                let last = self.realized.entry(*symbol);
+                self.counts.realized += *realized_pnl - std::mem::replace(last, *realized_pnl);
+            }
+            Ledger::Reconciled { conflicts, .. } => self.conflicts = conflicts.len(),
+            Ledger::Equity { .. } => {}
+        }
+    }
+}
+
+impl Stage for Breaker {
+    type Body = Body;
+
+    fn rank(&self) -> Rank {
+        rank::BREAKER
+    }
+
+    fn name(&self) -> &'static str {
+        "breaker"
+    }
+
+    fn interest(&self) -> Mask {
+        Mask::of(&[
+            kind::CLOSE,
+            kind::SENT,
+            kind::CONFIG_APPLIED,
+            kind::CHANGED,
+            kind::FILLED,
+            kind::POSITION,
+            kind::RECONCILED,
+        ])
+    }
+
+    fn produces(&self) -> Mask {
+        Mask::of(&[kind::BREAKER])
+    }
+
+    fn evolve(&mut self, fact: &Fact<Body>) {
+        match &fact.body {
+            Body::Market(Market::Close { time, .. }) => self.counts.turn(day_of(*time)),
+            Body::Venue(Venue::Sent { attempts }) => {
+                self.sent.extend(attempts.iter().map(|attempt| attempt.client_id.clone()));
+            }
+            Body::Operator(Operator::ConfigApplied { text, .. }) => {
+                self.limits = super::super::settings(text).risk;
+            }
+            Body::Order(order) => self.order(order),
+            Body::Ledger(ledger) => self.ledger(ledger),
+            Body::Decision(Decision::Breaker { level, reasons }) => {
+                self.level = *level;
+                self.reasons.clone_from(reasons);
+            }
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_) => {}
+        }
+    }
+
+    fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
+
+    fn conclude(&self, out: &mut Out<Body>) {
+        let (level, reasons) = self.judge();
+        if level != self.level || reasons != self.reasons {
+            out.say(Body::Decision(Decision::Breaker { level, reasons }));
+        }
+    }
+
+    fn save(&self) -> Vec<u8> {
+        state::save(FORMAT, self)
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
+        *self = state::load(FORMAT, bytes)?;
+        Ok(())
+    }
+
+    fn check(&self) {
+        let quiet = self.level == BreakerLevel::Normal;
+        assert_eq!(quiet, self.reasons.is_empty(), "{:?} {:?}", self.level, self.reasons);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fact::Conflict;
+    use crate::domain::settings::Settings;
+    use crate::trading::testing::{
+        changed, close, configured, dec, fact, facts_of, filled, input, sent, sym,
+    };
+
+    const DAY_MINUTES: i64 = 1440;
+
+    fn said(stage: &mut Breaker, rank: u16, body: Body) -> String {
+        let facts = facts_of(stage, &fact(1, rank, body));
+        let words = facts.into_iter().map(|body| match body {
+            Body::Decision(Decision::Breaker { level, reasons }) => {
+                format!("{level:?} {reasons:?}")
+            }
+            other => panic!("{other:?}"),
+        });
+        words.collect::<Vec<_>>().join("; ")
+    }
+
+    fn breaker(failures: u32, trades: u32, loss: &str) -> Breaker {
+        let mut settings = Settings::default();
+        settings.risk = Risk {
+            max_consecutive_failures: failures,
+            max_trades_per_day: trades,
+            max_loss_per_day: dec(loss),
+        };
+        let mut stage = Breaker::default();
+        assert_eq!(said(&mut stage, 0, configured(&settings)), "");
+        stage
+    }
+
+    #[test]
+    fn failures_in_a_row_count_only_for_orders_that_left_and_a_fill_forgives() {
+        let mut stage = breaker(2, 0, "0");
+        let rejected = |id| changed(id, OrderStatus::Rejected, "0");
+        assert_eq!(said(&mut stage, 700, changed("ew-0", OrderStatus::Expired, "0")), "");
+        for id in ["ew-1", "ew-2", "ew-3", "ew-4"] {
+            facts_of(&mut stage, &input(1, sent(id, 1, 0)));
+        }
+        assert_eq!(said(&mut stage, 700, rejected("ew-1")), "");
+        assert_eq!(said(&mut stage, 700, filled("ew-2", Side::Buy, 1, "5", "1")), "");
+        assert_eq!(said(&mut stage, 700, rejected("ew-3")), "");
+        assert_eq!(said(&mut stage, 700, rejected("ew-3")), "", "told twice, counted once");
+        let tripped = said(&mut stage, 700, changed("ew-4", OrderStatus::Expired, "0"));
+        assert!(tripped.starts_with("ExitsOnly [\"1970-01-01: 2 orders"), "{tripped}");
+        assert_eq!(said(&mut stage, 700, filled("ew-2", Side::Sell, 2, "5", "1")), "Normal []");
+    }
+
+    #[test]
+    fn entries_and_losses_count_until_the_day_turns() {
+        let mut stage = breaker(0, 1, "10");
+        assert_eq!(said(&mut stage, 0, close("A", 0, 1)), "");
+        let tripped = said(&mut stage, 700, filled("ew-1", Side::Buy, 1, "5", "1"));
+        assert!(tripped.contains("1 entries"), "{tripped}");
+        assert_eq!(said(&mut stage, 0, close("A", DAY_MINUTES - 2, 1)), "");
+        assert_eq!(said(&mut stage, 0, close("A", DAY_MINUTES - 1, 1)), "Normal []");
+        let position = |realized| {
+            Body::Ledger(Ledger::Position {
+                symbol: sym("A"),
+                quantity: Decimal::ZERO,
+                cost: Decimal::ZERO,
+                realized_pnl: dec(realized),
+                cash: Decimal::ZERO,
+            })
+        };
+        assert_eq!(said(&mut stage, 800, position("5")), "");
+        assert_eq!(said(&mut stage, 800, position("-4")), "");
+        let tripped = said(&mut stage, 800, position("-10"));
+        assert!(tripped.contains("1970-01-02: the limit of 10 realised loss"), "{tripped}");
+        let bytes = stage.save();
+        stage.load(&bytes).unwrap();
+        assert_eq!(said(&mut stage, 0, close("A", 2 * DAY_MINUTES, 1)), "Normal []");
+        assert_eq!(said(&mut stage, 800, position("-11")), "", "one since midnight");
+    }
+
+    #[test]
+    fn conflicts_halt_until_a_reconciliation_finds_none() {
+        let mut stage = breaker(0, 0, "0");
+        let reconciled = |conflicts: usize| {
+            let conflict = Conflict { about: "BTC".into(), ours: "1".into(), theirs: "0".into() };
+            Body::Ledger(Ledger::Reconciled {
+                life: 1,
+                conflicts: vec![conflict; conflicts],
+                cash: Decimal::ZERO,
+                foreign: Vec::new(),
+            })
+        };
+        assert_eq!(said(&mut stage, 800, reconciled(0)), "");
+        assert!(said(&mut stage, 800, reconciled(2)).starts_with("Halted [\"2 differences"));
+        assert_eq!(said(&mut stage, 800, reconciled(0)), "Normal []");
+    }
+}

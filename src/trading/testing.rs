@@ -1,0 +1,219 @@
+//! What the tests of stages share: short ways to make facts, and the shared test material.
+
+use crate::domain::fact::{Body, Ledger, Market, Operator, Order, Signal, Venue};
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::instrument::Instrument;
+use crate::domain::market::Bar;
+use crate::domain::money::{Decimal, Price, parse_decimal};
+use crate::domain::order::{OrderStatus, SendAttempt, Side, VenueFill};
+use crate::domain::settings::Settings;
+use crate::domain::time::MINUTE;
+use everwarm_runtime::fact::{Fact, Key};
+use everwarm_runtime::stage::{Out, Stage};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// A decimal from its text.
+pub(crate) fn dec(text: &str) -> Decimal {
+    parse_decimal(text).unwrap()
+}
+
+/// A symbol from its text.
+pub(crate) fn sym(text: &str) -> Symbol {
+    Symbol::new(text).unwrap()
+}
+
+/// The bar of a minute (counted from the epoch) at one price, in whole quote units.
+pub(crate) fn bar(symbol: &str, minute: i64, price: i64) -> Bar {
+    let price = Price(price * 100_000_000);
+    Bar {
+        symbol: sym(symbol),
+        open_time: minute * MINUTE,
+        open: price,
+        high: price,
+        low: price,
+        close: price,
+        volume: Decimal::ONE,
+    }
+}
+
+/// The close of a minute with one bar.
+pub(crate) fn close(symbol: &str, minute: i64, price: i64) -> Body {
+    let bars = vec![bar(symbol, minute, price)];
+    Body::Market(Market::Close { time: (minute + 1) * MINUTE, bars, missing: Vec::new() })
+}
+
+/// An input fact.
+pub(crate) fn input(n: u64, body: Body) -> Fact<Body> {
+    fact(n, 0, body)
+}
+
+/// A fact said by the stage of a rank.
+pub(crate) fn fact(n: u64, rank: u16, body: Body) -> Fact<Body> {
+    let key = Key { n, rank, i: 0 };
+    Fact { key, time: 0, version: 0, because: Vec::new(), body }
+}
+
+/// Feeds one fact to a stage by itself and returns what it says, its own facts folded too.
+pub(crate) fn facts_of(stage: &mut dyn Stage<Body = Body>, given: &Fact<Body>) -> Vec<Body> {
+    let mut said = Vec::new();
+    let mut out = Out::default();
+    stage.evolve(given);
+    stage.decide(given, &mut out);
+    take(stage, given.key.n, &mut out, &mut said);
+    stage.conclude(&mut out);
+    take(stage, given.key.n, &mut out, &mut said);
+    stage.check();
+    said
+}
+
+fn take(stage: &mut dyn Stage<Body = Body>, n: u64, out: &mut Out<Body>, said: &mut Vec<Body>) {
+    for draft in out.take() {
+        stage.evolve(&fact(n, stage.rank().0, draft.body.clone()));
+        said.push(draft.body);
+    }
+}
+
+/// A recorded series of 1m bars (or of whatever width the file has).
+pub(crate) struct Series {
+    pub(crate) bars: Vec<Bar>,
+}
+
+impl Series {
+    /// The first `limit` bars of a file of the shared material; none where that is absent.
+    pub(crate) fn read(path: &str, limit: usize) -> Option<Series> {
+        let symbol = Path::new(path).file_name()?.to_str()?.split('_').next()?;
+        let price = |text: &str| Price::exact(dec(text)).unwrap();
+        let bar = |row: &Vec<String>| Bar {
+            symbol: sym(symbol),
+            open_time: row[0].parse().unwrap(),
+            open: price(&row[1]),
+            high: price(&row[2]),
+            low: price(&row[3]),
+            close: price(&row[4]),
+            volume: dec(&row[5]),
+        };
+        Some(Series { bars: golden(path)?.iter().take(limit).map(bar).collect() })
+    }
+}
+
+/// The rows of a compressed table of the shared material, without the header; none where it is absent.
+pub(crate) fn golden(path: &str) -> Option<Vec<Vec<String>>> {
+    let file = shared()?.join(path);
+    let mut text = String::new();
+    let packed = std::fs::File::open(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    flate2::read::MultiGzDecoder::new(packed).read_to_string(&mut text).unwrap();
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let rows = reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect());
+    Some(rows.collect())
+}
+
+#[expect(clippy::print_stderr, reason = "a test that cannot run says so")]
+fn shared() -> Option<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let folder = std::env::var_os("EVERWARM_SHARED").map_or(here, PathBuf::from);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    assert!(std::env::var_os("CI").is_none(), "{} must be there in CI", folder.display());
+    eprintln!("ignored: {} absent", folder.display());
+    None
+}
+
+/// The input that puts settings in force.
+pub(crate) fn configured(settings: &Settings) -> Body {
+    let (text, origins) = (settings.to_text(), Vec::new());
+    Body::Operator(Operator::ConfigApplied { generation: 1, text, origins })
+}
+
+/// An instrument `XXXUSDT` with steps of 0.0001, from 0.0001 to 9000, worth at least 10.
+pub(crate) fn instrument(symbol: &str) -> Instrument {
+    Instrument {
+        symbol: sym(symbol),
+        base: symbol.trim_end_matches("USDT").to_owned(),
+        quote: "USDT".to_owned(),
+        trading: true,
+        tick_size: dec("0.01"),
+        lot_size: dec("0.0001"),
+        min_quantity: dec("0.0001"),
+        max_quantity: dec("9000"),
+        market_lot_size: Decimal::ZERO,
+        market_max_quantity: Decimal::ZERO,
+        min_notional: dec("10"),
+        min_notional_for_market: true,
+    }
+}
+
+/// A signal of `sma_cross` at a price of 100.
+pub(crate) fn signal(symbol: &str, side: Side, close_time: i64) -> Signal {
+    Signal {
+        strategy: "sma_cross".to_owned(),
+        symbol: sym(symbol),
+        side,
+        confidence_ppm: 1,
+        price: Price(10_000_000_000),
+        close_time,
+        reason: "because".to_owned(),
+    }
+}
+
+/// A change of an order in `BTCUSDT` whose fills were at 100.
+pub(crate) fn changed(id: &str, status: OrderStatus, executed: &str) -> Body {
+    Body::Order(Order::Changed {
+        client_id: ClientOrderId(id.to_owned()),
+        symbol: sym("BTCUSDT"),
+        venue_order_id: Some(1),
+        status,
+        executed: dec(executed),
+        executed_quote: dec(executed) * dec("100"),
+        reason: String::new(),
+    })
+}
+
+/// The `k`-th fill of an order in `BTCUSDT`, without fees.
+pub(crate) fn filled(id: &str, side: Side, k: u32, price: &str, quantity: &str) -> Body {
+    Body::Order(Order::Filled {
+        client_id: ClientOrderId(id.to_owned()),
+        strategy: "sma_cross".to_owned(),
+        symbol: sym("BTCUSDT"),
+        side,
+        k,
+        fill: trade(u64::from(k), price, quantity),
+    })
+}
+
+/// An execution without fee.
+pub(crate) fn trade(trade_id: u64, price: &str, quantity: &str) -> VenueFill {
+    VenueFill {
+        trade_id,
+        price: dec(price),
+        quantity: dec(quantity),
+        fee: Decimal::ZERO,
+        fee_asset: "USDT".to_owned(),
+        time: 0,
+    }
+}
+
+/// A request that leaves at `timestamp` and may arrive for 5 s.
+pub(crate) fn sent(id: &str, attempt: u32, timestamp: i64) -> Body {
+    let client_id = ClientOrderId(id.to_owned());
+    let attempts = vec![SendAttempt { client_id, attempt, timestamp, recv_window: 5_000 }];
+    Body::Venue(Venue::Sent { attempts })
+}
+
+/// A reconciliation without conflicts.
+pub(crate) fn reconciled(life: u64, cash: &str) -> Body {
+    let (conflicts, foreign) = (Vec::new(), Vec::new());
+    Body::Ledger(Ledger::Reconciled { life, conflicts, cash: dec(cash), foreign })
+}
+
+/// A position without cost.
+pub(crate) fn position(symbol: &str, quantity: &str, cash: &str) -> Body {
+    Body::Ledger(Ledger::Position {
+        symbol: sym(symbol),
+        quantity: dec(quantity),
+        cost: Decimal::ZERO,
+        realized_pnl: Decimal::ZERO,
+        cash: dec(cash),
+    })
+}

@@ -1,0 +1,550 @@
+//! The client: words requests, signs them, sends each once, and reads the answers.
+//!
+//! Orders and cancels are signed for exactly the time their caller names and are one request each,
+//! never repeated. Reads are signed for the venue's time now; one that was refused for its
+//! timestamp is repeated once, after another look at the venue's clock.
+
+use super::error::{self, BAD_TIMESTAMP, Kind};
+use super::map;
+use super::sign::{ApiKey, Query};
+use super::stream::{MarketStreams, UserStream};
+use super::wire::{self, OrderAnswer, OrderState, TradeRow};
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::instrument::Instrument;
+use crate::domain::market::Bar;
+use crate::domain::money::Decimal;
+use crate::domain::order::{OrderIntent, OrderReport, OrderType, ReportSource, SendAttempt, Side};
+use crate::domain::time::{Timeframe, UtcMs};
+use crate::venue::clock::SharedClock;
+use crate::venue::port::{
+    AccountPicture, Asked, ErrorClass, PAGE_MAX, Report, Request, Stamp, TimeSample, Trade,
+    TradesSince, VenueError, VenuePort,
+};
+use crate::venue::rate_limit::{Priority, WeightLimit};
+use crate::venue::session::Session;
+use crate::venue::transport::{Http, HttpRequest, Method, PLACE_TIMEOUT, Probe, READ_TIMEOUT};
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Above this many, the rules of all instruments are asked for at once: addresses have an end.
+const SYMBOLS_IN_QUERY: usize = 100;
+/// How often an order is looked at again because it was filled between two looks.
+const LOOKS_MAX: u32 = 3;
+
+/// Our wall clock: UTC milliseconds.
+pub type Wall = Arc<dyn Fn() -> UtcMs + Send + Sync>;
+
+/// What a client is made of.
+#[derive(Clone)]
+pub struct Config {
+    /// Base address of REST, like `https://api.binance.com`.
+    pub rest: String,
+    /// Base address of the market streams, like `wss://stream.binance.com:9443`.
+    pub stream: String,
+    /// Address of the WebSocket API, like `wss://ws-api.binance.com:443/ws-api/v3`.
+    pub ws_api: String,
+    /// For orders and the account; without it only the market can be read.
+    pub key: Option<ApiKey>,
+    /// recvWindow of reads and subscriptions, milliseconds, at most 60,000.
+    pub recv_window: i64,
+    /// The venue's clock.
+    pub clock: SharedClock,
+    /// Our wall clock.
+    pub wall: Wall,
+    /// Called where a kill matters.
+    pub probe: Probe,
+}
+
+struct Inner {
+    config: Config,
+    http: Http,
+    limit: Mutex<WeightLimit>,
+}
+
+/// A client of Binance spot. Cheap to clone; clones share connections and the count of weight.
+#[derive(Clone)]
+pub struct BinanceClient(Arc<Inner>);
+
+impl fmt::Debug for BinanceClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BinanceClient").field("rest", &self.0.config.rest).finish_non_exhaustive()
+    }
+}
+
+/// What a request costs, and whose turn it is.
+#[derive(Clone, Copy)]
+struct Cost(u32, Priority);
+
+/// One request, worded; `query` is final.
+struct Call<'a> {
+    kind: Kind,
+    method: Method,
+    path: &'a str,
+    query: String,
+    keyed: bool,
+    cost: Cost,
+}
+
+impl BinanceClient {
+    /// Makes a client. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// The TLS set-up of this machine cannot be used.
+    pub fn new(config: Config) -> Result<BinanceClient, String> {
+        let http = Http::new(&config.rest, config.probe.clone())?;
+        Ok(BinanceClient(Arc::new(Inner { config, http, limit: Mutex::default() })))
+    }
+
+    /// The venue's time now, UTC milliseconds.
+    #[must_use]
+    pub fn now(&self) -> UtcMs {
+        self.0.config.clock.now((self.0.config.wall)())
+    }
+
+    /// The venue's clock.
+    #[must_use]
+    pub fn clock(&self) -> &SharedClock {
+        &self.0.config.clock
+    }
+
+    /// Looks at the venue's clock once and lets [`Self::clock`] know. Weight 1.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn server_time(&self) -> Result<TimeSample, VenueError> {
+        let sent = (self.0.config.wall)();
+        let cost = Cost(1, Priority::Urgent);
+        let answer = self.public("/api/v3/time", Query::new(), cost).await?;
+        let received = (self.0.config.wall)();
+        let time: wire::ServerTime = read("server time", &answer)?;
+        let sample = TimeSample { sent, server: time.server_time, received };
+        self.0.config.clock.lock().sample(sample);
+        Ok(sample)
+    }
+
+    /// The rules of `symbols`, of all if none is named, by symbol; those the venue has. Weight 20.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn instruments(&self, symbols: &[Symbol]) -> Result<Vec<Instrument>, VenueError> {
+        let few = (1..=SYMBOLS_IN_QUERY).contains(&symbols.len());
+        let list = few.then(|| {
+            let names: Vec<String> = symbols.iter().map(|s| format!("\"{s}\"")).collect();
+            format!("[{}]", names.join(","))
+        });
+        let query = Query::new().with_some("symbols", list);
+        let cost = Cost(20, Priority::Normal);
+        let answer = self.public("/api/v3/exchangeInfo", query, cost).await?;
+        let info: wire::ExchangeInfo = read("exchangeInfo", &answer)?;
+        if let Some(limit) = map::weight_limit(&info) {
+            self.limit().set_limit(limit);
+        }
+        let mut rules = mapped(Kind::Read, map::instruments(&info))?;
+        if !symbols.is_empty() {
+            rules.retain(|rule| symbols.contains(&rule.symbol));
+        }
+        Ok(rules)
+    }
+
+    /// Bars with opening times from `from` to `to`, both inclusive, ascending, at most `limit` (1
+    /// to 1,000) from the oldest on. The newest may still be forming. Weight 2.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn klines(
+        &self,
+        symbol: Symbol,
+        timeframe: Timeframe,
+        from: UtcMs,
+        to: UtcMs,
+        limit: u16,
+    ) -> Result<Vec<Bar>, VenueError> {
+        let query = Query::new()
+            .with("symbol", symbol)
+            .with("interval", timeframe)
+            .with("startTime", from)
+            .with("endTime", to)
+            .with("limit", limit.clamp(1, PAGE_MAX));
+        let cost = Cost(2, Priority::Normal);
+        let answer = self.public("/api/v3/klines", query, cost).await?;
+        let rows: Vec<wire::KlineRow> = read("klines", &answer)?;
+        mapped(Kind::Read, map::bars(symbol, timeframe, &rows))
+    }
+
+    /// The account. Weight 20.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn account(&self) -> Result<AccountPicture, VenueError> {
+        let query = Query::new().with("omitZeroBalances", true);
+        let cost = Cost(20, Priority::Urgent);
+        let account: wire::Account = self.signed_read("/api/v3/account", query, cost).await?;
+        let balances = map::balances(&account.balances, false);
+        Ok(AccountPicture { can_trade: account.can_trade, balances })
+    }
+
+    /// Orders open now, by the venue's id. Weight 6, for all symbols 80.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn open_orders(
+        &self,
+        symbol: Option<Symbol>,
+    ) -> Result<Vec<OrderReport>, VenueError> {
+        let query = Query::new().with_some("symbol", symbol);
+        let cost = Cost(if symbol.is_some() { 6 } else { 80 }, Priority::Urgent);
+        let orders: Vec<OrderState> = self.signed_read("/api/v3/openOrders", query, cost).await?;
+        mapped(Kind::Read, map::open_orders(&orders))
+    }
+
+    /// Places an order: one request, signed for exactly the attempt's timestamp and recvWindow.
+    ///
+    /// # Errors
+    /// What the failure means for the order.
+    pub async fn place(
+        &self,
+        intent: &OrderIntent,
+        attempt: &SendAttempt,
+    ) -> Result<OrderReport, VenueError> {
+        let query = order_query(intent, attempt)?;
+        let answer = self.act(Kind::Place, Method::Post, query, Stamp::from(attempt)).await?;
+        let report = wire::decode_order_answer(&answer).and_then(|answer| match answer {
+            OrderAnswer::Ack(ack) => map::order_ack(intent, &ack),
+            OrderAnswer::State(state) => map::order_state(ReportSource::Answer, &state, &[]),
+        });
+        let report = mapped(Kind::Place, report)?;
+        if report.side == intent.side {
+            same_order(Kind::Place, report, intent.symbol, &intent.client_id)
+        } else {
+            Err(error::of_unreadable(Kind::Place, "the answer is about the other side".to_owned()))
+        }
+    }
+
+    /// Cancels an open order by our id: one request, signed for exactly the stamp. `Absent` says
+    /// only that it is not open any more.
+    ///
+    /// # Errors
+    /// What the failure means for the cancel.
+    pub async fn cancel(
+        &self,
+        symbol: Symbol,
+        client_id: &ClientOrderId,
+        stamp: Stamp,
+    ) -> Result<OrderReport, VenueError> {
+        let query = Query::new().with("symbol", symbol).with("origClientOrderId", client_id);
+        let answer = self.act(Kind::Cancel, Method::Delete, query, stamp).await?;
+        let state: Result<OrderState, String> = wire::decode("cancel answer", &answer);
+        let report = state.and_then(|s| map::order_state(ReportSource::Answer, &s, &[]));
+        same_order(Kind::Cancel, mapped(Kind::Cancel, report)?, symbol, client_id)
+    }
+
+    /// The order with this id of ours, with its fills. `None`: the venue does not know it, which
+    /// alone proves nothing yet. Weight 4, and 5 for its fills.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn find_order(
+        &self,
+        symbol: Symbol,
+        client_id: &ClientOrderId,
+    ) -> Result<Option<OrderReport>, VenueError> {
+        for look in 1.. {
+            let query = Query::new().with("symbol", symbol).with("origClientOrderId", client_id);
+            let cost = Cost(4, Priority::Urgent);
+            let state: OrderState = match self.signed_read("/api/v3/order", query, cost).await {
+                Ok(state) => state,
+                Err(e) if e.class == ErrorClass::Absent => return Ok(None),
+                Err(e) => return Err(e),
+            };
+            let rows = if state.executed_qty.0.is_zero() {
+                Vec::new()
+            } else {
+                self.rows_of_order(symbol, state.order_id).await?
+            };
+            let filled = rows.iter().try_fold(Decimal::ZERO, |sum, r| sum.checked_add(r.qty.0));
+            let grown = filled.is_none_or(|filled| filled > state.executed_qty.0);
+            if !grown || look == LOOKS_MAX {
+                let report = map::order_state(ReportSource::Query, &state, &rows);
+                let report = mapped(Kind::Read, report)?;
+                return same_order(Kind::Read, report, symbol, client_id).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// All trades of one order, ascending. Weight 5 a thousand.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn order_trades(
+        &self,
+        symbol: Symbol,
+        venue_order_id: u64,
+    ) -> Result<Vec<Trade>, VenueError> {
+        let rows = self.rows_of_order(symbol, venue_order_id).await?;
+        mapped(Kind::Read, map::trades(&rows))
+    }
+
+    /// All trades of the account in `symbol` since an id or a time, ascending. Weight 20 a
+    /// thousand.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn trades_since(
+        &self,
+        symbol: Symbol,
+        since: TradesSince,
+    ) -> Result<Vec<Trade>, VenueError> {
+        let base = Query::new().with("symbol", symbol);
+        let first = match since {
+            TradesSince::Id(id) => base.clone().with("fromId", id),
+            TradesSince::Time(time) => base.clone().with("startTime", time),
+        };
+        let rows = self.trade_pages(&base, first, Cost(20, Priority::Urgent)).await?;
+        mapped(Kind::Read, map::trades(&rows))
+    }
+
+    /// Address and session of the bars of `symbols`, at most 1,024.
+    ///
+    /// # Errors
+    /// Too many symbols for one connection.
+    pub fn market_session(
+        &self,
+        symbols: &[Symbol],
+        timeframe: Timeframe,
+    ) -> Result<(String, Session<MarketStreams>), String> {
+        let streams = MarketStreams::new(symbols, timeframe)?;
+        Ok((
+            format!("{}/stream", self.0.config.stream.trim_end_matches('/')),
+            Session::new(streams),
+        ))
+    }
+
+    /// Address and session of the account's events.
+    ///
+    /// # Errors
+    /// There is no key.
+    pub fn user_session(&self) -> Result<(String, Session<UserStream>), VenueError> {
+        let stream = UserStream::new(self.key()?.clone(), self.0.config.recv_window);
+        Ok((self.0.config.ws_api.clone(), Session::new(stream)))
+    }
+
+    async fn rows_of_order(&self, symbol: Symbol, id: u64) -> Result<Vec<TradeRow>, VenueError> {
+        let base = Query::new().with("symbol", symbol).with("orderId", id);
+        self.trade_pages(&base, base.clone(), Cost(5, Priority::Urgent)).await
+    }
+
+    /// Pages of myTrades until a short one; from the second on by id.
+    async fn trade_pages(
+        &self,
+        base: &Query,
+        first: Query,
+        cost: Cost,
+    ) -> Result<Vec<TradeRow>, VenueError> {
+        let mut all: Vec<TradeRow> = Vec::new();
+        let mut query = first;
+        loop {
+            let asked = query.with("limit", PAGE_MAX);
+            let page: Vec<TradeRow> = self.signed_read("/api/v3/myTrades", asked, cost).await?;
+            let short = page.len() < usize::from(PAGE_MAX);
+            let newest = page.iter().map(|t| t.id).max();
+            all.extend(page);
+            match newest.and_then(|id| id.checked_add(1)) {
+                Some(next) if !short => query = base.clone().with("fromId", next),
+                Some(_) | None => return Ok(all),
+            }
+        }
+    }
+
+    fn limit(&self) -> MutexGuard<'_, WeightLimit> {
+        self.0.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn key(&self) -> Result<&ApiKey, VenueError> {
+        self.0.config.key.as_ref().ok_or_else(|| VenueError {
+            class: ErrorClass::Halt,
+            code: 0,
+            text: "there is no API key".to_owned(),
+        })
+    }
+
+    async fn public(&self, path: &str, query: Query, cost: Cost) -> Result<Vec<u8>, VenueError> {
+        let query = query.plain();
+        let kind = Kind::Read;
+        self.send(Call { kind, method: Method::Get, path, query, keyed: false, cost }).await
+    }
+
+    /// A signed read; repeated once where its timestamp was refused.
+    async fn signed_read<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: Query,
+        cost: Cost,
+    ) -> Result<T, VenueError> {
+        let once = async |query: Query| {
+            let query = query.signed(self.key()?, self.now(), self.0.config.recv_window);
+            let kind = Kind::Read;
+            self.send(Call { kind, method: Method::Get, path, query, keyed: true, cost }).await
+        };
+        let answer = match once(query.clone()).await {
+            Err(e) if e.code == BAD_TIMESTAMP => {
+                self.0.config.clock.lock().doubt();
+                self.server_time().await?;
+                once(query).await
+            }
+            other => other,
+        };
+        read(path, &answer?)
+    }
+
+    /// An order or a cancel: one request. It costs no weight where it succeeds.
+    async fn act(
+        &self,
+        kind: Kind,
+        method: Method,
+        query: Query,
+        stamp: Stamp,
+    ) -> Result<Vec<u8>, VenueError> {
+        let query = query.signed(self.key()?, stamp.timestamp, stamp.recv_window);
+        let cost = Cost(0, Priority::Urgent);
+        self.send(Call { kind, method, path: "/api/v3/order", query, keyed: true, cost }).await
+    }
+
+    /// The only place where a request leaves: once, or not at all.
+    async fn send(&self, call: Call<'_>) -> Result<Vec<u8>, VenueError> {
+        let config = &self.0.config;
+        let real = || config.clock.lock().real((config.wall)());
+        let Cost(weight, priority) = call.cost;
+        let began = real();
+        self.limit().admit(began, weight, priority).map_err(|wait| VenueError {
+            class: ErrorClass::RateLimited { retry_after_ms: wait.0 },
+            code: 0,
+            text: "the venue's request weight is used up".to_owned(),
+        })?;
+        let key = if call.keyed { Some(("X-MBX-APIKEY", &self.key()?.key)) } else { None };
+        let mark = if call.query.is_empty() { "" } else { "?" };
+        let url = format!("{}{}{mark}{}", config.rest.trim_end_matches('/'), call.path, call.query);
+        let timeout = match call.kind {
+            Kind::Place | Kind::Cancel => PLACE_TIMEOUT,
+            Kind::Read => READ_TIMEOUT,
+        };
+        let request = HttpRequest { method: call.method, url: &url, key, timeout, body: String::new() };
+        let answer = self.0.http.send(request).await;
+        let answer = answer.map_err(|e| error::of_transport(call.kind, e))?;
+        if let Some(used) = answer.used_weight {
+            self.limit().observe(began, real(), used);
+        }
+        if (200..300).contains(&answer.status) {
+            return Ok(answer.body);
+        }
+        let failed = error::of_answer(call.kind, answer.status, answer.retry_after_s, &answer.body);
+        if let ErrorClass::RateLimited { retry_after_ms } = failed.class
+            && failed.code != error::TOO_MANY_ORDERS
+        {
+            self.limit().block(real(), retry_after_ms);
+        }
+        Err(failed)
+    }
+}
+
+impl VenuePort for BinanceClient {
+    fn ask(&self, request: Request) -> Asked {
+        let it = self.clone();
+        Box::pin(async move {
+            Ok(match request {
+                Request::ServerTime => Report::ServerTime(it.server_time().await?),
+                Request::Instruments { symbols } => {
+                    Report::Instruments(it.instruments(&symbols).await?)
+                }
+                Request::Klines { symbol, timeframe, from, to, limit } => {
+                    Report::Bars(it.klines(symbol, timeframe, from, to, limit).await?)
+                }
+                Request::Account => Report::Account(it.account().await?),
+                Request::OpenOrders { symbol } => Report::OpenOrders(it.open_orders(symbol).await?),
+                Request::Place { intent, attempt } => {
+                    Report::Order(Box::new(it.place(&intent, &attempt).await?))
+                }
+                Request::Cancel { symbol, client_id, stamp } => {
+                    Report::Order(Box::new(it.cancel(symbol, &client_id, stamp).await?))
+                }
+                Request::FindOrder { symbol, client_id } => {
+                    Report::Found(it.find_order(symbol, &client_id).await?.map(Box::new))
+                }
+                Request::OrderTrades { symbol, venue_order_id } => {
+                    Report::Trades(it.order_trades(symbol, venue_order_id).await?)
+                }
+                Request::TradesSince { symbol, since } => {
+                    Report::Trades(it.trades_since(symbol, since).await?)
+                }
+            })
+        })
+    }
+
+    fn now(&self) -> UtcMs {
+        BinanceClient::now(self)
+    }
+}
+
+/// The words of a new order, in the order they are sent.
+fn order_query(intent: &OrderIntent, attempt: &SendAttempt) -> Result<Query, VenueError> {
+    let id = &intent.client_id.0;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    let wrong = if attempt.client_id != intent.client_id {
+        Some("the attempt is of another order")
+    } else if !(1..=36).contains(&id.len()) || !id.bytes().all(plain) {
+        Some("the client order id is not one the venue takes")
+    } else if intent.quantity <= Decimal::ZERO || intent.price.is_some_and(|p| p <= Decimal::ZERO) {
+        Some("quantity and price must be positive")
+    } else if intent.price.is_some() != (intent.order_type == OrderType::Limit) {
+        Some("a limit order needs a price, a market order takes none")
+    } else {
+        None
+    };
+    if let Some(text) = wrong {
+        let class = ErrorClass::Refused { again: false };
+        return Err(VenueError { class, code: 0, text: text.to_owned() });
+    }
+    let side = match intent.side {
+        Side::Buy => "BUY",
+        Side::Sell => "SELL",
+    };
+    let (order_type, time_in_force) = match intent.order_type {
+        OrderType::Market => ("MARKET", None),
+        OrderType::Limit => ("LIMIT", Some("GTC")),
+    };
+    Ok(Query::new()
+        .with("symbol", intent.symbol)
+        .with("side", side)
+        .with("type", order_type)
+        .with_some("timeInForce", time_in_force)
+        .with("quantity", map::plain(intent.quantity))
+        .with_some("price", intent.price.map(map::plain))
+        .with("newClientOrderId", id)
+        .with("newOrderRespType", "FULL"))
+}
+
+fn read<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, VenueError> {
+    mapped(Kind::Read, wire::decode(what, bytes))
+}
+
+fn mapped<T>(kind: Kind, result: Result<T, String>) -> Result<T, VenueError> {
+    result.map_err(|text| error::of_unreadable(kind, text))
+}
+
+/// An answer about another order than the one asked for proves nothing.
+fn same_order(
+    kind: Kind,
+    report: OrderReport,
+    symbol: Symbol,
+    client_id: &ClientOrderId,
+) -> Result<OrderReport, VenueError> {
+    if report.symbol == symbol && report.client_id == *client_id {
+        return Ok(report);
+    }
+    let text = format!("the answer is about order {} of {}", report.client_id, report.symbol);
+    Err(error::of_unreadable(kind, text))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,294 @@
+//! The client against a small server that plays back answers and remembers what it was asked.
+
+use super::*;
+use crate::venue::binance::sign::tests::documented_key;
+use crate::venue::clock::Pace;
+use axum::extract::State as ServerState;
+use axum::http::{Method as HttpMethod, StatusCode, Uri};
+use std::collections::VecDeque;
+
+#[derive(Clone, Default)]
+struct Script {
+    asked: Arc<Mutex<Vec<String>>>,
+    answers: Arc<Mutex<VecDeque<(u16, String)>>>,
+}
+
+impl Script {
+    fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut *self.asked.lock().unwrap())
+    }
+
+    fn answer(&self, status: u16, body: &str) {
+        self.answers.lock().unwrap().push_back((status, body.to_owned()));
+    }
+}
+
+async fn play(
+    ServerState(script): ServerState<Script>,
+    method: HttpMethod,
+    uri: Uri,
+) -> (StatusCode, [(&'static str, &'static str); 1], String) {
+    script.asked.lock().unwrap().push(format!("{method} {uri}"));
+    let answer = script.answers.lock().unwrap().pop_front();
+    let (status, body) = answer.unwrap_or((500, "no answer left".to_owned()));
+    (StatusCode::from_u16(status).unwrap(), [("x-mbx-used-weight-1m", "30")], body)
+}
+
+const NOW: UtcMs = 1_795_156_858_000;
+
+async fn client() -> (BinanceClient, Script) {
+    let script = Script::default();
+    let router = axum::Router::new().fallback(play).with_state(script.clone());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let config = Config {
+        rest: format!("http://{address}/"),
+        stream: format!("ws://{address}"),
+        ws_api: format!("ws://{address}/ws-api/v3"),
+        key: Some(documented_key()),
+        recv_window: 5000,
+        clock: SharedClock::new(Pace::Real),
+        wall: Arc::new(|| NOW),
+        probe: Probe::default(),
+    };
+    (BinanceClient::new(config).unwrap(), script)
+}
+
+fn symbol() -> Symbol {
+    Symbol::new("BTCUSDT").unwrap()
+}
+
+fn id() -> ClientOrderId {
+    ClientOrderId("ew-1".to_owned())
+}
+
+fn intent() -> OrderIntent {
+    OrderIntent {
+        client_id: id(),
+        strategy: "sma_cross".to_owned(),
+        symbol: symbol(),
+        side: Side::Buy,
+        order_type: OrderType::Market,
+        quantity: Decimal::new(200_000, 8),
+        price: None,
+        close_time: NOW,
+        valid_until: NOW + 1,
+    }
+}
+
+fn attempt() -> SendAttempt {
+    SendAttempt { client_id: id(), attempt: 1, timestamp: NOW - 7, recv_window: 3000 }
+}
+
+fn order(status: &str, executed: &str, quote: &str, more: &str) -> String {
+    format!(
+        r#"{{"symbol":"BTCUSDT","orderId":9,"clientOrderId":"ew-1","price":"0","origQty":"0.002",
+        "executedQty":"{executed}","cummulativeQuoteQty":"{quote}","status":"{status}",
+        "type":"MARKET","side":"BUY","updateTime":5{more}}}"#
+    )
+}
+
+fn trade(id: u64, qty: &str) -> String {
+    format!(
+        r#"{{"symbol":"BTCUSDT","id":{id},"orderId":9,"price":"2","qty":"{qty}","quoteQty":"1",
+        "commission":"0","commissionAsset":"BTC","time":6,"isBuyer":true}}"#
+    )
+}
+
+#[tokio::test]
+async fn an_order_is_one_request_signed_for_the_time_named() {
+    let (client, script) = client().await;
+    script.answer(200, &order("NEW", "0", "0", r#","transactTime":4,"fills":[]"#));
+    let report = client.place(&intent(), &attempt()).await.unwrap();
+    assert_eq!((report.venue_order_id, report.time), (9, 4));
+    let payload = format!(
+        "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.002&newClientOrderId=ew-1\
+         &newOrderRespType=FULL&recvWindow=3000&timestamp={}",
+        NOW - 7
+    );
+    let signature = documented_key().sign(&payload);
+    let expected = format!("POST /api/v3/order?{payload}&signature={signature}");
+    assert_eq!(script.asked(), [expected]);
+
+    let limit = OrderIntent {
+        order_type: OrderType::Limit,
+        price: Some(Decimal::new(5_000_000, 2)),
+        ..intent()
+    };
+    script.answer(400, r#"{"code":-1021,"msg":"Timestamp"}"#);
+    let error = client.place(&limit, &attempt()).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::Refused { again: true });
+    let asked = script.asked();
+    assert_eq!(asked.len(), 1, "an order is never repeated");
+    assert!(asked[0].contains("&timeInForce=GTC&quantity=0.002&price=50000&"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn an_answer_that_proves_nothing_is_unknown() {
+    let (client, script) = client().await;
+    let other = order("NEW", "0", "0", "");
+    for body in [
+        "{}",
+        "<html>",
+        "",
+        &other.replace("ew-1", "ew-2"),
+        &other.replace("BUY", "SELL"),
+        &other.replace("NEW", "MELTED"),
+    ] {
+        script.answer(200, body);
+        let error = client.place(&intent(), &attempt()).await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::Unknown, "{body}: {error}");
+    }
+    assert_eq!(script.asked().len(), 6);
+}
+
+#[tokio::test]
+async fn what_is_wrong_in_itself_never_leaves() {
+    let (client, script) = client().await;
+    let other = ClientOrderId("ew-2".to_owned());
+    let odd = ClientOrderId("ew:1".to_owned());
+    for (intent, attempt) in [
+        (intent(), SendAttempt { client_id: other, ..attempt() }),
+        (
+            OrderIntent { client_id: odd.clone(), ..intent() },
+            SendAttempt { client_id: odd, ..attempt() },
+        ),
+        (OrderIntent { quantity: Decimal::ZERO, ..intent() }, attempt()),
+        (OrderIntent { order_type: OrderType::Limit, ..intent() }, attempt()),
+        (OrderIntent { price: Some(Decimal::ONE), ..intent() }, attempt()),
+    ] {
+        let error = client.place(&intent, &attempt).await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::Refused { again: false }, "{error}");
+    }
+    assert_eq!(script.asked(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_order_is_found_with_its_fills_or_not_at_all() {
+    let (client, script) = client().await;
+    script.answer(400, r#"{"code":-2013,"msg":"Order does not exist."}"#);
+    assert_eq!(client.find_order(symbol(), &id()).await, Ok(None));
+    // Filled between the two looks: the first picture is not told.
+    script.answer(200, &order("PARTIALLY_FILLED", "0.001", "0.002", ""));
+    script.answer(200, &format!("[{},{}]", trade(8, "0.001"), trade(7, "0.001")));
+    script.answer(200, &order("FILLED", "0.002", "0.004", ""));
+    script.answer(200, &format!("[{},{}]", trade(8, "0.001"), trade(7, "0.001")));
+    let report = client.find_order(symbol(), &id()).await.unwrap().unwrap();
+    assert_eq!((report.source, report.executed), (ReportSource::Query, Decimal::new(2, 3)));
+    let ids: Vec<u64> = report.fills.iter().map(|f| f.trade_id).collect();
+    assert_eq!(ids, [7, 8]);
+    let asked = script.asked();
+    assert_eq!(asked.len(), 5);
+    assert!(asked[1].starts_with("GET /api/v3/order?symbol=BTCUSDT&origClientOrderId=ew-1&"));
+    assert!(asked[2].starts_with("GET /api/v3/myTrades?symbol=BTCUSDT&orderId=9&limit=1000&"));
+    script.answer(500, "");
+    let error = client.find_order(symbol(), &id()).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::NotSent, "trouble is not absence");
+}
+
+#[tokio::test]
+async fn trades_are_read_page_by_page() {
+    let (client, script) = client().await;
+    let page: Vec<String> = (1..=1000).map(|id| trade(id, "1")).collect();
+    script.answer(200, &format!("[{}]", page.join(",")));
+    script.answer(200, &format!("[{}]", trade(1001, "1")));
+    let trades = client.trades_since(symbol(), TradesSince::Time(3)).await.unwrap();
+    assert_eq!(trades.len(), 1001);
+    let asked = script.asked();
+    assert!(asked[0].contains("symbol=BTCUSDT&startTime=3&limit=1000&"), "{}", asked[0]);
+    assert!(asked[1].contains("symbol=BTCUSDT&fromId=1001&limit=1000&"), "{}", asked[1]);
+}
+
+#[tokio::test]
+async fn a_read_refused_for_its_time_is_repeated_once() {
+    let (client, script) = client().await;
+    let late = r#"{"code":-1021,"msg":"Timestamp"}"#;
+    script.answer(400, late);
+    script.answer(200, &format!(r#"{{"serverTime":{}}}"#, NOW + 9_000));
+    let balance = r#"{"asset":"BTC","free":"1.50","locked":"0"}"#;
+    script.answer(200, &format!(r#"{{"canTrade":true,"balances":[{balance}]}}"#));
+    let account = client.account().await.unwrap();
+    assert_eq!(account.balances[0].free.to_string(), "1.5");
+    let asked = script.asked();
+    assert!(asked[0].contains(&format!("timestamp={NOW}&")), "{}", asked[0]);
+    assert_eq!(asked[1], "GET /api/v3/time");
+    assert!(asked[2].contains(&format!("timestamp={}&", NOW + 9_000)), "{}", asked[2]);
+    for body in [late, r#"{"serverTime":1}"#, late] {
+        script.answer(if body == late { 400 } else { 200 }, body);
+    }
+    assert_eq!(client.account().await.unwrap_err().code, BAD_TIMESTAMP);
+    assert_eq!(script.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn a_venue_that_is_too_busy_is_left_alone() {
+    let (client, script) = client().await;
+    script.answer(429, r#"{"code":-1015,"msg":"Too many new orders."}"#);
+    script.answer(429, r#"{"code":-1003,"msg":"Too many requests queued."}"#);
+    let limited = |ms| ErrorClass::RateLimited { retry_after_ms: ms };
+    let error = client.place(&intent(), &attempt()).await.unwrap_err();
+    assert_eq!(error.class, limited(10_000));
+    let error = client.open_orders(None).await.unwrap_err();
+    assert_eq!(error.class, limited(60_000), "too many orders does not stop reads");
+    let error = client.place(&intent(), &attempt()).await.unwrap_err();
+    assert_eq!(error.class, limited(60_000));
+    assert_eq!(script.asked().len(), 2, "the third never left");
+}
+
+#[tokio::test]
+async fn the_port_speaks_for_every_request() {
+    let (client, script) = client().await;
+    let bar = r#"[60000,"1","2","1","2","5",119999,"7",1,"1","1","0"]"#;
+    let (timeframe, from, to, limit) = (Timeframe::M1, 60_000, 60_000, 5);
+    let done = order("CANCELED", "0", "0", r#","transactTime":4"#)
+        .replace(r#""clientOrderId":"ew-1""#, r#""clientOrderId":"c","origClientOrderId":"ew-1""#);
+    let stamp = Stamp { timestamp: 11, recv_window: 12 };
+    let (one, client_id) = (Some(symbol()), id());
+    let table = [
+        (Request::ServerTime, r#"{"serverTime":5}"#.to_owned(), "GET /api/v3/time"),
+        (
+            Request::Instruments { symbols: vec![symbol()] },
+            r#"{"serverTime":5,"symbols":[]}"#.to_owned(),
+            "GET /api/v3/exchangeInfo?symbols=%5B%22BTCUSDT%22%5D",
+        ),
+        (
+            Request::Klines { symbol: symbol(), timeframe, from, to, limit },
+            format!("[{bar}]"),
+            "GET /api/v3/klines?symbol=BTCUSDT&interval=1m&startTime=60000&endTime=60000&limit=5",
+        ),
+        (
+            Request::Account,
+            r#"{"balances":[]}"#.to_owned(),
+            "GET /api/v3/account?omitZeroBalances=true&recv",
+        ),
+        (
+            Request::OpenOrders { symbol: one },
+            "[]".to_owned(),
+            "GET /api/v3/openOrders?symbol=BTCUSDT&recv",
+        ),
+        (
+            Request::Cancel { symbol: symbol(), client_id, stamp },
+            done,
+            "DELETE /api/v3/order?symbol=BTCUSDT&origClientOrderId=ew-1\
+             &recvWindow=12&timestamp=11&",
+        ),
+        (
+            Request::OrderTrades { symbol: symbol(), venue_order_id: 9 },
+            format!("[{}]", trade(1, "1")),
+            "GET /api/v3/myTrades?symbol=BTCUSDT&orderId=9&limit=1000&recv",
+        ),
+        (
+            Request::TradesSince { symbol: symbol(), since: TradesSince::Id(4) },
+            "[]".to_owned(),
+            "GET /api/v3/myTrades?symbol=BTCUSDT&fromId=4&limit=1000&recv",
+        ),
+    ];
+    for (request, body, expected) in table {
+        script.answer(200, &body);
+        let port: &dyn VenuePort = &client;
+        port.ask(request.clone()).await.unwrap_or_else(|e| panic!("{request:?}: {e}"));
+        let asked = script.asked();
+        assert!(asked[0].starts_with(expected), "{}", asked[0]);
+    }
+}

@@ -1,0 +1,406 @@
+//! The wire's messages in the words of the domain, checked.
+//!
+//! Decimals are normalised, so that the same number from two sources is also the same text. On a
+//! cancel the order is named by its original client id, not by the id of the cancel.
+
+use super::frames::{AccountPosition, ExecutionReport, KlineEvent};
+use super::wire::{
+    AssetBalance, Dec, ExchangeInfo, ExecutionType, Filter, KlineRow, OrderAck, OrderSide,
+    OrderState, Status, SymbolInfo, TradeRow,
+};
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::instrument::Instrument;
+use crate::domain::market::Bar;
+use crate::domain::money::{Decimal, Price};
+use crate::domain::order::{
+    Balance, OrderIntent, OrderReport, OrderStatus, ReportSource, Side, VenueFill,
+};
+use crate::domain::time::Timeframe;
+use crate::venue::port::{AccountReport, MarketReport, Trade};
+
+/// A decimal as the venue wants it: plain, without an exponent, without trailing zeros, so with no
+/// more digits than the step it is a multiple of.
+#[must_use]
+pub fn plain(value: Decimal) -> String {
+    value.normalize().to_string()
+}
+
+/// A decimal as [`plain`] writes it, refused where it is not a multiple of `step` (zero: any will
+/// do).
+///
+/// # Errors
+/// The value does not lie on the grid.
+pub fn plain_on_step(value: Decimal, step: Decimal) -> Result<String, String> {
+    let off = !step.is_zero() && value.checked_rem(step).is_none_or(|rest| !rest.is_zero());
+    if off { Err(format!("{value} is not a multiple of {step}")) } else { Ok(plain(value)) }
+}
+
+fn num(value: Dec) -> Decimal {
+    value.0.normalize()
+}
+
+/// The rules of an instrument. A rule that is absent is switched off.
+///
+/// # Errors
+/// A name that is not a symbol, or a negative step.
+pub fn instrument(info: &SymbolInfo) -> Result<Instrument, String> {
+    let mut it = Instrument {
+        symbol: Symbol::new(&info.symbol)?,
+        base: info.base_asset.clone(),
+        quote: info.quote_asset.clone(),
+        trading: info.status == "TRADING",
+        tick_size: Decimal::ZERO,
+        lot_size: Decimal::ZERO,
+        min_quantity: Decimal::ZERO,
+        max_quantity: Decimal::ZERO,
+        market_lot_size: Decimal::ZERO,
+        market_max_quantity: Decimal::ZERO,
+        min_notional: Decimal::ZERO,
+        min_notional_for_market: false,
+    };
+    for filter in &info.filters {
+        match filter {
+            Filter::Price { tick_size, .. } => it.tick_size = num(*tick_size),
+            Filter::LotSize { min_qty, max_qty, step_size } => {
+                it.min_quantity = num(*min_qty);
+                it.max_quantity = num(*max_qty);
+                it.lot_size = num(*step_size);
+            }
+            Filter::MarketLotSize { max_qty, step_size, .. } => {
+                it.market_max_quantity = num(*max_qty);
+                it.market_lot_size = num(*step_size);
+            }
+            Filter::Notional { min_notional, apply_min_to_market: market }
+            | Filter::MinNotional { min_notional, apply_to_market: market } => {
+                it.min_notional = it.min_notional.max(num(*min_notional));
+                it.min_notional_for_market |= *market;
+            }
+            Filter::Other => {}
+        }
+    }
+    let steps = [it.tick_size, it.lot_size, it.min_quantity, it.market_lot_size, it.min_notional];
+    if steps.iter().any(Decimal::is_sign_negative) {
+        return Err(format!("{} has a negative step or minimum", info.symbol));
+    }
+    Ok(it)
+}
+
+/// The rules of all instruments whose names are symbols here, by symbol.
+///
+/// # Errors
+/// As [`instrument`].
+pub fn instruments(info: &ExchangeInfo) -> Result<Vec<Instrument>, String> {
+    let named = info.symbols.iter().filter(|s| Symbol::new(&s.symbol).is_ok());
+    let mut all = named.map(instrument).collect::<Result<Vec<_>, _>>()?;
+    all.sort_by_key(|i| i.symbol);
+    Ok(all)
+}
+
+/// Request weight a minute, where the venue tells it.
+#[must_use]
+pub fn weight_limit(info: &ExchangeInfo) -> Option<u32> {
+    let mut limits = info.rate_limits.iter();
+    limits
+        .find(|l| {
+            l.rate_limit_type == "REQUEST_WEIGHT" && l.interval == "MINUTE" && l.interval_num == 1
+        })
+        .map(|l| l.limit)
+}
+
+/// The bars of a page of klines.
+///
+/// # Errors
+/// A bar that no market makes, one of another width, or rows not in ascending order.
+pub fn bars(symbol: Symbol, timeframe: Timeframe, rows: &[KlineRow]) -> Result<Vec<Bar>, String> {
+    let mut bars: Vec<Bar> = Vec::with_capacity(rows.len());
+    for row in rows {
+        check_interval(timeframe, row.open_time, row.close_time)?;
+        let bar = bar(symbol, row.open_time, [row.open, row.high, row.low, row.close], row.volume)?;
+        if bars.last().is_some_and(|last| last.open_time >= bar.open_time) {
+            return Err(format!("{symbol}: kline {} is out of order", bar.open_time));
+        }
+        bars.push(bar);
+    }
+    Ok(bars)
+}
+
+fn check_interval(timeframe: Timeframe, open: i64, close: i64) -> Result<(), String> {
+    let aligned = timeframe.open_of(open) == open;
+    if aligned && open.checked_add(timeframe.ms() - 1) == Some(close) {
+        return Ok(());
+    }
+    Err(format!("kline {open} to {close} is not a bar of {timeframe}"))
+}
+
+fn bar(symbol: Symbol, open_time: i64, prices: [Dec; 4], volume: Dec) -> Result<Bar, String> {
+    let [open, high, low, close] = prices.map(|p| Price::exact(p.0));
+    let make = || -> Result<Bar, String> {
+        let bar = Bar {
+            symbol,
+            open_time,
+            open: open?,
+            high: high?,
+            low: low?,
+            close: close?,
+            volume: num(volume),
+        };
+        bar.validate().map(|()| bar)
+    };
+    make().map_err(|e| format!("{symbol} kline {open_time}: {e}"))
+}
+
+/// What a kline event says. Widths the domain does not know are `Other`.
+///
+/// # Errors
+/// As [`bars`].
+pub fn kline_event(event: &KlineEvent) -> Result<MarketReport, String> {
+    let k = &event.kline;
+    let Ok(timeframe) = k.interval.parse::<Timeframe>() else {
+        return Ok(MarketReport::Other { name: format!("kline_{}", k.interval) });
+    };
+    let symbol = Symbol::new(&event.symbol)?;
+    check_interval(timeframe, k.open_time, k.close_time)?;
+    let bar = bar(symbol, k.open_time, [k.open, k.high, k.low, k.close], k.volume)?;
+    Ok(MarketReport::Bar { bar, timeframe, closed: k.closed, time: event.time })
+}
+
+fn side(side: &OrderSide) -> Result<Side, String> {
+    match side {
+        OrderSide::Buy => Ok(Side::Buy),
+        OrderSide::Sell => Ok(Side::Sell),
+        OrderSide::Other(word) => Err(format!("{word:?} is not a side")),
+    }
+}
+
+fn status(status: &Status, executed: Decimal) -> Result<OrderStatus, String> {
+    Ok(match status {
+        Status::New | Status::PendingNew => OrderStatus::Open,
+        Status::PendingCancel if executed.is_zero() => OrderStatus::Open,
+        Status::PartiallyFilled | Status::PendingCancel => OrderStatus::PartlyFilled,
+        Status::Filled => OrderStatus::Filled,
+        Status::Canceled => OrderStatus::Cancelled,
+        Status::Rejected => OrderStatus::Rejected,
+        Status::Expired | Status::ExpiredInMatch => OrderStatus::Expired,
+        Status::Other(word) => return Err(format!("{word:?} is not an order status known here")),
+    })
+}
+
+/// An order as an answer or a query shows it.
+///
+/// `trades` are the order's rows of myTrades, where they were asked for; otherwise the fills of the
+/// message itself are taken.
+///
+/// # Errors
+/// A word not known, quantities that contradict each other, or a trade of another order.
+pub fn order_state(
+    source: ReportSource,
+    order: &OrderState,
+    trades: &[TradeRow],
+) -> Result<OrderReport, String> {
+    let time = order.transact_time.or(order.update_time).or(order.time);
+    let time = time.ok_or_else(|| format!("order {} has no time", order.order_id))?;
+    let own = order.fills.iter().flatten().map(|f| VenueFill {
+        trade_id: f.trade_id,
+        price: num(f.price),
+        quantity: num(f.qty),
+        fee: num(f.commission),
+        fee_asset: f.commission_asset.clone(),
+        time,
+    });
+    let mut fills: Vec<VenueFill> = if trades.is_empty() {
+        own.collect()
+    } else {
+        if let Some(row) = trades.iter().find(|t| t.order_id != order.order_id) {
+            return Err(format!("trade {} belongs to order {}", row.id, row.order_id));
+        }
+        trades.iter().map(venue_fill).collect()
+    };
+    fills.sort_by_key(|f| f.trade_id);
+    let executed = num(order.executed_qty);
+    let named = order.orig_client_order_id.as_deref().filter(|id| !id.is_empty());
+    checked(OrderReport {
+        source,
+        client_id: ClientOrderId(named.unwrap_or(&order.client_order_id).to_owned()),
+        venue_order_id: order.order_id,
+        symbol: Symbol::new(&order.symbol)?,
+        side: side(&order.side)?,
+        status: status(&order.status, executed)?,
+        quantity: num(order.orig_qty),
+        executed,
+        executed_quote: executed_quote(num(order.cummulative_quote_qty), executed, &fills)?,
+        fills,
+        time,
+    })
+}
+
+/// The cumulative quote amount; the venue writes a negative one where it does not know.
+fn executed_quote(
+    told: Decimal,
+    executed: Decimal,
+    fills: &[VenueFill],
+) -> Result<Decimal, String> {
+    if !told.is_sign_negative() || told.is_zero() {
+        return Ok(told);
+    }
+    let mut quantity = Decimal::ZERO;
+    let mut quote = Decimal::ZERO;
+    for fill in fills {
+        let amount = fill.price.checked_mul(fill.quantity);
+        let sums =
+            amount.and_then(|a| quote.checked_add(a)).zip(quantity.checked_add(fill.quantity));
+        (quote, quantity) = sums.ok_or("the fills are too large to add")?;
+    }
+    if quantity == executed {
+        Ok(quote.normalize())
+    } else {
+        Err("the venue does not tell the quote amount of the order".to_owned())
+    }
+}
+
+fn checked(report: OrderReport) -> Result<OrderReport, String> {
+    let OrderReport { quantity, executed, executed_quote, status, .. } = report;
+    let wrong = |what: &str| Err(format!("order {}: {what}", report.venue_order_id));
+    let negative = |d: Decimal| d.is_sign_negative() && !d.is_zero();
+    if negative(quantity) || negative(executed) || negative(executed_quote) {
+        return wrong("negative quantity");
+    }
+    if executed > quantity && !quantity.is_zero() {
+        return wrong("more filled than ordered");
+    }
+    if executed.is_zero() && matches!(status, OrderStatus::Filled | OrderStatus::PartlyFilled) {
+        return wrong("filled with nothing");
+    }
+    let mut last = None;
+    for fill in &report.fills {
+        if fill.price <= Decimal::ZERO || fill.quantity <= Decimal::ZERO {
+            return wrong("a fill without price or quantity");
+        }
+        if last.replace(fill.trade_id) == Some(fill.trade_id) {
+            return wrong("the same fill twice");
+        }
+    }
+    Ok(report)
+}
+
+/// An order of which only the ids came back: accepted, and nothing more is known.
+///
+/// # Errors
+/// The answer is about another order.
+pub fn order_ack(intent: &OrderIntent, ack: &OrderAck) -> Result<OrderReport, String> {
+    if ack.client_order_id != intent.client_id.0 || ack.symbol != intent.symbol.as_str() {
+        return Err(format!("the answer is about order {}", ack.client_order_id));
+    }
+    Ok(OrderReport {
+        source: ReportSource::Answer,
+        client_id: intent.client_id.clone(),
+        venue_order_id: ack.order_id,
+        symbol: intent.symbol,
+        side: intent.side,
+        status: OrderStatus::Open,
+        quantity: intent.quantity.normalize(),
+        executed: Decimal::ZERO,
+        executed_quote: Decimal::ZERO,
+        fills: Vec::new(),
+        time: ack.transact_time,
+    })
+}
+
+/// Orders open now, by the venue's id. Orders that are not ours and cannot be told in our words
+/// (names or kinds we do not know) are left out.
+///
+/// # Errors
+/// An order of ours that cannot be read.
+pub fn open_orders(orders: &[OrderState]) -> Result<Vec<OrderReport>, String> {
+    let mut reports = Vec::with_capacity(orders.len());
+    for order in orders {
+        match order_state(ReportSource::Query, order, &[]) {
+            Ok(report) => reports.push(report),
+            Err(why) if ClientOrderId(order.client_order_id.clone()).is_ours() => return Err(why),
+            Err(why) => {
+                tracing::warn!(order = order.order_id, why, "left out a foreign open order");
+            }
+        }
+    }
+    reports.sort_by_key(|r| r.venue_order_id);
+    Ok(reports)
+}
+
+fn venue_fill(row: &TradeRow) -> VenueFill {
+    VenueFill {
+        trade_id: row.id,
+        price: num(row.price),
+        quantity: num(row.qty),
+        fee: num(row.commission),
+        fee_asset: row.commission_asset.clone(),
+        time: row.time,
+    }
+}
+
+/// Trades, ascending by id.
+///
+/// # Errors
+/// A name that is not a symbol.
+pub fn trades(rows: &[TradeRow]) -> Result<Vec<Trade>, String> {
+    let mut trades = Vec::with_capacity(rows.len());
+    for row in rows {
+        trades.push(Trade {
+            venue_order_id: row.order_id,
+            symbol: Symbol::new(&row.symbol)?,
+            side: if row.is_buyer { Side::Buy } else { Side::Sell },
+            fill: venue_fill(row),
+        });
+    }
+    trades.sort_by_key(|t| t.fill.trade_id);
+    Ok(trades)
+}
+
+/// Balances by asset; those of zero are left out where `keep_zero` is not set.
+#[must_use]
+pub fn balances(rows: &[AssetBalance], keep_zero: bool) -> Vec<Balance> {
+    let held = rows.iter().filter(|b| keep_zero || !b.free.0.is_zero() || !b.locked.0.is_zero());
+    let mut balances: Vec<Balance> = held
+        .map(|b| Balance { asset: b.asset.clone(), free: num(b.free), locked: num(b.locked) })
+        .collect();
+    balances.sort_by(|a, b| a.asset.cmp(&b.asset));
+    balances
+}
+
+/// What an order event of the private stream says; a fill where it tells one.
+///
+/// # Errors
+/// As [`order_state`].
+pub fn execution_report(event: &ExecutionReport) -> Result<OrderReport, String> {
+    // Older servers write the text "null" for no original id.
+    let original = Some(&event.original_client_id).filter(|id| !id.is_empty() && *id != "null");
+    let trade_id = u64::try_from(event.trade_id).ok();
+    let is_trade = event.execution == ExecutionType::Trade;
+    let fill = trade_id.filter(|_| is_trade).map(|trade_id| VenueFill {
+        trade_id,
+        price: num(event.last_price),
+        quantity: num(event.last_quantity),
+        fee: num(event.commission),
+        fee_asset: event.commission_asset.clone().unwrap_or_default(),
+        time: event.time,
+    });
+    let executed = num(event.executed);
+    checked(OrderReport {
+        source: ReportSource::Stream,
+        client_id: ClientOrderId(original.unwrap_or(&event.client_id).clone()),
+        venue_order_id: event.order_id,
+        symbol: Symbol::new(&event.symbol)?,
+        side: side(&event.side)?,
+        status: status(&event.status, executed)?,
+        quantity: num(event.quantity),
+        executed,
+        executed_quote: num(event.executed_quote),
+        fills: fill.into_iter().collect(),
+        time: event.time,
+    })
+}
+
+/// What a balance event of the private stream says; zeros kept, for they are news.
+#[must_use]
+pub fn account_position(event: AccountPosition) -> AccountReport {
+    let rows: Vec<AssetBalance> = event.balances.into_iter().map(AssetBalance::from).collect();
+    AccountReport::Balances { time: event.time, balances: balances(&rows, true) }
+}

@@ -1,0 +1,485 @@
+//! REST messages as the venue writes them.
+//!
+//! Unknown fields and unknown words are tolerated; a wrong type is an error that names the message
+//! and the place. Numbers of money are decimal strings and never pass through a float.
+
+use crate::domain::money::{Decimal, parse_decimal};
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny, SeqAccess, Visitor};
+use serde::ser::SerializeTuple;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+
+/// Reads a message.
+///
+/// # Errors
+/// Names the message (`what`), the fault, and the text before it.
+pub fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(bytes).map_err(|e| place(what, bytes, &e))
+}
+
+fn place(what: &str, bytes: &[u8], error: &serde_json::Error) -> String {
+    let line = bytes.split(|b| *b == b'\n').nth(error.line().saturating_sub(1)).unwrap_or(b"");
+    let end = error.column().min(line.len());
+    let before = String::from_utf8_lossy(&line[end.saturating_sub(40)..end]).into_owned();
+    format!("{what}: {error}, after {before:?}")
+}
+
+/// A decimal written as a string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dec(pub Decimal);
+
+impl<'de> Deserialize<'de> for Dec {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Dec;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a decimal number in a string")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Dec, E> {
+                parse_decimal(text).map(Dec).map_err(E::custom)
+            }
+        }
+        from.deserialize_str(Text)
+    }
+}
+
+impl Serialize for Dec {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&self.0)
+    }
+}
+
+/// Words of the venue; one it invents later is kept as it stands.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$vdoc])* $variant,)*
+            /// A word not known here.
+            Other(String),
+        }
+
+        impl $name {
+            /// The word on the wire.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $($name::$variant => $text,)*
+                    $name::Other(word) => word,
+                }
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(word: &str) -> Self {
+                match word {
+                    $($text => $name::$variant,)*
+                    other => $name::Other(other.to_owned()),
+                }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                std::borrow::Cow::<'de, str>::deserialize(from).map(|word| Self::from(&*word))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// Where an order stands.
+    Status {
+        /// Working.
+        New = "NEW",
+        /// A leg of a list that waits for another.
+        PendingNew = "PENDING_NEW",
+        /// Working, with fills.
+        PartiallyFilled = "PARTIALLY_FILLED",
+        /// All of it filled.
+        Filled = "FILLED",
+        /// Ended by a cancel; may have fills.
+        Canceled = "CANCELED",
+        /// Being cancelled; not used by the venue at present.
+        PendingCancel = "PENDING_CANCEL",
+        /// Never accepted.
+        Rejected = "REJECTED",
+        /// Ended by time in force or the venue; may have fills.
+        Expired = "EXPIRED",
+        /// Ended by self-trade prevention; may have fills.
+        ExpiredInMatch = "EXPIRED_IN_MATCH",
+    }
+}
+
+words! {
+    /// Direction.
+    OrderSide {
+        /// Buys the base asset.
+        Buy = "BUY",
+        /// Sells the base asset.
+        Sell = "SELL",
+    }
+}
+
+words! {
+    /// Why a user data event came.
+    ExecutionType {
+        /// Accepted.
+        New = "NEW",
+        /// Cancelled.
+        Canceled = "CANCELED",
+        /// Cancelled in favour of another.
+        Replaced = "REPLACED",
+        /// Refused.
+        Rejected = "REJECTED",
+        /// A fill.
+        Trade = "TRADE",
+        /// Ended by the venue.
+        Expired = "EXPIRED",
+        /// Ended by self-trade prevention.
+        TradePrevention = "TRADE_PREVENTION",
+    }
+}
+
+/// Answer to `GET /api/v3/time`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerTime {
+    /// UTC milliseconds.
+    pub server_time: i64,
+}
+
+/// Answer to `GET /api/v3/exchangeInfo`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExchangeInfo {
+    /// UTC milliseconds.
+    pub server_time: i64,
+    /// The venue's limits.
+    #[serde(default)]
+    pub rate_limits: Vec<RateLimit>,
+    /// The instruments.
+    pub symbols: Vec<SymbolInfo>,
+}
+
+/// One limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RateLimit {
+    /// `REQUEST_WEIGHT`, `ORDERS`, `RAW_REQUESTS`.
+    pub rate_limit_type: String,
+    /// `SECOND`, `MINUTE`, `DAY`.
+    pub interval: String,
+    /// Number of intervals in a window.
+    pub interval_num: u32,
+    /// Allowed in a window.
+    pub limit: u32,
+}
+
+/// One instrument.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SymbolInfo {
+    /// Name.
+    pub symbol: String,
+    /// `TRADING` where orders are accepted.
+    pub status: String,
+    /// Asset bought and sold.
+    pub base_asset: String,
+    /// Asset it is paid in.
+    pub quote_asset: String,
+    /// The rules for orders.
+    #[serde(default)]
+    pub filters: Vec<Filter>,
+}
+
+/// One rule for orders.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "filterType")]
+#[expect(missing_docs, reason = "names and meanings are the venue's")]
+pub enum Filter {
+    #[serde(rename = "PRICE_FILTER", rename_all = "camelCase")]
+    Price { min_price: Dec, max_price: Dec, tick_size: Dec },
+    #[serde(rename = "LOT_SIZE", rename_all = "camelCase")]
+    LotSize { min_qty: Dec, max_qty: Dec, step_size: Dec },
+    #[serde(rename = "MARKET_LOT_SIZE", rename_all = "camelCase")]
+    MarketLotSize { min_qty: Dec, max_qty: Dec, step_size: Dec },
+    #[serde(rename = "NOTIONAL", rename_all = "camelCase")]
+    Notional { min_notional: Dec, apply_min_to_market: bool },
+    #[serde(rename = "MIN_NOTIONAL", rename_all = "camelCase")]
+    MinNotional { min_notional: Dec, apply_to_market: bool },
+    #[serde(other)]
+    Other,
+}
+
+/// A row of `GET /api/v3/klines`, an array of twelve on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "names and meanings are the venue's")]
+pub struct KlineRow {
+    pub open_time: i64,
+    pub open: Dec,
+    pub high: Dec,
+    pub low: Dec,
+    pub close: Dec,
+    pub volume: Dec,
+    pub close_time: i64,
+    pub quote_volume: Dec,
+    pub trades: i64,
+    pub taker_base: Dec,
+    pub taker_quote: Dec,
+}
+
+impl<'de> Deserialize<'de> for KlineRow {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_seq(RowVisitor)
+    }
+}
+
+struct RowVisitor;
+
+impl<'de> Visitor<'de> for RowVisitor {
+    type Value = KlineRow;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a kline of twelve elements")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut row: A) -> Result<KlineRow, A::Error> {
+        fn next<'de, A: SeqAccess<'de>, T: Deserialize<'de>>(
+            row: &mut A,
+            name: &str,
+        ) -> Result<T, A::Error> {
+            row.next_element()?.ok_or_else(|| A::Error::custom(format!("kline without {name}")))
+        }
+        let kline = KlineRow {
+            open_time: next(&mut row, "open time")?,
+            open: next(&mut row, "open")?,
+            high: next(&mut row, "high")?,
+            low: next(&mut row, "low")?,
+            close: next(&mut row, "close")?,
+            volume: next(&mut row, "volume")?,
+            close_time: next(&mut row, "close time")?,
+            quote_volume: next(&mut row, "quote volume")?,
+            trades: next(&mut row, "number of trades")?,
+            taker_base: next(&mut row, "taker base volume")?,
+            taker_quote: next(&mut row, "taker quote volume")?,
+        };
+        while row.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(kline)
+    }
+}
+
+impl Serialize for KlineRow {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut row = to.serialize_tuple(12)?;
+        row.serialize_element(&self.open_time)?;
+        row.serialize_element(&self.open)?;
+        row.serialize_element(&self.high)?;
+        row.serialize_element(&self.low)?;
+        row.serialize_element(&self.close)?;
+        row.serialize_element(&self.volume)?;
+        row.serialize_element(&self.close_time)?;
+        row.serialize_element(&self.quote_volume)?;
+        row.serialize_element(&self.trades)?;
+        row.serialize_element(&self.taker_base)?;
+        row.serialize_element(&self.taker_quote)?;
+        row.serialize_element("0")?;
+        row.end()
+    }
+}
+
+/// Answer to `GET /api/v3/account`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Account {
+    /// Whether the account may trade.
+    #[serde(default = "yes")]
+    pub can_trade: bool,
+    /// All of them, or those other than zero.
+    pub balances: Vec<AssetBalance>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Balance of one asset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssetBalance {
+    /// Name.
+    pub asset: String,
+    /// Free to use.
+    pub free: Dec,
+    /// Held by orders.
+    pub locked: Dec,
+}
+
+/// The answer to a new order with `newOrderRespType=ACK`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderAck {
+    /// What is traded.
+    pub symbol: String,
+    /// The venue's id.
+    pub order_id: u64,
+    /// Our id.
+    pub client_order_id: String,
+    /// UTC milliseconds.
+    pub transact_time: i64,
+}
+
+/// An order as new orders (RESULT, FULL), queries, cancels and lists of open orders show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderState {
+    /// What is traded.
+    pub symbol: String,
+    /// The venue's id.
+    pub order_id: u64,
+    /// Its list; -1: none.
+    #[serde(default = "none_id")]
+    pub order_list_id: i64,
+    /// Our id; in a cancel's answer the id of the cancel itself.
+    pub client_order_id: String,
+    /// In a cancel's answer: the id of the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orig_client_order_id: Option<String>,
+    /// Time of the answer to a new order or a cancel, UTC milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transact_time: Option<i64>,
+    /// Limit price; zero for market orders.
+    pub price: Dec,
+    /// Ordered quantity.
+    pub orig_qty: Dec,
+    /// Cumulative filled quantity.
+    pub executed_qty: Dec,
+    /// Cumulative quote amount; the venue spells it so. Negative in old orders: not known.
+    pub cummulative_quote_qty: Dec,
+    /// Where it stands.
+    pub status: Status,
+    /// `GTC`, `IOC`, `FOK`.
+    #[serde(default)]
+    pub time_in_force: String,
+    /// `LIMIT`, `MARKET` and others.
+    #[serde(rename = "type")]
+    pub order_type: String,
+    /// Direction.
+    pub side: OrderSide,
+    /// Creation, UTC milliseconds; queries only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<i64>,
+    /// Last change, UTC milliseconds; queries only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_time: Option<i64>,
+    /// Whether it is on the book; queries only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_working: Option<bool>,
+    /// Since when it is on the book, UTC milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_time: Option<i64>,
+    /// Executions; FULL only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fills: Option<Vec<OrderFill>>,
+}
+
+fn none_id() -> i64 {
+    -1
+}
+
+/// One execution in the answer to a new order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderFill {
+    /// Price.
+    pub price: Dec,
+    /// Quantity.
+    pub qty: Dec,
+    /// Fee.
+    pub commission: Dec,
+    /// Asset of the fee.
+    pub commission_asset: String,
+    /// Id, unique per symbol.
+    pub trade_id: u64,
+}
+
+/// The answer to a new order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderAnswer {
+    /// Ids only.
+    Ack(OrderAck),
+    /// The state, with fills where they were asked for.
+    State(Box<OrderState>),
+}
+
+/// Reads the answer to a new order, whatever its response type.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_order_answer(bytes: &[u8]) -> Result<OrderAnswer, String> {
+    #[derive(Deserialize)]
+    struct Peek {
+        status: Option<IgnoredAny>,
+    }
+    let peek: Peek = decode("order answer", bytes)?;
+    if peek.status.is_some() {
+        decode("order answer", bytes).map(|s| OrderAnswer::State(Box::new(s)))
+    } else {
+        decode("order answer", bytes).map(OrderAnswer::Ack)
+    }
+}
+
+/// A row of `GET /api/v3/myTrades`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TradeRow {
+    /// What was traded.
+    pub symbol: String,
+    /// Id, unique per symbol.
+    pub id: u64,
+    /// The venue's id of the order.
+    pub order_id: u64,
+    /// Its list; -1: none.
+    #[serde(default = "none_id")]
+    pub order_list_id: i64,
+    /// Price.
+    pub price: Dec,
+    /// Quantity.
+    pub qty: Dec,
+    /// Price x quantity.
+    pub quote_qty: Dec,
+    /// Fee.
+    pub commission: Dec,
+    /// Asset of the fee.
+    pub commission_asset: String,
+    /// UTC milliseconds.
+    pub time: i64,
+    /// Whether we bought.
+    pub is_buyer: bool,
+    /// Whether our order was on the book.
+    #[serde(default)]
+    pub is_maker: bool,
+}
+
+/// An error's body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// The venue's code, negative.
+    pub code: i32,
+    /// Its words.
+    #[serde(default)]
+    pub msg: String,
+}
+
+/// The error a body tells, if it is one; bodies of proxies and fire walls are HTML.
+#[must_use]
+pub fn error_body(bytes: &[u8]) -> Option<ErrorBody> {
+    serde_json::from_slice(bytes).ok()
+}

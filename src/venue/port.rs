@@ -1,0 +1,265 @@
+//! The port: what the edge asks of a venue and what comes back, as data in the words of the domain.
+//!
+//! Nothing here names a venue. An adapter implements [`VenuePort`]; how it words a request, signs
+//! it and reads the answer is its own business.
+
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::instrument::Instrument;
+use crate::domain::market::Bar;
+use crate::domain::order::{Balance, OrderIntent, OrderReport, SendAttempt, Side, VenueFill};
+use crate::domain::time::{Timeframe, UtcMs};
+use std::future::Future;
+use std::pin::Pin;
+
+/// Most bars and trades a venue gives in one answer, and most that may be asked for at once.
+pub const PAGE_MAX: u16 = 1000;
+
+/// The time a request is signed for, decided by whoever made it durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Venue time, UTC milliseconds.
+    pub timestamp: UtcMs,
+    /// How long after `timestamp` the venue may still accept it, milliseconds.
+    pub recv_window: i64,
+}
+
+impl From<&SendAttempt> for Stamp {
+    fn from(attempt: &SendAttempt) -> Self {
+        Stamp { timestamp: attempt.timestamp, recv_window: attempt.recv_window }
+    }
+}
+
+/// From where on trades are wanted; both bounds are inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TradesSince {
+    /// From this trade id on: the last one known, plus one.
+    Id(u64),
+    /// From this venue time on.
+    Time(UtcMs),
+}
+
+/// What may be asked of a venue.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// The venue's clock.
+    ServerTime,
+    /// The rules of these instruments; none named: of all.
+    Instruments {
+        /// By name.
+        symbols: Vec<Symbol>,
+    },
+    /// Past bars by opening time, ascending. The newest may still be forming: see
+    /// [`closed_before`].
+    Klines {
+        /// Of what.
+        symbol: Symbol,
+        /// Their width.
+        timeframe: Timeframe,
+        /// First opening time wanted, inclusive.
+        from: UtcMs,
+        /// Last opening time wanted, inclusive.
+        to: UtcMs,
+        /// Most bars wanted, 1 to [`PAGE_MAX`].
+        limit: u16,
+    },
+    /// Balances.
+    Account,
+    /// Orders open now, of one symbol or of all.
+    OpenOrders {
+        /// Of which; none: of all.
+        symbol: Option<Symbol>,
+    },
+    /// Place an order: once, signed for exactly the attempt's timestamp.
+    Place {
+        /// What is to be traded.
+        intent: Box<OrderIntent>,
+        /// The durable announcement of this request.
+        attempt: SendAttempt,
+    },
+    /// Cancel an open order: once, signed for exactly the stamp.
+    Cancel {
+        /// Of what.
+        symbol: Symbol,
+        /// Our id of the order.
+        client_id: ClientOrderId,
+        /// The time it is signed for.
+        stamp: Stamp,
+    },
+    /// The order with this id of ours and its fills, if the venue knows it.
+    FindOrder {
+        /// Of what.
+        symbol: Symbol,
+        /// Our id of the order.
+        client_id: ClientOrderId,
+    },
+    /// All trades of one order, ascending.
+    OrderTrades {
+        /// Of what.
+        symbol: Symbol,
+        /// The venue's id of the order.
+        venue_order_id: u64,
+    },
+    /// All trades of the account in one symbol since an id or a time, ascending.
+    TradesSince {
+        /// Of what.
+        symbol: Symbol,
+        /// From where on.
+        since: TradesSince,
+    },
+}
+
+/// What a venue answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Report {
+    /// To `ServerTime`.
+    ServerTime(TimeSample),
+    /// To `Instruments`, by symbol.
+    Instruments(Vec<Instrument>),
+    /// To `Klines`, ascending by opening time.
+    Bars(Vec<Bar>),
+    /// To `Account`.
+    Account(AccountPicture),
+    /// To `OpenOrders`, by venue order id.
+    OpenOrders(Vec<OrderReport>),
+    /// To `Place` and `Cancel`.
+    Order(Box<OrderReport>),
+    /// To `FindOrder`; none: the venue does not know it, which alone proves nothing yet.
+    Found(Option<Box<OrderReport>>),
+    /// To `OrderTrades` and `TradesSince`, ascending by trade id.
+    Trades(Vec<Trade>),
+}
+
+/// One look at the venue's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeSample {
+    /// Our wall clock just before the request, UTC milliseconds.
+    pub sent: UtcMs,
+    /// The venue's clock, UTC milliseconds.
+    pub server: UtcMs,
+    /// Our wall clock just after the answer, UTC milliseconds.
+    pub received: UtcMs,
+}
+
+/// The account as the venue has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountPicture {
+    /// Whether the venue lets the account trade.
+    pub can_trade: bool,
+    /// Balances other than zero, by asset.
+    pub balances: Vec<Balance>,
+}
+
+/// A trade of the account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trade {
+    /// The venue's id of the order.
+    pub venue_order_id: u64,
+    /// What was traded.
+    pub symbol: Symbol,
+    /// Direction of our side.
+    pub side: Side,
+    /// The execution.
+    pub fill: VenueFill,
+}
+
+/// What a market stream says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MarketReport {
+    /// The state of one bar.
+    Bar {
+        /// The bar so far.
+        bar: Bar,
+        /// Its width.
+        timeframe: Timeframe,
+        /// Whether it is closed for good.
+        closed: bool,
+        /// Venue time of the message, UTC milliseconds.
+        time: UtcMs,
+    },
+    /// Something else: counted, not used.
+    Other {
+        /// The venue's name for it.
+        name: String,
+    },
+}
+
+/// What a private stream says: hints, the answers to requests are the truth.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AccountReport {
+    /// An order changed.
+    Order(Box<OrderReport>),
+    /// These balances changed; absolute values.
+    Balances {
+        /// Venue time, UTC milliseconds.
+        time: UtcMs,
+        /// By asset.
+        balances: Vec<Balance>,
+    },
+    /// Something else happened to the account: deposits, lists of orders and the like.
+    Other {
+        /// The venue's name for it.
+        name: String,
+    },
+}
+
+/// What an error says about the request that met it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// Definitely not executed; the same may be tried later.
+    NotSent,
+    /// A definite no: not executed.
+    Refused {
+        /// Whether the same may be tried again (clock), or is wrong as it stands.
+        again: bool,
+    },
+    /// May or may not have been executed.
+    Unknown,
+    /// A definite no that concerns the key or the account: stop trading at this venue.
+    Halt,
+    /// The venue does not know the order, or does not have it open.
+    Absent,
+    /// A definite no: too many requests. Everything waits.
+    RateLimited {
+        /// How long, milliseconds of wall time.
+        retry_after_ms: u64,
+    },
+}
+
+/// A request without the wanted answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}{}", code_suffix(*.code))]
+pub struct VenueError {
+    /// What it means for the request.
+    pub class: ErrorClass,
+    /// The venue's error code; zero where there is none.
+    pub code: i32,
+    /// What happened, in the venue's words where it said any.
+    pub text: String,
+}
+
+fn code_suffix(code: i32) -> String {
+    if code == 0 { String::new() } else { format!(" (code {code})") }
+}
+
+/// The answer to come.
+pub type Asked = Pin<Box<dyn Future<Output = Result<Report, VenueError>> + Send>>;
+
+/// A venue, as the rest of the program sees it.
+pub trait VenuePort: Send + Sync {
+    /// Asks one thing. `Place` and `Cancel` are at most one request on the wire; dropping the
+    /// future after its first poll leaves their fate unknown.
+    fn ask(&self, request: Request) -> Asked;
+
+    /// The venue's time now, UTC milliseconds.
+    fn now(&self) -> UtcMs;
+}
+
+/// How long after its end a bar told without a closed flag counts as closed, milliseconds.
+pub const CLOSE_MARGIN: UtcMs = 1_500;
+
+/// Keeps the bars that were closed for good at venue time `now`, the margin included.
+#[must_use]
+pub fn closed_before(mut bars: Vec<Bar>, timeframe: Timeframe, now: UtcMs) -> Vec<Bar> {
+    bars.retain(|bar| bar.open_time + timeframe.ms() - 1 + CLOSE_MARGIN < now);
+    bars
+}

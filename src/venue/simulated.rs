@@ -1,0 +1,111 @@
+//! The steering wheel of the simulated exchange: what its `/sim/v1` answers. Not part of any real venue.
+
+use super::binance::Secret;
+use super::port::{ErrorClass, VenueError};
+use super::transport::{Http, HttpRequest, Method, Probe, READ_TIMEOUT, TransportError};
+use crate::domain::id::Symbol;
+use crate::domain::time::UtcMs;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where an exchange stands.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Standing {
+    /// Venue time, UTC milliseconds.
+    pub now: UtcMs,
+    /// How far the market was released.
+    pub market: UtcMs,
+    /// End of the last minute in which a bar closed.
+    pub last_close: Option<UtcMs>,
+    /// Who traded in that minute.
+    #[serde(default)]
+    pub closed: BTreeSet<Symbol>,
+    /// End of the next minute in which a bar closes; none: the recording has ended.
+    pub next_close: Option<UtcMs>,
+    /// Data frames ever carried by each account stream, by connection.
+    #[serde(default)]
+    pub user_frames: BTreeMap<String, u64>,
+    /// Venue milliseconds a wall millisecond; 0 in lockstep.
+    #[serde(default)]
+    pub factor: u32,
+}
+
+/// Steers one exchange. Clones share the token, which changes when the exchange is started again.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    http: Http,
+    base: Arc<str>,
+    token: Arc<Mutex<Secret>>,
+}
+
+impl Admin {
+    /// Steers the exchange at `base`, like `http://127.0.0.1:4000`.
+    ///
+    /// # Errors
+    /// The HTTP set-up of this machine cannot be used.
+    pub fn new(base: &str, token: &str) -> Result<Admin, String> {
+        let http = Http::new(base, Probe::default())?;
+        let admin = Admin { http, base: base.into(), token: Arc::new(Mutex::new(Secret::new(""))) };
+        admin.set_token(token);
+        Ok(admin)
+    }
+
+    /// The exchange was started again and has a new token.
+    pub fn set_token(&self, token: &str) {
+        let bearer = Secret::new(&format!("Bearer {token}"));
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = bearer;
+    }
+
+    /// Where it stands.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn status(&self) -> Result<Standing, VenueError> {
+        self.ask(Method::Get, "status", String::new()).await
+    }
+
+    /// Raises venue time to `to` and releases the market up to `market`; neither ever falls.
+    ///
+    /// # Errors
+    /// It does not answer; asking again is harmless.
+    pub async fn advance(&self, to: UtcMs, market: UtcMs) -> Result<Standing, VenueError> {
+        self.ask(Method::Post, "advance", format!(r#"{{"to":{to},"market":{market}}}"#)).await
+    }
+
+    /// Asks it to end.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn stop(&self) -> Result<(), VenueError> {
+        self.ask::<serde::de::IgnoredAny>(Method::Post, "stop", String::new()).await.map(drop)
+    }
+
+    async fn ask<T: serde::de::DeserializeOwned>(
+        &self,
+        method: Method,
+        name: &str,
+        body: String,
+    ) -> Result<T, VenueError> {
+        let token = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let url = format!("{}/sim/v1/{name}", self.base);
+        let request = HttpRequest {
+            method,
+            url: &url,
+            key: Some(("authorization", &token)),
+            timeout: READ_TIMEOUT,
+            body,
+        };
+        let error = |class, text: String| VenueError { class, code: 0, text };
+        let answer = self.http.send(request).await.map_err(|e| match e {
+            TransportError::NotSent(why) => error(ErrorClass::NotSent, why),
+            TransportError::Unknown(why) => error(ErrorClass::Unknown, why),
+        })?;
+        if answer.status != 200 {
+            let said = String::from_utf8_lossy(&answer.body).into_owned();
+            return Err(error(ErrorClass::Refused { again: true }, said));
+        }
+        serde_json::from_slice(&answer.body)
+            .map_err(|e| error(ErrorClass::Unknown, format!("{name}: {e}")))
+    }
+}

@@ -1,0 +1,87 @@
+//! Reads the sources and fails on what no compiler and no lint holds: who imports whom, sizes,
+//! words that do not belong, pages that no longer say what the code says.
+
+mod facts;
+mod imports;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+/// A file of the repository.
+struct Source {
+    /// From the root, with `/`.
+    path: String,
+    /// Its content.
+    text: String,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Files below the given folders (or the files themselves) whose names end so, by path.
+fn files(places: &[&str], endings: &[&str]) -> Vec<Source> {
+    let mut found = Vec::new();
+    let mut places: Vec<PathBuf> = places.iter().map(|p| root().join(p)).collect();
+    while let Some(place) = places.pop() {
+        let name = place.to_string_lossy().into_owned();
+        if place.is_dir() {
+            let entries = std::fs::read_dir(&place).unwrap();
+            places.extend(entries.map(|e| e.unwrap().path()));
+        } else if endings.iter().any(|e| name.ends_with(e)) && place.is_file() {
+            let path = place.strip_prefix(root()).unwrap();
+            let path = path.to_string_lossy().replace('\\', "/");
+            let text = std::fs::read_to_string(&place).unwrap();
+            found.push(Source { path, text });
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+/// Every Rust file of the workspace.
+fn rust_files() -> Vec<Source> {
+    let found = files(
+        &["src", "tests", "benches", "runtime/src", "runtime/tests", "runtime/examples"],
+        &[".rs"],
+    );
+    assert!(found.len() > 20, "the sources are not where they are looked for");
+    found
+}
+
+/// The text without comments, line for line.
+fn without_comments(text: &str) -> String {
+    let code = |line: &str| -> String {
+        let cut = line.match_indices("//").find(|(at, _)| {
+            let before = &line[..*at];
+            before.trim().is_empty()
+                || (before.ends_with(' ') && before.matches('"').count().is_multiple_of(2))
+        });
+        cut.map_or(line, |(at, _)| &line[..at]).to_owned()
+    };
+    text.lines().map(|line| code(line) + "\n").collect()
+}
+
+/// The code of a product file: no comments, and nothing from its test module on.
+fn product_code(source: &Source) -> Option<String> {
+    let test_file = source.path.ends_with("/tests.rs") || source.path.contains("/tests/");
+    if test_file || source.path.starts_with("tests/") {
+        return None;
+    }
+    let code = without_comments(&source.text);
+    let end = ["#[cfg(test)]\nmod ", "#[cfg(test)]\npub mod ", "#[cfg(test)]\npub(crate) mod "]
+        .into_iter()
+        .filter_map(|start| code.find(start))
+        .min();
+    Some(end.map_or(code.clone(), |end| code[..end].to_owned()))
+}
+
+/// Fails with all findings, one a line.
+fn none(findings: &[String]) {
+    assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
+}
+
+/// Number of the line, from 1, that holds the byte `at`.
+fn line_of(text: &str, at: usize) -> usize {
+    1 + text[..at].matches('\n').count()
+}

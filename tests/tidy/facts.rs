@@ -1,0 +1,101 @@
+//! `docs/FACTS.md` is written from the table of facts. `EVERWARM_BLESS=1 cargo test` writes it
+//! anew.
+
+use super::root;
+use everwarm::domain::fact::kinds::TABLE;
+use std::fmt::Write;
+
+const PAGE: &str = "docs/FACTS.md";
+const TABLE_FILE: &str = "src/domain/fact/kinds.rs";
+
+const HEAD: &str = "\
+# Facts
+
+Everything that happened is a fact in one journal. This page is generated from the table in
+`src/domain/fact/kinds.rs` (`EVERWARM_BLESS=1 cargo test facts` writes it anew); what a fact carries
+is told beside its type in `src/domain/fact/mod.rs`.
+
+*Flushed*: **synced** facts make the commit that carries them wait for the disk, at once; **lazy**
+ones are committed within 10 ms and on disk within a second, always in order. Numbers are never
+reused.
+
+| no. | fact | made by | flushed | kept | what it says |
+|---:|---|---|---|---|---|
+";
+
+const RANKS: &str = "
+## Ranks
+
+Stages handle every input in this order. Inputs have rank 0. A later stage takes a free number; none
+is reused.
+
+| rank | stage |
+|---:|---|
+";
+
+/// Name, number and first sentence of every rank, from its constant.
+fn ranks() -> Vec<(u16, String, String)> {
+    let text = std::fs::read_to_string(root().join(TABLE_FILE)).unwrap();
+    let mut about = String::new();
+    let mut found = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(words) = line.strip_prefix("/// ") {
+            about.push_str(words);
+            about.push(' ');
+            continue;
+        }
+        if let Some(constant) = line.strip_prefix("pub const ")
+            && let Some((name, value)) = constant.split_once(": Rank = Rank(")
+        {
+            let number = value.trim_end_matches(");").replace('_', "").parse().unwrap();
+            let name = name.to_lowercase().replace('_', " ");
+            found.push((number, name, about.trim().to_owned()));
+        }
+        about.clear();
+    }
+    found.sort();
+    found
+}
+
+fn page() -> String {
+    let mut page = HEAD.to_owned();
+    for row in TABLE {
+        let flushed = if row.synced { "**synced**" } else { "lazy" };
+        let (kind, name, by, kept, about) = (row.kind, row.name, row.made_by, row.kept, row.about);
+        writeln!(page, "| {kind} | `{name}` | {by} | {flushed} | {kept} | {about} |").unwrap();
+    }
+    page.push_str(RANKS);
+    for (number, name, about) in ranks() {
+        writeln!(page, "| {number} | {name}: {about} |").unwrap();
+    }
+    page
+}
+
+#[test]
+fn the_page_of_facts_says_what_the_table_says() {
+    let path = root().join(PAGE);
+    let bless = std::env::var_os("EVERWARM_BLESS").is_some();
+    let wanted = page();
+    if bless {
+        std::fs::write(&path, &wanted).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    let differing = found.lines().zip(wanted.lines()).find(|(a, b)| a != b);
+    assert!(
+        found == wanted,
+        "{PAGE} is out of date (first difference: {differing:?}); EVERWARM_BLESS=1 writes it anew"
+    );
+}
+
+#[test]
+fn kinds_have_numbers_and_names_of_their_own() {
+    for (i, row) in TABLE.iter().enumerate() {
+        assert!(row.kind < 64, "{}: a mask has 64 kinds", row.name);
+        for other in &TABLE[..i] {
+            assert!(row.kind > other.kind, "{} comes after {}", row.name, other.name);
+            assert_ne!(row.name, other.name);
+        }
+    }
+    let numbers: Vec<u16> = ranks().into_iter().map(|r| r.0).collect();
+    assert!(numbers.len() >= 7 && numbers.windows(2).all(|w| w[0] < w[1]), "{numbers:?}");
+}

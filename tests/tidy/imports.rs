@@ -1,0 +1,272 @@
+//! Who may import whom. The table is the one of the layout: a lower module never knows a higher
+//! one, what decides never touches the world, sockets and the database have one place each.
+
+use super::{Source, line_of, none, product_code, rust_files};
+
+/// What one part of the crate may name.
+struct Rule {
+    module: &'static str,
+    /// Modules of this crate besides itself.
+    may_import: &'static [&'static str],
+    /// Modules of the runtime; `*` is all of them.
+    runtime: &'static [&'static str],
+    /// Paths that must not be named.
+    never: &'static [&'static str],
+}
+
+/// The world, to those who must not touch it.
+const WORLD: &[&str] = &[
+    "tokio",
+    "ractor",
+    "axum",
+    "reqwest",
+    "tokio_tungstenite",
+    "rustls",
+    "redb",
+    "metrics",
+    "tracing",
+    "rand",
+    "figment",
+    "clap",
+    "std::fs",
+    "std::env",
+    "std::net",
+    "std::time",
+    "std::thread",
+    "std::process",
+    "std::io",
+    "std::sync",
+];
+
+const BELOW_OPS: &[&str] = &["domain", "trading", "venue", "sim", "history", "edge"];
+
+const RULES: &[Rule] = &[
+    Rule { module: "domain", may_import: &[], runtime: &["fact"], never: WORLD },
+    Rule { module: "trading", may_import: &["domain"], runtime: &["fact", "stage"], never: WORLD },
+    Rule { module: "venue", may_import: &["domain"], runtime: &[], never: SOCKETS },
+    Rule { module: "sim", may_import: &["domain", "venue"], runtime: &["*"], never: &["ractor"] },
+    Rule { module: "history", may_import: &["domain", "venue"], runtime: &["*"], never: SOCKETS },
+    Rule {
+        module: "edge",
+        may_import: &["domain", "trading", "venue", "sim", "history"],
+        runtime: &["*"],
+        never: &[],
+    },
+    Rule { module: "ops", may_import: BELOW_OPS_AND_CHAOS, runtime: &["*"], never: &[] },
+    Rule { module: "chaos", may_import: BELOW_OPS, runtime: &["*"], never: &[] },
+];
+
+const BELOW_OPS_AND_CHAOS: &[&str] =
+    &["domain", "trading", "venue", "sim", "history", "edge", "chaos"];
+
+/// Client sockets; in `venue`, `transport.rs` is the one place for them.
+const SOCKETS: &[&str] =
+    &["reqwest", "tokio_tungstenite", "tokio::net", "std::net", "axum", "hyper", "ractor"];
+
+/// What `venue/**/transport.rs` may name of the runtime: kill points and the clock.
+const TRANSPORT_RUNTIME: &[&str] = &["chaos", "clock"];
+
+/// The modules of the crate root, from the files that are there.
+fn modules(sources: &[Source]) -> Vec<String> {
+    let mut names: Vec<String> = sources
+        .iter()
+        .filter_map(|s| s.path.strip_prefix("src/"))
+        .map(|path| path.split('/').next().unwrap_or("").trim_end_matches(".rs").to_owned())
+        .filter(|name| name != "lib" && name != "main")
+        .collect();
+    names.dedup();
+    names
+}
+
+/// First names behind every `start` in `code`, groups in braces opened: (byte, path of two names).
+fn named(code: &str, start: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices(start) {
+        let whole = code[..at].chars().next_back();
+        if whole.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
+            continue;
+        }
+        let rest = &code[at + start.len()..];
+        let Some(group) = rest.strip_prefix('{') else {
+            found.push((at, two_names(rest)));
+            continue;
+        };
+        let (mut depth, mut item) = (0, String::new());
+        for c in group.chars() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' if depth == 0 => {
+                    found.push((at, two_names(&std::mem::take(&mut item))));
+                    continue;
+                }
+                _ => {}
+            }
+            item.push(c);
+        }
+        found.push((at, two_names(&item)));
+    }
+    found.retain(|(_, path)| !path.is_empty());
+    found
+}
+
+/// `a::b` of `a::b::c`, `a` of `a`.
+fn two_names(path: &str) -> String {
+    let name = |text: &str| -> String {
+        text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    };
+    let first = name(path);
+    match path.trim_start()[first.len()..].strip_prefix("::").map(name) {
+        Some(second) if !second.is_empty() => format!("{first}::{second}"),
+        _ => first,
+    }
+}
+
+/// What a file names of the crate root, by `crate::` and by enough `super::`.
+fn named_of_crate(path: &str, code: &str) -> Vec<(usize, String)> {
+    let inner = path.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod");
+    let climb = "super::".repeat(inner.split('/').count());
+    let mut found = named(code, "crate::");
+    found.extend(named(code, &climb));
+    found
+}
+
+fn breaks(rule: &Rule, modules: &[String], path: &str, code: &str) -> Vec<String> {
+    let mut findings = Vec::new();
+    let mut finding = |at: usize, what: &str| {
+        findings.push(format!(
+            "{path}:{}: {} must not name {what}",
+            line_of(code, at),
+            rule.module
+        ));
+    };
+    for (at, name) in named_of_crate(path, code) {
+        let module = name.split("::").next().unwrap_or("");
+        let known = modules.iter().any(|m| m == module);
+        if known && module != rule.module && !rule.may_import.contains(&module) {
+            finding(at, &format!("crate::{module}"));
+        }
+        if name == "venue::transport" && rule.module == "sim" {
+            finding(at, "the client's transport");
+        }
+    }
+    let transport = rule.module == "venue" && path.ends_with("/transport.rs");
+    let runtime = if transport { TRANSPORT_RUNTIME } else { rule.runtime };
+    for (at, name) in named(code, "everwarm_runtime::") {
+        let part = name.split("::").next().unwrap_or("");
+        if !runtime.contains(&"*") && !runtime.contains(&part) {
+            finding(at, &format!("everwarm_runtime::{part}"));
+        }
+    }
+    let never = if transport { &["axum", "ractor"] } else { rule.never };
+    for banned in never {
+        for (at, _) in named(code, &format!("{banned}::")) {
+            finding(at, banned);
+        }
+        for (at, name) in named(code, "std::") {
+            if format!("std::{name}").starts_with(banned) && code[at..].starts_with("std::{") {
+                finding(at, banned);
+            }
+        }
+    }
+    findings
+}
+
+#[test]
+fn nobody_imports_what_the_table_forbids() {
+    let sources = rust_files();
+    let modules = modules(&sources);
+    let mut findings = Vec::new();
+    for source in &sources {
+        let Some(code) = product_code(source) else { continue };
+        let inner = source.path.strip_prefix("src/").unwrap_or("");
+        let module = inner.split('/').next().unwrap_or("").trim_end_matches(".rs");
+        if let Some(rule) = RULES.iter().find(|r| r.module == module) {
+            findings.extend(breaks(rule, &modules, &source.path, &code));
+        }
+    }
+    none(&findings);
+}
+
+#[test]
+fn only_the_store_names_the_database() {
+    let mut findings = Vec::new();
+    for source in rust_files() {
+        let Some(code) = product_code(&source) else { continue };
+        if source.path.starts_with("runtime/src/store") {
+            continue;
+        }
+        for (at, _) in named(&code, "redb::") {
+            findings.push(format!("{}:{}: names redb", source.path, line_of(&code, at)));
+        }
+        if code.contains("use redb;") {
+            findings.push(format!("{}: names redb", source.path));
+        }
+    }
+    none(&findings);
+}
+
+#[test]
+fn only_configuration_and_the_command_line_ask_the_environment() {
+    let mut findings = Vec::new();
+    for source in rust_files() {
+        let Some(code) = product_code(&source) else { continue };
+        if ["src/ops/", "src/main.rs", "src/chaos/"].iter().any(|p| source.path.starts_with(p)) {
+            continue;
+        }
+        for call in ["env::var(", "env::var_os(", "env::vars(", "env::args("] {
+            if let Some(at) = code.find(call) {
+                let line = line_of(&code, at);
+                findings.push(format!("{}:{line}: asks the environment: {call})", source.path));
+            }
+        }
+    }
+    none(&findings);
+}
+
+#[test]
+fn the_table_catches_what_it_should() {
+    let modules: Vec<String> =
+        RULES.iter().map(|r| r.module).chain(["tree", "daemon"]).map(String::from).collect();
+    let check = |module: &str, path: &str, code: &str| {
+        let rule = RULES.iter().find(|r| r.module == module).unwrap();
+        breaks(rule, &modules, path, code).len()
+    };
+    let caught = [
+        ("trading", "src/trading/a.rs", "use tokio::sync::mpsc;"),
+        ("trading", "src/trading/a.rs", "use std::{fmt, fs::File};"),
+        ("trading", "src/trading/a.rs", "let t = std::time::Instant::now();"),
+        ("trading", "src/trading/a.rs", "use everwarm_runtime::journal::Journal;"),
+        ("trading", "src/trading/a.rs", "use crate::{domain::id,\n    venue::port};"),
+        ("trading", "src/trading/a.rs", "use super::super::edge::gateway;"),
+        ("trading", "src/trading/mod.rs", "pub use super::edge::gateway;"),
+        ("domain", "src/domain/id.rs", "fn f(x: crate::trading::decide::D) {}"),
+        ("venue", "src/venue/binance/wire.rs", "use reqwest::Client;"),
+        ("venue", "src/venue/binance/wire.rs", "use everwarm_runtime::clock::Clock;"),
+        ("venue", "src/venue/transport.rs", "use everwarm_runtime::journal::Journal;"),
+        ("sim", "src/sim/server.rs", "use crate::trading::ledger;"),
+        ("sim", "src/sim/server.rs", "use crate::venue::transport::Client;"),
+        ("edge", "src/edge/gateway.rs", "use crate::tree;"),
+        ("edge", "src/edge/gateway.rs", "use crate::ops::api;"),
+        ("chaos", "src/chaos/run.rs", "use crate::daemon::boot;"),
+    ];
+    for (module, path, code) in caught {
+        assert_eq!(check(module, path, code), 1, "{path}: {code}");
+    }
+    let allowed = [
+        (
+            "trading",
+            "src/trading/a/b.rs",
+            "use super::super::indicators::Sma; use crate::domain::id;",
+        ),
+        ("trading", "src/trading/a.rs", "use everwarm_runtime::{fact::Fact, stage::Stage};"),
+        ("trading", "src/trading/a.rs", "use std::collections::BTreeMap; let timed = my_tokio::x;"),
+        ("venue", "src/venue/transport.rs", "use reqwest::Client; use everwarm_runtime::clock;"),
+        ("sim", "src/sim/server.rs", "use crate::venue::binance::wire; use axum::Router;"),
+        ("edge", "src/edge/feed.rs", "use crate::{venue, history::ensure, edge::closer};"),
+    ];
+    for (module, path, code) in allowed {
+        assert_eq!(check(module, path, code), 0, "{path}: {code}");
+    }
+}
