@@ -20,8 +20,13 @@ fn prices(report: &OrderReport) -> Vec<Decimal> {
 }
 
 fn trades(said: &[SimFact]) -> Vec<&Traded> {
-    let traded = |fact| if let SimFact::Traded(traded) = fact { Some(traded) } else { None };
-    said.iter().filter_map(traded).collect()
+    let mut found = Vec::new();
+    for fact in said {
+        if let SimFact::Traded(traded) = fact {
+            found.push(traded);
+        }
+    }
+    found
 }
 
 fn cancel(order: u64) -> SimFact {

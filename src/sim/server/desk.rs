@@ -4,6 +4,7 @@
 use super::hub::Hub;
 use super::limits::Counters;
 use super::pace::VenueClock;
+use crate::domain::id::Symbol;
 use crate::domain::market::Bar;
 use crate::domain::time::UtcMs;
 use crate::sim::books::{Books, BooksError, Gate};
@@ -76,14 +77,16 @@ pub struct Desk {
 }
 
 /// Where time stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// Venue time.
     pub now: UtcMs,
     /// Trades up to here are released.
     pub market: UtcMs,
-    /// Close of the last released minute.
-    pub last_close: UtcMs,
+    /// The last close since the books were opened whose bars have been shown.
+    pub last_close: Option<UtcMs>,
+    /// The symbols of those bars, by name.
+    pub closed: Vec<Symbol>,
     /// The next close with bars; none when the recording has ended.
     pub next_close: Option<UtcMs>,
 }
@@ -210,10 +213,13 @@ impl Desk {
     /// -1000 where the server is broken.
     pub fn standing(&self) -> Result<Standing, ApiError> {
         self.read(|exchange, market, when| {
+            let last_close = exchange.shown_close();
+            let bars = last_close.map(|close| market.bars_closing(close)).unwrap_or_default();
             Ok(Standing {
                 now: when.now,
                 market: exchange.market(),
-                last_close: exchange.last_close(),
+                last_close,
+                closed: bars.iter().map(|bar| bar.symbol).collect(),
                 next_close: market.next_close(exchange.market()),
             })
         })

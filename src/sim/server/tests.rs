@@ -223,6 +223,7 @@ async fn refusals_have_the_status_of_the_venue() {
     assert_eq!(thief.get("/sim/v1/ledger").await.0, 401);
     let status = thief.get("/sim/v1/status").await.1;
     assert_eq!((&status["pace"], &status["now"]), (&json!("lockstep"), &json!(START)));
+    assert_eq!((&status["last_close"], &status["factor"]), (&Value::Null, &json!(0)));
     sim.stop().await.expect("a clean end");
 }
 
@@ -248,6 +249,7 @@ async fn bars_arrive_closed_and_are_counted() {
     assert_eq!(told["frames"], json!({"raw": 1, "both": 2}));
     let next_close = START + 2 * MINUTE;
     assert_eq!((&told["last_close"], &told["next_close"]), (&json!(CLOSE), &json!(next_close)));
+    assert_eq!(told["closed"], json!(["BTCUSDT", "ETHUSDT"]));
     let bar = next(&mut raw).await;
     assert_eq!(
         (&bar["k"]["x"], &bar["k"]["c"], &bar["E"]),
