@@ -5,6 +5,7 @@ use everwarm_runtime::fact::NoLibrary;
 use everwarm_runtime::journal::{AppendError, Journal, Options, StageInfo, Writer};
 use everwarm_runtime::runner::{RunError, Runner};
 use everwarm_runtime::store::{Store, StoreError};
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,6 +32,12 @@ pub enum BooksError {
 #[derive(Clone)]
 pub struct Gate(Arc<Journal<SimFact>>);
 
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").field("durable_row", &self.0.durable_row()).finish_non_exhaustive()
+    }
+}
+
 impl Gate {
     /// Resolves when `row` is on disk; false where the journal ended before.
     pub async fn durable(&self, row: u64) -> bool {
@@ -48,6 +55,12 @@ pub struct Books {
     journal: Arc<Journal<SimFact>>,
     writer: Writer,
     runner: Runner<Exchange>,
+}
+
+impl fmt::Debug for Books {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Books").field("head", &self.journal.head()).finish_non_exhaustive()
+    }
 }
 
 impl Books {

@@ -11,6 +11,7 @@ use crate::sim::market::Market;
 use everwarm_runtime::fact::{Fact, Key};
 use everwarm_runtime::stage::{Out, Stage};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Free amount of each quote asset where a fresh exchange is told nothing else.
 pub const DEFAULT_BALANCE: i64 = 100_000;
@@ -123,6 +124,15 @@ pub struct Local {
     exchange: Exchange,
     market: Box<dyn Market>,
     n: u64,
+}
+
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local")
+            .field("exchange", &self.exchange)
+            .field("n", &self.n)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Local {

@@ -17,6 +17,7 @@ use crate::sim::wire::info::Limits;
 use crate::sim::wire::klines;
 use crate::sim::wire::sign::When;
 use serde_json::Value;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -89,6 +90,15 @@ pub struct Standing {
     pub closed: Vec<Symbol>,
     /// The next close with bars; none when the recording has ended.
     pub next_close: Option<UtcMs>,
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk")
+            .field("clock", &self.clock)
+            .field("hub", &self.hub)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Desk {

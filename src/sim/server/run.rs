@@ -10,6 +10,7 @@ use crate::sim::exchange::local::Setup;
 use crate::sim::market::Market;
 use axum::Router;
 use axum::routing::any;
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -73,6 +74,18 @@ pub enum SimError {
     Failed(String),
 }
 
+impl fmt::Debug for SimOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimOptions")
+            .field("data_dir", &self.data_dir)
+            .field("port", &self.port)
+            .field("pace", &self.pace)
+            .field("setup", &self.setup)
+            .field("idle_exit", &self.idle_exit)
+            .finish_non_exhaustive()
+    }
+}
+
 fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> SimError {
     let what = what.into();
     move |source| SimError::Io { what, source }
@@ -86,6 +99,12 @@ pub struct SimHandle {
     pub token: String,
     desk: Arc<Desk>,
     server: JoinHandle<Result<(), SimError>>,
+}
+
+impl fmt::Debug for SimHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimHandle").field("addr", &self.addr).finish_non_exhaustive()
+    }
 }
 
 impl SimHandle {
