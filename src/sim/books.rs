@@ -28,7 +28,8 @@ pub enum BooksError {
     Append(#[from] AppendError),
 }
 
-/// Waits for what is written to be on disk; apart from the books, so that nobody waits holding them.
+/// Waits for what is written to be on disk; apart from the books, so that nobody waits holding
+/// them.
 #[derive(Clone)]
 pub struct Gate(Arc<Journal<SimFact>>);
 
@@ -95,8 +96,8 @@ impl Books {
         Gate(Arc::clone(&self.journal))
     }
 
-    /// Writes an input down and gives what followed, with the row that must be on disk before anybody
-    /// hears of it.
+    /// Writes an input down and gives what followed, with the row that must be on disk before
+    /// anybody hears of it.
     ///
     /// # Errors
     /// The journal has ended; the input may be in it or not.

@@ -49,7 +49,8 @@ impl Setup {
     }
 }
 
-/// The newest `limit` bars with opening times up to `to_open`, ascending, as far as a week of nothing.
+/// The newest `limit` bars with opening times up to `to_open`, ascending, as far as a week of
+/// nothing.
 pub fn last_bars(
     market: &mut dyn Market,
     symbol: Symbol,
@@ -70,8 +71,9 @@ pub fn last_bars(
     }
 }
 
-/// The inputs that bring `exchange` to venue time `to` with trades up to `market_to` released: one for
-/// each minute with trades to release, and one for what is left. None where it is there already.
+/// The inputs that bring `exchange` to venue time `to` with trades up to `market_to` released: one
+/// for each minute with trades to release, and one for what is left. None where it is there
+/// already.
 pub fn advances(
     exchange: &Exchange,
     market: &mut dyn Market,
@@ -160,7 +162,8 @@ impl Local {
         self.market.next_close(self.exchange.market())
     }
 
-    /// The bars of the minutes that closed after `after`, up to what is released, by close and symbol.
+    /// The bars of the minutes that closed after `after`, up to what is released, by close and
+    /// symbol.
     pub fn closed_since(&mut self, after: UtcMs) -> Vec<(UtcMs, Vec<Bar>)> {
         closed_between(self.market.as_mut(), after, self.exchange.market())
     }

@@ -72,8 +72,8 @@ fn malformed(error: &serde_json::Error) -> ApiError {
     ApiError::new(-1135, format!("Invalid JSON Request: {error}"))
 }
 
-/// Where time stands, and how many data frames each connection has ever carried. `factor` is the venue
-/// milliseconds in one of the wall's: 0 in lockstep.
+/// Where time stands, and how many data frames each connection has ever carried. `factor` is the
+/// venue milliseconds in one of the wall's: 0 in lockstep.
 fn standing(desk: &Desk) -> Result<Value, ApiError> {
     let Standing { now, market, last_close, closed, next_close } = desk.standing()?;
     let pace = desk.clock().pace();

@@ -1,5 +1,5 @@
-//! Where requests come in, one at a time, and what follows goes out in the same order, after it is on
-//! disk.
+//! Where requests come in, one at a time, and what follows goes out in the same order, after it is
+//! on disk.
 
 use super::hub::Hub;
 use super::limits::Counters;
@@ -235,8 +235,8 @@ impl Desk {
         })
     }
 
-    /// Takes a request: `make` reads it, the books decide, `answer` says what became of it. The answer is
-    /// given when all of it is on disk and the account's events are on their way.
+    /// Takes a request: `make` reads it, the books decide, `answer` says what became of it. The
+    /// answer is given when all of it is on disk and the account's events are on their way.
     ///
     /// # Errors
     /// What `make` and `answer` say; -1000 where it is not known what is on disk.
@@ -264,8 +264,8 @@ impl Desk {
         answer
     }
 
-    /// Raises venue time and the released market, never lowers them; resolves when everything that follows
-    /// is on its way.
+    /// Raises venue time and the released market, never lowers them; resolves when everything that
+    /// follows is on its way.
     ///
     /// # Errors
     /// -1000 where the server is broken.
@@ -332,7 +332,8 @@ fn forming(exchange: &Exchange, market: &mut dyn Market, input: &SimFact) -> Vec
     bars.map(|bar| (klines::stream(bar.symbol), klines::event(&bar, false, at))).collect()
 }
 
-/// Sends parcels out in order, each after what it tells is on disk. Ends with the desk, or with the disk.
+/// Sends parcels out in order, each after what it tells is on disk. Ends with the desk, or with the
+/// disk.
 async fn send_out(desk: Arc<Desk>, gate: Gate, mut parcels: mpsc::UnboundedReceiver<Parcel>) {
     let mut phase = desk.phase();
     loop {

@@ -24,7 +24,8 @@ use tokio::task::JoinHandle;
 pub const IDLE_EXIT: Duration = Duration::from_mins(1);
 /// Wall time between notes of where venue time is, where it runs by itself.
 const NOTE_EVERY: Duration = Duration::from_millis(250);
-/// What of venue time may have been lost by a kill, in wall time: the notes of the last sync and a bit.
+/// What of venue time may have been lost by a kill, in wall time: the notes of the last sync and a
+/// bit.
 const LOST_BY_KILL: i64 = 2_000;
 /// Time open requests have to end when the server does.
 const GRACE: Duration = Duration::from_secs(5);
@@ -60,7 +61,7 @@ pub enum SimError {
         source: io::Error,
     },
     /// The books in the directory are of other instruments than the market shows.
-    #[error("{} holds the books of another market: it trades {books}, this one {market}", dir.display())]
+    #[error("{} holds the books of {books}, the market shows {market}", dir.display())]
     OtherMarket {
         /// The directory.
         dir: PathBuf,

@@ -273,7 +273,8 @@ async fn pump(
             }
             _ = ping.tick() => {
                 let late = pong_at.elapsed() > PONG_WITHIN;
-                if late || socket.send(Message::Ping(Bytes::from_static(b"everwarm"))).await.is_err() {
+                let ping = Message::Ping(Bytes::from_static(b"everwarm"));
+                if late || socket.send(ping).await.is_err() {
                     break;
                 }
             }
