@@ -5,6 +5,7 @@ use everwarm_runtime::fact::NoLibrary;
 use everwarm_runtime::journal::{AppendError, Journal, Options, StageInfo, Writer};
 use everwarm_runtime::runner::{RunError, Runner};
 use everwarm_runtime::store::{Store, StoreError};
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,9 +28,16 @@ pub enum BooksError {
     Append(#[from] AppendError),
 }
 
-/// Waits for what is written to be on disk; apart from the books, so that nobody waits holding them.
+/// Waits for what is written to be on disk; apart from the books, so that nobody waits holding
+/// them.
 #[derive(Clone)]
 pub struct Gate(Arc<Journal<SimFact>>);
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").field("durable_row", &self.0.durable_row()).finish_non_exhaustive()
+    }
+}
 
 impl Gate {
     /// Resolves when `row` is on disk; false where the journal ended before.
@@ -41,18 +49,19 @@ impl Gate {
     pub async fn room(&self) {
         self.0.room().await;
     }
-
-    /// Flushes everything and ends the journal. Blocks.
-    pub fn close(&self) {
-        self.0.close();
-    }
 }
 
-/// The books.
+/// The books. Dropping them flushes everything and lets go of the file, which takes a moment.
 pub struct Books {
     journal: Arc<Journal<SimFact>>,
     writer: Writer,
     runner: Runner<Exchange>,
+}
+
+impl fmt::Debug for Books {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Books").field("head", &self.journal.head()).finish_non_exhaustive()
+    }
 }
 
 impl Books {
@@ -87,8 +96,8 @@ impl Books {
         Gate(Arc::clone(&self.journal))
     }
 
-    /// Writes an input down and gives what followed, with the row that must be on disk before anybody
-    /// hears of it.
+    /// Writes an input down and gives what followed, with the row that must be on disk before
+    /// anybody hears of it.
     ///
     /// # Errors
     /// The journal has ended; the input may be in it or not.
@@ -107,5 +116,11 @@ impl Books {
     /// Saves the state, so that the next start need not read the journal.
     pub fn save(&mut self) {
         self.runner.save();
+    }
+}
+
+impl Drop for Books {
+    fn drop(&mut self) {
+        self.journal.close();
     }
 }

@@ -19,8 +19,8 @@ pub enum Purpose {
     Name,
 }
 
-/// Where chance comes from: the seed, the symbol, the close of the last released minute (never venue
-/// time) and the client's id.
+/// Where chance comes from: the seed, the symbol, the close of the last released minute (never
+/// venue time) and the client's id.
 #[derive(Clone, Copy, Debug)]
 pub struct Draw<'a> {
     /// Of the exchange.

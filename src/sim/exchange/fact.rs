@@ -1,5 +1,5 @@
-//! What happens at the exchange, as facts: inputs are requests and the passing of time, derived facts
-//! are what the core makes of them.
+//! What happens at the exchange, as facts: inputs are requests and the passing of time, derived
+//! facts are what the core makes of them.
 
 use crate::domain::id::Symbol;
 use crate::domain::instrument::Instrument;

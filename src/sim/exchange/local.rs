@@ -11,6 +11,7 @@ use crate::sim::market::Market;
 use everwarm_runtime::fact::{Fact, Key};
 use everwarm_runtime::stage::{Out, Stage};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Free amount of each quote asset where a fresh exchange is told nothing else.
 pub const DEFAULT_BALANCE: i64 = 100_000;
@@ -48,7 +49,8 @@ impl Setup {
     }
 }
 
-/// The newest `limit` bars with opening times up to `to_open`, ascending, as far as a week of nothing.
+/// The newest `limit` bars with opening times up to `to_open`, ascending, as far as a week of
+/// nothing.
 pub fn last_bars(
     market: &mut dyn Market,
     symbol: Symbol,
@@ -69,8 +71,9 @@ pub fn last_bars(
     }
 }
 
-/// The inputs that bring `exchange` to venue time `to` with trades up to `market_to` released: one for
-/// each minute with trades to release, and one for what is left. None where it is there already.
+/// The inputs that bring `exchange` to venue time `to` with trades up to `market_to` released: one
+/// for each minute with trades to release, and one for what is left. None where it is there
+/// already.
 pub fn advances(
     exchange: &Exchange,
     market: &mut dyn Market,
@@ -125,6 +128,15 @@ pub struct Local {
     n: u64,
 }
 
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local")
+            .field("exchange", &self.exchange)
+            .field("n", &self.n)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Local {
     /// Opens fresh books over `market`.
     #[must_use]
@@ -150,7 +162,8 @@ impl Local {
         self.market.next_close(self.exchange.market())
     }
 
-    /// The bars of the minutes that closed after `after`, up to what is released, by close and symbol.
+    /// The bars of the minutes that closed after `after`, up to what is released, by close and
+    /// symbol.
     pub fn closed_since(&mut self, after: UtcMs) -> Vec<(UtcMs, Vec<Bar>)> {
         closed_between(self.market.as_mut(), after, self.exchange.market())
     }

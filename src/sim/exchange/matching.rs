@@ -1,5 +1,5 @@
-//! Who trades at what price: the path through a bar, resting orders along it, and the prices a taking
-//! order meets.
+//! Who trades at what price: the path through a bar, resting orders along it, and the prices a
+//! taking order meets.
 
 use super::draw::{Draw, Purpose};
 use super::fact::{Advance, SimFact, Traded};
@@ -205,7 +205,8 @@ impl Fill {
     }
 }
 
-/// The prices at which a taking order of `quantity` would trade, worst last, with the quantity at each.
+/// The prices at which a taking order of `quantity` would trade, worst last, with the quantity at
+/// each.
 #[must_use]
 pub fn ladder(
     tape: &Tape,

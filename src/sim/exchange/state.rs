@@ -191,6 +191,8 @@ pub struct Exchange {
     market: UtcMs,
     pub(super) released_before: UtcMs,
     last_close: UtcMs,
+    opened: UtcMs,
+    shown: Option<UtcMs>,
 }
 
 impl Exchange {
@@ -216,6 +218,12 @@ impl Exchange {
     #[must_use]
     pub fn last_close(&self) -> UtcMs {
         self.last_close
+    }
+
+    /// The last close since the books were opened whose bars everybody has been shown.
+    #[must_use]
+    pub fn shown_close(&self) -> Option<UtcMs> {
+        self.shown
     }
 
     /// What is traded, by symbol.
@@ -326,7 +334,7 @@ impl Exchange {
         for (asset, amount) in &opened.balances {
             self.purses.entry(asset.clone()).or_default().free = *amount;
         }
-        (self.now, self.market) = (opened.at, opened.at);
+        (self.now, self.market, self.opened) = (opened.at, opened.at, opened.at);
         for bar in &opened.last {
             let minute = bar.open_time + MINUTE;
             self.last_close = self.last_close.max(minute);
@@ -340,12 +348,16 @@ impl Exchange {
         self.released_before = self.market;
         self.now = self.now.max(advance.now);
         self.market = self.market.max(advance.market);
-        let Some((close, bars)) = &advance.minute else { return };
-        for bar in bars {
-            self.roll(*close, bar);
+        if let Some((close, bars)) = &advance.minute {
+            for bar in bars {
+                self.roll(*close, bar);
+            }
+            if self.market >= close - 1 {
+                self.last_close = self.last_close.max(*close);
+            }
         }
-        if self.market >= close - 1 {
-            self.last_close = self.last_close.max(*close);
+        if self.last_close > self.opened && self.market >= self.last_close {
+            self.shown = Some(self.last_close);
         }
     }
 

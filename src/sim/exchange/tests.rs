@@ -20,11 +20,13 @@ fn prices(report: &OrderReport) -> Vec<Decimal> {
 }
 
 fn trades(said: &[SimFact]) -> Vec<&Traded> {
-    let traded = |fact| match fact {
-        &SimFact::Traded(ref traded) => Some(traded),
-        _ => None,
-    };
-    said.iter().filter_map(traded).collect()
+    let mut found = Vec::new();
+    for fact in said {
+        if let SimFact::Traded(traded) = fact {
+            found.push(traded);
+        }
+    }
+    found
 }
 
 fn cancel(order: u64) -> SimFact {

@@ -2,6 +2,7 @@
 
 use super::desk::{Desk, Standing};
 use super::hub::Kind;
+use super::pace::Pace;
 use crate::domain::money::{Decimal, parse_decimal};
 use crate::domain::time::UtcMs;
 use crate::sim::exchange::SimFact;
@@ -71,21 +72,24 @@ fn malformed(error: &serde_json::Error) -> ApiError {
     ApiError::new(-1135, format!("Invalid JSON Request: {error}"))
 }
 
-fn standing(standing: Standing) -> Value {
-    json!({
-        "now": standing.now, "market": standing.market, "last_close": standing.last_close,
-        "closed": standing.closed,
-        "next_close": standing.next_close, "ended": standing.next_close.is_none(),
-    })
+/// Where time stands, and how many data frames each connection has ever carried. `factor` is the
+/// venue milliseconds in one of the wall's: 0 in lockstep.
+fn standing(desk: &Desk) -> Result<Value, ApiError> {
+    let Standing { now, market, last_close, closed, next_close } = desk.standing()?;
+    let pace = desk.clock().pace();
+    let factor = if pace == Pace::Lockstep { 0 } else { pace.factor() };
+    Ok(json!({
+        "now": now, "market": market, "last_close": last_close, "closed": closed,
+        "next_close": next_close, "ended": next_close.is_none(),
+        "pace": pace.to_string(), "factor": factor,
+        "frames": desk.hub.frames(Kind::Market), "user_frames": desk.hub.frames(Kind::User),
+    }))
 }
 
 fn status(desk: &Desk) -> Result<Value, ApiError> {
-    let mut value = standing(desk.standing()?);
-    let pace = desk.clock().pace();
-    value["pace"] = pace.to_string().into();
-    value["factor"] = pace.factor().into();
+    let mut value = standing(desk)?;
     value["pid"] = std::process::id().into();
-    value["connections"] = desk.hub.len().into();
+    value["connections"] = desk.hub.connections().into();
     Ok(value)
 }
 
@@ -96,10 +100,7 @@ async fn advance(desk: &Desk, body: &str) -> Result<Value, ApiError> {
         return Err(ApiError::new(-1130, "Data sent for parameter 'to' is not valid."));
     }
     desk.advance(wanted.to, wanted.market).await?;
-    let mut value = standing(desk.standing()?);
-    value["frames"] = json!(desk.hub.frames(Kind::Market));
-    value["user_frames"] = json!(desk.hub.frames(Kind::User));
-    Ok(value)
+    standing(desk)
 }
 
 async fn fund(desk: &Desk, body: &str) -> Result<Value, ApiError> {

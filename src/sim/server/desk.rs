@@ -1,5 +1,5 @@
-//! Where requests come in, one at a time, and what follows goes out in the same order, after it is on
-//! disk.
+//! Where requests come in, one at a time, and what follows goes out in the same order, after it is
+//! on disk.
 
 use super::hub::Hub;
 use super::limits::Counters;
@@ -17,6 +17,7 @@ use crate::sim::wire::info::Limits;
 use crate::sim::wire::klines;
 use crate::sim::wire::sign::When;
 use serde_json::Value;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -83,12 +84,21 @@ pub struct Standing {
     pub now: UtcMs,
     /// Trades up to here are released.
     pub market: UtcMs,
-    /// Close of the last released minute.
-    pub last_close: UtcMs,
-    /// Who traded in that minute.
+    /// The last close since the books were opened whose bars have been shown.
+    pub last_close: Option<UtcMs>,
+    /// The symbols of those bars, by name.
     pub closed: Vec<Symbol>,
     /// The next close with bars; none when the recording has ended.
     pub next_close: Option<UtcMs>,
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk")
+            .field("clock", &self.clock)
+            .field("hub", &self.hub)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Desk {
@@ -182,7 +192,7 @@ impl Desk {
 
     /// How long there has been no request and no connection.
     pub fn idle(&self) -> Duration {
-        if self.hub.len() > 0 {
+        if self.hub.connections() > 0 {
             self.touch();
         }
         self.started.elapsed().saturating_sub(Duration::from_millis(self.last_seen.load(Relaxed)))
@@ -213,18 +223,20 @@ impl Desk {
     /// -1000 where the server is broken.
     pub fn standing(&self) -> Result<Standing, ApiError> {
         self.read(|exchange, market, when| {
+            let last_close = exchange.shown_close();
+            let bars = last_close.map(|close| market.bars_closing(close)).unwrap_or_default();
             Ok(Standing {
                 now: when.now,
                 market: exchange.market(),
-                last_close: exchange.last_close(),
-                closed: market.bars_closing(exchange.last_close()).iter().map(|b| b.symbol).collect(),
+                last_close,
+                closed: bars.iter().map(|bar| bar.symbol).collect(),
                 next_close: market.next_close(exchange.market()),
             })
         })
     }
 
-    /// Takes a request: `make` reads it, the books decide, `answer` says what became of it. The answer is
-    /// given when all of it is on disk and the account's events are on their way.
+    /// Takes a request: `make` reads it, the books decide, `answer` says what became of it. The
+    /// answer is given when all of it is on disk and the account's events are on their way.
     ///
     /// # Errors
     /// What `make` and `answer` say; -1000 where it is not known what is on disk.
@@ -252,8 +264,8 @@ impl Desk {
         answer
     }
 
-    /// Raises venue time and the released market, never lowers them; resolves when everything that follows
-    /// is on its way.
+    /// Raises venue time and the released market, never lowers them; resolves when everything that
+    /// follows is on its way.
     ///
     /// # Errors
     /// -1000 where the server is broken.
@@ -262,7 +274,7 @@ impl Desk {
         let wait = self.with(|inner| {
             let inputs = advances(inner.books.exchange(), inner.market.as_mut(), to, market_to);
             for input in inputs {
-                self.advance_step(inner, input)?;
+                self.advance_step(inner, &input)?;
             }
             let (done, wait) = oneshot::channel();
             let (row, events, klines, done) = (None, Vec::new(), Vec::new(), Some(done));
@@ -273,7 +285,7 @@ impl Desk {
         wait.await.map_err(|_| ApiError::internal())
     }
 
-    fn advance_step(&self, inner: &mut Inner, input: SimFact) -> Result<(), ApiError> {
+    fn advance_step(&self, inner: &mut Inner, input: &SimFact) -> Result<(), ApiError> {
         let before = inner.books.exchange().market();
         let (said, row) =
             inner.books.request(input.clone()).map_err(|error| self.broken(&error))?;
@@ -286,10 +298,10 @@ impl Desk {
                     |bar: &Bar| (klines::stream(bar.symbol), klines::event(bar, true, close));
                 klines.extend(bars.iter().map(message));
             }
-            klines.extend(forming(exchange, inner.market.as_mut(), &input));
+            klines.extend(forming(exchange, inner.market.as_mut(), input));
         }
         let row = (!said.is_empty()).then_some(row);
-        let parcel = Parcel { row, events: events(exchange, &input, &said), klines, done: None };
+        let parcel = Parcel { row, events: events(exchange, input, &said), klines, done: None };
         inner.outbox.send(parcel).map_err(|_| ApiError::internal())
     }
 
@@ -303,9 +315,7 @@ impl Desk {
             // A state that a panic has left behind is not saved; the journal has what happened.
             Err(poisoned) => poisoned.into_inner().take(),
         };
-        if let Some(inner) = inner {
-            inner.books.gate().close();
-        }
+        drop(inner);
     }
 }
 
@@ -322,7 +332,8 @@ fn forming(exchange: &Exchange, market: &mut dyn Market, input: &SimFact) -> Vec
     bars.map(|bar| (klines::stream(bar.symbol), klines::event(&bar, false, at))).collect()
 }
 
-/// Sends parcels out in order, each after what it tells is on disk. Ends with the desk, or with the disk.
+/// Sends parcels out in order, each after what it tells is on disk. Ends with the desk, or with the
+/// disk.
 async fn send_out(desk: Arc<Desk>, gate: Gate, mut parcels: mpsc::UnboundedReceiver<Parcel>) {
     let mut phase = desk.phase();
     loop {
@@ -331,10 +342,10 @@ async fn send_out(desk: Arc<Desk>, gate: Gate, mut parcels: mpsc::UnboundedRecei
             () = Phase::failed(&mut phase) => None,
         };
         let Some(parcel) = parcel else { return };
-        if let Some(row) = parcel.row {
-            if !gate.durable(row).await {
-                return;
-            }
+        if let Some(row) = parcel.row
+            && !gate.durable(row).await
+        {
+            return;
         }
         desk.hub.publish_user(&parcel.events);
         desk.hub.publish_market(&parcel.klines);

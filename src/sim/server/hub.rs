@@ -27,6 +27,7 @@ pub struct Ticket {
     serial: u64,
 }
 
+#[derive(Debug)]
 struct Connection {
     serial: u64,
     queue: mpsc::Sender<String>,
@@ -36,14 +37,14 @@ struct Connection {
     frames: u64,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     connections: BTreeMap<(Kind, String), Connection>,
     serial: u64,
 }
 
 /// All connections.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Hub(Mutex<State>);
 
 impl Hub {
@@ -154,7 +155,7 @@ impl Hub {
     }
 
     /// Number of connections.
-    pub fn len(&self) -> usize {
+    pub fn connections(&self) -> usize {
         self.lock().connections.len()
     }
 
@@ -165,6 +166,7 @@ impl Hub {
 }
 
 /// What a connection may change of itself.
+#[derive(Debug)]
 pub struct Subscriptions<'a> {
     /// Market streams.
     pub streams: &'a mut BTreeSet<String>,

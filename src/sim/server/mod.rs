@@ -1,4 +1,5 @@
-//! The exchange as a process: one port for REST, market streams, the WebSocket API and administration.
+//! The exchange as a process: one port for REST, market streams, the WebSocket API and
+//! administration.
 
 pub mod admin;
 pub mod desk;

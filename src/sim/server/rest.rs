@@ -61,12 +61,11 @@ fn weight(route: Route, query: &str) -> u64 {
     match route {
         Route::Ping | Route::Time => 1,
         Route::Klines => 2,
-        Route::ExchangeInfo | Route::Account => 20,
         Route::Query => 4,
         Route::OpenOrders if has("symbol=") => 6,
         Route::OpenOrders => 80,
         Route::MyTrades if has("orderId=") => 5,
-        Route::MyTrades => 20,
+        Route::MyTrades | Route::ExchangeInfo | Route::Account => 20,
         Route::Place | Route::Cancel => 0,
     }
 }
@@ -97,10 +96,10 @@ pub async fn handle(
     match answer {
         Ok(text) => respond(StatusCode::OK, used, text),
         Err(error) => {
-            if matches!(route, Route::Place | Route::Cancel) {
-                if let Ok(weighed) = desk.counters().weigh(1) {
-                    used.weight = weighed.weight;
-                }
+            if matches!(route, Route::Place | Route::Cancel)
+                && let Ok(weighed) = desk.counters().weigh(1)
+            {
+                used.weight = weighed.weight;
             }
             refuse(&error, used)
         }

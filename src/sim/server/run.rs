@@ -10,6 +10,7 @@ use crate::sim::exchange::local::Setup;
 use crate::sim::market::Market;
 use axum::Router;
 use axum::routing::any;
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -20,10 +21,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Time without a request and a connection after which the exchange ends itself.
-pub const IDLE_EXIT: Duration = Duration::from_secs(60);
+pub const IDLE_EXIT: Duration = Duration::from_mins(1);
 /// Wall time between notes of where venue time is, where it runs by itself.
 const NOTE_EVERY: Duration = Duration::from_millis(250);
-/// What of venue time may have been lost by a kill, in wall time: the notes of the last sync and a bit.
+/// What of venue time may have been lost by a kill, in wall time: the notes of the last sync and a
+/// bit.
 const LOST_BY_KILL: i64 = 2_000;
 /// Time open requests have to end when the server does.
 const GRACE: Duration = Duration::from_secs(5);
@@ -59,7 +61,7 @@ pub enum SimError {
         source: io::Error,
     },
     /// The books in the directory are of other instruments than the market shows.
-    #[error("{} holds the books of another market: it trades {books}, this one {market}", dir.display())]
+    #[error("{} holds the books of {books}, the market shows {market}", dir.display())]
     OtherMarket {
         /// The directory.
         dir: PathBuf,
@@ -71,6 +73,18 @@ pub enum SimError {
     /// It could not write its books any more.
     #[error("the exchange ended: {0}")]
     Failed(String),
+}
+
+impl fmt::Debug for SimOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimOptions")
+            .field("data_dir", &self.data_dir)
+            .field("port", &self.port)
+            .field("pace", &self.pace)
+            .field("setup", &self.setup)
+            .field("idle_exit", &self.idle_exit)
+            .finish_non_exhaustive()
+    }
 }
 
 fn io_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> SimError {
@@ -86,6 +100,12 @@ pub struct SimHandle {
     pub token: String,
     desk: Arc<Desk>,
     server: JoinHandle<Result<(), SimError>>,
+}
+
+impl fmt::Debug for SimHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimHandle").field("addr", &self.addr).finish_non_exhaustive()
+    }
 }
 
 impl SimHandle {

@@ -20,7 +20,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 /// Time between pings.
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// A connection whose last pong is older is dropped; so is one that takes nothing for so long.
-const PONG_WITHIN: Duration = Duration::from_secs(60);
+const PONG_WITHIN: Duration = Duration::from_mins(1);
 /// Messages a market stream connection may send in a second.
 const MESSAGES_PER_SECOND: u32 = 5;
 /// Largest message a client may send, bytes.
@@ -273,7 +273,8 @@ async fn pump(
             }
             _ = ping.tick() => {
                 let late = pong_at.elapsed() > PONG_WITHIN;
-                if late || socket.send(Message::Ping(Bytes::from_static(b"everwarm"))).await.is_err() {
+                let ping = Message::Ping(Bytes::from_static(b"everwarm"));
+                if late || socket.send(ping).await.is_err() {
                     break;
                 }
             }

@@ -223,6 +223,7 @@ async fn refusals_have_the_status_of_the_venue() {
     assert_eq!(thief.get("/sim/v1/ledger").await.0, 401);
     let status = thief.get("/sim/v1/status").await.1;
     assert_eq!((&status["pace"], &status["now"]), (&json!("lockstep"), &json!(START)));
+    assert_eq!((&status["last_close"], &status["factor"]), (&Value::Null, &json!(0)));
     sim.stop().await.expect("a clean end");
 }
 
@@ -248,6 +249,7 @@ async fn bars_arrive_closed_and_are_counted() {
     assert_eq!(told["frames"], json!({"raw": 1, "both": 2}));
     let next_close = START + 2 * MINUTE;
     assert_eq!((&told["last_close"], &told["next_close"]), (&json!(CLOSE), &json!(next_close)));
+    assert_eq!(told["closed"], json!(["BTCUSDT", "ETHUSDT"]));
     let bar = next(&mut raw).await;
     assert_eq!(
         (&bar["k"]["x"], &bar["k"]["c"], &bar["E"]),
@@ -301,6 +303,26 @@ async fn a_restart_continues_with_the_same_books() {
     let fewer = |fake: Fake| fake.without("ETHUSDT");
     other.market = Box::new(fewer(Fake::new(&[bar("BTCUSDT", 0, ["1"; 4], "1")])));
     assert!(matches!(start(other).await, Err(SimError::OtherMarket { .. })));
+    let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("the file is free");
+    sim.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
+async fn what_was_answered_is_in_the_file() {
+    let (dir, image) = (Dir::new(), Dir::new());
+    let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
+    let client = Client::of(&sim);
+    client.advance(CLOSE).await;
+    let order = "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=9&newClientOrderId=m";
+    client.signed(Method::POST, "/api/v3/order", order, CLOSE).await;
+    let before = client.get("/sim/v1/ledger").await.1;
+    // What a killed process leaves behind: the file as it is now.
+    std::fs::copy(dir.0.join("books.redb"), image.0.join("books.redb")).expect("copied");
+    let after = start(options(&image.0, Pace::Lockstep)).await.expect("started from the image");
+    assert_eq!(Client::of(&after).get("/sim/v1/ledger").await.1, before);
+    assert_eq!(Client::of(&after).get("/sim/v1/status").await.1["market"], CLOSE);
+    sim.stop().await.expect("a clean end");
+    after.stop().await.expect("a clean end");
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use crate::sim::exchange::{Exchange, Order, SimFact, Status};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// The events that follow from one input: a report for each execution in order, then, where money moved,
-/// the balances. `exchange` is the books after the input.
+/// The events that follow from one input: a report for each execution in order, then, where money
+/// moved, the balances. `exchange` is the books after the input.
 #[must_use]
 pub fn events(exchange: &Exchange, input: &SimFact, said: &[SimFact]) -> Vec<Value> {
     let mut events = Vec::new();
@@ -141,8 +141,8 @@ impl<'a> Report<'a> {
     }
 }
 
-/// All orders with their trades, and all balances, in one canonical form: orders by id, decimals without
-/// trailing zeros. `k` counts the trades of an order from 1.
+/// All orders with their trades, and all balances, in one canonical form: orders by id, decimals
+/// without trailing zeros. `k` counts the trades of an order from 1.
 #[must_use]
 pub fn ledger(exchange: &Exchange) -> Value {
     let plain = |value: Decimal| value.normalize().to_string();

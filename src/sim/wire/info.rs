@@ -31,7 +31,11 @@ impl Limits {
     /// The list in exchangeInfo.
     #[must_use]
     pub fn list(&self) -> Value {
-        let row = |kind: &str, interval: &str, num: u64, limit: u64| json!({"rateLimitType": kind, "interval": interval, "intervalNum": num, "limit": limit});
+        let row = |kind: &str, interval: &str, num: u64, limit: u64| {
+            json!({
+                "rateLimitType": kind, "interval": interval, "intervalNum": num, "limit": limit,
+            })
+        };
         json!([
             row("REQUEST_WEIGHT", "MINUTE", 1, self.weight),
             row("ORDERS", "SECOND", 10, self.orders),

@@ -31,7 +31,8 @@ impl KlineQuery {
     /// Reads a request for bars.
     ///
     /// # Errors
-    /// -1102 without an interval, -1120 for one that is not served, and what is wrong with the rest.
+    /// -1102 without an interval, -1120 for one that is not served, and what is wrong with the
+    /// rest.
     pub fn read(params: &Params) -> Result<KlineQuery, ApiError> {
         let interval = params.required("interval")?;
         if interval != Timeframe::M1.name() {
@@ -73,8 +74,8 @@ impl KlineQuery {
     }
 }
 
-/// The bar of the minute that venue time is in, as far as its trades are released; before the first of
-/// them it is flat at the last price, without volume.
+/// The bar of the minute that venue time is in, as far as its trades are released; before the first
+/// of them it is flat at the last price, without volume.
 pub fn forming(
     exchange: &Exchange,
     market: &mut dyn Market,

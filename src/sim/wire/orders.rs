@@ -296,11 +296,11 @@ impl TradeQuery {
         if timed && (order.is_some() || from_id.is_some()) {
             return Err(ApiError::new(-1128, "Combination of optional parameters invalid."));
         }
-        if let (Some(start), Some(end)) = (start, end) {
-            if end.saturating_sub(start) > DAY {
-                let msg = "More than 24 hours between startTime and endTime.";
-                return Err(ApiError::new(-1127, msg));
-            }
+        if let (Some(start), Some(end)) = (start, end)
+            && end.saturating_sub(start) > DAY
+        {
+            let msg = "More than 24 hours between startTime and endTime.";
+            return Err(ApiError::new(-1127, msg));
         }
         Ok(TradeQuery { order, from_id, start, end, limit })
     }

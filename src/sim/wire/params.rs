@@ -14,7 +14,8 @@ pub struct Params {
 }
 
 impl Params {
-    /// Takes apart a query string and a form body; where both have a name the query string's is used.
+    /// Takes apart a query string and a form body; where both have a name the query string's is
+    /// used.
     ///
     /// # Errors
     /// -1101 where one of them has a name twice, -1100 for bytes that are not text.

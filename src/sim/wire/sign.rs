@@ -79,8 +79,8 @@ pub fn key(sent: Option<&str>) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Checks key, signature and age of a request, and gives the last instant of venue time at which it may
-/// still enter the book.
+/// Checks key, signature and age of a request, and gives the last instant of venue time at which it
+/// may still enter the book.
 ///
 /// # Errors
 /// -2014, -2015, -1102, -1022, -1021 as the protocol has them.
