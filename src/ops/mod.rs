@@ -8,6 +8,7 @@ pub mod explain;
 pub mod fold;
 pub mod offline;
 pub mod tell;
+pub mod terminal;
 pub mod text;
 pub mod views;
 
