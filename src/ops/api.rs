@@ -94,6 +94,7 @@ impl Api {
             .route("/api/v1/status", get(|s| answer(s, |desk| desk.status())))
             .route("/api/v1/positions", get(|s| answer(s, |desk| desk.positions())))
             .route("/api/v1/trades", get(|s| answer(s, |desk| desk.trades())))
+            .route("/api/v1/verify", get(|s| answer(s, |desk| desk.verify())))
             .route("/api/v1/tree", get(|s| answer(s, |desk| desk.tree())))
             .route("/api/v1/orders", get(|s, q| newest(s, q, |desk, n| desk.orders(n))))
             .route("/api/v1/fills", get(|s, q| newest(s, q, |desk, n| desk.fills(n))))

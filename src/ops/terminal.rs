@@ -6,7 +6,7 @@
 
 use super::tell;
 use super::text::{
-    Paint, amount, clock, count, fit, instant, plain, rounded, signed, thousands, took,
+    Paint, amount, clock, count, date, fit, instant, plain, rounded, signed, thousands, took,
 };
 use super::views::StepView;
 use crate::domain::fact::{
@@ -32,7 +32,6 @@ const WORD_WIDTH: usize = 8;
 /// Closes that are not told yet.
 #[derive(Clone, Debug)]
 struct Closes {
-    first: UtcMs,
     last: UtcMs,
     count: u64,
     bars: usize,
@@ -152,7 +151,6 @@ impl TerminalState {
                 self.first_close.get_or_insert(*time);
                 self.newest_close = Some(*time);
                 let closes = self.pending.get_or_insert(Closes {
-                    first: *time,
                     last: *time,
                     count: 0,
                     bars: 0,
@@ -196,14 +194,14 @@ impl TerminalState {
         };
         let what = match closes.count {
             1 => format!("{bars}{missing}"),
-            many => {
-                let first = instant(closes.first);
-                format!("{} since {first}, {bars}{missing}", count(many, "close"))
-            }
+            many => format!("{}{missing}", count(many, "close")),
         };
         let books = self.books().map(|books| format!("   {books}")).unwrap_or_default();
         let text = format!("{what}{books}");
-        Some(self.row(&clock(closes.last), "close", &text, Paint::Dim))
+        // Closes may run through many days: theirs is the line that tells the day.
+        let day = date(closes.last);
+        let time = format!("{} {}", &day[day.len() - 5..], clock(closes.last));
+        Some(self.row(&time, "close", &text, Paint::Dim))
     }
 
     fn books(&self) -> Option<String> {
@@ -441,12 +439,12 @@ mod tests {
             "12:03         signal    buy ETHUSD at 1250: the 10-bar average crossed above the 30-bar one",
             "12:03         declined  buy BTCUSD: 1 position is open, 1 is allowed",
             "12:03         order     buy 0.8 ETHUSD at the market   ew-abcde…vwxyz",
-            "12:03         close     2 bars, 1 missing   equity 10,000.00 (0.00)   cash 9,000.00",
+            "01-08 12:03   close     2 bars, 1 missing   equity 10,000.00 (0.00)   cash 9,000.00",
             "12:03:00.020  fill      bought 0.5 ETHUSD at 1250.5, fee 0.25 USD   ew-abcde…vwxyz",
             "12:03:00.020  fill      bought 0.3 ETHUSD at 1250.5, fee 0.25 USD   ew-abcde…vwxyz",
             "12:03:00.020  position  0.5 ETHUSD held at 1250.5 on average, -0.25 locked in",
             "12:03:00.020  position  0.8 ETHUSD held at 1250.5 on average, -0.25 locked in",
-            "12:04         close     2 bars, 1 missing   equity 9,999.60 (-0.40)   cash 9,000.00",
+            "01-08 12:04   close     2 bars, 1 missing   equity 9,999.60 (-0.40)   cash 9,000.00",
             "              restart   indicator ended (panic), running again after 310 us",
             "ran 4.20 s of wall time, life 1",
             "market time 2021-01-08 12:03 to 2021-01-08 12:04 UTC",
@@ -458,7 +456,7 @@ mod tests {
 
     #[test]
     fn many_closes_are_told_once_a_second() {
-        let mut state = TerminalState::new(80, false);
+        let mut state = TerminalState::new(90, false);
         let mut lines = Vec::new();
         for n in 0..3000_i64 {
             let time = T + n * MINUTE;
@@ -473,10 +471,10 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "12:03         close     2 bars, 1 missing   equity 10,000.00 (0.00)   cash 9,00…",
-                "04:43         close     1,000 closes since 2021-01-08 12:04, 2 bars, 1 missing …",
-                "21:23         close     1,000 closes since 2021-01-09 04:44, 2 bars, 1 missing …",
-                "14:02         close     999 closes since 2021-01-09 21:24, 2 bars, 1 missing   …",
+                "01-08 12:03   close     2 bars, 1 missing   equity 10,000.00 (0.00)   cash 9,000.00",
+                "01-09 04:43   close     1,000 closes, 1 missing   equity 10,000.00 (0.00)   cash 9,000.00",
+                "01-09 21:23   close     1,000 closes, 1 missing   equity 10,000.00 (0.00)   cash 9,000.00",
+                "01-10 14:02   close     999 closes, 1 missing   equity 10,000.00 (0.00)   cash 9,000.00",
             ]
         );
     }

@@ -7,6 +7,7 @@ use crate::domain::settings::{Risk, Settings, SmaCross, Strategies, Trading};
 use figment::Figment;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -129,6 +130,28 @@ pub struct MarketSource {
     pub pace: Pace,
     /// Whether to stop when a recording has ended.
     pub until_end: bool,
+}
+
+impl MarketSource {
+    /// The flags that say the same to another process of ours.
+    #[must_use]
+    pub fn flags(&self) -> Vec<OsString> {
+        let mut flags: Vec<OsString> = Vec::new();
+        let mut say = |flag: &str, value: &OsStr| flags.extend([flag.into(), value.to_owned()]);
+        if let Some(folder) = &self.recording {
+            say("--recording", folder.as_os_str());
+        }
+        if let Some(file) = &self.recording_config {
+            say("--recording-config", file.as_os_str());
+        }
+        say("--seed", OsStr::new(&self.seed.to_string()));
+        say("--symbols", OsStr::new(&self.symbols.to_string()));
+        say("--pace", OsStr::new(&self.pace.to_string()));
+        if self.until_end {
+            flags.push("--until-end".into());
+        }
+        flags
+    }
 }
 
 /// The checked configuration.
