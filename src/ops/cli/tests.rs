@@ -76,8 +76,8 @@ fn tables_are_for_people() {
     assert_eq!(
         lists::fill_table(&desk.fills(Some(1)).unwrap()).lines(80),
         [
-            "time (UTC)               symbol  side  quantity   price       fee  trade  client…",
-            "2021-01-08 12:03:00.020  ETHUSD  buy        0.3  1250.5  0.25 USD    902  ew-abc…",
+            "time (UTC)               symbol  side  quantity   price       fee  trade  clien…",
+            "2021-01-08 12:03:00.020  ETHUSD  buy        0.3  1250.5  0.25 USD    902  ew-ab…",
         ]
     );
     let mut shown = desk.status().unwrap();
