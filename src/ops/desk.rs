@@ -1,4 +1,5 @@
-//! What people may ask, whoever answers: the running daemon, or the files of one that is not running.
+//! What people may ask, whoever answers: the running daemon, or the files of one that is not
+//! running.
 
 use super::exit::Failure;
 use super::views::{
@@ -11,8 +12,8 @@ use everwarm_runtime::store::archive::Archive;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// Answers to the reading commands. Lists are ascending; with a limit they are the newest. An error tells
-/// what to say and how the command ends.
+/// Answers to the reading commands. Lists are ascending; with a limit they are the newest. An error
+/// tells what to say and how the command ends.
 #[expect(clippy::missing_errors_doc, reason = "the trait says it once")]
 pub trait Desk: Send + Sync + 'static {
     /// One screen.
@@ -53,5 +54,6 @@ pub trait JournalFacts: Send + Sync {
     ) -> Result<(), Failure>;
 }
 
-/// Derives all facts of a journal again and compares; the history resolves what inputs only announce.
+/// Derives all facts of a journal again and compares; the history resolves what inputs only
+/// announce.
 pub type Verify = fn(&dyn JournalFacts, Arc<Archive>) -> Result<VerifyView, Failure>;

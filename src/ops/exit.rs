@@ -1,4 +1,5 @@
-//! How a process of ours ends. The numbers are the table of docs/ARCHITECTURE.md and appear nowhere else.
+//! How a process of ours ends. The numbers are the table of docs/ARCHITECTURE.md and appear nowhere
+//! else.
 
 use crate::history::queries::HistoryError;
 use everwarm_runtime::store::archive::ArchiveError;

@@ -29,8 +29,8 @@ pub struct OfflineDesk {
 }
 
 impl OfflineDesk {
-    /// Takes the journal of `data_dir`, and opens its history; what the last process did not get to project
-    /// is projected now.
+    /// Takes the journal of `data_dir`, and opens its history; what the last process did not get to
+    /// project is projected now.
     ///
     /// # Errors
     /// The history could not be opened, or the journal not be read.
@@ -46,8 +46,8 @@ impl OfflineDesk {
     }
 }
 
-/// Projects what the journal has and the history has not; from the beginning where the history belongs
-/// to another journal.
+/// Projects what the journal has and the history has not; from the beginning where the history
+/// belongs to another journal.
 ///
 /// # Errors
 /// The journal could not be read, or the history not be written.

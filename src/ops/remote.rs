@@ -17,7 +17,7 @@ const HELLO: Duration = Duration::from_secs(3);
 /// How long it may take to answer.
 const ANSWER: Duration = Duration::from_secs(30);
 /// How long it may take to derive everything again.
-const VERIFY: Duration = Duration::from_secs(3600);
+const VERIFY: Duration = Duration::from_hours(1);
 
 /// A daemon that answered.
 pub struct RemoteDesk {
@@ -28,7 +28,8 @@ pub struct RemoteDesk {
 }
 
 impl RemoteDesk {
-    /// The daemon on `data_dir`; `None` where none is running there (the file of a killed one may remain).
+    /// The daemon on `data_dir`; `None` where none is running there (the file of a killed one may
+    /// remain).
     ///
     /// # Errors
     /// A daemon is there and does not answer.
@@ -95,7 +96,7 @@ impl RemoteDesk {
             }
         })?;
         let odd = |e: serde_json::Error| {
-            let text = format!("the daemon at {} answered {status} with something else: {e}", url);
+            let text = format!("the daemon at {url} answered {status} with something else: {e}");
             Failure::new(Exit::Failed, text)
         };
         if status.is_success() {

@@ -1,8 +1,8 @@
-//! What a run prints: start steps, then one line for each thing a person wants to see. Pure: facts and the
-//! wall time at which they are shown in, lines out.
+//! What a run prints: start steps, then one line for each thing a person wants to see. Pure: facts
+//! and the wall time at which they are shown in, lines out.
 //!
-//! Closes may come thousands a second; then one line a second stands for all of them. Everything else is
-//! rare and always shown.
+//! Closes may come thousands a second; then one line a second stands for all of them. Everything
+//! else is rare and always shown.
 
 use super::tell;
 use super::text::{
@@ -143,7 +143,8 @@ impl TerminalState {
         match market {
             Market::Close { time, bars, missing } => {
                 let mut lines = Vec::new();
-                // A close without books of its own (before the first account) is told when the next comes.
+                // A close without books of its own (before the first account) is told when the next
+                // comes.
                 if self.pending.as_ref().is_some_and(|c| c.count == 1) && self.equity.is_none() {
                     lines.extend(self.closes(now));
                 }
@@ -435,8 +436,10 @@ mod tests {
             "12:02         breaker   the breaker is at normal",
             "12:02         asked     the account at the venue: 10000 USD; 0 open orders",
             "              ready     may trade: the account is what our books say",
-            "12:03         signal    buy BTCUSD at 1250: the 10-bar average crossed above the 30-bar one",
-            "12:03         signal    buy ETHUSD at 1250: the 10-bar average crossed above the 30-bar one",
+            "12:03         signal    buy BTCUSD at 1250: the 10-bar average crossed above the \
+             30-bar one",
+            "12:03         signal    buy ETHUSD at 1250: the 10-bar average crossed above the \
+             30-bar one",
             "12:03         declined  buy BTCUSD: 1 position is open, 1 is allowed",
             "12:03         order     buy 0.8 ETHUSD at the market   ew-abcde…vwxyz",
             "01-08 12:03   close     2 bars, 1 missing   equity 10,000.00 (0.00)   cash 9,000.00",
@@ -471,10 +474,14 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "01-08 12:03   close     2 bars, 1 missing   equity 10,000.00 (0.00)   cash 9,000.00",
-                "01-09 04:43   close     1,000 closes, 1 missing   equity 10,000.00 (0.00)   cash 9,000.00",
-                "01-09 21:23   close     1,000 closes, 1 missing   equity 10,000.00 (0.00)   cash 9,000.00",
-                "01-10 14:02   close     999 closes, 1 missing   equity 10,000.00 (0.00)   cash 9,000.00",
+                "01-08 12:03   close     2 bars, 1 missing   equity 10,000.00 (0.00)   cash \
+                 9,000.00",
+                "01-09 04:43   close     1,000 closes, 1 missing   equity 10,000.00 (0.00)   \
+                 cash 9,000.00",
+                "01-09 21:23   close     1,000 closes, 1 missing   equity 10,000.00 (0.00)   \
+                 cash 9,000.00",
+                "01-10 14:02   close     999 closes, 1 missing   equity 10,000.00 (0.00)   cash \
+                 9,000.00",
             ]
         );
     }

@@ -1,4 +1,5 @@
-//! Finding who answers a reading command: a running daemon, else the files of one that is not running.
+//! Finding who answers a reading command: a running daemon, else the files of one that is not
+//! running.
 
 use super::Core;
 use super::run::{configuration, put};

@@ -30,7 +30,8 @@ pub fn print(args: &ExplainArgs, core: &Core, printer: Printer) -> Result<Exit, 
     printer.lines(&lines).map(|_| Exit::Fine)
 }
 
-/// The story as people read it: what came from outside with its time, what followed from it indented.
+/// The story as people read it: what came from outside with its time, what followed from it
+/// indented.
 pub fn lines(story: &ExplainView, width: usize, color: bool) -> Vec<String> {
     let mut lines = Vec::new();
     for line in wrap(&story.title, width) {

@@ -11,25 +11,25 @@ use crate::ops::views::{EquityView, FillView, OrderView, Outcome, SignalView};
 /// Prints orders.
 pub fn orders(args: &ListArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let print = |rows: &[OrderView]| printer.table(&order_table(rows));
-    args.list(core, printer, |desk, limit| desk.orders(limit), print)
+    args.list(core, printer, super::super::desk::Desk::orders, print)
 }
 
 /// Prints fills.
 pub fn fills(args: &ListArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let print = |rows: &[FillView]| printer.table(&fill_table(rows));
-    args.list(core, printer, |desk, limit| desk.fills(limit), print)
+    args.list(core, printer, super::super::desk::Desk::fills, print)
 }
 
 /// Prints equity points.
 pub fn equity(args: &ListArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let print = |rows: &[EquityView]| printer.table(&equity_table(rows));
-    args.list(core, printer, |desk, limit| desk.equity(limit), print)
+    args.list(core, printer, super::super::desk::Desk::equity, print)
 }
 
 /// Prints signals.
 pub fn signals(args: &ListArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let print = |rows: &[SignalView]| printer.table(&signal_table(rows));
-    args.list(core, printer, |desk, limit| desk.signals(limit), print)
+    args.list(core, printer, super::super::desk::Desk::signals, print)
 }
 
 /// Orders as people see them.

@@ -1,4 +1,5 @@
-//! The command line: one file a noun. Data goes to standard output, everything else to standard error.
+//! The command line: one file a noun. Data goes to standard output, everything else to standard
+//! error.
 
 mod ask;
 mod books;

@@ -13,13 +13,15 @@ pub struct MarketArgs {
     /// Play a recording: a folder of SYMBOL_1m.csv[.gz].
     #[arg(long, value_name = "DIR")]
     pub recording: Option<PathBuf>,
-    /// Base, quote, volume unit and filters of the recording; default: recording.toml in its folder.
+    /// Base, quote, volume unit and filters of the recording; default: recording.toml in its
+    /// folder.
     #[arg(long, value_name = "FILE")]
     pub recording_config: Option<PathBuf>,
     /// Seed of a made market [default: 1].
     #[arg(long, value_name = "N")]
     pub seed: Option<String>,
-    /// How many symbols, or which: 8, or BTCUSD,ETHUSD [default: 8 of a made market, all of a recording].
+    /// How many symbols, or which: 8, or BTCUSD,ETHUSD [default: 8 of a made market, all of a
+    /// recording].
     #[arg(long, value_name = "N|LIST")]
     pub symbols: Option<String>,
     /// lockstep, real, or how many times faster than life, like 60x [default: 240x].

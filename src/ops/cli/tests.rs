@@ -69,8 +69,10 @@ fn tables_are_for_people() {
     assert_eq!(
         lists::order_table(&desk.orders(None).unwrap()).lines(120),
         [
-            "close (UTC)       symbol  side  type    quantity  filled  average  status  client order id",
-            "2021-01-08 12:03  ETHUSD  buy   market       0.8     0.8   1250.5  filled  ew-abcdefghijklmnopqrstuvwxyz",
+            "close (UTC)       symbol  side  type    quantity  filled  average  status  client \
+             order id",
+            "2021-01-08 12:03  ETHUSD  buy   market       0.8     0.8   1250.5  filled  \
+             ew-abcdefghijklmnopqrstuvwxyz",
         ]
     );
     assert_eq!(

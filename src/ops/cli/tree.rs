@@ -32,8 +32,8 @@ pub fn branch(node: &Value, first: &str, rest: &str, lines: &mut Vec<String>) {
         };
         match key.as_str() {
             "name" => {}
-            "state" | "kind" | "strategy" => line.push_str(&format!("  {text}")),
-            _ => line.push_str(&format!("  {key} {text}")),
+            "state" | "kind" | "strategy" => line.extend(["  ", text.as_str()]),
+            _ => line.extend(["  ", key, " ", text.as_str()]),
         }
     }
     lines.push(line);

@@ -1,4 +1,5 @@
-//! The configuration as the program uses it: every value in its type, every rule between values checked.
+//! The configuration as the program uses it: every value in its type, every rule between values
+//! checked.
 
 use super::layers::{ConfigError, ConfigErrors, Given, Layer};
 use crate::domain::id::Symbol;
@@ -177,7 +178,8 @@ pub struct Config {
     pub origins: Vec<(String, String)>,
 }
 
-/// Merges defaults, the file if there is one, environment variables and flags, and checks the whole.
+/// Merges defaults, the file if there is one, environment variables and flags, and checks the
+/// whole.
 ///
 /// # Errors
 /// Everything that is wrong, each with its place.
@@ -492,7 +494,7 @@ mod tests {
     fn a_value_of_another_kind_is_an_error_with_its_place() {
         let mut errors = ConfigErrors::default();
         let layer = Layer::parse("a.toml", "[risk]\nmax_trades_per_day = \"x\"", &mut errors);
-        let figment = Figment::from(&Layer::defaults()).merge(&layer);
+        let figment = Figment::from(Layer::defaults()).merge(&layer);
         let places = layer.0.iter().map(|(k, e)| (k.clone(), e.place.clone())).collect();
         let mut values = Values { figment, places, errors };
         values.config();
