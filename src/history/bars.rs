@@ -1,5 +1,6 @@
-//! Ranges of past bars fetched from a venue. A range is kept whole under its digest, so what a stage was
-//! once given stays what it was, whatever a venue says later; bars told by facts lie beside it.
+//! Ranges of past bars fetched from a venue. A range is kept whole under its digest, so what a
+//! stage was once given stays what it was, whatever a venue says later; bars told by facts lie
+//! beside it.
 
 use super::code;
 use super::projection::BARS;
@@ -21,18 +22,20 @@ const RANGES: &str = "ranges.1";
 #[must_use]
 pub fn digest(bars: &[Bar]) -> u64 {
     let mut bytes = Vec::with_capacity(bars.len() * (code::SYMBOL + code::BAR));
-    bars.iter().for_each(|bar| code::put_named_bar(bar, &mut bytes));
+    for bar in bars {
+        code::put_named_bar(bar, &mut bytes);
+    }
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
 
-/// Keeps fetched ranges, one a symbol, in one durable commit, and says what to announce of them: one
-/// `HistoryLoaded` a range, in their order. An empty range is passed over.
+/// Keeps fetched ranges, one a symbol, in one durable commit, and says what to announce of them:
+/// one `HistoryLoaded` a range, in their order. An empty range is passed over.
 ///
 /// # Errors
-/// A range is not ascending by opening time, holds another symbol or a bar that breaks the rules of bars,
-/// or the file could not be written; then nothing was kept.
+/// A range is not ascending by opening time, holds another symbol or a bar that breaks the rules of
+/// bars, or the file could not be written; then nothing was kept.
 pub fn keep(
     archive: &Archive,
     timeframe: Timeframe,
@@ -47,7 +50,9 @@ pub fn keep(
             .map_err(|_| HistoryError::Refused(format!("{symbol}: too many bars")))?;
         let digest = digest(bars);
         let mut value = Vec::with_capacity(bars.len() * code::BAR);
-        bars.iter().for_each(|bar| code::put_bar(bar, &mut value));
+        for bar in bars {
+            code::put_bar(bar, &mut value);
+        }
         let key = range_key(timeframe, *symbol, first.open_time, digest);
         ops.push(Op::Put { table: RANGES, key, value });
         let (from, to) = (first.open_time, last.open_time);
@@ -86,8 +91,8 @@ fn range_key(timeframe: Timeframe, symbol: Symbol, from: UtcMs, digest: u64) -> 
     key
 }
 
-/// The bars of `symbol` whose opening times are in `times`, ascending, fetched ones and those told by
-/// facts; of two for one time, the one a fact told.
+/// The bars of `symbol` whose opening times are in `times`, ascending, fetched ones and those told
+/// by facts; of two for one time, the one a fact told.
 ///
 /// # Errors
 /// The file could not be read or holds something else than bars.

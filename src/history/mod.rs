@@ -1,7 +1,7 @@
 //! Past bars and projections of the journal, in `history.redb`: what is kept for looking back.
 //!
-//! [`projection`] follows the durable facts, [`bars`] keeps ranges fetched from a venue, [`queries`] answers
-//! in the shapes of [`records`].
+//! [`projection`] follows the durable facts, [`bars`] keeps ranges fetched from a venue,
+//! [`queries`] answers in the shapes of [`records`].
 
 pub mod bars;
 mod code;

@@ -1,8 +1,8 @@
 //! Follows the durable facts of the journal into tables for looking back.
 //!
 //! 1. What is written is a pure function of one fact, so facts applied again leave the same rows.
-//! 2. How far the journal was followed is part of the same commit as what was written, so the history is
-//!    never ahead of itself; after a crash the rest is applied again.
+//! 2. How far the journal was followed is part of the same commit as what was written, so the
+//!    history is never ahead of itself; after a crash the rest is applied again.
 //! 3. Only durable facts are given to it, so it is never ahead of the journal.
 
 use super::code;
@@ -17,8 +17,8 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Bars as facts said them. Key: width, opening time, number of the input; value: bars by symbol. One
-/// row a close.
+/// Bars as facts said them. Key: width, opening time, number of the input; value: bars by symbol.
+/// One row a close.
 pub const BARS: &str = "bars.1";
 /// Intents. Key: close time, client id.
 pub const ORDERS: &str = "orders.1";
@@ -78,7 +78,9 @@ fn bar_row(timeframe: Timeframe, open_time: UtcMs, fact: Key, bars: &[Bar]) -> O
     key.extend_from_slice(&code::time_key(open_time));
     key.extend_from_slice(&fact.n.to_be_bytes());
     let mut value = Vec::with_capacity(bars.len() * (code::SYMBOL + code::BAR));
-    bars.iter().for_each(|bar| code::put_named_bar(bar, &mut value));
+    for bar in bars {
+        code::put_named_bar(bar, &mut value);
+    }
     Op::Put { table: BARS, key, value }
 }
 
@@ -162,8 +164,8 @@ impl Projector {
         Ok(Projector { archive, through })
     }
 
-    /// Row of the journal up to which it has followed; the next facts wanted lie behind it. Where it is
-    /// greater than the journal's durable head, the history belongs to another journal: see
+    /// Row of the journal up to which it has followed; the next facts wanted lie behind it. Where
+    /// it is greater than the journal's durable head, the history belongs to another journal: see
     /// [`Projector::rebuild`].
     #[must_use]
     pub const fn through(&self) -> u64 {
@@ -180,9 +182,9 @@ impl Projector {
         Ok(())
     }
 
-    /// Takes over facts with their rows, ascending; those of rows it has followed already are passed
-    /// over. `through` is the row up to which the journal has been read, whether or not a fact in between
-    /// was of interest. `durable` as in [`Archive::commit`].
+    /// Takes over facts with their rows, ascending; those of rows it has followed already are
+    /// passed over. `through` is the row up to which the journal has been read, whether or not a
+    /// fact in between was of interest. `durable` as in [`Archive::commit`].
     ///
     /// # Errors
     /// Nothing was changed; end the process or open the archive again.

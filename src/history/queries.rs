@@ -156,7 +156,8 @@ impl History {
             let rows = self.archive.range(BARS, &first..=&last, true, PAGE)?;
             let Some((oldest, _)) = rows.last() else { break };
             last.clone_from(oldest);
-            // The greatest key below the oldest one seen: its last byte is a counter's, never reused.
+            // The greatest key below the oldest one seen: its last byte is a counter's, never
+            // reused.
             decrement(&mut last);
             for (_, value) in &rows {
                 for bar in code::named_bars_of(value).map_err(HistoryError::damaged(BARS))? {

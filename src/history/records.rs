@@ -1,5 +1,5 @@
-//! What the history answers with. The JSON of these is the public shape, the same on the command line and
-//! over HTTP: decimals are strings without trailing zeros, times UTC milliseconds.
+//! What the history answers with. The JSON of these is the public shape, the same on the command
+//! line and over HTTP: decimals are strings without trailing zeros, times UTC milliseconds.
 
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::money::Decimal;

@@ -1,7 +1,8 @@
 //! The reading API on loopback: what the commands print, as JSON.
 //!
-//! A page of another site must not read it: requests whose `Host` is not a name or address of loopback are
-//! refused (name rebinding), and no CORS header is ever sent. Errors are problem documents with a stable code.
+//! A page of another site must not read it: requests whose `Host` is not a name or address of
+//! loopback are refused (name rebinding), and no CORS header is ever sent. Errors are problem
+//! documents with a stable code.
 
 use super::desk::Desk;
 use super::exit::{Exit, Failure};
@@ -84,21 +85,21 @@ impl Api {
     }
 
     /// All paths.
-    #[must_use]
     pub fn router(self) -> Router {
         Router::new()
             .route("/livez", get(livez))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
             .route("/api/v1/version", get(version))
-            .route("/api/v1/status", get(|s| answer(s, |desk| desk.status())))
-            .route("/api/v1/positions", get(|s| answer(s, |desk| desk.positions())))
-            .route("/api/v1/trades", get(|s| answer(s, |desk| desk.trades())))
-            .route("/api/v1/tree", get(|s| answer(s, |desk| desk.tree())))
-            .route("/api/v1/orders", get(|s, q| newest(s, q, |desk, n| desk.orders(n))))
-            .route("/api/v1/fills", get(|s, q| newest(s, q, |desk, n| desk.fills(n))))
-            .route("/api/v1/equity", get(|s, q| newest(s, q, |desk, n| desk.equity(n))))
-            .route("/api/v1/signals", get(|s, q| newest(s, q, |desk, n| desk.signals(n))))
+            .route("/api/v1/status", get(|s| answer(s, super::desk::Desk::status)))
+            .route("/api/v1/positions", get(|s| answer(s, super::desk::Desk::positions)))
+            .route("/api/v1/trades", get(|s| answer(s, super::desk::Desk::trades)))
+            .route("/api/v1/verify", get(|s| answer(s, super::desk::Desk::verify)))
+            .route("/api/v1/tree", get(|s| answer(s, super::desk::Desk::tree)))
+            .route("/api/v1/orders", get(|s, q| newest(s, q, super::desk::Desk::orders)))
+            .route("/api/v1/fills", get(|s, q| newest(s, q, super::desk::Desk::fills)))
+            .route("/api/v1/equity", get(|s, q| newest(s, q, super::desk::Desk::equity)))
+            .route("/api/v1/signals", get(|s, q| newest(s, q, super::desk::Desk::signals)))
             .route("/api/v1/explain/{id}", get(explain))
             .fallback(nothing_here)
             .method_not_allowed_fallback(wrong_method)
@@ -213,8 +214,8 @@ async fn explain(State(api): State<Api>, UrlPath(id): UrlPath<String>) -> Respon
 #[must_use]
 pub fn no_story(id: &str) -> String {
     format!(
-        "nothing is known of {id:?}: give a client order id, SYMBOL:TRADE for a fill, or the key of a \
-         fact, like 120 or 120.600.0"
+        "nothing is known of {id:?}: give a client order id, SYMBOL:TRADE for a fill, or the key \
+         of a fact, like 120 or 120.600.0"
     )
 }
 

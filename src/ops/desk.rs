@@ -1,16 +1,19 @@
-//! What people may ask, whoever answers: the running daemon, or the files of one that is not running.
+//! What people may ask, whoever answers: the running daemon, or the files of one that is not
+//! running.
 
 use super::exit::Failure;
 use super::views::{
     CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, SignalView, StatusView,
-    TradeView,
+    TradeView, VerifyView,
 };
 use crate::domain::fact::Body;
 use everwarm_runtime::fact::Fact;
+use everwarm_runtime::store::archive::Archive;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-/// Answers to the reading commands. Lists are ascending; with a limit they are the newest. An error tells
-/// what to say and how the command ends.
+/// Answers to the reading commands. Lists are ascending; with a limit they are the newest. An error
+/// tells what to say and how the command ends.
 #[expect(clippy::missing_errors_doc, reason = "the trait says it once")]
 pub trait Desk: Send + Sync + 'static {
     /// One screen.
@@ -33,11 +36,14 @@ pub trait Desk: Send + Sync + 'static {
     fn tree(&self) -> Result<serde_json::Value, Failure>;
     /// The story of an order, fill or fact; `None` where there is none of that id.
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure>;
+    /// Derives all facts again from the inputs and compares; takes a while.
+    fn verify(&self) -> Result<VerifyView, Failure>;
 }
 
 /// The facts of a journal, in their order.
 pub trait JournalFacts: Send + Sync {
-    /// Shows each fact with its row, from `from_row` on, until `see` breaks or they end. Rows ascend.
+    /// Shows each fact with its row, from `from_row` on, until `see` breaks or they end. Rows begin
+    /// at 1 and rise by at least one a fact.
     ///
     /// # Errors
     /// The journal could not be read.
@@ -47,3 +53,7 @@ pub trait JournalFacts: Send + Sync {
         see: &mut dyn FnMut(u64, &Fact<Body>) -> ControlFlow<()>,
     ) -> Result<(), Failure>;
 }
+
+/// Derives all facts of a journal again and compares; the history resolves what inputs only
+/// announce.
+pub type Verify = fn(&dyn JournalFacts, Arc<Archive>) -> Result<VerifyView, Failure>;

@@ -1,4 +1,5 @@
-//! How a process of ours ends. The numbers are the table of docs/ARCHITECTURE.md and appear nowhere else.
+//! How a process of ours ends. The numbers are the table of docs/ARCHITECTURE.md and appear nowhere
+//! else.
 
 use crate::history::queries::HistoryError;
 use everwarm_runtime::store::archive::ArchiveError;
@@ -40,6 +41,30 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// All of them, ascending.
+    pub const ALL: [Exit; 14] = [
+        Exit::Fine,
+        Exit::Failed,
+        Exit::Usage,
+        Exit::Unreachable,
+        Exit::Problems,
+        Exit::Refused,
+        Exit::Held,
+        Exit::Foreign,
+        Exit::StoreFailed,
+        Exit::DiskFull,
+        Exit::RootGaveUp,
+        Exit::Watchdog,
+        Exit::Interrupted,
+        Exit::Terminated,
+    ];
+
+    /// The exit of a number.
+    #[must_use]
+    pub fn of(code: u8) -> Option<Exit> {
+        Exit::ALL.into_iter().find(|exit| exit.code() == code)
+    }
+
     /// The number.
     #[must_use]
     pub const fn code(self) -> u8 {
@@ -107,22 +132,9 @@ mod tests {
 
     #[test]
     fn the_numbers_are_those_of_the_design() {
-        let all = [
-            (Exit::Fine, 0),
-            (Exit::Failed, 1),
-            (Exit::Usage, 2),
-            (Exit::Unreachable, 3),
-            (Exit::Problems, 4),
-            (Exit::Refused, 5),
-            (Exit::Held, 6),
-            (Exit::Foreign, 7),
-            (Exit::StoreFailed, 10),
-            (Exit::DiskFull, 11),
-            (Exit::RootGaveUp, 12),
-            (Exit::Watchdog, 13),
-            (Exit::Interrupted, 130),
-            (Exit::Terminated, 143),
-        ];
-        assert!(all.iter().all(|(exit, code)| exit.code() == *code));
+        let codes = Exit::ALL.map(Exit::code);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 130, 143]);
+        assert_eq!(Exit::of(6), Some(Exit::Held));
+        assert_eq!(Exit::of(8), None);
     }
 }

@@ -1,8 +1,8 @@
-//! Why did it do that, or not do it? Walks from an order, a fill or a fact back to the bars it follows from
-//! and forward to what came of it, and tells it in words.
+//! Why did it do that, or not do it? Walks from an order, a fill or a fact back to the bars it
+//! follows from and forward to what came of it, and tells it in words.
 //!
-//! An id is a client order id (or the only one that begins so), `SYMBOL:TRADE` for a fill, or the key of a
-//! fact: `N` for an input, `N.RANK.I` for a derived fact.
+//! An id is a client order id (or the only one that begins so), `SYMBOL:TRADE` for a fill, or the
+//! key of a fact: `N` for an input, `N.RANK.I` for a derived fact.
 
 use super::desk::JournalFacts;
 use super::exit::Failure;
@@ -50,11 +50,15 @@ impl Asked {
 /// The journal could not be read, or several orders begin with `id`.
 pub fn explain(journal: &dyn JournalFacts, id: &str) -> Result<Option<ExplainView>, Failure> {
     let asked = Asked::parse(id);
-    let Some(order) = order_of(journal, &asked)? else { return Ok(None) };
-    let mut story = Story { order, ..Story::default() };
+    let mut story = Story::default();
     if let Asked::Fact(key) = asked {
         story.wanted.insert(key);
         story.asked = Some(key);
+    } else {
+        story.order = order_of(journal, &asked)?;
+        if story.order.is_none() {
+            return Ok(None);
+        }
     }
     story.forward(journal)?;
     story.causes(journal)?;
@@ -64,14 +68,11 @@ pub fn explain(journal: &dyn JournalFacts, id: &str) -> Result<Option<ExplainVie
     Ok(Some(story.told(id)))
 }
 
-/// The order asked for: `Some(None)` where a fact is asked for, `None` where there is no such order.
-fn order_of(
-    journal: &dyn JournalFacts,
-    asked: &Asked,
-) -> Result<Option<Option<ClientOrderId>>, Failure> {
+/// The order asked for, if there is one.
+fn order_of(journal: &dyn JournalFacts, asked: &Asked) -> Result<Option<ClientOrderId>, Failure> {
     let mut found = BTreeSet::new();
     match asked {
-        Asked::Fact(_) => return Ok(Some(None)),
+        Asked::Fact(_) => {}
         Asked::Order(id) => journal.each(0, &mut |_, fact| {
             if let Body::Order(Order::Intent(intent)) = &fact.body {
                 if intent.client_id.0 == *id {
@@ -99,7 +100,7 @@ fn order_of(
         let text = format!("{} orders begin so: {} …", found.len(), some.join(", "));
         return Err(Failure::new(super::exit::Exit::Usage, text));
     }
-    Ok(found.pop_first().map(Some))
+    Ok(found.pop_first())
 }
 
 /// The facts of a story as they are gathered.
@@ -194,7 +195,8 @@ impl Story {
         self.facts.insert(fact.key, fact.clone());
     }
 
-    /// Further readings until every cause is there. What leads to a wish stands in its round, named or not.
+    /// Further readings until every cause is there. What leads to a wish stands in its round, named
+    /// or not.
     fn causes(&mut self, journal: &dyn JournalFacts) -> Result<(), Failure> {
         let rounds: BTreeSet<u64> = self
             .facts
@@ -220,7 +222,9 @@ impl Story {
             if found.is_empty() || self.facts.len() > FACTS_MAX {
                 break;
             }
-            found.iter().for_each(|fact| self.adopt(fact));
+            for fact in &found {
+                self.adopt(fact);
+            }
         }
         Ok(())
     }
@@ -360,19 +364,29 @@ mod tests {
     #[test]
     fn an_order_is_told_from_the_bars_to_the_books() {
         let expected = [
-            "buy 0.8 ETHUSD at the market by sma_cross on the close of 12:03 UTC, because the 10-bar average crossed above the 30-bar one: filled, 0.8 at 1250.5 on average",
+            "buy 0.8 ETHUSD at the market by sma_cross on the close of 12:03 UTC, because the \
+             10-bar average crossed above the 30-bar one: filled, 0.8 at 1250.5 on average",
             "1.500.0 the breaker is at normal",
-            "3 the close of 12:03 UTC: ETHUSD opened 1245, high 1251, low 1241, closed 1250, volume 12.5; without LTCUSD",
-            "3.200.0 indicators of ETHUSD on 1m bars: fast average 1249.5000, slow average 1249.2500, true range not defined yet",
-            "3.400.0 sma_cross wishes to buy ETHUSD at 1250, confidence 0.63: the 10-bar average crossed above the 30-bar one",
+            "3 the close of 12:03 UTC: ETHUSD opened 1245, high 1251, low 1241, closed 1250, \
+             volume 12.5; without LTCUSD",
+            "3.200.0 indicators of ETHUSD on 1m bars: fast average 1249.5000, slow average \
+             1249.2500, true range not defined yet",
+            "3.400.0 sma_cross wishes to buy ETHUSD at 1250, confidence 0.63: the 10-bar average \
+             crossed above the 30-bar one",
             "3.600.0 risk approved: buy 0.8 ETHUSD at the market, 1,005.00 reserved",
-            "3.700.0 order ew-abcdefghijklmnopqrstuvwxyz: buy 0.8 ETHUSD at the market, to be sent until 12:08",
-            "4 sent to the venue: order ew-abcdefghijklmnopqrstuvwxyz, attempt 1, signed for 12:03:00.012, void after 12:03:05.012",
+            "3.700.0 order ew-abcdefghijklmnopqrstuvwxyz: buy 0.8 ETHUSD at the market, to be \
+             sent until 12:08",
+            "4 sent to the venue: order ew-abcdefghijklmnopqrstuvwxyz, attempt 1, signed for \
+             12:03:00.012, void after 12:03:05.012",
             "4.700.0 order ew-abcdefghijklmnopqrstuvwxyz is sent",
-            "5 the venue answered: order ew-abcdefghijklmnopqrstuvwxyz is filled (its number 17), 0.8 of 0.8 filled",
-            "5.700.0 fill 1: bought 0.5 ETHUSD at 1250.5, fee 0.25 USD, at 12:03:00.020 (trade 901)",
-            "5.700.1 fill 2: bought 0.3 ETHUSD at 1250.5, fee 0.25 USD, at 12:03:00.020 (trade 902)",
-            "5.700.2 order ew-abcdefghijklmnopqrstuvwxyz is filled, 0.8 filled at 1250.5 on average",
+            "5 the venue answered: order ew-abcdefghijklmnopqrstuvwxyz is filled (its number \
+             17), 0.8 of 0.8 filled",
+            "5.700.0 fill 1: bought 0.5 ETHUSD at 1250.5, fee 0.25 USD, at 12:03:00.020 (trade \
+             901)",
+            "5.700.1 fill 2: bought 0.3 ETHUSD at 1250.5, fee 0.25 USD, at 12:03:00.020 (trade \
+             902)",
+            "5.700.2 order ew-abcdefghijklmnopqrstuvwxyz is filled, 0.8 filled at 1250.5 on \
+             average",
             "5.800.0 0.5 ETHUSD held at 1250.5 on average, -0.25 locked in, cash 9,000.00",
             "5.800.1 0.8 ETHUSD held at 1250.5 on average, -0.25 locked in, cash 9,000.00",
         ];

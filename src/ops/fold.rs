@@ -101,7 +101,8 @@ impl StatusFold {
         }
     }
 
-    /// What the facts tell; the daemon adds what only the process knows (pid, venue, steps, restarts).
+    /// What the facts tell; the daemon adds what only the process knows (pid, venue, steps,
+    /// restarts).
     #[must_use]
     pub fn view(&self) -> StatusView {
         let mut view = self.view.clone();
@@ -205,12 +206,18 @@ mod tests {
     fn the_status_is_what_the_facts_tell() {
         let mut fold = StatusFold::default();
         let facts = journal().0;
-        facts[..2].iter().for_each(|fact| fold.fold(fact));
+        for fact in &facts[..2] {
+            fold.fold(fact);
+        }
         assert_eq!(fold.view().state, State::Starting);
-        facts[2..13].iter().for_each(|fact| fold.fold(fact));
+        for fact in &facts[2..13] {
+            fold.fold(fact);
+        }
         let view = fold.view();
         assert_eq!((view.state, view.orders, view.open_orders), (State::Trading, 1, 1));
-        facts[13..].iter().for_each(|fact| fold.fold(fact));
+        for fact in &facts[13..] {
+            fold.fold(fact);
+        }
         let view = fold.view();
         assert_eq!((view.open_orders, view.fills, view.positions, view.head), (0, 2, 1, 6));
         assert_eq!((view.closes, view.symbols, view.life), (2, 3, 1));
@@ -222,7 +229,9 @@ mod tests {
     fn a_new_life_starts_over_and_a_conflict_refuses() {
         let mut fold = StatusFold::default();
         let mut facts = journal().0;
-        facts.iter().for_each(|fact| fold.fold(fact));
+        for fact in &facts {
+            fold.fold(fact);
+        }
         let mut say = |body| {
             let mut fact = facts[0].clone();
             (fact.body, fact.key) = (body, Key { n: 9, rank: 0, i: 0 });

@@ -1,12 +1,12 @@
 //! Answers from the files of a daemon that is not running.
 
-use super::desk::{Desk, JournalFacts};
+use super::desk::{Desk, JournalFacts, Verify};
 use super::exit::{Exit, Failure};
 use super::explain::explain;
 use super::fold::{SignalFold, StatusFold};
 use super::views::{
     CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, SignalView, State,
-    StatusView, TradeView,
+    StatusView, TradeView, VerifyView,
 };
 use crate::history::projection::INTEREST;
 use crate::history::{self, History, Projector};
@@ -22,25 +22,32 @@ const BATCH: usize = 2000;
 /// The files of a data directory that no process holds.
 pub struct OfflineDesk {
     data_dir: PathBuf,
+    archive: Arc<Archive>,
     history: History,
     journal: Box<dyn JournalFacts>,
+    verify: Verify,
 }
 
 impl OfflineDesk {
-    /// Takes the journal of `data_dir`, and opens its history; what the last process did not get to project
-    /// is projected now.
+    /// Takes the journal of `data_dir`, and opens its history; what the last process did not get to
+    /// project is projected now.
     ///
     /// # Errors
     /// The history could not be opened, or the journal not be read.
-    pub fn open(data_dir: &Path, journal: Box<dyn JournalFacts>) -> Result<OfflineDesk, Failure> {
+    pub fn open(
+        data_dir: &Path,
+        journal: Box<dyn JournalFacts>,
+        verify: Verify,
+    ) -> Result<OfflineDesk, Failure> {
         let archive = Arc::new(Archive::open(&data_dir.join(history::FILE))?);
         catch_up(&mut Projector::new(Arc::clone(&archive))?, journal.as_ref())?;
-        Ok(OfflineDesk { data_dir: data_dir.into(), history: History::new(archive), journal })
+        let history = History::new(Arc::clone(&archive));
+        Ok(OfflineDesk { data_dir: data_dir.into(), archive, history, journal, verify })
     }
 }
 
-/// Projects what the journal has and the history has not; from the beginning where the history belongs
-/// to another journal.
+/// Projects what the journal has and the history has not; from the beginning where the history
+/// belongs to another journal.
 ///
 /// # Errors
 /// The journal could not be read, or the history not be written.
@@ -140,6 +147,10 @@ impl Desk for OfflineDesk {
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {
         explain(self.journal.as_ref(), id)
     }
+
+    fn verify(&self) -> Result<VerifyView, Failure> {
+        (self.verify)(self.journal.as_ref(), Arc::clone(&self.archive))
+    }
 }
 
 #[cfg(test)]
@@ -153,7 +164,9 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let facts = journal().0;
         let open = |count: usize| {
-            OfflineDesk::open(&folder, Box::new(Facts(facts[..count].to_vec()))).unwrap()
+            let journal = Box::new(Facts(facts[..count].to_vec()));
+            let verify: Verify = |_, _| Ok(VerifyView::default());
+            OfflineDesk::open(&folder, journal, verify).unwrap()
         };
         assert_eq!(open(16).fills(None).unwrap().len(), 2);
         let desk = open(facts.len());

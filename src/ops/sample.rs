@@ -1,4 +1,5 @@
-//! A small journal for tests: one life, two closes, one order filled in two parts, one wish declined.
+//! A small journal for tests: one life, two closes, one order filled in two parts, one wish
+//! declined.
 
 use super::desk::JournalFacts;
 use super::exit::Failure;

@@ -172,7 +172,8 @@ fn tell_venue(venue: &Venue) -> String {
             )
         }
         Venue::Unanswered { client_id, attempt, reason } => format!(
-            "no clear answer to order {client_id}, attempt {attempt}: {reason}; it may or may not exist"
+            "no clear answer to order {client_id}, attempt {attempt}: {reason}; it may or may \
+             not exist"
         ),
         Venue::Absent { client_id, asked } => format!(
             "asked at {}, the venue knows neither order {client_id} nor a trade of it",
@@ -233,12 +234,11 @@ fn tell_analysis(analysis: &Analysis, focus: Option<Symbol>) -> String {
         }
         Analysis::Features { timeframe, rows } => {
             let rows = some(rows, |r| r.symbol, focus);
-            match (focus, rows.as_slice()) {
-                (Some(_), [one]) => features(timeframe.name(), one),
-                (_, _) => {
-                    let of = count(rows.len() as u64, "symbol");
-                    format!("indicators on {timeframe} bars of {of}")
-                }
+            if let (Some(_), [one]) = (focus, rows.as_slice()) {
+                features(timeframe.name(), one)
+            } else {
+                let of = count(rows.len() as u64, "symbol");
+                format!("indicators on {timeframe} bars of {of}")
             }
         }
         Analysis::Signals { rows } => list(some(rows, |r| r.symbol, focus).into_iter().map(signal)),

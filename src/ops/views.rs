@@ -1,5 +1,5 @@
-//! The public shapes: what `--json` prints is what the API answers. Decimals are strings without trailing
-//! zeros, times UTC milliseconds, absent values `null`.
+//! The public shapes: what `--json` prints is what the API answers. Decimals are strings without
+//! trailing zeros, times UTC milliseconds, absent values `null`.
 
 pub use crate::history::records::{EquityView, FillView, OrderView, PositionView, TradeView};
 

@@ -1,8 +1,8 @@
-//! A file of ordered byte tables for what is projected from the journal: kept for looking back, never
-//! needed to go on. It may lag behind the journal and can be rebuilt from it.
+//! A file of ordered byte tables for what is projected from the journal: kept for looking back,
+//! never needed to go on. It may lag behind the journal and can be rebuilt from it.
 //!
-//! 1. A file is made under a temporary name, synced, renamed, and its folder synced: under its own name it
-//!    is whole or absent.
+//! 1. A file is made under a temporary name, synced, renamed, and its folder synced: under its own
+//!    name it is whole or absent.
 //! 2. One commit is all of its operations or none.
 //! 3. Reads copy out and end their transaction, so no reader pins old pages.
 //! 4. A file that is not ours, or is newer than this program, is refused and not written to.
@@ -134,12 +134,11 @@ impl Archive {
     /// # Errors
     /// See [`ArchiveError`].
     pub fn open(path: &Path) -> Result<Archive, ArchiveError> {
-        match Archive::open_existing(path)? {
-            Some(archive) => Ok(archive),
-            None => {
-                create(path)?;
-                open_checked(path)
-            }
+        if let Some(archive) = Archive::open_existing(path)? {
+            Ok(archive)
+        } else {
+            create(path)?;
+            open_checked(path)
         }
     }
 
@@ -161,8 +160,8 @@ impl Archive {
         &self.path
     }
 
-    /// Does all of `ops`, in order for each table, or none. `durable`: returns once they are on disk, with
-    /// everything committed before; otherwise they may be lost with the process.
+    /// Does all of `ops`, in order for each table, or none. `durable`: returns once they are on
+    /// disk, with everything committed before; otherwise they may be lost with the process.
     ///
     /// # Errors
     /// Nothing was changed; the archive must be opened again.
@@ -197,8 +196,8 @@ impl Archive {
         self.read(table, |t| Ok(t.get(key)?.map(|v| v.value().to_vec())))
     }
 
-    /// At most `limit` rows whose keys are in `keys`, from either end. A range that ends before it begins
-    /// is empty.
+    /// At most `limit` rows whose keys are in `keys`, from either end. A range that ends before it
+    /// begins is empty.
     ///
     /// # Errors
     /// The file could not be read.
@@ -214,13 +213,10 @@ impl Archive {
         }
         self.read(table, |t| {
             let range = t.range::<&[u8]>(keys.clone())?;
-            let copy = |row: Result<(redb::AccessGuard<&[u8]>, redb::AccessGuard<&[u8]>), _>| {
-                row.map(|(k, v)| (k.value().to_vec(), v.value().to_vec()))
-            };
             if newest_first {
-                range.rev().take(limit).map(copy).collect()
+                range.rev().take(limit).map(copied).collect()
             } else {
-                range.take(limit).map(copy).collect()
+                range.take(limit).map(copied).collect()
             }
         })
     }
@@ -230,9 +226,7 @@ impl Archive {
     /// # Errors
     /// The file could not be read.
     pub fn all(&self, table: &'static str) -> Result<Vec<Row>, ArchiveError> {
-        self.read(table, |t| {
-            t.iter()?.map(|r| r.map(|(k, v)| (k.value().to_vec(), v.value().to_vec()))).collect()
-        })
+        self.read(table, |t| t.iter()?.map(copied).collect())
     }
 
     /// The row with the greatest key.
@@ -254,7 +248,7 @@ impl Archive {
     fn read<T: Default>(
         &self,
         name: &'static str,
-        from: impl FnOnce(&redb::ReadOnlyTable<&'static [u8], &'static [u8]>) -> Result<T, StorageError>,
+        from: impl FnOnce(&Readable) -> Result<T, StorageError>,
     ) -> Result<T, ArchiveError> {
         let failed = |e: redb::Error| self.failed("reading", e);
         let txn = self.db.begin_read().map_err(|e| failed(e.into()))?;
@@ -268,6 +262,13 @@ impl Archive {
     fn failed(&self, doing: &'static str, error: redb::Error) -> ArchiveError {
         classify(&self.path, doing, error)
     }
+}
+
+type Readable = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
+type Guard<'a> = redb::AccessGuard<'a, &'static [u8]>;
+
+fn copied(row: Result<(Guard<'_>, Guard<'_>), StorageError>) -> Result<Row, StorageError> {
+    row.map(|(key, value)| (key.value().to_vec(), value.value().to_vec()))
 }
 
 fn create(path: &Path) -> Result<(), ArchiveError> {
@@ -491,7 +492,7 @@ mod tests {
     fn a_cut_or_overwritten_file_is_an_error() {
         let folder = Folder::new("torn");
         let archive = Archive::open(&folder.file()).unwrap();
-        archive.commit(&[put("t", 1, &[7; 20_000])], true).unwrap();
+        archive.commit(&[put("t", 1, &vec![7; 20_000])], true).unwrap();
         drop(archive);
         let whole = std::fs::read(folder.file()).unwrap();
         for cut in [5, 9, 100, 4096, whole.len() / 2, whole.len() - 4096] {

@@ -1,4 +1,5 @@
-//! The configuration as the program uses it: every value in its type, every rule between values checked.
+//! The configuration as the program uses it: every value in its type, every rule between values
+//! checked.
 
 use super::layers::{ConfigError, ConfigErrors, Given, Layer};
 use crate::domain::id::Symbol;
@@ -7,6 +8,7 @@ use crate::domain::settings::{Risk, Settings, SmaCross, Strategies, Trading};
 use figment::Figment;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -131,6 +133,28 @@ pub struct MarketSource {
     pub until_end: bool,
 }
 
+impl MarketSource {
+    /// The flags that say the same to another process of ours.
+    #[must_use]
+    pub fn flags(&self) -> Vec<OsString> {
+        let mut flags: Vec<OsString> = Vec::new();
+        let mut say = |flag: &str, value: &OsStr| flags.extend([flag.into(), value.to_owned()]);
+        if let Some(folder) = &self.recording {
+            say("--recording", folder.as_os_str());
+        }
+        if let Some(file) = &self.recording_config {
+            say("--recording-config", file.as_os_str());
+        }
+        say("--seed", OsStr::new(&self.seed.to_string()));
+        say("--symbols", OsStr::new(&self.symbols.to_string()));
+        say("--pace", OsStr::new(&self.pace.to_string()));
+        if self.until_end {
+            flags.push("--until-end".into());
+        }
+        flags
+    }
+}
+
 /// The checked configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -154,7 +178,8 @@ pub struct Config {
     pub origins: Vec<(String, String)>,
 }
 
-/// Merges defaults, the file if there is one, environment variables and flags, and checks the whole.
+/// Merges defaults, the file if there is one, environment variables and flags, and checks the
+/// whole.
 ///
 /// # Errors
 /// Everything that is wrong, each with its place.
@@ -469,7 +494,7 @@ mod tests {
     fn a_value_of_another_kind_is_an_error_with_its_place() {
         let mut errors = ConfigErrors::default();
         let layer = Layer::parse("a.toml", "[risk]\nmax_trades_per_day = \"x\"", &mut errors);
-        let figment = Figment::from(&Layer::defaults()).merge(&layer);
+        let figment = Figment::from(Layer::defaults()).merge(&layer);
         let places = layer.0.iter().map(|(k, e)| (k.clone(), e.place.clone())).collect();
         let mut values = Values { figment, places, errors };
         values.config();

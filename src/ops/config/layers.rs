@@ -1,5 +1,6 @@
-//! The sources of the configuration, each a flat list of keys: defaults, file, environment, flags. Keys
-//! and kinds of values are those of the defaults, which are the embedded `config/default.toml`.
+//! The sources of the configuration, each a flat list of keys: defaults, file, environment, flags.
+//! Keys and kinds of values are those of the defaults, which are the embedded
+//! `config/default.toml`.
 
 use figment::value::{Dict, Map, Tag, Value};
 use figment::{Metadata, Profile, Provider};
@@ -232,7 +233,7 @@ fn read_like(text: &str, like: Option<&Value>) -> Result<Value, String> {
 fn place_in(name: &str, text: &str, offset: usize) -> String {
     let before = &text.as_bytes()[..offset.min(text.len())];
     let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
-    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+    let line = before.split(|b| *b == b'\n').count();
     format!("{name}:{line}:{}", before.len() - line_start + 1)
 }
 

@@ -1,5 +1,5 @@
-//! Configuration in two forms: [`layers`] is what sources say, [`checked`] what the program uses. All
-//! errors are reported, each with its place; an unknown key is one of them.
+//! Configuration in two forms: [`layers`] is what sources say, [`checked`] what the program uses.
+//! All errors are reported, each with its place; an unknown key is one of them.
 
 pub mod checked;
 pub mod layers;

@@ -1,0 +1,122 @@
+//! Finding who answers a reading command: a running daemon, else the files of one that is not
+//! running.
+
+use super::Core;
+use super::run::{configuration, put};
+use crate::history;
+use crate::ops::desk::Desk;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::offline::OfflineDesk;
+use crate::ops::print::{Printer, note};
+use crate::ops::remote::RemoteDesk;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Rows of a list a person is shown, unless asked otherwise.
+const SHOWN: usize = 40;
+
+/// Flags of every reading command.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Args {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Folder of the daemon [default: everwarm-data].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Configuration file.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Args {
+    /// For one folder.
+    #[cfg(test)]
+    pub fn on(data_dir: &Path) -> Args {
+        Args { data_dir: Some(data_dir.into()), ..Args::default() }
+    }
+
+    /// Whoever answers for the data directory.
+    ///
+    /// # Errors
+    /// Nobody does.
+    pub fn desk(&self, core: &Core) -> Result<Box<dyn Desk>, Failure> {
+        let mut given = Vec::new();
+        let data_dir = self.data_dir.as_ref().map(|p| p.display().to_string());
+        put(&mut given, "daemon.data_dir", "--data-dir", data_dir);
+        let data_dir = configuration(self.config.as_ref(), &given)?.data_dir;
+        if let Some(remote) = RemoteDesk::connect(&data_dir)? {
+            return Ok(Box::new(remote));
+        }
+        offline(&data_dir, core).map_err(|failure| match failure.exit {
+            Exit::Held => Failure::new(
+                Exit::Unreachable,
+                format!("{}; it does not answer yet, or not any more", failure.text),
+            ),
+            _ => failure,
+        })
+    }
+}
+
+fn offline(data_dir: &Path, core: &Core) -> Result<Box<dyn Desk>, Failure> {
+    if !data_dir.is_dir() {
+        let dir = data_dir.display();
+        let text = format!("no daemon is running on {dir}, and nothing is kept there");
+        return Err(Failure::new(Exit::Unreachable, text));
+    }
+    // A history that is not ours is told before anything is opened for writing.
+    history_is_ours(data_dir)?;
+    let journal = (core.journal)(data_dir)?;
+    Ok(Box::new(OfflineDesk::open(data_dir, journal, core.verify)?))
+}
+
+fn history_is_ours(data_dir: &Path) -> Result<(), Failure> {
+    everwarm_runtime::store::archive::Archive::open_existing(&data_dir.join(history::FILE))?;
+    Ok(())
+}
+
+/// Flags of a command that lists.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    pub args: Args,
+    /// Only so many of the newest; 0: all [default: 40 for people, all as JSON].
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+}
+
+impl ListArgs {
+    fn limit(&self) -> Option<usize> {
+        match self.limit {
+            Some(0) => None,
+            Some(limit) => Some(limit),
+            None => (!self.args.json).then_some(SHOWN),
+        }
+    }
+
+    /// Asks for a list and prints it: as JSON, or by `table`.
+    ///
+    /// # Errors
+    /// It could not be read or written.
+    pub fn list<T: Serialize>(
+        &self,
+        core: &Core,
+        printer: Printer,
+        ask: impl FnOnce(&dyn Desk, Option<usize>) -> Result<Vec<T>, Failure>,
+        print: impl FnOnce(&[T]) -> Result<Exit, Failure>,
+    ) -> Result<Exit, Failure> {
+        let limit = self.limit();
+        let rows = ask(self.args.desk(core)?.as_ref(), limit)?;
+        if self.args.json {
+            return printer.json(&rows);
+        }
+        if rows.is_empty() {
+            note("none yet");
+            return Ok(Exit::Fine);
+        }
+        if self.limit.is_none() && limit == Some(rows.len()) {
+            note(&format!("the newest {SHOWN}; --limit 0 shows all"));
+        }
+        print(&rows)
+    }
+}

@@ -1,0 +1,73 @@
+//! `everwarm explain ID`.
+
+use super::{Core, ask};
+use crate::ops::api::no_story;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::print::Printer;
+use crate::ops::text::{Paint, instant};
+use crate::ops::views::ExplainView;
+
+/// Columns of a line of the story, where the terminal is wider.
+const WIDTH_MAX: usize = 120;
+
+/// Flags of `explain`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ExplainArgs {
+    /// A client order id or the beginning of one, SYMBOL:TRADE for a fill, or the key of a fact.
+    id: String,
+    #[command(flatten)]
+    args: ask::Args,
+}
+
+/// Prints a story.
+pub fn print(args: &ExplainArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let story = args.args.desk(core)?.explain(&args.id)?;
+    let story = story.ok_or_else(|| Failure::new(Exit::Failed, no_story(&args.id)))?;
+    if args.args.json {
+        return printer.json(&story);
+    }
+    let lines = lines(&story, printer.width.min(WIDTH_MAX), printer.color);
+    printer.lines(&lines).map(|_| Exit::Fine)
+}
+
+/// The story as people read it: what came from outside with its time, what followed from it
+/// indented.
+pub fn lines(story: &ExplainView, width: usize, color: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    for line in wrap(&story.title, width) {
+        lines.push(Paint::Bold.on(&line, color));
+    }
+    let mut time = None;
+    for step in &story.steps {
+        if time != Some(step.time) {
+            time = Some(step.time);
+            lines.push(String::new());
+            lines.push(Paint::Dim.on(&format!("{} UTC", instant(step.time)), color));
+        }
+        let indent = "  ".repeat(usize::from(step.depth) + 1);
+        let text = format!("{}  [{}]", step.text, step.key);
+        for (i, line) in wrap(&text, width.saturating_sub(indent.len() + 2)).iter().enumerate() {
+            let hang = if i > 0 { "  " } else { "" };
+            lines.push(format!("{indent}{hang}{line}"));
+        }
+    }
+    lines
+}
+
+/// Breaks a text between words into lines of at most `width` characters; a longer word stays whole.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is always a line");
+        let fits = line.chars().count() + 1 + word.chars().count() <= width;
+        if line.is_empty() {
+            line.push_str(word);
+        } else if fits {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}

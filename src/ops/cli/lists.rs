@@ -1,0 +1,133 @@
+//! `everwarm orders`, `fills`, `equity`, `signals`: lists, newest last.
+
+use super::Core;
+use super::ask::ListArgs;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::print::Printer;
+use crate::ops::tell;
+use crate::ops::text::{Table, amount, instant, plain, rounded};
+use crate::ops::views::{EquityView, FillView, OrderView, Outcome, SignalView};
+
+/// Prints orders.
+pub fn orders(args: &ListArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let print = |rows: &[OrderView]| printer.table(&order_table(rows));
+    args.list(core, printer, super::super::desk::Desk::orders, print)
+}
+
+/// Prints fills.
+pub fn fills(args: &ListArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let print = |rows: &[FillView]| printer.table(&fill_table(rows));
+    args.list(core, printer, super::super::desk::Desk::fills, print)
+}
+
+/// Prints equity points.
+pub fn equity(args: &ListArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let print = |rows: &[EquityView]| printer.table(&equity_table(rows));
+    args.list(core, printer, super::super::desk::Desk::equity, print)
+}
+
+/// Prints signals.
+pub fn signals(args: &ListArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let print = |rows: &[SignalView]| printer.table(&signal_table(rows));
+    args.list(core, printer, super::super::desk::Desk::signals, print)
+}
+
+/// Orders as people see them.
+pub fn order_table(rows: &[OrderView]) -> Table {
+    let mut table = Table::new(&[
+        "close (UTC)",
+        "symbol",
+        "side",
+        "type",
+        ">quantity",
+        ">filled",
+        ">average",
+        "status",
+        "client order id",
+    ]);
+    for order in rows {
+        let priced = match order.price {
+            Some(price) => format!("limit {}", plain(price)),
+            None => "market".to_owned(),
+        };
+        table.row(vec![
+            instant(order.time),
+            order.symbol.to_string(),
+            tell::side(order.side).to_owned(),
+            priced,
+            plain(order.quantity),
+            plain(order.filled_quantity),
+            order.average_price.map_or("-".to_owned(), rounded),
+            tell::status(order.status).to_owned(),
+            order.client_order_id.to_string(),
+        ]);
+    }
+    table
+}
+
+/// Fills as people see them.
+pub fn fill_table(rows: &[FillView]) -> Table {
+    let mut table = Table::new(&[
+        "time (UTC)",
+        "symbol",
+        "side",
+        ">quantity",
+        ">price",
+        ">fee",
+        ">trade",
+        "client order id",
+    ]);
+    for fill in rows {
+        table.row(vec![
+            instant(fill.time),
+            fill.symbol.to_string(),
+            tell::side(fill.side).to_owned(),
+            plain(fill.quantity),
+            plain(fill.price),
+            format!("{} {}", plain(fill.fee), fill.fee_asset),
+            fill.trade_id.to_string(),
+            fill.client_order_id.to_string(),
+        ]);
+    }
+    table
+}
+
+fn equity_table(rows: &[EquityView]) -> Table {
+    let mut table = Table::new(&["close (UTC)", ">equity", ">cash"]);
+    for point in rows {
+        table.row(vec![instant(point.time), amount(point.equity), amount(point.cash)]);
+    }
+    table
+}
+
+fn signal_table(rows: &[SignalView]) -> Table {
+    let mut table = Table::new(&[
+        "close (UTC)",
+        "symbol",
+        "side",
+        ">price",
+        "strategy",
+        "fact",
+        "what became of it",
+        "why",
+    ]);
+    for signal in rows {
+        let became = match (&signal.outcome, &signal.declined) {
+            (Outcome::Approved, _) => "approved".to_owned(),
+            (Outcome::Declined, Some(why)) => format!("declined: {why}"),
+            (Outcome::Declined, None) => "declined".to_owned(),
+            (Outcome::Pending, _) => "nothing yet".to_owned(),
+        };
+        table.row(vec![
+            instant(signal.time),
+            signal.symbol.to_string(),
+            tell::side(signal.side).to_owned(),
+            plain(signal.price),
+            signal.strategy.clone(),
+            signal.key.clone(),
+            became,
+            signal.reason.clone(),
+        ]);
+    }
+    table
+}

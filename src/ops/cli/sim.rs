@@ -1,0 +1,59 @@
+//! `everwarm sim`.
+
+use super::Core;
+use super::run::{MarketArgs, check_recording, configuration, put};
+use crate::ops::config::MarketSource;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::log;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What the simulated exchange is started with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SimConfig {
+    /// Folder of its own books.
+    pub data_dir: PathBuf,
+    /// Port on loopback; 0 takes a free one.
+    pub port: u16,
+    /// What it plays.
+    pub market: MarketSource,
+    /// How long it stays without a client; none: for ever.
+    pub idle_exit: Option<Duration>,
+}
+
+/// Flags of `sim`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    market: MarketArgs,
+    /// Folder of its own books.
+    #[arg(long, value_name = "DIR", default_value = "everwarm-data/sim")]
+    data_dir: PathBuf,
+    /// Port on loopback; 0 takes a free one, told by the port file in its folder.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    port: u16,
+    /// Configuration file; its [market] is used.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Stop after so many seconds without a client; 0 stays for ever.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    idle_exit: u64,
+    /// What is logged, like debug or warn,everwarm=debug [default: warn].
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+/// Checks the configuration and runs the exchange.
+pub fn run(args: &Args, core: &Core) -> Result<Exit, Failure> {
+    let mut given = args.market.given();
+    put(&mut given, "daemon.log", "--log", args.log.clone());
+    let config = configuration(args.config.as_ref(), &given)?;
+    check_recording(config.market.recording.as_ref())?;
+    log::start(&config.log)?;
+    (core.sim)(SimConfig {
+        data_dir: args.data_dir.clone(),
+        port: args.port,
+        market: config.market,
+        idle_exit: (args.idle_exit > 0).then(|| Duration::from_secs(args.idle_exit)),
+    })
+}

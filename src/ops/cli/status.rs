@@ -1,0 +1,71 @@
+//! `everwarm status`.
+
+use super::Core;
+use super::ask::Args;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::print::Printer;
+use crate::ops::tell;
+use crate::ops::text::{amount, count, fit, instant, signed, thousands, took};
+use crate::ops::views::StatusView;
+use std::time::Duration;
+
+/// Prints the status.
+pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let status = args.desk(core)?.status()?;
+    if args.json {
+        return printer.json(&status);
+    }
+    let lines: Vec<String> = lines(&status).iter().map(|line| fit(line, printer.width)).collect();
+    printer.lines(&lines).map(|_| Exit::Fine)
+}
+
+/// The status as people see it.
+pub fn lines(status: &StatusView) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut say = |name: &str, text: String| lines.push(format!("{name:<10} {text}"));
+    let process = match (status.pid, status.uptime_ms) {
+        (Some(pid), Some(ms)) => {
+            format!(", process {pid} for {}", took(Duration::from_millis(ms)))
+        }
+        (Some(pid), None) => format!(", process {pid}"),
+        (None, _) => String::new(),
+    };
+    let ready = if status.ready { ", ready" } else { "" };
+    say("state", format!("{}{ready}{process}", status.state.name()));
+    status.problems.iter().for_each(|problem| say("problem", problem.clone()));
+    say("everwarm", status.version.clone());
+    say("data", format!("{}, life {}", status.data_dir, status.life));
+    let identity = format!("{}, epoch {}", status.installation, status.epoch);
+    say("identity", format!("{identity}, configuration {}", status.config_generation));
+    if !status.venue.is_empty() {
+        let pace = status.pace.as_ref().map_or(String::new(), |pace| format!(", pace {pace}"));
+        say("venue", format!("{}{pace}", status.venue));
+    }
+    let closes = count(status.closes, "close");
+    let newest = match status.close_time {
+        Some(time) => {
+            let symbols = count(status.symbols, "symbol");
+            format!("{closes}, the newest {} UTC with {symbols}", instant(time))
+        }
+        None => closes,
+    };
+    say("market", format!("{newest}; input {}", thousands(status.head)));
+    let reasons = status.breaker_reasons.join("; ");
+    let colon = if reasons.is_empty() { "" } else { ": " };
+    say("breaker", format!("{}{colon}{reasons}", tell::level(status.breaker)));
+    let orders = count(status.orders, "order");
+    let (open, unknown) = (thousands(status.open_orders), thousands(status.unknown_orders));
+    let fills = count(status.fills, "fill");
+    say("orders", format!("{orders}, {open} not final, {unknown} of unknown fate; {fills}"));
+    let equity = status.equity.map_or("-".to_owned(), amount);
+    let cash = status.cash.map_or("-".to_owned(), amount);
+    let locked = signed(status.realized_pnl);
+    let held = count(status.positions, "position");
+    say("account", format!("equity {equity}, cash {cash}, {locked} locked in, {held}"));
+    say("restarts", thousands(status.restarts));
+    for step in &status.steps {
+        let took = took(Duration::from_micros(step.took_us));
+        say("start", format!("{:<22} {took:>9}  {}", step.name, step.detail));
+    }
+    lines
+}

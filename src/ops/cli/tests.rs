@@ -1,0 +1,204 @@
+//! The command line without a process: what is parsed, what is printed, who answers.
+
+use super::{Cli, Command, Core, ask, explain, lists, status, tree};
+use crate::ops::api::{Api, ApiFile, serve};
+use crate::ops::desk::{Desk, JournalFacts, Verify};
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::offline::OfflineDesk;
+use crate::ops::remote::RemoteDesk;
+use crate::ops::sample::{ID, journal};
+use crate::ops::views::VerifyView;
+use clap::{CommandFactory, Parser};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A folder of its own, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let name = format!("everwarm-cli-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+const VERIFY: Verify = |_, _| Ok(VerifyView { inputs: 6, facts: 15, problems: vec![] });
+
+const CORE: Core = Core {
+    run: |_, _| Ok(Exit::Fine),
+    sim: |_| Ok(Exit::Fine),
+    journal: |_: &Path| -> Result<Box<dyn JournalFacts>, Failure> { Ok(Box::new(journal())) },
+    verify: VERIFY,
+};
+
+fn desk(folder: &Folder) -> OfflineDesk {
+    OfflineDesk::open(&folder.0, Box::new(journal()), VERIFY).unwrap()
+}
+
+#[test]
+fn the_definition_holds_together() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn without_a_command_it_runs() {
+    let cli = Cli::try_parse_from(["everwarm", "--seed", "3"]).unwrap();
+    assert!(cli.command.is_none());
+    let text = "everwarm run --recording d --pace lockstep --until-end --data-dir x";
+    let cli = Cli::try_parse_from(text.split(' ')).unwrap();
+    assert!(matches!(cli.command, Some(Command::Run(_))));
+    assert!(Cli::try_parse_from(["everwarm", "--seed", "3", "status"]).is_err());
+    for noun in ["status", "orders", "fills", "positions", "equity", "signals", "tree", "verify"] {
+        let words = ["everwarm", noun, "--json", "--data-dir", "x"];
+        assert!(Cli::try_parse_from(words).is_ok(), "{noun}");
+    }
+}
+
+#[test]
+fn tables_are_for_people() {
+    let folder = Folder::new("tables");
+    let desk = desk(&folder);
+    assert_eq!(
+        lists::order_table(&desk.orders(None).unwrap()).lines(120),
+        [
+            "close (UTC)       symbol  side  type    quantity  filled  average  status  client \
+             order id",
+            "2021-01-08 12:03  ETHUSD  buy   market       0.8     0.8   1250.5  filled  \
+             ew-abcdefghijklmnopqrstuvwxyz",
+        ]
+    );
+    assert_eq!(
+        lists::fill_table(&desk.fills(Some(1)).unwrap()).lines(80),
+        [
+            "time (UTC)               symbol  side  quantity   price       fee  trade  clien…",
+            "2021-01-08 12:03:00.020  ETHUSD  buy        0.3  1250.5  0.25 USD    902  ew-ab…",
+        ]
+    );
+    let mut shown = desk.status().unwrap();
+    shown.data_dir = "x".into();
+    assert_eq!(
+        status::lines(&shown),
+        [
+            "state      stopped".to_owned(),
+            format!("everwarm   {}", env!("CARGO_PKG_VERSION")),
+            "data       x, life 1".to_owned(),
+            "identity   demo, epoch 0, configuration 0".to_owned(),
+            "market     2 closes, the newest 2021-01-08 12:04 UTC with 3 symbols; input 6"
+                .to_owned(),
+            "breaker    normal".to_owned(),
+            "orders     1 order, 0 not final, 0 of unknown fate; 2 fills".to_owned(),
+            "account    equity 9,999.60, cash 9,000.00, -0.25 locked in, 1 position".to_owned(),
+            "restarts   0".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn a_story_is_indented_and_wrapped() {
+    let folder = Folder::new("story");
+    let story = desk(&folder).explain(ID).unwrap().unwrap();
+    let lines = explain::lines(&story, 70, false);
+    assert_eq!(
+        lines[..11],
+        [
+            "buy 0.8 ETHUSD at the market by sma_cross on the close of 12:03 UTC,",
+            "because the 10-bar average crossed above the 30-bar one: filled, 0.8",
+            "at 1250.5 on average",
+            "",
+            "2021-01-08 12:02 UTC",
+            "    the breaker is at normal [1.500.0]",
+            "",
+            "2021-01-08 12:03 UTC",
+            "  the close of 12:03 UTC: ETHUSD opened 1245, high 1251, low 1241,",
+            "    closed 1250, volume 12.5; without LTCUSD [3]",
+            "    indicators of ETHUSD on 1m bars: fast average 1249.5000, slow",
+        ]
+    );
+}
+
+#[test]
+fn a_tree_is_drawn() {
+    let node = serde_json::json!({"name": "root", "strategy": "rest_for_one", "children": [
+        {"name": "store", "state": "running", "restarts": 0, "children": []},
+        {"name": "trading", "children": [{"name": "clock", "restarts": 2}]},
+    ]});
+    let mut lines = Vec::new();
+    tree::branch(&node, "", "", &mut lines);
+    assert_eq!(
+        lines,
+        [
+            "root  rest_for_one",
+            "├─ store  restarts 0  running",
+            "└─ trading",
+            "   └─ clock  restarts 2",
+        ]
+    );
+}
+
+#[test]
+fn a_running_daemon_answers_as_its_files_would() {
+    let (folder, daemon) = (Folder::new("files"), Folder::new("daemon"));
+    let files = desk(&folder);
+    let live: Arc<dyn Desk> = Arc::new(desk(&daemon));
+    assert!(RemoteDesk::connect(&daemon.0).unwrap().is_none());
+
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = runtime.spawn(serve(listener, Api::new(live, None), async {
+        stopped.await.ok();
+    }));
+    let file = ApiFile { addr, pid: std::process::id(), token: "t".into() };
+    file.write(&daemon.0).unwrap();
+
+    let remote = RemoteDesk::connect(&daemon.0).unwrap().expect("it answers");
+    assert_eq!(remote.orders(None).unwrap(), files.orders(None).unwrap());
+    assert_eq!(remote.fills(Some(1)).unwrap(), files.fills(Some(1)).unwrap());
+    assert_eq!(remote.positions().unwrap(), files.positions().unwrap());
+    assert_eq!(remote.equity(None).unwrap(), files.equity(None).unwrap());
+    assert_eq!(remote.trades().unwrap(), files.trades().unwrap());
+    assert_eq!(remote.signals(None).unwrap(), files.signals(None).unwrap());
+    assert_eq!(remote.explain(ID).unwrap(), files.explain(ID).unwrap());
+    assert_eq!(remote.explain("ETHUSD:902").unwrap(), files.explain("ETHUSD:902").unwrap());
+    assert_eq!(remote.explain("no/such order").unwrap(), None);
+    assert_eq!(remote.status().unwrap().fills, 2);
+    assert_eq!(remote.verify().unwrap().facts, 15);
+    let failure = remote.tree().unwrap_err();
+    assert_eq!(failure.exit, Exit::Unreachable);
+    assert!(failure.text.contains("has no tree"), "{failure}");
+
+    ApiFile { pid: 1, ..file.clone() }.write(&daemon.0).unwrap();
+    assert!(RemoteDesk::connect(&daemon.0).unwrap().is_none(), "a stranger is not asked");
+    drop(remote);
+    stop.send(()).unwrap();
+    runtime.block_on(server).unwrap().unwrap();
+    file.write(&daemon.0).unwrap();
+    assert!(RemoteDesk::connect(&daemon.0).unwrap().is_none(), "a killed one is not asked");
+}
+
+#[test]
+fn where_nothing_is_kept_nobody_is_reached() {
+    let folder = Folder::new("nothing");
+    let absent = folder.0.join("absent");
+    let failure = ask::Args::on(&absent).desk(&CORE).map(drop).unwrap_err();
+    assert_eq!(failure.exit, Exit::Unreachable);
+    assert!(!absent.exists());
+    std::fs::write(folder.0.join(crate::history::FILE), b"something else").unwrap();
+    let failure = ask::Args::on(&folder.0).desk(&CORE).map(drop).unwrap_err();
+    assert_eq!(failure.exit, Exit::Foreign);
+    std::fs::remove_file(folder.0.join(crate::history::FILE)).unwrap();
+    let desk = ask::Args::on(&folder.0).desk(&CORE).unwrap();
+    assert_eq!(desk.fills(None).unwrap().len(), 2);
+    let failure = ask::Args::on(&folder.0).desk(&CORE).map(drop).unwrap_err();
+    assert_eq!(failure.exit, Exit::Unreachable, "{failure}");
+}

@@ -1,0 +1,26 @@
+//! `everwarm verify`.
+
+use super::Core;
+use super::ask::Args;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::print::Printer;
+use crate::ops::text::count;
+
+/// Derives everything again and prints what differs.
+pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let found = args.desk(core)?.verify()?;
+    let exit = if found.problems.is_empty() { Exit::Fine } else { Exit::Problems };
+    if args.json {
+        return printer.json(&found).map(|_| exit);
+    }
+    let mut lines: Vec<String> =
+        found.problems.iter().map(|p| format!("{} {}: {}", p.key, p.kind, p.text)).collect();
+    let (inputs, facts) = (count(found.inputs, "input"), count(found.facts, "derived fact"));
+    lines.push(match found.problems.len() as u64 {
+        0 => format!("{inputs}, {facts}: all are what the inputs imply"),
+        wrong => format!("{inputs}, {facts}: {} what the inputs imply", {
+            if wrong == 1 { "1 is not".to_owned() } else { format!("{wrong} are not") }
+        }),
+    });
+    printer.lines(&lines).map(|_| exit)
+}

@@ -1,0 +1,101 @@
+//! Standard output: data only. A reader that went away is no error.
+
+use super::exit::{Exit, Failure};
+use super::text::Table;
+use serde::Serialize;
+use std::io::{ErrorKind, IsTerminal, Write};
+
+/// Columns of a terminal that does not tell.
+const WIDTH: usize = 120;
+/// Narrowest terminal that is believed.
+const WIDTH_MIN: usize = 40;
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Whether the environment is not against colour.
+#[must_use]
+pub fn colors_welcome() -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Writes to standard output.
+#[derive(Clone, Copy, Debug)]
+pub struct Printer {
+    /// Longest line, in characters.
+    pub width: usize,
+    /// Whether to colour.
+    pub color: bool,
+}
+
+impl Printer {
+    /// For the standard output there is. What is not a terminal takes lines of any length.
+    #[must_use]
+    pub fn new(color: Color) -> Printer {
+        let terminal = std::io::stdout().is_terminal();
+        let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+        let width = if terminal { columns.unwrap_or(WIDTH).max(WIDTH_MIN) } else { usize::MAX };
+        let color = match color {
+            Color::Auto => terminal && colors_welcome(),
+            Color::Always => true,
+            Color::Never => false,
+        };
+        Printer { width, color }
+    }
+
+    /// Writes lines; `false` where nobody reads any more.
+    ///
+    /// # Errors
+    /// They could not be written for another reason.
+    pub fn lines<S: AsRef<str>>(&self, lines: &[S]) -> Result<bool, Failure> {
+        let mut text = String::new();
+        for line in lines {
+            text.push_str(line.as_ref());
+            text.push('\n');
+        }
+        let mut out = std::io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
+            Err(e) if e.kind() == ErrorKind::StorageFull => {
+                Err(Failure::new(Exit::DiskFull, format!("standard output: {e}")))
+            }
+            Err(e) => Err(Failure::new(Exit::Failed, format!("standard output: {e}"))),
+        }
+    }
+
+    /// Writes a table, or that there is nothing.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub fn table(&self, table: &Table) -> Result<Exit, Failure> {
+        self.lines(&table.lines(self.width)).map(|_| Exit::Fine)
+    }
+
+    /// Writes a value as JSON.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub fn json(&self, value: &impl Serialize) -> Result<Exit, Failure> {
+        let text = serde_json::to_string_pretty(value)
+            .map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
+        self.lines(&[text]).map(|_| Exit::Fine)
+    }
+}
+
+/// Writes one line to standard error: what is not data.
+pub fn note(text: &str) {
+    if let Err(e) = writeln!(std::io::stderr(), "{text}") {
+        tracing::debug!("standard error: {e}");
+    }
+}
