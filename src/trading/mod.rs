@@ -4,6 +4,7 @@ mod client_id;
 pub mod decide;
 pub mod indicators;
 mod instruments;
+pub mod orders;
 pub mod risk;
 pub mod rollup;
 mod state;
