@@ -137,7 +137,7 @@ fn adopt(world: &World, standing: &Standing) {
         clock.set_manual(now);
         now != before
     };
-    if let Some(close) = standing.said() {
+    if let Some(close) = standing.last_close {
         let symbols = standing.closed.clone();
         world.tell(path::CLOSER, CloserMsg::Told { close, symbols });
     }
@@ -149,7 +149,7 @@ fn adopt(world: &World, standing: &Standing) {
 
 fn waits(world: &World, standing: &Standing) -> Wait {
     let n = world.journal.head();
-    if !world.journal.settled() || world.board.last_close() < standing.said() {
+    if !world.journal.settled() || world.board.last_close() < standing.last_close {
         return Wait::Work;
     }
     let rests = [world.board.rest(closer::NAME, n), world.board.rest(gateway::NAME, n)];

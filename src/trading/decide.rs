@@ -315,7 +315,7 @@ impl Stage for Decide {
                 self.identity = Identity { installation: installation.clone(), epoch: *epoch };
             }
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
-                self.settings = super::settings(text);
+                self.settings = super::settings::applied(text);
             }
             Body::Analysis(Analysis::Signals { rows }) => {
                 self.waiting.extend(rows.iter().map(|signal| (fact.key, signal.clone())));

@@ -16,9 +16,9 @@ pub struct Standing {
     pub now: UtcMs,
     /// How far the market was released.
     pub market: UtcMs,
-    /// End of the last minute that was released.
-    pub last_close: UtcMs,
-    /// Who traded in that minute; nobody in the one before a recording begins.
+    /// The last close anybody traded in since the exchange opened.
+    pub last_close: Option<UtcMs>,
+    /// Who traded in that minute.
     #[serde(default)]
     pub closed: BTreeSet<Symbol>,
     /// End of the next minute in which a bar closes; none: the recording has ended.
@@ -29,14 +29,6 @@ pub struct Standing {
     /// Venue milliseconds a wall millisecond; 0 in lockstep.
     #[serde(default)]
     pub factor: u32,
-}
-
-impl Standing {
-    /// The last close anybody traded in.
-    #[must_use]
-    pub fn said(&self) -> Option<UtcMs> {
-        (!self.closed.is_empty()).then_some(self.last_close)
-    }
 }
 
 /// Steers one exchange. Clones share the token, which changes when the exchange is started again.

@@ -188,7 +188,7 @@ impl Stage for Indicators {
                 }
             }
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
-                self.configure(&super::super::settings(text));
+                self.configure(&crate::trading::settings::applied(text));
             }
             _ => {}
         }

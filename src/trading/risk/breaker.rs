@@ -139,7 +139,7 @@ impl Stage for Breaker {
                 self.sent.extend(attempts.iter().map(|attempt| attempt.client_id.clone()));
             }
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
-                self.limits = super::super::settings(text).risk;
+                self.limits = crate::trading::settings::applied(text).risk;
             }
             Body::Order(order) => self.order(order),
             Body::Ledger(ledger) => self.ledger(ledger),

@@ -125,7 +125,7 @@ impl<S: Strategy> Stage for StrategyStage<S> {
                 }
             }
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
-                self.configure(S::section(&super::super::settings(text)));
+                self.configure(S::section(&crate::trading::settings::applied(text)));
             }
             _ => {}
         }

@@ -1,0 +1,351 @@
+//! The books: fills to positions, cash and equity, and the account against them.
+//!
+//! Positions are long only, at average cost. A fee in the quote asset leaves cash and profit, one in the
+//! base asset leaves the position, one in another asset is counted there. The first account ever seen is
+//! the baseline: its quote balance is our cash, all else in it is foreign. Later every asset is expected
+//! to be ours plus foreign: a surplus is foreign too and never traded, a shortage is a conflict. What is
+//! sold beyond a position came out of foreign holdings.
+//!
+//! Only decimals here, never floats. Amounts are exact; average costs have 28 digits.
+//!
+//! Invariants, asserted by `check`:
+//! 1. No position is negative, and one of nothing has no cost.
+//! 2. Nothing foreign is recorded as zero.
+//! 3. Before the baseline nothing is foreign.
+
+use super::instruments::Instruments;
+use super::state;
+use crate::domain::fact::kinds::{kind, rank};
+use crate::domain::fact::{Body, Conflict, Ledger as Said, Market, Operator, Order, Venue};
+use crate::domain::id::{Symbol, SymbolMap};
+use crate::domain::money::{Decimal, Price};
+use crate::domain::order::{Balance, Side, VenueFill};
+use crate::domain::settings::Settings;
+use crate::domain::time::UtcMs;
+use everwarm_runtime::fact::{Fact, Key, Mask, Rank};
+use everwarm_runtime::stage::{Out, Stage};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+const FORMAT: u8 = 1;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Position {
+    quantity: Decimal,
+    cost: Decimal,
+    realized: Decimal,
+}
+
+/// The last picture of the account, until it has been compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Picture {
+    n: u64,
+    conflicts: Vec<Conflict>,
+}
+
+/// The stage.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Ledger {
+    settings: Settings,
+    instruments: Instruments,
+    /// The asset cash is counted in, fixed by the baseline; none before it.
+    quote: Option<String>,
+    cash: Decimal,
+    positions: SymbolMap<Position>,
+    /// Symbols with a position of more than nothing.
+    held: BTreeSet<Symbol>,
+    /// Last close by symbol.
+    marks: SymbolMap<Price>,
+    /// Fees paid in assets that are neither base nor quote, negative.
+    fees: BTreeMap<String, Decimal>,
+    foreign: BTreeMap<String, Decimal>,
+    /// Of the last account.
+    picture: Option<Picture>,
+    /// Conflicts of the last reconciliation.
+    conflicts: Vec<Conflict>,
+}
+
+impl Ledger {
+    fn filled(&mut self, symbol: Symbol, side: Side, fill: &VenueFill) {
+        let base = self.instruments.get(symbol).map(|rule| rule.base.as_str());
+        let position = self.positions.entry(symbol);
+        let amount = fill.price * fill.quantity;
+        let mut beyond = Decimal::ZERO;
+        match side {
+            Side::Buy => {
+                position.quantity += fill.quantity;
+                position.cost += amount;
+                self.cash -= amount;
+            }
+            Side::Sell => {
+                beyond = position.give(fill.quantity, true);
+                position.realized += amount;
+                self.cash += amount;
+            }
+        }
+        if self.quote.as_deref() == Some(fill.fee_asset.as_str()) {
+            self.cash -= fill.fee;
+            position.realized -= fill.fee;
+        } else if base == Some(fill.fee_asset.as_str()) {
+            beyond += position.give(fill.fee, false);
+        } else if !fill.fee.is_zero() {
+            *self.fees.entry(fill.fee_asset.clone()).or_default() -= fill.fee;
+        }
+        if position.quantity.is_zero() {
+            self.held.remove(&symbol);
+        } else {
+            self.held.insert(symbol);
+        }
+        if let Some(base) = base
+            && !beyond.is_zero()
+        {
+            let base = base.to_owned();
+            self.surplus(&base, -beyond);
+        }
+    }
+
+    fn surplus(&mut self, asset: &str, amount: Decimal) {
+        let foreign = self.foreign.entry(asset.to_owned()).or_default();
+        *foreign += amount;
+        if foreign.is_zero() {
+            self.foreign.remove(asset);
+        }
+    }
+
+    /// Base units and cash that the books say are ours, by asset.
+    fn ours(&self) -> BTreeMap<&str, Decimal> {
+        let mut ours: BTreeMap<&str, Decimal> = BTreeMap::new();
+        for symbol in &self.held {
+            let Some(rule) = self.instruments.get(*symbol) else { continue };
+            let held = self.positions.get(*symbol).map_or(Decimal::ZERO, |p| p.quantity);
+            *ours.entry(&rule.base).or_default() += held;
+        }
+        for (asset, fees) in &self.fees {
+            *ours.entry(asset).or_default() += *fees;
+        }
+        if let Some(quote) = &self.quote {
+            *ours.entry(quote).or_default() += self.cash;
+        }
+        ours
+    }
+
+    fn account(&mut self, n: u64, balances: &[Balance]) {
+        let mut theirs: BTreeMap<&str, Decimal> = BTreeMap::new();
+        for balance in balances {
+            *theirs.entry(&balance.asset).or_default() += balance.free + balance.locked;
+        }
+        if self.quote.is_none() {
+            // Without rules and setting there is no asset to count in: everything is foreign to it.
+            let Some(quote) = self.instruments.quote_asset(&self.settings) else {
+                let what = "the asset cash is counted in is neither set nor known from instruments";
+                let conflicts = vec![Conflict {
+                    about: "cash".to_owned(),
+                    ours: what.to_owned(),
+                    theirs: format!("{} balances", balances.len()),
+                }];
+                self.picture = Some(Picture { n, conflicts });
+                return;
+            };
+            let quote = quote.to_owned();
+            self.cash = theirs.remove(quote.as_str()).unwrap_or_default();
+            self.quote = Some(quote);
+            let foreign = theirs.into_iter().filter(|(_, amount)| !amount.is_zero());
+            self.foreign = foreign.map(|(asset, amount)| (asset.to_owned(), amount)).collect();
+            self.picture = Some(Picture { n, conflicts: Vec::new() });
+            return;
+        }
+        let ours = self.ours();
+        let assets: BTreeSet<&str> = theirs.keys().chain(ours.keys()).copied().collect();
+        let foreign = self.foreign.keys().map(String::as_str);
+        let assets: BTreeSet<&str> = assets.into_iter().chain(foreign).collect();
+        let (mut conflicts, mut surplus) = (Vec::new(), Vec::new());
+        for asset in assets {
+            let amount = |of: &BTreeMap<&str, Decimal>| of.get(asset).copied().unwrap_or_default();
+            let (ours, theirs) = (amount(&ours), amount(&theirs));
+            let foreign = self.foreign.get(asset).copied().unwrap_or_default();
+            let over = theirs - ours - foreign;
+            if over > Decimal::ZERO {
+                surplus.push((asset.to_owned(), over));
+            } else if over < Decimal::ZERO {
+                let (sum, ours, foreign) =
+                    ((ours + foreign).normalize(), ours.normalize(), foreign.normalize());
+                conflicts.push(Conflict {
+                    about: asset.to_owned(),
+                    ours: format!("{sum} {asset}: {ours} ours and {foreign} foreign"),
+                    theirs: format!("{} {asset}", theirs.normalize()),
+                });
+            }
+        }
+        surplus.iter().for_each(|(asset, over)| self.surplus(asset, *over));
+        self.picture = Some(Picture { n, conflicts });
+    }
+
+    fn equity(&self) -> Option<(Decimal, Decimal)> {
+        self.quote.as_ref()?;
+        let value = |symbol: &Symbol| {
+            let position = self.positions.get(*symbol).copied().unwrap_or_default();
+            // What has not closed yet is worth what it cost.
+            let mark = self.marks.get(*symbol).map(|mark| mark.decimal() * position.quantity);
+            mark.unwrap_or(position.cost)
+        };
+        let held: Decimal = self.held.iter().map(value).sum();
+        Some(((self.cash + held).normalize(), self.cash.normalize()))
+    }
+
+    fn say_equity(&self, time: UtcMs, out: &mut Out<Body>) {
+        if let Some((equity, cash)) = self.equity() {
+            out.say(Body::Ledger(Said::Equity { time, equity, cash }));
+        }
+    }
+
+    fn say_position(&self, key: Key, symbol: Symbol, out: &mut Out<Body>) {
+        let position = self.positions.get(symbol).copied().unwrap_or_default();
+        out.say_because(
+            [key],
+            Body::Ledger(Said::Position {
+                symbol,
+                quantity: position.quantity.normalize(),
+                cost: position.cost.normalize(),
+                realized_pnl: position.realized.normalize(),
+                cash: self.cash.normalize(),
+            }),
+        );
+    }
+
+    fn say_reconciled(&self, fact: &Fact<Body>, life: u64, out: &mut Out<Body>) {
+        let Body::Order(Order::Compared { conflicts, .. }) = &fact.body else { return };
+        // Orders are compared with each account, and whenever one contradicts; the latter adds to what
+        // the last account came to.
+        let mut all = match &self.picture {
+            Some(picture) if picture.n == fact.key.n => picture.conflicts.clone(),
+            Some(_) | None => self.conflicts.clone(),
+        };
+        for conflict in conflicts {
+            if !all.contains(conflict) {
+                all.push(conflict.clone());
+            }
+        }
+        let foreign =
+            self.foreign.iter().map(|(asset, amount)| (asset.clone(), amount.normalize()));
+        out.say_because(
+            [fact.key],
+            Body::Ledger(Said::Reconciled {
+                life,
+                conflicts: all,
+                cash: self.cash.normalize(),
+                foreign: foreign.collect(),
+            }),
+        );
+    }
+}
+
+impl Position {
+    /// Takes `quantity` out at average cost, out of the profit where it is `sold`; returns what there was
+    /// not. Base units that went as a fee leave their cost with the others.
+    fn give(&mut self, quantity: Decimal, sold: bool) -> Decimal {
+        let taken = quantity.min(self.quantity);
+        let all = taken == self.quantity;
+        if sold || all {
+            let share = if all { self.cost } else { self.cost * taken / self.quantity };
+            self.cost -= share;
+            self.realized -= share;
+        }
+        self.quantity -= taken;
+        quantity - taken
+    }
+}
+
+impl Stage for Ledger {
+    type Body = Body;
+
+    fn rank(&self) -> Rank {
+        rank::LEDGER
+    }
+
+    fn name(&self) -> &'static str {
+        "ledger"
+    }
+
+    fn interest(&self) -> Mask {
+        Mask::of(&[
+            kind::CLOSE,
+            kind::INSTRUMENTS,
+            kind::ACCOUNT,
+            kind::CONFIG_APPLIED,
+            kind::FILLED,
+            kind::COMPARED,
+        ])
+    }
+
+    fn produces(&self) -> Mask {
+        Mask::of(&[kind::POSITION, kind::EQUITY, kind::RECONCILED])
+    }
+
+    fn evolve(&mut self, fact: &Fact<Body>) {
+        match &fact.body {
+            Body::Market(Market::Close { bars, .. }) => {
+                let mut near = 0;
+                for bar in bars {
+                    *self.marks.near(&mut near, bar.symbol, || bar.close) = bar.close;
+                }
+            }
+            Body::Market(Market::Instruments { rules }) => self.instruments.learn(rules),
+            Body::Operator(Operator::ConfigApplied { text, .. }) => {
+                self.settings = super::settings::applied(text);
+            }
+            Body::Venue(Venue::Account { balances, .. }) => self.account(fact.key.n, balances),
+            Body::Order(Order::Filled { symbol, side, fill, .. }) => {
+                self.filled(*symbol, *side, fill);
+            }
+            Body::Ledger(Said::Reconciled { conflicts, .. }) => {
+                self.conflicts.clone_from(conflicts);
+            }
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
+        }
+    }
+
+    fn decide(&self, fact: &Fact<Body>, out: &mut Out<Body>) {
+        match &fact.body {
+            Body::Market(Market::Close { time, .. }) => self.say_equity(*time, out),
+            Body::Order(Order::Filled { symbol, .. }) => self.say_position(fact.key, *symbol, out),
+            Body::Order(Order::Compared { life, .. }) => self.say_reconciled(fact, *life, out),
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
+        }
+    }
+
+    fn save(&self) -> Vec<u8> {
+        state::save(FORMAT, self)
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
+        *self = state::load(FORMAT, bytes)?;
+        Ok(())
+    }
+
+    fn check(&self) {
+        for (symbol, position) in self.positions.iter() {
+            let Position { quantity, cost, .. } = *position;
+            assert!(quantity >= Decimal::ZERO, "1: {symbol} {position:?}");
+            assert!(!quantity.is_zero() || cost.is_zero(), "1: {symbol} {position:?}");
+            assert_eq!(self.held.contains(&symbol), !quantity.is_zero(), "1: {symbol}");
+        }
+        assert!(self.foreign.values().all(|amount| !amount.is_zero()), "2: {:?}", self.foreign);
+        assert!(self.quote.is_some() || self.foreign.is_empty(), "3: {:?}", self.foreign);
+    }
+}
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

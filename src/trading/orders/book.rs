@@ -1,0 +1,534 @@
+//! What is known of every order: a plain fold over inputs and over what the order manager said.
+//!
+//! The manager's state is such a book; a gateway folds one of its own, where an input may come before what
+//! the manager says about the one before. So evidence (attempts, reports, absences) is taken from inputs
+//! alone, and the standing of an order (status, applied fills, granted attempts) from the manager's facts
+//! alone; neither waits for the other.
+//!
+//! Invariants, asserted by `check`:
+//! 1. An order was sent at most as often as granted.
+//! 2. What is executed is the sum of the applied fills.
+//! 3. An order that lives is listed as living, one that does not is not.
+
+use super::lifecycle::Event;
+use crate::domain::fact::{Body, Conflict, Market, Operator, Order as Said, Venue};
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::money::Decimal;
+use crate::domain::order::{OrderIntent, OrderReport, OrderStatus, ReportSource, VenueFill};
+use crate::domain::time::{DAY, UtcMs};
+use everwarm_runtime::fact::{Fact, Key};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// How long the engine of a venue may still take in a request after its receive window, milliseconds.
+pub const SETTLE_MS: i64 = 10_000;
+/// Venue time between two queries that prove an absence, and between two for missing fills, milliseconds.
+pub const PROOF_GAP_MS: i64 = 1_000;
+/// Venue time between queries while the request may still arrive, milliseconds.
+pub const PATIENCE_MS: i64 = 5_000;
+/// How long a final order is remembered, for late reports of it; event time, milliseconds.
+const REMEMBERED_MS: i64 = DAY;
+/// Conflicts kept at most: one is enough to halt, a few to understand.
+const CONFLICTS_MAX: usize = 32;
+
+/// A request that left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// From 1.
+    pub number: u32,
+    /// The venue time it was signed for.
+    pub timestamp: UtcMs,
+    /// After this venue time it cannot arrive any more.
+    pub settled: UtcMs,
+}
+
+/// A fill as the venue told it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Known {
+    pub(super) fill: VenueFill,
+    pub(super) applied: bool,
+}
+
+/// One order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// What was decided.
+    pub intent: OrderIntent,
+    /// The fact that said the intent.
+    pub key: Key,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// Number of the attempt that may be sent last.
+    pub granted: u32,
+    /// The last attempt that left.
+    pub attempt: Option<Attempt>,
+    /// Cumulative quantity of the applied fills, base units.
+    pub executed: Decimal,
+    /// Cumulative amount of the applied fills, quote units.
+    pub executed_quote: Decimal,
+    /// Number of applied fills.
+    pub applied: u32,
+    /// The venue's id, as the manager said it.
+    pub venue_order_id: Option<u64>,
+    /// The venue's id, as first reported.
+    pub(super) told_id: Option<u64>,
+    /// The furthest the venue said.
+    pub(super) told: Option<OrderStatus>,
+    /// The largest cumulative quantity the venue said.
+    pub(super) told_executed: Decimal,
+    /// Venue time of the newest report.
+    pub(super) told_at: UtcMs,
+    /// By trade id.
+    pub(super) fills: BTreeMap<u64, Known>,
+    /// Venue time of the first absence of a possible proof.
+    pub(super) absent: Option<UtcMs>,
+    /// The attempt has no clear answer.
+    unanswered: bool,
+    /// Sent by somebody who can no longer hear the answer; cleared by a query.
+    orphaned: bool,
+    /// Venue time of the last query.
+    asked: Option<UtcMs>,
+}
+
+/// Why an order is to be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Its attempt has no clear answer.
+    Unanswered,
+    /// It was sent or open before this life or this gateway began.
+    Earlier,
+    /// The venue told more executed than the fills it told.
+    FillsMissing,
+}
+
+/// A request the gateway may make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToSend {
+    /// What to send.
+    pub intent: OrderIntent,
+    /// Number of the attempt, for its `Sent`.
+    pub attempt: u32,
+}
+
+/// A question the gateway is to ask: the order by our id, and with its trades.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToQuery {
+    /// Our id.
+    pub client_id: ClientOrderId,
+    /// Its symbol.
+    pub symbol: Symbol,
+    /// The venue's id, where known.
+    pub venue_order_id: Option<u64>,
+    /// Venue time its last attempt was signed for: trades of it are not older.
+    pub since: UtcMs,
+    /// Why it is asked.
+    pub why: Why,
+}
+
+impl Order {
+    fn new(intent: OrderIntent, key: Key) -> Order {
+        Order {
+            intent,
+            key,
+            status: OrderStatus::Intent,
+            granted: 1,
+            attempt: None,
+            executed: Decimal::ZERO,
+            executed_quote: Decimal::ZERO,
+            applied: 0,
+            venue_order_id: None,
+            told_id: None,
+            told: None,
+            told_executed: Decimal::ZERO,
+            told_at: UtcMs::MIN,
+            fills: BTreeMap::new(),
+            absent: None,
+            unanswered: false,
+            orphaned: false,
+            asked: None,
+        }
+    }
+
+    /// Number of the last attempt that left; 0: never sent.
+    #[must_use]
+    pub fn sent(&self) -> u32 {
+        self.attempt.map_or(0, |attempt| attempt.number)
+    }
+
+    /// Whether an attempt is granted that has not left.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.status == OrderStatus::Intent && self.told.is_none() && self.granted > self.sent()
+    }
+
+    /// Whether the venue told more executed than the fills it told.
+    #[must_use]
+    pub fn fills_missing(&self) -> bool {
+        self.known_quantity() < self.told_executed
+    }
+
+    fn known_quantity(&self) -> Decimal {
+        self.fills.values().map(|known| known.fill.quantity).sum()
+    }
+
+    fn lives(&self) -> bool {
+        !self.status.is_final() || self.fills_missing()
+    }
+
+    /// Whether `attempt` is the one on its way.
+    pub(super) fn is_current(&self, attempt: u32) -> bool {
+        self.sent() == attempt && self.granted == attempt
+    }
+
+    /// What the reports so far amount to. It is final only once its fills add up.
+    pub(super) fn told_event(&self) -> Option<Event> {
+        let told = self.told?;
+        let known = self.known_quantity();
+        let working = if known.is_zero() { Event::Opened } else { Event::PartFilled };
+        if self.fills_missing() {
+            return Some(if self.applied == 0 { Event::Opened } else { Event::PartFilled });
+        }
+        if !known.is_zero() && known >= self.intent.quantity {
+            return Some(Event::Filled);
+        }
+        Some(match told {
+            OrderStatus::Filled => Event::Filled,
+            OrderStatus::Cancelled => Event::Cancelled,
+            OrderStatus::Rejected => Event::Rejected,
+            OrderStatus::Expired => Event::Expired,
+            OrderStatus::Intent
+            | OrderStatus::Sent
+            | OrderStatus::Unknown
+            | OrderStatus::Open
+            | OrderStatus::PartlyFilled => working,
+        })
+    }
+
+    fn report(&mut self, report: &OrderReport) {
+        self.told_id = Some(report.venue_order_id);
+        let rank = |status| match status {
+            OrderStatus::Intent | OrderStatus::Sent | OrderStatus::Unknown | OrderStatus::Open => 0,
+            OrderStatus::PartlyFilled => 1,
+            OrderStatus::Cancelled | OrderStatus::Rejected | OrderStatus::Expired => 2,
+            OrderStatus::Filled => 3,
+        };
+        if self.told.is_none_or(|told| rank(told) < rank(report.status)) {
+            self.told = Some(report.status);
+        }
+        self.told_executed = self.told_executed.max(report.executed);
+        self.told_at = self.told_at.max(report.time);
+        for fill in &report.fills {
+            let known = || Known { fill: fill.clone(), applied: false };
+            self.fills.entry(fill.trade_id).or_insert_with(known);
+        }
+        (self.unanswered, self.absent) = (false, None);
+        if report.source == ReportSource::Query {
+            self.orphaned = false;
+        }
+    }
+
+    fn query(&self) -> Option<(Why, UtcMs)> {
+        let why = if self.fills_missing() {
+            Why::FillsMissing
+        } else if self.status.is_final() || self.attempt.is_none() || self.is_due() {
+            return None;
+        } else if self.orphaned {
+            Why::Earlier
+        } else if self.unanswered || self.status == OrderStatus::Unknown {
+            Why::Unanswered
+        } else {
+            return None;
+        };
+        let settled = self.attempt.map_or(UtcMs::MIN, |attempt| attempt.settled);
+        let at = match self.asked {
+            None => UtcMs::MIN,
+            Some(asked) if why == Why::FillsMissing || asked > settled => asked + PROOF_GAP_MS,
+            Some(asked) => (asked + PATIENCE_MS).min(settled + 1),
+        };
+        Some((why, at))
+    }
+}
+
+/// All orders that live, and the final ones of the last day.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OrderBook {
+    /// Number of the process life.
+    pub(super) life: u64,
+    epoch: u64,
+    /// The latest event time told.
+    pub(super) time: UtcMs,
+    orders: BTreeMap<ClientOrderId, Order>,
+    /// Ids of the orders that live.
+    living: BTreeSet<ClientOrderId>,
+    /// Final orders in the order in which they became so, with the event time of that.
+    finished: VecDeque<(UtcMs, ClientOrderId)>,
+    /// What contradicts our records until the epoch changes.
+    pub(super) conflicts: Vec<Conflict>,
+    /// Whether the fact just folded added a conflict; false between inputs.
+    #[serde(skip)]
+    pub(super) fresh: bool,
+}
+
+impl OrderBook {
+    /// The book in a checkpoint of the order manager.
+    ///
+    /// # Errors
+    /// Says what is wrong with the bytes.
+    pub fn from_checkpoint(bytes: &[u8]) -> Result<OrderBook, String> {
+        crate::trading::state::load(super::manager::FORMAT, bytes)
+    }
+
+    /// Takes in one fact; facts that do not concern orders change nothing.
+    pub fn fold(&mut self, fact: &Fact<Body>) {
+        self.fresh = false;
+        match &fact.body {
+            Body::Market(Market::Close { time, .. }) => self.pass(*time),
+            Body::Operator(operator) => self.operator(operator),
+            Body::Venue(venue) => self.venue(venue),
+            Body::Order(said) => self.said(fact.key, said),
+            Body::Market(_) | Body::Analysis(_) | Body::Decision(_) | Body::Ledger(_) => {}
+        }
+    }
+
+    /// Marks all that was sent as sent by somebody else, who can no longer hear the answers: what a gateway
+    /// does that takes over a book.
+    pub fn take_over(&mut self) {
+        for id in &self.living {
+            if let Some(order) = self.orders.get_mut(id) {
+                order.orphaned = order.attempt.is_some();
+                order.asked = None;
+            }
+        }
+    }
+
+    /// Notes that the venue was asked for an order at this venue time, whatever came of it.
+    pub fn asked(&mut self, id: &ClientOrderId, at: UtcMs) {
+        if let Some(order) = self.orders.get_mut(id) {
+            order.asked = order.asked.max(Some(at));
+        }
+    }
+
+    /// What may be sent at this venue time, in the order in which it was decided.
+    #[must_use]
+    pub fn to_send(&self, venue_now: UtcMs) -> Vec<ToSend> {
+        let valid = |o: &&Order| o.is_due() && venue_now <= o.intent.valid_until;
+        let mut due: Vec<&Order> = self.living().filter(valid).collect();
+        due.sort_by_key(|order| order.key);
+        let send = |o: &Order| ToSend { intent: o.intent.clone(), attempt: o.sent() + 1 };
+        due.into_iter().map(send).collect()
+    }
+
+    /// What the venue is to be asked at this venue time, by id.
+    #[must_use]
+    pub fn to_query(&self, venue_now: UtcMs) -> Vec<ToQuery> {
+        let ask = |order: &Order| {
+            let (why, at) = order.query()?;
+            (at <= venue_now).then(|| ToQuery {
+                client_id: order.intent.client_id.clone(),
+                symbol: order.intent.symbol,
+                venue_order_id: order.told_id,
+                since: order.attempt.map_or(order.intent.close_time, |a| a.timestamp),
+                why,
+            })
+        };
+        self.living().filter_map(ask).collect()
+    }
+
+    /// The venue time of the next question; none when there is none. May be in the past.
+    #[must_use]
+    pub fn next_query_at(&self) -> Option<UtcMs> {
+        self.living().filter_map(|order| Some(order.query()?.1)).min()
+    }
+
+    /// The orders working at the venue, by id.
+    pub fn open(&self) -> impl Iterator<Item = &Order> {
+        let open = [OrderStatus::Open, OrderStatus::PartlyFilled];
+        self.living().filter(move |order| open.contains(&order.status))
+    }
+
+    /// The orders that are not final or lack fills, by id.
+    pub fn living(&self) -> impl Iterator<Item = &Order> {
+        self.living.iter().filter_map(|id| self.orders.get(id))
+    }
+
+    /// One order: living, or final since less than a day.
+    #[must_use]
+    pub fn get(&self, id: &ClientOrderId) -> Option<&Order> {
+        self.orders.get(id)
+    }
+
+    fn operator(&mut self, operator: &Operator) {
+        match operator {
+            Operator::Started { life, epoch, .. } => {
+                self.life = *life;
+                if *epoch > self.epoch {
+                    self.epoch = *epoch;
+                    self.conflicts.clear();
+                }
+                self.take_over();
+            }
+            Operator::Clock { time } => self.pass(*time),
+            Operator::ConfigApplied { .. } | Operator::StageUpgraded { .. } => {}
+        }
+    }
+
+    fn venue(&mut self, venue: &Venue) {
+        match venue {
+            Venue::Sent { attempts } => attempts.iter().for_each(|sent| {
+                self.pass(sent.timestamp);
+                let settled = sent.timestamp + sent.recv_window + SETTLE_MS;
+                let attempt = Attempt { number: sent.attempt, timestamp: sent.timestamp, settled };
+                self.sent(&sent.client_id, attempt);
+            }),
+            Venue::Reported(report) => self.reported(report),
+            Venue::Unanswered { client_id, attempt, .. } => {
+                if let Some(order) = self.orders.get_mut(client_id) {
+                    order.unanswered |= order.sent() == *attempt && order.told.is_none();
+                }
+            }
+            Venue::Absent { client_id, asked, .. } => {
+                self.pass(*asked);
+                self.absent(client_id, *asked);
+            }
+            Venue::Account { time, .. } => self.pass(*time),
+            Venue::Refused { .. } => {}
+        }
+    }
+
+    fn sent(&mut self, id: &ClientOrderId, attempt: Attempt) {
+        let Some(order) = self.orders.get_mut(id) else {
+            let ours = "never decided".to_owned();
+            self.conflict(id, ours, format!("attempt {} is being sent", attempt.number));
+            return;
+        };
+        if attempt.number > order.granted {
+            let ours = format!("attempt {} granted", order.granted);
+            self.conflict(id, ours, format!("attempt {} is being sent", attempt.number));
+            return;
+        }
+        order.attempt = Some(attempt);
+        order.unanswered = false;
+        order.orphaned = false;
+        (order.absent, order.asked) = (None, None);
+    }
+
+    fn reported(&mut self, report: &OrderReport) {
+        let (id, number) = (&report.client_id, report.venue_order_id);
+        let theirs = || format!("order {number} in {}, {:?}", report.symbol, report.status);
+        let Some(order) = self.orders.get_mut(id) else {
+            // What is older than our memory may have been ours.
+            if id.is_ours() && report.time >= self.time.saturating_sub(REMEMBERED_MS) {
+                self.conflict(id, "no such order".to_owned(), theirs());
+            }
+            return;
+        };
+        if order.attempt.is_none() {
+            self.conflict(id, "never sent".to_owned(), theirs());
+            return;
+        }
+        if let Some(told) = order.told_id.filter(|told| *told != number) {
+            self.conflict(id, format!("order {told}"), theirs());
+            return;
+        }
+        let OrderIntent { symbol, side, quantity, .. } = &order.intent;
+        if (report.symbol, report.side, report.quantity) != (*symbol, *side, *quantity) {
+            let ours = format!("{side:?} {quantity} {symbol}");
+            let OrderReport { symbol, side, quantity, .. } = report;
+            self.conflict(id, ours, format!("{side:?} {quantity} {symbol}, order {number}"));
+            return;
+        }
+        order.report(report);
+        self.settle(id);
+    }
+
+    /// Keeps the first absence of a possible proof: two that count are asked apart, both after the attempt
+    /// can no longer arrive.
+    fn absent(&mut self, id: &ClientOrderId, asked: UtcMs) {
+        let Some(order) = self.orders.get_mut(id) else { return };
+        order.asked = order.asked.max(Some(asked));
+        let settled = order.attempt.map_or(UtcMs::MAX, |attempt| attempt.settled);
+        if order.told.is_none() && asked > settled && order.absent.is_none() {
+            order.absent = Some(asked);
+        }
+    }
+
+    fn said(&mut self, key: Key, said: &Said) {
+        match said {
+            Said::Intent(intent) => {
+                let order = Order::new(intent.clone(), key);
+                self.living.insert(intent.client_id.clone());
+                self.orders.insert(intent.client_id.clone(), order);
+            }
+            Said::Granted { client_id, attempt, .. } => {
+                if let Some(order) = self.orders.get_mut(client_id) {
+                    order.granted = *attempt;
+                    order.status = OrderStatus::Intent;
+                    order.unanswered = false;
+                    order.absent = None;
+                }
+            }
+            Said::Changed { client_id, venue_order_id, status, .. } => {
+                let Some(order) = self.orders.get_mut(client_id) else { return };
+                order.status = *status;
+                order.venue_order_id = *venue_order_id;
+                if status.is_final() {
+                    self.finished.push_back((self.time, client_id.clone()));
+                }
+                self.settle(client_id);
+            }
+            Said::Filled { client_id, k, fill, .. } => {
+                let Some(order) = self.orders.get_mut(client_id) else { return };
+                let known = Known { fill: fill.clone(), applied: true };
+                order.fills.insert(fill.trade_id, known);
+                order.applied = *k;
+                order.executed += fill.quantity;
+                order.executed_quote += fill.price * fill.quantity;
+                self.settle(client_id);
+            }
+            Said::Compared { .. } => {}
+        }
+    }
+
+    /// Lists an order as living or not.
+    fn settle(&mut self, id: &ClientOrderId) {
+        if self.orders.get(id).is_some_and(Order::lives) {
+            self.living.insert(id.clone());
+        } else {
+            self.living.remove(id);
+        }
+    }
+
+    /// Event time passes; what has been final for a day is forgotten.
+    fn pass(&mut self, time: UtcMs) {
+        self.time = self.time.max(time);
+        let bound = self.time.saturating_sub(REMEMBERED_MS);
+        while self.finished.front().is_some_and(|(at, _)| *at < bound) {
+            let Some((_, id)) = self.finished.pop_front() else { return };
+            if self.living.contains(&id) {
+                self.finished.push_back((self.time, id));
+            } else {
+                self.orders.remove(&id);
+            }
+        }
+    }
+
+    /// Notes a contradiction, once.
+    pub(super) fn conflict(&mut self, id: &ClientOrderId, ours: String, theirs: String) {
+        let about = format!("order {id}");
+        let known = |c: &Conflict| c.about == about && c.ours == ours;
+        if !self.conflicts.iter().any(known) && self.conflicts.len() < CONFLICTS_MAX {
+            self.conflicts.push(Conflict { about, ours, theirs });
+            self.fresh = true;
+        }
+    }
+
+    pub(super) fn check(&self) {
+        for (id, order) in &self.orders {
+            assert!(order.sent() <= order.granted, "1: {order:?}");
+            let applied = order.fills.values().filter(|known| known.applied);
+            let sum: Decimal = applied.map(|known| known.fill.quantity).sum();
+            assert_eq!(sum, order.executed, "2: {order:?}");
+            assert_eq!(self.living.contains(id), order.lives(), "3: {order:?}");
+        }
+    }
+}

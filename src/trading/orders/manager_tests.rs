@@ -1,0 +1,394 @@
+//! The order manager: tables of inputs and of what it says.
+
+use super::*;
+use crate::domain::fact::Decision;
+use crate::domain::id::Symbol;
+use crate::domain::money::Decimal;
+use crate::domain::order::{OrderIntent, OrderReport, OrderType, ReportSource, Side, VenueFill};
+use crate::trading::orders::book::{ToSend, Why};
+use crate::trading::testing::{dec, fact, facts_of, input, sent, sym, trade};
+
+const ID: &str = "ew-smacross-a";
+/// Venue time of the first attempt; it is settled 15 s later.
+const T: i64 = 100_000;
+const VALID_UNTIL: i64 = 400_000;
+
+fn id(text: &str) -> ClientOrderId {
+    ClientOrderId(text.to_owned())
+}
+
+fn approved(text: &str) -> Body {
+    let intent = OrderIntent {
+        client_id: id(text),
+        strategy: "sma_cross".to_owned(),
+        symbol: sym("BTCUSDT"),
+        side: Side::Buy,
+        order_type: OrderType::Market,
+        quantity: dec("10"),
+        price: None,
+        close_time: VALID_UNTIL - 300_000,
+        valid_until: VALID_UNTIL,
+    };
+    let (reserved, reason) = (Decimal::ONE, String::new());
+    Body::Decision(Decision::Approved { intent, reserved, reason })
+}
+
+fn report(status: OrderStatus, executed: &str, fills: &[VenueFill]) -> OrderReport {
+    OrderReport {
+        source: ReportSource::Stream,
+        client_id: id(ID),
+        venue_order_id: 7,
+        symbol: sym("BTCUSDT"),
+        side: Side::Buy,
+        status,
+        quantity: dec("10"),
+        executed: dec(executed),
+        executed_quote: Decimal::ZERO,
+        fills: fills.to_vec(),
+        time: T + 50,
+    }
+}
+
+fn reported(status: OrderStatus, executed: &str, fills: &[VenueFill]) -> Body {
+    Body::Venue(Venue::Reported(report(status, executed, fills)))
+}
+
+fn refused(attempt: u32, again: bool) -> Body {
+    let text = "no".to_owned();
+    Body::Venue(Venue::Refused { client_id: id(ID), attempt, code: -1, text, again })
+}
+
+fn unanswered(attempt: u32) -> Body {
+    let reason = "timeout".to_owned();
+    Body::Venue(Venue::Unanswered { client_id: id(ID), attempt, reason })
+}
+
+fn absent(asked: i64) -> Body {
+    Body::Venue(Venue::Absent { client_id: id(ID), asked })
+}
+
+fn started(life: u64, epoch: u64) -> Body {
+    let installation = "inst".to_owned();
+    Body::Operator(Operator::Started { life, installation, epoch })
+}
+
+fn clock(time: i64) -> Body {
+    Body::Operator(Operator::Clock { time })
+}
+
+fn account(time: i64, open: &[(&str, &str)]) -> Body {
+    let open: Vec<(ClientOrderId, Symbol)> = open.iter().map(|(i, s)| (id(i), sym(s))).collect();
+    Body::Venue(Venue::Account { life: 2, time, balances: Vec::new(), open })
+}
+
+/// What is said about each input, in short; `|` between inputs. A resumed manager says the same.
+fn run(inputs: &[Body]) -> String {
+    let mut manager = Manager::default();
+    run_on(&mut manager, inputs)
+}
+
+fn run_on(manager: &mut Manager, inputs: &[Body]) -> String {
+    let mut words = Vec::new();
+    for (n, body) in (1..).zip(inputs) {
+        let from = if matches!(body, Body::Decision(_)) { rank::DECISION.0 } else { 0 };
+        let said = facts_of(manager, &fact(n, from, body.clone()));
+        words.push(said.iter().map(short).collect::<Vec<_>>().join(", "));
+        let bytes = manager.save();
+        *manager = Manager::default();
+        manager.load(&bytes).unwrap();
+        assert_eq!(manager.save(), bytes);
+    }
+    words.join(" | ")
+}
+
+fn short(body: &Body) -> String {
+    let Body::Order(said) = body else { panic!("{body:?}") };
+    match said {
+        Said::Intent(_) => "Intent".to_owned(),
+        Said::Granted { attempt, .. } => format!("Granted {attempt}"),
+        Said::Changed { status, executed, .. } if executed.is_zero() => format!("{status:?}"),
+        Said::Changed { status, executed, .. } => format!("{status:?} {executed}"),
+        Said::Filled { k, fill, .. } => format!("fill {k}={} x{}", fill.trade_id, fill.quantity),
+        Said::Compared { conflicts, .. } => {
+            let words = conflicts.iter().map(|c| format!("{}: {} / {}", c.about, c.ours, c.theirs));
+            format!("Compared [{}]", words.collect::<Vec<_>>().join("; "))
+        }
+    }
+}
+
+fn due(manager: &Manager, now: i64) -> Vec<u32> {
+    manager.book().to_send(now).iter().map(|ToSend { attempt, .. }| *attempt).collect()
+}
+
+use OrderStatus as S;
+
+#[test]
+fn an_order_goes_its_way() {
+    let fills = [trade(3, "100", "4"), trade(4, "101", "6")];
+    let said = run(&[
+        approved(ID),
+        sent(ID, 1, T),
+        reported(S::Open, "0", &[]),
+        reported(S::PartlyFilled, "4", &fills[..1]),
+        reported(S::Filled, "10", &fills),
+    ]);
+    let want = "Intent | Sent | Open | fill 1=3 x4, PartlyFilled 4 | fill 2=4 x6, Filled 10";
+    assert_eq!(said, want);
+}
+
+#[test]
+fn reports_in_any_order_doubled_or_torn_lead_to_the_same_fills() {
+    let fills = [trade(3, "100", "4"), trade(4, "101", "5"), trade(9, "99", "1")];
+    let open = reported(S::Open, "0", &[]);
+    let first = reported(S::PartlyFilled, "4", &fills[..1]);
+    let second = reported(S::PartlyFilled, "9", &fills[1..2]);
+    let third = reported(S::Filled, "10", &fills[2..]);
+    let whole = reported(S::Filled, "10", &fills);
+    let silent = reported(S::Filled, "10", &[]);
+    let orders: [&[&Body]; 7] = [
+        &[&open, &first, &second, &third],
+        &[&first, &first, &open, &second, &third, &third, &open],
+        &[&third, &second, &first],
+        &[&second, &open, &third, &first, &whole],
+        &[&whole, &first, &second, &third],
+        &[&silent, &whole],
+        &[&third, &silent, &whole, &whole],
+    ];
+    for order in orders {
+        let mut inputs = vec![approved(ID), sent(ID, 1, T)];
+        inputs.extend(order.iter().map(|body| (*body).clone()));
+        let said = run(&inputs);
+        let fills: Vec<_> = said.split([',', '|']).map(str::trim).collect();
+        let fills: Vec<_> = fills.iter().filter(|word| word.starts_with("fill")).collect();
+        assert_eq!(fills, [&"fill 1=3 x4", &"fill 2=4 x5", &"fill 3=9 x1"], "{said}");
+        let ends: Vec<_> = said.matches("Filled 10").collect();
+        assert_eq!(ends.len(), 1, "{said}");
+    }
+}
+
+#[test]
+fn an_order_is_final_only_when_its_fills_add_up() {
+    let mut manager = Manager::default();
+    let said = run_on(
+        &mut manager,
+        &[approved(ID), sent(ID, 1, T), reported(S::Cancelled, "6", &[trade(4, "1", "2")])],
+    );
+    assert_eq!(said, "Intent | Sent | Open");
+    let queries = manager.book().to_query(T);
+    assert_eq!(queries.iter().map(|q| q.why).collect::<Vec<_>>(), [Why::FillsMissing]);
+    assert_eq!(queries[0].venue_order_id, Some(7));
+    let rest = [trade(4, "1", "2"), trade(3, "1", "4")];
+    let said = run_on(&mut manager, &[reported(S::Cancelled, "6", &rest)]);
+    assert_eq!(said, "fill 1=3 x4, fill 2=4 x2, Cancelled 6");
+    assert!(manager.book().to_query(i64::MAX).is_empty());
+    // A fill after the end counts; until it is known the order is asked for again.
+    let said = run_on(&mut manager, &[reported(S::Cancelled, "7", &[])]);
+    assert_eq!(said, "");
+    assert_eq!(manager.book().to_query(T).len(), 1);
+    let said = run_on(&mut manager, &[reported(S::Cancelled, "7", &[trade(5, "1", "1")])]);
+    assert_eq!(said, "fill 3=5 x1, Cancelled 7");
+}
+
+#[test]
+fn an_intent_lapses_once_its_time_has_passed() {
+    let until = |body: fn(i64) -> Body, time| run(&[approved(ID), body(time)]);
+    let accounts: fn(i64) -> Body = |time| account(time, &[]);
+    assert_eq!(until(clock, VALID_UNTIL), "Intent | ");
+    assert_eq!(until(clock, VALID_UNTIL + 1), "Intent | Expired");
+    assert_eq!(until(accounts, VALID_UNTIL + 1), "Intent | Compared [], Expired");
+    assert_eq!(
+        until(|time| sent("foreign", 1, time), VALID_UNTIL),
+        "Intent | Compared [order \
+        foreign: never decided / attempt 1 is being sent]"
+    );
+    let mut manager = Manager::default();
+    run_on(&mut manager, &[approved(ID)]);
+    assert_eq!(manager.next_wake(), Some(VALID_UNTIL + 1));
+    assert_eq!((due(&manager, VALID_UNTIL), due(&manager, VALID_UNTIL + 1)), (vec![1], vec![]));
+    run_on(&mut manager, &[sent(ID, 1, T)]);
+    assert_eq!(manager.next_wake(), None);
+    assert_eq!(run_on(&mut manager, &[clock(VALID_UNTIL + 1)]), "", "it has left");
+    // The request left in the same moment in which the clock said it was too late.
+    let said = run(&[approved(ID), clock(VALID_UNTIL + 1), sent(ID, 1, VALID_UNTIL)]);
+    assert_eq!(said, "Intent | Expired | Sent");
+}
+
+#[test]
+fn a_definite_no_ends_it_or_grants_another_attempt() {
+    let way = |inputs: &[Body]| {
+        let mut all = vec![approved(ID), sent(ID, 1, T)];
+        all.extend_from_slice(inputs);
+        run(&all).trim_start_matches("Intent | Sent | ").to_owned()
+    };
+    assert_eq!(way(&[refused(1, false)]), "Rejected");
+    assert_eq!(
+        way(&[refused(1, true), sent(ID, 2, T + 9), refused(2, false)]),
+        "Granted 2 | Sent | Rejected"
+    );
+    assert_eq!(way(&[refused(1, true), refused(1, true)]), "Granted 2 | ", "told twice");
+    assert_eq!(way(&[refused(1, true), clock(VALID_UNTIL + 1)]), "Granted 2 | Expired");
+    assert_eq!(way(&[clock(VALID_UNTIL + 1), refused(1, true)]), " | Expired");
+    assert_eq!(way(&[unanswered(1), refused(1, false)]), "Unknown | Rejected");
+    assert_eq!(way(&[refused(1, true), unanswered(1)]), "Granted 2 | ", "not its attempt");
+    let contradiction = way(&[reported(S::Open, "0", &[]), refused(1, false)]);
+    assert_eq!(
+        contradiction,
+        "Open | Compared [order ew-smacross-a: Open / an order that is Open \
+        cannot be Refused]"
+    );
+}
+
+#[test]
+fn only_a_proved_absence_grants_another_attempt() {
+    let settled = T + 15_000;
+    let way = |asked: &[i64]| {
+        let mut all = vec![approved(ID), sent(ID, 1, T), unanswered(1)];
+        all.extend(asked.iter().map(|at| absent(*at)));
+        run(&all).trim_start_matches("Intent | Sent | Unknown | ").to_owned()
+    };
+    assert_eq!(way(&[T + 1, T + 9_000, settled]), " |  | ", "it might still arrive");
+    assert_eq!(way(&[T + 1, settled + 1]), " | ", "one is none");
+    assert_eq!(way(&[settled, settled + 1_000]), " | ", "one of two came too early");
+    assert_eq!(way(&[settled + 1, settled + 1_000]), " | ", "a second apart");
+    assert_eq!(way(&[settled + 1, settled + 1_001]), " | Granted 2");
+    assert_eq!(way(&[settled + 1, settled + 9, settled + 1_001]), " |  | Granted 2");
+    assert_eq!(way(&[settled + 1, VALID_UNTIL + 1]), " | Expired", "too late for another");
+    // The next attempt needs its own proof.
+    let mut all = vec![approved(ID), sent(ID, 1, T), absent(settled + 1), absent(settled + 1_001)];
+    all.extend([sent(ID, 2, T + 20_000), absent(settled + 21_000), absent(settled + 22_000)]);
+    assert_eq!(run(&all), "Intent | Sent |  | Granted 2 | Sent |  | Granted 3");
+    // Found after all: what the venue says counts.
+    all.truncate(4);
+    all.push(reported(S::Open, "0", &[]));
+    assert_eq!(run(&all), "Intent | Sent |  | Granted 2 | Open");
+}
+
+#[test]
+fn a_new_life_asks_before_it_believes() {
+    let mut manager = Manager::default();
+    let said = run_on(
+        &mut manager,
+        &[started(1, 1), approved("ew-1"), approved(ID), sent(ID, 1, T), started(2, 1)],
+    );
+    assert_eq!(said, " | Intent | Intent | Sent | Unknown");
+    assert_eq!(due(&manager, T), [1], "what never left may still go");
+    let book = |m: &Manager| m.book().clone();
+    let ask = |m: &Manager, now| m.book().to_query(now).iter().map(|q| q.why).collect::<Vec<_>>();
+    assert_eq!(ask(&manager, 0), [Why::Earlier], "at once");
+    run_on(&mut manager, &[absent(T + 10)]);
+    assert_eq!(book(&manager).next_query_at(), Some(T + 5_010), "rarely while it may arrive");
+    run_on(&mut manager, &[absent(T + 12_000)]);
+    assert_eq!(book(&manager).next_query_at(), Some(T + 15_001), "then as soon as it cannot");
+    run_on(&mut manager, &[absent(T + 15_001)]);
+    assert_eq!(book(&manager).next_query_at(), Some(T + 16_001), "and a second later");
+    let mut answer = report(S::Filled, "10", &[trade(1, "1", "10")]);
+    answer.source = ReportSource::Query;
+    let said = run_on(&mut manager, &[Body::Venue(Venue::Reported(answer))]);
+    assert_eq!(said, "fill 1=1 x10, Filled 10");
+    assert_eq!(book(&manager).next_query_at(), None);
+}
+
+#[test]
+fn what_contradicts_the_records_is_a_conflict_until_the_epoch_changes() {
+    let other = |client: &str, number: u64| {
+        let mut report = report(S::Open, "0", &[]);
+        (report.client_id, report.venue_order_id) = (id(client), number);
+        Body::Venue(Venue::Reported(report))
+    };
+    assert_eq!(run(&[other("x-7", 1)]), "", "not ours");
+    let twin = "order ew-9: no such order / order 1 in BTCUSDT, Open";
+    let said = run(&[
+        started(1, 1),
+        other("ew-9", 1),
+        other("ew-9", 1),
+        started(2, 1),
+        account(T, &[]),
+        started(3, 2),
+        account(T, &[]),
+    ]);
+    let want = format!(" | Compared [{twin}] |  |  | Compared [{twin}] |  | Compared []");
+    assert_eq!(said, want);
+    let unsent = "order ew-smacross-a: never sent / order 7 in BTCUSDT, Open";
+    assert_eq!(run(&[approved(ID), other(ID, 7)]), format!("Intent | Compared [{unsent}]"));
+    let second = "order ew-smacross-a: order 7 / order 8 in BTCUSDT, Open";
+    let said = run(&[approved(ID), sent(ID, 1, T), other(ID, 7), other(ID, 8)]);
+    assert_eq!(said, format!("Intent | Sent | Open | Compared [{second}]"));
+    let mut larger = report(S::Open, "0", &[]);
+    larger.quantity = dec("11");
+    let said = run(&[approved(ID), sent(ID, 1, T), Body::Venue(Venue::Reported(larger))]);
+    let size = "order ew-smacross-a: Buy 10 BTCUSDT / Buy 11 BTCUSDT, order 7";
+    assert_eq!(said, format!("Intent | Sent | Compared [{size}]"));
+}
+
+#[test]
+fn open_orders_are_compared() {
+    let way = |inputs: &[Body]| run(inputs).rsplit(" | ").next().unwrap().to_owned();
+    let open = [approved(ID), sent(ID, 1, T), reported(S::Open, "0", &[])];
+    let with = |more: &[Body]| [&open[..], more].concat();
+    let here = [(ID, "BTCUSDT")];
+    assert_eq!(way(&with(&[account(T + 99, &here)])), "Compared []");
+    assert_eq!(
+        way(&with(&[account(T + 99, &[])])),
+        "Compared [order ew-smacross-a: Open in BTCUSDT \
+        / not among the open orders; only a query can tell what became of it]"
+    );
+    assert_eq!(way(&with(&[account(T, &[])])), "Compared []", "the picture is older");
+    let filled = reported(S::Filled, "10", &[trade(1, "1", "10")]);
+    assert_eq!(
+        way(&with(&[filled.clone(), account(T + 99, &here)])),
+        "Compared [order ew-smacross-a: Filled / open in BTCUSDT]"
+    );
+    assert_eq!(way(&with(&[filled, account(T, &here)])), "Compared []");
+    assert_eq!(
+        way(&[account(T, &[("ew-9", "A"), ("hand", "A")])]),
+        "Compared [order ew-9: no such order / open in A]"
+    );
+    assert_eq!(
+        way(&[approved(ID), account(T, &here)]),
+        "Compared [order ew-smacross-a: never sent / open in BTCUSDT]"
+    );
+    assert_eq!(way(&[approved(ID), sent(ID, 1, T), account(T, &here)]), "Compared []");
+}
+
+#[test]
+fn final_orders_are_forgotten_after_a_day_and_late_news_of_them_is_no_conflict() {
+    let filled = reported(S::Filled, "10", &[trade(1, "1", "10")]);
+    let mut manager = Manager::default();
+    run_on(&mut manager, &[approved(ID), sent(ID, 1, T), filled.clone()]);
+    run_on(&mut manager, &[clock(T + 86_400_000)]);
+    assert!(manager.book().get(&id(ID)).is_some());
+    run_on(&mut manager, &[clock(T + 86_400_051)]);
+    assert!(manager.book().get(&id(ID)).is_none());
+    assert_eq!(run_on(&mut manager, &[filled]), "");
+}
+
+#[test]
+fn a_gateway_may_fold_inputs_before_what_the_manager_says_of_them() {
+    let fills = [trade(1, "1", "4"), trade(2, "1", "6")];
+    let inputs = [
+        approved(ID),
+        sent(ID, 1, T),
+        unanswered(1),
+        reported(S::PartlyFilled, "4", &fills[..1]),
+        reported(S::Filled, "10", &fills),
+    ];
+    let mut manager = Manager::default();
+    let mut said = Vec::new();
+    for (n, body) in (1..).zip(&inputs) {
+        let from = if n == 1 { rank::DECISION.0 } else { 0 };
+        said.extend(facts_of(&mut manager, &fact(n, from, body.clone())));
+    }
+    // The intent comes before the request, as the gateway reads it from the journal; the rest is late.
+    let mut book = OrderBook::default();
+    book.fold(&fact(1, rank::ORDER_MANAGER.0, said[0].clone()));
+    assert_eq!(book.to_send(T).len(), 1);
+    for body in &inputs[1..] {
+        book.fold(&input(1, body.clone()));
+        assert!(book.to_send(T).is_empty(), "never twice");
+    }
+    said[1..].iter().for_each(|body| book.fold(&fact(1, rank::ORDER_MANAGER.0, body.clone())));
+    book.check();
+    let (theirs, ours) = (book.get(&id(ID)).unwrap(), manager.book().get(&id(ID)).unwrap());
+    assert_eq!((theirs.status, theirs.executed), (ours.status, ours.executed));
+    assert!(book.to_query(i64::MAX).is_empty());
+}

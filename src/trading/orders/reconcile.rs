@@ -1,0 +1,51 @@
+//! The orders open at the venue against ours, and when an absence is proved.
+
+use super::book::{Order, OrderBook, PROOF_GAP_MS};
+use crate::domain::fact::Conflict;
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::order::OrderStatus;
+use crate::domain::time::UtcMs;
+
+/// What the list of open orders at venue time `time` contradicts, besides what is contradicted already.
+/// What the venue said after that picture explains a difference; orders that are not ours are not looked
+/// at.
+pub(super) fn compare(
+    book: &OrderBook,
+    time: UtcMs,
+    open: &[(ClientOrderId, Symbol)],
+) -> Vec<Conflict> {
+    let mut conflicts = book.conflicts.clone();
+    for (id, symbol) in open.iter().filter(|(id, _)| id.is_ours()) {
+        let ours = match book.get(id) {
+            None => "no such order".to_owned(),
+            Some(order) if order.sent() == 0 => "never sent".to_owned(),
+            Some(order) if order.status.is_final() && order.told_at < time => {
+                format!("{:?}", order.status)
+            }
+            Some(_) => continue,
+        };
+        let theirs = format!("open in {symbol}");
+        conflicts.push(Conflict { about: format!("order {id}"), ours, theirs });
+    }
+    let listed = |order: &Order| open.iter().any(|(id, _)| *id == order.intent.client_id);
+    for order in book.open().filter(|order| order.told_at < time && !listed(order)) {
+        conflicts.push(Conflict {
+            about: format!("order {}", order.intent.client_id),
+            ours: format!("{:?} in {}", order.status, order.intent.symbol),
+            theirs: "not among the open orders; only a query can tell what became of it".to_owned(),
+        });
+    }
+    conflicts.sort_by(|a, b| (&a.about, &a.ours).cmp(&(&b.about, &b.ours)));
+    conflicts.dedup_by(|a, b| a.about == b.about);
+    conflicts
+}
+
+/// Whether an absence seen at `asked` completes the proof that the last attempt was never accepted: it
+/// could no longer arrive when the venue was asked, twice, a second apart.
+pub(super) fn proves_absence(order: &Order, asked: UtcMs) -> bool {
+    let unclear = matches!(order.status, OrderStatus::Sent | OrderStatus::Unknown);
+    unclear
+        && order.told.is_none()
+        && order.is_current(order.sent())
+        && order.absent.is_some_and(|first| asked - first >= PROOF_GAP_MS)
+}
