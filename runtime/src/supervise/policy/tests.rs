@@ -580,7 +580,7 @@ impl Chance {
 /// A world of instances for random histories, which checks each action.
 struct World {
     strategy: Strategy,
-    bench: Policy,
+    policy: Policy,
     now: Duration,
     alive: BTreeMap<Seat, u64>,
     starting: BTreeSet<Seat>,
@@ -624,7 +624,6 @@ impl World {
                     self.timers.push((self.now + after, seat, generation, timer));
                 }
                 Action::Forget(seat) => assert!(!self.alive.contains_key(&seat)),
-                Action::Tell(_, News::GaveUp { .. }) => self.ending = true,
                 Action::Tell(..) => {}
                 Action::Up => {
                     assert!(!std::mem::replace(&mut self.is_up, true), "up comes once");
@@ -638,7 +637,8 @@ impl World {
     }
 
     fn event(&mut self, event: Event) {
-        let actions = self.bench.on(event, self.now);
+        let actions = self.policy.on(event, self.now);
+        self.ending = self.policy.serving().is_err();
         self.take(actions);
     }
 
@@ -659,7 +659,6 @@ impl World {
             }
             (8, _) => self.request(chance),
             (9, _) if chance.below(20) == 0 => {
-                self.ending = true;
                 self.event(Event::Stop(Some(self.now + 100 * MS)));
             }
             _ => self.now += 20 * MS,
@@ -675,10 +674,7 @@ impl World {
             }
             self.bury(seat, generation);
             let error = StartError { injected: chance.below(2) == 0, ..StartError::new("", "no") };
-            self.ending |= !self.is_up && !error.injected && !asked;
-            // A first start that failed ends it, unless the child had been up before.
-            self.ending &= self.bench.serving().is_err() || !self.is_up;
-            return self.event_of_failed_start(seat, generation, error);
+            return self.event(Event::StartFailed(seat, generation, error));
         }
         self.bury(seat, generation);
         let exit = [
@@ -689,12 +685,6 @@ impl World {
         ][chance.below(4)]
         .clone();
         self.event(Event::Exited(seat, generation, exit));
-    }
-
-    fn event_of_failed_start(&mut self, seat: Seat, generation: u64, error: StartError) {
-        let actions = self.bench.on(Event::StartFailed(seat, generation, error), self.now);
-        self.ending = self.bench.serving().is_err();
-        self.take(actions);
     }
 
     fn bury(&mut self, seat: Seat, generation: u64) {
@@ -715,9 +705,9 @@ impl World {
         let id: Arc<str> = format!("r{}", chance.below(4)).into();
         let rules = if chance.below(2) == 0 { degrade() } else { rules() };
         let done = match chance.below(3) {
-            0 => self.bench.add(id, rules, self.now).map(|(_, actions)| actions),
-            1 => self.bench.remove(&id, self.now).map(|(_, actions)| actions),
-            _ => self.bench.retry(&id, self.now),
+            0 => self.policy.add(id, rules, self.now).map(|(_, actions)| actions),
+            1 => self.policy.remove(&id, self.now).map(|(_, actions)| actions),
+            _ => self.policy.retry(&id, self.now),
         };
         self.take(done.unwrap_or_default());
     }
@@ -739,7 +729,7 @@ fn random_histories_keep_the_invariants() {
             .collect();
         let mut world = World {
             strategy,
-            bench: Policy::new(settings, children),
+            policy: Policy::new(settings, children),
             now: Duration::ZERO,
             alive: BTreeMap::new(),
             starting: BTreeSet::new(),
@@ -755,7 +745,6 @@ fn random_histories_keep_the_invariants() {
             world.step(&mut chance);
         }
         // Whatever has happened, a stop comes to its end.
-        world.ending = true;
         world.event(Event::Stop(None));
         while let Some((seat, generation)) = world.alive.pop_last() {
             world.starting.remove(&seat);
