@@ -66,7 +66,7 @@ impl Exit {
                     None => Exit::Failed(error.to_string()),
                 })
             }
-            _ => None,
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => None,
         }
     }
 }

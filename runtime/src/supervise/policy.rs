@@ -135,7 +135,6 @@ impl Policy {
     /// Takes what happened and says what is to be done. `now` never decreases.
     pub fn on(&mut self, event: Event, now: Duration) -> Vec<Action> {
         match event {
-            Event::Begin => {}
             Event::Started(seat, generation) if self.is_alive(seat, generation) => {
                 self.started(seat, now);
             }
@@ -148,7 +147,11 @@ impl Policy {
             Event::Timer(seat, generation, timer) if self.is_current(seat, generation) => {
                 self.timer(seat, timer, now);
             }
-            Event::Started(..) | Event::StartFailed(..) | Event::Exited(..) | Event::Timer(..) => {}
+            Event::Begin
+            | Event::Started(..)
+            | Event::StartFailed(..)
+            | Event::Exited(..)
+            | Event::Timer(..) => {}
             Event::Stop(by) => self.stop(by, now),
         }
         self.advance(now)
@@ -502,13 +505,14 @@ impl Policy {
 
     fn advance(&mut self, now: Duration) -> Vec<Action> {
         match &self.mode {
-            Mode::Ending(outcome) => match self.alive.last() {
-                Some(&last) => self.ask_to_stop(last, now),
-                None => {
+            Mode::Ending(outcome) => {
+                if let Some(&last) = self.alive.last() {
+                    self.ask_to_stop(last, now);
+                } else {
                     self.out.push(Action::End(outcome.clone()));
                     self.mode = Mode::Ended;
                 }
-            },
+            }
             Mode::Ended => {}
             Mode::Booting | Mode::Running => {
                 if self.clear(now) {
@@ -544,16 +548,13 @@ impl Policy {
     /// Stops who lives behind the barrier, the last one first; true when nobody does.
     fn clear(&mut self, now: Duration) -> bool {
         let Some(barrier) = self.barrier() else { return true };
-        match self.alive.range(barrier..).next_back().copied() {
-            Some(last) => {
-                self.ask_to_stop(last, now);
-                false
-            }
-            None => {
-                self.sweeping = false;
-                true
-            }
+        let last = self.alive.range(barrier..).next_back().copied();
+        if let Some(last) = last {
+            self.ask_to_stop(last, now);
+        } else {
+            self.sweeping = false;
         }
+        last.is_none()
     }
 
     fn start_due(&mut self) {
@@ -621,3 +622,6 @@ impl Policy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use super::exit::{Exit, GaveUp, StartError};
 use super::slot::{Directory, Slot};
 use super::spec::{Kind, SpecError, Started, SupervisorSpec};
 use super::supervisor::{Msg, Observer, Tree, Wall, spawn};
+use ractor::ActorCell;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -43,7 +44,8 @@ impl Tree {
         Tree { directory: Directory::default(), observer, wall }
     }
 
-    /// Starts everything in order on the current runtime; returns when all is up.
+    /// Starts everything in order on the current runtime; returns when all is up. Dropped before that, it
+    /// kills what it had started.
     ///
     /// # Errors
     /// The spec is wrong, or a child could not be started; then nothing is left running.
@@ -55,10 +57,12 @@ impl Tree {
         let root = spawn(Arc::new(spec), path.clone(), self.clone(), None).await?;
         let Started { cell, ready, gone } = root;
         slot.fill(cell.clone());
+        let mut abandoned = KillOnDrop(Some(cell.clone()));
         let up = match ready {
             Some(ready) => ready.await,
             None => Ok(()),
         };
+        abandoned.0 = None;
         if let Err(error) = up {
             gone.await;
             slot.vacate(cell.get_id());
@@ -93,6 +97,14 @@ impl Tree {
     fn show(&self, slot: &Slot, state: State, last_failure: Option<String>) {
         let view = ChildView { state, restarts: 0, injected: 0, last_failure, down: false };
         slot.show(0, Kind::Supervisor, view, (self.wall)());
+    }
+}
+
+struct KillOnDrop(Option<ActorCell>);
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        self.0.take().inspect(ActorCell::kill);
     }
 }
 

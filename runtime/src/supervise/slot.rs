@@ -59,9 +59,10 @@ impl Slot {
         self.holder.borrow().clone()
     }
 
-    /// The same, typed; sending another type of message than the actor's own is an error at the sending.
+    /// The same, typed; `None` also where the actor takes another type of message.
     pub fn actor<M: Message>(&self) -> Option<ActorRef<M>> {
-        self.cell().map(ActorRef::from)
+        let cell = self.cell()?;
+        (cell.is_message_type_of::<M>() == Some(true)).then(|| cell.into())
     }
 
     /// Waits until there is an instance.
@@ -81,10 +82,7 @@ impl Slot {
     /// # Errors
     /// There is none, or it is ending, or it does not take this type; the message comes back.
     pub fn send<M: Message>(&self, message: M) -> Result<(), Unsent<M>> {
-        let Some(actor) = self.cell() else { return Err(Unsent(message)) };
-        if actor.is_message_type_of::<M>() != Some(true) {
-            return Err(Unsent(message));
-        }
+        let Some(actor) = self.actor::<M>() else { return Err(Unsent(message)) };
         match actor.send_message(message) {
             Ok(()) => Ok(()),
             Err(ractor::MessagingErr::SendErr(message)) => Err(Unsent(message)),

@@ -140,7 +140,7 @@ impl Rules {
     fn of(kind: Kind) -> Rules {
         let (shutdown, start_limit) = match kind {
             Kind::Worker => (Shutdown::Timed(Duration::from_secs(5)), Duration::from_secs(30)),
-            Kind::Supervisor => (Shutdown::Infinite, Duration::from_secs(300)),
+            Kind::Supervisor => (Shutdown::Infinite, Duration::from_mins(5)),
         };
         let backoff = Backoff {
             first: Duration::from_millis(100),

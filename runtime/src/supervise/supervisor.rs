@@ -459,3 +459,6 @@ impl SupervisorRef {
         answer.await.unwrap_or(Err(RequestError::NotRunning))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,558 @@
+//! The shell with real actors, on a paused clock.
+
+use super::*;
+use crate::supervise::spec::*;
+use crate::supervise::{Injected, RootError, RootHandle, RootOutcome, State, TreeView};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+const MS: Duration = Duration::from_millis(1);
+const LONG: Duration = Duration::from_mins(10);
+
+/// What happened, in order; shared by the actors of one test and its observer.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    fn say(&self, text: impl Into<String>) {
+        self.0.lock().unwrap().push(text.into());
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    fn tree(&self) -> Tree {
+        let (log, born) = (self.clone(), Instant::now());
+        let observer = move |notice: &SupervisionNotice| {
+            let path = &notice.path;
+            match &notice.news {
+                News::BranchDown { .. } => log.say(format!("down {path}")),
+                News::BranchUp => log.say(format!("healthy {path}")),
+                News::GaveUp { why } => log.say(format!("gave up on {path}: {why}")),
+                News::Exited { exit, asked: false, .. } => log.say(format!("{path} {exit}")),
+                News::StartFailed { error } => log.say(format!("{path} no start: {}", error.why)),
+                News::Exited { .. } | News::Started { .. } | News::Removed => {}
+            }
+        };
+        let wall = move || i64::try_from(born.elapsed().as_millis()).unwrap();
+        Tree::new(Arc::new(observer), Arc::new(wall))
+    }
+
+    /// An actor that says when it starts, stops, and is dropped.
+    fn actor(&self, id: &'static str) -> ChildSpec {
+        let log = self.clone();
+        worker(id, move |_| (Sayer, Said { id, log: log.clone(), start: Start::Well }))
+    }
+
+    /// The same with `how` it starts each time.
+    fn starting(
+        &self,
+        id: &'static str,
+        how: impl Fn(u32) -> Start + Send + Sync + 'static,
+    ) -> ChildSpec {
+        let (log, times) = (self.clone(), AtomicU32::new(0));
+        worker(id, move |_| {
+            let start = how(times.fetch_add(1, SeqCst));
+            (Sayer, Said { id, log: log.clone(), start })
+        })
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Start {
+    Well,
+    Err,
+    Panic,
+    Hang,
+    Injected,
+}
+
+struct Sayer;
+
+struct Said {
+    id: &'static str,
+    log: Log,
+    start: Start,
+}
+
+impl Drop for Said {
+    fn drop(&mut self) {
+        self.log.say(format!("-{}", self.id));
+    }
+}
+
+enum Order {
+    Panic,
+    Err,
+    Stop,
+    Hang,
+    Injected,
+}
+
+impl Actor for Sayer {
+    type Msg = Order;
+    type State = Said;
+    type Arguments = Said;
+
+    async fn pre_start(&self, _: ActorRef<Order>, said: Said) -> Result<Said, ActorProcessingErr> {
+        match said.start {
+            Start::Well => said.log.say(format!("+{}", said.id)),
+            Start::Err => return Err("cannot start".into()),
+            Start::Panic => panic!("panic at the start"),
+            Start::Hang => std::future::pending().await,
+            Start::Injected => return Err(Box::new(Injected("spawn".into()))),
+        }
+        Ok(said)
+    }
+
+    async fn post_stop(
+        &self,
+        _: ActorRef<Order>,
+        said: &mut Said,
+    ) -> Result<(), ActorProcessingErr> {
+        said.log.say(format!("stop {}", said.id));
+        tokio::time::sleep(10 * MS).await;
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Order>,
+        order: Order,
+        _: &mut Said,
+    ) -> Result<(), ActorProcessingErr> {
+        match order {
+            Order::Panic => panic!("boom"),
+            Order::Err => return Err("bad".into()),
+            Order::Stop => myself.stop(None),
+            Order::Hang => std::future::pending().await,
+            Order::Injected => return Err(Box::new(Injected("step".into()))),
+        }
+        Ok(())
+    }
+}
+
+async fn start(log: &Log, spec: SupervisorSpec) -> RootHandle {
+    log.tree().start(spec).await.unwrap()
+}
+
+fn order(root: &RootHandle, path: &str, order: Order) {
+    root.directory().slot(path).send(order).map_err(|_| ()).unwrap();
+}
+
+/// Lets everything happen that happens at once.
+async fn settle() {
+    tokio::time::sleep(MS).await;
+}
+
+fn find(view: &TreeView, path: &str) -> Option<TreeView> {
+    if view.path == path {
+        return Some(view.clone());
+    }
+    view.children.iter().find_map(|child| find(child, path))
+}
+
+fn seen(root: &RootHandle, path: &str) -> TreeView {
+    find(&root.directory().view().unwrap(), path).unwrap()
+}
+
+fn ids(root: &RootHandle, paths: &[&str]) -> Vec<Option<ActorId>> {
+    let id = |path: &&str| root.directory().slot(path).cell().map(|cell| cell.get_id());
+    paths.iter().map(id).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn s01_s02_s38_a_tree_starts_in_order_and_stops_in_reverse() {
+    let log = Log::default();
+    let middle = supervisor("m", Strategy::OneForOne).child(log.actor("b")).child(log.actor("c"));
+    let spec = supervisor("root", Strategy::RestForOne)
+        .child(log.actor("a"))
+        .child(middle)
+        .child(log.actor("d"));
+    let root = start(&log, spec).await;
+    assert_eq!(log.take(), ["+a", "+b", "+c", "+d"]);
+    assert!(ids(&root, &["root/a", "root/m", "root/m/b", "root/d"]).iter().all(Option::is_some));
+    assert_eq!(root.stop(LONG).await, RootOutcome::Stopped);
+    let stops = ["stop d", "-d", "stop c", "-c", "stop b", "-b", "stop a", "-a"];
+    assert_eq!(log.take(), stops);
+    assert!(ids(&root, &["root", "root/a", "root/m/b"]).iter().all(Option::is_none));
+}
+
+#[tokio::test(start_paused = true)]
+async fn s03_s06_a_failed_first_start_rolls_back_and_names_the_child() {
+    for (how, why) in [(Start::Err, "cannot start"), (Start::Panic, "panic at the start")] {
+        let log = Log::default();
+        let middle = supervisor("m", Strategy::OneForOne)
+            .child(log.actor("b"))
+            .child(log.starting("c", move |_| how));
+        let spec = supervisor("root", Strategy::OneForOne).child(log.actor("a")).child(middle);
+        let Err(RootError::Start(error)) = log.tree().start(spec).await else {
+            panic!("the start must fail")
+        };
+        assert_eq!((error.path.as_str(), error.why.as_str()), ("root/m/c", why));
+        let said = log.take();
+        let said: Vec<&str> = said.iter().map(String::as_str).collect();
+        assert_eq!(said[..2], ["+a", "+b"]);
+        assert_eq!(
+            said[said.len() - 5..],
+            ["stop b", "-b", format!("root/m no start: {why}").as_str(), "stop a", "-a"]
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s07_s08_a_bad_spec_is_refused_before_anything_starts() {
+    let log = Log::default();
+    let one = |id| supervisor(id, Strategy::OneForOne);
+    let table = [
+        (one("r").child(log.actor("a")).child(log.actor("a")), SpecError::TwiceTheSame("a".into())),
+        (one("r").child(one("x/y")), SpecError::BadId("x/y".into())),
+        (one("r").child(one("s").budget(1, Duration::ZERO)), SpecError::ZeroPeriod("s".into())),
+        (
+            one("r").child(log.actor("a").shutdown(Shutdown::Timed(Duration::ZERO))),
+            SpecError::ZeroLimit("a".into()),
+        ),
+    ];
+    for (spec, error) in table {
+        assert_eq!(log.tree().start(spec).await.err(), Some(RootError::Spec(error)));
+    }
+    assert_eq!(log.take(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s12_s17_panic_error_and_kill_give_the_failed_child_a_new_instance() {
+    let log = Log::default();
+    let spec = supervisor("root", Strategy::OneForOne)
+        .budget(3, 5_000 * MS)
+        .child(log.actor("a").restart(Restart::Transient))
+        .child(log.actor("b"));
+    let root = start(&log, spec).await;
+    let paths = ["root/a", "root/b"];
+    let mut before = ids(&root, &paths);
+    log.take();
+    for (blow, why) in [(0, "failed: boom"), (1, "failed: bad"), (2, "killed")] {
+        match blow {
+            0 => order(&root, "root/a", Order::Panic),
+            1 => order(&root, "root/a", Order::Err),
+            _ => assert!(root.directory().kill("root/a")),
+        }
+        tokio::time::sleep(500 * MS).await;
+        assert_eq!(log.take(), ["-a".to_owned(), format!("root/a {why}"), "+a".to_owned()]);
+        let after = ids(&root, &paths);
+        assert!(after[0] != before[0] && after[0].is_some() && after[1] == before[1]);
+        before = after;
+    }
+    let seen = seen(&root, "root/a");
+    assert_eq!((seen.restarts, seen.last_failure.as_deref()), (3, Some("killed")));
+    order(&root, "root/a", Order::Stop);
+    settle().await;
+    tokio::time::sleep(LONG).await;
+    assert_eq!(ids(&root, &paths)[0], None);
+    assert_eq!(root.stop(LONG).await, RootOutcome::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s19_rest_for_one_restarts_those_after_in_order() {
+    let log = Log::default();
+    let spec = supervisor("root", Strategy::RestForOne)
+        .children(["a", "b", "c", "d"].map(|id| log.actor(id)));
+    let root = start(&log, spec).await;
+    let before = ids(&root, &["root/a", "root/b"]);
+    log.take();
+    order(&root, "root/b", Order::Panic);
+    tokio::time::sleep(100 * MS).await;
+    let expected = ["-b", "root/b failed: boom", "stop d", "-d", "stop c", "-c", "+b", "+c", "+d"];
+    assert_eq!(log.take(), expected);
+    let after = ids(&root, &["root/a", "root/b"]);
+    assert!(before[0] == after[0] && before[1] != after[1]);
+    root.stop(LONG).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn s39_s43_a_stuck_child_is_killed_at_its_deadline() {
+    let log = Log::default();
+    let spec = supervisor("root", Strategy::OneForOne)
+        .child(log.actor("a"))
+        .child(log.actor("b").shutdown(Shutdown::Timed(300 * MS)));
+    let root = start(&log, spec).await;
+    order(&root, "root/b", Order::Hang);
+    let detached = root.directory().slot("root/a").cell().unwrap();
+    detached.unlink(root.directory().slot("root").cell().unwrap());
+    settle().await;
+    log.take();
+    let asked = Instant::now();
+    assert_eq!(root.stop(LONG).await, RootOutcome::Stopped);
+    assert_eq!(log.take(), ["-b", "stop a", "-a"]);
+    assert!((300 * MS..400 * MS).contains(&asked.elapsed()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn s39_the_root_has_a_deadline_for_all() {
+    let log = Log::default();
+    let stuck = |id| log.actor(id).shutdown(Shutdown::Infinite);
+    let spec = supervisor("root", Strategy::OneForOne)
+        .child(supervisor("m", Strategy::OneForOne).child(stuck("a")).child(stuck("b")));
+    let root = start(&log, spec).await;
+    for path in ["root/m/a", "root/m/b"] {
+        order(&root, path, Order::Hang);
+    }
+    let asked = Instant::now();
+    assert_eq!(root.stop(200 * MS).await, RootOutcome::Stopped);
+    assert!(asked.elapsed() < 300 * MS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s33_s36_a_failing_start_is_tried_again_with_delay_until_it_succeeds() {
+    let log = Log::default();
+    let how = |time| if (1..4).contains(&time) { Start::Err } else { Start::Well };
+    let spec =
+        supervisor("root", Strategy::OneForOne).budget(9, 5_000 * MS).child(log.starting("a", how));
+    let root = start(&log, spec).await;
+    log.take();
+    order(&root, "root/a", Order::Panic);
+    settle().await;
+    assert_eq!(seen(&root, "root/a").state, State::Backoff);
+    let failed = Instant::now();
+    root.directory().slot("root/a").occupied().await;
+    assert_eq!(failed.elapsed().as_millis().div_ceil(100), 7); // 100 + 200 + 400 ms
+    let no = "root/a no start: cannot start";
+    assert_eq!(log.take(), ["-a", "root/a failed: boom", "-a", no, "-a", no, "-a", no, "+a"]);
+    root.stop(LONG).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn s35_s66_a_start_that_hangs_is_given_up_at_its_limit_and_at_a_stop() {
+    let log = Log::default();
+    let how = |time| if time == 0 { Start::Well } else { Start::Hang };
+    let spec = supervisor("root", Strategy::OneForOne)
+        .child(log.starting("a", how).start_limit(200 * MS))
+        .child(log.actor("b"));
+    let root = start(&log, spec).await;
+    order(&root, "root/a", Order::Panic);
+    settle().await;
+    log.take();
+    root.stop(LONG).await;
+    assert_eq!(log.take(), ["stop b", "-b", "-a"]);
+
+    let root = start(
+        &log,
+        supervisor("root", Strategy::OneForOne).child(log.starting("a", how).start_limit(200 * MS)),
+    )
+    .await;
+    log.take();
+    order(&root, "root/a", Order::Panic);
+    let RootOutcome::GaveUp(gave_up) = root.outcome().await else { panic!("it gives up") };
+    assert_eq!((gave_up.path.as_str(), gave_up.why.as_str()), ("root/a", "its start was given up"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn s29_s62_giving_up_climbs_to_the_root() {
+    let log = Log::default();
+    let low = supervisor("m", Strategy::OneForOne).budget(0, MS).child(log.actor("a"));
+    let spec = supervisor("root", Strategy::OneForOne).child(low).child(log.actor("b"));
+    let root = start(&log, spec).await;
+    log.take();
+    for _ in 0..2 {
+        order(&root, "root/m/a", Order::Panic);
+        settle().await;
+    }
+    let RootOutcome::GaveUp(gave_up) = root.outcome().await else { panic!("it gives up") };
+    assert_eq!(gave_up.path, "root/m");
+    assert_eq!(gave_up.why, "gave up on root/m/a: failed: boom");
+    let once = ["-a", "root/m/a failed: boom", "gave up on root/m/a: failed: boom"];
+    let climbed = "root/m gave up on root/m/a: failed: boom";
+    let root_gave_up = "gave up on root/m: gave up on root/m/a: failed: boom";
+    let said = log.take();
+    assert_eq!(said[..5], [once[0], once[1], once[2], climbed, "+a"]);
+    assert_eq!(said[5..], [once[0], once[1], once[2], climbed, root_gave_up, "stop b", "-b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s71_a_hopeless_branch_stays_down_and_is_tried_slowly() {
+    let log = Log::default();
+    let how = |time| if time == 1 { Start::Err } else { Start::Well };
+    let low = supervisor("m", Strategy::OneForOne).budget(0, MS).child(log.starting("a", how));
+    let spec = supervisor("root", Strategy::OneForOne)
+        .budget(0, MS)
+        .child(low.as_child().degrade(60_000 * MS))
+        .child(log.actor("b"));
+    let root = start(&log, spec).await;
+    log.take();
+    order(&root, "root/m/a", Order::Panic);
+    settle().await;
+    let down = seen(&root, "root/m");
+    assert_eq!((down.state, down.down, down.children.len()), (State::Down, true, 0));
+    let said = log.take();
+    assert_eq!(said.last().map(String::as_str), Some("down root/m"));
+    tokio::time::sleep(60_000 * MS).await;
+    let failed = ["-a", "root/m/a no start: cannot start", "root/m no start: cannot start"];
+    assert_eq!(log.take(), failed);
+    root.directory().supervisor("root").retry("m").await.unwrap();
+    settle().await;
+    assert!(seen(&root, "root/m").down);
+    tokio::time::sleep(10_000 * MS).await;
+    assert_eq!(log.take(), ["+a", "healthy root/m"]);
+    assert!(!seen(&root, "root/m").down);
+    root.stop(LONG).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn s45_a_replacement_waits_for_the_last_of_a_killed_subtree() {
+    let log = Log::default();
+    let busy = supervisor("m", Strategy::OneForOne)
+        .child(supervisor("n", Strategy::OneForOne).child(log.actor("a")).child(log.actor("b")));
+    let spec = supervisor("root", Strategy::OneForOne).child(busy);
+    let root = start(&log, spec).await;
+    // One that does not hear of the kill: it is no longer linked, but still attended to.
+    let (a, n) = (root.directory().slot("root/m/n/a"), root.directory().slot("root/m/n"));
+    a.cell().unwrap().unlink(n.cell().unwrap());
+    log.take();
+    assert!(root.directory().kill("root/m"));
+    tokio::time::sleep(100 * MS).await;
+    let mut said = log.take();
+    said[..2].sort();
+    assert_eq!(said, ["-a", "-b", "root/m killed", "+a", "+b"]);
+    root.stop(LONG).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn s45_a_start_under_way_ends_with_its_supervisor() {
+    let log = Log::default();
+    let how = |time| if time == 1 { Start::Hang } else { Start::Well };
+    let low = supervisor("m", Strategy::OneForOne).child(log.starting("a", how));
+    let root = start(&log, supervisor("root", Strategy::OneForOne).child(low)).await;
+    order(&root, "root/m/a", Order::Panic);
+    settle().await;
+    log.take();
+    assert!(root.directory().kill("root/m"));
+    tokio::time::sleep(100 * MS).await;
+    assert_eq!(log.take(), ["-a", "root/m killed", "+a"]);
+    root.stop(LONG).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn s54_s55_s63_children_come_and_go_at_run_time() {
+    let log = Log::default();
+    let pool = supervisor("pool", Strategy::Dynamic).child(log.actor("x"));
+    let root = start(&log, supervisor("root", Strategy::OneForOne).child(pool)).await;
+    let pool = root.directory().supervisor("root/pool");
+    pool.add(log.actor("y")).await.unwrap();
+    assert_eq!(pool.add(log.actor("y")).await, Err(RequestError::AlreadyPresent));
+    let failed = pool.add(log.starting("z", |_| Start::Err)).await;
+    assert_eq!(failed, Err(RequestError::Start(StartError::new("root/pool/z", "cannot start"))));
+    assert_eq!(pool.remove("z").await, Err(RequestError::NotFound));
+    pool.add(log.actor("v")).await.unwrap();
+    let listed = |root: &RootHandle| -> Vec<String> {
+        let pool = seen(root, "root/pool");
+        pool.children.into_iter().map(|child| child.path).collect()
+    };
+    assert_eq!(listed(&root), ["root/pool/x", "root/pool/y", "root/pool/v"]);
+    log.take();
+    pool.remove("y").await.unwrap();
+    assert_eq!(log.take(), ["stop y", "-y"]);
+    assert_eq!(listed(&root), ["root/pool/x", "root/pool/v"]);
+    assert!(root.directory().kill("root/pool"));
+    settle().await;
+    assert_eq!(listed(&root), ["root/pool/x"]);
+    pool.add(log.actor("y")).await.unwrap();
+    root.stop(LONG).await;
+    assert_eq!(pool.add(log.actor("w")).await, Err(RequestError::NotRunning));
+}
+
+#[tokio::test(start_paused = true)]
+async fn s72_injected_exits_use_no_budget() {
+    let log = Log::default();
+    let how = |time| if time == 3 { Start::Injected } else { Start::Well };
+    let low = supervisor("m", Strategy::OneForOne).budget(0, MS).child(log.starting("a", how));
+    let root = start(&log, supervisor("root", Strategy::OneForOne).budget(0, MS).child(low)).await;
+    log.take();
+    let injected = Injected("step".into());
+    assert!(root.directory().inject_kill("root/m/a", &injected));
+    settle().await;
+    order(&root, "root/m/a", Order::Injected);
+    settle().await;
+    assert!(root.directory().note_injected("root/m/a", &injected));
+    order(&root, "root/m/a", Order::Panic);
+    tokio::time::sleep(1_000 * MS).await;
+    let seen = seen(&root, "root/m/a");
+    assert_eq!((seen.injected, seen.restarts, seen.state), (4, 3, State::Running));
+    assert!(root.directory().inject_kill("root/m", &injected));
+    settle().await;
+    let said = log.take();
+    assert_eq!(said.iter().filter(|line| line.ends_with("injected: step")).count(), 4);
+    assert!(!root.directory().inject_kill("root/nobody", &injected));
+    order(&root, "root/m/a", Order::Panic);
+    let RootOutcome::GaveUp(gave_up) = root.outcome().await else { panic!("it gives up") };
+    assert_eq!(gave_up.path, "root/m");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_killed_root_takes_everything_with_it_and_says_so() {
+    let log = Log::default();
+    let low = supervisor("m", Strategy::OneForOne).child(log.actor("a"));
+    let root = start(&log, supervisor("root", Strategy::OneForOne).child(low)).await;
+    log.take();
+    assert!(root.directory().kill("root"));
+    assert!(matches!(root.outcome().await, RootOutcome::GaveUp(_)));
+    assert_eq!(log.take(), ["-a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn slots_send_to_the_current_instance_and_give_messages_back() {
+    let log = Log::default();
+    let root = start(&log, supervisor("root", Strategy::OneForOne).child(log.actor("a"))).await;
+    let slot = root.directory().slot("root/a");
+    assert!(slot.send(7_u32).is_err_and(|unsent| unsent.0 == 7));
+    assert!(slot.actor::<u32>().is_none() && slot.actor::<Order>().is_some());
+    order(&root, "root/a", Order::Panic);
+    settle().await;
+    order(&root, "root/a", Order::Stop);
+    root.stop(LONG).await;
+    assert!(slot.send(Order::Stop).is_err());
+}
+
+#[test]
+fn r17_a_child_runs_on_the_runtime_of_its_spec() {
+    let runtime = |name: &str| {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(1).thread_name(name).enable_all().build().unwrap()
+    };
+    let (control, data) = (runtime("control"), runtime("data"));
+    let log = Log::default();
+    let told = log.clone();
+    let spec = worker("a", move |_| {
+        told.say(std::thread::current().name().unwrap_or_default());
+        (Sayer, Said { id: "a", log: told.clone(), start: Start::Well })
+    })
+    .on(data.handle().clone());
+    let tree = log.tree();
+    control.block_on(async move {
+        let started = control_task(tree, supervisor("root", Strategy::OneForOne).child(spec));
+        let root = tokio::spawn(started).await.unwrap();
+        assert_eq!(log.take(), ["data", "+a"]);
+        assert_eq!(root.stop(LONG).await, RootOutcome::Stopped);
+    });
+}
+
+async fn control_task(tree: Tree, spec: SupervisorSpec) -> RootHandle {
+    tree.start(spec).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_tree_is_shown_as_json() {
+    let log = Log::default();
+    let low = supervisor("m", Strategy::OneForOne).child(log.actor("a"));
+    let root = start(&log, supervisor("root", Strategy::OneForOne).child(low)).await;
+    tokio::time::sleep(5 * MS).await;
+    order(&root, "root/m/a", Order::Err);
+    settle().await;
+    let view = seen(&root, "root/m/a");
+    assert_eq!(view.state, State::Running);
+    assert_eq!(
+        (view.since_ms, view.restarts, view.last_failure.as_deref()),
+        (5, 1, Some("failed: bad"))
+    );
+    assert!(rmp_serde::to_vec_named(&root.directory().view()).is_ok());
+    root.stop(LONG).await;
+}
