@@ -180,7 +180,7 @@ fn started() -> Body {
 }
 
 fn reconciled() -> Body {
-    Body::Ledger(Ledger::Reconciled { life: 1, conflicts: vec![], foreign: vec![] })
+    Body::Ledger(Ledger::Reconciled { life: 1, conflicts: vec![], foreign: vec![], cash: Decimal::ZERO })
 }
 
 fn sent() -> Body {

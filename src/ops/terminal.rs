@@ -503,6 +503,7 @@ mod tests {
             life: 1,
             conflicts: vec![conflict],
             foreign: vec![("BNB".into(), Decimal::ONE)],
+            cash: Decimal::ZERO,
         });
         let expected = [
             "              foreign   1 BNB more than ours, never traded",

@@ -44,6 +44,12 @@ impl Closes {
         self.symbols.get(symbol)?.through
     }
 
+    /// End of the newest bar of any symbol, history included.
+    #[must_use]
+    pub fn newest(&self) -> Option<UtcMs> {
+        self.symbols.iter().filter_map(|(_, of)| of.through).max()
+    }
+
     /// Whether a bar that ends at `close` was said.
     #[must_use]
     pub fn has(&self, symbol: Symbol, close: UtcMs) -> bool {

@@ -37,7 +37,7 @@ pub fn specs() -> Vec<StageSpec> {
         spec::<Indicators>("indicator", rank::INDICATOR),
         spec::<Breaker>("breaker", rank::BREAKER),
         spec::<Decide>("decision", rank::DECISION),
-        spec::<Manager>("order manager", rank::ORDER_MANAGER),
+        spec::<Manager>("order-manager", rank::ORDER_MANAGER),
         spec::<Ledger>("ledger", rank::LEDGER),
     ];
     let strategy =

@@ -218,7 +218,7 @@ impl Stage for Manager {
     }
 
     fn name(&self) -> &'static str {
-        "order manager"
+        "order-manager"
     }
 
     fn interest(&self) -> Mask {
