@@ -145,6 +145,9 @@ fn main() {
         spread(&mut rates),
         seen.facts,
     );
+    if std::env::args().any(|a| a == "alone") {
+        return;
+    }
     let mut rates: Vec<f64> = (0..ROUNDS).map(|_| exchange(&tape)).collect();
     println!("exchange core, same bars, no orders: {} million bars/s", spread(&mut rates));
     if std::env::args().any(|a| a == "shares") {
