@@ -4,4 +4,5 @@
 //! `rig` runs a feed in this process under a plan of strikes and disk cuts, `compare` is what is compared.
 
 pub mod compare;
+pub mod process;
 pub mod rig;
