@@ -125,7 +125,9 @@ impl World {
         };
         let attempts = sends.iter().map(attempt).collect();
         self.give(Body::Venue(Venue::Sent { attempts }));
-        sends.into_iter().for_each(|send| self.trade(&send.intent));
+        for send in sends {
+            self.trade(&send.intent);
+        }
     }
 
     /// Fills an order at the last price in two executions, the fee of 0.1 % in the quote asset.
@@ -175,7 +177,9 @@ impl World {
             Delivery::Torn => vec![part, rest],
             Delivery::Scrambled => vec![rest.clone(), rest, part.clone(), part, whole],
         };
-        reports.into_iter().for_each(|body| self.give(number(body, id)));
+        for body in reports {
+            self.give(number(body, id));
+        }
     }
 
     /// A walk of three symbols that ends in a close without a trade.
@@ -186,7 +190,8 @@ impl World {
             let mut bars = Vec::new();
             for (symbol, price) in ["ADAUSDT", "BTCUSDT", "ETHUSDT"].iter().zip(&mut prices) {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                *price = (*price + i64::from(seed >> 60 != 0) * ((seed >> 61) as i64 - 3)).max(20);
+                *price = (*price + i64::from(seed >> 60 != 0) * ((seed >> 61).cast_signed() - 3))
+                    .max(20);
                 bars.push(bar(symbol, minute, *price));
             }
             self.close(bars);
@@ -214,33 +219,32 @@ fn a_round_trip_is_right_to_the_cent() {
         world.close(vec![bar("BTCUSDT", minute, price)]);
     }
     let last = world.facts.iter().rev();
-    let positions = world.facts.iter().filter_map(|fact| match &fact.body {
-        Body::Ledger(Ledger::Position { quantity, realized_pnl, cash, .. }) => {
-            Some(format!("{quantity} {realized_pnl} {cash}"))
-        }
-        _ => None,
+    let positions = world.facts.iter().filter_map(|fact| {
+        let Body::Ledger(Ledger::Position { quantity, realized_pnl, cash, .. }) = &fact.body else {
+            return None;
+        };
+        Some(format!("{quantity} {realized_pnl} {cash}"))
     });
     // Bought at 110 in two halves for 1,000 rounded down, sold at 90; a thousandth each way.
-    let expected =
-        ["4.5454 -0.499994 9499.506006", "9.0909 -0.999999 8999.001001", "4.5455 -92.3180... "];
+    let expected = ["4.5454 -0.499994 9499.506006", "9.0909 -0.999999 8999.001001"];
     let positions: Vec<String> = positions.collect();
-    assert_eq!(positions[..2], expected[..2]);
+    assert_eq!(positions[..2], expected);
     assert_eq!(positions.len(), 4);
     let bought = dec("9.0909") * dec("110");
     let sold = dec("9.0909") * dec("90");
     let profit = (sold - bought - (bought + sold) * dec("0.001")).normalize();
     let cash = (dec("10000") + profit).normalize();
     assert_eq!(positions[3], format!("0 {profit} {cash}"));
-    let mut equities = last.filter_map(|fact| match &fact.body {
-        Body::Ledger(Ledger::Equity { equity, cash, .. }) => Some((*equity, *cash)),
-        _ => None,
+    let mut equities = last.filter_map(|fact| {
+        let Body::Ledger(Ledger::Equity { equity, cash, .. }) = &fact.body else { return None };
+        Some((*equity, *cash))
     });
     assert_eq!(equities.next(), Some((cash, cash)));
     assert_eq!(world.funds["USDT"], cash);
     // What was said follows from what was seen: the buy was decided at 110, valid for 300 s.
-    let intents = world.facts.iter().filter_map(|fact| match &fact.body {
-        Body::Order(Order::Intent(intent)) => Some(intent),
-        _ => None,
+    let intents = world.facts.iter().filter_map(|fact| {
+        let Body::Order(Order::Intent(intent)) = &fact.body else { return None };
+        Some(intent)
     });
     let sides: Vec<_> = intents.map(|i| (i.side, i.close_time, i.valid_until)).collect();
     assert_eq!(
@@ -305,9 +309,12 @@ fn history_makes_the_first_close_count() {
     assert_eq!(world.count(kind::FEATURES), 0);
     assert_eq!(world.count(kind::HISTORY_BARS), 0, "the journal keeps the reference");
     world.close(vec![bar("BTCUSDT", 4, 110)]);
-    let row = world.facts.iter().find_map(|fact| match &fact.body {
-        Body::Analysis(crate::domain::fact::Analysis::Features { rows, .. }) => Some(rows[0]),
-        _ => None,
+    let row = world.facts.iter().find_map(|fact| {
+        let Body::Analysis(crate::domain::fact::Analysis::Features { rows, .. }) = &fact.body
+        else {
+            return None;
+        };
+        Some(rows[0])
     });
     let row = row.unwrap();
     assert_eq!((row.sma_fast, row.sma_slow), (104.0, 307.0 / 3.0));
@@ -340,7 +347,7 @@ fn speed() {
         let mut bars = Vec::new();
         for (name, price) in names.iter().zip(&mut prices) {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            *price = (*price + (seed >> 61) as i64 - 3).max(500);
+            *price = (*price + (seed >> 61).cast_signed() - 3).max(500);
             bars.push(bar(name, minute, *price));
         }
         let time = (minute + 1) * MINUTE;
