@@ -4,5 +4,6 @@
 //! `rig` runs a feed in this process under a plan of strikes and disk cuts, `compare` is what is compared.
 
 pub mod compare;
+pub mod feed;
 pub mod process;
 pub mod rig;
