@@ -73,6 +73,8 @@ async fn daemon(
     stages: &Runtime,
 ) -> Result<Exit, Failure> {
     let mut signals = Signals::new()?;
+    let (chaos, place) = crate::chaos::process::from_environment()?;
+    chaos.enter(Phase::Starting);
     let timer = Timer::start();
     let store = Store::open(&config.data_dir.join(LIVE_FILE), APPLICATION);
     let store = store.map_err(|e| store_failure(&e))?;
@@ -81,8 +83,6 @@ async fn daemon(
     let timer = Timer::start();
     let archive = Arc::new(Archive::open(&config.data_dir.join(history::FILE))?);
     watch.step("open the history", timer.elapsed(), String::new());
-    let chaos = crate::chaos::process::from_environment()?;
-    chaos.enter(Phase::Starting);
     let timer = Timer::start();
     let launch = launch(config)?;
     let found = launch.find().await.is_some();
@@ -127,7 +127,7 @@ async fn daemon(
     let (stop_looking, stopped) = channel::channel(false);
     let mut watcher = None;
     let life = Life::begin(birth, |world| {
-        crate::chaos::process::arm(&chaos, &world.directory);
+        drop(place.set(world.directory.clone()));
         begin_api(config, world, watch, stopped.clone());
         watcher = Some(begin_watch(world, watch, stopped));
         Vec::new()
