@@ -153,4 +153,3 @@ pub fn path_of(name: &str) -> String {
         stage => format!("root/trading/stages/{stage}"),
     }
 }
-

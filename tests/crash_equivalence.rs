@@ -7,7 +7,8 @@ use everwarm::sim::market::Recording;
 use std::path::PathBuf;
 
 fn shared(folder: &str) -> Option<PathBuf> {
-    let base = std::env::var_os("EVERWARM_SHARED").map_or_else(|| "../shared".into(), PathBuf::from);
+    let base =
+        std::env::var_os("EVERWARM_SHARED").map_or_else(|| "../shared".into(), PathBuf::from);
     let path = base.join(folder);
     if path.is_dir() {
         return Some(path);

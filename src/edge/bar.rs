@@ -125,11 +125,7 @@ impl State {
 }
 
 /// Fetches what has closed since `from`, or the history where there is nothing yet.
-async fn look(
-    world: &World,
-    symbol: Symbol,
-    from: Option<UtcMs>,
-) -> Result<CloserMsg, VenueError> {
+async fn look(world: &World, symbol: Symbol, from: Option<UtcMs>) -> Result<CloserMsg, VenueError> {
     let through = Timeframe::M1.open_of(released(world).await?);
     let first = from.unwrap_or(through - HISTORY_BARS * MINUTE);
     let mut found = Vec::new();

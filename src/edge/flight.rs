@@ -175,11 +175,7 @@ enum Found {
     Doubt,
 }
 
-async fn find(
-    world: &World,
-    ask: &ToQuery,
-    known: &BTreeSet<u64>,
-) -> Result<Found, VenueError> {
+async fn find(world: &World, ask: &ToQuery, known: &BTreeSet<u64>) -> Result<Found, VenueError> {
     match world.venue.find_order(ask.symbol, &ask.client_id).await {
         Ok(Some(report)) => return Ok(Found::Order(Box::new(report))),
         Ok(None) => {}
@@ -191,12 +187,7 @@ async fn find(
     Ok(if strange { Found::Doubt } else { Found::Nothing })
 }
 
-async fn reconcile(
-    world: &World,
-    life: u64,
-    asks: &[ToQuery],
-    known: &BTreeSet<u64>,
-) -> Answers {
+async fn reconcile(world: &World, life: u64, asks: &[ToQuery], known: &BTreeSet<u64>) -> Answers {
     match look_at_account(world, life, asks, known).await {
         Ok(bodies) => (bodies, false),
         Err(e) => {

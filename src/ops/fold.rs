@@ -244,7 +244,12 @@ mod tests {
         assert_eq!((view.state, view.ready), (State::Starting, false));
         let conflict = Conflict { about: "USD".into(), ours: "5".into(), theirs: "4".into() };
         let conflicts = vec![conflict];
-        let view = say(Body::Ledger(Ledger::Reconciled { life: 2, conflicts, foreign: vec![], cash: Decimal::ZERO }));
+        let view = say(Body::Ledger(Ledger::Reconciled {
+            life: 2,
+            conflicts,
+            foreign: vec![],
+            cash: Decimal::ZERO,
+        }));
         assert_eq!((view.state, view.ready), (State::Refused, false));
         assert_eq!(view.problems, ["USD: we hold 5, the venue says 4"]);
     }
