@@ -1,12 +1,12 @@
 //! The journal: one order of facts.
 //!
-//! `append` and `pass` are synchronous, under one short lock: they check the writer's incarnation, number
-//! the facts, publish them to the tail in memory and queue them for the store thread. They never wait and
-//! there is no await between a step and its append, so a kill cannot fall between. A stage's facts about an
-//! input and its having passed that input are one act.
+//! `append` and `pass` are synchronous, under one short lock: they check the writer's incarnation,
+//! number the facts, publish them to the tail in memory and queue them for the store thread. They
+//! never wait and there is no await between a step and its append, so a kill cannot fall between. A
+//! stage's facts about an input and its having passed that input are one act.
 //!
-//! Stages read by *round*: input `n` and what each rank said about it. Everybody else reads by *row*: the
-//! order of the file.
+//! Stages read by *round*: input `n` and what each rank said about it. Everybody else reads by
+//! *row*: the order of the file.
 
 mod inner;
 
@@ -162,7 +162,8 @@ pub struct Round<B> {
     pub n: u64,
     /// Its event time.
     pub time: i64,
-    /// Facts it may see, in the order it must see them; only chunks that hold something of interest.
+    /// Facts it may see, in the order it must see them; only chunks that hold something of
+    /// interest.
     pub seen: Vec<Arc<Chunk<B>>>,
     /// What it has said about `n` already.
     pub own: Option<Arc<Chunk<B>>>,
@@ -268,7 +269,8 @@ impl<B: Body> Journal<B> {
         *self.durable.borrow()
     }
 
-    /// Takes over the right to append inputs under `name`: what its former holder still sends is refused.
+    /// Takes over the right to append inputs under `name`: what its former holder still sends is
+    /// refused.
     pub fn writer(&self, name: &'static str) -> Writer {
         let mut inner = self.lock();
         let incarnation = inner.writers.entry(name).or_default();
@@ -276,7 +278,8 @@ impl<B: Body> Journal<B> {
         Writer { name, incarnation: *incarnation }
     }
 
-    /// Waits while the store thread or a stage is too far behind. Called before a step, never within.
+    /// Waits while the store thread or a stage is too far behind. Called before a step, never
+    /// within.
     pub async fn room(&self) {
         loop {
             let space = self.space.notified();
@@ -317,7 +320,8 @@ impl<B: Body> Journal<B> {
         Ok(appended)
     }
 
-    /// Resolves when row `row` is on disk, asking for a flush; false where the journal ended before.
+    /// Resolves when row `row` is on disk, asking for a flush; false where the journal ended
+    /// before.
     pub async fn durable(&self, row: u64) -> bool {
         if self.options.chaos.sabotaged(Sabotage::NoSync) {
             return true;
@@ -344,8 +348,8 @@ impl<B: Body> Journal<B> {
         }
     }
 
-    /// Wakes `waker` whenever a fact in `mask` is appended. One subscription a name: a successor replaces
-    /// its predecessor's.
+    /// Wakes `waker` whenever a fact in `mask` is appended. One subscription a name: a successor
+    /// replaces its predecessor's.
     pub fn subscribe(&self, name: &'static str, mask: Mask, waker: Arc<Waker>) {
         waker.raise();
         self.lock().readers.insert(name, Reader { mask, waker });
@@ -437,7 +441,8 @@ impl<B: Body> Journal<B> {
         }
     }
 
-    /// Up to `max` rounds after `n`, as far as the gates are open; also those it has passed already.
+    /// Up to `max` rounds after `n`, as far as the gates are open; also those it has passed
+    /// already.
     pub(crate) fn rounds(&self, seat: &Seat<B>, after: u64, max: usize) -> Vec<Round<B>> {
         let inner = self.lock();
         let state = &inner.stages[seat.index];

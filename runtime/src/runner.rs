@@ -1,8 +1,9 @@
-//! The resumable core of every stage: take over, evolve, catch up. Synchronous; an actor is a thin shell
-//! around it, and so is anything else that wants a durable state machine.
+//! The resumable core of every stage: take over, evolve, catch up. Synchronous; an actor is a thin
+//! shell around it, and so is anything else that wants a durable state machine.
 //!
-//! Start: the last checkpoint at c0; evolve over (c0, passed], making the decisions of the same version
-//! again and comparing their encoded bytes (a free determinism check); decide only what was not passed.
+//! Start: the last checkpoint at c0; evolve over (c0, passed], making the decisions of the same
+//! version again and comparing their encoded bytes (a free determinism check); decide only what was
+//! not passed.
 
 use crate::chaos::{Chaos, Site};
 use crate::fact::{Body, Fact, Library};
@@ -138,8 +139,8 @@ impl<S: Stage + ?Sized> Runner<S> {
         self.cursor
     }
 
-    /// Handles up to `max` inputs as far as the gates are open, showing each new fact of its own. True where
-    /// there may be more.
+    /// Handles up to `max` inputs as far as the gates are open, showing each new fact of its own.
+    /// True where there may be more.
     ///
     /// # Errors
     /// See [`RunError`].
@@ -228,7 +229,8 @@ impl<S: Stage + ?Sized> Runner<S> {
         Ok(body.map(|body| Fact { body, because: Vec::new(), ..*fact }))
     }
 
-    /// Evolves over an input passed before. Where the same version decided it, decides again and compares.
+    /// Evolves over an input passed before. Where the same version decided it, decides again and
+    /// compares.
     fn evolve_again(&mut self, round: &Round<S::Body>, compare: bool) -> Result<u64, RunError> {
         let held: &[Fact<S::Body>] = round.own.as_ref().map_or(&[], |c| &c.facts);
         if !compare {

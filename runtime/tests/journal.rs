@@ -1,4 +1,5 @@
-//! Two stages over a journal on a disk that forgets: whatever is lost, what is said in the end is the same.
+//! Two stages over a journal on a disk that forgets: whatever is lost, what is said in the end is
+//! the same.
 
 use everwarm_runtime::chaos::faults::{FaultyDisk, Image};
 use everwarm_runtime::fact::{Body, Fact, Mask, NoLibrary, Rank, RuntimeEvent};

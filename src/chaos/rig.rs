@@ -1,5 +1,5 @@
-//! Runs a feed through the whole daemon in this process: the real exchange on loopback, the real client,
-//! the real tree, over a disk in memory that dies and forgets as planned.
+//! Runs a feed through the whole daemon in this process: the real exchange on loopback, the real
+//! client, the real tree, over a disk in memory that dies and forgets as planned.
 
 use super::compare::{Derived, Picture, ledger, public};
 use crate::domain::fact::Body;

@@ -1,7 +1,8 @@
 //! The closer: the only one that says closes, late bars and loaded history.
 //!
-//! It follows what was said (`trading::bars::Closes`), gathers what the bar actors bring, and appends one
-//! input a close. What it holds dies with it: its successor asks every bar actor to look again.
+//! It follows what was said (`trading::bars::Closes`), gathers what the bar actors bring, and
+//! appends one input a close. What it holds dies with it: its successor asks every bar actor to
+//! look again.
 
 use super::board::Rest;
 use super::world::{Passing, World, path};

@@ -1,5 +1,5 @@
-//! The configuration as an input: says that a life has begun, and applies the settings where they differ
-//! from those in force.
+//! The configuration as an input: says that a life has begun, and applies the settings where they
+//! differ from those in force.
 
 use super::world::World;
 use crate::domain::fact::kinds::{kind, rank};

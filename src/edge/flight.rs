@@ -1,8 +1,8 @@
 //! Requests on their way: one round at a time, in a task that outlives the gateway that started it.
 //!
-//! A gateway that is killed takes no request with it; its successor waits for the end of the round before
-//! it concludes anything. The answers of a round are one append, in the order of the requests, so that what
-//! follows does not depend on which answer came first.
+//! A gateway that is killed takes no request with it; its successor waits for the end of the round
+//! before it concludes anything. The answers of a round are one append, in the order of the
+//! requests, so that what follows does not depend on which answer came first.
 
 use super::gateway_book::GatewayBook;
 use super::world::{Passing, World};

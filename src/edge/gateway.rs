@@ -1,8 +1,8 @@
 //! The gateway: the only one that acts at the venue.
 //!
-//! It folds to the head, then acts: announces what is to be sent, waits until that is on disk, sends it
-//! once, asks for what has no clear answer. It sends nothing before the account was compared with the books
-//! in this life of the process.
+//! It folds to the head, then acts: announces what is to be sent, waits until that is on disk,
+//! sends it once, asks for what has no clear answer. It sends nothing before the account was
+//! compared with the books in this life of the process.
 
 use super::board::Rest;
 use super::flight::{Errand, Flight, Round, fly, known_orders};

@@ -1,5 +1,5 @@
-//! The private stream: hints about our orders, passed to the gateway. REST is the truth; after every
-//! (re)connect the gateway asks.
+//! The private stream: hints about our orders, passed to the gateway. REST is the truth; after
+//! every (re)connect the gateway asks.
 
 use super::feed::{connection, dice, moment};
 use super::gateway::GatewayMsg;

@@ -66,8 +66,8 @@ pub struct World {
 }
 
 impl World {
-    /// Sends to whoever is in that place now. A message is a hint: the successor of an instance that is
-    /// gone looks for itself.
+    /// Sends to whoever is in that place now. A message is a hint: the successor of an instance
+    /// that is gone looks for itself.
     pub fn tell<M: Message>(&self, path: &str, message: M) {
         drop(self.directory.slot(path).send(message));
     }

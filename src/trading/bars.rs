@@ -1,9 +1,10 @@
 //! [1] Updates to closed bars, each exactly once, and bars to closes: the core of the closer.
 //!
-//! A close is said once all wanted symbols have delivered their bar or are known to have none. That a
-//! symbol has none is known from the venue: a fetch that reached past the minute and did not hold the bar,
-//! or, in lockstep, the exchange's own list of who traded. A symbol that missed most recent closes is not
-//! waited for. Closes are said in order; a bar of a close that was said already is late.
+//! A close is said once all wanted symbols have delivered their bar or are known to have none. That
+//! a symbol has none is known from the venue: a fetch that reached past the minute and did not hold
+//! the bar, or, in lockstep, the exchange's own list of who traded. A symbol that missed most
+//! recent closes is not waited for. Closes are said in order; a bar of a close that was said
+//! already is late.
 
 use crate::domain::fact::kinds::{kind, rank};
 use crate::domain::fact::{Body, Market};
@@ -165,7 +166,8 @@ impl Gathering {
         }
     }
 
-    /// The venue's records up to the close `through` were looked through, and all that was in them offered.
+    /// The venue's records up to the close `through` were looked through, and all that was in them
+    /// offered.
     pub fn looked(&mut self, symbol: Symbol, through: UtcMs) {
         let looked = self.looked.entry(symbol).or_insert(through);
         *looked = (*looked).max(through);

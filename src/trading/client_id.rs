@@ -1,9 +1,10 @@
-//! Client order ids: `ew-`, a readable piece of the strategy's name, and a hash of what was decided.
+//! Client order ids: `ew-`, a readable piece of the strategy's name, and a hash of what was
+//! decided.
 //!
-//! The id is a function of the intent and of nothing else, so the same decision has the same id in every
-//! life of the daemon. The hash is SipHash-2-4 with 128 bits, written out here because the one of the
-//! standard library may change with it. 105 bits of it are told: among a billion ids the odds that two
-//! are equal are below one in 10^13.
+//! The id is a function of the intent and of nothing else, so the same decision has the same id in
+//! every life of the daemon. The hash is SipHash-2-4 with 128 bits, written out here because the
+//! one of the standard library may change with it. 105 bits of it are told: among a billion ids the
+//! odds that two are equal are below one in 10^13.
 
 use crate::domain::fact::Signal;
 use crate::domain::id::ClientOrderId;

@@ -1,9 +1,9 @@
 //! The decision: one stage alone approves and reserves.
 //!
-//! All signals of a close are decided together, after the breaker has spoken: by confidence, the surest
-//! first, then by symbol and strategy. Each gets exactly one answer, `Approved` or `Declined`. A buy holds
-//! its quote amount and one percent more until its order is final; what of it has been filled is held no
-//! longer, for it has left the cash.
+//! All signals of a close are decided together, after the breaker has spoken: by confidence, the
+//! surest first, then by symbol and strategy. Each gets exactly one answer, `Approved` or
+//! `Declined`. A buy holds its quote amount and one percent more until its order is final; what of
+//! it has been filled is held no longer, for it has left the cash.
 //!
 //! Invariants, asserted by `check`:
 //! 1. Between inputs no signal waits for its answer.
@@ -29,11 +29,12 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 const FORMAT: u8 = 1;
-/// What is held for a buy, as a multiple of its value at the close, in percent: prices move and fees come.
+/// What is held for a buy, as a multiple of its value at the close, in percent: prices move and
+/// fees come.
 const HOLD_PERCENT: i64 = 101;
 
-/// An intent that was approved here and nowhere else: only this module makes one, from a decision taken
-/// or from the fact that told it.
+/// An intent that was approved here and nowhere else: only this module makes one, from a decision
+/// taken or from the fact that told it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approved {
     intent: OrderIntent,

@@ -14,8 +14,8 @@
 //!  800   ledger       [`ledger`]     Close, Filled, Account, Compared  Position, Equity, Reconciled
 //! ```
 //!
-//! Settings reach every stage by `ConfigApplied`, the venue's rules by `Instruments`, whose ids they are
-//! by `Started`. The table the stages are made from is [`specs`].
+//! Settings reach every stage by `ConfigApplied`, the venue's rules by `Instruments`, whose ids
+//! they are by `Started`. The table the stages are made from is [`specs`].
 
 pub mod bars;
 mod client_id;

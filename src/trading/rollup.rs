@@ -1,8 +1,8 @@
 //! 1m bars to 5m, 15m, 1h, 4h and 1d, aligned to the UTC epoch.
 //!
-//! A bucket is finished by the close of its last minute for the symbols of that close, with a bar or
-//! missing; or by the first bar of a later bucket. Past bars from the history fill the buckets and say
-//! nothing. Prices are exact; volumes are exact up to 28 digits.
+//! A bucket is finished by the close of its last minute for the symbols of that close, with a bar
+//! or missing; or by the first bar of a later bucket. Past bars from the history fill the buckets
+//! and say nothing. Prices are exact; volumes are exact up to 28 digits.
 //!
 //! Each width is made of the buckets of the width below, so most bars touch one bucket only.
 //!

@@ -97,7 +97,8 @@ impl Series {
     }
 }
 
-/// The rows of a compressed table of the shared material, without the header; none where it is absent.
+/// The rows of a compressed table of the shared material, without the header; none where it is
+/// absent.
 pub(crate) fn golden(path: &str) -> Option<Vec<Vec<String>>> {
     let file = shared()?.join(path);
     let mut text = String::new();

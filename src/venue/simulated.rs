@@ -1,4 +1,5 @@
-//! The steering wheel of the simulated exchange: what its `/sim/v1` answers. Not part of any real venue.
+//! The steering wheel of the simulated exchange: what its `/sim/v1` answers. Not part of any real
+//! venue.
 
 use super::port::{ErrorClass, VenueError};
 use super::secret::Secret;

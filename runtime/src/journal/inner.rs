@@ -251,7 +251,8 @@ impl<B: Body> Inner<B> {
         synced || self.pending_bytes > GATHER_BYTES
     }
 
-    /// Wakes the stages whose gate stands open beyond what they have passed: all, or those who see `of`.
+    /// Wakes the stages whose gate stands open beyond what they have passed: all, or those who see
+    /// `of`.
     pub(super) fn wake_ready(&self, of: Option<usize>, wake: &mut Vec<Arc<Waker>>) {
         for (i, stage) in self.stages.iter().enumerate() {
             let concerned =
@@ -267,8 +268,8 @@ impl<B: Body> Inner<B> {
         wake.extend(concerned.map(|r| Arc::clone(&r.waker)));
     }
 
-    /// The last input a stage may handle: all it sees of lower ranks is said, and all higher ranks said
-    /// about the input before.
+    /// The last input a stage may handle: all it sees of lower ranks is said, and all higher ranks
+    /// said about the input before.
     pub(super) fn ready(&self, index: usize) -> u64 {
         let stage = &self.stages[index];
         let lower = stage.lower.iter().map(|q| self.stages[*q].passed);

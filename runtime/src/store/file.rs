@@ -1,8 +1,8 @@
 //! The live file: opening, safe creation, reading.
 //!
-//! Creation is the one unsafe moment of the engine, so a file is made under a temporary name, flushed, and
-//! renamed; the final path is only ever opened. A file that is foreign, newer or torn is refused and left
-//! as it is.
+//! Creation is the one unsafe moment of the engine, so a file is made under a temporary name,
+//! flushed, and renamed; the final path is only ever opened. A file that is foreign, newer or torn
+//! is refused and left as it is.
 
 use super::rows::{self, BLOCKS, CHECKPOINTS, META, PASSED};
 use crate::chaos::faults::FaultyDisk;

@@ -8,8 +8,8 @@
 //!   once one has failed, until all are gone. Whoever lives there is stopped, the last one first, and
 //!   only then the first in need is started. First start, group restart and retry are this one rule.
 //!
-//! Invariants: at most one instance of a child is alive; nothing is started while ending; `End` comes once,
-//! when nothing is alive; an event of an instance that was replaced changes nothing.
+//! Invariants: at most one instance of a child is alive; nothing is started while ending; `End`
+//! comes once, when nothing is alive; an event of an instance that was replaced changes nothing.
 
 use super::event::{Action, ChildView, Event, News, Outcome, RequestError, Seat, State, Timer};
 use super::exit::{Exit, StartError};

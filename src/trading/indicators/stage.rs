@@ -1,8 +1,8 @@
 //! The indicator stage: the averages the enabled strategies need, on the widths they need them.
 //!
-//! One `Features` a width and close, one row a symbol. Past bars from the history warm the state and say
-//! nothing; 1m bars also warm wider widths, by the roll-up's own rules. Other lengths in a new
-//! configuration start the width anew.
+//! One `Features` a width and close, one row a symbol. Past bars from the history warm the state
+//! and say nothing; 1m bars also warm wider widths, by the roll-up's own rules. Other lengths in a
+//! new configuration start the width anew.
 //!
 //! Invariant, asserted by `check`: there is one series a width, ascending.
 

@@ -1,9 +1,9 @@
 //! What is known of every order: a plain fold over inputs and over what the order manager said.
 //!
-//! The manager's state is such a book; a gateway folds one of its own, where an input may come before what
-//! the manager says about the one before. So evidence (attempts, reports, absences) is taken from inputs
-//! alone, and the standing of an order (status, applied fills, granted attempts) from the manager's facts
-//! alone; neither waits for the other.
+//! The manager's state is such a book; a gateway folds one of its own, where an input may come
+//! before what the manager says about the one before. So evidence (attempts, reports, absences) is
+//! taken from inputs alone, and the standing of an order (status, applied fills, granted attempts)
+//! from the manager's facts alone; neither waits for the other.
 //!
 //! Invariants, asserted by `check`:
 //! 1. An order was sent at most as often as granted.
@@ -20,9 +20,11 @@ use everwarm_runtime::fact::{Fact, Key};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// How long the engine of a venue may still take in a request after its receive window, milliseconds.
+/// How long the engine of a venue may still take in a request after its receive window,
+/// milliseconds.
 pub const SETTLE_MS: i64 = 10_000;
-/// Venue time between two queries that prove an absence, and between two for missing fills, milliseconds.
+/// Venue time between two queries that prove an absence, and between two for missing fills,
+/// milliseconds.
 pub const PROOF_GAP_MS: i64 = 1_000;
 /// Venue time between queries while the request may still arrive, milliseconds.
 pub const PATIENCE_MS: i64 = 5_000;
@@ -290,8 +292,8 @@ impl OrderBook {
         }
     }
 
-    /// Marks all that was sent as sent by somebody else, who can no longer hear the answers: what a gateway
-    /// does that takes over a book.
+    /// Marks all that was sent as sent by somebody else, who can no longer hear the answers: what a
+    /// gateway does that takes over a book.
     pub fn take_over(&mut self) {
         for id in &self.living {
             if let Some(order) = self.orders.get_mut(id) {
@@ -441,8 +443,8 @@ impl OrderBook {
         self.settle(id);
     }
 
-    /// Keeps the first absence of a possible proof: two that count are asked apart, both after the attempt
-    /// can no longer arrive.
+    /// Keeps the first absence of a possible proof: two that count are asked apart, both after the
+    /// attempt can no longer arrive.
     fn absent(&mut self, id: &ClientOrderId, asked: UtcMs) {
         let Some(order) = self.orders.get_mut(id) else { return };
         order.asked = order.asked.max(Some(asked));

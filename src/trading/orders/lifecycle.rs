@@ -1,5 +1,5 @@
-//! The one transition table of an order: every legal pair of status and event is a row, every other pair
-//! is an error that names both halves.
+//! The one transition table of an order: every legal pair of status and event is a row, every other
+//! pair is an error that names both halves.
 
 use crate::domain::order::OrderStatus;
 use std::fmt;

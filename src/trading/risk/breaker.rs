@@ -1,11 +1,12 @@
 //! The circuit breaker: says how much is allowed, only when that changes.
 //!
-//! Reaching a limit of failures, entries or loss means exits only, until the counts are back below it or
-//! a new UTC day begins with a close. Books or orders that contradict the venue halt until a
-//! reconciliation finds no conflict. It speaks once an input, after all it sees of it, so the decision of
-//! the same close already knows.
+//! Reaching a limit of failures, entries or loss means exits only, until the counts are back below
+//! it or a new UTC day begins with a close. Books or orders that contradict the venue halt until a
+//! reconciliation finds no conflict. It speaks once an input, after all it sees of it, so the
+//! decision of the same close already knows.
 //!
-//! Invariant, asserted by `check`: at the normal level there is no reason, at any other there is one.
+//! Invariant, asserted by `check`: at the normal level there is no reason, at any other there is
+//! one.
 
 use super::limits::Counts;
 use crate::domain::fact::kinds::{kind, rank};
