@@ -11,6 +11,7 @@
 mod inner;
 
 use crate::chaos::{Chaos, Sabotage};
+use crate::clock;
 use crate::fact::{Body, Fact, Mask, Rank, RuntimeEvent};
 use crate::stage::Stage;
 use crate::store::{self, Batch, CheckpointRow, Op, Store, StoreError};
@@ -18,7 +19,7 @@ use inner::{GATHER_BYTES, Inner, Reader, StageState};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 /// Bytes waiting for the store thread above which inputs wait.
@@ -211,7 +212,7 @@ impl<B: Body> Journal<B> {
     ) -> Result<Arc<Self>, StoreError> {
         stages.sort_by_key(|s| s.rank);
         let found = store.recover()?;
-        let mut inner = Inner::new(&found, stages);
+        let mut inner = Inner::new(&found, &stages);
         inner.load_tail(&store)?;
         let durable = watch::Sender::new(found.row);
         let journal = Arc::new(Journal {
@@ -503,7 +504,7 @@ impl<B: Body> Journal<B> {
         inner.pending.push(Op::Checkpoint(seat.rank, Arc::clone(&saved)));
         let state = &mut inner.stages[seat.index];
         state.checkpoint = Some(saved);
-        state.saved_at = Instant::now();
+        state.saved_at = clock::now();
     }
 
     fn announce_upgrades(&self) {
@@ -527,7 +528,9 @@ impl<B: Body> Journal<B> {
         if notify {
             self.work.notify_one();
         }
-        wake.iter().for_each(|w| w.raise());
+        for waker in wake {
+            waker.raise();
+        }
     }
 
     fn wake_all(&self) {
@@ -535,7 +538,9 @@ impl<B: Body> Journal<B> {
             let inner = self.lock();
             inner.stages.iter().filter_map(|s| s.waker.clone()).collect()
         };
-        wakers.iter().for_each(|w| w.raise());
+        for waker in wakers {
+            waker.raise();
+        }
     }
 
     fn end(&self) {
@@ -561,7 +566,7 @@ impl<B: Body> Chunk<B> {
 
 impl<B: Body> store::Source<B> for Journal<B> {
     fn next(&self) -> Batch<B> {
-        let began = Instant::now();
+        let began = clock::now();
         let mut inner = self.lock();
         loop {
             let asked = inner.sync_wanted > inner.durable || inner.closing;
@@ -584,9 +589,9 @@ impl<B: Body> store::Source<B> for Journal<B> {
             inner.committed = row.unwrap_or(inner.committed);
             if synced {
                 inner.durable = inner.committed;
-                inner.synced_at = Instant::now();
+                inner.synced_at = clock::now();
             }
-            inner.pending_since = (!inner.pending.is_empty()).then(Instant::now);
+            inner.pending_since = (!inner.pending.is_empty()).then(clock::now);
             inner.trim();
             inner.durable
         };

@@ -6,6 +6,7 @@
 //! neither; [`supervise`] keeps actors alive; [`chaos`] is how all of it is put to the test.
 
 pub mod chaos;
+pub mod clock;
 pub mod fact;
 pub mod journal;
 pub mod plain;

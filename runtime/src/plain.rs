@@ -27,7 +27,10 @@ struct Lane<B: Body> {
 impl<B: Body> fmt::Debug for PlainLoop<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.lanes.iter().map(|lane| lane.stage.name()).collect();
-        f.debug_struct("PlainLoop").field("stages", &names).field("n", &self.n).finish()
+        f.debug_struct("PlainLoop")
+            .field("stages", &names)
+            .field("n", &self.n)
+            .finish_non_exhaustive()
     }
 }
 
@@ -281,6 +284,6 @@ mod tests {
         let log = Log::default();
         let mut stages = noters(&log);
         stages.extend(noters(&log));
-        let _ = PlainLoop::new(stages, Box::new(NoLibrary));
+        drop(PlainLoop::new(stages, Box::new(NoLibrary)));
     }
 }

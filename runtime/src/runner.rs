@@ -6,11 +6,11 @@
 //! not passed.
 
 use crate::chaos::{Chaos, Site};
+use crate::clock;
 use crate::fact::{Body, Fact, Library};
 use crate::journal::{AppendError, Journal, Round, Seat, Waker};
 use crate::stage::{Stage, Step};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Rounds read under one lock.
 const BATCH: usize = 64;
@@ -88,7 +88,7 @@ impl<S: Stage + ?Sized> Runner<S> {
         mut stage: Box<S>,
         library: Arc<dyn Library<S::Body>>,
     ) -> Result<(Runner<S>, ResumeReport), RunError> {
-        let began = Instant::now();
+        let began = clock::now();
         let (name, version) = (stage.name(), stage.version());
         journal.chaos().point(Site::BeforeResume, name);
         let attached = journal.attach(stage.rank());
@@ -264,15 +264,18 @@ impl<S: Stage + ?Sized> Runner<S> {
             for fact in chunk.facts.iter().filter(|f| interest.has(f.body.kind())) {
                 let full = self.resolve(round.n, fact)?;
                 self.stage.evolve(full.as_ref().unwrap_or(fact));
-                let (now, later) =
-                    said.into_iter().partition(|own| own.because.first() == Some(&fact.key));
+                let on_this = |own: &&Fact<S::Body>| own.because.first() == Some(&fact.key);
+                let (now, later): (Vec<_>, Vec<_>) = said.into_iter().partition(on_this);
                 said = later;
-                let now: Vec<_> = now;
-                now.into_iter().for_each(|own| self.stage.evolve(own));
+                for own in now {
+                    self.stage.evolve(own);
+                }
             }
         }
         // What concluded the input was folded last.
-        said.into_iter().for_each(|own| self.stage.evolve(own));
+        for own in said {
+            self.stage.evolve(own);
+        }
         Ok(0)
     }
 }

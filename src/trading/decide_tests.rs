@@ -145,8 +145,8 @@ fn declines_with_a_code_and_both_sides_in_words() {
             buy("BTCUSDT"),
         ),
         (
-            "BTCUSDT too-small: 0.00005 BTC rounds down to 0, less than the quantity 0.0001 that BTCUSDT \
-             asks for",
+            "BTCUSDT too-small: 0.00005 BTC rounds down to 0, less than the quantity 0.0001 that \
+             BTCUSDT asks for",
             |stage| stage.positions.insert(sym("BTCUSDT"), dec("0.00005")),
             sell("BTCUSDT"),
         ),

@@ -11,7 +11,7 @@
 //!                                   orders, ledger (n-1)
 //!  700   order manager [`orders`]    Approved, Sent, answers, Account  Intent, Granted, Changed,
 //!                                                                     Filled, Compared
-//!  800   ledger       [`ledger`]     Close, Filled, Account, Compared  Position, Equity, Reconciled
+//!  800   ledger       [`ledger`]     Close, Filled, Account, Compared Position, Equity, Reconciled
 //! ```
 //!
 //! Settings reach every stage by `ConfigApplied`, the venue's rules by `Instruments`, whose ids

@@ -233,7 +233,7 @@ impl Chaos {
         };
         match strike.blow {
             Blow::Kill => {
-                self.strike_with(|plan| plan.kill.take(), |kill| kill(who), |p, h| p.kill = h)
+                self.strike_with(|plan| plan.kill.take(), |kill| kill(who), |p, h| p.kill = h);
             }
             Blow::Panic => Injected(format!("{site} of {who}")).panic(),
             Blow::Die => {

@@ -83,8 +83,8 @@ mod tests {
         for (notional, price, text) in cases {
             let got = say(buy(&rule, dec(notional), dec(price)));
             if text == "0.01 BTC" {
-                let want = "0.00033333 BTC rounds down to 0.0003, worth less than the 10 that BTCUSDT \
-                            asks for";
+                let want = "0.00033333 BTC rounds down to 0.0003, worth less than the 10 that \
+                            BTCUSDT asks for";
                 assert_eq!(got, want);
             } else {
                 assert!(got.starts_with(text), "{got}");
