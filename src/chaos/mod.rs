@@ -5,4 +5,5 @@
 //! compared.
 
 pub mod compare;
+pub mod process;
 pub mod rig;

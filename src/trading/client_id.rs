@@ -35,14 +35,14 @@ pub(super) fn of(identity: &Identity, signal: &Signal) -> ClientOrderId {
         Side::Sell => "exit",
     };
     let mut text = Vec::new();
-    let numbers = [identity.epoch, FIRST_REVISION];
     let words = [&identity.installation, &signal.strategy, signal.symbol.as_str(), leg];
     for word in words {
         // With its length, so that no two lists of words give the same text.
         text.extend((word.len() as u64).to_le_bytes());
         text.extend(word.as_bytes());
     }
-    numbers.iter().for_each(|number| text.extend(number.to_le_bytes()));
+    text.extend(identity.epoch.to_le_bytes());
+    text.extend(FIRST_REVISION.to_le_bytes());
     text.extend(signal.close_time.to_le_bytes());
     let mut hash = sip_hash_128(KEY, &text);
     let mut id = String::from(ClientOrderId::PREFIX);

@@ -46,15 +46,11 @@ impl Approved {
     /// The approval a fact tells; none for facts of other kinds or of other stages.
     #[must_use]
     pub fn told(fact: &Fact<Body>) -> Option<Approved> {
-        match &fact.body {
-            Body::Decision(Decision::Approved { intent, reserved, reason })
-                if fact.key.rank == rank::DECISION.0 =>
-            {
-                let (intent, reason) = (intent.clone(), reason.clone());
-                Some(Approved { intent, reserved: *reserved, reason })
-            }
-            _ => None,
-        }
+        let Body::Decision(Decision::Approved { intent, reserved, reason }) = &fact.body else {
+            return None;
+        };
+        let (intent, reserved, reason) = (intent.clone(), *reserved, reason.clone());
+        (fact.key.rank == rank::DECISION.0).then_some(Approved { intent, reserved, reason })
     }
 
     /// What is to be sent.

@@ -176,7 +176,9 @@ impl Ledger {
                 });
             }
         }
-        surplus.iter().for_each(|(asset, over)| self.surplus(asset, *over));
+        for (asset, over) in surplus {
+            self.surplus(&asset, over);
+        }
         self.picture = Some(Picture { n, conflicts });
     }
 

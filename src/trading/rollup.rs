@@ -217,7 +217,9 @@ impl Stage for RollUp {
             }
             Market::HistoryBars { symbol, timeframe: Timeframe::M1, bars } => {
                 let roller = self.rollers.entry(*symbol);
-                bars.iter().for_each(|bar| roller.add(bar, &mut |_, _| {}));
+                for bar in bars {
+                    roller.add(bar, &mut |_, _| {});
+                }
             }
             Market::HistoryBars { .. }
             | Market::HistoryLoaded { .. }

@@ -90,7 +90,9 @@ impl Series {
         let mut nowhere = usize::MAX - 1;
         let line = self.lines.near(&mut nowhere, symbol, || Line::new(need));
         if timeframe == need.timeframe {
-            bars.iter().for_each(|bar| _ = line.update(bar, timeframe));
+            for bar in bars {
+                line.update(bar, timeframe);
+            }
         } else if timeframe == Timeframe::M1
             && let Some(first) = bars.first()
         {
@@ -190,7 +192,13 @@ impl Stage for Indicators {
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
                 self.configure(&crate::trading::settings::applied(text));
             }
-            _ => {}
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
         }
     }
 

@@ -193,22 +193,20 @@ mod tests {
 
     fn said(stage: &mut Breaker, rank: u16, body: Body) -> String {
         let facts = facts_of(stage, &fact(1, rank, body));
-        let words = facts.into_iter().map(|body| match body {
-            Body::Decision(Decision::Breaker { level, reasons }) => {
-                format!("{level:?} {reasons:?}")
-            }
-            other => panic!("{other:?}"),
+        let words = facts.into_iter().map(|body| {
+            let Body::Decision(Decision::Breaker { level, reasons }) = body else { panic!() };
+            format!("{level:?} {reasons:?}")
         });
         words.collect::<Vec<_>>().join("; ")
     }
 
     fn breaker(failures: u32, trades: u32, loss: &str) -> Breaker {
-        let mut settings = Settings::default();
-        settings.risk = Risk {
+        let risk = Risk {
             max_consecutive_failures: failures,
             max_trades_per_day: trades,
             max_loss_per_day: dec(loss),
         };
+        let settings = Settings { risk, ..Settings::default() };
         let mut stage = Breaker::default();
         assert_eq!(said(&mut stage, 0, configured(&settings)), "");
         stage
