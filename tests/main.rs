@@ -2,4 +2,5 @@
 
 #[cfg(test)]
 mod crash_equivalence;
+#[cfg(test)]
 mod tidy;

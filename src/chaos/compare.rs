@@ -169,7 +169,13 @@ impl Derived {
                 Body::Decision(Decision::Declined { signal, code, .. }) => {
                     format!("declined {signal:?} {code}")
                 }
-                other => format!("{other:?}"),
+                Body::Market(_)
+                | Body::Venue(_)
+                | Body::Operator(_)
+                | Body::Analysis(_)
+                | Body::Decision(_)
+                | Body::Order(_)
+                | Body::Ledger(_) => format!("{:?}", fact.body),
             };
             self.said.insert((*close, fact.key.rank, fact.key.i), text);
         }

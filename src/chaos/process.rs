@@ -20,8 +20,8 @@ pub fn from_environment() -> Result<Chaos, Failure> {
     if let Some(plan) = std::env::var_os(VARIABLE) {
         let text = plan.to_string_lossy();
         let strikes = serde_json::from_str(&text);
-        let strikes: Vec<Strike> = strikes
-            .map_err(|e| Failure::new(Exit::Usage, format!("{VARIABLE}: {e}: {text}")))?;
+        let strikes: Vec<Strike> =
+            strikes.map_err(|e| Failure::new(Exit::Usage, format!("{VARIABLE}: {e}: {text}")))?;
         PLANNED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(strikes);
     }
     Ok(Chaos::off())

@@ -47,9 +47,8 @@ impl Desk for LiveDesk {
         let seen = self.watch.seen();
         let mut view = seen.status.view();
         view.ready = checks.iter().all(|check| check.ok);
-        view.problems.extend(
-            checks.iter().filter(|c| !c.ok).map(|c| format!("{}: {}", c.name, c.detail)),
-        );
+        view.problems
+            .extend(checks.iter().filter(|c| !c.ok).map(|c| format!("{}: {}", c.name, c.detail)));
         view.data_dir.clone_from(&self.data_dir);
         view.pid = Some(std::process::id());
         view.uptime_ms = u64::try_from(self.began.elapsed().as_millis()).ok();

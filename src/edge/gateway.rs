@@ -150,16 +150,13 @@ impl State {
             return Ok(());
         }
         let errand = self.errand(now)?;
-        match errand {
-            Some(errand) => {
-                self.rest(Rest::Busy);
-                self.fly(me, errand);
-            }
-            None => {
-                let next = self.book.stage().orders.next_query_at();
-                self.rest(next.map_or(Rest::Idle, Rest::Until));
-                self.wake_at(me, next, now);
-            }
+        if let Some(errand) = errand {
+            self.rest(Rest::Busy);
+            self.fly(me, errand);
+        } else {
+            let next = self.book.stage().orders.next_query_at();
+            self.rest(next.map_or(Rest::Idle, Rest::Until));
+            self.wake_at(me, next, now);
         }
         Ok(())
     }
@@ -179,7 +176,9 @@ impl State {
         }
         if !asks.is_empty() {
             let orders = &mut self.book.stage_mut().orders;
-            asks.iter().for_each(|ask| orders.asked(&ask.client_id, now));
+            for ask in &asks {
+                orders.asked(&ask.client_id, now);
+            }
             return Ok(Some(Errand::Query(asks, known)));
         }
         let lagging = self.world.journal.uncommitted_age() > STORE_LAG;

@@ -229,6 +229,7 @@ impl Story {
         Ok(())
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
     fn leads(&self, fact: &Fact<Body>) -> bool {
         let Some(focus) = self.focus else { return false };
         let ours = |symbol: Symbol| symbol == focus;
@@ -298,6 +299,7 @@ impl Story {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
 fn approved(body: &Body) -> Option<&ClientOrderId> {
     match body {
         Body::Decision(Decision::Approved { intent, .. }) | Body::Order(Order::Intent(intent)) => {
@@ -308,6 +310,7 @@ fn approved(body: &Body) -> Option<&ClientOrderId> {
 }
 
 /// The one symbol a fact is about.
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
 fn symbol_of(body: &Body) -> Option<Symbol> {
     match body {
         Body::Analysis(Analysis::Signals { rows }) => match rows.as_slice() {
@@ -346,7 +349,11 @@ fn mentions(body: &Body, id: &ClientOrderId) -> bool {
             | Order::Filled { client_id, .. } => client_id == id,
             Order::Compared { conflicts, .. } => conflicts.iter().any(|c| c.about == id.0),
         },
-        _ => false,
+        Body::Market(_)
+        | Body::Operator(_)
+        | Body::Analysis(_)
+        | Body::Decision(_)
+        | Body::Ledger(_) => false,
     }
 }
 
