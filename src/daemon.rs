@@ -124,12 +124,12 @@ async fn daemon(
         observer: Arc::new(move |notice| observe(&on_watch, notice)),
     };
     let timer = Timer::start();
-    let (stop_api, api_stopped) = channel::channel(false);
-    let mut head = 0;
+    let (stop_looking, stopped) = channel::channel(false);
+    let mut watcher = None;
     let life = Life::begin(birth, |world| {
-        head = world.journal.last_row();
         crate::chaos::process::arm(&chaos, &world.directory);
-        begin_looking_in(config, world, watch, api_stopped, head);
+        begin_api(config, world, watch, stopped.clone());
+        watcher = Some(begin_watch(world, watch, stopped));
         Vec::new()
     });
     let life = life.await.map_err(|e| birth_failure(&e))?;
@@ -138,16 +138,21 @@ async fn daemon(
     watch.step("restore and start", timer.elapsed(), detail);
     let world = life.world.clone();
     let reason = wait(config, &life, &mut signals, &mut store_failed, &chaos, watch).await;
-    stop_api.send_replace(true);
     ApiFile::remove(&config.data_dir);
     let Reason(exit, told) = reason;
+    if told.is_none() {
+        tokio::select! {
+            _ = life.end() => {}
+            exit = signals.again() => return Ok(exit),
+        }
+    }
+    stop_looking.send_replace(true);
+    if let Some(watcher) = watcher {
+        drop(tokio::task::spawn_blocking(move || watcher.join()).await);
+    }
     if let Some(failure) = told {
         // What is not on disk is lost either way; the next start repairs and goes on.
         return Err(failure);
-    }
-    tokio::select! {
-        _ = life.end() => {}
-        exit = signals.next_after(exit) => return Ok(exit),
     }
     if let Some(admin) = &world.admin
         && let Err(e) = admin.stop().await
@@ -199,26 +204,27 @@ async fn wait(
     }
 }
 
-/// The terminal and the API: neither is in the way of trading.
-fn begin_looking_in(
-    config: &Config,
+/// The terminal has a thread of its own: a reader that does not read is not in the way of trading.
+fn begin_watch(
     world: &World,
     watch: &Watch,
     stopped: channel::Receiver<bool>,
-    head: u64,
-) {
-    let (watch_world, watcher) = (world.clone(), watch.clone());
+) -> std::thread::JoinHandle<()> {
+    let (journal, watch) = (Arc::clone(&world.journal), watch.clone());
+    let head = journal.last_row();
     let handle = tokio::runtime::Handle::current();
     std::thread::spawn(move || {
-        let journal = &watch_world.journal;
         let facts = audit::StoreFacts(journal.store().clone());
-        let followed = watcher
+        let followed = watch
             .restore(&facts, head)
-            .and_then(|()| handle.block_on(watcher.follow(journal, head + 1)));
+            .and_then(|()| handle.block_on(watch.follow(&journal, head + 1, stopped)));
         if let Err(e) = followed {
             tracing::warn!("the terminal does not follow any more: {e}");
         }
-    });
+    })
+}
+
+fn begin_api(config: &Config, world: &World, watch: &Watch, stopped: channel::Receiver<bool>) {
     let data_dir = config.data_dir.display().to_string();
     let pace = config.market.pace.to_string();
     let desk = LiveDesk::new(world.clone(), watch.clone(), data_dir, pace);
@@ -361,7 +367,7 @@ impl Signals {
         }
     }
 
-    async fn next_after(&mut self, _: Exit) -> Exit {
+    async fn again(&mut self) -> Exit {
         tokio::select! {
             _ = self.interrupt.recv() => Exit::Interrupted,
             _ = self.terminate.recv() => Exit::Terminated,

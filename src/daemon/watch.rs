@@ -13,7 +13,7 @@ use everwarm_runtime::journal::{Journal, Waker};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Name of the reader.
 const NAME: &str = "watch";
@@ -110,19 +110,35 @@ impl Watch {
         })
     }
 
-    /// Follows the journal from row `from` on, until its task is dropped.
+    /// Follows the journal from row `from` on until `stop` is told, then reads to the head once more.
     ///
     /// # Errors
     /// A row cannot be read.
-    pub async fn follow(&self, journal: &Journal<Body>, mut from: u64) -> Result<(), Failure> {
+    pub async fn follow(
+        &self,
+        journal: &Journal<Body>,
+        mut from: u64,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), Failure> {
         let news = Arc::new(Notify::new());
         let raise = Arc::clone(&news);
         let waker = Waker::new(move || raise.notify_one());
         journal.subscribe(NAME, Mask::ALL, Arc::clone(&waker));
         loop {
             waker.clear();
+            let stopping = *stop.borrow();
             from = self.read(journal, from)?;
-            if tokio::time::timeout(FLUSH, news.notified()).await.is_err() {
+            if stopping {
+                return Ok(());
+            }
+            let heard = async {
+                tokio::select! {
+                    () = news.notified() => {}
+                    // Nobody is left who could tell: as good as told.
+                    _ = stop.changed() => {}
+                }
+            };
+            if tokio::time::timeout(FLUSH, heard).await.is_err() {
                 let line = self.seen().terminal.flush(self.began.elapsed());
                 self.print(&line.into_iter().collect::<Vec<_>>());
             }
