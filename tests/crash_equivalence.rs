@@ -19,6 +19,7 @@ fn shared(folder: &str) -> Option<PathBuf> {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "it tells how long it took")]
 fn a_recording_plays_to_its_end() {
     let Some(dir) = shared("data/coinbase") else { return };
     let feed = Feed {

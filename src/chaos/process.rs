@@ -1,4 +1,5 @@
-//! Kill points in a real process: planned by the environment, for the tests that start the built binary.
+//! Kill points in a real process: planned by the environment, for the tests that start the built
+//! binary.
 
 use crate::ops::exit::{Exit, Failure};
 use crate::tree::path_of;

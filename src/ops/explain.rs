@@ -85,14 +85,15 @@ fn order_of(journal: &dyn JournalFacts, asked: &Asked) -> Result<Option<ClientOr
             }
             ControlFlow::Continue(())
         })?,
-        Asked::Fill(of, trade) => journal.each(0, &mut |_, fact| match &fact.body {
-            Body::Order(Order::Filled { client_id, symbol, fill, .. })
-                if symbol == of && fill.trade_id == *trade =>
+        Asked::Fill(of, trade) => journal.each(0, &mut |_, fact| {
+            if let Body::Order(Order::Filled { client_id, symbol, fill, .. }) = &fact.body
+                && symbol == of
+                && fill.trade_id == *trade
             {
                 found.insert(client_id.clone());
-                ControlFlow::Break(())
+                return ControlFlow::Break(());
             }
-            _ => ControlFlow::Continue(()),
+            ControlFlow::Continue(())
         })?,
     }
     if found.len() > 1 {
@@ -257,6 +258,7 @@ impl Story {
         ExplainView { id: id.to_owned(), title: self.title(id), steps: steps.collect() }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
     fn title(&self, id: &str) -> String {
         let Some(order) = &self.order else {
             let asked = self.asked.and_then(|key| self.facts.get(&key));

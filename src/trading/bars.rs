@@ -1,4 +1,4 @@
-//! [1] Updates to closed bars, each exactly once, and bars to closes: the core of the closer.
+//! Updates to closed bars, each exactly once, and bars to closes: the core of the closer.
 //!
 //! A close is said once all wanted symbols have delivered their bar or are known to have none. That
 //! a symbol has none is known from the venue: a fetch that reached past the minute and did not hold
@@ -86,8 +86,12 @@ impl Stage for Closes {
         match &fact.body {
             Body::Market(Market::Close { time, bars, missing }) => {
                 self.last = Some(*time);
-                bars.iter().for_each(|b| self.bar(b.symbol, *time));
-                missing.iter().for_each(|s| self.symbols.entry(*s).misses += 1);
+                for bar in bars {
+                    self.bar(bar.symbol, *time);
+                }
+                for symbol in missing {
+                    self.symbols.entry(*symbol).misses += 1;
+                }
             }
             Body::Market(Market::LateBar { bar }) => self.bar(bar.symbol, bar.open_time + MINUTE),
             Body::Market(Market::HistoryLoaded { symbol, timeframe, to, .. }) => {

@@ -114,7 +114,12 @@ impl Layer {
             let key = format!("{above}{dot}{}", key.get_ref());
             match value.get_ref() {
                 DeValue::Table(inner) => self.flatten(name, text, &key, inner, errors),
-                other => match to_value(other) {
+                DeValue::String(_)
+                | DeValue::Integer(_)
+                | DeValue::Float(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_)
+                | DeValue::Array(_) => match to_value(value.get_ref()) {
                     Ok(value) => {
                         self.0.insert(key, Entry { value, place });
                     }
