@@ -1,7 +1,7 @@
 //! THE supervision tree. Listed order is start order, stop order is the reverse.
 //!
-//! The order of start carries no safety: the gateway refuses to send until the account was compared with
-//! the books in this life.
+//! The order of start carries no safety: the gateway refuses to send until the account was compared
+//! with the books in this life.
 
 use crate::domain::fact::Body;
 use crate::edge::config::{ConfigActor, Wanted};
@@ -153,4 +153,3 @@ pub fn path_of(name: &str) -> String {
         stage => format!("root/trading/stages/{stage}"),
     }
 }
-

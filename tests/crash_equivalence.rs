@@ -7,7 +7,8 @@ use everwarm::sim::market::Recording;
 use std::path::PathBuf;
 
 fn shared(folder: &str) -> Option<PathBuf> {
-    let base = std::env::var_os("EVERWARM_SHARED").map_or_else(|| "../shared".into(), PathBuf::from);
+    let base =
+        std::env::var_os("EVERWARM_SHARED").map_or_else(|| "../shared".into(), PathBuf::from);
     let path = base.join(folder);
     if path.is_dir() {
         return Some(path);
@@ -18,6 +19,7 @@ fn shared(folder: &str) -> Option<PathBuf> {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "it tells how long it took")]
 fn a_recording_plays_to_its_end() {
     let Some(dir) = shared("data/coinbase") else { return };
     let feed = Feed {
@@ -38,13 +40,19 @@ fn a_recording_plays_to_its_end() {
 fn small_feed() {
     let feed = everwarm::chaos::feed::small();
     for _ in 0..3 {
-    let began = std::time::Instant::now();
-    let outcome = run(&feed, &Plan { workers: 1, ..Plan::default() }).unwrap();
-    println!("{:?} {} lives {} operations", began.elapsed(), outcome.lives, outcome.operations);
-    for line in outcome.picture.theirs.iter() {
-        println!("{line}");
-    }
-    for line in outcome.picture.ours.iter().filter(|l| l.contains("ignal")||l.contains("eclined")) { println!("{}", &line[..line.len().min(300)]); }
-    for (k,v) in &outcome.passings { println!("{k:?} {v}"); }
+        let began = std::time::Instant::now();
+        let outcome = run(&feed, &Plan { workers: 1, ..Plan::default() }).unwrap();
+        println!("{:?} {} lives {} operations", began.elapsed(), outcome.lives, outcome.operations);
+        for line in outcome.picture.theirs.iter() {
+            println!("{line}");
+        }
+        for line in
+            outcome.picture.ours.iter().filter(|l| l.contains("ignal") || l.contains("eclined"))
+        {
+            println!("{}", &line[..line.len().min(300)]);
+        }
+        for (k, v) in &outcome.passings {
+            println!("{k:?} {v}");
+        }
     }
 }

@@ -7,8 +7,8 @@ mod sigkill;
 #[cfg(test)]
 mod tidy;
 
-/// A folder of recorded data, by `EVERWARM_SHARED` or beside the repository; none where it is absent, which
-/// is reported, and an error where `CI` is set.
+/// A folder of recorded data, by `EVERWARM_SHARED` or beside the repository; none where it is
+/// absent, which is reported, and an error where `CI` is set.
 #[cfg(test)]
 fn shared(folder: &str) -> Option<std::path::PathBuf> {
     let base = std::env::var_os("EVERWARM_SHARED")

@@ -115,7 +115,8 @@ fn kill_exchange(dir: &Path) {
 fn ask(dir: &Path, what: &str) -> Value {
     let mut command = Command::new(BINARY);
     let output = command.args([what, "--json", "--data-dir"]).arg(dir).output().unwrap();
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{what}: {out}{err}");
     serde_json::from_str(&out).unwrap()
 }
@@ -126,8 +127,7 @@ fn without(mut rows: Value, fields: &[&str]) -> String {
             row.as_object_mut().unwrap().remove(*field);
         }
     }
-    let mut lines: Vec<String> =
-        rows.as_array().unwrap().iter().map(ToString::to_string).collect();
+    let mut lines: Vec<String> = rows.as_array().unwrap().iter().map(ToString::to_string).collect();
     lines.sort();
     lines.join("\n")
 }

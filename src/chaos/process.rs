@@ -1,6 +1,8 @@
-//! Kill points in a real process: planned by the environment, for the tests that start the built binary.
+//! Kill points in a real process: planned by the environment, for the tests that start the built
+//! binary.
 //!
-//! A planned death says where it stands and stands still; whoever planned it then sends a real SIGKILL.
+//! A planned death says where it stands and stands still; whoever planned it then sends a real
+//! SIGKILL.
 
 use crate::ops::exit::{Exit, Failure};
 use crate::tree::path_of;

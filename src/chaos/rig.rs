@@ -1,5 +1,5 @@
-//! Runs a feed through the whole daemon in this process: the real exchange on loopback, the real client,
-//! the real tree, over a disk in memory that dies and forgets as planned.
+//! Runs a feed through the whole daemon in this process: the real exchange on loopback, the real
+//! client, the real tree, over a disk in memory that dies and forgets as planned.
 
 use super::compare::{Derived, Picture, ledger, public};
 use crate::domain::fact::Body;
@@ -9,8 +9,8 @@ use crate::edge::world::Passing;
 use crate::history::Projector;
 use crate::life::{APPLICATION, Birth, Connection, Life};
 use crate::sim::server::port::PortFile;
-use crate::sim::{Setup, SimHandle, SimOptions};
 use crate::sim::{Pace, market::Market};
+use crate::sim::{Setup, SimHandle, SimOptions};
 use crate::tree::path_of;
 use everwarm_runtime::chaos::faults::{FaultyDisk, Image};
 use everwarm_runtime::chaos::points::Passings;
@@ -263,7 +263,8 @@ impl Lives<'_> {
         let kill = move |who: &str| {
             let directory = directory.lock().unwrap_or_else(PoisonError::into_inner).clone();
             if let Some(directory) = directory {
-                directory.inject_kill(&path_of(who), &Injected("killed at a kill point".to_owned()));
+                directory
+                    .inject_kill(&path_of(who), &Injected("killed at a kill point".to_owned()));
             }
         };
         let (disk, died) = (disk.clone(), Arc::clone(died));

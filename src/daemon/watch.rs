@@ -1,4 +1,5 @@
-//! Follows every fact for people: where things stand, what was wished, and the lines of the terminal.
+//! Follows every fact for people: where things stand, what was wished, and the lines of the
+//! terminal.
 
 use crate::audit::store_failure;
 use crate::domain::fact::{Body, Ledger};
@@ -63,7 +64,6 @@ impl Watch {
     }
 
     /// What has been seen, for one short look.
-    #[must_use]
     pub fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,7 +110,8 @@ impl Watch {
         })
     }
 
-    /// Follows the journal from row `from` on until `stop` is told, then reads to the head once more.
+    /// Follows the journal from row `from` on until `stop` is told, then reads to the head once
+    /// more.
     ///
     /// # Errors
     /// A row cannot be read.

@@ -1,7 +1,7 @@
 //! Who at the edge has nothing left to do: what the pacer looks at before time moves.
 //!
-//! Each entry names the input it was true at; an entry of an older head says nothing. So an actor that was
-//! killed cannot be taken for an idle one: its successor has to write the board anew.
+//! Each entry names the input it was true at; an entry of an older head says nothing. So an actor
+//! that was killed cannot be taken for an idle one: its successor has to write the board anew.
 
 use crate::domain::time::UtcMs;
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! The configuration as an input: says that a life has begun, and applies the settings where they differ
-//! from those in force.
+//! The configuration as an input: says that a life has begun, and applies the settings where they
+//! differ from those in force.
 
 use super::world::World;
 use crate::domain::fact::kinds::{kind, rank};
@@ -136,8 +136,7 @@ fn inputs(now: &InForce, life: u64, wanted: Wanted) -> Vec<Body> {
     let mut inputs = Vec::new();
     if now.life != life {
         let fresh = now.installation.is_empty();
-        let installation =
-            if fresh { wanted.installation } else { now.installation.clone() };
+        let installation = if fresh { wanted.installation } else { now.installation.clone() };
         let started = Operator::Started { life, installation, epoch: now.epoch };
         inputs.push(Body::Operator(started));
     }
@@ -163,7 +162,8 @@ mod tests {
         let fresh = inputs(&InForce::default(), 1, wanted());
         assert_eq!(fresh.len(), 2, "a life and its settings: {fresh:?}");
         let text = wanted().settings.to_text();
-        let running = InForce { life: 1, installation: "first".into(), epoch: 3, generation: 1, text };
+        let running =
+            InForce { life: 1, installation: "first".into(), epoch: 3, generation: 1, text };
         assert_eq!(inputs(&running, 1, wanted()), []);
         let next = inputs(&running, 2, wanted());
         let Body::Operator(Operator::Started { life: 2, installation, epoch: 3 }) = &next[0] else {

@@ -1,5 +1,5 @@
-//! The feed: the market stream of all symbols. It decodes and passes on; what it may have missed, the bar
-//! actors fetch.
+//! The feed: the market stream of all symbols. It decodes and passes on; what it may have missed,
+//! the bar actors fetch.
 
 use super::bar::BarMsg;
 use super::world::{World, wall};

@@ -1,8 +1,8 @@
 //! The gateway: the only one that acts at the venue.
 //!
-//! It folds to the head, then acts: announces what is to be sent, waits until that is on disk, sends it
-//! once, asks for what has no clear answer. It sends nothing before the account was compared with the books
-//! in this life of the process.
+//! It folds to the head, then acts: announces what is to be sent, waits until that is on disk,
+//! sends it once, asks for what has no clear answer. It sends nothing before the account was
+//! compared with the books in this life of the process.
 
 use super::board::Rest;
 use super::flight::{Errand, Flight, Round, fly, known_orders};
@@ -152,16 +152,13 @@ impl State {
             return Ok(());
         }
         let errand = self.errand(now)?;
-        match errand {
-            Some(errand) => {
-                self.rest(Rest::Busy);
-                self.fly(me, errand);
-            }
-            None => {
-                let next = self.book.stage().orders.next_query_at();
-                self.rest(next.map_or(Rest::Idle, Rest::Until));
-                self.wake_at(me, next, now);
-            }
+        if let Some(errand) = errand {
+            self.rest(Rest::Busy);
+            self.fly(me, errand);
+        } else {
+            let next = self.book.stage().orders.next_query_at();
+            self.rest(next.map_or(Rest::Idle, Rest::Until));
+            self.wake_at(me, next, now);
         }
         Ok(())
     }
@@ -181,7 +178,9 @@ impl State {
         }
         if !asks.is_empty() {
             let orders = &mut self.book.stage_mut().orders;
-            asks.iter().for_each(|ask| orders.asked(&ask.client_id, now));
+            for ask in &asks {
+                orders.asked(&ask.client_id, now);
+            }
             return Ok(Some(Errand::Query(asks, known)));
         }
         let lagging = self.world.journal.uncommitted_age() > STORE_LAG;

@@ -1,9 +1,9 @@
 //! Lockstep: moves the simulated exchange on when everything that its last move caused is done.
 //!
-//! Idle means: every stage and follower has passed the head, the board says at the head that nobody has
-//! anything left to do, and the last close the exchange released was said. When only waits are left,
-//! venue time moves to the earliest of them, without a bar. Every request is absolute, so a lost answer
-//! and a pacer that was killed are the same: ask again.
+//! Idle means: every stage and follower has passed the head, the board says at the head that nobody
+//! has anything left to do, and the last close the exchange released was said. When only waits are
+//! left, venue time moves to the earliest of them, without a bar. Every request is absolute, so a
+//! lost answer and a pacer that was killed are the same: ask again.
 
 use super::board::Rest;
 use super::clock::ClockMsg;
@@ -107,7 +107,8 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
                 }
                 if progress.1.elapsed() >= NUDGE {
                     progress.1 = Instant::now();
-                    // What the exchange lost in a crash is raised again before anything is looked for.
+                    // What the exchange lost in a crash is raised again before anything is looked
+                    // for.
                     let (now, market) = (standing.now, standing.market);
                     standing = ask_until(|| admin.advance(now, market)).await;
                     adopt(world, &standing);

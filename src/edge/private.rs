@@ -1,5 +1,5 @@
-//! The private stream: hints about our orders, passed to the gateway. REST is the truth; after every
-//! (re)connect the gateway asks.
+//! The private stream: hints about our orders, passed to the gateway. REST is the truth; after
+//! every (re)connect the gateway asks.
 
 use super::feed::{connection, dice, moment};
 use super::gateway::GatewayMsg;
@@ -54,11 +54,11 @@ impl Actor for Private {
         let link = tokio::spawn(async move {
             let now = move || moment(&wiring_world);
             let mut wiring = Wiring { url, connection: connection(NAME), now, dice };
-            let sink = |event: Event<_>, _| match me.send_message(PrivateMsg::Heard(Box::new(event)))
-            {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            };
+            let sink =
+                |event: Event<_>, _| match me.send_message(PrivateMsg::Heard(Box::new(event))) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                };
             link::run(session, &mut wiring, sink).await;
             drop(me.send_message(PrivateMsg::Ended));
         });

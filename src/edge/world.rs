@@ -66,8 +66,8 @@ pub struct World {
 }
 
 impl World {
-    /// Sends to whoever is in that place now. A message is a hint: the successor of an instance that is
-    /// gone looks for itself.
+    /// Sends to whoever is in that place now. A message is a hint: the successor of an instance
+    /// that is gone looks for itself.
     pub fn tell<M: Message>(&self, path: &str, message: M) {
         drop(self.directory.slot(path).send(message));
     }
@@ -93,8 +93,6 @@ impl World {
 
 /// Our wall clock, UTC milliseconds.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the edge is where the time is asked for")]
 pub fn wall() -> UtcMs {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+    everwarm_runtime::clock::wall_ms()
 }

@@ -1,7 +1,8 @@
-//! The steering wheel of the simulated exchange: what its `/sim/v1` answers. Not part of any real venue.
+//! The steering wheel of the simulated exchange: what its `/sim/v1` answers. Not part of any real
+//! venue.
 
-use super::secret::Secret;
 use super::port::{ErrorClass, VenueError};
+use super::secret::Secret;
 use super::transport::{Http, HttpRequest, Method, Probe, READ_TIMEOUT, TransportError};
 use crate::domain::id::Symbol;
 use crate::domain::time::UtcMs;

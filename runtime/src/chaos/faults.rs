@@ -36,7 +36,8 @@ struct State {
 pub struct FaultyDisk(Arc<Mutex<State>>);
 
 impl FaultyDisk {
-    /// A disk holding `image` that dies at operation `dies_at` (from 1; writes, flushes, changes of length).
+    /// A disk holding `image` that dies at operation `dies_at` (from 1; writes, flushes, changes of
+    /// length).
     #[must_use]
     pub fn holding(image: Vec<u8>, dies_at: Option<u64>) -> FaultyDisk {
         let state = State { live: image.clone(), synced: image, dies_at, ..State::default() };

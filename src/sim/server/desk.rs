@@ -16,6 +16,7 @@ use crate::sim::wire::events::events;
 use crate::sim::wire::info::Limits;
 use crate::sim::wire::klines;
 use crate::sim::wire::sign::When;
+use everwarm_runtime::clock;
 use serde_json::Value;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -102,6 +103,10 @@ impl fmt::Debug for Desk {
 }
 
 impl Desk {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a parcel follows `room`, and its asker waits for it"
+    )]
     /// Opens a desk over `books` and starts what sends its parcels out.
     pub fn open(
         books: Books,
@@ -118,7 +123,7 @@ impl Desk {
             clock,
             phase,
             counters: Mutex::new(Counters::new(limits)),
-            started: Instant::now(),
+            started: clock::now(),
             last_seen: AtomicU64::new(0),
             hub: Hub::default(),
             token,

@@ -33,6 +33,11 @@ struct Bench {
     log: Vec<String>,
 }
 
+/// Seats are lettered.
+fn name(seat: Seat) -> String {
+    u8::try_from(seat.0).map(|n| char::from(b'a' + n).to_string()).unwrap()
+}
+
 impl Bench {
     fn new(strategy: Strategy, intensity: u32, children: &[Rules]) -> Bench {
         let settings = Settings { strategy, intensity, period: 5_000 * MS };
@@ -58,10 +63,6 @@ impl Bench {
         bench
     }
 
-    fn name(&self, seat: Seat) -> String {
-        u8::try_from(seat.0).map(|n| char::from(b'a' + n).to_string()).unwrap()
-    }
-
     fn event(&mut self, event: Event) {
         let actions = self.policy.on(event, self.now);
         self.take(actions);
@@ -72,26 +73,26 @@ impl Bench {
             let words = match action {
                 Action::Start(seat, generation) => {
                     self.generations.insert(seat, generation);
-                    format!("start {}", self.name(seat))
+                    format!("start {}", name(seat))
                 }
-                Action::Stop(seat) => format!("stop {}", self.name(seat)),
-                Action::Kill(seat) => format!("kill {}", self.name(seat)),
+                Action::Stop(seat) => format!("stop {}", name(seat)),
+                Action::Kill(seat) => format!("kill {}", name(seat)),
                 Action::Arm(seat, generation, timer, after) => {
                     self.timers.push((self.now + after, seat, generation, timer));
                     match timer {
-                        Timer::Retry => format!("wait {} {}", self.name(seat), after.as_millis()),
+                        Timer::Retry => format!("wait {} {}", name(seat), after.as_millis()),
                         Timer::StartLimit | Timer::StopDeadline | Timer::Healthy => continue,
                     }
                 }
-                Action::Forget(seat) => format!("forget {}", self.name(seat)),
-                Action::Tell(seat, News::BranchDown { .. }) => format!("down {}", self.name(seat)),
-                Action::Tell(seat, News::BranchUp) => format!("healthy {}", self.name(seat)),
+                Action::Forget(seat) => format!("forget {}", name(seat)),
+                Action::Tell(seat, News::BranchDown { .. }) => format!("down {}", name(seat)),
+                Action::Tell(seat, News::BranchUp) => format!("healthy {}", name(seat)),
                 Action::Tell(..) => continue,
                 Action::Up => "up".to_owned(),
                 Action::End(Outcome::Stopped) => "end".to_owned(),
                 Action::End(Outcome::StartFailed(error)) => format!("end: {error}"),
                 Action::End(Outcome::GaveUp(seat, why)) => {
-                    format!("end: {} {why}", self.name(seat))
+                    format!("end: {} {why}", name(seat))
                 }
             };
             self.log.push(words);
@@ -114,7 +115,7 @@ impl Bench {
 
     fn start_fails(&mut self, child: usize) {
         let (seat, generation) = self.of(child);
-        let error = StartError::new(self.name(seat), "no");
+        let error = StartError::new(name(seat), "no");
         self.event(Event::StartFailed(seat, generation, error));
     }
 
