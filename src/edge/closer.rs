@@ -157,6 +157,10 @@ impl State {
 
     /// Says every close that is complete.
     async fn go_on(&mut self, me: &ActorRef<CloserMsg>) -> Result<(), ActorProcessingErr> {
+        if !self.world.board.is_reconciled() {
+            self.rest(Rest::Busy);
+            return Ok(());
+        }
         loop {
             let now = self.world.now();
             match self.gathering.next(self.said.stage(), now, GRACE) {

@@ -5,9 +5,10 @@
 //! compared with the books in this life of the process.
 
 use super::board::Rest;
+use super::closer::CloserMsg;
 use super::flight::{Errand, Flight, Round, fly, known_orders};
 use super::gateway_book::GatewayBook;
-use super::world::{Passing, World, wall};
+use super::world::{Passing, World, path, wall};
 use crate::domain::fact::{Body, Venue};
 use crate::domain::order::{OrderReport, OrderStatus, SendAttempt};
 use crate::domain::time::UtcMs;
@@ -108,6 +109,7 @@ impl Actor for Gateway {
             GatewayMsg::Landed { unreachable } => state.landed(&me, unreachable),
         }
         while state.book.catch_up(64, |_| ())? {}
+        state.tell_reconciled();
         state.act(&me)
     }
 
@@ -132,6 +134,15 @@ impl State {
         self.not_before = wall() + wait;
         let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0) + 1);
         me.send_after(wait, || GatewayMsg::Pull);
+    }
+
+    /// Closes missed while away are said after what was missed of our orders, as it happened.
+    fn tell_reconciled(&self) {
+        let board = &self.world.board;
+        if self.book.stage().is_reconciled(self.world.journal.life()) && !board.is_reconciled() {
+            board.write_reconciled();
+            self.world.tell(path::CLOSER, CloserMsg::Pull);
+        }
     }
 
     fn act(&mut self, me: &ActorRef<GatewayMsg>) -> Result<(), ActorProcessingErr> {
@@ -166,9 +177,10 @@ impl State {
     /// What is to be done now, the announcement of what is to be sent being appended.
     fn errand(&mut self, now: UtcMs) -> Result<Option<Errand>, ActorProcessingErr> {
         let book = self.book.stage();
+        let life = self.world.journal.life();
         let known = known_orders(book);
-        if !book.is_reconciled() {
-            return Ok(Some(Errand::Reconcile(book.life, self.living(), known)));
+        if !book.is_reconciled(life) {
+            return Ok(Some(Errand::Reconcile(life, self.living(), known)));
         }
         let mut asks = book.orders.to_query(now);
         if std::mem::take(&mut self.interrupted) {
@@ -185,7 +197,7 @@ impl State {
         }
         let lagging = self.world.journal.uncommitted_age() > STORE_LAG;
         let due = book.orders.to_send(now);
-        if due.is_empty() || lagging || !book.may_trade() {
+        if due.is_empty() || lagging || !book.may_trade(life) {
             return Ok(None);
         }
         self.announce(due, now).map(Some)
