@@ -40,7 +40,7 @@ fn small_feed() {
     for _ in 0..3 {
     let began = std::time::Instant::now();
     let outcome = run(&feed, &Plan { workers: 1, ..Plan::default() }).unwrap();
-    println!("{:?} {} lives {} operations", began.elapsed(), outcome.lives, outcome.operations);
+    println!("{:?} {} lives {:?} operations {:?}", began.elapsed(), outcome.lives, outcome.operations, outcome.broken);
     for line in outcome.picture.theirs.iter() {
         println!("{line}");
     }

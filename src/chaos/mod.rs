@@ -5,5 +5,6 @@
 
 pub mod compare;
 pub mod feed;
+pub mod invariants;
 pub mod process;
 pub mod rig;

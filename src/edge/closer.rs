@@ -150,8 +150,12 @@ impl State {
         Ok(())
     }
 
-    /// Says every close that is complete.
+    /// Says every close that is complete. What happened at the venue while we were away comes before the
+    /// closes that were missed: no close is said before the account was compared in this life.
     async fn go_on(&mut self, me: &ActorRef<CloserMsg>) -> Result<(), ActorProcessingErr> {
+        if self.said.stage().reconciled != Some(self.world.journal.life()) {
+            return self.rest(Rest::Busy);
+        }
         loop {
             let now = self.world.now();
             match self.gathering.next(self.said.stage(), now, GRACE) {
