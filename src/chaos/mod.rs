@@ -8,3 +8,4 @@ pub mod feed;
 pub mod invariants;
 pub mod process;
 pub mod rig;
+pub mod sweep;
