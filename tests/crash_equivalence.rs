@@ -85,7 +85,7 @@ fn look() {
     let feed = everwarm::chaos::feed::small();
     let base = run(&feed, &Plan::default()).unwrap();
     let plan: Plan = serde_json::from_str(&std::env::var("EVERWARM_PLAN").unwrap()).unwrap();
-    for _ in 0..5 {
+    for _ in 0..25 {
         let outcome = run(&feed, &plan).unwrap();
         let a: std::collections::BTreeSet<_> = base.picture.ours.iter().collect();
         let b: std::collections::BTreeSet<_> = outcome.picture.ours.iter().collect();
