@@ -141,15 +141,18 @@ fn quick() -> Backoff {
     }
 }
 
-/// Path of an actor by its name at kill points.
+/// Path of an actor by its name at kill points: stages by theirs, the actors of the edge by theirs, and a
+/// symbol is that of its bars.
 #[must_use]
 pub fn path_of(name: &str) -> String {
+    let is_stage = trading::specs().iter().any(|stage| stage.name == name);
     match name {
         "closer" => "root/trading/bars/closer".to_owned(),
         "gateway" | "private" => format!("root/trading/gateways/{name}"),
         "feed" => "root/trading/feeds/feed".to_owned(),
         "config" | "clock" | "pacer" | "exchange" => format!("root/trading/{name}"),
         "projector" => "root/store/projector".to_owned(),
-        stage => format!("root/trading/stages/{stage}"),
+        stage if is_stage => format!("root/trading/stages/{stage}"),
+        symbol => format!("{}/{symbol}", crate::edge::world::path::BARS),
     }
 }

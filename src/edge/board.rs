@@ -5,7 +5,6 @@
 
 use crate::domain::time::UtcMs;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -36,7 +35,6 @@ pub struct Board {
     entries: Mutex<BTreeMap<&'static str, Entry>>,
     /// None: the closer has not said anything yet.
     last_close: Mutex<Option<Option<UtcMs>>>,
-    reconciled: AtomicBool,
     changed: Notify,
 }
 
@@ -83,17 +81,6 @@ impl Board {
     #[must_use]
     pub fn rest(&self, who: &str, n: u64) -> Rest {
         self.entries().get(who).filter(|e| e.n == n).map_or(Rest::Busy, |e| e.rest)
-    }
-
-    /// The account was compared with the books in this life, whatever came of it.
-    pub fn write_reconciled(&self) {
-        self.reconciled.store(true, Release);
-    }
-
-    /// See [`Board::write_reconciled`].
-    #[must_use]
-    pub fn is_reconciled(&self) -> bool {
-        self.reconciled.load(Acquire)
     }
 
     /// Something the board does not show has changed: whoever waits looks again.

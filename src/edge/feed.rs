@@ -2,6 +2,7 @@
 //! the bar actors fetch.
 
 use super::bar::BarMsg;
+use super::task::guarded;
 use super::world::{World, wall};
 use crate::domain::time::Timeframe;
 use crate::venue::link::{self, Wiring};
@@ -21,8 +22,8 @@ pub const NAME: &str = "feed";
 pub enum FeedMsg {
     /// Something came by the stream.
     Heard(Box<Event<MarketReport>>),
-    /// The stream will not come back by itself.
-    Ended,
+    /// The stream will not come back by itself, and why.
+    Ended(String),
 }
 
 /// The actor.
@@ -82,8 +83,10 @@ impl Actor for Feed {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),
             };
-            link::run(session, &mut wiring, sink).await;
-            drop(me.send_message(FeedMsg::Ended));
+            let ended = guarded(link::run(session, &mut wiring, sink)).await;
+            let why =
+                ended.map_or_else(|why| why, |_| "the stream was refused for good".to_owned());
+            drop(me.send_message(FeedMsg::Ended(why)));
         });
         Ok(State { world, link })
     }
@@ -96,7 +99,7 @@ impl Actor for Feed {
     ) -> Result<(), ActorProcessingErr> {
         let event = match message {
             FeedMsg::Heard(event) => *event,
-            FeedMsg::Ended => return Err("the stream was refused for good".into()),
+            FeedMsg::Ended(why) => return Err(why.into()),
         };
         let world = &state.world;
         match event {

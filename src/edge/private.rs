@@ -3,6 +3,7 @@
 
 use super::feed::{connection, dice, moment};
 use super::gateway::GatewayMsg;
+use super::task::guarded;
 use super::world::{World, path};
 use crate::venue::link::{self, Wiring};
 use crate::venue::port::AccountReport;
@@ -20,8 +21,8 @@ pub const NAME: &str = "private";
 pub enum PrivateMsg {
     /// Something came by the stream.
     Heard(Box<Event<AccountReport>>),
-    /// The stream will not come back by itself.
-    Ended,
+    /// The stream will not come back by itself, and why.
+    Ended(String),
 }
 
 /// The actor.
@@ -59,8 +60,10 @@ impl Actor for Private {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(_) => ControlFlow::Break(()),
                 };
-            link::run(session, &mut wiring, sink).await;
-            drop(me.send_message(PrivateMsg::Ended));
+            let ended = guarded(link::run(session, &mut wiring, sink)).await;
+            let why =
+                ended.map_or_else(|why| why, |_| "the stream was refused for good".to_owned());
+            drop(me.send_message(PrivateMsg::Ended(why)));
         });
         Ok(State { world, link })
     }
@@ -73,7 +76,7 @@ impl Actor for Private {
     ) -> Result<(), ActorProcessingErr> {
         let event = match message {
             PrivateMsg::Heard(event) => *event,
-            PrivateMsg::Ended => return Err("the private stream was refused for good".into()),
+            PrivateMsg::Ended(why) => return Err(why.into()),
         };
         let world = &state.world;
         match event {
