@@ -48,7 +48,6 @@ const TRADE_WORDS: &[&str] = &[
     "candles",
     "pnl",
     "binance",
-    "strategy",
     "quote",
     "notional",
 ];
