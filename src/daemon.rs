@@ -75,9 +75,10 @@ async fn daemon(
     stages: &Runtime,
 ) -> Result<Exit, Failure> {
     let mut signals = Signals::new()?;
-    let (store, archive) = open_files(config, watch)?;
-    let chaos = crate::chaos::process::from_environment()?;
+    let (chaos, place) =
+        crate::chaos::process::from_environment().map_err(|e| Failure::new(Exit::Usage, e))?;
     chaos.enter(Phase::Starting);
+    let (store, archive) = open_files(config, watch)?;
     let launch = launch(config)?;
     let port = match find_exchange(&launch, &mut signals, watch).await {
         Ok(port) => port,
@@ -106,7 +107,7 @@ async fn daemon(
     let (stop_looking, stopped) = channel::channel(false);
     let mut watcher = None;
     let life = Life::begin(birth, |world| {
-        crate::chaos::process::arm(&chaos, &world.directory);
+        drop(place.set(world.directory.clone()));
         begin_api(config, world, watch, stopped.clone());
         watcher = Some(begin_watch(world, watch, stopped));
         Vec::new()

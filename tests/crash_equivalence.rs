@@ -35,3 +35,24 @@ fn a_recording_plays_to_its_end() {
     }
     println!("{} lines, {} theirs", outcome.picture.ours.len(), outcome.picture.theirs.len());
 }
+
+#[test]
+fn small_feed() {
+    let feed = everwarm::chaos::feed::small();
+    for _ in 0..3 {
+        let began = std::time::Instant::now();
+        let outcome = run(&feed, &Plan { workers: 1, ..Plan::default() }).unwrap();
+        println!("{:?} {} lives {} operations", began.elapsed(), outcome.lives, outcome.operations);
+        for line in outcome.picture.theirs.iter() {
+            println!("{line}");
+        }
+        for line in
+            outcome.picture.ours.iter().filter(|l| l.contains("ignal") || l.contains("eclined"))
+        {
+            println!("{}", &line[..line.len().min(300)]);
+        }
+        for (k, v) in &outcome.passings {
+            println!("{k:?} {v}");
+        }
+    }
+}

@@ -20,6 +20,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 
 /// Bytes waiting for the store thread above which inputs wait.
@@ -176,6 +177,7 @@ pub struct Journal<B: Body> {
     work: Condvar,
     durable: watch::Sender<u64>,
     space: Notify,
+    rest: Notify,
     store: Store,
     options: Options,
     life: u64,
@@ -220,6 +222,7 @@ impl<B: Body> Journal<B> {
             work: Condvar::new(),
             durable,
             space: Notify::new(),
+            rest: Notify::new(),
             store,
             options,
             life: found.life,
@@ -379,11 +382,16 @@ impl<B: Body> Journal<B> {
         Ok(out)
     }
 
-    /// Whether every stage has passed the head.
+    /// Whether every stage has passed the head, and what asked for a flush has been flushed.
     #[must_use]
     pub fn settled(&self) -> bool {
-        let inner = self.lock();
-        inner.stages.iter().all(|s| s.passed == inner.head)
+        self.lock().settled()
+    }
+
+    /// Resolves when the journal has settled anew after this call: for those who wait for quiet.
+    /// Made before [`Journal::settled`] is asked, it misses nothing.
+    pub fn rested(&self) -> Notified<'_> {
+        self.rest.notified()
     }
 
     /// The earliest event time at which a stage wants to be woken.
@@ -461,15 +469,19 @@ impl<B: Body> Journal<B> {
         next_wake: Option<i64>,
     ) -> Result<(), AppendError> {
         let mut wake = Vec::new();
-        let notify = {
+        let (notify, settled) = {
             let mut inner = self.lock();
             inner.open()?;
             if inner.stages[seat.index].incarnation != seat.incarnation {
                 return Err(AppendError::Fenced);
             }
-            inner.pass(seat.index, n, facts, next_wake, &mut wake)
+            let notify = inner.pass(seat.index, n, facts, next_wake, &mut wake);
+            (notify, n == inner.head && inner.settled())
         };
         self.tell(&wake, notify);
+        if settled {
+            self.rest.notify_waiters();
+        }
         Ok(())
     }
 
@@ -584,7 +596,7 @@ impl<B: Body> store::Source<B> for Journal<B> {
     }
 
     fn committed(&self, row: Option<u64>, synced: bool) {
-        let durable = {
+        let (durable, settled) = {
             let mut inner = self.lock();
             inner.committed = row.unwrap_or(inner.committed);
             if synced {
@@ -593,10 +605,13 @@ impl<B: Body> store::Source<B> for Journal<B> {
             }
             inner.pending_since = (!inner.pending.is_empty()).then(clock::now);
             inner.trim();
-            inner.durable
+            (inner.durable, synced && inner.settled())
         };
         if synced {
             self.durable.send_replace(durable);
+        }
+        if settled {
+            self.rest.notify_waiters();
         }
         self.space.notify_waiters();
     }

@@ -5,5 +5,6 @@
 //! compared.
 
 pub mod compare;
+pub mod feed;
 pub mod process;
 pub mod rig;

@@ -7,6 +7,7 @@ use crate::domain::time::UtcMs;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// What an actor waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,9 +70,10 @@ impl Board {
         self.entries().iter().map(|(who, e)| (*who, *e)).collect()
     }
 
-    /// Resolves when something is written.
-    pub async fn changed(&self) {
-        self.changed.notified().await;
+    /// Resolves when something is written after this call. Made before the board is read, it misses
+    /// nothing.
+    pub fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
     }
 
     fn entries(&self) -> MutexGuard<'_, BTreeMap<&'static str, Entry>> {

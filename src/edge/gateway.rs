@@ -136,7 +136,9 @@ impl State {
 
     fn act(&mut self, me: &ActorRef<GatewayMsg>) -> Result<(), ActorProcessingErr> {
         let n = self.book.cursor();
-        if n < self.world.journal.head() || self.flight.is_up() {
+        // What a round brought is in the journal before it has landed: asked in this order, nothing
+        // of it is overlooked.
+        if self.flight.is_up() || n < self.world.journal.head() {
             self.rest(Rest::Busy);
             return Ok(());
         }

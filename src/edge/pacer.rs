@@ -17,12 +17,11 @@ use everwarm_runtime::chaos::Site;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Its name at kill points.
 pub const NAME: &str = "pacer";
-/// Longest wall time between looks.
-const LOOK: Duration = Duration::from_millis(1);
-/// Wall time after which a bar that was told of is looked for.
+/// Wall time without any progress after which a bar that was told of is looked for.
 const NUDGE: Duration = Duration::from_millis(250);
 /// Wall time between tries where the exchange does not answer.
 const RETRY: Duration = Duration::from_millis(50);
@@ -89,15 +88,25 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
     let Some(admin) = &world.admin else { return };
     let mut standing = ask_until(|| admin.status()).await;
     adopt(world, &standing);
-    let mut stalled = 0_u32;
+    let mut progress = (0, Instant::now());
     loop {
         world.chaos().point(Site::BeforeStep, NAME);
+        // Whoever comes to rest after this is heard of.
+        let (board, journal) = (world.board.changed(), world.journal.rested());
         match waits(world, &standing) {
             Wait::Work => {
-                drop(tokio::time::timeout(LOOK, world.board.changed()).await);
-                stalled += 1;
-                if Duration::from_millis(u64::from(stalled)) >= NUDGE {
-                    stalled = 0;
+                let head = world.journal.head();
+                if progress.0 != head {
+                    progress = (head, Instant::now());
+                }
+                let left = NUDGE.saturating_sub(progress.1.elapsed());
+                tokio::select! {
+                    () = board => {}
+                    () = journal => {}
+                    () = tokio::time::sleep(left) => {}
+                }
+                if progress.1.elapsed() >= NUDGE {
+                    progress.1 = Instant::now();
                     // What the exchange lost in a crash is raised again before anything is looked
                     // for.
                     let (now, market) = (standing.now, standing.market);
@@ -124,7 +133,7 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
                 world.chaos().point(Site::AfterSend, NAME);
             }
         }
-        stalled = 0;
+        progress.1 = Instant::now();
         adopt(world, &standing);
     }
 }

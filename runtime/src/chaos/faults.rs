@@ -1,6 +1,6 @@
 //! A disk in memory that dies at a chosen operation and forgets or tears what was not flushed.
 
-use redb::StorageBackend;
+use crate::store::StorageBackend;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -244,6 +244,11 @@ impl<B: Body> Inner<B> {
         chunk
     }
 
+    /// Whether every stage has passed the head, and what asked for a flush has been flushed.
+    pub(super) fn settled(&self) -> bool {
+        self.sync_wanted <= self.durable && self.stages.iter().all(|s| s.passed == self.head)
+    }
+
     /// Asks for a flush where a synced fact waits; true where the store thread should look now.
     pub(super) fn want(&mut self, synced: bool) -> bool {
         if synced {

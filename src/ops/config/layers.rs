@@ -14,7 +14,8 @@ pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
 /// What the environment variables of ours begin with.
 pub const PREFIX: &str = "EVERWARM_";
 /// Variables with our prefix that are not configuration: where tests find their material.
-const NOT_OURS: [&str; 1] = ["EVERWARM_SHARED"];
+const NOT_OURS: [&str; 4] =
+    ["EVERWARM_SHARED", "EVERWARM_STRIKES", "EVERWARM_STRUCK", "EVERWARM_PLAN"];
 
 /// One thing wrong with the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
