@@ -14,11 +14,11 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_everwarm");
 /// Wall time a run may take between two kills or to its end.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_mins(4);
 
 struct Folder(PathBuf);
 
@@ -58,7 +58,7 @@ impl Daemon {
     /// Kills it after a while, or when it stands where it was told to; false where it had ended
     /// before.
     fn kill(&mut self, dir: &Path, when: &When) -> bool {
-        let began = Instant::now();
+        let began = everwarm_runtime::clock::now();
         loop {
             if let Some(status) = self.0.try_wait().unwrap() {
                 assert!(status.success(), "{status}: {}", fs::read_to_string(log(dir)).unwrap());
@@ -80,7 +80,7 @@ impl Daemon {
     }
 
     fn end(mut self, dir: &Path) {
-        let began = Instant::now();
+        let began = everwarm_runtime::clock::now();
         while self.0.try_wait().unwrap().is_none() {
             assert!(began.elapsed() < PATIENCE, "the run does not end");
             std::thread::yield_now();

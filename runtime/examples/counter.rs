@@ -120,6 +120,9 @@ impl Stage for Counter {
 }
 
 /// Counts on in `dir` to the end, or until the process dies after tick `die_after`.
+///
+/// # Errors
+/// The store cannot be opened, or the tree does not start.
 pub async fn count(dir: &Path, die_after: Option<u64>) -> Result<(), Box<dyn Error>> {
     let store = Store::open(&dir.join("counter.redb"), "counter")?;
     let stages = vec![StageInfo::of(&Counter::default())];
