@@ -33,7 +33,8 @@ pub struct Entry {
 #[derive(Debug, Default)]
 pub struct Board {
     entries: Mutex<BTreeMap<&'static str, Entry>>,
-    last_close: Mutex<Option<UtcMs>>,
+    /// None: the closer has not said anything yet.
+    last_close: Mutex<Option<Option<UtcMs>>>,
     changed: Notify,
 }
 
@@ -49,19 +50,42 @@ impl Board {
 
     /// The last close said, as the closer knows it.
     pub fn write_close(&self, close: Option<UtcMs>) {
-        *self.last_close.lock().unwrap_or_else(PoisonError::into_inner) = close;
+        let before = self.close().replace(close);
+        if before != Some(close) {
+            self.changed.notify_waiters();
+        }
     }
 
     /// See [`Board::write_close`].
     #[must_use]
     pub fn last_close(&self) -> Option<UtcMs> {
-        *self.last_close.lock().unwrap_or_else(PoisonError::into_inner)
+        self.close().flatten()
+    }
+
+    /// The last close said, once the closer knows it.
+    pub async fn said(&self) -> Option<UtcMs> {
+        loop {
+            let changed = self.changed();
+            if let Some(close) = *self.close() {
+                return close;
+            }
+            changed.await;
+        }
+    }
+
+    fn close(&self) -> MutexGuard<'_, Option<Option<UtcMs>>> {
+        self.last_close.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What `who` waits for, as of input `n`; busy where it has not said.
     #[must_use]
     pub fn rest(&self, who: &str, n: u64) -> Rest {
         self.entries().get(who).filter(|e| e.n == n).map_or(Rest::Busy, |e| e.rest)
+    }
+
+    /// Something the board does not show has changed: whoever waits looks again.
+    pub fn poke(&self) {
+        self.changed.notify_waiters();
     }
 
     /// All of it, for people.

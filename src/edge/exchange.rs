@@ -149,6 +149,7 @@ async fn keep(world: World, launch: Launch, port: u16) {
             Ok(file) => {
                 if file.token != token {
                     admin.set_token(&file.token);
+                    world.board.poke();
                     token = file.token;
                 }
             }

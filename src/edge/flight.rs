@@ -203,12 +203,8 @@ async fn look_at_account(
     asks: &[ToQuery],
     known: &BTreeSet<u64>,
 ) -> Result<Vec<Body>, VenueError> {
-    if let (Passing::Lockstep, Some(admin)) = (world.passing, &world.admin) {
-        let standing = admin.status().await?;
-        let mut clock = world.clock.lock();
-        let now = clock.now(0).max(standing.now);
-        clock.set_manual(now);
-    } else {
+    // In lockstep the pacer alone says what time it is.
+    if world.passing != Passing::Lockstep {
         world.venue.server_time().await?;
     }
     let mut rules = world.venue.instruments(&world.symbols).await?;

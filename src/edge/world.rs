@@ -78,6 +78,13 @@ impl World {
         self.venue.now()
     }
 
+    /// Whether the venue is known to be as far as we are. In lockstep the pacer has to raise it first.
+    #[must_use]
+    pub fn in_step(&self) -> bool {
+        let now = self.now();
+        self.passing != Passing::Lockstep || (now > 0 && self.board.last_close() <= Some(now))
+    }
+
     /// The kill points.
     #[must_use]
     pub fn chaos(&self) -> &Chaos {
