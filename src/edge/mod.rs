@@ -19,4 +19,5 @@ pub mod gateway_book;
 pub mod pacer;
 pub mod private;
 pub mod projector;
+mod stream;
 pub mod world;

@@ -15,7 +15,7 @@ use everwarm_runtime::supervise::Directory;
 use ractor::Message;
 use std::sync::Arc;
 
-/// Paths of the actors that are sent to.
+/// Paths of the actors in the tree, named here only; the tree puts them there.
 pub mod path {
     /// Bars to closes.
     pub const CLOSER: &str = "root/trading/bars/closer";
@@ -27,6 +27,22 @@ pub mod path {
     pub const CLOCK: &str = "root/trading/clock";
     /// Lockstep.
     pub const PACER: &str = "root/trading/pacer";
+
+    /// Path of an actor by its name at kill points.
+    #[must_use]
+    pub fn of(name: &str) -> String {
+        match name {
+            "closer" => CLOSER.to_owned(),
+            "gateway" => GATEWAY.to_owned(),
+            "clock" => CLOCK.to_owned(),
+            "pacer" => PACER.to_owned(),
+            "private" => "root/trading/gateways/private".to_owned(),
+            "feed" => "root/trading/feeds/feed".to_owned(),
+            "config" | "exchange" => format!("root/trading/{name}"),
+            "projector" => "root/store/projector".to_owned(),
+            stage => format!("root/trading/stages/{stage}"),
+        }
+    }
 }
 
 /// How time passes at the venue.

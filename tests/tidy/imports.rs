@@ -40,7 +40,12 @@ const WORLD: &[&str] = &[
 
 const RULES: &[Rule] = &[
     Rule { module: "domain", may_import: &[], runtime: &["fact"], never: WORLD },
-    Rule { module: "trading", may_import: &["domain"], runtime: &["fact", "stage"], never: WORLD },
+    Rule {
+        module: "trading",
+        may_import: &["domain"],
+        runtime: &["fact", "stage", "state"],
+        never: WORLD,
+    },
     Rule { module: "venue", may_import: &["domain"], runtime: &[], never: SOCKETS },
     Rule { module: "sim", may_import: &["domain", "venue"], runtime: &["*"], never: &["ractor"] },
     Rule { module: "history", may_import: &["domain", "venue"], runtime: &["*"], never: SOCKETS },
