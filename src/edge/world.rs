@@ -94,7 +94,8 @@ impl World {
         self.venue.now()
     }
 
-    /// Whether the venue is known to be as far as we are. In lockstep the pacer has to raise it first.
+    /// Whether the venue is known to be as far as we are. In lockstep the pacer has to raise it
+    /// first.
     #[must_use]
     pub fn in_step(&self) -> bool {
         let now = self.now();
