@@ -75,7 +75,8 @@ async fn daemon(
     stages: &Runtime,
 ) -> Result<Exit, Failure> {
     let mut signals = Signals::new()?;
-    let (chaos, place) = crate::chaos::process::from_environment()?;
+    let (chaos, place) =
+        crate::chaos::process::from_environment().map_err(|e| Failure::new(Exit::Usage, e))?;
     chaos.enter(Phase::Starting);
     let (store, archive) = open_files(config, watch)?;
     let launch = launch(config)?;

@@ -11,6 +11,7 @@ use crate::edge::gateway::Gateway;
 use crate::edge::pacer::Pacer;
 use crate::edge::projector::ProjectorActor;
 use crate::edge::world::World;
+pub use crate::edge::world::path::of as path_of;
 use crate::edge::{bar::BarActor, clock::Clock, closer::Closer, feed::Feed, private::Private};
 use crate::trading;
 use everwarm_runtime::runner::ResumeReport;
@@ -138,21 +139,5 @@ fn quick() -> Backoff {
         first: Duration::from_millis(1),
         max: Duration::from_secs(10),
         healthy: Duration::from_secs(5),
-    }
-}
-
-/// Path of an actor by its name at kill points: stages by theirs, the actors of the edge by theirs, and a
-/// symbol is that of its bars.
-#[must_use]
-pub fn path_of(name: &str) -> String {
-    let is_stage = trading::specs().iter().any(|stage| stage.name == name);
-    match name {
-        "closer" => "root/trading/bars/closer".to_owned(),
-        "gateway" | "private" => format!("root/trading/gateways/{name}"),
-        "feed" => "root/trading/feeds/feed".to_owned(),
-        "config" | "clock" | "pacer" | "exchange" => format!("root/trading/{name}"),
-        "projector" => "root/store/projector".to_owned(),
-        stage if is_stage => format!("root/trading/stages/{stage}"),
-        symbol => format!("{}/{symbol}", crate::edge::world::path::BARS),
     }
 }

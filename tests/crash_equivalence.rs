@@ -19,7 +19,6 @@ fn shared(folder: &str) -> Option<PathBuf> {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "it tells how long it took")]
 fn a_recording_plays_to_its_end() {
     let Some(dir) = shared("data/coinbase") else { return };
     let feed = Feed {
@@ -27,7 +26,7 @@ fn a_recording_plays_to_its_end() {
         setup: Setup::default(),
         settings: Settings::default(),
     };
-    let began = std::time::Instant::now();
+    let began = everwarm_runtime::clock::now();
     let outcome = run(&feed, &Plan { workers: 2, ..Plan::default() }).unwrap();
     println!("{:?} {} lives", began.elapsed(), outcome.lives);
     for line in outcome.picture.theirs.iter().take(10) {
@@ -40,7 +39,7 @@ fn a_recording_plays_to_its_end() {
 fn small_feed() {
     let feed = everwarm::chaos::feed::small();
     for _ in 0..3 {
-        let began = std::time::Instant::now();
+        let began = everwarm_runtime::clock::now();
         let outcome = run(&feed, &Plan { workers: 1, ..Plan::default() }).unwrap();
         println!(
             "{:?} {} lives {:?} operations {:?}",

@@ -1,6 +1,6 @@
-//! The built binary on a real recording, killed by real SIGKILLs in every part of its life, the exchange
-//! too in half of them: in the end orders, fills, positions, equity and the exchange's own ledger are those
-//! of a run that nobody disturbed.
+//! The built binary on a real recording, killed by real SIGKILLs in every part of its life, the
+//! exchange too in half of them: in the end orders, fills, positions, equity and the exchange's own
+//! ledger are those of a run that nobody disturbed.
 
 use super::shared;
 use everwarm::chaos::compare;
@@ -14,11 +14,11 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_everwarm");
 /// Wall time a run may take between two kills or to its end.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_mins(4);
 
 struct Folder(PathBuf);
 
@@ -59,9 +59,10 @@ impl Daemon {
         Daemon(command.spawn().unwrap())
     }
 
-    /// Kills it after a while, or when it stands where it was told to; false where it had ended before.
+    /// Kills it after a while, or when it stands where it was told to; false where it had ended
+    /// before.
     fn kill(&mut self, dir: &Path, when: &When) -> bool {
-        let began = Instant::now();
+        let began = everwarm_runtime::clock::now();
         loop {
             if let Some(status) = self.0.try_wait().unwrap() {
                 assert!(status.success(), "{status}: {}", fs::read_to_string(log(dir)).unwrap());
@@ -83,7 +84,7 @@ impl Daemon {
     }
 
     fn end(mut self, dir: &Path) {
-        let began = Instant::now();
+        let began = everwarm_runtime::clock::now();
         while self.0.try_wait().unwrap().is_none() {
             assert!(began.elapsed() < PATIENCE, "the run does not end");
             std::thread::yield_now();
@@ -170,7 +171,8 @@ fn ledger(dir: &Path, recording: &Path) -> Vec<String> {
     })
 }
 
-/// When each of the kills comes: by the clock through start and life, and at points only a plan can hit.
+/// When each of the kills comes: by the clock through start and life, and at points only a plan can
+/// hit.
 fn kills() -> Vec<When> {
     let after = |ms: u64| When::After(Duration::from_millis(ms));
     let at = |site, who: &str, phase, nth| {

@@ -395,8 +395,8 @@ impl<B: Body> Journal<B> {
         self.lock().settled()
     }
 
-    /// Resolves when the journal has settled anew after this call: for those who wait for quiet. Made before
-    /// [`Journal::settled`] is asked, it misses nothing.
+    /// Resolves when the journal has settled anew after this call: for those who wait for quiet.
+    /// Made before [`Journal::settled`] is asked, it misses nothing.
     pub fn rested(&self) -> Notified<'_> {
         self.rest.notified()
     }

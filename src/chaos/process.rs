@@ -4,7 +4,6 @@
 //! A planned death says where it stands and stands still; whoever planned it then sends a real
 //! SIGKILL.
 
-use crate::ops::exit::{Exit, Failure};
 use crate::tree::path_of;
 use everwarm_runtime::chaos::{Chaos, Injected, Strike};
 use everwarm_runtime::supervise::Directory;
@@ -22,12 +21,12 @@ pub const STRUCK: &str = "EVERWARM_STRUCK";
 ///
 /// # Errors
 /// The plan cannot be read.
-pub fn from_environment() -> Result<(Chaos, Arc<OnceLock<Directory>>), Failure> {
+pub fn from_environment() -> Result<(Chaos, Arc<OnceLock<Directory>>), String> {
     let (chaos, place) = (Chaos::off(), Arc::new(OnceLock::<Directory>::new()));
     let Some(plan) = std::env::var_os(STRIKES) else { return Ok((chaos, place)) };
     let text = plan.to_string_lossy();
-    let strikes: Vec<Strike> = serde_json::from_str(&text)
-        .map_err(|e| Failure::new(Exit::Usage, format!("{STRIKES}: {e}: {text}")))?;
+    let strikes: Vec<Strike> =
+        serde_json::from_str(&text).map_err(|e| format!("{STRIKES}: {e}: {text}"))?;
     let at = Arc::clone(&place);
     let kill = move |who: &str| {
         if let Some(directory) = at.get() {

@@ -29,12 +29,16 @@ pub struct Entry {
     pub rest: Rest,
 }
 
+/// The last close said; none where none was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct LastClose(Option<UtcMs>);
+
 /// The board.
 #[derive(Debug, Default)]
 pub struct Board {
     entries: Mutex<BTreeMap<&'static str, Entry>>,
     /// None: the closer has not said anything yet.
-    last_close: Mutex<Option<Option<UtcMs>>>,
+    last_close: Mutex<Option<LastClose>>,
     changed: Notify,
 }
 
@@ -50,8 +54,8 @@ impl Board {
 
     /// The last close said, as the closer knows it.
     pub fn write_close(&self, close: Option<UtcMs>) {
-        let before = self.close().replace(close);
-        if before != Some(close) {
+        let close = LastClose(close);
+        if self.close().replace(close) != Some(close) {
             self.changed.notify_waiters();
         }
     }
@@ -59,21 +63,21 @@ impl Board {
     /// See [`Board::write_close`].
     #[must_use]
     pub fn last_close(&self) -> Option<UtcMs> {
-        self.close().flatten()
+        self.close().and_then(|LastClose(close)| close)
     }
 
     /// The last close said, once the closer knows it.
     pub async fn said(&self) -> Option<UtcMs> {
         loop {
             let changed = self.changed();
-            if let Some(close) = *self.close() {
+            if let Some(LastClose(close)) = *self.close() {
                 return close;
             }
             changed.await;
         }
     }
 
-    fn close(&self) -> MutexGuard<'_, Option<Option<UtcMs>>> {
+    fn close(&self) -> MutexGuard<'_, Option<LastClose>> {
         self.last_close.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

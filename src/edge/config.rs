@@ -10,12 +10,14 @@ use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::journal::Waker;
 use everwarm_runtime::runner::Runner;
 use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::state;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Its name as a writer.
 pub const NAME: &str = "config";
+const FORMAT: u8 = 1;
 
 /// What is in force: a fold that says nothing itself.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -64,10 +66,10 @@ impl Stage for InForce {
     }
     fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
     fn save(&self) -> Vec<u8> {
-        rmp_serde::to_vec(self).expect("settings in force are plain values")
+        state::save(FORMAT, self)
     }
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
-        *self = rmp_serde::from_slice(bytes).map_err(|e| e.to_string())?;
+        *self = state::load(FORMAT, bytes)?;
         Ok(())
     }
 }

@@ -107,7 +107,7 @@ async fn send(world: &World, orders: Vec<(OrderIntent, SendAttempt)>, row: u64) 
     let mut sends = Vec::new();
     for (mut intent, attempt) in orders {
         if world.chaos().sabotaged(Sabotage::RandomIds) {
-            intent.client_id = ClientOrderId(format!("ew-{:x}", super::feed::dice()));
+            intent.client_id = ClientOrderId(format!("ew-{:x}", super::stream::dice()));
         }
         let venue = world.venue.clone();
         sends.push(async move { (venue.place(&intent, &attempt).await, attempt) });

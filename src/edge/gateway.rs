@@ -138,9 +138,10 @@ impl State {
 
     fn act(&mut self, me: &ActorRef<GatewayMsg>) -> Result<(), ActorProcessingErr> {
         let n = self.book.cursor();
-        // What a round brought is in the journal before it has landed: asked in this order, nothing of it is
-        // overlooked.
-        if self.flight.is_up() || n < self.world.journal.head() {
+        // What a round brought is in the journal before it has landed: asked in this order, nothing
+        // of it is overlooked.
+        let behind = || n < self.world.journal.head() || !self.world.in_step();
+        if self.flight.is_up() || behind() {
             self.rest(Rest::Busy);
             return Ok(());
         }

@@ -5,7 +5,10 @@ use crate::domain::fact::{Body, Conflict, Ledger};
 use crate::trading::orders::book::OrderBook;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
+
+const FORMAT: u8 = 1;
 
 /// See the module.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -40,22 +43,7 @@ impl Stage for GatewayBook {
         "gateway"
     }
     fn interest(&self) -> Mask {
-        Mask::of(&[
-            kind::CLOSE,
-            kind::CLOCK,
-            kind::STARTED,
-            kind::SENT,
-            kind::REPORTED,
-            kind::REFUSED,
-            kind::UNANSWERED,
-            kind::ABSENT,
-            kind::ACCOUNT,
-            kind::INTENT,
-            kind::GRANTED,
-            kind::CHANGED,
-            kind::FILLED,
-            kind::RECONCILED,
-        ])
+        OrderBook::INPUTS.and(OrderBook::SAID).and(Mask::of(&[kind::RECONCILED]))
     }
     fn produces(&self) -> Mask {
         Mask::NONE
@@ -68,10 +56,10 @@ impl Stage for GatewayBook {
     }
     fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
     fn save(&self) -> Vec<u8> {
-        rmp_serde::to_vec(self).expect("a book is plain values")
+        state::save(FORMAT, self)
     }
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
-        *self = rmp_serde::from_slice(bytes).map_err(|e| e.to_string())?;
+        *self = state::load(FORMAT, bytes)?;
         Ok(())
     }
 }

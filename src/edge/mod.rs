@@ -19,5 +19,6 @@ pub mod gateway_book;
 pub mod pacer;
 pub mod private;
 pub mod projector;
+mod stream;
 pub mod task;
 pub mod world;

@@ -93,8 +93,8 @@ enum Wait {
 
 async fn lead(world: &World, ended: &watch::Sender<bool>) {
     let Some(admin) = &world.admin else { return };
-    // An exchange that was killed may have lost the last minutes, and takes no order until it is told
-    // how far time is: as far as we know of, at least.
+    // An exchange that was killed may have lost the last minutes, and takes no order until it is
+    // told how far time is: as far as we know of, at least.
     let said = world.board.said().await;
     let found = ask_until(|| admin.status()).await;
     let reached = said.map_or(found.market, |close| close.max(found.market));

@@ -15,7 +15,7 @@ use everwarm_runtime::supervise::Directory;
 use ractor::Message;
 use std::sync::Arc;
 
-/// Paths of the actors that are sent to.
+/// Paths of the actors in the tree, named here only; the tree puts them there.
 pub mod path {
     /// Bars to closes.
     pub const CLOSER: &str = "root/trading/bars/closer";
@@ -27,6 +27,25 @@ pub mod path {
     pub const CLOCK: &str = "root/trading/clock";
     /// Lockstep.
     pub const PACER: &str = "root/trading/pacer";
+
+    /// Path of an actor by its name at kill points: stages by theirs, the actors of the edge by
+    /// theirs, and a symbol is that of its bars.
+    #[must_use]
+    pub fn of(name: &str) -> String {
+        let is_stage = crate::trading::specs().iter().any(|stage| stage.name == name);
+        match name {
+            "closer" => CLOSER.to_owned(),
+            "gateway" => GATEWAY.to_owned(),
+            "clock" => CLOCK.to_owned(),
+            "pacer" => PACER.to_owned(),
+            "private" => "root/trading/gateways/private".to_owned(),
+            "feed" => "root/trading/feeds/feed".to_owned(),
+            "config" | "exchange" => format!("root/trading/{name}"),
+            "projector" => "root/store/projector".to_owned(),
+            stage if is_stage => format!("root/trading/stages/{stage}"),
+            symbol => format!("{BARS}/{symbol}"),
+        }
+    }
 }
 
 /// How time passes at the venue.
@@ -78,7 +97,8 @@ impl World {
         self.venue.now()
     }
 
-    /// Whether the venue is known to be as far as we are. In lockstep the pacer has to raise it first.
+    /// Whether the venue is known to be as far as we are. In lockstep the pacer has to raise it
+    /// first.
     #[must_use]
     pub fn in_step(&self) -> bool {
         let now = self.now();

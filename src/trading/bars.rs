@@ -119,10 +119,10 @@ impl Stage for Closes {
     }
     fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
     fn save(&self) -> Vec<u8> {
-        super::state::save(VERSION, self)
+        everwarm_runtime::state::save(VERSION, self)
     }
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
-        *self = super::state::load(VERSION, bytes)?;
+        *self = everwarm_runtime::state::load(VERSION, bytes)?;
         Ok(())
     }
 }

@@ -10,5 +10,6 @@ mod thread;
 
 pub(crate) use file::Recovered;
 pub use file::{Scan, Store, StoreError};
+pub use redb::StorageBackend;
 pub(crate) use rows::CheckpointRow;
 pub(crate) use thread::{Batch, Op, Source, run};

@@ -243,8 +243,12 @@ impl Desk {
         })
     }
 
-    /// Whether orders may be taken. A kill may have lost the last minutes of lockstep: until the pacer
-    /// has told how far time is, an order would trade on a market that is over for its sender.
+    /// Whether orders may be taken. A kill may have lost the last minutes of lockstep: until the
+    /// pacer has told how far time is, an order would trade on a market that is over for its
+    /// sender.
+    ///
+    /// # Errors
+    /// -1008: to be asked again.
     pub fn in_step(&self) -> Result<(), ApiError> {
         if self.clock.pace() != Pace::Lockstep || self.told.load(Relaxed) {
             return Ok(());
