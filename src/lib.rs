@@ -5,7 +5,9 @@
 //! [`venue`]. [`domain`] holds the words, [`history`] what is kept for looking back, [`sim`] the
 //! simulated exchange, [`ops`] what people see, [`chaos`] the proof.
 
+pub mod audit;
 pub mod chaos;
+pub mod daemon;
 pub mod domain;
 pub mod edge;
 pub mod history;

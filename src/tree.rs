@@ -1,7 +1,7 @@
 //! THE supervision tree. Listed order is start order, stop order is the reverse.
 //!
-//! The order of start carries no safety: the gateway refuses to send until the account was compared with
-//! the books in this life.
+//! The order of start carries no safety: the gateway refuses to send until the account was compared
+//! with the books in this life.
 
 use crate::domain::fact::Body;
 use crate::edge::config::{ConfigActor, Wanted};
@@ -11,6 +11,7 @@ use crate::edge::gateway::Gateway;
 use crate::edge::pacer::Pacer;
 use crate::edge::projector::ProjectorActor;
 use crate::edge::world::World;
+pub use crate::edge::world::path::of as path_of;
 use crate::edge::{bar::BarActor, clock::Clock, closer::Closer, feed::Feed, private::Private};
 use crate::trading;
 use everwarm_runtime::runner::ResumeReport;
@@ -138,18 +139,5 @@ fn quick() -> Backoff {
         first: Duration::from_millis(1),
         max: Duration::from_secs(10),
         healthy: Duration::from_secs(5),
-    }
-}
-
-/// Path of an actor by its name at kill points.
-#[must_use]
-pub fn path_of(name: &str) -> String {
-    match name {
-        "closer" => "root/trading/bars/closer".to_owned(),
-        "gateway" | "private" => format!("root/trading/gateways/{name}"),
-        "feed" => "root/trading/feeds/feed".to_owned(),
-        "config" | "clock" | "pacer" | "exchange" => format!("root/trading/{name}"),
-        "projector" => "root/store/projector".to_owned(),
-        stage => format!("root/trading/stages/{stage}"),
     }
 }

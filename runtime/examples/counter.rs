@@ -1,8 +1,9 @@
 //! A durable counter: the second application on the runtime, about as small as one can be.
 //!
-//! `cargo run -p everwarm-runtime --example counter -- DIR [--die-after N]` adds up numbers from 1 to 20,000.
-//! It kills its own actor now and then and, if asked, dies without a word after tick N. Started again, it
-//! goes on where it was: what it has told is never taken back, and nothing is added twice.
+//! `cargo run -p everwarm-runtime --example counter -- DIR [--die-after N]` adds up numbers from 1
+//! to 20,000. It kills its own actor now and then and, if asked, dies without a word after tick N.
+//! Started again, it goes on where it was: what it has told is never taken back, and nothing is
+//! added twice.
 
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
@@ -119,6 +120,9 @@ impl Stage for Counter {
 }
 
 /// Counts on in `dir` to the end, or until the process dies after tick `die_after`.
+///
+/// # Errors
+/// The store cannot be opened, or the tree does not start.
 pub async fn count(dir: &Path, die_after: Option<u64>) -> Result<(), Box<dyn Error>> {
     let store = Store::open(&dir.join("counter.redb"), "counter")?;
     let stages = vec![StageInfo::of(&Counter::default())];
@@ -161,7 +165,8 @@ pub async fn count(dir: &Path, die_after: Option<u64>) -> Result<(), Box<dyn Err
     if outcome == RootOutcome::Stopped { Ok(()) } else { Err(format!("{outcome:?}").into()) }
 }
 
-/// Tells the milestones from `row` on once they are on disk; true where that of tick `n` was among them.
+/// Tells the milestones from `row` on once they are on disk; true where that of tick `n` was among
+/// them.
 async fn tell(journal: &Journal<Word>, row: &mut u64, n: u64) -> Result<bool, Box<dyn Error>> {
     let mut reached = false;
     for chunk in journal.read(*row, usize::MAX)? {

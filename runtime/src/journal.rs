@@ -1,24 +1,26 @@
 //! The journal: one order of facts.
 //!
-//! `append` and `pass` are synchronous, under one short lock: they check the writer's incarnation, number
-//! the facts, publish them to the tail in memory and queue them for the store thread. They never wait and
-//! there is no await between a step and its append, so a kill cannot fall between. A stage's facts about an
-//! input and its having passed that input are one act.
+//! `append` and `pass` are synchronous, under one short lock: they check the writer's incarnation,
+//! number the facts, publish them to the tail in memory and queue them for the store thread. They
+//! never wait and there is no await between a step and its append, so a kill cannot fall between. A
+//! stage's facts about an input and its having passed that input are one act.
 //!
-//! Stages read by *round*: input `n` and what each rank said about it. Everybody else reads by *row*: the
-//! order of the file.
+//! Stages read by *round*: input `n` and what each rank said about it. Everybody else reads by
+//! *row*: the order of the file.
 
 mod inner;
 
 use crate::chaos::{Chaos, Sabotage};
+use crate::clock;
 use crate::fact::{Body, Fact, Mask, Rank, RuntimeEvent};
 use crate::stage::Stage;
 use crate::store::{self, Batch, CheckpointRow, Op, Store, StoreError};
 use inner::{GATHER_BYTES, Inner, Reader, StageState};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 
 /// Bytes waiting for the store thread above which inputs wait.
@@ -162,7 +164,8 @@ pub struct Round<B> {
     pub n: u64,
     /// Its event time.
     pub time: i64,
-    /// Facts it may see, in the order it must see them; only chunks that hold something of interest.
+    /// Facts it may see, in the order it must see them; only chunks that hold something of
+    /// interest.
     pub seen: Vec<Arc<Chunk<B>>>,
     /// What it has said about `n` already.
     pub own: Option<Arc<Chunk<B>>>,
@@ -174,9 +177,11 @@ pub struct Journal<B: Body> {
     work: Condvar,
     durable: watch::Sender<u64>,
     space: Notify,
+    rest: Notify,
     store: Store,
     options: Options,
     life: u64,
+    checkpoint_inputs: AtomicU64,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
@@ -210,7 +215,7 @@ impl<B: Body> Journal<B> {
     ) -> Result<Arc<Self>, StoreError> {
         stages.sort_by_key(|s| s.rank);
         let found = store.recover()?;
-        let mut inner = Inner::new(&found, stages);
+        let mut inner = Inner::new(&found, &stages);
         inner.load_tail(&store)?;
         let durable = watch::Sender::new(found.row);
         let journal = Arc::new(Journal {
@@ -218,9 +223,11 @@ impl<B: Body> Journal<B> {
             work: Condvar::new(),
             durable,
             space: Notify::new(),
+            rest: Notify::new(),
             store,
             options,
             life: found.life,
+            checkpoint_inputs: AtomicU64::new(CHECKPOINT_INPUTS),
             thread: Mutex::new(None),
         });
         let own = Arc::clone(&journal);
@@ -236,6 +243,11 @@ impl<B: Body> Journal<B> {
     #[must_use]
     pub fn life(&self) -> u64 {
         self.life
+    }
+
+    /// Has stages save themselves after this many inputs instead of a thousand.
+    pub fn checkpoint_after(&self, inputs: u64) {
+        self.checkpoint_inputs.store(inputs, Relaxed);
     }
 
     /// The kill points.
@@ -268,7 +280,8 @@ impl<B: Body> Journal<B> {
         *self.durable.borrow()
     }
 
-    /// Takes over the right to append inputs under `name`: what its former holder still sends is refused.
+    /// Takes over the right to append inputs under `name`: what its former holder still sends is
+    /// refused.
     pub fn writer(&self, name: &'static str) -> Writer {
         let mut inner = self.lock();
         let incarnation = inner.writers.entry(name).or_default();
@@ -276,7 +289,8 @@ impl<B: Body> Journal<B> {
         Writer { name, incarnation: *incarnation }
     }
 
-    /// Waits while the store thread or a stage is too far behind. Called before a step, never within.
+    /// Waits while the store thread or a stage is too far behind. Called before a step, never
+    /// within.
     pub async fn room(&self) {
         loop {
             let space = self.space.notified();
@@ -317,7 +331,8 @@ impl<B: Body> Journal<B> {
         Ok(appended)
     }
 
-    /// Resolves when row `row` is on disk, asking for a flush; false where the journal ended before.
+    /// Resolves when row `row` is on disk, asking for a flush; false where the journal ended
+    /// before.
     pub async fn durable(&self, row: u64) -> bool {
         if self.options.chaos.sabotaged(Sabotage::NoSync) {
             return true;
@@ -344,8 +359,8 @@ impl<B: Body> Journal<B> {
         }
     }
 
-    /// Wakes `waker` whenever a fact in `mask` is appended. One subscription a name: a successor replaces
-    /// its predecessor's.
+    /// Wakes `waker` whenever a fact in `mask` is appended. One subscription a name: a successor
+    /// replaces its predecessor's.
     pub fn subscribe(&self, name: &'static str, mask: Mask, waker: Arc<Waker>) {
         waker.raise();
         self.lock().readers.insert(name, Reader { mask, waker });
@@ -374,11 +389,16 @@ impl<B: Body> Journal<B> {
         Ok(out)
     }
 
-    /// Whether every stage has passed the head.
+    /// Whether every stage has passed the head, and what asked for a flush has been flushed.
     #[must_use]
     pub fn settled(&self) -> bool {
-        let inner = self.lock();
-        inner.stages.iter().all(|s| s.passed == inner.head)
+        self.lock().settled()
+    }
+
+    /// Resolves when the journal has settled anew after this call: for those who wait for quiet.
+    /// Made before [`Journal::settled`] is asked, it misses nothing.
+    pub fn rested(&self) -> Notified<'_> {
+        self.rest.notified()
     }
 
     /// The earliest event time at which a stage wants to be woken.
@@ -437,7 +457,8 @@ impl<B: Body> Journal<B> {
         }
     }
 
-    /// Up to `max` rounds after `n`, as far as the gates are open; also those it has passed already.
+    /// Up to `max` rounds after `n`, as far as the gates are open; also those it has passed
+    /// already.
     pub(crate) fn rounds(&self, seat: &Seat<B>, after: u64, max: usize) -> Vec<Round<B>> {
         let inner = self.lock();
         let state = &inner.stages[seat.index];
@@ -455,15 +476,19 @@ impl<B: Body> Journal<B> {
         next_wake: Option<i64>,
     ) -> Result<(), AppendError> {
         let mut wake = Vec::new();
-        let notify = {
+        let (notify, settled) = {
             let mut inner = self.lock();
             inner.open()?;
             if inner.stages[seat.index].incarnation != seat.incarnation {
                 return Err(AppendError::Fenced);
             }
-            inner.pass(seat.index, n, facts, next_wake, &mut wake)
+            let notify = inner.pass(seat.index, n, facts, next_wake, &mut wake);
+            (notify, n == inner.head && inner.settled())
         };
         self.tell(&wake, notify);
+        if settled {
+            self.rest.notify_waiters();
+        }
         Ok(())
     }
 
@@ -481,7 +506,7 @@ impl<B: Body> Journal<B> {
         let inner = self.lock();
         let state = &inner.stages[seat.index];
         let since = state.passed - state.checkpoint.as_ref().map_or(0, |c| c.n);
-        since >= CHECKPOINT_INPUTS
+        since >= self.checkpoint_inputs.load(Relaxed)
             || (since > 0
                 && (state.saved_at.elapsed() >= CHECKPOINT_EVERY
                     || inner.tail_bytes > TAIL_BYTES / 2))
@@ -498,7 +523,7 @@ impl<B: Body> Journal<B> {
         inner.pending.push(Op::Checkpoint(seat.rank, Arc::clone(&saved)));
         let state = &mut inner.stages[seat.index];
         state.checkpoint = Some(saved);
-        state.saved_at = Instant::now();
+        state.saved_at = clock::now();
     }
 
     fn announce_upgrades(&self) {
@@ -522,7 +547,9 @@ impl<B: Body> Journal<B> {
         if notify {
             self.work.notify_one();
         }
-        wake.iter().for_each(|w| w.raise());
+        for waker in wake {
+            waker.raise();
+        }
     }
 
     fn wake_all(&self) {
@@ -530,7 +557,9 @@ impl<B: Body> Journal<B> {
             let inner = self.lock();
             inner.stages.iter().filter_map(|s| s.waker.clone()).collect()
         };
-        wakers.iter().for_each(|w| w.raise());
+        for waker in wakers {
+            waker.raise();
+        }
     }
 
     fn end(&self) {
@@ -556,7 +585,7 @@ impl<B: Body> Chunk<B> {
 
 impl<B: Body> store::Source<B> for Journal<B> {
     fn next(&self) -> Batch<B> {
-        let began = Instant::now();
+        let began = clock::now();
         let mut inner = self.lock();
         loop {
             let asked = inner.sync_wanted > inner.durable || inner.closing;
@@ -574,19 +603,22 @@ impl<B: Body> store::Source<B> for Journal<B> {
     }
 
     fn committed(&self, row: Option<u64>, synced: bool) {
-        let durable = {
+        let (durable, settled) = {
             let mut inner = self.lock();
             inner.committed = row.unwrap_or(inner.committed);
             if synced {
                 inner.durable = inner.committed;
-                inner.synced_at = Instant::now();
+                inner.synced_at = clock::now();
             }
-            inner.pending_since = (!inner.pending.is_empty()).then(Instant::now);
+            inner.pending_since = (!inner.pending.is_empty()).then(clock::now);
             inner.trim();
-            inner.durable
+            (inner.durable, synced && inner.settled())
         };
         if synced {
             self.durable.send_replace(durable);
+        }
+        if settled {
+            self.rest.notify_waiters();
         }
         self.space.notify_waiters();
     }

@@ -1,7 +1,7 @@
 //! The plain loop over inputs and ranks: one thread, no actors, no store.
 //!
-//! It says what the facts of an application *are*; everything else the runtime does must lead to the same.
-//! Replays, backtests and audits run on it.
+//! It says what the facts of an application *are*; everything else the runtime does must lead to
+//! the same. Replays, backtests and audits run on it.
 
 use crate::fact::{Body, Fact, Key, Library, Mask, Rank};
 use crate::stage::{Stage, Step};
@@ -10,8 +10,8 @@ use std::fmt;
 /// The stages of one application, fed input by input.
 pub struct PlainLoop<B: Body> {
     lanes: Vec<Lane<B>>,
-    /// What each stage said about the last input it was given, in the order of the stages. A stage that is
-    /// about to be fed `n` finds those above it still holding `n - 1`.
+    /// What each stage said about the last input it was given, in the order of the stages. A stage
+    /// that is about to be fed `n` finds those above it still holding `n - 1`.
     said: Vec<Vec<Fact<B>>>,
     step: Step<B>,
     library: Box<dyn Library<B>>,
@@ -27,7 +27,10 @@ struct Lane<B: Body> {
 impl<B: Body> fmt::Debug for PlainLoop<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.lanes.iter().map(|lane| lane.stage.name()).collect();
-        f.debug_struct("PlainLoop").field("stages", &names).field("n", &self.n).finish()
+        f.debug_struct("PlainLoop")
+            .field("stages", &names)
+            .field("n", &self.n)
+            .finish_non_exhaustive()
     }
 }
 
@@ -55,8 +58,9 @@ impl<B: Body> PlainLoop<B> {
         PlainLoop { lanes, said, step: Step::default(), library, n: 0, time: i64::MIN }
     }
 
-    /// Gives one input to every stage and returns its number. `sink` is shown the input, then what was said
-    /// about it, in the order of keys. A `time` before that of the last input counts as that.
+    /// Gives one input to every stage and returns its number. `sink` is shown the input, then what
+    /// was said about it, in the order of keys. A `time` before that of the last input counts as
+    /// that.
     ///
     /// # Errors
     /// The library does not have what the input refers to; the loop is then as before.
@@ -161,7 +165,8 @@ mod tests {
 
     type Log = Arc<Mutex<Vec<String>>>;
 
-    /// Notes everything it is shown; answers inputs with its own kind, and concludes with kind + 10.
+    /// Notes everything it is shown; answers inputs with its own kind, and concludes with kind +
+    /// 10.
     struct Noter {
         kind: u8,
         log: Log,
@@ -279,6 +284,6 @@ mod tests {
         let log = Log::default();
         let mut stages = noters(&log);
         stages.extend(noters(&log));
-        let _ = PlainLoop::new(stages, Box::new(NoLibrary));
+        drop(PlainLoop::new(stages, Box::new(NoLibrary)));
     }
 }

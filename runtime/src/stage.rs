@@ -32,9 +32,9 @@ pub trait Stage: Send + 'static {
     fn evolve(&mut self, fact: &Fact<Self::Body>);
     /// Says what follows from a visible fact that has just been folded.
     fn decide(&self, fact: &Fact<Self::Body>, out: &mut Out<Self::Body>);
-    /// Says what follows once every visible fact about an input has been folded and decided on; asked
-    /// once for each input of which at least one fact was visible. For stages that need a whole round
-    /// (all strategies' wishes, and the breaker's word after them) before they speak.
+    /// Says what follows once every visible fact about an input has been folded and decided on;
+    /// asked once for each input of which at least one fact was visible. For stages that need a
+    /// whole round (all strategies' wishes, and the breaker's word after them) before they speak.
     fn conclude(&self, _out: &mut Out<Self::Body>) {}
     /// The event time, UTC milliseconds, at which it wants to be given a clock input.
     fn next_wake(&self) -> Option<i64> {
@@ -82,9 +82,9 @@ impl<B> Out<B> {
 
 /// The work of one stage for one input: the one place where the order above is code.
 ///
-/// `own` is the list of the stage's facts about this input; it must be empty at the first feed and is only
-/// added to. Where a stage's visible facts are fed in the documented order, its facts are the same whoever
-/// feeds them.
+/// `own` is the list of the stage's facts about this input; it must be empty at the first feed and
+/// is only added to. Where a stage's visible facts are fed in the documented order, its facts are
+/// the same whoever feeds them.
 #[derive(Debug)]
 pub(crate) struct Step<B> {
     out: Out<B>,
@@ -100,7 +100,8 @@ impl<B: Body> Default for Step<B> {
 }
 
 impl<B: Body> Step<B> {
-    /// Begins input `n` with event time `time` for the next stage. Reuses the buffers of the step before.
+    /// Begins input `n` with event time `time` for the next stage. Reuses the buffers of the step
+    /// before.
     pub(crate) fn begin(&mut self, n: u64, time: i64) {
         debug_assert!(self.out.drafts.is_empty(), "the step before was finished");
         (self.n, self.time, self.fed) = (n, time, false);

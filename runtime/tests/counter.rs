@@ -1,4 +1,7 @@
-//! The example in a process of its own: dead without a word, twice, and it goes on exactly where it was.
+//! The example in a process of its own: dead without a word, twice, and it goes on exactly where it
+//! was.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 #[path = "../examples/counter.rs"]
 mod counter;

@@ -1,20 +1,23 @@
-//! The configuration as an input: says that a life has begun, and applies the settings where they differ
-//! from those in force.
+//! The configuration as an input: says that a life has begun, and applies the settings where they
+//! differ from those in force.
 
 use super::world::World;
 use crate::domain::fact::kinds::{kind, rank};
 use crate::domain::fact::{Body, Operator};
 use crate::domain::settings::Settings;
+use everwarm_runtime::chaos::Site;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::journal::Waker;
 use everwarm_runtime::runner::Runner;
 use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::state;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Its name as a writer.
 pub const NAME: &str = "config";
+const FORMAT: u8 = 1;
 
 /// What is in force: a fold that says nothing itself.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -63,10 +66,10 @@ impl Stage for InForce {
     }
     fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
     fn save(&self) -> Vec<u8> {
-        rmp_serde::to_vec(self).expect("settings in force are plain values")
+        state::save(FORMAT, self)
     }
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
-        *self = rmp_serde::from_slice(bytes).map_err(|e| e.to_string())?;
+        *self = state::load(FORMAT, bytes)?;
         Ok(())
     }
 }
@@ -112,7 +115,9 @@ impl Actor for ConfigActor {
         while in_force.catch_up(64, |_| ())? {}
         let inputs = inputs(in_force.stage(), world.journal.life(), wanted);
         if !inputs.is_empty() {
+            world.chaos().point(Site::BeforeAppend, NAME);
             world.journal.append(&writer, i64::MIN, inputs)?;
+            world.chaos().point(Site::AfterAppend, NAME);
         }
         let waker = Waker::new(move || drop(me.send_message(Pull)));
         in_force.listen(Arc::clone(&waker));

@@ -1,17 +1,14 @@
-//! The feed: the market stream of all symbols. It decodes and passes on; what it may have missed, the bar
-//! actors fetch.
+//! The feed: the market stream of all symbols. It decodes and passes on; what it may have missed,
+//! the bar actors fetch.
 
 use super::bar::BarMsg;
-use super::world::{World, wall};
+use super::stream::Stream;
+use super::world::World;
 use crate::domain::time::Timeframe;
-use crate::venue::link::{self, Wiring};
 use crate::venue::port::MarketReport;
-use crate::venue::session::{Event, Moment};
+use crate::venue::session::Event;
 use everwarm_runtime::chaos::Site;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use tokio::task::JoinHandle;
 
 /// Its name at kill points.
 pub const NAME: &str = "feed";
@@ -21,8 +18,8 @@ pub const NAME: &str = "feed";
 pub enum FeedMsg {
     /// Something came by the stream.
     Heard(Box<Event<MarketReport>>),
-    /// The stream will not come back by itself.
-    Ended,
+    /// The stream will not come back by itself, and why.
+    Ended(String),
 }
 
 /// The actor.
@@ -31,35 +28,8 @@ pub struct Feed;
 /// Its state.
 pub struct State {
     world: World,
-    link: JoinHandle<()>,
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        self.link.abort();
-    }
-}
-
-/// Number of the next connection of this process: its name towards a simulated exchange.
-static CONNECTION: AtomicU64 = AtomicU64::new(1);
-
-/// A name for a connection that no other has.
-pub(super) fn connection(of: &str) -> String {
-    format!("{of}-{}-{}", std::process::id(), CONNECTION.fetch_add(1, Relaxed))
-}
-
-/// Both clocks, for a session.
-pub(super) fn moment(world: &World) -> Moment {
-    let wall = wall();
-    Moment { wall, venue: world.clock.now(wall) }
-}
-
-/// A die for the jitter of reconnects: nothing that is decided depends on it.
-pub(super) fn dice() -> u64 {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    #[expect(clippy::disallowed_methods, reason = "jitter of reconnects decides nothing")]
-    let state = RandomState::new();
-    state.build_hasher().finish()
+    /// Runs as long as this state lives.
+    _stream: Stream,
 }
 
 impl Actor for Feed {
@@ -72,20 +42,9 @@ impl Actor for Feed {
         me: ActorRef<FeedMsg>,
         world: World,
     ) -> Result<State, ActorProcessingErr> {
-        let (url, session) = world.venue.market_session(&world.symbols, Timeframe::M1)?;
-        let wiring_world = world.clone();
-        let link = tokio::spawn(async move {
-            let connection = connection(NAME);
-            let now = move || moment(&wiring_world);
-            let mut wiring = Wiring { url, connection, now, dice };
-            let sink = |event: Event<_>, _| match me.send_message(FeedMsg::Heard(Box::new(event))) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            };
-            link::run(session, &mut wiring, sink).await;
-            drop(me.send_message(FeedMsg::Ended));
-        });
-        Ok(State { world, link })
+        let session = world.venue.market_session(&world.symbols, Timeframe::M1)?;
+        let stream = Stream::carry(&world, NAME, session, me, FeedMsg::Heard, FeedMsg::Ended);
+        Ok(State { world, _stream: stream })
     }
 
     async fn handle(
@@ -96,7 +55,7 @@ impl Actor for Feed {
     ) -> Result<(), ActorProcessingErr> {
         let event = match message {
             FeedMsg::Heard(event) => *event,
-            FeedMsg::Ended => return Err("the stream was refused for good".into()),
+            FeedMsg::Ended(why) => return Err(why.into()),
         };
         let world = &state.world;
         match event {

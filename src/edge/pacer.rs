@@ -1,14 +1,15 @@
 //! Lockstep: moves the simulated exchange on when everything that its last move caused is done.
 //!
-//! Idle means: every stage and follower has passed the head, the board says at the head that nobody has
-//! anything left to do, and the last close the exchange released was said. When only waits are left,
-//! venue time moves to the earliest of them, without a bar. Every request is absolute, so a lost answer
-//! and a pacer that was killed are the same: ask again.
+//! Idle means: every stage and follower has passed the head, the board says at the head that nobody
+//! has anything left to do, and the last close the exchange released was said. When only waits are
+//! left, venue time moves to the earliest of them, without a bar. Every request is absolute, so a
+//! lost answer and a pacer that was killed are the same: ask again.
 
 use super::board::Rest;
 use super::clock::ClockMsg;
 use super::closer::{self, CloserMsg};
 use super::gateway::{self, GatewayMsg};
+use super::task::guarded;
 use super::world::{Passing, World, path};
 use crate::domain::time::UtcMs;
 use crate::venue::port::VenueError;
@@ -17,12 +18,11 @@ use everwarm_runtime::chaos::Site;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Its name at kill points.
 pub const NAME: &str = "pacer";
-/// Longest wall time between looks.
-const LOOK: Duration = Duration::from_millis(1);
-/// Wall time after which a bar that was told of is looked for.
+/// Wall time without any progress after which a bar that was told of is looked for.
 const NUDGE: Duration = Duration::from_millis(250);
 /// Wall time between tries where the exchange does not answer.
 const RETRY: Duration = Duration::from_millis(50);
@@ -32,6 +32,8 @@ const RETRY: Duration = Duration::from_millis(50);
 pub enum PacerMsg {
     /// Something may have come to rest.
     Look,
+    /// Its task has ended, and how.
+    Ended(Result<(), String>),
 }
 
 /// The actor. It works in one task, so that its handler never waits.
@@ -61,9 +63,8 @@ impl Actor for Pacer {
     ) -> Result<State, ActorProcessingErr> {
         Ok(State(tokio::spawn(async move {
             if world.passing == Passing::Lockstep {
-                lead(&world, &ended).await;
-                // Whatever ended it: the supervisor decides.
-                me.stop(None);
+                let how = guarded(lead(&world, &ended)).await;
+                drop(me.send_message(PacerMsg::Ended(how)));
             }
         })))
     }
@@ -71,10 +72,15 @@ impl Actor for Pacer {
     async fn handle(
         &self,
         _: ActorRef<PacerMsg>,
-        PacerMsg::Look: PacerMsg,
+        message: PacerMsg,
         _: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        Ok(())
+        match message {
+            PacerMsg::Look => Ok(()),
+            // Whatever ended it: the supervisor decides.
+            PacerMsg::Ended(Ok(())) => Err("the pacer's task has ended".into()),
+            PacerMsg::Ended(Err(why)) => Err(why.into()),
+        }
     }
 }
 
@@ -87,18 +93,36 @@ enum Wait {
 
 async fn lead(world: &World, ended: &watch::Sender<bool>) {
     let Some(admin) = &world.admin else { return };
-    let mut standing = ask_until(|| admin.status()).await;
+    // An exchange that was killed may have lost the last minutes, and takes no order until it is
+    // told how far time is: as far as we know of, at least.
+    let said = world.board.said().await;
+    let found = ask_until(|| admin.status()).await;
+    let reached = said.map_or(found.market, |close| close.max(found.market));
+    let mut standing = ask_until(|| admin.advance(found.now.max(reached), reached)).await;
     adopt(world, &standing);
-    let mut stalled = 0_u32;
+    let mut progress = (0, Instant::now());
+    let mut generation = admin.generation();
     loop {
         world.chaos().point(Site::BeforeStep, NAME);
+        // Whoever comes to rest after this is heard of.
+        let (board, journal) = (world.board.changed(), world.journal.rested());
         match waits(world, &standing) {
             Wait::Work => {
-                drop(tokio::time::timeout(LOOK, world.board.changed()).await);
-                stalled += 1;
-                if Duration::from_millis(u64::from(stalled)) >= NUDGE {
-                    stalled = 0;
-                    // What the exchange lost in a crash is raised again before anything is looked for.
+                let head = world.journal.head();
+                if progress.0 != head {
+                    progress = (head, Instant::now());
+                }
+                let left = NUDGE.saturating_sub(progress.1.elapsed());
+                tokio::select! {
+                    () = board => {}
+                    () = journal => {}
+                    () = tokio::time::sleep(left) => {}
+                }
+                let restarted = std::mem::replace(&mut generation, admin.generation());
+                if progress.1.elapsed() >= NUDGE || restarted != generation {
+                    progress.1 = Instant::now();
+                    // What the exchange lost in a crash is raised again before anything is looked
+                    // for.
                     let (now, market) = (standing.now, standing.market);
                     standing = ask_until(|| admin.advance(now, market)).await;
                     adopt(world, &standing);
@@ -123,7 +147,7 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
                 world.chaos().point(Site::AfterSend, NAME);
             }
         }
-        stalled = 0;
+        progress.1 = Instant::now();
         adopt(world, &standing);
     }
 }

@@ -1,16 +1,13 @@
-//! The private stream: hints about our orders, passed to the gateway. REST is the truth; after every
-//! (re)connect the gateway asks.
+//! The private stream: hints about our orders, passed to the gateway. REST is the truth; after
+//! every (re)connect the gateway asks.
 
-use super::feed::{connection, dice, moment};
 use super::gateway::GatewayMsg;
+use super::stream::Stream;
 use super::world::{World, path};
-use crate::venue::link::{self, Wiring};
 use crate::venue::port::AccountReport;
 use crate::venue::session::Event;
 use everwarm_runtime::chaos::Site;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use std::ops::ControlFlow;
-use tokio::task::JoinHandle;
 
 /// Its name at kill points.
 pub const NAME: &str = "private";
@@ -20,8 +17,8 @@ pub const NAME: &str = "private";
 pub enum PrivateMsg {
     /// Something came by the stream.
     Heard(Box<Event<AccountReport>>),
-    /// The stream will not come back by itself.
-    Ended,
+    /// The stream will not come back by itself, and why.
+    Ended(String),
 }
 
 /// The actor.
@@ -30,13 +27,8 @@ pub struct Private;
 /// Its state.
 pub struct State {
     world: World,
-    link: JoinHandle<()>,
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        self.link.abort();
-    }
+    /// Runs as long as this state lives.
+    _stream: Stream,
 }
 
 impl Actor for Private {
@@ -49,20 +41,9 @@ impl Actor for Private {
         me: ActorRef<PrivateMsg>,
         world: World,
     ) -> Result<State, ActorProcessingErr> {
-        let (url, session) = world.venue.user_session()?;
-        let wiring_world = world.clone();
-        let link = tokio::spawn(async move {
-            let now = move || moment(&wiring_world);
-            let mut wiring = Wiring { url, connection: connection(NAME), now, dice };
-            let sink =
-                |event: Event<_>, _| match me.send_message(PrivateMsg::Heard(Box::new(event))) {
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(_) => ControlFlow::Break(()),
-                };
-            link::run(session, &mut wiring, sink).await;
-            drop(me.send_message(PrivateMsg::Ended));
-        });
-        Ok(State { world, link })
+        let session = world.venue.user_session()?;
+        let stream = Stream::carry(&world, NAME, session, me, PrivateMsg::Heard, PrivateMsg::Ended);
+        Ok(State { world, _stream: stream })
     }
 
     async fn handle(
@@ -73,7 +54,7 @@ impl Actor for Private {
     ) -> Result<(), ActorProcessingErr> {
         let event = match message {
             PrivateMsg::Heard(event) => *event,
-            PrivateMsg::Ended => return Err("the private stream was refused for good".into()),
+            PrivateMsg::Ended(why) => return Err(why.into()),
         };
         let world = &state.world;
         match event {

@@ -36,7 +36,7 @@ impl StatusFold {
             }
             Body::Order(order) => self.order(order),
             Body::Ledger(ledger) => self.ledger(ledger),
-            _ => {}
+            Body::Venue(_) | Body::Analysis(_) | Body::Decision(_) => {}
         }
     }
 
@@ -134,6 +134,7 @@ pub struct SignalFold {
 
 impl SignalFold {
     /// Takes one fact in, in the order of the journal.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
     pub fn fold(&mut self, fact: &Fact<Body>) {
         match &fact.body {
             Body::Analysis(Analysis::Signals { rows }) => {

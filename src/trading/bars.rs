@@ -1,12 +1,13 @@
-//! [1] Updates to closed bars, each exactly once, and bars to closes: the core of the closer.
+//! Updates to closed bars, each exactly once, and bars to closes: the core of the closer.
 //!
-//! A close is said once all wanted symbols have delivered their bar or are known to have none. That a
-//! symbol has none is known from the venue: a fetch that reached past the minute and did not hold the bar,
-//! or, in lockstep, the exchange's own list of who traded. A symbol that missed most recent closes is not
-//! waited for. Closes are said in order; a bar of a close that was said already is late.
+//! A close is said once all wanted symbols have delivered their bar or are known to have none. That
+//! a symbol has none is known from the venue: a fetch that reached past the minute and did not hold
+//! the bar, or, in lockstep, the exchange's own list of who traded. A symbol that missed most
+//! recent closes is not waited for. Closes are said in order; a bar of a close that was said
+//! already is late.
 
 use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{Body, Market};
+use crate::domain::fact::{Body, Market, Venue};
 use crate::domain::id::{Symbol, SymbolMap};
 use crate::domain::market::Bar;
 use crate::domain::time::{MINUTE, UtcMs};
@@ -24,6 +25,8 @@ const VERSION: u8 = 1;
 pub struct Closes {
     /// The last close said.
     pub last: Option<UtcMs>,
+    /// The last life of the process that has seen the account, and so all that happened before.
+    pub account: Option<u64>,
     symbols: SymbolMap<SymbolCloses>,
 }
 
@@ -76,7 +79,8 @@ impl Stage for Closes {
         "closer"
     }
     fn interest(&self) -> Mask {
-        Mask::of(&[kind::CLOSE, kind::LATE_BAR, kind::HISTORY_LOADED])
+        // Inputs alone: what was appended a moment ago is then folded without waiting for any stage.
+        Mask::of(&[kind::CLOSE, kind::LATE_BAR, kind::HISTORY_LOADED, kind::ACCOUNT])
     }
     fn produces(&self) -> Mask {
         Mask::NONE
@@ -85,8 +89,12 @@ impl Stage for Closes {
         match &fact.body {
             Body::Market(Market::Close { time, bars, missing }) => {
                 self.last = Some(*time);
-                bars.iter().for_each(|b| self.bar(b.symbol, *time));
-                missing.iter().for_each(|s| self.symbols.entry(*s).misses += 1);
+                for bar in bars {
+                    self.bar(bar.symbol, *time);
+                }
+                for symbol in missing {
+                    self.symbols.entry(*symbol).misses += 1;
+                }
             }
             Body::Market(Market::LateBar { bar }) => self.bar(bar.symbol, bar.open_time + MINUTE),
             Body::Market(Market::HistoryLoaded { symbol, timeframe, to, .. }) => {
@@ -99,6 +107,7 @@ impl Stage for Closes {
                 }
                 self.symbols.entry(*symbol).history = true;
             }
+            Body::Venue(Venue::Account { life, .. }) => self.account = Some(*life),
             Body::Market(Market::Instruments { .. })
             | Body::Venue(_)
             | Body::Operator(_)
@@ -110,10 +119,10 @@ impl Stage for Closes {
     }
     fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
     fn save(&self) -> Vec<u8> {
-        super::state::save(VERSION, self)
+        everwarm_runtime::state::save(VERSION, self)
     }
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
-        *self = super::state::load(VERSION, bytes)?;
+        *self = everwarm_runtime::state::load(VERSION, bytes)?;
         Ok(())
     }
 }
@@ -165,7 +174,8 @@ impl Gathering {
         }
     }
 
-    /// The venue's records up to the close `through` were looked through, and all that was in them offered.
+    /// The venue's records up to the close `through` were looked through, and all that was in them
+    /// offered.
     pub fn looked(&mut self, symbol: Symbol, through: UtcMs) {
         let looked = self.looked.entry(symbol).or_insert(through);
         *looked = (*looked).max(through);

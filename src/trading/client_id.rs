@@ -1,9 +1,10 @@
-//! Client order ids: `ew-`, a readable piece of the strategy's name, and a hash of what was decided.
+//! Client order ids: `ew-`, a readable piece of the strategy's name, and a hash of what was
+//! decided.
 //!
-//! The id is a function of the intent and of nothing else, so the same decision has the same id in every
-//! life of the daemon. The hash is SipHash-2-4 with 128 bits, written out here because the one of the
-//! standard library may change with it. 105 bits of it are told: among a billion ids the odds that two
-//! are equal are below one in 10^13.
+//! The id is a function of the intent and of nothing else, so the same decision has the same id in
+//! every life of the daemon. The hash is SipHash-2-4 with 128 bits, written out here because the
+//! one of the standard library may change with it. 105 bits of it are told: among a billion ids the
+//! odds that two are equal are below one in 10^13.
 
 use crate::domain::fact::Signal;
 use crate::domain::id::ClientOrderId;
@@ -34,14 +35,14 @@ pub(super) fn of(identity: &Identity, signal: &Signal) -> ClientOrderId {
         Side::Sell => "exit",
     };
     let mut text = Vec::new();
-    let numbers = [identity.epoch, FIRST_REVISION];
     let words = [&identity.installation, &signal.strategy, signal.symbol.as_str(), leg];
     for word in words {
         // With its length, so that no two lists of words give the same text.
         text.extend((word.len() as u64).to_le_bytes());
         text.extend(word.as_bytes());
     }
-    numbers.iter().for_each(|number| text.extend(number.to_le_bytes()));
+    text.extend(identity.epoch.to_le_bytes());
+    text.extend(FIRST_REVISION.to_le_bytes());
     text.extend(signal.close_time.to_le_bytes());
     let mut hash = sip_hash_128(KEY, &text);
     let mut id = String::from(ClientOrderId::PREFIX);

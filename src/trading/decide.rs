@@ -1,9 +1,9 @@
 //! The decision: one stage alone approves and reserves.
 //!
-//! All signals of a close are decided together, after the breaker has spoken: by confidence, the surest
-//! first, then by symbol and strategy. Each gets exactly one answer, `Approved` or `Declined`. A buy holds
-//! its quote amount and one percent more until its order is final; what of it has been filled is held no
-//! longer, for it has left the cash.
+//! All signals of a close are decided together, after the breaker has spoken: by confidence, the
+//! surest first, then by symbol and strategy. Each gets exactly one answer, `Approved` or
+//! `Declined`. A buy holds its quote amount and one percent more until its order is final; what of
+//! it has been filled is held no longer, for it has left the cash.
 //!
 //! Invariants, asserted by `check`:
 //! 1. Between inputs no signal waits for its answer.
@@ -13,7 +13,6 @@
 use super::client_id::{self, Identity};
 use super::instruments::Instruments;
 use super::risk::sizing::{self, TooSmall};
-use super::state;
 use crate::domain::fact::kinds::{kind, rank};
 use crate::domain::fact::{
     Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Signal,
@@ -25,15 +24,17 @@ use crate::domain::order::{OrderIntent, OrderType, Side};
 use crate::domain::settings::Settings;
 use everwarm_runtime::fact::{Fact, Key, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 const FORMAT: u8 = 1;
-/// What is held for a buy, as a multiple of its value at the close, in percent: prices move and fees come.
+/// What is held for a buy, as a multiple of its value at the close, in percent: prices move and
+/// fees come.
 const HOLD_PERCENT: i64 = 101;
 
-/// An intent that was approved here and nowhere else: only this module makes one, from a decision taken
-/// or from the fact that told it.
+/// An intent that was approved here and nowhere else: only this module makes one, from a decision
+/// taken or from the fact that told it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approved {
     intent: OrderIntent,
@@ -45,15 +46,11 @@ impl Approved {
     /// The approval a fact tells; none for facts of other kinds or of other stages.
     #[must_use]
     pub fn told(fact: &Fact<Body>) -> Option<Approved> {
-        match &fact.body {
-            Body::Decision(Decision::Approved { intent, reserved, reason })
-                if fact.key.rank == rank::DECISION.0 =>
-            {
-                let (intent, reason) = (intent.clone(), reason.clone());
-                Some(Approved { intent, reserved: *reserved, reason })
-            }
-            _ => None,
-        }
+        let Body::Decision(Decision::Approved { intent, reserved, reason }) = &fact.body else {
+            return None;
+        };
+        let (intent, reserved, reason) = (intent.clone(), *reserved, reason.clone());
+        (fact.key.rank == rank::DECISION.0).then_some(Approved { intent, reserved, reason })
     }
 
     /// What is to be sent.

@@ -38,7 +38,13 @@ fn ask(stage: &mut Decide, rows: &[Signal]) -> Vec<String> {
         Body::Decision(Decision::Declined { signal, code, text }) => {
             format!("{} {code}: {text}", signal.symbol)
         }
-        other => panic!("{other:?}"),
+        Body::Market(_)
+        | Body::Venue(_)
+        | Body::Operator(_)
+        | Body::Analysis(_)
+        | Body::Decision(_)
+        | Body::Order(_)
+        | Body::Ledger(_) => panic!("{body:?}"),
     });
     words.collect()
 }
@@ -124,12 +130,13 @@ fn decides_by_the_breaker_of_the_same_round() {
 
 #[test]
 fn declines_with_a_code_and_both_sides_in_words() {
-    let cases: [(&str, fn(&mut Decide), Signal); 6] = [
+    type Case = (&'static str, fn(&mut Decide), Signal);
+    let cases: [Case; 6] = [
         ("XRPUSDT instrument: the venue's rules for XRPUSDT are not known", |_| {}, buy("XRPUSDT")),
         (
             "BTCUSDT instrument: the venue does not take orders in BTCUSDT now",
             |stage| {
-                stage.instruments.learn(&[Instrument { trading: false, ..instrument("BTCUSDT") }])
+                stage.instruments.learn(&[Instrument { trading: false, ..instrument("BTCUSDT") }]);
             },
             buy("BTCUSDT"),
         ),
@@ -145,8 +152,8 @@ fn declines_with_a_code_and_both_sides_in_words() {
             buy("BTCUSDT"),
         ),
         (
-            "BTCUSDT too-small: 0.00005 BTC rounds down to 0, less than the quantity 0.0001 that BTCUSDT \
-             asks for",
+            "BTCUSDT too-small: 0.00005 BTC rounds down to 0, less than the quantity 0.0001 that \
+             BTCUSDT asks for",
             |stage| stage.positions.insert(sym("BTCUSDT"), dec("0.00005")),
             sell("BTCUSDT"),
         ),

@@ -13,7 +13,9 @@ pub(super) struct Instruments(SymbolMap<Instrument>);
 impl Instruments {
     /// Takes over new rules.
     pub(super) fn learn(&mut self, rules: &[Instrument]) {
-        rules.iter().for_each(|rule| self.0.insert(rule.symbol, rule.clone()));
+        for rule in rules {
+            self.0.insert(rule.symbol, rule.clone());
+        }
     }
 
     /// The rules of one.

@@ -1,10 +1,10 @@
 //! The books: fills to positions, cash and equity, and the account against them.
 //!
-//! Positions are long only, at average cost. A fee in the quote asset leaves cash and profit, one in the
-//! base asset leaves the position, one in another asset is counted there. The first account ever seen is
-//! the baseline: its quote balance is our cash, all else in it is foreign. Later every asset is expected
-//! to be ours plus foreign: a surplus is foreign too and never traded, a shortage is a conflict. What is
-//! sold beyond a position came out of foreign holdings.
+//! Positions are long only, at average cost. A fee in the quote asset leaves cash and profit, one
+//! in the base asset leaves the position, one in another asset is counted there. The first account
+//! ever seen is the baseline: its quote balance is our cash, all else in it is foreign. Later every
+//! asset is expected to be ours plus foreign: a surplus is foreign too and never traded, a shortage
+//! is a conflict. What is sold beyond a position came out of foreign holdings.
 //!
 //! Only decimals here, never floats. Amounts are exact; average costs have 28 digits.
 //!
@@ -14,7 +14,6 @@
 //! 3. Before the baseline nothing is foreign.
 
 use super::instruments::Instruments;
-use super::state;
 use crate::domain::fact::kinds::{kind, rank};
 use crate::domain::fact::{Body, Conflict, Ledger as Said, Market, Operator, Order, Venue};
 use crate::domain::id::{Symbol, SymbolMap};
@@ -24,6 +23,7 @@ use crate::domain::settings::Settings;
 use crate::domain::time::UtcMs;
 use everwarm_runtime::fact::{Fact, Key, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -176,7 +176,9 @@ impl Ledger {
                 });
             }
         }
-        surplus.iter().for_each(|(asset, over)| self.surplus(asset, *over));
+        for (asset, over) in surplus {
+            self.surplus(&asset, over);
+        }
         self.picture = Some(Picture { n, conflicts });
     }
 
@@ -219,8 +221,8 @@ impl Ledger {
 
     fn say_reconciled(&self, fact: &Fact<Body>, life: u64, out: &mut Out<Body>) {
         let Body::Order(Order::Compared { conflicts, .. }) = &fact.body else { return };
-        // Orders are compared with each account, and whenever one contradicts; the latter adds to what
-        // the last account came to.
+        // Orders are compared with each account, and whenever one contradicts; the latter adds to
+        // what the last account came to.
         let mut all = match &self.picture {
             Some(picture) if picture.n == fact.key.n => picture.conflicts.clone(),
             Some(_) | None => self.conflicts.clone(),
@@ -245,8 +247,8 @@ impl Ledger {
 }
 
 impl Position {
-    /// Takes `quantity` out at average cost, out of the profit where it is `sold`; returns what there was
-    /// not. Base units that went as a fee leave their cost with the others.
+    /// Takes `quantity` out at average cost, out of the profit where it is `sold`; returns what
+    /// there was not. Base units that went as a fee leave their cost with the others.
     fn give(&mut self, quantity: Decimal, sold: bool) -> Decimal {
         let taken = quantity.min(self.quantity);
         let all = taken == self.quantity;

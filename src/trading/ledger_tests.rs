@@ -41,7 +41,12 @@ fn words(said: &[Body]) -> String {
             let foreign = foreign.collect::<Vec<_>>().join(", ");
             format!("cash {cash} foreign [{foreign}] conflicts [{conflicts}]")
         }
-        other => panic!("{other:?}"),
+        Body::Market(_)
+        | Body::Venue(_)
+        | Body::Operator(_)
+        | Body::Analysis(_)
+        | Body::Decision(_)
+        | Body::Order(_) => panic!("{body:?}"),
     };
     said.iter().map(word).collect::<Vec<_>>().join(" | ")
 }

@@ -1,1 +1,363 @@
+//! All stages together on the plain loop, against a venue of a few lines.
 
+use super::orders::OrderBook;
+use super::stages;
+use super::testing::{bar, configured, dec, instrument, sym};
+use crate::domain::fact::kinds::kind;
+use crate::domain::fact::{Body, Ledger, Market, Operator, Order, Venue};
+use crate::domain::id::Symbol;
+use crate::domain::market::Bar;
+use crate::domain::money::{Decimal, Price};
+use crate::domain::order::{
+    Balance, OrderIntent, OrderReport, OrderStatus, ReportSource, SendAttempt, Side, VenueFill,
+};
+use crate::domain::settings::Settings;
+use crate::domain::time::{MINUTE, Timeframe, UtcMs};
+use everwarm_runtime::fact::{Body as _, Fact, Library};
+use everwarm_runtime::plain::PlainLoop;
+use std::collections::BTreeMap;
+
+/// How the venue's reports reach us.
+#[derive(Clone, Copy, PartialEq)]
+enum Delivery {
+    /// One answer with all fills.
+    Whole,
+    /// A report a fill, in order.
+    Torn,
+    /// A report a fill, the last first, each twice, and the whole at the end.
+    Scrambled,
+}
+
+/// The daemon and its venue in one thread.
+struct World {
+    plain: PlainLoop<Body>,
+    book: OrderBook,
+    facts: Vec<Fact<Body>>,
+    time: UtcMs,
+    prices: BTreeMap<Symbol, Price>,
+    funds: BTreeMap<String, Decimal>,
+    trades: u64,
+    delivery: Delivery,
+    /// Every so many inputs all stages are saved and resumed; 0: never.
+    resume_every: u64,
+}
+
+struct History(Vec<Bar>);
+
+impl Library<Body> for History {
+    fn resolve(&self, body: &Body) -> Result<Option<Body>, String> {
+        let Body::Market(Market::HistoryLoaded { symbol, timeframe, .. }) = body else {
+            return Ok(None);
+        };
+        let bars = self.0.iter().filter(|bar| bar.symbol == *symbol).copied().collect();
+        let (symbol, timeframe) = (*symbol, *timeframe);
+        Ok(Some(Body::Market(Market::HistoryBars { symbol, timeframe, bars })))
+    }
+}
+
+fn settings() -> Settings {
+    let mut settings = Settings::default();
+    (settings.strategy.sma_cross.fast, settings.strategy.sma_cross.slow) = (2, 3);
+    settings.trading.max_positions = 2;
+    settings
+}
+
+impl World {
+    fn new(delivery: Delivery, resume_every: u64) -> World {
+        let mut world = World {
+            plain: PlainLoop::new(stages(), Box::new(History(Vec::new()))),
+            book: OrderBook::default(),
+            facts: Vec::new(),
+            time: 0,
+            prices: BTreeMap::new(),
+            funds: BTreeMap::from([("USDT".to_owned(), dec("10000"))]),
+            trades: 0,
+            delivery,
+            resume_every,
+        };
+        let installation = "inst".to_owned();
+        world.give(Body::Operator(Operator::Started { life: 1, installation, epoch: 1 }));
+        world.give(configured(&settings()));
+        let rules = ["ADAUSDT", "BTCUSDT", "ETHUSDT"].map(instrument).to_vec();
+        world.give(Body::Market(Market::Instruments { rules }));
+        world.account();
+        world
+    }
+
+    fn give(&mut self, body: Body) {
+        let World { plain, book, facts, time, resume_every, .. } = self;
+        let n = plain.input(*time, body, &mut |fact| {
+            book.fold(fact);
+            facts.push(fact.clone());
+        });
+        if *resume_every > 0 && n.unwrap().is_multiple_of(*resume_every) {
+            for (stage, fresh) in plain.stages_mut().zip(stages()) {
+                let before = std::mem::replace(stage, fresh);
+                stage.load(&before.save()).unwrap();
+            }
+        }
+    }
+
+    fn account(&mut self) {
+        let balance = |(asset, free): (&String, &Decimal)| Balance {
+            asset: asset.clone(),
+            free: *free,
+            locked: Decimal::ZERO,
+        };
+        let balances = self.funds.iter().filter(|(_, f)| !f.is_zero()).map(balance).collect();
+        let (life, time, open) = (1, self.time, Vec::new());
+        self.give(Body::Venue(Venue::Account { life, time, balances, open }));
+    }
+
+    fn close(&mut self, bars: Vec<Bar>) {
+        self.time = bars[0].open_time + MINUTE;
+        self.prices.extend(bars.iter().map(|bar| (bar.symbol, bar.close)));
+        self.give(Body::Market(Market::Close { time: self.time, bars, missing: Vec::new() }));
+        let sends = self.book.to_send(self.time);
+        if sends.is_empty() {
+            return;
+        }
+        let attempt = |send: &super::orders::book::ToSend| SendAttempt {
+            client_id: send.intent.client_id.clone(),
+            attempt: send.attempt,
+            timestamp: self.time,
+            recv_window: 5_000,
+        };
+        let attempts = sends.iter().map(attempt).collect();
+        self.give(Body::Venue(Venue::Sent { attempts }));
+        for send in sends {
+            self.trade(&send.intent);
+        }
+    }
+
+    /// Fills an order at the last price in two executions, the fee of 0.1 % in the quote asset.
+    fn trade(&mut self, intent: &OrderIntent) {
+        let OrderIntent { client_id, symbol, side, quantity, .. } = intent;
+        let price = self.prices[symbol].decimal();
+        let first = (*quantity / Decimal::TWO).round_dp(4);
+        let mut fills = Vec::new();
+        for quantity in [first, *quantity - first] {
+            self.trades += 1;
+            let amount = price * quantity;
+            let fee = amount * dec("0.001");
+            let sign = if *side == Side::Buy { Decimal::ONE } else { Decimal::NEGATIVE_ONE };
+            *self.funds.entry("USDT".to_owned()).or_default() -= sign * amount + fee;
+            let base = symbol.as_str().trim_end_matches("USDT").to_owned();
+            *self.funds.entry(base).or_default() += sign * quantity;
+            let (trade_id, fee_asset, time) = (self.trades, "USDT".to_owned(), self.time);
+            fills.push(VenueFill { trade_id, price, quantity, fee, fee_asset, time });
+        }
+        let report = |source, status, executed, fills: &[VenueFill]| {
+            Body::Venue(Venue::Reported(OrderReport {
+                source,
+                client_id: client_id.clone(),
+                venue_order_id: fills[0].trade_id + 1_000 * u64::from(*side == Side::Sell),
+                symbol: *symbol,
+                side: *side,
+                status,
+                quantity: *quantity,
+                executed,
+                executed_quote: executed * price,
+                fills: fills.to_vec(),
+                time: self.time,
+            }))
+        };
+        let number = |mut body: Body, id| {
+            if let Body::Venue(Venue::Reported(report)) = &mut body {
+                report.venue_order_id = id;
+            }
+            body
+        };
+        let id = fills[0].trade_id;
+        let whole = report(ReportSource::Answer, OrderStatus::Filled, *quantity, &fills);
+        let part = report(ReportSource::Stream, OrderStatus::PartlyFilled, first, &fills[..1]);
+        let rest = report(ReportSource::Stream, OrderStatus::Filled, *quantity, &fills[1..]);
+        let reports = match self.delivery {
+            Delivery::Whole => vec![whole],
+            Delivery::Torn => vec![part, rest],
+            Delivery::Scrambled => vec![rest.clone(), rest, part.clone(), part, whole],
+        };
+        for body in reports {
+            self.give(number(body, id));
+        }
+    }
+
+    /// A walk of three symbols that ends in a close without a trade.
+    fn walk(&mut self, closes: i64) {
+        let mut seed = 1_u64;
+        let mut prices = [50_i64, 200, 1_000];
+        for minute in 1..=closes {
+            let mut bars = Vec::new();
+            for (symbol, price) in ["ADAUSDT", "BTCUSDT", "ETHUSDT"].iter().zip(&mut prices) {
+                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                *price = (*price + i64::from(seed >> 60 != 0) * ((seed >> 61).cast_signed() - 3))
+                    .max(20);
+                bars.push(bar(symbol, minute, *price));
+            }
+            self.close(bars);
+        }
+    }
+
+    fn bytes(&self, wanted: impl Fn(&Fact<Body>) -> bool) -> Vec<Vec<u8>> {
+        let encode = |fact: &Fact<Body>| {
+            let mut bytes = Vec::new();
+            fact.body.encode(&mut bytes);
+            bytes
+        };
+        self.facts.iter().filter(|fact| wanted(fact)).map(encode).collect()
+    }
+
+    fn count(&self, kind: u8) -> usize {
+        self.facts.iter().filter(|fact| fact.body.kind() == kind).count()
+    }
+}
+
+#[test]
+fn a_round_trip_is_right_to_the_cent() {
+    let mut world = World::new(Delivery::Whole, 0);
+    for (minute, price) in (1..).zip([100, 99, 98, 110, 120, 125, 90, 80]) {
+        world.close(vec![bar("BTCUSDT", minute, price)]);
+    }
+    let last = world.facts.iter().rev();
+    let positions = world.facts.iter().filter_map(|fact| {
+        let Body::Ledger(Ledger::Position { quantity, realized_pnl, cash, .. }) = &fact.body else {
+            return None;
+        };
+        Some(format!("{quantity} {realized_pnl} {cash}"))
+    });
+    // Bought at 110 in two halves for 1,000 rounded down, sold at 90; a thousandth each way.
+    let expected = ["4.5454 -0.499994 9499.506006", "9.0909 -0.999999 8999.001001"];
+    let positions: Vec<String> = positions.collect();
+    assert_eq!(positions[..2], expected);
+    assert_eq!(positions.len(), 4);
+    let bought = dec("9.0909") * dec("110");
+    let sold = dec("9.0909") * dec("90");
+    let profit = (sold - bought - (bought + sold) * dec("0.001")).normalize();
+    let cash = (dec("10000") + profit).normalize();
+    assert_eq!(positions[3], format!("0 {profit} {cash}"));
+    let mut equities = last.filter_map(|fact| {
+        let Body::Ledger(Ledger::Equity { equity, cash, .. }) = &fact.body else { return None };
+        Some((*equity, *cash))
+    });
+    assert_eq!(equities.next(), Some((cash, cash)));
+    assert_eq!(world.funds["USDT"], cash);
+    // What was said follows from what was seen: the buy was decided at 110, valid for 300 s.
+    let intents = world.facts.iter().filter_map(|fact| {
+        let Body::Order(Order::Intent(intent)) = &fact.body else { return None };
+        Some(intent)
+    });
+    let sides: Vec<_> = intents.map(|i| (i.side, i.close_time, i.valid_until)).collect();
+    assert_eq!(
+        sides,
+        [(Side::Buy, 5 * MINUTE, 10 * MINUTE), (Side::Sell, 8 * MINUTE, 13 * MINUTE)]
+    );
+}
+
+#[test]
+fn the_same_inputs_give_the_same_facts_and_the_venue_agrees() {
+    let mut once = World::new(Delivery::Torn, 0);
+    once.walk(400);
+    assert!(once.count(kind::FILLED) > 40, "{} fills", once.count(kind::FILLED));
+    assert!(once.count(kind::DECLINED) > 0);
+    once.account();
+    let last = once.facts.last().map(|fact| &fact.body);
+    assert!(
+        matches!(last, Some(Body::Ledger(Ledger::Reconciled { conflicts, foreign, .. }))
+            if conflicts.is_empty() && foreign.is_empty()),
+        "{last:?}"
+    );
+    let mut twice = World::new(Delivery::Torn, 0);
+    twice.walk(400);
+    twice.account();
+    assert!(once.facts == twice.facts || once.bytes(|_| true) == twice.bytes(|_| true));
+    // Resumed from checkpoints at every turn.
+    for resume_every in [1, 7, 100] {
+        let mut resumed = World::new(Delivery::Torn, resume_every);
+        resumed.walk(400);
+        resumed.account();
+        assert_eq!(once.facts.len(), resumed.facts.len());
+        assert!(once.bytes(|_| true) == resumed.bytes(|_| true), "every {resume_every}");
+    }
+}
+
+#[test]
+fn however_reports_come_the_books_are_the_same() {
+    let books = [Delivery::Whole, Delivery::Torn, Delivery::Scrambled].map(|delivery| {
+        let mut world = World::new(delivery, 0);
+        world.walk(300);
+        assert_eq!(world.count(kind::COMPARED), 1, "no conflict came of it");
+        let kinds = [kind::FILLED, kind::POSITION, kind::EQUITY, kind::INTENT, kind::FEATURES];
+        kinds.map(|kind| world.bytes(|fact| fact.body.kind() == kind))
+    });
+    assert!(books[0] == books[1] && books[1] == books[2]);
+}
+
+#[test]
+fn history_makes_the_first_close_count() {
+    let bars: Vec<Bar> = (1..=3).zip([100, 99, 98]).map(|(m, p)| bar("BTCUSDT", m, p)).collect();
+    let mut world = World::new(Delivery::Whole, 0);
+    world.plain = PlainLoop::new(stages(), Box::new(History(bars)));
+    world.give(configured(&settings()));
+    world.give(Body::Market(Market::HistoryLoaded {
+        symbol: sym("BTCUSDT"),
+        timeframe: Timeframe::M1,
+        from: MINUTE,
+        to: 3 * MINUTE,
+        count: 3,
+        digest: 0,
+    }));
+    assert_eq!(world.count(kind::FEATURES), 0);
+    assert_eq!(world.count(kind::HISTORY_BARS), 0, "the journal keeps the reference");
+    world.close(vec![bar("BTCUSDT", 4, 110)]);
+    let row = world.facts.iter().find_map(|fact| {
+        let Body::Analysis(crate::domain::fact::Analysis::Features { rows, .. }) = &fact.body
+        else {
+            return None;
+        };
+        Some(rows[0])
+    });
+    let row = row.unwrap();
+    assert_eq!((row.sma_fast, row.sma_slow), (104.0, 307.0 / 3.0));
+}
+
+/// How fast the loop is; `cargo test` with an optimised profile, `-- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement, not a check"]
+#[expect(clippy::cast_precision_loss, reason = "only printed")]
+#[expect(clippy::disallowed_methods, reason = "it measures")]
+fn speed() {
+    const SYMBOLS: i64 = 300;
+    const CLOSES: i64 = 3_000;
+    let mut plain = PlainLoop::new(stages(), Box::new(History(Vec::new())));
+    let mut facts = 0_u64;
+    let names: Vec<String> = (0..SYMBOLS).map(|i| format!("S{i:03}USDT")).collect();
+    let installation = "inst".to_owned();
+    let rules = names.iter().map(|name| instrument(name)).collect();
+    for body in [
+        Body::Operator(Operator::Started { life: 1, installation, epoch: 1 }),
+        configured(&Settings::default()),
+        Body::Market(Market::Instruments { rules }),
+    ] {
+        plain.input(0, body, &mut |_| {}).unwrap();
+    }
+    let mut seed = 1_u64;
+    let mut prices = vec![1_000_i64; names.len()];
+    let mut closes = Vec::new();
+    for minute in 1..=CLOSES {
+        let mut bars = Vec::new();
+        for (name, price) in names.iter().zip(&mut prices) {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            *price = (*price + (seed >> 61).cast_signed() - 3).max(500);
+            bars.push(bar(name, minute, *price));
+        }
+        let time = (minute + 1) * MINUTE;
+        closes.push(Body::Market(Market::Close { time, bars, missing: Vec::new() }));
+    }
+    let begin = std::time::Instant::now();
+    for (minute, close) in (2..).zip(closes) {
+        plain.input(minute * MINUTE, close, &mut |_| facts += 1).unwrap();
+    }
+    let took = begin.elapsed();
+    let bars = (SYMBOLS * CLOSES) as f64;
+    eprintln!("{:.2} million bars/s, {facts} facts", bars / took.as_secs_f64() / 1e6);
+}

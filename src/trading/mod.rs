@@ -1,21 +1,22 @@
 //! PURE: the stages in rank order. Facts in, facts out; no clock, socket, file or chance.
 //!
 //! ```text
-//!  rank  stage                      sees                              says
-//!  ───── ────────────────────────── ───────────────────────────────── ───────────────────────
-//!  100   roll-up      [`rollup`]     Close, past bars                  Rolled
-//!  200   indicator    [`indicators`] Close, Rolled, past bars          Features
-//!  400…  strategies   [`strategy`]   Features                          Signals
-//!  500   breaker      [`risk`]       Close, Sent; orders, ledger (n-1) Breaker, when it changes
-//!  600   decision     [`decide`]     Signals, Breaker;                 Approved, Declined
-//!                                   orders, ledger (n-1)
-//!  700   order manager [`orders`]    Approved, Sent, answers, Account  Intent, Granted, Changed,
-//!                                                                     Filled, Compared
-//!  800   ledger       [`ledger`]     Close, Filled, Account, Compared  Position, Equity, Reconciled
+//!  rank  stage          module      sees                                says
+//!  ───── ────────────── ─────────── ─────────────────────────────────── ─────────────────────────
+//!  100   roll-up        rollup      Close, past bars                    Rolled
+//!  200   indicator      indicators  Close, Rolled, past bars            Features
+//!  400…  strategies     strategy    Features                            Signals
+//!  500   breaker        risk        Close, Sent; orders, ledger (n-1)   Breaker, on change
+//!  600   decision       decide      Signals, Breaker; orders,           Approved, Declined
+//!                                   ledger (n-1)
+//!  700   order manager  orders      Approved, Sent, answers, Account    Intent, Granted, Changed,
+//!                                                                       Filled, Compared
+//!  800   ledger         ledger      Close, Filled, Account, Compared    Position, Equity,
+//!                                                                       Reconciled
 //! ```
 //!
-//! Settings reach every stage by `ConfigApplied`, the venue's rules by `Instruments`, whose ids they are
-//! by `Started`. The table the stages are made from is [`specs`].
+//! Settings reach every stage by `ConfigApplied`, the venue's rules by `Instruments`, whose ids
+//! they are by `Started`. The table the stages are made from is [`specs`].
 
 pub mod bars;
 mod client_id;
@@ -28,7 +29,6 @@ pub mod risk;
 pub mod rollup;
 mod settings;
 mod stages;
-mod state;
 pub mod strategy;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! 1m bars to 5m, 15m, 1h, 4h and 1d, aligned to the UTC epoch.
 //!
-//! A bucket is finished by the close of its last minute for the symbols of that close, with a bar or
-//! missing; or by the first bar of a later bucket. Past bars from the history fill the buckets and say
-//! nothing. Prices are exact; volumes are exact up to 28 digits.
+//! A bucket is finished by the close of its last minute for the symbols of that close, with a bar
+//! or missing; or by the first bar of a later bucket. Past bars from the history fill the buckets
+//! and say nothing. Prices are exact; volumes are exact up to 28 digits.
 //!
 //! Each width is made of the buckets of the width below, so most bars touch one bucket only.
 //!
@@ -12,7 +12,6 @@
 //! 3. The open bucket of a width, where there is one, lies in the open bucket of each greater width
 //!    that is there.
 
-use super::state;
 use crate::domain::fact::kinds::{kind, rank};
 use crate::domain::fact::{Analysis, Body, Market};
 use crate::domain::id::{Symbol, SymbolMap};
@@ -21,6 +20,7 @@ use crate::domain::money::{Decimal, Price};
 use crate::domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 
 /// The widths made, ascending.
@@ -217,7 +217,9 @@ impl Stage for RollUp {
             }
             Market::HistoryBars { symbol, timeframe: Timeframe::M1, bars } => {
                 let roller = self.rollers.entry(*symbol);
-                bars.iter().for_each(|bar| roller.add(bar, &mut |_, _| {}));
+                for bar in bars {
+                    roller.add(bar, &mut |_, _| {});
+                }
             }
             Market::HistoryBars { .. }
             | Market::HistoryLoaded { .. }

@@ -97,7 +97,8 @@ impl Series {
     }
 }
 
-/// The rows of a compressed table of the shared material, without the header; none where it is absent.
+/// The rows of a compressed table of the shared material, without the header; none where it is
+/// absent.
 pub(crate) fn golden(path: &str) -> Option<Vec<Vec<String>>> {
     let file = shared()?.join(path);
     let mut text = String::new();
@@ -108,7 +109,6 @@ pub(crate) fn golden(path: &str) -> Option<Vec<Vec<String>>> {
     Some(rows.collect())
 }
 
-#[expect(clippy::print_stderr, reason = "a test that cannot run says so")]
 fn shared() -> Option<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
     let folder = std::env::var_os("EVERWARM_SHARED").map_or(here, PathBuf::from);

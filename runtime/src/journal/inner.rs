@@ -1,6 +1,7 @@
 //! What lies under the journal's lock: numbering, gates, the tail in memory.
 
 use super::{AppendError, Chunk, Round, StageInfo, Waker};
+use crate::clock;
 use crate::fact::{Body, Fact, Key, Mask, Rank};
 use crate::store::{Batch, CheckpointRow, Op, Recovered, Store, StoreError};
 use std::collections::{BTreeMap, VecDeque};
@@ -60,7 +61,7 @@ pub(super) struct Inner<B> {
 }
 
 impl<B: Body> Inner<B> {
-    pub(super) fn new(found: &Recovered, infos: Vec<StageInfo>) -> Inner<B> {
+    pub(super) fn new(found: &Recovered, infos: &[StageInfo]) -> Inner<B> {
         let passed = |rank: u16| {
             let row = found.passed.iter().find(|(r, _)| *r == rank);
             row.map(|(_, p)| *p).unwrap_or_default()
@@ -87,7 +88,7 @@ impl<B: Body> Inner<B> {
                 spoke: last.version,
                 since: if upgraded { last.n } else { last.since },
                 checkpoint: usable.map(|(_, c)| Arc::new(c.clone())),
-                saved_at: Instant::now(),
+                saved_at: clock::now(),
                 waker: None,
                 next_wake: None,
                 info,
@@ -105,7 +106,7 @@ impl<B: Body> Inner<B> {
             pending_since: None,
             committed: found.row,
             durable: found.row,
-            synced_at: Instant::now(),
+            synced_at: clock::now(),
             sync_wanted: 0,
             stages: (0..infos.len()).map(state).collect(),
             writers: BTreeMap::new(),
@@ -119,10 +120,10 @@ impl<B: Body> Inner<B> {
     pub(super) fn load_tail(&mut self, store: &Store) -> Result<(), StoreError> {
         let saved = |s: &StageState| s.checkpoint.as_ref().map_or((0, 0), |c| (c.n, c.row));
         let none = (self.head, 0);
-        let (base, from) = self.stages.iter().map(saved).min().unwrap_or(none);
+        let (_, from) = self.stages.iter().map(saved).min().unwrap_or(none);
         let mut wrong = None;
         store.scan(from, &mut |row, fact: Fact<B>| {
-            if let Err(why) = self.restore(base, row, fact) {
+            if let Err(why) = self.restore(row, fact) {
                 wrong = Some(why);
                 return ControlFlow::Break(());
             }
@@ -134,13 +135,12 @@ impl<B: Body> Inner<B> {
         }
     }
 
-    pub(super) fn restore(&mut self, base: u64, row: u64, fact: Fact<B>) -> Result<(), String> {
+    /// Takes one fact of the file back into the tail. The tail has no holes: what is about an input before
+    /// the first round is kept too, for those who read by row.
+    pub(super) fn restore(&mut self, row: u64, fact: Fact<B>) -> Result<(), String> {
         let Key { n, rank, .. } = fact.key;
         if rank == 0 {
             self.time = self.time.max(fact.time);
-        }
-        if n < base {
-            return Ok(());
         }
         let joins = self.tail.back().is_some_and(|c| {
             let last = c.facts.last().expect("a chunk holds a fact").key;
@@ -173,10 +173,10 @@ impl<B: Body> Inner<B> {
                 return Err(format!("input {} does not follow its predecessor", key.n));
             }
             self.rounds.push_back(Slot { n: key.n, input: chunk, outs: Vec::new() });
-        } else if let Some(index) = self.index_of_rank(key.rank) {
-            if let Some(slot) = self.slot_mut(key.n) {
-                slot.outs.push((index, chunk));
-            }
+        } else if let Some(index) = self.index_of_rank(key.rank)
+            && let Some(slot) = self.slot_mut(key.n)
+        {
+            slot.outs.push((index, chunk));
         }
         Ok(())
     }
@@ -237,10 +237,15 @@ impl<B: Body> Inner<B> {
         self.next_row += count;
         self.tail_bytes += chunk.weight;
         self.pending_bytes += chunk.weight;
-        self.pending_since.get_or_insert_with(Instant::now);
+        self.pending_since.get_or_insert_with(clock::now);
         self.tail.push_back(Arc::clone(&chunk));
         self.pending.push(Op::Facts(Arc::clone(&chunk)));
         chunk
+    }
+
+    /// Whether every stage has passed the head, and what asked for a flush has been flushed.
+    pub(super) fn settled(&self) -> bool {
+        self.sync_wanted <= self.durable && self.stages.iter().all(|s| s.passed == self.head)
     }
 
     /// Asks for a flush where a synced fact waits; true where the store thread should look now.
@@ -251,7 +256,8 @@ impl<B: Body> Inner<B> {
         synced || self.pending_bytes > GATHER_BYTES
     }
 
-    /// Wakes the stages whose gate stands open beyond what they have passed: all, or those who see `of`.
+    /// Wakes the stages whose gate stands open beyond what they have passed: all, or those who see
+    /// `of`.
     pub(super) fn wake_ready(&self, of: Option<usize>, wake: &mut Vec<Arc<Waker>>) {
         for (i, stage) in self.stages.iter().enumerate() {
             let concerned =
@@ -267,8 +273,8 @@ impl<B: Body> Inner<B> {
         wake.extend(concerned.map(|r| Arc::clone(&r.waker)));
     }
 
-    /// The last input a stage may handle: all it sees of lower ranks is said, and all higher ranks said
-    /// about the input before.
+    /// The last input a stage may handle: all it sees of lower ranks is said, and all higher ranks
+    /// said about the input before.
     pub(super) fn ready(&self, index: usize) -> u64 {
         let stage = &self.stages[index];
         let lower = stage.lower.iter().map(|q| self.stages[*q].passed);

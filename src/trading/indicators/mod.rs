@@ -1,7 +1,8 @@
 //! Indicators: one file each, streaming over closed bars in order, and the stage that runs them.
 //!
-//! Conventions are TA-Lib's. A value is `NaN` until it is defined; nothing else ever is. State is exact
-//! (integer sums) or a few floats whose bits are saved, so that a resumed indicator goes on bit for bit.
+//! Conventions are TA-Lib's. A value is `NaN` until it is defined; nothing else ever is. State is
+//! exact (integer sums) or a few floats whose bits are saved, so that a resumed indicator goes on
+//! bit for bit.
 
 mod atr;
 mod ema;

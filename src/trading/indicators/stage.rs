@@ -1,8 +1,8 @@
 //! The indicator stage: the averages the enabled strategies need, on the widths they need them.
 //!
-//! One `Features` a width and close, one row a symbol. Past bars from the history warm the state and say
-//! nothing; 1m bars also warm wider widths, by the roll-up's own rules. Other lengths in a new
-//! configuration start the width anew.
+//! One `Features` a width and close, one row a symbol. Past bars from the history warm the state
+//! and say nothing; 1m bars also warm wider widths, by the roll-up's own rules. Other lengths in a
+//! new configuration start the width anew.
 //!
 //! Invariant, asserted by `check`: there is one series a width, ascending.
 
@@ -14,10 +14,10 @@ use crate::domain::market::Bar;
 use crate::domain::settings::Settings;
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::trading::rollup::{Roller, WIDTHS};
-use crate::trading::state;
 use crate::trading::strategy::{self, Need};
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 
 const FORMAT: u8 = 1;
@@ -90,7 +90,9 @@ impl Series {
         let mut nowhere = usize::MAX - 1;
         let line = self.lines.near(&mut nowhere, symbol, || Line::new(need));
         if timeframe == need.timeframe {
-            bars.iter().for_each(|bar| _ = line.update(bar, timeframe));
+            for bar in bars {
+                line.update(bar, timeframe);
+            }
         } else if timeframe == Timeframe::M1
             && let Some(first) = bars.first()
         {
@@ -190,7 +192,13 @@ impl Stage for Indicators {
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
                 self.configure(&crate::trading::settings::applied(text));
             }
-            _ => {}
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
         }
     }
 

@@ -1,9 +1,9 @@
 //! What is known of every order: a plain fold over inputs and over what the order manager said.
 //!
-//! The manager's state is such a book; a gateway folds one of its own, where an input may come before what
-//! the manager says about the one before. So evidence (attempts, reports, absences) is taken from inputs
-//! alone, and the standing of an order (status, applied fills, granted attempts) from the manager's facts
-//! alone; neither waits for the other.
+//! The manager's state is such a book; a gateway folds one of its own, where an input may come
+//! before what the manager says about the one before. So evidence (attempts, reports, absences) is
+//! taken from inputs alone, and the standing of an order (status, applied fills, granted attempts)
+//! from the manager's facts alone; neither waits for the other.
 //!
 //! Invariants, asserted by `check`:
 //! 1. An order was sent at most as often as granted.
@@ -11,18 +11,21 @@
 //! 3. An order that lives is listed as living, one that does not is not.
 
 use super::lifecycle::Event;
+use crate::domain::fact::kinds::kind;
 use crate::domain::fact::{Body, Conflict, Market, Operator, Order as Said, Venue};
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::money::Decimal;
 use crate::domain::order::{OrderIntent, OrderReport, OrderStatus, ReportSource, VenueFill};
 use crate::domain::time::{DAY, UtcMs};
-use everwarm_runtime::fact::{Fact, Key};
+use everwarm_runtime::fact::{Fact, Key, Mask};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// How long the engine of a venue may still take in a request after its receive window, milliseconds.
+/// How long the engine of a venue may still take in a request after its receive window,
+/// milliseconds.
 pub const SETTLE_MS: i64 = 10_000;
-/// Venue time between two queries that prove an absence, and between two for missing fills, milliseconds.
+/// Venue time between two queries that prove an absence, and between two for missing fills,
+/// milliseconds.
 pub const PROOF_GAP_MS: i64 = 1_000;
 /// Venue time between queries while the request may still arrive, milliseconds.
 pub const PATIENCE_MS: i64 = 5_000;
@@ -270,12 +273,27 @@ pub struct OrderBook {
 }
 
 impl OrderBook {
+    /// What comes from outside and concerns orders.
+    pub const INPUTS: Mask = Mask::of(&[
+        kind::CLOSE,
+        kind::CLOCK,
+        kind::STARTED,
+        kind::SENT,
+        kind::REPORTED,
+        kind::REFUSED,
+        kind::UNANSWERED,
+        kind::ABSENT,
+        kind::ACCOUNT,
+    ]);
+    /// What the order manager says of orders.
+    pub const SAID: Mask = Mask::of(&[kind::INTENT, kind::GRANTED, kind::CHANGED, kind::FILLED]);
+
     /// The book in a checkpoint of the order manager.
     ///
     /// # Errors
     /// Says what is wrong with the bytes.
     pub fn from_checkpoint(bytes: &[u8]) -> Result<OrderBook, String> {
-        crate::trading::state::load(super::manager::FORMAT, bytes)
+        everwarm_runtime::state::load(super::manager::FORMAT, bytes)
     }
 
     /// Takes in one fact; facts that do not concern orders change nothing.
@@ -290,8 +308,8 @@ impl OrderBook {
         }
     }
 
-    /// Marks all that was sent as sent by somebody else, who can no longer hear the answers: what a gateway
-    /// does that takes over a book.
+    /// Marks all that was sent as sent by somebody else, who can no longer hear the answers: what a
+    /// gateway does that takes over a book.
     pub fn take_over(&mut self) {
         for id in &self.living {
             if let Some(order) = self.orders.get_mut(id) {
@@ -441,8 +459,8 @@ impl OrderBook {
         self.settle(id);
     }
 
-    /// Keeps the first absence of a possible proof: two that count are asked apart, both after the attempt
-    /// can no longer arrive.
+    /// Keeps the first absence of a possible proof: two that count are asked apart, both after the
+    /// attempt can no longer arrive.
     fn absent(&mut self, id: &ClientOrderId, asked: UtcMs) {
         let Some(order) = self.orders.get_mut(id) else { return };
         order.asked = order.asked.max(Some(asked));

@@ -1,13 +1,13 @@
 //! The order manager: from approvals to intents, from answers to what became of them.
 //!
-//! Only it grants another attempt, and only on a definite no or on a proved absence while the order is
-//! still worth sending. Statuses move forward only; a fill counts once by its trade id, in the order of
-//! trade ids, and only when the fills known add up to what the venue says is executed, so that reports in
-//! any order, doubled or torn, lead to the same fills. What contradicts the records becomes a conflict at
-//! once and stays one until the epoch changes.
+//! Only it grants another attempt, and only on a definite no or on a proved absence while the order
+//! is still worth sending. Statuses move forward only; a fill counts once by its trade id, in the
+//! order of trade ids, and only when the fills known add up to what the venue says is executed, so
+//! that reports in any order, doubled or torn, lead to the same fills. What contradicts the records
+//! becomes a conflict at once and stays one until the epoch changes.
 //!
-//! Its invariants are those of the [`OrderBook`] and one more, asserted by `check`: an order that is final
-//! has applied all fills it knows of, unless some are missing.
+//! Its invariants are those of the [`OrderBook`] and one more, asserted by `check`: an order that
+//! is final has applied all fills it knows of, unless some are missing.
 
 use super::book::{Order, OrderBook};
 use super::lifecycle::{self, Event};
@@ -17,9 +17,9 @@ use crate::domain::fact::{Body, Market, Operator, Order as Said, Venue};
 use crate::domain::id::ClientOrderId;
 use crate::domain::order::{OrderStatus, SendAttempt};
 use crate::trading::decide::Approved;
-use crate::trading::state;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::state;
 
 pub(super) const FORMAT: u8 = 1;
 
@@ -36,7 +36,8 @@ impl Manager {
         &self.book
     }
 
-    /// The status of an order after an event; none where that is what it has, or where the pair is illegal.
+    /// The status of an order after an event; none where that is what it has, or where the pair is
+    /// illegal.
     fn shift(order: &Order, event: Event) -> Option<OrderStatus> {
         lifecycle::next(order.status, event).ok().filter(|status| *status != order.status)
     }
@@ -222,22 +223,11 @@ impl Stage for Manager {
     }
 
     fn interest(&self) -> Mask {
-        Mask::of(&[
-            kind::CLOSE,
-            kind::CLOCK,
-            kind::STARTED,
-            kind::SENT,
-            kind::REPORTED,
-            kind::REFUSED,
-            kind::UNANSWERED,
-            kind::ABSENT,
-            kind::ACCOUNT,
-            kind::APPROVED,
-        ])
+        OrderBook::INPUTS.and(Mask::of(&[kind::APPROVED]))
     }
 
     fn produces(&self) -> Mask {
-        Mask::of(&[kind::INTENT, kind::GRANTED, kind::CHANGED, kind::FILLED, kind::COMPARED])
+        OrderBook::SAID.and(Mask::of(&[kind::COMPARED]))
     }
 
     fn evolve(&mut self, fact: &Fact<Body>) {

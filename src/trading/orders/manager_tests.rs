@@ -378,7 +378,8 @@ fn a_gateway_may_fold_inputs_before_what_the_manager_says_of_them() {
         let from = if n == 1 { rank::DECISION.0 } else { 0 };
         said.extend(facts_of(&mut manager, &fact(n, from, body.clone())));
     }
-    // The intent comes before the request, as the gateway reads it from the journal; the rest is late.
+    // The intent comes before the request, as the gateway reads it from the journal; the rest is
+    // late.
     let mut book = OrderBook::default();
     book.fold(&fact(1, rank::ORDER_MANAGER.0, said[0].clone()));
     assert_eq!(book.to_send(T).len(), 1);

@@ -1,8 +1,8 @@
 //! Orders, from the intent to the last fill.
 //!
-//! [`lifecycle`] says which change may follow which, [`book`] holds what is known, the manager says what
-//! follows from it, `reconcile` compares with what the venue shows. The gateway folds a book of its own
-//! and reads from it what to send and what to ask.
+//! [`lifecycle`] says which change may follow which, [`book`] holds what is known, the manager says
+//! what follows from it, `reconcile` compares with what the venue shows. The gateway folds a book
+//! of its own and reads from it what to send and what to ask.
 
 pub mod book;
 pub mod lifecycle;

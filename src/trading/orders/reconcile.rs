@@ -6,9 +6,9 @@ use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::order::OrderStatus;
 use crate::domain::time::UtcMs;
 
-/// What the list of open orders at venue time `time` contradicts, besides what is contradicted already.
-/// What the venue said after that picture explains a difference; orders that are not ours are not looked
-/// at.
+/// What the list of open orders at venue time `time` contradicts, besides what is contradicted
+/// already. What the venue said after that picture explains a difference; orders that are not ours
+/// are not looked at.
 pub(super) fn compare(
     book: &OrderBook,
     time: UtcMs,
@@ -40,8 +40,8 @@ pub(super) fn compare(
     conflicts
 }
 
-/// Whether an absence seen at `asked` completes the proof that the last attempt was never accepted: it
-/// could no longer arrive when the venue was asked, twice, a second apart.
+/// Whether an absence seen at `asked` completes the proof that the last attempt was never accepted:
+/// it could no longer arrive when the venue was asked, twice, a second apart.
 pub(super) fn proves_absence(order: &Order, asked: UtcMs) -> bool {
     let unclear = matches!(order.status, OrderStatus::Sent | OrderStatus::Unknown);
     unclear

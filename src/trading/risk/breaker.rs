@@ -1,11 +1,12 @@
 //! The circuit breaker: says how much is allowed, only when that changes.
 //!
-//! Reaching a limit of failures, entries or loss means exits only, until the counts are back below it or
-//! a new UTC day begins with a close. Books or orders that contradict the venue halt until a
-//! reconciliation finds no conflict. It speaks once an input, after all it sees of it, so the decision of
-//! the same close already knows.
+//! Reaching a limit of failures, entries or loss means exits only, until the counts are back below
+//! it or a new UTC day begins with a close. Books or orders that contradict the venue halt until a
+//! reconciliation finds no conflict. It speaks once an input, after all it sees of it, so the
+//! decision of the same close already knows.
 //!
-//! Invariant, asserted by `check`: at the normal level there is no reason, at any other there is one.
+//! Invariant, asserted by `check`: at the normal level there is no reason, at any other there is
+//! one.
 
 use super::limits::Counts;
 use crate::domain::fact::kinds::{kind, rank};
@@ -15,9 +16,9 @@ use crate::domain::money::Decimal;
 use crate::domain::order::{OrderStatus, Side};
 use crate::domain::settings::Risk;
 use crate::domain::time::day_of;
-use crate::trading::state;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -192,22 +193,20 @@ mod tests {
 
     fn said(stage: &mut Breaker, rank: u16, body: Body) -> String {
         let facts = facts_of(stage, &fact(1, rank, body));
-        let words = facts.into_iter().map(|body| match body {
-            Body::Decision(Decision::Breaker { level, reasons }) => {
-                format!("{level:?} {reasons:?}")
-            }
-            other => panic!("{other:?}"),
+        let words = facts.into_iter().map(|body| {
+            let Body::Decision(Decision::Breaker { level, reasons }) = body else { panic!() };
+            format!("{level:?} {reasons:?}")
         });
         words.collect::<Vec<_>>().join("; ")
     }
 
     fn breaker(failures: u32, trades: u32, loss: &str) -> Breaker {
-        let mut settings = Settings::default();
-        settings.risk = Risk {
+        let risk = Risk {
             max_consecutive_failures: failures,
             max_trades_per_day: trades,
             max_loss_per_day: dec(loss),
         };
+        let settings = Settings { risk, ..Settings::default() };
         let mut stage = Breaker::default();
         assert_eq!(said(&mut stage, 0, configured(&settings)), "");
         stage

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct Counts {
     /// Number of the UTC day; see [`crate::domain::time::day_of`].
     pub day: i64,
-    /// Rejected or expired orders since the last fill. A new day begins at zero: it is the date that
-    /// lifts what nobody lifted.
+    /// Rejected or expired orders since the last fill. A new day begins at zero: it is the date
+    /// that lifts what nobody lifted.
     pub failures: u32,
     /// Entries filled, wholly or partly.
     pub entries: u32,

@@ -15,8 +15,8 @@ pub fn buy(rule: &Instrument, notional: Decimal, price: Decimal) -> Result<Decim
     market(rule, notional.checked_div(price).unwrap_or_default(), price)
 }
 
-/// The quantity of a market order for `wanted` base units, rounded down to the steps and to the largest
-/// order; `price` is what it is expected to trade at.
+/// The quantity of a market order for `wanted` base units, rounded down to the steps and to the
+/// largest order; `price` is what it is expected to trade at.
 ///
 /// # Errors
 /// Below the venue's minimums once rounded down.
@@ -44,7 +44,8 @@ pub fn market(rule: &Instrument, wanted: Decimal, price: Decimal) -> Result<Deci
     Ok(quantity)
 }
 
-/// Whether a holding can be sold as far as its quantity goes; what cannot is dust, and counts as none.
+/// Whether a holding can be sold as far as its quantity goes; what cannot is dust, and counts as
+/// none.
 #[must_use]
 pub fn sellable(rule: &Instrument, quantity: Decimal) -> bool {
     let floored = floor(rule, quantity);
@@ -82,8 +83,8 @@ mod tests {
         for (notional, price, text) in cases {
             let got = say(buy(&rule, dec(notional), dec(price)));
             if text == "0.01 BTC" {
-                let want = "0.00033333 BTC rounds down to 0.0003, worth less than the 10 that BTCUSDT \
-                            asks for";
+                let want = "0.00033333 BTC rounds down to 0.0003, worth less than the 10 that \
+                            BTCUSDT asks for";
                 assert_eq!(got, want);
             } else {
                 assert!(got.starts_with(text), "{got}");

@@ -1,7 +1,8 @@
 //! Strategies: what trades, and nothing about how it is kept alive.
 //!
-//! A strategy is one file that implements [`Strategy`], one line in [`REGISTRY`] and one section of the
-//! settings. It has a rank of its own between 400 and 499 and never sees orders, cash or the breaker.
+//! A strategy is one file that implements [`Strategy`], one line in [`REGISTRY`] and one section of
+//! the settings. It has a rank of its own between 400 and 499 and never sees orders, cash or the
+//! breaker.
 
 mod sma_cross;
 mod stage;
@@ -39,8 +40,8 @@ pub trait Strategy: Send + 'static {
     fn section(settings: &Settings) -> Option<Self::Section>;
     /// The rows it wants to be given.
     fn need(section: &Self::Section) -> Need;
-    /// Takes the next row of a symbol. `last` is the side it wished for last: a wish for the same side
-    /// again, or to sell what it never bought, is not passed on.
+    /// Takes the next row of a symbol. `last` is the side it wished for last: a wish for the same
+    /// side again, or to sell what it never bought, is not passed on.
     fn update(
         section: &Self::Section,
         memory: &mut Self::Memory,

@@ -1,7 +1,7 @@
 //! Long when the fast average crosses above the slow one, flat when it crosses below.
 //!
-//! The first row on which both averages are defined only tells where they stand; a row on which one is
-//! not defined tells nothing.
+//! The first row on which both averages are defined only tells where they stand; a row on which one
+//! is not defined tells nothing.
 
 use super::{Need, Strategy, Wish};
 use crate::domain::fact::FeatureRow;
@@ -69,7 +69,8 @@ fn distance_ppm(fast: f64, slow: f64) -> u32 {
     (((fast - slow) / slow).abs() * 1e6).min(1e6) as u32
 }
 
-/// Both numbers with as few decimals as tell them apart: two for prices from 100, more for smaller ones.
+/// Both numbers with as few decimals as tell them apart: two for prices from 100, more for smaller
+/// ones.
 fn show(fast: f64, slow: f64) -> (String, String) {
     let fewest = match slow.abs() {
         v if v >= 100.0 => 2,

@@ -9,9 +9,9 @@ use crate::domain::fact::kinds::kind;
 use crate::domain::fact::{Analysis, Body, FeatureRow, Operator, Signal};
 use crate::domain::id::SymbolMap;
 use crate::domain::order::Side;
-use crate::trading::state;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 
 const FORMAT: u8 = 1;
@@ -114,10 +114,10 @@ impl<S: Strategy> Stage for StrategyStage<S> {
     fn evolve(&mut self, fact: &Fact<Body>) {
         self.signals.clear();
         match &fact.body {
-            Body::Analysis(Analysis::Features { timeframe, rows }) => {
-                if self.need().is_some_and(|need| need.timeframe == *timeframe) {
-                    self.rows(rows);
-                }
+            Body::Analysis(Analysis::Features { timeframe, rows })
+                if self.need().is_some_and(|need| need.timeframe == *timeframe) =>
+            {
+                self.rows(rows);
             }
             Body::Analysis(Analysis::Signals { rows }) if fact.key.rank == S::RANK.0 => {
                 for signal in rows {
@@ -127,7 +127,13 @@ impl<S: Strategy> Stage for StrategyStage<S> {
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
                 self.configure(S::section(&crate::trading::settings::applied(text)));
             }
-            _ => {}
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
         }
     }
 

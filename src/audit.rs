@@ -1,0 +1,180 @@
+//! The journal read back: its facts in order, and whether the derived ones are what the inputs
+//! imply.
+
+use crate::domain::fact::Body;
+use crate::history::HistoryLibrary;
+use crate::life::{APPLICATION, LIVE_FILE};
+use crate::ops::desk::JournalFacts;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::views::{ProblemView, VerifyView};
+use crate::trading;
+use everwarm_runtime::fact::{Body as _, Fact, Key};
+use everwarm_runtime::plain::PlainLoop;
+use everwarm_runtime::store::archive::Archive;
+use everwarm_runtime::store::{Store, StoreError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Problems told at most.
+const PROBLEMS_MAX: usize = 100;
+
+/// The committed facts of a live file.
+pub struct StoreFacts(pub Store);
+
+impl JournalFacts for StoreFacts {
+    fn each(
+        &self,
+        from_row: u64,
+        see: &mut dyn FnMut(u64, &Fact<Body>) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        self.0.scan(from_row, &mut |row, fact| see(row, &fact)).map_err(|e| store_failure(&e))
+    }
+}
+
+/// Exit code and words of a store that cannot be used.
+#[must_use]
+pub fn store_failure(error: &StoreError) -> Failure {
+    let exit = match error {
+        StoreError::Held(_) => Exit::Held,
+        StoreError::Foreign { .. } | StoreError::Newer { .. } | StoreError::Torn { .. } => {
+            Exit::Foreign
+        }
+        StoreError::Full(_) => Exit::DiskFull,
+        StoreError::Io { .. } => Exit::StoreFailed,
+    };
+    Failure::new(exit, error.to_string())
+}
+
+/// Opens the journal of a data directory that no process holds.
+///
+/// # Errors
+/// There is none, or it cannot be used.
+pub fn open(data_dir: &Path) -> Result<Box<dyn JournalFacts>, Failure> {
+    let file = data_dir.join(LIVE_FILE);
+    if !file.exists() {
+        let text = format!("{} holds no journal, and no daemon answers", data_dir.display());
+        return Err(Failure::new(Exit::Unreachable, text));
+    }
+    let store = Store::open(&file, APPLICATION).map_err(|e| store_failure(&e))?;
+    Ok(Box::new(StoreFacts(store)))
+}
+
+/// What a fact says and follows from, as it is compared: floats by bits.
+type Encoded = (Vec<Key>, Vec<u8>);
+
+fn encoded(fact: &Fact<Body>) -> Encoded {
+    let mut bytes = Vec::new();
+    fact.body.encode(&mut bytes);
+    (fact.because.clone(), bytes)
+}
+
+/// Derives every fact again from the inputs, in a plain loop, and compares.
+///
+/// # Errors
+/// The journal cannot be read, or the past bars an input refers to are not there.
+pub fn verify(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<VerifyView, Failure> {
+    let mut audit = Audit::new(archive);
+    let mut failed = None;
+    journal.each(0, &mut |_, fact| match audit.take(fact) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(why) => {
+            failed = Some(Failure::new(Exit::Problems, why));
+            ControlFlow::Break(())
+        }
+    })?;
+    failed.map_or_else(|| Ok(audit.conclude()), Err)
+}
+
+struct Audit {
+    plain: PlainLoop<Body>,
+    /// Versions the stages speak now, by rank: only what these said is derived again.
+    versions: BTreeMap<u16, u16>,
+    /// Derived again and not yet seen in the journal.
+    expected: BTreeMap<Key, Fact<Body>>,
+    /// Seen in the journal before its input was derived again: never, in a sound one.
+    view: VerifyView,
+    /// The last input each rank is known to have passed.
+    passed: BTreeMap<u16, u64>,
+    others: BTreeSet<u16>,
+}
+
+impl Audit {
+    fn new(archive: Arc<Archive>) -> Audit {
+        let library = HistoryLibrary::new(archive);
+        let stages = trading::stages();
+        let versions = stages.iter().map(|s| (s.rank().0, s.version())).collect();
+        Audit {
+            plain: PlainLoop::new(stages, Box::new(library)),
+            versions,
+            expected: BTreeMap::new(),
+            view: VerifyView::default(),
+            passed: BTreeMap::new(),
+            others: BTreeSet::new(),
+        }
+    }
+
+    fn take(&mut self, fact: &Fact<Body>) -> Result<(), String> {
+        if fact.key.rank == 0 {
+            return self.input(fact);
+        }
+        self.derived(fact);
+        Ok(())
+    }
+
+    fn input(&mut self, fact: &Fact<Body>) -> Result<(), String> {
+        self.view.inputs += 1;
+        if fact.key.n != self.plain.last() + 1 {
+            let text = format!("it follows input {}", self.plain.last());
+            self.problem(fact, text);
+        }
+        let expected = &mut self.expected;
+        let mut keep = |said: &Fact<Body>| {
+            if said.key.rank != 0 {
+                expected.insert(said.key, said.clone());
+            }
+        };
+        let given = self.plain.input(fact.time, fact.body.clone(), &mut keep);
+        given.map(drop).map_err(|why| format!("input {}: {why}", fact.key))
+    }
+
+    fn derived(&mut self, fact: &Fact<Body>) {
+        let Key { n, rank, .. } = fact.key;
+        if self.versions.get(&rank) != Some(&fact.version) {
+            self.others.insert(rank);
+            self.expected.remove(&fact.key);
+            return;
+        }
+        self.view.facts += 1;
+        let passed = self.passed.entry(rank).or_default();
+        *passed = (*passed).max(n);
+        match self.expected.remove(&fact.key) {
+            None => self.problem(fact, "the inputs do not imply it".to_owned()),
+            Some(implied) if encoded(&implied) != encoded(fact) => {
+                let text = format!("held {:?}, implied {:?}", fact.body, implied.body);
+                self.problem(fact, text);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// What is implied and missing, up to where its stage is known to have spoken.
+    fn conclude(mut self) -> VerifyView {
+        for (key, fact) in std::mem::take(&mut self.expected) {
+            let spoken = self.passed.get(&key.rank).is_some_and(|passed| key.n < *passed);
+            if spoken && !self.others.contains(&key.rank) {
+                self.problem(&fact, "it is implied and missing".to_owned());
+            }
+        }
+        self.view
+    }
+
+    fn problem(&mut self, fact: &Fact<Body>, text: String) {
+        if self.view.problems.len() < PROBLEMS_MAX {
+            let kind = Body::name(fact.body.kind()).to_owned();
+            let key = fact.key.to_string();
+            self.view.problems.push(ProblemView { key, kind, text });
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! A small market on which everything happens that equality is about: crossings, orders filled in
+//! several trades, one refused, two symbols that signal in one close, minutes without bars, a
+//! symbol that ends early, symbols with and without a past.
+
+use super::rig::Feed;
+use crate::domain::id::Symbol;
+use crate::domain::instrument::Instrument;
+use crate::domain::market::Bar;
+use crate::domain::money::{Decimal, Price};
+use crate::domain::settings::Settings;
+use crate::domain::time::{MINUTE, UtcMs};
+use crate::sim::Setup;
+use crate::sim::market::Market;
+use std::collections::BTreeMap;
+
+/// When the feed begins.
+pub const START: UtcMs = 1_700_000_040_000;
+/// Minutes of it.
+pub const MINUTES: i64 = 200;
+/// Past minutes of the symbols that have a past.
+const PAST: i64 = 60;
+/// Bars of one rise and fall.
+const WAVE: i64 = 36;
+
+/// Shape of one symbol's prices, in ticks of a hundredth.
+struct Shape {
+    name: &'static str,
+    /// Lowest price.
+    low: i64,
+    /// Ticks a minute of rise or fall.
+    slope: i64,
+    /// Minutes by which its waves lag.
+    lag: i64,
+    /// First and last minute, from the start of the feed.
+    minutes: (i64, i64),
+    /// Minutes without a bar.
+    missing: &'static [i64],
+    /// From and to which minute the price is lower, and by how many ticks.
+    dip: (i64, i64, i64),
+    /// Volume of a bar, in lots of a thousandth.
+    volume: i64,
+}
+
+/// Minutes in which nobody trades.
+const SILENT: [i64; 2] = [90, 91];
+
+const SHAPES: [Shape; 3] = [
+    // Thin: each of its orders is filled in several trades.
+    Shape {
+        name: "AAAUSD",
+        low: 10_000,
+        slope: 40,
+        lag: 0,
+        minutes: (-PAST, MINUTES - 1),
+        missing: &[50, 51, 120],
+        dip: (0, 0, 0),
+        volume: 20_000,
+    },
+    // Turns with the first one: both signal in the same close.
+    Shape {
+        name: "BBBUSD",
+        low: 50_000,
+        slope: 200,
+        lag: 0,
+        minutes: (-PAST, MINUTES - 1),
+        missing: &[],
+        dip: (0, 0, 0),
+        volume: 9_000_000,
+    },
+    // No past; ends early; one entry is cheap, and so larger than may be held.
+    Shape {
+        name: "CCCUSD",
+        low: 5_000,
+        slope: 20,
+        lag: 11,
+        minutes: (0, 169),
+        missing: &[],
+        dip: (85, 120, 900),
+        volume: 9_000_000,
+    },
+];
+
+/// The market.
+#[derive(Clone, Debug)]
+pub struct Small {
+    instruments: Vec<Instrument>,
+    bars: BTreeMap<UtcMs, Vec<Bar>>,
+}
+
+impl Small {
+    /// The market of the feed.
+    #[must_use]
+    pub fn new() -> Small {
+        let mut bars: BTreeMap<UtcMs, Vec<Bar>> = BTreeMap::new();
+        for shape in &SHAPES {
+            for minute in shape.minutes.0..=shape.minutes.1 {
+                if !shape.missing.contains(&minute) && !SILENT.contains(&minute) {
+                    bars.entry(START + minute * MINUTE).or_default().push(shape.bar(minute));
+                }
+            }
+        }
+        Small { instruments: SHAPES.iter().map(Shape::instrument).collect(), bars }
+    }
+}
+
+impl Default for Small {
+    fn default() -> Small {
+        Small::new()
+    }
+}
+
+impl Shape {
+    fn symbol(&self) -> Symbol {
+        Symbol::new(self.name).expect("a name of six letters")
+    }
+
+    fn instrument(&self) -> Instrument {
+        let step = Decimal::new(1, 3);
+        Instrument {
+            symbol: self.symbol(),
+            base: self.name[..3].to_owned(),
+            quote: "USD".to_owned(),
+            trading: true,
+            tick_size: Decimal::new(1, 2),
+            lot_size: step,
+            min_quantity: step,
+            max_quantity: Decimal::from(9_000),
+            market_lot_size: Decimal::ZERO,
+            market_max_quantity: Decimal::ZERO,
+            min_notional: Decimal::from(5),
+            min_notional_for_market: true,
+        }
+    }
+
+    /// Ticks at the end of a minute: straight up, straight down.
+    fn ticks(&self, minute: i64) -> i64 {
+        let at = (minute - self.lag).rem_euclid(WAVE);
+        let height = at.min(WAVE - at);
+        let (from, to, by) = self.dip;
+        self.low + height * self.slope - if (from..to).contains(&minute) { by } else { 0 }
+    }
+
+    fn bar(&self, minute: i64) -> Bar {
+        let (open, close) = (self.ticks(minute - 1), self.ticks(minute));
+        let price = |ticks| Price::exact(Decimal::new(ticks, 2)).expect("two decimals are exact");
+        Bar {
+            symbol: self.symbol(),
+            open_time: START + minute * MINUTE,
+            open: price(open),
+            high: price(open.max(close) + 3),
+            low: price(open.min(close) - 3),
+            close: price(close),
+            volume: Decimal::new(self.volume, 3),
+        }
+    }
+}
+
+impl Market for Small {
+    fn instruments(&self) -> &[Instrument] {
+        &self.instruments
+    }
+
+    fn start(&self) -> UtcMs {
+        START
+    }
+
+    fn next_close(&mut self, after: UtcMs) -> Option<UtcMs> {
+        let from = after.saturating_sub(MINUTE).saturating_add(1);
+        self.bars.range(from..).next().map(|(open, _)| open + MINUTE)
+    }
+
+    fn bars_closing(&mut self, close: UtcMs) -> Vec<Bar> {
+        self.bars.get(&(close - MINUTE)).cloned().unwrap_or_default()
+    }
+
+    fn bars(&mut self, symbol: Symbol, from_open: UtcMs, to_open: UtcMs, limit: usize) -> Vec<Bar> {
+        if from_open > to_open {
+            return Vec::new();
+        }
+        let all = self.bars.range(from_open..=to_open).flat_map(|(_, bars)| bars);
+        all.filter(|bar| bar.symbol == symbol).take(limit).copied().collect()
+    }
+}
+
+/// The feed, ready for the rig.
+#[must_use]
+pub fn small() -> Feed {
+    let most = Decimal::new(195, 1);
+    let max_position = BTreeMap::from([(SHAPES[2].symbol(), most)]);
+    Feed {
+        market: Box::new(|| Box::new(Small::new())),
+        setup: Setup { seed: 7, max_position, ..Setup::default() },
+        settings: Settings::default(),
+    }
+}

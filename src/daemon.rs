@@ -1,0 +1,389 @@
+//! Boot order of a daemon: files, exchange, tree; then signals, drain, exit code. And the exchange
+//! as a command.
+
+mod desk;
+mod watch;
+
+use crate::audit::{self, store_failure};
+use crate::domain::id::Symbol;
+use crate::domain::time::{MINUTE, UtcMs};
+use crate::edge::exchange::Launch;
+use crate::edge::world::{Passing, World, wall};
+use crate::history;
+use crate::life::{APPLICATION, Birth, BirthError, Connection, LIVE_FILE, Life};
+use crate::ops::api::{self, Api, ApiFile};
+use crate::ops::cli::{Core, SimConfig};
+use crate::ops::config::{Config, MarketSource, Pace, Symbols};
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::print::Printer;
+use crate::sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
+use crate::sim::server::port::PortFile;
+use crate::sim::{self, Setup, SimOptions};
+use desk::LiveDesk;
+use everwarm_runtime::chaos::{Chaos, Phase};
+use everwarm_runtime::clock;
+use everwarm_runtime::store::Store;
+use everwarm_runtime::store::archive::Archive;
+use everwarm_runtime::supervise::{News, RootOutcome, SupervisionNotice};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch as channel};
+use watch::Watch;
+
+/// The daemon's half of the command line.
+pub const CORE: Core = Core { run, sim: exchange, journal: audit::open, verify: audit::verify };
+
+/// Start of the made market where its time does not follow ours: 2026-01-05T00:00Z, a Monday.
+const MADE_START: UtcMs = 1_767_571_200_000;
+/// Symbols of the made market.
+const MADE_SYMBOLS: u32 = 8;
+/// How long open sockets may take to end.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Runs the daemon until it is told to stop, its recording ends, or it cannot go on.
+///
+/// # Errors
+/// What to say and how to end.
+#[expect(clippy::needless_pass_by_value, reason = "the command line gives it away")]
+fn run(config: Config, printer: Printer) -> Result<Exit, Failure> {
+    crate::venue::install_tls();
+    quiet_injections();
+    let watch = Watch::new(Some(printer), clock::now());
+    let market = market(&config.market)?;
+    let symbols = market.0.instruments().iter().map(|rule| rule.symbol).collect();
+    drop(market);
+    let (edge, stages) = (runtime(config.workers, "edge")?, runtime(1, "stage")?);
+    let exit = edge.block_on(daemon(&config, symbols, &watch, &stages));
+    edge.shutdown_timeout(DRAIN);
+    stages.shutdown_timeout(DRAIN);
+    exit
+}
+
+fn runtime(workers: usize, name: &str) -> Result<Runtime, Failure> {
+    let mut builder = Builder::new_multi_thread();
+    let made = builder.worker_threads(workers).thread_name(name).enable_all().build();
+    made.map_err(|e| Failure::new(Exit::Failed, e.to_string()))
+}
+
+async fn daemon(
+    config: &Config,
+    symbols: Vec<Symbol>,
+    watch: &Watch,
+    stages: &Runtime,
+) -> Result<Exit, Failure> {
+    let mut signals = Signals::new()?;
+    let (chaos, place) =
+        crate::chaos::process::from_environment().map_err(|e| Failure::new(Exit::Usage, e))?;
+    chaos.enter(Phase::Starting);
+    let (store, archive) = open_files(config, watch)?;
+    let launch = launch(config)?;
+    let port = match find_exchange(&launch, &mut signals, watch).await {
+        Ok(port) => port,
+        Err(exit) => return Ok(exit),
+    };
+    let connection = connect(config, &port)?;
+    let (failed, mut store_failed) = mpsc::channel(1);
+    let on_watch = watch.clone();
+    let birth = Birth {
+        store,
+        archive,
+        chaos: chaos.clone(),
+        connection,
+        symbols,
+        settings: config.settings.clone(),
+        origins: config.origins.clone(),
+        installation: config.installation.clone(),
+        exchange: Some((launch, port.port)),
+        stages_on: stages.handle().clone(),
+        // Full: it was told already.
+        on_failure: Arc::new(move |why| drop(failed.try_send(store_failure(why)))),
+        on_resume: Arc::new(|stage, report| tracing::debug!(stage, ?report, "resumed")),
+        observer: Arc::new(move |notice| observe(&on_watch, notice)),
+    };
+    let began = clock::now();
+    let (stop_looking, stopped) = channel::channel(false);
+    let mut watcher = None;
+    let life = Life::begin(birth, |world| {
+        drop(place.set(world.directory.clone()));
+        begin_api(config, world, watch, stopped.clone());
+        watcher = Some(begin_watch(world, watch, stopped));
+        Vec::new()
+    });
+    let life = life.await.map_err(|e| birth_failure(&e))?;
+    let stages = life.world.journal.progress().len();
+    let detail = format!("{stages} states, life {}", life.world.journal.life());
+    watch.step("restore and start", began.elapsed(), detail);
+    let world = life.world.clone();
+    let reason = wait(config, &life, &mut signals, &mut store_failed, &chaos, watch).await;
+    ApiFile::remove(&config.data_dir);
+    let Reason(exit, told) = reason;
+    if told.is_none() {
+        tokio::select! {
+            _ = life.end() => {}
+            exit = signals.again() => return Ok(exit),
+        }
+    }
+    stop_looking.send_replace(true);
+    if let Some(watcher) = watcher {
+        drop(tokio::task::spawn_blocking(move || watcher.join()).await);
+    }
+    if let Some(failure) = told {
+        // What is not on disk is lost either way; the next start repairs and goes on.
+        return Err(failure);
+    }
+    if let Some(admin) = &world.admin
+        && let Err(e) = admin.stop().await
+    {
+        tracing::debug!(error = %e, "the exchange had ended already");
+    }
+    watch.summary();
+    Ok(exit)
+}
+
+fn open_files(config: &Config, watch: &Watch) -> Result<(Store, Arc<Archive>), Failure> {
+    let began = clock::now();
+    let store = Store::open(&config.data_dir.join(LIVE_FILE), APPLICATION);
+    let store = store.map_err(|e| store_failure(&e))?;
+    let size = store.file_bytes() / 1024;
+    watch.step("open the journal", began.elapsed(), format!("{size} kB"));
+    let began = clock::now();
+    let archive = Arc::new(Archive::open(&config.data_dir.join(history::FILE))?);
+    watch.step("open the history", began.elapsed(), String::new());
+    Ok((store, archive))
+}
+
+/// Finds the exchange or starts it, however long that takes; or ends as the signals say.
+async fn find_exchange(
+    launch: &Launch,
+    signals: &mut Signals,
+    watch: &Watch,
+) -> Result<PortFile, Exit> {
+    let began = clock::now();
+    let found = launch.find().await.is_some();
+    let port = loop {
+        match launch.ensure(0).await {
+            Ok(file) => break file,
+            Err(e) => tracing::warn!(error = %e, "the simulated exchange does not start"),
+        }
+        tokio::select! {
+            exit = signals.next() => return Err(exit),
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+    };
+    let how = if found { "found running" } else { "started" };
+    watch.step("find the exchange", began.elapsed(), format!("{how} on port {}", port.port));
+    Ok(port)
+}
+
+fn connect(config: &Config, port: &PortFile) -> Result<Connection, Failure> {
+    let passing = match config.market.pace {
+        Pace::Lockstep => Passing::Lockstep,
+        Pace::Times(factor) => Passing::Scaled(factor),
+    };
+    let key = (port.api_key.as_str(), port.api_secret.as_str());
+    let connection = Connection::simulated(port.port, &port.token, key, passing);
+    connection.map_err(|e| Failure::new(Exit::Failed, e))
+}
+
+/// Why the daemon ends: its exit code, and what to say where it could not go on.
+struct Reason(Exit, Option<Failure>);
+
+async fn wait(
+    config: &Config,
+    life: &Life,
+    signals: &mut Signals,
+    store_failed: &mut mpsc::Receiver<Failure>,
+    chaos: &Chaos,
+    watch: &Watch,
+) -> Reason {
+    let mut ended = life.ended.clone();
+    let until_end = config.market.until_end;
+    let over = async move {
+        let waited = ended.wait_for(|ended| *ended).await.is_ok();
+        if !(waited && until_end) {
+            std::future::pending::<()>().await;
+        }
+    };
+    let going = async {
+        while watch.seen().ready.is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        chaos.enter(Phase::Live);
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        exit = signals.next() => Reason(exit, None),
+        () = over => Reason(Exit::Fine, None),
+        Some(failure) = store_failed.recv() => Reason(failure.exit, Some(failure)),
+        outcome = life.root.outcome() => match outcome {
+            RootOutcome::Stopped => Reason(Exit::Fine, None),
+            RootOutcome::GaveUp(gave_up) => {
+                let text = format!("{} gave up: {}", gave_up.path, gave_up.why);
+                Reason(Exit::RootGaveUp, Some(Failure::new(Exit::RootGaveUp, text)))
+            }
+        },
+        () = going => Reason(Exit::Fine, None),
+    }
+}
+
+/// The terminal has a thread of its own: a reader that does not read is not in the way of trading.
+fn begin_watch(
+    world: &World,
+    watch: &Watch,
+    stopped: channel::Receiver<bool>,
+) -> std::thread::JoinHandle<()> {
+    let (journal, watch) = (Arc::clone(&world.journal), watch.clone());
+    let head = journal.last_row();
+    let handle = tokio::runtime::Handle::current();
+    std::thread::spawn(move || {
+        let facts = audit::StoreFacts(journal.store().clone());
+        let followed = watch
+            .restore(&facts, head)
+            .and_then(|()| handle.block_on(watch.follow(&journal, head + 1, stopped)));
+        if let Err(e) = followed {
+            tracing::warn!("the terminal does not follow any more: {e}");
+        }
+    })
+}
+
+fn begin_api(config: &Config, world: &World, watch: &Watch, stopped: channel::Receiver<bool>) {
+    let data_dir = config.data_dir.display().to_string();
+    let pace = config.market.pace.to_string();
+    let desk = LiveDesk::new(world.clone(), watch.clone(), data_dir, pace);
+    let (listen, data_dir) = (config.listen, config.data_dir.clone());
+    tokio::spawn(async move {
+        if let Err(e) = serve_api(listen, &data_dir, desk, stopped).await {
+            tracing::error!("the API at {listen}: {e}");
+        }
+    });
+}
+
+async fn serve_api(
+    listen: std::net::SocketAddr,
+    data_dir: &Path,
+    desk: LiveDesk,
+    mut stopped: channel::Receiver<bool>,
+) -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::bind(listen).await?;
+    let (addr, pid) = (listener.local_addr()?, std::process::id());
+    ApiFile { addr, pid, token: String::new() }.write(data_dir)?;
+    let stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
+    api::serve(listener, Api::new(Arc::new(desk), None), stop).await
+}
+
+fn observe(watch: &Watch, notice: &SupervisionNotice) {
+    if let News::Started { restarts, .. } = &notice.news
+        && *restarts > 0
+    {
+        watch.restarted(&notice.path, "started again", Duration::ZERO);
+    } else {
+        tracing::debug!(path = notice.path, news = ?notice.news, "supervision");
+    }
+}
+
+fn birth_failure(error: &BirthError) -> Failure {
+    match error {
+        BirthError::Store(e) => store_failure(e),
+        BirthError::Venue(_) => Failure::new(Exit::Failed, error.to_string()),
+        BirthError::Tree(_) => Failure::new(Exit::RootGaveUp, error.to_string()),
+    }
+}
+
+fn launch(config: &Config) -> Result<Launch, Failure> {
+    let program = std::env::current_exe();
+    let program = program.map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
+    let dir = config.data_dir.join("exchange");
+    Ok(Launch { program, arguments: config.market.flags(), dir })
+}
+
+/// Runs the exchange until it is done.
+fn exchange(config: SimConfig) -> Result<Exit, Failure> {
+    let (market, setup) = market(&config.market)?;
+    let pace = match config.market.pace {
+        Pace::Lockstep => sim::Pace::Lockstep,
+        Pace::Times(factor) => sim::Pace::Times(factor),
+    };
+    let options = SimOptions {
+        data_dir: config.data_dir,
+        port: config.port,
+        pace,
+        market,
+        setup,
+        idle_exit: config.idle_exit,
+    };
+    let runtime = runtime(2, "exchange")?;
+    let served = runtime.block_on(sim::serve(options));
+    served.map(|()| Exit::Fine).map_err(|e| Failure::new(Exit::Failed, e.to_string()))
+}
+
+/// The market to be played, and what the exchange begins with.
+fn market(source: &MarketSource) -> Result<(Box<dyn Market>, Setup), Failure> {
+    let Some(folder) = &source.recording else {
+        let start = match source.pace {
+            Pace::Times(1) => wall().div_euclid(MINUTE) * MINUTE,
+            Pace::Lockstep | Pace::Times(_) => MADE_START,
+        };
+        let (seed, history) = (source.seed, DEFAULT_HISTORY_BARS);
+        let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        let made = match &source.symbols {
+            Symbols::Auto => Seeded::new(seed, count(MADE_SYMBOLS), start, history),
+            Symbols::First(n) => Seeded::new(seed, count(*n), start, history),
+            Symbols::Named(names) => Seeded::with_symbols(seed, names, start, history),
+        };
+        return Ok((Box::new(made), Setup { seed, ..Setup::default() }));
+    };
+    let recording = Recording::open(folder, source.recording_config.as_deref());
+    let recording = recording.map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
+    for notice in recording.notices() {
+        tracing::warn!("{notice}");
+    }
+    let names = recording.instruments().iter().map(|rule| rule.symbol);
+    let setup = Setup {
+        seed: source.seed,
+        balances: recording.balances().iter().cloned().collect(),
+        max_position: names.filter_map(|s| Some((s, recording.max_position(s)?))).collect(),
+    };
+    Ok((Box::new(recording), setup))
+}
+
+/// An injected panic is no news: it is what was asked for.
+fn quiet_injections() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let text = info.payload().downcast_ref::<String>();
+        if !text.is_some_and(|text| text.starts_with("everwarm:injected:")) {
+            default(info);
+        }
+    }));
+}
+
+/// SIGINT and SIGTERM: the first stops in order, the second at once.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals, Failure> {
+        let listen = |kind| signal(kind).map_err(|e| Failure::new(Exit::Failed, e.to_string()));
+        let interrupt = listen(SignalKind::interrupt())?;
+        Ok(Signals { interrupt, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> Exit {
+        tokio::select! {
+            _ = self.interrupt.recv() => Exit::Fine,
+            _ = self.terminate.recv() => Exit::Fine,
+        }
+    }
+
+    async fn again(&mut self) -> Exit {
+        tokio::select! {
+            _ = self.interrupt.recv() => Exit::Interrupted,
+            _ = self.terminate.recv() => Exit::Terminated,
+        }
+    }
+}
