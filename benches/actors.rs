@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 const SYMBOLS: usize = 300;
-const CLOSES: usize = 4_000;
+const CLOSES: usize = 3_000;
 const ROUNDS: usize = 5;
 
 #[derive(Clone, Copy, PartialEq)]
