@@ -136,7 +136,9 @@ fn main() {
     if !arguments.iter().any(|a| a == "memory") {
         let tape = Tape::seeded(SYMBOLS, CLOSES);
         println!("actors, {SYMBOLS} symbols x {CLOSES} closes, load {}", load());
-        tell(&tape, Mode::Lockstep, "lockstep", ROUNDS);
+        if !arguments.iter().any(|a| a == "ahead") {
+            tell(&tape, Mode::Lockstep, "lockstep", ROUNDS);
+        }
         tell(&tape, Mode::Ahead, "ahead", ROUNDS);
     }
     let me = std::env::current_exe().expect("the program has a place");
