@@ -2,7 +2,7 @@
 //!
 //! Closes of 300 symbols are appended to the journal directly, orders are filled by a venue that answers at
 //! once; nothing goes over a wire. *lockstep* appends the next close when the equity after the last one is
-//! there; *ahead* appends as long as there is room. With `memory` a process runs 300 x 1000 bars once and
+//! there; *ahead* appends as long as there is room (its orders are filled later, so they are others). With `memory` a process runs 300 x 1000 bars once and
 //! tells what it took.
 
 #![expect(clippy::print_stdout, reason = "a measurement prints")]
@@ -91,9 +91,13 @@ fn tell(tape: &Tape, mode: Mode, name: &str, rounds: usize) {
     let mut cpus: Vec<f64> = runs.iter().map(|run| run.cpu_ns).collect();
     let bars = tape.bars() as f64;
     let Some(Run { file, facts, orders, equity, .. }) = runs.last() else { return };
+    let equity = match mode {
+        Mode::Lockstep => format!(", equity {equity}"),
+        Mode::Ahead => String::new(),
+    };
     println!(
         "actors, {name}: {} million bars/s of {rounds} (aim 0.5), {} ns CPU a bar; {orders} orders, \
-         {facts} facts, file {:.1} MB = {:.0} bytes a bar, equity {equity}",
+         {facts} facts, file {:.1} MB = {:.0} bytes a bar{equity}",
         spread(&mut rates),
         spread(&mut cpus),
         file / 1e6,

@@ -15,11 +15,14 @@ use common::machine::{folder, load};
 use common::market::{Instant as Filling, Seen, Tape};
 use common::p50_p99;
 use common::world::{Feeder, grow, journal, runtime};
+use everwarm::domain::fact::Body;
 use everwarm::trading;
 use everwarm_runtime::chaos::Injected;
 use everwarm_runtime::fact::NoLibrary;
+use everwarm_runtime::journal::Journal;
 use everwarm_runtime::plain::PlainLoop;
 use everwarm_runtime::runner::ResumeReport;
+use everwarm_runtime::supervise::Directory;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -72,6 +75,48 @@ fn main() {
     }
 }
 
+/// Kills stages at random until it is over, and notes how each came back.
+async fn kill(
+    at: Arc<Journal<Body>>,
+    tree: Directory,
+    over: Arc<AtomicBool>,
+    starts: Starts,
+    seed: u64,
+) -> BTreeMap<&'static str, Recovery> {
+    let names: Vec<_> = trading::specs().iter().map(|spec| spec.name).collect();
+    let mut recoveries: BTreeMap<&'static str, Recovery> = BTreeMap::new();
+    let mut chance = seed;
+    while !over.load(Relaxed) {
+        chance = mix(chance);
+        tokio::time::sleep(Duration::from_micros(chance % GAP_US)).await;
+        let name = names[(chance >> 32) as usize % names.len()];
+        let before = starts.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let (head, killed) = (at.head(), Instant::now());
+        if !tree.inject_kill(&format!("root/stages/{name}"), &Injected("bench".into())) {
+            continue;
+        }
+        let (stood, report) = loop {
+            tokio::task::yield_now().await;
+            let starts = starts.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut new = starts[before..].iter();
+            if let Some((_, stood, report)) = new.find(|(of, ..)| *of == name) {
+                break (*stood, *report);
+            }
+            assert!(killed.elapsed() < Duration::from_secs(10), "{name} is not back");
+        };
+        let passed = || at.progress().iter().any(|(of, passed)| *of == name && *passed >= head);
+        while !passed() {
+            tokio::task::yield_now().await;
+        }
+        let caught_up = killed.elapsed();
+        let of = recoveries.entry(name).or_default();
+        of.stands.push(stood.duration_since(killed).as_secs_f64() * 1e6);
+        of.caught_up.push(caught_up.as_secs_f64() * 1e6);
+        of.evolved.push(report.evolved as f64);
+    }
+    recoveries
+}
+
 fn run(tape: &Arc<Tape>, want: &str, seed: u64) {
     let dir = folder("kill");
     let (edge, stages) = (runtime(), runtime());
@@ -98,41 +143,7 @@ fn run(tape: &Arc<Tape>, want: &str, seed: u64) {
             feeder
         });
         let (at, tree) = (Arc::clone(&journal), root.directory().clone());
-        let killing = edge.spawn(async move {
-            let names: Vec<_> = trading::specs().iter().map(|spec| spec.name).collect();
-            let mut recoveries: BTreeMap<&str, Recovery> = BTreeMap::new();
-            let mut chance = seed;
-            while !over.load(Relaxed) {
-                chance = mix(chance);
-                tokio::time::sleep(Duration::from_micros(chance % GAP_US)).await;
-                let name = names[(chance >> 32) as usize % names.len()];
-                let before = starts.lock().unwrap_or_else(PoisonError::into_inner).len();
-                let (head, killed) = (at.head(), Instant::now());
-                if !tree.inject_kill(&format!("root/stages/{name}"), &Injected("bench".into())) {
-                    continue;
-                }
-                let (stood, report) = loop {
-                    tokio::task::yield_now().await;
-                    let starts = starts.lock().unwrap_or_else(PoisonError::into_inner);
-                    let mut new = starts[before..].iter();
-                    if let Some((_, stood, report)) = new.find(|(of, ..)| *of == name) {
-                        break (*stood, *report);
-                    }
-                    assert!(killed.elapsed() < Duration::from_secs(10), "{name} is not back");
-                };
-                let passed =
-                    || at.progress().iter().any(|(of, passed)| *of == name && *passed >= head);
-                while !passed() {
-                    tokio::task::yield_now().await;
-                }
-                let caught_up = killed.elapsed();
-                let of = recoveries.entry(name).or_default();
-                of.stands.push(stood.duration_since(killed).as_secs_f64() * 1e6);
-                of.caught_up.push(caught_up.as_secs_f64() * 1e6);
-                of.evolved.push(report.evolved as f64);
-            }
-            recoveries
-        });
+        let killing = edge.spawn(kill(at, tree, over, starts, seed));
         let feeder = feeding.await.expect("feeding ends");
         let recoveries = killing.await.expect("killing ends");
         root.stop(Duration::from_secs(10)).await;

@@ -165,12 +165,11 @@ pub struct Seen {
 impl Seen {
     pub fn note(&mut self, fact: &Fact<Body>) {
         self.facts += 1;
-        match &fact.body {
-            Body::Order(Order::Intent(intent)) => self.intents.push(intent.clone()),
-            Body::Ledger(Ledger::Equity { time, equity, .. }) => {
-                self.equity = Some((*time, *equity));
-            }
-            _ => {}
+        if let Body::Order(Order::Intent(intent)) = &fact.body {
+            self.intents.push(intent.clone());
+        }
+        if let Body::Ledger(Ledger::Equity { time, equity, .. }) = &fact.body {
+            self.equity = Some((*time, *equity));
         }
     }
 }

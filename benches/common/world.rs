@@ -1,8 +1,8 @@
 //! The product's stages and followers as actors under the product's supervisor, over a store on disk.
 
 use super::market::{Instant as Filling, Seen, Tape};
+use everwarm::domain::fact::Body;
 use everwarm::domain::fact::kinds::kind;
-use everwarm::domain::fact::{Body, Order};
 use everwarm::domain::market::Bar;
 use everwarm::domain::order::OrderIntent;
 use everwarm::domain::time::UtcMs;
@@ -185,18 +185,4 @@ impl Feeder {
         self.say(0, tape.prologue());
         self.settled().await;
     }
-}
-
-/// The intents among facts from `row` on, and the row after the last.
-pub fn intents(journal: &Journal<Body>, row: &mut u64) -> Vec<OrderIntent> {
-    let mut found = Vec::new();
-    for chunk in journal.read(*row, usize::MAX).expect("the tail is in memory") {
-        let said = chunk.facts.iter().filter_map(|fact| match &fact.body {
-            Body::Order(Order::Intent(intent)) => Some(intent.clone()),
-            _ => None,
-        });
-        found.extend(said);
-        *row = chunk.last_row() + 1;
-    }
-    found
 }

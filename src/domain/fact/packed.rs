@@ -24,9 +24,13 @@ pub(super) fn encode(body: &Body, out: &mut Vec<u8>) -> bool {
             out.extend([MARK, kind::CLOSE]);
             signed(*time, out);
             count(bars.len(), out);
-            bars.iter().for_each(|b| bar(b, *time, out));
+            for one in bars {
+                bar(one, *time, out);
+            }
             count(missing.len(), out);
-            missing.iter().for_each(|s| symbol(*s, out));
+            for one in missing {
+                symbol(*one, out);
+            }
         }
         Body::Analysis(Analysis::Rolled { timeframe, bars }) => {
             out.extend([MARK, kind::ROLLED, index(*timeframe)]);

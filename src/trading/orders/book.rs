@@ -586,13 +586,19 @@ impl OrderBook {
         match body {
             Body::Venue(venue) => match venue {
                 Venue::Sent { attempts } => {
-                    attempts.iter().for_each(|sent| self.unpack(&sent.client_id));
+                    for sent in attempts {
+                        self.unpack(&sent.client_id);
+                    }
                 }
                 Venue::Reported(report) => self.unpack(&report.client_id),
                 Venue::Refused { client_id, .. }
                 | Venue::Unanswered { client_id, .. }
                 | Venue::Absent { client_id, .. } => self.unpack(client_id),
-                Venue::Account { open, .. } => open.iter().for_each(|(id, _)| self.unpack(id)),
+                Venue::Account { open, .. } => {
+                    for (id, _) in open {
+                        self.unpack(id);
+                    }
+                }
             },
             Body::Order(said) => match said {
                 Said::Intent(intent) => self.unpack(&intent.client_id),
