@@ -1,4 +1,5 @@
-//! The journal read back: its facts in order, and whether the derived ones are what the inputs imply.
+//! The journal read back: its facts in order, and whether the derived ones are what the inputs
+//! imply.
 
 use crate::domain::fact::Body;
 use crate::history::HistoryLibrary;

@@ -1,5 +1,5 @@
-//! Boot order of a daemon: files, exchange, tree; then signals, drain, exit code. And the exchange as a
-//! command.
+//! Boot order of a daemon: files, exchange, tree; then signals, drain, exit code. And the exchange
+//! as a command.
 
 mod desk;
 mod watch;
@@ -17,15 +17,17 @@ use crate::ops::config::{Config, MarketSource, Pace, Symbols};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
+use crate::sim::server::port::PortFile;
 use crate::sim::{self, Setup, SimOptions};
 use desk::LiveDesk;
 use everwarm_runtime::chaos::{Chaos, Phase};
+use everwarm_runtime::clock;
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::supervise::{News, RootOutcome, SupervisionNotice};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch as channel};
@@ -45,11 +47,11 @@ const DRAIN: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// What to say and how to end.
+#[expect(clippy::needless_pass_by_value, reason = "the command line gives it away")]
 fn run(config: Config, printer: Printer) -> Result<Exit, Failure> {
     crate::venue::install_tls();
     quiet_injections();
-    #[expect(clippy::disallowed_methods, reason = "the steps of a start are timed for people")]
-    let watch = Watch::new(Some(printer), Instant::now());
+    let watch = Watch::new(Some(printer), clock::now());
     let market = market(&config.market)?;
     let symbols = market.0.instruments().iter().map(|rule| rule.symbol).collect();
     drop(market);
@@ -73,38 +75,16 @@ async fn daemon(
     stages: &Runtime,
 ) -> Result<Exit, Failure> {
     let mut signals = Signals::new()?;
-    let timer = Timer::start();
-    let store = Store::open(&config.data_dir.join(LIVE_FILE), APPLICATION);
-    let store = store.map_err(|e| store_failure(&e))?;
-    let size = store.file_bytes() / 1024;
-    watch.step("open the journal", timer.elapsed(), format!("{size} kB"));
-    let timer = Timer::start();
-    let archive = Arc::new(Archive::open(&config.data_dir.join(history::FILE))?);
-    watch.step("open the history", timer.elapsed(), String::new());
-    let chaos = crate::chaos::process::from_environment()?;
+    let (chaos, place) =
+        crate::chaos::process::from_environment().map_err(|e| Failure::new(Exit::Usage, e))?;
     chaos.enter(Phase::Starting);
-    let timer = Timer::start();
+    let (store, archive) = open_files(config, watch)?;
     let launch = launch(config)?;
-    let found = launch.find().await.is_some();
-    let port = loop {
-        match launch.ensure(0).await {
-            Ok(file) => break file,
-            Err(e) => tracing::warn!(error = %e, "the simulated exchange does not start"),
-        }
-        tokio::select! {
-            exit = signals.next() => return Ok(exit),
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
-        }
+    let port = match find_exchange(&launch, &mut signals, watch).await {
+        Ok(port) => port,
+        Err(exit) => return Ok(exit),
     };
-    let how = if found { "found running" } else { "started" };
-    watch.step("find the exchange", timer.elapsed(), format!("{how} on port {}", port.port));
-    let passing = match config.market.pace {
-        Pace::Lockstep => Passing::Lockstep,
-        Pace::Times(factor) => Passing::Scaled(factor),
-    };
-    let key = (port.api_key.as_str(), port.api_secret.as_str());
-    let connection = Connection::simulated(port.port, &port.token, key, passing);
-    let connection = connection.map_err(|e| Failure::new(Exit::Failed, e))?;
+    let connection = connect(config, &port)?;
     let (failed, mut store_failed) = mpsc::channel(1);
     let on_watch = watch.clone();
     let birth = Birth {
@@ -123,31 +103,36 @@ async fn daemon(
         on_resume: Arc::new(|stage, report| tracing::debug!(stage, ?report, "resumed")),
         observer: Arc::new(move |notice| observe(&on_watch, notice)),
     };
-    let timer = Timer::start();
-    let (stop_api, api_stopped) = channel::channel(false);
-    let mut head = 0;
+    let began = clock::now();
+    let (stop_looking, stopped) = channel::channel(false);
+    let mut watcher = None;
     let life = Life::begin(birth, |world| {
-        head = world.journal.last_row();
-        crate::chaos::process::arm(&chaos, &world.directory);
-        begin_looking_in(config, world, watch, api_stopped, head);
+        drop(place.set(world.directory.clone()));
+        begin_api(config, world, watch, stopped.clone());
+        watcher = Some(begin_watch(world, watch, stopped));
         Vec::new()
     });
     let life = life.await.map_err(|e| birth_failure(&e))?;
     let stages = life.world.journal.progress().len();
     let detail = format!("{stages} states, life {}", life.world.journal.life());
-    watch.step("restore and start", timer.elapsed(), detail);
+    watch.step("restore and start", began.elapsed(), detail);
     let world = life.world.clone();
     let reason = wait(config, &life, &mut signals, &mut store_failed, &chaos, watch).await;
-    stop_api.send_replace(true);
     ApiFile::remove(&config.data_dir);
     let Reason(exit, told) = reason;
+    if told.is_none() {
+        tokio::select! {
+            _ = life.end() => {}
+            exit = signals.again() => return Ok(exit),
+        }
+    }
+    stop_looking.send_replace(true);
+    if let Some(watcher) = watcher {
+        drop(tokio::task::spawn_blocking(move || watcher.join()).await);
+    }
     if let Some(failure) = told {
         // What is not on disk is lost either way; the next start repairs and goes on.
         return Err(failure);
-    }
-    tokio::select! {
-        _ = life.end() => {}
-        exit = signals.next_after(exit) => return Ok(exit),
     }
     if let Some(admin) = &world.admin
         && let Err(e) = admin.stop().await
@@ -156,6 +141,51 @@ async fn daemon(
     }
     watch.summary();
     Ok(exit)
+}
+
+fn open_files(config: &Config, watch: &Watch) -> Result<(Store, Arc<Archive>), Failure> {
+    let began = clock::now();
+    let store = Store::open(&config.data_dir.join(LIVE_FILE), APPLICATION);
+    let store = store.map_err(|e| store_failure(&e))?;
+    let size = store.file_bytes() / 1024;
+    watch.step("open the journal", began.elapsed(), format!("{size} kB"));
+    let began = clock::now();
+    let archive = Arc::new(Archive::open(&config.data_dir.join(history::FILE))?);
+    watch.step("open the history", began.elapsed(), String::new());
+    Ok((store, archive))
+}
+
+/// Finds the exchange or starts it, however long that takes; or ends as the signals say.
+async fn find_exchange(
+    launch: &Launch,
+    signals: &mut Signals,
+    watch: &Watch,
+) -> Result<PortFile, Exit> {
+    let began = clock::now();
+    let found = launch.find().await.is_some();
+    let port = loop {
+        match launch.ensure(0).await {
+            Ok(file) => break file,
+            Err(e) => tracing::warn!(error = %e, "the simulated exchange does not start"),
+        }
+        tokio::select! {
+            exit = signals.next() => return Err(exit),
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+    };
+    let how = if found { "found running" } else { "started" };
+    watch.step("find the exchange", began.elapsed(), format!("{how} on port {}", port.port));
+    Ok(port)
+}
+
+fn connect(config: &Config, port: &PortFile) -> Result<Connection, Failure> {
+    let passing = match config.market.pace {
+        Pace::Lockstep => Passing::Lockstep,
+        Pace::Times(factor) => Passing::Scaled(factor),
+    };
+    let key = (port.api_key.as_str(), port.api_secret.as_str());
+    let connection = Connection::simulated(port.port, &port.token, key, passing);
+    connection.map_err(|e| Failure::new(Exit::Failed, e))
 }
 
 /// Why the daemon ends: its exit code, and what to say where it could not go on.
@@ -177,7 +207,7 @@ async fn wait(
             std::future::pending::<()>().await;
         }
     };
-    let live = async {
+    let going = async {
         while watch.seen().ready.is_none() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -195,30 +225,31 @@ async fn wait(
                 Reason(Exit::RootGaveUp, Some(Failure::new(Exit::RootGaveUp, text)))
             }
         },
-        () = live => Reason(Exit::Fine, None),
+        () = going => Reason(Exit::Fine, None),
     }
 }
 
-/// The terminal and the API: neither is in the way of trading.
-fn begin_looking_in(
-    config: &Config,
+/// The terminal has a thread of its own: a reader that does not read is not in the way of trading.
+fn begin_watch(
     world: &World,
     watch: &Watch,
     stopped: channel::Receiver<bool>,
-    head: u64,
-) {
-    let (watch_world, watcher) = (world.clone(), watch.clone());
+) -> std::thread::JoinHandle<()> {
+    let (journal, watch) = (Arc::clone(&world.journal), watch.clone());
+    let head = journal.last_row();
     let handle = tokio::runtime::Handle::current();
     std::thread::spawn(move || {
-        let journal = &watch_world.journal;
         let facts = audit::StoreFacts(journal.store().clone());
-        let followed = watcher
+        let followed = watch
             .restore(&facts, head)
-            .and_then(|()| handle.block_on(watcher.follow(journal, head + 1)));
+            .and_then(|()| handle.block_on(watch.follow(&journal, head + 1, stopped)));
         if let Err(e) = followed {
             tracing::warn!("the terminal does not follow any more: {e}");
         }
-    });
+    })
+}
+
+fn begin_api(config: &Config, world: &World, watch: &Watch, stopped: channel::Receiver<bool>) {
     let data_dir = config.data_dir.display().to_string();
     let pace = config.market.pace.to_string();
     let desk = LiveDesk::new(world.clone(), watch.clone(), data_dir, pace);
@@ -244,11 +275,12 @@ async fn serve_api(
 }
 
 fn observe(watch: &Watch, notice: &SupervisionNotice) {
-    match &notice.news {
-        News::Started { restarts, .. } if *restarts > 0 => {
-            watch.restarted(&notice.path, "started again", Duration::ZERO);
-        }
-        other => tracing::debug!(path = notice.path, news = ?other, "supervision"),
+    if let News::Started { restarts, .. } = &notice.news
+        && *restarts > 0
+    {
+        watch.restarted(&notice.path, "started again", Duration::ZERO);
+    } else {
+        tracing::debug!(path = notice.path, news = ?notice.news, "supervision");
     }
 }
 
@@ -328,19 +360,6 @@ fn quiet_injections() {
     }));
 }
 
-struct Timer(Instant);
-
-impl Timer {
-    #[expect(clippy::disallowed_methods, reason = "the steps of a start are timed for people")]
-    fn start() -> Timer {
-        Timer(Instant::now())
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.0.elapsed()
-    }
-}
-
 /// SIGINT and SIGTERM: the first stops in order, the second at once.
 struct Signals {
     interrupt: Signal,
@@ -361,7 +380,7 @@ impl Signals {
         }
     }
 
-    async fn next_after(&mut self, _: Exit) -> Exit {
+    async fn again(&mut self) -> Exit {
         tokio::select! {
             _ = self.interrupt.recv() => Exit::Interrupted,
             _ = self.terminate.recv() => Exit::Terminated,

@@ -133,8 +133,8 @@ pub struct Life {
 }
 
 impl Life {
-    /// Begins: opens the journal, learns the symbols, grows the tree. `ops` makes what people look in
-    /// through.
+    /// Begins: opens the journal, learns the symbols, grows the tree. `ops` makes what people look
+    /// in through.
     ///
     /// # Errors
     /// See [`BirthError`].

@@ -1,7 +1,7 @@
 //! THE supervision tree. Listed order is start order, stop order is the reverse.
 //!
-//! The order of start carries no safety: the gateway refuses to send until the account was compared with
-//! the books in this life.
+//! The order of start carries no safety: the gateway refuses to send until the account was compared
+//! with the books in this life.
 
 use crate::domain::fact::Body;
 use crate::edge::config::{ConfigActor, Wanted};
@@ -11,6 +11,7 @@ use crate::edge::gateway::Gateway;
 use crate::edge::pacer::Pacer;
 use crate::edge::projector::ProjectorActor;
 use crate::edge::world::World;
+pub use crate::edge::world::path::of as path_of;
 use crate::edge::{bar::BarActor, clock::Clock, closer::Closer, feed::Feed, private::Private};
 use crate::trading;
 use everwarm_runtime::runner::ResumeReport;
@@ -140,20 +141,3 @@ fn quick() -> Backoff {
         healthy: Duration::from_secs(5),
     }
 }
-
-/// Path of an actor by its name at kill points: stages by theirs, the actors of the edge by theirs, and a
-/// symbol is that of its bars.
-#[must_use]
-pub fn path_of(name: &str) -> String {
-    let is_stage = trading::specs().iter().any(|stage| stage.name == name);
-    match name {
-        "closer" => "root/trading/bars/closer".to_owned(),
-        "gateway" | "private" => format!("root/trading/gateways/{name}"),
-        "feed" => "root/trading/feeds/feed".to_owned(),
-        "config" | "clock" | "pacer" | "exchange" => format!("root/trading/{name}"),
-        "projector" => "root/store/projector".to_owned(),
-        stage if is_stage => format!("root/trading/stages/{stage}"),
-        symbol => format!("{}/{symbol}", crate::edge::world::path::BARS),
-    }
-}
-

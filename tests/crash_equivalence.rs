@@ -7,7 +7,8 @@ use everwarm::sim::market::Recording;
 use std::path::PathBuf;
 
 fn shared(folder: &str) -> Option<PathBuf> {
-    let base = std::env::var_os("EVERWARM_SHARED").map_or_else(|| "../shared".into(), PathBuf::from);
+    let base =
+        std::env::var_os("EVERWARM_SHARED").map_or_else(|| "../shared".into(), PathBuf::from);
     let path = base.join(folder);
     if path.is_dir() {
         return Some(path);
@@ -25,7 +26,7 @@ fn a_recording_plays_to_its_end() {
         setup: Setup::default(),
         settings: Settings::default(),
     };
-    let began = std::time::Instant::now();
+    let began = everwarm_runtime::clock::now();
     let outcome = run(&feed, &Plan { workers: 2, ..Plan::default() }).unwrap();
     println!("{:?} {} lives", began.elapsed(), outcome.lives);
     let plain = everwarm::chaos::plain::play(&feed).unwrap();
@@ -41,14 +42,26 @@ fn a_recording_plays_to_its_end() {
 fn small_feed() {
     let feed = everwarm::chaos::feed::small();
     for _ in 0..3 {
-    let began = std::time::Instant::now();
-    let outcome = run(&feed, &Plan { workers: 1, ..Plan::default() }).unwrap();
-    println!("{:?} {} lives {:?} operations {:?}", began.elapsed(), outcome.lives, outcome.operations, outcome.broken);
-    for line in outcome.picture.theirs.iter() {
-        println!("{line}");
-    }
-    for line in outcome.picture.ours.iter().filter(|l| l.contains("ignal")||l.contains("eclined")) { println!("{}", &line[..line.len().min(300)]); }
-    for (k,v) in &outcome.passings { println!("{k:?} {v}"); }
+        let began = everwarm_runtime::clock::now();
+        let outcome = run(&feed, &Plan { workers: 1, ..Plan::default() }).unwrap();
+        println!(
+            "{:?} {} lives {:?} operations {:?}",
+            began.elapsed(),
+            outcome.lives,
+            outcome.operations,
+            outcome.broken
+        );
+        for line in outcome.picture.theirs.iter() {
+            println!("{line}");
+        }
+        for line in
+            outcome.picture.ours.iter().filter(|l| l.contains("ignal") || l.contains("eclined"))
+        {
+            println!("{}", &line[..line.len().min(300)]);
+        }
+        for (k, v) in &outcome.passings {
+            println!("{k:?} {v}");
+        }
     }
 }
 
@@ -61,12 +74,24 @@ fn sweep_once() {
     let mut die = Die(1);
     let plans = pack(every_target(&base.passings, &mut die), 7, &mut die);
     println!("{} plans", plans.len());
-    let limit = std::env::var("EVERWARM_SWEEP").ok().and_then(|t| t.parse().ok()).unwrap_or(plans.len());
+    let limit =
+        std::env::var("EVERWARM_SWEEP").ok().and_then(|t| t.parse().ok()).unwrap_or(plans.len());
     let began = std::time::Instant::now();
     let swept = sweep(&feed, &plans[..limit.min(plans.len())], &base.picture, 3);
-    println!("{:?} {} runs {} lives, {} targets, {} missed", began.elapsed(), swept.runs, swept.lives, swept.struck.len(), swept.missed.len());
-    for m in &swept.missed { println!("missed {m:?}"); }
-    for f in &swept.failures { println!("FAIL {}\n   {}", f.plan, f.why); }
+    println!(
+        "{:?} {} runs {} lives, {} targets, {} missed",
+        began.elapsed(),
+        swept.runs,
+        swept.lives,
+        swept.struck.len(),
+        swept.missed.len()
+    );
+    for m in &swept.missed {
+        println!("missed {m:?}");
+    }
+    for f in &swept.failures {
+        println!("FAIL {}\n   {}", f.plan, f.why);
+    }
     assert!(swept.failures.is_empty());
 }
 
@@ -92,10 +117,19 @@ fn look() {
         let outcome = run(&feed, &plan).unwrap();
         let a: std::collections::BTreeSet<_> = base.picture.ours.iter().collect();
         let b: std::collections::BTreeSet<_> = outcome.picture.ours.iter().collect();
-        for l in a.difference(&b).take(8) { println!("- {l}"); }
-        for l in b.difference(&a).take(8) { println!("+ {l}"); }
+        for l in a.difference(&b).take(8) {
+            println!("- {l}");
+        }
+        for l in b.difference(&a).take(8) {
+            println!("+ {l}");
+        }
         if a != b {
-            for f in &outcome.facts { if f.key.rank == 0 || f.key.rank == 800 { let t = format!("{} {} {:?}", f.key, f.time, f.body); println!("{}", &t[..t.len().min(230)]); } }
+            for f in &outcome.facts {
+                if f.key.rank == 0 || f.key.rank == 800 {
+                    let t = format!("{} {} {:?}", f.key, f.time, f.body);
+                    println!("{}", &t[..t.len().min(230)]);
+                }
+            }
             break;
         }
     }

@@ -64,7 +64,9 @@ fn without_comments(text: &str) -> String {
 
 /// The code of a product file: no comments, and nothing from its test module on.
 fn product_code(source: &Source) -> Option<String> {
-    let test_file = source.path.ends_with("/tests.rs") || source.path.contains("/tests/");
+    let ends = ["/tests.rs", "_tests.rs", "/testing.rs"];
+    let test_file =
+        ends.iter().any(|end| source.path.ends_with(end)) || source.path.contains("/tests/");
     if test_file || source.path.starts_with("tests/") {
         return None;
     }

@@ -66,7 +66,8 @@ pub struct Fact<B> {
     pub time: i64,
     /// Version of the stage that said it; 0 for inputs.
     pub version: u16,
-    /// What it follows from: first the fact it was decided on, then what else counted. Empty for inputs.
+    /// What it follows from: first the fact it was decided on, then what else counted. Empty for
+    /// inputs.
     pub because: Vec<Key>,
     /// What it says.
     pub body: B,

@@ -1,16 +1,17 @@
 //! The journal: one order of facts.
 //!
-//! `append` and `pass` are synchronous, under one short lock: they check the writer's incarnation, number
-//! the facts, publish them to the tail in memory and queue them for the store thread. They never wait and
-//! there is no await between a step and its append, so a kill cannot fall between. A stage's facts about an
-//! input and its having passed that input are one act.
+//! `append` and `pass` are synchronous, under one short lock: they check the writer's incarnation,
+//! number the facts, publish them to the tail in memory and queue them for the store thread. They
+//! never wait and there is no await between a step and its append, so a kill cannot fall between. A
+//! stage's facts about an input and its having passed that input are one act.
 //!
-//! Stages read by *round*: input `n` and what each rank said about it. Everybody else reads by *row*: the
-//! order of the file.
+//! Stages read by *round*: input `n` and what each rank said about it. Everybody else reads by
+//! *row*: the order of the file.
 
 mod inner;
 
 use crate::chaos::{Chaos, Sabotage};
+use crate::clock;
 use crate::fact::{Body, Fact, Mask, Rank, RuntimeEvent};
 use crate::stage::Stage;
 use crate::store::{self, Batch, CheckpointRow, Op, Store, StoreError};
@@ -18,7 +19,7 @@ use inner::{GATHER_BYTES, Inner, Reader, StageState};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 
@@ -163,7 +164,8 @@ pub struct Round<B> {
     pub n: u64,
     /// Its event time.
     pub time: i64,
-    /// Facts it may see, in the order it must see them; only chunks that hold something of interest.
+    /// Facts it may see, in the order it must see them; only chunks that hold something of
+    /// interest.
     pub seen: Vec<Arc<Chunk<B>>>,
     /// What it has said about `n` already.
     pub own: Option<Arc<Chunk<B>>>,
@@ -213,7 +215,7 @@ impl<B: Body> Journal<B> {
     ) -> Result<Arc<Self>, StoreError> {
         stages.sort_by_key(|s| s.rank);
         let found = store.recover()?;
-        let mut inner = Inner::new(&found, stages);
+        let mut inner = Inner::new(&found, &stages);
         inner.load_tail(&store)?;
         let durable = watch::Sender::new(found.row);
         let journal = Arc::new(Journal {
@@ -278,7 +280,8 @@ impl<B: Body> Journal<B> {
         *self.durable.borrow()
     }
 
-    /// Takes over the right to append inputs under `name`: what its former holder still sends is refused.
+    /// Takes over the right to append inputs under `name`: what its former holder still sends is
+    /// refused.
     pub fn writer(&self, name: &'static str) -> Writer {
         let mut inner = self.lock();
         let incarnation = inner.writers.entry(name).or_default();
@@ -286,7 +289,8 @@ impl<B: Body> Journal<B> {
         Writer { name, incarnation: *incarnation }
     }
 
-    /// Waits while the store thread or a stage is too far behind. Called before a step, never within.
+    /// Waits while the store thread or a stage is too far behind. Called before a step, never
+    /// within.
     pub async fn room(&self) {
         loop {
             let space = self.space.notified();
@@ -327,7 +331,8 @@ impl<B: Body> Journal<B> {
         Ok(appended)
     }
 
-    /// Resolves when row `row` is on disk, asking for a flush; false where the journal ended before.
+    /// Resolves when row `row` is on disk, asking for a flush; false where the journal ended
+    /// before.
     pub async fn durable(&self, row: u64) -> bool {
         if self.options.chaos.sabotaged(Sabotage::NoSync) {
             return true;
@@ -354,8 +359,8 @@ impl<B: Body> Journal<B> {
         }
     }
 
-    /// Wakes `waker` whenever a fact in `mask` is appended. One subscription a name: a successor replaces
-    /// its predecessor's.
+    /// Wakes `waker` whenever a fact in `mask` is appended. One subscription a name: a successor
+    /// replaces its predecessor's.
     pub fn subscribe(&self, name: &'static str, mask: Mask, waker: Arc<Waker>) {
         waker.raise();
         self.lock().readers.insert(name, Reader { mask, waker });
@@ -390,8 +395,8 @@ impl<B: Body> Journal<B> {
         self.lock().settled()
     }
 
-    /// Resolves when the journal has settled anew after this call: for those who wait for quiet. Made before
-    /// [`Journal::settled`] is asked, it misses nothing.
+    /// Resolves when the journal has settled anew after this call: for those who wait for quiet.
+    /// Made before [`Journal::settled`] is asked, it misses nothing.
     pub fn rested(&self) -> Notified<'_> {
         self.rest.notified()
     }
@@ -452,7 +457,8 @@ impl<B: Body> Journal<B> {
         }
     }
 
-    /// Up to `max` rounds after `n`, as far as the gates are open; also those it has passed already.
+    /// Up to `max` rounds after `n`, as far as the gates are open; also those it has passed
+    /// already.
     pub(crate) fn rounds(&self, seat: &Seat<B>, after: u64, max: usize) -> Vec<Round<B>> {
         let inner = self.lock();
         let state = &inner.stages[seat.index];
@@ -517,7 +523,7 @@ impl<B: Body> Journal<B> {
         inner.pending.push(Op::Checkpoint(seat.rank, Arc::clone(&saved)));
         let state = &mut inner.stages[seat.index];
         state.checkpoint = Some(saved);
-        state.saved_at = Instant::now();
+        state.saved_at = clock::now();
     }
 
     fn announce_upgrades(&self) {
@@ -541,7 +547,9 @@ impl<B: Body> Journal<B> {
         if notify {
             self.work.notify_one();
         }
-        wake.iter().for_each(|w| w.raise());
+        for waker in wake {
+            waker.raise();
+        }
     }
 
     fn wake_all(&self) {
@@ -549,7 +557,9 @@ impl<B: Body> Journal<B> {
             let inner = self.lock();
             inner.stages.iter().filter_map(|s| s.waker.clone()).collect()
         };
-        wakers.iter().for_each(|w| w.raise());
+        for waker in wakers {
+            waker.raise();
+        }
     }
 
     fn end(&self) {
@@ -575,7 +585,7 @@ impl<B: Body> Chunk<B> {
 
 impl<B: Body> store::Source<B> for Journal<B> {
     fn next(&self) -> Batch<B> {
-        let began = Instant::now();
+        let began = clock::now();
         let mut inner = self.lock();
         loop {
             let asked = inner.sync_wanted > inner.durable || inner.closing;
@@ -598,9 +608,9 @@ impl<B: Body> store::Source<B> for Journal<B> {
             inner.committed = row.unwrap_or(inner.committed);
             if synced {
                 inner.durable = inner.committed;
-                inner.synced_at = Instant::now();
+                inner.synced_at = clock::now();
             }
-            inner.pending_since = (!inner.pending.is_empty()).then(Instant::now);
+            inner.pending_since = (!inner.pending.is_empty()).then(clock::now);
             inner.trim();
             (inner.durable, synced && inner.settled())
         };

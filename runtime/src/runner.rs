@@ -1,15 +1,16 @@
-//! The resumable core of every stage: take over, evolve, catch up. Synchronous; an actor is a thin shell
-//! around it, and so is anything else that wants a durable state machine.
+//! The resumable core of every stage: take over, evolve, catch up. Synchronous; an actor is a thin
+//! shell around it, and so is anything else that wants a durable state machine.
 //!
-//! Start: the last checkpoint at c0; evolve over (c0, passed], making the decisions of the same version
-//! again and comparing their encoded bytes (a free determinism check); decide only what was not passed.
+//! Start: the last checkpoint at c0; evolve over (c0, passed], making the decisions of the same
+//! version again and comparing their encoded bytes (a free determinism check); decide only what was
+//! not passed.
 
 use crate::chaos::{Chaos, Site};
+use crate::clock;
 use crate::fact::{Body, Fact, Library};
 use crate::journal::{AppendError, Journal, Round, Seat, Waker};
 use crate::stage::{Stage, Step};
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Rounds read under one lock.
 const BATCH: usize = 64;
@@ -87,7 +88,7 @@ impl<S: Stage + ?Sized> Runner<S> {
         mut stage: Box<S>,
         library: Arc<dyn Library<S::Body>>,
     ) -> Result<(Runner<S>, ResumeReport), RunError> {
-        let began = Instant::now();
+        let began = clock::now();
         let (name, version) = (stage.name(), stage.version());
         journal.chaos().point(Site::BeforeResume, name);
         let attached = journal.attach(stage.rank());
@@ -138,8 +139,8 @@ impl<S: Stage + ?Sized> Runner<S> {
         self.cursor
     }
 
-    /// Handles up to `max` inputs as far as the gates are open, showing each new fact of its own. True where
-    /// there may be more.
+    /// Handles up to `max` inputs as far as the gates are open, showing each new fact of its own.
+    /// True where there may be more.
     ///
     /// # Errors
     /// See [`RunError`].
@@ -228,7 +229,8 @@ impl<S: Stage + ?Sized> Runner<S> {
         Ok(body.map(|body| Fact { body, because: Vec::new(), ..*fact }))
     }
 
-    /// Evolves over an input passed before. Where the same version decided it, decides again and compares.
+    /// Evolves over an input passed before. Where the same version decided it, decides again and
+    /// compares.
     fn evolve_again(&mut self, round: &Round<S::Body>, compare: bool) -> Result<u64, RunError> {
         let held: &[Fact<S::Body>] = round.own.as_ref().map_or(&[], |c| &c.facts);
         if !compare {
@@ -262,15 +264,18 @@ impl<S: Stage + ?Sized> Runner<S> {
             for fact in chunk.facts.iter().filter(|f| interest.has(f.body.kind())) {
                 let full = self.resolve(round.n, fact)?;
                 self.stage.evolve(full.as_ref().unwrap_or(fact));
-                let (now, later) =
-                    said.into_iter().partition(|own| own.because.first() == Some(&fact.key));
+                let on_this = |own: &&Fact<S::Body>| own.because.first() == Some(&fact.key);
+                let (now, later): (Vec<_>, Vec<_>) = said.into_iter().partition(on_this);
                 said = later;
-                let now: Vec<_> = now;
-                now.into_iter().for_each(|own| self.stage.evolve(own));
+                for own in now {
+                    self.stage.evolve(own);
+                }
             }
         }
         // What concluded the input was folded last.
-        said.into_iter().for_each(|own| self.stage.evolve(own));
+        for own in said {
+            self.stage.evolve(own);
+        }
         Ok(0)
     }
 }

@@ -1,4 +1,7 @@
-//! Two stages over a journal on a disk that forgets: whatever is lost, what is said in the end is the same.
+//! Two stages over a journal on a disk that forgets: whatever is lost, what is said in the end is
+//! the same.
+
+#![cfg(test)]
 
 use everwarm_runtime::chaos::faults::{FaultyDisk, Image};
 use everwarm_runtime::fact::{Body, Fact, Mask, NoLibrary, Rank, RuntimeEvent};

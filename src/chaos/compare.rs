@@ -1,6 +1,6 @@
-//! What is compared: orders, fills, positions and equity as the public answers tell them, the exchange's
-//! own ledger, and what was derived from each close. No sequence numbers, no venue ids, no venue times: a
-//! resend moves those and nothing else.
+//! What is compared: orders, fills, positions and equity as the public answers tell them, the
+//! exchange's own ledger, and what was derived from each close. No sequence numbers, no venue ids,
+//! no venue times: a resend moves those and nothing else.
 
 use crate::domain::fact::{Body, Decision, Market};
 use crate::domain::time::UtcMs;
@@ -185,7 +185,13 @@ impl Derived {
                 Body::Decision(Decision::Declined { signal, code, .. }) => {
                     format!("declined {signal:?} {code}")
                 }
-                other => format!("{other:?}"),
+                Body::Market(_)
+                | Body::Venue(_)
+                | Body::Operator(_)
+                | Body::Analysis(_)
+                | Body::Decision(_)
+                | Body::Order(_)
+                | Body::Ledger(_) => format!("{:?}", fact.body),
             };
             self.said.insert((*close, fact.key.rank, fact.key.i), text);
         }

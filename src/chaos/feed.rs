@@ -1,6 +1,6 @@
-//! A small market on which everything happens that equality is about: crossings, orders filled in several
-//! trades, one refused, two symbols that signal in one close, minutes without bars, a symbol that ends
-//! early, symbols with and without a past.
+//! A small market on which everything happens that equality is about: crossings, orders filled in
+//! several trades, one refused, two symbols that signal in one close, minutes without bars, a
+//! symbol that ends early, symbols with and without a past.
 
 use super::rig::Feed;
 use crate::domain::id::Symbol;

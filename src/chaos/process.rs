@@ -1,48 +1,51 @@
-//! Kill points in a real process: planned by the environment, for the tests that start the built binary.
+//! Kill points in a real process: planned by the environment, for the tests that start the built
+//! binary.
+//!
+//! A planned death says where it stands and stands still; whoever planned it then sends a real
+//! SIGKILL.
 
-use crate::ops::exit::{Exit, Failure};
 use crate::tree::path_of;
 use everwarm_runtime::chaos::{Chaos, Injected, Strike};
 use everwarm_runtime::supervise::Directory;
-use std::sync::Mutex;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// Holds a JSON list of strikes; absent: the kill points are off.
-pub const VARIABLE: &str = "EVERWARM_STRIKES";
+pub const STRIKES: &str = "EVERWARM_STRIKES";
+/// Holds the name of a file that is made when a planned death is reached.
+pub const STRUCK: &str = "EVERWARM_STRUCK";
 
-/// What the environment plans, until the tree is there to be struck.
-static PLANNED: Mutex<Vec<Strike>> = Mutex::new(Vec::new());
-
-/// The kill points of this process, off unless the environment plans otherwise.
+/// Arms the kill points of this process as the environment plans; what is killed is found in the
+/// directory, once there is one.
 ///
 /// # Errors
 /// The plan cannot be read.
-pub fn from_environment() -> Result<Chaos, Failure> {
-    if let Some(plan) = std::env::var_os(VARIABLE) {
-        let text = plan.to_string_lossy();
-        let strikes = serde_json::from_str(&text);
-        let strikes: Vec<Strike> = strikes
-            .map_err(|e| Failure::new(Exit::Usage, format!("{VARIABLE}: {e}: {text}")))?;
-        PLANNED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(strikes);
-    }
-    Ok(Chaos::off())
-}
-
-/// Arms the kill points with what was planned.
-pub fn arm(chaos: &Chaos, directory: &Directory) {
-    let mut planned = PLANNED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let strikes = std::mem::take(&mut *planned);
-    if strikes.is_empty() {
-        return;
-    }
-    let directory = directory.clone();
+pub fn from_environment() -> Result<(Chaos, Arc<OnceLock<Directory>>), String> {
+    let (chaos, place) = (Chaos::off(), Arc::new(OnceLock::<Directory>::new()));
+    let Some(plan) = std::env::var_os(STRIKES) else { return Ok((chaos, place)) };
+    let text = plan.to_string_lossy();
+    let strikes: Vec<Strike> =
+        serde_json::from_str(&text).map_err(|e| format!("{STRIKES}: {e}: {text}"))?;
+    let at = Arc::clone(&place);
     let kill = move |who: &str| {
-        directory.inject_kill(&path_of(who), &Injected("planned".to_owned()));
+        if let Some(directory) = at.get() {
+            directory.inject_kill(&path_of(who), &Injected("planned".to_owned()));
+        }
     };
-    chaos.arm(strikes, kill, die);
+    let struck = std::env::var_os(STRUCK).map(PathBuf::from);
+    chaos.arm(strikes, kill, move || stand_still(struck.as_ref()));
+    Ok((chaos, place))
 }
 
-/// Ends the process as a kill from outside would: nothing is flushed, nothing is told.
-#[expect(clippy::disallowed_methods, reason = "dying at once is what was asked for")]
-fn die() {
-    std::process::abort();
+fn stand_still(struck: Option<&PathBuf>) {
+    if let Some(file) = struck
+        && let Err(e) = std::fs::write(file, "here")
+    {
+        tracing::error!("a planned death cannot be told: {e}");
+    }
+    loop {
+        #[expect(clippy::disallowed_methods, reason = "nothing of this process goes on from here")]
+        std::thread::sleep(Duration::from_secs(1));
+    }
 }

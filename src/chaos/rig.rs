@@ -1,5 +1,5 @@
-//! Runs a feed through the whole daemon in this process: the real exchange on loopback, the real client,
-//! the real tree, over a disk in memory that dies and forgets as planned.
+//! Runs a feed through the whole daemon in this process: the real exchange on loopback, the real
+//! client, the real tree, over a disk in memory that dies and forgets as planned.
 
 use super::compare::{Picture, ledger};
 use super::{compare as picture, invariants};
@@ -9,8 +9,8 @@ use crate::domain::time::UtcMs;
 use crate::edge::world::Passing;
 use crate::life::{APPLICATION, Birth, Connection, Life};
 use crate::sim::server::port::PortFile;
-use crate::sim::{Setup, SimHandle, SimOptions};
 use crate::sim::{Pace, market::Market};
+use crate::sim::{Setup, SimHandle, SimOptions};
 use crate::tree::path_of;
 use everwarm_runtime::chaos::faults::{FaultyDisk, Image, Operation};
 use everwarm_runtime::chaos::points::Passings;

@@ -191,11 +191,9 @@ pub struct Swept {
 pub fn verdict(outcome: &Result<Outcome, String>, expected: &Picture) -> Option<String> {
     match outcome {
         Err(why) => Some(why.clone()),
-        Ok(outcome) => outcome
-            .broken
-            .first()
-            .cloned()
-            .or_else(|| expected.difference(&outcome.picture)),
+        Ok(outcome) => {
+            outcome.broken.first().cloned().or_else(|| expected.difference(&outcome.picture))
+        }
     }
 }
 

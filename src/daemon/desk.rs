@@ -11,6 +11,7 @@ use crate::ops::views::{
     CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, SignalView, State,
     StatusView, TradeView, VerifyView,
 };
+use everwarm_runtime::clock;
 use everwarm_runtime::supervise::TreeView;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -31,8 +32,7 @@ impl LiveDesk {
     #[must_use]
     pub fn new(world: World, watch: Watch, data_dir: String, pace: String) -> LiveDesk {
         let history = History::new(Arc::clone(&world.archive));
-        #[expect(clippy::disallowed_methods, reason = "uptime is for people")]
-        let began = Instant::now();
+        let began = clock::now();
         LiveDesk { world, watch, history, data_dir, pace, began }
     }
 
@@ -47,13 +47,12 @@ impl Desk for LiveDesk {
         let seen = self.watch.seen();
         let mut view = seen.status.view();
         view.ready = checks.iter().all(|check| check.ok);
-        view.problems.extend(
-            checks.iter().filter(|c| !c.ok).map(|c| format!("{}: {}", c.name, c.detail)),
-        );
+        view.problems
+            .extend(checks.iter().filter(|c| !c.ok).map(|c| format!("{}: {}", c.name, c.detail)));
         view.data_dir.clone_from(&self.data_dir);
         view.pid = Some(std::process::id());
         view.uptime_ms = u64::try_from(self.began.elapsed().as_millis()).ok();
-        view.venue = "simulated exchange".to_owned();
+        "simulated exchange".clone_into(&mut view.venue);
         view.pace = Some(self.pace.clone());
         view.restarts = seen.restarts;
         view.steps.clone_from(&seen.steps);

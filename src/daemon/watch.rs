@@ -1,4 +1,5 @@
-//! Follows every fact for people: where things stand, what was wished, and the lines of the terminal.
+//! Follows every fact for people: where things stand, what was wished, and the lines of the
+//! terminal.
 
 use crate::audit::store_failure;
 use crate::domain::fact::{Body, Ledger};
@@ -13,7 +14,7 @@ use everwarm_runtime::journal::{Journal, Waker};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Name of the reader.
 const NAME: &str = "watch";
@@ -63,7 +64,6 @@ impl Watch {
     }
 
     /// What has been seen, for one short look.
-    #[must_use]
     pub fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,19 +110,36 @@ impl Watch {
         })
     }
 
-    /// Follows the journal from row `from` on, until its task is dropped.
+    /// Follows the journal from row `from` on until `stop` is told, then reads to the head once
+    /// more.
     ///
     /// # Errors
     /// A row cannot be read.
-    pub async fn follow(&self, journal: &Journal<Body>, mut from: u64) -> Result<(), Failure> {
+    pub async fn follow(
+        &self,
+        journal: &Journal<Body>,
+        mut from: u64,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), Failure> {
         let news = Arc::new(Notify::new());
         let raise = Arc::clone(&news);
         let waker = Waker::new(move || raise.notify_one());
         journal.subscribe(NAME, Mask::ALL, Arc::clone(&waker));
         loop {
             waker.clear();
+            let stopping = *stop.borrow();
             from = self.read(journal, from)?;
-            if tokio::time::timeout(FLUSH, news.notified()).await.is_err() {
+            if stopping {
+                return Ok(());
+            }
+            let heard = async {
+                tokio::select! {
+                    () = news.notified() => {}
+                    // Nobody is left who could tell: as good as told.
+                    _ = stop.changed() => {}
+                }
+            };
+            if tokio::time::timeout(FLUSH, heard).await.is_err() {
                 let line = self.seen().terminal.flush(self.began.elapsed());
                 self.print(&line.into_iter().collect::<Vec<_>>());
             }

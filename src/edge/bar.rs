@@ -1,5 +1,5 @@
-//! A bar actor: one symbol's closed bars, from the stream and, where the stream has a hole, from the
-//! venue's records.
+//! A bar actor: one symbol's closed bars, from the stream and, where the stream has a hole, from
+//! the venue's records.
 
 use super::closer::CloserMsg;
 use super::world::{Passing, World, path};
@@ -30,7 +30,8 @@ pub enum BarMsg {
         /// Whether it is final.
         closed: bool,
     },
-    /// Look through the venue's records from the end of the last bar said on; none: from the beginning.
+    /// Look through the venue's records from the end of the last bar said on; none: from the
+    /// beginning.
     Look {
         /// End of the last bar said.
         from: Option<UtcMs>,
@@ -128,11 +129,7 @@ impl State {
 }
 
 /// Fetches what has closed since `from`, or the history where there is nothing yet.
-async fn look(
-    world: &World,
-    symbol: Symbol,
-    from: Option<UtcMs>,
-) -> Result<CloserMsg, VenueError> {
+async fn look(world: &World, symbol: Symbol, from: Option<UtcMs>) -> Result<CloserMsg, VenueError> {
     let through = Timeframe::M1.open_of(released(world).await?);
     let first = from.unwrap_or(through - HISTORY_BARS * MINUTE);
     let mut found = Vec::new();
@@ -154,8 +151,8 @@ async fn look(
     Ok(CloserMsg::Looked { symbol, bars, history, through })
 }
 
-/// Venue time up to which bars are closed for good. An exchange that moves in lockstep is exact; another
-/// may still be closing the last bar.
+/// Venue time up to which bars are closed for good. An exchange that moves in lockstep is exact;
+/// another may still be closing the last bar.
 async fn released(world: &World) -> Result<UtcMs, VenueError> {
     if let (Passing::Lockstep, Some(admin)) = (world.passing, &world.admin) {
         return Ok(admin.status().await?.market);

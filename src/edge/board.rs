@@ -1,7 +1,7 @@
 //! Who at the edge has nothing left to do: what the pacer looks at before time moves.
 //!
-//! Each entry names the input it was true at; an entry of an older head says nothing. So an actor that was
-//! killed cannot be taken for an idle one: its successor has to write the board anew.
+//! Each entry names the input it was true at; an entry of an older head says nothing. So an actor
+//! that was killed cannot be taken for an idle one: its successor has to write the board anew.
 
 use crate::domain::time::UtcMs;
 use std::collections::BTreeMap;
@@ -29,11 +29,16 @@ pub struct Entry {
     pub rest: Rest,
 }
 
+/// The last close said; none where none was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct LastClose(Option<UtcMs>);
+
 /// The board.
 #[derive(Debug, Default)]
 pub struct Board {
     entries: Mutex<BTreeMap<&'static str, Entry>>,
-    last_close: Mutex<Option<UtcMs>>,
+    /// None: the closer has not said anything yet.
+    last_close: Mutex<Option<LastClose>>,
     changed: Notify,
 }
 
@@ -49,19 +54,42 @@ impl Board {
 
     /// The last close said, as the closer knows it.
     pub fn write_close(&self, close: Option<UtcMs>) {
-        *self.last_close.lock().unwrap_or_else(PoisonError::into_inner) = close;
+        let close = LastClose(close);
+        if self.close().replace(close) != Some(close) {
+            self.changed.notify_waiters();
+        }
     }
 
     /// See [`Board::write_close`].
     #[must_use]
     pub fn last_close(&self) -> Option<UtcMs> {
-        *self.last_close.lock().unwrap_or_else(PoisonError::into_inner)
+        self.close().and_then(|LastClose(close)| close)
+    }
+
+    /// The last close said, once the closer knows it.
+    pub async fn said(&self) -> Option<UtcMs> {
+        loop {
+            let changed = self.changed();
+            if let Some(LastClose(close)) = *self.close() {
+                return close;
+            }
+            changed.await;
+        }
+    }
+
+    fn close(&self) -> MutexGuard<'_, Option<LastClose>> {
+        self.last_close.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What `who` waits for, as of input `n`; busy where it has not said.
     #[must_use]
     pub fn rest(&self, who: &str, n: u64) -> Rest {
         self.entries().get(who).filter(|e| e.n == n).map_or(Rest::Busy, |e| e.rest)
+    }
+
+    /// Something the board does not show has changed: whoever waits looks again.
+    pub fn poke(&self) {
+        self.changed.notify_waiters();
     }
 
     /// All of it, for people.

@@ -1,5 +1,5 @@
-//! The clock: appends a `Clock` input when the earliest wake-up of a stage is due, and keeps a venue's
-//! clock that runs by itself in step.
+//! The clock: appends a `Clock` input when the earliest wake-up of a stage is due, and keeps a
+//! venue's clock that runs by itself in step.
 
 use super::board::Rest;
 use super::world::{Passing, World};

@@ -1,7 +1,8 @@
 //! The closer: the only one that says closes, late bars and loaded history.
 //!
-//! It follows what was said (`trading::bars::Closes`), gathers what the bar actors bring, and appends one
-//! input a close. What it holds dies with it: its successor asks every bar actor to look again.
+//! It follows what was said (`trading::bars::Closes`), gathers what the bar actors bring, and
+//! appends one input a close. What it holds dies with it: its successor asks every bar actor to
+//! look again.
 
 use super::board::Rest;
 use super::world::{Passing, World, path};
@@ -144,12 +145,16 @@ impl State {
                     }
                     self.append(history)?;
                 }
-                bars.into_iter().for_each(|bar| self.gathering.offer(self.said.stage(), bar));
+                for bar in bars {
+                    self.gathering.offer(self.said.stage(), bar);
+                }
                 self.gathering.looked(symbol, through);
             }
             CloserMsg::Told { close, symbols } => self.gathering.told(close, symbols),
             CloserMsg::Nudge => {
-                self.world.symbols.clone().iter().for_each(|s| self.send_look(*s));
+                for symbol in self.world.symbols.iter() {
+                    self.send_look(*symbol);
+                }
             }
         }
         Ok(())
@@ -159,7 +164,8 @@ impl State {
     /// closes that were missed: none is said before the account was looked at in this life.
     async fn go_on(&mut self, me: &ActorRef<CloserMsg>) -> Result<(), ActorProcessingErr> {
         if self.said.stage().account != Some(self.world.journal.life()) {
-            return self.rest(Rest::Busy);
+            self.rest(Rest::Busy);
+            return Ok(());
         }
         loop {
             let now = self.world.now();
@@ -169,17 +175,20 @@ impl State {
                     self.append(market)?;
                 }
                 Next::Fetch(_, symbols) => {
-                    symbols.into_iter().for_each(|s| self.send_look(s));
-                    return self.rest(Rest::Busy);
+                    for symbol in symbols {
+                        self.send_look(symbol);
+                    }
+                    break self.rest(Rest::Busy);
                 }
                 Next::Wait(until) => {
                     self.wake_at(me, until, now);
-                    return self.rest(Rest::Until(until));
+                    break self.rest(Rest::Until(until));
                 }
-                Next::Idle if !self.gathering.is_caught_up() => return self.rest(Rest::Busy),
-                Next::Idle => return self.rest(Rest::Idle),
+                Next::Idle if !self.gathering.is_caught_up() => break self.rest(Rest::Busy),
+                Next::Idle => break self.rest(Rest::Idle),
             }
         }
+        Ok(())
     }
 
     fn append(&mut self, market: Market) -> Result<(), ActorProcessingErr> {
@@ -196,9 +205,8 @@ impl State {
         self.fold()
     }
 
-    fn rest(&self, rest: Rest) -> Result<(), ActorProcessingErr> {
+    fn rest(&self, rest: Rest) {
         self.world.board.write(NAME, self.said.cursor(), rest);
-        Ok(())
     }
 
     fn from(&self, symbol: Symbol) -> Option<UtcMs> {

@@ -1,5 +1,5 @@
-//! The configuration as an input: says that a life has begun, and applies the settings where they differ
-//! from those in force.
+//! The configuration as an input: says that a life has begun, and applies the settings where they
+//! differ from those in force.
 
 use super::world::World;
 use crate::domain::fact::kinds::{kind, rank};
@@ -10,12 +10,14 @@ use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::journal::Waker;
 use everwarm_runtime::runner::Runner;
 use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::state;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Its name as a writer.
 pub const NAME: &str = "config";
+const FORMAT: u8 = 1;
 
 /// What is in force: a fold that says nothing itself.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -64,10 +66,10 @@ impl Stage for InForce {
     }
     fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
     fn save(&self) -> Vec<u8> {
-        rmp_serde::to_vec(self).expect("settings in force are plain values")
+        state::save(FORMAT, self)
     }
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
-        *self = rmp_serde::from_slice(bytes).map_err(|e| e.to_string())?;
+        *self = state::load(FORMAT, bytes)?;
         Ok(())
     }
 }
@@ -139,8 +141,7 @@ fn inputs(now: &InForce, life: u64, wanted: Wanted) -> Vec<Body> {
     let mut inputs = Vec::new();
     if now.life != life {
         let fresh = now.installation.is_empty();
-        let installation =
-            if fresh { wanted.installation } else { now.installation.clone() };
+        let installation = if fresh { wanted.installation } else { now.installation.clone() };
         let started = Operator::Started { life, installation, epoch: now.epoch };
         inputs.push(Body::Operator(started));
     }
@@ -166,7 +167,8 @@ mod tests {
         let fresh = inputs(&InForce::default(), 1, wanted());
         assert_eq!(fresh.len(), 2, "a life and its settings: {fresh:?}");
         let text = wanted().settings.to_text();
-        let running = InForce { life: 1, installation: "first".into(), epoch: 3, generation: 1, text };
+        let running =
+            InForce { life: 1, installation: "first".into(), epoch: 3, generation: 1, text };
         assert_eq!(inputs(&running, 1, wanted()), []);
         let next = inputs(&running, 2, wanted());
         let Body::Operator(Operator::Started { life: 2, installation, epoch: 3 }) = &next[0] else {

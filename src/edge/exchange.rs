@@ -1,6 +1,6 @@
-//! The keeper of the simulated exchange: finds it, starts it where it is not, starts it again when it has
-//! ended. The exchange is a process of its own in a process group of its own: what kills the daemon does
-//! not hit it, and Ctrl-C does not either.
+//! The keeper of the simulated exchange: finds it, starts it where it is not, starts it again when
+//! it has ended. The exchange is a process of its own in a process group of its own: what kills the
+//! daemon does not hit it, and Ctrl-C does not either.
 
 use super::world::World;
 use crate::sim::server::port::{PORT_FILE, PortFile};
@@ -149,6 +149,7 @@ async fn keep(world: World, launch: Launch, port: u16) {
             Ok(file) => {
                 if file.token != token {
                     admin.set_token(&file.token);
+                    world.board.poke();
                     token = file.token;
                 }
             }

@@ -1,18 +1,14 @@
-//! The feed: the market stream of all symbols. It decodes and passes on; what it may have missed, the bar
-//! actors fetch.
+//! The feed: the market stream of all symbols. It decodes and passes on; what it may have missed,
+//! the bar actors fetch.
 
 use super::bar::BarMsg;
-use super::task::guarded;
-use super::world::{World, wall};
+use super::stream::Stream;
+use super::world::World;
 use crate::domain::time::Timeframe;
-use crate::venue::link::{self, Wiring};
 use crate::venue::port::MarketReport;
-use crate::venue::session::{Event, Moment};
+use crate::venue::session::Event;
 use everwarm_runtime::chaos::Site;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use tokio::task::JoinHandle;
 
 /// Its name at kill points.
 pub const NAME: &str = "feed";
@@ -32,35 +28,8 @@ pub struct Feed;
 /// Its state.
 pub struct State {
     world: World,
-    link: JoinHandle<()>,
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        self.link.abort();
-    }
-}
-
-/// Number of the next connection of this process: its name towards a simulated exchange.
-static CONNECTION: AtomicU64 = AtomicU64::new(1);
-
-/// A name for a connection that no other has.
-pub(super) fn connection(of: &str) -> String {
-    format!("{of}-{}-{}", std::process::id(), CONNECTION.fetch_add(1, Relaxed))
-}
-
-/// Both clocks, for a session.
-pub(super) fn moment(world: &World) -> Moment {
-    let wall = wall();
-    Moment { wall, venue: world.clock.now(wall) }
-}
-
-/// A die for the jitter of reconnects: nothing that is decided depends on it.
-pub(super) fn dice() -> u64 {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    #[expect(clippy::disallowed_methods, reason = "jitter of reconnects decides nothing")]
-    let state = RandomState::new();
-    state.build_hasher().finish()
+    /// Runs as long as this state lives.
+    _stream: Stream,
 }
 
 impl Actor for Feed {
@@ -73,21 +42,9 @@ impl Actor for Feed {
         me: ActorRef<FeedMsg>,
         world: World,
     ) -> Result<State, ActorProcessingErr> {
-        let (url, session) = world.venue.market_session(&world.symbols, Timeframe::M1)?;
-        let wiring_world = world.clone();
-        let link = tokio::spawn(async move {
-            let connection = connection(NAME);
-            let now = move || moment(&wiring_world);
-            let mut wiring = Wiring { url, connection, now, dice };
-            let sink = |event: Event<_>, _| match me.send_message(FeedMsg::Heard(Box::new(event))) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            };
-            let ended = guarded(link::run(session, &mut wiring, sink)).await;
-            let why = ended.map_or_else(|why| why, |_| "the stream was refused for good".to_owned());
-            drop(me.send_message(FeedMsg::Ended(why)));
-        });
-        Ok(State { world, link })
+        let session = world.venue.market_session(&world.symbols, Timeframe::M1)?;
+        let stream = Stream::carry(&world, NAME, session, me, FeedMsg::Heard, FeedMsg::Ended);
+        Ok(State { world, _stream: stream })
     }
 
     async fn handle(

@@ -1,8 +1,8 @@
 //! Requests on their way: one round at a time, in a task that outlives the gateway that started it.
 //!
-//! A gateway that is killed takes no request with it; its successor waits for the end of the round before
-//! it concludes anything. The answers of a round are one append, in the order of the requests, so that what
-//! follows does not depend on which answer came first.
+//! A gateway that is killed takes no request with it; its successor waits for the end of the round
+//! before it concludes anything. The answers of a round are one append, in the order of the
+//! requests, so that what follows does not depend on which answer came first.
 
 use super::gateway_book::GatewayBook;
 use super::world::{Passing, World};
@@ -107,7 +107,7 @@ async fn send(world: &World, orders: Vec<(OrderIntent, SendAttempt)>, row: u64) 
     let mut sends = Vec::new();
     for (mut intent, attempt) in orders {
         if world.chaos().sabotaged(Sabotage::RandomIds) {
-            intent.client_id = ClientOrderId(format!("ew-{:x}", super::feed::dice()));
+            intent.client_id = ClientOrderId(format!("ew-{:x}", super::stream::dice()));
         }
         let venue = world.venue.clone();
         sends.push(async move { (venue.place(&intent, &attempt).await, attempt) });
@@ -175,11 +175,7 @@ enum Found {
     Doubt,
 }
 
-async fn find(
-    world: &World,
-    ask: &ToQuery,
-    known: &BTreeSet<u64>,
-) -> Result<Found, VenueError> {
+async fn find(world: &World, ask: &ToQuery, known: &BTreeSet<u64>) -> Result<Found, VenueError> {
     match world.venue.find_order(ask.symbol, &ask.client_id).await {
         Ok(Some(report)) => return Ok(Found::Order(Box::new(report))),
         Ok(None) => {}
@@ -191,12 +187,7 @@ async fn find(
     Ok(if strange { Found::Doubt } else { Found::Nothing })
 }
 
-async fn reconcile(
-    world: &World,
-    life: u64,
-    asks: &[ToQuery],
-    known: &BTreeSet<u64>,
-) -> Answers {
+async fn reconcile(world: &World, life: u64, asks: &[ToQuery], known: &BTreeSet<u64>) -> Answers {
     match look_at_account(world, life, asks, known).await {
         Ok(bodies) => (bodies, false),
         Err(e) => {
@@ -212,12 +203,8 @@ async fn look_at_account(
     asks: &[ToQuery],
     known: &BTreeSet<u64>,
 ) -> Result<Vec<Body>, VenueError> {
-    if let (Passing::Lockstep, Some(admin)) = (world.passing, &world.admin) {
-        let standing = admin.status().await?;
-        let mut clock = world.clock.lock();
-        let now = clock.now(0).max(standing.now);
-        clock.set_manual(now);
-    } else {
+    // In lockstep the pacer alone says what time it is.
+    if world.passing != Passing::Lockstep {
         world.venue.server_time().await?;
     }
     let mut rules = world.venue.instruments(&world.symbols).await?;

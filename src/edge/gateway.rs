@@ -1,8 +1,8 @@
 //! The gateway: the only one that acts at the venue.
 //!
-//! It folds to the head, then acts: announces what is to be sent, waits until that is on disk, sends it
-//! once, asks for what has no clear answer. It sends nothing before the account was compared with the books
-//! in this life of the process.
+//! It folds to the head, then acts: announces what is to be sent, waits until that is on disk,
+//! sends it once, asks for what has no clear answer. It sends nothing before the account was
+//! compared with the books in this life of the process.
 
 use super::board::Rest;
 use super::flight::{Errand, Flight, Round, fly, known_orders};
@@ -138,9 +138,10 @@ impl State {
 
     fn act(&mut self, me: &ActorRef<GatewayMsg>) -> Result<(), ActorProcessingErr> {
         let n = self.book.cursor();
-        // What a round brought is in the journal before it has landed: asked in this order, nothing of it is
-        // overlooked.
-        if self.flight.is_up() || n < self.world.journal.head() {
+        // What a round brought is in the journal before it has landed: asked in this order, nothing
+        // of it is overlooked.
+        let behind = || n < self.world.journal.head() || !self.world.in_step();
+        if self.flight.is_up() || behind() {
             self.rest(Rest::Busy);
             return Ok(());
         }
@@ -174,9 +175,10 @@ impl State {
     /// What is to be done now, the announcement of what is to be sent being appended.
     fn errand(&mut self, now: UtcMs) -> Result<Due, ActorProcessingErr> {
         let book = self.book.stage();
+        let life = self.world.journal.life();
         let known = known_orders(book);
-        if !book.is_reconciled() {
-            return Ok(Due::Now(Errand::Reconcile(book.life, self.living(), known)));
+        if !book.is_reconciled(life) {
+            return Ok(Due::Now(Errand::Reconcile(life, self.living(), known)));
         }
         self.world.chaos().enter(Phase::Live);
         let mut asks = book.orders.to_query(now);
@@ -187,11 +189,13 @@ impl State {
         }
         if !asks.is_empty() {
             let orders = &mut self.book.stage_mut().orders;
-            asks.iter().for_each(|ask| orders.asked(&ask.client_id, now));
+            for ask in &asks {
+                orders.asked(&ask.client_id, now);
+            }
             return Ok(Due::Now(Errand::Query(asks, known)));
         }
         let due = book.orders.to_send(now);
-        if due.is_empty() || !book.may_trade() {
+        if due.is_empty() || !book.may_trade(life) {
             return Ok(Due::Nothing);
         }
         if self.world.journal.uncommitted_age() > STORE_LAG {

@@ -1,34 +1,36 @@
 //! What the gateway goes by: a fold over orders and reconciliations that says nothing itself.
 
 use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{Body, Conflict, Ledger, Operator};
+use crate::domain::fact::{Body, Conflict, Ledger};
 use crate::trading::orders::book::OrderBook;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
+
+const FORMAT: u8 = 1;
 
 /// See the module.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct GatewayBook {
     /// All orders that live.
     pub orders: OrderBook,
-    /// Number of the process life.
-    pub life: u64,
     /// The last reconciliation: its life, and what it could not explain.
     pub reconciled: Option<(u64, Vec<Conflict>)>,
 }
 
 impl GatewayBook {
-    /// Whether the account was compared with the books in this life.
+    /// Whether the account was compared with the books in process life `life`. The caller says which
+    /// life it is: the fold may not have come to its beginning yet.
     #[must_use]
-    pub fn is_reconciled(&self) -> bool {
-        self.reconciled.as_ref().is_some_and(|(life, _)| *life == self.life)
+    pub fn is_reconciled(&self, life: u64) -> bool {
+        self.reconciled.as_ref().is_some_and(|(of, _)| *of == life)
     }
 
     /// Whether orders may be sent: reconciled in this life, without conflicts.
     #[must_use]
-    pub fn may_trade(&self) -> bool {
-        self.is_reconciled() && self.reconciled.as_ref().is_some_and(|(_, c)| c.is_empty())
+    pub fn may_trade(&self, life: u64) -> bool {
+        self.reconciled.as_ref().is_some_and(|(of, conflicts)| *of == life && conflicts.is_empty())
     }
 }
 
@@ -41,30 +43,12 @@ impl Stage for GatewayBook {
         "gateway"
     }
     fn interest(&self) -> Mask {
-        Mask::of(&[
-            kind::CLOSE,
-            kind::CLOCK,
-            kind::STARTED,
-            kind::SENT,
-            kind::REPORTED,
-            kind::REFUSED,
-            kind::UNANSWERED,
-            kind::ABSENT,
-            kind::ACCOUNT,
-            kind::INTENT,
-            kind::GRANTED,
-            kind::CHANGED,
-            kind::FILLED,
-            kind::RECONCILED,
-        ])
+        OrderBook::INPUTS.and(OrderBook::SAID).and(Mask::of(&[kind::RECONCILED]))
     }
     fn produces(&self) -> Mask {
         Mask::NONE
     }
     fn evolve(&mut self, fact: &Fact<Body>) {
-        if let Body::Operator(Operator::Started { life, .. }) = &fact.body {
-            self.life = *life;
-        }
         if let Body::Ledger(Ledger::Reconciled { life, conflicts, .. }) = &fact.body {
             self.reconciled = Some((*life, conflicts.clone()));
         }
@@ -72,10 +56,10 @@ impl Stage for GatewayBook {
     }
     fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
     fn save(&self) -> Vec<u8> {
-        rmp_serde::to_vec(self).expect("a book is plain values")
+        state::save(FORMAT, self)
     }
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
-        *self = rmp_serde::from_slice(bytes).map_err(|e| e.to_string())?;
+        *self = state::load(FORMAT, bytes)?;
         Ok(())
     }
 }

@@ -1,9 +1,9 @@
 //! Lockstep: moves the simulated exchange on when everything that its last move caused is done.
 //!
-//! Idle means: every stage and follower has passed the head, the board says at the head that nobody has
-//! anything left to do, and the last close the exchange released was said. When only waits are left,
-//! venue time moves to the earliest of them, without a bar. Every request is absolute, so a lost answer
-//! and a pacer that was killed are the same: ask again.
+//! Idle means: every stage and follower has passed the head, the board says at the head that nobody
+//! has anything left to do, and the last close the exchange released was said. When only waits are
+//! left, venue time moves to the earliest of them, without a bar. Every request is absolute, so a
+//! lost answer and a pacer that was killed are the same: ask again.
 
 use super::board::Rest;
 use super::clock::ClockMsg;
@@ -93,9 +93,15 @@ enum Wait {
 
 async fn lead(world: &World, ended: &watch::Sender<bool>) {
     let Some(admin) = &world.admin else { return };
-    let mut standing = ask_until(|| admin.status()).await;
+    // An exchange that was killed may have lost the last minutes, and takes no order until it is
+    // told how far time is: as far as we know of, at least.
+    let said = world.board.said().await;
+    let found = ask_until(|| admin.status()).await;
+    let reached = said.map_or(found.market, |close| close.max(found.market));
+    let mut standing = ask_until(|| admin.advance(found.now.max(reached), reached)).await;
     adopt(world, &standing);
     let mut progress = (0, Instant::now());
+    let mut generation = admin.generation();
     loop {
         world.chaos().point(Site::BeforeStep, NAME);
         // Whoever comes to rest after this is heard of.
@@ -112,9 +118,11 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
                     () = journal => {}
                     () = tokio::time::sleep(left) => {}
                 }
-                if progress.1.elapsed() >= NUDGE {
+                let restarted = std::mem::replace(&mut generation, admin.generation());
+                if progress.1.elapsed() >= NUDGE || restarted != generation {
                     progress.1 = Instant::now();
-                    // What the exchange lost in a crash is raised again before anything is looked for.
+                    // What the exchange lost in a crash is raised again before anything is looked
+                    // for.
                     let (now, market) = (standing.now, standing.market);
                     standing = ask_until(|| admin.advance(now, market)).await;
                     adopt(world, &standing);

@@ -1,17 +1,13 @@
-//! The private stream: hints about our orders, passed to the gateway. REST is the truth; after every
-//! (re)connect the gateway asks.
+//! The private stream: hints about our orders, passed to the gateway. REST is the truth; after
+//! every (re)connect the gateway asks.
 
-use super::feed::{connection, dice, moment};
 use super::gateway::GatewayMsg;
-use super::task::guarded;
+use super::stream::Stream;
 use super::world::{World, path};
-use crate::venue::link::{self, Wiring};
 use crate::venue::port::AccountReport;
 use crate::venue::session::Event;
 use everwarm_runtime::chaos::Site;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use std::ops::ControlFlow;
-use tokio::task::JoinHandle;
 
 /// Its name at kill points.
 pub const NAME: &str = "private";
@@ -31,13 +27,8 @@ pub struct Private;
 /// Its state.
 pub struct State {
     world: World,
-    link: JoinHandle<()>,
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        self.link.abort();
-    }
+    /// Runs as long as this state lives.
+    _stream: Stream,
 }
 
 impl Actor for Private {
@@ -50,21 +41,9 @@ impl Actor for Private {
         me: ActorRef<PrivateMsg>,
         world: World,
     ) -> Result<State, ActorProcessingErr> {
-        let (url, session) = world.venue.user_session()?;
-        let wiring_world = world.clone();
-        let link = tokio::spawn(async move {
-            let now = move || moment(&wiring_world);
-            let mut wiring = Wiring { url, connection: connection(NAME), now, dice };
-            let sink = |event: Event<_>, _| match me.send_message(PrivateMsg::Heard(Box::new(event)))
-            {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            };
-            let ended = guarded(link::run(session, &mut wiring, sink)).await;
-            let why = ended.map_or_else(|why| why, |_| "the stream was refused for good".to_owned());
-            drop(me.send_message(PrivateMsg::Ended(why)));
-        });
-        Ok(State { world, link })
+        let session = world.venue.user_session()?;
+        let stream = Stream::carry(&world, NAME, session, me, PrivateMsg::Heard, PrivateMsg::Ended);
+        Ok(State { world, _stream: stream })
     }
 
     async fn handle(

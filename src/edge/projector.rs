@@ -60,7 +60,8 @@ impl Actor for ProjectorActor {
         let Some(mut projector) = state.projector.take() else {
             return Err("the projection was cut short".into());
         };
-        // A commit blocks: it is done where blocking is allowed, and taken back whole or not at all.
+        // A commit blocks: it is done where blocking is allowed, and taken back whole or not at
+        // all.
         let journal = Arc::clone(&state.world.journal);
         let chaos = journal.chaos().clone();
         let work = tokio::task::spawn_blocking(move || {

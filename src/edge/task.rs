@@ -12,8 +12,6 @@ pub async fn guarded<T>(work: impl Future<Output = T>) -> Result<T, String> {
     let done = AssertUnwindSafe(work).catch_unwind().await;
     done.map_err(|panic| match panic.downcast::<String>() {
         Ok(text) => *text,
-        Err(panic) => {
-            panic.downcast_ref::<&str>().map_or("it panicked", |text| *text).to_owned()
-        }
+        Err(panic) => panic.downcast_ref::<&str>().map_or("it panicked", |text| *text).to_owned(),
     })
 }

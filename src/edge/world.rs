@@ -15,7 +15,7 @@ use everwarm_runtime::supervise::Directory;
 use ractor::Message;
 use std::sync::Arc;
 
-/// Paths of the actors that are sent to.
+/// Paths of the actors in the tree, named here only; the tree puts them there.
 pub mod path {
     /// Bars to closes.
     pub const CLOSER: &str = "root/trading/bars/closer";
@@ -27,6 +27,25 @@ pub mod path {
     pub const CLOCK: &str = "root/trading/clock";
     /// Lockstep.
     pub const PACER: &str = "root/trading/pacer";
+
+    /// Path of an actor by its name at kill points: stages by theirs, the actors of the edge by
+    /// theirs, and a symbol is that of its bars.
+    #[must_use]
+    pub fn of(name: &str) -> String {
+        let is_stage = crate::trading::specs().iter().any(|stage| stage.name == name);
+        match name {
+            "closer" => CLOSER.to_owned(),
+            "gateway" => GATEWAY.to_owned(),
+            "clock" => CLOCK.to_owned(),
+            "pacer" => PACER.to_owned(),
+            "private" => "root/trading/gateways/private".to_owned(),
+            "feed" => "root/trading/feeds/feed".to_owned(),
+            "config" | "exchange" => format!("root/trading/{name}"),
+            "projector" => "root/store/projector".to_owned(),
+            stage if is_stage => format!("root/trading/stages/{stage}"),
+            symbol => format!("{BARS}/{symbol}"),
+        }
+    }
 }
 
 /// How time passes at the venue.
@@ -66,8 +85,8 @@ pub struct World {
 }
 
 impl World {
-    /// Sends to whoever is in that place now. A message is a hint: the successor of an instance that is
-    /// gone looks for itself.
+    /// Sends to whoever is in that place now. A message is a hint: the successor of an instance
+    /// that is gone looks for itself.
     pub fn tell<M: Message>(&self, path: &str, message: M) {
         drop(self.directory.slot(path).send(message));
     }
@@ -76,6 +95,14 @@ impl World {
     #[must_use]
     pub fn now(&self) -> UtcMs {
         self.venue.now()
+    }
+
+    /// Whether the venue is known to be as far as we are. In lockstep the pacer has to raise it
+    /// first.
+    #[must_use]
+    pub fn in_step(&self) -> bool {
+        let now = self.now();
+        self.passing != Passing::Lockstep || (now > 0 && self.board.last_close() <= Some(now))
     }
 
     /// The kill points.
@@ -93,8 +120,6 @@ impl World {
 
 /// Our wall clock, UTC milliseconds.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the edge is where the time is asked for")]
 pub fn wall() -> UtcMs {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+    everwarm_runtime::clock::wall_ms()
 }

@@ -69,7 +69,11 @@ pub fn project(fact: &Fact<Body>) -> Vec<Op> {
         }
         Body::Order(order) => project_order(fact.key, order),
         Body::Ledger(ledger) => project_ledger(fact, ledger),
-        _ => Vec::new(),
+        Body::Market(_)
+        | Body::Venue(_)
+        | Body::Operator(_)
+        | Body::Analysis(_)
+        | Body::Decision(_) => Vec::new(),
     }
 }
 

@@ -14,10 +14,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use everwarm_runtime::files::write_whole;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::{Deserialize, Serialize};
 use std::future::Future;
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -51,15 +51,7 @@ impl ApiFile {
     /// # Errors
     /// The system's words.
     pub fn write(&self, data_dir: &Path) -> std::io::Result<()> {
-        let temporary = data_dir.join("api.json.new");
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&temporary)?;
-        file.write_all(&serde_json::to_vec_pretty(self)?)?;
-        drop(file);
-        std::fs::rename(temporary, data_dir.join(FILE))
+        write_whole(&data_dir.join(FILE), &serde_json::to_vec_pretty(self)?)
     }
 
     /// Removes it; at a clean stop.

@@ -85,14 +85,15 @@ fn order_of(journal: &dyn JournalFacts, asked: &Asked) -> Result<Option<ClientOr
             }
             ControlFlow::Continue(())
         })?,
-        Asked::Fill(of, trade) => journal.each(0, &mut |_, fact| match &fact.body {
-            Body::Order(Order::Filled { client_id, symbol, fill, .. })
-                if symbol == of && fill.trade_id == *trade =>
+        Asked::Fill(of, trade) => journal.each(0, &mut |_, fact| {
+            if let Body::Order(Order::Filled { client_id, symbol, fill, .. }) = &fact.body
+                && symbol == of
+                && fill.trade_id == *trade
             {
                 found.insert(client_id.clone());
-                ControlFlow::Break(())
+                return ControlFlow::Break(());
             }
-            _ => ControlFlow::Continue(()),
+            ControlFlow::Continue(())
         })?,
     }
     if found.len() > 1 {
@@ -229,6 +230,7 @@ impl Story {
         Ok(())
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
     fn leads(&self, fact: &Fact<Body>) -> bool {
         let Some(focus) = self.focus else { return false };
         let ours = |symbol: Symbol| symbol == focus;
@@ -256,6 +258,7 @@ impl Story {
         ExplainView { id: id.to_owned(), title: self.title(id), steps: steps.collect() }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
     fn title(&self, id: &str) -> String {
         let Some(order) = &self.order else {
             let asked = self.asked.and_then(|key| self.facts.get(&key));
@@ -298,6 +301,7 @@ impl Story {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
 fn approved(body: &Body) -> Option<&ClientOrderId> {
     match body {
         Body::Decision(Decision::Approved { intent, .. }) | Body::Order(Order::Intent(intent)) => {
@@ -308,6 +312,7 @@ fn approved(body: &Body) -> Option<&ClientOrderId> {
 }
 
 /// The one symbol a fact is about.
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
 fn symbol_of(body: &Body) -> Option<Symbol> {
     match body {
         Body::Analysis(Analysis::Signals { rows }) => match rows.as_slice() {
@@ -346,7 +351,11 @@ fn mentions(body: &Body, id: &ClientOrderId) -> bool {
             | Order::Filled { client_id, .. } => client_id == id,
             Order::Compared { conflicts, .. } => conflicts.iter().any(|c| c.about == id.0),
         },
-        _ => false,
+        Body::Market(_)
+        | Body::Operator(_)
+        | Body::Analysis(_)
+        | Body::Decision(_)
+        | Body::Ledger(_) => false,
     }
 }
 

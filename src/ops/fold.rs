@@ -36,7 +36,7 @@ impl StatusFold {
             }
             Body::Order(order) => self.order(order),
             Body::Ledger(ledger) => self.ledger(ledger),
-            _ => {}
+            Body::Venue(_) | Body::Analysis(_) | Body::Decision(_) => {}
         }
     }
 
@@ -134,6 +134,7 @@ pub struct SignalFold {
 
 impl SignalFold {
     /// Takes one fact in, in the order of the journal.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
     pub fn fold(&mut self, fact: &Fact<Body>) {
         match &fact.body {
             Body::Analysis(Analysis::Signals { rows }) => {
@@ -244,7 +245,12 @@ mod tests {
         assert_eq!((view.state, view.ready), (State::Starting, false));
         let conflict = Conflict { about: "USD".into(), ours: "5".into(), theirs: "4".into() };
         let conflicts = vec![conflict];
-        let view = say(Body::Ledger(Ledger::Reconciled { life: 2, conflicts, foreign: vec![], cash: Decimal::ZERO }));
+        let view = say(Body::Ledger(Ledger::Reconciled {
+            life: 2,
+            conflicts,
+            foreign: vec![],
+            cash: Decimal::ZERO,
+        }));
         assert_eq!((view.state, view.ready), (State::Refused, false));
         assert_eq!(view.problems, ["USD: we hold 5, the venue says 4"]);
     }

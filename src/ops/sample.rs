@@ -180,7 +180,12 @@ fn started() -> Body {
 }
 
 fn reconciled() -> Body {
-    Body::Ledger(Ledger::Reconciled { life: 1, conflicts: vec![], foreign: vec![], cash: Decimal::ZERO })
+    Body::Ledger(Ledger::Reconciled {
+        life: 1,
+        conflicts: vec![],
+        foreign: vec![],
+        cash: Decimal::ZERO,
+    })
 }
 
 fn sent() -> Body {

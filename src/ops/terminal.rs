@@ -87,6 +87,7 @@ impl TerminalState {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
     /// Takes in a fact of before this life, which is not told again: what is held, what is open.
     pub fn restore(&mut self, fact: &Fact<Body>) {
         match &fact.body {

@@ -1,9 +1,10 @@
-//! [1] Updates to closed bars, each exactly once, and bars to closes: the core of the closer.
+//! Updates to closed bars, each exactly once, and bars to closes: the core of the closer.
 //!
-//! A close is said once all wanted symbols have delivered their bar or are known to have none. That a
-//! symbol has none is known from the venue: a fetch that reached past the minute and did not hold the bar,
-//! or, in lockstep, the exchange's own list of who traded. A symbol that missed most recent closes is not
-//! waited for. Closes are said in order; a bar of a close that was said already is late.
+//! A close is said once all wanted symbols have delivered their bar or are known to have none. That
+//! a symbol has none is known from the venue: a fetch that reached past the minute and did not hold
+//! the bar, or, in lockstep, the exchange's own list of who traded. A symbol that missed most
+//! recent closes is not waited for. Closes are said in order; a bar of a close that was said
+//! already is late.
 
 use crate::domain::fact::kinds::{kind, rank};
 use crate::domain::fact::{Body, Market, Venue};
@@ -88,8 +89,12 @@ impl Stage for Closes {
         match &fact.body {
             Body::Market(Market::Close { time, bars, missing }) => {
                 self.last = Some(*time);
-                bars.iter().for_each(|b| self.bar(b.symbol, *time));
-                missing.iter().for_each(|s| self.symbols.entry(*s).misses += 1);
+                for bar in bars {
+                    self.bar(bar.symbol, *time);
+                }
+                for symbol in missing {
+                    self.symbols.entry(*symbol).misses += 1;
+                }
             }
             Body::Market(Market::LateBar { bar }) => self.bar(bar.symbol, bar.open_time + MINUTE),
             Body::Market(Market::HistoryLoaded { symbol, timeframe, to, .. }) => {
@@ -114,10 +119,10 @@ impl Stage for Closes {
     }
     fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
     fn save(&self) -> Vec<u8> {
-        super::state::save(VERSION, self)
+        everwarm_runtime::state::save(VERSION, self)
     }
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
-        *self = super::state::load(VERSION, bytes)?;
+        *self = everwarm_runtime::state::load(VERSION, bytes)?;
         Ok(())
     }
 }
@@ -169,7 +174,8 @@ impl Gathering {
         }
     }
 
-    /// The venue's records up to the close `through` were looked through, and all that was in them offered.
+    /// The venue's records up to the close `through` were looked through, and all that was in them
+    /// offered.
     pub fn looked(&mut self, symbol: Symbol, through: UtcMs) {
         let looked = self.looked.entry(symbol).or_insert(through);
         *looked = (*looked).max(through);

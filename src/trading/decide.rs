@@ -13,7 +13,6 @@
 use super::client_id::{self, Identity};
 use super::instruments::Instruments;
 use super::risk::sizing::{self, TooSmall};
-use super::state;
 use crate::domain::fact::kinds::{kind, rank};
 use crate::domain::fact::{
     Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Signal,
@@ -25,6 +24,7 @@ use crate::domain::order::{OrderIntent, OrderType, Side};
 use crate::domain::settings::Settings;
 use everwarm_runtime::fact::{Fact, Key, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -14,7 +14,6 @@
 //! 3. Before the baseline nothing is foreign.
 
 use super::instruments::Instruments;
-use super::state;
 use crate::domain::fact::kinds::{kind, rank};
 use crate::domain::fact::{Body, Conflict, Ledger as Said, Market, Operator, Order, Venue};
 use crate::domain::id::{Symbol, SymbolMap};
@@ -24,6 +23,7 @@ use crate::domain::settings::Settings;
 use crate::domain::time::UtcMs;
 use everwarm_runtime::fact::{Fact, Key, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

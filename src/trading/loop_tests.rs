@@ -323,8 +323,8 @@ fn history_makes_the_first_close_count() {
 /// How fast the loop is; `cargo test` with an optimised profile, `-- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement, not a check"]
-#[expect(clippy::print_stderr, reason = "a measurement is read by a person")]
 #[expect(clippy::cast_precision_loss, reason = "only printed")]
+#[expect(clippy::disallowed_methods, reason = "it measures")]
 fn speed() {
     const SYMBOLS: i64 = 300;
     const CLOSES: i64 = 3_000;

@@ -29,7 +29,6 @@ pub mod risk;
 pub mod rollup;
 mod settings;
 mod stages;
-mod state;
 pub mod strategy;
 
 #[cfg(test)]

@@ -12,7 +12,6 @@
 //! 3. The open bucket of a width, where there is one, lies in the open bucket of each greater width
 //!    that is there.
 
-use super::state;
 use crate::domain::fact::kinds::{kind, rank};
 use crate::domain::fact::{Analysis, Body, Market};
 use crate::domain::id::{Symbol, SymbolMap};
@@ -21,6 +20,7 @@ use crate::domain::money::{Decimal, Price};
 use crate::domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 
 /// The widths made, ascending.

@@ -109,7 +109,6 @@ pub(crate) fn golden(path: &str) -> Option<Vec<Vec<String>>> {
     Some(rows.collect())
 }
 
-#[expect(clippy::print_stderr, reason = "a test that cannot run says so")]
 fn shared() -> Option<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
     let folder = std::env::var_os("EVERWARM_SHARED").map_or(here, PathBuf::from);

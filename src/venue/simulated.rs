@@ -1,12 +1,14 @@
-//! The steering wheel of the simulated exchange: what its `/sim/v1` answers. Not part of any real venue.
+//! The steering wheel of the simulated exchange: what its `/sim/v1` answers. Not part of any real
+//! venue.
 
-use super::secret::Secret;
 use super::port::{ErrorClass, VenueError};
+use super::secret::Secret;
 use super::transport::{Http, HttpRequest, Method, Probe, READ_TIMEOUT, TransportError};
 use crate::domain::id::Symbol;
 use crate::domain::time::UtcMs;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where an exchange stands.
@@ -37,6 +39,7 @@ pub struct Admin {
     http: Http,
     base: Arc<str>,
     token: Arc<Mutex<Secret>>,
+    generation: Arc<AtomicU64>,
 }
 
 impl Admin {
@@ -46,7 +49,12 @@ impl Admin {
     /// The HTTP set-up of this machine cannot be used.
     pub fn new(base: &str, token: &str) -> Result<Admin, String> {
         let http = Http::new(base, Probe::default())?;
-        let admin = Admin { http, base: base.into(), token: Arc::new(Mutex::new(Secret::new(""))) };
+        let admin = Admin {
+            http,
+            base: base.into(),
+            token: Arc::new(Mutex::new(Secret::new(""))),
+            generation: Arc::default(),
+        };
         admin.set_token(token);
         Ok(admin)
     }
@@ -55,6 +63,13 @@ impl Admin {
     pub fn set_token(&self, token: &str) {
         let bearer = Secret::new(&format!("Bearer {token}"));
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = bearer;
+        self.generation.fetch_add(1, Relaxed);
+    }
+
+    /// Rises whenever the exchange was started again.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Relaxed)
     }
 
     /// Where it stands.

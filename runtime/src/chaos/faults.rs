@@ -1,6 +1,7 @@
 //! A disk in memory that dies at a chosen operation and forgets or tears what was not flushed.
 
-use redb::StorageBackend;
+use crate::chance::draw;
+use crate::store::StorageBackend;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,7 +51,8 @@ struct State {
 pub struct FaultyDisk(Arc<Mutex<State>>);
 
 impl FaultyDisk {
-    /// A disk holding `image` that dies at operation `dies_at` (from 1; writes, flushes, changes of length).
+    /// A disk holding `image` that dies at operation `dies_at` (from 1; writes, flushes, changes of
+    /// length).
     #[must_use]
     pub fn holding(image: Vec<u8>, dies_at: Option<u64>) -> FaultyDisk {
         let state = State { live: image.clone(), synced: image, dies_at, ..State::default() };
@@ -124,15 +126,6 @@ impl FaultyDisk {
 
 fn dead() -> io::Error {
     io::Error::other("the disk is gone (injected)")
-}
-
-/// splitmix64: <https://prng.di.unimi.it/splitmix64.c>.
-fn draw(seed: &mut u64) -> u64 {
-    *seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let mut x = *seed;
-    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    x ^ (x >> 31)
 }
 
 fn index(at: u64) -> usize {

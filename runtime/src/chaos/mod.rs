@@ -1,4 +1,5 @@
-//! Planned misfortune: kill points in the product, and a store that loses and tears what was not flushed.
+//! Planned misfortune: kill points in the product, and a store that loses and tears what was not
+//! flushed.
 
 pub mod faults;
 pub mod points;

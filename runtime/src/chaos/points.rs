@@ -1,7 +1,7 @@
 //! Kill points: places at which a plan may end an actor or the process.
 //!
-//! Always compiled; one relaxed load when off. A point sits outside every lock, so that what it interrupts
-//! is exactly what a kill could interrupt.
+//! Always compiled; one relaxed load when off. A point sits outside every lock, so that what it
+//! interrupts is exactly what a kill could interrupt.
 
 use crate::supervise::Injected;
 use serde::{Deserialize, Serialize};
@@ -99,7 +99,8 @@ pub struct Strike {
     pub blow: Blow,
 }
 
-/// A promise broken on purpose, so that the harness can be seen to catch it. Never set in a product run.
+/// A promise broken on purpose, so that the harness can be seen to catch it. Never set in a product
+/// run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[repr(u8)]
@@ -158,8 +159,8 @@ impl Chaos {
         Chaos::default()
     }
 
-    /// Counts passings and strikes as planned. `kill` ends an actor by name, `die` ends the process; where
-    /// `die` returns (in a test), the caller unwinds.
+    /// Counts passings and strikes as planned. `kill` ends an actor by name, `die` ends the
+    /// process; where `die` returns (in a test), the caller unwinds.
     pub fn arm(
         &self,
         strikes: Vec<Strike>,

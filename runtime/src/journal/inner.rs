@@ -1,6 +1,7 @@
 //! What lies under the journal's lock: numbering, gates, the tail in memory.
 
 use super::{AppendError, Chunk, Round, StageInfo, Waker};
+use crate::clock;
 use crate::fact::{Body, Fact, Key, Mask, Rank};
 use crate::store::{Batch, CheckpointRow, Op, Recovered, Store, StoreError};
 use std::collections::{BTreeMap, VecDeque};
@@ -60,7 +61,7 @@ pub(super) struct Inner<B> {
 }
 
 impl<B: Body> Inner<B> {
-    pub(super) fn new(found: &Recovered, infos: Vec<StageInfo>) -> Inner<B> {
+    pub(super) fn new(found: &Recovered, infos: &[StageInfo]) -> Inner<B> {
         let passed = |rank: u16| {
             let row = found.passed.iter().find(|(r, _)| *r == rank);
             row.map(|(_, p)| *p).unwrap_or_default()
@@ -87,7 +88,7 @@ impl<B: Body> Inner<B> {
                 spoke: last.version,
                 since: if upgraded { last.n } else { last.since },
                 checkpoint: usable.map(|(_, c)| Arc::new(c.clone())),
-                saved_at: Instant::now(),
+                saved_at: clock::now(),
                 waker: None,
                 next_wake: None,
                 info,
@@ -105,7 +106,7 @@ impl<B: Body> Inner<B> {
             pending_since: None,
             committed: found.row,
             durable: found.row,
-            synced_at: Instant::now(),
+            synced_at: clock::now(),
             sync_wanted: 0,
             stages: (0..infos.len()).map(state).collect(),
             writers: BTreeMap::new(),
@@ -172,10 +173,10 @@ impl<B: Body> Inner<B> {
                 return Err(format!("input {} does not follow its predecessor", key.n));
             }
             self.rounds.push_back(Slot { n: key.n, input: chunk, outs: Vec::new() });
-        } else if let Some(index) = self.index_of_rank(key.rank) {
-            if let Some(slot) = self.slot_mut(key.n) {
-                slot.outs.push((index, chunk));
-            }
+        } else if let Some(index) = self.index_of_rank(key.rank)
+            && let Some(slot) = self.slot_mut(key.n)
+        {
+            slot.outs.push((index, chunk));
         }
         Ok(())
     }
@@ -236,7 +237,7 @@ impl<B: Body> Inner<B> {
         self.next_row += count;
         self.tail_bytes += chunk.weight;
         self.pending_bytes += chunk.weight;
-        self.pending_since.get_or_insert_with(Instant::now);
+        self.pending_since.get_or_insert_with(clock::now);
         self.tail.push_back(Arc::clone(&chunk));
         self.pending.push(Op::Facts(Arc::clone(&chunk)));
         chunk
@@ -255,7 +256,8 @@ impl<B: Body> Inner<B> {
         synced || self.pending_bytes > GATHER_BYTES
     }
 
-    /// Wakes the stages whose gate stands open beyond what they have passed: all, or those who see `of`.
+    /// Wakes the stages whose gate stands open beyond what they have passed: all, or those who see
+    /// `of`.
     pub(super) fn wake_ready(&self, of: Option<usize>, wake: &mut Vec<Arc<Waker>>) {
         for (i, stage) in self.stages.iter().enumerate() {
             let concerned =
@@ -271,8 +273,8 @@ impl<B: Body> Inner<B> {
         wake.extend(concerned.map(|r| Arc::clone(&r.waker)));
     }
 
-    /// The last input a stage may handle: all it sees of lower ranks is said, and all higher ranks said
-    /// about the input before.
+    /// The last input a stage may handle: all it sees of lower ranks is said, and all higher ranks
+    /// said about the input before.
     pub(super) fn ready(&self, index: usize) -> u64 {
         let stage = &self.stages[index];
         let lower = stage.lower.iter().map(|q| self.stages[*q].passed);

@@ -1,8 +1,8 @@
 //! The live file: opening, safe creation, reading.
 //!
-//! Creation is the one unsafe moment of the engine, so a file is made under a temporary name, flushed, and
-//! renamed; the final path is only ever opened. A file that is foreign, newer or torn is refused and left
-//! as it is.
+//! Creation is the one unsafe moment of the engine, so a file is made under a temporary name,
+//! flushed, and renamed; the final path is only ever opened. A file that is foreign, newer or torn
+//! is refused and left as it is.
 
 use super::rows::{self, BLOCKS, CHECKPOINTS, META, PASSED};
 use crate::chaos::faults::FaultyDisk;
@@ -34,7 +34,8 @@ pub enum StoreError {
         reason: String,
     },
     /// It was written by a newer version.
-    #[error("{} has layout {found}, this program knows {SCHEMA}: use the newer program", path.display())]
+    #[error("{} has layout {found}, this program knows {SCHEMA}: use the newer program",
+        path.display())]
     Newer {
         /// The file.
         path: PathBuf,
@@ -63,6 +64,10 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every other error of another crate is told as it is"
+    )]
     pub(crate) fn of(path: &Path, error: impl Into<redb::Error>) -> StoreError {
         let path = path.to_owned();
         match error.into() {
@@ -76,6 +81,10 @@ impl StoreError {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every other error of another crate is told as it is"
+    )]
     pub(crate) fn io(path: &Path, error: &io::Error) -> StoreError {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -139,6 +148,10 @@ impl Store {
         Ok(store)
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every other error of another crate is told as it is"
+    )]
     fn from(db: Result<Database, DatabaseError>, path: &Path) -> Result<Store, StoreError> {
         let db = db.map_err(|e| match e {
             DatabaseError::Storage(StorageError::Io(e))
@@ -168,6 +181,10 @@ impl Store {
         fill().map_err(|e| StoreError::of(&self.path, e))
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every other error of another crate is told as it is"
+    )]
     fn check_owner(&self, application: &str) -> Result<(), StoreError> {
         let read = || -> Result<(Vec<u8>, u64), redb::Error> {
             let meta = self.db.begin_read()?.open_table(META)?;

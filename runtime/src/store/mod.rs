@@ -1,7 +1,7 @@
 //! The only folder that names the storage engine.
 //!
-//! `file.rs` opens and creates the live file, `rows.rs` is how facts lie in it, `thread.rs` is the one
-//! thread that writes it, `archive.rs` a second file of ordered byte tables for projections.
+//! `file.rs` opens and creates the live file, `rows.rs` is how facts lie in it, `thread.rs` is the
+//! one thread that writes it, `archive.rs` a second file of ordered byte tables for projections.
 
 pub mod archive;
 pub mod file;
@@ -10,5 +10,6 @@ mod thread;
 
 pub(crate) use file::Recovered;
 pub use file::{Scan, Store, StoreError};
+pub use redb::StorageBackend;
 pub(crate) use rows::CheckpointRow;
 pub(crate) use thread::{Batch, Op, Source, run};

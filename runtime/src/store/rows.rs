@@ -1,7 +1,7 @@
 //! How facts, progress and checkpoints lie in the file.
 //!
-//! A row of `blocks` is what one commit gathered, up to 65,280 bytes (a row is rounded up to a power of two
-//! of pages: one byte more would waste half of it), under the number of its last fact:
+//! A row of `blocks` is what one commit gathered, up to 65,280 bytes (a row is rounded up to a
+//! power of two of pages: one byte more would waste half of it), under the number of its last fact:
 //! first number, then (length, fact) each. One fact larger than a block has a row of its own.
 
 use crate::fact::{Body, Fact, Key};
@@ -10,8 +10,8 @@ use std::ops::ControlFlow;
 
 /// Last row number of a block → the block.
 pub(super) const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("blocks_v1");
-/// Rank → (last input passed, version that passed it, last input an older version passed). Rank 0: last
-/// input.
+/// Rank → (last input passed, version that passed it, last input an older version passed). Rank 0:
+/// last input.
 pub(super) const PASSED: TableDefinition<'_, u16, (u64, u16, u64)> =
     TableDefinition::new("passed_v1");
 /// Rank → (input it stands at, row of that input, version, state).

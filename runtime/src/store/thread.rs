@@ -1,8 +1,8 @@
 //! The one thread that writes the live file.
 //!
-//! It commits behind the journal, in order: what one commit gathers is one batch. Unsynced commits bound
-//! memory and keep the synced one short; they die with the process. Any error or panic ends the process:
-//! a flush is never retried, a file never reopened inside a process.
+//! It commits behind the journal, in order: what one commit gathers is one batch. Unsynced commits
+//! bound memory and keep the synced one short; they die with the process. Any error or panic ends
+//! the process: a flush is never retried, a file never reopened inside a process.
 
 use super::file::{Store, StoreError};
 use super::rows::{self, BLOCK_MAX, BLOCKS, CHECKPOINTS, CheckpointRow, META, PASSED};

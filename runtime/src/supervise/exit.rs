@@ -1,7 +1,7 @@
 //! How an instance ended, and the one function that tells it from ractor's events.
 //!
-//! ractor reports a kill as a normal termination that differs by a text only, so the texts are read here
-//! and nowhere else. The state inside an event is dropped here: it may be half updated.
+//! ractor reports a kill as a normal termination that differs by a text only, so the texts are read
+//! here and nowhere else. The state inside an event is dropped here: it may be half updated.
 
 use ractor::SupervisionEvent;
 use std::fmt;

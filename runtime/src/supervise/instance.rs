@@ -1,8 +1,9 @@
-//! The helper task beside each instance: starts it, tells it what its supervisor wishes, and reports.
+//! The helper task beside each instance: starts it, tells it what its supervisor wishes, and
+//! reports.
 //!
-//! It runs on the instance's runtime and outlives the supervisor, whose death it takes for a wish to
-//! kill. While it runs it holds a share of the supervisor's subtree, so that a parent can wait for the
-//! last of them.
+//! It runs on the instance's runtime and outlives the supervisor, whose death it takes for a wish
+//! to kill. While it runs it holds a share of the supervisor's subtree, so that a parent can wait
+//! for the last of them.
 
 use super::event::Seat;
 use super::exit::StartError;

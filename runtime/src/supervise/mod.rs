@@ -1,10 +1,10 @@
-//! Supervision: a tree of actors that is declared as data, started and stopped in order, and whose failed
-//! parts are replaced.
+//! Supervision: a tree of actors that is declared as data, started and stopped in order, and whose
+//! failed parts are replaced.
 //!
-//! `spec` says what a tree is made of. `policy` is a pure state machine that holds every rule, in the
-//! words of `event`. `supervisor` is the actor that obeys it, `instance` the task beside each actor, `root`
-//! the handle of it all. Others are found through `slot`. `exit` tells how an actor ended, `poison`
-//! counts inputs that fail a stage again and again.
+//! `spec` says what a tree is made of. `policy` is a pure state machine that holds every rule, in
+//! the words of `event`. `supervisor` is the actor that obeys it, `instance` the task beside each
+//! actor, `root` the handle of it all. Others are found through `slot`. `exit` tells how an actor
+//! ended, `poison` counts inputs that fail a stage again and again.
 
 mod event;
 mod exit;

@@ -64,7 +64,7 @@ mod tests {
     fn the_third_failure_at_one_input_poisons_it() {
         let mut poison = Poison::default();
         assert_eq!(poison.failed("regime", 7, false), Verdict::Again { left: 2 });
-        assert_eq!(poison.failed("ledger", 7, false), Verdict::Again { left: 2 });
+        assert_eq!(poison.failed("counter", 7, false), Verdict::Again { left: 2 });
         assert_eq!(poison.failed("regime", 8, false), Verdict::Again { left: 2 });
         assert_eq!(poison.failed("regime", 7, true), Verdict::Again { left: 2 });
         assert_eq!(poison.failed("regime", 7, false), Verdict::Again { left: 1 });

@@ -2,14 +2,15 @@
 //!
 //! It knows no actor and no clock, and holds every rule of supervision. Two ideas carry it.
 //!
-//! - A child *needs a start* when it is queued or waits for its delay. What comes next follows from which
-//!   children are alive and which need a start; there is no plan that could go stale.
-//! - In `RestForOne` nothing may live behind a child that needs a start; in `OneForAll` nothing may live
-//!   once one has failed, until all are gone. Whoever lives there is stopped, the last one first, and
-//!   only then the first in need is started. First start, group restart and retry are this one rule.
+//! - A child *needs a start* when it is queued or waits for its delay. What comes next follows from
+//!   which children are alive and which need a start; there is no plan that could go stale.
+//! - In `RestForOne` nothing may live behind a child that needs a start; in `OneForAll` nothing may
+//!   live once one has failed, until all are gone. Whoever lives there is stopped, the last one
+//!   first, and only then the first in need is started. First start, group restart and retry are
+//!   this one rule.
 //!
-//! Invariants: at most one instance of a child is alive; nothing is started while ending; `End` comes once,
-//! when nothing is alive; an event of an instance that was replaced changes nothing.
+//! Invariants: at most one instance of a child is alive; nothing is started while ending; `End`
+//! comes once, when nothing is alive; an event of an instance that was replaced changes nothing.
 
 use super::event::{Action, ChildView, Event, News, Outcome, RequestError, Seat, State, Timer};
 use super::exit::{Exit, StartError};

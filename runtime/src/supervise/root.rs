@@ -44,8 +44,8 @@ impl Tree {
         Tree { directory: Directory::default(), observer, wall }
     }
 
-    /// Starts everything in order on the current runtime; returns when all is up. Dropped before that, it
-    /// kills what it had started.
+    /// Starts everything in order on the current runtime; returns when all is up. Dropped before
+    /// that, it kills what it had started.
     ///
     /// # Errors
     /// The spec is wrong, or a child could not be started; then nothing is left running.
@@ -131,8 +131,8 @@ impl RootHandle {
             .unwrap_or_else(lost)
     }
 
-    /// Stops everything in reverse order, each child gone before the next is asked. What is alive after
-    /// `deadline` is killed, in the same order. Waits until nothing is left.
+    /// Stops everything in reverse order, each child gone before the next is asked. What is alive
+    /// after `deadline` is killed, in the same order. Waits until nothing is left.
     pub async fn stop(&self, deadline: Duration) -> RootOutcome {
         if self.slot.send(Msg::Stop(Some(deadline))).is_ok() {
             self.tree.show(&self.slot, State::Stopping, None);

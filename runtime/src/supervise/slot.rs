@@ -1,7 +1,8 @@
 //! Where an actor is found: its slot, by its path in the tree.
 //!
 //! Handles go stale at each restart, so nobody keeps one. A slot stays the same for the life of the
-//! process and is filled and emptied by the supervisor; a path may be asked for before it is in the tree.
+//! process and is filled and emptied by the supervisor; a path may be asked for before it is in the
+//! tree.
 
 use super::event::{ChildView, State};
 use super::exit::{Exit, Injected};
@@ -171,8 +172,8 @@ impl Directory {
         cell.inspect(ActorCell::kill).is_some()
     }
 
-    /// Says that the instance now at `path` is going to be ended on purpose, so that its end costs no
-    /// budget; false when there is none.
+    /// Says that the instance now at `path` is going to be ended on purpose, so that its end costs
+    /// no budget; false when there is none.
     pub fn note_injected(&self, path: &str, what: &Injected) -> bool {
         let Some(slot) = self.find(path) else { return false };
         let cell = slot.cell();

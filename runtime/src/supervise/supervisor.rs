@@ -1,8 +1,8 @@
 //! The actor that obeys a [`Policy`], and the root of a tree.
 //!
-//! Its handlers never wait: starts, stops and delays happen in tasks that report by message, with the
-//! generation of the instance. An instance is gone when its task has ended; ractor's event, which always
-//! comes before, only says why.
+//! Its handlers never wait: starts, stops and delays happen in tasks that report by message, with
+//! the generation of the instance. An instance is gone when its task has ended; ractor's event,
+//! which always comes before, only says why.
 
 use super::event::{Action, Event, News, Outcome, RequestError, Seat, Timer};
 use super::exit::{Exit, GaveUp, StartError};
@@ -32,7 +32,8 @@ pub struct SupervisionNotice {
     pub news: News,
 }
 
-/// Is told everything a supervisor does. Called in the supervisor: it must be quick and never panic.
+/// Is told everything a supervisor does. Called in the supervisor: it must be quick and never
+/// panic.
 pub type Observer = Arc<dyn Fn(&SupervisionNotice) + Send + Sync>;
 
 /// Tells the wall clock's time, UTC milliseconds; for people only.
@@ -413,8 +414,8 @@ pub(crate) async fn spawn(
     })
 }
 
-/// Asks a supervisor for changes at run time. Stays valid when the supervisor is replaced; its children
-/// added by request do not come back then.
+/// Asks a supervisor for changes at run time. Stays valid when the supervisor is replaced; its
+/// children added by request do not come back then.
 ///
 /// Not to be awaited by a child while it starts: its supervisor may be waiting for it.
 #[derive(Clone, Debug)]
@@ -430,8 +431,8 @@ impl SupervisorRef {
     /// Adds a child at the end of the order; returns when it is up.
     ///
     /// # Errors
-    /// The spec is wrong, the id is taken, the start failed (the child is then not listed), or there is
-    /// no supervisor.
+    /// The spec is wrong, the id is taken, the start failed (the child is then not listed), or
+    /// there is no supervisor.
     pub async fn add(&self, spec: impl Into<ChildSpec>) -> Result<(), RequestError> {
         let spec = spec.into();
         self.ask(|reply| Msg::Add(spec, reply)).await

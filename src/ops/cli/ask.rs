@@ -48,12 +48,15 @@ impl Args {
         if let Some(remote) = RemoteDesk::connect(&data_dir)? {
             return Ok(Box::new(remote));
         }
-        offline(&data_dir, core).map_err(|failure| match failure.exit {
-            Exit::Held => Failure::new(
-                Exit::Unreachable,
-                format!("{}; it does not answer yet, or not any more", failure.text),
-            ),
-            _ => failure,
+        offline(&data_dir, core).map_err(|failure| {
+            if failure.exit == Exit::Held {
+                Failure::new(
+                    Exit::Unreachable,
+                    format!("{}; it does not answer yet, or not any more", failure.text),
+                )
+            } else {
+                failure
+            }
         })
     }
 }

@@ -14,7 +14,8 @@ pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
 /// What the environment variables of ours begin with.
 pub const PREFIX: &str = "EVERWARM_";
 /// Variables with our prefix that are not configuration: where tests find their material.
-const NOT_OURS: [&str; 1] = ["EVERWARM_SHARED"];
+const NOT_OURS: [&str; 4] =
+    ["EVERWARM_SHARED", "EVERWARM_STRIKES", "EVERWARM_STRUCK", "EVERWARM_PLAN"];
 
 /// One thing wrong with the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +115,12 @@ impl Layer {
             let key = format!("{above}{dot}{}", key.get_ref());
             match value.get_ref() {
                 DeValue::Table(inner) => self.flatten(name, text, &key, inner, errors),
-                other => match to_value(other) {
+                DeValue::String(_)
+                | DeValue::Integer(_)
+                | DeValue::Float(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_)
+                | DeValue::Array(_) => match to_value(value.get_ref()) {
                     Ok(value) => {
                         self.0.insert(key, Entry { value, place });
                     }

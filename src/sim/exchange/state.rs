@@ -13,11 +13,13 @@ use crate::domain::order::{Balance, OrderType, Side};
 use crate::domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rank of the exchange in its own journal.
 pub const RANK: Rank = Rank(10);
+const FORMAT: u8 = 1;
 
 /// Where an order stands, in the protocol's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -546,11 +548,11 @@ impl Stage for Exchange {
     }
 
     fn save(&self) -> Vec<u8> {
-        rmp_serde::to_vec(self).expect("plain values into memory always encode")
+        state::save(FORMAT, self)
     }
 
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
-        *self = rmp_serde::from_slice(bytes).map_err(|e| e.to_string())?;
+        *self = state::load(FORMAT, bytes)?;
         Ok(())
     }
 

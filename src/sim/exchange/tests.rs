@@ -270,7 +270,7 @@ fn a_cancel_frees_what_was_held_and_works_once() {
     let purse = local.exchange().purse("BTC");
     assert_eq!((purse.free, purse.locked), (dec("1000"), Decimal::ZERO));
     let unknown = SimFact::Rejected { code: -2011, msg: "Unknown order sent.".to_owned() };
-    assert_eq!(local.step(cancel(1)), [unknown.clone()]);
+    assert_eq!(local.step(cancel(1)), std::slice::from_ref(&unknown));
     assert_eq!(local.step(cancel(9)), [unknown]);
 }
 

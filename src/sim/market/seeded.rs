@@ -13,6 +13,7 @@ use crate::domain::instrument::Instrument;
 use crate::domain::market::Bar;
 use crate::domain::money::{Decimal, PRICE_SCALE, Price};
 use crate::domain::time::{MINUTE, UtcMs};
+use everwarm_runtime::chance::mix;
 
 /// Bars before the start that a person has some use for: what one request to the exchange returns.
 pub const DEFAULT_HISTORY_BARS: u32 = 1_000;
@@ -255,14 +256,6 @@ impl Line {
 fn below(draw: u64, bound: i64) -> i64 {
     let bound = bound.max(1).cast_unsigned();
     ((draw & 0xffff_ffff) % bound).cast_signed()
-}
-
-/// The `SplitMix64` step: every input bit changes half of the output bits.
-fn mix(value: u64) -> u64 {
-    let z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

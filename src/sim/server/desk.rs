@@ -3,7 +3,7 @@
 
 use super::hub::Hub;
 use super::limits::Counters;
-use super::pace::VenueClock;
+use super::pace::{Pace, VenueClock};
 use crate::domain::id::Symbol;
 use crate::domain::market::Bar;
 use crate::domain::time::UtcMs;
@@ -16,9 +16,10 @@ use crate::sim::wire::events::events;
 use crate::sim::wire::info::Limits;
 use crate::sim::wire::klines;
 use crate::sim::wire::sign::When;
+use everwarm_runtime::clock;
 use serde_json::Value;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -71,6 +72,8 @@ pub struct Desk {
     counters: Mutex<Counters>,
     started: Instant,
     last_seen: AtomicU64,
+    /// Whether somebody has said what time it is since this process began; see [`Desk::in_step`].
+    told: AtomicBool,
     /// The connections.
     pub hub: Hub,
     /// What admin requests carry.
@@ -102,6 +105,10 @@ impl fmt::Debug for Desk {
 }
 
 impl Desk {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a parcel follows `room`, and its asker waits for it"
+    )]
     /// Opens a desk over `books` and starts what sends its parcels out.
     pub fn open(
         books: Books,
@@ -118,8 +125,9 @@ impl Desk {
             clock,
             phase,
             counters: Mutex::new(Counters::new(limits)),
-            started: Instant::now(),
+            started: clock::now(),
             last_seen: AtomicU64::new(0),
+            told: AtomicBool::new(false),
             hub: Hub::default(),
             token,
         });
@@ -235,6 +243,21 @@ impl Desk {
         })
     }
 
+    /// Whether orders may be taken. A kill may have lost the last minutes of lockstep: until the
+    /// pacer has told how far time is, an order would trade on a market that is over for its
+    /// sender.
+    ///
+    /// # Errors
+    /// -1008: to be asked again.
+    pub fn in_step(&self) -> Result<(), ApiError> {
+        if self.clock.pace() != Pace::Lockstep || self.told.load(Relaxed) {
+            return Ok(());
+        }
+        let busy = "Server is currently overloaded with other requests. Please try again in a few \
+                    minutes.";
+        Err(ApiError { status: 503, code: -1008, msg: busy.to_owned() })
+    }
+
     /// Takes a request: `make` reads it, the books decide, `answer` says what became of it. The
     /// answer is given when all of it is on disk and the account's events are on their way.
     ///
@@ -271,6 +294,7 @@ impl Desk {
     /// -1000 where the server is broken.
     pub async fn advance(&self, to: UtcMs, market_to: UtcMs) -> Result<(), ApiError> {
         self.room().await?;
+        self.told.store(true, Relaxed);
         let wait = self.with(|inner| {
             let inputs = advances(inner.books.exchange(), inner.market.as_mut(), to, market_to);
             for input in inputs {

@@ -2,7 +2,7 @@
 
 use crate::sim::wire::error::ApiError;
 use crate::sim::wire::info::Limits;
-use std::time::{SystemTime, UNIX_EPOCH};
+use everwarm_runtime::clock;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Window {
@@ -50,7 +50,7 @@ pub struct Used {
 }
 
 fn seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs())
+    u64::try_from(clock::wall_ms() / 1000).unwrap_or(0)
 }
 
 impl Counters {

@@ -1,6 +1,7 @@
 //! How fast venue time runs.
 
 use crate::domain::time::UtcMs;
+use everwarm_runtime::clock;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -76,7 +77,7 @@ impl VenueClock {
     /// A clock that stands at `base` now.
     #[must_use]
     pub fn starting(pace: Pace, base: UtcMs) -> VenueClock {
-        VenueClock { pace, base, started: Instant::now() }
+        VenueClock { pace, base, started: clock::now() }
     }
 
     /// Its pace.

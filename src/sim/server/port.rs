@@ -1,11 +1,12 @@
 //! The port file: how a client on this machine finds the exchange.
 
 use crate::sim::wire::sign::{DEMO_KEY, DEMO_SECRET};
+use everwarm_runtime::files::write_whole;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Name of the file in the data directory.
@@ -42,17 +43,12 @@ impl PortFile {
         }
     }
 
-    /// Writes it into `dir`, whole or not at all.
+    /// Writes it into `dir`, whole or not at all, readable by the owner alone.
     ///
     /// # Errors
     /// Whatever the file system says.
     pub fn write(&self, dir: &Path) -> io::Result<()> {
-        let name = dir.join(PORT_FILE);
-        let new = dir.join(format!("{PORT_FILE}.new"));
-        let mut file = std::fs::File::create(&new)?;
-        file.write_all(&serde_json::to_vec(self)?)?;
-        file.sync_all()?;
-        std::fs::rename(&new, &name)
+        write_whole(&dir.join(PORT_FILE), &serde_json::to_vec(self)?)
     }
 
     /// Reads it from `dir`; none where there is no such file.
@@ -76,6 +72,7 @@ pub fn path(dir: &Path) -> PathBuf {
 
 /// A token nobody can guess: the standard library's hash keys come from the system's random source.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "chance is what a token is made of")]
 pub fn token() -> String {
     let mut hash = Sha256::new();
     for i in 0..8_u64 {

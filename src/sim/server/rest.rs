@@ -235,6 +235,7 @@ fn symbols<'a>(exchange: &'a Exchange, params: &Params) -> Result<Vec<&'a Instru
 }
 
 async fn place(desk: &Desk, request: &Request<'_>, used: &mut Used) -> Result<String, ApiError> {
+    desk.in_step()?;
     let (text, filled) = desk
         .request(
             |exchange, when| {

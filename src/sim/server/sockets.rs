@@ -10,10 +10,11 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use everwarm_runtime::clock;
 use futures_util::SinkExt;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -245,8 +246,8 @@ async fn pump(
     let mut ping = interval(PING_EVERY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ping.reset();
-    let mut pong_at = Instant::now();
-    let mut second = (Instant::now(), 0_u32);
+    let mut pong_at = clock::now();
+    let mut second = (clock::now(), 0_u32);
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         tokio::select! {
@@ -258,7 +259,7 @@ async fn pump(
             }
             got = socket.recv() => {
                 if second.0.elapsed() >= Duration::from_secs(1) {
-                    second = (Instant::now(), 0);
+                    second = (clock::now(), 0);
                 }
                 second.1 += 1;
                 if limit.is_some_and(|limit| second.1 > limit) {
@@ -266,7 +267,7 @@ async fn pump(
                 }
                 match got {
                     Some(Ok(Message::Text(text))) => take(text.as_str()),
-                    Some(Ok(Message::Pong(_))) => pong_at = Instant::now(),
+                    Some(Ok(Message::Pong(_))) => pong_at = clock::now(),
                     Some(Ok(Message::Ping(_) | Message::Binary(_))) => {}
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 }

@@ -104,6 +104,7 @@ impl Client {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is expected")]
 async fn next(socket: &mut Socket) -> Value {
     loop {
         match socket.next().await.expect("a message").expect("no error") {

@@ -169,6 +169,7 @@ fn answers_tell_as_much_as_was_asked() {
     assert_eq!((&full["orderId"], &full["executedQty"]), (&json!(1), &json!("0.50000000")));
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn story(local: &mut Local, input: SimFact) -> Vec<Value> {
     let said = local.step(input.clone());
     events(local.exchange(), &input, &said)

@@ -14,10 +14,10 @@ use crate::domain::market::Bar;
 use crate::domain::settings::Settings;
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::trading::rollup::{Roller, WIDTHS};
-use crate::trading::state;
 use crate::trading::strategy::{self, Need};
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 
 const FORMAT: u8 = 1;

@@ -11,12 +11,13 @@
 //! 3. An order that lives is listed as living, one that does not is not.
 
 use super::lifecycle::Event;
+use crate::domain::fact::kinds::kind;
 use crate::domain::fact::{Body, Conflict, Market, Operator, Order as Said, Venue};
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::money::Decimal;
 use crate::domain::order::{OrderIntent, OrderReport, OrderStatus, ReportSource, VenueFill};
 use crate::domain::time::{DAY, UtcMs};
-use everwarm_runtime::fact::{Fact, Key};
+use everwarm_runtime::fact::{Fact, Key, Mask};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -272,12 +273,27 @@ pub struct OrderBook {
 }
 
 impl OrderBook {
+    /// What comes from outside and concerns orders.
+    pub const INPUTS: Mask = Mask::of(&[
+        kind::CLOSE,
+        kind::CLOCK,
+        kind::STARTED,
+        kind::SENT,
+        kind::REPORTED,
+        kind::REFUSED,
+        kind::UNANSWERED,
+        kind::ABSENT,
+        kind::ACCOUNT,
+    ]);
+    /// What the order manager says of orders.
+    pub const SAID: Mask = Mask::of(&[kind::INTENT, kind::GRANTED, kind::CHANGED, kind::FILLED]);
+
     /// The book in a checkpoint of the order manager.
     ///
     /// # Errors
     /// Says what is wrong with the bytes.
     pub fn from_checkpoint(bytes: &[u8]) -> Result<OrderBook, String> {
-        crate::trading::state::load(super::manager::FORMAT, bytes)
+        everwarm_runtime::state::load(super::manager::FORMAT, bytes)
     }
 
     /// Takes in one fact; facts that do not concern orders change nothing.

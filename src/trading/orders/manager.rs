@@ -17,9 +17,9 @@ use crate::domain::fact::{Body, Market, Operator, Order as Said, Venue};
 use crate::domain::id::ClientOrderId;
 use crate::domain::order::{OrderStatus, SendAttempt};
 use crate::trading::decide::Approved;
-use crate::trading::state;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::state;
 
 pub(super) const FORMAT: u8 = 1;
 
@@ -223,22 +223,11 @@ impl Stage for Manager {
     }
 
     fn interest(&self) -> Mask {
-        Mask::of(&[
-            kind::CLOSE,
-            kind::CLOCK,
-            kind::STARTED,
-            kind::SENT,
-            kind::REPORTED,
-            kind::REFUSED,
-            kind::UNANSWERED,
-            kind::ABSENT,
-            kind::ACCOUNT,
-            kind::APPROVED,
-        ])
+        OrderBook::INPUTS.and(Mask::of(&[kind::APPROVED]))
     }
 
     fn produces(&self) -> Mask {
-        Mask::of(&[kind::INTENT, kind::GRANTED, kind::CHANGED, kind::FILLED, kind::COMPARED])
+        OrderBook::SAID.and(Mask::of(&[kind::COMPARED]))
     }
 
     fn evolve(&mut self, fact: &Fact<Body>) {

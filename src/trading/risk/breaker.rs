@@ -16,9 +16,9 @@ use crate::domain::money::Decimal;
 use crate::domain::order::{OrderStatus, Side};
 use crate::domain::settings::Risk;
 use crate::domain::time::day_of;
-use crate::trading::state;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 

@@ -9,9 +9,9 @@ use crate::domain::fact::kinds::kind;
 use crate::domain::fact::{Analysis, Body, FeatureRow, Operator, Signal};
 use crate::domain::id::SymbolMap;
 use crate::domain::order::Side;
-use crate::trading::state;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 
 const FORMAT: u8 = 1;

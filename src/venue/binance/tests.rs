@@ -438,16 +438,12 @@ fn every_documented_error_has_a_meaning() {
     }
 }
 
-/// Splitmix64: enough to spoil bytes.
+/// Chance to spoil bytes with.
 struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % below as u64).unwrap()
+        usize::try_from(everwarm_runtime::chance::draw(&mut self.0) % below as u64).unwrap()
     }
 
     fn spoil(&mut self, bytes: &mut Vec<u8>) {

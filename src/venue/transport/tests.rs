@@ -20,7 +20,13 @@ async fn serve(router: axum::Router) -> String {
 }
 
 fn request(url: &str) -> HttpRequest<'_> {
-    HttpRequest { method: Method::Post, url, key: None, timeout: PLACE_TIMEOUT, body: String::new() }
+    HttpRequest {
+        method: Method::Post,
+        url,
+        key: None,
+        timeout: PLACE_TIMEOUT,
+        body: String::new(),
+    }
 }
 
 /// A server that reads each request's head and then does `what` with it; counts requests.

@@ -1,10 +1,13 @@
-//! How stages keep their state in checkpoints: a version byte, then positional MessagePack.
+//! How states lie in checkpoints: a version byte, then positional MessagePack.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The bytes of a checkpoint.
-pub(super) fn save<T: Serialize>(version: u8, state: &T) -> Vec<u8> {
+///
+/// # Panics
+/// The state is more than plain values.
+pub fn save<T: Serialize>(version: u8, state: &T) -> Vec<u8> {
     let mut bytes = vec![version];
     rmp_serde::encode::write(&mut bytes, state)
         .expect("states are plain values, memory takes them");
@@ -15,7 +18,7 @@ pub(super) fn save<T: Serialize>(version: u8, state: &T) -> Vec<u8> {
 ///
 /// # Errors
 /// Another version, or bytes that are not such a state.
-pub(super) fn load<T: DeserializeOwned>(version: u8, bytes: &[u8]) -> Result<T, String> {
+pub fn load<T: DeserializeOwned>(version: u8, bytes: &[u8]) -> Result<T, String> {
     match bytes.split_first() {
         Some((v, rest)) if *v == version => {
             rmp_serde::from_slice(rest).map_err(|e| format!("checkpoint: {e}"))

@@ -1,0 +1,23 @@
+//! Small files that are written whole or not at all.
+
+use std::fs::{OpenOptions, rename};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+/// Writes `path` under a temporary name beside it, flushes it and renames it: whoever reads finds
+/// the old file, the new one, or none. Only the owner may read it.
+///
+/// # Errors
+/// Whatever the file system says.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    rename(new, path)
+}

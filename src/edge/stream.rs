@@ -1,0 +1,72 @@
+//! What the streams of the market and of the account share: a task that carries one, and ends with
+//! the actor that asked for it.
+
+use super::task::guarded;
+use super::world::{World, wall};
+use crate::venue::link::{self, Wiring};
+use crate::venue::session::{Event, Moment, Protocol, Session};
+use ractor::{ActorRef, Message};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use tokio::task::JoinHandle;
+
+/// Number of the next connection of this process: its name towards a simulated exchange.
+static CONNECTION: AtomicU64 = AtomicU64::new(1);
+
+/// A stream that runs until this is dropped.
+pub(super) struct Stream(JoinHandle<()>);
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Stream {
+    /// Sends `me` what is `heard`, and once that the stream has `ended` for good.
+    pub(super) fn carry<P, M>(
+        world: &World,
+        name: &'static str,
+        (url, session): (String, Session<P>),
+        me: ActorRef<M>,
+        heard: fn(Box<Event<P::Frame>>) -> M,
+        ended: fn(String) -> M,
+    ) -> Stream
+    where
+        P: Protocol + Send + Sync + 'static,
+        P::Frame: Send + Sync,
+        M: Message,
+    {
+        let world = world.clone();
+        Stream(tokio::spawn(async move {
+            let mut wiring =
+                Wiring { url, connection: connection(name), now: move || moment(&world), dice };
+            let sink = |event, _| match me.send_message(heard(Box::new(event))) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            };
+            let end = guarded(link::run(session, &mut wiring, sink)).await;
+            let why = end.map_or_else(|why| why, |_| "it was refused for good".to_owned());
+            drop(me.send_message(ended(why)));
+        }))
+    }
+}
+
+/// A name for a connection that no other has.
+fn connection(of: &str) -> String {
+    format!("{of}-{}-{}", std::process::id(), CONNECTION.fetch_add(1, Relaxed))
+}
+
+/// Both clocks, for a session.
+fn moment(world: &World) -> Moment {
+    let wall = wall();
+    Moment { wall, venue: world.clock.now(wall) }
+}
+
+/// A die for the jitter of reconnects: nothing that is decided depends on it.
+pub(super) fn dice() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    #[expect(clippy::disallowed_methods, reason = "jitter of reconnects decides nothing")]
+    let state = RandomState::new();
+    state.build_hasher().finish()
+}
