@@ -31,7 +31,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 /// Wall time without a new close, an answer or an end after which a run counts as stuck.
 const STUCK: Duration = Duration::from_secs(10);
 /// Inputs between checkpoints: a small feed has many of them so.
-const CHECKPOINT_INPUTS: u64 = 40;
+const CHECKPOINT_INPUTS: u64 = 12;
 /// Identity of the installation in every run.
 pub(super) const INSTALLATION: &str = "rig";
 /// Lives of one run at most.

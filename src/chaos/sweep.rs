@@ -374,3 +374,20 @@ pub fn still_to_strike(learned: &Learned, swept: &Swept) -> Vec<Plan> {
     }
     plans
 }
+
+/// Plans for the kinds of operations at which the disk has not died yet, by what is left of it: at the first
+/// of each life.
+#[must_use]
+pub fn still_to_cut(learned: &Learned, swept: &Swept, die: &mut Die) -> Vec<Plan> {
+    let mut plans = Vec::new();
+    for kind in [Operation::Write, Operation::Flush, Operation::Length] {
+        for left in IMAGES.into_iter().filter(|_| learned.operations.contains(&kind)) {
+            let known = if let Image::Sectors(_) = left { Image::Sectors(0) } else { left };
+            if !swept.cut.contains_key(&(kind, known)) {
+                let cut = (Cut { at: 1, of: Some(kind) }, seeded(left, die));
+                plans.push(Plan { cuts: vec![cut; 3], ..Plan::default() });
+            }
+        }
+    }
+    plans
+}
