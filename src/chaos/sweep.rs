@@ -6,7 +6,7 @@ use super::rig::{Feed, Outcome, Plan, run};
 use everwarm_runtime::chaos::faults::{Cut, Image, Operation};
 use everwarm_runtime::chaos::points::Passings;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
@@ -29,6 +29,10 @@ pub struct Learned {
     pub operations: Vec<Operation>,
 }
 
+fn kinds(operations: &[Operation]) -> usize {
+    operations.iter().collect::<BTreeSet<_>>().len()
+}
+
 /// Runs a feed three times undisturbed, with one and more workers.
 ///
 /// # Errors
@@ -49,6 +53,10 @@ pub fn learn(feed: &Feed) -> Result<Learned, String> {
             Some(learned) => {
                 if let Some(why) = verdict(&Ok(outcome.clone()), &learned.picture) {
                     return Err(why);
+                }
+                // Whether the file is ever cut shorter depends on when its commits fall.
+                if kinds(&operations) > kinds(&learned.operations) {
+                    learned.operations = operations;
                 }
                 learned.passings.retain(|point, count| {
                     let again = outcome.passings.get(point).copied().unwrap_or(0);

@@ -19,7 +19,7 @@ fn every_point_every_blow_and_every_kind_of_cut_end_the_same() {
     let operations = learned.operations.len() as u64;
     plans.extend((0..MIXTURES).map(|_| mixture(&learned.passings, operations, die.throw())));
     let mut swept = sweep(feed, &plans, &learned.picture, THREADS);
-    for _ in 0..4 {
+    for _ in 0..7 {
         let mut left = still_to_strike(learned, &swept);
         left.extend(still_to_cut(learned, &swept, &mut die));
         if left.is_empty() || !swept.failures.is_empty() {
