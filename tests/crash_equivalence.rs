@@ -6,6 +6,7 @@
 mod classic;
 mod controls;
 mod precondition;
+mod promises;
 mod sweeps;
 
 use everwarm::chaos::feed;
