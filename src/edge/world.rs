@@ -28,9 +28,11 @@ pub mod path {
     /// Lockstep.
     pub const PACER: &str = "root/trading/pacer";
 
-    /// Path of an actor by its name at kill points.
+    /// Path of an actor by its name at kill points: stages by theirs, the actors of the edge by
+    /// theirs, and a symbol is that of its bars.
     #[must_use]
     pub fn of(name: &str) -> String {
+        let is_stage = crate::trading::specs().iter().any(|stage| stage.name == name);
         match name {
             "closer" => CLOSER.to_owned(),
             "gateway" => GATEWAY.to_owned(),
@@ -40,7 +42,8 @@ pub mod path {
             "feed" => "root/trading/feeds/feed".to_owned(),
             "config" | "exchange" => format!("root/trading/{name}"),
             "projector" => "root/store/projector".to_owned(),
-            stage => format!("root/trading/stages/{stage}"),
+            stage if is_stage => format!("root/trading/stages/{stage}"),
+            symbol => format!("{BARS}/{symbol}"),
         }
     }
 }
