@@ -41,7 +41,13 @@ fn small_feed() {
     for _ in 0..3 {
         let began = everwarm_runtime::clock::now();
         let outcome = run(&feed, &Plan { workers: 1, ..Plan::default() }).unwrap();
-        println!("{:?} {} lives {} operations", began.elapsed(), outcome.lives, outcome.operations);
+        println!(
+            "{:?} {} lives {:?} operations {:?}",
+            began.elapsed(),
+            outcome.lives,
+            outcome.operations,
+            outcome.broken
+        );
         for line in &outcome.picture.theirs {
             println!("{line}");
         }
@@ -52,6 +58,76 @@ fn small_feed() {
         }
         for (k, v) in &outcome.passings {
             println!("{k:?} {v}");
+        }
+    }
+}
+
+#[test]
+fn sweep_once() {
+    use everwarm::chaos::sweep::*;
+    let feed = everwarm::chaos::feed::small();
+    let base = run(&feed, &Plan::default()).unwrap();
+    assert!(base.broken.is_empty(), "{:?}", base.broken);
+    let mut die = Die(1);
+    let plans = pack(every_target(&base.passings, &mut die), 7, &mut die);
+    println!("{} plans", plans.len());
+    let limit =
+        std::env::var("EVERWARM_SWEEP").ok().and_then(|t| t.parse().ok()).unwrap_or(plans.len());
+    let began = everwarm_runtime::clock::now();
+    let swept = sweep(&feed, &plans[..limit.min(plans.len())], &base.picture, 3);
+    println!(
+        "{:?} {} runs {} lives, {} targets, {} missed",
+        began.elapsed(),
+        swept.runs,
+        swept.lives,
+        swept.struck.len(),
+        swept.missed.len()
+    );
+    for m in &swept.missed {
+        println!("missed {m:?}");
+    }
+    for f in &swept.failures {
+        println!("FAIL {}\n   {}", f.plan, f.why);
+    }
+    assert!(swept.failures.is_empty());
+}
+
+#[test]
+#[ignore = "replays EVERWARM_PLAN"]
+fn replay() {
+    let feed = everwarm::chaos::feed::small();
+    let base = run(&feed, &Plan::default()).unwrap();
+    let plan: Plan = serde_json::from_str(&std::env::var("EVERWARM_PLAN").unwrap()).unwrap();
+    for i in 0..10 {
+        let outcome = run(&feed, &plan);
+        println!("{i}: {:?}", everwarm::chaos::sweep::verdict(&outcome, &base.picture));
+    }
+}
+
+#[test]
+#[ignore = "replays EVERWARM_PLAN and shows"]
+fn look() {
+    let feed = everwarm::chaos::feed::small();
+    let base = run(&feed, &Plan::default()).unwrap();
+    let plan: Plan = serde_json::from_str(&std::env::var("EVERWARM_PLAN").unwrap()).unwrap();
+    for _ in 0..25 {
+        let outcome = run(&feed, &plan).unwrap();
+        let a: std::collections::BTreeSet<_> = base.picture.ours.iter().collect();
+        let b: std::collections::BTreeSet<_> = outcome.picture.ours.iter().collect();
+        for l in a.difference(&b).take(8) {
+            println!("- {l}");
+        }
+        for l in b.difference(&a).take(8) {
+            println!("+ {l}");
+        }
+        if a != b {
+            for f in &outcome.facts {
+                if f.key.rank == 0 || f.key.rank == 800 {
+                    let t = format!("{} {} {:?}", f.key, f.time, f.body);
+                    println!("{}", &t[..t.len().min(230)]);
+                }
+            }
+            break;
         }
     }
 }

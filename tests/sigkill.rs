@@ -33,6 +33,10 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("kept for a look: {}", self.0.display());
+            return;
+        }
         drop(fs::remove_dir_all(&self.0));
     }
 }

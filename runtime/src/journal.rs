@@ -17,7 +17,7 @@ use crate::stage::Stage;
 use crate::store::{self, Batch, CheckpointRow, Op, Store, StoreError};
 use inner::{GATHER_BYTES, Inner, Reader, StageState};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::futures::Notified;
@@ -181,6 +181,7 @@ pub struct Journal<B: Body> {
     store: Store,
     options: Options,
     life: u64,
+    checkpoint_inputs: AtomicU64,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
@@ -226,6 +227,7 @@ impl<B: Body> Journal<B> {
             store,
             options,
             life: found.life,
+            checkpoint_inputs: AtomicU64::new(CHECKPOINT_INPUTS),
             thread: Mutex::new(None),
         });
         let own = Arc::clone(&journal);
@@ -241,6 +243,11 @@ impl<B: Body> Journal<B> {
     #[must_use]
     pub fn life(&self) -> u64 {
         self.life
+    }
+
+    /// Has stages save themselves after this many inputs instead of a thousand.
+    pub fn checkpoint_after(&self, inputs: u64) {
+        self.checkpoint_inputs.store(inputs, Relaxed);
     }
 
     /// The kill points.
@@ -499,7 +506,7 @@ impl<B: Body> Journal<B> {
         let inner = self.lock();
         let state = &inner.stages[seat.index];
         let since = state.passed - state.checkpoint.as_ref().map_or(0, |c| c.n);
-        since >= CHECKPOINT_INPUTS
+        since >= self.checkpoint_inputs.load(Relaxed)
             || (since > 0
                 && (state.saved_at.elapsed() >= CHECKPOINT_EVERY
                     || inner.tail_bytes > TAIL_BYTES / 2))

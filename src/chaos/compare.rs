@@ -4,7 +4,7 @@
 
 use crate::domain::fact::{Body, Decision, Market};
 use crate::domain::time::UtcMs;
-use crate::history::History;
+use crate::history::{History, Projector};
 use everwarm_runtime::fact::Fact;
 use everwarm_runtime::store::archive::Archive;
 use serde::Serialize;
@@ -56,6 +56,24 @@ fn rows(title: &str, rows: &impl Serialize, keep: &[&str]) -> Vec<String> {
         .collect();
     lines.sort();
     lines
+}
+
+/// Our side: the public answers once everything is projected, and what was derived.
+///
+/// # Errors
+/// The history cannot be read or written.
+pub fn ours(facts: &[(u64, Fact<Body>)], archive: &Arc<Archive>) -> Result<Vec<String>, String> {
+    let mut derived = Derived::default();
+    for (_, fact) in facts {
+        derived.see(fact);
+    }
+    let mut projector = Projector::new(Arc::clone(archive)).map_err(|e| e.to_string())?;
+    let last = facts.last().map_or(0, |(row, _)| *row);
+    let rows = facts.iter().map(|(row, fact)| (*row, fact));
+    projector.apply(rows, last, false).map_err(|e| e.to_string())?;
+    let mut lines = public(archive)?;
+    lines.extend(derived.lines());
+    Ok(lines)
 }
 
 /// What the history answers, as `--json` prints it.

@@ -1,12 +1,12 @@
 //! Runs a feed through the whole daemon in this process: the real exchange on loopback, the real
 //! client, the real tree, over a disk in memory that dies and forgets as planned.
 
-use super::compare::{Derived, Picture, ledger, public};
+use super::compare::{Picture, ledger};
+use super::{compare as picture, invariants};
 use crate::domain::fact::Body;
 use crate::domain::settings::Settings;
 use crate::domain::time::UtcMs;
 use crate::edge::world::Passing;
-use crate::history::Projector;
 use crate::life::{APPLICATION, Birth, Connection, Life};
 use crate::sim::server::port::PortFile;
 use crate::sim::{Pace, market::Market};
@@ -16,18 +16,22 @@ use everwarm_runtime::chaos::faults::{FaultyDisk, Image};
 use everwarm_runtime::chaos::points::Passings;
 use everwarm_runtime::chaos::{Chaos, Injected, Phase, Sabotage, Strike};
 use everwarm_runtime::fact::Fact;
+use everwarm_runtime::journal::Journal;
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::supervise::Directory;
+use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Wall time without a new close, an answer or an end after which a run counts as stuck.
 const STUCK: Duration = Duration::from_secs(10);
+/// Inputs between checkpoints: a small feed has many of them so.
+const CHECKPOINT_INPUTS: u64 = 40;
 /// Lives of one run at most.
 const LIVES: u32 = 60;
 
@@ -42,7 +46,8 @@ pub struct Feed {
 }
 
 /// What goes wrong in a run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Plan {
     /// Strikes at kill points, counted over all lives.
     pub strikes: Vec<Strike>,
@@ -67,8 +72,14 @@ pub struct Outcome {
     pub struck: Vec<Strike>,
     /// How often each kill point was passed.
     pub passings: Passings,
-    /// Disk operations of the last life.
-    pub operations: u64,
+    /// Strikes that never fell.
+    pub missed: Vec<Strike>,
+    /// Disk operations of each life.
+    pub operations: Vec<u64>,
+    /// Invariants that did not hold.
+    pub broken: Vec<String>,
+    /// Facts in the journal at the end.
+    pub facts: Vec<Fact<Body>>,
 }
 
 static RUN: AtomicU64 = AtomicU64::new(1);
@@ -107,17 +118,28 @@ pub fn run(feed: &Feed, plan: &Plan) -> Result<Outcome, String> {
     if let Some(sabotage) = plan.sabotage {
         chaos.sabotage(sabotage);
     }
-    let mut lives = Lives { feed, plan, chaos: &chaos, archive: &archive, exchange: &exchange };
-    let (disk, count) = lives.all()?;
+    let mut lives = Lives {
+        feed,
+        plan,
+        chaos: &chaos,
+        archive: &archive,
+        exchange: &exchange,
+        watched: Mutex::default(),
+    };
+    let all = lives.all();
+    let watched = lives.watched.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (disk, count, missed) = all?;
     let (passings, struck) = chaos.report();
-    let mut picture = Picture { ours: read(&disk, &archive)?, theirs: Vec::new() };
-    let addr = exchange.addr;
-    let token = exchange.token.clone();
-    let theirs = venue.block_on(fetch_ledger(addr.port(), &token))?;
-    picture.theirs = ledger(&theirs);
+    let facts = facts(&disk)?;
+    let theirs = venue.block_on(fetch_ledger(exchange.addr.port(), &exchange.token))?;
+    let picture = Picture { ours: picture::ours(&facts, &archive)?, theirs: ledger(&theirs) };
     venue.block_on(exchange.stop()).map_err(|e| e.to_string())?;
     venue.shutdown_timeout(Duration::from_secs(5));
-    Ok(Outcome { picture, lives: count, struck, passings, operations: disk.operations() })
+    let mut broken = watched.broken;
+    broken.extend(invariants::check(&facts, &theirs));
+    let operations = watched.operations;
+    let facts = facts.into_iter().map(|(_, fact)| fact).collect();
+    Ok(Outcome { picture, lives: count, struck, passings, missed, operations, broken, facts })
 }
 
 fn runtime(workers: usize) -> Result<Runtime, String> {
@@ -143,26 +165,45 @@ async fn fetch_ledger(port: u16, token: &str) -> Result<serde_json::Value, Strin
     admin.ledger().await.map_err(|e| e.to_string())
 }
 
-/// What the public answers and the journal say in the end.
-fn read(disk: &FaultyDisk, archive: &Arc<Archive>) -> Result<Vec<String>, String> {
+/// The journal as it is in the end.
+fn facts(disk: &FaultyDisk) -> Result<Vec<(u64, Fact<Body>)>, String> {
     let disk = FaultyDisk::holding(disk.image(Image::Everything), None);
     let store = Store::on_disk(disk, APPLICATION).map_err(|e| e.to_string())?;
-    let mut derived = Derived::default();
     let mut facts: Vec<(u64, Fact<Body>)> = Vec::new();
-    store
-        .scan(0, &mut |row, fact: Fact<Body>| {
-            derived.see(&fact);
-            facts.push((row, fact));
-            ControlFlow::Continue(())
-        })
-        .map_err(|e| e.to_string())?;
-    let mut projector = Projector::new(Arc::clone(archive)).map_err(|e| e.to_string())?;
-    let last = facts.last().map_or(0, |(row, _)| *row);
-    let rows = facts.iter().map(|(row, fact)| (*row, fact));
-    projector.apply(rows, last, false).map_err(|e| e.to_string())?;
-    let mut lines = public(archive)?;
-    lines.extend(derived.lines());
-    Ok(lines)
+    let scanned = store.scan(0, &mut |row, fact: Fact<Body>| {
+        facts.push((row, fact));
+        ControlFlow::Continue(())
+    });
+    scanned.map_err(|e| e.to_string())?;
+    Ok(facts)
+}
+
+/// What is noticed from life to life.
+#[derive(Default)]
+struct Watched {
+    /// How far every stage was when the last life began.
+    progress: Vec<(&'static str, u64)>,
+    /// The last row the last life held for durable.
+    durable: u64,
+    operations: Vec<u64>,
+    broken: Vec<String>,
+}
+
+impl Watched {
+    /// A life begins.
+    fn begin(&mut self, journal: &Journal<Body>) {
+        let now = journal.progress();
+        for ((who, before), (_, now)) in self.progress.iter().zip(&now) {
+            if now < before {
+                self.broken.push(format!("{who} had passed {before} and stands at {now}"));
+            }
+        }
+        self.progress = now;
+        if journal.last_row() < self.durable {
+            let (was, is) = (self.durable, journal.last_row());
+            self.broken.push(format!("row {was} was said to be on disk, the file ends at {is}"));
+        }
+    }
 }
 
 struct Lives<'a> {
@@ -171,6 +212,7 @@ struct Lives<'a> {
     chaos: &'a Chaos,
     archive: &'a Arc<Archive>,
     exchange: &'a SimHandle,
+    watched: Mutex<Watched>,
 }
 
 enum Ending {
@@ -179,8 +221,9 @@ enum Ending {
 }
 
 impl Lives<'_> {
-    /// Lives until the feed has ended. The disk of the last life, and how many there were.
-    fn all(&mut self) -> Result<(FaultyDisk, u32), String> {
+    /// Lives until the feed has ended. The disk of the last life, how many there were, and what
+    /// never fell.
+    fn all(&mut self) -> Result<(FaultyDisk, u32, Vec<Strike>), String> {
         let mut image = {
             let fresh = FaultyDisk::holding(Vec::new(), None);
             drop(Store::on_disk(fresh.clone(), APPLICATION).map_err(|e| e.to_string())?);
@@ -190,8 +233,10 @@ impl Lives<'_> {
         for life in 1..=LIVES {
             let cut = self.plan.cuts.get(life as usize - 1);
             let disk = FaultyDisk::holding(image, cut.map(|(at, _)| *at));
-            match self.one(&disk, &mut strikes)? {
-                Ending::Done => return Ok((disk, life)),
+            let ending = self.one(&disk, &mut strikes)?;
+            self.watched().operations.push(disk.operations());
+            match ending {
+                Ending::Done => return Ok((disk, life, strikes)),
                 Ending::Died => {
                     let left = cut.map(|(_, image)| *image).or(self.plan.image);
                     image = disk.image(left.unwrap_or(Image::Everything));
@@ -199,6 +244,10 @@ impl Lives<'_> {
             }
         }
         Err(format!("not done after {LIVES} lives"))
+    }
+
+    fn watched(&self) -> MutexGuard<'_, Watched> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn one(&self, disk: &FaultyDisk, strikes: &mut Vec<Strike>) -> Result<Ending, String> {
@@ -230,8 +279,12 @@ impl Lives<'_> {
             on_resume: Arc::new(|_, _| ()),
             observer: Arc::new(|_| ()),
         };
+        let mut journal: Option<Arc<Journal<Body>>> = None;
         let ending = edge.block_on(async {
             let begun = Life::begin(birth, |world| {
+                world.journal.checkpoint_after(CHECKPOINT_INPUTS);
+                self.watched().begin(&world.journal);
+                journal = Some(Arc::clone(&world.journal));
                 let mut at = directory.lock().unwrap_or_else(PoisonError::into_inner);
                 *at = Some(world.directory.clone());
                 Vec::new()
@@ -249,6 +302,9 @@ impl Lives<'_> {
         edge.shutdown_timeout(Duration::from_secs(5));
         stages.shutdown_timeout(Duration::from_secs(5));
         *strikes = self.chaos.disarm();
+        if let Some(journal) = journal {
+            self.watched().durable = journal.durable_row();
+        }
         ending
     }
 
@@ -262,10 +318,7 @@ impl Lives<'_> {
         let directory = Arc::clone(directory);
         let kill = move |who: &str| {
             let directory = directory.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if let Some(directory) = directory {
-                directory
-                    .inject_kill(&path_of(who), &Injected("killed at a kill point".to_owned()));
-            }
+            directory.inspect(|directory| kill_now_or_once_it_is_up(directory, who));
         };
         let (disk, died) = (disk.clone(), Arc::clone(died));
         let die = move || {
@@ -297,9 +350,6 @@ impl Lives<'_> {
                 break;
             }
             let now = (life.world.board.last_close(), life.world.journal.head());
-            if now.0.is_some() {
-                self.chaos.enter(Phase::Live);
-            }
             if now != seen {
                 (seen, since) = (now, tokio::time::Instant::now());
             } else if since.elapsed() > STUCK {
@@ -311,6 +361,22 @@ impl Lives<'_> {
             return Ok(Ending::Died);
         }
         outcome.map(|_| Ending::Done).map_err(|_| "the tree does not stop".to_owned())
+    }
+}
+
+/// An actor that is starting has no place yet: it is killed as soon as it has one.
+fn kill_now_or_once_it_is_up(directory: &Directory, who: &str) {
+    let what = || Injected("killed at a kill point".to_owned());
+    let path = path_of(who);
+    if directory.inject_kill(&path, &what()) {
+        return;
+    }
+    if let Ok(runtime) = Handle::try_current() {
+        let directory = directory.clone();
+        runtime.spawn(async move {
+            directory.slot(&path).occupied().await;
+            directory.inject_kill(&path, &what());
+        });
     }
 }
 

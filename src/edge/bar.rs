@@ -9,7 +9,9 @@ use crate::domain::market::Bar;
 use crate::domain::time::{MINUTE, Timeframe, UtcMs};
 use crate::history::bars;
 use crate::venue::port::{CLOSE_MARGIN, ErrorClass, PAGE_MAX, VenueError};
+use everwarm_runtime::chaos::Site;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
@@ -87,6 +89,7 @@ impl Actor for BarActor {
         message: BarMsg,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
+        state.world.chaos().point(Site::AfterReceive, state.symbol.as_str());
         match message {
             BarMsg::Update { bar, closed: true } => state.closed(bar),
             BarMsg::Update { closed: false, .. } => {}
@@ -142,7 +145,7 @@ async fn look(world: &World, symbol: Symbol, from: Option<UtcMs>) -> Result<Clos
         }
     }
     let (bars, history) = match from {
-        None => (Vec::new(), keep(world, symbol, found)?),
+        None => (Vec::new(), Some(keep(world, symbol, found, first..=through - MINUTE)?)),
         Some(_) => (found, None),
     };
     Ok(CloserMsg::Looked { symbol, bars, history, through })
@@ -157,12 +160,19 @@ async fn released(world: &World) -> Result<UtcMs, VenueError> {
     Ok(world.venue.server_time().await?.server - CLOSE_MARGIN)
 }
 
-/// Writes past bars to the history and says what announces them.
-fn keep(world: &World, symbol: Symbol, found: Vec<Bar>) -> Result<Option<Market>, VenueError> {
+/// Writes past bars to the history and says what announces them. That there are none is said too:
+/// only so does a life that follows know where the past ends and closes begin.
+fn keep(
+    world: &World,
+    symbol: Symbol,
+    found: Vec<Bar>,
+    times: RangeInclusive<UtcMs>,
+) -> Result<Market, VenueError> {
     let said = bars::keep(&world.archive, Timeframe::M1, &[(symbol, found)]);
-    said.map(|mut said| said.pop()).map_err(|e| VenueError {
+    let said = said.map_err(|e| VenueError {
         class: ErrorClass::NotSent,
         code: 0,
         text: format!("history: {e}"),
-    })
+    })?;
+    Ok(said.into_iter().next().unwrap_or_else(|| bars::nothing(symbol, Timeframe::M1, times)))
 }

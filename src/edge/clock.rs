@@ -4,6 +4,7 @@
 use super::board::Rest;
 use super::world::{Passing, World};
 use crate::domain::fact::{Body, Operator};
+use everwarm_runtime::chaos::Site;
 use everwarm_runtime::journal::Writer;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::time::Duration;
@@ -75,7 +76,9 @@ impl Actor for Clock {
         // A stage passes its wake-up with the input; until then the same one is not said again.
         if let Some(due) = due.filter(|due| state.said != Some(*due)) {
             let input = Body::Operator(Operator::Clock { time: due });
+            world.chaos().point(Site::BeforeAppend, NAME);
             world.journal.append(&state.writer, due, vec![input])?;
+            world.chaos().point(Site::AfterAppend, NAME);
             state.said = Some(due);
         }
         world.board.write(NAME, n, Rest::Idle);

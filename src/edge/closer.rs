@@ -137,7 +137,13 @@ impl State {
             CloserMsg::Hello(symbol) => self.send_look(symbol),
             CloserMsg::Closed(bar) => self.gathering.offer(self.said.stage(), bar),
             CloserMsg::Looked { symbol, bars, history, through } => {
-                if let Some(history) = history.filter(|_| self.from(symbol).is_none()) {
+                if let Some(history) = history {
+                    // A second look at the past brings no closes: its range may reach beyond the
+                    // first.
+                    if self.from(symbol).is_some() {
+                        self.send_look(symbol);
+                        return Ok(());
+                    }
                     self.append(history)?;
                 }
                 for bar in bars {
@@ -155,8 +161,14 @@ impl State {
         Ok(())
     }
 
-    /// Says every close that is complete.
+    /// Says every close that is complete. What happened at the venue while we were away comes
+    /// before the closes that were missed: none is said before the account was looked at in this
+    /// life.
     async fn go_on(&mut self, me: &ActorRef<CloserMsg>) -> Result<(), ActorProcessingErr> {
+        if self.said.stage().account != Some(self.world.journal.life()) {
+            self.rest(Rest::Busy);
+            return Ok(());
+        }
         loop {
             let now = self.world.now();
             match self.gathering.next(self.said.stage(), now, GRACE) {

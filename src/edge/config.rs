@@ -5,6 +5,7 @@ use super::world::World;
 use crate::domain::fact::kinds::{kind, rank};
 use crate::domain::fact::{Body, Operator};
 use crate::domain::settings::Settings;
+use everwarm_runtime::chaos::Site;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::journal::Waker;
 use everwarm_runtime::runner::Runner;
@@ -114,7 +115,9 @@ impl Actor for ConfigActor {
         while in_force.catch_up(64, |_| ())? {}
         let inputs = inputs(in_force.stage(), world.journal.life(), wanted);
         if !inputs.is_empty() {
+            world.chaos().point(Site::BeforeAppend, NAME);
             world.journal.append(&writer, i64::MIN, inputs)?;
+            world.chaos().point(Site::AfterAppend, NAME);
         }
         let waker = Waker::new(move || drop(me.send_message(Pull)));
         in_force.listen(Arc::clone(&waker));

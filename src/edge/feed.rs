@@ -18,8 +18,8 @@ pub const NAME: &str = "feed";
 pub enum FeedMsg {
     /// Something came by the stream.
     Heard(Box<Event<MarketReport>>),
-    /// The stream will not come back by itself.
-    Ended,
+    /// The stream will not come back by itself, and why.
+    Ended(String),
 }
 
 /// The actor.
@@ -55,7 +55,7 @@ impl Actor for Feed {
     ) -> Result<(), ActorProcessingErr> {
         let event = match message {
             FeedMsg::Heard(event) => *event,
-            FeedMsg::Ended => return Err("the stream was refused for good".into()),
+            FeedMsg::Ended(why) => return Err(why.into()),
         };
         let world = &state.world;
         match event {

@@ -12,7 +12,7 @@ use crate::domain::fact::{Body, Venue};
 use crate::domain::order::{OrderReport, OrderStatus, SendAttempt};
 use crate::domain::time::UtcMs;
 use crate::trading::orders::book::{ToQuery, ToSend, Why};
-use everwarm_runtime::chaos::{Sabotage, Site};
+use everwarm_runtime::chaos::{Phase, Sabotage, Site};
 use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::runner::Runner;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -23,6 +23,8 @@ use std::time::Duration;
 pub const NAME: &str = "gateway";
 /// Age of the oldest uncommitted fact from which on no new risk is sent.
 const STORE_LAG: Duration = Duration::from_secs(2);
+/// Wall time between looks at a disk that is that far behind.
+const HOLD: Duration = Duration::from_millis(50);
 /// Wall time before an unreachable venue is tried again, milliseconds: first and longest.
 const BACK_OFF: (UtcMs, UtcMs) = (20, 1_000);
 
@@ -151,25 +153,33 @@ impl State {
             self.rest(Rest::Busy);
             return Ok(());
         }
-        let errand = self.errand(now)?;
-        if let Some(errand) = errand {
-            self.rest(Rest::Busy);
-            self.fly(me, errand);
-        } else {
-            let next = self.book.stage().orders.next_query_at();
-            self.rest(next.map_or(Rest::Idle, Rest::Until));
-            self.wake_at(me, next, now);
+        match self.errand(now)? {
+            Due::Now(errand) => {
+                self.rest(Rest::Busy);
+                self.fly(me, errand);
+            }
+            Due::Held => {
+                self.rest(Rest::Busy);
+                me.send_after(HOLD, || GatewayMsg::Pull);
+            }
+            Due::Nothing => {
+                let next = self.book.stage().orders.next_query_at();
+                self.rest(next.map_or(Rest::Idle, Rest::Until));
+                self.wake_at(me, next, now);
+            }
         }
         Ok(())
     }
 
     /// What is to be done now, the announcement of what is to be sent being appended.
-    fn errand(&mut self, now: UtcMs) -> Result<Option<Errand>, ActorProcessingErr> {
+    fn errand(&mut self, now: UtcMs) -> Result<Due, ActorProcessingErr> {
         let book = self.book.stage();
+        let life = self.world.journal.life();
         let known = known_orders(book);
-        if !book.is_reconciled() {
-            return Ok(Some(Errand::Reconcile(book.life, self.living(), known)));
+        if !book.is_reconciled(life) {
+            return Ok(Due::Now(Errand::Reconcile(life, self.living(), known)));
         }
+        self.world.chaos().enter(Phase::Live);
         let mut asks = book.orders.to_query(now);
         if std::mem::take(&mut self.interrupted) {
             let open: Vec<ToQuery> = self.living();
@@ -181,14 +191,16 @@ impl State {
             for ask in &asks {
                 orders.asked(&ask.client_id, now);
             }
-            return Ok(Some(Errand::Query(asks, known)));
+            return Ok(Due::Now(Errand::Query(asks, known)));
         }
-        let lagging = self.world.journal.uncommitted_age() > STORE_LAG;
         let due = book.orders.to_send(now);
-        if due.is_empty() || lagging || !book.may_trade() {
-            return Ok(None);
+        if due.is_empty() || !book.may_trade(life) {
+            return Ok(Due::Nothing);
         }
-        self.announce(due, now).map(Some)
+        if self.world.journal.uncommitted_age() > STORE_LAG {
+            return Ok(Due::Held);
+        }
+        self.announce(due, now).map(Due::Now)
     }
 
     /// Appends `Sent` for all that is due: one announcement, one flush.
@@ -281,6 +293,16 @@ impl State {
             me.send_after(Duration::from_millis(wait), || GatewayMsg::Pull);
         }
     }
+}
+
+/// What the gateway has to do.
+enum Due {
+    /// This, now.
+    Now(Errand),
+    /// Something, once the disk has caught up.
+    Held,
+    /// Nothing.
+    Nothing,
 }
 
 /// Ends a round and tells the gateway, by whatever end of its task.

@@ -1,7 +1,7 @@
 //! What the gateway goes by: a fold over orders and reconciliations that says nothing itself.
 
 use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{Body, Conflict, Ledger, Operator};
+use crate::domain::fact::{Body, Conflict, Ledger};
 use crate::trading::orders::book::OrderBook;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
@@ -15,23 +15,22 @@ const FORMAT: u8 = 1;
 pub struct GatewayBook {
     /// All orders that live.
     pub orders: OrderBook,
-    /// Number of the process life.
-    pub life: u64,
     /// The last reconciliation: its life, and what it could not explain.
     pub reconciled: Option<(u64, Vec<Conflict>)>,
 }
 
 impl GatewayBook {
-    /// Whether the account was compared with the books in this life.
+    /// Whether the account was compared with the books in process life `life`. The caller says
+    /// which life it is: the fold may not have come to its beginning yet.
     #[must_use]
-    pub fn is_reconciled(&self) -> bool {
-        self.reconciled.as_ref().is_some_and(|(life, _)| *life == self.life)
+    pub fn is_reconciled(&self, life: u64) -> bool {
+        self.reconciled.as_ref().is_some_and(|(of, _)| *of == life)
     }
 
     /// Whether orders may be sent: reconciled in this life, without conflicts.
     #[must_use]
-    pub fn may_trade(&self) -> bool {
-        self.is_reconciled() && self.reconciled.as_ref().is_some_and(|(_, c)| c.is_empty())
+    pub fn may_trade(&self, life: u64) -> bool {
+        self.reconciled.as_ref().is_some_and(|(of, conflicts)| *of == life && conflicts.is_empty())
     }
 }
 
@@ -50,9 +49,6 @@ impl Stage for GatewayBook {
         Mask::NONE
     }
     fn evolve(&mut self, fact: &Fact<Body>) {
-        if let Body::Operator(Operator::Started { life, .. }) = &fact.body {
-            self.life = *life;
-        }
         if let Body::Ledger(Ledger::Reconciled { life, conflicts, .. }) = &fact.body {
             self.reconciled = Some((*life, conflicts.clone()));
         }

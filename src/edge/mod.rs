@@ -20,4 +20,5 @@ pub mod pacer;
 pub mod private;
 pub mod projector;
 mod stream;
+pub mod task;
 pub mod world;

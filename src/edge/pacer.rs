@@ -9,6 +9,7 @@ use super::board::Rest;
 use super::clock::ClockMsg;
 use super::closer::{self, CloserMsg};
 use super::gateway::{self, GatewayMsg};
+use super::task::guarded;
 use super::world::{Passing, World, path};
 use crate::domain::time::UtcMs;
 use crate::venue::port::VenueError;
@@ -31,6 +32,8 @@ const RETRY: Duration = Duration::from_millis(50);
 pub enum PacerMsg {
     /// Something may have come to rest.
     Look,
+    /// Its task has ended, and how.
+    Ended(Result<(), String>),
 }
 
 /// The actor. It works in one task, so that its handler never waits.
@@ -60,9 +63,8 @@ impl Actor for Pacer {
     ) -> Result<State, ActorProcessingErr> {
         Ok(State(tokio::spawn(async move {
             if world.passing == Passing::Lockstep {
-                lead(&world, &ended).await;
-                // Whatever ended it: the supervisor decides.
-                me.stop(None);
+                let how = guarded(lead(&world, &ended)).await;
+                drop(me.send_message(PacerMsg::Ended(how)));
             }
         })))
     }
@@ -70,10 +72,15 @@ impl Actor for Pacer {
     async fn handle(
         &self,
         _: ActorRef<PacerMsg>,
-        PacerMsg::Look: PacerMsg,
+        message: PacerMsg,
         _: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        Ok(())
+        match message {
+            PacerMsg::Look => Ok(()),
+            // Whatever ended it: the supervisor decides.
+            PacerMsg::Ended(Ok(())) => Err("the pacer's task has ended".into()),
+            PacerMsg::Ended(Err(why)) => Err(why.into()),
+        }
     }
 }
 

@@ -17,8 +17,8 @@ pub const NAME: &str = "private";
 pub enum PrivateMsg {
     /// Something came by the stream.
     Heard(Box<Event<AccountReport>>),
-    /// The stream will not come back by itself.
-    Ended,
+    /// The stream will not come back by itself, and why.
+    Ended(String),
 }
 
 /// The actor.
@@ -54,7 +54,7 @@ impl Actor for Private {
     ) -> Result<(), ActorProcessingErr> {
         let event = match message {
             PrivateMsg::Heard(event) => *event,
-            PrivateMsg::Ended => return Err("the private stream was refused for good".into()),
+            PrivateMsg::Ended(why) => return Err(why.into()),
         };
         let world = &state.world;
         match event {

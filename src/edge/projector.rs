@@ -3,6 +3,7 @@
 use super::world::World;
 use crate::domain::fact::Body;
 use crate::history::Projector;
+use everwarm_runtime::chaos::Site;
 use everwarm_runtime::fact::{Fact, Mask};
 use everwarm_runtime::journal::{Chunk, Waker};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -62,7 +63,9 @@ impl Actor for ProjectorActor {
         // A commit blocks: it is done where blocking is allowed, and taken back whole or not at
         // all.
         let journal = Arc::clone(&state.world.journal);
+        let chaos = journal.chaos().clone();
         let work = tokio::task::spawn_blocking(move || {
+            chaos.point(Site::BeforeCommit, NAME);
             let durable = journal.durable_row();
             let chunks = journal.read(projector.through() + 1, CHUNKS);
             let chunks = chunks.map_err(|e| e.to_string())?;
@@ -71,10 +74,15 @@ impl Actor for ProjectorActor {
             // Lost with the process, it is projected again: nothing here needs a flush of its own.
             let applied = projector.apply(facts, last.min(durable), false);
             applied.map_err(|e| e.to_string())?;
+            chaos.point(Site::AfterCommit, NAME);
             let more = projector.through() < journal.last_row();
             Ok::<_, String>((projector, more))
         });
-        let (projector, more) = work.await.map_err(|e| e.to_string())??;
+        let (projector, more) = match work.await {
+            Ok(done) => done?,
+            Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
+            Err(e) => return Err(e.to_string().into()),
+        };
         state.projector = Some(projector);
         if more {
             me.send_after(LOOK, || ProjectorMsg::Pull);

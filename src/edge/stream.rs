@@ -1,6 +1,7 @@
 //! What the streams of the market and of the account share: a task that carries one, and ends with
 //! the actor that asked for it.
 
+use super::task::guarded;
 use super::world::{World, wall};
 use crate::venue::link::{self, Wiring};
 use crate::venue::session::{Event, Moment, Protocol, Session};
@@ -22,14 +23,14 @@ impl Drop for Stream {
 }
 
 impl Stream {
-    /// Sends `me` what is `heard`, and once that the stream has `ended` for good.
+    /// Sends `me` what is `heard`, and once that the stream has `ended` for good, and why.
     pub(super) fn carry<P, M>(
         world: &World,
         name: &'static str,
         (url, session): (String, Session<P>),
         me: ActorRef<M>,
         heard: fn(Box<Event<P::Frame>>) -> M,
-        ended: M,
+        ended: fn(String) -> M,
     ) -> Stream
     where
         P: Protocol + Send + Sync + 'static,
@@ -44,8 +45,9 @@ impl Stream {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),
             };
-            link::run(session, &mut wiring, sink).await;
-            drop(me.send_message(ended));
+            let end = guarded(link::run(session, &mut wiring, sink)).await;
+            let why = end.map_or_else(|why| why, |_| "the stream was refused for good".to_owned());
+            drop(me.send_message(ended(why)));
         }))
     }
 }

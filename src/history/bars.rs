@@ -31,7 +31,7 @@ pub fn digest(bars: &[Bar]) -> u64 {
 }
 
 /// Keeps fetched ranges, one a symbol, in one durable commit, and says what to announce of them:
-/// one `HistoryLoaded` a range, in their order. An empty range is passed over.
+/// one `HistoryLoaded` a range, in their order. An empty range is passed over; see [`nothing`].
 ///
 /// # Errors
 /// A range is not ascending by opening time, holds another symbol or a bar that breaks the rules of
@@ -62,6 +62,14 @@ pub fn keep(
         archive.commit(&ops, true)?;
     }
     Ok(said)
+}
+
+/// Announces that a symbol has no bars with opening times in `times`: what is found later comes
+/// after that.
+#[must_use]
+pub fn nothing(symbol: Symbol, timeframe: Timeframe, times: RangeInclusive<UtcMs>) -> Market {
+    let (from, to) = times.into_inner();
+    Market::HistoryLoaded { symbol, timeframe, from, to, count: 0, digest: digest(&[]) }
 }
 
 fn check(symbol: Symbol, timeframe: Timeframe, bars: &[Bar]) -> Result<(), String> {
@@ -151,6 +159,9 @@ impl Library<Body> for HistoryLibrary {
         else {
             return Ok(None);
         };
+        if *count == 0 {
+            return Ok(None);
+        }
         let about = format!("history of {symbol} {timeframe} from {from}");
         let key = range_key(*timeframe, *symbol, *from, *want);
         let value = self.archive.get(RANGES, &key).map_err(|e| format!("{about}: {e}"))?;

@@ -7,7 +7,7 @@
 //! already is late.
 
 use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{Body, Market};
+use crate::domain::fact::{Body, Market, Venue};
 use crate::domain::id::{Symbol, SymbolMap};
 use crate::domain::market::Bar;
 use crate::domain::time::{MINUTE, UtcMs};
@@ -25,6 +25,8 @@ const VERSION: u8 = 1;
 pub struct Closes {
     /// The last close said.
     pub last: Option<UtcMs>,
+    /// The last life of the process that has seen the account, and so all that happened before.
+    pub account: Option<u64>,
     symbols: SymbolMap<SymbolCloses>,
 }
 
@@ -77,7 +79,9 @@ impl Stage for Closes {
         "closer"
     }
     fn interest(&self) -> Mask {
-        Mask::of(&[kind::CLOSE, kind::LATE_BAR, kind::HISTORY_LOADED])
+        // Inputs alone: what was appended a moment ago is then folded without waiting for any
+        // stage.
+        Mask::of(&[kind::CLOSE, kind::LATE_BAR, kind::HISTORY_LOADED, kind::ACCOUNT])
     }
     fn produces(&self) -> Mask {
         Mask::NONE
@@ -104,6 +108,7 @@ impl Stage for Closes {
                 }
                 self.symbols.entry(*symbol).history = true;
             }
+            Body::Venue(Venue::Account { life, .. }) => self.account = Some(*life),
             Body::Market(Market::Instruments { .. })
             | Body::Venue(_)
             | Body::Operator(_)

@@ -2,11 +2,13 @@
 
 use crate::chance::draw;
 use crate::store::StorageBackend;
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a power cut leaves of the writes since the last flush.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Image {
     /// Nothing of them.
     Synced,

@@ -122,8 +122,8 @@ pub enum Sabotage {
 /// How often each point was passed.
 pub type Passings = BTreeMap<(Site, String, Phase), u32>;
 
-type KillHook = Box<dyn Fn(&str) + Send + Sync>;
-type DieHook = Box<dyn Fn() + Send + Sync>;
+type KillHook = Arc<dyn Fn(&str) + Send + Sync>;
+type DieHook = Arc<dyn Fn() + Send + Sync>;
 
 #[derive(Default)]
 struct Plan {
@@ -169,8 +169,8 @@ impl Chaos {
     ) {
         let mut plan = self.plan();
         plan.strikes = strikes;
-        plan.kill = Some(Box::new(kill));
-        plan.die = Some(Box::new(die));
+        plan.kill = Some(Arc::new(kill));
+        plan.die = Some(Arc::new(die));
         drop(plan);
         self.0.armed.store(true, Relaxed);
     }
@@ -233,28 +233,17 @@ impl Chaos {
         };
         match strike.blow {
             Blow::Kill => {
-                self.strike_with(|plan| plan.kill.take(), |kill| kill(who), |p, h| p.kill = h);
+                // Hooks run outside the lock: what they do may pass points itself.
+                let kill = self.plan().kill.clone();
+                kill.inspect(|kill| kill(who));
             }
             Blow::Panic => Injected(format!("{site} of {who}")).panic(),
             Blow::Die => {
-                self.strike_with(|plan| plan.die.take(), |die| die(), |p, h| p.die = h);
+                let die = self.plan().die.clone();
+                die.inspect(|die| die());
                 Injected(format!("death at {site} of {who}")).panic();
             }
         }
-    }
-
-    /// Runs a hook outside the lock and puts it back.
-    fn strike_with<H>(
-        &self,
-        take: impl FnOnce(&mut Plan) -> Option<H>,
-        run: impl FnOnce(&H),
-        put: impl FnOnce(&mut Plan, Option<H>),
-    ) {
-        let hook = take(&mut self.plan());
-        if let Some(hook) = &hook {
-            run(hook);
-        }
-        put(&mut self.plan(), hook);
     }
 
     fn plan(&self) -> std::sync::MutexGuard<'_, Plan> {

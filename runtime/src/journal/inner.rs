@@ -120,10 +120,10 @@ impl<B: Body> Inner<B> {
     pub(super) fn load_tail(&mut self, store: &Store) -> Result<(), StoreError> {
         let saved = |s: &StageState| s.checkpoint.as_ref().map_or((0, 0), |c| (c.n, c.row));
         let none = (self.head, 0);
-        let (base, from) = self.stages.iter().map(saved).min().unwrap_or(none);
+        let (_, from) = self.stages.iter().map(saved).min().unwrap_or(none);
         let mut wrong = None;
         store.scan(from, &mut |row, fact: Fact<B>| {
-            if let Err(why) = self.restore(base, row, fact) {
+            if let Err(why) = self.restore(row, fact) {
                 wrong = Some(why);
                 return ControlFlow::Break(());
             }
@@ -135,13 +135,12 @@ impl<B: Body> Inner<B> {
         }
     }
 
-    pub(super) fn restore(&mut self, base: u64, row: u64, fact: Fact<B>) -> Result<(), String> {
+    /// Takes one fact of the file back into the tail. The tail has no holes: what is about an input
+    /// before the first round is kept too, for those who read by row.
+    pub(super) fn restore(&mut self, row: u64, fact: Fact<B>) -> Result<(), String> {
         let Key { n, rank, .. } = fact.key;
         if rank == 0 {
             self.time = self.time.max(fact.time);
-        }
-        if n < base {
-            return Ok(());
         }
         let joins = self.tail.back().is_some_and(|c| {
             let last = c.facts.last().expect("a chunk holds a fact").key;

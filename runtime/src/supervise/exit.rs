@@ -91,12 +91,12 @@ impl fmt::Display for Exit {
 pub struct Injected(pub String);
 
 impl Injected {
-    /// Panics in a way that is told from a real panic.
+    /// Panics in a way that is told from a real panic, and without a word: it was asked for.
     ///
     /// # Panics
     /// Always.
     pub fn panic(self) -> ! {
-        panic!("{self}")
+        std::panic::resume_unwind(Box::new(self.to_string()))
     }
 
     /// Finds an injected exit in an error, its sources, or the text of a panic.

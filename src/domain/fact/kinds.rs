@@ -100,8 +100,8 @@ kinds! {
         "all 1m bars of one closing time: one decision round";
     LATE_BAR "Market.LateBar" "closer" false PROJECTED
         "a bar that came after its close was said";
-    HISTORY_LOADED "Market.HistoryLoaded" "history" false JOURNAL
-        "a range of past bars may be used, with its digest";
+    HISTORY_LOADED "Market.HistoryLoaded" "history" true JOURNAL
+        "a range of past bars may be used, with its digest; closes begin after it";
     HISTORY_BARS "Market.HistoryBars" "shell" false JOURNAL
         "never written: what a stage is given in place of HistoryLoaded";
     INSTRUMENTS "Market.Instruments" "gateway" false JOURNAL
@@ -110,8 +110,8 @@ kinds! {
         "requests that leave once this is on disk";
     REPORTED "Venue.Reported" "gateway, private stream" false JOURNAL
         "the venue's word on an order";
-    REFUSED "Venue.Refused" "gateway" false JOURNAL
-        "a definite no to one attempt";
+    REFUSED "Venue.Refused" "gateway" true JOURNAL
+        "a definite no to one attempt: the venue keeps no record of it";
     UNANSWERED "Venue.Unanswered" "gateway" false JOURNAL
         "an attempt has no clear answer";
     ABSENT "Venue.Absent" "gateway" false JOURNAL
@@ -210,8 +210,15 @@ impl fact::Body for Body {
     }
 
     fn synced(&self) -> bool {
-        let kind = self.kind();
-        matches!(kind, kind::SENT | kind::STARTED | kind::CONFIG_APPLIED | kind::RECONCILED)
+        matches!(
+            self.kind(),
+            kind::SENT
+                | kind::REFUSED
+                | kind::STARTED
+                | kind::CONFIG_APPLIED
+                | kind::RECONCILED
+                | kind::HISTORY_LOADED
+        )
     }
 
     fn encode(&self, out: &mut Vec<u8>) {

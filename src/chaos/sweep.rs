@@ -1,0 +1,233 @@
+//! Many runs of one feed, each with its misfortunes, against the one without: what to run, running
+//! it on several threads, and what came of it.
+
+use super::compare::Picture;
+use super::rig::{Feed, Outcome, Plan, run};
+use everwarm_runtime::chance::draw;
+use everwarm_runtime::chaos::faults::Image;
+use everwarm_runtime::chaos::points::Passings;
+use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+/// Name of the store thread at kill points: it is no actor, so a kill of it is the death of the
+/// process.
+const STORE_THREAD: &str = "store-thread";
+/// Every way to strike.
+pub const BLOWS: [Blow; 3] = [Blow::Panic, Blow::Kill, Blow::Die];
+/// What a power cut may leave.
+pub const IMAGES: [Image; 3] = [Image::Synced, Image::Everything, Image::Sectors(1)];
+
+/// A die whose throws follow from its seed: splitmix64.
+#[derive(Clone, Copy, Debug)]
+pub struct Die(pub u64);
+
+impl Die {
+    /// The next number.
+    pub fn throw(&mut self) -> u64 {
+        draw(&mut self.0)
+    }
+
+    /// A number from 0 to `bound` - 1; 0 where there is none.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        if bound == 0 { 0 } else { self.throw() % bound }
+    }
+
+    /// Brings a list into another order.
+    pub fn shuffle<T>(&mut self, list: &mut [T]) {
+        for i in (1..list.len()).rev() {
+            let other = self.below(i as u64 + 1);
+            list.swap(i, usize::try_from(other).expect("below the length of a list"));
+        }
+    }
+}
+
+/// A place and a way to strike: what a sweep must have covered.
+pub type Target = (Site, String, Phase, Blow);
+
+/// The target of a strike.
+#[must_use]
+pub fn target(strike: &Strike) -> Target {
+    (strike.site, strike.who.clone(), strike.phase, strike.blow)
+}
+
+/// Whether striking so means something there.
+fn is_possible(who: &str, blow: Blow) -> bool {
+    who != STORE_THREAD || blow == Blow::Die
+}
+
+/// Every target of the points passed, once, at a passing drawn from those of the run that was
+/// learned from. Whoever restores its state is also struck while it does so in the middle of the
+/// run, which takes a kill before.
+#[must_use]
+pub fn every_target(passings: &Passings, die: &mut Die) -> Vec<Vec<Strike>> {
+    let mut groups = Vec::new();
+    for ((site, who, phase), count) in passings {
+        for blow in BLOWS.into_iter().filter(|blow| is_possible(who, *blow)) {
+            // The last passings may not come: how often some points are passed depends on the
+            // schedule.
+            let nth = 1 + u32::try_from(die.below(u64::from(count * 4 / 5))).unwrap_or(0);
+            let strike = Strike { site: *site, who: who.clone(), phase: *phase, nth, blow };
+            groups.push(vec![strike]);
+        }
+    }
+    let resuming = passings.keys().filter(|(site, ..)| *site == Site::BeforeResume);
+    for (_, who, _) in resuming.filter(|(_, who, _)| who != "config") {
+        for site in [Site::BeforeResume, Site::AfterResume] {
+            for blow in BLOWS {
+                let first = (Site::BeforeStep, who.clone(), Phase::Live);
+                let count = passings.get(&first).copied().unwrap_or(1);
+                let nth = 1 + u32::try_from(die.below(u64::from(count / 2))).unwrap_or(0);
+                let phase = Phase::Live;
+                let (kill, who) = (Blow::Kill, who.clone());
+                groups.push(vec![
+                    Strike { site: first.0, who: who.clone(), phase, nth, blow: kill },
+                    Strike { site, who, phase, nth: 1, blow },
+                ]);
+            }
+        }
+    }
+    groups
+}
+
+/// Packs groups of strikes into plans of about `size` strikes; no two groups of a plan aim at the
+/// same point, and few end the process, for each life costs venue time.
+#[must_use]
+pub fn pack(mut groups: Vec<Vec<Strike>>, size: usize, die: &mut Die) -> Vec<Plan> {
+    const DEATHS: usize = 4;
+    die.shuffle(&mut groups);
+    let mut plans: Vec<Plan> = Vec::new();
+    let point = |s: &Strike| (s.site, s.who.clone(), s.phase);
+    let resumes = |s: &Strike| matches!(s.site, Site::BeforeResume | Site::AfterResume);
+    for group in groups {
+        let deaths = |list: &[Strike]| list.iter().filter(|s| s.blow == Blow::Die).count();
+        let fits = |plan: &Plan| {
+            let points: BTreeSet<_> = plan.strikes.iter().map(point).collect();
+            // A group that counts on the first resume of an actor wants no other kill of it before.
+            let alone = group.len() == 1 || plan.strikes.iter().all(|s| s.who != group[0].who);
+            let undisturbed = !plan
+                .strikes
+                .iter()
+                .any(|s| resumes(s) && s.phase == Phase::Live && s.who == group[0].who);
+            plan.strikes.len() + group.len() <= size
+                && deaths(&plan.strikes) + deaths(&group) <= DEATHS
+                && group.iter().all(|s| !points.contains(&point(s)))
+                && alone
+                && undisturbed
+        };
+        match plans.iter_mut().find(|plan| fits(plan)) {
+            Some(plan) => plan.strikes.extend(group),
+            None => plans.push(Plan { strikes: group, ..Plan::default() }),
+        }
+    }
+    for plan in &mut plans {
+        let draw = die.throw();
+        plan.image = Some(image(draw));
+        plan.workers = 1 + usize::try_from(draw >> 60 & 1).expect("one bit");
+    }
+    plans
+}
+
+/// What a death leaves, drawn.
+fn image(draw: u64) -> Image {
+    match draw % 3 {
+        0 => Image::Synced,
+        1 => Image::Everything,
+        _ => Image::Sectors(draw),
+    }
+}
+
+/// A mixture: up to 12 strikes anywhere and up to 3 cuts of the disk.
+#[must_use]
+pub fn mixture(passings: &Passings, operations: u64, seed: u64) -> Plan {
+    let mut die = Die(seed);
+    let points: Vec<_> = passings.iter().collect();
+    let mut strikes = Vec::new();
+    for _ in 0..=die.below(12) {
+        let at = usize::try_from(die.below(points.len() as u64)).expect("below a length");
+        let ((site, who, phase), count) = points[at];
+        let nth = 1 + u32::try_from(die.below(u64::from(*count))).unwrap_or(0);
+        let blow = BLOWS[usize::try_from(die.below(3)).expect("below three")];
+        if is_possible(who, blow) {
+            strikes.push(Strike { site: *site, who: who.clone(), phase: *phase, nth, blow });
+        }
+    }
+    strikes.sort();
+    strikes.dedup_by_key(|s| (s.site, s.who.clone(), s.phase, s.nth));
+    let cuts = (0..die.below(4)).map(|_| (1 + die.below(operations), image(die.throw())));
+    let cuts = cuts.collect();
+    let (image, workers) =
+        (Some(image(die.throw())), 1 + usize::from(die.throw().is_multiple_of(4)));
+    Plan { strikes, cuts, image, workers, sabotage: None }
+}
+
+/// One run that was not as it must be.
+#[derive(Debug)]
+pub struct Failure {
+    /// The plan, as one line of JSON.
+    pub plan: String,
+    /// What was wrong.
+    pub why: String,
+}
+
+/// What came of many runs.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Runs.
+    pub runs: usize,
+    /// Lives of all runs.
+    pub lives: u64,
+    /// Strikes that fell, by target.
+    pub struck: BTreeMap<Target, u32>,
+    /// Strikes that never fell.
+    pub missed: Vec<Strike>,
+    /// Runs that were not as they must be.
+    pub failures: Vec<Failure>,
+}
+
+/// What is wrong with an outcome; nothing where it is as it must be.
+#[must_use]
+pub fn verdict(outcome: &Result<Outcome, String>, expected: &Picture) -> Option<String> {
+    match outcome {
+        Err(why) => Some(why.clone()),
+        Ok(outcome) => {
+            outcome.broken.first().cloned().or_else(|| expected.difference(&outcome.picture))
+        }
+    }
+}
+
+/// Runs every plan, on several threads, and compares each outcome with what is expected. Stops
+/// early after a handful of failures.
+#[must_use]
+pub fn sweep(feed: &Feed, plans: &[Plan], expected: &Picture, threads: usize) -> Swept {
+    const ENOUGH: usize = 5;
+    let (next, swept) = (AtomicUsize::new(0), Mutex::new(Swept::default()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(plan) = plans.get(next.fetch_add(1, Relaxed)) {
+                    let outcome = run(feed, plan);
+                    let why = verdict(&outcome, expected);
+                    let mut swept = swept.lock().unwrap_or_else(PoisonError::into_inner);
+                    swept.runs += 1;
+                    if let Ok(outcome) = outcome {
+                        swept.lives += u64::from(outcome.lives);
+                        for strike in &outcome.struck {
+                            *swept.struck.entry(target(strike)).or_default() += 1;
+                        }
+                        swept.missed.extend(outcome.missed);
+                    }
+                    if let Some(why) = why {
+                        let plan = serde_json::to_string(plan).unwrap_or_default();
+                        swept.failures.push(Failure { plan, why });
+                        if swept.failures.len() >= ENOUGH {
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    swept.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
