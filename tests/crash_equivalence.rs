@@ -1,22 +1,10 @@
 //! The daemon, disturbed and not: equal.
 
+use crate::shared;
 use everwarm::chaos::rig::{Feed, Plan, run};
 use everwarm::domain::settings::Settings;
 use everwarm::sim::Setup;
 use everwarm::sim::market::Recording;
-use std::path::PathBuf;
-
-fn shared(folder: &str) -> Option<PathBuf> {
-    let base =
-        std::env::var_os("EVERWARM_SHARED").map_or_else(|| "../shared".into(), PathBuf::from);
-    let path = base.join(folder);
-    if path.is_dir() {
-        return Some(path);
-    }
-    assert!(std::env::var_os("CI").is_none(), "{} is absent", path.display());
-    println!("ignored: {} is absent", path.display());
-    None
-}
 
 #[test]
 fn a_recording_plays_to_its_end() {

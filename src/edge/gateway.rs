@@ -140,7 +140,8 @@ impl State {
         let n = self.book.cursor();
         // What a round brought is in the journal before it has landed: asked in this order, nothing
         // of it is overlooked.
-        if self.flight.is_up() || n < self.world.journal.head() {
+        let behind = || n < self.world.journal.head() || !self.world.in_step();
+        if self.flight.is_up() || behind() {
             self.rest(Rest::Busy);
             return Ok(());
         }

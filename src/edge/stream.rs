@@ -46,7 +46,7 @@ impl Stream {
                 Err(_) => ControlFlow::Break(()),
             };
             let end = guarded(link::run(session, &mut wiring, sink)).await;
-            let why = end.map_or_else(|why| why, |_| "the stream was refused for good".to_owned());
+            let why = end.map_or_else(|why| why, |_| "it was refused for good".to_owned());
             drop(me.send_message(ended(why)));
         }))
     }
