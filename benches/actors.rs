@@ -90,8 +90,8 @@ fn tell(tape: &Tape, mode: Mode, name: &str, rounds: usize) {
     let bars = tape.bars() as f64;
     let Some(Run { file, facts, orders, equity, .. }) = runs.last() else { return };
     println!(
-        "actors, {name}: {} million bars/s of {rounds} (aim 0.5), {} ns CPU a bar; {orders} orders, \
-         {facts} facts, file {:.1} MB = {:.0} bytes a bar, equity {equity}",
+        "actors, {name}: {} million bars/s of {rounds} (aim 0.5), {} ns CPU a bar; {orders} \
+         orders, {facts} facts, file {:.1} MB = {:.0} bytes a bar, equity {equity}",
         spread(&mut rates),
         spread(&mut cpus),
         file / 1e6,
