@@ -13,9 +13,11 @@
 mod common;
 
 use common::machine::{cpu, folder, load, memory};
-use common::market::Tape;
+use common::market::{START, Tape};
 use common::spread;
 use common::world::{Feeder, grow, journal, runtime};
+use everwarm::domain::fact::Body;
+use everwarm::sim::market::{Market, Seeded};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
@@ -99,15 +101,37 @@ fn tell(tape: &Tape, mode: Mode, name: &str, rounds: usize) {
     );
 }
 
+/// A process that has seen 300 x 1000 bars, each close made when it is appended.
+fn remember() {
+    let dir = folder("memory");
+    let (edge, stages) = (runtime(), runtime());
+    let before = memory();
+    edge.block_on(async {
+        let journal = journal(&dir);
+        let root = grow(&journal, stages.handle(), Arc::new(|_, _| ()), Vec::new(), &[]).await;
+        let mut feeder = Feeder::new(&journal);
+        let mut market = Seeded::new(1, SYMBOLS, START, 0);
+        feeder.begin(&Tape::seeded(SYMBOLS, 0)).await;
+        let mut time = START;
+        for _ in 0..1_000 {
+            time = market.next_close(time).expect("a seeded market has no end");
+            let bars = market.bars_closing(time);
+            let (missing, given) = (Vec::new(), bars.clone());
+            let body = Body::Market(everwarm::domain::fact::Market::Close { time, bars, missing });
+            feeder.close(time, body, &given).await;
+        }
+        feeder.settled().await;
+        let after = memory();
+        println!("{:.1} before, {:.1} after, {:.1} at most", before.0, after.0, after.1);
+        root.stop(std::time::Duration::from_secs(10)).await;
+        journal.close();
+    });
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|a| a == "memory-child") {
-        let tape = Tape::seeded(SYMBOLS, 1_000);
-        let before = memory();
-        run(&tape, Mode::Lockstep);
-        let after = memory();
-        println!("{:.1} {:.1} {:.1}", before.0, after.0, after.1);
-        return;
+        return remember();
     }
     if !arguments.iter().any(|a| a == "memory") {
         let tape = Tape::seeded(SYMBOLS, CLOSES);
