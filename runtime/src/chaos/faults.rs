@@ -32,6 +32,7 @@ struct State {
     operations: u64,
     dies_at: Option<u64>,
     dead: bool,
+    full: bool,
 }
 
 /// The disk. Clones are handles on one disk.
@@ -50,6 +51,12 @@ impl FaultyDisk {
     /// Ends it now: every later operation fails.
     pub fn kill(&self) {
         self.state().dead = true;
+    }
+
+    /// Fills it: it can be read, and every later write, flush or change of length fails for want of
+    /// space.
+    pub fn fill(&self) {
+        self.state().full = true;
     }
 
     /// Whether it has died.
@@ -97,6 +104,9 @@ impl FaultyDisk {
 
     fn operate(&self) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.alive()?;
+        if state.full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         state.operations += 1;
         if state.dies_at.is_some_and(|at| state.operations >= at) {
             state.dead = true;
