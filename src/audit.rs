@@ -57,7 +57,7 @@ pub fn open(data_dir: &Path) -> Result<Box<dyn JournalFacts>, Failure> {
         let text = format!("{} holds no journal, and no daemon answers", data_dir.display());
         return Err(Failure::new(Exit::Unreachable, text));
     }
-    let store = Store::open(&file, APPLICATION).map_err(|e| store_failure(&e))?;
+    let store = Store::look(&file, APPLICATION).map_err(|e| store_failure(&e))?;
     Ok(Box::new(StoreFacts(store)))
 }
 

@@ -131,11 +131,22 @@ fn hunt() {
     let base = run(&feed, &Plan::default()).unwrap();
     let env = |name: &str| std::env::var(name).ok().and_then(|t| t.parse::<u64>().ok());
     let (seed, n) = (env("EVERWARM_SEED").unwrap_or(1), env("EVERWARM_SWEEP").unwrap_or(100));
-    let plans: Vec<Plan> = (seed..seed + n).map(|s| mixture(&base.passings, base.operations[0].len() as u64, s)).collect();
+    let plans: Vec<Plan> = (seed..seed + n)
+        .map(|s| mixture(&base.passings, base.operations[0].len() as u64, s))
+        .collect();
     let began = std::time::Instant::now();
     let swept = sweep(&feed, &plans, &base.picture, 3);
-    println!("{:?} {} runs {} lives, {} targets, {} missed", began.elapsed(), swept.runs, swept.lives, swept.struck.len(), swept.missed.len());
-    for f in &swept.failures { println!("FAIL {}\n   {}", f.plan, f.why); }
+    println!(
+        "{:?} {} runs {} lives, {} targets, {} missed",
+        began.elapsed(),
+        swept.runs,
+        swept.lives,
+        swept.struck.len(),
+        swept.missed.len()
+    );
+    for f in &swept.failures {
+        println!("FAIL {}\n   {}", f.plan, f.why);
+    }
     assert!(swept.failures.is_empty());
 }
 

@@ -71,7 +71,10 @@ impl Play {
         let symbols: Vec<Symbol> = rules.iter().map(|rule| rule.symbol).collect();
         self.input(now, Body::Market(Said::Instruments { rules }))?;
         let balances = self.venue.account();
-        self.input(now, Body::Venue(Venue::Account { life, time: now, balances, open: Vec::new() }))?;
+        self.input(
+            now,
+            Body::Venue(Venue::Account { life, time: now, balances, open: Vec::new() }),
+        )?;
         let through = self.venue.exchange().market();
         let times = through - HISTORY_BARS * MINUTE..=through - MINUTE;
         for symbol in symbols {
@@ -107,7 +110,9 @@ impl Play {
                 continue;
             }
             match self.stages.next_wake() {
-                Some(at) if at <= now => self.input(at, Body::Operator(Operator::Clock { time: at }))?,
+                Some(at) if at <= now => {
+                    self.input(at, Body::Operator(Operator::Clock { time: at }))?
+                }
                 Some(at) => drop(self.venue.advance(at, self.venue.exchange().market())),
                 None => return Ok(()),
             }

@@ -44,6 +44,7 @@ struct State {
     operations: Vec<Operation>,
     dies_at: Option<u64>,
     dead: bool,
+    full: bool,
 }
 
 /// The disk. Clones are handles on one disk.
@@ -62,6 +63,12 @@ impl FaultyDisk {
     /// Ends it now: every later operation fails.
     pub fn kill(&self) {
         self.state().dead = true;
+    }
+
+    /// Fills it: it can be read, and every later write, flush or change of length fails for want of
+    /// space.
+    pub fn fill(&self) {
+        self.state().full = true;
     }
 
     /// Whether it has died.
@@ -109,6 +116,9 @@ impl FaultyDisk {
 
     fn operate(&self, operation: Operation) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.alive()?;
+        if state.full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         state.operations.push(operation);
         let count = state.operations.len() as u64;
         if state.dies_at.is_some_and(|at| count >= at) {
