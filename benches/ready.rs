@@ -35,7 +35,8 @@ fn live(dir: &Path, symbols: &str, mut enough: impl FnMut(&str) -> bool) -> (Vec
         if line.contains("may trade") && ready.is_nan() {
             ready = began.elapsed().as_secs_f64() * 1e3;
         }
-        if line.starts_with("  open") || line.starts_with("  find") || line.starts_with("  restore") {
+        if line.starts_with("  open") || line.starts_with("  find") || line.starts_with("  restore")
+        {
             steps.push(line.split_whitespace().collect::<Vec<_>>().join(" "));
         }
         if enough(&line) {
