@@ -1,9 +1,9 @@
 //! `cargo bench --bench actors [-- memory]`: the stages as actors over the durable store.
 //!
-//! Closes of 300 symbols are appended to the journal directly, orders are filled by a venue that answers at
-//! once; nothing goes over a wire. *lockstep* appends the next close when the equity after the last one is
-//! there; *ahead* appends as long as there is room. With `memory` a process runs 300 x 1000 bars once and
-//! tells what it took.
+//! Closes of 300 symbols are appended to the journal directly, orders are filled by a venue that
+//! answers at once; nothing goes over a wire. *lockstep* appends the next close when the equity
+//! after the last one is there; *ahead* appends as long as there is room. With `memory` a process
+//! runs 300 x 1000 bars once and tells what it took.
 
 #![expect(clippy::print_stdout, reason = "a measurement prints")]
 #![expect(clippy::disallowed_methods, reason = "a measurement asks for the time")]
@@ -13,9 +13,11 @@
 mod common;
 
 use common::machine::{cpu, folder, load, memory};
-use common::market::Tape;
+use common::market::{START, Tape};
 use common::spread;
 use common::world::{Feeder, grow, journal, runtime};
+use everwarm::domain::fact::Body;
+use everwarm::sim::market::{Market, Seeded};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
@@ -90,8 +92,8 @@ fn tell(tape: &Tape, mode: Mode, name: &str, rounds: usize) {
     let bars = tape.bars() as f64;
     let Some(Run { file, facts, orders, equity, .. }) = runs.last() else { return };
     println!(
-        "actors, {name}: {} million bars/s of {rounds} (aim 0.5), {} ns CPU a bar; {orders} orders, \
-         {facts} facts, file {:.1} MB = {:.0} bytes a bar, equity {equity}",
+        "actors, {name}: {} million bars/s of {rounds} (aim 0.5), {} ns CPU a bar; {orders} \
+         orders, {facts} facts, file {:.1} MB = {:.0} bytes a bar, equity {equity}",
         spread(&mut rates),
         spread(&mut cpus),
         file / 1e6,
@@ -99,15 +101,37 @@ fn tell(tape: &Tape, mode: Mode, name: &str, rounds: usize) {
     );
 }
 
+/// A process that has seen 300 x 1000 bars, each close made when it is appended.
+fn remember() {
+    let dir = folder("memory");
+    let (edge, stages) = (runtime(), runtime());
+    let before = memory();
+    edge.block_on(async {
+        let journal = journal(&dir);
+        let root = grow(&journal, stages.handle(), Arc::new(|_, _| ()), Vec::new(), &[]).await;
+        let mut feeder = Feeder::new(&journal);
+        let mut market = Seeded::new(1, SYMBOLS, START, 0);
+        feeder.begin(&Tape::seeded(SYMBOLS, 0)).await;
+        let mut time = START;
+        for _ in 0..1_000 {
+            time = market.next_close(time).expect("a seeded market has no end");
+            let bars = market.bars_closing(time);
+            let (missing, given) = (Vec::new(), bars.clone());
+            let body = Body::Market(everwarm::domain::fact::Market::Close { time, bars, missing });
+            feeder.close(time, body, &given).await;
+        }
+        feeder.settled().await;
+        let after = memory();
+        println!("{:.1} before, {:.1} after, {:.1} at most", before.0, after.0, after.1);
+        root.stop(std::time::Duration::from_secs(10)).await;
+        journal.close();
+    });
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|a| a == "memory-child") {
-        let tape = Tape::seeded(SYMBOLS, 1_000);
-        let before = memory();
-        run(&tape, Mode::Lockstep);
-        let after = memory();
-        println!("{:.1} {:.1} {:.1}", before.0, after.0, after.1);
-        return;
+        return remember();
     }
     if !arguments.iter().any(|a| a == "memory") {
         let tape = Tape::seeded(SYMBOLS, CLOSES);

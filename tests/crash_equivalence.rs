@@ -1,22 +1,10 @@
 //! The daemon, disturbed and not: equal.
 
+use crate::shared;
 use everwarm::chaos::rig::{Feed, Plan, run};
 use everwarm::domain::settings::Settings;
 use everwarm::sim::Setup;
 use everwarm::sim::market::Recording;
-use std::path::PathBuf;
-
-fn shared(folder: &str) -> Option<PathBuf> {
-    let base =
-        std::env::var_os("EVERWARM_SHARED").map_or_else(|| "../shared".into(), PathBuf::from);
-    let path = base.join(folder);
-    if path.is_dir() {
-        return Some(path);
-    }
-    assert!(std::env::var_os("CI").is_none(), "{} is absent", path.display());
-    println!("ignored: {} is absent", path.display());
-    None
-}
 
 #[test]
 fn a_recording_plays_to_its_end() {
@@ -29,6 +17,9 @@ fn a_recording_plays_to_its_end() {
     let began = everwarm_runtime::clock::now();
     let outcome = run(&feed, &Plan { workers: 2, ..Plan::default() }).unwrap();
     println!("{:?} {} lives", began.elapsed(), outcome.lives);
+    let plain = everwarm::chaos::plain::play(&feed).unwrap();
+    assert_eq!(outcome.broken, Vec::<String>::new());
+    assert_eq!(plain.difference(&outcome.picture), None);
     for line in outcome.picture.theirs.iter().take(10) {
         println!("{line}");
     }
@@ -48,7 +39,7 @@ fn small_feed() {
             outcome.operations,
             outcome.broken
         );
-        for line in outcome.picture.theirs.iter() {
+        for line in &outcome.picture.theirs {
             println!("{line}");
         }
         for line in
@@ -73,7 +64,7 @@ fn sweep_once() {
     println!("{} plans", plans.len());
     let limit =
         std::env::var("EVERWARM_SWEEP").ok().and_then(|t| t.parse().ok()).unwrap_or(plans.len());
-    let began = std::time::Instant::now();
+    let began = everwarm_runtime::clock::now();
     let swept = sweep(&feed, &plans[..limit.min(plans.len())], &base.picture, 3);
     println!(
         "{:?} {} runs {} lives, {} targets, {} missed",
@@ -130,4 +121,42 @@ fn look() {
             break;
         }
     }
+}
+
+#[test]
+#[ignore = "hunts"]
+fn hunt() {
+    use everwarm::chaos::sweep::*;
+    let feed = everwarm::chaos::feed::small();
+    let base = run(&feed, &Plan::default()).unwrap();
+    let env = |name: &str| std::env::var(name).ok().and_then(|t| t.parse::<u64>().ok());
+    let (seed, n) = (env("EVERWARM_SEED").unwrap_or(1), env("EVERWARM_SWEEP").unwrap_or(100));
+    let plans: Vec<Plan> = (seed..seed + n)
+        .map(|s| mixture(&base.passings, base.operations[0].len() as u64, s))
+        .collect();
+    let began = std::time::Instant::now();
+    let swept = sweep(&feed, &plans, &base.picture, 3);
+    println!(
+        "{:?} {} runs {} lives, {} targets, {} missed",
+        began.elapsed(),
+        swept.runs,
+        swept.lives,
+        swept.struck.len(),
+        swept.missed.len()
+    );
+    for f in &swept.failures {
+        println!("FAIL {}\n   {}", f.plan, f.why);
+    }
+    assert!(swept.failures.is_empty());
+}
+
+#[test]
+fn plain_equal() {
+    let feed = everwarm::chaos::feed::small();
+    let base = run(&feed, &Plan::default()).unwrap();
+    let t = std::time::Instant::now();
+    let plain = everwarm::chaos::plain::play(&feed).unwrap();
+    println!("{:?}", t.elapsed());
+    assert_eq!(base.broken, Vec::<String>::new());
+    assert_eq!(plain.difference(&base.picture), None);
 }

@@ -96,7 +96,8 @@ impl Tape {
     }
 }
 
-/// A venue without a wire: what was intended is announced, sent and filled at the price of the close.
+/// A venue without a wire: what was intended is announced, sent and filled at the price of the
+/// close.
 #[derive(Default)]
 pub struct Instant {
     trades: u64,
@@ -170,7 +171,13 @@ impl Seen {
             Body::Ledger(Ledger::Equity { time, equity, .. }) => {
                 self.equity = Some((*time, *equity));
             }
-            _ => {}
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
         }
     }
 }

@@ -74,7 +74,7 @@ const SOCKETS: &[&str] =
 const TRANSPORT_RUNTIME: &[&str] = &["chaos", "clock"];
 
 /// Who may ask the environment: configuration, command lines, planned misfortune.
-const ASKERS: &[&str] = &["src/ops/", "src/main.rs", "src/chaos/", "runtime/examples/"];
+const ASKERS: &[&str] = &["src/ops/", "src/main.rs", "src/chaos/", "runtime/examples/", "benches/"];
 
 /// The modules of the crate root, from the files that are there.
 fn modules(sources: &[Source]) -> Vec<String> {

@@ -18,6 +18,18 @@ pub enum Image {
     Sectors(u64),
 }
 
+/// Kinds of operations a disk does and may die at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operation {
+    /// Bytes at a place.
+    Write,
+    /// What was written reaches the disk.
+    Flush,
+    /// The length changes.
+    Length,
+}
+
 #[derive(Debug)]
 enum Change {
     Write(u64, Vec<u8>),
@@ -29,7 +41,7 @@ struct State {
     live: Vec<u8>,
     synced: Vec<u8>,
     unsynced: Vec<Change>,
-    operations: u64,
+    operations: Vec<Operation>,
     dies_at: Option<u64>,
     dead: bool,
     full: bool,
@@ -65,10 +77,10 @@ impl FaultyDisk {
         self.state().dead
     }
 
-    /// Operations so far.
+    /// Operations so far, the one it died at included.
     #[must_use]
-    pub fn operations(&self) -> u64 {
-        self.state().operations
+    pub fn operations(&self) -> Vec<Operation> {
+        self.state().operations.clone()
     }
 
     /// What a new life finds.
@@ -102,13 +114,14 @@ impl FaultyDisk {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn operate(&self) -> io::Result<MutexGuard<'_, State>> {
+    fn operate(&self, operation: Operation) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.alive()?;
         if state.full {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        state.operations += 1;
-        if state.dies_at.is_some_and(|at| state.operations >= at) {
+        state.operations.push(operation);
+        let count = state.operations.len() as u64;
+        if state.dies_at.is_some_and(|at| count >= at) {
             state.dead = true;
             return Err(dead());
         }
@@ -155,14 +168,14 @@ impl StorageBackend for FaultyDisk {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let mut state = self.operate()?;
+        let mut state = self.operate(Operation::Length)?;
         resize(&mut state.live, len);
         state.unsynced.push(Change::Length(len));
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut state = self.operate()?;
+        let mut state = self.operate(Operation::Flush)?;
         for change in std::mem::take(&mut state.unsynced) {
             match change {
                 Change::Length(n) => resize(&mut state.synced, n),
@@ -173,7 +186,7 @@ impl StorageBackend for FaultyDisk {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut state = self.operate()?;
+        let mut state = self.operate(Operation::Write)?;
         put(&mut state.live, offset, data);
         state.unsynced.push(Change::Write(offset, data.to_vec()));
         Ok(())

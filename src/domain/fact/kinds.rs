@@ -246,7 +246,8 @@ impl fact::Body for Body {
 const TEXT: usize = 48;
 
 impl Body {
-    /// Rough heap use, bytes. What grows with the number of symbols is counted, the rest is estimated.
+    /// Rough heap use, bytes. What grows with the number of symbols is counted, the rest is
+    /// estimated.
     fn heap(&self) -> usize {
         match self {
             Body::Market(m) => match m {
@@ -336,7 +337,8 @@ mod tests {
             assert_eq!(many - one, 300 * each);
             assert!(one >= size_of::<Body>());
         }
-        // 300 symbols: a close and its features are tens of kilobytes, which bounds of megabytes must see.
+        // 300 symbols: a close and its features are tens of kilobytes, which bounds of megabytes
+        // must see.
         let round = Body::Market(close(300)).weight() + Body::Analysis(features(300)).weight();
         assert!((30_000..60_000).contains(&round), "{round}");
     }
