@@ -41,7 +41,7 @@ fn encoded(body: &Body) -> Vec<u8> {
     bytes
 }
 
-/// Of each kind the fact in the middle, with its row.
+/// Of each kind the fact that says most, with its row.
 fn one_of_each(store: &Store) -> Vec<(u64, Fact<Body>)> {
     let mut all: BTreeMap<u8, Vec<(u64, Fact<Body>)>> = BTreeMap::new();
     let scanned = store.scan(0, &mut |row, fact: Fact<Body>| {
@@ -51,7 +51,10 @@ fn one_of_each(store: &Store) -> Vec<(u64, Fact<Body>)> {
         ControlFlow::Continue(())
     });
     scanned.unwrap();
-    all.into_values().map(|facts| facts[facts.len() / 2].clone()).collect()
+    let most = |facts: Vec<(u64, Fact<Body>)>| {
+        facts.into_iter().max_by_key(|(_, fact)| encoded(&fact.body).len()).unwrap()
+    };
+    all.into_values().map(most).collect()
 }
 
 /// Places of a byte with one bit turned, after which it still is a fact, and another one: the first
