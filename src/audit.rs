@@ -77,12 +77,17 @@ fn encoded(fact: &Fact<Body>) -> Encoded {
 pub fn verify(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<VerifyView, Failure> {
     let mut audit = Audit::new(archive);
     let mut failed = None;
-    journal.each(0, &mut |_, fact| match audit.take(fact) {
+    let read = journal.each(0, &mut |_, fact| match audit.take(fact) {
         Ok(()) => ControlFlow::Continue(()),
         Err(why) => {
             failed = Some(Failure::new(Exit::Problems, why));
             ControlFlow::Break(())
         }
+    });
+    // What cannot even be read is found by the check, as what does not follow is.
+    read.map_err(|failure| {
+        let torn = failure.exit == Exit::Foreign;
+        if torn { Failure::new(Exit::Problems, failure.text) } else { failure }
     })?;
     failed.map_or_else(|| Ok(audit.conclude()), Err)
 }
