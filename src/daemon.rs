@@ -16,9 +16,10 @@ use crate::ops::cli::{Core, SimConfig};
 use crate::ops::config::{Config, MarketSource, Pace, Symbols};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
+use crate::sim::books::BooksError;
 use crate::sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
 use crate::sim::server::port::PortFile;
-use crate::sim::{self, Setup, SimOptions};
+use crate::sim::{self, Setup, SimError, SimOptions};
 use desk::LiveDesk;
 use everwarm_runtime::chaos::{Chaos, Phase};
 use everwarm_runtime::clock;
@@ -155,9 +156,9 @@ fn open_files(config: &Config, watch: &Watch) -> Result<(Store, Arc<Archive>), F
     Ok((store, archive))
 }
 
-/// Finds the exchange or starts it, however long that takes; or ends as the signals say.
-/// Finds the exchange or starts it. One that does not come up is tried again, ever more slowly; one that
-/// says itself why it cannot run is not.
+/// Finds the exchange or starts it, however long that takes; or ends as the signals say. Finds the
+/// exchange or starts it. One that does not come up is tried again, ever more slowly; one that says
+/// itself why it cannot run is not.
 async fn find_exchange(
     launch: &Launch,
     signals: &mut Signals,
@@ -165,12 +166,16 @@ async fn find_exchange(
 ) -> Result<PortFile, Result<Exit, Failure>> {
     let began = clock::now();
     let found = launch.find().await.is_some();
-    let mut wait = Duration::from_millis(250);
+    let mut wait = Duration::from_millis(50);
     let port = loop {
         let tried = clock::now();
         let why = match launch.ensure(0).await {
             Ok(file) => break file,
-            Err(LaunchError::Ended(said)) => {
+            // The one that holds the books is still coming up, or still going down.
+            Err(LaunchError::Ended(Some(code), said)) if code == i32::from(Exit::Held.code()) => {
+                said
+            }
+            Err(LaunchError::Ended(_, said)) => {
                 return Err(Err(Failure::new(Exit::Failed, format!("the exchange ended: {said}"))));
             }
             Err(LaunchError::Io(e)) => e.to_string(),
@@ -326,7 +331,16 @@ fn exchange(config: SimConfig) -> Result<Exit, Failure> {
     };
     let runtime = runtime(2, "exchange")?;
     let served = runtime.block_on(sim::serve(options));
-    served.map(|()| Exit::Fine).map_err(|e| Failure::new(Exit::Failed, e.to_string()))
+    served.map(|()| Exit::Fine).map_err(|e| {
+        let exit = match &e {
+            SimError::Books(BooksError::Store(e)) => store_failure(e).exit,
+            SimError::Books(BooksError::Run(_) | BooksError::Append(_))
+            | SimError::Io { .. }
+            | SimError::OtherMarket { .. }
+            | SimError::Failed(_) => Exit::Failed,
+        };
+        Failure::new(exit, e.to_string())
+    })
 }
 
 /// The market to be played, and what the exchange begins with.

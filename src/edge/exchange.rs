@@ -30,9 +30,9 @@ pub enum LaunchError {
     /// It could not be started, or did not come up.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It ended by itself; its last words.
-    #[error("it ended: {0}")]
-    Ended(String),
+    /// It ended by itself; its exit code and its last words.
+    #[error("it ended: {1}")]
+    Ended(Option<i32>, String),
 }
 
 /// How to start an exchange.
@@ -73,7 +73,7 @@ impl Launch {
             }
             if let Some(status) = child.try_wait()? {
                 let said = last_words(&self.log());
-                return Err(LaunchError::Ended(format!("{said} ({status})")));
+                return Err(LaunchError::Ended(status.code(), said));
             }
             tokio::time::sleep(POLL).await;
         }
