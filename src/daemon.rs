@@ -7,7 +7,7 @@ mod watch;
 use crate::audit::{self, store_failure};
 use crate::domain::id::Symbol;
 use crate::domain::time::{MINUTE, UtcMs};
-use crate::edge::exchange::Launch;
+use crate::edge::exchange::{Launch, LaunchError};
 use crate::edge::world::{Passing, World, wall};
 use crate::history;
 use crate::life::{APPLICATION, Birth, BirthError, Connection, LIVE_FILE, Life};
@@ -16,9 +16,10 @@ use crate::ops::cli::{Core, SimConfig};
 use crate::ops::config::{Config, MarketSource, Pace, Symbols};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
+use crate::sim::books::BooksError;
 use crate::sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
 use crate::sim::server::port::PortFile;
-use crate::sim::{self, Setup, SimOptions};
+use crate::sim::{self, Setup, SimError, SimOptions};
 use desk::LiveDesk;
 use everwarm_runtime::chaos::{Chaos, Phase};
 use everwarm_runtime::clock;
@@ -82,7 +83,7 @@ async fn daemon(
     let launch = launch(config)?;
     let port = match find_exchange(&launch, &mut signals, watch).await {
         Ok(port) => port,
-        Err(exit) => return Ok(exit),
+        Err(ending) => return ending,
     };
     let connection = connect(config, &port)?;
     let (failed, mut store_failed) = mpsc::channel(1);
@@ -155,23 +156,37 @@ fn open_files(config: &Config, watch: &Watch) -> Result<(Store, Arc<Archive>), F
     Ok((store, archive))
 }
 
-/// Finds the exchange or starts it, however long that takes; or ends as the signals say.
+/// Finds the exchange or starts it, however long that takes; or ends as the signals say. Finds the
+/// exchange or starts it. One that does not come up is tried again, ever more slowly; one that says
+/// itself why it cannot run is not.
 async fn find_exchange(
     launch: &Launch,
     signals: &mut Signals,
     watch: &Watch,
-) -> Result<PortFile, Exit> {
+) -> Result<PortFile, Result<Exit, Failure>> {
     let began = clock::now();
     let found = launch.find().await.is_some();
+    let mut wait = Duration::from_millis(50);
     let port = loop {
-        match launch.ensure(0).await {
+        let tried = clock::now();
+        let why = match launch.ensure(0).await {
             Ok(file) => break file,
-            Err(e) => tracing::warn!(error = %e, "the simulated exchange does not start"),
-        }
+            // The one that holds the books is still coming up, or still going down.
+            Err(LaunchError::Ended(Some(code), said)) if code == i32::from(Exit::Held.code()) => {
+                said
+            }
+            Err(LaunchError::Ended(_, said)) => {
+                return Err(Err(Failure::new(Exit::Failed, format!("the exchange ended: {said}"))));
+            }
+            Err(LaunchError::Io(e)) => e.to_string(),
+        };
+        let detail = format!("{why}; trying again in {} ms", wait.as_millis());
+        watch.step("find the exchange", tried.elapsed(), detail);
         tokio::select! {
-            exit = signals.next() => return Err(exit),
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            exit = signals.next() => return Err(Ok(exit)),
+            () = tokio::time::sleep(wait) => {}
         }
+        wait = (wait * 2).min(Duration::from_secs(5));
     };
     let how = if found { "found running" } else { "started" };
     watch.step("find the exchange", began.elapsed(), format!("{how} on port {}", port.port));
@@ -316,7 +331,16 @@ fn exchange(config: SimConfig) -> Result<Exit, Failure> {
     };
     let runtime = runtime(2, "exchange")?;
     let served = runtime.block_on(sim::serve(options));
-    served.map(|()| Exit::Fine).map_err(|e| Failure::new(Exit::Failed, e.to_string()))
+    served.map(|()| Exit::Fine).map_err(|e| {
+        let exit = match &e {
+            SimError::Books(BooksError::Store(e)) => store_failure(e).exit,
+            SimError::Books(BooksError::Run(_) | BooksError::Append(_))
+            | SimError::Io { .. }
+            | SimError::OtherMarket { .. }
+            | SimError::Failed(_) => Exit::Failed,
+        };
+        Failure::new(exit, e.to_string())
+    })
 }
 
 /// The market to be played, and what the exchange begins with.

@@ -65,7 +65,9 @@ fn rows(title: &str, rows: &impl Serialize, keep: &[&str]) -> Vec<String> {
 /// The history cannot be read or written.
 pub fn ours(facts: &[(u64, Fact<Body>)], archive: &Arc<Archive>) -> Result<Vec<String>, String> {
     let mut derived = Derived::default();
-    facts.iter().for_each(|(_, fact)| derived.see(fact));
+    for (_, fact) in facts {
+        derived.see(fact);
+    }
     let mut projector = Projector::new(Arc::clone(archive)).map_err(|e| e.to_string())?;
     let last = facts.last().map_or(0, |(row, _)| *row);
     let rows = facts.iter().map(|(row, fact)| (*row, fact));

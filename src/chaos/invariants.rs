@@ -12,8 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// What does not hold, one sentence each: every order at the venue was decided and announced before, has an
-/// id of its own, and each of its trades was applied once; inputs are numbered without gaps.
+/// What does not hold, one sentence each: every order at the venue was decided and announced
+/// before, has an id of its own, and each of its trades was applied once; inputs are numbered
+/// without gaps.
 #[must_use]
 pub fn check(facts: &[(u64, Fact<Body>)], ledger: &Value) -> Vec<String> {
     let mut broken = Vec::new();
@@ -30,7 +31,8 @@ pub fn check(facts: &[(u64, Fact<Body>)], ledger: &Value) -> Vec<String> {
         }
         match &fact.body {
             Body::Order(Order::Intent(intent)) => {
-                if !intents.insert(intent.client_id.0.as_str()) {
+                let fresh = intents.insert(intent.client_id.0.as_str());
+                if !fresh {
                     broken.push(format!("{} was decided twice", intent.client_id));
                 }
             }
@@ -43,7 +45,13 @@ pub fn check(facts: &[(u64, Fact<Body>)], ledger: &Value) -> Vec<String> {
                     broken.push(format!("trade {} of {symbol} was applied twice", fill.trade_id));
                 }
             }
-            _ => {}
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
         }
     }
     let mut known = BTreeSet::new();

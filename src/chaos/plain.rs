@@ -1,6 +1,6 @@
-//! The same feed without any of the machinery: the plain loop over ranks drives the exchange's core in this
-//! thread, with no journal, no actors, no sockets and nothing of another run. What it comes to is what every
-//! run of the daemon must come to.
+//! The same feed without any of the machinery: the plain loop over ranks drives the exchange's core
+//! in this thread, with no journal, no actors, no sockets and nothing of another run. What it comes
+//! to is what every run of the daemon must come to.
 
 use super::compare::{Picture, ledger, ours};
 use super::rig::{Feed, Folder};
@@ -20,7 +20,8 @@ use everwarm_runtime::store::archive::Archive;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Turns of sending and answering after one close, at most: more means that it does not come to rest.
+/// Turns of sending and answering after one close, at most: more means that it does not come to
+/// rest.
 const TURNS: u32 = 100;
 
 /// Plays the feed to its end.
@@ -71,7 +72,10 @@ impl Play {
         let symbols: Vec<Symbol> = rules.iter().map(|rule| rule.symbol).collect();
         self.input(now, Body::Market(Said::Instruments { rules }))?;
         let balances = self.venue.account();
-        self.input(now, Body::Venue(Venue::Account { life, time: now, balances, open: Vec::new() }))?;
+        self.input(
+            now,
+            Body::Venue(Venue::Account { life, time: now, balances, open: Vec::new() }),
+        )?;
         let through = self.venue.exchange().market();
         let times = through - HISTORY_BARS * MINUTE..=through - MINUTE;
         for symbol in symbols {
@@ -96,7 +100,8 @@ impl Play {
         self.rest()
     }
 
-    /// Sends what may be sent and hears the answers, until nothing is left; wakes who wants to be woken.
+    /// Sends what may be sent and hears the answers, until nothing is left; wakes who wants to be
+    /// woken.
     fn rest(&mut self) -> Result<(), String> {
         for _ in 0..TURNS {
             let now = self.now();
@@ -107,7 +112,9 @@ impl Play {
                 continue;
             }
             match self.stages.next_wake() {
-                Some(at) if at <= now => self.input(at, Body::Operator(Operator::Clock { time: at }))?,
+                Some(at) if at <= now => {
+                    self.input(at, Body::Operator(Operator::Clock { time: at }))?
+                }
                 Some(at) => drop(self.venue.advance(at, self.venue.exchange().market())),
                 None => return Ok(()),
             }

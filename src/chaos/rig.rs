@@ -231,7 +231,8 @@ enum Ending {
 }
 
 impl Lives<'_> {
-    /// Lives until the feed has ended. The disk of the last life, how many there were, and what never fell.
+    /// Lives until the feed has ended. The disk of the last life, how many there were, and what
+    /// never fell.
     fn all(&mut self) -> Result<(FaultyDisk, u32, Vec<Strike>), String> {
         let mut image = {
             let fresh = FaultyDisk::holding(Vec::new(), None);

@@ -1,8 +1,9 @@
-//! Many runs of one feed, each with its misfortunes, against the one without: what to run, running it on
-//! several threads, and what came of it.
+//! Many runs of one feed, each with its misfortunes, against the one without: what to run, running
+//! it on several threads, and what came of it.
 
 use super::compare::Picture;
 use super::rig::{Feed, Outcome, Plan, run};
+use everwarm_runtime::chance::draw;
 use everwarm_runtime::chaos::faults::{Cut, Image, Operation};
 use everwarm_runtime::chaos::points::Passings;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
@@ -10,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
-/// Name of the store thread at kill points: it is no actor, so a kill of it is the death of the process.
+/// Name of the store thread at kill points: it is no actor, so a kill of it is the death of the
+/// process.
 const STORE_THREAD: &str = "store-thread";
 /// Every way to strike.
 pub const BLOWS: [Blow; 3] = [Blow::Panic, Blow::Kill, Blow::Die];
@@ -22,8 +24,8 @@ pub const IMAGES: [Image; 3] = [Image::Synced, Image::Everything, Image::Sectors
 pub struct Learned {
     /// What every run must come to.
     pub picture: Picture,
-    /// How often each point was passed: those that every one of three runs passed, the fewest times of the
-    /// three.
+    /// How often each point was passed: those that every one of three runs passed, the fewest times
+    /// of the three.
     pub passings: Passings,
     /// Operations of the disk.
     pub operations: Vec<Operation>,
@@ -76,11 +78,7 @@ pub struct Die(pub u64);
 impl Die {
     /// The next number.
     pub fn throw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        x ^ (x >> 31)
+        draw(&mut self.0)
     }
 
     /// A number from 0 to `bound` - 1; 0 where there is none.
@@ -111,15 +109,16 @@ fn is_possible(who: &str, blow: Blow) -> bool {
     who != STORE_THREAD || blow == Blow::Die
 }
 
-/// Every target of the points passed, once, at a passing drawn from those of the run that was learned from.
-/// Whoever restores its state is also struck while it does so in the middle of the run, which takes a kill
-/// before.
+/// Every target of the points passed, once, at a passing drawn from those of the run that was
+/// learned from. Whoever restores its state is also struck while it does so in the middle of the
+/// run, which takes a kill before.
 #[must_use]
 pub fn every_target(passings: &Passings, die: &mut Die) -> Vec<Vec<Strike>> {
     let mut groups = Vec::new();
     for ((site, who, phase), count) in passings {
         for blow in BLOWS.into_iter().filter(|blow| is_possible(who, *blow)) {
-            // The last passings may not come: how often some points are passed depends on the schedule.
+            // The last passings may not come: how often some points are passed depends on the
+            // schedule.
             let nth = 1 + u32::try_from(die.below(u64::from(count * 4 / 5))).unwrap_or(0);
             let strike = Strike { site: *site, who: who.clone(), phase: *phase, nth, blow };
             groups.push(vec![strike]);
@@ -144,8 +143,8 @@ pub fn every_target(passings: &Passings, die: &mut Die) -> Vec<Vec<Strike>> {
     groups
 }
 
-/// Packs groups of strikes into plans of about `size` strikes; no two groups of a plan aim at the same point,
-/// and few end the process, for each life costs venue time.
+/// Packs groups of strikes into plans of about `size` strikes; no two groups of a plan aim at the
+/// same point, and few end the process, for each life costs venue time.
 #[must_use]
 pub fn pack(mut groups: Vec<Vec<Strike>>, size: usize, die: &mut Die) -> Vec<Plan> {
     const DEATHS: usize = 4;
@@ -201,7 +200,7 @@ pub fn mixture(passings: &Passings, operations: u64, seed: u64) -> Plan {
     let mut die = Die(seed);
     let points: Vec<_> = passings.iter().collect();
     let mut strikes = Vec::new();
-    for _ in 0..1 + die.below(12) {
+    for _ in 0..=die.below(12) {
         let at = usize::try_from(die.below(points.len() as u64)).expect("below a length");
         let ((site, who, phase), count) = points[at];
         let nth = 1 + u32::try_from(die.below(u64::from(*count))).unwrap_or(0);
@@ -215,7 +214,8 @@ pub fn mixture(passings: &Passings, operations: u64, seed: u64) -> Plan {
     let number = die.below(4);
     let mut cut = || (Cut { at: 1 + die.below(operations), of: None }, image(die.throw()));
     let cuts = (0..number).map(|_| cut()).collect();
-    let (image, workers) = (Some(image(die.throw())), 1 + usize::from(die.throw() % 4 == 0));
+    let (image, workers) =
+        (Some(image(die.throw())), 1 + usize::from(die.throw().is_multiple_of(4)));
     Plan { strikes, cuts, image, workers, sabotage: None }
 }
 
@@ -228,8 +228,8 @@ pub struct Failure {
     pub why: String,
 }
 
-/// Plans that cut the disk: every kind of operation, at the beginning, in the middle and at the end of a
-/// life, and once more while the next life opens what is left; with each image.
+/// Plans that cut the disk: every kind of operation, at the beginning, in the middle and at the end
+/// of a life, and once more while the next life opens what is left; with each image.
 #[must_use]
 pub fn cuts(operations: &[Operation], die: &mut Die) -> Vec<Plan> {
     let mut plans = Vec::new();
@@ -263,8 +263,7 @@ pub fn everything(learned: &Learned, die: &mut Die) -> Vec<Plan> {
     let mut groups = Vec::new();
     for ((site, who, phase), count) in &learned.passings {
         for blow in BLOWS.into_iter().filter(|blow| is_possible(who, *blow)) {
-            let strike =
-                |nth| Strike { site: *site, who: who.clone(), phase: *phase, nth, blow };
+            let strike = |nth| Strike { site: *site, who: who.clone(), phase: *phase, nth, blow };
             groups.extend((1..=*count).map(|nth| vec![strike(nth)]));
         }
     }
@@ -344,8 +343,8 @@ pub fn verdict(outcome: &Result<Outcome, String>, expected: &Picture) -> Option<
     }
 }
 
-/// Runs every plan, on several threads, and compares each outcome with what is expected. Stops early after
-/// a handful of failures.
+/// Runs every plan, on several threads, and compares each outcome with what is expected. Stops
+/// early after a handful of failures.
 #[must_use]
 pub fn sweep(feed: &Feed, plans: &[Plan], expected: &Picture, threads: usize) -> Swept {
     const ENOUGH: usize = 5;
@@ -374,8 +373,7 @@ pub fn still_to_strike(learned: &Learned, swept: &Swept) -> Vec<Plan> {
     for (site, who, phase) in learned.passings.keys() {
         for blow in BLOWS.into_iter().filter(|blow| is_possible(who, *blow)) {
             if !swept.struck.contains_key(&(*site, who.clone(), *phase, blow)) {
-                let strike =
-                    Strike { site: *site, who: who.clone(), phase: *phase, nth: 1, blow };
+                let strike = Strike { site: *site, who: who.clone(), phase: *phase, nth: 1, blow };
                 plans.push(Plan { strikes: vec![strike], ..Plan::default() });
             }
         }
@@ -383,8 +381,8 @@ pub fn still_to_strike(learned: &Learned, swept: &Swept) -> Vec<Plan> {
     plans
 }
 
-/// Plans for the kinds of operations at which the disk has not died yet, by what is left of it: at the first
-/// of each life.
+/// Plans for the kinds of operations at which the disk has not died yet, by what is left of it: at
+/// the first of each life.
 #[must_use]
 pub fn still_to_cut(learned: &Learned, swept: &Swept, die: &mut Die) -> Vec<Plan> {
     let mut plans = Vec::new();

@@ -160,8 +160,8 @@ async fn released(world: &World) -> Result<UtcMs, VenueError> {
     Ok(world.venue.server_time().await?.server - CLOSE_MARGIN)
 }
 
-/// Writes past bars to the history and says what announces them. That there are none is said too: only so
-/// does a life that follows know where the past ends and closes begin.
+/// Writes past bars to the history and says what announces them. That there are none is said too:
+/// only so does a life that follows know where the past ends and closes begin.
 fn keep(
     world: &World,
     symbol: Symbol,

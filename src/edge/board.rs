@@ -39,7 +39,17 @@ pub struct Board {
     entries: Mutex<BTreeMap<&'static str, Entry>>,
     /// None: the closer has not said anything yet.
     last_close: Mutex<Option<LastClose>>,
+    venue: Mutex<Option<Trouble>>,
     changed: Notify,
+}
+
+/// Why the venue cannot be used, and since when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Wall time, UTC milliseconds.
+    pub since: UtcMs,
+    /// What happened, and what is done about it.
+    pub why: String,
 }
 
 impl Board {
@@ -50,6 +60,19 @@ impl Board {
         if before != Some(entry) {
             self.changed.notify_waiters();
         }
+    }
+
+    /// Whether the venue can be used: none, or why not as of wall time `at`.
+    pub fn write_venue(&self, at: UtcMs, why: Option<String>) {
+        let mut venue = self.venue.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = venue.as_ref().map_or(at, |trouble| trouble.since);
+        *venue = why.map(|why| Trouble { since, why });
+    }
+
+    /// See [`Board::write_venue`].
+    #[must_use]
+    pub fn venue(&self) -> Option<Trouble> {
+        self.venue.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The last close said, as the closer knows it.

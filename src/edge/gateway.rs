@@ -127,11 +127,14 @@ impl State {
     fn landed(&mut self, me: &ActorRef<GatewayMsg>, unreachable: bool) {
         if !unreachable {
             self.tries = 0;
+            self.world.board.write_venue(wall(), None);
             return;
         }
         let wait = (BACK_OFF.0 << self.tries.min(10)).min(BACK_OFF.1);
         self.tries += 1;
         self.not_before = wall() + wait;
+        let why = format!("it does not answer; try {} in {wait} ms", self.tries + 1);
+        self.world.board.write_venue(wall(), Some(why));
         let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0) + 1);
         me.send_after(wait, || GatewayMsg::Pull);
     }

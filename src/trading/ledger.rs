@@ -184,13 +184,18 @@ impl Ledger {
 
     fn equity(&self) -> Option<(Decimal, Decimal)> {
         self.quote.as_ref()?;
-        let value = |symbol: &Symbol| {
-            let position = self.positions.get(*symbol).copied().unwrap_or_default();
+        // Both lists are by name, so each mark is found beside the last one.
+        let mut marks = self.marks.iter().peekable();
+        let value = |(symbol, position): (Symbol, &Position)| {
+            while marks.next_if(|(of, _)| *of < symbol).is_some() {}
             // What has not closed yet is worth what it cost.
-            let mark = self.marks.get(*symbol).map(|mark| mark.decimal() * position.quantity);
-            mark.unwrap_or(position.cost)
+            match marks.peek() {
+                Some((of, mark)) if *of == symbol => mark.decimal() * position.quantity,
+                Some(_) | None => position.cost,
+            }
         };
-        let held: Decimal = self.held.iter().map(value).sum();
+        let positions = self.positions.iter().filter(|(_, position)| !position.quantity.is_zero());
+        let held: Decimal = positions.map(value).sum();
         Some(((self.cash + held).normalize(), self.cash.normalize()))
     }
 

@@ -1,5 +1,5 @@
-//! What equality stands on: undisturbed runs are equal, however many threads there are, and equal to the
-//! plain loop.
+//! What equality stands on: undisturbed runs are equal, however many threads there are, and equal
+//! to the plain loop.
 
 use super::learned;
 use crate::shared;
@@ -32,7 +32,8 @@ fn the_small_feed_has_all_that_equality_is_about() {
         *closes.entry(order.split(' ').nth(1).unwrap()).or_default() += 1;
     }
     assert!(closes.values().any(|count| *count > 1), "two symbols signal in one close");
-    let missing = picture.ours.iter().filter(|line| line.contains("rank 0") && line.contains("USD]"));
+    let missing =
+        picture.ours.iter().filter(|line| line.contains("rank 0") && line.contains("USD]"));
     assert!(missing.count() >= 3, "closes with a symbol missing");
 }
 

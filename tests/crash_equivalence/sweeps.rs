@@ -3,7 +3,8 @@
 use super::{THREADS, learned, none_failed, number};
 use everwarm::chaos::rig::{Plan, run};
 use everwarm::chaos::sweep::{
-    Die, cuts, every_target, everything, mixture, pack, still_to_cut, still_to_strike, sweep, verdict,
+    Die, cuts, every_target, everything, mixture, pack, still_to_cut, still_to_strike, sweep,
+    verdict,
 };
 
 /// Mixtures in every test run.
@@ -73,8 +74,7 @@ fn hunt() {
     let seed = number("EVERWARM_SEED").unwrap_or(1);
     let seeds = seed..seed + number("EVERWARM_SWEEP").unwrap_or(100);
     let operations = learned.operations.len() as u64;
-    let plans: Vec<Plan> =
-        seeds.map(|seed| mixture(&learned.passings, operations, seed)).collect();
+    let plans: Vec<Plan> = seeds.map(|seed| mixture(&learned.passings, operations, seed)).collect();
     let swept = sweep(feed, &plans, &learned.picture, THREADS);
     println!("{} runs, {} lives, {} missed", swept.runs, swept.lives, swept.missed.len());
     none_failed(&swept);
@@ -85,8 +85,7 @@ fn hunt() {
 fn replay() {
     let (feed, learned) = learned();
     let plan: Plan = serde_json::from_str(&std::env::var("EVERWARM_PLAN").unwrap()).unwrap();
-    let verdicts: Vec<_> =
-        (0..10).map(|_| verdict(&run(feed, &plan), &learned.picture)).collect();
+    let verdicts: Vec<_> = (0..10).map(|_| verdict(&run(feed, &plan), &learned.picture)).collect();
     for verdict in verdicts.iter().flatten() {
         println!("{verdict}");
     }

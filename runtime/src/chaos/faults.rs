@@ -67,6 +67,7 @@ struct State {
     operations: Vec<Operation>,
     cut: Option<Cut>,
     dead: bool,
+    full: bool,
     was_cut: bool,
 }
 
@@ -92,6 +93,12 @@ impl FaultyDisk {
     /// Ends it now: every later operation fails.
     pub fn kill(&self) {
         self.state().dead = true;
+    }
+
+    /// Fills it: it can be read, and every later write, flush or change of length fails for want of
+    /// space.
+    pub fn fill(&self) {
+        self.state().full = true;
     }
 
     /// Whether it has died.
@@ -146,6 +153,9 @@ impl FaultyDisk {
 
     fn operate(&self, operation: Operation) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.alive()?;
+        if state.full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         state.operations.push(operation);
         if state.cut.is_some_and(|cut| cut.is_at(&state.operations)) {
             state.dead = true;

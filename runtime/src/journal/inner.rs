@@ -135,8 +135,8 @@ impl<B: Body> Inner<B> {
         }
     }
 
-    /// Takes one fact of the file back into the tail. The tail has no holes: what is about an input before
-    /// the first round is kept too, for those who read by row.
+    /// Takes one fact of the file back into the tail. The tail has no holes: what is about an input
+    /// before the first round is kept too, for those who read by row.
     pub(super) fn restore(&mut self, row: u64, fact: Fact<B>) -> Result<(), String> {
         let Key { n, rank, .. } = fact.key;
         if rank == 0 {

@@ -7,15 +7,15 @@
 //! 3. Reads copy out and end their transaction, so no reader pins old pages.
 //! 4. A file that is not ours, or is newer than this program, is refused and not written to.
 
+use super::careful;
 use redb::{
-    Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageError,
-    TableDefinition, TableError,
+    Database, Durability, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
+    TableError,
 };
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::ops::RangeInclusive;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// Memory for pages, bytes; the library would take a gigabyte.
@@ -303,24 +303,10 @@ fn create(path: &Path) -> Result<(), ArchiveError> {
 
 fn open_checked(path: &Path) -> Result<Archive, ArchiveError> {
     check_magic(path)?;
-    let opened = catch_unwind(AssertUnwindSafe(|| {
-        Database::builder().set_cache_size(CACHE_BYTES).open(path)
-    }));
-    let db = match opened {
-        Ok(Ok(db)) => db,
-        Ok(Err(DatabaseError::Storage(StorageError::Io(e))))
-            if matches!(e.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) =>
-        {
-            return Err(ArchiveError::Torn { path: path.into(), reason: e.to_string() });
-        }
-        Ok(Err(e)) => return Err(classify(path, "opening", e.into())),
-        Err(_) => {
-            let reason = "its structure contradicts itself".to_owned();
-            return Err(ArchiveError::Torn { path: path.into(), reason });
-        }
-    };
+    let (db, hold) = careful::open(path, CACHE_BYTES).map_err(|e| classify(path, "opening", e))?;
     let archive = Archive { db, path: path.into() };
     check_stamp(&archive)?;
+    hold.release().map_err(|e| io(path, "opening", &e))?;
     Ok(archive)
 }
 
@@ -393,6 +379,9 @@ fn io(path: &Path, doing: &'static str, error: &std::io::Error) -> ArchiveError 
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => ArchiveError::Full { path },
         ErrorKind::WouldBlock => ArchiveError::Held { path },
+        ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
+            ArchiveError::Torn { path, reason: error.to_string() }
+        }
         _ => ArchiveError::Io { path, doing, reason: error.to_string() },
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Creation is the one unsafe moment of the engine, so a file is made under a temporary name,
 //! flushed, and renamed; the final path is only ever opened. A file that is foreign, newer or torn
-//! is refused and left as it is.
+//! is refused and left as it is, to the byte: see `careful.rs`.
 
+use super::careful::{self, Hold};
 use super::rows::{self, BLOCKS, CHECKPOINTS, META, PASSED};
 use crate::chaos::faults::FaultyDisk;
 use crate::fact::{Body, Fact};
@@ -26,7 +27,10 @@ pub enum StoreError {
     #[error("{} is held by another process", .0.display())]
     Held(PathBuf),
     /// It is not a store of this application.
-    #[error("{} is not a store of this application: {reason}", path.display())]
+    #[error(
+        "{} is not a store of this application: {reason}; it was not touched",
+        path.display()
+    )]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -34,8 +38,11 @@ pub enum StoreError {
         reason: String,
     },
     /// It was written by a newer version.
-    #[error("{} has layout {found}, this program knows {SCHEMA}: use the newer program",
-        path.display())]
+    #[error(
+        "{} has layout {found}, this program knows {SCHEMA}: use the newer program; it was not \
+         touched",
+        path.display()
+    )]
     Newer {
         /// The file.
         path: PathBuf,
@@ -125,11 +132,26 @@ impl Store {
         if !path.exists() {
             create(path, application)?;
         }
-        check_magic(path)?;
-        let db = Database::builder().set_cache_size(CACHE_BYTES).open(path);
-        let store = Store::from(db, path)?;
-        store.check_owner(application)?;
+        let (store, hold) = Store::checked(path, application)?;
+        hold.release().map_err(|e| StoreError::io(path, &e))?;
         Ok(store)
+    }
+
+    /// Opens the store of `application` at `path` to read what is in it; what a crash left is
+    /// repaired in memory, and the file is not changed whatever is done.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn look(path: &Path, application: &str) -> Result<Store, StoreError> {
+        Store::checked(path, application).map(|(store, _)| store)
+    }
+
+    fn checked(path: &Path, application: &str) -> Result<(Store, Hold), StoreError> {
+        check_magic(path)?;
+        let (db, hold) = careful::open(path, CACHE_BYTES).map_err(|e| StoreError::of(path, e))?;
+        let store = Store { db: Arc::new(db), path: path.to_owned() };
+        store.check_owner(application)?;
+        Ok((store, hold))
     }
 
     /// Opens a store on a disk in memory, making it first where the disk is empty.

@@ -225,6 +225,10 @@ impl fact::Body for Body {
         rmp_serde::encode::write(out, self).expect("facts are plain values and memory takes them");
     }
 
+    fn weight(&self) -> usize {
+        size_of::<Body>() + self.heap()
+    }
+
     fn decode(bytes: &[u8]) -> Result<Self, String> {
         rmp_serde::from_slice(bytes).map_err(|e| e.to_string())
     }
@@ -235,5 +239,107 @@ impl fact::Body for Body {
                 Body::Operator(Operator::StageUpgraded { rank: rank.0, from, to })
             }
         }
+    }
+}
+
+/// Rough heap use of a short text: names, ids and reasons are tens of bytes.
+const TEXT: usize = 48;
+
+impl Body {
+    /// Rough heap use, bytes. What grows with the number of symbols is counted, the rest is
+    /// estimated.
+    fn heap(&self) -> usize {
+        match self {
+            Body::Market(m) => match m {
+                Market::Close { bars, missing, .. } => {
+                    size_of_val(bars.as_slice()) + size_of_val(missing.as_slice())
+                }
+                Market::HistoryBars { bars, .. } => size_of_val(bars.as_slice()),
+                Market::Instruments { rules } => size_of_val(rules.as_slice()) + rules.len() * TEXT,
+                Market::LateBar { .. } | Market::HistoryLoaded { .. } => 0,
+            },
+            Body::Venue(v) => match v {
+                Venue::Sent { attempts } => {
+                    size_of_val(attempts.as_slice()) + attempts.len() * TEXT
+                }
+                Venue::Reported(report) => {
+                    let fills = report.fills.as_slice();
+                    TEXT + size_of_val(fills) + fills.len() * TEXT
+                }
+                Venue::Refused { .. } | Venue::Unanswered { .. } | Venue::Absent { .. } => 2 * TEXT,
+                Venue::Account { balances, open, .. } => {
+                    let flat = size_of_val(balances.as_slice()) + size_of_val(open.as_slice());
+                    flat + (balances.len() + open.len()) * TEXT
+                }
+            },
+            Body::Operator(o) => match o {
+                Operator::ConfigApplied { text, origins, .. } => {
+                    text.len() + origins.len() * (size_of::<(String, String)>() + 2 * TEXT)
+                }
+                Operator::Started { .. } | Operator::Clock { .. } => TEXT,
+                Operator::StageUpgraded { .. } => 0,
+            },
+            Body::Analysis(a) => match a {
+                Analysis::Rolled { bars, .. } => size_of_val(bars.as_slice()),
+                Analysis::Features { rows, .. } => size_of_val(rows.as_slice()),
+                Analysis::Signals { rows } => size_of_val(rows.as_slice()) + rows.len() * 2 * TEXT,
+            },
+            Body::Decision(_) | Body::Order(_) => 4 * TEXT,
+            Body::Ledger(_) => TEXT,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fact::FeatureRow;
+    use crate::domain::id::Symbol;
+    use crate::domain::market::Bar;
+    use crate::domain::money::{Decimal, Price};
+    use crate::domain::time::Timeframe;
+    use everwarm_runtime::fact::Body as _;
+
+    #[test]
+    fn what_grows_with_the_symbols_weighs_what_it_takes() {
+        let symbol = Symbol::new("A").unwrap();
+        let price = Price(1);
+        let volume = Decimal::ONE;
+        let bar = Bar {
+            symbol,
+            open_time: 0,
+            open: price,
+            high: price,
+            low: price,
+            close: price,
+            volume,
+        };
+        let row = FeatureRow {
+            symbol,
+            time: 0,
+            close: price,
+            sma_fast: 0.0,
+            sma_slow: 0.0,
+            ema: 0.0,
+            atr: 0.0,
+        };
+        let timeframe = Timeframe::M1;
+        let close = |n| Market::Close { time: 0, bars: vec![bar; n], missing: Vec::new() };
+        let features = |n| Analysis::Features { timeframe, rows: vec![row; n] };
+        let past = |n| Market::HistoryBars { symbol, timeframe, bars: vec![bar; n] };
+        let kinds: [(&dyn Fn(usize) -> Body, usize); 3] = [
+            (&|n| Body::Market(close(n)), size_of::<Bar>()),
+            (&|n| Body::Analysis(features(n)), size_of::<FeatureRow>()),
+            (&|n| Body::Market(past(n)), size_of::<Bar>()),
+        ];
+        for (body, each) in kinds {
+            let (one, many) = (body(1).weight(), body(301).weight());
+            assert_eq!(many - one, 300 * each);
+            assert!(one >= size_of::<Body>());
+        }
+        // 300 symbols: a close and its features are tens of kilobytes, which bounds of megabytes
+        // must see.
+        let round = Body::Market(close(300)).weight() + Body::Analysis(features(300)).weight();
+        assert!((30_000..60_000).contains(&round), "{round}");
     }
 }

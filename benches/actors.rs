@@ -1,0 +1,149 @@
+//! `cargo bench --bench actors [-- memory]`: the stages as actors over the durable store.
+//!
+//! Closes of 300 symbols are appended to the journal directly, orders are filled by a venue that
+//! answers at once; nothing goes over a wire. *lockstep* appends the next close when the equity
+//! after the last one is there; *ahead* appends as long as there is room. With `memory` a process
+//! runs 300 x 1000 bars once and tells what it took.
+
+#![expect(clippy::print_stdout, reason = "a measurement prints")]
+#![expect(clippy::disallowed_methods, reason = "a measurement asks for the time")]
+#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "figures")]
+#![allow(clippy::cast_sign_loss, reason = "figures")]
+
+mod common;
+
+use common::machine::{cpu, folder, load, memory};
+use common::market::{START, Tape};
+use common::spread;
+use common::world::{Feeder, grow, journal, runtime};
+use everwarm::domain::fact::Body;
+use everwarm::sim::market::{Market, Seeded};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Instant;
+
+const SYMBOLS: usize = 300;
+const CLOSES: usize = 4_000;
+const ROUNDS: usize = 5;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Lockstep,
+    Ahead,
+}
+
+struct Run {
+    rate: f64,
+    cpu_ns: f64,
+    file: f64,
+    facts: u64,
+    orders: u64,
+    equity: String,
+}
+
+fn run(tape: &Tape, mode: Mode) -> Run {
+    let dir = folder("actors");
+    let (edge, stages) = (runtime(), runtime());
+    let out = edge.block_on(async {
+        let journal = journal(&dir);
+        let root = grow(&journal, stages.handle(), Arc::new(|_, _| ()), Vec::new(), &[]).await;
+        let mut feeder = Feeder::new(&journal);
+        feeder.begin(tape).await;
+        let closes = tape.bodies();
+        let (cpu_before, began) = (cpu(), Instant::now());
+        let feeding = edge.spawn({
+            let bars: Vec<_> = tape.closes.iter().map(|(_, bars)| bars.clone()).collect();
+            async move {
+                for ((time, body), bars) in closes.into_iter().zip(&bars) {
+                    match mode {
+                        Mode::Lockstep => feeder.close(time, body, bars).await,
+                        Mode::Ahead => feeder.close_ahead(time, body, bars).await,
+                    }
+                }
+                feeder.settled().await;
+                feeder
+            }
+        });
+        let feeder = feeding.await.expect("feeding ends");
+        let wall = began.elapsed().as_secs_f64();
+        let cpu = cpu() - cpu_before;
+        let bars = tape.bars() as f64;
+        root.stop(std::time::Duration::from_secs(10)).await;
+        journal.close();
+        let equity = feeder.seen.equity.map(|(_, equity)| equity.to_string());
+        Run {
+            rate: bars / wall / 1e6,
+            cpu_ns: cpu * 1e9 / bars,
+            file: journal.store().file_bytes() as f64,
+            facts: feeder.seen.facts,
+            orders: feeder.orders(),
+            equity: equity.unwrap_or_default(),
+        }
+    });
+    edge.shutdown_background();
+    stages.shutdown_background();
+    out
+}
+
+fn tell(tape: &Tape, mode: Mode, name: &str, rounds: usize) {
+    let runs: Vec<Run> = (0..rounds).map(|_| run(tape, mode)).collect();
+    let mut rates: Vec<f64> = runs.iter().map(|run| run.rate).collect();
+    let mut cpus: Vec<f64> = runs.iter().map(|run| run.cpu_ns).collect();
+    let bars = tape.bars() as f64;
+    let Some(Run { file, facts, orders, equity, .. }) = runs.last() else { return };
+    println!(
+        "actors, {name}: {} million bars/s of {rounds} (aim 0.5), {} ns CPU a bar; {orders} \
+         orders, {facts} facts, file {:.1} MB = {:.0} bytes a bar, equity {equity}",
+        spread(&mut rates),
+        spread(&mut cpus),
+        file / 1e6,
+        file / bars,
+    );
+}
+
+/// A process that has seen 300 x 1000 bars, each close made when it is appended.
+fn remember() {
+    let dir = folder("memory");
+    let (edge, stages) = (runtime(), runtime());
+    let before = memory();
+    edge.block_on(async {
+        let journal = journal(&dir);
+        let root = grow(&journal, stages.handle(), Arc::new(|_, _| ()), Vec::new(), &[]).await;
+        let mut feeder = Feeder::new(&journal);
+        let mut market = Seeded::new(1, SYMBOLS, START, 0);
+        feeder.begin(&Tape::seeded(SYMBOLS, 0)).await;
+        let mut time = START;
+        for _ in 0..1_000 {
+            time = market.next_close(time).expect("a seeded market has no end");
+            let bars = market.bars_closing(time);
+            let (missing, given) = (Vec::new(), bars.clone());
+            let body = Body::Market(everwarm::domain::fact::Market::Close { time, bars, missing });
+            feeder.close(time, body, &given).await;
+        }
+        feeder.settled().await;
+        let after = memory();
+        println!("{:.1} before, {:.1} after, {:.1} at most", before.0, after.0, after.1);
+        root.stop(std::time::Duration::from_secs(10)).await;
+        journal.close();
+    });
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|a| a == "memory-child") {
+        return remember();
+    }
+    if !arguments.iter().any(|a| a == "memory") {
+        let tape = Tape::seeded(SYMBOLS, CLOSES);
+        println!("actors, {SYMBOLS} symbols x {CLOSES} closes, load {}", load());
+        tell(&tape, Mode::Lockstep, "lockstep", ROUNDS);
+        tell(&tape, Mode::Ahead, "ahead", ROUNDS);
+    }
+    let me = std::env::current_exe().expect("the program has a place");
+    let child = Command::new(me).arg("memory-child").output().expect("it can be run again");
+    let text = String::from_utf8_lossy(&child.stdout).trim().to_owned();
+    println!(
+        "memory MB (with the market made before, at the end, at most): {text}; load {}",
+        load()
+    );
+}

@@ -1,0 +1,183 @@
+//! Closes made before timing starts, and a venue in the loop that fills every order at once.
+
+use everwarm::domain::fact::{Body, Ledger, Market as MarketFact, Operator, Order, Venue};
+use everwarm::domain::id::Symbol;
+use everwarm::domain::instrument::Instrument;
+use everwarm::domain::market::Bar;
+use everwarm::domain::money::{Decimal, Price};
+use everwarm::domain::order::{
+    Balance, OrderIntent, OrderReport, OrderStatus, ReportSource, SendAttempt, VenueFill,
+};
+use everwarm::domain::settings::Settings;
+use everwarm::domain::time::{MINUTE, UtcMs};
+use everwarm::sim::market::{Market, Seeded};
+use everwarm_runtime::fact::Fact;
+
+/// A full minute.
+pub const START: UtcMs = 1_700_000_040_000;
+
+/// Closes of a market, and what has to be said before the first.
+pub struct Tape {
+    pub instruments: Vec<Instrument>,
+    pub closes: Vec<(UtcMs, Vec<Bar>)>,
+    pub settings: Settings,
+}
+
+fn settings(symbols: usize) -> Settings {
+    let mut settings = Settings::default();
+    settings.trading.max_positions = u32::try_from(symbols).expect("a few symbols");
+    settings
+}
+
+impl Tape {
+    /// The demo's market: each symbol signals every 20 to 40 bars.
+    pub fn seeded(symbols: usize, closes: usize) -> Tape {
+        let mut market = Seeded::new(1, symbols, START, 0);
+        let mut tape = Tape {
+            instruments: market.instruments().to_vec(),
+            closes: Vec::with_capacity(closes),
+            settings: settings(symbols),
+        };
+        let mut time = START;
+        while tape.closes.len() < closes {
+            time = market.next_close(time).expect("a seeded market has no end");
+            tape.closes.push((time, market.bars_closing(time)));
+        }
+        tape
+    }
+
+    /// `trading` of the symbols signal at every close, the others stand still.
+    pub fn alternating(symbols: usize, trading: usize, closes: usize) -> Tape {
+        let market = Seeded::new(1, symbols, START, 0);
+        let mut settings = settings(symbols);
+        (settings.strategy.sma_cross.fast, settings.strategy.sma_cross.slow) = (1, 2);
+        settings.trading.notional = Decimal::from(100);
+        let names: Vec<Symbol> = market.instruments().iter().map(|i| i.symbol).collect();
+        let close = |n: i64| {
+            let time = START + n * MINUTE;
+            let bar = |(i, symbol): (usize, &Symbol)| {
+                let price = Price(if i < trading && n % 2 == 0 { 101 } else { 100 } * 100_000_000);
+                let (open, high, low, close) = (price, price, price, price);
+                let (open_time, volume) = (time - MINUTE, Decimal::ONE);
+                Bar { symbol: *symbol, open_time, open, high, low, close, volume }
+            };
+            (time, names.iter().enumerate().map(bar).collect())
+        };
+        let closes = (1..=i64::try_from(closes).expect("a few closes")).map(close).collect();
+        Tape { instruments: market.instruments().to_vec(), closes, settings }
+    }
+
+    /// What a first life begins with: who we are, settings, rules, and an account of 250,000.
+    pub fn prologue(&self) -> Vec<Body> {
+        let installation = "bench".to_owned();
+        let (text, origins) = (self.settings.to_text(), Vec::new());
+        let (asset, locked) = ("USDT".to_owned(), Decimal::ZERO);
+        let balances = vec![Balance { asset, free: Decimal::from(250_000), locked }];
+        vec![
+            Body::Operator(Operator::Started { life: 1, installation, epoch: 1 }),
+            Body::Operator(Operator::ConfigApplied { generation: 1, text, origins }),
+            Body::Market(MarketFact::Instruments { rules: self.instruments.clone() }),
+            Body::Venue(Venue::Account { life: 1, time: START, balances, open: Vec::new() }),
+        ]
+    }
+
+    /// The closes as facts.
+    pub fn bodies(&self) -> Vec<(UtcMs, Body)> {
+        let body = |(time, bars): &(UtcMs, Vec<Bar>)| {
+            let (time, bars, missing) = (*time, bars.clone(), Vec::new());
+            (time, Body::Market(MarketFact::Close { time, bars, missing }))
+        };
+        self.closes.iter().map(body).collect()
+    }
+
+    /// Number of all bars.
+    pub fn bars(&self) -> usize {
+        self.closes.iter().map(|(_, bars)| bars.len()).sum()
+    }
+}
+
+/// A venue without a wire: what was intended is announced, sent and filled at the price of the
+/// close.
+#[derive(Default)]
+pub struct Instant {
+    trades: u64,
+    /// Orders filled so far.
+    pub orders: u64,
+}
+
+impl Instant {
+    /// The inputs that follow from these intents.
+    pub fn answer(&mut self, intents: &[OrderIntent], time: UtcMs, bars: &[Bar]) -> Vec<Body> {
+        if intents.is_empty() {
+            return Vec::new();
+        }
+        let mut inputs = vec![announce(intents, time)];
+        inputs.extend(intents.iter().map(|intent| self.fill(intent, time, bars)));
+        inputs
+    }
+
+    fn fill(&mut self, intent: &OrderIntent, time: UtcMs, bars: &[Bar]) -> Body {
+        self.trades += 1;
+        self.orders += 1;
+        let at = bars.binary_search_by(|bar| bar.symbol.cmp(&intent.symbol));
+        let price = bars[at.expect("an order is in a symbol of the close")].close.decimal();
+        let quote = price * intent.quantity;
+        let fill = VenueFill {
+            trade_id: self.trades,
+            price,
+            quantity: intent.quantity,
+            fee: quote * Decimal::new(1, 3),
+            fee_asset: "USDT".to_owned(),
+            time,
+        };
+        Body::Venue(Venue::Reported(OrderReport {
+            source: ReportSource::Answer,
+            client_id: intent.client_id.clone(),
+            venue_order_id: self.trades,
+            symbol: intent.symbol,
+            side: intent.side,
+            status: OrderStatus::Filled,
+            quantity: intent.quantity,
+            executed: intent.quantity,
+            executed_quote: quote,
+            fills: vec![fill],
+            time,
+        }))
+    }
+}
+
+/// The announcement of first attempts.
+pub fn announce(intents: &[OrderIntent], timestamp: UtcMs) -> Body {
+    let attempt = |intent: &OrderIntent| {
+        let client_id = intent.client_id.clone();
+        SendAttempt { client_id, attempt: 1, timestamp, recv_window: 5_000 }
+    };
+    Body::Venue(Venue::Sent { attempts: intents.iter().map(attempt).collect() })
+}
+
+/// What is to be looked at in a run: the last equity, and the intents that wait for an answer.
+#[derive(Default)]
+pub struct Seen {
+    pub facts: u64,
+    pub equity: Option<(UtcMs, Decimal)>,
+    pub intents: Vec<OrderIntent>,
+}
+
+impl Seen {
+    pub fn note(&mut self, fact: &Fact<Body>) {
+        self.facts += 1;
+        match &fact.body {
+            Body::Order(Order::Intent(intent)) => self.intents.push(intent.clone()),
+            Body::Ledger(Ledger::Equity { time, equity, .. }) => {
+                self.equity = Some((*time, *equity));
+            }
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What the measurements share: a market made before timing starts, a venue that answers at once,
+//! the product's own stages under the product's own supervisor, and a few numbers about this
+//! process.
+
+#![allow(dead_code, reason = "each measurement uses its part")]
+
+pub mod machine;
+pub mod market;
+pub mod world;
+
+/// The value below which the share `p` of all lies; sorts them.
+pub fn quantile(values: &mut [f64], p: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let last = values.len().saturating_sub(1);
+    let at = (values.len() as f64 * p) as usize;
+    values.get(at.min(last)).copied().unwrap_or(f64::NAN)
+}
+
+/// Median, and the range of all: `12.3 (11.0-14.1)`.
+pub fn spread(values: &mut [f64]) -> String {
+    let (low, mid, high) = (quantile(values, 0.0), quantile(values, 0.5), quantile(values, 1.0));
+    let digits = usize::from(mid < 1000.0) + usize::from(mid < 10.0);
+    format!("{mid:.digits$} ({low:.digits$}-{high:.digits$})")
+}
+
+/// `p50/p99`.
+pub fn p50_p99(values: &mut [f64]) -> String {
+    let (half, most) = (quantile(values, 0.5), quantile(values, 0.99));
+    let digits = usize::from(half < 1000.0) + usize::from(half < 10.0);
+    format!("{half:.digits$}/{most:.digits$}")
+}

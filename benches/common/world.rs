@@ -1,0 +1,209 @@
+//! The product's stages and followers as actors under the product's supervisor, over a store on
+//! disk.
+
+use super::market::{Instant as Filling, Seen, Tape};
+use everwarm::domain::fact::kinds::kind;
+use everwarm::domain::fact::{Body, Order};
+use everwarm::domain::market::Bar;
+use everwarm::domain::order::OrderIntent;
+use everwarm::domain::time::UtcMs;
+use everwarm::edge::config::InForce;
+use everwarm::edge::gateway_book::GatewayBook;
+use everwarm::life::{APPLICATION, places};
+use everwarm::trading::{self, bars::Closes};
+use everwarm_runtime::fact::{Mask, NoLibrary};
+use everwarm_runtime::journal::{Journal, Options, Waker, Writer};
+use everwarm_runtime::runner::ResumeReport;
+use everwarm_runtime::shell::{MakeStage, StageActor, StageArguments};
+use everwarm_runtime::store::Store;
+use everwarm_runtime::supervise::{
+    Backoff, ChildSpec, RootHandle, Strategy, Tree, supervisor, worker,
+};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::Notify;
+
+/// Told of each start of a stage.
+pub type OnResume = Arc<dyn Fn(&'static str, ResumeReport) + Send + Sync>;
+
+/// A runtime with one worker.
+pub fn runtime() -> Runtime {
+    let made = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    made.expect("threads can be started")
+}
+
+/// Opens the journal in a folder, as the daemon does.
+pub fn journal(dir: &Path) -> Arc<Journal<Body>> {
+    let store = Store::open(&dir.join("live.redb"), APPLICATION).expect("the folder is ours");
+    journal_in(store)
+}
+
+/// The journal in an opened store.
+pub fn journal_in(store: Store) -> Arc<Journal<Body>> {
+    let options = Options::new(|why| panic!("the store ended: {why}"));
+    Journal::open(store, places(), options).expect("a store that was opened can be read")
+}
+
+/// Who reads by round besides the stages.
+fn followers() -> Vec<(&'static str, MakeStage<Body>)> {
+    vec![
+        ("config", Arc::new(|| Box::<InForce>::default())),
+        ("gateway", Arc::new(|| Box::<GatewayBook>::default())),
+        ("closer", Arc::new(|| Box::<Closes>::default())),
+    ]
+}
+
+/// Grows the tree of stages and followers; all are up when it returns. The followers named in
+/// `without` are left to the caller.
+pub async fn grow(
+    journal: &Arc<Journal<Body>>,
+    stages_on: &Handle,
+    on_resume: OnResume,
+    more: Vec<ChildSpec>,
+    without: &[&str],
+) -> RootHandle {
+    let child = |name: &str, make: MakeStage<Body>, on: Option<Handle>| {
+        let arguments = StageArguments::<Body> {
+            journal: Arc::clone(journal),
+            make,
+            library: Arc::new(NoLibrary),
+            on_resume: Arc::clone(&on_resume),
+        };
+        let worker = worker(name, move |_| (StageActor::default(), arguments.clone()));
+        let worker = worker.backoff(Backoff {
+            first: Duration::from_millis(1),
+            max: Duration::from_secs(10),
+            healthy: Duration::from_secs(5),
+        });
+        match on {
+            Some(handle) => worker.on(handle),
+            None => worker,
+        }
+    };
+    let stages = trading::specs()
+        .into_iter()
+        .map(|stage| child(stage.name, Arc::new(stage.make), Some(stages_on.clone())));
+    let followers = followers().into_iter().filter(|(name, _)| !without.contains(name));
+    let followers = followers.map(|(name, make)| child(name, make, None));
+    let root = supervisor("root", Strategy::OneForOne)
+        .child(supervisor("stages", Strategy::OneForOne).children(stages))
+        .child(supervisor("followers", Strategy::OneForOne).children(followers).children(more));
+    let tree = Tree::new(Arc::new(|_| ()), Arc::new(|| 0));
+    tree.start(root).await.expect("stages start")
+}
+
+/// Appends closes and what the venue answers to the intents that follow, close by close.
+pub struct Feeder {
+    journal: Arc<Journal<Body>>,
+    writer: Writer,
+    news: Arc<Notify>,
+    waker: Arc<Waker>,
+    row: u64,
+    venue: Filling,
+    pub seen: Seen,
+}
+
+impl Feeder {
+    pub fn new(journal: &Arc<Journal<Body>>) -> Feeder {
+        let news = Arc::new(Notify::new());
+        let heard = Arc::clone(&news);
+        let waker = Waker::new(move || heard.notify_one());
+        let mask = Mask::of(&[kind::INTENT, kind::EQUITY]);
+        journal.subscribe("feeder", mask, Arc::clone(&waker));
+        Feeder {
+            writer: journal.writer("feeder"),
+            row: journal.last_row() + 1,
+            journal: Arc::clone(journal),
+            news,
+            waker,
+            venue: Filling::default(),
+            seen: Seen::default(),
+        }
+    }
+
+    /// Orders filled so far.
+    pub fn orders(&self) -> u64 {
+        self.venue.orders
+    }
+
+    /// Appends inputs.
+    pub fn say(&self, time: UtcMs, bodies: Vec<Body>) {
+        self.journal.append(&self.writer, time, bodies).expect("nobody else writes");
+    }
+
+    /// Appends a close, waits for the equity after it, and answers its orders.
+    pub async fn close(&mut self, time: UtcMs, body: Body, bars: &[Bar]) {
+        self.journal.room().await;
+        self.say(time, vec![body]);
+        loop {
+            self.waker.clear();
+            self.look();
+            if self.seen.equity.is_some_and(|(at, _)| at >= time) {
+                break;
+            }
+            self.news.notified().await;
+        }
+        self.answer(time, bars);
+    }
+
+    /// Appends a close and answers orders as they are seen, without waiting.
+    pub async fn close_ahead(&mut self, time: UtcMs, body: Body, bars: &[Bar]) {
+        self.journal.room().await;
+        self.say(time, vec![body]);
+        self.look();
+        self.answer(time, bars);
+        tokio::task::yield_now().await;
+    }
+
+    fn answer(&mut self, time: UtcMs, bars: &[Bar]) {
+        let intents: Vec<OrderIntent> = std::mem::take(&mut self.seen.intents);
+        let answers = self.venue.answer(&intents, time, bars);
+        if !answers.is_empty() {
+            self.say(time, answers);
+        }
+    }
+
+    fn look(&mut self) {
+        for chunk in self.journal.read(self.row, usize::MAX).expect("the tail is in memory") {
+            for fact in &chunk.facts {
+                self.seen.note(fact);
+            }
+            self.row = chunk.last_row() + 1;
+        }
+    }
+
+    /// Waits until every stage and follower has passed the head.
+    pub async fn settled(&self) {
+        while !self.journal.settled() {
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+    }
+
+    /// Feeds the beginning and waits until the account was compared.
+    pub async fn begin(&self, tape: &Tape) {
+        self.say(0, tape.prologue());
+        self.settled().await;
+    }
+}
+
+/// The intents among facts from `row` on, and the row after the last.
+pub fn intents(journal: &Journal<Body>, row: &mut u64) -> Vec<OrderIntent> {
+    let mut found = Vec::new();
+    for chunk in journal.read(*row, usize::MAX).expect("the tail is in memory") {
+        let said = chunk.facts.iter().filter_map(|fact| match &fact.body {
+            Body::Order(Order::Intent(intent)) => Some(intent.clone()),
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => None,
+        });
+        found.extend(said);
+        *row = chunk.last_row() + 1;
+    }
+    found
+}

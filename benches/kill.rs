@@ -1,0 +1,165 @@
+//! `cargo bench --bench kill`: a stage killed at full speed, and caught up again.
+//!
+//! Closes of 300 symbols are appended as fast as they are decided while stages are killed at random
+//! under the real supervisor. *stands* is when the successor's state is where its predecessor had
+//! got to, *caught up* when it has also passed what was the head at the kill. In the end the equity
+//! must be that of the plain loop.
+
+#![expect(clippy::print_stdout, reason = "a measurement prints")]
+#![expect(clippy::disallowed_methods, reason = "a measurement asks for the time")]
+#![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "figures")]
+#![allow(clippy::cast_sign_loss, reason = "figures")]
+
+mod common;
+
+use common::machine::{folder, load};
+use common::market::{Instant as Filling, Seen, Tape};
+use common::p50_p99;
+use common::world::{Feeder, grow, journal, runtime};
+use everwarm::trading;
+use everwarm_runtime::chaos::Injected;
+use everwarm_runtime::fact::NoLibrary;
+use everwarm_runtime::plain::PlainLoop;
+use everwarm_runtime::runner::ResumeReport;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+const SYMBOLS: usize = 300;
+const CLOSES: usize = 6_000;
+/// Time between a recovery and the next kill, at most, microseconds.
+const GAP_US: u64 = 8_000;
+
+type Starts = Arc<Mutex<Vec<(&'static str, Instant, ResumeReport)>>>;
+
+fn mix(mut x: u64) -> u64 {
+    x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// Equity in the end of the undisturbed plain loop.
+fn undisturbed(tape: &Tape) -> String {
+    let mut plain = PlainLoop::new(trading::stages(), Box::new(NoLibrary));
+    let (mut seen, mut venue) = (Seen::default(), Filling::default());
+    for body in tape.prologue() {
+        plain.input(0, body, &mut |fact| seen.note(fact)).expect("nothing is referred to");
+    }
+    for ((time, body), (_, bars)) in tape.bodies().into_iter().zip(&tape.closes) {
+        plain.input(time, body, &mut |fact| seen.note(fact)).expect("nothing is referred to");
+        let intents = std::mem::take(&mut seen.intents);
+        for answer in venue.answer(&intents, time, bars) {
+            plain.input(time, answer, &mut |fact| seen.note(fact)).expect("the same");
+        }
+    }
+    format!("{:?}", seen.equity)
+}
+
+#[derive(Default)]
+struct Recovery {
+    stands: Vec<f64>,
+    caught_up: Vec<f64>,
+    evolved: Vec<f64>,
+}
+
+fn main() {
+    let tape = Arc::new(Tape::seeded(SYMBOLS, CLOSES));
+    let want = undisturbed(&tape);
+    println!("kills at full speed, {SYMBOLS} x {CLOSES}, load {}", load());
+    for seed in 1..=3 {
+        run(&tape, &want, seed);
+    }
+}
+
+fn run(tape: &Arc<Tape>, want: &str, seed: u64) {
+    let dir = folder("kill");
+    let (edge, stages) = (runtime(), runtime());
+    let starts = Starts::default();
+    let began = Instant::now();
+    let (equity, recoveries) = edge.block_on(async {
+        let journal = journal(&dir);
+        let told = Arc::clone(&starts);
+        let note = Arc::new(move |name, report| {
+            let mut starts = told.lock().unwrap_or_else(PoisonError::into_inner);
+            starts.push((name, Instant::now(), report));
+        });
+        let root = grow(&journal, stages.handle(), note, Vec::new(), &[]).await;
+        let mut feeder = Feeder::new(&journal);
+        feeder.begin(tape).await;
+        let over = Arc::new(AtomicBool::new(false));
+        let (on, done) = (Arc::clone(tape), Arc::clone(&over));
+        let feeding = edge.spawn(async move {
+            for ((time, body), (_, bars)) in on.bodies().into_iter().zip(&on.closes) {
+                feeder.close(time, body, bars).await;
+            }
+            done.store(true, Relaxed);
+            feeder.settled().await;
+            feeder
+        });
+        let (at, tree) = (Arc::clone(&journal), root.directory().clone());
+        let killing = edge.spawn(async move {
+            let names: Vec<_> = trading::specs().iter().map(|spec| spec.name).collect();
+            let mut recoveries: BTreeMap<&str, Recovery> = BTreeMap::new();
+            let mut chance = seed;
+            while !over.load(Relaxed) {
+                chance = mix(chance);
+                tokio::time::sleep(Duration::from_micros(chance % GAP_US)).await;
+                let name = names[(chance >> 32) as usize % names.len()];
+                let before = starts.lock().unwrap_or_else(PoisonError::into_inner).len();
+                let (head, killed) = (at.head(), Instant::now());
+                if !tree.inject_kill(&format!("root/stages/{name}"), &Injected("bench".into())) {
+                    continue;
+                }
+                let (stood, report) = loop {
+                    tokio::task::yield_now().await;
+                    let starts = starts.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut new = starts[before..].iter();
+                    if let Some((_, stood, report)) = new.find(|(of, ..)| *of == name) {
+                        break (*stood, *report);
+                    }
+                    assert!(killed.elapsed() < Duration::from_secs(10), "{name} is not back");
+                };
+                let passed =
+                    || at.progress().iter().any(|(of, passed)| *of == name && *passed >= head);
+                while !passed() {
+                    tokio::task::yield_now().await;
+                }
+                let caught_up = killed.elapsed();
+                let of = recoveries.entry(name).or_default();
+                of.stands.push(stood.duration_since(killed).as_secs_f64() * 1e6);
+                of.caught_up.push(caught_up.as_secs_f64() * 1e6);
+                of.evolved.push(report.evolved as f64);
+            }
+            recoveries
+        });
+        let feeder = feeding.await.expect("feeding ends");
+        let recoveries = killing.await.expect("killing ends");
+        root.stop(Duration::from_secs(10)).await;
+        journal.close();
+        (format!("{:?}", feeder.seen.equity), recoveries)
+    });
+    edge.shutdown_background();
+    stages.shutdown_background();
+    let mut all = Recovery::default();
+    for (name, mut one) in recoveries {
+        all.stands.extend(&one.stands);
+        all.caught_up.extend(&one.caught_up);
+        let (stands, caught_up) = (p50_p99(&mut one.stands), p50_p99(&mut one.caught_up));
+        let evolved = p50_p99(&mut one.evolved);
+        let kills = one.stands.len();
+        println!(
+            "  {name:14} {kills:3} kills: stands {stands}, caught up {caught_up} us, {evolved} inputs again"
+        );
+    }
+    println!(
+        "kills: {} in {:.1} s: stands {}, caught up {} us (aim 100/2000); equity {}; load {}",
+        all.stands.len(),
+        began.elapsed().as_secs_f64(),
+        p50_p99(&mut all.stands),
+        p50_p99(&mut all.caught_up),
+        if equity == want { "equal" } else { "DIFFERENT" },
+        load(),
+    );
+}

@@ -1,0 +1,158 @@
+//! `cargo bench --bench plain`: the plain loop over ranks, and the exchange's core beside it.
+//!
+//! 300 symbols, every stage, an account that trades, a venue in the loop that fills at once. The
+//! market is made before timing starts.
+
+#![expect(clippy::print_stdout, reason = "a measurement prints")]
+#![expect(clippy::disallowed_methods, reason = "a measurement asks for the time")]
+#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "figures")]
+#![expect(clippy::cast_sign_loss, reason = "figures")]
+
+mod common;
+
+use common::machine::load;
+use common::market::{Instant as Filling, Seen, Tape};
+use common::spread;
+use everwarm::domain::market::Bar;
+use everwarm::domain::time::UtcMs;
+use everwarm::sim::market::{Market, Seeded};
+use everwarm::sim::{Local, Setup};
+use everwarm::trading;
+use everwarm_runtime::fact::NoLibrary;
+use everwarm_runtime::plain::PlainLoop;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+const SYMBOLS: usize = 300;
+const CLOSES: usize = 5_000;
+const ROUNDS: usize = 7;
+
+struct Run {
+    /// Million bars a second.
+    rate: f64,
+    seen: Seen,
+    orders: u64,
+}
+
+fn run(tape: &Tape) -> Run {
+    let mut plain = PlainLoop::new(trading::stages(), Box::new(NoLibrary));
+    let (mut seen, mut venue) = (Seen::default(), Filling::default());
+    for body in tape.prologue() {
+        plain.input(0, body, &mut |fact| seen.note(fact)).expect("nothing is referred to");
+    }
+    let closes = tape.bodies();
+    let began = Instant::now();
+    for ((time, body), (_, bars)) in closes.into_iter().zip(&tape.closes) {
+        plain.input(time, body, &mut |fact| seen.note(fact)).expect("nothing is referred to");
+        if !seen.intents.is_empty() {
+            let intents = std::mem::take(&mut seen.intents);
+            for answer in venue.answer(&intents, time, bars) {
+                plain.input(time, answer, &mut |fact| seen.note(fact)).expect("the same");
+            }
+        }
+    }
+    let rate = tape.bars() as f64 / began.elapsed().as_secs_f64() / 1e6;
+    Run { rate, seen, orders: venue.orders }
+}
+
+/// Time each stage takes when it is left out of the loop, from what the loop costs with it.
+fn shares(tape: &Tape) {
+    // Without the stages above it, what a stage sees is the same; so they are taken off from the
+    // top.
+    let names: Vec<_> = trading::specs().iter().map(|s| s.name).collect();
+    let mut before = f64::NAN;
+    for count in 0..=names.len() {
+        let mut times: Vec<f64> = (0..3).map(|_| nanos(tape, count)).collect();
+        let nanos = common::quantile(&mut times, 0.0);
+        let name = if count == 0 { "loop alone" } else { names[count - 1] };
+        let own = if count == 0 { nanos } else { nanos - before };
+        println!("  {name:14} {own:7.1} ns/bar");
+        before = nanos;
+    }
+}
+
+fn nanos(tape: &Tape, count: usize) -> f64 {
+    let stages = trading::stages().into_iter().take(count).collect();
+    let mut plain = PlainLoop::new(stages, Box::new(NoLibrary));
+    for body in tape.prologue() {
+        plain.input(0, body, &mut |_| ()).expect("nothing is referred to");
+    }
+    let closes = tape.bodies();
+    let began = Instant::now();
+    let mut facts = 0_u64;
+    for (time, body) in closes {
+        plain.input(time, body, &mut |_| facts += 1).expect("nothing is referred to");
+    }
+    began.elapsed().as_secs_f64() * 1e9 / tape.bars() as f64
+}
+
+/// A market that was made before.
+struct Made {
+    market: Seeded,
+    bars: BTreeMap<UtcMs, Vec<Bar>>,
+}
+
+impl Market for Made {
+    fn instruments(&self) -> &[everwarm::domain::instrument::Instrument] {
+        self.market.instruments()
+    }
+    fn start(&self) -> UtcMs {
+        self.market.start()
+    }
+    fn next_close(&mut self, after: UtcMs) -> Option<UtcMs> {
+        self.bars.range(after + 1..).next().map(|(time, _)| *time)
+    }
+    fn bars_closing(&mut self, close: UtcMs) -> Vec<Bar> {
+        self.bars.get(&close).cloned().unwrap_or_default()
+    }
+    fn bars(
+        &mut self,
+        symbol: everwarm::domain::id::Symbol,
+        from_open: UtcMs,
+        to_open: UtcMs,
+        limit: usize,
+    ) -> Vec<Bar> {
+        self.market.bars(symbol, from_open, to_open, limit)
+    }
+}
+
+fn exchange(tape: &Tape) -> f64 {
+    let market = Seeded::new(1, SYMBOLS, common::market::START, 0);
+    let bars = tape.closes.iter().cloned().collect();
+    let mut local = Local::open(Box::new(Made { market, bars }), &Setup::default());
+    let began = Instant::now();
+    let mut said = 0;
+    while let Some(close) = local.next_close() {
+        said += local.advance(close, close).len();
+    }
+    assert!(said < usize::MAX, "what was said is made");
+    tape.bars() as f64 / began.elapsed().as_secs_f64() / 1e6
+}
+
+fn main() {
+    let tape = Tape::seeded(SYMBOLS, CLOSES);
+    println!("plain loop, {SYMBOLS} symbols x {CLOSES} closes, load {}", load());
+    let mut rates = Vec::new();
+    let mut last = None;
+    for _ in 0..ROUNDS {
+        let run = run(&tape);
+        rates.push(run.rate);
+        last = Some(run);
+    }
+    let Some(Run { seen, orders, .. }) = last else { return };
+    let equity = seen.equity.map(|(_, equity)| equity).unwrap_or_default();
+    println!(
+        "plain: {} million bars/s of {ROUNDS} (aim 3); {orders} orders, {} facts, equity {equity}",
+        spread(&mut rates),
+        seen.facts,
+    );
+    if std::env::args().any(|a| a == "alone") {
+        return;
+    }
+    let mut rates: Vec<f64> = (0..ROUNDS).map(|_| exchange(&tape)).collect();
+    println!("exchange core, same bars, no orders: {} million bars/s", spread(&mut rates));
+    if std::env::args().any(|a| a == "shares") {
+        shares(&tape);
+    }
+    println!("load {}", load());
+}
