@@ -25,8 +25,8 @@ use crate::sim::{self, Setup, SimError, SimOptions};
 use desk::LiveDesk;
 use everwarm_runtime::chaos::{Chaos, Phase};
 use everwarm_runtime::clock;
-use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_runtime::store::{CheckedStore, Store};
 use everwarm_runtime::supervise::{News, RootOutcome, SupervisionNotice};
 use identity::Traded;
 use std::path::Path;
@@ -150,14 +150,20 @@ async fn daemon(
 }
 
 fn open_files(config: &Config, watch: &Watch) -> Result<(Store, Arc<Archive>), Failure> {
+    let (live, past) = (config.data_dir.join(LIVE_FILE), config.data_dir.join(history::FILE));
+    // Neither is written to before both are known to be good.
     let began = clock::now();
-    let store = Store::open(&config.data_dir.join(LIVE_FILE), APPLICATION);
+    let checked = Store::check(&live, APPLICATION).map_err(|e| store_failure(&e))?;
+    let checking = began.elapsed();
+    let began = clock::now();
+    let archive = Arc::new(Archive::open(&past)?);
+    let archiving = began.elapsed();
+    let began = clock::now();
+    let store = checked.map_or_else(|| Store::open(&live, APPLICATION), CheckedStore::accept);
     let store = store.map_err(|e| store_failure(&e))?;
     let size = store.file_bytes() / 1024;
-    watch.step("open the journal", began.elapsed(), format!("{size} kB"));
-    let began = clock::now();
-    let archive = Arc::new(Archive::open(&config.data_dir.join(history::FILE))?);
-    watch.step("open the history", began.elapsed(), String::new());
+    watch.step("open the journal", checking + began.elapsed(), format!("{size} kB"));
+    watch.step("open the history", archiving, String::new());
     Ok((store, archive))
 }
 

@@ -55,11 +55,12 @@ fn describe(source: &MarketSource, market: &dyn Market) -> String {
     }
 }
 
-/// Refuses a directory that trades another market.
+/// Makes the directory where there is none, and refuses one that trades another market.
 ///
 /// # Errors
-/// It does, or the note cannot be read.
+/// It does, or the directory cannot be used.
 pub fn check(data_dir: &Path, market: &str) -> Result<(), Failure> {
+    std::fs::create_dir_all(data_dir).map_err(|e| failed(data_dir, &e))?;
     match std::fs::read_to_string(data_dir.join(FILE)) {
         Ok(noted) if noted.trim_end() == market => Ok(()),
         Ok(noted) => {
@@ -71,7 +72,7 @@ pub fn check(data_dir: &Path, market: &str) -> Result<(), Failure> {
             Err(Failure::new(Exit::Refused, text))
         }
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(failed(data_dir, &e)),
+        Err(e) => Err(failed(&data_dir.join(FILE), &e)),
     }
 }
 
@@ -84,15 +85,15 @@ pub fn note(data_dir: &Path, market: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let written = write_whole(&data_dir.join(FILE), format!("{market}\n").as_bytes());
-    written.map_err(|e| failed(data_dir, &e))
+    written.map_err(|e| failed(&data_dir.join(FILE), &e))
 }
 
-fn failed(data_dir: &Path, error: &std::io::Error) -> Failure {
+fn failed(place: &Path, error: &std::io::Error) -> Failure {
     let exit = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Exit::DiskFull,
         _ => Exit::Failed,
     };
-    Failure::new(exit, format!("{}: {error}", data_dir.join(FILE).display()))
+    Failure::new(exit, format!("the data directory: {}: {error}", place.display()))
 }
 
 fn wanted(source: &MarketSource, market: &dyn Market) -> Result<Vec<Symbol>, Failure> {
