@@ -2,10 +2,11 @@
 //! as a command.
 
 mod desk;
+mod identity;
+mod measure;
 mod watch;
 
 use crate::audit::{self, store_failure};
-use crate::domain::id::Symbol;
 use crate::domain::time::{MINUTE, UtcMs};
 use crate::edge::exchange::{Launch, LaunchError};
 use crate::edge::world::{Passing, World, wall};
@@ -16,6 +17,7 @@ use crate::ops::cli::{Core, SimConfig};
 use crate::ops::config::{Config, MarketSource, Pace, Symbols};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
+use crate::ops::telemetry;
 use crate::sim::books::BooksError;
 use crate::sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
 use crate::sim::server::port::PortFile;
@@ -23,9 +25,10 @@ use crate::sim::{self, Setup, SimError, SimOptions};
 use desk::LiveDesk;
 use everwarm_runtime::chaos::{Chaos, Phase};
 use everwarm_runtime::clock;
-use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_runtime::store::{CheckedStore, Store};
 use everwarm_runtime::supervise::{News, RootOutcome, SupervisionNotice};
+use identity::Traded;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,11 +56,12 @@ fn run(config: Config, printer: Printer) -> Result<Exit, Failure> {
     crate::venue::install_tls();
     quiet_injections();
     let watch = Watch::new(Some(printer), clock::now());
-    let market = market(&config.market)?;
-    let symbols = market.0.instruments().iter().map(|rule| rule.symbol).collect();
+    let (market, _) = market(&config.market)?;
+    let traded = Traded::of(&config, market.as_ref())?;
+    identity::check(&config.data_dir, &traded.words)?;
     drop(market);
     let (edge, stages) = (runtime(config.workers, "edge")?, runtime(1, "stage")?);
-    let exit = edge.block_on(daemon(&config, symbols, &watch, &stages));
+    let exit = edge.block_on(daemon(&config, traded, &watch, &stages));
     edge.shutdown_timeout(DRAIN);
     stages.shutdown_timeout(DRAIN);
     exit
@@ -71,7 +75,7 @@ fn runtime(workers: usize, name: &str) -> Result<Runtime, Failure> {
 
 async fn daemon(
     config: &Config,
-    symbols: Vec<Symbol>,
+    traded: Traded,
     watch: &Watch,
     stages: &Runtime,
 ) -> Result<Exit, Failure> {
@@ -80,6 +84,7 @@ async fn daemon(
         crate::chaos::process::from_environment().map_err(|e| Failure::new(Exit::Usage, e))?;
     chaos.enter(Phase::Starting);
     let (store, archive) = open_files(config, watch)?;
+    identity::note(&config.data_dir, &traded.words)?;
     let launch = launch(config)?;
     let port = match find_exchange(&launch, &mut signals, watch).await {
         Ok(port) => port,
@@ -93,7 +98,7 @@ async fn daemon(
         archive,
         chaos: chaos.clone(),
         connection,
-        symbols,
+        symbols: traded.symbols,
         settings: config.settings.clone(),
         origins: config.origins.clone(),
         installation: config.installation.clone(),
@@ -109,7 +114,7 @@ async fn daemon(
     let mut watcher = None;
     let life = Life::begin(birth, |world| {
         drop(place.set(world.directory.clone()));
-        begin_api(config, world, watch, stopped.clone());
+        begin_api((config, &traded.currency), world, watch, stopped.clone());
         watcher = Some(begin_watch(world, watch, stopped));
         Vec::new()
     });
@@ -145,20 +150,25 @@ async fn daemon(
 }
 
 fn open_files(config: &Config, watch: &Watch) -> Result<(Store, Arc<Archive>), Failure> {
+    let (live, past) = (config.data_dir.join(LIVE_FILE), config.data_dir.join(history::FILE));
+    // Neither is written to before both are known to be good.
     let began = clock::now();
-    let store = Store::open(&config.data_dir.join(LIVE_FILE), APPLICATION);
+    let checked = Store::check(&live, APPLICATION).map_err(|e| store_failure(&e))?;
+    let checking = began.elapsed();
+    let began = clock::now();
+    let archive = Arc::new(Archive::open(&past)?);
+    let archiving = began.elapsed();
+    let began = clock::now();
+    let store = checked.map_or_else(|| Store::open(&live, APPLICATION), CheckedStore::accept);
     let store = store.map_err(|e| store_failure(&e))?;
     let size = store.file_bytes() / 1024;
-    watch.step("open the journal", began.elapsed(), format!("{size} kB"));
-    let began = clock::now();
-    let archive = Arc::new(Archive::open(&config.data_dir.join(history::FILE))?);
-    watch.step("open the history", began.elapsed(), String::new());
+    watch.step("open the journal", checking + began.elapsed(), format!("{size} kB"));
+    watch.step("open the history", archiving, String::new());
     Ok((store, archive))
 }
 
-/// Finds the exchange or starts it, however long that takes; or ends as the signals say. Finds the
-/// exchange or starts it. One that does not come up is tried again, ever more slowly; one that says
-/// itself why it cannot run is not.
+/// Finds the exchange or starts it. One that does not come up is tried again, ever more slowly; one that
+/// says itself why it cannot run is not.
 async fn find_exchange(
     launch: &Launch,
     signals: &mut Signals,
@@ -171,12 +181,12 @@ async fn find_exchange(
         let tried = clock::now();
         let why = match launch.ensure(0).await {
             Ok(file) => break file,
-            // The one that holds the books is still coming up, or still going down.
-            Err(LaunchError::Ended(Some(code), said)) if code == i32::from(Exit::Held.code()) => {
-                said
-            }
-            Err(LaunchError::Ended(_, said)) => {
-                return Err(Err(Failure::new(Exit::Failed, format!("the exchange ended: {said}"))));
+            // The last one is still on its way out.
+            Err(LaunchError::Ended(Some(Exit::HELD), said)) => said,
+            Err(LaunchError::Ended(code, said)) => {
+                let exit = code.and_then(|code| Exit::of(u8::try_from(code).ok()?));
+                let text = format!("the exchange ended: {said}");
+                return Err(Err(Failure::new(exit.unwrap_or(Exit::Failed), text)));
             }
             Err(LaunchError::Io(e)) => e.to_string(),
         };
@@ -264,13 +274,19 @@ fn begin_watch(
     })
 }
 
-fn begin_api(config: &Config, world: &World, watch: &Watch, stopped: channel::Receiver<bool>) {
+fn begin_api(
+    (config, currency): (&Config, &str),
+    world: &World,
+    watch: &Watch,
+    stopped: channel::Receiver<bool>,
+) {
     let data_dir = config.data_dir.display().to_string();
     let pace = config.market.pace.to_string();
-    let desk = LiveDesk::new(world.clone(), watch.clone(), data_dir, pace);
+    let desk = Arc::new(LiveDesk::new(world.clone(), watch.clone(), data_dir, pace));
+    let metrics = measure::metrics(currency, world, watch, Arc::clone(&desk) as _, stopped.clone());
     let (listen, data_dir) = (config.listen, config.data_dir.clone());
     tokio::spawn(async move {
-        if let Err(e) = serve_api(listen, &data_dir, desk, stopped).await {
+        if let Err(e) = serve_api(listen, &data_dir, (desk, metrics), stopped).await {
             tracing::error!("the API at {listen}: {e}");
         }
     });
@@ -279,14 +295,14 @@ fn begin_api(config: &Config, world: &World, watch: &Watch, stopped: channel::Re
 async fn serve_api(
     listen: std::net::SocketAddr,
     data_dir: &Path,
-    desk: LiveDesk,
+    (desk, metrics): (Arc<LiveDesk>, api::Metrics),
     mut stopped: channel::Receiver<bool>,
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(listen).await?;
     let (addr, pid) = (listener.local_addr()?, std::process::id());
     ApiFile { addr, pid, token: String::new() }.write(data_dir)?;
     let stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
-    api::serve(listener, Api::new(Arc::new(desk), None), stop).await
+    api::serve(listener, Api::new(desk, Some(metrics)), stop).await
 }
 
 fn observe(watch: &Watch, notice: &SupervisionNotice) {
@@ -295,6 +311,11 @@ fn observe(watch: &Watch, notice: &SupervisionNotice) {
     {
         watch.restarted(&notice.path, "started again", Duration::ZERO);
     } else {
+        if let News::Exited { exit, asked: false, .. } = &notice.news
+            && let Some(reason) = telemetry::reason(exit)
+        {
+            watch.seen().counts.restarted(reason);
+        }
         tracing::debug!(path = notice.path, news = ?notice.news, "supervision");
     }
 }
@@ -311,7 +332,8 @@ fn launch(config: &Config) -> Result<Launch, Failure> {
     let program = std::env::current_exe();
     let program = program.map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
     let dir = config.data_dir.join("exchange");
-    Ok(Launch { program, arguments: config.market.flags(), dir })
+    let pace = config.market.pace.to_string();
+    Ok(Launch { program, arguments: config.market.flags(), pace, dir })
 }
 
 /// Runs the exchange until it is done.
@@ -331,15 +353,12 @@ fn exchange(config: SimConfig) -> Result<Exit, Failure> {
     };
     let runtime = runtime(2, "exchange")?;
     let served = runtime.block_on(sim::serve(options));
-    served.map(|()| Exit::Fine).map_err(|e| {
-        let exit = match &e {
-            SimError::Books(BooksError::Store(e)) => store_failure(e).exit,
-            SimError::Books(BooksError::Run(_) | BooksError::Append(_))
-            | SimError::Io { .. }
-            | SimError::OtherMarket { .. }
-            | SimError::Failed(_) => Exit::Failed,
-        };
-        Failure::new(exit, e.to_string())
+    served.map(|()| Exit::Fine).map_err(|e| match e {
+        SimError::Books(BooksError::Store(e)) => store_failure(&e),
+        SimError::OtherMarket { .. } => Failure::new(Exit::Refused, e.to_string()),
+        SimError::Books(_) | SimError::Io { .. } | SimError::Failed(_) => {
+            Failure::new(Exit::Failed, e.to_string())
+        }
     })
 }
 

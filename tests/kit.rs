@@ -3,6 +3,7 @@
 
 use everwarm::chaos::feed::{MINUTES, START, Small};
 use everwarm::domain::time::MINUTE;
+use everwarm::ops::api::ApiFile;
 use everwarm::sim::market::Market;
 use everwarm::sim::server::port::PortFile;
 use serde_json::Value;
@@ -61,6 +62,15 @@ pub fn exchange(dir: &Path) -> Option<u32> {
 pub fn runs(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+}
+
+/// Waits for something that is asked again and again.
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let began = everwarm_runtime::clock::now();
+    while !done() {
+        assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
 }
 
 /// Kills the exchange of that data directory, if it runs.
@@ -132,6 +142,13 @@ impl Process {
     /// Waits for a line with these words.
     pub fn says(&self, words: &str) -> Vec<String> {
         self.until(words, PATIENCE, |lines| lines.iter().any(|line| line.contains(words)))
+    }
+
+    /// Waits until it answers questions.
+    pub fn answers(&self) {
+        let pid = self.pid();
+        let ours = || ApiFile::read(&self.dir).is_some_and(|file| file.pid == pid);
+        wait_until("it says where it answers", ours);
     }
 
     /// The number of the process.
@@ -227,7 +244,9 @@ pub fn small_recording(dir: &Path) -> String {
         }
         fs::write(dir.join(format!("{symbol}_1m.csv")), text).unwrap();
     }
+    // BBBUSD would be BB priced in BUSD.
+    let names = "[symbols.BBBUSD]\nbase = \"BBB\"\nquote = \"USD\"\n";
     let limits = "[symbols.CCCUSD]\nmax_position = \"19.5\"\n";
-    fs::write(dir.join("recording.toml"), limits).unwrap();
+    fs::write(dir.join("recording.toml"), format!("{names}{limits}")).unwrap();
     dir.to_str().unwrap().to_owned()
 }

@@ -30,7 +30,7 @@ pub enum LaunchError {
     /// It could not be started, or did not come up.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It ended by itself; its exit code and its last words.
+    /// It ended by itself: its exit code, and its last words.
     #[error("it ended: {1}")]
     Ended(Option<i32>, String),
 }
@@ -42,16 +42,26 @@ pub struct Launch {
     pub program: PathBuf,
     /// Arguments that describe the market, without directory and port.
     pub arguments: Vec<OsString>,
+    /// How fast its time is to run, as a port file says it.
+    pub pace: String,
     /// Where its books and its port file are.
     pub dir: PathBuf,
 }
 
 impl Launch {
-    /// The exchange that is running there, if one is.
+    /// The exchange that is running there, if one is. One that outlived another pace is told to
+    /// end, for its time cannot be changed.
     pub async fn find(&self) -> Option<PortFile> {
         let file = PortFile::read(&self.dir).ok()??;
         let admin = Admin::new(&base(&file), &file.token).ok()?;
-        admin.status().await.ok().map(|_| file)
+        admin.status().await.ok()?;
+        if file.pace == self.pace {
+            return Some(file);
+        }
+        if let Err(e) = admin.stop().await {
+            tracing::debug!(error = %e, "the exchange of another pace had ended already");
+        }
+        None
     }
 
     /// Finds it or starts it; `port` 0: wherever there is room.
@@ -73,7 +83,7 @@ impl Launch {
             }
             if let Some(status) = child.try_wait()? {
                 let said = last_words(&self.log());
-                return Err(LaunchError::Ended(status.code(), said));
+                return Err(LaunchError::Ended(status.code(), format!("{said} ({status})")));
             }
             tokio::time::sleep(POLL).await;
         }

@@ -59,6 +59,9 @@ impl Exit {
         Exit::Terminated,
     ];
 
+    /// The number of [`Exit::Held`] as the system tells it of a child.
+    pub const HELD: i32 = Exit::Held as i32;
+
     /// The exit of a number.
     #[must_use]
     pub fn of(code: u8) -> Option<Exit> {

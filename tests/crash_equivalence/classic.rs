@@ -22,8 +22,7 @@ fn death(site: Site, who: &str, nth: u32) -> Outcome {
 
 /// Where the second life begins.
 fn second_life(outcome: &Outcome) -> usize {
-    let begins =
-        |body: &Body| matches!(body, Body::Operator(Operator::Started { life: 2, .. }));
+    let begins = |body: &Body| matches!(body, Body::Operator(Operator::Started { life: 2, .. }));
     outcome.facts.iter().position(|fact| begins(&fact.body)).unwrap()
 }
 
@@ -90,9 +89,7 @@ fn an_order_filled_while_the_daemon_was_dead_is_found_and_applied_once() {
         .facts
         .iter()
         .filter_map(|fact| match &fact.body {
-            Body::Order(Order::Filled { client_id, fill, .. })
-                if *client_id == order.client_id =>
-            {
+            Body::Order(Order::Filled { client_id, fill, .. }) if *client_id == order.client_id => {
                 Some(fill.trade_id)
             }
             _ => None,
@@ -102,6 +99,7 @@ fn an_order_filled_while_the_daemon_was_dead_is_found_and_applied_once() {
     assert_eq!(applied, told, "each fill once");
     let id = format!("client_order_id=\"{}\"", order.client_id);
     let visible = outcome.picture.ours.iter().filter(|line| line.contains(&id));
-    let lines: Vec<_> = visible.filter(|l| l.starts_with("order") || l.starts_with("fill")).collect();
+    let lines: Vec<_> =
+        visible.filter(|l| l.starts_with("order") || l.starts_with("fill")).collect();
     assert_eq!(lines.len(), 1 + told.len(), "visible in public answers: {lines:?}");
 }

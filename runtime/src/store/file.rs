@@ -112,6 +112,23 @@ pub struct Store {
     pub(crate) path: PathBuf,
 }
 
+/// A store that may be opened; dropped, its file stays as it is.
+pub struct CheckedStore {
+    store: Store,
+    hold: Hold,
+}
+
+impl CheckedStore {
+    /// Opens it: what a crash left is repaired in the file.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn accept(self) -> Result<Store, StoreError> {
+        self.hold.release().map_err(|e| StoreError::io(&self.store.path, &e))?;
+        Ok(self.store)
+    }
+}
+
 /// What one opening found.
 #[derive(Clone, Debug, Default)]
 pub struct Recovered {
@@ -132,9 +149,23 @@ impl Store {
         if !path.exists() {
             create(path, application)?;
         }
+        match Store::check(path, application)? {
+            Some(checked) => checked.accept(),
+            None => Err(StoreError::io(path, &io::ErrorKind::NotFound.into())),
+        }
+    }
+
+    /// Opens the store of `application` at `path` as far as it can be without changing the file, so
+    /// that others can be looked at first; none where there is none.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn check(path: &Path, application: &str) -> Result<Option<CheckedStore>, StoreError> {
+        if !path.exists() {
+            return Ok(None);
+        }
         let (store, hold) = Store::checked(path, application)?;
-        hold.release().map_err(|e| StoreError::io(path, &e))?;
-        Ok(store)
+        Ok(Some(CheckedStore { store, hold }))
     }
 
     /// Opens the store of `application` at `path` to read what is in it; what a crash left is
@@ -277,6 +308,20 @@ impl Store {
     #[must_use]
     pub fn file_bytes(&self) -> u64 {
         fs::metadata(&self.path).map_or(0, |m| m.len())
+    }
+
+    /// Writes another layout into the file than it has; for tests of refusing alone.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn alter_schema(&self, schema: u64) -> Result<(), StoreError> {
+        let alter = || -> Result<(), redb::Error> {
+            let write = self.db.begin_write()?;
+            write.open_table(META)?.insert("schema", schema.to_le_bytes().as_slice())?;
+            write.commit()?;
+            Ok(())
+        };
+        alter().map_err(|e| StoreError::of(&self.path, e))
     }
 
     /// Overwrites one byte of the body of the fact in `row`; for tests of `verify` alone.

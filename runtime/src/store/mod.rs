@@ -12,7 +12,7 @@ mod thread;
 
 pub use careful::quiet_damage;
 pub(crate) use file::Recovered;
-pub use file::{Scan, Store, StoreError};
+pub use file::{CheckedStore, Scan, Store, StoreError};
 pub use redb::StorageBackend;
 pub(crate) use rows::CheckpointRow;
 pub(crate) use thread::{Batch, Op, Source, run};

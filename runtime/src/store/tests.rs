@@ -1,6 +1,5 @@
 //! Files that must not be opened are not touched, and a full disk is told as one.
 
-use super::rows::META;
 use super::{Store, StoreError, archive};
 use crate::chaos::faults::{FaultyDisk, Image};
 use crate::fact::{Body, Fact, RuntimeEvent};
@@ -129,10 +128,7 @@ fn what_is_not_ours_is_not_touched() {
 
     fs::remove_file(folder.file()).unwrap();
     let store = Store::open(&folder.file(), APPLICATION).unwrap();
-    let write = store.db.begin_write().unwrap();
-    let schema = 2_u64.to_le_bytes();
-    write.open_table(META).unwrap().insert("schema", schema.as_slice()).unwrap();
-    write.commit().unwrap();
+    store.alter_schema(2).unwrap();
     drop(store);
     let bytes = fs::read(folder.file()).unwrap();
     assert!(matches!(folder.refused(&bytes), StoreError::Newer { found: 2, .. }));
