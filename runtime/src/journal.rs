@@ -27,10 +27,15 @@ use tokio::sync::{Notify, watch};
 const QUEUE_BYTES: usize = 32 << 20;
 /// Bytes of the tail above which inputs wait; stages save themselves at half of it.
 const TAIL_BYTES: usize = 24 << 20;
-/// Inputs a stage handles between checkpoints, at most.
+/// Inputs a stage handles between checkpoints in the file, at most.
 const CHECKPOINT_INPUTS: u64 = 1000;
-/// Time between checkpoints of a stage that is fed.
+/// Time between checkpoints in the file of a stage that is fed.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+/// Inputs a stage handles between checkpoints in memory, at least.
+const MEMORY_INPUTS: u64 = 32;
+/// A stage saves itself in memory once it was fed this many times the size of its state: then saving costs a
+/// fraction of the work it saves a successor.
+const MEMORY_FED: usize = 4;
 
 /// How a journal behaves.
 #[derive(Clone)]
@@ -99,6 +104,11 @@ pub struct Chunk<B> {
 }
 
 impl<B> Chunk<B> {
+    /// Rough size in memory, bytes.
+    pub(crate) fn weight(&self) -> usize {
+        self.weight
+    }
+
     /// Row of the last fact.
     #[must_use]
     pub fn last_row(&self) -> u64 {
@@ -501,29 +511,37 @@ impl<B: Body> Journal<B> {
         }
     }
 
-    /// Whether the stage should save itself.
-    pub(crate) fn checkpoint_due(&self, seat: &Seat<B>) -> bool {
+    /// Whether the stage should save itself; `fed` is the weight of what it has handled since it did.
+    pub(crate) fn checkpoint_due(&self, seat: &Seat<B>, fed: usize) -> bool {
         let inner = self.lock();
         let state = &inner.stages[seat.index];
-        let since = state.passed - state.checkpoint.as_ref().map_or(0, |c| c.n);
+        let (n, size) = state.checkpoint.as_ref().map_or((0, 0), |c| (c.n, c.state.len()));
+        let since = state.passed - n;
         since >= self.checkpoint_inputs.load(Relaxed)
+            || (since >= MEMORY_INPUTS && fed >= size.saturating_mul(MEMORY_FED))
             || (since > 0
                 && (state.saved_at.elapsed() >= CHECKPOINT_EVERY
                     || inner.tail_bytes > TAIL_BYTES / 2))
     }
 
-    /// Queues a saved state that stands at the last input passed.
-    pub(crate) fn checkpoint(&self, seat: &Seat<B>, bytes: Vec<u8>) {
+    /// Keeps a saved state that stands at the last input passed, for a successor in this process; for those
+    /// in later ones it is also queued for the file, from time to time or where it is the `last`.
+    pub(crate) fn checkpoint(&self, seat: &Seat<B>, bytes: Vec<u8>, last: bool) {
         let mut inner = self.lock();
         let n = inner.stages[seat.index].passed;
         let current = inner.stages[seat.index].incarnation == seat.incarnation;
         let Some(row) = inner.row_of(n).filter(|_| current) else { return };
         let saved = Arc::new(CheckpointRow { n, row, version: seat.version, state: bytes });
-        inner.pending_bytes += saved.state.len();
-        inner.pending.push(Op::Checkpoint(seat.rank, Arc::clone(&saved)));
         let state = &mut inner.stages[seat.index];
-        state.checkpoint = Some(saved);
-        state.saved_at = clock::now();
+        state.checkpoint = Some(Arc::clone(&saved));
+        let write = last
+            || n - state.written >= self.checkpoint_inputs.load(Relaxed)
+            || state.saved_at.elapsed() >= CHECKPOINT_EVERY;
+        if write {
+            (state.written, state.saved_at) = (n, clock::now());
+            inner.pending_bytes += saved.state.len();
+            inner.pending.push(Op::Checkpoint(seat.rank, saved));
+        }
     }
 
     fn announce_upgrades(&self) {

@@ -76,6 +76,8 @@ pub struct Runner<S: Stage + ?Sized> {
     library: Arc<dyn Library<S::Body>>,
     cursor: u64,
     step: Step<S::Body>,
+    /// Weight of what was handled since the state was saved.
+    fed: usize,
 }
 
 impl<S: Stage + ?Sized> Runner<S> {
@@ -100,7 +102,8 @@ impl<S: Stage + ?Sized> Runner<S> {
         }
         let cursor = report.checkpoint;
         let seat = attached.seat;
-        let mut runner = Runner { stage, journal, seat, library, cursor, step: Step::default() };
+        let mut runner =
+            Runner { stage, journal, seat, library, cursor, step: Step::default(), fed: 0 };
         while runner.cursor < attached.passed {
             let left = usize::try_from(attached.passed - runner.cursor).unwrap_or(BATCH);
             for round in runner.journal.rounds(&runner.seat, runner.cursor, left.min(BATCH)) {
@@ -172,16 +175,21 @@ impl<S: Stage + ?Sized> Runner<S> {
             self.journal.pass(&self.seat, n, Vec::new(), self.stage.next_wake())?;
             self.cursor = n;
         }
-        if !rounds.is_empty() && self.journal.checkpoint_due(&self.seat) {
-            self.save();
+        if !rounds.is_empty() && self.journal.checkpoint_due(&self.seat, self.fed) {
+            self.keep(false);
         }
         Ok(more)
     }
 
-    /// Saves the state as of the last input passed.
+    /// Saves the state as of the last input passed, for this process and later ones.
     pub fn save(&mut self) {
+        self.keep(true);
+    }
+
+    fn keep(&mut self, last: bool) {
         self.chaos().point(Site::BeforeCheckpoint, self.stage.name());
-        self.journal.checkpoint(&self.seat, self.stage.save());
+        self.journal.checkpoint(&self.seat, self.stage.save(), last);
+        self.fed = 0;
         self.chaos().point(Site::AfterCheckpoint, self.stage.name());
     }
 
@@ -210,6 +218,7 @@ impl<S: Stage + ?Sized> Runner<S> {
         let interest = self.stage.interest();
         self.step.begin(round.n, round.time);
         for chunk in &round.seen {
+            self.fed += chunk.weight();
             for fact in chunk.facts.iter().filter(|f| interest.has(f.body.kind())) {
                 let full = self.resolve(round.n, fact)?;
                 self.step.feed(&mut *self.stage, full.as_ref().unwrap_or(fact), &mut own);

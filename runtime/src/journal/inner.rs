@@ -28,7 +28,10 @@ pub(super) struct StageState {
     /// Version that spoke last, and the last input an older version passed.
     pub(super) spoke: u16,
     pub(super) since: u64,
+    /// The newest, which may be in memory only.
     pub(super) checkpoint: Option<Arc<CheckpointRow>>,
+    /// The input the newest one for the file stands at, and when that was queued.
+    pub(super) written: u64,
     pub(super) saved_at: Instant,
     pub(super) waker: Option<Arc<Waker>>,
     pub(super) next_wake: Option<i64>,
@@ -88,6 +91,7 @@ impl<B: Body> Inner<B> {
                 spoke: last.version,
                 since: if upgraded { last.n } else { last.since },
                 checkpoint: usable.map(|(_, c)| Arc::new(c.clone())),
+                written: usable.map_or(0, |(_, c)| c.n),
                 saved_at: clock::now(),
                 waker: None,
                 next_wake: None,

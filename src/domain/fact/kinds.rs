@@ -1,7 +1,7 @@
 //! Kinds of facts: their numbers in masks, who makes them, how durable they are, how they are
 //! written.
 //!
-//! Numbers are never reused. A fact is written as MessagePack, positional.
+//! Numbers are never reused. A fact is written as MessagePack, positional; the large ones are packed.
 
 use super::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
 use everwarm_runtime::fact::{self, RuntimeEvent};
@@ -222,6 +222,9 @@ impl fact::Body for Body {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
+        if super::packed::encode(self, out) {
+            return;
+        }
         rmp_serde::encode::write(out, self).expect("facts are plain values and memory takes them");
     }
 
@@ -230,6 +233,9 @@ impl fact::Body for Body {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, String> {
+        if let Some(packed) = super::packed::decode(bytes) {
+            return packed;
+        }
         rmp_serde::from_slice(bytes).map_err(|e| e.to_string())
     }
 

@@ -3,6 +3,7 @@
 //! Inputs come from outside and are numbered; derived facts are said by the stage of one rank.
 
 pub mod kinds;
+mod packed;
 
 use super::id::{ClientOrderId, Symbol};
 use super::instrument::Instrument;

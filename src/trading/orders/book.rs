@@ -5,6 +5,9 @@
 //! taken from inputs alone, and the standing of an order (status, applied fills, granted attempts)
 //! from the manager's facts alone; neither waits for the other.
 //!
+//! Nearly nobody asks for an order that is final, but every checkpoint carries a day of them: they are kept
+//! packed, and one that a fact names is unpacked for as long as that fact is handled.
+//!
 //! Invariants, asserted by `check`:
 //! 1. An order was sent at most as often as granted.
 //! 2. What is executed is the sum of the applied fills.
@@ -18,8 +21,10 @@ use crate::domain::money::Decimal;
 use crate::domain::order::{OrderIntent, OrderReport, OrderStatus, ReportSource, VenueFill};
 use crate::domain::time::{DAY, UtcMs};
 use everwarm_runtime::fact::{Fact, Key, Mask};
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 
 /// How long the engine of a venue may still take in a request after its receive window,
 /// milliseconds.
@@ -252,6 +257,43 @@ impl Order {
     }
 }
 
+/// An order as bytes: a fraction of its size, and nothing to do for a checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+struct Packed(Vec<u8>);
+
+impl Packed {
+    fn of(order: &Order) -> Packed {
+        Packed(rmp_serde::to_vec(order).expect("an order is plain values"))
+    }
+
+    fn order(&self) -> Order {
+        rmp_serde::from_slice(&self.0)
+            .expect("only this module packs, and the store checks what it keeps")
+    }
+}
+
+impl Serialize for Packed {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Packed {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Packed;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a packed order")
+            }
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Packed, E> {
+                Ok(Packed(bytes.to_vec()))
+            }
+        }
+        from.deserialize_bytes(Bytes)
+    }
+}
+
 /// All orders that live, and the final ones of the last day.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct OrderBook {
@@ -260,7 +302,12 @@ pub struct OrderBook {
     epoch: u64,
     /// The latest event time told.
     pub(super) time: UtcMs,
+    /// Those that live, and those the fact just folded ended or named.
     orders: BTreeMap<ClientOrderId, Order>,
+    /// All others.
+    past: BTreeMap<ClientOrderId, Packed>,
+    /// Of `orders`, those that are to be packed before the next fact.
+    ended: BTreeSet<ClientOrderId>,
     /// Ids of the orders that live.
     living: BTreeSet<ClientOrderId>,
     /// Final orders in the order in which they became so, with the event time of that.
@@ -299,6 +346,8 @@ impl OrderBook {
     /// Takes in one fact; facts that do not concern orders change nothing.
     pub fn fold(&mut self, fact: &Fact<Body>) {
         self.fresh = false;
+        self.pack();
+        self.unpack_named(&fact.body);
         match &fact.body {
             Body::Market(Market::Close { time, .. }) => self.pass(*time),
             Body::Operator(operator) => self.operator(operator),
@@ -369,7 +418,13 @@ impl OrderBook {
         self.living.iter().filter_map(|id| self.orders.get(id))
     }
 
-    /// One order: living, or final since less than a day.
+    /// Whether the order lives, or has been final for less than a day.
+    #[must_use]
+    pub fn remembers(&self, id: &ClientOrderId) -> bool {
+        self.orders.contains_key(id) || self.past.contains_key(id)
+    }
+
+    /// One order: living, or named by the fact just folded and final since less than a day.
     #[must_use]
     pub fn get(&self, id: &ClientOrderId) -> Option<&Order> {
         self.orders.get(id)
@@ -474,8 +529,8 @@ impl OrderBook {
         match said {
             Said::Intent(intent) => {
                 let order = Order::new(intent.clone(), key);
-                self.living.insert(intent.client_id.clone());
                 self.orders.insert(intent.client_id.clone(), order);
+                self.settle(&intent.client_id);
             }
             Said::Granted { client_id, attempt, .. } => {
                 if let Some(order) = self.orders.get_mut(client_id) {
@@ -483,6 +538,7 @@ impl OrderBook {
                     order.status = OrderStatus::Intent;
                     order.unanswered = false;
                     order.absent = None;
+                    self.settle(client_id);
                 }
             }
             Said::Changed { client_id, venue_order_id, status, .. } => {
@@ -511,8 +567,54 @@ impl OrderBook {
     fn settle(&mut self, id: &ClientOrderId) {
         if self.orders.get(id).is_some_and(Order::lives) {
             self.living.insert(id.clone());
+            self.ended.remove(id);
         } else {
             self.living.remove(id);
+            self.ended.insert(id.clone());
+        }
+    }
+
+    /// Packs what has ended.
+    fn pack(&mut self) {
+        while let Some(id) = self.ended.pop_first() {
+            if let Some(order) = self.orders.remove(&id) {
+                self.past.insert(id, Packed::of(&order));
+            }
+        }
+    }
+
+    /// Unpacks what the fact names.
+    fn unpack_named(&mut self, body: &Body) {
+        match body {
+            Body::Venue(venue) => match venue {
+                Venue::Sent { attempts } => {
+                    attempts.iter().for_each(|sent| self.unpack(&sent.client_id));
+                }
+                Venue::Reported(report) => self.unpack(&report.client_id),
+                Venue::Refused { client_id, .. }
+                | Venue::Unanswered { client_id, .. }
+                | Venue::Absent { client_id, .. } => self.unpack(client_id),
+                Venue::Account { open, .. } => open.iter().for_each(|(id, _)| self.unpack(id)),
+            },
+            Body::Order(said) => match said {
+                Said::Intent(intent) => self.unpack(&intent.client_id),
+                Said::Granted { client_id, .. }
+                | Said::Changed { client_id, .. }
+                | Said::Filled { client_id, .. } => self.unpack(client_id),
+                Said::Compared { .. } => {}
+            },
+            Body::Market(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Ledger(_) => {}
+        }
+    }
+
+    fn unpack(&mut self, id: &ClientOrderId) {
+        if let Some(packed) = self.past.remove(id) {
+            self.orders.insert(id.clone(), packed.order());
+            self.ended.insert(id.clone());
         }
     }
 
@@ -526,6 +628,7 @@ impl OrderBook {
                 self.finished.push_back((self.time, id));
             } else {
                 self.orders.remove(&id);
+                self.past.remove(&id);
             }
         }
     }
@@ -541,6 +644,8 @@ impl OrderBook {
     }
 
     pub(super) fn check(&self) {
+        let ended = |id: &ClientOrderId| self.ended.contains(id) != self.living.contains(id);
+        assert!(self.orders.keys().all(ended), "3: {:?} {:?}", self.ended, self.living);
         for (id, order) in &self.orders {
             assert!(order.sent() <= order.granted, "1: {order:?}");
             let applied = order.fills.values().filter(|known| known.applied);

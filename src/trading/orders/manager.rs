@@ -250,7 +250,7 @@ impl Stage for Manager {
             Body::Decision(_) => {
                 let approved = Approved::told(fact);
                 let intent = approved.as_ref().map(Approved::intent);
-                if let Some(intent) = intent.filter(|i| self.book.get(&i.client_id).is_none()) {
+                if let Some(intent) = intent.filter(|i| !self.book.remembers(&i.client_id)) {
                     out.say_because([fact.key], Body::Order(Said::Intent(intent.clone())));
                 }
             }

@@ -356,10 +356,31 @@ fn final_orders_are_forgotten_after_a_day_and_late_news_of_them_is_no_conflict()
     let mut manager = Manager::default();
     run_on(&mut manager, &[approved(ID), sent(ID, 1, T), filled.clone()]);
     run_on(&mut manager, &[clock(T + 86_400_000)]);
-    assert!(manager.book().get(&id(ID)).is_some());
+    assert!(manager.book().remembers(&id(ID)));
     run_on(&mut manager, &[clock(T + 86_400_051)]);
-    assert!(manager.book().get(&id(ID)).is_none());
+    assert!(!manager.book().remembers(&id(ID)));
     assert_eq!(run_on(&mut manager, &[filled]), "");
+}
+
+#[test]
+fn a_final_order_is_packed_and_taken_out_when_it_is_named() {
+    let first = trade(1, "1", "4");
+    let cancelled = reported(S::Cancelled, "4", std::slice::from_ref(&first));
+    let mut manager = Manager::default();
+    run_on(&mut manager, &[approved(ID), sent(ID, 1, T), cancelled.clone(), clock(T + 1)]);
+    assert!(manager.book().remembers(&id(ID)) && manager.book().get(&id(ID)).is_none());
+    // It is packed in a checkpoint too, and the same news again says nothing.
+    let bytes = manager.save();
+    manager.load(&bytes).unwrap();
+    assert_eq!(manager.save(), bytes);
+    assert_eq!(run_on(&mut manager, &[cancelled, clock(T + 2)]), " | ");
+    // A fill that was missed is still applied, as the second of the order.
+    let late = reported(S::Cancelled, "6", &[first, trade(2, "1", "2")]);
+    let said = run_on(&mut manager, &[late]);
+    assert_eq!(said, "fill 2=2 x2, Cancelled 6");
+    assert_eq!(manager.book().get(&id(ID)).unwrap().applied, 2);
+    // Nobody may have it again under the same id.
+    assert_eq!(run_on(&mut manager, &[clock(T + 3), approved(ID)]), " | ");
 }
 
 #[test]
