@@ -32,8 +32,8 @@ const EXPECTED: [u8; 13] = [
     kind::RECONCILED,
 ];
 
-/// Never the first byte of a value.
-const NO_VALUE: u8 = 0xc1;
+/// Never the first byte of a fact, packed or not.
+const NO_VALUE: u8 = 0x2a;
 
 fn encoded(body: &Body) -> Vec<u8> {
     let mut bytes = Vec::new();
