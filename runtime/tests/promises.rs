@@ -1,5 +1,5 @@
-//! The promises of the runtime, each with a test that fails when its one line is gone; `docs/RECOVERY.md`
-//! lists them.
+//! The promises of the runtime, each with a test that fails when its one line is gone;
+//! `docs/RECOVERY.md` lists them.
 
 use everwarm_runtime::chaos::faults::FaultyDisk;
 use everwarm_runtime::fact::{Body, Fact, Mask, NoLibrary, Rank, RuntimeEvent};
@@ -42,8 +42,8 @@ impl Body for Say {
 type Heard = Arc<Mutex<Vec<String>>>;
 type News = Arc<Mutex<Option<(Arc<Journal<Say>>, Writer)>>>;
 
-/// Answers every fact it sees with one of its own kind, notes what it sees, and may append an input while
-/// it does so.
+/// Answers every fact it sees with one of its own kind, notes what it sees, and may append an input
+/// while it does so.
 #[derive(Clone)]
 struct Echo {
     rank: u16,
@@ -60,11 +60,11 @@ impl Echo {
     }
 
     fn kind(&self) -> u8 {
-        u8::try_from(self.rank).unwrap()
+        u8::try_from(self.rank).expect("a small rank")
     }
 
     fn heard(&self) -> Vec<String> {
-        self.heard.lock().unwrap().clone()
+        self.heard.lock().expect("nobody panics with it").clone()
     }
 }
 
@@ -86,9 +86,9 @@ impl Stage for Echo {
         if fact.key.rank == self.rank {
             return;
         }
-        self.heard.lock().unwrap().push(fact.key.to_string());
-        if let Some((journal, writer)) = self.news.lock().unwrap().take() {
-            journal.append(&writer, 0, vec![Say(0, 0)]).unwrap();
+        self.heard.lock().expect("nobody panics with it").push(fact.key.to_string());
+        if let Some((journal, writer)) = self.news.lock().expect("nobody panics with it").take() {
+            journal.append(&writer, 0, vec![Say(0, 0)]).expect("it is open");
         }
     }
     fn decide(&self, fact: &Fact<Say>, out: &mut Out<Say>) {
@@ -103,13 +103,15 @@ impl Stage for Echo {
 }
 
 fn open(disk: &FaultyDisk, stages: &[&Echo]) -> Arc<Journal<Say>> {
-    let store = Store::on_disk(disk.clone(), "test").unwrap();
+    let store = Store::on_disk(disk.clone(), "test").expect("a store in memory");
     let infos = stages.iter().map(|stage| StageInfo::of(*stage)).collect();
-    Journal::open(store, infos, Options::new(|_| ())).unwrap()
+    Journal::open(store, infos, Options::new(|_| ())).expect("a sound store")
 }
 
 fn resume(journal: &Arc<Journal<Say>>, stage: &Echo) -> Runner<Echo> {
-    Runner::resume(Arc::clone(journal), Box::new(stage.clone()), Arc::new(NoLibrary)).unwrap().0
+    let stage = Box::new(stage.clone());
+    let resumed = Runner::resume(Arc::clone(journal), stage, Arc::new(NoLibrary));
+    resumed.expect("a sound journal").0
 }
 
 #[test]
@@ -183,7 +185,8 @@ fn readers_by_row_see_no_gap_after_a_restart() {
     journal.append(&writer, 0, inputs).unwrap();
     fast_run.catch_up(8, |_| ()).unwrap();
     slow_run.catch_up(8, |_| ()).unwrap();
-    (fast_run.save(), slow_run.save());
+    fast_run.save();
+    slow_run.save();
     let last = journal.last_row();
     journal.close();
     drop((fast_run, slow_run, journal));

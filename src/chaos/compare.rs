@@ -87,9 +87,12 @@ pub fn ours(facts: &[(u64, Fact<Body>)], archive: &Arc<Archive>) -> Result<Vec<S
 
 /// The symbols whose rules were learned, by name.
 fn symbols(facts: &[(u64, Fact<Body>)]) -> BTreeSet<Symbol> {
-    let rules = facts.iter().filter_map(|(_, fact)| match &fact.body {
-        Body::Market(Market::Instruments { rules }) => Some(rules),
-        _ => None,
+    let rules = facts.iter().filter_map(|(_, fact)| {
+        if let Body::Market(Market::Instruments { rules }) = &fact.body {
+            Some(rules)
+        } else {
+            None
+        }
     });
     rules.flatten().map(|rule| rule.symbol).collect()
 }

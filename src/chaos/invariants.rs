@@ -29,29 +29,17 @@ pub fn check(facts: &[(u64, Fact<Body>)], ledger: &Value) -> Vec<String> {
             }
             last = fact.key.n;
         }
-        match &fact.body {
-            Body::Order(Order::Intent(intent)) => {
-                let fresh = intents.insert(intent.client_id.0.as_str());
-                if !fresh {
-                    broken.push(format!("{} was decided twice", intent.client_id));
-                }
+        if let Body::Order(Order::Intent(intent)) = &fact.body {
+            if !intents.insert(intent.client_id.0.as_str()) {
+                broken.push(format!("{} was decided twice", intent.client_id));
             }
-            Body::Venue(Venue::Sent { attempts }) => {
-                sent.extend(attempts.iter().map(|attempt| attempt.client_id.0.as_str()));
+        } else if let Body::Venue(Venue::Sent { attempts }) = &fact.body {
+            sent.extend(attempts.iter().map(|attempt| attempt.client_id.0.as_str()));
+        } else if let Body::Order(Order::Filled { client_id, symbol, fill, .. }) = &fact.body {
+            *filled.entry(client_id.0.as_str()).or_default() += fill.quantity;
+            if !applied.insert((*symbol, fill.trade_id)) {
+                broken.push(format!("trade {} of {symbol} was applied twice", fill.trade_id));
             }
-            Body::Order(Order::Filled { client_id, symbol, fill, .. }) => {
-                *filled.entry(client_id.0.as_str()).or_default() += fill.quantity;
-                if !applied.insert((*symbol, fill.trade_id)) {
-                    broken.push(format!("trade {} of {symbol} was applied twice", fill.trade_id));
-                }
-            }
-            Body::Market(_)
-            | Body::Venue(_)
-            | Body::Operator(_)
-            | Body::Analysis(_)
-            | Body::Decision(_)
-            | Body::Order(_)
-            | Body::Ledger(_) => {}
         }
     }
     let mut known = BTreeSet::new();

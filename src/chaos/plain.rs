@@ -113,9 +113,12 @@ impl Play {
             }
             match self.stages.next_wake() {
                 Some(at) if at <= now => {
-                    self.input(at, Body::Operator(Operator::Clock { time: at }))?
+                    self.input(at, Body::Operator(Operator::Clock { time: at }))?;
                 }
-                Some(at) => drop(self.venue.advance(at, self.venue.exchange().market())),
+                Some(at) => {
+                    let market = self.venue.exchange().market();
+                    self.venue.advance(at, market);
+                }
                 None => return Ok(()),
             }
         }
@@ -150,12 +153,10 @@ impl Play {
     fn input(&mut self, time: UtcMs, body: Body) -> Result<(), String> {
         let (facts, waiting) = (&mut self.facts, &mut self.waiting);
         let mut keep = |fact: &Fact<Body>| {
-            match &fact.body {
-                Body::Order(Order::Intent(intent)) => waiting.push((intent.clone(), 1)),
-                Body::Order(Order::Changed { client_id, status, .. }) => {
-                    forget(waiting, client_id, *status);
-                }
-                _ => {}
+            if let Body::Order(Order::Intent(intent)) = &fact.body {
+                waiting.push((intent.clone(), 1));
+            } else if let Body::Order(Order::Changed { client_id, status, .. }) = &fact.body {
+                forget(waiting, client_id, *status);
             }
             facts.push((facts.len() as u64 + 1, fact.clone()));
         };
@@ -169,7 +170,9 @@ impl Play {
 
 /// Bars as a client reads them: the wire has no zeros at the end of a number.
 fn on_the_wire(mut bars: Vec<Bar>) -> Vec<Bar> {
-    bars.iter_mut().for_each(|bar| bar.volume = bar.volume.normalize());
+    for bar in &mut bars {
+        bar.volume = bar.volume.normalize();
+    }
     bars
 }
 

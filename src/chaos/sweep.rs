@@ -149,11 +149,11 @@ pub fn every_target(passings: &Passings, die: &mut Die) -> Vec<Vec<Strike>> {
 pub fn pack(mut groups: Vec<Vec<Strike>>, size: usize, die: &mut Die) -> Vec<Plan> {
     const DEATHS: usize = 4;
     const OPEN: usize = 80;
-    die.shuffle(&mut groups);
-    let mut plans: Vec<Plan> = Vec::new();
     fn point(strike: &Strike) -> (Site, &str, Phase) {
         (strike.site, &strike.who, strike.phase)
     }
+    die.shuffle(&mut groups);
+    let mut plans: Vec<Plan> = Vec::new();
     let resumes = |s: &Strike| matches!(s.site, Site::BeforeResume | Site::AfterResume);
     for group in groups {
         let deaths = |list: &[Strike]| list.iter().filter(|s| s.blow == Blow::Die).count();

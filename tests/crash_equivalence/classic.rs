@@ -1,5 +1,5 @@
-//! The three classic tests of a daemon that trades: bars are still there after a kill, averages are valid
-//! at once, an order filled while the daemon was dead is found.
+//! The three classic tests of a daemon that trades: bars are still there after a kill, averages are
+//! valid at once, an order filled while the daemon was dead is found.
 
 use super::learned;
 use everwarm::chaos::rig::{Outcome, Plan, run};
@@ -38,9 +38,12 @@ fn bars_are_still_there_after_a_kill() {
     let closes: Vec<i64> = outcome
         .facts
         .iter()
-        .filter_map(|fact| match &fact.body {
-            Body::Market(Market::Close { time, .. }) => Some(*time),
-            _ => None,
+        .filter_map(|fact| {
+            if let Body::Market(Market::Close { time, .. }) = &fact.body {
+                Some(*time)
+            } else {
+                None
+            }
         })
         .collect();
     assert!(closes.len() > 250 && closes.windows(2).all(|pair| pair[0] < pair[1]));
@@ -67,39 +70,32 @@ fn averages_are_valid_at_once_after_a_kill() {
 fn an_order_filled_while_the_daemon_was_dead_is_found_and_applied_once() {
     let outcome = death(Site::AfterSend, "gateway", 5);
     let second = second_life(&outcome);
-    let found: Vec<_> = outcome.facts[second..]
-        .iter()
-        .filter_map(|fact| match &fact.body {
-            Body::Venue(Venue::Reported(report)) if report.source == ReportSource::Query => {
-                Some(report)
-            }
-            _ => None,
-        })
-        .collect();
-    let order = found.first().expect("a query found it");
-    assert!(!order.fills.is_empty(), "it was filled while nobody listened");
-    let sent = |fact: &&everwarm_runtime::fact::Fact<Body>| match &fact.body {
-        Body::Venue(Venue::Sent { attempts }) => {
-            attempts.iter().any(|attempt| attempt.client_id == order.client_id)
+    let mut found = None;
+    for fact in &outcome.facts[second..] {
+        if let Body::Venue(Venue::Reported(report)) = &fact.body
+            && report.source == ReportSource::Query
+        {
+            found = found.or(Some(report));
         }
-        _ => false,
-    };
-    assert_eq!(outcome.facts.iter().filter(sent).count(), 1, "it was sent once");
-    let applied: Vec<u64> = outcome
-        .facts
-        .iter()
-        .filter_map(|fact| match &fact.body {
-            Body::Order(Order::Filled { client_id, fill, .. }) if *client_id == order.client_id => {
-                Some(fill.trade_id)
-            }
-            _ => None,
-        })
-        .collect();
+    }
+    let order = found.expect("a query found it");
+    assert!(!order.fills.is_empty(), "it was filled while nobody listened");
+    let (mut sent, mut applied) = (0, Vec::new());
+    for fact in &outcome.facts {
+        if let Body::Venue(Venue::Sent { attempts }) = &fact.body {
+            sent += attempts.iter().filter(|a| a.client_id == order.client_id).count();
+        } else if let Body::Order(Order::Filled { client_id, fill, .. }) = &fact.body
+            && *client_id == order.client_id
+        {
+            applied.push(fill.trade_id);
+        }
+    }
+    assert_eq!(sent, 1, "it was sent once");
     let told: Vec<u64> = order.fills.iter().map(|fill| fill.trade_id).collect();
     assert_eq!(applied, told, "each fill once");
     let id = format!("client_order_id=\"{}\"", order.client_id);
     let visible = outcome.picture.ours.iter().filter(|line| line.contains(&id));
-    let lines: Vec<_> =
-        visible.filter(|l| l.starts_with("order") || l.starts_with("fill")).collect();
+    let is_answer = |line: &&String| line.starts_with("order") || line.starts_with("fill");
+    let lines: Vec<_> = visible.filter(is_answer).collect();
     assert_eq!(lines.len(), 1 + told.len(), "visible in public answers: {lines:?}");
 }
