@@ -154,11 +154,13 @@ fn run(tape: &Arc<Tape>, want: &str, seed: u64) {
         );
     }
     println!(
-        "kills: {} in {:.1} s: stands {}, caught up {} us (aim 100/2000); equity {}; load {}",
+        "kills: {} in {:.1} s: stands {}, caught up {} us (aim 100/2000), a tenth below {:.0}; \
+         equity {}; load {}",
         all.stands.len(),
         began.elapsed().as_secs_f64(),
         p50_p99(&mut all.stands),
         p50_p99(&mut all.caught_up),
+        common::quantile(&mut all.caught_up, 0.1),
         if equity == want { "equal" } else { "DIFFERENT" },
         load(),
     );

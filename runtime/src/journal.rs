@@ -25,7 +25,8 @@ use tokio::sync::{Notify, watch};
 
 /// Bytes waiting for the store thread above which inputs wait.
 const QUEUE_BYTES: usize = 32 << 20;
-/// Bytes of the tail above which inputs wait; stages save themselves at half of it.
+/// Bytes of the tail above which inputs wait; from half of it on, stages that hold much of it save
+/// themselves.
 const TAIL_BYTES: usize = 24 << 20;
 /// Inputs a stage handles between checkpoints in the file, at most.
 const CHECKPOINT_INPUTS: u64 = 1000;
@@ -35,7 +36,7 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 const MEMORY_INPUTS: u64 = 32;
 /// A stage saves itself in memory once it was fed this many times the size of its state: then saving costs a
 /// fraction of the work it saves a successor.
-const MEMORY_FED: usize = 4;
+const MEMORY_FED: usize = 8;
 
 /// How a journal behaves.
 #[derive(Clone)]
@@ -520,8 +521,7 @@ impl<B: Body> Journal<B> {
         since >= self.checkpoint_inputs.load(Relaxed)
             || (since >= MEMORY_INPUTS && fed >= size.saturating_mul(MEMORY_FED))
             || (since > 0
-                && (state.saved_at.elapsed() >= CHECKPOINT_EVERY
-                    || inner.tail_bytes > TAIL_BYTES / 2))
+                && (state.saved_at.elapsed() >= CHECKPOINT_EVERY || inner.holds_tail(seat.index)))
     }
 
     /// Keeps a saved state that stands at the last input passed, for a successor in this process; for those
@@ -532,8 +532,10 @@ impl<B: Body> Journal<B> {
         let current = inner.stages[seat.index].incarnation == seat.incarnation;
         let Some(row) = inner.row_of(n).filter(|_| current) else { return };
         let saved = Arc::new(CheckpointRow { n, row, version: seat.version, state: bytes });
+        let published = inner.published;
         let state = &mut inner.stages[seat.index];
         state.checkpoint = Some(Arc::clone(&saved));
+        state.saved_behind = published;
         let write = last
             || n - state.written >= self.checkpoint_inputs.load(Relaxed)
             || state.saved_at.elapsed() >= CHECKPOINT_EVERY;
@@ -542,6 +544,10 @@ impl<B: Body> Journal<B> {
             inner.pending_bytes += saved.state.len();
             inner.pending.push(Op::Checkpoint(seat.rank, saved));
         }
+        // What is committed may wait for nothing but this.
+        inner.trim();
+        drop(inner);
+        self.space.notify_waiters();
     }
 
     fn announce_upgrades(&self) {

@@ -175,7 +175,7 @@ impl<S: Stage + ?Sized> Runner<S> {
             self.journal.pass(&self.seat, n, Vec::new(), self.stage.next_wake())?;
             self.cursor = n;
         }
-        if !rounds.is_empty() && self.journal.checkpoint_due(&self.seat, self.fed) {
+        if self.journal.checkpoint_due(&self.seat, self.fed) {
             self.keep(false);
         }
         Ok(more)

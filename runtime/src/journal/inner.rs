@@ -1,6 +1,6 @@
 //! What lies under the journal's lock: numbering, gates, the tail in memory.
 
-use super::{AppendError, Chunk, Round, StageInfo, Waker};
+use super::{AppendError, Chunk, Round, StageInfo, TAIL_BYTES, Waker};
 use crate::clock;
 use crate::fact::{Body, Fact, Key, Mask, Rank};
 use crate::store::{Batch, CheckpointRow, Op, Recovered, Store, StoreError};
@@ -33,6 +33,8 @@ pub(super) struct StageState {
     /// The input the newest one for the file stands at, and when that was queued.
     pub(super) written: u64,
     pub(super) saved_at: Instant,
+    /// Bytes that had been published when the newest was made.
+    pub(super) saved_behind: u64,
     pub(super) waker: Option<Arc<Waker>>,
     pub(super) next_wake: Option<i64>,
 }
@@ -48,6 +50,8 @@ pub(super) struct Inner<B> {
     pub(super) time: i64,
     pub(super) tail: VecDeque<Arc<Chunk<B>>>,
     pub(super) tail_bytes: usize,
+    /// Weight of all facts that were ever in the tail.
+    pub(super) published: u64,
     pub(super) rounds: VecDeque<Slot<B>>,
     pub(super) pending: Vec<Op<B>>,
     pub(super) pending_bytes: usize,
@@ -93,6 +97,7 @@ impl<B: Body> Inner<B> {
                 checkpoint: usable.map(|(_, c)| Arc::new(c.clone())),
                 written: usable.map_or(0, |(_, c)| c.n),
                 saved_at: clock::now(),
+                saved_behind: 0,
                 waker: None,
                 next_wake: None,
                 info,
@@ -104,6 +109,7 @@ impl<B: Body> Inner<B> {
             time: i64::MIN,
             tail: VecDeque::new(),
             tail_bytes: 0,
+            published: 0,
             rounds: VecDeque::new(),
             pending: Vec::new(),
             pending_bytes: 0,
@@ -170,6 +176,7 @@ impl<B: Body> Inner<B> {
         let key = chunk.facts[0].key;
         let chunk = Arc::new(chunk);
         self.tail_bytes += chunk.weight;
+        self.published += chunk.weight as u64;
         self.tail.push_back(Arc::clone(&chunk));
         if key.rank == 0 {
             let follows = self.rounds.back().is_none_or(|s| s.n + 1 == key.n);
@@ -240,6 +247,7 @@ impl<B: Body> Inner<B> {
         let chunk = Arc::new(Chunk::new(self.next_row, facts));
         self.next_row += count;
         self.tail_bytes += chunk.weight;
+        self.published += chunk.weight as u64;
         self.pending_bytes += chunk.weight;
         self.pending_since.get_or_insert_with(clock::now);
         self.tail.push_back(Arc::clone(&chunk));
@@ -316,6 +324,13 @@ impl<B: Body> Inner<B> {
     pub(super) fn slot_mut(&mut self, n: u64) -> Option<&mut Slot<B>> {
         let first = self.rounds.front()?.n;
         self.rounds.get_mut(usize::try_from(n.checked_sub(first)?).ok()?)
+    }
+
+    /// Whether the tail is long and a good part of it is there for this stage. (Where it is long because the
+    /// store is slow, saving states would not make it shorter.)
+    pub(super) fn holds_tail(&self, index: usize) -> bool {
+        let behind = self.published - self.stages[index].saved_behind;
+        self.tail_bytes > TAIL_BYTES / 2 && behind > TAIL_BYTES as u64 / 4
     }
 
     pub(super) fn row_of(&self, n: u64) -> Option<u64> {
