@@ -1,8 +1,9 @@
 //! `cargo bench --bench kill`: a stage killed at full speed, and caught up again.
 //!
-//! Closes of 300 symbols are appended as fast as they are decided while stages are killed at random under
-//! the real supervisor. *stands* is when the successor's state is where its predecessor had got to, *caught up*
-//! when it has also passed what was the head at the kill. In the end the equity must be that of the plain loop.
+//! Closes of 300 symbols are appended as fast as they are decided while stages are killed at random
+//! under the real supervisor. *stands* is when the successor's state is where its predecessor had
+//! got to, *caught up* when it has also passed what was the head at the kill. In the end the equity
+//! must be that of the plain loop.
 
 #![expect(clippy::print_stdout, reason = "a measurement prints")]
 #![expect(clippy::disallowed_methods, reason = "a measurement asks for the time")]

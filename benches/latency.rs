@@ -1,9 +1,9 @@
 //! `cargo bench --bench latency`: from the append of a close to a signed order.
 //!
-//! A close of 1 or 300 symbols, of which one signals each time, is appended each millisecond; a gateway
-//! folds its book as the product's does, announces what is due and signs it. Then the same with the
-//! announcement on disk before the signature, a bare write and flush measured in between; then 100 orders of
-//! one close, which share one flush.
+//! A close of 1 or 300 symbols, of which one signals each time, is appended each millisecond; a
+//! gateway folds its book as the product's does, announces what is due and signs it. Then the same
+//! with the announcement on disk before the signature, a bare write and flush measured in between;
+//! then 100 orders of one close, which share one flush.
 
 #![expect(clippy::print_stdout, reason = "a measurement prints")]
 #![expect(clippy::disallowed_methods, reason = "a measurement asks for the time")]

@@ -176,7 +176,7 @@ async fn find_exchange(
 ) -> Result<PortFile, Result<Exit, Failure>> {
     let began = clock::now();
     let found = launch.find().await.is_some();
-    let mut wait = Duration::from_millis(250);
+    let mut wait = Duration::from_millis(50);
     let port = loop {
         let tried = clock::now();
         let why = match launch.ensure(0).await {

@@ -1,6 +1,6 @@
-//! The same feed without any of the machinery: the plain loop over ranks drives the exchange's core in this
-//! thread, with no journal, no actors, no sockets and nothing of another run. What it comes to is what every
-//! run of the daemon must come to.
+//! The same feed without any of the machinery: the plain loop over ranks drives the exchange's core
+//! in this thread, with no journal, no actors, no sockets and nothing of another run. What it comes
+//! to is what every run of the daemon must come to.
 
 use super::compare::{Picture, ledger, ours};
 use super::rig::{Feed, Folder};
@@ -20,7 +20,8 @@ use everwarm_runtime::store::archive::Archive;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Turns of sending and answering after one close, at most: more means that it does not come to rest.
+/// Turns of sending and answering after one close, at most: more means that it does not come to
+/// rest.
 const TURNS: u32 = 100;
 
 /// Plays the feed to its end.
@@ -99,7 +100,8 @@ impl Play {
         self.rest()
     }
 
-    /// Sends what may be sent and hears the answers, until nothing is left; wakes who wants to be woken.
+    /// Sends what may be sent and hears the answers, until nothing is left; wakes who wants to be
+    /// woken.
     fn rest(&mut self) -> Result<(), String> {
         for _ in 0..TURNS {
             let now = self.now();

@@ -12,7 +12,7 @@ use crate::sim::server::port::PortFile;
 use crate::sim::{Pace, market::Market};
 use crate::sim::{Setup, SimHandle, SimOptions};
 use crate::tree::path_of;
-use everwarm_runtime::chaos::faults::{FaultyDisk, Image, Operation};
+use everwarm_runtime::chaos::faults::{Cut, FaultyDisk, Image, Operation};
 use everwarm_runtime::chaos::points::Passings;
 use everwarm_runtime::chaos::{Chaos, Injected, Phase, Sabotage, Strike};
 use everwarm_runtime::fact::Fact;
@@ -31,7 +31,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 /// Wall time without a new close, an answer or an end after which a run counts as stuck.
 const STUCK: Duration = Duration::from_secs(10);
 /// Inputs between checkpoints: a small feed has many of them so.
-const CHECKPOINT_INPUTS: u64 = 40;
+const CHECKPOINT_INPUTS: u64 = 12;
 /// Identity of the installation in every run.
 pub(super) const INSTALLATION: &str = "rig";
 /// Lives of one run at most.
@@ -54,7 +54,7 @@ pub struct Plan {
     /// Strikes at kill points, counted over all lives.
     pub strikes: Vec<Strike>,
     /// Life by life: the disk operation at which it dies, and what is left of it.
-    pub cuts: Vec<(u64, Image)>,
+    pub cuts: Vec<(Cut, Image)>,
     /// What a death at a kill point leaves of the disk.
     pub image: Option<Image>,
     /// Threads for the edge.
@@ -64,7 +64,7 @@ pub struct Plan {
 }
 
 /// What came of a run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// What is compared.
     pub picture: Picture,
@@ -242,14 +242,12 @@ impl Lives<'_> {
         let mut strikes = self.plan.strikes.clone();
         for life in 1..=LIVES {
             let cut = self.plan.cuts.get(life as usize - 1);
-            let disk = FaultyDisk::holding(image, cut.map(|(at, _)| *at));
+            let disk = FaultyDisk::until(image, cut.map(|(at, _)| *at));
             let ending = self.one(&disk, &mut strikes)?;
             {
                 let mut watched = self.watched();
-                let operations = disk.operations();
-                let planned = cut.filter(|(at, _)| *at == operations.len() as u64);
-                watched.cut.extend(operations.last().copied().zip(planned.map(|(_, left)| *left)));
-                watched.operations.push(operations);
+                watched.cut.extend(disk.cut().zip(cut.map(|(_, left)| *left)));
+                watched.operations.push(disk.operations());
             }
             match ending {
                 Ending::Done => return Ok((disk, life, strikes)),

@@ -227,13 +227,19 @@ impl State {
 
     /// Attempts that were announced and have neither an answer nor anybody who waits for one.
     fn append_lost(&mut self) -> Result<bool, ActorProcessingErr> {
+        let resend = self.world.chaos().sabotaged(Sabotage::NoQuery);
         let lost: Vec<Body> = {
             let sent = self.book.stage().orders.living();
             let lost = sent.filter(|o| o.status == OrderStatus::Sent);
             lost.map(|order| {
                 let client_id = order.intent.client_id.clone();
-                let reason = "nobody waits for the answer any more".to_owned();
-                Body::Venue(Venue::Unanswered { client_id, attempt: order.sent(), reason })
+                let (attempt, text) =
+                    (order.sent(), "nobody waits for the answer any more".to_owned());
+                Body::Venue(if resend {
+                    Venue::Refused { client_id, attempt, code: 0, text, again: true }
+                } else {
+                    Venue::Unanswered { client_id, attempt, reason: text }
+                })
             })
             .collect()
         };

@@ -30,6 +30,29 @@ pub enum Operation {
     Length,
 }
 
+/// When a disk dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Cut {
+    /// At which operation, from 1.
+    pub at: u64,
+    /// Counting those of this kind alone; none: all.
+    #[serde(default)]
+    pub of: Option<Operation>,
+}
+
+impl Cut {
+    fn is_at(self, operations: &[Operation]) -> bool {
+        let count = match self.of {
+            None => operations.len(),
+            Some(kind) if operations.last() == Some(&kind) => {
+                operations.iter().filter(|operation| **operation == kind).count()
+            }
+            Some(_) => 0,
+        };
+        count as u64 >= self.at
+    }
+}
+
 #[derive(Debug)]
 enum Change {
     Write(u64, Vec<u8>),
@@ -42,9 +65,10 @@ struct State {
     synced: Vec<u8>,
     unsynced: Vec<Change>,
     operations: Vec<Operation>,
-    dies_at: Option<u64>,
+    cut: Option<Cut>,
     dead: bool,
     full: bool,
+    was_cut: bool,
 }
 
 /// The disk. Clones are handles on one disk.
@@ -56,7 +80,13 @@ impl FaultyDisk {
     /// length).
     #[must_use]
     pub fn holding(image: Vec<u8>, dies_at: Option<u64>) -> FaultyDisk {
-        let state = State { live: image.clone(), synced: image, dies_at, ..State::default() };
+        FaultyDisk::until(image, dies_at.map(|at| Cut { at, of: None }))
+    }
+
+    /// A disk holding `image` that dies as planned.
+    #[must_use]
+    pub fn until(image: Vec<u8>, cut: Option<Cut>) -> FaultyDisk {
+        let state = State { live: image.clone(), synced: image, cut, ..State::default() };
         FaultyDisk(Arc::new(Mutex::new(state)))
     }
 
@@ -75,6 +105,13 @@ impl FaultyDisk {
     #[must_use]
     pub fn is_dead(&self) -> bool {
         self.state().dead
+    }
+
+    /// The operation at which it died as planned.
+    #[must_use]
+    pub fn cut(&self) -> Option<Operation> {
+        let state = self.state();
+        if state.was_cut { state.operations.last().copied() } else { None }
     }
 
     /// Operations so far, the one it died at included.
@@ -120,9 +157,9 @@ impl FaultyDisk {
             return Err(io::ErrorKind::StorageFull.into());
         }
         state.operations.push(operation);
-        let count = state.operations.len() as u64;
-        if state.dies_at.is_some_and(|at| count >= at) {
+        if state.cut.is_some_and(|cut| cut.is_at(&state.operations)) {
             state.dead = true;
+            state.was_cut = true;
             return Err(dead());
         }
         Ok(state)

@@ -1,0 +1,1 @@
+//! The three classic tests of a daemon that trades.
