@@ -150,7 +150,8 @@ fn run(tape: &Arc<Tape>, want: &str, seed: u64) {
         let evolved = p50_p99(&mut one.evolved);
         let kills = one.stands.len();
         println!(
-            "  {name:14} {kills:3} kills: stands {stands}, caught up {caught_up} us, {evolved} inputs again"
+            "  {name:14} {kills:3} kills: stands {stands}, caught up {caught_up} us, {evolved} inputs \
+             again"
         );
     }
     println!(

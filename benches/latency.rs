@@ -191,7 +191,8 @@ fn main() {
             let mut times = run(symbols, 1, 3_000, false);
             let count = times.first.len();
             println!(
-                "close of {symbols} -> signed order, no flush: {} (aim 40/120), {count} orders, load {}",
+                "close of {symbols} -> signed order, no flush: {} (aim 40/120), {count} orders, \
+                 load {}",
                 p50_p99(&mut times.first),
                 load(),
             );
@@ -202,7 +203,8 @@ fn main() {
             let mut times = run(300, trading, 600, true);
             let over = quantile(&mut times.first, 0.5) - quantile(&mut times.floor, 0.5);
             println!(
-                "close of 300 -> {trading} signed orders, flushed: first {}, last {} (aim {aim}); bare \
+                "close of 300 -> {trading} signed orders, flushed: first {}, last {} (aim {aim}); \
+                 bare \
                  4 KB write + fdatasync {}; first over floor {over:+.0} at p50; load {}",
                 p50_p99(&mut times.first),
                 p50_p99(&mut times.last),

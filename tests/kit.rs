@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_everwarm");
 /// Wall time anything may take that a test waits for.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A folder of its own, removed at the end with whatever exchange runs in it.
 pub struct Folder(pub PathBuf);
@@ -114,11 +114,6 @@ impl Process {
     /// Lines of standard output so far.
     pub fn lines(&self) -> Vec<String> {
         self.said().out.clone()
-    }
-
-    /// What it said on standard error so far.
-    pub fn errors(&self) -> String {
-        self.said().err.join("\n")
     }
 
     /// Waits until its lines are as wanted, and gives them.

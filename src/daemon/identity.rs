@@ -46,13 +46,11 @@ impl Traded {
 fn describe(source: &MarketSource, market: &dyn Market) -> String {
     let names: Vec<&str> = market.instruments().iter().map(|rule| rule.symbol.as_str()).collect();
     let names = names.join(", ");
-    match &source.recording {
-        None => format!("a made market of seed {}: {names}", source.seed),
-        Some(_) => {
-            let start = crate::ops::text::instant(market.start());
-            format!("a recording that begins at {start} UTC: {names}")
-        }
+    if source.recording.is_none() {
+        return format!("a made market of seed {}: {names}", source.seed);
     }
+    let start = crate::ops::text::instant(market.start());
+    format!("a recording that begins at {start} UTC: {names}")
 }
 
 /// Makes the directory where there is none, and refuses one that trades another market.
@@ -89,10 +87,8 @@ pub fn note(data_dir: &Path, market: &str) -> Result<(), Failure> {
 }
 
 fn failed(place: &Path, error: &std::io::Error) -> Failure {
-    let exit = match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Exit::DiskFull,
-        _ => Exit::Failed,
-    };
+    let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+    let exit = if full { Exit::DiskFull } else { Exit::Failed };
     Failure::new(exit, format!("the data directory: {}: {error}", place.display()))
 }
 

@@ -83,7 +83,7 @@ impl Launch {
             }
             if let Some(status) = child.try_wait()? {
                 let said = last_words(&self.log());
-                return Err(LaunchError::Ended(status.code(), format!("{said} ({status})")));
+                return Err(LaunchError::Ended(status.code(), said));
             }
             tokio::time::sleep(POLL).await;
         }

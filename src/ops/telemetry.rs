@@ -183,7 +183,9 @@ impl Telemetry {
             match row.label {
                 None => telemetry.put(row, None, 0),
                 Some((_, values)) => {
-                    values.iter().for_each(|value| telemetry.put(row, Some(value), 0));
+                    for value in values {
+                        telemetry.put(row, Some(value), 0);
+                    }
                 }
             }
         }

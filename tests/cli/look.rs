@@ -225,7 +225,9 @@ fn picture(dir: &Path) -> Vec<Value> {
     let without = |what: &str, fields: &[&str]| {
         let mut rows = ask(dir, &[what]);
         for row in rows.as_array_mut().unwrap() {
-            fields.iter().for_each(|field| drop(row.as_object_mut().unwrap().remove(*field)));
+            for field in fields {
+                row.as_object_mut().unwrap().remove(*field);
+            }
         }
         rows
     };

@@ -84,10 +84,12 @@ fn the_help_is_as_written_down() {
         assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{arguments:?}");
         let text = String::from_utf8(output.stdout).unwrap();
         let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-        told.push_str(&format!("$ everwarm {}\n{}\n\n", arguments.join(" "), lines.join("\n")));
+        told += &["$ everwarm ", &arguments.join(" "), "\n", &lines.join("\n"), "\n\n"].concat();
     };
     tell(&["--help"]);
-    COMMANDS.iter().for_each(|command| tell(&[command, "--help"]));
+    for command in COMMANDS {
+        tell(&[command, "--help"]);
+    }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/help.txt");
     if std::env::var_os("UPDATE_HELP").is_some() {
         fs::write(&file, &told).unwrap();

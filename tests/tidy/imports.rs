@@ -59,8 +59,8 @@ const RULES: &[Rule] = &[
     Rule { module: "chaos", may_import: CHAOS, runtime: &["*"], never: &[] },
 ];
 
-/// The rig runs whole lives, strikes actors where the tree has them, and looks at what people are told
-/// in the end.
+/// The rig runs whole lives, strikes actors where the tree has them, and looks at what people are
+/// told in the end.
 const CHAOS: &[&str] =
     &["domain", "trading", "venue", "sim", "history", "edge", "ops", "audit", "life", "tree"];
 

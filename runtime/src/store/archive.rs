@@ -97,8 +97,9 @@ pub enum ArchiveError {
     },
     /// Damaged: cut off or overwritten.
     #[error(
-        "{} is damaged: {reason}; it was not touched. What is projected from the journal is made \
-         again where it is absent: put a whole copy in its place, or take it away",
+        "{} is damaged: {reason}; it was not touched. Put a whole copy in its place, or take it \
+         away: orders, fills, trades and equity are then made again from the journal; past bars \
+         are not, and `verify` misses them",
         path.display()
     )]
     Torn {

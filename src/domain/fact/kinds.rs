@@ -1,7 +1,8 @@
 //! Kinds of facts: their numbers in masks, who makes them, how durable they are, how they are
 //! written.
 //!
-//! Numbers are never reused. A fact is written as MessagePack, positional; the large ones are packed.
+//! Numbers are never reused. A fact is written as MessagePack, positional; the large ones are
+//! packed.
 
 use super::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
 use everwarm_runtime::fact::{self, RuntimeEvent};
