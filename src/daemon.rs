@@ -167,8 +167,8 @@ fn open_files(config: &Config, watch: &Watch) -> Result<(Store, Arc<Archive>), F
     Ok((store, archive))
 }
 
-/// Finds the exchange or starts it. One that does not come up is tried again, ever more slowly; one that
-/// says itself why it cannot run is not.
+/// Finds the exchange or starts it. One that does not come up is tried again, ever more slowly; one
+/// that says itself why it cannot run is not.
 async fn find_exchange(
     launch: &Launch,
     signals: &mut Signals,

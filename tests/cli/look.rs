@@ -167,12 +167,15 @@ fn assert_metrics(dir: &Path) {
     }
     let closes = ask(dir, &["equity"]).as_array().unwrap().len();
     let fills = ask(dir, &["fills"]).as_array().unwrap().len();
+    let orders = ask(dir, &["orders"]);
+    let rejected = orders.as_array().unwrap().iter().filter(|o| o["status"] == "rejected").count();
+    assert!(rejected > 0);
     for line in [
         format!("everwarm_closes_total {closes}"),
         format!("everwarm_fills_total {fills}"),
         "everwarm_ready 1".to_owned(),
         "everwarm_actor_restarts_total{reason=\"failed\"} 0".to_owned(),
-        "everwarm_orders_total{status=\"rejected\"} 1".to_owned(),
+        format!("everwarm_orders_total{{status=\"rejected\"}} {rejected}"),
     ] {
         assert!(text.lines().any(|l| l == line), "{line}: {text}");
     }
