@@ -183,3 +183,26 @@ impl Audit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_end_of_a_store_has_its_exit_code() {
+        let path = || Path::new("live.redb").to_owned();
+        let reason = String::new;
+        for (error, exit) in [
+            (StoreError::Held(path()), Exit::Held),
+            (StoreError::Foreign { path: path(), reason: reason() }, Exit::Foreign),
+            (StoreError::Newer { path: path(), found: 2 }, Exit::Foreign),
+            (StoreError::Torn { path: path(), reason: reason() }, Exit::Foreign),
+            (StoreError::Full(path()), Exit::DiskFull),
+            (StoreError::Io { path: path(), reason: reason() }, Exit::StoreFailed),
+        ] {
+            let failure = store_failure(&error);
+            assert_eq!(failure.exit, exit);
+            assert!(failure.text.contains("live.redb"), "{failure}");
+        }
+    }
+}

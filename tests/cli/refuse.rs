@@ -1,7 +1,9 @@
 //! What must be refused is: with the right exit code, in words that say what and where, and without
 //! touching it.
 
-use crate::kit::{Folder, PATIENCE, Process, ask, exchange, run, runs, small_recording, until_end};
+use crate::kit::{
+    Folder, PATIENCE, Process, ask, exchange, run, runs, small_recording, until_end, wait_until,
+};
 use everwarm::life::{APPLICATION, LIVE_FILE};
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
@@ -54,6 +56,8 @@ fn ended(folder: &Folder) -> (PathBuf, String) {
     let dir = folder.join("data");
     let (code, out, err) = run(&dir, &until_end(&recording));
     assert_eq!(code, Some(0), "{out}{err}");
+    // The exchange was told to end and takes its moment.
+    wait_until("the exchange ends", || exchange(&dir).is_none());
     (dir, recording)
 }
 

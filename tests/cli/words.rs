@@ -72,6 +72,14 @@ fn a_reader_that_goes_away_is_no_error() {
         into_nothing(&[what, "--json"]);
         into_nothing(&[what]);
     }
+    // A full disk behind standard output is one.
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(BINARY);
+    command.args(["fills", "--json", "--data-dir"]).arg(&dir).stdin(Stdio::null());
+    let output = command.stdout(full).stderr(Stdio::piped()).output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(11), "{err}");
+    assert!(err.contains("standard output"), "{err}");
     let help = Command::new(BINARY).arg("--help").stdout(Stdio::null()).status().unwrap();
     assert_eq!(help.code(), Some(0));
 }

@@ -97,9 +97,7 @@ pub enum ArchiveError {
     },
     /// Damaged: cut off or overwritten.
     #[error(
-        "{} is damaged: {reason}; it was not touched. Put a whole copy in its place, or take it \
-         away: orders, fills, trades and equity are then made again from the journal; past bars \
-         are not, and `verify` misses them",
+        "{} is damaged: {reason}; it was not touched",
         path.display()
     )]
     Torn {
