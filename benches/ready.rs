@@ -3,6 +3,16 @@
 //!
 //! `cargo bench --bench ready [-- SYMBOLS CLOSES ROUNDS]`
 
+#![allow(
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a measurement asks the clock, counts in floats, prints, and may end at once"
+)]
+
 mod common;
 
 use common::machine;

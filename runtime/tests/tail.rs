@@ -1,5 +1,7 @@
 //! The tail in memory is bounded by bytes, and the bound never stops the inputs for good.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
 use everwarm_runtime::chaos::faults::{FaultyDisk, Image};
 use everwarm_runtime::fact::{Body, Fact, Mask, NoLibrary, Rank, RuntimeEvent};
 use everwarm_runtime::journal::{Journal, Options, StageInfo, Waker};
@@ -77,7 +79,8 @@ impl Stage for Counter {
 }
 
 fn stages() -> Vec<Counter> {
-    // The first saves itself in memory all the time, the second nearly never, the third sees nothing.
+    // The first saves itself in memory all the time, the second nearly never, the third sees
+    // nothing.
     [(10, Mask::ALL, 8), (20, Mask::ALL, 64 << 20), (30, Mask::NONE, 8)]
         .into_iter()
         .map(|(rank, interest, size)| Counter { rank, interest, count: 0, size })
@@ -115,7 +118,9 @@ async fn feed(journal: &Journal<Heavy>, runners: &mut [Runner<Counter>], inputs:
         tokio::select! {
             biased;
             () = news.notified() => {
-                wakers.iter().for_each(|w| w.clear());
+                for waker in &wakers {
+                    waker.clear();
+                }
                 for runner in runners.iter_mut() {
                     while runner.catch_up(64, |_| ()).unwrap() {}
                 }
@@ -146,7 +151,9 @@ async fn a_long_tail_makes_stages_save_and_inputs_go_on() {
     let fed = feed(&journal, &mut runners, 100);
     tokio::time::timeout(Duration::from_secs(30), fed).await.expect("inputs wait for ever");
     while !journal.settled() {
-        runners.iter_mut().for_each(|r| assert!(!r.catch_up(64, |_| ()).unwrap()));
+        for runner in &mut runners {
+            assert!(!runner.catch_up(64, |_| ()).unwrap());
+        }
     }
     assert_eq!(runners.iter().map(|r| r.stage().count).collect::<Vec<_>>(), [1000, 1000, 0]);
     journal.close();

@@ -326,8 +326,8 @@ impl<B: Body> Inner<B> {
         self.rounds.get_mut(usize::try_from(n.checked_sub(first)?).ok()?)
     }
 
-    /// Whether the tail is long and a good part of it is there for this stage. (Where it is long because the
-    /// store is slow, saving states would not make it shorter.)
+    /// Whether the tail is long and a good part of it is there for this stage. (Where it is long
+    /// because the store is slow, saving states would not make it shorter.)
     pub(super) fn holds_tail(&self, index: usize) -> bool {
         let behind = self.published - self.stages[index].saved_behind;
         self.tail_bytes > TAIL_BYTES / 2 && behind > TAIL_BYTES as u64 / 4

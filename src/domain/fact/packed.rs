@@ -25,9 +25,13 @@ pub(super) fn encode(body: &Body, out: &mut Vec<u8>) -> bool {
             out.extend([MARK, kind::CLOSE]);
             signed(*time, out);
             count(bars.len(), out);
-            bars.iter().for_each(|b| bar(b, *time, out));
+            for each in bars {
+                bar(each, *time, out);
+            }
             count(missing.len(), out);
-            missing.iter().for_each(|s| symbol(*s, out));
+            for name in missing {
+                symbol(*name, out);
+            }
         }
         Body::Analysis(Analysis::Rolled { timeframe, bars }) => {
             out.extend([MARK, kind::ROLLED, index(*timeframe)]);

@@ -588,7 +588,9 @@ impl OrderBook {
         match body {
             Body::Venue(venue) => match venue {
                 Venue::Sent { attempts } => {
-                    attempts.iter().for_each(|sent| self.unpack(&sent.client_id));
+                    for sent in attempts {
+                        self.unpack(&sent.client_id);
+                    }
                 }
                 Venue::Reported(report) => self.unpack(&report.client_id),
                 Venue::Refused { client_id, .. }
