@@ -117,6 +117,7 @@ impl State {
         }
         let (world, symbol) = (self.world.clone(), self.symbol);
         self.look = Some(tokio::spawn(async move {
+            world.board.begun().await;
             loop {
                 match look(&world, symbol, from).await {
                     Ok(looked) => return world.tell(path::CLOSER, looked),

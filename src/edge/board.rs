@@ -5,6 +5,7 @@
 
 use crate::domain::time::UtcMs;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -40,6 +41,7 @@ pub struct Board {
     /// None: the closer has not said anything yet.
     last_close: Mutex<Option<LastClose>>,
     venue: Mutex<Option<Trouble>>,
+    begun: AtomicBool,
     changed: Notify,
 }
 
@@ -59,6 +61,30 @@ impl Board {
         let before = self.entries().insert(who, entry);
         if before != Some(entry) {
             self.changed.notify_waiters();
+        }
+    }
+
+    /// The life and its settings are in the journal. Nothing else of this life comes before them: a
+    /// past that is loaded under other settings warms nothing.
+    pub fn write_begun(&self) {
+        self.begun.store(true, Release);
+        self.changed.notify_waiters();
+    }
+
+    /// See [`Board::write_begun`].
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.begun.load(Acquire)
+    }
+
+    /// Resolves when the life has begun.
+    pub async fn begun(&self) {
+        loop {
+            let changed = self.changed();
+            if self.has_begun() {
+                return;
+            }
+            changed.await;
         }
     }
 

@@ -83,9 +83,11 @@ impl Actor for Gateway {
             move || drop(me.send_message(GatewayMsg::Pull))
         });
         book.listen(Arc::clone(&waker));
-        // A round of a predecessor may be on its way: what it brings is waited for.
-        let before = Arc::clone(&flight);
+        // The life begins with its settings; and a round of a predecessor may be on its way: what
+        // it brings is waited for.
+        let (before, board) = (Arc::clone(&flight), Arc::clone(&world.board));
         tokio::spawn(async move {
+            board.begun().await;
             before.landed().await;
             drop(me.send_message(GatewayMsg::Pull));
         });
@@ -144,7 +146,7 @@ impl State {
         // What a round brought is in the journal before it has landed: asked in this order, nothing
         // of it is overlooked.
         let behind = || n < self.world.journal.head() || !self.world.in_step();
-        if self.flight.is_up() || behind() {
+        if !self.world.board.has_begun() || self.flight.is_up() || behind() {
             self.rest(Rest::Busy);
             return Ok(());
         }

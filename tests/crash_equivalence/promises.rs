@@ -3,7 +3,7 @@
 
 use super::learned;
 use everwarm::chaos::rig::{Outcome, Plan, run};
-use everwarm::domain::fact::{Body, Venue};
+use everwarm::domain::fact::{Body, Operator, Venue};
 use everwarm_runtime::chaos::faults::Image;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use std::collections::BTreeMap;
@@ -66,4 +66,20 @@ fn a_fill_counts_once_however_often_it_is_told() {
     }
     assert!(told.values().any(|times| *times > 1), "some fills are told by answer and by stream");
     assert_eq!(outcome.broken, Vec::<String>::new(), "and none is applied twice");
+}
+
+#[test]
+fn nothing_of_a_life_comes_before_its_settings() {
+    let (feed, learned) = learned();
+    for blow in [Blow::Panic, Blow::Kill, Blow::Die] {
+        for site in [Site::BeforeResume, Site::AfterResume, Site::BeforeAppend] {
+            let (who, phase) = ("config".to_owned(), Phase::Starting);
+            let strikes = vec![Strike { site, who, phase, nth: 1, blow }];
+            let outcome = run(feed, &Plan { strikes, ..Plan::default() }).unwrap();
+            let begins = |body: &Body| matches!(body, Body::Operator(Operator::Started { .. }));
+            assert!(begins(&outcome.facts[0].body), "{:?}", outcome.facts[0]);
+            assert_eq!(outcome.broken, Vec::<String>::new());
+            assert_eq!(learned.picture.difference(&outcome.picture), None, "{blow:?} {site}");
+        }
+    }
 }
