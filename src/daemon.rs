@@ -44,6 +44,8 @@ pub const CORE: Core = Core { run, sim: exchange, journal: audit::open, verify: 
 const MADE_START: UtcMs = 1_767_571_200_000;
 /// Symbols of the made market.
 const MADE_SYMBOLS: u32 = 8;
+/// How long files that are held are asked for before another daemon is taken to hold them.
+const HELD: Duration = Duration::from_secs(2);
 /// How long open sockets may take to end.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -83,7 +85,7 @@ async fn daemon(
     let (chaos, place) =
         crate::chaos::process::from_environment().map_err(|e| Failure::new(Exit::Usage, e))?;
     chaos.enter(Phase::Starting);
-    let (store, archive) = open_files(config, watch)?;
+    let (store, archive) = open_when_free(config, watch).await?;
     identity::note(&config.data_dir, &traded.words)?;
     let launch = launch(config)?;
     let port = match find_exchange(&launch, &mut signals, watch).await {
@@ -147,6 +149,20 @@ async fn daemon(
     }
     watch.summary();
     Ok(exit)
+}
+
+/// Opens the files. A daemon that was killed while it started its exchange leaves them held by that
+/// child until the child has become the exchange, so who holds them is asked for a while.
+async fn open_when_free(config: &Config, watch: &Watch) -> Result<(Store, Arc<Archive>), Failure> {
+    let began = clock::now();
+    loop {
+        match open_files(config, watch) {
+            Err(held) if held.exit == Exit::Held && began.elapsed() < HELD => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            done => return done,
+        }
+    }
 }
 
 fn open_files(config: &Config, watch: &Watch) -> Result<(Store, Arc<Archive>), Failure> {
