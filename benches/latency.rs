@@ -162,8 +162,9 @@ fn run(symbols: usize, trading: usize, closes: usize, durable: bool) -> Times {
             for (time, body) in on.bodies() {
                 if durable {
                     feeder.settled().await;
+                    // Long enough for the lazy commit of what the last close led to.
+                    tokio::time::sleep(Duration::from_millis(12)).await;
                     floors.push(floor.sync(4_096) * 1e3);
-                    tokio::time::sleep(Duration::from_millis(2)).await;
                 } else {
                     every.tick().await;
                 }
@@ -205,7 +206,7 @@ fn main() {
     }
     for (trading, aim) in [(1, "floor + 150"), (100, "one flush for all")] {
         for _ in 0..3 {
-            let mut times = run(300, trading, 600, true);
+            let mut times = run(300, trading, 500, true);
             let over = quantile(&mut times.first, 0.5) - quantile(&mut times.floor, 0.5);
             println!(
                 "close of 300 -> {trading} signed orders, flushed: first {}, last {} (aim {aim}); \

@@ -528,7 +528,9 @@ impl<B: Body> Journal<B> {
     /// Keeps a saved state that stands at the last input passed, for a successor in this process;
     /// for those in later ones it is also queued for the file, from time to time or where it is the
     /// `last`.
-    pub(crate) fn checkpoint(&self, seat: &Seat<B>, bytes: Vec<u8>, last: bool) {
+    pub(crate) fn checkpoint(&self, seat: &Seat<B>, mut bytes: Vec<u8>, last: bool) {
+        // It is kept for long, and may have been grown to twice its size.
+        bytes.shrink_to_fit();
         let mut inner = self.lock();
         let n = inner.stages[seat.index].passed;
         let current = inner.stages[seat.index].incarnation == seat.incarnation;

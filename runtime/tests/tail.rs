@@ -12,13 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// A fact that is small on disk and 64 kB in memory.
+/// A fact that is small on disk and 64 kB in memory: an input (0) or what is said about it (1).
 #[derive(Clone, Debug)]
-struct Heavy;
+struct Heavy(u8);
 
 impl Body for Heavy {
     fn kind(&self) -> u8 {
-        0
+        self.0
     }
     fn name(_: u8) -> &'static str {
         "heavy"
@@ -27,20 +27,21 @@ impl Body for Heavy {
         false
     }
     fn encode(&self, out: &mut Vec<u8>) {
-        out.push(0);
+        out.push(self.0);
     }
     fn weight(&self) -> usize {
         1 << 16
     }
-    fn decode(_: &[u8]) -> Result<Self, String> {
-        Ok(Heavy)
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        bytes.first().copied().map(Heavy).ok_or("cut short".into())
     }
     fn runtime(_: RuntimeEvent) -> Self {
-        Heavy
+        Heavy(0)
     }
 }
 
-/// Counts, or sees nothing at all; its state is as large as it is told to be.
+/// Counts inputs and answers each, or sees nothing at all; its state is as large as it is told to
+/// be.
 struct Counter {
     rank: u16,
     interest: Mask,
@@ -60,12 +61,14 @@ impl Stage for Counter {
         self.interest
     }
     fn produces(&self) -> Mask {
-        Mask::NONE
+        Mask::of(&[1])
     }
-    fn evolve(&mut self, _: &Fact<Heavy>) {
-        self.count += 1;
+    fn evolve(&mut self, fact: &Fact<Heavy>) {
+        self.count += u64::from(fact.key.rank == 0);
     }
-    fn decide(&self, _: &Fact<Heavy>, _: &mut Out<Heavy>) {}
+    fn decide(&self, _: &Fact<Heavy>, out: &mut Out<Heavy>) {
+        out.say(Heavy(1));
+    }
     fn save(&self) -> Vec<u8> {
         let mut bytes = vec![0; self.size];
         bytes[..8].copy_from_slice(&self.count.to_le_bytes());
@@ -78,10 +81,12 @@ impl Stage for Counter {
     }
 }
 
+const INPUTS: Mask = Mask::of(&[0]);
+
 fn stages() -> Vec<Counter> {
     // The first saves itself in memory all the time, the second nearly never, the third sees
     // nothing.
-    [(10, Mask::ALL, 8), (20, Mask::ALL, 64 << 20), (30, Mask::NONE, 8)]
+    [(10, INPUTS, 8), (20, INPUTS, 4 << 20), (30, Mask::NONE, 8)]
         .into_iter()
         .map(|(rank, interest, size)| Counter { rank, interest, count: 0, size })
         .collect()
@@ -102,8 +107,9 @@ fn open(disk: &FaultyDisk) -> Running {
     (journal, runners)
 }
 
-/// Appends inputs, each when there is room; a runner pulls whenever it is woken.
-async fn feed(journal: &Journal<Heavy>, runners: &mut [Runner<Counter>], inputs: u64) {
+/// Appends inputs, each when there is room; runners pull whenever they are woken, or only when
+/// there is no room for a while.
+async fn feed(journal: &Journal<Heavy>, runners: &mut [Runner<Counter>], inputs: u64, ahead: bool) {
     let writer = journal.writer("feed");
     let news = Arc::new(Notify::new());
     let mut wakers = Vec::new();
@@ -117,6 +123,10 @@ async fn feed(journal: &Journal<Heavy>, runners: &mut [Runner<Counter>], inputs:
     while journal.head() < last {
         tokio::select! {
             biased;
+            () = journal.room(), if ahead => {
+                let n = i64::try_from(journal.head()).unwrap();
+                journal.append(&writer, n, vec![Heavy(0)]).unwrap();
+            }
             () = news.notified() => {
                 for waker in &wakers {
                     waker.clear();
@@ -127,7 +137,7 @@ async fn feed(journal: &Journal<Heavy>, runners: &mut [Runner<Counter>], inputs:
             }
             () = journal.room() => {
                 let n = i64::try_from(journal.head()).unwrap();
-                journal.append(&writer, n, vec![Heavy]).unwrap();
+                journal.append(&writer, n, vec![Heavy(0)]).unwrap();
             }
         }
     }
@@ -135,10 +145,20 @@ async fn feed(journal: &Journal<Heavy>, runners: &mut [Runner<Counter>], inputs:
 
 #[tokio::test]
 async fn a_long_tail_makes_stages_save_and_inputs_go_on() {
+    run(false).await;
+}
+
+/// What is said about the first inputs then lies behind the last of them.
+#[tokio::test]
+async fn inputs_far_ahead_go_on_too() {
+    run(true).await;
+}
+
+async fn run(ahead: bool) {
     let disk = FaultyDisk::holding(Vec::new(), None);
     let (journal, mut runners) = open(&disk);
     // 56 MB: more than twice the bound.
-    let fed = feed(&journal, &mut runners, 900);
+    let fed = feed(&journal, &mut runners, 900, ahead);
     tokio::time::timeout(Duration::from_secs(30), fed).await.expect("inputs wait for ever");
     journal.durable(journal.last_row()).await;
     drop(runners);
@@ -148,7 +168,7 @@ async fn a_long_tail_makes_stages_save_and_inputs_go_on() {
     let disk = FaultyDisk::holding(image, None);
     let (journal, mut runners) = open(&disk);
     assert_eq!(journal.head(), 900);
-    let fed = feed(&journal, &mut runners, 100);
+    let fed = feed(&journal, &mut runners, 100, ahead);
     tokio::time::timeout(Duration::from_secs(30), fed).await.expect("inputs wait for ever");
     while !journal.settled() {
         for runner in &mut runners {

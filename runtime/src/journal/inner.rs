@@ -326,6 +326,13 @@ impl<B: Body> Inner<B> {
         self.rounds.get_mut(usize::try_from(n.checked_sub(first)?).ok()?)
     }
 
+    fn in_a_round(&self, chunk: &Arc<Chunk<B>>) -> bool {
+        self.slot(chunk.facts[0].key.n).is_some_and(|slot| {
+            let outs = slot.outs.iter().map(|(_, c)| c);
+            outs.chain([&slot.input]).any(|c| Arc::ptr_eq(c, chunk))
+        })
+    }
+
     /// Whether the tail is long and a good part of it is there for this stage. (Where it is long
     /// because the store is slow, saving states would not make it shorter.)
     pub(super) fn holds_tail(&self, index: usize) -> bool {
@@ -367,16 +374,25 @@ impl<B: Body> Inner<B> {
             outs.fold(s.input.last_row(), u64::max)
         };
         while self.rounds.front().is_some_and(|s| s.n < base && last(s) <= self.committed) {
-            self.rounds.pop_front();
+            let gone = self.rounds.pop_front().expect("it was just looked at");
+            let first = self.tail.front().map_or(self.next_row, |c| c.first_row);
+            let chunks = std::iter::once(&gone.input).chain(gone.outs.iter().map(|(_, c)| c));
+            // What had left the tail before its round counts until now.
+            let late = chunks.filter(|c| c.first_row < first);
+            self.tail_bytes -= late.map(|c| c.weight).sum::<usize>();
         }
         let keep = self.rounds.front().map_or(self.next_row, |s| s.input.first_row);
-        while self
-            .tail
-            .front()
-            .is_some_and(|c| c.last_row() < keep && c.last_row() <= self.committed)
-        {
+        // Where inputs were said far ahead, what was said about them lies behind inputs whose
+        // rounds are still there: a long tail is cut there too. Readers by row find the rest in the
+        // file.
+        while self.tail.front().is_some_and(|c| {
+            let cut = c.last_row() < keep || self.tail_bytes > TAIL_BYTES / 2;
+            cut && c.last_row() <= self.committed
+        }) {
             let gone = self.tail.pop_front().expect("it was just looked at");
-            self.tail_bytes -= gone.weight;
+            if !self.in_a_round(&gone) {
+                self.tail_bytes -= gone.weight;
+            }
         }
     }
 }

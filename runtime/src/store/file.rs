@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 /// Version of the layout of the live file.
 pub const SCHEMA: u64 = 1;
-const CACHE_BYTES: usize = 16 << 20;
+/// What is read again in normal work is small: the newest block, the roots, the checkpoints.
+const CACHE_BYTES: usize = 8 << 20;
 const MAGIC: &[u8; 4] = b"redb";
 
 /// Why a store cannot be opened or has ended.

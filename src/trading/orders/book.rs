@@ -11,7 +11,7 @@
 //! Invariants, asserted by `check`:
 //! 1. An order was sent at most as often as granted.
 //! 2. What is executed is the sum of the applied fills.
-//! 3. An order that lives is listed as living, one that does not is not.
+//! 3. Of the unpacked orders those that do not live, and no others, are listed as ended.
 
 use super::lifecycle::Event;
 use crate::domain::fact::kinds::kind;
@@ -259,11 +259,13 @@ impl Order {
 
 /// An order as bytes: a fraction of its size, and nothing to do for a checkpoint.
 #[derive(Clone, Debug, PartialEq)]
-struct Packed(Vec<u8>);
+struct Packed(Box<[u8]>);
 
 impl Packed {
     fn of(order: &Order) -> Packed {
-        Packed(rmp_serde::to_vec(order).expect("an order is plain values"))
+        let mut bytes = Vec::with_capacity(512);
+        rmp_serde::encode::write(&mut bytes, order).expect("an order is plain values");
+        Packed(bytes.into_boxed_slice())
     }
 
     fn order(&self) -> Order {
@@ -287,7 +289,7 @@ impl<'de> Deserialize<'de> for Packed {
                 f.write_str("a packed order")
             }
             fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Packed, E> {
-                Ok(Packed(bytes.to_vec()))
+                Ok(Packed(bytes.into()))
             }
         }
         from.deserialize_bytes(Bytes)
@@ -306,10 +308,8 @@ pub struct OrderBook {
     orders: BTreeMap<ClientOrderId, Order>,
     /// All others.
     past: BTreeMap<ClientOrderId, Packed>,
-    /// Of `orders`, those that are to be packed before the next fact.
+    /// Of `orders`, those that do not live; they are packed before the next fact.
     ended: BTreeSet<ClientOrderId>,
-    /// Ids of the orders that live.
-    living: BTreeSet<ClientOrderId>,
     /// Final orders in the order in which they became so, with the event time of that.
     finished: VecDeque<(UtcMs, ClientOrderId)>,
     /// What contradicts our records until the epoch changes.
@@ -360,11 +360,10 @@ impl OrderBook {
     /// Marks all that was sent as sent by somebody else, who can no longer hear the answers: what a
     /// gateway does that takes over a book.
     pub fn take_over(&mut self) {
-        for id in &self.living {
-            if let Some(order) = self.orders.get_mut(id) {
-                order.orphaned = order.attempt.is_some();
-                order.asked = None;
-            }
+        let living = self.orders.iter_mut().filter(|(id, _)| !self.ended.contains(*id));
+        for (_, order) in living {
+            order.orphaned = order.attempt.is_some();
+            order.asked = None;
         }
     }
 
@@ -415,7 +414,8 @@ impl OrderBook {
 
     /// The orders that are not final or lack fills, by id.
     pub fn living(&self) -> impl Iterator<Item = &Order> {
-        self.living.iter().filter_map(|id| self.orders.get(id))
+        let living = self.orders.iter().filter(|(id, _)| !self.ended.contains(*id));
+        living.map(|(_, order)| order)
     }
 
     /// Whether the order lives, or has been final for less than a day.
@@ -563,13 +563,11 @@ impl OrderBook {
         }
     }
 
-    /// Lists an order as living or not.
+    /// Lists an order as ended or not.
     fn settle(&mut self, id: &ClientOrderId) {
         if self.orders.get(id).is_some_and(Order::lives) {
-            self.living.insert(id.clone());
             self.ended.remove(id);
         } else {
-            self.living.remove(id);
             self.ended.insert(id.clone());
         }
     }
@@ -626,7 +624,7 @@ impl OrderBook {
         let bound = self.time.saturating_sub(REMEMBERED_MS);
         while self.finished.front().is_some_and(|(at, _)| *at < bound) {
             let Some((_, id)) = self.finished.pop_front() else { return };
-            if self.living.contains(&id) {
+            if self.orders.contains_key(&id) && !self.ended.contains(&id) {
                 self.finished.push_back((self.time, id));
             } else {
                 self.orders.remove(&id);
@@ -646,14 +644,12 @@ impl OrderBook {
     }
 
     pub(super) fn check(&self) {
-        let ended = |id: &ClientOrderId| self.ended.contains(id) != self.living.contains(id);
-        assert!(self.orders.keys().all(ended), "3: {:?} {:?}", self.ended, self.living);
         for (id, order) in &self.orders {
             assert!(order.sent() <= order.granted, "1: {order:?}");
             let applied = order.fills.values().filter(|known| known.applied);
             let sum: Decimal = applied.map(|known| known.fill.quantity).sum();
             assert_eq!(sum, order.executed, "2: {order:?}");
-            assert_eq!(self.living.contains(id), order.lives(), "3: {order:?}");
+            assert_eq!(!self.ended.contains(id), order.lives(), "3: {order:?}");
         }
     }
 }
