@@ -1,12 +1,17 @@
 //! `cargo bench --bench plain`: the plain loop over ranks, and the exchange's core beside it.
 //!
-//! 300 symbols, every stage, an account that trades, a venue in the loop that fills at once. The market is
-//! made before timing starts.
+//! 300 symbols, every stage, an account that trades, a venue in the loop that fills at once. The
+//! market is made before timing starts.
 
-#![expect(clippy::print_stdout, reason = "a measurement prints")]
-#![expect(clippy::disallowed_methods, reason = "a measurement asks for the time")]
-#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "figures")]
-#![expect(clippy::cast_sign_loss, reason = "figures")]
+#![allow(
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a measurement asks the clock, counts in floats, prints, and may end at once"
+)]
 
 mod common;
 
@@ -57,7 +62,8 @@ fn run(tape: &Tape) -> Run {
 
 /// Time each stage takes when it is left out of the loop, from what the loop costs with it.
 fn shares(tape: &Tape) {
-    // Without the stages above it, what a stage sees is the same; so they are taken off from the top.
+    // Without the stages above it, what a stage sees is the same; so they are taken off from the
+    // top.
     let names: Vec<_> = trading::specs().iter().map(|s| s.name).collect();
     let mut before = f64::NAN;
     for count in 0..=names.len() {

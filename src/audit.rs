@@ -57,7 +57,7 @@ pub fn open(data_dir: &Path) -> Result<Box<dyn JournalFacts>, Failure> {
         let text = format!("{} holds no journal, and no daemon answers", data_dir.display());
         return Err(Failure::new(Exit::Unreachable, text));
     }
-    let store = Store::open(&file, APPLICATION).map_err(|e| store_failure(&e))?;
+    let store = Store::look(&file, APPLICATION).map_err(|e| store_failure(&e))?;
     Ok(Box::new(StoreFacts(store)))
 }
 
@@ -77,12 +77,17 @@ fn encoded(fact: &Fact<Body>) -> Encoded {
 pub fn verify(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<VerifyView, Failure> {
     let mut audit = Audit::new(archive);
     let mut failed = None;
-    journal.each(0, &mut |_, fact| match audit.take(fact) {
+    let read = journal.each(0, &mut |_, fact| match audit.take(fact) {
         Ok(()) => ControlFlow::Continue(()),
         Err(why) => {
             failed = Some(Failure::new(Exit::Problems, why));
             ControlFlow::Break(())
         }
+    });
+    // What cannot even be read is found by the check, as what does not follow is.
+    read.map_err(|failure| {
+        let torn = failure.exit == Exit::Foreign;
+        if torn { Failure::new(Exit::Problems, failure.text) } else { failure }
     })?;
     failed.map_or_else(|| Ok(audit.conclude()), Err)
 }
@@ -175,6 +180,29 @@ impl Audit {
             let kind = Body::name(fact.body.kind()).to_owned();
             let key = fact.key.to_string();
             self.view.problems.push(ProblemView { key, kind, text });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_end_of_a_store_has_its_exit_code() {
+        let path = || Path::new("live.redb").to_owned();
+        let reason = String::new;
+        for (error, exit) in [
+            (StoreError::Held(path()), Exit::Held),
+            (StoreError::Foreign { path: path(), reason: reason() }, Exit::Foreign),
+            (StoreError::Newer { path: path(), found: 2 }, Exit::Foreign),
+            (StoreError::Torn { path: path(), reason: reason() }, Exit::Foreign),
+            (StoreError::Full(path()), Exit::DiskFull),
+            (StoreError::Io { path: path(), reason: reason() }, Exit::StoreFailed),
+        ] {
+            let failure = store_failure(&error);
+            assert_eq!(failure.exit, exit);
+            assert!(failure.text.contains("live.redb"), "{failure}");
         }
     }
 }

@@ -2,12 +2,13 @@
 //! as a command.
 
 mod desk;
+mod identity;
+mod measure;
 mod watch;
 
 use crate::audit::{self, store_failure};
-use crate::domain::id::Symbol;
 use crate::domain::time::{MINUTE, UtcMs};
-use crate::edge::exchange::Launch;
+use crate::edge::exchange::{Launch, LaunchError};
 use crate::edge::world::{Passing, World, wall};
 use crate::history;
 use crate::life::{APPLICATION, Birth, BirthError, Connection, LIVE_FILE, Life};
@@ -16,15 +17,18 @@ use crate::ops::cli::{Core, SimConfig};
 use crate::ops::config::{Config, MarketSource, Pace, Symbols};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
+use crate::ops::telemetry;
+use crate::sim::books::BooksError;
 use crate::sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
 use crate::sim::server::port::PortFile;
-use crate::sim::{self, Setup, SimOptions};
+use crate::sim::{self, Setup, SimError, SimOptions};
 use desk::LiveDesk;
 use everwarm_runtime::chaos::{Chaos, Phase};
 use everwarm_runtime::clock;
-use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_runtime::store::{CheckedStore, Store};
 use everwarm_runtime::supervise::{News, RootOutcome, SupervisionNotice};
+use identity::Traded;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +44,8 @@ pub const CORE: Core = Core { run, sim: exchange, journal: audit::open, verify: 
 const MADE_START: UtcMs = 1_767_571_200_000;
 /// Symbols of the made market.
 const MADE_SYMBOLS: u32 = 8;
+/// How long files that are held are asked for before another daemon is taken to hold them.
+const HELD: Duration = Duration::from_secs(2);
 /// How long open sockets may take to end.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -52,11 +58,12 @@ fn run(config: Config, printer: Printer) -> Result<Exit, Failure> {
     crate::venue::install_tls();
     quiet_injections();
     let watch = Watch::new(Some(printer), clock::now());
-    let market = market(&config.market)?;
-    let symbols = market.0.instruments().iter().map(|rule| rule.symbol).collect();
+    let (market, _) = market(&config.market)?;
+    let traded = Traded::of(&config, market.as_ref())?;
+    identity::check(&config.data_dir, &traded.words)?;
     drop(market);
     let (edge, stages) = (runtime(config.workers, "edge")?, runtime(1, "stage")?);
-    let exit = edge.block_on(daemon(&config, symbols, &watch, &stages));
+    let exit = edge.block_on(daemon(&config, traded, &watch, &stages));
     edge.shutdown_timeout(DRAIN);
     stages.shutdown_timeout(DRAIN);
     exit
@@ -70,7 +77,7 @@ fn runtime(workers: usize, name: &str) -> Result<Runtime, Failure> {
 
 async fn daemon(
     config: &Config,
-    symbols: Vec<Symbol>,
+    traded: Traded,
     watch: &Watch,
     stages: &Runtime,
 ) -> Result<Exit, Failure> {
@@ -78,11 +85,12 @@ async fn daemon(
     let (chaos, place) =
         crate::chaos::process::from_environment().map_err(|e| Failure::new(Exit::Usage, e))?;
     chaos.enter(Phase::Starting);
-    let (store, archive) = open_files(config, watch)?;
+    let (store, archive) = open_when_free(config, watch).await?;
+    identity::note(&config.data_dir, &traded.words)?;
     let launch = launch(config)?;
     let port = match find_exchange(&launch, &mut signals, watch).await {
         Ok(port) => port,
-        Err(exit) => return Ok(exit),
+        Err(ending) => return ending,
     };
     let connection = connect(config, &port)?;
     let (failed, mut store_failed) = mpsc::channel(1);
@@ -92,7 +100,7 @@ async fn daemon(
         archive,
         chaos: chaos.clone(),
         connection,
-        symbols,
+        symbols: traded.symbols,
         settings: config.settings.clone(),
         origins: config.origins.clone(),
         installation: config.installation.clone(),
@@ -108,7 +116,7 @@ async fn daemon(
     let mut watcher = None;
     let life = Life::begin(birth, |world| {
         drop(place.set(world.directory.clone()));
-        begin_api(config, world, watch, stopped.clone());
+        begin_api((config, &traded.currency), world, watch, stopped.clone());
         watcher = Some(begin_watch(world, watch, stopped));
         Vec::new()
     });
@@ -143,35 +151,68 @@ async fn daemon(
     Ok(exit)
 }
 
-fn open_files(config: &Config, watch: &Watch) -> Result<(Store, Arc<Archive>), Failure> {
+/// Opens the files. A daemon that was killed while it started its exchange leaves them held by that
+/// child until the child has become the exchange, so who holds them is asked for a while.
+async fn open_when_free(config: &Config, watch: &Watch) -> Result<(Store, Arc<Archive>), Failure> {
     let began = clock::now();
-    let store = Store::open(&config.data_dir.join(LIVE_FILE), APPLICATION);
+    loop {
+        match open_files(config, watch) {
+            Err(held) if held.exit == Exit::Held && began.elapsed() < HELD => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+fn open_files(config: &Config, watch: &Watch) -> Result<(Store, Arc<Archive>), Failure> {
+    let (live, past) = (config.data_dir.join(LIVE_FILE), config.data_dir.join(history::FILE));
+    // Neither is written to before both are known to be good.
+    let began = clock::now();
+    let checked = Store::check(&live, APPLICATION).map_err(|e| store_failure(&e))?;
+    let checking = began.elapsed();
+    let began = clock::now();
+    let archive = Arc::new(Archive::open(&past)?);
+    let archiving = began.elapsed();
+    let began = clock::now();
+    let store = checked.map_or_else(|| Store::open(&live, APPLICATION), CheckedStore::accept);
     let store = store.map_err(|e| store_failure(&e))?;
     let size = store.file_bytes() / 1024;
-    watch.step("open the journal", began.elapsed(), format!("{size} kB"));
-    let began = clock::now();
-    let archive = Arc::new(Archive::open(&config.data_dir.join(history::FILE))?);
-    watch.step("open the history", began.elapsed(), String::new());
+    watch.step("open the journal", checking + began.elapsed(), format!("{size} kB"));
+    watch.step("open the history", archiving, String::new());
     Ok((store, archive))
 }
 
-/// Finds the exchange or starts it, however long that takes; or ends as the signals say.
+/// Finds the exchange or starts it. One that does not come up is tried again, ever more slowly; one
+/// that says itself why it cannot run is not.
 async fn find_exchange(
     launch: &Launch,
     signals: &mut Signals,
     watch: &Watch,
-) -> Result<PortFile, Exit> {
+) -> Result<PortFile, Result<Exit, Failure>> {
     let began = clock::now();
     let found = launch.find().await.is_some();
+    let mut wait = Duration::from_millis(50);
     let port = loop {
-        match launch.ensure(0).await {
+        let tried = clock::now();
+        let why = match launch.ensure(0).await {
             Ok(file) => break file,
-            Err(e) => tracing::warn!(error = %e, "the simulated exchange does not start"),
-        }
+            // The last one is still on its way out.
+            Err(LaunchError::Ended(Some(Exit::HELD), said)) => said,
+            Err(LaunchError::Ended(code, said)) => {
+                let exit = code.and_then(|code| Exit::of(u8::try_from(code).ok()?));
+                let text = format!("the exchange ended: {said}");
+                return Err(Err(Failure::new(exit.unwrap_or(Exit::Failed), text)));
+            }
+            Err(LaunchError::Io(e)) => e.to_string(),
+        };
+        let detail = format!("{why}; trying again in {} ms", wait.as_millis());
+        watch.step("find the exchange", tried.elapsed(), detail);
         tokio::select! {
-            exit = signals.next() => return Err(exit),
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            exit = signals.next() => return Err(Ok(exit)),
+            () = tokio::time::sleep(wait) => {}
         }
+        wait = (wait * 2).min(Duration::from_secs(5));
     };
     let how = if found { "found running" } else { "started" };
     watch.step("find the exchange", began.elapsed(), format!("{how} on port {}", port.port));
@@ -249,13 +290,19 @@ fn begin_watch(
     })
 }
 
-fn begin_api(config: &Config, world: &World, watch: &Watch, stopped: channel::Receiver<bool>) {
+fn begin_api(
+    (config, currency): (&Config, &str),
+    world: &World,
+    watch: &Watch,
+    stopped: channel::Receiver<bool>,
+) {
     let data_dir = config.data_dir.display().to_string();
     let pace = config.market.pace.to_string();
-    let desk = LiveDesk::new(world.clone(), watch.clone(), data_dir, pace);
+    let desk = Arc::new(LiveDesk::new(world.clone(), watch.clone(), data_dir, pace));
+    let metrics = measure::metrics(currency, world, watch, Arc::clone(&desk) as _, stopped.clone());
     let (listen, data_dir) = (config.listen, config.data_dir.clone());
     tokio::spawn(async move {
-        if let Err(e) = serve_api(listen, &data_dir, desk, stopped).await {
+        if let Err(e) = serve_api(listen, &data_dir, (desk, metrics), stopped).await {
             tracing::error!("the API at {listen}: {e}");
         }
     });
@@ -264,14 +311,14 @@ fn begin_api(config: &Config, world: &World, watch: &Watch, stopped: channel::Re
 async fn serve_api(
     listen: std::net::SocketAddr,
     data_dir: &Path,
-    desk: LiveDesk,
+    (desk, metrics): (Arc<LiveDesk>, api::Metrics),
     mut stopped: channel::Receiver<bool>,
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(listen).await?;
     let (addr, pid) = (listener.local_addr()?, std::process::id());
     ApiFile { addr, pid, token: String::new() }.write(data_dir)?;
     let stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
-    api::serve(listener, Api::new(Arc::new(desk), None), stop).await
+    api::serve(listener, Api::new(desk, Some(metrics)), stop).await
 }
 
 fn observe(watch: &Watch, notice: &SupervisionNotice) {
@@ -280,6 +327,11 @@ fn observe(watch: &Watch, notice: &SupervisionNotice) {
     {
         watch.restarted(&notice.path, "started again", Duration::ZERO);
     } else {
+        if let News::Exited { exit, asked: false, .. } = &notice.news
+            && let Some(reason) = telemetry::reason(exit)
+        {
+            watch.seen().counts.restarted(reason);
+        }
         tracing::debug!(path = notice.path, news = ?notice.news, "supervision");
     }
 }
@@ -296,7 +348,8 @@ fn launch(config: &Config) -> Result<Launch, Failure> {
     let program = std::env::current_exe();
     let program = program.map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
     let dir = config.data_dir.join("exchange");
-    Ok(Launch { program, arguments: config.market.flags(), dir })
+    let pace = config.market.pace.to_string();
+    Ok(Launch { program, arguments: config.market.flags(), pace, dir })
 }
 
 /// Runs the exchange until it is done.
@@ -316,7 +369,13 @@ fn exchange(config: SimConfig) -> Result<Exit, Failure> {
     };
     let runtime = runtime(2, "exchange")?;
     let served = runtime.block_on(sim::serve(options));
-    served.map(|()| Exit::Fine).map_err(|e| Failure::new(Exit::Failed, e.to_string()))
+    served.map(|()| Exit::Fine).map_err(|e| match e {
+        SimError::Books(BooksError::Store(e)) => store_failure(&e),
+        SimError::OtherMarket { .. } => Failure::new(Exit::Refused, e.to_string()),
+        SimError::Books(_) | SimError::Io { .. } | SimError::Failed(_) => {
+            Failure::new(Exit::Failed, e.to_string())
+        }
+    })
 }
 
 /// The market to be played, and what the exchange begins with.

@@ -4,6 +4,9 @@
 //! journal of `everwarm_runtime` → [`trading`] (pure stages by rank) → [`edge`] (gateway) →
 //! [`venue`]. [`domain`] holds the words, [`history`] what is kept for looking back, [`sim`] the
 //! simulated exchange, [`ops`] what people see, [`chaos`] the proof.
+//!
+//! What holds it together: [`tree`] is the supervision tree, [`life`] one life from an opened store
+//! to a stopped tree, [`daemon`] the process around lives, [`audit`] the journal read back.
 
 pub mod audit;
 pub mod chaos;

@@ -1,133 +1,41 @@
 //! The daemon, disturbed and not: equal.
+//!
+//! A failing run is one line of JSON, its plan. It is run again with
+//! `EVERWARM_PLAN='…' cargo test --test tests replay -- --ignored --nocapture`.
 
-use everwarm::chaos::rig::{Feed, Plan, run};
-use everwarm::domain::settings::Settings;
-use everwarm::sim::Setup;
-use everwarm::sim::market::Recording;
-use std::path::PathBuf;
+mod classic;
+mod controls;
+mod precondition;
+mod promises;
+mod sweeps;
 
-fn shared(folder: &str) -> Option<PathBuf> {
-    let base =
-        std::env::var_os("EVERWARM_SHARED").map_or_else(|| "../shared".into(), PathBuf::from);
-    let path = base.join(folder);
-    if path.is_dir() {
-        return Some(path);
-    }
-    assert!(std::env::var_os("CI").is_none(), "{} is absent", path.display());
-    println!("ignored: {} is absent", path.display());
-    None
+use everwarm::chaos::feed;
+use everwarm::chaos::rig::Feed;
+use everwarm::chaos::sweep::{Learned, Swept, learn};
+use std::sync::OnceLock;
+
+/// Runs at a time: they wait more than they compute.
+const THREADS: usize = 3;
+
+/// The small feed and what undisturbed runs of it teach; learned once for all tests.
+fn learned() -> &'static (Feed, Learned) {
+    static LEARNED: OnceLock<(Feed, Learned)> = OnceLock::new();
+    LEARNED.get_or_init(|| {
+        let feed = feed::small();
+        let learned = learn(&feed).unwrap();
+        (feed, learned)
+    })
 }
 
-#[test]
-fn a_recording_plays_to_its_end() {
-    let Some(dir) = shared("data/coinbase") else { return };
-    let feed = Feed {
-        market: Box::new(move || Box::new(Recording::open(&dir, None).unwrap())),
-        setup: Setup::default(),
-        settings: Settings::default(),
-    };
-    let began = everwarm_runtime::clock::now();
-    let outcome = run(&feed, &Plan { workers: 2, ..Plan::default() }).unwrap();
-    println!("{:?} {} lives", began.elapsed(), outcome.lives);
-    for line in outcome.picture.theirs.iter().take(10) {
-        println!("{line}");
+/// Fails with every run that was not as it must be.
+fn none_failed(swept: &Swept) {
+    for failure in &swept.failures {
+        println!("EVERWARM_PLAN='{}'\n    {}", failure.plan, failure.why);
     }
-    println!("{} lines, {} theirs", outcome.picture.ours.len(), outcome.picture.theirs.len());
+    assert!(swept.failures.is_empty(), "{} of {} runs", swept.failures.len(), swept.runs);
 }
 
-#[test]
-fn small_feed() {
-    let feed = everwarm::chaos::feed::small();
-    for _ in 0..3 {
-        let began = everwarm_runtime::clock::now();
-        let outcome = run(&feed, &Plan { workers: 1, ..Plan::default() }).unwrap();
-        println!(
-            "{:?} {} lives {:?} operations {:?}",
-            began.elapsed(),
-            outcome.lives,
-            outcome.operations,
-            outcome.broken
-        );
-        for line in outcome.picture.theirs.iter() {
-            println!("{line}");
-        }
-        for line in
-            outcome.picture.ours.iter().filter(|l| l.contains("ignal") || l.contains("eclined"))
-        {
-            println!("{}", &line[..line.len().min(300)]);
-        }
-        for (k, v) in &outcome.passings {
-            println!("{k:?} {v}");
-        }
-    }
-}
-
-#[test]
-fn sweep_once() {
-    use everwarm::chaos::sweep::*;
-    let feed = everwarm::chaos::feed::small();
-    let base = run(&feed, &Plan::default()).unwrap();
-    assert!(base.broken.is_empty(), "{:?}", base.broken);
-    let mut die = Die(1);
-    let plans = pack(every_target(&base.passings, &mut die), 7, &mut die);
-    println!("{} plans", plans.len());
-    let limit =
-        std::env::var("EVERWARM_SWEEP").ok().and_then(|t| t.parse().ok()).unwrap_or(plans.len());
-    let began = std::time::Instant::now();
-    let swept = sweep(&feed, &plans[..limit.min(plans.len())], &base.picture, 3);
-    println!(
-        "{:?} {} runs {} lives, {} targets, {} missed",
-        began.elapsed(),
-        swept.runs,
-        swept.lives,
-        swept.struck.len(),
-        swept.missed.len()
-    );
-    for m in &swept.missed {
-        println!("missed {m:?}");
-    }
-    for f in &swept.failures {
-        println!("FAIL {}\n   {}", f.plan, f.why);
-    }
-    assert!(swept.failures.is_empty());
-}
-
-#[test]
-#[ignore = "replays EVERWARM_PLAN"]
-fn replay() {
-    let feed = everwarm::chaos::feed::small();
-    let base = run(&feed, &Plan::default()).unwrap();
-    let plan: Plan = serde_json::from_str(&std::env::var("EVERWARM_PLAN").unwrap()).unwrap();
-    for i in 0..10 {
-        let outcome = run(&feed, &plan);
-        println!("{i}: {:?}", everwarm::chaos::sweep::verdict(&outcome, &base.picture));
-    }
-}
-
-#[test]
-#[ignore = "replays EVERWARM_PLAN and shows"]
-fn look() {
-    let feed = everwarm::chaos::feed::small();
-    let base = run(&feed, &Plan::default()).unwrap();
-    let plan: Plan = serde_json::from_str(&std::env::var("EVERWARM_PLAN").unwrap()).unwrap();
-    for _ in 0..25 {
-        let outcome = run(&feed, &plan).unwrap();
-        let a: std::collections::BTreeSet<_> = base.picture.ours.iter().collect();
-        let b: std::collections::BTreeSet<_> = outcome.picture.ours.iter().collect();
-        for l in a.difference(&b).take(8) {
-            println!("- {l}");
-        }
-        for l in b.difference(&a).take(8) {
-            println!("+ {l}");
-        }
-        if a != b {
-            for f in &outcome.facts {
-                if f.key.rank == 0 || f.key.rank == 800 {
-                    let t = format!("{} {} {:?}", f.key, f.time, f.body);
-                    println!("{}", &t[..t.len().min(230)]);
-                }
-            }
-            break;
-        }
-    }
+/// A number from the environment.
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
 }

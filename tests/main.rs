@@ -1,7 +1,13 @@
 //! The one integration test binary: linked once, its areas run in parallel.
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod crash_equivalence;
+#[cfg(test)]
+mod kit;
 #[cfg(test)]
 mod sigkill;
 #[cfg(test)]

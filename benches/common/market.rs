@@ -96,7 +96,8 @@ impl Tape {
     }
 }
 
-/// A venue without a wire: what was intended is announced, sent and filled at the price of the close.
+/// A venue without a wire: what was intended is announced, sent and filled at the price of the
+/// close.
 #[derive(Default)]
 pub struct Instant {
     trades: u64,
@@ -165,11 +166,18 @@ pub struct Seen {
 impl Seen {
     pub fn note(&mut self, fact: &Fact<Body>) {
         self.facts += 1;
-        if let Body::Order(Order::Intent(intent)) = &fact.body {
-            self.intents.push(intent.clone());
-        }
-        if let Body::Ledger(Ledger::Equity { time, equity, .. }) = &fact.body {
-            self.equity = Some((*time, *equity));
+        match &fact.body {
+            Body::Order(Order::Intent(intent)) => self.intents.push(intent.clone()),
+            Body::Ledger(Ledger::Equity { time, equity, .. }) => {
+                self.equity = Some((*time, *equity));
+            }
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
         }
     }
 }

@@ -1,5 +1,6 @@
-//! What the measurements share: a market made before timing starts, a venue that answers at once, the
-//! product's own stages under the product's own supervisor, and a few numbers about this process.
+//! What the measurements share: a market made before timing starts, a venue that answers at once,
+//! the product's own stages under the product's own supervisor, and a few numbers about this
+//! process.
 
 #![allow(dead_code, reason = "each measurement uses its part")]
 

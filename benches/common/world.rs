@@ -1,8 +1,9 @@
-//! The product's stages and followers as actors under the product's supervisor, over a store on disk.
+//! The product's stages and followers as actors under the product's supervisor, over a store on
+//! disk.
 
 use super::market::{Instant as Filling, Seen, Tape};
-use everwarm::domain::fact::Body;
 use everwarm::domain::fact::kinds::kind;
+use everwarm::domain::fact::{Body, Order};
 use everwarm::domain::market::Bar;
 use everwarm::domain::order::OrderIntent;
 use everwarm::domain::time::UtcMs;
@@ -54,8 +55,8 @@ fn followers() -> Vec<(&'static str, MakeStage<Body>)> {
     ]
 }
 
-/// Grows the tree of stages and followers; all are up when it returns. The followers named in `without` are left
-/// to the caller.
+/// Grows the tree of stages and followers; all are up when it returns. The followers named in
+/// `without` are left to the caller.
 pub async fn grow(
     journal: &Arc<Journal<Body>>,
     stages_on: &Handle,
@@ -185,4 +186,24 @@ impl Feeder {
         self.say(0, tape.prologue());
         self.settled().await;
     }
+}
+
+/// The intents among facts from `row` on, and the row after the last.
+pub fn intents(journal: &Journal<Body>, row: &mut u64) -> Vec<OrderIntent> {
+    let mut found = Vec::new();
+    for chunk in journal.read(*row, usize::MAX).expect("the tail is in memory") {
+        let said = chunk.facts.iter().filter_map(|fact| match &fact.body {
+            Body::Order(Order::Intent(intent)) => Some(intent.clone()),
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => None,
+        });
+        found.extend(said);
+        *row = chunk.last_row() + 1;
+    }
+    found
 }

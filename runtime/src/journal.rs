@@ -34,8 +34,8 @@ const CHECKPOINT_INPUTS: u64 = 1000;
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// Inputs a stage handles between checkpoints in memory, at least.
 const MEMORY_INPUTS: u64 = 32;
-/// A stage saves itself in memory once it was fed this many times the size of its state: then saving costs a
-/// fraction of the work it saves a successor.
+/// A stage saves itself in memory once it was fed this many times the size of its state: then
+/// saving costs a fraction of the work it saves a successor.
 const MEMORY_FED: usize = 8;
 
 /// How a journal behaves.
@@ -512,7 +512,8 @@ impl<B: Body> Journal<B> {
         }
     }
 
-    /// Whether the stage should save itself; `fed` is the weight of what it has handled since it did.
+    /// Whether the stage should save itself; `fed` is the weight of what it has handled since it
+    /// did.
     pub(crate) fn checkpoint_due(&self, seat: &Seat<B>, fed: usize) -> bool {
         let inner = self.lock();
         let state = &inner.stages[seat.index];
@@ -524,8 +525,9 @@ impl<B: Body> Journal<B> {
                 && (state.saved_at.elapsed() >= CHECKPOINT_EVERY || inner.holds_tail(seat.index)))
     }
 
-    /// Keeps a saved state that stands at the last input passed, for a successor in this process; for those
-    /// in later ones it is also queued for the file, from time to time or where it is the `last`.
+    /// Keeps a saved state that stands at the last input passed, for a successor in this process;
+    /// for those in later ones it is also queued for the file, from time to time or where it is the
+    /// `last`.
     pub(crate) fn checkpoint(&self, seat: &Seat<B>, mut bytes: Vec<u8>, last: bool) {
         // It is kept for long, and may have been grown to twice its size.
         bytes.shrink_to_fit();

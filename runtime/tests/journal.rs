@@ -179,7 +179,7 @@ fn whatever_the_disk_loses_the_same_is_said_in_the_end() {
     let calm = FaultyDisk::holding(Vec::new(), None);
     let expected = live(&calm, 100).expect("nothing disturbs it");
     assert!(expected.len() >= 5000);
-    let operations = calm.operations();
+    let operations = calm.operations().len() as u64;
     let mut deaths = 0;
     for seed in 0..40_u64 {
         let mut image = {

@@ -1,6 +1,6 @@
 //! The tail in memory is bounded by bytes, and the bound never stops the inputs for good.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 use everwarm_runtime::chaos::faults::{FaultyDisk, Image};
 use everwarm_runtime::fact::{Body, Fact, Mask, NoLibrary, Rank, RuntimeEvent};
@@ -40,7 +40,8 @@ impl Body for Heavy {
     }
 }
 
-/// Counts inputs and answers each, or sees nothing at all; its state is as large as it is told to be.
+/// Counts inputs and answers each, or sees nothing at all; its state is as large as it is told to
+/// be.
 struct Counter {
     rank: u16,
     interest: Mask,
@@ -83,7 +84,8 @@ impl Stage for Counter {
 const INPUTS: Mask = Mask::of(&[0]);
 
 fn stages() -> Vec<Counter> {
-    // The first saves itself in memory all the time, the second nearly never, the third sees nothing.
+    // The first saves itself in memory all the time, the second nearly never, the third sees
+    // nothing.
     [(10, INPUTS, 8), (20, INPUTS, 4 << 20), (30, Mask::NONE, 8)]
         .into_iter()
         .map(|(rank, interest, size)| Counter { rank, interest, count: 0, size })
@@ -105,8 +107,8 @@ fn open(disk: &FaultyDisk) -> Running {
     (journal, runners)
 }
 
-/// Appends inputs, each when there is room; runners pull whenever they are woken, or only when there is no room
-/// for a while.
+/// Appends inputs, each when there is room; runners pull whenever they are woken, or only when
+/// there is no room for a while.
 async fn feed(journal: &Journal<Heavy>, runners: &mut [Runner<Counter>], inputs: u64, ahead: bool) {
     let writer = journal.writer("feed");
     let news = Arc::new(Notify::new());
@@ -120,24 +122,24 @@ async fn feed(journal: &Journal<Heavy>, runners: &mut [Runner<Counter>], inputs:
     let last = journal.head() + inputs;
     while journal.head() < last {
         tokio::select! {
-                   biased;
-                   () = journal.room(), if ahead => {
-                       let n = i64::try_from(journal.head()).unwrap();
-                       journal.append(&writer, n, vec![Heavy(0)]).unwrap();
-                   }
-                   () = news.notified() => {
-                       for waker in &wakers {
-        waker.clear();
+            biased;
+            () = journal.room(), if ahead => {
+                let n = i64::try_from(journal.head()).unwrap();
+                journal.append(&writer, n, vec![Heavy(0)]).unwrap();
+            }
+            () = news.notified() => {
+                for waker in &wakers {
+                    waker.clear();
+                }
+                for runner in runners.iter_mut() {
+                    while runner.catch_up(64, |_| ()).unwrap() {}
+                }
+            }
+            () = journal.room() => {
+                let n = i64::try_from(journal.head()).unwrap();
+                journal.append(&writer, n, vec![Heavy(0)]).unwrap();
+            }
         }
-                       for runner in runners.iter_mut() {
-                           while runner.catch_up(64, |_| ()).unwrap() {}
-                       }
-                   }
-                   () = journal.room() => {
-                       let n = i64::try_from(journal.head()).unwrap();
-                       journal.append(&writer, n, vec![Heavy(0)]).unwrap();
-                   }
-               }
     }
 }
 

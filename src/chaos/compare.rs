@@ -3,13 +3,14 @@
 //! no venue times: a resend moves those and nothing else.
 
 use crate::domain::fact::{Body, Decision, Market};
-use crate::domain::time::UtcMs;
-use crate::history::{History, Projector};
+use crate::domain::id::Symbol;
+use crate::domain::time::{Timeframe, UtcMs};
+use crate::history::{History, Projector, bars};
 use everwarm_runtime::fact::Fact;
 use everwarm_runtime::store::archive::Archive;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -64,14 +65,36 @@ fn rows(title: &str, rows: &impl Serialize, keep: &[&str]) -> Vec<String> {
 /// The history cannot be read or written.
 pub fn ours(facts: &[(u64, Fact<Body>)], archive: &Arc<Archive>) -> Result<Vec<String>, String> {
     let mut derived = Derived::default();
-    facts.iter().for_each(|(_, fact)| derived.see(fact));
+    for (_, fact) in facts {
+        derived.see(fact);
+    }
     let mut projector = Projector::new(Arc::clone(archive)).map_err(|e| e.to_string())?;
     let last = facts.last().map_or(0, |(row, _)| *row);
     let rows = facts.iter().map(|(row, fact)| (*row, fact));
     projector.apply(rows, last, false).map_err(|e| e.to_string())?;
     let mut lines = public(archive)?;
+    for symbol in symbols(facts) {
+        for timeframe in Timeframe::ALL {
+            let found = bars::read(archive, timeframe, symbol, UtcMs::MIN..=UtcMs::MAX);
+            let found = found.map_err(|e| e.to_string())?;
+            let (count, digest) = (found.len(), bars::digest(&found));
+            lines.push(format!("bars {symbol} {timeframe} {count} {digest:016x}"));
+        }
+    }
     lines.extend(derived.lines());
     Ok(lines)
+}
+
+/// The symbols whose rules were learned, by name.
+fn symbols(facts: &[(u64, Fact<Body>)]) -> BTreeSet<Symbol> {
+    let rules = facts.iter().filter_map(|(_, fact)| {
+        if let Body::Market(Market::Instruments { rules }) = &fact.body {
+            Some(rules)
+        } else {
+            None
+        }
+    });
+    rules.flatten().map(|rule| rule.symbol).collect()
 }
 
 /// What the history answers, as `--json` prints it.

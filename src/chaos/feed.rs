@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 /// When the feed begins.
 pub const START: UtcMs = 1_700_000_040_000;
 /// Minutes of it.
-pub const MINUTES: i64 = 200;
+pub const MINUTES: i64 = 260;
 /// Past minutes of the symbols that have a past.
 const PAST: i64 = 60;
 /// Bars of one rise and fall.

@@ -7,6 +7,7 @@
 pub mod compare;
 pub mod feed;
 pub mod invariants;
+pub mod plain;
 pub mod process;
 pub mod rig;
 pub mod sweep;

@@ -12,7 +12,7 @@ use crate::sim::server::port::PortFile;
 use crate::sim::{Pace, market::Market};
 use crate::sim::{Setup, SimHandle, SimOptions};
 use crate::tree::path_of;
-use everwarm_runtime::chaos::faults::{FaultyDisk, Image};
+use everwarm_runtime::chaos::faults::{Cut, FaultyDisk, Image, Operation};
 use everwarm_runtime::chaos::points::Passings;
 use everwarm_runtime::chaos::{Chaos, Injected, Phase, Sabotage, Strike};
 use everwarm_runtime::fact::Fact;
@@ -31,7 +31,9 @@ use tokio::runtime::{Builder, Handle, Runtime};
 /// Wall time without a new close, an answer or an end after which a run counts as stuck.
 const STUCK: Duration = Duration::from_secs(10);
 /// Inputs between checkpoints: a small feed has many of them so.
-const CHECKPOINT_INPUTS: u64 = 40;
+const CHECKPOINT_INPUTS: u64 = 12;
+/// Identity of the installation in every run.
+pub(super) const INSTALLATION: &str = "rig";
 /// Lives of one run at most.
 const LIVES: u32 = 60;
 
@@ -52,7 +54,7 @@ pub struct Plan {
     /// Strikes at kill points, counted over all lives.
     pub strikes: Vec<Strike>,
     /// Life by life: the disk operation at which it dies, and what is left of it.
-    pub cuts: Vec<(u64, Image)>,
+    pub cuts: Vec<(Cut, Image)>,
     /// What a death at a kill point leaves of the disk.
     pub image: Option<Image>,
     /// Threads for the edge.
@@ -62,7 +64,7 @@ pub struct Plan {
 }
 
 /// What came of a run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// What is compared.
     pub picture: Picture,
@@ -75,7 +77,9 @@ pub struct Outcome {
     /// Strikes that never fell.
     pub missed: Vec<Strike>,
     /// Disk operations of each life.
-    pub operations: Vec<u64>,
+    pub operations: Vec<Vec<Operation>>,
+    /// The operations at which the disk died as planned, and what was left of it.
+    pub cut: Vec<(Operation, Image)>,
     /// Invariants that did not hold.
     pub broken: Vec<String>,
     /// Facts in the journal at the end.
@@ -85,10 +89,14 @@ pub struct Outcome {
 static RUN: AtomicU64 = AtomicU64::new(1);
 
 /// A folder that is removed in the end.
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> std::io::Result<Folder> {
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn new() -> std::io::Result<Folder> {
         let memory = Path::new("/dev/shm");
         let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let number = RUN.fetch_add(1, Relaxed);
@@ -137,9 +145,10 @@ pub fn run(feed: &Feed, plan: &Plan) -> Result<Outcome, String> {
     venue.shutdown_timeout(Duration::from_secs(5));
     let mut broken = watched.broken;
     broken.extend(invariants::check(&facts, &theirs));
-    let operations = watched.operations;
+    broken.extend(invariants::verify(&facts, &archive)?);
+    let (operations, cut) = (watched.operations, watched.cut);
     let facts = facts.into_iter().map(|(_, fact)| fact).collect();
-    Ok(Outcome { picture, lives: count, struck, passings, missed, operations, broken, facts })
+    Ok(Outcome { picture, lives: count, struck, passings, missed, operations, cut, broken, facts })
 }
 
 fn runtime(workers: usize) -> Result<Runtime, String> {
@@ -185,7 +194,8 @@ struct Watched {
     progress: Vec<(&'static str, u64)>,
     /// The last row the last life held for durable.
     durable: u64,
-    operations: Vec<u64>,
+    operations: Vec<Vec<Operation>>,
+    cut: Vec<(Operation, Image)>,
     broken: Vec<String>,
 }
 
@@ -221,7 +231,8 @@ enum Ending {
 }
 
 impl Lives<'_> {
-    /// Lives until the feed has ended. The disk of the last life, how many there were, and what never fell.
+    /// Lives until the feed has ended. The disk of the last life, how many there were, and what
+    /// never fell.
     fn all(&mut self) -> Result<(FaultyDisk, u32, Vec<Strike>), String> {
         let mut image = {
             let fresh = FaultyDisk::holding(Vec::new(), None);
@@ -231,9 +242,13 @@ impl Lives<'_> {
         let mut strikes = self.plan.strikes.clone();
         for life in 1..=LIVES {
             let cut = self.plan.cuts.get(life as usize - 1);
-            let disk = FaultyDisk::holding(image, cut.map(|(at, _)| *at));
+            let disk = FaultyDisk::until(image, cut.map(|(at, _)| *at));
             let ending = self.one(&disk, &mut strikes)?;
-            self.watched().operations.push(disk.operations());
+            {
+                let mut watched = self.watched();
+                watched.cut.extend(disk.cut().zip(cut.map(|(_, left)| *left)));
+                watched.operations.push(disk.operations());
+            }
             match ending {
                 Ending::Done => return Ok((disk, life, strikes)),
                 Ending::Died => {
@@ -268,7 +283,7 @@ impl Lives<'_> {
             symbols: Vec::new(),
             settings: self.feed.settings.clone(),
             origins: Vec::new(),
-            installation: "rig".to_owned(),
+            installation: INSTALLATION.to_owned(),
             exchange: None,
             stages_on: stages.handle().clone(),
             on_failure: Arc::new(move |_| {

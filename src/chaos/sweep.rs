@@ -1,21 +1,75 @@
-//! Many runs of one feed, each with its misfortunes, against the one without: what to run, running it on
-//! several threads, and what came of it.
+//! Many runs of one feed, each with its misfortunes, against the one without: what to run, running
+//! it on several threads, and what came of it.
 
 use super::compare::Picture;
 use super::rig::{Feed, Outcome, Plan, run};
-use everwarm_runtime::chaos::faults::Image;
+use everwarm_runtime::chance::draw;
+use everwarm_runtime::chaos::faults::{Cut, Image, Operation};
 use everwarm_runtime::chaos::points::Passings;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
-/// Name of the store thread at kill points: it is no actor, so a kill of it is the death of the process.
+/// Name of the store thread at kill points: it is no actor, so a kill of it is the death of the
+/// process.
 const STORE_THREAD: &str = "store-thread";
 /// Every way to strike.
 pub const BLOWS: [Blow; 3] = [Blow::Panic, Blow::Kill, Blow::Die];
 /// What a power cut may leave.
 pub const IMAGES: [Image; 3] = [Image::Synced, Image::Everything, Image::Sectors(1)];
+
+/// What an undisturbed run teaches: what it came to, what it passed, what its disk did.
+#[derive(Debug)]
+pub struct Learned {
+    /// What every run must come to.
+    pub picture: Picture,
+    /// How often each point was passed: those that every one of three runs passed, the fewest times
+    /// of the three.
+    pub passings: Passings,
+    /// Operations of the disk.
+    pub operations: Vec<Operation>,
+}
+
+fn kinds(operations: &[Operation]) -> usize {
+    operations.iter().collect::<BTreeSet<_>>().len()
+}
+
+/// Runs a feed three times undisturbed, with one and more workers.
+///
+/// # Errors
+/// A run failed, or was not as the first.
+pub fn learn(feed: &Feed) -> Result<Learned, String> {
+    let mut learned: Option<Learned> = None;
+    for workers in [1, 2, 1] {
+        let mut outcome = run(feed, &Plan { workers, ..Plan::default() })?;
+        let operations = outcome.operations.pop().unwrap_or_default();
+        match &mut learned {
+            None => {
+                if let Some(broken) = outcome.broken.pop() {
+                    return Err(broken);
+                }
+                let (picture, passings) = (outcome.picture, outcome.passings);
+                learned = Some(Learned { picture, passings, operations });
+            }
+            Some(learned) => {
+                if let Some(why) = verdict(&Ok(outcome.clone()), &learned.picture) {
+                    return Err(why);
+                }
+                // Whether the file is ever cut shorter depends on when its commits fall.
+                if kinds(&operations) > kinds(&learned.operations) {
+                    learned.operations = operations;
+                }
+                learned.passings.retain(|point, count| {
+                    let again = outcome.passings.get(point).copied().unwrap_or(0);
+                    *count = again.min(*count);
+                    again > 0
+                });
+            }
+        }
+    }
+    learned.ok_or_else(|| "no run".to_owned())
+}
 
 /// A die whose throws follow from its seed: splitmix64.
 #[derive(Clone, Copy, Debug)]
@@ -24,11 +78,7 @@ pub struct Die(pub u64);
 impl Die {
     /// The next number.
     pub fn throw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        x ^ (x >> 31)
+        draw(&mut self.0)
     }
 
     /// A number from 0 to `bound` - 1; 0 where there is none.
@@ -59,15 +109,16 @@ fn is_possible(who: &str, blow: Blow) -> bool {
     who != STORE_THREAD || blow == Blow::Die
 }
 
-/// Every target of the points passed, once, at a passing drawn from those of the run that was learned from.
-/// Whoever restores its state is also struck while it does so in the middle of the run, which takes a kill
-/// before.
+/// Every target of the points passed, once, at a passing drawn from those of the run that was
+/// learned from. Whoever restores its state is also struck while it does so in the middle of the
+/// run, which takes a kill before.
 #[must_use]
 pub fn every_target(passings: &Passings, die: &mut Die) -> Vec<Vec<Strike>> {
     let mut groups = Vec::new();
     for ((site, who, phase), count) in passings {
         for blow in BLOWS.into_iter().filter(|blow| is_possible(who, *blow)) {
-            // The last passings may not come: how often some points are passed depends on the schedule.
+            // The last passings may not come: how often some points are passed depends on the
+            // schedule.
             let nth = 1 + u32::try_from(die.below(u64::from(count * 4 / 5))).unwrap_or(0);
             let strike = Strike { site: *site, who: who.clone(), phase: *phase, nth, blow };
             groups.push(vec![strike]);
@@ -92,19 +143,21 @@ pub fn every_target(passings: &Passings, die: &mut Die) -> Vec<Vec<Strike>> {
     groups
 }
 
-/// Packs groups of strikes into plans of about `size` strikes; no two groups of a plan aim at the same point,
-/// and few end the process, for each life costs venue time.
+/// Packs groups of strikes into plans of about `size` strikes; no two groups of a plan aim at the
+/// same point, and few end the process, for each life costs venue time.
 #[must_use]
 pub fn pack(mut groups: Vec<Vec<Strike>>, size: usize, die: &mut Die) -> Vec<Plan> {
     const DEATHS: usize = 4;
+    const OPEN: usize = 80;
+    fn point(strike: &Strike) -> (Site, &str, Phase) {
+        (strike.site, &strike.who, strike.phase)
+    }
     die.shuffle(&mut groups);
     let mut plans: Vec<Plan> = Vec::new();
-    let point = |s: &Strike| (s.site, s.who.clone(), s.phase);
     let resumes = |s: &Strike| matches!(s.site, Site::BeforeResume | Site::AfterResume);
     for group in groups {
         let deaths = |list: &[Strike]| list.iter().filter(|s| s.blow == Blow::Die).count();
         let fits = |plan: &Plan| {
-            let points: BTreeSet<_> = plan.strikes.iter().map(point).collect();
             // A group that counts on the first resume of an actor wants no other kill of it before.
             let alone = group.len() == 1 || plan.strikes.iter().all(|s| s.who != group[0].who);
             let undisturbed = !plan
@@ -113,11 +166,13 @@ pub fn pack(mut groups: Vec<Vec<Strike>>, size: usize, die: &mut Die) -> Vec<Pla
                 .any(|s| resumes(s) && s.phase == Phase::Live && s.who == group[0].who);
             plan.strikes.len() + group.len() <= size
                 && deaths(&plan.strikes) + deaths(&group) <= DEATHS
-                && group.iter().all(|s| !points.contains(&point(s)))
+                && group.iter().all(|s| plan.strikes.iter().all(|p| point(p) != point(s)))
                 && alone
                 && undisturbed
         };
-        match plans.iter_mut().find(|plan| fits(plan)) {
+        // The last ones have room; the others would be looked at in vain.
+        let from = plans.len().saturating_sub(OPEN);
+        match plans[from..].iter_mut().find(|plan| fits(plan)) {
             Some(plan) => plan.strikes.extend(group),
             None => plans.push(Plan { strikes: group, ..Plan::default() }),
         }
@@ -145,7 +200,7 @@ pub fn mixture(passings: &Passings, operations: u64, seed: u64) -> Plan {
     let mut die = Die(seed);
     let points: Vec<_> = passings.iter().collect();
     let mut strikes = Vec::new();
-    for _ in 0..1 + die.below(12) {
+    for _ in 0..=die.below(12) {
         let at = usize::try_from(die.below(points.len() as u64)).expect("below a length");
         let ((site, who, phase), count) = points[at];
         let nth = 1 + u32::try_from(die.below(u64::from(*count))).unwrap_or(0);
@@ -156,9 +211,11 @@ pub fn mixture(passings: &Passings, operations: u64, seed: u64) -> Plan {
     }
     strikes.sort();
     strikes.dedup_by_key(|s| (s.site, s.who.clone(), s.phase, s.nth));
-    let cuts = (0..die.below(4)).map(|_| (1 + die.below(operations), image(die.throw())));
-    let cuts = cuts.collect();
-    let (image, workers) = (Some(image(die.throw())), 1 + usize::from(die.throw() % 4 == 0));
+    let number = die.below(4);
+    let mut cut = || (Cut { at: 1 + die.below(operations), of: None }, image(die.throw()));
+    let cuts = (0..number).map(|_| cut()).collect();
+    let (image, workers) =
+        (Some(image(die.throw())), 1 + usize::from(die.throw().is_multiple_of(4)));
     Plan { strikes, cuts, image, workers, sabotage: None }
 }
 
@@ -171,6 +228,56 @@ pub struct Failure {
     pub why: String,
 }
 
+/// Plans that cut the disk: every kind of operation, at the beginning, in the middle and at the end
+/// of a life, and once more while the next life opens what is left; with each image.
+#[must_use]
+pub fn cuts(operations: &[Operation], die: &mut Die) -> Vec<Plan> {
+    let mut plans = Vec::new();
+    for kind in [Operation::Write, Operation::Flush, Operation::Length] {
+        let count = operations.iter().filter(|operation| **operation == kind).count() as u64;
+        for (left, third) in IMAGES.into_iter().flat_map(|left| (0..3).map(move |i| (left, i))) {
+            let part = count.div_ceil(3);
+            let at = (1 + third * part + die.below(part)).min(count);
+            if at > 0 {
+                let first = (Cut { at, of: Some(kind) }, seeded(left, die));
+                plans.push(Plan { cuts: vec![first, at_opening(die)], ..Plan::default() });
+            }
+        }
+    }
+    plans
+}
+
+/// A cut while a life opens what the one before has left.
+fn at_opening(die: &mut Die) -> (Cut, Image) {
+    (Cut { at: 1 + die.below(12), of: None }, image(die.throw()))
+}
+
+/// The image, its sectors drawn.
+fn seeded(left: Image, die: &mut Die) -> Image {
+    if let Image::Sectors(_) = left { Image::Sectors(die.throw()) } else { left }
+}
+
+/// Every passing of every point with every blow, and every operation of the disk with every image.
+#[must_use]
+pub fn everything(learned: &Learned, die: &mut Die) -> Vec<Plan> {
+    let mut groups = Vec::new();
+    for ((site, who, phase), count) in &learned.passings {
+        for blow in BLOWS.into_iter().filter(|blow| is_possible(who, *blow)) {
+            let strike = |nth| Strike { site: *site, who: who.clone(), phase: *phase, nth, blow };
+            groups.extend((1..=*count).map(|nth| vec![strike(nth)]));
+        }
+    }
+    let mut plans = pack(groups, 8, die);
+    for at in 1..=learned.operations.len() as u64 {
+        for left in IMAGES {
+            let first = (Cut { at, of: None }, seeded(left, die));
+            let cuts = vec![first, at_opening(die)];
+            plans.push(Plan { cuts, ..Plan::default() });
+        }
+    }
+    plans
+}
+
 /// What came of many runs.
 #[derive(Debug, Default)]
 pub struct Swept {
@@ -180,10 +287,48 @@ pub struct Swept {
     pub lives: u64,
     /// Strikes that fell, by target.
     pub struck: BTreeMap<Target, u32>,
-    /// Strikes that never fell.
+    /// Operations at which the disk died, by what was left.
+    pub cut: BTreeMap<(Operation, Image), u32>,
+    /// Strikes that never fell: their passing did not come.
     pub missed: Vec<Strike>,
     /// Runs that were not as they must be.
     pub failures: Vec<Failure>,
+}
+
+impl Swept {
+    fn take(&mut self, plan: &Plan, outcome: Result<Outcome, String>, expected: &Picture) {
+        self.runs += 1;
+        let why = verdict(&outcome, expected);
+        if let Ok(outcome) = outcome {
+            self.lives += u64::from(outcome.lives);
+            for strike in &outcome.struck {
+                *self.struck.entry(target(strike)).or_default() += 1;
+            }
+            for (operation, left) in outcome.cut {
+                let left = if let Image::Sectors(_) = left { Image::Sectors(0) } else { left };
+                *self.cut.entry((operation, left)).or_default() += 1;
+            }
+            self.missed.extend(outcome.missed);
+        }
+        if let Some(why) = why {
+            let plan = serde_json::to_string(plan).unwrap_or_default();
+            self.failures.push(Failure { plan, why });
+        }
+    }
+
+    /// Adds what came of more runs.
+    pub fn add(&mut self, more: Swept) {
+        self.runs += more.runs;
+        self.lives += more.lives;
+        for (target, count) in more.struck {
+            *self.struck.entry(target).or_default() += count;
+        }
+        for (cut, count) in more.cut {
+            *self.cut.entry(cut).or_default() += count;
+        }
+        self.missed.extend(more.missed);
+        self.failures.extend(more.failures);
+    }
 }
 
 /// What is wrong with an outcome; nothing where it is as it must be.
@@ -192,13 +337,14 @@ pub fn verdict(outcome: &Result<Outcome, String>, expected: &Picture) -> Option<
     match outcome {
         Err(why) => Some(why.clone()),
         Ok(outcome) => {
-            outcome.broken.first().cloned().or_else(|| expected.difference(&outcome.picture))
+            let broken = outcome.broken.first().cloned();
+            broken.or_else(|| expected.difference(&outcome.picture))
         }
     }
 }
 
-/// Runs every plan, on several threads, and compares each outcome with what is expected. Stops early after
-/// a handful of failures.
+/// Runs every plan, on several threads, and compares each outcome with what is expected. Stops
+/// early after a handful of failures.
 #[must_use]
 pub fn sweep(feed: &Feed, plans: &[Plan], expected: &Picture, threads: usize) -> Swept {
     const ENOUGH: usize = 5;
@@ -208,26 +354,46 @@ pub fn sweep(feed: &Feed, plans: &[Plan], expected: &Picture, threads: usize) ->
             scope.spawn(|| {
                 while let Some(plan) = plans.get(next.fetch_add(1, Relaxed)) {
                     let outcome = run(feed, plan);
-                    let why = verdict(&outcome, expected);
                     let mut swept = swept.lock().unwrap_or_else(PoisonError::into_inner);
-                    swept.runs += 1;
-                    if let Ok(outcome) = outcome {
-                        swept.lives += u64::from(outcome.lives);
-                        for strike in &outcome.struck {
-                            *swept.struck.entry(target(strike)).or_default() += 1;
-                        }
-                        swept.missed.extend(outcome.missed);
-                    }
-                    if let Some(why) = why {
-                        let plan = serde_json::to_string(plan).unwrap_or_default();
-                        swept.failures.push(Failure { plan, why });
-                        if swept.failures.len() >= ENOUGH {
-                            return;
-                        }
+                    swept.take(plan, outcome, expected);
+                    if swept.failures.len() >= ENOUGH {
+                        return;
                     }
                 }
             });
         }
     });
     swept.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Plans for the targets that were not struck yet: each alone, at its first passing.
+#[must_use]
+pub fn still_to_strike(learned: &Learned, swept: &Swept) -> Vec<Plan> {
+    let mut plans = Vec::new();
+    for (site, who, phase) in learned.passings.keys() {
+        for blow in BLOWS.into_iter().filter(|blow| is_possible(who, *blow)) {
+            if !swept.struck.contains_key(&(*site, who.clone(), *phase, blow)) {
+                let strike = Strike { site: *site, who: who.clone(), phase: *phase, nth: 1, blow };
+                plans.push(Plan { strikes: vec![strike], ..Plan::default() });
+            }
+        }
+    }
+    plans
+}
+
+/// Plans for the kinds of operations at which the disk has not died yet, by what is left of it: at
+/// the first of each life.
+#[must_use]
+pub fn still_to_cut(learned: &Learned, swept: &Swept, die: &mut Die) -> Vec<Plan> {
+    let mut plans = Vec::new();
+    for kind in [Operation::Write, Operation::Flush, Operation::Length] {
+        for left in IMAGES.into_iter().filter(|_| learned.operations.contains(&kind)) {
+            let known = if let Image::Sectors(_) = left { Image::Sectors(0) } else { left };
+            if !swept.cut.contains_key(&(kind, known)) {
+                let cut = (Cut { at: 1, of: Some(kind) }, seeded(left, die));
+                plans.push(Plan { cuts: vec![cut; 3], ..Plan::default() });
+            }
+        }
+    }
+    plans
 }

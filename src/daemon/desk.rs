@@ -2,7 +2,8 @@
 
 use super::watch::Watch;
 use crate::audit::{StoreFacts, verify};
-use crate::edge::world::World;
+use crate::edge::board::Trouble;
+use crate::edge::world::{World, wall};
 use crate::history::History;
 use crate::ops::desk::Desk;
 use crate::ops::exit::Failure;
@@ -73,7 +74,15 @@ impl Desk for LiveDesk {
         };
         let ok = reconciled && status.conflicts.is_empty();
         let lag = self.world.journal.uncommitted_age();
+        let venue = self.world.board.venue();
+        let since = |t: &Trouble| format!("{}, since {} s", t.why, (wall() - t.since) / 1000);
+        let answers = "it answers".to_owned();
         vec![
+            CheckView {
+                name: "venue".into(),
+                ok: venue.is_none(),
+                detail: venue.as_ref().map_or(answers, since),
+            },
             CheckView { name: "reconciled".into(), ok, detail },
             CheckView {
                 name: "store".into(),

@@ -7,6 +7,7 @@ use crate::ops::desk::JournalFacts;
 use crate::ops::exit::Failure;
 use crate::ops::fold::{SignalFold, StatusFold};
 use crate::ops::print::Printer;
+use crate::ops::telemetry::Counts;
 use crate::ops::terminal::TerminalState;
 use crate::ops::views::StepView;
 use everwarm_runtime::fact::{Fact, Mask};
@@ -30,6 +31,8 @@ pub struct Seen {
     pub status: StatusFold,
     /// What was wished.
     pub signals: SignalFold,
+    /// What is counted.
+    pub counts: Counts,
     /// Steps of the start.
     pub steps: Vec<StepView>,
     /// Actors started again in this life.
@@ -55,6 +58,7 @@ impl Watch {
         let seen = Seen {
             status: StatusFold::default(),
             signals: SignalFold::default(),
+            counts: Counts::default(),
             steps: Vec::new(),
             restarts: 0,
             ready: None,
@@ -105,6 +109,7 @@ impl Watch {
             let mut seen = self.seen();
             seen.status.fold(fact);
             seen.signals.fold(fact);
+            seen.counts.fold(fact);
             seen.terminal.restore(fact);
             ControlFlow::Continue(())
         })
@@ -174,6 +179,7 @@ impl Watch {
     fn take(&self, seen: &mut Seen, fact: &Fact<Body>) -> Vec<String> {
         seen.status.fold(fact);
         seen.signals.fold(fact);
+        seen.counts.fold(fact);
         let now = self.began.elapsed();
         if let Body::Ledger(Ledger::Reconciled { conflicts, .. }) = &fact.body
             && conflicts.is_empty()

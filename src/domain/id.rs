@@ -12,7 +12,8 @@ pub struct Symbol([u8; SYMBOL_MAX]);
 
 impl Ord for Symbol {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        // The order of the bytes, in one comparison of numbers: symbols are looked up for every bar.
+        // The order of the bytes, in one comparison of numbers: symbols are looked up for every
+        // bar.
         u128::from_be_bytes(self.0).cmp(&u128::from_be_bytes(other.0))
     }
 }

@@ -117,6 +117,7 @@ impl State {
         }
         let (world, symbol) = (self.world.clone(), self.symbol);
         self.look = Some(tokio::spawn(async move {
+            world.board.begun().await;
             loop {
                 match look(&world, symbol, from).await {
                     Ok(looked) => return world.tell(path::CLOSER, looked),
@@ -160,8 +161,8 @@ async fn released(world: &World) -> Result<UtcMs, VenueError> {
     Ok(world.venue.server_time().await?.server - CLOSE_MARGIN)
 }
 
-/// Writes past bars to the history and says what announces them. That there are none is said too: only so
-/// does a life that follows know where the past ends and closes begin.
+/// Writes past bars to the history and says what announces them. That there are none is said too:
+/// only so does a life that follows know where the past ends and closes begin.
 fn keep(
     world: &World,
     symbol: Symbol,

@@ -5,6 +5,7 @@
 
 use crate::domain::time::UtcMs;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -39,7 +40,18 @@ pub struct Board {
     entries: Mutex<BTreeMap<&'static str, Entry>>,
     /// None: the closer has not said anything yet.
     last_close: Mutex<Option<LastClose>>,
+    venue: Mutex<Option<Trouble>>,
+    begun: AtomicBool,
     changed: Notify,
+}
+
+/// Why the venue cannot be used, and since when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Wall time, UTC milliseconds.
+    pub since: UtcMs,
+    /// What happened, and what is done about it.
+    pub why: String,
 }
 
 impl Board {
@@ -50,6 +62,43 @@ impl Board {
         if before != Some(entry) {
             self.changed.notify_waiters();
         }
+    }
+
+    /// The life and its settings are in the journal. Nothing else of this life comes before them: a
+    /// past that is loaded under other settings warms nothing.
+    pub fn write_begun(&self) {
+        self.begun.store(true, Release);
+        self.changed.notify_waiters();
+    }
+
+    /// See [`Board::write_begun`].
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.begun.load(Acquire)
+    }
+
+    /// Resolves when the life has begun.
+    pub async fn begun(&self) {
+        loop {
+            let changed = self.changed();
+            if self.has_begun() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Whether the venue can be used: none, or why not as of wall time `at`.
+    pub fn write_venue(&self, at: UtcMs, why: Option<String>) {
+        let mut venue = self.venue.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = venue.as_ref().map_or(at, |trouble| trouble.since);
+        *venue = why.map(|why| Trouble { since, why });
+    }
+
+    /// See [`Board::write_venue`].
+    #[must_use]
+    pub fn venue(&self) -> Option<Trouble> {
+        self.venue.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The last close said, as the closer knows it.

@@ -138,7 +138,8 @@ impl State {
             CloserMsg::Closed(bar) => self.gathering.offer(self.said.stage(), bar),
             CloserMsg::Looked { symbol, bars, history, through } => {
                 if let Some(history) = history {
-                    // A second look at the past brings no closes: its range may reach beyond the first.
+                    // A second look at the past brings no closes: its range may reach beyond the
+                    // first.
                     if self.from(symbol).is_some() {
                         self.send_look(symbol);
                         return Ok(());
@@ -160,8 +161,9 @@ impl State {
         Ok(())
     }
 
-    /// Says every close that is complete. What happened at the venue while we were away comes before the
-    /// closes that were missed: none is said before the account was looked at in this life.
+    /// Says every close that is complete. What happened at the venue while we were away comes
+    /// before the closes that were missed: none is said before the account was looked at in this
+    /// life.
     async fn go_on(&mut self, me: &ActorRef<CloserMsg>) -> Result<(), ActorProcessingErr> {
         if self.said.stage().account != Some(self.world.journal.life()) {
             self.rest(Rest::Busy);

@@ -119,6 +119,7 @@ impl Actor for ConfigActor {
             world.journal.append(&writer, i64::MIN, inputs)?;
             world.chaos().point(Site::AfterAppend, NAME);
         }
+        world.board.write_begun();
         let waker = Waker::new(move || drop(me.send_message(Pull)));
         in_force.listen(Arc::clone(&waker));
         Ok(State { in_force, waker })

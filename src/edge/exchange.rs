@@ -2,7 +2,7 @@
 //! it has ended. The exchange is a process of its own in a process group of its own: what kills the
 //! daemon does not hit it, and Ctrl-C does not either.
 
-use super::world::World;
+use super::world::{World, wall};
 use crate::sim::server::port::{PORT_FILE, PortFile};
 use crate::venue::simulated::Admin;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -17,10 +17,23 @@ use tokio::task::JoinHandle;
 
 /// Wall time between looks at a running exchange.
 const LOOK: Duration = Duration::from_millis(100);
+/// Longest wall time between tries to start it.
+const RETRY_MAX: Duration = Duration::from_secs(5);
 /// Wall time a started exchange has to write its port file.
 const START: Duration = Duration::from_secs(20);
 /// Wall time between looks for its port file.
 const POLL: Duration = Duration::from_millis(2);
+
+/// Why an exchange is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// It could not be started, or did not come up.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It ended by itself: its exit code, and its last words.
+    #[error("it ended: {1}")]
+    Ended(Option<i32>, String),
+}
 
 /// How to start an exchange.
 #[derive(Clone, Debug)]
@@ -29,23 +42,33 @@ pub struct Launch {
     pub program: PathBuf,
     /// Arguments that describe the market, without directory and port.
     pub arguments: Vec<OsString>,
+    /// How fast its time is to run, as a port file says it.
+    pub pace: String,
     /// Where its books and its port file are.
     pub dir: PathBuf,
 }
 
 impl Launch {
-    /// The exchange that is running there, if one is.
+    /// The exchange that is running there, if one is. One that outlived another pace is told to
+    /// end, for its time cannot be changed.
     pub async fn find(&self) -> Option<PortFile> {
         let file = PortFile::read(&self.dir).ok()??;
         let admin = Admin::new(&base(&file), &file.token).ok()?;
-        admin.status().await.ok().map(|_| file)
+        admin.status().await.ok()?;
+        if file.pace == self.pace {
+            return Some(file);
+        }
+        if let Err(e) = admin.stop().await {
+            tracing::debug!(error = %e, "the exchange of another pace had ended already");
+        }
+        None
     }
 
     /// Finds it or starts it; `port` 0: wherever there is room.
     ///
     /// # Errors
-    /// It cannot be started; the text holds the end of what it said.
-    pub async fn ensure(&self, port: u16) -> io::Result<PortFile> {
+    /// It cannot be started, or ended by itself.
+    pub async fn ensure(&self, port: u16) -> Result<PortFile, LaunchError> {
         if let Some(file) = self.find().await {
             return Ok(file);
         }
@@ -60,12 +83,12 @@ impl Launch {
             }
             if let Some(status) = child.try_wait()? {
                 let said = last_words(&self.log());
-                return Err(io::Error::other(format!("the exchange ended, {status}: {said}")));
+                return Err(LaunchError::Ended(status.code(), said));
             }
             tokio::time::sleep(POLL).await;
         }
         reap(child);
-        Err(io::Error::other("the exchange did not say where it listens"))
+        Err(io::Error::other("the exchange did not say where it listens").into())
     }
 
     fn start(&self, port: u16) -> io::Result<Child> {
@@ -139,21 +162,29 @@ impl Actor for Keeper {
 async fn keep(world: World, launch: Launch, port: u16) {
     let Some(admin) = &world.admin else { return };
     let mut token = String::new();
+    let mut tries = 0_u32;
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep((LOOK * 2_u32.pow(tries.min(6))).min(RETRY_MAX)).await;
         let known = fs::metadata(launch.dir.join(PORT_FILE)).is_ok();
         if known && admin.status().await.is_ok() {
             continue;
         }
         match launch.ensure(port).await {
             Ok(file) => {
+                tries = 0;
+                world.board.write_venue(wall(), None);
                 if file.token != token {
                     admin.set_token(&file.token);
                     world.board.poke();
                     token = file.token;
                 }
             }
-            Err(e) => tracing::warn!(error = %e, "the simulated exchange is started again"),
+            Err(e) => {
+                tries += 1;
+                tracing::warn!(error = %e, tries, "the simulated exchange does not start");
+                let why = format!("it does not start ({e}); tried {tries} times, trying again");
+                world.board.write_venue(wall(), Some(why));
+            }
         }
     }
 }

@@ -83,9 +83,11 @@ impl Actor for Gateway {
             move || drop(me.send_message(GatewayMsg::Pull))
         });
         book.listen(Arc::clone(&waker));
-        // A round of a predecessor may be on its way: what it brings is waited for.
-        let before = Arc::clone(&flight);
+        // The life begins with its settings; and a round of a predecessor may be on its way: what
+        // it brings is waited for.
+        let (before, board) = (Arc::clone(&flight), Arc::clone(&world.board));
         tokio::spawn(async move {
+            board.begun().await;
             before.landed().await;
             drop(me.send_message(GatewayMsg::Pull));
         });
@@ -127,11 +129,14 @@ impl State {
     fn landed(&mut self, me: &ActorRef<GatewayMsg>, unreachable: bool) {
         if !unreachable {
             self.tries = 0;
+            self.world.board.write_venue(wall(), None);
             return;
         }
         let wait = (BACK_OFF.0 << self.tries.min(10)).min(BACK_OFF.1);
         self.tries += 1;
         self.not_before = wall() + wait;
+        let why = format!("it does not answer; try {} in {wait} ms", self.tries + 1);
+        self.world.board.write_venue(wall(), Some(why));
         let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0) + 1);
         me.send_after(wait, || GatewayMsg::Pull);
     }
@@ -141,7 +146,7 @@ impl State {
         // What a round brought is in the journal before it has landed: asked in this order, nothing
         // of it is overlooked.
         let behind = || n < self.world.journal.head() || !self.world.in_step();
-        if self.flight.is_up() || behind() {
+        if !self.world.board.has_begun() || self.flight.is_up() || behind() {
             self.rest(Rest::Busy);
             return Ok(());
         }
@@ -224,13 +229,19 @@ impl State {
 
     /// Attempts that were announced and have neither an answer nor anybody who waits for one.
     fn append_lost(&mut self) -> Result<bool, ActorProcessingErr> {
+        let resend = self.world.chaos().sabotaged(Sabotage::NoQuery);
         let lost: Vec<Body> = {
             let sent = self.book.stage().orders.living();
             let lost = sent.filter(|o| o.status == OrderStatus::Sent);
             lost.map(|order| {
                 let client_id = order.intent.client_id.clone();
-                let reason = "nobody waits for the answer any more".to_owned();
-                Body::Venue(Venue::Unanswered { client_id, attempt: order.sent(), reason })
+                let (attempt, text) =
+                    (order.sent(), "nobody waits for the answer any more".to_owned());
+                Body::Venue(if resend {
+                    Venue::Refused { client_id, attempt, code: 0, text, again: true }
+                } else {
+                    Venue::Unanswered { client_id, attempt, reason: text }
+                })
             })
             .collect()
         };

@@ -20,8 +20,8 @@ pub struct GatewayBook {
 }
 
 impl GatewayBook {
-    /// Whether the account was compared with the books in process life `life`. The caller says which
-    /// life it is: the fold may not have come to its beginning yet.
+    /// Whether the account was compared with the books in process life `life`. The caller says
+    /// which life it is: the fold may not have come to its beginning yet.
     #[must_use]
     pub fn is_reconciled(&self, life: u64) -> bool {
         self.reconciled.as_ref().is_some_and(|(of, _)| *of == life)

@@ -23,7 +23,7 @@ impl Drop for Stream {
 }
 
 impl Stream {
-    /// Sends `me` what is `heard`, and once that the stream has `ended` for good.
+    /// Sends `me` what is `heard`, and once that the stream has `ended` for good, and why.
     pub(super) fn carry<P, M>(
         world: &World,
         name: &'static str,

@@ -3,8 +3,8 @@
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 
-/// Does the work. A panic in it becomes a text: the actor must end with its task, or nobody would notice
-/// that the work is not done any more.
+/// Does the work. A panic in it becomes a text: the actor must end with its task, or nobody would
+/// notice that the work is not done any more.
 ///
 /// # Errors
 /// The text of the panic.

@@ -64,8 +64,8 @@ pub fn keep(
     Ok(said)
 }
 
-/// Announces that a symbol has no bars with opening times in `times`: what is found later comes after
-/// that.
+/// Announces that a symbol has no bars with opening times in `times`: what is found later comes
+/// after that.
 #[must_use]
 pub fn nothing(symbol: Symbol, timeframe: Timeframe, times: RangeInclusive<UtcMs>) -> Market {
     let (from, to) = times.into_inner();

@@ -15,7 +15,6 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use everwarm_runtime::files::write_whole;
-use metrics_exporter_prometheus::PrometheusHandle;
 use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -62,17 +61,20 @@ impl ApiFile {
     }
 }
 
+/// Gives all metrics as text.
+pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// What the API answers from.
 #[derive(Clone)]
 pub struct Api {
     desk: Arc<dyn Desk>,
-    metrics: Option<PrometheusHandle>,
+    metrics: Option<Metrics>,
 }
 
 impl Api {
-    /// Answers from `desk`; `metrics` where a recorder is installed.
+    /// Answers from `desk`; `metrics` where some are kept.
     #[must_use]
-    pub fn new(desk: Arc<dyn Desk>, metrics: Option<PrometheusHandle>) -> Api {
+    pub fn new(desk: Arc<dyn Desk>, metrics: Option<Metrics>) -> Api {
         Api { desk, metrics }
     }
 
@@ -227,12 +229,12 @@ async fn version() -> Response {
 }
 
 async fn metrics(State(api): State<Api>) -> Response {
-    let Some(handle) = api.metrics else {
+    let Some(render) = api.metrics else {
         let detail = "no metrics are kept in this process".to_owned();
         return problem(StatusCode::NOT_FOUND, "no-metrics", detail, Exit::Failed);
     };
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(CONTENT_TYPE, kind)], handle.render()).into_response()
+    ([(CONTENT_TYPE, kind)], render()).into_response()
 }
 
 async fn nothing_here(request: Request) -> Response {

@@ -59,6 +59,9 @@ impl Exit {
         Exit::Terminated,
     ];
 
+    /// The number of [`Exit::Held`] as the system tells it of a child.
+    pub const HELD: i32 = Exit::Held as i32;
+
     /// The exit of a number.
     #[must_use]
     pub fn of(code: u8) -> Option<Exit> {
@@ -112,9 +115,15 @@ impl From<ArchiveError> for Failure {
             ArchiveError::Full { .. } => Exit::DiskFull,
             ArchiveError::Io { .. } => Exit::StoreFailed,
         };
-        Failure::new(exit, error.to_string())
+        let help = if matches!(error, ArchiveError::Torn { .. }) { TORN_HISTORY } else { "" };
+        Failure::new(exit, format!("{error}{help}"))
     }
 }
+
+/// What to do about a history that is damaged.
+const TORN_HISTORY: &str = ". Put a whole copy in its place, or take it away: orders, fills, \
+    trades and equity are then made again from the journal; past bars are not, and `verify` \
+    misses them";
 
 impl From<HistoryError> for Failure {
     fn from(error: HistoryError) -> Failure {

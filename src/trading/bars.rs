@@ -79,7 +79,8 @@ impl Stage for Closes {
         "closer"
     }
     fn interest(&self) -> Mask {
-        // Inputs alone: what was appended a moment ago is then folded without waiting for any stage.
+        // Inputs alone: what was appended a moment ago is then folded without waiting for any
+        // stage.
         Mask::of(&[kind::CLOSE, kind::LATE_BAR, kind::HISTORY_LOADED, kind::ACCOUNT])
     }
     fn produces(&self) -> Mask {

@@ -18,6 +18,41 @@ pub enum Image {
     Sectors(u64),
 }
 
+/// Kinds of operations a disk does and may die at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operation {
+    /// Bytes at a place.
+    Write,
+    /// What was written reaches the disk.
+    Flush,
+    /// The length changes.
+    Length,
+}
+
+/// When a disk dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Cut {
+    /// At which operation, from 1.
+    pub at: u64,
+    /// Counting those of this kind alone; none: all.
+    #[serde(default)]
+    pub of: Option<Operation>,
+}
+
+impl Cut {
+    fn is_at(self, operations: &[Operation]) -> bool {
+        let count = match self.of {
+            None => operations.len(),
+            Some(kind) if operations.last() == Some(&kind) => {
+                operations.iter().filter(|operation| **operation == kind).count()
+            }
+            Some(_) => 0,
+        };
+        count as u64 >= self.at
+    }
+}
+
 #[derive(Debug)]
 enum Change {
     Write(u64, Vec<u8>),
@@ -29,9 +64,11 @@ struct State {
     live: Vec<u8>,
     synced: Vec<u8>,
     unsynced: Vec<Change>,
-    operations: u64,
-    dies_at: Option<u64>,
+    operations: Vec<Operation>,
+    cut: Option<Cut>,
     dead: bool,
+    full: bool,
+    was_cut: bool,
 }
 
 /// The disk. Clones are handles on one disk.
@@ -43,7 +80,13 @@ impl FaultyDisk {
     /// length).
     #[must_use]
     pub fn holding(image: Vec<u8>, dies_at: Option<u64>) -> FaultyDisk {
-        let state = State { live: image.clone(), synced: image, dies_at, ..State::default() };
+        FaultyDisk::until(image, dies_at.map(|at| Cut { at, of: None }))
+    }
+
+    /// A disk holding `image` that dies as planned.
+    #[must_use]
+    pub fn until(image: Vec<u8>, cut: Option<Cut>) -> FaultyDisk {
+        let state = State { live: image.clone(), synced: image, cut, ..State::default() };
         FaultyDisk(Arc::new(Mutex::new(state)))
     }
 
@@ -52,16 +95,29 @@ impl FaultyDisk {
         self.state().dead = true;
     }
 
+    /// Fills it: it can be read, and every later write, flush or change of length fails for want of
+    /// space.
+    pub fn fill(&self) {
+        self.state().full = true;
+    }
+
     /// Whether it has died.
     #[must_use]
     pub fn is_dead(&self) -> bool {
         self.state().dead
     }
 
-    /// Operations so far.
+    /// The operation at which it died as planned.
     #[must_use]
-    pub fn operations(&self) -> u64 {
-        self.state().operations
+    pub fn cut(&self) -> Option<Operation> {
+        let state = self.state();
+        if state.was_cut { state.operations.last().copied() } else { None }
+    }
+
+    /// Operations so far, the one it died at included.
+    #[must_use]
+    pub fn operations(&self) -> Vec<Operation> {
+        self.state().operations.clone()
     }
 
     /// What a new life finds.
@@ -95,11 +151,15 @@ impl FaultyDisk {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn operate(&self) -> io::Result<MutexGuard<'_, State>> {
+    fn operate(&self, operation: Operation) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.alive()?;
-        state.operations += 1;
-        if state.dies_at.is_some_and(|at| state.operations >= at) {
+        if state.full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        state.operations.push(operation);
+        if state.cut.is_some_and(|cut| cut.is_at(&state.operations)) {
             state.dead = true;
+            state.was_cut = true;
             return Err(dead());
         }
         Ok(state)
@@ -145,14 +205,14 @@ impl StorageBackend for FaultyDisk {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let mut state = self.operate()?;
+        let mut state = self.operate(Operation::Length)?;
         resize(&mut state.live, len);
         state.unsynced.push(Change::Length(len));
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut state = self.operate()?;
+        let mut state = self.operate(Operation::Flush)?;
         for change in std::mem::take(&mut state.unsynced) {
             match change {
                 Change::Length(n) => resize(&mut state.synced, n),
@@ -163,7 +223,7 @@ impl StorageBackend for FaultyDisk {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut state = self.operate()?;
+        let mut state = self.operate(Operation::Write)?;
         put(&mut state.live, offset, data);
         state.unsynced.push(Change::Write(offset, data.to_vec()));
         Ok(())

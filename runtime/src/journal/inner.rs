@@ -145,8 +145,8 @@ impl<B: Body> Inner<B> {
         }
     }
 
-    /// Takes one fact of the file back into the tail. The tail has no holes: what is about an input before
-    /// the first round is kept too, for those who read by row.
+    /// Takes one fact of the file back into the tail. The tail has no holes: what is about an input
+    /// before the first round is kept too, for those who read by row.
     pub(super) fn restore(&mut self, row: u64, fact: Fact<B>) -> Result<(), String> {
         let Key { n, rank, .. } = fact.key;
         if rank == 0 {
@@ -333,8 +333,8 @@ impl<B: Body> Inner<B> {
         })
     }
 
-    /// Whether the tail is long and a good part of it is there for this stage. (Where it is long because the
-    /// store is slow, saving states would not make it shorter.)
+    /// Whether the tail is long and a good part of it is there for this stage. (Where it is long
+    /// because the store is slow, saving states would not make it shorter.)
     pub(super) fn holds_tail(&self, index: usize) -> bool {
         let behind = self.published - self.stages[index].saved_behind;
         self.tail_bytes > TAIL_BYTES / 2 && behind > TAIL_BYTES as u64 / 4

@@ -7,15 +7,15 @@
 //! 3. Reads copy out and end their transaction, so no reader pins old pages.
 //! 4. A file that is not ours, or is newer than this program, is refused and not written to.
 
+use super::careful::{self, Hold};
 use redb::{
-    Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, StorageError,
-    TableDefinition, TableError,
+    Database, Durability, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
+    TableError,
 };
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::ops::RangeInclusive;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// Memory for pages, bytes; the library would take a gigabyte.
@@ -96,7 +96,10 @@ pub enum ArchiveError {
         known: u32,
     },
     /// Damaged: cut off or overwritten.
-    #[error("{} is damaged: {reason}", path.display())]
+    #[error(
+        "{} is damaged: {reason}; it was not touched",
+        path.display()
+    )]
     Torn {
         /// The file.
         path: PathBuf,
@@ -138,7 +141,7 @@ impl Archive {
             Ok(archive)
         } else {
             create(path)?;
-            open_checked(path)
+            checked(path)?.accept()
         }
     }
 
@@ -147,8 +150,17 @@ impl Archive {
     /// # Errors
     /// See [`ArchiveError`].
     pub fn open_existing(path: &Path) -> Result<Option<Archive>, ArchiveError> {
+        Archive::check(path)?.map(CheckedArchive::accept).transpose()
+    }
+
+    /// Opens the file at `path` as far as it can be without changing it, so that others can be
+    /// looked at first; `None` where it is absent.
+    ///
+    /// # Errors
+    /// See [`ArchiveError`].
+    pub fn check(path: &Path) -> Result<Option<CheckedArchive>, ArchiveError> {
         match path.try_exists() {
-            Ok(true) => open_checked(path).map(Some),
+            Ok(true) => checked(path).map(Some),
             Ok(false) => Ok(None),
             Err(e) => Err(io(path, "looking for", &e)),
         }
@@ -264,6 +276,23 @@ impl Archive {
     }
 }
 
+/// An archive that may be opened; dropped, its file stays as it is.
+pub struct CheckedArchive {
+    archive: Archive,
+    hold: Hold,
+}
+
+impl CheckedArchive {
+    /// Opens it: what a crash left is repaired in the file.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn accept(self) -> Result<Archive, ArchiveError> {
+        self.hold.release().map_err(|e| io(&self.archive.path, "opening", &e))?;
+        Ok(self.archive)
+    }
+}
+
 type Readable = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 type Guard<'a> = redb::AccessGuard<'a, &'static [u8]>;
 
@@ -301,27 +330,13 @@ fn create(path: &Path) -> Result<(), ArchiveError> {
     sync(folder).map_err(|e| io(folder, "syncing", &e))
 }
 
-fn open_checked(path: &Path) -> Result<Archive, ArchiveError> {
+fn checked(path: &Path) -> Result<CheckedArchive, ArchiveError> {
     check_magic(path)?;
-    let opened = catch_unwind(AssertUnwindSafe(|| {
-        Database::builder().set_cache_size(CACHE_BYTES).open(path)
-    }));
-    let db = match opened {
-        Ok(Ok(db)) => db,
-        Ok(Err(DatabaseError::Storage(StorageError::Io(e))))
-            if matches!(e.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) =>
-        {
-            return Err(ArchiveError::Torn { path: path.into(), reason: e.to_string() });
-        }
-        Ok(Err(e)) => return Err(classify(path, "opening", e.into())),
-        Err(_) => {
-            let reason = "its structure contradicts itself".to_owned();
-            return Err(ArchiveError::Torn { path: path.into(), reason });
-        }
-    };
+    let opened = careful::open(path, CACHE_BYTES);
+    let (db, hold) = opened.map_err(|e| classify(path, "opening", e))?;
     let archive = Archive { db, path: path.into() };
     check_stamp(&archive)?;
-    Ok(archive)
+    Ok(CheckedArchive { archive, hold })
 }
 
 fn check_magic(path: &Path) -> Result<(), ArchiveError> {
@@ -393,6 +408,9 @@ fn io(path: &Path, doing: &'static str, error: &std::io::Error) -> ArchiveError 
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => ArchiveError::Full { path },
         ErrorKind::WouldBlock => ArchiveError::Held { path },
+        ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
+            ArchiveError::Torn { path, reason: error.to_string() }
+        }
         _ => ArchiveError::Io { path, doing, reason: error.to_string() },
     }
 }

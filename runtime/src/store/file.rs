@@ -2,8 +2,9 @@
 //!
 //! Creation is the one unsafe moment of the engine, so a file is made under a temporary name,
 //! flushed, and renamed; the final path is only ever opened. A file that is foreign, newer or torn
-//! is refused and left as it is.
+//! is refused and left as it is, to the byte: see `careful.rs`.
 
+use super::careful::{self, Hold};
 use super::rows::{self, BLOCKS, CHECKPOINTS, META, PASSED};
 use crate::chaos::faults::FaultyDisk;
 use crate::fact::{Body, Fact};
@@ -27,7 +28,10 @@ pub enum StoreError {
     #[error("{} is held by another process", .0.display())]
     Held(PathBuf),
     /// It is not a store of this application.
-    #[error("{} is not a store of this application: {reason}", path.display())]
+    #[error(
+        "{} is not a store of this application: {reason}; it was not touched",
+        path.display()
+    )]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -35,8 +39,11 @@ pub enum StoreError {
         reason: String,
     },
     /// It was written by a newer version.
-    #[error("{} has layout {found}, this program knows {SCHEMA}: use the newer program",
-        path.display())]
+    #[error(
+        "{} has layout {found}, this program knows {SCHEMA}: use the newer program; it was not \
+         touched",
+        path.display()
+    )]
     Newer {
         /// The file.
         path: PathBuf,
@@ -106,6 +113,23 @@ pub struct Store {
     pub(crate) path: PathBuf,
 }
 
+/// A store that may be opened; dropped, its file stays as it is.
+pub struct CheckedStore {
+    store: Store,
+    hold: Hold,
+}
+
+impl CheckedStore {
+    /// Opens it: what a crash left is repaired in the file.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn accept(self) -> Result<Store, StoreError> {
+        self.hold.release().map_err(|e| StoreError::io(&self.store.path, &e))?;
+        Ok(self.store)
+    }
+}
+
 /// What one opening found.
 #[derive(Clone, Debug, Default)]
 pub struct Recovered {
@@ -126,11 +150,40 @@ impl Store {
         if !path.exists() {
             create(path, application)?;
         }
+        match Store::check(path, application)? {
+            Some(checked) => checked.accept(),
+            None => Err(StoreError::io(path, &io::ErrorKind::NotFound.into())),
+        }
+    }
+
+    /// Opens the store of `application` at `path` as far as it can be without changing the file, so
+    /// that others can be looked at first; none where there is none.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn check(path: &Path, application: &str) -> Result<Option<CheckedStore>, StoreError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let (store, hold) = Store::checked(path, application)?;
+        Ok(Some(CheckedStore { store, hold }))
+    }
+
+    /// Opens the store of `application` at `path` to read what is in it; what a crash left is
+    /// repaired in memory, and the file is not changed whatever is done.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn look(path: &Path, application: &str) -> Result<Store, StoreError> {
+        Store::checked(path, application).map(|(store, _)| store)
+    }
+
+    fn checked(path: &Path, application: &str) -> Result<(Store, Hold), StoreError> {
         check_magic(path)?;
-        let db = Database::builder().set_cache_size(CACHE_BYTES).open(path);
-        let store = Store::from(db, path)?;
+        let (db, hold) = careful::open(path, CACHE_BYTES).map_err(|e| StoreError::of(path, e))?;
+        let store = Store { db: Arc::new(db), path: path.to_owned() };
         store.check_owner(application)?;
-        Ok(store)
+        Ok((store, hold))
     }
 
     /// Opens a store on a disk in memory, making it first where the disk is empty.
@@ -256,6 +309,20 @@ impl Store {
     #[must_use]
     pub fn file_bytes(&self) -> u64 {
         fs::metadata(&self.path).map_or(0, |m| m.len())
+    }
+
+    /// Writes another layout into the file than it has; for tests of refusing alone.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn alter_schema(&self, schema: u64) -> Result<(), StoreError> {
+        let alter = || -> Result<(), redb::Error> {
+            let write = self.db.begin_write()?;
+            write.open_table(META)?.insert("schema", schema.to_le_bytes().as_slice())?;
+            write.commit()?;
+            Ok(())
+        };
+        alter().map_err(|e| StoreError::of(&self.path, e))
     }
 
     /// Overwrites one byte of the body of the fact in `row`; for tests of `verify` alone.

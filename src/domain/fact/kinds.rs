@@ -1,7 +1,8 @@
 //! Kinds of facts: their numbers in masks, who makes them, how durable they are, how they are
 //! written.
 //!
-//! Numbers are never reused. A fact is written as MessagePack, positional; the large ones are packed.
+//! Numbers are never reused. A fact is written as MessagePack, positional; the large ones are
+//! packed.
 
 use super::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
 use everwarm_runtime::fact::{self, RuntimeEvent};
@@ -252,7 +253,8 @@ impl fact::Body for Body {
 const TEXT: usize = 48;
 
 impl Body {
-    /// Rough heap use, bytes. What grows with the number of symbols is counted, the rest is estimated.
+    /// Rough heap use, bytes. What grows with the number of symbols is counted, the rest is
+    /// estimated.
     fn heap(&self) -> usize {
         match self {
             Body::Market(m) => match m {
@@ -342,7 +344,8 @@ mod tests {
             assert_eq!(many - one, 300 * each);
             assert!(one >= size_of::<Body>());
         }
-        // 300 symbols: a close and its features are tens of kilobytes, which bounds of megabytes must see.
+        // 300 symbols: a close and its features are tens of kilobytes, which bounds of megabytes
+        // must see.
         let round = Body::Market(close(300)).weight() + Body::Analysis(features(300)).weight();
         assert!((30_000..60_000).contains(&round), "{round}");
     }

@@ -1,8 +1,9 @@
-//! The written form of the facts that grow with the number of symbols: closes, rolled bars, features.
+//! The written form of the facts that grow with the number of symbols: closes, rolled bars,
+//! features.
 //!
-//! Nearly all bytes of a journal are theirs, so they are packed by hand: a mark that MessagePack never
-//! uses, the kind, then numbers of variable length. Prices of a bar are told as distances from its open,
-//! times as distances from that of the fact. Every value comes back bit for bit.
+//! Nearly all bytes of a journal are theirs, so they are packed by hand: a mark that MessagePack
+//! never uses, the kind, then numbers of variable length. Prices of a bar are told as distances
+//! from its open, times as distances from that of the fact. Every value comes back bit for bit.
 
 use super::kinds::kind;
 use super::{Analysis, Body, FeatureRow, Market};
@@ -24,12 +25,12 @@ pub(super) fn encode(body: &Body, out: &mut Vec<u8>) -> bool {
             out.extend([MARK, kind::CLOSE]);
             signed(*time, out);
             count(bars.len(), out);
-            for one in bars {
-                bar(one, *time, out);
+            for each in bars {
+                bar(each, *time, out);
             }
             count(missing.len(), out);
-            for one in missing {
-                symbol(*one, out);
+            for name in missing {
+                symbol(*name, out);
             }
         }
         Body::Analysis(Analysis::Rolled { timeframe, bars }) => {
@@ -210,7 +211,8 @@ impl Reader<'_> {
         count: u128,
         mut one: impl FnMut(&mut Self) -> Result<T, String>,
     ) -> Result<Vec<T>, String> {
-        // Each takes a byte at least: a wrong count never asks for more memory than there are bytes.
+        // Each takes a byte at least: a wrong count never asks for more memory than there are
+        // bytes.
         let count = usize::try_from(count).ok().filter(|count| *count <= self.0.len());
         let count = count.ok_or("more are announced than there are bytes")?;
         let mut all = Vec::with_capacity(count);

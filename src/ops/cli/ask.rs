@@ -3,7 +3,6 @@
 
 use super::Core;
 use super::run::{configuration, put};
-use crate::history;
 use crate::ops::desk::Desk;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::offline::OfflineDesk;
@@ -67,15 +66,9 @@ fn offline(data_dir: &Path, core: &Core) -> Result<Box<dyn Desk>, Failure> {
         let text = format!("no daemon is running on {dir}, and nothing is kept there");
         return Err(Failure::new(Exit::Unreachable, text));
     }
-    // A history that is not ours is told before anything is opened for writing.
-    history_is_ours(data_dir)?;
+    // The journal is only looked at; the history is written to once both are known to be good.
     let journal = (core.journal)(data_dir)?;
     Ok(Box::new(OfflineDesk::open(data_dir, journal, core.verify)?))
-}
-
-fn history_is_ours(data_dir: &Path) -> Result<(), Failure> {
-    everwarm_runtime::store::archive::Archive::open_existing(&data_dir.join(history::FILE))?;
-    Ok(())
 }
 
 /// Flags of a command that lists.

@@ -78,6 +78,7 @@ enum Command {
 /// Parses the command line of this process, does what it says, and tells how to end.
 #[must_use]
 pub fn main(core: &Core) -> Exit {
+    everwarm_runtime::store::quiet_damage();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {

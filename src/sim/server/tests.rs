@@ -148,6 +148,9 @@ async fn an_order_goes_through_the_whole_protocol() {
     assert_eq!(subscribe_user(&mut user, START).await["error"]["code"], -2035);
 
     let order = "symbol=BTCUSDT&side=SELL&type=MARKET&quantity=9&newClientOrderId=one";
+    let early = client.signed(Method::POST, "/api/v3/order", order, START).await;
+    assert_eq!((early.0, &early.1["code"]), (503, &json!(-1008)), "nobody told how far time is");
+    client.advance(START).await;
     let (status, told) = client.signed(Method::POST, "/api/v3/order", order, START).await;
     assert_eq!((status, &told["status"]), (200, &json!("FILLED")), "{told}");
     let fills = told["fills"].as_array().expect("fills").len();
@@ -183,6 +186,7 @@ async fn limits_rest_and_are_cancelled_over_the_wire() {
     let dir = Dir::new();
     let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
     let client = Client::of(&sim);
+    client.advance(START).await;
     let order = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=90.5";
     let body = format!("{order}&newClientOrderId=a&newOrderRespType=ACK&timestamp={START}");
     let body = format!("{body}&signature={}", hmac_hex(DEMO_SECRET, &body));
@@ -281,6 +285,7 @@ async fn a_restart_continues_with_the_same_books() {
     let dir = Dir::new();
     let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
     let client = Client::of(&sim);
+    client.advance(START).await;
     let rest = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=20&price=96";
     client.signed(Method::POST, "/api/v3/order", rest, START).await;
     client.advance(CLOSE).await;

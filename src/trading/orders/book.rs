@@ -5,8 +5,8 @@
 //! taken from inputs alone, and the standing of an order (status, applied fills, granted attempts)
 //! from the manager's facts alone; neither waits for the other.
 //!
-//! Nearly nobody asks for an order that is final, but every checkpoint carries a day of them: they are kept
-//! packed, and one that a fact names is unpacked for as long as that fact is handled.
+//! Nearly nobody asks for an order that is final, but every checkpoint carries a day of them: they
+//! are kept packed, and one that a fact names is unpacked for as long as that fact is handled.
 //!
 //! Invariants, asserted by `check`:
 //! 1. An order was sent at most as often as granted.

@@ -1,0 +1,240 @@
+//! Files that must not be opened are not touched, and a full disk is told as one.
+
+use super::{Store, StoreError, archive};
+use crate::chaos::faults::{FaultyDisk, Image};
+use crate::fact::{Body, Fact, RuntimeEvent};
+use crate::journal::{Journal, Options};
+use redb::{Database, TableDefinition};
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::Duration;
+
+const APPLICATION: &str = "test";
+
+/// Some text.
+#[derive(Clone, Debug, PartialEq)]
+struct Said(Vec<u8>);
+
+impl Body for Said {
+    fn kind(&self) -> u8 {
+        0
+    }
+    fn name(_: u8) -> &'static str {
+        "said"
+    }
+    fn synced(&self) -> bool {
+        false
+    }
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0);
+    }
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        Ok(Said(bytes.to_vec()))
+    }
+    fn runtime(_: RuntimeEvent) -> Self {
+        Said(Vec::new())
+    }
+}
+
+/// A folder of its own, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let name = format!("everwarm-store-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("live.redb")
+    }
+
+    /// The error of opening `bytes`, which must stay as they are.
+    fn refused(&self, bytes: &[u8]) -> StoreError {
+        fs::write(self.file(), bytes).unwrap();
+        let error = Store::open(&self.file(), APPLICATION).map(drop).expect_err("refused");
+        assert!(fs::read(self.file()).unwrap() == bytes, "touched: {error}");
+        let looked = Store::look(&self.file(), APPLICATION).map(drop).expect_err("refused");
+        assert_eq!(looked.to_string(), error.to_string());
+        assert!(fs::read(self.file()).unwrap() == bytes, "touched by a look: {error}");
+        assert!(error.to_string().contains("live.redb"), "{error}");
+        error
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn fact(i: u32) -> Said {
+    Said(i.to_le_bytes().repeat(500))
+}
+
+/// Writes `count` facts of 2 kB each.
+fn fill(store: &Store, count: u32) {
+    let journal = Journal::open(store.clone(), Vec::new(), Options::new(|e| panic!("{e}")));
+    let journal = journal.unwrap();
+    let writer = journal.writer("test");
+    for i in 0..count {
+        journal.append(&writer, 0, vec![fact(i)]).unwrap();
+    }
+    journal.close();
+}
+
+fn facts(store: &Store) -> Result<u32, StoreError> {
+    let mut count = 0;
+    store.scan(0, &mut |_, seen: Fact<Said>| {
+        assert_eq!(seen.body, fact(count));
+        count += 1;
+        ControlFlow::Continue(())
+    })?;
+    Ok(count)
+}
+
+/// The bytes of a file with 1,000 facts, closed in order.
+fn whole(folder: &Folder) -> Vec<u8> {
+    let store = Store::open(&folder.file(), APPLICATION).unwrap();
+    fill(&store, 1000);
+    assert_eq!(facts(&store).unwrap(), 1000);
+    drop(store);
+    fs::read(folder.file()).unwrap()
+}
+
+#[test]
+fn what_is_not_ours_is_not_touched() {
+    let folder = Folder::new("foreign");
+    let text = b"time,open\n1,2\n";
+    assert!(matches!(folder.refused(text), StoreError::Foreign { .. }));
+    assert!(matches!(folder.refused(b""), StoreError::Foreign { .. }));
+
+    let other = folder.0.join("other.redb");
+    let db = Database::create(&other).unwrap();
+    let write = db.begin_write().unwrap();
+    write.open_table(TableDefinition::<u64, u64>::new("mine")).unwrap().insert(1, 2).unwrap();
+    write.commit().unwrap();
+    drop(db);
+    assert!(matches!(folder.refused(&fs::read(&other).unwrap()), StoreError::Foreign { .. }));
+
+    drop(Store::open(&other.with_extension("second"), "another").unwrap());
+    let bytes = fs::read(other.with_extension("second")).unwrap();
+    let error = folder.refused(&bytes);
+    assert!(error.to_string().contains("another"), "{error}");
+
+    fs::remove_file(folder.file()).unwrap();
+    let store = Store::open(&folder.file(), APPLICATION).unwrap();
+    store.alter_schema(2).unwrap();
+    drop(store);
+    let bytes = fs::read(folder.file()).unwrap();
+    assert!(matches!(folder.refused(&bytes), StoreError::Newer { found: 2, .. }));
+}
+
+#[test]
+fn a_damaged_file_is_refused_wherever_it_is_damaged() {
+    let folder = Folder::new("torn");
+    let whole = whole(&folder);
+    for cut in [whole.len() / 2, whole.len() - 4096, 4096, 1000] {
+        let error = folder.refused(&whole[..cut]);
+        assert!(matches!(error, StoreError::Torn { .. }), "cut at {cut}: {error:?}");
+    }
+    // What is in use is most of it, but not all: a page nobody uses may be anything.
+    let (mut found, mut unused) = (0, 0);
+    for page in (4096..whole.len() - 4096).step_by(64 * 4096) {
+        let mut torn = whole.clone();
+        torn[page..page + 4096].fill(0);
+        fs::write(folder.file(), &torn).unwrap();
+        match Store::open(&folder.file(), APPLICATION) {
+            Ok(store) => {
+                assert_eq!(facts(&store).unwrap(), 1000, "page at {page}");
+                unused += 1;
+            }
+            Err(error) => {
+                assert!(matches!(error, StoreError::Torn { .. }), "{page}: {error:?}");
+                assert!(fs::read(folder.file()).unwrap() == torn, "touched: {error}");
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 3, "{found} found, {unused} in no use");
+    let mut torn = whole.clone();
+    let (from, to) = (whole.len() / 4, whole.len() * 3 / 4);
+    torn[from..to].fill(0);
+    assert!(matches!(folder.refused(&torn), StoreError::Torn { .. }));
+}
+
+#[test]
+fn a_damaged_history_is_refused_and_not_touched() {
+    let folder = Folder::new("history");
+    let file = folder.0.join("history.redb");
+    let store = archive::Archive::open(&file).unwrap();
+    let put =
+        |i: u32| archive::Op::Put { table: "t", key: i.to_be_bytes().into(), value: fact(i).0 };
+    store.commit(&(0..1000).map(put).collect::<Vec<_>>(), true).unwrap();
+    drop(store);
+    let whole = fs::read(&file).unwrap();
+    let mut torn = whole.clone();
+    torn[whole.len() / 4..whole.len() * 3 / 4].fill(0);
+    for bytes in [torn.as_slice(), &whole[..whole.len() / 2], &whole[..4096], b"text, not tables"] {
+        fs::write(&file, bytes).unwrap();
+        let error = archive::Archive::open(&file).map(drop).expect_err("refused");
+        assert!(fs::read(&file).unwrap() == bytes, "touched: {error}");
+    }
+}
+
+#[test]
+fn looking_changes_nothing_even_after_a_crash() {
+    let folder = Folder::new("look");
+    drop(whole(&folder));
+    // A copy of a file in use is what a kill leaves.
+    let running = Store::open(&folder.file(), APPLICATION).unwrap();
+    fill(&running, 0);
+    let left = fs::read(folder.file()).unwrap();
+    drop(running);
+    fs::write(folder.file(), &left).unwrap();
+    let store = Store::look(&folder.file(), APPLICATION).unwrap();
+    assert_eq!(facts(&store).unwrap(), 1000);
+    assert!(matches!(Store::open(&folder.file(), APPLICATION), Err(StoreError::Held(_))));
+    drop(store);
+    assert!(fs::read(folder.file()).unwrap() == left, "touched by a look");
+    // Opening repairs it, and what is written then is there the next time.
+    let store = Store::open(&folder.file(), APPLICATION).unwrap();
+    store.alter_fact(1, |body| body.copy_from_slice(&fact(0).0)).unwrap();
+    drop(store);
+    assert!(fs::read(folder.file()).unwrap() != left, "opening writes");
+    let store = Store::open(&folder.file(), APPLICATION).unwrap();
+    assert_eq!(facts(&store).unwrap(), 1000);
+}
+
+#[test]
+fn a_full_disk_is_told_as_one() {
+    let disk = FaultyDisk::holding(Vec::new(), None);
+    let store = Store::on_disk(disk.clone(), APPLICATION).unwrap();
+    let (tell, told) = mpsc::sync_channel(1);
+    let options = Options::new(move |e: &StoreError| {
+        tell.send(matches!(e, StoreError::Full(_)).then_some(()).ok_or(e.to_string())).unwrap();
+    });
+    let journal: std::sync::Arc<Journal<Said>> = Journal::open(store, Vec::new(), options).unwrap();
+    let writer = journal.writer("test");
+    journal.append(&writer, 0, vec![fact(0)]).unwrap();
+    disk.fill();
+    let mut n = 1;
+    let full = loop {
+        if journal.append(&writer, 0, vec![fact(n)]).is_err() {
+            break told.recv_timeout(Duration::from_secs(10)).unwrap();
+        }
+        n += 1;
+        if let Ok(full) = told.recv_timeout(Duration::from_millis(1)) {
+            break full;
+        }
+    };
+    assert_eq!(full, Ok(()));
+    // What was on disk before is there.
+    let disk = FaultyDisk::holding(disk.image(Image::Synced), None);
+    let store = Store::on_disk(disk, APPLICATION).unwrap();
+    assert!(facts(&store).unwrap() <= n);
+}

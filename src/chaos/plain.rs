@@ -1,0 +1,184 @@
+//! The same feed without any of the machinery: the plain loop over ranks drives the exchange's core
+//! in this thread, with no journal, no actors, no sockets and nothing of another run. What it comes
+//! to is what every run of the daemon must come to.
+
+use super::compare::{Picture, ledger, ours};
+use super::rig::{Feed, Folder};
+use crate::domain::fact::{Body, Market as Said, Operator, Order, Venue};
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::market::Bar;
+use crate::domain::order::{OrderIntent, OrderStatus, SendAttempt};
+use crate::domain::time::{MINUTE, Timeframe, UtcMs};
+use crate::edge::bar::HISTORY_BARS;
+use crate::history::{HistoryLibrary, bars};
+use crate::sim::Local;
+use crate::sim::exchange::NewOrder;
+use crate::trading;
+use everwarm_runtime::fact::Fact;
+use everwarm_runtime::plain::PlainLoop;
+use everwarm_runtime::store::archive::Archive;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Turns of sending and answering after one close, at most: more means that it does not come to
+/// rest.
+const TURNS: u32 = 100;
+
+/// Plays the feed to its end.
+///
+/// # Errors
+/// It does not come to rest, or a temporary file cannot be written.
+pub fn play(feed: &Feed) -> Result<Picture, String> {
+    let folder = Folder::new().map_err(|e| e.to_string())?;
+    let archive = Archive::open(&folder.path().join("history.redb")).map_err(|e| e.to_string())?;
+    let archive = Arc::new(archive);
+    let mut play = Play {
+        venue: Local::open((feed.market)(), &feed.setup),
+        stages: PlainLoop::new(
+            trading::stages(),
+            Box::new(HistoryLibrary::new(Arc::clone(&archive))),
+        ),
+        facts: Vec::new(),
+        waiting: Vec::new(),
+        recv_window: feed.settings.trading.recv_window_ms,
+    };
+    play.begin(feed, &archive)?;
+    while let Some(close) = play.venue.next_close() {
+        play.close(close)?;
+    }
+    let theirs = ledger(&crate::sim::wire::events::ledger(play.venue.exchange()));
+    Ok(Picture { ours: ours(&play.facts, &archive)?, theirs })
+}
+
+struct Play {
+    venue: Local,
+    stages: PlainLoop<Body>,
+    facts: Vec<(u64, Fact<Body>)>,
+    /// Orders that may be sent, with the number of the attempt.
+    waiting: Vec<(OrderIntent, u32)>,
+    recv_window: i64,
+}
+
+impl Play {
+    fn begin(&mut self, feed: &Feed, archive: &Archive) -> Result<(), String> {
+        let (life, installation) = (1, super::rig::INSTALLATION.to_owned());
+        self.input(i64::MIN, Body::Operator(Operator::Started { life, installation, epoch: 0 }))?;
+        let (generation, text) = (1, feed.settings.to_text());
+        let origins = Vec::new();
+        let applied = Operator::ConfigApplied { generation, text, origins };
+        self.input(i64::MIN, Body::Operator(applied))?;
+        let now = self.now();
+        let rules = self.venue.exchange().instruments().to_vec();
+        let symbols: Vec<Symbol> = rules.iter().map(|rule| rule.symbol).collect();
+        self.input(now, Body::Market(Said::Instruments { rules }))?;
+        let balances = self.venue.account();
+        self.input(
+            now,
+            Body::Venue(Venue::Account { life, time: now, balances, open: Vec::new() }),
+        )?;
+        let through = self.venue.exchange().market();
+        let times = through - HISTORY_BARS * MINUTE..=through - MINUTE;
+        for symbol in symbols {
+            let (from, to) = (*times.start(), *times.end());
+            let past = on_the_wire(self.venue.market().bars(symbol, from, to, usize::MAX));
+            let said = bars::keep(archive, Timeframe::M1, &[(symbol, past)]);
+            let said = said.map_err(|e| e.to_string())?.pop();
+            let said = said.unwrap_or_else(|| bars::nothing(symbol, Timeframe::M1, times.clone()));
+            self.input(now, Body::Market(said))?;
+        }
+        self.rest()
+    }
+
+    fn close(&mut self, close: UtcMs) -> Result<(), String> {
+        let to = close.max(self.now());
+        self.venue.advance(to, close);
+        let bars = on_the_wire(self.venue.market().bars_closing(close));
+        let traded: BTreeSet<Symbol> = bars.iter().map(|bar| bar.symbol).collect();
+        let all = self.venue.exchange().instruments().iter().map(|rule| rule.symbol);
+        let missing = all.filter(|symbol| !traded.contains(symbol)).collect();
+        self.input(close, Body::Market(Said::Close { time: close, bars, missing }))?;
+        self.rest()
+    }
+
+    /// Sends what may be sent and hears the answers, until nothing is left; wakes who wants to be
+    /// woken.
+    fn rest(&mut self) -> Result<(), String> {
+        for _ in 0..TURNS {
+            let now = self.now();
+            let mut due = std::mem::take(&mut self.waiting);
+            due.retain(|(intent, _)| now <= intent.valid_until);
+            if !due.is_empty() {
+                self.send(now, &due)?;
+                continue;
+            }
+            match self.stages.next_wake() {
+                Some(at) if at <= now => {
+                    self.input(at, Body::Operator(Operator::Clock { time: at }))?;
+                }
+                Some(at) => {
+                    let market = self.venue.exchange().market();
+                    self.venue.advance(at, market);
+                }
+                None => return Ok(()),
+            }
+        }
+        Err(format!("it does not come to rest at {}", self.now()))
+    }
+
+    fn send(&mut self, timestamp: UtcMs, due: &[(OrderIntent, u32)]) -> Result<(), String> {
+        let recv_window = self.recv_window;
+        let attempt = |(intent, attempt): &(OrderIntent, u32)| {
+            let client_id = intent.client_id.clone();
+            SendAttempt { client_id, attempt: *attempt, timestamp, recv_window }
+        };
+        let attempts = due.iter().map(attempt).collect();
+        self.input(timestamp, Body::Venue(Venue::Sent { attempts }))?;
+        let mut answers = Vec::new();
+        for (intent, attempt) in due {
+            let answer = self.venue.place(NewOrder::of(intent, timestamp)?);
+            answers.push(answer.map_or_else(
+                |(code, text)| Venue::Refused {
+                    client_id: intent.client_id.clone(),
+                    attempt: *attempt,
+                    code,
+                    text,
+                    again: false,
+                },
+                Venue::Reported,
+            ));
+        }
+        answers.into_iter().try_for_each(|answer| self.input(timestamp, Body::Venue(answer)))
+    }
+
+    fn input(&mut self, time: UtcMs, body: Body) -> Result<(), String> {
+        let (facts, waiting) = (&mut self.facts, &mut self.waiting);
+        let mut keep = |fact: &Fact<Body>| {
+            if let Body::Order(Order::Intent(intent)) = &fact.body {
+                waiting.push((intent.clone(), 1));
+            } else if let Body::Order(Order::Changed { client_id, status, .. }) = &fact.body {
+                forget(waiting, client_id, *status);
+            }
+            facts.push((facts.len() as u64 + 1, fact.clone()));
+        };
+        self.stages.input(time, body, &mut keep).map(drop)
+    }
+
+    fn now(&self) -> UtcMs {
+        self.venue.exchange().now()
+    }
+}
+
+/// Bars as a client reads them: the wire has no zeros at the end of a number.
+fn on_the_wire(mut bars: Vec<Bar>) -> Vec<Bar> {
+    for bar in &mut bars {
+        bar.volume = bar.volume.normalize();
+    }
+    bars
+}
+
+/// An order that lapsed is not sent any more.
+fn forget(waiting: &mut Vec<(OrderIntent, u32)>, id: &ClientOrderId, status: OrderStatus) {
+    if status.is_final() {
+        waiting.retain(|(intent, _)| intent.client_id != *id);
+    }
+}

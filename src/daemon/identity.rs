@@ -1,0 +1,109 @@
+//! What a data directory trades, noted beside its files: one directory is for one market.
+//!
+//! Positions and orders of one market mean nothing in another. The note is compared before any file
+//! is opened and any process started.
+
+use crate::domain::id::Symbol;
+use crate::ops::config::{Config, MarketSource, Symbols};
+use crate::ops::exit::{Exit, Failure};
+use crate::sim::market::Market;
+use everwarm_runtime::files::write_whole;
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// Name of the note in the data directory.
+const FILE: &str = "market.txt";
+
+/// What is traded.
+pub struct Traded {
+    /// Which symbols.
+    pub symbols: Vec<Symbol>,
+    /// In words: the same words, the same market.
+    pub words: String,
+    /// Asset that cash is counted in.
+    pub currency: String,
+}
+
+impl Traded {
+    /// Of a market, as the configuration wishes.
+    ///
+    /// # Errors
+    /// A symbol that is wanted is not there.
+    pub fn of(config: &Config, market: &dyn Market) -> Result<Traded, Failure> {
+        let first = market.instruments().iter().min_by_key(|rule| rule.symbol);
+        let currency = match config.settings.trading.quote_asset.as_str() {
+            "" => first.map_or("", |rule| rule.quote.as_str()),
+            set => set,
+        };
+        Ok(Traded {
+            symbols: wanted(&config.market, market)?,
+            words: describe(&config.market, market),
+            currency: currency.to_owned(),
+        })
+    }
+}
+
+fn describe(source: &MarketSource, market: &dyn Market) -> String {
+    let names: Vec<&str> = market.instruments().iter().map(|rule| rule.symbol.as_str()).collect();
+    let names = names.join(", ");
+    if source.recording.is_none() {
+        return format!("a made market of seed {}: {names}", source.seed);
+    }
+    let start = crate::ops::text::instant(market.start());
+    format!("a recording that begins at {start} UTC: {names}")
+}
+
+/// Makes the directory where there is none, and refuses one that trades another market.
+///
+/// # Errors
+/// It does, or the directory cannot be used.
+pub fn check(data_dir: &Path, market: &str) -> Result<(), Failure> {
+    std::fs::create_dir_all(data_dir).map_err(|e| failed(data_dir, &e))?;
+    match std::fs::read_to_string(data_dir.join(FILE)) {
+        Ok(noted) if noted.trim_end() == market => Ok(()),
+        Ok(noted) => {
+            let (dir, noted) = (data_dir.display(), noted.trim_end());
+            let text = format!(
+                "{dir} trades {noted}; this would be {market}. Nothing was touched: give another \
+                 --data-dir"
+            );
+            Err(Failure::new(Exit::Refused, text))
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(failed(&data_dir.join(FILE), &e)),
+    }
+}
+
+/// Notes what the directory trades.
+///
+/// # Errors
+/// The note cannot be written.
+pub fn note(data_dir: &Path, market: &str) -> Result<(), Failure> {
+    if data_dir.join(FILE).exists() {
+        return Ok(());
+    }
+    let written = write_whole(&data_dir.join(FILE), format!("{market}\n").as_bytes());
+    written.map_err(|e| failed(&data_dir.join(FILE), &e))
+}
+
+fn failed(place: &Path, error: &std::io::Error) -> Failure {
+    let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+    let exit = if full { Exit::DiskFull } else { Exit::Failed };
+    Failure::new(exit, format!("the data directory: {}: {error}", place.display()))
+}
+
+fn wanted(source: &MarketSource, market: &dyn Market) -> Result<Vec<Symbol>, Failure> {
+    let all: Vec<Symbol> = market.instruments().iter().map(|rule| rule.symbol).collect();
+    match &source.symbols {
+        Symbols::Auto => Ok(all),
+        Symbols::First(n) => Ok(all.into_iter().take(*n as usize).collect()),
+        Symbols::Named(names) => match names.iter().find(|name| !all.contains(name)) {
+            None => Ok(names.clone()),
+            Some(absent) => {
+                let all: Vec<&str> = all.iter().map(Symbol::as_str).collect();
+                let text = format!("market.symbols: there is no {absent}, only {}", all.join(", "));
+                Err(Failure::new(Exit::Usage, text))
+            }
+        },
+    }
+}

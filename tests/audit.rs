@@ -1,0 +1,147 @@
+//! Every derived fact is what its inputs imply, and one byte of one that is not is found and named.
+
+use super::kit::{Folder, ask, run, small_recording, until_end};
+use everwarm::audit::{StoreFacts, verify};
+use everwarm::domain::fact::Body;
+use everwarm::domain::fact::kinds::kind;
+use everwarm::history;
+use everwarm::life::{APPLICATION, LIVE_FILE};
+use everwarm::ops::exit::Exit;
+use everwarm_runtime::fact::{Body as _, Fact};
+use everwarm_runtime::store::Store;
+use everwarm_runtime::store::archive::Archive;
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// What the small market makes happen; whatever else it does is altered too.
+const EXPECTED: [u8; 13] = [
+    kind::ROLLED,
+    kind::FEATURES,
+    kind::SIGNALS,
+    kind::BREAKER,
+    kind::APPROVED,
+    kind::DECLINED,
+    kind::INTENT,
+    kind::CHANGED,
+    kind::FILLED,
+    kind::COMPARED,
+    kind::POSITION,
+    kind::EQUITY,
+    kind::RECONCILED,
+];
+
+/// Never the first byte of a fact, packed or not.
+const NO_VALUE: u8 = 0x2a;
+
+fn encoded(body: &Body) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    body.encode(&mut bytes);
+    bytes
+}
+
+/// Of each kind the fact that says most, with its row.
+fn one_of_each(store: &Store) -> Vec<(u64, Fact<Body>)> {
+    let mut all: BTreeMap<u8, Vec<(u64, Fact<Body>)>> = BTreeMap::new();
+    let scanned = store.scan(0, &mut |row, fact: Fact<Body>| {
+        if fact.key.rank != 0 {
+            all.entry(fact.body.kind()).or_default().push((row, fact));
+        }
+        ControlFlow::Continue(())
+    });
+    scanned.unwrap();
+    let most = |facts: Vec<(u64, Fact<Body>)>| {
+        facts.into_iter().max_by_key(|(_, fact)| encoded(&fact.body).len()).unwrap()
+    };
+    all.into_values().map(most).collect()
+}
+
+/// Places of a byte with one bit turned, after which it still is a fact, and another one: the first
+/// and the last of them.
+fn places(body: &Body) -> Vec<usize> {
+    let bytes = encoded(body);
+    let tells = |at: &usize| {
+        let mut altered = bytes.clone();
+        altered[*at] ^= 1;
+        Body::decode(&altered).is_ok_and(|other| encoded(&other) != bytes)
+    };
+    let all: Vec<usize> = (0..bytes.len()).filter(tells).collect();
+    let mut ends: Vec<usize> = all.first().into_iter().chain(all.last()).copied().collect();
+    ends.dedup();
+    ends
+}
+
+#[test]
+fn one_altered_byte_of_any_derived_fact_is_found_and_named() {
+    let folder = Folder::new("audit");
+    let recording = small_recording(&folder.join("recording"));
+    let data = folder.join("data");
+    // So few trades a day that the breaker speaks too.
+    let config = folder.join("config.toml");
+    fs::write(&config, "[risk]\nmax_trades_per_day = 3\n").unwrap();
+    let config = ["--config", config.to_str().unwrap()];
+    let (code, out, err) = run(&data, &[&until_end(&recording)[..], &config].concat());
+    assert_eq!(code, Some(0), "{out}{err}");
+    let sound = ask(&data, &["verify"]);
+    assert_eq!(sound["problems"], serde_json::json!([]));
+    assert!(sound["facts"].as_u64() > Some(500), "{sound}");
+
+    let file = data.join(LIVE_FILE);
+    let whole = fs::read(&file).unwrap();
+    let archive = Arc::new(Archive::open(&data.join(history::FILE)).unwrap());
+    let facts = StoreFacts(Store::open(&file, APPLICATION).unwrap());
+    let chosen = one_of_each(&facts.0);
+    let kinds: Vec<u8> = chosen.iter().map(|(_, fact)| fact.body.kind()).collect();
+    let absent: Vec<&str> = EXPECTED
+        .iter()
+        .filter(|kind| !kinds.contains(kind))
+        .map(|kind| Body::name(*kind))
+        .collect();
+    assert!(absent.is_empty(), "{absent:?} did not happen");
+
+    for (row, fact) in &chosen {
+        let (key, name) = (fact.key.to_string(), Body::name(fact.body.kind()));
+        let places = places(&fact.body);
+        assert!(!places.is_empty(), "{name}: {:?}", fact.body);
+        for place in places {
+            facts.0.alter_fact(*row, |body| body[place] ^= 1).unwrap();
+            let found = verify(&facts, Arc::clone(&archive)).unwrap();
+            let named = found.problems.iter().map(|p| (p.key.as_str(), p.kind.as_str()));
+            assert_eq!(named.collect::<Vec<_>>(), [(key.as_str(), name)], "byte {place}");
+            facts.0.alter_fact(*row, |body| body[place] ^= 1).unwrap();
+        }
+        let first = encoded(&fact.body)[0];
+        facts.0.alter_fact(*row, |body| body[0] = NO_VALUE).unwrap();
+        let failure = verify(&facts, Arc::clone(&archive)).unwrap_err();
+        assert_eq!(failure.exit, Exit::Problems, "{failure}");
+        let (row_named, key_named) = (format!("row {row}:"), format!("fact {key}:"));
+        assert!(
+            failure.text.contains(&row_named) && failure.text.contains(&key_named),
+            "{failure}"
+        );
+        facts.0.alter_fact(*row, |body| body[0] = first).unwrap();
+    }
+    assert_eq!(verify(&facts, Arc::clone(&archive)).unwrap().problems, []);
+
+    let (row, fact) = chosen.iter().find(|(_, f)| f.body.kind() == kind::FILLED).unwrap();
+    let place = places(&fact.body)[0];
+    facts.0.alter_fact(*row, |body| body[place] ^= 1).unwrap();
+    drop((facts, archive));
+    let (code, out, err) = run(&data, &["verify", "--json"]);
+    assert_eq!(code, Some(4), "{out}{err}");
+    let found: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(found["problems"][0]["key"], fact.key.to_string());
+    assert_eq!(found["problems"][0]["kind"], "Order.Filled");
+    let (code, out, err) = run(&data, &["verify"]);
+    assert_eq!(code, Some(4), "{out}{err}");
+    assert!(out.contains(&fact.key.to_string()) && out.contains("Order.Filled"), "{out}");
+
+    fs::write(&file, &whole).unwrap();
+    let store = Store::open(&file, APPLICATION).unwrap();
+    store.alter_fact(*row, |body| body[0] = NO_VALUE).unwrap();
+    drop(store);
+    let (code, out, err) = run(&data, &["verify", "--json"]);
+    assert_eq!(code, Some(4), "{out}{err}");
+    assert!(err.contains(&format!("fact {}", fact.key)), "{err}");
+}

@@ -1,0 +1,279 @@
+//! The reading commands, asked of a running daemon and of its files; and the same end however often
+//! a run is killed.
+
+use crate::kit::{
+    Folder, PATIENCE, Process, ask, kill_exchange, run, small_recording, until_end, wait_until,
+};
+use everwarm::chaos::feed::{MINUTES, START};
+use everwarm::domain::time::MINUTE;
+use everwarm::ops::api::ApiFile;
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+
+const LAST_CLOSE: i64 = START + MINUTES * MINUTE;
+
+const ORDER: [&str; 12] = [
+    "average_price",
+    "client_order_id",
+    "filled_quantity",
+    "price",
+    "quantity",
+    "side",
+    "status",
+    "strategy",
+    "symbol",
+    "time",
+    "type",
+    "venue_order_id",
+];
+const FILL: [&str; 9] = [
+    "client_order_id",
+    "fee",
+    "fee_asset",
+    "price",
+    "quantity",
+    "side",
+    "symbol",
+    "time",
+    "trade_id",
+];
+const POSITION: [&str; 5] =
+    ["average_price", "quantity", "realized_pnl", "symbol", "unrealized_pnl"];
+const EQUITY: [&str; 3] = ["cash", "equity", "time"];
+
+/// Asserts the fields of every row: times are numbers, what is counted in decimals is text.
+fn assert_shape(rows: &Value, fields: &[&str]) {
+    let rows = rows.as_array().unwrap();
+    assert!(!rows.is_empty());
+    for row in rows {
+        let object = row.as_object().unwrap();
+        let mut names: Vec<&str> = object.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, fields, "{row}");
+        for (name, value) in object {
+            match name.as_str() {
+                "time" => assert!(value.as_i64() >= Some(START - 60 * MINUTE), "{row}"),
+                "price" | "average_price" | "venue_order_id" if value.is_null() => {}
+                "trade_id" | "venue_order_id" => assert!(value.is_number() || value.is_string()),
+                _ => assert!(value.is_string(), "{name}: {row}"),
+            }
+            let decimal = ["quantity", "price", "fee", "equity", "cash", "pnl"];
+            if decimal.iter().any(|end| name.ends_with(end))
+                && let Some(text) = value.as_str()
+            {
+                assert!(text.parse::<f64>().is_ok() && !text.contains('e'), "{name}: {row}");
+            }
+        }
+    }
+}
+
+/// All answers that the files give as well as the daemon.
+fn answers(dir: &Path) -> Vec<(String, Value)> {
+    let mut commands: Vec<Vec<String>> =
+        ["orders", "fills", "positions", "trades", "equity", "signals"]
+            .map(|what| vec![what.to_owned()])
+            .to_vec();
+    for order in ask(dir, &["orders"]).as_array().unwrap().iter().take(2) {
+        let id = order["client_order_id"].as_str().unwrap().to_owned();
+        commands.push(vec!["explain".to_owned(), id]);
+    }
+    let fill = &ask(dir, &["fills"])[0];
+    let trade = fill["trade_id"].as_str().map_or(fill["trade_id"].to_string(), str::to_owned);
+    let id = format!("{}:{trade}", fill["symbol"].as_str().unwrap());
+    commands.push(vec!["explain".to_owned(), id]);
+    commands.push(vec!["equity".to_owned(), "--limit".to_owned(), "3".to_owned()]);
+    let answer = |command: Vec<String>| {
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        (command.join(" "), ask(dir, &words))
+    };
+    commands.into_iter().map(answer).collect()
+}
+
+fn assert_story(dir: &Path, order: &Value) {
+    let id = order["client_order_id"].as_str().unwrap();
+    let story = ask(dir, &["explain", id]);
+    let kinds: Vec<&str> =
+        story["steps"].as_array().unwrap().iter().map(|s| s["kind"].as_str().unwrap()).collect();
+    let mut rest = kinds.iter();
+    for kind in [
+        "Market.Close",
+        "Analysis.Signals",
+        "Decision.Approved",
+        "Order.Intent",
+        "Venue.Sent",
+        "Order.Filled",
+    ] {
+        assert!(rest.any(|k| *k == kind), "{kind} is not in its place: {kinds:?}");
+    }
+    let (code, text, err) = run(dir, &["explain", id]);
+    assert_eq!(code, Some(0), "{err}");
+    for words in ["opened", "crossed above", "risk approved", "sent to the venue", "fill 1: bought"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+fn assert_words(dir: &Path, live: bool) {
+    let symbol = "AAAUSD";
+    for (what, words) in [
+        ("status", "breaker    normal"),
+        ("orders", symbol),
+        ("fills", symbol),
+        ("positions", symbol),
+        ("trades", symbol),
+        ("equity", "equity"),
+        ("signals", "sma_cross"),
+        ("verify", "facts"),
+    ] {
+        let (code, text, err) = run(dir, &[what]);
+        assert_eq!(code, Some(0), "{what}: {text}{err}");
+        assert!(text.contains(words), "{what} without {words:?}: {text}");
+    }
+    let (code, text, err) = run(dir, &["tree"]);
+    if live {
+        assert_eq!(code, Some(0), "{err}");
+        for name in ["root", "store", "trading", "stages", "ledger", "gateway", "running"] {
+            assert!(text.contains(name), "{name}: {text}");
+        }
+        assert_eq!(ask(dir, &["tree"])["name"], "root");
+    } else {
+        assert_eq!(code, Some(3), "{text}");
+        assert!(err.contains("no daemon is running"), "{err}");
+    }
+    let (code, _, err) = run(dir, &["explain", "ew-nobody"]);
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("ew-nobody"), "{err}");
+}
+
+fn get(dir: &Path, path: &str) -> String {
+    let file = ApiFile::read(dir).expect("it says where it answers");
+    let mut stream = TcpStream::connect(file.addr).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn assert_metrics(dir: &Path) {
+    let text = get(dir, "/metrics");
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    for row in everwarm::ops::telemetry::TABLE {
+        assert!(text.contains(&format!("# HELP {} {}\n", row.name, row.help)), "{text}");
+        assert!(text.contains(&format!("# TYPE {} ", row.name)), "{text}");
+    }
+    let closes = ask(dir, &["equity"]).as_array().unwrap().len();
+    let fills = ask(dir, &["fills"]).as_array().unwrap().len();
+    let orders = ask(dir, &["orders"]);
+    let rejected = orders.as_array().unwrap().iter().filter(|o| o["status"] == "rejected").count();
+    assert!(rejected > 0, "the feed holds one that is rejected");
+    for line in [
+        format!("everwarm_closes_total {closes}"),
+        format!("everwarm_fills_total {fills}"),
+        "everwarm_ready 1".to_owned(),
+        "everwarm_actor_restarts_total{reason=\"failed\"} 0".to_owned(),
+        format!("everwarm_orders_total{{status=\"rejected\"}} {rejected}"),
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}: {text}");
+    }
+    assert!(text.contains("everwarm_equity{currency=\"USD\"} "), "{text}");
+    assert!(!text.contains("everwarm_store_file_bytes{file=\"live\"} 0\n"), "{text}");
+    assert!(get(dir, "/readyz").starts_with("HTTP/1.1 200"));
+    assert!(get(dir, "/livez").starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn the_daemon_and_its_files_answer_the_same() {
+    let folder = Folder::new("look");
+    let recording = small_recording(&folder.join("recording"));
+    let dir = folder.join("data");
+    let arguments = ["run", "--pace", "lockstep", "--recording", &recording];
+    let daemon = Process::start(&dir, &arguments);
+    daemon.answers();
+    wait_until("everything is projected", || {
+        let status = ask(&dir, &["status"]);
+        let equity = ask(&dir, &["equity", "--limit", "1"]);
+        status["close_time"] == LAST_CLOSE
+            && status["open_orders"] == 0
+            && equity[0]["time"] == LAST_CLOSE
+    });
+    assert_shape(&ask(&dir, &["orders"]), &ORDER);
+    assert_shape(&ask(&dir, &["fills"]), &FILL);
+    assert_shape(&ask(&dir, &["positions"]), &POSITION);
+    assert_shape(&ask(&dir, &["equity"]), &EQUITY);
+    assert_story(&dir, &ask(&dir, &["orders"])[0]);
+    assert_words(&dir, true);
+    assert_metrics(&dir);
+    let live = answers(&dir);
+    assert_eq!(ask(&dir, &["verify"])["problems"], serde_json::json!([]));
+
+    daemon.signal("-INT");
+    let (status, _, err) = daemon.end();
+    assert_eq!((status.code(), err.as_str()), (Some(0), ""));
+    for ((what, live), (_, files)) in live.iter().zip(answers(&dir)) {
+        assert_eq!(*live, files, "{what}");
+    }
+    assert_story(&dir, &ask(&dir, &["orders"])[0]);
+    assert_words(&dir, false);
+}
+
+/// Orders, fills, positions and equity, without what a resend moves.
+fn picture(dir: &Path) -> Vec<Value> {
+    let without = |what: &str, fields: &[&str]| {
+        let mut rows = ask(dir, &[what]);
+        for row in rows.as_array_mut().unwrap() {
+            for field in fields {
+                row.as_object_mut().unwrap().remove(*field);
+            }
+        }
+        rows
+    };
+    vec![
+        without("orders", &["venue_order_id"]),
+        without("fills", &["trade_id", "time"]),
+        without("positions", &[]),
+        without("equity", &[]),
+    ]
+}
+
+#[test]
+fn a_recording_comes_to_the_same_end_after_a_kill() {
+    let folder = Folder::new("end");
+    let recording = small_recording(&folder.join("recording"));
+    let (calm, hit) = (folder.join("calm"), folder.join("hit"));
+    let command = until_end(&recording);
+    let (code, out, err) = run(&calm, &command);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    assert!(out.contains("ran ") && out.contains("closes") && out.contains("0 not final"), "{out}");
+
+    let killed = Process::start(&hit, &command);
+    killed.until("a fill", PATIENCE, |lines| lines.iter().any(|line| line.contains(" fill ")));
+    killed.kill();
+    let killed = Process::start(&hit, &command);
+    killed.says("may trade again");
+    killed.kill();
+    kill_exchange(&hit);
+    let (code, out, err) = run(&hit, &command);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert_eq!(picture(&calm), picture(&hit));
+    // It has ended: the same command says so again, and trades nothing.
+    let (code, out, err) = run(&hit, &command);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    assert_eq!(picture(&calm), picture(&hit));
+}
+
+#[test]
+fn some_symbols_of_a_recording_are_traded_alone() {
+    let folder = Folder::new("some");
+    let recording = small_recording(&folder.join("recording"));
+    let dir = folder.join("data");
+    let chosen = [&until_end(&recording)[..], &["--symbols", "BBBUSD"]].concat();
+    let (code, out, err) = run(&dir, &chosen);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let orders = ask(&dir, &["orders"]);
+    let orders = orders.as_array().unwrap();
+    assert!(!orders.is_empty() && orders.iter().all(|o| o["symbol"] == "BBBUSD"), "{orders:?}");
+}

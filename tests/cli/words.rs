@@ -1,0 +1,110 @@
+//! What is said of wrong usage, and the help.
+
+use crate::kit::{BINARY, Folder, ask, plain, run, small_recording, until_end};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const COMMANDS: [&str; 12] = [
+    "run",
+    "sim",
+    "status",
+    "orders",
+    "fills",
+    "positions",
+    "trades",
+    "equity",
+    "signals",
+    "tree",
+    "explain",
+    "verify",
+];
+
+#[test]
+fn what_is_not_known_is_refused_with_what_is_nearest() {
+    let folder = Folder::new("usage");
+    let dir = folder.join("data");
+    let config = folder.join("config.toml");
+    let refused = |arguments: &[&str], words: &[&str]| {
+        let (code, out, err) = run(&dir, arguments);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{arguments:?}: {err}");
+        for word in words {
+            assert!(err.contains(word), "{word:?} is not said: {err}");
+        }
+        assert!(!dir.exists(), "{arguments:?} made files");
+    };
+    refused(&["--sead", "3"], &["--sead", "--seed"]);
+    refused(&["statsu"], &["statsu", "status"]);
+    refused(&["run", "--pace", "fast"], &["--pace", "fast", "lockstep"]);
+    refused(&["run", "--symbols", "0"], &["--symbols"]);
+    let recording = small_recording(&folder.join("recording"));
+    let absent = [&until_end(&recording)[..], &["--symbols", "NOPE"]].concat();
+    refused(&absent, &["NOPE", "AAAUSD"]);
+    refused(&["run", "--until-end"], &["--until-end", "recording"]);
+    let path = config.to_str().unwrap();
+    fs::write(&config, "[market]\nseeed = 1\n").unwrap();
+    refused(&["run", "--config", path], &[path, "seeed", "seed"]);
+    fs::write(&config, "[strategy.sma_cross]\nfast = 30\n").unwrap();
+    refused(&["run", "--config", path], &[path, "strategy.sma_cross.fast"]);
+    fs::write(&config, "[market\n").unwrap();
+    refused(&["run", "--config", path], &[path]);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let folder = Folder::new("pipe");
+    let recording = small_recording(&folder.join("recording"));
+    let dir = folder.join("data");
+    let into_nothing = |arguments: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(BINARY);
+        command.args(arguments).arg("--data-dir").arg(&dir);
+        command.stdin(Stdio::null()).stdout(Stdio::from(writer)).stderr(Stdio::piped());
+        let output = command.output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {err}");
+        assert!(!err.contains("panicked"), "{arguments:?}: {err}");
+    };
+    into_nothing(&until_end(&recording));
+    assert!(ask(&dir, &["orders"]).as_array().unwrap().len() > 5);
+    for what in ["status", "orders", "fills", "equity", "signals", "verify"] {
+        into_nothing(&[what, "--json"]);
+        into_nothing(&[what]);
+    }
+    // A full disk behind standard output is one.
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(BINARY);
+    command.args(["fills", "--json", "--data-dir"]).arg(&dir).stdin(Stdio::null());
+    let output = command.stdout(full).stderr(Stdio::piped()).output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(11), "{err}");
+    assert!(err.contains("standard output"), "{err}");
+    let help = Command::new(BINARY).arg("--help").stdout(Stdio::null()).status().unwrap();
+    assert_eq!(help.code(), Some(0));
+}
+
+#[test]
+fn the_help_is_as_written_down() {
+    let mut told = String::new();
+    let mut tell = |arguments: &[&str]| {
+        let output = plain(arguments);
+        assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{arguments:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        told += &["$ everwarm ", &arguments.join(" "), "\n", &lines.join("\n"), "\n\n"].concat();
+    };
+    tell(&["--help"]);
+    for command in COMMANDS {
+        tell(&[command, "--help"]);
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/help.txt");
+    if std::env::var_os("UPDATE_HELP").is_some() {
+        fs::write(&file, &told).unwrap();
+    }
+    let written = fs::read_to_string(&file).unwrap_or_default();
+    assert!(written == told, "the help changed; UPDATE_HELP=1 writes it down:\n{told}");
+    let version = plain(&["--version"]);
+    let text = String::from_utf8(version.stdout).unwrap();
+    assert_eq!(text, format!("everwarm {}\n", env!("CARGO_PKG_VERSION")));
+}

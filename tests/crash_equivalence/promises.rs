@@ -1,0 +1,84 @@
+//! Promises of the edge, each with a test that fails when its one line is gone;
+//! `docs/RECOVERY.md` lists them.
+
+use super::learned;
+use everwarm::chaos::rig::{Outcome, Plan, run};
+use everwarm::domain::fact::{Body, Operator, Venue};
+use everwarm_runtime::chaos::faults::Image;
+use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use std::collections::BTreeMap;
+
+fn struck_at_gateway(site: Site, nth: u32, blow: Blow) -> Outcome {
+    let (feed, learned) = learned();
+    let strike = Strike { site, who: "gateway".to_owned(), phase: Phase::Live, nth, blow };
+    let image = Some(Image::Synced);
+    let outcome = run(feed, &Plan { strikes: vec![strike], image, ..Plan::default() }).unwrap();
+    assert_eq!(outcome.struck.len(), 1, "it was struck");
+    assert_eq!(outcome.broken, Vec::<String>::new());
+    assert_eq!(learned.picture.difference(&outcome.picture), None);
+    outcome
+}
+
+/// How often each order was announced.
+fn announcements(outcome: &Outcome) -> BTreeMap<String, u32> {
+    let mut count = BTreeMap::new();
+    for fact in &outcome.facts {
+        if let Body::Venue(Venue::Sent { attempts }) = &fact.body {
+            for attempt in attempts {
+                *count.entry(attempt.client_id.0.clone()).or_default() += 1;
+            }
+        }
+    }
+    count
+}
+
+#[test]
+fn what_is_about_to_leave_is_on_disk() {
+    for nth in 1..=5 {
+        // The power fails when the first byte is about to leave: what is not flushed is gone.
+        let outcome = struck_at_gateway(Site::BeforeSend, nth, Blow::Die);
+        let twice = announcements(&outcome).into_values().filter(|count| *count == 2).count();
+        assert!(twice > 0, "sending {nth}: the first announcement is lost");
+    }
+}
+
+#[test]
+fn a_lost_answer_is_asked_for_before_anything_is_sent_again() {
+    for nth in 1..=5 {
+        // The answer is lost with the task that waited for it; the daemon lives on.
+        let outcome = struck_at_gateway(Site::AfterSend, nth, Blow::Panic);
+        let again = announcements(&outcome).into_values().filter(|count| *count > 1).count();
+        assert_eq!(again, 0, "sending {nth}: the venue had it");
+    }
+}
+
+#[test]
+fn a_fill_counts_once_however_often_it_is_told() {
+    let (feed, _) = learned();
+    let outcome = run(feed, &Plan::default()).unwrap();
+    let mut told: BTreeMap<(String, u64), u32> = BTreeMap::new();
+    for fact in &outcome.facts {
+        if let Body::Venue(Venue::Reported(report)) = &fact.body {
+            for fill in &report.fills {
+                *told.entry((report.symbol.to_string(), fill.trade_id)).or_default() += 1;
+            }
+        }
+    }
+    assert!(told.values().any(|times| *times > 1), "some fills are told by answer and by stream");
+    assert_eq!(outcome.broken, Vec::<String>::new(), "and none is applied twice");
+}
+
+#[test]
+fn nothing_of_a_life_comes_before_its_settings() {
+    // Whoever says them fails many times, so that all others have long begun.
+    let (feed, learned) = learned();
+    let (site, phase, blow) = (Site::BeforeResume, Phase::Starting, Blow::Panic);
+    let strike = |nth| Strike { site, who: "config".to_owned(), phase, nth, blow };
+    let strikes = (1..=300).map(strike).collect();
+    let outcome = run(feed, &Plan { strikes, ..Plan::default() }).unwrap();
+    assert_eq!((outcome.struck.len(), outcome.lives), (300, 1));
+    let begins = |body: &Body| matches!(body, Body::Operator(Operator::Started { .. }));
+    assert!(begins(&outcome.facts[0].body), "{:?}", outcome.facts[0]);
+    assert_eq!(outcome.broken, Vec::<String>::new());
+    assert_eq!(learned.picture.difference(&outcome.picture), None);
+}

@@ -1,0 +1,93 @@
+//! Kills at every point and cuts of every kind: the same in the end.
+
+use super::{THREADS, learned, none_failed, number};
+use everwarm::chaos::rig::{Plan, run};
+use everwarm::chaos::sweep::{
+    Die, cuts, every_target, everything, mixture, pack, still_to_cut, still_to_strike, sweep,
+    verdict,
+};
+
+/// Mixtures in every test run.
+const MIXTURES: u64 = 60;
+
+#[test]
+fn every_point_every_blow_and_every_kind_of_cut_end_the_same() {
+    let (feed, learned) = learned();
+    let began = everwarm_runtime::clock::now();
+    let mut die = Die(number("EVERWARM_SEED").unwrap_or(1));
+    let mut plans = pack(every_target(&learned.passings, &mut die), 7, &mut die);
+    plans.extend(cuts(&learned.operations, &mut die));
+    let operations = learned.operations.len() as u64;
+    plans.extend((0..MIXTURES).map(|_| mixture(&learned.passings, operations, die.throw())));
+    let mut swept = sweep(feed, &plans, &learned.picture, THREADS);
+    for _ in 0..7 {
+        let mut left = still_to_strike(learned, &swept);
+        left.extend(still_to_cut(learned, &swept, &mut die));
+        if left.is_empty() || !swept.failures.is_empty() {
+            break;
+        }
+        swept.add(sweep(feed, &left, &learned.picture, THREADS));
+    }
+    println!(
+        "{} runs of {} lives, {} targets struck, {} strikes missed their passing, {:?}",
+        swept.runs,
+        swept.lives,
+        swept.struck.len(),
+        swept.missed.len(),
+        began.elapsed()
+    );
+    none_failed(&swept);
+    let left = still_to_strike(learned, &swept);
+    assert!(left.is_empty(), "never struck: {left:?}");
+    let left = still_to_cut(learned, &swept, &mut die);
+    assert!(left.is_empty(), "the disk never died so: {left:?}");
+}
+
+#[test]
+#[ignore = "takes long: all of it; EVERWARM_SWEEP=N runs N plans of it"]
+fn exhaustive() {
+    let (feed, learned) = learned();
+    let mut plans = everything(learned, &mut Die(number("EVERWARM_SEED").unwrap_or(1)));
+    let (all, strikes) = (plans.len(), plans.iter().map(|p| p.strikes.len()).sum::<usize>());
+    let mut die = Die(1);
+    die.shuffle(&mut plans);
+    plans.truncate(number("EVERWARM_SWEEP").map_or(all, |n| usize::try_from(n).unwrap()));
+    let began = everwarm_runtime::clock::now();
+    let swept = sweep(feed, &plans, &learned.picture, THREADS);
+    let took = began.elapsed();
+    println!(
+        "{} of {all} runs ({strikes} strikes, {} cuts of the disk) in {} lives took {took:?}: all \
+         would take {:?}; {} strikes missed their passing",
+        swept.runs,
+        3 * learned.operations.len(),
+        swept.lives,
+        took * u32::try_from(all).unwrap() / u32::try_from(swept.runs.max(1)).unwrap(),
+        swept.missed.len()
+    );
+    none_failed(&swept);
+}
+
+#[test]
+#[ignore = "looks for trouble: EVERWARM_SWEEP mixtures from EVERWARM_SEED on"]
+fn hunt() {
+    let (feed, learned) = learned();
+    let seed = number("EVERWARM_SEED").unwrap_or(1);
+    let seeds = seed..seed + number("EVERWARM_SWEEP").unwrap_or(100);
+    let operations = learned.operations.len() as u64;
+    let plans: Vec<Plan> = seeds.map(|seed| mixture(&learned.passings, operations, seed)).collect();
+    let swept = sweep(feed, &plans, &learned.picture, THREADS);
+    println!("{} runs, {} lives, {} missed", swept.runs, swept.lives, swept.missed.len());
+    none_failed(&swept);
+}
+
+#[test]
+#[ignore = "runs the plan in EVERWARM_PLAN, ten times"]
+fn replay() {
+    let (feed, learned) = learned();
+    let plan: Plan = serde_json::from_str(&std::env::var("EVERWARM_PLAN").unwrap()).unwrap();
+    let verdicts: Vec<_> = (0..10).map(|_| verdict(&run(feed, &plan), &learned.picture)).collect();
+    for verdict in verdicts.iter().flatten() {
+        println!("{verdict}");
+    }
+    assert!(verdicts.iter().all(Option::is_none));
+}

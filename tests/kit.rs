@@ -1,0 +1,247 @@
+//! The built binary as a person runs it: processes that are watched line by line and never outlive
+//! a test, and a recording that needs no file of anybody.
+
+use everwarm::chaos::feed::{MINUTES, START, Small};
+use everwarm::domain::time::MINUTE;
+use everwarm::ops::api::ApiFile;
+use everwarm::sim::market::Market;
+use everwarm::sim::server::port::PortFile;
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+pub const BINARY: &str = env!("CARGO_BIN_EXE_everwarm");
+/// Wall time anything may take that a test waits for.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A folder of its own, removed at the end with whatever exchange runs in it.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("everwarm-{name}-{}", std::process::id()));
+        drop(fs::remove_dir_all(&path));
+        fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        for place in fs::read_dir(&self.0).into_iter().flatten().flatten() {
+            kill_exchange(&place.path());
+        }
+        kill_exchange(&self.0);
+        if std::thread::panicking() {
+            println!("kept for a look: {}", self.0.display());
+            return;
+        }
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+fn signal(name: &str, pid: u32) {
+    drop(Command::new("kill").args([name, &pid.to_string()]).output().unwrap());
+}
+
+/// The exchange of that data directory, if one says it runs.
+pub fn exchange(dir: &Path) -> Option<u32> {
+    PortFile::read(&dir.join("exchange")).ok().flatten().map(|file| file.pid)
+}
+
+/// Whether there is a process of that number that has not ended.
+pub fn runs(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+}
+
+/// Waits for something that is asked again and again.
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let began = everwarm_runtime::clock::now();
+    while !done() {
+        assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// Kills the exchange of that data directory, if it runs.
+pub fn kill_exchange(dir: &Path) {
+    if let Some(pid) = exchange(dir) {
+        signal("-9", pid);
+    }
+}
+
+#[derive(Default)]
+struct Said {
+    out: Vec<String>,
+    err: Vec<String>,
+    open: usize,
+}
+
+/// A process whose words are kept.
+pub struct Process {
+    child: Child,
+    dir: PathBuf,
+    said: Arc<(Mutex<Said>, Condvar)>,
+}
+
+impl Process {
+    /// Runs the binary with these arguments and `--data-dir dir`.
+    pub fn start(dir: &Path, arguments: &[&str]) -> Process {
+        let mut command = Command::new(BINARY);
+        command.args(arguments).arg("--data-dir").arg(dir);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let said = Arc::new((Mutex::new(Said { open: 2, ..Said::default() }), Condvar::new()));
+        keep(child.stdout.take().unwrap(), Arc::clone(&said), |said| &mut said.out);
+        keep(child.stderr.take().unwrap(), Arc::clone(&said), |said| &mut said.err);
+        Process { child, dir: dir.to_owned(), said }
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lines of standard output so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.said().out.clone()
+    }
+
+    /// Waits until its lines are as wanted, and gives them.
+    pub fn until(
+        &self,
+        what: &str,
+        within: Duration,
+        wanted: impl Fn(&[String]) -> bool,
+    ) -> Vec<String> {
+        let waiting = |said: &mut Said| said.open > 0 && !wanted(&said.out);
+        let (said, _) = self
+            .said
+            .1
+            .wait_timeout_while(self.said(), within, waiting)
+            .unwrap_or_else(PoisonError::into_inner);
+        let (out, err) = (said.out.join("\n"), said.err.join("\n"));
+        assert!(wanted(&said.out), "not within {within:?}: {what}\n{out}\n{err}");
+        said.out.clone()
+    }
+
+    /// Waits for a line with these words.
+    pub fn says(&self, words: &str) -> Vec<String> {
+        self.until(words, PATIENCE, |lines| lines.iter().any(|line| line.contains(words)))
+    }
+
+    /// Waits until it answers questions.
+    pub fn answers(&self) {
+        let pid = self.pid();
+        let ours = || ApiFile::read(&self.dir).is_some_and(|file| file.pid == pid);
+        wait_until("it says where it answers", ours);
+    }
+
+    /// The number of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has not ended.
+    pub fn alive(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Sends a signal by its name, like `-INT`.
+    pub fn signal(&self, name: &str) {
+        signal(name, self.pid());
+    }
+
+    /// Waits for its end: how it ended, what it said on standard output and on standard error.
+    pub fn end(mut self) -> (ExitStatus, Vec<String>, String) {
+        let said = self.said();
+        let waited = self.said.1.wait_timeout_while(said, PATIENCE, |said| said.open > 0);
+        let (said, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (out, err) = (said.out.clone(), said.err.join("\n"));
+        assert!(said.open == 0, "it does not end:\n{}\n{err}", out.join("\n"));
+        drop(said);
+        (self.child.wait().unwrap(), out, err)
+    }
+
+    /// Kills it as nothing can be caught.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            kill_exchange(&self.dir);
+        }
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+type Lines = fn(&mut Said) -> &mut Vec<String>;
+
+fn keep(pipe: impl Read + Send + 'static, said: Arc<(Mutex<Said>, Condvar)>, lines: Lines) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            lines(&mut said.0.lock().unwrap_or_else(PoisonError::into_inner)).push(line);
+            said.1.notify_all();
+        }
+        said.0.lock().unwrap_or_else(PoisonError::into_inner).open -= 1;
+        said.1.notify_all();
+    });
+}
+
+/// Runs the binary to its end.
+pub fn run(dir: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let (status, out, err) = Process::start(dir, arguments).end();
+    (status.code(), out.join("\n"), err)
+}
+
+/// What a command without a data directory says.
+pub fn plain(arguments: &[&str]) -> Output {
+    Command::new(BINARY).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+/// What a reading command answers as JSON.
+pub fn ask(dir: &Path, arguments: &[&str]) -> Value {
+    let (code, out, err) = run(dir, &[arguments, &["--json"]].concat());
+    assert_eq!(code, Some(0), "{arguments:?}: {out}{err}");
+    serde_json::from_str(&out).unwrap()
+}
+
+/// Arguments that play a recording to its end.
+pub fn until_end(recording: &str) -> [&str; 6] {
+    ["run", "--pace", "lockstep", "--until-end", "--recording", recording]
+}
+
+/// Writes the small market as a recording into `dir`: three symbols, some four hours.
+pub fn small_recording(dir: &Path) -> String {
+    fs::create_dir_all(dir).unwrap();
+    let mut market = Small::new();
+    let symbols: Vec<_> = market.instruments().iter().map(|rule| rule.symbol).collect();
+    for symbol in symbols {
+        let (from, to) = (START - 100 * MINUTE, START + MINUTES * MINUTE);
+        let mut text = "open_time,open,high,low,close,volume\n".to_owned();
+        for bar in market.bars(symbol, from, to, usize::MAX) {
+            let prices = format!("{},{},{},{}", bar.open, bar.high, bar.low, bar.close);
+            writeln!(text, "{},{prices},{}", bar.open_time, bar.volume).unwrap();
+        }
+        fs::write(dir.join(format!("{symbol}_1m.csv")), text).unwrap();
+    }
+    // BBBUSD would be BB priced in BUSD.
+    let names = "[symbols.BBBUSD]\nbase = \"BBB\"\nquote = \"USD\"\n";
+    let limits = "[symbols.CCCUSD]\nmax_position = \"19.5\"\n";
+    fs::write(dir.join("recording.toml"), format!("{names}{limits}")).unwrap();
+    dir.to_str().unwrap().to_owned()
+}
