@@ -102,7 +102,7 @@ async fn daemon(
         connection,
         symbols: traded.symbols,
         settings: config.settings.clone(),
-        origins: config.origins.clone(),
+        origins: config.origins(),
         installation: config.installation.clone(),
         exchange: Some((launch, port.port)),
         stages_on: stages.handle().clone(),

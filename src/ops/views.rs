@@ -215,6 +215,19 @@ pub struct ProblemView {
     pub text: String,
 }
 
+/// One value of the configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ValueView {
+    /// Levels joined by dots.
+    pub key: String,
+    /// What is in force.
+    pub value: serde_json::Value,
+    /// What it is where nobody sets it.
+    pub default: serde_json::Value,
+    /// Where it was set: file with line and column, variable, or flag; `default`: nowhere.
+    pub origin: String,
+}
+
 /// The program that answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionView {

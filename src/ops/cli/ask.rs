@@ -3,6 +3,7 @@
 
 use super::Core;
 use super::run::{configuration, put};
+use crate::ops::config::Look;
 use crate::ops::desk::Desk;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::offline::OfflineDesk;
@@ -43,7 +44,7 @@ impl Args {
         let mut given = Vec::new();
         let data_dir = self.data_dir.as_ref().map(|p| p.display().to_string());
         put(&mut given, "daemon.data_dir", "--data-dir", data_dir);
-        let data_dir = configuration(self.config.as_ref(), &given)?.data_dir;
+        let data_dir = configuration(self.config.as_ref(), given, Look::Words)?.data_dir;
         if let Some(remote) = RemoteDesk::connect(&data_dir)? {
             return Ok(Box::new(remote));
         }

@@ -1,10 +1,11 @@
 //! `everwarm run`.
 
 use super::Core;
-use crate::ops::config::{Config, Given, load};
+use crate::ops::config::{Config, Given, Look, Sources};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::log;
 use crate::ops::print::Printer;
+use crate::ops::text::count;
 use std::path::PathBuf;
 
 /// What the exchange plays.
@@ -58,12 +59,23 @@ pub fn put(given: &mut Vec<Given>, key: &str, flag: &str, text: Option<String>) 
     given.extend(text.map(|text| Given { key: key.into(), text, place: flag.into() }));
 }
 
-/// Loads the configuration of this process.
-pub fn configuration(file: Option<&PathBuf>, given: &[Given]) -> Result<Config, Failure> {
+/// What this process is configured with, besides the defaults.
+pub fn sources(file: Option<&PathBuf>, flags: Vec<Given>) -> Sources {
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    load(file.map(PathBuf::as_path), environment, given)
-        .map_err(|e| Failure::new(Exit::Usage, format!("configuration\n{e}")))
+    Sources { file: file.cloned(), environment: environment.collect(), flags }
+}
+
+/// Loads the configuration of this process.
+pub fn configuration(
+    file: Option<&PathBuf>,
+    flags: Vec<Given>,
+    look: Look,
+) -> Result<Config, Failure> {
+    sources(file, flags).load(look).map_err(|e| {
+        let wrong = count(e.0.len() as u64, "error");
+        Failure::new(Exit::Usage, format!("the configuration has {wrong}\n{e}"))
+    })
 }
 
 /// Flags of `run`.
@@ -106,19 +118,7 @@ impl Args {
 
 /// Checks the configuration and runs the daemon.
 pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let config = configuration(args.config.as_ref(), &args.given())?;
-    check_recording(config.market.recording.as_ref())?;
+    let config = configuration(args.config.as_ref(), args.given(), Look::World)?;
     log::start(&config.log)?;
     (core.run)(config, printer)
-}
-
-/// Says at once where a recording is not there.
-pub fn check_recording(folder: Option<&PathBuf>) -> Result<(), Failure> {
-    match folder {
-        Some(folder) if !folder.is_dir() => {
-            let text = format!("recording {} is not a folder", folder.display());
-            Err(Failure::new(Exit::Usage, text))
-        }
-        Some(_) | None => Ok(()),
-    }
 }
