@@ -296,9 +296,7 @@ fn begin_api(
     watch: &Watch,
     stopped: channel::Receiver<bool>,
 ) {
-    let data_dir = config.data_dir.display().to_string();
-    let pace = config.market.pace.to_string();
-    let desk = Arc::new(LiveDesk::new(world.clone(), watch.clone(), data_dir, pace));
+    let desk = Arc::new(LiveDesk::new(world.clone(), watch.clone(), config));
     let metrics = measure::metrics(currency, world, watch, Arc::clone(&desk) as _, stopped.clone());
     let (listen, data_dir) = (config.listen, config.data_dir.clone());
     tokio::spawn(async move {

@@ -1,5 +1,6 @@
 //! The built binary as a person meets it.
 
+mod config;
 mod demo;
 mod look;
 mod refuse;

@@ -5,12 +5,13 @@ use crate::audit::{StoreFacts, verify};
 use crate::edge::board::Trouble;
 use crate::edge::world::{World, wall};
 use crate::history::History;
+use crate::ops::config::Config;
 use crate::ops::desk::Desk;
 use crate::ops::exit::Failure;
 use crate::ops::explain::explain;
 use crate::ops::views::{
     CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, SignalView, State,
-    StatusView, TradeView, VerifyView,
+    StatusView, TradeView, ValueView, VerifyView,
 };
 use everwarm_runtime::clock;
 use everwarm_runtime::supervise::TreeView;
@@ -25,16 +26,19 @@ pub struct LiveDesk {
     history: History,
     data_dir: String,
     pace: String,
+    values: Vec<ValueView>,
     began: Instant,
 }
 
 impl LiveDesk {
     /// Answers from what is watched and projected.
     #[must_use]
-    pub fn new(world: World, watch: Watch, data_dir: String, pace: String) -> LiveDesk {
+    pub fn new(world: World, watch: Watch, config: &Config) -> LiveDesk {
         let history = History::new(Arc::clone(&world.archive));
         let began = clock::now();
-        LiveDesk { world, watch, history, data_dir, pace, began }
+        let data_dir = config.data_dir.display().to_string();
+        let (pace, values) = (config.market.pace.to_string(), config.values.clone());
+        LiveDesk { world, watch, history, data_dir, pace, values, began }
     }
 
     fn facts(&self) -> StoreFacts {
@@ -118,6 +122,10 @@ impl Desk for LiveDesk {
 
     fn tree(&self) -> Result<Value, Failure> {
         Ok(self.world.directory.view().map_or(Value::Null, |view| branch(&view)))
+    }
+
+    fn config(&self) -> Result<Vec<ValueView>, Failure> {
+        Ok(self.values.clone())
     }
 
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {

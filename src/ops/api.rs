@@ -4,6 +4,7 @@
 //! loopback are refused (name rebinding), and no CORS header is ever sent. Errors are problem
 //! documents with a stable code.
 
+use super::config::schema::schema;
 use super::desk::Desk;
 use super::exit::{Exit, Failure};
 use super::views::VersionView;
@@ -90,6 +91,8 @@ impl Api {
             .route("/api/v1/trades", get(|s| answer(s, super::desk::Desk::trades)))
             .route("/api/v1/verify", get(|s| answer(s, super::desk::Desk::verify)))
             .route("/api/v1/tree", get(|s| answer(s, super::desk::Desk::tree)))
+            .route("/api/v1/config", get(|s| answer(s, super::desk::Desk::config)))
+            .route("/api/v1/config/schema", get(async || json(&schema())))
             .route("/api/v1/orders", get(|s, q| newest(s, q, super::desk::Desk::orders)))
             .route("/api/v1/fills", get(|s, q| newest(s, q, super::desk::Desk::fills)))
             .route("/api/v1/equity", get(|s, q| newest(s, q, super::desk::Desk::equity)))

@@ -4,7 +4,7 @@
 use super::exit::Failure;
 use super::views::{
     CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, SignalView, StatusView,
-    TradeView, VerifyView,
+    TradeView, ValueView, VerifyView,
 };
 use crate::domain::fact::Body;
 use everwarm_runtime::fact::Fact;
@@ -34,6 +34,8 @@ pub trait Desk: Send + Sync + 'static {
     fn signals(&self, limit: Option<usize>) -> Result<Vec<SignalView>, Failure>;
     /// The supervision tree: objects with `name`, `children`, and what else is known of each.
     fn tree(&self) -> Result<serde_json::Value, Failure>;
+    /// The configuration the process runs with.
+    fn config(&self) -> Result<Vec<ValueView>, Failure>;
     /// The story of an order, fill or fact; `None` where there is none of that id.
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure>;
     /// Derives all facts again from the inputs and compares; takes a while.

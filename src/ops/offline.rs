@@ -6,7 +6,7 @@ use super::explain::explain;
 use super::fold::{SignalFold, StatusFold};
 use super::views::{
     CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, SignalView, State,
-    StatusView, TradeView, VerifyView,
+    StatusView, TradeView, ValueView, VerifyView,
 };
 use crate::history::projection::INTEREST;
 use crate::history::{self, History, Projector};
@@ -43,6 +43,11 @@ impl OfflineDesk {
         catch_up(&mut Projector::new(Arc::clone(&archive))?, journal.as_ref())?;
         let history = History::new(Arc::clone(&archive));
         Ok(OfflineDesk { data_dir: data_dir.into(), archive, history, journal, verify })
+    }
+
+    fn not_running(&self, so: &str) -> Failure {
+        let text = format!("no daemon is running on {}: {so}", self.data_dir.display());
+        Failure::new(Exit::Unreachable, text)
     }
 }
 
@@ -140,8 +145,11 @@ impl Desk for OfflineDesk {
     }
 
     fn tree(&self) -> Result<serde_json::Value, Failure> {
-        let text = format!("no daemon is running on {}: it has no tree", self.data_dir.display());
-        Err(Failure::new(Exit::Unreachable, text))
+        Err(self.not_running("it has no tree"))
+    }
+
+    fn config(&self) -> Result<Vec<ValueView>, Failure> {
+        Err(self.not_running("it runs with no configuration"))
     }
 
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {

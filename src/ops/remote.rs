@@ -5,7 +5,7 @@ use super::desk::Desk;
 use super::exit::{Exit, Failure};
 use super::views::{
     CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, SignalView, StatusView,
-    TradeView, VerifyView,
+    TradeView, ValueView, VerifyView,
 };
 use reqwest::{Client, StatusCode, Url};
 use serde::de::DeserializeOwned;
@@ -159,6 +159,10 @@ impl Desk for RemoteDesk {
 
     fn tree(&self) -> Result<serde_json::Value, Failure> {
         self.get("tree", None)
+    }
+
+    fn config(&self) -> Result<Vec<ValueView>, Failure> {
+        self.get("config", None)
     }
 
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {

@@ -3,6 +3,7 @@
 
 pub use crate::history::records::{EquityView, FillView, OrderView, PositionView, TradeView};
 
+use super::config::ConfigErrors;
 use crate::domain::fact::{BreakerLevel, Conflict};
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::money::Decimal;
@@ -226,6 +227,46 @@ pub struct ValueView {
     pub default: serde_json::Value,
     /// Where it was set: file with line and column, variable, or flag; `default`: nowhere.
     pub origin: String,
+}
+
+impl ValueView {
+    /// Whether somebody set it.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.origin != ValueView::DEFAULT
+    }
+
+    /// Origin of a value nobody set.
+    pub const DEFAULT: &str = "default";
+}
+
+/// A value of the configuration as it was set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SetView {
+    /// The value.
+    pub value: serde_json::Value,
+    /// Where it was set.
+    pub origin: String,
+}
+
+/// A key that has one value in the running daemon and another if it started now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DifferenceView {
+    /// Levels joined by dots.
+    pub key: String,
+    /// What the running daemon has; `null`: no such key.
+    pub running: Option<SetView>,
+    /// What it would have; `null`: no such key.
+    pub now: Option<SetView>,
+}
+
+/// What a check of the configuration found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckedView {
+    /// Whether a start would take it.
+    pub valid: bool,
+    /// Everything that is wrong.
+    pub errors: ConfigErrors,
 }
 
 /// The program that answers.

@@ -3,6 +3,7 @@
 
 mod ask;
 mod books;
+mod config;
 mod explain;
 mod lists;
 mod run;
@@ -71,6 +72,8 @@ enum Command {
     Tree(ask::Args),
     /// Why did it do that, or not do it? The story of an order, a fill or a fact.
     Explain(explain::ExplainArgs),
+    /// What is configured, where it came from, and what is wrong with it.
+    Config(config::Args),
     /// Derive everything again from the inputs and compare. Exit code 4: something differs.
     Verify(ask::Args),
 }
@@ -112,6 +115,7 @@ fn dispatch(cli: Cli, core: &Core) -> Result<Exit, Failure> {
         Command::Signals(args) => lists::signals(&args, core, printer),
         Command::Tree(args) => tree::print(&args, core, printer),
         Command::Explain(args) => explain::print(&args, core, printer),
+        Command::Config(args) => config::print(&args, printer),
         Command::Verify(args) => verify::print(&args, core, printer),
     }
 }

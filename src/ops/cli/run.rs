@@ -5,7 +5,6 @@ use crate::ops::config::{Config, Given, Look, Sources};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::log;
 use crate::ops::print::Printer;
-use crate::ops::text::count;
 use std::path::PathBuf;
 
 /// What the exchange plays.
@@ -72,10 +71,7 @@ pub fn configuration(
     flags: Vec<Given>,
     look: Look,
 ) -> Result<Config, Failure> {
-    sources(file, flags).load(look).map_err(|e| {
-        let wrong = count(e.0.len() as u64, "error");
-        Failure::new(Exit::Usage, format!("the configuration has {wrong}\n{e}"))
-    })
+    Ok(sources(file, flags).load(look)?)
 }
 
 /// Flags of `run`.
@@ -86,7 +82,7 @@ pub struct Args {
     /// Folder of everything that is kept [default: everwarm-data].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Configuration file; every key with its default is in config/default.toml.
+    /// Configuration file; `everwarm config example` shows every key with its default.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Threads for sockets, supervision and the API [default: 2].
@@ -104,7 +100,13 @@ pub struct Args {
 }
 
 impl Args {
-    fn given(&self) -> Vec<Given> {
+    /// The configuration file.
+    pub fn config(&self) -> Option<&PathBuf> {
+        self.config.as_ref()
+    }
+
+    /// The keys they set.
+    pub fn given(&self) -> Vec<Given> {
         let mut given = self.market.given();
         let data_dir = self.data_dir.as_ref().map(|p| p.display().to_string());
         put(&mut given, "daemon.data_dir", "--data-dir", data_dir);
@@ -118,7 +120,7 @@ impl Args {
 
 /// Checks the configuration and runs the daemon.
 pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let config = configuration(args.config.as_ref(), args.given(), Look::World)?;
+    let config = configuration(args.config(), args.given(), Look::World)?;
     log::start(&config.log)?;
     (core.run)(config, printer)
 }

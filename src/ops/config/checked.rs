@@ -18,9 +18,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Origin of a value nobody set.
-const DEFAULT: &str = "default";
-
 /// The checked configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -48,7 +45,7 @@ impl Config {
     /// Where values other than defaults came from: (key, place).
     #[must_use]
     pub fn origins(&self) -> Vec<(String, String)> {
-        let set = self.values.iter().filter(|value| value.origin != DEFAULT);
+        let set = self.values.iter().filter(|value| value.is_set());
         set.map(|value| (value.key.clone(), value.origin.clone())).collect()
     }
 }
@@ -83,12 +80,10 @@ impl Sources {
     /// Everything that is wrong, each with its place.
     pub fn load(&self, look: Look) -> Result<Config, ConfigErrors> {
         let mut errors = ConfigErrors::default();
-        let mut layers = Vec::new();
-        if let Some(path) = &self.file {
-            layers.push(Layer::file(path, &mut errors));
-            let more = drop_ins(path, &mut errors);
-            layers.extend(more.iter().map(|path| Layer::file(path, &mut errors)));
-        }
+        let mut files: Vec<PathBuf> = self.file.iter().cloned().collect();
+        files.extend(self.file.iter().flat_map(|path| drop_ins(path, &mut errors)));
+        let mut layers: Vec<Layer> =
+            files.iter().map(|path| Layer::file(path, &mut errors)).collect();
         layers.push(Layer::given(&variables(&self.environment), &mut errors));
         layers.push(Layer::given(&self.flags, &mut errors));
         let defaults = Layer::defaults();
@@ -111,7 +106,12 @@ impl Sources {
         if look >= Look::World {
             values.look_around(&config);
         }
-        if values.errors.0.is_empty() { Ok(config) } else { Err(values.errors) }
+        if values.errors.0.is_empty() {
+            return Ok(config);
+        }
+        let files: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
+        values.errors.sort(&files);
+        Err(values.errors)
     }
 }
 
@@ -248,12 +248,16 @@ impl Values {
             key: key.to_owned(),
             value: json(&self.value(key)),
             default: json(&self.defaults.0[key].value),
-            origin: origin.unwrap_or_else(|| DEFAULT.to_owned()),
+            origin: origin.unwrap_or_else(|| ValueView::DEFAULT.to_owned()),
         }
     }
 
     fn wrong(&mut self, key: &str, text: &str) {
         let place = self.set.get(key).map(|entry| entry.value_place.clone());
-        self.errors.push(place.unwrap_or_else(|| Place::whole(DEFAULT)), Some(key), text);
+        self.errors.push(
+            place.unwrap_or_else(|| Place::whole(ValueView::DEFAULT)),
+            Some(key),
+            text,
+        );
     }
 }

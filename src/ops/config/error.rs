@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, and where.
 
+use super::layers::PREFIX;
 use serde::Serialize;
 use std::fmt;
 
@@ -82,6 +83,21 @@ impl ConfigErrors {
         }
     }
 
+    /// Sorts by source, in the order of `files`, then variables, flags and the defaults; those of a
+    /// file by line.
+    pub fn sort(&mut self, files: &[String]) {
+        let rank = |place: &Place| {
+            let others = || match place.source.as_str() {
+                flag if flag.starts_with("--") => 1,
+                variable if variable.starts_with(PREFIX) => 0,
+                _ => 2,
+            };
+            let file = files.iter().position(|file| *file == place.source);
+            file.unwrap_or_else(|| files.len() + others())
+        };
+        self.0.sort_by_cached_key(|e| (rank(&e.place), e.place.line, e.place.column));
+    }
+
     /// Whether something is wrong with `key`.
     #[must_use]
     pub fn about(&self, key: &str) -> bool {
@@ -106,7 +122,14 @@ pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&
     let last = |key: &str| key.rsplit('.').next().map(str::to_owned);
     let distance = |other: &str| {
         let whole = distance(word, other);
-        if last(word) == last(other) { whole.min(1) } else { whole }
+        let begun = word.len() >= 4 && other.starts_with(word);
+        if last(word) == last(other) {
+            whole.min(1)
+        } else if begun {
+            whole.min(2)
+        } else {
+            whole
+        }
     };
     let nearest = known.map(|other| (distance(other), other)).min();
     nearest.filter(|(far, _)| *far <= word.len() / 3 + 1).map(|(_, other)| other)
@@ -146,6 +169,8 @@ mod tests {
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("same", "same"), 0);
         assert_eq!(nearest("sima", ["sim", "paper"].into_iter()), Some("sim"));
+        assert_eq!(nearest("seed", ["a.b", "a.seed"].into_iter()), Some("a.seed"));
+        assert_eq!(nearest("a.trades", ["a.trades_a_day"].into_iter()), Some("a.trades_a_day"));
         assert_eq!(nearest("colour", ["sim", "paper"].into_iter()), None);
     }
 }

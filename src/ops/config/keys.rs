@@ -214,12 +214,11 @@ pub fn told(value: &Value) -> String {
 /// # Errors
 /// It names none.
 pub fn symbols(value: &Value) -> Result<Symbols, String> {
-    let text = match value {
-        Value::Array(_, items) => {
-            let names: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
-            names.ok_or_else(|| format!("{} is not a list of names", told(value)))?.join(",")
-        }
-        other => other.as_str().map_or_else(|| told(other), str::to_owned),
+    let text = if let Value::Array(_, items) = value {
+        let names: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+        names.ok_or_else(|| format!("{} is not a list of names", told(value)))?.join(",")
+    } else {
+        value.as_str().map_or_else(|| told(value), str::to_owned)
     };
     text.parse()
 }

@@ -101,7 +101,7 @@ impl Layer {
         // What could be read of a torn line is not what was meant.
         let whole = |place: &Place| !torn.contains(&place.line);
         found.0.extend(parsed.errors.into_iter().filter(|error| whole(&error.place)));
-        found.0.sort_by(|a, b| a.place.cmp(&b.place));
+        found.sort(&[name.to_owned()]);
         errors.0.extend(found.0);
         parsed.layer.0.retain(|_, entry| whole(&entry.place));
         parsed.layer

@@ -61,6 +61,11 @@ fn of(kind: Kind) -> Value {
 mod tests {
     use super::*;
 
+    fn leaves(node: &Value) -> usize {
+        assert!(node["properties"].is_null() || node["additionalProperties"] == false, "{node}");
+        node["properties"].as_object().map_or(1, |inner| inner.values().map(leaves).sum())
+    }
+
     #[test]
     fn the_schema_describes_every_key_and_nothing_else() {
         let schema = schema();
@@ -69,13 +74,6 @@ mod tests {
             &schema["properties"]["strategy"]["properties"]["sma_cross"]["properties"]["fast"];
         assert_eq!((&fast["minimum"], &fast["maximum"]), (&json!(1), &json!(1000)));
         assert!(fast["description"].as_str().unwrap().contains("fewer than `slow`"), "{fast}");
-        fn leaves(node: &Value) -> usize {
-            assert!(
-                node["properties"].is_null() || node["additionalProperties"] == false,
-                "{node}"
-            );
-            node["properties"].as_object().map_or(1, |inner| inner.values().map(leaves).sum())
-        }
         assert_eq!(leaves(&schema), KEYS.len());
     }
 }

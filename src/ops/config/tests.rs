@@ -53,7 +53,9 @@ fn every_setting_of_the_stages_is_a_key() {
     fn leaves(above: &str, value: &serde_json::Value, out: &mut Vec<String>) {
         match value.as_object() {
             Some(object) => {
-                object.iter().for_each(|(key, inner)| leaves(&format!("{above}{key}."), inner, out))
+                object
+                    .iter()
+                    .for_each(|(key, inner)| leaves(&format!("{above}{key}."), inner, out));
             }
             None => out.push(above.trim_end_matches('.').to_owned()),
         }
