@@ -212,8 +212,9 @@ fn main() {
             let mut times = run(symbols, trading, 500, true);
             let over = quantile(&mut times.first, 0.5) - quantile(&mut times.floor, 0.5);
             println!(
-                "close of {symbols} -> {trading} signed orders, flushed: first {}, last {} (aim \
-                 {aim}); bare 4 KB write + fdatasync {}; first over floor {over:+.0} at p50; load {}",
+                "close of {symbols} -> {trading} signed orders, flushed: first {}, last {} \
+                 (aim {aim}); bare 4 KB write + fdatasync {}; first over floor {over:+.0} at p50; \
+                 load {}",
                 p50_p99(&mut times.first),
                 p50_p99(&mut times.last),
                 p50_p99(&mut times.floor),
