@@ -12,7 +12,7 @@ use crate::edge::exchange::{Launch, LaunchError};
 use crate::edge::world::{Passing, World, wall};
 use crate::history;
 use crate::life::{APPLICATION, Birth, BirthError, Connection, LIVE_FILE, Life};
-use crate::ops::api::{self, Api, ApiFile};
+use crate::ops::api::{self, Api, ApiFile, LogLevel, Refusals, Token};
 use crate::ops::cli::{Core, SimConfig};
 use crate::ops::config::{Config, MarketSource, Pace, Symbols};
 use crate::ops::exit::{Exit, Failure};
@@ -54,7 +54,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// # Errors
 /// What to say and how to end.
 #[expect(clippy::needless_pass_by_value, reason = "the command line gives it away")]
-fn run(config: Config, printer: Printer) -> Result<Exit, Failure> {
+fn run(config: Config, log: LogLevel, printer: Printer) -> Result<Exit, Failure> {
     crate::venue::install_tls();
     quiet_injections();
     let watch = Watch::new(Some(printer), clock::now());
@@ -63,7 +63,7 @@ fn run(config: Config, printer: Printer) -> Result<Exit, Failure> {
     identity::check(&config.data_dir, &traded.words)?;
     drop(market);
     let (control, workers) = (runtime(1, "control")?, runtime(config.workers, "worker")?);
-    let exit = control.block_on(daemon(&config, traded, &watch, &workers));
+    let exit = control.block_on(daemon((&config, log), traded, &watch, &workers));
     control.shutdown_timeout(DRAIN);
     workers.shutdown_timeout(DRAIN);
     exit
@@ -76,7 +76,7 @@ fn runtime(workers: usize, name: &str) -> Result<Runtime, Failure> {
 }
 
 async fn daemon(
-    config: &Config,
+    (config, log): (&Config, LogLevel),
     traded: Traded,
     watch: &Watch,
     workers: &Runtime,
@@ -87,6 +87,7 @@ async fn daemon(
     chaos.enter(Phase::Starting);
     let (store, archive) = open_when_free(config, watch).await?;
     identity::note(&config.data_dir, &traded.words)?;
+    let token = Token::find_or_make(config.token.as_ref(), &config.data_dir)?;
     let launch = launch(config)?;
     let port = match find_exchange(&launch, &mut signals, watch).await {
         Ok(port) => port,
@@ -116,7 +117,7 @@ async fn daemon(
     let mut watcher = None;
     let life = Life::begin(birth, |world| {
         drop(place.set(world.directory.clone()));
-        begin_api((config, &traded.currency), world, watch, stopped.clone());
+        begin_api((config, &traded.currency), (token, log), world, watch, stopped.clone());
         watcher = Some(begin_watch(world, watch, stopped));
         Vec::new()
     });
@@ -292,15 +293,21 @@ fn begin_watch(
 
 fn begin_api(
     (config, currency): (&Config, &str),
+    changes: (Token, LogLevel),
     world: &World,
     watch: &Watch,
     stopped: channel::Receiver<bool>,
 ) {
     let desk = Arc::new(LiveDesk::new(world.clone(), watch.clone(), config));
-    let metrics = measure::metrics(currency, world, watch, Arc::clone(&desk) as _, stopped.clone());
-    let (listen, data_dir) = (config.listen, config.data_dir.clone());
+    let refusals = Refusals::default();
+    let asked = Arc::clone(&desk) as _;
+    let counted = (currency, refusals.clone());
+    let metrics = measure::metrics(counted, world, watch, asked, stopped.clone());
+    let data_dir = config.data_dir.clone();
+    let api = Api::new(desk, (Some(metrics), refusals), changes, data_dir.clone());
+    let listen = config.listen;
     tokio::spawn(async move {
-        if let Err(e) = serve_api(listen, &data_dir, (desk, metrics), stopped).await {
+        if let Err(e) = serve_api(listen, &data_dir, api, stopped).await {
             tracing::error!("the API at {listen}: {e}");
         }
     });
@@ -309,14 +316,15 @@ fn begin_api(
 async fn serve_api(
     listen: std::net::SocketAddr,
     data_dir: &Path,
-    (desk, metrics): (Arc<LiveDesk>, api::Metrics),
+    api: Api,
     mut stopped: channel::Receiver<bool>,
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(listen).await?;
     let (addr, pid) = (listener.local_addr()?, std::process::id());
-    ApiFile { addr, pid, token: String::new() }.write(data_dir)?;
-    let stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
-    api::serve(listener, Api::new(desk, Some(metrics)), stop).await
+    ApiFile { addr, pid }.write(data_dir)?;
+    api::serve(listener, api, async move { drop(stopped.wait_for(|stopped| *stopped).await) })
+        .await;
+    Ok(())
 }
 
 fn observe(watch: &Watch, notice: &SupervisionNotice) {

@@ -1,13 +1,14 @@
 //! Answers of a running daemon, asked over HTTP.
 
-use super::api::{ApiFile, PID_HEADER, Problem};
+use super::api::{ApiFile, PID_HEADER, Problem, Token};
 use super::desk::Desk;
 use super::exit::{Exit, Failure};
 use super::views::{
-    CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, SignalView, StatusView,
-    TradeView, ValueView, VerifyView,
+    CheckView, EquityView, ExplainView, FillView, LogLevelView, OrderView, PositionView,
+    SignalView, StatusView, TradeView, ValueView, VerifyView,
 };
-use reqwest::{Client, StatusCode, Url};
+use reqwest::header::AUTHORIZATION;
+use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use std::path::Path;
 use std::time::Duration;
@@ -66,13 +67,44 @@ impl RemoteDesk {
         url
     }
 
-    fn fetch(&self, url: &Url, within: Duration) -> Result<(StatusCode, Vec<u8>), Trouble> {
+    /// What the daemon logs.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn log_level(&self) -> Result<LogLevelView, Failure> {
+        self.get("log-level", None)
+    }
+
+    /// Sets what the daemon logs, and gives what it is then.
+    ///
+    /// # Errors
+    /// It does not answer, or refuses.
+    pub fn set_log_level(
+        &self,
+        wanted: &LogLevelView,
+        token: Option<&Token>,
+    ) -> Result<LogLevelView, Failure> {
+        let url = self.url(&["api", "v1", "log-level"], None);
+        let mut request = self.client.put(url.clone()).json(wanted);
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, token.header().expose());
+        }
+        let answered = self.send(request, ANSWER);
+        let none = || Failure::new(Exit::Failed, format!("nothing at {url}"));
+        self.read(&url, answered)?.ok_or_else(none)
+    }
+
+    fn fetch(&self, url: &Url, within: Duration) -> Answered {
+        self.send(self.client.get(url.clone()), within)
+    }
+
+    fn send(&self, request: RequestBuilder, within: Duration) -> Answered {
         let silent = |e: &reqwest::Error| {
             let text = format!("the daemon at {} does not answer: {e}", self.base);
             Trouble::Told(Failure::new(Exit::Unreachable, text))
         };
         self.runtime.block_on(async {
-            let sent = self.client.get(url.clone()).timeout(within).send().await;
+            let sent = request.timeout(within).send().await;
             let response = match sent {
                 Ok(response) => response,
                 Err(e) if e.is_connect() && !e.is_timeout() => return Err(Trouble::Nobody),
@@ -89,7 +121,15 @@ impl RemoteDesk {
     }
 
     fn ask<T: DeserializeOwned>(&self, url: &Url, within: Duration) -> Result<Option<T>, Failure> {
-        let (status, body) = self.fetch(url, within).map_err(|trouble| match trouble {
+        self.read(url, self.fetch(url, within))
+    }
+
+    fn read<T: DeserializeOwned>(
+        &self,
+        url: &Url,
+        answered: Answered,
+    ) -> Result<Option<T>, Failure> {
+        let (status, body) = answered.map_err(|trouble| match trouble {
             Trouble::Told(failure) => failure,
             Trouble::Nobody => {
                 Failure::new(Exit::Unreachable, format!("the daemon at {} is gone", self.base))
@@ -115,6 +155,9 @@ impl RemoteDesk {
         self.ask(&url, within)?.ok_or_else(|| Failure::new(Exit::Failed, format!("no {what}")))
     }
 }
+
+/// Status and body, or why there are none.
+type Answered = Result<(StatusCode, Vec<u8>), Trouble>;
 
 /// Why there is no answer.
 enum Trouble {

@@ -269,6 +269,14 @@ pub struct CheckedView {
     pub errors: ConfigErrors,
 }
 
+/// What is logged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogLevelView {
+    /// A level, or levels by target, like `warn,everwarm=debug`.
+    pub filter: String,
+}
+
 /// The program that answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionView {

@@ -3,7 +3,7 @@
 
 use super::Core;
 use super::run::{configuration, put};
-use crate::ops::config::Look;
+use crate::ops::config::{Config, Look};
 use crate::ops::desk::Desk;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::offline::OfflineDesk;
@@ -36,15 +36,23 @@ impl Args {
         Args { data_dir: Some(data_dir.into()), ..Args::default() }
     }
 
+    /// What is configured.
+    ///
+    /// # Errors
+    /// Something is wrong with it.
+    pub fn configuration(&self, look: Look) -> Result<Config, Failure> {
+        let mut given = Vec::new();
+        let data_dir = self.data_dir.as_ref().map(|p| p.display().to_string());
+        put(&mut given, "daemon.data_dir", "--data-dir", data_dir);
+        configuration(self.config.as_ref(), given, look)
+    }
+
     /// Whoever answers for the data directory.
     ///
     /// # Errors
     /// Nobody does.
     pub fn desk(&self, core: &Core) -> Result<Box<dyn Desk>, Failure> {
-        let mut given = Vec::new();
-        let data_dir = self.data_dir.as_ref().map(|p| p.display().to_string());
-        put(&mut given, "daemon.data_dir", "--data-dir", data_dir);
-        let data_dir = configuration(self.config.as_ref(), given, Look::Words)?.data_dir;
+        let data_dir = self.configuration(Look::Words)?.data_dir;
         if let Some(remote) = RemoteDesk::connect(&data_dir)? {
             return Ok(Box::new(remote));
         }

@@ -6,12 +6,14 @@ mod books;
 mod config;
 mod explain;
 mod lists;
+mod log_level;
 mod run;
 mod sim;
 mod status;
 mod tree;
 mod verify;
 
+use super::api::LogLevel;
 use super::config::Config;
 use super::desk::{JournalFacts, Verify};
 use super::exit::{Exit, Failure};
@@ -24,7 +26,7 @@ use std::path::Path;
 #[derive(Clone, Copy)]
 pub struct Core {
     /// Runs the daemon until it is done.
-    pub run: fn(Config, Printer) -> Result<Exit, Failure>,
+    pub run: fn(Config, LogLevel, Printer) -> Result<Exit, Failure>,
     /// Runs the simulated exchange until it is done.
     pub sim: fn(SimConfig) -> Result<Exit, Failure>,
     /// Opens the journal of a data directory that no process holds, without changing it.
@@ -74,6 +76,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// What is configured, where it came from, and what is wrong with it.
     Config(config::Args),
+    /// What the running daemon logs; with a filter, sets it until its end.
+    LogLevel(log_level::LogLevelArgs),
     /// Derive everything again from the inputs and compare. Exit code 4: something differs.
     Verify(ask::Args),
 }
@@ -116,6 +120,7 @@ fn dispatch(cli: Cli, core: &Core) -> Result<Exit, Failure> {
         Command::Tree(args) => tree::print(&args, core, printer),
         Command::Explain(args) => explain::print(&args, core, printer),
         Command::Config(args) => config::print(&args, printer),
+        Command::LogLevel(args) => log_level::run(&args, printer),
         Command::Verify(args) => verify::print(&args, core, printer),
     }
 }

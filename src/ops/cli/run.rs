@@ -121,6 +121,6 @@ impl Args {
 /// Checks the configuration and runs the daemon.
 pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let config = configuration(args.config(), args.given(), Look::World)?;
-    log::start(&config.log)?;
-    (core.run)(config, printer)
+    let log = log::start(&config.log)?;
+    (core.run)(config, log, printer)
 }

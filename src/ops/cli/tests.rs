@@ -1,7 +1,7 @@
 //! The command line without a process: what is parsed, what is printed, who answers.
 
 use super::{Cli, Command, Core, ask, explain, lists, status, tree};
-use crate::ops::api::{Api, ApiFile, serve};
+use crate::ops::api::{Api, ApiFile, LogLevel, Refusals, Token, serve};
 use crate::ops::desk::{Desk, JournalFacts, Verify};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::offline::OfflineDesk;
@@ -33,7 +33,7 @@ impl Drop for Folder {
 const VERIFY: Verify = |_, _| Ok(VerifyView { inputs: 6, facts: 15, problems: vec![] });
 
 const CORE: Core = Core {
-    run: |_, _| Ok(Exit::Fine),
+    run: |_, _, _| Ok(Exit::Fine),
     sim: |_| Ok(Exit::Fine),
     journal: |_: &Path| -> Result<Box<dyn JournalFacts>, Failure> { Ok(Box::new(journal())) },
     verify: VERIFY,
@@ -155,10 +155,13 @@ fn a_running_daemon_answers_as_its_files_would() {
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let addr = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = runtime.spawn(serve(listener, Api::new(live, None), async {
+    let token = Token::find_or_make(None, &daemon.0).unwrap();
+    let level = LogLevel { get: Arc::new(|| "warn".into()), set: Arc::new(|_| Ok(())) };
+    let api = Api::new(live, (None, Refusals::default()), (token, level), daemon.0.clone());
+    let server = runtime.spawn(serve(listener, api, async {
         stopped.await.ok();
     }));
-    let file = ApiFile { addr, pid: std::process::id(), token: "t".into() };
+    let file = ApiFile { addr, pid: std::process::id() };
     file.write(&daemon.0).unwrap();
 
     let remote = RemoteDesk::connect(&daemon.0).unwrap().expect("it answers");
@@ -181,7 +184,7 @@ fn a_running_daemon_answers_as_its_files_would() {
     assert!(RemoteDesk::connect(&daemon.0).unwrap().is_none(), "a stranger is not asked");
     drop(remote);
     stop.send(()).unwrap();
-    runtime.block_on(server).unwrap().unwrap();
+    runtime.block_on(server).unwrap();
     file.write(&daemon.0).unwrap();
     assert!(RemoteDesk::connect(&daemon.0).unwrap().is_none(), "a killed one is not asked");
 }
