@@ -2,17 +2,20 @@
 
 use super::watch::Watch;
 use crate::audit::{StoreFacts, verify};
+use crate::domain::id::Symbol;
+use crate::domain::time::{Timeframe, UtcMs};
 use crate::edge::board::Trouble;
 use crate::edge::world::{World, wall};
-use crate::history::History;
+use crate::history::{History, bars};
 use crate::ops::config::Config;
 use crate::ops::desk::Desk;
 use crate::ops::exit::Failure;
 use crate::ops::explain::explain;
 use crate::ops::views::{
-    CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, SignalView, State,
-    StatusView, TradeView, ValueView, VerifyView,
+    BarView, CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, SignalView,
+    State, StatusView, TradeView, ValueView, VerifyView,
 };
+use crate::ops::why_not::why_not;
 use everwarm_runtime::clock;
 use everwarm_runtime::supervise::TreeView;
 use serde_json::{Value, json};
@@ -120,6 +123,16 @@ impl Desk for LiveDesk {
         Ok(self.watch.seen().signals.newest(limit))
     }
 
+    fn bars(
+        &self,
+        symbol: Symbol,
+        timeframe: Timeframe,
+        limit: Option<usize>,
+    ) -> Result<Vec<BarView>, Failure> {
+        let found = bars::newest(&self.world.archive, timeframe, symbol, limit)?;
+        Ok(found.iter().map(BarView::of).collect())
+    }
+
     fn tree(&self) -> Result<Value, Failure> {
         Ok(self.world.directory.view().map_or(Value::Null, |view| branch(&view)))
     }
@@ -130,6 +143,10 @@ impl Desk for LiveDesk {
 
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {
         explain(&self.facts(), id)
+    }
+
+    fn why_not(&self, symbol: Symbol, time: Option<UtcMs>) -> Result<ExplainView, Failure> {
+        why_not(&self.facts(), symbol, time)
     }
 
     fn verify(&self) -> Result<VerifyView, Failure> {

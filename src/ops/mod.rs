@@ -16,6 +16,7 @@ pub mod tell;
 pub mod terminal;
 pub mod text;
 pub mod views;
+pub mod why_not;
 
 #[cfg(test)]
 mod sample;

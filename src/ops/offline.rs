@@ -5,11 +5,14 @@ use super::exit::{Exit, Failure};
 use super::explain::explain;
 use super::fold::{SignalFold, StatusFold};
 use super::views::{
-    CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, SignalView, State,
-    StatusView, TradeView, ValueView, VerifyView,
+    BarView, CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, SignalView,
+    State, StatusView, TradeView, ValueView, VerifyView,
 };
+use super::why_not::why_not;
+use crate::domain::id::Symbol;
+use crate::domain::time::{Timeframe, UtcMs};
 use crate::history::projection::INTEREST;
-use crate::history::{self, History, Projector};
+use crate::history::{self, History, Projector, bars};
 use everwarm_runtime::fact::Body as _;
 use everwarm_runtime::store::archive::Archive;
 use std::ops::ControlFlow;
@@ -144,6 +147,16 @@ impl Desk for OfflineDesk {
         Ok(fold.newest(limit))
     }
 
+    fn bars(
+        &self,
+        symbol: Symbol,
+        timeframe: Timeframe,
+        limit: Option<usize>,
+    ) -> Result<Vec<BarView>, Failure> {
+        let found = bars::newest(&self.archive, timeframe, symbol, limit)?;
+        Ok(found.iter().map(BarView::of).collect())
+    }
+
     fn tree(&self) -> Result<serde_json::Value, Failure> {
         Err(self.not_running("it has no tree"))
     }
@@ -154,6 +167,10 @@ impl Desk for OfflineDesk {
 
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {
         explain(self.journal.as_ref(), id)
+    }
+
+    fn why_not(&self, symbol: Symbol, time: Option<UtcMs>) -> Result<ExplainView, Failure> {
+        why_not(self.journal.as_ref(), symbol, time)
     }
 
     fn verify(&self) -> Result<VerifyView, Failure> {

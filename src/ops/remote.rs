@@ -4,9 +4,11 @@ use super::api::{ApiFile, PID_HEADER, Problem, Token};
 use super::desk::Desk;
 use super::exit::{Exit, Failure};
 use super::views::{
-    CheckView, EquityView, ExplainView, FillView, LogLevelView, OrderView, PositionView,
+    BarView, CheckView, EquityView, ExplainView, FillView, LogLevelView, OrderView, PositionView,
     SignalView, StatusView, TradeView, ValueView, VerifyView,
 };
+use crate::domain::id::Symbol;
+use crate::domain::time::{Timeframe, UtcMs};
 use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use serde::de::DeserializeOwned;
@@ -90,8 +92,7 @@ impl RemoteDesk {
             request = request.header(AUTHORIZATION, token.header().expose());
         }
         let answered = self.send(request, ANSWER);
-        let none = || Failure::new(Exit::Failed, format!("nothing at {url}"));
-        self.read(&url, answered)?.ok_or_else(none)
+        Ok(self.read(&url, answered)?)
     }
 
     fn fetch(&self, url: &Url, within: Duration) -> Answered {
@@ -120,15 +121,11 @@ impl RemoteDesk {
         })
     }
 
-    fn ask<T: DeserializeOwned>(&self, url: &Url, within: Duration) -> Result<Option<T>, Failure> {
+    fn ask<T: DeserializeOwned>(&self, url: &Url, within: Duration) -> Result<T, NoAnswer> {
         self.read(url, self.fetch(url, within))
     }
 
-    fn read<T: DeserializeOwned>(
-        &self,
-        url: &Url,
-        answered: Answered,
-    ) -> Result<Option<T>, Failure> {
+    fn read<T: DeserializeOwned>(&self, url: &Url, answered: Answered) -> Result<T, NoAnswer> {
         let (status, body) = answered.map_err(|trouble| match trouble {
             Trouble::Told(failure) => failure,
             Trouble::Nobody => {
@@ -140,19 +137,35 @@ impl RemoteDesk {
             Failure::new(Exit::Failed, text)
         };
         if status.is_success() {
-            return serde_json::from_slice(&body).map(Some).map_err(odd);
+            return Ok(serde_json::from_slice(&body).map_err(odd)?);
         }
-        let problem: Problem = serde_json::from_slice(&body).map_err(odd)?;
-        if problem.code == "no-such-id" {
-            return Ok(None);
-        }
-        Err(Failure::new(Exit::of(problem.exit).unwrap_or(Exit::Failed), problem.detail))
+        let Problem { code, exit, detail, .. } = serde_json::from_slice(&body).map_err(odd)?;
+        let failure = Failure::new(Exit::of(exit).unwrap_or(Exit::Failed), detail);
+        Err(NoAnswer { code, failure })
     }
 
     fn get<T: DeserializeOwned>(&self, what: &str, limit: Option<usize>) -> Result<T, Failure> {
         let url = self.url(&["api", "v1", what], limit);
         let within = if what == "verify" { VERIFY } else { ANSWER };
-        self.ask(&url, within)?.ok_or_else(|| Failure::new(Exit::Failed, format!("no {what}")))
+        Ok(self.ask(&url, within)?)
+    }
+}
+
+/// Why a question has no answer, with the code of the problem where the daemon gave one.
+struct NoAnswer {
+    code: String,
+    failure: Failure,
+}
+
+impl From<Failure> for NoAnswer {
+    fn from(failure: Failure) -> NoAnswer {
+        NoAnswer { code: String::new(), failure }
+    }
+}
+
+impl From<NoAnswer> for Failure {
+    fn from(none: NoAnswer) -> Failure {
+        none.failure
     }
 }
 
@@ -200,6 +213,16 @@ impl Desk for RemoteDesk {
         self.get("signals", limit)
     }
 
+    fn bars(
+        &self,
+        symbol: Symbol,
+        timeframe: Timeframe,
+        limit: Option<usize>,
+    ) -> Result<Vec<BarView>, Failure> {
+        let path = ["api", "v1", "bars", symbol.as_str(), timeframe.name()];
+        Ok(self.ask(&self.url(&path, limit), ANSWER)?)
+    }
+
     fn tree(&self) -> Result<serde_json::Value, Failure> {
         self.get("tree", None)
     }
@@ -209,7 +232,19 @@ impl Desk for RemoteDesk {
     }
 
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {
-        self.ask(&self.url(&["api", "v1", "explain", id], None), ANSWER)
+        match self.ask(&self.url(&["api", "v1", "explain", id], None), ANSWER) {
+            Ok(story) => Ok(Some(story)),
+            Err(none) if none.code == "no-such-id" => Ok(None),
+            Err(none) => Err(none.failure),
+        }
+    }
+
+    fn why_not(&self, symbol: Symbol, time: Option<UtcMs>) -> Result<ExplainView, Failure> {
+        let mut url = self.url(&["api", "v1", "why-not", symbol.as_str()], None);
+        if let Some(time) = time {
+            url.query_pairs_mut().append_pair("time", &time.to_string());
+        }
+        Ok(self.ask(&url, ANSWER)?)
     }
 
     fn verify(&self) -> Result<VerifyView, Failure> {

@@ -6,6 +6,7 @@ pub use crate::history::records::{EquityView, FillView, OrderView, PositionView,
 use super::config::ConfigErrors;
 use crate::domain::fact::{BreakerLevel, Conflict};
 use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::market::Bar;
 use crate::domain::money::Decimal;
 use crate::domain::order::Side;
 use crate::domain::time::UtcMs;
@@ -214,6 +215,38 @@ pub struct ProblemView {
     pub kind: String,
     /// What is in the journal and what should be.
     pub text: String,
+}
+
+/// One closed bar.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BarView {
+    /// When it opened, UTC milliseconds.
+    pub open_time: UtcMs,
+    /// First price.
+    pub open: Decimal,
+    /// Highest price.
+    pub high: Decimal,
+    /// Lowest price.
+    pub low: Decimal,
+    /// Last price.
+    pub close: Decimal,
+    /// Base units.
+    pub volume: Decimal,
+}
+
+impl BarView {
+    /// Of a bar.
+    #[must_use]
+    pub fn of(bar: &Bar) -> BarView {
+        BarView {
+            open_time: bar.open_time,
+            open: bar.open.decimal().normalize(),
+            high: bar.high.decimal().normalize(),
+            low: bar.low.decimal().normalize(),
+            close: bar.close.decimal().normalize(),
+            volume: bar.volume.normalize(),
+        }
+    }
 }
 
 /// One value of the configuration.

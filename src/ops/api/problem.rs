@@ -1,7 +1,7 @@
 //! What is said where something is not answered, and how often it was.
 
 use crate::ops::exit::Exit;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -92,6 +92,10 @@ impl Refusal {
         let (status, exit) = self.status();
         let mut response = problem(status, self.code(), detail.into(), exit);
         response.extensions_mut().insert(self);
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+        }
         response
     }
 }

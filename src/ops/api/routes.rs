@@ -4,11 +4,14 @@ use super::guard::{guard, stamp};
 use super::problem::{Refusal, Refusals, json, json_as, problem};
 use super::token::Token;
 use super::writes::{LogLevel, log_level, set_log_level};
+use crate::domain::id::Symbol;
+use crate::domain::time::{Timeframe, UtcMs};
 use crate::ops::config::schema::schema;
 use crate::ops::desk::Desk;
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::views::VersionView;
+use crate::ops::views::{ExplainView, VersionView};
 use axum::Router;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path as UrlPath, Query, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
@@ -81,6 +84,8 @@ impl Api {
             .route("/api/v1/fills", get(|s, q| newest(s, q, Desk::fills)))
             .route("/api/v1/equity", get(|s, q| newest(s, q, Desk::equity)))
             .route("/api/v1/signals", get(|s, q| newest(s, q, Desk::signals)))
+            .route("/api/v1/bars/{symbol}/{timeframe}", get(bars))
+            .route("/api/v1/why-not/{symbol}", get(why_not))
             .route("/api/v1/explain/{id}", get(explain))
             .fallback(nothing_here)
             .method_not_allowed_fallback(wrong_method)
@@ -96,6 +101,8 @@ async fn one(State(gate): State<Arc<Semaphore>>, request: Request, next: Next) -
         Err(_) => Refusal::Busy.answer("this is being done for another; ask again later"),
     }
 }
+
+type Asked<T> = Result<Query<T>, QueryRejection>;
 
 /// What a list may be asked with.
 #[derive(Debug, Default, Deserialize)]
@@ -124,7 +131,7 @@ async fn answer<T: Serialize + Send + 'static>(
 
 async fn newest<T: Serialize + Send + 'static>(
     state: State<Api>,
-    query: Result<Query<Newest>, axum::extract::rejection::QueryRejection>,
+    query: Asked<Newest>,
     ask: impl FnOnce(&dyn Desk, Option<usize>) -> Result<T, Failure> + Send + 'static,
 ) -> Response {
     match query {
@@ -133,12 +140,48 @@ async fn newest<T: Serialize + Send + 'static>(
     }
 }
 
-async fn explain(State(api): State<Api>, UrlPath(id): UrlPath<String>) -> Response {
-    let ask = move |desk: &dyn Desk| {
-        let story = desk.explain(&id)?;
-        story.ok_or_else(|| Failure::new(Exit::Failed, no_story(&id)))
+async fn bars(
+    state: State<Api>,
+    UrlPath((symbol, timeframe)): UrlPath<(String, String)>,
+    query: Asked<Newest>,
+) -> Response {
+    let symbol = Symbol::new(&symbol);
+    let (Ok(symbol), Ok(timeframe)) = (symbol, timeframe.parse::<Timeframe>()) else {
+        return Refusal::BadQuery.answer("give a symbol and a width: 1m, 5m, 15m, 1h, 4h or 1d");
     };
-    let response = tokio::task::spawn_blocking(move || match ask(api.desk.as_ref()) {
+    newest(state, query, move |desk, limit| desk.bars(symbol, timeframe, limit)).await
+}
+
+/// What `why-not` may be asked with.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct At {
+    /// The close, UTC milliseconds.
+    time: Option<UtcMs>,
+}
+
+async fn why_not(
+    State(api): State<Api>,
+    UrlPath(symbol): UrlPath<String>,
+    query: Asked<At>,
+) -> Response {
+    match (Symbol::new(&symbol), query) {
+        (Ok(symbol), Ok(Query(At { time }))) => story(move || api.desk.why_not(symbol, time)).await,
+        (Err(e), _) => Refusal::BadQuery.answer(e),
+        (_, Err(e)) => Refusal::BadQuery.answer(e.body_text()),
+    }
+}
+
+async fn explain(State(api): State<Api>, UrlPath(id): UrlPath<String>) -> Response {
+    let ask = move || {
+        let found = api.desk.explain(&id)?;
+        found.ok_or_else(|| Failure::new(Exit::Failed, no_story(&id)))
+    };
+    story(ask).await
+}
+
+async fn story(ask: impl FnOnce() -> Result<ExplainView, Failure> + Send + 'static) -> Response {
+    let response = tokio::task::spawn_blocking(move || match ask() {
         Ok(story) => json(&story),
         Err(f) if f.exit == Exit::Failed => {
             problem(StatusCode::NOT_FOUND, "no-such-id", f.text, f.exit)

@@ -6,8 +6,8 @@ use crate::edge::world::wall;
 use crate::ops::views::LogLevelView;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::HeaderMap;
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::Response;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -24,14 +24,20 @@ const BODY_BYTES: usize = 64 * 1024;
 /// How long a body may take.
 const BODY_TIME: Duration = Duration::from_secs(5);
 
+/// Sets a filter; an error tells what is wrong with it.
+pub type SetLevel = dyn Fn(&str) -> Result<(), String> + Send + Sync;
+
 /// Tells and sets what is logged.
 #[derive(Clone)]
 pub struct LogLevel {
     /// The filter in force.
     pub get: Arc<dyn Fn() -> String + Send + Sync>,
     /// Sets it; an error tells what is wrong with it.
-    pub set: Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>,
+    pub set: Arc<SetLevel>,
 }
+
+/// Why a change is not made, and in words.
+struct Refused(Refusal, String);
 
 /// A line of the audit log.
 #[derive(Debug, Serialize)]
@@ -57,7 +63,7 @@ pub async fn log_level(State(api): State<Api>) -> Response {
 pub async fn set_log_level(State(api): State<Api>, request: Request) -> Response {
     let wanted: LogLevelView = match checked(&api, request).await {
         Ok(wanted) => wanted,
-        Err(refused) => return refused,
+        Err(Refused(refusal, detail)) => return refusal.answer(detail),
     };
     let set = (api.log.set)(&wanted.filter);
     let told = set.as_ref().map_or_else(String::as_str, |()| "done");
@@ -71,32 +77,31 @@ pub async fn set_log_level(State(api): State<Api>, request: Request) -> Response
 }
 
 /// The body of a request that may change something.
-async fn checked<T: DeserializeOwned>(api: &Api, request: Request) -> Result<T, Response> {
+async fn checked<T: DeserializeOwned>(api: &Api, request: Request) -> Result<T, Refused> {
     let (head, body) = request.into_parts();
     allowed(api, &head.headers)?;
-    let json = HeaderValue::from_static("application/json");
-    if head.headers.get(CONTENT_TYPE) != Some(&json) {
-        return Err(Refusal::BadBody.answer("the Content-Type must be application/json"));
+    let bad = |text: String| Refused(Refusal::BadBody, text);
+    if head.headers.get(CONTENT_TYPE).is_none_or(|kind| kind != "application/json") {
+        return Err(bad("the Content-Type must be application/json".to_owned()));
     }
     let bytes = bounded(&head.headers, body).await?;
-    serde_json::from_slice(&bytes).map_err(|e| Refusal::BadBody.answer(format!("the body: {e}")))
+    serde_json::from_slice(&bytes).map_err(|e| bad(format!("the body: {e}")))
 }
 
-fn allowed(api: &Api, headers: &HeaderMap) -> Result<(), Response> {
+fn allowed(api: &Api, headers: &HeaderMap) -> Result<(), Refused> {
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let refusal = match given.and_then(|value| value.strip_prefix("Bearer ")) {
-        Some(token) if api.token.is(token.trim()) => return Ok(()),
-        Some(_) => Refusal::WrongToken.answer("this is not the token"),
-        None => Refusal::NoToken
-            .answer("changes need the token of the data folder: Authorization: Bearer TOKEN"),
-    };
-    let mut refusal = refusal;
-    refusal.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    Err(refusal)
+    match given.and_then(|value| value.strip_prefix("Bearer ")) {
+        Some(token) if api.token.is(token.trim()) => Ok(()),
+        Some(_) => Err(Refused(Refusal::WrongToken, "this is not the token".to_owned())),
+        None => {
+            let text = "changes need the token of the data folder: Authorization: Bearer TOKEN";
+            Err(Refused(Refusal::NoToken, text.to_owned()))
+        }
+    }
 }
 
-async fn bounded(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Response> {
-    let too_large = || Refusal::TooLarge.answer(format!("a body has at most {BODY_BYTES} bytes"));
+async fn bounded(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refused> {
+    let too_large = || Refused(Refusal::TooLarge, format!("a body has at most {BODY_BYTES} bytes"));
     let length = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok());
     if length.is_some_and(|text| text.parse().is_ok_and(|length: usize| length > BODY_BYTES)) {
         return Err(too_large());
@@ -106,7 +111,7 @@ async fn bounded(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Response> {
         Ok(Err(_)) => Err(too_large()),
         Err(_) => {
             let text = format!("the body did not end within {} s", BODY_TIME.as_secs());
-            Err(Refusal::TooSlow.answer(text))
+            Err(Refused(Refusal::TooSlow, text))
         }
     }
 }

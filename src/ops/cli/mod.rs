@@ -70,10 +70,14 @@ enum Command {
     Equity(ask::ListArgs),
     /// What strategies wished and what became of it, newest last.
     Signals(ask::ListArgs),
+    /// Closed bars of a symbol, newest last.
+    Bars(lists::BarArgs),
     /// The supervision tree.
     Tree(ask::Args),
     /// Why did it do that, or not do it? The story of an order, a fill or a fact.
     Explain(explain::ExplainArgs),
+    /// Why was there no order for a symbol? What each stage said of it at one close.
+    WhyNot(explain::WhyNotArgs),
     /// What is configured, where it came from, and what is wrong with it.
     Config(config::Args),
     /// What the running daemon logs; with a filter, sets it until its end.
@@ -117,8 +121,10 @@ fn dispatch(cli: Cli, core: &Core) -> Result<Exit, Failure> {
         Command::Trades(args) => books::trades(&args, core, printer),
         Command::Equity(args) => lists::equity(&args, core, printer),
         Command::Signals(args) => lists::signals(&args, core, printer),
+        Command::Bars(args) => lists::bars(&args, core, printer),
         Command::Tree(args) => tree::print(&args, core, printer),
         Command::Explain(args) => explain::print(&args, core, printer),
+        Command::WhyNot(args) => explain::why_not(&args, core, printer),
         Command::Config(args) => config::print(&args, printer),
         Command::LogLevel(args) => log_level::run(&args, printer),
         Command::Verify(args) => verify::print(&args, core, printer),
