@@ -17,6 +17,7 @@ use crate::ops::cli::{Core, SimConfig};
 use crate::ops::config::{Config, MarketSource, Pace, Symbols};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
+use crate::ops::store_check::Files;
 use crate::ops::telemetry;
 use crate::sim::books::BooksError;
 use crate::sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
@@ -38,7 +39,9 @@ use tokio::sync::{mpsc, watch as channel};
 use watch::Watch;
 
 /// The daemon's half of the command line.
-pub const CORE: Core = Core { run, sim: exchange, journal: audit::open, verify: audit::verify };
+pub const CORE: Core = Core { run, sim: exchange, files: FILES, verify: audit::verify };
+
+const FILES: Files = Files { live: LIVE_FILE, journal: audit::open, failure: store_failure };
 
 /// Start of the made market where its time does not follow ours: 2026-01-05T00:00Z, a Monday.
 const MADE_START: UtcMs = 1_767_571_200_000;

@@ -4,5 +4,6 @@ mod api;
 mod config;
 mod demo;
 mod look;
+mod nouns;
 mod refuse;
 mod words;

@@ -11,6 +11,7 @@ pub mod log;
 pub mod offline;
 pub mod print;
 pub mod remote;
+pub mod store_check;
 pub mod telemetry;
 pub mod tell;
 pub mod terminal;

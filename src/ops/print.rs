@@ -36,6 +36,8 @@ pub struct Printer {
     pub width: usize,
     /// Whether to colour.
     pub color: bool,
+    /// Whether it is a terminal.
+    pub terminal: bool,
 }
 
 impl Printer {
@@ -49,7 +51,7 @@ impl Printer {
             Color::Always => true,
             Color::Never => false,
         };
-        Printer { width, color }
+        Printer { width, color, terminal }
     }
 
     /// Writes lines; `false` where nobody reads any more.

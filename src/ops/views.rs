@@ -217,6 +217,46 @@ pub struct ProblemView {
     pub text: String,
 }
 
+/// In which state a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileState {
+    /// All of it was read.
+    Good,
+    /// There is none.
+    Absent,
+    /// A process uses it.
+    Held,
+    /// It is damaged, newer, or not ours.
+    Bad,
+}
+
+impl FileState {
+    /// The word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            FileState::Good => "good",
+            FileState::Absent => "absent",
+            FileState::Held => "held",
+            FileState::Bad => "bad",
+        }
+    }
+}
+
+/// One file of a data directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileView {
+    /// Its path.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// In which state it is.
+    pub state: FileState,
+    /// What is in it, or what is wrong.
+    pub detail: String,
+}
+
 /// One closed bar.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BarView {

@@ -232,17 +232,17 @@ impl Seen {
             let timeframe = section.timeframe;
             return format!("sma_cross looks at {timeframe} bars, and none ended at this close");
         };
-        let Some(stand) = stand(row) else {
+        let Some(now) = stand(row) else {
             let slow = section.slow;
             return format!("the averages are not defined yet: the slow one needs {slow} bars");
         };
-        match self.row_before(round) {
+        match round.before.as_ref().and_then(stand) {
             None => format!(
-                "the fast average {stand} the slow one, and sma_cross does not know where it stood \
+                "the fast average {now} the slow one, and sma_cross does not know where it stood \
                  before"
             ),
-            Some(before) if before == stand => format!(
-                "the fast average {stand} the slow one as before, and sma_cross wishes where they \
+            Some(before) if before == now => format!(
+                "the fast average {now} the slow one as before, and sma_cross wishes where they \
                  cross"
             ),
             Some(before) => {
@@ -251,15 +251,11 @@ impl Seen {
                     format!("its last wish, to {side}, stands already")
                 });
                 format!(
-                    "the fast average {stand} the slow one, where it {} before, but {last}",
+                    "the fast average {now} the slow one, where it {} before, but {last}",
                     before.replace("stands", "stood")
                 )
             }
         }
-    }
-
-    fn row_before(&self, round: &Round) -> Option<&'static str> {
-        round.before.as_ref().and_then(stand)
     }
 }
 
@@ -329,7 +325,9 @@ mod tests {
                     panic!("the sample's sixth fact has the features")
                 };
                 let mut rows = rows.clone();
-                rows.iter_mut().for_each(|row| (row.sma_fast, row.sma_slow) = (*fast, *slow));
+                for row in &mut rows {
+                    (row.sma_fast, row.sma_slow) = (*fast, *slow);
+                }
                 let features = Analysis::Features { timeframe: *timeframe, rows };
                 for (rank, body) in [
                     (0, sample[4].body.clone()),

@@ -108,8 +108,9 @@ fn assert_patience_ends(dir: &Path, bearer: &str) {
     let file = ApiFile::read(dir).unwrap();
     let crowd: Vec<TcpStream> = (0..80).map(|_| TcpStream::connect(file.addr).unwrap()).collect();
     let busy = |counts: &[(String, u64)]| counts.iter().any(|(r, n)| r == "busy" && *n > 0);
-    crowd.iter().for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
-    drop(crowd);
+    for stream in crowd {
+        drop(stream.shutdown(Shutdown::Both));
+    }
     crate::kit::wait_until("those without room are counted", || busy(&refused(dir)));
 }
 
@@ -262,7 +263,7 @@ fn a_planted_secret_is_in_no_output_and_no_file() {
     said += &[out.join("\n"), err, wrong].concat();
     assert!(said.contains("env:NAME or file:PATH") && said.contains("\"info\""), "{said}");
     assert!(!said.contains("hunter2"), "{}", said.lines().find(|l| l.contains("hunter2")).unwrap());
-    assert_eq!(holding(&folder.0), [file.clone()]);
+    assert_eq!(holding(&folder.0), std::slice::from_ref(&file));
     assert!(!dir.join(TOKEN_FILE).exists(), "none is made where one is configured");
     // Others may read it: refused, by name and not by content.
     fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();

@@ -15,15 +15,22 @@ const COMMANDS: &[&str] = &[
     "trades",
     "equity",
     "signals",
+    "bars",
     "tree",
     "explain",
+    "why-not",
     "config",
     "config check",
     "config show",
     "config schema",
     "config diff",
     "config example",
+    "store",
+    "store check",
+    "log-level",
     "verify",
+    "completions",
+    "man",
 ];
 
 #[test]

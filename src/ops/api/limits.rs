@@ -1,6 +1,7 @@
 //! The server: as many connections, as large heads and as much patience as a daemon that trades can
 //! give away.
 
+use super::patience::Patient;
 use super::problem::{Refusal, Refusals};
 use super::routes::Api;
 use hyper::server::conn::http1;
@@ -23,6 +24,8 @@ const HEAD_BYTES: usize = 16 * 1024;
 const HEADERS: usize = 64;
 /// How long a head may take, and how long a connection may wait for the next one.
 const HEAD_TIME: Duration = Duration::from_secs(5);
+/// How long a peer may take nothing of its answer.
+const READ_TIME: Duration = Duration::from_secs(10);
 /// How long what is under way may take after the stop.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -86,13 +89,15 @@ async fn connection(
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEADERS)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Patient::new(stream, READ_TIME)), service);
     let Err(e) = watcher.watch(served).await else { return };
     // A connection that was used and then rests is no refusal.
     let idle = e.is_timeout() && asked.load(Ordering::Relaxed);
+    let io = std::error::Error::source(&e).and_then(|e| e.downcast_ref::<std::io::Error>());
+    let unread = io.is_some_and(|e| e.kind() == ErrorKind::TimedOut);
     if e.is_parse_too_large() {
         refusals.count(Refusal::TooLarge);
-    } else if e.is_timeout() && !idle {
+    } else if unread || (e.is_timeout() && !idle) {
         refusals.count(Refusal::TooSlow);
     } else if e.is_parse() {
         refusals.count(Refusal::Malformed);

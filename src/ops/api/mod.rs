@@ -9,6 +9,7 @@
 mod file;
 mod guard;
 mod limits;
+mod patience;
 mod problem;
 mod routes;
 mod token;

@@ -76,7 +76,7 @@ fn offline(data_dir: &Path, core: &Core) -> Result<Box<dyn Desk>, Failure> {
         return Err(Failure::new(Exit::Unreachable, text));
     }
     // The journal is only looked at; the history is written to once both are known to be good.
-    let journal = (core.journal)(data_dir)?;
+    let journal = (core.files.journal)(data_dir)?;
     Ok(Box::new(OfflineDesk::open(data_dir, journal, core.verify)?))
 }
 

@@ -5,6 +5,7 @@ use crate::ops::config::{Config, Given, Look, Sources};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::log;
 use crate::ops::print::Printer;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What the exchange plays.
@@ -60,8 +61,8 @@ pub fn put(given: &mut Vec<Given>, key: &str, flag: &str, text: Option<String>) 
 
 /// What this process is configured with, besides the defaults.
 pub fn sources(file: Option<&PathBuf>, flags: Vec<Given>) -> Sources {
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
     Sources { file: file.cloned(), environment: environment.collect(), flags }
 }
 

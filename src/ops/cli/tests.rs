@@ -7,6 +7,7 @@ use crate::ops::exit::{Exit, Failure};
 use crate::ops::offline::OfflineDesk;
 use crate::ops::remote::RemoteDesk;
 use crate::ops::sample::{ID, journal};
+use crate::ops::store_check::Files;
 use crate::ops::views::VerifyView;
 use clap::{CommandFactory, Parser};
 use std::path::{Path, PathBuf};
@@ -35,7 +36,11 @@ const VERIFY: Verify = |_, _| Ok(VerifyView { inputs: 6, facts: 15, problems: ve
 const CORE: Core = Core {
     run: |_, _, _| Ok(Exit::Fine),
     sim: |_| Ok(Exit::Fine),
-    journal: |_: &Path| -> Result<Box<dyn JournalFacts>, Failure> { Ok(Box::new(journal())) },
+    files: Files {
+        live: "live.redb",
+        journal: |_: &Path| -> Result<Box<dyn JournalFacts>, Failure> { Ok(Box::new(journal())) },
+        failure: |e| Failure::new(Exit::Foreign, e.to_string()),
+    },
     verify: VERIFY,
 };
 
@@ -126,21 +131,23 @@ fn a_story_is_indented_and_wrapped() {
 
 #[test]
 fn a_tree_is_drawn() {
-    let node = serde_json::json!({"name": "root", "strategy": "rest_for_one", "children": [
-        {"name": "store", "state": "running", "restarts": 0, "children": []},
-        {"name": "trading", "children": [{"name": "clock", "restarts": 2}]},
+    let node = serde_json::json!({"name": "root", "state": "running", "children": [
+        {"name": "store", "state": "running", "since_ms": 1000, "restarts": 0, "children": []},
+        {"name": "trading", "children": [{
+            "name": "clock", "state": "backoff", "restarts": 2, "injected": 1, "since_ms": 1000,
+            "last_failure": "no answer"
+        }]},
     ]});
-    let mut lines = Vec::new();
-    tree::branch(&node, "", "", &mut lines);
     assert_eq!(
-        lines,
+        tree::lines(&node, Some(2_500)),
         [
-            "root  rest_for_one",
-            "├─ store  restarts 0  running",
+            "root         running",
+            "├─ store     running  for 1.50 s",
             "└─ trading",
-            "   └─ clock  restarts 2",
+            "   └─ clock  backoff  for 1.50 s  2 restarts, 1 on purpose  last: no answer",
         ]
     );
+    assert_eq!(tree::lines(&node, None)[1], "├─ store     running");
 }
 
 #[test]

@@ -116,6 +116,10 @@ impl Layer {
                 errors.0.push(unknown(key, place));
                 continue;
             };
+            if text.contains(char::REPLACEMENT_CHARACTER) {
+                errors.push(place, Some(key), "this is not UTF-8");
+                continue;
+            }
             match known.kind.read(text) {
                 Ok(value) => {
                     let value_place = place.clone();
@@ -353,6 +357,7 @@ mod tests {
             ("HOME", "/root"),
             ("EVERWARM_STRATEGY__SMA_CROSS__FAST", "5"),
             ("EVERWARM_MARKET_SEED", "5"),
+            ("EVERWARM_DAEMON__LOG", "\u{fffd}"),
         ];
         let given = variables(&pairs.map(|(a, b)| (a.to_owned(), b.to_owned())));
         let mut errors = ConfigErrors::default();
@@ -360,7 +365,8 @@ mod tests {
         assert_eq!(layer.0.keys().collect::<Vec<_>>(), ["market.seed", "strategy.sma_cross.fast"]);
         assert_eq!(
             errors.to_string(),
-            "EVERWARM_MARKET_SEED: unknown key \"market_seed\"; did you mean EVERWARM_MARKET__SEED?"
+            "EVERWARM_DAEMON__LOG: daemon.log: this is not UTF-8\n\
+             EVERWARM_MARKET_SEED: unknown key \"market_seed\"; did you mean EVERWARM_MARKET__SEED?"
         );
     }
 }
