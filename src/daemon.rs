@@ -30,9 +30,9 @@ use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{CheckedStore, Store};
 use everwarm_runtime::supervise::{News, RootOutcome, SupervisionNotice};
 use identity::Traded;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch as channel};
@@ -90,7 +90,7 @@ async fn daemon(
     chaos.enter(Phase::Starting);
     let (store, archive) = open_when_free(config, watch).await?;
     identity::note(&config.data_dir, &traded.words)?;
-    let token = Token::find_or_make(config.token.as_ref(), &config.data_dir)?;
+    let door = Door::open(config, log).await?;
     let launch = launch(config)?;
     let port = match find_exchange(&launch, &mut signals, watch).await {
         Ok(port) => port,
@@ -120,7 +120,7 @@ async fn daemon(
     let mut watcher = None;
     let life = Life::begin(birth, |world| {
         drop(place.set(world.directory.clone()));
-        begin_api((config, &traded.currency), (token, log), world, watch, stopped.clone());
+        begin_api((config, &traded.currency), door, world, watch, stopped.clone());
         watcher = Some(begin_watch(world, watch, stopped));
         Vec::new()
     });
@@ -294,12 +294,29 @@ fn begin_watch(
     })
 }
 
+/// What the API is served with.
+struct Door {
+    listener: TcpListener,
+    token: Token,
+    log: LogLevel,
+}
+
+impl Door {
+    /// Takes the address before anything is started: a daemon that nobody can ask is none.
+    async fn open(config: &Config, log: LogLevel) -> Result<Door, Failure> {
+        let no = |e| Failure::new(Exit::Failed, format!("the API at {}: {e}", config.listen));
+        let listener = TcpListener::bind(config.listen).await.map_err(no)?;
+        let token = Token::find_or_make(config.token.as_ref(), &config.data_dir)?;
+        Ok(Door { listener, token, log })
+    }
+}
+
 fn begin_api(
     (config, currency): (&Config, &str),
-    changes: (Token, LogLevel),
+    door: Door,
     world: &World,
     watch: &Watch,
-    stopped: channel::Receiver<bool>,
+    mut stopped: channel::Receiver<bool>,
 ) {
     let desk = Arc::new(LiveDesk::new(world.clone(), watch.clone(), config));
     let refusals = Refusals::default();
@@ -307,27 +324,16 @@ fn begin_api(
     let counted = (currency, refusals.clone());
     let metrics = measure::metrics(counted, world, watch, asked, stopped.clone());
     let data_dir = config.data_dir.clone();
-    let api = Api::new(desk, (Some(metrics), refusals), changes, data_dir.clone());
-    let listen = config.listen;
-    tokio::spawn(async move {
-        if let Err(e) = serve_api(listen, &data_dir, api, stopped).await {
-            tracing::error!("the API at {listen}: {e}");
-        }
+    let api = Api::new(desk, (Some(metrics), refusals), (door.token, door.log), data_dir.clone());
+    let told = door.listener.local_addr().and_then(|addr| {
+        let pid = std::process::id();
+        ApiFile { addr, pid }.write(&data_dir)
     });
-}
-
-async fn serve_api(
-    listen: std::net::SocketAddr,
-    data_dir: &Path,
-    api: Api,
-    mut stopped: channel::Receiver<bool>,
-) -> std::io::Result<()> {
-    let listener = tokio::net::TcpListener::bind(listen).await?;
-    let (addr, pid) = (listener.local_addr()?, std::process::id());
-    ApiFile { addr, pid }.write(data_dir)?;
-    api::serve(listener, api, async move { drop(stopped.wait_for(|stopped| *stopped).await) })
-        .await;
-    Ok(())
+    if let Err(e) = told {
+        tracing::error!("nobody is told where the API is: {}: {e}", api::FILE);
+    }
+    let stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
+    tokio::spawn(api::serve(door.listener, api, stop));
 }
 
 fn observe(watch: &Watch, notice: &SupervisionNotice) {

@@ -164,6 +164,18 @@ fn a_second_daemon_on_a_directory_is_refused() {
 }
 
 #[test]
+fn an_address_that_is_taken_is_told_before_anything_is_started() {
+    let folder = Folder::new("address");
+    let dir = folder.join("data");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, out, err) = run(&dir, &["run", "--listen", &address]);
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(err.contains(&format!("the API at {address}: ")), "{err}");
+    assert!(exchange(&dir).is_none(), "an exchange is left");
+}
+
+#[test]
 fn a_directory_of_another_market_is_refused() {
     let folder = Folder::new("market");
     let (dir, recording) = ended(&folder);

@@ -17,10 +17,9 @@ pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
 pub const PREFIX: &str = "EVERWARM_";
 /// Variables with our prefix that are not configuration: plans of strikes, and what tests and
 /// benches are told.
-const NOT_OURS: [&str; 9] = [
-    "EVERWARM_BENCH",
+const NOT_OURS: [&str; 8] = [
+    "EVERWARM_BENCH_SINCE_NS",
     "EVERWARM_BLESS",
-    "EVERWARM_COUNTER",
     "EVERWARM_PLAN",
     "EVERWARM_SEED",
     "EVERWARM_SHARED",
