@@ -200,6 +200,15 @@ fn the_running_configuration_is_compared_with_what_a_start_would_take() {
     daemon.answers();
     assert_eq!(run(&dir, &diff).0, Some(0));
     assert_eq!(ask(&dir, &["status"])["config_generation"], 2);
+    let (_, out, _) = run(&dir, &["explain", "2"]);
+    let told = format!("market.symbols by {path}:2:1\n\nbefore any market time\n");
+    let words = out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words.starts_with("configuration 1 in force: daemon.data_dir by --data-dir, "),
+        "{out}"
+    );
+    assert!(words.contains(&told), "{out}");
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
 }
