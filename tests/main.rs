@@ -9,6 +9,8 @@ mod crash_equivalence;
 #[cfg(test)]
 mod kit;
 #[cfg(test)]
+mod poison;
+#[cfg(test)]
 mod sigkill;
 #[cfg(test)]
 mod tidy;

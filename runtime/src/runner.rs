@@ -236,9 +236,9 @@ impl<S: Stage + ?Sized> Runner<S> {
 
     /// The stage has failed too often at this input.
     fn set_aside(&mut self, round: &Round<S::Body>) -> Result<(), RunError> {
-        // A try that took the process with it is not made once more to learn its cause.
-        let parts =
-            if round.failures == POISON_ATTEMPTS { self.culprits(round)? } else { Vec::new() };
+        // Where looking for the cause takes the process with it, that too is tried so often only.
+        let named = round.failures < 2 * POISON_ATTEMPTS;
+        let parts = if named { self.culprits(round)? } else { Vec::new() };
         let effect = match self.stage.on_poison() {
             OnPoison::Skip if parts.is_empty() => Effect::Stage,
             OnPoison::Skip => Effect::Parts,

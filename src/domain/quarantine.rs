@@ -29,6 +29,41 @@ pub struct Quarantine {
 }
 
 impl Quarantine {
+    /// What a fact of event time `time` tells of one.
+    #[must_use]
+    pub fn told(operator: &Operator, time: UtcMs) -> Option<Quarantine> {
+        let Operator::Quarantined { rank, stage, input, effect, symbols, failures, why } = operator
+        else {
+            return None;
+        };
+        Some(Quarantine {
+            rank: *rank,
+            stage: stage.clone(),
+            input: *input,
+            effect: *effect,
+            symbols: symbols.clone(),
+            failures: *failures,
+            why: why.clone(),
+            time,
+        })
+    }
+
+    /// What follows from it, in words that hold for every run of the same market: numbers of inputs
+    /// and of failures are not the same in all of them.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let Quarantine { stage, .. } = self;
+        match self.effect {
+            Effect::Parts => {
+                format!("{stage} failed at it and went on without; an operator has to look")
+            }
+            Effect::Stage => format!("{stage} failed and is out; an operator has to decide"),
+            Effect::Stopped => {
+                format!("{stage} failed and stands still; an operator has to decide")
+            }
+        }
+    }
+
     /// What happened and what follows from it, in words.
     #[must_use]
     pub fn words(&self) -> String {
@@ -54,26 +89,10 @@ impl Quarantines {
     /// Takes one fact in, in the order of the journal.
     pub fn fold(&mut self, fact: &Fact<Body>) {
         let Body::Operator(operator) = &fact.body else { return };
-        match operator {
-            Operator::Quarantined { rank, stage, input, effect, symbols, failures, why } => {
-                let quarantine = Quarantine {
-                    rank: *rank,
-                    stage: stage.clone(),
-                    input: *input,
-                    effect: *effect,
-                    symbols: symbols.clone(),
-                    failures: *failures,
-                    why: why.clone(),
-                    time: fact.time,
-                };
-                self.0.insert(fact.key.n, quarantine);
-            }
-            Operator::Released { quarantine, .. } => _ = self.0.remove(quarantine),
-            Operator::Started { .. }
-            | Operator::Clock { .. }
-            | Operator::ConfigApplied { .. }
-            | Operator::StageUpgraded { .. } => {}
+        if let Operator::Released { quarantine, .. } = operator {
+            self.0.remove(quarantine);
         }
+        self.0.extend(Quarantine::told(operator, fact.time).map(|told| (fact.key.n, told)));
     }
 
     /// All of them, with their numbers, oldest first.

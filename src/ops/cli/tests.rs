@@ -37,6 +37,7 @@ const CORE: Core = Core {
     sim: |_| Ok(Exit::Fine),
     journal: |_: &Path| -> Result<Box<dyn JournalFacts>, Failure> { Ok(Box::new(journal())) },
     verify: VERIFY,
+    release: |_, id, _| Err(Failure::new(Exit::Failed, format!("nothing is set aside under {id}"))),
 };
 
 fn desk(folder: &Folder) -> OfflineDesk {

@@ -65,7 +65,7 @@ impl Breaker {
         let (mut level, mut reasons) = self.counts.judge(&self.limits);
         for (_, quarantine) in self.quarantines.iter().filter(|(_, q)| q.effect != Effect::Parts) {
             level = level.max(BreakerLevel::ExitsOnly);
-            reasons.push(quarantine.words());
+            reasons.push(quarantine.reason());
         }
         if self.conflicts == 0 {
             return (level, reasons);
@@ -78,7 +78,7 @@ impl Breaker {
     /// Symbols of which nothing may be bought; the latest reason of each.
     fn bars(&self) -> Vec<(Symbol, String)> {
         let parts = self.quarantines.iter().filter(|(_, q)| q.effect == Effect::Parts);
-        let each = parts.flat_map(|(_, q)| q.symbols.iter().map(|symbol| (*symbol, q.words())));
+        let each = parts.flat_map(|(_, q)| q.symbols.iter().map(|symbol| (*symbol, q.reason())));
         each.collect::<BTreeMap<_, _>>().into_iter().collect()
     }
 
