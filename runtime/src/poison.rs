@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 /// Failures at one input after which it is set aside.
 pub const POISON_ATTEMPTS: u32 = 3;
 
+/// Letters of a failure's text that are kept.
+const WHY_MAX: usize = 300;
+
 /// What is done where a stage has failed too often at one input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnPoison {
@@ -145,7 +148,9 @@ impl Poison {
     }
 
     /// It failed at input `n`.
-    pub(crate) fn failed(&mut self, n: u64, why: String) {
+    pub(crate) fn failed(&mut self, n: u64, why: &str) {
+        let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
+        let why = why.chars().take(WHY_MAX).collect();
         let failures = self.failures(n).saturating_add(1);
         let skips = std::mem::take(&mut self.skips);
         *self = Poison { n, failures, trying: false, why, stopped: false, skips };
@@ -231,8 +236,8 @@ mod tests {
         let mut poison = Poison::default();
         for (i, (what, failures)) in events.iter().enumerate() {
             match *what {
-                "fails" => poison.failed(7, "broken".into()),
-                "fails at 8" => poison.failed(8, "broken".into()),
+                "fails" => poison.failed(7, "broken"),
+                "fails at 8" => poison.failed(8, "broken"),
                 "begins a try" => _ = poison.try_again(),
                 "dies" => _ = poison.reopen(false),
                 "stops in order" => {
@@ -300,5 +305,12 @@ mod tests {
         assert_eq!([5, 7].map(|n| skips.at(n)), [Cut::All, Cut::All]);
         assert_eq!([8, 9].map(|n| skips.at(n)), [Cut::Nothing, Cut::Nothing]);
         assert_eq!(skips.at(3), Cut::Parts(vec!["a".into(), "b".into()]));
+    }
+    #[test]
+    fn of_a_long_text_the_beginning_is_kept_on_one_line() {
+        let mut poison = Poison::default();
+        poison.failed(1, &format!("left\n  right {}", "x".repeat(9000)));
+        assert!(poison.why.starts_with("left right xx"), "{}", poison.why);
+        assert_eq!(poison.why.len(), WHY_MAX);
     }
 }

@@ -228,7 +228,7 @@ impl<S: Stage + ?Sized> Runner<S> {
         catch_unwind(AssertUnwindSafe(|| self.step(round))).unwrap_or_else(|panic| {
             let why = text(panic.as_ref());
             if self.stage.on_poison() != OnPoison::Escalate && !Injected::is_panic(why) {
-                self.journal.failed(&self.seat, round.n, why.to_owned());
+                self.journal.failed(&self.seat, round.n, why);
             }
             resume_unwind(panic)
         })

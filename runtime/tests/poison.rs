@@ -193,7 +193,7 @@ fn live(journal: &Arc<Journal<Words>>, stage: &Counter) -> bool {
         if turn.is_err() {
             return true;
         }
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::park_timeout(Duration::from_millis(1));
     }
     false
 }

@@ -87,3 +87,37 @@ pub fn releasable(all: &Quarantines, id: u64, retry: bool) -> Result<&Quarantine
     };
     Err(Failure::new(Exit::Refused, refused))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fact::Operator;
+    use everwarm_runtime::fact::Key;
+
+    #[test]
+    fn each_quarantine_ends_only_by_what_is_true_of_it() {
+        let mut all = Quarantines::default();
+        for (n, effect) in [(1, Effect::Parts), (2, Effect::Stage), (3, Effect::Stopped)] {
+            let told = Operator::Quarantined {
+                rank: 200,
+                stage: "s".into(),
+                input: 9,
+                effect,
+                symbols: Vec::new(),
+                failures: 3,
+                why: "w".into(),
+            };
+            let (key, because) = (Key { n, rank: 0, i: 0 }, Vec::new());
+            all.fold(&Fact { key, time: 0, version: 0, because, body: Body::Operator(told) });
+        }
+        let exit = |id, retry| releasable(&all, id, retry).map_or_else(|f| f.exit, |_| Exit::Fine);
+        let exits = [1, 2, 3, 4].map(|id| (exit(id, true), exit(id, false)));
+        let expected = [
+            (Exit::Refused, Exit::Fine),
+            (Exit::Fine, Exit::Fine),
+            (Exit::Fine, Exit::Refused),
+            (Exit::Failed, Exit::Failed),
+        ];
+        assert_eq!(exits, expected);
+    }
+}

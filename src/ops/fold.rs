@@ -155,7 +155,7 @@ impl StatusFold {
             format!("{}: we hold {}, the venue says {}", c.about, c.ours, c.theirs)
         };
         view.problems = view.conflicts.iter().map(told).collect();
-        let set_aside = |q: QuarantineView| format!("{}; see everwarm quarantine {}", q.text, q.id);
+        let set_aside = |q: QuarantineView| format!("{}; it is quarantine {}", q.text, q.id);
         view.problems.extend(self.quarantines().into_iter().map(set_aside));
         view
     }
@@ -288,6 +288,42 @@ mod tests {
         }));
         assert_eq!((view.state, view.ready), (State::Refused, false));
         assert_eq!(view.problems, ["USD: we hold 5, the venue says 4"]);
+    }
+
+    #[test]
+    fn a_stage_that_stands_still_halts_until_it_is_released() {
+        let mut fold = StatusFold::default();
+        let facts = journal().0;
+        for fact in &facts {
+            fold.fold(fact);
+        }
+        let mut say = |n, operator| {
+            let key = Key { n, rank: 0, i: 0 };
+            fold.fold(&Fact { key, body: Body::Operator(operator), ..facts[0].clone() });
+            (fold.view(), fold.quarantines())
+        };
+        let (view, all) = say(
+            9,
+            Operator::Quarantined {
+                rank: 800,
+                stage: "ledger".into(),
+                input: 8,
+                effect: Effect::Stopped,
+                symbols: vec![],
+                failures: 3,
+                why: "broken".into(),
+            },
+        );
+        assert_eq!((view.state, view.ready), (State::Refused, false));
+        assert_eq!(view.breaker, BreakerLevel::Halted);
+        let words = "ledger failed 3 times at input 8 (broken): it never skips, so nothing is \
+                     decided or sent";
+        assert_eq!(view.breaker_reasons, [words]);
+        assert_eq!(view.problems, [format!("{words}; it is quarantine 9")]);
+        assert_eq!((all.len(), all[0].id, all[0].text.as_str()), (1, 9, words));
+        let (view, all) = say(10, Operator::Released { quarantine: 9, retry: true });
+        assert_eq!((view.state, view.problems.len(), all.len()), (State::Trading, 0, 0));
+        assert_eq!(view.breaker, BreakerLevel::Normal);
     }
 
     #[test]

@@ -31,9 +31,9 @@ impl<B: Body> Inner<B> {
         (state.mark, state.poison_changed) = (self.marks.last, true);
     }
 
-    /// The last input up to `wanted` the stage may be given. It does not come past an input at which
-    /// it stopped, nor to one at which it failed before it is on disk that it tries again. Whether
-    /// the store thread should look now.
+    /// The last input up to `wanted` the stage may be given. It does not come past an input at
+    /// which it stopped, nor to one at which it failed before it is on disk that it tries again.
+    /// Whether the store thread should look now.
     pub(super) fn admitted(&mut self, index: usize, wanted: u64) -> (u64, bool) {
         let ready = self.ready(index);
         let state = &mut self.stages[index];
@@ -80,7 +80,7 @@ impl<B: Body> Inner<B> {
 
 impl<B: Body> Journal<B> {
     /// The stage has failed at input `n`.
-    pub(crate) fn failed(&self, seat: &Seat<B>, n: u64, why: String) {
+    pub(crate) fn failed(&self, seat: &Seat<B>, n: u64, why: &str) {
         let mut inner = self.lock();
         let state = &mut inner.stages[seat.index];
         if state.incarnation != seat.incarnation {
