@@ -1,7 +1,7 @@
 //! A stage that fails at one bar again and again: the rest trades on, and whoever derives it all
 //! again comes to the same; where money hangs on the stage, an operator decides.
 
-use super::kit::{Folder, ask, run as command};
+use super::kit::{Folder, Process, ask, run as command, small_recording};
 use everwarm::chaos::feed::{self, START};
 use everwarm::chaos::rig::{Feed, Plan, run};
 use everwarm::chaos::sweep::{learn, mixture, sweep};
@@ -12,6 +12,7 @@ use everwarm::domain::time::{MINUTE, UtcMs};
 use everwarm::edge::world::{Passing, World};
 use everwarm::history;
 use everwarm::life::{APPLICATION, Birth, Connection, LIVE_FILE, Life};
+use everwarm::ops::api::ApiFile;
 use everwarm::sim::server::port::PortFile;
 use everwarm::sim::{Pace, SimHandle, SimOptions};
 use everwarm::trading::{AnyStage, StageSpec, specs};
@@ -190,6 +191,37 @@ fn a_strategy_that_fails_whatever_it_is_given_is_out_and_nothing_is_bought() {
     assert_eq!(entries(&outcome.facts), []);
     let features = outcome.facts.iter().rev().find(|fact| fact.key.rank == 200).unwrap();
     assert!(features.time > CLOSE + MINUTE, "the others go on to the end");
+}
+
+#[test]
+fn a_bar_that_fails_two_stages_is_more_than_their_restarts_allow_and_not_the_end() {
+    let mut feed = sick_indicator();
+    for spec in feed.stages.iter_mut().filter(|spec| spec.name == "roll-up") {
+        spec.make = || Failing::at_one("roll-up");
+    }
+    let outcome = run(&feed, &Plan { workers: 2, ..Plan::default() }).unwrap();
+    assert_eq!(outcome.broken, Vec::<String>::new(), "verify passes");
+    let set_aside =
+        |f: &&Fact<Body>| matches!(f.body, Body::Operator(Operator::Quarantined { .. }));
+    assert_eq!(outcome.facts.iter().filter(set_aside).count(), 2);
+    assert_eq!(outcome.lives, 1);
+}
+
+#[test]
+fn a_running_daemon_is_asked_with_its_token() {
+    let (folder, recording) = (Folder::new("poison-live"), Folder::new("poison-recording"));
+    let recording = small_recording(&recording.join("bars"));
+    let dir = folder.0.as_path();
+    let daemon = Process::start(dir, &["run", "--pace", "60x", "--recording", &recording]);
+    daemon.answers();
+    assert_eq!(ask(dir, &["quarantine", "list"]), serde_json::json!([]));
+    let (code, _, err) = command(dir, &["quarantine", "retry", "1"]);
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("nothing is set aside under 1"), "{err}");
+    let file = ApiFile::read(dir).unwrap();
+    ApiFile { token: "guessed".into(), ..file }.write(dir).unwrap();
+    let (code, _, err) = command(dir, &["quarantine", "retry", "1"]);
+    assert_eq!(code, Some(5), "{err}");
 }
 
 #[test]

@@ -12,9 +12,10 @@ use everwarm_runtime::runner::Runner;
 use everwarm_runtime::shell::{StageActor, StageArguments};
 use everwarm_runtime::stage::{Out, Stage};
 use everwarm_runtime::store::Store;
-use everwarm_runtime::supervise::{Injected, Strategy, Tree, supervisor, worker};
+use everwarm_runtime::supervise::{Injected, RootHandle, Strategy, Tree, supervisor, worker};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -80,7 +81,8 @@ struct Counter {
     tries: Tries,
     /// Ends injected before it handles an input that is bad.
     injected: Arc<Mutex<u32>>,
-    repaired: bool,
+    /// What it cannot read it can read from here on, its successors too.
+    repaired: Arc<AtomicBool>,
 }
 
 impl Counter {
@@ -92,8 +94,13 @@ impl Counter {
             disk: disk.clone(),
             tries: Tries::default(),
             injected: Arc::default(),
-            repaired: false,
+            repaired: Arc::default(),
         }
+    }
+
+    /// The same, repaired.
+    fn repaired(&self) -> Counter {
+        Counter { repaired: Arc::new(AtomicBool::new(true)), ..self.clone() }
     }
 
     fn tries(&self) -> usize {
@@ -116,7 +123,7 @@ impl Counter {
         if left > 0 {
             Injected("by the test".into()).panic();
         }
-        assert!(self.repaired, "cannot read it");
+        assert!(self.repaired.load(Relaxed), "cannot read it");
     }
 }
 
@@ -242,7 +249,7 @@ fn an_input_is_tried_three_times_and_then_only_its_bad_parts_are_left_out() {
     assert_eq!(progress(&journal, "picky"), 4, "the fact about it is passed too");
     // Another stage is given the input whole.
     assert_eq!(said(&journal, 2), [""; 0]);
-    let healthy = Counter { repaired: true, ..other };
+    let healthy = other.repaired();
     assert_eq!(run(&journal, &healthy), 0);
     assert_eq!(said(&journal, 2), ["1:2", "2:6", "3:7"]);
     // A successor decides again and says the same of it, also in a life to come.
@@ -302,14 +309,14 @@ fn failures_outlive_the_process_and_a_stop_in_order_is_none() {
 #[test]
 fn injected_ends_do_not_count_and_who_passes_is_forgotten() {
     let disk = FaultyDisk::default();
-    let picky = Counter { repaired: true, ..Counter::new(1, OnPoison::Skip, &disk) };
+    let picky = Counter::new(1, OnPoison::Skip, &disk).repaired();
     *picky.injected.lock().unwrap() = 7;
     let journal = open(&disk, &[&picky]);
     append(&journal, &["bad"]);
     assert_eq!(run(&journal, &picky), 7);
     resume(&journal, &picky).save();
     // Two failures and a pass, twice: never three at one input.
-    let sick = Counter { repaired: false, ..picky.clone() };
+    let sick = Counter { repaired: Arc::default(), ..picky.clone() };
     for _ in 0..2 {
         append(&journal, &["bad"]);
         assert!(live(&journal, &sick) && live(&journal, &sick));
@@ -367,7 +374,7 @@ fn what_cannot_be_named_takes_the_stage_out_until_it_is_released() {
 fn a_stage_that_never_skips_stands_until_it_is_released() {
     let disk = FaultyDisk::default();
     let careful = Counter::new(1, OnPoison::Stop, &disk);
-    let other = Counter { repaired: true, ..Counter::new(2, OnPoison::Stop, &disk) };
+    let other = Counter::new(2, OnPoison::Stop, &disk).repaired();
     let journal = open(&disk, &[&careful, &other]);
     append(&journal, &["a", "bad", "a"]);
     assert_eq!(run(&journal, &careful), 3);
@@ -380,8 +387,8 @@ fn a_stage_that_never_skips_stands_until_it_is_released() {
     let writer = journal.writer("operator");
     for failures in [3, 0] {
         journal.release(&writer, Words(4, Vec::new()), Rank(1), 2).unwrap();
-        let repaired = Counter { repaired: failures == 0, ..careful.clone() };
-        assert_eq!(run(&journal, &repaired), failures, "counted anew");
+        careful.repaired.store(failures == 0, Relaxed);
+        assert_eq!(run(&journal, &careful), failures, "counted anew");
     }
     assert_eq!(said(&journal, 1), ["1:1", "2:2", "3:3"], "nothing was left out");
     let facts = facts(&journal);
@@ -389,12 +396,9 @@ fn a_stage_that_never_skips_stands_until_it_is_released() {
     journal.close();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn under_a_supervisor_a_bad_input_costs_three_restarts_and_not_the_tree() {
-    let disk = FaultyDisk::default();
-    let picky = Counter::new(1, OnPoison::Skip, &disk);
-    let journal = open(&disk, &[&picky]);
-    let (on, of) = (Arc::clone(&journal), picky.clone());
+/// The stage under a supervisor that allows three restarts.
+async fn supervise(journal: &Arc<Journal<Words>>, stage: &Counter) -> RootHandle {
+    let (on, of) = (Arc::clone(journal), stage.clone());
     let arguments = move || {
         let stage = of.clone();
         StageArguments {
@@ -407,16 +411,27 @@ async fn under_a_supervisor_a_bad_input_costs_three_restarts_and_not_the_tree() 
     let stage = worker("picky", move |_| (StageActor::default(), arguments()));
     let tree = Tree::new(Arc::new(|_| ()), Arc::new(|| 0));
     let root = supervisor("root", Strategy::OneForOne).budget(3, Duration::from_mins(1));
-    let root = tree.start(root.child(stage)).await.unwrap();
-    append(&journal, &["a", "b,bad,c", "d"]);
+    tree.start(root.child(stage)).await.unwrap()
+}
+
+async fn until(journal: &Journal<Words>, done: impl Fn() -> bool) {
     let since = clock::now();
-    while progress(&journal, "picky") < 4 {
+    while !done() {
         assert!(since.elapsed() < Duration::from_secs(10), "{:?}", journal.progress());
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_a_supervisor_a_bad_input_costs_three_restarts_and_not_the_tree() {
+    let disk = FaultyDisk::default();
+    let picky = Counter::new(1, OnPoison::Skip, &disk);
+    let journal = open(&disk, &[&picky]);
+    let root = supervise(&journal, &picky).await;
+    append(&journal, &["a", "b,bad,c", "d"]);
+    until(&journal, || progress(&journal, "picky") == 4).await;
     assert_eq!(said(&journal, 1)[..3], ["1:1", "2:3", "3:4"]);
-    let view = root.directory().view().unwrap();
-    assert_eq!(view.children[0].restarts, 3);
+    assert_eq!(root.directory().view().unwrap().children[0].restarts, 3);
     root.stop(Duration::from_secs(5)).await;
     journal.close();
     // All of it is in the file as it was said.
@@ -428,4 +443,24 @@ async fn under_a_supervisor_a_bad_input_costs_three_restarts_and_not_the_tree() 
     };
     store.scan(0, count).unwrap();
     assert_eq!(facts, 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stands_still_goes_on_as_soon_as_it_is_released() {
+    let disk = FaultyDisk::default();
+    let careful = Counter::new(1, OnPoison::Stop, &disk);
+    let journal = open(&disk, &[&careful]);
+    let root = supervise(&journal, &careful).await;
+    append(&journal, &["bad", "a"]);
+    until(&journal, || !said(&journal, 3).is_empty()).await;
+    append(&journal, &["a"]);
+    careful.repaired.store(true, Relaxed);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!((progress(&journal, "picky"), careful.tries()), (0, 3));
+    let writer = journal.writer("operator");
+    journal.release(&writer, Words(4, Vec::new()), Rank(1), 1).unwrap();
+    until(&journal, || progress(&journal, "picky") == 5).await;
+    assert_eq!(said(&journal, 1), ["1:1", "2:2", "4:3"]);
+    root.stop(Duration::from_secs(5)).await;
+    journal.close();
 }
