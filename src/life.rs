@@ -100,8 +100,8 @@ pub struct Birth {
     pub stages: Vec<StageSpec>,
     /// How to start the exchange, and on which port, where we keep it.
     pub exchange: Option<(Launch, u16)>,
-    /// Where stages run.
-    pub stages_on: Handle,
+    /// Where workers run; supervisors run where the life is begun.
+    pub workers_on: Handle,
     /// Called when the store has ended.
     pub on_failure: Arc<dyn Fn(&StoreError) + Send + Sync>,
     /// Told what each start of a stage took.
@@ -156,7 +156,7 @@ impl Life {
             },
             exchange: birth.exchange,
             stages: birth.stages,
-            stages_on: birth.stages_on,
+            workers_on: birth.workers_on,
             on_resume: birth.on_resume,
             ended,
         };

@@ -270,7 +270,7 @@ impl Stand {
 
     /// A life with these stages, until something holds.
     fn live(&self, stages: Vec<StageSpec>, what: &str, done: impl Fn(&Life) -> bool) {
-        let (edge, on) = (runtime(2), runtime(1));
+        let (supervisors, workers) = (runtime(1), runtime(2));
         let file = PortFile::new(self.exchange.addr.port(), &self.exchange.token, "lockstep");
         let key = (file.api_key.as_str(), file.api_secret.as_str());
         let connection =
@@ -286,12 +286,12 @@ impl Stand {
             installation: "poison".to_owned(),
             stages,
             exchange: None,
-            stages_on: on.handle().clone(),
+            workers_on: workers.handle().clone(),
             on_failure: Arc::new(|why| panic!("{why}")),
             on_resume: Arc::new(|_, _| ()),
             observer: Arc::new(|_| ()),
         };
-        edge.block_on(async {
+        supervisors.block_on(async {
             let life = Life::begin(birth, |_: &World| Vec::new()).await.unwrap();
             let waited = tokio::time::timeout(super::kit::PATIENCE, async {
                 while !done(&life) {
@@ -301,8 +301,8 @@ impl Stand {
             assert!(waited.await.is_ok(), "{what}: {:?}", life.world.journal.progress());
             life.end().await;
         });
-        edge.shutdown_timeout(Duration::from_secs(5));
-        on.shutdown_timeout(Duration::from_secs(5));
+        supervisors.shutdown_timeout(Duration::from_secs(5));
+        workers.shutdown_timeout(Duration::from_secs(5));
     }
 }
 
