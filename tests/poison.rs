@@ -47,10 +47,12 @@ impl Failing {
         Box::new(Failing((spec.make)(), bars))
     }
 
-    fn is_bad(&self, time: UtcMs, symbols: impl IntoIterator<Item = Symbol>) -> bool {
-        let mut symbols = symbols.into_iter();
+    /// Whether one of these, by the end of the bar and its symbol, cannot be handled; or what is
+    /// said at that time, whatever is in it.
+    fn fails(&self, time: UtcMs, bars: impl IntoIterator<Item = (UtcMs, Symbol)>) -> bool {
         let named = |symbol: Symbol| self.1.contains(&symbol.as_str());
-        time == CLOSE && (self.1.is_empty() || symbols.any(named))
+        let bad = bars.into_iter().any(|(end, symbol)| end == CLOSE && named(symbol));
+        bad || (self.1.is_empty() && time == CLOSE)
     }
 }
 
@@ -77,10 +79,10 @@ impl Stage for Failing {
     fn evolve(&mut self, fact: &Fact<Body>) {
         let bad = match &fact.body {
             Body::Market(Market::Close { time, bars, .. }) => {
-                self.is_bad(*time, bars.iter().map(|bar| bar.symbol))
+                self.fails(fact.time, bars.iter().map(|bar| (*time, bar.symbol)))
             }
             Body::Analysis(Analysis::Features { rows, .. }) => {
-                self.is_bad(fact.time, rows.iter().map(|row| row.symbol))
+                self.fails(fact.time, rows.iter().map(|row| (row.time, row.symbol)))
             }
             Body::Market(_)
             | Body::Venue(_)

@@ -164,6 +164,8 @@ impl<S: Stage + ?Sized> Runner<S> {
         let mut quiet = None;
         for round in &rounds {
             if round.failures >= POISON_ATTEMPTS {
+                // What was folded before is passed first: the next turn begins behind it.
+                self.pass(quiet)?;
                 self.set_aside(round)?;
                 return Ok(true);
             }
@@ -181,10 +183,7 @@ impl<S: Stage + ?Sized> Runner<S> {
             self.say(round.n, own)?;
             quiet = None;
         }
-        if let Some(n) = quiet {
-            self.journal.pass(&self.seat, n, Vec::new(), self.stage.next_wake())?;
-            self.cursor = n;
-        }
+        self.pass(quiet)?;
         if self.journal.checkpoint_due(&self.seat, self.fed) {
             self.keep(false);
         }
@@ -220,6 +219,15 @@ impl<S: Stage + ?Sized> Runner<S> {
             self.chaos().point(Site::AfterAppend, name);
         }
         self.cursor = n;
+        Ok(())
+    }
+
+    /// Passes inputs about which there is nothing to say, up to the given one.
+    fn pass(&mut self, quiet: Option<u64>) -> Result<(), RunError> {
+        if let Some(n) = quiet {
+            self.journal.pass(&self.seat, n, Vec::new(), self.stage.next_wake())?;
+            self.cursor = n;
+        }
         Ok(())
     }
 
