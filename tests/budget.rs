@@ -47,9 +47,9 @@ fn a_hundred_starts_in_a_row_never_exceed_the_budget_of_the_venue() {
         if waits && waited == 0 {
             daemon.answers();
             let problems = &ask(&dir, &["status"])["problems"];
-            let told = problems[0].as_str().is_some_and(|problem| {
-                problem.starts_with("venue: waiting for venue budget, ")
-            });
+            let told = problems[0]
+                .as_str()
+                .is_some_and(|problem| problem.starts_with("venue: waiting for venue budget, "));
             assert!(told, "{problems}");
         }
         waited += usize::from(waits);
