@@ -5,6 +5,7 @@ mod ban;
 mod desk;
 mod identity;
 mod measure;
+mod release;
 mod watch;
 
 use crate::audit::{self, store_failure};
@@ -13,7 +14,7 @@ use crate::edge::exchange::{Launch, LaunchError};
 use crate::edge::world::{Passing, World, wall};
 use crate::history;
 use crate::life::{APPLICATION, Birth, BirthError, Connection, LIVE_FILE, Life};
-use crate::ops::api::{self, Api, ApiFile, LogLevel, Refusals, Token};
+use crate::ops::api::{self, Api, ApiFile, Changes, LogLevel, Refusals, Token};
 use crate::ops::cli::{Core, SimConfig};
 use crate::ops::config::{Config, MarketSource, Pace, Symbols};
 use crate::ops::exit::{Exit, Failure};
@@ -24,6 +25,7 @@ use crate::sim::books::BooksError;
 use crate::sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
 use crate::sim::server::port::PortFile;
 use crate::sim::{self, Setup, SimError, SimOptions};
+use crate::trading;
 use desk::LiveDesk;
 use everwarm_runtime::chaos::{Chaos, Phase};
 use everwarm_runtime::clock;
@@ -40,7 +42,8 @@ use tokio::sync::{mpsc, watch as channel};
 use watch::Watch;
 
 /// The daemon's half of the command line.
-pub const CORE: Core = Core { run, sim: exchange, files: FILES, verify: audit::verify };
+pub const CORE: Core =
+    Core { run, sim: exchange, files: FILES, verify: audit::verify, release: release::offline };
 
 const FILES: Files = Files { live: LIVE_FILE, journal: audit::open, failure: store_failure };
 
@@ -109,6 +112,7 @@ async fn daemon(
         settings: config.settings.clone(),
         origins: config.origins(),
         installation: config.installation.clone(),
+        stages: trading::specs(),
         exchange: Some((launch, port.port)),
         workers_on: workers.handle().clone(),
         // Full: it was told already.
@@ -326,7 +330,10 @@ fn begin_api(
     let counted = (currency, refusals.clone());
     let metrics = measure::metrics(counted, world, watch, asked, stopped.clone());
     let data_dir = config.data_dir.clone();
-    let api = Api::new(desk, (Some(metrics), refusals), (door.token, door.log), data_dir.clone());
+    let journal = Arc::clone(&world.journal);
+    let release = Arc::new(move |id, retry| release::live(&journal, id, retry));
+    let changes = Changes { token: door.token, log: door.log, release };
+    let api = Api::new(desk, (Some(metrics), refusals), changes, data_dir.clone());
     let told = door.listener.local_addr().and_then(|addr| {
         let pid = std::process::id();
         ApiFile { addr, pid }.write(&data_dir)

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod audit;
+#[cfg(test)]
 mod budget;
 #[cfg(test)]
 mod cli;
@@ -9,6 +10,8 @@ mod cli;
 mod crash_equivalence;
 #[cfg(test)]
 mod kit;
+#[cfg(test)]
+mod poison;
 #[cfg(test)]
 mod sigkill;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::life::{APPLICATION, Birth, Connection, Life};
 use crate::sim::server::port::PortFile;
 use crate::sim::{Pace, market::Market};
 use crate::sim::{Setup, SimHandle, SimOptions};
+use crate::trading::StageSpec;
 use crate::tree::path_of;
 use everwarm_runtime::chaos::faults::{Cut, FaultyDisk, Image, Operation};
 use everwarm_runtime::chaos::points::Passings;
@@ -45,6 +46,8 @@ pub struct Feed {
     pub setup: Setup,
     /// What the stages are told.
     pub settings: Settings,
+    /// The stages, by rank.
+    pub stages: Vec<StageSpec>,
 }
 
 /// What goes wrong in a run.
@@ -283,6 +286,7 @@ impl Lives<'_> {
             settings: self.feed.settings.clone(),
             origins: Vec::new(),
             installation: INSTALLATION.to_owned(),
+            stages: self.feed.stages.clone(),
             exchange: None,
             workers_on: workers.handle().clone(),
             on_failure: Arc::new(move |_| {

@@ -12,8 +12,8 @@ use crate::ops::desk::Desk;
 use crate::ops::exit::Failure;
 use crate::ops::explain::explain;
 use crate::ops::views::{
-    BarView, CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, SignalView,
-    State, StatusView, TradeView, ValueView, VerifyView,
+    BarView, CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, QuarantineView,
+    SignalView, State, StatusView, TradeView, ValueView, VerifyView,
 };
 use crate::ops::why_not::why_not;
 use everwarm_runtime::clock;
@@ -80,6 +80,15 @@ impl Desk for LiveDesk {
             (conflicts, _) => format!("{} differences nothing explains", conflicts.len()),
         };
         let ok = reconciled && status.conflicts.is_empty();
+        let stopped = seen.status.stopped();
+        let stages = CheckView {
+            name: "stages".into(),
+            ok: stopped.is_empty(),
+            detail: match stopped.as_slice() {
+                [] => "all go on".to_owned(),
+                stopped => format!("{} stands still until an operator decides", stopped.join(", ")),
+            },
+        };
         let lag = self.world.journal.uncommitted_age();
         let venue = self.world.board.venue();
         let since = |t: &Trouble| format!("{}, since {} s", t.why, (wall() - t.since) / 1000);
@@ -95,6 +104,7 @@ impl Desk for LiveDesk {
                 detail: venue.as_ref().map_or(answers, since),
             },
             CheckView { name: "reconciled".into(), ok, detail },
+            stages,
             CheckView {
                 name: "store".into(),
                 ok: lag.as_secs() < 2,
@@ -135,6 +145,10 @@ impl Desk for LiveDesk {
     ) -> Result<Vec<BarView>, Failure> {
         let found = bars::newest(&self.world.archive, timeframe, symbol, limit)?;
         Ok(found.iter().map(BarView::of).collect())
+    }
+
+    fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {
+        Ok(self.watch.seen().status.quarantines())
     }
 
     fn tree(&self) -> Result<Value, Failure> {

@@ -5,8 +5,8 @@ use super::exit::{Exit, Failure};
 use super::explain::explain;
 use super::fold::{SignalFold, StatusFold};
 use super::views::{
-    BarView, CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, SignalView,
-    State, StatusView, TradeView, ValueView, VerifyView,
+    BarView, CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, QuarantineView,
+    SignalView, State, StatusView, TradeView, ValueView, VerifyView,
 };
 use super::why_not::why_not;
 use crate::domain::id::Symbol;
@@ -51,6 +51,15 @@ impl OfflineDesk {
     fn not_running(&self, so: &str) -> Failure {
         let text = format!("no daemon is running on {}: {so}", self.data_dir.display());
         Failure::new(Exit::Unreachable, text)
+    }
+
+    fn fold(&self) -> Result<StatusFold, Failure> {
+        let mut fold = StatusFold::default();
+        self.journal.each(0, &mut |_, fact| {
+            fold.fold(fact);
+            ControlFlow::Continue(())
+        })?;
+        Ok(fold)
     }
 }
 
@@ -101,12 +110,7 @@ pub fn catch_up(projector: &mut Projector, journal: &dyn JournalFacts) -> Result
 
 impl Desk for OfflineDesk {
     fn status(&self) -> Result<StatusView, Failure> {
-        let mut fold = StatusFold::default();
-        self.journal.each(0, &mut |_, fact| {
-            fold.fold(fact);
-            ControlFlow::Continue(())
-        })?;
-        let mut view = fold.view();
+        let mut view = self.fold()?.view();
         view.state = State::Stopped;
         view.ready = false;
         view.data_dir = self.data_dir.display().to_string();
@@ -155,6 +159,10 @@ impl Desk for OfflineDesk {
     ) -> Result<Vec<BarView>, Failure> {
         let found = bars::newest(&self.archive, timeframe, symbol, limit)?;
         Ok(found.iter().map(BarView::of).collect())
+    }
+
+    fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {
+        Ok(self.fold()?.quarantines())
     }
 
     fn tree(&self) -> Result<serde_json::Value, Failure> {

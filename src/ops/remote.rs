@@ -5,12 +5,13 @@ use super::desk::Desk;
 use super::exit::{Exit, Failure};
 use super::views::{
     BarView, CheckView, EquityView, ExplainView, FillView, LogLevelView, OrderView, PositionView,
-    SignalView, StatusView, TradeView, ValueView, VerifyView,
+    QuarantineView, SignalView, StatusView, TradeView, ValueView, VerifyView,
 };
 use crate::domain::id::Symbol;
 use crate::domain::time::{Timeframe, UtcMs};
 use reqwest::header::AUTHORIZATION;
-use reqwest::{Client, RequestBuilder, StatusCode, Url};
+use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::Path;
 use std::time::Duration;
@@ -86,13 +87,37 @@ impl RemoteDesk {
         wanted: &LogLevelView,
         token: Option<&Token>,
     ) -> Result<LogLevelView, Failure> {
-        let url = self.url(&["api", "v1", "log-level"], None);
-        let mut request = self.client.put(url.clone()).json(wanted);
+        self.change(Method::PUT, &["api", "v1", "log-level"], wanted, token)
+    }
+
+    /// Ends a quarantine; see [`Release`](super::desk::Release).
+    ///
+    /// # Errors
+    /// The daemon refuses, or does not answer.
+    pub fn release(
+        &self,
+        id: u64,
+        retry: bool,
+        token: Option<&Token>,
+    ) -> Result<QuarantineView, Failure> {
+        let how = if retry { "retry" } else { "drop" };
+        let path = ["api", "v1", "quarantine", &id.to_string(), how];
+        self.change(Method::POST, &path, &serde_json::json!({}), token)
+    }
+
+    fn change<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &[&str],
+        body: &impl Serialize,
+        token: Option<&Token>,
+    ) -> Result<T, Failure> {
+        let url = self.url(path, None);
+        let mut request = self.client.request(method, url.clone()).json(body);
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, token.header().expose());
         }
-        let answered = self.send(request, ANSWER);
-        Ok(self.read(&url, answered)?)
+        Ok(self.read(&url, self.send(request, ANSWER))?)
     }
 
     fn fetch(&self, url: &Url, within: Duration) -> Answered {
@@ -221,6 +246,10 @@ impl Desk for RemoteDesk {
     ) -> Result<Vec<BarView>, Failure> {
         let path = ["api", "v1", "bars", symbol.as_str(), timeframe.name()];
         Ok(self.ask(&self.url(&path, limit), ANSWER)?)
+    }
+
+    fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {
+        self.get("quarantine", None)
     }
 
     fn tree(&self) -> Result<serde_json::Value, Failure> {

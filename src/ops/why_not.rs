@@ -173,17 +173,20 @@ impl Seen {
         }
     }
 
-    /// The breaker's level and reasons, where it is not at normal.
+    /// The breaker's level and reasons, where it is not at normal, and why the symbol is barred.
     fn limited(&self) -> Option<String> {
-        let Some(Body::Decision(Decision::Breaker { level, reasons })) =
+        let Some(Body::Decision(Decision::Breaker { level, reasons, barred })) =
             self.breaker.as_ref().map(|fact| &fact.body)
         else {
             return None;
         };
-        let because =
-            if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
+        if let Some((symbol, why)) = barred.iter().find(|(symbol, _)| *symbol == self.symbol) {
+            return Some(format!("{symbol} may not be bought: {why}"));
+        }
+        let reasons = reasons.join("; ");
+        let colon = if reasons.is_empty() { "" } else { ": " };
         (*level != BreakerLevel::Normal)
-            .then(|| format!("the breaker is at {}{because}", tell::level(*level)))
+            .then(|| format!("the breaker is at {}{colon}{reasons}", tell::level(*level)))
     }
 
     fn why(&self, round: &Round) -> String {

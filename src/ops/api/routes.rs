@@ -2,8 +2,7 @@
 
 use super::guard::{guard, stamp};
 use super::problem::{Refusal, Refusals, json, json_as, problem};
-use super::token::Token;
-use super::writes::{LogLevel, log_level, set_log_level};
+use super::writes::{Changes, log_level, release, set_log_level};
 use crate::domain::id::Symbol;
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::ops::config::schema::schema;
@@ -17,7 +16,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,10 +31,8 @@ pub struct Api {
     desk: Arc<dyn Desk>,
     metrics: Option<Metrics>,
     refusals: Refusals,
-    /// What changes something carries it.
-    pub(super) token: Token,
-    /// What may be changed.
-    pub(super) log: LogLevel,
+    /// What may be changed, and by whom.
+    pub(super) changes: Changes,
     /// Where changes are written down.
     pub(super) data_dir: PathBuf,
     /// Deriving everything again takes a core: once at a time.
@@ -49,11 +46,11 @@ impl Api {
     pub fn new(
         desk: Arc<dyn Desk>,
         (metrics, refusals): (Option<Metrics>, Refusals),
-        (token, log): (Token, LogLevel),
+        changes: Changes,
         data_dir: PathBuf,
     ) -> Api {
         let heavy = Arc::new(Semaphore::new(1));
-        Api { desk, metrics, refusals, token, log, data_dir, heavy }
+        Api { desk, metrics, refusals, changes, data_dir, heavy }
     }
 
     /// How many requests were refused.
@@ -80,6 +77,8 @@ impl Api {
             .route("/api/v1/config", get(|s| answer(s, Desk::config)))
             .route("/api/v1/config/schema", get(async || json(&schema())))
             .route("/api/v1/log-level", get(log_level).put(set_log_level))
+            .route("/api/v1/quarantine", get(|s| answer(s, Desk::quarantine)))
+            .route("/api/v1/quarantine/{id}/{how}", post(release))
             .route("/api/v1/orders", get(|s, q| newest(s, q, Desk::orders)))
             .route("/api/v1/fills", get(|s, q| newest(s, q, Desk::fills)))
             .route("/api/v1/equity", get(|s, q| newest(s, q, Desk::equity)))

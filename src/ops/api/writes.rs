@@ -1,16 +1,19 @@
 //! Requests that change something: with the token, bounded, and written down.
 
-use super::problem::{Refusal, json};
+use super::problem::{Refusal, json, problem};
 use super::routes::Api;
+use super::token::Token;
 use crate::edge::world::wall;
+use crate::ops::desk::Release;
+use crate::ops::exit::{Exit, Failure};
 use crate::ops::views::LogLevelView;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
-use axum::http::HeaderMap;
+use axum::extract::{Path as UrlPath, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
@@ -36,6 +39,17 @@ pub struct LogLevel {
     pub set: Arc<SetLevel>,
 }
 
+/// What may be changed, and what a change carries.
+#[derive(Clone)]
+pub struct Changes {
+    /// The token.
+    pub token: Token,
+    /// The level of the log.
+    pub log: LogLevel,
+    /// Ends quarantines.
+    pub release: Arc<Release>,
+}
+
 /// Why a change is not made, and in words.
 struct Refused(Refusal, String);
 
@@ -56,23 +70,82 @@ struct Audited<'a, T> {
 
 /// What is logged.
 pub async fn log_level(State(api): State<Api>) -> Response {
-    json(&LogLevelView { filter: (api.log.get)() })
+    json(&LogLevelView { filter: (api.changes.log.get)() })
 }
 
 /// Sets what is logged.
 pub async fn set_log_level(State(api): State<Api>, request: Request) -> Response {
-    let wanted: LogLevelView = match checked(&api, request).await {
-        Ok(wanted) => wanted,
+    let log = api.changes.log.clone();
+    let set = move |wanted: &LogLevelView| {
+        let wrong = |why| Failure::new(Exit::Usage, why);
+        (log.set)(&wanted.filter).map_err(wrong)?;
+        Ok(LogLevelView { filter: (log.get)() })
+    };
+    change(&api, request, set).await
+}
+
+/// The body of a change that needs no words.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// Ends a quarantine.
+pub async fn release(
+    State(api): State<Api>,
+    UrlPath((id, how)): UrlPath<(String, String)>,
+    request: Request,
+) -> Response {
+    let retry = match how.as_str() {
+        "retry" => true,
+        "drop" => false,
+        _ => return Refusal::NoSuchPath.answer("a quarantine ends by retry or drop"),
+    };
+    let Ok(id) = id.parse() else {
+        return Refusal::BadQuery.answer("give the number of a quarantine");
+    };
+    let release = Arc::clone(&api.changes.release);
+    change(&api, request, move |_: &Nothing| release(id, retry)).await
+}
+
+/// Does what a request wants, if it may, and writes down what became of it.
+async fn change<B, T>(
+    api: &Api,
+    request: Request,
+    act: impl FnOnce(&B) -> Result<T, Failure> + Send + 'static,
+) -> Response
+where
+    B: Serialize + DeserializeOwned + Send + 'static,
+    T: Serialize + Send + 'static,
+{
+    let what = format!("{} {}", request.method(), request.uri().path());
+    let body: B = match checked(api, request).await {
+        Ok(body) => body,
         Err(Refused(refusal, detail)) => return refusal.answer(detail),
     };
-    let set = (api.log.set)(&wanted.filter);
-    let told = set.as_ref().map_or_else(String::as_str, |()| "done");
-    if let Err(e) = audit(&api.data_dir, "PUT /api/v1/log-level", &wanted, told) {
-        tracing::error!("{AUDIT_FILE}: {e}");
-    }
-    match set {
-        Ok(()) => json(&LogLevelView { filter: (api.log.get)() }),
-        Err(why) => Refusal::BadBody.answer(why),
+    let dir = api.data_dir.clone();
+    // It may wait for the disk; sockets must not.
+    let done = tokio::task::spawn_blocking(move || {
+        let done = act(&body);
+        let result = done.as_ref().map_or_else(|failure| failure.text.as_str(), |_| "done");
+        if let Err(e) = audit(&dir, &what, &body, result) {
+            tracing::error!("{AUDIT_FILE}: {e}");
+        }
+        done
+    });
+    match done.await {
+        Ok(Ok(view)) => json(&view),
+        Ok(Err(f)) if f.exit == Exit::Usage => Refusal::BadBody.answer(f.text),
+        Ok(Err(f)) if f.exit == Exit::Refused => {
+            problem(StatusCode::CONFLICT, "refused", f.text, f.exit)
+        }
+        Ok(Err(f)) if f.exit == Exit::Failed => {
+            problem(StatusCode::NOT_FOUND, "no-such-id", f.text, f.exit)
+        }
+        Ok(Err(f)) => problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", f.text, f.exit),
+        Err(e) => {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            problem(status, "internal", format!("the change failed: {e}"), Exit::Failed)
+        }
     }
 }
 
@@ -91,7 +164,7 @@ async fn checked<T: DeserializeOwned>(api: &Api, request: Request) -> Result<T, 
 fn allowed(api: &Api, headers: &HeaderMap) -> Result<(), Refused> {
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     match given.and_then(|value| value.strip_prefix("Bearer ")) {
-        Some(token) if api.token.is(token.trim()) => Ok(()),
+        Some(token) if api.changes.token.is(token.trim()) => Ok(()),
         Some(_) => Err(Refused(Refusal::WrongToken, "this is not the token".to_owned())),
         None => {
             let text = "changes need the token of the data folder: Authorization: Bearer TOKEN";

@@ -3,12 +3,14 @@
 
 use super::Core;
 use super::run::{configuration, put};
+use crate::ops::api::Token;
 use crate::ops::config::{Config, Look};
 use crate::ops::desk::Desk;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::offline::OfflineDesk;
 use crate::ops::print::{Printer, note};
 use crate::ops::remote::RemoteDesk;
+use crate::ops::views::QuarantineView;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -56,17 +58,32 @@ impl Args {
         if let Some(remote) = RemoteDesk::connect(&data_dir)? {
             return Ok(Box::new(remote));
         }
-        offline(&data_dir, core).map_err(|failure| {
-            if failure.exit == Exit::Held {
-                Failure::new(
-                    Exit::Unreachable,
-                    format!("{}; it does not answer yet, or not any more", failure.text),
-                )
-            } else {
-                failure
-            }
-        })
+        offline(&data_dir, core).map_err(silent)
     }
+
+    /// Ends a quarantine, by the daemon or in its files.
+    ///
+    /// # Errors
+    /// It cannot be ended so, or there is neither.
+    pub fn release(&self, core: &Core, id: u64, retry: bool) -> Result<QuarantineView, Failure> {
+        let config = self.configuration(Look::Secrets)?;
+        match RemoteDesk::connect(&config.data_dir)? {
+            Some(remote) => {
+                let token = Token::find(config.token.as_ref(), &config.data_dir)?;
+                remote.release(id, retry, token.as_ref())
+            }
+            None => (core.release)(&config.data_dir, id, retry).map_err(silent),
+        }
+    }
+}
+
+/// Files that are held belong to a daemon that was asked and did not answer.
+fn silent(failure: Failure) -> Failure {
+    if failure.exit != Exit::Held {
+        return failure;
+    }
+    let text = format!("{}; it does not answer yet, or not any more", failure.text);
+    Failure::new(Exit::Unreachable, text)
 }
 
 fn offline(data_dir: &Path, core: &Core) -> Result<Box<dyn Desk>, Failure> {

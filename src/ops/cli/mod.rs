@@ -7,6 +7,7 @@ mod config;
 mod explain;
 mod lists;
 mod log_level;
+mod quarantine;
 mod run;
 mod shell;
 mod sim;
@@ -21,8 +22,10 @@ use super::desk::Verify;
 use super::exit::{Exit, Failure};
 use super::print::{Color, Printer, note};
 use super::store_check::Files;
+use super::views::QuarantineView;
 use clap::{CommandFactory as _, Parser, Subcommand};
 pub use sim::SimConfig;
+use std::path::Path;
 
 /// What the commands need of the daemon's core.
 pub struct Core {
@@ -34,6 +37,9 @@ pub struct Core {
     pub files: Files,
     /// Derives all facts of a journal again and compares.
     pub verify: Verify,
+    /// Ends a quarantine in a data directory that no process holds: its number, and whether the
+    /// stage is tried again.
+    pub release: fn(&Path, u64, bool) -> Result<QuarantineView, Failure>,
 }
 
 /// A trading daemon that cannot be caught cold.
@@ -75,6 +81,9 @@ enum Command {
     Bars(lists::BarArgs),
     /// The supervision tree.
     Tree(tree::TreeArgs),
+    /// What was set aside because a stage failed at it.
+    #[command(subcommand)]
+    Quarantine(quarantine::Quarantine),
     /// Why did it do that, or not do it? The story of an order, a fill or a fact.
     Explain(explain::ExplainArgs),
     /// Why was there no order for a symbol? What each stage said of it at one close.
@@ -130,6 +139,7 @@ fn dispatch(cli: Cli, core: &Core) -> Result<Exit, Failure> {
         Command::Signals(args) => lists::signals(&args, core, printer),
         Command::Bars(args) => lists::bars(&args, core, printer),
         Command::Tree(args) => tree::print(&args, core, printer),
+        Command::Quarantine(command) => quarantine::run(&command, core, printer),
         Command::Explain(args) => explain::print(&args, core, printer),
         Command::WhyNot(args) => explain::why_not(&args, core, printer),
         Command::Config(args) => config::print(&args, printer),

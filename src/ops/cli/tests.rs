@@ -1,15 +1,18 @@
 //! The command line without a process: what is parsed, what is printed, who answers.
 
 use super::{Cli, Command, Core, ask, explain, lists, status, tree};
-use crate::ops::api::{Api, ApiFile, LogLevel, Refusals, Token, serve};
+use crate::domain::quarantine::Quarantine;
+use crate::ops::api::{Api, ApiFile, Changes, LogLevel, Refusals, Token, serve};
 use crate::ops::desk::{Desk, JournalFacts, Verify};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::offline::OfflineDesk;
 use crate::ops::remote::RemoteDesk;
 use crate::ops::sample::{ID, journal};
 use crate::ops::store_check::Files;
-use crate::ops::views::VerifyView;
+use crate::ops::views::{QuarantineView, VerifyView};
+use crate::venue::secret::Secret;
 use clap::{CommandFactory, Parser};
+use everwarm_runtime::fact::Effect;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -42,6 +45,7 @@ const CORE: Core = Core {
         failure: |e| Failure::new(Exit::Foreign, e.to_string()),
     },
     verify: VERIFY,
+    release: |_, id, _| Err(Failure::new(Exit::Failed, format!("nothing is set aside under {id}"))),
 };
 
 fn desk(folder: &Folder) -> OfflineDesk {
@@ -60,6 +64,10 @@ fn without_a_command_it_runs() {
     let text = "everwarm run --recording d --pace lockstep --until-end --data-dir x";
     let cli = Cli::try_parse_from(text.split(' ')).unwrap();
     assert!(matches!(cli.command, Some(Command::Run(_))));
+    for text in ["list --json", "retry 12 --data-dir x", "drop 12 --json"] {
+        let words = ["everwarm", "quarantine"].into_iter().chain(text.split(' '));
+        assert!(Cli::try_parse_from(words).is_ok(), "{text}");
+    }
     assert!(Cli::try_parse_from(["everwarm", "--seed", "3", "status"]).is_err());
     for noun in ["status", "orders", "fills", "positions", "equity", "signals", "tree", "verify"] {
         let words = ["everwarm", noun, "--json", "--data-dir", "x"];
@@ -163,8 +171,19 @@ fn a_running_daemon_answers_as_its_files_would() {
     let addr = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let token = Token::find_or_make(None, &daemon.0).unwrap();
-    let level = LogLevel { get: Arc::new(|| "warn".into()), set: Arc::new(|_| Ok(())) };
-    let api = Api::new(live, (None, Refusals::default()), (token, level), daemon.0.clone());
+    let log = LogLevel { get: Arc::new(|| "warn".into()), set: Arc::new(|_| Ok(())) };
+    let released = move |id, retry| {
+        let time = 0;
+        let (stage, why, symbols) = ("s".to_owned(), format!("retry {retry}"), Vec::new());
+        let effect = Effect::Stage;
+        let (rank, input, failures) = (200, 7, 3);
+        let quarantine = Quarantine { rank, stage, input, effect, symbols, failures, why, time };
+        let known = (id == 8).then(|| QuarantineView::of(id, &quarantine));
+        known.ok_or_else(|| Failure::new(Exit::Refused, "not this one"))
+    };
+    let (ours, guessed) = (token.clone(), Secret::new("guessed"));
+    let changes = Changes { token, log, release: Arc::new(released) };
+    let api = Api::new(live, (None, Refusals::default()), changes, daemon.0.clone());
     let server = runtime.spawn(serve(listener, api, async {
         stopped.await.ok();
     }));
@@ -182,6 +201,15 @@ fn a_running_daemon_answers_as_its_files_would() {
     assert_eq!(remote.explain("ETHUSD:902").unwrap(), files.explain("ETHUSD:902").unwrap());
     assert_eq!(remote.explain("no/such order").unwrap(), None);
     assert_eq!(remote.status().unwrap().fills, 2);
+    assert_eq!(remote.quarantine().unwrap(), files.quarantine().unwrap());
+    assert_eq!(remote.release(8, true, Some(&ours)).unwrap().quarantine.why, "retry true");
+    assert_eq!(remote.release(8, false, Some(&ours)).unwrap().quarantine.why, "retry false");
+    assert_eq!(remote.release(9, true, Some(&ours)).unwrap_err().exit, Exit::Refused);
+    let guessed = Token::find(Some(&guessed), &daemon.0).unwrap();
+    for token in [guessed.as_ref(), None] {
+        let refused = remote.release(8, true, token).unwrap_err();
+        assert!(refused.exit == Exit::Refused && refused.text.contains("token"), "{refused}");
+    }
     assert_eq!(remote.verify().unwrap().facts, 15);
     let failure = remote.tree().unwrap_err();
     assert_eq!(failure.exit, Exit::Unreachable);
