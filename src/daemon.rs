@@ -373,7 +373,8 @@ fn launch(config: &Config) -> Result<Launch, Failure> {
     let program = program.map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
     let dir = config.data_dir.join("exchange");
     let pace = config.market.pace.to_string();
-    Ok(Launch { program, arguments: config.market.flags(), pace, dir })
+    let (arguments, without) = (config.market.flags(), config.variables.clone());
+    Ok(Launch { program, arguments, pace, dir, without })
 }
 
 /// Runs the exchange until it is done.

@@ -1,6 +1,6 @@
 //! The API against those who mean ill or are mistaken, and what may be changed by it.
 
-use crate::kit::{Folder, PATIENCE, Process, ask, run};
+use crate::kit::{Folder, PATIENCE, Process, ask, run, wait_until};
 use everwarm::ops::api::{AUDIT_FILE, ApiFile, TOKEN_FILE};
 use serde_json::{Value, json};
 use std::fs;
@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 /// What the daemon answers to these bytes, until it ends the connection.
 fn answer(dir: &Path, bytes: &[u8]) -> String {
@@ -111,7 +112,7 @@ fn assert_patience_ends(dir: &Path, bearer: &str) {
     for stream in crowd {
         drop(stream.shutdown(Shutdown::Both));
     }
-    crate::kit::wait_until("those without room are counted", || busy(&refused(dir)));
+    wait_until("those without room are counted", || busy(&refused(dir)));
 }
 
 #[test]
@@ -270,4 +271,29 @@ fn a_planted_secret_is_in_no_output_and_no_file() {
     let (code, out, err) = run(&dir, &["run", "--symbols", "2", "--config", path]);
     assert_eq!(code, Some(2), "{out}{err}");
     assert!(err.contains("others may read it") && !err.contains("hunter2"), "{err}");
+}
+
+#[test]
+fn a_secret_in_the_environment_is_not_inherited_by_the_exchange() {
+    let folder = Folder::new("inherited");
+    let (dir, config) = (folder.join("data"), folder.join("mine.toml"));
+    fs::write(&config, "[daemon]\ntoken = \"env:EVERWARM_TOKEN\"\n").unwrap();
+    let mut command = Command::new(crate::kit::BINARY);
+    command.args(["run", "--symbols", "2", "--data-dir"]).arg(&dir).arg("--config").arg(&config);
+    command.env("EVERWARM_TOKEN", PLANTED).env("EVERWARM_DAEMON__LOG", "trace");
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let answers = || ApiFile::read(&dir).is_some_and(|file| file.pid == child.id());
+    wait_until("it answers", answers);
+    let exchange = crate::kit::exchange(&dir).unwrap();
+    let inherited = fs::read(format!("/proc/{exchange}/environ")).unwrap();
+    let inherited = String::from_utf8_lossy(&inherited);
+    for name in ["hunter2", "EVERWARM_TOKEN", "EVERWARM_DAEMON__"] {
+        assert!(!inherited.contains(name), "{name} is inherited");
+    }
+    let bearer = format!("Authorization: Bearer {PLANTED}");
+    let answer = request(&dir, &[CHANGE, JSON, &bearer], BODY);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(holding(&folder.0), Vec::<PathBuf>::new());
 }

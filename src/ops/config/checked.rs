@@ -2,7 +2,7 @@
 //! checked.
 
 use super::error::{ConfigErrors, Place};
-use super::keys::{KEYS, decimal, symbols};
+use super::keys::{self, KEYS, Kind, decimal, symbols};
 use super::layers::{Entry, Given, Layer, drop_ins, variables};
 use super::secret::SecretRef;
 use super::values::{MarketSource, Pace, Symbols};
@@ -13,7 +13,7 @@ use crate::venue::secret::Secret;
 use figment::Figment;
 use figment::value::Value;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -39,6 +39,8 @@ pub struct Config {
     pub settings: Settings,
     /// Every value with its origin, in the order of the table of keys.
     pub values: Vec<ValueView>,
+    /// Names of the variables that are configuration, or hold its secrets.
+    pub variables: Vec<String>,
 }
 
 impl Config {
@@ -84,7 +86,12 @@ impl Sources {
         files.extend(self.file.iter().flat_map(|path| drop_ins(path, &mut errors)));
         let mut layers: Vec<Layer> =
             files.iter().map(|path| Layer::file(path, &mut errors)).collect();
-        layers.push(Layer::given(&variables(&self.environment), &mut errors));
+        let mut given = variables(&self.environment);
+        let secrets = referred(&layers, given.iter().chain(&self.flags));
+        let ours = given.iter().map(|variable| &variable.place).chain(&secrets);
+        let names: BTreeSet<String> = ours.cloned().collect();
+        given.retain(|variable| !secrets.contains(&variable.place));
+        layers.push(Layer::given(&given, &mut errors));
         layers.push(Layer::given(&self.flags, &mut errors));
         let defaults = Layer::defaults();
         let mut figment = Figment::from(&defaults);
@@ -96,6 +103,7 @@ impl Sources {
         let mut values = Values { figment, defaults, set, errors };
         values.check();
         let mut config = values.config();
+        config.variables = names.into_iter().collect();
         if look >= Look::Secrets {
             let token = values.text("daemon.token").parse::<SecretRef>().unwrap_or_default();
             match token.read(&self.environment) {
@@ -113,6 +121,16 @@ impl Sources {
         values.errors.sort(&files);
         Err(values.errors)
     }
+}
+
+/// Variables that hold secrets: they are no keys, whatever they are called.
+fn referred<'a>(files: &'a [Layer], given: impl Iterator<Item = &'a Given>) -> BTreeSet<String> {
+    let secret = |key: &str| keys::find(key).is_some_and(|key| matches!(key.kind, Kind::Secret));
+    let entries = files.iter().flat_map(|layer| &layer.0);
+    let texts = entries.filter_map(|(key, entry)| Some((key.as_str(), entry.value.as_str()?)));
+    let texts = texts.chain(given.map(|given| (given.key.as_str(), given.text.as_str())));
+    let names = texts.filter(|(key, _)| secret(key)).filter_map(|(_, t)| t.strip_prefix("env:"));
+    names.map(str::to_owned).collect()
 }
 
 /// The merged values, and what turned out to be wrong with them so far.
@@ -160,6 +178,7 @@ impl Values {
             market: self.market(),
             settings,
             values: KEYS.iter().map(|key| self.view(key.name)).collect(),
+            variables: Vec::new(),
         }
     }
 

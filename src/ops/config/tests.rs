@@ -183,4 +183,15 @@ fn secrets_and_the_world_are_looked_at_when_asked() {
     let config = Sources { environment, ..sources }.load(Look::Secrets).unwrap();
     assert_eq!(config.token.as_ref().unwrap().expose(), "hunter2");
     assert!(!format!("{config:?}").contains("hunter2"));
+    // A variable that is called like a key and is referred to is none.
+    let mut environment = vec![pair("EVERWARM_TOKEN", "hunter3")];
+    let load = |environment: &[(String, String)]| {
+        Sources { environment: environment.to_vec(), ..Sources::default() }.load(Look::Secrets)
+    };
+    let told = load(&environment).unwrap_err().to_string();
+    assert!(told.contains("unknown key \"token\"") && !told.contains("hunter3"), "{told}");
+    environment.push(pair("EVERWARM_DAEMON__TOKEN", "env:EVERWARM_TOKEN"));
+    let config = load(&environment).unwrap();
+    assert_eq!(config.token.unwrap().expose(), "hunter3");
+    assert_eq!(config.variables, ["EVERWARM_DAEMON__TOKEN", "EVERWARM_TOKEN"]);
 }
