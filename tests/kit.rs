@@ -2,10 +2,12 @@
 //! a test, and a recording that needs no file of anybody.
 
 use everwarm::chaos::feed::{MINUTES, START, Small};
+use everwarm::chaos::process::STRIKES;
 use everwarm::domain::time::MINUTE;
 use everwarm::ops::api::ApiFile;
 use everwarm::sim::market::Market;
 use everwarm::sim::server::port::PortFile;
+use everwarm_runtime::chaos::Strike;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs;
@@ -97,7 +99,18 @@ pub struct Process {
 impl Process {
     /// Runs the binary with these arguments and `--data-dir dir`.
     pub fn start(dir: &Path, arguments: &[&str]) -> Process {
+        Process::of(Command::new(BINARY), dir, arguments)
+    }
+
+    /// Runs it so that it is struck as planned.
+    pub fn struck(dir: &Path, arguments: &[&str], strikes: &[Strike]) -> Process {
         let mut command = Command::new(BINARY);
+        command.env(STRIKES, serde_json::to_string(strikes).unwrap());
+        Process::of(command, dir, arguments)
+    }
+
+    /// Runs a command that becomes the binary.
+    pub fn of(mut command: Command, dir: &Path, arguments: &[&str]) -> Process {
         command.args(arguments).arg("--data-dir").arg(dir);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -161,6 +174,12 @@ impl Process {
         signal(name, self.pid());
     }
 
+    /// Waits for its end: its exit code, what it said on standard output and on standard error.
+    pub fn result(self) -> (Option<i32>, String, String) {
+        let (status, out, err) = self.end();
+        (status.code(), out.join("\n"), err)
+    }
+
     /// Waits for its end: how it ended, what it said on standard output and on standard error.
     pub fn end(mut self) -> (ExitStatus, Vec<String>, String) {
         let said = self.said();
@@ -204,8 +223,7 @@ fn keep(pipe: impl Read + Send + 'static, said: Arc<(Mutex<Said>, Condvar)>, lin
 
 /// Runs the binary to its end.
 pub fn run(dir: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let (status, out, err) = Process::start(dir, arguments).end();
-    (status.code(), out.join("\n"), err)
+    Process::start(dir, arguments).result()
 }
 
 /// What a command without a data directory says.
