@@ -5,7 +5,7 @@ use everwarm::chaos::feed::{MINUTES, START, Small};
 use everwarm::chaos::process::STRIKES;
 use everwarm::domain::time::MINUTE;
 use everwarm::ops::api::ApiFile;
-use everwarm::sim::market::Market;
+use everwarm::sim::market::{Market, Seeded};
 use everwarm::sim::server::port::PortFile;
 use everwarm_runtime::chaos::Strike;
 use serde_json::Value;
@@ -238,6 +238,29 @@ pub fn ask(dir: &Path, arguments: &[&str]) -> Value {
     serde_json::from_str(&out).unwrap()
 }
 
+/// What the public commands tell in the end, as text, by what it is: without the venue's numbers and
+/// times, which a request that is sent again moves.
+pub fn told(dir: &Path) -> Vec<(&'static str, String)> {
+    let without: [(&str, &[&str]); 4] = [
+        ("orders", &["venue_order_id"]),
+        ("fills", &["trade_id", "time"]),
+        ("positions", &[]),
+        ("equity", &[]),
+    ];
+    without.map(|(what, fields)| (what, lines_without(ask(dir, &[what]), fields))).into()
+}
+
+fn lines_without(mut rows: Value, fields: &[&str]) -> String {
+    for row in rows.as_array_mut().into_iter().flatten() {
+        for field in fields {
+            row.as_object_mut().unwrap().remove(*field);
+        }
+    }
+    let mut lines: Vec<String> = rows.as_array().unwrap().iter().map(ToString::to_string).collect();
+    lines.sort();
+    lines.join("\n")
+}
+
 /// Arguments that play a recording to its end.
 pub fn until_end(recording: &str) -> [&str; 6] {
     ["run", "--pace", "lockstep", "--until-end", "--recording", recording]
@@ -245,11 +268,25 @@ pub fn until_end(recording: &str) -> [&str; 6] {
 
 /// Writes the small market as a recording into `dir`: three symbols, some four hours.
 pub fn small_recording(dir: &Path) -> String {
+    let (from, to) = (START - 100 * MINUTE, START + MINUTES * MINUTE);
+    record(dir, &mut Small::new(), from, to);
+    // BBBUSD would be BB priced in BUSD.
+    let names = "[symbols.BBBUSD]\nbase = \"BBB\"\nquote = \"USD\"\n";
+    let limits = "[symbols.CCCUSD]\nmax_position = \"19.5\"\n";
+    fs::write(dir.join("recording.toml"), format!("{names}{limits}")).unwrap();
+    dir.to_str().unwrap().to_owned()
+}
+
+/// Writes a made market as a recording into `dir`: so many minutes of so many symbols.
+pub fn made_recording(dir: &Path, symbols: usize, minutes: i64) -> String {
+    record(dir, &mut Seeded::new(1, symbols, START, 0), START, START + minutes * MINUTE);
+    dir.to_str().unwrap().to_owned()
+}
+
+fn record(dir: &Path, market: &mut dyn Market, from: i64, to: i64) {
     fs::create_dir_all(dir).unwrap();
-    let mut market = Small::new();
     let symbols: Vec<_> = market.instruments().iter().map(|rule| rule.symbol).collect();
     for symbol in symbols {
-        let (from, to) = (START - 100 * MINUTE, START + MINUTES * MINUTE);
         let mut text = "open_time,open,high,low,close,volume\n".to_owned();
         for bar in market.bars(symbol, from, to, usize::MAX) {
             let prices = format!("{},{},{},{}", bar.open, bar.high, bar.low, bar.close);
@@ -257,9 +294,4 @@ pub fn small_recording(dir: &Path) -> String {
         }
         fs::write(dir.join(format!("{symbol}_1m.csv")), text).unwrap();
     }
-    // BBBUSD would be BB priced in BUSD.
-    let names = "[symbols.BBBUSD]\nbase = \"BBB\"\nquote = \"USD\"\n";
-    let limits = "[symbols.CCCUSD]\nmax_position = \"19.5\"\n";
-    fs::write(dir.join("recording.toml"), format!("{names}{limits}")).unwrap();
-    dir.to_str().unwrap().to_owned()
 }

@@ -2,6 +2,7 @@
 //! exchange too in half of them: in the end orders, fills, positions, equity and the exchange's own
 //! ledger are those of a run that nobody disturbed.
 
+use super::kit::{ask, told};
 use super::shared;
 use everwarm::chaos::compare;
 use everwarm::chaos::process::{STRIKES, STRUCK};
@@ -10,7 +11,6 @@ use everwarm::sim::server::port::PortFile;
 use everwarm::sim::{Pace, Setup, SimOptions, start};
 use everwarm::venue::simulated::Admin;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
-use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -116,38 +116,13 @@ fn kill_exchange(dir: &Path) {
     }
 }
 
-/// What the public commands say of a daemon that is not running.
-fn ask(dir: &Path, what: &str) -> Value {
-    let mut command = Command::new(BINARY);
-    let output = command.args([what, "--json", "--data-dir"]).arg(dir).output().unwrap();
-    let (out, err) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{what}: {out}{err}");
-    serde_json::from_str(&out).unwrap()
-}
-
-fn without(mut rows: Value, fields: &[&str]) -> String {
-    for row in rows.as_array_mut().into_iter().flatten() {
-        for field in fields {
-            row.as_object_mut().unwrap().remove(*field);
-        }
-    }
-    let mut lines: Vec<String> = rows.as_array().unwrap().iter().map(ToString::to_string).collect();
-    lines.sort();
-    lines.join("\n")
-}
-
 /// Everything compared, as text, by what it is.
 fn picture(dir: &Path, recording: &Path) -> Vec<(&'static str, String)> {
-    let verified = ask(dir, "verify");
+    let verified = ask(dir, &["verify"]);
     assert_eq!(verified["problems"], serde_json::json!([]), "the audit");
-    vec![
-        ("ledger of the exchange", ledger(dir, recording).join("\n")),
-        ("orders", without(ask(dir, "orders"), &["venue_order_id"])),
-        ("fills", without(ask(dir, "fills"), &["trade_id", "time"])),
-        ("positions", without(ask(dir, "positions"), &[])),
-        ("equity", without(ask(dir, "equity"), &[])),
-    ]
+    let mut all = vec![("ledger of the exchange", ledger(dir, recording).join("\n"))];
+    all.extend(told(dir));
+    all
 }
 
 /// The exchange's own books, asked of an exchange that opens them again.
