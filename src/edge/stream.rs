@@ -2,13 +2,17 @@
 //! the actor that asked for it.
 
 use super::task::guarded;
-use super::world::{World, wall};
+use super::world::{Passing, World, wall};
 use crate::venue::link::{self, Wiring};
 use crate::venue::session::{Event, Moment, Protocol, Session};
 use ractor::{ActorRef, Message};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 use tokio::task::JoinHandle;
+
+/// Wall time between looks at a clock that is not known yet.
+const CLOCK: Duration = Duration::from_millis(1);
 
 /// Number of the next connection of this process: its name towards a simulated exchange.
 static CONNECTION: AtomicU64 = AtomicU64::new(1);
@@ -39,6 +43,11 @@ impl Stream {
     {
         let world = world.clone();
         Stream(tokio::spawn(async move {
+            // A clock that only moves when told is not known before the pacer has asked: what is
+            // signed by it would be refused, and tried again much later.
+            while world.passing == Passing::Lockstep && world.now() == 0 {
+                tokio::time::sleep(CLOCK).await;
+            }
             let mut wiring =
                 Wiring { url, connection: connection(name), now: move || moment(&world), dice };
             let sink = |event, _| match me.send_message(heard(Box::new(event))) {
