@@ -62,10 +62,10 @@ fn run(config: Config, printer: Printer) -> Result<Exit, Failure> {
     let traded = Traded::of(&config, market.as_ref())?;
     identity::check(&config.data_dir, &traded.words)?;
     drop(market);
-    let (edge, stages) = (runtime(config.workers, "edge")?, runtime(1, "stage")?);
-    let exit = edge.block_on(daemon(&config, traded, &watch, &stages));
-    edge.shutdown_timeout(DRAIN);
-    stages.shutdown_timeout(DRAIN);
+    let (control, workers) = (runtime(1, "control")?, runtime(config.workers, "worker")?);
+    let exit = control.block_on(daemon(&config, traded, &watch, &workers));
+    control.shutdown_timeout(DRAIN);
+    workers.shutdown_timeout(DRAIN);
     exit
 }
 
@@ -79,7 +79,7 @@ async fn daemon(
     config: &Config,
     traded: Traded,
     watch: &Watch,
-    stages: &Runtime,
+    workers: &Runtime,
 ) -> Result<Exit, Failure> {
     let mut signals = Signals::new()?;
     let (chaos, place) =
@@ -105,7 +105,7 @@ async fn daemon(
         origins: config.origins.clone(),
         installation: config.installation.clone(),
         exchange: Some((launch, port.port)),
-        stages_on: stages.handle().clone(),
+        workers_on: workers.handle().clone(),
         // Full: it was told already.
         on_failure: Arc::new(move |why| drop(failed.try_send(store_failure(why)))),
         on_resume: Arc::new(|stage, report| tracing::debug!(stage, ?report, "resumed")),

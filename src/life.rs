@@ -105,8 +105,8 @@ pub struct Birth {
     pub installation: String,
     /// How to start the exchange, and on which port, where we keep it.
     pub exchange: Option<(Launch, u16)>,
-    /// Where stages run.
-    pub stages_on: Handle,
+    /// Where workers run; supervisors run where the life is begun.
+    pub workers_on: Handle,
     /// Called when the live file or the history cannot be used any more.
     pub on_failure: Arc<dyn Fn(&StoreError) + Send + Sync>,
     /// Told what each start of a stage took.
@@ -163,7 +163,7 @@ impl Life {
                 origins: birth.origins,
             },
             exchange: birth.exchange,
-            stages_on: birth.stages_on,
+            workers_on: birth.workers_on,
             on_resume: birth.on_resume,
             ended,
         };

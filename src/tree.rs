@@ -33,8 +33,9 @@ pub struct Seed {
     pub wanted: Wanted,
     /// How to start the simulated exchange, and on which port, where we keep it.
     pub exchange: Option<(Launch, u16)>,
-    /// Where stages run.
-    pub stages_on: Handle,
+    /// Where workers run: all on one runtime, so that a close runs through the stages to its orders
+    /// without changing threads, and apart from the supervisors, so that no worker holds those up.
+    pub workers_on: Handle,
     /// Told what each start of a stage took.
     pub on_resume: Arc<dyn Fn(&'static str, ResumeReport) + Send + Sync>,
     /// Set when a recording has ended.
@@ -86,7 +87,7 @@ fn stages(seed: &Seed) -> SupervisorSpec {
         };
         worker(stage.name, move |_| (StageActor::default(), arguments()))
             .backoff(quick())
-            .on(seed.stages_on.clone())
+            .on(seed.workers_on.clone())
     });
     group("stages", Strategy::OneForOne).children(stages)
 }
@@ -126,7 +127,7 @@ fn edge<A: ractor::Actor>(
     make: impl Fn(World) -> (A, A::Arguments) + Send + Sync + 'static,
 ) -> ChildSpec {
     let world = seed.world.clone();
-    worker(id, move |_| make(world.clone())).backoff(quick())
+    worker(id, move |_| make(world.clone())).backoff(quick()).on(seed.workers_on.clone())
 }
 
 fn group(id: &str, strategy: Strategy) -> SupervisorSpec {

@@ -36,7 +36,7 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 const MEMORY_INPUTS: u64 = 32;
 /// A stage saves itself in memory once it was fed this many times the size of its state: then
 /// saving costs a fraction of the work it saves a successor.
-const MEMORY_FED: usize = 8;
+const MEMORY_FED: usize = 2;
 
 /// How a journal behaves.
 #[derive(Clone)]

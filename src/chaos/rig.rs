@@ -58,7 +58,7 @@ pub struct Plan {
     pub image: Option<Image>,
     /// Placed at the exchange by somebody else, with our keys, between the first two lives.
     pub twin: Option<OrderIntent>,
-    /// Threads for the edge.
+    /// Threads for the workers.
     pub workers: usize,
     /// A promise broken on purpose.
     pub sabotage: Option<Sabotage>,
@@ -259,8 +259,7 @@ impl Lives<'_> {
             *strikes = self.chaos.disarm();
             return if disk.is_dead() { Ok(Ending::Died) } else { Err("the store".to_owned()) };
         };
-        let edge = runtime(self.plan.workers.max(1))?;
-        let stages = runtime(1)?;
+        let (control, workers) = (runtime(1)?, runtime(self.plan.workers.max(1))?);
         let (on_disk, on_died) = (disk.clone(), Arc::clone(&died));
         let birth = Birth {
             store,
@@ -272,7 +271,7 @@ impl Lives<'_> {
             origins: Vec::new(),
             installation: INSTALLATION.to_owned(),
             exchange: None,
-            stages_on: stages.handle().clone(),
+            workers_on: workers.handle().clone(),
             on_failure: Arc::new(move |_| {
                 on_disk.kill();
                 on_died.store(true, Relaxed);
@@ -281,7 +280,7 @@ impl Lives<'_> {
             observer: Arc::new(|_| ()),
         };
         let mut journal: Option<Arc<Journal<Body>>> = None;
-        let ending = edge.block_on(async {
+        let ending = control.block_on(async {
             let begun = Life::begin(birth, |world| {
                 world.journal.checkpoint_after(CHECKPOINT_INPUTS);
                 self.watched().begin(&world.journal);
@@ -301,8 +300,8 @@ impl Lives<'_> {
                 Err(e) => Err(e.to_string()),
             }
         });
-        edge.shutdown_timeout(Duration::from_secs(5));
-        stages.shutdown_timeout(Duration::from_secs(5));
+        control.shutdown_timeout(Duration::from_secs(5));
+        workers.shutdown_timeout(Duration::from_secs(5));
         *strikes = self.chaos.disarm();
         if let Some(journal) = journal {
             self.watched().durable = journal.durable_row();

@@ -43,7 +43,7 @@ impl Actor for Private {
     ) -> Result<State, ActorProcessingErr> {
         world.board.write_listening(false);
         let session = world.venue.user_session()?;
-        let stream = Stream::carry(&world, NAME, session, me, PrivateMsg::Heard, PrivateMsg::Ended);
+        let stream = Stream::carry(&world, session, me, PrivateMsg::Heard, PrivateMsg::Ended);
         Ok(State { world, _stream: stream })
     }
 
@@ -64,7 +64,6 @@ impl Actor for Private {
                 world.tell(path::GATEWAY, GatewayMsg::Hint(report));
             }
             Event::Frame(AccountReport::Balances { .. } | AccountReport::Other { .. })
-            | Event::Connected
             | Event::Ending { .. } => {}
             Event::Subscribed => {
                 world.board.write_listening(true);

@@ -5,6 +5,7 @@
 //! never stands in the way of finding out what became of an order.
 
 use crate::domain::time::UtcMs;
+use std::collections::VecDeque;
 
 /// Width of the window, milliseconds.
 pub const WINDOW: UtcMs = 60_000;
@@ -107,6 +108,37 @@ fn wait(ms: UtcMs) -> WaitMs {
     WaitMs(u64::try_from(ms).unwrap_or(0).max(1))
 }
 
+/// Connections opened lately, at most so many in so long: venues ban an address that opens too many
+/// (Binance: 300 in 5 minutes).
+#[derive(Clone, Debug, Default)]
+pub struct ConnectionLimit {
+    opened: VecDeque<UtcMs>,
+}
+
+/// Connections opened in [`CONNECTIONS_MS`] at most: two thirds of what the venue takes, for others
+/// behind the same address.
+pub const CONNECTIONS: usize = 200;
+/// See [`CONNECTIONS`], milliseconds.
+pub const CONNECTIONS_MS: i64 = 300_000;
+
+impl ConnectionLimit {
+    /// Books a connection, or says how long to wait.
+    ///
+    /// # Errors
+    /// The time until the oldest one counts no more.
+    pub fn admit(&mut self, now: UtcMs) -> Result<(), WaitMs> {
+        while self.opened.front().is_some_and(|at| now.saturating_sub(*at) >= CONNECTIONS_MS) {
+            self.opened.pop_front();
+        }
+        if self.opened.len() >= CONNECTIONS {
+            let oldest = self.opened.front().copied().unwrap_or(now);
+            return Err(wait(oldest.saturating_add(CONNECTIONS_MS).saturating_sub(now)));
+        }
+        self.opened.push_back(now);
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +172,18 @@ mod tests {
         assert_eq!(it.admit(121_003, 1, Priority::Urgent), Ok(()));
         it.block(121_004, u64::MAX);
         assert!(it.admit(i64::MAX - 1, 1, Priority::Urgent).is_err());
+    }
+
+    #[test]
+    fn connections_are_counted_over_the_last_minutes() {
+        let mut it = ConnectionLimit::default();
+        for i in 0..200 {
+            assert_eq!(it.admit(i * 10), Ok(()));
+        }
+        assert_eq!(it.admit(2_000), Err(WaitMs(298_000)));
+        assert_eq!(it.admit(299_999), Err(WaitMs(1)));
+        assert_eq!(it.admit(300_000), Ok(()));
+        assert_eq!(it.admit(300_000), Err(WaitMs(10)));
     }
 
     #[test]

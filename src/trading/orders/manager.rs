@@ -21,7 +21,7 @@ use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
 use everwarm_runtime::state;
 
-pub(super) const FORMAT: u8 = 1;
+pub(super) const FORMAT: u8 = 2;
 
 /// The stage.
 #[derive(Debug, Default)]

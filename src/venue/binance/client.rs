@@ -15,12 +15,12 @@ use crate::domain::market::Bar;
 use crate::domain::money::Decimal;
 use crate::domain::order::{OrderIntent, OrderReport, OrderType, ReportSource, SendAttempt, Side};
 use crate::domain::time::{Timeframe, UtcMs};
-use crate::venue::clock::SharedClock;
+use crate::venue::clock::{Pace, SharedClock};
 use crate::venue::port::{
     AccountPicture, Asked, ErrorClass, PAGE_MAX, Report, Request, Stamp, TimeSample, Trade,
     TradesSince, VenueError, VenuePort,
 };
-use crate::venue::rate_limit::{Priority, WeightLimit};
+use crate::venue::rate_limit::{ConnectionLimit, Priority, WeightLimit};
 use crate::venue::session::Session;
 use crate::venue::transport::{Http, HttpRequest, Method, PLACE_TIMEOUT, Probe, READ_TIMEOUT};
 use serde::de::DeserializeOwned;
@@ -60,6 +60,7 @@ struct Inner {
     config: Config,
     http: Http,
     limit: Mutex<WeightLimit>,
+    connections: Mutex<ConnectionLimit>,
 }
 
 /// A client of Binance spot. Cheap to clone; clones share connections and the count of weight.
@@ -93,7 +94,12 @@ impl BinanceClient {
     /// The TLS set-up of this machine cannot be used.
     pub fn new(config: Config) -> Result<BinanceClient, String> {
         let http = Http::new(&config.rest, config.probe.clone())?;
-        Ok(BinanceClient(Arc::new(Inner { config, http, limit: Mutex::default() })))
+        Ok(BinanceClient(Arc::new(Inner {
+            config,
+            http,
+            limit: Mutex::default(),
+            connections: Mutex::default(),
+        })))
     }
 
     /// The venue's time now, UTC milliseconds.
@@ -314,7 +320,7 @@ impl BinanceClient {
         symbols: &[Symbol],
         timeframe: Timeframe,
     ) -> Result<(String, Session<MarketStreams>), String> {
-        let streams = MarketStreams::new(symbols, timeframe)?;
+        let streams = MarketStreams::new(symbols, timeframe, self.moves())?;
         Ok((
             format!("{}/stream", self.0.config.stream.trim_end_matches('/')),
             Session::new(streams),
@@ -328,6 +334,27 @@ impl BinanceClient {
     pub fn user_session(&self) -> Result<(String, Session<UserStream>), VenueError> {
         let stream = UserStream::new(self.key()?.clone(), self.0.config.recv_window);
         Ok((self.0.config.ws_api.clone(), Session::new(stream)))
+    }
+
+    /// Whether a connection may be opened now, `steady` milliseconds after any beginning. A venue
+    /// whose time stands still until it is told to move knows no such limit.
+    ///
+    /// # Errors
+    /// How long to wait, milliseconds.
+    pub fn admit_connection(&self, steady: i64) -> Result<(), u64> {
+        if !self.moves() {
+            return Ok(());
+        }
+        let mut connections = self.0.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        connections.admit(steady).map_err(|wait| wait.0)
+    }
+
+    /// Whether the venue's time passes by itself.
+    fn moves(&self) -> bool {
+        match self.0.config.clock.lock().pace() {
+            Pace::Real | Pace::Scaled { .. } => true,
+            Pace::Manual(_) => false,
+        }
     }
 
     async fn rows_of_order(&self, symbol: Symbol, id: u64) -> Result<Vec<TradeRow>, VenueError> {
