@@ -238,8 +238,8 @@ pub fn ask(dir: &Path, arguments: &[&str]) -> Value {
     serde_json::from_str(&out).unwrap()
 }
 
-/// What the public commands tell in the end, as text, by what it is: without the venue's numbers and
-/// times, which a request that is sent again moves.
+/// What the public commands tell in the end, as text, by what it is: without the venue's numbers
+/// and times, which a request that is sent again moves.
 pub fn told(dir: &Path) -> Vec<(&'static str, String)> {
     let without: [(&str, &[&str]); 4] = [
         ("orders", &["venue_order_id"]),

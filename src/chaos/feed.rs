@@ -184,7 +184,8 @@ impl Market for Small {
     }
 }
 
-/// An order of our making that we know nothing of, and that stays open: of a twin, who has our keys.
+/// An order of our making that we know nothing of, and that stays open: of a twin, who has our
+/// keys.
 #[must_use]
 pub fn twin() -> OrderIntent {
     OrderIntent {
