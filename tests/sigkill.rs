@@ -6,6 +6,7 @@ use super::kit::{ask, told};
 use super::shared;
 use everwarm::chaos::compare;
 use everwarm::chaos::process::{STRIKES, STRUCK};
+use everwarm::ops::api::ApiFile;
 use everwarm::sim::market::Recording;
 use everwarm::sim::server::port::PortFile;
 use everwarm::sim::{Pace, Setup, SimOptions, start};
@@ -63,6 +64,7 @@ impl Daemon {
     /// before.
     fn kill(&mut self, dir: &Path, when: &When) -> bool {
         let began = everwarm_runtime::clock::now();
+        let mut up = None;
         loop {
             if let Some(status) = self.0.try_wait().unwrap() {
                 assert!(status.success(), "{status}: {}", fs::read_to_string(log(dir)).unwrap());
@@ -70,6 +72,13 @@ impl Daemon {
             }
             let due = match when {
                 When::After(wait) => began.elapsed() >= *wait,
+                When::Up(wait) => {
+                    if ApiFile::read(dir).is_some_and(|file| file.pid == self.0.id()) {
+                        up.get_or_insert_with(everwarm_runtime::clock::now).elapsed() >= *wait
+                    } else {
+                        false
+                    }
+                }
                 When::At(_) => struck(dir).exists(),
             };
             if due {
@@ -96,7 +105,10 @@ impl Daemon {
 
 #[derive(Debug)]
 enum When {
+    /// Since it was started.
     After(Duration),
+    /// Since it can be asked, for a recording is played as fast as the machine can.
+    Up(Duration),
     At(Strike),
 }
 
@@ -154,7 +166,7 @@ fn kills() -> Vec<When> {
         When::At(Strike { site, who: who.to_owned(), phase, nth, blow: Blow::Die })
     };
     let mut kills: Vec<When> = (0..14).map(|i| after(4 + 9 * i)).collect();
-    kills.extend((0..14).map(|i| after(120 + 20 * i)));
+    kills.extend((0..14).map(|i| When::Up(Duration::from_millis(5 + 10 * i))));
     for nth in [1, 7] {
         kills.push(at(Site::BeforeSync, "store-thread", Phase::Live, nth));
         kills.push(at(Site::AfterCommit, "store-thread", Phase::Live, nth));
@@ -181,7 +193,7 @@ fn forty_sigkills_make_no_difference() {
     for (i, when) in kills().iter().enumerate() {
         let strike = match when {
             When::At(strike) => Some(strike),
-            When::After(_) => None,
+            When::After(_) | When::Up(_) => None,
         };
         let mut daemon = Daemon::start(&hit.0, &recording, strike);
         assert!(daemon.kill(&hit.0, when), "the run ended before kill {i}: {when:?}");
