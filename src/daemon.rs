@@ -1,6 +1,7 @@
 //! Boot order of a daemon: files, exchange, tree; then signals, drain, exit code. And the exchange
 //! as a command.
 
+mod ban;
 mod desk;
 mod identity;
 mod measure;
@@ -229,7 +230,8 @@ fn connect(config: &Config, port: &PortFile) -> Result<Connection, Failure> {
     };
     let key = (port.api_key.as_str(), port.api_secret.as_str());
     let connection = Connection::simulated(port.port, &port.token, key, passing);
-    connection.map_err(|e| Failure::new(Exit::Failed, e))
+    let connection = connection.map_err(|e| Failure::new(Exit::Failed, e))?;
+    Ok(Connection { ban: ban::note(&config.data_dir), ..connection })
 }
 
 /// Why the daemon ends: its exit code, and what to say where it could not go on.

@@ -21,6 +21,7 @@ use crate::tree::{self, Seed};
 use crate::venue::binance::{ApiKey, BinanceClient, Config as VenueConfig};
 use crate::venue::clock::{Pace, SharedClock};
 use crate::venue::port::VenueError;
+use crate::venue::rate_limit::BanNote;
 use crate::venue::simulated::Admin;
 use crate::venue::{Probe, Secret};
 use everwarm_runtime::chaos::Chaos;
@@ -60,6 +61,8 @@ pub struct Connection {
     pub admin: Option<Admin>,
     /// How its time passes.
     pub passing: Passing,
+    /// Where a ban by it is noted.
+    pub ban: BanNote,
 }
 
 impl Connection {
@@ -81,6 +84,7 @@ impl Connection {
             ws_api: format!("ws://127.0.0.1:{port}/ws-api/v3"),
             key: ApiKey { key: Secret::new(key), secret: Secret::new(secret) },
             passing,
+            ban: BanNote::default(),
         })
     }
 }
@@ -202,7 +206,7 @@ async fn world(birth: &Birth) -> Result<World, BirthError> {
         ..Options::new(move |why: &StoreError| on_failure(why))
     };
     let journal = Journal::open(birth.store.clone(), places(), options)?;
-    let Connection { rest, stream, ws_api, key, admin, passing } = birth.connection.clone();
+    let Connection { rest, stream, ws_api, key, admin, passing, ban } = birth.connection.clone();
     let clock = SharedClock::new(match passing {
         Passing::Lockstep => Pace::Manual(0),
         Passing::Scaled(1) => Pace::Real,
@@ -225,6 +229,7 @@ async fn world(birth: &Birth) -> Result<World, BirthError> {
         clock: clock.clone(),
         wall: Arc::new(wall),
         probe: Probe::default(),
+        ban,
     })
     .map_err(BirthError::Venue)?;
     let symbols = symbols(&venue, &birth.symbols).await;

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod audit;
+mod budget;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]

@@ -76,11 +76,15 @@ impl Desk for LiveDesk {
         let lag = self.world.journal.uncommitted_age();
         let venue = self.world.board.venue();
         let since = |t: &Trouble| format!("{}, since {} s", t.why, (wall() - t.since) / 1000);
-        let answers = "it answers".to_owned();
+        let waiting = self.world.venue.waiting();
+        let answers = match waiting {
+            Some(left) => format!("waiting for venue budget, {left} s"),
+            None => "it answers".to_owned(),
+        };
         vec![
             CheckView {
                 name: "venue".into(),
-                ok: venue.is_none(),
+                ok: venue.is_none() && waiting.is_none(),
                 detail: venue.as_ref().map_or(answers, since),
             },
             CheckView { name: "reconciled".into(), ok, detail },
