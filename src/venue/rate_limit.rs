@@ -2,8 +2,9 @@
 //!
 //! The venue's own count, told in its answers, is the truth: others behind the same address spend
 //! the same budget, and so did we before a restart. So the first request is a cheap one and goes
-//! alone: until its answer has told the count nothing follows it. The less urgent a request, the smaller the share
-//! of the window it may fill, so that a flood of history never stands in the way of a cancel.
+//! alone: until its answer has told the count nothing follows it. The less urgent a request, the
+//! smaller the share of the window it may fill, so that a flood of history never stands in the way
+//! of a cancel.
 //!
 //! A ban is noted outside the process: whoever is started again during one stays silent.
 
