@@ -5,6 +5,7 @@ mod ban;
 mod desk;
 mod identity;
 mod measure;
+mod release;
 mod watch;
 
 use crate::audit::{self, store_failure};
@@ -21,8 +22,9 @@ use crate::ops::print::Printer;
 use crate::ops::telemetry;
 use crate::sim::books::BooksError;
 use crate::sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
-use crate::sim::server::port::PortFile;
+use crate::sim::server::port::{PortFile, token};
 use crate::sim::{self, Setup, SimError, SimOptions};
+use crate::trading;
 use desk::LiveDesk;
 use everwarm_runtime::chaos::{Chaos, Phase};
 use everwarm_runtime::clock;
@@ -39,7 +41,13 @@ use tokio::sync::{mpsc, watch as channel};
 use watch::Watch;
 
 /// The daemon's half of the command line.
-pub const CORE: Core = Core { run, sim: exchange, journal: audit::open, verify: audit::verify };
+pub const CORE: Core = Core {
+    run,
+    sim: exchange,
+    journal: audit::open,
+    verify: audit::verify,
+    release: release::offline,
+};
 
 /// Start of the made market where its time does not follow ours: 2026-01-05T00:00Z, a Monday.
 const MADE_START: UtcMs = 1_767_571_200_000;
@@ -105,6 +113,7 @@ async fn daemon(
         settings: config.settings.clone(),
         origins: config.origins.clone(),
         installation: config.installation.clone(),
+        stages: trading::specs(),
         exchange: Some((launch, port.port)),
         workers_on: workers.handle().clone(),
         // Full: it was told already.
@@ -308,8 +317,12 @@ fn begin_api(
     let desk = Arc::new(LiveDesk::new(world.clone(), watch.clone(), data_dir, pace));
     let metrics = measure::metrics(currency, world, watch, Arc::clone(&desk) as _, stopped.clone());
     let (listen, data_dir) = (config.listen, config.data_dir.clone());
+    let journal = Arc::clone(&world.journal);
+    let token = token();
+    let release = Arc::new(move |id, retry| release::live(&journal, id, retry));
+    let api = Api::new(desk, Some(metrics)).releasing(token.clone(), release);
     tokio::spawn(async move {
-        if let Err(e) = serve_api(listen, &data_dir, (desk, metrics), stopped).await {
+        if let Err(e) = serve_api(listen, &data_dir, api, token, stopped).await {
             tracing::error!("the API at {listen}: {e}");
         }
     });
@@ -318,14 +331,15 @@ fn begin_api(
 async fn serve_api(
     listen: std::net::SocketAddr,
     data_dir: &Path,
-    (desk, metrics): (Arc<LiveDesk>, api::Metrics),
+    api: Api,
+    token: String,
     mut stopped: channel::Receiver<bool>,
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(listen).await?;
     let (addr, pid) = (listener.local_addr()?, std::process::id());
-    ApiFile { addr, pid, token: String::new() }.write(data_dir)?;
+    ApiFile { addr, pid, token }.write(data_dir)?;
     let stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
-    api::serve(listener, Api::new(desk, Some(metrics)), stop).await
+    api::serve(listener, api, stop).await
 }
 
 fn observe(watch: &Watch, notice: &SupervisionNotice) {

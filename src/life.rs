@@ -16,7 +16,7 @@ use crate::history::HistoryLibrary;
 use crate::history::bars::keep;
 use crate::history::fetch::{fetch, lost};
 use crate::history::queries::HistoryError;
-use crate::trading::{self, bars::Closes};
+use crate::trading::{StageSpec, bars::Closes};
 use crate::tree::{self, Seed};
 use crate::venue::binance::{ApiKey, BinanceClient, Config as VenueConfig};
 use crate::venue::clock::{Pace, SharedClock};
@@ -107,6 +107,8 @@ pub struct Birth {
     pub origins: Vec<(String, String)>,
     /// Identity of a fresh installation.
     pub installation: String,
+    /// The stages, by rank.
+    pub stages: Vec<StageSpec>,
     /// How to start the exchange, and on which port, where we keep it.
     pub exchange: Option<(Launch, u16)>,
     /// Where workers run; supervisors run where the life is begun.
@@ -167,6 +169,7 @@ impl Life {
                 origins: birth.origins,
             },
             exchange: birth.exchange,
+            stages: birth.stages,
             workers_on: birth.workers_on,
             on_resume: birth.on_resume,
             ended,
@@ -192,10 +195,10 @@ impl Life {
 
 /// What the journal knows of everybody who reads by round.
 #[must_use]
-pub fn places() -> Vec<StageInfo> {
+pub fn places(stages: &[StageSpec]) -> Vec<StageInfo> {
     let followers: [&dyn Stage<Body = Body>; 3] =
         [&InForce::default(), &GatewayBook::default(), &Closes::default()];
-    let stages = trading::stages().into_iter().map(|stage| StageInfo::of(&*stage));
+    let stages = stages.iter().map(|spec| StageInfo::of(&*(spec.make)()));
     stages.chain(followers.map(StageInfo::of)).collect()
 }
 
@@ -205,7 +208,7 @@ async fn world(birth: &Birth) -> Result<World, BirthError> {
         chaos: birth.chaos.clone(),
         ..Options::new(move |why: &StoreError| on_failure(why))
     };
-    let journal = Journal::open(birth.store.clone(), places(), options)?;
+    let journal = Journal::open(birth.store.clone(), places(&birth.stages), options)?;
     let Connection { rest, stream, ws_api, key, admin, passing, ban } = birth.connection.clone();
     let clock = SharedClock::new(match passing {
         Passing::Lockstep => Pace::Manual(0),

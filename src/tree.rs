@@ -13,7 +13,7 @@ use crate::edge::projector::ProjectorActor;
 use crate::edge::world::World;
 pub use crate::edge::world::path::of as path_of;
 use crate::edge::{bar::BarActor, clock::Clock, closer::Closer, feed::Feed, private::Private};
-use crate::trading;
+use crate::trading::StageSpec;
 use everwarm_runtime::runner::ResumeReport;
 use everwarm_runtime::shell::{StageActor, StageArguments};
 use everwarm_runtime::supervise::{
@@ -33,6 +33,8 @@ pub struct Seed {
     pub wanted: Wanted,
     /// How to start the simulated exchange, and on which port, where we keep it.
     pub exchange: Option<(Launch, u16)>,
+    /// The stages, by rank.
+    pub stages: Vec<StageSpec>,
     /// Where workers run: all on one runtime, so that a close runs through the stages to its orders
     /// without changing threads, and apart from the supervisors, so that no worker holds those up.
     pub workers_on: Handle,
@@ -77,7 +79,7 @@ fn config(seed: &Seed) -> ChildSpec {
 }
 
 fn stages(seed: &Seed) -> SupervisorSpec {
-    let stages = trading::specs().into_iter().map(|stage| {
+    let stages = seed.stages.iter().copied().map(|stage| {
         let (world, on_resume) = (seed.world.clone(), Arc::clone(&seed.on_resume));
         let arguments = move || StageArguments::<Body> {
             journal: Arc::clone(&world.journal),

@@ -13,6 +13,8 @@ mod disk;
 #[cfg(test)]
 mod kit;
 #[cfg(test)]
+mod poison;
+#[cfg(test)]
 mod sigkill;
 #[cfg(test)]
 mod tidy;

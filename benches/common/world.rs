@@ -43,7 +43,8 @@ pub fn journal(dir: &Path) -> Arc<Journal<Body>> {
 /// The journal in an opened store.
 pub fn journal_in(store: Store) -> Arc<Journal<Body>> {
     let options = Options::new(|why| panic!("the store ended: {why}"));
-    Journal::open(store, places(), options).expect("a store that was opened can be read")
+    Journal::open(store, places(&trading::specs()), options)
+        .expect("a store that was opened can be read")
 }
 
 /// Who reads by round besides the stages.

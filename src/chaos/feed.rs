@@ -12,6 +12,7 @@ use crate::domain::settings::{Risk, Settings};
 use crate::domain::time::{MINUTE, UtcMs};
 use crate::sim::Setup;
 use crate::sim::market::Market;
+use crate::trading;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -212,5 +213,6 @@ pub fn small() -> Feed {
         market: Arc::new(|| Box::new(Small::new())),
         setup: Setup { seed: 7, max_position, ..Setup::default() },
         settings: Settings { risk, ..Settings::default() },
+        stages: trading::specs(),
     }
 }

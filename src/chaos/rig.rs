@@ -10,6 +10,7 @@ use crate::domain::settings::Settings;
 use crate::domain::time::UtcMs;
 use crate::life::{APPLICATION, Birth, Life};
 use crate::sim::Setup;
+use crate::trading::StageSpec;
 use crate::tree::path_of;
 use everwarm_runtime::chaos::faults::{Cut, FaultyDisk, Image, Operation};
 use everwarm_runtime::chaos::points::Passings;
@@ -44,6 +45,8 @@ pub struct Feed {
     pub setup: Setup,
     /// What the stages are told.
     pub settings: Settings,
+    /// The stages, by rank.
+    pub stages: Vec<StageSpec>,
 }
 
 /// What goes wrong in a run.
@@ -270,6 +273,7 @@ impl Lives<'_> {
             settings: self.feed.settings.clone(),
             origins: Vec::new(),
             installation: INSTALLATION.to_owned(),
+            stages: self.feed.stages.clone(),
             exchange: None,
             workers_on: workers.handle().clone(),
             on_failure: Arc::new(move |_| {

@@ -11,6 +11,7 @@ use crate::domain::money::Decimal;
 use crate::domain::order::{
     Balance, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource, Side,
 };
+use crate::domain::quarantine::Quarantine;
 use std::cmp::Reverse;
 
 /// Balances of an account that are named; the dust of hundreds of assets says nothing.
@@ -234,6 +235,15 @@ fn tell_operator(operator: &Operator) -> String {
         Operator::StageUpgraded { rank, from, to } => {
             format!("the stage of rank {rank} speaks as version {to}, before {from}")
         }
+        Operator::Quarantined { .. } => {
+            Quarantine::told(operator, 0).map_or_else(String::new, |told| told.words())
+        }
+        Operator::Released { quarantine, retry: true } => {
+            format!("quarantine {quarantine} is over: the stage is tried again")
+        }
+        Operator::Released { quarantine, retry: false } => {
+            format!("quarantine {quarantine} is over: what was left out stays out")
+        }
     }
 }
 
@@ -281,10 +291,20 @@ fn signal(signal: &Signal) -> String {
 
 fn tell_decision(decision: &Decision) -> String {
     match decision {
-        Decision::Breaker { level: to, reasons } => match reasons.as_slice() {
-            [] => format!("the breaker is at {}", level(*to)),
-            reasons => format!("the breaker is at {}: {}", level(*to), reasons.join("; ")),
-        },
+        Decision::Breaker { level: to, reasons, barred } => {
+            let reasons = reasons.join("; ");
+            let colon = if reasons.is_empty() { "" } else { ": " };
+            let told = format!("the breaker is at {}{colon}{reasons}", level(*to));
+            match barred.as_slice() {
+                [] => told,
+                barred => {
+                    format!(
+                        "{told}; no buys of {}",
+                        list(barred.iter().map(|(s, _)| s.to_string()))
+                    )
+                }
+            }
+        }
         Decision::Approved { intent: approved, reserved, .. } => {
             format!("risk approved: {}, {} reserved", intent(approved), amount(*reserved))
         }

@@ -397,7 +397,10 @@ impl OrderBook {
                 self.take_over();
             }
             Operator::Clock { time } => self.pass(*time),
-            Operator::ConfigApplied { .. } | Operator::StageUpgraded { .. } => {}
+            Operator::ConfigApplied { .. }
+            | Operator::StageUpgraded { .. }
+            | Operator::Quarantined { .. }
+            | Operator::Released { .. } => {}
         }
     }
 
