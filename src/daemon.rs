@@ -154,13 +154,17 @@ async fn daemon(
         // What is not on disk is lost either way; the next start repairs and goes on.
         return Err(failure);
     }
+    stop_exchange(&world).await;
+    watch.summary();
+    Ok(exit)
+}
+
+async fn stop_exchange(world: &World) {
     if let Some(admin) = &world.admin
         && let Err(e) = admin.stop().await
     {
         tracing::debug!(error = %e, "the exchange had ended already");
     }
-    watch.summary();
-    Ok(exit)
 }
 
 /// Opens the files. A daemon that was killed while it started its exchange leaves them held by that
