@@ -1,5 +1,6 @@
 //! Bars, why there was no order, the files, the tree as it changes, and what shells are given.
 
+use super::refuse::zeros_in_the_middle;
 use crate::kit::{
     Folder, Process, ask, exchange, plain, run, small_recording, until_end, wait_until,
 };
@@ -133,9 +134,7 @@ fn the_files_are_checked_and_stay_as_they_are() {
     {
         let path = dir.join(name);
         let whole = fs::read(&path).unwrap();
-        let mut torn = whole.clone();
-        let (from, to) = (torn.len() / 4, torn.len() / 2);
-        torn[from..to].fill(0);
+        let torn = zeros_in_the_middle(&whole);
         fs::write(&path, &torn).unwrap();
         let found = states(4);
         let bad: Vec<usize> = (0..3).filter(|i| found[*i].0 == "bad").collect();

@@ -62,7 +62,7 @@ fn ended(folder: &Folder) -> (PathBuf, String) {
 }
 
 /// Zeros where half of what is in use was: the middle of the pages that hold anything.
-fn zeros_in_the_middle(bytes: &[u8]) -> Vec<u8> {
+pub fn zeros_in_the_middle(bytes: &[u8]) -> Vec<u8> {
     let mut torn = bytes.to_vec();
     let mut used: Vec<&mut [u8]> = torn.chunks_mut(4096).skip(1).collect();
     used.retain(|page| page.iter().any(|byte| *byte != 0));
