@@ -119,6 +119,8 @@ fn the_files_are_checked_and_stay_as_they_are() {
     let dir = ended(&folder);
     let (code, _, err) = run(&folder.join("nothing"), &["store", "check"]);
     assert_eq!(code, Some(3), "{err}");
+    // The exchange takes its port file away before it lets go of its books.
+    wait_until("the files are free", || run(&dir, &["store", "check"]).0 != Some(6));
     let before = files(&dir);
     let states = |expected: i32| -> Vec<(String, String)> {
         let (code, out, err) = run(&dir, &["store", "check", "--json"]);
