@@ -255,7 +255,7 @@ impl Desk {
         }
         let busy = "Server is currently overloaded with other requests. Please try again in a few \
                     minutes.";
-        Err(ApiError { status: 503, code: -1008, msg: busy.to_owned() })
+        Err(ApiError { status: 503, ..ApiError::new(-1008, busy) })
     }
 
     /// Takes a request: `make` reads it, the books decide, `answer` says what became of it. The

@@ -8,9 +8,13 @@ use crate::sim::exchange::{Exchange, SimFact};
 use crate::sim::wire::error::ApiError;
 use crate::sim::wire::info::{account, exchange_info};
 use crate::sim::wire::klines::{self, KlineQuery};
-use crate::sim::wire::orders::{self, ResponseType, TradeQuery};
 use crate::sim::wire::params::Params;
 use crate::sim::wire::sign::{self, When};
+use crate::sim::wire::{
+    answers,
+    orders::{self, ResponseType},
+    queries::TradeQuery,
+};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
@@ -185,13 +189,13 @@ fn look(exchange: &Exchange, route: Route, params: &Params, when: When) -> Resul
         Route::Query => {
             let target = orders::target(exchange, params)?;
             params.finish()?;
-            Ok(orders::queried(exchange.find(&target)?))
+            Ok(answers::queried(exchange.find(&target)?))
         }
         Route::OpenOrders => {
             let symbol = orders::optional_symbol(exchange, params)?;
             params.finish()?;
             let wanted = exchange.open_orders().filter(|o| symbol.is_none_or(|s| o.symbol == s));
-            Ok(wanted.map(orders::queried).collect())
+            Ok(wanted.map(answers::queried).collect())
         }
         Route::MyTrades => {
             let symbol = orders::symbol(exchange, params)?;
@@ -263,7 +267,7 @@ fn placed(
         Some(SimFact::Accepted(Accepted { order, .. })) => {
             let order = exchange.order(*order).ok_or_else(ApiError::internal)?;
             let filled = !order.executed.is_zero();
-            Ok((orders::placed(exchange, order, answer).to_string(), filled))
+            Ok((answers::placed(exchange, order, answer).to_string(), filled))
         }
         other => Err(refused(other)),
     }
@@ -279,7 +283,7 @@ async fn cancel(desk: &Desk, request: &Request<'_>) -> Result<String, ApiError> 
         |exchange, said, ()| match said.first() {
             Some(SimFact::Cancelled { order, cancel_id, .. }) => {
                 let order = exchange.order(*order).ok_or_else(ApiError::internal)?;
-                Ok(orders::cancelled(order, cancel_id).to_string())
+                Ok(answers::cancelled(order, cancel_id).to_string())
             }
             other => Err(refused(other)),
         },

@@ -2,8 +2,8 @@
 
 use super::error::ApiError;
 use super::number;
-use super::orders::page;
 use super::params::Params;
+use super::queries::page;
 use crate::domain::id::Symbol;
 use crate::domain::market::Bar;
 use crate::domain::money::{Decimal, Price};

@@ -1,11 +1,14 @@
 //! The protocol as pure functions: parameters and signatures in, JSON out. Knows no socket.
 
+pub mod answers;
 pub mod error;
 pub mod events;
 pub mod info;
 pub mod klines;
+pub mod lists;
 pub mod orders;
 pub mod params;
+pub mod queries;
 pub mod sign;
 
 use crate::domain::money::Decimal;

@@ -71,9 +71,7 @@ impl Params {
         if !text.bytes().all(|b| b.is_ascii_digit()) || text.len() > 20 {
             return Err(illegal(name, "^[0-9]{1,20}$"));
         }
-        let bad =
-            |_| ApiError::new(-1130, format!("Data sent for parameter '{name}' is not valid."));
-        text.parse().map(Some).map_err(bad)
+        text.parse().map(Some).map_err(|_| ApiError::invalid(name))
     }
 
     /// A decimal number that is not negative and has at most eight decimals.
@@ -114,10 +112,7 @@ impl Params {
         match self.text(name)? {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => {
-                let msg = format!("Data sent for parameter '{name}' is not valid.");
-                Err(ApiError::new(-1130, msg))
-            }
+            Some(_) => Err(ApiError::invalid(name)),
         }
     }
 

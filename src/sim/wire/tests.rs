@@ -1,8 +1,10 @@
+use super::answers::placed;
 use super::error::ApiError;
 use super::events::events;
 use super::klines::{KlineQuery, event, rows};
-use super::orders::{ResponseType, TradeQuery, new_order, placed};
+use super::orders::{ResponseType, new_order};
 use super::params::Params;
+use super::queries::TradeQuery;
 use super::sign::{self, DEMO_KEY, DEMO_SECRET, When, hmac_hex};
 use crate::domain::order::Side;
 use crate::domain::time::{DAY, MINUTE, UtcMs};
@@ -84,9 +86,49 @@ fn what_was_signed_is_what_was_sent() {
     assert_eq!(told.map_err(|e| e.code), Err(-1022), "signing the decoded form is wrong");
 }
 
+fn refuses(cases: &[(String, i32, String)]) {
+    let local = Fake::usual().local();
+    for (query, want, msg) in cases {
+        let told = new_order(local.exchange(), &params(query), START, START);
+        assert_eq!(told.expect_err("refused"), ApiError::new(*want, msg), "{query}");
+    }
+}
+
+#[test]
+fn what_is_not_simulated_is_refused_in_the_protocols_words() {
+    let limit = "symbol=BTCUSDT&side=BUY&type=LIMIT";
+    let market = "symbol=BTCUSDT&side=BUY&type=MARKET";
+    refuses(&[
+        (
+            "symbol=BTCUSDT&side=BUY&type=STOP_LOSS&quantity=1".to_owned(),
+            -1102,
+            ApiError::neither("stopPrice", "trailingDelta").msg,
+        ),
+        (
+            "symbol=BTCUSDT&side=BUY&type=STOP_LOSS&quantity=1&trailingDelta=9".to_owned(),
+            -2010,
+            "Trailing stop orders are not supported for this symbol.".to_owned(),
+        ),
+        (
+            "symbol=BTCUSDT&side=BUY&type=TAKE_PROFIT&quantity=1&price=9&stopPrice=9".to_owned(),
+            -1106,
+            "Parameter 'price' sent when not required.".to_owned(),
+        ),
+        (
+            format!("{limit}&timeInForce=GTC&quantity=1&price=9&icebergQty=1"),
+            -2010,
+            "Iceberg orders are not supported for this symbol.".to_owned(),
+        ),
+        (
+            format!("{market}&quantity=1&strategyType=7"),
+            -1134,
+            "`strategyType` was less than 1000000.".to_owned(),
+        ),
+    ]);
+}
+
 #[test]
 fn parameters_are_refused_in_the_protocols_words() {
-    let local = Fake::usual().local();
     let limit = "symbol=BTCUSDT&side=BUY&type=LIMIT";
     let market = "symbol=BTCUSDT&side=BUY&type=MARKET";
     let range = |name: &str| {
@@ -99,11 +141,6 @@ fn parameters_are_refused_in_the_protocols_words() {
         ("symbol=XXXUSDT".to_owned(), -1121, "Invalid symbol.".to_owned()),
         ("symbol=BTCUSDT&side=HOLD".to_owned(), -1117, "Invalid side.".to_owned()),
         ("symbol=BTCUSDT&side=BUY&type=X".to_owned(), -1116, "Invalid orderType.".to_owned()),
-        (
-            "symbol=BTCUSDT&side=BUY&type=STOP_LOSS".to_owned(),
-            -2010,
-            "Stop loss orders are not supported for this symbol.".to_owned(),
-        ),
         (limit.to_owned(), -1102, ApiError::mandatory("timeInForce").msg),
         (format!("{limit}&timeInForce=GTX"), -1115, "Invalid timeInForce.".to_owned()),
         (format!("{limit}&timeInForce=GTC"), -1102, ApiError::mandatory("quantity").msg),
@@ -144,10 +181,7 @@ fn parameters_are_refused_in_the_protocols_words() {
             "Not all sent parameters were read; read '4' parameter(s) but was sent '5'.".to_owned(),
         ),
     ];
-    for (query, want, msg) in cases {
-        let told = new_order(local.exchange(), &params(&query), START, START);
-        assert_eq!(told.expect_err("refused"), ApiError::new(want, msg), "{query}");
-    }
+    refuses(&cases);
     let twice = Params::parse("a=1&a=2", "").expect_err("twice");
     assert_eq!(code(twice).0, -1101);
     let both = Params::parse("a=1", "a=2&b=3%2B").expect("the query wins");
@@ -213,7 +247,13 @@ fn the_account_is_told_in_the_documented_order() {
         client_id: Some("mine".to_owned()),
     };
     let cancel_id = Some("off".to_owned());
-    let cancel = crate::sim::exchange::Cancel { target, cancel_id, at: 0, deadline: UtcMs::MAX };
+    let cancel = crate::sim::exchange::Cancel {
+        target,
+        cancel_id,
+        at: 0,
+        deadline: UtcMs::MAX,
+        only_begun: None,
+    };
     let events = story(&mut local, SimFact::Cancel(cancel));
     assert_eq!((&events[0]["c"], &events[0]["C"]), (&json!("off"), &json!("mine")));
     let fok = at_limit(Side::Buy, "1", "90", TimeInForce::Fok, "fok");
