@@ -2,7 +2,7 @@
 //! on disk.
 
 use super::hub::Hub;
-use super::limits::Counters;
+use super::limits::{Counters, seconds};
 use super::pace::{Pace, VenueClock};
 use crate::domain::id::Symbol;
 use crate::domain::market::Bar;
@@ -16,6 +16,7 @@ use crate::sim::wire::events::events;
 use crate::sim::wire::info::Limits;
 use crate::sim::wire::klines;
 use crate::sim::wire::sign::When;
+use crate::sim::wire::streams;
 use everwarm_runtime::clock;
 use serde_json::Value;
 use std::fmt;
@@ -274,6 +275,7 @@ impl Desk {
             let (input, more) = make(inner.books.exchange(), when)?;
             let (said, row) =
                 inner.books.request(input.clone()).map_err(|error| self.broken(&error))?;
+            self.give_back(&said);
             let exchange = inner.books.exchange();
             let answer = answer(exchange, &said, more);
             let events = events(exchange, &input, &said);
@@ -313,9 +315,12 @@ impl Desk {
         let before = inner.books.exchange().market();
         let (said, row) =
             inner.books.request(input.clone()).map_err(|error| self.broken(&error))?;
+        self.give_back(&said);
         let exchange = inner.books.exchange();
         let mut klines = Vec::new();
-        if self.hub.has_market() {
+        if let Some(wanted) = self.hub.wanted() {
+            let market = inner.market.as_mut();
+            klines.extend(streams::messages(exchange, market, input, before, &wanted));
             let reached = exchange.market();
             for (close, bars) in closed_between(inner.market.as_mut(), before, reached) {
                 let message =
@@ -327,6 +332,18 @@ impl Desk {
         let row = (!said.is_empty()).then_some(row);
         let parcel = Parcel { row, events: events(exchange, input, &said), klines, done: None };
         inner.outbox.send(parcel).map_err(|_| ApiError::internal())
+    }
+
+    /// Orders that get their first fill give their slots back.
+    fn give_back(&self, said: &[SimFact]) {
+        let first = |fact: &&SimFact| {
+            let SimFact::Traded(traded) = fact else { return false };
+            traded.executed == traded.quantity
+        };
+        let filled = said.iter().filter(first).count() as u64;
+        if filled > 0 {
+            self.counters().filled(filled, seconds());
+        }
     }
 
     /// Saves the books and ends their journal. Blocks until all is on disk.

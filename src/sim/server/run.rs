@@ -3,7 +3,7 @@
 use super::desk::{Desk, Phase};
 use super::pace::{Pace, VenueClock};
 use super::port::{self, PortFile};
-use super::{admin, rest, sockets};
+use super::{admin, api, rest, sockets};
 use crate::domain::time::UtcMs;
 use crate::sim::books::{Books, BooksError};
 use crate::sim::exchange::local::Setup;
@@ -186,7 +186,7 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/ws", any(sockets::raw))
         .route("/ws/{*streams}", any(sockets::raw))
         .route("/stream", any(sockets::combined))
-        .route("/ws-api/v3", any(sockets::api))
+        .route("/ws-api/v3", any(api::api))
         .route("/sim/v1/{name}", any(admin::handle))
         .fallback(rest::handle)
         .with_state(desk)

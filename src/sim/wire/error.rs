@@ -22,7 +22,7 @@ impl ApiError {
     pub fn new(code: i32, msg: impl Into<String>) -> ApiError {
         let status = match code {
             -2014 | -2015 => 401,
-            -1003 | -1015 => 429,
+            -1003 | -1015 | -1034 => 429,
             -1000 => 500,
             _ => 400,
         };

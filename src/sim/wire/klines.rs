@@ -122,10 +122,16 @@ struct Details {
     taker_quote: Decimal,
 }
 
+/// What a bar's volume came to in quote units: at the mean of its four prices.
+#[must_use]
+pub fn quote(bar: &Bar) -> Decimal {
+    let sum: i64 = [bar.open, bar.high, bar.low, bar.close].iter().map(|p| p.0 / 4).sum();
+    (Price(sum).decimal() * bar.volume).trunc_with_scale(8)
+}
+
 impl Details {
     fn of(bar: &Bar) -> Details {
-        let sum: i64 = [bar.open, bar.high, bar.low, bar.close].iter().map(|p| p.0 / 4).sum();
-        let quote = (Price(sum).decimal() * bar.volume).trunc_with_scale(8);
+        let quote = quote(bar);
         let half = Decimal::new(5, 1);
         let trades = if bar.volume.is_zero() { 0 } else { 4 };
         let taker = (bar.volume * half).trunc_with_scale(8);

@@ -6,10 +6,12 @@ pub mod events;
 pub mod info;
 pub mod klines;
 pub mod lists;
+pub mod market;
 pub mod orders;
 pub mod params;
 pub mod queries;
 pub mod sign;
+pub mod streams;
 
 use crate::domain::money::Decimal;
 
