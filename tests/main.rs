@@ -7,6 +7,8 @@ mod cli;
 #[cfg(test)]
 mod crash_equivalence;
 #[cfg(test)]
+mod exchange;
+#[cfg(test)]
 mod kit;
 #[cfg(test)]
 mod sigkill;

@@ -10,6 +10,7 @@ use crate::sim::exchange::local::Setup;
 use crate::sim::market::Market;
 use axum::Router;
 use axum::routing::any;
+use everwarm_runtime::clock;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -27,6 +28,8 @@ const NOTE_EVERY: Duration = Duration::from_millis(250);
 /// What of venue time may have been lost by a kill, in wall time: the notes of the last sync and a
 /// bit.
 const LOST_BY_KILL: i64 = 2_000;
+/// A market that began so long ago, in milliseconds, is one of the present.
+const PRESENT: i64 = 120_000;
 /// Time open requests have to end when the server does.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -157,7 +160,12 @@ pub async fn start(options: SimOptions) -> Result<SimHandle, SimError> {
     }
     let killed = port::path(&data_dir).exists();
     let lost = if killed && pace != Pace::Lockstep { LOST_BY_KILL } else { 0 };
-    let base = books.exchange().now() + lost * UtcMs::from(pace.factor());
+    let mut base = books.exchange().now() + lost * UtcMs::from(pace.factor());
+    let wall = clock::wall_ms();
+    if pace == Pace::Times(1) && (0..PRESENT).contains(&(wall - market.start())) {
+        // A market of the present runs on the wall clock, as anybody's own client does.
+        base = base.max(wall);
+    }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     let listener = listener.map_err(io_error(format!("cannot listen on port {port}")))?;
     let addr = listener.local_addr().map_err(io_error("cannot tell the port"))?;

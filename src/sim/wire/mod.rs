@@ -4,6 +4,7 @@ pub mod answers;
 pub mod error;
 pub mod events;
 pub mod info;
+pub mod intervals;
 pub mod klines;
 pub mod lists;
 pub mod market;

@@ -1,6 +1,7 @@
 //! Streams and the WebSocket API.
 
 use super::{CLOSE, Client, Dir, Method, Socket, ask, next, options};
+use crate::domain::time::MINUTE;
 use crate::sim::server::{Pace, start};
 use crate::sim::testing::START;
 use crate::sim::wire::sign::{DEMO_KEY, DEMO_SECRET, hmac_hex, socket_payload};
@@ -49,6 +50,28 @@ async fn streams_carry_what_was_asked_for() {
         (&trade["stream"], &trade["data"]["p"]),
         (&json!("btcusdt@trade"), &json!("110.00000000"))
     );
+    sim.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
+async fn wider_bars_go_on_with_each_minute() {
+    let dir = Dir::new();
+    let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
+    let client = Client::of(&sim);
+    let mut socket = client.socket("/ws/btcusdt@kline_3m", "raw").await;
+    // An answer on a connection shows that it has been taken in.
+    ask(&mut socket, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
+    client.advance(START + 5 * MINUTE).await;
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let bar = next(&mut socket).await["k"].clone();
+        let open = bar["t"].as_i64().expect("a time");
+        told.push(((open - START) / MINUTE, bar["x"].clone(), bar["c"].clone(), bar["i"].clone()));
+    }
+    let bar = |open, x: bool, c: &str| (open, json!(x), json!(c), json!("3m"));
+    let wanted =
+        [bar(-2, true, "105.00000000"), bar(1, false, "92.00000000"), bar(1, true, "92.00000000")];
+    assert_eq!(told, wanted, "three minutes begin two before the start");
     sim.stop().await.expect("a clean end");
 }
 
