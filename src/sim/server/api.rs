@@ -153,10 +153,8 @@ async fn act(desk: &Desk, request: &Value, frame: &mut Frame) -> Result<Act, Api
     let ask = Ask { params, key, payload };
     if let Some(endpoint) = endpoint {
         let told = answer(desk, endpoint.route, &ask, &mut frame.used).await;
-        if told.is_err()
-            && let Ok(weighed) = desk.counters().weigh(endpoint.weight.refused(), seconds())
-        {
-            frame.used.weight = weighed.weight;
+        if told.is_err() {
+            frame.used.weight = desk.counters().charge(endpoint.weight.refused(), seconds());
         }
         return told.map(Act::Tell);
     }

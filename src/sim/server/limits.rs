@@ -128,6 +128,12 @@ impl Counters {
         Err((ApiError::new(-1003, msg), says))
     }
 
+    /// Takes more weight for a request that has been let in, and gives what is used.
+    pub fn charge(&mut self, weight: u64, now: u64) -> u64 {
+        *self.weight.at(now) += weight;
+        *self.weight.at(now)
+    }
+
     fn banned(&self) -> ApiError {
         let msg = format!(
             "Way too much request weight used; IP banned until {}. Please use WebSocket Streams \

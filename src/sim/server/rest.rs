@@ -46,9 +46,7 @@ pub async fn handle(
     match told {
         Ok(text) => respond(StatusCode::OK, used, text, takes_gzip(&headers)),
         Err(error) => {
-            if let Ok(weighed) = desk.counters().weigh(endpoint.weight.refused(), seconds()) {
-                used.weight = weighed.weight;
-            }
+            used.weight = desk.counters().charge(endpoint.weight.refused(), seconds());
             refuse(&error, used)
         }
     }

@@ -32,7 +32,7 @@ impl KlineQuery {
     /// rest.
     pub fn read(params: &Params) -> Result<KlineQuery, ApiError> {
         let interval = Interval::read(params.required("interval")?)?;
-        let (start, end) = (params.integer("startTime")?, params.integer("endTime")?);
+        let (start, end) = (params.time("startTime")?, params.time("endTime")?);
         let limit = page(params)?;
         params.finish()?;
         Ok(KlineQuery { interval, start, end, limit })

@@ -7,7 +7,7 @@ use super::error::ApiError;
 use super::klines::{forming, quote};
 use super::number;
 use super::orders;
-use super::params::Params;
+use super::params::{Params, TIME_MAX};
 use super::queries::page;
 use crate::domain::id::Symbol;
 use crate::domain::instrument::Instrument;
@@ -23,6 +23,8 @@ use serde_json::{Value, json};
 
 /// Trades in a bar.
 const TRADES: i64 = 4;
+/// The last minute that may be asked for, counted from 1970.
+const LAST: i64 = TIME_MAX / MINUTE;
 /// Minutes of the average price.
 const AVERAGE: i64 = 5;
 /// Levels of the book a request gets where it names no number, and at most.
@@ -370,7 +372,7 @@ impl PrintQuery {
             query.from_id = params.integer("fromId")?;
         }
         if times {
-            (query.start, query.end) = (params.integer("startTime")?, params.integer("endTime")?);
+            (query.start, query.end) = (params.time("startTime")?, params.time("endTime")?);
         }
         params.finish()?;
         Ok(query)
@@ -387,7 +389,7 @@ impl PrintQuery {
     ) -> Vec<Print> {
         let through = exchange.market();
         let bars = self.limit.div_ceil(usize::try_from(TRADES).unwrap_or(1)) + 2;
-        let from = self.from_id.map(|id| id / TRADES * MINUTE).or(self.start);
+        let from = self.from_id.map(|id| (id / TRADES).min(LAST) * MINUTE).or(self.start);
         let bars = if let Some(from) = from {
             market.bars(symbol, from - MINUTE, through, bars)
         } else {

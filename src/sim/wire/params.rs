@@ -3,8 +3,12 @@
 use super::error::ApiError;
 use crate::domain::id::Symbol;
 use crate::domain::money::Decimal;
+use crate::domain::time::UtcMs;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
+
+/// The last instant that may be named: in the year 2286.
+pub const TIME_MAX: UtcMs = 9_999_999_999_999;
 
 /// The parameters of one request. Every one sent must be read, see [`Params::finish`].
 #[derive(Debug, Default)]
@@ -72,6 +76,14 @@ impl Params {
             return Err(illegal(name, "^[0-9]{1,20}$"));
         }
         text.parse().map(Some).map_err(|_| ApiError::invalid(name))
+    }
+
+    /// An instant, milliseconds; those beyond the year 2286 are its last.
+    ///
+    /// # Errors
+    /// As [`Params::integer`].
+    pub fn time(&self, name: &str) -> Result<Option<UtcMs>, ApiError> {
+        Ok(self.integer(name)?.map(|time| time.min(TIME_MAX)))
     }
 
     /// A decimal number that is not negative and has at most eight decimals.

@@ -48,7 +48,7 @@ impl TradeQuery {
     pub fn read(params: &Params) -> Result<TradeQuery, ApiError> {
         let id = |name| params.integer(name).map(|v| v.map(i64::unsigned_abs));
         let (order, from_id) = (id("orderId")?, id("fromId")?);
-        let (start, end) = (params.integer("startTime")?, params.integer("endTime")?);
+        let (start, end) = (params.time("startTime")?, params.time("endTime")?);
         let limit = page(params)?;
         params.finish()?;
         let timed = start.is_some() || end.is_some();
@@ -114,7 +114,7 @@ impl Past {
     /// -1127 for more than a day between the times, -1128 where lists are asked for by id and time.
     pub fn read(params: &Params, from: &str) -> Result<Past, ApiError> {
         let id = params.integer(from)?.map(i64::unsigned_abs);
-        let (start, end) = (params.integer("startTime")?, params.integer("endTime")?);
+        let (start, end) = (params.time("startTime")?, params.time("endTime")?);
         let limit = page(params)?;
         params.finish()?;
         within_a_day(start, end)?;
