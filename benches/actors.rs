@@ -48,15 +48,15 @@ struct Run {
 
 fn run(tape: &Tape, mode: Mode) -> Run {
     let dir = folder("actors");
-    let (edge, stages) = (runtime(), runtime());
-    let out = edge.block_on(async {
+    let (control, workers) = (runtime(), runtime());
+    let out = control.block_on(async {
         let journal = journal(&dir);
-        let root = grow(&journal, stages.handle(), Arc::new(|_, _| ()), Vec::new(), &[]).await;
+        let root = grow(&journal, workers.handle(), Arc::new(|_, _| ()), Vec::new(), &[]).await;
         let mut feeder = Feeder::new(&journal);
         feeder.begin(tape).await;
         let closes = tape.bodies();
         let (cpu_before, began) = (cpu(), Instant::now());
-        let feeding = edge.spawn({
+        let feeding = workers.spawn({
             let bars: Vec<_> = tape.closes.iter().map(|(_, bars)| bars.clone()).collect();
             async move {
                 for ((time, body), bars) in closes.into_iter().zip(&bars) {
@@ -85,8 +85,8 @@ fn run(tape: &Tape, mode: Mode) -> Run {
             equity: equity.unwrap_or_default(),
         }
     });
-    edge.shutdown_background();
-    stages.shutdown_background();
+    control.shutdown_background();
+    workers.shutdown_background();
     out
 }
 
@@ -114,11 +114,11 @@ fn tell(tape: &Tape, mode: Mode, name: &str, rounds: usize) {
 /// A process that has seen 300 x 1000 bars, each close made when it is appended.
 fn remember() {
     let dir = folder("memory");
-    let (edge, stages) = (runtime(), runtime());
+    let (control, workers) = (runtime(), runtime());
     let before = memory();
-    edge.block_on(async {
+    control.block_on(async {
         let journal = journal(&dir);
-        let root = grow(&journal, stages.handle(), Arc::new(|_, _| ()), Vec::new(), &[]).await;
+        let root = grow(&journal, workers.handle(), Arc::new(|_, _| ()), Vec::new(), &[]).await;
         let mut feeder = Feeder::new(&journal);
         let mut market = Seeded::new(1, SYMBOLS, START, 0);
         feeder.begin(&Tape::seeded(SYMBOLS, 0)).await;

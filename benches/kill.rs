@@ -31,8 +31,9 @@ use everwarm_runtime::plain::PlainLoop;
 use everwarm_runtime::runner::ResumeReport;
 use everwarm_runtime::supervise::Directory;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 const SYMBOLS: usize = 300;
@@ -40,7 +41,7 @@ const CLOSES: usize = 6_000;
 /// Time between a recovery and the next kill, at most, microseconds.
 const GAP_US: u64 = 8_000;
 
-type Starts = Arc<Mutex<Vec<(&'static str, Instant, ResumeReport)>>>;
+type Start = (&'static str, Instant, ResumeReport);
 
 fn mix(mut x: u64) -> u64 {
     x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -70,6 +71,7 @@ fn undisturbed(tape: &Tape) -> String {
 struct Recovery {
     stands: Vec<f64>,
     caught_up: Vec<f64>,
+    restored: Vec<f64>,
     evolved: Vec<f64>,
 }
 
@@ -82,12 +84,13 @@ fn main() {
     }
 }
 
-/// Kills stages at random until it is over, and notes how each came back.
-async fn kill(
-    at: Arc<Journal<Body>>,
-    tree: Directory,
-    over: Arc<AtomicBool>,
-    starts: Starts,
+/// Kills stages at random until it is over, and notes how each came back. On a thread of its own
+/// that mostly sleeps: what it measures has the machine for itself.
+fn kill(
+    at: &Journal<Body>,
+    tree: &Directory,
+    over: &AtomicBool,
+    starts: &Receiver<Start>,
     seed: u64,
 ) -> BTreeMap<&'static str, Recovery> {
     let names: Vec<_> = trading::specs().iter().map(|spec| spec.name).collect();
@@ -95,30 +98,28 @@ async fn kill(
     let mut chance = seed;
     while !over.load(Relaxed) {
         chance = mix(chance);
-        tokio::time::sleep(Duration::from_micros(chance % GAP_US)).await;
+        std::thread::sleep(Duration::from_micros(chance % GAP_US));
         let name = names[(chance >> 32) as usize % names.len()];
-        let before = starts.lock().unwrap_or_else(PoisonError::into_inner).len();
+        while starts.try_recv().is_ok() {}
         let (head, killed) = (at.head(), Instant::now());
         if !tree.inject_kill(&format!("root/stages/{name}"), &Injected("bench".into())) {
             continue;
         }
         let (stood, report) = loop {
-            tokio::task::yield_now().await;
-            let starts = starts.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut new = starts[before..].iter();
-            if let Some((_, stood, report)) = new.find(|(of, ..)| *of == name) {
-                break (*stood, *report);
+            let start = starts.recv_timeout(Duration::from_secs(10)).expect("it comes back");
+            if start.0 == name {
+                break (start.1, start.2);
             }
-            assert!(killed.elapsed() < Duration::from_secs(10), "{name} is not back");
         };
         let passed = || at.progress().iter().any(|(of, passed)| *of == name && *passed >= head);
         while !passed() {
-            tokio::task::yield_now().await;
+            std::thread::yield_now();
         }
         let caught_up = killed.elapsed();
         let of = recoveries.entry(name).or_default();
         of.stands.push(stood.duration_since(killed).as_secs_f64() * 1e6);
         of.caught_up.push(caught_up.as_secs_f64() * 1e6);
+        of.restored.push(report.micros as f64);
         of.evolved.push(report.evolved as f64);
     }
     recoveries
@@ -126,23 +127,22 @@ async fn kill(
 
 fn run(tape: &Arc<Tape>, want: &str, seed: u64) {
     let dir = folder("kill");
-    let (edge, stages) = (runtime(), runtime());
-    let starts = Starts::default();
+    let (control, workers) = (runtime(), runtime());
+    let (told, starts) = channel::<Start>();
     let began = Instant::now();
-    let (equity, recoveries) = edge.block_on(async {
+    let (equity, recoveries) = control.block_on(async {
         let journal = journal(&dir);
-        let told = Arc::clone(&starts);
         let note = Arc::new(move |name, report| {
-            let mut starts = told.lock().unwrap_or_else(PoisonError::into_inner);
-            starts.push((name, Instant::now(), report));
+            told.send((name, Instant::now(), report)).unwrap_or_default();
         });
-        let root = grow(&journal, stages.handle(), note, Vec::new(), &[]).await;
+        let root = grow(&journal, workers.handle(), note, Vec::new(), &[]).await;
         let mut feeder = Feeder::new(&journal);
         feeder.begin(tape).await;
         let over = Arc::new(AtomicBool::new(false));
         let (on, done) = (Arc::clone(tape), Arc::clone(&over));
-        let feeding = edge.spawn(async move {
-            for ((time, body), (_, bars)) in on.bodies().into_iter().zip(&on.closes) {
+        let bodies = tape.bodies();
+        let feeding = workers.spawn(async move {
+            for ((time, body), (_, bars)) in bodies.into_iter().zip(&on.closes) {
                 feeder.close(time, body, bars).await;
             }
             done.store(true, Relaxed);
@@ -150,25 +150,25 @@ fn run(tape: &Arc<Tape>, want: &str, seed: u64) {
             feeder
         });
         let (at, tree) = (Arc::clone(&journal), root.directory().clone());
-        let killing = edge.spawn(kill(at, tree, over, starts, seed));
+        let killing = std::thread::spawn(move || kill(&at, &tree, &over, &starts, seed));
         let feeder = feeding.await.expect("feeding ends");
-        let recoveries = killing.await.expect("killing ends");
+        let recoveries = killing.join().expect("killing ends");
         root.stop(Duration::from_secs(10)).await;
         journal.close();
         (format!("{:?}", feeder.seen.equity), recoveries)
     });
-    edge.shutdown_background();
-    stages.shutdown_background();
+    control.shutdown_background();
+    workers.shutdown_background();
     let mut all = Recovery::default();
     for (name, mut one) in recoveries {
         all.stands.extend(&one.stands);
         all.caught_up.extend(&one.caught_up);
         let (stands, caught_up) = (p50_p99(&mut one.stands), p50_p99(&mut one.caught_up));
-        let evolved = p50_p99(&mut one.evolved);
+        let (restored, evolved) = (p50_p99(&mut one.restored), p50_p99(&mut one.evolved));
         let kills = one.stands.len();
         println!(
-            "  {name:14} {kills:3} kills: stands {stands}, caught up {caught_up} us, \
-             {evolved} inputs again"
+            "  {name:14} {kills:3} kills: stands {stands}, caught up {caught_up} us; restoring \
+             took {restored} us for {evolved} inputs"
         );
     }
     println!(

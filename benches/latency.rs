@@ -137,11 +137,11 @@ struct Times {
 
 fn run(symbols: usize, trading: usize, closes: usize, durable: bool) -> Times {
     let dir = folder("latency");
-    let (edge, stages) = (runtime(), runtime());
+    let (control, workers) = (runtime(), runtime());
     let tape = Arc::new(Tape::alternating(symbols, trading, closes));
     let signed = Signed::default();
     let mut floor = Floor::new(&dir);
-    let times = edge.block_on(async {
+    let times = control.block_on(async {
         let journal = journal(&dir);
         let given = Given {
             journal: Arc::clone(&journal),
@@ -150,12 +150,13 @@ fn run(symbols: usize, trading: usize, closes: usize, durable: bool) -> Times {
             signed: Arc::clone(&signed),
         };
         let gateway = worker("gateway", move |_| (Gateway, given.clone()));
+        let gateway = gateway.on(workers.handle().clone());
         let quiet: common::world::OnResume = Arc::new(|_, _| ());
-        let root = grow(&journal, stages.handle(), quiet, vec![gateway], &["gateway"]).await;
+        let root = grow(&journal, workers.handle(), quiet, vec![gateway], &["gateway"]).await;
         let feeder = Feeder::new(&journal);
         feeder.begin(&tape).await;
         let on = tape.clone();
-        let feeding = edge.spawn(async move {
+        let feeding = workers.spawn(async move {
             let (mut appended, mut floors) = (Vec::new(), Vec::new());
             let mut every = tokio::time::interval(Duration::from_millis(1));
             every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -185,8 +186,8 @@ fn run(symbols: usize, trading: usize, closes: usize, durable: bool) -> Times {
         let (first, last) = done.unzip();
         Times { first, last, floor }
     });
-    edge.shutdown_background();
-    stages.shutdown_background();
+    control.shutdown_background();
+    workers.shutdown_background();
     times
 }
 
@@ -204,14 +205,16 @@ fn main() {
             );
         }
     }
-    for (trading, aim) in [(1, "floor + 150"), (100, "one flush for all")] {
+    for (symbols, trading, aim) in
+        [(1, 1, "floor + 150"), (300, 1, "floor + 150"), (300, 100, "one flush for all")]
+    {
         for _ in 0..3 {
-            let mut times = run(300, trading, 500, true);
+            let mut times = run(symbols, trading, 500, true);
             let over = quantile(&mut times.first, 0.5) - quantile(&mut times.floor, 0.5);
             println!(
-                "close of 300 -> {trading} signed orders, flushed: first {}, last {} (aim {aim}); \
-                 bare \
-                 4 KB write + fdatasync {}; first over floor {over:+.0} at p50; load {}",
+                "close of {symbols} -> {trading} signed orders, flushed: first {}, last {} \
+                 (aim {aim}); bare 4 KB write + fdatasync {}; first over floor {over:+.0} at p50; \
+                 load {}",
                 p50_p99(&mut times.first),
                 p50_p99(&mut times.last),
                 p50_p99(&mut times.floor),

@@ -38,11 +38,11 @@ fn now_ns() -> u128 {
 }
 
 fn fill(dir: &Path) {
-    let (edge, stages) = (runtime(), runtime());
+    let (control, workers) = (runtime(), runtime());
     let tape = Tape::seeded(SYMBOLS, CLOSES);
-    edge.block_on(async {
+    control.block_on(async {
         let journal = journal(dir);
-        let _root = grow(&journal, stages.handle(), Arc::new(|_, _| ()), Vec::new(), &[]).await;
+        let _root = grow(&journal, workers.handle(), Arc::new(|_, _| ()), Vec::new(), &[]).await;
         let mut feeder = Feeder::new(&journal);
         feeder.begin(&tape).await;
         for ((time, body), (_, bars)) in tape.bodies().into_iter().zip(&tape.closes) {
@@ -61,14 +61,14 @@ fn open(dir: &Path) {
     steps.push(ms());
     let journal = journal_in(store);
     steps.push(ms());
-    let (edge, stages) = (runtime(), runtime());
+    let (control, workers) = (runtime(), runtime());
     let reports = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&reports);
-    edge.block_on(async {
+    control.block_on(async {
         let note = Arc::new(move |name, report| {
             told.lock().unwrap_or_else(PoisonError::into_inner).push((name, report));
         });
-        let root = grow(&journal, stages.handle(), note, Vec::new(), &[]).await;
+        let root = grow(&journal, workers.handle(), note, Vec::new(), &[]).await;
         steps.push(ms());
         while !journal.settled() {
             tokio::task::yield_now().await;

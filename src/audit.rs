@@ -1,15 +1,18 @@
 //! The journal read back: its facts in order, and whether the derived ones are what the inputs
 //! imply.
 
-use crate::domain::fact::Body;
+use crate::domain::fact::{Body, Operator};
+use crate::domain::id::Symbol;
+use crate::domain::quarantine::{Quarantine, Quarantines};
 use crate::history::HistoryLibrary;
 use crate::life::{APPLICATION, LIVE_FILE};
 use crate::ops::desk::JournalFacts;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::views::{ProblemView, VerifyView};
 use crate::trading;
-use everwarm_runtime::fact::{Body as _, Fact, Key};
+use everwarm_runtime::fact::{Body as _, Fact, Key, Rank};
 use everwarm_runtime::plain::PlainLoop;
+use everwarm_runtime::poison::Skips;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,7 +78,7 @@ fn encoded(fact: &Fact<Body>) -> Encoded {
 /// # Errors
 /// The journal cannot be read, or the past bars an input refers to are not there.
 pub fn verify(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<VerifyView, Failure> {
-    let mut audit = Audit::new(archive);
+    let mut audit = Audit::new(archive, &set_aside(journal)?);
     let mut failed = None;
     let read = journal.each(0, &mut |_, fact| match audit.take(fact) {
         Ok(()) => ControlFlow::Continue(()),
@@ -84,12 +87,36 @@ pub fn verify(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<Verif
             ControlFlow::Break(())
         }
     });
-    // What cannot even be read is found by the check, as what does not follow is.
-    read.map_err(|failure| {
-        let torn = failure.exit == Exit::Foreign;
-        if torn { Failure::new(Exit::Problems, failure.text) } else { failure }
-    })?;
+    read.map_err(torn_is_a_problem)?;
     failed.map_or_else(|| Ok(audit.conclude()), Err)
+}
+
+/// What each stage was not given, by rank: told by inputs that came later.
+fn set_aside(journal: &dyn JournalFacts) -> Result<BTreeMap<u16, Skips>, Failure> {
+    let mut skips: BTreeMap<u16, Skips> = BTreeMap::new();
+    let mut all = Quarantines::default();
+    let read = journal.each(0, &mut |_, fact| {
+        if let Body::Operator(Operator::Released { quarantine, retry: true }) = &fact.body
+            && let Some(told) = all.get(*quarantine)
+        {
+            skips.entry(told.rank).or_default().release(told.input, fact.key.n);
+        }
+        if let Body::Operator(operator) = &fact.body
+            && let Some(told) = Quarantine::told(operator, fact.time)
+        {
+            let parts: Vec<String> = told.symbols.iter().map(Symbol::to_string).collect();
+            skips.entry(told.rank).or_default().quarantine(told.input, told.effect, &parts);
+        }
+        all.fold(fact);
+        ControlFlow::Continue(())
+    });
+    read.map_err(torn_is_a_problem).map(|()| skips)
+}
+
+/// What cannot even be read is found by the check, as what does not follow is.
+fn torn_is_a_problem(failure: Failure) -> Failure {
+    let torn = failure.exit == Exit::Foreign;
+    if torn { Failure::new(Exit::Problems, failure.text) } else { failure }
 }
 
 struct Audit {
@@ -106,12 +133,16 @@ struct Audit {
 }
 
 impl Audit {
-    fn new(archive: Arc<Archive>) -> Audit {
+    fn new(archive: Arc<Archive>, set_aside: &BTreeMap<u16, Skips>) -> Audit {
         let library = HistoryLibrary::new(archive);
         let stages = trading::stages();
         let versions = stages.iter().map(|s| (s.rank().0, s.version())).collect();
+        let mut plain = PlainLoop::new(stages, Box::new(library));
+        for (rank, skips) in set_aside {
+            plain.skip(Rank(*rank), skips);
+        }
         Audit {
-            plain: PlainLoop::new(stages, Box::new(library)),
+            plain,
             versions,
             expected: BTreeMap::new(),
             view: VerifyView::default(),

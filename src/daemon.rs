@@ -1,9 +1,11 @@
 //! Boot order of a daemon: files, exchange, tree; then signals, drain, exit code. And the exchange
 //! as a command.
 
+mod ban;
 mod desk;
 mod identity;
 mod measure;
+mod release;
 mod watch;
 
 use crate::audit::{self, store_failure};
@@ -20,8 +22,9 @@ use crate::ops::print::Printer;
 use crate::ops::telemetry;
 use crate::sim::books::BooksError;
 use crate::sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
-use crate::sim::server::port::PortFile;
+use crate::sim::server::port::{PortFile, token};
 use crate::sim::{self, Setup, SimError, SimOptions};
+use crate::trading;
 use desk::LiveDesk;
 use everwarm_runtime::chaos::{Chaos, Phase};
 use everwarm_runtime::clock;
@@ -38,7 +41,13 @@ use tokio::sync::{mpsc, watch as channel};
 use watch::Watch;
 
 /// The daemon's half of the command line.
-pub const CORE: Core = Core { run, sim: exchange, journal: audit::open, verify: audit::verify };
+pub const CORE: Core = Core {
+    run,
+    sim: exchange,
+    journal: audit::open,
+    verify: audit::verify,
+    release: release::offline,
+};
 
 /// Start of the made market where its time does not follow ours: 2026-01-05T00:00Z, a Monday.
 const MADE_START: UtcMs = 1_767_571_200_000;
@@ -62,10 +71,10 @@ fn run(config: Config, printer: Printer) -> Result<Exit, Failure> {
     let traded = Traded::of(&config, market.as_ref())?;
     identity::check(&config.data_dir, &traded.words)?;
     drop(market);
-    let (edge, stages) = (runtime(config.workers, "edge")?, runtime(1, "stage")?);
-    let exit = edge.block_on(daemon(&config, traded, &watch, &stages));
-    edge.shutdown_timeout(DRAIN);
-    stages.shutdown_timeout(DRAIN);
+    let (control, workers) = (runtime(1, "control")?, runtime(config.workers, "worker")?);
+    let exit = control.block_on(daemon(&config, traded, &watch, &workers));
+    control.shutdown_timeout(DRAIN);
+    workers.shutdown_timeout(DRAIN);
     exit
 }
 
@@ -79,7 +88,7 @@ async fn daemon(
     config: &Config,
     traded: Traded,
     watch: &Watch,
-    stages: &Runtime,
+    workers: &Runtime,
 ) -> Result<Exit, Failure> {
     let mut signals = Signals::new()?;
     let (chaos, place) =
@@ -104,8 +113,9 @@ async fn daemon(
         settings: config.settings.clone(),
         origins: config.origins.clone(),
         installation: config.installation.clone(),
+        stages: trading::specs(),
         exchange: Some((launch, port.port)),
-        stages_on: stages.handle().clone(),
+        workers_on: workers.handle().clone(),
         // Full: it was told already.
         on_failure: Arc::new(move |why| drop(failed.try_send(store_failure(why)))),
         on_resume: Arc::new(|stage, report| tracing::debug!(stage, ?report, "resumed")),
@@ -226,7 +236,8 @@ fn connect(config: &Config, port: &PortFile) -> Result<Connection, Failure> {
     };
     let key = (port.api_key.as_str(), port.api_secret.as_str());
     let connection = Connection::simulated(port.port, &port.token, key, passing);
-    connection.map_err(|e| Failure::new(Exit::Failed, e))
+    let connection = connection.map_err(|e| Failure::new(Exit::Failed, e))?;
+    Ok(Connection { ban: ban::note(&config.data_dir), ..connection })
 }
 
 /// Why the daemon ends: its exit code, and what to say where it could not go on.
@@ -301,8 +312,12 @@ fn begin_api(
     let desk = Arc::new(LiveDesk::new(world.clone(), watch.clone(), data_dir, pace));
     let metrics = measure::metrics(currency, world, watch, Arc::clone(&desk) as _, stopped.clone());
     let (listen, data_dir) = (config.listen, config.data_dir.clone());
+    let journal = Arc::clone(&world.journal);
+    let token = token();
+    let release = Arc::new(move |id, retry| release::live(&journal, id, retry));
+    let api = Api::new(desk, Some(metrics)).releasing(token.clone(), release);
     tokio::spawn(async move {
-        if let Err(e) = serve_api(listen, &data_dir, (desk, metrics), stopped).await {
+        if let Err(e) = serve_api(listen, &data_dir, api, token, stopped).await {
             tracing::error!("the API at {listen}: {e}");
         }
     });
@@ -311,14 +326,15 @@ fn begin_api(
 async fn serve_api(
     listen: std::net::SocketAddr,
     data_dir: &Path,
-    (desk, metrics): (Arc<LiveDesk>, api::Metrics),
+    api: Api,
+    token: String,
     mut stopped: channel::Receiver<bool>,
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(listen).await?;
     let (addr, pid) = (listener.local_addr()?, std::process::id());
-    ApiFile { addr, pid, token: String::new() }.write(data_dir)?;
+    ApiFile { addr, pid, token }.write(data_dir)?;
     let stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
-    api::serve(listener, Api::new(desk, Some(metrics)), stop).await
+    api::serve(listener, api, stop).await
 }
 
 fn observe(watch: &Watch, notice: &SupervisionNotice) {

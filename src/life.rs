@@ -11,10 +11,11 @@ use crate::edge::exchange::Launch;
 use crate::edge::gateway_book::GatewayBook;
 use crate::edge::world::{Passing, World, wall};
 use crate::history::HistoryLibrary;
-use crate::trading::{self, bars::Closes};
+use crate::trading::{StageSpec, bars::Closes};
 use crate::tree::{self, Seed};
 use crate::venue::binance::{ApiKey, BinanceClient, Config as VenueConfig};
 use crate::venue::clock::{Pace, SharedClock};
+use crate::venue::rate_limit::BanNote;
 use crate::venue::simulated::Admin;
 use crate::venue::{Probe, Secret};
 use everwarm_runtime::chaos::Chaos;
@@ -53,6 +54,8 @@ pub struct Connection {
     pub admin: Option<Admin>,
     /// How its time passes.
     pub passing: Passing,
+    /// Where a ban by it is noted.
+    pub ban: BanNote,
 }
 
 impl Connection {
@@ -74,6 +77,7 @@ impl Connection {
             ws_api: format!("ws://127.0.0.1:{port}/ws-api/v3"),
             key: ApiKey { key: Secret::new(key), secret: Secret::new(secret) },
             passing,
+            ban: BanNote::default(),
         })
     }
 }
@@ -96,10 +100,12 @@ pub struct Birth {
     pub origins: Vec<(String, String)>,
     /// Identity of a fresh installation.
     pub installation: String,
+    /// The stages, by rank.
+    pub stages: Vec<StageSpec>,
     /// How to start the exchange, and on which port, where we keep it.
     pub exchange: Option<(Launch, u16)>,
-    /// Where stages run.
-    pub stages_on: Handle,
+    /// Where workers run; supervisors run where the life is begun.
+    pub workers_on: Handle,
     /// Called when the store has ended.
     pub on_failure: Arc<dyn Fn(&StoreError) + Send + Sync>,
     /// Told what each start of a stage took.
@@ -153,7 +159,8 @@ impl Life {
                 origins: birth.origins,
             },
             exchange: birth.exchange,
-            stages_on: birth.stages_on,
+            stages: birth.stages,
+            workers_on: birth.workers_on,
             on_resume: birth.on_resume,
             ended,
         };
@@ -178,10 +185,10 @@ impl Life {
 
 /// What the journal knows of everybody who reads by round.
 #[must_use]
-pub fn places() -> Vec<StageInfo> {
+pub fn places(stages: &[StageSpec]) -> Vec<StageInfo> {
     let followers: [&dyn Stage<Body = Body>; 3] =
         [&InForce::default(), &GatewayBook::default(), &Closes::default()];
-    let stages = trading::stages().into_iter().map(|stage| StageInfo::of(&*stage));
+    let stages = stages.iter().map(|spec| StageInfo::of(&*(spec.make)()));
     stages.chain(followers.map(StageInfo::of)).collect()
 }
 
@@ -191,8 +198,8 @@ async fn world(birth: &Birth) -> Result<World, BirthError> {
         chaos: birth.chaos.clone(),
         ..Options::new(move |why: &StoreError| on_failure(why))
     };
-    let journal = Journal::open(birth.store.clone(), places(), options)?;
-    let Connection { rest, stream, ws_api, key, admin, passing } = birth.connection.clone();
+    let journal = Journal::open(birth.store.clone(), places(&birth.stages), options)?;
+    let Connection { rest, stream, ws_api, key, admin, passing, ban } = birth.connection.clone();
     let clock = SharedClock::new(match passing {
         Passing::Lockstep => Pace::Manual(0),
         Passing::Scaled(1) => Pace::Real,
@@ -215,6 +222,7 @@ async fn world(birth: &Birth) -> Result<World, BirthError> {
         clock: clock.clone(),
         wall: Arc::new(wall),
         probe: Probe::default(),
+        ban,
     })
     .map_err(BirthError::Venue)?;
     let symbols = symbols(&venue, &birth.symbols).await;

@@ -13,7 +13,7 @@ use crate::edge::projector::ProjectorActor;
 use crate::edge::world::World;
 pub use crate::edge::world::path::of as path_of;
 use crate::edge::{bar::BarActor, clock::Clock, closer::Closer, feed::Feed, private::Private};
-use crate::trading;
+use crate::trading::StageSpec;
 use everwarm_runtime::runner::ResumeReport;
 use everwarm_runtime::shell::{StageActor, StageArguments};
 use everwarm_runtime::supervise::{
@@ -33,8 +33,11 @@ pub struct Seed {
     pub wanted: Wanted,
     /// How to start the simulated exchange, and on which port, where we keep it.
     pub exchange: Option<(Launch, u16)>,
-    /// Where stages run.
-    pub stages_on: Handle,
+    /// The stages, by rank.
+    pub stages: Vec<StageSpec>,
+    /// Where workers run: all on one runtime, so that a close runs through the stages to its orders
+    /// without changing threads, and apart from the supervisors, so that no worker holds those up.
+    pub workers_on: Handle,
     /// Told what each start of a stage took.
     pub on_resume: Arc<dyn Fn(&'static str, ResumeReport) + Send + Sync>,
     /// Set when a recording has ended.
@@ -76,7 +79,7 @@ fn config(seed: &Seed) -> ChildSpec {
 }
 
 fn stages(seed: &Seed) -> SupervisorSpec {
-    let stages = trading::specs().into_iter().map(|stage| {
+    let stages = seed.stages.iter().copied().map(|stage| {
         let (world, on_resume) = (seed.world.clone(), Arc::clone(&seed.on_resume));
         let arguments = move || StageArguments::<Body> {
             journal: Arc::clone(&world.journal),
@@ -86,7 +89,7 @@ fn stages(seed: &Seed) -> SupervisorSpec {
         };
         worker(stage.name, move |_| (StageActor::default(), arguments()))
             .backoff(quick())
-            .on(seed.stages_on.clone())
+            .on(seed.workers_on.clone())
     });
     group("stages", Strategy::OneForOne).children(stages)
 }
@@ -126,7 +129,7 @@ fn edge<A: ractor::Actor>(
     make: impl Fn(World) -> (A, A::Arguments) + Send + Sync + 'static,
 ) -> ChildSpec {
     let world = seed.world.clone();
-    worker(id, move |_| make(world.clone())).backoff(quick())
+    worker(id, move |_| make(world.clone())).backoff(quick()).on(seed.workers_on.clone())
 }
 
 fn group(id: &str, strategy: Strategy) -> SupervisorSpec {

@@ -134,6 +134,14 @@ impl Process {
         said.out.clone()
     }
 
+    /// Waits for these words on standard error: whether they came.
+    pub fn complains(&self, words: &str, within: Duration) -> bool {
+        let told = |said: &Said| said.err.iter().any(|line| line.contains(words));
+        let waiting = |said: &mut Said| said.open > 0 && !told(said);
+        let waited = self.said.1.wait_timeout_while(self.said(), within, waiting);
+        told(&waited.unwrap_or_else(PoisonError::into_inner).0)
+    }
+
     /// Waits for a line with these words.
     pub fn says(&self, words: &str) -> Vec<String> {
         self.until(words, PATIENCE, |lines| lines.iter().any(|line| line.contains(words)))

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod budget;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod crash_equivalence;
@@ -10,6 +12,8 @@ mod crash_equivalence;
 mod exchange;
 #[cfg(test)]
 mod kit;
+#[cfg(test)]
+mod poison;
 #[cfg(test)]
 mod sigkill;
 #[cfg(test)]

@@ -43,7 +43,8 @@ pub fn journal(dir: &Path) -> Arc<Journal<Body>> {
 /// The journal in an opened store.
 pub fn journal_in(store: Store) -> Arc<Journal<Body>> {
     let options = Options::new(|why| panic!("the store ended: {why}"));
-    Journal::open(store, places(), options).expect("a store that was opened can be read")
+    Journal::open(store, places(&trading::specs()), options)
+        .expect("a store that was opened can be read")
 }
 
 /// Who reads by round besides the stages.
@@ -59,12 +60,12 @@ fn followers() -> Vec<(&'static str, MakeStage<Body>)> {
 /// `without` are left to the caller.
 pub async fn grow(
     journal: &Arc<Journal<Body>>,
-    stages_on: &Handle,
+    workers_on: &Handle,
     on_resume: OnResume,
     more: Vec<ChildSpec>,
     without: &[&str],
 ) -> RootHandle {
-    let child = |name: &str, make: MakeStage<Body>, on: Option<Handle>| {
+    let child = |name: &str, make: MakeStage<Body>| {
         let arguments = StageArguments::<Body> {
             journal: Arc::clone(journal),
             make,
@@ -77,16 +78,11 @@ pub async fn grow(
             max: Duration::from_secs(10),
             healthy: Duration::from_secs(5),
         });
-        match on {
-            Some(handle) => worker.on(handle),
-            None => worker,
-        }
+        worker.on(workers_on.clone())
     };
-    let stages = trading::specs()
-        .into_iter()
-        .map(|stage| child(stage.name, Arc::new(stage.make), Some(stages_on.clone())));
+    let stages = trading::specs().into_iter().map(|stage| child(stage.name, Arc::new(stage.make)));
     let followers = followers().into_iter().filter(|(name, _)| !without.contains(name));
-    let followers = followers.map(|(name, make)| child(name, make, None));
+    let followers = followers.map(|(name, make)| child(name, make));
     let root = supervisor("root", Strategy::OneForOne)
         .child(supervisor("stages", Strategy::OneForOne).children(stages))
         .child(supervisor("followers", Strategy::OneForOne).children(followers).children(more));

@@ -4,6 +4,7 @@
 //! some [`Rank`] about input `n`; its [`Key`] is `(n, rank, i)`. Keys are logical: where a fact
 //! stands in the file is its row, which no stage ever sees.
 
+pub use crate::poison::{Effect, Quarantine};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -136,6 +137,8 @@ pub enum RuntimeEvent {
         /// The version that speaks from here on.
         to: u16,
     },
+    /// A stage failed too often at an input.
+    Quarantined(Quarantine),
 }
 
 /// What the application says. The runtime asks this much of it and no more.
@@ -157,6 +160,15 @@ pub trait Body: Clone + fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Says what is wrong with the bytes; any bytes give a value or an error.
     fn decode(bytes: &[u8]) -> Result<Self, String>;
+    /// Names of the parts that can be left out, where the fact is one of many alike (the symbols of
+    /// a close, say).
+    fn parts(&self) -> Vec<String> {
+        Vec::new()
+    }
+    /// What is left of it without these parts; none where nothing is.
+    fn without(&self, _parts: &[String]) -> Option<Self> {
+        Some(self.clone())
+    }
     /// Puts what the runtime has to say into the application's words.
     fn runtime(event: RuntimeEvent) -> Self;
 }

@@ -9,6 +9,7 @@
 //! *row*: the order of the file.
 
 mod inner;
+mod poison;
 
 use crate::chaos::{Chaos, Sabotage};
 use crate::clock;
@@ -36,7 +37,7 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 const MEMORY_INPUTS: u64 = 32;
 /// A stage saves itself in memory once it was fed this many times the size of its state: then
 /// saving costs a fraction of the work it saves a successor.
-const MEMORY_FED: usize = 8;
+const MEMORY_FED: usize = 2;
 
 /// How a journal behaves.
 #[derive(Clone)]
@@ -180,6 +181,8 @@ pub struct Round<B> {
     pub seen: Vec<Arc<Chunk<B>>>,
     /// What it has said about `n` already.
     pub own: Option<Arc<Chunk<B>>>,
+    /// How often it has failed at `n`.
+    pub(crate) failures: u32,
 }
 
 /// The journal of one store.
@@ -471,11 +474,13 @@ impl<B: Body> Journal<B> {
     /// Up to `max` rounds after `n`, as far as the gates are open; also those it has passed
     /// already.
     pub(crate) fn rounds(&self, seat: &Seat<B>, after: u64, max: usize) -> Vec<Round<B>> {
-        let inner = self.lock();
-        let state = &inner.stages[seat.index];
-        let ready = inner.ready(seat.index).max(state.passed);
-        let last = ready.min(after + max as u64);
-        (after + 1..=last).map(|n| inner.round(seat.index, n)).collect()
+        let mut inner = self.lock();
+        let (admitted, marked) = inner.admitted(seat.index, after + max as u64);
+        let last = admitted.max(inner.stages[seat.index].passed).min(after + max as u64);
+        let rounds = (after + 1..=last).map(|n| inner.round(seat.index, n)).collect();
+        drop(inner);
+        self.tell(&[], marked);
+        rounds
     }
 
     /// One act: `drafts` are the stage's facts about `n`, and it has passed `n`.
@@ -616,7 +621,8 @@ impl<B: Body> store::Source<B> for Journal<B> {
         let began = clock::now();
         let mut inner = self.lock();
         loop {
-            let asked = inner.sync_wanted > inner.durable || inner.closing;
+            let facts_asked = inner.sync_wanted > inner.durable;
+            let asked = facts_asked || inner.marks.waiting() || inner.closing;
             let unsynced = !inner.pending.is_empty() || inner.committed > inner.durable;
             let sync = asked || (unsynced && inner.synced_at.elapsed() >= self.options.sync);
             let gathered = !inner.pending.is_empty()
@@ -631,7 +637,7 @@ impl<B: Body> store::Source<B> for Journal<B> {
     }
 
     fn committed(&self, row: Option<u64>, synced: bool) {
-        let (durable, settled) = {
+        let (durable, settled, again) = {
             let mut inner = self.lock();
             inner.committed = row.unwrap_or(inner.committed);
             if synced {
@@ -640,8 +646,10 @@ impl<B: Body> store::Source<B> for Journal<B> {
             }
             inner.pending_since = (!inner.pending.is_empty()).then(clock::now);
             inner.trim();
-            (inner.durable, synced && inner.settled())
+            let again = inner.marked(synced);
+            (inner.durable, synced && inner.settled(), again)
         };
+        self.tell(&again, false);
         if synced {
             self.durable.send_replace(durable);
         }

@@ -12,6 +12,7 @@ pub mod fact;
 pub mod files;
 pub mod journal;
 pub mod plain;
+pub mod poison;
 pub mod runner;
 pub mod shell;
 pub mod stage;

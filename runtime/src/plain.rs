@@ -4,6 +4,7 @@
 //! the same. Replays, backtests and audits run on it.
 
 use crate::fact::{Body, Fact, Key, Library, Mask, Rank};
+use crate::poison::{Cut, Skips};
 use crate::stage::{Stage, Step};
 use std::fmt;
 
@@ -22,6 +23,7 @@ pub struct PlainLoop<B: Body> {
 struct Lane<B: Body> {
     stage: Box<dyn Stage<Body = B>>,
     interest: Mask,
+    skips: Skips,
 }
 
 impl<B: Body> fmt::Debug for PlainLoop<B> {
@@ -53,9 +55,21 @@ impl<B: Body> PlainLoop<B> {
             assert!(a.rank() < b.rank(), "{} and {} have one rank", a.name(), b.name());
         }
         let said = stages.iter().map(|_| Vec::new()).collect();
-        let lane = |stage: Box<dyn Stage<Body = B>>| Lane { interest: stage.interest(), stage };
+        let lane = |stage: Box<dyn Stage<Body = B>>| Lane {
+            interest: stage.interest(),
+            skips: Skips::default(),
+            stage,
+        };
         let lanes = stages.into_iter().map(lane).collect();
         PlainLoop { lanes, said, step: Step::default(), library, n: 0, time: i64::MIN }
+    }
+
+    /// Leaves out for the stage of this rank what was set aside; to be said before the inputs
+    /// concerned.
+    pub fn skip(&mut self, rank: Rank, skips: &Skips) {
+        for lane in self.lanes.iter_mut().filter(|lane| lane.stage.rank() == rank) {
+            lane.skips = skips.clone();
+        }
     }
 
     /// Gives one input to every stage and returns its number. `sink` is shown the input, then what
@@ -86,21 +100,23 @@ impl<B: Body> PlainLoop<B> {
         let given = resolved.map(|body| Fact { body, because: Vec::new(), ..input });
         let given = given.as_ref().unwrap_or(&input);
         for (index, lane) in self.lanes.iter_mut().enumerate() {
-            let Lane { stage, interest } = lane;
+            let Lane { stage, interest, skips } = lane;
             let stage = &mut **stage;
+            let cut = skips.at(self.n);
             let (lower, rest) = self.said.split_at_mut(index);
             let Some((own, higher)) = rest.split_first_mut() else { break };
             own.clear();
             self.step.begin(self.n, self.time);
-            for fact in higher.iter().flatten().filter(|f| interest.has(f.body.kind())) {
-                self.step.feed(stage, fact, own);
-            }
+            let before = higher.iter().flatten().filter(|f| interest.has(f.body.kind()));
             // Interest is told in the kinds of the journal, where the reference stands.
-            if interest.has(kind) {
-                self.step.feed(stage, given, own);
-            }
-            for fact in lower.iter().flatten().filter(|f| interest.has(f.body.kind())) {
-                self.step.feed(stage, fact, own);
+            let now = interest.has(kind).then_some(given);
+            let said = lower.iter().flatten().filter(|f| interest.has(f.body.kind()));
+            for fact in before.chain(now).chain(said) {
+                if cut == Cut::Nothing {
+                    self.step.feed(stage, fact, own);
+                } else if let Some(left) = cut.apply(fact) {
+                    self.step.feed(stage, &left, own);
+                }
             }
             self.step.finish(stage, own);
             own.iter().for_each(&mut *sink);
@@ -111,7 +127,8 @@ impl<B: Body> PlainLoop<B> {
     /// The earliest event time at which a stage wants a clock input.
     #[must_use]
     pub fn next_wake(&self) -> Option<i64> {
-        self.lanes.iter().filter_map(|lane| lane.stage.next_wake()).min()
+        let awake = self.lanes.iter().filter(|lane| lane.skips.at(self.n) != Cut::All);
+        awake.filter_map(|lane| lane.stage.next_wake()).min()
     }
 
     /// Number of the last input; 0 before the first.

@@ -9,11 +9,17 @@ use crate::chaos::{Chaos, Site};
 use crate::clock;
 use crate::fact::{Body, Fact, Library};
 use crate::journal::{AppendError, Journal, Round, Seat, Waker};
+use crate::poison::{Cut, Effect, OnPoison, POISON_ATTEMPTS};
 use crate::stage::{Stage, Step};
+use crate::supervise::Injected;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 /// Rounds read under one lock.
 const BATCH: usize = 64;
+/// Parts of an input that are left out at most.
+const CULPRITS: usize = 8;
 
 /// Why a stage cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -157,12 +163,18 @@ impl<S: Stage + ?Sized> Runner<S> {
         // Inputs that say nothing to this stage are passed together.
         let mut quiet = None;
         for round in &rounds {
+            if round.failures >= POISON_ATTEMPTS {
+                // What was folded before is passed first: the next turn begins behind it.
+                self.pass(quiet)?;
+                self.set_aside(round)?;
+                return Ok(true);
+            }
             if round.seen.is_empty() {
                 quiet = Some(round.n);
                 continue;
             }
             self.chaos().point(Site::BeforeStep, self.stage.name());
-            let own = self.step(round)?;
+            let own = self.attempt(round)?;
             own.iter().for_each(&mut see);
             if own.is_empty() {
                 quiet = Some(round.n);
@@ -171,10 +183,7 @@ impl<S: Stage + ?Sized> Runner<S> {
             self.say(round.n, own)?;
             quiet = None;
         }
-        if let Some(n) = quiet {
-            self.journal.pass(&self.seat, n, Vec::new(), self.stage.next_wake())?;
-            self.cursor = n;
-        }
+        self.pass(quiet)?;
         if self.journal.checkpoint_due(&self.seat, self.fed) {
             self.keep(false);
         }
@@ -211,6 +220,84 @@ impl<S: Stage + ?Sized> Runner<S> {
         }
         self.cursor = n;
         Ok(())
+    }
+
+    /// Passes inputs about which there is nothing to say, up to the given one.
+    fn pass(&mut self, quiet: Option<u64>) -> Result<(), RunError> {
+        if let Some(n) = quiet {
+            self.journal.pass(&self.seat, n, Vec::new(), self.stage.next_wake())?;
+            self.cursor = n;
+        }
+        Ok(())
+    }
+
+    /// Handles one input; a failure is counted before it goes on its way.
+    fn attempt(&mut self, round: &Round<S::Body>) -> Result<Vec<Fact<S::Body>>, RunError> {
+        catch_unwind(AssertUnwindSafe(|| self.step(round))).unwrap_or_else(|panic| {
+            let why = text(panic.as_ref());
+            if self.stage.on_poison() != OnPoison::Escalate && !Injected::is_panic(why) {
+                self.journal.failed(&self.seat, round.n, why);
+            }
+            resume_unwind(panic)
+        })
+    }
+
+    /// The stage has failed too often at this input.
+    fn set_aside(&mut self, round: &Round<S::Body>) -> Result<(), RunError> {
+        // Where looking for the cause takes the process with it, that too is tried so often only.
+        let named = round.failures < 2 * POISON_ATTEMPTS;
+        let parts = if named { self.culprits(round)? } else { Vec::new() };
+        let effect = match self.stage.on_poison() {
+            OnPoison::Skip if parts.is_empty() => Effect::Stage,
+            OnPoison::Skip => Effect::Parts,
+            OnPoison::Stop | OnPoison::Escalate => Effect::Stopped,
+        };
+        Ok(self.journal.quarantine(&self.seat, effect, parts)?)
+    }
+
+    /// The parts of an input that fail the stage, found by trying it without some; empty where it
+    /// fails without any. Its state stays as it is.
+    fn culprits(&mut self, round: &Round<S::Body>) -> Result<Vec<String>, RunError> {
+        let saved = self.stage.save();
+        let mut left = round.parts();
+        let mut culprits = Vec::new();
+        if self.fails(round, &saved, &left)? {
+            return Ok(culprits);
+        }
+        // With more at fault it is not the data.
+        while culprits.len() < CULPRITS && !left.is_empty() {
+            // The first `passes` of what is left pass, the first `fails` do not.
+            let (mut passes, mut fails) = (0, left.len());
+            while fails - passes > 1 {
+                let half = usize::midpoint(passes, fails);
+                if self.fails(round, &saved, culprits.iter().chain(&left[half..]))? {
+                    fails = half;
+                } else {
+                    passes = half;
+                }
+            }
+            culprits.push(left.remove(passes));
+            if !self.fails(round, &saved, &culprits)? {
+                return Ok(culprits);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Whether the stage fails at an input without these parts.
+    fn fails<'a>(
+        &mut self,
+        round: &Round<S::Body>,
+        saved: &[u8],
+        parts: impl IntoIterator<Item = &'a String>,
+    ) -> Result<bool, RunError> {
+        let round = round.again().without(&Cut::Parts(parts.into_iter().cloned().collect()));
+        let tried = catch_unwind(AssertUnwindSafe(|| self.step(&round).map(drop)));
+        self.step = Step::default();
+        let load = self.stage.load(saved);
+        let (stage, n) = (self.stage.name(), round.n);
+        load.map_err(|reason| RunError::Load { stage, n, reason })?;
+        tried.map_or(Ok(true), |done| done.map(|()| false))
     }
 
     fn step(&mut self, round: &Round<S::Body>) -> Result<Vec<Fact<S::Body>>, RunError> {
@@ -287,6 +374,12 @@ impl<S: Stage + ?Sized> Runner<S> {
         }
         Ok(0)
     }
+}
+
+/// The text of a panic.
+fn text(panic: &(dyn Any + Send)) -> &str {
+    let owned = panic.downcast_ref::<String>().map(String::as_str);
+    owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a text")
 }
 
 /// What a fact says, as the journal would hold it. Floats are compared by bits.

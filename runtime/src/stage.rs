@@ -8,6 +8,7 @@
 //! through it.
 
 use crate::fact::{Body, Draft, Fact, Key, Mask, Rank};
+pub use crate::poison::OnPoison;
 
 /// A state machine over facts. The value that implements it *is* the state.
 ///
@@ -40,9 +41,13 @@ pub trait Stage: Send + 'static {
     fn next_wake(&self) -> Option<i64> {
         None
     }
+    /// What is to be done where it has failed too often at one input.
+    fn on_poison(&self) -> OnPoison {
+        OnPoison::Escalate
+    }
     /// The whole state, flat.
     fn save(&self) -> Vec<u8>;
-    /// Takes over what [`Stage::save`] of the same version wrote.
+    /// Takes over what [`Stage::save`] of the same version wrote, whatever it was before.
     ///
     /// # Errors
     /// Says what is wrong with the bytes.

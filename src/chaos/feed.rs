@@ -11,6 +11,7 @@ use crate::domain::settings::Settings;
 use crate::domain::time::{MINUTE, UtcMs};
 use crate::sim::Setup;
 use crate::sim::market::Market;
+use crate::trading;
 use std::collections::BTreeMap;
 
 /// When the feed begins.
@@ -191,5 +192,6 @@ pub fn small() -> Feed {
         market: Box::new(|| Box::new(Small::new())),
         setup: Setup { seed: 7, max_position, ..Setup::default() },
         settings: Settings::default(),
+        stages: trading::specs(),
     }
 }

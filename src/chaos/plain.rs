@@ -13,7 +13,6 @@ use crate::edge::bar::HISTORY_BARS;
 use crate::history::{HistoryLibrary, bars};
 use crate::sim::Local;
 use crate::sim::exchange::NewOrder;
-use crate::trading;
 use everwarm_runtime::fact::Fact;
 use everwarm_runtime::plain::PlainLoop;
 use everwarm_runtime::store::archive::Archive;
@@ -35,7 +34,7 @@ pub fn play(feed: &Feed) -> Result<Picture, String> {
     let mut play = Play {
         venue: Local::open((feed.market)(), &feed.setup),
         stages: PlainLoop::new(
-            trading::stages(),
+            feed.stages.iter().map(|spec| (spec.make)()).collect(),
             Box::new(HistoryLibrary::new(Arc::clone(&archive))),
         ),
         facts: Vec::new(),

@@ -11,6 +11,7 @@ use crate::life::{APPLICATION, Birth, Connection, Life};
 use crate::sim::server::port::PortFile;
 use crate::sim::{Pace, market::Market};
 use crate::sim::{Setup, SimHandle, SimOptions};
+use crate::trading::StageSpec;
 use crate::tree::path_of;
 use everwarm_runtime::chaos::faults::{Cut, FaultyDisk, Image, Operation};
 use everwarm_runtime::chaos::points::Passings;
@@ -45,6 +46,8 @@ pub struct Feed {
     pub setup: Setup,
     /// What the stages are told.
     pub settings: Settings,
+    /// The stages, by rank.
+    pub stages: Vec<StageSpec>,
 }
 
 /// What goes wrong in a run.
@@ -57,7 +60,7 @@ pub struct Plan {
     pub cuts: Vec<(Cut, Image)>,
     /// What a death at a kill point leaves of the disk.
     pub image: Option<Image>,
-    /// Threads for the edge.
+    /// Threads for the workers.
     pub workers: usize,
     /// A promise broken on purpose.
     pub sabotage: Option<Sabotage>,
@@ -272,8 +275,7 @@ impl Lives<'_> {
             *strikes = self.chaos.disarm();
             return if disk.is_dead() { Ok(Ending::Died) } else { Err("the store".to_owned()) };
         };
-        let edge = runtime(self.plan.workers.max(1))?;
-        let stages = runtime(1)?;
+        let (control, workers) = (runtime(1)?, runtime(self.plan.workers.max(1))?);
         let (on_disk, on_died) = (disk.clone(), Arc::clone(&died));
         let birth = Birth {
             store,
@@ -284,8 +286,9 @@ impl Lives<'_> {
             settings: self.feed.settings.clone(),
             origins: Vec::new(),
             installation: INSTALLATION.to_owned(),
+            stages: self.feed.stages.clone(),
             exchange: None,
-            stages_on: stages.handle().clone(),
+            workers_on: workers.handle().clone(),
             on_failure: Arc::new(move |_| {
                 on_disk.kill();
                 on_died.store(true, Relaxed);
@@ -294,7 +297,7 @@ impl Lives<'_> {
             observer: Arc::new(|_| ()),
         };
         let mut journal: Option<Arc<Journal<Body>>> = None;
-        let ending = edge.block_on(async {
+        let ending = control.block_on(async {
             let begun = Life::begin(birth, |world| {
                 world.journal.checkpoint_after(CHECKPOINT_INPUTS);
                 self.watched().begin(&world.journal);
@@ -313,8 +316,8 @@ impl Lives<'_> {
                 Err(e) => Err(e.to_string()),
             }
         });
-        edge.shutdown_timeout(Duration::from_secs(5));
-        stages.shutdown_timeout(Duration::from_secs(5));
+        control.shutdown_timeout(Duration::from_secs(5));
+        workers.shutdown_timeout(Duration::from_secs(5));
         *strikes = self.chaos.disarm();
         if let Some(journal) = journal {
             self.watched().durable = journal.durable_row();

@@ -9,8 +9,8 @@ use crate::ops::desk::Desk;
 use crate::ops::exit::Failure;
 use crate::ops::explain::explain;
 use crate::ops::views::{
-    CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, SignalView, State,
-    StatusView, TradeView, VerifyView,
+    CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, QuarantineView,
+    SignalView, State, StatusView, TradeView, VerifyView,
 };
 use everwarm_runtime::clock;
 use everwarm_runtime::supervise::TreeView;
@@ -73,17 +73,31 @@ impl Desk for LiveDesk {
             (conflicts, _) => format!("{} differences nothing explains", conflicts.len()),
         };
         let ok = reconciled && status.conflicts.is_empty();
+        let stopped = seen.status.stopped();
+        let stages = CheckView {
+            name: "stages".into(),
+            ok: stopped.is_empty(),
+            detail: match stopped.as_slice() {
+                [] => "all go on".to_owned(),
+                stopped => format!("{} stands still until an operator decides", stopped.join(", ")),
+            },
+        };
         let lag = self.world.journal.uncommitted_age();
         let venue = self.world.board.venue();
         let since = |t: &Trouble| format!("{}, since {} s", t.why, (wall() - t.since) / 1000);
-        let answers = "it answers".to_owned();
+        let waiting = self.world.venue.waiting();
+        let answers = match waiting {
+            Some(left) => format!("waiting for venue budget, {left} s"),
+            None => "it answers".to_owned(),
+        };
         vec![
             CheckView {
                 name: "venue".into(),
-                ok: venue.is_none(),
+                ok: venue.is_none() && waiting.is_none(),
                 detail: venue.as_ref().map_or(answers, since),
             },
             CheckView { name: "reconciled".into(), ok, detail },
+            stages,
             CheckView {
                 name: "store".into(),
                 ok: lag.as_secs() < 2,
@@ -114,6 +128,10 @@ impl Desk for LiveDesk {
 
     fn signals(&self, limit: Option<usize>) -> Result<Vec<SignalView>, Failure> {
         Ok(self.watch.seen().signals.newest(limit))
+    }
+
+    fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {
+        Ok(self.watch.seen().status.quarantines())
     }
 
     fn tree(&self) -> Result<Value, Failure> {

@@ -6,5 +6,6 @@ pub mod instrument;
 pub mod market;
 pub mod money;
 pub mod order;
+pub mod quarantine;
 pub mod settings;
 pub mod time;

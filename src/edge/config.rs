@@ -55,9 +55,9 @@ impl Stage for InForce {
                 self.generation = *generation;
                 self.text.clone_from(text);
             }
-            Body::Operator(Operator::Clock { .. } | Operator::StageUpgraded { .. })
-            | Body::Market(_)
+            Body::Market(_)
             | Body::Venue(_)
+            | Body::Operator(_)
             | Body::Analysis(_)
             | Body::Decision(_)
             | Body::Order(_)

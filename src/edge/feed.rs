@@ -43,7 +43,7 @@ impl Actor for Feed {
         world: World,
     ) -> Result<State, ActorProcessingErr> {
         let session = world.venue.market_session(&world.symbols, Timeframe::M1)?;
-        let stream = Stream::carry(&world, NAME, session, me, FeedMsg::Heard, FeedMsg::Ended);
+        let stream = Stream::carry(&world, session, me, FeedMsg::Heard, FeedMsg::Ended);
         Ok(State { world, _stream: stream })
     }
 
@@ -64,7 +64,6 @@ impl Actor for Feed {
                 world.tell(&World::bar_path(bar.symbol), BarMsg::Update { bar, closed });
             }
             Event::Frame(MarketReport::Bar { .. } | MarketReport::Other { .. })
-            | Event::Connected
             | Event::Ending { .. } => {}
             Event::Subscribed | Event::Garbled { .. } => {
                 for symbol in world.symbols.iter() {

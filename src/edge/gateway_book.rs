@@ -8,7 +8,7 @@ use everwarm_runtime::stage::{Out, Stage};
 use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// See the module.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

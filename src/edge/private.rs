@@ -42,7 +42,7 @@ impl Actor for Private {
         world: World,
     ) -> Result<State, ActorProcessingErr> {
         let session = world.venue.user_session()?;
-        let stream = Stream::carry(&world, NAME, session, me, PrivateMsg::Heard, PrivateMsg::Ended);
+        let stream = Stream::carry(&world, session, me, PrivateMsg::Heard, PrivateMsg::Ended);
         Ok(State { world, _stream: stream })
     }
 
@@ -63,7 +63,6 @@ impl Actor for Private {
                 world.tell(path::GATEWAY, GatewayMsg::Hint(report));
             }
             Event::Frame(AccountReport::Balances { .. } | AccountReport::Other { .. })
-            | Event::Connected
             | Event::Ending { .. } => {}
             Event::Subscribed | Event::Garbled { .. } => {
                 world.tell(path::GATEWAY, GatewayMsg::Interrupted);

@@ -5,13 +5,10 @@ use super::task::guarded;
 use super::world::{World, wall};
 use crate::venue::link::{self, Wiring};
 use crate::venue::session::{Event, Moment, Protocol, Session};
+use everwarm_runtime::clock::steady_ms;
 use ractor::{ActorRef, Message};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tokio::task::JoinHandle;
-
-/// Number of the next connection of this process: its name towards a simulated exchange.
-static CONNECTION: AtomicU64 = AtomicU64::new(1);
 
 /// A stream that runs until this is dropped.
 pub(super) struct Stream(JoinHandle<()>);
@@ -26,7 +23,6 @@ impl Stream {
     /// Sends `me` what is `heard`, and once that the stream has `ended` for good, and why.
     pub(super) fn carry<P, M>(
         world: &World,
-        name: &'static str,
         (url, session): (String, Session<P>),
         me: ActorRef<M>,
         heard: fn(Box<Event<P::Frame>>) -> M,
@@ -39,9 +35,10 @@ impl Stream {
     {
         let world = world.clone();
         Stream(tokio::spawn(async move {
-            let mut wiring =
-                Wiring { url, connection: connection(name), now: move || moment(&world), dice };
-            let sink = |event, _| match me.send_message(heard(Box::new(event))) {
+            let venue = world.venue.clone();
+            let admit = move || venue.admit_connection(steady_ms());
+            let mut wiring = Wiring { url, now: move || moment(&world), dice, admit };
+            let sink = |event| match me.send_message(heard(Box::new(event))) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_) => ControlFlow::Break(()),
             };
@@ -52,15 +49,10 @@ impl Stream {
     }
 }
 
-/// A name for a connection that no other has.
-fn connection(of: &str) -> String {
-    format!("{of}-{}-{}", std::process::id(), CONNECTION.fetch_add(1, Relaxed))
-}
-
-/// Both clocks, for a session.
+/// The clocks, for a session.
 fn moment(world: &World) -> Moment {
     let wall = wall();
-    Moment { wall, venue: world.clock.now(wall) }
+    Moment { steady: steady_ms(), wall, venue: world.clock.now(wall) }
 }
 
 /// A die for the jitter of reconnects: nothing that is decided depends on it.

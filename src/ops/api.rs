@@ -1,19 +1,22 @@
-//! The reading API on loopback: what the commands print, as JSON.
+//! The API on loopback: what the commands print, as JSON. What changes something needs the token
+//! of the daemon's file.
 //!
 //! A page of another site must not read it: requests whose `Host` is not a name or address of
 //! loopback are refused (name rebinding), and no CORS header is ever sent. Errors are problem
 //! documents with a stable code.
 
-use super::desk::Desk;
+use super::desk::{Desk, Release};
 use super::exit::{Exit, Failure};
 use super::views::VersionView;
 use axum::Router;
 use axum::extract::{Path as UrlPath, Query, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST,
+};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use everwarm_runtime::files::write_whole;
 use serde::{Deserialize, Serialize};
 use std::future::Future;
@@ -69,13 +72,20 @@ pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 pub struct Api {
     desk: Arc<dyn Desk>,
     metrics: Option<Metrics>,
+    release: Option<(String, Arc<Release>)>,
 }
 
 impl Api {
     /// Answers from `desk`; `metrics` where some are kept.
     #[must_use]
     pub fn new(desk: Arc<dyn Desk>, metrics: Option<Metrics>) -> Api {
-        Api { desk, metrics }
+        Api { desk, metrics, release: None }
+    }
+
+    /// Also ends quarantines, for those who know the token.
+    #[must_use]
+    pub fn releasing(self, token: String, release: Arc<Release>) -> Api {
+        Api { release: Some((token, release)), ..self }
     }
 
     /// All paths.
@@ -90,6 +100,8 @@ impl Api {
             .route("/api/v1/trades", get(|s| answer(s, super::desk::Desk::trades)))
             .route("/api/v1/verify", get(|s| answer(s, super::desk::Desk::verify)))
             .route("/api/v1/tree", get(|s| answer(s, super::desk::Desk::tree)))
+            .route("/api/v1/quarantine", get(|s| answer(s, super::desk::Desk::quarantine)))
+            .route("/api/v1/quarantine/{id}/{how}", post(release))
             .route("/api/v1/orders", get(|s, q| newest(s, q, super::desk::Desk::orders)))
             .route("/api/v1/fills", get(|s, q| newest(s, q, super::desk::Desk::fills)))
             .route("/api/v1/equity", get(|s, q| newest(s, q, super::desk::Desk::equity)))
@@ -202,6 +214,41 @@ async fn explain(State(api): State<Api>, UrlPath(id): UrlPath<String>) -> Respon
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         problem(status, "internal", format!("the answer failed: {e}"), Exit::Failed)
     })
+}
+
+async fn release(
+    State(api): State<Api>,
+    UrlPath((id, how)): UrlPath<(u64, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let sent = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let sent = sent.and_then(|value| value.strip_prefix("Bearer "));
+    let Some((_, release)) = api.release.filter(|(token, _)| sent == Some(token)) else {
+        let detail = "the token of api.json is missing or wrong".to_owned();
+        return problem(StatusCode::UNAUTHORIZED, "no-token", detail, Exit::Refused);
+    };
+    let retry = match how.as_str() {
+        "retry" => true,
+        "drop" => false,
+        _ => {
+            let detail = format!("a quarantine ends by retry or drop, not by {how}");
+            return problem(StatusCode::NOT_FOUND, "no-such-path", detail, Exit::Usage);
+        }
+    };
+    match tokio::task::spawn_blocking(move || release(id, retry)).await {
+        Ok(Ok(released)) => json(&released),
+        Ok(Err(f)) if f.exit == Exit::Refused => {
+            problem(StatusCode::CONFLICT, "refused", f.text, f.exit)
+        }
+        Ok(Err(f)) if f.exit == Exit::Failed => {
+            problem(StatusCode::NOT_FOUND, "no-such-quarantine", f.text, f.exit)
+        }
+        Ok(Err(f)) => problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", f.text, f.exit),
+        Err(e) => {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            problem(status, "internal", format!("the answer failed: {e}"), Exit::Failed)
+        }
+    }
 }
 
 /// What is said of an id nothing is known of.

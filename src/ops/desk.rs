@@ -1,13 +1,14 @@
 //! What people may ask, whoever answers: the running daemon, or the files of one that is not
 //! running.
 
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 use super::views::{
-    CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, SignalView, StatusView,
-    TradeView, VerifyView,
+    CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, QuarantineView,
+    SignalView, StatusView, TradeView, VerifyView,
 };
 use crate::domain::fact::Body;
-use everwarm_runtime::fact::Fact;
+use crate::domain::quarantine::{Quarantine, Quarantines};
+use everwarm_runtime::fact::{Effect, Fact};
 use everwarm_runtime::store::archive::Archive;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub trait Desk: Send + Sync + 'static {
     fn trades(&self) -> Result<Vec<TradeView>, Failure>;
     /// Signals and what became of them, by time.
     fn signals(&self, limit: Option<usize>) -> Result<Vec<SignalView>, Failure>;
+    /// What is set aside because a stage failed at it, oldest first.
+    fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure>;
     /// The supervision tree: objects with `name`, `children`, and what else is known of each.
     fn tree(&self) -> Result<serde_json::Value, Failure>;
     /// The story of an order, fill or fact; `None` where there is none of that id.
@@ -57,3 +60,64 @@ pub trait JournalFacts: Send + Sync {
 /// Derives all facts of a journal again and compares; the history resolves what inputs only
 /// announce.
 pub type Verify = fn(&dyn JournalFacts, Arc<Archive>) -> Result<VerifyView, Failure>;
+
+/// Ends a quarantine by its number: the stage is tried again, or its absence is accepted.
+pub type Release = dyn Fn(u64, bool) -> Result<QuarantineView, Failure> + Send + Sync;
+
+/// The quarantine of that number, where it may be ended so: what was left out was decided without,
+/// so it cannot be tried again; a stage that never skips can only be tried again.
+///
+/// # Errors
+/// There is none of that number, or it cannot be ended so.
+pub fn releasable(all: &Quarantines, id: u64, retry: bool) -> Result<&Quarantine, Failure> {
+    let unknown = || Failure::new(Exit::Failed, format!("nothing is set aside under {id}"));
+    let quarantine = all.get(id).ok_or_else(unknown)?;
+    let stage = &quarantine.stage;
+    let refused = match (quarantine.effect, retry) {
+        (Effect::Parts, true) => format!(
+            "{stage} went on without it, and what was decided since stands: only drop, which lets \
+             the symbol be bought again"
+        ),
+        (Effect::Stopped, false) => {
+            format!("{stage} never skips an input: only retry, once the cause is repaired")
+        }
+        (Effect::Parts, false) | (Effect::Stage, _) | (Effect::Stopped, true) => {
+            return Ok(quarantine);
+        }
+    };
+    Err(Failure::new(Exit::Refused, refused))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fact::Operator;
+    use everwarm_runtime::fact::Key;
+
+    #[test]
+    fn each_quarantine_ends_only_by_what_is_true_of_it() {
+        let mut all = Quarantines::default();
+        for (n, effect) in [(1, Effect::Parts), (2, Effect::Stage), (3, Effect::Stopped)] {
+            let told = Operator::Quarantined {
+                rank: 200,
+                stage: "s".into(),
+                input: 9,
+                effect,
+                symbols: Vec::new(),
+                failures: 3,
+                why: "w".into(),
+            };
+            let (key, because) = (Key { n, rank: 0, i: 0 }, Vec::new());
+            all.fold(&Fact { key, time: 0, version: 0, because, body: Body::Operator(told) });
+        }
+        let exit = |id, retry| releasable(&all, id, retry).map_or_else(|f| f.exit, |_| Exit::Fine);
+        let exits = [1, 2, 3, 4].map(|id| (exit(id, true), exit(id, false)));
+        let expected = [
+            (Exit::Refused, Exit::Fine),
+            (Exit::Fine, Exit::Fine),
+            (Exit::Fine, Exit::Refused),
+            (Exit::Failed, Exit::Failed),
+        ];
+        assert_eq!(exits, expected);
+    }
+}

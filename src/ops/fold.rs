@@ -1,11 +1,14 @@
 //! Pure folds over facts that answer what people ask: where things stand, what was wished.
 
-use super::views::{Outcome, SignalView, State, StatusView, VersionView};
-use crate::domain::fact::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Signal};
+use super::views::{Outcome, QuarantineView, SignalView, State, StatusView, VersionView};
+use crate::domain::fact::{
+    Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Signal,
+};
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::money::Decimal;
 use crate::domain::order::OrderStatus;
-use everwarm_runtime::fact::Fact;
+use crate::domain::quarantine::Quarantines;
+use everwarm_runtime::fact::{Effect, Fact};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Signals kept for looking back.
@@ -19,6 +22,7 @@ pub struct StatusFold {
     orders: BTreeMap<ClientOrderId, OrderStatus>,
     held: BTreeSet<Symbol>,
     realized: BTreeMap<Symbol, Decimal>,
+    quarantines: Quarantines,
 }
 
 impl StatusFold {
@@ -29,10 +33,14 @@ impl StatusFold {
         }
         match &fact.body {
             Body::Market(market) => self.market(market),
-            Body::Operator(operator) => self.operator(operator),
-            Body::Decision(Decision::Breaker { level, reasons }) => {
+            Body::Operator(operator) => {
+                self.operator(operator);
+                self.quarantines.fold(fact);
+            }
+            Body::Decision(Decision::Breaker { level, reasons, barred }) => {
                 self.view.breaker = *level;
                 self.view.breaker_reasons.clone_from(reasons);
+                self.view.barred = barred.iter().map(|(symbol, _)| *symbol).collect();
             }
             Body::Order(order) => self.order(order),
             Body::Ledger(ledger) => self.ledger(ledger),
@@ -58,7 +66,10 @@ impl StatusFold {
                 self.reconciled = false;
             }
             Operator::ConfigApplied { generation, .. } => self.view.config_generation = *generation,
-            Operator::Clock { .. } | Operator::StageUpgraded { .. } => {}
+            Operator::Clock { .. }
+            | Operator::StageUpgraded { .. }
+            | Operator::Quarantined { .. }
+            | Operator::Released { .. } => {}
         }
     }
 
@@ -101,6 +112,19 @@ impl StatusFold {
         }
     }
 
+    /// What is set aside and not released.
+    #[must_use]
+    pub fn quarantines(&self) -> Vec<QuarantineView> {
+        self.quarantines.iter().map(|(id, quarantine)| QuarantineView::of(id, quarantine)).collect()
+    }
+
+    /// The stages that stand before an input they failed at, by name.
+    #[must_use]
+    pub fn stopped(&self) -> Vec<&str> {
+        let stopped = self.quarantines.iter().filter(|(_, q)| q.effect == Effect::Stopped);
+        stopped.map(|(_, q)| q.stage.as_str()).collect()
+    }
+
     /// What the facts tell; the daemon adds what only the process knows (pid, venue, steps,
     /// restarts).
     #[must_use]
@@ -117,11 +141,22 @@ impl StatusFold {
             (true, false) => State::Refused,
             (false, _) => State::Starting,
         };
+        if !self.stopped().is_empty() {
+            // Whoever decides waits for it, so the breaker itself cannot say so.
+            view.breaker = BreakerLevel::Halted;
+            let stopped = self.quarantines.iter().filter(|(_, q)| q.effect == Effect::Stopped);
+            view.breaker_reasons.splice(0..0, stopped.map(|(_, q)| q.words()));
+            if view.state == State::Trading {
+                view.state = State::Refused;
+            }
+        }
         view.ready = view.state == State::Trading;
         let told = |c: &crate::domain::fact::Conflict| {
             format!("{}: we hold {}, the venue says {}", c.about, c.ours, c.theirs)
         };
         view.problems = view.conflicts.iter().map(told).collect();
+        let set_aside = |q: QuarantineView| format!("{}; it is quarantine {}", q.text, q.id);
+        view.problems.extend(self.quarantines().into_iter().map(set_aside));
         view
     }
 }
@@ -253,6 +288,42 @@ mod tests {
         }));
         assert_eq!((view.state, view.ready), (State::Refused, false));
         assert_eq!(view.problems, ["USD: we hold 5, the venue says 4"]);
+    }
+
+    #[test]
+    fn a_stage_that_stands_still_halts_until_it_is_released() {
+        let mut fold = StatusFold::default();
+        let facts = journal().0;
+        for fact in &facts {
+            fold.fold(fact);
+        }
+        let mut say = |n, operator| {
+            let key = Key { n, rank: 0, i: 0 };
+            fold.fold(&Fact { key, body: Body::Operator(operator), ..facts[0].clone() });
+            (fold.view(), fold.quarantines())
+        };
+        let (view, all) = say(
+            9,
+            Operator::Quarantined {
+                rank: 800,
+                stage: "ledger".into(),
+                input: 8,
+                effect: Effect::Stopped,
+                symbols: vec![],
+                failures: 3,
+                why: "broken".into(),
+            },
+        );
+        assert_eq!((view.state, view.ready), (State::Refused, false));
+        assert_eq!(view.breaker, BreakerLevel::Halted);
+        let words = "ledger failed 3 times at input 8 (broken): it never skips, so nothing is \
+                     decided or sent";
+        assert_eq!(view.breaker_reasons, [words]);
+        assert_eq!(view.problems, [format!("{words}; it is quarantine 9")]);
+        assert_eq!((all.len(), all[0].id, all[0].text.as_str()), (1, 9, words));
+        let (view, all) = say(10, Operator::Released { quarantine: 9, retry: true });
+        assert_eq!((view.state, view.problems.len(), all.len()), (State::Trading, 0, 0));
+        assert_eq!(view.breaker, BreakerLevel::Normal);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use super::exit::{Exit, Failure};
 use super::explain::explain;
 use super::fold::{SignalFold, StatusFold};
 use super::views::{
-    CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, SignalView, State,
-    StatusView, TradeView, VerifyView,
+    CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, QuarantineView,
+    SignalView, State, StatusView, TradeView, VerifyView,
 };
 use crate::history::projection::INTEREST;
 use crate::history::{self, History, Projector};
@@ -43,6 +43,15 @@ impl OfflineDesk {
         catch_up(&mut Projector::new(Arc::clone(&archive))?, journal.as_ref())?;
         let history = History::new(Arc::clone(&archive));
         Ok(OfflineDesk { data_dir: data_dir.into(), archive, history, journal, verify })
+    }
+
+    fn fold(&self) -> Result<StatusFold, Failure> {
+        let mut fold = StatusFold::default();
+        self.journal.each(0, &mut |_, fact| {
+            fold.fold(fact);
+            ControlFlow::Continue(())
+        })?;
+        Ok(fold)
     }
 }
 
@@ -93,12 +102,7 @@ pub fn catch_up(projector: &mut Projector, journal: &dyn JournalFacts) -> Result
 
 impl Desk for OfflineDesk {
     fn status(&self) -> Result<StatusView, Failure> {
-        let mut fold = StatusFold::default();
-        self.journal.each(0, &mut |_, fact| {
-            fold.fold(fact);
-            ControlFlow::Continue(())
-        })?;
-        let mut view = fold.view();
+        let mut view = self.fold()?.view();
         view.state = State::Stopped;
         view.ready = false;
         view.data_dir = self.data_dir.display().to_string();
@@ -137,6 +141,10 @@ impl Desk for OfflineDesk {
             ControlFlow::Continue(())
         })?;
         Ok(fold.newest(limit))
+    }
+
+    fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {
+        Ok(self.fold()?.quarantines())
     }
 
     fn tree(&self) -> Result<serde_json::Value, Failure> {

@@ -4,10 +4,10 @@ use super::api::{ApiFile, PID_HEADER, Problem};
 use super::desk::Desk;
 use super::exit::{Exit, Failure};
 use super::views::{
-    CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, SignalView, StatusView,
-    TradeView, VerifyView,
+    CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, QuarantineView,
+    SignalView, StatusView, TradeView, VerifyView,
 };
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use std::path::Path;
 use std::time::Duration;
@@ -25,6 +25,7 @@ pub struct RemoteDesk {
     client: Client,
     base: Url,
     pid: u32,
+    token: String,
 }
 
 impl RemoteDesk {
@@ -47,8 +48,8 @@ impl RemoteDesk {
         // A proxy of the environment is not for loopback.
         let client = Client::builder().no_proxy().build().map_err(|e| failed(&e))?;
         let base = Url::parse(&format!("http://{}/", file.addr)).map_err(|e| failed(&e))?;
-        let desk = RemoteDesk { runtime, client, base, pid: file.pid };
-        match desk.fetch(&desk.url(&["api", "v1", "version"], None), HELLO) {
+        let desk = RemoteDesk { runtime, client, base, pid: file.pid, token: file.token };
+        match desk.fetch(Method::GET, &desk.url(&["api", "v1", "version"], None), HELLO) {
             Ok(_) => Ok(Some(desk)),
             Err(Trouble::Nobody) => Ok(None),
             Err(Trouble::Told(failure)) => Err(failure),
@@ -66,13 +67,30 @@ impl RemoteDesk {
         url
     }
 
-    fn fetch(&self, url: &Url, within: Duration) -> Result<(StatusCode, Vec<u8>), Trouble> {
+    /// Ends a quarantine; see [`Release`](super::desk::Release).
+    ///
+    /// # Errors
+    /// The daemon refuses, or does not answer.
+    pub fn release(&self, id: u64, retry: bool) -> Result<QuarantineView, Failure> {
+        let how = if retry { "retry" } else { "drop" };
+        let url = self.url(&["api", "v1", "quarantine", &id.to_string(), how], None);
+        let answer = self.ask(Method::POST, &url, ANSWER)?;
+        answer.ok_or_else(|| Failure::new(Exit::Failed, "no answer"))
+    }
+
+    fn fetch(
+        &self,
+        method: Method,
+        url: &Url,
+        within: Duration,
+    ) -> Result<(StatusCode, Vec<u8>), Trouble> {
         let silent = |e: &reqwest::Error| {
             let text = format!("the daemon at {} does not answer: {e}", self.base);
             Trouble::Told(Failure::new(Exit::Unreachable, text))
         };
         self.runtime.block_on(async {
-            let sent = self.client.get(url.clone()).timeout(within).send().await;
+            let request = self.client.request(method, url.clone()).timeout(within);
+            let sent = request.bearer_auth(&self.token).send().await;
             let response = match sent {
                 Ok(response) => response,
                 Err(e) if e.is_connect() && !e.is_timeout() => return Err(Trouble::Nobody),
@@ -88,8 +106,13 @@ impl RemoteDesk {
         })
     }
 
-    fn ask<T: DeserializeOwned>(&self, url: &Url, within: Duration) -> Result<Option<T>, Failure> {
-        let (status, body) = self.fetch(url, within).map_err(|trouble| match trouble {
+    fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        url: &Url,
+        within: Duration,
+    ) -> Result<Option<T>, Failure> {
+        let (status, body) = self.fetch(method, url, within).map_err(|trouble| match trouble {
             Trouble::Told(failure) => failure,
             Trouble::Nobody => {
                 Failure::new(Exit::Unreachable, format!("the daemon at {} is gone", self.base))
@@ -112,7 +135,8 @@ impl RemoteDesk {
     fn get<T: DeserializeOwned>(&self, what: &str, limit: Option<usize>) -> Result<T, Failure> {
         let url = self.url(&["api", "v1", what], limit);
         let within = if what == "verify" { VERIFY } else { ANSWER };
-        self.ask(&url, within)?.ok_or_else(|| Failure::new(Exit::Failed, format!("no {what}")))
+        self.ask(Method::GET, &url, within)?
+            .ok_or_else(|| Failure::new(Exit::Failed, format!("no {what}")))
     }
 }
 
@@ -157,12 +181,16 @@ impl Desk for RemoteDesk {
         self.get("signals", limit)
     }
 
+    fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {
+        self.get("quarantine", None)
+    }
+
     fn tree(&self) -> Result<serde_json::Value, Failure> {
         self.get("tree", None)
     }
 
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {
-        self.ask(&self.url(&["api", "v1", "explain", id], None), ANSWER)
+        self.ask(Method::GET, &self.url(&["api", "v1", "explain", id], None), ANSWER)
     }
 
     fn verify(&self) -> Result<VerifyView, Failure> {

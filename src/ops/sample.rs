@@ -199,7 +199,8 @@ pub fn journal() -> Facts {
         facts.push(Fact { key: Key { n, rank, i }, time, version: 1, because, body });
     };
     let key = |n, rank, i| Key { n, rank, i };
-    let breaker = |level, reasons| Body::Decision(Decision::Breaker { level, reasons });
+    let breaker =
+        |level, reasons| Body::Decision(Decision::Breaker { level, reasons, barred: vec![] });
     let declined = Body::Decision(Decision::Declined {
         signal: wish("BTCUSD"),
         code: "max-positions".into(),

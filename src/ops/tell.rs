@@ -8,7 +8,14 @@ use crate::domain::fact::{
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::market::Bar;
 use crate::domain::money::Decimal;
-use crate::domain::order::{OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource, Side};
+use crate::domain::order::{
+    Balance, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource, Side,
+};
+use crate::domain::quarantine::Quarantine;
+use std::cmp::Reverse;
+
+/// Balances of an account that are named; the dust of hundreds of assets says nothing.
+const BALANCES_SHOWN: usize = 8;
 
 /// What a fact says. `focus` leaves out what it says of other symbols.
 #[must_use]
@@ -180,13 +187,23 @@ fn tell_venue(venue: &Venue) -> String {
             clock(*asked)
         ),
         Venue::Account { balances, open, .. } => {
-            let one = |b: &crate::domain::order::Balance| {
-                format!("{} {}", plain(b.free + b.locked), b.asset)
-            };
-            let balances = list(balances.iter().map(one));
             let open = count(open.len() as u64, "open order");
-            format!("the account at the venue: {balances}; {open}")
+            format!("the account at the venue: {}; {open}", tell_balances(balances))
         }
+    }
+}
+
+/// All of a few balances, the largest of many.
+fn tell_balances(balances: &[Balance]) -> String {
+    let mut shown: Vec<&Balance> = balances.iter().collect();
+    if shown.len() > BALANCES_SHOWN {
+        shown.sort_by_key(|b| Reverse(b.free + b.locked));
+        shown.truncate(BALANCES_SHOWN);
+    }
+    let told = list(shown.iter().map(|b| format!("{} {}", plain(b.free + b.locked), b.asset)));
+    match balances.len() - shown.len() {
+        0 => told,
+        more => format!("{told} and {more} more"),
     }
 }
 
@@ -217,6 +234,15 @@ fn tell_operator(operator: &Operator) -> String {
         }
         Operator::StageUpgraded { rank, from, to } => {
             format!("the stage of rank {rank} speaks as version {to}, before {from}")
+        }
+        Operator::Quarantined { .. } => {
+            Quarantine::told(operator, 0).map_or_else(String::new, |told| told.words())
+        }
+        Operator::Released { quarantine, retry: true } => {
+            format!("quarantine {quarantine} is over: the stage is tried again")
+        }
+        Operator::Released { quarantine, retry: false } => {
+            format!("quarantine {quarantine} is over: what was left out stays out")
         }
     }
 }
@@ -265,10 +291,20 @@ fn signal(signal: &Signal) -> String {
 
 fn tell_decision(decision: &Decision) -> String {
     match decision {
-        Decision::Breaker { level: to, reasons } => match reasons.as_slice() {
-            [] => format!("the breaker is at {}", level(*to)),
-            reasons => format!("the breaker is at {}: {}", level(*to), reasons.join("; ")),
-        },
+        Decision::Breaker { level: to, reasons, barred } => {
+            let reasons = reasons.join("; ");
+            let colon = if reasons.is_empty() { "" } else { ": " };
+            let told = format!("the breaker is at {}{colon}{reasons}", level(*to));
+            match barred.as_slice() {
+                [] => told,
+                barred => {
+                    format!(
+                        "{told}; no buys of {}",
+                        list(barred.iter().map(|(s, _)| s.to_string()))
+                    )
+                }
+            }
+        }
         Decision::Approved { intent: approved, reserved, .. } => {
             format!("risk approved: {}, {} reserved", intent(approved), amount(*reserved))
         }
@@ -352,5 +388,24 @@ fn tell_ledger(ledger: &Ledger) -> String {
                 ),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_balances_the_largest_are_named() {
+        let balance = |i: i64| Balance {
+            asset: format!("A{i}"),
+            free: Decimal::from(i),
+            locked: Decimal::from(i),
+        };
+        let many: Vec<Balance> = (1..=300).map(balance).collect();
+        assert_eq!(tell_balances(&many[..2]), "2 A1, 4 A2");
+        let told = tell_balances(&many);
+        assert!(told.starts_with("600 A300, 598 A299, "), "{told}");
+        assert!(told.ends_with("586 A293 and 292 more"), "{told}");
     }
 }

@@ -247,6 +247,14 @@ impl TerminalState {
                 let text = tell::tell(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "upgrade", &text, Paint::Plain)]
             }
+            Operator::Quarantined { .. } => {
+                let text = tell::tell(&Body::Operator(operator.clone()), None);
+                vec![self.row("", "set aside", &text, Paint::Red)]
+            }
+            Operator::Released { .. } => {
+                let text = tell::tell(&Body::Operator(operator.clone()), None);
+                vec![self.row("", "released", &text, Paint::Bold)]
+            }
             Operator::Clock { .. } => Vec::new(),
         }
     }

@@ -7,6 +7,7 @@ use crate::domain::fact::{BreakerLevel, Conflict};
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::money::Decimal;
 use crate::domain::order::Side;
+use crate::domain::quarantine::Quarantine;
 use crate::domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +81,8 @@ pub struct StatusView {
     pub breaker: BreakerLevel,
     /// Why it is not at normal.
     pub breaker_reasons: Vec<String>,
+    /// Symbols of which nothing is bought, by name.
+    pub barred: Vec<Symbol>,
     /// Differences with the venue that nothing explains.
     pub conflicts: Vec<Conflict>,
     /// All orders.
@@ -102,6 +105,26 @@ pub struct StatusView {
     pub restarts: u64,
     /// Steps of the start.
     pub steps: Vec<StepView>,
+}
+
+/// An input set aside because a stage failed at it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineView {
+    /// Its number, for `retry` and `drop`.
+    pub id: u64,
+    /// What was set aside.
+    #[serde(flatten)]
+    pub quarantine: Quarantine,
+    /// The same in words.
+    pub text: String,
+}
+
+impl QuarantineView {
+    /// Of one quarantine.
+    #[must_use]
+    pub fn of(id: u64, quarantine: &Quarantine) -> QuarantineView {
+        QuarantineView { id, quarantine: quarantine.clone(), text: quarantine.words() }
+    }
 }
 
 /// One step of a start.

@@ -23,12 +23,12 @@ use crate::domain::money::Decimal;
 use crate::domain::order::{OrderIntent, OrderType, Side};
 use crate::domain::settings::Settings;
 use everwarm_runtime::fact::{Fact, Key, Mask, Rank};
-use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// What is held for a buy, as a multiple of its value at the close, in percent: prices move and
 /// fees come.
 const HOLD_PERCENT: i64 = 101;
@@ -98,6 +98,8 @@ pub struct Decide {
     instruments: Instruments,
     level: BreakerLevel,
     reasons: Vec<String>,
+    /// Symbols of which nothing is bought, and why.
+    barred: Vec<(Symbol, String)>,
     /// Quote units of cash; none until the account was compared for the first time.
     cash: Option<Decimal>,
     /// Base units held, where there are any.
@@ -132,7 +134,7 @@ impl Decide {
     }
 
     fn judge(&self, signal: &Signal, round: &mut Round) -> Result<Approved, Refusal> {
-        self.level_allows(signal.side)?;
+        self.level_allows(signal)?;
         let rule = self.instrument(signal.symbol)?;
         if round.pending.contains(&signal.symbol) {
             return no("pending", format!("an order in {} is not final yet", signal.symbol));
@@ -161,9 +163,13 @@ impl Decide {
         Ok(Approved { intent, reserved, reason: signal.reason.clone() })
     }
 
-    fn level_allows(&self, side: Side) -> Result<(), Refusal> {
+    fn level_allows(&self, signal: &Signal) -> Result<(), Refusal> {
         let why = self.reasons.join("; ");
-        match (self.level, side) {
+        let barred = self.barred.iter().find(|(symbol, _)| *symbol == signal.symbol);
+        if let (Side::Buy, Some((_, why))) = (signal.side, barred) {
+            return no("barred", why.clone());
+        }
+        match (self.level, signal.side) {
             (BreakerLevel::Halted, _) => no("halted", format!("trading is halted: {why}")),
             (BreakerLevel::ExitsOnly, Side::Buy) => {
                 no("exits-only", format!("positions may be left, not entered: {why}"))
@@ -254,9 +260,10 @@ impl Decide {
 
     fn own(&mut self, decision: &Decision) {
         let answered = match decision {
-            Decision::Breaker { level, reasons } => {
+            Decision::Breaker { level, reasons, barred } => {
                 self.level = *level;
                 self.reasons.clone_from(reasons);
+                self.barred.clone_from(barred);
                 return;
             }
             Decision::Approved { intent, reserved, .. } => {
@@ -286,6 +293,14 @@ impl Stage for Decide {
 
     fn name(&self) -> &'static str {
         "decision"
+    }
+
+    fn version(&self) -> u16 {
+        2
+    }
+
+    fn on_poison(&self) -> OnPoison {
+        OnPoison::Stop
     }
 
     fn interest(&self) -> Mask {

@@ -114,12 +114,12 @@ fn decides_by_the_breaker_of_the_same_round() {
         // The signals come first, by rank; the answer waits for the breaker.
         let rows = vec![buy("BTCUSDT"), sell("ETHUSDT")];
         stage.evolve(&fact(2, 400, Body::Analysis(Analysis::Signals { rows })));
-        let breaker = Decision::Breaker { level, reasons: vec!["why".into()] };
+        let breaker = Decision::Breaker { level, reasons: vec!["why".into()], barred: vec![] };
         let said = facts_of(&mut stage, &fact(2, 500, Body::Decision(breaker)));
         assert_eq!(said.len(), 2);
         let mut stage = ready(|_| {});
         facts_of(&mut stage, &fact(1, 800, position("ETHUSDT", "1", "10000")));
-        let breaker = Decision::Breaker { level, reasons: vec!["why".into()] };
+        let breaker = Decision::Breaker { level, reasons: vec!["why".into()], barred: vec![] };
         facts_of(&mut stage, &fact(2, 500, Body::Decision(breaker)));
         let words = ask(&mut stage, &[buy("BTCUSDT"), sell("ETHUSDT")]);
         assert!(words[0].starts_with(buys), "{words:?}");
@@ -183,4 +183,17 @@ fn only_facts_of_the_decision_are_approvals() {
     let mut again = Decide::default();
     again.load(&bytes).unwrap();
     assert_eq!(again.save(), bytes);
+}
+
+#[test]
+fn a_barred_symbol_is_not_bought_and_may_be_sold() {
+    let mut stage = ready(|_| {});
+    facts_of(&mut stage, &fact(1, 800, position("ETHUSDT", "1", "10000")));
+    let barred = ["BTCUSDT", "ETHUSDT"].map(|name| (sym(name), "indicator failed".to_owned()));
+    let breaker =
+        Decision::Breaker { level: BreakerLevel::Normal, reasons: vec![], barred: barred.into() };
+    facts_of(&mut stage, &fact(2, 500, Body::Decision(breaker)));
+    let words = ask(&mut stage, &[buy("BTCUSDT"), sell("ETHUSDT")]);
+    assert!(words[0].starts_with("BTCUSDT barred: indicator failed"), "{words:?}");
+    assert!(words[1].starts_with("Sell 1 "), "{words:?}");
 }

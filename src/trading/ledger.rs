@@ -22,7 +22,7 @@ use crate::domain::order::{Balance, Side, VenueFill};
 use crate::domain::settings::Settings;
 use crate::domain::time::UtcMs;
 use everwarm_runtime::fact::{Fact, Key, Mask, Rank};
-use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -271,6 +271,10 @@ impl Stage for Ledger {
 
     fn name(&self) -> &'static str {
         "ledger"
+    }
+
+    fn on_poison(&self) -> OnPoison {
+        OnPoison::Stop
     }
 
     fn interest(&self) -> Mask {

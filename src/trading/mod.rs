@@ -6,7 +6,8 @@
 //!  100   roll-up        rollup      Close, past bars                    Rolled
 //!  200   indicator      indicators  Close, Rolled, past bars            Features
 //!  400…  strategies     strategy    Features                            Signals
-//!  500   breaker        risk        Close, Sent; orders, ledger (n-1)   Breaker, on change
+//!  500   breaker        risk        Close, Sent, what is set aside;     Breaker, on change
+//!                                   orders, ledger (n-1)
 //!  600   decision       decide      Signals, Breaker; orders,           Approved, Declined
 //!                                   ledger (n-1)
 //!  700   order manager  orders      Approved, Sent, answers, Account    Intent, Granted, Changed,

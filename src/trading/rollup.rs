@@ -19,7 +19,7 @@ use crate::domain::market::{Bar, RolledBar};
 use crate::domain::money::{Decimal, Price};
 use crate::domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_runtime::fact::{Fact, Mask, Rank};
-use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 
@@ -195,6 +195,10 @@ impl Stage for RollUp {
 
     fn name(&self) -> &'static str {
         "roll-up"
+    }
+
+    fn on_poison(&self) -> OnPoison {
+        OnPoison::Skip
     }
 
     fn interest(&self) -> Mask {

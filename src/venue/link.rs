@@ -1,61 +1,62 @@
-//! Carries a [`Session`] over a [`Socket`]: does what the session says and tells it what happens.
+//! Carries a [`Session`] over [`Socket`]s: does what the session says and tells it what happens.
 
-use super::session::{Carried, Event, Input, Moment, Output, Protocol, Session};
+use super::session::{Connection, Event, Input, Moment, Output, Protocol, Session};
 use super::transport::{ConnectError, Heard, Socket};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 /// What a link is given besides its session.
-pub struct Wiring<N, D> {
+pub struct Wiring<N, D, A> {
     /// Address.
     pub url: String,
-    /// Name of the connection towards a simulated exchange.
-    pub connection: String,
-    /// Both clocks.
+    /// The clocks.
     pub now: N,
     /// A new random number each call.
     pub dice: D,
+    /// Asked before each connection is opened: whether it may be, or how long to wait,
+    /// milliseconds.
+    pub admit: A,
 }
 
 /// Runs the session until `sink` breaks or the venue refuses for good, and gives the session back:
-/// it can be restarted and run again. The sink is called for every event with what the connection
-/// has carried by then, the event's own message included; it must not block, for pings are answered
-/// by the same task. Dropping the future drops the connection.
-pub async fn run<P, N, D, S>(
+/// it can be restarted and run again. The sink is called for every event; it must not block, for
+/// pings are answered by the same task. Dropping the future drops the connections.
+pub async fn run<P, N, D, A, S>(
     mut session: Session<P>,
-    wiring: &mut Wiring<N, D>,
+    wiring: &mut Wiring<N, D, A>,
     mut sink: S,
 ) -> Session<P>
 where
     P: Protocol,
     N: FnMut() -> Moment,
     D: FnMut() -> u64,
-    S: FnMut(Event<P::Frame>, Carried) -> ControlFlow<()>,
+    A: FnMut() -> Result<(), u64>,
+    S: FnMut(Event<P::Frame>) -> ControlFlow<()>,
 {
-    let mut socket: Option<Socket> = None;
+    let mut sockets = Sockets::default();
     let mut todo: VecDeque<Output<P::Frame>> = VecDeque::new();
     loop {
-        let heard = match todo.pop_front() {
+        let told = match todo.pop_front() {
             Some(Output::Event(event)) => {
-                if sink(event, session.carried()).is_break() {
+                if sink(event).is_break() {
                     return session;
                 }
                 None
             }
-            Some(Output::Drop) => {
-                socket = None;
+            Some(Output::Drop(id)) => {
+                sockets.drop(id);
                 None
             }
-            Some(Output::Connect) => Some(connect(&mut socket, wiring).await),
-            Some(Output::Send(text)) => match &mut socket {
-                Some(open) => open.send(text).await.err().map(Heard::Closed).map(Told::Heard),
-                None => None,
-            },
+            Some(Output::Connect(id)) => {
+                sockets.connect(id, &wiring.url, (wiring.admit)());
+                None
+            }
+            Some(Output::Send(id, text)) => sockets.send(id, text).await,
             None if session.is_stopped() => return session,
-            None => Some(listen(&mut socket, &session, (wiring.now)()).await),
+            None => Some(sockets.listen(session.deadline(), (wiring.now)()).await),
         };
-        if let Some(told) = heard {
+        if let Some(told) = told {
             let now = (wiring.now)();
             todo.extend(session.handle(told.input(), now, (wiring.dice)()));
         }
@@ -65,7 +66,7 @@ where
 enum Told {
     Tick,
     Connected(Result<(), ConnectError>),
-    Heard(Heard),
+    Heard(Connection, Heard),
 }
 
 impl Told {
@@ -81,43 +82,80 @@ impl Told {
                 };
                 Input::Failed { why: why.clone(), again, wait_ms }
             }
-            Told::Heard(Heard::Text(text)) => Input::Text(text),
-            Told::Heard(Heard::Alive) => Input::Alive,
-            Told::Heard(Heard::Closed(why)) => Input::Closed(why.clone()),
+            Told::Heard(id, Heard::Text(text)) => Input::Text(*id, text),
+            Told::Heard(id, Heard::Alive) => Input::Alive(*id),
+            Told::Heard(id, Heard::Closed(why)) => Input::Closed(*id, why.clone()),
         }
     }
 }
 
-async fn connect<N, D>(socket: &mut Option<Socket>, wiring: &Wiring<N, D>) -> Told {
-    Told::Connected(match Socket::open(&wiring.url, &wiring.connection).await {
-        Ok(open) => {
-            *socket = Some(open);
-            Ok(())
-        }
-        Err(e) => Err(e),
-    })
+type Opening = std::pin::Pin<Box<dyn Future<Output = Result<Socket, ConnectError>> + Send>>;
+
+/// At most two open connections, that in use and its successor, and one being opened.
+#[derive(Default)]
+struct Sockets {
+    open: Vec<(Connection, Socket)>,
+    opening: Option<(Connection, Opening)>,
 }
 
-/// Waits for the connection or the session's deadline, whichever comes first.
-async fn listen<P: Protocol>(
-    socket: &mut Option<Socket>,
-    session: &Session<P>,
-    now: Moment,
-) -> Told {
-    let hear = async {
-        match socket {
-            Some(open) => open.next().await,
-            None => std::future::pending().await,
-        }
-    };
-    match session.deadline() {
-        Some(at) => {
-            let left = u64::try_from(at.saturating_sub(now.wall)).unwrap_or(0);
-            match tokio::time::timeout(Duration::from_millis(left), hear).await {
-                Ok(heard) => Told::Heard(heard),
-                Err(_) => Told::Tick,
+impl Sockets {
+    fn drop(&mut self, id: Connection) {
+        self.open.retain(|(of, _)| *of != id);
+    }
+
+    fn connect(&mut self, id: Connection, url: &str, admitted: Result<(), u64>) {
+        let url = url.to_owned();
+        let opening: Opening = match admitted {
+            Ok(()) => Box::pin(async move { Socket::open(&url).await }),
+            Err(wait) => {
+                let why = "too many connections were opened lately".to_owned();
+                let later = ConnectError::Later { why, retry_after_ms: Some(wait) };
+                Box::pin(std::future::ready(Err(later)))
             }
+        };
+        self.opening = Some((id, opening));
+    }
+
+    async fn send(&mut self, id: Connection, text: String) -> Option<Told> {
+        let (_, socket) = self.open.iter_mut().find(|(of, _)| *of == id)?;
+        let failed = socket.send(text).await.err();
+        failed.map(|why| Told::Heard(id, Heard::Closed(why)))
+    }
+
+    /// Waits for a connection or for the session's deadline, whichever comes first.
+    async fn listen(&mut self, deadline: Option<i64>, now: Moment) -> Told {
+        let tick = async {
+            match deadline {
+                Some(at) => {
+                    let left = u64::try_from(at.saturating_sub(now.steady)).unwrap_or(0);
+                    tokio::time::sleep(Duration::from_millis(left)).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        let opened = async {
+            match &mut self.opening {
+                Some((id, opening)) => (*id, opening.await),
+                None => std::future::pending().await,
+            }
+        };
+        let mut sockets = self.open.iter_mut();
+        let (first, second) = (sockets.next(), sockets.next());
+        tokio::select! {
+            (id, heard) = hear(first) => Told::Heard(id, heard),
+            (id, heard) = hear(second) => Told::Heard(id, heard),
+            (id, result) = opened => {
+                self.opening = None;
+                Told::Connected(result.map(|socket| self.open.push((id, socket))))
+            }
+            () = tick => Told::Tick,
         }
-        None => Told::Heard(hear.await),
+    }
+}
+
+async fn hear(socket: Option<&mut (Connection, Socket)>) -> (Connection, Heard) {
+    match socket {
+        Some((id, socket)) => (*id, socket.next().await),
+        None => std::future::pending().await,
     }
 }

@@ -1,30 +1,86 @@
 //! The venue's request weight: a counter over fixed windows of the clock, not sliding ones.
 //!
 //! The venue's own count, told in its answers, is the truth: others behind the same address spend
-//! the same budget. A part is kept for cancels and queries about orders, so that a flood of history
-//! never stands in the way of finding out what became of an order.
+//! the same budget, and so did we before a restart. So the first request is a cheap one and goes
+//! alone: until its answer has told the count nothing follows it. The less urgent a request, the
+//! smaller the share of the window it may fill, so that a flood of history never stands in the way
+//! of a cancel.
+//!
+//! A ban is noted outside the process: whoever is started again during one stays silent.
 
 use crate::domain::time::UtcMs;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
 
 /// Width of the window, milliseconds.
 pub const WINDOW: UtcMs = 60_000;
 /// Weight a window allows until the venue tells its own value.
 pub const DEFAULT_LIMIT: u32 = 6_000;
-/// Share of the window that only urgent requests may use, in percent.
-const RESERVE_PERCENT: u32 = 20;
+/// How long the first request may stay without an answer before another is tried, milliseconds.
+const FIRST: UtcMs = 15_000;
+/// How often those who wait for the first answer look, milliseconds.
+const LOOK: UtcMs = 1;
 
-/// What a request is for.
+/// What a request is for, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {
-    /// Orders, cancels, and finding out what became of them: may use the reserve.
-    Urgent,
+    /// Taking back orders.
+    Cancel,
+    /// Finding out what became of orders, and the account.
+    Fills,
+    /// New orders.
+    Entry,
     /// Everything else.
-    Normal,
+    History,
+}
+
+impl Priority {
+    /// The share of a window that may be full when such a request leaves, in percent.
+    fn share(self) -> u64 {
+        match self {
+            Priority::Cancel => 100,
+            Priority::Fills => 95,
+            Priority::Entry => 90,
+            Priority::History => 80,
+        }
+    }
+}
+
+/// Where the end of a ban is noted for later processes.
+#[derive(Clone)]
+pub struct BanNote {
+    /// What was noted before, UTC milliseconds.
+    pub until: UtcMs,
+    /// Notes another end, UTC milliseconds.
+    pub write: Arc<dyn Fn(UtcMs) + Send + Sync>,
+}
+
+impl Default for BanNote {
+    /// Noted nowhere.
+    fn default() -> Self {
+        BanNote { until: UtcMs::MIN, write: Arc::new(|_| ()) }
+    }
+}
+
+impl fmt::Debug for BanNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BanNote").field("until", &self.until).finish_non_exhaustive()
+    }
 }
 
 /// How long to wait, milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitMs(pub u64);
+
+/// Why a request may not leave now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// The venue must first be asked for its count, by a request of weight 1.
+    Ask,
+    /// Not before this is over.
+    Wait(WaitMs),
+}
 
 /// The counter. Times are UTC milliseconds of the clock the venue's windows are aligned to.
 #[derive(Clone, Debug)]
@@ -33,15 +89,37 @@ pub struct WeightLimit {
     window: i64,
     used: u32,
     blocked_until: UtcMs,
+    count: Count,
+}
+
+/// Whether the venue has told its count to this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Count {
+    Unknown,
+    /// A request was sent at this time that will tell.
+    Asked(UtcMs),
+    Known,
 }
 
 impl Default for WeightLimit {
     fn default() -> Self {
-        WeightLimit { limit: DEFAULT_LIMIT, window: i64::MIN, used: 0, blocked_until: UtcMs::MIN }
+        WeightLimit {
+            limit: DEFAULT_LIMIT,
+            window: i64::MIN,
+            used: 0,
+            blocked_until: UtcMs::MIN,
+            count: Count::Unknown,
+        }
     }
 }
 
 impl WeightLimit {
+    /// A counter that lets nothing go before `until`, UTC milliseconds.
+    #[must_use]
+    pub fn banned(until: UtcMs) -> WeightLimit {
+        WeightLimit { blocked_until: until, ..WeightLimit::default() }
+    }
+
     /// Takes over the weight the venue allows a window; zero is not believed.
     pub fn set_limit(&mut self, limit: u32) {
         if limit > 0 {
@@ -53,21 +131,29 @@ impl WeightLimit {
     /// the whole share is let go in an untouched window: waiting would not help it.
     ///
     /// # Errors
-    /// The time until the window ends or the venue's own ban is over.
-    pub fn admit(&mut self, now: UtcMs, weight: u32, priority: Priority) -> Result<(), WaitMs> {
+    /// The venue's count is not known yet, or the time until the window ends or the venue's own ban
+    /// is over.
+    pub fn admit(&mut self, now: UtcMs, weight: u32, priority: Priority) -> Result<(), Hold> {
         self.roll(now);
         if now < self.blocked_until {
-            return Err(wait(self.blocked_until - now));
+            return Err(Hold::Wait(wait(self.blocked_until - now)));
         }
-        let share = match priority {
-            Priority::Urgent => self.limit,
-            Priority::Normal => self.limit - self.limit / 100 * RESERVE_PERCENT,
-        };
+        match self.count {
+            Count::Asked(at) if now.saturating_sub(at) < FIRST => {
+                return Err(Hold::Wait(wait(LOOK)));
+            }
+            Count::Unknown | Count::Asked(_) if weight > 1 => return Err(Hold::Ask),
+            Count::Unknown | Count::Asked(_) | Count::Known => {}
+        }
         let after = self.used.saturating_add(weight);
-        if after > share && self.used > 0 {
-            return Err(wait(WINDOW - now.rem_euclid(WINDOW)));
+        let full = u64::from(after) * 100 > u64::from(self.limit) * priority.share();
+        if full && self.used > 0 {
+            return Err(Hold::Wait(wait(WINDOW - now.rem_euclid(WINDOW))));
         }
         self.used = after;
+        if self.count != Count::Known {
+            self.count = Count::Asked(now);
+        }
         Ok(())
     }
 
@@ -75,6 +161,7 @@ impl WeightLimit {
     /// `sent`. A count that may belong to the window before is not believed.
     pub fn observe(&mut self, sent: UtcMs, now: UtcMs, used: u32) {
         self.roll(now);
+        self.count = Count::Known;
         if sent.div_euclid(WINDOW) != self.window {
             return;
         }
@@ -82,10 +169,24 @@ impl WeightLimit {
         self.used = self.used.max(used);
     }
 
-    /// The venue refused for too many requests: nothing leaves before the wait is over.
-    pub fn block(&mut self, now: UtcMs, for_ms: u64) {
+    /// The venue answers and tells no count: ours is all there is.
+    pub fn uncounted(&mut self) {
+        self.count = Count::Known;
+    }
+
+    /// A request ended that told no count: if it was the first, another may go.
+    pub fn unobserved(&mut self) {
+        if let Count::Asked(_) = self.count {
+            self.count = Count::Unknown;
+        }
+    }
+
+    /// The venue refused for too many requests: nothing leaves before the wait is over. Its end,
+    /// UTC milliseconds.
+    pub fn block(&mut self, now: UtcMs, for_ms: u64) -> UtcMs {
         let end = now.saturating_add(i64::try_from(for_ms).unwrap_or(i64::MAX));
         self.blocked_until = self.blocked_until.max(end);
+        self.blocked_until
     }
 
     /// Weight used in the window of `now`.
@@ -107,24 +208,89 @@ fn wait(ms: UtcMs) -> WaitMs {
     WaitMs(u64::try_from(ms).unwrap_or(0).max(1))
 }
 
+/// Connections opened lately, at most so many in so long: venues ban an address that opens too many
+/// (Binance: 300 in 5 minutes).
+#[derive(Clone, Debug, Default)]
+pub struct ConnectionLimit {
+    opened: VecDeque<UtcMs>,
+}
+
+/// Connections opened in [`CONNECTIONS_MS`] at most: two thirds of what the venue takes, for others
+/// behind the same address.
+pub const CONNECTIONS: usize = 200;
+/// See [`CONNECTIONS`], milliseconds.
+pub const CONNECTIONS_MS: i64 = 300_000;
+
+impl ConnectionLimit {
+    /// Books a connection, or says how long to wait.
+    ///
+    /// # Errors
+    /// The time until the oldest one counts no more.
+    pub fn admit(&mut self, now: UtcMs) -> Result<(), WaitMs> {
+        while self.opened.front().is_some_and(|at| now.saturating_sub(*at) >= CONNECTIONS_MS) {
+            self.opened.pop_front();
+        }
+        if self.opened.len() >= CONNECTIONS {
+            let oldest = self.opened.front().copied().unwrap_or(now);
+            return Err(wait(oldest.saturating_add(CONNECTIONS_MS).saturating_sub(now)));
+        }
+        self.opened.push_back(now);
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn held(ms: u64) -> Result<(), Hold> {
+        Err(Hold::Wait(WaitMs(ms)))
+    }
+
     fn limit(limit: u32) -> WeightLimit {
         let mut it = WeightLimit::default();
         it.set_limit(limit);
+        it.observe(-WINDOW, 0, 0);
         it
     }
 
     #[test]
     fn windows_are_fixed_and_the_reserve_is_kept() {
         let mut it = limit(100);
-        assert_eq!(it.admit(59_000, 80, Priority::Normal), Ok(()));
-        assert_eq!(it.admit(59_001, 1, Priority::Normal), Err(WaitMs(999)));
-        assert_eq!(it.admit(59_001, 20, Priority::Urgent), Ok(()));
-        assert_eq!(it.admit(59_999, 1, Priority::Urgent), Err(WaitMs(1)));
-        assert_eq!(it.admit(60_000, 80, Priority::Normal), Ok(()), "the minute begins anew");
+        assert_eq!(it.admit(59_000, 80, Priority::History), Ok(()));
+        assert_eq!(it.admit(59_001, 1, Priority::History), held(999));
+        assert_eq!(it.admit(59_001, 10, Priority::Entry), Ok(()));
+        assert_eq!(it.admit(59_001, 1, Priority::Entry), held(999));
+        assert_eq!(it.admit(59_001, 5, Priority::Fills), Ok(()));
+        assert_eq!(it.admit(59_001, 1, Priority::Fills), held(999));
+        assert_eq!(it.admit(59_001, 5, Priority::Cancel), Ok(()));
+        assert_eq!(it.admit(59_999, 1, Priority::Cancel), held(1));
+        assert_eq!(it.admit(60_000, 80, Priority::History), Ok(()), "the minute begins anew");
+    }
+
+    #[test]
+    fn the_first_request_goes_alone_until_the_venue_has_told_its_count() {
+        let mut it = WeightLimit::default();
+        assert_eq!(it.admit(1_000, 20, Priority::Fills), Err(Hold::Ask));
+        assert_eq!(it.admit(1_000, 1, Priority::Fills), Ok(()));
+        assert_eq!(it.admit(1_001, 0, Priority::Cancel), held(1));
+        it.observe(1_000, 1_100, 5_990);
+        assert_eq!(it.admit(1_101, 20, Priority::Fills), held(58_899));
+        assert_eq!(it.admit(60_000, 20, Priority::Fills), Ok(()));
+
+        let mut it = WeightLimit::default();
+        assert_eq!(it.admit(1_000, 1, Priority::History), Ok(()));
+        it.unobserved();
+        assert_eq!(it.admit(1_001, 1, Priority::History), Ok(()), "the first one failed");
+        assert_eq!(it.admit(16_000, 1, Priority::History), held(1));
+        assert_eq!(it.admit(16_001, 1, Priority::History), Ok(()), "or it hangs");
+    }
+
+    #[test]
+    fn a_ban_of_an_earlier_process_holds() {
+        let mut it = WeightLimit::banned(5_000);
+        assert_eq!(it.admit(1_000, 1, Priority::Cancel), held(4_000));
+        assert_eq!(it.admit(5_000, 1, Priority::Cancel), Ok(()));
     }
 
     #[test]
@@ -134,19 +300,31 @@ mod tests {
         it.observe(900, 1_000, 79);
         it.observe(901, 1_001, 12);
         assert_eq!(it.used(1_002), 79);
-        assert_eq!(it.admit(1_002, 2, Priority::Normal), Err(WaitMs(58_998)));
-        it.block(1_003, 120_000);
-        assert_eq!(it.admit(61_003, 1, Priority::Urgent), Err(WaitMs(60_000)));
-        assert_eq!(it.admit(121_003, 1, Priority::Urgent), Ok(()));
+        assert_eq!(it.admit(1_002, 2, Priority::History), held(58_998));
+        assert_eq!(it.block(1_003, 120_000), 121_003);
+        assert_eq!(it.admit(61_003, 1, Priority::Cancel), held(60_000));
+        assert_eq!(it.admit(121_003, 1, Priority::Cancel), Ok(()));
         it.block(121_004, u64::MAX);
-        assert!(it.admit(i64::MAX - 1, 1, Priority::Urgent).is_err());
+        assert!(it.admit(i64::MAX - 1, 1, Priority::Cancel).is_err());
+    }
+
+    #[test]
+    fn connections_are_counted_over_the_last_minutes() {
+        let mut it = ConnectionLimit::default();
+        for i in 0..200 {
+            assert_eq!(it.admit(i * 10), Ok(()));
+        }
+        assert_eq!(it.admit(2_000), Err(WaitMs(298_000)));
+        assert_eq!(it.admit(299_999), Err(WaitMs(1)));
+        assert_eq!(it.admit(300_000), Ok(()));
+        assert_eq!(it.admit(300_000), Err(WaitMs(10)));
     }
 
     #[test]
     fn a_request_heavier_than_the_share_goes_alone() {
         let mut it = limit(10);
         it.set_limit(0);
-        assert_eq!(it.admit(0, 50, Priority::Normal), Ok(()));
-        assert_eq!(it.admit(1, 1, Priority::Urgent), Err(WaitMs(59_999)));
+        assert_eq!(it.admit(0, 50, Priority::History), Ok(()));
+        assert_eq!(it.admit(1, 1, Priority::Cancel), held(59_999));
     }
 }

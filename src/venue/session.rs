@@ -1,37 +1,49 @@
 //! The life of a websocket, pure: connect, subscribe, listen, notice silence, back off, connect
-//! again.
+//! again, and change over to a new connection before an old one ends.
 //!
 //! Time and chance are arguments; what to do comes out as values, and [`super::link`] does it. What
-//! is said on the connection is a venue's business: a [`Protocol`] words the requests and reads
-//! messages.
+//! is said on a connection is a venue's business: a [`Protocol`] words the requests and reads
+//! messages. Connections have numbers, so that what two of them say is never mixed up.
 //!
 //! Promises:
 //! 1. `Subscribed` is said once a connection, after every request was answered well.
-//! 2. Without a sign of life for [`IDLE`] the connection is given up; so it is without an answer
-//!    for [`ANSWER`].
+//! 2. Without a sign of life for [`IDLE`] a connection is given up; so it is without an answer for
+//!    [`ANSWER`], without data for as long as its protocol allows, and where the clock on the wall
+//!    jumped by more than [`JUMP`]: the machine slept, or was set.
 //! 3. After `Lost` nothing of that connection is said any more.
 //! 4. The wait before the next try is drawn evenly from zero to a ceiling that doubles from
 //!    [`BACK_OFF_MIN`] to [`BACK_OFF_MAX`] and falls back only after data was delivered.
 //! 5. What the venue refuses for good is not tried again until [`Session::restart`].
+//! 6. A connection that the venue will end, or that is [`ROTATE`] old, stays in use until its
+//!    successor is subscribed; both carry the same then, and nothing is lost between them.
 
 use crate::domain::time::UtcMs;
 use std::collections::BTreeSet;
 
-/// Longest silence, milliseconds of wall time; venues ping every 20 s.
-pub const IDLE: UtcMs = 60_000;
-/// Longest wait for the answer to a request, milliseconds of wall time.
-pub const ANSWER: UtcMs = 10_000;
+/// Longest silence, milliseconds; venues ping every 20 s.
+pub const IDLE: i64 = 60_000;
+/// Longest wait for the answer to a request, milliseconds.
+pub const ANSWER: i64 = 10_000;
 /// Ceiling of the first wait before another try, milliseconds.
-pub const BACK_OFF_MIN: UtcMs = 250;
+pub const BACK_OFF_MIN: i64 = 250;
 /// Highest ceiling, milliseconds.
-pub const BACK_OFF_MAX: UtcMs = 30_000;
+pub const BACK_OFF_MAX: i64 = 30_000;
+/// Age at which a connection is replaced, milliseconds: venues end them at 24 h. Drawn up to
+/// [`ROTATE_SPREAD`] earlier, so that the connections of a venue do not turn together.
+pub const ROTATE: i64 = 23 * 3_600_000;
+/// See [`ROTATE`].
+pub const ROTATE_SPREAD: i64 = 1_800_000;
+/// Difference between what passed on the wall and what passed, milliseconds.
+pub const JUMP: i64 = 5_000;
 
-/// The two clocks of a moment, UTC milliseconds.
+/// The clocks of a moment, milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// Ours: for deadlines.
+    /// Time that only passes, from any beginning on: for deadlines.
+    pub steady: i64,
+    /// The clock on the wall, UTC.
     pub wall: UtcMs,
-    /// The venue's: for signatures.
+    /// The venue's, UTC: for signatures.
     pub venue: UtcMs,
 }
 
@@ -85,14 +97,23 @@ pub trait Protocol {
     /// # Errors
     /// Says what cannot be read.
     fn read(&self, text: &str) -> Result<Said<Self::Frame>, String>;
+
+    /// How long a subscribed connection may carry no data, milliseconds; none: for ever. Pings say
+    /// that a connection stands, not that it still carries what was asked for.
+    fn quiet(&self) -> Option<i64> {
+        None
+    }
 }
 
-/// What happened to the connection.
+/// Number of a connection.
+pub type Connection = u64;
+
+/// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input<'a> {
     /// Time passed.
     Tick,
-    /// It is open.
+    /// The connection that was asked for is open.
     Opened,
     /// It could not be opened.
     Failed {
@@ -104,22 +125,22 @@ pub enum Input<'a> {
         wait_ms: Option<u64>,
     },
     /// A message came.
-    Text(&'a str),
+    Text(Connection, &'a str),
     /// A sign of life came.
-    Alive,
-    /// It ended.
-    Closed(String),
+    Alive(Connection),
+    /// A connection ended.
+    Closed(Connection, String),
 }
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output<F> {
-    /// Open a connection and report how that went.
-    Connect,
+    /// Open a connection of this number and report how that went.
+    Connect(Connection),
     /// Send this.
-    Send(String),
+    Send(Connection, String),
     /// Drop the connection.
-    Drop,
+    Drop(Connection),
     /// Tell whoever listens.
     Event(Event<F>),
 }
@@ -127,8 +148,6 @@ pub enum Output<F> {
 /// What whoever listens is told.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event<F> {
-    /// A connection is open.
-    Connected,
     /// Everything asked for is subscribed; what was missed since the last time must be fetched.
     Subscribed,
     /// Data.
@@ -138,12 +157,12 @@ pub enum Event<F> {
         /// What is wrong with it.
         why: String,
     },
-    /// The venue will close this connection soon.
+    /// The connection in use will be replaced soon.
     Ending {
-        /// Its words.
+        /// Why.
         why: String,
     },
-    /// The connection is gone.
+    /// There is no connection any more.
     Lost {
         /// Why.
         why: String,
@@ -152,20 +171,30 @@ pub enum Event<F> {
     },
 }
 
-/// What the connection in use has carried so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Carried {
-    /// Messages of every kind.
-    pub texts: u64,
-    /// Messages other than answers to our requests.
-    pub data: u64,
+/// An open connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Open {
+    id: Connection,
+    opened: i64,
+    /// The last sign of life, and the last data or the subscription.
+    alive: i64,
+    data: i64,
+    unanswered: BTreeSet<u64>,
+    /// When it is to be replaced.
+    replace: i64,
 }
 
+/// The way to the next connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum State {
-    Waiting { until: UtcMs },
-    Connecting,
-    Open { last: UtcMs, since: UtcMs, unanswered: BTreeSet<u64> },
+enum Next {
+    /// None is wanted: that in use is young.
+    None,
+    Waiting {
+        until: i64,
+    },
+    Connecting(Connection),
+    Subscribing(Open),
+    /// The venue refused for good.
     Stopped,
 }
 
@@ -173,169 +202,259 @@ enum State {
 #[derive(Debug)]
 pub struct Session<P> {
     protocol: P,
-    state: State,
+    /// Subscribed, and in use.
+    current: Option<Open>,
+    next: Next,
+    /// Number of the last connection.
+    last: Connection,
     tries: u32,
-    carried: Carried,
+    /// What the clock on the wall was ahead of steady time.
+    ahead: Option<i64>,
 }
 
 impl<P: Protocol> Session<P> {
     /// A session that connects at its first tick.
     pub fn new(protocol: P) -> Self {
-        let state = State::Waiting { until: UtcMs::MIN };
-        Session { protocol, state, tries: 0, carried: Carried::default() }
+        let next = Next::Waiting { until: i64::MIN };
+        Session { protocol, current: None, next, last: 0, tries: 0, ahead: None }
     }
 
-    /// The earliest wall time at which a tick does something; none while only the connection can.
-    pub fn deadline(&self) -> Option<UtcMs> {
-        match &self.state {
-            State::Waiting { until } => Some(*until),
-            State::Open { last, since, unanswered } => {
-                let idle = last.saturating_add(IDLE);
-                let answer = since.saturating_add(ANSWER);
-                Some(if unanswered.is_empty() { idle } else { idle.min(answer) })
-            }
-            State::Connecting | State::Stopped => None,
-        }
+    /// The earliest steady time at which a tick does something; none while only a connection can.
+    pub fn deadline(&self) -> Option<i64> {
+        let next = match &self.next {
+            Next::Waiting { until } => Some(*until),
+            Next::Subscribing(open) => Some(self.end(open).0),
+            Next::None | Next::Connecting(_) | Next::Stopped => None,
+        };
+        let current = self.current.as_ref().map(|open| {
+            let end = self.end(open).0;
+            if self.next == Next::None { end.min(open.replace) } else { end }
+        });
+        next.into_iter().chain(current).min()
     }
 
-    /// Whether the venue refused for good.
+    /// Whether the venue refused for good, and nothing is in use.
     pub fn is_stopped(&self) -> bool {
-        self.state == State::Stopped
-    }
-
-    /// What the connection in use has carried so far.
-    pub fn carried(&self) -> Carried {
-        self.carried
+        self.next == Next::Stopped && self.current.is_none()
     }
 
     /// Begins anew: at the next tick it connects, whatever was before. For a session that was
-    /// refused for good, or whose connection was dropped with its link.
+    /// refused for good, or whose connections were dropped with its link.
     pub fn restart(&mut self) {
-        self.state = State::Waiting { until: UtcMs::MIN };
+        (self.current, self.next) = (None, Next::Waiting { until: i64::MIN });
     }
 
     /// Takes in what happened. `dice` is any random number; a new one each call.
     pub fn handle(&mut self, input: Input<'_>, now: Moment, dice: u64) -> Vec<Output<P::Frame>> {
+        let mut out = Vec::new();
+        if self.jumped(now) {
+            self.lose_all("the clock jumped", now, dice, &mut out);
+        }
         match input {
-            Input::Tick => self.tick(now, dice),
-            Input::Opened => self.opened(now),
+            Input::Tick => self.tick(now, dice, &mut out),
+            Input::Opened => self.opened(now, dice, &mut out),
             Input::Failed { why, again, wait_ms } => {
-                if self.state == State::Connecting {
-                    self.lose(why, again, wait_ms, now, dice)
-                } else {
-                    Vec::new()
+                if matches!(self.next, Next::Connecting(_)) {
+                    self.no_next(why, again, wait_ms, now, dice, &mut out);
                 }
             }
-            Input::Text(text) => self.text(text, now, dice),
-            Input::Alive => {
-                self.alive(now);
-                Vec::new()
-            }
-            Input::Closed(why) => {
-                if matches!(self.state, State::Open { .. }) {
-                    self.lose(why, true, None, now, dice)
-                } else {
-                    Vec::new()
+            Input::Text(id, text) => self.text(id, text, now, dice, &mut out),
+            Input::Alive(id) => {
+                if let Some(open) = self.open_mut(id) {
+                    open.alive = now.steady;
                 }
             }
+            Input::Closed(id, why) => self.ended(id, why, true, now, dice, &mut out),
+        }
+        out
+    }
+
+    fn jumped(&mut self, now: Moment) -> bool {
+        let ahead = now.wall.saturating_sub(now.steady);
+        let before = self.ahead.replace(ahead).unwrap_or(ahead);
+        ahead.abs_diff(before) > JUMP.unsigned_abs()
+    }
+
+    /// When a connection is given up if nothing more comes, and why.
+    fn end(&self, open: &Open) -> (i64, &'static str) {
+        let idle = (open.alive.saturating_add(IDLE), "no sign of life");
+        let other = if open.unanswered.is_empty() {
+            let quiet = self.protocol.quiet();
+            quiet.map(|quiet| (open.data.saturating_add(quiet), "pings, but no data"))
+        } else {
+            Some((open.opened.saturating_add(ANSWER), "no answer to a request"))
+        };
+        other.map_or(idle, |other| idle.min(other))
+    }
+
+    fn open_mut(&mut self, id: Connection) -> Option<&mut Open> {
+        let next = match &mut self.next {
+            Next::Subscribing(open) => Some(open),
+            Next::None | Next::Waiting { .. } | Next::Connecting(_) | Next::Stopped => None,
+        };
+        self.current.as_mut().into_iter().chain(next).find(|open| open.id == id)
+    }
+
+    fn tick(&mut self, now: Moment, dice: u64, out: &mut Vec<Output<P::Frame>>) {
+        for open in [self.current.clone(), self.subscribing().cloned()].into_iter().flatten() {
+            let (at, why) = self.end(&open);
+            if at <= now.steady {
+                self.ended(open.id, why.to_owned(), true, now, dice, out);
+            }
+        }
+        if self.next == Next::None
+            && self.current.as_ref().is_some_and(|open| open.replace <= now.steady)
+        {
+            self.next = Next::Waiting { until: now.steady };
+        }
+        if matches!(self.next, Next::Waiting { until } if until <= now.steady) {
+            self.last += 1;
+            self.next = Next::Connecting(self.last);
+            out.push(Output::Connect(self.last));
         }
     }
 
-    fn tick(&mut self, now: Moment, dice: u64) -> Vec<Output<P::Frame>> {
-        if self.deadline().is_none_or(|at| now.wall < at) {
-            return Vec::new();
-        }
-        match &self.state {
-            State::Waiting { .. } => {
-                self.state = State::Connecting;
-                vec![Output::Connect]
-            }
-            State::Open { last, .. } => {
-                let silent = now.wall.saturating_sub(*last) >= IDLE;
-                let why = if silent { "no sign of life" } else { "no answer to a request" };
-                self.lose(why.to_owned(), true, None, now, dice)
-            }
-            State::Connecting | State::Stopped => Vec::new(),
+    fn subscribing(&self) -> Option<&Open> {
+        match &self.next {
+            Next::Subscribing(open) => Some(open),
+            Next::None | Next::Waiting { .. } | Next::Connecting(_) | Next::Stopped => None,
         }
     }
 
-    fn opened(&mut self, now: Moment) -> Vec<Output<P::Frame>> {
-        if self.state != State::Connecting {
-            return vec![Output::Drop];
-        }
+    fn opened(&mut self, now: Moment, dice: u64, out: &mut Vec<Output<P::Frame>>) {
+        let Next::Connecting(id) = self.next else {
+            // It was given up while it was being opened.
+            out.push(Output::Drop(self.last));
+            return;
+        };
         let hello = self.protocol.hello(now.venue);
         let unanswered: BTreeSet<u64> = hello.iter().map(|h| h.id).collect();
-        self.carried = Carried::default();
-        let mut outputs = vec![Output::Event(Event::Connected)];
-        outputs.extend(hello.into_iter().map(|h| Output::Send(h.text)));
-        if unanswered.is_empty() {
-            outputs.push(Output::Event(Event::Subscribed));
-        }
-        self.state = State::Open { last: now.wall, since: now.wall, unanswered };
-        outputs
-    }
-
-    fn alive(&mut self, now: Moment) {
-        if let State::Open { last, .. } = &mut self.state {
-            *last = now.wall;
+        out.extend(hello.into_iter().map(|h| Output::Send(id, h.text)));
+        let ready = unanswered.is_empty();
+        let steady = now.steady;
+        let (opened, alive, data, replace) = (steady, steady, steady, i64::MAX);
+        self.next = Next::Subscribing(Open { id, opened, alive, data, unanswered, replace });
+        if ready {
+            self.subscribed(now, dice, out);
         }
     }
 
-    fn text(&mut self, text: &str, now: Moment, dice: u64) -> Vec<Output<P::Frame>> {
-        self.alive(now);
-        let State::Open { unanswered, .. } = &mut self.state else {
-            return Vec::new();
+    /// The next connection becomes the one in use.
+    fn subscribed(&mut self, now: Moment, dice: u64, out: &mut Vec<Output<P::Frame>>) {
+        let Next::Subscribing(mut open) = std::mem::replace(&mut self.next, Next::None) else {
+            return;
         };
-        self.carried.texts += 1;
+        let earlier = i64::try_from(dice % (ROTATE_SPREAD.unsigned_abs() + 1)).unwrap_or(0);
+        open.replace = open.opened.saturating_add(ROTATE - earlier);
+        open.data = now.steady;
+        let before = self.current.replace(open);
+        out.extend(before.map(|before| Output::Drop(before.id)));
+        out.push(Output::Event(Event::Subscribed));
+    }
+
+    fn text(
+        &mut self,
+        id: Connection,
+        text: &str,
+        now: Moment,
+        dice: u64,
+        out: &mut Vec<Output<P::Frame>>,
+    ) {
         let said = self.protocol.read(text);
-        if !matches!(said, Ok(Said::Answer { .. })) {
-            self.carried.data += 1;
-        }
+        // While one is in use its successor says nothing yet.
+        let heard = self.current.as_ref().is_none_or(|current| current.id == id);
+        let Some(open) = self.open_mut(id) else { return };
+        open.alive = now.steady;
         match said {
             Ok(Said::Answer { outcome: Err(refusal), .. }) => {
                 let why = format!("subscription refused: {}", refusal.why);
-                self.lose(why, refusal.again, None, now, dice)
+                self.ended(id, why, refusal.again, now, dice, out);
             }
-            Ok(Said::Answer { id, outcome: Ok(()) }) => {
-                let last = id.is_some_and(|id| unanswered.remove(&id)) && unanswered.is_empty();
-                if last { vec![Output::Event(Event::Subscribed)] } else { Vec::new() }
+            Ok(Said::Answer { id: Some(answered), outcome: Ok(()) }) => {
+                if open.unanswered.remove(&answered) && open.unanswered.is_empty() {
+                    self.subscribed(now, dice, out);
+                }
             }
             Ok(Said::Data(frame)) => {
+                open.data = now.steady;
                 self.tries = 0;
-                vec![Output::Event(Event::Frame(frame))]
+                if heard {
+                    out.push(Output::Event(Event::Frame(frame)));
+                }
             }
-            Ok(Said::Ending(why)) => vec![Output::Event(Event::Ending { why })],
-            Ok(Said::Over(why)) => self.lose(why, true, None, now, dice),
-            Err(why) => vec![Output::Event(Event::Garbled { why })],
+            Ok(Said::Ending(why)) => {
+                open.replace = now.steady;
+                out.push(Output::Event(Event::Ending { why }));
+            }
+            Ok(Said::Over(why)) => self.ended(id, why, true, now, dice, out),
+            Err(why) if heard => out.push(Output::Event(Event::Garbled { why })),
+            Ok(Said::Answer { id: None, outcome: Ok(()) }) | Err(_) => {}
         }
     }
 
-    fn lose(
+    /// An open connection is over.
+    fn ended(
+        &mut self,
+        id: Connection,
+        why: String,
+        again: bool,
+        now: Moment,
+        dice: u64,
+        out: &mut Vec<Output<P::Frame>>,
+    ) {
+        if self.current.as_ref().is_some_and(|current| current.id == id) {
+            self.current = None;
+            out.push(Output::Drop(id));
+            if self.next == Next::None {
+                self.wait(None, now, dice);
+            }
+            out.push(Output::Event(Event::Lost { why, again: true }));
+        } else if self.subscribing().is_some_and(|open| open.id == id) {
+            out.push(Output::Drop(id));
+            self.no_next(why, again, None, now, dice, out);
+        }
+    }
+
+    /// The way to the next connection led nowhere. It says so where nothing is in use.
+    fn no_next(
         &mut self,
         why: String,
         again: bool,
         wait_ms: Option<u64>,
         now: Moment,
         dice: u64,
-    ) -> Vec<Output<P::Frame>> {
-        self.state = if again {
-            let asked = wait_ms.map_or(0, |ms| UtcMs::try_from(ms).unwrap_or(UtcMs::MAX));
-            let wait = back_off(self.tries, dice).max(asked);
-            self.tries = self.tries.saturating_add(1);
-            State::Waiting { until: now.wall.saturating_add(wait) }
+        out: &mut Vec<Output<P::Frame>>,
+    ) {
+        if again || self.current.is_some() {
+            self.wait(wait_ms, now, dice);
         } else {
-            State::Stopped
-        };
-        vec![Output::Drop, Output::Event(Event::Lost { why, again })]
+            self.next = Next::Stopped;
+        }
+        if self.current.is_none() {
+            out.push(Output::Event(Event::Lost { why, again }));
+        }
+    }
+
+    fn lose_all(&mut self, why: &str, now: Moment, dice: u64, out: &mut Vec<Output<P::Frame>>) {
+        for open in [self.current.clone(), self.subscribing().cloned()].into_iter().flatten() {
+            self.ended(open.id, why.to_owned(), true, now, dice, out);
+        }
+    }
+
+    fn wait(&mut self, wait_ms: Option<u64>, now: Moment, dice: u64) {
+        let asked = wait_ms.map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
+        let wait = back_off(self.tries, dice).max(asked);
+        self.tries = self.tries.saturating_add(1);
+        self.next = Next::Waiting { until: now.steady.saturating_add(wait) };
     }
 }
 
 /// Milliseconds to wait before another try after `tries` earlier ones without data.
 #[must_use]
-pub fn back_off(tries: u32, dice: u64) -> UtcMs {
+pub fn back_off(tries: u32, dice: u64) -> i64 {
     let ceiling = BACK_OFF_MIN.saturating_mul(1 << tries.min(16)).min(BACK_OFF_MAX);
     let span = ceiling.unsigned_abs() + 1;
-    UtcMs::try_from(dice % span).unwrap_or(ceiling)
+    i64::try_from(dice % span).unwrap_or(ceiling)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::transport::{Http, HttpRequest, Method, Probe, READ_TIMEOUT, Transport
 use crate::domain::id::Symbol;
 use crate::domain::time::UtcMs;
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,9 +25,6 @@ pub struct Standing {
     pub closed: BTreeSet<Symbol>,
     /// End of the next minute in which a bar closes; none: the recording has ended.
     pub next_close: Option<UtcMs>,
-    /// Data frames ever carried by each account stream, by connection.
-    #[serde(default)]
-    pub user_frames: BTreeMap<String, u64>,
     /// Venue milliseconds a wall millisecond; 0 in lockstep.
     #[serde(default)]
     pub factor: u32,

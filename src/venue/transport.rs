@@ -25,8 +25,6 @@ pub const PLACE_TIMEOUT: Duration = Duration::from_secs(12);
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for a websocket's handshake, connection included.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Header that names a connection, so that a simulated exchange can count what it carried.
-pub const CONNECTION_HEADER: &str = "x-everwarm-connection";
 
 /// Kept connections are closed after this long, before the server does it.
 const POOL_IDLE: Duration = Duration::from_secs(30);
@@ -257,16 +255,14 @@ pub enum Heard {
 pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
-    /// Opens a websocket; `connection` names it towards a simulated exchange.
+    /// Opens a websocket.
     ///
     /// # Errors
     /// Whether another try makes sense.
-    pub async fn open(url: &str, connection: &str) -> Result<Socket, ConnectError> {
+    pub async fn open(url: &str) -> Result<Socket, ConnectError> {
         install_tls();
         let refused = |e: &dyn fmt::Display| ConnectError::Refused(e.to_string());
-        let mut request = url.into_client_request().map_err(|e| refused(&e))?;
-        let name = HeaderValue::from_str(connection).map_err(|e| refused(&e))?;
-        request.headers_mut().insert(CONNECTION_HEADER, name);
+        let request = url.into_client_request().map_err(|e| refused(&e))?;
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(WRITE_BUFFER)

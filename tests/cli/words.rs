@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "run",
     "sim",
     "status",
@@ -16,6 +16,7 @@ const COMMANDS: [&str; 12] = [
     "equity",
     "signals",
     "tree",
+    "quarantine",
     "explain",
     "verify",
 ];
@@ -97,6 +98,9 @@ fn the_help_is_as_written_down() {
     tell(&["--help"]);
     for command in COMMANDS {
         tell(&[command, "--help"]);
+    }
+    for command in ["list", "retry", "drop"] {
+        tell(&["quarantine", command, "--help"]);
     }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/help.txt");
     if std::env::var_os("UPDATE_HELP").is_some() {

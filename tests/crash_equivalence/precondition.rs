@@ -9,6 +9,7 @@ use everwarm::chaos::{feed, plain};
 use everwarm::domain::settings::Settings;
 use everwarm::sim::Setup;
 use everwarm::sim::market::Recording;
+use everwarm::trading::specs;
 use std::collections::BTreeMap;
 
 fn undisturbed(feed: &Feed, workers: usize) -> Picture {
@@ -59,6 +60,7 @@ fn a_recording_is_equal_to_the_plain_loop() {
         market: Box::new(move || Box::new(Recording::open(&dir, None).unwrap())),
         setup: Setup::default(),
         settings: Settings::default(),
+        stages: specs(),
     };
     let plain = plain::play(&feed).unwrap();
     assert!(plain.theirs.len() > 400, "it trades");

@@ -3,6 +3,7 @@
 use super::{AppendError, Chunk, Round, StageInfo, TAIL_BYTES, Waker};
 use crate::clock;
 use crate::fact::{Body, Fact, Key, Mask, Rank};
+use crate::poison::{Cut, Poison};
 use crate::store::{Batch, CheckpointRow, Op, Recovered, Store, StoreError};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
@@ -37,6 +38,11 @@ pub(super) struct StageState {
     pub(super) saved_behind: u64,
     pub(super) waker: Option<Arc<Waker>>,
     pub(super) next_wake: Option<i64>,
+    pub(super) poison: Poison,
+    /// Whether that is not handed to the store yet, and the mark it must have reached before the
+    /// stage tries again.
+    pub(super) poison_changed: bool,
+    pub(super) mark: u64,
 }
 
 pub(super) struct Reader {
@@ -60,6 +66,7 @@ pub(super) struct Inner<B> {
     pub(super) durable: u64,
     pub(super) synced_at: Instant,
     pub(super) sync_wanted: u64,
+    pub(super) marks: super::poison::Marks,
     pub(super) stages: Vec<StageState>,
     pub(super) writers: BTreeMap<&'static str, u64>,
     pub(super) readers: BTreeMap<&'static str, Reader>,
@@ -87,6 +94,9 @@ impl<B: Body> Inner<B> {
             let upgraded = last.version != 0 && last.version != info.version;
             let saved = found.checkpoints.iter().find(|(r, _)| *r == info.rank.0);
             let usable = saved.filter(|(_, c)| c.version == info.version);
+            let poison = found.poison.iter().find(|(r, _)| *r == info.rank.0);
+            let mut poison = poison.map(|(_, p)| p.clone()).unwrap_or_default();
+            let poison_changed = poison.reopen(upgraded);
             StageState {
                 lower,
                 higher,
@@ -100,6 +110,9 @@ impl<B: Body> Inner<B> {
                 saved_behind: 0,
                 waker: None,
                 next_wake: None,
+                poison,
+                poison_changed,
+                mark: 0,
                 info,
             }
         };
@@ -118,6 +131,7 @@ impl<B: Body> Inner<B> {
             durable: found.row,
             synced_at: clock::now(),
             sync_wanted: 0,
+            marks: super::poison::Marks::default(),
             stages: (0..infos.len()).map(state).collect(),
             writers: BTreeMap::new(),
             readers: BTreeMap::new(),
@@ -227,7 +241,11 @@ impl<B: Body> Inner<B> {
         assert!(n > state.passed, "{} passes {n} twice", state.info.name);
         state.passed = n;
         state.spoke = state.info.version;
-        state.next_wake = next_wake;
+        // Who is given nothing is not to be woken either.
+        state.next_wake = next_wake.filter(|_| state.poison.skips.at(n) != Cut::All);
+        if state.poison.passed(n) {
+            state.poison_changed = true;
+        }
         let mut synced = false;
         if !facts.is_empty() {
             synced = facts.iter().any(|f| f.body.synced());
@@ -313,7 +331,8 @@ impl<B: Body> Inner<B> {
         from(slot, &stage.lower, &mut seen);
         let own = slot.outs.iter().find(|(i, _)| *i == index).map(|(_, c)| Arc::clone(c));
         let time = slot.input.facts[0].time;
-        Round { n, time, seen, own }
+        let failures = stage.poison.failures(n);
+        Round { n, time, seen, own, failures }.without(&stage.poison.skips.at(n))
     }
 
     pub(super) fn slot(&self, n: u64) -> Option<&Slot<B>> {
@@ -362,7 +381,8 @@ impl<B: Body> Inner<B> {
         let stages = self.stages.iter().filter(|s| s.passed > 0);
         passed.extend(stages.map(|s| (s.info.rank.0, s.passed, s.spoke, s.since)));
         self.pending_bytes = 0;
-        Batch { ops: std::mem::take(&mut self.pending), passed, sync, last: self.closing }
+        let (poison, last) = (self.poison_rows(), self.closing);
+        Batch { ops: std::mem::take(&mut self.pending), passed, poison, sync, last }
     }
 
     /// Forgets what is committed and behind every checkpoint in memory.

@@ -5,10 +5,14 @@
 //! is refused and left as it is, to the byte: see `careful.rs`.
 
 use super::careful::{self, Hold};
-use super::rows::{self, BLOCKS, CHECKPOINTS, META, PASSED};
+use super::rows::{self, BLOCKS, CHECKPOINTS, META, PASSED, POISON};
 use crate::chaos::faults::FaultyDisk;
 use crate::fact::{Body, Fact};
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError};
+use crate::poison::Poison;
+use redb::{
+    Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, StorageError,
+    TableError,
+};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
@@ -139,6 +143,7 @@ pub struct Recovered {
     pub row: u64,
     pub(crate) passed: Vec<(u16, rows::PassedRow)>,
     pub(crate) checkpoints: Vec<(u16, rows::CheckpointRow)>,
+    pub(crate) poison: Vec<(u16, Poison)>,
 }
 
 impl Store {
@@ -229,6 +234,7 @@ impl Store {
             write.open_table(BLOCKS)?;
             write.open_table(PASSED)?;
             write.open_table(CHECKPOINTS)?;
+            write.open_table(POISON)?;
             write.commit()?;
             Ok(())
         };
@@ -280,6 +286,7 @@ impl Store {
                 let (rank, value) = kv?;
                 found.checkpoints.push((rank.value(), rows::CheckpointRow::from(value.value())));
             }
+            found.poison = poison(&read)?;
             Ok(found)
         };
         read().map_err(|e| StoreError::of(&self.path, e))
@@ -343,6 +350,21 @@ fn number(
 ) -> Result<u64, redb::Error> {
     let bytes = table.get(key)?.map(|v| v.value().to_vec()).unwrap_or_default();
     Ok(bytes.try_into().map_or(0, u64::from_le_bytes))
+}
+
+fn poison(read: &ReadTransaction) -> Result<Vec<(u16, Poison)>, redb::Error> {
+    let table = match read.open_table(POISON) {
+        // A file that was made before there was this table.
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        table => table?,
+    };
+    let row = |kv: Result<(redb::AccessGuard<'_, u16>, redb::AccessGuard<'_, &[u8]>), _>| {
+        let (rank, bytes) = kv.map_err(redb::Error::from)?;
+        let poison = rmp_serde::from_slice(bytes.value());
+        let torn = |e| redb::Error::Corrupted(format!("failures of rank {}: {e}", rank.value()));
+        Ok((rank.value(), poison.map_err(torn)?))
+    };
+    table.iter()?.map(row).collect()
 }
 
 fn check_magic(path: &Path) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@
 //! the process: a flush is never retried, a file never reopened inside a process.
 
 use super::file::{Store, StoreError};
-use super::rows::{self, BLOCK_MAX, BLOCKS, CHECKPOINTS, CheckpointRow, META, PASSED};
+use super::rows::{self, BLOCK_MAX, BLOCKS, CHECKPOINTS, CheckpointRow, META, PASSED, POISON};
 use crate::chaos::{Chaos, Site};
 use crate::fact::Body;
 use crate::journal::Chunk;
@@ -26,6 +26,8 @@ pub(crate) struct Batch<B> {
     pub ops: Vec<Op<B>>,
     /// (rank, last input passed, version, last input an older version passed), as of the last op.
     pub passed: Vec<(u16, u64, u16, u64)>,
+    /// (rank, what is known of its failures) where that changed; no bytes: nothing any more.
+    pub poison: Vec<(u16, Option<Vec<u8>>)>,
     /// Flush it.
     pub sync: bool,
     /// Nothing follows.
@@ -97,6 +99,15 @@ impl Writer<'_> {
             for op in &batch.ops {
                 if let Op::Checkpoint(rank, c) = op {
                     checkpoints.insert(rank, (c.n, c.row, c.version, c.state.as_slice()))?;
+                }
+            }
+            if !batch.poison.is_empty() {
+                let mut poison = write.open_table(POISON)?;
+                for (rank, row) in &batch.poison {
+                    match row {
+                        Some(row) => poison.insert(rank, row.as_slice())?,
+                        None => poison.remove(rank)?,
+                    };
                 }
             }
             if let Some(life) = self.life {

@@ -99,6 +99,11 @@ impl Injected {
         std::panic::resume_unwind(Box::new(self.to_string()))
     }
 
+    /// Whether a panic is an injected exit.
+    pub(crate) fn is_panic(text: &str) -> bool {
+        text.starts_with(INJECTED)
+    }
+
     /// Finds an injected exit in an error, its sources, or the text of a panic.
     pub(crate) fn among(error: &(dyn std::error::Error + 'static)) -> Option<Injected> {
         std::iter::successors(Some(error), |e| e.source()).find_map(|error| {

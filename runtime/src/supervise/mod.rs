@@ -4,12 +4,11 @@
 //! `spec` says what a tree is made of. `policy` is a pure state machine that holds every rule, in
 //! the words of `event`. `supervisor` is the actor that obeys it, `instance` the task beside each
 //! actor, `root` the handle of it all. Others are found through `slot`. `exit` tells how an actor
-//! ended, `poison` counts inputs that fail a stage again and again.
+//! ended.
 
 mod event;
 mod exit;
 mod instance;
-mod poison;
 mod policy;
 mod root;
 mod slot;
@@ -18,7 +17,6 @@ mod supervisor;
 
 pub use event::{Action, ChildView, Event, News, Outcome, RequestError, Seat, State, Timer};
 pub use exit::{Exit, GaveUp, Injected, StartError};
-pub use poison::{POISON_ATTEMPTS, Poison, Verdict};
 pub use policy::Policy;
 pub use root::{RootError, RootHandle, RootOutcome};
 pub use slot::{Directory, Slot, TreeView, Unsent};

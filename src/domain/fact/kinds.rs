@@ -5,6 +5,7 @@
 //! packed.
 
 use super::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
+use crate::domain::id::Symbol;
 use everwarm_runtime::fact::{self, RuntimeEvent};
 
 /// Kind numbers.
@@ -25,6 +26,8 @@ pub mod kind {
     pub const CLOCK: u8 = 17;
     pub const CONFIG_APPLIED: u8 = 18;
     pub const STAGE_UPGRADED: u8 = 19;
+    pub const QUARANTINED: u8 = 20;
+    pub const RELEASED: u8 = 21;
     pub const ROLLED: u8 = 24;
     pub const FEATURES: u8 = 25;
     pub const SIGNALS: u8 = 26;
@@ -127,6 +130,10 @@ kinds! {
         "the configuration in force from here on";
     STAGE_UPGRADED "Operator.StageUpgraded" "runtime" false JOURNAL
         "a stage speaks under a new version from here on";
+    QUARANTINED "Operator.Quarantined" "runtime" true JOURNAL
+        "a stage failed too often at an input, and what is done about it";
+    RELEASED "Operator.Released" "operator" true JOURNAL
+        "a quarantine ends: the stage is tried again, or its absence is accepted";
     ROLLED "Analysis.Rolled" "roll-up" false JOURNAL
         "wider bars completed by a close";
     FEATURES "Analysis.Features" "indicator" false JOURNAL
@@ -180,6 +187,8 @@ impl fact::Body for Body {
                 Operator::Clock { .. } => kind::CLOCK,
                 Operator::ConfigApplied { .. } => kind::CONFIG_APPLIED,
                 Operator::StageUpgraded { .. } => kind::STAGE_UPGRADED,
+                Operator::Quarantined { .. } => kind::QUARANTINED,
+                Operator::Released { .. } => kind::RELEASED,
             },
             Body::Analysis(a) => match a {
                 Analysis::Rolled { .. } => kind::ROLLED,
@@ -219,6 +228,8 @@ impl fact::Body for Body {
                 | kind::CONFIG_APPLIED
                 | kind::RECONCILED
                 | kind::HISTORY_LOADED
+                | kind::QUARANTINED
+                | kind::RELEASED
         )
     }
 
@@ -240,11 +251,28 @@ impl fact::Body for Body {
         rmp_serde::from_slice(bytes).map_err(|e| e.to_string())
     }
 
+    fn parts(&self) -> Vec<String> {
+        self.symbols().iter().map(Symbol::to_string).collect()
+    }
+
+    fn without(&self, parts: &[String]) -> Option<Self> {
+        self.without_symbols(|symbol| parts.iter().any(|part| part == symbol.as_str()))
+    }
+
     fn runtime(event: RuntimeEvent) -> Self {
         match event {
             RuntimeEvent::StageUpgraded { rank, from, to } => {
                 Body::Operator(Operator::StageUpgraded { rank: rank.0, from, to })
             }
+            RuntimeEvent::Quarantined(q) => Body::Operator(Operator::Quarantined {
+                rank: q.rank.0,
+                stage: q.stage.to_owned(),
+                input: q.n,
+                effect: q.effect,
+                symbols: q.parts.iter().filter_map(|part| Symbol::new(part).ok()).collect(),
+                failures: q.failures,
+                why: q.why,
+            }),
         }
     }
 }
@@ -284,7 +312,10 @@ impl Body {
                     text.len() + origins.len() * (size_of::<(String, String)>() + 2 * TEXT)
                 }
                 Operator::Started { .. } | Operator::Clock { .. } => TEXT,
-                Operator::StageUpgraded { .. } => 0,
+                Operator::Quarantined { symbols, why, .. } => {
+                    size_of_val(symbols.as_slice()) + why.len() + TEXT
+                }
+                Operator::StageUpgraded { .. } | Operator::Released { .. } => 0,
             },
             Body::Analysis(a) => match a {
                 Analysis::Rolled { bars, .. } => size_of_val(bars.as_slice()),
@@ -301,7 +332,6 @@ impl Body {
 mod tests {
     use super::*;
     use crate::domain::fact::FeatureRow;
-    use crate::domain::id::Symbol;
     use crate::domain::market::Bar;
     use crate::domain::money::{Decimal, Price};
     use crate::domain::time::Timeframe;

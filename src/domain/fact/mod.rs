@@ -4,6 +4,7 @@
 
 pub mod kinds;
 mod packed;
+mod parts;
 
 use super::id::{ClientOrderId, Symbol};
 use super::instrument::Instrument;
@@ -12,6 +13,7 @@ use super::money::{Decimal, Price};
 use super::order::{Balance, OrderIntent, OrderReport, OrderStatus, SendAttempt, Side, VenueFill};
 use super::settings::Settings;
 use super::time::{Timeframe, UtcMs};
+use everwarm_runtime::fact::Effect;
 use serde::{Deserialize, Serialize};
 
 /// What a fact says.
@@ -169,6 +171,30 @@ pub enum Operator {
         /// The version from here on.
         to: u16,
     },
+    /// A stage failed too often at an input. Synced, and known before a replay.
+    Quarantined {
+        /// Rank of the stage.
+        rank: u16,
+        /// Its name.
+        stage: String,
+        /// Number of the input.
+        input: u64,
+        /// What is done about it.
+        effect: Effect,
+        /// The symbols without which the stage does not fail; empty: none help.
+        symbols: Vec<Symbol>,
+        /// Failures.
+        failures: u32,
+        /// The text of the last.
+        why: String,
+    },
+    /// An operator ends a quarantine. Synced.
+    Released {
+        /// Number of the input that told of it.
+        quarantine: u64,
+        /// Whether the stage is tried again; where not, its absence is accepted.
+        retry: bool,
+    },
 }
 
 /// Derived: numbers and wishes.
@@ -257,6 +283,9 @@ pub enum Decision {
         level: BreakerLevel,
         /// Why, one sentence a reason; empty at normal.
         reasons: Vec<String>,
+        /// Symbols of which nothing is bought, and why; by symbol.
+        #[serde(default)]
+        barred: Vec<(Symbol, String)>,
     },
     /// A signal may be traded; the funds are reserved. Only `risk` makes these.
     Approved {

@@ -8,6 +8,7 @@ use crate::ops::exit::{Exit, Failure};
 use crate::ops::offline::OfflineDesk;
 use crate::ops::print::{Printer, note};
 use crate::ops::remote::RemoteDesk;
+use crate::ops::views::QuarantineView;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -40,24 +41,40 @@ impl Args {
     /// # Errors
     /// Nobody does.
     pub fn desk(&self, core: &Core) -> Result<Box<dyn Desk>, Failure> {
-        let mut given = Vec::new();
-        let data_dir = self.data_dir.as_ref().map(|p| p.display().to_string());
-        put(&mut given, "daemon.data_dir", "--data-dir", data_dir);
-        let data_dir = configuration(self.config.as_ref(), &given)?.data_dir;
+        let data_dir = self.data_dir()?;
         if let Some(remote) = RemoteDesk::connect(&data_dir)? {
             return Ok(Box::new(remote));
         }
-        offline(&data_dir, core).map_err(|failure| {
-            if failure.exit == Exit::Held {
-                Failure::new(
-                    Exit::Unreachable,
-                    format!("{}; it does not answer yet, or not any more", failure.text),
-                )
-            } else {
-                failure
-            }
-        })
+        offline(&data_dir, core).map_err(silent)
     }
+
+    /// Ends a quarantine, by the daemon or in its files.
+    ///
+    /// # Errors
+    /// It cannot be ended so, or there is neither.
+    pub fn release(&self, core: &Core, id: u64, retry: bool) -> Result<QuarantineView, Failure> {
+        let data_dir = self.data_dir()?;
+        match RemoteDesk::connect(&data_dir)? {
+            Some(remote) => remote.release(id, retry),
+            None => (core.release)(&data_dir, id, retry).map_err(silent),
+        }
+    }
+
+    fn data_dir(&self) -> Result<PathBuf, Failure> {
+        let mut given = Vec::new();
+        let data_dir = self.data_dir.as_ref().map(|p| p.display().to_string());
+        put(&mut given, "daemon.data_dir", "--data-dir", data_dir);
+        Ok(configuration(self.config.as_ref(), &given)?.data_dir)
+    }
+}
+
+/// Files that are held belong to a daemon that was asked and did not answer.
+fn silent(failure: Failure) -> Failure {
+    if failure.exit != Exit::Held {
+        return failure;
+    }
+    let text = format!("{}; it does not answer yet, or not any more", failure.text);
+    Failure::new(Exit::Unreachable, text)
 }
 
 fn offline(data_dir: &Path, core: &Core) -> Result<Box<dyn Desk>, Failure> {

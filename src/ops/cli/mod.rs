@@ -5,6 +5,7 @@ mod ask;
 mod books;
 mod explain;
 mod lists;
+mod quarantine;
 mod run;
 mod sim;
 mod status;
@@ -15,6 +16,7 @@ use super::config::Config;
 use super::desk::{JournalFacts, Verify};
 use super::exit::{Exit, Failure};
 use super::print::{Color, Printer, note};
+use super::views::QuarantineView;
 use clap::{Parser, Subcommand};
 pub use sim::SimConfig;
 use std::path::Path;
@@ -30,6 +32,9 @@ pub struct Core {
     pub journal: fn(&Path) -> Result<Box<dyn JournalFacts>, Failure>,
     /// Derives all facts of a journal again and compares.
     pub verify: Verify,
+    /// Ends a quarantine in a data directory that no process holds: its number, and whether the
+    /// stage is tried again.
+    pub release: fn(&Path, u64, bool) -> Result<QuarantineView, Failure>,
 }
 
 /// A trading daemon that cannot be caught cold.
@@ -69,6 +74,9 @@ enum Command {
     Signals(ask::ListArgs),
     /// The supervision tree.
     Tree(ask::Args),
+    /// What was set aside because a stage failed at it.
+    #[command(subcommand)]
+    Quarantine(quarantine::Quarantine),
     /// Why did it do that, or not do it? The story of an order, a fill or a fact.
     Explain(explain::ExplainArgs),
     /// Derive everything again from the inputs and compare. Exit code 4: something differs.
@@ -111,6 +119,7 @@ fn dispatch(cli: Cli, core: &Core) -> Result<Exit, Failure> {
         Command::Equity(args) => lists::equity(&args, core, printer),
         Command::Signals(args) => lists::signals(&args, core, printer),
         Command::Tree(args) => tree::print(&args, core, printer),
+        Command::Quarantine(command) => quarantine::run(&command, core, printer),
         Command::Explain(args) => explain::print(&args, core, printer),
         Command::Verify(args) => verify::print(&args, core, printer),
     }

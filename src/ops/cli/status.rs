@@ -52,7 +52,10 @@ pub fn lines(status: &StatusView) -> Vec<String> {
     say("market", format!("{newest}; input {}", thousands(status.head)));
     let reasons = status.breaker_reasons.join("; ");
     let colon = if reasons.is_empty() { "" } else { ": " };
-    say("breaker", format!("{}{colon}{reasons}", tell::level(status.breaker)));
+    let barred: Vec<String> =
+        status.barred.iter().map(|symbol| format!("; no buys of {symbol}")).collect();
+    let barred = barred.join("");
+    say("breaker", format!("{}{colon}{reasons}{barred}", tell::level(status.breaker)));
     let orders = count(status.orders, "order");
     let (open, unknown) = (thousands(status.open_orders), thousands(status.unknown_orders));
     let fills = count(status.fills, "fill");

@@ -1,14 +1,16 @@
 //! The command line without a process: what is parsed, what is printed, who answers.
 
 use super::{Cli, Command, Core, ask, explain, lists, status, tree};
+use crate::domain::quarantine::Quarantine;
 use crate::ops::api::{Api, ApiFile, serve};
 use crate::ops::desk::{Desk, JournalFacts, Verify};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::offline::OfflineDesk;
 use crate::ops::remote::RemoteDesk;
 use crate::ops::sample::{ID, journal};
-use crate::ops::views::VerifyView;
+use crate::ops::views::{QuarantineView, VerifyView};
 use clap::{CommandFactory, Parser};
+use everwarm_runtime::fact::Effect;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -37,6 +39,7 @@ const CORE: Core = Core {
     sim: |_| Ok(Exit::Fine),
     journal: |_: &Path| -> Result<Box<dyn JournalFacts>, Failure> { Ok(Box::new(journal())) },
     verify: VERIFY,
+    release: |_, id, _| Err(Failure::new(Exit::Failed, format!("nothing is set aside under {id}"))),
 };
 
 fn desk(folder: &Folder) -> OfflineDesk {
@@ -55,6 +58,10 @@ fn without_a_command_it_runs() {
     let text = "everwarm run --recording d --pace lockstep --until-end --data-dir x";
     let cli = Cli::try_parse_from(text.split(' ')).unwrap();
     assert!(matches!(cli.command, Some(Command::Run(_))));
+    for text in ["list --json", "retry 12 --data-dir x", "drop 12 --json"] {
+        let words = ["everwarm", "quarantine"].into_iter().chain(text.split(' '));
+        assert!(Cli::try_parse_from(words).is_ok(), "{text}");
+    }
     assert!(Cli::try_parse_from(["everwarm", "--seed", "3", "status"]).is_err());
     for noun in ["status", "orders", "fills", "positions", "equity", "signals", "tree", "verify"] {
         let words = ["everwarm", noun, "--json", "--data-dir", "x"];
@@ -155,7 +162,17 @@ fn a_running_daemon_answers_as_its_files_would() {
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let addr = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = runtime.spawn(serve(listener, Api::new(live, None), async {
+    let released = move |id, retry| {
+        let time = 0;
+        let (stage, why, symbols) = ("s".to_owned(), format!("retry {retry}"), Vec::new());
+        let effect = Effect::Stage;
+        let (rank, input, failures) = (200, 7, 3);
+        let quarantine = Quarantine { rank, stage, input, effect, symbols, failures, why, time };
+        let known = (id == 8).then(|| QuarantineView::of(id, &quarantine));
+        known.ok_or_else(|| Failure::new(Exit::Refused, "not this one"))
+    };
+    let api = Api::new(live, None).releasing("t".into(), Arc::new(released));
+    let server = runtime.spawn(serve(listener, api, async {
         stopped.await.ok();
     }));
     let file = ApiFile { addr, pid: std::process::id(), token: "t".into() };
@@ -172,6 +189,14 @@ fn a_running_daemon_answers_as_its_files_would() {
     assert_eq!(remote.explain("ETHUSD:902").unwrap(), files.explain("ETHUSD:902").unwrap());
     assert_eq!(remote.explain("no/such order").unwrap(), None);
     assert_eq!(remote.status().unwrap().fills, 2);
+    assert_eq!(remote.quarantine().unwrap(), files.quarantine().unwrap());
+    assert_eq!(remote.release(8, true).unwrap().quarantine.why, "retry true");
+    assert_eq!(remote.release(8, false).unwrap().quarantine.why, "retry false");
+    assert_eq!(remote.release(9, true).unwrap_err().exit, Exit::Refused);
+    ApiFile { token: "guessed".into(), ..file.clone() }.write(&daemon.0).unwrap();
+    let stranger = RemoteDesk::connect(&daemon.0).unwrap().expect("it answers");
+    assert!(stranger.release(8, true).unwrap_err().text.contains("token"));
+    file.write(&daemon.0).unwrap();
     assert_eq!(remote.verify().unwrap().facts, 15);
     let failure = remote.tree().unwrap_err();
     assert_eq!(failure.exit, Exit::Unreachable);

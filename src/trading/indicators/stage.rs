@@ -16,7 +16,7 @@ use crate::domain::time::{Timeframe, UtcMs};
 use crate::trading::rollup::{Roller, WIDTHS};
 use crate::trading::strategy::{self, Need};
 use everwarm_runtime::fact::{Fact, Mask, Rank};
-use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 
@@ -150,6 +150,10 @@ impl Stage for Indicators {
 
     fn name(&self) -> &'static str {
         "indicator"
+    }
+
+    fn on_poison(&self) -> OnPoison {
+        OnPoison::Skip
     }
 
     fn interest(&self) -> Mask {

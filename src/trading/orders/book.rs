@@ -5,8 +5,8 @@
 //! taken from inputs alone, and the standing of an order (status, applied fills, granted attempts)
 //! from the manager's facts alone; neither waits for the other.
 //!
-//! Nearly nobody asks for an order that is final, but every checkpoint carries a day of them: they
-//! are kept packed, and one that a fact names is unpacked for as long as that fact is handled.
+//! Orders that are over are kept packed; one that a fact names is unpacked for as long as that fact
+//! is handled.
 //!
 //! Invariants, asserted by `check`:
 //! 1. An order was sent at most as often as granted.
@@ -14,17 +14,16 @@
 //! 3. Of the unpacked orders those that do not live, and no others, are listed as ended.
 
 use super::lifecycle::Event;
+use super::past::Past;
 use crate::domain::fact::kinds::kind;
 use crate::domain::fact::{Body, Conflict, Market, Operator, Order as Said, Venue};
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::money::Decimal;
 use crate::domain::order::{OrderIntent, OrderReport, OrderStatus, ReportSource, VenueFill};
-use crate::domain::time::{DAY, UtcMs};
+use crate::domain::time::UtcMs;
 use everwarm_runtime::fact::{Fact, Key, Mask};
-use serde::de::{self, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long the engine of a venue may still take in a request after its receive window,
 /// milliseconds.
@@ -34,8 +33,6 @@ pub const SETTLE_MS: i64 = 10_000;
 pub const PROOF_GAP_MS: i64 = 1_000;
 /// Venue time between queries while the request may still arrive, milliseconds.
 pub const PATIENCE_MS: i64 = 5_000;
-/// How long a final order is remembered, for late reports of it; event time, milliseconds.
-const REMEMBERED_MS: i64 = DAY;
 /// Conflicts kept at most: one is enough to halt, a few to understand.
 const CONFLICTS_MAX: usize = 32;
 
@@ -134,7 +131,7 @@ pub struct ToQuery {
 }
 
 impl Order {
-    fn new(intent: OrderIntent, key: Key) -> Order {
+    pub(super) fn new(intent: OrderIntent, key: Key) -> Order {
         Order {
             intent,
             key,
@@ -257,46 +254,7 @@ impl Order {
     }
 }
 
-/// An order as bytes: a fraction of its size, and nothing to do for a checkpoint.
-#[derive(Clone, Debug, PartialEq)]
-struct Packed(Box<[u8]>);
-
-impl Packed {
-    fn of(order: &Order) -> Packed {
-        let mut bytes = Vec::with_capacity(512);
-        rmp_serde::encode::write(&mut bytes, order).expect("an order is plain values");
-        Packed(bytes.into_boxed_slice())
-    }
-
-    fn order(&self) -> Order {
-        rmp_serde::from_slice(&self.0)
-            .expect("only this module packs, and the store checks what it keeps")
-    }
-}
-
-impl Serialize for Packed {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Packed {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Bytes;
-        impl Visitor<'_> for Bytes {
-            type Value = Packed;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a packed order")
-            }
-            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Packed, E> {
-                Ok(Packed(bytes.into()))
-            }
-        }
-        from.deserialize_bytes(Bytes)
-    }
-}
-
-/// All orders that live, and the final ones of the last day.
+/// All orders that live, and those that are over and not yet forgotten.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct OrderBook {
     /// Number of the process life.
@@ -307,11 +265,9 @@ pub struct OrderBook {
     /// Those that live, and those the fact just folded ended or named.
     orders: BTreeMap<ClientOrderId, Order>,
     /// All others.
-    past: BTreeMap<ClientOrderId, Packed>,
+    past: Past,
     /// Of `orders`, those that do not live; they are packed before the next fact.
     ended: BTreeSet<ClientOrderId>,
-    /// Final orders in the order in which they became so, with the event time of that.
-    finished: VecDeque<(UtcMs, ClientOrderId)>,
     /// What contradicts our records until the epoch changes.
     pub(super) conflicts: Vec<Conflict>,
     /// Whether the fact just folded added a conflict; false between inputs.
@@ -418,13 +374,13 @@ impl OrderBook {
         living.map(|(_, order)| order)
     }
 
-    /// Whether the order lives, or has been final for less than a day.
+    /// Whether the order lives, or is over and not yet forgotten.
     #[must_use]
     pub fn remembers(&self, id: &ClientOrderId) -> bool {
-        self.orders.contains_key(id) || self.past.contains_key(id)
+        self.orders.contains_key(id) || self.past.has(id)
     }
 
-    /// One order: living, or named by the fact just folded and final since less than a day.
+    /// One order: living, or named by the fact just folded and not yet forgotten.
     #[must_use]
     pub fn get(&self, id: &ClientOrderId) -> Option<&Order> {
         self.orders.get(id)
@@ -441,7 +397,10 @@ impl OrderBook {
                 self.take_over();
             }
             Operator::Clock { time } => self.pass(*time),
-            Operator::ConfigApplied { .. } | Operator::StageUpgraded { .. } => {}
+            Operator::ConfigApplied { .. }
+            | Operator::StageUpgraded { .. }
+            | Operator::Quarantined { .. }
+            | Operator::Released { .. } => {}
         }
     }
 
@@ -490,7 +449,7 @@ impl OrderBook {
         let theirs = || format!("order {number} in {}, {:?}", report.symbol, report.status);
         let Some(order) = self.orders.get_mut(id) else {
             // What is older than our memory may have been ours.
-            if id.is_ours() && report.time >= self.time.saturating_sub(REMEMBERED_MS) {
+            if id.is_ours() && self.past.reaches(report.time, self.time) {
                 self.conflict(id, "no such order".to_owned(), theirs());
             }
             return;
@@ -545,9 +504,6 @@ impl OrderBook {
                 let Some(order) = self.orders.get_mut(client_id) else { return };
                 order.status = *status;
                 order.venue_order_id = *venue_order_id;
-                if status.is_final() {
-                    self.finished.push_back((self.time, client_id.clone()));
-                }
                 self.settle(client_id);
             }
             Said::Filled { client_id, k, fill, .. } => {
@@ -576,7 +532,7 @@ impl OrderBook {
     fn pack(&mut self) {
         while let Some(id) = self.ended.pop_first() {
             if let Some(order) = self.orders.remove(&id) {
-                self.past.insert(id, Packed::of(&order));
+                self.past.put(&order, self.time);
             }
         }
     }
@@ -601,11 +557,10 @@ impl OrderBook {
                 }
             },
             Body::Order(said) => match said {
-                Said::Intent(intent) => self.unpack(&intent.client_id),
                 Said::Granted { client_id, .. }
                 | Said::Changed { client_id, .. }
                 | Said::Filled { client_id, .. } => self.unpack(client_id),
-                Said::Compared { .. } => {}
+                Said::Intent(_) | Said::Compared { .. } => {}
             },
             Body::Market(_)
             | Body::Operator(_)
@@ -616,25 +571,18 @@ impl OrderBook {
     }
 
     fn unpack(&mut self, id: &ClientOrderId) {
-        if let Some(packed) = self.past.remove(id) {
-            self.orders.insert(id.clone(), packed.order());
+        if !self.orders.contains_key(id)
+            && let Some(order) = self.past.get(id)
+        {
+            self.orders.insert(id.clone(), order);
             self.ended.insert(id.clone());
         }
     }
 
-    /// Event time passes; what has been final for a day is forgotten.
+    /// Event time passes.
     fn pass(&mut self, time: UtcMs) {
         self.time = self.time.max(time);
-        let bound = self.time.saturating_sub(REMEMBERED_MS);
-        while self.finished.front().is_some_and(|(at, _)| *at < bound) {
-            let Some((_, id)) = self.finished.pop_front() else { return };
-            if self.orders.contains_key(&id) && !self.ended.contains(&id) {
-                self.finished.push_back((self.time, id));
-            } else {
-                self.orders.remove(&id);
-                self.past.remove(&id);
-            }
-        }
+        self.past.pass(self.time);
     }
 
     /// Notes a contradiction, once.

@@ -18,10 +18,10 @@ use crate::domain::id::ClientOrderId;
 use crate::domain::order::{OrderStatus, SendAttempt};
 use crate::trading::decide::Approved;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
-use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;
 
-pub(super) const FORMAT: u8 = 1;
+pub(super) const FORMAT: u8 = 2;
 
 /// The stage.
 #[derive(Debug, Default)]
@@ -220,6 +220,10 @@ impl Stage for Manager {
 
     fn name(&self) -> &'static str {
         "order-manager"
+    }
+
+    fn on_poison(&self) -> OnPoison {
+        OnPoison::Stop
     }
 
     fn interest(&self) -> Mask {

@@ -7,6 +7,7 @@
 pub mod book;
 pub mod lifecycle;
 mod manager;
+mod past;
 mod reconcile;
 
 pub use book::OrderBook;

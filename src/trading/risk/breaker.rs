@@ -2,7 +2,9 @@
 //!
 //! Reaching a limit of failures, entries or loss means exits only, until the counts are back below
 //! it or a new UTC day begins with a close. Books or orders that contradict the venue halt until a
-//! reconciliation finds no conflict. It speaks once an input, after all it sees of it, so the
+//! reconciliation finds no conflict. A stage that was given nothing any more means exits only, one
+//! that was not given a symbol means no buys of that symbol, until an operator releases it. It
+//! speaks once an input, after all it sees of it, so the
 //! decision of the same close already knows.
 //!
 //! Invariant, asserted by `check`: at the normal level there is no reason, at any other there is
@@ -11,18 +13,19 @@
 use super::limits::Counts;
 use crate::domain::fact::kinds::{kind, rank};
 use crate::domain::fact::{Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Venue};
-use crate::domain::id::{ClientOrderId, SymbolMap};
+use crate::domain::id::{ClientOrderId, Symbol, SymbolMap};
 use crate::domain::money::Decimal;
 use crate::domain::order::{OrderStatus, Side};
+use crate::domain::quarantine::Quarantines;
 use crate::domain::settings::Risk;
 use crate::domain::time::day_of;
-use everwarm_runtime::fact::{Fact, Mask, Rank};
-use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::fact::{Effect, Fact, Mask, Rank};
+use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// The stage.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,8 +38,10 @@ pub struct Breaker {
     realized: SymbolMap<Decimal>,
     /// Number of conflicts the last reconciliation found.
     conflicts: usize,
+    quarantines: Quarantines,
     level: BreakerLevel,
     reasons: Vec<String>,
+    barred: Vec<(Symbol, String)>,
 }
 
 impl Default for Breaker {
@@ -47,21 +52,34 @@ impl Default for Breaker {
             sent: BTreeSet::new(),
             realized: SymbolMap::default(),
             conflicts: 0,
+            quarantines: Quarantines::default(),
             level: BreakerLevel::Normal,
             reasons: Vec::new(),
+            barred: Vec::new(),
         }
     }
 }
 
 impl Breaker {
     fn judge(&self) -> (BreakerLevel, Vec<String>) {
-        let (level, mut reasons) = self.counts.judge(&self.limits);
+        let (mut level, mut reasons) = self.counts.judge(&self.limits);
+        for (_, quarantine) in self.quarantines.iter().filter(|(_, q)| q.effect != Effect::Parts) {
+            level = level.max(BreakerLevel::ExitsOnly);
+            reasons.push(quarantine.reason());
+        }
         if self.conflicts == 0 {
             return (level, reasons);
         }
         let found = self.conflicts;
         reasons.insert(0, format!("{found} differences to the venue that no record explains"));
         (BreakerLevel::Halted, reasons)
+    }
+
+    /// Symbols of which nothing may be bought; the latest reason of each.
+    fn bars(&self) -> Vec<(Symbol, String)> {
+        let parts = self.quarantines.iter().filter(|(_, q)| q.effect == Effect::Parts);
+        let each = parts.flat_map(|(_, q)| q.symbols.iter().map(|symbol| (*symbol, q.reason())));
+        each.collect::<BTreeMap<_, _>>().into_iter().collect()
     }
 
     fn order(&mut self, order: &Order) {
@@ -117,11 +135,21 @@ impl Stage for Breaker {
         "breaker"
     }
 
+    fn version(&self) -> u16 {
+        2
+    }
+
+    fn on_poison(&self) -> OnPoison {
+        OnPoison::Stop
+    }
+
     fn interest(&self) -> Mask {
         Mask::of(&[
             kind::CLOSE,
             kind::SENT,
             kind::CONFIG_APPLIED,
+            kind::QUARANTINED,
+            kind::RELEASED,
             kind::CHANGED,
             kind::FILLED,
             kind::POSITION,
@@ -144,9 +172,13 @@ impl Stage for Breaker {
             }
             Body::Order(order) => self.order(order),
             Body::Ledger(ledger) => self.ledger(ledger),
-            Body::Decision(Decision::Breaker { level, reasons }) => {
+            Body::Operator(Operator::Quarantined { .. } | Operator::Released { .. }) => {
+                self.quarantines.fold(fact);
+            }
+            Body::Decision(Decision::Breaker { level, reasons, barred }) => {
                 self.level = *level;
                 self.reasons.clone_from(reasons);
+                self.barred.clone_from(barred);
             }
             Body::Market(_)
             | Body::Venue(_)
@@ -159,9 +191,9 @@ impl Stage for Breaker {
     fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
 
     fn conclude(&self, out: &mut Out<Body>) {
-        let (level, reasons) = self.judge();
-        if level != self.level || reasons != self.reasons {
-            out.say(Body::Decision(Decision::Breaker { level, reasons }));
+        let ((level, reasons), barred) = (self.judge(), self.bars());
+        if level != self.level || reasons != self.reasons || barred != self.barred {
+            out.say(Body::Decision(Decision::Breaker { level, reasons, barred }));
         }
     }
 
@@ -194,8 +226,12 @@ mod tests {
     fn said(stage: &mut Breaker, rank: u16, body: Body) -> String {
         let facts = facts_of(stage, &fact(1, rank, body));
         let words = facts.into_iter().map(|body| {
-            let Body::Decision(Decision::Breaker { level, reasons }) = body else { panic!() };
-            format!("{level:?} {reasons:?}")
+            let Body::Decision(Decision::Breaker { level, reasons, barred }) = body else {
+                panic!()
+            };
+            let barred: Vec<&str> = barred.iter().map(|(symbol, _)| symbol.as_str()).collect();
+            let barred = if barred.is_empty() { String::new() } else { format!(" not {barred:?}") };
+            format!("{level:?} {reasons:?}{barred}")
         });
         words.collect::<Vec<_>>().join("; ")
     }
@@ -271,5 +307,44 @@ mod tests {
         assert_eq!(said(&mut stage, 800, reconciled(0)), "");
         assert!(said(&mut stage, 800, reconciled(2)).starts_with("Halted [\"2 differences"));
         assert_eq!(said(&mut stage, 800, reconciled(0)), "Normal []");
+    }
+    #[test]
+    fn a_quarantine_bars_its_symbols_or_all_entries_until_it_is_released() {
+        let mut stage = breaker(0, 0, "0");
+        let mut n = 0;
+        let mut hear = |stage: &mut Breaker, operator| {
+            n += 1;
+            facts_of(stage, &input(n, Body::Operator(operator)))
+        };
+        let quarantined = |effect, symbols: &[&str]| Operator::Quarantined {
+            rank: 200,
+            stage: "indicator".into(),
+            input: 7,
+            effect,
+            symbols: symbols.iter().map(|name| sym(name)).collect(),
+            failures: 3,
+            why: "broken".into(),
+        };
+        let mut told = |stage: &mut Breaker, operator| match hear(stage, operator).as_slice() {
+            [] => String::new(),
+            [Body::Decision(Decision::Breaker { level, reasons, barred })] => {
+                let symbols: Vec<_> = barred.iter().map(|(symbol, _)| symbol.to_string()).collect();
+                format!("{level:?} {} {}", reasons.len(), symbols.join(" "))
+            }
+            other => panic!("{other:?}"),
+        };
+        let parts = quarantined(Effect::Parts, &["B", "A"]);
+        assert_eq!(told(&mut stage, parts), "Normal 0 A B");
+        assert_eq!(told(&mut stage, quarantined(Effect::Parts, &["A"])), "");
+        let released = |quarantine| Operator::Released { quarantine, retry: false };
+        assert_eq!(told(&mut stage, released(1)), "Normal 0 A");
+        assert_eq!(told(&mut stage, quarantined(Effect::Stage, &[])), "ExitsOnly 1 A");
+        let bytes = stage.save();
+        stage.load(&bytes).unwrap();
+        assert_eq!(told(&mut stage, quarantined(Effect::Stopped, &["C"])), "ExitsOnly 2 A");
+        assert_eq!(told(&mut stage, released(5)), "ExitsOnly 1 A");
+        assert_eq!(told(&mut stage, released(4)), "Normal 0 A");
+        assert_eq!(told(&mut stage, released(9)), "", "none of that number");
+        assert_eq!(told(&mut stage, released(2)), "Normal 0 ");
     }
 }

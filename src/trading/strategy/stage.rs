@@ -10,7 +10,7 @@ use crate::domain::fact::{Analysis, Body, FeatureRow, Operator, Signal};
 use crate::domain::id::SymbolMap;
 use crate::domain::order::Side;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
-use everwarm_runtime::stage::{Out, Stage};
+use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +101,10 @@ impl<S: Strategy> Stage for StrategyStage<S> {
 
     fn version(&self) -> u16 {
         S::VERSION
+    }
+
+    fn on_poison(&self) -> OnPoison {
+        OnPoison::Skip
     }
 
     fn interest(&self) -> Mask {

@@ -15,17 +15,20 @@ use crate::domain::market::Bar;
 use crate::domain::money::Decimal;
 use crate::domain::order::{OrderIntent, OrderReport, OrderType, ReportSource, SendAttempt, Side};
 use crate::domain::time::{Timeframe, UtcMs};
-use crate::venue::clock::SharedClock;
+use crate::venue::clock::{Pace, SharedClock};
 use crate::venue::port::{
     AccountPicture, Asked, ErrorClass, PAGE_MAX, Report, Request, Stamp, TimeSample, Trade,
     TradesSince, VenueError, VenuePort,
 };
-use crate::venue::rate_limit::{Priority, WeightLimit};
+use crate::venue::rate_limit::{BanNote, ConnectionLimit, Hold, Priority, WINDOW, WeightLimit};
 use crate::venue::session::Session;
 use crate::venue::transport::{Http, HttpRequest, Method, PLACE_TIMEOUT, Probe, READ_TIMEOUT};
 use serde::de::DeserializeOwned;
 use std::fmt;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Above this many, the rules of all instruments are asked for at once: addresses have an end.
 const SYMBOLS_IN_QUERY: usize = 100;
@@ -54,12 +57,17 @@ pub struct Config {
     pub wall: Wall,
     /// Called where a kill matters.
     pub probe: Probe,
+    /// Where a ban is noted.
+    pub ban: BanNote,
 }
 
 struct Inner {
     config: Config,
     http: Http,
     limit: Mutex<WeightLimit>,
+    connections: Mutex<ConnectionLimit>,
+    /// Until when somebody waits for weight; real time of the venue, UTC milliseconds.
+    waiting: AtomicI64,
 }
 
 /// A client of Binance spot. Cheap to clone; clones share connections and the count of weight.
@@ -93,7 +101,9 @@ impl BinanceClient {
     /// The TLS set-up of this machine cannot be used.
     pub fn new(config: Config) -> Result<BinanceClient, String> {
         let http = Http::new(&config.rest, config.probe.clone())?;
-        Ok(BinanceClient(Arc::new(Inner { config, http, limit: Mutex::default() })))
+        let limit = Mutex::new(WeightLimit::banned(config.ban.until));
+        let (connections, waiting) = (Mutex::default(), AtomicI64::new(i64::MIN));
+        Ok(BinanceClient(Arc::new(Inner { config, http, limit, connections, waiting })))
     }
 
     /// The venue's time now, UTC milliseconds.
@@ -114,7 +124,7 @@ impl BinanceClient {
     /// As every read.
     pub async fn server_time(&self) -> Result<TimeSample, VenueError> {
         let sent = (self.0.config.wall)();
-        let cost = Cost(1, Priority::Urgent);
+        let cost = Cost(1, Priority::Fills);
         let answer = self.public("/api/v3/time", Query::new(), cost).await?;
         let received = (self.0.config.wall)();
         let time: wire::ServerTime = read("server time", &answer)?;
@@ -134,7 +144,7 @@ impl BinanceClient {
             format!("[{}]", names.join(","))
         });
         let query = Query::new().with_some("symbols", list);
-        let cost = Cost(20, Priority::Normal);
+        let cost = Cost(20, Priority::History);
         let answer = self.public("/api/v3/exchangeInfo", query, cost).await?;
         let info: wire::ExchangeInfo = read("exchangeInfo", &answer)?;
         if let Some(limit) = map::weight_limit(&info) {
@@ -166,7 +176,7 @@ impl BinanceClient {
             .with("startTime", from)
             .with("endTime", to)
             .with("limit", limit.clamp(1, PAGE_MAX));
-        let cost = Cost(2, Priority::Normal);
+        let cost = Cost(2, Priority::History);
         let answer = self.public("/api/v3/klines", query, cost).await?;
         let rows: Vec<wire::KlineRow> = read("klines", &answer)?;
         mapped(Kind::Read, map::bars(symbol, timeframe, &rows))
@@ -178,7 +188,7 @@ impl BinanceClient {
     /// As every read.
     pub async fn account(&self) -> Result<AccountPicture, VenueError> {
         let query = Query::new().with("omitZeroBalances", true);
-        let cost = Cost(20, Priority::Urgent);
+        let cost = Cost(20, Priority::Fills);
         let account: wire::Account = self.signed_read("/api/v3/account", query, cost).await?;
         let balances = map::balances(&account.balances, false);
         Ok(AccountPicture { can_trade: account.can_trade, balances })
@@ -193,7 +203,7 @@ impl BinanceClient {
         symbol: Option<Symbol>,
     ) -> Result<Vec<OrderReport>, VenueError> {
         let query = Query::new().with_some("symbol", symbol);
-        let cost = Cost(if symbol.is_some() { 6 } else { 80 }, Priority::Urgent);
+        let cost = Cost(if symbol.is_some() { 6 } else { 80 }, Priority::Fills);
         let orders: Vec<OrderState> = self.signed_read("/api/v3/openOrders", query, cost).await?;
         mapped(Kind::Read, map::open_orders(&orders))
     }
@@ -251,7 +261,7 @@ impl BinanceClient {
     ) -> Result<Option<OrderReport>, VenueError> {
         for look in 1.. {
             let query = Query::new().with("symbol", symbol).with("origClientOrderId", client_id);
-            let cost = Cost(4, Priority::Urgent);
+            let cost = Cost(4, Priority::Fills);
             let state: OrderState = match self.signed_read("/api/v3/order", query, cost).await {
                 Ok(state) => state,
                 Err(e) if e.class == ErrorClass::Absent => return Ok(None),
@@ -301,7 +311,7 @@ impl BinanceClient {
             TradesSince::Id(id) => base.clone().with("fromId", id),
             TradesSince::Time(time) => base.clone().with("startTime", time),
         };
-        let rows = self.trade_pages(&base, first, Cost(20, Priority::Urgent)).await?;
+        let rows = self.trade_pages(&base, first, Cost(20, Priority::Fills)).await?;
         mapped(Kind::Read, map::trades(&rows))
     }
 
@@ -314,7 +324,7 @@ impl BinanceClient {
         symbols: &[Symbol],
         timeframe: Timeframe,
     ) -> Result<(String, Session<MarketStreams>), String> {
-        let streams = MarketStreams::new(symbols, timeframe)?;
+        let streams = MarketStreams::new(symbols, timeframe, self.moves())?;
         Ok((
             format!("{}/stream", self.0.config.stream.trim_end_matches('/')),
             Session::new(streams),
@@ -330,9 +340,76 @@ impl BinanceClient {
         Ok((self.0.config.ws_api.clone(), Session::new(stream)))
     }
 
+    /// Whether a connection may be opened now, `steady` milliseconds after any beginning. A venue
+    /// whose time stands still until it is told to move knows no such limit.
+    ///
+    /// # Errors
+    /// How long to wait, milliseconds.
+    pub fn admit_connection(&self, steady: i64) -> Result<(), u64> {
+        if !self.moves() {
+            return Ok(());
+        }
+        let mut connections = self.0.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        connections.admit(steady).map_err(|wait| wait.0)
+    }
+
+    /// How long requests still wait for the venue's budget, seconds; none where none waits.
+    #[must_use]
+    pub fn waiting(&self) -> Option<i64> {
+        let left = self.0.waiting.load(Relaxed).saturating_sub(self.real());
+        (left > 0).then_some(left.saturating_add(999) / 1000)
+    }
+
+    /// The clock that the venue's windows are aligned to, UTC milliseconds.
+    fn real(&self) -> UtcMs {
+        self.0.config.clock.lock().real((self.0.config.wall)())
+    }
+
+    /// The cheapest request there is: its answer tells the count of weight.
+    fn ask_count(
+        &self,
+    ) -> Pin<Box<dyn Future<Output = Result<TimeSample, VenueError>> + Send + '_>> {
+        Box::pin(self.server_time())
+    }
+
+    /// Books the weight of a request. What changes nothing waits for its turn; an order does not:
+    /// it was signed for this moment.
+    async fn admitted(&self, kind: Kind, Cost(weight, priority): Cost) -> Result<(), VenueError> {
+        loop {
+            let now = self.real();
+            let admitted = self.limit().admit(now, weight, priority);
+            let wait = match admitted {
+                Ok(()) => return Ok(()),
+                Err(Hold::Wait(wait)) => wait,
+                Err(Hold::Ask) => {
+                    self.ask_count().await?;
+                    continue;
+                }
+            };
+            let until = now.saturating_add(i64::try_from(wait.0).unwrap_or(i64::MAX));
+            if wait.0 >= 1000 && self.0.waiting.fetch_max(until, Relaxed) < now {
+                tracing::warn!("waiting for venue budget, {} s", wait.0.div_ceil(1000));
+            }
+            if kind != Kind::Read || wait.0 > WINDOW.unsigned_abs() {
+                let class = ErrorClass::RateLimited { retry_after_ms: wait.0 };
+                let text = "the venue's request weight is used up".to_owned();
+                return Err(VenueError { class, code: 0, text });
+            }
+            tokio::time::sleep(Duration::from_millis(wait.0)).await;
+        }
+    }
+
+    /// Whether the venue's time passes by itself.
+    fn moves(&self) -> bool {
+        match self.0.config.clock.lock().pace() {
+            Pace::Real | Pace::Scaled { .. } => true,
+            Pace::Manual(_) => false,
+        }
+    }
+
     async fn rows_of_order(&self, symbol: Symbol, id: u64) -> Result<Vec<TradeRow>, VenueError> {
         let base = Query::new().with("symbol", symbol).with("orderId", id);
-        self.trade_pages(&base, base.clone(), Cost(5, Priority::Urgent)).await
+        self.trade_pages(&base, base.clone(), Cost(5, Priority::Fills)).await
     }
 
     /// Pages of myTrades until a short one; from the second on by id.
@@ -407,21 +484,20 @@ impl BinanceClient {
         stamp: Stamp,
     ) -> Result<Vec<u8>, VenueError> {
         let query = query.signed(self.key()?, stamp.timestamp, stamp.recv_window);
-        let cost = Cost(0, Priority::Urgent);
+        let priority = match kind {
+            Kind::Cancel => Priority::Cancel,
+            Kind::Place | Kind::Read => Priority::Entry,
+        };
+        let cost = Cost(0, priority);
         self.send(Call { kind, method, path: "/api/v3/order", query, keyed: true, cost }).await
     }
 
     /// The only place where a request leaves: once, or not at all.
     async fn send(&self, call: Call<'_>) -> Result<Vec<u8>, VenueError> {
         let config = &self.0.config;
-        let real = || config.clock.lock().real((config.wall)());
-        let Cost(weight, priority) = call.cost;
-        let began = real();
-        self.limit().admit(began, weight, priority).map_err(|wait| VenueError {
-            class: ErrorClass::RateLimited { retry_after_ms: wait.0 },
-            code: 0,
-            text: "the venue's request weight is used up".to_owned(),
-        })?;
+        self.admitted(call.kind, call.cost).await?;
+        let _first = First(self);
+        let began = self.real();
         let key = if call.keyed { Some(("X-MBX-APIKEY", &self.key()?.key)) } else { None };
         let mark = if call.query.is_empty() { "" } else { "?" };
         let url = format!("{}{}{mark}{}", config.rest.trim_end_matches('/'), call.path, call.query);
@@ -433,8 +509,10 @@ impl BinanceClient {
             HttpRequest { method: call.method, url: &url, key, timeout, body: String::new() };
         let answer = self.0.http.send(request).await;
         let answer = answer.map_err(|e| error::of_transport(call.kind, e))?;
-        if let Some(used) = answer.used_weight {
-            self.limit().observe(began, real(), used);
+        let now = self.real();
+        match answer.used_weight {
+            Some(used) => self.limit().observe(began, now, used),
+            None => self.limit().uncounted(),
         }
         if (200..300).contains(&answer.status) {
             return Ok(answer.body);
@@ -443,9 +521,19 @@ impl BinanceClient {
         if let ErrorClass::RateLimited { retry_after_ms } = failed.class
             && failed.code != error::TOO_MANY_ORDERS
         {
-            self.limit().block(real(), retry_after_ms);
+            let until = self.limit().block(now, retry_after_ms);
+            (config.ban.write)(until);
         }
         Err(failed)
+    }
+}
+
+/// A request that may be the first: however it ends, others need wait no longer.
+struct First<'a>(&'a BinanceClient);
+
+impl Drop for First<'_> {
+    fn drop(&mut self) {
+        self.0.limit().unobserved();
     }
 }
 

@@ -21,19 +21,23 @@ const STREAMS_PER_REQUEST: usize = 256;
 pub struct MarketStreams {
     names: Vec<String>,
     next_id: u64,
+    quiet: Option<i64>,
 }
 
 impl MarketStreams {
-    /// Streams of the bars of `symbols`, at most [`STREAMS_MAX`] for one connection.
+    /// Streams of the bars of `symbols`, at most [`STREAMS_MAX`] for one connection. Where the
+    /// venue's time passes by itself, at least one of their bars closes in each timeframe: half as
+    /// much again without any is silence.
     ///
     /// # Errors
     /// Too many of them.
-    pub fn new(symbols: &[Symbol], timeframe: Timeframe) -> Result<Self, String> {
+    pub fn new(symbols: &[Symbol], timeframe: Timeframe, moves: bool) -> Result<Self, String> {
         if symbols.len() > STREAMS_MAX {
             return Err(format!("{} streams, a connection takes {STREAMS_MAX}", symbols.len()));
         }
         let name = |s: &Symbol| format!("{}@kline_{timeframe}", s.as_str().to_ascii_lowercase());
-        Ok(MarketStreams { names: symbols.iter().map(name).collect(), next_id: 1 })
+        let quiet = (moves && !symbols.is_empty()).then(|| timeframe.ms() * 3 / 2);
+        Ok(MarketStreams { names: symbols.iter().map(name).collect(), next_id: 1, quiet })
     }
 }
 
@@ -58,6 +62,10 @@ impl Protocol for MarketStreams {
             MarketFrame::Shutdown => Said::Ending("the venue restarts".to_owned()),
             MarketFrame::Other(name) => Said::Data(MarketReport::Other { name }),
         })
+    }
+
+    fn quiet(&self) -> Option<i64> {
+        self.quiet
     }
 }
 

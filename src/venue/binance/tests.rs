@@ -148,7 +148,7 @@ fn documented_answers() {
 
 #[test]
 fn recorded_market_streams() {
-    let streams = stream::MarketStreams::new(&[], Timeframe::M1).unwrap();
+    let streams = stream::MarketStreams::new(&[], Timeframe::M1, true).unwrap();
     let (mut bars, mut closed, mut others) = (0, 0, 0);
     for file in [
         "ws_market/cryptofeed_spot_klines_depth_aggtrade.txt.gz",

@@ -3,6 +3,7 @@
 use super::*;
 
 /// Says `hello` with two requests; reads `ok N`, `no`, `later`, `end`, `over`, `bad`, else data.
+/// May be without data for 30 s.
 struct Echo(u64);
 
 impl Protocol for Echo {
@@ -28,14 +29,17 @@ impl Protocol for Echo {
             },
         })
     }
+
+    fn quiet(&self) -> Option<i64> {
+        Some(30_000)
+    }
 }
 
 fn show(output: &Output<String>) -> String {
     match output {
-        Output::Connect => "connect".into(),
-        Output::Send(text) => format!("> {text}"),
-        Output::Drop => "drop".into(),
-        Output::Event(Event::Connected) => "connected".into(),
+        Output::Connect(id) => format!("connect {id}"),
+        Output::Send(id, text) => format!("{id}> {text}"),
+        Output::Drop(id) => format!("drop {id}"),
         Output::Event(Event::Subscribed) => "subscribed".into(),
         Output::Event(Event::Frame(f)) => format!("frame {f}"),
         Output::Event(Event::Garbled { why }) => format!("garbled {why}"),
@@ -44,30 +48,39 @@ fn show(output: &Output<String>) -> String {
     }
 }
 
-/// Feeds (wall time, input) pairs; the venue's time is 1,000,000 ahead and the dice show their
-/// highest.
-fn feed(session: &mut Session<Echo>, table: &[(UtcMs, Input<'_>, &[&str])]) {
-    for (wall, input, expected) in table {
-        let now = Moment { wall: *wall, venue: wall + 1_000_000 };
+/// Feeds (steady time, input) pairs; the wall is 500 ahead, the venue 1,000,000, and the dice show
+/// their highest.
+fn feed(session: &mut Session<Echo>, table: &[(i64, Input<'_>, &[&str])]) {
+    for (steady, input, expected) in table {
+        let now = Moment { steady: *steady, wall: steady + 500, venue: steady + 1_000_000 };
         // One below a multiple of every ceiling's span would be needed for the highest draw; the
         // span is found by asking for the ceiling itself.
         let ceiling = (BACK_OFF_MIN << session.tries.min(16)).min(BACK_OFF_MAX);
         let outputs = session.handle(input.clone(), now, ceiling.unsigned_abs());
         let shown: Vec<String> = outputs.iter().map(show).collect();
-        assert_eq!(shown, *expected, "at {wall}: {input:?}");
+        assert_eq!(shown, *expected, "at {steady}: {input:?}");
     }
 }
 
 fn connected() -> Session<Echo> {
     let mut session = Session::new(Echo(0));
-    assert_eq!(session.deadline(), Some(UtcMs::MIN));
+    assert_eq!(session.deadline(), Some(i64::MIN));
     feed(
         &mut session,
         &[
-            (5, Input::Tick, &["connect"]),
+            (5, Input::Tick, &["connect 1"]),
             (6, Input::Tick, &[]),
-            (7, Input::Opened, &["connected", "> hello 1 at 1000007", "> hello 2 at 1000007"]),
+            (7, Input::Opened, &["1> hello 1 at 1000007", "1> hello 2 at 1000007"]),
         ],
+    );
+    session
+}
+
+fn subscribed() -> Session<Echo> {
+    let mut session = connected();
+    feed(
+        &mut session,
+        &[(8, Input::Text(1, "ok 1"), &[]), (9, Input::Text(1, "ok 2"), &["subscribed"])],
     );
     session
 }
@@ -79,17 +92,16 @@ fn subscribes_once_all_is_answered() {
     feed(
         &mut session,
         &[
-            (10, Input::Text("ok 2"), &[]),
-            (11, Input::Text("early"), &["frame early"]),
-            (12, Input::Text("ok 9"), &[]),
-            (13, Input::Text("ok 1"), &["subscribed"]),
-            (14, Input::Text("ok 1"), &[]),
-            (15, Input::Text("bad"), &["garbled bad"]),
-            (16, Input::Text("end"), &["ending end"]),
+            (10, Input::Text(1, "ok 2"), &[]),
+            (11, Input::Text(1, "early"), &["frame early"]),
+            (12, Input::Text(1, "ok 9"), &[]),
+            (13, Input::Text(1, "ok 1"), &["subscribed"]),
+            (14, Input::Text(1, "ok 1"), &[]),
+            (15, Input::Text(1, "bad"), &["garbled bad"]),
+            (16, Input::Text(2, "of another"), &[]),
         ],
     );
-    assert_eq!(session.carried(), Carried { texts: 7, data: 3 });
-    assert_eq!(session.deadline(), Some(16 + IDLE));
+    assert_eq!(session.deadline(), Some(13 + 30_000));
 }
 
 #[test]
@@ -98,22 +110,48 @@ fn silence_and_unanswered_requests_end_a_connection() {
     feed(
         &mut session,
         &[
-            (9_000, Input::Alive, &[]),
+            (9_000, Input::Alive(1), &[]),
             (10_006, Input::Tick, &[]),
-            (10_007, Input::Tick, &["drop", "lost no answer to a request true"]),
-            (10_008, Input::Text("stale"), &[]),
-            (10_008, Input::Closed("stale".into()), &[]),
+            (10_007, Input::Tick, &["drop 1", "lost no answer to a request true"]),
+            (10_008, Input::Text(1, "stale"), &[]),
+            (10_008, Input::Closed(1, "stale".into()), &[]),
             (10_256, Input::Tick, &[]),
-            (10_257, Input::Tick, &["connect"]),
-            (10_258, Input::Opened, &["connected", "> hello 3 at 1010258", "> hello 4 at 1010258"]),
-            (10_259, Input::Text("ok 3"), &[]),
-            (10_259, Input::Text("ok 4"), &["subscribed"]),
-            (70_000, Input::Alive, &[]),
-            (129_999, Input::Tick, &[]),
-            (130_000, Input::Tick, &["drop", "lost no sign of life true"]),
+            (10_257, Input::Tick, &["connect 2"]),
+            (10_258, Input::Opened, &["2> hello 3 at 1010258", "2> hello 4 at 1010258"]),
+            (10_259, Input::Text(2, "ok 3"), &[]),
+            (10_259, Input::Text(2, "ok 4"), &["subscribed"]),
+            (20_000, Input::Text(2, "x"), &["frame x"]),
+            (40_000, Input::Alive(2), &[]),
+            (49_999, Input::Tick, &[]),
+            (50_000, Input::Tick, &["drop 2", "lost pings, but no data true"]),
         ],
     );
-    assert_eq!(session.deadline(), Some(130_000 + 500), "no data came, so the ceiling rose");
+    assert_eq!(session.deadline(), Some(50_000 + 250), "data had come, so the ceiling fell");
+}
+
+#[test]
+fn without_a_limit_on_quiet_only_signs_of_life_count() {
+    struct Quiet;
+    impl Protocol for Quiet {
+        type Frame = ();
+        fn hello(&mut self, _: UtcMs) -> Vec<Hello> {
+            Vec::new()
+        }
+        fn read(&self, _: &str) -> Result<Said<()>, String> {
+            Ok(Said::Data(()))
+        }
+    }
+    let mut session = Session::new(Quiet);
+    let mut at = |steady, input: Input<'_>| {
+        session.handle(input, Moment { steady, wall: steady, venue: 0 }, 1)
+    };
+    assert_eq!(at(0, Input::Tick), [Output::Connect(1)]);
+    assert_eq!(at(0, Input::Opened), [Output::Event(Event::Subscribed)]);
+    assert_eq!(at(59_999, Input::Alive(1)), []);
+    assert_eq!(at(119_998, Input::Tick), []);
+    let why = "no sign of life".to_owned();
+    let lost = [Output::Drop(1), Output::Event(Event::Lost { why, again: true })];
+    assert_eq!(at(119_999, Input::Tick), lost);
 }
 
 #[test]
@@ -121,25 +159,28 @@ fn the_wait_falls_back_only_after_data() {
     let mut session = Session::new(Echo(0));
     let mut now = 0;
     let failed = || Input::Failed { why: "net".into(), again: true, wait_ms: None };
-    for wait in [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000] {
+    for (i, wait) in
+        [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000].iter().enumerate()
+    {
+        let connect = format!("connect {}", i + 1);
         feed(
             &mut session,
             &[
-                (now, Input::Tick, &["connect"]),
-                (now, failed(), &["drop", "lost net true"]),
+                (now, Input::Tick, &[&connect]),
+                (now, failed(), &["lost net true"]),
                 (now, failed(), &[]),
             ],
         );
         now += wait;
         assert_eq!(session.deadline(), Some(now));
     }
-    feed(&mut session, &[(now, Input::Tick, &["connect"])]);
-    session.handle(Input::Opened, Moment { wall: now, venue: 0 }, 0);
+    feed(&mut session, &[(now, Input::Tick, &["connect 10"])]);
+    session.handle(Input::Opened, Moment { steady: now, wall: now + 500, venue: 0 }, 0);
     feed(
         &mut session,
         &[
-            (now, Input::Text("data"), &["frame data"]),
-            (now, Input::Closed("eof".into()), &["drop", "lost eof true"]),
+            (now, Input::Text(10, "data"), &["frame data"]),
+            (now, Input::Closed(10, "eof".into()), &["drop 10", "lost eof true"]),
         ],
     );
     assert_eq!(session.deadline(), Some(now + 250));
@@ -153,18 +194,101 @@ fn the_wait_falls_back_only_after_data() {
 #[test]
 fn refusals_stop_and_waits_asked_for_are_kept() {
     let mut session = connected();
-    feed(&mut session, &[(8, Input::Text("no"), &["drop", "lost subscription refused: no false"])]);
+    let why = "lost subscription refused: no false";
+    feed(&mut session, &[(8, Input::Text(1, "no"), &["drop 1", why])]);
     assert!(session.is_stopped());
     assert_eq!(session.deadline(), None);
-    feed(&mut session, &[(1 << 50, Input::Tick, &[]), (9, Input::Opened, &["drop"])]);
+    feed(&mut session, &[(1 << 50, Input::Tick, &[]), (9, Input::Opened, &["drop 1"])]);
     session.restart();
     let later = Input::Failed { why: "429".into(), again: true, wait_ms: Some(5_000) };
-    feed(&mut session, &[(10, Input::Tick, &["connect"]), (10, later, &["drop", "lost 429 true"])]);
+    feed(&mut session, &[(10, Input::Tick, &["connect 2"]), (10, later, &["lost 429 true"])]);
     assert_eq!(session.deadline(), Some(5_010));
 
     let mut session = connected();
-    feed(&mut session, &[(8, Input::Text("over"), &["drop", "lost over true"])]);
+    feed(&mut session, &[(8, Input::Text(1, "over"), &["drop 1", "lost over true"])]);
     let mut session = connected();
     let why = "lost subscription refused: later true";
-    feed(&mut session, &[(8, Input::Text("later"), &["drop", why])]);
+    feed(&mut session, &[(8, Input::Text(1, "later"), &["drop 1", why])]);
+}
+
+#[test]
+fn a_connection_that_will_end_is_in_use_until_its_successor_is_subscribed() {
+    let mut session = subscribed();
+    feed(
+        &mut session,
+        &[
+            (100, Input::Text(1, "end"), &["ending end"]),
+            (100, Input::Tick, &["connect 2"]),
+            (150, Input::Text(1, "old"), &["frame old"]),
+            (200, Input::Opened, &["2> hello 3 at 1000200", "2> hello 4 at 1000200"]),
+            (210, Input::Text(2, "ok 3"), &[]),
+            (211, Input::Text(2, "both"), &[]),
+            (212, Input::Text(1, "both"), &["frame both"]),
+            (213, Input::Text(2, "ok 4"), &["drop 1", "subscribed"]),
+            (214, Input::Text(1, "stale"), &[]),
+            (215, Input::Text(2, "new"), &["frame new"]),
+            (216, Input::Closed(1, "restart".into()), &[]),
+        ],
+    );
+    assert_eq!(session.deadline(), Some(215 + 30_000));
+}
+
+#[test]
+fn a_successor_that_fails_is_tried_again_behind_the_one_in_use() {
+    let mut session = subscribed();
+    let failed = || Input::Failed { why: "net".into(), again: false, wait_ms: None };
+    feed(
+        &mut session,
+        &[
+            (100, Input::Text(1, "end"), &["ending end"]),
+            (100, Input::Tick, &["connect 2"]),
+            (101, failed(), &[]),
+            (102, Input::Text(1, "still"), &["frame still"]),
+            (350, Input::Tick, &[]),
+            (351, Input::Tick, &["connect 3"]),
+            (360, Input::Closed(1, "eof".into()), &["drop 1", "lost eof true"]),
+            (370, Input::Opened, &["3> hello 3 at 1000370", "3> hello 4 at 1000370"]),
+            (371, Input::Text(3, "ok 3"), &[]),
+            (372, Input::Text(3, "first"), &["frame first"]),
+            (373, Input::Text(3, "ok 4"), &["subscribed"]),
+        ],
+    );
+    assert!(!session.is_stopped());
+}
+
+#[test]
+fn a_connection_is_replaced_before_it_is_a_day_old() {
+    let mut session = subscribed();
+    let mut now = 9;
+    while now < ROTATE - ROTATE_SPREAD - 20_000 {
+        now += 20_000;
+        feed(&mut session, &[(now, Input::Text(1, "x"), &["frame x"])]);
+    }
+    let at = session.deadline().unwrap();
+    while session.deadline().unwrap() > now + 30_000 - 1 && now < ROTATE {
+        now += 20_000;
+        if session.handle(Input::Tick, moment(now), 0) == [Output::Connect(2)] {
+            break;
+        }
+        feed(&mut session, &[(now, Input::Text(1, "x"), &["frame x"])]);
+    }
+    assert!((ROTATE - ROTATE_SPREAD - 20_000..=ROTATE + 20_000).contains(&now), "{now} {at}");
+}
+
+fn moment(steady: i64) -> Moment {
+    Moment { steady, wall: steady + 500, venue: steady + 1_000_000 }
+}
+
+#[test]
+fn a_clock_that_jumps_is_a_lost_connection() {
+    for jump in [5_001, -5_001] {
+        let mut session = subscribed();
+        let slept = Moment { wall: 100 + 500 + jump, ..moment(100) };
+        let outputs = session.handle(Input::Tick, slept, 0);
+        let shown: Vec<String> = outputs.iter().map(show).collect();
+        assert_eq!(shown, ["drop 1", "lost the clock jumped true", "connect 2"]);
+    }
+    let mut session = subscribed();
+    let corrected = Moment { wall: 100 + 500 + 5_000, ..moment(100) };
+    assert_eq!(session.handle(Input::Tick, corrected, 0), []);
 }

@@ -160,14 +160,14 @@ impl Protocol for Lines {
     }
 }
 
-/// Answers the hello, pings, says the connection's name, and drops the connection.
-async fn talk(mut socket: axum::extract::ws::WebSocket, name: String) {
+/// Answers the hello, pings, says something, and drops the connection.
+async fn talk(mut socket: axum::extract::ws::WebSocket) {
     let Some(Ok(ServerMessage::Text(hello))) = socket.recv().await else { return };
     let id = hello.as_str().trim_start_matches("hello ").to_owned();
     for message in [
         ServerMessage::Text(format!("ok {id}").into()),
         ServerMessage::Ping("x".into()),
-        ServerMessage::Text(name.into()),
+        ServerMessage::Text("data".into()),
     ] {
         socket.send(message).await.unwrap();
     }
@@ -177,35 +177,33 @@ async fn talk(mut socket: axum::extract::ws::WebSocket, name: String) {
 
 #[tokio::test]
 async fn a_link_subscribes_and_comes_back_after_a_drop() {
-    let router = axum::Router::new().route(
-        "/ws",
-        get(|headers: HeaderMap, upgrade: WebSocketUpgrade| async move {
-            let name = headers.get(CONNECTION_HEADER).unwrap().to_str().unwrap().to_owned();
-            upgrade.on_upgrade(|socket| talk(socket, name))
-        }),
-    );
+    let router = axum::Router::new()
+        .route("/ws", get(|upgrade: WebSocketUpgrade| async move { upgrade.on_upgrade(talk) }));
+    let mut attempts = 0;
     let mut wiring = Wiring {
         url: format!("ws://{}/ws", serve(router).await),
-        connection: "market-1".to_owned(),
-        now: || Moment { wall: 0, venue: 0 },
+        now: || Moment { steady: 0, wall: 0, venue: 0 },
         dice: || 0,
+        admit: || {
+            attempts += 1;
+            if attempts == 1 { Err(0) } else { Ok(()) }
+        },
     };
     let mut seen = Vec::new();
-    let run = link::run(Session::new(Lines(0)), &mut wiring, |event, carried| {
+    let run = link::run(Session::new(Lines(0)), &mut wiring, |event| {
         seen.push(match event {
-            Event::Frame(name) => format!("{name} {} {}", carried.texts, carried.data),
+            Event::Frame(data) => data,
             Event::Lost { again, .. } => format!("lost {again}"),
-            Event::Connected => "connected".to_owned(),
             Event::Subscribed => "subscribed".to_owned(),
             Event::Garbled { why } | Event::Ending { why } => panic!("{why}"),
         });
-        if seen.len() == 7 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if seen.len() == 6 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     tokio::time::timeout(Duration::from_secs(20), run).await.unwrap();
-    let once = ["connected", "subscribed", "market-1 2 1"];
-    assert_eq!(seen[..3], once);
-    assert_eq!(seen[3], "lost true");
-    assert_eq!(seen[4..], once);
+    // The first connection was not admitted.
+    let words = ["lost true", "subscribed", "data", "lost true", "subscribed", "data"];
+    assert_eq!(seen, words);
+    assert_eq!(attempts, 3);
 }
 
 #[tokio::test]
@@ -213,12 +211,12 @@ async fn a_refused_handshake_stops_a_link_and_a_closed_port_does_not() {
     let host = serve(axum::Router::new()).await;
     let mut wiring = Wiring {
         url: format!("ws://{host}/none"),
-        connection: "a".to_owned(),
-        now: || Moment { wall: 0, venue: 0 },
+        now: || Moment { steady: 0, wall: 0, venue: 0 },
         dice: || 0,
+        admit: || Ok(()),
     };
     let mut seen = Vec::new();
-    let run = link::run(Session::new(Lines(0)), &mut wiring, |event, _| {
+    let run = link::run(Session::new(Lines(0)), &mut wiring, |event| {
         seen.push(event);
         ControlFlow::Continue(())
     });
@@ -230,8 +228,8 @@ async fn a_refused_handshake_stops_a_link_and_a_closed_port_does_not() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", closed.local_addr().unwrap());
     drop(closed);
-    let error = Socket::open(&url, "a").await.unwrap_err();
+    let error = Socket::open(&url).await.unwrap_err();
     assert!(matches!(error, ConnectError::Network(_)), "{error:?}");
-    let error = Socket::open("not an address", "a").await.unwrap_err();
+    let error = Socket::open("not an address").await.unwrap_err();
     assert!(matches!(error, ConnectError::Refused(_)), "{error:?}");
 }

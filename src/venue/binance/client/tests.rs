@@ -36,7 +36,14 @@ async fn play(
 
 const NOW: UtcMs = 1_795_156_858_000;
 
+/// A client that knows the venue's count of weight.
 async fn client() -> (BinanceClient, Script) {
+    let (client, script) = fresh().await;
+    client.limit().uncounted();
+    (client, script)
+}
+
+async fn fresh() -> (BinanceClient, Script) {
     let script = Script::default();
     let router = axum::Router::new().fallback(play).with_state(script.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -51,6 +58,7 @@ async fn client() -> (BinanceClient, Script) {
         clock: SharedClock::new(Pace::Real),
         wall: Arc::new(|| NOW),
         probe: Probe::default(),
+        ban: BanNote::default(),
     };
     (BinanceClient::new(config).unwrap(), script)
 }
@@ -219,6 +227,24 @@ async fn a_read_refused_for_its_time_is_repeated_once() {
     }
     assert_eq!(client.account().await.unwrap_err().code, BAD_TIMESTAMP);
     assert_eq!(script.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn the_count_of_weight_is_asked_for_before_anything_else() {
+    let (client, script) = fresh().await;
+    script.answer(200, &format!(r#"{{"serverTime":{NOW}}}"#));
+    script.answer(200, "[]");
+    script.answer(200, "[]");
+    let both = futures_util::future::join(
+        client.klines(symbol(), Timeframe::M1, 0, 1, 1),
+        client.klines(symbol(), Timeframe::M1, 0, 1, 1),
+    );
+    let (first, second) = both.await;
+    assert_eq!((first.unwrap().len(), second.unwrap().len()), (0, 0));
+    let asked = script.asked();
+    assert_eq!(asked[0], "GET /api/v3/time");
+    assert_eq!(asked.len(), 3, "{asked:?}");
+    assert_eq!(client.waiting(), None);
 }
 
 #[tokio::test]

@@ -1,0 +1,316 @@
+//! An input that fails a stage again and again: how often is counted, and then it is set aside.
+//!
+//! Pure. The journal keeps a [`Poison`] a stage, beside its progress and in the same commits. Every
+//! try after the first is written down and flushed before it is made: one that ends the process is
+//! thereby known to the next life, and counts. What counts is a panic of the stage while it handles
+//! the input; what is injected does not, nor does a kill of its actor.
+
+use crate::fact::{Body, Fact, Rank};
+use serde::{Deserialize, Serialize};
+
+/// Failures at one input after which it is set aside.
+pub const POISON_ATTEMPTS: u32 = 3;
+
+/// Letters of a failure's text that are kept.
+const WHY_MAX: usize = 300;
+
+/// What is done where a stage has failed too often at one input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnPoison {
+    /// Nothing: failures are not counted, its supervisor decides.
+    #[default]
+    Escalate,
+    /// It stops before the input until an operator releases it. For stages that must see all.
+    Stop,
+    /// The input is left out for it: the parts that fail it, or else all inputs from there on.
+    Skip,
+}
+
+/// What is done about one input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// The stage is not given the parts.
+    Parts,
+    /// The stage is given nothing from this input on.
+    Stage,
+    /// The stage stands before the input.
+    Stopped,
+}
+
+/// An input that was set aside for a stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantine {
+    /// The stage.
+    pub rank: Rank,
+    /// Its name.
+    pub stage: &'static str,
+    /// The input.
+    pub n: u64,
+    /// What is done about it.
+    pub effect: Effect,
+    /// The parts without which the stage does not fail; see [`Body::parts`]. Empty: none help.
+    pub parts: Vec<String>,
+    /// Failures.
+    pub failures: u32,
+    /// The text of the last.
+    pub why: String,
+}
+
+/// What a stage is not given of one input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    Nothing,
+    Parts(Vec<String>),
+    All,
+}
+
+impl Cut {
+    /// What the stage is given of a fact; none where nothing of it.
+    pub(crate) fn apply<B: Body>(&self, fact: &Fact<B>) -> Option<Fact<B>> {
+        let body = match self {
+            Cut::Nothing => Some(fact.body.clone()),
+            Cut::Parts(parts) => fact.body.without(parts),
+            Cut::All => None,
+        };
+        let because = fact.because.clone();
+        body.map(|body| Fact { because, body, ..*fact })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Skip {
+    from: u64,
+    to: u64,
+    /// Empty: everything.
+    parts: Vec<String>,
+}
+
+/// What a stage is not given, over all inputs. Whoever derives facts again goes by the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skips(Vec<Skip>);
+
+impl Skips {
+    /// Leaves out what was set aside at input `n`.
+    pub fn quarantine(&mut self, n: u64, effect: Effect, parts: &[String]) {
+        match effect {
+            Effect::Parts => self.0.push(Skip { from: n, to: n, parts: parts.to_vec() }),
+            Effect::Stage => self.0.push(Skip { from: n, to: u64::MAX, parts: Vec::new() }),
+            Effect::Stopped => {}
+        }
+    }
+
+    /// A stage that was given nothing from input `n` on is given what comes after input `at`.
+    pub fn release(&mut self, n: u64, at: u64) {
+        for skip in self.0.iter_mut().filter(|s| s.from == n && s.to == u64::MAX) {
+            skip.to = at;
+        }
+    }
+
+    pub(crate) fn at(&self, n: u64) -> Cut {
+        let mut cut: Vec<String> = Vec::new();
+        for skip in self.0.iter().filter(|s| (s.from..=s.to).contains(&n)) {
+            if skip.parts.is_empty() {
+                return Cut::All;
+            }
+            cut.extend(skip.parts.iter().cloned());
+        }
+        if cut.is_empty() { Cut::Nothing } else { Cut::Parts(cut) }
+    }
+}
+
+/// What is known of one stage's failures. The default is a stage that never failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Poison {
+    /// The input at which it failed; 0: none that it has not passed.
+    n: u64,
+    failures: u32,
+    /// Another try was begun and is not known to have ended.
+    trying: bool,
+    why: String,
+    stopped: bool,
+    pub(crate) skips: Skips,
+}
+
+impl Poison {
+    /// The input at which it failed and which it has not passed.
+    pub(crate) fn failed_at(&self) -> Option<u64> {
+        (self.n > 0).then_some(self.n)
+    }
+
+    /// How often it failed at input `n`.
+    pub(crate) fn failures(&self, n: u64) -> u32 {
+        if self.n == n { self.failures } else { 0 }
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// It failed at input `n`.
+    pub(crate) fn failed(&mut self, n: u64, why: &str) {
+        let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
+        let why = why.chars().take(WHY_MAX).collect();
+        let failures = self.failures(n).saturating_add(1);
+        let skips = std::mem::take(&mut self.skips);
+        *self = Poison { n, failures, trying: false, why, stopped: false, skips };
+    }
+
+    /// It is about to be tried again; true where that has to be written down.
+    pub(crate) fn try_again(&mut self) -> bool {
+        !std::mem::replace(&mut self.trying, true)
+    }
+
+    /// The process stops in order: what was begun is given up.
+    pub(crate) fn give_up(&mut self) -> bool {
+        std::mem::take(&mut self.trying)
+    }
+
+    /// A life begins: a try that was begun and has no end took the process with it, as far as can
+    /// be told. Another version of the stage is counted anew. True where something changed.
+    pub(crate) fn reopen(&mut self, upgraded: bool) -> bool {
+        if upgraded && !self.stopped {
+            return self.forget();
+        }
+        let died = self.give_up();
+        if died {
+            self.failures = self.failures.saturating_add(1);
+            "the process ended while it was tried".clone_into(&mut self.why);
+        }
+        died
+    }
+
+    /// It has passed input `n`; true where that input or one before it had failed it.
+    pub(crate) fn passed(&mut self, n: u64) -> bool {
+        (1..=n).contains(&self.n) && self.forget()
+    }
+
+    /// Sets the input aside at which it failed.
+    pub(crate) fn set_aside(
+        &mut self,
+        rank: Rank,
+        stage: &'static str,
+        effect: Effect,
+        parts: Vec<String>,
+    ) -> Quarantine {
+        let Poison { n, failures, .. } = *self;
+        let why = self.why.clone();
+        self.skips.quarantine(n, effect, &parts);
+        match effect {
+            Effect::Stopped => (self.stopped, self.trying) = (true, false),
+            Effect::Parts | Effect::Stage => _ = self.forget(),
+        }
+        Quarantine { rank, stage, n, effect, parts, failures, why }
+    }
+
+    /// An operator has it tried again: at the input it stands before, or with what comes after
+    /// input `at`.
+    pub(crate) fn release(&mut self, n: u64, at: u64) {
+        if self.stopped && self.n == n {
+            self.forget();
+        }
+        self.skips.release(n, at);
+    }
+
+    /// As it is kept; none where there is nothing to keep.
+    pub(crate) fn row(&self) -> Option<Vec<u8>> {
+        let plain = "failures are plain values, memory takes them";
+        (*self != Poison::default()).then(|| rmp_serde::to_vec(self).expect(plain))
+    }
+
+    fn forget(&mut self) -> bool {
+        let skips = std::mem::take(&mut self.skips);
+        let fresh = Poison { skips, ..Poison::default() };
+        let changed = self.n != 0;
+        *self = fresh;
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// (what happened, failures at input 7 after it)
+    fn after(events: &[(&str, u32)]) -> Poison {
+        let mut poison = Poison::default();
+        for (i, (what, failures)) in events.iter().enumerate() {
+            match *what {
+                "fails" => poison.failed(7, "broken"),
+                "fails at 8" => poison.failed(8, "broken"),
+                "begins a try" => _ = poison.try_again(),
+                "dies" => _ = poison.reopen(false),
+                "stops in order" => {
+                    poison.give_up();
+                    poison.reopen(false);
+                }
+                "is upgraded" => _ = poison.reopen(true),
+                "passes 6" => _ = poison.passed(6),
+                "passes 7" => _ = poison.passed(7),
+                "is stopped" => _ = poison.set_aside(Rank(1), "s", Effect::Stopped, Vec::new()),
+                "is released" => poison.release(7, 9),
+                other => panic!("{other}"),
+            }
+            assert_eq!(poison.failures(7), *failures, "{i}: {what}");
+            let kept = rmp_serde::to_vec(&poison).unwrap();
+            assert_eq!(rmp_serde::from_slice::<Poison>(&kept).unwrap(), poison);
+        }
+        poison
+    }
+
+    #[test]
+    fn failures_count_by_input_until_it_is_passed() {
+        let poison = after(&[("fails", 1), ("fails", 2), ("passes 6", 2), ("passes 7", 0)]);
+        assert_eq!(poison, Poison::default(), "nothing of it is kept");
+        after(&[("fails", 1), ("fails at 8", 0), ("fails", 1)]);
+        after(&[("fails", 1), ("is upgraded", 0)]);
+    }
+
+    #[test]
+    fn a_death_counts_only_while_a_try_is_known_to_be_under_way() {
+        after(&[("dies", 0)]);
+        after(&[("fails", 1), ("dies", 1), ("begins a try", 1), ("dies", 2), ("dies", 2)]);
+        after(&[("fails", 1), ("begins a try", 1), ("fails", 2), ("dies", 2)]);
+        after(&[("fails", 1), ("begins a try", 1), ("stops in order", 1)]);
+        after(&[
+            ("fails", 1),
+            ("begins a try", 1),
+            ("begins a try", 1),
+            ("passes 7", 0),
+            ("dies", 0),
+        ]);
+    }
+
+    #[test]
+    fn who_is_stopped_stays_so_until_released() {
+        let stopped = [("fails", 1), ("fails", 2), ("fails", 3), ("is stopped", 3)];
+        assert!(after(&stopped).is_stopped());
+        assert!(after(&[&stopped[..], &[("dies", 3), ("is upgraded", 3)]].concat()).is_stopped());
+        let released = after(&[&stopped[..], &[("is released", 0)]].concat());
+        assert_eq!(released, Poison::default());
+    }
+
+    #[test]
+    fn parts_are_left_out_at_their_input_and_a_stage_until_it_is_released() {
+        let mut skips = Skips::default();
+        skips.quarantine(3, Effect::Parts, &["a".into()]);
+        skips.quarantine(3, Effect::Parts, &["b".into()]);
+        skips.quarantine(5, Effect::Stage, &[]);
+        skips.quarantine(9, Effect::Stopped, &[]);
+        assert_eq!(skips.at(3), Cut::Parts(vec!["a".into(), "b".into()]));
+        assert_eq!([2, 4].map(|n| skips.at(n)), [Cut::Nothing, Cut::Nothing]);
+        assert_eq!([5, 9, u64::MAX].map(|n| skips.at(n)), [Cut::All, Cut::All, Cut::All]);
+        skips.release(3, 7);
+        skips.release(5, 7);
+        assert_eq!([5, 7].map(|n| skips.at(n)), [Cut::All, Cut::All]);
+        assert_eq!([8, 9].map(|n| skips.at(n)), [Cut::Nothing, Cut::Nothing]);
+        assert_eq!(skips.at(3), Cut::Parts(vec!["a".into(), "b".into()]));
+    }
+    #[test]
+    fn of_a_long_text_the_beginning_is_kept_on_one_line() {
+        let mut poison = Poison::default();
+        poison.failed(1, &format!("left\n  right {}", "x".repeat(9000)));
+        assert!(poison.why.starts_with("left right xx"), "{}", poison.why);
+        assert_eq!(poison.why.len(), WHY_MAX);
+    }
+}

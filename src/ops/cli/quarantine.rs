@@ -1,0 +1,66 @@
+//! `everwarm quarantine`: what was set aside because a stage failed at it, and how it ends.
+
+use super::Core;
+use super::ask::Args;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::print::{Printer, note};
+use crate::ops::views::QuarantineView;
+use clap::Subcommand;
+
+/// What is done about what is set aside.
+#[derive(Debug, Subcommand)]
+pub enum Quarantine {
+    /// What is set aside, oldest first.
+    List(Args),
+    /// Try the stage again: one that stands still at its input, one that is given nothing from the
+    /// next input on.
+    Retry(One),
+    /// Accept what was left out: its symbols may be bought again, a stage that is out stays out.
+    Drop(One),
+}
+
+/// One of them.
+#[derive(Debug, clap::Args)]
+pub struct One {
+    /// Its number in the list.
+    id: u64,
+    #[command(flatten)]
+    args: Args,
+}
+
+/// Lists or ends quarantines.
+pub fn run(command: &Quarantine, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    match command {
+        Quarantine::List(args) => list(args, core, printer),
+        Quarantine::Retry(one) => end(one, true, core, printer),
+        Quarantine::Drop(one) => end(one, false, core, printer),
+    }
+}
+
+fn list(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let all = args.desk(core)?.quarantine()?;
+    if args.json {
+        return printer.json(&all);
+    }
+    if all.is_empty() {
+        note("nothing is set aside");
+        return Ok(Exit::Fine);
+    }
+    let lines: Vec<String> = all.iter().map(line).collect();
+    printer.lines(&lines).map(|_| Exit::Fine)
+}
+
+/// One of them as people see it.
+pub fn line(view: &QuarantineView) -> String {
+    format!("{}  {}", view.id, view.text)
+}
+
+fn end(one: &One, retry: bool, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let view = one.args.release(core, one.id, retry)?;
+    if one.args.json {
+        return printer.json(&view);
+    }
+    let text = if retry { "is tried again" } else { "goes on as it is" };
+    let line = format!("quarantine {} is over: {} {text}", view.id, view.quarantine.stage);
+    printer.lines(&[line]).map(|_| Exit::Fine)
+}
