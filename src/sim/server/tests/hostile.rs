@@ -238,9 +238,9 @@ async fn every_request_has_an_answer_and_harms_nothing() {
         assert!(matches!(status, 200 | 400 | 401 | 409), "{status} {path}?{query}: {told}");
         assert!(status == 200 || told["code"].is_i64(), "{path}?{query}: {told}");
         if status == 200 {
-            taken += 1
+            taken += 1;
         } else {
-            refused += 1
+            refused += 1;
         }
         if round == 1_000 {
             client.advance(CLOSE).await;
