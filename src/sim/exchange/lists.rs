@@ -15,14 +15,14 @@ const PRICES: &str = "The relationship of the prices for the orders is not corre
 /// What follows from a request for a list.
 #[must_use]
 pub fn place(exchange: &Exchange, list: &NewList) -> Vec<SimFact> {
-    let mut turn = Turn::of(exchange);
-    match admit(&mut turn, list) {
+    let mut turn = Turn::of(exchange, &[list.symbol]);
+    match admit(exchange, &mut turn, list) {
         Ok(()) => turn.end(),
         Err(refused) => turn.refuse(refused),
     }
 }
 
-fn admit(turn: &mut Turn<'_>, list: &NewList) -> Result<(), Refusal> {
+fn admit(exchange: &Exchange, turn: &mut Turn<'_>, list: &NewList) -> Result<(), Refusal> {
     in_time(turn, list.deadline)?;
     let rules = open_market(turn, list.symbol)?;
     let legs = list.shape.legs();
@@ -35,7 +35,7 @@ fn admit(turn: &mut Turn<'_>, list: &NewList) -> Result<(), Refusal> {
     filters::check_lists(turn, rules)?;
     prices(turn, rules, list)?;
     let ids: Vec<u64> = (1..).map(|i| turn.live.orders + i).take(legs.len()).collect();
-    let (number, names) = names(turn, list, &legs, &ids)?;
+    let (number, names) = names(exchange, turn, list, &legs, &ids)?;
     let levels = money(turn, rules, list, &legs, &names)?;
     let at = turn.live.now;
     turn.list(OrderList {
@@ -106,6 +106,7 @@ fn prices(turn: &Turn<'_>, rules: &Instrument, list: &NewList) -> Result<(), Ref
 
 /// Id and name of the list, and the names of its orders.
 fn names(
+    exchange: &Exchange,
     turn: &Turn<'_>,
     list: &NewList,
     legs: &[&Leg],
@@ -114,7 +115,7 @@ fn names(
     let number = turn.live.listed + 1;
     let name = list.client_id.clone();
     let name = name.unwrap_or_else(|| turn.made_up("lst", list.symbol, number));
-    if turn.live.lists.values().any(|open| open.client_id == name) {
+    if exchange.open_lists().any(|open| open.client_id == name) {
         return Err(refusal(-2010, "Duplicate order sent."));
     }
     let mut names: Vec<String> = Vec::new();

@@ -61,7 +61,8 @@ pub struct Ended {
     pub list: Option<OrderList>,
 }
 
-/// The part of the books that can still change. It is copied to try out what follows from an input.
+/// The part of the books that can still change. What an input can touch of it is copied, to try out
+/// what follows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Live {
     /// Venue time.
@@ -97,6 +98,37 @@ impl Live {
     #[must_use]
     pub fn purse(&self, asset: &str) -> Purse {
         self.purses.get(asset).copied().unwrap_or_default()
+    }
+
+    /// The part of it that what happens to these symbols can touch; they are ascending.
+    #[must_use]
+    pub fn part(&self, rules: &Rules, symbols: &[Symbol]) -> Live {
+        let mut part = Live {
+            now: self.now,
+            last_close: self.last_close,
+            orders: self.orders,
+            listed: self.listed,
+            executions: self.executions,
+            ..Live::default()
+        };
+        for symbol in symbols {
+            if let Some(tape) = self.tapes.get(*symbol) {
+                part.tapes.insert(*symbol, tape.clone());
+            }
+            if let Some(trades) = self.trades.get(*symbol) {
+                part.trades.insert(*symbol, *trades);
+            }
+            let Some(instrument) = rules.instrument(*symbol) else { continue };
+            for asset in [&instrument.base, &instrument.quote] {
+                part.purses.insert(asset.clone(), self.purse(asset));
+            }
+        }
+        let among = |symbol: &Symbol| symbols.binary_search(symbol).is_ok();
+        let open = self.open.values().filter(|order| among(&order.symbol));
+        part.open = open.map(|order| (order.id, order.clone())).collect();
+        let lists = self.lists.values().filter(|list| among(&list.symbol));
+        part.lists = lists.map(|list| (list.id, list.clone())).collect();
+        part
     }
 
     /// Begins.

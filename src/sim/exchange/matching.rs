@@ -59,12 +59,15 @@ pub fn path(close: UtcMs, bar: &Bar) -> [Step; 4] {
 #[must_use]
 pub fn released(exchange: &Exchange, advance: &Advance) -> Vec<SimFact> {
     let Some((close, bars)) = &advance.minute else { return Vec::new() };
-    let symbols: BTreeSet<Symbol> = exchange.open_orders().map(|order| order.symbol).collect();
+    let open: BTreeSet<Symbol> = exchange.open_orders().map(|order| order.symbol).collect();
+    let traded = bars.iter().map(|bar| bar.symbol).filter(|symbol| open.contains(symbol));
+    let mut symbols: Vec<Symbol> = traded.collect();
+    symbols.sort_unstable();
     if symbols.is_empty() {
         return Vec::new();
     }
     let mut steps: Vec<(UtcMs, &Bar, Decimal)> = Vec::new();
-    for bar in bars.iter().filter(|b| symbols.contains(&b.symbol)) {
+    for bar in bars.iter().filter(|b| open.contains(&b.symbol)) {
         for step in path(*close, bar) {
             if exchange.released_before < step.time && step.time <= exchange.market() {
                 steps.push((step.time, bar, step.price));
@@ -72,7 +75,7 @@ pub fn released(exchange: &Exchange, advance: &Advance) -> Vec<SimFact> {
         }
     }
     steps.sort_by_key(|(time, bar, _)| (*time, bar.symbol));
-    let mut turn = Turn::of(exchange);
+    let mut turn = Turn::of(exchange, &symbols);
     for (time, bar, price) in steps {
         turn.live.tapes.entry(bar.symbol).last = price;
         let of_symbol = || turn.live.open.values().filter(|order| order.symbol == bar.symbol);

@@ -23,7 +23,7 @@ pub(super) fn refusal(code: i32, text: &str) -> Refusal {
 /// What follows from a request for an order.
 #[must_use]
 pub fn place(exchange: &Exchange, order: &NewOrder) -> Vec<SimFact> {
-    let mut turn = Turn::of(exchange);
+    let mut turn = Turn::of(exchange, &[order.symbol]);
     match admit(&mut turn, order) {
         Ok(()) => turn.end(),
         Err(refused) => turn.refuse(refused),
@@ -35,7 +35,7 @@ pub fn place(exchange: &Exchange, order: &NewOrder) -> Vec<SimFact> {
 /// # Errors
 /// The refusal of rules and filters. Balances are not looked at.
 pub fn test(exchange: &Exchange, order: &NewOrder) -> Result<(), Refusal> {
-    formal(&Turn::of(exchange), order).map(|_| ())
+    formal(&Turn::of(exchange, &[order.symbol]), order).map(|_| ())
 }
 
 /// The checks that need neither money nor the book.
@@ -161,7 +161,7 @@ pub(super) fn funds(
 /// What follows from a request to cancel.
 #[must_use]
 pub fn cancel(exchange: &Exchange, cancel: &Cancel) -> Vec<SimFact> {
-    let mut turn = Turn::of(exchange);
+    let mut turn = Turn::of(exchange, &[cancel.target.symbol]);
     match cancelled(exchange, &mut turn, cancel) {
         Ok(()) => turn.end(),
         Err(refused) => turn.refuse(refused),
@@ -200,7 +200,7 @@ fn cancellable<'a>(exchange: &'a Exchange, target: &Target) -> Result<&'a Order,
 /// What follows from a request to cancel several.
 #[must_use]
 pub fn cancel_many(exchange: &Exchange, cancel: &CancelMany) -> Vec<SimFact> {
-    let mut turn = Turn::of(exchange);
+    let mut turn = Turn::of(exchange, &[cancel.symbol]);
     if let Err(refused) = in_time(&turn, cancel.deadline) {
         return turn.refuse(refused);
     }
@@ -238,7 +238,9 @@ fn first_of(list: Option<&OrderList>) -> Vec<u64> {
 /// new one are checked before anything is done.
 #[must_use]
 pub fn replace(exchange: &Exchange, replace: &Replace) -> Vec<SimFact> {
-    let mut turn = Turn::of(exchange);
+    let mut symbols = [replace.cancel.target.symbol, replace.order.symbol];
+    symbols.sort_unstable();
+    let mut turn = Turn::of(exchange, &symbols);
     if let Err(refused) = formal(&turn, &replace.order) {
         return turn.refuse(refused);
     }

@@ -274,6 +274,11 @@ impl Stage for Exchange {
         "exchange"
     }
 
+    /// 2: stops and lists. Books of before are read again from their facts.
+    fn version(&self) -> u16 {
+        2
+    }
+
     fn interest(&self) -> Mask {
         INPUTS
     }

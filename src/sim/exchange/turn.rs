@@ -23,16 +23,17 @@ pub type Levels = Vec<(Decimal, Decimal)>;
 pub struct Turn<'a> {
     /// The rules.
     pub rules: &'a Rules,
-    /// What can change, as the facts said so far leave it.
+    /// What can change of its symbols, as the facts said so far leave it.
     pub live: Live,
     said: Vec<SimFact>,
 }
 
 impl<'a> Turn<'a> {
-    /// A turn on the books as they are.
+    /// A turn on the books as they are, about these symbols alone; they are ascending.
     #[must_use]
-    pub fn of(exchange: &'a Exchange) -> Turn<'a> {
-        Turn { rules: &exchange.rules, live: exchange.live.clone(), said: Vec::new() }
+    pub fn of(exchange: &'a Exchange, symbols: &[Symbol]) -> Turn<'a> {
+        let live = exchange.live.part(&exchange.rules, symbols);
+        Turn { rules: &exchange.rules, live, said: Vec::new() }
     }
 
     /// Says a fact.

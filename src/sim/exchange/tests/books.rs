@@ -10,6 +10,7 @@ use crate::sim::exchange::{
 };
 use crate::sim::testing::{Fake, START, bar, setup, sym};
 use everwarm_runtime::chance::draw;
+use everwarm_runtime::fact::Body;
 use everwarm_runtime::stage::Stage;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -149,18 +150,38 @@ fn money_is_neither_made_nor_lost() {
                 let ids = local.exchange().orders().count() as u64;
                 let input = dice.request(ids);
                 let said = local.step(input);
-                kinds.extend(said.iter().map(everwarm_runtime::fact::Body::kind));
+                kinds.extend(said.iter().map(Body::kind));
                 whole(&local, seed);
             }
             let at = START + minute * MINUTE;
             let said = local.advance(at, at);
-            kinds.extend(said.iter().map(everwarm_runtime::fact::Body::kind));
+            kinds.extend(said.iter().map(Body::kind));
             whole(&local, seed);
         }
         twin.load(&local.exchange().save()).expect("it reads what it wrote");
         assert_eq!(&twin, local.exchange());
     }
     assert_eq!(kinds.len(), 8, "everything the core can say was said: {kinds:?}");
+}
+
+/// What was in the books before there were lists is read still.
+#[test]
+fn older_facts_are_understood() {
+    #[derive(serde::Serialize)]
+    enum Older {
+        Accepted(u64, &'static str, crate::domain::id::Symbol, Side, OrderKind, Decimal, u64, i64),
+        Cancel((crate::sim::exchange::Target, Option<String>, i64, i64)),
+    }
+    let kind = OrderKind::Market(Amount::Base(Decimal::ONE));
+    let symbol = sym("BTCUSDT");
+    let older = Older::Accepted(1, "a", symbol, Side::Buy, kind, Decimal::ONE, 1, START);
+    let bytes = rmp_serde::to_vec(&older).expect("plain values");
+    let read = SimFact::decode(&bytes).expect("understood");
+    assert!(matches!(read, SimFact::Accepted(a) if a.list.is_none() && !a.pending));
+    let target = crate::sim::exchange::Target { symbol, order: Some(1), client_id: None };
+    let bytes = rmp_serde::to_vec(&Older::Cancel((target, None, 0, 1))).expect("plain values");
+    let read = SimFact::decode(&bytes).expect("understood");
+    assert!(matches!(read, SimFact::Cancel(cancel) if cancel.only_begun.is_none()));
 }
 
 fn whole(local: &Local, seed: u64) {
