@@ -130,7 +130,9 @@ async fn daemon(
         watcher = Some(begin_watch(world, watch, stopped));
         Vec::new()
     });
-    let life = life.await.map_err(|e| birth_failure(&e))?;
+    // A file that failed is the reason, whatever else fell with it.
+    let life =
+        life.await.map_err(|e| store_failed.try_recv().unwrap_or_else(|_| birth_failure(&e)))?;
     let stages = life.world.journal.progress().len();
     let detail = format!("{stages} states, life {}", life.world.journal.life());
     watch.step("restore and start", began.elapsed(), detail);
@@ -148,7 +150,8 @@ async fn daemon(
     if let Some(watcher) = watcher {
         drop(tokio::task::spawn_blocking(move || watcher.join()).await);
     }
-    if let Some(failure) = told {
+    // The last flush may have failed too.
+    if let Some(failure) = told.or_else(|| store_failed.try_recv().ok()) {
         // What is not on disk is lost either way; the next start repairs and goes on.
         return Err(failure);
     }
@@ -267,9 +270,11 @@ async fn wait(
         std::future::pending::<()>().await;
     };
     tokio::select! {
+        biased;
         exit = signals.next() => Reason(exit, None),
-        () = over => Reason(Exit::Fine, None),
+        // What else fails falls with it, and is not the reason.
         Some(failure) = store_failed.recv() => Reason(failure.exit, Some(failure)),
+        () = over => Reason(Exit::Fine, None),
         outcome = life.root.outcome() => match outcome {
             RootOutcome::Stopped => Reason(Exit::Fine, None),
             RootOutcome::GaveUp(gave_up) => {
@@ -356,6 +361,7 @@ fn birth_failure(error: &BirthError) -> Failure {
     match error {
         BirthError::Store(e) => store_failure(e),
         BirthError::Venue(_) => Failure::new(Exit::Failed, error.to_string()),
+        BirthError::History(_) => Failure::new(Exit::StoreFailed, error.to_string()),
         BirthError::Tree(_) => Failure::new(Exit::RootGaveUp, error.to_string()),
     }
 }

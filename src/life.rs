@@ -4,17 +4,23 @@
 
 use crate::domain::fact::Body;
 use crate::domain::id::Symbol;
+use crate::domain::market::Bar;
 use crate::domain::settings::Settings;
+use crate::domain::time::Timeframe;
 use crate::edge::board::Board;
 use crate::edge::config::{InForce, Wanted};
 use crate::edge::exchange::Launch;
 use crate::edge::gateway_book::GatewayBook;
 use crate::edge::world::{Passing, World, wall};
 use crate::history::HistoryLibrary;
+use crate::history::bars::keep;
+use crate::history::fetch::{fetch, lost};
+use crate::history::queries::HistoryError;
 use crate::trading::{StageSpec, bars::Closes};
 use crate::tree::{self, Seed};
 use crate::venue::binance::{ApiKey, BinanceClient, Config as VenueConfig};
 use crate::venue::clock::{Pace, SharedClock};
+use crate::venue::port::VenueError;
 use crate::venue::rate_limit::BanNote;
 use crate::venue::simulated::Admin;
 use crate::venue::{Probe, Secret};
@@ -27,6 +33,7 @@ use everwarm_runtime::store::{Store, StoreError};
 use everwarm_runtime::supervise::{
     ChildSpec, Directory, Observer, RootError, RootHandle, RootOutcome, Tree,
 };
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -106,7 +113,7 @@ pub struct Birth {
     pub exchange: Option<(Launch, u16)>,
     /// Where workers run; supervisors run where the life is begun.
     pub workers_on: Handle,
-    /// Called when the store has ended.
+    /// Called when the live file or the history cannot be used any more.
     pub on_failure: Arc<dyn Fn(&StoreError) + Send + Sync>,
     /// Told what each start of a stage took.
     pub on_resume: Arc<dyn Fn(&'static str, ResumeReport) + Send + Sync>,
@@ -123,6 +130,9 @@ pub enum BirthError {
     /// The venue or this machine's set-up.
     #[error("{0}")]
     Venue(String),
+    /// The history.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// The tree.
     #[error(transparent)]
     Tree(#[from] RootError),
@@ -226,6 +236,7 @@ async fn world(birth: &Birth) -> Result<World, BirthError> {
     })
     .map_err(BirthError::Venue)?;
     let symbols = symbols(&venue, &birth.symbols).await;
+    fetch_again(&venue, birth).await?;
     Ok(World {
         journal,
         archive: Arc::clone(&birth.archive),
@@ -238,23 +249,52 @@ async fn world(birth: &Birth) -> Result<World, BirthError> {
         board: Arc::new(Board::default()),
         directory: Directory::default(),
         recv_window,
+        on_failure: Arc::clone(&birth.on_failure),
     })
 }
 
 /// What is traded, by name: as wanted, or all the venue has. Asks until there is an answer.
 async fn symbols(venue: &BinanceClient, wanted: &[Symbol]) -> Vec<Symbol> {
-    let mut wait = Duration::from_millis(50);
-    let mut symbols = loop {
-        if !wanted.is_empty() {
-            break wanted.to_vec();
+    let mut symbols = wanted.to_vec();
+    if symbols.is_empty() {
+        let rules = answer(|| venue.instruments(&[])).await;
+        symbols.extend(rules.into_iter().map(|rule| rule.symbol));
+    }
+    symbols.sort();
+    symbols
+}
+
+/// Fetches again what was announced of the past and went with a history that was taken away. What
+/// the venue tells otherwise now stays missing: `verify` says so.
+async fn fetch_again(venue: &BinanceClient, birth: &Birth) -> Result<(), BirthError> {
+    let mut again: BTreeMap<Timeframe, Vec<(Symbol, Vec<Bar>)>> = BTreeMap::new();
+    for lost in lost(&birth.archive, &birth.store)? {
+        let (symbol, timeframe) = lost.of;
+        let bars = answer(|| fetch(venue, lost.of, lost.times.clone())).await;
+        if lost.is(&bars) {
+            again.entry(timeframe).or_default().push((symbol, bars));
+        } else {
+            tracing::warn!("the past of {symbol} is gone, and the venue tells another one now");
         }
-        match venue.instruments(&[]).await {
-            Ok(rules) => break rules.into_iter().map(|rule| rule.symbol).collect(),
+    }
+    for (timeframe, ranges) in again {
+        keep(&birth.archive, timeframe, &ranges)?;
+        let bars: usize = ranges.iter().map(|(_, bars)| bars.len()).sum();
+        let symbols = ranges.len();
+        tracing::warn!("the past of {symbols} symbols was gone; {bars} bars were fetched again");
+    }
+    Ok(())
+}
+
+/// Asks until there is an answer.
+async fn answer<T, F: Future<Output = Result<T, VenueError>>>(ask: impl Fn() -> F) -> T {
+    let mut wait = Duration::from_millis(50);
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
             Err(e) => tracing::info!(error = %e, "the venue does not answer; asking again"),
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(5));
-    };
-    symbols.sort();
-    symbols
+    }
 }

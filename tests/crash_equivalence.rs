@@ -4,6 +4,7 @@
 //! `EVERWARM_PLAN='…' cargo test --test tests replay -- --ignored --nocapture`.
 
 mod classic;
+mod clock;
 mod controls;
 mod precondition;
 mod promises;
@@ -13,9 +14,6 @@ use everwarm::chaos::feed;
 use everwarm::chaos::rig::Feed;
 use everwarm::chaos::sweep::{Learned, Swept, learn};
 use std::sync::OnceLock;
-
-/// Runs at a time: they wait more than they compute.
-const THREADS: usize = 3;
 
 /// The small feed and what undisturbed runs of it teach; learned once for all tests.
 fn learned() -> &'static (Feed, Learned) {

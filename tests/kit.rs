@@ -2,10 +2,12 @@
 //! a test, and a recording that needs no file of anybody.
 
 use everwarm::chaos::feed::{MINUTES, START, Small};
+use everwarm::chaos::process::STRIKES;
 use everwarm::domain::time::MINUTE;
 use everwarm::ops::api::ApiFile;
-use everwarm::sim::market::Market;
+use everwarm::sim::market::{Market, Seeded};
 use everwarm::sim::server::port::PortFile;
+use everwarm_runtime::chaos::Strike;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs;
@@ -97,7 +99,18 @@ pub struct Process {
 impl Process {
     /// Runs the binary with these arguments and `--data-dir dir`.
     pub fn start(dir: &Path, arguments: &[&str]) -> Process {
+        Process::of(Command::new(BINARY), dir, arguments)
+    }
+
+    /// Runs it so that it is struck as planned.
+    pub fn struck(dir: &Path, arguments: &[&str], strikes: &[Strike]) -> Process {
         let mut command = Command::new(BINARY);
+        command.env(STRIKES, serde_json::to_string(strikes).unwrap());
+        Process::of(command, dir, arguments)
+    }
+
+    /// Runs a command that becomes the binary.
+    pub fn of(mut command: Command, dir: &Path, arguments: &[&str]) -> Process {
         command.args(arguments).arg("--data-dir").arg(dir);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -169,6 +182,12 @@ impl Process {
         signal(name, self.pid());
     }
 
+    /// Waits for its end: its exit code, what it said on standard output and on standard error.
+    pub fn result(self) -> (Option<i32>, String, String) {
+        let (status, out, err) = self.end();
+        (status.code(), out.join("\n"), err)
+    }
+
     /// Waits for its end: how it ended, what it said on standard output and on standard error.
     pub fn end(mut self) -> (ExitStatus, Vec<String>, String) {
         let said = self.said();
@@ -212,8 +231,7 @@ fn keep(pipe: impl Read + Send + 'static, said: Arc<(Mutex<Said>, Condvar)>, lin
 
 /// Runs the binary to its end.
 pub fn run(dir: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let (status, out, err) = Process::start(dir, arguments).end();
-    (status.code(), out.join("\n"), err)
+    Process::start(dir, arguments).result()
 }
 
 /// What a command without a data directory says.
@@ -228,6 +246,29 @@ pub fn ask(dir: &Path, arguments: &[&str]) -> Value {
     serde_json::from_str(&out).unwrap()
 }
 
+/// What the public commands tell in the end, as text, by what it is: without the venue's numbers
+/// and times, which a request that is sent again moves.
+pub fn told(dir: &Path) -> Vec<(&'static str, String)> {
+    let without: [(&str, &[&str]); 4] = [
+        ("orders", &["venue_order_id"]),
+        ("fills", &["trade_id", "time"]),
+        ("positions", &[]),
+        ("equity", &[]),
+    ];
+    without.map(|(what, fields)| (what, lines_without(ask(dir, &[what]), fields))).into()
+}
+
+fn lines_without(mut rows: Value, fields: &[&str]) -> String {
+    for row in rows.as_array_mut().into_iter().flatten() {
+        for field in fields {
+            row.as_object_mut().unwrap().remove(*field);
+        }
+    }
+    let mut lines: Vec<String> = rows.as_array().unwrap().iter().map(ToString::to_string).collect();
+    lines.sort();
+    lines.join("\n")
+}
+
 /// Arguments that play a recording to its end.
 pub fn until_end(recording: &str) -> [&str; 6] {
     ["run", "--pace", "lockstep", "--until-end", "--recording", recording]
@@ -235,11 +276,25 @@ pub fn until_end(recording: &str) -> [&str; 6] {
 
 /// Writes the small market as a recording into `dir`: three symbols, some four hours.
 pub fn small_recording(dir: &Path) -> String {
+    let (from, to) = (START - 100 * MINUTE, START + MINUTES * MINUTE);
+    record(dir, &mut Small::new(), from, to);
+    // BBBUSD would be BB priced in BUSD.
+    let names = "[symbols.BBBUSD]\nbase = \"BBB\"\nquote = \"USD\"\n";
+    let limits = "[symbols.CCCUSD]\nmax_position = \"19.5\"\n";
+    fs::write(dir.join("recording.toml"), format!("{names}{limits}")).unwrap();
+    dir.to_str().unwrap().to_owned()
+}
+
+/// Writes a made market as a recording into `dir`: so many minutes of so many symbols.
+pub fn made_recording(dir: &Path, symbols: usize, minutes: i64) -> String {
+    record(dir, &mut Seeded::new(1, symbols, START, 0), START, START + minutes * MINUTE);
+    dir.to_str().unwrap().to_owned()
+}
+
+fn record(dir: &Path, market: &mut dyn Market, from: i64, to: i64) {
     fs::create_dir_all(dir).unwrap();
-    let mut market = Small::new();
     let symbols: Vec<_> = market.instruments().iter().map(|rule| rule.symbol).collect();
     for symbol in symbols {
-        let (from, to) = (START - 100 * MINUTE, START + MINUTES * MINUTE);
         let mut text = "open_time,open,high,low,close,volume\n".to_owned();
         for bar in market.bars(symbol, from, to, usize::MAX) {
             let prices = format!("{},{},{},{}", bar.open, bar.high, bar.low, bar.close);
@@ -247,9 +302,4 @@ pub fn small_recording(dir: &Path) -> String {
         }
         fs::write(dir.join(format!("{symbol}_1m.csv")), text).unwrap();
     }
-    // BBBUSD would be BB priced in BUSD.
-    let names = "[symbols.BBBUSD]\nbase = \"BBB\"\nquote = \"USD\"\n";
-    let limits = "[symbols.CCCUSD]\nmax_position = \"19.5\"\n";
-    fs::write(dir.join("recording.toml"), format!("{names}{limits}")).unwrap();
-    dir.to_str().unwrap().to_owned()
 }

@@ -9,6 +9,8 @@ mod cli;
 #[cfg(test)]
 mod crash_equivalence;
 #[cfg(test)]
+mod disk;
+#[cfg(test)]
 mod exchange;
 #[cfg(test)]
 mod kit;

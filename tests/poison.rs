@@ -232,7 +232,7 @@ fn kills_make_no_difference_to_what_is_set_aside() {
     let learned = learn(&feed).unwrap();
     let operations = learned.operations.len() as u64;
     let plans: Vec<_> = (1..=12).map(|n| mixture(&learned.passings, operations, 700 + n)).collect();
-    let swept = sweep(&feed, &plans, &learned.picture, 3);
+    let swept = sweep(&feed, &plans, &learned.picture);
     for failure in &swept.failures {
         println!("EVERWARM_PLAN='{}'\n    {}", failure.plan, failure.why);
     }

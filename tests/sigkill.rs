@@ -2,15 +2,16 @@
 //! exchange too in half of them: in the end orders, fills, positions, equity and the exchange's own
 //! ledger are those of a run that nobody disturbed.
 
+use super::kit::{ask, told};
 use super::shared;
 use everwarm::chaos::compare;
 use everwarm::chaos::process::{STRIKES, STRUCK};
+use everwarm::ops::api::ApiFile;
 use everwarm::sim::market::Recording;
 use everwarm::sim::server::port::PortFile;
 use everwarm::sim::{Pace, Setup, SimOptions, start};
 use everwarm::venue::simulated::Admin;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
-use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -63,6 +64,7 @@ impl Daemon {
     /// before.
     fn kill(&mut self, dir: &Path, when: &When) -> bool {
         let began = everwarm_runtime::clock::now();
+        let mut up = None;
         loop {
             if let Some(status) = self.0.try_wait().unwrap() {
                 assert!(status.success(), "{status}: {}", fs::read_to_string(log(dir)).unwrap());
@@ -70,6 +72,13 @@ impl Daemon {
             }
             let due = match when {
                 When::After(wait) => began.elapsed() >= *wait,
+                When::Up(wait) => {
+                    if ApiFile::read(dir).is_some_and(|file| file.pid == self.0.id()) {
+                        up.get_or_insert_with(everwarm_runtime::clock::now).elapsed() >= *wait
+                    } else {
+                        false
+                    }
+                }
                 When::At(_) => struck(dir).exists(),
             };
             if due {
@@ -96,7 +105,10 @@ impl Daemon {
 
 #[derive(Debug)]
 enum When {
+    /// Since it was started.
     After(Duration),
+    /// Since it can be asked, for a recording is played as fast as the machine can.
+    Up(Duration),
     At(Strike),
 }
 
@@ -116,38 +128,13 @@ fn kill_exchange(dir: &Path) {
     }
 }
 
-/// What the public commands say of a daemon that is not running.
-fn ask(dir: &Path, what: &str) -> Value {
-    let mut command = Command::new(BINARY);
-    let output = command.args([what, "--json", "--data-dir"]).arg(dir).output().unwrap();
-    let (out, err) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{what}: {out}{err}");
-    serde_json::from_str(&out).unwrap()
-}
-
-fn without(mut rows: Value, fields: &[&str]) -> String {
-    for row in rows.as_array_mut().into_iter().flatten() {
-        for field in fields {
-            row.as_object_mut().unwrap().remove(*field);
-        }
-    }
-    let mut lines: Vec<String> = rows.as_array().unwrap().iter().map(ToString::to_string).collect();
-    lines.sort();
-    lines.join("\n")
-}
-
 /// Everything compared, as text, by what it is.
 fn picture(dir: &Path, recording: &Path) -> Vec<(&'static str, String)> {
-    let verified = ask(dir, "verify");
+    let verified = ask(dir, &["verify"]);
     assert_eq!(verified["problems"], serde_json::json!([]), "the audit");
-    vec![
-        ("ledger of the exchange", ledger(dir, recording).join("\n")),
-        ("orders", without(ask(dir, "orders"), &["venue_order_id"])),
-        ("fills", without(ask(dir, "fills"), &["trade_id", "time"])),
-        ("positions", without(ask(dir, "positions"), &[])),
-        ("equity", without(ask(dir, "equity"), &[])),
-    ]
+    let mut all = vec![("ledger of the exchange", ledger(dir, recording).join("\n"))];
+    all.extend(told(dir));
+    all
 }
 
 /// The exchange's own books, asked of an exchange that opens them again.
@@ -179,7 +166,7 @@ fn kills() -> Vec<When> {
         When::At(Strike { site, who: who.to_owned(), phase, nth, blow: Blow::Die })
     };
     let mut kills: Vec<When> = (0..14).map(|i| after(4 + 9 * i)).collect();
-    kills.extend((0..14).map(|i| after(120 + 20 * i)));
+    kills.extend((0..14).map(|i| When::Up(Duration::from_millis(5 + 10 * i))));
     for nth in [1, 7] {
         kills.push(at(Site::BeforeSync, "store-thread", Phase::Live, nth));
         kills.push(at(Site::AfterCommit, "store-thread", Phase::Live, nth));
@@ -206,7 +193,7 @@ fn forty_sigkills_make_no_difference() {
     for (i, when) in kills().iter().enumerate() {
         let strike = match when {
             When::At(strike) => Some(strike),
-            When::After(_) => None,
+            When::After(_) | When::Up(_) => None,
         };
         let mut daemon = Daemon::start(&hit.0, &recording, strike);
         assert!(daemon.kill(&hit.0, when), "the run ended before kill {i}: {when:?}");

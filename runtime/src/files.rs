@@ -1,4 +1,4 @@
-//! Small files that are written whole or not at all.
+//! Small files that are written whole or not at all, and files that find no room.
 
 use std::fs::{OpenOptions, rename};
 use std::io::{self, Write as _};
@@ -20,4 +20,12 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     rename(new, path)
+}
+
+/// Whether there is no room for what was to be written: the disk, a quota or the limit on the size
+/// of a file is exhausted.
+#[must_use]
+pub fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }

@@ -660,7 +660,8 @@ impl<B: Body> store::Source<B> for Journal<B> {
     }
 
     fn failed(&self, why: StoreError) {
-        self.end();
+        // Whoever falls with the journal comes after its reason.
         (self.options.on_failure)(&why);
+        self.end();
     }
 }

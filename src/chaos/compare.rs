@@ -2,7 +2,7 @@
 //! exchange's own ledger, and what was derived from each close. No sequence numbers, no venue ids,
 //! no venue times: a resend moves those and nothing else.
 
-use crate::domain::fact::{Body, Decision, Market};
+use crate::domain::fact::{Body, Decision, Market, kinds};
 use crate::domain::id::Symbol;
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::history::{History, Projector, bars};
@@ -191,6 +191,9 @@ pub fn ledger(ledger: &Value) -> Vec<String> {
 pub struct Derived {
     closes: BTreeMap<u64, UtcMs>,
     said: BTreeMap<(UtcMs, u16, u16), String>,
+    /// What the breaker said, by input. Some of its inputs are hints, which come or do not: what
+    /// counts is what was in force at a close.
+    breaker: BTreeMap<(u64, u16), String>,
 }
 
 impl Derived {
@@ -200,6 +203,10 @@ impl Derived {
             self.closes.insert(fact.key.n, *time);
             let text = format!("{} bars, missing {missing:?}", bars.len());
             self.said.insert((*time, 0, 0), text);
+        }
+        if let Body::Decision(Decision::Breaker { .. }) = &fact.body {
+            self.breaker.insert((fact.key.n, fact.key.i), format!("{:?}", fact.body));
+            return;
         }
         let Some(close) = self.closes.get(&fact.key.n) else { return };
         if fact.key.rank != 0 {
@@ -222,7 +229,12 @@ impl Derived {
 
     /// One line a derived fact.
     #[must_use]
-    pub fn lines(self) -> Vec<String> {
+    pub fn lines(mut self) -> Vec<String> {
+        for ((n, _), text) in self.breaker {
+            if let Some((_, close)) = self.closes.range(n..).next() {
+                self.said.insert((*close, kinds::rank::BREAKER.0, 0), text);
+            }
+        }
         let line = |((close, rank, i), text)| format!("close {close} rank {rank} {i}: {text}");
         self.said.into_iter().map(line).collect()
     }

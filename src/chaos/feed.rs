@@ -3,16 +3,18 @@
 //! symbol that ends early, symbols with and without a past.
 
 use super::rig::Feed;
-use crate::domain::id::Symbol;
+use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::instrument::Instrument;
 use crate::domain::market::Bar;
 use crate::domain::money::{Decimal, Price};
-use crate::domain::settings::Settings;
+use crate::domain::order::{OrderIntent, OrderType, Side};
+use crate::domain::settings::{Risk, Settings};
 use crate::domain::time::{MINUTE, UtcMs};
 use crate::sim::Setup;
 use crate::sim::market::Market;
 use crate::trading;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// When the feed begins.
 pub const START: UtcMs = 1_700_000_040_000;
@@ -183,15 +185,34 @@ impl Market for Small {
     }
 }
 
+/// An order of our making that we know nothing of, and that stays open: of a twin, who has our
+/// keys.
+#[must_use]
+pub fn twin() -> OrderIntent {
+    OrderIntent {
+        client_id: ClientOrderId(format!("{}twin", ClientOrderId::PREFIX)),
+        strategy: "sma_cross".to_owned(),
+        symbol: SHAPES[0].symbol(),
+        side: Side::Buy,
+        order_type: OrderType::Limit,
+        quantity: Decimal::ONE,
+        price: Some(Decimal::from(90)),
+        close_time: START,
+        valid_until: UtcMs::MAX,
+    }
+}
+
 /// The feed, ready for the rig.
 #[must_use]
 pub fn small() -> Feed {
     let most = Decimal::new(195, 1);
     let max_position = BTreeMap::from([(SHAPES[2].symbol(), most)]);
+    // The breaker speaks three times: midnight falls into the feed.
+    let risk = Risk { max_trades_per_day: 7, ..Risk::default() };
     Feed {
-        market: Box::new(|| Box::new(Small::new())),
+        market: Arc::new(|| Box::new(Small::new())),
         setup: Setup { seed: 7, max_position, ..Setup::default() },
-        settings: Settings::default(),
+        settings: Settings { risk, ..Settings::default() },
         stages: trading::specs(),
     }
 }

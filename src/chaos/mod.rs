@@ -11,3 +11,4 @@ pub mod plain;
 pub mod process;
 pub mod rig;
 pub mod sweep;
+pub mod venue;

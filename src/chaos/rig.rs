@@ -2,15 +2,14 @@
 //! client, the real tree, over a disk in memory that dies and forgets as planned.
 
 use super::compare::{Picture, ledger};
+use super::venue::{Make, Venue};
 use super::{compare as picture, invariants};
 use crate::domain::fact::Body;
+use crate::domain::order::OrderIntent;
 use crate::domain::settings::Settings;
 use crate::domain::time::UtcMs;
-use crate::edge::world::Passing;
-use crate::life::{APPLICATION, Birth, Connection, Life};
-use crate::sim::server::port::PortFile;
-use crate::sim::{Pace, market::Market};
-use crate::sim::{Setup, SimHandle, SimOptions};
+use crate::life::{APPLICATION, Birth, Life};
+use crate::sim::Setup;
 use crate::trading::StageSpec;
 use crate::tree::path_of;
 use everwarm_runtime::chaos::faults::{Cut, FaultyDisk, Image, Operation};
@@ -41,7 +40,7 @@ const LIVES: u32 = 60;
 /// A feed and what is traded on it.
 pub struct Feed {
     /// Makes the market.
-    pub market: Box<dyn Fn() -> Box<dyn Market> + Send + Sync>,
+    pub market: Make,
     /// What the exchange begins with.
     pub setup: Setup,
     /// What the stages are told.
@@ -58,8 +57,10 @@ pub struct Plan {
     pub strikes: Vec<Strike>,
     /// Life by life: the disk operation at which it dies, and what is left of it.
     pub cuts: Vec<(Cut, Image)>,
-    /// What a death at a kill point leaves of the disk.
+    /// What a death at a kill point leaves of the disk, and an outage of the exchange's.
     pub image: Option<Image>,
+    /// Placed at the exchange by somebody else, with our keys, between the first two lives.
+    pub twin: Option<OrderIntent>,
     /// Threads for the workers.
     pub workers: usize,
     /// A promise broken on purpose.
@@ -121,20 +122,23 @@ impl Drop for Folder {
 /// The run got stuck, or something ended that must not; the text says what.
 pub fn run(feed: &Feed, plan: &Plan) -> Result<Outcome, String> {
     let folder = Folder::new().map_err(|e| e.to_string())?;
-    let venue = runtime(2)?;
-    let exchange = venue.block_on(start_exchange(feed, &folder.0.join("exchange")))?;
+    let left = plan.image.unwrap_or(Image::Everything);
+    let dir = folder.0.join("exchange");
+    let venue = Venue::start(Arc::clone(&feed.market), feed.setup.clone(), dir, left)?;
     let archive = Archive::open(&folder.0.join("history.redb")).map_err(|e| e.to_string())?;
     let archive = Arc::new(archive);
     let chaos = Chaos::off();
     if let Some(sabotage) = plan.sabotage {
         chaos.sabotage(sabotage);
     }
+    let struck = Arc::clone(&venue);
+    chaos.on_outage(move || struck.outage());
     let mut lives = Lives {
         feed,
         plan,
         chaos: &chaos,
         archive: &archive,
-        exchange: &exchange,
+        venue: &venue,
         watched: Mutex::default(),
     };
     let all = lives.all();
@@ -142,10 +146,8 @@ pub fn run(feed: &Feed, plan: &Plan) -> Result<Outcome, String> {
     let (disk, count, missed) = all?;
     let (passings, struck) = chaos.report();
     let facts = facts(&disk)?;
-    let theirs = venue.block_on(fetch_ledger(exchange.addr.port(), &exchange.token))?;
+    let theirs = venue.end()?;
     let picture = Picture { ours: picture::ours(&facts, &archive)?, theirs: ledger(&theirs) };
-    venue.block_on(exchange.stop()).map_err(|e| e.to_string())?;
-    venue.shutdown_timeout(Duration::from_secs(5));
     let mut broken = watched.broken;
     broken.extend(invariants::check(&facts, &theirs));
     broken.extend(invariants::verify(&facts, &archive)?);
@@ -154,27 +156,9 @@ pub fn run(feed: &Feed, plan: &Plan) -> Result<Outcome, String> {
     Ok(Outcome { picture, lives: count, struck, passings, missed, operations, cut, broken, facts })
 }
 
-fn runtime(workers: usize) -> Result<Runtime, String> {
+pub(super) fn runtime(workers: usize) -> Result<Runtime, String> {
     let made = Builder::new_multi_thread().worker_threads(workers).enable_all().build();
     made.map_err(|e| e.to_string())
-}
-
-async fn start_exchange(feed: &Feed, dir: &Path) -> Result<SimHandle, String> {
-    let options = SimOptions {
-        data_dir: dir.to_owned(),
-        port: 0,
-        pace: Pace::Lockstep,
-        market: (feed.market)(),
-        setup: feed.setup.clone(),
-        idle_exit: None,
-    };
-    crate::sim::start(options).await.map_err(|e| e.to_string())
-}
-
-async fn fetch_ledger(port: u16, token: &str) -> Result<serde_json::Value, String> {
-    let base = format!("http://127.0.0.1:{port}");
-    let admin = crate::venue::simulated::Admin::new(&base, token)?;
-    admin.ledger().await.map_err(|e| e.to_string())
 }
 
 /// The journal as it is in the end.
@@ -224,7 +208,7 @@ struct Lives<'a> {
     plan: &'a Plan,
     chaos: &'a Chaos,
     archive: &'a Arc<Archive>,
-    exchange: &'a SimHandle,
+    venue: &'a Arc<Venue>,
     watched: Mutex<Watched>,
 }
 
@@ -257,6 +241,9 @@ impl Lives<'_> {
                 Ending::Died => {
                     let left = cut.map(|(_, image)| *image).or(self.plan.image);
                     image = disk.image(left.unwrap_or(Image::Everything));
+                    if let Some(twin) = self.plan.twin.as_ref().filter(|_| life == 1) {
+                        self.venue.place(twin)?;
+                    }
                 }
             }
         }
@@ -281,7 +268,7 @@ impl Lives<'_> {
             store,
             archive: Arc::clone(self.archive),
             chaos: self.chaos.clone(),
-            connection: self.connection()?,
+            connection: self.venue.connection()?,
             symbols: Vec::new(),
             settings: self.feed.settings.clone(),
             origins: Vec::new(),
@@ -301,6 +288,7 @@ impl Lives<'_> {
             let begun = Life::begin(birth, |world| {
                 world.journal.checkpoint_after(CHECKPOINT_INPUTS);
                 self.watched().begin(&world.journal);
+                self.venue.hear(world);
                 journal = Some(Arc::clone(&world.journal));
                 let mut at = directory.lock().unwrap_or_else(PoisonError::into_inner);
                 *at = Some(world.directory.clone());
@@ -344,12 +332,6 @@ impl Lives<'_> {
         };
         self.chaos.enter(Phase::Starting);
         self.chaos.arm(strikes, kill, die);
-    }
-
-    fn connection(&self) -> Result<Connection, String> {
-        let file = PortFile::new(self.exchange.addr.port(), &self.exchange.token, "lockstep");
-        let key = (file.api_key.as_str(), file.api_secret.as_str());
-        Connection::simulated(file.port, &file.token, key, Passing::Lockstep)
     }
 
     /// Waits for the end of the feed, watching that closes go on.

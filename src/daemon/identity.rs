@@ -7,7 +7,7 @@ use crate::domain::id::Symbol;
 use crate::ops::config::{Config, MarketSource, Symbols};
 use crate::ops::exit::{Exit, Failure};
 use crate::sim::market::Market;
-use everwarm_runtime::files::write_whole;
+use everwarm_runtime::files::{is_full, write_whole};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -87,8 +87,7 @@ pub fn note(data_dir: &Path, market: &str) -> Result<(), Failure> {
 }
 
 fn failed(place: &Path, error: &std::io::Error) -> Failure {
-    let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-    let exit = if full { Exit::DiskFull } else { Exit::Failed };
+    let exit = if is_full(error) { Exit::DiskFull } else { Exit::Failed };
     Failure::new(exit, format!("the data directory: {}: {error}", place.display()))
 }
 

@@ -8,7 +8,8 @@ use crate::domain::id::Symbol;
 use crate::domain::market::Bar;
 use crate::domain::time::{MINUTE, Timeframe, UtcMs};
 use crate::history::bars;
-use crate::venue::port::{CLOSE_MARGIN, ErrorClass, PAGE_MAX, VenueError};
+use crate::history::fetch::fetch;
+use crate::venue::port::{CLOSE_MARGIN, ErrorClass, VenueError};
 use everwarm_runtime::chaos::Site;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::ops::RangeInclusive;
@@ -133,20 +134,10 @@ impl State {
 async fn look(world: &World, symbol: Symbol, from: Option<UtcMs>) -> Result<CloserMsg, VenueError> {
     let through = Timeframe::M1.open_of(released(world).await?);
     let first = from.unwrap_or(through - HISTORY_BARS * MINUTE);
-    let mut found = Vec::new();
-    let mut next = first;
-    while next < through {
-        let last = through - MINUTE;
-        let page = world.venue.klines(symbol, Timeframe::M1, next, last, PAGE_MAX).await?;
-        let short = page.len() < usize::from(PAGE_MAX);
-        next = page.last().map_or(through, |bar| bar.open_time + MINUTE);
-        found.extend(page.into_iter().filter(|bar| bar.open_time + MINUTE <= through));
-        if short {
-            break;
-        }
-    }
+    let times = first..=through - MINUTE;
+    let found = fetch(&world.venue, (symbol, Timeframe::M1), times.clone()).await?;
     let (bars, history) = match from {
-        None => (Vec::new(), Some(keep(world, symbol, found, first..=through - MINUTE)?)),
+        None => (Vec::new(), Some(keep(world, symbol, found, times)?)),
         Some(_) => (found, None),
     };
     Ok(CloserMsg::Looked { symbol, bars, history, through })
@@ -173,7 +164,7 @@ fn keep(
     let said = said.map_err(|e| VenueError {
         class: ErrorClass::NotSent,
         code: 0,
-        text: format!("history: {e}"),
+        text: format!("history: {}", world.history_failed(e)),
     })?;
     Ok(said.into_iter().next().unwrap_or_else(|| bars::nothing(symbol, Timeframe::M1, times)))
 }

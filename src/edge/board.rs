@@ -5,7 +5,7 @@
 
 use crate::domain::time::UtcMs;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -42,6 +42,7 @@ pub struct Board {
     last_close: Mutex<Option<LastClose>>,
     venue: Mutex<Option<Trouble>>,
     begun: AtomicBool,
+    listening: AtomicBool,
     changed: Notify,
 }
 
@@ -86,6 +87,19 @@ impl Board {
             }
             changed.await;
         }
+    }
+
+    /// Whether the private stream is subscribed.
+    pub fn write_listening(&self, listening: bool) {
+        if self.listening.swap(listening, AcqRel) != listening {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// See [`Board::write_listening`].
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        self.listening.load(Acquire)
     }
 
     /// Whether the venue can be used: none, or why not as of wall time `at`.

@@ -4,6 +4,9 @@
 //! has anything left to do, and the last close the exchange released was said. When only waits are
 //! left, venue time moves to the earliest of them, without a bar. Every request is absolute, so a
 //! lost answer and a pacer that was killed are the same: ask again.
+//!
+//! Time also stands while the private stream is being subscribed, for a while: what is signed for a
+//! minute that is over is refused, and the stream would run after a market that is played fast.
 
 use super::board::Rest;
 use super::clock::ClockMsg;
@@ -24,6 +27,8 @@ use tokio::time::Instant;
 pub const NAME: &str = "pacer";
 /// Wall time without any progress after which a bar that was told of is looked for.
 const NUDGE: Duration = Duration::from_millis(250);
+/// Wall time that is waited for the private stream.
+const DEAF: Duration = Duration::from_secs(1);
 /// Wall time between tries where the exchange does not answer.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -91,6 +96,20 @@ enum Wait {
     Nothing,
 }
 
+/// Since when the private stream is not heard.
+struct Deaf(Option<Instant>);
+
+impl Deaf {
+    /// Whether time is to stand for it.
+    fn holds(&mut self, listening: bool) -> bool {
+        if listening {
+            self.0 = None;
+            return false;
+        }
+        self.0.get_or_insert_with(Instant::now).elapsed() < DEAF
+    }
+}
+
 async fn lead(world: &World, ended: &watch::Sender<bool>) {
     let Some(admin) = &world.admin else { return };
     // An exchange that was killed may have lost the last minutes, and takes no order until it is
@@ -102,11 +121,13 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
     adopt(world, &standing);
     let mut progress = (0, Instant::now());
     let mut generation = admin.generation();
+    let mut deaf = Deaf(None);
     loop {
         world.chaos().point(Site::BeforeStep, NAME);
         // Whoever comes to rest after this is heard of.
         let (board, journal) = (world.board.changed(), world.journal.rested());
-        match waits(world, &standing) {
+        let deaf = deaf.holds(world.board.is_listening());
+        match if deaf { Wait::Work } else { waits(world, &standing) } {
             Wait::Work => {
                 let head = world.journal.head();
                 if progress.0 != head {

@@ -41,6 +41,7 @@ impl Actor for Private {
         me: ActorRef<PrivateMsg>,
         world: World,
     ) -> Result<State, ActorProcessingErr> {
+        world.board.write_listening(false);
         let session = world.venue.user_session()?;
         let stream = Stream::carry(&world, session, me, PrivateMsg::Heard, PrivateMsg::Ended);
         Ok(State { world, _stream: stream })
@@ -64,10 +65,17 @@ impl Actor for Private {
             }
             Event::Frame(AccountReport::Balances { .. } | AccountReport::Other { .. })
             | Event::Ending { .. } => {}
-            Event::Subscribed | Event::Garbled { .. } => {
+            Event::Subscribed => {
+                world.board.write_listening(true);
                 world.tell(path::GATEWAY, GatewayMsg::Interrupted);
             }
-            Event::Lost { why, .. } => tracing::debug!(why, "private stream lost"),
+            Event::Garbled { .. } => {
+                world.tell(path::GATEWAY, GatewayMsg::Interrupted);
+            }
+            Event::Lost { why, .. } => {
+                world.board.write_listening(false);
+                tracing::debug!(why, "private stream lost");
+            }
         }
         Ok(())
     }

@@ -44,7 +44,8 @@ impl Actor for ProjectorActor {
         me: ActorRef<ProjectorMsg>,
         world: World,
     ) -> Result<State, ActorProcessingErr> {
-        let projector = Some(Projector::new(Arc::clone(&world.archive))?);
+        let projector = Projector::new(Arc::clone(&world.archive));
+        let projector = Some(projector.map_err(|e| world.history_failed(e.into()))?);
         let waker = Waker::new(move || drop(me.send_after(LOOK, || ProjectorMsg::Pull)));
         world.journal.subscribe(NAME, Mask::ALL, Arc::clone(&waker));
         Ok(State { world, projector, waker })
@@ -62,7 +63,8 @@ impl Actor for ProjectorActor {
         };
         // A commit blocks: it is done where blocking is allowed, and taken back whole or not at
         // all.
-        let journal = Arc::clone(&state.world.journal);
+        let world = state.world.clone();
+        let journal = Arc::clone(&world.journal);
         let chaos = journal.chaos().clone();
         let work = tokio::task::spawn_blocking(move || {
             chaos.point(Site::BeforeCommit, NAME);
@@ -73,7 +75,7 @@ impl Actor for ProjectorActor {
             let facts = chunks.iter().flat_map(|c| rows(c)).take_while(|(row, _)| *row <= durable);
             // Lost with the process, it is projected again: nothing here needs a flush of its own.
             let applied = projector.apply(facts, last.min(durable), false);
-            applied.map_err(|e| e.to_string())?;
+            applied.map_err(|e| world.history_failed(e.into()))?;
             chaos.point(Site::AfterCommit, NAME);
             let more = projector.through() < journal.last_row();
             Ok::<_, String>((projector, more))

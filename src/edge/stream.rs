@@ -2,13 +2,17 @@
 //! the actor that asked for it.
 
 use super::task::guarded;
-use super::world::{World, wall};
+use super::world::{Passing, World, wall};
 use crate::venue::link::{self, Wiring};
 use crate::venue::session::{Event, Moment, Protocol, Session};
 use everwarm_runtime::clock::steady_ms;
 use ractor::{ActorRef, Message};
 use std::ops::ControlFlow;
+use std::time::Duration;
 use tokio::task::JoinHandle;
+
+/// Wall time between looks at a clock that is not known yet.
+const CLOCK: Duration = Duration::from_millis(1);
 
 /// A stream that runs until this is dropped.
 pub(super) struct Stream(JoinHandle<()>);
@@ -35,6 +39,11 @@ impl Stream {
     {
         let world = world.clone();
         Stream(tokio::spawn(async move {
+            // A clock that only moves when told is not known before the pacer has asked: what is
+            // signed by it would be refused, and tried again much later.
+            while world.passing == Passing::Lockstep && world.now() == 0 {
+                tokio::time::sleep(CLOCK).await;
+            }
             let venue = world.venue.clone();
             let admit = move || venue.admit_connection(steady_ms());
             let mut wiring = Wiring { url, now: move || moment(&world), dice, admit };

@@ -5,11 +5,13 @@ use crate::domain::fact::Body;
 use crate::domain::id::Symbol;
 use crate::domain::time::UtcMs;
 use crate::history::HistoryLibrary;
+use crate::history::queries::HistoryError;
 use crate::venue::binance::BinanceClient;
 use crate::venue::clock::SharedClock;
 use crate::venue::simulated::Admin;
 use everwarm_runtime::chaos::Chaos;
 use everwarm_runtime::journal::Journal;
+use everwarm_runtime::store::StoreError;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::supervise::Directory;
 use ractor::Message;
@@ -82,6 +84,8 @@ pub struct World {
     pub directory: Directory,
     /// How long requests may be on their way, milliseconds of venue time.
     pub recv_window: i64,
+    /// Called when a file cannot be used any more.
+    pub on_failure: Arc<dyn Fn(&StoreError) + Send + Sync>,
 }
 
 impl World {
@@ -89,6 +93,16 @@ impl World {
     /// that is gone looks for itself.
     pub fn tell<M: Message>(&self, path: &str, message: M) {
         drop(self.directory.slot(path).send(message));
+    }
+
+    /// The history cannot be read or written: as with the journal, that is the end of the process.
+    /// The file is never opened again inside it.
+    pub fn history_failed(&self, why: HistoryError) -> String {
+        let text = why.to_string();
+        if let HistoryError::Archive(error) = why {
+            (self.on_failure)(&error.into());
+        }
+        text
     }
 
     /// The venue's time, UTC milliseconds.

@@ -10,7 +10,7 @@ use crate::domain::id::Symbol;
 use crate::domain::market::Bar;
 use crate::domain::time::{Timeframe, UtcMs};
 use everwarm_runtime::fact::Library;
-use everwarm_runtime::store::archive::{Archive, Op};
+use everwarm_runtime::store::archive::{Archive, ArchiveError, Op};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -62,6 +62,14 @@ pub fn keep(
         archive.commit(&ops, true)?;
     }
     Ok(said)
+}
+
+/// Whether any range was ever kept.
+///
+/// # Errors
+/// The file could not be read.
+pub fn has_any(archive: &Archive) -> Result<bool, ArchiveError> {
+    Ok(!archive.range(RANGES, &[][..]..=&[u8::MAX; 64][..], false, 1)?.is_empty())
 }
 
 /// Announces that a symbol has no bars with opening times in `times`: what is found later comes

@@ -1,10 +1,11 @@
 //! Past bars and projections of the journal, in `history.redb`: what is kept for looking back.
 //!
-//! [`projection`] follows the durable facts, [`bars`] keeps ranges fetched from a venue,
-//! [`queries`] answers in the shapes of [`records`].
+//! [`projection`] follows the durable facts, [`fetch`] asks a venue for ranges of past bars and
+//! [`bars`] keeps them, [`queries`] answers in the shapes of [`records`].
 
 pub mod bars;
 mod code;
+pub mod fetch;
 pub mod projection;
 pub mod queries;
 pub mod records;

@@ -122,8 +122,8 @@ impl From<ArchiveError> for Failure {
 
 /// What to do about a history that is damaged.
 const TORN_HISTORY: &str = ". Put a whole copy in its place, or take it away: orders, fills, \
-    trades and equity are then made again from the journal; past bars are not, and `verify` \
-    misses them";
+    trades and equity are then made again from the journal, and past bars are fetched again at \
+    the next start";
 
 impl From<HistoryError> for Failure {
     fn from(error: HistoryError) -> Failure {

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Name of the application in its store.
-const APPLICATION: &str = "everwarm-sim";
+pub const APPLICATION: &str = "everwarm-sim";
 /// Name of the file in the data directory.
 const FILE: &str = "books.redb";
 
@@ -65,15 +65,22 @@ impl fmt::Debug for Books {
 }
 
 impl Books {
-    /// Opens the books in a directory, as of the last commit; new ones have nothing in them.
+    /// The file of the books in a directory, made where there is none.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn store(dir: &Path) -> Result<Store, StoreError> {
+        Store::open(&dir.join(FILE), APPLICATION)
+    }
+
+    /// Opens the books in a file, as of the last commit; new ones have nothing in them.
     ///
     /// # Errors
     /// See [`BooksError`].
     pub fn open(
-        dir: &Path,
+        store: Store,
         on_failure: impl Fn(&StoreError) + Send + Sync + 'static,
     ) -> Result<Books, BooksError> {
-        let store = Store::open(&dir.join(FILE), APPLICATION)?;
         let stage = Box::new(Exchange::default());
         let info = vec![StageInfo::of(&*stage)];
         let journal = Journal::open(store, info, Options::new(on_failure))?;

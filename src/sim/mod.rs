@@ -13,7 +13,7 @@ pub mod wire;
 
 pub use exchange::Local;
 pub use exchange::local::Setup;
-pub use server::{IDLE_EXIT, Pace, SimError, SimHandle, SimOptions, serve, start};
+pub use server::{IDLE_EXIT, Pace, SimError, SimHandle, SimOptions, serve, start, start_on};
 
 #[cfg(test)]
 mod testing;

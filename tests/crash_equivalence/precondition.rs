@@ -11,6 +11,7 @@ use everwarm::sim::Setup;
 use everwarm::sim::market::Recording;
 use everwarm::trading::specs;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 fn undisturbed(feed: &Feed, workers: usize) -> Picture {
     let outcome = run(feed, &Plan { workers, ..Plan::default() }).unwrap();
@@ -57,7 +58,7 @@ fn the_small_feed_is_equal_to_the_plain_loop() {
 fn a_recording_is_equal_to_the_plain_loop() {
     let Some(dir) = shared("data/coinbase") else { return };
     let feed = Feed {
-        market: Box::new(move || Box::new(Recording::open(&dir, None).unwrap())),
+        market: Arc::new(move || Box::new(Recording::open(&dir, None).unwrap())),
         setup: Setup::default(),
         settings: Settings::default(),
         stages: specs(),

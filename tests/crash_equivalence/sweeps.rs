@@ -1,12 +1,25 @@
 //! Kills at every point and cuts of every kind: the same in the end.
 
-use super::{THREADS, learned, none_failed, number};
+use super::{learned, none_failed, number};
 use everwarm::chaos::rig::{Plan, run};
 use everwarm::chaos::sweep::{
     Die, cuts, every_target, everything, mixture, pack, still_to_cut, still_to_strike, sweep,
-    verdict,
+    sweep_all, verdict,
 };
+use everwarm::trading;
+use everwarm_runtime::chaos::Site;
+use std::collections::BTreeSet;
 
+/// Where every stage passes.
+const STAGE_SITES: [Site; 7] = [
+    Site::BeforeResume,
+    Site::AfterResume,
+    Site::BeforeStep,
+    Site::BeforeAppend,
+    Site::AfterAppend,
+    Site::BeforeCheckpoint,
+    Site::AfterCheckpoint,
+];
 /// Mixtures in every test run.
 const MIXTURES: u64 = 60;
 
@@ -19,26 +32,34 @@ fn every_point_every_blow_and_every_kind_of_cut_end_the_same() {
     plans.extend(cuts(&learned.operations, &mut die));
     let operations = learned.operations.len() as u64;
     plans.extend((0..MIXTURES).map(|_| mixture(&learned.passings, operations, die.throw())));
-    let mut swept = sweep(feed, &plans, &learned.picture, THREADS);
+    let mut swept = sweep(feed, &plans, &learned.picture);
     for _ in 0..7 {
         let mut left = still_to_strike(learned, &swept);
         left.extend(still_to_cut(learned, &swept, &mut die));
         if left.is_empty() || !swept.failures.is_empty() {
             break;
         }
-        swept.add(sweep(feed, &left, &learned.picture, THREADS));
+        swept.add(sweep(feed, &left, &learned.picture));
     }
     println!(
-        "{} runs of {} lives, {} targets struck, {} strikes missed their passing, {:?}",
+        "{} runs of {} lives, {} targets struck by {} strikes, {:?}",
         swept.runs,
         swept.lives,
         swept.struck.len(),
-        swept.missed.len(),
+        swept.struck.values().sum::<u32>(),
         began.elapsed()
     );
     none_failed(&swept);
     let left = still_to_strike(learned, &swept);
     assert!(left.is_empty(), "never struck: {left:?}");
+    for site in Site::ALL {
+        assert!(swept.struck.keys().any(|(struck, ..)| struck == site), "{site} is never passed");
+    }
+    for stage in trading::specs() {
+        let of = swept.struck.keys().filter(|(_, who, ..)| who == stage.name);
+        let sites: BTreeSet<Site> = of.map(|(site, ..)| *site).collect();
+        assert_eq!(sites, STAGE_SITES.into(), "{}", stage.name);
+    }
     let left = still_to_cut(learned, &swept, &mut die);
     assert!(left.is_empty(), "the disk never died so: {left:?}");
 }
@@ -53,17 +74,27 @@ fn exhaustive() {
     die.shuffle(&mut plans);
     plans.truncate(number("EVERWARM_SWEEP").map_or(all, |n| usize::try_from(n).unwrap()));
     let began = everwarm_runtime::clock::now();
-    let swept = sweep(feed, &plans, &learned.picture, THREADS);
-    let took = began.elapsed();
+    let swept = sweep_all(feed, &plans, learned, &mut die);
     println!(
-        "{} of {all} runs ({strikes} strikes, {} cuts of the disk) in {} lives took {took:?}: all \
-         would take {:?}; {} strikes missed their passing",
-        swept.runs,
+        "{} of {all} plans ({strikes} strikes, {} cuts of the disk), and {} more for what they \
+         missed: {} lives, {} strikes, {} cuts, {:?}",
+        swept.runs - swept.again,
         3 * learned.operations.len(),
+        swept.again,
         swept.lives,
-        took * u32::try_from(all).unwrap() / u32::try_from(swept.runs.max(1)).unwrap(),
-        swept.missed.len()
+        swept.struck.values().sum::<u32>(),
+        swept.cut.values().sum::<u32>(),
+        began.elapsed()
     );
+    for (site, who, phase) in learned.passings.keys() {
+        let missed =
+            swept.missed.iter().filter(|s| (s.site, &s.who, s.phase) == (*site, who, *phase));
+        let mut nths: Vec<u32> = missed.map(|s| s.nth).collect();
+        nths.sort_unstable();
+        if !nths.is_empty() {
+            println!("not passed so often, even alone: {site} of {who}, {phase:?}, {nths:?}");
+        }
+    }
     none_failed(&swept);
 }
 
@@ -75,7 +106,7 @@ fn hunt() {
     let seeds = seed..seed + number("EVERWARM_SWEEP").unwrap_or(100);
     let operations = learned.operations.len() as u64;
     let plans: Vec<Plan> = seeds.map(|seed| mixture(&learned.passings, operations, seed)).collect();
-    let swept = sweep(feed, &plans, &learned.picture, THREADS);
+    let swept = sweep(feed, &plans, &learned.picture);
     println!("{} runs, {} lives, {} missed", swept.runs, swept.lives, swept.missed.len());
     none_failed(&swept);
 }

@@ -82,6 +82,8 @@ pub enum Blow {
     Kill,
     /// The process dies, here.
     Die,
+    /// Whoever is at the other end of the wire dies, here; nobody on this side does.
+    Outage,
 }
 
 /// One planned strike: the `nth` passing (from 1) of `site` by `who` in `phase`.
@@ -123,7 +125,7 @@ pub enum Sabotage {
 pub type Passings = BTreeMap<(Site, String, Phase), u32>;
 
 type KillHook = Arc<dyn Fn(&str) + Send + Sync>;
-type DieHook = Arc<dyn Fn() + Send + Sync>;
+type Hook = Arc<dyn Fn() + Send + Sync>;
 
 #[derive(Default)]
 struct Plan {
@@ -131,7 +133,8 @@ struct Plan {
     strikes: Vec<Strike>,
     struck: Vec<Strike>,
     kill: Option<KillHook>,
-    die: Option<DieHook>,
+    die: Option<Hook>,
+    outage: Option<Hook>,
 }
 
 #[derive(Default)]
@@ -173,6 +176,11 @@ impl Chaos {
         plan.die = Some(Arc::new(die));
         drop(plan);
         self.0.armed.store(true, Relaxed);
+    }
+
+    /// What an outage does; without it an outage is none.
+    pub fn on_outage(&self, outage: impl Fn() + Send + Sync + 'static) {
+        self.plan().outage = Some(Arc::new(outage));
     }
 
     /// Strikes no more; what has not been struck is given back.
@@ -236,6 +244,10 @@ impl Chaos {
                 // Hooks run outside the lock: what they do may pass points itself.
                 let kill = self.plan().kill.clone();
                 kill.inspect(|kill| kill(who));
+            }
+            Blow::Outage => {
+                let outage = self.plan().outage.clone();
+                outage.inspect(|outage| outage());
             }
             Blow::Panic => Injected(format!("{site} of {who}")).panic(),
             Blow::Die => {

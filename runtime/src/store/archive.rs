@@ -7,7 +7,9 @@
 //! 3. Reads copy out and end their transaction, so no reader pins old pages.
 //! 4. A file that is not ours, or is newer than this program, is refused and not written to.
 
+use super::StoreError;
 use super::careful::{self, Hold};
+use crate::files::is_full;
 use redb::{
     Database, Durability, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
     TableError,
@@ -107,7 +109,7 @@ pub enum ArchiveError {
         reason: String,
     },
     /// No space left.
-    #[error("the disk is full at {}", path.display())]
+    #[error("no space left for {}", path.display())]
     Full {
         /// The file.
         path: PathBuf,
@@ -122,6 +124,23 @@ pub enum ArchiveError {
         /// The system's words.
         reason: String,
     },
+}
+
+impl From<ArchiveError> for StoreError {
+    fn from(error: ArchiveError) -> StoreError {
+        match error {
+            ArchiveError::Held { path } => StoreError::Held(path),
+            ArchiveError::Foreign { path, reason } => StoreError::Foreign { path, reason },
+            ArchiveError::Newer { path, found, .. } => {
+                StoreError::Newer { path, found: u64::from(found) }
+            }
+            ArchiveError::Torn { path, reason } => StoreError::Torn { path, reason },
+            ArchiveError::Full { path } => StoreError::Full(path),
+            ArchiveError::Io { path, doing, reason } => {
+                StoreError::Io { path, reason: format!("{doing} it: {reason}") }
+            }
+        }
+    }
 }
 
 /// An open file of ordered byte tables. One process at a time; any number of threads.
@@ -406,7 +425,7 @@ fn classify(path: &Path, doing: &'static str, error: redb::Error) -> ArchiveErro
 fn io(path: &Path, doing: &'static str, error: &std::io::Error) -> ArchiveError {
     let path = path.to_path_buf();
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => ArchiveError::Full { path },
+        _ if is_full(error) => ArchiveError::Full { path },
         ErrorKind::WouldBlock => ArchiveError::Held { path },
         ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
             ArchiveError::Torn { path, reason: error.to_string() }

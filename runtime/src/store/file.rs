@@ -8,6 +8,7 @@ use super::careful::{self, Hold};
 use super::rows::{self, BLOCKS, CHECKPOINTS, META, PASSED, POISON};
 use crate::chaos::faults::FaultyDisk;
 use crate::fact::{Body, Fact};
+use crate::files::is_full;
 use crate::poison::Poison;
 use redb::{
     Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, StorageError,
@@ -99,9 +100,7 @@ impl StoreError {
     )]
     pub(crate) fn io(path: &Path, error: &io::Error) -> StoreError {
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                StoreError::Full(path.to_owned())
-            }
+            _ if is_full(error) => StoreError::Full(path.to_owned()),
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
                 StoreError::Torn { path: path.to_owned(), reason: error.to_string() }
             }

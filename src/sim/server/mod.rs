@@ -18,4 +18,4 @@ pub mod sockets;
 mod tests;
 
 pub use pace::Pace;
-pub use run::{IDLE_EXIT, SimError, SimHandle, SimOptions, serve, start};
+pub use run::{IDLE_EXIT, SimError, SimHandle, SimOptions, serve, start, start_on};

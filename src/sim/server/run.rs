@@ -10,7 +10,9 @@ use crate::sim::exchange::local::Setup;
 use crate::sim::market::Market;
 use axum::Router;
 use axum::routing::any;
+use axum::serve::ListenerExt as _;
 use everwarm_runtime::clock;
+use everwarm_runtime::store::Store;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -144,12 +146,21 @@ pub async fn serve(options: SimOptions) -> Result<(), SimError> {
 /// # Errors
 /// See [`SimError`].
 pub async fn start(options: SimOptions) -> Result<SimHandle, SimError> {
+    let made = std::fs::create_dir_all(&options.data_dir);
+    made.map_err(io_error(format!("cannot make {}", options.data_dir.display())))?;
+    let store = Books::store(&options.data_dir).map_err(BooksError::from)?;
+    start_on(store, options).await
+}
+
+/// Starts an exchange whose books are in this file; in its directory is its port file alone.
+///
+/// # Errors
+/// See [`SimError`].
+pub async fn start_on(store: Store, options: SimOptions) -> Result<SimHandle, SimError> {
     let SimOptions { data_dir, port, pace, mut market, setup, idle_exit } = options;
-    let made = std::fs::create_dir_all(&data_dir);
-    made.map_err(io_error(format!("cannot make {}", data_dir.display())))?;
     let (phase, _) = watch::channel(Phase::Running);
     let failed = phase.clone();
-    let mut books = Books::open(&data_dir, move |error| {
+    let mut books = Books::open(store, move |error| {
         failed.send_replace(Phase::Failed(error.to_string()));
     })?;
     if books.exchange().is_open() {
@@ -211,6 +222,12 @@ async fn run(
     let watch = tokio::spawn(watch_idle(Arc::clone(&desk), idle_exit));
     let mut asked = desk.phase();
     let stopping = async move { Phase::over(&mut asked).await };
+    // Frames and answers are small and follow each other: none waits for the last one's receipt.
+    let listener = listener.tap_io(|socket| {
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(%error, "a socket keeps small frames back");
+        }
+    });
     let served = axum::serve(listener, router(Arc::clone(&desk))).with_graceful_shutdown(stopping);
     let mut ends = desk.phase();
     let late = async {

@@ -1,0 +1,164 @@
+//! The exchange of a rig: the real server in this process, over a disk in memory, so that it can be
+//! killed at any moment and started again from its own books.
+
+use super::rig::runtime;
+use crate::domain::order::{OrderIntent, SendAttempt};
+use crate::edge::board::Board;
+use crate::edge::world::{Passing, World, wall};
+use crate::life::Connection;
+use crate::sim::books::APPLICATION;
+use crate::sim::market::Market;
+use crate::sim::server::port::PortFile;
+use crate::sim::{self, Setup, SimHandle, SimOptions, start_on};
+use crate::venue::Probe;
+use crate::venue::binance::{BinanceClient, Config};
+use crate::venue::clock::{Pace, SharedClock};
+use crate::venue::port::VenueError;
+use crate::venue::rate_limit::BanNote;
+use crate::venue::simulated::Admin;
+use everwarm_runtime::chaos::faults::{FaultyDisk, Image};
+use everwarm_runtime::store::Store;
+use serde_json::Value;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// Wall time its tasks may take to end.
+const END: Duration = Duration::from_secs(5);
+
+/// Makes the market.
+pub type Make = Arc<dyn Fn() -> Box<dyn Market> + Send + Sync>;
+
+struct Running {
+    runtime: Runtime,
+    server: SimHandle,
+    disk: FaultyDisk,
+}
+
+/// The exchange.
+pub(super) struct Venue {
+    market: Make,
+    setup: Setup,
+    /// Where its port file is.
+    dir: PathBuf,
+    /// What a kill leaves of its books.
+    left: Image,
+    running: Mutex<Result<Running, String>>,
+    /// Who must hear that it was started again.
+    heard: Mutex<Option<(Admin, Arc<Board>)>>,
+}
+
+impl Venue {
+    /// Starts one.
+    pub(super) fn start(
+        market: Make,
+        setup: Setup,
+        dir: PathBuf,
+        left: Image,
+    ) -> Result<Arc<Venue>, String> {
+        std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
+        let running = Mutex::new(Err("not started".to_owned()));
+        let heard = Mutex::default();
+        let venue = Arc::new(Venue { market, setup, dir, left, running, heard });
+        let running = venue.open(Vec::new(), 0)?;
+        *venue.running() = Ok(running);
+        Ok(venue)
+    }
+
+    fn open(&self, image: Vec<u8>, port: u16) -> Result<Running, String> {
+        let disk = FaultyDisk::holding(image, None);
+        let store = Store::on_disk(disk.clone(), APPLICATION).map_err(|e| e.to_string())?;
+        let runtime = runtime(2)?;
+        let options = SimOptions {
+            data_dir: self.dir.clone(),
+            port,
+            pace: sim::Pace::Lockstep,
+            market: (self.market)(),
+            setup: self.setup.clone(),
+            idle_exit: None,
+        };
+        let server = runtime.block_on(start_on(store, options)).map_err(|e| e.to_string())?;
+        Ok(Running { runtime, server, disk })
+    }
+
+    /// Kills it, and starts it again where it was. Comes back when it answers.
+    pub(super) fn outage(self: &Arc<Venue>) {
+        let venue = Arc::clone(self);
+        // Whoever is struck may be a worker, which must not wait for a runtime.
+        drop(std::thread::spawn(move || venue.start_again()).join());
+    }
+
+    fn start_again(&self) {
+        let mut running = self.running();
+        let before = std::mem::replace(&mut *running, Err("killed".to_owned()));
+        *running = before.and_then(|Running { runtime, server, disk }| {
+            let port = server.addr.port();
+            disk.kill();
+            drop(server);
+            runtime.shutdown_timeout(END);
+            self.open(disk.image(self.left), port)
+        });
+        drop(running);
+        self.tell();
+    }
+
+    /// A life has begun: from here on it hears of outages.
+    pub(super) fn hear(&self, world: &World) {
+        let heard = world.admin.clone().map(|admin| (admin, Arc::clone(&world.board)));
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = heard;
+        self.tell();
+    }
+
+    fn tell(&self) {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let (Some((admin, board)), Ok(running)) = (heard, &*self.running()) {
+            admin.set_token(&running.server.token);
+            board.poke();
+        }
+    }
+
+    /// How a daemon reaches it.
+    pub(super) fn connection(&self) -> Result<Connection, String> {
+        let running = self.running();
+        let server = &running.as_ref().map_err(Clone::clone)?.server;
+        let file = PortFile::new(server.addr.port(), &server.token, "lockstep");
+        let key = (file.api_key.as_str(), file.api_secret.as_str());
+        Connection::simulated(file.port, &file.token, key, Passing::Lockstep)
+    }
+
+    /// Has somebody else place an order with our keys.
+    pub(super) fn place(&self, order: &OrderIntent) -> Result<(), String> {
+        let Connection { rest, stream, ws_api, key, admin, .. } = self.connection()?;
+        let admin = admin.ok_or("a simulated exchange can be steered")?;
+        let recv_window = 5_000;
+        runtime(1)?.block_on(async {
+            let failed = |e: VenueError| e.to_string();
+            let now = admin.status().await.map_err(failed)?.now;
+            let clock = SharedClock::new(Pace::Manual(now));
+            let (key, wall, probe) = (Some(key), Arc::new(wall), Probe::default());
+            let ban = BanNote::default();
+            let config = Config { rest, stream, ws_api, key, recv_window, clock, wall, probe, ban };
+            let (client_id, attempt) = (order.client_id.clone(), 1);
+            let attempt = SendAttempt { client_id, attempt, timestamp: now, recv_window };
+            let placed = BinanceClient::new(config)?.place(order, &attempt).await;
+            placed.map(drop).map_err(failed)
+        })
+    }
+
+    /// Its ledger, and its end.
+    pub(super) fn end(&self) -> Result<Value, String> {
+        let Running { runtime, server, .. } =
+            std::mem::replace(&mut *self.running(), Err("ended".to_owned()))?;
+        let base = format!("http://127.0.0.1:{}", server.addr.port());
+        let admin = Admin::new(&base, &server.token)?;
+        let ledger = runtime.block_on(admin.ledger()).map_err(|e| e.to_string())?;
+        runtime.block_on(server.stop()).map_err(|e| e.to_string())?;
+        runtime.shutdown_timeout(END);
+        Ok(ledger)
+    }
+
+    fn running(&self) -> MutexGuard<'_, Result<Running, String>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,80 @@
+//! Past bars as a venue tells them: page by page, and once more where the history has lost what was
+//! announced.
+
+use super::bars::{self, HistoryLibrary, digest};
+use crate::domain::fact::{Body, Market};
+use crate::domain::id::Symbol;
+use crate::domain::market::Bar;
+use crate::domain::time::{Timeframe, UtcMs};
+use crate::venue::binance::BinanceClient;
+use crate::venue::port::{PAGE_MAX, VenueError};
+use everwarm_runtime::fact::{Fact, Library as _};
+use everwarm_runtime::store::archive::Archive;
+use everwarm_runtime::store::{Store, StoreError};
+use std::ops::{ControlFlow, RangeInclusive};
+use std::sync::Arc;
+
+/// The bars of `symbol` with opening times in `times`, ascending, as many pages as that takes.
+///
+/// # Errors
+/// The venue does not answer, or refuses.
+pub async fn fetch(
+    venue: &BinanceClient,
+    (symbol, timeframe): (Symbol, Timeframe),
+    times: RangeInclusive<UtcMs>,
+) -> Result<Vec<Bar>, VenueError> {
+    let mut found: Vec<Bar> = Vec::new();
+    let mut next = *times.start();
+    while next <= *times.end() {
+        let page = venue.klines(symbol, timeframe, next, *times.end(), PAGE_MAX).await?;
+        let last = page.last().map(|bar| bar.open_time);
+        let short = page.len() < usize::from(PAGE_MAX);
+        found.extend(page.into_iter().filter(|bar| times.contains(&bar.open_time)));
+        match last {
+            Some(last) if !short => next = last + timeframe.ms(),
+            Some(_) | None => break,
+        }
+    }
+    Ok(found)
+}
+
+/// A range that was announced and is not in the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Whose bars, and how wide.
+    pub of: (Symbol, Timeframe),
+    /// Their opening times.
+    pub times: RangeInclusive<UtcMs>,
+    digest: u64,
+}
+
+impl Lost {
+    /// Whether these bars are the announced ones.
+    #[must_use]
+    pub fn is(&self, bars: &[Bar]) -> bool {
+        digest(bars) == self.digest
+    }
+}
+
+/// What was announced and is not in the history. Only one that holds no range at all is compared
+/// with the journal: it was taken away, or there was never any past.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn lost(archive: &Arc<Archive>, journal: &Store) -> Result<Vec<Lost>, StoreError> {
+    let mut lost = Vec::new();
+    if bars::has_any(archive)? {
+        return Ok(lost);
+    }
+    let library = HistoryLibrary::new(Arc::clone(archive));
+    journal.scan(0, &mut |_, fact: Fact<Body>| {
+        if let Body::Market(Market::HistoryLoaded { symbol, timeframe, from, to, digest, .. }) =
+            fact.body
+            && library.resolve(&fact.body).is_err()
+        {
+            lost.push(Lost { of: (symbol, timeframe), times: from..=to, digest });
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(lost)
+}

@@ -1,0 +1,129 @@
+//! Files that fail under the built binary: it ends by the documented code, says why, and the next
+//! start finds everything that was told.
+
+use super::kit::{
+    BINARY, Folder, PATIENCE, Process, ask, exchange, kill_exchange, made_recording, run,
+    small_recording, told, until_end, wait_until,
+};
+use everwarm::history;
+use everwarm::life::LIVE_FILE;
+use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Unit of `ulimit -f` in a POSIX shell, bytes.
+const BLOCK: u64 = 512;
+/// Room left to the fullest disk, and how much more the next one has, bytes.
+const STEP: u64 = 512 << 10;
+
+type Told = Vec<(&'static str, String)>;
+
+/// What the same recording comes to without misfortune.
+fn calm(folder: &Folder, recording: &str) -> Told {
+    let dir = folder.join("calm");
+    let (code, out, err) = run(&dir, &until_end(recording));
+    assert_eq!(code, Some(0), "{out}{err}");
+    told(&dir)
+}
+
+fn is_like(expected: &Told, dir: &Path) {
+    for ((what, calm), (_, hit)) in expected.iter().zip(told(dir)) {
+        let differs = calm.lines().zip(hit.lines()).find(|(a, b)| a != b);
+        assert!(*calm == hit, "{what} differ: {differs:?}");
+    }
+    assert_eq!(ask(dir, &["verify"])["problems"], serde_json::json!([]));
+}
+
+#[test]
+fn a_panic_of_the_store_ends_the_process_and_the_next_goes_on() {
+    let folder = Folder::new("store-panic");
+    let recording = small_recording(&folder.join("recording"));
+    let expected = calm(&folder, &recording);
+    let dir = folder.join("data");
+    let sites = [Site::BeforeCommit, Site::BeforeSync, Site::AfterCommit, Site::BeforePublish];
+    for site in sites {
+        let (who, phase) = ("store-thread".to_owned(), Phase::Live);
+        let panic = Strike { site, who, phase, nth: 2, blow: Blow::Panic };
+        let (code, out, err) = Process::struck(&dir, &until_end(&recording), &[panic]).result();
+        assert_eq!(code, Some(10), "{site}: {out}{err}");
+        assert!(err.contains(LIVE_FILE) && err.contains("the store thread panicked"), "{err}");
+    }
+    let (code, out, err) = run(&dir, &until_end(&recording));
+    assert_eq!(code, Some(0), "{out}{err}");
+    is_like(&expected, &dir);
+}
+
+/// Runs where no file can grow beyond `bytes`; a write that would is refused, as on a full disk.
+fn run_in(bytes: u64, dir: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut shell = Command::new("sh");
+    let limit = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", bytes / BLOCK);
+    shell.args(["-c", &limit, BINARY]);
+    Process::of(shell, dir, arguments).result()
+}
+
+#[test]
+fn a_full_disk_ends_the_process_and_nothing_that_was_told_is_lost() {
+    let folder = Folder::new("full");
+    let recording = made_recording(&folder.join("recording"), 6, 700);
+    let expected = calm(&folder, &recording);
+    let dir = folder.join("data");
+    // The exchange has a disk of its own.
+    let sim = ["sim", "--pace", "lockstep", "--recording", &recording];
+    let venue = Process::start(&dir.join("exchange"), &sim);
+    wait_until("the exchange runs", || exchange(&dir).is_some());
+    let (mut room, mut full, mut known) = (STEP, Vec::new(), Told::new());
+    loop {
+        let (code, out, err) = run_in(room, &dir, &until_end(&recording));
+        if code == Some(0) {
+            break;
+        }
+        assert_eq!(code, Some(11), "{room} bytes: {out}{err}");
+        let files = [LIVE_FILE, history::FILE];
+        let named = files.iter().position(|file| err.contains(file));
+        assert!(named.is_some() && err.contains("no space left"), "{err}");
+        full.extend(named);
+        if dir.join(LIVE_FILE).exists() {
+            // It opens, is sound, and has all it was ever seen to have.
+            assert_eq!(ask(&dir, &["verify"])["problems"], serde_json::json!([]));
+            let now = told(&dir);
+            let kept = known.is_empty() || known[1].1.lines().all(|fill| now[1].1.contains(fill));
+            assert!(kept, "fills are gone:\n{}\n{}", known[1].1, now[1].1);
+            known = now;
+        }
+        room += STEP;
+        assert!(room < 64 << 20, "no disk is large enough");
+    }
+    // The journal found no room after orders were filled.
+    assert!(full.contains(&0) && known[1].1.lines().count() > 20, "{full:?} {known:?}");
+    is_like(&expected, &dir);
+    drop(venue);
+    kill_exchange(&dir);
+}
+
+#[test]
+fn a_past_that_was_taken_away_is_fetched_again_and_is_what_it_was() {
+    let folder = Folder::new("past");
+    let dir = folder.join("data");
+    let live = |lines: usize| {
+        let daemon = Process::start(&dir, &["run", "--pace", "lockstep", "--symbols", "2"]);
+        let fills = |said: &[String]| said.iter().filter(|line| line.contains(" fill ")).count();
+        daemon.until("it trades", PATIENCE, |said| fills(said) >= lines);
+        daemon.signal("-INT");
+        let (code, out, err) = daemon.result();
+        assert_eq!(code, Some(0), "{out}{err}");
+        err
+    };
+    live(4);
+    fs::remove_file(dir.join(history::FILE)).unwrap();
+    // Without its past, nothing that stands on it can be shown to follow.
+    let (code, _, err) = run(&dir, &["verify"]);
+    assert_eq!(code, Some(4), "{err}");
+    assert!(err.contains("history of") && err.contains("no range with digest"), "{err}");
+    let said = live(4);
+    let told = "the past of 2 symbols was gone; 2000 bars were fetched again";
+    assert!(said.contains(told), "{said}");
+    assert_eq!(ask(&dir, &["verify"])["problems"], serde_json::json!([]));
+    let said = live(1);
+    assert!(!said.contains("fetched again"), "{said}");
+}
