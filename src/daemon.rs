@@ -14,15 +14,16 @@ use crate::edge::exchange::{Launch, LaunchError};
 use crate::edge::world::{Passing, World, wall};
 use crate::history;
 use crate::life::{APPLICATION, Birth, BirthError, Connection, LIVE_FILE, Life};
-use crate::ops::api::{self, Api, ApiFile};
+use crate::ops::api::{self, Api, ApiFile, Changes, LogLevel, Refusals, Token};
 use crate::ops::cli::{Core, SimConfig};
 use crate::ops::config::{Config, MarketSource, Pace, Symbols};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
+use crate::ops::store_check::Files;
 use crate::ops::telemetry;
 use crate::sim::books::BooksError;
 use crate::sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
-use crate::sim::server::port::{PortFile, token};
+use crate::sim::server::port::PortFile;
 use crate::sim::{self, Setup, SimError, SimOptions};
 use crate::trading;
 use desk::LiveDesk;
@@ -32,22 +33,19 @@ use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{CheckedStore, Store};
 use everwarm_runtime::supervise::{News, RootOutcome, SupervisionNotice};
 use identity::Traded;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch as channel};
 use watch::Watch;
 
 /// The daemon's half of the command line.
-pub const CORE: Core = Core {
-    run,
-    sim: exchange,
-    journal: audit::open,
-    verify: audit::verify,
-    release: release::offline,
-};
+pub const CORE: Core =
+    Core { run, sim: exchange, files: FILES, verify: audit::verify, release: release::offline };
+
+const FILES: Files = Files { live: LIVE_FILE, journal: audit::open, failure: store_failure };
 
 /// Start of the made market where its time does not follow ours: 2026-01-05T00:00Z, a Monday.
 const MADE_START: UtcMs = 1_767_571_200_000;
@@ -63,7 +61,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// # Errors
 /// What to say and how to end.
 #[expect(clippy::needless_pass_by_value, reason = "the command line gives it away")]
-fn run(config: Config, printer: Printer) -> Result<Exit, Failure> {
+fn run(config: Config, log: LogLevel, printer: Printer) -> Result<Exit, Failure> {
     crate::venue::install_tls();
     quiet_injections();
     let watch = Watch::new(Some(printer), clock::now());
@@ -72,7 +70,7 @@ fn run(config: Config, printer: Printer) -> Result<Exit, Failure> {
     identity::check(&config.data_dir, &traded.words)?;
     drop(market);
     let (control, workers) = (runtime(1, "control")?, runtime(config.workers, "worker")?);
-    let exit = control.block_on(daemon(&config, traded, &watch, &workers));
+    let exit = control.block_on(daemon((&config, log), traded, &watch, &workers));
     control.shutdown_timeout(DRAIN);
     workers.shutdown_timeout(DRAIN);
     exit
@@ -85,7 +83,7 @@ fn runtime(workers: usize, name: &str) -> Result<Runtime, Failure> {
 }
 
 async fn daemon(
-    config: &Config,
+    (config, log): (&Config, LogLevel),
     traded: Traded,
     watch: &Watch,
     workers: &Runtime,
@@ -96,6 +94,7 @@ async fn daemon(
     chaos.enter(Phase::Starting);
     let (store, archive) = open_when_free(config, watch).await?;
     identity::note(&config.data_dir, &traded.words)?;
+    let door = Door::open(config, log).await?;
     let launch = launch(config)?;
     let port = match find_exchange(&launch, &mut signals, watch).await {
         Ok(port) => port,
@@ -111,7 +110,7 @@ async fn daemon(
         connection,
         symbols: traded.symbols,
         settings: config.settings.clone(),
-        origins: config.origins.clone(),
+        origins: config.origins(),
         installation: config.installation.clone(),
         stages: trading::specs(),
         exchange: Some((launch, port.port)),
@@ -126,7 +125,7 @@ async fn daemon(
     let mut watcher = None;
     let life = Life::begin(birth, |world| {
         drop(place.set(world.directory.clone()));
-        begin_api((config, &traded.currency), world, watch, stopped.clone());
+        begin_api((config, &traded.currency), door, world, watch, stopped.clone());
         watcher = Some(begin_watch(world, watch, stopped));
         Vec::new()
     });
@@ -155,13 +154,17 @@ async fn daemon(
         // What is not on disk is lost either way; the next start repairs and goes on.
         return Err(failure);
     }
+    stop_exchange(&world).await;
+    watch.summary();
+    Ok(exit)
+}
+
+async fn stop_exchange(world: &World) {
     if let Some(admin) = &world.admin
         && let Err(e) = admin.stop().await
     {
         tracing::debug!(error = %e, "the exchange had ended already");
     }
-    watch.summary();
-    Ok(exit)
 }
 
 /// Opens the files. A daemon that was killed while it started its exchange leaves them held by that
@@ -306,40 +309,49 @@ fn begin_watch(
     })
 }
 
-fn begin_api(
-    (config, currency): (&Config, &str),
-    world: &World,
-    watch: &Watch,
-    stopped: channel::Receiver<bool>,
-) {
-    let data_dir = config.data_dir.display().to_string();
-    let pace = config.market.pace.to_string();
-    let desk = Arc::new(LiveDesk::new(world.clone(), watch.clone(), data_dir, pace));
-    let metrics = measure::metrics(currency, world, watch, Arc::clone(&desk) as _, stopped.clone());
-    let (listen, data_dir) = (config.listen, config.data_dir.clone());
-    let journal = Arc::clone(&world.journal);
-    let token = token();
-    let release = Arc::new(move |id, retry| release::live(&journal, id, retry));
-    let api = Api::new(desk, Some(metrics)).releasing(token.clone(), release);
-    tokio::spawn(async move {
-        if let Err(e) = serve_api(listen, &data_dir, api, token, stopped).await {
-            tracing::error!("the API at {listen}: {e}");
-        }
-    });
+/// What the API is served with.
+struct Door {
+    listener: TcpListener,
+    token: Token,
+    log: LogLevel,
 }
 
-async fn serve_api(
-    listen: std::net::SocketAddr,
-    data_dir: &Path,
-    api: Api,
-    token: String,
+impl Door {
+    /// Takes the address before anything is started: a daemon that nobody can ask is none.
+    async fn open(config: &Config, log: LogLevel) -> Result<Door, Failure> {
+        let no = |e| Failure::new(Exit::Failed, format!("the API at {}: {e}", config.listen));
+        let listener = TcpListener::bind(config.listen).await.map_err(no)?;
+        let token = Token::find_or_make(config.token.as_ref(), &config.data_dir)?;
+        Ok(Door { listener, token, log })
+    }
+}
+
+fn begin_api(
+    (config, currency): (&Config, &str),
+    door: Door,
+    world: &World,
+    watch: &Watch,
     mut stopped: channel::Receiver<bool>,
-) -> std::io::Result<()> {
-    let listener = tokio::net::TcpListener::bind(listen).await?;
-    let (addr, pid) = (listener.local_addr()?, std::process::id());
-    ApiFile { addr, pid, token }.write(data_dir)?;
+) {
+    let desk = Arc::new(LiveDesk::new(world.clone(), watch.clone(), config));
+    let refusals = Refusals::default();
+    let asked = Arc::clone(&desk) as _;
+    let counted = (currency, refusals.clone());
+    let metrics = measure::metrics(counted, world, watch, asked, stopped.clone());
+    let data_dir = config.data_dir.clone();
+    let journal = Arc::clone(&world.journal);
+    let release = Arc::new(move |id, retry| release::live(&journal, id, retry));
+    let changes = Changes { token: door.token, log: door.log, release };
+    let api = Api::new(desk, (Some(metrics), refusals), changes, data_dir.clone());
+    let told = door.listener.local_addr().and_then(|addr| {
+        let pid = std::process::id();
+        ApiFile { addr, pid }.write(&data_dir)
+    });
+    if let Err(e) = told {
+        tracing::error!("nobody is told where the API is: {}: {e}", api::FILE);
+    }
     let stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
-    api::serve(listener, api, stop).await
+    tokio::spawn(api::serve(door.listener, api, stop));
 }
 
 fn observe(watch: &Watch, notice: &SupervisionNotice) {
@@ -371,7 +383,8 @@ fn launch(config: &Config) -> Result<Launch, Failure> {
     let program = program.map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
     let dir = config.data_dir.join("exchange");
     let pace = config.market.pace.to_string();
-    Ok(Launch { program, arguments: config.market.flags(), pace, dir })
+    let (arguments, without) = (config.market.flags(), config.variables.clone());
+    Ok(Launch { program, arguments, pace, dir, without })
 }
 
 /// Runs the exchange until it is done.

@@ -1,6 +1,9 @@
 //! The built binary as a person meets it.
 
+mod api;
+mod config;
 mod demo;
 mod look;
+mod nouns;
 mod refuse;
 mod words;

@@ -3,6 +3,7 @@
 
 mod facts;
 mod imports;
+mod promises;
 mod text;
 
 use std::path::{Path, PathBuf};

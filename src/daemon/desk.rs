@@ -2,16 +2,20 @@
 
 use super::watch::Watch;
 use crate::audit::{StoreFacts, verify};
+use crate::domain::id::Symbol;
+use crate::domain::time::{Timeframe, UtcMs};
 use crate::edge::board::Trouble;
 use crate::edge::world::{World, wall};
-use crate::history::History;
+use crate::history::{History, bars};
+use crate::ops::config::Config;
 use crate::ops::desk::Desk;
 use crate::ops::exit::Failure;
 use crate::ops::explain::explain;
 use crate::ops::views::{
-    CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, QuarantineView,
-    SignalView, State, StatusView, TradeView, VerifyView,
+    BarView, CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, QuarantineView,
+    SignalView, State, StatusView, TradeView, ValueView, VerifyView,
 };
+use crate::ops::why_not::why_not;
 use everwarm_runtime::clock;
 use everwarm_runtime::supervise::TreeView;
 use serde_json::{Value, json};
@@ -25,16 +29,19 @@ pub struct LiveDesk {
     history: History,
     data_dir: String,
     pace: String,
+    values: Vec<ValueView>,
     began: Instant,
 }
 
 impl LiveDesk {
     /// Answers from what is watched and projected.
     #[must_use]
-    pub fn new(world: World, watch: Watch, data_dir: String, pace: String) -> LiveDesk {
+    pub fn new(world: World, watch: Watch, config: &Config) -> LiveDesk {
         let history = History::new(Arc::clone(&world.archive));
         let began = clock::now();
-        LiveDesk { world, watch, history, data_dir, pace, began }
+        let data_dir = config.data_dir.display().to_string();
+        let (pace, values) = (config.market.pace.to_string(), config.values.clone());
+        LiveDesk { world, watch, history, data_dir, pace, values, began }
     }
 
     fn facts(&self) -> StoreFacts {
@@ -130,6 +137,16 @@ impl Desk for LiveDesk {
         Ok(self.watch.seen().signals.newest(limit))
     }
 
+    fn bars(
+        &self,
+        symbol: Symbol,
+        timeframe: Timeframe,
+        limit: Option<usize>,
+    ) -> Result<Vec<BarView>, Failure> {
+        let found = bars::newest(&self.world.archive, timeframe, symbol, limit)?;
+        Ok(found.iter().map(BarView::of).collect())
+    }
+
     fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {
         Ok(self.watch.seen().status.quarantines())
     }
@@ -138,8 +155,16 @@ impl Desk for LiveDesk {
         Ok(self.world.directory.view().map_or(Value::Null, |view| branch(&view)))
     }
 
+    fn config(&self) -> Result<Vec<ValueView>, Failure> {
+        Ok(self.values.clone())
+    }
+
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {
         explain(&self.facts(), id)
+    }
+
+    fn why_not(&self, symbol: Symbol, time: Option<UtcMs>) -> Result<ExplainView, Failure> {
+        why_not(&self.facts(), symbol, time)
     }
 
     fn verify(&self) -> Result<VerifyView, Failure> {

@@ -2,7 +2,7 @@
 
 use super::watch::Watch;
 use crate::edge::world::{World, wall};
-use crate::ops::api::Metrics;
+use crate::ops::api::{Metrics, Refusals};
 use crate::ops::desk::Desk;
 use crate::ops::telemetry::{Gauges, Telemetry};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 /// What `/metrics` answers, until `stopped` is told.
 pub fn metrics(
-    currency: &str,
+    (currency, refusals): (&str, Refusals),
     world: &World,
     watch: &Watch,
     desk: Arc<dyn Desk>,
@@ -41,6 +41,6 @@ pub fn metrics(
         let live = world.journal.store().file_bytes();
         let history = std::fs::metadata(world.archive.path()).map_or(0, |m| m.len());
         let counts = watch.seen().counts.clone();
-        telemetry.render(&counts, Gauges { ready, live, history })
+        telemetry.render(&counts, &refusals, Gauges { ready, live, history })
     })
 }

@@ -46,6 +46,8 @@ pub struct Launch {
     pub pace: String,
     /// Where its books and its port file are.
     pub dir: PathBuf,
+    /// Variables it does not inherit: what configures us, and our secrets.
+    pub without: Vec<String>,
 }
 
 impl Launch {
@@ -94,7 +96,11 @@ impl Launch {
     fn start(&self, port: u16) -> io::Result<Child> {
         fs::create_dir_all(&self.dir)?;
         let log = File::options().create(true).append(true).open(self.log())?;
-        Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        for variable in &self.without {
+            command.env_remove(variable);
+        }
+        command
             .arg("sim")
             .args(&self.arguments)
             .arg("--data-dir")

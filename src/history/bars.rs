@@ -140,6 +140,41 @@ pub fn read(
     Ok(found.into_values().filter(|bar| times.contains(&bar.open_time)).collect())
 }
 
+/// The newest bars of `symbol`, at most `limit`, ascending.
+///
+/// # Errors
+/// The file could not be read or holds something else than bars.
+pub fn newest(
+    archive: &Archive,
+    timeframe: Timeframe,
+    symbol: Symbol,
+    limit: Option<usize>,
+) -> Result<Vec<Bar>, HistoryError> {
+    let width = code::timeframe_key(timeframe);
+    let row = |newest| archive.range(BARS, &[width]..=&[width + 1], newest, 1);
+    let time = |row: &[(Vec<u8>, Vec<u8>)]| {
+        let bytes = row.first().and_then(|(key, _)| key.get(1..9)?.try_into().ok());
+        bytes.map(code::time_of)
+    };
+    let (Some(limit), Some(first), Some(last)) = (limit, time(&row(false)?), time(&row(true)?))
+    else {
+        return read(archive, timeframe, symbol, UtcMs::MIN..=UtcMs::MAX);
+    };
+    // A symbol may have gaps: looked back ever further, and at last at all there is.
+    let mut back = timeframe.ms().saturating_mul(i64::try_from(limit).unwrap_or(i64::MAX));
+    loop {
+        let from = last.saturating_sub(back);
+        let all = from <= first;
+        let from = if all { UtcMs::MIN } else { from };
+        let mut bars = read(archive, timeframe, symbol, from..=UtcMs::MAX)?;
+        if all || bars.len() >= limit {
+            bars.drain(..bars.len().saturating_sub(limit));
+            return Ok(bars);
+        }
+        back = back.saturating_mul(4);
+    }
+}
+
 /// Hands stages the bars that a `HistoryLoaded` announces.
 #[derive(Clone, Debug)]
 pub struct HistoryLibrary {

@@ -3,11 +3,13 @@
 
 use super::exit::{Exit, Failure};
 use super::views::{
-    CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, QuarantineView,
-    SignalView, StatusView, TradeView, VerifyView,
+    BarView, CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, QuarantineView,
+    SignalView, StatusView, TradeView, ValueView, VerifyView,
 };
 use crate::domain::fact::Body;
+use crate::domain::id::Symbol;
 use crate::domain::quarantine::{Quarantine, Quarantines};
+use crate::domain::time::{Timeframe, UtcMs};
 use everwarm_runtime::fact::{Effect, Fact};
 use everwarm_runtime::store::archive::Archive;
 use std::ops::ControlFlow;
@@ -33,12 +35,23 @@ pub trait Desk: Send + Sync + 'static {
     fn trades(&self) -> Result<Vec<TradeView>, Failure>;
     /// Signals and what became of them, by time.
     fn signals(&self, limit: Option<usize>) -> Result<Vec<SignalView>, Failure>;
+    /// Closed bars of a symbol, by opening time.
+    fn bars(
+        &self,
+        symbol: Symbol,
+        timeframe: Timeframe,
+        limit: Option<usize>,
+    ) -> Result<Vec<BarView>, Failure>;
     /// What is set aside because a stage failed at it, oldest first.
     fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure>;
     /// The supervision tree: objects with `name`, `children`, and what else is known of each.
     fn tree(&self) -> Result<serde_json::Value, Failure>;
+    /// The configuration the process runs with.
+    fn config(&self) -> Result<Vec<ValueView>, Failure>;
     /// The story of an order, fill or fact; `None` where there is none of that id.
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure>;
+    /// Why there was no order for a symbol at the close of a time, or at the newest one.
+    fn why_not(&self, symbol: Symbol, time: Option<UtcMs>) -> Result<ExplainView, Failure>;
     /// Derives all facts again from the inputs and compares; takes a while.
     fn verify(&self) -> Result<VerifyView, Failure>;
 }

@@ -1,6 +1,8 @@
 //! How a process of ours ends. The numbers are the table of docs/ARCHITECTURE.md and appear nowhere
 //! else.
 
+use super::config::ConfigErrors;
+use super::text::count;
 use crate::history::queries::HistoryError;
 use everwarm_runtime::store::archive::ArchiveError;
 use std::fmt;
@@ -104,6 +106,13 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+impl From<ConfigErrors> for Failure {
+    fn from(errors: ConfigErrors) -> Failure {
+        let wrong = count(errors.0.len() as u64, "error");
+        Failure::new(Exit::Usage, format!("the configuration has {wrong}\n{errors}"))
+    }
+}
 
 impl From<ArchiveError> for Failure {
     fn from(error: ArchiveError) -> Failure {

@@ -247,14 +247,7 @@ impl Story {
     }
 
     fn told(&self, id: &str) -> ExplainView {
-        let steps = self.facts.values().map(|fact| ExplainStep {
-            key: fact.key.to_string(),
-            because: fact.because.iter().map(Key::to_string).collect(),
-            kind: Body::name(fact.body.kind()).to_owned(),
-            time: fact.time,
-            depth: u8::from(fact.key.rank > 0),
-            text: tell(&fact.body, self.focus),
-        });
+        let steps = self.facts.values().map(|fact| step(fact, self.focus));
         ExplainView { id: id.to_owned(), title: self.title(id), steps: steps.collect() }
     }
 
@@ -298,6 +291,18 @@ impl Story {
             intent.strategy,
             tell::status(state)
         )
+    }
+}
+
+/// A fact as one step of a story.
+pub fn step(fact: &Fact<Body>, focus: Option<Symbol>) -> ExplainStep {
+    ExplainStep {
+        key: fact.key.to_string(),
+        because: fact.because.iter().map(Key::to_string).collect(),
+        kind: Body::name(fact.body.kind()).to_owned(),
+        time: fact.time,
+        depth: u8::from(fact.key.rank > 0),
+        text: tell(&fact.body, focus),
     }
 }
 

@@ -11,11 +11,13 @@ pub mod log;
 pub mod offline;
 pub mod print;
 pub mod remote;
+pub mod store_check;
 pub mod telemetry;
 pub mod tell;
 pub mod terminal;
 pub mod text;
 pub mod views;
+pub mod why_not;
 
 #[cfg(test)]
 mod sample;

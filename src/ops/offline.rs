@@ -5,11 +5,14 @@ use super::exit::{Exit, Failure};
 use super::explain::explain;
 use super::fold::{SignalFold, StatusFold};
 use super::views::{
-    CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, QuarantineView,
-    SignalView, State, StatusView, TradeView, VerifyView,
+    BarView, CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, QuarantineView,
+    SignalView, State, StatusView, TradeView, ValueView, VerifyView,
 };
+use super::why_not::why_not;
+use crate::domain::id::Symbol;
+use crate::domain::time::{Timeframe, UtcMs};
 use crate::history::projection::INTEREST;
-use crate::history::{self, History, Projector};
+use crate::history::{self, History, Projector, bars};
 use everwarm_runtime::fact::Body as _;
 use everwarm_runtime::store::archive::Archive;
 use std::ops::ControlFlow;
@@ -43,6 +46,11 @@ impl OfflineDesk {
         catch_up(&mut Projector::new(Arc::clone(&archive))?, journal.as_ref())?;
         let history = History::new(Arc::clone(&archive));
         Ok(OfflineDesk { data_dir: data_dir.into(), archive, history, journal, verify })
+    }
+
+    fn not_running(&self, so: &str) -> Failure {
+        let text = format!("no daemon is running on {}: {so}", self.data_dir.display());
+        Failure::new(Exit::Unreachable, text)
     }
 
     fn fold(&self) -> Result<StatusFold, Failure> {
@@ -143,17 +151,34 @@ impl Desk for OfflineDesk {
         Ok(fold.newest(limit))
     }
 
+    fn bars(
+        &self,
+        symbol: Symbol,
+        timeframe: Timeframe,
+        limit: Option<usize>,
+    ) -> Result<Vec<BarView>, Failure> {
+        let found = bars::newest(&self.archive, timeframe, symbol, limit)?;
+        Ok(found.iter().map(BarView::of).collect())
+    }
+
     fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {
         Ok(self.fold()?.quarantines())
     }
 
     fn tree(&self) -> Result<serde_json::Value, Failure> {
-        let text = format!("no daemon is running on {}: it has no tree", self.data_dir.display());
-        Err(Failure::new(Exit::Unreachable, text))
+        Err(self.not_running("it has no tree"))
+    }
+
+    fn config(&self) -> Result<Vec<ValueView>, Failure> {
+        Err(self.not_running("it runs with no configuration"))
     }
 
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {
         explain(self.journal.as_ref(), id)
+    }
+
+    fn why_not(&self, symbol: Symbol, time: Option<UtcMs>) -> Result<ExplainView, Failure> {
+        why_not(self.journal.as_ref(), symbol, time)
     }
 
     fn verify(&self) -> Result<VerifyView, Failure> {

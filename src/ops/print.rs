@@ -36,6 +36,8 @@ pub struct Printer {
     pub width: usize,
     /// Whether to colour.
     pub color: bool,
+    /// Whether it is a terminal.
+    pub terminal: bool,
 }
 
 impl Printer {
@@ -43,14 +45,13 @@ impl Printer {
     #[must_use]
     pub fn new(color: Color) -> Printer {
         let terminal = std::io::stdout().is_terminal();
-        let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
-        let width = if terminal { columns.unwrap_or(WIDTH).max(WIDTH_MIN) } else { usize::MAX };
+        let width = if terminal { columns().max(WIDTH_MIN) } else { usize::MAX };
         let color = match color {
             Color::Auto => terminal && colors_welcome(),
             Color::Always => true,
             Color::Never => false,
         };
-        Printer { width, color }
+        Printer { width, color, terminal }
     }
 
     /// Writes lines; `false` where nobody reads any more.
@@ -91,6 +92,13 @@ impl Printer {
             .map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
         self.lines(&[text]).map(|_| Exit::Fine)
     }
+}
+
+/// Columns of the terminal: as the environment says, else as it says itself.
+fn columns() -> usize {
+    let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let own = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    said.or_else(own).unwrap_or(WIDTH)
 }
 
 /// Writes one line to standard error: what is not data.

@@ -1,13 +1,17 @@
 //! Answers of a running daemon, asked over HTTP.
 
-use super::api::{ApiFile, PID_HEADER, Problem};
+use super::api::{ApiFile, PID_HEADER, Problem, Token};
 use super::desk::Desk;
 use super::exit::{Exit, Failure};
 use super::views::{
-    CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, QuarantineView,
-    SignalView, StatusView, TradeView, VerifyView,
+    BarView, CheckView, EquityView, ExplainView, FillView, LogLevelView, OrderView, PositionView,
+    QuarantineView, SignalView, StatusView, TradeView, ValueView, VerifyView,
 };
-use reqwest::{Client, Method, StatusCode, Url};
+use crate::domain::id::Symbol;
+use crate::domain::time::{Timeframe, UtcMs};
+use reqwest::header::AUTHORIZATION;
+use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::Path;
 use std::time::Duration;
@@ -25,7 +29,6 @@ pub struct RemoteDesk {
     client: Client,
     base: Url,
     pid: u32,
-    token: String,
 }
 
 impl RemoteDesk {
@@ -48,8 +51,8 @@ impl RemoteDesk {
         // A proxy of the environment is not for loopback.
         let client = Client::builder().no_proxy().build().map_err(|e| failed(&e))?;
         let base = Url::parse(&format!("http://{}/", file.addr)).map_err(|e| failed(&e))?;
-        let desk = RemoteDesk { runtime, client, base, pid: file.pid, token: file.token };
-        match desk.fetch(Method::GET, &desk.url(&["api", "v1", "version"], None), HELLO) {
+        let desk = RemoteDesk { runtime, client, base, pid: file.pid };
+        match desk.fetch(&desk.url(&["api", "v1", "version"], None), HELLO) {
             Ok(_) => Ok(Some(desk)),
             Err(Trouble::Nobody) => Ok(None),
             Err(Trouble::Told(failure)) => Err(failure),
@@ -67,30 +70,67 @@ impl RemoteDesk {
         url
     }
 
+    /// What the daemon logs.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn log_level(&self) -> Result<LogLevelView, Failure> {
+        self.get("log-level", None)
+    }
+
+    /// Sets what the daemon logs, and gives what it is then.
+    ///
+    /// # Errors
+    /// It does not answer, or refuses.
+    pub fn set_log_level(
+        &self,
+        wanted: &LogLevelView,
+        token: Option<&Token>,
+    ) -> Result<LogLevelView, Failure> {
+        self.change(Method::PUT, &["api", "v1", "log-level"], wanted, token)
+    }
+
     /// Ends a quarantine; see [`Release`](super::desk::Release).
     ///
     /// # Errors
     /// The daemon refuses, or does not answer.
-    pub fn release(&self, id: u64, retry: bool) -> Result<QuarantineView, Failure> {
+    pub fn release(
+        &self,
+        id: u64,
+        retry: bool,
+        token: Option<&Token>,
+    ) -> Result<QuarantineView, Failure> {
         let how = if retry { "retry" } else { "drop" };
-        let url = self.url(&["api", "v1", "quarantine", &id.to_string(), how], None);
-        let answer = self.ask(Method::POST, &url, ANSWER)?;
-        answer.ok_or_else(|| Failure::new(Exit::Failed, "no answer"))
+        let path = ["api", "v1", "quarantine", &id.to_string(), how];
+        self.change(Method::POST, &path, &serde_json::json!({}), token)
     }
 
-    fn fetch(
+    fn change<T: DeserializeOwned>(
         &self,
         method: Method,
-        url: &Url,
-        within: Duration,
-    ) -> Result<(StatusCode, Vec<u8>), Trouble> {
+        path: &[&str],
+        body: &impl Serialize,
+        token: Option<&Token>,
+    ) -> Result<T, Failure> {
+        let url = self.url(path, None);
+        let mut request = self.client.request(method, url.clone()).json(body);
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, token.header().expose());
+        }
+        Ok(self.read(&url, self.send(request, ANSWER))?)
+    }
+
+    fn fetch(&self, url: &Url, within: Duration) -> Answered {
+        self.send(self.client.get(url.clone()), within)
+    }
+
+    fn send(&self, request: RequestBuilder, within: Duration) -> Answered {
         let silent = |e: &reqwest::Error| {
             let text = format!("the daemon at {} does not answer: {e}", self.base);
             Trouble::Told(Failure::new(Exit::Unreachable, text))
         };
         self.runtime.block_on(async {
-            let request = self.client.request(method, url.clone()).timeout(within);
-            let sent = request.bearer_auth(&self.token).send().await;
+            let sent = request.timeout(within).send().await;
             let response = match sent {
                 Ok(response) => response,
                 Err(e) if e.is_connect() && !e.is_timeout() => return Err(Trouble::Nobody),
@@ -106,13 +146,12 @@ impl RemoteDesk {
         })
     }
 
-    fn ask<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        url: &Url,
-        within: Duration,
-    ) -> Result<Option<T>, Failure> {
-        let (status, body) = self.fetch(method, url, within).map_err(|trouble| match trouble {
+    fn ask<T: DeserializeOwned>(&self, url: &Url, within: Duration) -> Result<T, NoAnswer> {
+        self.read(url, self.fetch(url, within))
+    }
+
+    fn read<T: DeserializeOwned>(&self, url: &Url, answered: Answered) -> Result<T, NoAnswer> {
+        let (status, body) = answered.map_err(|trouble| match trouble {
             Trouble::Told(failure) => failure,
             Trouble::Nobody => {
                 Failure::new(Exit::Unreachable, format!("the daemon at {} is gone", self.base))
@@ -123,22 +162,40 @@ impl RemoteDesk {
             Failure::new(Exit::Failed, text)
         };
         if status.is_success() {
-            return serde_json::from_slice(&body).map(Some).map_err(odd);
+            return Ok(serde_json::from_slice(&body).map_err(odd)?);
         }
-        let problem: Problem = serde_json::from_slice(&body).map_err(odd)?;
-        if problem.code == "no-such-id" {
-            return Ok(None);
-        }
-        Err(Failure::new(Exit::of(problem.exit).unwrap_or(Exit::Failed), problem.detail))
+        let Problem { code, exit, detail, .. } = serde_json::from_slice(&body).map_err(odd)?;
+        let failure = Failure::new(Exit::of(exit).unwrap_or(Exit::Failed), detail);
+        Err(NoAnswer { code, failure })
     }
 
     fn get<T: DeserializeOwned>(&self, what: &str, limit: Option<usize>) -> Result<T, Failure> {
         let url = self.url(&["api", "v1", what], limit);
         let within = if what == "verify" { VERIFY } else { ANSWER };
-        self.ask(Method::GET, &url, within)?
-            .ok_or_else(|| Failure::new(Exit::Failed, format!("no {what}")))
+        Ok(self.ask(&url, within)?)
     }
 }
+
+/// Why a question has no answer, with the code of the problem where the daemon gave one.
+struct NoAnswer {
+    code: String,
+    failure: Failure,
+}
+
+impl From<Failure> for NoAnswer {
+    fn from(failure: Failure) -> NoAnswer {
+        NoAnswer { code: String::new(), failure }
+    }
+}
+
+impl From<NoAnswer> for Failure {
+    fn from(none: NoAnswer) -> Failure {
+        none.failure
+    }
+}
+
+/// Status and body, or why there are none.
+type Answered = Result<(StatusCode, Vec<u8>), Trouble>;
 
 /// Why there is no answer.
 enum Trouble {
@@ -181,6 +238,16 @@ impl Desk for RemoteDesk {
         self.get("signals", limit)
     }
 
+    fn bars(
+        &self,
+        symbol: Symbol,
+        timeframe: Timeframe,
+        limit: Option<usize>,
+    ) -> Result<Vec<BarView>, Failure> {
+        let path = ["api", "v1", "bars", symbol.as_str(), timeframe.name()];
+        Ok(self.ask(&self.url(&path, limit), ANSWER)?)
+    }
+
     fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {
         self.get("quarantine", None)
     }
@@ -189,8 +256,24 @@ impl Desk for RemoteDesk {
         self.get("tree", None)
     }
 
+    fn config(&self) -> Result<Vec<ValueView>, Failure> {
+        self.get("config", None)
+    }
+
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {
-        self.ask(Method::GET, &self.url(&["api", "v1", "explain", id], None), ANSWER)
+        match self.ask(&self.url(&["api", "v1", "explain", id], None), ANSWER) {
+            Ok(story) => Ok(Some(story)),
+            Err(none) if none.code == "no-such-id" => Ok(None),
+            Err(none) => Err(none.failure),
+        }
+    }
+
+    fn why_not(&self, symbol: Symbol, time: Option<UtcMs>) -> Result<ExplainView, Failure> {
+        let mut url = self.url(&["api", "v1", "why-not", symbol.as_str()], None);
+        if let Some(time) = time {
+            url.query_pairs_mut().append_pair("time", &time.to_string());
+        }
+        Ok(self.ask(&url, ANSWER)?)
     }
 
     fn verify(&self) -> Result<VerifyView, Failure> {

@@ -3,6 +3,7 @@
 //! Nothing on a hot path counts for them: they are taken from what is watched for people anyway,
 //! when somebody asks. A metric of facts counts over all lives, so it does not fall at a restart.
 
+use super::api::{Refusal, Refusals};
 use crate::domain::fact::{Body, Ledger, Market, Order};
 use crate::domain::money::Decimal;
 use crate::domain::order::OrderStatus;
@@ -50,6 +51,7 @@ const ORDERS: &str = "everwarm_orders_total";
 const FILLS: &str = "everwarm_fills_total";
 const RESTARTS: &str = "everwarm_actor_restarts_total";
 const EQUITY: &str = "everwarm_equity";
+const REFUSED: &str = "everwarm_http_refused_total";
 const STORE: &str = "everwarm_store_file_bytes";
 
 /// Every metric there is.
@@ -68,6 +70,11 @@ pub const TABLE: &[Row] = &[
         row(RESTARTS, Kind::Counter, "Actors that ended and were not asked to, in this life"),
         "reason",
         REASONS,
+    ),
+    by(
+        row(REFUSED, Kind::Counter, "Requests the API refused, in this life"),
+        "reason",
+        Refusal::CODES,
     ),
     by(row(EQUITY, Kind::Gauge, "Value of the account after the newest close"), "currency", &[]),
     by(row(STORE, Kind::Gauge, "Size of a file of the store"), "file", &["live", "history"]),
@@ -204,11 +211,12 @@ impl Telemetry {
 
     /// All metrics as they are, in the text format of Prometheus.
     #[must_use]
-    pub fn render(&self, counts: &Counts, gauges: Gauges) -> String {
+    pub fn render(&self, counts: &Counts, refusals: &Refusals, gauges: Gauges) -> String {
         self.set(CLOSES, None, counts.closes);
         self.set(FILLS, None, counts.fills);
         counts.orders.iter().for_each(|(status, n)| self.set(ORDERS, Some(status), *n));
         counts.restarts.iter().for_each(|(reason, n)| self.set(RESTARTS, Some(reason), *n));
+        refusals.all().for_each(|(reason, n)| self.set(REFUSED, Some(reason), n));
         self.set(READY, None, u64::from(gauges.ready));
         self.set(STORE, Some("live"), gauges.live);
         self.set(STORE, Some("history"), gauges.history);
@@ -254,7 +262,7 @@ mod tests {
     #[test]
     fn everything_of_the_table_is_there_from_the_start() {
         let telemetry = Telemetry::new("USDT", 1_500);
-        let text = telemetry.render(&Counts::default(), Gauges::default());
+        let text = telemetry.render(&Counts::default(), &Refusals::default(), Gauges::default());
         for row in TABLE {
             let kind = if row.kind == Kind::Counter { "counter" } else { "gauge" };
             assert!(text.contains(&format!("# HELP {} {}\n", row.name, row.help)), "{text}");
@@ -275,8 +283,10 @@ mod tests {
         let mut counts = Counts::default();
         journal().0.iter().for_each(|fact| counts.fold(fact));
         counts.restarted(reason(&Exit::Killed).unwrap());
+        let refusals = Refusals::default();
+        refusals.count(Refusal::WrongHost);
         let gauges = Gauges { ready: true, live: 4096, history: 0 };
-        let text = Telemetry::new("USD", 0).render(&counts, gauges);
+        let text = Telemetry::new("USD", 0).render(&counts, &refusals, gauges);
         for line in [
             "everwarm_closes_total 2",
             "everwarm_fills_total 2",
@@ -284,6 +294,7 @@ mod tests {
             "everwarm_actor_restarts_total{reason=\"killed\"} 1",
             "everwarm_equity{currency=\"USD\"} 9999.6",
             "everwarm_store_file_bytes{file=\"live\"} 4096",
+            "everwarm_http_refused_total{reason=\"wrong-host\"} 1",
             "everwarm_ready 1",
         ] {
             assert!(text.lines().any(|l| l == line), "{line}: {text}");

@@ -229,8 +229,9 @@ fn tell_operator(operator: &Operator) -> String {
         }
         Operator::Clock { time } => format!("the clock: {} UTC", instant(*time)),
         Operator::ConfigApplied { generation, origins, .. } => {
-            let own = count(origins.len() as u64, "value");
-            format!("configuration {generation} in force, {own} other than the defaults")
+            let set = list(origins.iter().map(|(key, origin)| format!("{key} by {origin}")));
+            let set = if set.is_empty() { "all values by default".to_owned() } else { set };
+            format!("configuration {generation} in force: {set}")
         }
         Operator::StageUpgraded { rank, from, to } => {
             format!("the stage of rank {rank} speaks as version {to}, before {from}")

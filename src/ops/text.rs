@@ -45,6 +45,33 @@ pub fn instant(time: UtcMs) -> String {
     format!("{} {}", date(time), clock(time))
 }
 
+/// The instant in a text: `2021-01-08 12:03` (a `T` may stand between, a `Z` behind), or UTC
+/// milliseconds.
+#[must_use]
+pub fn instant_of(text: &str) -> Option<UtcMs> {
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        return text.parse().ok();
+    }
+    let (date, time) = text.trim_end_matches('Z').split_once([' ', 'T'])?;
+    let number = |text: &str| {
+        let digits = (1..=4).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| text.parse::<i64>().ok()).flatten()
+    };
+    let numbers = |text: &str, mark| text.split(mark).map(number).collect::<Option<Vec<i64>>>();
+    let (date, time) = (numbers(date, '-')?, numbers(time, ':')?);
+    let &[year, month, day] = date.as_slice() else { return None };
+    let (&[hour, minute] | &[hour, minute, 0]) = time.as_slice() else { return None };
+    if !(1..=12).contains(&month) || hour > 23 || minute > 59 {
+        return None;
+    }
+    // Days are counted from 1 March, as in `civil`, which has the last word on what is a day.
+    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leaps = y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400);
+    let number = 365 * y + leaps + (153 * m + 2) / 5 + day - 1 - 719_468;
+    let same = civil(number) == (year, month, day);
+    same.then_some(number * DAY + hour * 3_600_000 + minute * 60_000)
+}
+
 /// `12,034`.
 #[must_use]
 pub fn thousands(number: u64) -> String {
@@ -225,6 +252,15 @@ mod tests {
         assert_eq!(instant(1_610_107_387_120), "2021-01-08 12:03:07.120");
         assert_eq!(date(951_782_400_000), "2000-02-29");
         assert_eq!(date(-1), "1969-12-31");
+        for time in [0, 1_610_107_380_000, 951_782_400_000, 1_709_164_800_000, -60_000] {
+            assert_eq!(instant_of(&instant(time)), Some(time));
+        }
+        for text in ["2021-01-08T12:03Z", "2021-01-08 12:03:00", "1610107380000"] {
+            assert_eq!(instant_of(text), Some(1_610_107_380_000), "{text}");
+        }
+        for text in ["", "12:03", "2021-02-30 00:00", "2021-01-08 24:00", "x-1-1 1:1", "now"] {
+            assert_eq!(instant_of(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -3,8 +3,10 @@
 
 pub use crate::history::records::{EquityView, FillView, OrderView, PositionView, TradeView};
 
+use super::config::ConfigErrors;
 use crate::domain::fact::{BreakerLevel, Conflict};
 use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::market::Bar;
 use crate::domain::money::Decimal;
 use crate::domain::order::Side;
 use crate::domain::quarantine::Quarantine;
@@ -236,6 +238,139 @@ pub struct ProblemView {
     pub kind: String,
     /// What is in the journal and what should be.
     pub text: String,
+}
+
+/// In which state a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FileState {
+    /// All of it was read.
+    Good,
+    /// There is none.
+    Absent,
+    /// A process uses it.
+    Held,
+    /// It is damaged, newer, or not ours.
+    Bad,
+}
+
+impl FileState {
+    /// The word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            FileState::Good => "good",
+            FileState::Absent => "absent",
+            FileState::Held => "held",
+            FileState::Bad => "bad",
+        }
+    }
+}
+
+/// One file of a data directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileView {
+    /// Its path.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// In which state it is.
+    pub state: FileState,
+    /// What is in it, or what is wrong.
+    pub detail: String,
+}
+
+/// One closed bar.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BarView {
+    /// When it opened, UTC milliseconds.
+    pub open_time: UtcMs,
+    /// First price.
+    pub open: Decimal,
+    /// Highest price.
+    pub high: Decimal,
+    /// Lowest price.
+    pub low: Decimal,
+    /// Last price.
+    pub close: Decimal,
+    /// Base units.
+    pub volume: Decimal,
+}
+
+impl BarView {
+    /// Of a bar.
+    #[must_use]
+    pub fn of(bar: &Bar) -> BarView {
+        BarView {
+            open_time: bar.open_time,
+            open: bar.open.decimal().normalize(),
+            high: bar.high.decimal().normalize(),
+            low: bar.low.decimal().normalize(),
+            close: bar.close.decimal().normalize(),
+            volume: bar.volume.normalize(),
+        }
+    }
+}
+
+/// One value of the configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ValueView {
+    /// Levels joined by dots.
+    pub key: String,
+    /// What is in force.
+    pub value: serde_json::Value,
+    /// What it is where nobody sets it.
+    pub default: serde_json::Value,
+    /// Where it was set: file with line and column, variable, or flag; `default`: nowhere.
+    pub origin: String,
+}
+
+impl ValueView {
+    /// Whether somebody set it.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.origin != ValueView::DEFAULT
+    }
+
+    /// Origin of a value nobody set.
+    pub const DEFAULT: &str = "default";
+}
+
+/// A value of the configuration as it was set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SetView {
+    /// The value.
+    pub value: serde_json::Value,
+    /// Where it was set.
+    pub origin: String,
+}
+
+/// A key that has one value in the running daemon and another if it started now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DifferenceView {
+    /// Levels joined by dots.
+    pub key: String,
+    /// What the running daemon has; `null`: no such key.
+    pub running: Option<SetView>,
+    /// What it would have; `null`: no such key.
+    pub now: Option<SetView>,
+}
+
+/// What a check of the configuration found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckedView {
+    /// Whether a start would take it.
+    pub valid: bool,
+    /// Everything that is wrong.
+    pub errors: ConfigErrors,
+}
+
+/// What is logged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogLevelView {
+    /// A level, or levels by target, like `warn,everwarm=debug`.
+    pub filter: String,
 }
 
 /// The program that answers.

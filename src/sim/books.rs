@@ -6,13 +6,14 @@ use everwarm_runtime::journal::{AppendError, Journal, Options, StageInfo, Writer
 use everwarm_runtime::runner::{RunError, Runner};
 use everwarm_runtime::store::{Store, StoreError};
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Name of the application in its store.
 pub const APPLICATION: &str = "everwarm-sim";
 /// Name of the file in the data directory.
-const FILE: &str = "books.redb";
+pub const FILE: &str = "books.redb";
 
 /// Why the books cannot be opened or written.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,24 @@ impl fmt::Debug for Books {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Books").field("head", &self.journal.head()).finish_non_exhaustive()
     }
+}
+
+/// Reads every fact of the books in a directory, without changing them, and gives their number;
+/// none where there are no books.
+///
+/// # Errors
+/// They cannot be read.
+pub fn count(dir: &Path) -> Result<Option<u64>, BooksError> {
+    let file = dir.join(FILE);
+    if !file.exists() {
+        return Ok(None);
+    }
+    let mut facts = 0;
+    Store::look(&file, APPLICATION)?.scan::<SimFact>(0, &mut |_, _| {
+        facts += 1;
+        ControlFlow::Continue(())
+    })?;
+    Ok(Some(facts))
 }
 
 impl Books {

@@ -83,7 +83,9 @@ fn answers(dir: &Path) -> Vec<(String, Value)> {
     let trade = fill["trade_id"].as_str().map_or(fill["trade_id"].to_string(), str::to_owned);
     let id = format!("{}:{trade}", fill["symbol"].as_str().unwrap());
     commands.push(vec!["explain".to_owned(), id]);
-    commands.push(vec!["equity".to_owned(), "--limit".to_owned(), "3".to_owned()]);
+    for words in ["equity --limit 3", "bars AAAUSD 5m --limit 4", "bars BBBUSD", "why-not CCCUSD"] {
+        commands.push(words.split(' ').map(str::to_owned).collect());
+    }
     let answer = |command: Vec<String>| {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
         (command.join(" "), ask(dir, &words))

@@ -62,7 +62,7 @@ fn ended(folder: &Folder) -> (PathBuf, String) {
 }
 
 /// Zeros where half of what is in use was: the middle of the pages that hold anything.
-fn zeros_in_the_middle(bytes: &[u8]) -> Vec<u8> {
+pub fn zeros_in_the_middle(bytes: &[u8]) -> Vec<u8> {
     let mut torn = bytes.to_vec();
     let mut used: Vec<&mut [u8]> = torn.chunks_mut(4096).skip(1).collect();
     used.retain(|page| page.iter().any(|byte| *byte != 0));
@@ -161,6 +161,18 @@ fn a_second_daemon_on_a_directory_is_refused() {
     first.signal("-INT");
     let (status, _, err) = first.end();
     assert_eq!((status.code(), err.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn an_address_that_is_taken_is_told_before_anything_is_started() {
+    let folder = Folder::new("address");
+    let dir = folder.join("data");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, out, err) = run(&dir, &["run", "--listen", &address]);
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(err.contains(&format!("the API at {address}: ")), "{err}");
+    assert!(exchange(&dir).is_none(), "an exchange is left");
 }
 
 #[test]

@@ -185,6 +185,15 @@ impl Archive {
         }
     }
 
+    /// Opens the file at `path` to read what is in it; what a crash left is repaired in memory, and
+    /// the file is not changed whatever is done. `None` where it is absent.
+    ///
+    /// # Errors
+    /// See [`ArchiveError`].
+    pub fn look(path: &Path) -> Result<Option<Archive>, ArchiveError> {
+        Ok(Archive::check(path)?.map(|checked| checked.archive))
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -3,6 +3,8 @@
 
 use super::Core;
 use super::run::{configuration, put};
+use crate::ops::api::Token;
+use crate::ops::config::{Config, Look};
 use crate::ops::desk::Desk;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::offline::OfflineDesk;
@@ -36,12 +38,23 @@ impl Args {
         Args { data_dir: Some(data_dir.into()), ..Args::default() }
     }
 
+    /// What is configured.
+    ///
+    /// # Errors
+    /// Something is wrong with it.
+    pub fn configuration(&self, look: Look) -> Result<Config, Failure> {
+        let mut given = Vec::new();
+        let data_dir = self.data_dir.as_ref().map(|p| p.display().to_string());
+        put(&mut given, "daemon.data_dir", "--data-dir", data_dir);
+        configuration(self.config.as_ref(), given, look)
+    }
+
     /// Whoever answers for the data directory.
     ///
     /// # Errors
     /// Nobody does.
     pub fn desk(&self, core: &Core) -> Result<Box<dyn Desk>, Failure> {
-        let data_dir = self.data_dir()?;
+        let data_dir = self.configuration(Look::Words)?.data_dir;
         if let Some(remote) = RemoteDesk::connect(&data_dir)? {
             return Ok(Box::new(remote));
         }
@@ -53,18 +66,14 @@ impl Args {
     /// # Errors
     /// It cannot be ended so, or there is neither.
     pub fn release(&self, core: &Core, id: u64, retry: bool) -> Result<QuarantineView, Failure> {
-        let data_dir = self.data_dir()?;
-        match RemoteDesk::connect(&data_dir)? {
-            Some(remote) => remote.release(id, retry),
-            None => (core.release)(&data_dir, id, retry).map_err(silent),
+        let config = self.configuration(Look::Secrets)?;
+        match RemoteDesk::connect(&config.data_dir)? {
+            Some(remote) => {
+                let token = Token::find(config.token.as_ref(), &config.data_dir)?;
+                remote.release(id, retry, token.as_ref())
+            }
+            None => (core.release)(&config.data_dir, id, retry).map_err(silent),
         }
-    }
-
-    fn data_dir(&self) -> Result<PathBuf, Failure> {
-        let mut given = Vec::new();
-        let data_dir = self.data_dir.as_ref().map(|p| p.display().to_string());
-        put(&mut given, "daemon.data_dir", "--data-dir", data_dir);
-        Ok(configuration(self.config.as_ref(), &given)?.data_dir)
     }
 }
 
@@ -84,7 +93,7 @@ fn offline(data_dir: &Path, core: &Core) -> Result<Box<dyn Desk>, Failure> {
         return Err(Failure::new(Exit::Unreachable, text));
     }
     // The journal is only looked at; the history is written to once both are known to be good.
-    let journal = (core.journal)(data_dir)?;
+    let journal = (core.files.journal)(data_dir)?;
     Ok(Box::new(OfflineDesk::open(data_dir, journal, core.verify)?))
 }
 

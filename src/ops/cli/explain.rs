@@ -1,10 +1,12 @@
 //! `everwarm explain ID`.
 
 use super::{Core, ask};
+use crate::domain::id::Symbol;
+use crate::domain::time::UtcMs;
 use crate::ops::api::no_story;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
-use crate::ops::text::{Paint, instant};
+use crate::ops::text::{Paint, instant, instant_of};
 use crate::ops::views::ExplainView;
 
 /// Columns of a line of the story, where the terminal is wider.
@@ -23,10 +25,36 @@ pub struct ExplainArgs {
 pub fn print(args: &ExplainArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let story = args.args.desk(core)?.explain(&args.id)?;
     let story = story.ok_or_else(|| Failure::new(Exit::Failed, no_story(&args.id)))?;
-    if args.args.json {
-        return printer.json(&story);
+    show(&story, &args.args, printer)
+}
+
+/// Flags of `why-not`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct WhyNotArgs {
+    /// The symbol.
+    #[arg(value_parser = |text: &str| Symbol::new(text))]
+    symbol: Symbol,
+    /// The close, in UTC: "2021-01-08 12:03" or milliseconds [default: the newest].
+    #[arg(value_parser = time)]
+    time: Option<UtcMs>,
+    #[command(flatten)]
+    args: ask::Args,
+}
+
+fn time(text: &str) -> Result<UtcMs, String> {
+    instant_of(text).ok_or_else(|| "not a time like \"2021-01-08 12:03\"".to_owned())
+}
+
+/// Prints why there was no order.
+pub fn why_not(args: &WhyNotArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    show(&args.args.desk(core)?.why_not(args.symbol, args.time)?, &args.args, printer)
+}
+
+fn show(story: &ExplainView, args: &ask::Args, printer: Printer) -> Result<Exit, Failure> {
+    if args.json {
+        return printer.json(story);
     }
-    let lines = lines(&story, printer.width.min(WIDTH_MAX), printer.color);
+    let lines = lines(story, printer.width.min(WIDTH_MAX), printer.color);
     printer.lines(&lines).map(|_| Exit::Fine)
 }
 
@@ -42,7 +70,12 @@ pub fn lines(story: &ExplainView, width: usize, color: bool) -> Vec<String> {
         if time != Some(step.time) {
             time = Some(step.time);
             lines.push(String::new());
-            lines.push(Paint::Dim.on(&format!("{} UTC", instant(step.time)), color));
+            // What is said before the venue's time is known has none.
+            let told = match step.time {
+                UtcMs::MIN => "before any market time".to_owned(),
+                time => format!("{} UTC", instant(time)),
+            };
+            lines.push(Paint::Dim.on(&told, color));
         }
         let indent = "  ".repeat(usize::from(step.depth) + 1);
         let text = format!("{}  [{}]", step.text, step.key);

@@ -2,11 +2,13 @@
 
 use super::Core;
 use super::ask::ListArgs;
+use crate::domain::id::Symbol;
+use crate::domain::time::Timeframe;
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::print::Printer;
+use crate::ops::print::{Printer, note};
 use crate::ops::tell;
-use crate::ops::text::{Table, amount, instant, plain, rounded};
-use crate::ops::views::{EquityView, FillView, OrderView, Outcome, SignalView};
+use crate::ops::text::{Table, amount, count, instant, plain, rounded};
+use crate::ops::views::{BarView, EquityView, FillView, OrderView, Outcome, SignalView};
 
 /// Prints orders.
 pub fn orders(args: &ListArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
@@ -30,6 +32,52 @@ pub fn equity(args: &ListArgs, core: &Core, printer: Printer) -> Result<Exit, Fa
 pub fn signals(args: &ListArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let print = |rows: &[SignalView]| printer.table(&signal_table(rows));
     args.list(core, printer, super::super::desk::Desk::signals, print)
+}
+
+/// Flags of `bars`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct BarArgs {
+    /// The symbol.
+    #[arg(value_parser = |text: &str| Symbol::new(text))]
+    symbol: Symbol,
+    /// Width of the bars: 1m, 5m, 15m, 1h, 4h or 1d.
+    #[arg(default_value = "1m", value_parser = |text: &str| text.parse::<Timeframe>())]
+    timeframe: Timeframe,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+/// Prints bars, and where some are missing between them.
+pub fn bars(args: &BarArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let (symbol, timeframe) = (args.symbol, args.timeframe);
+    let print = |rows: &[BarView]| {
+        let gap = |pair: &[BarView]| pair[1].open_time - pair[0].open_time - timeframe.ms();
+        for pair in rows.windows(2).filter(|pair| gap(pair) > 0) {
+            let missing = u64::try_from(gap(pair) / timeframe.ms()).unwrap_or_default();
+            note(&format!(
+                "{} missing after {}",
+                count(missing, "bar"),
+                instant(pair[0].open_time)
+            ));
+        }
+        printer.table(&bar_table(rows))
+    };
+    args.list.list(core, printer, move |desk, limit| desk.bars(symbol, timeframe, limit), print)
+}
+
+fn bar_table(rows: &[BarView]) -> Table {
+    let mut table = Table::new(&["opened (UTC)", ">open", ">high", ">low", ">close", ">volume"]);
+    for bar in rows {
+        table.row(vec![
+            instant(bar.open_time),
+            plain(bar.open),
+            plain(bar.high),
+            plain(bar.low),
+            plain(bar.close),
+            plain(bar.volume),
+        ]);
+    }
+    table
 }
 
 /// Orders as people see them.

@@ -3,33 +3,38 @@
 
 mod ask;
 mod books;
+mod config;
 mod explain;
 mod lists;
+mod log_level;
 mod quarantine;
 mod run;
+mod shell;
 mod sim;
 mod status;
+mod store;
 mod tree;
 mod verify;
 
+use super::api::LogLevel;
 use super::config::Config;
-use super::desk::{JournalFacts, Verify};
+use super::desk::Verify;
 use super::exit::{Exit, Failure};
 use super::print::{Color, Printer, note};
+use super::store_check::Files;
 use super::views::QuarantineView;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 pub use sim::SimConfig;
 use std::path::Path;
 
 /// What the commands need of the daemon's core.
-#[derive(Clone, Copy)]
 pub struct Core {
     /// Runs the daemon until it is done.
-    pub run: fn(Config, Printer) -> Result<Exit, Failure>,
+    pub run: fn(Config, LogLevel, Printer) -> Result<Exit, Failure>,
     /// Runs the simulated exchange until it is done.
     pub sim: fn(SimConfig) -> Result<Exit, Failure>,
-    /// Opens the journal of a data directory that no process holds, without changing it.
-    pub journal: fn(&Path) -> Result<Box<dyn JournalFacts>, Failure>,
+    /// The files of a data directory.
+    pub files: Files,
     /// Derives all facts of a journal again and compares.
     pub verify: Verify,
     /// Ends a quarantine in a data directory that no process holds: its number, and whether the
@@ -72,15 +77,29 @@ enum Command {
     Equity(ask::ListArgs),
     /// What strategies wished and what became of it, newest last.
     Signals(ask::ListArgs),
+    /// Closed bars of a symbol, newest last.
+    Bars(lists::BarArgs),
     /// The supervision tree.
-    Tree(ask::Args),
+    Tree(tree::TreeArgs),
     /// What was set aside because a stage failed at it.
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
     /// Why did it do that, or not do it? The story of an order, a fill or a fact.
     Explain(explain::ExplainArgs),
+    /// Why was there no order for a symbol? What each stage said of it at one close.
+    WhyNot(explain::WhyNotArgs),
+    /// What is configured, where it came from, and what is wrong with it.
+    Config(config::Args),
+    /// The files of a data directory.
+    Store(store::Args),
+    /// What the running daemon logs; with a filter, sets it until its end.
+    LogLevel(log_level::LogLevelArgs),
     /// Derive everything again from the inputs and compare. Exit code 4: something differs.
     Verify(ask::Args),
+    /// Completions for a shell, on standard output.
+    Completions(shell::CompletionArgs),
+    /// A man page, on standard output.
+    Man(shell::ManArgs),
 }
 
 /// Parses the command line of this process, does what it says, and tells how to end.
@@ -118,9 +137,16 @@ fn dispatch(cli: Cli, core: &Core) -> Result<Exit, Failure> {
         Command::Trades(args) => books::trades(&args, core, printer),
         Command::Equity(args) => lists::equity(&args, core, printer),
         Command::Signals(args) => lists::signals(&args, core, printer),
+        Command::Bars(args) => lists::bars(&args, core, printer),
         Command::Tree(args) => tree::print(&args, core, printer),
         Command::Quarantine(command) => quarantine::run(&command, core, printer),
         Command::Explain(args) => explain::print(&args, core, printer),
+        Command::WhyNot(args) => explain::why_not(&args, core, printer),
+        Command::Config(args) => config::print(&args, printer),
+        Command::Store(args) => store::print(&args, core, printer),
+        Command::Completions(args) => shell::completions(&args, Cli::command(), printer),
+        Command::Man(args) => shell::man(&args, Cli::command(), printer),
+        Command::LogLevel(args) => log_level::run(&args, printer),
         Command::Verify(args) => verify::print(&args, core, printer),
     }
 }

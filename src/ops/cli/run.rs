@@ -1,10 +1,11 @@
 //! `everwarm run`.
 
 use super::Core;
-use crate::ops::config::{Config, Given, load};
+use crate::ops::config::{Config, Given, Look, Sources};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::log;
 use crate::ops::print::Printer;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What the exchange plays.
@@ -58,12 +59,20 @@ pub fn put(given: &mut Vec<Given>, key: &str, flag: &str, text: Option<String>) 
     given.extend(text.map(|text| Given { key: key.into(), text, place: flag.into() }));
 }
 
+/// What this process is configured with, besides the defaults.
+pub fn sources(file: Option<&PathBuf>, flags: Vec<Given>) -> Sources {
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
+    Sources { file: file.cloned(), environment: environment.collect(), flags }
+}
+
 /// Loads the configuration of this process.
-pub fn configuration(file: Option<&PathBuf>, given: &[Given]) -> Result<Config, Failure> {
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    load(file.map(PathBuf::as_path), environment, given)
-        .map_err(|e| Failure::new(Exit::Usage, format!("configuration\n{e}")))
+pub fn configuration(
+    file: Option<&PathBuf>,
+    flags: Vec<Given>,
+    look: Look,
+) -> Result<Config, Failure> {
+    Ok(sources(file, flags).load(look)?)
 }
 
 /// Flags of `run`.
@@ -74,7 +83,7 @@ pub struct Args {
     /// Folder of everything that is kept [default: everwarm-data].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Configuration file; every key with its default is in config/default.toml.
+    /// Configuration file; `everwarm config example` shows every key with its default.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Threads for sockets, supervision and the API [default: 2].
@@ -92,7 +101,13 @@ pub struct Args {
 }
 
 impl Args {
-    fn given(&self) -> Vec<Given> {
+    /// The configuration file.
+    pub fn config(&self) -> Option<&PathBuf> {
+        self.config.as_ref()
+    }
+
+    /// The keys they set.
+    pub fn given(&self) -> Vec<Given> {
         let mut given = self.market.given();
         let data_dir = self.data_dir.as_ref().map(|p| p.display().to_string());
         put(&mut given, "daemon.data_dir", "--data-dir", data_dir);
@@ -106,19 +121,7 @@ impl Args {
 
 /// Checks the configuration and runs the daemon.
 pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let config = configuration(args.config.as_ref(), &args.given())?;
-    check_recording(config.market.recording.as_ref())?;
-    log::start(&config.log)?;
-    (core.run)(config, printer)
-}
-
-/// Says at once where a recording is not there.
-pub fn check_recording(folder: Option<&PathBuf>) -> Result<(), Failure> {
-    match folder {
-        Some(folder) if !folder.is_dir() => {
-            let text = format!("recording {} is not a folder", folder.display());
-            Err(Failure::new(Exit::Usage, text))
-        }
-        Some(_) | None => Ok(()),
-    }
+    let config = configuration(args.config(), args.given(), Look::World)?;
+    let log = log::start(&config.log)?;
+    (core.run)(config, log, printer)
 }

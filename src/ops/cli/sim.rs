@@ -1,8 +1,8 @@
 //! `everwarm sim`.
 
 use super::Core;
-use super::run::{MarketArgs, check_recording, configuration, put};
-use crate::ops::config::MarketSource;
+use super::run::{MarketArgs, configuration, put};
+use crate::ops::config::{Look, MarketSource};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::log;
 use std::path::PathBuf;
@@ -47,8 +47,7 @@ pub struct Args {
 pub fn run(args: &Args, core: &Core) -> Result<Exit, Failure> {
     let mut given = args.market.given();
     put(&mut given, "daemon.log", "--log", args.log.clone());
-    let config = configuration(args.config.as_ref(), &given)?;
-    check_recording(config.market.recording.as_ref())?;
+    let config = configuration(args.config.as_ref(), given, Look::World)?;
     log::start(&config.log)?;
     (core.sim)(SimConfig {
         data_dir: args.data_dir.clone(),

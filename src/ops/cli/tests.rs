@@ -2,13 +2,15 @@
 
 use super::{Cli, Command, Core, ask, explain, lists, status, tree};
 use crate::domain::quarantine::Quarantine;
-use crate::ops::api::{Api, ApiFile, serve};
+use crate::ops::api::{Api, ApiFile, Changes, LogLevel, Refusals, Token, serve};
 use crate::ops::desk::{Desk, JournalFacts, Verify};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::offline::OfflineDesk;
 use crate::ops::remote::RemoteDesk;
 use crate::ops::sample::{ID, journal};
+use crate::ops::store_check::Files;
 use crate::ops::views::{QuarantineView, VerifyView};
+use crate::venue::secret::Secret;
 use clap::{CommandFactory, Parser};
 use everwarm_runtime::fact::Effect;
 use std::path::{Path, PathBuf};
@@ -35,9 +37,13 @@ impl Drop for Folder {
 const VERIFY: Verify = |_, _| Ok(VerifyView { inputs: 6, facts: 15, problems: vec![] });
 
 const CORE: Core = Core {
-    run: |_, _| Ok(Exit::Fine),
+    run: |_, _, _| Ok(Exit::Fine),
     sim: |_| Ok(Exit::Fine),
-    journal: |_: &Path| -> Result<Box<dyn JournalFacts>, Failure> { Ok(Box::new(journal())) },
+    files: Files {
+        live: "live.redb",
+        journal: |_: &Path| -> Result<Box<dyn JournalFacts>, Failure> { Ok(Box::new(journal())) },
+        failure: |e| Failure::new(Exit::Foreign, e.to_string()),
+    },
     verify: VERIFY,
     release: |_, id, _| Err(Failure::new(Exit::Failed, format!("nothing is set aside under {id}"))),
 };
@@ -133,21 +139,23 @@ fn a_story_is_indented_and_wrapped() {
 
 #[test]
 fn a_tree_is_drawn() {
-    let node = serde_json::json!({"name": "root", "strategy": "rest_for_one", "children": [
-        {"name": "store", "state": "running", "restarts": 0, "children": []},
-        {"name": "trading", "children": [{"name": "clock", "restarts": 2}]},
+    let node = serde_json::json!({"name": "root", "state": "running", "children": [
+        {"name": "store", "state": "running", "since_ms": 1000, "restarts": 0, "children": []},
+        {"name": "trading", "children": [{
+            "name": "clock", "state": "backoff", "restarts": 2, "injected": 1, "since_ms": 1000,
+            "last_failure": "no answer"
+        }]},
     ]});
-    let mut lines = Vec::new();
-    tree::branch(&node, "", "", &mut lines);
     assert_eq!(
-        lines,
+        tree::lines(&node, Some(2_500)),
         [
-            "root  rest_for_one",
-            "├─ store  restarts 0  running",
+            "root         running",
+            "├─ store     running  for 1.50 s",
             "└─ trading",
-            "   └─ clock  restarts 2",
+            "   └─ clock  backoff  for 1.50 s  2 restarts, 1 on purpose  last: no answer",
         ]
     );
+    assert_eq!(tree::lines(&node, None)[1], "├─ store     running");
 }
 
 #[test]
@@ -162,6 +170,8 @@ fn a_running_daemon_answers_as_its_files_would() {
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let addr = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let token = Token::find_or_make(None, &daemon.0).unwrap();
+    let log = LogLevel { get: Arc::new(|| "warn".into()), set: Arc::new(|_| Ok(())) };
     let released = move |id, retry| {
         let time = 0;
         let (stage, why, symbols) = ("s".to_owned(), format!("retry {retry}"), Vec::new());
@@ -171,11 +181,13 @@ fn a_running_daemon_answers_as_its_files_would() {
         let known = (id == 8).then(|| QuarantineView::of(id, &quarantine));
         known.ok_or_else(|| Failure::new(Exit::Refused, "not this one"))
     };
-    let api = Api::new(live, None).releasing("t".into(), Arc::new(released));
+    let (ours, guessed) = (token.clone(), Secret::new("guessed"));
+    let changes = Changes { token, log, release: Arc::new(released) };
+    let api = Api::new(live, (None, Refusals::default()), changes, daemon.0.clone());
     let server = runtime.spawn(serve(listener, api, async {
         stopped.await.ok();
     }));
-    let file = ApiFile { addr, pid: std::process::id(), token: "t".into() };
+    let file = ApiFile { addr, pid: std::process::id() };
     file.write(&daemon.0).unwrap();
 
     let remote = RemoteDesk::connect(&daemon.0).unwrap().expect("it answers");
@@ -190,13 +202,14 @@ fn a_running_daemon_answers_as_its_files_would() {
     assert_eq!(remote.explain("no/such order").unwrap(), None);
     assert_eq!(remote.status().unwrap().fills, 2);
     assert_eq!(remote.quarantine().unwrap(), files.quarantine().unwrap());
-    assert_eq!(remote.release(8, true).unwrap().quarantine.why, "retry true");
-    assert_eq!(remote.release(8, false).unwrap().quarantine.why, "retry false");
-    assert_eq!(remote.release(9, true).unwrap_err().exit, Exit::Refused);
-    ApiFile { token: "guessed".into(), ..file.clone() }.write(&daemon.0).unwrap();
-    let stranger = RemoteDesk::connect(&daemon.0).unwrap().expect("it answers");
-    assert!(stranger.release(8, true).unwrap_err().text.contains("token"));
-    file.write(&daemon.0).unwrap();
+    assert_eq!(remote.release(8, true, Some(&ours)).unwrap().quarantine.why, "retry true");
+    assert_eq!(remote.release(8, false, Some(&ours)).unwrap().quarantine.why, "retry false");
+    assert_eq!(remote.release(9, true, Some(&ours)).unwrap_err().exit, Exit::Refused);
+    let guessed = Token::find(Some(&guessed), &daemon.0).unwrap();
+    for token in [guessed.as_ref(), None] {
+        let refused = remote.release(8, true, token).unwrap_err();
+        assert!(refused.exit == Exit::Refused && refused.text.contains("token"), "{refused}");
+    }
     assert_eq!(remote.verify().unwrap().facts, 15);
     let failure = remote.tree().unwrap_err();
     assert_eq!(failure.exit, Exit::Unreachable);
@@ -206,7 +219,7 @@ fn a_running_daemon_answers_as_its_files_would() {
     assert!(RemoteDesk::connect(&daemon.0).unwrap().is_none(), "a stranger is not asked");
     drop(remote);
     stop.send(()).unwrap();
-    runtime.block_on(server).unwrap().unwrap();
+    runtime.block_on(server).unwrap();
     file.write(&daemon.0).unwrap();
     assert!(RemoteDesk::connect(&daemon.0).unwrap().is_none(), "a killed one is not asked");
 }

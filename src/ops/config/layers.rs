@@ -1,54 +1,42 @@
-//! The sources of the configuration, each a flat list of keys: defaults, file, environment, flags.
-//! Keys and kinds of values are those of the defaults, which are the embedded
-//! `config/default.toml`.
+//! The sources of the configuration, each a flat list of keys: defaults, file, drop-ins,
+//! environment, flags. The defaults are the embedded `config/default.toml`.
 
+use super::error::{ConfigError, ConfigErrors, Place, nearest};
+use super::keys::{self, KEYS};
 use figment::value::{Dict, Map, Tag, Value};
 use figment::{Metadata, Profile, Provider};
-use std::collections::BTreeMap;
-use std::fmt;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 /// The defaults, with a comment a key.
 pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
 /// What the environment variables of ours begin with.
 pub const PREFIX: &str = "EVERWARM_";
-/// Variables with our prefix that are not configuration: where tests find their material.
-const NOT_OURS: [&str; 4] =
-    ["EVERWARM_SHARED", "EVERWARM_STRIKES", "EVERWARM_STRUCK", "EVERWARM_PLAN"];
-
-/// One thing wrong with the configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    /// Where: file with line and column, variable, or flag.
-    pub place: String,
-    /// What, with the key.
-    pub text: String,
-}
-
-/// Everything wrong with the configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConfigErrors(pub Vec<ConfigError>);
-
-impl fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, error) in self.0.iter().enumerate() {
-            let end = if i + 1 < self.0.len() { "\n" } else { "" };
-            write!(f, "{}: {}{end}", error.place, error.text)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for ConfigErrors {}
+/// Variables with our prefix that are not configuration: plans of strikes, and what tests and
+/// benches are told.
+const NOT_OURS: [&str; 8] = [
+    "EVERWARM_BENCH_SINCE_NS",
+    "EVERWARM_BLESS",
+    "EVERWARM_PLAN",
+    "EVERWARM_SEED",
+    "EVERWARM_SHARED",
+    "EVERWARM_STRIKES",
+    "EVERWARM_STRUCK",
+    "EVERWARM_SWEEP",
+];
 
 /// One value of a source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// The value.
     pub value: Value,
-    /// Where it stands.
-    pub place: String,
+    /// Where its key stands.
+    pub place: Place,
+    /// Where the value itself stands.
+    pub value_place: Place,
 }
 
 /// A key given as text: by a flag or a variable.
@@ -76,13 +64,22 @@ impl Layer {
         layer
     }
 
-    /// A file. Keys are not yet compared with the known ones.
+    /// A file.
     pub fn file(path: &Path, errors: &mut ConfigErrors) -> Layer {
         let name = path.display().to_string();
-        match std::fs::read_to_string(path) {
-            Ok(text) => Layer::parse(&name, &text, errors),
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
             Err(e) => {
-                errors.0.push(ConfigError { place: name, text: format!("cannot be read: {e}") });
+                errors.push(Place::whole(name), None, format!("cannot be read: {e}"));
+                return Layer::default();
+            }
+        };
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Layer::parse(&name, text, errors),
+            Err(e) => {
+                let good = std::str::from_utf8(&bytes[..e.valid_up_to()]).unwrap_or_default();
+                let place = Place::within(&name, good, good.len());
+                errors.push(place, None, "this is not UTF-8");
                 Layer::default()
             }
         }
@@ -90,88 +87,157 @@ impl Layer {
 
     /// The text of a file called `name`.
     pub fn parse(name: &str, text: &str, errors: &mut ConfigErrors) -> Layer {
-        let mut layer = Layer::default();
-        match DeTable::parse(text) {
-            Ok(table) => layer.flatten(name, text, "", table.get_ref(), errors),
-            Err(e) => {
-                let place = place_in(name, text, e.span().map_or(0, |s| s.start));
-                errors.0.push(ConfigError { place, text: e.message().to_owned() });
-            }
+        let (table, wrong) = DeTable::parse_recoverable(text);
+        let mut torn = BTreeSet::new();
+        let mut found = ConfigErrors::default();
+        for error in &wrong {
+            let place = Place::within(name, text, error.span().map_or(0, |span| span.start));
+            torn.insert(place.line);
+            found.push(place, None, error.message());
         }
-        layer
+        let mut parsed = Parsed { name, text, layer: Layer::default(), errors: Vec::new() };
+        parsed.flatten("", table.get_ref());
+        // What could be read of a torn line is not what was meant.
+        let whole = |place: &Place| !torn.contains(&place.line);
+        found.0.extend(parsed.errors.into_iter().filter(|error| whole(&error.place)));
+        found.sort(&[name.to_owned()]);
+        errors.0.extend(found.0);
+        parsed.layer.0.retain(|_, entry| whole(&entry.place));
+        parsed.layer
     }
 
-    fn flatten(
-        &mut self,
-        name: &str,
-        text: &str,
-        above: &str,
-        table: &DeTable<'_>,
-        errors: &mut ConfigErrors,
-    ) {
-        for (key, value) in table {
-            let place = place_in(name, text, key.span().start);
-            let dot = if above.is_empty() { "" } else { "." };
-            let key = format!("{above}{dot}{}", key.get_ref());
-            match value.get_ref() {
-                DeValue::Table(inner) => self.flatten(name, text, &key, inner, errors),
-                DeValue::String(_)
-                | DeValue::Integer(_)
-                | DeValue::Float(_)
-                | DeValue::Boolean(_)
-                | DeValue::Datetime(_)
-                | DeValue::Array(_) => match to_value(value.get_ref()) {
-                    Ok(value) => {
-                        self.0.insert(key, Entry { value, place });
-                    }
-                    Err(e) => {
-                        errors.0.push(ConfigError { place, text: format!("{key}: {e}") });
-                    }
-                },
-            }
-        }
-    }
-
-    /// Our variables of an environment, as keys with their texts.
-    pub fn variables(environment: impl IntoIterator<Item = (String, String)>) -> Vec<Given> {
-        let ours = |(name, text): (String, String)| {
-            let rest = name.strip_prefix(PREFIX)?;
-            let key = rest.to_ascii_lowercase().replace("__", ".");
-            (!NOT_OURS.contains(&name.as_str())).then_some(Given { key, text, place: name })
-        };
-        let mut found: Vec<Given> = environment.into_iter().filter_map(ours).collect();
-        found.sort_by(|a, b| a.place.cmp(&b.place));
-        found
-    }
-
-    /// Texts read as the kinds of values that `defaults` has for their keys.
-    pub fn given(given: &[Given], defaults: &Layer, errors: &mut ConfigErrors) -> Layer {
+    /// Texts of flags or variables.
+    pub fn given(given: &[Given], errors: &mut ConfigErrors) -> Layer {
         let mut layer = Layer::default();
         for Given { key, text, place } in given {
-            let like = defaults.0.get(key).map(|entry| &entry.value);
-            match read_like(text, like) {
+            let place = Place::whole(place.clone());
+            let Some(known) = keys::find(key) else {
+                errors.0.push(unknown(key, place));
+                continue;
+            };
+            if text.contains(char::REPLACEMENT_CHARACTER) {
+                errors.push(place, Some(key), "this is not UTF-8");
+                continue;
+            }
+            match known.kind.read(text) {
                 Ok(value) => {
-                    layer.0.insert(key.clone(), Entry { value, place: place.clone() });
+                    let value_place = place.clone();
+                    layer.0.insert(key.clone(), Entry { value, place, value_place });
                 }
-                Err(e) => {
-                    let (place, text) = (place.clone(), format!("{key}: {e}"));
-                    errors.0.push(ConfigError { place, text });
-                }
+                Err(e) => errors.push(place, Some(key), e),
             }
         }
         layer
     }
+}
 
-    /// Takes out keys that `defaults` does not have, each an error that names the nearest one.
-    pub fn reject_unknown(&mut self, defaults: &Layer, errors: &mut ConfigErrors) {
-        self.0.retain(|key, entry| {
-            let known = defaults.0.contains_key(key);
-            if !known {
-                let text = unknown(key, defaults.0.keys());
-                errors.0.push(ConfigError { place: entry.place.clone(), text });
+/// The drop-ins of a file, in the order in which they count: all `*.toml` in the folder called as
+/// the file, with `.d` behind.
+pub fn drop_ins(file: &Path, errors: &mut ConfigErrors) -> Vec<PathBuf> {
+    let folder = drop_in_folder(file);
+    let mut cannot = |e: &std::io::Error| {
+        let place = Place::whole(folder.display().to_string());
+        errors.push(place, None, format!("cannot be read: {e}"));
+    };
+    let mut found = Vec::new();
+    match std::fs::read_dir(&folder) {
+        Ok(entries) => {
+            for entry in entries {
+                match entry {
+                    Ok(entry) => found.push(entry.path()),
+                    Err(e) => cannot(&e),
+                }
             }
-            known
-        });
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => {}
+        Err(e) => cannot(&e),
+    }
+    let hidden = |path: &Path| path.file_name().is_some_and(|n| n.as_encoded_bytes()[0] == b'.');
+    found.retain(|path| path.extension().is_some_and(|e| e == "toml") && !hidden(path));
+    found.sort();
+    found
+}
+
+fn drop_in_folder(file: &Path) -> PathBuf {
+    let mut name = OsString::from(file.as_os_str());
+    name.push(".d");
+    name.into()
+}
+
+/// Our variables of an environment, as keys with their texts.
+#[must_use]
+pub fn variables(environment: &[(String, String)]) -> Vec<Given> {
+    let ours = |(name, text): &(String, String)| {
+        let rest = name.strip_prefix(PREFIX)?;
+        let key = rest.to_ascii_lowercase().replace("__", ".");
+        let ours = !NOT_OURS.contains(&name.as_str());
+        ours.then(|| Given { key, text: text.clone(), place: name.clone() })
+    };
+    let mut found: Vec<Given> = environment.iter().filter_map(ours).collect();
+    found.sort_by(|a, b| a.place.cmp(&b.place));
+    found
+}
+
+fn unknown(key: &str, place: Place) -> ConfigError {
+    let nearest = nearest(key, keys::sections().into_iter().chain(KEYS.iter().map(|k| k.name)));
+    let variable = place.source.starts_with(PREFIX);
+    let text = match nearest {
+        Some(other) if variable => {
+            let name = other.to_ascii_uppercase().replace('.', "__");
+            format!("unknown key {key:?}; did you mean {PREFIX}{name}?")
+        }
+        Some(other) => format!("unknown key {key:?}; did you mean {other:?}?"),
+        None => format!("unknown key {key:?}; `everwarm config example` shows all"),
+    };
+    ConfigError { place, key: None, text, nearest: nearest.map(str::to_owned) }
+}
+
+/// A file on its way to a layer.
+struct Parsed<'a> {
+    name: &'a str,
+    text: &'a str,
+    layer: Layer,
+    errors: Vec<ConfigError>,
+}
+
+impl Parsed<'_> {
+    fn flatten(&mut self, above: &str, table: &DeTable<'_>) {
+        for (key, value) in table {
+            let place = Place::within(self.name, self.text, key.span().start);
+            let dot = if above.is_empty() { "" } else { "." };
+            let key = format!("{above}{dot}{}", key.get_ref());
+            let wrong = |place: Place, text: String| ConfigError {
+                place,
+                key: Some(key.clone()),
+                text,
+                nearest: None,
+            };
+            let known = keys::find(&key).is_some();
+            let DeValue::Table(inner) = value.get_ref() else {
+                if keys::is_section(&key) {
+                    let text = format!("is a section: its keys stand below [{key}]");
+                    self.errors.push(wrong(place, text));
+                } else if known {
+                    let value_place = Place::within(self.name, self.text, value.span().start);
+                    match to_value(value.get_ref()) {
+                        Ok(value) => {
+                            self.layer.0.insert(key, Entry { value, place, value_place });
+                        }
+                        Err(e) => self.errors.push(wrong(value_place, e)),
+                    }
+                } else {
+                    self.errors.push(unknown(&key, place));
+                }
+                continue;
+            };
+            if keys::is_section(&key) {
+                self.flatten(&key, inner);
+            } else if known {
+                self.errors.push(wrong(place, "is one value, not a section".to_owned()));
+            } else {
+                self.errors.push(unknown(&key, place));
+            }
+        }
     }
 }
 
@@ -199,6 +265,7 @@ impl Provider for Layer {
     }
 }
 
+/// A value of a file. Numbers with a fraction stay as they are written: none is rounded.
 fn to_value(value: &DeValue<'_>) -> Result<Value, String> {
     let number = |text: &str| text.replace('_', "");
     match value {
@@ -206,11 +273,8 @@ fn to_value(value: &DeValue<'_>) -> Result<Value, String> {
         DeValue::Boolean(flag) => Ok(Value::from(*flag)),
         DeValue::Integer(digits) => i64::from_str_radix(&number(digits.as_str()), digits.radix())
             .map(Value::from)
-            .map_err(|e| format!("{digits}: {e}")),
-        DeValue::Float(digits) => match number(digits.as_str()).parse::<f64>() {
-            Ok(value) if value.is_finite() => Ok(Value::from(value)),
-            Ok(_) | Err(_) => Err(format!("{digits} is not a number to configure with")),
-        },
+            .map_err(|_| "the number is too large".to_owned()),
+        DeValue::Float(digits) => Ok(Value::from(number(digits.as_str()))),
         DeValue::Array(items) => items
             .iter()
             .map(|i| to_value(i.get_ref()))
@@ -221,80 +285,67 @@ fn to_value(value: &DeValue<'_>) -> Result<Value, String> {
     }
 }
 
-fn read_like(text: &str, like: Option<&Value>) -> Result<Value, String> {
-    match like {
-        Some(Value::Bool(..)) => match text {
-            "true" | "1" => Ok(Value::from(true)),
-            "false" | "0" => Ok(Value::from(false)),
-            _ => Err(format!("{text:?} is neither true nor false")),
-        },
-        Some(Value::Num(..)) => text
-            .parse::<i64>()
-            .map(Value::from)
-            .map_err(|_| format!("{text:?} is not a whole number")),
-        _ => Ok(Value::from(text)),
-    }
-}
-
-fn place_in(name: &str, text: &str, offset: usize) -> String {
-    let before = &text.as_bytes()[..offset.min(text.len())];
-    let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
-    let line = before.split(|b| *b == b'\n').count();
-    format!("{name}:{line}:{}", before.len() - line_start + 1)
-}
-
-fn unknown<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> String {
-    let last = |key: &str| key.rsplit('.').next().map(str::to_owned);
-    let distance = |other: &String| {
-        let whole = distance(key, other);
-        if last(key) == last(other) { whole.min(1) } else { whole }
-    };
-    let nearest = known.map(|other| (distance(other), other)).min();
-    match nearest {
-        Some((far, other)) if far <= key.len() / 3 + 1 => {
-            format!("unknown key {key:?}; did you mean {other:?}?")
-        }
-        Some(_) | None => {
-            format!("unknown key {key:?}; the known ones are in config/default.toml")
-        }
-    }
-}
-
-/// Letters to insert, remove or replace to make one of the other.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let cost = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = std::mem::replace(&mut row[j + 1], cost);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn told(text: &str) -> Vec<String> {
+        let mut errors = ConfigErrors::default();
+        Layer::parse("a.toml", text, &mut errors);
+        errors.0.iter().map(ToString::to_string).collect()
+    }
+
     #[test]
-    fn places_are_lines_and_columns() {
+    fn keys_and_values_have_places() {
         let mut errors = ConfigErrors::default();
         let layer = Layer::parse("a.toml", "[market]\n  seed = 0x1_0\n", &mut errors);
-        assert_eq!(layer.0["market.seed"].place, "a.toml:2:3");
-        assert_eq!(layer.0["market.seed"].value, Value::from(16_i64));
-        Layer::parse("a.toml", "[market\n", &mut errors);
-        assert_eq!(errors.0.len(), 1);
-        assert!(errors.0[0].place.starts_with("a.toml:1:"), "{errors}");
+        let entry = &layer.0["market.seed"];
+        assert_eq!(entry.place.to_string(), "a.toml:2:3");
+        assert_eq!(entry.value_place.to_string(), "a.toml:2:10");
+        assert_eq!((&entry.value, errors.0.len()), (&Value::from(16_i64), 0));
     }
 
     #[test]
     fn an_unknown_key_names_the_nearest() {
-        let defaults = Layer::defaults();
-        let nearest = |key: &str| unknown(key, defaults.0.keys());
-        assert!(nearest("trading.notinal").ends_with("did you mean \"trading.notional\"?"));
-        assert!(nearest("seed").ends_with("did you mean \"market.seed\"?"));
-        assert!(nearest("colour").ends_with("config/default.toml"));
+        let told = told(
+            "seed = 1\ncolour = 2\n[trading]\nnotinal = 1\n[tradign]\n[market.pace]\nx = 1\n\
+             [strategy]\nsma_cross = 1\n",
+        );
+        assert_eq!(
+            told,
+            [
+                "a.toml:1:1: unknown key \"seed\"; did you mean \"market.seed\"?",
+                "a.toml:2:1: unknown key \"colour\"; `everwarm config example` shows all",
+                "a.toml:4:1: unknown key \"trading.notinal\"; did you mean \"trading.notional\"?",
+                "a.toml:5:2: unknown key \"tradign\"; did you mean \"trading\"?",
+                "a.toml:6:9: market.pace: is one value, not a section",
+                "a.toml:9:1: strategy.sma_cross: is a section: its keys stand below \
+             [strategy.sma_cross]",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_torn_file_is_told_line_by_line() {
+        let told = told("[market]\nseed = \n[risk\nmax_trades_per_day = = 3\n[colour]\n");
+        for place in ["a.toml:2:", "a.toml:3:", "a.toml:4:", "a.toml:5:2: unknown key \"colour\""] {
+            assert!(told.iter().any(|line| line.starts_with(place)), "{place}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_torn_or_unknown_never_shows_its_value() {
+        for text in [
+            "[daemon]\ntoken = \"hunter2",
+            "[daemon]\ntoken = hunter2",
+            "[daemon]\ntoken = \"env:X\" hunter2",
+            "[daemon]\ntokn = \"hunter2\"",
+            "[daemon]\ntoken = { hunter2 = 1 }",
+            "token hunter2",
+        ] {
+            let told = told(text);
+            assert!(!told.is_empty() && !told.concat().contains("hunter2"), "{text}: {told:?}");
+        }
     }
 
     #[test]
@@ -304,16 +355,17 @@ mod tests {
             ("EVERWARM_SHARED", "/tmp"),
             ("HOME", "/root"),
             ("EVERWARM_STRATEGY__SMA_CROSS__FAST", "5"),
+            ("EVERWARM_MARKET_SEED", "5"),
+            ("EVERWARM_DAEMON__LOG", "\u{fffd}"),
         ];
-        let pairs = pairs.map(|(a, b)| (a.to_owned(), b.to_owned()));
-        let keys: Vec<_> = Layer::variables(pairs).into_iter().map(|g| g.key).collect();
-        assert_eq!(keys, ["market.seed", "strategy.sma_cross.fast"]);
-    }
-
-    #[test]
-    fn distances() {
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("same", "same"), 0);
+        let given = variables(&pairs.map(|(a, b)| (a.to_owned(), b.to_owned())));
+        let mut errors = ConfigErrors::default();
+        let layer = Layer::given(&given, &mut errors);
+        assert_eq!(layer.0.keys().collect::<Vec<_>>(), ["market.seed", "strategy.sma_cross.fast"]);
+        assert_eq!(
+            errors.to_string(),
+            "EVERWARM_DAEMON__LOG: daemon.log: this is not UTF-8\n\
+             EVERWARM_MARKET_SEED: unknown key \"market_seed\"; did you mean EVERWARM_MARKET__SEED?"
+        );
     }
 }

@@ -1,0 +1,157 @@
+//! What is said where something is not answered, and how often it was.
+
+use crate::ops::exit::Exit;
+use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A problem document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// HTTP status.
+    pub status: u16,
+    /// Stable, for programs.
+    pub code: String,
+    /// For people.
+    pub detail: String,
+    /// Exit code of a command that gets this answer.
+    pub exit: u8,
+}
+
+/// Why a request is refused. An answer that there is none, like that of an unknown id, is no
+/// refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The `Host` header names something else than loopback.
+    WrongHost,
+    /// A change without the token.
+    NoToken,
+    /// A change with another token.
+    WrongToken,
+    /// A head or body that is too large.
+    TooLarge,
+    /// A head or body that does not come to its end.
+    TooSlow,
+    /// Too many connections, or too much work at once.
+    Busy,
+    /// No HTTP.
+    Malformed,
+    /// A body that is not JSON, or other JSON.
+    BadBody,
+    /// A query that is not known.
+    BadQuery,
+    /// There is nothing.
+    NoSuchPath,
+    /// It cannot be done there.
+    WrongMethod,
+}
+
+impl Refusal {
+    /// The codes, in the order of the variants.
+    pub const CODES: &[&str] = &[
+        "wrong-host",
+        "no-token",
+        "wrong-token",
+        "too-large",
+        "too-slow",
+        "busy",
+        "malformed",
+        "bad-body",
+        "bad-query",
+        "no-such-path",
+        "wrong-method",
+    ];
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        Refusal::CODES[self as usize]
+    }
+
+    /// HTTP status, and exit code of a command.
+    const fn status(self) -> (StatusCode, Exit) {
+        match self {
+            Refusal::WrongHost => (StatusCode::FORBIDDEN, Exit::Refused),
+            Refusal::NoToken | Refusal::WrongToken => (StatusCode::UNAUTHORIZED, Exit::Refused),
+            Refusal::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Exit::Refused),
+            Refusal::TooSlow => (StatusCode::REQUEST_TIMEOUT, Exit::Failed),
+            Refusal::Busy => (StatusCode::SERVICE_UNAVAILABLE, Exit::Failed),
+            Refusal::Malformed | Refusal::BadBody | Refusal::BadQuery => {
+                (StatusCode::BAD_REQUEST, Exit::Usage)
+            }
+            Refusal::NoSuchPath => (StatusCode::NOT_FOUND, Exit::Failed),
+            Refusal::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, Exit::Usage),
+        }
+    }
+
+    /// The answer; it is counted on its way out.
+    pub fn answer(self, detail: impl Into<String>) -> Response {
+        let (status, exit) = self.status();
+        let mut response = problem(status, self.code(), detail.into(), exit);
+        response.extensions_mut().insert(self);
+        if status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+}
+
+/// How many requests were refused, by reason.
+#[derive(Clone, Debug, Default)]
+pub struct Refusals(Arc<[AtomicU64; Refusal::CODES.len()]>);
+
+impl Refusals {
+    /// One more.
+    pub fn count(&self, refusal: Refusal) {
+        self.0[refusal as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All codes with their numbers.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let number = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        Refusal::CODES.iter().copied().zip(self.0.iter().map(number))
+    }
+}
+
+/// A problem document.
+pub fn problem(status: StatusCode, code: &str, detail: String, exit: Exit) -> Response {
+    let status_number = status.as_u16();
+    let body = Problem { status: status_number, code: code.into(), detail, exit: exit.code() };
+    json_as(status, "application/problem+json", &body)
+}
+
+/// JSON of a kind.
+pub fn json_as(status: StatusCode, kind: &'static str, body: &impl Serialize) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(bytes) => {
+            (status, [(CONTENT_TYPE, HeaderValue::from_static(kind))], bytes).into_response()
+        }
+        Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, e.to_string()).into_response(),
+    }
+}
+
+/// An answer.
+pub fn json(body: &impl Serialize) -> Response {
+    json_as(StatusCode::OK, "application/json", body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_those_of_the_variants() {
+        assert_eq!(Refusal::WrongHost.code(), "wrong-host");
+        assert_eq!(Refusal::Busy.code(), "busy");
+        assert_eq!(Refusal::WrongMethod.code(), "wrong-method");
+        assert_eq!(Refusal::WrongMethod as usize + 1, Refusal::CODES.len());
+        let refusals = Refusals::default();
+        refusals.count(Refusal::TooSlow);
+        let some: Vec<_> = refusals.all().filter(|(_, n)| *n > 0).collect();
+        assert_eq!(some, [("too-slow", 1)]);
+    }
+}

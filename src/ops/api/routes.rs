@@ -1,0 +1,238 @@
+//! What is answered where.
+
+use super::guard::{guard, stamp};
+use super::problem::{Refusal, Refusals, json, json_as, problem};
+use super::writes::{Changes, log_level, release, set_log_level};
+use crate::domain::id::Symbol;
+use crate::domain::time::{Timeframe, UtcMs};
+use crate::ops::config::schema::schema;
+use crate::ops::desk::Desk;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::views::{ExplainView, VersionView};
+use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path as UrlPath, Query, Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Gives all metrics as text.
+pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What the API answers from.
+#[derive(Clone)]
+pub struct Api {
+    desk: Arc<dyn Desk>,
+    metrics: Option<Metrics>,
+    refusals: Refusals,
+    /// What may be changed, and by whom.
+    pub(super) changes: Changes,
+    /// Where changes are written down.
+    pub(super) data_dir: PathBuf,
+    /// Deriving everything again takes a core: once at a time.
+    heavy: Arc<Semaphore>,
+}
+
+impl Api {
+    /// Answers from `desk`; `metrics` where some are kept. What is changed is written down in
+    /// `data_dir`.
+    #[must_use]
+    pub fn new(
+        desk: Arc<dyn Desk>,
+        (metrics, refusals): (Option<Metrics>, Refusals),
+        changes: Changes,
+        data_dir: PathBuf,
+    ) -> Api {
+        let heavy = Arc::new(Semaphore::new(1));
+        Api { desk, metrics, refusals, changes, data_dir, heavy }
+    }
+
+    /// How many requests were refused.
+    #[must_use]
+    pub fn refusals(&self) -> Refusals {
+        self.refusals.clone()
+    }
+
+    /// All paths.
+    pub fn router(self) -> Router {
+        let refusals = self.refusals();
+        let heavy = Arc::clone(&self.heavy);
+        let verify = get(|s| answer(s, Desk::verify)).layer(from_fn_with_state(heavy, one));
+        Router::new()
+            .route("/livez", get(livez))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(metrics))
+            .route("/api/v1/version", get(version))
+            .route("/api/v1/status", get(|s| answer(s, Desk::status)))
+            .route("/api/v1/positions", get(|s| answer(s, Desk::positions)))
+            .route("/api/v1/trades", get(|s| answer(s, Desk::trades)))
+            .route("/api/v1/verify", verify)
+            .route("/api/v1/tree", get(|s| answer(s, Desk::tree)))
+            .route("/api/v1/config", get(|s| answer(s, Desk::config)))
+            .route("/api/v1/config/schema", get(async || json(&schema())))
+            .route("/api/v1/log-level", get(log_level).put(set_log_level))
+            .route("/api/v1/quarantine", get(|s| answer(s, Desk::quarantine)))
+            .route("/api/v1/quarantine/{id}/{how}", post(release))
+            .route("/api/v1/orders", get(|s, q| newest(s, q, Desk::orders)))
+            .route("/api/v1/fills", get(|s, q| newest(s, q, Desk::fills)))
+            .route("/api/v1/equity", get(|s, q| newest(s, q, Desk::equity)))
+            .route("/api/v1/signals", get(|s, q| newest(s, q, Desk::signals)))
+            .route("/api/v1/bars/{symbol}/{timeframe}", get(bars))
+            .route("/api/v1/why-not/{symbol}", get(why_not))
+            .route("/api/v1/explain/{id}", get(explain))
+            .fallback(nothing_here)
+            .method_not_allowed_fallback(wrong_method)
+            .layer(from_fn(guard))
+            .layer(from_fn_with_state(refusals, stamp))
+            .with_state(self)
+    }
+}
+
+async fn one(State(gate): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    match gate.try_acquire() {
+        Ok(_permit) => next.run(request).await,
+        Err(_) => Refusal::Busy.answer("this is being done for another; ask again later"),
+    }
+}
+
+type Asked<T> = Result<Query<T>, QueryRejection>;
+
+/// What a list may be asked with.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Newest {
+    /// Only so many of the newest.
+    limit: Option<usize>,
+}
+
+async fn answer<T: Serialize + Send + 'static>(
+    State(api): State<Api>,
+    ask: impl FnOnce(&dyn Desk) -> Result<T, Failure> + Send + 'static,
+) -> Response {
+    // The desk reads files; sockets must not wait for it.
+    match tokio::task::spawn_blocking(move || ask(api.desk.as_ref())).await {
+        Ok(Ok(body)) => json(&body),
+        Ok(Err(failure)) => {
+            problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", failure.text, failure.exit)
+        }
+        Err(e) => {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            problem(status, "internal", format!("the answer failed: {e}"), Exit::Failed)
+        }
+    }
+}
+
+async fn newest<T: Serialize + Send + 'static>(
+    state: State<Api>,
+    query: Asked<Newest>,
+    ask: impl FnOnce(&dyn Desk, Option<usize>) -> Result<T, Failure> + Send + 'static,
+) -> Response {
+    match query {
+        Ok(Query(Newest { limit })) => answer(state, move |desk| ask(desk, limit)).await,
+        Err(e) => Refusal::BadQuery.answer(e.body_text()),
+    }
+}
+
+async fn bars(
+    state: State<Api>,
+    UrlPath((symbol, timeframe)): UrlPath<(String, String)>,
+    query: Asked<Newest>,
+) -> Response {
+    let symbol = Symbol::new(&symbol);
+    let (Ok(symbol), Ok(timeframe)) = (symbol, timeframe.parse::<Timeframe>()) else {
+        return Refusal::BadQuery.answer("give a symbol and a width: 1m, 5m, 15m, 1h, 4h or 1d");
+    };
+    newest(state, query, move |desk, limit| desk.bars(symbol, timeframe, limit)).await
+}
+
+/// What `why-not` may be asked with.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct At {
+    /// The close, UTC milliseconds.
+    time: Option<UtcMs>,
+}
+
+async fn why_not(
+    State(api): State<Api>,
+    UrlPath(symbol): UrlPath<String>,
+    query: Asked<At>,
+) -> Response {
+    match (Symbol::new(&symbol), query) {
+        (Ok(symbol), Ok(Query(At { time }))) => story(move || api.desk.why_not(symbol, time)).await,
+        (Err(e), _) => Refusal::BadQuery.answer(e),
+        (_, Err(e)) => Refusal::BadQuery.answer(e.body_text()),
+    }
+}
+
+async fn explain(State(api): State<Api>, UrlPath(id): UrlPath<String>) -> Response {
+    let ask = move || {
+        let found = api.desk.explain(&id)?;
+        found.ok_or_else(|| Failure::new(Exit::Failed, no_story(&id)))
+    };
+    story(ask).await
+}
+
+async fn story(ask: impl FnOnce() -> Result<ExplainView, Failure> + Send + 'static) -> Response {
+    let response = tokio::task::spawn_blocking(move || match ask() {
+        Ok(story) => json(&story),
+        Err(f) if f.exit == Exit::Failed => {
+            problem(StatusCode::NOT_FOUND, "no-such-id", f.text, f.exit)
+        }
+        Err(f) if f.exit == Exit::Usage => {
+            problem(StatusCode::BAD_REQUEST, "ambiguous-id", f.text, f.exit)
+        }
+        Err(f) => problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", f.text, f.exit),
+    });
+    response.await.unwrap_or_else(|e| {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        problem(status, "internal", format!("the answer failed: {e}"), Exit::Failed)
+    })
+}
+
+/// What is said of an id nothing is known of.
+#[must_use]
+pub fn no_story(id: &str) -> String {
+    format!(
+        "nothing is known of {id:?}: give a client order id, SYMBOL:TRADE for a fill, or the key \
+         of a fact, like 120 or 120.600.0"
+    )
+}
+
+async fn livez() -> &'static str {
+    "ok\n"
+}
+
+async fn readyz(State(api): State<Api>) -> Response {
+    let checks = api.desk.checks();
+    let ready = checks.iter().all(|check| check.ok);
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    json_as(status, "application/json", &serde_json::json!({ "ready": ready, "checks": checks }))
+}
+
+async fn version() -> Response {
+    json(&VersionView::this())
+}
+
+async fn metrics(State(api): State<Api>) -> Response {
+    let Some(render) = api.metrics else {
+        let detail = "no metrics are kept in this process".to_owned();
+        return problem(StatusCode::NOT_FOUND, "no-metrics", detail, Exit::Failed);
+    };
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(CONTENT_TYPE, kind)], render()).into_response()
+}
+
+async fn nothing_here(request: Request) -> Response {
+    Refusal::NoSuchPath.answer(format!("there is nothing at {}", request.uri().path()))
+}
+
+async fn wrong_method(request: Request) -> Response {
+    Refusal::WrongMethod.answer(format!("{} cannot be done here", request.method()))
+}

@@ -1,0 +1,197 @@
+//! Whole configurations: what wins, where it came from, and everything that is wrong at once.
+
+use super::keys;
+use super::*;
+use crate::domain::settings::Settings;
+use std::net::SocketAddr;
+use std::path::Path;
+
+fn flag(key: &str, text: &str) -> Given {
+    Given { key: key.into(), text: text.into(), place: format!("--{key}") }
+}
+
+fn with(flags: &[Given]) -> Result<Config, ConfigErrors> {
+    Sources { flags: flags.to_vec(), ..Sources::default() }.load(Look::World)
+}
+
+fn written(file: &Path, text: &str) -> Sources {
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(file, text).unwrap();
+    Sources { file: Some(file.into()), ..Sources::default() }
+}
+
+fn folder(name: &str) -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("everwarm-config-{name}-{}", std::process::id()))
+}
+
+fn pair(name: &str, text: &str) -> (String, String) {
+    (name.to_owned(), text.to_owned())
+}
+
+#[test]
+fn the_embedded_file_says_the_defaults() {
+    let config = with(&[]).unwrap();
+    assert_eq!(config.data_dir, Path::new("everwarm-data"));
+    assert_eq!((config.installation.as_str(), config.workers), ("demo", 2));
+    assert_eq!(config.listen, SocketAddr::from(([127, 0, 0, 1], 0)));
+    assert_eq!((config.log.as_str(), config.token.is_none()), ("warn", true));
+    let market = MarketSource {
+        recording: None,
+        recording_config: None,
+        seed: 1,
+        symbols: Symbols::Auto,
+        pace: Pace::Times(240),
+        until_end: false,
+    };
+    assert_eq!(config.market, market);
+    assert_eq!(config.settings, Settings::default());
+    assert_eq!((config.origins(), config.values.len()), (vec![], keys::KEYS.len()));
+}
+
+#[test]
+fn every_setting_of_the_stages_is_a_key() {
+    fn leaves(above: &str, value: &serde_json::Value, out: &mut Vec<String>) {
+        match value.as_object() {
+            Some(object) => {
+                object
+                    .iter()
+                    .for_each(|(key, inner)| leaves(&format!("{above}{key}."), inner, out));
+            }
+            None => out.push(above.trim_end_matches('.').to_owned()),
+        }
+    }
+    let mut found = Vec::new();
+    leaves("", &serde_json::to_value(Settings::default()).unwrap(), &mut found);
+    assert!(found.len() > 10 && found.iter().all(|key| keys::find(key).is_some()), "{found:?}");
+}
+
+#[test]
+fn later_sources_win_and_origins_are_told() {
+    let folder = folder("layers");
+    let file = folder.join("mine.toml");
+    let mut sources = written(
+        &file,
+        "[market]\nseed = 3\npace = \"60x\"\nsymbols = [\"LTCUSD\", \"BTCUSD\"]\n[trading]\n\
+         notional = 250.5\nmax_positions = 3\nvalid_for_s = 60\n",
+    );
+    let more = folder.join("mine.toml.d");
+    written(&more.join("20-b.toml"), "[trading]\nmax_positions = 5\nvalid_for_s = 62\n");
+    written(&more.join("10-a.toml"), "[trading]\nmax_positions = 4\nrecv_window_ms = 4000\n");
+    written(&more.join("30-c.toml.off"), "nonsense");
+    written(&more.join(".hidden.toml"), "nonsense");
+    sources.environment = vec![
+        pair("EVERWARM_MARKET__SEED", "4"),
+        pair("EVERWARM_DAEMON__INSTALLATION", "12"),
+        pair("EVERWARM_RISK__MAX_LOSS_PER_DAY", "0.1"),
+        pair("EVERWARM_TRADING__VALID_FOR_S", "63"),
+    ];
+    sources.flags = vec![flag("market.pace", "lockstep")];
+    let config = sources.load(Look::World).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!((config.market.seed, config.market.pace), (4, Pace::Lockstep));
+    assert_eq!(config.market.symbols.to_string(), "BTCUSD,LTCUSD");
+    assert_eq!(config.installation, "12");
+    let trading = &config.settings.trading;
+    assert_eq!(trading.notional.to_string(), "250.5");
+    assert_eq!((trading.max_positions, trading.valid_for_s), (5, 63));
+    assert_eq!(trading.recv_window_ms, 4000);
+    assert_eq!(config.settings.risk.max_loss_per_day.to_string(), "0.1");
+    let origins = config.origins();
+    let origin = |key: &str| origins.iter().find(|(k, _)| k == key).unwrap().1.as_str();
+    assert_eq!(origin("market.pace"), "--market.pace");
+    assert_eq!(origin("market.seed"), "EVERWARM_MARKET__SEED");
+    assert_eq!(origin("trading.valid_for_s"), "EVERWARM_TRADING__VALID_FOR_S");
+    assert!(origin("trading.notional").ends_with("mine.toml:6:1"));
+    assert!(origin("trading.max_positions").ends_with("mine.toml.d/20-b.toml:2:1"));
+    assert!(origin("trading.recv_window_ms").ends_with("mine.toml.d/10-a.toml:3:1"));
+}
+
+#[test]
+fn everything_wrong_is_reported() {
+    let flags = [
+        flag("market.sead", "1"),
+        flag("market.pace", "fast"),
+        flag("daemon.workers", "many"),
+        flag("daemon.listen", "0.0.0.0:80"),
+        flag("daemon.installation", "Mine"),
+        flag("trading.notional", "-1"),
+        flag("trading.recv_window_ms", "60001"),
+        flag("strategy.sma_cross.fast", "30"),
+        flag("market.until_end", "true"),
+        flag("market.symbols", "BTC/USD"),
+        flag("venue.kind", "nyse"),
+        flag("daemon.data_dir", ""),
+        flag("daemon.log", "everwarm=loud"),
+        flag("market.recording_config", "/nowhere"),
+        flag("daemon.token", "hunter2"),
+    ];
+    let errors = with(&flags).unwrap_err();
+    let text = errors.to_string();
+    for Given { place, .. } in &flags {
+        assert!(errors.0.iter().any(|e| e.place.source == *place), "{place} is missing in\n{text}");
+    }
+    for expected in [
+        "--market.sead: unknown key \"market.sead\"; did you mean \"market.seed\"?",
+        "--market.pace: market.pace: \"fast\" is not a pace",
+        "--daemon.workers: daemon.workers: \"many\" is not a whole number",
+        "--trading.recv_window_ms: trading.recv_window_ms: 60001 is not within 1 to 60000",
+        "30 bars are not fewer than the slow average's 30",
+        "market.recording_config: describes no recording",
+        "market.recording_config: /nowhere is not a file",
+        "daemon.token: a secret is given by reference only",
+    ] {
+        assert!(text.contains(expected), "{expected}\nis missing in\n{text}");
+    }
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn a_wrong_value_is_told_where_it_stands() {
+    let folder = folder("places");
+    let file = folder.join("a.toml");
+    let text = "[risk]\nmax_trades_per_day = \"x\"\n[strategy.sma_cross]\nslow = 5\n";
+    let errors = written(&file, text).load(Look::Words).unwrap_err().to_string();
+    let dir = folder.display();
+    assert_eq!(
+        errors,
+        format!(
+            "{dir}/a.toml:2:22: risk.max_trades_per_day: \"x\" is not a whole number\n\
+             {dir}/a.toml:4:8: strategy.sma_cross.slow: the fast average's 10 bars are not fewer \
+             than the slow average's 5"
+        )
+    );
+    std::fs::write(&file, b"[risk]\n# \xff\n").unwrap();
+    let sources = Sources { file: Some(file), ..Sources::default() };
+    let errors = sources.load(Look::Words).unwrap_err().to_string();
+    assert_eq!(errors, format!("{dir}/a.toml:2:3: this is not UTF-8"));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn secrets_and_the_world_are_looked_at_when_asked() {
+    let flags = [flag("daemon.token", "env:NOT_SET"), flag("market.recording", "/nowhere")];
+    let sources = Sources { flags: flags.to_vec(), ..Sources::default() };
+    assert!(sources.load(Look::Words).is_ok());
+    assert_eq!(sources.load(Look::Secrets).unwrap_err().0.len(), 1);
+    let told = sources.load(Look::World).unwrap_err().to_string();
+    assert_eq!(
+        told,
+        "--daemon.token: daemon.token: the variable NOT_SET is not set\n\
+         --market.recording: market.recording: /nowhere is not a folder"
+    );
+    let environment = vec![pair("NOT_SET", "hunter2")];
+    let config = Sources { environment, ..sources }.load(Look::Secrets).unwrap();
+    assert_eq!(config.token.as_ref().unwrap().expose(), "hunter2");
+    assert!(!format!("{config:?}").contains("hunter2"));
+    // A variable that is called like a key and is referred to is none.
+    let mut environment = vec![pair("EVERWARM_TOKEN", "hunter3")];
+    let load = |environment: &[(String, String)]| {
+        Sources { environment: environment.to_vec(), ..Sources::default() }.load(Look::Secrets)
+    };
+    let told = load(&environment).unwrap_err().to_string();
+    assert!(told.contains("unknown key \"token\"") && !told.contains("hunter3"), "{told}");
+    environment.push(pair("EVERWARM_DAEMON__TOKEN", "env:EVERWARM_TOKEN"));
+    let config = load(&environment).unwrap();
+    assert_eq!(config.token.unwrap().expose(), "hunter3");
+    assert_eq!(config.variables, ["EVERWARM_DAEMON__TOKEN", "EVERWARM_TOKEN"]);
+}

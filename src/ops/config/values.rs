@@ -1,0 +1,129 @@
+//! Values of the configuration that are more than a text or a number.
+
+use crate::domain::id::Symbol;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Fastest scaled pace, times life.
+const PACE_MAX: u32 = 100_000;
+const SYMBOLS_MAX: u32 = 1000;
+
+/// How fast the simulated exchange's time passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// The next step is taken once everyone has finished the last.
+    Lockstep,
+    /// This many times faster than life; 1 is real.
+    Times(u32),
+}
+
+impl FromStr for Pace {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Pace, String> {
+        match text {
+            "lockstep" => return Ok(Pace::Lockstep),
+            "real" => return Ok(Pace::Times(1)),
+            _ => {}
+        }
+        let times = text.strip_suffix('x').and_then(|digits| digits.parse().ok());
+        times
+            .filter(|times| (1..=PACE_MAX).contains(times))
+            .map(Pace::Times)
+            .ok_or_else(|| format!("{text:?} is not a pace: lockstep, real, or 1x to {PACE_MAX}x"))
+    }
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Pace::Lockstep => f.write_str("lockstep"),
+            Pace::Times(1) => f.write_str("real"),
+            Pace::Times(times) => write!(f, "{times}x"),
+        }
+    }
+}
+
+/// Which symbols are traded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Symbols {
+    /// 8 of a made market, all of a recording.
+    Auto,
+    /// This many, by name.
+    First(u32),
+    /// These, by name.
+    Named(Vec<Symbol>),
+}
+
+impl FromStr for Symbols {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Symbols, String> {
+        if text == "auto" {
+            return Ok(Symbols::Auto);
+        }
+        if let Ok(count) = text.parse() {
+            return Some(count)
+                .filter(|count| (1..=SYMBOLS_MAX).contains(count))
+                .map(Symbols::First)
+                .ok_or_else(|| format!("{count} symbols: 1 to {SYMBOLS_MAX} are possible"));
+        }
+        let mut names =
+            text.split(',').map(|name| Symbol::new(name.trim())).collect::<Result<Vec<_>, _>>()?;
+        names.sort();
+        names.dedup();
+        Ok(Symbols::Named(names))
+    }
+}
+
+impl fmt::Display for Symbols {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Symbols::Auto => f.write_str("auto"),
+            Symbols::First(count) => write!(f, "{count}"),
+            Symbols::Named(names) => {
+                let names: Vec<&str> = names.iter().map(Symbol::as_str).collect();
+                f.write_str(&names.join(","))
+            }
+        }
+    }
+}
+
+/// What the simulated exchange trades, and how fast.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MarketSource {
+    /// Folder of a recording; none: a made market.
+    pub recording: Option<PathBuf>,
+    /// Description of the recording, where it is not beside it.
+    pub recording_config: Option<PathBuf>,
+    /// Seed of a made market.
+    pub seed: u64,
+    /// Which symbols.
+    pub symbols: Symbols,
+    /// How fast.
+    pub pace: Pace,
+    /// Whether to stop when a recording has ended.
+    pub until_end: bool,
+}
+
+impl MarketSource {
+    /// The flags that say the same to another process of ours.
+    #[must_use]
+    pub fn flags(&self) -> Vec<OsString> {
+        let mut flags: Vec<OsString> = Vec::new();
+        let mut say = |flag: &str, value: &OsStr| flags.extend([flag.into(), value.to_owned()]);
+        if let Some(folder) = &self.recording {
+            say("--recording", folder.as_os_str());
+        }
+        if let Some(file) = &self.recording_config {
+            say("--recording-config", file.as_os_str());
+        }
+        say("--seed", OsStr::new(&self.seed.to_string()));
+        say("--symbols", OsStr::new(&self.symbols.to_string()));
+        say("--pace", OsStr::new(&self.pace.to_string()));
+        if self.until_end {
+            flags.push("--until-end".into());
+        }
+        flags
+    }
+}

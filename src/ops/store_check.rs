@@ -1,0 +1,155 @@
+//! Whether the files of a data directory are whole: their checksums, and every fact in them read.
+//! Nothing is written, not even what a crash left is repaired.
+
+use super::desk::JournalFacts;
+use super::exit::{Exit, Failure};
+use super::text::{count, thousands};
+use super::views::{FileState, FileView};
+use crate::history::{self, History, projection::projected_through};
+use crate::sim::books::{self, BooksError};
+use everwarm_runtime::fact::Key;
+use everwarm_runtime::store::StoreError;
+use everwarm_runtime::store::archive::Archive;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What is needed of the daemon's core.
+pub struct Files {
+    /// Name of the live file in the data directory.
+    pub live: &'static str,
+    /// Opens the journal of a data directory without changing it.
+    pub journal: fn(&Path) -> Result<Box<dyn JournalFacts>, Failure>,
+    /// Exit code and words of a store that cannot be used.
+    pub failure: fn(&StoreError) -> Failure,
+}
+
+/// Checks every file of `data_dir`.
+///
+/// # Errors
+/// Nothing is kept there.
+pub fn check(data_dir: &Path, files: &Files) -> Result<Vec<FileView>, Failure> {
+    if !data_dir.join(files.live).exists() {
+        let text = format!("{} holds no journal: there is nothing to check", data_dir.display());
+        return Err(Failure::new(Exit::Unreachable, text));
+    }
+    let mut head = None;
+    let journal = (files.journal)(data_dir).and_then(|journal| {
+        let (last_row, told) = journal_of(journal.as_ref())?;
+        head = Some(last_row);
+        Ok(Some(told))
+    });
+    let exchange = data_dir.join("exchange");
+    let books = books::count(&exchange).map_err(|e| match e {
+        BooksError::Store(e) => (files.failure)(&e),
+        e @ (BooksError::Run(_) | BooksError::Append(_)) => {
+            Failure::new(Exit::Failed, e.to_string())
+        }
+    });
+    let books = books.map(|facts| facts.map(|facts| count(facts, "exchange fact")));
+    Ok(vec![
+        view(&data_dir.join(files.live), journal),
+        view(&data_dir.join(history::FILE), history_of(data_dir, head)),
+        view(&exchange.join(books::FILE), books),
+    ])
+}
+
+/// How the command ends.
+#[must_use]
+pub fn exit(files: &[FileView]) -> Exit {
+    let has = |state| files.iter().any(|file| file.state == state);
+    if has(FileState::Bad) {
+        Exit::Problems
+    } else if has(FileState::Held) {
+        Exit::Held
+    } else {
+        Exit::Fine
+    }
+}
+
+fn view(path: &Path, checked: Result<Option<String>, Failure>) -> FileView {
+    let (state, detail) = match checked {
+        Ok(Some(detail)) => (FileState::Good, detail),
+        Ok(None) => (FileState::Absent, "made when it is needed".to_owned()),
+        Err(e) if e.exit == Exit::Held => {
+            (FileState::Held, "in use by a process that runs; stop it first".to_owned())
+        }
+        Err(e) => (FileState::Bad, e.text),
+    };
+    let bytes = std::fs::metadata(path).map_or(0, |about| about.len());
+    FileView { file: path.display().to_string(), bytes, state, detail }
+}
+
+/// The last row, and what is in it. Inputs are numbered without a gap, and no derived fact stands
+/// before its input.
+fn journal_of(journal: &dyn JournalFacts) -> Result<(u64, String), Failure> {
+    let (mut facts, mut inputs, mut last_row) = (0_u64, 0_u64, 0);
+    let (mut newest, mut wrong): (Option<Key>, _) = (None, None);
+    journal.each(0, &mut |row, fact| {
+        (facts, last_row) = (facts + 1, row);
+        let key = fact.key;
+        match newest {
+            Some(before) if key.rank == 0 && key.n != before.n + 1 => {
+                wrong = Some(format!("input {} follows input {}", key.n, before.n));
+            }
+            Some(before) if key.rank > 0 && key.n > before.n => {
+                wrong = Some(format!("fact {key} stands before its input"));
+            }
+            Some(_) | None => {}
+        }
+        if key.rank == 0 {
+            inputs += 1;
+            newest = Some(key);
+        }
+        if wrong.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    match wrong {
+        Some(wrong) => Err(Failure::new(Exit::Problems, wrong)),
+        None => Ok((last_row, format!("{}, {}", count(facts, "fact"), count(inputs, "input")))),
+    }
+}
+
+fn history_of(data_dir: &Path, head: Option<u64>) -> Result<Option<String>, Failure> {
+    let Some(archive) = Archive::look(&data_dir.join(history::FILE))? else { return Ok(None) };
+    let through = projected_through(&archive)?;
+    let history = History::new(Arc::new(archive));
+    let (orders, fills) = (history.orders(None)?.len(), history.fills(None)?.len());
+    let (points, trades) = (history.equity(None)?.len(), history.trades()?.len());
+    let of = |number: usize, one: &str| count(number as u64, one);
+    let told = format!(
+        "{}, {}, {}, {}",
+        of(orders, "order"),
+        of(fills, "fill"),
+        of(trades, "trade"),
+        of(points, "equity point")
+    );
+    let behind = head.map_or(0, |head| head.saturating_sub(through));
+    let late = match behind {
+        0 => String::new(),
+        rows => format!("; {} rows behind, made up for at the next start", thousands(rows)),
+    };
+    Ok(Some(told + &late))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{Facts, journal};
+    use super::*;
+
+    #[test]
+    fn a_journal_is_checked_for_its_order() {
+        let facts = journal().0;
+        let (_, told) = journal_of(&Facts(facts.clone())).unwrap();
+        assert_eq!(told, "21 facts, 6 inputs");
+        let mut gap = facts.clone();
+        gap.remove(2);
+        let told = journal_of(&Facts(gap)).unwrap_err();
+        assert_eq!(
+            (told.exit, told.text.as_str()),
+            (Exit::Problems, "fact 2.800.0 stands before its input")
+        );
+        let mut gap = facts;
+        gap.retain(|fact| fact.key.n != 4);
+        assert_eq!(journal_of(&Facts(gap)).unwrap_err().text, "input 5 follows input 3");
+    }
+}

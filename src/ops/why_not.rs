@@ -1,0 +1,360 @@
+//! Why was there no order? The answer for one symbol at one close, from what every stage said of
+//! it.
+
+use super::desk::JournalFacts;
+use super::exit::{Exit, Failure};
+use super::explain::step;
+use super::tell;
+use super::text::instant;
+use super::views::ExplainView;
+use crate::domain::fact::{
+    Analysis, Body, BreakerLevel, Decision, FeatureRow, Ledger, Market, Operator, Order, Signal,
+};
+use crate::domain::id::Symbol;
+use crate::domain::settings::Settings;
+use crate::domain::time::{Timeframe, UtcMs};
+use everwarm_runtime::fact::Fact;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+/// Tells why there was no order for `symbol` at the close of `time`, or at the newest close; or
+/// that there was one.
+///
+/// # Errors
+/// The journal could not be read, or there was no such close or symbol.
+pub fn why_not(
+    journal: &dyn JournalFacts,
+    symbol: Symbol,
+    time: Option<UtcMs>,
+) -> Result<ExplainView, Failure> {
+    let mut seen = Seen::new(symbol, time);
+    journal.each(0, &mut |_, fact| {
+        seen.fold(fact);
+        let found = seen.time.is_some() && seen.answer.is_some();
+        if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    if let Some(view) = seen.answer {
+        return Ok(view);
+    }
+    let text = match (seen.closes, time) {
+        (None, _) => "there was no close yet".to_owned(),
+        (Some((first, last)), Some(time)) => format!(
+            "there was no close at {} UTC: they are from {} to {}",
+            instant(time),
+            instant(first),
+            instant(last)
+        ),
+        (Some(_), None) => "the first close is not decided yet".to_owned(),
+    };
+    Err(Failure::new(Exit::Failed, text))
+}
+
+/// A close on its way through the stages.
+struct Round {
+    time: UtcMs,
+    /// What was said of the symbol, the close itself first.
+    facts: Vec<Fact<Body>>,
+    /// Whether the symbol has a bar in it, lacks one, or is not expected.
+    bar: Option<bool>,
+    row: Option<(Timeframe, FeatureRow)>,
+    before: Option<FeatureRow>,
+    signal: Option<Signal>,
+}
+
+/// What the journal said so far.
+struct Seen {
+    symbol: Symbol,
+    time: Option<UtcMs>,
+    rounds: BTreeMap<u64, Round>,
+    closes: Option<(UtcMs, UtcMs)>,
+    settings: Settings,
+    breaker: Option<Fact<Body>>,
+    row: Option<FeatureRow>,
+    wished: Option<Signal>,
+    answer: Option<ExplainView>,
+}
+
+impl Seen {
+    fn new(symbol: Symbol, time: Option<UtcMs>) -> Seen {
+        Seen {
+            symbol,
+            time,
+            rounds: BTreeMap::new(),
+            closes: None,
+            settings: Settings::default(),
+            breaker: None,
+            row: None,
+            wished: None,
+            answer: None,
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
+    fn fold(&mut self, fact: &Fact<Body>) {
+        match &fact.body {
+            Body::Market(Market::Close { time, bars, missing }) => {
+                self.closes = Some((self.closes.map_or(*time, |(first, _)| first), *time));
+                if self.time.is_none_or(|wanted| wanted == *time) {
+                    let has = bars.iter().any(|bar| bar.symbol == self.symbol);
+                    let lacks = missing.contains(&self.symbol);
+                    let bar = if has { Some(true) } else { lacks.then_some(false) };
+                    let (time, facts) = (*time, vec![fact.clone()]);
+                    let round = Round { time, facts, bar, row: None, before: None, signal: None };
+                    self.rounds.insert(fact.key.n, round);
+                }
+            }
+            Body::Operator(Operator::ConfigApplied { text, .. }) => {
+                self.settings = Settings::from_text(text).unwrap_or_default();
+            }
+            Body::Decision(Decision::Breaker { .. }) => self.breaker = Some(fact.clone()),
+            Body::Analysis(analysis) => self.analysis(fact, analysis),
+            Body::Decision(Decision::Approved { intent, .. }) if intent.symbol == self.symbol => {
+                self.note(fact);
+            }
+            Body::Decision(Decision::Declined { signal, .. }) if signal.symbol == self.symbol => {
+                self.note(fact);
+            }
+            Body::Order(Order::Intent(intent)) if intent.symbol == self.symbol => self.note(fact),
+            Body::Ledger(Ledger::Equity { .. }) => {
+                // The last rank has passed it: all is said.
+                if let Some(round) = self.rounds.remove(&fact.key.n) {
+                    self.answer = Some(self.told(round));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn note(&mut self, fact: &Fact<Body>) {
+        if let Some(round) = self.rounds.get_mut(&fact.key.n) {
+            round.facts.push(fact.clone());
+        }
+    }
+
+    fn analysis(&mut self, fact: &Fact<Body>, analysis: &Analysis) {
+        let round = self.rounds.get_mut(&fact.key.n);
+        match analysis {
+            Analysis::Features { timeframe, rows } => {
+                let Some(row) = rows.iter().find(|row| row.symbol == self.symbol) else { return };
+                let before = self.row.replace(*row);
+                if let Some(round) = round {
+                    round.facts.push(fact.clone());
+                    (round.row, round.before) = (Some((*timeframe, *row)), before);
+                }
+            }
+            Analysis::Signals { rows } => {
+                let Some(signal) = rows.iter().find(|row| row.symbol == self.symbol) else {
+                    return;
+                };
+                if let Some(round) = round {
+                    round.facts.push(fact.clone());
+                    round.signal = Some(signal.clone());
+                } else {
+                    self.wished = Some(signal.clone());
+                }
+            }
+            Analysis::Rolled { .. } => {}
+        }
+    }
+
+    fn told(&mut self, mut round: Round) -> ExplainView {
+        let why = self.why(&round);
+        let (symbol, time) = (self.symbol, instant(round.time));
+        if round.signal.is_some() {
+            self.wished.clone_from(&round.signal);
+        }
+        let decided = round.facts.iter().any(|fact| matches!(fact.body, Body::Decision(_)));
+        round.facts.extend(self.breaker.clone().filter(|_| decided || self.limited().is_some()));
+        round.facts.sort_by_key(|fact| fact.key);
+        ExplainView {
+            id: format!("{symbol} {}", round.time),
+            title: format!("{symbol} at the close of {time} UTC: {why}"),
+            steps: round.facts.iter().map(|fact| step(fact, Some(symbol))).collect(),
+        }
+    }
+
+    /// The breaker's level and reasons, where it is not at normal, and why the symbol is barred.
+    fn limited(&self) -> Option<String> {
+        let Some(Body::Decision(Decision::Breaker { level, reasons, barred })) =
+            self.breaker.as_ref().map(|fact| &fact.body)
+        else {
+            return None;
+        };
+        if let Some((symbol, why)) = barred.iter().find(|(symbol, _)| *symbol == self.symbol) {
+            return Some(format!("{symbol} may not be bought: {why}"));
+        }
+        let reasons = reasons.join("; ");
+        let colon = if reasons.is_empty() { "" } else { ": " };
+        (*level != BreakerLevel::Normal)
+            .then(|| format!("the breaker is at {}{colon}{reasons}", tell::level(*level)))
+    }
+
+    fn why(&self, round: &Round) -> String {
+        for fact in &round.facts {
+            match &fact.body {
+                Body::Decision(Decision::Declined { text, signal, .. }) => {
+                    let side = tell::side(signal.side);
+                    return format!("{} wished to {side}, risk declined: {text}", signal.strategy);
+                }
+                Body::Order(Order::Intent(intent)) => {
+                    let id = &intent.client_id;
+                    return format!("there was an order, {id}: `everwarm explain {id}` tells more");
+                }
+                Body::Market(_)
+                | Body::Venue(_)
+                | Body::Operator(_)
+                | Body::Analysis(_)
+                | Body::Decision(_)
+                | Body::Order(_)
+                | Body::Ledger(_) => {}
+            }
+        }
+        if let Some(signal) = &round.signal {
+            let side = tell::side(signal.side);
+            return format!("{} wished to {side}, and nothing was decided", signal.strategy);
+        }
+        let silent = self.silent(round);
+        self.limited().map_or(silent.clone(), |limited| format!("{silent}; besides, {limited}"))
+    }
+
+    /// Why no strategy wished anything.
+    fn silent(&self, round: &Round) -> String {
+        let section = &self.settings.strategy.sma_cross;
+        match round.bar {
+            None => return "the symbol is not traded: it is not expected in this close".to_owned(),
+            Some(false) => {
+                return "it has no bar in this close, and nothing is decided without one"
+                    .to_owned();
+            }
+            Some(true) => {}
+        }
+        if !section.enabled {
+            return "no strategy is switched on (strategy.sma_cross.enabled)".to_owned();
+        }
+        let Some((_, row)) = &round.row else {
+            let timeframe = section.timeframe;
+            return format!("sma_cross looks at {timeframe} bars, and none ended at this close");
+        };
+        let Some(now) = stand(row) else {
+            let slow = section.slow;
+            return format!("the averages are not defined yet: the slow one needs {slow} bars");
+        };
+        match round.before.as_ref().and_then(stand) {
+            None => format!(
+                "the fast average {now} the slow one, and sma_cross does not know where it stood \
+                 before"
+            ),
+            Some(before) if before == now => format!(
+                "the fast average {now} the slow one as before, and sma_cross wishes where they \
+                 cross"
+            ),
+            Some(before) => {
+                let last = self.wished.as_ref().map(|signal| tell::side(signal.side));
+                let last = last.map_or("it has bought nothing to sell".to_owned(), |side| {
+                    format!("its last wish, to {side}, stands already")
+                });
+                format!(
+                    "the fast average {now} the slow one, where it {} before, but {last}",
+                    before.replace("stands", "stood")
+                )
+            }
+        }
+    }
+}
+
+/// Where the fast average stands; `None` where one is not defined.
+fn stand(row: &FeatureRow) -> Option<&'static str> {
+    row.sma_fast.partial_cmp(&row.sma_slow).map(|order| match order {
+        std::cmp::Ordering::Less => "stands below",
+        std::cmp::Ordering::Equal => "stands at",
+        std::cmp::Ordering::Greater => "stands above",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{Facts, T, journal};
+    use super::*;
+    use crate::domain::time::MINUTE;
+
+    fn title(facts: &Facts, symbol: &str, time: Option<UtcMs>) -> String {
+        why_not(facts, Symbol::new(symbol).unwrap(), time).unwrap().title
+    }
+
+    #[test]
+    fn the_answer_is_what_the_stages_said() {
+        let journal = journal();
+        for (symbol, answer) in [
+            ("BTCUSD", "sma_cross wished to buy, risk declined: 1 position is open, 1 is allowed"),
+            ("ETHUSD", "there was an order, ew-abcdefghijklmnopqrstuvwxyz: `everwarm explain"),
+            ("LTCUSD", "it has no bar in this close, and nothing is decided without one"),
+            ("XRPUSD", "the symbol is not traded: it is not expected in this close"),
+        ] {
+            let told = title(&journal, symbol, Some(T));
+            let at = format!("{symbol} at the close of 2021-01-08 12:03 UTC: ");
+            assert!(told.starts_with(&format!("{at}{answer}")), "{told}");
+        }
+        let newest = title(&journal, "ETHUSD", None);
+        assert!(
+            newest.contains("12:04 UTC: sma_cross looks at 1m bars, and none ended"),
+            "{newest}"
+        );
+        let view = why_not(&journal, Symbol::new("BTCUSD").unwrap(), Some(T)).unwrap();
+        let keys: Vec<&str> = view.steps.iter().map(|step| step.key.as_str()).collect();
+        assert_eq!(keys, ["1.500.0", "3", "3.200.0", "3.400.0", "3.600.1"]);
+    }
+
+    #[test]
+    fn a_close_that_was_not_is_told() {
+        let symbol = Symbol::new("BTCUSD").unwrap();
+        let told = why_not(&journal(), symbol, Some(T + 5 * MINUTE)).unwrap_err();
+        assert_eq!(
+            told.text,
+            "there was no close at 2021-01-08 12:08 UTC: they are from 2021-01-08 12:03 to \
+             2021-01-08 12:04"
+        );
+        let told = why_not(&Facts(vec![]), symbol, None).unwrap_err();
+        assert_eq!(told.text, "there was no close yet");
+    }
+
+    #[test]
+    fn silence_is_told_by_where_the_averages_stood() {
+        let said = |rows: &[(f64, f64)]| {
+            let sample = journal().0;
+            let (mut facts, mut n) = (Vec::new(), 0);
+            for (fast, slow) in rows {
+                n += 1;
+                let Body::Analysis(Analysis::Features { timeframe, rows }) = &sample[5].body else {
+                    panic!("the sample's sixth fact has the features")
+                };
+                let mut rows = rows.clone();
+                for row in &mut rows {
+                    (row.sma_fast, row.sma_slow) = (*fast, *slow);
+                }
+                let features = Analysis::Features { timeframe: *timeframe, rows };
+                for (rank, body) in [
+                    (0, sample[4].body.clone()),
+                    (200, Body::Analysis(features)),
+                    (800, sample[10].body.clone()),
+                ] {
+                    let mut fact = sample[4].clone();
+                    (fact.key.n, fact.key.rank, fact.body) = (n, rank, body);
+                    facts.push(fact);
+                }
+            }
+            title(&Facts(facts), "ETHUSD", None)
+        };
+        for (rows, answer) in [
+            (
+                &[(f64::NAN, f64::NAN)][..],
+                "the averages are not defined yet: the slow one needs 30",
+            ),
+            (&[(2.0, 1.0)], "does not know where it stood before"),
+            (&[(2.0, 1.0), (3.0, 1.0)], "stands above the slow one as before"),
+            (&[(2.0, 1.0), (0.5, 1.0)], "where it stood above before, but it has bought nothing"),
+        ] {
+            let told = said(rows);
+            assert!(told.contains(answer), "{answer}: {told}");
+        }
+    }
+}

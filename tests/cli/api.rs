@@ -1,0 +1,299 @@
+//! The API against those who mean ill or are mistaken, and what may be changed by it.
+
+use crate::kit::{Folder, PATIENCE, Process, ask, run, wait_until};
+use everwarm::ops::api::{AUDIT_FILE, ApiFile, TOKEN_FILE};
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What the daemon answers to these bytes, until it ends the connection.
+fn answer(dir: &Path, bytes: &[u8]) -> String {
+    let file = ApiFile::read(dir).expect("it says where it answers");
+    let mut stream = TcpStream::connect(file.addr).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    // It may answer, and end, before it has heard all.
+    drop(stream.write_all(bytes));
+    let mut answer = Vec::new();
+    drop(stream.read_to_end(&mut answer));
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// A request of some lines, that ends the connection.
+fn request(dir: &Path, lines: &[&str], body: &str) -> String {
+    let host =
+        if lines.iter().any(|l| l.starts_with("Host:")) { "" } else { "Host: localhost\r\n" };
+    let length = format!("Content-Length: {}", body.len());
+    let head = format!("{}\r\n{host}{length}\r\nConnection: close\r\n\r\n", lines.join("\r\n"));
+    answer(dir, format!("{head}{body}").as_bytes())
+}
+
+const CHANGE: &str = "PUT /api/v1/log-level HTTP/1.1";
+const JSON: &str = "Content-Type: application/json";
+const BODY: &str = "{\"filter\":\"info\"}";
+
+fn refused(dir: &Path) -> Vec<(String, u64)> {
+    let text = request(dir, &["GET /metrics HTTP/1.1"], "");
+    let lines =
+        text.lines().filter_map(|l| l.strip_prefix("everwarm_http_refused_total{reason=\""));
+    lines
+        .map(|line| {
+            let (reason, number) = line.split_once("\"} ").unwrap();
+            (reason.to_owned(), number.parse().unwrap())
+        })
+        .collect()
+}
+
+/// Asserts what hostile requests get.
+fn assert_refused(dir: &Path, bearer: &str) {
+    let get = |path: &str| format!("GET {path} HTTP/1.1");
+    let long = format!("GET /{} HTTP/1.1", "x".repeat(100_000));
+    let many: Vec<String> = (0..200).map(|i| format!("X-{i}: 1")).collect();
+    let many: Vec<&str> =
+        std::iter::once("GET /livez HTTP/1.1").chain(many.iter().map(|s| &**s)).collect();
+    let large = format!("{{\"filter\":\"{}\"}}", "x".repeat(100_000));
+    let wrong = format!("{bearer}0");
+    for (lines, body, status, code) in [
+        (&[&*get("/livez"), "Host: evil.example"][..], "", "403", "wrong-host"),
+        (&[CHANGE, "Host: evil.example:80", JSON, bearer], BODY, "403", "wrong-host"),
+        (&[CHANGE, JSON], BODY, "401", "no-token"),
+        (&[CHANGE, JSON, "Authorization: Basic eDp5"], BODY, "401", "no-token"),
+        (&[CHANGE, JSON, &wrong], BODY, "401", "wrong-token"),
+        (&[CHANGE, JSON, "Authorization: Bearer "], BODY, "401", "token"),
+        (&[CHANGE, bearer], BODY, "400", "bad-body"),
+        (&[CHANGE, "Content-Type: text/plain", bearer], BODY, "400", "bad-body"),
+        (&[CHANGE, JSON, bearer], "{\"filter\":", "400", "bad-body"),
+        (&[CHANGE, JSON, bearer], "{\"filter\":\"info\",\"x\":1}", "400", "bad-body"),
+        (&[CHANGE, JSON, bearer], "{\"filter\":\"everwarm=loud\"}", "400", "bad-body"),
+        (&[CHANGE, JSON, bearer], &large, "413", "too-large"),
+        (&["POST /api/v1/log-level HTTP/1.1", JSON, bearer], BODY, "405", "wrong-method"),
+        (&["DELETE /api/v1/orders HTTP/1.1", bearer], "", "405", "wrong-method"),
+        (&[&*get("/api/v1/orders?limit=many")], "", "400", "bad-query"),
+        (&[&*get("/api/v1/orders?limti=1")], "", "400", "bad-query"),
+        (&[&*get("/../../etc/passwd")], "", "404", "no-such-path"),
+        (&[&*get("/api/v1/../../live.redb")], "", "404", "no-such-path"),
+        (&[&*get("/api/v1/%2e%2e/api.token")], "", "404", "no-such-path"),
+        (&[&*get("/api/v1/explain/..%2f..%2fapi.token")], "", "404", "no-such-id"),
+        (&[&*get("//api.token")], "", "404", "no-such-path"),
+    ] {
+        let answer = request(dir, lines, body);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{lines:?}: {answer}");
+        assert!(answer.contains("content-type: application/problem+json"), "{lines:?}: {answer}");
+        let problem: Value = serde_json::from_str(answer.rsplit("\r\n").next().unwrap()).unwrap();
+        assert!(problem["code"].as_str().unwrap().contains(code), "{lines:?}: {problem}");
+        assert_eq!(problem["status"].to_string(), status);
+        assert!(!answer.to_lowercase().contains("access-control"), "{answer}");
+    }
+    assert!(request(dir, &[&long], "").starts_with("HTTP/1.1 4"), "a long path");
+    assert!(request(dir, &many, "").starts_with("HTTP/1.1 4"), "many headers");
+    assert!(answer(dir, b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n").starts_with("HTTP/1.1 400"));
+}
+
+/// Asserts that nobody may keep the daemon waiting.
+fn assert_patience_ends(dir: &Path, bearer: &str) {
+    let head = "GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow: ".to_owned();
+    let body = format!(
+        "{CHANGE}\r\nHost: localhost\r\n{JSON}\r\n{bearer}\r\nContent-Length: 100\r\n\r\n{{"
+    );
+    std::thread::scope(|scope| {
+        let head = scope.spawn(|| answer(dir, head.as_bytes()));
+        let body = scope.spawn(|| answer(dir, body.as_bytes()));
+        let (head, body) = (head.join().unwrap(), body.join().unwrap());
+        assert!(head.is_empty() || head.starts_with("HTTP/1.1 408"), "{head}");
+        assert!(body.starts_with("HTTP/1.1 408") && body.contains("too-slow"), "{body}");
+    });
+    // More connections than there is room for: the others are ended, and room comes back.
+    let file = ApiFile::read(dir).unwrap();
+    let crowd: Vec<TcpStream> = (0..80).map(|_| TcpStream::connect(file.addr).unwrap()).collect();
+    let busy = |counts: &[(String, u64)]| counts.iter().any(|(r, n)| r == "busy" && *n > 0);
+    for stream in crowd {
+        drop(stream.shutdown(Shutdown::Both));
+    }
+    wait_until("those without room are counted", || busy(&refused(dir)));
+}
+
+#[test]
+fn hostile_requests_are_refused_and_counted_and_changes_need_the_token() {
+    let folder = Folder::new("api");
+    let dir = folder.join("data");
+    let mut daemon = Process::start(&dir, &["run", "--symbols", "3"]);
+    daemon.answers();
+    let file = dir.join(TOKEN_FILE);
+    let mode = fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600, "the owner alone may read it");
+    let token = fs::read_to_string(&file).unwrap();
+    let bearer = format!("Authorization: Bearer {token}");
+
+    assert_refused(&dir, &bearer);
+    assert_patience_ends(&dir, &bearer);
+    assert_eq!(ask(&dir, &["log-level"]), json!({ "filter": "warn" }), "nothing was changed");
+    let counts = refused(&dir);
+    for (reason, least) in [
+        ("wrong-host", 2),
+        ("no-token", 2),
+        ("wrong-token", 1),
+        ("bad-body", 5),
+        ("too-large", 2),
+        ("too-slow", 2),
+        ("malformed", 1),
+        ("wrong-method", 2),
+        ("bad-query", 2),
+        ("no-such-path", 4),
+    ] {
+        let found = counts.iter().find(|(r, _)| r == reason).unwrap();
+        assert!(found.1 >= least, "{reason}: {counts:?}");
+    }
+
+    let (code, out, err) = run(&dir, &["log-level", "info,everwarm=debug"]);
+    assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "everwarm=debug,info", ""));
+    assert_eq!(ask(&dir, &["log-level"]), json!({ "filter": "everwarm=debug,info" }));
+    let (code, _, err) = run(&dir, &["log-level", "everwarm=loud"]);
+    assert_eq!(code, Some(2), "{err}");
+    fs::rename(&file, folder.join("away")).unwrap();
+    let (code, _, err) = run(&dir, &["log-level", "debug"]);
+    assert_eq!(code, Some(5), "{err}");
+    assert!(err.contains("token"), "{err}");
+    fs::rename(folder.join("away"), &file).unwrap();
+
+    let audit = fs::read_to_string(dir.join(AUDIT_FILE)).unwrap();
+    let lines: Vec<Value> = audit.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(lines.len(), 3, "{audit}");
+    assert_eq!(
+        (&lines[1]["result"], &lines[1]["what"]),
+        (&json!("done"), &json!("PUT /api/v1/log-level"))
+    );
+    assert!(lines[2]["result"].as_str().unwrap().contains("loud"), "{audit}");
+    assert!(!audit.contains(&token));
+
+    assert!(daemon.alive());
+    daemon.signal("-INT");
+    let (status, _, err) = daemon.end();
+    assert_eq!(status.code(), Some(0));
+    assert!(err.contains("DEBUG"), "the level was changed: {err}");
+    // The token is kept; one that others may read is not used.
+    fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+    let (code, _, err) = run(&dir, &["run", "--symbols", "3"]);
+    assert_eq!(code, Some(5), "{err}");
+    assert!(err.contains("others may read it") && err.contains("chmod 600"), "{err}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), token);
+}
+
+const PLANTED: &str = "planted-hunter2-secret";
+
+/// Every file below a folder that holds the planted secret.
+fn holding(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut places = vec![dir.to_owned()];
+    while let Some(place) = places.pop() {
+        for entry in fs::read_dir(place).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                places.push(path);
+            } else if fs::read(&path)
+                .unwrap()
+                .windows(PLANTED.len())
+                .any(|w| w == PLANTED.as_bytes())
+            {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_planted_secret_is_in_no_output_and_no_file() {
+    let folder = Folder::new("planted");
+    let (dir, file) = (folder.join("data"), folder.join("secret"));
+    fs::write(&file, PLANTED).unwrap();
+    fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+    let config = folder.join("mine.toml");
+    let path = config.to_str().unwrap();
+    let mut said = String::new();
+    let mut tell = |arguments: &[&str], code: i32| {
+        let (ended, out, err) = run(&dir, arguments);
+        assert_eq!(ended, Some(code), "{arguments:?}: {out}{err}");
+        said += &[out, err].concat();
+    };
+    // Where it may not stand.
+    for text in [
+        format!("[daemon]\ntoken = \"{PLANTED}\"\n"),
+        format!("[daemon]\ntoken = \"{PLANTED}\n"),
+        format!("[daemon]\ntokn = \"{PLANTED}\"\n"),
+        format!("[daemon]\ntoken = [\"{PLANTED}\"]\n"),
+        format!("[daemon]\ntoken = {PLANTED}\n"),
+        format!("[secret]\nkey = \"{PLANTED}\"\n"),
+    ] {
+        fs::write(&config, text).unwrap();
+        for words in [&["config", "check"][..], &["config", "check", "--json"], &["config", "show"]]
+        {
+            tell(&[words, &["--config", path]].concat(), 2);
+        }
+        tell(&["run", "--config", path, "--log", "trace"], 2);
+    }
+    // Where it is only referred to.
+    fs::write(&config, format!("[daemon]\ntoken = \"file:{}\"\n", file.display())).unwrap();
+    let daemon =
+        Process::start(&dir, &["run", "--symbols", "2", "--config", path, "--log", "trace"]);
+    daemon.answers();
+    for words in [
+        &["config", "show"][..],
+        &["config", "show", "--json"],
+        &["config", "check"],
+        &["status", "--json"],
+        &["tree", "--json"],
+        &["log-level", "everwarm=trace"],
+    ] {
+        tell(&[words, &["--config", path]].concat(), 0);
+    }
+    tell(&["config", "diff", "--config", path, "--json"], 4);
+    for get in ["/api/v1/config", "/api/v1/config/schema", "/api/v1/status", "/metrics"] {
+        said += &request(&dir, &[&format!("GET {get} HTTP/1.1")], "");
+    }
+    let wrong = request(&dir, &[CHANGE, JSON, "Authorization: Bearer wrong"], BODY);
+    assert!(wrong.starts_with("HTTP/1.1 401"), "{wrong}");
+    let bearer = format!("Authorization: Bearer {PLANTED}");
+    said += &request(&dir, &[CHANGE, JSON, &bearer], BODY);
+    daemon.signal("-INT");
+    let (status, out, err) = daemon.end();
+    assert_eq!(status.code(), Some(0));
+    assert!(err.contains("TRACE"), "it logs all there is");
+    said += &[out.join("\n"), err, wrong].concat();
+    assert!(said.contains("env:NAME or file:PATH") && said.contains("\"info\""), "{said}");
+    assert!(!said.contains("hunter2"), "{}", said.lines().find(|l| l.contains("hunter2")).unwrap());
+    assert_eq!(holding(&folder.0), std::slice::from_ref(&file));
+    assert!(!dir.join(TOKEN_FILE).exists(), "none is made where one is configured");
+    // Others may read it: refused, by name and not by content.
+    fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
+    let (code, out, err) = run(&dir, &["run", "--symbols", "2", "--config", path]);
+    assert_eq!(code, Some(2), "{out}{err}");
+    assert!(err.contains("others may read it") && !err.contains("hunter2"), "{err}");
+}
+
+#[test]
+fn a_secret_in_the_environment_is_not_inherited_by_the_exchange() {
+    let folder = Folder::new("inherited");
+    let (dir, config) = (folder.join("data"), folder.join("mine.toml"));
+    fs::write(&config, "[daemon]\ntoken = \"env:EVERWARM_TOKEN\"\n").unwrap();
+    let mut command = Command::new(crate::kit::BINARY);
+    command.args(["run", "--symbols", "2", "--data-dir"]).arg(&dir).arg("--config").arg(&config);
+    command.env("EVERWARM_TOKEN", PLANTED).env("EVERWARM_DAEMON__LOG", "trace");
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let answers = || ApiFile::read(&dir).is_some_and(|file| file.pid == child.id());
+    wait_until("it answers", answers);
+    let exchange = crate::kit::exchange(&dir).unwrap();
+    let inherited = fs::read(format!("/proc/{exchange}/environ")).unwrap();
+    let inherited = String::from_utf8_lossy(&inherited);
+    for name in ["hunter2", "EVERWARM_TOKEN", "EVERWARM_DAEMON__"] {
+        assert!(!inherited.contains(name), "{name} is inherited");
+    }
+    let bearer = format!("Authorization: Bearer {PLANTED}");
+    let answer = request(&dir, &[CHANGE, JSON, &bearer], BODY);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(holding(&folder.0), Vec::<PathBuf>::new());
+}

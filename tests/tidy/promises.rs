@@ -1,0 +1,42 @@
+//! Pages and lists that must name everything there is.
+
+use super::{none, product_code, root, rust_files};
+use everwarm::ops::api::Refusal;
+use everwarm::ops::config::layers::variables;
+
+#[test]
+fn the_page_of_the_api_has_every_path_and_every_code() {
+    let page = std::fs::read_to_string(root().join("docs/API.md")).unwrap();
+    let sources = rust_files();
+    let routes = sources.iter().find(|s| s.path == "src/ops/api/routes.rs").unwrap();
+    let code = product_code(routes).unwrap();
+    let paths: Vec<&str> =
+        code.split(".route(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert!(paths.len() > 15, "the paths are not where they are looked for");
+    let told = |name: &&&str| !page.contains(&format!("`{name}`"));
+    let missing = paths.iter().chain(Refusal::CODES).filter(told);
+    none(&missing.map(|name| format!("docs/API.md does not tell of {name}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn variables_of_tests_and_benches_are_not_taken_for_configuration() {
+    let mut findings = Vec::new();
+    for source in rust_files() {
+        let others = ["runtime/", "src/ops/config/", "tests/cli/", "tests/tidy/"];
+        if others.iter().any(|at| source.path.starts_with(at)) {
+            continue;
+        }
+        for rest in source.text.split("\"EVERWARM_").skip(1) {
+            let name = rest.split('"').next().unwrap();
+            let plain = |b: u8| b.is_ascii_uppercase() || b == b'_';
+            let given = [(format!("EVERWARM_{name}"), String::new())];
+            if name.bytes().all(plain) && !name.contains("__") && !variables(&given).is_empty() {
+                findings.push(format!(
+                    "{}: EVERWARM_{name} would be an unknown key: add it to NOT_OURS",
+                    source.path
+                ));
+            }
+        }
+    }
+    none(&findings);
+}
