@@ -11,6 +11,8 @@ mod crash_equivalence;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod exchange;
+#[cfg(test)]
 mod kit;
 #[cfg(test)]
 mod poison;

@@ -1,6 +1,8 @@
 //! A market small enough to know by heart.
 
-use super::exchange::{Amount, Local, NewOrder, OrderKind, TimeInForce};
+use super::exchange::{
+    Amount, Leg, Local, NewList, NewOrder, OrderKind, Shape, Stop, TimeInForce, Trigger,
+};
 use super::market::Market;
 use crate::domain::id::Symbol;
 use crate::domain::instrument::Instrument;
@@ -138,7 +140,30 @@ pub fn at_limit(side: Side, quantity: &str, price: &str, tif: TimeInForce, id: &
     order(side, OrderKind::Limit { quantity: dec(quantity), price: dec(price), tif }, id)
 }
 
-fn order(side: Side, kind: OrderKind, id: &str) -> NewOrder {
+/// A stop; with a limit price it works until cancelled.
+pub fn stop(trigger: Trigger, quantity: &str, at: &str, limit: Option<&str>) -> OrderKind {
+    let limit = limit.map(|price| (dec(price), TimeInForce::Gtc));
+    OrderKind::Stop(Stop { quantity: dec(quantity), at: dec(at), trigger, limit })
+}
+
+/// An order that must rest.
+pub fn maker(quantity: &str, price: &str) -> OrderKind {
+    OrderKind::LimitMaker { quantity: dec(quantity), price: dec(price) }
+}
+
+/// An order of a list.
+pub fn leg(side: Side, kind: OrderKind, id: &str) -> Leg {
+    Leg { side, kind, client_id: Some(id.to_owned()) }
+}
+
+/// A list.
+pub fn listed(shape: Shape, id: &str) -> NewList {
+    let (at, deadline) = (0, UtcMs::MAX);
+    NewList { symbol: sym("BTCUSDT"), client_id: Some(id.to_owned()), shape, at, deadline }
+}
+
+/// An order of any kind.
+pub fn order(side: Side, kind: OrderKind, id: &str) -> NewOrder {
     let client_id = Some(id.to_owned());
     let (at, deadline) = (0, UtcMs::MAX);
     NewOrder { symbol: sym("BTCUSDT"), side, kind, client_id, at, deadline }

@@ -1,11 +1,13 @@
 //! What happens at the exchange, as facts: inputs are requests and the passing of time, derived
 //! facts are what the core makes of them.
 
+use super::order::OrderList;
+use super::request::{Cancel, CancelMany, NewList, NewOrder, OrderKind, Replace};
 use crate::domain::id::Symbol;
 use crate::domain::instrument::Instrument;
 use crate::domain::market::Bar;
 use crate::domain::money::Decimal;
-use crate::domain::order::{OrderIntent, OrderType, Side};
+use crate::domain::order::Side;
 use crate::domain::time::UtcMs;
 use everwarm_runtime::fact::{Body, Mask, RuntimeEvent};
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,12 @@ pub enum SimFact {
     Place(NewOrder),
     /// Input: somebody asks to cancel one.
     Cancel(Cancel),
+    /// Input: somebody asks for a list of orders.
+    PlaceList(NewList),
+    /// Input: somebody asks to cancel several.
+    CancelMany(CancelMany),
+    /// Input: somebody asks to cancel one and to place another.
+    Replace(Replace),
     /// Input: time passed.
     Advance(Advance),
     /// Input: the core was started under another version.
@@ -60,8 +68,28 @@ pub enum SimFact {
         /// Venue time.
         at: UtcMs,
     },
-    /// The unfilled rest of an order was dropped by its own terms.
+    /// The unfilled rest of an order was dropped by its own terms or those of its list.
     Expired {
+        /// The venue's id of the order.
+        order: u64,
+        /// Number of this execution event.
+        execution: u64,
+        /// Venue time.
+        at: UtcMs,
+    },
+    /// A list is in the books; its orders follow.
+    Listed(OrderList),
+    /// A waiting order entered the market: its stop was reached.
+    Triggered {
+        /// The venue's id of the order.
+        order: u64,
+        /// Number of this execution event.
+        execution: u64,
+        /// Venue time.
+        at: UtcMs,
+    },
+    /// A pending order was placed: the working order of its list is filled.
+    Activated {
         /// The venue's id of the order.
         order: u64,
         /// Number of this execution event.
@@ -111,99 +139,6 @@ impl TimeInForce {
     }
 }
 
-/// How much is ordered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Amount {
-    /// This much of the base asset.
-    Base(Decimal),
-    /// As much as this amount of the quote asset gives.
-    Quote(Decimal),
-}
-
-/// How an order is priced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum OrderKind {
-    /// At once, at whatever price.
-    Market(Amount),
-    /// At this price or better.
-    Limit {
-        /// In base units.
-        quantity: Decimal,
-        /// In quote units.
-        price: Decimal,
-        /// How long it works.
-        tif: TimeInForce,
-    },
-}
-
-/// A request for an order, well formed but not yet checked against rules and balances.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NewOrder {
-    /// What to trade.
-    pub symbol: Symbol,
-    /// Direction.
-    pub side: Side,
-    /// How it is priced.
-    pub kind: OrderKind,
-    /// The client's id; where there is none the exchange makes one.
-    pub client_id: Option<String>,
-    /// Venue time of arrival.
-    pub at: UtcMs,
-    /// Last instant of venue time at which the order may enter the book.
-    pub deadline: UtcMs,
-}
-
-impl NewOrder {
-    /// The order an intent asks for, arriving at `at`. Limit orders work until cancelled.
-    ///
-    /// # Errors
-    /// A limit order without a price.
-    pub fn of(intent: &OrderIntent, at: UtcMs) -> Result<NewOrder, String> {
-        let quantity = intent.quantity;
-        let kind = match (intent.order_type, intent.price) {
-            (OrderType::Market, _) => OrderKind::Market(Amount::Base(quantity)),
-            (OrderType::Limit, Some(price)) => {
-                OrderKind::Limit { quantity, price, tif: TimeInForce::Gtc }
-            }
-            (OrderType::Limit, None) => {
-                return Err(format!("limit order {} has no price", intent.client_id));
-            }
-        };
-        Ok(NewOrder {
-            symbol: intent.symbol,
-            side: intent.side,
-            kind,
-            client_id: Some(intent.client_id.0.clone()),
-            at,
-            deadline: UtcMs::MAX,
-        })
-    }
-}
-
-/// Which order is meant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
-    /// Its symbol.
-    pub symbol: Symbol,
-    /// The venue's id.
-    pub order: Option<u64>,
-    /// The client's id.
-    pub client_id: Option<String>,
-}
-
-/// A request to cancel an order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Cancel {
-    /// Which.
-    pub target: Target,
-    /// The client's id of the cancel; where there is none the exchange makes one.
-    pub cancel_id: Option<String>,
-    /// Venue time of arrival.
-    pub at: UtcMs,
-    /// Last instant of venue time at which the cancel may enter the book.
-    pub deadline: UtcMs,
-}
-
 /// Time passed, by at most one close.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Advance {
@@ -234,6 +169,12 @@ pub struct Accepted {
     pub execution: u64,
     /// Venue time.
     pub at: UtcMs,
+    /// The list it belongs to.
+    #[serde(default)]
+    pub list: Option<u64>,
+    /// Whether it waits for the working order of its list.
+    #[serde(default)]
+    pub pending: bool,
 }
 
 /// One execution.
@@ -266,9 +207,9 @@ pub struct Traded {
 }
 
 /// Kinds that come from outside.
-pub const INPUTS: Mask = Mask::of(&[0, 1, 2, 3, 4, 5]);
+pub const INPUTS: Mask = Mask::of(&[0, 1, 2, 3, 4, 5, 6, 7, 16]);
 /// Kinds the core says.
-pub const DERIVED: Mask = Mask::of(&[8, 9, 10, 11, 12]);
+pub const DERIVED: Mask = Mask::of(&[8, 9, 10, 11, 12, 13, 14, 15]);
 
 impl Body for SimFact {
     fn kind(&self) -> u8 {
@@ -279,11 +220,17 @@ impl Body for SimFact {
             SimFact::Cancel(_) => 3,
             SimFact::Advance(_) => 4,
             SimFact::Upgraded { .. } => 5,
+            SimFact::PlaceList(_) => 6,
+            SimFact::CancelMany(_) => 7,
             SimFact::Accepted(_) => 8,
             SimFact::Traded(_) => 9,
             SimFact::Rejected { .. } => 10,
             SimFact::Cancelled { .. } => 11,
             SimFact::Expired { .. } => 12,
+            SimFact::Listed(_) => 13,
+            SimFact::Triggered { .. } => 14,
+            SimFact::Activated { .. } => 15,
+            SimFact::Replace(_) => 16,
         }
     }
 
@@ -295,11 +242,17 @@ impl Body for SimFact {
             3 => "Cancel",
             4 => "Advance",
             5 => "Upgraded",
+            6 => "PlaceList",
+            7 => "CancelMany",
             8 => "Accepted",
             9 => "Traded",
             10 => "Rejected",
             11 => "Cancelled",
             12 => "Expired",
+            13 => "Listed",
+            14 => "Triggered",
+            15 => "Activated",
+            16 => "Replace",
             _ => "?",
         }
     }

@@ -1,13 +1,18 @@
 //! The rules an order must pass before it is in the books, in the order the protocol checks them.
 
-use super::fact::{Amount, NewOrder, OrderKind};
-use super::state::Exchange;
+use super::order::Order;
+use super::request::{Amount, OrderKind};
+use super::turn::Turn;
 use crate::domain::instrument::Instrument;
 use crate::domain::money::Decimal;
 use crate::domain::order::Side;
 
 /// Open orders one symbol may have.
 pub const MAX_NUM_ORDERS: usize = 200;
+/// Open orders with a stop that is not reached one symbol may have.
+pub const MAX_NUM_ALGO_ORDERS: usize = 5;
+/// Open lists one symbol may have.
+pub const MAX_NUM_ORDER_LISTS: usize = 20;
 /// Largest limit price of any instrument, in quote units.
 pub const MAX_PRICE: Decimal = Decimal::from_parts(100_000_000, 0, 0, false, 0);
 /// Largest price x quantity of one order, in quote units.
@@ -38,29 +43,80 @@ pub fn max_quantity(rules: &Instrument) -> Decimal {
 ///
 /// # Errors
 /// -1013 with the first filter that fails.
-pub fn check(exchange: &Exchange, rules: &Instrument, order: &NewOrder) -> Result<(), Refusal> {
-    match order.kind {
-        OrderKind::Limit { quantity, price, .. } => {
-            price_filter(rules, price)?;
-            percent_price(exchange, rules, price)?;
-            lot_size(rules, quantity)?;
-            notional(rules, price, quantity, true)?;
-            position(exchange, rules, order.side, quantity)?;
+pub fn check(
+    turn: &Turn<'_>,
+    rules: &Instrument,
+    side: Side,
+    kind: &OrderKind,
+) -> Result<(), Refusal> {
+    if let Some(stop) = kind.stop() {
+        price_filter(rules, stop.at)?;
+    }
+    if let Some(price) = kind.limit() {
+        price_filter(rules, price)?;
+        percent_price(turn, rules, price)?;
+    }
+    match kind {
+        OrderKind::Limit { quantity, price, .. } | OrderKind::LimitMaker { quantity, price } => {
+            lot_size(rules, *quantity)?;
+            notional(rules, *price, *quantity, true)?;
+            position(turn, rules, side, *quantity)?;
+        }
+        OrderKind::Stop(stop) => {
+            lot_size(rules, stop.quantity)?;
+            let (price, minimum) = match stop.limit {
+                Some((price, _)) => (price, true),
+                None => (stop.at, rules.min_notional_for_market),
+            };
+            if stop.limit.is_none() {
+                market_lot_size(rules, stop.quantity)?;
+            }
+            notional(rules, price, stop.quantity, minimum)?;
+            position(turn, rules, side, stop.quantity)?;
         }
         OrderKind::Market(Amount::Base(quantity)) => {
-            lot_size(rules, quantity)?;
-            market_lot_size(rules, quantity)?;
-            if let Some(tape) = exchange.tape(rules.symbol) {
-                notional(rules, tape.last, quantity, rules.min_notional_for_market)?;
+            lot_size(rules, *quantity)?;
+            market_lot_size(rules, *quantity)?;
+            if let Some(tape) = turn.tape(rules.symbol) {
+                notional(rules, tape.last, *quantity, rules.min_notional_for_market)?;
             }
-            position(exchange, rules, order.side, quantity)?;
+            position(turn, rules, side, *quantity)?;
         }
         OrderKind::Market(Amount::Quote(amount)) => {
-            notional(rules, Decimal::ONE, amount, rules.min_notional_for_market)?;
+            notional(rules, Decimal::ONE, *amount, rules.min_notional_for_market)?;
         }
     }
-    let open = exchange.open_orders().filter(|o| o.symbol == rules.symbol).count();
-    if open >= MAX_NUM_ORDERS { Err(failure("MAX_NUM_ORDERS")) } else { Ok(()) }
+    Ok(())
+}
+
+/// Checks how many orders a symbol would have open with these more.
+///
+/// # Errors
+/// -1013 with the first filter that fails.
+pub fn check_number(
+    turn: &Turn<'_>,
+    rules: &Instrument,
+    more: &[&OrderKind],
+) -> Result<(), Refusal> {
+    let of_symbol = || turn.live.open.values().filter(|order| order.symbol == rules.symbol);
+    if of_symbol().count() + more.len() > MAX_NUM_ORDERS {
+        return Err(failure("MAX_NUM_ORDERS"));
+    }
+    let stops = |order: &&Order| order.kind.stop().is_some() && order.working.is_none();
+    let new = more.iter().filter(|kind| kind.stop().is_some()).count();
+    if new > 0 && of_symbol().filter(stops).count() + new > MAX_NUM_ALGO_ORDERS {
+        return Err(failure("MAX_NUM_ALGO_ORDERS"));
+    }
+    Ok(())
+}
+
+/// Checks how many lists a symbol would have open with one more.
+///
+/// # Errors
+/// -1013 where they are too many.
+pub fn check_lists(turn: &Turn<'_>, rules: &Instrument) -> Result<(), Refusal> {
+    let open = turn.live.lists.values().filter(|list| list.symbol == rules.symbol).count();
+    if open >= MAX_NUM_ORDER_LISTS { Err(failure("MAX_NUM_ORDER_LISTS")) } else { Ok(()) }
 }
 
 /// Checks the quantity that an amount in quote units came to.
@@ -68,14 +124,14 @@ pub fn check(exchange: &Exchange, rules: &Instrument, order: &NewOrder) -> Resul
 /// # Errors
 /// -1013 with the first filter that fails.
 pub fn check_quantity(
-    exchange: &Exchange,
+    turn: &Turn<'_>,
     rules: &Instrument,
     side: Side,
     quantity: Decimal,
 ) -> Result<(), Refusal> {
     lot_size(rules, quantity)?;
     market_lot_size(rules, quantity)?;
-    position(exchange, rules, side, quantity)
+    position(turn, rules, side, quantity)
 }
 
 fn price_filter(rules: &Instrument, price: Decimal) -> Result<(), Refusal> {
@@ -86,8 +142,8 @@ fn price_filter(rules: &Instrument, price: Decimal) -> Result<(), Refusal> {
     if off { Err(failure("PRICE_FILTER")) } else { Ok(()) }
 }
 
-fn percent_price(exchange: &Exchange, rules: &Instrument, price: Decimal) -> Result<(), Refusal> {
-    let Some(tape) = exchange.tape(rules.symbol) else { return Ok(()) };
+fn percent_price(turn: &Turn<'_>, rules: &Instrument, price: Decimal) -> Result<(), Refusal> {
+    let Some(tape) = turn.tape(rules.symbol) else { return Ok(()) };
     let far = price > tape.last * PERCENT_PRICE || price < tape.last / PERCENT_PRICE;
     if far { Err(failure("PERCENT_PRICE_BY_SIDE")) } else { Ok(()) }
 }
@@ -119,21 +175,23 @@ fn notional(
 }
 
 fn position(
-    exchange: &Exchange,
+    turn: &Turn<'_>,
     rules: &Instrument,
     side: Side,
     quantity: Decimal,
 ) -> Result<(), Refusal> {
-    let Some(max) = exchange.max_position(rules.symbol) else { return Ok(()) };
+    let Some(max) = turn.rules.max_position.get(&rules.symbol) else { return Ok(()) };
     if side == Side::Sell {
         return Ok(());
     }
-    let purse = exchange.purse(&rules.base);
-    let open: Decimal = exchange
-        .open_orders()
+    let purse = turn.live.purse(&rules.base);
+    let open: Decimal = turn
+        .live
+        .open
+        .values()
         .filter(|o| o.symbol == rules.symbol && o.side == Side::Buy)
-        .map(super::state::Order::rest)
+        .map(Order::rest)
         .sum();
     let after = purse.free + purse.locked + open + quantity;
-    if after > max { Err(failure("MAX_POSITION")) } else { Ok(()) }
+    if after > *max { Err(failure("MAX_POSITION")) } else { Ok(()) }
 }

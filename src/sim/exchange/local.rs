@@ -1,7 +1,9 @@
 //! The exchange without a journal, a socket or a clock: for the plain loop and for tests.
 
-use super::fact::{Accepted, Advance, NewOrder, Opened, SimFact};
-use super::state::{Exchange, Order, RANK, Status};
+use super::fact::{Accepted, Advance, Opened, SimFact};
+use super::order::{Order, Status, Trade};
+use super::request::NewOrder;
+use super::state::{Exchange, RANK};
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::market::Bar;
 use crate::domain::money::Decimal;
@@ -223,7 +225,7 @@ pub fn closed_between(
 /// What the answer to the request for `order` says, as the client reads it.
 #[must_use]
 pub fn report(exchange: &Exchange, order: &Order) -> OrderReport {
-    let fill = |trade: &super::state::Trade| VenueFill {
+    let fill = |trade: &Trade| VenueFill {
         trade_id: trade.id,
         price: trade.price,
         quantity: trade.quantity,
@@ -238,7 +240,7 @@ pub fn report(exchange: &Exchange, order: &Order) -> OrderReport {
         symbol: order.symbol,
         side: order.side,
         status: match order.status {
-            Status::New => OrderStatus::Open,
+            Status::New | Status::PendingNew => OrderStatus::Open,
             Status::PartiallyFilled => OrderStatus::PartlyFilled,
             Status::Filled => OrderStatus::Filled,
             Status::Canceled => OrderStatus::Cancelled,

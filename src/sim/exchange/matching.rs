@@ -3,14 +3,18 @@
 
 use super::draw::{Draw, Purpose};
 use super::fact::{Advance, SimFact, Traded};
-use super::state::{Exchange, Order, Tape};
+use super::live::Tape;
+use super::order::Order;
+use super::state::Exchange;
+use super::turn::Turn;
 use crate::domain::id::Symbol;
 use crate::domain::instrument::Instrument;
 use crate::domain::market::Bar;
 use crate::domain::money::{Decimal, floor_to_step};
 use crate::domain::order::Side;
 use crate::domain::time::UtcMs;
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 /// Part of what is traded that is kept as the fee: one in a thousand.
 pub const FEE_RATE: Decimal = Decimal::from_parts(1, 0, 0, false, 3);
@@ -50,30 +54,20 @@ pub fn path(close: UtcMs, bar: &Bar) -> [Step; 4] {
     })
 }
 
-/// What resting orders of one minute can still have, and what they got.
-struct Round<'a> {
-    exchange: &'a Exchange,
-    close: UtcMs,
-    left: BTreeMap<Symbol, Decimal>,
-    /// Filled quantity and quote amount by order, as this round leaves them.
-    filled: BTreeMap<u64, (Decimal, Decimal)>,
-    trades: BTreeMap<Symbol, u64>,
-    said: Vec<SimFact>,
-}
-
-/// The executions of resting orders in the trades that `advance` has just released.
+/// What follows from the trades that `advance` has just released: at each of them resting orders
+/// fill first, the better price before the worse, then stops that it reaches enter the market.
 #[must_use]
-pub fn resting(exchange: &Exchange, advance: &Advance) -> Vec<SimFact> {
+pub fn released(exchange: &Exchange, advance: &Advance) -> Vec<SimFact> {
     let Some((close, bars)) = &advance.minute else { return Vec::new() };
-    let mut books: BTreeMap<Symbol, Vec<&Order>> = BTreeMap::new();
-    for order in exchange.open_orders() {
-        books.entry(order.symbol).or_default().push(order);
-    }
-    if books.is_empty() {
+    let open: BTreeSet<Symbol> = exchange.open_orders().map(|order| order.symbol).collect();
+    let traded = bars.iter().map(|bar| bar.symbol).filter(|symbol| open.contains(symbol));
+    let mut symbols: Vec<Symbol> = traded.collect();
+    symbols.sort_unstable();
+    if symbols.is_empty() {
         return Vec::new();
     }
     let mut steps: Vec<(UtcMs, &Bar, Decimal)> = Vec::new();
-    for bar in bars.iter().filter(|b| books.contains_key(&b.symbol)) {
+    for bar in bars.iter().filter(|b| open.contains(&b.symbol)) {
         for step in path(*close, bar) {
             if exchange.released_before < step.time && step.time <= exchange.market() {
                 steps.push((step.time, bar, step.price));
@@ -81,30 +75,39 @@ pub fn resting(exchange: &Exchange, advance: &Advance) -> Vec<SimFact> {
         }
     }
     steps.sort_by_key(|(time, bar, _)| (*time, bar.symbol));
-    let mut round = Round {
-        exchange,
-        close: *close,
-        left: BTreeMap::new(),
-        filled: BTreeMap::new(),
-        trades: BTreeMap::new(),
-        said: Vec::new(),
-    };
+    let mut turn = Turn::of(exchange, &symbols);
     for (time, bar, price) in steps {
-        let mut touched: Vec<&Order> =
-            books[&bar.symbol].iter().copied().filter(|o| touches(o, price)).collect();
-        touched.sort_by_key(|o| (std::cmp::Reverse(eagerness(o)), o.id));
-        for order in touched {
-            round.fill(order, bar, time);
+        turn.live.tapes.entry(bar.symbol).last = price;
+        let of_symbol = || turn.live.open.values().filter(|order| order.symbol == bar.symbol);
+        let mut touched: Vec<&Order> = of_symbol().filter(|o| touches(o, price)).collect();
+        touched.sort_by_key(|o| (Reverse(eagerness(o)), o.id));
+        let touched: Vec<u64> = touched.into_iter().map(|order| order.id).collect();
+        let stopped: Vec<u64> =
+            of_symbol().filter(|o| stops(o, price)).map(|order| order.id).collect();
+        for id in touched {
+            fill(&mut turn, id, *close, bar, time);
+        }
+        for id in stopped {
+            // The fill of its pair may have ended it.
+            if let Some(order) = turn.order(id) {
+                let at = time.max(order.time);
+                turn.trigger(id, *close, at);
+            }
         }
     }
-    round.said
+    turn.end()
 }
 
 fn touches(order: &Order, price: Decimal) -> bool {
-    order.limit().is_some_and(|limit| match order.side {
-        Side::Buy => price <= limit,
-        Side::Sell => price >= limit,
-    })
+    order.working.is_some()
+        && order.limit().is_some_and(|limit| match order.side {
+            Side::Buy => price <= limit,
+            Side::Sell => price >= limit,
+        })
+}
+
+fn stops(order: &Order, price: Decimal) -> bool {
+    order.waits() && order.kind.stop().is_some_and(|stop| stop.reached(order.side, price))
 }
 
 /// Orders its side's book: the better price for the other side comes first.
@@ -116,47 +119,26 @@ fn eagerness(order: &Order) -> Decimal {
     }
 }
 
-impl Round<'_> {
-    fn fill(&mut self, order: &Order, bar: &Bar, time: UtcMs) {
-        let Some(rules) = self.exchange.instrument(order.symbol) else { return };
-        let Some(price) = order.limit() else { return };
-        let (executed, quote) =
-            self.filled.get(&order.id).copied().unwrap_or((order.executed, order.executed_quote));
-        let left = match self.left.get(&order.symbol) {
-            Some(left) => *left,
-            None => self.budget(bar),
-        };
-        let quantity = floor_to_step(left, rules.lot_size).min(order.quantity - executed);
-        if quantity <= Decimal::ZERO {
-            return;
-        }
-        self.left.insert(order.symbol, left - quantity);
-        let known = self.exchange.trades(order.symbol).len() as u64;
-        let trade = self.trades.entry(order.symbol).or_insert(known);
-        *trade += 1;
-        let fill = Fill { price, quantity, maker: true, at: time.max(order.time) };
-        let execution = self.exchange.executions + self.said.len() as u64 + 1;
-        let said = fill.fact(rules, order, (executed, quote), *trade, execution);
-        self.filled.insert(order.id, (said.executed, said.executed_quote));
-        self.said.push(SimFact::Traded(said));
+/// Fills a resting order as far as the minute has something left for it.
+fn fill(turn: &mut Turn<'_>, id: u64, close: UtcMs, bar: &Bar, time: UtcMs) {
+    let Some(order) = turn.order(id) else { return };
+    let (Some(rules), Some(price)) = (turn.rules.instrument(order.symbol), order.limit()) else {
+        return;
+    };
+    let quantity = floor_to_step(budget(turn, close, bar), rules.lot_size).min(order.rest());
+    if quantity > Decimal::ZERO {
+        let at = time.max(order.time);
+        turn.trade(id, Fill { price, quantity, maker: true, at });
     }
+}
 
-    /// What resting orders can have of the bar's volume, less what they have had of it.
-    fn budget(&self, bar: &Bar) -> Decimal {
-        let draw = Draw {
-            seed: self.exchange.seed,
-            symbol: bar.symbol,
-            minute: self.close,
-            client_id: "",
-        };
-        let share = Decimal::new(as_i64(draw.between(Purpose::Share, SHARE.0, SHARE.1)), 2);
-        let taken = self
-            .exchange
-            .tape(bar.symbol)
-            .filter(|tape| tape.minute == self.close)
-            .map_or(Decimal::ZERO, |tape| tape.taken);
-        (bar.volume * share - taken).max(Decimal::ZERO)
-    }
+/// What resting orders can have of the bar's volume, less what they have had of it.
+fn budget(turn: &Turn<'_>, close: UtcMs, bar: &Bar) -> Decimal {
+    let draw = turn.draw(bar.symbol, close, "");
+    let share = Decimal::new(as_i64(draw.between(Purpose::Share, SHARE.0, SHARE.1)), 2);
+    let tape = turn.tape(bar.symbol).filter(|tape| tape.minute == close);
+    let taken = tape.map_or(Decimal::ZERO, |tape| tape.taken);
+    (bar.volume * share - taken).max(Decimal::ZERO)
 }
 
 /// An execution about to be said.
@@ -173,16 +155,9 @@ pub struct Fill {
 }
 
 impl Fill {
-    /// The fact, for an order that has `before` (quantity, quote amount) filled.
+    /// The fact.
     #[must_use]
-    pub fn fact(
-        self,
-        rules: &Instrument,
-        order: &Order,
-        before: (Decimal, Decimal),
-        trade: u64,
-        execution: u64,
-    ) -> Traded {
+    pub fn fact(self, rules: &Instrument, order: &Order, trade: u64, execution: u64) -> Traded {
         let amount = self.price * self.quantity;
         let (bought, asset) = match order.side {
             Side::Buy => (self.quantity, &rules.base),
@@ -197,8 +172,8 @@ impl Fill {
             fee: (bought * FEE_RATE).trunc_with_scale(MONEY_SCALE).normalize(),
             fee_asset: asset.clone(),
             maker: self.maker,
-            executed: (before.0 + self.quantity).normalize(),
-            executed_quote: (before.1 + amount).normalize(),
+            executed: (order.executed + self.quantity).normalize(),
+            executed_quote: (order.executed_quote + amount).normalize(),
             execution,
             at: self.at,
         }
@@ -256,7 +231,8 @@ fn size(tape: &Tape, quantity: Decimal) -> Decimal {
 }
 
 /// A price `away` from `last` to the taker's loss, on the grid, and behind `best`.
-fn worse(
+#[must_use]
+pub fn worse(
     rules: &Instrument,
     side: Side,
     last: Decimal,

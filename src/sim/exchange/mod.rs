@@ -12,17 +12,29 @@
 //! Invariants: no balance is below zero except by a withdrawal; what is locked is what open orders
 //! hold; order ids and, per symbol, trade ids count up without gaps.
 
+pub mod depth;
 pub mod draw;
 pub mod fact;
 pub mod filters;
+mod lists;
+mod live;
 pub mod local;
 pub mod matching;
+pub mod order;
 pub mod place;
+pub mod request;
 pub mod state;
+mod turn;
 
-pub use fact::{Advance, Amount, Cancel, NewOrder, OrderKind, SimFact, Target, TimeInForce};
+pub use fact::{Advance, SimFact, TimeInForce};
+pub use live::{Purse, Tape};
 pub use local::Local;
-pub use state::{Exchange, Order, Status, Trade};
+pub use order::{Order, OrderList, Status, Trade};
+pub use request::{
+    Amount, Cancel, CancelMany, Leg, ListKind, Many, NewList, NewOrder, OrderKind, Replace, Shape,
+    Stop, Target, Trigger,
+};
+pub use state::Exchange;
 
 #[cfg(test)]
 mod tests;

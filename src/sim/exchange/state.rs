@@ -1,198 +1,37 @@
 //! The books: what facts have made of orders, trades, balances and tapes.
 
-use super::fact::{
-    Accepted, Advance, Amount, DERIVED, INPUTS, Opened, OrderKind, SimFact, Target, TimeInForce,
-    Traded,
-};
-use super::{matching, place};
+use super::fact::{Advance, DERIVED, INPUTS, Opened, SimFact, Traded};
+use super::live::{Ended, Live, Purse, Rules, Tape};
+use super::order::{Order, OrderList, Trade};
+use super::request::Target;
+use super::{lists, matching, place};
 use crate::domain::id::{Symbol, SymbolMap};
 use crate::domain::instrument::Instrument;
 use crate::domain::market::Bar;
 use crate::domain::money::Decimal;
-use crate::domain::order::{Balance, OrderType, Side};
+use crate::domain::order::{Balance, Side};
 use crate::domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
 use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Rank of the exchange in its own journal.
 pub const RANK: Rank = Rank(10);
-const FORMAT: u8 = 1;
-
-/// Where an order stands, in the protocol's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Status {
-    /// Working, nothing filled.
-    New,
-    /// Working, a part filled.
-    PartiallyFilled,
-    /// All filled.
-    Filled,
-    /// Ended by a cancel.
-    Canceled,
-    /// Ended by its own terms.
-    Expired,
-}
-
-impl Status {
-    /// The word on the wire.
-    #[must_use]
-    pub const fn wire(self) -> &'static str {
-        match self {
-            Status::New => "NEW",
-            Status::PartiallyFilled => "PARTIALLY_FILLED",
-            Status::Filled => "FILLED",
-            Status::Canceled => "CANCELED",
-            Status::Expired => "EXPIRED",
-        }
-    }
-
-    /// Whether the order works.
-    #[must_use]
-    pub const fn is_open(self) -> bool {
-        matches!(self, Status::New | Status::PartiallyFilled)
-    }
-}
-
-/// An order in the books.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Order {
-    /// The venue's id, counting from 1.
-    pub id: u64,
-    /// The client's id.
-    pub client_id: String,
-    /// What is traded.
-    pub symbol: Symbol,
-    /// Direction.
-    pub side: Side,
-    /// How it is priced.
-    pub kind: OrderKind,
-    /// Ordered quantity in base units.
-    pub quantity: Decimal,
-    /// Where it stands.
-    pub status: Status,
-    /// Filled quantity.
-    pub executed: Decimal,
-    /// Quote amount of the fills.
-    pub executed_quote: Decimal,
-    /// Venue time of acceptance.
-    pub time: UtcMs,
-    /// Venue time of the last change.
-    pub updated: UtcMs,
-    /// Close of the last released minute at acceptance.
-    pub minute: UtcMs,
-    /// Positions of its trades among those of the symbol.
-    pub trades: Vec<usize>,
-}
-
-impl Order {
-    /// Quantity still to fill.
-    #[must_use]
-    pub fn rest(&self) -> Decimal {
-        self.quantity - self.executed
-    }
-
-    /// The limit price; none for market orders.
-    #[must_use]
-    pub fn limit(&self) -> Option<Decimal> {
-        match self.kind {
-            OrderKind::Market(_) => None,
-            OrderKind::Limit { price, .. } => Some(price),
-        }
-    }
-
-    /// Market or limit.
-    #[must_use]
-    pub fn order_type(&self) -> OrderType {
-        match self.kind {
-            OrderKind::Market(_) => OrderType::Market,
-            OrderKind::Limit { .. } => OrderType::Limit,
-        }
-    }
-
-    /// How long it works; market orders are said to work until cancelled.
-    #[must_use]
-    pub fn tif(&self) -> TimeInForce {
-        match self.kind {
-            OrderKind::Market(_) => TimeInForce::Gtc,
-            OrderKind::Limit { tif, .. } => tif,
-        }
-    }
-
-    /// The ordered amount in quote units; zero where it was given in base units.
-    #[must_use]
-    pub fn quote_quantity(&self) -> Decimal {
-        match self.kind {
-            OrderKind::Market(Amount::Quote(amount)) => amount,
-            OrderKind::Market(Amount::Base(_)) | OrderKind::Limit { .. } => Decimal::ZERO,
-        }
-    }
-}
-
-/// A trade in the books.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Trade {
-    /// Counting from 1 per symbol.
-    pub id: u64,
-    /// The venue's id of the order.
-    pub order: u64,
-    /// In quote units.
-    pub price: Decimal,
-    /// In base units.
-    pub quantity: Decimal,
-    /// In units of `fee_asset`.
-    pub fee: Decimal,
-    /// What the fee was paid in.
-    pub fee_asset: String,
-    /// Whether the order was resting.
-    pub maker: bool,
-    /// Whether it was a buy.
-    pub buyer: bool,
-    /// Venue time.
-    pub time: UtcMs,
-}
-
-/// What the market of one symbol last did.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Tape {
-    /// Price of the last trade.
-    pub last: Decimal,
-    /// Close of the minute it belongs to.
-    pub minute: UtcMs,
-    /// Volume of that minute's bar.
-    pub volume: Decimal,
-    /// What resting orders have had of that volume.
-    pub taken: Decimal,
-}
-
-/// Free and held money of one asset.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Purse {
-    /// Free to use.
-    pub free: Decimal,
-    /// Held by open orders.
-    pub locked: Decimal,
-}
+const FORMAT: u8 = 2;
 
 /// The exchange: its books, its clocks, and the rules it goes by.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Exchange {
-    pub(super) seed: u64,
-    pub(super) instruments: Vec<Instrument>,
-    pub(super) max_position: BTreeMap<Symbol, Decimal>,
-    pub(super) purses: BTreeMap<String, Purse>,
-    pub(super) orders: Vec<Order>,
-    pub(super) open: BTreeSet<u64>,
-    pub(super) newest: BTreeMap<(Symbol, String), u64>,
-    pub(super) trades: SymbolMap<Vec<Trade>>,
-    pub(super) tapes: SymbolMap<Tape>,
-    pub(super) executions: u64,
-    now: UtcMs,
+    pub(super) rules: Rules,
+    pub(super) live: Live,
+    closed: BTreeMap<u64, Order>,
+    closed_lists: BTreeMap<u64, OrderList>,
+    newest: BTreeMap<(Symbol, String), u64>,
+    trades: SymbolMap<Vec<Trade>>,
     market: UtcMs,
     pub(super) released_before: UtcMs,
-    last_close: UtcMs,
     opened: UtcMs,
     shown: Option<UtcMs>,
 }
@@ -201,13 +40,13 @@ impl Exchange {
     /// Whether the books have been opened.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        !self.instruments.is_empty()
+        !self.rules.instruments.is_empty()
     }
 
     /// Venue time.
     #[must_use]
     pub fn now(&self) -> UtcMs {
-        self.now
+        self.live.now
     }
 
     /// Trades up to and including this instant are released.
@@ -219,7 +58,7 @@ impl Exchange {
     /// Close of the last minute whose trades are all released.
     #[must_use]
     pub fn last_close(&self) -> UtcMs {
-        self.last_close
+        self.live.last_close
     }
 
     /// The last close since the books were opened whose bars everybody has been shown.
@@ -231,31 +70,32 @@ impl Exchange {
     /// What is traded, by symbol.
     #[must_use]
     pub fn instruments(&self) -> &[Instrument] {
-        &self.instruments
+        &self.rules.instruments
     }
 
     /// The rules of one symbol.
     #[must_use]
     pub fn instrument(&self, symbol: Symbol) -> Option<&Instrument> {
-        self.instruments.iter().find(|i| i.symbol == symbol)
+        self.rules.instrument(symbol)
     }
 
     /// The largest holding of the base asset, where the symbol has such a filter.
     #[must_use]
     pub fn max_position(&self, symbol: Symbol) -> Option<Decimal> {
-        self.max_position.get(&symbol).copied()
+        self.rules.max_position.get(&symbol).copied()
     }
 
     /// What the market of `symbol` last did.
     #[must_use]
     pub fn tape(&self, symbol: Symbol) -> Option<&Tape> {
-        self.tapes.get(symbol)
+        self.live.tapes.get(symbol)
     }
 
     /// All balances by asset.
     #[must_use]
     pub fn balances(&self) -> Vec<Balance> {
-        self.purses
+        self.live
+            .purses
             .iter()
             .map(|(a, p)| Balance { asset: a.clone(), free: p.free, locked: p.locked })
             .collect()
@@ -264,25 +104,23 @@ impl Exchange {
     /// The balance of one asset.
     #[must_use]
     pub fn purse(&self, asset: &str) -> Purse {
-        self.purses.get(asset).copied().unwrap_or_default()
+        self.live.purse(asset)
     }
 
     /// All orders by id.
-    #[must_use]
-    pub fn orders(&self) -> &[Order] {
-        &self.orders
+    pub fn orders(&self) -> impl Iterator<Item = &Order> {
+        (1..=self.live.orders).filter_map(|id| self.order(id))
     }
 
     /// The order with this id.
     #[must_use]
     pub fn order(&self, id: u64) -> Option<&Order> {
-        let place = usize::try_from(id).ok()?.checked_sub(1)?;
-        self.orders.get(place)
+        self.live.open.get(&id).or_else(|| self.closed.get(&id))
     }
 
-    /// The orders that work, by id.
+    /// The open orders, by id.
     pub fn open_orders(&self) -> impl Iterator<Item = &Order> {
-        self.open.iter().filter_map(|id| self.order(*id))
+        self.live.open.values()
     }
 
     /// The newest order of a client's id.
@@ -324,43 +162,66 @@ impl Exchange {
         order.trades.iter().filter_map(move |i| all.get(*i))
     }
 
+    /// All lists by id.
+    pub fn lists(&self) -> impl Iterator<Item = &OrderList> {
+        (1..=self.live.listed).filter_map(|id| self.list(id))
+    }
+
+    /// The lists with an open order, by id.
+    pub fn open_lists(&self) -> impl Iterator<Item = &OrderList> {
+        self.live.lists.values()
+    }
+
+    /// The list with this id.
+    #[must_use]
+    pub fn list(&self, id: u64) -> Option<&OrderList> {
+        self.live.lists.get(&id).or_else(|| self.closed_lists.get(&id))
+    }
+
+    /// The newest list of a client's id.
+    #[must_use]
+    pub fn list_named(&self, client_id: &str) -> Option<&OrderList> {
+        let all = self.live.lists.values().rev().chain(self.closed_lists.values().rev());
+        all.into_iter().find(|list| list.client_id == client_id)
+    }
+
     fn opened(&mut self, opened: &Opened) {
-        *self = Exchange { seed: opened.seed, ..Exchange::default() };
-        self.instruments.clone_from(&opened.instruments);
-        self.instruments.sort_by_key(|i| i.symbol);
-        self.max_position.clone_from(&opened.max_position);
-        for instrument in &self.instruments {
-            self.purses.entry(instrument.base.clone()).or_default();
-            self.purses.entry(instrument.quote.clone()).or_default();
-        }
-        for (asset, amount) in &opened.balances {
-            self.purses.entry(asset.clone()).or_default().free = *amount;
-        }
-        (self.now, self.market, self.opened) = (opened.at, opened.at, opened.at);
+        *self = Exchange::default();
+        self.rules.seed = opened.seed;
+        self.rules.instruments.clone_from(&opened.instruments);
+        self.rules.instruments.sort_by_key(|i| i.symbol);
+        self.rules.max_position.clone_from(&opened.max_position);
+        self.live.open(opened);
+        (self.market, self.opened) = (opened.at, opened.at);
         for bar in &opened.last {
             let minute = bar.open_time + MINUTE;
-            self.last_close = self.last_close.max(minute);
+            self.live.last_close = self.live.last_close.max(minute);
             let (last, volume) = (bar.close.decimal().normalize(), bar.volume);
             let tape = Tape { last, minute, volume, taken: Decimal::ZERO };
-            self.tapes.insert(bar.symbol, tape);
+            self.live.tapes.insert(bar.symbol, tape);
         }
     }
 
     fn advanced(&mut self, advance: &Advance) {
         self.released_before = self.market;
-        self.now = self.now.max(advance.now);
+        self.passed(advance.now);
         self.market = self.market.max(advance.market);
         if let Some((close, bars)) = &advance.minute {
             for bar in bars {
                 self.roll(*close, bar);
             }
             if self.market >= close - 1 {
-                self.last_close = self.last_close.max(*close);
+                self.live.last_close = self.live.last_close.max(*close);
             }
         }
-        if self.last_close > self.opened && self.market >= self.last_close {
-            self.shown = Some(self.last_close);
+        let last_close = self.live.last_close;
+        if last_close > self.opened && self.market >= last_close {
+            self.shown = Some(last_close);
         }
+    }
+
+    fn passed(&mut self, to: UtcMs) {
+        self.live.now = self.live.now.max(to);
     }
 
     fn roll(&mut self, close: UtcMs, bar: &Bar) {
@@ -369,53 +230,26 @@ impl Exchange {
             .into_iter()
             .rfind(|step| self.released_before < step.time && step.time <= self.market);
         let Some(step) = released else { return };
-        let tape = self.tapes.entry(bar.symbol);
+        let tape = self.live.tapes.entry(bar.symbol);
         if tape.minute != close {
             *tape = Tape { minute: close, volume: bar.volume, ..Tape::default() };
         }
         tape.last = step.price;
     }
 
-    fn accepted(&mut self, fact: &Accepted) {
-        let order = Order {
-            id: fact.order,
-            client_id: fact.client_id.clone(),
-            symbol: fact.symbol,
-            side: fact.side,
-            kind: fact.kind,
-            quantity: fact.quantity,
-            status: Status::New,
-            executed: Decimal::ZERO,
-            executed_quote: Decimal::ZERO,
-            time: fact.at,
-            updated: fact.at,
-            minute: self.last_close,
-            trades: Vec::new(),
-        };
-        self.executions = fact.execution;
-        self.hold(&order, fact.quantity, Hold::Lock);
-        self.newest.insert((order.symbol, order.client_id.clone()), order.id);
-        self.open.insert(order.id);
-        self.orders.push(order);
+    fn applied(&mut self, fact: &SimFact) {
+        let Ended { order, list } = self.live.apply(&self.rules, fact);
+        if let Some(order) = order {
+            self.closed.insert(order.id, order);
+        }
+        if let Some(list) = list {
+            self.closed_lists.insert(list.id, list);
+        }
     }
 
-    fn traded(&mut self, fact: &Traded) {
-        let Some(order) = self.order_mut(fact.order) else { return };
-        order.executed = fact.executed;
-        order.executed_quote = fact.executed_quote;
-        order.updated = fact.at;
-        let full = order.executed >= order.quantity;
-        order.status = if full { Status::Filled } else { Status::PartiallyFilled };
-        let snapshot = order.clone();
-        self.executions = fact.execution;
-        if full {
-            self.open.remove(&fact.order);
-        }
-        self.hold(&snapshot, fact.quantity, Hold::Release);
-        self.settle(&snapshot, fact);
-        let trades = self.trades.entry(fact.symbol);
-        let place = trades.len();
-        trades.push(Trade {
+    fn recorded(&mut self, fact: &Traded) {
+        let buyer = self.order(fact.order).is_some_and(|order| order.side == Side::Buy);
+        self.trades.entry(fact.symbol).push(Trade {
             id: fact.trade,
             order: fact.order,
             price: fact.price,
@@ -423,68 +257,10 @@ impl Exchange {
             fee: fact.fee,
             fee_asset: fact.fee_asset.clone(),
             maker: fact.maker,
-            buyer: snapshot.side == Side::Buy,
+            buyer,
             time: fact.at,
         });
-        if let Some(order) = self.order_mut(fact.order) {
-            order.trades.push(place);
-        }
-        if fact.maker {
-            self.tapes.entry(fact.symbol).taken += fact.quantity;
-        }
     }
-
-    fn settle(&mut self, order: &Order, fact: &Traded) {
-        let Some(instrument) = self.instrument(order.symbol) else { return };
-        let (base, quote) = (instrument.base.clone(), instrument.quote.clone());
-        let amount = fact.price * fact.quantity;
-        let (base_change, quote_change) = match order.side {
-            Side::Buy => (fact.quantity, -amount),
-            Side::Sell => (-fact.quantity, amount),
-        };
-        self.purses.entry(base).or_default().free += base_change;
-        self.purses.entry(quote).or_default().free += quote_change;
-        self.purses.entry(fact.fee_asset.clone()).or_default().free -= fact.fee;
-    }
-
-    /// Moves what `quantity` of a limit order holds between free and locked.
-    fn hold(&mut self, order: &Order, quantity: Decimal, hold: Hold) {
-        let (Some(limit), Some(instrument)) = (order.limit(), self.instrument(order.symbol)) else {
-            return;
-        };
-        let (asset, amount) = match order.side {
-            Side::Buy => (instrument.quote.clone(), limit * quantity),
-            Side::Sell => (instrument.base.clone(), quantity),
-        };
-        let purse = self.purses.entry(asset).or_default();
-        let signed = match hold {
-            Hold::Lock => amount,
-            Hold::Release => -amount,
-        };
-        purse.free -= signed;
-        purse.locked += signed;
-    }
-
-    fn ended(&mut self, id: u64, status: Status, execution: u64, at: UtcMs) {
-        let Some(order) = self.order_mut(id) else { return };
-        order.status = status;
-        order.updated = at;
-        let snapshot = order.clone();
-        self.executions = execution;
-        self.open.remove(&id);
-        self.hold(&snapshot, snapshot.rest(), Hold::Release);
-    }
-
-    fn order_mut(&mut self, id: u64) -> Option<&mut Order> {
-        let place = usize::try_from(id).ok()?.checked_sub(1)?;
-        self.orders.get_mut(place)
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Hold {
-    Lock,
-    Release,
 }
 
 impl Stage for Exchange {
@@ -496,6 +272,11 @@ impl Stage for Exchange {
 
     fn name(&self) -> &'static str {
         "exchange"
+    }
+
+    /// 2: stops and lists. Books of before are read again from their facts.
+    fn version(&self) -> u16 {
+        2
     }
 
     fn interest(&self) -> Mask {
@@ -510,20 +291,29 @@ impl Stage for Exchange {
         match &fact.body {
             SimFact::Opened(opened) => self.opened(opened),
             SimFact::Funded { asset, amount, at } => {
-                self.now = self.now.max(*at);
-                self.purses.entry(asset.clone()).or_default().free += *amount;
+                self.passed(*at);
+                self.live.purses.entry(asset.clone()).or_default().free += *amount;
             }
-            SimFact::Place(order) => self.now = self.now.max(order.at),
-            SimFact::Cancel(cancel) => self.now = self.now.max(cancel.at),
+            SimFact::Place(order) => self.passed(order.at),
+            SimFact::Cancel(cancel) => self.passed(cancel.at),
+            SimFact::PlaceList(list) => self.passed(list.at),
+            SimFact::CancelMany(cancel) => self.passed(cancel.at),
+            SimFact::Replace(replace) => self.passed(replace.order.at),
             SimFact::Advance(advance) => self.advanced(advance),
-            SimFact::Accepted(accepted) => self.accepted(accepted),
-            SimFact::Traded(traded) => self.traded(traded),
-            SimFact::Cancelled { order, execution, at, .. } => {
-                self.ended(*order, Status::Canceled, *execution, *at);
+            SimFact::Accepted(accepted) => {
+                let name = (accepted.symbol, accepted.client_id.clone());
+                self.newest.insert(name, accepted.order);
+                self.applied(&fact.body);
             }
-            SimFact::Expired { order, execution, at } => {
-                self.ended(*order, Status::Expired, *execution, *at);
+            SimFact::Traded(traded) => {
+                self.applied(&fact.body);
+                self.recorded(traded);
             }
+            SimFact::Cancelled { .. }
+            | SimFact::Expired { .. }
+            | SimFact::Listed(_)
+            | SimFact::Triggered { .. }
+            | SimFact::Activated { .. } => self.applied(&fact.body),
             SimFact::Upgraded { .. } | SimFact::Rejected { .. } => {}
         }
     }
@@ -532,7 +322,10 @@ impl Stage for Exchange {
         let said = match &fact.body {
             SimFact::Place(order) => place::place(self, order),
             SimFact::Cancel(cancel) => place::cancel(self, cancel),
-            SimFact::Advance(advance) => matching::resting(self, advance),
+            SimFact::PlaceList(list) => lists::place(self, list),
+            SimFact::CancelMany(cancel) => place::cancel_many(self, cancel),
+            SimFact::Replace(replace) => place::replace(self, replace),
+            SimFact::Advance(advance) => matching::released(self, advance),
             SimFact::Opened(_)
             | SimFact::Funded { .. }
             | SimFact::Upgraded { .. }
@@ -540,7 +333,10 @@ impl Stage for Exchange {
             | SimFact::Traded(_)
             | SimFact::Rejected { .. }
             | SimFact::Cancelled { .. }
-            | SimFact::Expired { .. } => Vec::new(),
+            | SimFact::Expired { .. }
+            | SimFact::Listed(_)
+            | SimFact::Triggered { .. }
+            | SimFact::Activated { .. } => Vec::new(),
         };
         for body in said {
             out.say(body);
@@ -557,23 +353,17 @@ impl Stage for Exchange {
     }
 
     fn check(&self) {
-        let mut held: BTreeMap<&str, Decimal> = BTreeMap::new();
-        for order in self.open_orders() {
-            let (Some(limit), Some(i)) = (order.limit(), self.instrument(order.symbol)) else {
-                continue;
-            };
-            let (asset, amount) = match order.side {
-                Side::Buy => (i.quote.as_str(), limit * order.rest()),
-                Side::Sell => (i.base.as_str(), order.rest()),
-            };
-            *held.entry(asset).or_default() += amount;
-        }
-        for (asset, purse) in &self.purses {
-            let held = held.get(asset.as_str()).copied().unwrap_or_default();
+        let mut held = self.live.locked(&self.rules);
+        for (asset, purse) in &self.live.purses {
+            let held = held.remove(asset).unwrap_or_default();
             assert_eq!(purse.locked, held, "{asset}: locked is not what open orders hold");
         }
-        for (at, order) in self.orders.iter().enumerate() {
-            assert_eq!(order.id, at as u64 + 1, "order ids count up without gaps");
+        assert!(held.is_empty(), "money is held of assets nobody has: {held:?}");
+        let known = self.live.open.len() + self.closed.len();
+        assert_eq!(self.orders().count(), known, "order ids count up without gaps");
+        for list in self.open_lists() {
+            let open = list.orders.iter().any(|id| self.live.open.contains_key(id));
+            assert!(open, "list {} is open without an open order", list.id);
         }
     }
 }

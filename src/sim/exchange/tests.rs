@@ -1,13 +1,22 @@
 use super::draw::{Draw, Purpose};
-use super::fact::{Cancel, NewOrder, Opened, SimFact, Target, Traded};
+use super::fact::{Opened, SimFact, Traded};
 use super::matching::path;
-use super::{Amount, Exchange, Local, OrderKind, Status, TimeInForce};
+use super::{
+    Amount, Cancel, CancelMany, Exchange, Local, Many, NewOrder, OrderKind, Replace, Status,
+    Target, TimeInForce, Trigger,
+};
 use crate::domain::money::Decimal;
 use crate::domain::order::{OrderReport, OrderStatus, Side};
 use crate::domain::time::{MINUTE, UtcMs};
-use crate::sim::testing::{Fake, START, at_limit, at_market, bar, dec, setup, sym};
+use crate::sim::testing::{
+    Fake, START, at_limit, at_market, bar, dec, listed, order, setup, stop, sym,
+};
 use everwarm_runtime::fact::Body;
 use everwarm_runtime::stage::Stage;
+
+mod books;
+mod contingent;
+mod stops;
 
 const CLOSE: UtcMs = START + MINUTE;
 
@@ -30,9 +39,13 @@ fn trades(said: &[SimFact]) -> Vec<&Traded> {
 }
 
 fn cancel(order: u64) -> SimFact {
+    SimFact::Cancel(cancel_of(order))
+}
+
+fn cancel_of(order: u64) -> Cancel {
     let target = Target { symbol: sym("BTCUSDT"), order: Some(order), client_id: None };
     let cancel_id = Some("c".to_owned());
-    SimFact::Cancel(Cancel { target, cancel_id, at: 0, deadline: UtcMs::MAX })
+    Cancel { target, cancel_id, at: 0, deadline: UtcMs::MAX, only_begun: None }
 }
 
 #[test]
@@ -201,7 +214,7 @@ fn every_filter_names_itself() {
         let mut local = Fake::usual().local();
         let told = refused(&mut local, order.clone());
         assert_eq!(told, (-1013, format!("Filter failure: {name}")), "{order:?}");
-        assert!(local.exchange().orders().is_empty());
+        assert!(local.exchange().orders().next().is_none());
     }
     let mut local = Fake::usual().local();
     for i in 0..200 {
@@ -325,9 +338,19 @@ fn every_fact_survives_its_encoding_and_the_state_its_checkpoint() {
     run(&mut local, SimFact::Place(at_market(Side::Buy, "0.0001", "d")));
     run(&mut local, cancel(3));
     run(&mut local, SimFact::Funded { asset: "USDT".to_owned(), amount: dec("-1"), at: START });
+    run(&mut local, SimFact::PlaceList(listed(contingent::bracket("1", "100"), "list")));
+    let replace =
+        Replace { cancel: cancel_of(9), order: at_market(Side::Buy, "1", "e"), regardless: true };
+    run(&mut local, SimFact::Replace(replace));
+    let stop = order(Side::Sell, stop(Trigger::StopLoss, "1", "96", None), "s");
+    run(&mut local, SimFact::Place(stop));
     for input in super::local::advances(&local.exchange().clone(), local.market(), CLOSE, CLOSE) {
         run(&mut local, input);
     }
+    let many = Many::Symbol;
+    let symbol = sym("BTCUSDT");
+    let all = CancelMany { symbol, many, cancel_id: None, at: 0, deadline: UtcMs::MAX };
+    run(&mut local, SimFact::CancelMany(all));
     facts.push(SimFact::Upgraded { from: 1, to: 2 });
     let mut kinds = std::collections::BTreeSet::new();
     for fact in facts {
@@ -337,7 +360,7 @@ fn every_fact_survives_its_encoding_and_the_state_its_checkpoint() {
         assert_ne!(SimFact::name(fact.kind()), "?");
         kinds.insert(fact.kind());
     }
-    assert_eq!(kinds.len(), 11, "every kind is here");
+    assert_eq!(kinds.len(), 17, "every kind is here");
     let mut again = Exchange::default();
     again.load(&local.exchange().save()).expect("it reads what it wrote");
     assert_eq!(&again, local.exchange());

@@ -8,15 +8,13 @@ use crate::domain::time::UtcMs;
 use crate::sim::exchange::SimFact;
 use crate::sim::wire::error::ApiError;
 use crate::sim::wire::events::ledger;
+use crate::sim::wire::params::TIME_MAX;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
-
-/// Furthest instant time may be raised to: the year 2286.
-const TIME_MAX: UtcMs = 9_999_999_999_999;
 
 #[derive(Deserialize)]
 struct AdvanceRequest {

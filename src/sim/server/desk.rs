@@ -2,10 +2,9 @@
 //! on disk.
 
 use super::hub::Hub;
-use super::limits::Counters;
+use super::limits::{Counters, seconds};
 use super::pace::{Pace, VenueClock};
 use crate::domain::id::Symbol;
-use crate::domain::market::Bar;
 use crate::domain::time::UtcMs;
 use crate::sim::books::{Books, BooksError, Gate};
 use crate::sim::exchange::local::{advances, closed_between};
@@ -14,8 +13,10 @@ use crate::sim::market::Market;
 use crate::sim::wire::error::ApiError;
 use crate::sim::wire::events::events;
 use crate::sim::wire::info::Limits;
+use crate::sim::wire::intervals::Kline;
 use crate::sim::wire::klines;
 use crate::sim::wire::sign::When;
+use crate::sim::wire::streams;
 use everwarm_runtime::clock;
 use serde_json::Value;
 use std::fmt;
@@ -255,7 +256,7 @@ impl Desk {
         }
         let busy = "Server is currently overloaded with other requests. Please try again in a few \
                     minutes.";
-        Err(ApiError { status: 503, code: -1008, msg: busy.to_owned() })
+        Err(ApiError { status: 503, ..ApiError::new(-1008, busy) })
     }
 
     /// Takes a request: `make` reads it, the books decide, `answer` says what became of it. The
@@ -274,6 +275,7 @@ impl Desk {
             let (input, more) = make(inner.books.exchange(), when)?;
             let (said, row) =
                 inner.books.request(input.clone()).map_err(|error| self.broken(&error))?;
+            self.give_back(&said);
             let exchange = inner.books.exchange();
             let answer = answer(exchange, &said, more);
             let events = events(exchange, &input, &said);
@@ -313,20 +315,43 @@ impl Desk {
         let before = inner.books.exchange().market();
         let (said, row) =
             inner.books.request(input.clone()).map_err(|error| self.broken(&error))?;
+        self.give_back(&said);
         let exchange = inner.books.exchange();
-        let mut klines = Vec::new();
-        if self.hub.has_market() {
+        let mut told = Vec::new();
+        if let Some(wanted) = self.hub.wanted() {
+            let market = inner.market.as_mut();
+            told.extend(streams::messages(exchange, market, input, before, &wanted));
             let reached = exchange.market();
+            let wide = klines::has_wider(&wanted);
             for (close, bars) in closed_between(inner.market.as_mut(), before, reached) {
-                let message =
-                    |bar: &Bar| (klines::stream(bar.symbol), klines::event(bar, true, close));
-                klines.extend(bars.iter().map(message));
+                for bar in bars {
+                    let (kline, symbol) = (Kline::minute(&bar), bar.symbol);
+                    let stream = klines::stream(symbol, kline.interval);
+                    told.push((stream, klines::event(&kline, true, close)));
+                    if wide {
+                        let market = inner.market.as_mut();
+                        told.extend(klines::wider(market, symbol, close, &wanted));
+                    }
+                }
             }
-            klines.extend(forming(exchange, inner.market.as_mut(), input));
+            told.extend(forming(exchange, inner.market.as_mut(), input));
         }
         let row = (!said.is_empty()).then_some(row);
-        let parcel = Parcel { row, events: events(exchange, input, &said), klines, done: None };
+        let events = events(exchange, input, &said);
+        let parcel = Parcel { row, events, klines: told, done: None };
         inner.outbox.send(parcel).map_err(|_| ApiError::internal())
+    }
+
+    /// Orders that get their first fill give their slots back.
+    fn give_back(&self, said: &[SimFact]) {
+        let first = |fact: &&SimFact| {
+            let SimFact::Traded(traded) = fact else { return false };
+            traded.executed == traded.quantity
+        };
+        let filled = said.iter().filter(first).count() as u64;
+        if filled > 0 {
+            self.counters().filled(filled, seconds());
+        }
     }
 
     /// Saves the books and ends their journal. Blocks until all is on disk.
@@ -353,7 +378,12 @@ fn forming(exchange: &Exchange, market: &mut dyn Market, input: &SimFact) -> Vec
     let at = exchange.market();
     let part = |symbol| klines::forming(exchange, market, symbol, close - 1);
     let bars = bars.iter().map(|bar| bar.symbol).filter_map(part);
-    bars.map(|bar| (klines::stream(bar.symbol), klines::event(&bar, false, at))).collect()
+    let minutes = bars.map(|bar| Kline::minute(&bar));
+    let told = |kline: Kline| {
+        let stream = klines::stream(kline.bar.symbol, kline.interval);
+        (stream, klines::event(&kline, false, at))
+    };
+    minutes.map(told).collect()
 }
 
 /// Sends parcels out in order, each after what it tells is on disk. Ends with the desk, or with the

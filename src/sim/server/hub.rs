@@ -89,7 +89,7 @@ impl Hub {
     pub fn answer(
         &self,
         ticket: &Ticket,
-        act: impl FnOnce(&mut Subscriptions<'_>) -> Option<Value>,
+        act: impl FnOnce(&mut Subscriptions<'_>) -> Option<String>,
     ) {
         let mut state = self.lock();
         let key = (ticket.kind, ticket.id.clone());
@@ -97,17 +97,26 @@ impl Hub {
         if connection.serial != ticket.serial {
             return;
         }
-        let mut subscriptions =
-            Subscriptions { streams: &mut connection.streams, user: &mut connection.subscribed };
+        let mut subscriptions = Subscriptions {
+            streams: &mut connection.streams,
+            combined: &mut connection.combined,
+            user: &mut connection.subscribed,
+        };
         let Some(answer) = act(&mut subscriptions) else { return };
-        if connection.queue.try_send(answer.to_string()).is_err() {
+        if connection.queue.try_send(answer).is_err() {
             state.connections.remove(&key);
         }
     }
 
-    /// Whether anybody listens to market streams.
-    pub fn has_market(&self) -> bool {
-        self.lock().connections.keys().any(|(kind, _)| *kind == Kind::Market)
+    /// The market streams somebody listens to; none where nobody is connected to them.
+    pub fn wanted(&self) -> Option<BTreeSet<String>> {
+        let state = self.lock();
+        let of_market = state.connections.iter().filter(|((kind, _), _)| *kind == Kind::Market);
+        let mut all = None;
+        for (_, connection) in of_market {
+            all.get_or_insert_with(BTreeSet::new).extend(connection.streams.iter().cloned());
+        }
+        all
     }
 
     /// Sends stream messages (name, text) to those who have subscribed to them.
@@ -170,6 +179,8 @@ impl Hub {
 pub struct Subscriptions<'a> {
     /// Market streams.
     pub streams: &'a mut BTreeSet<String>,
+    /// Whether messages carry the names of their streams.
+    pub combined: &'a mut bool,
     /// Events of the account.
     pub user: &'a mut bool,
 }

@@ -1,8 +1,17 @@
-//! Request weight and order counts, in fixed windows aligned to the clock on the wall.
+//! The venue's request limits, counted in wall time over fixed windows aligned to the clock: the
+//! minute is over when the clock says so, not sixty seconds after a request.
 
 use crate::sim::wire::error::ApiError;
 use crate::sim::wire::info::Limits;
 use everwarm_runtime::clock;
+use serde_json::{Value, json};
+
+/// Requests that may still be refused in a window before the address is banned.
+pub const PATIENCE: u64 = 10;
+/// Length of the first ban, seconds; each next one is twice as long.
+pub const BAN: u64 = 120;
+/// Length of the longest ban, seconds.
+pub const BAN_MAX: u64 = 3 * 86_400;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Window {
@@ -34,8 +43,13 @@ impl Window {
 pub struct Counters {
     limits: Limits,
     weight: Window,
+    requests: Window,
+    connections: Window,
+    refused: Window,
     orders: Window,
     orders_day: Window,
+    banned_until: u64,
+    next_ban: u64,
 }
 
 /// What the headers of an answer say.
@@ -43,13 +57,15 @@ pub struct Counters {
 pub struct Used {
     /// Weight of this minute.
     pub weight: u64,
-    /// Unfilled orders of these 10 s and of this day, for requests that place one.
+    /// Unfilled orders of these 10 s and of this day, for requests that place some.
     pub orders: Option<(u64, u64)>,
     /// Seconds to wait, where a limit is reached.
     pub retry_after: Option<u64>,
 }
 
-fn seconds() -> u64 {
+/// The wall clock in seconds.
+#[must_use]
+pub fn seconds() -> u64 {
     u64::try_from(clock::wall_ms() / 1000).unwrap_or(0)
 }
 
@@ -60,8 +76,13 @@ impl Counters {
         Counters {
             limits,
             weight: Window::new(60),
+            requests: Window::new(300),
+            connections: Window::new(300),
+            refused: Window::new(60),
             orders: Window::new(10),
             orders_day: Window::new(86_400),
+            banned_until: 0,
+            next_ban: BAN,
         }
     }
 
@@ -71,61 +92,189 @@ impl Counters {
         self.limits
     }
 
-    /// Takes `weight`.
+    /// Takes `weight` for a request at `now`, in seconds.
     ///
     /// # Errors
-    /// -1003 where that is more than is left of this minute.
-    pub fn weigh(&mut self, weight: u64) -> Result<Used, (ApiError, Used)> {
-        let now = seconds();
-        let used = self.weight.at(now);
-        *used += weight;
-        let mut says = Used { weight: *used, ..Used::default() };
-        if *used <= self.limits.weight {
-            return Ok(says);
+    /// -1003: with status 429 where that is more than is left of a window, with 418 for an address
+    /// that went on after that and is banned.
+    pub fn weigh(&mut self, weight: u64, now: u64) -> Result<Used, (ApiError, Used)> {
+        let mut says = Used { weight: *self.weight.at(now), ..Used::default() };
+        if now < self.banned_until {
+            says.retry_after = Some(self.banned_until - now);
+            return Err((self.banned(), says));
         }
-        says.retry_after = Some(self.weight.left(now));
+        *self.requests.at(now) += 1;
+        *self.weight.at(now) += weight;
+        says.weight = *self.weight.at(now);
+        let (text, left) = if says.weight > self.limits.weight {
+            (format!("{} request weight per 1 MINUTE", self.limits.weight), self.weight.left(now))
+        } else if *self.requests.at(now) > self.limits.requests {
+            (format!("{} requests per 5 MINUTE", self.limits.requests), self.requests.left(now))
+        } else {
+            return Ok(says);
+        };
+        *self.refused.at(now) += 1;
+        if *self.refused.at(now) > PATIENCE {
+            self.banned_until = now + self.next_ban;
+            says.retry_after = Some(self.next_ban);
+            self.next_ban = (self.next_ban * 2).min(BAN_MAX);
+            return Err((self.banned(), says));
+        }
+        says.retry_after = Some(left);
         let msg = format!(
-            "Too much request weight used; current limit is {} request weight per 1 MINUTE. {}",
-            self.limits.weight,
-            "Please use WebSocket Streams for live updates to avoid polling the API."
+            "Too much request weight used; current limit is {text}. Please use WebSocket Streams \
+             for live updates to avoid polling the API."
         );
         Err((ApiError::new(-1003, msg), says))
     }
 
-    /// Counts an order.
+    /// Takes more weight for a request that has been let in, and gives what is used.
+    pub fn charge(&mut self, weight: u64, now: u64) -> u64 {
+        *self.weight.at(now) += weight;
+        *self.weight.at(now)
+    }
+
+    fn banned(&self) -> ApiError {
+        let msg = format!(
+            "Way too much request weight used; IP banned until {}. Please use WebSocket Streams \
+             for live updates to avoid bans.",
+            self.banned_until * 1000
+        );
+        ApiError { status: 418, ..ApiError::new(-1003, msg) }
+    }
+
+    /// Counts a connection attempt at `now`, in seconds.
+    ///
+    /// # Errors
+    /// -1034 where there were too many.
+    pub fn connect(&mut self, now: u64) -> Result<(), (ApiError, Used)> {
+        *self.connections.at(now) += 1;
+        let limit = self.limits.connections;
+        if *self.connections.at(now) <= limit {
+            return Ok(());
+        }
+        let msg = format!(
+            "Too many connection attempts from IP; current limit is {limit} per '5 MINUTE'."
+        );
+        let retry_after = Some(self.connections.left(now));
+        Err((ApiError::new(-1034, msg), Used { retry_after, ..Used::default() }))
+    }
+
+    /// Counts `more` orders at `now`, in seconds.
     ///
     /// # Errors
     /// -1015 where there are too many unfilled ones.
-    pub fn order(&mut self, used: &mut Used) -> Result<(), ApiError> {
-        let now = seconds();
-        let (short, day) = (*self.orders.at(now), *self.orders_day.at(now));
-        used.orders = Some((short, day));
-        let over = if short >= self.limits.orders {
+    pub fn order(&mut self, used: &mut Used, more: u64, now: u64) -> Result<(), ApiError> {
+        let (short, day) = (*self.orders.at(now) + more, *self.orders_day.at(now) + more);
+        let over = if short > self.limits.orders {
             Some((self.limits.orders, "10 SECOND", self.orders.left(now)))
-        } else if day >= self.limits.orders_day {
+        } else if day > self.limits.orders_day {
             Some((self.limits.orders_day, "1 DAY", self.orders_day.left(now)))
         } else {
             None
         };
         if let Some((limit, every, left)) = over {
+            used.orders = Some((short - more, day - more));
             used.retry_after = Some(left);
             let msg = format!("Too many new orders; current limit is {limit} orders per {every}.");
             return Err(ApiError::new(-1015, msg));
         }
-        *self.orders.at(now) += 1;
-        *self.orders_day.at(now) += 1;
-        used.orders = Some((short + 1, day + 1));
+        (*self.orders.at(now), *self.orders_day.at(now)) = (short, day);
+        used.orders = Some((short, day));
         Ok(())
     }
 
-    /// Gives the slot of an order back that got a fill.
-    pub fn filled(&mut self, used: &mut Used) {
-        let now = seconds();
-        let slots = [self.orders.at(now), self.orders_day.at(now)];
-        let [short, day] = slots.map(|slot| {
-            *slot = slot.saturating_sub(1);
-            *slot
-        });
-        used.orders = Some((short, day));
+    /// Gives the slots of `orders` back that got their first fill.
+    pub fn filled(&mut self, orders: u64, now: u64) {
+        for slot in [self.orders.at(now), self.orders_day.at(now)] {
+            *slot = slot.saturating_sub(orders);
+        }
+    }
+
+    /// Unfilled orders of these 10 s and of this day.
+    pub fn orders(&mut self, now: u64) -> (u64, u64) {
+        (*self.orders.at(now), *self.orders_day.at(now))
+    }
+
+    /// The rows that answers of the WebSocket API carry.
+    #[must_use]
+    pub fn rows(&self, used: &Used) -> Value {
+        let row = |kind: &str, interval: &str, number: u64, limit: u64, count: u64| {
+            json!({"rateLimitType": kind, "interval": interval, "intervalNum": number,
+                "limit": limit, "count": count})
+        };
+        let limits = self.limits;
+        let mut rows = vec![row("REQUEST_WEIGHT", "MINUTE", 1, limits.weight, used.weight)];
+        if let Some((short, day)) = used.orders {
+            rows.insert(0, row("ORDERS", "DAY", 1, limits.orders_day, day));
+            rows.insert(0, row("ORDERS", "SECOND", 10, limits.orders, short));
+        }
+        Value::Array(rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_700_000_040;
+
+    fn counters() -> Counters {
+        let limits = Limits { weight: 10, requests: 99, connections: 2, orders: 3, orders_day: 9 };
+        Counters::new(limits)
+    }
+
+    fn told(result: Result<Used, (ApiError, Used)>) -> (u16, i32, Option<u64>) {
+        let (error, used) = result.expect_err("refused");
+        (error.status, error.code, used.retry_after)
+    }
+
+    #[test]
+    fn a_minute_is_over_when_the_clock_says_so() {
+        let mut counters = counters();
+        assert_eq!(counters.weigh(10, NOW + 59).map(|u| u.weight), Ok(10));
+        assert_eq!(told(counters.weigh(1, NOW + 59)), (429, -1003, Some(1)));
+        assert_eq!(counters.weigh(10, NOW + 60).map(|u| u.weight), Ok(10), "a second later");
+    }
+
+    #[test]
+    fn who_goes_on_is_banned_for_longer_and_longer() {
+        let mut counters = counters();
+        let mut at = NOW;
+        for ban in [BAN, 2 * BAN, 4 * BAN] {
+            counters.weigh(10, at).expect("all there is");
+            for _ in 0..PATIENCE {
+                assert_eq!(told(counters.weigh(1, at)), (429, -1003, Some(60 - at % 60)));
+            }
+            assert_eq!(told(counters.weigh(1, at)), (418, -1003, Some(ban)));
+            assert_eq!(told(counters.weigh(0, at + ban - 1)), (418, -1003, Some(1)));
+            at += ban;
+            at += 60 - at % 60;
+        }
+        for _ in 0..20 {
+            counters.next_ban = (counters.next_ban * 2).min(BAN_MAX);
+        }
+        assert_eq!(counters.next_ban, BAN_MAX);
+    }
+
+    #[test]
+    fn orders_are_counted_until_they_fill() {
+        let mut counters = counters();
+        let mut used = Used::default();
+        counters.order(&mut used, 2, NOW).expect("a pair counts twice");
+        assert_eq!(used.orders, Some((2, 2)));
+        let refused = counters.order(&mut used, 2, NOW).expect_err("too many");
+        assert_eq!((refused.status, refused.code, used.retry_after), (429, -1015, Some(10)));
+        assert_eq!(refused.msg, "Too many new orders; current limit is 3 orders per 10 SECOND.");
+        counters.filled(1, NOW);
+        counters.order(&mut used, 2, NOW).expect("one was filled");
+        assert_eq!(counters.orders(NOW + 10), (0, 3));
+    }
+
+    #[test]
+    fn connections_are_counted() {
+        let mut counters = counters();
+        assert!(counters.connect(NOW).is_ok() && counters.connect(NOW).is_ok());
+        assert_eq!(counters.connect(NOW).map_err(|(e, _)| e.code), Err(-1034));
     }
 }

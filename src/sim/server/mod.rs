@@ -2,12 +2,15 @@
 //! administration.
 
 pub mod admin;
+pub mod answer;
+pub mod api;
 pub mod desk;
 pub mod hub;
 pub mod limits;
 pub mod pace;
 pub mod port;
 pub mod rest;
+pub mod routes;
 mod run;
 pub mod sockets;
 

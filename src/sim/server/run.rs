@@ -3,7 +3,7 @@
 use super::desk::{Desk, Phase};
 use super::pace::{Pace, VenueClock};
 use super::port::{self, PortFile};
-use super::{admin, rest, sockets};
+use super::{admin, api, rest, sockets};
 use crate::domain::time::UtcMs;
 use crate::sim::books::{Books, BooksError};
 use crate::sim::exchange::local::Setup;
@@ -11,6 +11,7 @@ use crate::sim::market::Market;
 use axum::Router;
 use axum::routing::any;
 use axum::serve::ListenerExt as _;
+use everwarm_runtime::clock;
 use everwarm_runtime::store::Store;
 use std::fmt;
 use std::io;
@@ -29,6 +30,8 @@ const NOTE_EVERY: Duration = Duration::from_millis(250);
 /// What of venue time may have been lost by a kill, in wall time: the notes of the last sync and a
 /// bit.
 const LOST_BY_KILL: i64 = 2_000;
+/// A market that began so long ago, in milliseconds, is one of the present.
+const PRESENT: i64 = 120_000;
 /// Time open requests have to end when the server does.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -168,7 +171,12 @@ pub async fn start_on(store: Store, options: SimOptions) -> Result<SimHandle, Si
     }
     let killed = port::path(&data_dir).exists();
     let lost = if killed && pace != Pace::Lockstep { LOST_BY_KILL } else { 0 };
-    let base = books.exchange().now() + lost * UtcMs::from(pace.factor());
+    let mut base = books.exchange().now() + lost * UtcMs::from(pace.factor());
+    let wall = clock::wall_ms();
+    if pace == Pace::Times(1) && (0..PRESENT).contains(&(wall - market.start())) {
+        // A market of the present runs on the wall clock, as anybody's own client does.
+        base = base.max(wall);
+    }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     let listener = listener.map_err(io_error(format!("cannot listen on port {port}")))?;
     let addr = listener.local_addr().map_err(io_error("cannot tell the port"))?;
@@ -197,7 +205,7 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/ws", any(sockets::raw))
         .route("/ws/{*streams}", any(sockets::raw))
         .route("/stream", any(sockets::combined))
-        .route("/ws-api/v3", any(sockets::api))
+        .route("/ws-api/v3", any(api::api))
         .route("/sim/v1/{name}", any(admin::handle))
         .fallback(rest::handle)
         .with_state(desk)

@@ -1,10 +1,10 @@
-//! The WebSocket half of the protocol: market streams and the WebSocket API.
+//! Market streams, and what all WebSocket connections have in common.
 
 use super::desk::{Desk, Phase};
-use super::hub::{Kind, STREAMS_MAX, Subscriptions, Ticket};
-use crate::sim::wire::error::ApiError;
+use super::hub::{Kind, STREAMS_MAX, Subscriptions};
+use super::limits::seconds;
+use super::rest::refuse;
 use crate::sim::wire::params::Params;
-use crate::sim::wire::sign;
 use axum::body::Bytes;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, RawQuery, State};
@@ -13,10 +13,11 @@ use axum::response::Response;
 use everwarm_runtime::clock;
 use futures_util::SinkExt;
 use serde_json::{Value, json};
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 /// Time between pings.
 const PING_EVERY: Duration = Duration::from_secs(20);
@@ -24,14 +25,17 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 const PONG_WITHIN: Duration = Duration::from_mins(1);
 /// Messages a market stream connection may send in a second.
 const MESSAGES_PER_SECOND: u32 = 5;
+/// How long a connection lives at most.
+const LIFE: Duration = Duration::from_hours(24);
 /// Largest message a client may send, bytes.
-const MESSAGE_MAX: usize = 1 << 20;
+pub const MESSAGE_MAX: usize = 1 << 20;
 /// Messages written together.
 const BATCH: usize = 256;
 /// The header in which a client names its connection.
 pub const CONNECTION_HEADER: &str = "x-everwarm-connection";
 
-fn named(headers: &HeaderMap) -> Option<String> {
+/// The name a client gave its connection.
+pub fn named(headers: &HeaderMap) -> Option<String> {
     let name = headers.get(CONNECTION_HEADER)?.to_str().ok()?;
     (!name.is_empty() && name.len() <= 64).then(|| name.to_owned())
 }
@@ -67,6 +71,10 @@ fn market(
     combined: bool,
 ) -> Response {
     desk.touch();
+    let counted = desk.counters().connect(seconds());
+    if let Err((error, used)) = counted {
+        return refuse(&error, used);
+    }
     let wanted: Vec<String> =
         streams.split('/').filter(|s| !s.is_empty()).take(STREAMS_MAX).map(str::to_owned).collect();
     let id = named(headers);
@@ -78,7 +86,8 @@ fn market(
         });
         let limit = Some(MESSAGES_PER_SECOND);
         pump(&desk, socket, waiting, limit, |text| {
-            desk.hub.answer(&ticket, |own| Some(control(own, text)));
+            desk.hub.answer(&ticket, |own| Some(control(own, &text).to_string()));
+            ready(())
         })
         .await;
         desk.hub.leave(&ticket);
@@ -120,12 +129,24 @@ fn control(own: &mut Subscriptions<'_>, text: &str) -> Value {
             done(Value::Null)
         }
         (Some("LIST_SUBSCRIPTIONS"), _) => done(json!(own.streams)),
+        (Some("SET_PROPERTY"), _) => match property(&request) {
+            Some(("combined", Some(value))) => {
+                *own.combined = value;
+                done(Value::Null)
+            }
+            _ => invalid(2, "Invalid request: unknown property or value".to_owned(), id),
+        },
+        (Some("GET_PROPERTY"), _) => match property(&request) {
+            Some(("combined", _)) => done(json!(own.combined)),
+            _ => invalid(2, "Invalid request: unknown property".to_owned(), id),
+        },
         (Some("SUBSCRIBE" | "UNSUBSCRIBE"), None) => {
             invalid(2, "Invalid request: params must be an array of strings".to_owned(), id)
         }
         (other, _) => {
             let method = other.unwrap_or("");
-            let known = "`SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`";
+            let known = "`SUBSCRIBE`, `UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, \
+                         `GET_PROPERTY`";
             let msg =
                 format!("Invalid request: unknown variant `{method}`, expected one of {known}");
             invalid(2, msg, id)
@@ -133,119 +154,27 @@ fn control(own: &mut Subscriptions<'_>, text: &str) -> Value {
     }
 }
 
-/// `/ws-api/v3`: requests and the account's events.
-pub async fn api(
-    State(desk): State<Arc<Desk>>,
-    headers: HeaderMap,
-    upgrade: WebSocketUpgrade,
-) -> Response {
-    desk.touch();
-    let id = named(&headers);
-    upgrade.max_message_size(MESSAGE_MAX).on_upgrade(move |socket| async move {
-        let (ticket, waiting) = desk.hub.join(Kind::User, id, false);
-        pump(&desk, socket, waiting, None, |text| asked(&desk, &ticket, text)).await;
-        desk.hub.leave(&ticket);
-    })
-}
-
-fn asked(desk: &Desk, ticket: &Ticket, text: &str) {
-    let request: Value = serde_json::from_str(text).unwrap_or(Value::Null);
-    let id = request.get("id").cloned().unwrap_or(Value::Null);
-    let counted = desk.counters().weigh(2);
-    let (used, limits) = match &counted {
-        Ok(used) | Err((_, used)) => (*used, desk.counters().limits()),
-    };
-    let rates = json!([{"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1,
-        "limit": limits.weight, "count": used.weight}]);
-    let checked = match counted {
-        Ok(_) => method(desk, &request),
-        Err((error, _)) => Err(error),
-    };
-    desk.hub.answer(ticket, |own| {
-        Some(match checked.and_then(|act| act.perform(own)) {
-            Ok(result) => json!({"id": id, "status": 200, "result": result, "rateLimits": rates}),
-            Err(error) => json!({"id": id, "status": error.status, "error": error.body(),
-                "rateLimits": rates}),
-        })
-    });
-}
-
-/// What a WebSocket API request does once it has been checked.
-enum Act {
-    Tell(Value),
-    Subscribe,
-    Unsubscribe,
-}
-
-impl Act {
-    fn perform(self, own: &mut Subscriptions<'_>) -> Result<Value, ApiError> {
-        match self {
-            Act::Tell(value) => Ok(value),
-            Act::Subscribe if *own.user => {
-                Err(ApiError::new(-2035, "User Data Stream subscription already active."))
-            }
-            Act::Subscribe => {
-                *own.user = true;
-                Ok(json!({"subscriptionId": 0}))
-            }
-            Act::Unsubscribe if !*own.user => {
-                Err(ApiError::new(-2036, "User Data Stream subscription not active."))
-            }
-            Act::Unsubscribe => {
-                *own.user = false;
-                Ok(json!({}))
-            }
-        }
-    }
-}
-
-fn method(desk: &Desk, request: &Value) -> Result<Act, ApiError> {
-    let name = request.get("method").and_then(Value::as_str);
-    match name {
-        None => Err(ApiError::new(-1135, "Invalid JSON Request")),
-        Some("ping") => Ok(Act::Tell(json!({}))),
-        Some("time") => {
-            let now = desk.read(|_, _, when| Ok(when.now))?;
-            Ok(Act::Tell(json!({"serverTime": now})))
-        }
-        Some("userDataStream.subscribe.signature") => {
-            let list = parameters(request.get("params"))?;
-            let payload = sign::socket_payload(&list);
-            let params = Params::of(list);
-            let key = params.required("apiKey")?;
-            desk.read(|_, _, when| sign::check(Some(key), &params, &payload, when))?;
-            params.finish()?;
-            Ok(Act::Subscribe)
-        }
-        Some("userDataStream.unsubscribe") => Ok(Act::Unsubscribe),
-        Some(_) => Err(ApiError::new(-1020, "This operation is not supported.")),
-    }
-}
-
-fn parameters(params: Option<&Value>) -> Result<Vec<(String, String)>, ApiError> {
-    let invalid = || ApiError::new(-1135, "Invalid JSON Request");
-    let Some(Value::Object(map)) = params else { return Err(invalid()) };
-    let text = |value: &Value| match value {
-        Value::String(text) => Ok(text.clone()),
-        Value::Number(number) => Ok(number.to_string()),
-        Value::Bool(flag) => Ok(flag.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => Err(invalid()),
-    };
-    map.iter().map(|(name, value)| Ok((name.clone(), text(value)?))).collect()
+/// The property a control message names, and the value it gives it.
+fn property(request: &Value) -> Option<(&str, Option<bool>)> {
+    let list = request.get("params")?.as_array()?;
+    Some((list.first()?.as_str()?, list.get(1).and_then(Value::as_bool)))
 }
 
 /// Carries messages both ways until one side has had enough.
-async fn pump(
+pub async fn pump<F: Future<Output = ()>>(
     desk: &Desk,
     mut socket: WebSocket,
     mut waiting: mpsc::Receiver<String>,
     limit: Option<u32>,
-    mut take: impl FnMut(&str),
+    mut take: impl FnMut(String) -> F,
 ) {
     let mut phase = desk.phase();
     let mut ping = interval(PING_EVERY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ping.reset();
+    let end = sleep(LIFE);
+    tokio::pin!(end);
+    let mut pinged = Bytes::new();
     let mut pong_at = clock::now();
     let mut second = (clock::now(), 0_u32);
     let mut batch = Vec::with_capacity(BATCH);
@@ -266,19 +195,23 @@ async fn pump(
                     break;
                 }
                 match got {
-                    Some(Ok(Message::Text(text))) => take(text.as_str()),
-                    Some(Ok(Message::Pong(_))) => pong_at = clock::now(),
-                    Some(Ok(Message::Ping(_) | Message::Binary(_))) => {}
+                    Some(Ok(Message::Text(text))) => take(text.as_str().to_owned()).await,
+                    // Only an answer to our ping shows that somebody is there.
+                    Some(Ok(Message::Pong(payload))) if payload == pinged => {
+                        pong_at = clock::now();
+                    }
+                    Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_))) => {}
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 }
             }
             _ = ping.tick() => {
                 let late = pong_at.elapsed() > PONG_WITHIN;
-                let ping = Message::Ping(Bytes::from_static(b"everwarm"));
-                if late || socket.send(ping).await.is_err() {
+                pinged = Bytes::from(clock::wall_ms().to_string());
+                if late || socket.send(Message::Ping(pinged.clone())).await.is_err() {
                     break;
                 }
             }
+            () = &mut end => break,
             () = Phase::over(&mut phase) => break,
         }
     }

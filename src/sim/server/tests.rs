@@ -1,10 +1,9 @@
+use super::Pace;
 use super::port::{PORT_FILE, PortFile};
 use super::run::{SimError, SimHandle, SimOptions, start};
 use super::sockets::CONNECTION_HEADER;
-use super::{Pace, limits::Counters};
 use crate::domain::time::{MINUTE, UtcMs};
 use crate::sim::testing::{Fake, START, bar, setup};
-use crate::sim::wire::info::Limits;
 use crate::sim::wire::sign::{DEMO_KEY, DEMO_SECRET, hmac_hex};
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Method;
@@ -16,6 +15,11 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+mod hostile;
+mod market;
+mod orders;
+mod sockets;
 
 const CLOSE: UtcMs = START + MINUTE;
 
@@ -372,20 +376,6 @@ async fn it_ends_when_asked_and_takes_payments() {
     assert_eq!(ledger["balances"][1], json!({"asset": "ETH", "free": "2.5", "locked": "0"}));
     assert_eq!(client.send(Method::POST, "/sim/v1/stop", "", "").await.0, 200);
     sim.ended().await.expect("a clean end");
-}
-
-#[test]
-fn limits_are_held() {
-    let mut counters = Counters::new(Limits { weight: 10, orders: 1, orders_day: 9 });
-    let mut used = counters.weigh(6).expect("within");
-    assert_eq!(counters.weigh(6).expect_err("beyond").0.code, -1003);
-    counters.order(&mut used).expect("the first");
-    assert_eq!(used.orders, Some((1, 1)));
-    let mut second = used;
-    let told = counters.order(&mut second);
-    // The window may have ended between the two; then there is room again.
-    assert!(told.is_ok() || second.retry_after.is_some());
-    counters.filled(&mut used);
 }
 
 #[test]

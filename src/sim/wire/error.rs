@@ -12,6 +12,8 @@ pub struct ApiError {
     pub code: i32,
     /// The protocol's words.
     pub msg: String,
+    /// More, where a request has more than one result.
+    pub data: Option<Value>,
 }
 
 impl ApiError {
@@ -20,11 +22,11 @@ impl ApiError {
     pub fn new(code: i32, msg: impl Into<String>) -> ApiError {
         let status = match code {
             -2014 | -2015 => 401,
-            -1003 | -1015 => 429,
+            -1003 | -1015 | -1034 => 429,
             -1000 => 500,
             _ => 400,
         };
-        ApiError { status, code, msg: msg.into() }
+        ApiError { status, code, msg: msg.into(), data: None }
     }
 
     /// A mandatory parameter is missing or malformed.
@@ -32,6 +34,19 @@ impl ApiError {
     pub fn mandatory(name: &str) -> ApiError {
         let tail = "was not sent, was empty/null, or malformed.";
         ApiError::new(-1102, format!("Mandatory parameter '{name}' {tail}"))
+    }
+
+    /// One of two parameters must be sent.
+    #[must_use]
+    pub fn neither(one: &str, other: &str) -> ApiError {
+        let tail = "must be sent, but both were empty/null!";
+        ApiError::new(-1102, format!("Param '{one}' or '{other}' {tail}"))
+    }
+
+    /// A parameter has a value it cannot have.
+    #[must_use]
+    pub fn invalid(name: &str) -> ApiError {
+        ApiError::new(-1130, format!("Data sent for parameter '{name}' is not valid."))
     }
 
     /// The books could not take the request; the client must not conclude anything.
@@ -44,7 +59,11 @@ impl ApiError {
     /// The body.
     #[must_use]
     pub fn body(&self) -> Value {
-        json!({"code": self.code, "msg": self.msg})
+        let mut body = json!({"code": self.code, "msg": self.msg});
+        if let Some(data) = &self.data {
+            body["data"] = data.clone();
+        }
+        body
     }
 }
 

@@ -3,7 +3,6 @@
 use super::number;
 use super::orders::{order_type, side};
 use crate::domain::money::Decimal;
-use crate::domain::order::OrderType;
 use crate::domain::time::UtcMs;
 use crate::sim::exchange::fact::{Accepted, Traded};
 use crate::sim::exchange::{Exchange, Order, SimFact, Status};
@@ -32,6 +31,7 @@ pub fn events(exchange: &Exchange, input: &SimFact, said: &[SimFact]) -> Vec<Val
             assets.insert(rules.quote.clone());
         }
     }
+    events.extend(list_events(exchange, said));
     if !assets.is_empty() {
         let balances: Vec<Value> = assets
             .iter()
@@ -45,6 +45,58 @@ pub fn events(exchange: &Exchange, input: &SimFact, said: &[SimFact]) -> Vec<Val
     events
 }
 
+/// What happened to lists: begun, gone on to the orders that waited, or over.
+fn list_events(exchange: &Exchange, said: &[SimFact]) -> Vec<Value> {
+    let mut told: Vec<(u64, &str)> = Vec::new();
+    let list_of = |id: &u64| exchange.order(*id).and_then(|order| order.list);
+    for fact in said {
+        let (list, what) = match fact {
+            SimFact::Listed(list) => (Some(list.id), "EXEC_STARTED"),
+            SimFact::Activated { order, .. } => (list_of(order), "UPDATED"),
+            SimFact::Traded(Traded { order, .. })
+            | SimFact::Cancelled { order, .. }
+            | SimFact::Expired { order, .. } => (list_of(order), "ALL_DONE"),
+            SimFact::Opened(_)
+            | SimFact::Funded { .. }
+            | SimFact::Place(_)
+            | SimFact::Cancel(_)
+            | SimFact::PlaceList(_)
+            | SimFact::CancelMany(_)
+            | SimFact::Replace(_)
+            | SimFact::Advance(_)
+            | SimFact::Accepted(_)
+            | SimFact::Triggered { .. }
+            | SimFact::Upgraded { .. }
+            | SimFact::Rejected { .. } => (None, ""),
+        };
+        let Some(id) = list else { continue };
+        let open = exchange.list(id).is_some_and(|list| list.done.is_none());
+        if what == "ALL_DONE" && open || told.contains(&(id, what)) {
+            continue;
+        }
+        told.push((id, what));
+    }
+    told.sort_by_key(|(id, what)| (*id, *what == "ALL_DONE"));
+    told.into_iter().filter_map(|(id, what)| list_event(exchange, id, what)).collect()
+}
+
+fn list_event(exchange: &Exchange, id: u64, what: &str) -> Option<Value> {
+    let list = exchange.list(id)?;
+    let orders: Vec<Value> = list
+        .orders
+        .iter()
+        .filter_map(|id| exchange.order(*id))
+        .map(|o| json!({"s": o.symbol.as_str(), "i": o.id, "c": o.client_id}))
+        .collect();
+    let over = what == "ALL_DONE";
+    Some(json!({
+        "e": "listStatus", "E": exchange.now(), "s": list.symbol.as_str(), "g": list.id,
+        "c": list.kind.wire(), "l": what, "L": if over { what } else { "EXECUTING" },
+        "r": "NONE", "C": list.client_id, "O": orders,
+        "T": list.done.filter(|_| over).unwrap_or(list.time),
+    }))
+}
+
 /// One execution event.
 struct Report<'a> {
     order: &'a Order,
@@ -56,6 +108,8 @@ struct Report<'a> {
     at: UtcMs,
     trade: Option<&'a Traded>,
     cancel_id: Option<&'a str>,
+    /// Since when it is in the market, as of this event.
+    working: Option<UtcMs>,
 }
 
 impl<'a> Report<'a> {
@@ -74,13 +128,26 @@ impl<'a> Report<'a> {
                 at,
                 trade,
                 cancel_id,
+                working: order.working,
             })
         };
+        let new = |id: u64, status, execution, at, working: bool| {
+            let report = base(id, "NEW", status, execution, at)?;
+            let (executed, executed_quote) = (Decimal::ZERO, Decimal::ZERO);
+            Some(Report { executed, executed_quote, working: working.then_some(at), ..report })
+        };
         match fact {
-            SimFact::Accepted(Accepted { order, execution, at, .. }) => {
-                let report = base(*order, "NEW", Status::New, *execution, *at)?;
-                let zero = Decimal::ZERO;
-                Some(Report { executed: zero, executed_quote: zero, ..report })
+            SimFact::Accepted(Accepted { order, kind, pending, execution, at, .. }) => {
+                let status = if *pending { Status::PendingNew } else { Status::New };
+                let working = !pending && kind.stop().is_none();
+                new(*order, status, *execution, *at, working)
+            }
+            SimFact::Activated { order, execution, at } => {
+                let working = exchange.order(*order)?.kind.stop().is_none();
+                new(*order, Status::New, *execution, *at, working)
+            }
+            SimFact::Triggered { order, execution, at } => {
+                new(*order, Status::New, *execution, *at, true)
             }
             SimFact::Traded(t) => {
                 let report = base(t.order, "TRADE", Status::Filled, t.execution, t.at)?;
@@ -100,7 +167,11 @@ impl<'a> Report<'a> {
             | SimFact::Funded { .. }
             | SimFact::Place(_)
             | SimFact::Cancel(_)
+            | SimFact::PlaceList(_)
+            | SimFact::CancelMany(_)
+            | SimFact::Replace(_)
             | SimFact::Advance(_)
+            | SimFact::Listed(_)
             | SimFact::Upgraded { .. }
             | SimFact::Rejected { .. } => None,
         }
@@ -113,16 +184,18 @@ impl<'a> Report<'a> {
             Some(cancel_id) => (cancel_id, order.client_id.as_str()),
             None => (order.client_id.as_str(), ""),
         };
-        let on_book = self.status.is_open() && order.order_type() == OrderType::Limit;
+        let on_book = self.status.is_open() && order.limit().is_some() && self.working.is_some();
+        let stop = order.kind.stop().map_or(Decimal::ZERO, |stop| stop.at);
+        let list = order.list.map_or_else(|| json!(-1), Value::from);
         let mut event = json!({
             "e": "executionReport", "E": now.max(self.at), "s": order.symbol.as_str(), "c": client,
             "S": side(order.side), "o": order_type(order), "f": order.tif().wire(),
             "q": number(order.quantity), "p": number(order.limit().unwrap_or_default()),
-            "P": zero(), "F": zero(), "g": -1, "C": original, "x": self.what,
+            "P": number(stop), "F": zero(), "g": list, "C": original, "x": self.what,
             "X": self.status.wire(), "r": "NONE", "i": order.id,
             "z": number(self.executed), "Z": number(self.executed_quote),
             "T": self.at, "I": self.execution, "w": on_book, "M": false, "O": order.time,
-            "Q": number(order.quote_quantity()), "W": order.time, "V": "NONE",
+            "Q": number(order.quote_quantity()), "V": "NONE",
             "l": zero(), "L": zero(), "Y": zero(), "n": "0", "N": null, "t": -1, "m": false,
         });
         if let Some(t) = self.trade {
@@ -134,7 +207,10 @@ impl<'a> Report<'a> {
             event["t"] = t.trade.into();
             event["m"] = t.maker.into();
         }
-        if self.status == Status::Expired {
+        if let Some(working) = self.working {
+            event["W"] = working.into();
+        }
+        if self.status == Status::Expired && self.working.is_some() && !order.kind.rests() {
             event["eR"] = "INSUFFICIENT_LIQUIDITY".into();
         }
         event
@@ -159,7 +235,6 @@ pub fn ledger(exchange: &Exchange) -> Value {
     };
     let orders: Vec<Value> = exchange
         .orders()
-        .iter()
         .map(|o| {
             json!({"client_order_id": o.client_id, "venue_order_id": o.id,
                 "symbol": o.symbol.as_str(), "side": side(o.side), "type": order_type(o),

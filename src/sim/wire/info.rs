@@ -1,11 +1,13 @@
 //! exchangeInfo and account.
 
 use super::number;
+use crate::domain::id::Symbol;
 use crate::domain::instrument::Instrument;
 use crate::domain::money::Decimal;
 use crate::sim::exchange::Exchange;
 use crate::sim::exchange::filters::{
-    MAX_NOTIONAL, MAX_NUM_ORDERS, MAX_PRICE, PERCENT_PRICE, max_quantity,
+    MAX_NOTIONAL, MAX_NUM_ALGO_ORDERS, MAX_NUM_ORDER_LISTS, MAX_NUM_ORDERS, MAX_PRICE,
+    PERCENT_PRICE, max_quantity,
 };
 use crate::sim::exchange::matching::FEE_RATE;
 use serde_json::{Value, json};
@@ -15,6 +17,10 @@ use serde_json::{Value, json};
 pub struct Limits {
     /// Request weight per minute.
     pub weight: u64,
+    /// Requests per 5 minutes.
+    pub requests: u64,
+    /// Connection attempts per 5 minutes.
+    pub connections: u64,
     /// Unfilled orders per 10 s.
     pub orders: u64,
     /// Unfilled orders per day.
@@ -25,7 +31,13 @@ impl Limits {
     /// The venue's limits at real pace, times `factor`.
     #[must_use]
     pub fn scaled(factor: u64) -> Limits {
-        Limits { weight: 6_000 * factor, orders: 100 * factor, orders_day: 200_000 * factor }
+        Limits {
+            weight: 6_000 * factor,
+            requests: 300_000 * factor,
+            connections: 300 * factor,
+            orders: 100 * factor,
+            orders_day: 200_000 * factor,
+        }
     }
 
     /// The list in exchangeInfo.
@@ -40,6 +52,18 @@ impl Limits {
             row("REQUEST_WEIGHT", "MINUTE", 1, self.weight),
             row("ORDERS", "SECOND", 10, self.orders),
             row("ORDERS", "DAY", 1, self.orders_day),
+            row("RAW_REQUESTS", "MINUTE", 5, self.requests),
+        ])
+    }
+
+    /// What is used of the limits of orders.
+    #[must_use]
+    pub fn order_counts(&self, (short, day): (u64, u64)) -> Value {
+        json!([
+            {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10,
+                "limit": self.orders, "count": short},
+            {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1,
+                "limit": self.orders_day, "count": day},
         ])
     }
 }
@@ -69,10 +93,11 @@ fn symbol(exchange: &Exchange, rules: &Instrument) -> Value {
         "baseAsset": rules.base, "baseAssetPrecision": 8,
         "quoteAsset": rules.quote, "quotePrecision": 8, "quoteAssetPrecision": 8,
         "baseCommissionPrecision": 8, "quoteCommissionPrecision": 8,
-        "orderTypes": ["LIMIT", "MARKET"],
-        "icebergAllowed": false, "ocoAllowed": false, "otoAllowed": false, "opoAllowed": false,
+        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT",
+            "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"],
+        "icebergAllowed": false, "ocoAllowed": true, "otoAllowed": true, "opoAllowed": false,
         "quoteOrderQtyMarketAllowed": true, "allowTrailingStop": false,
-        "cancelReplaceAllowed": false, "amendAllowed": false, "pegInstructionsAllowed": false,
+        "cancelReplaceAllowed": true, "amendAllowed": false, "pegInstructionsAllowed": false,
         "isSpotTradingAllowed": true, "isMarginTradingAllowed": false,
         "filters": filters(exchange, rules),
         "permissions": [], "permissionSets": [["SPOT"]],
@@ -98,6 +123,8 @@ fn filters(exchange: &Exchange, rules: &Instrument) -> Value {
             "applyMinToMarket": rules.min_notional_for_market,
             "maxNotional": number(MAX_NOTIONAL), "applyMaxToMarket": true, "avgPriceMins": 0}),
         json!({"filterType": "MAX_NUM_ORDERS", "maxNumOrders": MAX_NUM_ORDERS}),
+        json!({"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": MAX_NUM_ALGO_ORDERS}),
+        json!({"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": MAX_NUM_ORDER_LISTS}),
     ];
     if let Some(max) = exchange.max_position(rules.symbol) {
         list.push(json!({"filterType": "MAX_POSITION", "maxPosition": number(max)}));
@@ -122,5 +149,44 @@ pub fn account(exchange: &Exchange, omit_zero: bool, now: i64) -> Value {
         "canTrade": true, "canWithdraw": true, "canDeposit": true, "brokered": false,
         "requireSelfTradePrevention": false, "preventSor": false, "updateTime": now,
         "accountType": "SPOT", "balances": balances, "permissions": ["SPOT"], "uid": 1,
+    })
+}
+
+fn rates() -> [Value; 2] {
+    let (rate, none) = (number(FEE_RATE), number(Decimal::ZERO));
+    [(rate.clone(), rate), (none.clone(), none.clone())].map(
+        |(maker, taker)| json!({"maker": maker, "taker": taker, "buyer": none, "seller": none}),
+    )
+}
+
+fn discount() -> Value {
+    json!({
+        "enabledForAccount": false, "enabledForSymbol": false, "discountAsset": "BNB",
+        "discount": "0.00000000",
+    })
+}
+
+/// What trading a symbol costs; nothing is paid in another asset.
+#[must_use]
+pub fn commission(symbol: Symbol) -> Value {
+    let [standard, none] = rates();
+    json!({
+        "symbol": symbol.as_str(), "standardCommission": standard, "specialCommission": none,
+        "taxCommission": none, "discount": discount(),
+    })
+}
+
+/// What an order would cost.
+#[must_use]
+pub fn order_commission() -> Value {
+    let [standard, none] = rates().map(|mut rates| {
+        if let Value::Object(rates) = &mut rates {
+            rates.retain(|name, _| name == "maker" || name == "taker");
+        }
+        rates
+    });
+    json!({
+        "standardCommissionForOrder": standard, "specialCommissionForOrder": none,
+        "taxCommissionForOrder": none, "discount": discount(),
     })
 }

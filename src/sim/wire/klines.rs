@@ -1,9 +1,10 @@
 //! Bars as the protocol writes them, as rows of a query and as stream messages.
 
 use super::error::ApiError;
+use super::intervals::{INTERVALS, Interval, Kline};
 use super::number;
-use super::orders::page;
 use super::params::Params;
+use super::queries::page;
 use crate::domain::id::Symbol;
 use crate::domain::market::Bar;
 use crate::domain::money::{Decimal, Price};
@@ -11,17 +12,13 @@ use crate::domain::time::{MINUTE, Timeframe, UtcMs};
 use crate::sim::exchange::matching::path;
 use crate::sim::exchange::{Exchange, local::last_bars};
 use crate::sim::market::Market;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
-
-/// The names of all intervals; only minutes are kept here.
-const INTERVALS: [&str; 16] = [
-    "1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w",
-    "1M",
-];
 
 /// Which bars are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KlineQuery {
+    interval: Interval,
     start: Option<UtcMs>,
     end: Option<UtcMs>,
     limit: usize,
@@ -34,17 +31,11 @@ impl KlineQuery {
     /// -1102 without an interval, -1120 for one that is not served, and what is wrong with the
     /// rest.
     pub fn read(params: &Params) -> Result<KlineQuery, ApiError> {
-        let interval = params.required("interval")?;
-        if interval != Timeframe::M1.name() {
-            let known = INTERVALS.contains(&interval);
-            let msg =
-                if known { "Invalid interval. Only 1m is simulated." } else { "Invalid interval." };
-            return Err(ApiError::new(-1120, msg));
-        }
-        let (start, end) = (params.integer("startTime")?, params.integer("endTime")?);
+        let interval = Interval::read(params.required("interval")?)?;
+        let (start, end) = (params.time("startTime")?, params.time("endTime")?);
         let limit = page(params)?;
         params.finish()?;
-        Ok(KlineQuery { start, end, limit })
+        Ok(KlineQuery { interval, start, end, limit })
     }
 
     /// The bars that are visible now, ascending; the last one may be forming still.
@@ -54,23 +45,27 @@ impl KlineQuery {
         market: &mut dyn Market,
         symbol: Symbol,
         now: UtcMs,
-    ) -> Vec<Bar> {
+    ) -> Vec<Kline> {
         let closed = exchange.market() - MINUTE;
-        let end = self.end.unwrap_or(UtcMs::MAX);
+        // The last minute of the last bar that opens early enough.
+        let bound = |end| self.interval.open_of(end) + self.interval.ms() - MINUTE;
+        let end = self.end.map_or(UtcMs::MAX, bound);
+        let count = self.interval.minutes_of(self.limit);
         let forming = forming(exchange, market, symbol, now).filter(|f| f.open_time <= end);
-        let (mut bars, forming) = match self.start {
+        let (mut bars, forming) = match self.start.map(|start| self.interval.next_open(start)) {
             Some(start) => {
-                let bars = market.bars(symbol, start, closed.min(end), self.limit);
+                let bars = market.bars(symbol, start, closed.min(end), count);
                 (bars, forming.filter(|f| f.open_time >= start))
             }
-            None => (last_bars(market, symbol, closed.min(end), self.limit), forming),
+            None => (last_bars(market, symbol, closed.min(end), count), forming),
         };
         bars.extend(forming);
+        let mut folded = self.interval.fold(&bars);
         match self.start {
-            Some(_) => bars.truncate(self.limit),
-            None => drop(bars.drain(..bars.len().saturating_sub(self.limit))),
+            Some(_) => folded.truncate(self.limit),
+            None => drop(folded.drain(..folded.len().saturating_sub(self.limit))),
         }
-        bars
+        folded
     }
 }
 
@@ -114,32 +109,25 @@ pub fn forming(
     Some(Bar { symbol, open_time, open: *open, high, low, close: *close, volume })
 }
 
-/// What a bar says besides its prices.
-struct Details {
-    trades: u32,
-    quote: Decimal,
-    taker: Decimal,
-    taker_quote: Decimal,
+/// What a bar's volume came to in quote units: at the mean of its four prices.
+#[must_use]
+pub fn quote(bar: &Bar) -> Decimal {
+    let sum: i64 = [bar.open, bar.high, bar.low, bar.close].iter().map(|p| p.0 / 4).sum();
+    (Price(sum).decimal() * bar.volume).trunc_with_scale(8)
 }
 
-impl Details {
-    fn of(bar: &Bar) -> Details {
-        let sum: i64 = [bar.open, bar.high, bar.low, bar.close].iter().map(|p| p.0 / 4).sum();
-        let quote = (Price(sum).decimal() * bar.volume).trunc_with_scale(8);
-        let half = Decimal::new(5, 1);
-        let trades = if bar.volume.is_zero() { 0 } else { 4 };
-        let taker = (bar.volume * half).trunc_with_scale(8);
-        Details { trades, quote, taker, taker_quote: (quote * half).trunc_with_scale(8) }
-    }
+/// What of a volume takers bought: half of it.
+fn half(volume: Decimal) -> Decimal {
+    (volume * Decimal::new(5, 1)).trunc_with_scale(8)
 }
 
 /// The rows of an answer, as JSON text.
 #[must_use]
-pub fn rows(bars: &[Bar]) -> String {
+pub fn rows(bars: &[Kline]) -> String {
     let mut text = String::with_capacity(bars.len() * 160 + 2);
     text.push('[');
-    for (i, bar) in bars.iter().enumerate() {
-        let more = Details::of(bar);
+    for (i, kline) in bars.iter().enumerate() {
+        let bar = &kline.bar;
         let comma = if i == 0 { "" } else { "," };
         write!(
             text,
@@ -150,11 +138,11 @@ pub fn rows(bars: &[Bar]) -> String {
             price(bar.low),
             price(bar.close),
             number(bar.volume),
-            bar.open_time + MINUTE - 1,
-            number(more.quote),
-            more.trades,
-            number(more.taker),
-            number(more.taker_quote),
+            kline.close_time(),
+            number(kline.quote),
+            kline.trades,
+            number(half(bar.volume)),
+            number(half(kline.quote)),
         )
         .expect("writing into memory cannot fail");
     }
@@ -168,32 +156,55 @@ fn price(price: Price) -> String {
 
 /// Name of the stream that carries the bars of `symbol`.
 #[must_use]
-pub fn stream(symbol: Symbol) -> String {
-    format!("{}@kline_1m", symbol.as_str().to_lowercase())
+pub fn stream(symbol: Symbol, interval: Interval) -> String {
+    format!("{}@kline_{}", symbol.as_str().to_lowercase(), interval.name)
+}
+
+/// Whether anybody listens to bars that are wider than a minute.
+#[must_use]
+pub fn has_wider(wanted: &BTreeSet<String>) -> bool {
+    wanted.iter().any(|stream| stream.contains("@kline_") && !stream.ends_with("@kline_1m"))
+}
+
+/// The streams of wider bars that go on with the minute that closed at `close`.
+pub fn wider(
+    market: &mut dyn Market,
+    symbol: Symbol,
+    close: UtcMs,
+    wanted: &BTreeSet<String>,
+) -> Vec<(String, String)> {
+    let mut messages = Vec::new();
+    for interval in INTERVALS.into_iter().skip(1) {
+        let stream = stream(symbol, interval);
+        if !wanted.contains(&stream) {
+            continue;
+        }
+        let open = interval.open_of(close - MINUTE);
+        let bars = market.bars(symbol, open, close - MINUTE, usize::MAX);
+        let closed = open + interval.ms() <= close;
+        let told = interval.fold(&bars).last().map(|kline| event(kline, closed, close));
+        messages.extend(told.map(|text| (stream, text)));
+    }
+    messages
 }
 
 /// A stream message, as JSON text.
 #[must_use]
-pub fn event(bar: &Bar, closed: bool, at: UtcMs) -> String {
-    let more = Details::of(bar);
-    let (first, last) = match more.trades {
-        0 => (-1, -1),
-        n => {
-            let first = bar.open_time / MINUTE * 4;
-            (first, first + i64::from(n) - 1)
-        }
-    };
+pub fn event(kline: &Kline, closed: bool, at: UtcMs) -> String {
+    let bar = &kline.bar;
+    let (first, last) = kline.ids.unwrap_or((-1, -1));
     format!(
         concat!(
             "{{\"e\":\"kline\",\"E\":{},\"s\":\"{}\",\"k\":{{\"t\":{},\"T\":{},\"s\":\"{}\",",
-            "\"i\":\"1m\",\"f\":{},\"L\":{},\"o\":\"{}\",\"c\":\"{}\",\"h\":\"{}\",\"l\":\"{}\",",
+            "\"i\":\"{}\",\"f\":{},\"L\":{},\"o\":\"{}\",\"c\":\"{}\",\"h\":\"{}\",\"l\":\"{}\",",
             "\"v\":\"{}\",\"n\":{},\"x\":{},\"q\":\"{}\",\"V\":\"{}\",\"Q\":\"{}\",\"B\":\"0\"}}}}"
         ),
         at,
         bar.symbol,
         bar.open_time,
-        bar.open_time + MINUTE - 1,
+        kline.close_time(),
         bar.symbol,
+        kline.interval.name,
         first,
         last,
         price(bar.open),
@@ -201,10 +212,10 @@ pub fn event(bar: &Bar, closed: bool, at: UtcMs) -> String {
         price(bar.high),
         price(bar.low),
         number(bar.volume),
-        more.trades,
+        kline.trades,
         closed,
-        number(more.quote),
-        number(more.taker),
-        number(more.taker_quote),
+        number(kline.quote),
+        number(half(bar.volume)),
+        number(half(kline.quote)),
     )
 }

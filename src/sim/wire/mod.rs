@@ -1,12 +1,18 @@
 //! The protocol as pure functions: parameters and signatures in, JSON out. Knows no socket.
 
+pub mod answers;
 pub mod error;
 pub mod events;
 pub mod info;
+pub mod intervals;
 pub mod klines;
+pub mod lists;
+pub mod market;
 pub mod orders;
 pub mod params;
+pub mod queries;
 pub mod sign;
+pub mod streams;
 
 use crate::domain::money::Decimal;
 

@@ -1,16 +1,15 @@
-//! Orders and trades: requests out of parameters, answers as JSON.
+//! Orders: requests out of parameters.
 
 use super::error::ApiError;
-use super::number;
 use super::params::Params;
 use crate::domain::id::Symbol;
 use crate::domain::money::Decimal;
-use crate::domain::order::{OrderType, Side};
-use crate::domain::time::{DAY, UtcMs};
+use crate::domain::order::Side;
+use crate::domain::time::UtcMs;
 use crate::sim::exchange::{
-    Amount, Cancel, Exchange, NewOrder, Order, OrderKind, Target, TimeInForce, Trade,
+    Amount, Cancel, CancelMany, Exchange, Many, NewOrder, Order, OrderKind, Replace, Stop, Target,
+    TimeInForce, Trigger,
 };
-use serde_json::{Value, json};
 
 /// How much the answer to a new order tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +34,14 @@ pub fn side(side: Side) -> &'static str {
 /// The word for an order's type.
 #[must_use]
 pub fn order_type(order: &Order) -> &'static str {
-    match order.order_type() {
-        OrderType::Market => "MARKET",
-        OrderType::Limit => "LIMIT",
+    match order.kind {
+        OrderKind::Market(_) => "MARKET",
+        OrderKind::Limit { .. } => "LIMIT",
+        OrderKind::LimitMaker { .. } => "LIMIT_MAKER",
+        OrderKind::Stop(Stop { trigger: Trigger::StopLoss, limit: None, .. }) => "STOP_LOSS",
+        OrderKind::Stop(Stop { trigger: Trigger::StopLoss, .. }) => "STOP_LOSS_LIMIT",
+        OrderKind::Stop(Stop { limit: None, .. }) => "TAKE_PROFIT",
+        OrderKind::Stop(_) => "TAKE_PROFIT_LIMIT",
     }
 }
 
@@ -69,6 +73,18 @@ pub fn optional_symbol(exchange: &Exchange, params: &Params) -> Result<Option<Sy
     }
 }
 
+/// The side of an order.
+///
+/// # Errors
+/// -1102 and -1117.
+pub fn read_side(params: &Params, name: &str) -> Result<Side, ApiError> {
+    match params.required(name)? {
+        "BUY" => Ok(Side::Buy),
+        "SELL" => Ok(Side::Sell),
+        _ => Err(ApiError::new(-1117, "Invalid side.")),
+    }
+}
+
 /// Reads a request for a new order.
 ///
 /// # Errors
@@ -80,77 +96,171 @@ pub fn new_order(
     deadline: UtcMs,
 ) -> Result<(NewOrder, ResponseType), ApiError> {
     let symbol = symbol(exchange, params)?;
-    let side = match params.required("side")? {
-        "BUY" => Side::Buy,
-        "SELL" => Side::Sell,
-        _ => return Err(ApiError::new(-1117, "Invalid side.")),
+    let side = read_side(params, "side")?;
+    let names = Names { prefix: "", quantity: "quantity" };
+    let kind = names.kind(params, params.required("type")?)?;
+    let client_id = names.client_id(params)?;
+    names.extras(params)?;
+    let usual = match kind {
+        OrderKind::Market(_) | OrderKind::Limit { .. } => ResponseType::Full,
+        OrderKind::LimitMaker { .. } | OrderKind::Stop(_) => ResponseType::Ack,
     };
-    let kind = match params.required("type")? {
-        "LIMIT" => limit(params)?,
-        "MARKET" => market(params)?,
-        other => return Err(unsupported(other)),
-    };
-    let client_id = params.client_id("newClientOrderId")?;
-    let answer = match params.text("newOrderRespType")? {
-        None | Some("FULL") => ResponseType::Full,
-        Some("ACK") => ResponseType::Ack,
-        Some("RESULT") => ResponseType::Result,
-        Some(_) => {
-            let msg = "Data sent for parameter 'newOrderRespType' is not valid.";
-            return Err(ApiError::new(-1130, msg));
-        }
-    };
+    let answer = response_type(params, usual)?;
     params.finish()?;
     Ok((NewOrder { symbol, side, kind, client_id, at, deadline }, answer))
 }
 
-fn limit(params: &Params) -> Result<OrderKind, ApiError> {
-    let tif = match params.required("timeInForce")? {
-        "GTC" => TimeInForce::Gtc,
-        "IOC" => TimeInForce::Ioc,
-        "FOK" => TimeInForce::Fok,
-        _ => return Err(ApiError::new(-1115, "Invalid timeInForce.")),
+/// How much the client wants to be told, and the mode of self-trade prevention it must not choose.
+///
+/// # Errors
+/// -1130 for other words.
+pub fn response_type(params: &Params, usual: ResponseType) -> Result<ResponseType, ApiError> {
+    let answer = match params.text("newOrderRespType")? {
+        None => usual,
+        Some("FULL") => ResponseType::Full,
+        Some("ACK") => ResponseType::Ack,
+        Some("RESULT") => ResponseType::Result,
+        Some(_) => return Err(ApiError::invalid("newOrderRespType")),
     };
-    let quantity = params.required_decimal("quantity")?;
-    let price = params.required_decimal("price")?;
-    not_required(params, &["quoteOrderQty", "stopPrice"])?;
-    Ok(OrderKind::Limit { quantity, price, tif })
-}
-
-fn market(params: &Params) -> Result<OrderKind, ApiError> {
-    not_required(params, &["timeInForce", "price", "stopPrice"])?;
-    match (params.decimal("quantity")?, params.decimal("quoteOrderQty")?) {
-        (Some(quantity), None) => Ok(OrderKind::Market(Amount::Base(quantity))),
-        (None, Some(amount)) => Ok(OrderKind::Market(Amount::Quote(amount))),
-        (None, None) => {
-            let msg = "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!";
-            Err(ApiError::new(-1102, msg))
-        }
-        (Some(_), Some(_)) => {
-            Err(ApiError::new(-1128, "Combination of optional parameters invalid."))
-        }
+    match params.text("selfTradePreventionMode")? {
+        None | Some("NONE") => Ok(answer),
+        Some(_) => Err(ApiError::invalid("selfTradePreventionMode")),
     }
 }
 
-fn not_required(params: &Params, names: &[&str]) -> Result<(), ApiError> {
-    for name in names {
-        if params.text(name)?.is_some() {
-            let msg = format!("Parameter '{name}' sent when not required.");
-            return Err(ApiError::new(-1106, msg));
-        }
-    }
-    Ok(())
+/// What the parameters of one order are called: those of a list have a prefix.
+#[derive(Clone, Copy, Debug)]
+pub struct Names {
+    /// Nothing, or who of the list it is.
+    pub prefix: &'static str,
+    /// The parameter with its quantity.
+    pub quantity: &'static str,
 }
 
-fn unsupported(word: &str) -> ApiError {
-    let name = match word {
-        "STOP_LOSS" => "Stop loss",
-        "STOP_LOSS_LIMIT" => "Stop loss limit",
-        "TAKE_PROFIT" => "Take profit",
-        "TAKE_PROFIT_LIMIT" => "Take profit limit",
-        _ => return ApiError::new(-1116, "Invalid orderType."),
-    };
-    ApiError::new(-2010, format!("{name} orders are not supported for this symbol."))
+impl Names {
+    fn of(self, name: &str) -> String {
+        if self.prefix.is_empty() {
+            return name.to_owned();
+        }
+        let (first, rest) = name.split_at(1);
+        format!("{}{}{rest}", self.prefix, first.to_ascii_uppercase())
+    }
+
+    /// The client's id of the order.
+    ///
+    /// # Errors
+    /// -1100.
+    pub fn client_id(self, params: &Params) -> Result<Option<String>, ApiError> {
+        let own = self.prefix.is_empty();
+        let name = if own { "newClientOrderId".to_owned() } else { self.of("clientOrderId") };
+        params.client_id(&name)
+    }
+
+    /// What the order is, of the type named by `word`.
+    ///
+    /// # Errors
+    /// What the protocol says about the first parameter that is wrong.
+    pub fn kind(self, params: &Params, word: &str) -> Result<OrderKind, ApiError> {
+        match word {
+            "LIMIT" => {
+                let tif = self.tif(params)?;
+                let (quantity, price) = self.amounts(params)?;
+                self.not_required(params, &["quoteOrderQty", "stopPrice"])?;
+                Ok(OrderKind::Limit { quantity, price, tif })
+            }
+            "LIMIT_MAKER" => {
+                let (quantity, price) = self.amounts(params)?;
+                self.not_required(params, &["timeInForce", "quoteOrderQty", "stopPrice"])?;
+                Ok(OrderKind::LimitMaker { quantity, price })
+            }
+            "MARKET" => self.market(params),
+            "STOP_LOSS" => self.stop(params, Trigger::StopLoss, false),
+            "STOP_LOSS_LIMIT" => self.stop(params, Trigger::StopLoss, true),
+            "TAKE_PROFIT" => self.stop(params, Trigger::TakeProfit, false),
+            "TAKE_PROFIT_LIMIT" => self.stop(params, Trigger::TakeProfit, true),
+            _ => Err(ApiError::new(-1116, "Invalid orderType.")),
+        }
+    }
+
+    fn tif(self, params: &Params) -> Result<TimeInForce, ApiError> {
+        match params.required(&self.of("timeInForce"))? {
+            "GTC" => Ok(TimeInForce::Gtc),
+            "IOC" => Ok(TimeInForce::Ioc),
+            "FOK" => Ok(TimeInForce::Fok),
+            _ => Err(ApiError::new(-1115, "Invalid timeInForce.")),
+        }
+    }
+
+    fn amounts(self, params: &Params) -> Result<(Decimal, Decimal), ApiError> {
+        let quantity = params.required_decimal(self.quantity)?;
+        Ok((quantity, params.required_decimal(&self.of("price"))?))
+    }
+
+    fn market(self, params: &Params) -> Result<OrderKind, ApiError> {
+        self.not_required(params, &["timeInForce", "price", "stopPrice"])?;
+        let amount = params.decimal(&self.of("quoteOrderQty"))?;
+        match (params.decimal(self.quantity)?, amount) {
+            (Some(quantity), None) => Ok(OrderKind::Market(Amount::Base(quantity))),
+            (None, Some(amount)) => Ok(OrderKind::Market(Amount::Quote(amount))),
+            (None, None) => Err(ApiError::neither("quantity", "quoteOrderQty")),
+            (Some(_), Some(_)) => {
+                Err(ApiError::new(-1128, "Combination of optional parameters invalid."))
+            }
+        }
+    }
+
+    fn stop(self, params: &Params, trigger: Trigger, limit: bool) -> Result<OrderKind, ApiError> {
+        let tif = if limit { Some(self.tif(params)?) } else { None };
+        let quantity = params.required_decimal(self.quantity)?;
+        let limit = if let Some(tif) = tif {
+            Some((params.required_decimal(&self.of("price"))?, tif))
+        } else {
+            self.not_required(params, &["timeInForce", "price"])?;
+            None
+        };
+        self.not_required(params, &["quoteOrderQty"])?;
+        let (stop, delta) = (self.of("stopPrice"), self.of("trailingDelta"));
+        if params.text(&delta)?.is_some() {
+            let msg = "Trailing stop orders are not supported for this symbol.";
+            return Err(ApiError::new(-2010, msg));
+        }
+        let at = params.decimal(&stop)?.ok_or_else(|| ApiError::neither(&stop, &delta))?;
+        Ok(OrderKind::Stop(Stop { quantity, at, trigger, limit }))
+    }
+
+    fn not_required(self, params: &Params, names: &[&str]) -> Result<(), ApiError> {
+        for name in names {
+            let name = self.of(name);
+            if params.text(&name)?.is_some() {
+                let msg = format!("Parameter '{name}' sent when not required.");
+                return Err(ApiError::new(-1106, msg));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what may be sent with every order and changes nothing here, and refuses what is not
+    /// simulated.
+    ///
+    /// # Errors
+    /// -1134 and -2010.
+    pub fn extras(self, params: &Params) -> Result<(), ApiError> {
+        params.integer(&self.of("strategyId"))?;
+        if params.integer(&self.of("strategyType"))?.is_some_and(|kind| kind < 1_000_000) {
+            return Err(ApiError::new(-1134, "`strategyType` was less than 1000000."));
+        }
+        if params.decimal(&self.of("icebergQty"))?.is_some_and(|quantity| !quantity.is_zero()) {
+            let msg = "Iceberg orders are not supported for this symbol.";
+            return Err(ApiError::new(-2010, msg));
+        }
+        for name in ["pegPriceType", "pegOffsetType", "pegOffsetValue"] {
+            if params.text(&self.of(name))?.is_some() {
+                let msg = "Pegged orders are not supported for this symbol.";
+                return Err(ApiError::new(-2010, msg));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Reads which order is meant.
@@ -158,14 +268,35 @@ fn unsupported(word: &str) -> ApiError {
 /// # Errors
 /// -1102 where neither id was sent; what is wrong with the first parameter that is.
 pub fn target(exchange: &Exchange, params: &Params) -> Result<Target, ApiError> {
+    named_target(exchange, params, "orderId", "origClientOrderId")
+}
+
+fn named_target(
+    exchange: &Exchange,
+    params: &Params,
+    id: &str,
+    name: &str,
+) -> Result<Target, ApiError> {
     let symbol = symbol(exchange, params)?;
-    let order = params.integer("orderId")?.map(i64::unsigned_abs);
-    let client_id = params.client_id("origClientOrderId")?;
+    let order = params.integer(id)?.map(i64::unsigned_abs);
+    let client_id = params.client_id(name)?;
     if order.is_none() && client_id.is_none() {
-        let msg = "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!";
-        return Err(ApiError::new(-1102, msg));
+        return Err(ApiError::neither(name, id));
     }
     Ok(Target { symbol, order, client_id })
+}
+
+fn restrictions(params: &Params) -> Result<Option<bool>, ApiError> {
+    match params.text("cancelRestrictions")? {
+        None => Ok(None),
+        Some("ONLY_NEW") => Ok(Some(false)),
+        Some("ONLY_PARTIALLY_FILLED") => Ok(Some(true)),
+        Some(_) => {
+            let msg = "`cancelRestrictions` has to be either `ONLY_NEW` or \
+                       `ONLY_PARTIALLY_FILLED`.";
+            Err(ApiError::new(-1145, msg))
+        }
+    }
 }
 
 /// Reads a request to cancel.
@@ -180,154 +311,50 @@ pub fn cancel(
 ) -> Result<Cancel, ApiError> {
     let target = target(exchange, params)?;
     let cancel_id = params.client_id("newClientOrderId")?;
+    let only_begun = restrictions(params)?;
     params.finish()?;
-    Ok(Cancel { target, cancel_id, at, deadline })
+    Ok(Cancel { target, cancel_id, at, deadline, only_begun })
 }
 
-fn state(order: &Order) -> Value {
-    json!({
-        "symbol": order.symbol.as_str(), "orderId": order.id, "orderListId": -1,
-        "clientOrderId": order.client_id,
-        "price": number(order.limit().unwrap_or_default()),
-        "origQty": number(order.quantity), "executedQty": number(order.executed),
-        "origQuoteOrderQty": number(order.quote_quantity()),
-        "cummulativeQuoteQty": number(order.executed_quote),
-        "status": order.status.wire(), "timeInForce": order.tif().wire(),
-        "type": order_type(order), "side": side(order.side),
-        "selfTradePreventionMode": "NONE",
-    })
-}
-
-fn with(mut value: Value, more: Value) -> Value {
-    if let (Value::Object(all), Value::Object(more)) = (&mut value, more) {
-        all.extend(more);
-    }
-    value
-}
-
-/// The answer to a new order.
-#[must_use]
-pub fn placed(exchange: &Exchange, order: &Order, answer: ResponseType) -> Value {
-    if answer == ResponseType::Ack {
-        return json!({
-            "symbol": order.symbol.as_str(), "orderId": order.id, "orderListId": -1,
-            "clientOrderId": order.client_id, "transactTime": order.time,
-        });
-    }
-    let times = json!({"transactTime": order.updated, "workingTime": order.time});
-    let result = with(state(order), times);
-    if answer == ResponseType::Result {
-        return result;
-    }
-    let fills: Vec<Value> = exchange
-        .trades_of(order)
-        .map(|t| {
-            json!({"price": number(t.price), "qty": number(t.quantity),
-                "commission": number(t.fee), "commissionAsset": t.fee_asset, "tradeId": t.id})
-        })
-        .collect();
-    with(result, json!({"fills": fills}))
-}
-
-/// The answer to a query.
-#[must_use]
-pub fn queried(order: &Order) -> Value {
-    let zero = number(Decimal::ZERO);
-    let more = json!({
-        "stopPrice": zero, "icebergQty": zero, "time": order.time, "updateTime": order.updated,
-        "isWorking": true, "workingTime": order.time,
-    });
-    with(state(order), more)
-}
-
-/// The answer to a cancel that worked.
-#[must_use]
-pub fn cancelled(order: &Order, cancel_id: &str) -> Value {
-    let more = json!({
-        "origClientOrderId": order.client_id, "clientOrderId": cancel_id,
-        "transactTime": order.updated,
-    });
-    with(state(order), more)
-}
-
-/// Which trades are asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TradeQuery {
-    order: Option<u64>,
-    from_id: Option<u64>,
-    start: Option<UtcMs>,
-    end: Option<UtcMs>,
-    limit: usize,
-}
-
-/// Rows of a page where the client names no number, and at most.
-pub const PAGE: (usize, usize) = (500, 1_000);
-
-/// Rows the client wants of a page.
+/// Reads a request to cancel all orders of a symbol.
 ///
 /// # Errors
-/// -1130 for zero; more than the largest page is the largest page.
-pub fn page(params: &Params) -> Result<usize, ApiError> {
-    let Some(limit) = params.integer("limit")? else { return Ok(PAGE.0) };
-    if limit == 0 {
-        return Err(ApiError::new(-1130, "Data sent for parameter 'limit' is not valid."));
-    }
-    Ok(usize::try_from(limit).unwrap_or(PAGE.1).min(PAGE.1))
+/// What the protocol says about the first parameter that is wrong.
+pub fn cancel_all(
+    exchange: &Exchange,
+    params: &Params,
+    at: UtcMs,
+    deadline: UtcMs,
+) -> Result<CancelMany, ApiError> {
+    let symbol = symbol(exchange, params)?;
+    params.finish()?;
+    Ok(CancelMany { symbol, many: Many::Symbol, cancel_id: None, at, deadline })
 }
 
-impl TradeQuery {
-    /// Whether the request names one order, which costs less.
-    #[must_use]
-    pub fn is_of_order(&self) -> bool {
-        self.order.is_some()
+/// Reads a request to cancel an order and to place another.
+///
+/// # Errors
+/// What the protocol says about the first parameter that is wrong.
+pub fn replace(
+    exchange: &Exchange,
+    params: &Params,
+    at: UtcMs,
+    deadline: UtcMs,
+) -> Result<(Replace, ResponseType), ApiError> {
+    symbol(exchange, params)?;
+    let regardless = match params.required("cancelReplaceMode")? {
+        "STOP_ON_FAILURE" => false,
+        "ALLOW_FAILURE" => true,
+        _ => return Err(ApiError::invalid("cancelReplaceMode")),
+    };
+    let target = named_target(exchange, params, "cancelOrderId", "cancelOrigClientOrderId")?;
+    let cancel_id = params.client_id("cancelNewClientOrderId")?;
+    let only_begun = restrictions(params)?;
+    match params.text("orderRateLimitExceededMode")? {
+        None | Some("DO_NOTHING" | "CANCEL_ONLY") => {}
+        Some(_) => return Err(ApiError::invalid("orderRateLimitExceededMode")),
     }
-
-    /// Reads a request for trades.
-    ///
-    /// # Errors
-    /// -1128 for combinations that are not allowed, -1127 for more than a day between the times.
-    pub fn read(params: &Params) -> Result<TradeQuery, ApiError> {
-        let id = |name| params.integer(name).map(|v| v.map(i64::unsigned_abs));
-        let (order, from_id) = (id("orderId")?, id("fromId")?);
-        let (start, end) = (params.integer("startTime")?, params.integer("endTime")?);
-        let limit = page(params)?;
-        params.finish()?;
-        let timed = start.is_some() || end.is_some();
-        if timed && (order.is_some() || from_id.is_some()) {
-            return Err(ApiError::new(-1128, "Combination of optional parameters invalid."));
-        }
-        if let (Some(start), Some(end)) = (start, end)
-            && end.saturating_sub(start) > DAY
-        {
-            let msg = "More than 24 hours between startTime and endTime.";
-            return Err(ApiError::new(-1127, msg));
-        }
-        Ok(TradeQuery { order, from_id, start, end, limit })
-    }
-
-    /// The trades of `symbol` asked for, ascending.
-    #[must_use]
-    pub fn rows(&self, exchange: &Exchange, symbol: Symbol) -> Value {
-        let wanted = |t: &&Trade| {
-            self.order.is_none_or(|order| t.order == order)
-                && self.from_id.is_none_or(|id| t.id >= id)
-                && self.start.is_none_or(|start| t.time >= start)
-                && self.end.is_none_or(|end| t.time <= end)
-        };
-        let found: Vec<&Trade> = exchange.trades(symbol).iter().filter(wanted).collect();
-        let oldest_first = self.from_id.is_some() || self.start.is_some() || self.order.is_some();
-        let skip = if oldest_first { 0 } else { found.len().saturating_sub(self.limit) };
-        let rows = found.into_iter().skip(skip).take(self.limit);
-        Value::Array(rows.map(|t| trade(symbol, t)).collect())
-    }
-}
-
-fn trade(symbol: Symbol, t: &Trade) -> Value {
-    json!({
-        "symbol": symbol.as_str(), "id": t.id, "orderId": t.order, "orderListId": -1,
-        "price": number(t.price), "qty": number(t.quantity),
-        "quoteQty": number(t.price * t.quantity), "commission": number(t.fee),
-        "commissionAsset": t.fee_asset, "time": t.time, "isBuyer": t.buyer, "isMaker": t.maker,
-        "isBestMatch": true,
-    })
+    let (order, answer) = new_order(exchange, params, at, deadline)?;
+    let cancel = Cancel { target, cancel_id, at, deadline, only_begun };
+    Ok((Replace { cancel, order, regardless }, answer))
 }

@@ -3,8 +3,12 @@
 use super::error::ApiError;
 use crate::domain::id::Symbol;
 use crate::domain::money::Decimal;
+use crate::domain::time::UtcMs;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
+
+/// The last instant that may be named: in the year 2286.
+pub const TIME_MAX: UtcMs = 9_999_999_999_999;
 
 /// The parameters of one request. Every one sent must be read, see [`Params::finish`].
 #[derive(Debug, Default)]
@@ -71,9 +75,15 @@ impl Params {
         if !text.bytes().all(|b| b.is_ascii_digit()) || text.len() > 20 {
             return Err(illegal(name, "^[0-9]{1,20}$"));
         }
-        let bad =
-            |_| ApiError::new(-1130, format!("Data sent for parameter '{name}' is not valid."));
-        text.parse().map(Some).map_err(bad)
+        text.parse().map(Some).map_err(|_| ApiError::invalid(name))
+    }
+
+    /// An instant, milliseconds; those beyond the year 2286 are its last.
+    ///
+    /// # Errors
+    /// As [`Params::integer`].
+    pub fn time(&self, name: &str) -> Result<Option<UtcMs>, ApiError> {
+        Ok(self.integer(name)?.map(|time| time.min(TIME_MAX)))
     }
 
     /// A decimal number that is not negative and has at most eight decimals.
@@ -114,10 +124,7 @@ impl Params {
         match self.text(name)? {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => {
-                let msg = format!("Data sent for parameter '{name}' is not valid.");
-                Err(ApiError::new(-1130, msg))
-            }
+            Some(_) => Err(ApiError::invalid(name)),
         }
     }
 

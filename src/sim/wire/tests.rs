@@ -1,8 +1,11 @@
+use super::answers::placed;
 use super::error::ApiError;
 use super::events::events;
+use super::intervals::{INTERVALS, Interval, Kline};
 use super::klines::{KlineQuery, event, rows};
-use super::orders::{ResponseType, TradeQuery, new_order, placed};
+use super::orders::{ResponseType, new_order};
 use super::params::Params;
+use super::queries::TradeQuery;
 use super::sign::{self, DEMO_KEY, DEMO_SECRET, When, hmac_hex};
 use crate::domain::order::Side;
 use crate::domain::time::{DAY, MINUTE, UtcMs};
@@ -84,9 +87,49 @@ fn what_was_signed_is_what_was_sent() {
     assert_eq!(told.map_err(|e| e.code), Err(-1022), "signing the decoded form is wrong");
 }
 
+fn refuses(cases: &[(String, i32, String)]) {
+    let local = Fake::usual().local();
+    for (query, want, msg) in cases {
+        let told = new_order(local.exchange(), &params(query), START, START);
+        assert_eq!(told.expect_err("refused"), ApiError::new(*want, msg), "{query}");
+    }
+}
+
+#[test]
+fn what_is_not_simulated_is_refused_in_the_protocols_words() {
+    let limit = "symbol=BTCUSDT&side=BUY&type=LIMIT";
+    let market = "symbol=BTCUSDT&side=BUY&type=MARKET";
+    refuses(&[
+        (
+            "symbol=BTCUSDT&side=BUY&type=STOP_LOSS&quantity=1".to_owned(),
+            -1102,
+            ApiError::neither("stopPrice", "trailingDelta").msg,
+        ),
+        (
+            "symbol=BTCUSDT&side=BUY&type=STOP_LOSS&quantity=1&trailingDelta=9".to_owned(),
+            -2010,
+            "Trailing stop orders are not supported for this symbol.".to_owned(),
+        ),
+        (
+            "symbol=BTCUSDT&side=BUY&type=TAKE_PROFIT&quantity=1&price=9&stopPrice=9".to_owned(),
+            -1106,
+            "Parameter 'price' sent when not required.".to_owned(),
+        ),
+        (
+            format!("{limit}&timeInForce=GTC&quantity=1&price=9&icebergQty=1"),
+            -2010,
+            "Iceberg orders are not supported for this symbol.".to_owned(),
+        ),
+        (
+            format!("{market}&quantity=1&strategyType=7"),
+            -1134,
+            "`strategyType` was less than 1000000.".to_owned(),
+        ),
+    ]);
+}
+
 #[test]
 fn parameters_are_refused_in_the_protocols_words() {
-    let local = Fake::usual().local();
     let limit = "symbol=BTCUSDT&side=BUY&type=LIMIT";
     let market = "symbol=BTCUSDT&side=BUY&type=MARKET";
     let range = |name: &str| {
@@ -99,11 +142,6 @@ fn parameters_are_refused_in_the_protocols_words() {
         ("symbol=XXXUSDT".to_owned(), -1121, "Invalid symbol.".to_owned()),
         ("symbol=BTCUSDT&side=HOLD".to_owned(), -1117, "Invalid side.".to_owned()),
         ("symbol=BTCUSDT&side=BUY&type=X".to_owned(), -1116, "Invalid orderType.".to_owned()),
-        (
-            "symbol=BTCUSDT&side=BUY&type=STOP_LOSS".to_owned(),
-            -2010,
-            "Stop loss orders are not supported for this symbol.".to_owned(),
-        ),
         (limit.to_owned(), -1102, ApiError::mandatory("timeInForce").msg),
         (format!("{limit}&timeInForce=GTX"), -1115, "Invalid timeInForce.".to_owned()),
         (format!("{limit}&timeInForce=GTC"), -1102, ApiError::mandatory("quantity").msg),
@@ -144,10 +182,7 @@ fn parameters_are_refused_in_the_protocols_words() {
             "Not all sent parameters were read; read '4' parameter(s) but was sent '5'.".to_owned(),
         ),
     ];
-    for (query, want, msg) in cases {
-        let told = new_order(local.exchange(), &params(&query), START, START);
-        assert_eq!(told.expect_err("refused"), ApiError::new(want, msg), "{query}");
-    }
+    refuses(&cases);
     let twice = Params::parse("a=1&a=2", "").expect_err("twice");
     assert_eq!(code(twice).0, -1101);
     let both = Params::parse("a=1", "a=2&b=3%2B").expect("the query wins");
@@ -213,7 +248,13 @@ fn the_account_is_told_in_the_documented_order() {
         client_id: Some("mine".to_owned()),
     };
     let cancel_id = Some("off".to_owned());
-    let cancel = crate::sim::exchange::Cancel { target, cancel_id, at: 0, deadline: UtcMs::MAX };
+    let cancel = crate::sim::exchange::Cancel {
+        target,
+        cancel_id,
+        at: 0,
+        deadline: UtcMs::MAX,
+        only_begun: None,
+    };
     let events = story(&mut local, SimFact::Cancel(cancel));
     assert_eq!((&events[0]["c"], &events[0]["C"]), (&json!("off"), &json!("mine")));
     let fok = at_limit(Side::Buy, "1", "90", TimeInForce::Fok, "fok");
@@ -229,7 +270,7 @@ fn opens(local: &mut Local, query: &str, now: UtcMs) -> Vec<i64> {
     let query = KlineQuery::read(&params(&format!("interval=1m{query}"))).expect("well formed");
     let exchange = local.exchange().clone();
     let bars = query.bars(&exchange, local.market(), sym("BTCUSDT"), now);
-    bars.iter().map(|b| (b.open_time - START) / MINUTE).collect()
+    bars.iter().map(|k| (k.bar.open_time - START) / MINUTE).collect()
 }
 
 #[test]
@@ -258,13 +299,45 @@ fn klines_keep_the_bounds_of_the_venue() {
 }
 
 #[test]
+fn wider_bars_are_made_of_minutes() {
+    let mut local = Fake::usual().local();
+    let at = START + 5 * MINUTE;
+    local.advance(at, at);
+    let mut ask = |query: &str| {
+        let query = KlineQuery::read(&params(query)).expect("well formed");
+        let exchange = local.exchange().clone();
+        query.bars(&exchange, local.market(), sym("BTCUSDT"), at)
+    };
+    let minutes = ask("interval=1m");
+    let five = ask("interval=5m");
+    let sum = |all: &[Kline]| all.iter().map(|k| (k.bar.volume, k.trades)).collect::<Vec<_>>();
+    let total = |all: &[Kline]| sum(all).iter().fold((dec("0"), 0), |a, b| (a.0 + b.0, a.1 + b.1));
+    assert_eq!(total(&five), total(&minutes), "nothing is lost");
+    // It opens at a multiple of five minutes, one minute after the start.
+    let last = five.last().expect("bars");
+    let open = Interval::read("5m").expect("known").open_of(at - MINUTE);
+    let inside: Vec<_> = minutes.iter().filter(|k| k.bar.open_time >= open).collect();
+    assert_eq!((last.bar.open_time, last.close_time()), (open, open + 5 * MINUTE - 1));
+    assert_eq!(last.bar.open, inside[0].bar.open);
+    assert_eq!(last.bar.close, inside.last().expect("minutes").bar.close);
+    assert_eq!(Some(last.bar.high), inside.iter().map(|k| k.bar.high).max());
+    assert_eq!(ask("interval=5m&limit=1"), five[five.len() - 1..]);
+    let from = format!("interval=5m&startTime={}&limit=1", five[0].bar.open_time + 1);
+    assert_eq!(ask(&from), five[1..2], "the first that opens then or later");
+    let upto = format!("interval=5m&endTime={}", five[1].bar.open_time);
+    assert_eq!(ask(&upto), five[..2]);
+    let week = INTERVALS[13];
+    assert_eq!((week.name, week.open_of(0)), ("1w", -3 * DAY), "1970 began on a Thursday");
+}
+
+#[test]
 fn a_bar_is_shown_as_far_as_it_is_released() {
     let mut local = Fake::usual().local();
     let close = START + MINUTE;
     let last = |local: &mut Local, now| {
         let query = KlineQuery::read(&params("interval=1m&limit=1")).expect("well formed");
         let exchange = local.exchange().clone();
-        let bar = query.bars(&exchange, local.market(), sym("BTCUSDT"), now)[0];
+        let bar = query.bars(&exchange, local.market(), sym("BTCUSDT"), now)[0].bar;
         format!("{} {} {} {} {}", bar.open, bar.high, bar.low, bar.close, bar.volume.normalize())
     };
     assert_eq!(last(&mut local, START + 1), "100 100 100 100 0");
@@ -279,15 +352,17 @@ fn a_bar_is_shown_as_far_as_it_is_released() {
 #[test]
 fn bars_have_the_documented_form() {
     let b = bar("BTCUSDT", 0, ["100", "110", "95", "105"], "40");
-    let list: Value = serde_json::from_str(&rows(&[b, b])).expect("JSON");
+    let list: Value = serde_json::from_str(&rows(&[Kline::minute(&b); 2])).expect("JSON");
     let row = &list[1];
     assert_eq!(row.as_array().map(Vec::len), Some(12));
     assert_eq!((&row[0], &row[6], &row[8]), (&json!(START), &json!(START + MINUTE - 1), &json!(4)));
     assert_eq!((&row[1], &row[5]), (&json!("100.00000000"), &json!("40.00000000")));
-    let event: Value = serde_json::from_str(&event(&b, true, START + MINUTE)).expect("JSON");
+    let event: Value =
+        serde_json::from_str(&event(&Kline::minute(&b), true, START + MINUTE)).expect("JSON");
     assert_eq!((&event["e"], &event["k"]["x"]), (&json!("kline"), &json!(true)));
     let quiet = bar("BTCUSDT", 0, ["1"; 4], "0");
-    let event: Value = serde_json::from_str(&super::klines::event(&quiet, true, 0)).expect("JSON");
+    let event: Value =
+        serde_json::from_str(&super::klines::event(&Kline::minute(&quiet), true, 0)).expect("JSON");
     assert_eq!((&event["k"]["n"], &event["k"]["f"]), (&json!(0), &json!(-1)));
 }
 
