@@ -11,7 +11,7 @@ use crate::edge::board::Board;
 use crate::edge::config::{InForce, Wanted};
 use crate::edge::exchange::Launch;
 use crate::edge::gateway_book::GatewayBook;
-use crate::edge::world::{Passing, World, wall};
+use crate::edge::world::{LOOKUPS, Passing, World, wall};
 use crate::history::HistoryLibrary;
 use crate::history::bars::keep;
 use crate::history::fetch::{fetch, lost};
@@ -37,7 +37,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// Name the live file is marked with.
 pub const APPLICATION: &str = "everwarm";
@@ -249,6 +249,7 @@ async fn world(birth: &Birth) -> Result<World, BirthError> {
         board: Arc::new(Board::default()),
         directory: Directory::default(),
         recv_window,
+        lookups: Arc::new(Semaphore::new(LOOKUPS)),
         on_failure: Arc::clone(&birth.on_failure),
     })
 }

@@ -120,10 +120,13 @@ impl State {
         self.look = Some(tokio::spawn(async move {
             world.board.begun().await;
             loop {
+                // However many symbols look at once, orders and the account get their turn.
+                let turn = world.lookups.acquire().await;
                 match look(&world, symbol, from).await {
                     Ok(looked) => return world.tell(path::CLOSER, looked),
                     Err(e) => tracing::debug!(%symbol, error = %e, "bars are asked for again"),
                 }
+                drop(turn);
                 tokio::time::sleep(RETRY).await;
             }
         }));

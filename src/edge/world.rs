@@ -16,6 +16,7 @@ use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::supervise::Directory;
 use ractor::Message;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Paths of the actors in the tree, named here only; the tree puts them there.
 pub mod path {
@@ -59,6 +60,9 @@ pub enum Passing {
     Scaled(u32),
 }
 
+/// Symbols whose bars are looked up at the same time.
+pub const LOOKUPS: usize = 8;
+
 /// Shared by everything at the edge.
 #[derive(Clone)]
 pub struct World {
@@ -84,6 +88,8 @@ pub struct World {
     pub directory: Directory,
     /// How long requests may be on their way, milliseconds of venue time.
     pub recv_window: i64,
+    /// Turns to look up bars: [`LOOKUPS`] at once.
+    pub lookups: Arc<Semaphore>,
     /// Called when a file cannot be used any more.
     pub on_failure: Arc<dyn Fn(&StoreError) + Send + Sync>,
 }
