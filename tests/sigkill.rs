@@ -72,13 +72,10 @@ impl Daemon {
             }
             let due = match when {
                 When::After(wait) => began.elapsed() >= *wait,
-                When::Up(wait) => {
-                    if ApiFile::read(dir).is_some_and(|file| file.pid == self.0.id()) {
-                        up.get_or_insert_with(everwarm_runtime::clock::now).elapsed() >= *wait
-                    } else {
-                        false
-                    }
+                When::Up(wait) if self.is_up(dir) => {
+                    up.get_or_insert_with(everwarm_runtime::clock::now).elapsed() >= *wait
                 }
+                When::Up(_) => false,
                 When::At(_) => struck(dir).exists(),
             };
             if due {
@@ -92,22 +89,39 @@ impl Daemon {
         true
     }
 
-    fn end(mut self, dir: &Path) {
+    fn is_up(&self, dir: &Path) -> bool {
+        ApiFile::read(dir).is_some_and(|file| file.pid == self.0.id())
+    }
+
+    /// Waits for its end: how long it took to its start and from there.
+    fn end(mut self, dir: &Path) -> Took {
         let began = everwarm_runtime::clock::now();
+        let mut up = None;
         while self.0.try_wait().unwrap().is_none() {
             assert!(began.elapsed() < PATIENCE, "the run does not end");
+            if up.is_none() && self.is_up(dir) {
+                up = Some(began.elapsed());
+            }
             std::thread::yield_now();
         }
         let status = self.0.wait().unwrap();
         assert!(status.success(), "{status}: {}", fs::read_to_string(log(dir)).unwrap());
+        let start = up.unwrap_or_default();
+        Took { start, live: began.elapsed().saturating_sub(start) }
     }
+}
+
+/// How long a run took until it could be asked, and from there to its end.
+struct Took {
+    start: Duration,
+    live: Duration,
 }
 
 #[derive(Debug)]
 enum When {
     /// Since it was started.
     After(Duration),
-    /// Since it can be asked, for a recording is played as fast as the machine can.
+    /// Since it can be asked.
     Up(Duration),
     At(Strike),
 }
@@ -159,14 +173,14 @@ fn ledger(dir: &Path, recording: &Path) -> Vec<String> {
 }
 
 /// When each of the kills comes: by the clock through start and life, and at points only a plan can
-/// hit.
-fn kills() -> Vec<When> {
-    let after = |ms: u64| When::After(Duration::from_millis(ms));
+/// hit. A recording is played as fast as the machine can, so the clock is that of a `calm` run:
+/// starts are struck up to half again their length, and a third of the life is spent between them.
+fn kills(calm: &Took) -> Vec<When> {
     let at = |site, who: &str, phase, nth| {
         When::At(Strike { site, who: who.to_owned(), phase, nth, blow: Blow::Die })
     };
-    let mut kills: Vec<When> = (0..14).map(|i| after(4 + 9 * i)).collect();
-    kills.extend((0..14).map(|i| When::Up(Duration::from_millis(5 + 10 * i))));
+    let mut kills: Vec<When> = (1..=14).map(|i| When::After(calm.start * 3 * i / 28)).collect();
+    kills.extend((1..=14).map(|i| When::Up(calm.live / 3 * i / 105)));
     for nth in [1, 7] {
         kills.push(at(Site::BeforeSync, "store-thread", Phase::Live, nth));
         kills.push(at(Site::AfterCommit, "store-thread", Phase::Live, nth));
@@ -186,11 +200,11 @@ fn kills() -> Vec<When> {
 fn forty_sigkills_make_no_difference() {
     let Some(recording) = shared("data/coinbase") else { return };
     let calm = Folder::new("calm");
-    Daemon::start(&calm.0, &recording, None).end(&calm.0);
+    let took = Daemon::start(&calm.0, &recording, None).end(&calm.0);
     let expected = picture(&calm.0, &recording);
     let hit = Folder::new("hit");
     let (mut killed, mut exchanges) = (0, 0);
-    for (i, when) in kills().iter().enumerate() {
+    for (i, when) in kills(&took).iter().enumerate() {
         let strike = match when {
             When::At(strike) => Some(strike),
             When::After(_) | When::Up(_) => None,
