@@ -20,3 +20,7 @@ pub mod sim;
 pub mod trading;
 pub mod tree;
 pub mod venue;
+
+#[cfg(test)]
+#[path = "../tests/shared.rs"]
+mod shared;

@@ -2,6 +2,7 @@
 //! ours, with a value of the same kind.
 
 use crate::kit::Folder;
+use crate::shared::shared;
 use everwarm::chaos::feed::{START, Small};
 use everwarm::domain::time::MINUTE;
 use everwarm::sim::server::routes::{Endpoint, TABLE};
@@ -103,8 +104,9 @@ const OCO: &str = "symbol=AAAUSD&side=BUY&quantity=1&aboveType=STOP_LOSS_LIMIT&a
     &abovePrice=131&aboveTimeInForce=GTC&belowType=LIMIT_MAKER&belowPrice=80";
 
 #[tokio::test]
+#[cfg_attr(shared_absent, ignore = "the shared material is absent")]
 async fn answers_have_every_documented_field() {
-    let Some(wire) = crate::shared("wire/binance/rest_docs") else { return };
+    let wire = shared("wire/binance/rest_docs");
     let folder = Folder::new("exchange-shapes");
     let exchange = Exchange::start(&folder.0).await;
     let buy = "symbol=AAAUSD&side=BUY&type=MARKET&quantity=2";
@@ -147,8 +149,9 @@ async fn answers_have_every_documented_field() {
 }
 
 #[tokio::test]
+#[cfg_attr(shared_absent, ignore = "the shared material is absent")]
 async fn events_have_every_documented_field() {
-    let Some(wire) = crate::shared("wire/binance/ws_user") else { return };
+    let wire = shared("wire/binance/ws_user");
     let folder = Folder::new("exchange-events");
     let exchange = Exchange::start(&folder.0).await;
     let url = format!("ws://{}/ws-api/v3", exchange.sim.addr);
@@ -198,8 +201,9 @@ async fn events_have_every_documented_field() {
 
 /// Codes and texts the exchange writes that take nothing in: each stands in the documentation.
 #[test]
+#[cfg_attr(shared_absent, ignore = "the shared material is absent")]
 fn refusals_are_the_documented_ones() {
-    let Some(wire) = crate::shared("wire/binance") else { return };
+    let wire = shared("wire/binance");
     let documented = read(&wire.join("documented_error_bodies.json"));
     let texts: Vec<&str> =
         documented.as_array().unwrap().iter().filter_map(|e| e["body"]["msg"].as_str()).collect();

@@ -17,21 +17,8 @@ mod kit;
 #[cfg(test)]
 mod poison;
 #[cfg(test)]
+mod shared;
+#[cfg(test)]
 mod sigkill;
 #[cfg(test)]
 mod tidy;
-
-/// A folder of recorded data, by `EVERWARM_SHARED` or beside the repository; none where it is
-/// absent, which is reported, and an error where `CI` is set.
-#[cfg(test)]
-fn shared(folder: &str) -> Option<std::path::PathBuf> {
-    let base = std::env::var_os("EVERWARM_SHARED")
-        .map_or_else(|| "../shared".into(), std::path::PathBuf::from);
-    let path = base.join(folder);
-    if path.is_dir() {
-        return Some(path);
-    }
-    assert!(std::env::var_os("CI").is_none(), "{} is absent", path.display());
-    println!("ignored: {} is absent", path.display());
-    None
-}

@@ -3,7 +3,7 @@
 //! ledger are those of a run that nobody disturbed.
 
 use super::kit::{ask, told};
-use super::shared;
+use crate::shared::shared;
 use everwarm::chaos::compare;
 use everwarm::chaos::process::{STRIKES, STRUCK};
 use everwarm::ops::api::ApiFile;
@@ -197,8 +197,9 @@ fn kills(calm: &Took) -> Vec<When> {
 }
 
 #[test]
+#[cfg_attr(shared_absent, ignore = "the shared material is absent")]
 fn forty_sigkills_make_no_difference() {
-    let Some(recording) = shared("data/coinbase") else { return };
+    let recording = shared("data/coinbase");
     let calm = Folder::new("calm");
     let took = Daemon::start(&calm.0, &recording, None).end(&calm.0);
     let expected = picture(&calm.0, &recording);

@@ -11,7 +11,7 @@ use crate::domain::time::MINUTE;
 use everwarm_runtime::fact::{Fact, Key};
 use everwarm_runtime::stage::{Out, Stage};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A decimal from its text.
 pub(crate) fn dec(text: &str) -> Decimal {
@@ -80,9 +80,10 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    /// The first `limit` bars of a file of the shared material; none where that is absent.
-    pub(crate) fn read(path: &str, limit: usize) -> Option<Series> {
-        let symbol = Path::new(path).file_name()?.to_str()?.split('_').next()?;
+    /// The first `limit` bars of a file of the shared material.
+    pub(crate) fn read(path: &str, limit: usize) -> Series {
+        let name = Path::new(path).file_name().unwrap().to_str().unwrap();
+        let symbol = name.split('_').next().unwrap();
         let price = |text: &str| Price::exact(dec(text)).unwrap();
         let bar = |row: &Vec<String>| Bar {
             symbol: sym(symbol),
@@ -93,31 +94,19 @@ impl Series {
             close: price(&row[4]),
             volume: dec(&row[5]),
         };
-        Some(Series { bars: golden(path)?.iter().take(limit).map(bar).collect() })
+        Series { bars: golden(path).iter().take(limit).map(bar).collect() }
     }
 }
 
-/// The rows of a compressed table of the shared material, without the header; none where it is
-/// absent.
-pub(crate) fn golden(path: &str) -> Option<Vec<Vec<String>>> {
-    let file = shared()?.join(path);
+/// The rows of a compressed table of the shared material, without the header.
+pub(crate) fn golden(path: &str) -> Vec<Vec<String>> {
+    let file = crate::shared::shared(path);
     let mut text = String::new();
     let packed = std::fs::File::open(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
     flate2::read::MultiGzDecoder::new(packed).read_to_string(&mut text).unwrap();
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let rows = reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect());
-    Some(rows.collect())
-}
-
-fn shared() -> Option<PathBuf> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("EVERWARM_SHARED").map_or(here, PathBuf::from);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(std::env::var_os("CI").is_none(), "{} must be there in CI", folder.display());
-    eprintln!("ignored: {} absent", folder.display());
-    None
+    rows.collect()
 }
 
 /// The input that puts settings in force.

@@ -2,7 +2,7 @@
 //! to the plain loop.
 
 use super::learned;
-use crate::shared;
+use crate::shared::shared;
 use everwarm::chaos::compare::Picture;
 use everwarm::chaos::rig::{Feed, Plan, run};
 use everwarm::chaos::{feed, plain};
@@ -55,8 +55,9 @@ fn the_small_feed_is_equal_to_the_plain_loop() {
 }
 
 #[test]
+#[cfg_attr(shared_absent, ignore = "the shared material is absent")]
 fn a_recording_is_equal_to_the_plain_loop() {
-    let Some(dir) = shared("data/coinbase") else { return };
+    let dir = shared("data/coinbase");
     let feed = Feed {
         market: Arc::new(move || Box::new(Recording::open(&dir, None).unwrap())),
         setup: Setup::default(),

@@ -36,16 +36,8 @@ impl Drop for Folder {
     }
 }
 
-/// A folder of the shared data; `None`, with a line saying so, where it is absent.
-fn shared(folder: &str) -> Option<PathBuf> {
-    let root = std::env::var("EVERWARM_SHARED").unwrap_or_else(|_| "../shared".to_owned());
-    let path = Path::new(&root).join("data").join(folder);
-    if path.is_dir() {
-        return Some(path);
-    }
-    assert!(std::env::var_os("CI").is_none(), "{} must be there in CI", path.display());
-    eprintln!("ignored: {} absent", path.display());
-    None
+fn shared(folder: &str) -> PathBuf {
+    crate::shared::shared("data").join(folder)
 }
 
 fn lines(text: &str) -> Vec<String> {
@@ -53,11 +45,11 @@ fn lines(text: &str) -> Vec<String> {
 }
 
 /// The first rows of real bars, uncompressed.
-fn real_lines(rows: usize) -> Option<Vec<String>> {
-    let file = std::fs::read(shared("coinbase")?.join("LTCUSD_1m.csv.gz")).unwrap();
+fn real_lines(rows: usize) -> Vec<String> {
+    let file = std::fs::read(shared("coinbase").join("LTCUSD_1m.csv.gz")).unwrap();
     let mut text = String::new();
     MultiGzDecoder::new(&file[..]).read_to_string(&mut text).unwrap();
-    Some(lines(&text)[..=rows].to_vec())
+    lines(&text)[..=rows].to_vec()
 }
 
 fn gzip(text: &str) -> Vec<u8> {
@@ -78,8 +70,9 @@ const HEADER: &str = "open_time,open,high,low,close,volume\n";
 const ROW: &str = "1522800000000,134.12,134.13,134.01,134.01,210.5\n";
 
 #[test]
+#[cfg_attr(shared_absent, ignore = "the shared material is absent")]
 fn coinbase_is_read_as_its_description_says() {
-    let Some(folder) = shared("coinbase") else { return };
+    let folder = shared("coinbase");
     let mut recording = Recording::open(&folder, None).unwrap();
     assert_eq!(recording.notices(), []);
     let names: Vec<&str> = recording.instruments().iter().map(|i| i.symbol.as_str()).collect();
@@ -112,8 +105,9 @@ fn coinbase_is_read_as_its_description_says() {
 }
 
 #[test]
+#[cfg_attr(shared_absent, ignore = "the shared material is absent")]
 fn walking_the_closes_meets_every_bar_once() {
-    let Some(folder) = shared("coinbase") else { return };
+    let folder = shared("coinbase");
     let mut recording = Recording::open(&folder, None).unwrap();
     let (mut after, mut bars, mut longest) = (recording.start(), 0, 0);
     while let Some(close) = recording.next_close(after) {
@@ -132,6 +126,7 @@ fn walking_the_closes_meets_every_bar_once() {
 }
 
 #[test]
+#[cfg_attr(shared_absent, ignore = "the shared material is absent")]
 fn the_other_minute_files_have_the_described_rows() {
     let described = [
         ("btcperp", "BTC-PERP", 27_419, "BTC", "USD", "0.001", "0.00000001"),
@@ -145,7 +140,7 @@ fn the_other_minute_files_have_the_described_rows() {
         ("us_equities", "SPY-20230803", 947, "SPY20230803", "USD", "0.001", "1"),
     ];
     for (folder, name, rows, base, quote, tick, lot) in described {
-        let Some(folder) = shared(folder) else { continue };
+        let folder = shared(folder);
         let mut recording = Recording::open(&folder, None).unwrap();
         // Six volumes of BTC-PERP carry the noise of a float.
         assert_eq!(recording.notices().len(), usize::from(name == "BTC-PERP"));
@@ -159,8 +154,9 @@ fn the_other_minute_files_have_the_described_rows() {
 }
 
 #[test]
+#[cfg_attr(shared_absent, ignore = "the shared material is absent")]
 fn a_declared_quote_volume_is_counted_in_base_units() {
-    let Some(folder) = shared("btcperp") else { return };
+    let folder = shared("btcperp");
     let config = Folder::new().with(
         "perp.toml",
         "[account]\nbalances = { USD = \"5000\" }\n[symbols.BTC-PERP]\nvolume = \"quote\"\n\
@@ -209,8 +205,9 @@ fn bounds_of_ranges_are_inclusive_and_the_limit_counts_from_the_front() {
 type Damage = fn(&mut Vec<String>);
 
 #[test]
+#[cfg_attr(shared_absent, ignore = "the shared material is absent")]
 fn damaged_rows_are_refused_with_file_line_and_reason() {
-    let Some(real) = real_lines(50) else { return };
+    let real = real_lines(50);
     // What is done to line 21, and what is said about which line.
     let cases: [(Damage, u64, &str); 19] = [
         (|l| l.swap(20, 21), 22, "open_time 1522801140000 comes after 1522801200000"),
@@ -259,8 +256,9 @@ fn damaged_rows_are_refused_with_file_line_and_reason() {
 }
 
 #[test]
+#[cfg_attr(shared_absent, ignore = "the shared material is absent")]
 fn a_repeated_row_is_dropped_with_a_notice_and_a_dropped_row_is_a_gap() {
-    let Some(mut lines) = real_lines(50) else { return };
+    let mut lines = real_lines(50);
     let whole = Folder::new().with("LTCUSD_1m.csv", lines.concat()).open().unwrap();
     lines.insert(21, lines[20].clone());
     let folder = Folder::new().with("LTCUSD_1m.csv", lines.concat());
@@ -277,8 +275,9 @@ fn a_repeated_row_is_dropped_with_a_notice_and_a_dropped_row_is_a_gap() {
 }
 
 #[test]
+#[cfg_attr(shared_absent, ignore = "the shared material is absent")]
 fn harmless_differences_of_form_are_read() {
-    let Some(lines) = real_lines(50) else { return };
+    let lines = real_lines(50);
     let text = lines.concat();
     let whole = Folder::new().with("LTCUSD_1m.csv", &text).open().unwrap();
     let forms = [
@@ -296,8 +295,9 @@ fn harmless_differences_of_form_are_read() {
 }
 
 #[test]
+#[cfg_attr(shared_absent, ignore = "the shared material is absent")]
 fn compressed_files_cut_or_damaged_anywhere_are_refused() {
-    let Some(lines) = real_lines(300) else { return };
+    let lines = real_lines(300);
     let packed = gzip(&lines.concat());
     let check = |content: &[u8], what: &str| {
         let folder = Folder::new().with("LTCUSD_1m.csv.gz", content);
