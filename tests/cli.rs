@@ -1,5 +1,6 @@
 //! The built binary as a person meets it.
 
+mod absent;
 mod api;
 mod config;
 mod demo;
