@@ -13,6 +13,8 @@ mod disk;
 #[cfg(test)]
 mod exchange;
 #[cfg(test)]
+mod facts;
+#[cfg(test)]
 mod kit;
 #[cfg(test)]
 mod poison;

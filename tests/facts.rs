@@ -1,0 +1,272 @@
+//! Every kind of fact goes through the file and comes back as it was.
+
+use everwarm::domain::fact::kinds::TABLE;
+use everwarm::domain::fact::{
+    Analysis, Body, BreakerLevel, Conflict, Decision, FeatureRow, Ledger, Market, Operator, Order,
+    Signal, Venue,
+};
+use everwarm::domain::id::{ClientOrderId, Symbol};
+use everwarm::domain::instrument::Instrument;
+use everwarm::domain::market::{Bar, RolledBar};
+use everwarm::domain::money::{Decimal, Price};
+use everwarm::domain::order::{
+    Balance, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource, SendAttempt, Side,
+    VenueFill,
+};
+use everwarm::domain::time::Timeframe;
+use everwarm::life::APPLICATION;
+use everwarm_runtime::chaos::faults::FaultyDisk;
+use everwarm_runtime::fact::{Body as _, Effect, Fact};
+use everwarm_runtime::journal::{Journal, Options};
+use everwarm_runtime::store::Store;
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+fn symbol() -> Symbol {
+    Symbol::new("SIXTEEN-LETTERS_").unwrap()
+}
+
+fn id() -> ClientOrderId {
+    ClientOrderId("ew-é\u{1f980}\"\\\n".into())
+}
+
+fn odd() -> Decimal {
+    Decimal::new(-1, 28)
+}
+
+fn bar() -> Bar {
+    let (open, high, low, close) = (Price(i64::MIN), Price(i64::MAX), Price(0), Price(-1));
+    Bar { symbol: symbol(), open_time: i64::MIN, open, high, low, close, volume: Decimal::MAX }
+}
+
+fn signal() -> Signal {
+    Signal {
+        strategy: String::new(),
+        symbol: symbol(),
+        side: Side::Sell,
+        confidence_ppm: u32::MAX,
+        price: Price(i64::MIN),
+        close_time: i64::MAX,
+        reason: "x".repeat(70_000),
+    }
+}
+
+fn intent() -> OrderIntent {
+    OrderIntent {
+        client_id: id(),
+        strategy: "sma_cross".into(),
+        symbol: symbol(),
+        side: Side::Buy,
+        order_type: OrderType::Limit,
+        quantity: odd(),
+        price: Some(Decimal::MIN),
+        close_time: i64::MIN,
+        valid_until: i64::MAX,
+    }
+}
+
+fn fill() -> VenueFill {
+    let (price, quantity, fee) = (Decimal::MAX, odd(), Decimal::ZERO);
+    let fee_asset = "BNB".to_owned();
+    VenueFill { trade_id: u64::MAX, price, quantity, fee, fee_asset, time: -1 }
+}
+
+fn report() -> OrderReport {
+    OrderReport {
+        source: ReportSource::Stream,
+        client_id: id(),
+        venue_order_id: u64::MAX,
+        symbol: symbol(),
+        side: Side::Sell,
+        status: OrderStatus::PartlyFilled,
+        quantity: Decimal::MAX,
+        executed: odd(),
+        executed_quote: Decimal::MIN,
+        fills: vec![fill(), fill()],
+        time: i64::MAX,
+    }
+}
+
+fn conflicts() -> Vec<Conflict> {
+    vec![Conflict { about: "a".into(), ours: String::new(), theirs: "c".into() }]
+}
+
+fn markets() -> Vec<Market> {
+    let (symbol, timeframe, bars) = (symbol(), Timeframe::D1, vec![bar()]);
+    let rule = Instrument {
+        symbol,
+        base: "B".into(),
+        quote: "Q".into(),
+        trading: false,
+        tick_size: odd(),
+        lot_size: odd(),
+        min_quantity: odd(),
+        max_quantity: Decimal::MAX,
+        market_lot_size: odd(),
+        market_max_quantity: odd(),
+        min_notional: odd(),
+        min_notional_for_market: true,
+    };
+    vec![
+        Market::Close { time: i64::MAX, bars: bars.clone(), missing: vec![symbol] },
+        Market::LateBar { bar: bar() },
+        Market::HistoryLoaded { symbol, timeframe, from: -1, to: 1, count: 9, digest: u64::MAX },
+        Market::HistoryBars { symbol, timeframe, bars },
+        Market::Instruments { rules: vec![rule] },
+    ]
+}
+
+fn venues() -> Vec<Venue> {
+    let client_id = id();
+    let sent =
+        SendAttempt { client_id: id(), attempt: 9, timestamp: i64::MIN, recv_window: i64::MAX };
+    let balances = vec![Balance { asset: "USD".into(), free: odd(), locked: Decimal::MAX }];
+    vec![
+        Venue::Sent { attempts: vec![sent] },
+        Venue::Reported(report()),
+        Venue::Refused {
+            client_id: client_id.clone(),
+            attempt: 1,
+            code: i32::MIN,
+            text: String::new(),
+            again: true,
+        },
+        Venue::Unanswered { client_id: client_id.clone(), attempt: 2, reason: "r".into() },
+        Venue::Absent { client_id, asked: i64::MIN },
+        Venue::Account { life: 1, time: 2, balances, open: vec![(id(), symbol())] },
+    ]
+}
+
+fn operators() -> Vec<Operator> {
+    let origins = vec![("a.b".to_owned(), "flag".to_owned())];
+    vec![
+        Operator::Started { life: u64::MAX, installation: "demo".into(), epoch: 3 },
+        Operator::Clock { time: i64::MIN },
+        Operator::ConfigApplied { generation: 7, text: "{}".into(), origins },
+        Operator::StageUpgraded { rank: u16::MAX, from: 1, to: 2 },
+        Operator::Quarantined {
+            rank: 200,
+            stage: "indicator".into(),
+            input: u64::MAX,
+            effect: Effect::Parts,
+            symbols: vec![symbol()],
+            failures: 3,
+            why: "w".into(),
+        },
+        Operator::Released { quarantine: 4, retry: true },
+    ]
+}
+
+fn orders() -> Vec<Order> {
+    let (client_id, symbol) = (id(), symbol());
+    vec![
+        Order::Intent(intent()),
+        Order::Granted { client_id: client_id.clone(), attempt: 2, reason: "r".into() },
+        Order::Changed {
+            client_id: client_id.clone(),
+            symbol,
+            venue_order_id: None,
+            status: OrderStatus::Expired,
+            executed: odd(),
+            executed_quote: Decimal::MIN,
+            reason: String::new(),
+        },
+        Order::Filled {
+            client_id,
+            strategy: "s".into(),
+            symbol,
+            side: Side::Buy,
+            k: u32::MAX,
+            fill: fill(),
+        },
+        Order::Compared { life: 5, conflicts: conflicts() },
+    ]
+}
+
+fn derived() -> Vec<Body> {
+    let (symbol, quantity, cash) = (symbol(), odd(), Decimal::MAX);
+    let row = FeatureRow {
+        symbol,
+        time: i64::MIN,
+        close: Price(i64::MAX),
+        sma_fast: f64::from_bits(0x7ff8_0000_0000_0001),
+        sma_slow: -0.0,
+        ema: f64::MIN_POSITIVE,
+        atr: f64::INFINITY,
+    };
+    let rolled = RolledBar { bar: bar(), count: u32::MAX, complete: false };
+    let (timeframe, reason) = (Timeframe::M1, "r".to_owned());
+    let foreign = vec![("BNB".to_owned(), odd())];
+    vec![
+        Body::Analysis(Analysis::Rolled { timeframe, bars: vec![rolled] }),
+        Body::Analysis(Analysis::Features { timeframe, rows: vec![row] }),
+        Body::Analysis(Analysis::Signals { rows: vec![signal()] }),
+        Body::Decision(Decision::Breaker {
+            level: BreakerLevel::ExitsOnly,
+            reasons: vec![reason.clone()],
+            barred: vec![(symbol, String::new())],
+        }),
+        Body::Decision(Decision::Approved { intent: intent(), reserved: cash, reason }),
+        Body::Decision(Decision::Declined {
+            signal: signal(),
+            code: "c".into(),
+            text: String::new(),
+        }),
+        Body::Ledger(Ledger::Position {
+            symbol,
+            quantity,
+            cost: cash,
+            realized_pnl: Decimal::MIN,
+            cash,
+        }),
+        Body::Ledger(Ledger::Equity { time: -1, equity: cash, cash: quantity }),
+        Body::Ledger(Ledger::Reconciled { life: 6, conflicts: conflicts(), cash, foreign }),
+    ]
+}
+
+fn all() -> Vec<Body> {
+    let markets = markets().into_iter().map(Body::Market);
+    let venues = venues().into_iter().map(Body::Venue);
+    let operators = operators().into_iter().map(Body::Operator);
+    let orders = orders().into_iter().map(Body::Order);
+    markets.chain(venues).chain(operators).chain(orders).chain(derived()).collect()
+}
+
+/// By bits, for floats.
+fn encoded(body: &Body) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    body.encode(&mut bytes);
+    bytes
+}
+
+#[test]
+fn every_kind_of_fact_comes_back_from_the_file_as_it_was() {
+    let said = all();
+    let kinds: BTreeSet<u8> = said.iter().map(everwarm_runtime::fact::Body::kind).collect();
+    let missing = TABLE.iter().filter(|row| !kinds.contains(&row.kind)).map(|row| row.name);
+    assert_eq!(missing.collect::<Vec<_>>(), Vec::<&str>::new());
+
+    let disk = FaultyDisk::default();
+    let store = Store::on_disk(disk.clone(), APPLICATION).unwrap();
+    let journal = Journal::open(store, Vec::new(), Options::new(|why| panic!("{why}"))).unwrap();
+    let writer = journal.writer("test");
+    journal.append(&writer, 77, said.clone()).unwrap();
+    journal.close();
+    drop(journal);
+
+    let mut found = Vec::new();
+    let store = Store::on_disk(disk, APPLICATION).unwrap();
+    let read = store.scan(0, &mut |_, fact: Fact<Body>| {
+        found.push(fact);
+        ControlFlow::Continue(())
+    });
+    read.unwrap();
+    assert_eq!(found.len(), said.len());
+    for (n, (fact, body)) in (1..).zip(found.iter().zip(&said)) {
+        assert_eq!((fact.key.n, fact.time), (n, 77));
+        assert_eq!(encoded(&fact.body), encoded(body), "{body:?}");
+        // What is not a float is equal as a value too.
+        let float = matches!(body, Body::Analysis(Analysis::Features { .. }));
+        assert!(float || fact.body == *body, "{body:?} came back as {:?}", fact.body);
+    }
+}
