@@ -172,7 +172,8 @@ async fn keep(world: World, launch: Launch, port: u16) {
     loop {
         tokio::time::sleep((LOOK * 2_u32.pow(tries.min(6))).min(RETRY_MAX)).await;
         let known = fs::metadata(launch.dir.join(PORT_FILE)).is_ok();
-        if known && admin.status().await.is_ok() {
+        // After a failure it is found anew: that takes the trouble back too.
+        if tries == 0 && known && admin.status().await.is_ok() {
             continue;
         }
         match launch.ensure(port).await {
