@@ -175,12 +175,16 @@ fn ledger(dir: &Path, recording: &Path) -> Vec<String> {
 /// When each of the kills comes: by the clock through start and life, and at points only a plan can
 /// hit. A recording is played as fast as the machine can, so the clock is that of a `calm` run:
 /// starts are struck up to half again their length, and a third of the life is spent between them.
+/// The calm run may have had the machine less for itself than those that follow: hence the bounds.
 fn kills(calm: &Took) -> Vec<When> {
     let at = |site, who: &str, phase, nth| {
         When::At(Strike { site, who: who.to_owned(), phase, nth, blow: Blow::Die })
     };
-    let mut kills: Vec<When> = (1..=14).map(|i| When::After(calm.start * 3 * i / 28)).collect();
-    kills.extend((1..=14).map(|i| When::Up(calm.live / 3 * i / 105)));
+    let ms = Duration::from_millis;
+    let start = |i: u32| (calm.start * 3 * i / 28).min(ms(4 + 9 * u64::from(i - 1)));
+    let live = |i: u32| (calm.live / 3 * i / 105).min(ms(5 + 10 * u64::from(i - 1)));
+    let mut kills: Vec<When> = (1..=14).map(|i| When::After(start(i))).collect();
+    kills.extend((1..=14).map(|i| When::Up(live(i))));
     for nth in [1, 7] {
         kills.push(at(Site::BeforeSync, "store-thread", Phase::Live, nth));
         kills.push(at(Site::AfterCommit, "store-thread", Phase::Live, nth));
