@@ -1,0 +1,213 @@
+// Candles of one symbol, with its averages, signals, orders and fills.
+import { Component, createRef, html } from "/page/html.js";
+import { get, setting } from "/page/api.js";
+import { onChange, rows, status } from "/page/store.js";
+import { Choice, Panel } from "/page/table.js";
+import { price } from "/page/format.js";
+import { onTheme, paint } from "/page/theme.js";
+import { CandlestickSeries, createChart, createSeriesMarkers, LineSeries }
+  from "/page/vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
+
+const WIDTHS = { "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 14400, "1d": 86400 };
+const BARS = 600;
+const PAST = 3000; // Orders, fills and signals looked through for one symbol.
+const PAUSE = 500; // Between two questions for new bars, ms.
+
+function average(bars, length) {
+  const points = [];
+  let sum = 0;
+  bars.forEach((bar, i) => {
+    sum += bar.close - (i >= length ? bars[i - length].close : 0);
+    if (i >= length - 1) points.push({ time: bar.time, value: sum / length });
+  });
+  return points;
+}
+
+const candle = (bar) => ({
+  time: bar.open_time / 1000, open: Number(bar.open), high: Number(bar.high),
+  low: Number(bar.low), close: Number(bar.close),
+});
+
+// Fills of one bar and side are one mark.
+function together(fills, at) {
+  const marks = new Map();
+  for (const row of fills) {
+    const key = `${at(row)} ${row.side}`;
+    const mark = marks.get(key) ?? { time: at(row), side: row.side, times: 0 };
+    mark.times += 1;
+    marks.set(key, mark);
+  }
+  return [...marks.values()];
+}
+
+export class Chart extends Component {
+  place = createRef();
+  state = { symbol: null, width: "1m", told: "" };
+  bars = [];
+  past = { orders: [], fills: [], signals: [] };
+  lines = [];
+
+  componentDidMount() {
+    this.chart = createChart(this.place.current, {
+      autoSize: true,
+      timeScale: { timeVisible: true, rightOffset: 4 },
+      layout: { attributionLogo: true },
+    });
+    this.candles = this.chart.addSeries(CandlestickSeries, {});
+    const line = { lineWidth: 2, priceLineVisible: false, lastValueVisible: false };
+    this.fast = this.chart.addSeries(LineSeries, line);
+    this.slow = this.chart.addSeries(LineSeries, { ...line, lineStyle: 2 });
+    this.markers = createSeriesMarkers(this.candles, []);
+    onTheme(() => this.paint());
+    onChange((changed) => this.changed(changed));
+  }
+
+  paint() {
+    const c = paint();
+    this.chart.applyOptions({
+      layout: { background: { color: c.panel }, textColor: c.ink, fontFamily: c.font },
+      grid: { vertLines: { color: c.line }, horzLines: { color: c.line } },
+      timeScale: { borderColor: c.line }, rightPriceScale: { borderColor: c.line },
+    });
+    this.candles.applyOptions({
+      upColor: c.panel, borderUpColor: c.gain, wickUpColor: c.gain,
+      downColor: c.loss, borderDownColor: c.loss, wickDownColor: c.loss,
+    });
+    this.fast.applyOptions({ color: c.accent });
+    this.slow.applyOptions({ color: c.blue });
+    this.mark();
+  }
+
+  changed(changed) {
+    if (!this.state.symbol && rows("symbols").size > 0) {
+      this.choose([...rows("symbols").keys()].sort()[0], this.state.width);
+    }
+    if (!this.state.symbol) return;
+    if (changed.has("status") && status().close_time !== this.close) this.soon();
+    if (["orders", "fills", "signals", "config"].some((name) => changed.has(name))) this.mark();
+  }
+
+  async choose(symbol, width) {
+    this.setState({ symbol, width });
+    const [bars, ...past] = await Promise.all([
+      get(`/api/v1/bars/${symbol}/${width}?limit=${BARS}`),
+      ...["orders", "fills", "signals"].map((name) => get(`/api/v1/${name}?limit=${PAST}`)),
+    ]).catch(() => [[], [], [], []]);
+    if (this.state.symbol !== symbol || this.state.width !== width) return;
+    this.bars = bars.map(candle);
+    const [orders, fills, signals] = past.map((l) => l.filter((row) => row.symbol === symbol));
+    this.past = { orders, fills, signals };
+    this.draw();
+    this.chart.timeScale().fitContent();
+    const most = 160;
+    if (this.bars.length > most) {
+      const to = this.bars.length + 3;
+      this.chart.timeScale().setVisibleLogicalRange({ from: to - most, to });
+    }
+  }
+
+  // Another close: at most a few questions a second, however fast time passes.
+  soon() {
+    if (this.waiting) return;
+    this.waiting = setTimeout(() => {
+      this.waiting = null;
+      this.follow().catch(() => {});
+    }, PAUSE);
+  }
+
+  async follow() {
+    const { symbol, width } = this.state;
+    this.close = status().close_time;
+    const fresh = (await get(`/api/v1/bars/${symbol}/${width}?limit=30`)).map(candle);
+    if (this.state.symbol !== symbol || this.state.width !== width || !fresh.length) return;
+    const last = this.bars.at(-1)?.time ?? 0;
+    if (fresh[0].time > last) {
+      await this.choose(symbol, width);
+      return;
+    }
+    const news = fresh.filter((bar) => bar.time > last);
+    if (!news.length) return;
+    this.bars = [...this.bars, ...news].slice(-2 * BARS);
+    for (const bar of news) this.candles.update(bar);
+    this.averages();
+    this.mark();
+  }
+
+  averages() {
+    const [fast, slow] = this.lengths();
+    this.fast.setData(average(this.bars, fast));
+    this.slow.setData(average(this.bars, slow));
+  }
+
+  lengths() {
+    return [setting("strategy.sma_cross.fast") ?? 10, setting("strategy.sma_cross.slow") ?? 30];
+  }
+
+  draw() {
+    const least = Math.min(...this.bars.map((bar) => bar.close));
+    const precision = least >= 1000 ? 2 : least >= 1 ? 4 : 6;
+    this.candles.applyOptions({ priceFormat: { type: "price", precision,
+      minMove: 10 ** -precision } });
+    this.candles.setData(this.bars);
+    this.averages();
+    this.mark();
+  }
+
+  // All rows of a section about this symbol: those asked for, and what the stream told since.
+  all(name, key) {
+    const merged = new Map(this.past[name].map((row) => [key(row), row]));
+    for (const row of rows(name).values()) {
+      if (row.symbol === this.state.symbol) merged.set(key(row), row);
+    }
+    return [...merged.values()];
+  }
+
+  mark() {
+    if (!this.bars.length) return;
+    const c = paint();
+    const width = WIDTHS[this.state.width];
+    const bar = (ms) => Math.floor(ms / 1000 / width) * width;
+    const first = this.bars[0].time;
+    const fills = this.all("fills", (row) => row.trade_id);
+    const orders = this.all("orders", (row) => row.client_order_id);
+    const signals = this.all("signals", (row) => `${row.key} ${row.strategy}`);
+    const buy = (row) => row.side === "buy";
+    const marks = [
+      ...signals.map((row) => ({ time: bar(row.time - 1), position: "inBar", shape: "circle",
+        color: c.accent, size: 0.6, text: row.outcome === "declined" ? "declined" : "" })),
+      ...orders.filter((row) => ["rejected", "expired", "cancelled", "unknown"]
+        .includes(row.status)).map((row) => ({ time: bar(row.time), shape: "square",
+        position: buy(row) ? "belowBar" : "aboveBar", color: c.blue, text: row.status })),
+      ...together(fills, (row) => bar(row.time)).map(({ time, side, times }) => ({ time,
+        position: side === "buy" ? "belowBar" : "aboveBar",
+        shape: side === "buy" ? "arrowUp" : "arrowDown", color: side === "buy" ? c.gain : c.loss,
+        text: `${side === "buy" ? "B" : "S"}${times > 1 ? `×${times}` : ""}` })),
+    ].filter((mark) => mark.time >= first).sort((a, b) => a.time - b.time);
+    this.markers.setMarkers(marks);
+    for (const line of this.lines) this.candles.removePriceLine(line);
+    const open = orders.filter((row) => row.price && ["sent", "open", "partly_filled", "unknown"]
+      .includes(row.status));
+    this.lines = open.map((row) => this.candles.createPriceLine({ price: Number(row.price),
+      color: c.blue, lineStyle: 2, axisLabelVisible: true, title: `${row.side} ${row.status}` }));
+    const [fast, slow] = this.lengths();
+    const last = this.bars.at(-1);
+    this.setState({ told: `Last close ${price(last.close)}. SMA ${fast} (line), SMA ${slow} `
+      + `(dashed), from closed bars. ${signals.length} signals (dots), ${orders.length} orders, `
+      + `${fills.length} fills (B bought, S sold).` });
+  }
+
+  render(_, { symbol, width, told }) {
+    const names = [...rows("symbols").keys()].sort();
+    const aside = html`<label>Symbol <select value=${symbol ?? ""}
+        onChange=${(e) => this.choose(e.target.value, width)}>${names.map((name) => html`
+        <option key=${name} value=${name} selected=${name === symbol}>${name}</option>`)}</select>
+      </label>
+      <${Choice} label="Bar width" options=${Object.keys(WIDTHS)} value=${width}
+        onChoose=${(chosen) => symbol && this.choose(symbol, chosen)} />`;
+    return html`<${Panel} id="chart" title="Market" aside=${aside}>
+      <div class="candles" ref=${this.place} role="img"
+        aria-label=${`Candles of ${symbol ?? "no symbol"}. ${told}`}></div>
+      <p class="note">${told || "Waiting for the first bar."}</p>
+    </${Panel}>`;
+  }
+}

@@ -1,0 +1,344 @@
+#!/usr/bin/env python3
+"""Writes rules/alerts.yml and rules/alerts_test.yml from one table: each alert, a series that fires
+it, and a near miss that does not. With --check it only says whether they are up to date."""
+
+import json
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FIXED = {"job": "everwarm", "instance": "host"}
+STEP = 15
+
+PAGE, WARN = "page", "warn"
+
+# name, severity, for, expression, summary, description,
+# (series that fire, seconds until they do, labels of the alert), (series of the near miss)
+ALERTS = []
+
+
+def alert(name, severity, wait, expr, summary, description, fires, labels, misses, at=None):
+    ALERTS.append(dict(name=name, severity=severity, wait=wait, expr=expr, summary=summary,
+                       description=description, fires=fires, labels=labels, misses=misses, at=at))
+
+
+def seconds(text):
+    unit = {"s": 1, "m": 60, "h": 3600}
+    return int(text[:-1]) * unit[text[-1]] if text else 0
+
+
+NAMED = "{{ $labels.%s }} on {{ $labels.instance }}"
+
+alert("Down", PAGE, "1m", 'up{job="everwarm"} == 0 or absent(up{job="everwarm"})',
+      "everwarm on {{ $labels.instance }} does not answer",
+      "Prometheus cannot read /metrics: the daemon, its host or the way to it is down.",
+      {"up": "0x40"}, {}, {"up": "1x40"})
+alert("NotReady", PAGE, "3m", "everwarm_ready == 0",
+      "everwarm on {{ $labels.instance }} is not ready to trade",
+      "A condition of readiness does not hold; everwarm_ready_check says which, `everwarm status` why.",
+      {"everwarm_ready": "0x40"}, {}, {"everwarm_ready": "0x8 1x30"})
+alert("CrashLoop", PAGE, "", "changes(process_start_time_seconds[15m]) >= 3",
+      "everwarm on {{ $labels.instance }} started again 3 times in 15 minutes",
+      "Each start goes on where the last one ended, but something ends it: see the log and its exit code.",
+      {"process_start_time_seconds": "10x8 20x8 30x8 40x40"}, {},
+      {"process_start_time_seconds": "10x8 20x8 30x48"}, at=600)
+alert("ActorRestarting", WARN, "",
+      'sum by (job, instance, actor) (increase(everwarm_actor_restarts_total{reason!~"injected|sibling"}[10m]))'
+      " > 3",
+      "Actor " + NAMED % "actor" + " was restarted more than 3 times in 10 minutes",
+      "It goes on after each, but something fails again and again: `everwarm tree` shows its last failure.",
+      {'everwarm_actor_restarts_total{actor="feed",reason="error"}': "0x4 5x60"}, {"actor": "feed"},
+      {'everwarm_actor_restarts_total{actor="feed",reason="injected"}': "0x4 9x60",
+       'everwarm_actor_restarts_total{actor="feed",reason="error"}': "0x4 2x60"}, at=600)
+alert("ActorDown", PAGE, "1m", "everwarm_actor_alive == 0",
+      "Actor " + NAMED % "actor" + " is down",
+      "It is kept down or does not come up; a branch that looks at the market is tried again each minute.",
+      {'everwarm_actor_alive{actor="feed"}': "0x40"}, {"actor": "feed"},
+      {'everwarm_actor_alive{actor="feed"}': "0x3 1x40"})
+alert("ActorStalled", PAGE, "1m",
+      "everwarm_actor_mailbox_messages > 0 and on (job, instance, actor)"
+      " time() - everwarm_actor_last_message_timestamp_seconds > 60",
+      "Actor " + NAMED % "actor" + " has messages and handles none",
+      "Nothing was handled for 60 s although something waits: a handler hangs, or its gate is shut.",
+      {'everwarm_actor_mailbox_messages{actor="closer"}': "3x40",
+       'everwarm_actor_last_message_timestamp_seconds{actor="closer"}': "0x40"}, {"actor": "closer"},
+      {'everwarm_actor_mailbox_messages{actor="closer"}': "0x40",
+       'everwarm_actor_last_message_timestamp_seconds{actor="closer"}': "0x40"}, at=240)
+alert("MailboxGrowing", WARN, "2m",
+      "everwarm_actor_mailbox_messages > 1000 and deriv(everwarm_actor_mailbox_messages[5m]) > 0",
+      "The mailbox of " + NAMED % "actor" + " grows",
+      "More than 1,000 messages wait, and they become more: the actor is slower than what comes.",
+      {'everwarm_actor_mailbox_messages{actor="closer"}': "900+50x60"}, {"actor": "closer"},
+      {'everwarm_actor_mailbox_messages{actor="closer"}': "3000-10x60"}, at=600)
+alert("MailboxSlow", WARN, "5m",
+      "histogram_quantile(0.99, sum by (job, instance, actor, le)"
+      " (rate(everwarm_actor_mailbox_wait_seconds_bucket[5m]))) > 1"
+      " and on (job, instance, actor) sum by (job, instance, actor)"
+      " (increase(everwarm_actor_mailbox_wait_seconds_count[5m])) > 20",
+      "Messages of " + NAMED % "actor" + " wait for more than a second",
+      "1 of 100 messages waits so long before it is handled: the runtime is late or the actor is slow.",
+      {'everwarm_actor_mailbox_wait_seconds_bucket{actor="closer",le="1"}': "0x80",
+       'everwarm_actor_mailbox_wait_seconds_bucket{actor="closer",le="5"}': "0+10x80",
+       'everwarm_actor_mailbox_wait_seconds_bucket{actor="closer",le="+Inf"}': "0+10x80",
+       'everwarm_actor_mailbox_wait_seconds_count{actor="closer"}': "0+10x80"}, {"actor": "closer"},
+      {'everwarm_actor_mailbox_wait_seconds_bucket{actor="closer",le="1"}': "0+10x80",
+       'everwarm_actor_mailbox_wait_seconds_bucket{actor="closer",le="5"}': "0+10x80",
+       'everwarm_actor_mailbox_wait_seconds_bucket{actor="closer",le="+Inf"}': "0+10x80",
+       'everwarm_actor_mailbox_wait_seconds_count{actor="closer"}': "0+10x80"}, at=900)
+alert("SupervisorNearLimit", WARN, "", "everwarm_supervisor_intensity_ratio >= 0.7",
+      "Supervisor " + NAMED % "supervisor" + " has used most of its restarts",
+      "A few more restarts within its period, and it gives up or keeps the branch down.",
+      {'everwarm_supervisor_intensity_ratio{supervisor="bars"}': "0.8x40"}, {"supervisor": "bars"},
+      {'everwarm_supervisor_intensity_ratio{supervisor="bars"}': "0.6x40"})
+alert("SupervisorEscalated", PAGE, "", "increase(everwarm_supervisor_escalations_total[10m]) > 0",
+      "Supervisor " + NAMED % "supervisor" + " gave up",
+      "A child failed too often, and the failure went up: to its parent, or to the end of the process.",
+      {'everwarm_supervisor_escalations_total{supervisor="bars"}': "0x4 1x40"}, {"supervisor": "bars"},
+      {'everwarm_supervisor_escalations_total{supervisor="bars"}': "1x44"}, at=300)
+alert("FeedDown", PAGE, "1m", "everwarm_feed_connected == 0",
+      "The {{ $labels.stream }} stream of " + NAMED % "venue" + " is not connected",
+      "It is tried again by itself; what is missed meanwhile is fetched. Orders need the private one.",
+      {'everwarm_feed_connected{venue="binance",stream="market"}': "0x40"},
+      {"venue": "binance", "stream": "market"},
+      {'everwarm_feed_connected{venue="binance",stream="market"}': "0x3 1x40"})
+alert("FeedSilent", PAGE, "1m",
+      'time() - everwarm_feed_last_event_timestamp_seconds{stream="market"} > 60'
+      " and on (job, instance, venue, stream) everwarm_feed_connected == 1",
+      "The {{ $labels.stream }} stream of " + NAMED % "venue" + " says nothing",
+      "It is connected, and no data came for 60 s: nothing is decided on what does not come.",
+      {'everwarm_feed_last_event_timestamp_seconds{venue="binance",stream="market"}': "0x40",
+       'everwarm_feed_connected{venue="binance",stream="market"}': "1x40"},
+      {"venue": "binance", "stream": "market"},
+      {'everwarm_feed_last_event_timestamp_seconds{venue="binance",stream="market"}': "0+15x40",
+       'everwarm_feed_connected{venue="binance",stream="market"}': "1x40"}, at=240)
+alert("FeedFlapping", WARN, "",
+      "sum by (job, instance, venue, stream) (increase(everwarm_feed_reconnects_total[15m])) > 5",
+      "The {{ $labels.stream }} stream of " + NAMED % "venue" + " is lost again and again",
+      "More than 5 connections were lost in 15 minutes: the network, the venue, or its limits.",
+      {'everwarm_feed_reconnects_total{venue="binance",stream="market",reason="closed"}': "0x4 7x60"},
+      {"venue": "binance", "stream": "market"},
+      {'everwarm_feed_reconnects_total{venue="binance",stream="market",reason="closed"}': "0x4 4x60"},
+      at=600)
+alert("StaleSymbols", WARN, "5m",
+      "everwarm_feed_stale_symbols / (everwarm_feed_symbols > 0) > 0.05",
+      "More than 5 % of the symbols on {{ $labels.instance }} are stale",
+      "Their newest bars are older than trading.stale_s: nothing is bought of them. everwarm_feed_symbol_age_seconds says which.",
+      {"everwarm_feed_stale_symbols": "30x60", "everwarm_feed_symbols": "300x60"}, {},
+      {"everwarm_feed_stale_symbols": "15x60", "everwarm_feed_symbols": "300x60"}, at=600)
+alert("OrderRejects", WARN, "",
+      "sum by (job, instance, venue) (increase(everwarm_order_rejects_total[10m])) >= 5"
+      " and on (job, instance) sum by (job, instance) (increase(everwarm_order_rejects_total[10m]))"
+      ' / (sum by (job, instance) (increase(everwarm_orders_total{outcome="sent"}[10m])) > 0) > 0.1',
+      "Venue " + NAMED % "venue" + " rejects more than a tenth of the requests",
+      "At least 5 requests were refused in 10 minutes; `everwarm orders` and `explain` say why.",
+      {'everwarm_order_rejects_total{venue="binance",reason="final"}': "0x4 9x60",
+       'everwarm_orders_total{side="buy",outcome="sent"}': "0x4 20x60"}, {"venue": "binance"},
+      {'everwarm_order_rejects_total{venue="binance",reason="final"}': "0x4 9x60",
+       'everwarm_orders_total{side="buy",outcome="sent"}': "0x4 200x60"}, at=600)
+alert("OrdersUnknown", PAGE, "2m", "everwarm_orders_unknown > 0",
+      "Orders at " + NAMED % "venue" + " are of unknown fate",
+      "They were sent without a clear answer. The venue is asked until it proves what became of them; none is sent again on a guess.",
+      {'everwarm_orders_unknown{venue="binance"}': "1x40"}, {"venue": "binance"},
+      {'everwarm_orders_unknown{venue="binance"}': "1x6 0x40"})
+alert("SubmitSlow", WARN, "5m",
+      "histogram_quantile(0.95, sum by (job, instance, venue, le)"
+      ' (rate(everwarm_order_roundtrip_seconds_bucket{op="submit"}[10m]))) > 2'
+      " and on (job, instance, venue) sum by (job, instance, venue)"
+      ' (increase(everwarm_order_roundtrip_seconds_count{op="submit"}[10m])) > 5',
+      "Orders at " + NAMED % "venue" + " take more than 2 s to be answered",
+      "1 of 20 submissions takes so long: the venue or the way to it is slow.",
+      {'everwarm_order_roundtrip_seconds_bucket{venue="binance",op="submit",le="2"}': "0x90",
+       'everwarm_order_roundtrip_seconds_bucket{venue="binance",op="submit",le="5"}': "0+1x90",
+       'everwarm_order_roundtrip_seconds_bucket{venue="binance",op="submit",le="+Inf"}': "0+1x90",
+       'everwarm_order_roundtrip_seconds_count{venue="binance",op="submit"}': "0+1x90"},
+      {"venue": "binance"},
+      {'everwarm_order_roundtrip_seconds_bucket{venue="binance",op="submit",le="2"}': "0+1x90",
+       'everwarm_order_roundtrip_seconds_bucket{venue="binance",op="submit",le="5"}': "0+1x90",
+       'everwarm_order_roundtrip_seconds_bucket{venue="binance",op="submit",le="+Inf"}': "0+1x90",
+       'everwarm_order_roundtrip_seconds_count{venue="binance",op="submit"}': "0+1x90"}, at=1200)
+alert("SignalsWithoutOrders", WARN, "",
+      "sum by (job, instance) (increase(everwarm_strategy_signals_total[30m])) >= 5"
+      ' and sum by (job, instance) (increase(everwarm_orders_total{outcome="sent"}[30m])) == 0'
+      " and sum by (job, instance) (everwarm_trading_halted) == 0",
+      "Signals but no orders on {{ $labels.instance }}",
+      "Strategies wish, trading is not halted, and nothing was sent for 30 minutes: everwarm_risk_checks_total says which rule declines, `everwarm why-not SYMBOL` why.",
+      {'everwarm_strategy_signals_total{strategy="sma_cross",side="buy"}': "0x4 9x140",
+       'everwarm_orders_total{side="buy",outcome="sent"}': "3x144",
+       'everwarm_trading_halted{reason="limit"}': "0x144"}, {},
+      {'everwarm_strategy_signals_total{strategy="sma_cross",side="buy"}': "0x4 9x140",
+       'everwarm_orders_total{side="buy",outcome="sent"}': "3x9 4x135",
+       'everwarm_trading_halted{reason="limit"}': "0x144"}, at=1200)
+alert("OrdersWithoutFills", WARN, "",
+      'sum by (job, instance) (increase(everwarm_orders_total{outcome="sent"}[30m])) >= 5'
+      " and sum by (job, instance) (increase(everwarm_fills_total[30m])) == 0",
+      "Orders but no fills on {{ $labels.instance }}",
+      "At least 5 orders were sent within 30 minutes, and none was filled: rejected, not reported, or priced away.",
+      {'everwarm_orders_total{side="buy",outcome="sent"}': "0x4 9x140",
+       'everwarm_fills_total{side="buy"}': "3x144"}, {},
+      {'everwarm_orders_total{side="buy",outcome="sent"}': "0x4 9x140",
+       'everwarm_fills_total{side="buy"}': "3x9 4x135"}, at=1200)
+alert("PositionsUnprotected", PAGE, "5m", "everwarm_positions_unprotected > 0",
+      "Positions on {{ $labels.instance }} cannot be left",
+      "The venue takes no orders in them, or whoever decides stands still: they have no exit now.",
+      {"everwarm_positions_unprotected": "1x60"}, {},
+      {"everwarm_positions_unprotected": "1x10 0x50"}, at=600)
+alert("Quarantined", PAGE, "", "everwarm_quarantined > 0",
+      "An input was set aside on {{ $labels.instance }} ({{ $labels.effect }})",
+      "A stage failed three times at it. `everwarm quarantine list` says which; it stays until an operator decides.",
+      {'everwarm_quarantined{effect="stopped"}': "1x40"}, {"effect": "stopped"},
+      {'everwarm_quarantined{effect="stopped"}': "0x40"})
+alert("RiskLimitNear", WARN, "1m", "everwarm_risk_limit_used_ratio >= 0.9",
+      "Limit " + NAMED % "limit" + " is nearly used up",
+      "At 1 nothing new is begun: what is sold goes on.",
+      {'everwarm_risk_limit_used_ratio{limit="positions"}': "0.95x40"}, {"limit": "positions"},
+      {'everwarm_risk_limit_used_ratio{limit="positions"}': "0.85x40"})
+alert("Drawdown", PAGE, "", "everwarm_drawdown_ratio > 0.1",
+      "The account on {{ $labels.instance }} is more than 10 % below its highest value",
+      "Change the level in rules/alerts.yml to the one that should wake you.",
+      {"everwarm_drawdown_ratio": "0.12x40"}, {}, {"everwarm_drawdown_ratio": "0.08x40"})
+alert("TradingHalted", PAGE, "", 'everwarm_trading_halted{reason!="operator"} == 1',
+      "Trading on {{ $labels.instance }} is halted: {{ $labels.reason }}",
+      "Nothing new is begun, and not because an operator said so; `everwarm status` says why.",
+      {'everwarm_trading_halted{reason="limit"}': "1x40"}, {"reason": "limit"},
+      {'everwarm_trading_halted{reason="operator"}': "1x40"})
+alert("ReconcileFailing", PAGE, "5m",
+      "everwarm_reconcile_mismatches > 0 or everwarm_reconcile_last_success_timestamp_seconds == 0",
+      "The account at " + NAMED % "venue" + " does not agree with the books",
+      "Trading is refused until it does; `everwarm reconcile` shows both sides, `resolve` decides.",
+      {'everwarm_reconcile_mismatches{venue="binance"}': "2x60"}, {"venue": "binance"},
+      {'everwarm_reconcile_mismatches{venue="binance"}': "2x10 0x50",
+       'everwarm_reconcile_last_success_timestamp_seconds{venue="binance"}': "5x60"}, at=600)
+alert("StoreStuck", PAGE, "15s", "everwarm_store_uncommitted_seconds > 2",
+      "The disk of {{ $labels.instance }} takes nothing",
+      "Facts wait for it: no new risk is sent after 2 s, and after 30 s the process ends (exit code 13).",
+      {"everwarm_store_uncommitted_seconds": "5x40"}, {},
+      {"everwarm_store_uncommitted_seconds": "5x0 1x40"})
+alert("DiskFilling", WARN, "30m",
+      "predict_linear(everwarm_store_disk_free_bytes[1h], 24 * 3600) < 0"
+      " or everwarm_store_disk_free_bytes < 1e9",
+      "The disk of {{ $labels.instance }} is filling",
+      "It will be full within a day, or has less than 1 GB left. A full disk ends the process (exit code 11).",
+      {"everwarm_store_disk_free_bytes": "5e8x400"}, {},
+      {"everwarm_store_disk_free_bytes": "2e9x400"}, at=3600)
+alert("ConfigReloadFailed", WARN, "1m", "everwarm_config_last_reload_successful == 0",
+      "The last reload of the configuration on {{ $labels.instance }} was refused",
+      "What was in force before still is. `everwarm config reloads` says what is in the way.",
+      {"everwarm_config_last_reload_successful": "0x40"}, {},
+      {"everwarm_config_last_reload_successful": "0x3 1x40"})
+alert("ConfigRollbackFailed", PAGE, "",
+      'increase(everwarm_config_reloads_total{result="rollback_failed"}[1h]) > 0',
+      "A configuration on {{ $labels.instance }} could not be rolled back",
+      "Neither the new configuration nor the one before could be put in force; `everwarm config reloads` says why.",
+      {'everwarm_config_reloads_total{trigger="api",result="rollback_failed"}': "0x4 1x40"},
+      {"trigger": "api", "result": "rollback_failed"},
+      {'everwarm_config_reloads_total{trigger="api",result="rolled_back"}': "0x4 1x40"}, at=300)
+alert("RestartPending", WARN, "24h", "everwarm_config_restart_pending == 1",
+      "everwarm on {{ $labels.instance }} waits for a restart since yesterday",
+      "The configuration holds a change that takes one: no reload is applied before it.",
+      {"everwarm_config_restart_pending": "1x6000"}, {},
+      {"everwarm_config_restart_pending": "1x5000 0x1000"}, at=87000)
+alert("MessagesFailing", WARN, "", "everwarm_messages_failing_seconds > 600",
+      "Nothing is told to {{ $labels.receiver }} by {{ $labels.instance }}",
+      "It takes nothing for ten minutes; what is due waits, and is told when it does.",
+      {'everwarm_messages_failing_seconds{receiver="webhook"}': "700x40"}, {"receiver": "webhook"},
+      {'everwarm_messages_failing_seconds{receiver="webhook"}': "500x40"})
+alert("RuntimeLag", WARN, "5m",
+      "histogram_quantile(0.99, sum by (job, instance, le)"
+      " (rate(everwarm_tokio_timer_lag_seconds_bucket[5m]))) > 0.25",
+      "The runtime of {{ $labels.instance }} is late",
+      "1 of 100 timers fires more than 250 ms late: the machine is too small or something holds a thread.",
+      {'everwarm_tokio_timer_lag_seconds_bucket{le="0.25"}': "0x90",
+       'everwarm_tokio_timer_lag_seconds_bucket{le="0.5"}': "0+9x90",
+       'everwarm_tokio_timer_lag_seconds_bucket{le="+Inf"}': "0+9x90"}, {},
+      {'everwarm_tokio_timer_lag_seconds_bucket{le="0.1"}': "0+9x90",
+       'everwarm_tokio_timer_lag_seconds_bucket{le="0.25"}': "0+9x90",
+       'everwarm_tokio_timer_lag_seconds_bucket{le="+Inf"}': "0+9x90"}, at=900)
+alert("Panicked", WARN, "", 'everwarm_panics_total{place="hook"} > 0',
+      "Something in everwarm on {{ $labels.instance }} panicked",
+      "A bug: an actor is started again, a task is gone. The log has the place; please report it.",
+      {'everwarm_panics_total{place="hook"}': "1x40"}, {"place": "hook"},
+      {'everwarm_panics_total{place="actor"}': "1x40", 'everwarm_panics_total{place="hook"}': "0x40"})
+alert("FdsLow", WARN, "10m", "process_open_fds{job=\"everwarm\"} / process_max_fds > 0.8",
+      "everwarm on {{ $labels.instance }} runs out of descriptors",
+      "Four fifths of those it may have are open.",
+      {"process_open_fds": "900x80", "process_max_fds": "1000x80"}, {},
+      {"process_open_fds": "700x80", "process_max_fds": "1000x80"}, at=900)
+alert("LogDropping", WARN, "", "increase(everwarm_log_suppressed_total[10m]) > 100",
+      "everwarm on {{ $labels.instance }} says the same again and again",
+      "More than 100 lines were held back in 10 minutes because they repeat themselves.",
+      {"everwarm_log_suppressed_total": "0x4 300x60"}, {},
+      {"everwarm_log_suppressed_total": "0x4 50x60"}, at=600)
+
+
+def quoted(text):
+    return json.dumps(text)
+
+
+def rules():
+    lines = ["# Written by scripts/make_alerts.py; docs/RUNBOOK.md says what to do about each.",
+             "groups:", "  - name: everwarm", "    rules:"]
+    for a in ALERTS:
+        lines += ["      - alert: " + a["name"], "        expr: " + quoted(a["expr"])]
+        if a["wait"]:
+            lines.append("        for: " + a["wait"])
+        lines += ["        labels:", "          severity: " + a["severity"],
+                  "        annotations:",
+                  "          summary: " + quoted(a["summary"]),
+                  "          description: " + quoted(a["description"]),
+                  "          runbook: " + quoted("docs/RUNBOOK.md#" + a["name"].lower())]
+    return "\n".join(lines) + "\n"
+
+
+def series(name, labels):
+    known = ",".join('%s="%s"' % item for item in FIXED.items())
+    if "{" in name:
+        return name.replace("{", "{" + known + ",", 1)
+    return "%s{%s}" % (name, known)
+
+
+def case(a, values, expected):
+    at = a["at"] or seconds(a["wait"]) + 4 * STEP
+    lines = ["  - name: " + quoted(a["name"] + (" fires" if expected else ", a near miss")),
+             "    interval: %ds" % STEP, "    input_series:"]
+    for name, text in values.items():
+        lines += ["      - series: " + quoted(series(name, a)), "        values: " + quoted(text)]
+    lines += ["    alert_rule_test:", "      - eval_time: %ds" % at, "        alertname: " + a["name"]]
+    if not expected:
+        return lines + ["        exp_alerts: []"]
+    labels = dict(FIXED, severity=a["severity"], **a["labels"])
+
+    def said(text):
+        return re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda m: labels[m.group(1)], text)
+
+    lines += ["        exp_alerts:", "          - exp_labels:"]
+    lines += ["              %s: %s" % (k, quoted(v)) for k, v in sorted(labels.items())]
+    lines += ["            exp_annotations:",
+              "              summary: " + quoted(said(a["summary"])),
+              "              description: " + quoted(said(a["description"])),
+              "              runbook: " + quoted("docs/RUNBOOK.md#" + a["name"].lower())]
+    return lines
+
+
+def tests():
+    lines = ["# Written by scripts/make_alerts.py: each alert, and a near miss.",
+             "rule_files: [alerts.yml]", "evaluation_interval: %ds" % STEP, "tests:"]
+    for a in ALERTS:
+        lines += case(a, a["fires"], True) + case(a, a["misses"], False)
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    stale = []
+    for name, text in (("rules/alerts.yml", rules()), ("rules/alerts_test.yml", tests())):
+        path = ROOT / name
+        if "--check" not in sys.argv[1:]:
+            path.write_text(text)
+        elif not path.exists() or path.read_text() != text:
+            stale.append(name)
+    if stale:
+        sys.exit("out of date: %s; scripts/make_alerts.py writes them anew" % ", ".join(stale))
+
+
+if __name__ == "__main__":
+    main()
