@@ -134,6 +134,7 @@ pub async fn count(dir: &Path, die_after: Option<u64>) -> Result<(), Box<dyn Err
         make: Arc::new(|| Box::<Counter>::default()),
         library: Arc::new(NoLibrary),
         on_resume: Arc::new(|_, r| println!("  actor up at {} + {}", r.checkpoint, r.evolved)),
+        mailbox: Arc::default(),
     };
     let counter = worker("counter", move |_| (StageActor::default(), arguments.clone()));
     let tree = Tree::new(Arc::new(|_| ()), Arc::new(|| 0));

@@ -8,21 +8,28 @@
 //! Stages read by *round*: input `n` and what each rank said about it. Everybody else reads by
 //! *row*: the order of the file.
 
+mod at;
 mod inner;
+mod past;
 mod poison;
+mod seal;
+mod waker;
 
 use crate::chaos::{Chaos, Sabotage};
 use crate::clock;
-use crate::fact::{Body, Fact, Mask, Rank, RuntimeEvent};
+use crate::fact::{Body, Fact, Mask, Rank};
+use crate::meter::StoreMeter;
 use crate::stage::Stage;
-use crate::store::{self, Batch, CheckpointRow, Op, Store, StoreError};
-use inner::{GATHER_BYTES, Inner, Reader, StageState};
+use crate::store::{self, Batch, CheckpointRow, Committed, Op, Store, StoreError};
+use inner::{GATHER_BYTES, Inner, Reader};
+pub(crate) use past::Past;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
+pub use waker::Waker;
 
 /// Bytes waiting for the store thread above which inputs wait.
 const QUEUE_BYTES: usize = 32 << 20;
@@ -145,31 +152,6 @@ pub struct Appended {
     pub row: u64,
 }
 
-/// One coalescing wake-up flag: raised by whoever has news, cleared by the reader before it reads.
-pub struct Waker {
-    raised: AtomicBool,
-    wake: Box<dyn Fn() + Send + Sync>,
-}
-
-impl Waker {
-    /// `wake` is called once between two readings, however many have news.
-    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Arc<Waker> {
-        Arc::new(Waker { raised: AtomicBool::new(false), wake: Box::new(wake) })
-    }
-
-    /// Says that there may be news.
-    pub fn raise(&self) {
-        if !self.raised.swap(true, AcqRel) {
-            (self.wake)();
-        }
-    }
-
-    /// To be called before reading.
-    pub fn clear(&self) {
-        self.raised.swap(false, AcqRel);
-    }
-}
-
 /// What a stage may handle next: one input and what it may see of it.
 pub struct Round<B> {
     /// The input.
@@ -189,6 +171,10 @@ pub struct Round<B> {
 pub struct Journal<B: Body> {
     inner: Mutex<Inner<B>>,
     work: Condvar,
+    /// What the sealing thread waits for: enough to seal, a commit, the end.
+    seals: Condvar,
+    /// What a stage waits for that reads the past: a commit, the end.
+    commits: Condvar,
     durable: watch::Sender<u64>,
     space: Notify,
     rest: Notify,
@@ -196,7 +182,9 @@ pub struct Journal<B: Body> {
     options: Options,
     life: u64,
     checkpoint_inputs: AtomicU64,
-    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    meter: StoreMeter,
+    /// The sealing thread and the store thread, in the order in which they end.
+    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
 }
 
 /// What a stage gets when it takes over its place.
@@ -206,6 +194,8 @@ pub(crate) struct Attached<B> {
     /// Last input an older version passed; what it decided is not decided again.
     pub since: u64,
     pub checkpoint: Option<Arc<CheckpointRow>>,
+    /// Where its first rounds are in the file alone.
+    pub past: Option<Past<B>>,
 }
 
 /// A stage's right to speak, until a successor takes it over.
@@ -235,6 +225,8 @@ impl<B: Body> Journal<B> {
         let journal = Arc::new(Journal {
             inner: Mutex::new(inner),
             work: Condvar::new(),
+            seals: Condvar::new(),
+            commits: Condvar::new(),
             durable,
             space: Notify::new(),
             rest: Notify::new(),
@@ -242,13 +234,15 @@ impl<B: Body> Journal<B> {
             options,
             life: found.life,
             checkpoint_inputs: AtomicU64::new(CHECKPOINT_INPUTS),
-            thread: Mutex::new(None),
+            meter: StoreMeter::default(),
+            threads: Mutex::default(),
         });
+        let io = |e| StoreError::io(&journal.store.path, &e);
         let own = Arc::clone(&journal);
         let run = move || store::run(&own.store, &*own, own.life, &own.options.chaos);
-        let thread = std::thread::Builder::new().name("store".into()).spawn(run);
-        let handle = thread.map_err(|e| StoreError::io(&journal.store.path, &e))?;
-        *journal.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
+        let writing = std::thread::Builder::new().name("store".into()).spawn(run).map_err(io)?;
+        let sealing = journal.start_sealing().map_err(io)?;
+        *journal.threads.lock().unwrap_or_else(PoisonError::into_inner) = vec![sealing, writing];
         journal.announce_upgrades();
         Ok(journal)
     }
@@ -427,6 +421,12 @@ impl<B: Body> Journal<B> {
         self.lock().pending_since.map_or(Duration::ZERO, |t| t.elapsed())
     }
 
+    /// What its commits took.
+    #[must_use]
+    pub fn meter(&self) -> &StoreMeter {
+        &self.meter
+    }
+
     /// How far each stage is: (name, last input passed).
     #[must_use]
     pub fn progress(&self) -> Vec<(&'static str, u64)> {
@@ -437,29 +437,12 @@ impl<B: Body> Journal<B> {
     pub fn close(&self) {
         self.lock().closing = true;
         self.work.notify_one();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
+        self.seals.notify_all();
+        let threads = &mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
             drop(thread.join());
         }
         self.end();
-    }
-
-    /// Takes over a stage's place.
-    pub(crate) fn attach(&self, rank: Rank) -> Attached<B> {
-        let mut inner = self.lock();
-        let index = inner.index_of(rank);
-        let state = &mut inner.stages[index];
-        state.incarnation += 1;
-        state.waker = None;
-        let seat = Seat {
-            index,
-            incarnation: state.incarnation,
-            rank: rank.0,
-            version: state.info.version,
-            marker: std::marker::PhantomData,
-        };
-        let (passed, since) = (state.passed, state.since);
-        Attached { seat, passed, since, checkpoint: state.checkpoint.clone() }
     }
 
     pub(crate) fn listen(&self, seat: &Seat<B>, waker: Arc<Waker>) {
@@ -559,23 +542,6 @@ impl<B: Body> Journal<B> {
         self.space.notify_waiters();
     }
 
-    fn announce_upgrades(&self) {
-        let upgraded: Vec<B> = {
-            let inner = self.lock();
-            let changed = |s: &&StageState| s.spoke != 0 && s.spoke != s.info.version;
-            let event = |s: &StageState| {
-                let (rank, from, to) = (s.info.rank, s.spoke, s.info.version);
-                B::runtime(RuntimeEvent::StageUpgraded { rank, from, to })
-            };
-            inner.stages.iter().filter(changed).map(event).collect()
-        };
-        if !upgraded.is_empty() {
-            let writer = self.writer("runtime");
-            let appended = self.append(&writer, i64::MIN, upgraded);
-            appended.expect("nobody has closed or taken over a journal that was just opened");
-        }
-    }
-
     fn tell(&self, wake: &[Arc<Waker>], notify: bool) {
         if notify {
             self.work.notify_one();
@@ -601,6 +567,14 @@ impl<B: Body> Journal<B> {
         drop(inner);
         self.durable.send_modify(|_| {});
         self.space.notify_waiters();
+        self.seals.notify_all();
+        self.commits.notify_all();
+    }
+
+    fn fail(&self, why: &StoreError) {
+        // Whoever falls with the journal comes after its reason.
+        (self.options.on_failure)(why);
+        self.end();
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<B>> {
@@ -636,20 +610,32 @@ impl<B: Body> store::Source<B> for Journal<B> {
         }
     }
 
-    fn committed(&self, row: Option<u64>, synced: bool) {
-        let (durable, settled, again) = {
+    fn committed(&self, done: Committed, synced: bool) {
+        let meter = if synced { &self.meter.synced } else { &self.meter.lazy };
+        meter.time(done.took);
+        let (durable, settled, again, seals) = {
             let mut inner = self.lock();
-            inner.committed = row.unwrap_or(inner.committed);
+            inner.committed = done.row.unwrap_or(inner.committed);
+            inner.bytes.0 += done.bytes;
+            inner.bytes.1 = done.sealed.unwrap_or(inner.bytes.1);
             if synced {
                 inner.durable = inner.committed;
                 inner.synced_at = clock::now();
             }
             inner.pending_since = (!inner.pending.is_empty()).then(clock::now);
             inner.trim();
-            let again = inner.marked(synced);
-            (inner.durable, synced && inner.settled(), again)
+            let mut again = inner.marked(synced);
+            // Who reads the past waits for nothing else.
+            let readers = inner.stages.iter().filter(|s| s.needs == u64::MAX);
+            again.extend(readers.filter_map(|s| s.waker.clone()));
+            let seals = done.sealed.is_some() || inner.seals();
+            (inner.durable, synced && inner.settled(), again, seals)
         };
         self.tell(&again, false);
+        self.commits.notify_all();
+        if seals {
+            self.seals.notify_all();
+        }
         if synced {
             self.durable.send_replace(durable);
         }
@@ -660,8 +646,6 @@ impl<B: Body> store::Source<B> for Journal<B> {
     }
 
     fn failed(&self, why: StoreError) {
-        // Whoever falls with the journal comes after its reason.
-        (self.options.on_failure)(&why);
-        self.end();
+        self.fail(&why);
     }
 }

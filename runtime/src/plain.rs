@@ -5,8 +5,11 @@
 
 use crate::fact::{Body, Fact, Key, Library, Mask, Rank};
 use crate::poison::{Cut, Skips};
-use crate::stage::{Stage, Step};
+use crate::stage::{Retold, Stage, Step};
 use std::fmt;
+
+/// What a stage said about an input, where that is known and it is not to be asked.
+pub type Told<'a, B> = &'a mut dyn FnMut(Rank, u64) -> Result<Option<Vec<Fact<B>>>, String>;
 
 /// The stages of one application, fed input by input.
 pub struct PlainLoop<B: Body> {
@@ -72,9 +75,7 @@ impl<B: Body> PlainLoop<B> {
         }
     }
 
-    /// Gives one input to every stage and returns its number. `sink` is shown the input, then what
-    /// was said about it, in the order of keys. A `time` before that of the last input counts as
-    /// that.
+    /// Gives one input to every stage, see [`PlainLoop::input_told`].
     ///
     /// # Errors
     /// The library does not have what the input refers to; the loop is then as before.
@@ -82,6 +83,24 @@ impl<B: Body> PlainLoop<B> {
         &mut self,
         time: i64,
         body: B,
+        sink: &mut impl FnMut(&Fact<B>),
+    ) -> Result<u64, String> {
+        self.input_told(time, body, &mut |_, _| Ok(None), sink)
+    }
+
+    /// Gives one input to every stage and returns its number. `told` is asked what a stage said
+    /// about it: what is known is folded as it is and the stage is not asked. `sink` is shown the
+    /// input, then what was said about it, in the order of keys. A `time` before that of the last
+    /// input counts as that.
+    ///
+    /// # Errors
+    /// The library does not have what the input refers to; the loop is then as before. Or `told`
+    /// fails; then it is of no use any more.
+    pub fn input_told(
+        &mut self,
+        time: i64,
+        body: B,
+        told: Told<'_, B>,
         sink: &mut impl FnMut(&Fact<B>),
     ) -> Result<u64, String> {
         let kind = body.kind();
@@ -106,11 +125,22 @@ impl<B: Body> PlainLoop<B> {
             let (lower, rest) = self.said.split_at_mut(index);
             let Some((own, higher)) = rest.split_first_mut() else { break };
             own.clear();
+            let held = told(stage.rank(), self.n)?;
             self.step.begin(self.n, self.time);
             let before = higher.iter().flatten().filter(|f| interest.has(f.body.kind()));
             // Interest is told in the kinds of the journal, where the reference stands.
             let now = interest.has(kind).then_some(given);
             let said = lower.iter().flatten().filter(|f| interest.has(f.body.kind()));
+            if let Some(held) = held {
+                let mut retold = Retold::new(&held);
+                for fact in before.chain(now).chain(said).filter_map(|fact| cut.apply(fact)) {
+                    retold.feed(stage, &fact);
+                }
+                retold.finish(stage);
+                own.extend(held);
+                own.iter().for_each(&mut *sink);
+                continue;
+            }
             for fact in before.chain(now).chain(said) {
                 if cut == Cut::Nothing {
                     self.step.feed(stage, fact, own);

@@ -8,9 +8,10 @@
 use crate::chaos::{Chaos, Site};
 use crate::clock;
 use crate::fact::{Body, Fact, Library};
-use crate::journal::{AppendError, Journal, Round, Seat, Waker};
+use crate::journal::{AppendError, Journal, Past, Round, Seat, Waker};
 use crate::poison::{Cut, Effect, OnPoison, POISON_ATTEMPTS};
-use crate::stage::{Stage, Step};
+use crate::stage::{Retold, Stage, Step};
+use crate::store::StoreError;
 use crate::supervise::Injected;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -27,6 +28,9 @@ pub enum RunError {
     /// The journal refused.
     #[error(transparent)]
     Append(#[from] AppendError),
+    /// The past cannot be read from the file.
+    #[error(transparent)]
+    Past(#[from] StoreError),
     /// The saved state cannot be read.
     #[error("checkpoint of {stage} at input {n}: {reason}")]
     Load {
@@ -80,6 +84,8 @@ pub struct Runner<S: Stage + ?Sized> {
     journal: Arc<Journal<S::Body>>,
     seat: Seat<S::Body>,
     library: Arc<dyn Library<S::Body>>,
+    /// Where it reads from the file, until it is where the tail in memory begins.
+    past: Option<Past<S::Body>>,
     cursor: u64,
     step: Step<S::Body>,
     /// Weight of what was handled since the state was saved.
@@ -107,12 +113,16 @@ impl<S: Stage + ?Sized> Runner<S> {
             report.checkpoint = saved.n;
         }
         let cursor = report.checkpoint;
-        let seat = attached.seat;
+        let (seat, past) = (attached.seat, attached.past);
         let mut runner =
-            Runner { stage, journal, seat, library, cursor, step: Step::default(), fed: 0 };
+            Runner { stage, journal, seat, library, past, cursor, step: Step::default(), fed: 0 };
         while runner.cursor < attached.passed {
             let left = usize::try_from(attached.passed - runner.cursor).unwrap_or(BATCH);
-            for round in runner.journal.rounds(&runner.seat, runner.cursor, left.min(BATCH)) {
+            let rounds = runner.rounds(left.min(BATCH))?;
+            if rounds.is_empty() && !runner.journal.wait_for_a_commit() {
+                return Err(AppendError::Closed.into());
+            }
+            for round in rounds {
                 report.compared += runner.evolve_again(&round, round.n > attached.since)?;
                 runner.cursor = round.n;
                 report.evolved += 1;
@@ -158,8 +168,11 @@ impl<S: Stage + ?Sized> Runner<S> {
         max: usize,
         mut see: impl FnMut(&Fact<S::Body>),
     ) -> Result<bool, RunError> {
-        let rounds = self.journal.rounds(&self.seat, self.cursor, max.min(BATCH));
-        let more = rounds.len() == max.min(BATCH);
+        let rounds = self.rounds(max.min(BATCH))?;
+        let more = match self.past {
+            Some(_) => !rounds.is_empty(),
+            None => rounds.len() == max.min(BATCH),
+        };
         // Inputs that say nothing to this stage are passed together.
         let mut quiet = None;
         for round in &rounds {
@@ -184,10 +197,21 @@ impl<S: Stage + ?Sized> Runner<S> {
             quiet = None;
         }
         self.pass(quiet)?;
-        if self.journal.checkpoint_due(&self.seat, self.fed) {
+        // The row of an input of the past is not known.
+        if self.past.is_none() && self.journal.checkpoint_due(&self.seat, self.fed) {
             self.keep(false);
         }
         Ok(more)
+    }
+
+    /// The next rounds, up to `max`: from memory, or from the file where they are there alone.
+    fn rounds(&mut self, max: usize) -> Result<Vec<Round<S::Body>>, RunError> {
+        let joins = |_: &mut Past<S::Body>| self.journal.join(&self.seat, self.cursor);
+        if self.past.take_if(joins).is_some() || self.past.is_none() {
+            return Ok(self.journal.rounds(&self.seat, self.cursor, max));
+        }
+        let Some(past) = &mut self.past else { return Ok(Vec::new()) };
+        Ok(self.journal.past_rounds(&self.seat, past, self.cursor, max)?)
     }
 
     /// Saves the state as of the last input passed, for this process and later ones.
@@ -355,23 +379,14 @@ impl<S: Stage + ?Sized> Runner<S> {
         held: &[Fact<S::Body>],
     ) -> Result<u64, RunError> {
         let interest = self.stage.interest();
-        let mut said: Vec<&Fact<S::Body>> = held.iter().collect();
+        let mut retold = Retold::new(held);
         for chunk in &round.seen {
             for fact in chunk.facts.iter().filter(|f| interest.has(f.body.kind())) {
                 let full = self.resolve(round.n, fact)?;
-                self.stage.evolve(full.as_ref().unwrap_or(fact));
-                let on_this = |own: &&Fact<S::Body>| own.because.first() == Some(&fact.key);
-                let (now, later): (Vec<_>, Vec<_>) = said.into_iter().partition(on_this);
-                said = later;
-                for own in now {
-                    self.stage.evolve(own);
-                }
+                retold.feed(&mut *self.stage, full.as_ref().unwrap_or(fact));
             }
         }
-        // What concluded the input was folded last.
-        for own in said {
-            self.stage.evolve(own);
-        }
+        retold.finish(&mut *self.stage);
         Ok(0)
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::fact::{Body, Library};
 use crate::journal::{Journal, Waker};
+use crate::mailbox::Mailbox;
 use crate::runner::{ResumeReport, Runner};
 use crate::stage::Stage;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -24,6 +25,8 @@ pub struct StageArguments<B: Body> {
     pub library: Arc<dyn Library<B>>,
     /// Told what each start took.
     pub on_resume: Arc<dyn Fn(&'static str, ResumeReport) + Send + Sync>,
+    /// Its place in the tree, with which its waits are measured.
+    pub mailbox: Arc<Mailbox>,
 }
 
 impl<B: Body> Clone for StageArguments<B> {
@@ -33,6 +36,7 @@ impl<B: Body> Clone for StageArguments<B> {
             make: Arc::clone(&self.make),
             library: Arc::clone(&self.library),
             on_resume: Arc::clone(&self.on_resume),
+            mailbox: Arc::clone(&self.mailbox),
         }
     }
 }
@@ -70,7 +74,7 @@ impl<B: Body> Actor for StageActor<B> {
         let (runner, report) = Runner::resume(Arc::clone(&with.journal), stage, with.library)?;
         (with.on_resume)(name, report);
         // A send to an instance that has ended is harmless: its successor pulls at its start.
-        let waker = Waker::new(move || drop(me.send_message(Pull)));
+        let waker = Waker::of(&with.mailbox, move || drop(me.send_message(Pull)));
         runner.listen(Arc::clone(&waker));
         Ok(Running { runner, waker })
     }

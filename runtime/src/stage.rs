@@ -85,6 +85,33 @@ impl<B> Out<B> {
     }
 }
 
+/// What an older version said about one input, told again to a stage that is not asked about it:
+/// each fact is folded behind the one it was decided on, what concluded the input last.
+pub(crate) struct Retold<'a, B>(Vec<&'a Fact<B>>);
+
+impl<'a, B: Body> Retold<'a, B> {
+    pub(crate) fn new(held: &'a [Fact<B>]) -> Retold<'a, B> {
+        Retold(held.iter().collect())
+    }
+
+    /// Folds one visible fact, and what was decided on it.
+    pub(crate) fn feed<S: Stage<Body = B> + ?Sized>(&mut self, stage: &mut S, fact: &Fact<B>) {
+        stage.evolve(fact);
+        self.0.retain(|own| {
+            let on_this = own.because.first() == Some(&fact.key);
+            if on_this {
+                stage.evolve(own);
+            }
+            !on_this
+        });
+    }
+
+    /// Folds what is left.
+    pub(crate) fn finish<S: Stage<Body = B> + ?Sized>(self, stage: &mut S) {
+        self.0.into_iter().for_each(|own| stage.evolve(own));
+    }
+}
+
 /// The work of one stage for one input: the one place where the order above is code.
 ///
 /// `own` is the list of the stage's facts about this input; it must be empty at the first feed and

@@ -64,7 +64,7 @@ fn folder() -> PathBuf {
 }
 
 #[test]
-fn goes_on_where_it_was() {
+fn s67_s68_goes_on_where_it_was() {
     let dir = folder();
     let mut told: Vec<u64> = Vec::new();
     for die in [Some(4_321), Some(12_345), None] {

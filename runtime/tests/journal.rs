@@ -8,7 +8,7 @@ use everwarm_runtime::fact::{Body, Fact, Mask, NoLibrary, Rank, RuntimeEvent};
 use everwarm_runtime::journal::{Journal, Options, StageInfo};
 use everwarm_runtime::runner::Runner;
 use everwarm_runtime::stage::{Out, Stage};
-use everwarm_runtime::store::Store;
+use everwarm_runtime::store::{Sealing, Store};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -128,6 +128,7 @@ fn live(disk: &FaultyDisk, save_every: u64) -> Option<Vec<Fact<Say>>> {
     let stages = vec![StageInfo::of(&Adder::default()), StageInfo::of(&Answerer::default())];
     let options = Options { lazy: std::time::Duration::ZERO, ..Options::new(|_| ()) };
     let journal = Journal::open(store.clone(), stages, options).ok()?;
+    journal.seal_after(Sealing { segment: 16 << 10, keep: 16 << 10 });
     let library = Arc::new(NoLibrary);
     let (mut low, _) =
         Runner::resume(Arc::clone(&journal), Box::<Adder>::default(), library.clone()).unwrap();
@@ -175,10 +176,12 @@ fn live(disk: &FaultyDisk, save_every: u64) -> Option<Vec<Fact<Say>>> {
 }
 
 #[test]
-fn whatever_the_disk_loses_the_same_is_said_in_the_end() {
+fn s69_whatever_the_disk_loses_the_same_is_said_in_the_end() {
     let calm = FaultyDisk::holding(Vec::new(), None);
     let expected = live(&calm, 100).expect("nothing disturbs it");
     assert!(expected.len() >= 5000);
+    let sealed = Store::on_disk(calm.clone(), "test").unwrap().segments().unwrap();
+    assert!(sealed.0 > 5, "only {} segments: sealing is not disturbed", sealed.0);
     let operations = calm.operations().len() as u64;
     let mut deaths = 0;
     for seed in 0..40_u64 {

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
-use everwarm_runtime::chaos::faults::{FaultyDisk, Image};
+use everwarm_runtime::chaos::faults::{Contents, FaultyDisk, Image};
 use everwarm_runtime::clock;
 use everwarm_runtime::fact::{Body, Fact, Mask, NoLibrary, Rank, RuntimeEvent};
 use everwarm_runtime::journal::{Journal, Options, StageInfo};
@@ -68,7 +68,7 @@ fn input(text: &str) -> Words {
 }
 
 /// What the disk holds for certain at each try.
-type Tries = Arc<Mutex<Vec<Vec<u8>>>>;
+type Tries = Arc<Mutex<Vec<Contents>>>;
 
 /// Says how many words it has seen. Fails at words that begin with `bad`, at some inputs whatever
 /// they hold, and as it is told to.
@@ -417,6 +417,7 @@ async fn supervise(journal: &Arc<Journal<Words>>, stage: &Counter) -> RootHandle
             make: Arc::new(move || Box::new(stage.clone()) as Box<dyn Stage<Body = Words>>),
             library: Arc::new(NoLibrary),
             on_resume: Arc::new(|_, _| ()),
+            mailbox: Arc::default(),
         }
     };
     let stage = worker("picky", move |_| (StageActor::default(), arguments()));

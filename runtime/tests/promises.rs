@@ -115,7 +115,7 @@ fn resume(journal: &Arc<Journal<Say>>, stage: &Echo) -> Runner<Echo> {
 }
 
 #[test]
-fn a_successor_silences_its_predecessor() {
+fn s70_a_successor_silences_its_predecessor() {
     let echo = Echo::new(10, "echo", &[0]);
     let journal = open(&FaultyDisk::default(), &[&echo]);
     let (old, new) = (journal.writer("inputs"), journal.writer("inputs"));
@@ -156,6 +156,7 @@ async fn news_that_come_while_a_stage_reads_wake_it_again() {
         make: Arc::new(move || Box::new(made.clone())),
         library: Arc::new(NoLibrary),
         on_resume: Arc::new(|_, _| ()),
+        mailbox: Arc::default(),
     };
     let (actor, task) = Actor::spawn(None, StageActor::default(), arguments).await.unwrap();
     let writer = journal.writer("inputs");

@@ -3,6 +3,7 @@
 use crate::chance::draw;
 use crate::store::StorageBackend;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -53,6 +54,21 @@ impl Cut {
     }
 }
 
+/// What is on a disk: the one large file, and the small ones beside it that are written whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// The large file.
+    pub image: Vec<u8>,
+    /// The others, by name.
+    pub files: BTreeMap<String, Vec<u8>>,
+}
+
+impl From<Vec<u8>> for Contents {
+    fn from(image: Vec<u8>) -> Contents {
+        Contents { image, files: BTreeMap::new() }
+    }
+}
+
 #[derive(Debug)]
 enum Change {
     Write(u64, Vec<u8>),
@@ -64,6 +80,8 @@ struct State {
     live: Vec<u8>,
     synced: Vec<u8>,
     unsynced: Vec<Change>,
+    /// Written whole: a file is here once it and its name are flushed.
+    files: BTreeMap<String, Vec<u8>>,
     operations: Vec<Operation>,
     cut: Option<Cut>,
     dead: bool,
@@ -76,18 +94,44 @@ struct State {
 pub struct FaultyDisk(Arc<Mutex<State>>);
 
 impl FaultyDisk {
-    /// A disk holding `image` that dies at operation `dies_at` (from 1; writes, flushes, changes of
-    /// length).
+    /// A disk holding `contents` that dies at operation `dies_at` (from 1; writes, flushes, changes
+    /// of length).
     #[must_use]
-    pub fn holding(image: Vec<u8>, dies_at: Option<u64>) -> FaultyDisk {
-        FaultyDisk::until(image, dies_at.map(|at| Cut { at, of: None }))
+    pub fn holding(contents: impl Into<Contents>, dies_at: Option<u64>) -> FaultyDisk {
+        FaultyDisk::until(contents, dies_at.map(|at| Cut { at, of: None }))
     }
 
-    /// A disk holding `image` that dies as planned.
+    /// A disk holding `contents` that dies as planned.
     #[must_use]
-    pub fn until(image: Vec<u8>, cut: Option<Cut>) -> FaultyDisk {
-        let state = State { live: image.clone(), synced: image, cut, ..State::default() };
+    pub fn until(contents: impl Into<Contents>, cut: Option<Cut>) -> FaultyDisk {
+        let Contents { image, files } = contents.into();
+        let state = State { live: image.clone(), synced: image, files, cut, ..State::default() };
         FaultyDisk(Arc::new(Mutex::new(state)))
+    }
+
+    /// Writes a file whole: it is there, or (where the disk dies) it is not.
+    pub(crate) fn put_file(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        drop(self.operate(Operation::Write)?);
+        let mut state = self.operate(Operation::Flush)?;
+        state.files.insert(name.to_owned(), bytes.to_vec());
+        Ok(())
+    }
+
+    /// Reads a file.
+    pub(crate) fn file(&self, name: &str) -> io::Result<Vec<u8>> {
+        let state = self.alive()?;
+        state.files.get(name).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// The names of all files beside the large one.
+    pub(crate) fn file_names(&self) -> io::Result<Vec<String>> {
+        Ok(self.alive()?.files.keys().cloned().collect())
+    }
+
+    /// Removes a file.
+    pub(crate) fn remove_file(&self, name: &str) -> io::Result<()> {
+        self.alive()?.files.remove(name);
+        Ok(())
     }
 
     /// Ends it now: every later operation fails.
@@ -122,11 +166,12 @@ impl FaultyDisk {
 
     /// What a new life finds.
     #[must_use]
-    pub fn image(&self, image: Image) -> Vec<u8> {
+    pub fn image(&self, image: Image) -> Contents {
         let state = self.state();
+        let files = state.files.clone();
         let mut seed = match image {
-            Image::Everything => return state.live.clone(),
-            Image::Synced => return state.synced.clone(),
+            Image::Everything => return Contents { image: state.live.clone(), files },
+            Image::Synced => return Contents { image: state.synced.clone(), files },
             Image::Sectors(seed) => seed,
         };
         let mut out = state.synced.clone();
@@ -144,7 +189,7 @@ impl FaultyDisk {
                 }
             }
         }
-        out
+        Contents { image: out, files }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -42,6 +42,8 @@ sites! {
     BeforeSync "before-sync" "A batch is written and not flushed.";
     AfterCommit "after-commit" "A batch is committed and nobody has been told.";
     BeforePublish "before-publish" "Those who wait for a commit are about to be told.";
+    BeforeSegment "before-segment" "The oldest part of the journal is about to be sealed.";
+    AfterSegment "after-segment" "A segment is on disk and the live file knows nothing of it.";
     BeforeSend "before-send" "A request is about to leave.";
     AfterSend "after-send" "A request was answered and the answer is nowhere but in memory.";
     AfterReceive "after-receive" "A frame was received and is nowhere but in memory.";

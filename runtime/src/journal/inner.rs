@@ -1,10 +1,11 @@
 //! What lies under the journal's lock: numbering, gates, the tail in memory.
 
+use super::past::last_row;
 use super::{AppendError, Chunk, Round, StageInfo, TAIL_BYTES, Waker};
 use crate::clock;
 use crate::fact::{Body, Fact, Key, Mask, Rank};
 use crate::poison::{Cut, Poison};
-use crate::store::{Batch, CheckpointRow, Op, Recovered, Store, StoreError};
+use crate::store::{Batch, CheckpointRow, Op, Recovered, Sealing, Store, StoreError};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -36,6 +37,11 @@ pub(super) struct StageState {
     pub(super) saved_at: Instant,
     /// Bytes that had been published when the newest was made.
     pub(super) saved_behind: u64,
+    /// Without a saved state: the input from which on it needs the rounds in memory; `u64::MAX`
+    /// while it reads the past from the file.
+    pub(super) needs: u64,
+    /// Row of the last fact it said about an input whose round is not in memory.
+    pub(super) said_behind: u64,
     pub(super) waker: Option<Arc<Waker>>,
     pub(super) next_wake: Option<i64>,
     pub(super) poison: Poison,
@@ -64,6 +70,11 @@ pub(super) struct Inner<B> {
     pub(super) pending_since: Option<Instant>,
     pub(super) committed: u64,
     pub(super) durable: u64,
+    /// Bytes of blocks ever written, and how many of them are sealed.
+    pub(super) bytes: (u64, u64),
+    pub(super) sealing: Sealing,
+    /// Rows from which on projections have to read, by name.
+    pub(super) holds: BTreeMap<&'static str, u64>,
     pub(super) synced_at: Instant,
     pub(super) sync_wanted: u64,
     pub(super) marks: super::poison::Marks,
@@ -108,6 +119,8 @@ impl<B: Body> Inner<B> {
                 written: usable.map_or(0, |(_, c)| c.n),
                 saved_at: clock::now(),
                 saved_behind: 0,
+                needs: 0,
+                said_behind: 0,
                 waker: None,
                 next_wake: None,
                 poison,
@@ -129,6 +142,9 @@ impl<B: Body> Inner<B> {
             pending_since: None,
             committed: found.row,
             durable: found.row,
+            bytes: found.bytes,
+            sealing: Sealing::default(),
+            holds: BTreeMap::new(),
             synced_at: clock::now(),
             sync_wanted: 0,
             marks: super::poison::Marks::default(),
@@ -140,11 +156,29 @@ impl<B: Body> Inner<B> {
         }
     }
 
-    /// Reads what the stages have to evolve: everything behind the oldest checkpoint.
+    /// Reads what the stages have to evolve: everything behind the oldest checkpoint. Who has none
+    /// reads the past by itself.
     pub(super) fn load_tail(&mut self, store: &Store) -> Result<(), StoreError> {
-        let saved = |s: &StageState| s.checkpoint.as_ref().map_or((0, 0), |c| (c.n, c.row));
-        let none = (self.head, 0);
-        let (_, from) = self.stages.iter().map(saved).min().unwrap_or(none);
+        let saved = self.stages.iter().filter_map(|s| s.checkpoint.as_ref());
+        let oldest = saved.min_by_key(|c| c.n).map(|c| c.row);
+        self.load_from(oldest.map_or_else(|| store.live_from(), Ok)?, store)?;
+        // Nothing but words about inputs that are sealed.
+        if self.rounds.is_empty()
+            && self.head > 0
+            && self.tail.front().is_none_or(|c| c.first_row > 1)
+        {
+            (self.tail_bytes, self.published) = (0, 0);
+            self.tail.clear();
+            self.load_from(0, store)?;
+        }
+        let lacks = self.lacks_the_past();
+        for state in self.stages.iter_mut().filter(|s| lacks && s.checkpoint.is_none()) {
+            state.needs = u64::MAX;
+        }
+        Ok(())
+    }
+
+    fn load_from(&mut self, from: u64, store: &Store) -> Result<(), StoreError> {
         let mut wrong = None;
         store.scan(from, &mut |row, fact: Fact<B>| {
             if let Err(why) = self.restore(row, fact) {
@@ -250,9 +284,11 @@ impl<B: Body> Inner<B> {
         if !facts.is_empty() {
             synced = facts.iter().any(|f| f.body.synced());
             let chunk = self.publish(facts);
-            let mask = chunk.mask;
+            let (mask, row) = (chunk.mask, chunk.last_row());
             if let Some(slot) = self.slot_mut(n) {
                 slot.outs.push((index, chunk));
+            } else {
+                self.stages[index].said_behind = row;
             }
             self.wake_readers(mask, wake);
         }
@@ -377,23 +413,24 @@ impl<B: Body> Inner<B> {
 
     /// What the next commit writes.
     pub(super) fn batch(&mut self, sync: bool) -> Batch<B> {
-        let mut passed = vec![(0, self.head, 0, 0)];
         let stages = self.stages.iter().filter(|s| s.passed > 0);
-        passed.extend(stages.map(|s| (s.info.rank.0, s.passed, s.spoke, s.since)));
+        let passed = stages.map(|s| (s.info.rank.0, s.passed, s.spoke, s.since)).collect();
         self.pending_bytes = 0;
         let (poison, last) = (self.poison_rows(), self.closing);
-        Batch { ops: std::mem::take(&mut self.pending), passed, poison, sync, last }
+        let (ops, head, bytes) = (std::mem::take(&mut self.pending), self.head, self.bytes.0);
+        Batch { ops, passed, head, bytes, poison, sync, last }
+    }
+
+    /// Whether the live file holds enough for a segment besides what stays in it.
+    pub(super) fn seals(&self) -> bool {
+        self.bytes.0 - self.bytes.1 >= self.sealing.keep + self.sealing.segment
     }
 
     /// Forgets what is committed and behind every checkpoint in memory.
     pub(super) fn trim(&mut self) {
-        let saved = |s: &StageState| s.checkpoint.as_ref().map_or(0, |c| c.n);
-        let base = self.stages.iter().map(saved).min().unwrap_or(self.head);
-        let last = |s: &Slot<B>| {
-            let outs = s.outs.iter().map(|(_, c)| c.last_row());
-            outs.fold(s.input.last_row(), u64::max)
-        };
-        while self.rounds.front().is_some_and(|s| s.n < base && last(s) <= self.committed) {
+        let saved = |s: &StageState| s.checkpoint.as_ref().map_or(s.needs, |c| c.n);
+        let base = self.stages.iter().map(saved).fold(self.head, u64::min);
+        while self.rounds.front().is_some_and(|s| s.n < base && last_row(s) <= self.committed) {
             let gone = self.rounds.pop_front().expect("it was just looked at");
             let first = self.tail.front().map_or(self.next_row, |c| c.first_row);
             let chunks = std::iter::once(&gone.input).chain(gone.outs.iter().map(|(_, c)| c));

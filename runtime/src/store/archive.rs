@@ -9,6 +9,7 @@
 
 use super::StoreError;
 use super::careful::{self, Hold};
+use crate::chaos::Chaos;
 use crate::files::is_full;
 use redb::{
     Database, Durability, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
@@ -194,6 +195,10 @@ impl Archive {
         Ok(Archive::check(path)?.map(|checked| checked.archive))
     }
 
+    pub(super) const fn database(&self) -> &Database {
+        &self.db
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -316,7 +321,7 @@ impl CheckedArchive {
     /// # Errors
     /// The file cannot be written.
     pub fn accept(self) -> Result<Archive, ArchiveError> {
-        self.hold.release().map_err(|e| io(&self.archive.path, "opening", &e))?;
+        self.hold.release(&Chaos::off()).map_err(|e| io(&self.archive.path, "opening", &e))?;
         Ok(self.archive)
     }
 }

@@ -10,6 +10,7 @@
 //! After a crash the engine reads the whole file and compares its checksums. After a clean stop it
 //! would not: then it is asked to, which costs about 0.1 s per 100 MB.
 
+use crate::chaos::{Chaos, Site};
 use redb::backends::FileBackend;
 use redb::{BackendError, Database, DatabaseError, StorageBackend};
 use std::cell::Cell;
@@ -24,6 +25,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Unit in which memory lies over the file, bytes.
 const PAGE: u64 = 4096;
+/// Its name at kill points.
+const REPAIR: &str = "repair";
 
 thread_local! {
     static OPENING: Cell<bool> = const { Cell::new(false) };
@@ -85,9 +88,12 @@ pub(super) struct Hold(Arc<Shared>);
 
 impl Hold {
     /// Does them on the file; from here on the file is written to directly.
-    pub(super) fn release(self) -> io::Result<()> {
+    pub(super) fn release(self, chaos: &Chaos) -> io::Result<()> {
         let mut over = self.0.over();
         for change in std::mem::take(&mut over.log) {
+            let site =
+                if matches!(change, Change::Flush) { Site::BeforeSync } else { Site::BeforeCommit };
+            chaos.point(site, REPAIR);
             match change {
                 Change::Write(at, bytes) => self.0.file.write(at, &bytes)?,
                 Change::Length(len) => self.0.file.set_len(len)?,

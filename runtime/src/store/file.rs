@@ -6,6 +6,8 @@
 
 use super::careful::{self, Hold};
 use super::rows::{self, BLOCKS, CHECKPOINTS, META, PASSED, POISON};
+use super::segments::{self, Segment, Shelf};
+use crate::chaos::Chaos;
 use crate::chaos::faults::FaultyDisk;
 use crate::fact::{Body, Fact};
 use crate::files::is_full;
@@ -20,8 +22,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Version of the layout of the live file.
-pub const SCHEMA: u64 = 1;
+/// Version of the layout of the live file: 2 knows of segments. A file gets it with its first one.
+pub const SCHEMA: u64 = 2;
 /// What is read again in normal work is small: the newest block, the roots, the checkpoints.
 const CACHE_BYTES: usize = 8 << 20;
 const MAGIC: &[u8; 4] = b"redb";
@@ -114,6 +116,7 @@ impl StoreError {
 pub struct Store {
     pub(crate) db: Arc<Database>,
     pub(crate) path: PathBuf,
+    pub(crate) shelf: Shelf,
 }
 
 /// A store that may be opened; dropped, its file stays as it is.
@@ -123,12 +126,13 @@ pub struct CheckedStore {
 }
 
 impl CheckedStore {
-    /// Opens it: what a crash left is repaired in the file.
+    /// Opens it: what a crash left is repaired in the file. Kill points are passed before each
+    /// write and flush of that.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn accept(self) -> Result<Store, StoreError> {
-        self.hold.release().map_err(|e| StoreError::io(&self.store.path, &e))?;
+    pub fn accept(self, chaos: &Chaos) -> Result<Store, StoreError> {
+        self.hold.release(chaos).map_err(|e| StoreError::io(&self.store.path, &e))?;
         Ok(self.store)
     }
 }
@@ -143,6 +147,16 @@ pub struct Recovered {
     pub(crate) passed: Vec<(u16, rows::PassedRow)>,
     pub(crate) checkpoints: Vec<(u16, rows::CheckpointRow)>,
     pub(crate) poison: Vec<(u16, Poison)>,
+    /// Bytes of blocks ever written, and how many of them are sealed.
+    pub(crate) bytes: (u64, u64),
+}
+
+impl Recovered {
+    /// The last input each stage has passed, by rank.
+    pub fn progress(&self) -> impl Iterator<Item = (u16, u64)> {
+        let stages = self.passed.iter().filter(|(rank, _)| *rank != 0);
+        stages.map(|(rank, passed)| (*rank, passed.n))
+    }
 }
 
 impl Store {
@@ -155,7 +169,7 @@ impl Store {
             create(path, application)?;
         }
         match Store::check(path, application)? {
-            Some(checked) => checked.accept(),
+            Some(checked) => checked.accept(&Chaos::off()),
             None => Err(StoreError::io(path, &io::ErrorKind::NotFound.into())),
         }
     }
@@ -185,7 +199,8 @@ impl Store {
     fn checked(path: &Path, application: &str) -> Result<(Store, Hold), StoreError> {
         check_magic(path)?;
         let (db, hold) = careful::open(path, CACHE_BYTES).map_err(|e| StoreError::of(path, e))?;
-        let store = Store { db: Arc::new(db), path: path.to_owned() };
+        let shelf = Shelf::beside(path);
+        let store = Store { db: Arc::new(db), path: path.to_owned(), shelf };
         store.check_owner(application)?;
         Ok((store, hold))
     }
@@ -197,8 +212,9 @@ impl Store {
     pub fn on_disk(disk: FaultyDisk, application: &str) -> Result<Store, StoreError> {
         let path = Path::new("memory");
         let fresh = redb::StorageBackend::len(&disk).map_err(|e| StoreError::io(path, &e))? == 0;
+        let shelf = Shelf::Memory(disk.clone());
         let db = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(disk);
-        let store = Store::from(db, path)?;
+        let store = Store::from(db, path, shelf)?;
         if fresh {
             store.write_owner(application)?;
         }
@@ -210,7 +226,11 @@ impl Store {
         clippy::wildcard_enum_match_arm,
         reason = "every other error of another crate is told as it is"
     )]
-    fn from(db: Result<Database, DatabaseError>, path: &Path) -> Result<Store, StoreError> {
+    fn from(
+        db: Result<Database, DatabaseError>,
+        path: &Path,
+        shelf: Shelf,
+    ) -> Result<Store, StoreError> {
         let db = db.map_err(|e| match e {
             DatabaseError::Storage(StorageError::Io(e))
                 if e.kind() == io::ErrorKind::InvalidData =>
@@ -219,7 +239,7 @@ impl Store {
             }
             other => StoreError::of(path, other),
         })?;
-        Ok(Store { db: Arc::new(db), path: path.to_owned() })
+        Ok(Store { db: Arc::new(db), path: path.to_owned(), shelf })
     }
 
     fn write_owner(&self, application: &str) -> Result<(), StoreError> {
@@ -228,7 +248,7 @@ impl Store {
             {
                 let mut meta = write.open_table(META)?;
                 meta.insert("application", application.as_bytes())?;
-                meta.insert("schema", SCHEMA.to_le_bytes().as_slice())?;
+                meta.insert("schema", 1_u64.to_le_bytes().as_slice())?;
             }
             write.open_table(BLOCKS)?;
             write.open_table(PASSED)?;
@@ -275,12 +295,16 @@ impl Store {
         let read = || -> Result<Recovered, redb::Error> {
             let read = self.db.begin_read()?;
             let life = number(&read.open_table(META)?, "life")? + 1;
-            let row = read.open_table(BLOCKS)?.last()?.map_or(0, |kv| kv.0.value());
+            let row = read.open_table(BLOCKS)?.last()?.map(|kv| kv.0.value());
+            let sealed = segments::from(&read, 0)?.last().map_or(0, |segment| segment.last);
+            let row = row.unwrap_or(sealed);
             let mut found = Recovered { life, row, ..Recovered::default() };
             for kv in read.open_table(PASSED)?.iter()? {
                 let (rank, value) = kv?;
                 found.passed.push((rank.value(), rows::PassedRow::from(value.value())));
             }
+            let written = found.passed.iter().find(|(rank, _)| *rank == 0);
+            found.bytes = (written.map_or(0, |(_, p)| p.since), segments::sealed_bytes(&read)?);
             for kv in read.open_table(CHECKPOINTS)?.iter()? {
                 let (rank, value) = kv?;
                 found.checkpoints.push((rank.value(), rows::CheckpointRow::from(value.value())));
@@ -291,14 +315,30 @@ impl Store {
         read().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// Shows every committed fact from row `from` on, with its row, in the order of the file.
+    /// The first row that is not sealed, from 1.
+    pub(crate) fn live_from(&self) -> Result<u64, StoreError> {
+        let read = || -> Result<u64, redb::Error> {
+            let sealed = segments::from(&self.db.begin_read()?, 0)?;
+            Ok(sealed.last().map_or(0, |segment| segment.last) + 1)
+        };
+        read().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Shows every committed fact from row `from` on, with its row, in the order of the journal:
+    /// first what is sealed, then what lies in the live file.
     ///
     /// # Errors
-    /// A damaged row, or see [`StoreError`].
+    /// A damaged row or segment, or see [`StoreError`].
     pub fn scan<B: Body>(&self, from: u64, see: &mut Scan<'_, B>) -> Result<(), StoreError> {
-        let torn = |reason| StoreError::Torn { path: self.path.clone(), reason };
         let of = |e: redb::Error| StoreError::of(&self.path, e);
+        // One look at both: what is sealed meanwhile is still in the live file as this sees it.
         let read = self.db.begin_read().map_err(|e| of(e.into()))?;
+        for segment in segments::from(&read, from).map_err(of)? {
+            if self.scan_segment(&segment, from, see)?.is_break() {
+                return Ok(());
+            }
+        }
+        let torn = |reason| StoreError::Torn { path: self.path.clone(), reason };
         let blocks = read.open_table(BLOCKS).map_err(|e| of(e.into()))?;
         for kv in blocks.range(from..).map_err(|e| of(e.into()))? {
             let (last, block) = kv.map_err(|e| of(e.into()))?;
@@ -309,6 +349,75 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    fn scan_segment<B: Body>(
+        &self,
+        segment: &Segment,
+        from: u64,
+        see: &mut Scan<'_, B>,
+    ) -> Result<ControlFlow<()>, StoreError> {
+        let path = self.shelf.path(&segment.name());
+        let torn = |reason| StoreError::Torn { path: path.clone(), reason };
+        let io = |e: io::Error| {
+            let missing = e.kind() == io::ErrorKind::NotFound;
+            if missing { torn("it is missing".to_owned()) } else { StoreError::io(&path, &e) }
+        };
+        for block in self.shelf.open(segment).map_err(io)? {
+            let (last, block) = block.map_err(io)?;
+            if last < from {
+                continue;
+            }
+            let walk = rows::decode_block(&block, from, see);
+            let flow = walk.map_err(|why| torn(format!("block {last}: {why}")))?;
+            if flow.is_break() {
+                return Ok(flow);
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Packs the oldest facts, up to the row that every one of these ranks has saved its state at
+    /// and up to `until`, into a segment of about `size` bytes, where there is enough for one.
+    pub(crate) fn seal(
+        &self,
+        ranks: &[u16],
+        until: u64,
+        size: u64,
+    ) -> Result<Option<Segment>, StoreError> {
+        let pack = || -> Result<Option<Segment>, redb::Error> {
+            let read = self.db.begin_read()?;
+            let saved = read.open_table(CHECKPOINTS)?;
+            let mut until = until;
+            for rank in ranks {
+                // A restart reads from there on: it never needs a segment.
+                let row = saved.get(rank)?.map_or(0, |saved| saved.value().1);
+                until = until.min(row.saturating_sub(1));
+            }
+            segments::pack(&read, &self.shelf, (size, until))
+        };
+        pack().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Removes segments that a crash left before the live file knew of them.
+    pub(crate) fn sweep(&self) -> Result<(), StoreError> {
+        let sweep = || -> Result<(), redb::Error> {
+            let named = segments::from(&self.db.begin_read()?, 0)?;
+            Ok(self.shelf.sweep(&named)?)
+        };
+        sweep().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Number of segments, and bytes of their files.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn segments(&self) -> Result<(u64, u64), StoreError> {
+        let read = || -> Result<(u64, u64), redb::Error> {
+            let all = segments::from(&self.db.begin_read()?, 0)?;
+            Ok((all.len() as u64, all.iter().map(|segment| segment.size).sum()))
+        };
+        read().map_err(|e| StoreError::of(&self.path, e))
     }
 
     /// Size of the file in bytes, 0 for a disk in memory.
@@ -343,7 +452,7 @@ impl Store {
 /// What a scan shows facts to.
 pub type Scan<'a, B> = dyn FnMut(u64, Fact<B>) -> ControlFlow<()> + 'a;
 
-fn number(
+pub(super) fn number(
     table: &impl ReadableTable<&'static str, &'static [u8]>,
     key: &str,
 ) -> Result<u64, redb::Error> {
@@ -386,7 +495,7 @@ fn create(path: &Path, application: &str) -> Result<(), StoreError> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(io(e)),
         Ok(()) | Err(_) => {}
     }
-    let store = Store::from(Database::builder().create(&new), &new)?;
+    let store = Store::from(Database::builder().create(&new), &new, Shelf::beside(path))?;
     store.write_owner(application)?;
     drop(store);
     File::open(&new).and_then(|f| f.sync_all()).map_err(io)?;

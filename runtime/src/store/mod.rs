@@ -1,21 +1,28 @@
 //! The only folder that names the storage engine.
 //!
 //! `file.rs` opens and creates the live file, `rows.rs` is how facts lie in it, `thread.rs` is the
-//! one thread that writes it, `archive.rs` a second file of ordered byte tables for projections;
-//! `careful.rs` opens either without touching it before it is known to be good.
+//! one thread that writes it, `reader.rs` reads it block by block, `segments.rs` is what was sealed
+//! of it, `archive.rs` a second file of ordered byte tables for projections; `careful.rs` opens
+//! either without touching it before it is known to be good, `copy.rs` copies either while it is
+//! written.
 
 pub mod archive;
 mod careful;
+pub mod copy;
 pub mod file;
+mod reader;
 mod rows;
+mod segments;
 mod thread;
 
 pub use careful::quiet_damage;
 pub(crate) use file::Recovered;
 pub use file::{CheckedStore, Scan, Store, StoreError};
+pub(crate) use reader::Reader;
 pub use redb::StorageBackend;
 pub(crate) use rows::CheckpointRow;
-pub(crate) use thread::{Batch, Op, Source, run};
+pub use segments::Sealing;
+pub(crate) use thread::{Batch, Committed, Op, Source, run};
 
 #[cfg(test)]
 mod tests;

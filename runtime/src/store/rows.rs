@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 /// Last row number of a block → the block.
 pub(super) const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("blocks_v1");
 /// Rank → (last input passed, version that passed it, last input an older version passed). Rank 0:
-/// last input.
+/// (last input, 0, bytes of blocks ever written).
 pub(super) const PASSED: TableDefinition<'_, u16, (u64, u16, u64)> =
     TableDefinition::new("passed_v1");
 /// Rank → (input it stands at, row of that input, version, state).

@@ -1,6 +1,6 @@
 //! Files that must not be opened are not touched, and a full disk is told as one.
 
-use super::{Store, StoreError, archive};
+use super::{Sealing, Store, StoreError, archive};
 use crate::chaos::faults::{FaultyDisk, Image};
 use crate::fact::{Body, Fact, RuntimeEvent};
 use crate::journal::{Journal, Options};
@@ -87,6 +87,21 @@ fn fill(store: &Store, count: u32) {
     journal.close();
 }
 
+/// Opens the journal at small sizes until what can be sealed is.
+fn seal(store: &Store) {
+    let options = Options::new(|e| panic!("{e}"));
+    let journal: std::sync::Arc<Journal<Said>> =
+        Journal::open(store.clone(), Vec::new(), options).unwrap();
+    journal.seal_after(Sealing { segment: 200 << 10, keep: 300 << 10 });
+    let (_open, never) = mpsc::sync_channel::<()>(1);
+    let sealed = (0..4_000).any(|_| {
+        never.recv_timeout(Duration::from_millis(5)).expect_err("nothing is sent");
+        store.segments().unwrap().0 >= 6
+    });
+    assert!(sealed, "{:?}", store.segments());
+    journal.close();
+}
+
 fn facts(store: &Store) -> Result<u32, StoreError> {
     let mut count = 0;
     store.scan(0, &mut |_, seen: Fact<Said>| {
@@ -128,10 +143,10 @@ fn what_is_not_ours_is_not_touched() {
 
     fs::remove_file(folder.file()).unwrap();
     let store = Store::open(&folder.file(), APPLICATION).unwrap();
-    store.alter_schema(2).unwrap();
+    store.alter_schema(3).unwrap();
     drop(store);
     let bytes = fs::read(folder.file()).unwrap();
-    assert!(matches!(folder.refused(&bytes), StoreError::Newer { found: 2, .. }));
+    assert!(matches!(folder.refused(&bytes), StoreError::Newer { found: 3, .. }));
 }
 
 #[test]
@@ -184,6 +199,67 @@ fn a_damaged_history_is_refused_and_not_touched() {
         let error = archive::Archive::open(&file).map(drop).expect_err("refused");
         assert!(fs::read(&file).unwrap() == bytes, "touched: {error}");
     }
+}
+
+#[test]
+fn what_is_sealed_leaves_the_live_file_and_is_read_as_before() {
+    let folder = Folder::new("sealed");
+    drop(whole(&folder));
+    let shelf = folder.0.join("live.segments");
+    fs::create_dir_all(&shelf).unwrap();
+    fs::write(shelf.join("000000000001-000000000002.segment"), b"left by a crash").unwrap();
+    let store = Store::open(&folder.file(), APPLICATION).unwrap();
+    seal(&store);
+    assert_eq!(facts(&store).unwrap(), 1000);
+    let (count, bytes) = store.segments().unwrap();
+    let files = || fs::read_dir(&shelf).unwrap().map(|f| f.unwrap());
+    assert_eq!(files().count() as u64, count, "what a crash left is gone");
+    assert_eq!(files().map(|f| f.metadata().unwrap().len()).sum::<u64>(), bytes);
+    let recovered = store.recover().unwrap();
+    assert_eq!(recovered.row, 1000);
+    assert!(recovered.bytes.0 - recovered.bytes.1 < 500 << 10, "{:?}", recovered.bytes);
+    assert!(recovered.bytes.0 > 2_000_000, "{:?}", recovered.bytes);
+    // From the middle of a segment, from its end, from the live file.
+    for from in [1, 2, 150, 600, 999, 1000] {
+        let mut first = None;
+        let see = &mut |row, _: Fact<Said>| {
+            first = Some(row);
+            ControlFlow::Break(())
+        };
+        store.scan(from, see).unwrap();
+        assert_eq!(first, Some(from));
+    }
+    // It goes on behind them.
+    let journal: std::sync::Arc<Journal<Said>> =
+        Journal::open(store.clone(), Vec::new(), Options::new(|e| panic!("{e}"))).unwrap();
+    journal.append(&journal.writer("test"), 0, vec![fact(1000)]).unwrap();
+    journal.close();
+    assert_eq!(facts(&store).unwrap(), 1001);
+}
+
+#[test]
+fn a_segment_that_is_damaged_or_missing_is_told_with_its_name() {
+    let folder = Folder::new("segment");
+    drop(whole(&folder));
+    let store = Store::open(&folder.file(), APPLICATION).unwrap();
+    seal(&store);
+    let shelf = folder.0.join("live.segments");
+    let mut names: Vec<PathBuf> =
+        fs::read_dir(&shelf).unwrap().map(|f| f.unwrap().path()).collect();
+    names.sort();
+    let whole = fs::read(&names[2]).unwrap();
+    let mut torn = whole.clone();
+    torn[whole.len() / 2] ^= 1;
+    for bytes in [torn.as_slice(), &whole[..whole.len() - 1], b"", b"journal segment 1\n"] {
+        fs::write(&names[2], bytes).unwrap();
+        let error = facts(&store).expect_err("damaged");
+        assert!(matches!(&error, StoreError::Torn { path, .. } if *path == names[2]), "{error}");
+    }
+    fs::remove_file(&names[2]).unwrap();
+    let error = facts(&store).expect_err("missing");
+    assert!(error.to_string().ends_with("is damaged: it is missing"), "{error}");
+    fs::write(&names[2], &whole).unwrap();
+    assert_eq!(facts(&store).unwrap(), 1000);
 }
 
 #[test]

@@ -4,13 +4,17 @@
 //! bound memory and keep the synced one short; they die with the process. Any error or panic ends
 //! the process: a flush is never retried, a file never reopened inside a process.
 
+use super::file::SCHEMA;
 use super::file::{Store, StoreError};
 use super::rows::{self, BLOCK_MAX, BLOCKS, CHECKPOINTS, CheckpointRow, META, PASSED, POISON};
+use super::segments::{self, Segment};
 use crate::chaos::{Chaos, Site};
+use crate::clock;
 use crate::fact::Body;
 use crate::journal::Chunk;
 use redb::Durability;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Name of the thread at kill points.
 pub(crate) const NAME: &str = "store-thread";
@@ -19,6 +23,21 @@ pub(crate) const NAME: &str = "store-thread";
 pub(crate) enum Op<B> {
     Facts(Arc<Chunk<B>>),
     Checkpoint(u16, Arc<CheckpointRow>),
+    /// Its file is on disk: the live file names it and lets go of what it holds.
+    Seal(Segment),
+}
+
+/// What one commit wrote.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Committed {
+    /// The last row written, if any was.
+    pub row: Option<u64>,
+    /// Bytes of blocks written.
+    pub bytes: u64,
+    /// Bytes of blocks sealed so far, where that changed.
+    pub sealed: Option<u64>,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// What one commit writes.
@@ -26,6 +45,10 @@ pub(crate) struct Batch<B> {
     pub ops: Vec<Op<B>>,
     /// (rank, last input passed, version, last input an older version passed), as of the last op.
     pub passed: Vec<(u16, u64, u16, u64)>,
+    /// Last input, as of the last op.
+    pub head: u64,
+    /// Bytes of blocks written before this batch.
+    pub bytes: u64,
     /// (rank, what is known of its failures) where that changed; no bytes: nothing any more.
     pub poison: Vec<(u16, Option<Vec<u8>>)>,
     /// Flush it.
@@ -38,8 +61,8 @@ pub(crate) struct Batch<B> {
 pub(crate) trait Source<B>: Send + Sync {
     /// Waits for the next batch.
     fn next(&self) -> Batch<B>;
-    /// `row` is the last row written, if any was.
-    fn committed(&self, row: Option<u64>, synced: bool);
+    /// A batch is committed.
+    fn committed(&self, done: Committed, synced: bool);
     /// The store has ended.
     fn failed(&self, why: StoreError);
 }
@@ -62,11 +85,13 @@ pub(crate) fn run<B: Body>(store: &Store, source: &dyn Source<B>, life: u64, cha
     loop {
         let batch = source.next();
         chaos.point(Site::BeforeCommit, NAME);
+        let began = clock::now();
         match writer.commit(&batch) {
-            Ok(row) => {
+            Ok(mut done) => {
+                done.took = began.elapsed();
                 chaos.point(Site::AfterCommit, NAME);
                 chaos.point(Site::BeforePublish, NAME);
-                source.committed(row, batch.sync);
+                source.committed(done, batch.sync);
             }
             Err(e) => return source.failed(StoreError::of(&store.path, e)),
         }
@@ -85,16 +110,24 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn commit<B: Body>(&mut self, batch: &Batch<B>) -> Result<Option<u64>, redb::Error> {
+    fn commit<B: Body>(&mut self, batch: &Batch<B>) -> Result<Committed, redb::Error> {
         let mut write = self.store.db.begin_write()?;
         let durability = if batch.sync { Durability::Immediate } else { Durability::None };
         write.set_durability(durability).map_err(|e| redb::Error::Io(std::io::Error::other(e)))?;
-        let row = self.write_facts(&write, &batch.ops)?;
+        let mut done = self.write_facts(&write, &batch.ops)?;
+        for op in &batch.ops {
+            if let Op::Seal(segment) = op {
+                segments::announce(&write, segment)?;
+                write.open_table(META)?.insert("schema", SCHEMA.to_le_bytes().as_slice())?;
+                done.sealed = Some(segment.end);
+            }
+        }
         {
             let mut passed = write.open_table(PASSED)?;
             for (rank, n, version, since) in &batch.passed {
                 passed.insert(rank, (*n, *version, *since))?;
             }
+            passed.insert(0, (batch.head, 0, batch.bytes + done.bytes))?;
             let mut checkpoints = write.open_table(CHECKPOINTS)?;
             for op in &batch.ops {
                 if let Op::Checkpoint(rank, c) = op {
@@ -117,18 +150,18 @@ impl Writer<'_> {
         self.chaos.point(Site::BeforeSync, NAME);
         write.commit()?;
         self.life = None;
-        Ok(row)
+        Ok(done)
     }
 
     fn write_facts<B: Body>(
         &mut self,
         write: &redb::WriteTransaction,
         ops: &[Op<B>],
-    ) -> Result<Option<u64>, redb::Error> {
+    ) -> Result<Committed, redb::Error> {
+        let mut done = Committed::default();
         let mut blocks = write.open_table(BLOCKS)?;
         let buffer = &mut self.buffer;
         buffer.clear();
-        let mut last = None;
         for op in ops {
             let Op::Facts(chunk) = op else { continue };
             for (i, fact) in chunk.facts.iter().enumerate() {
@@ -143,15 +176,17 @@ impl Writer<'_> {
                 buffer[at..at + 4].copy_from_slice(&len.to_le_bytes());
                 if buffer.len() > BLOCK_MAX && at > 8 {
                     blocks.insert(row - 1, &buffer[..at])?;
+                    done.bytes += at as u64;
                     buffer.drain(..at);
                     buffer.splice(0..0, row.to_le_bytes());
                 }
-                last = Some(row);
+                done.row = Some(row);
             }
         }
-        if let Some(row) = last {
+        if let Some(row) = done.row {
             blocks.insert(row, buffer.as_slice())?;
+            done.bytes += buffer.len() as u64;
         }
-        Ok(last)
+        Ok(done)
     }
 }

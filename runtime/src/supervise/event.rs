@@ -1,7 +1,8 @@
 //! What a supervisor's policy hears and says.
 
+use super::check::SpecError;
 use super::exit::{Exit, StartError};
-use super::spec::SpecError;
+use ractor::ActorCell;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub enum Event {
     Begin,
     /// The instance is up.
     Started(Seat, u64),
+    /// There is nothing to do: no instance came of the start.
+    Ignored(Seat, u64),
     /// The instance could not be started, and nothing of it is left.
     StartFailed(Seat, u64, StartError),
     /// The instance was up, and nothing of it is left.
@@ -50,6 +53,8 @@ pub enum Action {
     Kill(Seat),
     /// Report the timer after this time.
     Arm(Seat, u64, Timer, Duration),
+    /// The child has no instance any more, as was requested.
+    Ended(Seat),
     /// The child is listed no more.
     Forget(Seat),
     /// Tell people.
@@ -68,6 +73,8 @@ pub enum News {
         /// How often it has been up before.
         restarts: u32,
     },
+    /// It has nothing to do, so there is no instance.
+    Ignored,
     /// It could not be started.
     StartFailed {
         /// Which child, and why.
@@ -83,6 +90,21 @@ pub enum News {
         restarts: u32,
         /// Whether its supervisor had asked for it.
         asked: bool,
+    },
+    /// It was asked to stop and did not do so well: it failed, or was killed at its deadline.
+    StopFailed {
+        /// How it ended.
+        exit: Exit,
+    },
+    /// A handler of it holds its thread for longer than a watchdog allows.
+    Blocked {
+        /// For how long it has.
+        holds: Duration,
+    },
+    /// A handler that held its thread came to an await or its end.
+    Unblocked {
+        /// For how long it had.
+        held: Duration,
     },
     /// Its branch is kept down.
     BranchDown {
@@ -107,6 +129,8 @@ pub enum News {
 pub enum Outcome {
     /// It was asked to.
     Stopped,
+    /// The significant child of this id ended for good.
+    Finished(String),
     /// A child failed its first start.
     StartFailed(StartError),
     /// This child used up the budget.
@@ -149,9 +173,24 @@ pub struct ChildView {
 /// Why a request was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// A child of this id is listed.
+    /// A child of this id is listed, without an instance that is up.
     #[error("there is a child of this id already")]
     AlreadyPresent,
+    /// A child of this id is up; its handle, where the shell knows it.
+    #[error("a child of this id is running already")]
+    AlreadyStarted(Option<ActorCell>),
+    /// The child has an instance.
+    #[error("the child is running")]
+    Running,
+    /// The child is being started again, or waits for that.
+    #[error("the child is restarting")]
+    Restarting,
+    /// Children of a pool have handles, not ids.
+    #[error("children of a pool are not known by id")]
+    Pool,
+    /// Only a pool makes children from a template.
+    #[error("the supervisor is no pool")]
+    NoPool,
     /// No child of this id is listed.
     #[error("there is no child of this id")]
     NotFound,

@@ -115,6 +115,17 @@ impl Injected {
     }
 }
 
+/// What `pre_start` answers where there is nothing to do: no instance, and no failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is nothing to do")]
+pub struct Ignore;
+
+impl Ignore {
+    pub(crate) fn is(error: &ractor::SpawnErr) -> bool {
+        matches!(error, ractor::SpawnErr::StartupFailed(cause) if cause.is::<Ignore>())
+    }
+}
+
 /// Why a child could not be started.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path} could not be started: {why}")]

@@ -7,7 +7,7 @@
 
 use super::event::Seat;
 use super::exit::StartError;
-use super::spec::{BoxFuture, ChildSpec, Kind, StartContext, Started};
+use super::spec::{BoxFuture, ChildSpec, Extra, Instance, Kind, StartContext, Started};
 use super::supervisor::Msg;
 use ractor::{ActorCell, ActorId, ActorRef};
 use std::convert::Infallible;
@@ -27,7 +27,8 @@ pub(crate) type Share = mpsc::Sender<Infallible>;
 
 /// What happened to an instance.
 pub(crate) enum Report {
-    Started(ActorCell),
+    Started(ActorCell, Option<Extra>),
+    Ignored,
     StartFailed(Option<ActorId>, StartError),
     Gone(ActorId),
 }
@@ -38,7 +39,7 @@ pub(crate) struct Reporter {
     pub seat: Seat,
     pub generation: u64,
     pub actor: Option<ActorId>,
-    /// Why it is not up; `None` once it is.
+    /// Why it is not up; `None` once it is, or where it was not to be.
     pub error: Option<StartError>,
 }
 
@@ -53,10 +54,8 @@ impl Drop for Reporter {
     fn drop(&mut self) {
         match (self.error.take(), self.actor) {
             (None, Some(actor)) => self.send(Report::Gone(actor)),
-            (error, actor) => {
-                let error = error.unwrap_or_else(|| StartError::new("", "its task was lost"));
-                self.send(Report::StartFailed(actor, error));
-            }
+            (None, None) => self.send(Report::Ignored),
+            (Some(error), actor) => self.send(Report::StartFailed(actor, error)),
         }
     }
 }
@@ -69,7 +68,7 @@ pub(crate) async fn attend(
     mut report: Reporter,
     _share: Share,
 ) {
-    let path = context.path.clone();
+    let (path, kind) = (context.path.clone(), spec.kind());
     let started = tokio::select! {
         biased;
         () = no_longer_wanted(&mut wish) => {
@@ -77,12 +76,18 @@ pub(crate) async fn attend(
         }
         started = async { spec.start(context).await } => started,
     };
-    let Started { cell, ready: up, mut gone } = match started {
-        Ok(started) => started,
+    // What a start was made from is not kept beside what came of it.
+    drop(spec);
+    let (instance, mut extra) = match started {
+        Ok(Started { instance, extra }) => (instance, extra),
         Err(error) => {
             report.error = Some(error);
             return;
         }
+    };
+    let Some(Instance { cell, ready: up, mut gone }) = instance else {
+        report.error = None;
+        return;
     };
     report.actor = Some(cell.get_id());
     let mut up: BoxFuture<_> = up.unwrap_or_else(|| Box::pin(ready(Ok(()))));
@@ -95,7 +100,7 @@ pub(crate) async fn attend(
                 match result {
                     Ok(()) => {
                         report.error = None;
-                        report.send(Report::Started(cell.clone()));
+                        report.send(Report::Started(cell.clone(), extra.take()));
                     }
                     Err(error) => {
                         report.error = Some(error);
@@ -107,7 +112,7 @@ pub(crate) async fn attend(
             changed = wish.changed(), if !orphan => {
                 orphan = changed.is_err();
                 let wish = if orphan { Wish::Kill } else { *wish.borrow_and_update() };
-                obey(wish, spec.kind(), &cell);
+                obey(wish, kind, &cell);
             }
         }
     }

@@ -1,9 +1,10 @@
 //! The root of a tree: starting it, stopping it, and learning how it ended.
 
+use super::check::SpecError;
 use super::event::{ChildView, State};
 use super::exit::{Exit, GaveUp, StartError};
 use super::slot::{Directory, Slot};
-use super::spec::{Kind, SpecError, Started, SupervisorSpec};
+use super::spec::{Instance, Kind, SupervisorSpec};
 use super::supervisor::{Msg, Observer, Tree, Wall, spawn};
 use ractor::ActorCell;
 use std::sync::Arc;
@@ -55,7 +56,7 @@ impl Tree {
         let slot = self.directory.slot(&path);
         self.show(&slot, State::Starting, None);
         let root = spawn(Arc::new(spec), path.clone(), self.clone(), None).await?;
-        let Started { cell, ready, gone } = root;
+        let Instance { cell, ready, gone } = root;
         slot.fill(cell.clone());
         let mut abandoned = KillOnDrop(Some(cell.clone()));
         let up = match ready {
@@ -109,6 +110,11 @@ impl Drop for KillOnDrop {
 }
 
 impl RootHandle {
+    /// What the whole tree shares.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
     /// Where the actors of the tree are found.
     pub fn directory(&self) -> &Directory {
         &self.tree.directory

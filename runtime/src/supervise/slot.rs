@@ -4,15 +4,23 @@
 //! process and is filled and emptied by the supervisor; a path may be asked for before it is in the
 //! tree.
 
-use super::event::{ChildView, State};
+use super::busy::Busy;
+use super::event::{ChildView, News, State};
 use super::exit::{Exit, Injected};
+use super::harm::Harm;
+use super::requests::SupervisorRef;
 use super::spec::Kind;
-use super::supervisor::SupervisorRef;
+use super::supervisor::SupervisionNotice;
+use crate::mailbox::Mailbox;
+use crate::meter::{Meter, Wanted};
 use ractor::{ActorCell, ActorId, ActorRef, Message};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// A message that did not reach an instance; safe to send again.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +33,10 @@ pub struct Slot {
     path: String,
     holder: watch::Sender<Option<ActorCell>>,
     record: Mutex<Record>,
+    busy: Busy,
+    mailbox: Arc<Mailbox>,
+    /// Something is planned for it.
+    threatened: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +47,22 @@ struct Record {
     node: Option<Node>,
     /// Outlives the supervisor, so that its successor knows.
     down: bool,
+    /// Holds its thread for long.
+    blocked: bool,
+    /// What befalls it at its next message.
+    harm: Option<Harm>,
+    /// When it is tried again.
+    retry: Option<Instant>,
+    /// Of a supervisor: the restarts it counted.
+    window: Window,
+}
+
+/// Restarts a supervisor counted, and what it allows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Window {
+    pub at: Vec<Instant>,
+    pub allowed: u32,
+    pub period: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -46,13 +74,29 @@ struct Node {
 }
 
 impl Slot {
-    fn new(path: &str) -> Slot {
-        Slot { path: path.to_owned(), holder: watch::Sender::new(None), record: Mutex::default() }
+    fn new(path: &str, meter: Arc<Meter>) -> Slot {
+        Slot {
+            path: path.to_owned(),
+            holder: watch::Sender::new(None),
+            record: Mutex::default(),
+            busy: Busy::default(),
+            mailbox: Arc::new(Mailbox::of(meter)),
+            threatened: AtomicBool::new(false),
+        }
     }
 
     /// The path it stands for.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Where messages that may come in numbers take their places; the same for all instances.
+    pub fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+
+    pub(crate) fn busy(&self) -> &Busy {
+        &self.busy
     }
 
     /// The current instance, which may be gone the next moment. Use it at once; never keep it.
@@ -64,6 +108,11 @@ impl Slot {
     pub fn actor<M: Message>(&self) -> Option<ActorRef<M>> {
         let cell = self.cell()?;
         (cell.is_message_type_of::<M>() == Some(true)).then(|| cell.into())
+    }
+
+    /// Follows who is in it.
+    pub fn changes(&self) -> watch::Receiver<Option<ActorCell>> {
+        self.holder.subscribe()
     }
 
     /// Waits until there is an instance.
@@ -83,10 +132,16 @@ impl Slot {
     /// # Errors
     /// There is none, or it is ending, or it does not take this type; the message comes back.
     pub fn send<M: Message>(&self, message: M) -> Result<(), Unsent<M>> {
-        let Some(actor) = self.actor::<M>() else { return Err(Unsent(message)) };
+        let Some(actor) = self.actor::<M>() else {
+            self.mailbox.meter().unsent();
+            return Err(Unsent(message));
+        };
         match actor.send_message(message) {
             Ok(()) => Ok(()),
-            Err(ractor::MessagingErr::SendErr(message)) => Err(Unsent(message)),
+            Err(ractor::MessagingErr::SendErr(message)) => {
+                self.mailbox.meter().unsent();
+                Err(Unsent(message))
+            }
             Err(ractor::MessagingErr::ChannelClosed | ractor::MessagingErr::InvalidActorType) => {
                 unreachable!("a message that was not sent comes back, and its type was checked")
             }
@@ -131,6 +186,61 @@ impl Slot {
         record.node = Some(Node { order, kind, view, since_ms });
     }
 
+    pub(crate) fn plan_harm(&self, harm: Harm) {
+        self.record().harm = Some(harm);
+        self.threatened.store(true, Relaxed);
+    }
+
+    /// Whether something is planned; one load where not.
+    pub(crate) fn is_threatened(&self) -> bool {
+        self.threatened.load(Relaxed)
+    }
+
+    pub(crate) fn take_harm(&self) -> Option<Harm> {
+        self.threatened.store(false, Relaxed);
+        self.record().harm.take()
+    }
+
+    pub(crate) fn show_blocked(&self, blocked: bool) {
+        self.record().blocked = blocked;
+    }
+
+    /// A notice about the child; `None` while it is not in the tree.
+    pub(crate) fn notice(&self, at_ms: i64, news: News) -> Option<SupervisionNotice> {
+        let kind = self.record().node.as_ref()?.kind;
+        Some(SupervisionNotice { path: self.path.clone(), kind, at_ms, news })
+    }
+
+    pub(crate) fn show_retry(&self, at: Instant) {
+        self.record().retry = Some(at);
+    }
+
+    pub(crate) fn show_window(&self, window: Window) {
+        self.record().window = window;
+    }
+
+    /// How it is doing now; `None` while it is not in the tree.
+    pub(crate) fn reading(&self) -> Option<ActorReading> {
+        let record = self.record();
+        let node = record.node.as_ref()?;
+        let now = Instant::now();
+        let Window { at, allowed, period } = &record.window;
+        let used = at.iter().filter(|at| now.saturating_duration_since(**at) <= *period).count();
+        let waits = node.view.state == State::Backoff || node.view.state == State::Down;
+        let retry = record.retry.filter(|_| waits);
+        Some(ActorReading {
+            path: self.path.clone(),
+            kind: node.kind,
+            state: node.view.state,
+            since_ms: node.since_ms,
+            alive: self.holder.borrow().is_some(),
+            waiting: self.mailbox.depth(),
+            retry_in: retry.map_or(Duration::ZERO, |at| at.saturating_duration_since(now)),
+            restarts: (u32::try_from(used).unwrap_or(u32::MAX), *allowed),
+            meter: Arc::clone(self.mailbox.meter()),
+        })
+    }
+
     pub(crate) fn was_down(&self) -> bool {
         self.record().down
     }
@@ -149,16 +259,47 @@ impl Slot {
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     slots: Arc<RwLock<BTreeMap<String, Arc<Slot>>>>,
+    wanted: Arc<Wanted>,
+    /// What the children of each pool share.
+    pools: Arc<Mutex<BTreeMap<&'static str, Arc<Meter>>>>,
 }
 
 impl Directory {
+    /// Nobody yet; what else is to be measured of them.
+    #[must_use]
+    pub fn measuring(wanted: Wanted) -> Directory {
+        Directory { wanted: Arc::new(wanted), ..Directory::default() }
+    }
+
     /// The slot of `path`; the same one for ever while anybody holds it.
     pub fn slot(&self, path: &str) -> Arc<Slot> {
         if let Some(slot) = self.find(path) {
             return slot;
         }
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
-        slots.entry(path.to_owned()).or_insert_with(|| Arc::new(Slot::new(path))).clone()
+        let make = || Arc::new(Slot::new(path, self.meter(path)));
+        slots.entry(path.to_owned()).or_insert_with(make).clone()
+    }
+
+    /// What an actor is measured with: its own, or that of its pool.
+    fn meter(&self, path: &str) -> Arc<Meter> {
+        let new = || Arc::new(Meter::new(Arc::clone(&self.wanted)));
+        let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let Some(pool) = self.wanted.pools.iter().find(|pool| **pool == parent) else {
+            return new();
+        };
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(pools.entry(pool).or_insert_with(new))
+    }
+
+    /// Ids of the children listed by the supervisor at `path`, by name.
+    pub fn children(&self, path: &str) -> Vec<String> {
+        let above = format!("{path}/");
+        let slots = self.read();
+        let below = slots.range(above.clone()..).take_while(|(of, _)| of.starts_with(&above));
+        let listed = below.filter(|(_, slot)| slot.record().node.is_some());
+        let ids = listed.map(|(of, _)| &of[above.len()..]);
+        ids.filter(|id| !id.contains('/')).map(str::to_owned).collect()
     }
 
     /// The supervisor at `path`, to ask it for children.
@@ -191,16 +332,17 @@ impl Directory {
 
     /// The tree as it stands; `None` before its root was started.
     pub fn view(&self) -> Option<TreeView> {
-        let mut below: BTreeMap<&str, Vec<(&str, Node)>> = BTreeMap::new();
+        let mut below: Below = BTreeMap::new();
         let slots = self.read();
         for (path, slot) in slots.iter() {
-            if let Some(node) = slot.record().node.clone() {
+            let record = slot.record();
+            if let Some(node) = record.node.clone() {
                 let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-                below.entry(parent).or_default().push((path, node));
+                below.entry(parent).or_default().push((slot, node, record.blocked));
             }
         }
         for nodes in below.values_mut() {
-            nodes.sort_by_key(|(_, node)| node.order);
+            nodes.sort_by_key(|(_, node, _)| node.order);
         }
         children(&mut below, "").pop()
     }
@@ -227,12 +369,53 @@ impl Directory {
         }
     }
 
+    /// How everybody in the tree is doing, by path.
+    #[must_use]
+    pub fn readings(&self) -> Vec<ActorReading> {
+        self.read().values().filter_map(|slot| slot.reading()).collect()
+    }
+
+    pub(crate) fn slots(&self) -> Vec<Arc<Slot>> {
+        self.read().values().cloned().collect()
+    }
+
     fn find(&self, path: &str) -> Option<Arc<Slot>> {
         self.read().get(path).cloned()
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Arc<Slot>>> {
         self.slots.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What programs watch of one actor.
+#[derive(Clone, Debug)]
+pub struct ActorReading {
+    /// Its place in the tree.
+    pub path: String,
+    /// Worker or supervisor.
+    pub kind: Kind,
+    /// What it is doing.
+    pub state: State,
+    /// Since when, wall clock, UTC milliseconds.
+    pub since_ms: i64,
+    /// Whether an instance is up.
+    pub alive: bool,
+    /// Messages with a ticket that wait for it.
+    pub waiting: usize,
+    /// Time until its next start, where it waits for one.
+    pub retry_in: Duration,
+    /// Of a supervisor: restarts counted within its period, and how many it allows.
+    pub restarts: (u32, u32),
+    /// What is measured of it; the children of a pool share one.
+    pub meter: Arc<Meter>,
+}
+
+impl ActorReading {
+    /// Whether its branch is kept down.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        self.state == State::Down
     }
 }
 
@@ -255,14 +438,21 @@ pub struct TreeView {
     pub last_failure: Option<String>,
     /// Whether its branch counts as down, up to its proof of health.
     pub down: bool,
+    /// Whether a handler of it holds its thread for longer than a watchdog allows.
+    pub blocked: bool,
+    /// How many messages that may come in numbers are on their way to it.
+    pub mailbox: usize,
     /// Its children in the order of their start.
     pub children: Vec<TreeView>,
 }
 
-fn children(below: &mut BTreeMap<&str, Vec<(&str, Node)>>, parent: &str) -> Vec<TreeView> {
+/// What is below each path.
+type Below<'a> = BTreeMap<&'a str, Vec<(&'a Arc<Slot>, Node, bool)>>;
+
+fn children<'a>(below: &mut Below<'a>, parent: &str) -> Vec<TreeView> {
     let nodes = below.remove(parent).unwrap_or_default();
-    let view = |(path, node): (&str, Node)| TreeView {
-        path: path.to_owned(),
+    let view = |(slot, node, blocked): (&'a Arc<Slot>, Node, bool)| TreeView {
+        path: slot.path.clone(),
         kind: node.kind,
         state: node.view.state,
         since_ms: node.since_ms,
@@ -270,7 +460,9 @@ fn children(below: &mut BTreeMap<&str, Vec<(&str, Node)>>, parent: &str) -> Vec<
         injected: node.view.injected,
         last_failure: node.view.last_failure,
         down: node.view.down,
-        children: children(below, path),
+        blocked,
+        mailbox: slot.mailbox.depth(),
+        children: children(below, &slot.path),
     };
     nodes.into_iter().map(view).collect()
 }

@@ -21,12 +21,14 @@
 //! tree.check().unwrap();
 //! ```
 
-use super::exit::StartError;
+use super::busy::Watched;
+use super::exit::{Ignore, StartError};
 use super::supervisor::{self, Tree};
+use crate::mailbox::Mailbox;
 use ractor::{Actor, ActorCell};
 use serde::Serialize;
-use std::collections::BTreeSet;
-use std::future::Future;
+use std::any::Any;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,9 +97,24 @@ pub enum Strategy {
     RestForOne,
     /// All of them.
     OneForAll,
-    /// The failed one, and each child has the budget for itself. For children of one kind that come
-    /// and go.
+    /// The failed one, and each child has the budget for itself. For children of one kind, of which
+    /// one that is bad must not use up what the others have.
     Dynamic,
+    /// The failed one. Starts empty; its children are made from one [`template`] and known by their
+    /// handles, and it stops them all at the same time.
+    Pool,
+}
+
+/// Whether a supervisor stops when children that matter have done their work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AutoShutdown {
+    /// Never.
+    #[default]
+    Never,
+    /// When the first significant child has ended for good.
+    AnySignificant,
+    /// When the last significant child has ended for good.
+    AllSignificant,
 }
 
 /// Worker or supervisor.
@@ -123,6 +140,8 @@ pub struct Rules {
     pub backoff: Backoff,
     /// What using up the budget means.
     pub on_give_up: OnGiveUp,
+    /// Whether its end for good counts for the auto-shutdown of its supervisor.
+    pub significant: bool,
 }
 
 /// How many restarts a supervisor allows, and whom a failure touches.
@@ -134,6 +153,8 @@ pub struct Settings {
     pub intensity: u32,
     /// Length of the sliding window.
     pub period: Duration,
+    /// Whether it stops when children that matter have ended.
+    pub auto_shutdown: AutoShutdown,
 }
 
 impl Rules {
@@ -148,7 +169,8 @@ impl Rules {
             healthy: Duration::from_secs(10),
         };
         let on_give_up = OnGiveUp::Escalate;
-        Rules { restart: Restart::Permanent, shutdown, start_limit, backoff, on_give_up }
+        let (restart, significant) = (Restart::Permanent, false);
+        Rules { restart, shutdown, start_limit, backoff, on_give_up, significant }
     }
 }
 
@@ -167,27 +189,63 @@ pub struct StartContext {
     pub tree: Tree,
 }
 
-/// A new instance.
+impl StartContext {
+    /// Its place for messages, where its waits are measured too.
+    pub fn mailbox(&self) -> Arc<Mailbox> {
+        Arc::clone(self.tree.directory.slot(&self.path).mailbox())
+    }
+}
+
+/// What a start tells whoever asked for it, besides the instance.
+pub type Extra = Arc<dyn Any + Send + Sync>;
+
+/// What a start function brought about.
 pub struct Started {
-    pub(crate) cell: ActorCell,
+    /// `None`: there is nothing to do, and no instance.
+    pub(crate) instance: Option<Instance>,
+    pub(crate) extra: Option<Extra>,
+}
+
+/// A new instance.
+pub(crate) struct Instance {
+    pub cell: ActorCell,
     /// Ends when the instance is fit for use, where that is later than its start.
-    pub(crate) ready: Option<BoxFuture<Result<(), StartError>>>,
+    pub ready: Option<BoxFuture<Result<(), StartError>>>,
     /// Ends when nothing of it is left.
-    pub(crate) gone: BoxFuture<()>,
+    pub gone: BoxFuture<()>,
 }
 
 impl Started {
     /// An actor that is up, with the handle of its task: it is gone when the task has ended.
     pub fn new(cell: ActorCell, task: JoinHandle<()>) -> Started {
         // A join error says that the task was cancelled or panicked; it is gone either way.
-        Started { cell, ready: None, gone: Box::pin(async move { drop(task.await) }) }
+        let gone = Box::pin(async move { drop(task.await) });
+        Started { instance: Some(Instance { cell, ready: None, gone }), extra: None }
+    }
+
+    /// There is nothing to do: the child is listed without an instance. A worker's `pre_start` says
+    /// the same with the error [`Ignore`].
+    pub fn ignored() -> Started {
+        Started { instance: None, extra: None }
+    }
+
+    /// Tells this to whoever asked for the start; automatic restarts tell nobody.
+    #[must_use]
+    pub fn telling(mut self, extra: impl Any + Send + Sync) -> Started {
+        self.extra = Some(Arc::new(extra));
+        self
     }
 }
+
+type TemplateFn = Arc<dyn Fn(Extra) -> StartFn + Send + Sync>;
 
 #[derive(Clone)]
 pub(crate) enum Body {
     Worker(StartFn),
     Supervisor(Arc<SupervisorSpec>),
+    Template(TemplateFn),
+    /// A temporary child that is up: it is never started again, so how is not kept.
+    Spent(Kind),
 }
 
 /// One child: its id, its rules, how it is started.
@@ -212,13 +270,44 @@ pub fn worker<A: Actor>(
             Box::pin(async move {
                 let (actor, arguments) = make(&context);
                 let supervisor = context.supervisor.clone();
-                match A::spawn_linked(None, actor, arguments, supervisor).await {
+                let slot = context.tree.directory.slot(&context.path);
+                match Actor::spawn_linked(None, Watched { actor, slot }, arguments, supervisor)
+                    .await
+                {
                     Ok((actor, task)) => Ok(Started::new(actor.get_cell(), task)),
+                    Err(error) if Ignore::is(&error) => Ok(Started::ignored()),
                     Err(error) => Err(StartError::of(context.path, &error)),
                 }
             })
         }),
     )
+}
+
+/// What the children of a [`Strategy::Pool`] are made from: `make` gives the actor and its
+/// arguments from what a start was given, which is kept for restarts. Ids are `id-1`, `id-2`, …
+pub fn template<P: Send + Sync + 'static, A: Actor>(
+    id: &str,
+    make: impl Fn(&StartContext, &P) -> (A, A::Arguments) + Send + Sync + 'static,
+) -> ChildSpec {
+    let make = Arc::new(make);
+    let bind = move |extra: Extra| -> StartFn {
+        let given = extra.downcast::<P>();
+        let make = Arc::clone(&make);
+        let Ok(given) = given else {
+            return Arc::new(|context| {
+                let why = "its template takes arguments of another type";
+                Box::pin(ready(Err(StartError::new(context.path, why))))
+            });
+        };
+        let bound = worker("", move |context| make(context, &given));
+        Arc::new(move |context| bound.start(context))
+    };
+    ChildSpec {
+        id: id.into(),
+        rules: Rules::of(Kind::Worker),
+        on: None,
+        body: Body::Template(Arc::new(bind)),
+    }
 }
 
 /// A worker with a start function of its own.
@@ -230,7 +319,12 @@ pub fn custom(id: &str, start: StartFn) -> ChildSpec {
 pub fn supervisor(id: &str, strategy: Strategy) -> SupervisorSpec {
     SupervisorSpec {
         id: id.into(),
-        settings: Settings { strategy, intensity: 1, period: Duration::from_secs(5) },
+        settings: Settings {
+            strategy,
+            intensity: 1,
+            period: Duration::from_secs(5),
+            auto_shutdown: AutoShutdown::Never,
+        },
         children: Vec::new(),
     }
 }
@@ -249,8 +343,9 @@ impl ChildSpec {
     /// Worker or supervisor.
     pub fn kind(&self) -> Kind {
         match self.body {
-            Body::Worker(_) => Kind::Worker,
+            Body::Worker(_) | Body::Template(_) => Kind::Worker,
             Body::Supervisor(_) => Kind::Supervisor,
+            Body::Spent(kind) => kind,
         }
     }
 
@@ -289,6 +384,14 @@ impl ChildSpec {
         self
     }
 
+    /// Its end for good counts for the auto-shutdown of its supervisor. Not for permanent children,
+    /// which never end for good.
+    #[must_use]
+    pub fn significant(mut self) -> ChildSpec {
+        self.rules.significant = true;
+        self
+    }
+
     /// Its task runs on this runtime; on its supervisor's unless said.
     #[must_use]
     pub fn on(mut self, runtime: Handle) -> ChildSpec {
@@ -300,7 +403,25 @@ impl ChildSpec {
         match &self.body {
             Body::Worker(start) => start(context),
             Body::Supervisor(spec) => Box::pin(supervisor::start(spec.clone(), context)),
+            Body::Template(_) | Body::Spent(_) => {
+                let why = "it is no child by itself, or was temporary";
+                Box::pin(ready(Err(StartError::new(context.path, why))))
+            }
         }
+    }
+
+    /// A child of a pool: this template with what a start was given.
+    pub(crate) fn bind(&self, id: &Arc<str>, extra: Extra) -> ChildSpec {
+        let body = match &self.body {
+            Body::Template(bind) => Body::Worker(bind(extra)),
+            other @ (Body::Worker(_) | Body::Supervisor(_) | Body::Spent(_)) => other.clone(),
+        };
+        ChildSpec { id: Arc::clone(id), body, ..self.clone() }
+    }
+
+    /// Keeps no longer how it is started.
+    pub(crate) fn spend(&mut self) {
+        self.body = Body::Spent(self.kind());
     }
 }
 
@@ -338,29 +459,17 @@ impl SupervisorSpec {
         self
     }
 
+    /// Stops by itself when significant children have ended for good.
+    #[must_use]
+    pub fn auto_shutdown(mut self, when: AutoShutdown) -> SupervisorSpec {
+        self.settings.auto_shutdown = when;
+        self
+    }
+
     /// Makes it a child, to say more about how its parent treats it.
     #[must_use]
     pub fn as_child(self) -> ChildSpec {
         self.into()
-    }
-
-    /// Checks this supervisor and all below.
-    ///
-    /// # Errors
-    /// The first thing that is wrong.
-    pub fn check(&self) -> Result<(), SpecError> {
-        check_id(&self.id)?;
-        if self.settings.period.is_zero() {
-            return Err(SpecError::ZeroPeriod(self.id.to_string()));
-        }
-        let mut ids = BTreeSet::new();
-        for child in &self.children {
-            child.check()?;
-            if !ids.insert(&child.id) {
-                return Err(SpecError::TwiceTheSame(child.id.to_string()));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -369,44 +478,4 @@ impl From<SupervisorSpec> for ChildSpec {
         let (id, rules) = (spec.id.clone(), Rules::of(Kind::Supervisor));
         ChildSpec { id, rules, on: None, body: Body::Supervisor(Arc::new(spec)) }
     }
-}
-
-/// Why a spec is refused before anything is started.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SpecError {
-    /// An id is empty or has a slash, which separates the parts of a path.
-    #[error("{0:?} is not an id: it must not be empty nor have a '/'")]
-    BadId(String),
-    /// Two children of one supervisor have this id.
-    #[error("two children are called {0:?}")]
-    TwiceTheSame(String),
-    /// This supervisor has a period of zero.
-    #[error("{0:?} has a period of zero")]
-    ZeroPeriod(String),
-    /// This child would be killed or called too slow at once, or retried without a pause.
-    #[error("{0:?} has a time limit of zero")]
-    ZeroLimit(String),
-}
-
-impl ChildSpec {
-    pub(crate) fn check(&self) -> Result<(), SpecError> {
-        check_id(&self.id)?;
-        let zero = self.rules.start_limit.is_zero()
-            || self.rules.shutdown == Shutdown::Timed(Duration::ZERO)
-            || self.rules.on_give_up == OnGiveUp::Degrade { retry: Duration::ZERO };
-        if zero {
-            return Err(SpecError::ZeroLimit(self.id.to_string()));
-        }
-        match &self.body {
-            Body::Worker(_) => Ok(()),
-            Body::Supervisor(spec) => spec.check(),
-        }
-    }
-}
-
-fn check_id(id: &str) -> Result<(), SpecError> {
-    if id.is_empty() || id.contains('/') {
-        return Err(SpecError::BadId(id.to_owned()));
-    }
-    Ok(())
 }

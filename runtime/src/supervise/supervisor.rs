@@ -4,12 +4,17 @@
 //! the generation of the instance. An instance is gone when its task has ended; ractor's event,
 //! which always comes before, only says why.
 
+use super::busy::Watched;
 use super::event::{Action, Event, News, Outcome, RequestError, Seat, Timer};
 use super::exit::{Exit, GaveUp, StartError};
 use super::instance::{Report, Reporter, Share, Wish, attend};
 use super::policy::Policy;
-use super::slot::{Directory, Slot};
-use super::spec::{ChildSpec, Kind, StartContext, Started, SupervisorSpec};
+use super::requests::Child;
+use super::slot::{Directory, Slot, Window};
+use super::spec::{
+    ChildSpec, Extra, Instance, Kind, Restart, Settings, StartContext, Started, Strategy,
+    SupervisorSpec,
+};
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -50,16 +55,15 @@ pub struct Tree {
     pub wall: Wall,
 }
 
-type Reply = oneshot::Sender<Result<(), RequestError>>;
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, RequestError>>;
 
 pub(crate) enum Msg {
     Report(Seat, u64, Report),
     Timer(Seat, u64, Timer),
     /// Kills what is alive after this time.
     Stop(Option<Duration>),
-    Add(ChildSpec, Reply),
-    Remove(String, Reply),
-    Retry(String, Reply),
+    /// A request of `requests`, with its way to answer.
+    Ask(Box<dyn FnOnce(&mut Shell) + Send>),
 }
 
 pub(crate) struct Supervisor;
@@ -73,26 +77,33 @@ pub(crate) struct Arguments {
 }
 
 /// What the actor holds for one listed child.
-struct Seated {
-    spec: ChildSpec,
-    slot: Arc<Slot>,
+pub(super) struct Seated {
+    pub spec: ChildSpec,
+    pub slot: Arc<Slot>,
     wish: watch::Sender<Wish>,
+    /// What its last start told; for whoever asked for it.
+    extra: Option<Extra>,
 }
 
 pub(crate) struct Shell {
-    myself: ActorRef<Msg>,
-    path: String,
-    tree: Tree,
-    policy: Policy,
+    pub(super) myself: ActorRef<Msg>,
+    pub(super) path: String,
+    pub(super) tree: Tree,
+    pub(super) policy: Policy,
+    pub(super) settings: Settings,
+    /// What the children of a pool are made from.
+    pub(super) template: Option<ChildSpec>,
     born: Instant,
-    seated: BTreeMap<Seat, Seated>,
+    pub(super) seated: BTreeMap<Seat, Seated>,
     /// Instances that are up.
     actors: HashMap<ActorId, Seat>,
     /// Why instances ended that are not known to be gone yet.
     exits: HashMap<ActorId, Exit>,
     up: Option<oneshot::Sender<Result<(), StartError>>>,
-    adding: BTreeMap<Seat, Reply>,
-    removing: BTreeMap<Seat, Vec<Reply>>,
+    /// Who waits for a child to be up.
+    pub(super) rising: BTreeMap<Seat, Reply<Child>>,
+    /// Who waits for a child to be gone.
+    pub(super) falling: BTreeMap<Seat, Vec<Reply<()>>>,
     share: Share,
 }
 
@@ -106,11 +117,18 @@ impl Actor for Supervisor {
         myself: ActorRef<Msg>,
         Arguments { spec, path, tree, up, share }: Arguments,
     ) -> Result<Shell, ActorProcessingErr> {
-        let children = spec.children.iter().map(|child| (child.id.clone(), child.rules));
+        let (template, listed) = match spec.settings.strategy {
+            Strategy::Pool => (spec.children.first().cloned(), &[][..]),
+            Strategy::OneForOne
+            | Strategy::RestForOne
+            | Strategy::OneForAll
+            | Strategy::Dynamic => (None, spec.children.as_slice()),
+        };
+        let children = listed.iter().map(|child| (child.id.clone(), child.rules));
         let mut policy = Policy::new(spec.settings, children);
         let seats: Vec<Seat> = policy.list().map(|(seat, _)| seat).collect();
         let mut seated = BTreeMap::new();
-        for (seat, child) in seats.iter().zip(&spec.children) {
+        for (seat, child) in seats.iter().zip(listed) {
             let child = Seated::new(child.clone(), &path, &tree);
             if child.slot.was_down() {
                 policy.remember_down(*seat);
@@ -122,13 +140,15 @@ impl Actor for Supervisor {
             path,
             tree,
             policy,
+            settings: spec.settings,
+            template,
             born: Instant::now(),
             seated,
             actors: HashMap::new(),
             exits: HashMap::new(),
             up: Some(up),
-            adding: BTreeMap::new(),
-            removing: BTreeMap::new(),
+            rising: BTreeMap::new(),
+            falling: BTreeMap::new(),
             share,
         };
         shell.show(&seats);
@@ -159,12 +179,7 @@ impl Actor for Supervisor {
                 let by = within.map(|within| shell.now().saturating_add(within));
                 shell.event(Event::Stop(by));
             }
-            Msg::Add(spec, reply) => shell.add(spec, reply),
-            Msg::Remove(id, reply) => shell.remove(&id, reply),
-            Msg::Retry(id, reply) => {
-                let done = shell.policy.retry(&id, shell.now());
-                reply.send(done.map(|actions| shell.perform(actions))).ok();
-            }
+            Msg::Ask(ask) => ask(shell),
         }
         Ok(())
     }
@@ -187,14 +202,14 @@ impl Actor for Supervisor {
 }
 
 impl Seated {
-    fn new(spec: ChildSpec, parent: &str, tree: &Tree) -> Seated {
+    pub fn new(spec: ChildSpec, parent: &str, tree: &Tree) -> Seated {
         let slot = tree.directory.slot(&format!("{parent}/{}", spec.id));
-        Seated { spec, slot, wish: watch::Sender::new(Wish::Live) }
+        Seated { spec, slot, wish: watch::Sender::new(Wish::Live), extra: None }
     }
 }
 
 impl Shell {
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.born.elapsed()
     }
 
@@ -205,16 +220,21 @@ impl Shell {
 
     fn report(&mut self, seat: Seat, generation: u64, report: Report) {
         match report {
-            Report::Started(cell) => {
-                // One that has already ended leaves its slot empty.
-                if let Some(child) = self.seated.get(&seat)
-                    && !self.exits.contains_key(&cell.get_id())
-                {
-                    self.actors.insert(cell.get_id(), seat);
-                    child.slot.fill(cell);
+            Report::Started(cell, extra) => {
+                if let Some(child) = self.seated.get_mut(&seat) {
+                    child.extra = extra;
+                    if child.spec.rules.restart == Restart::Temporary {
+                        child.spec.spend();
+                    }
+                    // One that has already ended leaves its slot empty.
+                    if !self.exits.contains_key(&cell.get_id()) {
+                        self.actors.insert(cell.get_id(), seat);
+                        child.slot.fill(cell);
+                    }
                 }
                 self.event(Event::Started(seat, generation));
             }
+            Report::Ignored => self.event(Event::Ignored(seat, generation)),
             Report::StartFailed(actor, error) => {
                 actor.map(|actor| self.exits.remove(&actor));
                 self.event(Event::StartFailed(seat, generation, error));
@@ -231,30 +251,7 @@ impl Shell {
         }
     }
 
-    fn add(&mut self, spec: ChildSpec, reply: Reply) {
-        let added = spec.check().map_err(RequestError::from);
-        match added.and_then(|()| self.policy.add(spec.id.clone(), spec.rules, self.now())) {
-            Ok((seat, actions)) => {
-                self.seated.insert(seat, Seated::new(spec, &self.path, &self.tree));
-                self.adding.insert(seat, reply);
-                self.perform(actions);
-                self.show(&[seat]);
-            }
-            Err(error) => drop(reply.send(Err(error))),
-        }
-    }
-
-    fn remove(&mut self, id: &str, reply: Reply) {
-        match self.policy.remove(id, self.now()) {
-            Ok((seat, actions)) => {
-                self.removing.entry(seat).or_default().push(reply);
-                self.perform(actions);
-            }
-            Err(error) => drop(reply.send(Err(error))),
-        }
-    }
-
-    fn perform(&mut self, actions: Vec<Action>) {
+    pub(super) fn perform(&mut self, actions: Vec<Action>) {
         let mut touched = Vec::new();
         for action in actions {
             match action {
@@ -271,8 +268,12 @@ impl Shell {
                     self.wish(seat, Wish::Kill);
                 }
                 Action::Arm(seat, generation, timer, after) => {
+                    if let (Timer::Retry, Some(child)) = (timer, self.seated.get(&seat)) {
+                        child.slot.show_retry(Instant::now() + after);
+                    }
                     self.myself.send_after(after, move || Msg::Timer(seat, generation, timer));
                 }
+                Action::Ended(seat) => self.ended(seat),
                 Action::Forget(seat) => self.forget(seat),
                 Action::Tell(seat, news) => {
                     touched.push(seat);
@@ -285,6 +286,9 @@ impl Shell {
             }
         }
         self.show(&touched);
+        let (used, Settings { intensity: allowed, period, .. }) = self.policy.window();
+        let at = used.into_iter().map(|at| self.born + at).collect();
+        self.tree.directory.slot(&self.path).show_window(Window { at, allowed, period });
     }
 
     fn start(&mut self, seat: Seat, generation: u64) {
@@ -316,31 +320,53 @@ impl Shell {
         }
     }
 
+    /// The child has no instance, as was requested.
+    fn ended(&mut self, seat: Seat) {
+        for reply in self.falling.remove(&seat).unwrap_or_default() {
+            reply.send(Ok(())).ok();
+        }
+        let path = self.seated.get(&seat).map_or("", |child| child.slot.path());
+        let error = StartError::new(path, "it was taken back while it started");
+        self.rising.remove(&seat).map(|reply| reply.send(Err(error.into())));
+    }
+
     fn forget(&mut self, seat: Seat) {
+        self.ended(seat);
         if let Some(Seated { slot, .. }) = self.seated.remove(&seat) {
             let path = slot.path().to_owned();
             drop(slot);
             self.tree.directory.forget(&path);
         }
-        for reply in self.removing.remove(&seat).unwrap_or_default() {
-            reply.send(Ok(())).ok();
-        }
-        self.adding.remove(&seat).map(|reply| reply.send(Err(RequestError::NotFound)));
+    }
+
+    /// What to answer whoever asked for a child: it is up, or has nothing to do.
+    fn risen(&mut self, seat: Seat) -> Result<Child, RequestError> {
+        let child = self.seated.get_mut(&seat).ok_or(RequestError::NotFound)?;
+        Ok(Child {
+            path: child.slot.path().to_owned(),
+            cell: child.slot.cell(),
+            extra: child.extra.take(),
+            seat,
+            of: self.myself.get_id(),
+        })
     }
 
     fn tell(&mut self, seat: Seat, news: News) {
         let answer = match &news {
-            News::Started { .. } => Some(Ok(())),
+            News::Started { .. } | News::Ignored => Some(self.risen(seat)),
             News::StartFailed { error } if !error.injected => Some(Err(error.clone().into())),
             News::StartFailed { .. }
             | News::Exited { .. }
+            | News::StopFailed { .. }
+            | News::Blocked { .. }
+            | News::Unblocked { .. }
             | News::BranchDown { .. }
             | News::BranchUp
             | News::GaveUp { .. }
             | News::Removed => None,
         };
         if let Some(answer) = answer {
-            self.adding.remove(&seat).map(|reply| reply.send(answer));
+            self.rising.remove(&seat).map(|reply| reply.send(answer));
         }
         if let Some(child) = self.seated.get(&seat) {
             let path = child.slot.path().to_owned();
@@ -355,6 +381,11 @@ impl Shell {
                 Exit::Normal("asked to stop".to_owned()),
                 StartError::new(&self.path, "stopped while starting"),
             ),
+            Outcome::Finished(id) => {
+                let why = format!("{id}, which is significant, has ended");
+                let error = StartError::new(&self.path, &why);
+                (Exit::Normal(why), error)
+            }
             Outcome::StartFailed(error) => (Exit::Failed(error.to_string()), error),
             Outcome::GaveUp(seat, why) => {
                 let child = self.seated.get(&seat).expect("who used up the budget is listed");
@@ -368,7 +399,7 @@ impl Shell {
         self.myself.stop(None);
     }
 
-    fn show(&mut self, seats: &[Seat]) {
+    pub(super) fn show(&mut self, seats: &[Seat]) {
         let now = (self.tree.wall)();
         for seat in seats {
             if let (Some(child), Some(view)) = (self.seated.get(seat), self.policy.view(*seat)) {
@@ -383,7 +414,8 @@ pub(crate) async fn start(
     spec: Arc<SupervisorSpec>,
     context: StartContext,
 ) -> Result<Started, StartError> {
-    spawn(spec, context.path, context.tree, Some(context.supervisor)).await
+    let instance = spawn(spec, context.path, context.tree, Some(context.supervisor)).await?;
+    Ok(Started { instance: Some(instance), extra: None })
 }
 
 pub(crate) async fn spawn(
@@ -391,17 +423,18 @@ pub(crate) async fn spawn(
     path: String,
     tree: Tree,
     parent: Option<ActorCell>,
-) -> Result<Started, StartError> {
+) -> Result<Instance, StartError> {
     let (share, mut shares) = mpsc::channel::<Infallible>(1);
     let (up, ready) = oneshot::channel();
     let arguments = Arguments { spec, path: path.clone(), tree: tree.clone(), up, share };
+    let actor = Watched { actor: Supervisor, slot: tree.directory.slot(&path) };
     let spawned = match parent {
-        Some(parent) => Supervisor::spawn_linked(None, Supervisor, arguments, parent).await,
-        None => Supervisor::spawn(None, Supervisor, arguments).await,
+        Some(parent) => Actor::spawn_linked(None, actor, arguments, parent).await,
+        None => Actor::spawn(None, actor, arguments).await,
     };
     let (actor, task) = spawned.map_err(|error| StartError::of(&path, &error))?;
     let lost = StartError::new(&path, "ended while starting");
-    Ok(Started {
+    Ok(Instance {
         cell: actor.get_cell(),
         ready: Some(Box::pin(async move { ready.await.unwrap_or(Err(lost)) })),
         gone: Box::pin(async move {
@@ -412,53 +445,6 @@ pub(crate) async fn spawn(
             tree.directory.vacate_below(&path);
         }),
     })
-}
-
-/// Asks a supervisor for changes at run time. Stays valid when the supervisor is replaced; its
-/// children added by request do not come back then.
-///
-/// Not to be awaited by a child while it starts: its supervisor may be waiting for it.
-#[derive(Clone, Debug)]
-pub struct SupervisorRef {
-    slot: Arc<Slot>,
-}
-
-impl SupervisorRef {
-    pub(crate) fn new(slot: Arc<Slot>) -> SupervisorRef {
-        SupervisorRef { slot }
-    }
-
-    /// Adds a child at the end of the order; returns when it is up.
-    ///
-    /// # Errors
-    /// The spec is wrong, the id is taken, the start failed (the child is then not listed), or
-    /// there is no supervisor.
-    pub async fn add(&self, spec: impl Into<ChildSpec>) -> Result<(), RequestError> {
-        let spec = spec.into();
-        self.ask(|reply| Msg::Add(spec, reply)).await
-    }
-
-    /// Stops a child by its own rule and lists it no more; returns when it is gone.
-    ///
-    /// # Errors
-    /// There is no such child or no supervisor.
-    pub async fn remove(&self, id: &str) -> Result<(), RequestError> {
-        self.ask(|reply| Msg::Remove(id.to_owned(), reply)).await
-    }
-
-    /// Starts a child now that waits for its delay or whose branch is down.
-    ///
-    /// # Errors
-    /// There is no such child or no supervisor.
-    pub async fn retry(&self, id: &str) -> Result<(), RequestError> {
-        self.ask(|reply| Msg::Retry(id.to_owned(), reply)).await
-    }
-
-    async fn ask(&self, message: impl FnOnce(Reply) -> Msg) -> Result<(), RequestError> {
-        let (reply, answer) = oneshot::channel();
-        self.slot.send(message(reply)).map_err(|_| RequestError::NotRunning)?;
-        answer.await.unwrap_or(Err(RequestError::NotRunning))
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,14 @@
 //! The checklist of supervision as tables of events.
 
 mod histories;
+mod model;
+mod requests;
+mod significant;
 
 use super::*;
-use crate::supervise::spec::Backoff;
+use crate::supervise::event::RequestError;
+use crate::supervise::exit::{Exit, StartError};
+use crate::supervise::spec::{AutoShutdown, Backoff, OnGiveUp, Restart, Shutdown, Strategy};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -14,6 +19,7 @@ fn rules() -> Rules {
         start_limit: 30_000 * MS,
         backoff: Backoff { first: 100 * MS, max: 10_000 * MS, healthy: 10_000 * MS },
         on_give_up: OnGiveUp::Escalate,
+        significant: false,
     }
 }
 
@@ -23,6 +29,11 @@ fn restart(restart: Restart) -> Rules {
 
 fn degrade() -> Rules {
     Rules { on_give_up: OnGiveUp::Degrade { retry: 60_000 * MS }, ..rules() }
+}
+
+fn settings(strategy: Strategy, intensity: u32) -> Settings {
+    let auto_shutdown = AutoShutdown::Never;
+    Settings { strategy, intensity, period: 5_000 * MS, auto_shutdown }
 }
 
 /// A policy and what became of its actions: instances obey at once only where the test says so.
@@ -42,7 +53,7 @@ fn name(seat: Seat) -> String {
 
 impl Bench {
     fn new(strategy: Strategy, intensity: u32, children: &[Rules]) -> Bench {
-        let settings = Settings { strategy, intensity, period: 5_000 * MS };
+        let settings = settings(strategy, intensity);
         let ids = (b'a'..).map(|c| Arc::from(char::from(c).to_string()));
         let policy = Policy::new(settings, ids.zip(children.iter().copied()));
         Bench {
@@ -86,12 +97,14 @@ impl Bench {
                         Timer::StartLimit | Timer::StopDeadline | Timer::Healthy => continue,
                     }
                 }
+                Action::Ended(seat) => format!("ended {}", name(seat)),
                 Action::Forget(seat) => format!("forget {}", name(seat)),
                 Action::Tell(seat, News::BranchDown { .. }) => format!("down {}", name(seat)),
                 Action::Tell(seat, News::BranchUp) => format!("healthy {}", name(seat)),
                 Action::Tell(..) => continue,
                 Action::Up => "up".to_owned(),
                 Action::End(Outcome::Stopped) => "end".to_owned(),
+                Action::End(Outcome::Finished(id)) => format!("end: {id} finished"),
                 Action::End(Outcome::StartFailed(error)) => format!("end: {error}"),
                 Action::End(Outcome::GaveUp(seat, why)) => {
                     format!("end: {} {why}", name(seat))
@@ -353,9 +366,9 @@ fn s35_s58_removing_cancels_a_retry_and_a_stop_does_not_wait_for_it() {
         bench.start_fails(child);
     }
     assert_eq!(bench.look(), "start a, wait a 100, start b, wait b 100");
-    let (_, actions) = bench.policy.remove("a", bench.now).unwrap();
+    let actions = bench.policy.remove(Seat(0), bench.now).unwrap();
     bench.take(actions);
-    assert_eq!(bench.look(), "forget a");
+    assert_eq!(bench.look(), "ended a, forget a");
     bench.event(Event::Stop(None));
     assert_eq!(bench.look(), "end");
     bench.pass(60_000);
@@ -453,13 +466,15 @@ fn s54_s55_children_come_and_go_at_run_time() {
     let again = bench.policy.add("a".into(), rules(), bench.now);
     assert_eq!(again, Err(RequestError::AlreadyPresent));
     bench.started(0);
+    let again = bench.policy.add("a".into(), rules(), bench.now);
+    assert_eq!(again, Err(RequestError::AlreadyStarted(None)));
     bench.start_fails(1);
     assert_eq!(bench.look(), "forget b");
-    assert_eq!(bench.policy.remove("b", bench.now), Err(RequestError::NotFound));
-    let (_, actions) = bench.policy.remove("a", bench.now).unwrap();
+    assert_eq!(bench.policy.find("b"), Err(RequestError::NotFound));
+    let actions = bench.policy.remove(Seat(0), bench.now).unwrap();
     bench.take(actions);
     bench.fails(0);
-    assert_eq!(bench.look(), "stop a, forget a");
+    assert_eq!(bench.look(), "stop a, ended a, forget a");
     assert_eq!(bench.policy.list().count(), 0);
 }
 
@@ -532,6 +547,32 @@ fn s71_a_branch_is_kept_down_reported_once_and_tried_slowly() {
     assert_eq!(bench.look(), "start a, healthy a");
     bench.exits(0, gave_up());
     assert_eq!(bench.look(), "down a, wait a 60000");
+}
+
+#[test]
+fn s71_a_branch_that_was_down_before_its_supervisor_was_replaced_holds_up_nobody() {
+    let mut bench = Bench::new(Strategy::OneForOne, 0, &[degrade(), rules()]);
+    bench.policy.remember_down(Seat(0));
+    bench.event(Event::Begin);
+    bench.start_fails(0);
+    bench.started(1);
+    assert_eq!(bench.look(), "start a, wait a 60000, start b, up");
+    bench.pass(60_000);
+    bench.started(0);
+    bench.pass(10_000);
+    assert_eq!(bench.look(), "start a, healthy a");
+}
+
+#[test]
+fn s71_a_branch_that_ends_well_is_not_down() {
+    let transient = Rules { restart: Restart::Transient, ..degrade() };
+    let mut bench = Bench::up(Strategy::OneForOne, 0, &[transient]);
+    bench.fails(0);
+    bench.pass(60_000);
+    bench.started(0);
+    bench.ends(0);
+    assert_eq!(bench.look(), "down a, wait a 60000, start a, healthy a");
+    assert!(!bench.policy.view(Seat(0)).unwrap().down);
 }
 
 #[test]

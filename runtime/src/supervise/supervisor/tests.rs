@@ -1,8 +1,14 @@
 //! The shell with real actors, on a paused clock.
 
+mod failing;
+mod pool;
+mod requests;
+mod significant;
+
 use super::*;
+use crate::supervise::Ignore;
 use crate::supervise::spec::*;
-use crate::supervise::{Injected, RootError, RootHandle, RootOutcome, State, TreeView};
+use crate::supervise::{Injected, RootError, RootHandle, RootOutcome, SpecError, State, TreeView};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
@@ -32,7 +38,13 @@ impl Log {
                 News::GaveUp { why } => log.say(format!("gave up on {path}: {why}")),
                 News::Exited { exit, asked: false, .. } => log.say(format!("{path} {exit}")),
                 News::StartFailed { error } => log.say(format!("{path} no start: {}", error.why)),
-                News::Exited { .. } | News::Started { .. } | News::Removed => {}
+                News::Ignored => log.say(format!("{path} has nothing to do")),
+                News::StopFailed { exit } => log.say(format!("{path} stopped badly: {exit}")),
+                News::Exited { .. }
+                | News::Started { .. }
+                | News::Blocked { .. }
+                | News::Unblocked { .. }
+                | News::Removed => {}
             }
         };
         let wall = move || i64::try_from(born.elapsed().as_millis()).unwrap();
@@ -42,7 +54,7 @@ impl Log {
     /// An actor that says when it starts, stops, and is dropped.
     fn actor(&self, id: &'static str) -> ChildSpec {
         let log = self.clone();
-        worker(id, move |_| (Sayer, Said { id, log: log.clone(), start: Start::Well }))
+        worker(id, move |_| (Sayer, Said::new(id, &log, Start::Well)))
     }
 
     /// The same with `how` it starts each time.
@@ -54,7 +66,7 @@ impl Log {
         let (log, times) = (self.clone(), AtomicU32::new(0));
         worker(id, move |_| {
             let start = how(times.fetch_add(1, SeqCst));
-            (Sayer, Said { id, log: log.clone(), start })
+            (Sayer, Said::new(id, &log, start))
         })
     }
 }
@@ -66,6 +78,7 @@ enum Start {
     Panic,
     Hang,
     Injected,
+    Ignore,
 }
 
 struct Sayer;
@@ -74,6 +87,13 @@ struct Said {
     id: &'static str,
     log: Log,
     start: Start,
+    stops_badly: bool,
+}
+
+impl Said {
+    fn new(id: &'static str, log: &Log, start: Start) -> Said {
+        Said { id, log: log.clone(), start, stops_badly: false }
+    }
 }
 
 impl Drop for Said {
@@ -88,6 +108,8 @@ enum Order {
     Stop,
     Hang,
     Injected,
+    /// Stop, and fail at that.
+    StopBadly,
 }
 
 impl Actor for Sayer {
@@ -102,6 +124,7 @@ impl Actor for Sayer {
             Start::Panic => panic!("panic at the start"),
             Start::Hang => std::future::pending().await,
             Start::Injected => return Err(Box::new(Injected("spawn".into()))),
+            Start::Ignore => return Err(Box::new(Ignore)),
         }
         Ok(said)
     }
@@ -112,6 +135,7 @@ impl Actor for Sayer {
         said: &mut Said,
     ) -> Result<(), ActorProcessingErr> {
         said.log.say(format!("stop {}", said.id));
+        assert!(!said.stops_badly, "bad stop");
         tokio::time::sleep(10 * MS).await;
         Ok(())
     }
@@ -120,7 +144,7 @@ impl Actor for Sayer {
         &self,
         myself: ActorRef<Order>,
         order: Order,
-        _: &mut Said,
+        said: &mut Said,
     ) -> Result<(), ActorProcessingErr> {
         match order {
             Order::Panic => panic!("boom"),
@@ -128,6 +152,7 @@ impl Actor for Sayer {
             Order::Stop => myself.stop(None),
             Order::Hang => std::future::pending().await,
             Order::Injected => return Err(Box::new(Injected("step".into()))),
+            Order::StopBadly => said.stops_badly = true,
         }
         Ok(())
     }
@@ -283,7 +308,9 @@ async fn s39_s43_a_stuck_child_is_killed_at_its_deadline() {
     log.take();
     let asked = Instant::now();
     assert_eq!(root.stop(LONG).await, RootOutcome::Stopped);
-    assert_eq!(log.take(), ["-b", "stop a", "-a"]);
+    let (late, unheard) =
+        ("root/b stopped badly: killed", "root/a stopped badly: its task was cancelled");
+    assert_eq!(log.take(), ["-b", late, "stop a", "-a", unheard]);
     assert!((300 * MS..400 * MS).contains(&asked.elapsed()));
 }
 
@@ -369,65 +396,100 @@ async fn s29_s62_giving_up_climbs_to_the_root() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn s71_a_hopeless_branch_stays_down_and_is_tried_slowly() {
+async fn s42_s64_a_child_that_stops_badly_is_reported_and_the_stop_goes_on() {
     let log = Log::default();
-    let how = |time| if time == 1 { Start::Err } else { Start::Well };
-    let low = supervisor("m", Strategy::OneForOne).budget(0, MS).child(log.starting("a", how));
     let spec = supervisor("root", Strategy::OneForOne)
-        .budget(0, MS)
-        .child(low.as_child().degrade(60_000 * MS))
-        .child(log.actor("b"));
+        .child(log.actor("a"))
+        .child(log.actor("b"))
+        .child(log.actor("c").shutdown(Shutdown::Timed(50 * MS)))
+        .child(log.actor("d").shutdown(Shutdown::Kill));
     let root = start(&log, spec).await;
-    log.take();
-    order(&root, "root/m/a", Order::Panic);
+    order(&root, "root/b", Order::StopBadly);
+    order(&root, "root/c", Order::Hang);
     settle().await;
-    let down = seen(&root, "root/m");
-    assert_eq!((down.state, down.down, down.children.len()), (State::Down, true, 0));
+    log.take();
+    assert_eq!(root.stop(LONG).await, RootOutcome::Stopped);
     let said = log.take();
-    assert_eq!(said.last().map(String::as_str), Some("down root/m"));
-    tokio::time::sleep(60_000 * MS).await;
-    let failed = ["-a", "root/m/a no start: cannot start", "root/m no start: cannot start"];
-    assert_eq!(log.take(), failed);
-    root.directory().supervisor("root").retry("m").await.unwrap();
+    let expected = [
+        "-d",
+        "-c",
+        "root/c stopped badly: killed",
+        "stop b",
+        "-b",
+        "root/b stopped badly: failed: bad stop",
+        "stop a",
+        "-a",
+    ];
+    assert_eq!(said, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s64_every_start_and_end_is_told_once_with_its_path_and_figures() {
+    let log = Log::default();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let hears = Arc::clone(&told);
+    let observer = move |notice: &SupervisionNotice| hears.lock().unwrap().push(notice.clone());
+    let tree = Tree::new(Arc::new(observer), Arc::new(|| 0));
+    let low = supervisor("m", Strategy::OneForOne).child(log.actor("a"));
+    let root = tree.start(supervisor("root", Strategy::OneForOne).child(low)).await.unwrap();
+    tokio::time::sleep(40 * MS).await;
+    order(&root, "root/m/a", Order::Err);
     settle().await;
-    assert!(seen(&root, "root/m").down);
-    tokio::time::sleep(10_000 * MS).await;
-    assert_eq!(log.take(), ["+a", "healthy root/m"]);
-    assert!(!seen(&root, "root/m").down);
+    root.stop(LONG).await;
+    let told: Vec<String> = (told.lock().unwrap().iter())
+        .map(|SupervisionNotice { path, news, .. }| match news {
+            News::Started { restarts } => format!("{path} up {restarts}"),
+            News::Exited { exit, uptime, restarts, asked } => {
+                format!("{path} {exit} after {} ms, {restarts}, {asked}", uptime.as_millis())
+            }
+            other @ (News::Ignored
+            | News::StartFailed { .. }
+            | News::StopFailed { .. }
+            | News::Blocked { .. }
+            | News::Unblocked { .. }
+            | News::BranchDown { .. }
+            | News::BranchUp
+            | News::GaveUp { .. }
+            | News::Removed) => format!("{path} {other:?}"),
+        })
+        .collect();
+    let expected = [
+        "root/m/a up 0",
+        "root/m up 0",
+        "root/m/a failed: bad after 40 ms, 0, false",
+        "root/m/a up 1",
+        "root/m/a ended: asked to stop after 11 ms, 1, true",
+        "root/m ended: asked to stop after 51 ms, 0, true",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn s65_a_message_of_another_type_changes_nothing() {
+    let log = Log::default();
+    let root = start(&log, supervisor("root", Strategy::OneForOne).child(log.actor("a"))).await;
+    assert!(root.directory().slot("root").send("what").is_err());
+    assert_eq!(seen(&root, "root/a").state, State::Running);
     root.stop(LONG).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn s45_a_replacement_waits_for_the_last_of_a_killed_subtree() {
+async fn s18_s20_one_for_all_replaces_every_instance_and_keeps_the_order() {
     let log = Log::default();
-    let busy = supervisor("m", Strategy::OneForOne)
-        .child(supervisor("n", Strategy::OneForOne).child(log.actor("a")).child(log.actor("b")));
-    let spec = supervisor("root", Strategy::OneForOne).child(busy);
+    let spec =
+        supervisor("root", Strategy::OneForAll).children(["a", "b", "c"].map(|id| log.actor(id)));
     let root = start(&log, spec).await;
-    // One that does not hear of the kill: it is no longer linked, but still attended to.
-    let (a, n) = (root.directory().slot("root/m/n/a"), root.directory().slot("root/m/n"));
-    a.cell().unwrap().unlink(n.cell().unwrap());
+    let paths = ["root/a", "root/b", "root/c"];
+    let before = ids(&root, &paths);
     log.take();
-    assert!(root.directory().kill("root/m"));
+    order(&root, "root/b", Order::Panic);
     tokio::time::sleep(100 * MS).await;
-    let mut said = log.take();
-    said[..2].sort();
-    assert_eq!(said, ["-a", "-b", "root/m killed", "+a", "+b"]);
-    root.stop(LONG).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn s45_a_start_under_way_ends_with_its_supervisor() {
-    let log = Log::default();
-    let how = |time| if time == 1 { Start::Hang } else { Start::Well };
-    let low = supervisor("m", Strategy::OneForOne).child(log.starting("a", how));
-    let root = start(&log, supervisor("root", Strategy::OneForOne).child(low)).await;
-    order(&root, "root/m/a", Order::Panic);
-    settle().await;
-    log.take();
-    assert!(root.directory().kill("root/m"));
-    tokio::time::sleep(100 * MS).await;
-    assert_eq!(log.take(), ["-a", "root/m killed", "+a"]);
+    let expected = ["-b", "root/b failed: boom", "stop c", "-c", "stop a", "-a", "+a", "+b", "+c"];
+    assert_eq!(log.take(), expected);
+    let after = ids(&root, &paths);
+    assert!(before.iter().zip(&after).all(|(old, new)| new.is_some() && old != new));
+    let listed = root.directory().view().unwrap().children;
+    assert_eq!(listed.iter().map(|child| child.path.as_str()).collect::<Vec<_>>(), paths);
     root.stop(LONG).await;
 }
 
@@ -438,9 +500,12 @@ async fn s54_s55_s63_children_come_and_go_at_run_time() {
     let root = start(&log, supervisor("root", Strategy::OneForOne).child(pool)).await;
     let pool = root.directory().supervisor("root/pool");
     pool.add(log.actor("y")).await.unwrap();
-    assert_eq!(pool.add(log.actor("y")).await, Err(RequestError::AlreadyPresent));
+    let there = pool.add(log.actor("y")).await.unwrap_err();
+    let y = root.directory().slot("root/pool/y").cell();
+    assert_eq!(there, RequestError::AlreadyStarted(y));
     let failed = pool.add(log.starting("z", |_| Start::Err)).await;
-    assert_eq!(failed, Err(RequestError::Start(StartError::new("root/pool/z", "cannot start"))));
+    let error = StartError::new("root/pool/z", "cannot start");
+    assert_eq!(failed.err(), Some(RequestError::Start(error)));
     assert_eq!(pool.remove("z").await, Err(RequestError::NotFound));
     pool.add(log.actor("v")).await.unwrap();
     let listed = |root: &RootHandle| -> Vec<String> {
@@ -457,34 +522,7 @@ async fn s54_s55_s63_children_come_and_go_at_run_time() {
     assert_eq!(listed(&root), ["root/pool/x"]);
     pool.add(log.actor("y")).await.unwrap();
     root.stop(LONG).await;
-    assert_eq!(pool.add(log.actor("w")).await, Err(RequestError::NotRunning));
-}
-
-#[tokio::test(start_paused = true)]
-async fn s72_injected_exits_use_no_budget() {
-    let log = Log::default();
-    let how = |time| if time == 3 { Start::Injected } else { Start::Well };
-    let low = supervisor("m", Strategy::OneForOne).budget(0, MS).child(log.starting("a", how));
-    let root = start(&log, supervisor("root", Strategy::OneForOne).budget(0, MS).child(low)).await;
-    log.take();
-    let injected = Injected("step".into());
-    assert!(root.directory().inject_kill("root/m/a", &injected));
-    settle().await;
-    order(&root, "root/m/a", Order::Injected);
-    settle().await;
-    assert!(root.directory().note_injected("root/m/a", &injected));
-    order(&root, "root/m/a", Order::Panic);
-    tokio::time::sleep(1_000 * MS).await;
-    let seen = seen(&root, "root/m/a");
-    assert_eq!((seen.injected, seen.restarts, seen.state), (4, 3, State::Running));
-    assert!(root.directory().inject_kill("root/m", &injected));
-    settle().await;
-    let said = log.take();
-    assert_eq!(said.iter().filter(|line| line.ends_with("injected: step")).count(), 4);
-    assert!(!root.directory().inject_kill("root/nobody", &injected));
-    order(&root, "root/m/a", Order::Panic);
-    let RootOutcome::GaveUp(gave_up) = root.outcome().await else { panic!("it gives up") };
-    assert_eq!(gave_up.path, "root/m");
+    assert_eq!(pool.add(log.actor("w")).await.err(), Some(RequestError::NotRunning));
 }
 
 #[tokio::test(start_paused = true)]
@@ -523,7 +561,7 @@ fn r17_a_child_runs_on_the_runtime_of_its_spec() {
     let told = log.clone();
     let spec = worker("a", move |_| {
         told.say(std::thread::current().name().unwrap_or_default());
-        (Sayer, Said { id: "a", log: told.clone(), start: Start::Well })
+        (Sayer, Said::new("a", &told, Start::Well))
     })
     .on(data.handle().clone());
     let tree = log.tree();

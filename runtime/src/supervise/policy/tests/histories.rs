@@ -1,18 +1,12 @@
-//! Random histories against the invariants.
+//! Random histories against the invariants: instances take their time, events come late, in any
+//! order and from instances that were replaced.
 
 use super::*;
+use crate::supervise::spec::Strategy;
+use proptest::prelude::{ProptestConfig, any, proptest};
 
-/// A small, good enough source of chance.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % n as u64).unwrap()
-    }
-}
+/// What is done next, to whom, and how; each taken modulo what there is.
+type Step = (u8, u16, u8);
 
 /// A world of instances for random histories, which checks each action.
 struct World {
@@ -22,6 +16,8 @@ struct World {
     alive: BTreeMap<Seat, u64>,
     starting: BTreeSet<Seat>,
     asked: BTreeSet<Seat>,
+    /// Whose start was asked for: they may start in the middle of a group.
+    requested: BTreeSet<Seat>,
     dead: Vec<(Seat, u64)>,
     timers: Vec<(Duration, Seat, u64, Timer)>,
     is_up: bool,
@@ -29,29 +25,42 @@ struct World {
     ended: bool,
 }
 
+fn pick<T: Clone>(from: &[T], by: u16) -> Option<T> {
+    (!from.is_empty()).then(|| from[usize::from(by) % from.len()].clone())
+}
+
 impl World {
+    fn new(strategy: Strategy, intensity: u32, children: &[Rules]) -> World {
+        let pool = strategy == Strategy::Pool;
+        let auto_shutdown = if pool { AutoShutdown::Never } else { AutoShutdown::AnySignificant };
+        let settings = Settings { auto_shutdown, ..settings(strategy, intensity) };
+        let ids = (0..).map(|i| Arc::from(format!("c{i}")));
+        let children = if pool { &[] } else { children };
+        World {
+            strategy,
+            policy: Policy::new(settings, ids.zip(children.iter().copied())),
+            now: Duration::ZERO,
+            alive: BTreeMap::new(),
+            starting: BTreeSet::new(),
+            asked: BTreeSet::new(),
+            requested: BTreeSet::new(),
+            dead: Vec::new(),
+            timers: Vec::new(),
+            is_up: false,
+            ending: false,
+            ended: false,
+        }
+    }
+
     fn take(&mut self, actions: Vec<Action>) {
         for action in actions {
             assert!(!self.ended, "nothing comes after the end");
             match action {
-                Action::Start(seat, generation) => {
-                    assert!(!self.ending, "nothing is started while ending");
-                    assert!(self.alive.insert(seat, generation).is_none(), "one instance at most");
-                    let grouped =
-                        matches!(self.strategy, Strategy::RestForOne | Strategy::OneForAll);
-                    if grouped || !self.is_up {
-                        let wanted = self.starting.difference(&self.asked).count();
-                        assert_eq!(wanted, 0, "one start at a time");
-                    }
-                    if grouped {
-                        assert_eq!(self.alive.last_key_value(), Some((&seat, &generation)));
-                    }
-                    self.starting.insert(seat);
-                }
+                Action::Start(seat, generation) => self.starts(seat, generation),
                 Action::Stop(seat) | Action::Kill(seat) => {
                     let (last, _) = self.alive.last_key_value().unwrap();
-                    let others = self.strategy != Strategy::Dynamic && self.asked.is_empty();
-                    if self.ending && others {
+                    let alone = self.strategy != Strategy::Pool && self.asked.is_empty();
+                    if self.ending && alone {
                         assert_eq!(seat, *last, "the last one is stopped first");
                     }
                     assert!(self.alive.contains_key(&seat), "only what is alive is stopped");
@@ -60,7 +69,9 @@ impl World {
                 Action::Arm(seat, generation, timer, after) => {
                     self.timers.push((self.now + after, seat, generation, timer));
                 }
-                Action::Forget(seat) => assert!(!self.alive.contains_key(&seat)),
+                Action::Forget(seat) | Action::Ended(seat) => {
+                    assert!(!self.alive.contains_key(&seat), "it is gone before that is said");
+                }
                 Action::Tell(..) => {}
                 Action::Up => {
                     assert!(!std::mem::replace(&mut self.is_up, true), "up comes once");
@@ -73,55 +84,69 @@ impl World {
         }
     }
 
+    fn starts(&mut self, seat: Seat, generation: u64) {
+        assert!(!self.ending, "nothing is started while ending");
+        assert!(self.alive.insert(seat, generation).is_none(), "one instance at most");
+        let grouped = matches!(self.strategy, Strategy::RestForOne | Strategy::OneForAll);
+        if grouped || !self.is_up {
+            let wanted = self.starting.difference(&self.asked).count();
+            assert_eq!(wanted, 0, "one start at a time");
+        }
+        if grouped && !self.requested.contains(&seat) {
+            assert_eq!(self.alive.last_key_value(), Some((&seat, &generation)));
+        }
+        self.starting.insert(seat);
+    }
+
     fn event(&mut self, event: Event) {
         let actions = self.policy.on(event, self.now);
         self.ending = self.policy.serving().is_err();
         self.take(actions);
     }
 
-    fn step(&mut self, chance: &mut Chance) {
+    fn step(&mut self, (what, whom, how): Step) {
         let living: Vec<(Seat, u64)> = self.alive.iter().map(|(s, g)| (*s, *g)).collect();
-        let pick = (!living.is_empty()).then(|| living[chance.below(living.len().max(1))]);
-        match (chance.below(10), pick) {
-            (0..4, Some((seat, generation))) => self.settle(seat, generation, chance),
+        match (what % 10, pick(&living, whom)) {
+            (0..4, Some((seat, generation))) => self.settle(seat, generation, how),
             (4..7, _) => self.fire(),
             (7, _) if !self.dead.is_empty() => {
-                let (seat, generation) = self.dead[chance.below(self.dead.len())];
-                let event = match chance.below(3) {
+                let (seat, generation) = pick(&self.dead, whom).unwrap();
+                self.event(match how % 4 {
                     0 => Event::Exited(seat, generation, Exit::Killed),
                     1 => Event::Started(seat, generation),
+                    2 => Event::Ignored(seat, generation),
                     _ => Event::StartFailed(seat, generation, StartError::new("", "late")),
-                };
-                self.event(event);
+                });
             }
-            (8, _) => self.request(chance),
-            (9, _) if chance.below(20) == 0 => {
-                self.event(Event::Stop(Some(self.now + 100 * MS)));
-            }
+            (8, _) => self.request(whom, how),
+            (9, _) if how < 12 => self.event(Event::Stop(Some(self.now + 100 * MS))),
             _ => self.now += 20 * MS,
         }
     }
 
     /// Something happens to a living instance.
-    fn settle(&mut self, seat: Seat, generation: u64, chance: &mut Chance) {
+    fn settle(&mut self, seat: Seat, generation: u64, how: u8) {
         let asked = self.asked.contains(&seat);
         if self.starting.remove(&seat) {
-            if chance.below(3) > 0 && !asked {
+            if !how.is_multiple_of(3) && !asked {
+                self.requested.remove(&seat);
                 return self.event(Event::Started(seat, generation));
             }
             self.bury(seat, generation);
-            let error = StartError { injected: chance.below(2) == 0, ..StartError::new("", "no") };
-            return self.event(Event::StartFailed(seat, generation, error));
+            let error = StartError { injected: how.is_multiple_of(2), ..StartError::new("", "no") };
+            return self.event(match how {
+                ..40 => Event::Ignored(seat, generation),
+                _ => Event::StartFailed(seat, generation, error),
+            });
         }
         self.bury(seat, generation);
-        let exit = [
+        let exits = [
             Exit::Normal(String::new()),
             Exit::Failed("x".into()),
             Exit::Killed,
             Exit::Injected("test".into()),
-        ][chance.below(4)]
-        .clone();
-        self.event(Event::Exited(seat, generation, exit));
+        ];
+        self.event(Event::Exited(seat, generation, exits[usize::from(how % 4)].clone()));
     }
 
     fn bury(&mut self, seat: Seat, generation: u64) {
@@ -138,56 +163,84 @@ impl World {
         }
     }
 
-    fn request(&mut self, chance: &mut Chance) {
-        let id: Arc<str> = format!("r{}", chance.below(4)).into();
-        let rules = if chance.below(2) == 0 { degrade() } else { rules() };
-        let done = match chance.below(3) {
-            0 => self.policy.add(id, rules, self.now).map(|(_, actions)| actions),
-            1 => self.policy.remove(&id, self.now).map(|(_, actions)| actions),
-            _ => self.policy.retry(&id, self.now),
+    fn request(&mut self, whom: u16, how: u8) {
+        let listed: Vec<(Seat, Arc<str>)> =
+            self.policy.list().map(|(seat, id)| (seat, id.clone())).collect();
+        let rules = [rules(), degrade(), restart(Restart::Temporary)][usize::from(how / 8 % 3)];
+        let fresh: Arc<str> = format!("r{}", how / 64).into();
+        let (seat, id) = pick(&listed, whom).unwrap_or((Seat(99), fresh.clone()));
+        let (now, policy) = (self.now, &mut self.policy);
+        let done = match how % 8 {
+            0 | 1 if self.strategy == Strategy::Pool => {
+                policy.add_to_pool("m", rules, now).map(|(seat, _, a)| (Some(seat), a))
+            }
+            0 | 1 => policy.add(fresh, rules, now).map(|(seat, a)| (Some(seat), a)),
+            2 => policy.remove(seat, now).map(|a| (None, a)),
+            3 => policy.terminate(seat, now).map(|a| (None, a)),
+            4 => policy.restart(&id, now).map(|(seat, a)| (Some(seat), a)),
+            5 => policy.delete(&id, now).map(|a| (None, a)),
+            6 => policy.replace(&[(id, rules)]).map(|_| (None, Vec::new())),
+            _ => policy.retry(&id, now).map(|a| (None, a)),
         };
-        self.take(done.unwrap_or_default());
+        if let Ok((requested, actions)) = done {
+            self.requested.extend(requested);
+            self.take(actions);
+        }
+    }
+
+    /// Whatever has happened, a stop comes to its end.
+    fn finish(mut self) {
+        self.event(Event::Stop(None));
+        while let Some((seat, generation)) = self.alive.pop_last() {
+            self.starting.remove(&seat);
+            self.asked.remove(&seat);
+            self.event(Event::Exited(seat, generation, Exit::Killed));
+        }
+        assert!(self.ended, "the supervisor ends");
     }
 }
 
-#[test]
-fn random_histories_keep_the_invariants() {
-    let strategies =
-        [Strategy::OneForOne, Strategy::RestForOne, Strategy::OneForAll, Strategy::Dynamic];
-    let kinds = [rules(), degrade(), restart(Restart::Transient), restart(Restart::Temporary)];
-    for seed in 1..=600_u64 {
-        let mut chance = Chance(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let strategy = strategies[chance.below(4)];
-        let intensity = u32::try_from(chance.below(6)).unwrap() * 20;
-        let settings = Settings { strategy, intensity, period: 5_000 * MS };
-        let count = chance.below(6);
-        let children: Vec<_> = (0..count)
-            .map(|i| (Arc::from(format!("c{i}")), kinds[chance.below(kinds.len())]))
-            .collect();
-        let mut world = World {
-            strategy,
-            policy: Policy::new(settings, children),
-            now: Duration::ZERO,
-            alive: BTreeMap::new(),
-            starting: BTreeSet::new(),
-            asked: BTreeSet::new(),
-            dead: Vec::new(),
-            timers: Vec::new(),
-            is_up: false,
-            ending: false,
-            ended: false,
-        };
+fn strategies() -> impl proptest::strategy::Strategy<Value = Strategy> {
+    proptest::sample::select(vec![
+        Strategy::OneForOne,
+        Strategy::RestForOne,
+        Strategy::OneForAll,
+        Strategy::Dynamic,
+        Strategy::Pool,
+    ])
+}
+
+fn kinds() -> impl proptest::strategy::Strategy<Value = Rules> {
+    let significant = Rules { significant: true, ..restart(Restart::Transient) };
+    proptest::sample::select(vec![
+        rules(),
+        rules(),
+        degrade(),
+        restart(Restart::Transient),
+        restart(Restart::Temporary),
+        significant,
+    ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 300,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn random_histories_keep_the_invariants(
+        strategy in strategies(),
+        intensity in 0_u32..6,
+        children in proptest::collection::vec(kinds(), 0..6),
+        steps in proptest::collection::vec(any::<Step>(), 0..300),
+    ) {
+        let mut world = World::new(strategy, intensity * 20, &children);
         world.event(Event::Begin);
-        for _ in 0..400 {
-            world.step(&mut chance);
+        for step in steps {
+            world.step(step);
         }
-        // Whatever has happened, a stop comes to its end.
-        world.event(Event::Stop(None));
-        while let Some((seat, generation)) = world.alive.pop_last() {
-            world.starting.remove(&seat);
-            world.asked.remove(&seat);
-            world.event(Event::Exited(seat, generation, Exit::Killed));
-        }
-        assert!(world.ended, "seed {seed}: the supervisor ends");
+        world.finish();
     }
 }

@@ -1,0 +1,304 @@
+//! Bounded sending. Mailboxes of actors are unbounded, so each message that may come in numbers
+//! carries a [`Ticket`] of its receiver's [`Mailbox`]. The ticket gives itself back when it is
+//! dropped: when the message has been handled, and also when a mailbox dies with all that is in it.
+//!
+//! What a sender does about a mailbox that is full depends on what it sends.
+//!
+//! | what | how | when it is full |
+//! |---|---|---|
+//! | only the newest counts | [`Newest`] | the older one of the same key is replaced |
+//! | can be had again | [`Mailbox::take_or_drop`] | it is not sent; the sender knows at once |
+//! | is needed, and can wait | [`Mailbox::room`] | the sender waits |
+//! | must never be lost nor wait | [`Mailbox::take`] | it is sent; the depth is watched |
+//!
+//! Messages of control (stop, a wake-up that is already coalesced) take no ticket, so a flood never
+//! holds them up. No two actors may wait for room in each other's mailboxes.
+
+use crate::journal::Waker;
+use crate::meter::Meter;
+use std::collections::BTreeMap;
+use std::sync::atomic::{
+    AtomicU64, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
+};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
+
+/// How many messages are on their way to one actor.
+#[derive(Debug, Default)]
+pub struct Mailbox {
+    depth: AtomicUsize,
+    deepest: AtomicUsize,
+    room: Notify,
+    /// When the handler began that runs now, or ran last; as the meter counts time.
+    taken: AtomicU64,
+    meter: Arc<Meter>,
+}
+
+/// The place of one message, and when it was taken.
+#[derive(Debug)]
+pub struct Ticket(Arc<Mailbox>, u64);
+
+impl Ticket {
+    fn of(mailbox: &Arc<Mailbox>) -> Ticket {
+        Ticket(Arc::clone(mailbox), mailbox.meter.now())
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.0.depth.fetch_sub(1, AcqRel);
+        self.0.room.notify_one();
+        // It is dropped in the handler of its message, or with a mailbox that died.
+        self.0.taken_since(self.1);
+    }
+}
+
+impl Mailbox {
+    /// The mailbox of whoever is measured by `meter`.
+    pub(crate) fn of(meter: Arc<Meter>) -> Mailbox {
+        Mailbox { meter, ..Mailbox::default() }
+    }
+
+    /// What is measured of its actor.
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
+    /// What was raised at that time, as the meter counts it, is handled now.
+    pub(crate) fn taken_since(&self, raised: u64) {
+        if let Some(waited) = self.taken.load(Relaxed).checked_sub(raised) {
+            self.meter.waited(waited);
+        }
+    }
+
+    /// A handler begins, at this time of the meter.
+    pub(crate) fn begin(&self, at: u64) {
+        self.taken.store(at, Relaxed);
+    }
+
+    /// How many messages with a ticket are on their way.
+    pub fn depth(&self) -> usize {
+        self.depth.load(Acquire)
+    }
+
+    /// How many there were at most.
+    pub fn deepest(&self) -> usize {
+        self.deepest.load(Acquire)
+    }
+
+    /// A place, whatever the depth.
+    #[must_use]
+    pub fn take(self: &Arc<Self>) -> Ticket {
+        let depth = self.depth.fetch_add(1, AcqRel) + 1;
+        self.deepest.fetch_max(depth, AcqRel);
+        Ticket::of(self)
+    }
+
+    /// A place, where fewer than `limit` are taken.
+    #[must_use]
+    pub fn try_take(self: &Arc<Self>, limit: usize) -> Option<Ticket> {
+        let more = |depth: usize| (depth < limit).then_some(depth + 1);
+        let Ok(before) = self.depth.fetch_update(AcqRel, Acquire, more) else { return None };
+        self.deepest.fetch_max(before + 1, AcqRel);
+        Some(Ticket::of(self))
+    }
+
+    /// The same, for a sender that gives up where there is none: that is counted.
+    #[must_use]
+    pub fn take_or_drop(self: &Arc<Self>, limit: usize) -> Option<Ticket> {
+        let ticket = self.try_take(limit);
+        if ticket.is_none() {
+            self.meter.refused();
+        }
+        ticket
+    }
+
+    /// A place, as soon as fewer than `limit` are taken; `limit` is at least 1. In the order in
+    /// which senders came, as far as they wait.
+    pub async fn room(self: &Arc<Self>, limit: usize) -> Ticket {
+        loop {
+            let room = self.room.notified();
+            if let Some(ticket) = self.try_take(limit.max(1)) {
+                // Another who waits may find room too.
+                if self.depth() < limit {
+                    self.room.notify_one();
+                }
+                return ticket;
+            }
+            room.await;
+        }
+    }
+}
+
+/// The newest value of each key, for a reader that is woken once however many come.
+pub struct Newest<K, V> {
+    waiting: Mutex<BTreeMap<K, V>>,
+    waker: Arc<Waker>,
+}
+
+impl<K: Ord, V> Newest<K, V> {
+    /// Nothing yet; `wake` is called when something comes after the reader has taken what there
+    /// was.
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Newest<K, V> {
+        Newest { waiting: Mutex::default(), waker: Waker::new(wake) }
+    }
+
+    /// Puts a value in the place of an older one of the same key.
+    pub fn put(&self, key: K, value: V) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(key, value);
+        self.waker.raise();
+    }
+
+    /// Takes all there is.
+    pub fn take(&self) -> BTreeMap<K, V> {
+        self.waker.clear();
+        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ractor::{Actor, ActorProcessingErr, ActorRef};
+    use std::time::Duration;
+
+    /// Handles one message a millisecond.
+    struct Slow;
+
+    impl Actor for Slow {
+        type Msg = Ticket;
+        type State = ();
+        type Arguments = ();
+
+        async fn pre_start(&self, _: ActorRef<Ticket>, (): ()) -> Result<(), ActorProcessingErr> {
+            Ok(())
+        }
+
+        async fn handle(
+            &self,
+            _: ActorRef<Ticket>,
+            ticket: Ticket,
+            (): &mut (),
+        ) -> Result<(), ActorProcessingErr> {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            drop(ticket);
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sender_that_waits_never_fills_a_mailbox_beyond_its_limit() {
+        let (actor, task) = Actor::spawn(None, Slow, ()).await.unwrap();
+        let mailbox = Arc::new(Mailbox::default());
+        for _ in 0..3 {
+            let (mailbox, actor) = (Arc::clone(&mailbox), actor.clone());
+            tokio::spawn(async move {
+                for _ in 0..200 {
+                    actor.send_message(mailbox.room(16).await).unwrap();
+                }
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        assert_eq!((mailbox.depth(), mailbox.deepest()), (0, 16), "all came through");
+        actor.stop(None);
+        task.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_be_shed_is_refused_at_the_limit_and_what_may_not_goes_on() {
+        let (actor, task) = Actor::spawn(None, Slow, ()).await.unwrap();
+        let mailbox = Arc::new(Mailbox::default());
+        let mut shed = 0;
+        for _ in 0..100 {
+            match mailbox.try_take(10) {
+                Some(ticket) => actor.send_message(ticket).unwrap(),
+                None => shed += 1,
+            }
+        }
+        assert_eq!((mailbox.depth(), shed), (10, 90));
+        for _ in 0..5 {
+            actor.send_message(mailbox.take()).unwrap();
+        }
+        assert_eq!((mailbox.depth(), mailbox.deepest()), (15, 15));
+        // A mailbox that dies gives back what was in it.
+        actor.kill();
+        task.await.unwrap();
+        assert_eq!(mailbox.depth(), 0);
+        assert!(mailbox.try_take(1).is_some());
+    }
+
+    /// Works for a while on each message, without an await; and tells how long it was waited for.
+    struct Works;
+
+    impl Actor for Works {
+        type Msg = (std::time::Instant, Option<Ticket>);
+        type State = Arc<AtomicUsize>;
+        type Arguments = Arc<AtomicUsize>;
+
+        async fn pre_start(
+            &self,
+            _: ActorRef<Self::Msg>,
+            slowest: Arc<AtomicUsize>,
+        ) -> Result<Arc<AtomicUsize>, ActorProcessingErr> {
+            Ok(slowest)
+        }
+
+        async fn handle(
+            &self,
+            _: ActorRef<Self::Msg>,
+            (sent, ticket): Self::Msg,
+            slowest: &mut Arc<AtomicUsize>,
+        ) -> Result<(), ActorProcessingErr> {
+            let waited = usize::try_from(sent.elapsed().as_millis()).unwrap();
+            slowest.fetch_max(waited, AcqRel);
+            if ticket.is_some() {
+                let began = crate::clock::now();
+                while began.elapsed() < Duration::from_micros(20) {}
+            }
+            Ok(())
+        }
+    }
+
+    /// Even on one thread: a cancel waits for its turn among actors, never behind the flood.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_flood_of_one_actor_does_not_delay_a_cancel_of_another() {
+        let (flooded, ordered) = (Arc::default(), Arc::new(AtomicUsize::new(0)));
+        let (bars, bars_end) = Actor::spawn(None, Works, flooded).await.unwrap();
+        let (orders, orders_end) = Actor::spawn(None, Works, Arc::clone(&ordered)).await.unwrap();
+        let mailbox = Arc::new(Mailbox::default());
+        let (own, to) = (Arc::clone(&mailbox), bars.clone());
+        let flood = tokio::spawn(async move {
+            for _ in 0..50_000 {
+                let ticket = own.room(1_000).await;
+                to.send_message((crate::clock::now(), Some(ticket))).unwrap();
+            }
+        });
+        let began = crate::clock::now();
+        let mut cancels = 0;
+        while !flood.is_finished() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            orders.send_message((crate::clock::now(), None)).unwrap();
+            cancels += 1;
+        }
+        bars.stop(None);
+        orders.stop(None);
+        bars_end.await.unwrap();
+        orders_end.await.unwrap();
+        let (took, slowest) = (began.elapsed().as_millis(), ordered.load(Acquire));
+        assert!(cancels > 2 && mailbox.deepest() <= 1_000, "{cancels} {}", mailbox.deepest());
+        assert!(slowest as u128 * 3 < took, "a cancel waited {slowest} of {took} ms");
+    }
+
+    #[test]
+    fn only_the_newest_of_each_key_waits_and_the_reader_is_woken_once() {
+        let (wakes, woken) = std::sync::mpsc::sync_channel(10);
+        let newest = Newest::new(move || wakes.try_send(()).unwrap());
+        for value in 0..1_000 {
+            newest.put(value % 3, value);
+        }
+        assert_eq!(woken.try_iter().count(), 1);
+        assert_eq!(newest.take(), BTreeMap::from([(0, 999), (1, 997), (2, 998)]));
+        newest.put(7, 7);
+        assert_eq!((woken.try_iter().count(), newest.take()), (1, BTreeMap::from([(7, 7)])));
+    }
+}

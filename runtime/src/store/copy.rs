@@ -1,0 +1,309 @@
+//! Copies of a store and an archive while they are written, and files made of such copies.
+//!
+//! What is copied is what one look at the file sees: rows, not pages, so it does not matter what
+//! the engine does with its file meanwhile. A look pins the pages it sees, so it is not kept longer
+//! than a copy takes. Segments are never changed, so their files are copied as they are, and
+//! compared with the checksum they were sealed with.
+
+use super::archive::Archive;
+use super::file::{Store, StoreError, number};
+use super::rows::{BLOCKS, CHECKPOINTS, META, PASSED, POISON};
+use super::segments::{self, SEGMENTS, Segment, Shelf};
+use crate::parcel::Record;
+use redb::{
+    Database, Durability, Key, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
+    TableError, TableHandle, Value, WriteTransaction,
+};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Bytes of a file in one record.
+const PIECE: usize = 256 << 10;
+/// Bytes written in one commit of a file that is made.
+const COMMIT: usize = 4 << 20;
+/// Memory of the engine for a file that is made, bytes.
+const CACHE_BYTES: usize = 16 << 20;
+
+/// What records are shown to.
+pub type Take<'a> = dyn FnMut(Record<'_>) -> io::Result<()> + 'a;
+
+/// Why there is no copy.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// The original cannot be read.
+    #[error(transparent)]
+    Source(#[from] StoreError),
+    /// The copy cannot be written.
+    #[error(transparent)]
+    Target(#[from] io::Error),
+}
+
+/// A store as one look at it saw it.
+pub struct StoreLook {
+    read: ReadTransaction,
+    shelf: Shelf,
+    path: PathBuf,
+    /// Number of the last life that wrote.
+    pub life: u64,
+    /// The last row, 0 where there is none.
+    pub row: u64,
+}
+
+impl Store {
+    /// Looks at it, to copy what is committed now.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn look_at(&self) -> Result<StoreLook, StoreError> {
+        let look = || -> Result<StoreLook, redb::Error> {
+            let read = self.db.begin_read()?;
+            let life = number(&read.open_table(META)?, "life")?;
+            let row = read.open_table(BLOCKS)?.last()?.map(|(row, _)| row.value());
+            let sealed = || segments::from(&read, 0).map(|all| all.last().map_or(0, |s| s.last));
+            let row = row.map_or_else(sealed, Ok)?;
+            Ok(StoreLook { read, shelf: self.shelf.clone(), path: self.path.clone(), life, row })
+        };
+        look().map_err(|e| StoreError::of(&self.path, e))
+    }
+}
+
+impl StoreLook {
+    /// Shows every row, then the files of the segments these name.
+    ///
+    /// # Errors
+    /// A segment is missing or altered, or see [`CopyError`].
+    pub fn copy(self, take: &mut Take<'_>) -> Result<(), CopyError> {
+        let StoreLook { read, shelf, path, .. } = self;
+        let of = |e: redb::Error| StoreError::of(&path, e);
+        copy_table(&read, META, &path, take)?;
+        copy_table(&read, BLOCKS, &path, take)?;
+        copy_table(&read, PASSED, &path, take)?;
+        copy_table(&read, CHECKPOINTS, &path, take)?;
+        copy_table(&read, POISON, &path, take)?;
+        copy_table(&read, SEGMENTS, &path, take)?;
+        let segments = segments::from(&read, 0).map_err(of)?;
+        drop(read);
+        for segment in &segments {
+            copy_segment(&shelf, segment, take)?;
+        }
+        Ok(())
+    }
+}
+
+fn copy_segment(shelf: &Shelf, segment: &Segment, take: &mut Take<'_>) -> Result<(), CopyError> {
+    let name = segment.name();
+    let bytes = shelf.whole(segment).map_err(|e| {
+        let path = shelf.path(&name);
+        let missing = e.kind() == io::ErrorKind::NotFound;
+        let torn = |reason: String| StoreError::Torn { path: path.clone(), reason };
+        if missing { torn("it is missing".to_owned()) } else { StoreError::io(&path, &e) }
+    })?;
+    take(Record::File(&name))?;
+    for piece in bytes.chunks(PIECE) {
+        take(Record::Bytes(piece))?;
+    }
+    Ok(())
+}
+
+/// An archive as one look at it saw it.
+pub struct ArchiveLook {
+    read: ReadTransaction,
+    path: PathBuf,
+}
+
+impl Archive {
+    /// Looks at it, to copy what is committed now.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn look_at(&self) -> Result<ArchiveLook, StoreError> {
+        let path = self.path().to_owned();
+        let read = self.database().begin_read().map_err(|e| StoreError::of(&path, e))?;
+        Ok(ArchiveLook { read, path })
+    }
+}
+
+impl ArchiveLook {
+    /// Shows every row of every table.
+    ///
+    /// # Errors
+    /// See [`CopyError`].
+    pub fn copy(self, take: &mut Take<'_>) -> Result<(), CopyError> {
+        let ArchiveLook { read, path } = self;
+        let tables = read.list_tables().map_err(|e| StoreError::of(&path, e))?;
+        for table in tables {
+            let name = table.name().to_owned();
+            copy_table(&read, TableDefinition::<&[u8], &[u8]>::new(&name), &path, take)?;
+        }
+        Ok(())
+    }
+}
+
+fn copy_table<K: Key + 'static, V: Value + 'static>(
+    read: &ReadTransaction,
+    table: TableDefinition<'_, K, V>,
+    path: &Path,
+    take: &mut Take<'_>,
+) -> Result<(), CopyError> {
+    let of = |e: redb::Error| StoreError::of(path, e);
+    let opened = match read.open_table(table) {
+        // A file that was made before there was this table.
+        Err(TableError::TableDoesNotExist(_)) => return Ok(()),
+        opened => opened.map_err(|e| of(e.into()))?,
+    };
+    take(Record::Table(table.name()))?;
+    for row in opened.iter().map_err(|e| of(e.into()))? {
+        let (key, value) = row.map_err(|e| of(e.into()))?;
+        let (key, value) = (key.value(), value.value());
+        take(Record::Row(K::as_bytes(&key).as_ref(), V::as_bytes(&value).as_ref()))?;
+    }
+    Ok(())
+}
+
+/// What a file is made as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Make {
+    /// A live file, with its segments beside it.
+    Store,
+    /// An archive.
+    Archive,
+}
+
+/// A file that is made of a copy. Where it should be there must be none; until it is finished it is
+/// not whole.
+pub struct Making {
+    make: Make,
+    path: PathBuf,
+    db: Database,
+    write: Option<WriteTransaction>,
+    written: usize,
+    table: String,
+    segment: Option<(String, Vec<u8>)>,
+}
+
+impl Making {
+    /// Begins one.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn begin(make: Make, path: &Path) -> Result<Making, StoreError> {
+        let db = Database::builder().set_cache_size(CACHE_BYTES).create(path);
+        let db = db.map_err(|e| StoreError::of(path, e))?;
+        Ok(Making {
+            make,
+            path: path.to_owned(),
+            db,
+            write: None,
+            written: 0,
+            table: String::new(),
+            segment: None,
+        })
+    }
+
+    /// Puts a record of the copy back.
+    ///
+    /// # Errors
+    /// It is none that belongs there, or see [`StoreError`].
+    pub fn put(&mut self, record: Record<'_>) -> Result<(), StoreError> {
+        match record {
+            Record::Table(name) => name.clone_into(&mut self.table),
+            Record::Row(key, value) => {
+                self.row(key, value)?;
+                self.written += key.len() + value.len();
+                if self.written >= COMMIT {
+                    self.commit(Durability::None)?;
+                }
+            }
+            Record::File(name) => {
+                self.end_segment()?;
+                // The name becomes a path: it is one of ours, or none.
+                let ours = |c: char| c.is_ascii_digit() || c == '-';
+                let known = name.strip_suffix(".segment").is_some_and(|n| n.chars().all(ours));
+                if self.make != Make::Store || !known {
+                    return Err(self.torn(format!("no file {name:?} belongs to it")));
+                }
+                self.segment = Some((name.to_owned(), Vec::new()));
+            }
+            Record::Bytes(bytes) => match &mut self.segment {
+                Some((_, whole)) => whole.extend_from_slice(bytes),
+                None => return Err(self.torn("bytes of no file".to_owned())),
+            },
+            Record::About(_) | Record::Part(_) => {
+                return Err(self.torn("a record that belongs to no file".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Has all of it on disk.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn finish(mut self) -> Result<(), StoreError> {
+        self.end_segment()?;
+        self.commit(Durability::Immediate)
+    }
+
+    fn torn(&self, reason: String) -> StoreError {
+        StoreError::Torn { path: self.path.clone(), reason }
+    }
+
+    fn end_segment(&mut self) -> Result<(), StoreError> {
+        let Some((name, bytes)) = self.segment.take() else { return Ok(()) };
+        let put = Shelf::beside(&self.path).put(&name, &bytes);
+        put.map_err(|e| StoreError::io(&self.path, &e))
+    }
+
+    fn begun(&mut self) -> Result<&WriteTransaction, StoreError> {
+        if self.write.is_none() {
+            let begun = self.db.begin_write().map_err(|e| StoreError::of(&self.path, e))?;
+            self.write = Some(begun);
+        }
+        Ok(self.write.as_ref().expect("it was just begun"))
+    }
+
+    fn commit(&mut self, durability: Durability) -> Result<(), StoreError> {
+        self.begun()?;
+        self.written = 0;
+        let Some(mut write) = self.write.take() else { return Ok(()) };
+        let of = |e: redb::Error| StoreError::of(&self.path, e);
+        let odd = |e| of(redb::Error::Io(io::Error::other(e)));
+        write.set_durability(durability).map_err(odd)?;
+        write.commit().map_err(|e| of(e.into()))
+    }
+
+    fn row(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let (make, path, table) = (self.make, self.path.clone(), self.table.clone());
+        let write = self.begun()?;
+        let put = match (make, table.as_str()) {
+            (Make::Archive, name) => {
+                put(write, TableDefinition::<&[u8], &[u8]>::new(name), key, value)
+            }
+            (Make::Store, name) if name == META.name() => put(write, META, key, value),
+            (Make::Store, name) if name == BLOCKS.name() => put(write, BLOCKS, key, value),
+            (Make::Store, name) if name == PASSED.name() => put(write, PASSED, key, value),
+            (Make::Store, name) if name == CHECKPOINTS.name() => {
+                put(write, CHECKPOINTS, key, value)
+            }
+            (Make::Store, name) if name == POISON.name() => put(write, POISON, key, value),
+            (Make::Store, name) if name == SEGMENTS.name() => put(write, SEGMENTS, key, value),
+            (Make::Store, name) => Err(redb::Error::Corrupted(format!("no table {name:?}"))),
+        };
+        put.map_err(|e| StoreError::of(&path, e))
+    }
+}
+
+fn put<K: Key + 'static, V: Value + 'static>(
+    write: &WriteTransaction,
+    table: TableDefinition<'_, K, V>,
+    key: &[u8],
+    value: &[u8],
+) -> Result<(), redb::Error> {
+    let fits = |width: Option<usize>, bytes: &[u8]| width.is_none_or(|width| width == bytes.len());
+    if !fits(K::fixed_width(), key) || !fits(V::fixed_width(), value) {
+        let why = format!("a row of table {} has another width", table.name());
+        return Err(redb::Error::Corrupted(why));
+    }
+    write.open_table(table)?.insert(K::from_bytes(key), V::from_bytes(value))?;
+    Ok(())
+}

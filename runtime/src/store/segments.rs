@@ -1,0 +1,254 @@
+//! Segments: the older part of the journal, sealed into files that are never changed again.
+//!
+//! A segment holds the blocks of a range of rows as they lay in the live file, compressed. It is
+//! written whole beside the live file, then one commit of the live file names it, with its
+//! checksum, and removes what it holds: before that commit it is a leftover that nobody reads,
+//! after it the only copy. So a crash at any moment leaves each row in exactly one place.
+
+use super::rows::BLOCKS;
+use crate::chaos::faults::FaultyDisk;
+use crate::files::write_whole;
+use flate2::{Compression, Crc, read::GzDecoder, write::GzEncoder};
+use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Last row of a segment → (its first row, bytes of blocks up to its end since the first row of the
+/// journal, bytes of its file, checksum of its file).
+pub(super) const SEGMENTS: TableDefinition<'_, u64, (u64, u64, u64, u32)> =
+    TableDefinition::new("segments_v1");
+/// What a segment file begins with, before the compressed blocks.
+const MAGIC: &[u8] = b"journal segment 1\n";
+/// A block larger than this is none: one fact is a few megabytes at most.
+const BLOCK_SANE: u32 = 1 << 30;
+
+/// When the oldest part of a journal is sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sealing {
+    /// Bytes of blocks in one segment, about.
+    pub segment: u64,
+    /// Bytes of blocks that stay in the live file.
+    pub keep: u64,
+}
+
+impl Default for Sealing {
+    /// 4 MiB, and 8 that stay: some hours of 300 symbols.
+    fn default() -> Sealing {
+        Sealing { segment: 4 << 20, keep: 8 << 20 }
+    }
+}
+
+/// One segment, as the live file names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Segment {
+    pub first: u64,
+    pub last: u64,
+    /// Bytes of blocks up to its end since the first row of the journal.
+    pub end: u64,
+    /// Bytes of its file.
+    pub size: u64,
+    /// Checksum of its file.
+    pub crc: u32,
+}
+
+impl Segment {
+    fn of(last: u64, (first, end, size, crc): (u64, u64, u64, u32)) -> Segment {
+        Segment { first, last, end, size, crc }
+    }
+
+    /// Name of its file.
+    pub(super) fn name(&self) -> String {
+        format!("{:012}-{:012}.segment", self.first, self.last)
+    }
+}
+
+/// Where segments lie: a folder beside the live file, or with it on a disk in memory.
+#[derive(Clone, Debug)]
+pub(crate) enum Shelf {
+    Folder(PathBuf),
+    Memory(FaultyDisk),
+}
+
+impl Shelf {
+    /// The shelf of a live file.
+    pub(super) fn beside(live: &Path) -> Shelf {
+        Shelf::Folder(live.with_extension("segments"))
+    }
+
+    /// Where a file lies, for people.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        match self {
+            Shelf::Folder(folder) => folder.join(name),
+            Shelf::Memory(_) => PathBuf::from(name),
+        }
+    }
+
+    pub(super) fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Shelf::Folder(folder) => {
+                fs::create_dir_all(folder)?;
+                write_whole(&folder.join(name), bytes)?;
+                File::open(folder)?.sync_all()
+            }
+            Shelf::Memory(disk) => disk.put_file(name, bytes),
+        }
+    }
+
+    fn get(&self, name: &str) -> io::Result<Vec<u8>> {
+        match self {
+            Shelf::Folder(folder) => fs::read(folder.join(name)),
+            Shelf::Memory(disk) => disk.file(name),
+        }
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        match self {
+            Shelf::Folder(folder) => match fs::read_dir(folder) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+                Err(e) => Err(e),
+                Ok(entries) => entries
+                    .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+                    .collect(),
+            },
+            Shelf::Memory(disk) => disk.file_names(),
+        }
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        match self {
+            Shelf::Folder(folder) => fs::remove_file(folder.join(name)),
+            Shelf::Memory(disk) => disk.remove_file(name),
+        }
+    }
+
+    /// Removes what no commit has named: what a crash left.
+    pub(super) fn sweep(&self, named: &[Segment]) -> io::Result<()> {
+        let named: Vec<String> = named.iter().map(Segment::name).collect();
+        for name in self.names()? {
+            if !named.contains(&name) {
+                self.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The file of a segment, as it was sealed.
+    pub(super) fn whole(&self, segment: &Segment) -> io::Result<Vec<u8>> {
+        let bytes = self.get(&segment.name())?;
+        if bytes.len() as u64 != segment.size || checksum(&bytes) != segment.crc {
+            let why = "its checksum is not the one it was sealed with";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        Ok(bytes)
+    }
+
+    /// The blocks of a segment, in order, with the last row of each.
+    pub(super) fn open(&self, segment: &Segment) -> io::Result<Blocks> {
+        let bytes = self.whole(segment)?;
+        let damaged = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
+        let Some(packed) = bytes.strip_prefix(MAGIC) else {
+            return Err(damaged("it does not begin as a segment does"));
+        };
+        Ok(Blocks(GzDecoder::new(io::Cursor::new(packed.to_vec()))))
+    }
+}
+
+fn checksum(bytes: &[u8]) -> u32 {
+    let mut crc = Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
+/// What is in a segment, unpacked block by block.
+pub(super) struct Blocks(GzDecoder<io::Cursor<Vec<u8>>>);
+
+impl Blocks {
+    fn block(&mut self) -> io::Result<Option<(u64, Vec<u8>)>> {
+        let mut head = [0; 12];
+        if self.0.read(&mut head[..1])? == 0 {
+            return Ok(None);
+        }
+        self.0.read_exact(&mut head[1..])?;
+        let (last, len) = head.split_at(8);
+        let last = u64::from_le_bytes(last.try_into().expect("eight bytes"));
+        let len = u32::from_le_bytes(len.try_into().expect("four bytes"));
+        if len > BLOCK_SANE {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut block = vec![0; len as usize];
+        self.0.read_exact(&mut block)?;
+        Ok(Some((last, block)))
+    }
+}
+
+impl Iterator for Blocks {
+    type Item = io::Result<(u64, Vec<u8>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.block().transpose()
+    }
+}
+
+/// The segments that hold row `from` or later ones, oldest first.
+pub(super) fn from(read: &ReadTransaction, from: u64) -> Result<Vec<Segment>, redb::Error> {
+    let table = match read.open_table(SEGMENTS) {
+        // Nothing was sealed in this file yet.
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        table => table?,
+    };
+    let mut segments = Vec::new();
+    for kv in table.range(from..)? {
+        let (last, about) = kv?;
+        segments.push(Segment::of(last.value(), about.value()));
+    }
+    Ok(segments)
+}
+
+/// Bytes of blocks that are sealed.
+pub(super) fn sealed_bytes(read: &ReadTransaction) -> Result<u64, redb::Error> {
+    match read.open_table(SEGMENTS) {
+        Err(TableError::TableDoesNotExist(_)) => Ok(0),
+        table => Ok(table?.last()?.map_or(0, |(_, about)| about.value().1)),
+    }
+}
+
+/// Packs the oldest blocks up to row `until` into a segment on the shelf, where they fill one; the
+/// live file does not know of it yet.
+pub(super) fn pack(
+    read: &ReadTransaction,
+    shelf: &Shelf,
+    (size, until): (u64, u64),
+) -> Result<Option<Segment>, redb::Error> {
+    let mut packed = GzEncoder::new(MAGIC.to_vec(), Compression::fast());
+    let (mut first, mut last, mut bytes) = (None, 0, 0);
+    for kv in read.open_table(BLOCKS)?.iter()? {
+        let (row, block) = kv?;
+        let (row, block) = (row.value(), block.value());
+        if row > until || bytes >= size {
+            break;
+        }
+        let begins = block.get(..8).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
+        let begins = begins.ok_or_else(|| redb::Error::Corrupted("a block is cut short".into()))?;
+        first.get_or_insert(begins);
+        (last, bytes) = (row, bytes + block.len() as u64);
+        let len = u32::try_from(block.len()).expect("a block is below 4 GB");
+        packed.write_all(&row.to_le_bytes())?;
+        packed.write_all(&len.to_le_bytes())?;
+        packed.write_all(block)?;
+    }
+    let Some(first) = first.filter(|_| bytes >= size) else { return Ok(None) };
+    let file = packed.finish()?;
+    let (size, crc) = (file.len() as u64, checksum(&file));
+    let segment = Segment { first, last, end: sealed_bytes(read)? + bytes, size, crc };
+    shelf.put(&segment.name(), &file)?;
+    Ok(Some(segment))
+}
+
+/// Names a segment in the live file and removes what it holds.
+pub(super) fn announce(write: &WriteTransaction, segment: &Segment) -> Result<(), redb::Error> {
+    let Segment { first, last, end, size, crc } = *segment;
+    write.open_table(SEGMENTS)?.insert(last, (first, end, size, crc))?;
+    write.open_table(BLOCKS)?.retain_in(..=last, |_, _| false)?;
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! What may be done to an actor on purpose, to see that it makes no difference.
+
+use super::exit::Injected;
+use super::slot::{Directory, Slot};
+use ractor::ActorCell;
+use std::time::Duration;
+
+/// A way to disturb an actor. None uses up restart budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Harm {
+    /// It is killed: it ends at its next await, or at once where it is idle.
+    Kill,
+    /// It is asked to stop, and comes back.
+    Stop,
+    /// It panics at its next message.
+    Panic,
+    /// It holds its thread this long at its next message.
+    Stall(Duration),
+    /// The process dies at its next message, without a word.
+    Abort,
+}
+
+impl Directory {
+    /// Disturbs the instance at `path`; false when there is none.
+    pub fn harm(&self, path: &str, harm: Harm, why: &Injected) -> bool {
+        match harm {
+            Harm::Kill => self.inject_kill(path, why),
+            Harm::Stop => {
+                let noted = self.note_injected(path, why);
+                let cell = self.slot(path).cell().filter(|_| noted);
+                cell.inspect(|cell: &ActorCell| cell.stop(Some("stopped on purpose".to_owned())));
+                noted
+            }
+            Harm::Panic | Harm::Stall(_) | Harm::Abort => {
+                let slot = self.slot(path);
+                slot.cell().inspect(|_| slot.plan_harm(harm)).is_some()
+            }
+        }
+    }
+}
+
+/// Does what was planned for the instance that handles a message now.
+#[cold]
+pub(crate) fn befall(slot: &Slot) {
+    match slot.take_harm() {
+        None | Some(Harm::Kill | Harm::Stop) => {}
+        Some(Harm::Panic) => Injected(format!("a panic of {}", slot.path())).panic(),
+        Some(Harm::Stall(long)) => {
+            #[expect(clippy::disallowed_methods, reason = "what was asked for")]
+            std::thread::sleep(long);
+        }
+        Some(Harm::Abort) => {
+            #[expect(clippy::disallowed_methods, reason = "what was asked for")]
+            std::process::abort();
+        }
+    }
+}

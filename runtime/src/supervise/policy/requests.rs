@@ -1,0 +1,174 @@
+//! What is asked of a supervisor at run time. A request costs no budget and touches no other child.
+
+use super::super::event::{Action, RequestError, Seat};
+use super::super::spec::{Rules, Strategy};
+use super::{Asked, Mode, Phase, Policy};
+use std::sync::Arc;
+use std::time::Duration;
+
+type Asks<T> = Result<T, RequestError>;
+
+impl Policy {
+    /// Lists another child at the end of the order and starts it.
+    ///
+    /// # Errors
+    /// The id is taken, it is a pool, or the supervisor is stopping.
+    pub fn add(&mut self, id: Arc<str>, rules: Rules, now: Duration) -> Asks<(Seat, Vec<Action>)> {
+        self.by_id()?;
+        match self.seats.get(&id).map(|seat| self.children[seat].phase) {
+            None => {}
+            Some(Phase::Running | Phase::Stopping) => {
+                return Err(RequestError::AlreadyStarted(None));
+            }
+            Some(
+                Phase::Down | Phase::Requested | Phase::Queued | Phase::Waiting | Phase::Starting,
+            ) => return Err(RequestError::AlreadyPresent),
+        }
+        Ok(self.newcomer(id, rules, now))
+    }
+
+    /// Lists another child of a pool, under an id made from `of`, and starts it.
+    ///
+    /// # Errors
+    /// It is no pool, or it is stopping.
+    pub fn add_to_pool(
+        &mut self,
+        of: &str,
+        rules: Rules,
+        now: Duration,
+    ) -> Asks<(Seat, Arc<str>, Vec<Action>)> {
+        self.serving()?;
+        if self.settings.strategy != Strategy::Pool {
+            return Err(RequestError::NoPool);
+        }
+        let id: Arc<str> = format!("{of}-{}", self.next + 1).into();
+        let (seat, actions) = self.newcomer(Arc::clone(&id), rules, now);
+        Ok((seat, id, actions))
+    }
+
+    fn newcomer(&mut self, id: Arc<str>, rules: Rules, now: Duration) -> (Seat, Vec<Action>) {
+        let seat = self.seat(id, rules);
+        self.child(seat).asked = Asked::Add;
+        self.put(seat, Phase::Requested);
+        (seat, self.advance(now))
+    }
+
+    /// Stops the child by its own rule and keeps it listed, unless it is temporary or of a pool;
+    /// `Ended` says that it is done. A restart that was due is called off for good.
+    ///
+    /// # Errors
+    /// There is no such child, or the supervisor is stopping.
+    pub fn terminate(&mut self, seat: Seat, now: Duration) -> Asks<Vec<Action>> {
+        self.end_of(seat, Asked::Terminate, now)
+    }
+
+    /// The same, and lists it no more; `Forget` says that it is done.
+    ///
+    /// # Errors
+    /// There is no such child, or the supervisor is stopping.
+    pub fn remove(&mut self, seat: Seat, now: Duration) -> Asks<Vec<Action>> {
+        self.end_of(seat, Asked::Remove, now)
+    }
+
+    fn end_of(&mut self, seat: Seat, asked: Asked, now: Duration) -> Asks<Vec<Action>> {
+        self.serving()?;
+        let child = self.children.get_mut(&seat).ok_or(RequestError::NotFound)?;
+        if child.asked != Asked::Remove {
+            child.asked = asked;
+        }
+        match child.phase {
+            Phase::Down | Phase::Requested | Phase::Queued | Phase::Waiting => self.ended(seat),
+            Phase::Starting | Phase::Running | Phase::Stopping => self.ask_to_stop(seat, now),
+        }
+        Ok(self.advance(now))
+    }
+
+    /// Starts a child that has no instance and is not due to get one.
+    ///
+    /// # Errors
+    /// It has or gets one, there is no such child, or the supervisor is stopping.
+    pub fn restart(&mut self, id: &str, now: Duration) -> Asks<(Seat, Vec<Action>)> {
+        let seat = self.without_instance(id)?;
+        self.child(seat).asked = Asked::Restart;
+        self.put(seat, Phase::Requested);
+        Ok((seat, self.advance(now)))
+    }
+
+    /// Lists a child no more that has no instance and is not due to get one.
+    ///
+    /// # Errors
+    /// It has or gets one, there is no such child, or the supervisor is stopping.
+    pub fn delete(&mut self, id: &str, now: Duration) -> Asks<Vec<Action>> {
+        let seat = self.without_instance(id)?;
+        self.forget(seat);
+        Ok(self.advance(now))
+    }
+
+    fn without_instance(&self, id: &str) -> Asks<Seat> {
+        let seat = self.find(id)?;
+        match self.children[&seat].phase {
+            Phase::Down => Ok(seat),
+            Phase::Running | Phase::Stopping => Err(RequestError::Running),
+            Phase::Requested | Phase::Queued | Phase::Waiting | Phase::Starting => {
+                Err(RequestError::Restarting)
+            }
+        }
+    }
+
+    /// Starts a child at once that waits for its delay; nothing else changes.
+    ///
+    /// # Errors
+    /// There is no such child, or the supervisor is stopping.
+    pub fn retry(&mut self, id: &str, now: Duration) -> Asks<Vec<Action>> {
+        let seat = self.find(id)?;
+        if self.child(seat).phase == Phase::Waiting {
+            self.put(seat, Phase::Queued);
+        }
+        Ok(self.advance(now))
+    }
+
+    /// Replaces the list: rules of those listed are in force from their next start on, who is new
+    /// is listed at the end without an instance, who is missing stays until it is deleted. Gives
+    /// the seats in the order of `children`.
+    ///
+    /// # Errors
+    /// It is a pool, or it is stopping.
+    pub fn replace(&mut self, children: &[(Arc<str>, Rules)]) -> Asks<Vec<Seat>> {
+        self.by_id()?;
+        let seats = children.iter().map(|(id, rules)| match self.seats.get(id).copied() {
+            Some(seat) => {
+                self.child(seat).next_rules = Some(*rules);
+                seat
+            }
+            None => self.seat(Arc::clone(id), *rules),
+        });
+        Ok(seats.collect())
+    }
+
+    /// The seat of a child.
+    ///
+    /// # Errors
+    /// There is no such child, it is a pool, or the supervisor is stopping.
+    pub fn find(&self, id: &str) -> Asks<Seat> {
+        self.by_id()?;
+        self.seats.get(id).copied().ok_or(RequestError::NotFound)
+    }
+
+    fn by_id(&self) -> Asks<()> {
+        self.serving()?;
+        match self.settings.strategy {
+            Strategy::Pool => Err(RequestError::Pool),
+            Strategy::OneForOne
+            | Strategy::RestForOne
+            | Strategy::OneForAll
+            | Strategy::Dynamic => Ok(()),
+        }
+    }
+
+    pub(super) fn serving(&self) -> Asks<()> {
+        match self.mode {
+            Mode::Booting | Mode::Running => Ok(()),
+            Mode::Ending(_) | Mode::Ended => Err(RequestError::NotRunning),
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! What is asked of a supervisor at run time, and its answers.
+
+use super::check::{SpecError, check_list};
+use super::event::{RequestError, Seat, State};
+use super::slot::Slot;
+use super::spec::{ChildSpec, Extra, Kind, Rules, Strategy};
+use super::supervisor::{Msg, Reply, Seated, Shell};
+use ractor::{ActorCell, ActorId};
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// A child that is up because it was asked for.
+#[derive(Clone)]
+pub struct Child {
+    /// Its place in the tree, at which its later instances are found too.
+    pub path: String,
+    /// The instance; `None` where it had nothing to do, or has ended already.
+    pub cell: Option<ActorCell>,
+    /// What its start told.
+    pub extra: Option<Extra>,
+    pub(super) seat: Seat,
+    /// The supervisor it is a child of.
+    pub(super) of: ActorId,
+}
+
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Child")
+            .field("path", &self.path)
+            .field("cell", &self.cell)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A listed child.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChildInfo {
+    /// Its id.
+    pub id: String,
+    /// Worker or supervisor.
+    pub kind: Kind,
+    /// What it is doing.
+    pub state: State,
+    /// Its instance.
+    pub cell: Option<ActorCell>,
+    /// Its rules, defaults filled in; those of its next start where they were replaced.
+    pub rules: Rules,
+}
+
+/// How many children there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// Listed specs; a pool has the one of its template.
+    pub specs: usize,
+    /// Children that are up.
+    pub active: usize,
+    /// Children that are supervisors, up or not.
+    pub supervisors: usize,
+    /// Children that are workers, up or not.
+    pub workers: usize,
+}
+
+/// Asks a supervisor for changes at run time. Stays valid when the supervisor is replaced; its
+/// children added by request do not come back then. Requests use no restart budget.
+///
+/// Not to be awaited by a child while it starts: its supervisor may be waiting for it.
+///
+/// # Errors
+/// All answer [`RequestError::NotRunning`] where there is no supervisor or it is stopping, and
+/// those that take an id [`RequestError::NotFound`] for one that is not listed, and
+/// [`RequestError::Pool`] for a pool.
+#[derive(Clone, Debug)]
+pub struct SupervisorRef {
+    slot: Arc<Slot>,
+}
+
+#[expect(clippy::missing_errors_doc, reason = "the type says what all have in common")]
+impl SupervisorRef {
+    pub(crate) fn new(slot: Arc<Slot>) -> SupervisorRef {
+        SupervisorRef { slot }
+    }
+
+    /// Adds a child at the end of the order; returns when it is up. [`RequestError::Spec`]: the
+    /// spec is wrong. [`RequestError::AlreadyStarted`], [`RequestError::AlreadyPresent`]: the id is
+    /// taken. [`RequestError::Start`]: the start failed, and the child is not listed.
+    pub async fn add(&self, spec: impl Into<ChildSpec>) -> Result<Child, RequestError> {
+        let spec = spec.into();
+        self.ask(|shell, reply| shell.add(spec, reply)).await
+    }
+
+    /// Starts a child of a pool from its template with these arguments; returns when it is up.
+    /// [`RequestError::NoPool`]: it is none. [`RequestError::Start`]: the start failed.
+    pub async fn start(&self, arguments: impl Any + Send + Sync) -> Result<Child, RequestError> {
+        let arguments = Arc::new(arguments);
+        self.ask(|shell, reply| shell.add_to_pool(arguments, reply)).await
+    }
+
+    /// Stops a child by its own rule and keeps it listed, but for a temporary one; returns when it
+    /// is gone. One that has no instance gets none any more.
+    pub async fn terminate(&self, id: &str) -> Result<(), RequestError> {
+        let id = id.to_owned();
+        self.ask(move |shell, reply| {
+            let seat = shell.policy.find(&id);
+            shell.bring_down(seat, reply, |shell, seat| shell.policy.terminate(seat, shell.now()));
+        })
+        .await
+    }
+
+    /// Stops a child of a pool by its own rule; returns when it is gone.
+    pub async fn end(&self, child: &Child) -> Result<(), RequestError> {
+        let (seat, of) = (child.seat, child.of);
+        self.ask(move |shell, reply| {
+            let seat =
+                if shell.myself.get_id() == of { Ok(seat) } else { Err(RequestError::NotFound) };
+            shell.bring_down(seat, reply, |shell, seat| shell.policy.terminate(seat, shell.now()));
+        })
+        .await
+    }
+
+    /// Stops a child by its own rule and lists it no more; returns when it is gone.
+    pub async fn remove(&self, id: &str) -> Result<(), RequestError> {
+        let id = id.to_owned();
+        self.ask(move |shell, reply| {
+            let seat = shell.policy.find(&id);
+            shell.bring_down(seat, reply, |shell, seat| shell.policy.remove(seat, shell.now()));
+        })
+        .await
+    }
+
+    /// Starts a listed child that has no instance; returns when it is up.
+    /// [`RequestError::Running`], [`RequestError::Restarting`]: it has or gets one by itself.
+    /// [`RequestError::Start`]: the start failed, and the child stays listed without an instance.
+    pub async fn restart(&self, id: &str) -> Result<Child, RequestError> {
+        let id = id.to_owned();
+        self.ask(move |shell, reply| match shell.policy.restart(&id, shell.now()) {
+            Ok((seat, actions)) => {
+                shell.rising.insert(seat, reply);
+                shell.perform(actions);
+            }
+            Err(error) => drop(reply.send(Err(error))),
+        })
+        .await
+    }
+
+    /// Lists a child no more that has no instance. [`RequestError::Running`],
+    /// [`RequestError::Restarting`]: it has or gets one by itself.
+    pub async fn delete(&self, id: &str) -> Result<(), RequestError> {
+        let id = id.to_owned();
+        self.ask(move |shell, reply| {
+            let done = shell.policy.delete(&id, shell.now());
+            reply.send(done.map(|actions| shell.perform(actions))).ok();
+        })
+        .await
+    }
+
+    /// Starts a child now that waits for its delay or whose branch is down.
+    pub async fn retry(&self, id: &str) -> Result<(), RequestError> {
+        let id = id.to_owned();
+        self.ask(move |shell, reply| {
+            let done = shell.policy.retry(&id, shell.now());
+            reply.send(done.map(|actions| shell.perform(actions))).ok();
+        })
+        .await
+    }
+
+    /// Allows `intensity` restarts within `period`, which is not zero, until the supervisor is
+    /// replaced: its successor begins with what its own spec says.
+    pub async fn limit(&self, intensity: u32, period: Duration) -> Result<(), RequestError> {
+        self.ask(move |shell, reply| {
+            shell.policy.limit(intensity, period.max(Duration::from_millis(1)));
+            drop(reply.send(Ok(())));
+        })
+        .await
+    }
+
+    /// Replaces the list of specs. A changed spec takes effect at the next start of its child;
+    /// running children keep running; children that are missing stay until they are deleted; new
+    /// ones are listed at the end and not started. [`RequestError::Spec`]: a spec is wrong, and
+    /// nothing has changed.
+    pub async fn replace(&self, specs: Vec<ChildSpec>) -> Result<(), RequestError> {
+        self.ask(move |shell, reply| drop(reply.send(shell.replace(specs)))).await
+    }
+
+    /// The listed children, in the order of their start.
+    pub async fn which(&self) -> Result<Vec<ChildInfo>, RequestError> {
+        self.ask(|shell, reply| {
+            let listed = shell.policy.list().filter_map(|(seat, _)| shell.info(seat));
+            drop(reply.send(Ok(listed.collect())));
+        })
+        .await
+    }
+
+    /// Whether it answers: once it has done what it was asked before.
+    pub async fn answers(&self) -> bool {
+        self.ask(|_, reply| drop(reply.send(Ok(())))).await.is_ok()
+    }
+
+    /// How many children there are.
+    pub async fn count(&self) -> Result<Count, RequestError> {
+        self.ask(|shell, reply| drop(reply.send(Ok(shell.count())))).await
+    }
+
+    /// One listed child.
+    pub async fn child(&self, id: &str) -> Result<ChildInfo, RequestError> {
+        let id = id.to_owned();
+        self.ask(move |shell, reply| {
+            let found = shell.policy.find(&id);
+            let info = found.and_then(|seat| shell.info(seat).ok_or(RequestError::NotFound));
+            drop(reply.send(info));
+        })
+        .await
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut Shell, Reply<T>) + Send + 'static,
+    ) -> Result<T, RequestError> {
+        let (reply, answer) = oneshot::channel();
+        let message = Msg::Ask(Box::new(move |shell| ask(shell, reply)));
+        self.slot.send(message).map_err(|_| RequestError::NotRunning)?;
+        answer.await.unwrap_or(Err(RequestError::NotRunning))
+    }
+}
+
+impl Shell {
+    fn add(&mut self, spec: ChildSpec, reply: Reply<Child>) {
+        let checked = spec.check(&self.settings).map_err(RequestError::from);
+        let added = checked
+            .and_then(|()| self.policy.add(Arc::clone(&spec.id), spec.rules, self.now()))
+            .map_err(|error| self.with_handle(error, &spec.id));
+        match added {
+            Ok((seat, actions)) => self.rise(seat, spec, reply, actions),
+            Err(error) => drop(reply.send(Err(error))),
+        }
+    }
+
+    fn add_to_pool(&mut self, arguments: Extra, reply: Reply<Child>) {
+        let Some(template) = self.template.clone() else {
+            drop(reply.send(Err(RequestError::NoPool)));
+            return;
+        };
+        match self.policy.add_to_pool(&template.id, template.rules, self.now()) {
+            Ok((seat, id, actions)) => {
+                self.rise(seat, template.bind(&id, arguments), reply, actions);
+            }
+            Err(error) => drop(reply.send(Err(error))),
+        }
+    }
+
+    fn rise(
+        &mut self,
+        seat: Seat,
+        spec: ChildSpec,
+        reply: Reply<Child>,
+        actions: Vec<super::event::Action>,
+    ) {
+        self.seated.insert(seat, Seated::new(spec, &self.path, &self.tree));
+        self.rising.insert(seat, reply);
+        self.perform(actions);
+        self.show(&[seat]);
+    }
+
+    /// The policy knows no handles.
+    fn with_handle(&self, error: RequestError, id: &str) -> RequestError {
+        if error != RequestError::AlreadyStarted(None) {
+            return error;
+        }
+        let seat = self.policy.find(id).ok().and_then(|seat| self.seated.get(&seat));
+        RequestError::AlreadyStarted(seat.and_then(|child| child.slot.cell()))
+    }
+
+    fn bring_down(
+        &mut self,
+        seat: Result<Seat, RequestError>,
+        reply: Reply<()>,
+        how: impl FnOnce(&mut Shell, Seat) -> Result<Vec<super::event::Action>, RequestError>,
+    ) {
+        match seat.and_then(|seat| how(self, seat).map(|actions| (seat, actions))) {
+            Ok((seat, actions)) => {
+                self.falling.entry(seat).or_default().push(reply);
+                self.perform(actions);
+            }
+            Err(error) => drop(reply.send(Err(error))),
+        }
+    }
+
+    fn replace(&mut self, specs: Vec<ChildSpec>) -> Result<(), RequestError> {
+        if self.settings.strategy == Strategy::Pool {
+            let [template] = specs.as_slice() else {
+                return Err(SpecError::NotOneTemplate(self.path.clone()).into());
+            };
+            check_list(&self.settings, &specs)?;
+            self.template = Some(template.clone());
+            return Ok(());
+        }
+        check_list(&self.settings, &specs)?;
+        let list: Vec<_> = specs.iter().map(|spec| (Arc::clone(&spec.id), spec.rules)).collect();
+        let seats = self.policy.replace(&list)?;
+        for (seat, spec) in seats.iter().zip(specs) {
+            if let Some(child) = self.seated.get_mut(seat) {
+                child.spec = spec;
+            } else {
+                self.seated.insert(*seat, Seated::new(spec, &self.path, &self.tree));
+            }
+        }
+        self.show(&seats);
+        Ok(())
+    }
+
+    fn info(&self, seat: Seat) -> Option<ChildInfo> {
+        let child = self.seated.get(&seat)?;
+        Some(ChildInfo {
+            id: child.spec.id.to_string(),
+            kind: child.spec.kind(),
+            state: self.policy.view(seat)?.state,
+            cell: child.slot.cell(),
+            rules: *self.policy.rules(seat)?,
+        })
+    }
+
+    fn count(&self) -> Count {
+        let listed = || self.policy.list().filter_map(|(seat, _)| self.info(seat));
+        let supervisors = listed().filter(|child| child.kind == Kind::Supervisor).count();
+        let all = listed().count();
+        let up = |child: &ChildInfo| matches!(child.state, State::Running | State::Stopping);
+        Count {
+            specs: self.template.as_ref().map_or(all, |_| 1),
+            active: listed().filter(up).count(),
+            supervisors,
+            workers: all - supervisors,
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! A thread outside every runtime that sees handlers which hold their thread.
+//!
+//! A kill takes effect at the next await, so nothing ends a handler that never comes to one: past
+//! one limit it is reported, past another somebody has to end the process.
+
+use super::event::News;
+use super::slot::Slot;
+use super::supervisor::Tree;
+use crate::clock;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long a handler may hold its thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Time between two looks. What is shorter is not seen.
+    pub look: Duration,
+    /// Reported when it takes this long.
+    pub report: Duration,
+    /// Hopeless when it takes this long.
+    pub hopeless: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            look: Duration::from_millis(250),
+            report: Duration::from_secs(1),
+            hopeless: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Watches the actors of a tree until it is dropped.
+pub struct Watchdog {
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Seen {
+    entry: u64,
+    since: Instant,
+    reported: bool,
+    hopeless: bool,
+}
+
+struct Round<F> {
+    tree: Tree,
+    limits: Limits,
+    seen: BTreeMap<String, Seen>,
+    hopeless: F,
+}
+
+impl Watchdog {
+    /// Watches a tree from a thread of its own. What is blocked, and what goes on again, is told to
+    /// the tree's observer and shown in its view; `hopeless` is called once for each handler past
+    /// that limit, with the path and for how long.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(
+        tree: Tree,
+        limits: Limits,
+        hopeless: impl FnMut(&str, Duration) + Send + 'static,
+    ) -> io::Result<Watchdog> {
+        let ended = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&ended);
+        let mut round = Round { tree, limits, seen: BTreeMap::new(), hopeless };
+        let thread = std::thread::Builder::new().name("watchdog".into()).spawn(move || {
+            while !over.load(Relaxed) {
+                std::thread::park_timeout(limits.look);
+                round.look();
+            }
+        })?;
+        Ok(Watchdog { ended, thread: Some(thread) })
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.ended.store(true, Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // An observer that panicked has ended it before.
+            drop(thread.join());
+        }
+    }
+}
+
+impl<F: FnMut(&str, Duration)> Round<F> {
+    fn look(&mut self) {
+        let now = clock::now();
+        for slot in self.tree.directory.slots() {
+            match slot.busy().inside() {
+                Some(entry) => self.inside(&slot, entry, now),
+                None => self.outside(&slot, now),
+            }
+        }
+    }
+
+    fn inside(&mut self, slot: &Slot, entry: u64, now: Instant) {
+        if self.seen.get(slot.path()).is_some_and(|seen| seen.entry != entry) {
+            self.outside(slot, now);
+        }
+        let fresh = Seen { entry, since: now, reported: false, hopeless: false };
+        let seen = self.seen.entry(slot.path().to_owned()).or_insert(fresh);
+        let holds = now.saturating_duration_since(seen.since);
+        let mut told = None;
+        if holds >= self.limits.report && !std::mem::replace(&mut seen.reported, true) {
+            told = Some(News::Blocked { holds });
+        }
+        let hopeless =
+            holds >= self.limits.hopeless && !std::mem::replace(&mut seen.hopeless, true);
+        if let Some(news) = told {
+            self.tell(slot, true, news);
+        }
+        if hopeless {
+            (self.hopeless)(slot.path(), holds);
+        }
+    }
+
+    fn outside(&mut self, slot: &Slot, now: Instant) {
+        if let Some(seen) = self.seen.remove(slot.path()).filter(|seen| seen.reported) {
+            let held = now.saturating_duration_since(seen.since);
+            self.tell(slot, false, News::Unblocked { held });
+        }
+    }
+
+    fn tell(&self, slot: &Slot, blocked: bool, news: News) {
+        slot.show_blocked(blocked);
+        if let Some(notice) = slot.notice((self.tree.wall)(), news) {
+            (self.tree.observer)(&notice);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervise::{RootOutcome, Strategy, supervisor, worker};
+    use ractor::{Actor, ActorProcessingErr, ActorRef};
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+    struct Blocker;
+
+    impl Actor for Blocker {
+        type Msg = ();
+        type State = Arc<Mutex<Receiver<()>>>;
+        type Arguments = Arc<Mutex<Receiver<()>>>;
+
+        async fn pre_start(
+            &self,
+            _: ActorRef<()>,
+            until: Self::Arguments,
+        ) -> Result<Self::State, ActorProcessingErr> {
+            Ok(until)
+        }
+
+        async fn handle(
+            &self,
+            _: ActorRef<()>,
+            (): (),
+            until: &mut Self::State,
+        ) -> Result<(), ActorProcessingErr> {
+            // Holds its thread, and the only one of its runtime.
+            until.lock().unwrap().recv().ok();
+            Ok(())
+        }
+    }
+
+    fn runtime(name: &str) -> tokio::runtime::Runtime {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(1).thread_name(name).enable_all().build().unwrap()
+    }
+
+    fn blocker(id: &str, until: Receiver<()>) -> crate::supervise::ChildSpec {
+        let until = Arc::new(Mutex::new(until));
+        worker(id, move |_| (Blocker, Arc::clone(&until)))
+    }
+
+    #[test]
+    fn a_blocked_handler_is_reported_and_holds_up_neither_supervisors_nor_the_watchdog() {
+        let (control, workers) = (runtime("control"), runtime("worker"));
+        let (tell, told) = sync_channel(100);
+        let observer = move |notice: &crate::supervise::SupervisionNotice| {
+            let word = match &notice.news {
+                News::Blocked { .. } => "blocked",
+                News::Unblocked { .. } => "unblocked",
+                News::Exited { asked: false, .. } => "exited",
+                News::Started { .. }
+                | News::Ignored
+                | News::StartFailed { .. }
+                | News::Exited { .. }
+                | News::StopFailed { .. }
+                | News::BranchDown { .. }
+                | News::BranchUp
+                | News::GaveUp { .. }
+                | News::Removed => return,
+            };
+            tell.try_send(format!("{} {word}", notice.path)).unwrap();
+        };
+        let ((go_a, until_a), (_go_b, until_b)): ((SyncSender<()>, _), _) =
+            (sync_channel(1), sync_channel(1));
+        let spec = supervisor("root", Strategy::OneForOne)
+            .child(blocker("a", until_a).on(workers.handle().clone()))
+            .child(blocker("b", until_b));
+        let tree = Tree::new(Arc::new(observer), Arc::new(|| 0));
+        let root = control.block_on(async {
+            tokio::spawn(async move { tree.start(spec).await.unwrap() }).await.unwrap()
+        });
+        let limits = Limits {
+            look: Duration::from_millis(5),
+            report: Duration::from_millis(50),
+            hopeless: Duration::from_millis(150),
+        };
+        let (give_up, hopeless) = sync_channel(1);
+        let watchdog = Watchdog::start(root.tree().clone(), limits, move |path, _| {
+            give_up.try_send(path.to_owned()).unwrap();
+        });
+        let next = || told.recv_timeout(Duration::from_secs(20)).unwrap();
+
+        root.directory().slot("root/a").send(()).unwrap();
+        assert_eq!(next(), "root/a blocked");
+        let shown = |path: &str| {
+            let view = root.directory().view().unwrap();
+            view.children.iter().find(|child| child.path == path).unwrap().blocked
+        };
+        assert!(shown("root/a") && !shown("root/b"));
+        // The supervisor goes on meanwhile.
+        assert!(root.directory().kill("root/b"));
+        assert_eq!(next(), "root/b exited");
+        assert_eq!(hopeless.recv_timeout(Duration::from_secs(20)).unwrap(), "root/a");
+        go_a.send(()).unwrap();
+        assert_eq!(next(), "root/a unblocked");
+        assert!(!shown("root/a"));
+        drop(watchdog);
+        let outcome = control.block_on(async { root.stop(Duration::from_secs(5)).await });
+        assert_eq!(outcome, RootOutcome::Stopped);
+    }
+}

@@ -1,0 +1,15 @@
+//! The example of plain actors: one dies, nothing is missing.
+
+#[path = "../examples/clerks.rs"]
+mod clerks;
+
+use std::sync::{Arc, Mutex};
+
+#[tokio::test]
+async fn a_clerk_dies_and_every_number_is_squared_once() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let hears = Arc::clone(&told);
+    let sum = clerks::square(30, move |line| hears.lock().unwrap().push(line.to_owned())).await;
+    assert_eq!(sum.unwrap(), (1..=30).map(|n| n * n).sum());
+    assert_eq!(*told.lock().unwrap(), ["root/clerk-1 failed: not that number"]);
+}
