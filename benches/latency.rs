@@ -74,7 +74,7 @@ impl Actor for Gateway {
         let (book, _) = Runner::resume(journal, Box::<GatewayBook>::default(), library)?;
         let waker = Waker::new(move || drop(me.send_message(())));
         book.listen(Arc::clone(&waker));
-        let key = ApiKey { key: Secret::new("key"), secret: Secret::new(&"secret".repeat(10)) };
+        let key = ApiKey::hmac(Secret::new("key"), Secret::new(&"secret".repeat(10)));
         let writer = given.journal.writer("gateway");
         Ok(State { given, book, writer, waker, venue: Filling::default(), key })
     }

@@ -1,6 +1,8 @@
 //! The journal read back: its facts in order, and whether the derived ones are what the inputs
 //! imply.
 
+mod others;
+
 use crate::domain::fact::{Body, Operator};
 use crate::domain::id::Symbol;
 use crate::domain::quarantine::{Quarantine, Quarantines};
@@ -15,7 +17,8 @@ use everwarm_runtime::plain::PlainLoop;
 use everwarm_runtime::poison::Skips;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{Store, StoreError};
-use std::collections::{BTreeMap, BTreeSet};
+use others::Span;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -78,7 +81,9 @@ fn encoded(fact: &Fact<Body>) -> Encoded {
 /// # Errors
 /// The journal cannot be read, or the past bars an input refers to are not there.
 pub fn verify(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<VerifyView, Failure> {
-    let mut audit = Audit::new(archive, &set_aside(journal)?);
+    let versions = trading::stages().iter().map(|s| (s.rank().0, s.version())).collect();
+    let spans = others::spans(journal, &versions).map_err(torn_is_a_problem)?;
+    let mut audit = Audit::new(archive, &set_aside(journal)?, versions, spans);
     let mut failed = None;
     let read = journal.each(0, &mut |_, fact| match audit.take(fact) {
         Ok(()) => ControlFlow::Continue(()),
@@ -119,7 +124,7 @@ fn torn_is_a_problem(failure: Failure) -> Failure {
     if torn { Failure::new(Exit::Problems, failure.text) } else { failure }
 }
 
-struct Audit {
+struct Audit<'a> {
     plain: PlainLoop<Body>,
     /// Versions the stages speak now, by rank: only what these said is derived again.
     versions: BTreeMap<u16, u16>,
@@ -129,15 +134,19 @@ struct Audit {
     view: VerifyView,
     /// The last input each rank is known to have passed.
     passed: BTreeMap<u16, u64>,
-    others: BTreeSet<u16>,
+    /// What other versions said, by rank: it is taken as it is.
+    others: BTreeMap<u16, Span<'a>>,
 }
 
-impl Audit {
-    fn new(archive: Arc<Archive>, set_aside: &BTreeMap<u16, Skips>) -> Audit {
+impl<'a> Audit<'a> {
+    fn new(
+        archive: Arc<Archive>,
+        set_aside: &BTreeMap<u16, Skips>,
+        versions: BTreeMap<u16, u16>,
+        others: BTreeMap<u16, Span<'a>>,
+    ) -> Audit<'a> {
         let library = HistoryLibrary::new(archive);
-        let stages = trading::stages();
-        let versions = stages.iter().map(|s| (s.rank().0, s.version())).collect();
-        let mut plain = PlainLoop::new(stages, Box::new(library));
+        let mut plain = PlainLoop::new(trading::stages(), Box::new(library));
         for (rank, skips) in set_aside {
             plain.skip(Rank(*rank), skips);
         }
@@ -147,7 +156,7 @@ impl Audit {
             expected: BTreeMap::new(),
             view: VerifyView::default(),
             passed: BTreeMap::new(),
-            others: BTreeSet::new(),
+            others,
         }
     }
 
@@ -171,14 +180,15 @@ impl Audit {
                 expected.insert(said.key, said.clone());
             }
         };
-        let given = self.plain.input(fact.time, fact.body.clone(), &mut keep);
+        let others = &mut self.others;
+        let mut told = |rank: Rank, n| others.get_mut(&rank.0).map_or(Ok(None), |of| of.about(n));
+        let given = self.plain.input_told(fact.time, fact.body.clone(), &mut told, &mut keep);
         given.map(drop).map_err(|why| format!("input {}: {why}", fact.key))
     }
 
     fn derived(&mut self, fact: &Fact<Body>) {
         let Key { n, rank, .. } = fact.key;
         if self.versions.get(&rank) != Some(&fact.version) {
-            self.others.insert(rank);
             self.expected.remove(&fact.key);
             return;
         }
@@ -199,9 +209,15 @@ impl Audit {
     fn conclude(mut self) -> VerifyView {
         for (key, fact) in std::mem::take(&mut self.expected) {
             let spoken = self.passed.get(&key.rank).is_some_and(|passed| key.n < *passed);
-            if spoken && !self.others.contains(&key.rank) {
+            if spoken {
                 self.problem(&fact, "it is implied and missing".to_owned());
             }
+        }
+        let names: BTreeMap<u16, &str> =
+            self.plain.stages().map(|stage| (stage.rank().0, stage.name())).collect();
+        for (rank, span) in &self.others {
+            let stage = names.get(rank).map_or_else(|| rank.to_string(), ToString::to_string);
+            self.view.others.push(span.view(stage));
         }
         self.view
     }

@@ -1,49 +1,90 @@
 //! Boot order of a daemon: files, exchange, tree; then signals, drain, exit code. And the exchange
 //! as a command.
 
+mod backup;
 mod ban;
+mod chaos;
 mod desk;
+mod harm;
 mod identity;
+mod live;
 mod measure;
+mod messages;
+mod notify;
+mod panic;
+mod pulse;
 mod release;
+mod reload;
+mod resolve;
+mod steward;
+mod stop;
+mod supervision;
+mod switch;
+mod symbols;
 mod watch;
 
 use crate::audit::{self, store_failure};
+use crate::chaos::process::Step;
 use crate::domain::time::{MINUTE, UtcMs};
+use crate::edge::config::Content;
 use crate::edge::exchange::{Launch, LaunchError};
 use crate::edge::world::{Passing, World, wall};
 use crate::history;
 use crate::life::{APPLICATION, Birth, BirthError, Connection, LIVE_FILE, Life};
-use crate::ops::api::{self, Api, ApiFile, Changes, LogLevel, Refusals, Token};
+use crate::ops::api::{self, Api, ApiFile, Changes, Entry, LogLevel, Refusals, Token};
 use crate::ops::cli::{Core, SimConfig};
-use crate::ops::config::{Config, MarketSource, Pace, Symbols};
+use crate::ops::config::{Config, MarketSource, Pace, Remote, Sources, Symbols, VenueSource};
 use crate::ops::exit::{Exit, Failure};
+use crate::ops::harm::How;
 use crate::ops::print::Printer;
+use crate::ops::progress::Progress;
 use crate::ops::store_check::Files;
-use crate::ops::telemetry;
+use crate::ops::telemetry::Fault;
+use crate::ops::views::LiveView;
 use crate::sim::books::BooksError;
 use crate::sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
 use crate::sim::server::port::PortFile;
 use crate::sim::{self, Setup, SimError, SimOptions};
 use crate::trading;
+use crate::venue::binance::{Environment, Hosts};
 use desk::LiveDesk;
-use everwarm_runtime::chaos::{Chaos, Phase};
+use everwarm_runtime::chaos::{Chaos, Phase, Site};
 use everwarm_runtime::clock;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{CheckedStore, Store};
-use everwarm_runtime::supervise::{News, RootOutcome, SupervisionNotice};
+use everwarm_runtime::supervise::RootOutcome;
 use identity::Traded;
+use measure::{Parts, Sampled};
+use notify::Notify;
+use pulse::Pulse;
+use reload::Reloader;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+use stop::Stop;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch as channel};
+use tokio_rustls::TlsAcceptor;
 use watch::Watch;
 
 /// The daemon's half of the command line.
-pub const CORE: Core =
-    Core { run, sim: exchange, files: FILES, verify: audit::verify, release: release::offline };
+pub const CORE: Core = Core {
+    run,
+    sim: exchange,
+    files: FILES,
+    verify: audit::verify,
+    release: release::offline,
+    chaos: chaos::run,
+    account: live::account,
+    confirm: live::confirm,
+    panic: panic::panic,
+    resolve: resolve::offline,
+    backup: backup::offline,
+    restore: backup::restore,
+    switch: switch::offline,
+};
 
 const FILES: Files = Files { live: LIVE_FILE, journal: audit::open, failure: store_failure };
 
@@ -53,27 +94,47 @@ const MADE_START: UtcMs = 1_767_571_200_000;
 const MADE_SYMBOLS: u32 = 8;
 /// How long files that are held are asked for before another daemon is taken to hold them.
 const HELD: Duration = Duration::from_secs(2);
-/// How long open sockets may take to end.
-const DRAIN: Duration = Duration::from_secs(5);
+/// How long what still runs may take at the very end: nothing hangs on it any more.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// Runs the daemon until it is told to stop, its recording ends, or it cannot go on.
 ///
 /// # Errors
 /// What to say and how to end.
 #[expect(clippy::needless_pass_by_value, reason = "the command line gives it away")]
-fn run(config: Config, log: LogLevel, printer: Printer) -> Result<Exit, Failure> {
+fn run(config: Config, sources: Sources, log: LogLevel, printer: Printer) -> Result<Exit, Failure> {
     crate::venue::install_tls();
-    quiet_injections();
+    let panics = quiet_injections();
+    live::meant(&config)?;
     let watch = Watch::new(Some(printer), clock::now());
-    let (market, _) = market(&config.market)?;
-    let traded = Traded::of(&config, market.as_ref())?;
+    let traded = match &config.venue {
+        VenueSource::Simulated => {
+            let told = config.market.recording.is_some() && !printer.quiet;
+            let progress = Progress::begin("checking the recording", told);
+            let (market, _) = market(&config.market)?;
+            drop(progress);
+            Traded::of(&config, market.as_ref())?
+        }
+        VenueSource::Binance(remote) => Traded::at(&config, remote),
+    };
     identity::check(&config.data_dir, &traded.words)?;
-    drop(market);
     let (control, workers) = (runtime(1, "control")?, runtime(config.workers, "worker")?);
-    let exit = control.block_on(daemon((&config, log), traded, &watch, &workers));
+    let stop = Stop::new(config.stop)?;
+    let notify = Arc::new(Notify::from_environment());
+    let around = Around { watch: &watch, stop, notify, panics };
+    let exit = control.block_on(daemon((&config, sources, log), traded, &around, &workers));
     control.shutdown_timeout(DRAIN);
     workers.shutdown_timeout(DRAIN);
     exit
+}
+
+/// What there is before anything is opened.
+struct Around<'a> {
+    watch: &'a Watch,
+    stop: Stop,
+    notify: Arc<Notify>,
+    /// Panics nobody asked for, so far.
+    panics: Arc<AtomicU64>,
 }
 
 fn runtime(workers: usize, name: &str) -> Result<Runtime, Failure> {
@@ -83,78 +144,131 @@ fn runtime(workers: usize, name: &str) -> Result<Runtime, Failure> {
 }
 
 async fn daemon(
-    (config, log): (&Config, LogLevel),
+    (config, sources, log): (&Config, Sources, LogLevel),
     traded: Traded,
-    watch: &Watch,
+    around: &Around<'_>,
     workers: &Runtime,
 ) -> Result<Exit, Failure> {
-    let mut signals = Signals::new()?;
+    let Around { watch, stop, notify, panics } = around;
+    let watch: &Watch = watch;
+    notify.tell("opening the journal", &[]);
+    // From here on it is no end of the process any more.
+    let hangup = reload::hangup()?;
     let (chaos, place) =
         crate::chaos::process::from_environment().map_err(|e| Failure::new(Exit::Usage, e))?;
     chaos.enter(Phase::Starting);
-    let (store, archive) = open_when_free(config, watch).await?;
+    watch.enter(Step::Open);
+    let (store, archive) = open_when_free(config, watch, &chaos).await?;
+    let confirmed = live::confirmed(config, (&store, &archive))?;
     identity::note(&config.data_dir, &traded.words)?;
     let door = Door::open(config, log).await?;
-    let launch = launch(config)?;
-    let port = match find_exchange(&launch, &mut signals, watch).await {
-        Ok(port) => port,
+    watch.enter(Step::Connect);
+    notify.tell("finding the exchange", &[]);
+    let (connection, exchange) = match venue(config, confirmed, stop, watch).await {
+        Ok(venue) => venue,
         Err(ending) => return ending,
     };
-    let connection = connect(config, &port)?;
     let (failed, mut store_failed) = mpsc::channel(1);
+    let hopeless = failed.clone();
     let on_watch = watch.clone();
     let birth = Birth {
         store,
         archive,
         chaos: chaos.clone(),
         connection,
-        symbols: traded.symbols,
-        settings: config.settings.clone(),
-        origins: config.origins(),
+        content: Content::new(&traded.settings, config.origins(), config.live_values()),
         installation: config.installation.clone(),
         stages: trading::specs(),
-        exchange: Some((launch, port.port)),
+        exchange,
         workers_on: workers.handle().clone(),
+        retry: crate::tree::RETRY,
         // Full: it was told already.
         on_failure: Arc::new(move |why| drop(failed.try_send(store_failure(why)))),
-        on_resume: Arc::new(|stage, report| tracing::debug!(stage, ?report, "resumed")),
-        observer: Arc::new(move |notice| observe(&on_watch, notice)),
+        on_resume: supervision::resumed(watch),
+        observer: Arc::new(move |notice| supervision::observe(&on_watch, notice)),
     };
-    let began = clock::now();
+    watch.enter(Step::Restore);
     let (stop_looking, stopped) = channel::channel(false);
-    let mut watcher = None;
+    let (mut watcher, mut pulse) = (None, None);
+    notify.tell("restoring the states", &[]);
+    let sampled = Arc::new(Sampled::new(workers.handle().clone()));
+    let measured = (Arc::clone(&sampled), Arc::clone(panics));
     let life = Life::begin(birth, |world| {
+        let clocks = world.clone();
+        watch.venue_time(move || clocks.now());
         drop(place.set(world.directory.clone()));
-        begin_api((config, &traded.currency), door, world, watch, stopped.clone());
+        watch.enter(Step::Reconcile);
+        crate::chaos::process::seal(&world.journal);
+        let reloader = Reloader::new(world.clone(), sources, config.clone(), traded.words);
+        reload::begin(&reloader, hangup, door.log.clone());
+        watch.supervised.know(world.directory.clone());
+        let about = (config, traded.currency.as_str(), &reloader, measured);
+        let desk = begin_api(about, door, world, watch, &stopped);
         watcher = Some(begin_watch(world, watch, stopped));
-        Vec::new()
+        let mut actors = messages::actors(&config.messages, world, &desk, workers.handle());
+        pulse = Some(Pulse::begin(world, desk, Arc::clone(notify)));
+        actors.push(measure::sampler(&sampled));
+        actors
     });
     // A file that failed is the reason, whatever else fell with it.
     let life =
         life.await.map_err(|e| store_failed.try_recv().unwrap_or_else(|_| birth_failure(&e)))?;
+    let _watchdog = supervision::watchdog(&life, config.hang_limit, hopeless);
+    tell_steps(&life, watch);
+    tell_page(config, watch);
+    let reason = wait(config, &life, stop, &mut store_failed, &chaos, watch).await;
+    drop(pulse);
+    end(config, life, (reason, around), (stop_looking, watcher), &mut store_failed).await
+}
+
+/// Says what each step of the start took.
+fn tell_steps(life: &Life, watch: &Watch) {
     let stages = life.world.journal.progress().len();
-    let detail = format!("{stages} states, life {}", life.world.journal.life());
-    watch.step("restore and start", began.elapsed(), detail);
+    for (name, took) in &life.steps {
+        let last = *name == "start the actors";
+        let detail = format!("{stages} states, life {}", life.world.journal.life());
+        watch.step(name, *took, if last { detail } else { String::new() });
+    }
+}
+
+/// Where a person may look.
+fn tell_page(config: &Config, watch: &Watch) {
+    if let Some(ApiFile { addr, .. }) = ApiFile::read(&config.data_dir) {
+        watch.step("operator page", Duration::ZERO, format!("http://{addr}/"));
+    }
+}
+
+/// Ends what runs, each part within its time.
+async fn end(
+    config: &Config,
+    life: Life,
+    (reason, around): (Reason, &Around<'_>),
+    (stop_looking, watcher): (channel::Sender<bool>, Option<std::thread::JoinHandle<()>>),
+    store_failed: &mut mpsc::Receiver<Failure>,
+) -> Result<Exit, Failure> {
+    let Around { watch, stop, notify, .. } = around;
     let world = life.world.clone();
-    let reason = wait(config, &life, &mut signals, &mut store_failed, &chaos, watch).await;
+    watch.enter(Step::Stop);
+    notify.tell("stopping", &["STOPPING=1"]);
     ApiFile::remove(&config.data_dir);
     let Reason(exit, told) = reason;
     if told.is_none() {
-        tokio::select! {
-            _ = life.end() => {}
-            exit = signals.again() => return Ok(exit),
-        }
+        let within = stop.stage("the actors end and the journal is flushed", 6);
+        life.end(within).await;
     }
     stop_looking.send_replace(true);
     if let Some(watcher) = watcher {
-        drop(tokio::task::spawn_blocking(move || watcher.join()).await);
+        let within = stop.stage("the last lines are printed", 1);
+        let joined = tokio::task::spawn_blocking(move || watcher.join());
+        drop(tokio::time::timeout(within, joined).await);
     }
     // The last flush may have failed too.
     if let Some(failure) = told.or_else(|| store_failed.try_recv().ok()) {
         // What is not on disk is lost either way; the next start repairs and goes on.
         return Err(failure);
     }
-    stop_exchange(&world).await;
+    let within = stop.stage("the exchange ends", 2);
+    drop(tokio::time::timeout(within, stop_exchange(&world)).await);
     watch.summary();
     Ok(exit)
 }
@@ -169,10 +283,14 @@ async fn stop_exchange(world: &World) {
 
 /// Opens the files. A daemon that was killed while it started its exchange leaves them held by that
 /// child until the child has become the exchange, so who holds them is asked for a while.
-async fn open_when_free(config: &Config, watch: &Watch) -> Result<(Store, Arc<Archive>), Failure> {
+async fn open_when_free(
+    config: &Config,
+    watch: &Watch,
+    chaos: &Chaos,
+) -> Result<(Store, Arc<Archive>), Failure> {
     let began = clock::now();
     loop {
-        match open_files(config, watch) {
+        match open_files(config, watch, chaos) {
             Err(held) if held.exit == Exit::Held && began.elapsed() < HELD => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -181,17 +299,24 @@ async fn open_when_free(config: &Config, watch: &Watch) -> Result<(Store, Arc<Ar
     }
 }
 
-fn open_files(config: &Config, watch: &Watch) -> Result<(Store, Arc<Archive>), Failure> {
+fn open_files(
+    config: &Config,
+    watch: &Watch,
+    chaos: &Chaos,
+) -> Result<(Store, Arc<Archive>), Failure> {
     let (live, past) = (config.data_dir.join(LIVE_FILE), config.data_dir.join(history::FILE));
     // Neither is written to before both are known to be good.
     let began = clock::now();
     let checked = Store::check(&live, APPLICATION).map_err(|e| store_failure(&e))?;
+    chaos.point(Site::AfterResume, "open");
     let checking = began.elapsed();
     let began = clock::now();
     let archive = Arc::new(Archive::open(&past)?);
     let archiving = began.elapsed();
     let began = clock::now();
-    let store = checked.map_or_else(|| Store::open(&live, APPLICATION), CheckedStore::accept);
+    watch.enter(Step::Repair);
+    let repair = |checked: CheckedStore| checked.accept(chaos);
+    let store = checked.map_or_else(|| Store::open(&live, APPLICATION), repair);
     let store = store.map_err(|e| store_failure(&e))?;
     let size = store.file_bytes() / 1024;
     watch.step("open the journal", checking + began.elapsed(), format!("{size} kB"));
@@ -203,7 +328,7 @@ fn open_files(config: &Config, watch: &Watch) -> Result<(Store, Arc<Archive>), F
 /// that says itself why it cannot run is not.
 async fn find_exchange(
     launch: &Launch,
-    signals: &mut Signals,
+    stop: &Stop,
     watch: &Watch,
 ) -> Result<PortFile, Result<Exit, Failure>> {
     let began = clock::now();
@@ -225,7 +350,7 @@ async fn find_exchange(
         let detail = format!("{why}; trying again in {} ms", wait.as_millis());
         watch.step("find the exchange", tried.elapsed(), detail);
         tokio::select! {
-            exit = signals.next() => return Err(Ok(exit)),
+            () = stop.asked() => return Err(Ok(Exit::Fine)),
             () = tokio::time::sleep(wait) => {}
         }
         wait = (wait * 2).min(Duration::from_secs(5));
@@ -235,15 +360,57 @@ async fn find_exchange(
     Ok(port)
 }
 
-fn connect(config: &Config, port: &PortFile) -> Result<Connection, Failure> {
-    let passing = match config.market.pace {
+/// How to reach the venue, and how to keep the exchange where it is ours.
+type Reached = (Connection, Option<(Launch, u16)>);
+
+async fn venue(
+    config: &Config,
+    confirmed: Option<LiveView>,
+    stop: &Stop,
+    watch: &Watch,
+) -> Result<Reached, Result<Exit, Failure>> {
+    let failed = |e: String| Err(Failure::new(Exit::Failed, e));
+    let remote = match &config.venue {
+        VenueSource::Binance(remote) => remote,
+        VenueSource::Simulated => {
+            let launch = launch(config).map_err(Err)?;
+            let port = find_exchange(&launch, stop, watch).await?;
+            let key = (port.api_key.as_str(), port.api_secret.as_str());
+            let connection = Connection::simulated(port.port, &port.token, key, passing(config));
+            let connection = connection.map_err(failed)?;
+            let ban = ban::note(&config.data_dir);
+            let streams = config.streams;
+            let connection = Connection { streams, ban, ..connection };
+            return Ok((connection, Some((launch, port.port))));
+        }
+    };
+    let connection = elsewhere(config, remote).map_err(Err)?;
+    if let Some(confirmed) = confirmed {
+        let allowed = live::allowed(&connection, &confirmed, watch);
+        tokio::select! {
+            allowed = allowed => allowed.map_err(Err)?,
+            () = stop.asked() => return Err(Ok(Exit::Fine)),
+        }
+    }
+    Ok((connection, None))
+}
+
+/// How to reach an exchange of somebody else.
+fn elsewhere(config: &Config, remote: &Remote) -> Result<Connection, Failure> {
+    let Hosts { rest, streams: stream, ws_api } = remote.hosts.clone();
+    let unread = || Failure::new(Exit::Failed, "the key of the account was not read");
+    let key = remote.key.clone().ok_or_else(unread)?;
+    let (passing, ban) = (passing(config), ban::note(&config.data_dir));
+    let live = remote.environment == Environment::Live;
+    let (admin, streams) = (None, config.streams);
+    Ok(Connection { rest, stream, ws_api, key, admin, streams, live, passing, ban })
+}
+
+fn passing(config: &Config) -> Passing {
+    match config.market.pace {
         Pace::Lockstep => Passing::Lockstep,
         Pace::Times(factor) => Passing::Scaled(factor),
-    };
-    let key = (port.api_key.as_str(), port.api_secret.as_str());
-    let connection = Connection::simulated(port.port, &port.token, key, passing);
-    let connection = connection.map_err(|e| Failure::new(Exit::Failed, e))?;
-    Ok(Connection { ban: ban::note(&config.data_dir), ..connection })
+    }
 }
 
 /// Why the daemon ends: its exit code, and what to say where it could not go on.
@@ -252,7 +419,7 @@ struct Reason(Exit, Option<Failure>);
 async fn wait(
     config: &Config,
     life: &Life,
-    signals: &mut Signals,
+    stop: &Stop,
     store_failed: &mut mpsc::Receiver<Failure>,
     chaos: &Chaos,
     watch: &Watch,
@@ -274,7 +441,7 @@ async fn wait(
     };
     tokio::select! {
         biased;
-        exit = signals.next() => Reason(exit, None),
+        () = stop.asked() => Reason(Exit::Fine, None),
         // What else fails falls with it, and is not the reason.
         Some(failure) = store_failed.recv() => Reason(failure.exit, Some(failure)),
         () = over => Reason(Exit::Fine, None),
@@ -296,13 +463,13 @@ fn begin_watch(
     stopped: channel::Receiver<bool>,
 ) -> std::thread::JoinHandle<()> {
     let (journal, watch) = (Arc::clone(&world.journal), watch.clone());
-    let head = journal.last_row();
+    let (head, archive) = (journal.last_row(), Arc::clone(&world.archive));
     let handle = tokio::runtime::Handle::current();
     std::thread::spawn(move || {
         let facts = audit::StoreFacts(journal.store().clone());
         let followed = watch
-            .restore(&facts, head)
-            .and_then(|()| handle.block_on(watch.follow(&journal, head + 1, stopped)));
+            .restore(&facts, &archive, head)
+            .and_then(|()| handle.block_on(watch.follow(&journal, &archive, stopped)));
         if let Err(e) = followed {
             tracing::warn!("the terminal does not follow any more: {e}");
         }
@@ -312,6 +479,7 @@ fn begin_watch(
 /// What the API is served with.
 struct Door {
     listener: TcpListener,
+    beyond: Option<(TcpListener, TlsAcceptor)>,
     token: Token,
     log: LogLevel,
 }
@@ -319,54 +487,79 @@ struct Door {
 impl Door {
     /// Takes the address before anything is started: a daemon that nobody can ask is none.
     async fn open(config: &Config, log: LogLevel) -> Result<Door, Failure> {
-        let no = |e| Failure::new(Exit::Failed, format!("the API at {}: {e}", config.listen));
-        let listener = TcpListener::bind(config.listen).await.map_err(no)?;
+        let no =
+            |at: SocketAddr| move |e| Failure::new(Exit::Failed, format!("the API at {at}: {e}"));
+        let listener = TcpListener::bind(config.listen).await.map_err(no(config.listen))?;
+        let beyond = match config.beyond.as_ref().and_then(|b| Some((b.listen, b.tls.clone()?))) {
+            Some((at, tls)) => Some((TcpListener::bind(at).await.map_err(no(at))?, tls)),
+            None => None,
+        };
         let token = Token::find_or_make(config.token.as_ref(), &config.data_dir)?;
-        Ok(Door { listener, token, log })
+        Ok(Door { listener, beyond, token, log })
     }
 }
 
+/// What the interface is begun with: what was set, the currency, who reads the configuration again,
+/// and what is measured.
+type About<'a> = (&'a Config, &'a str, &'a Arc<Reloader>, (Arc<Sampled>, Arc<AtomicU64>));
+
 fn begin_api(
-    (config, currency): (&Config, &str),
+    (config, currency, reloader, (sampled, panics)): About<'_>,
     door: Door,
     world: &World,
     watch: &Watch,
-    mut stopped: channel::Receiver<bool>,
-) {
-    let desk = Arc::new(LiveDesk::new(world.clone(), watch.clone(), config));
+    stopped: &channel::Receiver<bool>,
+) -> Arc<LiveDesk> {
+    let desk = Arc::new(LiveDesk::new(world.clone(), watch.clone(), config, Arc::clone(reloader)));
     let refusals = Refusals::default();
     let asked = Arc::clone(&desk) as _;
-    let counted = (currency, refusals.clone());
-    let metrics = measure::metrics(counted, world, watch, asked, stopped.clone());
+    let (currency, logged) = (currency.to_owned(), door.log.counts.clone());
+    let (refused, deliveries) = (refusals.clone(), desk.deliveries.clone());
+    let parts = Parts { currency, refusals: refused, logged, panics, sampled, deliveries };
+    let metrics = measure::metrics(config, parts, world, watch, asked);
     let data_dir = config.data_dir.clone();
     let journal = Arc::clone(&world.journal);
     let release = Arc::new(move |id, retry| release::live(&journal, id, retry));
-    let changes = Changes { token: door.token, log: door.log, release };
-    let api = Api::new(desk, (Some(metrics), refusals), changes, data_dir.clone());
+    let (harmed, tried, switched) = (world.clone(), world.clone(), world.clone());
+    let disturbed = Arc::clone(reloader);
+    let (on_symbols, on_conflict) = (world.clone(), Arc::clone(&world.journal));
+    let supervised = Arc::clone(&watch.supervised);
+    let changes = Changes {
+        token: door.token,
+        log: door.log,
+        release,
+        harm: Arc::new(move |asked| {
+            let allowed = harm::Allowed::by(&disturbed.values());
+            let done = harm::harm(&harmed, allowed, asked)?;
+            if asked.how == How::Stall {
+                supervised.fault(Fault::Stall);
+            }
+            Ok(done)
+        }),
+        retry: Arc::new(move |asked| harm::retry(&tried, asked)),
+        symbols: Arc::new(move |change| symbols::change(&on_symbols, change)),
+        resolve: Arc::new(move |id: &str, word: &_| resolve::live(&on_conflict, id, word)),
+        backup: backup::of(world, &config.data_dir),
+        reload: reload::by_api(reloader),
+        switch: Arc::new(move |said| switch::live(&switched, said)),
+    };
+    let answers = Arc::clone(&desk) as _;
+    let api = Api::new(answers, (Some(metrics), refusals), changes, data_dir.clone());
     let told = door.listener.local_addr().and_then(|addr| {
         let pid = std::process::id();
-        ApiFile { addr, pid }.write(&data_dir)
+        let beyond = door.beyond.as_ref().and_then(|(listener, _)| listener.local_addr().ok());
+        ApiFile { addr, pid, beyond }.write(&data_dir)
     });
     if let Err(e) = told {
         tracing::error!("nobody is told where the API is: {}: {e}", api::FILE);
     }
-    let stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
-    tokio::spawn(api::serve(door.listener, api, stop));
-}
-
-fn observe(watch: &Watch, notice: &SupervisionNotice) {
-    if let News::Started { restarts, .. } = &notice.news
-        && *restarts > 0
-    {
-        watch.restarted(&notice.path, "started again", Duration::ZERO);
-    } else {
-        if let News::Exited { exit, asked: false, .. } = &notice.news
-            && let Some(reason) = telemetry::reason(exit)
-        {
-            watch.seen().counts.restarted(reason);
-        }
-        tracing::debug!(path = notice.path, news = ?notice.news, "supervision");
+    let entries = door.beyond.map(|(listener, tls)| Entry::Beyond(listener, tls));
+    for entry in entries.into_iter().chain([Entry::Here(door.listener)]) {
+        let mut stopped = stopped.clone();
+        let stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
+        tokio::spawn(api::serve(entry, api.clone(), stop));
     }
+    desk
 }
 
 fn birth_failure(error: &BirthError) -> Failure {
@@ -383,7 +576,9 @@ fn launch(config: &Config) -> Result<Launch, Failure> {
     let program = program.map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
     let dir = config.data_dir.join("exchange");
     let pace = config.market.pace.to_string();
-    let (arguments, without) = (config.market.flags(), config.variables.clone());
+    let mut without = config.variables.clone();
+    without.extend(notify::VARIABLES.map(str::to_owned));
+    let arguments = config.market.flags();
     Ok(Launch { program, arguments, pace, dir, without })
 }
 
@@ -444,40 +639,16 @@ fn market(source: &MarketSource) -> Result<(Box<dyn Market>, Setup), Failure> {
 }
 
 /// An injected panic is no news: it is what was asked for.
-fn quiet_injections() {
+fn quiet_injections() -> Arc<AtomicU64> {
+    let panics = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&panics);
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         let text = info.payload().downcast_ref::<String>();
         if !text.is_some_and(|text| text.starts_with("everwarm:injected:")) {
+            seen.fetch_add(1, Relaxed);
             default(info);
         }
     }));
-}
-
-/// SIGINT and SIGTERM: the first stops in order, the second at once.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Signals, Failure> {
-        let listen = |kind| signal(kind).map_err(|e| Failure::new(Exit::Failed, e.to_string()));
-        let interrupt = listen(SignalKind::interrupt())?;
-        Ok(Signals { interrupt, terminate: listen(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) -> Exit {
-        tokio::select! {
-            _ = self.interrupt.recv() => Exit::Fine,
-            _ = self.terminate.recv() => Exit::Fine,
-        }
-    }
-
-    async fn again(&mut self) -> Exit {
-        tokio::select! {
-            _ = self.interrupt.recv() => Exit::Interrupted,
-            _ = self.terminate.recv() => Exit::Terminated,
-        }
-    }
+    panics
 }

@@ -5,19 +5,21 @@
 use crate::domain::fact::Body;
 use crate::domain::id::Symbol;
 use crate::domain::market::Bar;
-use crate::domain::settings::Settings;
 use crate::domain::time::Timeframe;
 use crate::edge::board::Board;
-use crate::edge::config::{InForce, Wanted};
+use crate::edge::branches;
+use crate::edge::config::{Content, InForce, Wanted};
 use crate::edge::exchange::Launch;
 use crate::edge::gateway_book::GatewayBook;
 use crate::edge::world::{LOOKUPS, Passing, World, wall};
 use crate::history::HistoryLibrary;
 use crate::history::bars::keep;
 use crate::history::fetch::{fetch, lost};
+use crate::history::keeper::Keeper;
 use crate::history::queries::HistoryError;
-use crate::trading::{StageSpec, bars::Closes};
+use crate::trading::{StageSpec, bars::Closes, universe::Universe};
 use crate::tree::{self, Seed};
+use crate::venue::binance::stream::STREAMS_MAX;
 use crate::venue::binance::{ApiKey, BinanceClient, Config as VenueConfig};
 use crate::venue::clock::{Pace, SharedClock};
 use crate::venue::port::VenueError;
@@ -25,6 +27,7 @@ use crate::venue::rate_limit::BanNote;
 use crate::venue::simulated::Admin;
 use crate::venue::{Probe, Secret};
 use everwarm_runtime::chaos::Chaos;
+use everwarm_runtime::clock;
 use everwarm_runtime::journal::{Journal, Options, StageInfo};
 use everwarm_runtime::runner::ResumeReport;
 use everwarm_runtime::stage::Stage;
@@ -35,7 +38,7 @@ use everwarm_runtime::supervise::{
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
@@ -43,8 +46,6 @@ use tokio::sync::{Semaphore, watch};
 pub const APPLICATION: &str = "everwarm";
 /// Name of the live file.
 pub const LIVE_FILE: &str = "live.redb";
-/// How long the tree may take to stop.
-const STOP: Duration = Duration::from_secs(25);
 
 /// The venue as a life finds it.
 #[derive(Clone, Debug)]
@@ -59,6 +60,10 @@ pub struct Connection {
     pub key: ApiKey,
     /// The steering wheel, where the venue is simulated.
     pub admin: Option<Admin>,
+    /// Streams on one market connection at most.
+    pub streams: usize,
+    /// Whether money is real there.
+    pub live: bool,
     /// How its time passes.
     pub passing: Passing,
     /// Where a ban by it is noted.
@@ -82,9 +87,49 @@ impl Connection {
             rest,
             stream: format!("ws://127.0.0.1:{port}"),
             ws_api: format!("ws://127.0.0.1:{port}/ws-api/v3"),
-            key: ApiKey { key: Secret::new(key), secret: Secret::new(secret) },
+            key: ApiKey::hmac(Secret::new(key), Secret::new(secret)),
+            streams: STREAMS_MAX,
+            live: false,
             passing,
             ban: BanNote::default(),
+        })
+    }
+}
+
+impl Connection {
+    /// How long requests may be on their way where `wanted` is configured, milliseconds of venue
+    /// time: a scaled venue ages them as fast as it moves.
+    #[must_use]
+    pub fn recv_window(&self, wanted: i64) -> i64 {
+        match self.passing {
+            Passing::Lockstep | Passing::Scaled(1) => wanted,
+            Passing::Scaled(_) => 60_000,
+        }
+    }
+
+    /// A client of the venue.
+    ///
+    /// # Errors
+    /// The TLS set-up of this machine cannot be used.
+    pub fn client(&self, recv_window: i64) -> Result<BinanceClient, String> {
+        let clock = SharedClock::new(match self.passing {
+            Passing::Lockstep => Pace::Manual(0),
+            Passing::Scaled(1) => Pace::Real,
+            Passing::Scaled(factor) => {
+                let wall = wall();
+                Pace::Scaled { wall, venue: wall, per_mille: factor.saturating_mul(1000) }
+            }
+        });
+        BinanceClient::new(VenueConfig {
+            rest: self.rest.clone(),
+            stream: self.stream.clone(),
+            ws_api: self.ws_api.clone(),
+            key: Some(self.key.clone()),
+            recv_window,
+            clock,
+            wall: Arc::new(wall),
+            probe: Probe::default(),
+            ban: self.ban.clone(),
         })
     }
 }
@@ -99,12 +144,8 @@ pub struct Birth {
     pub chaos: Chaos,
     /// The venue.
     pub connection: Connection,
-    /// What to trade; empty: all the venue has.
-    pub symbols: Vec<Symbol>,
-    /// What the stages are told.
-    pub settings: Settings,
-    /// Where values other than defaults came from.
-    pub origins: Vec<(String, String)>,
+    /// The configuration.
+    pub content: Content,
     /// Identity of a fresh installation.
     pub installation: String,
     /// The stages, by rank.
@@ -113,6 +154,8 @@ pub struct Birth {
     pub exchange: Option<(Launch, u16)>,
     /// Where workers run; supervisors run where the life is begun.
     pub workers_on: Handle,
+    /// Time between two tries of a branch that is kept down.
+    pub retry: Duration,
     /// Called when the live file or the history cannot be used any more.
     pub on_failure: Arc<dyn Fn(&StoreError) + Send + Sync>,
     /// Told what each start of a stage took.
@@ -146,6 +189,8 @@ pub struct Life {
     pub root: RootHandle,
     /// Becomes true when a recording has ended and everything it caused is done.
     pub ended: watch::Receiver<bool>,
+    /// How long each part of its beginning took, in their order.
+    pub steps: Vec<(&'static str, Duration)>,
 }
 
 impl Life {
@@ -158,33 +203,32 @@ impl Life {
         birth: Birth,
         ops: impl FnOnce(&World) -> Vec<ChildSpec>,
     ) -> Result<Life, BirthError> {
-        let world = world(&birth).await?;
+        let mut steps = Steps::default();
+        let world = world(&birth, &mut steps).await?;
         let (ended, at_end) = watch::channel(false);
         let seed = Seed {
             ops: ops(&world),
             world: world.clone(),
-            wanted: Wanted {
-                installation: birth.installation,
-                settings: birth.settings,
-                origins: birth.origins,
-            },
+            wanted: Wanted { installation: birth.installation, content: birth.content },
             exchange: birth.exchange,
             stages: birth.stages,
             workers_on: birth.workers_on,
+            retry: birth.retry,
             on_resume: birth.on_resume,
             ended,
         };
-        let root = Tree {
-            directory: world.directory.clone(),
-            ..Tree::new(birth.observer, Arc::new(wall))
-        };
+        let observer = branches::observer(&world.journal, birth.observer);
+        let root =
+            Tree { directory: world.directory.clone(), ..Tree::new(observer, Arc::new(wall)) };
         let root = root.start(tree::tree(&seed)).await?;
-        Ok(Life { world, root, ended: at_end })
+        steps.took("start the actors");
+        Ok(Life { world, root, ended: at_end, steps: steps.done })
     }
 
-    /// Stops the tree in order, then flushes and ends the journal.
-    pub async fn end(self) -> RootOutcome {
-        let outcome = self.root.stop(STOP).await;
+    /// Stops the tree in order, killing what is alive after `within`, then flushes and ends the
+    /// journal.
+    pub async fn end(self, within: Duration) -> RootOutcome {
+        let outcome = self.root.stop(within).await;
         let journal = Arc::clone(&self.world.journal);
         if let Err(e) = tokio::task::spawn_blocking(move || journal.close()).await {
             tracing::warn!(error = %e, "the journal did not end in order");
@@ -196,47 +240,46 @@ impl Life {
 /// What the journal knows of everybody who reads by round.
 #[must_use]
 pub fn places(stages: &[StageSpec]) -> Vec<StageInfo> {
-    let followers: [&dyn Stage<Body = Body>; 3] =
-        [&InForce::default(), &GatewayBook::default(), &Closes::default()];
+    let followers: [&dyn Stage<Body = Body>; 4] =
+        [&Universe::default(), &InForce::default(), &GatewayBook::default(), &Closes::default()];
     let stages = stages.iter().map(|spec| StageInfo::of(&*(spec.make)()));
     stages.chain(followers.map(StageInfo::of)).collect()
 }
 
-async fn world(birth: &Birth) -> Result<World, BirthError> {
+/// What each part took, one after the other.
+struct Steps {
+    since: Instant,
+    done: Vec<(&'static str, Duration)>,
+}
+
+impl Default for Steps {
+    fn default() -> Steps {
+        Steps { since: clock::now(), done: Vec::new() }
+    }
+}
+
+impl Steps {
+    fn took(&mut self, name: &'static str) {
+        let now = clock::now();
+        let since = std::mem::replace(&mut self.since, now);
+        self.done.push((name, now.saturating_duration_since(since)));
+    }
+}
+
+async fn world(birth: &Birth, steps: &mut Steps) -> Result<World, BirthError> {
     let on_failure = Arc::clone(&birth.on_failure);
     let options = Options {
         chaos: birth.chaos.clone(),
         ..Options::new(move |why: &StoreError| on_failure(why))
     };
     let journal = Journal::open(birth.store.clone(), places(&birth.stages), options)?;
-    let Connection { rest, stream, ws_api, key, admin, passing, ban } = birth.connection.clone();
-    let clock = SharedClock::new(match passing {
-        Passing::Lockstep => Pace::Manual(0),
-        Passing::Scaled(1) => Pace::Real,
-        Passing::Scaled(factor) => {
-            let wall = wall();
-            Pace::Scaled { wall, venue: wall, per_mille: factor.saturating_mul(1000) }
-        }
-    });
-    // A scaled venue ages requests as fast as it moves.
-    let recv_window = match passing {
-        Passing::Lockstep | Passing::Scaled(1) => birth.settings.trading.recv_window_ms,
-        Passing::Scaled(_) => 60_000,
-    };
-    let venue = BinanceClient::new(VenueConfig {
-        rest,
-        stream,
-        ws_api,
-        key: Some(key),
-        recv_window,
-        clock: clock.clone(),
-        wall: Arc::new(wall),
-        probe: Probe::default(),
-        ban,
-    })
-    .map_err(BirthError::Venue)?;
-    let symbols = symbols(&venue, &birth.symbols).await;
+    steps.took("read the journal");
+    let Connection { admin, streams, live, passing, .. } = birth.connection.clone();
+    let recv_window = birth.connection.recv_window(birth.content.settings().trading.recv_window_ms);
+    let venue = birth.connection.client(recv_window).map_err(BirthError::Venue)?;
+    let clock = venue.clock().clone();
     fetch_again(&venue, birth).await?;
+    steps.took("ask the venue");
     Ok(World {
         journal,
         archive: Arc::clone(&birth.archive),
@@ -244,25 +287,17 @@ async fn world(birth: &Birth) -> Result<World, BirthError> {
         venue,
         clock,
         admin,
+        streams,
+        live,
         passing,
-        symbols: symbols.into(),
+        released: Arc::default(),
+        keeper: Arc::new(Keeper::new(Arc::clone(&birth.archive), Arc::clone(&birth.on_failure))),
         board: Arc::new(Board::default()),
-        directory: Directory::default(),
+        directory: Directory::measuring(crate::edge::kinds::wanted()),
         recv_window,
         lookups: Arc::new(Semaphore::new(LOOKUPS)),
         on_failure: Arc::clone(&birth.on_failure),
     })
-}
-
-/// What is traded, by name: as wanted, or all the venue has. Asks until there is an answer.
-async fn symbols(venue: &BinanceClient, wanted: &[Symbol]) -> Vec<Symbol> {
-    let mut symbols = wanted.to_vec();
-    if symbols.is_empty() {
-        let rules = answer(|| venue.instruments(&[])).await;
-        symbols.extend(rules.into_iter().map(|rule| rule.symbol));
-    }
-    symbols.sort();
-    symbols
 }
 
 /// Fetches again what was announced of the past and went with a history that was taken away. What

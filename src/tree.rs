@@ -2,6 +2,10 @@
 //!
 //! The order of start carries no safety: the gateway refuses to send until the account was compared
 //! with the books in this life.
+//!
+//! Who is hopeless takes its parent with it, up to the root and exit code 12. Some do not: what
+//! looks and holds no money (analysis, bars, feeds, the desk) is kept down and tried now and then.
+//! That is an input, by which the breaker leaves exits only until the branch is up again.
 
 use crate::domain::fact::Body;
 use crate::edge::config::{ConfigActor, Wanted};
@@ -10,12 +14,14 @@ use crate::edge::flight::Flight;
 use crate::edge::gateway::Gateway;
 use crate::edge::pacer::Pacer;
 use crate::edge::projector::ProjectorActor;
+use crate::edge::universe::{MakeBar, UniverseActor};
 use crate::edge::world::World;
 pub use crate::edge::world::path::of as path_of;
 use crate::edge::{bar::BarActor, clock::Clock, closer::Closer, feed::Feed, private::Private};
 use crate::trading::StageSpec;
 use everwarm_runtime::runner::ResumeReport;
 use everwarm_runtime::shell::{StageActor, StageArguments};
+use everwarm_runtime::stage::OnPoison;
 use everwarm_runtime::supervise::{
     Backoff, ChildSpec, Strategy, SupervisorSpec, supervisor, worker,
 };
@@ -38,6 +44,8 @@ pub struct Seed {
     /// Where workers run: all on one runtime, so that a close runs through the stages to its orders
     /// without changing threads, and apart from the supervisors, so that no worker holds those up.
     pub workers_on: Handle,
+    /// Time between two tries of a branch that is kept down.
+    pub retry: Duration,
     /// Told what each start of a stage took.
     pub on_resume: Arc<dyn Fn(&'static str, ResumeReport) + Send + Sync>,
     /// Set when a recording has ended.
@@ -46,6 +54,8 @@ pub struct Seed {
     pub ops: Vec<ChildSpec>,
 }
 
+/// Time between two tries of a branch that is kept down.
+pub const RETRY: Duration = Duration::from_mins(1);
 /// Restarts allowed to one supervisor, and in which time.
 const BUDGET: (u32, Duration) = (5, Duration::from_secs(10));
 
@@ -62,11 +72,11 @@ pub fn tree(seed: &Seed) -> SupervisorSpec {
                 .child(edge("clock", seed, |w| (Clock, w)))
                 .child(stages(seed))
                 .child(gateways(seed))
-                .child(bars(seed))
-                .child(group("feeds", Strategy::OneForOne).child(edge("feed", seed, |w| (Feed, w))))
+                .child(dispensable(bars(seed), seed))
+                .child(dispensable(feeds(seed), seed))
                 .child(pacer(seed)),
         )
-        .child(group("ops", Strategy::OneForOne).children(seed.ops.clone()))
+        .child(dispensable(ops(seed), seed))
 }
 
 fn store(seed: &Seed) -> SupervisorSpec {
@@ -81,17 +91,24 @@ fn config(seed: &Seed) -> ChildSpec {
 fn stages(seed: &Seed) -> SupervisorSpec {
     let stages = seed.stages.iter().copied().map(|stage| {
         let (world, on_resume) = (seed.world.clone(), Arc::clone(&seed.on_resume));
-        let arguments = move || StageArguments::<Body> {
+        let arguments = move |mailbox| StageArguments::<Body> {
             journal: Arc::clone(&world.journal),
             make: Arc::new(stage.make),
             library: world.library.clone(),
             on_resume: Arc::clone(&on_resume),
+            mailbox,
         };
-        worker(stage.name, move |_| (StageActor::default(), arguments()))
+        let actor = worker(stage.name, move |c| (StageActor::default(), arguments(c.mailbox())))
             .backoff(quick())
-            .on(seed.workers_on.clone())
+            .on(seed.workers_on.clone());
+        match (stage.make)().on_poison() {
+            // Whoever decides waits for it, so nothing is decided meanwhile.
+            OnPoison::Skip => dispensable(actor, seed),
+            OnPoison::Stop | OnPoison::Escalate => actor,
+        }
     });
-    group("stages", Strategy::OneForOne).children(stages)
+    // A budget each: one bar may fail several stages as often as it takes to set it aside.
+    group("stages", Strategy::Dynamic).children(stages)
 }
 
 fn gateways(seed: &Seed) -> SupervisorSpec {
@@ -102,14 +119,24 @@ fn gateways(seed: &Seed) -> SupervisorSpec {
         .child(edge("private", seed, |w| (Private, w)))
 }
 
+/// Bar actors come and go with the symbols that are listed: the universe sees to it.
 fn bars(seed: &Seed) -> SupervisorSpec {
-    let symbols = seed.world.symbols.iter().map(|symbol| {
-        let symbol = *symbol;
-        edge(symbol.as_str(), seed, move |w| (BarActor, (w, symbol)))
+    let of = seed.clone();
+    let make: MakeBar = Arc::new(move |symbol| {
+        dispensable(edge(symbol.as_str(), &of, move |w| (BarActor, (w, symbol))), &of)
     });
     group("bars", Strategy::OneForOne)
         .child(edge("closer", seed, |w| (Closer, w)))
-        .child(group("symbols", Strategy::Dynamic).children(symbols))
+        .child(group("symbols", Strategy::Dynamic))
+        .child(edge("universe", seed, move |w| (UniverseActor, (w, Arc::clone(&make)))))
+}
+
+fn feeds(seed: &Seed) -> SupervisorSpec {
+    group("feeds", Strategy::OneForOne).child(edge("feed", seed, |w| (Feed, w)))
+}
+
+fn ops(seed: &Seed) -> SupervisorSpec {
+    group("ops", Strategy::OneForOne).children(seed.ops.clone())
 }
 
 fn exchange(seed: &Seed) -> Option<ChildSpec> {
@@ -134,6 +161,13 @@ fn edge<A: ractor::Actor>(
 
 fn group(id: &str, strategy: Strategy) -> SupervisorSpec {
     supervisor(id, strategy).budget(BUDGET.0, BUDGET.1)
+}
+
+/// A branch the rest lives on without: where it is hopeless it is kept down and tried now and then.
+fn dispensable(branch: impl Into<ChildSpec>, seed: &Seed) -> ChildSpec {
+    let quick = quick();
+    let backoff = Backoff { healthy: quick.healthy.min(seed.retry), ..quick };
+    branch.into().backoff(backoff).degrade(seed.retry)
 }
 
 /// The first restart is at once; what fails again waits longer each time.

@@ -1,19 +1,21 @@
 //! Every derived fact is what its inputs imply, and one byte of one that is not is found and named.
 
-use super::kit::{Folder, Process, ask, run, small_recording, until_end};
+use super::kit::{Folder, PATIENCE, Process, ask, run, small_recording, until_end};
 use everwarm::audit::{StoreFacts, verify};
-use everwarm::domain::fact::Body;
 use everwarm::domain::fact::kinds::{KindInfo, TABLE, kind};
+use everwarm::domain::fact::{Accept, Body, Conflict, Dispute, Operator, Venue};
 use everwarm::history;
-use everwarm::life::{APPLICATION, LIVE_FILE};
+use everwarm::life::{APPLICATION, LIVE_FILE, places as seats};
 use everwarm::ops::exit::Exit;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use everwarm_runtime::fact::{Body as _, Fact};
+use everwarm_runtime::journal::{Journal, Options};
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The groups of facts that come from outside; all others are derived.
@@ -64,22 +66,59 @@ fn places(body: &Body) -> Vec<usize> {
     ends
 }
 
+/// Has the venue say once that there is no cash any more, and an operator take its word.
+fn adjust(data: &Path) {
+    let (about, ours, theirs) = ("USD".to_owned(), "all".to_owned(), "0".to_owned());
+    let conflict = Conflict { about, ours, theirs, dispute: Dispute::Balance };
+    let (accept, reason) = (Accept::Venue, "gone".to_owned());
+    let (balances, open) = (Vec::new(), Vec::new());
+    let said = [
+        Body::Venue(Venue::Account { life: 1, time: i64::MIN, balances, open }),
+        Body::Operator(Operator::Resolved { conflict, accept, reason }),
+    ];
+    let store = Store::open(&data.join(LIVE_FILE), APPLICATION).unwrap();
+    let stages = seats(&everwarm::trading::specs());
+    let journal = Journal::open(store, stages, Options::new(|why| panic!("{why}"))).unwrap();
+    let writer = journal.writer("test");
+    for body in said {
+        journal.append(&writer, i64::MIN, vec![body]).unwrap();
+    }
+    journal.close();
+}
+
+/// Plays a recording so that every kind of fact is said.
+fn make_all(folder: &Folder, recording: &str, data: &Path) {
+    // So few trades a day that the breaker speaks too.
+    let file = folder.join("config.toml");
+    let limits = "[risk]\nmax_trades_per_day = 3\n";
+    fs::write(&file, limits).unwrap();
+    let config = ["--config", file.to_str().unwrap()];
+    // What is about to send dies before it does: the order is proved absent and granted another
+    // attempt.
+    let (site, who, phase) = (Site::BeforeSend, "gateway".to_owned(), Phase::Live);
+    let lost = Strike { site, who, phase, nth: 1, blow: Blow::Panic };
+    // The process dies while something is held, and goes on with other averages: what was entered
+    // under the first ones is left by them.
+    let (site, who, phase) = (Site::AfterAppend, "closer".to_owned(), Phase::Live);
+    let held = Strike { site, who, phase, nth: 45, blow: Blow::Die };
+    let arguments = [&until_end(recording)[..], &config].concat();
+    let process = Process::struck(data, &arguments, &[lost, held]);
+    assert!(process.complains("holds its thread", PATIENCE), "it got to that close");
+    process.kill();
+    fs::write(&file, format!("{limits}[strategy.sma_cross]\nfast = 2\nslow = 20\n")).unwrap();
+    let (code, out, err) = run(data, &arguments);
+    assert_eq!(code, Some(0), "{out}{err}");
+    adjust(data);
+    let (code, out, err) = run(data, &arguments);
+    assert_eq!(code, Some(0), "{out}{err}");
+}
+
 #[test]
 fn one_altered_byte_of_any_derived_fact_is_found_and_named() {
     let folder = Folder::new("audit");
     let recording = small_recording(&folder.join("recording"));
     let data = folder.join("data");
-    // So few trades a day that the breaker speaks too.
-    let config = folder.join("config.toml");
-    fs::write(&config, "[risk]\nmax_trades_per_day = 3\n").unwrap();
-    let config = ["--config", config.to_str().unwrap()];
-    // What is about to send dies before it does: the order is proved absent and granted another
-    // attempt.
-    let (site, who, phase) = (Site::BeforeSend, "gateway".to_owned(), Phase::Live);
-    let lost = Strike { site, who, phase, nth: 1, blow: Blow::Panic };
-    let arguments = [&until_end(&recording)[..], &config].concat();
-    let (code, out, err) = Process::struck(&data, &arguments, &[lost]).result();
-    assert_eq!(code, Some(0), "{out}{err}");
+    make_all(&folder, &recording, &data);
     let sound = ask(&data, &["verify"]);
     assert_eq!(sound["problems"], serde_json::json!([]));
     assert!(sound["facts"].as_u64() > Some(500), "{sound}");

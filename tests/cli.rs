@@ -1,10 +1,16 @@
 //! The built binary as a person meets it.
 
 mod absent;
-mod api;
+mod actors;
+pub mod api;
+mod chaos;
 mod config;
 mod demo;
 mod look;
+mod measured;
 mod nouns;
 mod refuse;
+mod reload;
+mod symbols;
+mod tls;
 mod words;

@@ -6,9 +6,13 @@
 mod classic;
 mod clock;
 mod controls;
+mod faults;
 mod precondition;
 mod promises;
+mod steered;
 mod sweeps;
+mod symbols;
+mod upgrade;
 
 use everwarm::chaos::feed;
 use everwarm::chaos::rig::Feed;

@@ -1,12 +1,13 @@
 //! The simulated exchange against what the real one says: every field of a documented answer is in
 //! ours, with a value of the same kind.
 
-use crate::kit::Folder;
+use crate::kit::{Folder, Process, ask, run, wait_until};
 use crate::shared::shared;
 use everwarm::chaos::feed::{START, Small};
 use everwarm::domain::time::MINUTE;
+use everwarm::sim::faults::{KINDS, Row};
 use everwarm::sim::server::routes::{Endpoint, TABLE};
-use everwarm::sim::wire::sign::{DEMO_KEY, DEMO_SECRET, hmac_hex};
+use everwarm::sim::wire::sign::{DEMO_ED25519_KEY, DEMO_KEY, DEMO_SECRET, hmac_hex};
 use everwarm::sim::{Pace, Setup, SimHandle, SimOptions, start};
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Method;
@@ -250,5 +251,43 @@ fn the_page_has_every_endpoint() {
     let row = |e: &Endpoint| format!("| {} `{}` | `{}` | {} |", e.method, e.path, e.name, e.weight);
     let absent: Vec<String> = TABLE.iter().map(row).filter(|row| !page.contains(row)).collect();
     assert!(absent.is_empty(), "not in docs/EXCHANGE.md:\n{}", absent.join("\n"));
-    assert!(page.contains(DEMO_KEY) && page.contains(DEMO_SECRET));
+    assert!([DEMO_KEY, DEMO_SECRET, DEMO_ED25519_KEY].iter().all(|text| page.contains(text)));
+}
+
+/// The page lists every fault with its place, number and meaning, as the table in the code has
+/// them.
+#[test]
+fn the_page_has_every_fault() {
+    let page = include_str!("../docs/EXCHANGE.md");
+    let row = |row: &Row| {
+        let number = row.value.map_or("-".to_owned(), |(what, of)| format!("{what} [{of}]"));
+        let transparent = if row.transparent { "yes" } else { "no" };
+        let hits = row.scope.word();
+        format!("| `{}` | {hits} | {transparent} | {number} | {} |", row.name, row.text)
+    };
+    let absent: Vec<String> = KINDS.iter().map(row).filter(|row| !page.contains(row)).collect();
+    assert!(absent.is_empty(), "not in docs/EXCHANGE.md:\n{}", absent.join("\n"));
+}
+
+#[test]
+fn faults_are_switched_by_command() {
+    let folder = Folder::new("faults");
+    let dir = folder.0.as_path();
+    let (code, _, err) = run(dir, &["sim", "lift"]);
+    assert!(code == Some(3) && err.contains("no exchange is running"), "{code:?} {err}");
+    let exchange = Process::start(dir, &["sim", "--pace", "lockstep"]);
+    wait_until("it says where it listens", || dir.join("port.json").exists());
+    let on = ["sim", "fault", "limited", "--at", "GET order", "--times", "2", "--value", "9"];
+    let (code, out, err) = run(dir, &on);
+    assert!(code == Some(0) && out.starts_with("fault 1 is on: 429"), "{out}{err}");
+    let (code, _, err) = run(dir, &["sim", "fault", "limited", "--at", "GET nothing"]);
+    assert!(code == Some(2) && err.contains("cannot be at"), "{code:?} {err}");
+    let told = ask(dir, &["sim", "faults"]);
+    assert_eq!(told["kinds"].as_array().map(Vec::len), Some(KINDS.len()));
+    assert_eq!((&told["on"][0]["at"], &told["on"][0]["number"]), (&json!("GET order"), &json!(9)));
+    let (_, table, _) = run(dir, &["sim", "faults"]);
+    assert!(KINDS.iter().all(|row| table.contains(row.name)), "{table}");
+    assert!(table.lines().last().is_some_and(|line| line.contains("GET order")), "{table}");
+    assert_eq!(ask(dir, &["sim", "lift"]), json!({"off": 1}));
+    exchange.kill();
 }

@@ -2,8 +2,8 @@
 
 use everwarm::domain::fact::kinds::TABLE;
 use everwarm::domain::fact::{
-    Analysis, Body, BreakerLevel, Conflict, Decision, FeatureRow, Ledger, Market, Operator, Order,
-    Signal, Venue,
+    Accept, Analysis, AtVenue, Body, BreakerLevel, Conflict, Decision, Dispute, FeatureRow, Ledger,
+    Listed, Market, Operator, Order, Part, Signal, Venue,
 };
 use everwarm::domain::id::{ClientOrderId, Symbol};
 use everwarm::domain::instrument::Instrument;
@@ -13,6 +13,7 @@ use everwarm::domain::order::{
     Balance, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource, SendAttempt, Side,
     VenueFill,
 };
+use everwarm::domain::switch::Switch;
 use everwarm::domain::time::Timeframe;
 use everwarm::life::APPLICATION;
 use everwarm_runtime::chaos::faults::FaultyDisk;
@@ -88,7 +89,8 @@ fn report() -> OrderReport {
 }
 
 fn conflicts() -> Vec<Conflict> {
-    vec![Conflict { about: "a".into(), ours: String::new(), theirs: "c".into() }]
+    let (about, ours, theirs) = ("a".to_owned(), String::new(), "c".to_owned());
+    vec![Conflict { about, ours, theirs, dispute: Dispute::Twin }]
 }
 
 fn markets() -> Vec<Market> {
@@ -113,6 +115,12 @@ fn markets() -> Vec<Market> {
         Market::HistoryLoaded { symbol, timeframe, from: -1, to: 1, count: 9, digest: u64::MAX },
         Market::HistoryBars { symbol, timeframe, bars },
         Market::Instruments { rules: vec![rule] },
+        Market::Universe {
+            asked: i64::MIN,
+            basis: u64::MAX,
+            listed: vec![Listed { symbol, wanted: false, venue: AtVenue::Gone, why: "w".into() }],
+            unlisted: vec![symbol],
+        },
     ]
 }
 
@@ -141,8 +149,19 @@ fn operators() -> Vec<Operator> {
     let origins = vec![("a.b".to_owned(), "flag".to_owned())];
     vec![
         Operator::Started { life: u64::MAX, installation: "demo".into(), epoch: 3 },
+        Operator::LiveConfirmed { account: "1".into(), per_order: odd(), per_day: Decimal::MAX },
         Operator::Clock { time: i64::MIN },
-        Operator::ConfigApplied { generation: 7, text: "{}".into(), origins },
+        Operator::ConfigApplied {
+            generation: 7,
+            text: "{}".into(),
+            origins: origins.clone(),
+            values: origins,
+            source: "s".into(),
+        },
+        Operator::Switched {
+            switch: Switch::Strategy { name: "s".into(), on: false },
+            reason: "r".into(),
+        },
         Operator::StageUpgraded { rank: u16::MAX, from: 1, to: 2 },
         Operator::Quarantined {
             rank: 200,
@@ -154,6 +173,13 @@ fn operators() -> Vec<Operator> {
             why: "w".into(),
         },
         Operator::Released { quarantine: 4, retry: true },
+        Operator::Branch { path: "root/ops".into(), down: Some("w".into()) },
+        Operator::SymbolWanted { symbol: symbol(), wanted: true },
+        Operator::Resolved {
+            conflict: conflicts().remove(0),
+            accept: Accept::Ours,
+            reason: "r".into(),
+        },
     ]
 }
 
@@ -200,6 +226,7 @@ fn derived() -> Vec<Body> {
     vec![
         Body::Analysis(Analysis::Rolled { timeframe, bars: vec![rolled] }),
         Body::Analysis(Analysis::Features { timeframe, rows: vec![row] }),
+        Body::Analysis(Analysis::Kept { timeframe, fast: 3, slow: u32::MAX, rows: vec![row] }),
         Body::Analysis(Analysis::Signals { rows: vec![signal()] }),
         Body::Decision(Decision::Breaker {
             level: BreakerLevel::ExitsOnly,
@@ -219,7 +246,13 @@ fn derived() -> Vec<Body> {
             realized_pnl: Decimal::MIN,
             cash,
         }),
-        Body::Ledger(Ledger::Equity { time: -1, equity: cash, cash: quantity }),
+        Body::Ledger(Ledger::Equity { time: -1, equity: cash, cash: quantity, adjusted: odd() }),
+        Body::Ledger(Ledger::Adjusted {
+            asset: "A".into(),
+            part: Part::Position(symbol),
+            amount: odd(),
+            value: Decimal::MIN,
+        }),
         Body::Ledger(Ledger::Reconciled { life: 6, conflicts: conflicts(), cash, foreign }),
     ]
 }
@@ -266,7 +299,8 @@ fn every_kind_of_fact_comes_back_from_the_file_as_it_was() {
         assert_eq!((fact.key.n, fact.time), (n, 77));
         assert_eq!(encoded(&fact.body), encoded(body), "{body:?}");
         // What is not a float is equal as a value too.
-        let float = matches!(body, Body::Analysis(Analysis::Features { .. }));
+        let float =
+            matches!(body, Body::Analysis(Analysis::Features { .. } | Analysis::Kept { .. }));
         assert!(float || fact.body == *body, "{body:?} came back as {:?}", fact.body);
     }
 }

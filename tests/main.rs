@@ -3,24 +3,56 @@
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
+mod bad_days;
+#[cfg(test)]
+mod branches;
+#[cfg(test)]
 mod budget;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod conflicts;
+#[cfg(test)]
 mod crash_equivalence;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod disk;
+#[cfg(test)]
+mod doctor;
 #[cfg(test)]
 mod exchange;
 #[cfg(test)]
 mod facts;
 #[cfg(test)]
+mod hand;
+#[cfg(test)]
 mod kit;
 #[cfg(test)]
+mod messages;
+#[cfg(test)]
+mod page;
+#[cfg(test)]
 mod poison;
+#[cfg(test)]
+mod runbook;
+#[cfg(test)]
+mod service;
 #[cfg(test)]
 mod shared;
 #[cfg(test)]
 mod sigkill;
 #[cfg(test)]
+mod start;
+#[cfg(test)]
+mod stores;
+#[cfg(test)]
+mod summary;
+#[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod venue;
+#[cfg(test)]
+mod wire;

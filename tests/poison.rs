@@ -9,6 +9,7 @@ use everwarm::domain::fact::{Analysis, Body, BreakerLevel, Decision, Market, Ope
 use everwarm::domain::id::Symbol;
 use everwarm::domain::order::Side;
 use everwarm::domain::time::{MINUTE, UtcMs};
+use everwarm::edge::config::Content;
 use everwarm::edge::world::{Passing, World};
 use everwarm::history;
 use everwarm::life::{APPLICATION, Birth, Connection, LIVE_FILE, Life};
@@ -196,7 +197,7 @@ fn a_strategy_that_fails_whatever_it_is_given_is_out_and_nothing_is_bought() {
 }
 
 #[test]
-fn a_bar_that_fails_two_stages_is_more_than_their_restarts_allow_and_not_the_end() {
+fn a_bar_that_fails_two_stages_is_set_aside_for_both_and_not_the_end() {
     let mut feed = sick_indicator();
     for spec in feed.stages.iter_mut().filter(|spec| spec.name == "roll-up") {
         spec.make = || Failing::at_one("roll-up");
@@ -217,11 +218,11 @@ fn a_running_daemon_is_asked_with_its_token() {
     let daemon = Process::start(dir, &["run", "--pace", "60x", "--recording", &recording]);
     daemon.answers();
     assert_eq!(ask(dir, &["quarantine", "list"]), serde_json::json!([]));
-    let (code, _, err) = command(dir, &["quarantine", "retry", "1"]);
+    let (code, _, err) = command(dir, &["quarantine", "retry", "1", "--yes"]);
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("nothing is set aside under 1"), "{err}");
     std::fs::write(dir.join(TOKEN_FILE), "guessed").unwrap();
-    let (code, _, err) = command(dir, &["quarantine", "retry", "1"]);
+    let (code, _, err) = command(dir, &["quarantine", "retry", "1", "--yes"]);
     assert_eq!(code, Some(5), "{err}");
 }
 
@@ -239,7 +240,7 @@ fn kills_make_no_difference_to_what_is_set_aside() {
 }
 
 /// An exchange, and a data directory on which life follows life.
-struct Stand {
+pub(super) struct Stand {
     folder: Folder,
     exchange: SimHandle,
     venue: Runtime,
@@ -250,7 +251,7 @@ fn runtime(workers: usize) -> Runtime {
 }
 
 impl Stand {
-    fn new(name: &str) -> Stand {
+    pub(super) fn new(name: &str) -> Stand {
         let (folder, venue, feed) = (Folder::new(name), runtime(1), feed::small());
         let options = SimOptions {
             // Not where the exchange of a process would be, which is killed with the folder.
@@ -270,7 +271,7 @@ impl Stand {
     }
 
     /// A life with these stages, until something holds.
-    fn live(&self, stages: Vec<StageSpec>, what: &str, done: impl Fn(&Life) -> bool) {
+    pub(super) fn live(&self, stages: Vec<StageSpec>, what: &str, done: impl Fn(&Life) -> bool) {
         let (supervisors, workers) = (runtime(1), runtime(2));
         let file = PortFile::new(self.exchange.addr.port(), &self.exchange.token, "lockstep");
         let key = (file.api_key.as_str(), file.api_secret.as_str());
@@ -281,13 +282,12 @@ impl Stand {
             archive: Arc::new(Archive::open(&self.dir().join(history::FILE)).unwrap()),
             chaos: Chaos::off(),
             connection,
-            symbols: Vec::new(),
-            settings: feed::small().settings,
-            origins: Vec::new(),
+            content: Content::new(&feed::small().settings, Vec::new(), Vec::new()),
             installation: "poison".to_owned(),
             stages,
             exchange: None,
             workers_on: workers.handle().clone(),
+            retry: Duration::from_millis(300),
             on_failure: Arc::new(|why| panic!("{why}")),
             on_resume: Arc::new(|_, _| ()),
             observer: Arc::new(|_| ()),
@@ -300,7 +300,7 @@ impl Stand {
                 }
             });
             assert!(waited.await.is_ok(), "{what}: {:?}", life.world.journal.progress());
-            life.end().await;
+            life.end(super::kit::PATIENCE).await;
         });
         supervisors.shutdown_timeout(Duration::from_secs(5));
         workers.shutdown_timeout(Duration::from_secs(5));
@@ -340,14 +340,14 @@ fn a_ledger_that_fails_stands_still_until_an_operator_has_it_tried_again() {
     assert_eq!((&one["stage"], &one["effect"]), (&"ledger".into(), &"stopped".into()));
     assert_eq!(one["symbols"], serde_json::json!([BAD]));
     let id = one["id"].to_string();
-    let (code, _, err) = command(dir, &["quarantine", "drop", &id]);
+    let (code, _, err) = command(dir, &["quarantine", "drop", &id, "--yes"]);
     assert_eq!(code, Some(5), "{err}");
     assert!(err.contains("never skips"), "{err}");
-    let (code, _, err) = command(dir, &["quarantine", "retry", "1"]);
+    let (code, _, err) = command(dir, &["quarantine", "retry", "1", "--yes"]);
     assert_eq!(code, Some(1), "nothing is set aside under 1: {err}");
 
     // Still broken: set aside again, under another number.
-    command(dir, &["quarantine", "retry", &id]);
+    command(dir, &["quarantine", "retry", &id, "--yes"]);
     assert_eq!(ask(dir, &["quarantine", "list"]), serde_json::json!([]));
     stand.live(with("ledger", || Failing::at_one("ledger")), "again", is_set_aside);
     let list = ask(dir, &["quarantine", "list"]);
@@ -355,7 +355,7 @@ fn a_ledger_that_fails_stands_still_until_an_operator_has_it_tried_again() {
     assert_ne!(again, id);
 
     // Repaired: to the end, with nothing left out.
-    let (code, out, err) = command(dir, &["quarantine", "retry", &again]);
+    let (code, out, err) = command(dir, &["quarantine", "retry", &again, "--yes"]);
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("ledger is tried again"), "{out}");
     stand.live(specs(), "to the end", |life| *life.ended.borrow());

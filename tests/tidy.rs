@@ -3,6 +3,7 @@
 
 mod facts;
 mod imports;
+mod metrics;
 mod promises;
 mod text;
 

@@ -65,3 +65,32 @@ impl Floor {
         began.elapsed().as_secs_f64() * 1e3
     }
 }
+
+/// What the system tells of a process.
+#[derive(Clone, Copy, Debug)]
+pub struct Process {
+    /// Memory it holds, MB.
+    pub memory: f64,
+    /// Files and sockets it has open.
+    pub files: f64,
+    /// Threads.
+    pub threads: f64,
+    /// CPU time so far, seconds; steps of 10 ms.
+    pub cpu: f64,
+}
+
+impl Process {
+    /// The process of that number, while it runs.
+    pub fn of(pid: u32) -> Option<Process> {
+        let place = Path::new("/proc").join(pid.to_string());
+        let stat = fs::read_to_string(place.join("stat")).ok()?;
+        let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+        let field = |i: usize| fields.get(i).and_then(|v| v.parse::<f64>().ok());
+        Some(Process {
+            memory: field(21)? * 4096.0 / 1e6,
+            files: fs::read_dir(place.join("fd")).ok()?.count() as f64,
+            threads: field(17)?,
+            cpu: (field(11)? + field(12)?) / 100.0,
+        })
+    }
+}

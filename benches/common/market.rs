@@ -70,12 +70,11 @@ impl Tape {
     /// What a first life begins with: who we are, settings, rules, and an account of 250,000.
     pub fn prologue(&self) -> Vec<Body> {
         let installation = "bench".to_owned();
-        let (text, origins) = (self.settings.to_text(), Vec::new());
         let (asset, locked) = ("USDT".to_owned(), Decimal::ZERO);
         let balances = vec![Balance { asset, free: Decimal::from(250_000), locked }];
         vec![
             Body::Operator(Operator::Started { life: 1, installation, epoch: 1 }),
-            Body::Operator(Operator::ConfigApplied { generation: 1, text, origins }),
+            Body::Operator(Operator::configured(1, &self.settings)),
             Body::Market(MarketFact::Instruments { rules: self.instruments.clone() }),
             Body::Venue(Venue::Account { life: 1, time: START, balances, open: Vec::new() }),
         ]

@@ -71,8 +71,10 @@ pub async fn grow(
             make,
             library: Arc::new(NoLibrary),
             on_resume: Arc::clone(&on_resume),
+            mailbox: Arc::default(),
         };
-        let worker = worker(name, move |_| (StageActor::default(), arguments.clone()));
+        let made = move |mailbox| StageArguments { mailbox, ..arguments.clone() };
+        let worker = worker(name, move |context| (StageActor::default(), made(context.mailbox())));
         let worker = worker.backoff(Backoff {
             first: Duration::from_millis(1),
             max: Duration::from_secs(10),

@@ -3,6 +3,7 @@
 //! symbol that ends early, symbols with and without a past.
 
 use super::rig::Feed;
+use super::script::{Change, Deed, Word};
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::instrument::Instrument;
 use crate::domain::market::Bar;
@@ -214,5 +215,48 @@ pub fn small() -> Feed {
         setup: Setup { seed: 7, max_position, ..Setup::default() },
         settings: Settings { risk, ..Settings::default() },
         stages: trading::specs(),
+        script: Vec::new(),
+        before: None,
     }
+}
+
+/// The same feed, in which symbols come and go: one is removed while it is held and added again,
+/// one is halted and comes back, one is delisted while it is held.
+#[must_use]
+pub fn moving() -> Feed {
+    let [a, b, c] = [&SHAPES[0], &SHAPES[1], &SHAPES[2]].map(Shape::symbol);
+    let at = |minute: i64| START + minute * MINUTE;
+    let script = vec![
+        (at(48), Deed::Stand(b, "halted")),
+        (at(50), Deed::Want(a, false)),
+        (at(63), Deed::Stand(c, "delisted")),
+        (at(68), Deed::Stand(b, "trading")),
+        (at(100), Deed::Want(a, true)),
+        (at(150), Deed::Want(b, false)),
+        (at(200), Deed::Want(b, true)),
+    ];
+    Feed { script, ..small() }
+}
+
+/// The same feed, while which the configuration changes and operators halt, flatten and resume: the
+/// lengths of the averages change while something is held, and back; the strategy is off and on
+/// again.
+#[must_use]
+pub fn steered() -> Feed {
+    let at = |minute: i64| START + minute * MINUTE;
+    let script = vec![
+        (at(30), Deed::Reload(Change::Lengths(5, 12))),
+        (at(52), Deed::Reload(Change::Positions(3))),
+        (at(60), Deed::Switch(Word::Strategy("sma_cross", false))),
+        (at(80), Deed::Switch(Word::Strategy("sma_cross", true))),
+        (at(84), Deed::Reload(Change::Enabled(false))),
+        (at(90), Deed::Reload(Change::Enabled(true))),
+        (at(130), Deed::Switch(Word::Halt)),
+        (at(160), Deed::Switch(Word::Resume)),
+        (at(170), Deed::Reload(Change::Lengths(4, 9))),
+        (at(195), Deed::Switch(Word::Flatten)),
+        (at(225), Deed::Switch(Word::Resume)),
+    ];
+    let risk = Risk::default();
+    Feed { script, settings: Settings { risk, ..Settings::default() }, ..small() }
 }

@@ -1,66 +1,72 @@
-//! What must hold of every run, whatever happened in it.
+//! What must hold of every run, whatever happened in it: a file each, and beside each what shows
+//! that it can fail.
+
+pub mod announced;
+pub mod cursors;
+pub mod intended;
+pub mod moving;
+pub mod numbered;
+pub mod once;
+pub mod positions;
+pub mod reservations;
+#[cfg(test)]
+mod testing;
 
 use crate::audit;
-use crate::domain::fact::{Body, Order, Venue};
+use crate::domain::fact::Body;
 use crate::domain::money::{Decimal, parse_decimal};
 use crate::ops::desk::JournalFacts;
 use crate::ops::exit::Failure;
+use crate::ops::views::ProblemView;
 use everwarm_runtime::fact::Fact;
 use everwarm_runtime::store::archive::Archive;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// What does not hold, one sentence each: every order at the venue was decided and announced
-/// before, has an id of its own, and each of its trades was applied once; inputs are numbered
-/// without gaps.
-#[must_use]
-pub fn check(facts: &[(u64, Fact<Body>)], ledger: &Value) -> Vec<String> {
-    let mut broken = Vec::new();
-    let (mut intents, mut sent) = (BTreeSet::new(), BTreeSet::new());
-    let mut filled: BTreeMap<&str, Decimal> = BTreeMap::new();
-    let mut applied = BTreeSet::new();
-    let mut last = 0;
-    for (_, fact) in facts {
-        if fact.key.rank == 0 {
-            if fact.key.n != last + 1 {
-                broken.push(format!("input {} follows input {last}", fact.key.n));
-            }
-            last = fact.key.n;
-        }
-        if let Body::Order(Order::Intent(intent)) = &fact.body {
-            if !intents.insert(intent.client_id.0.as_str()) {
-                broken.push(format!("{} was decided twice", intent.client_id));
-            }
-        } else if let Body::Venue(Venue::Sent { attempts }) = &fact.body {
-            sent.extend(attempts.iter().map(|attempt| attempt.client_id.0.as_str()));
-        } else if let Body::Order(Order::Filled { client_id, symbol, fill, .. }) = &fact.body {
-            *filled.entry(client_id.0.as_str()).or_default() += fill.quantity;
-            if !applied.insert((*symbol, fill.trade_id)) {
-                broken.push(format!("trade {} of {symbol} was applied twice", fill.trade_id));
-            }
-        }
+/// An order in the exchange's own books.
+struct Order {
+    id: String,
+    executed: Option<Decimal>,
+}
+
+fn orders(ledger: &Value) -> impl Iterator<Item = Order> {
+    ledger["orders"].as_array().into_iter().flatten().map(|order| Order {
+        id: order["client_order_id"].as_str().unwrap_or_default().to_owned(),
+        executed: order["executed"].as_str().and_then(|text| parse_decimal(text).ok()),
+    })
+}
+
+/// The invariants of a whole journal and of the exchange's books beside it.
+#[derive(Debug, Default)]
+pub struct Invariants {
+    numbered: numbered::Numbered,
+    intended: intended::Intended,
+    once: once::Once,
+    positions: positions::Positions,
+    reservations: reservations::Reservations,
+}
+
+impl Invariants {
+    /// Takes one fact, in the order of the journal.
+    pub fn see(&mut self, fact: &Fact<Body>) {
+        self.numbered.see(fact);
+        self.intended.see(fact);
+        self.once.see(fact);
+        self.positions.see(fact);
+        self.reservations.see(fact);
     }
-    let mut known = BTreeSet::new();
-    for order in ledger["orders"].as_array().into_iter().flatten() {
-        let id = order["client_order_id"].as_str().unwrap_or_default();
-        if !known.insert(id) {
-            broken.push(format!("the venue has two orders {id}"));
-        }
-        if !intents.contains(id) || !sent.contains(id) {
-            broken.push(format!("the venue has an order {id} that was not announced"));
-        }
-        let executed = order["executed"].as_str().and_then(|text| parse_decimal(text).ok());
-        let ours = filled.get(id).copied().unwrap_or_default();
-        if executed != Some(ours) {
-            broken.push(format!("of {id} the venue executed {executed:?}, applied are {ours}"));
-        }
+
+    /// What does not hold, one sentence each.
+    #[must_use]
+    pub fn end(self, ledger: &Value) -> Vec<String> {
+        let mut broken = self.numbered.end();
+        broken.extend(self.intended.end(ledger));
+        broken.extend(self.once.end(ledger));
+        broken.extend(self.positions.end(ledger));
+        broken.extend(self.reservations.end());
+        broken
     }
-    for id in filled.keys().filter(|id| !known.contains(*id)) {
-        broken.push(format!("{id} was filled, the venue does not know it"));
-    }
-    broken
 }
 
 struct Listed<'a>(&'a [(u64, Fact<Body>)]);
@@ -81,11 +87,17 @@ impl JournalFacts for Listed<'_> {
     }
 }
 
-/// What the audit of the journal finds wrong, one sentence each.
+/// What the audit of the journal finds wrong, one sentence each; and the stages of which it takes
+/// what another version said as it is.
 ///
 /// # Errors
 /// It cannot be done.
-pub fn verify(facts: &[(u64, Fact<Body>)], archive: &Arc<Archive>) -> Result<Vec<String>, String> {
+pub fn verify(
+    facts: &[(u64, Fact<Body>)],
+    archive: &Arc<Archive>,
+) -> Result<(Vec<String>, Vec<String>), String> {
     let view = audit::verify(&Listed(facts), Arc::clone(archive)).map_err(|e| format!("{e:?}"))?;
-    Ok(view.problems.iter().map(|p| format!("verify: {} {}: {}", p.key, p.kind, p.text)).collect())
+    let problem = |p: &ProblemView| format!("verify: {} {}: {}", p.key, p.kind, p.text);
+    let others = view.others.into_iter().map(|other| other.stage);
+    Ok((view.problems.iter().map(problem).collect(), others.collect()))
 }

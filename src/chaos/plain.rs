@@ -62,9 +62,7 @@ impl Play {
     fn begin(&mut self, feed: &Feed, archive: &Archive) -> Result<(), String> {
         let (life, installation) = (1, super::rig::INSTALLATION.to_owned());
         self.input(i64::MIN, Body::Operator(Operator::Started { life, installation, epoch: 0 }))?;
-        let (generation, text) = (1, feed.settings.to_text());
-        let origins = Vec::new();
-        let applied = Operator::ConfigApplied { generation, text, origins };
+        let applied = Operator::configured(1, &feed.settings);
         self.input(i64::MIN, Body::Operator(applied))?;
         let now = self.now();
         let rules = self.venue.exchange().instruments().to_vec();

@@ -6,6 +6,9 @@
 
 use crate::tree::path_of;
 use everwarm_runtime::chaos::{Chaos, Injected, Strike};
+use everwarm_runtime::fact::Body;
+use everwarm_runtime::journal::Journal;
+use everwarm_runtime::store::Sealing;
 use everwarm_runtime::supervise::Directory;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -15,6 +18,82 @@ use std::time::Duration;
 pub const STRIKES: &str = "EVERWARM_STRIKES";
 /// Holds the name of a file that is made when a planned death is reached.
 pub const STRUCK: &str = "EVERWARM_STRUCK";
+/// Holds the name of a file in which this process says how far its life is.
+pub const STEP: &str = "EVERWARM_STEP";
+/// Sizes at which the journal is sealed, bytes: a segment, and what stays in the live file.
+pub const SEALING: &str = "EVERWARM_SEALING";
+
+macro_rules! steps {
+    ($($step:ident $name:literal $about:literal;)*) => {
+        /// How far a life is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Step { $(#[doc = $about] $step),* }
+
+        impl Step {
+            /// Every step, in their order.
+            pub const ALL: &'static [Step] = &[$(Step::$step),*];
+
+            /// Its name in reports.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Step::$step => $name),* }
+            }
+        }
+    };
+}
+
+steps! {
+    Open "open" "The files are opened and checked, in memory alone.";
+    Repair "repair" "What a crash left is repaired in the files.";
+    Connect "connect" "The exchange is found or started.";
+    Restore "restore" "The journal is read and the tree is grown.";
+    Reconcile "reconcile" "The venue is asked what became of everything.";
+    CatchUp "catch-up" "Closes missed while away are fetched and said.";
+    Live "live" "It trades.";
+    Stop "stopping" "It was told to stop.";
+}
+
+impl std::str::FromStr for Step {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Step::ALL.iter().find(|step| step.name() == text);
+        found.copied().ok_or_else(|| format!("{text:?} is no step of a life"))
+    }
+}
+
+/// Says how far the life of this process is, where somebody wants to know.
+#[derive(Clone, Debug, Default)]
+pub struct Steps(Option<PathBuf>);
+
+impl Steps {
+    /// As the environment wants it.
+    #[must_use]
+    pub fn from_environment() -> Steps {
+        Steps(std::env::var_os(STEP).map(PathBuf::from))
+    }
+
+    /// It has come so far.
+    pub fn enter(&self, step: Step) {
+        if let Some(file) = &self.0
+            && let Err(e) = std::fs::write(file, step.name())
+        {
+            tracing::error!("a step cannot be told: {e}");
+        }
+    }
+}
+
+/// Has the journal sealed at other sizes than the usual ones, where the environment says so.
+pub fn seal<B: Body>(journal: &Journal<B>) {
+    let Ok(text) = std::env::var(SEALING) else { return };
+    let sizes = text.split_once(',').and_then(|(segment, keep)| {
+        Some(Sealing { segment: segment.parse().ok()?, keep: keep.parse().ok()? })
+    });
+    if let Some(sizes) = sizes {
+        journal.seal_after(sizes);
+    } else {
+        tracing::error!("{SEALING}: {text:?} are no two sizes");
+    }
+}
 
 /// Arms the kill points of this process as the environment plans; what is killed is found in the
 /// directory, once there is one.

@@ -2,36 +2,46 @@
 //! client, the real tree, over a disk in memory that dies and forgets as planned.
 
 use super::compare::{Picture, ledger};
+use super::invariants::announced::Announced;
+use super::invariants::cursors::Cursors;
+use super::invariants::moving::Moving;
+use super::invariants::{self, Invariants};
+use super::script::{self, Progress, Script};
+use super::sweep::Die;
 use super::venue::{Make, Venue};
-use super::{compare as picture, invariants};
+use super::{compare as picture, requests};
 use crate::domain::fact::Body;
 use crate::domain::order::OrderIntent;
 use crate::domain::settings::Settings;
 use crate::domain::time::UtcMs;
 use crate::life::{APPLICATION, Birth, Life};
 use crate::sim::Setup;
+use crate::sim::faults::Fault;
+use crate::sim::server::requests::{self as log, Entry};
 use crate::trading::StageSpec;
 use crate::tree::path_of;
 use everwarm_runtime::chaos::faults::{Cut, FaultyDisk, Image, Operation};
 use everwarm_runtime::chaos::points::Passings;
 use everwarm_runtime::chaos::{Chaos, Injected, Phase, Sabotage, Strike};
+use everwarm_runtime::clock;
 use everwarm_runtime::fact::Fact;
 use everwarm_runtime::journal::Journal;
-use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
-use everwarm_runtime::supervise::Directory;
+use everwarm_runtime::store::{Sealing, Store};
+use everwarm_runtime::supervise::{Directory, Kind, News, Observer, SupervisionNotice, TreeView};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Wall time without a new close, an answer or an end after which a run counts as stuck.
 const STUCK: Duration = Duration::from_secs(10);
-/// Inputs between checkpoints: a small feed has many of them so.
-const CHECKPOINT_INPUTS: u64 = 12;
+/// Wall time between two kills at random moments, at most, microseconds.
+const RANDOM_US: u64 = 60_000;
 /// Identity of the installation in every run.
 pub(super) const INSTALLATION: &str = "rig";
 /// Lives of one run at most.
@@ -47,6 +57,34 @@ pub struct Feed {
     pub settings: Settings,
     /// The stages, by rank.
     pub stages: Vec<StageSpec>,
+    /// What is done meanwhile.
+    pub script: Script,
+    /// The stages of the first life, where they are other versions of these.
+    pub before: Option<Vec<StageSpec>>,
+}
+
+/// How much gathers before something is saved or sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sizes {
+    /// Inputs between checkpoints.
+    pub checkpoint: u64,
+    /// Bytes of a segment.
+    pub segment: u64,
+    /// Bytes that stay in the live file.
+    pub keep: u64,
+}
+
+impl Sizes {
+    /// For a small feed: it has many checkpoints and a few segments so.
+    pub const SMALL: Sizes = Sizes { checkpoint: 12, segment: 16 << 10, keep: 16 << 10 };
+    /// For a recording of thousands of closes.
+    pub const LARGE: Sizes = Sizes { checkpoint: 300, segment: 1 << 20, keep: 1 << 20 };
+}
+
+impl Default for Sizes {
+    fn default() -> Sizes {
+        Sizes::SMALL
+    }
 }
 
 /// What goes wrong in a run.
@@ -61,6 +99,12 @@ pub struct Plan {
     pub image: Option<Image>,
     /// Placed at the exchange by somebody else, with our keys, between the first two lives.
     pub twin: Option<OrderIntent>,
+    /// Actors killed at moments drawn by this seed, and how many.
+    pub at_random: Option<(u64, u64)>,
+    /// How much gathers before something is saved or sealed.
+    pub sizes: Sizes,
+    /// What the exchange does wrong.
+    pub faults: Vec<Fault>,
     /// Threads for the workers.
     pub workers: usize,
     /// A promise broken on purpose.
@@ -80,14 +124,22 @@ pub struct Outcome {
     pub passings: Passings,
     /// Strikes that never fell.
     pub missed: Vec<Strike>,
+    /// Actors killed at random moments.
+    pub random: u64,
+    /// From the end of an actor until it was up again.
+    pub restarts: Vec<Duration>,
     /// Disk operations of each life.
     pub operations: Vec<Vec<Operation>>,
     /// The operations at which the disk died as planned, and what was left of it.
     pub cut: Vec<(Operation, Image)>,
     /// Invariants that did not hold.
     pub broken: Vec<String>,
+    /// Stages of which the audit takes what another version said as it is.
+    pub other_versions: Vec<String>,
     /// Facts in the journal at the end.
     pub facts: Vec<Fact<Body>>,
+    /// What the exchange was asked about orders.
+    pub asked: Vec<Entry>,
 }
 
 static RUN: AtomicU64 = AtomicU64::new(1);
@@ -124,7 +176,8 @@ pub fn run(feed: &Feed, plan: &Plan) -> Result<Outcome, String> {
     let folder = Folder::new().map_err(|e| e.to_string())?;
     let left = plan.image.unwrap_or(Image::Everything);
     let dir = folder.0.join("exchange");
-    let venue = Venue::start(Arc::clone(&feed.market), feed.setup.clone(), dir, left)?;
+    let (market, setup) = (Arc::clone(&feed.market), feed.setup.clone());
+    let venue = Venue::start(market, setup, dir.clone(), left, &plan.faults)?;
     let archive = Archive::open(&folder.0.join("history.redb")).map_err(|e| e.to_string())?;
     let archive = Arc::new(archive);
     let chaos = Chaos::off();
@@ -139,9 +192,15 @@ pub fn run(feed: &Feed, plan: &Plan) -> Result<Outcome, String> {
         chaos: &chaos,
         archive: &archive,
         venue: &venue,
+        dir: dir.clone(),
         watched: Mutex::default(),
+        restarts: Arc::default(),
+        random: Arc::new(AtomicU64::new(plan.at_random.map_or(0, |(_, count)| count))),
+        progress: Arc::default(),
     };
     let all = lives.all();
+    let random = plan.at_random.map_or(0, |(_, count)| count) - lives.random.load(Relaxed);
+    let restarts = Arc::clone(&lives.restarts);
     let watched = lives.watched.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (disk, count, missed) = all?;
     let (passings, struck) = chaos.report();
@@ -149,11 +208,34 @@ pub fn run(feed: &Feed, plan: &Plan) -> Result<Outcome, String> {
     let theirs = venue.end()?;
     let picture = Picture { ours: picture::ours(&facts, &archive)?, theirs: ledger(&theirs) };
     let mut broken = watched.broken;
-    broken.extend(invariants::check(&facts, &theirs));
-    broken.extend(invariants::verify(&facts, &archive)?);
+    let mut invariants = Invariants::default();
+    for (_, fact) in &facts {
+        invariants.see(fact);
+    }
+    broken.extend(invariants.end(&theirs));
+    let (problems, other_versions) = invariants::verify(&facts, &archive)?;
+    broken.extend(problems);
+    let asked = log::read(&dir).map_err(|e| e.to_string())?;
+    broken.extend(requests::check(&asked));
     let (operations, cut) = (watched.operations, watched.cut);
     let facts = facts.into_iter().map(|(_, fact)| fact).collect();
-    Ok(Outcome { picture, lives: count, struck, passings, missed, operations, cut, broken, facts })
+    let restarts =
+        std::mem::take(&mut restarts.lock().unwrap_or_else(PoisonError::into_inner).took);
+    Ok(Outcome {
+        picture,
+        lives: count,
+        struck,
+        passings,
+        missed,
+        random,
+        restarts,
+        operations,
+        cut,
+        broken,
+        other_versions,
+        facts,
+        asked,
+    })
 }
 
 pub(super) fn runtime(workers: usize) -> Result<Runtime, String> {
@@ -177,10 +259,8 @@ fn facts(disk: &FaultyDisk) -> Result<Vec<(u64, Fact<Body>)>, String> {
 /// What is noticed from life to life.
 #[derive(Default)]
 struct Watched {
-    /// How far every stage was when the last life began.
-    progress: Vec<(&'static str, u64)>,
-    /// The last row the last life held for durable.
-    durable: u64,
+    cursors: Cursors<&'static str>,
+    announced: Announced,
     operations: Vec<Vec<Operation>>,
     cut: Vec<(Operation, Image)>,
     broken: Vec<String>,
@@ -189,17 +269,19 @@ struct Watched {
 impl Watched {
     /// A life begins.
     fn begin(&mut self, journal: &Journal<Body>) {
-        let now = journal.progress();
-        for ((who, before), (_, now)) in self.progress.iter().zip(&now) {
-            if now < before {
-                self.broken.push(format!("{who} had passed {before} and stands at {now}"));
-            }
-        }
-        self.progress = now;
-        if journal.last_row() < self.durable {
-            let (was, is) = (self.durable, journal.last_row());
-            self.broken.push(format!("row {was} was said to be on disk, the file ends at {is}"));
-        }
+        let broken = self.cursors.found(journal.progress(), journal.last_row());
+        self.broken.extend(broken);
+    }
+
+    /// What a life has left on its disk, and what the exchange was asked until then.
+    fn left(&mut self, store: &Store, asked: &[Entry]) -> Result<(), String> {
+        let scanned = store.scan(0, &mut |_, fact: Fact<Body>| {
+            self.announced.see(&fact);
+            ControlFlow::Continue(())
+        });
+        scanned.map_err(|e| e.to_string())?;
+        self.broken.extend(self.announced.check(asked));
+        Ok(())
     }
 }
 
@@ -209,7 +291,64 @@ struct Lives<'a> {
     chaos: &'a Chaos,
     archive: &'a Arc<Archive>,
     venue: &'a Arc<Venue>,
+    /// Where the exchange has its files.
+    dir: PathBuf,
     watched: Mutex<Watched>,
+    restarts: Arc<Mutex<Restarts>>,
+    /// Kills at random moments that are left.
+    random: Arc<AtomicU64>,
+    /// How far the script is.
+    progress: Arc<Progress>,
+}
+
+/// How long actors were away.
+#[derive(Default)]
+struct Restarts {
+    ended: BTreeMap<String, Instant>,
+    took: Vec<Duration>,
+}
+
+impl Restarts {
+    fn hear(&mut self, notice: &SupervisionNotice) {
+        if let News::Exited { asked: false, .. } = &notice.news {
+            self.ended.insert(notice.path.clone(), clock::now());
+        } else if let News::Started { .. } = &notice.news
+            && let Some(ended) = self.ended.remove(&notice.path)
+        {
+            self.took.push(ended.elapsed());
+        }
+    }
+}
+
+/// Actors without children, by path.
+fn leaves(view: &TreeView, paths: &mut Vec<String>) {
+    if view.children.is_empty() && view.kind == Kind::Worker {
+        paths.push(view.path.clone());
+    }
+    view.children.iter().for_each(|child| leaves(child, paths));
+}
+
+/// A task that ends with whoever began it.
+struct Ended(tokio::task::JoinHandle<()>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Kills actors at random moments until there were enough of them.
+async fn kill_at_random(directory: Directory, mut die: Die, left: Arc<AtomicU64>) {
+    while left.load(Relaxed) > 0 {
+        tokio::time::sleep(Duration::from_micros(die.below(RANDOM_US))).await;
+        let mut paths = Vec::new();
+        directory.view().inspect(|view| leaves(view, &mut paths));
+        let at = usize::try_from(die.below(paths.len() as u64)).unwrap_or(0);
+        let what = Injected("killed at a random moment".to_owned());
+        if paths.get(at).is_some_and(|path| directory.inject_kill(path, &what)) {
+            left.fetch_sub(1, Relaxed);
+        }
+    }
 }
 
 enum Ending {
@@ -254,7 +393,25 @@ impl Lives<'_> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Looks at what the last life has left.
+    fn look_back(&self, store: &Store) -> Result<(), String> {
+        // Somebody else's orders were announced elsewhere.
+        if self.plan.twin.is_some() {
+            return Ok(());
+        }
+        let asked = log::read(&self.dir).map_err(|e| e.to_string())?;
+        self.watched().left(store, &asked)
+    }
+
+    fn observer(&self) -> Observer {
+        let restarts = Arc::clone(&self.restarts);
+        Arc::new(move |notice: &SupervisionNotice| {
+            restarts.lock().unwrap_or_else(PoisonError::into_inner).hear(notice);
+        })
+    }
+
     fn one(&self, disk: &FaultyDisk, strikes: &mut Vec<Strike>) -> Result<Ending, String> {
+        let first = self.watched().operations.is_empty();
         let died = Arc::new(AtomicBool::new(false));
         let directory: Arc<Mutex<Option<Directory>>> = Arc::default();
         self.arm(disk, std::mem::take(strikes), &died, &directory);
@@ -262,6 +419,7 @@ impl Lives<'_> {
             *strikes = self.chaos.disarm();
             return if disk.is_dead() { Ok(Ending::Died) } else { Err("the store".to_owned()) };
         };
+        self.look_back(&store)?;
         let (control, workers) = (runtime(1)?, runtime(self.plan.workers.max(1))?);
         let (on_disk, on_died) = (disk.clone(), Arc::clone(&died));
         let birth = Birth {
@@ -269,26 +427,34 @@ impl Lives<'_> {
             archive: Arc::clone(self.archive),
             chaos: self.chaos.clone(),
             connection: self.venue.connection()?,
-            symbols: Vec::new(),
-            settings: self.feed.settings.clone(),
-            origins: Vec::new(),
+            content: script::content(self.feed, self.progress.begun.load(Relaxed)),
             installation: INSTALLATION.to_owned(),
-            stages: self.feed.stages.clone(),
+            stages: self
+                .feed
+                .before
+                .as_ref()
+                .filter(|_| first)
+                .unwrap_or(&self.feed.stages)
+                .clone(),
             exchange: None,
             workers_on: workers.handle().clone(),
+            retry: crate::tree::RETRY,
             on_failure: Arc::new(move |_| {
                 on_disk.kill();
                 on_died.store(true, Relaxed);
             }),
             on_resume: Arc::new(|_, _| ()),
-            observer: Arc::new(|_| ()),
+            observer: self.observer(),
         };
         let mut journal: Option<Arc<Journal<Body>>> = None;
         let ending = control.block_on(async {
             let begun = Life::begin(birth, |world| {
-                world.journal.checkpoint_after(CHECKPOINT_INPUTS);
+                let Sizes { checkpoint, segment, keep } = self.plan.sizes;
+                world.journal.checkpoint_after(checkpoint);
+                world.journal.seal_after(Sealing { segment, keep });
                 self.watched().begin(&world.journal);
                 self.venue.hear(world);
+                script::play(world, self.feed, &self.progress);
                 journal = Some(Arc::clone(&world.journal));
                 let mut at = directory.lock().unwrap_or_else(PoisonError::into_inner);
                 *at = Some(world.directory.clone());
@@ -308,7 +474,7 @@ impl Lives<'_> {
         workers.shutdown_timeout(Duration::from_secs(5));
         *strikes = self.chaos.disarm();
         if let Some(journal) = journal {
-            self.watched().durable = journal.durable_row();
+            self.watched().cursors.said(journal.durable_row());
         }
         ending
     }
@@ -336,9 +502,13 @@ impl Lives<'_> {
 
     /// Waits for the end of the feed, watching that closes go on.
     async fn until_end(&self, life: Life, died: &AtomicBool) -> Result<Ending, String> {
+        let _random = self.plan.at_random.map(|(seed, _)| {
+            let (directory, left) = (life.world.directory.clone(), Arc::clone(&self.random));
+            let life = life.world.journal.life();
+            Ended(tokio::spawn(kill_at_random(directory, Die(seed ^ life), left)))
+        });
         let mut ended = life.ended.clone();
-        let mut seen: (Option<UtcMs>, u64) = (None, 0);
-        let mut since = tokio::time::Instant::now();
+        let mut moving: Moving<(Option<UtcMs>, u64)> = Moving::new(STUCK);
         let tick = Duration::from_millis(2);
         loop {
             if died.load(Relaxed) {
@@ -348,14 +518,12 @@ impl Lives<'_> {
             if matches!(over, Ok(Ok(_))) {
                 break;
             }
-            let now = (life.world.board.last_close(), life.world.journal.head());
-            if now != seen {
-                (seen, since) = (now, tokio::time::Instant::now());
-            } else if since.elapsed() > STUCK {
+            let so_far = (life.world.board.last_close(), life.world.journal.head());
+            if !moving.is(so_far, clock::now()) {
                 return Err(stuck(&life));
             }
         }
-        let outcome = tokio::time::timeout(STUCK, life.end()).await;
+        let outcome = tokio::time::timeout(STUCK, life.end(STUCK * 2)).await;
         if died.load(Relaxed) {
             return Ok(Ending::Died);
         }

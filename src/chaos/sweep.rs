@@ -9,10 +9,10 @@ use everwarm_runtime::chaos::points::Passings;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, mpsc};
 
-/// Name of the store thread at kill points.
-const STORE_THREAD: &str = "store-thread";
+/// Names of the threads of the journal at kill points: they are no actors.
+const THREADS: [&str; 2] = ["store-thread", "sealer"];
 /// Every way to strike.
 pub const BLOWS: [Blow; 4] = [Blow::Panic, Blow::Kill, Blow::Die, Blow::Outage];
 /// Outages of the exchange in all that is tried.
@@ -105,15 +105,15 @@ pub fn target(strike: &Strike) -> Target {
     (strike.site, strike.who.clone(), strike.phase, strike.blow)
 }
 
-/// Whether striking so means something there: the store thread is no actor that could be killed.
-/// Its panic ends the process.
-fn is_possible(who: &str, blow: Blow) -> bool {
-    who != STORE_THREAD || blow != Blow::Kill
+/// Whether striking so means something there: a thread is no actor that could be killed. Its panic
+/// ends the process.
+pub(super) fn is_possible(who: &str, blow: Blow) -> bool {
+    !THREADS.contains(&who) || blow != Blow::Kill
 }
 
 /// Whether it costs a new life of the daemon or of the exchange, and so venue time or wall time.
 fn is_costly(strike: &Strike) -> bool {
-    let ends = strike.who == STORE_THREAD && strike.blow == Blow::Panic;
+    let ends = THREADS.contains(&strike.who.as_str()) && strike.blow == Blow::Panic;
     ends || matches!(strike.blow, Blow::Die | Blow::Outage)
 }
 
@@ -188,7 +188,7 @@ pub fn pack(mut groups: Vec<Vec<Strike>>, size: usize, die: &mut Die) -> Vec<Pla
     for plan in &mut plans {
         let draw = die.throw();
         plan.image = Some(image(draw));
-        plan.workers = 1 + usize::try_from(draw >> 60 & 1).expect("one bit");
+        plan.workers = if draw >> 60 & 1 == 0 { 1 } else { 4 };
     }
     plans
 }
@@ -261,14 +261,24 @@ fn at_opening(die: &mut Die) -> (Cut, Image) {
 }
 
 /// The image, its sectors drawn.
-fn seeded(left: Image, die: &mut Die) -> Image {
+pub(super) fn seeded(left: Image, die: &mut Die) -> Image {
     if let Image::Sectors(_) = left { Image::Sectors(die.throw()) } else { left }
 }
 
 /// Every passing of every point with every blow of the daemon, outages of the exchange at passings
-/// drawn from all, and every operation of the disk with every image.
+/// drawn from all, and every operation of the disk with every image: all with one worker thread,
+/// and all with four.
 #[must_use]
 pub fn everything(learned: &Learned, die: &mut Die) -> Vec<Plan> {
+    let mut plans = Vec::new();
+    for workers in [1, 4] {
+        let all = everything_once(learned, die);
+        plans.extend(all.into_iter().map(|plan| Plan { workers, ..plan }));
+    }
+    plans
+}
+
+fn everything_once(learned: &Learned, die: &mut Die) -> Vec<Plan> {
     let (mut groups, mut outages) = (Vec::new(), Vec::new());
     for ((site, who, phase), count) in &learned.passings {
         for blow in BLOWS.into_iter().filter(|blow| is_possible(who, *blow)) {
@@ -367,23 +377,40 @@ pub fn verdict(outcome: &Result<Outcome, String>, expected: &Picture) -> Option<
 /// early after a handful of failures.
 #[must_use]
 pub fn sweep(feed: &Feed, plans: &[Plan], expected: &Picture) -> Swept {
+    sweep_telling(feed, plans, expected, &mut |_| ())
+}
+
+/// The same; each time a plan is done, `tell` is told how many are.
+fn sweep_telling(
+    feed: &Feed,
+    plans: &[Plan],
+    expected: &Picture,
+    tell: &mut dyn FnMut(u64),
+) -> Swept {
     const ENOUGH: usize = 5;
     /// Runs at a time: they wait more than they compute.
     const THREADS: usize = 3;
     let (next, swept) = (AtomicUsize::new(0), Mutex::new(Swept::default()));
+    let (done, all_done) = mpsc::sync_channel(THREADS);
     std::thread::scope(|scope| {
+        let (next, swept) = (&next, &swept);
         for _ in 0..THREADS {
-            scope.spawn(|| {
+            let done = done.clone();
+            scope.spawn(move || {
                 while let Some(plan) = plans.get(next.fetch_add(1, Relaxed)) {
                     let outcome = run(feed, plan);
                     let mut swept = swept.lock().unwrap_or_else(PoisonError::into_inner);
                     swept.take(plan, outcome, expected);
+                    // Nobody listens any more: nobody has to be told.
+                    done.send(()).unwrap_or_default();
                     if swept.failures.len() >= ENOUGH {
                         return;
                     }
                 }
             });
         }
+        drop(done);
+        (1..).zip(all_done).for_each(|(count, ())| tell(count));
     });
     swept.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
@@ -392,8 +419,14 @@ pub fn sweep(feed: &Feed, plans: &[Plan], expected: &Picture) -> Swept {
 /// how often a point is passed depends on what else happens and, for some, on how threads are
 /// scheduled. What is missed then was not passed so often in any run that named it.
 #[must_use]
-pub fn sweep_all(feed: &Feed, plans: &[Plan], learned: &Learned, die: &mut Die) -> Swept {
-    let mut swept = sweep(feed, plans, &learned.picture);
+pub fn sweep_all(
+    feed: &Feed,
+    plans: &[Plan],
+    learned: &Learned,
+    die: &mut Die,
+    tell: &mut dyn FnMut(u64),
+) -> Swept {
+    let mut swept = sweep_telling(feed, plans, &learned.picture, tell);
     for size in [4, 2, 1, 1, 1] {
         if swept.missed.is_empty() || !swept.failures.is_empty() {
             break;

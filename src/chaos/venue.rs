@@ -7,6 +7,7 @@ use crate::edge::board::Board;
 use crate::edge::world::{Passing, World, wall};
 use crate::life::Connection;
 use crate::sim::books::APPLICATION;
+use crate::sim::faults::{Fault, prepare};
 use crate::sim::market::Market;
 use crate::sim::server::port::PortFile;
 use crate::sim::{self, Setup, SimHandle, SimOptions, start_on};
@@ -16,7 +17,7 @@ use crate::venue::clock::{Pace, SharedClock};
 use crate::venue::port::VenueError;
 use crate::venue::rate_limit::BanNote;
 use crate::venue::simulated::Admin;
-use everwarm_runtime::chaos::faults::{FaultyDisk, Image};
+use everwarm_runtime::chaos::faults::{Contents, FaultyDisk, Image};
 use everwarm_runtime::store::Store;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -56,17 +57,18 @@ impl Venue {
         setup: Setup,
         dir: PathBuf,
         left: Image,
+        faults: &[Fault],
     ) -> Result<Arc<Venue>, String> {
-        std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
+        prepare(&dir, faults).map_err(|e| e.to_string())?;
         let running = Mutex::new(Err("not started".to_owned()));
         let heard = Mutex::default();
         let venue = Arc::new(Venue { market, setup, dir, left, running, heard });
-        let running = venue.open(Vec::new(), 0)?;
+        let running = venue.open(Contents::default(), 0)?;
         *venue.running() = Ok(running);
         Ok(venue)
     }
 
-    fn open(&self, image: Vec<u8>, port: u16) -> Result<Running, String> {
+    fn open(&self, image: Contents, port: u16) -> Result<Running, String> {
         let disk = FaultyDisk::holding(image, None);
         let store = Store::on_disk(disk.clone(), APPLICATION).map_err(|e| e.to_string())?;
         let runtime = runtime(2)?;

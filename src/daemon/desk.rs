@@ -1,26 +1,47 @@
 //! Answers of the running daemon.
 
+use super::release::Whole;
+use super::reload::Reloader;
 use super::watch::Watch;
 use crate::audit::{StoreFacts, verify};
 use crate::domain::id::Symbol;
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::edge::board::Trouble;
-use crate::edge::world::{World, wall};
+use crate::edge::reload::standing;
+use crate::edge::world::path::of as path_of;
+use crate::edge::world::{Passing, World, wall};
+use crate::history::projection::projected_through;
 use crate::history::{History, bars};
-use crate::ops::config::Config;
+use crate::ops::audit::audit;
+use crate::ops::config::{Config, Pace, VenueSource};
 use crate::ops::desk::Desk;
+use crate::ops::events::EventView;
 use crate::ops::exit::Failure;
 use crate::ops::explain::explain;
+use crate::ops::health::{Progress, Signs, disk_of, findings};
+use crate::ops::memory::Memory;
+use crate::ops::messages::courier::Deliveries;
+use crate::ops::offline::stand;
+use crate::ops::reconcile::reconcile;
+use crate::ops::summary::{Period, SummaryView, summary};
 use crate::ops::views::{
-    BarView, CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, QuarantineView,
-    SignalView, State, StatusView, TradeView, ValueView, VerifyView,
+    AuditView, BarView, CheckView, EquityView, ExplainView, FillView, HealthView, OrderView,
+    PositionView, QuarantineView, ReconcileView, SignalView, State, StatusView, SymbolView,
+    TradeView, ValueView, VerifyView,
 };
+use crate::ops::views::{ReloadsView, SwitchesView};
 use crate::ops::why_not::why_not;
 use everwarm_runtime::clock;
 use everwarm_runtime::supervise::TreeView;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+
+/// How long the root supervisor may take to answer.
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// The running daemon's desk.
 pub struct LiveDesk {
@@ -28,20 +49,42 @@ pub struct LiveDesk {
     watch: Watch,
     history: History,
     data_dir: String,
-    pace: String,
-    values: Vec<ValueView>,
+    /// The venue, its environment, and how fast simulated time passes.
+    venue: (String, Option<String>, Option<String>),
+    reloader: Arc<Reloader>,
     began: Instant,
+    /// Since when parts have not moved.
+    progress: Progress,
+    /// How it goes with what is brought outside.
+    pub deliveries: Deliveries,
 }
 
 impl LiveDesk {
     /// Answers from what is watched and projected.
     #[must_use]
-    pub fn new(world: World, watch: Watch, config: &Config) -> LiveDesk {
+    pub fn new(world: World, watch: Watch, config: &Config, reloader: Arc<Reloader>) -> LiveDesk {
         let history = History::new(Arc::clone(&world.archive));
         let began = clock::now();
         let data_dir = config.data_dir.display().to_string();
-        let (pace, values) = (config.market.pace.to_string(), config.values.clone());
-        LiveDesk { world, watch, history, data_dir, pace, values, began }
+        let venue = venue(config);
+        let (progress, deliveries) = (Progress::default(), Deliveries::default());
+        LiveDesk { world, watch, history, data_dir, venue, reloader, began, progress, deliveries }
+    }
+
+    /// Notes how far each part is, for who does not move though there is something to do.
+    pub fn look(&self) {
+        let (journal, wall) = (&self.world.journal, wall());
+        let head = journal.head();
+        for (stage, passed) in journal.progress() {
+            self.progress.look(stage, (passed, head), wall);
+        }
+        let (durable, last) = (journal.durable_row(), journal.last_row());
+        self.progress.look("store", (durable, last), wall);
+        if let Ok(through) = projected_through(&self.world.archive) {
+            self.progress.look("projector", (through, durable), wall);
+        }
+        let watched = self.watch.seen().told.through;
+        self.progress.look("watch", (watched, last), wall);
     }
 
     fn facts(&self) -> StoreFacts {
@@ -53,15 +96,14 @@ impl Desk for LiveDesk {
     fn status(&self) -> Result<StatusView, Failure> {
         let checks = self.checks();
         let seen = self.watch.seen();
-        let mut view = seen.status.view();
+        let mut view = seen.told.status.view();
         view.ready = checks.iter().all(|check| check.ok);
         view.problems
             .extend(checks.iter().filter(|c| !c.ok).map(|c| format!("{}: {}", c.name, c.detail)));
         view.data_dir.clone_from(&self.data_dir);
         view.pid = Some(std::process::id());
         view.uptime_ms = u64::try_from(self.began.elapsed().as_millis()).ok();
-        "simulated exchange".clone_into(&mut view.venue);
-        view.pace = Some(self.pace.clone());
+        (view.venue, view.environment, view.pace) = self.venue.clone();
         view.restarts = seen.restarts;
         view.steps.clone_from(&seen.steps);
         if view.state == State::Stopped {
@@ -70,9 +112,15 @@ impl Desk for LiveDesk {
         Ok(view)
     }
 
+    fn alive(&self) -> bool {
+        let root = self.world.directory.supervisor("root");
+        let answer = async { tokio::time::timeout(ANSWER, root.answers()).await };
+        Handle::current().block_on(answer).unwrap_or(false)
+    }
+
     fn checks(&self) -> Vec<CheckView> {
         let seen = self.watch.seen();
-        let status = seen.status.view();
+        let status = seen.told.status.view();
         let reconciled = seen.ready.is_some();
         let detail = match (&status.conflicts[..], reconciled) {
             ([], true) => "the account agrees with the books".to_owned(),
@@ -80,7 +128,7 @@ impl Desk for LiveDesk {
             (conflicts, _) => format!("{} differences nothing explains", conflicts.len()),
         };
         let ok = reconciled && status.conflicts.is_empty();
-        let stopped = seen.status.stopped();
+        let stopped = seen.told.status.stopped();
         let stages = CheckView {
             name: "stages".into(),
             ok: stopped.is_empty(),
@@ -113,6 +161,42 @@ impl Desk for LiveDesk {
         ]
     }
 
+    fn doctor(&self) -> Result<HealthView, Failure> {
+        let (facts, quarantines, symbols) = {
+            let seen = self.watch.seen();
+            let Memory { status, health, .. } = &seen.told;
+            (health.clone(), status.quarantines(), status.symbols())
+        };
+        let passes = self.world.passing != Passing::Lockstep;
+        let own = self.world.passing == Passing::Scaled(1) && self.world.admin.is_none();
+        let skew = own.then(|| (self.world.clock.lock().offset(), self.world.recv_window));
+        let mut blocked = Vec::new();
+        if let Some(view) = self.world.directory.view() {
+            holding(&view, &mut blocked);
+        }
+        let reloads = self.reloads()?;
+        let refused = reloads.last.filter(|last| !last.result.is_success());
+        Ok(findings(&Signs {
+            running: true,
+            allows: self.switches()?.allows,
+            reloads: (reloads.restart_pending, refused.map_or(Vec::new(), |last| last.reasons)),
+            wall: wall(),
+            venue: if passes { self.world.now() } else { facts.now },
+            passes,
+            facts,
+            status: self.status()?,
+            checks: self.checks(),
+            quarantines,
+            symbols,
+            waiting: self.progress.waiting(),
+            blocked,
+            trouble: self.world.board.venue().map(|trouble| (trouble.why, trouble.since)),
+            skew,
+            disk: disk_of(Path::new(&self.data_dir)),
+            deliveries: self.deliveries.all(),
+        }))
+    }
+
     fn orders(&self, limit: Option<usize>) -> Result<Vec<OrderView>, Failure> {
         Ok(self.history.orders(limit)?)
     }
@@ -122,19 +206,27 @@ impl Desk for LiveDesk {
     }
 
     fn positions(&self) -> Result<Vec<PositionView>, Failure> {
-        Ok(self.history.positions()?)
+        Ok(stand(self.history.positions()?, &self.symbols()?))
     }
 
     fn equity(&self, limit: Option<usize>) -> Result<Vec<EquityView>, Failure> {
         Ok(self.history.equity(limit)?)
     }
 
-    fn trades(&self) -> Result<Vec<TradeView>, Failure> {
-        Ok(self.history.trades()?)
+    fn trades(&self, limit: Option<usize>) -> Result<Vec<TradeView>, Failure> {
+        Ok(self.history.trades(limit)?)
+    }
+
+    fn events(&self, limit: usize) -> Vec<EventView> {
+        self.watch.seen().events.newest(limit)
+    }
+
+    fn venue_time(&self) -> Option<UtcMs> {
+        Some(self.world.now()).filter(|now| *now > 0)
     }
 
     fn signals(&self, limit: Option<usize>) -> Result<Vec<SignalView>, Failure> {
-        Ok(self.watch.seen().signals.newest(limit))
+        Ok(self.watch.seen().told.signals.newest(limit))
     }
 
     fn bars(
@@ -148,15 +240,41 @@ impl Desk for LiveDesk {
     }
 
     fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {
-        Ok(self.watch.seen().status.quarantines())
+        Ok(self.watch.seen().told.status.quarantines())
+    }
+
+    fn symbols(&self) -> Result<Vec<SymbolView>, Failure> {
+        Ok(self.watch.seen().told.status.symbols())
+    }
+
+    fn reconcile(&self) -> Result<ReconcileView, Failure> {
+        reconcile(&Whole(&self.world.journal))
+    }
+
+    fn audit(&self, limit: Option<usize>) -> Result<Vec<AuditView>, Failure> {
+        audit(Path::new(&self.data_dir), limit)
     }
 
     fn tree(&self) -> Result<Value, Failure> {
-        Ok(self.world.directory.view().map_or(Value::Null, |view| branch(&view)))
+        let stopped =
+            self.watch.seen().told.status.stopped().into_iter().map(str::to_owned).collect();
+        let head = self.world.journal.head();
+        let progress = self.world.journal.progress().into_iter();
+        let behind = progress.map(|(name, passed)| (name, head.saturating_sub(passed))).collect();
+        let stages = Stages { stopped, behind };
+        Ok(self.world.directory.view().map_or(Value::Null, |view| stages.branch(&view)))
     }
 
     fn config(&self) -> Result<Vec<ValueView>, Failure> {
-        Ok(self.values.clone())
+        Ok(self.reloader.values())
+    }
+
+    fn reloads(&self) -> Result<ReloadsView, Failure> {
+        Ok(self.reloader.view())
+    }
+
+    fn switches(&self) -> Result<SwitchesView, Failure> {
+        Ok(SwitchesView::of(&standing(&self.world).switches))
     }
 
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {
@@ -167,21 +285,63 @@ impl Desk for LiveDesk {
         why_not(&self.facts(), symbol, time)
     }
 
+    fn summary(&self, period: Option<Period>) -> Result<SummaryView, Failure> {
+        summary(&self.history, &self.facts(), Path::new(&self.data_dir), period)
+    }
+
     fn verify(&self) -> Result<VerifyView, Failure> {
         verify(&self.facts(), Arc::clone(&self.world.archive))
     }
 }
 
-fn branch(view: &TreeView) -> Value {
-    let name = view.path.rsplit('/').next().unwrap_or(&view.path);
-    json!({
-        "name": name,
-        "kind": view.kind,
-        "state": view.state,
-        "restarts": view.restarts,
-        "injected": view.injected,
-        "since_ms": view.since_ms,
-        "last_failure": view.last_failure,
-        "children": view.children.iter().map(branch).collect::<Vec<_>>(),
-    })
+/// Actors that hold their thread, and since when.
+fn holding(view: &TreeView, found: &mut Vec<(String, UtcMs)>) {
+    if view.blocked {
+        found.push((view.path.clone(), view.since_ms));
+    }
+    view.children.iter().for_each(|child| holding(child, found));
+}
+
+/// What only facts and the journal tell of stages.
+struct Stages {
+    /// Those that stand before an input they failed at: up, but waiting for an operator.
+    stopped: Vec<String>,
+    /// Inputs each has not passed yet.
+    behind: BTreeMap<&'static str, u64>,
+}
+
+impl Stages {
+    fn branch(&self, view: &TreeView) -> Value {
+        let name = view.path.rsplit('/').next().unwrap_or(&view.path);
+        let is_stage = path_of(name) == view.path && self.behind.contains_key(name);
+        let stands = is_stage && self.stopped.iter().any(|stopped| stopped == name);
+        let behind = self.behind.get(name).copied().filter(|_| is_stage).unwrap_or(0);
+        let state = if stands { json!("stopped") } else { json!(view.state) };
+        json!({
+            "name": name,
+            "kind": view.kind,
+            "state": state,
+            "restarts": view.restarts,
+            "injected": view.injected,
+            "since_ms": view.since_ms,
+            "last_failure": view.last_failure,
+            "down": view.down,
+            "blocked": view.blocked,
+            "mailbox": view.mailbox as u64 + behind,
+            "children": view.children.iter().map(|child| self.branch(child)).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn venue(config: &Config) -> (String, Option<String>, Option<String>) {
+    let pace = config.market.pace;
+    let remote = match &config.venue {
+        VenueSource::Simulated => {
+            return ("simulated exchange".to_owned(), None, Some(pace.to_string()));
+        }
+        VenueSource::Binance(remote) => remote,
+    };
+    let environment = remote.environment.name();
+    let text = format!("Binance spot, {environment}, at {}", remote.hosts.rest);
+    (text, Some(environment.to_owned()), (pace != Pace::Times(1)).then(|| pace.to_string()))
 }

@@ -4,7 +4,8 @@
 //! is opened and any process started.
 
 use crate::domain::id::Symbol;
-use crate::ops::config::{Config, MarketSource, Symbols};
+use crate::domain::settings::Settings;
+use crate::ops::config::{Config, MarketSource, Remote, Symbols};
 use crate::ops::exit::{Exit, Failure};
 use crate::sim::market::Market;
 use everwarm_runtime::files::{is_full, write_whole};
@@ -12,12 +13,14 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 /// Name of the note in the data directory.
-const FILE: &str = "market.txt";
+pub const FILE: &str = "market.txt";
+/// Folder in a data directory that a backup is being restored into.
+pub const RESTORING: &str = "restoring";
 
 /// What is traded.
 pub struct Traded {
-    /// Which symbols.
-    pub symbols: Vec<Symbol>,
+    /// What the stages are told, the names of what is traded among it.
+    pub settings: Settings,
     /// In words: the same words, the same market.
     pub words: String,
     /// Asset that cash is counted in.
@@ -35,11 +38,28 @@ impl Traded {
             "" => first.map_or("", |rule| rule.quote.as_str()),
             set => set,
         };
+        let mut settings = config.settings.clone();
+        settings.universe.names = wanted(&config.market, market)?;
         Ok(Traded {
-            symbols: wanted(&config.market, market)?,
+            settings,
             words: describe(&config.market, market),
             currency: currency.to_owned(),
         })
+    }
+}
+
+impl Traded {
+    /// At an exchange of somebody else.
+    #[must_use]
+    pub fn at(config: &Config, remote: &Remote) -> Traded {
+        let (environment, rest) = (remote.environment.name(), &remote.hosts.rest);
+        let mut settings = config.settings.clone();
+        settings.universe.names.clone_from(&remote.symbols);
+        Traded {
+            settings,
+            words: format!("Binance spot, {environment}, at {rest}"),
+            currency: config.settings.trading.quote_asset.clone(),
+        }
     }
 }
 
@@ -59,6 +79,11 @@ fn describe(source: &MarketSource, market: &dyn Market) -> String {
 /// It does, or the directory cannot be used.
 pub fn check(data_dir: &Path, market: &str) -> Result<(), Failure> {
     std::fs::create_dir_all(data_dir).map_err(|e| failed(data_dir, &e))?;
+    if data_dir.join(RESTORING).exists() {
+        let dir = data_dir.display();
+        let text = format!("a backup was being restored into {dir}, and is not whole: do it again");
+        return Err(Failure::new(Exit::Refused, text));
+    }
     match std::fs::read_to_string(data_dir.join(FILE)) {
         Ok(noted) if noted.trim_end() == market => Ok(()),
         Ok(noted) => {
@@ -94,7 +119,7 @@ fn failed(place: &Path, error: &std::io::Error) -> Failure {
 fn wanted(source: &MarketSource, market: &dyn Market) -> Result<Vec<Symbol>, Failure> {
     let all: Vec<Symbol> = market.instruments().iter().map(|rule| rule.symbol).collect();
     match &source.symbols {
-        Symbols::Auto => Ok(all),
+        Symbols::Auto => Ok(Vec::new()),
         Symbols::First(n) => Ok(all.into_iter().take(*n as usize).collect()),
         Symbols::Named(names) => match names.iter().find(|name| !all.contains(name)) {
             None => Ok(names.clone()),

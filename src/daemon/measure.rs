@@ -1,46 +1,192 @@
-//! The metrics of the running daemon: what is watched, told to programs when they ask.
+//! The metrics of the running daemon: what is watched and counted, told to programs when they ask.
+
+mod actors;
+mod sampler;
+mod trading;
+
+pub use sampler::{Sampled, sampler};
 
 use super::watch::Watch;
-use crate::edge::world::{World, wall};
+use crate::edge::world::World;
 use crate::ops::api::{Metrics, Refusals};
+use crate::ops::config::{Config, VenueSource};
 use crate::ops::desk::Desk;
-use crate::ops::telemetry::{Gauges, Telemetry};
+use crate::ops::log::LogCounts;
+use crate::ops::messages::courier::Deliveries;
+use crate::ops::page::Stream;
+use crate::ops::telemetry::{HTTP, Page, Process, Rejected, STEPS, disk_free};
+use crate::ops::views::VersionView;
+use everwarm_runtime::clock;
+use everwarm_runtime::meter::Histogram;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::watch as channel;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Wall time between two rounds of upkeep.
-const UPKEEP: Duration = Duration::from_secs(5);
+/// What metrics are made of, besides the world and what is watched.
+pub struct Parts {
+    /// Money is counted in it.
+    pub currency: String,
+    /// What the API answered and refused.
+    pub refusals: Refusals,
+    /// What was logged.
+    pub logged: LogCounts,
+    /// Panics the hook has seen.
+    pub panics: Arc<AtomicU64>,
+    /// How the runtime of the workers is doing.
+    pub sampled: Arc<Sampled>,
+    /// What messages came to.
+    pub deliveries: Deliveries,
+}
 
-/// What `/metrics` answers, until `stopped` is told.
+/// What does not change while the process runs.
+struct Fixed {
+    version: VersionView,
+    mode: &'static str,
+    /// The venue, as labels have it.
+    venue: &'static str,
+    start_ms: i64,
+    data_dir: PathBuf,
+}
+
+/// What `/metrics` answers.
 pub fn metrics(
-    (currency, refusals): (&str, Refusals),
+    config: &Config,
+    parts: Parts,
     world: &World,
     watch: &Watch,
     desk: Arc<dyn Desk>,
-    mut stopped: channel::Receiver<bool>,
 ) -> Metrics {
-    let telemetry = Telemetry::new(currency, wall());
-    let handle = telemetry.handle();
-    tokio::spawn(async move {
-        let upkeep = async {
-            loop {
-                tokio::time::sleep(UPKEEP).await;
-                handle.run_upkeep();
-            }
-        };
-        tokio::select! {
-            () = upkeep => {}
-            // Nobody is left who could tell: as good as told.
-            _ = stopped.wait_for(|stopped| *stopped) => {}
-        }
-    });
-    let (world, watch) = (world.clone(), watch.clone());
-    Arc::new(move || {
-        let ready = desk.checks().iter().all(|check| check.ok);
-        let live = world.journal.store().file_bytes();
-        let history = std::fs::metadata(world.archive.path()).map_or(0, |m| m.len());
-        let counts = watch.seen().counts.clone();
-        telemetry.render(&counts, &refusals, Gauges { ready, live, history })
+    let (mode, venue) = match (&config.venue, &config.market.recording) {
+        (VenueSource::Binance(_), _) if config.live => ("live", "binance"),
+        (VenueSource::Binance(_), _) => ("paper", "binance"),
+        (VenueSource::Simulated, None) => ("paper", "simulated"),
+        (VenueSource::Simulated, Some(_)) => ("replay", "simulated"),
+    };
+    let (start_ms, data_dir) = (clock::wall_ms(), config.data_dir.clone());
+    let fixed = Fixed { version: VersionView::this(), mode, venue, start_ms, data_dir };
+    let (world, watch, rejected) = (world.clone(), watch.clone(), Rejected::default());
+    let took = Histogram::new(HTTP);
+    Arc::new(move |stream| {
+        let began = clock::now();
+        let mut page = Page::new(&rejected);
+        process(&mut page, &fixed, &parts);
+        readiness(&mut page, &watch, desk.as_ref());
+        actors::show(&mut page, &world, &watch);
+        trading::market(&mut page, &world, &watch, fixed.venue);
+        trading::account(&mut page, &world, &watch, (fixed.venue, &parts.currency));
+        store(&mut page, &world, &fixed);
+        reloads(&mut page, &fixed, desk.as_ref());
+        api(&mut page, &parts, stream);
+        page.spread("everwarm_metrics_render_duration_seconds", &[], took.read());
+        let text = page.text();
+        took.time(began.elapsed());
+        text
     })
+}
+
+fn process(page: &mut Page, fixed: &Fixed, parts: &Parts) {
+    let revision = fixed.version.revision.as_deref().unwrap_or("development");
+    page.count("everwarm_build_info", &[&fixed.version.version, revision], 1);
+    page.flag("everwarm_mode_info", &[fixed.mode], true);
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of our age are exact")]
+    let start = fixed.start_ms as f64 / 1000.0;
+    page.set("everwarm_start_timestamp_seconds", &[], start);
+    page.set("process_start_time_seconds", &[], start);
+    let now = Process::look();
+    for (name, value) in [
+        ("process_cpu_seconds_total", now.cpu),
+        ("process_resident_memory_bytes", now.resident),
+        ("process_virtual_memory_bytes", now.addressed),
+        ("process_threads", now.threads),
+        ("process_open_fds", now.fds),
+        ("process_max_fds", now.max_fds),
+    ] {
+        if let Some(value) = value {
+            page.set(name, &[], value);
+        }
+    }
+    parts.sampled.show(page);
+    page.count("everwarm_panics_total", &["hook"], parts.panics.load(Relaxed));
+    parts
+        .logged
+        .levels()
+        .for_each(|(level, n)| page.count("everwarm_log_events_total", &[level], n));
+    page.count("everwarm_log_suppressed_total", &[], parts.logged.held_back());
+}
+
+fn readiness(page: &mut Page, watch: &Watch, desk: &dyn Desk) {
+    let checks = desk.checks();
+    page.flag("everwarm_ready", &[], checks.iter().all(|check| check.ok));
+    for check in &checks {
+        page.flag("everwarm_ready_check", &[&check.name], check.ok);
+    }
+    for step in &watch.seen().steps {
+        let name = step.name.replace(' ', "_");
+        #[expect(clippy::cast_precision_loss, reason = "microseconds of a start are exact")]
+        let seconds = step.took_us as f64 / 1_000_000.0;
+        if STEPS.contains(&name.as_str()) {
+            page.set("everwarm_start_step_seconds", &[&name], seconds);
+        }
+    }
+}
+
+fn store(page: &mut Page, world: &World, fixed: &Fixed) {
+    let store = world.journal.store();
+    // A file that cannot be read is told by whoever needs it.
+    let segments = store.segments().map_or(0, |(_, bytes)| bytes);
+    let history = std::fs::metadata(world.archive.path()).map_or(0, |m| m.len());
+    for (file, bytes) in
+        [("live", store.file_bytes()), ("segments", segments), ("history", history)]
+    {
+        page.count("everwarm_store_file_bytes", &[file], bytes);
+    }
+    if let Some(free) = disk_free(&fixed.data_dir) {
+        page.set("everwarm_store_disk_free_bytes", &[], free);
+    }
+    let meter = world.journal.meter();
+    for (durability, commits) in [("lazy", &meter.lazy), ("synced", &meter.synced)] {
+        page.spread("everwarm_store_commit_duration_seconds", &[durability], commits.read());
+    }
+    let lag = world.journal.uncommitted_age();
+    page.set("everwarm_store_uncommitted_seconds", &[], lag.as_secs_f64());
+    page.count("everwarm_journal_head", &[], world.journal.head());
+}
+
+fn reloads(page: &mut Page, fixed: &Fixed, desk: &dyn Desk) {
+    // A running daemon can always say it.
+    let Ok(told) = desk.reloads() else { return };
+    page.count("everwarm_config_generation", &[], told.generation);
+    let well = told.last.as_ref().is_none_or(|last| last.result.is_success());
+    page.flag("everwarm_config_last_reload_successful", &[], well);
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of our age are exact")]
+    let last = told.last_success.unwrap_or(fixed.start_ms) as f64 / 1000.0;
+    page.set("everwarm_config_last_reload_success_timestamp_seconds", &[], last);
+    page.flag("everwarm_config_restart_pending", &[], !told.restart_pending.is_empty());
+    for of in &told.counts {
+        let labels = [of.trigger.name(), of.result.name()];
+        page.count("everwarm_config_reloads_total", &labels, of.count);
+    }
+}
+
+fn api(page: &mut Page, parts: &Parts, stream: &Stream) {
+    page.count("everwarm_stream_clients", &[], stream.readers() as u64);
+    page.count("everwarm_stream_lagged_total", &[], stream.skipped());
+    for of in parts.deliveries.all() {
+        page.count("everwarm_messages_total", &[&of.receiver], of.taken);
+        let since = of.failing_since.map_or(0, |since| (clock::wall_ms() - since).max(0));
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of our age are exact")]
+        let seconds = since as f64 / 1000.0;
+        page.set("everwarm_messages_failing_seconds", &[&of.receiver], seconds);
+    }
+    let refused = parts.refusals.all();
+    refused.for_each(|(reason, n)| page.count("everwarm_http_refused_total", &[reason], n));
+    // Which others there will be is known when they come.
+    page.count("everwarm_http_requests_total", &["/metrics", "GET", "200"], 0);
+    for ((route, method, status), n) in parts.refusals.requests() {
+        let status = status.to_string();
+        page.count("everwarm_http_requests_total", &[&route, method, &status], n);
+    }
+    for (route, took) in parts.refusals.took() {
+        page.spread("everwarm_http_request_duration_seconds", &[&route], took);
+    }
 }

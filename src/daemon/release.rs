@@ -1,9 +1,9 @@
 //! Ends what was set aside: an input of an operator, in the running journal or in the files of a
 //! daemon that is not running.
 
-use crate::audit::{StoreFacts, store_failure};
+use crate::audit::store_failure;
 use crate::domain::fact::{Body, Operator};
-use crate::domain::quarantine::{Quarantine, Quarantines};
+use crate::domain::quarantine::Quarantines;
 use crate::life::{APPLICATION, LIVE_FILE, places};
 use crate::ops::desk::{JournalFacts, releasable};
 use crate::ops::exit::{Exit, Failure};
@@ -17,29 +17,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Name of the operator as a writer.
-const NAME: &str = "operator";
+pub(super) const NAME: &str = "operator";
 
 /// Ends a quarantine in the files of a data directory.
 ///
 /// # Errors
 /// A process holds them, they cannot be used, or the quarantine cannot be ended so.
 pub fn offline(data_dir: &Path, id: u64, retry: bool) -> Result<QuarantineView, Failure> {
-    let file = data_dir.join(LIVE_FILE);
-    if !file.exists() {
-        let text = format!("{} holds no journal, and no daemon answers", data_dir.display());
-        return Err(Failure::new(Exit::Unreachable, text));
-    }
-    let store = Store::open(&file, APPLICATION).map_err(|e| store_failure(&e))?;
-    let all = told(&StoreFacts(store.clone()))?;
-    let quarantine = releasable(&all, id, retry)?;
-    let journal = Journal::open(store, places(&trading::specs()), Options::new(|_| ()));
-    let journal = journal.map_err(|e| store_failure(&e))?;
-    let appended = say(&journal, id, quarantine, retry);
-    journal.close();
-    if appended? > journal.durable_row() {
-        return Err(Failure::new(Exit::StoreFailed, "the journal could not be written"));
-    }
-    Ok(QuarantineView::of(id, quarantine))
+    in_files(data_dir, |journal| release(journal, id, retry))
 }
 
 /// Ends a quarantine in a running journal; returns when that is on disk.
@@ -47,18 +32,49 @@ pub fn offline(data_dir: &Path, id: u64, retry: bool) -> Result<QuarantineView, 
 /// # Errors
 /// The quarantine cannot be ended so, or the journal has ended.
 pub fn live(journal: &Arc<Journal<Body>>, id: u64, retry: bool) -> Result<QuarantineView, Failure> {
-    // What has been said and is not committed yet is in the tail: the whole is read there.
-    let all = told(&Whole(journal))?;
-    let quarantine = releasable(&all, id, retry)?;
-    let row = say(journal, id, quarantine, retry)?;
+    in_journal(journal, |journal| release(journal, id, retry))
+}
+
+/// What an operator's word came to, and its row.
+type Said<T> = Result<(T, u64), Failure>;
+
+/// Has an operator say something in the files of a data directory; returns when it is on disk.
+pub(super) fn in_files<T>(
+    data_dir: &Path,
+    say: impl FnOnce(&Journal<Body>) -> Said<T>,
+) -> Result<T, Failure> {
+    let file = data_dir.join(LIVE_FILE);
+    if !file.exists() {
+        let text = format!("{} holds no journal, and no daemon answers", data_dir.display());
+        return Err(Failure::new(Exit::Unreachable, text));
+    }
+    let store = Store::open(&file, APPLICATION).map_err(|e| store_failure(&e))?;
+    let journal = Journal::open(store, places(&trading::specs()), Options::new(|_| ()));
+    let journal = journal.map_err(|e| store_failure(&e))?;
+    let said = say(&journal);
+    journal.close();
+    let (told, row) = said?;
+    if row > journal.durable_row() {
+        return Err(Failure::new(Exit::StoreFailed, "the journal could not be written"));
+    }
+    Ok(told)
+}
+
+/// Has an operator say something in a running journal; returns when it is on disk.
+pub(super) fn in_journal<T>(
+    journal: &Journal<Body>,
+    say: impl FnOnce(&Journal<Body>) -> Said<T>,
+) -> Result<T, Failure> {
+    let (told, row) = say(journal)?;
     let written = tokio::runtime::Handle::current().block_on(journal.durable(row));
     if !written {
         return Err(Failure::new(Exit::StoreFailed, "the journal has ended"));
     }
-    Ok(QuarantineView::of(id, quarantine))
+    Ok(told)
 }
 
-struct Whole<'a>(&'a Journal<Body>);
+/// The facts of a journal, those in its tail too: what has been said may not be committed yet.
+pub(super) struct Whole<'a>(pub(super) &'a Journal<Body>);
 
 impl JournalFacts for Whole<'_> {
     fn each(
@@ -92,13 +108,9 @@ fn told(journal: &dyn JournalFacts) -> Result<Quarantines, Failure> {
     Ok(all)
 }
 
-/// Appends the operator's word; its row.
-fn say(
-    journal: &Journal<Body>,
-    id: u64,
-    quarantine: &Quarantine,
-    retry: bool,
-) -> Result<u64, Failure> {
+fn release(journal: &Journal<Body>, id: u64, retry: bool) -> Said<QuarantineView> {
+    let all = told(&Whole(journal))?;
+    let quarantine = releasable(&all, id, retry)?;
     let writer = journal.writer(NAME);
     let body = Body::Operator(Operator::Released { quarantine: id, retry });
     let appended = if retry {
@@ -106,6 +118,11 @@ fn say(
     } else {
         journal.append(&writer, i64::MIN, vec![body])
     };
-    let ended = |e: AppendError| Failure::new(Exit::StoreFailed, e.to_string());
-    appended.map(|at| at.row).map_err(ended)
+    let at = appended.map_err(ended)?;
+    Ok((QuarantineView::of(id, quarantine), at.row))
+}
+
+/// A journal that takes no more.
+pub(super) fn ended(error: AppendError) -> Failure {
+    Failure::new(Exit::StoreFailed, error.to_string())
 }

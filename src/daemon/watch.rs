@@ -2,18 +2,23 @@
 //! terminal.
 
 use crate::audit::store_failure;
-use crate::domain::fact::{Body, Ledger};
+use crate::chaos::process::{Step, Steps};
+use crate::domain::fact::{Body, Ledger, Market, Operator};
+use crate::domain::time::{MINUTE, UtcMs};
 use crate::ops::desk::JournalFacts;
+use crate::ops::events::EventLog;
 use crate::ops::exit::Failure;
-use crate::ops::fold::{SignalFold, StatusFold};
+use crate::ops::memory::Memory;
 use crate::ops::print::Printer;
-use crate::ops::telemetry::Counts;
+use crate::ops::telemetry::Supervised;
 use crate::ops::terminal::TerminalState;
 use crate::ops::views::StepView;
-use everwarm_runtime::fact::{Fact, Mask};
+use everwarm_runtime::clock;
+use everwarm_runtime::fact::{Body as _, Fact, Mask};
 use everwarm_runtime::journal::{Journal, Waker};
+use everwarm_runtime::store::archive::Archive;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
@@ -21,34 +26,52 @@ use tokio::sync::{Notify, watch};
 const NAME: &str = "watch";
 /// Chunks read at once.
 const CHUNKS: usize = 512;
+/// A close is recent that is not older than this, in venue time.
+const RECENT: UtcMs = 2 * MINUTE;
+/// Bytes of facts after which what is told of them is kept.
+const KEEP_BYTES: usize = 4 << 20;
+/// Wall time between two such times, at least: ten thousand signals are some megabytes.
+const KEEP_EVERY: Duration = Duration::from_secs(5);
 /// Wall time between looks at lines that wait for their turn.
 const FLUSH: Duration = Duration::from_millis(200);
 
 /// What has been watched so far.
 #[derive(Debug)]
 pub struct Seen {
-    /// Where things stand.
-    pub status: StatusFold,
-    /// What was wished.
-    pub signals: SignalFold,
-    /// What is counted.
-    pub counts: Counts,
+    /// What there is to tell of the facts.
+    pub told: Memory,
+    /// What happened lately.
+    pub events: EventLog,
     /// Steps of the start.
     pub steps: Vec<StepView>,
     /// Actors started again in this life.
     pub restarts: u64,
     /// When the account was found to agree with the books, since the start.
     pub ready: Option<Duration>,
+    /// The same by the clock on the wall, newest; UTC milliseconds, 0: not yet.
+    pub reconciled_ms: i64,
+    /// When this life was begun in the journal, since the start.
+    begun: Option<Duration>,
+    /// Whether the closes missed while away have been said.
+    caught_up: bool,
     terminal: TerminalState,
 }
 
 /// Watches one journal.
 #[derive(Clone)]
 pub struct Watch {
+    /// What supervisors tell, counted.
+    pub supervised: Arc<Supervised>,
     seen: Arc<Mutex<Seen>>,
     printer: Option<Printer>,
     began: Instant,
+    /// Told to whoever wants to know how far this life is.
+    life: Steps,
+    /// Venue time, once the world stands.
+    venue: Arc<OnceLock<VenueNow>>,
 }
+
+type VenueNow = Box<dyn Fn() -> UtcMs + Send + Sync>;
 
 impl Watch {
     /// Watches for people, and prints where there is a printer.
@@ -56,15 +79,24 @@ impl Watch {
     pub fn new(printer: Option<Printer>, began: Instant) -> Watch {
         let (width, color) = printer.as_ref().map_or((100, false), |p| (p.width, p.color));
         let seen = Seen {
-            status: StatusFold::default(),
-            signals: SignalFold::default(),
-            counts: Counts::default(),
+            told: Memory::default(),
+            events: EventLog::default(),
             steps: Vec::new(),
             restarts: 0,
             ready: None,
+            reconciled_ms: 0,
+            begun: None,
+            caught_up: false,
             terminal: TerminalState::new(width, color),
         };
-        Watch { seen: Arc::new(Mutex::new(seen)), printer, began }
+        let (seen, life) = (Arc::new(Mutex::new(seen)), Steps::from_environment());
+        let supervised = Arc::default();
+        Watch { supervised, seen, printer, began, life, venue: Arc::default() }
+    }
+
+    /// The life has come so far.
+    pub fn enter(&self, step: Step) {
+        self.life.enter(step);
     }
 
     /// What has been seen, for one short look.
@@ -72,13 +104,15 @@ impl Watch {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What time it is at the venue, from here on.
+    pub fn venue_time(&self, now: impl Fn() -> UtcMs + Send + Sync + 'static) {
+        drop(self.venue.set(Box::new(now)));
+    }
+
     /// Notes and prints a step of the start.
     pub fn step(&self, name: &str, took: Duration, detail: String) {
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let step = StepView { name: name.to_owned(), took_us, detail };
-        let line = self.seen().terminal.step(&step);
+        let line = note(&mut self.seen(), name, took, detail);
         self.print(&[line]);
-        self.seen().steps.push(step);
     }
 
     /// Notes and prints that an actor was started again.
@@ -97,43 +131,55 @@ impl Watch {
         self.print(&lines);
     }
 
-    /// Takes in what was said before this life; it is not told again.
+    /// Takes in what was said before this life, up to row `until`; it is not told again.
     ///
     /// # Errors
-    /// The journal cannot be read.
-    pub fn restore(&self, journal: &dyn JournalFacts, until: u64) -> Result<(), Failure> {
-        journal.each(0, &mut |row, fact| {
+    /// The journal or the history cannot be read.
+    pub fn restore(
+        &self,
+        journal: &dyn JournalFacts,
+        archive: &Archive,
+        until: u64,
+    ) -> Result<(), Failure> {
+        let kept = Memory::load(archive, until)?;
+        let from = kept.through + 1;
+        self.seen().told = kept;
+        journal.each(from, &mut |row, fact| {
             if row > until {
                 return ControlFlow::Break(());
             }
             let mut seen = self.seen();
-            seen.status.fold(fact);
-            seen.signals.fold(fact);
-            seen.counts.fold(fact);
-            seen.terminal.restore(fact);
+            seen.told.fold(row, fact);
+            seen.events.fact(fact);
             ControlFlow::Continue(())
-        })
+        })?;
+        let mut seen = self.seen();
+        let Seen { told, terminal, .. } = &mut *seen;
+        terminal.restore(&told.status);
+        Ok(())
     }
 
     /// Follows the journal from row `from` on until `stop` is told, then reads to the head once
     /// more.
     ///
     /// # Errors
-    /// A row cannot be read.
+    /// A row cannot be read, or the history not be written.
     pub async fn follow(
         &self,
         journal: &Journal<Body>,
-        mut from: u64,
+        archive: &Archive,
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), Failure> {
         let news = Arc::new(Notify::new());
         let raise = Arc::clone(&news);
         let waker = Waker::new(move || raise.notify_one());
         journal.subscribe(NAME, Mask::ALL, Arc::clone(&waker));
+        let mut keeper = Keeper { fed: 0, kept: clock::now(), due: None };
+        journal.hold(NAME, self.seen().told.through + 1);
         loop {
             waker.clear();
             let stopping = *stop.borrow();
-            from = self.read(journal, from)?;
+            self.read(journal, archive, &mut keeper)?;
             if stopping {
                 return Ok(());
             }
@@ -147,46 +193,88 @@ impl Watch {
             if tokio::time::timeout(FLUSH, heard).await.is_err() {
                 let line = self.seen().terminal.flush(self.began.elapsed());
                 self.print(&line.into_iter().collect::<Vec<_>>());
+                keeper.keep(journal, archive)?;
             }
         }
     }
 
-    /// Reads to the head; the next row.
-    ///
-    /// # Errors
-    /// A row cannot be read.
-    pub fn read(&self, journal: &Journal<Body>, mut from: u64) -> Result<u64, Failure> {
+    /// Reads to the head.
+    fn read(
+        &self,
+        journal: &Journal<Body>,
+        archive: &Archive,
+        keeper: &mut Keeper,
+    ) -> Result<(), Failure> {
         loop {
+            let from = self.seen().told.through + 1;
             let chunks = journal.read(from, CHUNKS).map_err(|e| store_failure(&e))?;
             if chunks.is_empty() {
-                return Ok(from);
+                return Ok(());
             }
             let mut lines = Vec::new();
             {
                 let mut seen = self.seen();
                 for chunk in &chunks {
                     let rows = chunk.facts.iter().zip(chunk.first_row..);
-                    for (fact, _) in rows.filter(|(_, row)| *row >= from) {
-                        lines.extend(self.take(&mut seen, fact));
+                    for (fact, row) in rows.filter(|(_, row)| *row >= from) {
+                        lines.extend(self.take(&mut seen, row, fact));
+                        keeper.fed += fact.body.weight();
                     }
-                    from = chunk.last_row() + 1;
                 }
+                keeper.note(&seen.told);
             }
             self.print(&lines);
+            keeper.keep(journal, archive)?;
         }
     }
 
-    fn take(&self, seen: &mut Seen, fact: &Fact<Body>) -> Vec<String> {
-        seen.status.fold(fact);
-        seen.signals.fold(fact);
-        seen.counts.fold(fact);
+    fn take(&self, seen: &mut Seen, row: u64, fact: &Fact<Body>) -> Vec<String> {
+        seen.told.fold(row, fact);
+        seen.events.fact(fact);
         let now = self.began.elapsed();
-        if let Body::Ledger(Ledger::Reconciled { conflicts, .. }) = &fact.body
-            && conflicts.is_empty()
-        {
-            seen.ready.get_or_insert(now);
+        let mut lines = seen.terminal.fact(fact, now);
+        lines.extend(self.steps(seen, fact, now));
+        lines
+    }
+
+    /// The steps of the start that facts tell: the account was compared and trading may begin, and
+    /// what was missed while away has been said.
+    fn steps(&self, seen: &mut Seen, fact: &Fact<Body>, now: Duration) -> Vec<String> {
+        match &fact.body {
+            Body::Operator(Operator::Started { .. }) => {
+                seen.begun = Some(now);
+                Vec::new()
+            }
+            Body::Ledger(Ledger::Reconciled { conflicts, .. }) if conflicts.is_empty() => {
+                seen.reconciled_ms = clock::wall_ms();
+                let (None, Some(begun)) = (seen.ready, seen.begun) else { return Vec::new() };
+                seen.ready = Some(now);
+                self.enter(Step::CatchUp);
+                let (took, what) =
+                    (now.saturating_sub(begun), "orders asked for, account compared");
+                let compared = note(seen, "reconcile", took, what.to_owned());
+                vec![compared, note(seen, "ready", now, "since the process began".to_owned())]
+            }
+            Body::Market(Market::Close { time, .. }) if !seen.caught_up => {
+                let (Some(ready), Some(venue)) = (seen.ready, self.venue.get()) else {
+                    return Vec::new();
+                };
+                if time + RECENT < venue() {
+                    return Vec::new();
+                }
+                seen.caught_up = true;
+                self.enter(Step::Live);
+                let detail = "the newest close has been said".to_owned();
+                vec![note(seen, "catch up", now.saturating_sub(ready), detail)]
+            }
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => Vec::new(),
         }
-        seen.terminal.fact(fact, now)
     }
 
     fn print(&self, lines: &[String]) {
@@ -196,5 +284,42 @@ impl Watch {
                 tracing::debug!("a line was not printed: {e}");
             }
         }
+    }
+}
+
+/// Notes a step of the start; the line that tells of it.
+fn note(seen: &mut Seen, name: &str, took: Duration, detail: String) -> String {
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let step = StepView { name: name.to_owned(), took_us, detail };
+    let line = seen.terminal.step(&step);
+    seen.steps.push(step);
+    line
+}
+
+/// Keeps what is told from time to time, so that the next life need not read all of it again.
+struct Keeper {
+    /// Bytes of facts taken in since it was kept, and when that was.
+    fed: usize,
+    kept: Instant,
+    /// What is to be kept once the row it reaches to is on disk.
+    due: Option<(u64, Vec<u8>)>,
+}
+
+impl Keeper {
+    fn note(&mut self, told: &Memory) {
+        if self.fed > KEEP_BYTES && self.due.is_none() && self.kept.elapsed() > KEEP_EVERY {
+            (self.fed, self.kept) = (0, clock::now());
+            self.due = Some((told.through, told.bytes()));
+        }
+    }
+
+    fn keep(&mut self, journal: &Journal<Body>, archive: &Archive) -> Result<(), Failure> {
+        if let Some((through, bytes)) =
+            self.due.take_if(|(through, _)| *through <= journal.durable_row())
+        {
+            Memory::keep(archive, bytes)?;
+            journal.hold(NAME, through + 1);
+        }
+        Ok(())
     }
 }

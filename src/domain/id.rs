@@ -174,6 +174,18 @@ impl<V> SymbolMap<V> {
         self.find(symbol).ok().map(|i| self.0.remove(i).1)
     }
 
+    /// Removes the values of all `symbols`, which are by name, in one walk.
+    pub fn remove_all(&mut self, symbols: &[Symbol]) {
+        if !symbols.is_empty() {
+            self.0.retain(|(symbol, _)| symbols.binary_search(symbol).is_err());
+        }
+    }
+
+    /// All values, by name, to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Symbol, &mut V)> {
+        self.0.iter_mut().map(|(s, v)| (*s, v))
+    }
+
     /// All values, by name.
     pub fn iter(&self) -> impl Iterator<Item = (Symbol, &V)> {
         self.0.iter().map(|(s, v)| (*s, v))

@@ -1,5 +1,6 @@
 //! Words of the trade: values only. Imports std, decimal arithmetic and serde, nothing else.
 
+pub mod conflict;
 pub mod fact;
 pub mod id;
 pub mod instrument;
@@ -8,4 +9,5 @@ pub mod money;
 pub mod order;
 pub mod quarantine;
 pub mod settings;
+pub mod switch;
 pub mod time;

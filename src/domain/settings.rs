@@ -1,5 +1,6 @@
 //! What the stages are told of the configuration, as one value carried by `ConfigApplied`.
 
+use super::id::Symbol;
 use super::money::Decimal;
 use super::time::Timeframe;
 use serde::{Deserialize, Serialize};
@@ -9,12 +10,53 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// `[market.universe]`, and the names of `market.symbols`.
+    pub universe: Selection,
     /// `[trading]`
     pub trading: Trading,
     /// `[risk]`
     pub risk: Risk,
     /// `[strategy.*]`
     pub strategy: Strategies,
+}
+
+/// Which symbols are traded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Selection {
+    /// Only these, by name; empty: all the venue has.
+    pub names: Vec<Symbol>,
+    /// Only those paid in this asset; empty: in any.
+    pub quote: String,
+    /// Only the first so many by volume; 0: all.
+    pub top: u32,
+    /// Only those with this volume a day, in quote units.
+    pub min_volume: Decimal,
+    /// Not these, by name.
+    pub exclude: Vec<Symbol>,
+    /// How long between two looks at what the venue has, seconds of event time.
+    pub refresh_s: i64,
+}
+
+impl Default for Selection {
+    fn default() -> Self {
+        Selection {
+            names: Vec::new(),
+            quote: String::new(),
+            top: 0,
+            min_volume: Decimal::ZERO,
+            exclude: Vec::new(),
+            refresh_s: 3600,
+        }
+    }
+}
+
+impl Selection {
+    /// Whether volumes decide.
+    #[must_use]
+    pub fn ranks(&self) -> bool {
+        self.top > 0 || self.min_volume > Decimal::ZERO
+    }
 }
 
 /// What is traded and how large.
@@ -32,6 +74,8 @@ pub struct Trading {
     /// How long a request may be on its way before the venue refuses it, milliseconds of venue
     /// time.
     pub recv_window_ms: i64,
+    /// How old the newest bar of a symbol may be for an entry, seconds of event time.
+    pub stale_s: i64,
 }
 
 impl Default for Trading {
@@ -42,6 +86,7 @@ impl Default for Trading {
             max_positions: 10,
             valid_for_s: 300,
             recv_window_ms: 5000,
+            stale_s: 180,
         }
     }
 }

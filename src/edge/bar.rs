@@ -1,5 +1,5 @@
 //! A bar actor: one symbol's closed bars, from the stream and, where the stream has a hole, from
-//! the venue's records.
+//! the venue's records. What is missing there is told by [`need`], at the start and later.
 
 use super::closer::CloserMsg;
 use super::world::{Passing, World, path};
@@ -9,17 +9,27 @@ use crate::domain::market::Bar;
 use crate::domain::time::{MINUTE, Timeframe, UtcMs};
 use crate::history::bars;
 use crate::history::fetch::fetch;
-use crate::venue::port::{CLOSE_MARGIN, ErrorClass, VenueError};
+use crate::history::keeper::Past;
+use crate::history::need::{Times, need};
+use crate::history::queries::HistoryError;
+use crate::venue::port::{ErrorClass, VenueError};
 use everwarm_runtime::chaos::Site;
+use everwarm_runtime::mailbox::Ticket;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use std::ops::RangeInclusive;
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{AcquireError, SemaphorePermit};
 use tokio::task::JoinHandle;
 
 /// Past bars fetched for a symbol that has none.
 pub const HISTORY_BARS: i64 = 1000;
 /// Wall time between tries where the venue does not answer.
 const RETRY: Duration = Duration::from_millis(200);
+/// Wall time between greetings that nobody answers: the answer is for whoever is in our place, and
+/// we are put there only once we have started.
+const GREET: Duration = Duration::from_millis(20);
 
 /// What a bar actor is told.
 #[derive(Debug)]
@@ -36,7 +46,11 @@ pub enum BarMsg {
     Look {
         /// End of the last bar said.
         from: Option<UtcMs>,
+        /// The close that must be reached; none: whatever has closed a moment ago.
+        least: Option<UtcMs>,
     },
+    /// The closer may not have heard of us, or not found us.
+    Greet,
     /// The stream was interrupted: look again from wherever the closer stands.
     Interrupted,
 }
@@ -51,6 +65,8 @@ pub struct State {
     /// End of the newest bar passed on.
     newest: Option<UtcMs>,
     look: Option<JoinHandle<()>>,
+    /// Whether the closer has found us.
+    greeted: bool,
 }
 
 impl Drop for State {
@@ -72,47 +88,61 @@ impl Actor for BarActor {
         _: ActorRef<BarMsg>,
         (world, symbol): (World, Symbol),
     ) -> Result<State, ActorProcessingErr> {
-        Ok(State { world, symbol, newest: None, look: None })
+        Ok(State { world, symbol, newest: None, look: None, greeted: false })
     }
 
     async fn post_start(
         &self,
-        _: ActorRef<BarMsg>,
+        me: ActorRef<BarMsg>,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        state.world.tell(path::CLOSER, CloserMsg::Hello(state.symbol));
+        state.greet(&me);
         Ok(())
     }
 
     async fn handle(
         &self,
-        _: ActorRef<BarMsg>,
+        me: ActorRef<BarMsg>,
         message: BarMsg,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        state.world.chaos().point(Site::AfterReceive, state.symbol.as_str());
+        if !matches!(message, BarMsg::Greet) {
+            state.world.chaos().point(Site::AfterReceive, state.symbol.as_str());
+        }
         match message {
-            BarMsg::Update { bar, closed: true } => state.closed(bar),
+            BarMsg::Update { bar, closed: true } => {
+                let ticket = state.world.room(path::CLOSER).await;
+                state.closed(bar, ticket);
+            }
+            BarMsg::Greet => state.greet(&me),
             BarMsg::Update { closed: false, .. } => {}
             BarMsg::Interrupted => state.world.tell(path::CLOSER, CloserMsg::Hello(state.symbol)),
-            BarMsg::Look { from } => state.look(from),
+            BarMsg::Look { from, least } => state.look(from, least),
         }
         Ok(())
     }
 }
 
 impl State {
-    fn closed(&mut self, bar: Bar) {
+    fn greet(&self, me: &ActorRef<BarMsg>) {
+        if !self.greeted {
+            self.world.tell(path::CLOSER, CloserMsg::Hello(self.symbol));
+            me.send_after(GREET, || BarMsg::Greet);
+        }
+    }
+
+    fn closed(&mut self, bar: Bar, ticket: Ticket) {
         let close = bar.open_time + MINUTE;
         let hole = self.newest.is_some_and(|newest| close > newest + MINUTE);
         if hole && self.world.passing != Passing::Lockstep {
             self.world.tell(path::CLOSER, CloserMsg::Hello(self.symbol));
         }
         self.newest = self.newest.max(Some(close));
-        self.world.tell(path::CLOSER, CloserMsg::Closed(bar));
+        self.world.tell(path::CLOSER, CloserMsg::Closed(bar, ticket));
     }
 
-    fn look(&mut self, from: Option<UtcMs>) {
+    fn look(&mut self, from: Option<UtcMs>, least: Option<UtcMs>) {
+        self.greeted = true;
         if let Some(before) = self.look.take() {
             before.abort();
         }
@@ -120,54 +150,97 @@ impl State {
         self.look = Some(tokio::spawn(async move {
             world.board.begun().await;
             loop {
-                // However many symbols look at once, orders and the account get their turn.
+                // However many look at once, orders and the account get their turn. A look takes
+                // some 100 kB: only who has a turn takes that, and lets it go with the turn.
                 let turn = world.lookups.acquire().await;
-                match look(&world, symbol, from).await {
+                match looking(&world, symbol, from, least, turn).await {
                     Ok(looked) => return world.tell(path::CLOSER, looked),
                     Err(e) => tracing::debug!(%symbol, error = %e, "bars are asked for again"),
                 }
-                drop(turn);
                 tokio::time::sleep(RETRY).await;
             }
         }));
     }
 }
 
+/// Leave to ask the venue.
+type Turn<'a> = Result<SemaphorePermit<'a>, AcquireError>;
+
+/// A look on the heap: a task keeps the room of what is in it for as long as its handle is kept.
+fn looking<'a>(
+    world: &'a World,
+    symbol: Symbol,
+    from: Option<UtcMs>,
+    least: Option<UtcMs>,
+    turn: Turn<'a>,
+) -> Pin<Box<dyn Future<Output = Result<CloserMsg, VenueError>> + Send + 'a>> {
+    Box::pin(look(world, symbol, from, least, turn))
+}
+
 /// Fetches what has closed since `from`, or the history where there is nothing yet.
-async fn look(world: &World, symbol: Symbol, from: Option<UtcMs>) -> Result<CloserMsg, VenueError> {
-    let through = Timeframe::M1.open_of(released(world).await?);
-    let first = from.unwrap_or(through - HISTORY_BARS * MINUTE);
-    let times = first..=through - MINUTE;
-    let found = fetch(&world.venue, (symbol, Timeframe::M1), times.clone()).await?;
+async fn look(
+    world: &World,
+    symbol: Symbol,
+    from: Option<UtcMs>,
+    least: Option<UtcMs>,
+    turn: Turn<'_>,
+) -> Result<CloserMsg, VenueError> {
+    let through = {
+        let reached = world.released.through(world, least).await?;
+        Timeframe::M1.open_of(reached)
+    };
     let (bars, history) = match from {
-        None => (Vec::new(), Some(keep(world, symbol, found, times)?)),
-        Some(_) => (found, None),
+        Some(from) => {
+            let count = (through - from) / MINUTE;
+            let needed = need([], &[], count, through, Timeframe::M1);
+            (fetch_all(world, symbol, &needed).await?, None)
+        }
+        None => (Vec::new(), Some(past(world, symbol, through, turn).await?)),
     };
     Ok(CloserMsg::Looked { symbol, bars, history, through })
 }
 
-/// Venue time up to which bars are closed for good. An exchange that moves in lockstep is exact;
-/// another may still be closing the last bar.
-async fn released(world: &World) -> Result<UtcMs, VenueError> {
-    if let (Passing::Lockstep, Some(admin)) = (world.passing, &world.admin) {
-        return Ok(admin.status().await?.market);
-    }
-    Ok(world.venue.server_time().await?.server - CLOSE_MARGIN)
-}
-
-/// Writes past bars to the history and says what announces them. That there are none is said too:
-/// only so does a life that follows know where the past ends and closes begin.
-fn keep(
+/// Sees to it that the past is whole, writes it down, and says what announces it.
+async fn past(
     world: &World,
     symbol: Symbol,
-    found: Vec<Bar>,
-    times: RangeInclusive<UtcMs>,
+    through: UtcMs,
+    turn: Turn<'_>,
 ) -> Result<Market, VenueError> {
-    let said = bars::keep(&world.archive, Timeframe::M1, &[(symbol, found)]);
-    let said = said.map_err(|e| VenueError {
-        class: ErrorClass::NotSent,
-        code: 0,
-        text: format!("history: {}", world.history_failed(e)),
-    })?;
-    Ok(said.into_iter().next().unwrap_or_else(|| bars::nothing(symbol, Timeframe::M1, times)))
+    let (count, timeframe) = (HISTORY_BARS, Timeframe::M1);
+    let times: Times = through - count * MINUTE..=through - MINUTE;
+    let (archive, within) = (Arc::clone(&world.archive), times.clone());
+    let read = tokio::task::spawn_blocking(move || {
+        let have = bars::read(&archive, timeframe, symbol, within.clone())?;
+        Ok((have, bars::outages(&archive, timeframe, symbol, *within.end())?))
+    });
+    let read = read.await.map_err(|e| unkept(e.to_string()))?;
+    let (have, none) = read.map_err(|e: HistoryError| unkept(world.history_failed(e)))?;
+    let mut all: BTreeMap<UtcMs, Bar> = have.into_iter().map(|bar| (bar.open_time, bar)).collect();
+    let needed = need(all.keys().copied(), &none, count, through, timeframe);
+    for bar in fetch_all(world, symbol, &needed).await? {
+        all.entry(bar.open_time).or_insert(bar);
+    }
+    // What is still missing was asked for, and the venue does not have it.
+    let none = need(all.keys().copied(), &none, count, through, timeframe);
+    let past = Past { symbol, timeframe, times, bars: all.into_values().collect(), none };
+    // The keeper writes many at once.
+    drop(turn);
+    world.keeper.keep(past).await.map_err(|e| unkept(format!("history: {e}")))
+}
+
+async fn fetch_all(
+    world: &World,
+    symbol: Symbol,
+    needed: &[Times],
+) -> Result<Vec<Bar>, VenueError> {
+    let mut bars = Vec::new();
+    for times in needed {
+        bars.extend(fetch(&world.venue, (symbol, Timeframe::M1), times.clone()).await?);
+    }
+    Ok(bars)
+}
+
+fn unkept(text: String) -> VenueError {
+    VenueError { class: ErrorClass::NotSent, code: 0, text }
 }

@@ -3,12 +3,19 @@
 //! Each entry names the input it was true at; an entry of an older head says nothing. So an actor
 //! that was killed cannot be taken for an idle one: its successor has to write the board anew.
 
+use super::config::Standing;
+use super::meters::Meters;
+use crate::domain::id::Symbol;
 use crate::domain::time::UtcMs;
+use crate::trading::bars::Offered;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use std::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
+    Ordering::Release,
+};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, watch};
 
 /// What an actor waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +26,8 @@ pub enum Rest {
     Idle,
     /// Nothing can be done before this venue time.
     Until(UtcMs),
+    /// Nothing can be done before somebody else has; his waits may pass, no bar may.
+    Held,
 }
 
 /// What an actor has written.
@@ -40,10 +49,50 @@ pub struct Board {
     entries: Mutex<BTreeMap<&'static str, Entry>>,
     /// None: the closer has not said anything yet.
     last_close: Mutex<Option<LastClose>>,
+    /// The newest close that is being said, or was.
+    coming: AtomicI64,
     venue: Mutex<Option<Trouble>>,
     begun: AtomicBool,
     listening: AtomicBool,
+    /// How long the process has stood still so far, milliseconds.
+    stood: AtomicI64,
     changed: Notify,
+    /// Who else is waited for before time moves.
+    others: Mutex<Vec<&'static str>>,
+    /// The symbols whose bars are wanted, by name: those listed that the venue has.
+    live: watch::Sender<Arc<[Symbol]>>,
+    /// What is configured, and what operators have switched.
+    config: watch::Sender<Arc<Standing>>,
+    /// Whether the venue was asked in this process what it has.
+    asked: AtomicBool,
+    /// What became of bars that came.
+    pub bars: BarCounts,
+    /// What is measured.
+    pub meters: Meters,
+}
+
+/// What became of bars that came from the venue, since the process began.
+#[derive(Debug, Default)]
+pub struct BarCounts {
+    known: AtomicU64,
+    revised: AtomicU64,
+}
+
+impl BarCounts {
+    /// Counts one.
+    pub fn count(&self, offered: Offered) {
+        match offered {
+            Offered::Known => self.known.fetch_add(1, Relaxed),
+            Offered::Revised => self.revised.fetch_add(1, Relaxed),
+            Offered::New | Offered::Strange => 0,
+        };
+    }
+
+    /// Repeats, and those that differed from what was said first.
+    #[must_use]
+    pub fn get(&self) -> (u64, u64) {
+        (self.known.load(Relaxed), self.revised.load(Relaxed))
+    }
 }
 
 /// Why the venue cannot be used, and since when.
@@ -56,6 +105,62 @@ pub struct Trouble {
 }
 
 impl Board {
+    /// Has the pacer wait for this writer too, from its first entry on.
+    pub fn wait_for(&self, who: &'static str) {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).push(who);
+    }
+
+    /// Who else is waited for.
+    #[must_use]
+    pub fn others(&self) -> Vec<&'static str> {
+        self.others.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says whose bars are wanted, by name.
+    pub fn write_live(&self, symbols: Vec<Symbol>) {
+        self.live.send_if_modified(|live| {
+            let other = **live != *symbols;
+            if other {
+                *live = symbols.into();
+            }
+            other
+        });
+    }
+
+    /// Whose bars are wanted.
+    #[must_use]
+    pub fn live(&self) -> watch::Receiver<Arc<[Symbol]>> {
+        self.live.subscribe()
+    }
+
+    /// Says what is configured and switched.
+    pub fn write_config(&self, standing: &Standing) {
+        self.config.send_if_modified(|config| {
+            let other = **config != *standing;
+            if other {
+                *config = Arc::new(standing.clone());
+            }
+            other
+        });
+    }
+
+    /// What is configured and switched; at the beginning of a life nothing until it is known.
+    #[must_use]
+    pub fn config(&self) -> watch::Receiver<Arc<Standing>> {
+        self.config.subscribe()
+    }
+
+    /// The venue was asked what it has.
+    pub fn write_asked(&self) {
+        self.asked.store(true, Release);
+    }
+
+    /// See [`Board::write_asked`].
+    #[must_use]
+    pub fn was_asked(&self) -> bool {
+        self.asked.load(Acquire)
+    }
+
     /// Writes an entry.
     pub fn write(&self, who: &'static str, n: u64, rest: Rest) {
         let entry = Entry { n, rest };
@@ -115,12 +220,36 @@ impl Board {
         self.venue.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The process stood still for so long, milliseconds.
+    pub fn write_pause(&self, ms: i64) {
+        self.stood.fetch_add(ms, AcqRel);
+    }
+
+    /// How long the process has stood still so far, milliseconds.
+    #[must_use]
+    pub fn stood_still(&self) -> i64 {
+        self.stood.load(Acquire)
+    }
+
     /// The last close said, as the closer knows it.
     pub fn write_close(&self, close: Option<UtcMs>) {
         let close = LastClose(close);
         if self.close().replace(close) != Some(close) {
             self.changed.notify_waiters();
         }
+    }
+
+    /// A close is about to be said: whoever acts on it finds it here.
+    pub fn write_coming(&self, close: UtcMs) {
+        self.coming.fetch_max(close, Release);
+        self.meters.close(close);
+    }
+
+    /// The newest close that anything in the journal can stand on.
+    #[must_use]
+    pub fn newest_close(&self) -> Option<UtcMs> {
+        let coming = self.coming.load(Acquire);
+        self.last_close().max((coming > 0).then_some(coming))
     }
 
     /// See [`Board::write_close`].

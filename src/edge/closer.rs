@@ -11,12 +11,13 @@ use crate::domain::fact::{Body, Market};
 use crate::domain::id::Symbol;
 use crate::domain::market::Bar;
 use crate::domain::time::UtcMs;
-use crate::trading::bars::{Closes, Gathering, Next};
+use crate::trading::bars::{Closes, Gathering, Next, Offered};
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::journal::{Waker, Writer};
+use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::runner::Runner;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ pub enum CloserMsg {
     /// A bar actor has started and asks from where on it should look.
     Hello(Symbol),
     /// A closed bar came by stream.
-    Closed(Bar),
+    Closed(Bar, Ticket),
     /// The venue's records were looked through up to the close `through`.
     Looked {
         /// Whose.
@@ -66,6 +67,11 @@ pub struct State {
     said: Runner<Closes>,
     waker: Arc<Waker>,
     gathering: Gathering,
+    /// Which close a symbol's bars are looked for already. Every bar that comes is an occasion to
+    /// ask for those that do not; a look goes on until it is answered, and another would end it.
+    asked: BTreeMap<Symbol, UtcMs>,
+    /// How often it was told what is listed, as far as that was acted on.
+    universes: u64,
     wakes_at: Option<UtcMs>,
 }
 
@@ -82,10 +88,12 @@ impl Actor for Closer {
         let writer = world.journal.writer(NAME);
         let journal = Arc::clone(&world.journal);
         let (said, _) = Runner::resume(journal, Box::<Closes>::default(), world.library.clone())?;
-        let waker = Waker::new(move || drop(me.send_message(CloserMsg::Pull)));
+        let mailbox = Arc::clone(world.directory.slot(path::CLOSER).mailbox());
+        let waker = Waker::of(&mailbox, move || drop(me.send_message(CloserMsg::Pull)));
         said.listen(Arc::clone(&waker));
-        let gathering = Gathering::of(world.symbols.iter().copied().collect());
-        Ok(State { world, writer, said, waker, gathering, wakes_at: None })
+        let gathering = Gathering::new(world.passing == Passing::Lockstep);
+        let asked = BTreeMap::new();
+        Ok(State { world, writer, said, waker, gathering, asked, universes: 0, wakes_at: None })
     }
 
     async fn post_start(
@@ -94,9 +102,7 @@ impl Actor for Closer {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         state.fold()?;
-        for symbol in state.world.symbols.iter() {
-            state.send_look(*symbol);
-        }
+        state.look_again();
         state.world.tell(path::PACER, pacer::PacerMsg::Look);
         Ok(())
     }
@@ -127,36 +133,65 @@ impl State {
     /// Takes in all that was said.
     fn fold(&mut self) -> Result<(), ActorProcessingErr> {
         while self.said.catch_up(64, |_| ())? {}
-        self.world.board.write_close(self.said.stage().newest());
+        let said = self.said.stage();
+        self.world.board.write_close(said.newest());
+        if std::mem::replace(&mut self.universes, said.universes) != said.universes {
+            self.gathering.keep_listed(said);
+            // Whoever is new says so too, once it is up.
+            let new = said.live().filter(|symbol| !self.gathering.has_looked(*symbol));
+            for symbol in new.collect::<Vec<_>>() {
+                self.send_look(symbol, None);
+            }
+        }
         Ok(())
+    }
+
+    fn offer(&mut self, bar: Bar) {
+        let of = self.gathering.offer(self.said.stage(), bar);
+        if of == Offered::Revised {
+            let (symbol, at) = (bar.symbol, bar.open_time);
+            tracing::warn!("{symbol}: the bar of {at} is told otherwise now; the first stays");
+        }
+        self.world.board.bars.count(of);
+    }
+
+    fn look_again(&mut self) {
+        let live: Vec<Symbol> = self.said.stage().live().collect();
+        for symbol in live {
+            self.send_look(symbol, None);
+        }
     }
 
     fn take(&mut self, message: CloserMsg) -> Result<(), ActorProcessingErr> {
         match message {
             CloserMsg::Pull => {}
-            CloserMsg::Hello(symbol) => self.send_look(symbol),
-            CloserMsg::Closed(bar) => self.gathering.offer(self.said.stage(), bar),
+            CloserMsg::Hello(symbol) => self.send_look(symbol, None),
+            CloserMsg::Closed(bar, _) => self.offer(bar),
             CloserMsg::Looked { symbol, bars, history, through } => {
+                self.asked.remove(&symbol);
+                if !self.said.stage().is_live(symbol) {
+                    return Ok(());
+                }
                 if let Some(history) = history {
                     // A second look at the past brings no closes: its range may reach beyond the
                     // first.
                     if self.from(symbol).is_some() {
-                        self.send_look(symbol);
+                        self.send_look(symbol, None);
                         return Ok(());
                     }
                     self.append(history)?;
+                    // Closes that were said meanwhile are its too: late.
+                    if self.said.stage().last > Some(through) {
+                        self.send_look(symbol, None);
+                    }
                 }
                 for bar in bars {
-                    self.gathering.offer(self.said.stage(), bar);
+                    self.offer(bar);
                 }
                 self.gathering.looked(symbol, through);
             }
             CloserMsg::Told { close, symbols } => self.gathering.told(close, symbols),
-            CloserMsg::Nudge => {
-                for symbol in self.world.symbols.iter() {
-                    self.send_look(*symbol);
-                }
-            }
+            CloserMsg::Nudge => self.look_again(),
         }
         Ok(())
     }
@@ -166,7 +201,10 @@ impl State {
     /// life.
     async fn go_on(&mut self, me: &ActorRef<CloserMsg>) -> Result<(), ActorProcessingErr> {
         if self.said.stage().account != Some(self.world.journal.life()) {
-            self.rest(Rest::Busy);
+            // The gateway is at work on it, or waits for time to pass.
+            let caught_up = self.gathering.is_caught_up(self.said.stage());
+            let rest = if caught_up { Rest::Held } else { Rest::Busy };
+            self.rest(rest);
             return Ok(());
         }
         loop {
@@ -176,9 +214,9 @@ impl State {
                     self.world.journal.room().await;
                     self.append(market)?;
                 }
-                Next::Fetch(_, symbols) => {
+                Next::Fetch(close, symbols) => {
                     for symbol in symbols {
-                        self.send_look(symbol);
+                        self.send_look(symbol, Some(close));
                     }
                     break self.rest(Rest::Busy);
                 }
@@ -186,7 +224,9 @@ impl State {
                     self.wake_at(me, until, now);
                     break self.rest(Rest::Until(until));
                 }
-                Next::Idle if !self.gathering.is_caught_up() => break self.rest(Rest::Busy),
+                Next::Idle if !self.gathering.is_caught_up(self.said.stage()) => {
+                    break self.rest(Rest::Busy);
+                }
                 Next::Idle => break self.rest(Rest::Idle),
             }
         }
@@ -199,9 +239,13 @@ impl State {
             Market::LateBar { .. }
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. }
-            | Market::Instruments { .. } => self.world.now(),
+            | Market::Instruments { .. }
+            | Market::Universe { .. } => self.world.now(),
         };
         self.world.chaos().point(Site::BeforeAppend, NAME);
+        if matches!(market, Market::Close { .. }) {
+            self.world.board.write_coming(time);
+        }
         self.world.journal.append(&self.writer, time, vec![Body::Market(market)])?;
         self.world.chaos().point(Site::AfterAppend, NAME);
         self.fold()
@@ -215,9 +259,17 @@ impl State {
         self.said.stage().through(symbol)
     }
 
-    fn send_look(&self, symbol: Symbol) {
+    fn send_look(&mut self, symbol: Symbol, least: Option<UtcMs>) {
+        let asked = self.asked.get(&symbol).copied();
+        match least {
+            Some(close) if asked >= least => {
+                return tracing::trace!(%symbol, close, "is looked for already");
+            }
+            Some(close) => drop(self.asked.insert(symbol, close)),
+            None => drop(self.asked.remove(&symbol)),
+        }
         let from = self.from(symbol);
-        self.world.tell(&World::bar_path(symbol), bar::BarMsg::Look { from });
+        self.world.tell(&World::bar_path(symbol), bar::BarMsg::Look { from, least });
     }
 
     /// Venue time may stand still in lockstep; the pacer then moves it and pulls.

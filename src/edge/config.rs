@@ -1,23 +1,100 @@
-//! The configuration as an input: says that a life has begun, and applies the settings where they
-//! differ from those in force.
+//! The configuration as an input: says that a life has begun, and puts settings in force where they
+//! differ from those that are.
+//!
+//! What is in force, and what operators have switched, is a fold over the journal; it is written on
+//! the board, where the rest of the edge reads it. No file is read here, and none is believed again
+//! after a restart of the actor.
 
 use super::world::World;
 use crate::domain::fact::kinds::{kind, rank};
 use crate::domain::fact::{Body, Operator};
 use crate::domain::settings::Settings;
+use crate::domain::switch::Switches;
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
-use everwarm_runtime::journal::Waker;
+use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::runner::Runner;
 use everwarm_runtime::stage::{Out, Stage};
 use everwarm_runtime::state;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use tokio::sync::oneshot;
 
 /// Its name as a writer.
 pub const NAME: &str = "config";
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+
+/// A configuration in force.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Applied {
+    /// From 1; 0: none was ever in force.
+    pub generation: u64,
+    /// What the stages are told.
+    pub content: Content,
+    /// Digest of what the sources said when it was put in force.
+    pub source: String,
+}
+
+/// What a configuration says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Content {
+    /// The settings as JSON.
+    pub text: String,
+    /// Where values other than defaults came from.
+    pub origins: Vec<(String, String)>,
+    /// Every value that may change while it trades, as JSON.
+    pub values: Vec<(String, String)>,
+}
+
+impl Content {
+    /// Of settings.
+    #[must_use]
+    pub fn new(
+        settings: &Settings,
+        origins: Vec<(String, String)>,
+        values: Vec<(String, String)>,
+    ) -> Content {
+        Content { text: settings.to_text(), origins, values }
+    }
+
+    /// The settings; the defaults where it says none.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        Settings::from_text(&self.text).unwrap_or_default()
+    }
+
+    /// What tells it from others, whatever the places its values were set at.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let said = serde_json::json!([self.text, self.values]).to_string();
+        format!("{:016x}", fnv(said.as_bytes()))
+    }
+
+    /// As the input that puts it in force.
+    #[must_use]
+    pub fn input(self, generation: u64, source: String) -> Body {
+        let Content { text, origins, values } = self;
+        Body::Operator(Operator::ConfigApplied { generation, text, origins, values, source })
+    }
+}
+
+/// FNV-1a: two configurations of one installation are told apart, nobody is kept out.
+fn fnv(bytes: &[u8]) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+/// What stands, for the rest of the edge.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    /// In force.
+    pub now: Applied,
+    /// In force before.
+    pub before: Option<Content>,
+    /// What operators have switched.
+    pub switches: Switches,
+}
 
 /// What is in force: a fold that says nothing itself.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -27,8 +104,7 @@ pub struct InForce {
     /// Identity of the installation, once it has one.
     installation: String,
     epoch: u64,
-    generation: u64,
-    text: String,
+    standing: Standing,
 }
 
 impl Stage for InForce {
@@ -39,8 +115,12 @@ impl Stage for InForce {
     fn name(&self) -> &'static str {
         NAME
     }
+    fn version(&self) -> u16 {
+        2
+    }
     fn interest(&self) -> Mask {
-        Mask::of(&[kind::STARTED, kind::CONFIG_APPLIED])
+        // Inputs alone: nobody is waited for.
+        Mask::of(&[kind::STARTED, kind::CONFIG_APPLIED, kind::SWITCHED])
     }
     fn produces(&self) -> Mask {
         Mask::NONE
@@ -51,10 +131,21 @@ impl Stage for InForce {
                 (self.life, self.epoch) = (*life, *epoch);
                 self.installation.clone_from(installation);
             }
-            Body::Operator(Operator::ConfigApplied { generation, text, .. }) => {
-                self.generation = *generation;
-                self.text.clone_from(text);
+            Body::Operator(Operator::ConfigApplied {
+                generation,
+                text,
+                origins,
+                values,
+                source,
+            }) => {
+                let (generation, source) = (*generation, source.clone());
+                let (text, origins, values) = (text.clone(), origins.clone(), values.clone());
+                let content = Content { text, origins, values };
+                let now = Applied { generation, content, source };
+                let before = std::mem::replace(&mut self.standing.now, now);
+                self.standing.before = (before.generation > 0).then_some(before.content);
             }
+            Body::Operator(Operator::Switched { .. }) => self.standing.switches.fold(fact),
             Body::Market(_)
             | Body::Venue(_)
             | Body::Operator(_)
@@ -74,15 +165,13 @@ impl Stage for InForce {
     }
 }
 
-/// What is wanted.
+/// What is wanted at the beginning of a life.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// Identity of a fresh installation; one that exists keeps its own.
     pub installation: String,
-    /// What the stages are to be told.
-    pub settings: Settings,
-    /// Where values other than defaults came from.
-    pub origins: Vec<(String, String)>,
+    /// The configuration.
+    pub content: Content,
 }
 
 /// The actor.
@@ -90,66 +179,128 @@ pub struct ConfigActor;
 
 /// Its state.
 pub struct State {
+    world: World,
+    writer: Writer,
     in_force: Runner<InForce>,
     waker: Arc<Waker>,
 }
 
-/// There may be new facts.
+/// What it is told.
 #[derive(Debug)]
-pub struct Pull;
+pub enum ConfigMsg {
+    /// There may be new facts.
+    Pull,
+    /// Put this in force behind input `at`, in place of generation `base`.
+    Apply {
+        /// The last input that whoever judged it knew of.
+        at: u64,
+        /// What was in force then.
+        base: u64,
+        /// What is to be.
+        content: Content,
+        /// Digest of what the sources say.
+        source: String,
+        /// Told the row; none where another input came after `at`.
+        reply: oneshot::Sender<Option<u64>>,
+    },
+}
 
 impl Actor for ConfigActor {
-    type Msg = Pull;
+    type Msg = ConfigMsg;
     type State = State;
     type Arguments = (World, Wanted);
 
     async fn pre_start(
         &self,
-        me: ActorRef<Pull>,
+        me: ActorRef<ConfigMsg>,
         (world, wanted): (World, Wanted),
     ) -> Result<State, ActorProcessingErr> {
         let writer = world.journal.writer(NAME);
         let (journal, library) = (Arc::clone(&world.journal), world.library.clone());
-        let (mut in_force, _) = Runner::resume(journal, Box::<InForce>::default(), library)?;
-        // What was appended and not folded before the predecessor ended is folded first.
-        while in_force.catch_up(64, |_| ())? {}
-        let inputs = inputs(in_force.stage(), world.journal.life(), wanted);
-        if !inputs.is_empty() {
-            world.chaos().point(Site::BeforeAppend, NAME);
-            world.journal.append(&writer, i64::MIN, inputs)?;
-            world.chaos().point(Site::AfterAppend, NAME);
-        }
-        world.board.write_begun();
-        let waker = Waker::new(move || drop(me.send_message(Pull)));
+        let (in_force, _) = Runner::resume(journal, Box::<InForce>::default(), library)?;
+        let waker = Waker::new(move || drop(me.send_message(ConfigMsg::Pull)));
         in_force.listen(Arc::clone(&waker));
-        Ok(State { in_force, waker })
+        let mut state = State { world, writer, in_force, waker };
+        // What was appended and not folded before the predecessor ended is folded first.
+        state.fold()?;
+        let inputs = inputs(state.in_force.stage(), state.world.journal.life(), wanted);
+        if !inputs.is_empty() {
+            state.world.chaos().point(Site::BeforeAppend, NAME);
+            state.world.journal.append(&state.writer, i64::MIN, inputs)?;
+            state.world.chaos().point(Site::AfterAppend, NAME);
+            state.fold()?;
+        }
+        state.world.board.write_begun();
+        Ok(state)
     }
 
     async fn handle(
         &self,
-        _: ActorRef<Pull>,
-        Pull: Pull,
+        _: ActorRef<ConfigMsg>,
+        message: ConfigMsg,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         state.waker.clear();
-        while state.in_force.catch_up(64, |_| ())? {}
+        state.fold()?;
+        match message {
+            ConfigMsg::Pull => {}
+            ConfigMsg::Apply { at, base, content, source, reply } => {
+                let row = state.apply((at, base), content, source)?;
+                // Who asked may have given up: what is in force is on the board.
+                reply.send(row).ok();
+            }
+        }
         Ok(())
     }
 }
 
-/// What is to be said at the start of life `life`.
-fn inputs(now: &InForce, life: u64, wanted: Wanted) -> Vec<Body> {
-    let mut inputs = Vec::new();
-    if now.life != life {
-        let fresh = now.installation.is_empty();
-        let installation = if fresh { wanted.installation } else { now.installation.clone() };
-        let started = Operator::Started { life, installation, epoch: now.epoch };
-        inputs.push(Body::Operator(started));
+impl State {
+    /// Takes in what was said, and writes it on the board.
+    fn fold(&mut self) -> Result<(), ActorProcessingErr> {
+        while self.in_force.catch_up(64, |_| ())? {}
+        self.world.board.write_config(&self.in_force.stage().standing);
+        Ok(())
     }
-    let text = wanted.settings.to_text();
-    if now.text != text {
-        let (generation, origins) = (now.generation + 1, wanted.origins);
-        inputs.push(Body::Operator(Operator::ConfigApplied { generation, text, origins }));
+
+    /// Puts a configuration in force, whole or not at all: it is one input.
+    fn apply(
+        &mut self,
+        (at, base): (u64, u64),
+        content: Content,
+        source: String,
+    ) -> Result<Option<u64>, ActorProcessingErr> {
+        if self.in_force.stage().standing.now.generation != base {
+            return Ok(None);
+        }
+        let input = content.input(base + 1, source);
+        self.world.chaos().point(Site::BeforeAppend, NAME);
+        let appended = self.world.journal.append_at(&self.writer, at, vec![input])?;
+        self.world.chaos().point(Site::AfterAppend, NAME);
+        self.fold()?;
+        Ok(appended.map(|at| at.row))
+    }
+}
+
+/// What is to be said at the start of life `life`. Within one nothing is: what is in force may be
+/// newer than what it began with.
+fn inputs(now: &InForce, life: u64, wanted: Wanted) -> Vec<Body> {
+    if now.life == life {
+        return Vec::new();
+    }
+    let fresh = now.installation.is_empty();
+    let installation = if fresh { wanted.installation } else { now.installation.clone() };
+    let started = Operator::Started { life, installation, epoch: now.epoch };
+    let mut inputs = vec![Body::Operator(started)];
+    let (Applied { generation, content, source }, digest) =
+        (&now.standing.now, wanted.content.digest());
+    // Journals of older versions have no digest.
+    let same = if source.is_empty() {
+        *generation > 0 && content.text == wanted.content.text
+    } else {
+        *source == digest
+    };
+    if !same {
+        inputs.push(wanted.content.input(generation + 1, digest));
     }
     inputs
 }
@@ -157,24 +308,55 @@ fn inputs(now: &InForce, life: u64, wanted: Wanted) -> Vec<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trading::testing::input;
 
-    fn wanted() -> Wanted {
-        let settings = Settings::default();
-        Wanted { installation: "here".into(), settings, origins: Vec::new() }
+    fn wanted(fast: u32) -> Wanted {
+        let mut settings = Settings::default();
+        settings.strategy.sma_cross.fast = fast;
+        let content = Content::new(&settings, Vec::new(), Vec::new());
+        Wanted { installation: "here".into(), content }
+    }
+
+    fn fold(stage: &mut InForce, said: &[Body]) {
+        for body in said {
+            stage.evolve(&input(1, body.clone()));
+        }
     }
 
     #[test]
     fn a_start_is_said_once_a_life_and_settings_only_when_they_differ() {
-        let fresh = inputs(&InForce::default(), 1, wanted());
+        let mut stage = InForce::default();
+        let fresh = inputs(&stage, 1, wanted(10));
         assert_eq!(fresh.len(), 2, "a life and its settings: {fresh:?}");
-        let text = wanted().settings.to_text();
-        let running =
-            InForce { life: 1, installation: "first".into(), epoch: 3, generation: 1, text };
-        assert_eq!(inputs(&running, 1, wanted()), []);
-        let next = inputs(&running, 2, wanted());
-        let Body::Operator(Operator::Started { life: 2, installation, epoch: 3 }) = &next[0] else {
+        fold(&mut stage, &fresh);
+        assert_eq!(inputs(&stage, 1, wanted(11)), [], "within a life the file is not believed");
+        let mut other = wanted(10);
+        other.installation = "elsewhere".into();
+        let next = inputs(&stage, 2, other);
+        let Body::Operator(Operator::Started { life: 2, installation, .. }) = &next[0] else {
             panic!("{next:?}")
         };
-        assert_eq!((installation.as_str(), next.len()), ("first", 1), "identity is kept");
+        assert_eq!((installation.as_str(), next.len()), ("here", 1), "identity is kept");
+        assert_eq!(inputs(&stage, 2, wanted(11)).len(), 2);
+    }
+
+    #[test]
+    fn a_rollback_outlives_starts_until_the_sources_say_something_new() {
+        let mut stage = InForce::default();
+        let first = inputs(&stage, 1, wanted(10));
+        fold(&mut stage, &first);
+        let newer = wanted(11).content;
+        fold(&mut stage, &[newer.clone().input(2, newer.digest())]);
+        let before = stage.standing.before.clone().expect("one was in force");
+        assert_eq!(before, wanted(10).content);
+        fold(&mut stage, &[before.input(3, newer.digest())]);
+        assert_eq!(stage.standing.now.content.settings().strategy.sma_cross.fast, 10);
+        assert_eq!(stage.standing.before.as_ref(), Some(&newer));
+        assert_eq!(inputs(&stage, 2, wanted(11)).len(), 1, "they say what was rolled back");
+        assert_eq!(inputs(&stage, 2, wanted(12)).len(), 2);
+        let bytes = stage.save();
+        let mut next = InForce::default();
+        next.load(&bytes).unwrap();
+        assert_eq!(next.standing, stage.standing);
     }
 }

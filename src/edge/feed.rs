@@ -1,14 +1,24 @@
-//! The feed: the market stream of all symbols. It decodes and passes on; what it may have missed,
-//! the bar actors fetch.
+//! The feed: the market streams of all live symbols, over as many connections as that takes; each
+//! is replaced, found silent and connected anew by itself. It decodes and passes on; what it may
+//! have missed, the bar actors fetch. Who comes and goes is subscribed on the connections there
+//! are. Bars that are still open are not passed on: their close says it all. Where closed ones come
+//! faster than they are handled, they are left out, and fetched too.
 
 use super::bar::BarMsg;
+use super::spread::Spread;
 use super::stream::Stream;
-use super::world::World;
+use super::world::{BARS_WAITING, World, path};
+use crate::domain::id::Symbol;
 use crate::domain::time::Timeframe;
 use crate::venue::port::MarketReport;
 use crate::venue::session::Event;
 use everwarm_runtime::chaos::Site;
+use everwarm_runtime::mailbox::{Mailbox, Ticket};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Relaxed};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// Its name at kill points.
 pub const NAME: &str = "feed";
@@ -16,20 +26,100 @@ pub const NAME: &str = "feed";
 /// What the feed is told.
 #[derive(Debug)]
 pub enum FeedMsg {
-    /// Something came by the stream.
-    Heard(Box<Event<MarketReport>>),
-    /// The stream will not come back by itself, and why.
+    /// Something came by a connection, by its number.
+    Heard(usize, Box<Event<MarketReport>>, Ticket),
+    /// Other symbols are live than before.
+    Listed,
+    /// Nothing more comes, and why.
     Ended(String),
 }
 
 /// The actor.
 pub struct Feed;
 
+/// One connection.
+struct Line {
+    /// What it is to carry.
+    wanted: watch::Sender<Arc<[Symbol]>>,
+    /// Whose bars it heard of being subscribed.
+    subscribed: Arc<[Symbol]>,
+    /// Runs as long as this state lives.
+    _stream: Stream,
+}
+
 /// Its state.
 pub struct State {
     world: World,
-    /// Runs as long as this state lives.
-    _stream: Stream,
+    /// Bars were left out.
+    missed: Arc<AtomicBool>,
+    spread: Spread,
+    lines: Vec<Line>,
+    /// Tells of other symbols.
+    _listed: JoinSet<()>,
+}
+
+impl State {
+    /// Has every live symbol carried by a connection.
+    fn carry(&mut self, me: &ActorRef<FeedMsg>) {
+        let live = self.world.board.live().borrow().clone();
+        self.spread.turn(&live);
+        for (number, part) in self.spread.parts().iter().enumerate() {
+            if let Some(line) = self.lines.get(number) {
+                line.wanted.send_if_modified(|wanted| {
+                    let other = wanted[..] != part[..];
+                    if other {
+                        *wanted = part.as_slice().into();
+                    }
+                    other
+                });
+                continue;
+            }
+            let (wanted, carried) = watch::channel(part.as_slice().into());
+            let session = self.world.venue.market_session(carried, Timeframe::M1);
+            let mailbox = Arc::clone(self.world.directory.slot(&path::of(NAME)).mailbox());
+            let told = hearing(number, mailbox, Arc::clone(&self.missed));
+            let heard = measured(&self.world, number, told);
+            let me = (me.clone(), self.world.connections());
+            let stream = Stream::carry(&self.world, session, me, heard, FeedMsg::Ended);
+            self.lines.push(Line { wanted, subscribed: Arc::default(), _stream: stream });
+        }
+    }
+
+    fn heard(&mut self, number: usize, event: Event<MarketReport>) {
+        let (world, lines) = (&self.world, &mut self.lines);
+        if self.missed.swap(false, AcqRel) {
+            for symbol in lines.iter().flat_map(|line| line.subscribed.iter()) {
+                world.tell(&World::bar_path(*symbol), BarMsg::Interrupted);
+            }
+        }
+        match event {
+            Event::Frame(MarketReport::Bar { bar, timeframe: Timeframe::M1, closed, .. }) => {
+                world.chaos().point(Site::AfterReceive, NAME);
+                world.tell(&World::bar_path(bar.symbol), BarMsg::Update { bar, closed });
+            }
+            Event::Frame(MarketReport::Bar { .. } | MarketReport::Other { .. })
+            | Event::Ending { .. } => {}
+            Event::Subscribed | Event::Garbled { .. } => {
+                let Some(line) = lines.get_mut(number) else { return };
+                line.subscribed = line.wanted.borrow().clone();
+                for symbol in line.subscribed.iter() {
+                    world.tell(&World::bar_path(*symbol), BarMsg::Interrupted);
+                }
+            }
+            Event::Turned => {
+                let Some(line) = lines.get_mut(number) else { return };
+                let now = line.wanted.borrow().clone();
+                let before = std::mem::replace(&mut line.subscribed, Arc::clone(&now));
+                for symbol in now.iter().filter(|s| before.binary_search(s).is_err()) {
+                    world.tell(&World::bar_path(*symbol), BarMsg::Interrupted);
+                }
+            }
+            Event::Lost { why, again: true } => tracing::debug!(why, number, "market stream lost"),
+            Event::Lost { why, again: false } => {
+                tracing::warn!(why, number, "market stream refused; it is tried again");
+            }
+        }
+    }
 }
 
 impl Actor for Feed {
@@ -42,36 +132,120 @@ impl Actor for Feed {
         me: ActorRef<FeedMsg>,
         world: World,
     ) -> Result<State, ActorProcessingErr> {
-        let session = world.venue.market_session(&world.symbols, Timeframe::M1)?;
-        let stream = Stream::carry(&world, session, me, FeedMsg::Heard, FeedMsg::Ended);
-        Ok(State { world, _stream: stream })
+        let mut live = world.board.live();
+        live.mark_unchanged();
+        let (mut listed, told) = (JoinSet::new(), me.clone());
+        listed.spawn(async move {
+            while live.changed().await.is_ok() && told.send_message(FeedMsg::Listed).is_ok() {}
+        });
+        world.board.meters.market.begin();
+        let (spread, missed) = (Spread::new(world.streams), Arc::default());
+        let lines = Vec::new();
+        let mut state = State { world, missed, spread, lines, _listed: listed };
+        state.carry(&me);
+        Ok(state)
     }
 
     async fn handle(
         &self,
-        _: ActorRef<FeedMsg>,
+        me: ActorRef<FeedMsg>,
         message: FeedMsg,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        let event = match message {
-            FeedMsg::Heard(event) => *event,
+        match message {
+            FeedMsg::Heard(number, event, _) => state.heard(number, *event),
+            FeedMsg::Listed => state.carry(&me),
             FeedMsg::Ended(why) => return Err(why.into()),
-        };
-        let world = &state.world;
-        match event {
-            Event::Frame(MarketReport::Bar { bar, timeframe: Timeframe::M1, closed, .. }) => {
-                world.chaos().point(Site::AfterReceive, NAME);
-                world.tell(&World::bar_path(bar.symbol), BarMsg::Update { bar, closed });
-            }
-            Event::Frame(MarketReport::Bar { .. } | MarketReport::Other { .. })
-            | Event::Ending { .. } => {}
-            Event::Subscribed | Event::Garbled { .. } => {
-                for symbol in world.symbols.iter() {
-                    world.tell(&World::bar_path(*symbol), BarMsg::Interrupted);
-                }
-            }
-            Event::Lost { why, .. } => tracing::debug!(why, "market stream lost"),
         }
         Ok(())
+    }
+}
+
+/// The same, measured: what came, how late, and what was left out.
+fn measured(
+    world: &World,
+    number: usize,
+    mut hear: impl FnMut(Box<Event<MarketReport>>) -> Option<FeedMsg> + Send + 'static,
+) -> impl FnMut(Box<Event<MarketReport>>) -> Option<FeedMsg> + Send + 'static {
+    let world = world.clone();
+    move |event| {
+        let meters = &world.board.meters;
+        let closed = match &*event {
+            Event::Frame(MarketReport::Bar { closed: true, time, .. }) => {
+                let late = world.now().saturating_sub(*time).max(0);
+                meters.latency.count(late.saturating_mul(1_000_000));
+                true
+            }
+            Event::Frame(MarketReport::Bar { .. } | MarketReport::Other { .. })
+            | Event::Subscribed
+            | Event::Turned
+            | Event::Garbled { .. }
+            | Event::Lost { .. }
+            | Event::Ending { .. } => false,
+        };
+        meters.market.heard(number, &event, closed);
+        let message = hear(event);
+        if closed && message.is_none() {
+            meters.market.dropped.fetch_add(1, Relaxed);
+        }
+        message
+    }
+}
+
+/// What becomes of what is heard by a connection: only so many bars wait for the feed at a time,
+/// and what tells of the stream itself always gets through.
+fn hearing(
+    number: usize,
+    mailbox: Arc<Mailbox>,
+    missed: Arc<AtomicBool>,
+) -> impl FnMut(Box<Event<MarketReport>>) -> Option<FeedMsg> + Send + 'static {
+    move |event| {
+        let ticket = match &*event {
+            Event::Frame(MarketReport::Bar { closed: true, .. }) => {
+                let ticket = mailbox.take_or_drop(BARS_WAITING);
+                missed.fetch_or(ticket.is_none(), AcqRel);
+                ticket?
+            }
+            Event::Frame(_) => return None,
+            Event::Subscribed
+            | Event::Turned
+            | Event::Garbled { .. }
+            | Event::Lost { .. }
+            | Event::Ending { .. } => mailbox.take(),
+        };
+        Some(FeedMsg::Heard(number, event, ticket))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::Symbol;
+    use crate::domain::market::Bar;
+    use crate::domain::money::{Decimal, Price};
+
+    fn bar(open_time: i64, closed: bool) -> Event<MarketReport> {
+        let (symbol, price) = (Symbol::new("A").unwrap(), Price(1));
+        let (open, high, low, close) = (price, price, price, price);
+        let bar = Bar { symbol, open_time, open, high, low, close, volume: Decimal::ONE };
+        let timeframe = Timeframe::M1;
+        Event::Frame(MarketReport::Bar { bar, timeframe, closed, time: 0 })
+    }
+
+    #[test]
+    fn a_flood_of_the_market_is_cut_off_and_noted_and_the_stream_itself_is_heard() {
+        let (mailbox, missed) = (Arc::new(Mailbox::default()), Arc::new(AtomicBool::new(false)));
+        let mut hear = hearing(0, Arc::clone(&mailbox), Arc::clone(&missed));
+        let mut waiting = Vec::new();
+        for minute in 0..100_000 {
+            assert!(hear(Box::new(bar(minute, false))).is_none(), "its close says it all");
+            waiting.extend(hear(Box::new(bar(minute, true))));
+        }
+        assert_eq!((waiting.len(), mailbox.deepest()), (BARS_WAITING, BARS_WAITING));
+        assert!(missed.swap(false, AcqRel));
+        assert!(hear(Box::new(Event::Subscribed)).is_some());
+        waiting.clear();
+        assert!(hear(Box::new(bar(0, true))).is_some(), "there is room again");
+        assert!(!missed.swap(false, AcqRel));
     }
 }

@@ -6,17 +6,19 @@
 
 use super::gateway_book::GatewayBook;
 use super::world::{Passing, World};
-use crate::domain::fact::{Body, Market, Venue};
+use crate::domain::fact::{Body, Venue};
 use crate::domain::id::ClientOrderId;
 use crate::domain::order::{OrderIntent, OrderReport, SendAttempt};
 use crate::trading::orders::book::ToQuery;
 use crate::venue::port::{ErrorClass, TradesSince, VenueError};
 use everwarm_runtime::chaos::{Sabotage, Site};
+use everwarm_runtime::clock;
 use everwarm_runtime::journal::Writer;
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire};
+use std::time::Instant;
 use tokio::sync::Notify;
 
 /// Whether a round is on its way.
@@ -72,37 +74,83 @@ pub enum Errand {
     /// Asks for orders.
     Query(Vec<ToQuery>, BTreeSet<u64>),
     /// Compares the account with the books: orders that live first, then balances.
-    Reconcile(u64, Vec<ToQuery>, BTreeSet<u64>),
+    Reconcile {
+        /// The process life.
+        life: u64,
+        /// The orders that live.
+        asks: Vec<ToQuery>,
+        /// Orders of ours that the venue has told of.
+        known: BTreeSet<u64>,
+        /// Whether the balances wait until all of these orders were found.
+        patient: bool,
+    },
 }
 
 /// The orders of ours the venue has told of: a trade of another order is not one of these.
 pub fn known_orders(book: &GatewayBook) -> BTreeSet<u64> {
-    book.orders.living().filter_map(|order| order.venue_order_id).collect()
+    book.orders.numbers()
 }
 
-/// Flies a round. True where the venue could not be reached.
-pub async fn fly(world: &World, writer: &Writer, errand: Errand) -> bool {
+/// What keeps us from the venue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// In words.
+    pub why: String,
+    /// Whether it said no, clearly: the same will be said for a while.
+    pub refused: bool,
+}
+
+impl Kept {
+    fn of(error: &VenueError) -> Kept {
+        let refused = match error.class {
+            ErrorClass::Halt | ErrorClass::Refused { again: false } => true,
+            ErrorClass::NotSent
+            | ErrorClass::Refused { again: true }
+            | ErrorClass::Unknown
+            | ErrorClass::Absent
+            | ErrorClass::RateLimited { .. } => false,
+        };
+        Kept { why: error.to_string(), refused }
+    }
+
+    /// Its task ended before its time.
+    #[must_use]
+    pub fn lost() -> Kept {
+        Kept { why: "the round was lost".to_owned(), refused: false }
+    }
+
+    fn ended() -> Kept {
+        Kept { why: "the journal has ended".to_owned(), refused: false }
+    }
+}
+
+/// Flies a round; what kept it from the venue, if anything did.
+pub async fn fly(world: &World, writer: &Writer, errand: Errand) -> Option<Kept> {
     let answers = match errand {
         Errand::Send { orders, row } => send(world, orders, row).await,
         Errand::Query(asks, known) => query(world, &asks, &known).await,
-        Errand::Reconcile(life, asks, known) => reconcile(world, life, &asks, &known).await,
+        Errand::Reconcile { life, asks, known, patient } => {
+            reconcile(world, life, &asks, &known, patient).await
+        }
     };
-    let (bodies, unreachable) = answers;
+    let (bodies, kept) = answers;
     if !bodies.is_empty() {
         let appended = world.journal.append(writer, world.now(), bodies);
         if let Err(e) = appended {
             tracing::debug!(error = %e, "answers came after the end");
         }
     }
-    unreachable
+    kept
 }
 
-type Answers = (Vec<Body>, bool);
+type Answers = (Vec<Body>, Option<Kept>);
 
 async fn send(world: &World, orders: Vec<(OrderIntent, SendAttempt)>, row: u64) -> Answers {
+    let announced = clock::now();
     if !world.journal.durable(row).await {
-        return (Vec::new(), true);
+        return (Vec::new(), Some(Kept::ended()));
     }
+    measure(world, &orders, announced);
     world.chaos().point(Site::BeforeSend, super::gateway::NAME);
     let mut sends = Vec::new();
     for (mut intent, attempt) in orders {
@@ -110,25 +158,50 @@ async fn send(world: &World, orders: Vec<(OrderIntent, SendAttempt)>, row: u64) 
             intent.client_id = ClientOrderId(format!("ew-{:x}", super::stream::dice()));
         }
         let venue = world.venue.clone();
-        sends.push(async move { (venue.place(&intent, &attempt).await, attempt) });
+        sends.push(async move {
+            let began = clock::now();
+            let answer = venue.place(&intent, &attempt).await;
+            (answer, attempt, began.elapsed())
+        });
     }
     let answers = join_all(sends).await;
     world.chaos().point(Site::AfterSend, super::gateway::NAME);
-    let mut unreachable = false;
+    let mut kept = None;
     let mut bodies = Vec::new();
-    for (answer, SendAttempt { client_id, attempt, .. }) in answers {
+    for (answer, SendAttempt { client_id, attempt, .. }, took) in answers {
+        world.board.meters.submit.time(took);
         bodies.push(Body::Venue(match answer {
             Ok(report) => Venue::Reported(report),
             Err(e) => {
-                unreachable |= matches!(
+                if let ErrorClass::Halt = e.class {
+                    tracing::error!(error = %e, "the venue does not let the account trade");
+                }
+                if matches!(
                     e.class,
-                    ErrorClass::NotSent | ErrorClass::RateLimited { .. } | ErrorClass::Unknown
-                );
+                    ErrorClass::NotSent
+                        | ErrorClass::RateLimited { .. }
+                        | ErrorClass::Unknown
+                        | ErrorClass::Halt
+                ) {
+                    kept = Some(Kept::of(&e));
+                }
                 refused(world, client_id, attempt, e)
             }
         }));
     }
-    (bodies, unreachable)
+    (bodies, kept)
+}
+
+/// Measures the way from the close of these orders to their leaving now.
+fn measure(world: &World, orders: &[(OrderIntent, SendAttempt)], announced: Instant) {
+    let (meters, now) = (&world.board.meters, clock::now());
+    meters.sync.time(now.saturating_duration_since(announced));
+    // Orders of an earlier close have waited for something else.
+    let said = orders.first().and_then(|(intent, _)| meters.said(intent.close_time));
+    if let Some(said) = said {
+        meters.decide.time(announced.saturating_duration_since(said));
+        meters.total.time(now.saturating_duration_since(said));
+    }
 }
 
 fn refused(world: &World, client_id: ClientOrderId, attempt: u32, e: VenueError) -> Venue {
@@ -161,11 +234,11 @@ async fn query(world: &World, asks: &[ToQuery], known: &BTreeSet<u64>) -> Answer
             Ok(Found::Doubt) => {}
             Err(e) => {
                 tracing::debug!(error = %e, order = %ask.client_id, "the venue was not reached");
-                return (bodies, true);
+                return (bodies, Some(Kept::of(&e)));
             }
         }
     }
-    (bodies, false)
+    (bodies, None)
 }
 
 enum Found {
@@ -176,7 +249,10 @@ enum Found {
 }
 
 async fn find(world: &World, ask: &ToQuery, known: &BTreeSet<u64>) -> Result<Found, VenueError> {
-    match world.venue.find_order(ask.symbol, &ask.client_id).await {
+    let began = clock::now();
+    let found = world.venue.find_order(ask.symbol, &ask.client_id).await;
+    world.board.meters.query.time(began.elapsed());
+    match found {
         Ok(Some(report)) => return Ok(Found::Order(Box::new(report))),
         Ok(None) => {}
         Err(e) if e.class == ErrorClass::Absent => {}
@@ -187,12 +263,22 @@ async fn find(world: &World, ask: &ToQuery, known: &BTreeSet<u64>) -> Result<Fou
     Ok(if strange { Found::Doubt } else { Found::Nothing })
 }
 
-async fn reconcile(world: &World, life: u64, asks: &[ToQuery], known: &BTreeSet<u64>) -> Answers {
-    match look_at_account(world, life, asks, known).await {
-        Ok(bodies) => (bodies, false),
-        Err(e) => {
-            tracing::info!(error = %e, "the venue does not answer; it is asked again");
-            (Vec::new(), true)
+fn is_found(ask: &ToQuery, body: &Body) -> bool {
+    matches!(body, Body::Venue(Venue::Reported(report)) if report.client_id == ask.client_id)
+}
+
+async fn reconcile(
+    world: &World,
+    life: u64,
+    asks: &[ToQuery],
+    known: &BTreeSet<u64>,
+    patient: bool,
+) -> Answers {
+    match look_at_account(world, life, asks, known, patient).await {
+        Ok(bodies) => (bodies, None),
+        Err(kept) => {
+            tracing::info!(why = kept.why, "the account was not read; it is tried again");
+            (Vec::new(), Some(kept))
         }
     }
 }
@@ -202,22 +288,23 @@ async fn look_at_account(
     life: u64,
     asks: &[ToQuery],
     known: &BTreeSet<u64>,
-) -> Result<Vec<Body>, VenueError> {
+    patient: bool,
+) -> Result<Vec<Body>, Kept> {
+    let no = |e: VenueError| Kept::of(&e);
     // In lockstep the pacer alone says what time it is.
     if world.passing != Passing::Lockstep {
-        world.venue.server_time().await?;
+        world.venue.server_time().await.map_err(no)?;
     }
-    let mut rules = world.venue.instruments(&world.symbols).await?;
-    rules.sort_by_key(|rule| rule.symbol);
-    let mut bodies = vec![Body::Market(Market::Instruments { rules })];
-    let (found, unreachable) = query(world, asks, known).await;
-    if unreachable {
-        let text = "it stopped answering".to_owned();
-        return Err(VenueError { class: ErrorClass::NotSent, code: 0, text });
+    let (mut bodies, kept) = query(world, asks, known).await;
+    if let Some(kept) = kept {
+        return Err(kept);
     }
-    bodies.extend(found);
-    let open = world.venue.open_orders(None).await?;
-    let picture = world.venue.account().await?;
+    let clear = asks.iter().all(|ask| bodies.iter().any(|body| is_found(ask, body)));
+    if patient && !clear {
+        return Ok(bodies);
+    }
+    let open = world.venue.open_orders(None).await.map_err(no)?;
+    let picture = world.venue.account().await.map_err(no)?;
     let mut open: Vec<_> = open.into_iter().map(|o| (o.client_id, o.symbol)).collect();
     open.sort();
     let mut balances = picture.balances;

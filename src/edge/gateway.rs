@@ -5,17 +5,19 @@
 //! compared with the books in this life of the process.
 
 use super::board::Rest;
-use super::flight::{Errand, Flight, Round, fly, known_orders};
+use super::flight::{Errand, Flight, Kept, Round, fly, known_orders};
 use super::gateway_book::GatewayBook;
-use super::world::{Passing, World, wall};
+use super::world::{Passing, World, path, wall};
 use crate::domain::fact::{Body, Venue};
 use crate::domain::order::{OrderReport, OrderStatus, SendAttempt};
 use crate::domain::time::UtcMs;
 use crate::trading::orders::book::{ToQuery, ToSend, Why};
 use everwarm_runtime::chaos::{Phase, Sabotage, Site};
 use everwarm_runtime::journal::{Waker, Writer};
+use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::runner::Runner;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,21 +27,26 @@ pub const NAME: &str = "gateway";
 const STORE_LAG: Duration = Duration::from_secs(2);
 /// Wall time between looks at a disk that is that far behind.
 const HOLD: Duration = Duration::from_millis(50);
+/// How long orders that live are looked for at a start, milliseconds of venue time: longer than the
+/// proof of an absence takes.
+const LOOK_FOR: UtcMs = 30_000;
 /// Wall time before an unreachable venue is tried again, milliseconds: first and longest.
 const BACK_OFF: (UtcMs, UtcMs) = (20, 1_000);
+/// Wall time before a venue that said no is asked again, milliseconds: a key may be made good.
+const REFUSED: UtcMs = 30_000;
 
 /// What the gateway is told.
 #[derive(Debug)]
 pub enum GatewayMsg {
     /// There may be new facts, or a wait may be over.
     Pull,
-    /// A round has landed; whether the venue could not be reached.
+    /// A round has landed.
     Landed {
-        /// Whether the venue could not be reached.
-        unreachable: bool,
+        /// What kept it from the venue, if anything did.
+        kept: Option<Kept>,
     },
     /// The private stream told of an order.
-    Hint(Box<OrderReport>),
+    Hint(Box<OrderReport>, Ticket),
     /// The private stream may have missed something.
     Interrupted,
 }
@@ -62,6 +69,8 @@ pub struct State {
     /// Tries of an unreachable venue, and the wall time of the next.
     tries: u32,
     not_before: UtcMs,
+    /// Venue time since which orders that live are looked for, before the account is compared.
+    looking_since: Option<UtcMs>,
 }
 
 impl Actor for Gateway {
@@ -78,7 +87,8 @@ impl Actor for Gateway {
         let (journal, library) = (Arc::clone(&world.journal), world.library.clone());
         let (mut book, _) = Runner::resume(journal, Box::<GatewayBook>::default(), library)?;
         book.stage_mut().orders.take_over();
-        let waker = Waker::new({
+        let mailbox = Arc::clone(world.directory.slot(path::GATEWAY).mailbox());
+        let waker = Waker::of(&mailbox, {
             let me = me.clone();
             move || drop(me.send_message(GatewayMsg::Pull))
         });
@@ -93,8 +103,18 @@ impl Actor for Gateway {
         });
         let hints = Vec::new();
         let (interrupted, tries, not_before) = (false, 0, 0);
-        let state =
-            State { world, writer, flight, book, waker, hints, interrupted, tries, not_before };
+        let state = State {
+            world,
+            writer,
+            flight,
+            book,
+            waker,
+            hints,
+            interrupted,
+            tries,
+            not_before,
+            looking_since: None,
+        };
         Ok(state)
     }
 
@@ -107,9 +127,9 @@ impl Actor for Gateway {
         state.waker.clear();
         match message {
             GatewayMsg::Pull => {}
-            GatewayMsg::Hint(report) => state.hints.push(*report),
+            GatewayMsg::Hint(report, _) => state.hints.push(*report),
             GatewayMsg::Interrupted => state.interrupted = true,
-            GatewayMsg::Landed { unreachable } => state.landed(&me, unreachable),
+            GatewayMsg::Landed { kept } => state.landed(&me, kept),
         }
         while state.book.catch_up(64, |_| ())? {}
         state.act(&me)
@@ -126,16 +146,18 @@ impl Actor for Gateway {
 }
 
 impl State {
-    fn landed(&mut self, me: &ActorRef<GatewayMsg>, unreachable: bool) {
-        if !unreachable {
+    fn landed(&mut self, me: &ActorRef<GatewayMsg>, kept: Option<Kept>) {
+        let Some(Kept { why, refused }) = kept else {
             self.tries = 0;
             self.world.board.write_venue(wall(), None);
             return;
-        }
+        };
         let wait = (BACK_OFF.0 << self.tries.min(10)).min(BACK_OFF.1);
+        let wait = if refused { REFUSED } else { wait };
         self.tries += 1;
         self.not_before = wall() + wait;
-        let why = format!("it does not answer; try {} in {wait} ms", self.tries + 1);
+        let what = if refused { "it refuses" } else { "it does not answer" };
+        let why = format!("{what} ({why}); try {} in {wait} ms", self.tries + 1);
         self.world.board.write_venue(wall(), Some(why));
         let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0) + 1);
         me.send_after(wait, || GatewayMsg::Pull);
@@ -146,7 +168,8 @@ impl State {
         // What a round brought is in the journal before it has landed: asked in this order, nothing
         // of it is overlooked.
         let behind = || n < self.world.journal.head() || !self.world.in_step();
-        if !self.world.board.has_begun() || self.flight.is_up() || behind() {
+        let begun = self.world.board.has_begun() && self.book.stage().listed;
+        if !begun || self.flight.is_up() || behind() {
             self.rest(Rest::Busy);
             return Ok(());
         }
@@ -169,9 +192,10 @@ impl State {
                 me.send_after(HOLD, || GatewayMsg::Pull);
             }
             Due::Nothing => {
-                let next = self.book.stage().orders.next_query_at();
+                let orders = &self.book.stage().orders;
+                let (next, look) = (orders.next_query_at(), orders.next_look_at());
                 self.rest(next.map_or(Rest::Idle, Rest::Until));
-                self.wake_at(me, next, now);
+                self.wake_at(me, next.into_iter().chain(look).min(), now);
             }
         }
         Ok(())
@@ -181,9 +205,9 @@ impl State {
     fn errand(&mut self, now: UtcMs) -> Result<Due, ActorProcessingErr> {
         let book = self.book.stage();
         let life = self.world.journal.life();
-        let known = known_orders(book);
         if !book.is_reconciled(life) {
-            return Ok(Due::Now(Errand::Reconcile(life, self.living(), known)));
+            let known = known_orders(book);
+            return Ok(self.reconcile(life, now, known));
         }
         self.world.chaos().enter(Phase::Live);
         let mut asks = book.orders.to_query(now);
@@ -193,20 +217,40 @@ impl State {
             asks.extend(more.collect::<Vec<_>>());
         }
         if !asks.is_empty() {
+            let known = known_orders(book);
             let orders = &mut self.book.stage_mut().orders;
             for ask in &asks {
                 orders.asked(&ask.client_id, now);
             }
             return Ok(Due::Now(Errand::Query(asks, known)));
         }
-        let due = book.orders.to_send(now);
-        if due.is_empty() || !book.may_trade(life) {
+        let mut due = book.orders.to_send(now);
+        due.retain(|to_send| book.may_send(life, to_send.intent.side));
+        let due = book.within_caps(due);
+        if due.is_empty() || (self.world.live && !book.is_confirmed()) {
             return Ok(Due::Nothing);
         }
         if self.world.journal.uncommitted_age() > STORE_LAG {
             return Ok(Due::Held);
         }
         self.announce(due, now).map(Due::Now)
+    }
+
+    /// Compares the account with the books. An order that is not found may be there nevertheless
+    /// and explain what the account shows, so it is looked for first, for a while.
+    fn reconcile(&mut self, life: u64, now: UtcMs, known: BTreeSet<u64>) -> Due {
+        let since = *self.looking_since.get_or_insert(now);
+        let patient = now < since + LOOK_FOR;
+        let orders = &self.book.stage().orders;
+        if patient && orders.next_query_at().is_some_and(|at| at > now) {
+            return Due::Nothing;
+        }
+        let living = self.living();
+        let orders = &mut self.book.stage_mut().orders;
+        for ask in &living {
+            orders.asked(&ask.client_id, now);
+        }
+        Due::Now(Errand::Reconcile { life, asks: living, known, patient })
     }
 
     /// Appends `Sent` for all that is due: one announcement, one flush.
@@ -272,7 +316,9 @@ impl State {
     }
 
     fn living(&self) -> Vec<ToQuery> {
-        let sent = self.book.stage().orders.living().filter(|order| order.sent() > 0);
+        let living = self.book.stage().orders.living();
+        // What is granted another attempt is proved not to be there.
+        let sent = living.filter(|order| order.sent() > 0 && !order.is_due());
         sent.map(|order| ToQuery {
             client_id: order.intent.client_id.clone(),
             symbol: order.intent.symbol,
@@ -289,8 +335,8 @@ impl State {
         // Its own name: what a round brings is heard even when its gateway is gone.
         let writer = world.journal.writer("answers");
         tokio::spawn(async move {
-            let mut landing = Landing { me, unreachable: true, round: Some(round) };
-            landing.unreachable = fly(&world, &writer, errand).await;
+            let mut landing = Landing { me, kept: Some(Kept::lost()), round: Some(round) };
+            landing.kept = fly(&world, &writer, errand).await;
         });
     }
 
@@ -320,14 +366,14 @@ enum Due {
 /// Ends a round and tells the gateway, by whatever end of its task.
 struct Landing {
     me: ActorRef<GatewayMsg>,
-    unreachable: bool,
+    kept: Option<Kept>,
     round: Option<Round>,
 }
 
 impl Drop for Landing {
     fn drop(&mut self) {
         drop(self.round.take());
-        let unreachable = self.unreachable;
-        drop(self.me.send_message(GatewayMsg::Landed { unreachable }));
+        let kept = self.kept.take();
+        drop(self.me.send_message(GatewayMsg::Landed { kept }));
     }
 }

@@ -1,14 +1,22 @@
 //! What the gateway goes by: a fold over orders and reconciliations that says nothing itself.
 
 use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{Body, Conflict, Ledger};
-use crate::trading::orders::book::OrderBook;
+use crate::domain::fact::{
+    Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Market, Operator, Order, Venue,
+};
+use crate::domain::id::ClientOrderId;
+use crate::domain::money::Decimal;
+use crate::domain::order::{SendAttempt, Side};
+use crate::domain::switch::Switches;
+use crate::trading::orders::book::{OrderBook, ToSend};
+use crate::trading::risk::caps::Caps;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
 use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 4;
 
 /// See the module.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -17,6 +25,14 @@ pub struct GatewayBook {
     pub orders: OrderBook,
     /// The last reconciliation: its life, and what it could not explain.
     pub reconciled: Option<(u64, Vec<Conflict>)>,
+    /// Whether it is known what is traded: the account is compared by those rules.
+    pub listed: bool,
+    /// Of live trading; counted is what was approved for an entry, when it is sent first.
+    caps: Caps,
+    /// What was approved for entries that are not final.
+    approved: BTreeMap<ClientOrderId, Decimal>,
+    /// What operators allow: what was decided before they said otherwise has not left yet.
+    switches: Switches,
 }
 
 impl GatewayBook {
@@ -27,10 +43,62 @@ impl GatewayBook {
         self.reconciled.as_ref().is_some_and(|(of, _)| *of == life)
     }
 
-    /// Whether orders may be sent: reconciled in this life, without conflicts.
+    /// Whether a person confirmed the trading of real money.
     #[must_use]
-    pub fn may_trade(&self, life: u64) -> bool {
-        self.reconciled.as_ref().is_some_and(|(of, conflicts)| *of == life && conflicts.is_empty())
+    pub fn is_confirmed(&self) -> bool {
+        self.caps.is_confirmed()
+    }
+
+    /// What of `due` may be sent: the decision keeps the caps of live trading, and this is the last
+    /// to look. What is held back here expires; that it was is a fault of the decision.
+    #[must_use]
+    pub fn within_caps(&self, due: Vec<ToSend>) -> Vec<ToSend> {
+        let mut caps = self.caps.clone();
+        let mut may = |to_send: &ToSend| {
+            let intent = &to_send.intent;
+            if intent.side == Side::Sell || to_send.attempt > 1 {
+                return true;
+            }
+            let approved = self.approved.get(&intent.client_id).copied();
+            let worth = approved.unwrap_or(Decimal::MAX);
+            let allowed = caps.allows(intent.close_time, worth);
+            if let Err(why) = &allowed {
+                tracing::error!(order = %intent.client_id, why, "not sent");
+            } else if let Some(worth) = approved {
+                caps.spend(intent.close_time, worth);
+            }
+            allowed.is_ok()
+        };
+        due.into_iter().filter(|to_send| may(to_send)).collect()
+    }
+
+    /// Counts entries that leave for the first time.
+    fn count(&mut self, attempts: &[SendAttempt]) {
+        for sent in attempts.iter().filter(|sent| sent.attempt == 1) {
+            let order = self.orders.get(&sent.client_id);
+            let worth = self.approved.get(&sent.client_id).copied();
+            if let (Some(order), Some(worth)) = (order, worth) {
+                self.caps.spend(order.intent.close_time, worth);
+            }
+        }
+    }
+
+    /// Whether an order of this side may be sent: reconciled in this life, without conflicts, and
+    /// no operator says otherwise. With conflicts, positions may still be left, unless a twin
+    /// trades under our name.
+    #[must_use]
+    pub fn may_send(&self, life: u64, side: Side) -> bool {
+        let allowed = match self.switches.level().0 {
+            BreakerLevel::Normal | BreakerLevel::Reduced => true,
+            BreakerLevel::ExitsOnly => side == Side::Sell,
+            BreakerLevel::Halted => false,
+        };
+        if !allowed {
+            return false;
+        }
+        let Some((of, conflicts)) = &self.reconciled else { return false };
+        let exit = side == Side::Sell && conflicts.iter().all(|c| c.dispute != Dispute::Twin);
+        *of == life && (conflicts.is_empty() || exit)
     }
 }
 
@@ -42,15 +110,48 @@ impl Stage for GatewayBook {
     fn name(&self) -> &'static str {
         "gateway"
     }
+    fn version(&self) -> u16 {
+        3
+    }
     fn interest(&self) -> Mask {
-        OrderBook::INPUTS.and(OrderBook::SAID).and(Mask::of(&[kind::RECONCILED]))
+        let more = Mask::of(&[
+            kind::RECONCILED,
+            kind::UNIVERSE,
+            kind::LIVE_CONFIRMED,
+            kind::SWITCHED,
+            kind::APPROVED,
+        ]);
+        OrderBook::INPUTS.and(OrderBook::SAID).and(more)
     }
     fn produces(&self) -> Mask {
         Mask::NONE
     }
     fn evolve(&mut self, fact: &Fact<Body>) {
-        if let Body::Ledger(Ledger::Reconciled { life, conflicts, .. }) = &fact.body {
-            self.reconciled = Some((*life, conflicts.clone()));
+        match &fact.body {
+            Body::Ledger(Ledger::Reconciled { life, conflicts, .. }) => {
+                self.reconciled = Some((*life, conflicts.clone()));
+            }
+            Body::Operator(Operator::LiveConfirmed { per_order, per_day, .. }) => {
+                self.caps.confirm(*per_order, *per_day);
+            }
+            Body::Operator(Operator::Switched { .. }) => self.switches.fold(fact),
+            Body::Decision(Decision::Approved { intent, reserved, .. })
+                if intent.side == Side::Buy =>
+            {
+                self.approved.insert(intent.client_id.clone(), *reserved);
+            }
+            Body::Order(Order::Changed { client_id, status, .. }) if status.is_final() => {
+                self.approved.remove(client_id);
+            }
+            Body::Venue(Venue::Sent { attempts }) => self.count(attempts),
+            Body::Market(Market::Universe { .. }) => self.listed = true,
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
         }
         self.orders.fold(fact);
     }
@@ -61,5 +162,99 @@ impl Stage for GatewayBook {
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
         *self = state::load(FORMAT, bytes)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::order::{OrderIntent, OrderType};
+    use crate::domain::switch::{SafeStep, Switch};
+    use crate::trading::testing::{dec, fact, input, sent, sym};
+
+    fn intent(id: &str, side: Side) -> OrderIntent {
+        OrderIntent {
+            client_id: ClientOrderId(id.to_owned()),
+            strategy: "s".to_owned(),
+            symbol: sym(id),
+            side,
+            order_type: OrderType::Market,
+            quantity: Decimal::ONE,
+            price: None,
+            close_time: 60_000,
+            valid_until: i64::MAX,
+        }
+    }
+
+    fn decided(book: &mut GatewayBook, n: u64, id: &str, side: Side, approved: Option<&str>) {
+        if let Some(reserved) = approved {
+            let (intent, reserved, reason) = (intent(id, side), dec(reserved), String::new());
+            let body = Body::Decision(Decision::Approved { intent, reserved, reason });
+            book.evolve(&fact(n, rank::DECISION.0, body));
+        }
+        let body = Body::Order(Order::Intent(intent(id, side)));
+        book.evolve(&fact(n, rank::ORDER_MANAGER.0, body));
+    }
+
+    fn due(book: &GatewayBook) -> Vec<String> {
+        let due = book.within_caps(book.orders.to_send(60_000));
+        due.iter().map(|to_send| to_send.intent.client_id.0.clone()).collect()
+    }
+
+    #[test]
+    fn nothing_above_the_caps_leaves_whoever_decided_it() {
+        let mut book = GatewayBook::default();
+        decided(&mut book, 1, "A", Side::Buy, Some("1000"));
+        assert_eq!(due(&book), ["A"], "nobody trades live");
+        assert!(!book.is_confirmed());
+        let (per_order, per_day) = (dec("100"), dec("150"));
+        let account = "1".to_owned();
+        let confirmed = Operator::LiveConfirmed { account, per_order, per_day };
+        book.evolve(&input(2, Body::Operator(confirmed)));
+        assert_eq!(due(&book), Vec::<String>::new());
+        assert!(book.is_confirmed());
+        decided(&mut book, 3, "B", Side::Buy, Some("80"));
+        decided(&mut book, 3, "C", Side::Buy, Some("80"));
+        decided(&mut book, 3, "D", Side::Buy, None);
+        decided(&mut book, 3, "E", Side::Sell, Some("0"));
+        assert_eq!(due(&book), ["B", "E"], "C is too much for a day, nobody approved D");
+        book.evolve(&input(4, sent("B", 1, 60_000)));
+        assert_eq!(due(&book), ["E"]);
+        // What was counted is part of the state.
+        let mut next = GatewayBook::default();
+        next.load(&book.save()).unwrap();
+        assert_eq!(due(&next), ["E"]);
+    }
+
+    #[test]
+    fn a_conflict_lets_exits_pass_and_a_twin_nothing() {
+        let book = |life, disputes: &[Dispute]| {
+            let conflict = |dispute: &Dispute| Conflict {
+                about: "BTC".into(),
+                ours: "2".into(),
+                theirs: "1".into(),
+                dispute: *dispute,
+            };
+            let conflicts = disputes.iter().map(conflict).collect();
+            GatewayBook { reconciled: Some((life, conflicts)), ..GatewayBook::default() }
+        };
+        let may = |book: &GatewayBook| [Side::Buy, Side::Sell].map(|side| book.may_send(2, side));
+        assert_eq!(may(&GatewayBook::default()), [false, false], "nobody has looked");
+        assert_eq!(may(&book(1, &[])), [false, false], "in this life");
+        assert_eq!(may(&book(2, &[])), [true, true]);
+        assert_eq!(may(&book(2, &[Dispute::Balance, Dispute::Order])), [false, true]);
+        assert_eq!(may(&book(2, &[Dispute::Balance, Dispute::Twin])), [false, false]);
+        // What was decided before an operator spoke has not left yet.
+        let mut halted = book(2, &[]);
+        for (switch, expected) in [
+            (Switch::Halt, [false, true]),
+            (Switch::Safe(SafeStep::Collect), [false, false]),
+            (Switch::Safe(SafeStep::Trade), [false, true]),
+            (Switch::Resume, [true, true]),
+        ] {
+            let reason = "r".to_owned();
+            halted.evolve(&input(3, Body::Operator(Operator::Switched { switch, reason })));
+            assert_eq!(may(&halted), expected);
+        }
     }
 }

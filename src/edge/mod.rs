@@ -1,13 +1,16 @@
 //! Thin actors that touch the world. What they hold dies with them; what they must not forget is in
 //! the journal, which they follow.
 //!
-//! Market: `feed` → `bar` (one a symbol) → `closer` → the journal. Orders: the journal → `gateway`
-//! → `flight` → the venue → the journal; `private` brings hints. Time: `clock`, `pacer`. Beside
-//! them `exchange` keeps the simulated venue running and `projector` fills the history. `world` is
-//! what they share, `board` where they say that they have nothing left to do.
+//! Market: `universe` says which symbols; `feed` → `bar` (one each) → `closer` → the journal;
+//! `released` tells how far the venue is. Orders: the journal → `gateway` → `flight` → the venue →
+//! the journal; `private` brings hints. Time: `clock`, `pacer`. Beside them `exchange` keeps the
+//! simulated venue running and `projector` fills the history. `world` is what they share, `board`
+//! where they say that they have nothing left to do, `branches` what becomes of those that fail too
+//! often, `meters` what they count, `kinds` how their messages are called there.
 
 pub mod bar;
 pub mod board;
+pub mod branches;
 pub mod clock;
 pub mod closer;
 pub mod config;
@@ -16,9 +19,15 @@ pub mod feed;
 pub mod flight;
 pub mod gateway;
 pub mod gateway_book;
+pub mod kinds;
+pub mod meters;
 pub mod pacer;
 pub mod private;
 pub mod projector;
+pub mod released;
+pub mod reload;
+pub mod spread;
 mod stream;
 pub mod task;
+pub mod universe;
 pub mod world;

@@ -13,6 +13,7 @@ use super::clock::ClockMsg;
 use super::closer::{self, CloserMsg};
 use super::gateway::{self, GatewayMsg};
 use super::task::guarded;
+use super::universe::{self, UniverseMsg};
 use super::world::{Passing, World, path};
 use crate::domain::time::UtcMs;
 use crate::venue::port::VenueError;
@@ -149,6 +150,7 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
                     adopt(world, &standing);
                     world.tell(path::CLOSER, CloserMsg::Nudge);
                     world.tell(path::GATEWAY, GatewayMsg::Pull);
+                    world.tell(path::UNIVERSE, UniverseMsg::Pull);
                 }
                 continue;
             }
@@ -187,6 +189,7 @@ fn adopt(world: &World, standing: &Standing) {
         world.tell(path::CLOSER, CloserMsg::Told { close, symbols });
     }
     if moved {
+        world.tell(path::UNIVERSE, UniverseMsg::Pull);
         world.tell(path::GATEWAY, GatewayMsg::Pull);
         world.tell(path::CLOCK, ClockMsg::Look);
     }
@@ -194,21 +197,29 @@ fn adopt(world: &World, standing: &Standing) {
 
 fn waits(world: &World, standing: &Standing) -> Wait {
     let n = world.journal.head();
-    if !world.journal.settled() || world.board.last_close() < standing.last_close {
+    // A minute in which only others traded is no close of ours.
+    let live = world.board.live();
+    let ours = standing.closed.iter().any(|s| live.borrow().binary_search(s).is_ok());
+    let others = world.board.others();
+    let all = [closer::NAME, gateway::NAME, universe::NAME].into_iter().chain(others);
+    let rests: Vec<Rest> = all.map(|who| world.board.rest(who, n)).collect();
+    let held = rests.contains(&Rest::Held);
+    let unsaid = ours && world.board.last_close() < standing.last_close && !held;
+    if unsaid || !world.journal.settled() {
         return Wait::Work;
     }
-    let rests = [world.board.rest(closer::NAME, n), world.board.rest(gateway::NAME, n)];
     if rests.contains(&Rest::Busy) || world.journal.head() != n {
         return Wait::Work;
     }
     let waits = rests.into_iter().filter_map(|rest| match rest {
         Rest::Until(at) => Some(at),
-        Rest::Busy | Rest::Idle => None,
+        Rest::Busy | Rest::Idle | Rest::Held => None,
     });
     match waits.chain(world.journal.next_wake()).min() {
         // A wait that is over is work that has not begun.
         Some(at) if at <= standing.now => Wait::Work,
         Some(at) => Wait::Until(at),
+        None if held => Wait::Work,
         None => Wait::Nothing,
     }
 }

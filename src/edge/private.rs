@@ -7,6 +7,7 @@ use super::world::{World, path};
 use crate::venue::port::AccountReport;
 use crate::venue::session::Event;
 use everwarm_runtime::chaos::Site;
+use everwarm_runtime::mailbox::Ticket;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 /// Its name at kill points.
@@ -16,8 +17,8 @@ pub const NAME: &str = "private";
 #[derive(Debug)]
 pub enum PrivateMsg {
     /// Something came by the stream.
-    Heard(Box<Event<AccountReport>>),
-    /// The stream will not come back by itself, and why.
+    Heard(Box<Event<AccountReport>>, Ticket),
+    /// Nothing more comes, and why.
     Ended(String),
 }
 
@@ -43,7 +44,15 @@ impl Actor for Private {
     ) -> Result<State, ActorProcessingErr> {
         world.board.write_listening(false);
         let session = world.venue.user_session()?;
-        let stream = Stream::carry(&world, session, me, PrivateMsg::Heard, PrivateMsg::Ended);
+        let (own, place) = (world.clone(), path::of(NAME));
+        world.board.meters.private.begin();
+        let heard = move |event: Box<Event<AccountReport>>| {
+            let used = matches!(&*event, Event::Frame(AccountReport::Order(_)));
+            own.board.meters.private.heard(0, &event, used);
+            Some(PrivateMsg::Heard(event, own.place(&place)))
+        };
+        let of = world.connections();
+        let stream = Stream::carry(&world, session, (me, of), heard, PrivateMsg::Ended);
         Ok(State { world, _stream: stream })
     }
 
@@ -54,17 +63,19 @@ impl Actor for Private {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         let event = match message {
-            PrivateMsg::Heard(event) => *event,
+            PrivateMsg::Heard(event, _) => *event,
             PrivateMsg::Ended(why) => return Err(why.into()),
         };
         let world = &state.world;
         match event {
             Event::Frame(AccountReport::Order(report)) => {
                 world.chaos().point(Site::AfterReceive, NAME);
-                world.tell(path::GATEWAY, GatewayMsg::Hint(report));
+                let ticket = world.place(path::GATEWAY);
+                world.tell(path::GATEWAY, GatewayMsg::Hint(report, ticket));
             }
             Event::Frame(AccountReport::Balances { .. } | AccountReport::Other { .. })
-            | Event::Ending { .. } => {}
+            | Event::Ending { .. }
+            | Event::Turned => {}
             Event::Subscribed => {
                 world.board.write_listening(true);
                 world.tell(path::GATEWAY, GatewayMsg::Interrupted);
@@ -72,9 +83,13 @@ impl Actor for Private {
             Event::Garbled { .. } => {
                 world.tell(path::GATEWAY, GatewayMsg::Interrupted);
             }
-            Event::Lost { why, .. } => {
+            Event::Lost { why, again } => {
                 world.board.write_listening(false);
-                tracing::debug!(why, "private stream lost");
+                if again {
+                    tracing::debug!(why, "private stream lost");
+                } else {
+                    tracing::warn!(why, "private stream refused; it is tried again");
+                }
             }
         }
         Ok(())

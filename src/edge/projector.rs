@@ -45,7 +45,9 @@ impl Actor for ProjectorActor {
         world: World,
     ) -> Result<State, ActorProcessingErr> {
         let projector = Projector::new(Arc::clone(&world.archive));
-        let projector = Some(projector.map_err(|e| world.history_failed(e.into()))?);
+        let projector = projector.map_err(|e| world.history_failed(e.into()))?;
+        world.journal.hold(NAME, projector.through() + 1);
+        let projector = Some(projector);
         let waker = Waker::new(move || drop(me.send_after(LOOK, || ProjectorMsg::Pull)));
         world.journal.subscribe(NAME, Mask::ALL, Arc::clone(&waker));
         Ok(State { world, projector, waker })
@@ -77,6 +79,7 @@ impl Actor for ProjectorActor {
             let applied = projector.apply(facts, last.min(durable), false);
             applied.map_err(|e| world.history_failed(e.into()))?;
             chaos.point(Site::AfterCommit, NAME);
+            journal.hold(NAME, projector.through() + 1);
             let more = projector.through() < journal.last_row();
             Ok::<_, String>((projector, more))
         });

@@ -4,6 +4,7 @@
 use super::task::guarded;
 use super::world::{Passing, World, wall};
 use crate::venue::link::{self, Wiring};
+use crate::venue::rate_limit::ConnectionLimit;
 use crate::venue::session::{Event, Moment, Protocol, Session};
 use everwarm_runtime::clock::steady_ms;
 use ractor::{ActorRef, Message};
@@ -13,6 +14,8 @@ use tokio::task::JoinHandle;
 
 /// Wall time between looks at a clock that is not known yet.
 const CLOCK: Duration = Duration::from_millis(1);
+/// Wall time before a stream that was refused for good is tried again.
+const REFUSED: Duration = Duration::from_secs(30);
 
 /// A stream that runs until this is dropped.
 pub(super) struct Stream(JoinHandle<()>);
@@ -24,12 +27,13 @@ impl Drop for Stream {
 }
 
 impl Stream {
-    /// Sends `me` what is `heard`, and once that the stream has `ended` for good, and why.
+    /// Carries one `of` some connections to the venue. Sends `me` what is made of all that is
+    /// `heard`, and once that the stream has `ended`, and why.
     pub(super) fn carry<P, M>(
         world: &World,
         (url, session): (String, Session<P>),
-        me: ActorRef<M>,
-        heard: fn(Box<Event<P::Frame>>) -> M,
+        (me, of): (ActorRef<M>, usize),
+        mut heard: impl FnMut(Box<Event<P::Frame>>) -> Option<M> + Send + 'static,
         ended: fn(String) -> M,
     ) -> Stream
     where
@@ -45,23 +49,45 @@ impl Stream {
                 tokio::time::sleep(CLOCK).await;
             }
             let venue = world.venue.clone();
-            let admit = move || venue.admit_connection(steady_ms());
+            let mut own = ConnectionLimit::share(of);
+            let admit = move || venue.admit_connection(&mut own, steady_ms());
             let mut wiring = Wiring { url, now: move || moment(&world), dice, admit };
-            let sink = |event| match me.send_message(heard(Box::new(event))) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
+            let sink = |event| match heard(Box::new(event)).map(|m| me.send_message(m)) {
+                None | Some(Ok(())) => ControlFlow::Continue(()),
+                Some(Err(_)) => ControlFlow::Break(()),
             };
-            let end = guarded(link::run(session, &mut wiring, sink)).await;
-            let why = end.map_or_else(|why| why, |_| "it was refused for good".to_owned());
+            let carried = guarded(carry(session, &mut wiring, sink)).await;
+            let why = carried.map_or_else(|why| why, |()| "nobody listens".to_owned());
             drop(me.send_message(ended(why)));
         }))
     }
 }
 
-/// The clocks, for a session.
+/// Carries a session until nobody listens. What the venue refused for good is tried again all the
+/// same, rarely: a key may be made good, and an actor that gave up would take others with it.
+async fn carry<P, N, D, A, S>(mut session: Session<P>, wiring: &mut Wiring<N, D, A>, mut sink: S)
+where
+    P: Protocol + Send,
+    N: FnMut() -> Moment,
+    D: FnMut() -> u64,
+    A: FnMut() -> Result<(), u64>,
+    S: FnMut(Event<P::Frame>) -> ControlFlow<()>,
+{
+    loop {
+        session = link::run(session, wiring, &mut sink).await;
+        if !session.is_stopped() {
+            return;
+        }
+        tokio::time::sleep(REFUSED).await;
+        session.restart();
+    }
+}
+
+/// The clocks, for a session. Where the process stood still, the one on the wall jumps for it: what
+/// a connection brought meanwhile, or did not, is looked behind.
 fn moment(world: &World) -> Moment {
-    let wall = wall();
-    Moment { steady: steady_ms(), wall, venue: world.clock.now(wall) }
+    let (wall, stood) = (wall(), world.board.stood_still());
+    Moment { steady: steady_ms(), wall: wall + stood, venue: world.clock.now(wall) }
 }
 
 /// A die for the jitter of reconnects: nothing that is decided depends on it.

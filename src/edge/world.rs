@@ -1,16 +1,19 @@
 //! What the edge actors of one process share: handles, never facts.
 
 use super::board::Board;
+use super::released::Released;
 use crate::domain::fact::Body;
 use crate::domain::id::Symbol;
 use crate::domain::time::UtcMs;
 use crate::history::HistoryLibrary;
+use crate::history::keeper::Keeper;
 use crate::history::queries::HistoryError;
 use crate::venue::binance::BinanceClient;
 use crate::venue::clock::SharedClock;
 use crate::venue::simulated::Admin;
 use everwarm_runtime::chaos::Chaos;
 use everwarm_runtime::journal::Journal;
+use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::store::StoreError;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::supervise::Directory;
@@ -24,8 +27,16 @@ pub mod path {
     pub const CLOSER: &str = "root/trading/bars/closer";
     /// Parent of the bar actors; each is called like its symbol.
     pub const BARS: &str = "root/trading/bars/symbols";
+    /// Which symbols are listed, and that they have their bar actors.
+    pub const UNIVERSE: &str = "root/trading/bars/universe";
+    /// The market stream.
+    pub const FEED: &str = "root/trading/feeds/feed";
     /// Order entry and reconciliation.
     pub const GATEWAY: &str = "root/trading/gateways/gateway";
+    /// Parent of the stages; each is called as it calls itself.
+    pub const STAGES: &str = "root/trading/stages";
+    /// What is configured.
+    pub const CONFIG: &str = "root/trading/config";
     /// Clock inputs.
     pub const CLOCK: &str = "root/trading/clock";
     /// Lockstep.
@@ -42,10 +53,11 @@ pub mod path {
             "clock" => CLOCK.to_owned(),
             "pacer" => PACER.to_owned(),
             "private" => "root/trading/gateways/private".to_owned(),
-            "feed" => "root/trading/feeds/feed".to_owned(),
+            "feed" => FEED.to_owned(),
+            "universe" => UNIVERSE.to_owned(),
             "config" | "exchange" => format!("root/trading/{name}"),
             "projector" => "root/store/projector".to_owned(),
-            stage if is_stage => format!("root/trading/stages/{stage}"),
+            stage if is_stage => format!("{STAGES}/{stage}"),
             symbol => format!("{BARS}/{symbol}"),
         }
     }
@@ -63,6 +75,12 @@ pub enum Passing {
 /// Symbols whose bars are looked up at the same time.
 pub const LOOKUPS: usize = 8;
 
+/// Bars on their way to one actor, at most: a minute of a thousand symbols, four times.
+pub const BARS_WAITING: usize = 4_000;
+/// Words about orders on their way to one actor from which on somebody should look. None of them is
+/// ever held back.
+pub const ORDERS_WAITING: usize = 1_000;
+
 /// Shared by everything at the edge.
 #[derive(Clone)]
 pub struct World {
@@ -78,10 +96,16 @@ pub struct World {
     pub clock: SharedClock,
     /// The steering wheel of the simulated exchange, where it is one.
     pub admin: Option<Admin>,
+    /// Streams on one market connection at most.
+    pub streams: usize,
+    /// Whether money is real there.
+    pub live: bool,
     /// How its time passes.
     pub passing: Passing,
-    /// What is traded, by name.
-    pub symbols: Arc<[Symbol]>,
+    /// Venue time up to which bars are closed, asked for once for many.
+    pub released: Arc<Released>,
+    /// Keeps past bars.
+    pub keeper: Arc<Keeper>,
     /// Who has nothing left to do, and what else is waited for.
     pub board: Arc<Board>,
     /// Where everybody is found.
@@ -101,6 +125,22 @@ impl World {
         drop(self.directory.slot(path).send(message));
     }
 
+    /// A place in the mailbox of whoever is at `path`, as soon as there is one: for bars.
+    pub async fn room(&self, path: &str) -> Ticket {
+        self.directory.slot(path).mailbox().room(BARS_WAITING).await
+    }
+
+    /// A place for what is known of an order: at once, however many there are.
+    #[must_use]
+    pub fn place(&self, path: &str) -> Ticket {
+        let mailbox = Arc::clone(self.directory.slot(path).mailbox());
+        let ticket = mailbox.take();
+        if mailbox.depth() == ORDERS_WAITING {
+            tracing::error!(path, "{ORDERS_WAITING} words about orders wait to be handled");
+        }
+        ticket
+    }
+
     /// The history cannot be read or written: as with the journal, that is the end of the process.
     /// The file is never opened again inside it.
     pub fn history_failed(&self, why: HistoryError) -> String {
@@ -109,6 +149,12 @@ impl World {
             (self.on_failure)(&error.into());
         }
         text
+    }
+
+    /// Connections that are kept to the venue: of the market, and of the account.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.board.live().borrow().len().div_ceil(self.streams.max(1)) + 1
     }
 
     /// The venue's time, UTC milliseconds.
@@ -122,7 +168,7 @@ impl World {
     #[must_use]
     pub fn in_step(&self) -> bool {
         let now = self.now();
-        self.passing != Passing::Lockstep || (now > 0 && self.board.last_close() <= Some(now))
+        self.passing != Passing::Lockstep || (now > 0 && self.board.newest_close() <= Some(now))
     }
 
     /// The kill points.

@@ -3,6 +3,7 @@
 //! beside it.
 
 use super::code;
+use super::need::Times;
 use super::projection::BARS;
 use super::queries::HistoryError;
 use crate::domain::fact::{Body, Market};
@@ -17,6 +18,8 @@ use std::sync::Arc;
 
 /// Fetched ranges. Key: width, symbol, opening time of the first bar, digest; value: the bars.
 const RANGES: &str = "ranges.1";
+/// Times of which a venue has no bars. Key: width, symbol, first opening time; value: the last.
+const OUTAGES: &str = "outages.1";
 
 /// FNV-1a over the bars as stored, symbols included: equal bars have equal digests.
 #[must_use]
@@ -44,24 +47,74 @@ pub fn keep(
     let mut ops = Vec::new();
     let mut said = Vec::new();
     for (symbol, bars) in ranges {
-        let (Some(first), Some(last)) = (bars.first(), bars.last()) else { continue };
         check(*symbol, timeframe, bars).map_err(HistoryError::Refused)?;
-        let count = u32::try_from(bars.len())
-            .map_err(|_| HistoryError::Refused(format!("{symbol}: too many bars")))?;
-        let digest = digest(bars);
-        let mut value = Vec::with_capacity(bars.len() * code::BAR);
-        for bar in bars {
-            code::put_bar(bar, &mut value);
-        }
-        let key = range_key(timeframe, *symbol, first.open_time, digest);
-        ops.push(Op::Put { table: RANGES, key, value });
-        let (from, to) = (first.open_time, last.open_time);
-        said.push(Market::HistoryLoaded { symbol: *symbol, timeframe, from, to, count, digest });
+        said.extend(range_ops(*symbol, timeframe, bars, &mut ops)?);
     }
     if !ops.is_empty() {
         archive.commit(&ops, true)?;
     }
     Ok(said)
+}
+
+/// What writes one range, and what announces it; nothing where there are no bars.
+pub(super) fn range_ops(
+    symbol: Symbol,
+    timeframe: Timeframe,
+    bars: &[Bar],
+    ops: &mut Vec<Op>,
+) -> Result<Option<Market>, HistoryError> {
+    let (Some(first), Some(last)) = (bars.first(), bars.last()) else { return Ok(None) };
+    let count = u32::try_from(bars.len())
+        .map_err(|_| HistoryError::Refused(format!("{symbol}: too many bars")))?;
+    let digest = digest(bars);
+    let mut value = Vec::with_capacity(bars.len() * code::BAR);
+    for bar in bars {
+        code::put_bar(bar, &mut value);
+    }
+    let key = range_key(timeframe, symbol, first.open_time, digest);
+    ops.push(Op::Put { table: RANGES, key, value });
+    let (from, to) = (first.open_time, last.open_time);
+    Ok(Some(Market::HistoryLoaded { symbol, timeframe, from, to, count, digest }))
+}
+
+/// What writes down that a venue has no bars of these times.
+pub(super) fn outage_ops(symbol: Symbol, timeframe: Timeframe, none: &[Times], ops: &mut Vec<Op>) {
+    for times in none {
+        let key = outage_key(timeframe, symbol, *times.start());
+        let value = code::time_key(*times.end()).to_vec();
+        ops.push(Op::Put { table: OUTAGES, key, value });
+    }
+}
+
+fn outage_key(timeframe: Timeframe, symbol: Symbol, from: UtcMs) -> Vec<u8> {
+    let mut key = vec![code::timeframe_key(timeframe)];
+    key.extend_from_slice(&code::symbol_key(symbol));
+    key.extend_from_slice(&code::time_key(from));
+    key
+}
+
+/// Times up to `until` of which the venue said that it has no bars of `symbol`, ascending.
+///
+/// # Errors
+/// The file could not be read or holds something else.
+pub fn outages(
+    archive: &Archive,
+    timeframe: Timeframe,
+    symbol: Symbol,
+    until: UtcMs,
+) -> Result<Vec<Times>, HistoryError> {
+    let first = outage_key(timeframe, symbol, UtcMs::MIN);
+    let last = outage_key(timeframe, symbol, until);
+    let rows = archive.range(OUTAGES, &first..=&last, false, usize::MAX)?;
+    let time = |bytes: Option<&[u8]>| bytes?.try_into().ok().map(code::time_of);
+    let times = rows.iter().map(|(key, value)| {
+        let from = time(key.get(1 + code::SYMBOL..));
+        let to = time(Some(value));
+        from.zip(to).map(|(from, to)| from..=to)
+    });
+    let times: Option<Vec<Times>> = times.collect();
+    let wrong = || HistoryError::damaged(OUTAGES)("a row is of another size".to_owned());
+    times.ok_or_else(wrong)
 }
 
 /// Whether any range was ever kept.
@@ -80,7 +133,8 @@ pub fn nothing(symbol: Symbol, timeframe: Timeframe, times: RangeInclusive<UtcMs
     Market::HistoryLoaded { symbol, timeframe, from, to, count: 0, digest: digest(&[]) }
 }
 
-fn check(symbol: Symbol, timeframe: Timeframe, bars: &[Bar]) -> Result<(), String> {
+/// What is wrong with a range.
+pub(super) fn check(symbol: Symbol, timeframe: Timeframe, bars: &[Bar]) -> Result<(), String> {
     let mut before = None;
     for bar in bars {
         let at = |what: &str| format!("{symbol} {timeframe} bar of {}: {what}", bar.open_time);

@@ -28,12 +28,10 @@ pub async fn fetch(
     while next <= *times.end() {
         let page = venue.klines(symbol, timeframe, next, *times.end(), PAGE_MAX).await?;
         let last = page.last().map(|bar| bar.open_time);
-        let short = page.len() < usize::from(PAGE_MAX);
         found.extend(page.into_iter().filter(|bar| times.contains(&bar.open_time)));
-        match last {
-            Some(last) if !short => next = last + timeframe.ms(),
-            Some(_) | None => break,
-        }
+        // A short page may end before a hole; an empty one is the end.
+        let Some(last) = last else { break };
+        next = last + timeframe.ms();
     }
     Ok(found)
 }

@@ -1,11 +1,15 @@
 //! Past bars and projections of the journal, in `history.redb`: what is kept for looking back.
 //!
-//! [`projection`] follows the durable facts, [`fetch`] asks a venue for ranges of past bars and
-//! [`bars`] keeps them, [`queries`] answers in the shapes of [`records`].
+//! [`projection`] follows the durable facts; [`need`] says what of the past is missing, [`fetch`]
+//! asks a venue for it, [`keeper`] writes it and [`bars`] has it; [`queries`] answers in the shapes
+//! of [`records`], [`booked`] with the changes of the books.
 
 pub mod bars;
+pub mod booked;
 mod code;
 pub mod fetch;
+pub mod keeper;
+pub mod need;
 pub mod projection;
 pub mod queries;
 pub mod records;

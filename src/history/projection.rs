@@ -6,7 +6,7 @@
 //! 3. Only durable facts are given to it, so it is never ahead of the journal.
 
 use super::code;
-use super::records::{OrderState, PositionState};
+use super::records::{EquityState, OrderState, PositionState};
 use crate::domain::fact::kinds::kind;
 use crate::domain::fact::{Analysis, Body, Ledger, Market, Order};
 use crate::domain::market::Bar;
@@ -123,10 +123,11 @@ fn project_ledger(fact: &Fact<Body>, ledger: &Ledger) -> Vec<Op> {
             let change = [name.clone(), fact_key(fact.key)].concat();
             vec![put(POSITIONS, name, &state), put(CHANGES, change, &state)]
         }
-        Ledger::Equity { time, equity, cash } => {
-            vec![put(EQUITY, code::time_key(*time).to_vec(), &(equity, cash))]
+        Ledger::Equity { time, equity, cash, adjusted } => {
+            let state = EquityState { equity: *equity, cash: *cash, adjusted: *adjusted };
+            vec![put(EQUITY, code::time_key(*time).to_vec(), &state)]
         }
-        Ledger::Reconciled { .. } => Vec::new(),
+        Ledger::Reconciled { .. } | Ledger::Adjusted { .. } => Vec::new(),
     }
 }
 

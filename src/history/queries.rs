@@ -3,7 +3,8 @@
 use super::code;
 use super::projection::{BARS, CHANGES, EQUITY, FILLS, ORDER_STATES, ORDERS, POSITIONS};
 use super::records::{
-    EquityView, FillView, OrderState, OrderView, PositionState, PositionView, TradeView, quotient,
+    EquityState, EquityView, FillView, OrderState, OrderView, PositionState, PositionView,
+    TradeView, quotient,
 };
 use crate::domain::fact::Order;
 use crate::domain::id::{ClientOrderId, Symbol};
@@ -110,7 +111,7 @@ impl History {
     pub fn positions(&self) -> Result<Vec<PositionView>, HistoryError> {
         let states: Vec<PositionState> = self.rows(POSITIONS)?;
         let held = states.iter().filter(|s| !s.quantity.is_zero()).map(|s| s.symbol).collect();
-        let marks = self.marks(held)?;
+        let marks = self.marks(held, None)?;
         Ok(states.iter().map(|state| state.view(marks.get(&state.symbol).copied())).collect())
     }
 
@@ -122,9 +123,13 @@ impl History {
         self.newest(EQUITY, limit)?
             .iter()
             .map(|(key, value)| {
-                let (equity, cash): (Decimal, Decimal) = decode(EQUITY, value)?;
-                let (equity, cash) = (equity.normalize(), cash.normalize());
-                Ok(EquityView { time: time_at(EQUITY, key)?, equity, cash })
+                let EquityState { equity, cash, adjusted } = decode(EQUITY, value)?;
+                Ok(EquityView {
+                    time: time_at(EQUITY, key)?,
+                    equity: equity.normalize(),
+                    cash: cash.normalize(),
+                    adjusted: adjusted.normalize(),
+                })
             })
             .collect()
     }
@@ -133,24 +138,34 @@ impl History {
     ///
     /// # Errors
     /// The file could not be read, or is damaged.
-    pub fn trades(&self) -> Result<Vec<TradeView>, HistoryError> {
+    pub fn trades(&self, limit: Option<usize>) -> Result<Vec<TradeView>, HistoryError> {
         let changes: Vec<PositionState> = self.rows(CHANGES)?;
         let mut trades = Vec::new();
         for of_symbol in changes.chunk_by(|a, b| a.symbol == b.symbol) {
             trades.extend(trades_of(of_symbol));
         }
         trades.sort_by_key(|t| (t.opened, t.symbol));
-        Ok(trades)
+        let older = limit.map_or(0, |limit| trades.len().saturating_sub(limit));
+        Ok(trades.split_off(older))
     }
 
-    /// The newest closing price of each of `wanted` that has one, from 1m bars.
-    fn marks(
+    /// The newest closing price of each of `wanted` that has one, from 1m bars: of those that
+    /// closed by an instant, where one is given.
+    ///
+    /// # Errors
+    /// The file could not be read, or is damaged.
+    pub fn marks(
         &self,
         mut wanted: BTreeSet<Symbol>,
+        until: Option<UtcMs>,
     ) -> Result<BTreeMap<Symbol, Decimal>, HistoryError> {
         let minute = code::timeframe_key(Timeframe::M1);
         let first = vec![minute];
         let mut last = vec![minute + 1];
+        if let Some(until) = until {
+            last = vec![minute];
+            last.extend_from_slice(&code::time_key(until));
+        }
         let mut found = BTreeMap::new();
         while !wanted.is_empty() {
             let rows = self.archive.range(BARS, &first..=&last, true, PAGE)?;
@@ -174,7 +189,11 @@ impl History {
         self.newest(table, None)?.iter().map(|(_, value)| decode(table, value)).collect()
     }
 
-    fn newest(&self, table: &'static str, limit: Option<usize>) -> Result<Vec<Row>, HistoryError> {
+    pub(super) fn newest(
+        &self,
+        table: &'static str,
+        limit: Option<usize>,
+    ) -> Result<Vec<Row>, HistoryError> {
         let Some(limit) = limit else { return Ok(self.archive.all(table)?) };
         let greatest = [u8::MAX; 64];
         let mut rows = self.archive.range(table, [].as_slice()..=&greatest, true, limit)?;
@@ -235,7 +254,10 @@ fn trades_of(changes: &[PositionState]) -> Vec<TradeView> {
     trades
 }
 
-fn decode<T: DeserializeOwned>(table: &'static str, bytes: &[u8]) -> Result<T, HistoryError> {
+pub(super) fn decode<T: DeserializeOwned>(
+    table: &'static str,
+    bytes: &[u8],
+) -> Result<T, HistoryError> {
     rmp_serde::from_slice(bytes).map_err(|e| HistoryError::Damaged { table, reason: e.to_string() })
 }
 

@@ -1,17 +1,19 @@
 //! What the history answers with. The JSON of these is the public shape, the same on the command
 //! line and over HTTP: decimals are strings without trailing zeros, times UTC milliseconds.
 
+use crate::domain::fact::Standing;
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::money::Decimal;
 use crate::domain::order::{OrderStatus, OrderType, Side};
 use crate::domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Decimals kept of a quotient of money and quantity.
 const QUOTIENT_DECIMALS: u32 = 12;
 
 /// One order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OrderView {
     /// Our id.
     pub client_order_id: ClientOrderId,
@@ -41,7 +43,7 @@ pub struct OrderView {
 }
 
 /// One execution.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FillView {
     /// The venue's id, unique per symbol.
     pub trade_id: u64,
@@ -64,7 +66,7 @@ pub struct FillView {
 }
 
 /// What is held of one symbol that was ever traded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PositionView {
     /// Of what.
     pub symbol: Symbol,
@@ -76,10 +78,13 @@ pub struct PositionView {
     pub realized_pnl: Decimal,
     /// Value at the newest close less cost, in quote units; none where no close is known.
     pub unrealized_pnl: Option<Decimal>,
+    /// How its symbol stands; none where it is not listed.
+    #[serde(default)]
+    pub standing: Option<Standing>,
 }
 
 /// Value of the account after one close.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EquityView {
     /// The close, UTC milliseconds.
     pub time: UtcMs,
@@ -87,10 +92,25 @@ pub struct EquityView {
     pub equity: Decimal,
     /// Cash.
     pub cash: Decimal,
+    /// What adjustments to the venue's word changed of it so far: neither profit nor loss.
+    #[serde(default)]
+    pub adjusted: Decimal,
+}
+
+/// An equity point as it is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EquityState {
+    /// Cash plus positions at the mark.
+    pub equity: Decimal,
+    /// Cash.
+    pub cash: Decimal,
+    /// What adjustments changed of it so far.
+    #[serde(default)]
+    pub adjusted: Decimal,
 }
 
 /// From flat to flat in one symbol.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TradeView {
     /// What was traded.
     pub symbol: Symbol,
@@ -150,6 +170,7 @@ impl PositionState {
             average_price: quotient(self.cost, self.quantity),
             realized_pnl: self.realized_pnl.normalize(),
             unrealized_pnl: unrealized,
+            standing: None,
         }
     }
 }

@@ -122,8 +122,12 @@ fn a_round() -> Vec<(u64, Fact<Body>)> {
         timeframe: Timeframe::M5,
         bars: vec![RolledBar { bar: bar("ETHUSD", 0, 100), count: 2, complete: false }],
     });
-    let equity =
-        Body::Ledger(Ledger::Equity { time: 2 * MINUTE, equity: dec("1000.50"), cash: dec("800") });
+    let equity = Body::Ledger(Ledger::Equity {
+        time: 2 * MINUTE,
+        equity: dec("1000.50"),
+        cash: dec("800"),
+        adjusted: dec("-1"),
+    });
     let t = 2 * MINUTE;
     vec![
         (1, fact(1, 0, 0, t, close(t, 100))),
@@ -172,11 +176,11 @@ fn the_public_shapes_are_what_the_facts_said() {
         positions,
         concat!(
             r#"{"average_price":"100.1", "quantity":"2", "realized_pnl":"-0.1", "#,
-            r#""symbol":"ETHUSD", "unrealized_pnl":"19.8"}"#
+            r#""standing":null, "symbol":"ETHUSD", "unrealized_pnl":"19.8"}"#
         )
     );
     let equity = first(serde_json::to_value(history.equity(None).unwrap()).unwrap());
-    assert_eq!(equity, r#"{"cash":"800", "equity":"1000.5", "time":120000}"#);
+    assert_eq!(equity, r#"{"adjusted":"-1", "cash":"800", "equity":"1000.5", "time":120000}"#);
 }
 
 #[test]
@@ -210,8 +214,12 @@ fn limits_give_the_newest_last() {
     let mut projector = Projector::new(Arc::clone(&archive)).unwrap();
     let equity = |minute: i64| {
         let time = minute * MINUTE;
-        let body =
-            Body::Ledger(Ledger::Equity { time, equity: minute.into(), cash: minute.into() });
+        let body = Body::Ledger(Ledger::Equity {
+            time,
+            equity: minute.into(),
+            cash: minute.into(),
+            adjusted: Decimal::ZERO,
+        });
         (minute.cast_unsigned(), fact(minute.cast_unsigned(), 800, 0, time, body))
     };
     apply(&mut projector, &(1..=300).map(equity).collect::<Vec<_>>());
@@ -254,7 +262,7 @@ fn trades_run_from_flat_to_flat() {
         (1..).zip(steps).map(|(n, body)| (n, fact(n, 800, 0, n.cast_signed() * MINUTE, body)));
     let facts = facts.collect::<Vec<_>>();
     apply(&mut projector, &facts);
-    let trades = History::new(archive).trades().unwrap();
+    let trades = History::new(archive).trades(None).unwrap();
     let told: Vec<_> = trades
         .iter()
         .map(|t| (t.opened / MINUTE, t.closed.map(|c| c / MINUTE), t.quantity, t.pnl))

@@ -1,11 +1,15 @@
 //! What people may ask, whoever answers: the running daemon, or the files of one that is not
 //! running.
 
+use super::events::EventView;
 use super::exit::{Exit, Failure};
+use super::summary::{Period, SummaryView};
 use super::views::{
-    BarView, CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, QuarantineView,
-    SignalView, StatusView, TradeView, ValueView, VerifyView,
+    AuditView, BarView, CheckView, EquityView, ExplainView, FillView, HealthView, OrderView,
+    PositionView, QuarantineView, ReconcileView, ResolveView, ResolvedView, SignalView, StatusView,
+    SymbolView, SymbolsChangeView, TradeView, ValueView, VerifyView,
 };
+use super::views::{ReloadView, ReloadsView, SwitchWord, SwitchedView, SwitchesView};
 use crate::domain::fact::Body;
 use crate::domain::id::Symbol;
 use crate::domain::quarantine::{Quarantine, Quarantines};
@@ -21,8 +25,14 @@ use std::sync::Arc;
 pub trait Desk: Send + Sync + 'static {
     /// One screen.
     fn status(&self) -> Result<StatusView, Failure>;
+    /// Whether whoever supervises all answers; true where there is no process to ask.
+    fn alive(&self) -> bool {
+        true
+    }
     /// The conditions of being ready.
     fn checks(&self) -> Vec<CheckView>;
+    /// What is wrong, since when, and what to do.
+    fn doctor(&self) -> Result<HealthView, Failure>;
     /// Orders by close time.
     fn orders(&self, limit: Option<usize>) -> Result<Vec<OrderView>, Failure>;
     /// Fills in the order they were applied.
@@ -32,7 +42,15 @@ pub trait Desk: Send + Sync + 'static {
     /// Equity by close.
     fn equity(&self, limit: Option<usize>) -> Result<Vec<EquityView>, Failure>;
     /// Trades from flat to flat, by opening time.
-    fn trades(&self) -> Result<Vec<TradeView>, Failure>;
+    fn trades(&self, limit: Option<usize>) -> Result<Vec<TradeView>, Failure>;
+    /// What happened lately, oldest first; nothing where no process runs.
+    fn events(&self, _limit: usize) -> Vec<EventView> {
+        Vec::new()
+    }
+    /// What time it is at the venue; none where no process runs.
+    fn venue_time(&self) -> Option<UtcMs> {
+        None
+    }
     /// Signals and what became of them, by time.
     fn signals(&self, limit: Option<usize>) -> Result<Vec<SignalView>, Failure>;
     /// Closed bars of a symbol, by opening time.
@@ -44,14 +62,26 @@ pub trait Desk: Send + Sync + 'static {
     ) -> Result<Vec<BarView>, Failure>;
     /// What is set aside because a stage failed at it, oldest first.
     fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure>;
+    /// What is listed, by name.
+    fn symbols(&self) -> Result<Vec<SymbolView>, Failure>;
+    /// The account beside the books.
+    fn reconcile(&self) -> Result<ReconcileView, Failure>;
+    /// Changes asked for by the API, oldest first.
+    fn audit(&self, limit: Option<usize>) -> Result<Vec<AuditView>, Failure>;
     /// The supervision tree: objects with `name`, `children`, and what else is known of each.
     fn tree(&self) -> Result<serde_json::Value, Failure>;
     /// The configuration the process runs with.
     fn config(&self) -> Result<Vec<ValueView>, Failure>;
+    /// The configuration in force, and reloads since the process began.
+    fn reloads(&self) -> Result<ReloadsView, Failure>;
+    /// What operators have turned off.
+    fn switches(&self) -> Result<SwitchesView, Failure>;
     /// The story of an order, fill or fact; `None` where there is none of that id.
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure>;
     /// Why there was no order for a symbol at the close of a time, or at the newest one.
     fn why_not(&self, symbol: Symbol, time: Option<UtcMs>) -> Result<ExplainView, Failure>;
+    /// What a period came to; without one, the UTC day of the newest close.
+    fn summary(&self, period: Option<Period>) -> Result<SummaryView, Failure>;
     /// Derives all facts again from the inputs and compares; takes a while.
     fn verify(&self) -> Result<VerifyView, Failure>;
 }
@@ -76,6 +106,36 @@ pub type Verify = fn(&dyn JournalFacts, Arc<Archive>) -> Result<VerifyView, Fail
 
 /// Ends a quarantine by its number: the stage is tried again, or its absence is accepted.
 pub type Release = dyn Fn(u64, bool) -> Result<QuarantineView, Failure> + Send + Sync;
+
+/// What an operator wants to be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SymbolsChange {
+    /// This symbol, or not.
+    Want(Symbol, bool),
+    /// What the rule says, looked at now.
+    Refresh,
+}
+
+/// Changes what is listed.
+pub type ChangeSymbols = dyn Fn(SymbolsChange) -> Result<SymbolsChangeView, Failure> + Send + Sync;
+/// Takes a word of an operator down.
+pub type ChangeSwitch = dyn Fn(&SwitchWord) -> Result<SwitchedView, Failure> + Send + Sync;
+
+/// How the configuration is to be read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReloadHow {
+    /// What the sources say is put in force.
+    Apply,
+    /// It is only said what would become of it.
+    Dry,
+    /// What was in force before is again.
+    Rollback,
+}
+
+/// Reads the configuration again.
+pub type Reload = dyn Fn(ReloadHow) -> Result<ReloadView, Failure> + Send + Sync;
+/// Ends a conflict by its id, as the operator says.
+pub type Resolve = dyn Fn(&str, &ResolveView) -> Result<ResolvedView, Failure> + Send + Sync;
 
 /// The quarantine of that number, where it may be ended so: what was left out was decided without,
 /// so it cannot be tried again; a stage that never skips can only be tried again.

@@ -238,7 +238,7 @@ impl Story {
         before_asked
             && match &fact.body {
                 Body::Market(Market::Close { .. }) => true,
-                Body::Analysis(Analysis::Features { rows, .. }) => {
+                Body::Analysis(Analysis::Features { rows, .. } | Analysis::Kept { rows, .. }) => {
                     rows.iter().any(|r| ours(r.symbol))
                 }
                 Body::Analysis(Analysis::Signals { rows }) => rows.iter().any(|r| ours(r.symbol)),

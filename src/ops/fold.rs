@@ -1,21 +1,29 @@
 //! Pure folds over facts that answer what people ask: where things stand, what was wished.
 
-use super::views::{Outcome, QuarantineView, SignalView, State, StatusView, VersionView};
+use super::views::{
+    LiveView, Outcome, QuarantineView, SignalView, State, StatusView, SwitchesView, SymbolView,
+    VersionView,
+};
 use crate::domain::fact::{
-    Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Signal,
+    Analysis, AtVenue, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Signal, Venue,
 };
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::money::Decimal;
 use crate::domain::order::OrderStatus;
 use crate::domain::quarantine::Quarantines;
+use crate::domain::switch::Switches;
+use crate::edge::world::path::STAGES;
+use crate::trading::universe::Universe;
 use everwarm_runtime::fact::{Effect, Fact};
+use everwarm_runtime::stage::Stage as _;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Signals kept for looking back.
 const SIGNALS_MAX: usize = 10_000;
 
 /// Where things stand, as the facts told so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct StatusFold {
     view: StatusView,
     reconciled: bool,
@@ -23,6 +31,10 @@ pub struct StatusFold {
     held: BTreeSet<Symbol>,
     realized: BTreeMap<Symbol, Decimal>,
     quarantines: Quarantines,
+    /// Branches of the tree that are kept down, and how they ended last.
+    branches: BTreeMap<String, String>,
+    universe: Universe,
+    switches: Switches,
 }
 
 impl StatusFold {
@@ -31,10 +43,12 @@ impl StatusFold {
         if fact.key.rank == 0 {
             self.view.head = fact.key.n;
         }
+        self.universe.evolve(fact);
         match &fact.body {
             Body::Market(market) => self.market(market),
             Body::Operator(operator) => {
                 self.operator(operator);
+                self.switches.fold(fact);
                 self.quarantines.fold(fact);
             }
             Body::Decision(Decision::Breaker { level, reasons, barred }) => {
@@ -44,8 +58,18 @@ impl StatusFold {
             }
             Body::Order(order) => self.order(order),
             Body::Ledger(ledger) => self.ledger(ledger),
+            Body::Venue(Venue::Account { open, .. }) => {
+                let foreign = open.iter().filter(|(id, _)| !id.is_ours());
+                self.view.foreign_orders = foreign.count() as u64;
+            }
             Body::Venue(_) | Body::Analysis(_) | Body::Decision(_) => {}
         }
+    }
+
+    /// What operators have turned off.
+    #[must_use]
+    pub fn switches(&self) -> SwitchesView {
+        SwitchesView::of(&self.switches)
     }
 
     fn market(&mut self, market: &Market) {
@@ -64,12 +88,27 @@ impl StatusFold {
                 self.view.epoch = *epoch;
                 self.view.conflicts.clear();
                 self.reconciled = false;
+                self.branches.clear();
             }
             Operator::ConfigApplied { generation, .. } => self.view.config_generation = *generation,
+            Operator::Branch { path, down } => {
+                self.branches.remove(path);
+                self.branches.extend(down.as_ref().map(|why| (path.clone(), why.clone())));
+            }
+            Operator::LiveConfirmed { account, per_order, per_day } => {
+                let (account, per_order) = (account.clone(), per_order.normalize());
+                let per_day = per_day.normalize();
+                self.view.live = Some(LiveView { account, per_order, per_day });
+            }
             Operator::Clock { .. }
             | Operator::StageUpgraded { .. }
             | Operator::Quarantined { .. }
-            | Operator::Released { .. } => {}
+            | Operator::Released { .. }
+            | Operator::Switched { .. }
+            | Operator::SymbolWanted { .. } => {}
+            Operator::Resolved { conflict, .. } => {
+                self.view.conflicts.retain(|c| c.id() != conflict.id());
+            }
         }
     }
 
@@ -101,21 +140,50 @@ impl StatusFold {
                 }
                 self.realized.insert(*symbol, *realized_pnl);
             }
-            Ledger::Equity { equity, cash, .. } => {
+            Ledger::Equity { equity, cash, adjusted, .. } => {
+                self.view.adjusted = adjusted.normalize();
                 self.view.equity = Some(equity.normalize());
                 self.view.cash = Some(cash.normalize());
             }
-            Ledger::Reconciled { life, conflicts, .. } => {
+            Ledger::Reconciled { life, conflicts, foreign, .. } => {
                 self.reconciled = *life == self.view.life;
                 self.view.conflicts.clone_from(conflicts);
+                self.view.foreign.clone_from(foreign);
             }
+            Ledger::Adjusted { .. } => {}
         }
+    }
+
+    /// Orders that are not final, and what the books made of each symbol.
+    #[must_use]
+    pub fn books(&self) -> (BTreeSet<ClientOrderId>, &BTreeMap<Symbol, Decimal>) {
+        (self.orders.keys().cloned().collect(), &self.realized)
     }
 
     /// What is set aside and not released.
     #[must_use]
     pub fn quarantines(&self) -> Vec<QuarantineView> {
         self.quarantines.iter().map(|(id, quarantine)| QuarantineView::of(id, quarantine)).collect()
+    }
+
+    /// What is listed, by name.
+    #[must_use]
+    pub fn symbols(&self) -> Vec<SymbolView> {
+        let rows = self.universe.rows();
+        rows.map(|(symbol, row)| SymbolView::of(row, self.universe.held(symbol))).collect()
+    }
+
+    /// What is held and cannot be sold, one sentence a symbol.
+    fn unsellable(&self) -> impl Iterator<Item = String> {
+        let away = self.universe.rows().filter(|(_, row)| row.listed.venue != AtVenue::Trading);
+        away.filter_map(|(symbol, row)| {
+            let held = self.universe.held(symbol)?;
+            let why = match row.listed.venue {
+                AtVenue::Gone => "the venue does not have it any more; it stays on the books",
+                AtVenue::Halted | AtVenue::Trading => "the venue takes no orders in it now",
+            };
+            Some(format!("{held} of {symbol} cannot be sold: {why}"))
+        })
     }
 
     /// The stages that stand before an input they failed at, by name.
@@ -150,19 +218,26 @@ impl StatusFold {
                 view.state = State::Refused;
             }
         }
+        let analysis = format!("{STAGES}/");
+        if self.branches.keys().any(|path| path.starts_with(&analysis)) {
+            view.breaker = BreakerLevel::Halted;
+        }
         view.ready = view.state == State::Trading;
         let told = |c: &crate::domain::fact::Conflict| {
-            format!("{}: we hold {}, the venue says {}", c.about, c.ours, c.theirs)
+            format!("conflict {}, {}; see everwarm reconcile", c.id(), super::tell::conflict(c))
         };
         view.problems = view.conflicts.iter().map(told).collect();
         let set_aside = |q: QuarantineView| format!("{}; it is quarantine {}", q.text, q.id);
         view.problems.extend(self.quarantines().into_iter().map(set_aside));
+        let down = |(path, why): (&String, &String)| format!("{path} is kept down: {why}");
+        view.problems.extend(self.branches.iter().map(down));
+        view.problems.extend(self.unsellable());
         view
     }
 }
 
 /// The newest signals and what became of them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SignalFold {
     signals: VecDeque<(u64, SignalView)>,
 }
@@ -278,7 +353,12 @@ mod tests {
         let installation = "demo".to_owned();
         let view = say(Body::Operator(Operator::Started { life: 2, installation, epoch: 0 }));
         assert_eq!((view.state, view.ready), (State::Starting, false));
-        let conflict = Conflict { about: "USD".into(), ours: "5".into(), theirs: "4".into() };
+        let conflict = Conflict {
+            about: "USD".into(),
+            ours: "5".into(),
+            theirs: "4".into(),
+            dispute: crate::domain::fact::Dispute::Balance,
+        };
         let conflicts = vec![conflict];
         let view = say(Body::Ledger(Ledger::Reconciled {
             life: 2,
@@ -287,7 +367,8 @@ mod tests {
             cash: Decimal::ZERO,
         }));
         assert_eq!((view.state, view.ready), (State::Refused, false));
-        assert_eq!(view.problems, ["USD: we hold 5, the venue says 4"]);
+        let told = "conflict vcbsg5f1, USD: we hold 5, the venue says 4; see everwarm reconcile";
+        assert_eq!(view.problems, [told]);
     }
 
     #[test]

@@ -1,24 +1,70 @@
-//! The log: to standard error, so that it never mixes with data.
+//! The log: to standard error, so that it never mixes with data. A line for people or an object for
+//! programs; a line that repeats itself is held back after a few, and counted.
 
 use super::api::LogLevel;
+use super::config::LogFormat;
 use super::exit::{Exit, Failure};
-use std::io::IsTerminal;
-use std::sync::Arc;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::layer::SubscriberExt as _;
+use super::text::{Paint, instant};
+use everwarm_runtime::clock;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{IsTerminal, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer};
+
+/// How often the same line is shown in one window; then it is held back.
+const REPEATS: u32 = 5;
+/// How long a window is.
+const WINDOW: Duration = Duration::from_secs(10);
+/// Different lines remembered; with more, all are forgotten.
+const REMEMBERED: usize = 1024;
+
+/// The levels, as the metric says them.
+pub const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace"];
+
+/// What has been logged, and held back.
+#[derive(Clone, Debug, Default)]
+pub struct LogCounts(Arc<([AtomicU64; LEVELS.len()], AtomicU64)>);
+
+impl LogCounts {
+    /// Lines by level, held back or not.
+    pub fn levels(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        LEVELS.iter().copied().zip(self.0.0.iter().map(|n| n.load(Ordering::Relaxed)))
+    }
+
+    /// Lines held back because they repeated themselves.
+    #[must_use]
+    pub fn held_back(&self) -> u64 {
+        self.0.1.load(Ordering::Relaxed)
+    }
+}
 
 /// Starts logging what `filter` lets through, and gives what changes it. Once a process.
 ///
 /// # Errors
 /// The filter is wrong, or logging has been started before.
-pub fn start(filter: &str) -> Result<LogLevel, Failure> {
+pub fn start(filter: &str, format: LogFormat) -> Result<LogLevel, Failure> {
     let parsed = parse(filter).map_err(|e| Failure::new(Exit::Usage, e))?;
-    let (layer, handle) = tracing_subscriber::reload::Layer::new(parsed);
-    let color = std::io::stderr().is_terminal() && super::print::colors_welcome();
-    let lines = tracing_subscriber::fmt::layer().with_ansi(color).with_writer(std::io::stderr);
+    let (filter, handle) = tracing_subscriber::reload::Layer::new(parsed);
+    let terminal = std::io::stderr().is_terminal();
+    let json = match format {
+        LogFormat::Auto => !terminal,
+        LogFormat::Text => false,
+        LogFormat::Json => true,
+    };
+    let color = terminal && super::print::colors_welcome();
+    let counts = LogCounts::default();
+    let lines = Lines { json, color, counts: counts.clone(), repeats: Mutex::default() };
     tracing_subscriber::registry()
-        .with(layer)
+        .with(filter)
         .with(lines)
         .try_init()
         .map_err(|e| Failure::new(Exit::Failed, format!("log: {e}")))?;
@@ -28,10 +74,191 @@ pub fn start(filter: &str) -> Result<LogLevel, Failure> {
         let filter = parse(text)?;
         handle.reload(filter).map_err(|e| format!("log: {e}"))
     };
-    Ok(LogLevel { get: Arc::new(get), set: Arc::new(set) })
+    Ok(LogLevel { get: Arc::new(get), set: Arc::new(set), counts })
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, String> {
     let parsed = filter.parse::<EnvFilter>();
     parsed.map_err(|e| format!("{filter:?} is not a log filter: {e}"))
+}
+
+/// Writes events.
+struct Lines {
+    json: bool,
+    color: bool,
+    counts: LogCounts,
+    repeats: Mutex<Repeats>,
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let (level, target) = (*event.metadata().level(), event.metadata().target());
+        self.counts.0.0[index(level)].fetch_add(1, Ordering::Relaxed);
+        let said = self
+            .repeats
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pass(&(index(level), target, &fields), clock::now());
+        let Some(held) = said else {
+            self.counts.0.1.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        if held > 0 {
+            fields.0.push(("held_back", Value::from(held)));
+        }
+        let line = if self.json {
+            object(level, target, fields, clock::wall_ms())
+        } else {
+            text(level, target, &fields, clock::wall_ms(), self.color)
+        };
+        // Where nobody reads any more, nobody misses it.
+        drop(std::io::stderr().lock().write_all(line.as_bytes()));
+    }
+}
+
+const fn index(level: Level) -> usize {
+    match level {
+        Level::ERROR => 0,
+        Level::WARN => 1,
+        Level::INFO => 2,
+        Level::DEBUG => 3,
+        Level::TRACE => 4,
+    }
+}
+
+/// The fields of an event, in their order.
+#[derive(Debug, Default)]
+struct Fields(Vec<(&'static str, Value)>);
+
+impl Hash for Fields {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for (name, value) in &self.0 {
+            name.hash(state);
+            value.to_string().hash(state);
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.0.push((field.name(), Value::from(format!("{value:?}"))));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.push((field.name(), Value::from(value)));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.0.push((field.name(), Value::from(value)));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.push((field.name(), Value::from(value)));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.0.push((field.name(), Value::from(value)));
+    }
+}
+
+fn object(level: Level, target: &str, fields: Fields, time: i64) -> String {
+    let mut line = Map::new();
+    line.insert("time".into(), Value::from(time));
+    line.insert("level".into(), Value::from(level.as_str()));
+    line.insert("target".into(), Value::from(target));
+    line.extend(fields.0.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    format!("{}\n", Value::Object(line))
+}
+
+fn text(level: Level, target: &str, fields: &Fields, time: i64, color: bool) -> String {
+    let paint = match level {
+        Level::ERROR => Paint::Red,
+        Level::WARN => Paint::Yellow,
+        Level::INFO => Paint::Green,
+        Level::DEBUG | Level::TRACE => Paint::Dim,
+    };
+    let level = paint.on(&format!("{:>5}", level.as_str()), color);
+    let mut line = format!("{} {level} {target}:", instant(time));
+    for (name, value) in &fields.0 {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        // A line is one line, whatever it carries.
+        let value = value.replace(['\n', '\r'], " ");
+        let told = match *name {
+            "message" => write!(line, " {value}"),
+            name => write!(line, " {name}={value}"),
+        };
+        told.expect("a text takes all");
+    }
+    line.push('\n');
+    line
+}
+
+/// How often lines came in their window.
+#[derive(Debug, Default)]
+struct Repeats(BTreeMap<u64, Repeat>);
+
+#[derive(Clone, Copy, Debug)]
+struct Repeat {
+    since: Instant,
+    times: u32,
+}
+
+impl Repeats {
+    /// Whether a line is shown now, and how many like it were held back since the last one.
+    fn pass(&mut self, line: &impl Hash, now: Instant) -> Option<u32> {
+        let mut hasher = DefaultHasher::new();
+        line.hash(&mut hasher);
+        if self.0.len() >= REMEMBERED {
+            self.0.clear();
+        }
+        let fresh = Repeat { since: now, times: 0 };
+        let repeat = self.0.entry(hasher.finish()).or_insert(fresh);
+        let mut held = 0;
+        if now.saturating_duration_since(repeat.since) >= WINDOW {
+            held = repeat.times.saturating_sub(REPEATS);
+            *repeat = fresh;
+        }
+        repeat.times = repeat.times.saturating_add(1);
+        (repeat.times <= REPEATS).then_some(held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_repeats_itself_is_held_back_and_counted() {
+        let mut repeats = Repeats::default();
+        let now = clock::now();
+        let shown = |repeats: &mut Repeats, line: &str, at: Duration| repeats.pass(&line, now + at);
+        let passed: Vec<_> = (0..9).map(|_| shown(&mut repeats, "a", Duration::ZERO)).collect();
+        assert_eq!(passed.iter().filter(|shown| shown.is_some()).count(), 5, "{passed:?}");
+        assert_eq!(shown(&mut repeats, "b", Duration::ZERO), Some(0), "another one");
+        assert_eq!(shown(&mut repeats, "a", WINDOW), Some(4), "told how many were held back");
+        assert_eq!(shown(&mut repeats, "a", WINDOW), Some(0));
+    }
+
+    #[test]
+    fn lines_for_people_and_for_programs_say_the_same() {
+        let fields = || {
+            Fields(vec![
+                ("message", Value::from("it\ndoes not answer")),
+                ("tries", Value::from(3)),
+                ("why", Value::from("closed")),
+            ])
+        };
+        let line = text(Level::WARN, "everwarm::edge", &fields(), 1_610_107_380_000, false);
+        let want = "2021-01-08 12:03  WARN everwarm::edge: it does not answer tries=3 why=closed\n";
+        assert_eq!(line, want);
+        let line = object(Level::WARN, "everwarm::edge", fields(), 7);
+        let value: Value = serde_json::from_str(&line).unwrap();
+        let want = serde_json::json!({
+            "time": 7, "level": "WARN", "target": "everwarm::edge",
+            "message": "it\ndoes not answer", "tries": 3, "why": "closed",
+        });
+        assert_eq!(value, want);
+    }
 }

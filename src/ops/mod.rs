@@ -1,17 +1,29 @@
 //! Looking in: configuration, command line, API, and what a run prints.
 
 pub mod api;
+pub mod audit;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod desk;
+pub mod events;
 pub mod exit;
 pub mod explain;
 pub mod fold;
+pub mod harm;
+pub mod health;
 pub mod log;
+pub mod memory;
+pub mod messages;
 pub mod offline;
+pub mod page;
 pub mod print;
+pub mod progress;
+pub mod reconcile;
 pub mod remote;
+pub mod standing;
 pub mod store_check;
+pub mod summary;
 pub mod telemetry;
 pub mod tell;
 pub mod terminal;

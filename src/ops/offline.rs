@@ -1,17 +1,23 @@
 //! Answers from the files of a daemon that is not running.
 
+use super::audit::audit;
 use super::desk::{Desk, JournalFacts, Verify};
 use super::exit::{Exit, Failure};
 use super::explain::explain;
-use super::fold::{SignalFold, StatusFold};
+use super::health::{Signs, findings};
+use super::memory::Memory;
+use super::reconcile::reconcile;
+use super::summary::{Period, SummaryView, summary};
 use super::views::{
-    BarView, CheckView, EquityView, ExplainView, FillView, OrderView, PositionView, QuarantineView,
-    SignalView, State, StatusView, TradeView, ValueView, VerifyView,
+    AuditView, BarView, CheckView, EquityView, ExplainView, FillView, HealthView, OrderView,
+    PositionView, QuarantineView, ReconcileView, SignalView, State, StatusView, SymbolView,
+    TradeView, ValueView, VerifyView,
 };
+use super::views::{ReloadsView, SwitchesView};
 use super::why_not::why_not;
 use crate::domain::id::Symbol;
 use crate::domain::time::{Timeframe, UtcMs};
-use crate::history::projection::INTEREST;
+use crate::history::projection::{INTEREST, projected_through};
 use crate::history::{self, History, Projector, bars};
 use everwarm_runtime::fact::Body as _;
 use everwarm_runtime::store::archive::Archive;
@@ -53,14 +59,26 @@ impl OfflineDesk {
         Failure::new(Exit::Unreachable, text)
     }
 
-    fn fold(&self) -> Result<StatusFold, Failure> {
-        let mut fold = StatusFold::default();
-        self.journal.each(0, &mut |_, fact| {
-            fold.fold(fact);
+    /// What there is to tell: what the last process kept, and what came after it.
+    fn memory(&self) -> Result<Memory, Failure> {
+        let through = projected_through(&self.archive)?;
+        let mut memory = Memory::load(&self.archive, through)?;
+        self.journal.each(memory.through + 1, &mut |row, fact| {
+            memory.fold(row, fact);
             ControlFlow::Continue(())
         })?;
-        Ok(fold)
+        Ok(memory)
     }
+}
+
+/// Positions, with how their symbols stand.
+#[must_use]
+pub fn stand(mut positions: Vec<PositionView>, symbols: &[SymbolView]) -> Vec<PositionView> {
+    for position in &mut positions {
+        let at = symbols.binary_search_by_key(&position.symbol, |row| row.symbol);
+        position.standing = at.ok().map(|at| symbols[at].state);
+    }
+    positions
 }
 
 /// Projects what the journal has and the history has not; from the beginning where the history
@@ -110,7 +128,7 @@ pub fn catch_up(projector: &mut Projector, journal: &dyn JournalFacts) -> Result
 
 impl Desk for OfflineDesk {
     fn status(&self) -> Result<StatusView, Failure> {
-        let mut view = self.fold()?.view();
+        let mut view = self.memory()?.status.view();
         view.state = State::Stopped;
         view.ready = false;
         view.data_dir = self.data_dir.display().to_string();
@@ -122,6 +140,21 @@ impl Desk for OfflineDesk {
         vec![CheckView { name: "process".into(), ok: false, detail }]
     }
 
+    fn doctor(&self) -> Result<HealthView, Failure> {
+        let memory = self.memory()?;
+        let (facts, now) = (memory.health.clone(), memory.health.now);
+        Ok(findings(&Signs {
+            wall: everwarm_runtime::clock::wall_ms(),
+            venue: now,
+            facts,
+            status: self.status()?,
+            quarantines: memory.status.quarantines(),
+            symbols: memory.status.symbols(),
+            disk: super::health::disk_of(&self.data_dir),
+            ..Signs::default()
+        }))
+    }
+
     fn orders(&self, limit: Option<usize>) -> Result<Vec<OrderView>, Failure> {
         Ok(self.history.orders(limit)?)
     }
@@ -131,24 +164,19 @@ impl Desk for OfflineDesk {
     }
 
     fn positions(&self) -> Result<Vec<PositionView>, Failure> {
-        Ok(self.history.positions()?)
+        Ok(stand(self.history.positions()?, &self.memory()?.status.symbols()))
     }
 
     fn equity(&self, limit: Option<usize>) -> Result<Vec<EquityView>, Failure> {
         Ok(self.history.equity(limit)?)
     }
 
-    fn trades(&self) -> Result<Vec<TradeView>, Failure> {
-        Ok(self.history.trades()?)
+    fn trades(&self, limit: Option<usize>) -> Result<Vec<TradeView>, Failure> {
+        Ok(self.history.trades(limit)?)
     }
 
     fn signals(&self, limit: Option<usize>) -> Result<Vec<SignalView>, Failure> {
-        let mut fold = SignalFold::default();
-        self.journal.each(0, &mut |_, fact| {
-            fold.fold(fact);
-            ControlFlow::Continue(())
-        })?;
-        Ok(fold.newest(limit))
+        Ok(self.memory()?.signals.newest(limit))
     }
 
     fn bars(
@@ -162,7 +190,19 @@ impl Desk for OfflineDesk {
     }
 
     fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {
-        Ok(self.fold()?.quarantines())
+        Ok(self.memory()?.status.quarantines())
+    }
+
+    fn symbols(&self) -> Result<Vec<SymbolView>, Failure> {
+        Ok(self.memory()?.status.symbols())
+    }
+
+    fn reconcile(&self) -> Result<ReconcileView, Failure> {
+        reconcile(self.journal.as_ref())
+    }
+
+    fn audit(&self, limit: Option<usize>) -> Result<Vec<AuditView>, Failure> {
+        audit(&self.data_dir, limit)
     }
 
     fn tree(&self) -> Result<serde_json::Value, Failure> {
@@ -173,12 +213,24 @@ impl Desk for OfflineDesk {
         Err(self.not_running("it runs with no configuration"))
     }
 
+    fn reloads(&self) -> Result<ReloadsView, Failure> {
+        Err(self.not_running("nothing is configured"))
+    }
+
+    fn switches(&self) -> Result<SwitchesView, Failure> {
+        Ok(self.memory()?.status.switches())
+    }
+
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {
         explain(self.journal.as_ref(), id)
     }
 
     fn why_not(&self, symbol: Symbol, time: Option<UtcMs>) -> Result<ExplainView, Failure> {
         why_not(self.journal.as_ref(), symbol, time)
+    }
+
+    fn summary(&self, period: Option<Period>) -> Result<SummaryView, Failure> {
+        summary(&self.history, self.journal.as_ref(), &self.data_dir, period)
     }
 
     fn verify(&self) -> Result<VerifyView, Failure> {

@@ -38,12 +38,14 @@ pub struct Printer {
     pub color: bool,
     /// Whether it is a terminal.
     pub terminal: bool,
+    /// Whether only data and errors are told.
+    pub quiet: bool,
 }
 
 impl Printer {
     /// For the standard output there is. What is not a terminal takes lines of any length.
     #[must_use]
-    pub fn new(color: Color) -> Printer {
+    pub fn new(color: Color, quiet: bool) -> Printer {
         let terminal = std::io::stdout().is_terminal();
         let width = if terminal { columns().max(WIDTH_MIN) } else { usize::MAX };
         let color = match color {
@@ -51,7 +53,14 @@ impl Printer {
             Color::Always => true,
             Color::Never => false,
         };
-        Printer { width, color, terminal }
+        Printer { width, color, terminal, quiet }
+    }
+
+    /// Writes one line to standard error: what is no data and no error.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            note(text);
+        }
     }
 
     /// Writes lines; `false` where nobody reads any more.
@@ -99,6 +108,30 @@ fn columns() -> usize {
     let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let own = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
     said.or_else(own).unwrap_or(WIDTH)
+}
+
+/// Goes on with a change where it was said so, or a person says so now.
+///
+/// # Errors
+/// Nobody does.
+pub fn confirm(what: &str, yes: bool) -> Result<(), Failure> {
+    if yes {
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        let text =
+            format!("{what}: this changes something, so say --yes where nobody can be asked");
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    let failed = |e: std::io::Error| Failure::new(Exit::Failed, e.to_string());
+    let mut err = std::io::stderr().lock();
+    write!(err, "{what}: go on? [y/N] ").and_then(|()| err.flush()).map_err(failed)?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(failed)?;
+    if ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Refused, "nothing was changed"))
 }
 
 /// Writes one line to standard error: what is not data.

@@ -1,18 +1,24 @@
 //! Answers of a running daemon, asked over HTTP.
 
 use super::api::{ApiFile, PID_HEADER, Problem, Token};
-use super::desk::Desk;
+use super::desk::{Desk, ReloadHow, SymbolsChange};
 use super::exit::{Exit, Failure};
+use super::harm::{BranchView, HarmView};
+use super::summary::{Period, SummaryView};
 use super::views::{
-    BarView, CheckView, EquityView, ExplainView, FillView, LogLevelView, OrderView, PositionView,
-    QuarantineView, SignalView, StatusView, TradeView, ValueView, VerifyView,
+    AuditView, BarView, CheckView, EquityView, ExplainView, FillView, HealthView, LogLevelView,
+    OrderView, PositionView, QuarantineView, ReconcileView, ResolveView, ResolvedView, SignalView,
+    StatusView, SymbolView, SymbolsChangeView, TradeView, ValueView, VerifyView,
 };
+use super::views::{ReloadView, ReloadsView, SwitchWord, SwitchedView, SwitchesView};
 use crate::domain::id::Symbol;
+use crate::domain::switch::Switch;
 use crate::domain::time::{Timeframe, UtcMs};
 use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -105,6 +111,137 @@ impl RemoteDesk {
         self.change(Method::POST, &path, &serde_json::json!({}), token)
     }
 
+    /// Has an actor disturbed, and says which it was.
+    ///
+    /// # Errors
+    /// The daemon refuses, or does not answer.
+    pub fn kill(&self, wanted: &HarmView, token: Option<&Token>) -> Result<HarmView, Failure> {
+        self.change(Method::POST, &["api", "v1", "kill"], wanted, token)
+    }
+
+    /// Has a branch tried that is kept down, and says which it was.
+    ///
+    /// # Errors
+    /// The daemon refuses, or does not answer.
+    pub fn retry(&self, wanted: &BranchView, token: Option<&Token>) -> Result<BranchView, Failure> {
+        self.change(Method::POST, &["api", "v1", "retry"], wanted, token)
+    }
+
+    /// Changes what is listed.
+    ///
+    /// # Errors
+    /// The daemon refuses, or does not answer.
+    pub fn change_symbols(
+        &self,
+        change: SymbolsChange,
+        token: Option<&Token>,
+    ) -> Result<SymbolsChangeView, Failure> {
+        let nothing = serde_json::json!({});
+        match change {
+            SymbolsChange::Refresh => {
+                let path = ["api", "v1", "symbols", "refresh"];
+                self.change(Method::POST, &path, &nothing, token)
+            }
+            SymbolsChange::Want(symbol, wanted) => {
+                let how = if wanted { "add" } else { "remove" };
+                let path = ["api", "v1", "symbols", symbol.as_str(), how];
+                self.change(Method::POST, &path, &nothing, token)
+            }
+        }
+    }
+
+    /// Ends a conflict; see [`Resolve`](super::desk::Resolve).
+    ///
+    /// # Errors
+    /// The daemon refuses, or does not answer.
+    pub fn resolve(
+        &self,
+        id: &str,
+        word: &ResolveView,
+        token: Option<&Token>,
+    ) -> Result<ResolvedView, Failure> {
+        self.change(Method::POST, &["api", "v1", "resolve", id], word, token)
+    }
+
+    /// Has everything that is kept sent into `out`.
+    ///
+    /// # Errors
+    /// The daemon refuses, breaks off, or does not answer; or `out` takes no more.
+    pub fn backup(&self, token: Option<&Token>, out: &mut dyn Write) -> Result<(), Failure> {
+        let url = self.url(&["api", "v1", "backup"], None);
+        let mut request = self.client.get(url.clone());
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, token.header().expose());
+        }
+        let broken = |why: &dyn std::fmt::Display| {
+            let text = format!("the daemon broke off, its log says why: {why}");
+            Failure::new(Exit::Unreachable, text)
+        };
+        let mut response = self.runtime.block_on(async {
+            let sent = tokio::time::timeout(ANSWER, request.send()).await;
+            sent.map_err(|e| broken(&e))?.map_err(|e| broken(&e))
+        })?;
+        let status = response.status();
+        if !status.is_success() {
+            let body = self.runtime.block_on(response.bytes()).map_err(|e| broken(&e))?;
+            let refused = self.read::<serde_json::Value>(&url, Ok((status, body.to_vec())));
+            return Err(refused.err().map_or_else(|| broken(&status), Failure::from));
+        }
+        loop {
+            let next = self.runtime.block_on(async {
+                tokio::time::timeout(ANSWER, response.chunk()).await.map_err(|e| broken(&e))
+            })?;
+            let Some(piece) = next.map_err(|e| broken(&e))? else { return Ok(()) };
+            let written = out.write_all(&piece);
+            written.map_err(|e| super::backup::failed(Path::new("the backup"), &e))?;
+        }
+    }
+
+    /// Has the configuration read again; see [`Reload`](super::desk::Reload).
+    ///
+    /// # Errors
+    /// It is refused, or the daemon does not answer.
+    pub fn reload(&self, how: ReloadHow, token: Option<&Token>) -> Result<ReloadView, Failure> {
+        let (verb, dry) = match how {
+            ReloadHow::Apply => ("reload", false),
+            ReloadHow::Dry => ("reload", true),
+            ReloadHow::Rollback => ("rollback", false),
+        };
+        let mut url = self.url(&["api", "v1", "config", verb], None);
+        if dry {
+            url.query_pairs_mut().append_pair("dry_run", "1");
+        }
+        self.change_at(Method::POST, &url, &serde_json::json!({}), token)
+    }
+
+    /// Has the daemon take down a word of an operator.
+    ///
+    /// # Errors
+    /// It is refused, or the daemon does not answer.
+    pub fn switch(
+        &self,
+        word: &SwitchWord,
+        token: Option<&Token>,
+    ) -> Result<SwitchedView, Failure> {
+        let SwitchWord { switch, reason } = word;
+        let named = |name: &String| serde_json::json!({ "name": name, "reason": reason });
+        let plain = || serde_json::json!({ "reason": reason });
+        let of = |on: &bool| if *on { vec!["enable"] } else { vec!["disable"] };
+        let (path, body) = match switch {
+            Switch::Halt => (vec!["trading", "halt"], plain()),
+            Switch::Resume => (vec!["trading", "resume"], plain()),
+            Switch::Flatten => (vec!["trading", "flatten"], plain()),
+            Switch::Safe(step) => (
+                vec!["trading", "safe-start"],
+                serde_json::json!({ "step": step, "reason": reason }),
+            ),
+            Switch::Strategy { name, on } => (of(on), named(name)),
+            Switch::Process { path, on } => (of(on), named(path)),
+        };
+        let path = [vec!["api", "v1"], path].concat();
+        self.change(Method::POST, &path, &body, token)
+    }
+
     fn change<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -112,12 +249,21 @@ impl RemoteDesk {
         body: &impl Serialize,
         token: Option<&Token>,
     ) -> Result<T, Failure> {
-        let url = self.url(path, None);
+        self.change_at(method, &self.url(path, None), body, token)
+    }
+
+    fn change_at<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        url: &Url,
+        body: &impl Serialize,
+        token: Option<&Token>,
+    ) -> Result<T, Failure> {
         let mut request = self.client.request(method, url.clone()).json(body);
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, token.header().expose());
         }
-        Ok(self.read(&url, self.send(request, ANSWER))?)
+        Ok(self.read(url, self.send(request, ANSWER))?)
     }
 
     fn fetch(&self, url: &Url, within: Duration) -> Answered {
@@ -214,6 +360,10 @@ impl Desk for RemoteDesk {
         Vec::new()
     }
 
+    fn doctor(&self) -> Result<HealthView, Failure> {
+        self.get("doctor", None)
+    }
+
     fn orders(&self, limit: Option<usize>) -> Result<Vec<OrderView>, Failure> {
         self.get("orders", limit)
     }
@@ -230,8 +380,8 @@ impl Desk for RemoteDesk {
         self.get("equity", limit)
     }
 
-    fn trades(&self) -> Result<Vec<TradeView>, Failure> {
-        self.get("trades", None)
+    fn trades(&self, limit: Option<usize>) -> Result<Vec<TradeView>, Failure> {
+        self.get("trades", limit)
     }
 
     fn signals(&self, limit: Option<usize>) -> Result<Vec<SignalView>, Failure> {
@@ -248,8 +398,20 @@ impl Desk for RemoteDesk {
         Ok(self.ask(&self.url(&path, limit), ANSWER)?)
     }
 
+    fn symbols(&self) -> Result<Vec<SymbolView>, Failure> {
+        self.get("symbols", None)
+    }
+
     fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {
         self.get("quarantine", None)
+    }
+
+    fn reconcile(&self) -> Result<ReconcileView, Failure> {
+        self.get("reconcile", None)
+    }
+
+    fn audit(&self, limit: Option<usize>) -> Result<Vec<AuditView>, Failure> {
+        self.get("audit", limit)
     }
 
     fn tree(&self) -> Result<serde_json::Value, Failure> {
@@ -258,6 +420,14 @@ impl Desk for RemoteDesk {
 
     fn config(&self) -> Result<Vec<ValueView>, Failure> {
         self.get("config", None)
+    }
+
+    fn reloads(&self) -> Result<ReloadsView, Failure> {
+        Ok(self.ask(&self.url(&["api", "v1", "config", "reloads"], None), ANSWER)?)
+    }
+
+    fn switches(&self) -> Result<SwitchesView, Failure> {
+        self.get("switches", None)
     }
 
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {
@@ -274,6 +444,15 @@ impl Desk for RemoteDesk {
             url.query_pairs_mut().append_pair("time", &time.to_string());
         }
         Ok(self.ask(&url, ANSWER)?)
+    }
+
+    fn summary(&self, period: Option<Period>) -> Result<SummaryView, Failure> {
+        let mut url = self.url(&["api", "v1", "summary"], None);
+        if let Some(Period { from, to }) = period {
+            let mut query = url.query_pairs_mut();
+            query.append_pair("from", &from.to_string()).append_pair("to", &to.to_string());
+        }
+        Ok(self.ask(&url, VERIFY)?)
     }
 
     fn verify(&self) -> Result<VerifyView, Failure> {

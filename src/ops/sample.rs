@@ -71,7 +71,12 @@ pub fn close(time: UtcMs) -> Body {
 }
 
 pub fn equity(time: UtcMs, equity: &str) -> Body {
-    Body::Ledger(Ledger::Equity { time, equity: dec(equity), cash: dec("9000") })
+    Body::Ledger(Ledger::Equity {
+        time,
+        equity: dec(equity),
+        cash: dec("9000"),
+        adjusted: Decimal::ZERO,
+    })
 }
 
 fn wish(name: &str) -> Signal {

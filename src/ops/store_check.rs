@@ -3,6 +3,7 @@
 
 use super::desk::JournalFacts;
 use super::exit::{Exit, Failure};
+use super::progress::{Counted, Progress};
 use super::text::{count, thousands};
 use super::views::{FileState, FileView};
 use crate::history::{self, History, projection::projected_through};
@@ -24,18 +25,23 @@ pub struct Files {
     pub failure: fn(&StoreError) -> Failure,
 }
 
-/// Checks every file of `data_dir`.
+/// Checks every file of `data_dir`; `progress` counts the facts.
 ///
 /// # Errors
 /// Nothing is kept there.
-pub fn check(data_dir: &Path, files: &Files) -> Result<Vec<FileView>, Failure> {
+pub fn check(
+    data_dir: &Path,
+    files: &Files,
+    progress: &Arc<Progress>,
+) -> Result<Vec<FileView>, Failure> {
     if !data_dir.join(files.live).exists() {
         let text = format!("{} holds no journal: there is nothing to check", data_dir.display());
         return Err(Failure::new(Exit::Unreachable, text));
     }
     let mut head = None;
     let journal = (files.journal)(data_dir).and_then(|journal| {
-        let (last_row, told) = journal_of(journal.as_ref())?;
+        let journal = Counted(journal, Arc::clone(progress));
+        let (last_row, told) = journal_of(&journal)?;
         head = Some(last_row);
         Ok(Some(told))
     });
@@ -114,7 +120,7 @@ fn history_of(data_dir: &Path, head: Option<u64>) -> Result<Option<String>, Fail
     let through = projected_through(&archive)?;
     let history = History::new(Arc::new(archive));
     let (orders, fills) = (history.orders(None)?.len(), history.fills(None)?.len());
-    let (points, trades) = (history.equity(None)?.len(), history.trades()?.len());
+    let (points, trades) = (history.equity(None)?.len(), history.trades(None)?.len());
     let of = |number: usize, one: &str| count(number as u64, one);
     let told = format!(
         "{}, {}, {}, {}",

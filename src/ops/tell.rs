@@ -2,8 +2,8 @@
 
 use super::text::{amount, clock, count, instant, plain, rounded};
 use crate::domain::fact::{
-    Analysis, Body, BreakerLevel, Conflict, Decision, FeatureRow, Ledger, Market, Operator, Order,
-    Signal, Venue,
+    Accept, Analysis, Body, BreakerLevel, Conflict, Decision, Dispute, FeatureRow, Ledger, Market,
+    Operator, Order, Part, Signal, Venue,
 };
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::market::Bar;
@@ -12,6 +12,7 @@ use crate::domain::order::{
     Balance, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource, Side,
 };
 use crate::domain::quarantine::Quarantine;
+use crate::domain::switch::{SafeStep, Switch};
 use std::cmp::Reverse;
 
 /// Balances of an account that are named; the dust of hundreds of assets says nothing.
@@ -88,8 +89,21 @@ pub fn intent(intent: &OrderIntent) -> String {
 /// Both sides of a difference nothing explains.
 #[must_use]
 pub fn conflict(conflict: &Conflict) -> String {
-    let Conflict { about, ours, theirs } = conflict;
-    format!("{about}: we hold {ours}, the venue says {theirs}")
+    let Conflict { about, ours, theirs, dispute } = conflict;
+    let twin = match dispute {
+        Dispute::Twin => "; another daemon trades with the same identity, or this is an old backup",
+        Dispute::Balance | Dispute::Order | Dispute::Setup => "",
+    };
+    format!("{about}: we hold {ours}, the venue says {theirs}{twin}")
+}
+
+/// Whose word counts, as people say it.
+#[must_use]
+pub const fn accepted(accept: Accept) -> &'static str {
+    match accept {
+        Accept::Venue => "the venue's word is taken",
+        Accept::Ours => "ours counts, and the venue's is set aside",
+    }
 }
 
 /// The first and last characters of an id, for lines that must be short.
@@ -143,6 +157,20 @@ fn tell_market(market: &Market, focus: Option<Symbol>) -> String {
         }
         Market::Instruments { rules } => {
             format!("the venue's rules for {}", count(rules.len() as u64, "instrument"))
+        }
+        Market::Universe { listed, unlisted, .. } => {
+            let listed = some(listed, |row| row.symbol, focus);
+            let rows = listed
+                .iter()
+                .map(|row| format!("{} {} ({})", row.symbol, row.standing().name(), row.why));
+            let gone = some(unlisted, |symbol| *symbol, focus);
+            let gone = gone.iter().map(|symbol| format!("{symbol} listed no more"));
+            let all: Vec<String> = rows.chain(gone).collect();
+            match all.as_slice() {
+                [] => "the venue was asked: nothing has changed in what is traded".to_owned(),
+                few if few.len() <= 4 => list(few.iter().cloned()),
+                many => format!("{} changed, {}, …", many.len(), list(many[..4].iter().cloned())),
+            }
         }
     }
 }
@@ -227,6 +255,10 @@ fn tell_operator(operator: &Operator) -> String {
         Operator::Started { life, installation, epoch } => {
             format!("process life {life} of installation {installation}, epoch {epoch}, began")
         }
+        Operator::LiveConfirmed { account, per_order, per_day } => format!(
+            "real money may be traded by account {account}: at most {per_order} an entry, \
+             {per_day} a day"
+        ),
         Operator::Clock { time } => format!("the clock: {} UTC", instant(*time)),
         Operator::ConfigApplied { generation, origins, .. } => {
             let set = list(origins.iter().map(|(key, origin)| format!("{key} by {origin}")));
@@ -245,6 +277,38 @@ fn tell_operator(operator: &Operator) -> String {
         Operator::Released { quarantine, retry: false } => {
             format!("quarantine {quarantine} is over: what was left out stays out")
         }
+        Operator::Branch { path, down: Some(why) } => {
+            format!("{path} is kept down and tried now and then ({why}); nothing is bought")
+        }
+        Operator::Branch { path, down: None } => format!("{path} is up again"),
+        Operator::SymbolWanted { symbol, wanted: true } => {
+            format!("an operator adds {symbol}")
+        }
+        Operator::SymbolWanted { symbol, wanted: false } => {
+            format!("an operator removes {symbol}")
+        }
+        Operator::Switched { switch, reason } => format!("{}: {reason}", switched(switch)),
+        Operator::Resolved { conflict: of, accept, reason } => {
+            let (id, both) = (of.id(), conflict(of));
+            format!("conflict {id} is over ({both}): {}, because {reason}", accepted(*accept))
+        }
+    }
+}
+
+/// What an operator turned on or off, in words.
+#[must_use]
+pub fn switched(switch: &Switch) -> String {
+    let may = |on: &bool| if *on { "may enter" } else { "enters nothing any more" };
+    match switch {
+        Switch::Halt => "an operator halts trading".to_owned(),
+        Switch::Resume => "an operator resumes trading".to_owned(),
+        Switch::Flatten => "an operator has everything sold that is held".to_owned(),
+        Switch::Safe(SafeStep::Collect) => "a careful start: only data is collected".to_owned(),
+        Switch::Safe(SafeStep::Exits) => "a careful start: positions may be left".to_owned(),
+        Switch::Safe(SafeStep::Trade) => "a careful start is over: trading goes on".to_owned(),
+        Switch::Strategy { name, on } => format!("{name} {}", may(on)),
+        Switch::Process { path, on: true } => format!("{path} runs again"),
+        Switch::Process { path, on: false } => format!("{path} is not run any more"),
     }
 }
 
@@ -267,6 +331,14 @@ fn tell_analysis(analysis: &Analysis, focus: Option<Symbol>) -> String {
                 let of = count(rows.len() as u64, "symbol");
                 format!("indicators on {timeframe} bars of {of}")
             }
+        }
+        Analysis::Kept { timeframe, fast, slow, rows } => {
+            let rows = some(rows, |r| r.symbol, focus);
+            let of = match (focus, rows.as_slice()) {
+                (Some(_), [one]) => features(timeframe.name(), one),
+                (_, _) => format!("indicators of {}", count(rows.len() as u64, "symbol")),
+            };
+            format!("{of}, under the lengths it was entered by ({fast}, {slow})")
         }
         Analysis::Signals { rows } => list(some(rows, |r| r.symbol, focus).into_iter().map(signal)),
     }
@@ -369,9 +441,23 @@ fn tell_ledger(ledger: &Ledger) -> String {
                 None => format!("no {symbol} held any more, {pnl} locked in, cash {cash}"),
             }
         }
-        Ledger::Equity { time, equity, cash } => {
+        Ledger::Equity { time, equity, cash, adjusted } => {
             let (equity, cash) = (amount(*equity), amount(*cash));
-            format!("equity after {} UTC: {equity}, of it cash {cash}", clock(*time))
+            let adjusted = if adjusted.is_zero() {
+                String::new()
+            } else {
+                format!("; {} of it by adjustments", amount(*adjusted))
+            };
+            format!("equity after {} UTC: {equity}, of it cash {cash}{adjusted}", clock(*time))
+        }
+        Ledger::Adjusted { asset, part, amount: changed, value } => {
+            let of = match part {
+                Part::Foreign => "what is not ours".to_owned(),
+                Part::Cash => "cash".to_owned(),
+                Part::Position(symbol) => format!("what is held of {symbol}"),
+            };
+            let (changed, value) = (plain(*changed), amount(*value));
+            format!("{of} is adjusted by {changed} {asset}, worth {value}: neither profit nor loss")
         }
         Ledger::Reconciled { conflicts, foreign, .. } => {
             let extra = match foreign.as_slice() {

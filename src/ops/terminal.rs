@@ -4,6 +4,7 @@
 //! Closes may come thousands a second; then one line a second stands for all of them. Everything
 //! else is rare and always shown.
 
+use super::fold::StatusFold;
 use super::tell;
 use super::text::{
     Paint, amount, clock, count, date, fit, instant, plain, rounded, signed, thousands, took,
@@ -87,21 +88,16 @@ impl TerminalState {
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
-    /// Takes in a fact of before this life, which is not told again: what is held, what is open.
-    pub fn restore(&mut self, fact: &Fact<Body>) {
-        match &fact.body {
-            Body::Order(order) => self.track(order),
-            Body::Ledger(Ledger::Position { symbol, realized_pnl, .. }) => {
-                self.realized.insert(*symbol, *realized_pnl);
-                self.realized_before.insert(*symbol, *realized_pnl);
-            }
-            Body::Ledger(Ledger::Equity { equity, cash, .. }) => {
-                self.equity = Some((*equity, *cash));
-                self.first_equity = Some(*equity);
-            }
-            _ => {}
-        }
+    /// Takes in where things stood before this life, which is not told again: what is held, what is
+    /// open.
+    pub fn restore(&mut self, status: &StatusFold) {
+        let (open, realized) = status.books();
+        let view = status.view();
+        self.open = open;
+        self.realized.clone_from(realized);
+        self.realized_before.clone_from(realized);
+        self.equity = view.equity.zip(view.cash);
+        self.first_equity = view.equity;
     }
 
     /// A step of the start.
@@ -133,7 +129,9 @@ impl TerminalState {
                 };
                 rows.iter().map(line).collect()
             }
-            Body::Analysis(Analysis::Rolled { .. } | Analysis::Features { .. }) => Vec::new(),
+            Body::Analysis(
+                Analysis::Rolled { .. } | Analysis::Features { .. } | Analysis::Kept { .. },
+            ) => Vec::new(),
             Body::Decision(decision) => self.decision(time, decision),
             Body::Order(order) => self.order(time, order),
             Body::Ledger(ledger) => self.ledger(time, ledger, now),
@@ -167,6 +165,13 @@ impl TerminalState {
             Market::LateBar { bar } => {
                 let text = format!("a bar of {} came after its close", bar.symbol);
                 vec![self.row(&clock(bar.open_time), "late", &text, Paint::Dim)]
+            }
+            Market::Universe { listed, unlisted, .. } => {
+                if listed.is_empty() && unlisted.is_empty() {
+                    return Vec::new();
+                }
+                let text = tell::tell(&Body::Market(market.clone()), None);
+                vec![self.row("", "symbols", &text, Paint::Plain)]
             }
             Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. }
@@ -254,6 +259,27 @@ impl TerminalState {
             Operator::Released { .. } => {
                 let text = tell::tell(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "released", &text, Paint::Bold)]
+            }
+            Operator::Branch { down, .. } => {
+                let text = tell::tell(&Body::Operator(operator.clone()), None);
+                let paint = if down.is_some() { Paint::Red } else { Paint::Bold };
+                vec![self.row("", "branch", &text, paint)]
+            }
+            Operator::SymbolWanted { .. } => {
+                let text = tell::tell(&Body::Operator(operator.clone()), None);
+                vec![self.row("", "symbols", &text, Paint::Bold)]
+            }
+            Operator::LiveConfirmed { .. } => {
+                let text = tell::tell(&Body::Operator(operator.clone()), None);
+                vec![self.row("", "live", &text, Paint::Bold)]
+            }
+            Operator::Resolved { .. } => {
+                let text = tell::tell(&Body::Operator(operator.clone()), None);
+                vec![self.row("", "resolved", &text, Paint::Bold)]
+            }
+            Operator::Switched { .. } => {
+                let text = tell::tell(&Body::Operator(operator.clone()), None);
+                vec![self.row("", "operator", &text, Paint::Bold)]
             }
             Operator::Clock { .. } => Vec::new(),
         }
@@ -358,6 +384,10 @@ impl TerminalState {
                 self.equity = Some((*equity, *cash));
                 self.closes(now).into_iter().collect()
             }
+            Ledger::Adjusted { .. } => {
+                let text = tell::tell(&Body::Ledger(ledger.clone()), None);
+                vec![self.row("", "adjusted", &text, Paint::Yellow)]
+            }
             Ledger::Reconciled { conflicts, foreign, .. } => {
                 self.reconciled = true;
                 let mut lines = Vec::new();
@@ -386,7 +416,8 @@ impl TerminalState {
     }
 
     fn conflict(&self, conflict: &Conflict) -> String {
-        self.row("", "conflict", &tell::conflict(conflict), Paint::Red)
+        let text = format!("{}  {}", conflict.id(), tell::conflict(conflict));
+        self.row("", "conflict", &text, Paint::Red)
     }
 
     fn row(&self, time: &str, word: &str, text: &str, paint: Paint) -> String {
@@ -507,7 +538,12 @@ mod tests {
     fn a_conflict_says_both_sides() {
         let mut state = TerminalState::new(80, false);
         let mut fact = journal().0[3].clone();
-        let conflict = Conflict { about: "USD".into(), ours: "5".into(), theirs: "4".into() };
+        let conflict = Conflict {
+            about: "USD".into(),
+            ours: "5".into(),
+            theirs: "4".into(),
+            dispute: crate::domain::fact::Dispute::Balance,
+        };
         fact.body = Body::Ledger(Ledger::Reconciled {
             life: 1,
             conflicts: vec![conflict],
@@ -516,7 +552,7 @@ mod tests {
         });
         let expected = [
             "              foreign   1 BNB more than ours, never traded",
-            "              conflict  USD: we hold 5, the venue says 4",
+            "              conflict  vcbsg5f1  USD: we hold 5, the venue says 4",
             "              refused   trading is refused until an operator has decided",
         ];
         assert_eq!(state.fact(&fact, Duration::ZERO), expected);

@@ -1,20 +1,30 @@
 //! The public shapes: what `--json` prints is what the API answers. Decimals are strings without
 //! trailing zeros, times UTC milliseconds, absent values `null`.
 
+mod proof;
+
+pub use super::health::views::{DeliveryView, FindingView, HealthView, Severity};
+pub use super::standing::{
+    NamedView, ReasonView, ReloadCountView, ReloadResult, ReloadView, ReloadsView, SafeView,
+    SessionView, SwitchWord, SwitchedView, SwitchesView, Trigger,
+};
 pub use crate::history::records::{EquityView, FillView, OrderView, PositionView, TradeView};
+pub use proof::{ChaosView, OtherVersionView, ProblemView, StruckView, UnequalView, VerifyView};
 
 use super::config::ConfigErrors;
-use crate::domain::fact::{BreakerLevel, Conflict};
+use crate::domain::fact::{Accept, BreakerLevel, Conflict, Standing};
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::market::Bar;
 use crate::domain::money::Decimal;
-use crate::domain::order::Side;
+use crate::domain::order::{OrderStatus, Side};
 use crate::domain::quarantine::Quarantine;
 use crate::domain::time::UtcMs;
+use crate::trading::universe::Row;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What the daemon is doing, in one word.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// On its way to trading: not yet compared with the venue in this life.
@@ -42,7 +52,7 @@ impl State {
 }
 
 /// One screen about the daemon.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct StatusView {
     /// Version of the program that answers.
@@ -61,8 +71,12 @@ pub struct StatusView {
     pub uptime_ms: Option<u64>,
     /// Where orders go, and in which state the connection is.
     pub venue: String,
+    /// Which of the venue's worlds: `live`, `testnet` or `demo`; none where it is simulated.
+    pub environment: Option<String>,
     /// How fast simulated time passes; none at a real venue.
     pub pace: Option<String>,
+    /// What was confirmed for real money, if anything was.
+    pub live: Option<LiveView>,
     /// Number of the process life.
     pub life: u64,
     /// Identity of the installation.
@@ -87,6 +101,10 @@ pub struct StatusView {
     pub barred: Vec<Symbol>,
     /// Differences with the venue that nothing explains.
     pub conflicts: Vec<Conflict>,
+    /// What of the account is not ours: surplus balances by asset, never traded.
+    pub foreign: Vec<(String, Decimal)>,
+    /// Open orders that are not ours, when the account was looked at: never touched.
+    pub foreign_orders: u64,
     /// All orders.
     pub orders: u64,
     /// Orders that are not final.
@@ -103,14 +121,81 @@ pub struct StatusView {
     pub cash: Option<Decimal>,
     /// Profit locked in since the beginning, quote units.
     pub realized_pnl: Decimal,
+    /// What adjustments to the venue's word changed of the equity so far: neither profit nor loss.
+    pub adjusted: Decimal,
     /// Actors restarted in this life.
     pub restarts: u64,
     /// Steps of the start.
     pub steps: Vec<StepView>,
 }
 
+/// A listed symbol.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SymbolView {
+    /// Which.
+    pub symbol: Symbol,
+    /// How it stands.
+    pub state: Standing,
+    /// Whether it is to be traded.
+    pub wanted: bool,
+    /// Why, in words.
+    pub why: String,
+    /// Since when it stands so; none where that was before the first close.
+    pub since: Option<UtcMs>,
+    /// End of its newest bar in a close.
+    pub newest_bar: Option<UtcMs>,
+    /// What is held of it; none: nothing that could be sold.
+    pub held: Option<Decimal>,
+}
+
+impl SymbolView {
+    /// Of one.
+    #[must_use]
+    pub fn of(row: &Row, held: Option<Decimal>) -> SymbolView {
+        let Row { listed, since, newest, .. } = row;
+        SymbolView {
+            symbol: listed.symbol,
+            state: listed.standing(),
+            wanted: listed.wanted,
+            why: listed.why.clone(),
+            since: Some(*since).filter(|time| *time > 0),
+            newest_bar: *newest,
+            held: held.map(|held| held.normalize()),
+        }
+    }
+}
+
+/// What became of a change of what is listed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SymbolsChangeView {
+    /// In words.
+    pub text: String,
+}
+
+/// The account of a key, as the venue tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AccountView {
+    /// The venue's number of it.
+    pub account: String,
+    /// Whether the venue lets it trade.
+    pub can_trade: bool,
+    /// What it has of the quote asset, free and held by orders.
+    pub quote: Decimal,
+}
+
+/// Live trading, as a person confirmed it last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LiveView {
+    /// The venue's number of the account.
+    pub account: String,
+    /// Most quote amount of one entry.
+    pub per_order: Decimal,
+    /// Most quote amount of all entries of a UTC day.
+    pub per_day: Decimal,
+}
+
 /// An input set aside because a stage failed at it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QuarantineView {
     /// Its number, for `retry` and `drop`.
     pub id: u64,
@@ -129,8 +214,99 @@ impl QuarantineView {
     }
 }
 
+/// How the account compares with the books.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReconcileView {
+    /// Venue time of the last picture of the account; none: it was never looked at.
+    pub time: Option<UtcMs>,
+    /// Number of the process life that looked.
+    pub life: u64,
+    /// Every asset either side knows of, by name.
+    pub balances: Vec<BalanceView>,
+    /// Orders that are open at the venue in the picture, or not over in the books, by id.
+    pub orders: Vec<OpenView>,
+    /// What nothing explains; empty: trading may go on.
+    pub conflicts: Vec<ConflictView>,
+    /// What operators have said, oldest first.
+    pub resolved: Vec<ResolvedView>,
+}
+
+/// One asset on both sides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BalanceView {
+    /// Its name.
+    pub asset: String,
+    /// What the books say is ours.
+    pub ours: Decimal,
+    /// What else was seen of it: surplus, never traded.
+    pub foreign: Decimal,
+    /// What the venue may lack because an operator said that our word counts.
+    pub set_aside: Decimal,
+    /// What the venue has in the picture, free and locked.
+    pub theirs: Decimal,
+    /// What the venue has less ours and foreign, as of now: what has been traded since the picture
+    /// shows here too.
+    pub difference: Decimal,
+}
+
+/// An order on both sides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OpenView {
+    /// Its id; the venue's name for it where it is not ours.
+    pub client_order_id: ClientOrderId,
+    /// What it trades.
+    pub symbol: Symbol,
+    /// Where it stands in the books; none: they do not know it.
+    pub ours: Option<OrderStatus>,
+    /// Whether it is open at the venue in the picture.
+    pub open: bool,
+    /// Whether it is not ours: never touched.
+    pub foreign: bool,
+}
+
+/// A difference that nothing explains.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConflictView {
+    /// For `resolve`; another one as soon as either side says something else.
+    pub id: String,
+    /// Both sides.
+    #[serde(flatten)]
+    pub conflict: Conflict,
+}
+
+impl ConflictView {
+    /// Of one conflict.
+    #[must_use]
+    pub fn of(conflict: &Conflict) -> ConflictView {
+        ConflictView { id: conflict.id(), conflict: conflict.clone() }
+    }
+}
+
+/// An operator's word on a conflict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ResolvedView {
+    /// The conflict.
+    #[serde(flatten)]
+    pub conflict: ConflictView,
+    /// Whose word counts.
+    pub accept: Accept,
+    /// Why, in the operator's words.
+    pub reason: String,
+}
+
+/// What an operator says of a conflict.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResolveView {
+    /// Whose word counts.
+    pub accept: Accept,
+    /// Why, in 1 to 500 characters; kept in the journal.
+    #[schema(min_length = 1, max_length = 500, pattern = "\\S")]
+    pub reason: String,
+}
+
 /// One step of a start.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StepView {
     /// What was done.
     pub name: String,
@@ -141,7 +317,7 @@ pub struct StepView {
 }
 
 /// What became of a signal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// It led to an order.
@@ -153,7 +329,7 @@ pub enum Outcome {
 }
 
 /// A strategy's wish and what became of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SignalView {
     /// Key of the fact, for `explain`.
     pub key: String,
@@ -180,7 +356,7 @@ pub struct SignalView {
 }
 
 /// The story of an order, a fill or a fact, from its causes to its effects.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExplainView {
     /// What was asked for.
     pub id: String,
@@ -191,7 +367,7 @@ pub struct ExplainView {
 }
 
 /// One fact of a story.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExplainStep {
     /// Key of the fact.
     pub key: String,
@@ -207,8 +383,17 @@ pub struct ExplainStep {
     pub text: String,
 }
 
+/// Whether the daemon is ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReadyView {
+    /// Whether all conditions hold.
+    pub ready: bool,
+    /// Those that do not; with `verbose` all.
+    pub checks: Vec<CheckView>,
+}
+
 /// One condition of being ready.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CheckView {
     /// Its name.
     pub name: String,
@@ -218,30 +403,8 @@ pub struct CheckView {
     pub detail: String,
 }
 
-/// What `verify` found.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VerifyView {
-    /// Inputs gone through.
-    pub inputs: u64,
-    /// Derived facts compared.
-    pub facts: u64,
-    /// Facts that are not what their inputs imply; empty: all are.
-    pub problems: Vec<ProblemView>,
-}
-
-/// A derived fact that is not what its inputs imply.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProblemView {
-    /// Key of the fact.
-    pub key: String,
-    /// Its kind.
-    pub kind: String,
-    /// What is in the journal and what should be.
-    pub text: String,
-}
-
 /// In which state a file is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FileState {
     /// All of it was read.
@@ -268,7 +431,7 @@ impl FileState {
 }
 
 /// One file of a data directory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FileView {
     /// Its path.
     pub file: String,
@@ -281,7 +444,7 @@ pub struct FileView {
 }
 
 /// One closed bar.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BarView {
     /// When it opened, UTC milliseconds.
     pub open_time: UtcMs,
@@ -313,7 +476,7 @@ impl BarView {
 }
 
 /// One value of the configuration.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ValueView {
     /// Levels joined by dots.
     pub key: String,
@@ -337,7 +500,7 @@ impl ValueView {
 }
 
 /// A value of the configuration as it was set.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SetView {
     /// The value.
     pub value: serde_json::Value,
@@ -346,7 +509,7 @@ pub struct SetView {
 }
 
 /// A key that has one value in the running daemon and another if it started now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DifferenceView {
     /// Levels joined by dots.
     pub key: String,
@@ -366,26 +529,52 @@ pub struct CheckedView {
 }
 
 /// What is logged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogLevelView {
     /// A level, or levels by target, like `warn,everwarm=debug`.
     pub filter: String,
 }
 
+/// A change that was asked for by the API with the token, done or not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AuditView {
+    /// Wall time, UTC milliseconds.
+    pub time: UtcMs,
+    /// Who: whoever has the token, or a page that was given a cookie for it.
+    pub who: String,
+    /// Method and path.
+    pub what: String,
+    /// What was sent.
+    pub body: serde_json::Value,
+    /// `done`, or why not.
+    pub result: String,
+}
+
 /// The program that answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VersionView {
     /// Name of the program.
     pub name: String,
     /// Its version.
     pub version: String,
+    /// The revision it was built from; none: a build for development.
+    #[serde(default)]
+    pub revision: Option<String>,
+    /// The day of that revision, or of the build; none: a build for development.
+    #[serde(default)]
+    pub built: Option<String>,
 }
 
 impl VersionView {
     /// Of this program.
     #[must_use]
     pub fn this() -> VersionView {
-        VersionView { name: "everwarm".into(), version: env!("CARGO_PKG_VERSION").into() }
+        VersionView {
+            name: "everwarm".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            revision: option_env!("BUILD_REVISION").map(str::to_owned),
+            built: option_env!("BUILD_DAY").map(str::to_owned),
+        }
     }
 }

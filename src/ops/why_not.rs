@@ -8,10 +8,12 @@ use super::tell;
 use super::text::instant;
 use super::views::ExplainView;
 use crate::domain::fact::{
-    Analysis, Body, BreakerLevel, Decision, FeatureRow, Ledger, Market, Operator, Order, Signal,
+    Analysis, AtVenue, Body, BreakerLevel, Decision, FeatureRow, Ledger, Listed, Market, Operator,
+    Order, Signal, Standing,
 };
 use crate::domain::id::Symbol;
 use crate::domain::settings::Settings;
+use crate::domain::switch::Switches;
 use crate::domain::time::{Timeframe, UtcMs};
 use everwarm_runtime::fact::Fact;
 use std::collections::BTreeMap;
@@ -68,7 +70,10 @@ struct Seen {
     rounds: BTreeMap<u64, Round>,
     closes: Option<(UtcMs, UtcMs)>,
     settings: Settings,
+    switches: Switches,
     breaker: Option<Fact<Body>>,
+    /// How the symbol is listed, and the close before.
+    listed: Option<Listed>,
     row: Option<FeatureRow>,
     wished: Option<Signal>,
     answer: Option<ExplainView>,
@@ -82,7 +87,9 @@ impl Seen {
             rounds: BTreeMap::new(),
             closes: None,
             settings: Settings::default(),
+            switches: Switches::default(),
             breaker: None,
+            listed: None,
             row: None,
             wished: None,
             answer: None,
@@ -103,9 +110,16 @@ impl Seen {
                     self.rounds.insert(fact.key.n, round);
                 }
             }
+            Body::Market(Market::Universe { listed, unlisted, .. }) => {
+                let now = listed.iter().find(|row| row.symbol == self.symbol);
+                if now.is_some() || unlisted.contains(&self.symbol) {
+                    self.listed = now.cloned();
+                }
+            }
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
                 self.settings = Settings::from_text(text).unwrap_or_default();
             }
+            Body::Operator(Operator::Switched { .. }) => self.switches.fold(fact),
             Body::Decision(Decision::Breaker { .. }) => self.breaker = Some(fact.clone()),
             Body::Analysis(analysis) => self.analysis(fact, analysis),
             Body::Decision(Decision::Approved { intent, .. }) if intent.symbol == self.symbol => {
@@ -142,6 +156,12 @@ impl Seen {
                     (round.row, round.before) = (Some((*timeframe, *row)), before);
                 }
             }
+            Analysis::Kept { rows, .. } => {
+                if let Some(round) = round.filter(|_| rows.iter().any(|r| r.symbol == self.symbol))
+                {
+                    round.facts.push(fact.clone());
+                }
+            }
             Analysis::Signals { rows } => {
                 let Some(signal) = rows.iter().find(|row| row.symbol == self.symbol) else {
                     return;
@@ -173,8 +193,12 @@ impl Seen {
         }
     }
 
-    /// The breaker's level and reasons, where it is not at normal, and why the symbol is barred.
+    /// The breaker's level and reasons, where it is not at normal, and why the symbol is barred or
+    /// not entered.
     fn limited(&self) -> Option<String> {
+        if let Some(row) = self.listed.as_ref().filter(|l| l.standing() != Standing::Trading) {
+            return Some(format!("{} is {}: {}", self.symbol, row.standing().name(), away(row)));
+        }
         let Some(Body::Decision(Decision::Breaker { level, reasons, barred })) =
             self.breaker.as_ref().map(|fact| &fact.body)
         else {
@@ -221,6 +245,9 @@ impl Seen {
     fn silent(&self, round: &Round) -> String {
         let section = &self.settings.strategy.sma_cross;
         match round.bar {
+            None if self.listed.is_some() => {
+                return "its bars are not expected in this close".to_owned();
+            }
             None => return "the symbol is not traded: it is not expected in this close".to_owned(),
             Some(false) => {
                 return "it has no bar in this close, and nothing is decided without one"
@@ -230,6 +257,9 @@ impl Seen {
         }
         if !section.enabled {
             return "no strategy is switched on (strategy.sma_cross.enabled)".to_owned();
+        }
+        if let Some(said) = self.switches.strategies.get("sma_cross") {
+            return format!("an operator turned sma_cross off: {}", said.reason);
         }
         let Some((_, row)) = &round.row else {
             let timeframe = section.timeframe;
@@ -259,6 +289,15 @@ impl Seen {
                 )
             }
         }
+    }
+}
+
+/// Why a symbol is not entered.
+fn away(row: &Listed) -> &str {
+    match row.venue {
+        AtVenue::Trading => &row.why,
+        AtVenue::Halted => "the venue takes no orders in it now",
+        AtVenue::Gone => "the venue does not have it",
     }
 }
 

@@ -3,10 +3,12 @@
 //!
 //! [`market`] gives the bars, [`exchange`] is the pure core (an order book of one account, as a
 //! stage over its own facts), [`books`] keeps its journal, [`wire`] is the protocol as pure
-//! functions, and [`server`] holds the sockets and the clock.
+//! functions, and [`server`] holds the sockets and the clock. [`faults`] is what it does wrong when
+//! it is asked to.
 
 pub mod books;
 pub mod exchange;
+pub mod faults;
 pub mod market;
 pub mod server;
 pub mod wire;

@@ -166,5 +166,5 @@ pub fn listed(shape: Shape, id: &str) -> NewList {
 pub fn order(side: Side, kind: OrderKind, id: &str) -> NewOrder {
     let client_id = Some(id.to_owned());
     let (at, deadline) = (0, UtcMs::MAX);
-    NewOrder { symbol: sym("BTCUSDT"), side, kind, client_id, at, deadline }
+    NewOrder { symbol: sym("BTCUSDT"), side, kind, client_id, at, deadline, at_once: None }
 }

@@ -1,13 +1,17 @@
 //! Updates to closed bars, each exactly once, and bars to closes: the core of the closer.
 //!
-//! A close is said once all wanted symbols have delivered their bar or are known to have none. That
-//! a symbol has none is known from the venue: a fetch that reached past the minute and did not hold
-//! the bar, or, in lockstep, the exchange's own list of who traded. A symbol that missed most
-//! recent closes is not waited for. Closes are said in order; a bar of a close that was said
-//! already is late.
+//! A close is said once all expected symbols have delivered their bar or are known to have none. A
+//! symbol is expected from the first close after its past on, for as long as it is listed and the
+//! venue trades it. That a symbol has none is known from the venue: a fetch that reached past the
+//! minute and did not hold the bar, or, in lockstep, the exchange's own list of who traded. A
+//! symbol that missed most recent closes is not waited for, but in lockstep.
+//!
+//! Closes are said in order and without holes: a bar that does not follow the last one of its
+//! symbol waits until what lies between was looked for. A bar of a close that was said already is
+//! late; one that differs from what was said of its minute is a revision, and the first stays.
 
 use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{Body, Market, Venue};
+use crate::domain::fact::{AtVenue, Body, Market, Venue};
 use crate::domain::id::{Symbol, SymbolMap};
 use crate::domain::market::Bar;
 use crate::domain::time::{MINUTE, UtcMs};
@@ -18,7 +22,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Closes missed in a row after which a symbol is not waited for.
 const MISSES: u32 = 3;
-const VERSION: u8 = 1;
+/// How long a close waits for what lies between a symbol's bars, milliseconds of venue time after
+/// it: a venue that streams and does not answer must not stop everything.
+const HOLE: UtcMs = MINUTE;
+const FORMAT: u8 = 2;
 
 /// What was said about closes: a fold that says nothing itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -27,17 +34,32 @@ pub struct Closes {
     pub last: Option<UtcMs>,
     /// The last life of the process that has seen the account, and so all that happened before.
     pub account: Option<u64>,
+    /// End of the newest bar of any symbol, history included.
+    newest: Option<UtcMs>,
+    /// How often it was told what is listed.
+    pub universes: u64,
     symbols: SymbolMap<SymbolCloses>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct SymbolCloses {
+    /// What the venue does with it; none: it is not listed.
+    venue: Option<AtVenue>,
     /// End of its last bar, history included.
     through: Option<UtcMs>,
+    /// Its last bar said in a close, or late.
+    bar: Option<Bar>,
     /// Whether its history was loaded or found to be empty.
     history: bool,
     /// Closes missed in a row.
     misses: u32,
+}
+
+impl SymbolCloses {
+    /// Whether the venue has it: it is looked up and listened to.
+    fn is_live(&self) -> bool {
+        matches!(self.venue, Some(AtVenue::Trading | AtVenue::Halted))
+    }
 }
 
 impl Closes {
@@ -50,7 +72,7 @@ impl Closes {
     /// End of the newest bar of any symbol, history included.
     #[must_use]
     pub fn newest(&self) -> Option<UtcMs> {
-        self.symbols.iter().filter_map(|(_, of)| of.through).max()
+        self.newest
     }
 
     /// Whether a bar that ends at `close` was said.
@@ -59,14 +81,86 @@ impl Closes {
         self.through(symbol).is_some_and(|t| t >= close)
     }
 
+    /// The listed symbols the venue has, by name.
+    pub fn live(&self) -> impl Iterator<Item = Symbol> {
+        self.symbols.iter().filter(|(_, of)| of.is_live()).map(|(symbol, _)| symbol)
+    }
+
+    /// Whether it is one of these.
+    #[must_use]
+    pub fn is_live(&self, symbol: Symbol) -> bool {
+        self.symbols.get(symbol).is_some_and(SymbolCloses::is_live)
+    }
+
+    /// Whether its bars belong into closes: its past is known.
+    fn has_past(&self, symbol: Symbol) -> bool {
+        self.symbols.get(symbol).is_some_and(|of| of.history)
+    }
+
+    /// Symbols that a close is said of, by name.
+    fn expected(&self, close: UtcMs) -> impl Iterator<Item = Symbol> {
+        let of = self.symbols.iter().filter(move |(_, of)| {
+            let trades = of.venue == Some(AtVenue::Trading) && of.history;
+            trades && of.through.is_none_or(|through| through < close)
+        });
+        of.map(|(symbol, _)| symbol)
+    }
+
     fn waited_for(&self, symbol: Symbol) -> bool {
         self.symbols.get(symbol).is_none_or(|s| s.misses < MISSES)
     }
 
-    fn bar(&mut self, symbol: Symbol, close: UtcMs) {
+    fn through_is(&mut self, symbol: Symbol, close: UtcMs) {
         let of = self.symbols.entry(symbol);
         of.through = of.through.max(Some(close));
         of.misses = 0;
+        self.newest = self.newest.max(Some(close));
+    }
+
+    fn bar(&mut self, bar: &Bar) {
+        self.through_is(bar.symbol, bar.open_time + MINUTE);
+        let of = self.symbols.entry(bar.symbol);
+        if of.bar.is_none_or(|before| before.open_time <= bar.open_time) {
+            of.bar = Some(*bar);
+        }
+    }
+
+    fn market(&mut self, market: &Market) {
+        match market {
+            Market::Close { time, bars, missing } => {
+                self.last = Some(*time);
+                for bar in bars {
+                    self.bar(bar);
+                }
+                for symbol in missing {
+                    self.symbols.entry(*symbol).misses += 1;
+                }
+            }
+            Market::LateBar { bar } => self.bar(bar),
+            Market::HistoryLoaded { symbol, timeframe, to, .. } => {
+                self.through_is(*symbol, to + timeframe.ms());
+                self.symbols.entry(*symbol).history = true;
+            }
+            Market::HistoryBars { symbol, timeframe, bars } => {
+                if let Some(bar) = bars.last() {
+                    self.through_is(*symbol, bar.open_time + timeframe.ms());
+                }
+                self.symbols.entry(*symbol).history = true;
+            }
+            Market::Universe { listed, unlisted, .. } => {
+                self.universes += 1;
+                self.symbols.remove_all(unlisted);
+                for row in listed {
+                    let of = self.symbols.entry(row.symbol);
+                    let back = of.venue != Some(row.venue);
+                    of.venue = Some(row.venue);
+                    if back {
+                        of.misses = 0;
+                    }
+                }
+            }
+            Market::Instruments { .. } => {}
+        }
     }
 }
 
@@ -78,39 +172,28 @@ impl Stage for Closes {
     fn name(&self) -> &'static str {
         "closer"
     }
+    fn version(&self) -> u16 {
+        2
+    }
     fn interest(&self) -> Mask {
         // Inputs alone: what was appended a moment ago is then folded without waiting for any
         // stage.
-        Mask::of(&[kind::CLOSE, kind::LATE_BAR, kind::HISTORY_LOADED, kind::ACCOUNT])
+        Mask::of(&[
+            kind::CLOSE,
+            kind::LATE_BAR,
+            kind::HISTORY_LOADED,
+            kind::UNIVERSE,
+            kind::ACCOUNT,
+        ])
     }
     fn produces(&self) -> Mask {
         Mask::NONE
     }
     fn evolve(&mut self, fact: &Fact<Body>) {
         match &fact.body {
-            Body::Market(Market::Close { time, bars, missing }) => {
-                self.last = Some(*time);
-                for bar in bars {
-                    self.bar(bar.symbol, *time);
-                }
-                for symbol in missing {
-                    self.symbols.entry(*symbol).misses += 1;
-                }
-            }
-            Body::Market(Market::LateBar { bar }) => self.bar(bar.symbol, bar.open_time + MINUTE),
-            Body::Market(Market::HistoryLoaded { symbol, timeframe, to, .. }) => {
-                self.bar(*symbol, to + timeframe.ms());
-                self.symbols.entry(*symbol).history = true;
-            }
-            Body::Market(Market::HistoryBars { symbol, timeframe, bars }) => {
-                if let Some(bar) = bars.last() {
-                    self.bar(*symbol, bar.open_time + timeframe.ms());
-                }
-                self.symbols.entry(*symbol).history = true;
-            }
+            Body::Market(market) => self.market(market),
             Body::Venue(Venue::Account { life, .. }) => self.account = Some(*life),
-            Body::Market(Market::Instruments { .. })
-            | Body::Venue(_)
+            Body::Venue(_)
             | Body::Operator(_)
             | Body::Analysis(_)
             | Body::Decision(_)
@@ -120,10 +203,10 @@ impl Stage for Closes {
     }
     fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
     fn save(&self) -> Vec<u8> {
-        everwarm_runtime::state::save(VERSION, self)
+        everwarm_runtime::state::save(FORMAT, self)
     }
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
-        *self = everwarm_runtime::state::load(VERSION, bytes)?;
+        *self = everwarm_runtime::state::load(FORMAT, bytes)?;
         Ok(())
     }
 }
@@ -141,10 +224,24 @@ pub enum Next {
     Idle,
 }
 
+/// What became of a bar that was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offered {
+    /// It is taken.
+    New,
+    /// It is known.
+    Known,
+    /// Its minute is known otherwise: the venue tells now something else than it told first.
+    Revised,
+    /// Nobody asked for it.
+    Strange,
+}
+
 /// Bars on their way to a close. Lost with its actor: what it held is fetched again.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Gathering {
-    wanted: BTreeSet<Symbol>,
+    /// Whether the exchange tells of each minute who traded in it.
+    lockstep: bool,
     pending: BTreeMap<UtcMs, BTreeMap<Symbol, Bar>>,
     /// How far the venue's own records have been looked through, by symbol.
     looked: BTreeMap<Symbol, UtcMs>,
@@ -154,25 +251,43 @@ pub struct Gathering {
 }
 
 impl Gathering {
-    /// Gathers the bars of these symbols.
+    /// Nothing yet; in lockstep the exchange tells of each minute who traded in it.
     #[must_use]
-    pub fn of(wanted: BTreeSet<Symbol>) -> Gathering {
-        Gathering { wanted, ..Gathering::default() }
+    pub fn new(lockstep: bool) -> Gathering {
+        let (pending, looked, told, late) = Default::default();
+        Gathering { lockstep, pending, looked, told, late }
     }
 
     /// A closed bar has come. Repeats are harmless.
-    pub fn offer(&mut self, said: &Closes, bar: Bar) {
+    pub fn offer(&mut self, said: &Closes, bar: Bar) -> Offered {
         let close = bar.open_time + MINUTE;
-        if !self.wanted.contains(&bar.symbol) || said.has(bar.symbol, close) {
-            return;
+        if !said.is_live(bar.symbol) {
+            return Offered::Strange;
+        }
+        let same = |known: &Bar| if *known == bar { Offered::Known } else { Offered::Revised };
+        if said.has(bar.symbol, close) {
+            let known = said.symbols.get(bar.symbol).and_then(|of| of.bar);
+            return known
+                .filter(|b| b.open_time == bar.open_time)
+                .map_or(Offered::Known, |b| same(&b));
         }
         if said.last.is_some_and(|last| close <= last) {
-            if !self.late.contains(&bar) {
-                self.late.push(bar);
+            let known =
+                self.late.iter().find(|b| (b.symbol, b.open_time) == (bar.symbol, bar.open_time));
+            if let Some(known) = known {
+                return same(known);
             }
-        } else {
-            self.pending.entry(close).or_default().entry(bar.symbol).or_insert(bar);
+            self.late.push(bar);
+            // The last is said first.
+            self.late.sort_by_key(|b| (std::cmp::Reverse(b.open_time), b.symbol));
+            return Offered::New;
         }
+        let of = self.pending.entry(close).or_default();
+        if let Some(known) = of.get(&bar.symbol) {
+            return same(known);
+        }
+        of.insert(bar.symbol, bar);
+        Offered::New
     }
 
     /// The venue's records up to the close `through` were looked through, and all that was in them
@@ -187,46 +302,86 @@ impl Gathering {
         self.told = Some((close, symbols));
     }
 
-    /// Whether every wanted symbol's records have been looked through once.
+    /// Forgets what is not listed any more.
+    pub fn keep_listed(&mut self, said: &Closes) {
+        self.looked.retain(|symbol, _| said.is_live(*symbol));
+    }
+
+    /// Whether every live symbol's records have been looked through once. Once closes are said, one
+    /// without a past is not waited for, but in lockstep: it joins when its past is there.
     #[must_use]
-    pub fn is_caught_up(&self) -> bool {
-        self.wanted.iter().all(|s| self.looked.contains_key(s))
+    pub fn is_caught_up(&self, said: &Closes) -> bool {
+        let joins = said.last.is_some() && !self.lockstep;
+        said.live().all(|s| self.has_looked(s) || (joins && !said.has_past(s)))
+    }
+
+    /// Whether a symbol's records have been looked through.
+    #[must_use]
+    pub fn has_looked(&self, symbol: Symbol) -> bool {
+        self.looked.contains_key(&symbol)
     }
 
     /// What is to be done at venue time `now`, a bar being late after `grace`.
     #[must_use]
     pub fn next(&mut self, said: &Closes, now: UtcMs, grace: UtcMs) -> Next {
-        if let Some(bar) = self.late.pop() {
-            return if said.has(bar.symbol, bar.open_time + MINUTE) {
-                self.next(said, now, grace)
-            } else {
-                Next::Say(Market::LateBar { bar })
-            };
+        while let Some(bar) = self.late.pop() {
+            if !said.has(bar.symbol, bar.open_time + MINUTE) && said.has_past(bar.symbol) {
+                return Next::Say(Market::LateBar { bar });
+            }
         }
         self.pending.retain(|close, _| said.last.is_none_or(|last| *close > last));
         let Some((&close, bars)) = self.pending.first_key_value() else { return Next::Idle };
-        if !self.is_caught_up() {
+        if !self.is_caught_up(said) {
             return Next::Idle;
         }
-        let missing: Vec<Symbol> =
-            self.wanted.iter().filter(|s| !bars.contains_key(s)).copied().collect();
-        let open: Vec<Symbol> =
-            missing.iter().filter(|s| !self.is_absent(**s, close)).copied().collect();
+        let missing: Vec<Symbol> = said.expected(close).filter(|s| !bars.contains_key(s)).collect();
         // In lockstep a bar that was told of is on its way, however long it takes.
-        let lockstep = self.told.as_ref().is_some_and(|(at, _)| *at == close);
-        let waited: Vec<Symbol> =
-            open.into_iter().filter(|s| lockstep || said.waited_for(*s)).collect();
-        if waited.is_empty() {
-            let bars = self.pending.remove(&close).unwrap_or_default().into_values().collect();
+        let told = self.told.as_ref().is_some_and(|(at, _)| *at == close);
+        // In lockstep one that is held to be halted may have traded: that is told, or looked up.
+        let all = said.live().filter(|s| said.has_past(*s) && !said.has(*s, close));
+        let all: Vec<Symbol> = if self.lockstep { all.collect() } else { missing.clone() };
+        let open = all.into_iter().filter(|s| !bars.contains_key(s) && !self.is_absent(*s, close));
+        // There everyone is waited for: a closer that was not yet here when it was told must not
+        // close without one that trades again.
+        let waited = open.filter(|s| self.lockstep || said.waited_for(*s));
+        let waited: Vec<Symbol> = waited.collect();
+        let holes = self.holes(said, close, bars, now);
+        if waited.is_empty() && holes.is_empty() {
+            let bars = self.pending.remove(&close).unwrap_or_default().into_values();
+            let bars: Vec<Bar> = bars.filter(|bar| said.has_past(bar.symbol)).collect();
+            if bars.is_empty() {
+                return self.next(said, now, grace);
+            }
             return Next::Say(Market::Close { time: close, bars, missing });
         }
-        if lockstep {
+        if told {
             return Next::Idle;
         }
-        if now < close + grace {
+        if holes.is_empty() && now < close + grace {
             return Next::Wait(close + grace);
         }
-        Next::Fetch(close, waited)
+        Next::Fetch(close, waited.into_iter().chain(holes).collect())
+    }
+
+    /// Symbols whose bars before `close` were neither said nor looked for. In lockstep the exchange
+    /// tells of each minute who traded.
+    fn holes(
+        &self,
+        said: &Closes,
+        close: UtcMs,
+        bars: &BTreeMap<Symbol, Bar>,
+        now: UtcMs,
+    ) -> Vec<Symbol> {
+        if self.lockstep || now > close + HOLE {
+            return Vec::new();
+        }
+        let before = close - MINUTE;
+        let hole = |symbol: &&Symbol| {
+            said.has_past(**symbol)
+                && !said.has(**symbol, before)
+                && self.looked.get(symbol).is_none_or(|through| *through < before)
+        };
+        bars.keys().filter(hole).copied().collect()
     }
 
     fn is_absent(&self, symbol: Symbol, close: UtcMs) -> bool {
@@ -235,3 +390,7 @@ impl Gathering {
             || self.looked.get(&symbol).is_some_and(|through| *through >= close)
     }
 }
+
+#[cfg(test)]
+#[path = "bars_tests.rs"]
+mod tests;

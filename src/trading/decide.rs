@@ -3,7 +3,8 @@
 //! All signals of a close are decided together, after the breaker has spoken: by confidence, the
 //! surest first, then by symbol and strategy. Each gets exactly one answer, `Approved` or
 //! `Declined`. A buy holds its quote amount and one percent more until its order is final; what of
-//! it has been filled is held no longer, for it has left the cash.
+//! it has been filled is held no longer, for it has left the cash. While an operator has everything
+//! sold, what is held is left without a signal, and what is then still held again at each close.
 //!
 //! Invariants, asserted by `check`:
 //! 1. Between inputs no signal waits for its answer.
@@ -12,23 +13,29 @@
 
 use super::client_id::{self, Identity};
 use super::instruments::Instruments;
+use super::risk::caps::Caps;
 use super::risk::sizing::{self, TooSmall};
 use crate::domain::fact::kinds::{kind, rank};
 use crate::domain::fact::{
-    Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Signal,
+    Analysis, AtVenue, Body, BreakerLevel, Decision, Ledger, Listed, Market, Operator, Order,
+    Signal,
 };
 use crate::domain::id::{ClientOrderId, Symbol, SymbolMap};
 use crate::domain::instrument::Instrument;
-use crate::domain::money::Decimal;
+use crate::domain::money::{Decimal, Price};
 use crate::domain::order::{OrderIntent, OrderType, Side};
 use crate::domain::settings::Settings;
+use crate::domain::switch::Switch;
+use crate::domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::fact::{Fact, Key, Mask, Rank};
 use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 4;
+/// Who leaves what an operator has sold, in place of a strategy.
+pub const LEAVES: &str = "flatten";
 /// What is held for a buy, as a multiple of its value at the close, in percent: prices move and
 /// fees come.
 const HOLD_PERCENT: i64 = 101;
@@ -105,8 +112,31 @@ pub struct Decide {
     /// Base units held, where there are any.
     positions: SymbolMap<Decimal>,
     holds: BTreeMap<ClientOrderId, Hold>,
+    /// How each listed symbol stands; none before any was told.
+    listed: Option<SymbolMap<Listed>>,
+    /// The last close, and the end of the newest bar of each symbol.
+    closed: UtcMs,
+    newest: SymbolMap<Newest>,
+    /// Event time.
+    time: UtcMs,
+    /// The word by which an operator has everything sold.
+    flatten: Option<Key>,
+    /// The close at which each symbol was left by such a word last: once a close, for the id of
+    /// its order is that of the close.
+    left: SymbolMap<UtcMs>,
+    /// Of live trading; counted is what is held for an entry when it is approved.
+    caps: Caps,
     /// Signals of this close, with the fact each came in.
     waiting: Vec<(Key, Signal)>,
+}
+
+/// The newest bar of a symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Newest {
+    /// Its end.
+    time: UtcMs,
+    /// Its closing price.
+    close: Price,
 }
 
 /// The running account of one round.
@@ -116,9 +146,15 @@ struct Round {
     taken: Vec<Symbol>,
     /// Symbols with an order that is not final, by name.
     pending: Vec<Symbol>,
+    caps: Caps,
 }
 
 impl Decide {
+    /// The orders something is held for: those that are not final.
+    pub fn held(&self) -> impl Iterator<Item = &ClientOrderId> {
+        self.holds.keys()
+    }
+
     fn round(&self) -> Round {
         let held: Decimal = self.holds.values().map(Hold::open).sum();
         let is_long = |symbol: Symbol, quantity: Decimal| {
@@ -130,11 +166,15 @@ impl Decide {
         taken.sort_unstable();
         taken.dedup();
         let pending = self.holds.values().map(|hold| hold.symbol).collect();
-        Round { cash: self.cash.map(|cash| cash - held), taken, pending }
+        let cash = self.cash.map(|cash| cash - held);
+        Round { cash, taken, pending, caps: self.caps.clone() }
     }
 
     fn judge(&self, signal: &Signal, round: &mut Round) -> Result<Approved, Refusal> {
         self.level_allows(signal)?;
+        if signal.side == Side::Buy {
+            self.listing_allows(signal.symbol)?;
+        }
         let rule = self.instrument(signal.symbol)?;
         if round.pending.contains(&signal.symbol) {
             return no("pending", format!("an order in {} is not final yet", signal.symbol));
@@ -147,8 +187,19 @@ impl Decide {
         if signal.side == Side::Buy {
             round.taken.push(signal.symbol);
             round.cash = round.cash.map(|cash| cash - reserved);
+            round.caps.spend(signal.close_time, reserved);
         }
-        let valid_until = signal.close_time + self.settings.trading.valid_for_s * 1000;
+        Ok(self.approve(signal, quantity, reserved, signal.close_time))
+    }
+
+    /// An order that may be sent for as long as is configured from `from` on.
+    fn approve(
+        &self,
+        signal: &Signal,
+        quantity: Decimal,
+        reserved: Decimal,
+        from: UtcMs,
+    ) -> Approved {
         let intent = OrderIntent {
             client_id: client_id::of(&self.identity, signal),
             strategy: signal.strategy.clone(),
@@ -158,9 +209,36 @@ impl Decide {
             quantity,
             price: None,
             close_time: signal.close_time,
-            valid_until,
+            valid_until: from + self.settings.trading.valid_for_s * 1000,
         };
-        Ok(Approved { intent, reserved, reason: signal.reason.clone() })
+        Approved { intent, reserved, reason: signal.reason.clone() }
+    }
+
+    /// Orders by which everything held is left, where an operator has it sold and it may be.
+    fn leave_all(&self, round: &Round) -> Vec<Approved> {
+        if self.flatten.is_none() || self.level == BreakerLevel::Halted {
+            return Vec::new();
+        }
+        let held = self.positions.iter().filter(|(symbol, _)| {
+            !round.pending.contains(symbol) && self.left.get(*symbol) != Some(&self.closed)
+        });
+        let leave = |symbol: Symbol| {
+            let newest = self.newest.get(symbol)?;
+            let signal = Signal {
+                strategy: LEAVES.to_owned(),
+                symbol,
+                side: Side::Sell,
+                confidence_ppm: 1_000_000,
+                price: newest.close,
+                close_time: self.closed,
+                reason: "an operator has everything sold".to_owned(),
+            };
+            // What is too small to be sold, or not traded now, stays.
+            let quantity = self.exit(&signal, self.instrument(symbol).ok()?).ok()?;
+            let from = self.closed.max(self.time);
+            Some(self.approve(&signal, quantity, Decimal::ZERO, from))
+        };
+        held.filter_map(|(symbol, _)| leave(symbol)).collect()
     }
 
     fn level_allows(&self, signal: &Signal) -> Result<(), Refusal> {
@@ -176,6 +254,62 @@ impl Decide {
             }
             (BreakerLevel::ExitsOnly, Side::Sell)
             | (BreakerLevel::Normal | BreakerLevel::Reduced, _) => Ok(()),
+        }
+    }
+
+    /// Whether a symbol may be entered, as it is listed and as fresh as its bars are.
+    fn listing_allows(&self, symbol: Symbol) -> Result<(), Refusal> {
+        if let Some(listed) = &self.listed {
+            let Some(row) = listed.get(symbol) else {
+                return no("not-listed", format!("{symbol} is not traded any more"));
+            };
+            match row.venue {
+                AtVenue::Trading if row.wanted => {}
+                AtVenue::Trading => {
+                    return no("leaving", format!("{symbol} is being left: {}", row.why));
+                }
+                AtVenue::Halted => {
+                    return no(
+                        "venue-halted",
+                        format!("the venue takes no orders in {symbol} now"),
+                    );
+                }
+                AtVenue::Gone => {
+                    return no("gone", format!("the venue does not have {symbol} any more"));
+                }
+            }
+        }
+        let limit = self.settings.trading.stale_s;
+        let newest = self.newest.get(symbol).map_or(self.closed, |newest| newest.time);
+        let age = (self.closed - newest) / 1000;
+        if age > limit {
+            let minutes = (self.closed - newest) / MINUTE;
+            let text = format!("the newest bar of {symbol} is {minutes} min old, {limit} s may be");
+            return no("stale", text);
+        }
+        Ok(())
+    }
+
+    fn market(&mut self, market: &Market) {
+        match market {
+            Market::Close { time, bars, .. } => {
+                self.closed = *time;
+                let mut near = 0;
+                for bar in bars {
+                    let newest = Newest { time: *time, close: bar.close };
+                    *self.newest.near(&mut near, bar.symbol, || newest) = newest;
+                }
+            }
+            Market::Instruments { rules } => self.instruments.learn(rules),
+            Market::Universe { listed, unlisted, .. } => {
+                let rows = self.listed.get_or_insert_default();
+                rows.remove_all(unlisted);
+                self.newest.remove_all(unlisted);
+                for row in listed {
+                    rows.insert(row.symbol, row.clone());
+                }
+            }
+            Market::LateBar { .. } | Market::HistoryLoaded { .. } | Market::HistoryBars { .. } => {}
         }
     }
 
@@ -224,7 +358,11 @@ impl Decide {
         }
         let price = signal.price.decimal();
         let quantity = sizing::buy(rule, notional, price).map_err(too_small)?;
-        Ok((quantity, hold(quantity * price).normalize()))
+        let reserved = hold(quantity * price).normalize();
+        match round.caps.allows(signal.close_time, reserved) {
+            Ok(()) => Ok((quantity, reserved)),
+            Err(text) => no("live-cap", text),
+        }
     }
 
     fn exit(&self, signal: &Signal, rule: &Instrument) -> Result<Decimal, Refusal> {
@@ -245,7 +383,7 @@ impl Decide {
                 }
             }
             Ledger::Reconciled { cash, .. } => self.cash = Some(*cash),
-            Ledger::Equity { .. } => {}
+            Ledger::Equity { .. } | Ledger::Adjusted { .. } => {}
         }
     }
 
@@ -271,6 +409,12 @@ impl Decide {
                 let executed_quote = Decimal::ZERO;
                 let (symbol, side, reserved) = (*symbol, *side, *reserved);
                 let hold = Hold { symbol, side, reserved, executed_quote };
+                if intent.strategy == LEAVES {
+                    self.left.insert(symbol, intent.close_time);
+                }
+                if side == Side::Buy {
+                    self.caps.spend(intent.close_time, reserved);
+                }
                 self.holds.insert(client_id.clone(), hold);
                 (intent.symbol, &intent.strategy)
             }
@@ -296,7 +440,7 @@ impl Stage for Decide {
     }
 
     fn version(&self) -> u16 {
-        2
+        4
     }
 
     fn on_poison(&self) -> OnPoison {
@@ -305,9 +449,13 @@ impl Stage for Decide {
 
     fn interest(&self) -> Mask {
         Mask::of(&[
+            kind::CLOSE,
             kind::INSTRUMENTS,
+            kind::UNIVERSE,
+            kind::LIVE_CONFIRMED,
             kind::STARTED,
             kind::CONFIG_APPLIED,
+            kind::SWITCHED,
             kind::SIGNALS,
             kind::BREAKER,
             kind::CHANGED,
@@ -321,10 +469,22 @@ impl Stage for Decide {
     }
 
     fn evolve(&mut self, fact: &Fact<Body>) {
+        self.time = self.time.max(fact.time);
         match &fact.body {
-            Body::Market(Market::Instruments { rules }) => self.instruments.learn(rules),
+            Body::Market(market) => self.market(market),
+            Body::Operator(Operator::Switched { switch, .. }) => match switch {
+                Switch::Flatten => self.flatten = self.flatten.or(Some(fact.key)),
+                Switch::Resume => self.flatten = None,
+                Switch::Halt
+                | Switch::Safe(_)
+                | Switch::Strategy { .. }
+                | Switch::Process { .. } => {}
+            },
             Body::Operator(Operator::Started { installation, epoch, .. }) => {
                 self.identity = Identity { installation: installation.clone(), epoch: *epoch };
+            }
+            Body::Operator(Operator::LiveConfirmed { per_order, per_day, .. }) => {
+                self.caps.confirm(*per_order, *per_day);
             }
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
                 self.settings = super::settings::applied(text);
@@ -335,14 +495,14 @@ impl Stage for Decide {
             Body::Decision(decision) => self.own(decision),
             Body::Order(order) => self.order(order),
             Body::Ledger(ledger) => self.ledger(ledger),
-            Body::Market(_) | Body::Venue(_) | Body::Operator(_) | Body::Analysis(_) => {}
+            Body::Venue(_) | Body::Operator(_) | Body::Analysis(_) => {}
         }
     }
 
     fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
 
     fn conclude(&self, out: &mut Out<Body>) {
-        if self.waiting.is_empty() {
+        if self.waiting.is_empty() && self.flatten.is_none() {
             return;
         }
         let mut waiting: Vec<&(Key, Signal)> = self.waiting.iter().collect();
@@ -360,6 +520,9 @@ impl Stage for Decide {
                 }
             };
             out.say_because([*key], body);
+        }
+        for approved in self.leave_all(&round) {
+            out.say_because(self.flatten.into_iter().collect::<Vec<_>>(), approved.into_body());
         }
     }
 

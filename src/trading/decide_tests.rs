@@ -3,7 +3,8 @@
 use super::*;
 use crate::domain::order::OrderStatus;
 use crate::trading::testing::{
-    changed, configured, dec, fact, facts_of, input, instrument, position, reconciled, signal, sym,
+    changed, close, configured, dec, fact, facts_of, input, instrument, position, reconciled,
+    signal, sym,
 };
 
 const T: i64 = 600_000;
@@ -55,6 +56,41 @@ fn buy(symbol: &str) -> Signal {
 
 fn sell(symbol: &str) -> Signal {
     signal(symbol, Side::Sell, T)
+}
+
+#[test]
+fn no_more_is_entered_than_a_person_confirmed() {
+    let mut stage = ready(|settings| settings.trading.notional = dec("100"));
+    let (per_order, per_day) = (dec("150"), dec("202"));
+    let account = "1".to_owned();
+    let confirmed = Operator::LiveConfirmed { account, per_order, per_day };
+    facts_of(&mut stage, &input(1, Body::Operator(confirmed)));
+    let said = ask(&mut stage, &["ADAUSDT", "BTCUSDT", "ETHUSDT"].map(buy));
+    assert_eq!(
+        said,
+        [
+            "Buy 1 ADAUSDT holding 101",
+            "Buy 1 BTCUSDT holding 101",
+            "ETHUSDT live-cap: 202 of the confirmed cap of 202 a day are used on 1970-01-01, 101 \
+             more are above it"
+        ]
+    );
+    let tomorrow = |symbol| signal(symbol, Side::Buy, T + crate::domain::time::DAY);
+    assert_eq!(ask(&mut stage, &[tomorrow("ETHUSDT")]), ["Buy 1 ETHUSDT holding 101"]);
+
+    let mut stage = ready(|settings| settings.trading.notional = dec("1000"));
+    let account = "1".to_owned();
+    let confirmed = Operator::LiveConfirmed { account, per_order, per_day };
+    facts_of(&mut stage, &input(1, Body::Operator(confirmed)));
+    facts_of(&mut stage, &fact(1, 800, position("BTCUSDT", "10", "9000")));
+    assert_eq!(
+        ask(&mut stage, &[buy("ADAUSDT"), sell("BTCUSDT")]),
+        [
+            "ADAUSDT live-cap: 1010 is above the confirmed cap of 150 an order",
+            "Sell 10 BTCUSDT holding 0"
+        ],
+        "a way out is never capped"
+    );
 }
 
 #[test]
@@ -196,4 +232,82 @@ fn a_barred_symbol_is_not_bought_and_may_be_sold() {
     let words = ask(&mut stage, &[buy("BTCUSDT"), sell("ETHUSDT")]);
     assert!(words[0].starts_with("BTCUSDT barred: indicator failed"), "{words:?}");
     assert!(words[1].starts_with("Sell 1 "), "{words:?}");
+}
+
+#[test]
+fn who_is_left_halted_gone_or_stale_is_not_entered() {
+    let mut stage = ready(|_| {});
+    let code = |stage: &mut Decide, of: Signal| {
+        let said = ask(stage, &[of]).remove(0);
+        said.split(' ').nth(1).map_or(String::new(), |code| code.trim_end_matches(':').to_owned())
+    };
+    let list = |wanted, venue, unlisted: &[&str]| {
+        let listed = vec![Listed { symbol: sym("BTCUSDT"), wanted, venue, why: "w".into() }];
+        let unlisted: Vec<_> = unlisted.iter().map(|name| sym(name)).collect();
+        let listed = if unlisted.is_empty() { listed } else { Vec::new() };
+        Body::Market(Market::Universe { asked: 0, basis: 0, listed, unlisted })
+    };
+    for (told, why) in [
+        (list(false, AtVenue::Trading, &[]), "leaving"),
+        (list(true, AtVenue::Halted, &[]), "venue-halted"),
+        (list(false, AtVenue::Gone, &[]), "gone"),
+        (list(true, AtVenue::Trading, &["BTCUSDT"]), "not-listed"),
+    ] {
+        facts_of(&mut stage, &input(1, told));
+        assert_eq!(code(&mut stage, buy("BTCUSDT")), why);
+        let exit = code(&mut stage, sell("BTCUSDT"));
+        assert_eq!(exit, "nothing-to-sell", "exits are decided as before");
+    }
+    facts_of(&mut stage, &input(1, list(true, AtVenue::Trading, &[])));
+    facts_of(&mut stage, &input(1, close("BTCUSDT", 9, 100)));
+    facts_of(&mut stage, &input(1, close("ETHUSDT", 13, 100)));
+    assert_eq!(code(&mut stage, buy("BTCUSDT")), "stale", "its newest bar is four minutes old");
+    facts_of(&mut stage, &input(1, close("BTCUSDT", 14, 100)));
+    assert_eq!(ask(&mut stage, &[buy("BTCUSDT")]), ["Buy 10 BTCUSDT holding 1010"]);
+}
+
+#[test]
+fn everything_held_is_sold_once_a_close_for_as_long_as_an_operator_wants_it() {
+    let mut stage = ready(|_| {});
+    let switched =
+        |switch| Body::Operator(Operator::Switched { switch, reason: "enough".to_owned() });
+    let sold = |stage: &mut Decide, body: Body| {
+        let said = facts_of(stage, &input(3, body)).into_iter().map(|body| {
+            let Body::Decision(Decision::Approved { intent, reserved, .. }) = body else {
+                panic!("{body:?}")
+            };
+            assert_eq!((intent.side, intent.strategy.as_str()), (Side::Sell, LEAVES));
+            assert_eq!(reserved, Decimal::ZERO);
+            (intent.symbol.to_string(), intent.quantity, intent.client_id.0)
+        });
+        said.collect::<Vec<_>>()
+    };
+    for symbol in ["BTCUSDT", "ETHUSDT", "ADAUSDT"] {
+        facts_of(&mut stage, &input(2, close(symbol, 9, 100)));
+    }
+    facts_of(&mut stage, &fact(2, 800, position("BTCUSDT", "3", "0")));
+    facts_of(&mut stage, &fact(2, 800, position("ADAUSDT", "0.0001", "0")));
+    let first = sold(&mut stage, switched(Switch::Flatten));
+    assert_eq!(first.len(), 1, "one is too small, one is not held: {first:?}");
+    let (symbol, quantity, id) = &first[0];
+    assert_eq!((symbol.as_str(), *quantity), ("BTCUSDT", dec("3")));
+    assert_eq!(sold(&mut stage, switched(Switch::Flatten)), [], "said twice");
+    // It was rejected: once more, at another close, under another id.
+    facts_of(&mut stage, &fact(3, 700, changed(id, OrderStatus::Rejected, "0")));
+    assert_eq!(sold(&mut stage, switched(Switch::Halt)), [], "the id is that of the close");
+    let bytes = stage.save();
+    stage.load(&bytes).unwrap();
+    let again = sold(&mut stage, close("BTCUSDT", 10, 90));
+    assert!(again.len() == 1 && again[0].2 != *id, "{again:?}");
+    facts_of(&mut stage, &fact(4, 700, changed(&again[0].2, OrderStatus::Rejected, "0")));
+    // Where nothing may be sent, nothing is.
+    let level = |level| {
+        let (reasons, barred) = (vec!["w".to_owned()], Vec::new());
+        Body::Decision(Decision::Breaker { level, reasons, barred })
+    };
+    facts_of(&mut stage, &fact(4, 500, level(BreakerLevel::Halted)));
+    assert_eq!(sold(&mut stage, close("BTCUSDT", 11, 90)), []);
+    facts_of(&mut stage, &fact(5, 500, level(BreakerLevel::ExitsOnly)));
+    assert_eq!(sold(&mut stage, switched(Switch::Resume)).len(), 0);
+    assert_eq!(sold(&mut stage, close("BTCUSDT", 12, 90)), []);
 }

@@ -6,16 +6,23 @@
 //! asset is expected to be ours plus foreign: a surplus is foreign too and never traded, a shortage
 //! is a conflict. What is sold beyond a position came out of foreign holdings.
 //!
+//! A conflict ends by the word of an operator. Where the venue's counts, what is missing is taken
+//! out of foreign holdings first, then out of positions and cash: an adjustment, neither profit nor
+//! loss. Where ours counts, the venue may lack as much of that asset, and not more.
+//!
 //! Only decimals here, never floats. Amounts are exact; average costs have 28 digits.
 //!
 //! Invariants, asserted by `check`:
 //! 1. No position is negative, and one of nothing has no cost.
 //! 2. Nothing foreign is recorded as zero.
 //! 3. Before the baseline nothing is foreign.
+//! 4. What is missing, or may be, is more than nothing.
 
 use super::instruments::Instruments;
 use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{Body, Conflict, Ledger as Said, Market, Operator, Order, Venue};
+use crate::domain::fact::{
+    Accept, Body, Conflict, Dispute, Ledger as Said, Market, Operator, Order, Part, Venue,
+};
 use crate::domain::id::{Symbol, SymbolMap};
 use crate::domain::money::{Decimal, Price};
 use crate::domain::order::{Balance, Side, VenueFill};
@@ -27,7 +34,7 @@ use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Position {
@@ -44,7 +51,7 @@ struct Picture {
 }
 
 /// The stage.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Ledger {
     settings: Settings,
     instruments: Instruments,
@@ -61,8 +68,40 @@ pub struct Ledger {
     foreign: BTreeMap<String, Decimal>,
     /// Of the last account.
     picture: Option<Picture>,
-    /// Conflicts of the last reconciliation.
+    /// Conflicts of the last reconciliation, and the process life it holds for.
     conflicts: Vec<Conflict>,
+    life: u64,
+    /// What the last account lacked, by asset.
+    missing: BTreeMap<String, Decimal>,
+    /// What the venue may lack because an operator said that our word counts, by asset.
+    aside: BTreeMap<String, Decimal>,
+    /// What adjustments changed of the equity, quote units.
+    adjusted: Decimal,
+    /// Adjustments made by the fact just folded.
+    #[serde(skip)]
+    booked: Vec<Adjustment>,
+}
+
+/// What an adjustment changed: the asset, what of it, the amount, and its value in quote units.
+#[derive(Clone, Debug)]
+struct Adjustment {
+    asset: String,
+    part: Part,
+    amount: Decimal,
+    value: Decimal,
+}
+
+/// One asset of the account beside the books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its name.
+    pub asset: String,
+    /// What the books say is ours.
+    pub ours: Decimal,
+    /// What else was seen of it: not ours, never traded.
+    pub foreign: Decimal,
+    /// What the venue may lack because an operator said so.
+    pub aside: Decimal,
 }
 
 impl Ledger {
@@ -129,6 +168,24 @@ impl Ledger {
         ours
     }
 
+    /// The books by asset, of every asset they know.
+    #[must_use]
+    pub fn lines(&self) -> Vec<Line> {
+        let ours = self.ours();
+        let foreign = self.foreign.keys().chain(self.aside.keys()).map(String::as_str);
+        let assets: BTreeSet<&str> = ours.keys().copied().chain(foreign).collect();
+        let amount = |of: &BTreeMap<String, Decimal>, asset: &str| {
+            of.get(asset).copied().unwrap_or_default().normalize()
+        };
+        let line = |asset: &str| Line {
+            asset: asset.to_owned(),
+            ours: ours.get(asset).copied().unwrap_or_default().normalize(),
+            foreign: amount(&self.foreign, asset),
+            aside: amount(&self.aside, asset),
+        };
+        assets.into_iter().map(line).collect()
+    }
+
     fn account(&mut self, n: u64, balances: &[Balance]) {
         let mut theirs: BTreeMap<&str, Decimal> = BTreeMap::new();
         for balance in balances {
@@ -142,6 +199,7 @@ impl Ledger {
                     about: "cash".to_owned(),
                     ours: what.to_owned(),
                     theirs: format!("{} balances", balances.len()),
+                    dispute: Dispute::Setup,
                 }];
                 self.picture = Some(Picture { n, conflicts });
                 return;
@@ -159,27 +217,98 @@ impl Ledger {
         let foreign = self.foreign.keys().map(String::as_str);
         let assets: BTreeSet<&str> = assets.into_iter().chain(foreign).collect();
         let (mut conflicts, mut surplus) = (Vec::new(), Vec::new());
+        let (mut missing, mut aside) = (BTreeMap::new(), BTreeMap::new());
         for asset in assets {
             let amount = |of: &BTreeMap<&str, Decimal>| of.get(asset).copied().unwrap_or_default();
             let (ours, theirs) = (amount(&ours), amount(&theirs));
             let foreign = self.foreign.get(asset).copied().unwrap_or_default();
             let over = theirs - ours - foreign;
+            // What may be missing and is there again may not be missing any more.
+            let may = self.aside.get(asset).copied().unwrap_or_default();
+            let still = may.min(-over).max(Decimal::ZERO);
+            if !still.is_zero() {
+                aside.insert(asset.to_owned(), still);
+            }
             if over > Decimal::ZERO {
                 surplus.push((asset.to_owned(), over));
-            } else if over < Decimal::ZERO {
+            } else if -over > may {
+                missing.insert(asset.to_owned(), -over);
                 let (sum, ours, foreign) =
                     ((ours + foreign).normalize(), ours.normalize(), foreign.normalize());
                 conflicts.push(Conflict {
                     about: asset.to_owned(),
                     ours: format!("{sum} {asset}: {ours} ours and {foreign} foreign"),
                     theirs: format!("{} {asset}", theirs.normalize()),
+                    dispute: Dispute::Balance,
                 });
             }
         }
         for (asset, over) in surplus {
             self.surplus(&asset, over);
         }
+        (self.missing, self.aside) = (missing, aside);
         self.picture = Some(Picture { n, conflicts });
+    }
+
+    fn resolved(&mut self, conflict: &Conflict, accept: Accept) {
+        self.conflicts.retain(|c| c.id() != conflict.id());
+        if conflict.dispute != Dispute::Balance {
+            return;
+        }
+        let asset = conflict.about.as_str();
+        let Some(missing) = self.missing.remove(asset) else { return };
+        match accept {
+            Accept::Venue => {
+                self.aside.remove(asset);
+                self.adjust(asset, missing);
+            }
+            Accept::Ours => drop(self.aside.insert(asset.to_owned(), missing)),
+        }
+    }
+
+    /// Takes what is missing out of what is not ours, then out of positions by symbol, then out of
+    /// cash; what is left then was never there.
+    fn adjust(&mut self, asset: &str, missing: Decimal) {
+        let mut left = missing;
+        let book = |booked: &mut Vec<Adjustment>, part, amount: Decimal, value: Decimal| {
+            booked.push(Adjustment { asset: asset.to_owned(), part, amount, value });
+        };
+        let foreign = self.foreign.get(asset).copied().unwrap_or_default();
+        let taken = foreign.min(left).max(Decimal::ZERO);
+        if !taken.is_zero() {
+            left -= taken;
+            self.surplus(asset, -taken);
+            book(&mut self.booked, Part::Foreign, -taken, Decimal::ZERO);
+        }
+        let is_base = |symbol: &Symbol| {
+            self.instruments.get(*symbol).is_some_and(|rule| rule.base.as_str() == asset)
+        };
+        let held: Vec<Symbol> = self.held.iter().copied().filter(is_base).collect();
+        for symbol in held {
+            let mark = self.marks.get(symbol).map(|mark| mark.decimal());
+            let position = self.positions.entry(symbol);
+            let (taken, cost) = position.write_off(left);
+            if position.quantity.is_zero() {
+                self.held.remove(&symbol);
+            }
+            if !taken.is_zero() {
+                left -= taken;
+                let value = mark.map_or(cost, |mark| mark * taken);
+                self.adjusted -= value;
+                book(&mut self.booked, Part::Position(symbol), -taken, -value);
+            }
+        }
+        if left.is_zero() {
+            return;
+        }
+        if self.quote.as_deref() == Some(asset) {
+            self.cash -= left;
+            self.adjusted -= left;
+            book(&mut self.booked, Part::Cash, -left, -left);
+        } else {
+            self.surplus(asset, -left);
+            book(&mut self.booked, Part::Foreign, -left, Decimal::ZERO);
+        }
     }
 
     fn equity(&self) -> Option<(Decimal, Decimal)> {
@@ -201,7 +330,8 @@ impl Ledger {
 
     fn say_equity(&self, time: UtcMs, out: &mut Out<Body>) {
         if let Some((equity, cash)) = self.equity() {
-            out.say(Body::Ledger(Said::Equity { time, equity, cash }));
+            let adjusted = self.adjusted.normalize();
+            out.say(Body::Ledger(Said::Equity { time, equity, cash, adjusted }));
         }
     }
 
@@ -232,17 +362,30 @@ impl Ledger {
                 all.push(conflict.clone());
             }
         }
+        self.say_all(fact.key, life, all, out);
+    }
+
+    fn say_all(&self, key: Key, life: u64, conflicts: Vec<Conflict>, out: &mut Out<Body>) {
         let foreign =
             self.foreign.iter().map(|(asset, amount)| (asset.clone(), amount.normalize()));
-        out.say_because(
-            [fact.key],
-            Body::Ledger(Said::Reconciled {
-                life,
-                conflicts: all,
-                cash: self.cash.normalize(),
-                foreign: foreign.collect(),
-            }),
-        );
+        let (cash, foreign) = (self.cash.normalize(), foreign.collect());
+        let said = Said::Reconciled { life, conflicts, cash, foreign };
+        out.say_because([key], Body::Ledger(said));
+    }
+
+    /// What an operator's word changed, and what is left of the conflicts.
+    fn say_resolved(&self, key: Key, out: &mut Out<Body>) {
+        for Adjustment { asset, part, amount, value } in &self.booked {
+            let (asset, part) = (asset.clone(), *part);
+            let (amount, value) = (amount.normalize(), value.normalize());
+            out.say(Body::Ledger(Said::Adjusted { asset, part, amount, value }));
+            if let Part::Position(symbol) = part {
+                self.say_position(key, symbol, out);
+            }
+        }
+        if self.life > 0 {
+            self.say_all(key, self.life, self.conflicts.clone(), out);
+        }
     }
 }
 
@@ -262,8 +405,25 @@ impl Position {
     }
 }
 
+impl Position {
+    /// Takes up to `quantity` out with its share of the cost, which is neither profit nor loss;
+    /// returns what was taken and what it had cost.
+    fn write_off(&mut self, quantity: Decimal) -> (Decimal, Decimal) {
+        let taken = quantity.min(self.quantity);
+        let all = taken == self.quantity;
+        let cost = if all { self.cost } else { self.cost * taken / self.quantity };
+        self.quantity -= taken;
+        self.cost -= cost;
+        (taken, cost)
+    }
+}
+
 impl Stage for Ledger {
     type Body = Body;
+
+    fn version(&self) -> u16 {
+        2
+    }
 
     fn rank(&self) -> Rank {
         rank::LEDGER
@@ -283,16 +443,18 @@ impl Stage for Ledger {
             kind::INSTRUMENTS,
             kind::ACCOUNT,
             kind::CONFIG_APPLIED,
+            kind::RESOLVED,
             kind::FILLED,
             kind::COMPARED,
         ])
     }
 
     fn produces(&self) -> Mask {
-        Mask::of(&[kind::POSITION, kind::EQUITY, kind::RECONCILED])
+        Mask::of(&[kind::POSITION, kind::EQUITY, kind::RECONCILED, kind::ADJUSTED])
     }
 
     fn evolve(&mut self, fact: &Fact<Body>) {
+        self.booked.clear();
         match &fact.body {
             Body::Market(Market::Close { bars, .. }) => {
                 let mut near = 0;
@@ -308,7 +470,11 @@ impl Stage for Ledger {
             Body::Order(Order::Filled { symbol, side, fill, .. }) => {
                 self.filled(*symbol, *side, fill);
             }
-            Body::Ledger(Said::Reconciled { conflicts, .. }) => {
+            Body::Operator(Operator::Resolved { conflict, accept, .. }) => {
+                self.resolved(conflict, *accept);
+            }
+            Body::Ledger(Said::Reconciled { life, conflicts, .. }) => {
+                self.life = *life;
                 self.conflicts.clone_from(conflicts);
             }
             Body::Market(_)
@@ -326,6 +492,7 @@ impl Stage for Ledger {
             Body::Market(Market::Close { time, .. }) => self.say_equity(*time, out),
             Body::Order(Order::Filled { symbol, .. }) => self.say_position(fact.key, *symbol, out),
             Body::Order(Order::Compared { life, .. }) => self.say_reconciled(fact, *life, out),
+            Body::Operator(Operator::Resolved { .. }) => self.say_resolved(fact.key, out),
             Body::Market(_)
             | Body::Venue(_)
             | Body::Operator(_)
@@ -354,6 +521,8 @@ impl Stage for Ledger {
         }
         assert!(self.foreign.values().all(|amount| !amount.is_zero()), "2: {:?}", self.foreign);
         assert!(self.quote.is_some() || self.foreign.is_empty(), "3: {:?}", self.foreign);
+        let amounts = self.missing.values().chain(self.aside.values());
+        assert!(amounts.into_iter().all(|a| *a > Decimal::ZERO), "4: {:?}", self.missing);
     }
 }
 

@@ -33,7 +33,15 @@ fn words(said: &[Body]) -> String {
         Body::Ledger(Said::Position { quantity, cost, realized_pnl, cash, .. }) => {
             format!("{quantity} cost {cost} made {realized_pnl} cash {cash}")
         }
-        Body::Ledger(Said::Equity { equity, cash, .. }) => format!("equity {equity} cash {cash}"),
+        Body::Ledger(Said::Equity { equity, cash, adjusted, .. }) if adjusted.is_zero() => {
+            format!("equity {equity} cash {cash}")
+        }
+        Body::Ledger(Said::Equity { equity, cash, adjusted, .. }) => {
+            format!("equity {equity} cash {cash} adjusted {adjusted}")
+        }
+        Body::Ledger(Said::Adjusted { asset, part, amount, value }) => {
+            format!("{part:?} {amount} {asset} worth {value}")
+        }
         Body::Ledger(Said::Reconciled { conflicts, cash, foreign, .. }) => {
             let conflicts = conflicts.iter().map(|c| format!("{} / {}", c.ours, c.theirs));
             let conflicts = conflicts.collect::<Vec<_>>().join("; ");
@@ -147,6 +155,7 @@ fn contradicting_orders_are_conflicts_of_the_reconciliation() {
         about: about.to_owned(),
         ours: about.to_owned(),
         theirs: "x".to_owned(),
+        dispute: Dispute::Order,
     };
     let said = compared(&mut ledger, 20, vec![conflict("a")]);
     assert!(said.ends_with("conflicts [a / x]"), "at once, between accounts: {said}");
@@ -168,4 +177,76 @@ fn without_an_asset_to_count_in_there_is_no_baseline() {
     // A fill without rules of its instrument still moves cash and position.
     facts_of(&mut ledger, &fact(4, 700, filled("ew-1", Side::Buy, 1, "2", "3")));
     assert_eq!(ledger.cash, dec("4"));
+}
+
+fn resolved(ledger: &mut Ledger, n: u64, asset: &str, accept: Accept) -> String {
+    let conflict = ledger.conflicts.iter().find(|c| c.about == asset).unwrap().clone();
+    let body = Operator::Resolved { conflict, accept, reason: "r".to_owned() };
+    let said = words(&facts_of(ledger, &input(n, Body::Operator(body))));
+    let bytes = ledger.save();
+    *ledger = Ledger::default();
+    ledger.load(&bytes).unwrap();
+    assert_eq!(ledger.save(), bytes);
+    said
+}
+
+#[test]
+fn the_venues_word_on_a_shortage_is_an_adjustment_and_no_loss() {
+    let mut ledger = ready();
+    fill(&mut ledger, Side::Buy, "100", "2", "0 USDT");
+    facts_of(&mut ledger, &input(9, close("BTCUSDT", 1, 150)));
+    let theirs = [("BNB", "2"), ("BTC", "1.5"), ("USDT", "9700")];
+    let said = account(&mut ledger, 10, &theirs);
+    assert!(said.contains("2.5 BTC: 2 ours and 0.5 foreign / 1.5 BTC; 9800 USDT"), "{said}");
+    let said = resolved(&mut ledger, 11, "BTC", Accept::Venue);
+    let left = "9800 USDT: 9800 ours and 0 foreign / 9700 USDT";
+    let want = format!(
+        "Foreign -0.5 BTC worth 0 | Position(BTCUSDT) -0.5 BTC worth -75 | \
+         1.5 cost 150 made 0 cash 9800 | cash 9800 foreign [2 BNB] conflicts [{left}]"
+    );
+    assert_eq!(said, want);
+    let said = resolved(&mut ledger, 12, "USDT", Accept::Venue);
+    assert_eq!(said, "Cash -100 USDT worth -100 | cash 9700 foreign [2 BNB] conflicts []");
+    let said = words(&facts_of(&mut ledger, &input(13, close("BTCUSDT", 2, 150))));
+    assert_eq!(said, "equity 9925 cash 9700 adjusted -175");
+    let said = account(&mut ledger, 14, &theirs);
+    assert_eq!(said, "cash 9700 foreign [2 BNB] conflicts []", "and the next life agrees");
+    // What was held before is sold with its own cost.
+    let said = fill(&mut ledger, Side::Sell, "100", "1.5", "0 USDT");
+    assert_eq!(said, "0 cost 0 made 0 cash 9850");
+}
+
+#[test]
+fn where_our_word_counts_as_much_may_be_missing_and_not_more() {
+    let mut ledger = ready();
+    fill(&mut ledger, Side::Buy, "100", "2", "0 USDT");
+    let at = |ledger: &mut Ledger, n, btc: &str| {
+        let said = account(ledger, n, &[("BNB", "2"), ("BTC", btc), ("USDT", "9800")]);
+        said.split_once("conflicts ").unwrap().1.to_owned()
+    };
+    assert_eq!(at(&mut ledger, 10, "1.5"), "[2.5 BTC: 2 ours and 0.5 foreign / 1.5 BTC]");
+    let said = resolved(&mut ledger, 11, "BTC", Accept::Ours);
+    assert_eq!(said, "cash 9800 foreign [2 BNB, 0.5 BTC] conflicts []");
+    assert_eq!(at(&mut ledger, 12, "1.5"), "[]", "set aside");
+    // Trading moves both sides alike.
+    fill(&mut ledger, Side::Sell, "100", "1", "0 USDT");
+    let said = account(&mut ledger, 13, &[("BNB", "2"), ("BTC", "0.5"), ("USDT", "9900")]);
+    assert!(said.ends_with("conflicts []"), "{said}");
+    fill(&mut ledger, Side::Buy, "100", "1", "0 USDT");
+    assert!(at(&mut ledger, 14, "1.4").contains("2.5 BTC"), "more is missing");
+    assert_eq!(at(&mut ledger, 15, "2.3"), "[]", "some came back");
+    assert!(at(&mut ledger, 16, "2.2").contains("2.5 BTC"), "and is not to go again");
+    assert_eq!(at(&mut ledger, 17, "2.5"), "[]");
+    assert!(ledger.aside.is_empty());
+}
+
+#[test]
+fn a_word_on_what_is_no_conflict_changes_nothing() {
+    let mut ledger = ready();
+    let (about, ours, theirs) = ("BTC".to_owned(), "1".to_owned(), "0".to_owned());
+    let conflict = Conflict { about, ours, theirs, dispute: Dispute::Balance };
+    let accept = Accept::Venue;
+    let body = Operator::Resolved { conflict, accept, reason: "r".to_owned() };
+    let said = words(&facts_of(&mut ledger, &input(9, Body::Operator(body))));
+    assert_eq!(said, "cash 10000 foreign [2 BNB, 0.5 BTC] conflicts []");
 }

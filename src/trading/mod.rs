@@ -8,7 +8,7 @@
 //!  400…  strategies     strategy    Features                            Signals
 //!  500   breaker        risk        Close, Sent, what is set aside;     Breaker, on change
 //!                                   orders, ledger (n-1)
-//!  600   decision       decide      Signals, Breaker; orders,           Approved, Declined
+//!  600   decision       decide      Close, Signals, Breaker; orders,    Approved, Declined
 //!                                   ledger (n-1)
 //!  700   order manager  orders      Approved, Sent, answers, Account    Intent, Granted, Changed,
 //!                                                                       Filled, Compared
@@ -16,8 +16,9 @@
 //!                                                                       Reconciled
 //! ```
 //!
-//! Settings reach every stage by `ConfigApplied`, the venue's rules by `Instruments`, whose ids
-//! they are by `Started`. The table the stages are made from is [`specs`].
+//! Settings reach every stage by `ConfigApplied`, the venue's rules by `Instruments`, which symbols
+//! are listed by `Universe`, whose ids they are by `Started`. The table the stages are made from is
+//! [`specs`].
 
 pub mod bars;
 mod client_id;
@@ -26,11 +27,13 @@ pub mod indicators;
 mod instruments;
 pub mod ledger;
 pub mod orders;
+pub mod reload;
 pub mod risk;
 pub mod rollup;
 mod settings;
 mod stages;
 pub mod strategy;
+pub mod universe;
 
 #[cfg(test)]
 mod loop_tests;

@@ -202,7 +202,13 @@ impl Stage for RollUp {
     }
 
     fn interest(&self) -> Mask {
-        Mask::of(&[kind::CLOSE, kind::LATE_BAR, kind::HISTORY_LOADED, kind::HISTORY_BARS])
+        Mask::of(&[
+            kind::CLOSE,
+            kind::LATE_BAR,
+            kind::HISTORY_LOADED,
+            kind::HISTORY_BARS,
+            kind::UNIVERSE,
+        ])
     }
 
     fn produces(&self) -> Mask {
@@ -225,6 +231,7 @@ impl Stage for RollUp {
                     roller.add(bar, &mut |_, _| {});
                 }
             }
+            Market::Universe { unlisted, .. } => self.rollers.remove_all(unlisted),
             Market::HistoryBars { .. }
             | Market::HistoryLoaded { .. }
             | Market::Instruments { .. } => {}

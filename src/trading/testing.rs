@@ -111,8 +111,7 @@ pub(crate) fn golden(path: &str) -> Vec<Vec<String>> {
 
 /// The input that puts settings in force.
 pub(crate) fn configured(settings: &Settings) -> Body {
-    let (text, origins) = (settings.to_text(), Vec::new());
-    Body::Operator(Operator::ConfigApplied { generation: 1, text, origins })
+    Body::Operator(Operator::configured(1, settings))
 }
 
 /// An instrument `XXXUSDT` with steps of 0.0001, from 0.0001 to 9000, worth at least 10.

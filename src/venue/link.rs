@@ -28,7 +28,7 @@ pub async fn run<P, N, D, A, S>(
     mut sink: S,
 ) -> Session<P>
 where
-    P: Protocol,
+    P: Protocol + Send,
     N: FnMut() -> Moment,
     D: FnMut() -> u64,
     A: FnMut() -> Result<(), u64>,
@@ -54,7 +54,13 @@ where
             }
             Some(Output::Send(id, text)) => sockets.send(id, text).await,
             None if session.is_stopped() => return session,
-            None => Some(sockets.listen(session.deadline(), (wiring.now)()).await),
+            None => {
+                let (deadline, now) = (session.deadline(), (wiring.now)());
+                Some(tokio::select! {
+                    told = sockets.listen(deadline, now) => told,
+                    () = session.turned() => Told::Turned,
+                })
+            }
         };
         if let Some(told) = told {
             let now = (wiring.now)();
@@ -65,6 +71,7 @@ where
 
 enum Told {
     Tick,
+    Turned,
     Connected(Result<(), ConnectError>),
     Heard(Connection, Heard),
 }
@@ -73,6 +80,7 @@ impl Told {
     fn input(&self) -> Input<'_> {
         match self {
             Told::Tick => Input::Tick,
+            Told::Turned => Input::Turned,
             Told::Connected(Ok(())) => Input::Opened,
             Told::Connected(Err(e)) => {
                 let (why, again, wait_ms) = match e {

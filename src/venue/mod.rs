@@ -13,6 +13,7 @@
 //!    `Unknown`.
 //! 3. What a venue sends is a value or an error that names the place, never a panic.
 
+pub mod address;
 pub mod binance;
 pub mod clock;
 pub mod link;

@@ -143,6 +143,8 @@ pub struct TimeSample {
 /// The account as the venue has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountPicture {
+    /// The venue's number of the account, where it tells one.
+    pub id: Option<String>,
     /// Whether the venue lets the account trade.
     pub can_trade: bool,
     /// Balances other than zero, by asset.

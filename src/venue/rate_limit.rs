@@ -27,6 +27,8 @@ const LOOK: UtcMs = 1;
 pub enum Priority {
     /// Taking back orders.
     Cancel,
+    /// Orders that leave a position: what they wait for can only cost more.
+    Stop,
     /// Finding out what became of orders, and the account.
     Fills,
     /// New orders.
@@ -40,6 +42,7 @@ impl Priority {
     fn share(self) -> u64 {
         match self {
             Priority::Cancel => 100,
+            Priority::Stop => 98,
             Priority::Fills => 95,
             Priority::Entry => 90,
             Priority::History => 80,
@@ -195,6 +198,11 @@ impl WeightLimit {
         self.used
     }
 
+    /// Share of the window's budget that is used, 0 to 1.
+    pub fn used_share(&mut self, now: UtcMs) -> f64 {
+        f64::from(self.used(now)) / f64::from(self.limit.max(1))
+    }
+
     fn roll(&mut self, now: UtcMs) {
         let window = now.div_euclid(WINDOW);
         if window != self.window {
@@ -210,9 +218,17 @@ fn wait(ms: UtcMs) -> WaitMs {
 
 /// Connections opened lately, at most so many in so long: venues ban an address that opens too many
 /// (Binance: 300 in 5 minutes).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ConnectionLimit {
+    most: usize,
     opened: VecDeque<UtcMs>,
+}
+
+impl Default for ConnectionLimit {
+    /// Of a whole process.
+    fn default() -> Self {
+        ConnectionLimit { most: CONNECTIONS, opened: VecDeque::new() }
+    }
 }
 
 /// Connections opened in [`CONNECTIONS_MS`] at most: two thirds of what the venue takes, for others
@@ -222,6 +238,12 @@ pub const CONNECTIONS: usize = 200;
 pub const CONNECTIONS_MS: i64 = 300_000;
 
 impl ConnectionLimit {
+    /// Of one `of` some connections: one that falls over again and again leaves the others theirs.
+    #[must_use]
+    pub fn share(of: usize) -> ConnectionLimit {
+        ConnectionLimit { most: (CONNECTIONS / of.max(1)).max(2), opened: VecDeque::new() }
+    }
+
     /// Books a connection, or says how long to wait.
     ///
     /// # Errors
@@ -230,7 +252,7 @@ impl ConnectionLimit {
         while self.opened.front().is_some_and(|at| now.saturating_sub(*at) >= CONNECTIONS_MS) {
             self.opened.pop_front();
         }
-        if self.opened.len() >= CONNECTIONS {
+        if self.opened.len() >= self.most {
             let oldest = self.opened.front().copied().unwrap_or(now);
             return Err(wait(oldest.saturating_add(CONNECTIONS_MS).saturating_sub(now)));
         }
@@ -263,7 +285,9 @@ mod tests {
         assert_eq!(it.admit(59_001, 1, Priority::Entry), held(999));
         assert_eq!(it.admit(59_001, 5, Priority::Fills), Ok(()));
         assert_eq!(it.admit(59_001, 1, Priority::Fills), held(999));
-        assert_eq!(it.admit(59_001, 5, Priority::Cancel), Ok(()));
+        assert_eq!(it.admit(59_001, 3, Priority::Stop), Ok(()));
+        assert_eq!(it.admit(59_001, 1, Priority::Stop), held(999));
+        assert_eq!(it.admit(59_001, 2, Priority::Cancel), Ok(()));
         assert_eq!(it.admit(59_999, 1, Priority::Cancel), held(1));
         assert_eq!(it.admit(60_000, 80, Priority::History), Ok(()), "the minute begins anew");
     }
@@ -318,6 +342,11 @@ mod tests {
         assert_eq!(it.admit(299_999), Err(WaitMs(1)));
         assert_eq!(it.admit(300_000), Ok(()));
         assert_eq!(it.admit(300_000), Err(WaitMs(10)));
+        let mut share = ConnectionLimit::share(50);
+        assert!((0..4).all(|at| share.admit(at).is_ok()));
+        assert_eq!(share.admit(4), Err(WaitMs(299_996)));
+        let mut least = ConnectionLimit::share(1_000);
+        assert!((0..2).all(|at| least.admit(at).is_ok()) && least.admit(2).is_err());
     }
 
     #[test]

@@ -92,6 +92,18 @@ pub trait Protocol {
     /// from those of earlier connections.
     fn hello(&mut self, venue_now: UtcMs) -> Vec<Hello>;
 
+    /// The requests that make connections useful which were greeted before something else was
+    /// wanted; none: nothing has changed.
+    fn turn(&mut self) -> Vec<Hello> {
+        Vec::new()
+    }
+
+    /// Resolves when [`Protocol::turn`] may have something to say. It may be dropped and called
+    /// again.
+    fn turned(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
     /// Reads a message.
     ///
     /// # Errors
@@ -130,6 +142,8 @@ pub enum Input<'a> {
     Alive(Connection),
     /// A connection ended.
     Closed(Connection, String),
+    /// Something else is wanted.
+    Turned,
 }
 
 /// What to do.
@@ -150,6 +164,8 @@ pub enum Output<F> {
 pub enum Event<F> {
     /// Everything asked for is subscribed; what was missed since the last time must be fetched.
     Subscribed,
+    /// What was wanted besides is subscribed too: what was missed of that must be fetched.
+    Turned,
     /// Data.
     Frame(F),
     /// A message that could not be read: what it said must be fetched.
@@ -179,6 +195,8 @@ struct Open {
     /// The last sign of life, and the last data or the subscription.
     alive: i64,
     data: i64,
+    /// When something was last asked for.
+    asked: i64,
     unanswered: BTreeSet<u64>,
     /// When it is to be replaced.
     replace: i64,
@@ -265,8 +283,31 @@ impl<P: Protocol> Session<P> {
                 }
             }
             Input::Closed(id, why) => self.ended(id, why, true, now, dice, &mut out),
+            Input::Turned => self.turn(now, &mut out),
         }
         out
+    }
+
+    /// Resolves when the protocol wants something else: [`Input::Turned`].
+    pub fn turned(&mut self) -> impl Future<Output = ()> + Send
+    where
+        P: Send,
+    {
+        self.protocol.turned()
+    }
+
+    /// Asks for what is wanted besides, on every open connection.
+    fn turn(&mut self, now: Moment, out: &mut Vec<Output<P::Frame>>) {
+        let hello = self.protocol.turn();
+        let next = match &mut self.next {
+            Next::Subscribing(open) => Some(open),
+            Next::None | Next::Waiting { .. } | Next::Connecting(_) | Next::Stopped => None,
+        };
+        for open in self.current.as_mut().into_iter().chain(next) {
+            open.asked = now.steady;
+            open.unanswered.extend(hello.iter().map(|h| h.id));
+            out.extend(hello.iter().map(|h| Output::Send(open.id, h.text.clone())));
+        }
     }
 
     fn jumped(&mut self, now: Moment) -> bool {
@@ -282,7 +323,7 @@ impl<P: Protocol> Session<P> {
             let quiet = self.protocol.quiet();
             quiet.map(|quiet| (open.data.saturating_add(quiet), "pings, but no data"))
         } else {
-            Some((open.opened.saturating_add(ANSWER), "no answer to a request"))
+            Some((open.asked.saturating_add(ANSWER), "no answer to a request"))
         };
         other.map_or(idle, |other| idle.min(other))
     }
@@ -332,8 +373,9 @@ impl<P: Protocol> Session<P> {
         out.extend(hello.into_iter().map(|h| Output::Send(id, h.text)));
         let ready = unanswered.is_empty();
         let steady = now.steady;
-        let (opened, alive, data, replace) = (steady, steady, steady, i64::MAX);
-        self.next = Next::Subscribing(Open { id, opened, alive, data, unanswered, replace });
+        let (opened, alive, data, asked, replace) = (steady, steady, steady, steady, i64::MAX);
+        let open = Open { id, opened, alive, data, asked, unanswered, replace };
+        self.next = Next::Subscribing(open);
         if ready {
             self.subscribed(now, dice, out);
         }
@@ -372,7 +414,11 @@ impl<P: Protocol> Session<P> {
             }
             Ok(Said::Answer { id: Some(answered), outcome: Ok(()) }) => {
                 if open.unanswered.remove(&answered) && open.unanswered.is_empty() {
-                    self.subscribed(now, dice, out);
+                    if self.current.as_ref().is_some_and(|current| current.id == id) {
+                        out.push(Output::Event(Event::Turned));
+                    } else {
+                        self.subscribed(now, dice, out);
+                    }
                 }
             }
             Ok(Said::Data(frame)) => {

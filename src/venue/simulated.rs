@@ -28,6 +28,12 @@ pub struct Standing {
     /// Venue milliseconds a wall millisecond; 0 in lockstep.
     #[serde(default)]
     pub factor: u32,
+    /// Most requests for bars at once while answers were slowed down.
+    #[serde(default)]
+    pub bars_at_once: u64,
+    /// Requests that were refused because of the limits.
+    #[serde(default)]
+    pub over_limits: u64,
 }
 
 /// Steers one exchange. Clones share the token, which changes when the exchange is started again.
@@ -91,6 +97,56 @@ impl Admin {
     /// It does not answer.
     pub async fn ledger(&self) -> Result<serde_json::Value, VenueError> {
         self.ask(Method::Get, "ledger", String::new()).await
+    }
+
+    /// What misbehaves on request, as JSON.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn faults(&self) -> Result<serde_json::Value, VenueError> {
+        self.ask(Method::Get, "faults", String::new()).await
+    }
+
+    /// Switches a fault on, given as JSON; its number, as JSON.
+    ///
+    /// # Errors
+    /// It does not answer, or the fault makes no sense.
+    pub async fn fault(&self, fault: String) -> Result<serde_json::Value, VenueError> {
+        self.ask(Method::Post, "fault", fault).await
+    }
+
+    /// Switches a fault off, without a number all; how many were on, as JSON.
+    ///
+    /// # Errors
+    /// It does not answer, or no such fault is on.
+    pub async fn lift(&self, id: Option<u64>) -> Result<serde_json::Value, VenueError> {
+        let body = serde_json::json!({"id": id});
+        self.ask(Method::Post, "lift", body.to_string()).await
+    }
+
+    /// Halts a symbol, lets it trade again, or delists it (`trading`, `halted`, `delisted`), after
+    /// the close `since`.
+    ///
+    /// # Errors
+    /// It does not answer, or has no such symbol; asking again is harmless.
+    pub async fn stand(
+        &self,
+        symbol: Symbol,
+        standing: &str,
+        since: UtcMs,
+    ) -> Result<(), VenueError> {
+        let what = format!(r#""symbol":"{symbol}","standing":"{standing}""#);
+        let body = format!(r#"{{{what},"since":{since}}}"#);
+        self.ask::<serde::de::IgnoredAny>(Method::Post, "standing", body).await.map(drop)
+    }
+
+    /// Has every answer come `ms` milliseconds later, as from far away.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn delay(&self, ms: u32) -> Result<(), VenueError> {
+        let body = format!(r#"{{"ms":{ms}}}"#);
+        self.ask::<serde::de::IgnoredAny>(Method::Post, "delay", body).await.map(drop)
     }
 
     /// Asks it to end.

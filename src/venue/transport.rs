@@ -4,6 +4,7 @@
 //! the HTTP pool may take another connection where a kept one turned out to be closed before any
 //! byte of the request was written. An error says whether the request may have reached the venue.
 
+use super::address::Address;
 use super::secret::Secret;
 use futures_util::{SinkExt, StreamExt};
 use std::fmt;
@@ -144,7 +145,7 @@ impl Http {
             .tcp_nodelay(true)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never());
-        if is_loopback(base) {
+        if Address::read(base).is_ok_and(|base| base.is_loopback()) {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(|e| format!("HTTP client: {}", chain(&e)))?;
@@ -214,13 +215,6 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = next.source();
     }
     text
-}
-
-/// Whether an address is on this machine.
-fn is_loopback(url: &str) -> bool {
-    let rest = url.split_once("://").map_or(url, |p| p.1);
-    let host = rest.split(['/', '?']).next().unwrap_or(rest);
-    host.starts_with("127.") || host.starts_with("localhost") || host.starts_with("[::1]")
 }
 
 /// Why a websocket could not be opened.

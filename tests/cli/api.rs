@@ -2,6 +2,7 @@
 
 use crate::kit::{Folder, PATIENCE, Process, ask, run, wait_until};
 use everwarm::ops::api::{AUDIT_FILE, ApiFile, TOKEN_FILE};
+use everwarm_runtime::clock;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
@@ -9,21 +10,33 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// What the daemon answers to these bytes, until it ends the connection.
 fn answer(dir: &Path, bytes: &[u8]) -> String {
+    answer_within(dir, bytes, PATIENCE)
+}
+
+/// The same, as far as it comes within so long: a stream does not end by itself.
+fn answer_within(dir: &Path, bytes: &[u8], within: Duration) -> String {
     let file = ApiFile::read(dir).expect("it says where it answers");
     let mut stream = TcpStream::connect(file.addr).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(within)).unwrap();
     // It may answer, and end, before it has heard all.
     drop(stream.write_all(bytes));
     let mut answer = Vec::new();
-    drop(stream.read_to_end(&mut answer));
+    let (began, mut piece) = (clock::now(), [0; 4096]);
+    while began.elapsed() < within {
+        match stream.read(&mut piece) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => answer.extend_from_slice(&piece[..count]),
+        }
+    }
     String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// A request of some lines, that ends the connection.
-fn request(dir: &Path, lines: &[&str], body: &str) -> String {
+pub fn request(dir: &Path, lines: &[&str], body: &str) -> String {
     let host =
         if lines.iter().any(|l| l.starts_with("Host:")) { "" } else { "Host: localhost\r\n" };
     let length = format!("Content-Length: {}", body.len());
@@ -115,6 +128,22 @@ fn assert_patience_ends(dir: &Path, bearer: &str) {
     wait_until("those without room are counted", || busy(&refused(dir)));
 }
 
+/// Requests are counted by the pattern of their path, and the start is timed.
+fn assert_counted(dir: &Path) {
+    let told = request(dir, &["GET /metrics HTTP/1.1"], "");
+    for series in [
+        "{route=\"/api/v1/log-level\",method=\"PUT\",status=\"200\"} 1",
+        "{route=\"/api/v1/log-level\",method=\"PUT\",status=\"401\"} ",
+        "{route=\"none\",method=\"GET\",status=\"404\"} ",
+    ] {
+        assert!(told.contains(&format!("everwarm_http_requests_total{series}")), "{told}");
+    }
+    let steps = told.lines().filter_map(|l| l.strip_prefix("everwarm_start_step_seconds"));
+    let untimed: Vec<&str> = steps.filter(|l| l.ends_with("} 0")).collect();
+    assert!(untimed.len() <= 1, "all but catching up, perhaps: {untimed:?}");
+    assert!(!told.contains(".."), "the pattern is told, never a path: {told}");
+}
+
 #[test]
 fn hostile_requests_are_refused_and_counted_and_changes_need_the_token() {
     let folder = Folder::new("api");
@@ -147,13 +176,13 @@ fn hostile_requests_are_refused_and_counted_and_changes_need_the_token() {
         assert!(found.1 >= least, "{reason}: {counts:?}");
     }
 
-    let (code, out, err) = run(&dir, &["log-level", "info,everwarm=debug"]);
+    let (code, out, err) = run(&dir, &["log-level", "info,everwarm=debug", "--yes"]);
     assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "everwarm=debug,info", ""));
     assert_eq!(ask(&dir, &["log-level"]), json!({ "filter": "everwarm=debug,info" }));
-    let (code, _, err) = run(&dir, &["log-level", "everwarm=loud"]);
+    let (code, _, err) = run(&dir, &["log-level", "everwarm=loud", "--yes"]);
     assert_eq!(code, Some(2), "{err}");
     fs::rename(&file, folder.join("away")).unwrap();
-    let (code, _, err) = run(&dir, &["log-level", "debug"]);
+    let (code, _, err) = run(&dir, &["log-level", "debug", "--yes"]);
     assert_eq!(code, Some(5), "{err}");
     assert!(err.contains("token"), "{err}");
     fs::rename(folder.join("away"), &file).unwrap();
@@ -161,6 +190,11 @@ fn hostile_requests_are_refused_and_counted_and_changes_need_the_token() {
     let audit = fs::read_to_string(dir.join(AUDIT_FILE)).unwrap();
     let lines: Vec<Value> = audit.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!(lines.len(), 3, "{audit}");
+    assert_eq!(ask(&dir, &["audit"]).as_array(), Some(&lines), "by the command too");
+    let (code, _, err) = run(&dir, &["log-level", "debug"]);
+    assert_eq!(code, Some(2), "nobody can be asked: {err}");
+    assert!(err.contains("--yes"), "{err}");
+    assert_counted(&dir);
     assert_eq!(
         (&lines[1]["result"], &lines[1]["what"]),
         (&json!("done"), &json!("PUT /api/v1/log-level"))
@@ -183,8 +217,36 @@ fn hostile_requests_are_refused_and_counted_and_changes_need_the_token() {
 
 const PLANTED: &str = "planted-hunter2-secret";
 
-/// Every file below a folder that holds the planted secret.
-fn holding(dir: &Path) -> Vec<PathBuf> {
+/// Every command that asks or changes something, some in ways that are refused.
+pub const EVERY_COMMAND: &[&[&str]] = &[
+    &["status"],
+    &["orders"],
+    &["fills"],
+    &["positions"],
+    &["trades"],
+    &["equity"],
+    &["signals"],
+    &["bars", "BTCUSDT"],
+    &["audit"],
+    &["symbols", "list"],
+    &["symbols", "add", "NOTHING", "--yes"],
+    &["tree"],
+    &["quarantine", "list"],
+    &["quarantine", "retry", "1", "--yes"],
+    &["reconcile"],
+    &["resolve", "none", "--accept", "venue", "--reason", "x", "--yes"],
+    &["explain", "1"],
+    &["explain", "nothing"],
+    &["why-not", "BTCUSDT"],
+    &["store", "check"],
+    &["log-level"],
+    &["log-level", "everwarm=loud", "--yes"],
+    &["verify"],
+    &["config", "diff"],
+];
+
+/// Every file below a folder that holds the `planted` secret.
+pub fn holding(dir: &Path, planted: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut places = vec![dir.to_owned()];
     while let Some(place) = places.pop() {
@@ -194,14 +256,35 @@ fn holding(dir: &Path) -> Vec<PathBuf> {
                 places.push(path);
             } else if fs::read(&path)
                 .unwrap()
-                .windows(PLANTED.len())
-                .any(|w| w == PLANTED.as_bytes())
+                .windows(planted.len())
+                .any(|w| w == planted.as_bytes())
             {
                 found.push(path);
             }
         }
     }
     found
+}
+
+/// What every path answers, asked for well and badly.
+pub fn every_path(dir: &Path) -> String {
+    let mut said = String::new();
+    let routes = include_str!("../../src/ops/api/routes.rs");
+    let quoted = routes.split('"').filter(|text| text.starts_with('/'));
+    for get in quoted.map(|path| path.replace(['{', '}'], "1")) {
+        for method in ["GET", "PUT", "POST", "DELETE"] {
+            for more in ["", "?limit=1", "?nonsense"] {
+                let line = format!("{method} {get}{more} HTTP/1.1");
+                said += &if get == "/api/v1/events" {
+                    let asked = format!("{line}\r\nHost: localhost\r\n\r\n");
+                    answer_within(dir, asked.as_bytes(), Duration::from_secs(1))
+                } else {
+                    request(dir, &[&line, JSON], "{}")
+                };
+            }
+        }
+    }
+    said
 }
 
 #[test]
@@ -245,14 +328,18 @@ fn a_planted_secret_is_in_no_output_and_no_file() {
         &["config", "check"],
         &["status", "--json"],
         &["tree", "--json"],
-        &["log-level", "everwarm=trace"],
+        &["log-level", "everwarm=trace", "--yes"],
     ] {
         tell(&[words, &["--config", path]].concat(), 0);
     }
     tell(&["config", "diff", "--config", path, "--json"], 4);
-    for get in ["/api/v1/config", "/api/v1/config/schema", "/api/v1/status", "/metrics"] {
-        said += &request(&dir, &[&format!("GET {get} HTTP/1.1")], "");
+    for words in EVERY_COMMAND {
+        for more in [&[][..], &["--json"], &["-vvv"]] {
+            let (_, out, err) = run(&dir, &[*words, &["--config", path][..], more].concat());
+            said += &[out, err].concat();
+        }
     }
+    said += &every_path(&dir);
     let wrong = request(&dir, &[CHANGE, JSON, "Authorization: Bearer wrong"], BODY);
     assert!(wrong.starts_with("HTTP/1.1 401"), "{wrong}");
     let bearer = format!("Authorization: Bearer {PLANTED}");
@@ -264,7 +351,7 @@ fn a_planted_secret_is_in_no_output_and_no_file() {
     said += &[out.join("\n"), err, wrong].concat();
     assert!(said.contains("env:NAME or file:PATH") && said.contains("\"info\""), "{said}");
     assert!(!said.contains("hunter2"), "{}", said.lines().find(|l| l.contains("hunter2")).unwrap());
-    assert_eq!(holding(&folder.0), std::slice::from_ref(&file));
+    assert_eq!(holding(&folder.0, PLANTED), std::slice::from_ref(&file));
     assert!(!dir.join(TOKEN_FILE).exists(), "none is made where one is configured");
     // Others may read it: refused, by name and not by content.
     fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
@@ -295,5 +382,5 @@ fn a_secret_in_the_environment_is_not_inherited_by_the_exchange() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert_eq!(holding(&folder.0), Vec::<PathBuf>::new());
+    assert_eq!(holding(&folder.0, PLANTED), Vec::<PathBuf>::new());
 }

@@ -2,12 +2,14 @@
 //! a run is killed.
 
 use crate::kit::{
-    Folder, PATIENCE, Process, ask, kill_exchange, run, small_recording, until_end, wait_until,
+    Folder, PATIENCE, Process, ask, kill_exchange, made_recording, plain, run, small_recording,
+    until_end, wait_until,
 };
 use everwarm::chaos::feed::{MINUTES, START};
 use everwarm::domain::time::MINUTE;
 use everwarm::ops::api::ApiFile;
 use serde_json::Value;
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -39,9 +41,9 @@ const FILL: [&str; 9] = [
     "time",
     "trade_id",
 ];
-const POSITION: [&str; 5] =
-    ["average_price", "quantity", "realized_pnl", "symbol", "unrealized_pnl"];
-const EQUITY: [&str; 3] = ["cash", "equity", "time"];
+const POSITION: [&str; 6] =
+    ["average_price", "quantity", "realized_pnl", "standing", "symbol", "unrealized_pnl"];
+const EQUITY: [&str; 4] = ["adjusted", "cash", "equity", "time"];
 
 /// Asserts the fields of every row: times are numbers, what is counted in decimals is text.
 fn assert_shape(rows: &Value, fields: &[&str]) {
@@ -149,7 +151,7 @@ fn assert_words(dir: &Path, live: bool) {
     assert!(err.contains("ew-nobody"), "{err}");
 }
 
-fn get(dir: &Path, path: &str) -> String {
+pub fn get(dir: &Path, path: &str) -> String {
     let file = ApiFile::read(dir).expect("it says where it answers");
     let mut stream = TcpStream::connect(file.addr).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -163,23 +165,54 @@ fn get(dir: &Path, path: &str) -> String {
 fn assert_metrics(dir: &Path) {
     let text = get(dir, "/metrics");
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
-    for row in everwarm::ops::telemetry::TABLE {
-        assert!(text.contains(&format!("# HELP {} {}\n", row.name, row.help)), "{text}");
-        assert!(text.contains(&format!("# TYPE {} ", row.name)), "{text}");
+    for row in everwarm::ops::telemetry::rows() {
+        assert!(text.contains(&format!("# HELP {} {}\n", row.name, row.help)), "{}", row.name);
+        assert!(
+            text.contains(&format!("# TYPE {} {}\n", row.name, row.kind.name())),
+            "{}",
+            row.name
+        );
     }
     let closes = ask(dir, &["equity"]).as_array().unwrap().len();
-    let fills = ask(dir, &["fills"]).as_array().unwrap().len();
-    let orders = ask(dir, &["orders"]);
-    let rejected = orders.as_array().unwrap().iter().filter(|o| o["status"] == "rejected").count();
+    let of_side = |what: &[&str], side: &str| {
+        let all = ask(dir, what);
+        all.as_array().unwrap().iter().filter(|o| o["side"] == side).cloned().collect::<Vec<_>>()
+    };
+    let fills = of_side(&["fills"], "buy").len();
+    let orders = of_side(&["orders"], "buy");
+    let rejected = orders.iter().filter(|o| o["status"] == "rejected").count();
     assert!(rejected > 0, "the feed holds one that is rejected");
     for line in [
         format!("everwarm_closes_total {closes}"),
-        format!("everwarm_fills_total {fills}"),
+        format!("everwarm_fills_total{{side=\"buy\"}} {fills}"),
         "everwarm_ready 1".to_owned(),
-        "everwarm_actor_restarts_total{reason=\"failed\"} 0".to_owned(),
-        format!("everwarm_orders_total{{status=\"rejected\"}} {rejected}"),
+        "everwarm_mode_info{mode=\"replay\"} 1".to_owned(),
+        "everwarm_actor_restarts_total{actor=\"feed\",reason=\"error\"} 0".to_owned(),
+        "everwarm_actor_alive{actor=\"bar\"} 1".to_owned(),
+        "everwarm_actor_alive{actor=\"ledger\"} 1".to_owned(),
+        "everwarm_supervisor_children{supervisor=\"gateways\",state=\"running\"} 2".to_owned(),
+        format!("everwarm_orders_total{{side=\"buy\",outcome=\"rejected\"}} {rejected}"),
     ] {
         assert!(text.lines().any(|l| l == line), "{line}: {text}");
+    }
+    for counted in [
+        "everwarm_actor_messages_total{actor=\"bar\",message=\"update\"} ",
+        "everwarm_actor_messages_total{actor=\"gateway\",message=\"landed\"} ",
+        "everwarm_actor_handle_duration_seconds_count{actor=\"decision\"} ",
+        "everwarm_actor_mailbox_wait_seconds_count{actor=\"decision\"} ",
+        "everwarm_actor_mailbox_wait_seconds_count{actor=\"closer\"} ",
+        "everwarm_order_roundtrip_seconds_count{venue=\"simulated\",op=\"submit\"} ",
+        "everwarm_pipeline_duration_seconds_count{stage=\"total\"} ",
+        "everwarm_store_commit_duration_seconds_count{durability=\"synced\"} ",
+        "everwarm_feed_messages_total{venue=\"simulated\",kind=\"bar\"} ",
+        "everwarm_feed_connected{venue=\"simulated\",stream=\"market\"} ",
+        "everwarm_actor_recoveries_total{actor=\"ledger\",source=\"empty\"} ",
+        "everwarm_tokio_timer_lag_seconds_count ",
+        "everwarm_fill_slippage_ratio_count ",
+    ] {
+        let line = text.lines().find(|line| line.starts_with(counted));
+        let line = line.unwrap_or_else(|| panic!("{counted}: {text}"));
+        assert!(!line.ends_with(" 0"), "{line}");
     }
     assert!(text.contains("everwarm_equity{currency=\"USD\"} "), "{text}");
     assert!(!text.contains("everwarm_store_file_bytes{file=\"live\"} 0\n"), "{text}");
@@ -278,4 +311,28 @@ fn some_symbols_of_a_recording_are_traded_alone() {
     let orders = ask(&dir, &["orders"]);
     let orders = orders.as_array().unwrap();
     assert!(!orders.is_empty() && orders.iter().all(|o| o["symbol"] == "BBBUSD"), "{orders:?}");
+}
+
+#[test]
+fn bars_that_were_seen_make_a_recording_of_ones_own() {
+    let folder = Folder::new("mine");
+    let (seen, mine, again) = (folder.join("seen"), folder.join("mine"), folder.join("again"));
+    let recording = made_recording(&folder.join("recording"), 2, 200);
+    let (code, out, err) = run(&seen, &until_end(&recording));
+    assert_eq!(code, Some(0), "{out}{err}");
+    fs::create_dir_all(&mine).unwrap();
+    let symbols = ["BTCUSDT", "ETHUSDT"];
+    for symbol in symbols {
+        let told = plain(&["bars", symbol, "1m", "--csv", "--data-dir", seen.to_str().unwrap()]);
+        assert!(told.status.success() && told.stderr.is_empty(), "{told:?}");
+        fs::write(mine.join(format!("{symbol}_1m.csv")), told.stdout).unwrap();
+    }
+    let (code, out, err) = run(&again, &until_end(mine.to_str().unwrap()));
+    assert_eq!(code, Some(0), "{out}{err}");
+    for symbol in symbols {
+        let bars = |dir| ask(dir, &["bars", symbol, "1m"]);
+        let (before, after) = (bars(&seen), bars(&again));
+        assert!(before.as_array().unwrap().len() >= 200, "{before}");
+        assert_eq!(before, after, "{symbol}");
+    }
 }

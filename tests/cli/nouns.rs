@@ -160,15 +160,14 @@ fn files_in_use_are_told_and_the_tree_is_watched_until_the_end() {
     let (code, out, err) = run(&dir, &["store", "check"]);
     assert_eq!(code, Some(6), "{out}{err}");
     assert!(out.contains("held") && out.contains("stop it first"), "{out}");
+    let up = |line: &str| line.contains("order-manager") && line.contains("running");
+    wait_until("the tree is up", || run(&dir, &["tree"]).1.lines().any(up));
     let (code, out, _) = run(&dir, &["tree"]);
     assert_eq!(code, Some(0));
     let line = out.lines().find(|line| line.contains("order-manager")).unwrap();
     let words: Vec<&str> = line.split_whitespace().collect();
-    assert_eq!(
-        words[words.len() - 5..words.len() - 2],
-        ["order-manager", "running", "for"],
-        "{line}"
-    );
+    let at = words.iter().position(|word| *word == "order-manager").unwrap();
+    assert_eq!(words[at..at + 3], ["order-manager", "running", "for"], "{line}");
     let watcher = Process::start(&dir, &["tree", "--watch"]);
     let lines = watcher.says("└─ ops");
     assert!(lines[0].ends_with(" UTC") && lines[1].starts_with("root"), "{lines:?}");

@@ -21,6 +21,20 @@ fn caught(sabotage: Sabotage, sites: &[Site]) -> Option<(u64, String)> {
     })
 }
 
+/// Whether a plan within the bound breaks an invariant in these words.
+fn breaks(sabotage: Sabotage, sites: &[Site], words: &str) -> bool {
+    let (feed, learned) = learned();
+    let operations = learned.operations.len() as u64;
+    let mut passings = learned.passings.clone();
+    passings.retain(|(site, ..), _| sites.contains(site));
+    (1..=BOUND).any(|seed| {
+        let mut plan = mixture(&passings, operations, seed);
+        plan.sabotage = Some(sabotage);
+        let broken = run(feed, &plan).map(|outcome| outcome.broken).unwrap_or_default();
+        broken.iter().any(|broken| broken.contains(words))
+    })
+}
+
 fn is_caught(sabotage: Sabotage, sites: &[Site]) {
     let Some((seed, why)) = caught(sabotage, sites) else {
         panic!("{sabotage:?} is not caught within {BOUND} plans")
@@ -37,6 +51,11 @@ fn progress_apart_from_facts_is_caught() {
 #[test]
 fn sending_before_the_flush_is_caught() {
     is_caught(Sabotage::NoSync, Site::ALL);
+}
+
+#[test]
+fn a_request_that_left_before_the_flush_of_its_announcement_is_named() {
+    assert!(breaks(Sabotage::NoSync, Site::ALL, "its announcement is not on disk"));
 }
 
 #[test]

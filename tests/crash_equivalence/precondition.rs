@@ -63,6 +63,8 @@ fn a_recording_is_equal_to_the_plain_loop() {
         setup: Setup::default(),
         settings: Settings::default(),
         stages: specs(),
+        script: Vec::new(),
+        before: None,
     };
     let plain = plain::play(&feed).unwrap();
     assert!(plain.theirs.len() > 400, "it trades");

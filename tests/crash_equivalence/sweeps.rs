@@ -74,12 +74,12 @@ fn exhaustive() {
     die.shuffle(&mut plans);
     plans.truncate(number("EVERWARM_SWEEP").map_or(all, |n| usize::try_from(n).unwrap()));
     let began = everwarm_runtime::clock::now();
-    let swept = sweep_all(feed, &plans, learned, &mut die);
+    let swept = sweep_all(feed, &plans, learned, &mut die, &mut |_| ());
     println!(
         "{} of {all} plans ({strikes} strikes, {} cuts of the disk), and {} more for what they \
          missed: {} lives, {} strikes, {} cuts, {:?}",
         swept.runs - swept.again,
-        3 * learned.operations.len(),
+        2 * 3 * learned.operations.len(),
         swept.again,
         swept.lives,
         swept.struck.values().sum::<u32>(),

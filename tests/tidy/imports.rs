@@ -74,7 +74,14 @@ const SOCKETS: &[&str] =
 const TRANSPORT_RUNTIME: &[&str] = &["chaos", "clock"];
 
 /// Who may ask the environment: configuration, command lines, planned misfortune.
-const ASKERS: &[&str] = &["src/ops/", "src/main.rs", "src/chaos/", "runtime/examples/", "benches/"];
+const ASKERS: &[&str] = &[
+    "src/ops/",
+    "src/daemon/notify.rs",
+    "src/main.rs",
+    "src/chaos/",
+    "runtime/examples/",
+    "benches/",
+];
 
 /// The modules of the crate root, from the files that are there.
 fn modules(sources: &[Source]) -> Vec<String> {

@@ -16,18 +16,25 @@ pub mod kind {
     pub const HISTORY_LOADED: u8 = 2;
     pub const HISTORY_BARS: u8 = 3;
     pub const INSTRUMENTS: u8 = 4;
+    pub const UNIVERSE: u8 = 5;
+    pub const SYMBOL_WANTED: u8 = 6;
+    pub const SWITCHED: u8 = 7;
     pub const SENT: u8 = 8;
     pub const REPORTED: u8 = 9;
     pub const REFUSED: u8 = 10;
     pub const UNANSWERED: u8 = 11;
     pub const ABSENT: u8 = 12;
     pub const ACCOUNT: u8 = 13;
+    pub const KEPT: u8 = 14;
+    pub const LIVE_CONFIRMED: u8 = 15;
     pub const STARTED: u8 = 16;
     pub const CLOCK: u8 = 17;
     pub const CONFIG_APPLIED: u8 = 18;
     pub const STAGE_UPGRADED: u8 = 19;
     pub const QUARANTINED: u8 = 20;
     pub const RELEASED: u8 = 21;
+    pub const RESOLVED: u8 = 22;
+    pub const BRANCH: u8 = 23;
     pub const ROLLED: u8 = 24;
     pub const FEATURES: u8 = 25;
     pub const SIGNALS: u8 = 26;
@@ -42,6 +49,7 @@ pub mod kind {
     pub const POSITION: u8 = 48;
     pub const EQUITY: u8 = 49;
     pub const RECONCILED: u8 = 50;
+    pub const ADJUSTED: u8 = 51;
 }
 
 /// Ranks of the stages: fixed, spaced, none reused. A later stage takes a free number.
@@ -59,6 +67,8 @@ pub mod rank {
     pub const DECISION: Rank = Rank(600);
     /// Intents to final orders.
     pub const ORDER_MANAGER: Rank = Rank(700);
+    /// Which symbols are listed, and what of them is held; followed by the universe.
+    pub const UNIVERSE: Rank = Rank(880);
     /// Life and settings in force; followed by the configuration.
     pub const CONFIG: Rank = Rank(890);
     /// What was said about closes; followed by the closer.
@@ -108,8 +118,14 @@ kinds! {
         "a range of past bars may be used, with its digest; closes begin after it";
     HISTORY_BARS "Market.HistoryBars" "shell" false JOURNAL
         "never written: what a stage is given in place of HistoryLoaded";
-    INSTRUMENTS "Market.Instruments" "gateway" false JOURNAL
+    INSTRUMENTS "Market.Instruments" "universe" false JOURNAL
         "the venue's rules for the wanted instruments";
+    UNIVERSE "Market.Universe" "universe" true JOURNAL
+        "which symbols are listed from here on, and how each stands: what changed";
+    SYMBOL_WANTED "Operator.SymbolWanted" "operator" true JOURNAL
+        "an operator adds or removes a symbol; goes before any rule";
+    SWITCHED "Operator.Switched" "operator" true JOURNAL
+        "an operator turns something on or off: trading, a strategy, a process";
     SENT "Venue.Sent" "gateway" true JOURNAL
         "requests that leave once this is on disk";
     REPORTED "Venue.Reported" "gateway, private stream" false JOURNAL
@@ -122,6 +138,10 @@ kinds! {
         "the venue knows neither the order nor a trade of it";
     ACCOUNT "Venue.Account" "gateway" false JOURNAL
         "balances and open orders, compared with the books";
+    KEPT "Analysis.Kept" "indicator" false JOURNAL
+        "indicator values under lengths that something held was opened with";
+    LIVE_CONFIRMED "Operator.LiveConfirmed" "operator" true JOURNAL
+        "a person typed the account that trades real money, and its caps";
     STARTED "Operator.Started" "daemon" true JOURNAL
         "a process started on this store";
     CLOCK "Operator.Clock" "clock" false JOURNAL
@@ -134,6 +154,10 @@ kinds! {
         "a stage failed too often at an input, and what is done about it";
     RELEASED "Operator.Released" "operator" true JOURNAL
         "a quarantine ends: the stage is tried again, or its absence is accepted";
+    RESOLVED "Operator.Resolved" "operator" true JOURNAL
+        "a conflict ends: the venue's word is taken, or set aside";
+    BRANCH "Operator.Branch" "supervisor" true JOURNAL
+        "a branch of the tree is kept down after too many failures, or is up again";
     ROLLED "Analysis.Rolled" "roll-up" false JOURNAL
         "wider bars completed by a close";
     FEATURES "Analysis.Features" "indicator" false JOURNAL
@@ -162,6 +186,8 @@ kinds! {
         "value of the account after a close";
     RECONCILED "Ledger.Reconciled" "ledger" true JOURNAL
         "the account against the books; trading may go on, or why not";
+    ADJUSTED "Ledger.Adjusted" "ledger" false JOURNAL
+        "the books took the venue's word for less of an asset";
 }
 
 impl fact::Body for Body {
@@ -173,6 +199,7 @@ impl fact::Body for Body {
                 Market::HistoryLoaded { .. } => kind::HISTORY_LOADED,
                 Market::HistoryBars { .. } => kind::HISTORY_BARS,
                 Market::Instruments { .. } => kind::INSTRUMENTS,
+                Market::Universe { .. } => kind::UNIVERSE,
             },
             Body::Venue(v) => match v {
                 Venue::Sent { .. } => kind::SENT,
@@ -183,16 +210,22 @@ impl fact::Body for Body {
                 Venue::Account { .. } => kind::ACCOUNT,
             },
             Body::Operator(o) => match o {
+                Operator::LiveConfirmed { .. } => kind::LIVE_CONFIRMED,
                 Operator::Started { .. } => kind::STARTED,
                 Operator::Clock { .. } => kind::CLOCK,
                 Operator::ConfigApplied { .. } => kind::CONFIG_APPLIED,
                 Operator::StageUpgraded { .. } => kind::STAGE_UPGRADED,
                 Operator::Quarantined { .. } => kind::QUARANTINED,
                 Operator::Released { .. } => kind::RELEASED,
+                Operator::Branch { .. } => kind::BRANCH,
+                Operator::SymbolWanted { .. } => kind::SYMBOL_WANTED,
+                Operator::Resolved { .. } => kind::RESOLVED,
+                Operator::Switched { .. } => kind::SWITCHED,
             },
             Body::Analysis(a) => match a {
                 Analysis::Rolled { .. } => kind::ROLLED,
                 Analysis::Features { .. } => kind::FEATURES,
+                Analysis::Kept { .. } => kind::KEPT,
                 Analysis::Signals { .. } => kind::SIGNALS,
             },
             Body::Decision(d) => match d {
@@ -211,6 +244,7 @@ impl fact::Body for Body {
                 Ledger::Position { .. } => kind::POSITION,
                 Ledger::Equity { .. } => kind::EQUITY,
                 Ledger::Reconciled { .. } => kind::RECONCILED,
+                Ledger::Adjusted { .. } => kind::ADJUSTED,
             },
         }
     }
@@ -224,12 +258,18 @@ impl fact::Body for Body {
             self.kind(),
             kind::SENT
                 | kind::REFUSED
+                | kind::LIVE_CONFIRMED
                 | kind::STARTED
                 | kind::CONFIG_APPLIED
                 | kind::RECONCILED
                 | kind::HISTORY_LOADED
                 | kind::QUARANTINED
                 | kind::RELEASED
+                | kind::BRANCH
+                | kind::UNIVERSE
+                | kind::SYMBOL_WANTED
+                | kind::RESOLVED
+                | kind::SWITCHED
         )
     }
 
@@ -291,6 +331,10 @@ impl Body {
                 }
                 Market::HistoryBars { bars, .. } => size_of_val(bars.as_slice()),
                 Market::Instruments { rules } => size_of_val(rules.as_slice()) + rules.len() * TEXT,
+                Market::Universe { listed, unlisted, .. } => {
+                    let flat = size_of_val(listed.as_slice()) + size_of_val(unlisted.as_slice());
+                    flat + listed.len() * TEXT
+                }
                 Market::LateBar { .. } | Market::HistoryLoaded { .. } => 0,
             },
             Body::Venue(v) => match v {
@@ -308,18 +352,30 @@ impl Body {
                 }
             },
             Body::Operator(o) => match o {
-                Operator::ConfigApplied { text, origins, .. } => {
-                    text.len() + origins.len() * (size_of::<(String, String)>() + 2 * TEXT)
+                Operator::ConfigApplied { text, origins, values, .. } => {
+                    let pairs = origins.len() + values.len();
+                    text.len() + pairs * (size_of::<(String, String)>() + 2 * TEXT)
                 }
-                Operator::Started { .. } | Operator::Clock { .. } => TEXT,
+                Operator::Switched { reason, .. } => 2 * TEXT + reason.len(),
+                Operator::LiveConfirmed { .. }
+                | Operator::Started { .. }
+                | Operator::Clock { .. } => TEXT,
                 Operator::Quarantined { symbols, why, .. } => {
                     size_of_val(symbols.as_slice()) + why.len() + TEXT
                 }
-                Operator::StageUpgraded { .. } | Operator::Released { .. } => 0,
+                Operator::Branch { path, down } => {
+                    path.len() + down.as_ref().map_or(0, String::len)
+                }
+                Operator::StageUpgraded { .. }
+                | Operator::Released { .. }
+                | Operator::SymbolWanted { .. } => 0,
+                Operator::Resolved { reason, .. } => 4 * TEXT + reason.len(),
             },
             Body::Analysis(a) => match a {
                 Analysis::Rolled { bars, .. } => size_of_val(bars.as_slice()),
-                Analysis::Features { rows, .. } => size_of_val(rows.as_slice()),
+                Analysis::Features { rows, .. } | Analysis::Kept { rows, .. } => {
+                    size_of_val(rows.as_slice())
+                }
                 Analysis::Signals { rows } => size_of_val(rows.as_slice()) + rows.len() * 2 * TEXT,
             },
             Body::Decision(_) | Body::Order(_) => 4 * TEXT,

@@ -6,12 +6,14 @@ pub mod kinds;
 mod packed;
 mod parts;
 
+pub use super::conflict::{Accept, Conflict, Dispute};
 use super::id::{ClientOrderId, Symbol};
 use super::instrument::Instrument;
 use super::market::{Bar, RolledBar};
 use super::money::{Decimal, Price};
 use super::order::{Balance, OrderIntent, OrderReport, OrderStatus, SendAttempt, Side, VenueFill};
 use super::settings::Settings;
+use super::switch::Switch;
 use super::time::{Timeframe, UtcMs};
 use everwarm_runtime::fact::Effect;
 use serde::{Deserialize, Serialize};
@@ -81,6 +83,82 @@ pub enum Market {
         /// By symbol.
         rules: Vec<Instrument>,
     },
+    /// Which symbols are listed from here on: what changed, and that the venue was asked.
+    Universe {
+        /// Event time at which the venue was asked.
+        asked: UtcMs,
+        /// The last input with a rule or a word of an operator that was taken into account.
+        basis: u64,
+        /// New symbols, and those whose standing changed; by symbol.
+        listed: Vec<Listed>,
+        /// Symbols that are not listed any more: forgotten, but for the books; by name.
+        unlisted: Vec<Symbol>,
+    },
+}
+
+/// A symbol that is listed, and how it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// Which.
+    pub symbol: Symbol,
+    /// Whether it is to be traded; where not, it is left as soon as nothing of it is held.
+    pub wanted: bool,
+    /// What the venue does with it.
+    pub venue: AtVenue,
+    /// Why it is wanted or not, in words.
+    pub why: String,
+}
+
+/// What a venue does with a symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AtVenue {
+    /// It takes orders.
+    Trading,
+    /// It has it, and takes no orders now.
+    Halted,
+    /// It does not have it.
+    Gone,
+}
+
+/// How a listed symbol stands, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// Entries and exits.
+    Trading,
+    /// Exits only, until nothing is held; then it is listed no more.
+    Leaving,
+    /// The venue takes no orders in it now; it comes back by itself.
+    Halted,
+    /// The venue does not have it; what is held cannot be sold.
+    Gone,
+}
+
+impl Standing {
+    /// The word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Standing::Trading => "trading",
+            Standing::Leaving => "leaving",
+            Standing::Halted => "halted",
+            Standing::Gone => "gone",
+        }
+    }
+}
+
+impl Listed {
+    /// How it stands.
+    #[must_use]
+    pub const fn standing(&self) -> Standing {
+        match (self.venue, self.wanted) {
+            (AtVenue::Trading, true) => Standing::Trading,
+            (AtVenue::Trading, false) => Standing::Leaving,
+            (AtVenue::Halted, _) => Standing::Halted,
+            (AtVenue::Gone, _) => Standing::Gone,
+        }
+    }
 }
 
 /// Inputs: what went to the venue and what it said.
@@ -148,6 +226,16 @@ pub enum Operator {
         /// Rises by restore, wipe or an operator; part of every client order id.
         epoch: u64,
     },
+    /// A person typed the account that may trade real money from here on, and how much of it at
+    /// most. Another account needs another one; the last is in force. Synced.
+    LiveConfirmed {
+        /// The venue's number of the account.
+        account: String,
+        /// Most quote amount of one entry.
+        per_order: Decimal,
+        /// Most quote amount of all entries of a UTC day.
+        per_day: Decimal,
+    },
     /// The earliest wake-up of a stage is due.
     Clock {
         /// Event time, UTC milliseconds.
@@ -161,6 +249,20 @@ pub enum Operator {
         text: String,
         /// Where values other than defaults came from: (key, origin).
         origins: Vec<(String, String)>,
+        /// Every value that may change while it trades, as JSON: (key, value).
+        #[serde(default)]
+        values: Vec<(String, String)>,
+        /// Digest of what the sources said when it was put in force. After a rollback they say
+        /// something else than what is in force, and a start does not undo that.
+        #[serde(default)]
+        source: String,
+    },
+    /// An operator turns something on or off, until an operator says otherwise. Synced.
+    Switched {
+        /// What.
+        switch: Switch,
+        /// Why, in the operator's words.
+        reason: String,
     },
     /// A stage speaks under a new version from here on.
     StageUpgraded {
@@ -195,6 +297,30 @@ pub enum Operator {
         /// Whether the stage is tried again; where not, its absence is accepted.
         retry: bool,
     },
+    /// A branch of the supervision tree is kept down, or is up again. Synced. A life begins with
+    /// all of them up.
+    Branch {
+        /// Its place in the tree.
+        path: String,
+        /// How it ended last, where it is kept down.
+        down: Option<String>,
+    },
+    /// An operator's word on a symbol, which goes before any rule. Synced.
+    SymbolWanted {
+        /// Which.
+        symbol: Symbol,
+        /// Whether it is to be traded.
+        wanted: bool,
+    },
+    /// An operator ends a conflict. Synced.
+    Resolved {
+        /// Both sides, as the operator saw them.
+        conflict: Conflict,
+        /// Whose word counts.
+        accept: Accept,
+        /// Why, in the operator's words.
+        reason: String,
+    },
 }
 
 /// Derived: numbers and wishes.
@@ -211,6 +337,18 @@ pub enum Analysis {
     Features {
         /// Width of the bars they are computed on.
         timeframe: Timeframe,
+        /// One row a symbol, by symbol.
+        rows: Vec<FeatureRow>,
+    },
+    /// Indicator values after this close under lengths that are not configured any more, for those
+    /// who hold something that was opened by them. Never empty.
+    Kept {
+        /// Width of the bars they are computed on.
+        timeframe: Timeframe,
+        /// Length of the fast average, in bars.
+        fast: u32,
+        /// Length of the slow averages, in bars.
+        slow: u32,
         /// One row a symbol, by symbol.
         rows: Vec<FeatureRow>,
     },
@@ -260,7 +398,19 @@ pub struct Signal {
 }
 
 /// Levels of the circuit breaker, everywhere the same words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum BreakerLevel {
     /// All is allowed.
@@ -362,17 +512,6 @@ pub enum Order {
     },
 }
 
-/// A difference between the venue and us that no record explains.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Conflict {
-    /// What it is about: an asset, or an order id.
-    pub about: String,
-    /// What we hold to be true.
-    pub ours: String,
-    /// What the venue says.
-    pub theirs: String,
-}
-
 /// Derived: the books.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Ledger {
@@ -397,6 +536,9 @@ pub enum Ledger {
         equity: Decimal,
         /// Cash.
         cash: Decimal,
+        /// What adjustments changed of it since the beginning: neither profit nor loss.
+        #[serde(default)]
+        adjusted: Decimal,
     },
     /// The account was compared with the books; without conflicts trading may go on. Synced.
     Reconciled {
@@ -409,6 +551,40 @@ pub enum Ledger {
         /// Surplus balances that are not ours: recorded, never traded.
         foreign: Vec<(String, Decimal)>,
     },
+    /// The books took the venue's word for less of an asset, because an operator said so: what is
+    /// held is the fills and these.
+    Adjusted {
+        /// Of what.
+        asset: String,
+        /// What was less than the books said.
+        part: Part,
+        /// Change of the amount, negative.
+        amount: Decimal,
+        /// What it changed of the equity, quote units at the mark.
+        value: Decimal,
+    },
+}
+
+/// What of an asset an adjustment took from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// What is not ours.
+    Foreign,
+    /// Cash.
+    Cash,
+    /// What is held of a symbol.
+    Position(Symbol),
+}
+
+impl Operator {
+    /// Settings in force, without where they came from.
+    #[must_use]
+    pub fn configured(generation: u64, settings: &Settings) -> Operator {
+        let (text, source) = (settings.to_text(), String::new());
+        let (origins, values) = (Vec::new(), Vec::new());
+        Operator::ConfigApplied { generation, text, origins, values, source }
+    }
 }
 
 impl Settings {

@@ -13,10 +13,13 @@ impl Body {
             Body::Market(Market::Instruments { rules }) => {
                 rules.iter().map(|rule| rule.symbol).collect()
             }
+            Body::Market(Market::Universe { listed, unlisted, .. }) => {
+                listed.iter().map(|l| l.symbol).chain(unlisted.iter().copied()).collect()
+            }
             Body::Analysis(Analysis::Rolled { bars, .. }) => {
                 bars.iter().map(|rolled| rolled.bar.symbol).collect()
             }
-            Body::Analysis(Analysis::Features { rows, .. }) => {
+            Body::Analysis(Analysis::Features { rows, .. } | Analysis::Kept { rows, .. }) => {
                 rows.iter().map(|row| row.symbol).collect()
             }
             Body::Analysis(Analysis::Signals { rows }) => {
@@ -44,10 +47,16 @@ impl Body {
                 missing.retain(|symbol| !cut(symbol));
             }
             Body::Market(Market::Instruments { rules }) => rules.retain(|rule| !cut(&rule.symbol)),
+            Body::Market(Market::Universe { listed, unlisted, .. }) => {
+                listed.retain(|listed| !cut(&listed.symbol));
+                unlisted.retain(|symbol| !cut(symbol));
+            }
             Body::Analysis(Analysis::Rolled { bars, .. }) => {
                 bars.retain(|rolled| !cut(&rolled.bar.symbol));
             }
-            Body::Analysis(Analysis::Features { rows, .. }) => rows.retain(|r| !cut(&r.symbol)),
+            Body::Analysis(Analysis::Features { rows, .. } | Analysis::Kept { rows, .. }) => {
+                rows.retain(|r| !cut(&r.symbol));
+            }
             Body::Analysis(Analysis::Signals { rows }) => rows.retain(|row| !cut(&row.symbol)),
             Body::Market(_)
             | Body::Venue(_)

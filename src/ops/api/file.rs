@@ -17,6 +17,9 @@ pub struct ApiFile {
     pub addr: SocketAddr,
     /// Its process id.
     pub pid: u32,
+    /// Where it answers other machines, with TLS; none: nowhere.
+    #[serde(default)]
+    pub beyond: Option<SocketAddr>,
 }
 
 impl ApiFile {

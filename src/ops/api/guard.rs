@@ -2,11 +2,17 @@
 
 use super::file::PID_HEADER;
 use super::problem::{Refusal, Refusals};
-use axum::extract::{Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use super::routes::Api;
+use super::writes::refused;
+use crate::ops::page::POLICY;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
+use everwarm_runtime::clock;
 use std::net::IpAddr;
 
 /// Refuses requests that were not meant for loopback.
@@ -15,6 +21,27 @@ pub async fn guard(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     Refusal::WrongHost.answer("the Host header names neither localhost nor an address of loopback")
+}
+
+/// Paths that tell nothing of the daemon, and the one where a page gives the token for a cookie.
+const OPEN: [&str; 4] = ["/", "/favicon.ico", "/page/{*path}", "/api/v1/session"];
+
+/// From beyond this machine, lets through who has the token, or reads with the cookie of a page.
+pub async fn signed_in(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>();
+    let open = route.is_some_and(|route| OPEN.contains(&route.as_str()));
+    let reads = request.method().is_safe() && api.sessions.knows(request.headers());
+    if let Some(refused) = refused(&api, request.headers()).filter(|_| !open && !reads) {
+        return refused;
+    }
+    let mut response = next.run(request).await;
+    // A cookie that was given over TLS goes nowhere else.
+    if let Some(cookie) = response.headers_mut().get_mut(SET_COOKIE)
+        && let Ok(secure) = HeaderValue::from_bytes(&[cookie.as_bytes(), b"; Secure"].concat())
+    {
+        *cookie = secure;
+    }
+    response
 }
 
 /// Whether the one `Host` header is a name or address of loopback.
@@ -34,16 +61,33 @@ fn is_loopback(headers: &HeaderMap) -> bool {
 
 /// Stamps every answer, and counts those that refuse.
 pub async fn stamp(State(refusals): State<Refusals>, request: Request, next: Next) -> Response {
+    // The pattern, not the path: an id is no label.
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let method = method(request.method());
+    let began = clock::now();
     let mut response = next.run(request).await;
+    let (route, status) = (route.as_deref().unwrap_or("none"), response.status().as_u16());
+    refusals.answered(route, method, status, began.elapsed());
     if let Some(refusal) = response.extensions().get::<Refusal>() {
         refusals.count(*refusal);
     }
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static(PID_HEADER), std::process::id().into());
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'self'"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// The method as a label: those that anybody should use, and one word for all others.
+fn method(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        _ => "other",
+    }
 }
 
 #[cfg(test)]

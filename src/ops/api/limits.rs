@@ -13,8 +13,10 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 
 /// Connections at a time: a page, a scraper, and a hand full of commands.
 const CONNECTIONS: usize = 64;
@@ -29,10 +31,22 @@ const READ_TIME: Duration = Duration::from_secs(10);
 /// How long what is under way may take after the stop.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// Answers on `listener` until `stop` completes and the requests under way are answered.
-pub async fn serve(listener: TcpListener, api: Api, stop: impl Future<Output = ()> + Send) {
-    let refusals = api.refusals();
-    let service = api.router();
+/// Where connections come from.
+pub enum Entry {
+    /// From this machine.
+    Here(TcpListener),
+    /// From others, with TLS.
+    Beyond(TcpListener, TlsAcceptor),
+}
+
+/// Answers at `entry` until `stop` completes and the requests under way are answered.
+pub async fn serve(entry: Entry, api: Api, stop: impl Future<Output = ()> + Send) {
+    let (refusals, pages) = (api.refusals(), api.stream());
+    let (listener, tls) = match entry {
+        Entry::Here(listener) => (listener, None),
+        Entry::Beyond(listener, tls) => (listener, Some(tls)),
+    };
+    let service = api.router(tls.is_some());
     let graceful = GracefulShutdown::new();
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut stop = std::pin::pin!(stop);
@@ -56,13 +70,22 @@ pub async fn serve(listener: TcpListener, api: Api, stop: impl Future<Output = (
             continue;
         };
         let (service, watcher) = (service.clone(), graceful.watcher());
-        let refusals = refusals.clone();
+        let (refusals, tls) = (refusals.clone(), tls.clone());
         tokio::spawn(async move {
-            connection(stream, service, watcher, &refusals).await;
+            match tls {
+                None => connection(stream, service, watcher, &refusals).await,
+                Some(tls) => match tokio::time::timeout(HEAD_TIME, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => connection(stream, service, watcher, &refusals).await,
+                    Ok(Err(_)) => refusals.count(Refusal::Malformed),
+                    Err(_) => refusals.count(Refusal::TooSlow),
+                },
+            }
             drop(permit);
         });
     }
     drop(listener);
+    // A stream would be waited for, and has no end of its own.
+    pages.close();
     if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
         tracing::debug!("the API ends with requests under way");
     }
@@ -73,7 +96,7 @@ fn of_the_peer(kind: ErrorKind) -> bool {
 }
 
 async fn connection(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     service: axum::Router,
     watcher: hyper_util::server::graceful::Watcher,
     refusals: &Refusals,

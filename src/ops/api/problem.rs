@@ -1,15 +1,19 @@
 //! What is said where something is not answered, and how often it was.
 
 use crate::ops::exit::Exit;
+use crate::ops::telemetry::HTTP;
 use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use everwarm_runtime::meter::{Histogram, Reading};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// A problem document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Problem {
     /// HTTP status.
     pub status: u16,
@@ -100,14 +104,43 @@ impl Refusal {
     }
 }
 
-/// How many requests were refused, by reason.
+/// How many requests were refused, by reason, and how many were answered.
 #[derive(Clone, Debug, Default)]
-pub struct Refusals(Arc<[AtomicU64; Refusal::CODES.len()]>);
+pub struct Refusals(
+    Arc<[AtomicU64; Refusal::CODES.len()]>,
+    Arc<Mutex<Requests>>,
+    Arc<Mutex<BTreeMap<String, Histogram>>>,
+);
+
+/// Answered requests by the pattern of their path, their method, and the status of the answer.
+pub type Requests = BTreeMap<(String, &'static str, u16), u64>;
 
 impl Refusals {
     /// One more.
     pub fn count(&self, refusal: Refusal) {
         self.0[refusal as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One more was answered, in this time.
+    pub fn answered(&self, route: &str, method: &'static str, status: u16, took: Duration) {
+        let mut times = self.2.lock().unwrap_or_else(PoisonError::into_inner);
+        times.entry(route.to_owned()).or_insert_with(|| Histogram::new(HTTP)).time(took);
+        drop(times);
+        let mut requests = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        *requests.entry((route.to_owned(), method, status)).or_default() += 1;
+    }
+
+    /// How long answers took, by the pattern of their path.
+    #[must_use]
+    pub fn took(&self) -> Vec<(String, Reading)> {
+        let times = self.2.lock().unwrap_or_else(PoisonError::into_inner);
+        times.iter().map(|(route, took)| (route.clone(), took.read())).collect()
+    }
+
+    /// What was answered so far.
+    #[must_use]
+    pub fn requests(&self) -> Requests {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// All codes with their numbers.

@@ -1,17 +1,26 @@
 //! What is answered where.
 
-use super::guard::{guard, stamp};
+use super::backup::backup;
+use super::guard::{guard, signed_in, stamp};
+use super::openapi::document;
+use super::page::{events, icon, index, page_file, session, sign_in};
 use super::problem::{Refusal, Refusals, json, json_as, problem};
-use super::writes::{Changes, log_level, release, set_log_level};
+use super::session::Sessions;
+use super::switches::{disable, enable, reload, rollback, safe_start, trading};
+use super::writes::{
+    Changes, kill, log_level, refresh_symbols, release, resolve, retry, set_log_level, want_symbol,
+};
 use crate::domain::id::Symbol;
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::ops::config::schema::schema;
 use crate::ops::desk::Desk;
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::views::{ExplainView, VersionView};
+use crate::ops::page::Stream;
+use crate::ops::summary::Period;
+use crate::ops::views::{ExplainView, ReadyView, VersionView};
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path as UrlPath, Query, Request, State};
+use axum::extract::{Path as UrlPath, Query, RawQuery, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -22,13 +31,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// Gives all metrics as text.
-pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
+/// Gives all metrics as text; the stream of the page is measured with them.
+pub type Metrics = Arc<dyn Fn(&Stream) -> String + Send + Sync>;
 
 /// What the API answers from.
 #[derive(Clone)]
 pub struct Api {
-    desk: Arc<dyn Desk>,
+    pub(super) desk: Arc<dyn Desk>,
+    /// What pages read.
+    pub(super) stream: Stream,
+    /// Pages that may change something.
+    pub(super) sessions: Sessions,
     metrics: Option<Metrics>,
     refusals: Refusals,
     /// What may be changed, and by whom.
@@ -36,7 +49,7 @@ pub struct Api {
     /// Where changes are written down.
     pub(super) data_dir: PathBuf,
     /// Deriving everything again takes a core: once at a time.
-    heavy: Arc<Semaphore>,
+    pub(super) heavy: Arc<Semaphore>,
 }
 
 impl Api {
@@ -50,7 +63,8 @@ impl Api {
         data_dir: PathBuf,
     ) -> Api {
         let heavy = Arc::new(Semaphore::new(1));
-        Api { desk, metrics, refusals, changes, data_dir, heavy }
+        let (stream, sessions) = (Stream::default(), Sessions::default());
+        Api { desk, stream, sessions, metrics, refusals, changes, data_dir, heavy }
     }
 
     /// How many requests were refused.
@@ -59,38 +73,73 @@ impl Api {
         self.refusals.clone()
     }
 
-    /// All paths.
-    pub fn router(self) -> Router {
+    /// What pages read.
+    #[must_use]
+    pub fn stream(&self) -> Stream {
+        self.stream.clone()
+    }
+
+    /// All paths. Asked from `beyond` this machine, what tells something needs the token or cookie.
+    pub fn router(self, beyond: bool) -> Router {
         let refusals = self.refusals();
         let heavy = Arc::clone(&self.heavy);
         let verify = get(|s| answer(s, Desk::verify)).layer(from_fn_with_state(heavy, one));
-        Router::new()
+        let router = Router::new()
+            .route("/", get(index))
+            .route("/favicon.ico", get(icon))
+            .route("/page/{*path}", get(page_file))
+            .route("/api/v1/events", get(events))
+            .route("/api/v1/session", get(session).post(sign_in))
             .route("/livez", get(livez))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
+            .route("/api/v1/openapi.json", get(async || json(&document())))
             .route("/api/v1/version", get(version))
             .route("/api/v1/status", get(|s| answer(s, Desk::status)))
+            .route("/api/v1/doctor", get(|s| answer(s, Desk::doctor)))
             .route("/api/v1/positions", get(|s| answer(s, Desk::positions)))
-            .route("/api/v1/trades", get(|s| answer(s, Desk::trades)))
             .route("/api/v1/verify", verify)
+            .route("/api/v1/backup", get(backup))
             .route("/api/v1/tree", get(|s| answer(s, Desk::tree)))
+            .route("/api/v1/kill", post(kill))
+            .route("/api/v1/retry", post(retry))
             .route("/api/v1/config", get(|s| answer(s, Desk::config)))
+            .route("/api/v1/config/reloads", get(|s| answer(s, Desk::reloads)))
+            .route("/api/v1/config/reload", post(reload))
+            .route("/api/v1/config/rollback", post(rollback))
+            .route("/api/v1/switches", get(|s| answer(s, Desk::switches)))
+            .route("/api/v1/trading/safe-start", post(safe_start))
+            .route("/api/v1/trading/{word}", post(trading))
+            .route("/api/v1/enable", post(enable))
+            .route("/api/v1/disable", post(disable))
             .route("/api/v1/config/schema", get(async || json(&schema())))
             .route("/api/v1/log-level", get(log_level).put(set_log_level))
             .route("/api/v1/quarantine", get(|s| answer(s, Desk::quarantine)))
             .route("/api/v1/quarantine/{id}/{how}", post(release))
+            .route("/api/v1/symbols", get(|s| answer(s, Desk::symbols)))
+            .route("/api/v1/symbols/refresh", post(refresh_symbols))
+            .route("/api/v1/symbols/{symbol}/{how}", post(want_symbol))
+            .route("/api/v1/reconcile", get(|s| answer(s, Desk::reconcile)))
+            .route("/api/v1/resolve/{id}", post(resolve))
             .route("/api/v1/orders", get(|s, q| newest(s, q, Desk::orders)))
             .route("/api/v1/fills", get(|s, q| newest(s, q, Desk::fills)))
+            .route("/api/v1/trades", get(|s, q| newest(s, q, Desk::trades)))
+            .route("/api/v1/summary", get(summary))
             .route("/api/v1/equity", get(|s, q| newest(s, q, Desk::equity)))
             .route("/api/v1/signals", get(|s, q| newest(s, q, Desk::signals)))
+            .route("/api/v1/audit", get(|s, q| newest(s, q, Desk::audit)))
             .route("/api/v1/bars/{symbol}/{timeframe}", get(bars))
             .route("/api/v1/why-not/{symbol}", get(why_not))
             .route("/api/v1/explain/{id}", get(explain))
             .fallback(nothing_here)
-            .method_not_allowed_fallback(wrong_method)
-            .layer(from_fn(guard))
-            .layer(from_fn_with_state(refusals, stamp))
-            .with_state(self)
+            .method_not_allowed_fallback(wrong_method);
+        // Whoever has the token was not sent here by a page of another site.
+        let router = if beyond {
+            router.layer(from_fn_with_state(self.clone(), signed_in))
+        } else {
+            router.layer(from_fn(guard))
+        };
+        router.layer(from_fn_with_state(refusals, stamp)).with_state(self)
     }
 }
 
@@ -108,7 +157,7 @@ type Asked<T> = Result<Query<T>, QueryRejection>;
 #[serde(deny_unknown_fields)]
 struct Newest {
     /// Only so many of the newest.
-    limit: Option<usize>,
+    limit: Option<u32>,
 }
 
 async fn answer<T: Serialize + Send + 'static>(
@@ -134,7 +183,10 @@ async fn newest<T: Serialize + Send + 'static>(
     ask: impl FnOnce(&dyn Desk, Option<usize>) -> Result<T, Failure> + Send + 'static,
 ) -> Response {
     match query {
-        Ok(Query(Newest { limit })) => answer(state, move |desk| ask(desk, limit)).await,
+        Ok(Query(Newest { limit })) => {
+            let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+            answer(state, move |desk| ask(desk, limit)).await
+        }
         Err(e) => Refusal::BadQuery.answer(e.body_text()),
     }
 }
@@ -149,6 +201,28 @@ async fn bars(
         return Refusal::BadQuery.answer("give a symbol and a width: 1m, 5m, 15m, 1h, 4h or 1d");
     };
     newest(state, query, move |desk, limit| desk.bars(symbol, timeframe, limit)).await
+}
+
+/// What `summary` may be asked with: both or neither.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Within {
+    /// The first instant, UTC milliseconds.
+    from: Option<UtcMs>,
+    /// The first instant behind it.
+    to: Option<UtcMs>,
+}
+
+async fn summary(state: State<Api>, query: Asked<Within>) -> Response {
+    let period = match query {
+        Ok(Query(Within { from: Some(from), to: Some(to) })) if from < to => {
+            Some(Period { from, to })
+        }
+        Ok(Query(Within { from: None, to: None })) => None,
+        Ok(_) => return Refusal::BadQuery.answer("give from and to, the first before the second"),
+        Err(e) => return Refusal::BadQuery.answer(e.body_text()),
+    };
+    answer(state, move |desk| desk.summary(period)).await
 }
 
 /// What `why-not` may be asked with.
@@ -205,15 +279,25 @@ pub fn no_story(id: &str) -> String {
     )
 }
 
-async fn livez() -> &'static str {
-    "ok\n"
+async fn livez(State(api): State<Api>) -> Response {
+    let alive = tokio::task::spawn_blocking(move || api.desk.alive()).await;
+    if alive.unwrap_or(false) {
+        return "ok\n".into_response();
+    }
+    let detail = "the root supervisor does not answer".to_owned();
+    problem(StatusCode::SERVICE_UNAVAILABLE, "not-alive", detail, Exit::Failed)
 }
 
-async fn readyz(State(api): State<Api>) -> Response {
+async fn readyz(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
+    if query.as_deref().is_some_and(|query| !["verbose", "verbose=", ""].contains(&query)) {
+        return Refusal::BadQuery.answer("ask with ?verbose, or without a query");
+    }
     let checks = api.desk.checks();
     let ready = checks.iter().all(|check| check.ok);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    json_as(status, "application/json", &serde_json::json!({ "ready": ready, "checks": checks }))
+    let wanted = query.is_some_and(|query| query.starts_with("verbose"));
+    let shown = checks.into_iter().filter(|check| wanted || !check.ok).collect();
+    json_as(status, "application/json", &ReadyView { ready, checks: shown })
 }
 
 async fn version() -> Response {
@@ -226,7 +310,7 @@ async fn metrics(State(api): State<Api>) -> Response {
         return problem(StatusCode::NOT_FOUND, "no-metrics", detail, Exit::Failed);
     };
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(CONTENT_TYPE, kind)], render()).into_response()
+    ([(CONTENT_TYPE, kind)], render(&api.stream)).into_response()
 }
 
 async fn nothing_here(request: Request) -> Response {

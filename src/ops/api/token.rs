@@ -14,6 +14,20 @@ pub const TOKEN_FILE: &str = "api.token";
 /// Bytes of chance in a token.
 const CHANCE: usize = 32;
 
+/// A new secret.
+///
+/// # Errors
+/// The system has no chance to give.
+pub fn chance() -> std::io::Result<String> {
+    let mut chance = [0; CHANCE];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut chance)?;
+    let mut text = String::with_capacity(2 * CHANCE);
+    for byte in chance {
+        write!(text, "{byte:02x}").expect("a text takes everything");
+    }
+    Ok(text)
+}
+
 /// The token.
 #[derive(Clone, Debug)]
 pub struct Token(Secret);
@@ -44,13 +58,7 @@ impl Token {
             return Ok(token);
         }
         let failed = |e: std::io::Error| Failure::new(Exit::Failed, format!("{TOKEN_FILE}: {e}"));
-        let mut chance = [0; CHANCE];
-        let mut source = std::fs::File::open("/dev/urandom").map_err(failed)?;
-        source.read_exact(&mut chance).map_err(failed)?;
-        let mut text = String::with_capacity(2 * CHANCE);
-        for byte in chance {
-            write!(text, "{byte:02x}").expect("a text takes everything");
-        }
+        let text = chance().map_err(failed)?;
         write_whole(&data_dir.join(TOKEN_FILE), text.as_bytes()).map_err(failed)?;
         Ok(Token(Secret::new(&text)))
     }

@@ -3,10 +3,14 @@
 use super::problem::{Refusal, json, problem};
 use super::routes::Api;
 use super::token::Token;
+use crate::domain::id::Symbol;
 use crate::edge::world::wall;
-use crate::ops::desk::Release;
+use crate::ops::backup::Pack;
+use crate::ops::desk::{ChangeSwitch, ChangeSymbols, Release, Reload, Resolve, SymbolsChange};
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::views::LogLevelView;
+use crate::ops::harm::{BranchView, Harm, HarmView, Retry};
+use crate::ops::log::LogCounts;
+use crate::ops::views::{LogLevelView, ResolveView};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path as UrlPath, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
@@ -37,6 +41,8 @@ pub struct LogLevel {
     pub get: Arc<dyn Fn() -> String + Send + Sync>,
     /// Sets it; an error tells what is wrong with it.
     pub set: Arc<SetLevel>,
+    /// What has been logged.
+    pub counts: LogCounts,
 }
 
 /// What may be changed, and what a change carries.
@@ -48,6 +54,20 @@ pub struct Changes {
     pub log: LogLevel,
     /// Ends quarantines.
     pub release: Arc<Release>,
+    /// Disturbs actors.
+    pub harm: Arc<Harm>,
+    /// Tries branches that are kept down.
+    pub retry: Arc<Retry>,
+    /// Changes what is listed.
+    pub symbols: Arc<ChangeSymbols>,
+    /// Ends conflicts.
+    pub resolve: Arc<Resolve>,
+    /// Packs everything that is kept.
+    pub backup: Arc<Pack>,
+    /// Reads the configuration again.
+    pub reload: Arc<Reload>,
+    /// Takes down words of operators.
+    pub switch: Arc<ChangeSwitch>,
 }
 
 /// Why a change is not made, and in words.
@@ -58,7 +78,7 @@ struct Refused(Refusal, String);
 struct Audited<'a, T> {
     /// Wall time, UTC milliseconds.
     time: i64,
-    /// Who: whoever has the token.
+    /// Who: whoever has the token, or a page that was given a cookie for it.
     who: &'static str,
     /// Method and path.
     what: &'a str,
@@ -87,7 +107,7 @@ pub async fn set_log_level(State(api): State<Api>, request: Request) -> Response
 /// The body of a change that needs no words.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+pub struct Nothing {}
 
 /// Ends a quarantine.
 pub async fn release(
@@ -107,8 +127,56 @@ pub async fn release(
     change(&api, request, move |_: &Nothing| release(id, retry)).await
 }
 
+/// Disturbs an actor.
+pub async fn kill(State(api): State<Api>, request: Request) -> Response {
+    let harm = Arc::clone(&api.changes.harm);
+    change(&api, request, move |wanted: &HarmView| harm(wanted)).await
+}
+
+/// Tries a branch that is kept down.
+pub async fn retry(State(api): State<Api>, request: Request) -> Response {
+    let retry = Arc::clone(&api.changes.retry);
+    change(&api, request, move |wanted: &BranchView| retry(wanted)).await
+}
+
+/// Adds or removes a symbol.
+pub async fn want_symbol(
+    State(api): State<Api>,
+    UrlPath((symbol, how)): UrlPath<(String, String)>,
+    request: Request,
+) -> Response {
+    let wanted = match how.as_str() {
+        "add" => true,
+        "remove" => false,
+        _ => return Refusal::NoSuchPath.answer("a symbol is changed by add or remove"),
+    };
+    let symbol = match Symbol::new(&symbol) {
+        Ok(symbol) => symbol,
+        Err(e) => return Refusal::BadQuery.answer(e),
+    };
+    let symbols = Arc::clone(&api.changes.symbols);
+    let want = SymbolsChange::Want(symbol, wanted);
+    change(&api, request, move |_: &Nothing| symbols(want)).await
+}
+
+/// Asks the venue what it has.
+pub async fn refresh_symbols(State(api): State<Api>, request: Request) -> Response {
+    let symbols = Arc::clone(&api.changes.symbols);
+    change(&api, request, move |_: &Nothing| symbols(SymbolsChange::Refresh)).await
+}
+
+/// Ends a conflict.
+pub async fn resolve(
+    State(api): State<Api>,
+    UrlPath(id): UrlPath<String>,
+    request: Request,
+) -> Response {
+    let resolve = Arc::clone(&api.changes.resolve);
+    change(&api, request, move |word: &ResolveView| resolve(&id, word)).await
+}
+
 /// Does what a request wants, if it may, and writes down what became of it.
-async fn change<B, T>(
+pub async fn change<B, T>(
     api: &Api,
     request: Request,
     act: impl FnOnce(&B) -> Result<T, Failure> + Send + 'static,
@@ -117,9 +185,10 @@ where
     B: Serialize + DeserializeOwned + Send + 'static,
     T: Serialize + Send + 'static,
 {
-    let what = format!("{} {}", request.method(), request.uri().path());
-    let body: B = match checked(api, request).await {
-        Ok(body) => body,
+    let query = request.uri().query().map_or(String::new(), |query| format!("?{query}"));
+    let what = format!("{} {}{query}", request.method(), request.uri().path());
+    let (who, body): (_, B) = match checked(api, request).await {
+        Ok(checked) => checked,
         Err(Refused(refusal, detail)) => return refusal.answer(detail),
     };
     let dir = api.data_dir.clone();
@@ -127,7 +196,7 @@ where
     let done = tokio::task::spawn_blocking(move || {
         let done = act(&body);
         let result = done.as_ref().map_or_else(|failure| failure.text.as_str(), |_| "done");
-        if let Err(e) = audit(&dir, &what, &body, result) {
+        if let Err(e) = audit(&dir, (who, &what), &body, result) {
             tracing::error!("{AUDIT_FILE}: {e}");
         }
         done
@@ -149,25 +218,41 @@ where
     }
 }
 
+/// The answer to a request without the token; none where it has it.
+pub fn refused(api: &Api, headers: &HeaderMap) -> Option<Response> {
+    let Refused(refusal, detail) = allowed(api, headers).err()?;
+    Some(refusal.answer(detail))
+}
+
 /// The body of a request that may change something.
-async fn checked<T: DeserializeOwned>(api: &Api, request: Request) -> Result<T, Refused> {
+async fn checked<T: DeserializeOwned>(
+    api: &Api,
+    request: Request,
+) -> Result<(&'static str, T), Refused> {
     let (head, body) = request.into_parts();
-    allowed(api, &head.headers)?;
+    let who = allowed(api, &head.headers)?;
     let bad = |text: String| Refused(Refusal::BadBody, text);
     if head.headers.get(CONTENT_TYPE).is_none_or(|kind| kind != "application/json") {
         return Err(bad("the Content-Type must be application/json".to_owned()));
     }
     let bytes = bounded(&head.headers, body).await?;
-    serde_json::from_slice(&bytes).map_err(|e| bad(format!("the body: {e}")))
+    // A list of its values would do for the reader in place of an object, but for nobody else.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(bad("the body: an object is expected".to_owned()));
+    }
+    let body = serde_json::from_slice(&bytes).map_err(|e| bad(format!("the body: {e}")))?;
+    Ok((who, body))
 }
 
-fn allowed(api: &Api, headers: &HeaderMap) -> Result<(), Refused> {
+/// Who may change something: whoever has the token, and a page that was given a cookie for it.
+fn allowed(api: &Api, headers: &HeaderMap) -> Result<&'static str, Refused> {
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     match given.and_then(|value| value.strip_prefix("Bearer ")) {
-        Some(token) if api.changes.token.is(token.trim()) => Ok(()),
+        Some(token) if api.changes.token.is(token.trim()) => Ok("token"),
         Some(_) => Err(Refused(Refusal::WrongToken, "this is not the token".to_owned())),
+        None if api.sessions.allows(headers) => Ok("page"),
         None => {
-            let text = "changes need the token of the data folder: Authorization: Bearer TOKEN";
+            let text = "this needs the token of the data folder: Authorization: Bearer TOKEN";
             Err(Refused(Refusal::NoToken, text.to_owned()))
         }
     }
@@ -189,8 +274,13 @@ async fn bounded(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refused> {
     }
 }
 
-fn audit(dir: &Path, what: &str, body: &impl Serialize, result: &str) -> std::io::Result<()> {
-    let line = Audited { time: wall(), who: "token", what, body, result };
+fn audit(
+    dir: &Path,
+    (who, what): (&'static str, &str),
+    body: &impl Serialize,
+    result: &str,
+) -> std::io::Result<()> {
+    let line = Audited { time: wall(), who, what, body, result };
     let mut line = serde_json::to_vec(&line)?;
     line.push(b'\n');
     let mut options = OpenOptions::new();

@@ -5,14 +5,19 @@ use super::Core;
 use super::run::{configuration, put};
 use crate::ops::api::Token;
 use crate::ops::config::{Config, Look};
-use crate::ops::desk::Desk;
+use crate::ops::desk::{Desk, ReloadHow, SymbolsChange};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::offline::OfflineDesk;
-use crate::ops::print::{Printer, note};
+use crate::ops::print::Printer;
+use crate::ops::progress::{Counted, Progress};
 use crate::ops::remote::RemoteDesk;
-use crate::ops::views::QuarantineView;
+use crate::ops::views::{
+    QuarantineView, ReloadView, ResolveView, ResolvedView, SwitchWord, SwitchedView,
+    SymbolsChangeView,
+};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Rows of a list a person is shown, unless asked otherwise.
 const SHOWN: usize = 40;
@@ -54,11 +59,23 @@ impl Args {
     /// # Errors
     /// Nobody does.
     pub fn desk(&self, core: &Core) -> Result<Box<dyn Desk>, Failure> {
+        self.desk_counted(core, &Arc::new(Progress::begin("", false)))
+    }
+
+    /// The same, each fact read from a file being counted.
+    ///
+    /// # Errors
+    /// Nobody answers.
+    pub fn desk_counted(
+        &self,
+        core: &Core,
+        progress: &Arc<Progress>,
+    ) -> Result<Box<dyn Desk>, Failure> {
         let data_dir = self.configuration(Look::Words)?.data_dir;
         if let Some(remote) = RemoteDesk::connect(&data_dir)? {
             return Ok(Box::new(remote));
         }
-        offline(&data_dir, core).map_err(silent)
+        offline(&data_dir, core, progress).map_err(silent)
     }
 
     /// Ends a quarantine, by the daemon or in its files.
@@ -75,10 +92,77 @@ impl Args {
             None => (core.release)(&config.data_dir, id, retry).map_err(silent),
         }
     }
+
+    /// Ends a conflict, by the daemon or in its files.
+    ///
+    /// # Errors
+    /// It cannot be ended so, or there is neither.
+    pub fn resolve(
+        &self,
+        core: &Core,
+        id: &str,
+        word: &ResolveView,
+    ) -> Result<ResolvedView, Failure> {
+        let config = self.configuration(Look::Secrets)?;
+        match RemoteDesk::connect(&config.data_dir)? {
+            Some(remote) => {
+                let token = Token::find(config.token.as_ref(), &config.data_dir)?;
+                remote.resolve(id, word, token.as_ref())
+            }
+            None => (core.resolve)(&config.data_dir, id, word).map_err(silent),
+        }
+    }
+}
+
+impl Args {
+    /// Has the running daemon read its configuration again.
+    ///
+    /// # Errors
+    /// None is running, or it refuses.
+    pub fn reload(&self, how: ReloadHow) -> Result<ReloadView, Failure> {
+        let config = self.configuration(Look::Secrets)?;
+        let Some(remote) = RemoteDesk::connect(&config.data_dir)? else {
+            let dir = config.data_dir.display();
+            let text = format!("no daemon is running on {dir}: the next start reads it anyway");
+            return Err(Failure::new(Exit::Unreachable, text));
+        };
+        let token = Token::find(config.token.as_ref(), &config.data_dir)?;
+        remote.reload(how, token.as_ref())
+    }
+
+    /// Has a word of an operator taken down, by the daemon or in its files.
+    ///
+    /// # Errors
+    /// It is refused, or there is neither.
+    pub fn switch(&self, core: &Core, word: &SwitchWord) -> Result<SwitchedView, Failure> {
+        let config = self.configuration(Look::Secrets)?;
+        match RemoteDesk::connect(&config.data_dir)? {
+            Some(remote) => {
+                let token = Token::find(config.token.as_ref(), &config.data_dir)?;
+                remote.switch(word, token.as_ref())
+            }
+            None => (core.switch)(&config.data_dir, word).map_err(silent),
+        }
+    }
+
+    /// Changes what a running daemon lists.
+    ///
+    /// # Errors
+    /// None is running, or it refuses.
+    pub fn change_symbols(&self, change: SymbolsChange) -> Result<SymbolsChangeView, Failure> {
+        let config = self.configuration(Look::Secrets)?;
+        let Some(remote) = RemoteDesk::connect(&config.data_dir)? else {
+            let dir = config.data_dir.display();
+            let text = format!("no daemon is running on {dir}: symbols are changed by one");
+            return Err(Failure::new(Exit::Unreachable, text));
+        };
+        let token = Token::find(config.token.as_ref(), &config.data_dir)?;
+        remote.change_symbols(change, token.as_ref())
+    }
 }
 
 /// Files that are held belong to a daemon that was asked and did not answer.
-fn silent(failure: Failure) -> Failure {
+pub(super) fn silent(failure: Failure) -> Failure {
     if failure.exit != Exit::Held {
         return failure;
     }
@@ -86,7 +170,11 @@ fn silent(failure: Failure) -> Failure {
     Failure::new(Exit::Unreachable, text)
 }
 
-fn offline(data_dir: &Path, core: &Core) -> Result<Box<dyn Desk>, Failure> {
+fn offline(
+    data_dir: &Path,
+    core: &Core,
+    progress: &Arc<Progress>,
+) -> Result<Box<dyn Desk>, Failure> {
     if !data_dir.is_dir() {
         let dir = data_dir.display();
         let text = format!("no daemon is running on {dir}, and nothing is kept there");
@@ -94,6 +182,7 @@ fn offline(data_dir: &Path, core: &Core) -> Result<Box<dyn Desk>, Failure> {
     }
     // The journal is only looked at; the history is written to once both are known to be good.
     let journal = (core.files.journal)(data_dir)?;
+    let journal = Box::new(Counted(journal, Arc::clone(progress)));
     Ok(Box::new(OfflineDesk::open(data_dir, journal, core.verify)?))
 }
 
@@ -116,6 +205,12 @@ impl ListArgs {
         }
     }
 
+    /// As many as asked for, else all.
+    #[must_use]
+    pub fn limit_or_all(&self) -> Option<usize> {
+        self.limit.filter(|limit| *limit > 0)
+    }
+
     /// Asks for a list and prints it: as JSON, or by `table`.
     ///
     /// # Errors
@@ -133,11 +228,11 @@ impl ListArgs {
             return printer.json(&rows);
         }
         if rows.is_empty() {
-            note("none yet");
+            printer.note("none yet");
             return Ok(Exit::Fine);
         }
         if self.limit.is_none() && limit == Some(rows.len()) {
-            note(&format!("the newest {SHOWN}; --limit 0 shows all"));
+            printer.note(&format!("the newest {SHOWN}; --limit 0 shows all"));
         }
         print(&rows)
     }

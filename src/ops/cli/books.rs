@@ -1,10 +1,12 @@
 //! `everwarm positions`, `trades`: the books.
 
 use super::Core;
-use super::ask::Args;
+use super::ask::{Args, ListArgs};
+use crate::domain::fact::Standing;
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::print::{Printer, note};
+use crate::ops::print::Printer;
 use crate::ops::text::{Table, amount, instant, plain, rounded, signed};
+use crate::ops::views::TradeView;
 
 /// Prints positions.
 pub fn positions(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
@@ -13,10 +15,11 @@ pub fn positions(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Fai
         return printer.json(&rows);
     }
     if rows.is_empty() {
-        note("none yet");
+        printer.note("none yet");
         return Ok(Exit::Fine);
     }
-    let mut table = Table::new(&["symbol", ">quantity", ">average", ">locked in", ">at the mark"]);
+    let titles = ["symbol", ">quantity", ">average", ">locked in", ">at the mark", "symbol is"];
+    let mut table = Table::new(&titles);
     for position in rows {
         table.row(vec![
             position.symbol.to_string(),
@@ -24,21 +27,29 @@ pub fn positions(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Fai
             position.average_price.map_or("-".to_owned(), rounded),
             signed(position.realized_pnl),
             position.unrealized_pnl.map_or("-".to_owned(), signed),
+            standing(position.standing).to_owned(),
         ]);
     }
     printer.table(&table)
 }
 
+fn standing(standing: Option<Standing>) -> &'static str {
+    match standing {
+        Some(Standing::Trading) => "trading",
+        Some(Standing::Leaving) => "leaving",
+        Some(Standing::Halted) => "halted: not sellable now",
+        Some(Standing::Gone) => "gone: not sellable",
+        None => "not traded",
+    }
+}
+
 /// Prints trades.
-pub fn trades(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let rows = args.desk(core)?.trades()?;
-    if args.json {
-        return printer.json(&rows);
-    }
-    if rows.is_empty() {
-        note("none yet");
-        return Ok(Exit::Fine);
-    }
+pub fn trades(args: &ListArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let print = |rows: &[TradeView]| printer.table(&trade_table(rows));
+    args.list(core, printer, super::super::desk::Desk::trades, print)
+}
+
+fn trade_table(rows: &[TradeView]) -> Table {
     let mut table =
         Table::new(&["opened (UTC)", "closed (UTC)", "symbol", ">quantity", ">cost", ">made"]);
     for trade in rows {
@@ -51,5 +62,5 @@ pub fn trades(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failur
             signed(trade.pnl),
         ]);
     }
-    printer.table(&table)
+    table
 }

@@ -1,14 +1,18 @@
 //! `everwarm config`: what is configured, where it came from, and what is wrong with it.
 
 use super::run::{self, sources};
+use super::{Core, ask};
 use crate::ops::config::layers::DEFAULTS;
+use crate::ops::config::live::differences;
 use crate::ops::config::{ConfigErrors, Look, schema::schema};
-use crate::ops::desk::Desk;
+use crate::ops::desk::{Desk, ReloadHow};
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::print::Printer;
+use crate::ops::print::{Printer, confirm};
 use crate::ops::remote::RemoteDesk;
-use crate::ops::text::{Paint, Table, count};
-use crate::ops::views::{CheckedView, DifferenceView, SetView, ValueView};
+use crate::ops::text::{Paint, Table, count, instant, wrap};
+use crate::ops::views::{
+    CheckedView, DifferenceView, ReloadResult, ReloadView, SetView, ValueView,
+};
 use clap::Subcommand;
 use std::path::Path;
 
@@ -28,12 +32,20 @@ enum Verb {
     /// something is wrong.
     Check(Given),
     /// Every value and where it came from (what happens without a verb).
-    Show(Given),
+    Show(ShowArgs),
     /// The JSON schema of a configuration file, for editors and other checkers.
     Schema,
     /// What the running daemon has otherwise than it would have if it started now. Exit code 4:
     /// something differs.
     Diff(Given),
+    /// Have the running daemon read its configuration again: whole, or nothing of it. Shows what
+    /// changes first. Exit code 2: something is wrong; 5: what is held, or a key that takes a
+    /// restart, forbids it.
+    Reload(ReloadArgs),
+    /// Put in force again what was before the last reload.
+    Rollback(ReloadArgs),
+    /// The configuration in force, and what became of reloads.
+    Reloads(ask::Args),
     /// A file with every key, its default and a comment: config/default.toml.
     Example,
 }
@@ -54,20 +66,52 @@ impl Given {
     }
 }
 
+/// Flags of `show`.
+#[derive(Clone, Debug, Default, clap::Args)]
+struct ShowArgs {
+    /// What the running daemon has, not what it would have if it started now.
+    #[arg(long)]
+    running: bool,
+    #[command(flatten)]
+    given: Given,
+}
+
+/// Flags of `reload` and `rollback`.
+#[derive(Clone, Debug, clap::Args)]
+struct ReloadArgs {
+    /// Only say what would become of it; not for `rollback`.
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    args: ask::Args,
+}
+
 /// Does what the verb says.
-pub fn print(args: &Args, printer: Printer) -> Result<Exit, Failure> {
+pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     match &args.verb {
-        None => show(&Given::default(), printer),
-        Some(Verb::Show(given)) => show(given, printer),
+        None => show(&ShowArgs::default(), printer),
+        Some(Verb::Show(args)) => show(args, printer),
         Some(Verb::Check(given)) => check(given, printer),
         Some(Verb::Diff(given)) => diff(given, printer),
+        Some(Verb::Reload(args)) => reload(args, printer),
+        Some(Verb::Rollback(args)) => rollback(args, printer),
+        Some(Verb::Reloads(args)) => reloads(args, core, printer),
         Some(Verb::Schema) => printer.json(&schema()),
         Some(Verb::Example) => printer.lines(&[DEFAULTS.trim_end()]).map(|_| Exit::Fine),
     }
 }
 
-fn show(given: &Given, printer: Printer) -> Result<Exit, Failure> {
-    let (values, _) = given.values(Look::Words).map_err(Failure::from)?;
+fn show(args: &ShowArgs, printer: Printer) -> Result<Exit, Failure> {
+    let ShowArgs { running, given } = args;
+    let (mut values, data_dir) = given.values(Look::Words).map_err(Failure::from)?;
+    if *running {
+        let desk = connected(&data_dir)?;
+        values = desk.config()?;
+        printer.note(&format!("configuration {} is in force", desk.reloads()?.generation));
+    }
     if given.json {
         return printer.json(&values);
     }
@@ -101,11 +145,8 @@ fn check(given: &Given, printer: Printer) -> Result<Exit, Failure> {
 
 fn diff(given: &Given, printer: Printer) -> Result<Exit, Failure> {
     let (values, data_dir) = given.values(Look::World).map_err(Failure::from)?;
-    let Some(desk) = RemoteDesk::connect(&data_dir)? else {
-        let text = format!("no daemon is running on {}", data_dir.display());
-        return Err(Failure::new(Exit::Unreachable, text));
-    };
-    let found = differences(&desk.config()?, &values);
+    let mut found = differences(&connected(&data_dir)?.config()?, &values);
+    found.retain(|difference| difference.key != FOUND_BY);
     let exit = if found.is_empty() { Exit::Fine } else { Exit::Problems };
     if given.json {
         return printer.json(&found).map(|_| exit);
@@ -114,33 +155,134 @@ fn diff(given: &Given, printer: Printer) -> Result<Exit, Failure> {
         let line = "the running daemon has what it would have if it started now";
         return printer.lines(&[line]).map(|_| exit);
     }
-    let mut table = Table::new(&["key", "running", "origin", "at a start now", "origin"]);
-    for DifferenceView { key, running, now } in &found {
-        let cell = |set: &Option<SetView>| {
-            set.as_ref().map_or(["-".to_owned(), "-".to_owned()], |set| {
-                [set.value.to_string(), set.origin.clone()]
-            })
-        };
-        let ([ran, ran_by], [set, set_by]) = (cell(running), cell(now));
-        table.row(vec![key.clone(), ran, ran_by, set, set_by]);
-    }
-    printer.table(&table).map(|_| exit)
+    printer.lines(&difference_lines(&found, printer.width)).map(|_| exit)
 }
 
-/// Keys whose values differ; a program of another version may have other keys.
-fn differences(running: &[ValueView], now: &[ValueView]) -> Vec<DifferenceView> {
-    let find = |values: &[ValueView], key: &str| {
-        let found = values.iter().find(|value| value.key == key);
-        found.map(|v| SetView { value: v.value.clone(), origin: v.origin.clone() })
+fn connected(data_dir: &Path) -> Result<RemoteDesk, Failure> {
+    RemoteDesk::connect(data_dir)?.ok_or_else(|| {
+        let text = format!("no daemon is running on {}", data_dir.display());
+        Failure::new(Exit::Unreachable, text)
+    })
+}
+
+fn reload(args: &ReloadArgs, printer: Printer) -> Result<Exit, Failure> {
+    if args.dry_run || !args.yes {
+        let would = args.args.reload(ReloadHow::Dry)?;
+        if args.dry_run || would.result == ReloadResult::Unchanged {
+            return told(&would, args, printer);
+        }
+        for line in changes(&would, printer.width) {
+            printer.note(&line);
+        }
+        confirm("put this in force", false)?;
+    }
+    told(&args.args.reload(ReloadHow::Apply)?, args, printer)
+}
+
+fn rollback(args: &ReloadArgs, printer: Printer) -> Result<Exit, Failure> {
+    if args.dry_run {
+        return Err(Failure::new(Exit::Usage, "a rollback is not tried: it is done, or refused"));
+    }
+    confirm("put in force what was before", args.yes)?;
+    told(&args.args.reload(ReloadHow::Rollback)?, args, printer)
+}
+
+fn told(view: &ReloadView, args: &ReloadArgs, printer: Printer) -> Result<Exit, Failure> {
+    if args.args.json {
+        return printer.json(view);
+    }
+    let generation = view.generation;
+    let line = match view.result {
+        ReloadResult::Applied => format!("configuration {generation} is in force"),
+        ReloadResult::RolledBack => format!("what was before is in force, as {generation}"),
+        ReloadResult::Possible => format!("this would be in force instead of {generation}"),
+        ReloadResult::Unchanged
+        | ReloadResult::Invalid
+        | ReloadResult::Rejected
+        | ReloadResult::RollbackFailed => format!("nothing changes: {generation} is in force"),
     };
-    let only_running = running.iter().filter(|value| find(now, &value.key).is_none());
-    let keys = now.iter().chain(only_running).map(|value| &value.key);
-    keys.filter(|key| *key != FOUND_BY)
-        .map(|key| DifferenceView {
-            key: key.clone(),
-            running: find(running, key),
-            now: find(now, key),
+    let lines = [vec![line], changes(view, printer.width)].concat();
+    printer.lines(&lines).map(|_| Exit::Fine)
+}
+
+fn changes(view: &ReloadView, width: usize) -> Vec<String> {
+    let said = |set: &Option<SetView>| set.as_ref().map_or("-".into(), |s| s.value.to_string());
+    let line = |change: &DifferenceView| {
+        let by = change.now.as_ref().map_or("", |set| set.origin.as_str());
+        let (before, now) = (said(&change.running), said(&change.now));
+        wrap(&format!("{}: {before} becomes {now}, by {by}", change.key), width)
+    };
+    view.changes.iter().flat_map(line).collect()
+}
+
+fn reloads(args: &ask::Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let view = args.desk(core)?.reloads()?;
+    if args.json {
+        return printer.json(&view);
+    }
+    let mut lines = vec![format!("configuration {} is in force", view.generation)];
+    for key in &view.restart_pending {
+        lines.push(format!("{key} takes a restart to change"));
+    }
+    if let Some(last) = &view.last {
+        let (trigger, result) = (last.trigger.name(), last.result.name());
+        lines.push(format!("last reload {} UTC by {trigger}: {result}", instant(last.time)));
+        lines.extend(last.reasons.iter().map(|reason| format!("  {reason}")));
+        lines.extend(changes(last, printer.width).iter().map(|line| format!("  {line}")));
+    }
+    for count in view.counts.iter().filter(|count| count.count > 0) {
+        lines.push(format!("{} by {}: {}", count.result.name(), count.trigger.name(), count.count));
+    }
+    printer.lines(&lines).map(|_| Exit::Fine)
+}
+
+/// Differences as people see them: a table where it fits, else a few lines each, with nothing left
+/// out.
+pub fn difference_lines(found: &[DifferenceView], width: usize) -> Vec<String> {
+    let cell = |set: &Option<SetView>| {
+        set.as_ref().map_or(["-".to_owned(), "-".to_owned()], |set| {
+            [set.value.to_string(), set.origin.clone()]
         })
-        .filter(|d| d.running.as_ref().map(|s| &s.value) != d.now.as_ref().map(|s| &s.value))
-        .collect()
+    };
+    let mut table = Table::new(&["key", "running", "origin", "at a start now", "origin"]);
+    let mut lines = Vec::new();
+    for DifferenceView { key, running, now } in found {
+        let ([ran, ran_by], [set, set_by]) = (cell(running), cell(now));
+        lines.push(key.clone());
+        for (when, value, by) in [("running", &ran, &ran_by), ("at a start now", &set, &set_by)] {
+            let told = wrap(&format!("{when}: {value}, by {by}"), width.saturating_sub(2));
+            lines.extend(told.iter().map(|line| format!("  {line}")));
+        }
+        table.row(vec![key.clone(), ran, ran_by, set, set_by]);
+    }
+    let wide = table.lines(usize::MAX);
+    if wide.iter().all(|line| line.chars().count() <= width) { wide } else { lines }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_told_whole_on_a_terminal_of_any_width() {
+        let set = |value: &str, origin: &str| {
+            Some(SetView { value: serde_json::Value::from(value), origin: origin.to_owned() })
+        };
+        let origin = "/a/folder/that/has/a/long/name/mine.toml, line 12, column 9";
+        let found = [DifferenceView {
+            key: "market.seed".into(),
+            running: set("7", "--seed"),
+            now: set("1", origin),
+        }];
+        let wide = difference_lines(&found, 200);
+        assert_eq!(wide.len(), 2, "{wide:?}");
+        for width in [40, 80, 89] {
+            let lines = difference_lines(&found, width);
+            let words = lines.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(words.contains(origin) && words.contains("\"7\", by --seed"), "{words}");
+            let long = lines.iter().filter(|line| line.chars().count() > width);
+            let whole = long.filter(|line| !line.contains("/a/folder")).count();
+            assert_eq!(whole, 0, "{lines:?}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use crate::domain::time::UtcMs;
 use crate::ops::api::no_story;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
-use crate::ops::text::{Paint, instant, instant_of};
+use crate::ops::text::{Paint, instant, instant_of, wrap};
 use crate::ops::views::ExplainView;
 
 /// Columns of a line of the story, where the terminal is wider.
@@ -82,24 +82,6 @@ pub fn lines(story: &ExplainView, width: usize, color: bool) -> Vec<String> {
         for (i, line) in wrap(&text, width.saturating_sub(indent.len() + 2)).iter().enumerate() {
             let hang = if i > 0 { "  " } else { "" };
             lines.push(format!("{indent}{hang}{line}"));
-        }
-    }
-    lines
-}
-
-/// Breaks a text between words into lines of at most `width` characters; a longer word stays whole.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let line = lines.last_mut().expect("there is always a line");
-        let fits = line.chars().count() + 1 + word.chars().count() <= width;
-        if line.is_empty() {
-            line.push_str(word);
-        } else if fits {
-            line.push(' ');
-            line.push_str(word);
-        } else {
-            lines.push(word.to_owned());
         }
     }
     lines

@@ -5,10 +5,10 @@ use super::ask::ListArgs;
 use crate::domain::id::Symbol;
 use crate::domain::time::Timeframe;
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::print::{Printer, note};
+use crate::ops::print::Printer;
 use crate::ops::tell;
 use crate::ops::text::{Table, amount, count, instant, plain, rounded};
-use crate::ops::views::{BarView, EquityView, FillView, OrderView, Outcome, SignalView};
+use crate::ops::views::{AuditView, BarView, EquityView, FillView, OrderView, Outcome, SignalView};
 
 /// Prints orders.
 pub fn orders(args: &ListArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
@@ -34,6 +34,21 @@ pub fn signals(args: &ListArgs, core: &Core, printer: Printer) -> Result<Exit, F
     args.list(core, printer, super::super::desk::Desk::signals, print)
 }
 
+/// Prints the audit log.
+pub fn audit(args: &ListArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let print = |rows: &[AuditView]| printer.table(&audit_table(rows));
+    args.list(core, printer, super::super::desk::Desk::audit, print)
+}
+
+fn audit_table(rows: &[AuditView]) -> Table {
+    let mut table = Table::new(&["time (UTC)", "what", "result", "sent"]);
+    for row in rows {
+        let cells = [row.what.clone(), row.result.clone(), row.body.to_string()];
+        table.row(std::iter::once(instant(row.time)).chain(cells).collect());
+    }
+    table
+}
+
 /// Flags of `bars`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BarArgs {
@@ -43,6 +58,9 @@ pub struct BarArgs {
     /// Width of the bars: 1m, 5m, 15m, 1h, 4h or 1d.
     #[arg(default_value = "1m", value_parser = |text: &str| text.parse::<Timeframe>())]
     timeframe: Timeframe,
+    /// Print a file of a recording: all bars there are, or the newest of --limit.
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
     #[command(flatten)]
     list: ListArgs,
 }
@@ -50,11 +68,16 @@ pub struct BarArgs {
 /// Prints bars, and where some are missing between them.
 pub fn bars(args: &BarArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let (symbol, timeframe) = (args.symbol, args.timeframe);
+    if args.csv {
+        let desk = args.list.args.desk(core)?;
+        let rows = desk.bars(symbol, timeframe, args.list.limit_or_all())?;
+        return printer.lines(&recording(&rows)).map(|_| Exit::Fine);
+    }
     let print = |rows: &[BarView]| {
         let gap = |pair: &[BarView]| pair[1].open_time - pair[0].open_time - timeframe.ms();
         for pair in rows.windows(2).filter(|pair| gap(pair) > 0) {
             let missing = u64::try_from(gap(pair) / timeframe.ms()).unwrap_or_default();
-            note(&format!(
+            printer.note(&format!(
                 "{} missing after {}",
                 count(missing, "bar"),
                 instant(pair[0].open_time)
@@ -63,6 +86,16 @@ pub fn bars(args: &BarArgs, core: &Core, printer: Printer) -> Result<Exit, Failu
         printer.table(&bar_table(rows))
     };
     args.list.list(core, printer, move |desk, limit| desk.bars(symbol, timeframe, limit), print)
+}
+
+/// The lines of a recording's file.
+fn recording(rows: &[BarView]) -> Vec<String> {
+    let line = |bar: &BarView| {
+        let BarView { open_time, open, high, low, close, volume } = bar;
+        format!("{open_time},{open},{high},{low},{close},{volume}")
+    };
+    let head = "open_time,open,high,low,close,volume".to_owned();
+    std::iter::once(head).chain(rows.iter().map(line)).collect()
 }
 
 fn bar_table(rows: &[BarView]) -> Table {

@@ -4,7 +4,7 @@ use super::ask;
 use crate::ops::api::Token;
 use crate::ops::config::Look;
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::print::Printer;
+use crate::ops::print::{Printer, confirm};
 use crate::ops::remote::RemoteDesk;
 use crate::ops::views::LogLevelView;
 
@@ -13,6 +13,9 @@ use crate::ops::views::LogLevelView;
 pub struct LogLevelArgs {
     /// What is to be logged: a level, or levels by target, like warn,everwarm=debug.
     filter: Option<String>,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
     #[command(flatten)]
     args: ask::Args,
 }
@@ -28,6 +31,7 @@ pub fn run(args: &LogLevelArgs, printer: Printer) -> Result<Exit, Failure> {
     let view = match &args.filter {
         None => desk.log_level()?,
         Some(filter) => {
+            confirm(&format!("log {filter} from now on"), args.yes)?;
             let token = Token::find(config.token.as_ref(), &config.data_dir)?;
             let wanted = LogLevelView { filter: filter.clone() };
             desk.set_log_level(&wanted, token.as_ref())?

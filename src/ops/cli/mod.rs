@@ -1,36 +1,57 @@
 //! The command line: one file a noun. Data goes to standard output, everything else to standard
 //! error.
 
+mod actors;
 mod ask;
+mod backup;
 mod books;
+mod chaos;
 mod config;
+mod doctor;
 mod explain;
+mod faults;
 mod lists;
+mod live;
 mod log_level;
+mod panic;
 mod quarantine;
+mod reconcile;
 mod run;
 mod shell;
 mod sim;
 mod status;
 mod store;
+mod summary;
+mod switches;
+mod symbols;
 mod tree;
 mod verify;
 
 use super::api::LogLevel;
-use super::config::Config;
+use super::backup::RestoredView;
+use super::config::{Config, LogFormat, Sources};
 use super::desk::Verify;
 use super::exit::{Exit, Failure};
+use super::log;
 use super::print::{Color, Printer, note};
 use super::store_check::Files;
-use super::views::QuarantineView;
+use super::views::{
+    AccountView, ChaosView, LiveView, QuarantineView, ResolveView, ResolvedView, SwitchWord,
+    SwitchedView,
+};
+use crate::domain::switch::Switch;
+pub use chaos::ChaosConfig;
 use clap::{CommandFactory as _, Parser, Subcommand};
+pub use panic::Panic;
 pub use sim::SimConfig;
+use std::io::Write;
 use std::path::Path;
 
 /// What the commands need of the daemon's core.
 pub struct Core {
-    /// Runs the daemon until it is done.
-    pub run: fn(Config, LogLevel, Printer) -> Result<Exit, Failure>,
+    /// Runs the daemon until it is done; what it was configured by is read again when that is
+    /// wanted.
+    pub run: fn(Config, Sources, LogLevel, Printer) -> Result<Exit, Failure>,
     /// Runs the simulated exchange until it is done.
     pub sim: fn(SimConfig) -> Result<Exit, Failure>,
     /// The files of a data directory.
@@ -40,13 +61,33 @@ pub struct Core {
     /// Ends a quarantine in a data directory that no process holds: its number, and whether the
     /// stage is tried again.
     pub release: fn(&Path, u64, bool) -> Result<QuarantineView, Failure>,
+    /// Plays a recording under kills, crashes and dying disks; told how far it is.
+    pub chaos: Chaos,
+    /// Asks the venue whose the configured key is.
+    pub account: fn(&Config) -> Result<AccountView, Failure>,
+    /// Notes what a person confirmed, in a data directory that no process holds.
+    pub confirm: fn(&Config, &LiveView) -> Result<(), Failure>,
+    /// Cancels and sells at the venue, without daemon and store.
+    pub panic: fn(&Config, &Panic, Printer) -> Result<Exit, Failure>,
+    /// Ends a conflict in a data directory that no process holds, by its id.
+    pub resolve: fn(&Path, &str, &ResolveView) -> Result<ResolvedView, Failure>,
+    /// Packs a data directory that no process holds.
+    pub backup: fn(&Path, &mut dyn Write) -> Result<(), Failure>,
+    /// Makes a data directory of a backup.
+    pub restore: fn(&Path, &Path) -> Result<RestoredView, Failure>,
+    /// Takes a word of an operator down, in a data directory that no process holds.
+    pub switch: fn(&Path, &SwitchWord) -> Result<SwitchedView, Failure>,
 }
+
+/// See [`Core::chaos`]: what is told is what strikes, how many did, and how many shall.
+pub type Chaos =
+    fn(&ChaosConfig, &mut dyn FnMut(&'static str, u64, u64)) -> Result<ChaosView, Failure>;
 
 /// A trading daemon that cannot be caught cold.
 ///
 /// Without a command it trades simulated money on a simulated exchange.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version = env!("BUILD_VERSION"), args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -55,16 +96,35 @@ struct Cli {
     /// When to colour.
     #[arg(long, global = true, value_enum, default_value_t)]
     color: Color,
+    /// Only data and errors: no remarks, no progress.
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Log more to standard error: info, debug (twice) or trace (three times).
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+/// The filter of the log that so many `-v` stand for.
+fn filter(verbose: u8) -> Option<&'static str> {
+    match verbose {
+        0 => None,
+        1 => Some("info"),
+        2 => Some("debug"),
+        _ => Some("trace"),
+    }
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the daemon (what happens without a command).
     Run(run::Args),
-    /// Run the simulated exchange by itself.
+    /// Run the simulated exchange by itself, or make a running one misbehave.
     Sim(sim::Args),
     /// One screen about the daemon.
-    Status(ask::Args),
+    Status(status::StatusArgs),
+    /// What is wrong, since when, and what to do about it, with or without a running daemon. Exit
+    /// code 4: something is.
+    Doctor(ask::Args),
     /// Orders, newest last.
     Orders(ask::ListArgs),
     /// Fills, newest last.
@@ -72,18 +132,49 @@ enum Command {
     /// What is held, and what it made.
     Positions(ask::Args),
     /// Trades from flat to flat, newest last.
-    Trades(ask::Args),
+    Trades(ask::ListArgs),
+    /// What a day or a month came to, for people, as a page, or as tables for accountants.
+    Summary(summary::SummaryArgs),
     /// Value of the account after each close, newest last.
     Equity(ask::ListArgs),
     /// What strategies wished and what became of it, newest last.
     Signals(ask::ListArgs),
     /// Closed bars of a symbol, newest last.
     Bars(lists::BarArgs),
-    /// The supervision tree.
+    /// What was changed by the API, or was to be, newest last.
+    Audit(ask::ListArgs),
+    /// The supervision tree of a running daemon.
     Tree(tree::TreeArgs),
+    /// Disturb an actor on purpose, to see that it makes no difference. Needs chaos.enabled.
+    Kill(actors::KillArgs),
+    /// Try a branch of the tree at once that is kept down.
+    Retry(actors::RetryArgs),
+    /// Which symbols are traded, and how each stands.
+    #[command(subcommand)]
+    Symbols(symbols::Symbols),
+    /// What operators have turned off, and why.
+    Switches(ask::Args),
+    /// Enter nothing any more; what is held may be left. Remembered until `resume`.
+    Halt(switches::WordArgs),
+    /// End a halt or a flatten.
+    Resume(switches::WordArgs),
+    /// Enter nothing any more, and sell everything held by orders like any others. Remembered until
+    /// `resume`.
+    Flatten(switches::WordArgs),
+    /// Start carefully: only collect data, then leave positions, then trade.
+    SafeStart(switches::SafeArgs),
+    /// Let a strategy enter, or run a process of the tree again.
+    Enable(switches::NamedArgs),
+    /// Let a strategy enter nothing any more, or do not run a process of the tree.
+    Disable(switches::NamedArgs),
     /// What was set aside because a stage failed at it.
     #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
+    /// The account beside the books: what is ours, what is not, and what nothing explains. Exit
+    /// code 4: something is not explained.
+    Reconcile(ask::Args),
+    /// End a conflict: take the venue's word, or let ours count.
+    Resolve(reconcile::ResolveArgs),
     /// Why did it do that, or not do it? The story of an order, a fill or a fact.
     Explain(explain::ExplainArgs),
     /// Why was there no order for a symbol? What each stage said of it at one close.
@@ -92,10 +183,25 @@ enum Command {
     Config(config::Args),
     /// The files of a data directory.
     Store(store::Args),
+    /// Write everything that is kept into one file, while it trades or not.
+    Backup(backup::FileArgs),
+    /// Make a data directory of a backup, in an empty folder.
+    Restore(backup::FileArgs),
+    /// Cancel all open orders of the account and, with --flatten, sell what is held. Needs neither
+    /// daemon nor store. Exit code 4: something is left.
+    Panic(panic::Args),
+    /// Real money: what has to be confirmed before it is traded.
+    #[command(subcommand)]
+    Live(live::Live),
     /// What the running daemon logs; with a filter, sets it until its end.
     LogLevel(log_level::LogLevelArgs),
     /// Derive everything again from the inputs and compare. Exit code 4: something differs.
     Verify(ask::Args),
+    /// Play a recording under kills, crashes and dying disks: it must make no difference. Exit code
+    /// 4: it did.
+    Chaos(chaos::Args),
+    /// The description of the API in the form of OpenAPI, on standard output.
+    ApiDoc,
     /// Completions for a shell, on standard output.
     Completions(shell::CompletionArgs),
     /// A man page, on standard output.
@@ -126,27 +232,54 @@ pub fn main(core: &Core) -> Exit {
 }
 
 fn dispatch(cli: Cli, core: &Core) -> Result<Exit, Failure> {
-    let printer = Printer::new(cli.color);
-    match cli.command.unwrap_or(Command::Run(cli.run)) {
-        Command::Run(args) => run::run(&args, core, printer),
-        Command::Sim(args) => sim::run(&args, core),
+    let printer = Printer::new(cli.color, cli.quiet);
+    let filter = filter(cli.verbose);
+    let command = cli.command.unwrap_or(Command::Run(cli.run));
+    let logs_itself = matches!(command, Command::Run(_) | Command::Sim(_));
+    if let Some(filter) = filter.filter(|_| !logs_itself) {
+        log::start(filter, LogFormat::Text)?;
+    }
+    match command {
+        Command::Run(args) => run::run(&args.louder(filter), core, printer),
+        Command::Sim(args) => sim::run(&args.louder(filter), core, printer),
         Command::Status(args) => status::print(&args, core, printer),
+        Command::Doctor(args) => doctor::print(&args, core, printer),
         Command::Orders(args) => lists::orders(&args, core, printer),
         Command::Fills(args) => lists::fills(&args, core, printer),
         Command::Positions(args) => books::positions(&args, core, printer),
         Command::Trades(args) => books::trades(&args, core, printer),
+        Command::Summary(args) => summary::print(&args, core, printer),
         Command::Equity(args) => lists::equity(&args, core, printer),
         Command::Signals(args) => lists::signals(&args, core, printer),
         Command::Bars(args) => lists::bars(&args, core, printer),
+        Command::Audit(args) => lists::audit(&args, core, printer),
         Command::Tree(args) => tree::print(&args, core, printer),
+        Command::Kill(args) => actors::kill(&args, printer),
+        Command::Retry(args) => actors::retry(&args, printer),
         Command::Quarantine(command) => quarantine::run(&command, core, printer),
+        Command::Symbols(command) => symbols::run(&command, core, printer),
+        Command::Reconcile(args) => reconcile::print(&args, core, printer),
+        Command::Switches(args) => switches::list(&args, core, printer),
+        Command::Halt(args) => switches::word(&args, Switch::Halt, core, printer),
+        Command::Resume(args) => switches::word(&args, Switch::Resume, core, printer),
+        Command::Flatten(args) => switches::word(&args, Switch::Flatten, core, printer),
+        Command::SafeStart(args) => switches::safe(&args, core, printer),
+        Command::Enable(args) => switches::named(&args, true, core, printer),
+        Command::Disable(args) => switches::named(&args, false, core, printer),
+        Command::Resolve(args) => reconcile::resolve(&args, core, printer),
         Command::Explain(args) => explain::print(&args, core, printer),
         Command::WhyNot(args) => explain::why_not(&args, core, printer),
-        Command::Config(args) => config::print(&args, printer),
+        Command::Config(args) => config::print(&args, core, printer),
         Command::Store(args) => store::print(&args, core, printer),
+        Command::Backup(args) => backup::backup(&args, core, printer),
+        Command::Restore(args) => backup::restore(&args, core, printer),
+        Command::Panic(args) => panic::run(&args, core, printer),
+        Command::Live(command) => live::run(&command, core),
+        Command::ApiDoc => printer.json(&super::api::openapi::document()),
         Command::Completions(args) => shell::completions(&args, Cli::command(), printer),
         Command::Man(args) => shell::man(&args, Cli::command(), printer),
         Command::LogLevel(args) => log_level::run(&args, printer),
+        Command::Chaos(args) => chaos::run(&args, core, printer),
         Command::Verify(args) => verify::print(&args, core, printer),
     }
 }

@@ -3,7 +3,7 @@
 use super::Core;
 use super::ask::Args;
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::print::{Printer, note};
+use crate::ops::print::{Printer, confirm};
 use crate::ops::views::QuarantineView;
 use clap::Subcommand;
 
@@ -24,6 +24,9 @@ pub enum Quarantine {
 pub struct One {
     /// Its number in the list.
     id: u64,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
     #[command(flatten)]
     args: Args,
 }
@@ -43,7 +46,7 @@ fn list(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
         return printer.json(&all);
     }
     if all.is_empty() {
-        note("nothing is set aside");
+        printer.note("nothing is set aside");
         return Ok(Exit::Fine);
     }
     let lines: Vec<String> = all.iter().map(line).collect();
@@ -56,6 +59,8 @@ pub fn line(view: &QuarantineView) -> String {
 }
 
 fn end(one: &One, retry: bool, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let how = if retry { "retry" } else { "drop" };
+    confirm(&format!("{how} quarantine {}", one.id), one.yes)?;
     let view = one.args.release(core, one.id, retry)?;
     if one.args.json {
         return printer.json(&view);

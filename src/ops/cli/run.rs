@@ -101,6 +101,12 @@ pub struct Args {
 }
 
 impl Args {
+    /// Logs as `filter` says, where no flag says otherwise.
+    pub fn louder(&self, filter: Option<&str>) -> Args {
+        let log = self.log.clone().or_else(|| filter.map(str::to_owned));
+        Args { log, ..self.clone() }
+    }
+
     /// The configuration file.
     pub fn config(&self) -> Option<&PathBuf> {
         self.config.as_ref()
@@ -121,7 +127,8 @@ impl Args {
 
 /// Checks the configuration and runs the daemon.
 pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let config = configuration(args.config(), args.given(), Look::World)?;
-    let log = log::start(&config.log)?;
-    (core.run)(config, log, printer)
+    let sources = sources(args.config(), args.given());
+    let config = sources.load(Look::World)?;
+    let log = log::start(&config.log, config.log_format)?;
+    (core.run)(config, sources, log, printer)
 }

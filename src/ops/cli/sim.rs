@@ -1,10 +1,12 @@
 //! `everwarm sim`.
 
 use super::Core;
+use super::faults::{self, Steer};
 use super::run::{MarketArgs, configuration, put};
 use crate::ops::config::{Look, MarketSource};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::log;
+use crate::ops::print::Printer;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,7 +25,10 @@ pub struct SimConfig {
 
 /// Flags of `sim`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    steer: Option<Steer>,
     #[command(flatten)]
     market: MarketArgs,
     /// Folder of its own books.
@@ -43,12 +48,25 @@ pub struct Args {
     log: Option<String>,
 }
 
-/// Checks the configuration and runs the exchange.
-pub fn run(args: &Args, core: &Core) -> Result<Exit, Failure> {
+impl Args {
+    /// Logs as `filter` says, where no flag says otherwise.
+    pub fn louder(&self, filter: Option<&str>) -> Args {
+        let log = self.log.clone().or_else(|| filter.map(str::to_owned));
+        Args { log, ..self.clone() }
+    }
+}
+
+/// Checks the configuration and runs the exchange, or steers one that runs.
+pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    if let Some(steer) = &args.steer {
+        return faults::run(steer, printer);
+    }
     let mut given = args.market.given();
     put(&mut given, "daemon.log", "--log", args.log.clone());
+    // It is one itself, whatever a daemon of the same file trades at.
+    put(&mut given, "venue.kind", "sim", Some("sim".to_owned()));
     let config = configuration(args.config.as_ref(), given, Look::World)?;
-    log::start(&config.log)?;
+    log::start(&config.log, config.log_format)?;
     (core.sim)(SimConfig {
         data_dir: args.data_dir.clone(),
         port: args.port,

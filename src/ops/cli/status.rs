@@ -5,18 +5,30 @@ use super::ask::Args;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::tell;
-use crate::ops::text::{amount, count, fit, instant, signed, thousands, took};
+use crate::ops::text::{amount, count, fit, instant, plain, signed, thousands, took};
 use crate::ops::views::StatusView;
 use std::time::Duration;
 
+/// Flags of `status`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    args: Args,
+    /// Exit code 4 where it is not ready, or nothing is running.
+    #[arg(long)]
+    check: bool,
+}
+
 /// Prints the status.
-pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+pub fn print(args: &StatusArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let StatusArgs { args, check } = args;
     let status = args.desk(core)?.status()?;
+    let exit = if *check && !status.ready { Exit::Problems } else { Exit::Fine };
     if args.json {
-        return printer.json(&status);
+        return printer.json(&status).map(|_| exit);
     }
     let lines: Vec<String> = lines(&status).iter().map(|line| fit(line, printer.width)).collect();
-    printer.lines(&lines).map(|_| Exit::Fine)
+    printer.lines(&lines).map(|_| exit)
 }
 
 /// The status as people see it.
@@ -41,6 +53,10 @@ pub fn lines(status: &StatusView) -> Vec<String> {
         let pace = status.pace.as_ref().map_or(String::new(), |pace| format!(", pace {pace}"));
         say("venue", format!("{}{pace}", status.venue));
     }
+    if let Some(live) = &status.live {
+        let (order, day) = (amount(live.per_order), amount(live.per_day));
+        say("live", format!("account {}, at most {order} an entry, {day} a day", live.account));
+    }
     let closes = count(status.closes, "close");
     let newest = match status.close_time {
         Some(time) => {
@@ -64,7 +80,20 @@ pub fn lines(status: &StatusView) -> Vec<String> {
     let cash = status.cash.map_or("-".to_owned(), amount);
     let locked = signed(status.realized_pnl);
     let held = count(status.positions, "position");
-    say("account", format!("equity {equity}, cash {cash}, {locked} locked in, {held}"));
+    let adjusted = if status.adjusted.is_zero() {
+        String::new()
+    } else {
+        format!(", {} by adjustments", signed(status.adjusted))
+    };
+    say("account", format!("equity {equity}, cash {cash}, {locked} locked in{adjusted}, {held}"));
+    let mut foreign: Vec<String> =
+        status.foreign.iter().map(|(asset, over)| format!("{} {asset}", plain(*over))).collect();
+    if status.foreign_orders > 0 {
+        foreign.insert(0, count(status.foreign_orders, "order"));
+    }
+    if !foreign.is_empty() {
+        say("not ours", format!("{}; never touched", foreign.join(", ")));
+    }
     say("restarts", thousands(status.restarts));
     for step in &status.steps {
         let took = took(Duration::from_micros(step.took_us));

@@ -4,10 +4,12 @@ use super::{Core, ask};
 use crate::ops::config::Look;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
+use crate::ops::progress::Progress;
 use crate::ops::store_check::{check, exit};
 use crate::ops::text::{Paint, Table, thousands};
 use crate::ops::views::FileState;
 use clap::Subcommand;
+use std::sync::Arc;
 
 /// Flags of `store`.
 #[derive(Clone, Debug, clap::Args)]
@@ -26,7 +28,10 @@ enum Verb {
 /// Does what the verb says.
 pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let Verb::Check(args) = &args.verb;
-    let files = check(&args.configuration(Look::Words)?.data_dir, &core.files)?;
+    let progress = Arc::new(Progress::begin("reading every fact", !printer.quiet));
+    let data_dir = args.configuration(Look::Words)?.data_dir;
+    let files = check(&data_dir, &core.files, &progress)?;
+    drop(progress);
     let exit = exit(&files);
     if args.json {
         return printer.json(&files).map(|_| exit);

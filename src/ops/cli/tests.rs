@@ -1,15 +1,19 @@
 //! The command line without a process: what is parsed, what is printed, who answers.
 
 use super::{Cli, Command, Core, ask, explain, lists, status, tree};
+use crate::domain::fact::{Accept, Conflict, Dispute};
 use crate::domain::quarantine::Quarantine;
-use crate::ops::api::{Api, ApiFile, Changes, LogLevel, Refusals, Token, serve};
+use crate::ops::api::{Api, ApiFile, Changes, Entry, LogLevel, Refusals, Token, serve};
 use crate::ops::desk::{Desk, JournalFacts, Verify};
 use crate::ops::exit::{Exit, Failure};
+use crate::ops::log::LogCounts;
 use crate::ops::offline::OfflineDesk;
 use crate::ops::remote::RemoteDesk;
 use crate::ops::sample::{ID, journal};
 use crate::ops::store_check::Files;
-use crate::ops::views::{QuarantineView, VerifyView};
+use crate::ops::views::{
+    ConflictView, QuarantineView, ResolveView, ResolvedView, SymbolsChangeView, VerifyView,
+};
 use crate::venue::secret::Secret;
 use clap::{CommandFactory, Parser};
 use everwarm_runtime::fact::Effect;
@@ -34,10 +38,11 @@ impl Drop for Folder {
     }
 }
 
-const VERIFY: Verify = |_, _| Ok(VerifyView { inputs: 6, facts: 15, problems: vec![] });
+const VERIFY: Verify =
+    |_, _| Ok(VerifyView { inputs: 6, facts: 15, others: vec![], problems: vec![] });
 
 const CORE: Core = Core {
-    run: |_, _, _| Ok(Exit::Fine),
+    run: |_, _, _, _| Ok(Exit::Fine),
     sim: |_| Ok(Exit::Fine),
     files: Files {
         live: "live.redb",
@@ -45,7 +50,15 @@ const CORE: Core = Core {
         failure: |e| Failure::new(Exit::Foreign, e.to_string()),
     },
     verify: VERIFY,
+    chaos: |_, _| Ok(crate::ops::views::ChaosView::default()),
     release: |_, id, _| Err(Failure::new(Exit::Failed, format!("nothing is set aside under {id}"))),
+    account: |_| Err(Failure::new(Exit::Failed, "there is no venue")),
+    confirm: |_, _| Ok(()),
+    panic: |_, _, _| Ok(Exit::Fine),
+    resolve: |_, id, _| Err(Failure::new(Exit::Failed, format!("there is no conflict {id}"))),
+    backup: |_, _| Ok(()),
+    restore: |_, _| Err(Failure::new(Exit::Failed, "there is no backup")),
+    switch: |_, _| Err(Failure::new(Exit::Failed, "nothing is switched here")),
 };
 
 fn desk(folder: &Folder) -> OfflineDesk {
@@ -158,6 +171,28 @@ fn a_tree_is_drawn() {
     assert_eq!(tree::lines(&node, None)[1], "├─ store     running");
 }
 
+fn released(id: u64, retry: bool) -> Result<QuarantineView, Failure> {
+    let time = 0;
+    let (stage, why, symbols) = ("s".to_owned(), format!("retry {retry}"), Vec::new());
+    let effect = Effect::Stage;
+    let (rank, input, failures) = (200, 7, 3);
+    let quarantine = Quarantine { rank, stage, input, effect, symbols, failures, why, time };
+    let known = (id == 8).then(|| QuarantineView::of(id, &quarantine));
+    known.ok_or_else(|| Failure::new(Exit::Refused, "not this one"))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "others may refuse")]
+fn resolved(id: &str, word: &ResolveView) -> Result<ResolvedView, Failure> {
+    let conflict = Conflict {
+        about: "BTC".into(),
+        ours: "2".into(),
+        theirs: "1".into(),
+        dispute: Dispute::Balance,
+    };
+    let conflict = ConflictView { id: id.to_owned(), conflict };
+    Ok(ResolvedView { conflict, accept: word.accept, reason: word.reason.clone() })
+}
+
 #[test]
 fn a_running_daemon_answers_as_its_files_would() {
     let (folder, daemon) = (Folder::new("files"), Folder::new("daemon"));
@@ -171,23 +206,29 @@ fn a_running_daemon_answers_as_its_files_would() {
     let addr = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let token = Token::find_or_make(None, &daemon.0).unwrap();
-    let log = LogLevel { get: Arc::new(|| "warn".into()), set: Arc::new(|_| Ok(())) };
-    let released = move |id, retry| {
-        let time = 0;
-        let (stage, why, symbols) = ("s".to_owned(), format!("retry {retry}"), Vec::new());
-        let effect = Effect::Stage;
-        let (rank, input, failures) = (200, 7, 3);
-        let quarantine = Quarantine { rank, stage, input, effect, symbols, failures, why, time };
-        let known = (id == 8).then(|| QuarantineView::of(id, &quarantine));
-        known.ok_or_else(|| Failure::new(Exit::Refused, "not this one"))
+    let log = LogLevel {
+        get: Arc::new(|| "warn".into()),
+        set: Arc::new(|_| Ok(())),
+        counts: LogCounts::default(),
     };
     let (ours, guessed) = (token.clone(), Secret::new("guessed"));
-    let changes = Changes { token, log, release: Arc::new(released) };
+    let changes = Changes {
+        reload: Arc::new(|_| Err(Failure::new(Exit::Failed, "not here"))),
+        switch: Arc::new(|_| Err(Failure::new(Exit::Failed, "not here"))),
+        token,
+        log,
+        release: Arc::new(released),
+        harm: Arc::new(|asked| Ok(asked.clone())),
+        retry: Arc::new(|asked| Ok(asked.clone())),
+        symbols: Arc::new(|change| Ok(SymbolsChangeView { text: format!("{change:?}") })),
+        resolve: Arc::new(resolved),
+        backup: Arc::new(|_| Ok(())),
+    };
     let api = Api::new(live, (None, Refusals::default()), changes, daemon.0.clone());
-    let server = runtime.spawn(serve(listener, api, async {
+    let server = runtime.spawn(serve(Entry::Here(listener), api, async {
         stopped.await.ok();
     }));
-    let file = ApiFile { addr, pid: std::process::id() };
+    let file = ApiFile { addr, pid: std::process::id(), beyond: None };
     file.write(&daemon.0).unwrap();
 
     let remote = RemoteDesk::connect(&daemon.0).unwrap().expect("it answers");
@@ -195,7 +236,7 @@ fn a_running_daemon_answers_as_its_files_would() {
     assert_eq!(remote.fills(Some(1)).unwrap(), files.fills(Some(1)).unwrap());
     assert_eq!(remote.positions().unwrap(), files.positions().unwrap());
     assert_eq!(remote.equity(None).unwrap(), files.equity(None).unwrap());
-    assert_eq!(remote.trades().unwrap(), files.trades().unwrap());
+    assert_eq!(remote.trades(None).unwrap(), files.trades(None).unwrap());
     assert_eq!(remote.signals(None).unwrap(), files.signals(None).unwrap());
     assert_eq!(remote.explain(ID).unwrap(), files.explain(ID).unwrap());
     assert_eq!(remote.explain("ETHUSD:902").unwrap(), files.explain("ETHUSD:902").unwrap());
@@ -210,6 +251,11 @@ fn a_running_daemon_answers_as_its_files_would() {
         let refused = remote.release(8, true, token).unwrap_err();
         assert!(refused.exit == Exit::Refused && refused.text.contains("token"), "{refused}");
     }
+    assert_eq!(remote.reconcile().unwrap(), files.reconcile().unwrap());
+    let word = ResolveView { accept: Accept::Ours, reason: "why".into() };
+    let resolved = remote.resolve("abc", &word, Some(&ours)).unwrap();
+    assert_eq!((resolved.conflict.id, resolved.accept), ("abc".to_owned(), Accept::Ours));
+    assert_eq!(remote.resolve("abc", &word, None).unwrap_err().exit, Exit::Refused);
     assert_eq!(remote.verify().unwrap().facts, 15);
     let failure = remote.tree().unwrap_err();
     assert_eq!(failure.exit, Exit::Unreachable);
@@ -239,4 +285,30 @@ fn where_nothing_is_kept_nobody_is_reached() {
     assert_eq!(desk.fills(None).unwrap().len(), 2);
     let failure = ask::Args::on(&folder.0).desk(&CORE).map(drop).unwrap_err();
     assert_eq!(failure.exit, Exit::Unreachable, "{failure}");
+}
+
+/// The commands a page tells people to type, as words.
+fn commands(page: &str) -> Vec<Vec<String>> {
+    let typed = page.lines().map(str::trim_start).filter(|line| line.starts_with("everwarm "));
+    let words = |line: &str| {
+        let quoted = line.split('"').enumerate();
+        let words = quoted.flat_map(|(i, part)| match i % 2 {
+            0 => part.split_whitespace().map(str::to_owned).collect(),
+            _ => vec![part.to_owned()],
+        });
+        words.collect()
+    };
+    typed.map(words).collect()
+}
+
+#[test]
+fn every_command_of_the_runbook_is_one() {
+    let page = include_str!("../../../docs/RUNBOOK.md");
+    let commands = commands(page);
+    assert!(commands.len() > 40, "{}", commands.len());
+    for command in commands {
+        if let Err(e) = Cli::try_parse_from(&command) {
+            panic!("{command:?}: {e}");
+        }
+    }
 }

@@ -87,6 +87,17 @@ fn branch(
         let ms = u64::try_from(now - since).unwrap_or(0);
         told.push(format!("for {}", took(Duration::from_millis(ms))));
     }
+    let flag = |key: &str| node.get(key).and_then(Value::as_bool).unwrap_or(false);
+    if flag("down") && text("state") != Some("down") {
+        told.push("on trial".to_owned());
+    }
+    if flag("blocked") {
+        told.push("holds its thread".to_owned());
+    }
+    // It changes all the time: only where the rest of the moment is shown too.
+    if let (Some(_), waiting @ 1..) = (now, number("mailbox")) {
+        told.push(format!("{waiting} waiting"));
+    }
     let injected = number("injected");
     match number("restarts") {
         0 => {}

@@ -4,17 +4,26 @@ use super::Core;
 use super::ask::Args;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
+use crate::ops::progress::Progress;
 use crate::ops::text::count;
+use std::sync::Arc;
 
 /// Derives everything again and prints what differs.
 pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let found = args.desk(core)?.verify()?;
+    let progress = Arc::new(Progress::begin("deriving everything again", !printer.quiet));
+    let found = args.desk_counted(core, &progress)?.verify()?;
+    drop(progress);
     let exit = if found.problems.is_empty() { Exit::Fine } else { Exit::Problems };
     if args.json {
         return printer.json(&found).map(|_| exit);
     }
     let mut lines: Vec<String> =
         found.problems.iter().map(|p| format!("{} {}: {}", p.key, p.kind, p.text)).collect();
+    for other in &found.others {
+        let until = other.until.map_or(String::new(), |until| format!(" up to input {until}"));
+        let facts = count(other.facts, "fact");
+        lines.push(format!("{}: {facts}{until} by another version, taken as told", other.stage));
+    }
     let (inputs, facts) = (count(found.inputs, "input"), count(found.facts, "derived fact"));
     lines.push(match found.problems.len() as u64 {
         0 => format!("{inputs}, {facts}: all are what the inputs imply"),

@@ -1,13 +1,16 @@
 //! The configuration as the program uses it: every value in its type, every rule between values
 //! checked.
 
+use super::beyond::Beyond;
 use super::error::{ConfigErrors, Place};
-use super::keys::{self, KEYS, Kind, decimal, symbols};
+use super::keys::{self, KEYS, Kind, decimal, listed, symbols};
 use super::layers::{Entry, Given, Layer, drop_ins, variables};
+use super::messages::Messages;
 use super::secret::SecretRef;
-use super::values::{MarketSource, Pace, Symbols};
+use super::values::{LogFormat, MarketSource, Pace, Symbols};
+use super::venue::VenueSource;
 use crate::domain::money::Decimal;
-use crate::domain::settings::{Risk, Settings, SmaCross, Strategies, Trading};
+use crate::domain::settings::{Risk, Selection, Settings, SmaCross, Strategies, Trading};
 use crate::ops::views::ValueView;
 use crate::venue::secret::Secret;
 use figment::Figment;
@@ -17,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// The checked configuration.
 #[derive(Clone, Debug)]
@@ -27,16 +31,36 @@ pub struct Config {
     pub installation: String,
     /// Threads for sockets, supervision and the API.
     pub workers: usize,
+    /// How long an actor may hold its thread before the process ends.
+    pub hang_limit: Duration,
     /// Address of the API, on loopback; port 0 takes a free one.
     pub listen: SocketAddr,
     /// The token of requests that change something, where one is configured and was asked for.
     pub token: Option<Secret>,
     /// Filter of the log.
     pub log: String,
-    /// What the simulated exchange trades.
+    /// Where orders go.
+    pub venue: VenueSource,
+    /// Streams on one market connection at most.
+    pub streams: usize,
+    /// Whether `trading.mode` is live.
+    pub live: bool,
+    /// Form of the log.
+    pub log_format: LogFormat,
+    /// How long an orderly stop may take.
+    pub stop: Duration,
+    /// What is traded, and what the simulated exchange plays.
     pub market: MarketSource,
     /// What the stages are told.
     pub settings: Settings,
+    /// Where other machines may ask.
+    pub beyond: Option<Beyond>,
+    /// Whom the daemon tells what happens.
+    pub messages: Messages,
+    /// Whether actors may be disturbed on purpose.
+    pub chaos: bool,
+    /// And where the venue is real.
+    pub chaos_on_live: bool,
     /// Every value with its origin, in the order of the table of keys.
     pub values: Vec<ValueView>,
     /// Names of the variables that are configuration, or hold its secrets.
@@ -57,9 +81,9 @@ impl Config {
 pub enum Look {
     /// What is written.
     Words,
-    /// And the secrets it refers to.
+    /// And the token of the API.
     Secrets,
-    /// And the files and folders it names: everything a start needs.
+    /// And the key of the account, and the files and folders it names: everything a start needs.
     World,
 }
 
@@ -105,13 +129,12 @@ impl Sources {
         let mut config = values.config();
         config.variables = names.into_iter().collect();
         if look >= Look::Secrets {
-            let token = values.text("daemon.token").parse::<SecretRef>().unwrap_or_default();
-            match token.read(&self.environment) {
-                Ok(token) => config.token = token,
-                Err(e) => values.wrong("daemon.token", &e),
-            }
+            config.token = values.secret("daemon.token", &self.environment);
         }
         if look >= Look::World {
+            values.read_key(&mut config.venue, &self.environment);
+            values.read_tls(&mut config.beyond, &self.environment);
+            values.read_receivers(&mut config.messages, &self.environment);
             values.look_around(&config);
         }
         if values.errors.0.is_empty() {
@@ -134,10 +157,10 @@ fn referred<'a>(files: &'a [Layer], given: impl Iterator<Item = &'a Given>) -> B
 }
 
 /// The merged values, and what turned out to be wrong with them so far.
-struct Values {
+pub(super) struct Values {
     figment: Figment,
     defaults: Layer,
-    set: BTreeMap<String, Entry>,
+    pub(super) set: BTreeMap<String, Entry>,
     errors: ConfigErrors,
 }
 
@@ -154,12 +177,14 @@ impl Values {
     /// All values in their types, and the rules between them.
     fn config(&mut self) -> Config {
         let settings = Settings {
+            universe: self.selection(),
             trading: Trading {
                 quote_asset: self.text("trading.quote_asset"),
                 notional: self.decimal("trading.notional"),
                 max_positions: self.get("trading.max_positions"),
                 valid_for_s: self.get("trading.valid_for_s"),
                 recv_window_ms: self.get("trading.recv_window_ms"),
+                stale_s: self.get("trading.stale_s"),
             },
             risk: Risk {
                 max_consecutive_failures: self.get("risk.max_consecutive_failures"),
@@ -168,17 +193,46 @@ impl Values {
             },
             strategy: Strategies { sma_cross: self.sma_cross() },
         };
+        let market = self.market();
+        let venue = self.venue(&market, &settings.trading.quote_asset);
+        let pace = if self.set.contains_key("market.pace") || venue == VenueSource::Simulated {
+            market.pace
+        } else {
+            Pace::Times(1)
+        };
         Config {
             data_dir: self.path("daemon.data_dir").unwrap_or_default(),
             installation: self.text("daemon.installation"),
             workers: self.get("daemon.workers"),
+            hang_limit: Duration::from_secs(self.get("daemon.hang_limit_s")),
             listen: self.parsed("daemon.listen").unwrap_or(([127, 0, 0, 1], 0).into()),
             token: None,
             log: self.text("daemon.log"),
-            market: self.market(),
+            streams: self.get("venue.streams_per_connection"),
+            live: self.live(&venue),
+            venue,
+            market: MarketSource { pace, ..market },
+            log_format: self.parsed("daemon.log_format").unwrap_or_default(),
+            stop: Duration::from_secs(self.get("daemon.stop_s")),
             settings,
+            beyond: self.beyond(),
+            messages: self.messages(),
+            chaos: self.get("chaos.enabled"),
+            chaos_on_live: self.get("chaos.on_live"),
             values: KEYS.iter().map(|key| self.view(key.name)).collect(),
             variables: Vec::new(),
+        }
+    }
+
+    /// The rule; the names of `market.symbols` are found in the market.
+    fn selection(&self) -> Selection {
+        Selection {
+            names: Vec::new(),
+            quote: self.text("market.universe.quote"),
+            top: self.get("market.universe.top"),
+            min_volume: self.decimal("market.universe.min_volume"),
+            exclude: listed(&self.text("market.universe.exclude")).unwrap_or_default(),
+            refresh_s: self.get("market.universe.refresh_s"),
         }
     }
 
@@ -234,16 +288,25 @@ impl Values {
         }
     }
 
+    /// The secret a key refers to; none where it refers to none, or where it cannot be read.
+    pub(super) fn secret(&mut self, key: &str, environment: &[(String, String)]) -> Option<Secret> {
+        let place = self.text(key).parse::<SecretRef>().unwrap_or_default();
+        place.read(environment).unwrap_or_else(|e| {
+            self.wrong(key, &e);
+            None
+        })
+    }
+
     fn value(&self, key: &str) -> Value {
         self.figment.find_value(key).expect("the defaults have every key")
     }
 
     /// A value in its type; the type's default where it is another, which [`Values::check`] told.
-    fn get<T: DeserializeOwned + Default>(&self, key: &str) -> T {
+    pub(super) fn get<T: DeserializeOwned + Default>(&self, key: &str) -> T {
         self.figment.extract_inner(key).unwrap_or_default()
     }
 
-    fn text(&self, key: &str) -> String {
+    pub(super) fn text(&self, key: &str) -> String {
         self.value(key).as_str().unwrap_or_default().to_owned()
     }
 
@@ -271,7 +334,7 @@ impl Values {
         }
     }
 
-    fn wrong(&mut self, key: &str, text: &str) {
+    pub(super) fn wrong(&mut self, key: &str, text: &str) {
         let place = self.set.get(key).map(|entry| entry.value_place.clone());
         self.errors.push(
             place.unwrap_or_else(|| Place::whole(ValueView::DEFAULT)),

@@ -5,7 +5,10 @@ use super::error::nearest;
 use super::layers::DEFAULTS;
 use super::secret::SecretRef;
 use super::values::{Pace, Symbols};
+use crate::domain::id::Symbol;
 use crate::domain::money::Decimal;
+use crate::ops::messages::news::Topic;
+use crate::venue::binance::Environment;
 use figment::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -89,21 +92,40 @@ keys! {
     "daemon.data_dir": text("^.+$", filled);
     "daemon.installation": text("^[a-z0-9-]{1,16}$", installation);
     "daemon.workers": count(1, 64);
+    "daemon.hang_limit_s": Kind::Whole { least: 1, most: 3600, unit: Unit::Seconds };
     "daemon.listen": text("^.+:[0-9]+$", loopback);
     "daemon.token": Kind::Secret;
     "daemon.log": text("^.+$", log_filter);
-    "venue.kind": Kind::OneOf(&["sim"]);
+    "daemon.log_format": Kind::OneOf(&["auto", "text", "json"]);
+    "daemon.reload_on_change": Kind::Flag;
+    "daemon.stop_s": Kind::Whole { least: 1, most: 600, unit: Unit::Seconds };
+    "venue.kind": Kind::OneOf(&["sim", "binance"]);
+    "venue.environment": Kind::OneOf(Environment::NAMES);
+    "venue.rest": text("", any);
+    "venue.streams": text("", any);
+    "venue.ws_api": text("", any);
+    "venue.key": Kind::Secret;
+    "venue.secret": Kind::Secret;
+    "venue.private_key": Kind::Secret;
+    "venue.streams_per_connection": count(1, 1024);
     "market.recording": text("", any);
     "market.recording_config": text("", any);
     "market.seed": count(0, i64::MAX);
     "market.symbols": Kind::Symbols;
     "market.pace": text("^(lockstep|real|[1-9][0-9]*x)$", pace);
     "market.until_end": Kind::Flag;
+    "market.universe.quote": text("", any);
+    "market.universe.top": count(0, 1000);
+    "market.universe.min_volume": Kind::Amount { zero: true };
+    "market.universe.exclude": text("^([A-Za-z0-9._-]+(, ?[A-Za-z0-9._-]+)*)?$", names);
+    "market.universe.refresh_s": Kind::Whole { least: 60, most: 86_400, unit: Unit::Seconds };
+    "trading.mode": Kind::OneOf(&["paper", "live"]);
     "trading.quote_asset": text("", any);
     "trading.notional": Kind::Amount { zero: false };
     "trading.max_positions": count(1, 100_000);
     "trading.valid_for_s": Kind::Whole { least: 1, most: 86_400, unit: Unit::Seconds };
     "trading.recv_window_ms": Kind::Whole { least: 1, most: 60_000, unit: Unit::Milliseconds };
+    "trading.stale_s": Kind::Whole { least: 60, most: 86_400, unit: Unit::Seconds };
     "risk.max_consecutive_failures": count(0, COUNT_MAX);
     "risk.max_trades_per_day": count(0, COUNT_MAX);
     "risk.max_loss_per_day": Kind::Amount { zero: true };
@@ -111,6 +133,22 @@ keys! {
     "strategy.sma_cross.timeframe": Kind::OneOf(&["1m", "5m", "15m", "1h", "4h", "1d"]);
     "strategy.sma_cross.fast": count(1, 1000);
     "strategy.sma_cross.slow": count(1, 1000);
+    "supervision.restarts": count(1, 1000);
+    "supervision.within_s": Kind::Whole { least: 1, most: 3600, unit: Unit::Seconds };
+    "api.listen": text("^(.+:[0-9]+)?$", address);
+    "api.tls_cert": text("", any);
+    "api.tls_key": Kind::Secret;
+    "messages.webhook": Kind::Secret;
+    "messages.webhook_token": Kind::Secret;
+    "messages.telegram_token": Kind::Secret;
+    "messages.telegram_chat": text("", any);
+    "messages.telegram_api": text("", crate::ops::messages::receiver::check);
+    "messages.leave_out": text("^([a-z]+(, ?[a-z]+)*)?$", topics);
+    "messages.every_s": Kind::Whole { least: 1, most: 3600, unit: Unit::Seconds };
+    "messages.heartbeat": Kind::Secret;
+    "messages.heartbeat_s": Kind::Whole { least: 1, most: 86_400, unit: Unit::Seconds };
+    "chaos.enabled": Kind::Flag;
+    "chaos.on_live": Kind::Flag;
 }
 
 /// The key of that name.
@@ -261,12 +299,42 @@ fn installation(name: &str) -> Result<(), String> {
     Err(format!("{name:?} is not 1 to 16 of a-z, 0-9, -"))
 }
 
+fn names(text: &str) -> Result<(), String> {
+    listed(text).map(drop)
+}
+
+/// The symbols a text names, by name.
+///
+/// # Errors
+/// Something in it is no symbol.
+pub fn listed(text: &str) -> Result<Vec<Symbol>, String> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let mut all = names.map(Symbol::new).collect::<Result<Vec<_>, _>>()?;
+    all.sort();
+    all.dedup();
+    Ok(all)
+}
+
+fn topics(text: &str) -> Result<(), String> {
+    Topic::listed(text).map(drop)
+}
+
 fn loopback(text: &str) -> Result<(), String> {
     match text.parse::<SocketAddr>() {
         Ok(address) if address.ip().is_loopback() => Ok(()),
-        Ok(_) => Err(format!("{text:?} is not on loopback, like 127.0.0.1:7777")),
+        Ok(_) => Err(format!(
+            "{text:?} is not on loopback, like 127.0.0.1:7777; other machines are answered at \
+             api.listen, with TLS"
+        )),
         Err(_) => Err(format!("{text:?} is not an address and port, like 127.0.0.1:7777")),
     }
+}
+
+fn address(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.parse::<SocketAddr>().is_ok() {
+        return Ok(());
+    }
+    Err(format!("{text:?} is not an address and port, like 0.0.0.0:7778"))
 }
 
 fn log_filter(filter: &str) -> Result<(), String> {

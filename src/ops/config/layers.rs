@@ -17,12 +17,14 @@ pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
 pub const PREFIX: &str = "EVERWARM_";
 /// Variables with our prefix that are not configuration: plans of strikes, and what tests and
 /// benches are told.
-const NOT_OURS: [&str; 8] = [
+const NOT_OURS: [&str; 10] = [
     "EVERWARM_BENCH_SINCE_NS",
     "EVERWARM_BLESS",
     "EVERWARM_PLAN",
     "EVERWARM_SEED",
     "EVERWARM_SHARED",
+    "EVERWARM_SEALING",
+    "EVERWARM_STEP",
     "EVERWARM_STRIKES",
     "EVERWARM_STRUCK",
     "EVERWARM_SWEEP",

@@ -2,19 +2,26 @@
 //! [`keys`] is the one table of what there is. All errors are reported, each with its place; an
 //! unknown key is one of them.
 
+pub mod beyond;
 pub mod checked;
 pub mod error;
 pub mod keys;
 pub mod layers;
+pub mod live;
+pub mod messages;
 pub mod schema;
 pub mod secret;
 pub mod values;
+pub mod venue;
 
+pub use beyond::Beyond;
 pub use checked::{Config, Look, Sources};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use layers::Given;
+pub use messages::Messages;
 pub use secret::SecretRef;
-pub use values::{MarketSource, Pace, Symbols};
+pub use values::{LogFormat, MarketSource, Pace, Symbols};
+pub use venue::{Remote, VenueSource};
 
 #[cfg(test)]
 mod tests;

@@ -127,3 +127,27 @@ impl MarketSource {
         flags
     }
 }
+/// Form of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// JSON where standard error is no terminal.
+    #[default]
+    Auto,
+    /// Lines for people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<LogFormat, String> {
+        match text {
+            "auto" => Ok(LogFormat::Auto),
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err(format!("{text:?} is none of auto, text, json")),
+        }
+    }
+}

@@ -13,6 +13,18 @@ use everwarm_runtime::fact::{Body, Mask, RuntimeEvent};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// How a symbol stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// It trades.
+    Trading,
+    /// It does not trade now.
+    Halted,
+    /// The exchange does not have it any more.
+    Delisted,
+}
+
 /// What happened at the exchange.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum SimFact {
@@ -24,6 +36,17 @@ pub enum SimFact {
         asset: String,
         /// How much, in units of the asset.
         amount: Decimal,
+        /// Venue time.
+        at: UtcMs,
+    },
+    /// Input: a symbol stops trading, goes on, or is delisted.
+    Standing {
+        /// Which.
+        symbol: Symbol,
+        /// How it stands from here on.
+        standing: Standing,
+        /// The last close before that.
+        since: UtcMs,
         /// Venue time.
         at: UtcMs,
     },
@@ -207,7 +230,7 @@ pub struct Traded {
 }
 
 /// Kinds that come from outside.
-pub const INPUTS: Mask = Mask::of(&[0, 1, 2, 3, 4, 5, 6, 7, 16]);
+pub const INPUTS: Mask = Mask::of(&[0, 1, 2, 3, 4, 5, 6, 7, 16, 24]);
 /// Kinds the core says.
 pub const DERIVED: Mask = Mask::of(&[8, 9, 10, 11, 12, 13, 14, 15]);
 
@@ -231,6 +254,7 @@ impl Body for SimFact {
             SimFact::Triggered { .. } => 14,
             SimFact::Activated { .. } => 15,
             SimFact::Replace(_) => 16,
+            SimFact::Standing { .. } => 24,
         }
     }
 
@@ -253,6 +277,7 @@ impl Body for SimFact {
             14 => "Triggered",
             15 => "Activated",
             16 => "Replace",
+            24 => "Standing",
             _ => "?",
         }
     }

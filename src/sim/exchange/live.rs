@@ -7,8 +7,9 @@ use crate::domain::instrument::Instrument;
 use crate::domain::money::Decimal;
 use crate::domain::order::Side;
 use crate::domain::time::UtcMs;
+use crate::sim::market::Pause;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the books go by, as they were opened.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -19,6 +20,10 @@ pub struct Rules {
     pub instruments: Vec<Instrument>,
     /// The largest holding of the base asset, for symbols that have such a filter.
     pub max_position: BTreeMap<Symbol, Decimal>,
+    /// When which did not trade, by time.
+    pub pauses: Vec<Pause>,
+    /// What is not listed any more.
+    pub delisted: BTreeSet<Symbol>,
 }
 
 impl Rules {
@@ -175,6 +180,7 @@ impl Live {
             }
             SimFact::Opened(_)
             | SimFact::Funded { .. }
+            | SimFact::Standing { .. }
             | SimFact::Place(_)
             | SimFact::Cancel(_)
             | SimFact::PlaceList(_)

@@ -84,6 +84,12 @@ pub fn released(exchange: &Exchange, advance: &Advance) -> Vec<SimFact> {
         let touched: Vec<u64> = touched.into_iter().map(|order| order.id).collect();
         let stopped: Vec<u64> =
             of_symbol().filter(|o| stops(o, price)).map(|order| order.id).collect();
+        let late: Vec<u64> = of_symbol().filter(|o| lags(o)).map(|order| order.id).collect();
+        for id in late {
+            if let Some(at) = turn.order(id).map(|order| time.max(order.time)) {
+                turn.enter(id, *close, at);
+            }
+        }
         for id in touched {
             fill(&mut turn, id, *close, bar, time);
         }
@@ -108,6 +114,11 @@ fn touches(order: &Order, price: Decimal) -> bool {
 
 fn stops(order: &Order, price: Decimal) -> bool {
     order.waits() && order.kind.stop().is_some_and(|stop| stop.reached(order.side, price))
+}
+
+/// Whether an order takes what it did not get when it was placed.
+fn lags(order: &Order) -> bool {
+    order.working.is_some() && !order.kind.rests() && !order.waits()
 }
 
 /// Orders its side's book: the better price for the other side comes first.

@@ -26,7 +26,7 @@ pub mod request;
 pub mod state;
 mod turn;
 
-pub use fact::{Advance, SimFact, TimeInForce};
+pub use fact::{Advance, SimFact, Standing, TimeInForce};
 pub use live::{Purse, Tape};
 pub use local::Local;
 pub use order::{Order, OrderList, Status, Trade};

@@ -5,10 +5,10 @@ use super::filters::{self, Refusal};
 use super::order::{Order, OrderList};
 use super::request::{Amount, Cancel, CancelMany, Many, NewOrder, OrderKind, Replace, Target};
 use super::state::Exchange;
-use super::turn::{Levels, Turn};
+use super::turn::{Levels, Turn, cut};
 use crate::domain::id::Symbol;
 use crate::domain::instrument::Instrument;
-use crate::domain::money::Decimal;
+use crate::domain::money::{Decimal, floor_to_step};
 use crate::domain::order::Side;
 use crate::domain::time::UtcMs;
 
@@ -73,10 +73,19 @@ fn admit(turn: &mut Turn<'_>, order: &NewOrder) -> Result<(), Refusal> {
         list: None,
         pending: false,
     });
-    if order.kind.stop().is_none() {
-        turn.take(id, &levels, at);
+    match order.at_once {
+        _ if order.kind.stop().is_some() => {}
+        None => turn.take(id, &levels, at),
+        Some(share) => turn.begin_to_take(id, &first_part(rules, levels, share), at),
     }
     Ok(())
+}
+
+/// What of the levels comes at once, per cent.
+fn first_part(rules: &Instrument, levels: Levels, share: u8) -> Levels {
+    let all: Decimal = levels.iter().map(|level| level.1).sum();
+    let most = floor_to_step(all * Decimal::new(share.into(), 2), rules.lot_size);
+    cut(levels, most)
 }
 
 /// # Errors
@@ -89,6 +98,9 @@ pub(super) fn in_time(turn: &Turn<'_>, deadline: UtcMs) -> Result<(), Refusal> {
 /// -1121 and -2010 where the symbol is not traded.
 pub(super) fn open_market<'a>(turn: &Turn<'a>, symbol: Symbol) -> Result<&'a Instrument, Refusal> {
     let rules = turn.rules.instrument(symbol).ok_or_else(|| refusal(-1121, "Invalid symbol."))?;
+    if turn.rules.delisted.contains(&symbol) {
+        return Err(refusal(-1121, "Invalid symbol."));
+    }
     if rules.trading { Ok(rules) } else { Err(refusal(-2010, "Market is closed.")) }
 }
 

@@ -140,6 +140,12 @@ impl OrderKind {
         self.limit().is_some() && self.tif() == TimeInForce::Gtc
     }
 
+    /// Whether what it takes may come later: an order of a known quantity that does not wait.
+    #[must_use]
+    pub fn can_lag(&self) -> bool {
+        self.stop().is_none() && self.quantity().is_some() && self.tif() != TimeInForce::Fok
+    }
+
     /// What `rest` of such an order holds while it is open: the base asset for sales, its price,
     /// or its stop, for purchases. Market orders are over before they could hold anything.
     #[must_use]
@@ -168,6 +174,10 @@ pub struct NewOrder {
     pub at: UtcMs,
     /// Last instant of venue time at which the order may enter the book.
     pub deadline: UtcMs,
+    /// What it gets at once of what it takes, per cent, the rest when its market next trades; none:
+    /// all, as an exchange does on a good day.
+    #[serde(default)]
+    pub at_once: Option<u8>,
 }
 
 impl NewOrder {
@@ -193,6 +203,7 @@ impl NewOrder {
             client_id: Some(intent.client_id.0.clone()),
             at,
             deadline: UtcMs::MAX,
+            at_once: None,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The books: what facts have made of orders, trades, balances and tapes.
 
-use super::fact::{Advance, DERIVED, INPUTS, Opened, SimFact, Traded};
+use super::fact::{Advance, DERIVED, INPUTS, Opened, SimFact, Standing, Traded};
 use super::live::{Ended, Live, Purse, Rules, Tape};
 use super::order::{Order, OrderList, Trade};
 use super::request::Target;
@@ -11,6 +11,7 @@ use crate::domain::market::Bar;
 use crate::domain::money::Decimal;
 use crate::domain::order::{Balance, Side};
 use crate::domain::time::{MINUTE, UtcMs};
+use crate::sim::market::Pause;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
 use everwarm_runtime::state;
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 
 /// Rank of the exchange in its own journal.
 pub const RANK: Rank = Rank(10);
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 /// The exchange: its books, its clocks, and the rules it goes by.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -71,6 +72,18 @@ impl Exchange {
     #[must_use]
     pub fn instruments(&self) -> &[Instrument] {
         &self.rules.instruments
+    }
+
+    /// Whether it is listed, halted or not.
+    #[must_use]
+    pub fn lists_symbol(&self, symbol: Symbol) -> bool {
+        !self.rules.delisted.contains(&symbol)
+    }
+
+    /// When which symbols did not trade.
+    #[must_use]
+    pub fn pauses(&self) -> &[Pause] {
+        &self.rules.pauses
     }
 
     /// The rules of one symbol.
@@ -224,6 +237,25 @@ impl Exchange {
         self.live.now = self.live.now.max(to);
     }
 
+    fn stand(&mut self, symbol: Symbol, standing: Standing, since: UtcMs) {
+        let open = self.rules.pauses.iter_mut().find(|p| p.symbol == symbol && p.to.is_none());
+        match (standing, open) {
+            (Standing::Trading, Some(pause)) => pause.to = Some(since),
+            (Standing::Halted | Standing::Delisted, None) => {
+                self.rules.pauses.push(Pause { symbol, from: since, to: None });
+            }
+            (Standing::Trading, None) | (Standing::Halted | Standing::Delisted, Some(_)) => {}
+        }
+        if standing == Standing::Delisted {
+            self.rules.delisted.insert(symbol);
+        } else {
+            self.rules.delisted.remove(&symbol);
+        }
+        if let Some(rules) = self.rules.instruments.iter_mut().find(|i| i.symbol == symbol) {
+            rules.trading = standing == Standing::Trading;
+        }
+    }
+
     fn roll(&mut self, close: UtcMs, bar: &Bar) {
         let steps = matching::path(close, bar);
         let released = steps
@@ -274,9 +306,10 @@ impl Stage for Exchange {
         "exchange"
     }
 
-    /// 2: stops and lists. Books of before are read again from their facts.
+    /// 2: stops and lists; 3: symbols that do not trade. Books of before are read again from their
+    /// facts.
     fn version(&self) -> u16 {
-        2
+        3
     }
 
     fn interest(&self) -> Mask {
@@ -293,6 +326,10 @@ impl Stage for Exchange {
             SimFact::Funded { asset, amount, at } => {
                 self.passed(*at);
                 self.live.purses.entry(asset.clone()).or_default().free += *amount;
+            }
+            SimFact::Standing { symbol, standing, since, at } => {
+                self.passed(*at);
+                self.stand(*symbol, *standing, *since);
             }
             SimFact::Place(order) => self.passed(order.at),
             SimFact::Cancel(cancel) => self.passed(cancel.at),
@@ -328,6 +365,7 @@ impl Stage for Exchange {
             SimFact::Advance(advance) => matching::released(self, advance),
             SimFact::Opened(_)
             | SimFact::Funded { .. }
+            | SimFact::Standing { .. }
             | SimFact::Upgraded { .. }
             | SimFact::Accepted(_)
             | SimFact::Traded(_)

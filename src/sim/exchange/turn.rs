@@ -141,11 +141,17 @@ impl<'a> Turn<'a> {
     /// An order that has just entered the market takes what it can; what then does not rest,
     /// expires.
     pub fn take(&mut self, id: u64, levels: &Levels, at: UtcMs) {
-        for (price, quantity) in levels {
-            self.trade(id, Fill { price: *price, quantity: *quantity, maker: false, at });
-        }
+        self.begin_to_take(id, levels, at);
         if self.order(id).is_some_and(|order| !order.kind.rests()) {
             self.expire(id, at);
+        }
+    }
+
+    /// An order that has just entered the market takes a part of what it can; it goes on when the
+    /// market next trades.
+    pub fn begin_to_take(&mut self, id: u64, levels: &Levels, at: UtcMs) {
+        for (price, quantity) in levels {
+            self.trade(id, Fill { price: *price, quantity: *quantity, maker: false, at });
         }
     }
 
@@ -193,8 +199,8 @@ impl<'a> Turn<'a> {
         self.enter(id, minute, at);
     }
 
-    /// An order takes what it can of the market.
-    fn enter(&mut self, id: u64, minute: UtcMs, at: UtcMs) {
+    /// An order takes what it can of the market of the minute that closes at `minute`.
+    pub fn enter(&mut self, id: u64, minute: UtcMs, at: UtcMs) {
         let Some(order) = self.order(id).cloned() else { return };
         let Some(rules) = self.rules.instrument(order.symbol) else { return };
         let mut levels = self.levels(rules, order.side, &order.kind, minute, &order.client_id);
@@ -202,7 +208,11 @@ impl<'a> Turn<'a> {
             let budget = self.live.purse(&rules.quote).free + order.holds();
             levels = affordable(rules, budget, levels);
         }
-        self.take(id, &levels, at);
+        let mut most = order.rest();
+        if order.side == Side::Sell && order.limit().is_none() {
+            most = most.min(self.live.purse(&rules.base).free + order.holds());
+        }
+        self.take(id, &cut(levels, floor_to_step(most, rules.lot_size)), at);
     }
 
     /// Of a pair the other one ends where one begins to trade or its stop is reached.
@@ -300,6 +310,21 @@ impl<'a> Turn<'a> {
             OrderKind::Stop(_) | OrderKind::Market(_) | OrderKind::Limit { .. } => Ok(()),
         }
     }
+}
+
+/// Cuts a ladder to a quantity.
+#[must_use]
+pub fn cut(levels: Levels, most: Decimal) -> Levels {
+    let mut left = most;
+    let mut kept = Levels::new();
+    for (price, quantity) in levels {
+        let quantity = left.min(quantity);
+        if quantity > Decimal::ZERO {
+            kept.push((price, quantity));
+            left -= quantity;
+        }
+    }
+    kept
 }
 
 /// Cuts a ladder to what an amount in quote units pays for, or brings in.

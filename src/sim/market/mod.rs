@@ -6,12 +6,14 @@
 
 mod bar_file;
 mod defaults;
+mod paused;
 mod recording;
 mod recording_config;
 mod recording_error;
 mod seeded;
 
 pub use defaults::{default_balances, split_name};
+pub use paused::{Pause, Paused};
 pub use recording::{Notice, Recording};
 pub use recording_error::{Fault, RecordingError};
 pub use seeded::{DEFAULT_HISTORY_BARS, Seeded};

@@ -1,11 +1,15 @@
-//! What only the pacer and tests may ask: time, the ledger, payments, the end.
+//! What is asked of the exchange as a program, not as a venue: time, the ledger, payments, faults,
+//! who trades, how far away it is, the end.
 
 use super::desk::{Desk, Standing};
 use super::hub::Kind;
 use super::pace::Pace;
+use crate::domain::id::Symbol;
 use crate::domain::money::{Decimal, parse_decimal};
 use crate::domain::time::UtcMs;
 use crate::sim::exchange::SimFact;
+use crate::sim::exchange::Standing as SymbolStanding;
+use crate::sim::faults::Fault;
 use crate::sim::wire::error::ApiError;
 use crate::sim::wire::events::ledger;
 use crate::sim::wire::params::TIME_MAX;
@@ -20,6 +24,25 @@ use std::sync::Arc;
 struct AdvanceRequest {
     to: UtcMs,
     market: UtcMs,
+}
+
+#[derive(Deserialize)]
+struct LiftRequest {
+    /// Its number; none: all.
+    id: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct DelayRequest {
+    ms: u32,
+}
+
+#[derive(Deserialize)]
+struct StandingRequest {
+    symbol: Symbol,
+    standing: SymbolStanding,
+    /// The last close before that; none: as far as the market is released.
+    since: Option<UtcMs>,
 }
 
 #[derive(Deserialize)]
@@ -48,6 +71,11 @@ pub async fn handle(
         ("GET", "ledger") => desk.read(|exchange, _, _| Ok(ledger(exchange))),
         ("POST", "advance") => advance(&desk, &body).await,
         ("POST", "fund") => fund(&desk, &body).await,
+        ("GET", "faults") => Ok(json!({"on": desk.faults.told()})),
+        ("POST", "fault") => fault(&desk, &body),
+        ("POST", "lift") => lift(&desk, &body),
+        ("POST", "standing") => stand(&desk, &body).await,
+        ("POST", "delay") => delay(&desk, &body),
         ("POST", "stop") => {
             desk.stop();
             Ok(json!({}))
@@ -88,6 +116,8 @@ fn status(desk: &Desk) -> Result<Value, ApiError> {
     let mut value = standing(desk)?;
     value["pid"] = std::process::id().into();
     value["connections"] = desk.hub.connections().into();
+    let (at_once, refused) = desk.distance().counts();
+    (value["bars_at_once"], value["over_limits"]) = (at_once.into(), refused.into());
     Ok(value)
 }
 
@@ -99,6 +129,49 @@ async fn advance(desk: &Desk, body: &str) -> Result<Value, ApiError> {
     }
     desk.advance(wanted.to, wanted.market).await?;
     standing(desk)
+}
+
+fn fault(desk: &Desk, body: &str) -> Result<Value, ApiError> {
+    let fault: Fault = serde_json::from_str(body).map_err(|e| malformed(&e))?;
+    let told = format!("{fault:?}");
+    let id = desk.faults.add(fault).map_err(|why| ApiError::new(-1130, why))?;
+    tracing::info!(id, fault = told, "a fault is on");
+    Ok(json!({"id": id}))
+}
+
+fn lift(desk: &Desk, body: &str) -> Result<Value, ApiError> {
+    let wanted: LiftRequest = serde_json::from_str(body).map_err(|e| malformed(&e))?;
+    let off = desk.faults.lift(wanted.id).map_err(|why| ApiError::new(-1130, why))?;
+    if off == 0 && wanted.id.is_some() {
+        return Err(ApiError::new(-1130, "No such fault is on."));
+    }
+    Ok(json!({"off": off}))
+}
+
+/// From here on every answer to a REST request comes so much later.
+fn delay(desk: &Desk, body: &str) -> Result<Value, ApiError> {
+    let DelayRequest { ms } = serde_json::from_str(body).map_err(|e| malformed(&e))?;
+    desk.distance().set(ms);
+    Ok(json!({}))
+}
+
+async fn stand(desk: &Desk, body: &str) -> Result<Value, ApiError> {
+    let StandingRequest { symbol, standing, since } =
+        serde_json::from_str(body).map_err(|e| malformed(&e))?;
+    let known = desk.read(|exchange, _, _| Ok(exchange.instrument(symbol).is_some()))?;
+    if !known {
+        return Err(ApiError::new(-1121, "Invalid symbol."));
+    }
+    desk.request(
+        move |exchange, when| {
+            let (since, at) = (since.unwrap_or(exchange.market()), when.now);
+            Ok((SimFact::Standing { symbol, standing, since, at }, ()))
+        },
+        |_, _, ()| Ok(()),
+    )
+    .await?;
+    desk.pause()?;
+    Ok(json!({}))
 }
 
 async fn fund(desk: &Desk, body: &str) -> Result<Value, ApiError> {

@@ -18,6 +18,7 @@ use crate::sim::wire::orders::{self, ResponseType};
 use crate::sim::wire::params::Params;
 use crate::sim::wire::queries::{Past, TradeQuery};
 use crate::sim::wire::sign::{self, When};
+use crate::sim::wire::window::{self, Window};
 use serde_json::{Value, json};
 
 /// A request: its parameters, who sent it, and what of it was signed.
@@ -29,6 +30,8 @@ pub struct Ask {
     pub key: Option<String>,
     /// What a signature covers.
     pub payload: String,
+    /// Whether its connection has logged on, which signs what names no key of its own.
+    pub logged_on: bool,
 }
 
 impl Ask {
@@ -37,6 +40,9 @@ impl Ask {
     /// # Errors
     /// As [`sign::check`].
     pub fn signed(&self, when: When) -> Result<UtcMs, ApiError> {
+        if self.logged_on && self.key.is_none() {
+            return sign::by_session(&self.params, &self.payload, when);
+        }
         sign::check(self.key.as_deref(), &self.params, &self.payload, when)
     }
 }
@@ -74,7 +80,7 @@ pub async fn answer(
             Ok(counters.limits().order_counts(counts).to_string())
         }
         Route::Market(route) => {
-            desk.read(|exchange, market, when| seen(exchange, market, route, &ask.params, when.now))
+            desk.read(|exchange, market, when| seen(exchange, market, route, &ask.params, when))
         }
         Route::Account(route) => desk.read(|exchange, _, when| {
             let deadline = ask.signed(when)?;
@@ -117,8 +123,9 @@ fn seen(
     market: &mut dyn Market,
     route: MarketRoute,
     params: &Params,
-    now: UtcMs,
+    when: When,
 ) -> Result<String, ApiError> {
+    let now = when.now;
     let value = match route {
         MarketRoute::Ping => {
             params.finish()?;
@@ -126,7 +133,7 @@ fn seen(
         }
         MarketRoute::Time => {
             params.finish()?;
-            json!({"serverTime": now})
+            json!({"serverTime": when.told()})
         }
         MarketRoute::Klines => {
             let symbol = orders::symbol(exchange, params)?;
@@ -162,6 +169,14 @@ fn seen(
             selected.rows(|rules| market::book_ticker(exchange, rules))?
         }
         MarketRoute::TickerDay => days(exchange, market, params, now)?,
+        MarketRoute::TickerWindow => {
+            let selected = selected(exchange, params)?;
+            windows(exchange, market, params, &selected, &window::sliding(params, now)?)?
+        }
+        MarketRoute::LocalDay => {
+            let selected = selected(exchange, params)?;
+            windows(exchange, market, params, &selected, &window::trading_day(params, now)?)?
+        }
     };
     Ok(value.to_string())
 }
@@ -179,16 +194,36 @@ fn days(
     now: UtcMs,
 ) -> Result<Value, ApiError> {
     let selected = selected(exchange, params)?;
-    let mini = match params.text("type")? {
-        None | Some("FULL") => false,
-        Some("MINI") => true,
-        Some(_) => return Err(ApiError::new(-1139, "Invalid ticker type.")),
-    };
+    let mini = mini(params)?;
     params.finish()?;
     selected.rows(|rules| {
         let day = DayStats::of(exchange, market, rules.symbol, now)?;
         Some(if mini { day.mini() } else { day.full(exchange, rules) })
     })
+}
+
+fn windows(
+    exchange: &Exchange,
+    market: &mut dyn Market,
+    params: &Params,
+    selected: &Selected<'_>,
+    window: &Window,
+) -> Result<Value, ApiError> {
+    if params.peek("symbol").or(params.peek("symbols")).is_none() {
+        return Err(ApiError::neither("symbol", "symbols"));
+    }
+    let mini = mini(params)?;
+    params.finish()?;
+    selected.rows(|rules| window.row(exchange, market, rules.symbol, mini))
+}
+
+/// Whether the short form of a ticker is asked for.
+fn mini(params: &Params) -> Result<bool, ApiError> {
+    match params.text("type")? {
+        None | Some("FULL") => Ok(false),
+        Some("MINI") => Ok(true),
+        Some(_) => Err(ApiError::new(-1139, "Invalid ticker type.")),
+    }
 }
 
 /// What the account may look up.
@@ -247,8 +282,12 @@ fn looked_up(
 async fn new_order(desk: &Desk, ask: &Ask, used: &mut Used) -> Result<Value, ApiError> {
     let make = |exchange: &Exchange, when: When| {
         let deadline = ask.signed(when)?;
-        let (order, answer) = orders::new_order(exchange, &ask.params, when.now, deadline)?;
+        let (mut order, answer) = orders::new_order(exchange, &ask.params, when.now, deadline)?;
         desk.counters().order(used, 1, seconds())?;
+        if order.kind.can_lag() {
+            let (id, minute) = (order.client_id.as_deref().unwrap_or(""), exchange.last_close());
+            order.at_once = desk.faults.lag(order.symbol, id, minute);
+        }
         Ok((SimFact::Place(order), answer))
     };
     desk.request(make, |exchange, said, answer| {

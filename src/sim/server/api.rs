@@ -1,17 +1,20 @@
 //! The WebSocket API: the same requests as over REST, and the account's events.
 
-use super::answer::{Ask, answer};
+use super::answer::Ask;
 use super::desk::Desk;
-use super::hub::{Kind, Subscriptions, Ticket};
+use super::hub::{Kind, Subscriptions, Ticket, user_frame};
 use super::limits::{Used, seconds};
+use super::line::Line;
 use super::rest::refuse;
 use super::routes::by_name;
 use super::sockets::{MESSAGE_MAX, named, pump};
+use super::through::{Reply, through};
+use crate::domain::time::UtcMs;
 use crate::sim::wire::error::ApiError;
 use crate::sim::wire::params::Params;
-use crate::sim::wire::sign;
-use axum::extract::State;
+use crate::sim::wire::sign::{self, Registered};
 use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{ConnectInfo, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use everwarm_runtime::clock;
@@ -20,14 +23,15 @@ use std::sync::Arc;
 
 /// What opening a connection weighs.
 const OPENING: u64 = 2;
-/// What subscribing to the account's events weighs.
-const SUBSCRIBING: u64 = 2;
+/// What requests about the connection itself weigh.
+const OWN: u64 = 2;
 /// What a request weighs that is not known.
 const UNKNOWN: u64 = 1;
 
 /// `/ws-api/v3`: requests and the account's events.
 pub async fn api(
     State(desk): State<Arc<Desk>>,
+    ConnectInfo(line): ConnectInfo<Line>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
@@ -41,39 +45,77 @@ pub async fn api(
     let id = named(&headers);
     upgrade.max_message_size(MESSAGE_MAX).on_upgrade(move |socket| async move {
         let (ticket, waiting) = desk.hub.join(Kind::User, id, false);
-        let (desk, ticket) = (&*desk, &ticket);
-        pump(desk, socket, waiting, None, |text| asked(desk, ticket, text)).await;
+        let (desk, line, ticket) = (&*desk, &line, &ticket);
+        let take = |text| asked(desk, line, ticket, text);
+        pump(desk, line, (socket, waiting), None, take).await;
         desk.hub.leave(ticket);
     })
 }
 
 /// What a request does once it has been checked.
 enum Act {
+    Cut,
     Tell(String),
     Subscribe,
+    Subscriptions,
     Unsubscribe,
+    Logon { key: String, now: UtcMs },
+    Session { now: UtcMs },
+    Logout { now: UtcMs },
 }
 
 impl Act {
-    fn perform(self, own: &mut Subscriptions<'_>) -> Result<String, ApiError> {
-        match self {
-            Act::Tell(text) => Ok(text),
+    /// The result, and what is sent behind it.
+    fn perform(self, own: &mut Subscriptions<'_>) -> Result<(String, Option<String>), ApiError> {
+        let result = match self {
+            Act::Tell(text) => text,
+            Act::Cut => return Err(ApiError::internal()),
             Act::Subscribe if *own.user => {
-                Err(ApiError::new(-2035, "User Data Stream subscription already active."))
+                let msg = "User Data Stream subscription already active.";
+                return Err(ApiError::new(-2035, msg));
             }
             Act::Subscribe => {
                 *own.user = true;
-                Ok(json!({"subscriptionId": 0}).to_string())
+                json!({"subscriptionId": 0}).to_string()
+            }
+            Act::Subscriptions => {
+                let all = own.user.then(|| json!({"subscriptionId": 0}));
+                all.into_iter().collect::<Value>().to_string()
             }
             Act::Unsubscribe if !*own.user => {
-                Err(ApiError::new(-2036, "User Data Stream subscription not active."))
+                let msg = "User Data Stream subscription not active.";
+                return Err(ApiError::new(-2036, msg));
             }
-            Act::Unsubscribe => {
-                *own.user = false;
-                Ok("{}".to_owned())
+            Act::Unsubscribe => return Ok(("{}".to_owned(), unsubscribed(own))),
+            Act::Logon { key, now } => {
+                *own.logged_on = Some(clock::wall_ms());
+                session(own, Some(&key), now).to_string()
             }
-        }
+            Act::Session { now } => {
+                let key = own.logged_on.is_some().then_some(sign::DEMO_ED25519_KEY);
+                session(own, key, now).to_string()
+            }
+            Act::Logout { now } => {
+                let was = own.logged_on.take().is_some();
+                let ended = if was { unsubscribed(own) } else { None };
+                return Ok((session(own, None, now).to_string(), ended));
+            }
+        };
+        Ok((result, None))
     }
+}
+
+/// Ends the account's events on a connection; what tells of it, where there were any.
+fn unsubscribed(own: &mut Subscriptions<'_>) -> Option<String> {
+    let was = std::mem::replace(own.user, false);
+    was.then(|| user_frame(&json!({"e": "eventStreamTerminated", "E": clock::wall_ms()})))
+}
+
+fn session(own: &Subscriptions<'_>, key: Option<&str>, now: UtcMs) -> Value {
+    json!({
+        "apiKey": key, "authorizedSince": own.logged_on, "connectedSince": own.opened,
+        "returnRateLimits": true, "serverTime": now, "userDataStream": own.user,
+    })
 }
 
 /// What the answer says besides the result.
@@ -83,12 +125,20 @@ struct Frame {
     rates: bool,
 }
 
-async fn asked(desk: &Desk, ticket: &Ticket, text: String) {
+async fn asked(desk: &Desk, line: &Line, ticket: &Ticket, text: String) {
     let request: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
     let id = request.get("id").cloned().unwrap_or(Value::Null);
     let mut frame = Frame { id, used: Used::default(), rates: true };
-    let act = act(desk, &request, &mut frame).await;
-    desk.hub.answer(ticket, |own| Some(frame.told(desk, act.and_then(|act| act.perform(own)))));
+    let act = act(desk, ticket, &request, &mut frame).await;
+    if matches!(act, Ok(Act::Cut)) {
+        return line.cut();
+    }
+    desk.hub.answer(ticket, |own| match act.and_then(|act| act.perform(own)) {
+        Ok((result, behind)) => {
+            [Some(frame.told(desk, Ok(result))), behind].into_iter().flatten().collect()
+        }
+        Err(error) => vec![frame.told(desk, Err(error))],
+    });
 }
 
 impl Frame {
@@ -114,7 +164,12 @@ impl Frame {
     }
 }
 
-async fn act(desk: &Desk, request: &Value, frame: &mut Frame) -> Result<Act, ApiError> {
+async fn act(
+    desk: &Desk,
+    ticket: &Ticket,
+    request: &Value,
+    frame: &mut Frame,
+) -> Result<Act, ApiError> {
     let invalid = || ApiError::new(-1135, "Invalid JSON Request");
     let name = request.get("method").and_then(Value::as_str);
     let endpoint = name.and_then(by_name);
@@ -124,19 +179,14 @@ async fn act(desk: &Desk, request: &Value, frame: &mut Frame) -> Result<Act, Api
     let query = query.collect::<Vec<_>>().join("&");
     let weight = match (endpoint, name) {
         (Some(endpoint), _) => endpoint.weight.of(&query),
-        (None, Some("userDataStream.subscribe.signature" | "userDataStream.unsubscribe")) => {
-            SUBSCRIBING
-        }
+        (None, Some(name)) if name.starts_with("userDataStream.") => OWN,
+        (None, Some(name)) if name.starts_with("session.") => OWN,
         (None, _) => UNKNOWN,
     };
     let weighed = desk.counters().weigh(weight, seconds());
-    match weighed {
-        Ok(used) => frame.used = used,
-        Err((error, used)) => {
-            frame.used = used;
-            return Err(error);
-        }
-    }
+    frame.used = match &weighed {
+        Ok(used) | Err((_, used)) => *used,
+    };
     let fits = |id: &Value| {
         id.is_null() || id.is_i64() || id.is_u64() || id.as_str().is_some_and(|t| t.len() <= 36)
     };
@@ -144,20 +194,23 @@ async fn act(desk: &Desk, request: &Value, frame: &mut Frame) -> Result<Act, Api
         frame.id = Value::Null;
         return Err(invalid());
     }
-    let name = name.ok_or_else(invalid)?;
-    let list = list?;
-    let payload = sign::socket_payload(&list);
-    let params = Params::of(list);
-    frame.rates = params.text("returnRateLimits")? != Some("false");
-    let key = params.text("apiKey")?.map(str::to_owned);
-    let ask = Ask { params, key, payload };
+    let logged_on = desk.hub.is_logged_on(ticket);
+    let ask = list.and_then(|list| ask(list, logged_on, frame));
     if let Some(endpoint) = endpoint {
-        let told = answer(desk, endpoint.route, &ask, &mut frame.used).await;
-        if told.is_err() {
-            frame.used.weight = desk.counters().charge(endpoint.weight.refused(), seconds());
-        }
-        return told.map(Act::Tell);
+        return match through(desk, endpoint, ask, weighed, &mut frame.used).await {
+            Reply::Said(told) => told.map(Act::Tell),
+            Reply::Page(_) | Reply::Cut => Ok(Act::Cut),
+        };
     }
+    weighed.map_err(|(error, _)| error)?;
+    let name = name.ok_or_else(invalid)?;
+    let ask = ask?;
+    about_itself(desk, name, &ask)
+}
+
+/// Requests about the connection itself.
+fn about_itself(desk: &Desk, name: &str, ask: &Ask) -> Result<Act, ApiError> {
+    let now = || desk.read(|_, _, when| Ok(when.now));
     match name {
         "userDataStream.subscribe.signature" => {
             if ask.key.is_none() {
@@ -167,9 +220,40 @@ async fn act(desk: &Desk, request: &Value, frame: &mut Frame) -> Result<Act, Api
             ask.params.finish()?;
             Ok(Act::Subscribe)
         }
-        "userDataStream.unsubscribe" => Ok(Act::Unsubscribe),
+        "userDataStream.subscribe" => {
+            ask.params.finish()?;
+            if !ask.logged_on {
+                return Err(ApiError::new(-2014, "API-key format invalid."));
+            }
+            Ok(Act::Subscribe)
+        }
+        "userDataStream.unsubscribe" => {
+            ask.params.integer("subscriptionId")?;
+            ask.params.finish()?;
+            Ok(Act::Unsubscribe)
+        }
+        "session.subscriptions" => Ok(Act::Subscriptions),
+        "session.logon" => {
+            let key = ask.key.clone().ok_or_else(|| ApiError::mandatory("apiKey"))?;
+            if sign::key(Some(&key))? != Registered::Ed25519 {
+                return Err(ApiError::new(-4056, "HMAC_SHA256 API key is not supported."));
+            }
+            desk.read(|_, _, when| ask.signed(when))?;
+            ask.params.finish()?;
+            Ok(Act::Logon { key, now: now()? })
+        }
+        "session.status" => Ok(Act::Session { now: now()? }),
+        "session.logout" => Ok(Act::Logout { now: now()? }),
         _ => Err(ApiError::new(-1020, "This operation is not supported.")),
     }
+}
+
+fn ask(list: Vec<(String, String)>, logged_on: bool, frame: &mut Frame) -> Result<Ask, ApiError> {
+    let payload = sign::socket_payload(&list);
+    let params = Params::of(list);
+    frame.rates = params.text("returnRateLimits")? != Some("false");
+    let key = params.text("apiKey")?.map(str::to_owned);
+    Ok(Ask { params, key, payload, logged_on })
 }
 
 fn parameters(params: Option<&Value>) -> Result<Vec<(String, String)>, ApiError> {

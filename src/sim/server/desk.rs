@@ -4,21 +4,23 @@
 use super::hub::Hub;
 use super::limits::{Counters, seconds};
 use super::pace::{Pace, VenueClock};
+use super::requests::Requests;
 use crate::domain::id::Symbol;
-use crate::domain::time::UtcMs;
+use crate::domain::time::{MINUTE, UtcMs};
 use crate::sim::books::{Books, BooksError, Gate};
 use crate::sim::exchange::local::{advances, closed_between};
 use crate::sim::exchange::{Exchange, SimFact};
-use crate::sim::market::Market;
+use crate::sim::faults::Faults;
+use crate::sim::market::{Market, Paused};
 use crate::sim::wire::error::ApiError;
 use crate::sim::wire::events::events;
-use crate::sim::wire::info::Limits;
 use crate::sim::wire::intervals::Kline;
 use crate::sim::wire::klines;
 use crate::sim::wire::sign::When;
 use crate::sim::wire::streams;
 use everwarm_runtime::clock;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,18 +28,23 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+/// The most of a silence that is looked through for bars that end in it.
+const SILENCE: UtcMs = 7 * 24 * 60 * MINUTE;
+
 /// What goes out together.
 struct Parcel {
     /// The row that must be on disk before.
     row: Option<u64>,
     events: Vec<Value>,
     klines: Vec<(String, String)>,
+    /// Venue time of it.
+    at: UtcMs,
     done: Option<oneshot::Sender<()>>,
 }
 
 struct Inner {
     books: Books,
-    market: Box<dyn Market>,
+    market: Paused,
     outbox: mpsc::UnboundedSender<Parcel>,
 }
 
@@ -75,10 +82,54 @@ pub struct Desk {
     last_seen: AtomicU64,
     /// Whether somebody has said what time it is since this process began; see [`Desk::in_step`].
     told: AtomicBool,
+    /// What misbehaves on request.
+    pub faults: Arc<Faults>,
+    /// What was asked about orders.
+    pub requests: Arc<Requests>,
+    /// How far away it is, and who asked for bars at the same time.
+    distance: Distance,
     /// The connections.
     pub hub: Hub,
     /// What admin requests carry.
     pub token: String,
+}
+
+/// How long answers take, as from far away, and how many were waited for at once.
+#[derive(Debug, Default)]
+pub struct Distance {
+    ms: AtomicU64,
+    now: AtomicU64,
+    most: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Distance {
+    /// Has every answer to a REST request come `ms` milliseconds later.
+    pub fn set(&self, ms: u32) {
+        self.ms.store(ms.into(), Relaxed);
+    }
+
+    /// Waits as long as an answer takes; counts those that want `bars`.
+    pub async fn pass(&self, bars: bool) {
+        let ms = self.ms.load(Relaxed);
+        if ms == 0 {
+            return;
+        }
+        let one = u64::from(bars);
+        self.most.fetch_max(self.now.fetch_add(one, Relaxed) + one, Relaxed);
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        self.now.fetch_sub(one, Relaxed);
+    }
+
+    /// A request was over the limits.
+    pub fn refuse(&self) {
+        self.refused.fetch_add(1, Relaxed);
+    }
+
+    /// Most requests for bars at once while answers took time, and requests over the limits.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.most.load(Relaxed), self.refused.load(Relaxed))
+    }
 }
 
 /// Where time stands.
@@ -105,6 +156,11 @@ impl fmt::Debug for Desk {
     }
 }
 
+/// The market as the books say who trades in it.
+fn over(books: &Books, market: Box<dyn Market>) -> Paused {
+    Paused::over(market, books.exchange().pauses().to_vec())
+}
+
 impl Desk {
     #[expect(
         clippy::disallowed_methods,
@@ -117,19 +173,23 @@ impl Desk {
         clock: VenueClock,
         token: String,
         phase: watch::Sender<Phase>,
+        (counters, faults, requests): (Counters, Faults, Requests),
     ) -> (Arc<Desk>, JoinHandle<()>) {
+        let (faults, requests) = (Arc::new(faults), Arc::new(requests));
         let (outbox, parcels) = mpsc::unbounded_channel();
         let gate = books.gate();
-        let limits = Limits::scaled(clock.pace().limits());
         let desk = Arc::new(Desk {
-            inner: Mutex::new(Some(Inner { books, market, outbox })),
+            inner: Mutex::new(Some(Inner { market: over(&books, market), books, outbox })),
             clock,
             phase,
-            counters: Mutex::new(Counters::new(limits)),
+            counters: Mutex::new(counters),
             started: clock::now(),
             last_seen: AtomicU64::new(0),
             told: AtomicBool::new(false),
-            hub: Hub::default(),
+            hub: Hub::new(Arc::clone(&faults), Arc::clone(&requests)),
+            faults,
+            requests,
+            distance: Distance::default(),
             token,
         });
         let sending = tokio::spawn(send_out(Arc::clone(&desk), gate, parcels));
@@ -209,7 +269,12 @@ impl Desk {
 
     fn when(&self, exchange: &Exchange) -> When {
         let now = self.clock.now().map_or(exchange.now(), |now| now.max(exchange.now()));
-        When { now, factor: self.clock.pace().factor() }
+        When { now, factor: self.clock.pace().factor(), skew: self.faults.skew() }
+    }
+
+    /// Venue time, for notes; 0 where the server is broken.
+    pub fn venue_now(&self) -> UtcMs {
+        self.read(|_, _, when| Ok(when.now)).unwrap_or(0)
     }
 
     /// Looks at the books and the market.
@@ -222,7 +287,7 @@ impl Desk {
     ) -> Result<T, ApiError> {
         self.with(|Inner { books, market, .. }| {
             let when = self.when(books.exchange());
-            look(books.exchange(), market.as_mut(), when)
+            look(books.exchange(), market, when)
         })
     }
 
@@ -281,12 +346,28 @@ impl Desk {
             let events = events(exchange, &input, &said);
             let (done, wait) = oneshot::channel();
             let (row, klines, done) = (Some(row), Vec::new(), Some(done));
-            let parcel = Parcel { row, events, klines, done };
+            let parcel = Parcel { row, events, klines, at: when.now, done };
             inner.outbox.send(parcel).map_err(|_| ApiError::internal())?;
             Ok((answer, wait))
         })?;
         done.await.map_err(|_| ApiError::internal())?;
         answer
+    }
+
+    /// How far away it is.
+    pub fn distance(&self) -> &Distance {
+        &self.distance
+    }
+
+    /// Has the market go by what the books say of who does not trade.
+    ///
+    /// # Errors
+    /// -1000 where the server is broken.
+    pub fn pause(&self) -> Result<(), ApiError> {
+        self.with(|Inner { books, market, .. }| {
+            market.set(books.exchange().pauses().to_vec());
+            Ok(())
+        })
     }
 
     /// Raises venue time and the released market, never lowers them; resolves when everything that
@@ -298,13 +379,13 @@ impl Desk {
         self.room().await?;
         self.told.store(true, Relaxed);
         let wait = self.with(|inner| {
-            let inputs = advances(inner.books.exchange(), inner.market.as_mut(), to, market_to);
+            let inputs = advances(inner.books.exchange(), &mut inner.market, to, market_to);
             for input in inputs {
                 self.advance_step(inner, &input)?;
             }
             let (done, wait) = oneshot::channel();
             let (row, events, klines, done) = (None, Vec::new(), Vec::new(), Some(done));
-            let parcel = Parcel { row, events, klines, done };
+            let parcel = Parcel { row, events, klines, at: to, done };
             inner.outbox.send(parcel).map_err(|_| ApiError::internal())?;
             Ok(wait)
         })?;
@@ -319,26 +400,16 @@ impl Desk {
         let exchange = inner.books.exchange();
         let mut told = Vec::new();
         if let Some(wanted) = self.hub.wanted() {
-            let market = inner.market.as_mut();
+            let market = &mut inner.market;
             told.extend(streams::messages(exchange, market, input, before, &wanted));
             let reached = exchange.market();
-            let wide = klines::has_wider(&wanted);
-            for (close, bars) in closed_between(inner.market.as_mut(), before, reached) {
-                for bar in bars {
-                    let (kline, symbol) = (Kline::minute(&bar), bar.symbol);
-                    let stream = klines::stream(symbol, kline.interval);
-                    told.push((stream, klines::event(&kline, true, close)));
-                    if wide {
-                        let market = inner.market.as_mut();
-                        told.extend(klines::wider(market, symbol, close, &wanted));
-                    }
-                }
-            }
-            told.extend(forming(exchange, inner.market.as_mut(), input));
+            told.extend(closed_bars(exchange, market, before, reached, &wanted));
+            told.extend(forming(exchange, &mut inner.market, input));
         }
         let row = (!said.is_empty()).then_some(row);
         let events = events(exchange, input, &said);
-        let parcel = Parcel { row, events, klines: told, done: None };
+        let at = exchange.now();
+        let parcel = Parcel { row, events, klines: told, at, done: None };
         inner.outbox.send(parcel).map_err(|_| ApiError::internal())
     }
 
@@ -366,6 +437,61 @@ impl Desk {
         };
         drop(inner);
     }
+}
+
+/// Messages about the bars that closed after `before`, up to `reached`.
+fn closed_bars(
+    exchange: &Exchange,
+    market: &mut dyn Market,
+    before: UtcMs,
+    reached: UtcMs,
+    wanted: &BTreeSet<String>,
+) -> Vec<(String, String)> {
+    let mut told = Vec::new();
+    let wide = klines::has_wider(wanted);
+    let mut silent_from = before;
+    for (close, bars) in closed_between(market, before, reached) {
+        if wide {
+            told.extend(ended_in_silence(exchange, market, silent_from, close - MINUTE, wanted));
+        }
+        let mut traded = BTreeSet::new();
+        for bar in bars {
+            let (kline, symbol) = (Kline::minute(&bar), bar.symbol);
+            traded.insert(symbol);
+            let stream = klines::stream(symbol, kline.interval);
+            told.push((stream, klines::event(&kline, true, close)));
+            if wide {
+                told.extend(klines::wider(market, symbol, (close, true), wanted));
+            }
+        }
+        let others = exchange.instruments().iter().map(|rules| rules.symbol);
+        for symbol in others.filter(|symbol| wide && !traded.contains(symbol)) {
+            told.extend(klines::wider(market, symbol, (close, false), wanted));
+        }
+        silent_from = close;
+    }
+    if wide {
+        told.extend(ended_in_silence(exchange, market, silent_from, reached, wanted));
+    }
+    told
+}
+
+/// Wider bars that end with a minute in which nobody traded, after `before` and up to `reached`.
+fn ended_in_silence(
+    exchange: &Exchange,
+    market: &mut dyn Market,
+    before: UtcMs,
+    reached: UtcMs,
+    wanted: &BTreeSet<String>,
+) -> Vec<(String, String)> {
+    let first = before.max(reached - SILENCE) / MINUTE + 1;
+    let mut told = Vec::new();
+    for close in (first..=reached / MINUTE).map(|minute| minute * MINUTE) {
+        for rules in exchange.instruments() {
+            told.extend(klines::wider(market, rules.symbol, (close, false), wanted));
+        }
+    }
+    told
 }
 
 /// Messages about bars whose trades have begun and whose minute has not ended.
@@ -401,8 +527,8 @@ async fn send_out(desk: Arc<Desk>, gate: Gate, mut parcels: mpsc::UnboundedRecei
         {
             return;
         }
-        desk.hub.publish_user(&parcel.events);
-        desk.hub.publish_market(&parcel.klines);
+        desk.hub.publish_user(&parcel.events, parcel.at);
+        desk.hub.publish_market(&parcel.klines, parcel.at);
         if let Some(done) = parcel.done {
             // A requester that has gone away does not need to know.
             done.send(()).ok();

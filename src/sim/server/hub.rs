@@ -1,8 +1,13 @@
 //! Who listens: the connections, what they have subscribed to, and how much each has been sent.
 
+use super::requests::Requests;
+use crate::domain::time::UtcMs;
+use crate::sim::faults::{Faults, Hit, Kind as Fault};
+use everwarm_runtime::clock;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Messages that may wait for one connection; one that is further behind is dropped.
@@ -19,6 +24,36 @@ pub enum Kind {
     User,
 }
 
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Kind::Market => "market",
+            Kind::User => "user",
+        }
+    }
+}
+
+/// What a connection is given to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// Send this.
+    Text(String),
+    /// Say goodbye, after so long.
+    Close(Duration),
+    /// Be cut.
+    Cut,
+}
+
+/// A message on its way: its stream or event, and its text as a connection is sent it.
+struct Message {
+    name: String,
+    text: String,
+}
+
+fn wrapped(stream: &str, text: &str) -> String {
+    format!("{{\"stream\":\"{stream}\",\"data\":{text}}}")
+}
+
 /// A connection's place among the others. A second connection of the same name ends the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
@@ -30,11 +65,17 @@ pub struct Ticket {
 #[derive(Debug)]
 struct Connection {
     serial: u64,
-    queue: mpsc::Sender<String>,
+    queue: mpsc::Sender<Frame>,
     streams: BTreeSet<String>,
     combined: bool,
     subscribed: bool,
     frames: u64,
+    /// What it is not sent any more, and until which venue time; empty: all.
+    deaf: BTreeMap<String, UtcMs>,
+    /// What is sent behind the next message.
+    held: Option<String>,
+    opened: UtcMs,
+    logged_on: Option<UtcMs>,
 }
 
 #[derive(Debug, Default)]
@@ -44,12 +85,22 @@ struct State {
 }
 
 /// All connections.
-#[derive(Debug, Default)]
-pub struct Hub(Mutex<State>);
+#[derive(Debug)]
+pub struct Hub {
+    state: Mutex<State>,
+    faults: Arc<Faults>,
+    requests: Arc<Requests>,
+}
 
 impl Hub {
+    /// None yet; messages meet these faults, which are written down.
+    #[must_use]
+    pub fn new(faults: Arc<Faults>, requests: Arc<Requests>) -> Hub {
+        Hub { state: Mutex::default(), faults, requests }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a connection in, under the name it gave or one of ours.
@@ -58,7 +109,7 @@ impl Hub {
         kind: Kind,
         id: Option<String>,
         combined: bool,
-    ) -> (Ticket, mpsc::Receiver<String>) {
+    ) -> (Ticket, mpsc::Receiver<Frame>) {
         let mut state = self.lock();
         state.serial += 1;
         let serial = state.serial;
@@ -71,6 +122,10 @@ impl Hub {
             combined,
             subscribed: false,
             frames: 0,
+            deaf: BTreeMap::new(),
+            held: None,
+            opened: clock::wall_ms(),
+            logged_on: None,
         };
         state.connections.insert((kind, id.clone()), connection);
         (Ticket { kind, id, serial }, waiting)
@@ -86,11 +141,7 @@ impl Hub {
     }
 
     /// Changes a connection and answers it, in one act: no frame falls between.
-    pub fn answer(
-        &self,
-        ticket: &Ticket,
-        act: impl FnOnce(&mut Subscriptions<'_>) -> Option<String>,
-    ) {
+    pub fn answer(&self, ticket: &Ticket, act: impl FnOnce(&mut Subscriptions<'_>) -> Vec<String>) {
         let mut state = self.lock();
         let key = (ticket.kind, ticket.id.clone());
         let Some(connection) = state.connections.get_mut(&key) else { return };
@@ -101,11 +152,20 @@ impl Hub {
             streams: &mut connection.streams,
             combined: &mut connection.combined,
             user: &mut connection.subscribed,
+            logged_on: &mut connection.logged_on,
+            opened: connection.opened,
         };
-        let Some(answer) = act(&mut subscriptions) else { return };
-        if connection.queue.try_send(answer).is_err() {
+        let mut answers = act(&mut subscriptions).into_iter().map(Frame::Text);
+        if answers.any(|answer| connection.queue.try_send(answer).is_err()) {
             state.connections.remove(&key);
         }
+    }
+
+    /// Whether a connection has logged on.
+    pub fn is_logged_on(&self, ticket: &Ticket) -> bool {
+        let state = self.lock();
+        let connection = state.connections.get(&(ticket.kind, ticket.id.clone()));
+        connection.is_some_and(|c| c.serial == ticket.serial && c.logged_on.is_some())
     }
 
     /// The market streams somebody listens to; none where nobody is connected to them.
@@ -119,40 +179,49 @@ impl Hub {
         all
     }
 
-    /// Sends stream messages (name, text) to those who have subscribed to them.
-    pub fn publish_market(&self, messages: &[(String, String)]) {
-        let wrap =
-            |stream: &str, text: &str| format!("{{\"stream\":\"{stream}\",\"data\":{text}}}");
-        self.publish(Kind::Market, |connection| {
+    /// Sends stream messages (name, text), at a venue time, to those who have subscribed to them.
+    pub fn publish_market(&self, messages: &[(String, String)], now: UtcMs) {
+        self.publish(Kind::Market, now, |connection| {
             let wanted = messages.iter().filter(|(stream, _)| connection.streams.contains(stream));
-            wanted
-                .map(|(s, text)| if connection.combined { wrap(s, text) } else { text.clone() })
-                .collect()
+            let message = |(stream, text): &(String, String)| Message {
+                text: if connection.combined { wrapped(stream, text) } else { text.clone() },
+                name: stream.clone(),
+            };
+            wanted.map(message).collect()
         });
     }
 
-    /// Sends events of the account to those who have subscribed to them.
-    pub fn publish_user(&self, events: &[Value]) {
-        let wrap = |event| json!({"subscriptionId": 0, "event": event}).to_string();
-        self.publish(Kind::User, |connection| {
+    /// Sends events of the account, at a venue time, to those who have subscribed to them.
+    pub fn publish_user(&self, events: &[Value], now: UtcMs) {
+        let message = |event: &Value| Message {
+            text: user_frame(event),
+            name: event["e"].as_str().unwrap_or_default().to_owned(),
+        };
+        self.publish(Kind::User, now, |connection| {
             let wanted = if connection.subscribed { events } else { &[] };
-            wanted.iter().map(wrap).collect()
+            wanted.iter().map(message).collect()
         });
     }
 
-    fn publish(&self, kind: Kind, frames: impl Fn(&Connection) -> Vec<String>) {
+    fn publish(&self, kind: Kind, now: UtcMs, messages: impl Fn(&Connection) -> Vec<Message>) {
         let mut state = self.lock();
         state.connections.retain(|(is, _), connection| {
             if *is != kind {
                 return true;
             }
-            for frame in frames(connection) {
-                if connection.queue.try_send(frame).is_err() {
-                    return false;
+            messages(connection).into_iter().all(|message| {
+                // A message may have ended the subscription that the others were for.
+                let over = kind == Kind::User && !connection.subscribed;
+                if over || connection.is_deaf(&message.name, now) {
+                    return true;
                 }
-                connection.frames += 1;
-            }
-            true
+                let Message { name, text } = &message;
+                let hit = self.faults.message(kind.word(), name, text, now);
+                if let Some(hit) = hit {
+                    self.requests.spoilt(now, hit, name);
+                }
+                connection.take(kind, message, hit, now)
+            })
         });
     }
 
@@ -174,6 +243,83 @@ impl Hub {
     }
 }
 
+impl Connection {
+    fn is_deaf(&self, name: &str, now: UtcMs) -> bool {
+        let until = [self.deaf.get(""), self.deaf.get(name)];
+        until.into_iter().flatten().any(|until| now < *until)
+    }
+
+    /// Takes a message as a fault has it; false where it is over with the connection.
+    fn take(&mut self, kind: Kind, message: Message, hit: Option<Hit>, now: UtcMs) -> bool {
+        let Message { name, text } = message;
+        let Some(hit) = hit else { return self.send(text) && self.release() };
+        match hit.kind {
+            Fault::Missing => true,
+            Fault::Silent => {
+                let until = UtcMs::try_from(hit.number).ok().filter(|length| *length > 0);
+                let until = until.map_or(UtcMs::MAX, |length| now.saturating_add(length));
+                self.deaf.insert(if hit.narrow { name } else { String::new() }, until);
+                true
+            }
+            Fault::Duplicate => self.send(text.clone()) && self.send(text) && self.release(),
+            Fault::Reorder => self.held.replace(text).is_none_or(|before| self.send(before)),
+            Fault::Reset => {
+                // Whether it takes that: it is over with it.
+                drop(self.queue.try_send(Frame::Cut));
+                false
+            }
+            Fault::Rotate => {
+                if self.send(text) && self.release() {
+                    drop(self.queue.try_send(Frame::Close(Duration::ZERO)));
+                }
+                false
+            }
+            Fault::Shutdown => {
+                let event = json!({"e": "serverShutdown", "E": now});
+                let notice = match (kind, self.combined) {
+                    (Kind::User, _) => json!({"event": event}).to_string(),
+                    (Kind::Market, true) => wrapped("!serverShutdown", &event.to_string()),
+                    (Kind::Market, false) => event.to_string(),
+                };
+                let said = self.send(text) && self.release() && self.send(notice);
+                let close = Frame::Close(Duration::from_millis(hit.number));
+                said && self.queue.try_send(close).is_ok()
+            }
+            Fault::UserStreamEnded => {
+                let event = json!({"e": "eventStreamTerminated", "E": now});
+                self.subscribed = false;
+                self.send(json!({"subscriptionId": 0, "event": event}).to_string())
+            }
+            Fault::NoAnswer
+            | Fault::Slow
+            | Fault::ErrorBefore
+            | Fault::ErrorAfter
+            | Fault::Limited
+            | Fault::Banned
+            | Fault::UnknownOrder
+            | Fault::ClockSkew
+            | Fault::LateFills
+            | Fault::PartialFills => self.send(text) && self.release(),
+        }
+    }
+
+    fn send(&mut self, text: String) -> bool {
+        self.frames += 1;
+        self.queue.try_send(Frame::Text(text)).is_ok()
+    }
+
+    /// Sends what was held back.
+    fn release(&mut self) -> bool {
+        let held = self.held.take();
+        held.is_none_or(|held| self.send(held))
+    }
+}
+
+/// An event of the account, as it is sent.
+pub fn user_frame(event: &Value) -> String {
+    json!({"subscriptionId": 0, "event": event}).to_string()
+}
+
 /// What a connection may change of itself.
 #[derive(Debug)]
 pub struct Subscriptions<'a> {
@@ -183,4 +329,8 @@ pub struct Subscriptions<'a> {
     pub combined: &'a mut bool,
     /// Events of the account.
     pub user: &'a mut bool,
+    /// When it logged on; the clock on the wall, UTC milliseconds.
+    pub logged_on: &'a mut Option<UtcMs>,
+    /// When it was opened; the clock on the wall, UTC milliseconds.
+    pub opened: UtcMs,
 }

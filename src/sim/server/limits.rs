@@ -4,7 +4,14 @@
 use crate::sim::wire::error::ApiError;
 use crate::sim::wire::info::Limits;
 use everwarm_runtime::clock;
+use everwarm_runtime::files::write_whole;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::io;
+use std::path::Path;
+
+/// Name of the file with what was used, in the folder of the books.
+pub const FILE: &str = "limits.json";
 
 /// Requests that may still be refused in a window before the address is banned.
 pub const PATIENCE: u64 = 10;
@@ -13,11 +20,21 @@ pub const BAN: u64 = 120;
 /// Length of the longest ban, seconds.
 pub const BAN_MAX: u64 = 3 * 86_400;
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Window {
     length: u64,
     number: u64,
     used: u64,
+}
+
+impl Spent {
+    /// Writes it into a folder.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn keep(&self, dir: &Path) -> io::Result<()> {
+        write_whole(&dir.join(FILE), &serde_json::to_vec(self)?)
+    }
 }
 
 impl Window {
@@ -38,10 +55,9 @@ impl Window {
     }
 }
 
-/// What has been used of the limits.
-#[derive(Debug)]
-pub struct Counters {
-    limits: Limits,
+/// What has been used of the limits, as it is kept over a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
     weight: Window,
     requests: Window,
     connections: Window,
@@ -50,6 +66,13 @@ pub struct Counters {
     orders_day: Window,
     banned_until: u64,
     next_ban: u64,
+}
+
+/// What has been used of the limits.
+#[derive(Debug)]
+pub struct Counters {
+    limits: Limits,
+    spent: Spent,
 }
 
 /// What the headers of an answer say.
@@ -73,8 +96,7 @@ impl Counters {
     /// Nothing used yet.
     #[must_use]
     pub fn new(limits: Limits) -> Counters {
-        Counters {
-            limits,
+        let spent = Spent {
             weight: Window::new(60),
             requests: Window::new(300),
             connections: Window::new(300),
@@ -83,7 +105,28 @@ impl Counters {
             orders_day: Window::new(86_400),
             banned_until: 0,
             next_ban: BAN,
+        };
+        Counters { limits, spent }
+    }
+
+    /// What an earlier process of the exchange has counted.
+    ///
+    /// # Errors
+    /// The file is something else.
+    pub fn restored(limits: Limits, dir: &Path) -> io::Result<Counters> {
+        let mut counters = Counters::new(limits);
+        match std::fs::read(dir.join(FILE)) {
+            Ok(bytes) => counters.spent = serde_json::from_slice(&bytes)?,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
         }
+        Ok(counters)
+    }
+
+    /// What is to be kept of it.
+    #[must_use]
+    pub fn spent(&self) -> Spent {
+        self.spent.clone()
     }
 
     /// The limits.
@@ -98,49 +141,51 @@ impl Counters {
     /// -1003: with status 429 where that is more than is left of a window, with 418 for an address
     /// that went on after that and is banned.
     pub fn weigh(&mut self, weight: u64, now: u64) -> Result<Used, (ApiError, Used)> {
-        let mut says = Used { weight: *self.weight.at(now), ..Used::default() };
-        if now < self.banned_until {
-            says.retry_after = Some(self.banned_until - now);
-            return Err((self.banned(), says));
+        let mut says = Used { weight: *self.spent.weight.at(now), ..Used::default() };
+        if now < self.spent.banned_until {
+            says.retry_after = Some(self.spent.banned_until - now);
+            return Err((banned(self.spent.banned_until), says));
         }
-        *self.requests.at(now) += 1;
-        *self.weight.at(now) += weight;
-        says.weight = *self.weight.at(now);
+        *self.spent.requests.at(now) += 1;
+        *self.spent.weight.at(now) += weight;
+        says.weight = *self.spent.weight.at(now);
         let (text, left) = if says.weight > self.limits.weight {
-            (format!("{} request weight per 1 MINUTE", self.limits.weight), self.weight.left(now))
-        } else if *self.requests.at(now) > self.limits.requests {
-            (format!("{} requests per 5 MINUTE", self.limits.requests), self.requests.left(now))
+            (
+                format!("{} request weight per 1 MINUTE", self.limits.weight),
+                self.spent.weight.left(now),
+            )
+        } else if *self.spent.requests.at(now) > self.limits.requests {
+            (
+                format!("{} requests per 5 MINUTE", self.limits.requests),
+                self.spent.requests.left(now),
+            )
         } else {
             return Ok(says);
         };
-        *self.refused.at(now) += 1;
-        if *self.refused.at(now) > PATIENCE {
-            self.banned_until = now + self.next_ban;
-            says.retry_after = Some(self.next_ban);
-            self.next_ban = (self.next_ban * 2).min(BAN_MAX);
-            return Err((self.banned(), says));
+        *self.spent.refused.at(now) += 1;
+        if *self.spent.refused.at(now) > PATIENCE {
+            self.spent.banned_until = now + self.spent.next_ban;
+            says.retry_after = Some(self.spent.next_ban);
+            self.spent.next_ban = (self.spent.next_ban * 2).min(BAN_MAX);
+            return Err((banned(self.spent.banned_until), says));
         }
         says.retry_after = Some(left);
-        let msg = format!(
-            "Too much request weight used; current limit is {text}. Please use WebSocket Streams \
-             for live updates to avoid polling the API."
-        );
-        Err((ApiError::new(-1003, msg), says))
+        Err((too_much(&text), says))
     }
 
     /// Takes more weight for a request that has been let in, and gives what is used.
     pub fn charge(&mut self, weight: u64, now: u64) -> u64 {
-        *self.weight.at(now) += weight;
-        *self.weight.at(now)
+        *self.spent.weight.at(now) += weight;
+        *self.spent.weight.at(now)
     }
 
-    fn banned(&self) -> ApiError {
-        let msg = format!(
-            "Way too much request weight used; IP banned until {}. Please use WebSocket Streams \
-             for live updates to avoid bans.",
-            self.banned_until * 1000
-        );
-        ApiError { status: 418, ..ApiError::new(-1003, msg) }
+    /// What is said for `left` seconds more, though nothing was used up.
+    #[must_use]
+    pub fn told_off(&self, left: u64, ban: bool, now: u64) -> ApiError {
+        if ban {
+            return banned(now + left);
+        }
+        too_much(&format!("{} request weight per 1 MINUTE", self.limits.weight))
     }
 
     /// Counts a connection attempt at `now`, in seconds.
@@ -148,15 +193,15 @@ impl Counters {
     /// # Errors
     /// -1034 where there were too many.
     pub fn connect(&mut self, now: u64) -> Result<(), (ApiError, Used)> {
-        *self.connections.at(now) += 1;
+        *self.spent.connections.at(now) += 1;
         let limit = self.limits.connections;
-        if *self.connections.at(now) <= limit {
+        if *self.spent.connections.at(now) <= limit {
             return Ok(());
         }
         let msg = format!(
             "Too many connection attempts from IP; current limit is {limit} per '5 MINUTE'."
         );
-        let retry_after = Some(self.connections.left(now));
+        let retry_after = Some(self.spent.connections.left(now));
         Err((ApiError::new(-1034, msg), Used { retry_after, ..Used::default() }))
     }
 
@@ -165,11 +210,12 @@ impl Counters {
     /// # Errors
     /// -1015 where there are too many unfilled ones.
     pub fn order(&mut self, used: &mut Used, more: u64, now: u64) -> Result<(), ApiError> {
-        let (short, day) = (*self.orders.at(now) + more, *self.orders_day.at(now) + more);
+        let (short, day) =
+            (*self.spent.orders.at(now) + more, *self.spent.orders_day.at(now) + more);
         let over = if short > self.limits.orders {
-            Some((self.limits.orders, "10 SECOND", self.orders.left(now)))
+            Some((self.limits.orders, "10 SECOND", self.spent.orders.left(now)))
         } else if day > self.limits.orders_day {
-            Some((self.limits.orders_day, "1 DAY", self.orders_day.left(now)))
+            Some((self.limits.orders_day, "1 DAY", self.spent.orders_day.left(now)))
         } else {
             None
         };
@@ -179,21 +225,21 @@ impl Counters {
             let msg = format!("Too many new orders; current limit is {limit} orders per {every}.");
             return Err(ApiError::new(-1015, msg));
         }
-        (*self.orders.at(now), *self.orders_day.at(now)) = (short, day);
+        (*self.spent.orders.at(now), *self.spent.orders_day.at(now)) = (short, day);
         used.orders = Some((short, day));
         Ok(())
     }
 
     /// Gives the slots of `orders` back that got their first fill.
     pub fn filled(&mut self, orders: u64, now: u64) {
-        for slot in [self.orders.at(now), self.orders_day.at(now)] {
+        for slot in [self.spent.orders.at(now), self.spent.orders_day.at(now)] {
             *slot = slot.saturating_sub(orders);
         }
     }
 
     /// Unfilled orders of these 10 s and of this day.
     pub fn orders(&mut self, now: u64) -> (u64, u64) {
-        (*self.orders.at(now), *self.orders_day.at(now))
+        (*self.spent.orders.at(now), *self.spent.orders_day.at(now))
     }
 
     /// The rows that answers of the WebSocket API carry.
@@ -211,6 +257,23 @@ impl Counters {
         }
         Value::Array(rows)
     }
+}
+
+fn banned(until: u64) -> ApiError {
+    let msg = format!(
+        "Way too much request weight used; IP banned until {}. Please use WebSocket Streams for \
+         live updates to avoid bans.",
+        until * 1000
+    );
+    ApiError { status: 418, ..ApiError::new(-1003, msg) }
+}
+
+fn too_much(limit: &str) -> ApiError {
+    let msg = format!(
+        "Too much request weight used; current limit is {limit}. Please use WebSocket Streams for \
+         live updates to avoid polling the API."
+    );
+    ApiError::new(-1003, msg)
 }
 
 #[cfg(test)]
@@ -252,9 +315,9 @@ mod tests {
             at += 60 - at % 60;
         }
         for _ in 0..20 {
-            counters.next_ban = (counters.next_ban * 2).min(BAN_MAX);
+            counters.spent.next_ban = (counters.spent.next_ban * 2).min(BAN_MAX);
         }
-        assert_eq!(counters.next_ban, BAN_MAX);
+        assert_eq!(counters.spent.next_ban, BAN_MAX);
     }
 
     #[test]

@@ -7,12 +7,15 @@ pub mod api;
 pub mod desk;
 pub mod hub;
 pub mod limits;
+pub mod line;
 pub mod pace;
 pub mod port;
+pub mod requests;
 pub mod rest;
 pub mod routes;
 mod run;
 pub mod sockets;
+pub mod through;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! The port file: how a client on this machine finds the exchange.
 
-use crate::sim::wire::sign::{DEMO_KEY, DEMO_SECRET};
+use crate::sim::wire::sign::{DEMO_KEY, DEMO_SECRET, demo_private_key};
 use everwarm_runtime::files::write_whole;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// Name of the file in the data directory.
 pub const PORT_FILE: &str = "port.json";
+/// Name of the file with the private half of the Ed25519 key of the account.
+pub const PRIVATE_KEY_FILE: &str = "ed25519.pem";
 
 /// What the file says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,11 +45,13 @@ impl PortFile {
         }
     }
 
-    /// Writes it into `dir`, whole or not at all, readable by the owner alone.
+    /// Writes it into `dir`, whole or not at all, readable by the owner alone; beside it the
+    /// private half of the Ed25519 key.
     ///
     /// # Errors
     /// Whatever the file system says.
     pub fn write(&self, dir: &Path) -> io::Result<()> {
+        write_whole(&dir.join(PRIVATE_KEY_FILE), demo_private_key().as_bytes())?;
         write_whole(&dir.join(PORT_FILE), &serde_json::to_vec(self)?)
     }
 

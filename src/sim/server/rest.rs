@@ -1,14 +1,16 @@
 //! The REST half of the protocol.
 
-use super::answer::{Ask, answer};
+use super::answer::Ask;
 use super::desk::Desk;
 use super::limits::{Used, seconds};
+use super::line::Line;
 use super::routes::by_path;
+use super::through::{Reply, through};
 use crate::sim::wire::error::ApiError;
 use crate::sim::wire::params::Params;
 use crate::sim::wire::sign;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -21,33 +23,36 @@ const GZIP_FROM: usize = 512;
 /// Answers any request that is none of the sockets' or the administration's.
 pub async fn handle(
     State(desk): State<Arc<Desk>>,
+    ConnectInfo(line): ConnectInfo<Line>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: String,
 ) -> Response<Body> {
     desk.touch();
+    desk.distance().pass(uri.path().ends_with("/klines")).await;
     let Some(endpoint) = by_path(method.as_str(), uri.path()) else { return no_such(uri.path()) };
     let query = uri.query().unwrap_or("");
     let whole = if body.is_empty() { query.to_owned() } else { format!("{query}&{body}") };
     let weighed = desk.counters().weigh(endpoint.weight.of(&whole), seconds());
-    let mut used = match weighed {
-        Ok(used) => used,
-        Err((error, used)) => return refuse(&error, used),
-    };
+    if weighed.is_err() {
+        desk.distance().refuse();
+    }
+    let mut used = Used::default();
     let key = headers.get("x-mbx-apikey").and_then(|v| v.to_str().ok()).map(str::to_owned);
-    let told = match Params::parse(query, &body) {
-        Ok(params) => {
-            let ask = Ask { params, key, payload: sign::rest_payload(query, &body) };
-            answer(&desk, endpoint.route, &ask, &mut used).await
+    let payload = sign::rest_payload(query, &body);
+    let ask = Params::parse(query, &body);
+    let ask = ask.map(|params| Ask { params, key, payload, logged_on: false });
+    match through(&desk, endpoint, ask, weighed, &mut used).await {
+        Reply::Said(Ok(text)) => respond(StatusCode::OK, used, text, takes_gzip(&headers)),
+        Reply::Said(Err(error)) => refuse(&error, used),
+        Reply::Page(status) => {
+            page(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY))
         }
-        Err(error) => Err(error),
-    };
-    match told {
-        Ok(text) => respond(StatusCode::OK, used, text, takes_gzip(&headers)),
-        Err(error) => {
-            used.weight = desk.counters().charge(endpoint.weight.refused(), seconds());
-            refuse(&error, used)
+        Reply::Cut => {
+            line.cut();
+            // It does not leave: the line is cut.
+            page(StatusCode::SERVICE_UNAVAILABLE)
         }
     }
 }
@@ -64,7 +69,11 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
 
 fn no_such(path: &str) -> Response<Body> {
     let gone = path.starts_with("/api/v3/userDataStream");
-    let status = if gone { StatusCode::GONE } else { StatusCode::NOT_FOUND };
+    page(if gone { StatusCode::GONE } else { StatusCode::NOT_FOUND })
+}
+
+/// An answer of whatever stands in front of the exchange.
+fn page(status: StatusCode) -> Response<Body> {
     let text = format!("<html><head><title>{status}</title></head><body>{status}</body></html>");
     let built = Response::builder()
         .status(status)

@@ -32,6 +32,8 @@ pub enum MarketRoute {
     TickerPrice,
     TickerBook,
     TickerDay,
+    TickerWindow,
+    LocalDay,
 }
 
 /// What the account may look up.
@@ -75,6 +77,8 @@ pub enum Weight {
     Given(&'static str, u64, u64),
     /// By the number of symbols: up to 20, up to 100, more or all.
     Symbols(u64, u64, u64),
+    /// So much for each symbol, up to a sum.
+    Each(u64, u64),
     /// By the number of levels: up to 100, 500, 1,000, more.
     Levels,
 }
@@ -111,7 +115,7 @@ pub const TABLE: &[Endpoint] = {
     use ListKind::{Oco, Oto, Otoco};
     use MarketRoute as Seen;
     use Route::{Account, Change as Books, Market};
-    use Weight::{Fixed, Given, Levels, Symbol, Symbols, Write};
+    use Weight::{Each, Fixed, Given, Levels, Symbol, Symbols, Write};
     const RATES: &str = "computeCommissionRates=true";
     &[
         row(Market(Seen::Ping), "GET", "ping", "ping", Fixed(1)),
@@ -127,6 +131,8 @@ pub const TABLE: &[Endpoint] = {
         row(Market(Seen::TickerPrice), "GET", "ticker/price", "ticker.price", Symbol(2, 4)),
         row(Market(Seen::TickerBook), "GET", "ticker/bookTicker", "ticker.book", Symbol(2, 4)),
         row(Market(Seen::TickerDay), "GET", "ticker/24hr", "ticker.24hr", Symbols(2, 40, 80)),
+        row(Market(Seen::TickerWindow), "GET", "ticker", "ticker", Each(4, 200)),
+        row(Market(Seen::LocalDay), "GET", "ticker/tradingDay", "ticker.tradingDay", Each(4, 200)),
         row(Account(Mine::Status), "GET", "account", "account.status", Fixed(20)),
         row(Account(Mine::Fees), "GET", "account/commission", "account.commission", Fixed(20)),
         row(Route::OrderCounts, "GET", "rateLimit/order", "account.rateLimits.orders", Fixed(40)),
@@ -168,6 +174,7 @@ impl Weight {
     pub fn of(self, query: &str) -> u64 {
         let part = |name: &str| query.split('&').find_map(|part| part.strip_prefix(name));
         let has = |name: &str| part(name).is_some();
+        let count = |list: &str| list.replace("%2C", ",").split(',').count();
         match self {
             Weight::Fixed(weight) => weight,
             Weight::Write => 0,
@@ -185,10 +192,14 @@ impl Weight {
                     without
                 }
             }
+            Weight::Each(one, most) => {
+                let symbols = part("symbols=").map_or(1, count);
+                u64::try_from(symbols).unwrap_or(u64::MAX).saturating_mul(one).min(most)
+            }
             Weight::Symbols(few, some, all) => match (has("symbol="), part("symbols=")) {
                 (true, _) => few,
                 (false, None) => all,
-                (false, Some(list)) => match list.replace("%2C", ",").split(',').count() {
+                (false, Some(list)) => match count(list) {
                     0..=20 => few,
                     21..=100 => some,
                     _ => all,
@@ -222,6 +233,7 @@ impl std::fmt::Display for Weight {
             Weight::Symbols(few, some, all) => {
                 write!(f, "{few}, over 20 symbols {some}, over 100 or all {all}")
             }
+            Weight::Each(one, most) => write!(f, "{one} a symbol, at most {most}"),
             Weight::Levels => f.write_str("5, 25, 50, 250 up to 100, 500, 1,000, 5,000 levels"),
         }
     }

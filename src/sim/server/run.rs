@@ -1,16 +1,20 @@
 //! Start and end of the server.
 
 use super::desk::{Desk, Phase};
+use super::limits::Counters;
+use super::line::{Line, Lines};
 use super::pace::{Pace, VenueClock};
 use super::port::{self, PortFile};
+use super::requests::Requests;
 use super::{admin, api, rest, sockets};
 use crate::domain::time::UtcMs;
 use crate::sim::books::{Books, BooksError};
 use crate::sim::exchange::local::Setup;
+use crate::sim::faults::Faults;
 use crate::sim::market::Market;
+use crate::sim::wire::info::Limits;
 use axum::Router;
 use axum::routing::any;
-use axum::serve::ListenerExt as _;
 use everwarm_runtime::clock;
 use everwarm_runtime::store::Store;
 use std::fmt;
@@ -27,6 +31,8 @@ use tokio::task::JoinHandle;
 pub const IDLE_EXIT: Duration = Duration::from_mins(1);
 /// Wall time between notes of where venue time is, where it runs by itself.
 const NOTE_EVERY: Duration = Duration::from_millis(250);
+/// Wall time between notes of what was used of the limits.
+const KEEP_EVERY: Duration = Duration::from_secs(1);
 /// What of venue time may have been lost by a kill, in wall time: the notes of the last sync and a
 /// bit.
 const LOST_BY_KILL: i64 = 2_000;
@@ -182,7 +188,14 @@ pub async fn start_on(store: Store, options: SimOptions) -> Result<SimHandle, Si
     let addr = listener.local_addr().map_err(io_error("cannot tell the port"))?;
     let token = port::token();
     let clock = VenueClock::starting(pace, base);
-    let (desk, sending) = Desk::open(books, market, clock, token.clone(), phase);
+    let faults = Faults::open(&data_dir, pace == Pace::Lockstep);
+    let faults = faults.map_err(io_error("cannot read what is to misbehave"))?;
+    let requests = Requests::open(&data_dir).map_err(io_error("cannot write the request log"))?;
+    let limits = Limits::scaled(pace.limits());
+    let counters = Counters::restored(limits, &data_dir);
+    let counters = counters.map_err(io_error("cannot read what was used of the limits"))?;
+    let more = (counters, faults, requests);
+    let (desk, sending) = Desk::open(books, market, clock, token.clone(), phase, more);
     let file = PortFile::new(addr.port(), &token, &pace.to_string());
     file.write(&data_dir).map_err(io_error("cannot write the port file"))?;
     let server = tokio::spawn(run(Arc::clone(&desk), sending, listener, data_dir, idle_exit));
@@ -220,15 +233,11 @@ async fn run(
 ) -> Result<(), SimError> {
     let clock = tokio::spawn(keep_time(Arc::clone(&desk)));
     let watch = tokio::spawn(watch_idle(Arc::clone(&desk), idle_exit));
+    let keeping = tokio::spawn(keep_limits(Arc::clone(&desk), data_dir.clone()));
     let mut asked = desk.phase();
     let stopping = async move { Phase::over(&mut asked).await };
-    // Frames and answers are small and follow each other: none waits for the last one's receipt.
-    let listener = listener.tap_io(|socket| {
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::debug!(%error, "a socket keeps small frames back");
-        }
-    });
-    let served = axum::serve(listener, router(Arc::clone(&desk))).with_graceful_shutdown(stopping);
+    let service = router(Arc::clone(&desk)).into_make_service_with_connect_info::<Line>();
+    let served = axum::serve(Lines(listener), service).with_graceful_shutdown(stopping);
     let mut ends = desk.phase();
     let late = async {
         Phase::over(&mut ends).await;
@@ -240,6 +249,8 @@ async fn run(
     };
     clock.abort();
     watch.abort();
+    keeping.abort();
+    keep(&desk, &data_dir).await;
     desk.hub.clear();
     let closing = Arc::clone(&desk);
     let closed = tokio::task::spawn_blocking(move || closing.close()).await;
@@ -252,6 +263,27 @@ async fn run(
         return Err(SimError::Failed(why));
     }
     std::fs::remove_file(port::path(&data_dir)).map_err(io_error("cannot remove the port file"))
+}
+
+/// Keeps what was used of the limits, for the next process: who is banned stays banned.
+async fn keep_limits(desk: Arc<Desk>, dir: PathBuf) {
+    let mut kept = None;
+    loop {
+        tokio::time::sleep(KEEP_EVERY).await;
+        let spent = desk.counters().spent();
+        if kept.as_ref() != Some(&spent) {
+            keep(&desk, &dir).await;
+            kept = Some(spent);
+        }
+    }
+}
+
+async fn keep(desk: &Desk, dir: &Path) {
+    let (spent, dir) = (desk.counters().spent(), dir.to_owned());
+    let written = tokio::task::spawn_blocking(move || spent.keep(&dir)).await;
+    if !matches!(written, Ok(Ok(()))) {
+        tracing::warn!(?written, "what was used of the limits cannot be kept");
+    }
 }
 
 async fn watch_idle(desk: Arc<Desk>, idle_exit: Option<Duration>) {

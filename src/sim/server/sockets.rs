@@ -1,13 +1,14 @@
 //! Market streams, and what all WebSocket connections have in common.
 
 use super::desk::{Desk, Phase};
-use super::hub::{Kind, STREAMS_MAX, Subscriptions};
+use super::hub::{Frame, Kind, STREAMS_MAX, Subscriptions};
 use super::limits::seconds;
+use super::line::Line;
 use super::rest::refuse;
 use crate::sim::wire::params::Params;
 use axum::body::Bytes;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{ConnectInfo, Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use everwarm_runtime::clock;
@@ -43,28 +44,31 @@ pub fn named(headers: &HeaderMap) -> Option<String> {
 /// `/ws` and `/ws/<stream>[/<stream>…]`: messages as they are.
 pub async fn raw(
     State(desk): State<Arc<Desk>>,
+    ConnectInfo(line): ConnectInfo<Line>,
     path: Option<Path<String>>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let streams = path.map(|Path(text)| text).unwrap_or_default();
-    market(desk, &headers, upgrade, &streams, false)
+    market(desk, line, &headers, upgrade, &streams, false)
 }
 
 /// `/stream?streams=<stream>[/<stream>…]`: each message with the name of its stream.
 pub async fn combined(
     State(desk): State<Arc<Desk>>,
+    ConnectInfo(line): ConnectInfo<Line>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let params = Params::parse(query.as_deref().unwrap_or(""), "").unwrap_or_default();
     let streams = params.text("streams").ok().flatten().unwrap_or("").to_owned();
-    market(desk, &headers, upgrade, &streams, true)
+    market(desk, line, &headers, upgrade, &streams, true)
 }
 
 fn market(
     desk: Arc<Desk>,
+    line: Line,
     headers: &HeaderMap,
     upgrade: WebSocketUpgrade,
     streams: &str,
@@ -82,11 +86,11 @@ fn market(
         let (ticket, waiting) = desk.hub.join(Kind::Market, id, combined);
         desk.hub.answer(&ticket, |own| {
             own.streams.extend(wanted);
-            None
+            Vec::new()
         });
         let limit = Some(MESSAGES_PER_SECOND);
-        pump(&desk, socket, waiting, limit, |text| {
-            desk.hub.answer(&ticket, |own| Some(control(own, &text).to_string()));
+        pump(&desk, &line, (socket, waiting), limit, |text| {
+            desk.hub.answer(&ticket, |own| vec![control(own, &text).to_string()]);
             ready(())
         })
         .await;
@@ -163,8 +167,8 @@ fn property(request: &Value) -> Option<(&str, Option<bool>)> {
 /// Carries messages both ways until one side has had enough.
 pub async fn pump<F: Future<Output = ()>>(
     desk: &Desk,
-    mut socket: WebSocket,
-    mut waiting: mpsc::Receiver<String>,
+    line: &Line,
+    (mut socket, mut waiting): (WebSocket, mpsc::Receiver<Frame>),
     limit: Option<u32>,
     mut take: impl FnMut(String) -> F,
 ) {
@@ -182,8 +186,13 @@ pub async fn pump<F: Future<Output = ()>>(
         tokio::select! {
             count = waiting.recv_many(&mut batch, BATCH) => {
                 let sent = timeout(PONG_WITHIN, write(&mut socket, &mut batch));
-                if count == 0 || !matches!(sent.await, Ok(Ok(()))) {
-                    break;
+                match sent.await {
+                    Ok(Ok(None)) if count > 0 => {}
+                    Ok(Ok(Some(Frame::Close(after)))) => {
+                        end.as_mut().reset(tokio::time::Instant::now() + after);
+                    }
+                    Ok(Ok(Some(Frame::Cut))) => return line.cut(),
+                    Ok(Ok(None | Some(Frame::Text(_))) | Err(_)) | Err(_) => break,
                 }
             }
             got = socket.recv() => {
@@ -219,9 +228,18 @@ pub async fn pump<F: Future<Output = ()>>(
     drop(timeout(Duration::from_secs(1), socket.send(Message::Close(None))).await);
 }
 
-async fn write(socket: &mut WebSocket, batch: &mut Vec<String>) -> Result<(), axum::Error> {
-    for text in batch.drain(..) {
-        socket.feed(Message::Text(text.into())).await?;
+/// Sends what is to be sent, and gives what else is to be done, if anything is.
+async fn write(
+    socket: &mut WebSocket,
+    batch: &mut Vec<Frame>,
+) -> Result<Option<Frame>, axum::Error> {
+    let mut other = None;
+    for frame in batch.drain(..) {
+        match frame {
+            Frame::Text(text) => socket.feed(Message::Text(text.into())).await?,
+            Frame::Close(_) | Frame::Cut => other = Some(frame),
+        }
     }
-    socket.flush().await
+    socket.flush().await?;
+    Ok(other)
 }

@@ -58,6 +58,7 @@ fn list_events(exchange: &Exchange, said: &[SimFact]) -> Vec<Value> {
             | SimFact::Expired { order, .. } => (list_of(order), "ALL_DONE"),
             SimFact::Opened(_)
             | SimFact::Funded { .. }
+            | SimFact::Standing { .. }
             | SimFact::Place(_)
             | SimFact::Cancel(_)
             | SimFact::PlaceList(_)
@@ -165,6 +166,7 @@ impl<'a> Report<'a> {
             }
             SimFact::Opened(_)
             | SimFact::Funded { .. }
+            | SimFact::Standing { .. }
             | SimFact::Place(_)
             | SimFact::Cancel(_)
             | SimFact::PlaceList(_)

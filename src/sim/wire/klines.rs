@@ -166,22 +166,23 @@ pub fn has_wider(wanted: &BTreeSet<String>) -> bool {
     wanted.iter().any(|stream| stream.contains("@kline_") && !stream.ends_with("@kline_1m"))
 }
 
-/// The streams of wider bars that go on with the minute that closed at `close`.
+/// The streams of wider bars that go on with the minute that closed at `close`, or, where nothing
+/// `traded` in it, that end with it.
 pub fn wider(
     market: &mut dyn Market,
     symbol: Symbol,
-    close: UtcMs,
+    (close, traded): (UtcMs, bool),
     wanted: &BTreeSet<String>,
 ) -> Vec<(String, String)> {
     let mut messages = Vec::new();
     for interval in INTERVALS.into_iter().skip(1) {
         let stream = stream(symbol, interval);
-        if !wanted.contains(&stream) {
+        let open = interval.open_of(close - MINUTE);
+        let closed = open + interval.ms() <= close;
+        if !wanted.contains(&stream) || !(traded || closed) {
             continue;
         }
-        let open = interval.open_of(close - MINUTE);
         let bars = market.bars(symbol, open, close - MINUTE, usize::MAX);
-        let closed = open + interval.ms() <= close;
         let told = interval.fold(&bars).last().map(|kline| event(kline, closed, close));
         messages.extend(told.map(|text| (stream, text)));
     }

@@ -92,8 +92,11 @@ pub fn selected<'a>(exchange: &'a Exchange, params: &Params) -> Result<Selected<
         (Some(_), Some(_)) => {
             return Err(ApiError::new(-1128, "Combination of optional parameters invalid."));
         }
-        (None, None) => exchange.instruments().iter().collect(),
-        (Some(symbol), None) => vec![exchange.instrument(symbol).ok_or_else(invalid)?],
+        (None, None) => {
+            let all = exchange.instruments().iter();
+            all.filter(|rules| exchange.lists_symbol(rules.symbol)).collect()
+        }
+        (Some(symbol), None) => vec![listed(exchange, symbol).ok_or_else(invalid)?],
         (None, Some(list)) => {
             let bad = |_| ApiError::invalid("symbols");
             let names: Vec<String> = serde_json::from_str(list).map_err(bad)?;
@@ -104,12 +107,16 @@ pub fn selected<'a>(exchange: &'a Exchange, params: &Params) -> Result<Selected<
             }
             let find = |name: &String| {
                 let symbol = Symbol::new(name).ok();
-                symbol.and_then(|symbol| exchange.instrument(symbol)).ok_or_else(invalid)
+                symbol.and_then(|symbol| listed(exchange, symbol)).ok_or_else(invalid)
             };
             names.iter().map(find).collect::<Result<_, _>>()?
         }
     };
     Ok(Selected { symbols, single: one.is_some() })
+}
+
+fn listed(exchange: &Exchange, symbol: Symbol) -> Option<&Instrument> {
+    exchange.instrument(symbol).filter(|_| exchange.lists_symbol(symbol))
 }
 
 impl Selected<'_> {
@@ -255,8 +262,20 @@ impl DayStats {
         symbol: Symbol,
         now: UtcMs,
     ) -> Option<DayStats> {
+        DayStats::since(exchange, market, symbol, now - DAY, now)
+    }
+
+    /// From `from` to `now`; where nothing was traded, all prices are the last one.
+    #[must_use]
+    pub fn since(
+        exchange: &Exchange,
+        market: &mut dyn Market,
+        symbol: Symbol,
+        from: UtcMs,
+        now: UtcMs,
+    ) -> Option<DayStats> {
         let last = exchange.tape(symbol)?.last;
-        let bars = visible(exchange, market, symbol, now - DAY, now);
+        let bars = visible(exchange, market, symbol, from, now);
         let traded = || bars.iter().filter(|bar| !bar.volume.is_zero());
         let prices = |pick: fn(&Bar) -> Price| traded().map(move |bar| pick(bar).decimal());
         let ends = |bar: &Bar| prints(bar, exchange.market());
@@ -265,7 +284,7 @@ impl DayStats {
         let count = traded().map(|bar| ends(bar).len()).sum::<usize>();
         Some(DayStats {
             symbol,
-            from: now - DAY,
+            from,
             to: now,
             open: prices(|bar| bar.open).next().unwrap_or(last),
             high: prices(|bar| bar.high).max().unwrap_or(last),
@@ -289,6 +308,17 @@ impl DayStats {
     fn average(&self) -> Decimal {
         let average = self.quote.checked_div(self.volume).unwrap_or(self.last);
         average.trunc_with_scale(8)
+    }
+
+    /// The row of a window: the short one and what changed.
+    #[must_use]
+    pub fn window(&self) -> Value {
+        let mut row = self.mini();
+        let (change, percent) = self.change();
+        row["priceChange"] = number(change).into();
+        row["priceChangePercent"] = format!("{percent:.3}").into();
+        row["weightedAvgPrice"] = number(self.average()).into();
+        row
     }
 
     /// The short row.

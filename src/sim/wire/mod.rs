@@ -13,6 +13,7 @@ pub mod params;
 pub mod queries;
 pub mod sign;
 pub mod streams;
+pub mod window;
 
 use crate::domain::money::Decimal;
 

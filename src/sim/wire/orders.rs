@@ -107,7 +107,8 @@ pub fn new_order(
     };
     let answer = response_type(params, usual)?;
     params.finish()?;
-    Ok((NewOrder { symbol, side, kind, client_id, at, deadline }, answer))
+    let order = NewOrder { symbol, side, kind, client_id, at, deadline, at_once: None };
+    Ok((order, answer))
 }
 
 /// How much the client wants to be told, and the mode of self-trade prevention it must not choose.

@@ -58,6 +58,13 @@ impl Params {
         Ok(Some(value))
     }
 
+    /// A parameter as it was sent, which does not count as read.
+    #[must_use]
+    pub fn peek(&self, name: &str) -> Option<&str> {
+        let found = self.list.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
     /// A parameter that must be there.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ fn signatures_are_those_of_the_venue() {
 
 fn checked(query: &str, key: Option<&str>, now: UtcMs, factor: u32) -> Result<UtcMs, i32> {
     let signed = format!("{query}&signature={}", hmac_hex(DEMO_SECRET, query).to_uppercase());
-    let when = When { now, factor };
+    let when = When { now, factor, skew: 0 };
     sign::check(key, &params(&signed), &sign::rest_payload(&signed, ""), when).map_err(|e| e.code)
 }
 
@@ -65,7 +65,7 @@ fn keys_and_signatures_are_checked() {
     assert_eq!(checked(&stamp, Some("short"), START, 1), Err(-2014));
     assert_eq!(checked(&stamp, Some(&"x".repeat(64)), START, 1), Err(-2015));
     assert_eq!((DEMO_KEY.len(), DEMO_SECRET.len()), (64, 64));
-    let when = When { now: START, factor: 1 };
+    let when = When { now: START, factor: 1, skew: 0 };
     let check = |query: &str| {
         let payload = sign::rest_payload(query, "");
         sign::check(Some(DEMO_KEY), &params(query), &payload, when).map_err(code)
@@ -81,7 +81,7 @@ fn keys_and_signatures_are_checked() {
 fn what_was_signed_is_what_was_sent() {
     let (sent, meant) = (format!("x=a%20b&timestamp={START}"), format!("x=a b&timestamp={START}"));
     let query = format!("{sent}&signature={}", hmac_hex(DEMO_SECRET, &meant));
-    let when = When { now: START, factor: 1 };
+    let when = When { now: START, factor: 1, skew: 0 };
     let payload = sign::rest_payload(&query, "");
     let told = sign::check(Some(DEMO_KEY), &params(&query), &payload, when);
     assert_eq!(told.map_err(|e| e.code), Err(-1022), "signing the decoded form is wrong");

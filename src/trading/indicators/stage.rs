@@ -2,15 +2,19 @@
 //!
 //! One `Features` a width and close, one row a symbol. Past bars from the history warm the state
 //! and say nothing; 1m bars also warm wider widths, by the roll-up's own rules. Other lengths in a
-//! new configuration start the width anew.
+//! new configuration start the width anew; where a strategy holds something that it entered by the
+//! lengths before, these go on for that symbol, told apart as `Kept`, until it has left.
 //!
-//! Invariant, asserted by `check`: there is one series a width, ascending.
+//! Invariants, asserted by `check`:
+//! 1. There is one series a width, ascending.
+//! 2. What is kept is kept for somebody.
 
 use super::{Atr, Ema, Indicator, Sma};
 use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{Analysis, Body, FeatureRow, Market, Operator};
+use crate::domain::fact::{Analysis, Body, FeatureRow, Market, Operator, Signal};
 use crate::domain::id::{Symbol, SymbolMap};
 use crate::domain::market::Bar;
+use crate::domain::order::Side;
 use crate::domain::settings::Settings;
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::trading::rollup::{Roller, WIDTHS};
@@ -19,13 +23,14 @@ use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// Length of the average true range, in bars.
 const ATR_LENGTH: u32 = 14;
 
 /// The indicators of one symbol on one width.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Line {
     /// Opening time of the last bar.
     last: UtcMs,
@@ -75,6 +80,10 @@ struct Series {
 }
 
 impl Series {
+    fn new(need: Need) -> Series {
+        Series { need, lines: SymbolMap::default(), rows: Vec::new() }
+    }
+
     fn update<'a>(&mut self, bars: impl Iterator<Item = &'a Bar>) {
         let Series { need, lines, rows } = self;
         let mut near = 0;
@@ -122,17 +131,92 @@ impl Series {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Indicators {
     series: Vec<Series>,
+    /// What each strategy is given, by its rank; none where it is off.
+    current: BTreeMap<u16, Need>,
+    /// By which lengths each strategy, by its rank, has entered what it has not left.
+    entered: BTreeMap<(u16, Symbol), Need>,
+    /// Series of such lengths that are not configured any more, of those symbols.
+    kept: Vec<Series>,
 }
 
 impl Indicators {
     fn configure(&mut self, settings: &Settings) {
         let mut before = std::mem::take(&mut self.series);
         for need in strategy::needs(settings) {
-            let kept = before.iter().position(|series| series.need == need);
-            self.series.push(match kept {
-                Some(i) => before.swap_remove(i),
-                None => Series { need, lines: SymbolMap::default(), rows: Vec::new() },
-            });
+            let known = before.iter().position(|series| series.need == need);
+            let fresh = || {
+                let kept = self.kept.iter().find(|series| series.need == need);
+                let lines = kept.map_or_else(SymbolMap::default, |kept| kept.lines.clone());
+                Series { lines, ..Series::new(need) }
+            };
+            let series = known.map_or_else(fresh, |at| before.swap_remove(at));
+            self.series.push(series);
+        }
+        self.current = strategy::needs_by_rank(settings);
+        let kept = std::mem::take(&mut self.kept);
+        let held: Vec<(Symbol, Need)> = self.held().collect();
+        for (symbol, need) in held {
+            let own = |series: &&Series| series.need == need && series.lines.get(symbol).is_some();
+            let all = kept.iter().chain(&before).chain(&self.series);
+            let line = all.filter(own).find_map(|series| series.lines.get(symbol)).cloned();
+            if let Some(line) = line {
+                self.keep(need).lines.insert(symbol, line);
+            }
+        }
+    }
+
+    /// What was entered by lengths that whoever entered it is not given any more.
+    fn held(&self) -> impl Iterator<Item = (Symbol, Need)> {
+        let other = |(rank, _): &(u16, Symbol), need| self.current.get(rank) != Some(need);
+        let held = self.entered.iter().filter(move |(of, need)| other(of, need));
+        held.map(|((_, symbol), need)| (*symbol, *need))
+    }
+
+    fn keep(&mut self, need: Need) -> &mut Series {
+        let at = self.kept.iter().position(|series| series.need == need);
+        let at = at.unwrap_or_else(|| {
+            self.kept.push(Series::new(need));
+            self.kept.len() - 1
+        });
+        &mut self.kept[at]
+    }
+
+    /// A strategy entered or left.
+    fn signalled(&mut self, rank: u16, rows: &[Signal]) {
+        for signal in rows {
+            let of = (rank, signal.symbol);
+            match (signal.side, self.current.get(&rank)) {
+                (Side::Buy, Some(need)) => drop(self.entered.insert(of, *need)),
+                (Side::Buy, None) | (Side::Sell, _) => drop(self.entered.remove(&of)),
+            }
+        }
+        self.forget();
+    }
+
+    /// Forgets what is kept for nobody.
+    fn forget(&mut self) {
+        if self.kept.is_empty() {
+            return;
+        }
+        let held: BTreeSet<(Need, Symbol)> = self.held().map(|(s, need)| (need, s)).collect();
+        for series in &mut self.kept {
+            let symbols = series.lines.iter().map(|(symbol, _)| symbol);
+            let gone: Vec<Symbol> =
+                symbols.filter(|s| !held.contains(&(series.need, *s))).collect();
+            series.lines.remove_all(&gone);
+        }
+        self.kept.retain(|series| series.lines.iter().next().is_some());
+    }
+
+    fn update<T>(&mut self, timeframe: Timeframe, rows: &[T], bar: fn(&T) -> &Bar) {
+        if let Some(series) = self.of(timeframe) {
+            series.update(rows.iter().map(bar));
+        }
+        for series in self.kept.iter_mut().filter(|series| series.need.timeframe == timeframe) {
+            let of = rows.iter().map(bar);
+            let own = of.filter(|bar| series.lines.get(bar.symbol).is_some());
+            let own: Vec<&Bar> = own.collect();
+            series.update(own.into_iter());
         }
     }
 
@@ -152,6 +236,10 @@ impl Stage for Indicators {
         "indicator"
     }
 
+    fn version(&self) -> u16 {
+        2
+    }
+
     fn on_poison(&self) -> OnPoison {
         OnPoison::Skip
     }
@@ -162,37 +250,44 @@ impl Stage for Indicators {
             kind::LATE_BAR,
             kind::HISTORY_LOADED,
             kind::HISTORY_BARS,
+            kind::UNIVERSE,
             kind::CONFIG_APPLIED,
             kind::ROLLED,
+            kind::SIGNALS,
         ])
     }
 
     fn produces(&self) -> Mask {
-        Mask::of(&[kind::FEATURES])
+        Mask::of(&[kind::FEATURES, kind::KEPT])
     }
 
     fn evolve(&mut self, fact: &Fact<Body>) {
-        self.series.iter_mut().for_each(|series| series.rows.clear());
+        self.series.iter_mut().chain(&mut self.kept).for_each(|series| series.rows.clear());
         match &fact.body {
-            Body::Market(Market::Close { bars, .. }) => {
-                if let Some(series) = self.of(Timeframe::M1) {
-                    series.update(bars.iter());
-                }
-            }
+            Body::Market(Market::Close { bars, .. }) => self.update(Timeframe::M1, bars, |bar| bar),
             Body::Market(Market::LateBar { bar }) => {
                 // Its close has been decided; the state moves on, no row comes of it.
+                let kept = |series: &Series| series.lines.get(bar.symbol).is_some();
                 if let Some(series) = self.of(Timeframe::M1) {
+                    series.warm(bar.symbol, Timeframe::M1, std::slice::from_ref(bar));
+                }
+                let m1 = |series: &&mut Series| series.need.timeframe == Timeframe::M1;
+                for series in self.kept.iter_mut().filter(m1).filter(|series| kept(series)) {
                     series.warm(bar.symbol, Timeframe::M1, std::slice::from_ref(bar));
                 }
             }
             Body::Market(Market::HistoryBars { symbol, timeframe, bars }) => {
                 self.series.iter_mut().for_each(|s| s.warm(*symbol, *timeframe, bars));
             }
-            Body::Analysis(Analysis::Rolled { timeframe, bars }) => {
-                if let Some(series) = self.of(*timeframe) {
-                    series.update(bars.iter().map(|rolled| &rolled.bar));
-                }
+            Body::Market(Market::Universe { unlisted, .. }) => {
+                self.series.iter_mut().for_each(|series| series.lines.remove_all(unlisted));
+                self.entered.retain(|(_, symbol), _| !unlisted.contains(symbol));
+                self.forget();
             }
+            Body::Analysis(Analysis::Rolled { timeframe, bars }) => {
+                self.update(*timeframe, bars, |rolled| &rolled.bar);
+            }
+            Body::Analysis(Analysis::Signals { rows }) => self.signalled(fact.key.rank, rows),
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
                 self.configure(&crate::trading::settings::applied(text));
             }
@@ -213,6 +308,10 @@ impl Stage for Indicators {
                 out.say(Body::Analysis(Analysis::Features { timeframe, rows }));
             }
         }
+        for Series { need, rows, .. } in self.kept.iter().filter(|s| !s.rows.is_empty()) {
+            let (Need { timeframe, fast, slow }, rows) = (*need, rows.clone());
+            out.say(Body::Analysis(Analysis::Kept { timeframe, fast, slow, rows }));
+        }
     }
 
     fn save(&self) -> Vec<u8> {
@@ -226,6 +325,11 @@ impl Stage for Indicators {
 
     fn check(&self) {
         let ascending = self.series.windows(2).all(|w| w[0].need.timeframe < w[1].need.timeframe);
-        assert!(ascending, "one series a width: {:?}", self.series);
+        assert!(ascending, "1: {:?}", self.series);
+        let held: BTreeSet<(Need, Symbol)> = self.held().map(|(s, need)| (need, s)).collect();
+        for series in &self.kept {
+            let kept = |(symbol, _): (Symbol, &Line)| held.contains(&(series.need, symbol));
+            assert!(series.lines.iter().all(kept), "2: {:?} {held:?}", series.need);
+        }
     }
 }

@@ -16,7 +16,7 @@
 use super::lifecycle::Event;
 use super::past::Past;
 use crate::domain::fact::kinds::kind;
-use crate::domain::fact::{Body, Conflict, Market, Operator, Order as Said, Venue};
+use crate::domain::fact::{Body, Conflict, Dispute, Market, Operator, Order as Said, Venue};
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::money::Decimal;
 use crate::domain::order::{OrderIntent, OrderReport, OrderStatus, ReportSource, VenueFill};
@@ -33,6 +33,9 @@ pub const SETTLE_MS: i64 = 10_000;
 pub const PROOF_GAP_MS: i64 = 1_000;
 /// Venue time between queries while the request may still arrive, milliseconds.
 pub const PATIENCE_MS: i64 = 5_000;
+/// Venue time after which an order that works is asked for again where nothing was told of it,
+/// milliseconds.
+pub const QUIET_MS: i64 = 60_000;
 /// Conflicts kept at most: one is enough to halt, a few to understand.
 const CONFLICTS_MAX: usize = 32;
 
@@ -104,6 +107,9 @@ pub enum Why {
     Earlier,
     /// The venue told more executed than the fills it told.
     FillsMissing,
+    /// It works at the venue, and nothing was told of it for a while: what a stream told may have
+    /// been lost without a trace.
+    Quiet,
 }
 
 /// A request the gateway may make.
@@ -166,6 +172,12 @@ impl Order {
         self.status == OrderStatus::Intent && self.told.is_none() && self.granted > self.sent()
     }
 
+    /// Whether it is working at the venue.
+    #[must_use]
+    pub fn is_working(&self) -> bool {
+        matches!(self.status, OrderStatus::Open | OrderStatus::PartlyFilled)
+    }
+
     /// Whether the venue told more executed than the fills it told.
     #[must_use]
     pub fn fills_missing(&self) -> bool {
@@ -226,9 +238,13 @@ impl Order {
             let known = || Known { fill: fill.clone(), applied: false };
             self.fills.entry(fill.trade_id).or_insert_with(known);
         }
-        (self.unanswered, self.absent) = (false, None);
-        if report.source == ReportSource::Query {
-            self.orphaned = false;
+        self.absent = None;
+        match report.source {
+            // A hint says that the order is there, not that it said all: what was filled may have
+            // been said by another, which was lost.
+            ReportSource::Stream => {}
+            ReportSource::Answer => self.unanswered = false,
+            ReportSource::Query => (self.unanswered, self.orphaned) = (false, false),
         }
     }
 
@@ -241,6 +257,9 @@ impl Order {
             Why::Earlier
         } else if self.unanswered || self.status == OrderStatus::Unknown {
             Why::Unanswered
+        } else if self.is_working() {
+            let told = self.asked.map_or(self.told_at, |asked| asked.max(self.told_at));
+            return Some((Why::Quiet, told.saturating_add(QUIET_MS)));
         } else {
             return None;
         };
@@ -273,6 +292,9 @@ pub struct OrderBook {
     /// Whether the fact just folded added a conflict; false between inputs.
     #[serde(skip)]
     pub(super) fresh: bool,
+    /// Ids of conflicts an operator has ended, and what ended ones about unknown orders are about.
+    #[serde(default)]
+    aside: BTreeSet<String>,
 }
 
 impl OrderBook {
@@ -281,6 +303,7 @@ impl OrderBook {
         kind::CLOSE,
         kind::CLOCK,
         kind::STARTED,
+        kind::RESOLVED,
         kind::SENT,
         kind::REPORTED,
         kind::REFUSED,
@@ -356,16 +379,24 @@ impl OrderBook {
         self.living().filter_map(ask).collect()
     }
 
-    /// The venue time of the next question; none when there is none. May be in the past.
+    /// The venue time of the next question that something waits for; none when there is none. May
+    /// be in the past. Nobody waits for an order that works: it does so for as long as it takes.
     #[must_use]
     pub fn next_query_at(&self) -> Option<UtcMs> {
-        self.living().filter_map(|order| Some(order.query()?.1)).min()
+        let questions = self.living().filter_map(Order::query);
+        questions.filter(|(why, _)| *why != Why::Quiet).map(|(_, at)| at).min()
+    }
+
+    /// The venue time at which an order that works is asked for again; none where none works.
+    #[must_use]
+    pub fn next_look_at(&self) -> Option<UtcMs> {
+        let questions = self.living().filter_map(Order::query);
+        questions.filter(|(why, _)| *why == Why::Quiet).map(|(_, at)| at).min()
     }
 
     /// The orders working at the venue, by id.
     pub fn open(&self) -> impl Iterator<Item = &Order> {
-        let open = [OrderStatus::Open, OrderStatus::PartlyFilled];
-        self.living().filter(move |order| open.contains(&order.status))
+        self.living().filter(|order| order.is_working())
     }
 
     /// The orders that are not final or lack fills, by id.
@@ -378,6 +409,14 @@ impl OrderBook {
     #[must_use]
     pub fn remembers(&self, id: &ClientOrderId) -> bool {
         self.orders.contains_key(id) || self.past.has(id)
+    }
+
+    /// The venue's numbers of all orders that live or are not yet forgotten: a trade of another one
+    /// is none of ours.
+    #[must_use]
+    pub fn numbers(&self) -> BTreeSet<u64> {
+        let living = self.orders.values().filter_map(|order| order.venue_order_id);
+        living.chain(self.past.orders().filter_map(|order| order.venue_order_id)).collect()
     }
 
     /// One order: living, or named by the fact just folded and not yet forgotten.
@@ -393,14 +432,20 @@ impl OrderBook {
                 if *epoch > self.epoch {
                     self.epoch = *epoch;
                     self.conflicts.clear();
+                    self.aside.clear();
                 }
                 self.take_over();
             }
             Operator::Clock { time } => self.pass(*time),
-            Operator::ConfigApplied { .. }
+            Operator::Resolved { conflict, .. } => self.resolved(conflict),
+            Operator::LiveConfirmed { .. }
+            | Operator::ConfigApplied { .. }
             | Operator::StageUpgraded { .. }
             | Operator::Quarantined { .. }
-            | Operator::Released { .. } => {}
+            | Operator::Released { .. }
+            | Operator::Branch { .. }
+            | Operator::Switched { .. }
+            | Operator::SymbolWanted { .. } => {}
         }
     }
 
@@ -415,7 +460,7 @@ impl OrderBook {
             Venue::Reported(report) => self.reported(report),
             Venue::Unanswered { client_id, attempt, .. } => {
                 if let Some(order) = self.orders.get_mut(client_id) {
-                    order.unanswered |= order.sent() == *attempt && order.told.is_none();
+                    order.unanswered |= order.sent() == *attempt;
                 }
             }
             Venue::Absent { client_id, asked, .. } => {
@@ -430,12 +475,22 @@ impl OrderBook {
     fn sent(&mut self, id: &ClientOrderId, attempt: Attempt) {
         let Some(order) = self.orders.get_mut(id) else {
             let ours = "never decided".to_owned();
-            self.conflict(id, ours, format!("attempt {} is being sent", attempt.number));
+            self.conflict(
+                Dispute::Order,
+                id,
+                ours,
+                format!("attempt {} is being sent", attempt.number),
+            );
             return;
         };
         if attempt.number > order.granted {
             let ours = format!("attempt {} granted", order.granted);
-            self.conflict(id, ours, format!("attempt {} is being sent", attempt.number));
+            self.conflict(
+                Dispute::Order,
+                id,
+                ours,
+                format!("attempt {} is being sent", attempt.number),
+            );
             return;
         }
         order.attempt = Some(attempt);
@@ -446,27 +501,29 @@ impl OrderBook {
 
     fn reported(&mut self, report: &OrderReport) {
         let (id, number) = (&report.client_id, report.venue_order_id);
-        let theirs = || format!("order {number} in {}, {:?}", report.symbol, report.status);
+        let theirs = || format!("order {number} in {}", report.symbol);
+        let twin = Dispute::Twin;
         let Some(order) = self.orders.get_mut(id) else {
             // What is older than our memory may have been ours.
             if id.is_ours() && self.past.reaches(report.time, self.time) {
-                self.conflict(id, "no such order".to_owned(), theirs());
+                self.conflict(twin, id, Conflict::UNKNOWN.to_owned(), theirs());
             }
             return;
         };
         if order.attempt.is_none() {
-            self.conflict(id, "never sent".to_owned(), theirs());
+            self.conflict(twin, id, "never sent".to_owned(), theirs());
             return;
         }
         if let Some(told) = order.told_id.filter(|told| *told != number) {
-            self.conflict(id, format!("order {told}"), theirs());
+            self.conflict(twin, id, format!("order {told}"), theirs());
             return;
         }
         let OrderIntent { symbol, side, quantity, .. } = &order.intent;
         if (report.symbol, report.side, report.quantity) != (*symbol, *side, *quantity) {
             let ours = format!("{side:?} {quantity} {symbol}");
             let OrderReport { symbol, side, quantity, .. } = report;
-            self.conflict(id, ours, format!("{side:?} {quantity} {symbol}, order {number}"));
+            let theirs = format!("{side:?} {quantity} {symbol}, order {number}");
+            self.conflict(twin, id, ours, theirs);
             return;
         }
         order.report(report);
@@ -562,6 +619,11 @@ impl OrderBook {
                 | Said::Filled { client_id, .. } => self.unpack(client_id),
                 Said::Intent(_) | Said::Compared { .. } => {}
             },
+            Body::Operator(Operator::Resolved { conflict, .. }) => {
+                if let Some(id) = conflict.order() {
+                    self.unpack(&id);
+                }
+            }
             Body::Market(_)
             | Body::Operator(_)
             | Body::Analysis(_)
@@ -586,12 +648,36 @@ impl OrderBook {
     }
 
     /// Notes a contradiction, once.
-    pub(super) fn conflict(&mut self, id: &ClientOrderId, ours: String, theirs: String) {
-        let about = format!("order {id}");
-        let known = |c: &Conflict| c.about == about && c.ours == ours;
-        if !self.conflicts.iter().any(known) && self.conflicts.len() < CONFLICTS_MAX {
-            self.conflicts.push(Conflict { about, ours, theirs });
+    pub(super) fn conflict(
+        &mut self,
+        dispute: Dispute,
+        id: &ClientOrderId,
+        ours: String,
+        theirs: String,
+    ) {
+        let conflict = Conflict::of_order(dispute, id, ours, theirs);
+        let known = |c: &Conflict| c.about == conflict.about && c.ours == conflict.ours;
+        let room = self.conflicts.len() < CONFLICTS_MAX;
+        if room && !self.conflicts.iter().any(known) && !self.sets_aside(&conflict) {
+            self.conflicts.push(conflict);
             self.fresh = true;
+        }
+    }
+
+    /// Whether an operator has ended this conflict. An unknown order is left once and for all,
+    /// whatever the venue says of it next.
+    pub(super) fn sets_aside(&self, conflict: &Conflict) -> bool {
+        let unknown = conflict.ours == Conflict::UNKNOWN;
+        self.aside.contains(&conflict.id()) || (unknown && self.aside.contains(&conflict.about))
+    }
+
+    fn resolved(&mut self, conflict: &Conflict) {
+        if conflict.order().is_some() {
+            self.conflicts.retain(|c| c.id() != conflict.id());
+            self.aside.insert(conflict.id());
+            if conflict.ours == Conflict::UNKNOWN {
+                self.aside.insert(conflict.about.clone());
+            }
         }
     }
 

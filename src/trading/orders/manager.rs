@@ -4,7 +4,7 @@
 //! is still worth sending. Statuses move forward only; a fill counts once by its trade id, in the
 //! order of trade ids, and only when the fills known add up to what the venue says is executed, so
 //! that reports in any order, doubled or torn, lead to the same fills. What contradicts the records
-//! becomes a conflict at once and stays one until the epoch changes.
+//! becomes a conflict at once and stays one until an operator ends it or the epoch changes.
 //!
 //! Its invariants are those of the [`OrderBook`] and one more, asserted by `check`: an order that
 //! is final has applied all fills it knows of, unless some are missing.
@@ -13,7 +13,9 @@ use super::book::{Order, OrderBook};
 use super::lifecycle::{self, Event};
 use super::reconcile;
 use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{Body, Market, Operator, Order as Said, Venue};
+use crate::domain::fact::{
+    Accept, Body, Conflict, Dispute, Market, Operator, Order as Said, Venue,
+};
 use crate::domain::id::ClientOrderId;
 use crate::domain::order::{OrderStatus, SendAttempt};
 use crate::trading::decide::Approved;
@@ -66,7 +68,7 @@ impl Manager {
             let Some(order) = self.book.get(id) else { continue };
             if let Err(illegal) = lifecycle::next(order.status, event) {
                 let ours = format!("{:?}", order.status);
-                self.book.conflict(id, ours, illegal.to_string());
+                self.book.conflict(Dispute::Order, id, ours, illegal.to_string());
             }
         }
     }
@@ -201,6 +203,29 @@ impl Manager {
         }
     }
 
+    /// Takes the venue's word for an order: it is over as the venue says. One that another has sent
+    /// under our id is not sent a second time; one that we hold to be over stays so, and what is
+    /// still filled of it counts when it is told.
+    fn resolved(&self, conflict: &Conflict, out: &mut Out<Body>) {
+        let order = conflict.order().and_then(|id| self.book.get(&id).cloned());
+        let Some(order) = order else { return };
+        let told = order.told.filter(|status| status.is_final());
+        let (status, reason) = match (conflict.dispute, told) {
+            (Dispute::Twin, _) if order.sent() == 0 => {
+                (OrderStatus::Expired, "another has sent an order of this id")
+            }
+            (Dispute::Order, Some(told)) => (told, "an operator took the venue's word"),
+            (Dispute::Order, None) if order.is_working() => (
+                OrderStatus::Cancelled,
+                "the venue has it no longer, and an operator took its word",
+            ),
+            (Dispute::Balance | Dispute::Order | Dispute::Twin | Dispute::Setup, _) => return,
+        };
+        if status != order.status {
+            Self::say(&order, status, reason, out);
+        }
+    }
+
     fn started(&self, life: u64, out: &mut Out<Body>) {
         for order in self.book.living() {
             let why = format!("life {life} began before the answer was heard");
@@ -213,6 +238,10 @@ impl Manager {
 
 impl Stage for Manager {
     type Body = Body;
+
+    fn version(&self) -> u16 {
+        2
+    }
 
     fn rank(&self) -> Rank {
         rank::ORDER_MANAGER
@@ -251,6 +280,9 @@ impl Stage for Manager {
                 self.lapse(out);
             }
             Body::Operator(Operator::Started { life, .. }) => self.started(*life, out),
+            Body::Operator(Operator::Resolved { conflict, accept: Accept::Venue, .. }) => {
+                self.resolved(conflict, out);
+            }
             Body::Decision(_) => {
                 let approved = Approved::told(fact);
                 let intent = approved.as_ref().map(Approved::intent);

@@ -1,11 +1,11 @@
 //! The order manager: tables of inputs and of what it says.
 
 use super::*;
-use crate::domain::fact::Decision;
+use crate::domain::fact::{Conflict, Decision};
 use crate::domain::id::Symbol;
 use crate::domain::money::Decimal;
 use crate::domain::order::{OrderIntent, OrderReport, OrderType, ReportSource, Side, VenueFill};
-use crate::trading::orders::book::{ToSend, Why};
+use crate::trading::orders::book::{QUIET_MS, ToSend, Why};
 use crate::trading::testing::{dec, fact, facts_of, input, sent, sym, trade};
 
 const ID: &str = "ew-smacross-a";
@@ -166,6 +166,50 @@ fn reports_in_any_order_doubled_or_torn_lead_to_the_same_fills() {
     }
 }
 
+/// Every order of every part of `all`.
+fn orders_of_parts<T: Clone>(all: &[T]) -> Vec<Vec<T>> {
+    let mut found = vec![Vec::new()];
+    for at in 0..all.len() {
+        let mut rest = all.to_vec();
+        let first = rest.remove(at);
+        for mut tail in orders_of_parts(&rest) {
+            tail.insert(0, first.clone());
+            found.push(tail);
+        }
+    }
+    found
+}
+
+#[test]
+fn whatever_of_the_stream_is_lost_doubled_or_late_the_venue_asked_says_it_all() {
+    let fills = [trade(1, "100", "4"), trade(2, "101", "3"), trade(3, "99", "3")];
+    let told = [
+        reported(OrderStatus::Open, "0", &[]),
+        reported(OrderStatus::PartlyFilled, "4", &fills[..1]),
+        reported(OrderStatus::PartlyFilled, "7", &fills[1..2]),
+        reported(OrderStatus::Filled, "10", &fills[2..]),
+    ];
+    let mut answer = report(OrderStatus::Filled, "10", &fills);
+    answer.source = ReportSource::Query;
+    let streams = orders_of_parts(&told);
+    assert_eq!(streams.len(), 65, "all orders of all parts of four");
+    for stream in streams {
+        let mut inputs = vec![approved(ID), sent(ID, 1, T)];
+        for message in &stream {
+            inputs.extend([message.clone(), message.clone()]);
+        }
+        inputs.push(Body::Venue(Venue::Reported(answer.clone())));
+        // What comes after the truth changes nothing.
+        inputs.extend(stream.iter().cloned());
+        let mut manager = Manager::default();
+        let said = run_on(&mut manager, &inputs);
+        let words: Vec<&str> = said.split([',', '|']).map(str::trim).collect();
+        let fills = words.iter().filter(|word| word.starts_with("fill ")).count();
+        let ends = words.iter().filter(|word| **word == "Filled 10").count();
+        assert_eq!((fills, ends), (3, 1), "{said}");
+    }
+}
+
 #[test]
 fn an_order_is_final_only_when_its_fills_add_up() {
     let mut manager = Manager::default();
@@ -296,7 +340,7 @@ fn what_contradicts_the_records_is_a_conflict_until_the_epoch_changes() {
         Body::Venue(Venue::Reported(report))
     };
     assert_eq!(run(&[other("x-7", 1)]), "", "not ours");
-    let twin = "order ew-9: no such order / order 1 in BTCUSDT, Open";
+    let twin = "order ew-9: no such order / order 1 in BTCUSDT";
     let said = run(&[
         started(1, 1),
         other("ew-9", 1),
@@ -308,9 +352,9 @@ fn what_contradicts_the_records_is_a_conflict_until_the_epoch_changes() {
     ]);
     let want = format!(" | Compared [{twin}] |  |  | Compared [{twin}] |  | Compared []");
     assert_eq!(said, want);
-    let unsent = "order ew-smacross-a: never sent / order 7 in BTCUSDT, Open";
+    let unsent = "order ew-smacross-a: never sent / order 7 in BTCUSDT";
     assert_eq!(run(&[approved(ID), other(ID, 7)]), format!("Intent | Compared [{unsent}]"));
-    let second = "order ew-smacross-a: order 7 / order 8 in BTCUSDT, Open";
+    let second = "order ew-smacross-a: order 7 / order 8 in BTCUSDT";
     let said = run(&[approved(ID), sent(ID, 1, T), other(ID, 7), other(ID, 8)]);
     assert_eq!(said, format!("Intent | Sent | Open | Compared [{second}]"));
     let mut larger = report(S::Open, "0", &[]);
@@ -413,4 +457,135 @@ fn a_gateway_may_fold_inputs_before_what_the_manager_says_of_them() {
     let (theirs, ours) = (book.get(&id(ID)).unwrap(), manager.book().get(&id(ID)).unwrap());
     assert_eq!((theirs.status, theirs.executed), (ours.status, ours.executed));
     assert!(book.to_query(i64::MAX).is_empty());
+}
+
+#[test]
+fn a_hint_leaves_a_lost_answer_open() {
+    let asks = |inputs: &[Body]| {
+        let mut manager = Manager::default();
+        run_on(&mut manager, inputs);
+        let asks = manager.book().to_query(T).into_iter().map(|ask| ask.why).collect::<Vec<_>>();
+        (asks, manager.book().next_query_at())
+    };
+    let lost = [approved(ID), sent(ID, 1, T), unanswered(1)];
+    assert_eq!(asks(&lost).0, [Why::Unanswered]);
+    // The stream says that it is there; what it said of fills may be lost as well.
+    let open = reported(S::Open, "0", &[]);
+    assert_eq!(asks(&[&lost[..], std::slice::from_ref(&open)].concat()).0, [Why::Unanswered]);
+    let before = [approved(ID), sent(ID, 1, T), open, unanswered(1)];
+    assert_eq!(asks(&before).0, [Why::Unanswered], "whichever came first");
+    // A query that does not find it yet changes nothing, and is repeated.
+    let absent = [&before[..], &[absent(T)]].concat();
+    assert!(asks(&absent).0.is_empty() && asks(&absent).1.is_some_and(|at| at > T));
+    let mut found = report(S::Open, "0", &[]);
+    found.source = ReportSource::Query;
+    let found = [&before[..], &[Body::Venue(Venue::Reported(found))]].concat();
+    assert_eq!(asks(&found).0, [], "found, it is one that works");
+    let filled = reported(S::Filled, "10", &[trade(1, "1", "10")]);
+    assert_eq!(asks(&[&before[..], &[filled]].concat()), (Vec::new(), None), "all of it was told");
+}
+
+#[test]
+fn an_order_that_works_quietly_is_asked_for_now_and_then() {
+    let mut manager = Manager::default();
+    run_on(&mut manager, &[approved(ID), sent(ID, 1, T), reported(S::Open, "0", &[])]);
+    let told = manager.book().get(&id(ID)).unwrap().told_at;
+    let asks = |manager: &Manager, at| {
+        manager.book().to_query(at).into_iter().map(|ask| ask.why).collect::<Vec<_>>()
+    };
+    assert_eq!(asks(&manager, told + QUIET_MS - 1), []);
+    assert_eq!(asks(&manager, told + QUIET_MS), [Why::Quiet]);
+    assert_eq!(manager.book().next_look_at(), Some(told + QUIET_MS));
+    assert_eq!(manager.book().next_query_at(), None, "time does not wait for it");
+    // It is over: nobody asks any more, and its number is still known as ours.
+    run_on(&mut manager, &[reported(S::Filled, "10", &[trade(1, "1", "10")])]);
+    assert_eq!(asks(&manager, i64::MAX), []);
+    assert_eq!(manager.book().numbers().len(), 1);
+}
+
+fn resolved(conflict: &str, dispute: Dispute, accept: Accept) -> Body {
+    let (about, words) = conflict.split_once(": ").unwrap();
+    let (ours, theirs) = words.split_once(" / ").unwrap();
+    let (about, ours, theirs) = (about.to_owned(), ours.to_owned(), theirs.to_owned());
+    let conflict = Conflict { about, ours, theirs, dispute };
+    Body::Operator(Operator::Resolved { conflict, accept, reason: "r".to_owned() })
+}
+
+#[test]
+fn the_venues_word_on_an_order_is_taken_as_an_operator_says() {
+    let venue = |conflict: &str, dispute| resolved(conflict, dispute, Accept::Venue);
+    let way = |inputs: &[Body]| {
+        let all = [&[started(1, 1), approved(ID), sent(ID, 1, T)], inputs].concat();
+        run(&all).trim_start_matches(" | Intent | Sent | ").to_owned()
+    };
+    let gone = "order ew-smacross-a: Open in BTCUSDT / not among the open orders; only a query can \
+                tell what became of it";
+    let open = [reported(S::Open, "0", &[]), account(T + 99, &[])];
+    let end = [venue(gone, Dispute::Order), account(T + 199, &[])];
+    let said = way(&[&open[..], &end].concat());
+    assert_eq!(said, format!("Open | Compared [{gone}] | Cancelled | Compared []"));
+    // What it filled before is known later, and counts.
+    let late = reported(S::Filled, "10", &[trade(1, "1", "10")]);
+    let said = way(&[&open[..], &end, &[late]].concat());
+    assert!(said.ends_with("Compared [] | fill 1=1 x10, Filled 10"), "{said}");
+
+    let refused_and_filled = "order ew-smacross-a: Rejected / an order that is Rejected cannot be \
+                              Cancelled";
+    let said = way(&[
+        refused(1, false),
+        reported(S::Cancelled, "0", &[]),
+        venue(refused_and_filled, Dispute::Order),
+        account(T + 99, &[]),
+    ]);
+    let conflict = format!("Compared [{refused_and_filled}]");
+    let want = format!("Rejected | Rejected, {conflict} | Cancelled | Compared []");
+    assert_eq!(said, want);
+
+    // An order that another has sent under our id is not sent a second time.
+    let unsent = "order ew-smacross-a: never sent / open in BTCUSDT";
+    let mut manager = Manager::default();
+    let here = [(ID, "BTCUSDT")];
+    let said = run_on(&mut manager, &[approved(ID), account(T, &here)]);
+    assert_eq!(said, format!("Intent | Compared [{unsent}]"));
+    let said = run_on(&mut manager, &[venue(unsent, Dispute::Twin), account(T + 9, &here)]);
+    assert_eq!(said, "Expired | Compared []");
+    assert_eq!(due(&manager, T), Vec::<u32>::new());
+}
+
+#[test]
+fn where_our_word_counts_the_venues_is_set_aside_until_it_changes() {
+    let other = |number: u64, status| {
+        let mut report = report(status, "0", &[]);
+        (report.client_id, report.venue_order_id) = (id("ew-9"), number);
+        Body::Venue(Venue::Reported(report))
+    };
+    let ours = |conflict: &str| resolved(conflict, Dispute::Twin, Accept::Ours);
+    let twin = "order ew-9: no such order / order 1 in BTCUSDT";
+    let mut manager = Manager::default();
+    let said = run_on(&mut manager, &[started(1, 1), other(1, S::Open), ours(twin)]);
+    assert_eq!(said, format!(" | Compared [{twin}] | "));
+    let quiet = [
+        other(1, S::Filled),
+        account(T, &[("ew-9", "BTCUSDT")]),
+        started(2, 1),
+        account(T, &[("ew-9", "BTCUSDT")]),
+    ];
+    let said = run_on(&mut manager, &quiet);
+    assert_eq!(said, " | Compared [] |  | Compared []", "it is left, in the next life too");
+    let said = run_on(&mut manager, &[account(T, &[("ew-8", "BTCUSDT")])]);
+    assert_eq!(said, "Compared [order ew-8: no such order / open in BTCUSDT]", "another one");
+
+    let second = |number| format!("order ew-smacross-a: order 7 / order {number} in BTCUSDT");
+    let same = |number: u64| {
+        let mut report = report(S::Open, "0", &[]);
+        report.venue_order_id = number;
+        Body::Venue(Venue::Reported(report))
+    };
+    let said =
+        run(&[approved(ID), sent(ID, 1, T), same(7), same(8), ours(&second(8)), same(8), same(9)]);
+    let (eight, nine) = (second(8), second(9));
+    assert_eq!(
+        said,
+        format!("Intent | Sent | Open | Compared [{eight}] |  |  | Compared [{nine}]")
+    );
 }

@@ -81,10 +81,13 @@ impl Past {
 
     /// The order as it was put last.
     pub(super) fn get(&self, id: &ClientOrderId) -> Option<Order> {
-        self.find(id).map(|packed| {
-            rmp_serde::from_slice(packed)
-                .expect("only this module packs, and the store checks what it keeps")
-        })
+        self.find(id).map(unpacked)
+    }
+
+    /// All of them; one that was put again may come as it was before, too.
+    pub(super) fn orders(&self) -> impl Iterator<Item = Order> {
+        let of = |block: &'_ Block, place: &u32| unpacked(block.at(*place).1);
+        self.blocks.iter().flat_map(move |block| block.places.iter().map(move |p| of(block, p)))
     }
 
     pub(super) fn has(&self, id: &ClientOrderId) -> bool {
@@ -100,6 +103,11 @@ impl Past {
             self.forgotten = self.forgotten.max(block.newest);
         }
     }
+}
+
+fn unpacked(packed: &[u8]) -> Order {
+    rmp_serde::from_slice(packed)
+        .expect("only this module packs, and the store checks what it keeps")
 }
 
 impl Default for Block {
@@ -206,6 +214,9 @@ mod tests {
         }
         assert_eq!(past.get(&id(3)), Some(again));
         assert!(!past.has(&id(1000)) && past.get(&id(1000)).is_none());
+        let all: Vec<Order> = past.orders().collect();
+        assert_eq!(all.len(), 1001);
+        assert!((0..1000).all(|i| all.iter().any(|order| order.intent.client_id == id(i))));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The orders open at the venue against ours, and when an absence is proved.
 
 use super::book::{Order, OrderBook, PROOF_GAP_MS};
-use crate::domain::fact::Conflict;
+use crate::domain::fact::{Conflict, Dispute};
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::order::OrderStatus;
 use crate::domain::time::UtcMs;
@@ -16,25 +16,25 @@ pub(super) fn compare(
 ) -> Vec<Conflict> {
     let mut conflicts = book.conflicts.clone();
     for (id, symbol) in open.iter().filter(|(id, _)| id.is_ours()) {
-        let ours = match book.get(id) {
-            None => "no such order".to_owned(),
-            Some(order) if order.sent() == 0 => "never sent".to_owned(),
+        let (dispute, ours) = match book.get(id) {
+            None => (Dispute::Twin, Conflict::UNKNOWN.to_owned()),
+            Some(order) if order.sent() == 0 => (Dispute::Twin, "never sent".to_owned()),
             Some(order) if order.status.is_final() && order.told_at < time => {
-                format!("{:?}", order.status)
+                (Dispute::Order, format!("{:?}", order.status))
             }
             Some(_) => continue,
         };
         let theirs = format!("open in {symbol}");
-        conflicts.push(Conflict { about: format!("order {id}"), ours, theirs });
+        conflicts.push(Conflict::of_order(dispute, id, ours, theirs));
     }
     let listed = |order: &Order| open.iter().any(|(id, _)| *id == order.intent.client_id);
     for order in book.open().filter(|order| order.told_at < time && !listed(order)) {
-        conflicts.push(Conflict {
-            about: format!("order {}", order.intent.client_id),
-            ours: format!("{:?} in {}", order.status, order.intent.symbol),
-            theirs: "not among the open orders; only a query can tell what became of it".to_owned(),
-        });
+        let ours = format!("{:?} in {}", order.status, order.intent.symbol);
+        let theirs = "not among the open orders; only a query can tell what became of it";
+        let id = &order.intent.client_id;
+        conflicts.push(Conflict::of_order(Dispute::Order, id, ours, theirs.to_owned()));
     }
+    conflicts.retain(|conflict| !book.sets_aside(conflict));
     conflicts.sort_by(|a, b| (&a.about, &a.ours).cmp(&(&b.about, &b.ours)));
     conflicts.dedup_by(|a, b| a.about == b.about);
     conflicts

@@ -1,23 +1,28 @@
 //! The circuit breaker: says how much is allowed, only when that changes.
 //!
 //! Reaching a limit of failures, entries or loss means exits only, until the counts are back below
-//! it or a new UTC day begins with a close. Books or orders that contradict the venue halt until a
-//! reconciliation finds no conflict. A stage that was given nothing any more means exits only, one
-//! that was not given a symbol means no buys of that symbol, until an operator releases it. It
-//! speaks once an input, after all it sees of it, so the
-//! decision of the same close already knows.
+//! it or a new UTC day begins with a close. Books or orders that contradict the venue mean exits
+//! only until no conflict is left, a twin halts until then. A stage that was given nothing any more
+//! means exits only, one that was not given a symbol means no buys of that symbol, until an
+//! operator releases it. A branch of the supervision tree that is kept down means exits only, until
+//! it is up again. What an operator halts, flattens or starts carefully counts until he says
+//! otherwise. It speaks once an input, after all it sees of it, so the decision of the same
+//! close already knows.
 //!
 //! Invariant, asserted by `check`: at the normal level there is no reason, at any other there is
 //! one.
 
 use super::limits::Counts;
 use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Venue};
+use crate::domain::fact::{
+    Body, BreakerLevel, Decision, Dispute, Ledger, Market, Operator, Order, Venue,
+};
 use crate::domain::id::{ClientOrderId, Symbol, SymbolMap};
 use crate::domain::money::Decimal;
 use crate::domain::order::{OrderStatus, Side};
 use crate::domain::quarantine::Quarantines;
 use crate::domain::settings::Risk;
+use crate::domain::switch::Switches;
 use crate::domain::time::day_of;
 use everwarm_runtime::fact::{Effect, Fact, Mask, Rank};
 use everwarm_runtime::stage::{OnPoison, Out, Stage};
@@ -25,7 +30,7 @@ use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 4;
 
 /// The stage.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,9 +41,13 @@ pub struct Breaker {
     sent: BTreeSet<ClientOrderId>,
     /// Profit locked in by symbol, as last told.
     realized: SymbolMap<Decimal>,
-    /// Number of conflicts the last reconciliation found.
+    /// Number of conflicts of the last reconciliation, and how many of them tell of a twin.
     conflicts: usize,
+    twins: usize,
     quarantines: Quarantines,
+    /// Paths of the branches that are kept down.
+    branches: BTreeSet<String>,
+    switches: Switches,
     level: BreakerLevel,
     reasons: Vec<String>,
     barred: Vec<(Symbol, String)>,
@@ -52,7 +61,10 @@ impl Default for Breaker {
             sent: BTreeSet::new(),
             realized: SymbolMap::default(),
             conflicts: 0,
+            twins: 0,
             quarantines: Quarantines::default(),
+            branches: BTreeSet::new(),
+            switches: Switches::default(),
             level: BreakerLevel::Normal,
             reasons: Vec::new(),
             barred: Vec::new(),
@@ -62,16 +74,31 @@ impl Default for Breaker {
 
 impl Breaker {
     fn judge(&self) -> (BreakerLevel, Vec<String>) {
-        let (mut level, mut reasons) = self.counts.judge(&self.limits);
+        let (mut level, mut reasons) = self.switches.level();
+        let (counted, told) = self.counts.judge(&self.limits);
+        level = level.max(counted);
+        reasons.extend(told);
         for (_, quarantine) in self.quarantines.iter().filter(|(_, q)| q.effect != Effect::Parts) {
             level = level.max(BreakerLevel::ExitsOnly);
             reasons.push(quarantine.reason());
+        }
+        for path in &self.branches {
+            level = level.max(BreakerLevel::ExitsOnly);
+            reasons.push(format!("{path} failed too often and is kept down"));
         }
         if self.conflicts == 0 {
             return (level, reasons);
         }
         let found = self.conflicts;
-        reasons.insert(0, format!("{found} differences to the venue that no record explains"));
+        let differences = if found == 1 { "difference" } else { "differences" };
+        let told = format!("{found} {differences} to the venue that no record explains");
+        reasons.insert(0, told);
+        if self.twins == 0 {
+            return (level.max(BreakerLevel::ExitsOnly), reasons);
+        }
+        let twin = "an order under our name is not of this journal: another daemon trades with the \
+                    same identity, or this is an old backup";
+        reasons.insert(0, twin.to_owned());
         (BreakerLevel::Halted, reasons)
     }
 
@@ -118,8 +145,12 @@ impl Breaker {
                 let last = self.realized.entry(*symbol);
                 self.counts.realized += *realized_pnl - std::mem::replace(last, *realized_pnl);
             }
-            Ledger::Reconciled { conflicts, .. } => self.conflicts = conflicts.len(),
-            Ledger::Equity { .. } => {}
+            Ledger::Reconciled { conflicts, .. } => {
+                self.conflicts = conflicts.len();
+                let twins = conflicts.iter().filter(|c| c.dispute == Dispute::Twin);
+                self.twins = twins.count();
+            }
+            Ledger::Equity { .. } | Ledger::Adjusted { .. } => {}
         }
     }
 }
@@ -136,7 +167,7 @@ impl Stage for Breaker {
     }
 
     fn version(&self) -> u16 {
-        2
+        4
     }
 
     fn on_poison(&self) -> OnPoison {
@@ -150,6 +181,9 @@ impl Stage for Breaker {
             kind::CONFIG_APPLIED,
             kind::QUARANTINED,
             kind::RELEASED,
+            kind::STARTED,
+            kind::SWITCHED,
+            kind::BRANCH,
             kind::CHANGED,
             kind::FILLED,
             kind::POSITION,
@@ -170,6 +204,13 @@ impl Stage for Breaker {
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
                 self.limits = crate::trading::settings::applied(text).risk;
             }
+            // A life begins with all branches up.
+            Body::Operator(Operator::Started { .. }) => self.branches.clear(),
+            Body::Operator(Operator::Branch { path, down }) => {
+                self.branches.remove(path);
+                self.branches.extend(down.as_ref().map(|_| path.clone()));
+            }
+            Body::Operator(Operator::Switched { .. }) => self.switches.fold(fact),
             Body::Order(order) => self.order(order),
             Body::Ledger(ledger) => self.ledger(ledger),
             Body::Operator(Operator::Quarantined { .. } | Operator::Released { .. }) => {
@@ -215,8 +256,9 @@ impl Stage for Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::fact::Conflict;
+    use crate::domain::fact::{Conflict, Dispute};
     use crate::domain::settings::Settings;
+    use crate::domain::switch::{SafeStep, Switch};
     use crate::trading::testing::{
         changed, close, configured, dec, fact, facts_of, filled, input, sent, sym,
     };
@@ -293,21 +335,49 @@ mod tests {
     }
 
     #[test]
-    fn conflicts_halt_until_a_reconciliation_finds_none() {
+    fn conflicts_leave_exits_only_and_a_twin_halts_until_none_is_left() {
         let mut stage = breaker(0, 0, "0");
-        let reconciled = |conflicts: usize| {
-            let conflict = Conflict { about: "BTC".into(), ours: "1".into(), theirs: "0".into() };
+        let reconciled = |disputes: &[Dispute]| {
+            let conflict = |dispute: &Dispute| Conflict {
+                about: "BTC".into(),
+                ours: "1".into(),
+                theirs: "0".into(),
+                dispute: *dispute,
+            };
             Body::Ledger(Ledger::Reconciled {
                 life: 1,
-                conflicts: vec![conflict; conflicts],
+                conflicts: disputes.iter().map(conflict).collect(),
                 cash: Decimal::ZERO,
                 foreign: Vec::new(),
             })
         };
-        assert_eq!(said(&mut stage, 800, reconciled(0)), "");
-        assert!(said(&mut stage, 800, reconciled(2)).starts_with("Halted [\"2 differences"));
-        assert_eq!(said(&mut stage, 800, reconciled(0)), "Normal []");
+        assert_eq!(said(&mut stage, 800, reconciled(&[])), "");
+        let exits = said(&mut stage, 800, reconciled(&[Dispute::Balance, Dispute::Order]));
+        assert!(exits.starts_with("ExitsOnly [\"2 differences"), "{exits}");
+        let halted = said(&mut stage, 800, reconciled(&[Dispute::Twin]));
+        assert!(halted.starts_with("Halted [\"an order under our name"), "{halted}");
+        assert_eq!(said(&mut stage, 800, reconciled(&[])), "Normal []");
     }
+
+    #[test]
+    fn a_branch_that_is_kept_down_leaves_exits_only_until_it_is_up_or_a_life_begins() {
+        let mut stage = breaker(0, 0, "0");
+        let mut told = |path: &str, down: bool| {
+            let down = down.then(|| "broken".to_owned());
+            said(&mut stage, 0, Body::Operator(Operator::Branch { path: path.into(), down }))
+        };
+        let reason = "failed too often and is kept down";
+        assert_eq!(told("root/b", true), format!("ExitsOnly [\"root/b {reason}\"]"));
+        assert_eq!(told("root/b", true), "", "told again");
+        let both = format!("ExitsOnly [\"root/a {reason}\", \"root/b {reason}\"]");
+        assert_eq!(told("root/a", true), both);
+        assert_eq!(told("root/b", false), format!("ExitsOnly [\"root/a {reason}\"]"));
+        let bytes = stage.save();
+        stage.load(&bytes).unwrap();
+        let started = Operator::Started { life: 2, installation: "i".into(), epoch: 0 };
+        assert_eq!(said(&mut stage, 0, Body::Operator(started)), "Normal []");
+    }
+
     #[test]
     fn a_quarantine_bars_its_symbols_or_all_entries_until_it_is_released() {
         let mut stage = breaker(0, 0, "0");
@@ -346,5 +416,21 @@ mod tests {
         assert_eq!(told(&mut stage, released(4)), "Normal 0 A");
         assert_eq!(told(&mut stage, released(9)), "", "none of that number");
         assert_eq!(told(&mut stage, released(2)), "Normal 0 ");
+    }
+
+    #[test]
+    fn what_operators_switch_is_a_level_with_their_reason() {
+        let mut stage = breaker(0, 0, "0");
+        let mut told = |switch| {
+            let reason = "storm".to_owned();
+            said(&mut stage, 0, Body::Operator(Operator::Switched { switch, reason }))
+        };
+        let halted = "ExitsOnly [\"an operator halted trading: storm\"]";
+        assert_eq!(told(Switch::Halt), halted);
+        assert_eq!(told(Switch::Halt), "");
+        assert!(told(Switch::Flatten).starts_with("ExitsOnly [\"an operator has everything sold"));
+        assert!(told(Switch::Safe(SafeStep::Collect)).starts_with("Halted [\"a careful start"));
+        assert!(told(Switch::Resume).starts_with("Halted [\"a careful start"));
+        assert_eq!(told(Switch::Safe(SafeStep::Trade)), "Normal []");
     }
 }

@@ -18,6 +18,7 @@ use everwarm_runtime::fact::Rank;
 use everwarm_runtime::stage::Stage;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 /// Every strategy, by rank.
@@ -62,7 +63,7 @@ pub struct Wish {
 }
 
 /// Rows of indicator values on one width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Need {
     /// Width of the bars.
     pub timeframe: Timeframe,
@@ -92,6 +93,13 @@ const fn entry<S: Strategy>() -> Entry {
         make: || Box::new(StrategyStage::<S>::default()),
         need: |settings| S::section(settings).map(|section| S::need(&section)),
     }
+}
+
+/// What each enabled strategy wants, by its rank.
+#[must_use]
+pub fn needs_by_rank(settings: &Settings) -> BTreeMap<u16, Need> {
+    let need = |entry: &Entry| Some((entry.rank.0, (entry.need)(settings)?));
+    REGISTRY.iter().filter_map(need).collect()
 }
 
 /// What the enabled strategies want, by width. A width has one set of lengths; where two strategies

@@ -18,7 +18,7 @@ pub struct SmaCross;
 impl Strategy for SmaCross {
     const NAME: &'static str = "sma_cross";
     const RANK: Rank = rank::SMA_CROSS;
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
     type Section = settings::SmaCross;
     /// Whether the fast average stood below (-1), at (0) or above (1) the slow one.
     type Memory = Option<i8>;
@@ -90,8 +90,9 @@ fn show(fast: f64, slow: f64) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::fact::{Analysis, Body};
+    use crate::domain::fact::{Analysis, Body, Operator};
     use crate::domain::money::Price;
+    use crate::domain::switch::Switch;
     use crate::domain::time::Timeframe;
     use crate::trading::strategy::StrategyStage;
     use crate::trading::testing::{configured, facts_of, input, sym};
@@ -174,5 +175,72 @@ mod tests {
         assert_eq!(show(0.001_620_08, 0.001_61), ("0.001620".into(), "0.001610".into()));
         assert_eq!(distance_ppm(101.0, 100.0), 10_000);
         assert_eq!(distance_ppm(1000.0, 1.0), 1_000_000);
+    }
+
+    #[test]
+    fn while_an_operator_has_it_off_it_only_sells_and_it_is_warm_when_it_is_on_again() {
+        let mut stage = StrategyStage::<SmaCross>::default();
+        facts_of(&mut stage, &input(1, configured(&Settings::default())));
+        let mut hear = |body: Body| facts_of(&mut stage, &input(2, body)).len();
+        let rows = |fast, slow| {
+            let rows = vec![row(fast, slow)];
+            Body::Analysis(Analysis::Features { timeframe: Timeframe::M1, rows })
+        };
+        let turn = |on| {
+            let switch = Switch::Strategy { name: "sma_cross".into(), on };
+            Body::Operator(Operator::Switched { switch, reason: "r".into() })
+        };
+        assert_eq!((hear(rows(1.0, 2.0)), hear(rows(3.0, 2.0))), (0, 1), "bought");
+        assert_eq!(hear(turn(false)), 0);
+        assert_eq!(hear(rows(1.0, 2.0)), 1, "what it has it leaves");
+        assert_eq!(hear(rows(3.0, 2.0)), 0, "and enters nothing");
+        assert_eq!(hear(rows(1.0, 2.0)), 0);
+        assert_eq!(hear(turn(true)), 0);
+        assert_eq!(hear(rows(3.0, 2.0)), 1, "it knew where they stood");
+    }
+
+    #[test]
+    fn what_was_entered_is_left_by_the_lengths_it_was_entered_by() {
+        let mut stage = StrategyStage::<SmaCross>::default();
+        let mut hear = |body: Body| {
+            let bytes = stage.save();
+            stage.load(&bytes).unwrap();
+            let said = facts_of(&mut stage, &input(2, body));
+            let words = said.iter().map(|body| {
+                let Body::Analysis(Analysis::Signals { rows }) = body else { panic!() };
+                rows[0].reason.clone()
+            });
+            words.collect::<Vec<_>>().join("; ")
+        };
+        let under = |fast, slow, enabled| {
+            let mut settings = Settings::default();
+            settings.strategy.sma_cross =
+                settings::SmaCross { enabled, fast, slow, ..settings.strategy.sma_cross };
+            configured(&settings)
+        };
+        let now = |fast, slow| {
+            let rows = vec![row(fast, slow)];
+            Body::Analysis(Analysis::Features { timeframe: Timeframe::M1, rows })
+        };
+        let kept = |fast, slow| {
+            let (timeframe, rows) = (Timeframe::M1, vec![row(fast, slow)]);
+            Body::Analysis(Analysis::Kept { timeframe, fast: 10, slow: 30, rows })
+        };
+        hear(under(10, 30, true));
+        assert_eq!(hear(now(1.0, 2.0)), "");
+        assert!(hear(now(3.0, 2.0)).contains("crossed above sma30"));
+        hear(under(5, 20, true));
+        assert_eq!(hear(now(1.0, 2.0)), "", "not its lengths");
+        assert_eq!(hear(kept(3.0, 2.0)), "");
+        hear(under(5, 20, false));
+        assert!(hear(kept(1.0, 2.0)).contains("sma10 1.0000 crossed below sma30"), "off or not");
+        assert_eq!(hear(kept(3.0, 2.0)), "", "nothing is entered by them");
+        hear(under(5, 20, true));
+        assert_eq!(hear(now(1.0, 2.0)), "");
+        assert!(hear(now(3.0, 2.0)).contains("crossed above sma20"));
+        // What is configured again goes on where it was.
+        hear(under(10, 30, true));
+        hear(under(5, 20, true));
+        assert!(hear(now(1.0, 2.0)).contains("crossed below sma20"));
     }
 }

@@ -2,29 +2,36 @@
 //!
 //! The last signal of a symbol is what its own `Signals` facts say. So, whatever a strategy wishes:
 //! 1. no buy follows a buy of the same symbol without a sell between;
-//! 2. no sell comes without a buy before it.
+//! 2. no sell comes without a buy before it;
+//! 3. none but sells come while an operator has it off, or the configuration;
+//! 4. what was entered under one section of the settings is left under the same one, whatever is
+//!    configured meanwhile.
 
 use super::{Need, Strategy};
 use crate::domain::fact::kinds::kind;
-use crate::domain::fact::{Analysis, Body, FeatureRow, Operator, Signal};
+use crate::domain::fact::{Analysis, Body, FeatureRow, Market, Operator, Signal};
 use crate::domain::id::SymbolMap;
 use crate::domain::order::Side;
+use crate::domain::switch::Switch;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Line<M> {
+#[serde(bound = "")]
+struct Line<S: Strategy> {
     last: Option<Side>,
-    memory: M,
+    memory: S::Memory,
+    /// The section by which it was entered, where another one is configured since.
+    kept: Option<S::Section>,
 }
 
-impl<M: Default> Default for Line<M> {
+impl<S: Strategy> Default for Line<S> {
     fn default() -> Self {
-        Line { last: None, memory: M::default() }
+        Line { last: None, memory: S::Memory::default(), kept: None }
     }
 }
 
@@ -34,7 +41,9 @@ impl<M: Default> Default for Line<M> {
 pub struct StrategyStage<S: Strategy> {
     /// None while it is off.
     section: Option<S::Section>,
-    lines: SymbolMap<Line<S::Memory>>,
+    /// Whether an operator has it enter nothing. It goes on looking, so it is warm when it may.
+    off: bool,
+    lines: SymbolMap<Line<S>>,
     /// What the row fact just folded led to; empty between inputs.
     #[serde(skip)]
     signals: Vec<Signal>,
@@ -42,7 +51,12 @@ pub struct StrategyStage<S: Strategy> {
 
 impl<S: Strategy> Default for StrategyStage<S> {
     fn default() -> Self {
-        StrategyStage { section: None, lines: SymbolMap::default(), signals: Vec::new() }
+        StrategyStage {
+            section: None,
+            off: false,
+            lines: SymbolMap::default(),
+            signals: Vec::new(),
+        }
     }
 }
 
@@ -51,14 +65,19 @@ impl<S: Strategy> StrategyStage<S> {
         self.section.as_ref().map(S::need)
     }
 
-    fn rows(&mut self, rows: &[FeatureRow]) {
-        let Some(section) = &self.section else { return };
+    /// Rows that are computed as `need` says. A symbol is given those of the section it was entered
+    /// by, and no others.
+    fn rows(&mut self, need: Need, rows: &[FeatureRow]) {
         let mut near = 0;
         for row in rows {
             let line = self.lines.near(&mut near, row.symbol, Line::default);
+            let section = line.kept.as_ref().or(self.section.as_ref());
+            let Some(section) = section.filter(|section| S::need(section) == need) else {
+                continue;
+            };
             let Some(wish) = S::update(section, &mut line.memory, line.last, row) else { continue };
             let passes = match wish.side {
-                Side::Buy => line.last != Some(Side::Buy),
+                Side::Buy => line.last != Some(Side::Buy) && !self.off && line.kept.is_none(),
                 Side::Sell => line.last == Some(Side::Buy),
             };
             if passes {
@@ -75,15 +94,30 @@ impl<S: Strategy> StrategyStage<S> {
         }
     }
 
+    fn signalled(&mut self, signal: &Signal) {
+        let line = self.lines.entry(signal.symbol);
+        line.last = Some(signal.side);
+        if signal.side == Side::Sell && line.kept.take().is_some() {
+            // Rows under other settings are another series.
+            line.memory = S::Memory::default();
+        }
+    }
+
     fn configure(&mut self, section: Option<S::Section>) {
         if self.section == section {
             return;
         }
-        self.section = section;
-        // Rows under other settings are another series; what was bought stays bought.
-        let lasts: Vec<_> = self.lines.iter().map(|(symbol, line)| (symbol, line.last)).collect();
-        for (symbol, last) in lasts {
-            self.lines.insert(symbol, Line { last, memory: S::Memory::default() });
+        let before = std::mem::replace(&mut self.section, section);
+        for (_, line) in self.lines.iter_mut() {
+            let by = line.kept.take().or_else(|| before.clone());
+            if by == self.section {
+                continue;
+            }
+            if line.last == Some(Side::Buy) {
+                line.kept = by;
+            } else {
+                line.memory = S::Memory::default();
+            }
         }
     }
 }
@@ -108,7 +142,13 @@ impl<S: Strategy> Stage for StrategyStage<S> {
     }
 
     fn interest(&self) -> Mask {
-        Mask::of(&[kind::FEATURES, kind::CONFIG_APPLIED])
+        Mask::of(&[
+            kind::FEATURES,
+            kind::KEPT,
+            kind::CONFIG_APPLIED,
+            kind::SWITCHED,
+            kind::UNIVERSE,
+        ])
     }
 
     fn produces(&self) -> Mask {
@@ -121,16 +161,27 @@ impl<S: Strategy> Stage for StrategyStage<S> {
             Body::Analysis(Analysis::Features { timeframe, rows })
                 if self.need().is_some_and(|need| need.timeframe == *timeframe) =>
             {
-                self.rows(rows);
+                self.need().into_iter().for_each(|need| self.rows(need, rows));
+            }
+            Body::Analysis(Analysis::Kept { timeframe, fast, slow, rows }) => {
+                let need = Need { timeframe: *timeframe, fast: *fast, slow: *slow };
+                // Where that is configured again, the others are the same rows.
+                if self.need() != Some(need) {
+                    self.rows(need, rows);
+                }
             }
             Body::Analysis(Analysis::Signals { rows }) if fact.key.rank == S::RANK.0 => {
                 for signal in rows {
-                    self.lines.entry(signal.symbol).last = Some(signal.side);
+                    self.signalled(signal);
                 }
             }
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
                 self.configure(S::section(&crate::trading::settings::applied(text)));
             }
+            Body::Operator(Operator::Switched {
+                switch: Switch::Strategy { name, on }, ..
+            }) if name == S::NAME => self.off = !on,
+            Body::Market(Market::Universe { unlisted, .. }) => self.lines.remove_all(unlisted),
             Body::Market(_)
             | Body::Venue(_)
             | Body::Operator(_)

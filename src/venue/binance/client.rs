@@ -13,7 +13,7 @@ use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::instrument::Instrument;
 use crate::domain::market::Bar;
 use crate::domain::money::Decimal;
-use crate::domain::order::{OrderIntent, OrderReport, OrderType, ReportSource, SendAttempt, Side};
+use crate::domain::order::{OrderIntent, OrderReport, ReportSource, SendAttempt, Side};
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::venue::clock::{Pace, SharedClock};
 use crate::venue::port::{
@@ -29,6 +29,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Above this many, the rules of all instruments are asked for at once: addresses have an end.
 const SYMBOLS_IN_QUERY: usize = 100;
@@ -94,6 +95,23 @@ struct Call<'a> {
     cost: Cost,
 }
 
+/// Where orders are placed and cancelled.
+const ORDER: &str = "/api/v3/order";
+
+/// An order or a cancel.
+struct Act {
+    kind: Kind,
+    method: Method,
+    path: &'static str,
+    priority: Priority,
+}
+
+impl Act {
+    fn cancel(path: &'static str) -> Act {
+        Act { kind: Kind::Cancel, method: Method::Delete, path, priority: Priority::Cancel }
+    }
+}
+
 impl BinanceClient {
     /// Makes a client. Nothing is connected yet.
     ///
@@ -157,6 +175,21 @@ impl BinanceClient {
         Ok(rules)
     }
 
+    /// What was traded of each symbol in a day, in quote units; those whose names are symbols here.
+    /// Weight 80.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn volumes(&self) -> Result<Vec<(Symbol, Decimal)>, VenueError> {
+        let query = Query::new().with("type", "MINI");
+        let answer = self.public("/api/v3/ticker/24hr", query, Cost(80, Priority::History)).await?;
+        let days: Vec<wire::Day> = read("ticker/24hr", &answer)?;
+        let named = days.into_iter().filter_map(|day| {
+            Some((Symbol::new(&day.symbol).ok()?, day.quote_volume.0.normalize()))
+        });
+        Ok(named.collect())
+    }
+
     /// Bars with opening times from `from` to `to`, both inclusive, ascending, at most `limit` (1
     /// to 1,000) from the oldest on. The newest may still be forming. Weight 2.
     ///
@@ -191,7 +224,8 @@ impl BinanceClient {
         let cost = Cost(20, Priority::Fills);
         let account: wire::Account = self.signed_read("/api/v3/account", query, cost).await?;
         let balances = map::balances(&account.balances, false);
-        Ok(AccountPicture { can_trade: account.can_trade, balances })
+        let id = account.uid.map(|uid| uid.to_string());
+        Ok(AccountPicture { id, can_trade: account.can_trade, balances })
     }
 
     /// Orders open now, by the venue's id. Weight 6, for all symbols 80.
@@ -217,8 +251,13 @@ impl BinanceClient {
         intent: &OrderIntent,
         attempt: &SendAttempt,
     ) -> Result<OrderReport, VenueError> {
-        let query = order_query(intent, attempt)?;
-        let answer = self.act(Kind::Place, Method::Post, query, Stamp::from(attempt)).await?;
+        let query = words::order(intent, attempt)?;
+        let priority = match intent.side {
+            Side::Buy => Priority::Entry,
+            Side::Sell => Priority::Stop,
+        };
+        let act = Act { kind: Kind::Place, method: Method::Post, path: ORDER, priority };
+        let answer = self.act(act, query, Stamp::from(attempt)).await?;
         let report = wire::decode_order_answer(&answer).and_then(|answer| match answer {
             OrderAnswer::Ack(ack) => map::order_ack(intent, &ack),
             OrderAnswer::State(state) => map::order_state(ReportSource::Answer, &state, &[]),
@@ -243,10 +282,31 @@ impl BinanceClient {
         stamp: Stamp,
     ) -> Result<OrderReport, VenueError> {
         let query = Query::new().with("symbol", symbol).with("origClientOrderId", client_id);
-        let answer = self.act(Kind::Cancel, Method::Delete, query, stamp).await?;
+        let answer = self.act(Act::cancel(ORDER), query, stamp).await?;
         let state: Result<OrderState, String> = wire::decode("cancel answer", &answer);
         let report = state.and_then(|s| map::order_state(ReportSource::Answer, &s, &[]));
         same_order(Kind::Cancel, mapped(Kind::Cancel, report)?, symbol, client_id)
+    }
+
+    /// Cancels all open orders of a symbol, whoever placed them: one request. `Absent`: there are
+    /// none. What became of them is to be asked.
+    ///
+    /// # Errors
+    /// What the failure means for the cancel.
+    pub async fn cancel_all(&self, symbol: Symbol, stamp: Stamp) -> Result<(), VenueError> {
+        let query = Query::new().with("symbol", symbol);
+        self.act(Act::cancel("/api/v3/openOrders"), query, stamp).await.map(drop)
+    }
+
+    /// The price of the last trade. Weight 2.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn price(&self, symbol: Symbol) -> Result<Decimal, VenueError> {
+        let query = Query::new().with("symbol", symbol);
+        let answer = self.public("/api/v3/ticker/price", query, Cost(2, Priority::Stop)).await?;
+        let told: wire::TickerPrice = read("price", &answer)?;
+        Ok(told.price.0)
     }
 
     /// The order with this id of ours, with its fills. `None`: the venue does not know it, which
@@ -315,20 +375,15 @@ impl BinanceClient {
         mapped(Kind::Read, map::trades(&rows))
     }
 
-    /// Address and session of the bars of `symbols`, at most 1,024.
-    ///
-    /// # Errors
-    /// Too many symbols for one connection.
+    /// Address and session of the bars of the `wanted` symbols.
+    #[must_use]
     pub fn market_session(
         &self,
-        symbols: &[Symbol],
+        wanted: watch::Receiver<Arc<[Symbol]>>,
         timeframe: Timeframe,
-    ) -> Result<(String, Session<MarketStreams>), String> {
-        let streams = MarketStreams::new(symbols, timeframe, self.moves())?;
-        Ok((
-            format!("{}/stream", self.0.config.stream.trim_end_matches('/')),
-            Session::new(streams),
-        ))
+    ) -> (String, Session<MarketStreams>) {
+        let streams = MarketStreams::new(wanted, timeframe, self.moves());
+        (format!("{}/stream", self.0.config.stream.trim_end_matches('/')), Session::new(streams))
     }
 
     /// Address and session of the account's events.
@@ -340,15 +395,17 @@ impl BinanceClient {
         Ok((self.0.config.ws_api.clone(), Session::new(stream)))
     }
 
-    /// Whether a connection may be opened now, `steady` milliseconds after any beginning. A venue
+    /// Whether a connection may be opened now, `steady` milliseconds after any beginning, by its
+    /// own share and by that of all. A venue
     /// whose time stands still until it is told to move knows no such limit.
     ///
     /// # Errors
     /// How long to wait, milliseconds.
-    pub fn admit_connection(&self, steady: i64) -> Result<(), u64> {
+    pub fn admit_connection(&self, own: &mut ConnectionLimit, steady: i64) -> Result<(), u64> {
         if !self.moves() {
             return Ok(());
         }
+        own.admit(steady).map_err(|wait| wait.0)?;
         let mut connections = self.0.connections.lock().unwrap_or_else(PoisonError::into_inner);
         connections.admit(steady).map_err(|wait| wait.0)
     }
@@ -358,6 +415,13 @@ impl BinanceClient {
     pub fn waiting(&self) -> Option<i64> {
         let left = self.0.waiting.load(Relaxed).saturating_sub(self.real());
         (left > 0).then_some(left.saturating_add(999) / 1000)
+    }
+
+    /// Share of this minute's budget that is used, 0 to 1.
+    #[must_use]
+    pub fn used(&self) -> f64 {
+        let now = self.real();
+        self.limit().used_share(now)
     }
 
     /// The clock that the venue's windows are aligned to, UTC milliseconds.
@@ -476,20 +540,11 @@ impl BinanceClient {
     }
 
     /// An order or a cancel: one request. It costs no weight where it succeeds.
-    async fn act(
-        &self,
-        kind: Kind,
-        method: Method,
-        query: Query,
-        stamp: Stamp,
-    ) -> Result<Vec<u8>, VenueError> {
+    async fn act(&self, act: Act, query: Query, stamp: Stamp) -> Result<Vec<u8>, VenueError> {
         let query = query.signed(self.key()?, stamp.timestamp, stamp.recv_window);
-        let priority = match kind {
-            Kind::Cancel => Priority::Cancel,
-            Kind::Place | Kind::Read => Priority::Entry,
-        };
+        let Act { kind, method, path, priority } = act;
         let cost = Cost(0, priority);
-        self.send(Call { kind, method, path: "/api/v3/order", query, keyed: true, cost }).await
+        self.send(Call { kind, method, path, query, keyed: true, cost }).await
     }
 
     /// The only place where a request leaves: once, or not at all.
@@ -575,44 +630,6 @@ impl VenuePort for BinanceClient {
     }
 }
 
-/// The words of a new order, in the order they are sent.
-fn order_query(intent: &OrderIntent, attempt: &SendAttempt) -> Result<Query, VenueError> {
-    let id = &intent.client_id.0;
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    let wrong = if attempt.client_id != intent.client_id {
-        Some("the attempt is of another order")
-    } else if !(1..=36).contains(&id.len()) || !id.bytes().all(plain) {
-        Some("the client order id is not one the venue takes")
-    } else if intent.quantity <= Decimal::ZERO || intent.price.is_some_and(|p| p <= Decimal::ZERO) {
-        Some("quantity and price must be positive")
-    } else if intent.price.is_some() != (intent.order_type == OrderType::Limit) {
-        Some("a limit order needs a price, a market order takes none")
-    } else {
-        None
-    };
-    if let Some(text) = wrong {
-        let class = ErrorClass::Refused { again: false };
-        return Err(VenueError { class, code: 0, text: text.to_owned() });
-    }
-    let side = match intent.side {
-        Side::Buy => "BUY",
-        Side::Sell => "SELL",
-    };
-    let (order_type, time_in_force) = match intent.order_type {
-        OrderType::Market => ("MARKET", None),
-        OrderType::Limit => ("LIMIT", Some("GTC")),
-    };
-    Ok(Query::new()
-        .with("symbol", intent.symbol)
-        .with("side", side)
-        .with("type", order_type)
-        .with_some("timeInForce", time_in_force)
-        .with("quantity", map::plain(intent.quantity))
-        .with_some("price", intent.price.map(map::plain))
-        .with("newClientOrderId", id)
-        .with("newOrderRespType", "FULL"))
-}
-
 fn read<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, VenueError> {
     mapped(Kind::Read, wire::decode(what, bytes))
 }
@@ -634,6 +651,8 @@ fn same_order(
     let text = format!("the answer is about order {} of {}", report.client_id, report.symbol);
     Err(error::of_unreadable(kind, text))
 }
+
+mod words;
 
 #[cfg(test)]
 mod tests;

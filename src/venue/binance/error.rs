@@ -6,6 +6,7 @@
 use super::wire::{ErrorBody, error_body};
 use crate::venue::port::{ErrorClass, VenueError};
 use crate::venue::transport::TransportError;
+use std::ops::RangeInclusive;
 
 /// What kind of request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +92,92 @@ fn classify(
     by_code.unwrap_or_else(|| by_status(kind, status, retry_after_s))
 }
 
+/// What a code of the venue means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    /// Execution status unknown, whatever the status says.
+    Unclear,
+    /// Overloaded: it was not looked at.
+    Busy,
+    /// Too much weight; with status 418 a ban.
+    Weight,
+    /// Too many orders.
+    Orders,
+    /// The clock: definitely not executed, may be tried again.
+    Clock,
+    /// The key or the account.
+    Key,
+    /// Shutting down before it looked at the request.
+    Shutdown,
+    /// Rejected; the words say why.
+    Words,
+    /// No such order.
+    Absent,
+    /// A subscription of the account's events is in a state it should not be in: connect anew.
+    Resubscribe,
+    /// One half of a replacement may have happened: both orders must be looked at.
+    Half,
+    /// The request is wrong as it stands.
+    Wrong,
+}
+
+impl Meaning {
+    /// Whether it holds beside a status of 5xx too, which speaks of the server, whatever else the
+    /// body says.
+    fn outweighs_the_status(self) -> bool {
+        match self {
+            Meaning::Unclear
+            | Meaning::Busy
+            | Meaning::Weight
+            | Meaning::Orders
+            | Meaning::Clock
+            | Meaning::Key => true,
+            Meaning::Shutdown
+            | Meaning::Words
+            | Meaning::Absent
+            | Meaning::Resubscribe
+            | Meaning::Half
+            | Meaning::Wrong => false,
+        }
+    }
+}
+
+/// Every code there is; the first row that has it counts. A code of none is judged by the status.
+const CODES: &[(RangeInclusive<i32>, Meaning)] = &[
+    (-1001..=-1000, Meaning::Unclear),
+    (-1002..=-1002, Meaning::Key),
+    (-1003..=-1003, Meaning::Weight),
+    (-1007..=-1006, Meaning::Unclear),
+    (-1008..=-1008, Meaning::Busy),
+    (-1014..=-1013, Meaning::Wrong),
+    (TOO_MANY_ORDERS..=TOO_MANY_ORDERS, Meaning::Orders),
+    (-1016..=-1016, Meaning::Shutdown),
+    (-1020..=-1020, Meaning::Wrong),
+    (BAD_TIMESTAMP..=BAD_TIMESTAMP, Meaning::Clock),
+    (-1022..=-1022, Meaning::Key),
+    (-1033..=-1033, Meaning::Wrong),
+    (-1034..=-1034, Meaning::Weight),
+    (-1035..=-1035, Meaning::Wrong),
+    (-1299..=-1100, Meaning::Wrong),
+    (-2010..=-2010, Meaning::Words),
+    (NOT_OPEN..=NOT_OPEN, Meaning::Words),
+    (NO_SUCH_ORDER..=NO_SUCH_ORDER, Meaning::Absent),
+    (-2015..=-2014, Meaning::Key),
+    (-2016..=-2016, Meaning::Wrong),
+    (-2021..=-2021, Meaning::Half),
+    (-2022..=-2022, Meaning::Wrong),
+    (-2026..=-2026, Meaning::Wrong),
+    (-2036..=-2035, Meaning::Resubscribe),
+    (-2039..=-2039, Meaning::Wrong),
+    (-2042..=-2042, Meaning::Resubscribe),
+    (-2043..=-2043, Meaning::Wrong),
+    (-4056..=-4056, Meaning::Wrong),
+];
+
+fn meaning(code: i32) -> Option<Meaning> {
+    CODES.iter().find(|(codes, _)| codes.contains(&code)).map(|(_, meaning)| *meaning)
+}
+
 /// The meaning of codes that say more than the status does.
 fn by_code(
     kind: Kind,
@@ -98,28 +185,21 @@ fn by_code(
     retry_after_s: Option<u64>,
     body: &ErrorBody,
 ) -> Option<ErrorClass> {
-    let no = ErrorClass::Refused { again: false };
-    Some(match body.code {
-        // Execution status unknown, whatever the status says.
-        -1000 | -1001 | -1006 | -1007 => unclear(kind),
-        // Overloaded, or shutting down before it looked at the request.
-        -1008 => ErrorClass::NotSent,
-        -1016 if status < 500 => ErrorClass::NotSent,
-        -1003 if status == 418 => limited(retry_after_s, WAIT_BAN),
-        -1003 | -1034 => limited(retry_after_s, WAIT_WEIGHT),
-        TOO_MANY_ORDERS => limited(retry_after_s, WAIT_ORDERS),
-        BAD_TIMESTAMP => ErrorClass::Refused { again: true },
-        -1002 | -1022 | -2014 | -2015 => ErrorClass::Halt,
-        // A status of 5xx speaks of the server, whatever else the body says.
-        _ if status >= 500 => unclear(kind),
-        -2010 | NOT_OPEN => by_text(kind, body),
-        NO_SUCH_ORDER => absent(kind),
-        // A subscription of the account's events is in a state it should not be in: connect anew.
-        -2035 | -2036 | -2042 => ErrorClass::Refused { again: true },
-        // One half of a replacement may have happened: both orders must be looked at.
-        -2021 => unclear(kind),
-        -1013 | -1014 | -1020 | -1299..=-1100 | -2016 | -2022 | -2026 | -2039 | -2043 => no,
-        _ => return None,
+    let meaning = meaning(body.code)?;
+    if status >= 500 && !meaning.outweighs_the_status() {
+        return Some(unclear(kind));
+    }
+    Some(match meaning {
+        Meaning::Unclear | Meaning::Half => unclear(kind),
+        Meaning::Busy | Meaning::Shutdown => ErrorClass::NotSent,
+        Meaning::Weight if status == 418 => limited(retry_after_s, WAIT_BAN),
+        Meaning::Weight => limited(retry_after_s, WAIT_WEIGHT),
+        Meaning::Orders => limited(retry_after_s, WAIT_ORDERS),
+        Meaning::Clock | Meaning::Resubscribe => ErrorClass::Refused { again: true },
+        Meaning::Key => ErrorClass::Halt,
+        Meaning::Words => by_text(kind, body),
+        Meaning::Absent => absent(kind),
+        Meaning::Wrong => ErrorClass::Refused { again: false },
     })
 }
 
@@ -175,4 +255,52 @@ fn words(status: u16, body: &[u8]) -> String {
     }
     let short: Vec<&str> = plain.split_whitespace().take(20).collect();
     format!("HTTP {status} {}", short.join(" ")).trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    /// The codes in the text of the files below a folder.
+    fn codes(folder: &Path, found: &mut BTreeSet<i32>) {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.path().is_dir() {
+                codes(&entry.path(), found);
+                continue;
+            }
+            let text = fs::read_to_string(entry.path()).unwrap();
+            for (at, _) in text.match_indices('-') {
+                let digits: String =
+                    text[at + 1..].chars().take_while(char::is_ascii_digit).collect();
+                let before = text[..at].chars().next_back();
+                let alone = before.is_none_or(|c| !c.is_alphanumeric());
+                if alone && digits.len() == 4 && digits.starts_with(['1', '2', '4']) {
+                    found.insert(-digits.parse::<i32>().unwrap());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_code_a_client_can_meet_has_a_row() {
+        let mut met = BTreeSet::new();
+        codes(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sim"), &mut met);
+        assert!(met.len() > 40, "{met:?}");
+        // What the venue documents beside what the simulated exchange says.
+        met.extend([-1000, -1001, -1002, -1006, -1007, -1016, -1033, -1035, -2016, -2026]);
+        met.extend([-2042, -2043]);
+        met.extend(-1130..=-1100);
+        let without: Vec<i32> = met.into_iter().filter(|code| meaning(*code).is_none()).collect();
+        assert_eq!(without, Vec::<i32>::new());
+    }
+
+    #[test]
+    fn no_code_has_two_rows() {
+        let rows = |code: i32| CODES.iter().filter(|(codes, _)| codes.contains(&code)).count();
+        assert!((-5000..0).all(|code| rows(code) <= 1));
+        assert_eq!(meaning(-9999), None);
+    }
 }

@@ -10,34 +10,66 @@ use crate::domain::time::{Timeframe, UtcMs};
 use crate::venue::port::{AccountReport, ErrorClass, MarketReport};
 use crate::venue::session::{Hello, Protocol, Refusal, Said};
 use serde_json::json;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// Most streams on one connection.
 pub const STREAMS_MAX: usize = 1024;
 /// Streams in one request: the venue takes five messages a second, pongs among them.
 const STREAMS_PER_REQUEST: usize = 256;
+/// Time between two changes of what is subscribed: a change takes up to eight messages.
+const TURN: Duration = Duration::from_secs(2);
 
-/// Kline streams of a set of symbols.
+/// Kline streams of a set of symbols, which may change.
 #[derive(Debug)]
 pub struct MarketStreams {
-    names: Vec<String>,
+    wanted: watch::Receiver<Arc<[Symbol]>>,
+    timeframe: Timeframe,
+    /// The symbols that were asked for last.
+    asked: BTreeSet<Symbol>,
     next_id: u64,
-    quiet: Option<i64>,
+    /// Whether the venue's time passes by itself.
+    moves: bool,
+    turned: Option<Instant>,
 }
 
 impl MarketStreams {
-    /// Streams of the bars of `symbols`, at most [`STREAMS_MAX`] for one connection. Where the
-    /// venue's time passes by itself, at least one of their bars closes in each timeframe: half as
-    /// much again without any is silence.
-    ///
-    /// # Errors
-    /// Too many of them.
-    pub fn new(symbols: &[Symbol], timeframe: Timeframe, moves: bool) -> Result<Self, String> {
-        if symbols.len() > STREAMS_MAX {
-            return Err(format!("{} streams, a connection takes {STREAMS_MAX}", symbols.len()));
-        }
+    /// Streams of the bars of the `wanted` symbols, the first [`STREAMS_MAX`] of them: more are not
+    /// carried by one connection. Where the venue's time passes by itself, at least one of their
+    /// bars closes in each timeframe: half as much again without any is silence.
+    #[must_use]
+    pub fn new(
+        wanted: watch::Receiver<Arc<[Symbol]>>,
+        timeframe: Timeframe,
+        moves: bool,
+    ) -> MarketStreams {
+        let (asked, next_id, turned) = (BTreeSet::new(), 1, None);
+        MarketStreams { wanted, timeframe, asked, next_id, moves, turned }
+    }
+
+    fn wanted_now(&mut self) -> BTreeSet<Symbol> {
+        self.wanted.borrow_and_update().iter().take(STREAMS_MAX).copied().collect()
+    }
+
+    fn requests<'a>(
+        &mut self,
+        method: &str,
+        symbols: impl Iterator<Item = &'a Symbol>,
+    ) -> Vec<Hello> {
+        let timeframe = self.timeframe;
         let name = |s: &Symbol| format!("{}@kline_{timeframe}", s.as_str().to_ascii_lowercase());
-        let quiet = (moves && !symbols.is_empty()).then(|| timeframe.ms() * 3 / 2);
-        Ok(MarketStreams { names: symbols.iter().map(name).collect(), next_id: 1, quiet })
+        let names: Vec<String> = symbols.map(name).collect();
+        let mut requests = Vec::new();
+        for names in names.chunks(STREAMS_PER_REQUEST) {
+            let id = self.next_id;
+            self.next_id += 1;
+            let text = json!({"method": method, "params": names, "id": id}).to_string();
+            requests.push(Hello { id, text });
+        }
+        requests
     }
 }
 
@@ -45,14 +77,28 @@ impl Protocol for MarketStreams {
     type Frame = MarketReport;
 
     fn hello(&mut self, _venue_now: UtcMs) -> Vec<Hello> {
-        let mut requests = Vec::new();
-        for names in self.names.chunks(STREAMS_PER_REQUEST) {
-            let id = self.next_id;
-            self.next_id += 1;
-            let text = json!({"method": "SUBSCRIBE", "params": names, "id": id}).to_string();
-            requests.push(Hello { id, text });
-        }
+        self.asked = self.wanted_now();
+        let asked = self.asked.clone();
+        self.requests("SUBSCRIBE", asked.iter())
+    }
+
+    fn turn(&mut self) -> Vec<Hello> {
+        self.turned = Some(Instant::now());
+        let wanted = self.wanted_now();
+        let before = std::mem::replace(&mut self.asked, wanted.clone());
+        let mut requests = self.requests("SUBSCRIBE", wanted.difference(&before));
+        requests.extend(self.requests("UNSUBSCRIBE", before.difference(&wanted)));
         requests
+    }
+
+    async fn turned(&mut self) {
+        if let Some(last) = self.turned.filter(|_| self.moves) {
+            tokio::time::sleep_until(last + TURN).await;
+        }
+        if self.wanted.changed().await.is_err() {
+            // Nobody is left who could want something else.
+            std::future::pending::<()>().await;
+        }
     }
 
     fn read(&self, text: &str) -> Result<Said<MarketReport>, String> {
@@ -65,7 +111,7 @@ impl Protocol for MarketStreams {
     }
 
     fn quiet(&self) -> Option<i64> {
-        self.quiet
+        (self.moves && !self.asked.is_empty()).then(|| self.timeframe.ms() * 3 / 2)
     }
 }
 

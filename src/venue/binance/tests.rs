@@ -9,10 +9,11 @@ use crate::domain::money::{Decimal, parse_decimal};
 use crate::domain::order::{OrderReport, OrderStatus, ReportSource, Side};
 use crate::domain::time::Timeframe;
 use crate::venue::port::{AccountReport, ErrorClass, MarketReport};
-use crate::venue::session::{Protocol, Said};
+use crate::venue::session::{Hello, Protocol, Said};
 use crate::venue::transport::TransportError;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::Read;
+use std::sync::Arc;
 
 fn shared(file: &str) -> Vec<u8> {
     let path = crate::shared::shared("wire/binance").join(file);
@@ -143,9 +144,31 @@ fn documented_answers() {
 }
 
 #[test]
+fn what_comes_and_goes_is_subscribed_on_the_connection_there_is() {
+    let symbols = |names: &[&str]| -> Arc<[Symbol]> {
+        names.iter().map(|name| Symbol::new(name).unwrap()).collect()
+    };
+    let (wanted, heard) = tokio::sync::watch::channel(symbols(&["AUSDT", "BUSDT"]));
+    let mut streams = stream::MarketStreams::new(heard, Timeframe::M1, true);
+    let texts = |asked: Vec<Hello>| asked.into_iter().map(|h| h.text).collect::<Vec<_>>();
+    let request = |id, method: &str, names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|n| format!("{n}usdt@kline_1m")).collect();
+        json!({"method": method, "params": names, "id": id}).to_string()
+    };
+    assert_eq!(streams.quiet(), None, "nothing is asked for yet");
+    assert_eq!(texts(streams.hello(0)), [request(1, "SUBSCRIBE", &["a", "b"])]);
+    assert_eq!(texts(streams.turn()), [""; 0]);
+    wanted.send_replace(symbols(&["BUSDT", "CUSDT"]));
+    let turned = [request(2, "SUBSCRIBE", &["c"]), request(3, "UNSUBSCRIBE", &["a"])];
+    assert_eq!(texts(streams.turn()), turned);
+    assert_eq!(texts(streams.hello(0)), [request(4, "SUBSCRIBE", &["b", "c"])], "a new one");
+}
+
+#[test]
 #[cfg_attr(shared_absent, ignore = "the shared material is absent")]
 fn recorded_market_streams() {
-    let streams = stream::MarketStreams::new(&[], Timeframe::M1, true).unwrap();
+    let (_, wanted) = tokio::sync::watch::channel(Arc::default());
+    let streams = stream::MarketStreams::new(wanted, Timeframe::M1, true);
     let (mut bars, mut closed, mut others) = (0, 0, 0);
     for file in [
         "ws_market/cryptofeed_spot_klines_depth_aggtrade.txt.gz",

@@ -18,10 +18,63 @@ pub fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, String
 }
 
 fn place(what: &str, bytes: &[u8], error: &serde_json::Error) -> String {
-    let line = bytes.split(|b| *b == b'\n').nth(error.line().saturating_sub(1)).unwrap_or(b"");
-    let end = error.column().min(line.len());
-    let before = String::from_utf8_lossy(&line[end.saturating_sub(40)..end]).into_owned();
-    format!("{what}: {error}, after {before:?}")
+    let lines = bytes.split_inclusive(|b| *b == b'\n').take(error.line().saturating_sub(1));
+    let line: usize = lines.map(<[u8]>::len).sum();
+    let end = (line + error.column()).min(bytes.len());
+    let before = String::from_utf8_lossy(&bytes[end.saturating_sub(40).max(line)..end]);
+    let path = path(&bytes[..end]);
+    let at = if path.is_empty() { String::new() } else { format!(" at {path}") };
+    format!("{what}{at}: {error}, after {:?}", &*before)
+}
+
+/// Where a message is that has been read so far, like `symbols[0].filters[2]`.
+fn path(read: &[u8]) -> String {
+    // What was read whole before it was looked at is left behind with its end.
+    let trimmed = read.trim_ascii_end();
+    let read = match trimmed.strip_suffix(b",").map(<[u8]>::trim_ascii_end) {
+        Some(whole) if whole.ends_with(b"}") => whole,
+        Some(_) | None => trimmed,
+    };
+    let (read, whole) = match read.strip_suffix(b"}") {
+        Some(inside) => (inside, true),
+        None => (read, false),
+    };
+    // Objects with the key in hand, arrays with the place.
+    let mut open: Vec<Result<String, usize>> = Vec::new();
+    let mut rest = read.iter();
+    let mut text: Option<Vec<u8>> = None;
+    let mut last = Vec::new();
+    while let Some(byte) = rest.next() {
+        match (&mut text, byte) {
+            (Some(_), b'"') => last = text.take().unwrap_or_default(),
+            (Some(text), b'\\') => text.extend(rest.next()),
+            (Some(text), byte) => text.push(*byte),
+            (None, b'"') => text = Some(Vec::new()),
+            (None, b'{') => open.push(Ok(String::new())),
+            (None, b'[') => open.push(Err(0)),
+            (None, b'}' | b']') => drop(open.pop()),
+            (None, b':') => {
+                if let Some(Ok(key)) = open.last_mut() {
+                    *key = String::from_utf8_lossy(&last).into_owned();
+                }
+            }
+            (None, b',') => {
+                if let Some(Err(place)) = open.last_mut() {
+                    *place += 1;
+                }
+            }
+            (None, _) => {}
+        }
+    }
+    if whole && let Some(Ok(key)) = open.last_mut() {
+        key.clear();
+    }
+    let named = open.into_iter().map(|step| match step {
+        Err(place) => format!("[{place}]"),
+        Ok(key) if key.is_empty() => key,
+        Ok(key) => format!(".{key}"),
+    });
+    named.collect::<String>().trim_start_matches('.').to_owned()
 }
 
 /// A decimal written as a string.
@@ -155,6 +208,16 @@ words! {
 pub struct ServerTime {
     /// UTC milliseconds.
     pub server_time: i64,
+}
+
+/// A day of a symbol, as far as it is read.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Day {
+    /// Its name.
+    pub symbol: String,
+    /// What was traded, in quote units.
+    pub quote_volume: Dec,
 }
 
 /// Answer to `GET /api/v3/exchangeInfo`.
@@ -303,12 +366,22 @@ pub struct Account {
     /// Whether the account may trade.
     #[serde(default = "yes")]
     pub can_trade: bool,
+    /// The venue's number of the account.
+    #[serde(default)]
+    pub uid: Option<u64>,
     /// All of them, or those other than zero.
     pub balances: Vec<AssetBalance>,
 }
 
 fn yes() -> bool {
     true
+}
+
+/// Answer to `GET /api/v3/ticker/price` of one symbol.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TickerPrice {
+    /// Price of the last trade.
+    pub price: Dec,
 }
 
 /// Balance of one asset.

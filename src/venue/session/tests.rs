@@ -30,6 +30,11 @@ impl Protocol for Echo {
         })
     }
 
+    fn turn(&mut self) -> Vec<Hello> {
+        self.0 += 1;
+        vec![Hello { id: self.0, text: format!("turn {}", self.0) }]
+    }
+
     fn quiet(&self) -> Option<i64> {
         Some(30_000)
     }
@@ -41,6 +46,7 @@ fn show(output: &Output<String>) -> String {
         Output::Send(id, text) => format!("{id}> {text}"),
         Output::Drop(id) => format!("drop {id}"),
         Output::Event(Event::Subscribed) => "subscribed".into(),
+        Output::Event(Event::Turned) => "turned".into(),
         Output::Event(Event::Frame(f)) => format!("frame {f}"),
         Output::Event(Event::Garbled { why }) => format!("garbled {why}"),
         Output::Event(Event::Ending { why }) => format!("ending {why}"),
@@ -102,6 +108,44 @@ fn subscribes_once_all_is_answered() {
         ],
     );
     assert_eq!(session.deadline(), Some(13 + 30_000));
+}
+
+#[test]
+fn what_is_wanted_besides_is_asked_for_on_every_open_connection() {
+    let mut session = subscribed();
+    feed(
+        &mut session,
+        &[
+            (100_000, Input::Alive(1), &[]),
+            (100_000, Input::Text(1, "data"), &["frame data"]),
+            (100_001, Input::Turned, &["1> turn 3"]),
+            (100_002, Input::Text(1, "data"), &["frame data"]),
+        ],
+    );
+    assert_eq!(session.deadline(), Some(100_001 + ANSWER), "it has to be answered");
+    feed(&mut session, &[(100_003, Input::Text(1, "ok 3"), &["turned"])]);
+    // Its successor was greeted before, and hears of it too.
+    feed(
+        &mut session,
+        &[
+            (100_004, Input::Text(1, "end"), &["ending end"]),
+            (100_005, Input::Tick, &["connect 2"]),
+            (100_006, Input::Opened, &["2> hello 4 at 1100006", "2> hello 5 at 1100006"]),
+            (100_007, Input::Turned, &["1> turn 6", "2> turn 6"]),
+            (100_008, Input::Text(2, "ok 4"), &[]),
+            (100_009, Input::Text(2, "ok 5"), &[]),
+            (100_010, Input::Text(1, "ok 6"), &["turned"]),
+            (100_011, Input::Text(2, "ok 6"), &["drop 1", "subscribed"]),
+        ],
+    );
+    // Nobody is there to be asked: the next one is greeted with all.
+    feed(
+        &mut session,
+        &[
+            (100_012, Input::Closed(2, "gone".into()), &["drop 2", "lost gone true"]),
+            (100_013, Input::Turned, &[]),
+        ],
+    );
 }
 
 #[test]

@@ -92,7 +92,7 @@ impl Dice {
     fn order(&mut self) -> NewOrder {
         let Leg { side, kind, client_id } = self.leg();
         let (symbol, deadline) = (sym("BTCUSDT"), UtcMs::MAX);
-        NewOrder { symbol, side, kind, client_id, at: 0, deadline }
+        NewOrder { symbol, side, kind, client_id, at: 0, deadline, at_once: None }
     }
 
     fn request(&mut self, ids: u64) -> SimFact {

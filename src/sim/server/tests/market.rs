@@ -1,8 +1,9 @@
 //! Market data and limits over the wire.
 
-use super::{CLOSE, Client, Dir, options};
+use super::{CLOSE, Client, Dir, ask, next, options};
+use crate::domain::time::MINUTE;
 use crate::sim::server::{Pace, start};
-use crate::sim::testing::START;
+use crate::sim::testing::{Fake, START, bar};
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use std::io::Read;
@@ -156,4 +157,106 @@ async fn weights_are_told_and_held() {
         }
     }
     panic!("never banned: {refused:?}, from {START}");
+}
+
+#[tokio::test]
+async fn windows_are_counted_from_where_they_begin() {
+    let dir = Dir::new();
+    let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
+    let client = Client::of(&sim);
+    client.advance(CLOSE).await;
+    let (status, row) = client.get("/api/v3/ticker?symbol=BTCUSDT&windowSize=2m").await;
+    assert_eq!(
+        (status, &row["openTime"], &row["closeTime"]),
+        (200, &json!(CLOSE - 2 * MINUTE), &json!(CLOSE))
+    );
+    assert_eq!(
+        (&row["highPrice"], &row["priceChange"]),
+        (&json!("110.00000000"), &json!("5.00000000"))
+    );
+    assert!(row.get("bidPrice").is_none(), "{row}");
+    let (_, all) =
+        client.get("/api/v3/ticker?symbols=[%22BTCUSDT%22,%22ETHUSDT%22]&type=MINI").await;
+    assert_eq!((all.as_array().map(Vec::len), all[0].get("priceChange")), (Some(2), None));
+    let (_, day) = client.get("/api/v3/ticker/tradingDay?symbol=BTCUSDT&timeZone=-3:30").await;
+    let (open, close) = (day["openTime"].as_i64(), day["closeTime"].as_i64());
+    assert_eq!(close.zip(open).map(|(close, open)| close - open), Some(24 * 60 * MINUTE - 1));
+    let (status, none) = client.get("/api/v3/ticker").await;
+    assert_eq!((status, &none["code"]), (400, &json!(-1102)));
+    sim.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
+async fn a_wide_bar_that_ends_in_silence_is_told() {
+    let dir = Dir::new();
+    let mut options = options(&dir.0, Pace::Lockstep);
+    // The third minute of three has no trades, and nothing comes for a while.
+    let bars = [bar("BTCUSDT", 1, ["100"; 4], "1"), bar("BTCUSDT", 9, ["101"; 4], "1")];
+    options.market = Box::new(Fake::new(&bars));
+    let sim = start(options).await.expect("started");
+    let client = Client::of(&sim);
+    let mut socket = client.socket("/ws/btcusdt@kline_3m", "wide").await;
+    ask(&mut socket, json!({"method": "LIST_SUBSCRIPTIONS", "id": 1})).await;
+    client.advance(START + 10 * MINUTE).await;
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let bar = next(&mut socket).await["k"].clone();
+        told.push((bar["t"].as_i64().expect("a time"), bar["x"] == true));
+    }
+    // The minute before the start was the second of its three.
+    let (before, first) = (START - 2 * MINUTE, START + MINUTE);
+    assert_eq!(told, [(before, true), (first, false), (first, true)]);
+    sim.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
+async fn what_was_used_and_who_is_banned_outlive_the_process() {
+    let dir = Dir::new();
+    let sim = start(options(&dir.0, Pace::Times(1))).await.expect("started");
+    let client = Client::of(&sim);
+    let mut status = 200;
+    for _ in 0..120 {
+        status = client.get("/api/v3/ticker/24hr").await.0;
+    }
+    assert_eq!(status, 418, "6,000 of weight, and ten more than are forgiven");
+    sim.stop().await.expect("a clean end");
+    let sim = start(options(&dir.0, Pace::Times(1))).await.expect("started again");
+    let client = Client::of(&sim);
+    let (status, told) = client.get("/api/v3/ping").await;
+    assert_eq!((status, &told["code"]), (418, &json!(-1003)));
+    sim.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
+async fn a_symbol_that_is_halted_does_not_trade_and_one_that_is_delisted_is_not_there() {
+    let dir = Dir::new();
+    let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
+    let client = Client::of(&sim);
+    let stand = async |standing: &str| {
+        let url = format!("http://{}/sim/v1/standing", client.at);
+        let body = json!({"symbol": "BTCUSDT", "standing": standing}).to_string();
+        let sent = client.http.post(url).bearer_auth(&sim.token).body(body).send().await;
+        assert!(sent.expect("an answer").status().is_success());
+    };
+    let status = async || {
+        let info = client.get("/api/v3/exchangeInfo").await.1;
+        let all = info["symbols"].as_array().cloned().unwrap_or_default();
+        all.iter().find(|row| row["symbol"] == "BTCUSDT").map(|row| row["status"].clone())
+    };
+    let bar = async || {
+        let path =
+            format!("/api/v3/klines?symbol=BTCUSDT&interval=1m&startTime={}", CLOSE - 60_000);
+        client.get(&path).await.1.as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(status().await, Some(json!("TRADING")));
+    stand("halted").await;
+    client.advance(CLOSE).await;
+    assert_eq!((status().await, bar().await), (Some(json!("BREAK")), 0), "no bar of that minute");
+    stand("delisted").await;
+    assert_eq!(status().await, None);
+    let (code, told) = client.get("/api/v3/ticker/price?symbol=BTCUSDT").await;
+    assert_eq!((code, &told["code"]), (400, &json!(-1121)));
+    stand("trading").await;
+    assert_eq!(status().await, Some(json!("TRADING")), "and back");
+    sim.stop().await.expect("a clean end");
 }

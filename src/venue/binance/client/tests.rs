@@ -1,6 +1,7 @@
 //! The client against a small server that plays back answers and remembers what it was asked.
 
 use super::*;
+use crate::domain::order::OrderType;
 use crate::venue::binance::sign::tests::documented_key;
 use crate::venue::clock::Pace;
 use axum::extract::State as ServerState;

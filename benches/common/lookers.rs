@@ -1,0 +1,65 @@
+//! Those who look on: a page that is open, and a Prometheus that scrapes.
+
+use everwarm::ops::api::ApiFile;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How often Prometheus scrapes as it is shipped.
+const SCRAPE: Duration = Duration::from_secs(5);
+/// How long nothing may come.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// What they have seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    /// Bytes of the page's stream.
+    pub streamed: usize,
+    /// Scrapes.
+    pub scrapes: usize,
+    /// Bytes of the last one.
+    pub scraped: usize,
+}
+
+fn ask(data: &Path, path: &str, more: &str) -> Option<TcpStream> {
+    let mut stream = TcpStream::connect(ApiFile::read(data)?.addr).ok()?;
+    stream.set_read_timeout(Some(SILENCE)).ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    Some(stream)
+}
+
+/// Begins to look at a daemon, until it is told that this has ended.
+pub fn begin(data: &Path, ended: &Arc<AtomicBool>) -> JoinHandle<Seen> {
+    let (data, ended) = (data.to_owned(), Arc::clone(ended));
+    std::thread::spawn(move || {
+        let (mut seen, mut page) = (Seen::default(), None);
+        let (mut last, mut piece) = (Instant::now(), vec![0; 64 << 10]);
+        while !ended.load(Relaxed) {
+            if page.is_none() {
+                page = ask(&data, "/api/v1/events", "");
+            }
+            match page.as_mut().map(|stream| stream.read(&mut piece)) {
+                Some(Ok(0)) => page = None,
+                Some(Ok(count)) => seen.streamed += count,
+                // Nothing came for a while, or nobody answers yet.
+                Some(Err(_)) => {}
+                None => std::thread::sleep(SILENCE / 10),
+            }
+            if last.elapsed() >= SCRAPE {
+                last = Instant::now();
+                let mut said = Vec::new();
+                if let Some(mut stream) = ask(&data, "/metrics", "Connection: close\r\n")
+                    && stream.read_to_end(&mut said).is_ok()
+                {
+                    (seen.scrapes, seen.scraped) = (seen.scrapes + 1, said.len());
+                }
+            }
+        }
+        seen
+    })
+}

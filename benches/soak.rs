@@ -1,0 +1,269 @@
+//! The built daemon and its exchange left running: memory, CPU, files, handles and threads over
+//! time, whether anything grows that should not, and whether anything was said to be wrong; while
+//! its page is open and it is scraped every five seconds.
+//!
+//! `cargo bench --bench soak [-- MINUTES SYMBOLS PACE [KILLS]]`: 2 minutes, 300 symbols, 60x. A day
+//! of the market at 60x is 24 minutes. With KILLS, so many actors are killed in each minute of the
+//! market, one after the other: `cargo bench --bench soak -- 72 30 600x 1` is 30 days of 30 symbols
+//! with a kill each minute. Ends with an error where something went wrong or grew.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a measurement asks the clock, counts in floats, prints, and may end at once"
+)]
+
+mod common;
+
+use common::lookers;
+use common::machine::{self, Process};
+use everwarm_runtime::chance::mix;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_everwarm");
+/// Wall time before the first kill: it must be up.
+const START: Duration = Duration::from_secs(5);
+/// Wall time between two looks.
+const LOOK: Duration = Duration::from_secs(1);
+/// What may grow by this share of itself (and by this much) from the middle third to the last
+/// third and still counts as flat: a page more or less, a segment that is about to be sealed.
+const GROWTH: (f64, f64) = (1.10, 4.0);
+
+/// What an undisturbed run must not say.
+const BAD: [&str; 4] = ["  refused ", "  conflict", "  set aside", "panic"];
+/// What it says too where actors are killed: they come back, and may be late.
+const BAD_IF_CALM: [&str; 2] = ["  restart ", "  late "];
+/// Who is killed.
+const ACTORS: [&str; 16] = [
+    "roll-up",
+    "indicator",
+    "sma_cross",
+    "breaker",
+    "decision",
+    "order-manager",
+    "ledger",
+    "closer",
+    "gateway",
+    "private",
+    "feed",
+    "clock",
+    "config",
+    "universe",
+    "pacer",
+    "projector",
+];
+
+/// One look at everything.
+struct Sample {
+    minutes: f64,
+    /// Memory, open files and threads: of the daemon, of the exchange.
+    daemon: Process,
+    exchange: Process,
+    /// Sizes, MB.
+    live: f64,
+    segments: f64,
+    history: f64,
+    books: f64,
+}
+
+fn size(path: &Path) -> f64 {
+    let Ok(about) = fs::metadata(path) else { return 0.0 };
+    if !about.is_dir() {
+        return about.len() as f64 / 1e6;
+    }
+    fs::read_dir(path).map_or(0.0, |all| all.flatten().map(|file| size(&file.path())).sum())
+}
+
+fn exchange(dir: &Path) -> Option<u32> {
+    let text = fs::read_to_string(dir.join("exchange").join("port.json")).ok()?;
+    let value: serde_json::Value = serde_json::from_str(&text).ok()?;
+    value["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok())
+}
+
+fn look(began: Instant, daemon: u32, dir: &Path) -> Option<Sample> {
+    Some(Sample {
+        minutes: began.elapsed().as_secs_f64() / 60.0,
+        daemon: Process::of(daemon)?,
+        exchange: Process::of(exchange(dir)?)?,
+        live: size(&dir.join("live.redb")),
+        segments: size(&dir.join("live.segments")),
+        history: size(&dir.join("history.redb")),
+        books: size(&dir.join("exchange").join("books.redb")),
+    })
+}
+
+/// What is watched: its name, how it is read, and whether it must stay flat.
+type Watched = (&'static str, fn(&Sample) -> f64, bool);
+
+const WATCHED: [Watched; 10] = [
+    ("daemon memory, MB", |s| s.daemon.memory, true),
+    ("daemon open files", |s| s.daemon.files, true),
+    ("daemon threads", |s| s.daemon.threads, true),
+    ("exchange memory, MB", |s| s.exchange.memory, true),
+    ("exchange open files", |s| s.exchange.files, true),
+    ("exchange threads", |s| s.exchange.threads, true),
+    ("live.redb, MB", |s| s.live, true),
+    ("live.segments, MB", |s| s.segments, false),
+    ("history.redb, MB", |s| s.history, false),
+    ("books.redb, MB", |s| s.books, true),
+];
+
+fn mean(samples: &[Sample], of: fn(&Sample) -> f64) -> f64 {
+    samples.iter().map(of).sum::<f64>() / samples.len().max(1) as f64
+}
+
+/// Prints what was watched; what grew that should not have.
+fn report(samples: &[Sample], ends: (&Sample, &Sample)) -> Vec<String> {
+    let third = samples.len() / 3;
+    let (middle, last) = (&samples[third..2 * third], &samples[2 * third..]);
+    let hours = (ends.1.minutes - samples[third].minutes) / 60.0;
+    let mut grown = Vec::new();
+    println!("{:<22} {:>9} {:>9} {:>9} {:>12}", "", "middle", "last", "most", "an hour");
+    for (name, of, flat) in WATCHED {
+        let (before, after) = (mean(middle, of), mean(last, of));
+        let most = samples.iter().map(of).fold(0.0, f64::max);
+        let slope = (of(ends.1) - of(&samples[third])) / hours;
+        println!("{name:<22} {before:>9.1} {after:>9.1} {most:>9.1} {slope:>+12.2}");
+        if flat && after > (before * GROWTH.0).max(before + GROWTH.1) {
+            grown.push(format!("{name} grew from {before:.1} to {after:.1}"));
+        }
+    }
+    let wall = (ends.1.minutes - ends.0.minutes) * 60.0;
+    let share = |of: fn(&Sample) -> f64| 100.0 * (of(ends.1) - of(ends.0)) / wall;
+    let (ours, theirs) = (share(|s| s.daemon.cpu), share(|s| s.exchange.cpu));
+    println!("CPU after the start: daemon {ours:.1} % of a core, exchange {theirs:.1} %");
+    grown
+}
+
+/// Kills so many actors in each minute of the market until it is told to end; how many.
+fn kill(data: &Path, pace: &str, kills: f64, ended: &AtomicBool) -> u64 {
+    let factor: f64 = pace.trim_end_matches('x').parse().expect("a pace like 60x");
+    let (gap, began) = (Duration::from_secs_f64(60.0 / factor / kills), Instant::now());
+    let mut done = 0;
+    for i in 1_u32.. {
+        let due = began + gap * i;
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        if ended.load(Relaxed) {
+            break;
+        }
+        let who = ACTORS[(mix(u64::from(i)) % 16) as usize];
+        let mut command = Command::new(BINARY);
+        command.args(["kill", who, "--yes", "--quiet", "--data-dir"]).arg(data);
+        let told = command.output().unwrap();
+        // Who is just away cannot be killed.
+        done += u64::from(told.status.success());
+    }
+    done
+}
+
+fn start(dir: &Path, symbols: &str, pace: &str) -> Child {
+    let told = fs::File::create(dir.join("told.txt")).unwrap();
+    let wrong = fs::File::create(dir.join("wrong.txt")).unwrap();
+    let config = dir.join("soak.toml");
+    fs::write(&config, "[chaos]\nenabled = true\n").unwrap();
+    Command::new(BINARY)
+        .args(["run", "--pace", pace, "--symbols", symbols, "--data-dir"])
+        .arg(dir.join("data"))
+        .arg("--config")
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(told)
+        .stderr(wrong)
+        .spawn()
+        .expect("the binary was built with this measurement")
+}
+
+/// What it said: fills, closes, and what must not be in it.
+fn said(dir: &Path, calm: bool) -> (usize, Vec<String>) {
+    let told = fs::read_to_string(dir.join("told.txt")).unwrap();
+    let wrong = fs::read_to_string(dir.join("wrong.txt")).unwrap();
+    let bad = |line: &&str| {
+        let of = |words: &[&str]| words.iter().any(|bad| line.contains(bad));
+        of(&BAD) || (calm && of(&BAD_IF_CALM))
+    };
+    // A kill is told on standard error too.
+    let wrong = wrong.lines().filter(|line| calm || !line.contains("asked for by an operator"));
+    let bad: Vec<String> = told.lines().filter(bad).chain(wrong).map(str::to_owned).collect();
+    (told.lines().filter(|line| line.contains("  fill  ")).count(), bad)
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let argument = |i: usize, default: &str| arguments.get(i).cloned().unwrap_or(default.into());
+    let (minutes, symbols, pace) = (argument(0, "2"), argument(1, "300"), argument(2, "60x"));
+    let minutes: f64 = minutes.parse().expect("minutes");
+    let kills: f64 = argument(3, "0").parse().expect("kills a minute of the market");
+    let dir: PathBuf = machine::folder(&format!("soak-{}", std::process::id()));
+    let data = dir.join("data");
+    let began = Instant::now();
+    let mut child = start(&dir, &symbols, &pace);
+    let ended = Arc::new(AtomicBool::new(false));
+    let looking = lookers::begin(&data, &ended);
+    let killing = (kills > 0.0).then(|| {
+        let (data, pace, ended) = (data.clone(), pace.clone(), Arc::clone(&ended));
+        std::thread::spawn(move || {
+            std::thread::sleep(START);
+            kill(&data, &pace, kills, &ended)
+        })
+    });
+    let mut samples = Vec::new();
+    while began.elapsed().as_secs_f64() < minutes * 60.0 {
+        std::thread::sleep(LOOK);
+        samples.extend(look(began, child.id(), &data));
+        if let Some(status) = child.try_wait().unwrap() {
+            println!("the daemon ended: {status}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ended.store(true, Relaxed);
+    let killed = killing.map(|thread| thread.join().unwrap());
+    let seen = looking.join().unwrap();
+    let stopped = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let status = child.wait().unwrap();
+    let verified =
+        Command::new(BINARY).arg("verify").arg("--data-dir").arg(&data).output().unwrap();
+    let (Some(first), Some(last)) = (samples.get(5), samples.last()) else {
+        println!("too short to look");
+        return ExitCode::FAILURE;
+    };
+    println!("{symbols} symbols at {pace} for {minutes} minutes, load {}", machine::load());
+    let mut wrong = report(&samples, (first, last));
+    let (sent, scraped) = (seen.streamed / 1_000, seen.scraped / 1_000);
+    println!("the page was sent {sent} kB, Prometheus {} times {scraped} kB", seen.scrapes);
+    if sent == 0 || scraped == 0 {
+        wrong.push("nobody looked on".to_owned());
+    }
+    if let Some(killed) = killed {
+        println!("{killed} actors were killed");
+        if killed == 0 {
+            wrong.push("nobody was killed".to_owned());
+        }
+    }
+    let (fills, bad) = said(&dir, killed.is_none());
+    print!("{fills} fills; verify: {}", String::from_utf8_lossy(&verified.stdout));
+    wrong.extend(bad);
+    if !(stopped.success() && status.success() && verified.status.success()) {
+        wrong.push(format!("the daemon ended with {status}, verify with {}", verified.status));
+    }
+    if fills == 0 {
+        wrong.push("nothing was traded: the figures say nothing".to_owned());
+    }
+    for line in wrong.iter().take(20) {
+        println!("wrong: {line}");
+    }
+    if wrong.is_empty() {
+        drop(fs::remove_dir_all(&dir));
+        return ExitCode::SUCCESS;
+    }
+    println!("kept for a look: {}", dir.display());
+    ExitCode::FAILURE
+}

@@ -1,0 +1,59 @@
+//! Between lives nobody goes back: no stage stands before an input it had passed on disk, and no
+//! row that was said to be on disk is gone.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+/// How far things were when they were last looked at.
+#[derive(Debug)]
+pub struct Cursors<N> {
+    passed: BTreeMap<N, u64>,
+    row: u64,
+}
+
+impl<N> Default for Cursors<N> {
+    fn default() -> Self {
+        Cursors { passed: BTreeMap::new(), row: 0 }
+    }
+}
+
+impl<N: Ord + Display> Cursors<N> {
+    /// What a life finds: how far each stage is, and the last row. What went back, one sentence
+    /// each.
+    pub fn found(&mut self, passed: impl IntoIterator<Item = (N, u64)>, row: u64) -> Vec<String> {
+        let mut broken = Vec::new();
+        for (who, now) in passed {
+            if let Some(before) = self.passed.get(&who).filter(|before| now < **before) {
+                broken.push(format!("{who} had passed {before} and stands at {now}"));
+            }
+            self.passed.insert(who, now);
+        }
+        if row < self.row {
+            broken.push(format!("row {} was said to be on disk, the file ends at {row}", self.row));
+        }
+        self.row = row;
+        broken
+    }
+
+    /// A life has said that so many rows are on disk.
+    pub fn said(&mut self, row: u64) {
+        self.row = self.row.max(row);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn going_back_is_found() {
+        let mut cursors = Cursors::default();
+        assert_eq!(cursors.found([("ledger", 7), ("breaker", 9)], 40), [""; 0]);
+        assert_eq!(cursors.found([("ledger", 7), ("breaker", 12)], 44), [""; 0]);
+        let broken = cursors.found([("ledger", 6), ("breaker", 12)], 44);
+        assert_eq!(broken, ["ledger had passed 7 and stands at 6"]);
+        cursors.said(50);
+        let broken = cursors.found([("ledger", 6)], 49);
+        assert_eq!(broken, ["row 50 was said to be on disk, the file ends at 49"]);
+    }
+}

@@ -1,0 +1,54 @@
+//! Every order at the venue was decided and announced before.
+
+use super::orders;
+use crate::domain::fact::{Body, Order, Venue};
+use everwarm_runtime::fact::Fact;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// What was decided and announced so far.
+#[derive(Debug, Default)]
+pub struct Intended {
+    intents: BTreeSet<String>,
+    sent: BTreeSet<String>,
+}
+
+impl Intended {
+    /// Takes one fact, in the order of the journal.
+    pub fn see(&mut self, fact: &Fact<Body>) {
+        if let Body::Order(Order::Intent(intent)) = &fact.body {
+            self.intents.insert(intent.client_id.0.clone());
+        } else if let Body::Venue(Venue::Sent { attempts }) = &fact.body {
+            self.sent.extend(attempts.iter().map(|attempt| attempt.client_id.0.clone()));
+        }
+    }
+
+    /// What does not hold of the exchange's own books.
+    #[must_use]
+    pub fn end(&self, ledger: &Value) -> Vec<String> {
+        let unknown = orders(ledger).filter(|order| {
+            let id = order.id.as_str();
+            !self.intents.contains(id) || !self.sent.contains(id)
+        });
+        unknown.map(|o| format!("the venue has an order {} that was not announced", o.id)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{intent, ledger, sent};
+    use super::*;
+
+    #[test]
+    fn an_order_nobody_decided_or_announced_is_found() {
+        let mut intended = Intended::default();
+        intended.see(&intent(1, "a"));
+        intended.see(&sent(2, "a"));
+        assert_eq!(intended.end(&ledger(&[("a", "1")])), [""; 0]);
+        let broken = intended.end(&ledger(&[("a", "1"), ("b", "1")]));
+        assert_eq!(broken, ["the venue has an order b that was not announced"]);
+        intended.see(&intent(3, "c"));
+        let broken = intended.end(&ledger(&[("c", "1")]));
+        assert_eq!(broken, ["the venue has an order c that was not announced"]);
+    }
+}

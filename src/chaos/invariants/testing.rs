@@ -1,0 +1,117 @@
+//! Facts and books for the tests of the invariants.
+
+use crate::domain::fact::kinds::rank;
+use crate::domain::fact::{Body, Decision, Ledger, Order, Venue};
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::money::Decimal;
+use crate::domain::order::{OrderIntent, OrderStatus, OrderType, SendAttempt, Side, VenueFill};
+use crate::sim::server::requests::{Asked, Entry};
+use everwarm_runtime::fact::{Fact, Key, Rank};
+use serde_json::{Value, json};
+
+fn fact(n: u64, rank: Rank, body: Body) -> Fact<Body> {
+    let key = Key { n, rank: rank.0, i: 0 };
+    Fact { key, time: 0, version: 1, because: Vec::new(), body }
+}
+
+fn symbol() -> Symbol {
+    Symbol::new("BTCUSDT").expect("a name")
+}
+
+fn id(name: &str) -> ClientOrderId {
+    ClientOrderId(name.to_owned())
+}
+
+fn wish(name: &str) -> OrderIntent {
+    OrderIntent {
+        client_id: id(name),
+        strategy: "s".to_owned(),
+        symbol: symbol(),
+        side: Side::Buy,
+        order_type: OrderType::Market,
+        quantity: Decimal::ONE,
+        price: None,
+        close_time: 0,
+        valid_until: 0,
+    }
+}
+
+/// An approval.
+pub(super) fn approved(n: u64, name: &str) -> Fact<Body> {
+    let (intent, reserved, reason) = (wish(name), Decimal::ONE, String::new());
+    fact(n, rank::DECISION, Body::Decision(Decision::Approved { intent, reserved, reason }))
+}
+
+/// An intent.
+pub(super) fn intent(n: u64, name: &str) -> Fact<Body> {
+    fact(n, rank::ORDER_MANAGER, Body::Order(Order::Intent(wish(name))))
+}
+
+/// An announcement, of a request signed for the time 5.
+pub(super) fn sent(n: u64, name: &str) -> Fact<Body> {
+    let attempt = SendAttempt { client_id: id(name), attempt: 1, timestamp: 5, recv_window: 1 };
+    fact(n, Rank::INPUT, Body::Venue(Venue::Sent { attempts: vec![attempt] }))
+}
+
+/// That request as the exchange's log has it.
+pub(super) fn posted(name: &str, timestamp: i64) -> Entry {
+    Entry::Asked(Asked {
+        n: 1,
+        at: timestamp,
+        what: "POST order".to_owned(),
+        symbol: "BTCUSDT".to_owned(),
+        id: name.to_owned(),
+        timestamp: Some(timestamp),
+        window: None,
+        since: None,
+        fault: None,
+    })
+}
+
+/// An order has changed.
+pub(super) fn changed(n: u64, name: &str, status: OrderStatus) -> Fact<Body> {
+    let body = Order::Changed {
+        client_id: id(name),
+        symbol: symbol(),
+        venue_order_id: None,
+        status,
+        executed: Decimal::ZERO,
+        executed_quote: Decimal::ZERO,
+        reason: String::new(),
+    };
+    fact(n, rank::ORDER_MANAGER, Body::Order(body))
+}
+
+/// A fill.
+pub(super) fn filled(n: u64, name: &str, side: Side, trade_id: u64, quantity: i64) -> Fact<Body> {
+    let fill = VenueFill {
+        trade_id,
+        price: Decimal::ONE,
+        quantity: Decimal::from(quantity),
+        fee: Decimal::ZERO,
+        fee_asset: "USDT".to_owned(),
+        time: 0,
+    };
+    let (client_id, strategy, symbol) = (id(name), "s".to_owned(), symbol());
+    let body = Order::Filled { client_id, strategy, symbol, side, k: 1, fill };
+    fact(n, rank::ORDER_MANAGER, Body::Order(body))
+}
+
+/// A position as the books tell it.
+pub(super) fn position(n: u64, quantity: i64) -> Fact<Body> {
+    let body = Ledger::Position {
+        symbol: symbol(),
+        quantity: Decimal::from(quantity),
+        cost: Decimal::ZERO,
+        realized_pnl: Decimal::ZERO,
+        cash: Decimal::ZERO,
+    };
+    fact(n, rank::LEDGER, Body::Ledger(body))
+}
+
+/// The exchange's books with these orders: id, and what was executed.
+pub(super) fn ledger(orders: &[(&str, &str)]) -> Value {
+    let order =
+        |(id, executed): &(&str, &str)| json!({"client_order_id": id, "executed": executed});
+    json!({ "orders": orders.iter().map(order).collect::<Vec<_>>() })
+}

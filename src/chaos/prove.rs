@@ -1,0 +1,370 @@
+//! The proof on somebody's own machine: a recording is played undisturbed, then again and again
+//! under kills of actors, crashes of the process and cuts of its disk, until so many of each have
+//! struck; every run must come to the same end.
+
+mod crashed;
+mod parts;
+mod whole;
+
+use super::compare::Picture;
+use super::crashes::Subject;
+use super::faults::all_transparent;
+use super::rig::{Feed, Outcome, Plan, Sizes, run};
+use super::sweep::{Die, IMAGES, is_possible, seeded, verdict};
+use crate::sim::server::requests::Entry;
+pub use crashed::CrashPlan;
+use crashed::Named;
+use everwarm_runtime::chaos::faults::{Cut, Operation};
+use everwarm_runtime::chaos::points::Passings;
+use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+pub use parts::Part;
+use std::collections::BTreeMap;
+use std::time::Duration;
+pub use whole::whole;
+
+/// Kills of one run.
+const KILLS: u64 = 500;
+/// Cuts of the disk in one run: each is a life.
+const CUTS: u64 = 24;
+/// Runs in a row that may strike nothing before it is given up.
+const IN_VAIN: u32 = 3;
+/// Runs that were different after which no more are made.
+const ENOUGH: usize = 5;
+
+/// How much is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Actors killed.
+    pub kills: u64,
+    /// Processes killed.
+    pub crashes: u64,
+    /// Disks that died.
+    pub disk: u64,
+    /// Whether the exchange misbehaves meanwhile, in every transparent way.
+    pub venue_faults: bool,
+    /// What is drawn follows from it.
+    pub seed: u64,
+}
+
+/// One row of the report: what struck, where, how often.
+pub type Counted = BTreeMap<(&'static str, String), u64>;
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What struck: what, in which part of a life or at which point.
+    pub struck: Counted,
+    /// Closes of the recording.
+    pub closes: u64,
+    /// Runs, the undisturbed ones included.
+    pub runs: u64,
+    /// Lives of all runs.
+    pub lives: u64,
+    /// From the end of an actor until it was up again.
+    pub restarts: Vec<Duration>,
+    /// From the start of the last life of each run of the program until it traded.
+    pub starts: Vec<Duration>,
+    /// Strikes that never fell: their passing did not come.
+    pub missed: u64,
+    /// Whether what was run again strikes at moments that depend on timing.
+    pub by_chance: bool,
+    /// Runs that came to another end, each with what repeats it.
+    pub differences: Vec<Difference>,
+}
+
+/// A run that came to another end.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// What was different.
+    pub why: String,
+    /// The plan of this run alone, as one line of JSON.
+    pub again: String,
+}
+
+/// Told while it goes on: what, how many of how many.
+pub type Tell<'a> = &'a mut dyn FnMut(&'static str, u64, u64);
+
+/// Strikes until there is as much as wanted.
+///
+/// # Errors
+/// A run cannot be made at all, or strikes nothing.
+pub fn prove(
+    (feed, subject): (&Feed, &Subject),
+    wanted: &Wanted,
+    tell: Tell<'_>,
+) -> Result<Report, String> {
+    let mut report = Report::default();
+    let (mut die, mut of_the_venue) = (Die(wanted.seed), Die(!wanted.seed));
+    let mut faulty = |plan: Plan| {
+        let seed = of_the_venue.throw();
+        let faults = if wanted.venue_faults { all_transparent(seed) } else { Vec::new() };
+        Plan { faults, ..plan }
+    };
+    if wanted.kills > 0 || wanted.disk > 0 {
+        let calm = calm(feed, &mut report)?;
+        let run = (feed, &calm);
+        let plan = |left| faulty(kill_plan(&calm, left, &mut die));
+        until(("kills", wanted.kills), run, &mut report, tell, plan, count_kills)?;
+        let plan = |left| faulty(cut_plan(&calm, left, &mut die));
+        until(("disk faults", wanted.disk), run, &mut report, tell, plan, count_cuts)?;
+    }
+    if wanted.crashes > 0 {
+        crashed::crashes(subject, wanted, &mut report, tell)?;
+    }
+    Ok(report)
+}
+
+/// One run that is made again.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Again {
+    /// Within this process.
+    Within(Box<Plan>),
+    /// Of the program, killed life after life.
+    Crashes(CrashPlan),
+}
+
+impl Again {
+    /// As a difference was told with.
+    ///
+    /// # Errors
+    /// What is wrong with the line.
+    pub fn read(line: &str) -> Result<Again, String> {
+        let value: serde_json::Value = serde_json::from_str(line).map_err(|e| e.to_string())?;
+        if value.get("crashes").is_some() {
+            let plan: Named = serde_json::from_value(value).map_err(|e| e.to_string())?;
+            return Ok(Again::Crashes(plan.crashes));
+        }
+        let plan = serde_json::from_value(value).map_err(|e| e.to_string())?;
+        Ok(Again::Within(Box::new(plan)))
+    }
+
+    /// Whether it strikes at moments that depend on timing, so that one run may differ and the next
+    /// not.
+    #[must_use]
+    pub fn is_by_chance(&self) -> bool {
+        match self {
+            Again::Within(plan) => plan.at_random.is_some_and(|(_, count)| count > 0),
+            Again::Crashes(_) => true,
+        }
+    }
+}
+
+/// Makes one run again, so often or until it is different.
+///
+/// # Errors
+/// The undisturbed run fails.
+pub fn again(
+    (feed, subject): (&Feed, &Subject),
+    which: &Again,
+    times: u64,
+    tell: Tell<'_>,
+) -> Result<Report, String> {
+    let plan = match which {
+        Again::Within(plan) => plan,
+        Again::Crashes(plan) => return crashed::again(subject, plan, times, tell),
+    };
+    let mut report = Report { by_chance: which.is_by_chance(), ..Report::default() };
+    let calm = calm(feed, &mut report)?;
+    for i in 1..=times {
+        let outcome = run(feed, plan);
+        if let Ok(outcome) = &outcome {
+            count_kills(outcome, &mut report.struck);
+            count_cuts(outcome, &mut report.struck);
+        }
+        report.take(&outcome, plan, &calm.picture);
+        tell("runs", i, times);
+        if !report.differences.is_empty() {
+            break;
+        }
+    }
+    Ok(report)
+}
+
+fn calm(feed: &Feed, report: &mut Report) -> Result<Outcome, String> {
+    let calm = run(feed, &Plan { workers: 1, sizes: Sizes::LARGE, ..Plan::default() })?;
+    if let Some(broken) = calm.broken.first() {
+        return Err(format!("undisturbed: {broken}"));
+    }
+    report.undisturbed(&calm.picture, calm.lives);
+    Ok(calm)
+}
+
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Starting => "starting",
+        Phase::Live => "live",
+    }
+}
+
+/// Strikes drawn from all points, each point as likely as any other.
+fn strikes(passings: &Passings, count: u64, die: &mut Die) -> Vec<Strike> {
+    let points: Vec<_> =
+        passings.iter().filter(|((_, who, _), _)| is_possible(who, Blow::Kill)).collect();
+    let mut strikes: Vec<Strike> = (0..count)
+        .map(|_| {
+            let at = usize::try_from(die.below(points.len() as u64)).expect("below a length");
+            let ((site, who, phase), passed) = points[at];
+            let nth = 1 + u32::try_from(die.below(u64::from(*passed))).unwrap_or(0);
+            let blow = if die.below(2) == 0 { Blow::Kill } else { Blow::Panic };
+            Strike { site: *site, who: who.clone(), phase: *phase, nth, blow }
+        })
+        .collect();
+    strikes.sort();
+    strikes.dedup_by_key(|s| (s.site, s.who.clone(), s.phase, s.nth));
+    strikes
+}
+
+/// Runs plan after plan, until so much of `what` has struck.
+fn until(
+    (what, wanted): (&'static str, u64),
+    (feed, calm): (&Feed, &Outcome),
+    report: &mut Report,
+    tell: Tell<'_>,
+    mut next: impl FnMut(u64) -> Plan,
+    count: fn(&Outcome, &mut Counted) -> u64,
+) -> Result<(), String> {
+    let (mut done, mut in_vain) = (0, 0);
+    while done < wanted {
+        let plan = next(wanted - done);
+        let outcome = run(feed, &plan);
+        let struck = outcome.as_ref().map_or(0, |outcome| count(outcome, &mut report.struck));
+        report.take(&outcome, &plan, &calm.picture);
+        done += struck;
+        in_vain = if struck > 0 { 0 } else { in_vain + 1 };
+        if in_vain == IN_VAIN || report.is_enough() {
+            return report.enough(what);
+        }
+        tell(what, done.min(wanted), wanted);
+    }
+    Ok(())
+}
+
+fn kill_plan(calm: &Outcome, left: u64, die: &mut Die) -> Plan {
+    let count = left.min(KILLS);
+    Plan {
+        strikes: strikes(&calm.passings, count, die),
+        at_random: Some((die.throw(), count / 10)),
+        workers: if die.below(2) == 0 { 4 } else { 1 },
+        sizes: Sizes::LARGE,
+        ..Plan::default()
+    }
+}
+
+/// How a blow is called in the report, and where it fell.
+fn row(site: Site, of: Phase, blow: Blow) -> (&'static str, String) {
+    let how = match blow {
+        Blow::Panic => "panic",
+        Blow::Kill => "kill",
+        Blow::Die => "death",
+        Blow::Outage => "outage",
+    };
+    (how, format!("{site} of {}", phase(of)))
+}
+
+fn count_kills(outcome: &Outcome, struck: &mut Counted) -> u64 {
+    for strike in &outcome.struck {
+        *struck.entry(row(strike.site, strike.phase, strike.blow)).or_default() += 1;
+    }
+    if outcome.random > 0 {
+        *struck.entry(("kill", "any moment".to_owned())).or_default() += outcome.random;
+    }
+    outcome.struck.len() as u64 + outcome.random
+}
+
+fn cut_plan(calm: &Outcome, left: u64, die: &mut Die) -> Plan {
+    let operations = calm.operations.last().map_or(0, Vec::len) as u64;
+    let cuts = (0..left.min(CUTS)).map(|i| {
+        // Most lives end on their way, every fourth while it still opens what the last left.
+        let bound = if i % 4 == 3 { 12 } else { operations / CUTS + 1 };
+        let at = 1 + die.below(bound);
+        let image = IMAGES[usize::try_from(die.below(3)).expect("below three")];
+        (Cut { at, of: None }, seeded(image, die))
+    });
+    Plan { cuts: cuts.collect(), sizes: Sizes::LARGE, ..Plan::default() }
+}
+
+fn count_cuts(outcome: &Outcome, struck: &mut Counted) -> u64 {
+    for (operation, _) in &outcome.cut {
+        *struck.entry(("disk", at_a(*operation).to_owned())).or_default() += 1;
+    }
+    outcome.cut.len() as u64
+}
+
+fn at_a(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Write => "at a write",
+        Operation::Flush => "at a flush",
+        Operation::Length => "at a change of length",
+    }
+}
+
+impl Report {
+    /// Takes in an undisturbed run.
+    fn undisturbed(&mut self, picture: &Picture, lives: u32) {
+        self.runs += 1;
+        self.lives += u64::from(lives);
+        self.closes = picture.ours.iter().filter(|line| line.starts_with("equity ")).count() as u64;
+    }
+
+    /// Takes in what a run has come to.
+    fn take(&mut self, outcome: &Result<Outcome, String>, plan: &Plan, expected: &Picture) {
+        self.runs += 1;
+        if let Ok(outcome) = outcome {
+            self.lives += u64::from(outcome.lives);
+            self.restarts.extend(&outcome.restarts);
+            self.missed += outcome.missed.len() as u64;
+            self.faults(&outcome.asked);
+        }
+        if let Some(why) = verdict(outcome, expected) {
+            let again = serde_json::to_string(plan).unwrap_or_default();
+            self.differences.push(Difference { why, again });
+        }
+    }
+
+    /// Counts what the venue did wrong.
+    fn faults(&mut self, asked: &[Entry]) {
+        for entry in asked {
+            let fault = match entry {
+                Entry::Asked(asked) => asked.fault.as_ref(),
+                Entry::Spoilt { fault, .. } => Some(fault),
+                Entry::Started { .. } | Entry::Answered(_) => None,
+            };
+            if let Some(fault) = fault {
+                *self.struck.entry(("venue", fault.clone())).or_default() += 1;
+            }
+        }
+    }
+
+    fn is_enough(&self) -> bool {
+        self.differences.len() >= ENOUGH
+    }
+
+    /// Differences are reason enough to stop; otherwise it did not go on.
+    fn enough(&self, what: &str) -> Result<(), String> {
+        if self.differences.is_empty() { Err(format!("no {what} strike any more")) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_difference_is_told_with_is_read_again() {
+        let parts = vec![Part::Repair, Part::CatchUp, Part::Sync];
+        let crashes = CrashPlan { seed: 5_001, live_us: 90, venue_faults: true, parts };
+        let line = serde_json::to_string(&Named { crashes: crashes.clone() }).unwrap();
+        assert!(line.starts_with(r#"{"crashes":{"seed":5001,"#), "{line}");
+        assert!(line.contains(r#"["repair","catch-up","in sync"]"#), "{line}");
+        let crashes = Again::Crashes(crashes);
+        assert!(crashes.is_by_chance(), "moments of processes are");
+        assert_eq!(Again::read(&line), Ok(crashes));
+        let within = |at_random| Again::Within(Box::new(Plan { at_random, ..Plan::default() }));
+        assert!(!within(None).is_by_chance() && within(Some((1, 3))).is_by_chance());
+        let plan = Plan { faults: all_transparent(2), ..Plan::default() };
+        let line = serde_json::to_string(&plan).unwrap();
+        assert_eq!(Again::read(&line), Ok(Again::Within(Box::new(plan))));
+        let wrong = Again::read(r#"{"crashes":{"sed":1}}"#).unwrap_err();
+        assert!(wrong.contains("unknown field `sed`"), "{wrong}");
+    }
+}

@@ -1,0 +1,240 @@
+//! One run of the program, killed life after life: its plan, and what came of it.
+
+use super::parts::{Part, spread};
+use super::{Difference, IN_VAIN, Report, Tell, Wanted};
+use crate::chaos::compare::Picture;
+use crate::chaos::crashes::{End, Left, Subject, Took, kill_exchange, picture};
+use crate::chaos::faults::all_transparent;
+use crate::chaos::requests;
+use crate::chaos::rig::Folder;
+use crate::chaos::sweep::Die;
+use crate::sim::faults::prepare;
+use crate::sim::server::requests::{self as log, Entry};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Crashes of one run of the program.
+const CRASHES: u64 = 45;
+
+/// One run of the program: everything drawn follows from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CrashPlan {
+    /// Seed of the moments, and of the venue's faults.
+    pub seed: u64,
+    /// How long an undisturbed life trades, microseconds: moments are drawn from it.
+    pub live_us: u64,
+    /// Whether the exchange misbehaves in every transparent way.
+    #[serde(default)]
+    pub venue_faults: bool,
+    /// In which part of its life each process is killed.
+    pub parts: Vec<Part>,
+}
+
+/// What came of one run.
+#[derive(Debug, Default)]
+struct Ran {
+    /// Kills by what they count as; none: before the first step.
+    struck: Vec<Option<Part>>,
+    /// Kills of the exchange.
+    exchanges: u64,
+    /// Start of the last life.
+    start: Option<Duration>,
+    /// What the exchange was asked.
+    asked: Vec<Entry>,
+}
+
+/// The undisturbed run of a program, which the others are compared with.
+struct Calm {
+    folder: Folder,
+    took: Took,
+    expected: Picture,
+}
+
+impl Calm {
+    fn new(subject: &Subject, report: &mut Report) -> Result<Calm, String> {
+        let folder = Folder::new().map_err(|e| e.to_string())?;
+        let dir = folder_in(&folder, "calm")?;
+        let took = subject.to_its_end(&dir)?;
+        let (expected, wrong) = picture(&dir, &subject.recording)?;
+        kill_exchange(&dir)?;
+        if let Some(wrong) = wrong.first() {
+            return Err(format!("undisturbed: {wrong}"));
+        }
+        report.undisturbed(&expected, 1);
+        Ok(Calm { folder, took, expected })
+    }
+
+    /// One run under a plan.
+    fn run(
+        &self,
+        subject: &Subject,
+        plan: &CrashPlan,
+        report: &mut Report,
+        told: &mut dyn FnMut(u64),
+    ) -> Result<u64, String> {
+        let dir = folder_in(&self.folder, &format!("run-{}", report.runs))?;
+        let mut ran = Ran::default();
+        let lived = ran.live((subject, &dir), plan, told);
+        let why = lived.and_then(|()| self.check(&dir, subject, &ran)).err();
+        kill_exchange(&dir)?;
+        std::fs::remove_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+        let killed = ran.struck.len() as u64;
+        report.crashed(&ran);
+        if let Some(why) = why {
+            let again = serde_json::to_string(&Named { crashes: plan.clone() });
+            let again = again.map_err(|e| e.to_string())?;
+            report.differences.push(Difference { why, again });
+        }
+        Ok(killed)
+    }
+
+    fn check(&self, dir: &Path, subject: &Subject, ran: &Ran) -> Result<(), String> {
+        let (picture, wrong) = picture(dir, &subject.recording)?;
+        let wrong = wrong.into_iter().chain(requests::check(&ran.asked)).next();
+        wrong.or_else(|| self.expected.difference(&picture)).map_or(Ok(()), Err)
+    }
+}
+
+fn folder_in(folder: &Folder, name: &str) -> Result<PathBuf, String> {
+    let dir = folder.path().join(name);
+    std::fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display())).map(|()| dir)
+}
+
+/// How a plan of this kind is told from one of kills within a process.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Named {
+    pub(super) crashes: CrashPlan,
+}
+
+impl Ran {
+    /// Lives and is killed, until the recording is over.
+    fn live(
+        &mut self,
+        (subject, dir): (&Subject, &Path),
+        plan: &CrashPlan,
+        told: &mut dyn FnMut(u64),
+    ) -> Result<(), String> {
+        let exchange = dir.join("exchange");
+        if plan.venue_faults {
+            prepare(&exchange, &all_transparent(plan.seed)).map_err(|e| e.to_string())?;
+        }
+        let mut die = Die(plan.seed);
+        let live = Duration::from_micros(plan.live_us);
+        let (mut left, mut ended) = (Left::default(), false);
+        for (part, when) in plan.parts.iter().flat_map(|part| part.kills(live, &mut die)) {
+            match subject.killed(dir, &when)? {
+                End::Itself => {
+                    ended = true;
+                    break;
+                }
+                End::Stopped => continue,
+                End::Killed(step) => self.struck.push(part.or(step.map(Part::of))),
+            }
+            if let Some(broken) = left.look(dir)?.into_iter().next() {
+                return Err(broken);
+            }
+            let drawn = plan.seed.wrapping_add(self.struck.len() as u64);
+            if Die(drawn).below(2) == 0 && kill_exchange(dir)? {
+                self.exchanges += 1;
+            }
+            told(self.struck.len() as u64);
+        }
+        if !ended {
+            self.start = Some(subject.to_its_end(dir)?.start);
+        }
+        self.asked = log::read(&exchange).map_err(|e| e.to_string())?;
+        Ok(())
+    }
+}
+
+impl Report {
+    fn crashed(&mut self, ran: &Ran) {
+        self.runs += 1;
+        self.lives += ran.struck.len() as u64 + 1;
+        for part in &ran.struck {
+            let place = part.map_or("before its first step", Part::name);
+            *self.struck.entry(("crash", place.to_owned())).or_default() += 1;
+        }
+        if ran.exchanges > 0 {
+            let place = ("exchange", "killed with it".to_owned());
+            *self.struck.entry(place).or_default() += ran.exchanges;
+        }
+        self.starts.extend(ran.start);
+        self.faults(&ran.asked);
+    }
+
+    /// How often each part was struck so far.
+    fn parts(&self) -> BTreeMap<Part, u64> {
+        let of = |part: &Part| {
+            let place = ("crash", part.name().to_owned());
+            (*part, self.struck.get(&place).copied().unwrap_or(0))
+        };
+        Part::ALL.iter().map(of).collect()
+    }
+}
+
+/// Kills processes until there were enough.
+pub(super) fn crashes(
+    subject: &Subject,
+    wanted: &Wanted,
+    report: &mut Report,
+    tell: Tell<'_>,
+) -> Result<(), String> {
+    for part in Part::ALL {
+        // What is never struck is told too.
+        report.struck.entry(("crash", part.name().to_owned())).or_default();
+    }
+    let calm = Calm::new(subject, report)?;
+    let live_us = u64::try_from(calm.took.live.as_micros()).unwrap_or(u64::MAX);
+    let (mut done, mut run, mut in_vain) = (0, 0, 0);
+    while done < wanted.crashes {
+        run += 1;
+        let seed = wanted.seed.wrapping_mul(1_000).wrapping_add(run);
+        let count = CRASHES.min(wanted.crashes - done);
+        let mut parts = spread(&report.parts(), count, &mut Die(seed));
+        // A repair takes two.
+        let mut left = count;
+        parts.retain(|part| {
+            let takes = if *part == Part::Repair { 2 } else { 1 };
+            let fits = takes <= left;
+            left -= if fits { takes } else { 0 };
+            fits
+        });
+        if parts.is_empty() {
+            parts.push(Part::Live);
+        }
+        let plan = CrashPlan { seed, live_us, venue_faults: wanted.venue_faults, parts };
+        let mut told = |now: u64| tell("crashes", (done + now).min(wanted.crashes), wanted.crashes);
+        let killed = calm.run(subject, &plan, report, &mut told)?;
+        done += killed;
+        // The recording may be over before the only moment left.
+        in_vain = if killed > 0 { 0 } else { in_vain + 1 };
+        if in_vain == IN_VAIN || report.is_enough() {
+            return report.enough("crashes");
+        }
+    }
+    Ok(())
+}
+
+/// Runs one plan again, until it is different or was run so often.
+pub(super) fn again(
+    subject: &Subject,
+    plan: &CrashPlan,
+    times: u64,
+    tell: Tell<'_>,
+) -> Result<Report, String> {
+    let mut report = Report { by_chance: true, ..Report::default() };
+    let calm = Calm::new(subject, &mut report)?;
+    for i in 1..=times {
+        calm.run(subject, plan, &mut report, &mut |_| ())?;
+        tell("runs", i, times);
+        if !report.differences.is_empty() {
+            break;
+        }
+    }
+    Ok(report)
+}

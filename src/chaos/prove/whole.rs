@@ -1,0 +1,52 @@
+//! All there is to strike in a small feed: every point with every blow, every operation of the disk
+//! with every image, with one worker thread and with four.
+
+use super::{Report, Tell, at_a, row};
+use crate::chaos::feed;
+use crate::chaos::sweep::{Die, Swept, everything, learn, sweep_all};
+use everwarm_runtime::chaos::faults::Image;
+
+/// Runs all of it, or so many runs drawn from it.
+///
+/// # Errors
+/// The undisturbed runs fail.
+pub fn whole(seed: u64, runs: Option<u64>, tell: Tell<'_>) -> Result<Report, String> {
+    let feed = feed::small();
+    let learned = learn(&feed)?;
+    let mut die = Die(seed);
+    let mut plans = everything(&learned, &mut die);
+    die.shuffle(&mut plans);
+    plans.truncate(runs.and_then(|runs| usize::try_from(runs).ok()).unwrap_or(usize::MAX));
+    let all = plans.len() as u64;
+    let mut told = |done: u64| tell("runs", done, all);
+    let swept = sweep_all(&feed, &plans, &learned, &mut die, &mut told);
+    let mut report = Report::default();
+    report.undisturbed(&learned.picture, 1);
+    report.swept(swept);
+    Ok(report)
+}
+
+impl Report {
+    fn swept(&mut self, swept: Swept) {
+        self.runs += swept.runs as u64;
+        self.lives += swept.lives;
+        self.missed += swept.missed.len() as u64;
+        for ((site, _, phase, blow), count) in swept.struck {
+            *self.struck.entry(row(site, phase, blow)).or_default() += u64::from(count);
+        }
+        for ((operation, left), count) in swept.cut {
+            let left = match left {
+                Image::Synced => "what was flushed is left",
+                Image::Everything => "everything is left",
+                Image::Sectors(_) => "torn",
+            };
+            let place = format!("{}, {left}", at_a(operation));
+            *self.struck.entry(("disk", place)).or_default() += u64::from(count);
+        }
+        let told = |failure: crate::chaos::sweep::Failure| super::Difference {
+            why: failure.why,
+            again: failure.plan,
+        };
+        self.differences.extend(swept.failures.into_iter().map(told));
+    }
+}

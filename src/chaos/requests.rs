@@ -1,0 +1,256 @@
+//! What the exchange's request log proves: no order was asked for twice, unless it was clear that
+//! the first request had come to nothing.
+//!
+//! A client id protects among open orders only, so a second POST under it may buy a second time.
+//! Two things make it clear that the first came to nothing. Either the exchange said so: too early
+//! or too late, too many, too busy. Or its absence was proved: venue time had passed the moment at
+//! which it could still arrive (its timestamp, its window and the server's own deadline), two
+//! queries a second apart found nothing, and the trades since were looked at.
+
+use crate::domain::time::UtcMs;
+use crate::sim::server::requests::{Answered, Asked, Entry};
+use std::collections::BTreeMap;
+
+/// The server's own deadline, milliseconds.
+const DEADLINE: i64 = 10_000;
+/// Between the two queries of a proof, milliseconds.
+const APART: i64 = 1_000;
+/// The window of a request that names none, milliseconds.
+const WINDOW: i64 = 5_000;
+/// Codes that say: not done, ask again.
+const NOT_DONE: [i32; 5] = [-1003, -1008, -1015, -1021, -1034];
+
+/// The last POST of an id, and what was learned of it since.
+#[derive(Debug)]
+struct Post {
+    at: UtcMs,
+    /// Until when it could arrive.
+    until: UtcMs,
+    timestamp: UtcMs,
+    not_done: bool,
+    /// When queries that count found nothing.
+    absent: Vec<UtcMs>,
+    /// Whether trades were looked at since the last of these.
+    looked: bool,
+}
+
+impl Post {
+    fn of(asked: &Asked) -> Post {
+        let timestamp = asked.timestamp.unwrap_or(asked.at);
+        let until = timestamp + asked.window.unwrap_or(WINDOW) + DEADLINE;
+        Post { at: asked.at, until, timestamp, not_done: false, absent: Vec::new(), looked: false }
+    }
+
+    fn came_to_nothing(&self) -> Result<(), String> {
+        if self.not_done {
+            return Ok(());
+        }
+        let apart = match (self.absent.first(), self.absent.last()) {
+            (Some(first), Some(last)) => last - first,
+            _ => return Err(format!("no query after {} found nothing", self.until)),
+        };
+        if apart < APART {
+            return Err(format!("{} queries within {apart} ms", self.absent.len()));
+        }
+        if self.looked { Ok(()) } else { Err("trades since were not looked at".to_owned()) }
+    }
+}
+
+/// Requests by symbol and client id.
+type Name = (String, String);
+
+/// Every POST that must not have been made, one sentence each.
+#[must_use]
+pub fn check(log: &[Entry]) -> Vec<String> {
+    let mut broken = Vec::new();
+    let mut posts: BTreeMap<Name, Post> = BTreeMap::new();
+    let mut open: BTreeMap<u64, &Asked> = BTreeMap::new();
+    for entry in log {
+        match entry {
+            // What had no answer has none any more.
+            Entry::Started { .. } => open.clear(),
+            Entry::Spoilt { .. } => {}
+            Entry::Asked(asked) => {
+                open.insert(asked.n, asked);
+                if places(asked) {
+                    let before = posts.insert(name(asked), Post::of(asked));
+                    let why =
+                        before.and_then(|post| Some((post.came_to_nothing().err()?, post.at)));
+                    if let Some((why, at)) = why {
+                        let Asked { what, symbol, id, .. } = asked;
+                        broken.push(format!(
+                            "{what} {symbol} {id} at {at} and again at {}: {why}",
+                            asked.at
+                        ));
+                    }
+                }
+            }
+            Entry::Answered(answered) => {
+                if let Some(asked) = open.remove(&answered.n) {
+                    learn(&mut posts, asked, answered);
+                }
+            }
+        }
+    }
+    broken
+}
+
+/// How many orders were asked for, and how many of these requests were for one asked for before.
+#[must_use]
+pub fn count(log: &[Entry]) -> (usize, usize) {
+    let mut seen: BTreeMap<Name, usize> = BTreeMap::new();
+    for entry in log {
+        if let Entry::Asked(asked) = entry
+            && places(asked)
+        {
+            *seen.entry(name(asked)).or_default() += 1;
+        }
+    }
+    (seen.len(), seen.values().map(|count| count - 1).sum())
+}
+
+fn name(asked: &Asked) -> Name {
+    (asked.symbol.clone(), asked.id.clone())
+}
+
+fn places(asked: &Asked) -> bool {
+    let path = asked.what.strip_prefix("POST ");
+    !asked.id.is_empty() && path.is_some_and(|path| path != "order/test")
+}
+
+fn learn(posts: &mut BTreeMap<Name, Post>, asked: &Asked, answered: &Answered) {
+    if places(asked) {
+        if let Some(post) = posts.get_mut(&name(asked)) {
+            post.not_done = answered.code.is_some_and(|code| NOT_DONE.contains(&code));
+        }
+        return;
+    }
+    if asked.what == "GET order"
+        && answered.code == Some(-2013)
+        && let Some(post) = posts.get_mut(&name(asked))
+        && asked.at > post.until
+    {
+        post.absent.push(asked.at);
+        post.looked = false;
+    }
+    if asked.what == "GET myTrades" && answered.status == 200 {
+        let of_symbol = posts.iter_mut().filter(|((symbol, _), _)| *symbol == asked.symbol);
+        for (_, post) in of_symbol {
+            post.looked |= asked.since.is_none_or(|since| since <= post.timestamp);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: UtcMs = 1_700_000_000_000;
+    /// The first instant at which a query counts.
+    const LATE: UtcMs = AT + WINDOW + DEADLINE + 1;
+
+    struct Log(Vec<Entry>, u64);
+
+    impl Log {
+        fn new() -> Log {
+            Log(vec![Entry::Started { wall: AT }], 0)
+        }
+
+        /// A request, and how it was answered; none: it was not.
+        fn ask(mut self, at: UtcMs, what: &str, answer: Option<(u16, Option<i32>)>) -> Log {
+            self.1 += 1;
+            let id = if what == "GET myTrades" { "" } else { "one" };
+            let since = (what == "GET myTrades").then_some(AT);
+            self.0.push(Entry::Asked(Asked {
+                n: self.1,
+                at,
+                what: what.to_owned(),
+                symbol: "BTCUSDT".to_owned(),
+                id: id.to_owned(),
+                timestamp: Some(at),
+                window: Some(WINDOW),
+                since,
+                fault: None,
+            }));
+            if let Some((status, code)) = answer {
+                self.0.push(Entry::Answered(Answered { n: self.1, at, status, code }));
+            }
+            self
+        }
+
+        fn post(self, at: UtcMs) -> Log {
+            self.ask(at, "POST order", Some((0, None)))
+        }
+
+        fn absent(self, at: UtcMs) -> Log {
+            self.ask(at, "GET order", Some((400, Some(-2013))))
+        }
+
+        fn trades(self, at: UtcMs) -> Log {
+            self.ask(at, "GET myTrades", Some((200, None)))
+        }
+
+        fn verdict(&self) -> String {
+            check(&self.0).join("; ")
+        }
+    }
+
+    #[test]
+    fn one_post_is_always_right_and_a_proof_grants_another() {
+        assert_eq!(Log::new().post(AT).verdict(), "");
+        let proof = || Log::new().post(AT).absent(LATE).absent(LATE + APART);
+        let log = proof().trades(LATE + APART).post(LATE + APART);
+        assert_eq!((log.verdict(), count(&log.0)), (String::new(), (1, 1)));
+        // What is granted is granted once.
+        assert!(log.post(LATE + APART).verdict().contains("again at"));
+    }
+
+    #[test]
+    fn what_is_no_proof_is_seen() {
+        for (log, why) in [
+            (Log::new().post(AT), "found nothing"),
+            (Log::new().post(AT).absent(LATE).trades(LATE), "1 queries within 0 ms"),
+            (
+                Log::new().post(AT).absent(LATE - 1).absent(LATE + APART).trades(LATE + APART),
+                "1 queries within 0 ms",
+            ),
+            (
+                Log::new().post(AT).absent(LATE).absent(LATE + APART - 1).trades(LATE + APART),
+                "2 queries within 999 ms",
+            ),
+            (Log::new().post(AT).absent(LATE).absent(LATE + APART), "trades since"),
+            (Log::new().post(AT).absent(LATE).trades(LATE).absent(LATE + APART), "trades since"),
+            (
+                Log::new().post(AT).ask(LATE, "GET order", None).absent(LATE + APART),
+                "1 queries within 0 ms",
+            ),
+        ] {
+            let verdict = log.post(LATE + APART + 1).verdict();
+            assert!(verdict.contains(why), "{why}: {verdict}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_that_says_so_grants_another() {
+        for (status, code, granted) in [
+            (429, -1003, true),
+            (429, -1015, true),
+            (503, -1008, true),
+            (400, -1021, true),
+            (400, -2010, false),
+            (500, -1000, false),
+            (504, -1007, false),
+        ] {
+            let log = Log::new().ask(AT, "POST order", Some((status, Some(code)))).post(AT + 1);
+            assert_eq!(log.verdict().is_empty(), granted, "{code}");
+        }
+    }
+
+    #[test]
+    fn other_requests_and_ids_do_not_count() {
+        let cancel = Log::new().post(AT).ask(AT + 1, "DELETE order", Some((200, None)));
+        assert_eq!(cancel.verdict(), "");
+        let test = Log::new().post(AT).ask(AT + 1, "POST order/test", Some((200, None)));
+        assert_eq!(test.verdict(), "");
+    }
+}

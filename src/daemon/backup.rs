@@ -1,0 +1,274 @@
+//! Backups: everything that is kept, as of one moment, while it trades; and a data directory made
+//! of one.
+//!
+//! The history is looked at before the journal, so what is packed of it is never ahead. A restored
+//! directory begins a new epoch: orders the daemon sent after the backup are unknown to it, and
+//! none of its own may ever have the id of one of these. While a directory is being restored it
+//! holds a folder that no daemon starts beside.
+
+use super::identity;
+use super::release::{Whole, in_files};
+use crate::audit::store_failure;
+use crate::domain::fact::{Body, Operator};
+use crate::edge::world::{World, wall};
+use crate::history;
+use crate::life::{APPLICATION, LIVE_FILE};
+use crate::ops::api::AUDIT_FILE;
+use crate::ops::backup::{self, About, FORMAT, HISTORY, JOURNAL, NOTES, Pack, RestoredView};
+use crate::ops::desk::JournalFacts as _;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::views::VersionView;
+use everwarm_runtime::journal::Journal;
+use everwarm_runtime::parcel::{Packer, Record};
+use everwarm_runtime::store::archive::Archive;
+use everwarm_runtime::store::copy::{CopyError, Make, Making};
+use everwarm_runtime::store::{Store, StoreError};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _, Write};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Small files that belong to a data directory. No secret is among them.
+const KEPT: [&str; 2] = [identity::FILE, AUDIT_FILE];
+/// Bytes of a small file in one record.
+const PIECE: u64 = 256 << 10;
+
+/// How a running daemon packs what it keeps.
+pub fn of(world: &World, data_dir: &Path) -> Arc<Pack> {
+    let (journal, archive) = (Arc::clone(&world.journal), Arc::clone(&world.archive));
+    let data_dir = data_dir.to_owned();
+    Arc::new(move |out| pack(journal.store(), Some(&archive), &data_dir, out))
+}
+
+/// Packs the files of a data directory that no process holds, without changing them.
+///
+/// # Errors
+/// There are none, a process holds them, or they cannot be read or packed.
+pub fn offline(data_dir: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+    let live = data_dir.join(LIVE_FILE);
+    if !live.exists() {
+        let text = format!("{} holds no journal, and no daemon answers", data_dir.display());
+        return Err(Failure::new(Exit::Unreachable, text));
+    }
+    let store = Store::look(&live, APPLICATION).map_err(|e| store_failure(&e))?;
+    let archive = Archive::look(&data_dir.join(history::FILE))?;
+    pack(&store, archive.as_ref(), data_dir, out)
+}
+
+fn pack(
+    store: &Store,
+    archive: Option<&Archive>,
+    data_dir: &Path,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let unreadable = |e: StoreError| store_failure(&e);
+    let archive = archive.map(Archive::look_at).transpose().map_err(unreadable)?;
+    let journal = store.look_at().map_err(unreadable)?;
+    let about = About {
+        format: FORMAT,
+        version: VersionView::this().version,
+        taken: wall(),
+        life: journal.life,
+        row: journal.row,
+    };
+    let about = serde_json::to_vec(&about).expect("plain values");
+    let packed = || -> Result<(), CopyError> {
+        let mut packer = Packer::new(out)?;
+        packer.put(Record::About(&about))?;
+        packer.put(Record::Part(JOURNAL))?;
+        journal.copy(&mut |record| packer.put(record))?;
+        if let Some(archive) = archive {
+            packer.put(Record::Part(HISTORY))?;
+            archive.copy(&mut |record| packer.put(record))?;
+        }
+        packer.put(Record::Part(NOTES))?;
+        for name in KEPT {
+            note(&mut packer, data_dir, name)?;
+        }
+        packer.finish()?;
+        Ok(())
+    };
+    packed().map_err(|e| match e {
+        CopyError::Source(e) => store_failure(&e),
+        CopyError::Target(e) => backup::failed(Path::new("the backup"), &e),
+    })
+}
+
+fn note<W: Write>(packer: &mut Packer<W>, data_dir: &Path, name: &str) -> io::Result<()> {
+    let file = match File::open(data_dir.join(name)) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        file => file?,
+    };
+    packer.put(Record::File(name))?;
+    loop {
+        let mut piece = Vec::new();
+        if (&file).take(PIECE).read_to_end(&mut piece)? == 0 {
+            return Ok(());
+        }
+        packer.put(Record::Bytes(&piece))?;
+    }
+}
+
+/// Makes a data directory of a backup, in an empty folder or where there is none.
+///
+/// # Errors
+/// The backup is not whole, the folder is not empty, or it cannot be written; then it is as it was.
+pub fn restore(file: &Path, data_dir: &Path) -> Result<RestoredView, Failure> {
+    empty(data_dir)?;
+    let about = backup::check(file)?.about;
+    clear(data_dir)?;
+    let staging = data_dir.join(identity::RESTORING);
+    fs::create_dir_all(&staging).map_err(|e| backup::failed(&staging, &e))?;
+    let made = unpack(file, &staging).and_then(|()| raise(&staging));
+    let (facts, before) = match made {
+        Ok(made) => made,
+        Err(failure) => {
+            clear(data_dir)?;
+            return Err(failure);
+        }
+    };
+    place(data_dir, &staging).map_err(|e| backup::failed(data_dir, &e))?;
+    let (installation, epoch_before, epoch) = before.unwrap_or_default();
+    Ok(RestoredView {
+        data_dir: data_dir.display().to_string(),
+        taken: about.taken,
+        facts,
+        installation,
+        epoch_before,
+        epoch,
+    })
+}
+
+/// Refuses a folder with anything in it, but for what an unfinished restoring left.
+fn empty(data_dir: &Path) -> Result<(), Failure> {
+    let entries = match fs::read_dir(data_dir) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(|e| backup::failed(data_dir, &e))?,
+    };
+    if entries.count() == 0 || data_dir.join(identity::RESTORING).exists() {
+        return Ok(());
+    }
+    let text = format!(
+        "{} is not empty, and nothing was touched: a backup is restored into a folder of its own",
+        data_dir.display()
+    );
+    Err(Failure::new(Exit::Refused, text))
+}
+
+/// What a restoring puts into a data directory, in the order in which it does: without the last
+/// there is nothing to start from.
+fn products() -> [PathBuf; 5] {
+    let live = Path::new(LIVE_FILE);
+    let [market, audit] = KEPT.map(PathBuf::from);
+    [live.with_extension("segments"), history::FILE.into(), market, audit, live.into()]
+}
+
+/// Removes what an unfinished restoring left.
+fn clear(data_dir: &Path) -> Result<(), Failure> {
+    let staging = data_dir.join(identity::RESTORING);
+    if !staging.exists() {
+        return Ok(());
+    }
+    let products = products().map(|name| data_dir.join(name));
+    for path in products.iter().chain([&staging]) {
+        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        match removed {
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(backup::failed(path, &e)),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Gives everything its place; the folder that held it is removed last.
+fn place(data_dir: &Path, staging: &Path) -> io::Result<()> {
+    for name in products() {
+        match fs::rename(staging.join(&name), data_dir.join(&name)) {
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    File::open(data_dir)?.sync_all()?;
+    fs::remove_dir_all(staging)?;
+    File::open(data_dir)?.sync_all()
+}
+
+/// What is being made.
+enum Target {
+    Nothing,
+    File(Box<Making>),
+    Notes(Option<File>),
+}
+
+fn unpack(file: &Path, staging: &Path) -> Result<(), Failure> {
+    let mut target = Target::Nothing;
+    let unwritten = |e: io::Error| backup::failed(staging, &e);
+    let odd = |what: &str| {
+        let text = format!("{}: {what} has no place in a data directory", file.display());
+        Failure::new(Exit::Foreign, text)
+    };
+    let made = |making: Result<Making, StoreError>| {
+        making.map(|making| Target::File(Box::new(making))).map_err(|e| store_failure(&e))
+    };
+    backup::each(file, &mut |record| {
+        if let Record::Part(name) = record {
+            finish(std::mem::replace(&mut target, Target::Nothing), staging)?;
+            target = match name {
+                JOURNAL => made(Making::begin(Make::Store, &staging.join(LIVE_FILE)))?,
+                HISTORY => made(Making::begin(Make::Archive, &staging.join(history::FILE)))?,
+                NOTES => Target::Notes(None),
+                other => return Err(odd(other)),
+            };
+            return Ok(());
+        }
+        match (&mut target, record) {
+            (Target::File(making), record) => making.put(record).map_err(|e| store_failure(&e)),
+            (Target::Notes(note), Record::File(name)) if KEPT.contains(&name) => {
+                *note = Some(File::create(staging.join(name)).map_err(unwritten)?);
+                Ok(())
+            }
+            (Target::Notes(Some(note)), Record::Bytes(bytes)) => {
+                note.write_all(bytes).and_then(|()| note.sync_all()).map_err(unwritten)
+            }
+            (Target::Notes(_) | Target::Nothing, _) => Err(odd("a record")),
+        }
+    })?;
+    finish(target, staging)
+}
+
+fn finish(target: Target, staging: &Path) -> Result<(), Failure> {
+    match target {
+        Target::File(making) => making.finish().map_err(|e| store_failure(&e)),
+        Target::Nothing | Target::Notes(_) => {
+            File::open(staging).and_then(|f| f.sync_all()).map_err(|e| backup::failed(staging, &e))
+        }
+    }
+}
+
+/// Installation, the epoch before, and the epoch from here on; none where no life had begun.
+type Raised = Option<(String, u64, u64)>;
+
+/// Reads every fact, and begins a life with another epoch: none that a backup of the same journal
+/// was restored to before has it, nor will one.
+fn raise(staging: &Path) -> Result<(u64, Raised), Failure> {
+    in_files(staging, |journal: &Journal<Body>| {
+        let (mut facts, mut identity) = (0_u64, None);
+        Whole(journal).each(0, &mut |_, fact| {
+            facts += 1;
+            if let Body::Operator(Operator::Started { installation, epoch, .. }) = &fact.body {
+                identity = Some((installation.clone(), *epoch));
+            }
+            ControlFlow::Continue(())
+        })?;
+        let Some((installation, before)) = identity else { return Ok(((facts, None), 0)) };
+        let now = u64::try_from(wall() / 1000).unwrap_or_default();
+        let epoch = now.max(before + 1);
+        let life = journal.life();
+        let started = Operator::Started { life, installation: installation.clone(), epoch };
+        let writer = journal.writer(super::release::NAME);
+        let appended = journal.append(&writer, i64::MIN, vec![Body::Operator(started)]);
+        let row = appended.map_err(super::release::ended)?.row;
+        Ok(((facts, Some((installation, before, epoch))), row))
+    })
+}

@@ -1,0 +1,107 @@
+//! The proof of crash equivalence on somebody's own recording and configuration.
+
+use super::market;
+use crate::chaos::crashes::Subject;
+use crate::chaos::feed::small;
+use crate::chaos::prove::{Again, Report, Wanted, again, prove, whole};
+use crate::chaos::rig::Feed;
+use crate::ops::cli::ChaosConfig;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::views::{ChaosView, StruckView, UnequalView};
+use crate::sim::Setup;
+use crate::trading;
+use everwarm_runtime::clock;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Segments are small, so that sealing is struck in a short recording too: bytes of one, and bytes
+/// that stay in the live file.
+const SEALING: (u64, u64) = (64 << 10, 64 << 10);
+
+/// How often a run that depends on timing is made again where nothing is said.
+const OFTEN: u64 = 10;
+
+/// Does what is asked.
+///
+/// # Errors
+/// It cannot be done; a difference is none.
+pub fn run(
+    asked: &ChaosConfig,
+    tell: &mut dyn FnMut(&'static str, u64, u64),
+) -> Result<ChaosView, Failure> {
+    crate::venue::install_tls();
+    super::quiet_injections();
+    let began = clock::now();
+    let failed = |why: String| Failure::new(Exit::Failed, why);
+    let plan = asked.plan.as_deref().map(Again::read).transpose();
+    let plan = plan.map_err(|e| Failure::new(Exit::Usage, format!("--plan: {e}")))?;
+    let subject = Subject {
+        program: std::env::current_exe().map_err(|e| failed(e.to_string()))?,
+        recording: asked.config.market.recording.clone().unwrap_or_default(),
+        arguments: asked.arguments.clone(),
+        sealing: Some(SEALING),
+    };
+    let ChaosConfig { kills, crashes, disk, venue_faults, seed, .. } = *asked;
+    let report = match plan {
+        Some(plan) => {
+            let feed = if asked.exhaustive { small() } else { feed(asked)? };
+            let often = if plan.is_by_chance() { OFTEN } else { 1 };
+            again((&feed, &subject), &plan, asked.times.unwrap_or(often), tell)
+        }
+        None if asked.exhaustive => whole(seed, asked.runs, tell),
+        None => {
+            let wanted = Wanted { kills, crashes, disk, venue_faults, seed };
+            prove((&feed(asked)?, &subject), &wanted, tell)
+        }
+    };
+    let mut report = report.map_err(failed)?;
+    if let Some(plan) = &asked.plan {
+        // It is told as it was given.
+        report.differences.iter_mut().for_each(|difference| difference.again.clone_from(plan));
+    }
+    Ok(view(report, began.elapsed()))
+}
+
+fn feed(asked: &ChaosConfig) -> Result<Feed, Failure> {
+    // Whatever is wrong with the recording is said before anything is played.
+    let source = asked.config.market.clone();
+    let (_, setup) = market(&source)?;
+    let make = move || market(&source).expect("it was read a moment ago").0;
+    Ok(Feed {
+        market: Arc::new(make),
+        setup: Setup { seed: asked.seed, ..setup },
+        settings: asked.config.settings.clone(),
+        stages: trading::specs(),
+        script: Vec::new(),
+        before: None,
+    })
+}
+
+fn view(mut report: Report, wall: Duration) -> ChaosView {
+    let us = |of: Duration| u64::try_from(of.as_micros()).unwrap_or(u64::MAX);
+    let three = |of: &mut Vec<Duration>| {
+        of.sort_unstable();
+        let at = |of_100: usize| of.get(of.len() * of_100 / 100).or(of.last()).copied();
+        [at(50), at(99), of.last().copied()].map(|t| t.map_or(0, us))
+    };
+    let struck = report.struck.into_iter().map(|((what, place), times)| StruckView {
+        what: what.to_owned(),
+        place,
+        times,
+    });
+    let differences = report.differences.into_iter();
+    let difference =
+        |d: crate::chaos::prove::Difference| UnequalView { why: d.why, again: d.again };
+    ChaosView {
+        closes: report.closes,
+        runs: report.runs,
+        lives: report.lives,
+        struck: struck.collect(),
+        restarts_us: three(&mut report.restarts),
+        starts_us: three(&mut report.starts),
+        missed: report.missed,
+        by_chance: report.by_chance,
+        wall_us: us(wall),
+        differences: differences.map(difference).collect(),
+    }
+}

@@ -1,0 +1,197 @@
+//! The way to real money, and there is no other: the live environment, `trading.mode = "live"`, and
+//! in the journal a person's word on the account and its caps. What is missing is told before
+//! anything is connected for trading.
+
+use super::identity::{self, Traded};
+use super::watch::Watch;
+use super::{elsewhere, open_files, runtime};
+use crate::audit::{StoreFacts, store_failure};
+use crate::domain::fact::{Body, Operator};
+use crate::history::projection::projected_through;
+use crate::life::{Connection, places};
+use crate::ops::config::{Config, Remote, VenueSource};
+use crate::ops::desk::JournalFacts;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::memory::Memory;
+use crate::ops::views::{AccountView, LiveView};
+use crate::trading;
+use crate::venue::port::{AccountPicture, ErrorClass, VenueError};
+use everwarm_runtime::chaos::Chaos;
+use everwarm_runtime::clock;
+use everwarm_runtime::journal::{Journal, Options};
+use everwarm_runtime::store::Store;
+use everwarm_runtime::store::archive::Archive;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+/// Name of the writer of confirmations.
+const NAME: &str = "operator";
+/// recvWindow of the question whose a key is, milliseconds.
+const RECV_WINDOW: i64 = 5_000;
+/// What to do.
+const HOW: &str = "everwarm live confirm --per-order AMOUNT --per-day AMOUNT";
+
+fn refused<T>(text: impl Into<String>) -> Result<T, Failure> {
+    Err(Failure::new(Exit::Refused, text))
+}
+
+fn remote(config: &Config) -> Option<&Remote> {
+    match &config.venue {
+        VenueSource::Simulated => None,
+        VenueSource::Binance(remote) => Some(remote),
+    }
+}
+
+/// Whether real money is meant where money is real.
+///
+/// # Errors
+/// It is real, and nobody said so.
+pub fn meant(config: &Config) -> Result<(), Failure> {
+    if !config.venue.is_live() || config.live {
+        return Ok(());
+    }
+    refused(format!(
+        "venue.environment is \"live\", where money is real, and trading.mode is not \"live\". \
+         Nothing was touched. To trade real money set trading.mode = \"live\", and confirm account \
+         and caps: {HOW}"
+    ))
+}
+
+/// The confirmation in force; none where money is not real.
+///
+/// # Errors
+/// It is real, and nobody confirmed anything.
+pub fn confirmed(
+    config: &Config,
+    (store, archive): (&Store, &Archive),
+) -> Result<Option<LiveView>, Failure> {
+    if !config.venue.is_live() {
+        return Ok(None);
+    }
+    match last(store, archive)? {
+        Some(confirmed) => Ok(Some(confirmed)),
+        None => refused(format!(
+            "money is real in the live environment, and nobody confirmed an account and its caps \
+             in {}: {HOW}",
+            config.data_dir.display()
+        )),
+    }
+}
+
+/// From what was kept of the journal, and what came after: nothing is sent on the word of this
+/// alone, the gateway has to find the confirmation in the journal itself.
+fn last(store: &Store, archive: &Archive) -> Result<Option<LiveView>, Failure> {
+    let mut memory = Memory::load(archive, projected_through(archive)?)?;
+    StoreFacts(store.clone()).each(memory.through + 1, &mut |row, fact| {
+        memory.fold(row, fact);
+        ControlFlow::Continue(())
+    })?;
+    Ok(memory.status.view().live)
+}
+
+/// Asks whose the key is until there is an answer.
+///
+/// # Errors
+/// It is of another account than was confirmed, or the venue refuses it.
+pub async fn allowed(
+    connection: &Connection,
+    confirmed: &LiveView,
+    watch: &Watch,
+) -> Result<(), Failure> {
+    let began = clock::now();
+    let mut wait = Duration::from_millis(50);
+    let picture = loop {
+        let why = match ask(connection).await {
+            Ok(picture) => break picture,
+            Err(e) if is_no(&e) => return Err(no(&e)),
+            Err(e) => e,
+        };
+        let detail = format!("{why}; trying again in {} ms", wait.as_millis());
+        watch.step("ask whose the key is", began.elapsed(), detail);
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_secs(30));
+    };
+    let account = number(picture)?;
+    if account != confirmed.account {
+        return refused(format!(
+            "the key is of account {account}; confirmed for real money is account {}. {HOW} \
+             confirms this one instead",
+            confirmed.account
+        ));
+    }
+    let (order, day) = (confirmed.per_order.normalize(), confirmed.per_day.normalize());
+    let detail = format!("account {account}, at most {order} an entry, {day} a day");
+    watch.step("ask whose the key is", began.elapsed(), detail);
+    Ok(())
+}
+
+async fn ask(connection: &Connection) -> Result<AccountPicture, VenueError> {
+    let failed = |text| VenueError { class: ErrorClass::NotSent, code: 0, text };
+    let client = connection.client(connection.recv_window(RECV_WINDOW)).map_err(failed)?;
+    client.server_time().await?;
+    client.account().await
+}
+
+fn is_no(error: &VenueError) -> bool {
+    match error.class {
+        ErrorClass::Halt | ErrorClass::Refused { again: false } => true,
+        ErrorClass::NotSent
+        | ErrorClass::Refused { again: true }
+        | ErrorClass::Unknown
+        | ErrorClass::Absent
+        | ErrorClass::RateLimited { .. } => false,
+    }
+}
+
+fn no(error: &VenueError) -> Failure {
+    Failure::new(Exit::Failed, format!("the venue refuses the key: {error}"))
+}
+
+fn number(picture: AccountPicture) -> Result<String, Failure> {
+    let untold = || Failure::new(Exit::Refused, "the venue does not tell whose the key is");
+    picture.id.ok_or_else(untold)
+}
+
+/// Asks the venue whose the configured key is.
+///
+/// # Errors
+/// Money is not real there, or the venue does not tell.
+pub fn account(config: &Config) -> Result<AccountView, Failure> {
+    let Some(remote) = remote(config).filter(|_| config.venue.is_live()) else {
+        return refused("there is nothing to confirm: money is real in the live environment alone");
+    };
+    crate::venue::install_tls();
+    let connection = elsewhere(config, remote)?;
+    let picture = runtime(1, "control")?.block_on(ask(&connection));
+    let picture = picture.map_err(|e| {
+        if is_no(&e) { no(&e) } else { Failure::new(Exit::Unreachable, format!("the venue: {e}")) }
+    })?;
+    let quote = &config.settings.trading.quote_asset;
+    let held = picture.balances.iter().filter(|balance| balance.asset == *quote);
+    let (can_trade, quote) = (picture.can_trade, held.map(|b| b.free + b.locked).sum());
+    Ok(AccountView { account: number(picture)?, can_trade, quote })
+}
+
+/// Notes what a person confirmed, in a data directory that no process holds.
+///
+/// # Errors
+/// One holds it, it trades another market, or it cannot be written.
+pub fn confirm(config: &Config, live: &LiveView) -> Result<(), Failure> {
+    let Some(remote) = remote(config) else { return refused("money is not real here") };
+    let traded = Traded::at(config, remote);
+    identity::check(&config.data_dir, &traded.words)?;
+    let (store, _) = open_files(config, &Watch::new(None, clock::now()), &Chaos::off())?;
+    identity::note(&config.data_dir, &traded.words)?;
+    let journal = Journal::open(store, places(&trading::specs()), Options::new(|_| ()));
+    let journal = journal.map_err(|e| store_failure(&e))?;
+    let writer = journal.writer(NAME);
+    let LiveView { account, per_order, per_day } = live.clone();
+    let body = Body::Operator(Operator::LiveConfirmed { account, per_order, per_day });
+    let appended = journal.append(&writer, i64::MIN, vec![body]);
+    journal.close();
+    let appended = appended.map_err(|e| Failure::new(Exit::StoreFailed, e.to_string()))?;
+    if appended.row > journal.durable_row() {
+        return Err(Failure::new(Exit::StoreFailed, "the journal could not be written"));
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! Looks at the runtime of the workers from within: how late its timers are, and how busy it is.
+
+use crate::ops::telemetry::{HTTP, Page};
+use everwarm_runtime::clock;
+use everwarm_runtime::meter::Histogram;
+use everwarm_runtime::supervise::{ChildSpec, worker};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+
+/// Wall time between two looks.
+const EVERY: Duration = Duration::from_millis(100);
+/// Looks over which the busy share is taken.
+const LOOKS: u32 = 10;
+
+/// What was seen.
+#[derive(Debug)]
+pub struct Sampled {
+    lag: Histogram,
+    /// Busy share of all workers, parts of a million.
+    busy: AtomicU64,
+    workers: Handle,
+}
+
+impl Sampled {
+    /// Nothing yet, of this runtime.
+    #[must_use]
+    pub fn new(workers: Handle) -> Sampled {
+        Sampled { lag: Histogram::new(HTTP), busy: AtomicU64::new(0), workers }
+    }
+
+    /// Says it.
+    pub fn show(&self, page: &mut Page) {
+        let now = self.workers.metrics();
+        page.count("everwarm_tokio_alive_tasks", &[], now.num_alive_tasks() as u64);
+        page.count("everwarm_tokio_global_queue_tasks", &[], now.global_queue_depth() as u64);
+        page.count("everwarm_tokio_workers", &[], now.num_workers() as u64);
+        #[expect(clippy::cast_precision_loss, reason = "parts of a million")]
+        let busy = self.busy.load(Relaxed) as f64 / 1e6;
+        page.set("everwarm_tokio_busy_ratio", &[], busy);
+        page.spread("everwarm_tokio_timer_lag_seconds", &[], self.lag.read());
+    }
+
+    fn worked(&self) -> Duration {
+        let now = self.workers.metrics();
+        (0..now.num_workers()).map(|worker| now.worker_total_busy_duration(worker)).sum()
+    }
+}
+
+/// Look again; it was to be at this time.
+struct Look(Instant);
+
+struct Sampler;
+
+struct State {
+    sampled: Arc<Sampled>,
+    looks: u32,
+    since: Instant,
+    worked: Duration,
+}
+
+/// The actor that looks.
+pub fn sampler(sampled: &Arc<Sampled>) -> ChildSpec {
+    let (of, on) = (Arc::clone(sampled), sampled.workers.clone());
+    worker("sampler", move |_| (Sampler, Arc::clone(&of))).on(on)
+}
+
+fn again(me: &ActorRef<Look>) {
+    let due = clock::now() + EVERY;
+    me.send_after(EVERY, move || Look(due));
+}
+
+impl Actor for Sampler {
+    type Msg = Look;
+    type State = State;
+    type Arguments = Arc<Sampled>;
+
+    async fn pre_start(
+        &self,
+        me: ActorRef<Look>,
+        sampled: Arc<Sampled>,
+    ) -> Result<State, ActorProcessingErr> {
+        again(&me);
+        let worked = sampled.worked();
+        Ok(State { sampled, looks: 0, since: clock::now(), worked })
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<Look>,
+        Look(due): Look,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        state.sampled.lag.time(clock::now().saturating_duration_since(due));
+        state.looks += 1;
+        if state.looks.is_multiple_of(LOOKS) {
+            let (now, worked) = (clock::now(), state.sampled.worked());
+            let workers = state.sampled.workers.metrics().num_workers().max(1);
+            let passed = now.saturating_duration_since(state.since).as_secs_f64();
+            #[expect(clippy::cast_precision_loss, reason = "a handful of threads")]
+            let share = worked.saturating_sub(state.worked).as_secs_f64() / passed / workers as f64;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1")]
+            state.sampled.busy.store((share.clamp(0.0, 1.0) * 1e6) as u64, Relaxed);
+            (state.since, state.worked) = (now, worked);
+        }
+        again(&me);
+        Ok(())
+    }
+}

@@ -1,0 +1,147 @@
+//! What is measured of the market, the orders and the account.
+
+use super::super::watch::Watch;
+use crate::domain::fact::{BreakerLevel, Standing};
+use crate::edge::meters::StreamMeter;
+use crate::edge::world::World;
+use crate::ops::telemetry::Page;
+use crate::ops::views::{StatusView, SymbolView};
+use everwarm_runtime::fact::Effect;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Says what came of the market, and how old the newest bars are.
+pub fn market(page: &mut Page, world: &World, watch: &Watch, venue: &str) {
+    let meters = &world.board.meters;
+    for (stream, of) in [("market", &meters.market), ("private", &meters.private)] {
+        shown(page, venue, stream, of);
+    }
+    let messages = "everwarm_feed_messages_total";
+    let (market, private) = (&meters.market, &meters.private);
+    let others = load(&market.other) + load(&private.other);
+    for (kind, n) in
+        [("bar", load(&market.used)), ("order", load(&private.used)), ("other", others)]
+    {
+        page.count(messages, &[venue, kind], n);
+    }
+    page.count("everwarm_feed_dropped_total", &[venue, "full"], load(&market.dropped));
+    page.spread("everwarm_feed_latency_seconds", &[venue], meters.latency.read());
+    let (same, revised) = world.board.bars.get();
+    page.count("everwarm_bar_repeats_total", &["same"], same);
+    page.count("everwarm_bar_repeats_total", &["revised"], revised);
+    let (symbols, stale_s) = {
+        let seen = watch.seen();
+        (seen.told.status.symbols(), seen.told.counts.stale_s())
+    };
+    ages(page, world.now(), &symbols, stale_s);
+}
+
+fn shown(page: &mut Page, venue: &str, stream: &str, of: &StreamMeter) {
+    let labels = [venue, stream];
+    page.flag("everwarm_feed_connected", &labels, of.is_up());
+    page.count("everwarm_feed_decode_failures_total", &labels, load(&of.garbled));
+    page.count("everwarm_feed_gaps_total", &labels, load(&of.gaps));
+    for (reason, lost) in ["closed", "refused"].iter().zip(&of.lost) {
+        page.count("everwarm_feed_reconnects_total", &[venue, stream, reason], load(lost));
+    }
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of our age are exact")]
+    let newest = of.newest.load(Relaxed) as f64 / 1000.0;
+    page.set("everwarm_feed_last_event_timestamp_seconds", &labels, newest);
+}
+
+fn ages(page: &mut Page, now: i64, symbols: &[SymbolView], stale_s: i64) {
+    let traded = symbols.iter().filter(|s| s.state == Standing::Trading);
+    let (mut all, mut stale) = (0, 0);
+    for symbol in traded {
+        all += 1;
+        let Some(newest) = symbol.newest_bar else { continue };
+        let age = (now - newest).max(0);
+        stale += u64::from(age > stale_s * 1000);
+        #[expect(clippy::cast_precision_loss, reason = "an age is short")]
+        let seconds = age as f64 / 1000.0;
+        page.set("everwarm_feed_symbol_age_seconds", &[symbol.symbol.as_str()], seconds);
+    }
+    page.count("everwarm_feed_symbols", &[], all);
+    page.count("everwarm_feed_stale_symbols", &[], stale);
+}
+
+/// Says what became of orders, and how the account stands.
+pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency): (&str, &str)) {
+    let meters = &world.board.meters;
+    for (stage, took) in
+        [("decide", &meters.decide), ("sync", &meters.sync), ("total", &meters.total)]
+    {
+        page.spread("everwarm_pipeline_duration_seconds", &[stage], took.read());
+    }
+    for (op, took) in [("submit", &meters.submit), ("query", &meters.query)] {
+        page.spread("everwarm_order_roundtrip_seconds", &[venue, op], took.read());
+    }
+    page.set("everwarm_venue_rate_limit_used_ratio", &[venue], world.venue.used());
+    let seen = watch.seen();
+    seen.told.counts.show(page, venue, currency);
+    let (status, symbols) = (seen.told.status.view(), seen.told.status.symbols());
+    let quarantines = seen.told.status.quarantines();
+    let stopped = !seen.told.status.stopped().is_empty();
+    let reconciled = seen.reconciled_ms;
+    let switches = seen.told.status.switches();
+    drop(seen);
+    for strategy in switches.switches.strategies.keys() {
+        page.flag("everwarm_strategy_enabled", &[strategy], false);
+    }
+    page.count("everwarm_orders_open", &[venue], status.open_orders);
+    page.count("everwarm_orders_unknown", &[venue], status.unknown_orders);
+    page.count("everwarm_reconcile_mismatches", &[venue], status.conflicts.len() as u64);
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of our age are exact")]
+    let reconciled = reconciled as f64 / 1000.0;
+    page.set("everwarm_reconcile_last_success_timestamp_seconds", &[venue], reconciled);
+    page.flag("everwarm_breaker_level", &[level(status.breaker)], true);
+    let branch = stage_is_down(world);
+    halted(page, &status, switches.allows, (stopped, branch));
+    for (effect, name) in
+        [(Effect::Parts, "parts"), (Effect::Stage, "stage"), (Effect::Stopped, "stopped")]
+    {
+        let n = quarantines.iter().filter(|q| q.quarantine.effect == effect).count();
+        page.count("everwarm_quarantined", &[name], n as u64);
+    }
+    let held = symbols.iter().filter(|s| s.held.is_some());
+    let stuck = stopped || branch || status.breaker == BreakerLevel::Halted;
+    let stays = held.filter(|s| stuck || matches!(s.state, Standing::Halted | Standing::Gone));
+    page.count("everwarm_positions_unprotected", &[], stays.count() as u64);
+}
+
+/// Whether a branch without which nothing is decided is kept down.
+fn stage_is_down(world: &World) -> bool {
+    let stages = format!("{}/", crate::edge::world::path::STAGES);
+    world.directory.readings().iter().any(|r| r.path.starts_with(&stages) && r.is_down())
+}
+
+fn halted(
+    page: &mut Page,
+    status: &StatusView,
+    allows: BreakerLevel,
+    (stopped, branch): (bool, bool),
+) {
+    // What operators do not allow is theirs, what is stricter the breaker's own.
+    let limit = status.breaker >= BreakerLevel::ExitsOnly && status.breaker > allows;
+    for (reason, holds) in [
+        ("operator", allows >= BreakerLevel::ExitsOnly),
+        ("limit", limit && !stopped && !branch),
+        ("conflict", !status.conflicts.is_empty()),
+        ("stage", stopped),
+        ("branch", branch),
+    ] {
+        page.flag("everwarm_trading_halted", &[reason], holds);
+    }
+}
+
+const fn level(level: BreakerLevel) -> &'static str {
+    match level {
+        BreakerLevel::Normal => "normal",
+        BreakerLevel::Reduced => "reduced",
+        BreakerLevel::ExitsOnly => "exits-only",
+        BreakerLevel::Halted => "halted",
+    }
+}
+
+fn load(count: &AtomicU64) -> u64 {
+    count.load(Relaxed)
+}

@@ -1,0 +1,318 @@
+//! Everything off at the venue: cancels what is open, sells what is held, and believes nothing but
+//! what the venue shows in the end. Knows neither journal nor books, so it works when they do not.
+
+use super::{elsewhere, launch, passing, runtime};
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::instrument::Instrument;
+use crate::domain::money::Decimal;
+use crate::domain::order::{OrderIntent, OrderReport, OrderType, SendAttempt, Side};
+use crate::domain::time::UtcMs;
+use crate::edge::world::{Passing, wall};
+use crate::life::Connection;
+use crate::ops::cli::Panic;
+use crate::ops::config::{Config, Symbols, VenueSource};
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::print::Printer;
+use crate::sim::server::port::PortFile;
+use crate::trading::orders::book::SETTLE_MS;
+use crate::trading::risk::sizing::{self, TooSmall};
+use crate::venue::binance::BinanceClient;
+use crate::venue::port::{ErrorClass, Stamp, VenueError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// recvWindow, milliseconds of venue time.
+const RECV_WINDOW: i64 = 5_000;
+/// Rounds of looking and doing before what is left is told.
+const ROUNDS: u32 = 4;
+/// Tries of a question.
+const TRIES: u32 = 5;
+/// Wall time before the second try; it doubles.
+const WAIT: Duration = Duration::from_millis(250);
+/// Market orders of one symbol at most: what is larger than the venue takes is sold in parts.
+const PARTS: u32 = 50;
+
+/// Does it.
+///
+/// # Errors
+/// The venue cannot be found or asked.
+pub fn panic(config: &Config, wanted: &Panic, printer: Printer) -> Result<Exit, Failure> {
+    crate::venue::install_tls();
+    let connection = connection(config)?;
+    runtime(1, "control")?.block_on(async {
+        let client = connection.client(connection.recv_window(RECV_WINDOW));
+        let client = client.map_err(|e| Failure::new(Exit::Failed, e))?;
+        let hand = Hand { client, connection, printer };
+        hand.tick().await?;
+        hand.all_off(config, wanted).await
+    })
+}
+
+fn connection(config: &Config) -> Result<Connection, Failure> {
+    if let VenueSource::Binance(remote) = &config.venue {
+        return elsewhere(config, remote);
+    }
+    let dir = launch(config)?.dir;
+    let nobody = || {
+        let text = format!("no simulated exchange runs in {}", dir.display());
+        Failure::new(Exit::Unreachable, text)
+    };
+    let file = PortFile::read(&dir).ok().flatten().ok_or_else(nobody)?;
+    // Its time passes as it says, whatever is configured now.
+    let passing = match file.pace.as_str() {
+        "lockstep" => Passing::Lockstep,
+        "real" => Passing::Scaled(1),
+        times => {
+            let factor = times.strip_suffix('x').and_then(|times| times.parse().ok());
+            factor.map_or_else(|| passing(config), Passing::Scaled)
+        }
+    };
+    let key = (file.api_key.as_str(), file.api_secret.as_str());
+    Connection::simulated(file.port, &file.token, key, passing)
+        .map_err(|e| Failure::new(Exit::Failed, e))
+}
+
+/// Whoever does it.
+struct Hand {
+    client: BinanceClient,
+    connection: Connection,
+    printer: Printer,
+}
+
+fn unreachable(error: &VenueError) -> Failure {
+    Failure::new(Exit::Unreachable, format!("the venue: {error}"))
+}
+
+/// Asks until there is an answer, for a while.
+async fn again<T>(ask: impl AsyncFn() -> Result<T, VenueError>) -> Result<T, Failure> {
+    let mut wait = WAIT;
+    for _ in 1..TRIES {
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(e) if e.class == ErrorClass::Halt => return Err(unreachable(&e)),
+            Err(_) => tokio::time::sleep(wait).await,
+        }
+        wait *= 2;
+    }
+    ask().await.map_err(|e| unreachable(&e))
+}
+
+/// What is to be sold; empty: all the venue has.
+fn symbols(config: &Config, wanted: &Panic) -> Vec<Symbol> {
+    let configured = match (&config.venue, &config.market.symbols) {
+        (VenueSource::Binance(remote), _) => remote.symbols.clone(),
+        (VenueSource::Simulated, Symbols::Named(list)) => list.clone(),
+        (VenueSource::Simulated, Symbols::Auto | Symbols::First(_)) => Vec::new(),
+    };
+    wanted.symbols.clone().unwrap_or(configured)
+}
+
+impl Hand {
+    fn say(&self, what: impl std::fmt::Display, text: &str) -> Result<(), Failure> {
+        self.printer.lines(&[format!("{what:<12} {text}")]).map(drop)
+    }
+
+    /// Learns what time it is at the venue. One that waits for its daemon stands where it stood.
+    async fn tick(&self) -> Result<(), Failure> {
+        let sample = again(async || self.client.server_time().await).await?;
+        if self.connection.passing == Passing::Lockstep {
+            self.client.clock().lock().set_manual(sample.server);
+        }
+        Ok(())
+    }
+
+    fn stamp(&self) -> Stamp {
+        let recv_window = self.connection.recv_window(RECV_WINDOW);
+        Stamp { timestamp: self.client.now(), recv_window }
+    }
+
+    async fn all_off(&self, config: &Config, wanted: &Panic) -> Result<Exit, Failure> {
+        let open = self.cancel().await?;
+        let held = if wanted.flatten { self.flatten(config, wanted).await? } else { Vec::new() };
+        // A sale may have brought in what was waiting for it.
+        let open =
+            if open || !self.open().await?.is_empty() { self.cancel().await? } else { false };
+        if !open && held.is_empty() {
+            self.say("done", "the venue shows nothing open")?;
+            return Ok(Exit::Fine);
+        }
+        if open {
+            self.say("left", "there are open orders")?;
+        }
+        for (symbol, quantity) in held {
+            self.say(symbol, &format!("{} of the base asset are left", quantity.normalize()))?;
+        }
+        Ok(Exit::Problems)
+    }
+
+    /// Open orders by symbol.
+    async fn open(&self) -> Result<BTreeMap<Symbol, Vec<OrderReport>>, Failure> {
+        let mut by_symbol: BTreeMap<Symbol, Vec<OrderReport>> = BTreeMap::new();
+        for order in again(async || self.client.open_orders(None).await).await? {
+            by_symbol.entry(order.symbol).or_default().push(order);
+        }
+        Ok(by_symbol)
+    }
+
+    /// Cancels what is open, whoever placed it, until nothing is; whether something is left.
+    async fn cancel(&self) -> Result<bool, Failure> {
+        let mut open = self.open().await?;
+        if open.is_empty() {
+            self.say("orders", "none are open")?;
+        }
+        for _ in 0..ROUNDS {
+            if open.is_empty() {
+                return Ok(false);
+            }
+            let mut trouble = BTreeMap::new();
+            for symbol in open.keys() {
+                if let Err(e) = self.client.cancel_all(*symbol, self.stamp()).await
+                    && e.class != ErrorClass::Absent
+                {
+                    trouble.insert(*symbol, e);
+                }
+            }
+            // Whatever was answered: what is open now says what became of it.
+            let now = self.open().await?;
+            for (symbol, orders) in &open {
+                let left = now.get(symbol).map_or(0, Vec::len);
+                let gone = orders.len().saturating_sub(left);
+                let error = trouble.get(symbol).filter(|_| left > 0);
+                let why = error.map_or(String::new(), |e| format!(": {e}"));
+                let left = if left > 0 { format!(", {left} left{why}") } else { String::new() };
+                self.say(symbol, &format!("{gone} orders cancelled{left}"))?;
+            }
+            open = now;
+            if !open.is_empty() {
+                tokio::time::sleep(WAIT * 2).await;
+                self.tick().await?;
+            }
+        }
+        Ok(!open.is_empty())
+    }
+
+    /// Sells what is held; what could be sold and is still there.
+    async fn flatten(
+        &self,
+        config: &Config,
+        wanted: &Panic,
+    ) -> Result<Vec<(Symbol, Decimal)>, Failure> {
+        let symbols = symbols(config, wanted);
+        let rules = again(async || self.client.instruments(&symbols).await).await?;
+        let known: BTreeSet<Symbol> = rules.iter().map(|rule| rule.symbol).collect();
+        for absent in symbols.iter().filter(|symbol| !known.contains(symbol)) {
+            self.say(absent, "the venue does not have it")?;
+        }
+        let mut left = Vec::new();
+        let mut bases = BTreeSet::new();
+        // What is held once is sold once, though several symbols may trade it.
+        for rule in rules.iter().filter(|rule| bases.insert(rule.base.clone())) {
+            if let Some(quantity) = self.sell(rule).await? {
+                left.push((rule.symbol, quantity));
+            }
+        }
+        Ok(left)
+    }
+
+    /// Free and held units of an asset.
+    async fn held(&self, asset: &str) -> Result<(Decimal, Decimal), Failure> {
+        let account = again(async || self.client.account().await).await?;
+        let of = account.balances.into_iter().find(|balance| balance.asset == asset);
+        Ok(of.map_or((Decimal::ZERO, Decimal::ZERO), |b| (b.free, b.free + b.locked)))
+    }
+
+    /// Sells a base asset at the market, in as many orders as it takes; what could be sold and was
+    /// not.
+    async fn sell(&self, rule: &Instrument) -> Result<Option<Decimal>, Failure> {
+        let mut failures = 0;
+        for part in 0..PARTS {
+            let (free, all) = self.held(&rule.base).await?;
+            if all.is_zero() {
+                if part == 0 {
+                    self.say(rule.symbol, &format!("no {} is held", rule.base))?;
+                }
+                return Ok(None);
+            }
+            let price = again(async || self.client.price(rule.symbol).await).await?;
+            let quantity = match sizing::market(rule, free, price) {
+                Ok(quantity) => quantity,
+                Err(TooSmall(why)) if sizing::market(rule, all, price).is_err() => {
+                    self.say(rule.symbol, &format!("kept as dust: {why}"))?;
+                    return Ok(None);
+                }
+                Err(TooSmall(_)) => {
+                    self.say(rule.symbol, "held by open orders")?;
+                    return Ok(Some(all));
+                }
+            };
+            match self.order(rule, quantity, part).await? {
+                Ok(report) => {
+                    let (sold, quote) = (report.executed.normalize(), report.executed_quote);
+                    let (base, paid) = (&rule.base, &rule.quote);
+                    let text = format!("sold {sold} {base} for {} {paid}", quote.normalize());
+                    self.say(rule.symbol, &text)?;
+                }
+                Err(why) => {
+                    self.say(rule.symbol, &format!("not sold: {why}"))?;
+                    failures += 1;
+                    if failures == ROUNDS {
+                        return Ok(Some(all));
+                    }
+                    tokio::time::sleep(WAIT * 2).await;
+                    self.tick().await?;
+                }
+            }
+        }
+        Ok(Some(self.held(&rule.base).await?.1))
+    }
+
+    /// One market order: what it brought, or why it definitely was not executed. Its id is none of
+    /// the daemon's: that finds trades it did not make, and says so.
+    async fn order(
+        &self,
+        rule: &Instrument,
+        quantity: Decimal,
+        part: u32,
+    ) -> Result<Result<OrderReport, String>, Failure> {
+        let Stamp { timestamp, recv_window } = self.stamp();
+        let client_id = ClientOrderId(format!("panic-{:x}-{part}", wall()));
+        let intent = OrderIntent {
+            client_id: client_id.clone(),
+            strategy: "panic".to_owned(),
+            symbol: rule.symbol,
+            side: Side::Sell,
+            order_type: OrderType::Market,
+            quantity,
+            price: None,
+            close_time: timestamp,
+            valid_until: timestamp,
+        };
+        let attempt = SendAttempt { client_id, attempt: 1, timestamp, recv_window };
+        match self.client.place(&intent, &attempt).await {
+            Ok(report) => Ok(Ok(report)),
+            Err(e) if e.class == ErrorClass::Halt => Err(unreachable(&e)),
+            Err(e) if e.class != ErrorClass::Unknown => Ok(Err(e.to_string())),
+            Err(e) => {
+                self.say(rule.symbol, &format!("no clear answer ({e}); asking what became of it"))?;
+                self.became(&intent, timestamp + recv_window + SETTLE_MS).await
+            }
+        }
+    }
+
+    /// What became of an order without an answer: found, or absent after it can no longer arrive.
+    async fn became(
+        &self,
+        intent: &OrderIntent,
+        settled: UtcMs,
+    ) -> Result<Result<OrderReport, String>, Failure> {
+        loop {
+            let late = self.client.now() > settled || self.connection.passing == Passing::Lockstep;
+            let find = async || self.client.find_order(intent.symbol, &intent.client_id).await;
+            match again(find).await? {
+                Some(report) => return Ok(Ok(report)),
+                None if late => return Ok(Err("it never arrived".to_owned())),
+                None => tokio::time::sleep(WAIT * 4).await,
+            }
+        }
+    }
+}

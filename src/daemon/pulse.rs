@@ -1,0 +1,259 @@
+//! Whether the process is well, looked at on a thread of its own: it tells the service manager,
+//! ends a process whose disk has stood still for long, and notices when the process itself stood
+//! still.
+
+use super::desk::LiveDesk;
+use super::notify::Notify;
+use super::stop::end;
+use crate::edge::gateway::GatewayMsg;
+use crate::edge::world::{World, path, wall};
+use crate::ops::desk::Desk;
+use crate::ops::exit::Exit;
+use crate::ops::views::State;
+use everwarm_runtime::clock;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
+use tokio::runtime::Handle;
+
+/// Wall time between looks, at most.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long the root supervisor may take to answer.
+const ANSWER: Duration = Duration::from_secs(1);
+/// How long a stage may stand before an input, and the disk before a commit, while the process
+/// counts as well: half of what the manager waits, within these bounds.
+const STUCK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+/// How long the disk may stand before a commit; then the process ends.
+const DEAD: Duration = Duration::from_secs(30);
+/// A look that comes later than this: the process, or the machine, stood still.
+const PAUSE: Duration = Duration::from_secs(5);
+/// Looks in a row at which the root supervisor may be late, on a machine with much else to do.
+const LATE: u32 = 3;
+/// How much longer a start may take that goes on, microseconds, as the manager is told.
+const EXTEND: &str = "EXTEND_TIMEOUT_USEC=60000000";
+
+/// What is seen at one look.
+struct Look<'a> {
+    /// The root supervisor answered.
+    root: bool,
+    /// Age of the oldest fact that is not committed.
+    uncommitted: Duration,
+    head: u64,
+    /// How far each stage is.
+    passed: &'a [(&'static str, u64)],
+    /// A stage stands before an input until an operator decides, so others may wait for it.
+    decided: bool,
+    /// Since the look before.
+    since: Duration,
+}
+
+/// What has been seen so far.
+#[derive(Debug)]
+struct Health {
+    /// How long nothing may move.
+    stuck: Duration,
+    stood: BTreeMap<&'static str, (u64, Duration)>,
+    blocked: Duration,
+    /// Looks in a row at which the root supervisor did not answer.
+    mute: u32,
+}
+
+impl Health {
+    fn new(watchdog: Option<Duration>) -> Health {
+        let half = watchdog.map_or(STUCK.1, |whole| whole / 2);
+        let stuck = half.clamp(STUCK.0, STUCK.1);
+        Health { stuck, stood: BTreeMap::new(), blocked: Duration::ZERO, mute: 0 }
+    }
+
+    /// Why the process is not well; none: it is.
+    fn look(&mut self, look: &Look<'_>) -> Option<String> {
+        // A process that stood still itself has had no chance to commit.
+        let blocked = look.uncommitted >= look.since && !look.uncommitted.is_zero();
+        self.blocked =
+            if blocked { self.blocked + look.since.min(LOOK * 2) } else { Duration::ZERO };
+        let mut stuck = None;
+        for (name, passed) in look.passed {
+            let (last, stood) = self.stood.entry(name).or_default();
+            let moved = last != passed || *passed >= look.head || look.decided;
+            *stood = if moved { Duration::ZERO } else { *stood + look.since.min(LOOK * 2) };
+            *last = *passed;
+            if *stood >= self.stuck {
+                let text = format!("{name} stands before input {} of {}", passed + 1, look.head);
+                stuck.get_or_insert(text);
+            }
+        }
+        self.mute = if look.root { 0 } else { self.mute + 1 };
+        if self.mute >= LATE {
+            return Some("the root supervisor does not answer".to_owned());
+        }
+        if self.blocked >= self.stuck {
+            return Some(format!("nothing was committed for {} s", self.blocked.as_secs()));
+        }
+        stuck
+    }
+}
+
+/// Looks until it is dropped.
+pub struct Pulse {
+    stop: Option<SyncSender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Pulse {
+    /// Begins: what it sees it tells `notify`, in the words of `desk`.
+    #[must_use]
+    pub fn begin(world: &World, desk: Arc<LiveDesk>, notify: Arc<Notify>) -> Pulse {
+        let (stop, stopped) = sync_channel(1);
+        let (world, handle) = (world.clone(), Handle::current());
+        let thread = std::thread::Builder::new().name("pulse".into());
+        let thread = thread.spawn(move || beat(&world, &handle, &desk, &notify, &stopped));
+        if let Err(e) = &thread {
+            tracing::error!("nobody looks whether the process is well: {e}");
+        }
+        Pulse { stop: Some(stop), thread: thread.ok() }
+    }
+}
+
+impl Drop for Pulse {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+fn beat(world: &World, handle: &Handle, desk: &LiveDesk, notify: &Notify, stopped: &Receiver<()>) {
+    let interval = notify.watchdog().map(|whole| whole / 2);
+    let look = interval.map_or(LOOK, |interval| interval.min(LOOK));
+    let (mut health, mut ready, mut told) = (Health::new(notify.watchdog()), false, String::new());
+    let (mut last, mut wall_was, mut pinged, mut well) = (clock::now(), wall(), None, true);
+    while stopped.recv_timeout(look) == Err(RecvTimeoutError::Timeout) {
+        let since = std::mem::replace(&mut last, clock::now()).elapsed();
+        let passed = std::mem::replace(&mut wall_was, wall()).abs_diff(wall());
+        if since > look + PAUSE {
+            resumed(world, since);
+        } else if Duration::from_millis(passed).abs_diff(since) > PAUSE {
+            tracing::warn!("the clock on the wall jumped; asking the venue");
+            world.tell(path::GATEWAY, GatewayMsg::Interrupted);
+        }
+        desk.look();
+        let root = answers(world, handle);
+        let wrong = health.look(&Look {
+            root,
+            uncommitted: world.journal.uncommitted_age(),
+            head: world.journal.head(),
+            passed: &world.journal.progress(),
+            decided: desk.checks().iter().any(|check| check.name == "stages" && !check.ok),
+            since,
+        });
+        if health.blocked >= DEAD {
+            let why = format!("nothing was committed for {} s", health.blocked.as_secs());
+            end(Exit::Watchdog, &why);
+        }
+        let (status, is_ready) = words(desk, wrong.as_ref());
+        if is_ready && !ready {
+            ready = true;
+            notify.tell(&status, &["READY=1"]);
+        } else if !ready && wrong.is_none() {
+            notify.tell(&status, &[EXTEND]);
+        } else if status != told {
+            notify.tell(&status, &[]);
+        }
+        told = status;
+        let due = interval.is_some_and(|interval| {
+            pinged.is_none_or(|at: std::time::Instant| at.elapsed() + look > interval)
+        });
+        if due && root && wrong.is_none() {
+            notify.alive();
+            pinged = Some(clock::now());
+        }
+        if let Some(why) = wrong.as_ref().filter(|_| well) {
+            tracing::warn!(why, "the process is not well");
+        }
+        well = wrong.is_none();
+    }
+}
+
+/// What the process is doing, and whether it has come to its end of the start.
+fn words(desk: &dyn Desk, wrong: Option<&String>) -> (String, bool) {
+    if let Some(why) = wrong {
+        return (format!("not well: {why}"), false);
+    }
+    match desk.status() {
+        Ok(status) if status.ready => (format!("trading, {} closes", status.closes), true),
+        Ok(status) => {
+            let state =
+                if status.state == State::Trading { "waiting" } else { status.state.name() };
+            (format!("{state}: {}", status.problems.join("; ")), false)
+        }
+        Err(e) => (e.text, false),
+    }
+}
+
+/// Whether the root supervisor answers.
+fn answers(world: &World, handle: &Handle) -> bool {
+    let root = world.directory.supervisor("root");
+    let (answer, heard) = sync_channel(1);
+    handle.spawn(async move {
+        if root.answers().await && answer.try_send(()).is_err() {
+            tracing::debug!("the root supervisor answered late");
+        }
+    });
+    heard.recv_timeout(ANSWER).is_ok()
+}
+
+/// The process stood still, and nobody knows what happened meanwhile: as after a lost connection.
+fn resumed(world: &World, stood: Duration) {
+    tracing::warn!(seconds = stood.as_secs(), "the process stood still; connecting again");
+    world.board.write_pause(i64::try_from(stood.as_millis()).unwrap_or(i64::MAX));
+    world.tell(path::GATEWAY, GatewayMsg::Interrupted);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look<'a>(uncommitted: u64, passed: &'a [(&'static str, u64)], decided: bool) -> Look<'a> {
+        let uncommitted = Duration::from_millis(uncommitted);
+        Look { root: true, uncommitted, head: 9, passed, decided, since: LOOK }
+    }
+
+    #[test]
+    fn a_stage_that_stands_and_a_disk_that_does_not_commit_are_not_well() {
+        let mut health = Health::new(None);
+        let stands = [("indicator", 9), ("ledger", 8)];
+        let mut seen: Vec<Option<String>> = Vec::new();
+        for _ in 0..22 {
+            seen.push(health.look(&look(0, &stands, false)));
+        }
+        assert_eq!(seen.iter().filter(|wrong| wrong.is_none()).count(), 20, "{seen:?}");
+        assert_eq!(seen[21].as_deref(), Some("ledger stands before input 9 of 9"));
+        assert_eq!(health.look(&look(0, &[("indicator", 9), ("ledger", 9)], false)), None);
+        for _ in 0..40 {
+            assert_eq!(health.look(&look(0, &stands, true)), None, "an operator is asked");
+        }
+        for n in 1..=19 {
+            let wrong = health.look(&look(500 * n, &[], false));
+            assert_eq!(wrong, None, "{n}");
+        }
+        let wrong = health.look(&look(10_000, &[], false));
+        assert_eq!(wrong.as_deref(), Some("nothing was committed for 10 s"));
+        assert_eq!(health.look(&look(3, &[], false)), None);
+    }
+
+    #[test]
+    fn a_process_that_stood_still_is_no_dead_disk() {
+        let mut health = Health::new(None);
+        let minute = Duration::from_mins(1);
+        let (head, passed, decided) = (9, &[][..], false);
+        let slept = Look { root: true, uncommitted: minute, head, passed, decided, since: minute };
+        assert_eq!(health.look(&slept), None);
+        assert_eq!(health.look(&look(0, &[], false)), None);
+        let told: Vec<bool> = (0..4)
+            .map(|_| health.look(&Look { root: false, ..look(0, &[], false) }).is_some())
+            .collect();
+        assert_eq!(told, [false, false, true, true], "late once is late, not gone");
+    }
+}

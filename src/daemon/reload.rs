@@ -1,0 +1,369 @@
+//! Reads the configuration again while it trades: by SIGHUP, by the API, and, where that is wanted,
+//! when a file of it changes. One reload at a time; nothing of one that is refused is in force.
+
+use super::identity::Traded;
+use super::{market, steward};
+use crate::edge::config::{Content, Standing};
+use crate::edge::reload::{Outcome, apply, standing};
+use crate::edge::world::{World, wall};
+use crate::ops::api::LogLevel;
+use crate::ops::config::live::{differences, running};
+use crate::ops::config::{Config, Look, Sources, VenueSource};
+use crate::ops::desk::{Reload, ReloadHow};
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::views::{
+    ReloadCountView, ReloadResult, ReloadView, ReloadsView, Trigger, ValueView,
+};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Wall time between looks at the files. One that changed is read when it stayed the same for so
+/// long.
+const LOOK: Duration = Duration::from_millis(400);
+
+/// What was reloaded so far.
+#[derive(Debug, Default)]
+struct Told {
+    last: Option<ReloadView>,
+    last_success: Option<i64>,
+    restart_pending: Vec<String>,
+    counts: BTreeMap<(Trigger, ReloadResult), u64>,
+    /// What was in the files when they were read last, by name.
+    read: Vec<(String, Vec<u8>)>,
+}
+
+/// Reads the configuration again.
+pub struct Reloader {
+    world: World,
+    sources: Sources,
+    /// What the process was started with.
+    started: Config,
+    /// What is traded, in words.
+    traded: String,
+    turn: Mutex<()>,
+    told: Mutex<Told>,
+}
+
+/// Why nothing is in force of what the sources say.
+struct Refused {
+    result: ReloadResult,
+    reasons: Vec<String>,
+    restart: Vec<String>,
+}
+
+impl Refused {
+    fn rejected(reasons: Vec<String>) -> Refused {
+        Refused { result: ReloadResult::Rejected, reasons, restart: Vec::new() }
+    }
+}
+
+/// What a reload came to, with the values it was about.
+type Attempt = Result<(ReloadResult, Vec<ValueView>), Refused>;
+
+impl Reloader {
+    /// For a process that was started with `started`, read from `sources`.
+    #[must_use]
+    pub fn new(world: World, sources: Sources, started: Config, traded: String) -> Arc<Reloader> {
+        let told = Mutex::new(Told { read: sources.contents(), ..Told::default() });
+        let turn = Mutex::default();
+        Arc::new(Reloader { world, sources, started, traded, turn, told })
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every value the process runs with, and where it was set.
+    #[must_use]
+    pub fn values(&self) -> Vec<ValueView> {
+        let Standing { now, .. } = &*standing(&self.world);
+        running(&self.started.values, &now.content.values, &now.content.origins)
+    }
+
+    /// What is in force, and what was reloaded.
+    #[must_use]
+    pub fn view(&self) -> ReloadsView {
+        let told = self.told();
+        let counts = Trigger::ALL.into_iter().flat_map(|trigger| {
+            ReloadResult::COUNTED.into_iter().map(move |result| (trigger, result))
+        });
+        let count = |(trigger, result)| ReloadCountView {
+            trigger,
+            result,
+            count: told.counts.get(&(trigger, result)).copied().unwrap_or_default(),
+        };
+        ReloadsView {
+            generation: standing(&self.world).now.generation,
+            restart_pending: told.restart_pending.clone(),
+            last: told.last.clone(),
+            last_success: told.last_success,
+            counts: counts.map(count).collect(),
+        }
+    }
+
+    /// Reads all sources, and puts what they say in force: whole or not at all. `dry` only says
+    /// what would become of it. Blocks, outside of workers.
+    pub fn reload(&self, trigger: Trigger, dry: bool) -> ReloadView {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.values();
+        let attempt = self.attempt(dry);
+        self.note((trigger, dry), &before, attempt)
+    }
+
+    /// Puts in force again what was before.
+    pub fn rollback(&self, trigger: Trigger) -> ReloadView {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.values();
+        let stands = standing(&self.world);
+        let failed = |refused| Refused { result: ReloadResult::RollbackFailed, ..refused };
+        let attempt = match &stands.before {
+            Some(content) => self.put(content, &stands.now.source, false).map(|_| {
+                let Content { values, origins, .. } = content;
+                (ReloadResult::RolledBack, running(&self.started.values, values, origins))
+            }),
+            None => Err(Refused::rejected(vec!["nothing was in force before".to_owned()])),
+        };
+        self.note((trigger, false), &before, attempt.map_err(failed))
+    }
+
+    fn attempt(&self, dry: bool) -> Attempt {
+        if !dry {
+            self.told().read = self.sources.contents();
+        }
+        let config = self.sources.load(Look::World).map_err(|errors| Refused {
+            result: ReloadResult::Invalid,
+            reasons: errors.0.iter().map(ToString::to_string).collect(),
+            restart: Vec::new(),
+        })?;
+        let restart = config.restart_keys(&self.started.values);
+        self.told().restart_pending.clone_from(&restart);
+        if !restart.is_empty() {
+            let reason = |key: &String| format!("{key}: takes a restart, so nothing is applied");
+            let reasons = restart.iter().map(reason).collect();
+            return Err(Refused { restart, ..Refused::rejected(reasons) });
+        }
+        self.harmless(&config)?;
+        let content = self.content(&config)?;
+        let result = self.put(&content, &content.digest(), dry)?;
+        Ok((result, config.values))
+    }
+
+    /// What may disturb actors is not switched on under real money.
+    fn harmless(&self, config: &Config) -> Result<(), Refused> {
+        let disturbs = |of: &[ValueView]| {
+            let chaos = of.iter().filter(|value| value.key.starts_with("chaos."));
+            chaos.map(|value| value.value.clone()).collect::<Vec<_>>()
+        };
+        if self.world.live && disturbs(&self.values()) != disturbs(&config.values) {
+            let text = "chaos.enabled: money is real, so this takes a restart".to_owned();
+            return Err(Refused::rejected(vec![text]));
+        }
+        Ok(())
+    }
+
+    /// What the stages are to be told, the names of what is traded among it.
+    fn content(&self, config: &Config) -> Result<Content, Refused> {
+        let symbols = |of: &[ValueView]| {
+            let found = of.iter().find(|value| value.key == "market.symbols");
+            found.map(|value| value.value.clone())
+        };
+        let mut settings = config.settings.clone();
+        if symbols(&self.values()) == symbols(&config.values) {
+            let now = standing(&self.world).now.content.settings();
+            settings.universe.names = now.universe.names;
+        } else {
+            let failed = |failure: Failure| Refused::rejected(vec![failure.text]);
+            let traded = match &config.venue {
+                VenueSource::Simulated => {
+                    let (market, _) = market(&config.market).map_err(failed)?;
+                    Traded::of(config, market.as_ref()).map_err(failed)?
+                }
+                VenueSource::Binance(remote) => Traded::at(config, remote),
+            };
+            if traded.words != self.traded {
+                let text = "market.symbols: a made market has the symbols it began with; \
+                            `everwarm symbols remove` leaves one";
+                return Err(Refused::rejected(vec![text.to_owned()]));
+            }
+            settings = traded.settings;
+        }
+        Ok(Content::new(&settings, config.origins(), config.live_values()))
+    }
+
+    fn put(&self, content: &Content, source: &str, dry: bool) -> Result<ReloadResult, Refused> {
+        let done = Handle::current().block_on(apply(&self.world, content, source, dry));
+        match done.map_err(|e| Refused::rejected(vec![e.to_string()]))? {
+            Outcome::Unchanged => Ok(ReloadResult::Unchanged),
+            Outcome::Applied(_) => Ok(ReloadResult::Applied),
+            Outcome::Possible => Ok(ReloadResult::Possible),
+            Outcome::Refused(refusals) => {
+                let reasons = refusals.iter().map(|r| format!("{}: {}", r.key, r.reason));
+                Err(Refused::rejected(reasons.collect()))
+            }
+        }
+    }
+
+    /// Remembers what became of it, and says it in one line.
+    fn note(
+        &self,
+        (trigger, dry): (Trigger, bool),
+        before: &[ValueView],
+        attempt: Attempt,
+    ) -> ReloadView {
+        let (result, changes, reasons, restart) = match attempt {
+            Ok((result, values)) => (result, differences(before, &values), Vec::new(), Vec::new()),
+            Err(refused) => (refused.result, Vec::new(), refused.reasons, refused.restart),
+        };
+        let generation = standing(&self.world).now.generation;
+        let time = wall();
+        let view = ReloadView { time, trigger, result, generation, changes, reasons, restart };
+        if !dry {
+            let mut told = self.told();
+            *told.counts.entry((trigger, result)).or_default() += 1;
+            if result.is_success() {
+                told.last_success = Some(time);
+            }
+            told.last = Some(view.clone());
+        }
+        let (trigger, result) = (trigger.name(), result.name());
+        if view.result.is_success() {
+            let keys: Vec<&str> = view.changes.iter().map(|change| change.key.as_str()).collect();
+            tracing::info!(trigger, result, generation, changed = keys.join(", "), "reload");
+        } else {
+            tracing::warn!(trigger, result, generation, why = view.reasons.join("; "), "reload");
+        }
+        view
+    }
+
+    /// What somebody who asked is told: a refusal is a failure, with everything in its way.
+    ///
+    /// # Errors
+    /// It was refused.
+    pub fn answer(view: ReloadView) -> Result<ReloadView, Failure> {
+        let exit = match view.result {
+            ReloadResult::Applied
+            | ReloadResult::Unchanged
+            | ReloadResult::RolledBack
+            | ReloadResult::Possible => return Ok(view),
+            ReloadResult::Invalid => Exit::Usage,
+            ReloadResult::Rejected | ReloadResult::RollbackFailed => Exit::Refused,
+        };
+        let text = format!("nothing is applied\n{}", view.reasons.join("\n"));
+        Err(Failure::new(exit, text))
+    }
+}
+
+/// Takes SIGHUP away from what it does by itself, which is to end the process.
+///
+/// # Errors
+/// The signal cannot be heard.
+pub fn hangup() -> Result<Signal, Failure> {
+    let hangup = signal(SignalKind::hangup());
+    hangup.map_err(|e| Failure::new(Exit::Failed, format!("signals: {e}")))
+}
+
+/// Begins to hear who wants a reload, and keeps the log and the tree as they are configured.
+pub fn begin(reloader: &Arc<Reloader>, hangup: Signal, log: LogLevel) {
+    on_signal(reloader, hangup);
+    on_change(reloader);
+    keep_log(reloader, log);
+    steward::begin(reloader);
+}
+
+/// Reads the configuration again for somebody who asks by the API.
+pub fn by_api(reloader: &Arc<Reloader>) -> Arc<Reload> {
+    let reloader = Arc::clone(reloader);
+    Arc::new(move |how| {
+        Reloader::answer(match how {
+            ReloadHow::Apply => reloader.reload(Trigger::Api, false),
+            ReloadHow::Dry => reloader.reload(Trigger::Api, true),
+            ReloadHow::Rollback => reloader.rollback(Trigger::Api),
+        })
+    })
+}
+
+/// Sets the filter of the log whenever another one is in force. What was set by `log-level` stays
+/// until then.
+fn keep_log(reloader: &Arc<Reloader>, log: LogLevel) {
+    let reloader = Arc::clone(reloader);
+    let mut config = reloader.world.board.config();
+    tokio::spawn(async move {
+        let mut last = reloader.filter();
+        while config.changed().await.is_ok() {
+            let now = reloader.filter();
+            if now != last
+                && let Err(e) = (log.set)(&now)
+            {
+                tracing::error!("the log stays as it is: {e}");
+            }
+            last = now;
+        }
+    });
+}
+
+/// Reloads at every SIGHUP. Those that come while one is done cause one more.
+fn on_signal(reloader: &Arc<Reloader>, mut hangup: Signal) {
+    let reloader = Arc::clone(reloader);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            by(&reloader, Trigger::Signal).await;
+        }
+    });
+}
+
+/// Reloads when what the files say is not what was read last, for as long as that is configured.
+/// They are looked at by what is in them: it does not matter whether a file is written, replaced,
+/// linked anew, or lies in another machine's folder.
+fn on_change(reloader: &Arc<Reloader>) {
+    let reloader = Arc::clone(reloader);
+    tokio::spawn(async move {
+        let mut last = None;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if !reloader.watches() {
+                last = None;
+                continue;
+            }
+            let looked = Arc::clone(&reloader);
+            let now = tokio::task::spawn_blocking(move || looked.sources.contents()).await.ok();
+            let settled = now == last && now.as_ref() != Some(&reloader.told().read);
+            last = now;
+            if settled {
+                by(&reloader, Trigger::File).await;
+            }
+        }
+    });
+}
+
+impl Reloader {
+    /// What the edge shares.
+    #[must_use]
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The value of a key of the process.
+    #[must_use]
+    pub fn value(&self, key: &str) -> serde_json::Value {
+        let found = self.values().into_iter().find(|value| value.key == key);
+        found.map(|value| value.value).unwrap_or_default()
+    }
+
+    fn watches(&self) -> bool {
+        self.value("daemon.reload_on_change") == true
+    }
+
+    fn filter(&self) -> String {
+        self.value("daemon.log").as_str().unwrap_or_default().to_owned()
+    }
+}
+
+async fn by(reloader: &Arc<Reloader>, trigger: Trigger) {
+    let reloader = Arc::clone(reloader);
+    if let Err(e) = tokio::task::spawn_blocking(move || reloader.reload(trigger, false)).await {
+        tracing::error!("the reload failed: {e}");
+    }
+}

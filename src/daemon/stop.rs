@@ -1,0 +1,136 @@
+//! How the process ends when it is told to: the first signal stops in order, each part of that by a
+//! deadline of its own and all by one; the second signal ends at once.
+//!
+//! A thread of its own hears the signals and keeps the deadline, so that nothing that hangs can be
+//! in its way. What is on disk is whole at any moment, so ending at once costs nothing but the time
+//! of the next start.
+
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::print::note;
+use everwarm_runtime::clock;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// Parts of the whole deadline.
+const PARTS: u32 = 10;
+/// Wall time within which a second signal is taken for the first one, told again.
+const ONCE: Duration = Duration::from_millis(100);
+
+/// Where the stop stands.
+#[derive(Clone, Copy, Debug)]
+struct Stage {
+    began: Instant,
+    name: &'static str,
+}
+
+/// The stop of this process.
+pub struct Stop {
+    within: Duration,
+    asked: watch::Receiver<bool>,
+    since: watch::Sender<Option<Instant>>,
+    stage: Arc<Mutex<Option<Stage>>>,
+}
+
+impl Stop {
+    /// Hears signals from here on; a stop may take `within`.
+    ///
+    /// # Errors
+    /// The signals cannot be heard.
+    pub fn new(within: Duration) -> Result<Stop, Failure> {
+        let (tell, asked) = watch::channel(false);
+        let (since, told_since) = watch::channel(None);
+        let stage = Arc::new(Mutex::new(None));
+        let (ready, heard) = sync_channel(1);
+        let at = Arc::clone(&stage);
+        let listen = move || hear(within, &tell, told_since, &at, &ready);
+        let failed = |e: String| Failure::new(Exit::Failed, format!("signals: {e}"));
+        let thread = std::thread::Builder::new().name("signals".into()).spawn(listen);
+        thread.map_err(|e| failed(e.to_string()))?;
+        let started = heard.recv().map_err(|e| failed(e.to_string()))?;
+        started.map_err(failed).map(|()| Stop { within, asked, since, stage })
+    }
+
+    /// Resolves when the first signal has come.
+    pub async fn asked(&self) {
+        let mut asked = self.asked.clone();
+        if asked.wait_for(|asked| *asked).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// A part of the stop begins, and may take `parts` tenths of the whole; how long that is. The
+    /// first one begins the whole.
+    pub fn stage(&self, name: &'static str, parts: u32) -> Duration {
+        let began = clock::now();
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Some(Stage { began, name });
+        self.since.send_if_modified(|since| {
+            let first = since.is_none();
+            since.get_or_insert(began);
+            first
+        });
+        self.within * parts / PARTS
+    }
+}
+
+type Ready = SyncSender<Result<(), String>>;
+
+fn hear(
+    within: Duration,
+    asked: &watch::Sender<bool>,
+    mut since: watch::Receiver<Option<Instant>>,
+    stage: &Mutex<Option<Stage>>,
+    ready: &Ready,
+) {
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => return drop(ready.send(Err(e.to_string()))),
+    };
+    runtime.block_on(async {
+        let both = signal(SignalKind::interrupt())
+            .and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
+        let (mut interrupt, mut terminate) = match both {
+            Ok(both) => both,
+            Err(e) => return drop(ready.send(Err(e.to_string()))),
+        };
+        drop(ready.send(Ok(())));
+        let mut first: Option<Instant> = None;
+        loop {
+            let deadline = async {
+                let from = since.wait_for(Option::is_some).await.ok().and_then(|since| *since);
+                let Some(from) = from else { return std::future::pending().await };
+                tokio::time::sleep(within.saturating_sub(from.elapsed())).await;
+            };
+            let exit = tokio::select! {
+                _ = interrupt.recv() => Exit::Interrupted,
+                _ = terminate.recv() => Exit::Terminated,
+                () = deadline => end(Exit::Watchdog, &late(within, stage)),
+            };
+            // Whoever signals a process and its group tells it twice.
+            let again = first.get_or_insert_with(clock::now).elapsed() > ONCE;
+            if asked.send_replace(true) && again {
+                end(exit, "told twice: ended at once");
+            }
+        }
+    });
+}
+
+fn late(within: Duration, stage: &Mutex<Option<Stage>>) -> String {
+    let stage = *stage.lock().unwrap_or_else(PoisonError::into_inner);
+    let (name, since) =
+        stage.map_or(("", 0), |stage| (stage.name, stage.began.elapsed().as_secs()));
+    format!("the stop took more than {} s: {name} since {since} s; ended at once", within.as_secs())
+}
+
+/// Ends the process here.
+pub fn end(exit: Exit, why: &str) -> ! {
+    note(&format!("everwarm: {why}"));
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "nothing is left to wait for; the store is whole"
+    )]
+    std::process::exit(exit.code().into())
+}

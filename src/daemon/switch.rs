@@ -1,0 +1,96 @@
+//! Words of operators that turn something on or off: inputs, in the running journal or in the files
+//! of a daemon that is not running.
+
+use super::release::{NAME, Whole, ended, in_files, in_journal};
+use crate::domain::fact::{Body, Operator};
+use crate::domain::switch::{Switch, Switches};
+use crate::edge::reload::standing;
+use crate::edge::world::World;
+use crate::ops::desk::JournalFacts as _;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::tell;
+use crate::ops::views::{SwitchWord, SwitchedView, SwitchesView};
+use crate::trading::strategy::REGISTRY;
+use everwarm_runtime::journal::Journal;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// Places in the tree that may be turned off: streams, of which what they tell is asked for too.
+const DISPENSABLE: [&str; 2] = ["root/trading/feeds", "root/trading/gateways/private"];
+/// And everything below this place: what people look in through.
+const LOOKS: &str = "root/ops/";
+
+/// Takes a word down in the files of a data directory.
+///
+/// # Errors
+/// A process holds them, they cannot be used, or it cannot be said.
+pub fn offline(data_dir: &Path, said: &SwitchWord) -> Result<SwitchedView, Failure> {
+    let reason = checked(said)?;
+    in_files(data_dir, |journal| {
+        let mut stands = Switches::default();
+        Whole(journal).each(0, &mut |_, fact| {
+            stands.fold(fact);
+            ControlFlow::Continue(())
+        })?;
+        say(journal, i64::MIN, (said, &reason), stands)
+    })
+}
+
+/// Takes a word down in the running journal; returns when it is on disk.
+///
+/// # Errors
+/// It cannot be said, or the journal has ended.
+pub fn live(world: &World, said: &SwitchWord) -> Result<SwitchedView, Failure> {
+    let reason = checked(said)?;
+    let stands = standing(world).switches.clone();
+    in_journal(&world.journal, |journal| say(journal, world.now(), (said, &reason), stands))
+}
+
+/// The reason; what is switched is there.
+fn checked(said: &SwitchWord) -> Result<String, Failure> {
+    let reason = said.reason.trim();
+    if reason.is_empty() {
+        return Err(Failure::new(Exit::Usage, "give a reason: it is kept in the journal"));
+    }
+    match &said.switch {
+        Switch::Halt | Switch::Resume | Switch::Flatten | Switch::Safe(_) => {}
+        Switch::Strategy { name, .. } => {
+            if REGISTRY.iter().all(|entry| entry.name != name) {
+                let names: Vec<&str> = REGISTRY.iter().map(|entry| entry.name).collect();
+                let text = format!("there is no strategy {name:?}, only {}", names.join(", "));
+                return Err(Failure::new(Exit::Failed, text));
+            }
+        }
+        Switch::Process { path, .. } => {
+            if !DISPENSABLE.contains(&path.as_str()) && !path.starts_with(LOOKS) {
+                let all = DISPENSABLE.join(", ");
+                let text = format!(
+                    "{path} is not turned off by itself: {all} may be, and what is below {LOOKS}"
+                );
+                return Err(Failure::new(Exit::Refused, text));
+            }
+        }
+    }
+    Ok(reason.to_owned())
+}
+
+fn say(
+    journal: &Journal<Body>,
+    time: i64,
+    (said, reason): (&SwitchWord, &str),
+    mut stands: Switches,
+) -> Result<(SwitchedView, u64), Failure> {
+    let switch = said.switch.clone();
+    let changed = stands.would_change(&switch);
+    let text = tell::switched(&switch);
+    if !changed {
+        let (text, standing) = (format!("{text}: so it is already"), SwitchesView::of(&stands));
+        return Ok((SwitchedView { text, changed, standing }, 0));
+    }
+    let body = Operator::Switched { switch: switch.clone(), reason: reason.to_owned() };
+    let appended = journal.append(&journal.writer(NAME), time, vec![Body::Operator(body)]);
+    let row = appended.map_err(ended)?.row;
+    stands.apply(&switch, reason, time);
+    let standing = SwitchesView::of(&stands);
+    Ok((SwitchedView { text, changed, standing }, row))
+}

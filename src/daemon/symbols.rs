@@ -1,0 +1,51 @@
+//! An operator's word on a symbol: an input, which the universe then follows.
+
+use crate::domain::fact::{Body, Operator};
+use crate::domain::id::Symbol;
+use crate::edge::universe::UniverseMsg;
+use crate::edge::world::{World, path};
+use crate::ops::desk::SymbolsChange;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::views::SymbolsChangeView;
+use tokio::runtime::Handle;
+
+/// Name of the operator as a writer.
+const NAME: &str = "operator";
+
+/// Says it; returns when it is on disk.
+///
+/// # Errors
+/// The venue does not have the symbol or does not answer, or the journal has ended.
+pub fn change(world: &World, change: SymbolsChange) -> Result<SymbolsChangeView, Failure> {
+    let (symbol, wanted) = match change {
+        SymbolsChange::Want(symbol, wanted) => (symbol, wanted),
+        SymbolsChange::Refresh => {
+            world.tell(path::UNIVERSE, UniverseMsg::Refresh);
+            let text = "the venue is asked what it has".to_owned();
+            return Ok(SymbolsChangeView { text });
+        }
+    };
+    if wanted && !known(world, symbol)? {
+        return Err(Failure::new(Exit::Refused, format!("the venue has no {symbol}")));
+    }
+    let body = Body::Operator(Operator::SymbolWanted { symbol, wanted });
+    let writer = world.journal.writer(NAME);
+    let appended = world.journal.append(&writer, world.now(), vec![body]);
+    let ended = |e: String| Failure::new(Exit::StoreFailed, e);
+    let row = appended.map_err(|e| ended(e.to_string()))?.row;
+    if !Handle::current().block_on(world.journal.durable(row)) {
+        return Err(ended("the journal has ended".to_owned()));
+    }
+    let text = if wanted {
+        format!("{symbol} is added: it is traded once its past is there")
+    } else {
+        format!("{symbol} is removed: nothing of it is bought, and it goes once nothing is held")
+    };
+    Ok(SymbolsChangeView { text })
+}
+
+fn known(world: &World, symbol: Symbol) -> Result<bool, Failure> {
+    let asked = Handle::current().block_on(world.venue.instruments(&[]));
+    let rules = asked.map_err(|e| Failure::new(Exit::Unreachable, format!("the venue: {e}")))?;
+    Ok(rules.iter().any(|rule| rule.symbol == symbol))
+}

@@ -1,0 +1,71 @@
+//! Which market connection carries which symbols, where one cannot carry them all. Pure.
+
+use crate::domain::id::Symbol;
+
+/// Symbols by connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spread {
+    most: usize,
+    parts: Vec<Vec<Symbol>>,
+}
+
+impl Spread {
+    /// Over connections of `most` symbols each.
+    #[must_use]
+    pub fn new(most: usize) -> Spread {
+        Spread { most: most.max(1), parts: Vec::new() }
+    }
+
+    /// What each connection carries, by name; an empty one is not needed any more.
+    #[must_use]
+    pub fn parts(&self) -> &[Vec<Symbol>] {
+        &self.parts
+    }
+
+    /// Carries `wanted` from here on. Who was carried stays where it is, so that a change touches
+    /// as few connections as possible; who is new takes a free place, or a connection more.
+    pub fn turn(&mut self, wanted: &[Symbol]) {
+        for part in &mut self.parts {
+            part.retain(|symbol| wanted.contains(symbol));
+        }
+        let carried: Vec<Symbol> = self.parts.concat();
+        for symbol in wanted.iter().filter(|symbol| !carried.contains(symbol)) {
+            match self.parts.iter_mut().find(|part| part.len() < self.most) {
+                Some(part) => part.push(*symbol),
+                None => self.parts.push(vec![*symbol]),
+            }
+        }
+        self.parts.iter_mut().for_each(|part| part.sort_unstable());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(names: &str) -> Vec<Symbol> {
+        names.split_whitespace().map(|name| Symbol::new(name).unwrap()).collect()
+    }
+
+    fn shown(spread: &Spread) -> String {
+        let part =
+            |part: &Vec<Symbol>| part.iter().map(Symbol::as_str).collect::<Vec<_>>().join(" ");
+        spread.parts().iter().map(part).collect::<Vec<_>>().join(" | ")
+    }
+
+    #[test]
+    fn none_carries_more_than_it_may_and_who_is_carried_stays() {
+        let mut spread = Spread::new(2);
+        spread.turn(&named("A B C D E"));
+        assert_eq!(shown(&spread), "A B | C D | E");
+        spread.turn(&named("B C D E F G"));
+        assert_eq!(shown(&spread), "B F | C D | E G");
+        spread.turn(&named("C D H"));
+        assert_eq!(shown(&spread), "H | C D | ");
+        spread.turn(&[]);
+        assert_eq!(shown(&spread), " |  | ");
+        let mut all = Spread::new(1024);
+        all.turn(&named("A B"));
+        assert_eq!(shown(&all), "A B");
+    }
+}

@@ -1,0 +1,70 @@
+//! The books after each change, with the execution that changed them.
+
+use super::code::{self, SYMBOL};
+use super::projection::{CHANGES, FILLS};
+use super::queries::{History, HistoryError, decode};
+use super::records::PositionState;
+use crate::domain::fact::Order;
+use crate::domain::id::Symbol;
+use crate::domain::order::{Side, VenueFill};
+use std::collections::{BTreeMap, VecDeque};
+
+/// A change of the books of one symbol.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Booked {
+    /// The books after it.
+    pub after: PositionState,
+    /// What changed them; none: an adjustment.
+    pub fill: Option<Execution>,
+}
+
+/// An execution of ours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Execution {
+    /// Our id of the order.
+    pub client_order_id: String,
+    /// Who wanted it.
+    pub strategy: String,
+    /// Direction.
+    pub side: Side,
+    /// The execution.
+    pub fill: VenueFill,
+}
+
+impl History {
+    /// Every change of the books, in the order in which they were made.
+    ///
+    /// # Errors
+    /// The file could not be read, or is damaged.
+    pub fn booked(&self) -> Result<Vec<Booked>, HistoryError> {
+        // Both facts of an execution follow from the same input, in the same order.
+        let mut fills: BTreeMap<(u64, Symbol), VecDeque<Execution>> = BTreeMap::new();
+        for (key, value) in self.newest(FILLS, None)? {
+            if let Order::Filled { client_id, strategy, symbol, side, fill, .. } =
+                decode(FILLS, &value)?
+            {
+                let execution = Execution { client_order_id: client_id.0, strategy, side, fill };
+                fills.entry((input(FILLS, &key)?, symbol)).or_default().push_back(execution);
+            }
+        }
+        let mut changes = Vec::new();
+        for (key, value) in self.newest(CHANGES, None)? {
+            let after: PositionState = decode(CHANGES, &value)?;
+            let fact = key.get(SYMBOL..).unwrap_or_default().to_vec();
+            changes.push((fact, after));
+        }
+        changes.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let booked = changes.into_iter().map(|(fact, after)| {
+            let of = (input(CHANGES, &fact)?, after.symbol);
+            let fill = fills.get_mut(&of).and_then(VecDeque::pop_front);
+            Ok(Booked { after, fill })
+        });
+        booked.collect()
+    }
+}
+
+/// The number of the input at the beginning of the key of a fact.
+fn input(table: &'static str, key: &[u8]) -> Result<u64, HistoryError> {
+    let bytes = code::Reader(key).take().map_err(HistoryError::damaged(table))?;
+    Ok(u64::from_be_bytes(bytes))
+}

@@ -1,0 +1,106 @@
+//! What of the past is missing: the one place that says so, at a start and in the middle of
+//! trading.
+
+use crate::domain::time::{Timeframe, UtcMs};
+use crate::venue::port::PAGE_MAX;
+use std::ops::RangeInclusive;
+
+/// Opening times of bars, first and last.
+pub type Times = RangeInclusive<UtcMs>;
+
+/// The bars to be fetched so that the last `count` bars that have closed by `now` are there: as
+/// many, up to now, and without a hole. `have` are opening times, ascending; `none` are times of
+/// which the venue has said before that it has no bars. What one page of an answer spans is one
+/// range.
+#[must_use]
+pub fn need(
+    have: impl IntoIterator<Item = UtcMs>,
+    none: &[Times],
+    count: i64,
+    now: UtcMs,
+    timeframe: Timeframe,
+) -> Vec<Times> {
+    let width = timeframe.ms();
+    let end = timeframe.open_of(now);
+    let page = i64::from(PAGE_MAX) * width;
+    let mut needed: Vec<Times> = Vec::new();
+    let mut have = have.into_iter().peekable();
+    let mut none = none.iter().peekable();
+    let mut at = end - count.max(0) * width;
+    while at < end {
+        while have.next_if(|time| *time < at).is_some() {}
+        while none.next_if(|times| *times.end() < at).is_some() {}
+        let here = have.peek() == Some(&at);
+        if let (false, Some(times)) = (here, none.peek().filter(|times| times.contains(&at))) {
+            at = (times.end() - at).div_euclid(width) * width + at + width;
+            continue;
+        }
+        if !here {
+            match needed.last_mut() {
+                Some(last) if at - last.start() < page => *last = *last.start()..=at,
+                Some(_) | None => needed.push(at..=at),
+            }
+        }
+        at += width;
+    }
+    needed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::MINUTE;
+
+    /// In minutes: what is had, where the venue has none, how many, now.
+    fn check(have: &[i64], none: &[(i64, i64)], count: i64, now: i64) -> String {
+        let have = have.iter().map(|minute| minute * MINUTE);
+        let none: Vec<Times> = none.iter().map(|(from, to)| from * MINUTE..=to * MINUTE).collect();
+        let needed = need(have, &none, count, now * MINUTE + 30_000, Timeframe::M1);
+        let words = needed.iter().map(|t| format!("{}-{}", t.start() / MINUTE, t.end() / MINUTE));
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn enough_fresh_and_whole_or_what_is_missing() {
+        let all = |from, to| (from..=to).collect::<Vec<i64>>();
+        for (have, none, count, needed, why) in [
+            (vec![], &[][..], 5, "95-99", "nothing is there"),
+            (all(95, 99), &[], 5, "", "enough, fresh and whole"),
+            (all(90, 99), &[], 5, "", "more than enough"),
+            (all(97, 99), &[], 5, "95-96", "fresh and whole, and too few"),
+            (all(1, 50), &[], 5, "95-99", "many, and old"),
+            (all(90, 97), &[], 5, "98-99", "many, and not up to now"),
+            (vec![95, 96, 98, 99], &[], 5, "97-97", "a hole"),
+            (vec![96, 98], &[], 5, "95-99", "three holes on one page"),
+            (all(100, 105), &[], 5, "95-99", "of the future"),
+            (vec![95, 99], &[(96, 98)], 5, "", "a hole the venue has too"),
+            (vec![95], &[(96, 97)], 5, "98-99", "an outage that has ended"),
+            (vec![99], &[(90, 95)], 5, "96-98", "an outage that began before"),
+            (vec![], &[(80, 99)], 5, "", "nothing but an outage"),
+            (vec![97], &[(96, 98)], 5, "95-99", "a bar within an outage"),
+            (all(95, 99), &[], 0, "", "none are wanted"),
+        ] {
+            assert_eq!(check(&have, none, count, 100), needed, "{why}");
+        }
+    }
+
+    #[test]
+    fn four_hundred_old_bars_are_not_enough_and_pages_are_ranges() {
+        let old: Vec<i64> = (0..400).collect();
+        assert_eq!(check(&old, &[], 1000, 1000), "400-999");
+        assert_eq!(check(&old, &[], 400, 1000), "600-999");
+        assert_eq!(check(&[], &[], 2500, 3000), "500-1499 1500-2499 2500-2999");
+        // Two holes that no page spans.
+        let have: Vec<i64> = (0..3000).filter(|m| *m != 100 && *m != 2000).collect();
+        assert_eq!(check(&have, &[], 3000, 3000), "100-100 2000-2000");
+    }
+
+    #[test]
+    fn the_last_bar_is_the_one_that_has_closed() {
+        let now = 10 * 3_600_000;
+        for (now, last) in [(now, now - 3_600_000), (now - 1, now - 7_200_000)] {
+            let needed = need([], &[], 1, now, Timeframe::H1);
+            assert_eq!(needed, [last..=last]);
+        }
+    }
+}

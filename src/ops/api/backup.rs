@@ -1,0 +1,67 @@
+//! A backup over HTTP: sent while it is made, and never kept in memory.
+
+use super::problem::Refusal;
+use super::routes::Api;
+use super::writes::refused;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse as _, Response};
+use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+/// Pieces that wait for whoever reads.
+const WAITING: usize = 4;
+/// Bytes of a piece.
+const PIECE: usize = 64 << 10;
+/// How long whoever reads may take for a piece: what is copied stays pinned in its file meanwhile.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Sends everything that is kept, to whoever has the token.
+pub async fn backup(State(api): State<Api>, request: Request) -> Response {
+    if let Some(answer) = refused(&api, request.headers()) {
+        return answer;
+    }
+    let Ok(permit) = Arc::clone(&api.heavy).try_acquire_owned() else {
+        return Refusal::Busy.answer("this is being done for another; ask again later");
+    };
+    let (send, receive) = mpsc::channel(WAITING);
+    let pack = Arc::clone(&api.changes.backup);
+    tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        let told = send.clone();
+        let mut out = BufWriter::with_capacity(PIECE, ToReader(send));
+        let packed = pack(&mut out).map_err(|f| io::Error::other(f.text));
+        if let Err(e) = packed.and_then(|()| out.flush()) {
+            tracing::error!("a backup was not made: {e}");
+            // Whoever reads may be gone; else the answer breaks off, and what came is not whole.
+            drop(told.try_send(Err(e)));
+        }
+    });
+    let pieces = futures_util::stream::unfold(receive, |mut receive| async move {
+        receive.recv().await.map(|piece| (piece, receive))
+    });
+    ([(CONTENT_TYPE, "application/octet-stream")], Body::from_stream(pieces)).into_response()
+}
+
+/// Hands on to a stream, from a thread that may wait.
+struct ToReader(mpsc::Sender<io::Result<Bytes>>);
+
+impl Write for ToReader {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let piece = Ok(Bytes::copy_from_slice(bytes));
+        let sent = async { tokio::time::timeout(PATIENCE, self.0.send(piece)).await };
+        match Handle::current().block_on(sent) {
+            Ok(Ok(())) => Ok(bytes.len()),
+            Ok(Err(_)) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "whoever read is gone")),
+            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "whoever reads does not")),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+//! `everwarm kill` and `everwarm retry`: what is done to actors of the running daemon.
+
+use super::ask;
+use crate::ops::api::Token;
+use crate::ops::config::Look;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::harm::{BranchView, HarmView, How, STALL};
+use crate::ops::print::{Printer, confirm};
+use crate::ops::remote::RemoteDesk;
+
+/// Flags of `kill`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct KillArgs {
+    /// Its place in the tree, like root/trading/feeds/feed; a name like gateway where that is
+    /// enough.
+    path: String,
+    /// How.
+    #[arg(long, value_enum, default_value_t)]
+    how: How,
+    /// With `--how stall`: for how long it holds its thread.
+    #[arg(long, value_name = "N", default_value_t = STALL)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=3600))]
+    seconds: u32,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    args: ask::Args,
+}
+
+/// Flags of `retry`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RetryArgs {
+    /// Its place in the tree, like root/trading/feeds.
+    path: String,
+    #[command(flatten)]
+    args: ask::Args,
+}
+
+/// Disturbs an actor.
+pub fn kill(args: &KillArgs, printer: Printer) -> Result<Exit, Failure> {
+    confirm(&format!("disturb {}", args.path), args.yes)?;
+    let (desk, token) = daemon(&args.args)?;
+    let wanted = HarmView { path: args.path.clone(), how: args.how, seconds: args.seconds };
+    let view = desk.kill(&wanted, token.as_ref())?;
+    if args.args.json {
+        return printer.json(&view);
+    }
+    let path = &view.path;
+    let line = match view.how {
+        How::Kill => format!("{path} is killed"),
+        How::Stop => format!("{path} is asked to stop"),
+        How::Panic => format!("{path} panics at its next message"),
+        How::Stall => format!("{path} holds its thread for {} s at its next message", view.seconds),
+        How::Abort => format!("the process dies at the next message of {path}"),
+    };
+    printer.lines(&[line]).map(|_| Exit::Fine)
+}
+
+/// Tries a branch that is kept down.
+pub fn retry(args: &RetryArgs, printer: Printer) -> Result<Exit, Failure> {
+    let (desk, token) = daemon(&args.args)?;
+    let view = desk.retry(&BranchView { path: args.path.clone() }, token.as_ref())?;
+    if args.args.json {
+        return printer.json(&view);
+    }
+    printer.lines(&[format!("{} is tried, if it was waiting", view.path)]).map(|_| Exit::Fine)
+}
+
+fn daemon(args: &ask::Args) -> Result<(RemoteDesk, Option<Token>), Failure> {
+    let config = args.configuration(Look::Secrets)?;
+    let Some(desk) = RemoteDesk::connect(&config.data_dir)? else {
+        let text = format!("no daemon is running on {}", config.data_dir.display());
+        return Err(Failure::new(Exit::Unreachable, text));
+    };
+    Ok((desk, Token::find(config.token.as_ref(), &config.data_dir)?))
+}

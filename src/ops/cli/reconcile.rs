@@ -1,0 +1,142 @@
+//! `everwarm reconcile`, `resolve`: the account beside the books, and how a conflict ends.
+
+use super::Core;
+use super::ask::Args;
+use crate::domain::fact::{Accept, Dispute};
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::print::{Printer, confirm};
+use crate::ops::tell;
+use crate::ops::text::{Table, instant, plain, wrap};
+use crate::ops::views::{BalanceView, ConflictView, OpenView, ReconcileView, ResolveView};
+
+/// Prints both sides.
+pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let view = args.desk(core)?.reconcile()?;
+    let exit = if view.conflicts.is_empty() { Exit::Fine } else { Exit::Problems };
+    if args.json {
+        return printer.json(&view).map(|_| exit);
+    }
+    if view.time.is_none() {
+        printer.note("the account was never looked at");
+        return Ok(exit);
+    }
+    printer.lines(&lines(&view, printer.width)).map(|_| exit)
+}
+
+/// Both sides as people see them.
+pub fn lines(view: &ReconcileView, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(time) = view.time {
+        let life = view.life;
+        lines.push(format!("as of {} UTC, in process life {life}", instant(time)));
+    }
+    lines.push(String::new());
+    let mut table =
+        Table::new(&["asset", ">ours", ">not ours", ">at the venue", ">difference", ""]);
+    for row in &view.balances {
+        let amounts = [row.ours, row.foreign, row.theirs, row.difference].map(plain);
+        let cells = std::iter::once(row.asset.clone()).chain(amounts);
+        table.row(cells.chain([balance(row, view)]).collect());
+    }
+    lines.extend(table.lines(width));
+    if !view.orders.is_empty() {
+        let mut table = Table::new(&["order", "symbol", "ours", "at the venue", ""]);
+        for row in &view.orders {
+            let ours = row.ours.map_or("-", tell::status);
+            let theirs = if row.open { "open" } else { "not open" };
+            table.row(vec![
+                row.client_order_id.to_string(),
+                row.symbol.to_string(),
+                ours.to_owned(),
+                theirs.to_owned(),
+                order(row, view).to_owned(),
+            ]);
+        }
+        lines.push(String::new());
+        lines.extend(table.lines(width));
+    }
+    lines.push(String::new());
+    if view.conflicts.is_empty() {
+        lines.push("nothing is unexplained".to_owned());
+    }
+    for ConflictView { id, conflict } in &view.conflicts {
+        lines.extend(wrap(&format!("conflict {id}  {}", tell::conflict(conflict)), width));
+    }
+    if !view.conflicts.is_empty() {
+        lines.push("end each by: everwarm resolve ID --accept venue|ours --reason TEXT".to_owned());
+    }
+    for told in &view.resolved {
+        let (id, both) = (&told.conflict.id, tell::conflict(&told.conflict.conflict));
+        let text = format!(
+            "resolved {id}  {both}: {}, because {}",
+            tell::accepted(told.accept),
+            told.reason
+        );
+        lines.extend(wrap(&text, width));
+    }
+    lines
+}
+
+fn balance(row: &BalanceView, view: &ReconcileView) -> String {
+    let about =
+        |c: &&ConflictView| c.conflict.dispute == Dispute::Balance && c.conflict.about == row.asset;
+    if let Some(conflict) = view.conflicts.iter().find(about) {
+        return format!("shortage, conflict {}", conflict.id);
+    }
+    if !row.set_aside.is_zero() {
+        return format!("{} may be missing, an operator said", plain(row.set_aside));
+    }
+    if row.foreign.is_zero() { String::new() } else { "surplus, never traded".to_owned() }
+}
+
+fn order<'a>(row: &OpenView, view: &'a ReconcileView) -> &'a str {
+    let about = |c: &&ConflictView| c.conflict.order().as_ref() == Some(&row.client_order_id);
+    match (view.conflicts.iter().find(about), row.foreign) {
+        (Some(conflict), _) => &conflict.id,
+        (None, true) => "not ours, never touched",
+        (None, false) => "",
+    }
+}
+
+/// Whose word counts.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum Word {
+    /// The venue's: our books take it over, as an adjustment that is neither profit nor loss.
+    Venue,
+    /// Ours: the venue's is set aside until it changes again.
+    Ours,
+}
+
+/// Flags of `resolve`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ResolveArgs {
+    /// The conflict, as `reconcile` names it.
+    id: String,
+    /// Whose word counts.
+    #[arg(long, value_enum)]
+    accept: Word,
+    /// Why; kept in the journal.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    args: Args,
+}
+
+/// Ends a conflict.
+pub fn resolve(args: &ResolveArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let accept = match args.accept {
+        Word::Venue => Accept::Venue,
+        Word::Ours => Accept::Ours,
+    };
+    confirm(&format!("conflict {}: {}", args.id, tell::accepted(accept)), args.yes)?;
+    let word = ResolveView { accept, reason: args.reason.clone() };
+    let view = args.args.resolve(core, &args.id, &word)?;
+    if args.args.json {
+        return printer.json(&view);
+    }
+    let line = format!("conflict {} is over: {}", view.conflict.id, tell::accepted(view.accept));
+    printer.lines(&[line]).map(|_| Exit::Fine)
+}

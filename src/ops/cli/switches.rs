@@ -1,0 +1,118 @@
+//! `everwarm halt`, `resume`, `flatten`, `safe-start`, `enable`, `disable`, `switches`: what an
+//! operator turns on and off, by the running daemon or in its files.
+
+use super::Core;
+use super::ask::Args;
+use crate::domain::switch::{SafeStep, Switch};
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::print::{Printer, confirm};
+use crate::ops::tell;
+use crate::ops::text::{instant, wrap};
+use crate::ops::views::{SwitchWord, SwitchesView};
+
+/// A word with its reason.
+#[derive(Clone, Debug, clap::Args)]
+pub struct WordArgs {
+    /// Why; kept in the journal.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    args: Args,
+}
+
+/// Flags of `safe-start`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SafeArgs {
+    /// How much may be done.
+    #[arg(value_enum, default_value_t)]
+    step: Step,
+    #[command(flatten)]
+    word: WordArgs,
+}
+
+/// Steps of a careful start.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+pub enum Step {
+    /// Only data is collected and the account looked at; nothing is sent.
+    #[default]
+    Collect,
+    /// Positions may be left, too.
+    Exits,
+    /// Everything: the careful start is over.
+    Trade,
+}
+
+/// Flags of `enable` and `disable`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct NamedArgs {
+    /// A strategy by its name, or a process by its place in the tree, like
+    /// root/trading/feeds.
+    name: String,
+    #[command(flatten)]
+    word: WordArgs,
+}
+
+/// Halts, resumes or flattens.
+pub fn word(
+    args: &WordArgs,
+    switch: Switch,
+    core: &Core,
+    printer: Printer,
+) -> Result<Exit, Failure> {
+    confirm(&tell::switched(&switch), args.yes)?;
+    let word = SwitchWord { switch, reason: args.reason.clone() };
+    let view = args.args.switch(core, &word)?;
+    if args.args.json {
+        return printer.json(&view);
+    }
+    let mut lines = vec![view.text];
+    lines.extend(view.standing.reasons.iter().map(|reason| format!("  {reason}")));
+    printer.lines(&lines).map(|_| Exit::Fine)
+}
+
+/// Takes a step of a careful start.
+pub fn safe(args: &SafeArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let step = match args.step {
+        Step::Collect => SafeStep::Collect,
+        Step::Exits => SafeStep::Exits,
+        Step::Trade => SafeStep::Trade,
+    };
+    word(&args.word, Switch::Safe(step), core, printer)
+}
+
+/// Turns a strategy or a process on or off.
+pub fn named(args: &NamedArgs, on: bool, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    word(&args.word, Switch::named(&args.name, on), core, printer)
+}
+
+/// Lists what is off.
+pub fn list(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let view = args.desk(core)?.switches()?;
+    if args.json {
+        return printer.json(&view);
+    }
+    printer.lines(&lines(&view, printer.width)).map(|_| Exit::Fine)
+}
+
+/// What is off as people see it.
+pub fn lines(view: &SwitchesView, width: usize) -> Vec<String> {
+    let switches = &view.switches;
+    let mut all = Vec::new();
+    if let Some((step, said)) = &switches.safe {
+        all.push((format!("safe-start, {}", step.name()), said));
+    }
+    all.extend(switches.halted.iter().map(|said| ("halted".to_owned(), said)));
+    all.extend(switches.flatten.iter().map(|said| ("flattened".to_owned(), said)));
+    let named = switches.strategies.iter().chain(&switches.processes);
+    all.extend(named.map(|(name, said)| (format!("{name} is off"), said)));
+    if all.is_empty() {
+        return vec!["nothing is turned off".to_owned()];
+    }
+    let told = all.iter().flat_map(|(what, said)| {
+        wrap(&format!("{what}, since {} UTC: {}", instant(said.since), said.reason), width)
+    });
+    told.collect()
+}

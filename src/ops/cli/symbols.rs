@@ -1,0 +1,93 @@
+//! `everwarm symbols`: what is traded, and an operator's word on it.
+
+use super::Core;
+use super::ask::Args;
+use crate::domain::id::Symbol;
+use crate::ops::desk::SymbolsChange;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::print::{Printer, confirm};
+use crate::ops::text::{Table, instant, plain};
+use crate::ops::views::SymbolView;
+use clap::Subcommand;
+
+/// What is asked or said.
+#[derive(Debug, Subcommand)]
+pub enum Symbols {
+    /// What is listed, how each stands, since when and why.
+    List(Args),
+    /// Trade a symbol, whatever the rule says.
+    Add(One),
+    /// Leave a symbol: no entries any more, exits until nothing is held.
+    Remove(One),
+    /// Ask the venue now what it has.
+    Refresh(Args),
+}
+
+/// One symbol.
+#[derive(Debug, clap::Args)]
+pub struct One {
+    /// The symbol.
+    #[arg(value_parser = |text: &str| Symbol::new(text))]
+    symbol: Symbol,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    args: Args,
+}
+
+impl One {
+    fn say(&self, wanted: bool, printer: Printer) -> Result<Exit, Failure> {
+        let how = if wanted { "trade" } else { "leave" };
+        confirm(&format!("{how} {}", self.symbol), self.yes)?;
+        say(&self.args, SymbolsChange::Want(self.symbol, wanted), printer)
+    }
+}
+
+/// Lists symbols, or changes what is listed.
+pub fn run(command: &Symbols, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    match command {
+        Symbols::List(args) => list(args, core, printer),
+        Symbols::Add(one) => one.say(true, printer),
+        Symbols::Remove(one) => one.say(false, printer),
+        Symbols::Refresh(args) => say(args, SymbolsChange::Refresh, printer),
+    }
+}
+
+fn list(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let all = args.desk(core)?.symbols()?;
+    if args.json {
+        return printer.json(&all);
+    }
+    if all.is_empty() {
+        printer.note("nothing is listed yet");
+        return Ok(Exit::Fine);
+    }
+    printer.table(&table(&all))
+}
+
+/// Symbols as people see them.
+pub fn table(rows: &[SymbolView]) -> Table {
+    let titles = ["symbol", "state", "since (UTC)", "newest bar (UTC)", ">held", "why"];
+    let mut table = Table::new(&titles);
+    let time = |time: Option<i64>| time.map_or("-".to_owned(), instant);
+    for row in rows {
+        table.row(vec![
+            row.symbol.to_string(),
+            row.state.name().to_owned(),
+            time(row.since),
+            time(row.newest_bar),
+            row.held.map_or("-".to_owned(), plain),
+            row.why.clone(),
+        ]);
+    }
+    table
+}
+
+fn say(args: &Args, change: SymbolsChange, printer: Printer) -> Result<Exit, Failure> {
+    let view = args.change_symbols(change)?;
+    if args.json {
+        return printer.json(&view);
+    }
+    printer.lines(&[view.text]).map(|_| Exit::Fine)
+}

@@ -1,0 +1,134 @@
+//! What facts tell of health: what is open, and since when, in event time.
+
+use crate::domain::fact::{
+    Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order,
+};
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::order::OrderStatus;
+use crate::domain::settings::Settings;
+use crate::domain::time::UtcMs;
+use everwarm_runtime::fact::Fact;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Things of one kind since something else came, and when the first did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// How many.
+    pub count: u64,
+    /// When the first came; 0: there is none.
+    pub first: UtcMs,
+}
+
+impl Run {
+    fn more(&mut self, time: UtcMs, count: u64) {
+        if self.count == 0 && count > 0 {
+            self.first = time;
+        }
+        self.count += count;
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HealthFold {
+    /// Event time of the newest fact.
+    pub now: UtcMs,
+    /// End of the newest close.
+    pub close: Option<UtcMs>,
+    /// How old a bar may be, milliseconds.
+    pub stale: UtcMs,
+    /// Whether a strategy is there to leave what is held.
+    pub exits: bool,
+    /// Signals since the last order.
+    pub signals: Run,
+    /// Why the newest of them was declined.
+    pub declined: Option<String>,
+    /// Orders since the last fill.
+    pub orders: Run,
+    /// Orders of unknown fate.
+    pub unknown: BTreeMap<ClientOrderId, UtcMs>,
+    /// Branches that are kept down.
+    pub branches: BTreeMap<String, UtcMs>,
+    /// What nothing explains, by id.
+    pub conflicts: BTreeMap<String, UtcMs>,
+    /// What is held.
+    pub held: BTreeMap<Symbol, UtcMs>,
+    /// When the breaker left normal.
+    pub breaker: Option<UtcMs>,
+}
+
+impl HealthFold {
+    /// Takes one fact in, in the order of the journal.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what opens or ends nothing needs no word")]
+    pub fn fold(&mut self, fact: &Fact<Body>) {
+        let time = fact.time;
+        self.now = self.now.max(time);
+        match &fact.body {
+            Body::Market(Market::Close { time, .. }) => self.close = Some(*time),
+            Body::Operator(Operator::Started { .. }) => {
+                self.branches.clear();
+                self.conflicts.clear();
+            }
+            Body::Operator(Operator::ConfigApplied { text, .. }) => {
+                if let Ok(settings) = Settings::from_text(text) {
+                    self.stale = settings.trading.stale_s * 1000;
+                    self.exits = settings.strategy.sma_cross.enabled;
+                }
+            }
+            Body::Operator(Operator::Branch { path, down }) => {
+                self.branches.remove(path);
+                self.branches.extend(down.as_ref().map(|_| (path.clone(), time)));
+            }
+            Body::Operator(Operator::Resolved { conflict, .. }) => {
+                self.conflicts.remove(&conflict.id());
+            }
+            Body::Analysis(Analysis::Signals { rows }) => {
+                self.signals.more(time, rows.len() as u64);
+            }
+            Body::Decision(Decision::Declined { text, .. }) => self.declined = Some(text.clone()),
+            Body::Decision(Decision::Breaker { level, .. }) => {
+                let since = self.breaker.unwrap_or(time);
+                self.breaker = (*level != BreakerLevel::Normal).then_some(since);
+            }
+            Body::Order(order) => self.order(order, time),
+            Body::Ledger(ledger) => self.ledger(ledger, time),
+            _ => {}
+        }
+    }
+
+    fn order(&mut self, order: &Order, time: UtcMs) {
+        match order {
+            Order::Intent(_) => {
+                (self.signals, self.declined) = (Run::default(), None);
+                self.orders.more(time, 1);
+            }
+            Order::Changed { client_id, status, .. } => {
+                if *status == OrderStatus::Unknown {
+                    self.unknown.entry(client_id.clone()).or_insert(time);
+                } else {
+                    self.unknown.remove(client_id);
+                }
+            }
+            Order::Filled { .. } => self.orders = Run::default(),
+            Order::Granted { .. } | Order::Compared { .. } => {}
+        }
+    }
+
+    fn ledger(&mut self, ledger: &Ledger, time: UtcMs) {
+        match ledger {
+            Ledger::Position { symbol, quantity, .. } if quantity.is_zero() => {
+                self.held.remove(symbol);
+            }
+            Ledger::Position { symbol, .. } => {
+                self.held.entry(*symbol).or_insert(time);
+            }
+            Ledger::Reconciled { conflicts, .. } => {
+                let since = |id: &String| self.conflicts.get(id).copied().unwrap_or(time);
+                let ids = conflicts.iter().map(crate::domain::fact::Conflict::id);
+                self.conflicts = ids.map(|id| (id.clone(), since(&id))).collect();
+            }
+            Ledger::Equity { .. } | Ledger::Adjusted { .. } => {}
+        }
+    }
+}

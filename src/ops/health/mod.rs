@@ -1,0 +1,17 @@
+//! Whether all goes on as it should: what is wrong, since when, and what to do about it.
+//!
+//! What is known is gathered as plain values ([`Signs`]); the rules over them are pure
+//! ([`findings`]) and the same for a running daemon and for the files of one that does not run.
+
+mod fold;
+mod rules;
+mod signs;
+pub mod views;
+
+pub use fold::HealthFold;
+pub use rules::findings;
+pub use signs::disk_of;
+pub use signs::{Disk, Progress, Signs, Waiting};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,361 @@
+//! The rules: each says what is wrong, since when, and what to do, with the command.
+
+use super::signs::Signs;
+use crate::domain::fact::{BreakerLevel, Standing};
+use crate::domain::time::{MINUTE, UtcMs};
+use crate::ops::tell;
+use crate::ops::text::{count, instant, plain, thousands};
+use crate::ops::views::{FindingView, HealthView, Severity};
+
+/// How long a part that has something to do may stand still, milliseconds of wall time.
+const DEADLINES: &[(&str, UtcMs)] =
+    &[("store", 5_000), ("projector", 30_000), ("watch", 30_000), ("", 10_000)];
+/// How old the newest close may be, milliseconds of venue time.
+const CLOSE_AGE: UtcMs = 3 * MINUTE;
+/// How long an order may be of unknown fate, milliseconds of venue time.
+const UNKNOWN: UtcMs = 2 * MINUTE;
+/// From so many signals on without an order, over so long a time, somebody should look.
+const NO_ORDERS: (u64, UtcMs) = (10, 60 * MINUTE);
+/// The same, of orders without a fill.
+const NO_FILLS: (u64, UtcMs) = (3, 30 * MINUTE);
+/// How far our clock may be from the venue's before it is told of, milliseconds.
+const SKEW: i64 = 500;
+/// How long a receiver may take nothing.
+const DELIVERY: UtcMs = MINUTE;
+/// Room on the disk: at least so many bytes, and one part in so many of it.
+const DISK: (u64, u64) = (1 << 30, 20);
+/// With less than this it ends soon.
+const DISK_LEAST: u64 = 64 << 20;
+
+type Rule = fn(&Signs, &mut Vec<FindingView>);
+
+/// All rules, by the name of what they look at.
+const RULES: &[(&str, Rule)] = &[
+    ("process", process),
+    ("conflicts", conflicts),
+    ("quarantine", quarantine),
+    ("branches", branches),
+    ("breaker", breaker),
+    ("ready", ready),
+    ("progress", progress),
+    ("venue", venue),
+    ("market", market),
+    ("stale", stale),
+    ("unknown", unknown),
+    ("unprotected", unprotected),
+    ("no-orders", no_orders),
+    ("no-fills", no_fills),
+    ("clock", clock),
+    ("disk", disk),
+    ("configuration", configuration),
+    ("messages", messages),
+];
+
+/// What is wrong, the worst first.
+#[must_use]
+pub fn findings(signs: &Signs) -> HealthView {
+    let mut findings = Vec::new();
+    for (name, rule) in RULES {
+        let from = findings.len();
+        rule(signs, &mut findings);
+        for finding in &mut findings[from..] {
+            (*name).clone_into(&mut finding.check);
+        }
+    }
+    findings.sort_by_key(|finding| finding.severity);
+    let checks = RULES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    HealthView { running: signs.running, healthy: findings.is_empty(), checks, findings }
+}
+
+fn finding(severity: Severity, text: String, todo: &str) -> FindingView {
+    FindingView { severity, text, todo: todo.to_owned(), ..FindingView::default() }
+}
+
+impl FindingView {
+    fn since(self, since: UtcMs, now: UtcMs) -> FindingView {
+        let for_s = u64::try_from((now - since) / 1000).unwrap_or(0);
+        FindingView { since: Some(since), for_s: Some(for_s), ..self }
+    }
+
+    fn by(self, command: impl Into<String>) -> FindingView {
+        FindingView { command: Some(command.into()), ..self }
+    }
+}
+
+fn process(signs: &Signs, found: &mut Vec<FindingView>) {
+    if signs.running {
+        return;
+    }
+    let held = signs.facts.held.len() as u64;
+    let (open, positions) =
+        (count(signs.status.open_orders, "open order"), count(held, "position"));
+    let alone = if held + signs.status.open_orders == 0 {
+        String::new()
+    } else {
+        format!("; {positions} and {open} are looked after by nobody")
+    };
+    let told = finding(
+        Severity::Broken,
+        format!("no daemon is running{alone}"),
+        "start it; what stopped it is in its log and its exit code",
+    );
+    let told = if signs.facts.now > 0 { told.since(signs.facts.now, signs.wall) } else { told };
+    found.push(told.by("everwarm run"));
+}
+
+fn conflicts(signs: &Signs, found: &mut Vec<FindingView>) {
+    for conflict in &signs.status.conflicts {
+        let id = conflict.id();
+        let text = format!("conflict {id}: {}", tell::conflict(conflict));
+        let told = finding(
+            Severity::Broken,
+            text,
+            "look at both sides with everwarm reconcile, then say whose word counts",
+        );
+        let since = signs.facts.conflicts.get(&id).copied().unwrap_or(signs.facts.now);
+        let command = format!("everwarm resolve {id} --accept venue --reason \"why\"");
+        found.push(told.since(since, signs.venue).by(command));
+    }
+}
+
+fn quarantine(signs: &Signs, found: &mut Vec<FindingView>) {
+    for one in &signs.quarantines {
+        let text = format!("quarantine {}: {}", one.id, one.text);
+        let (todo, verb) = match one.quarantine.effect {
+            everwarm_runtime::fact::Effect::Parts => {
+                ("look at what the input was; then let the symbols be bought again", "drop")
+            }
+            everwarm_runtime::fact::Effect::Stage | everwarm_runtime::fact::Effect::Stopped => {
+                ("repair the cause, then have it tried again", "retry")
+            }
+        };
+        let told = finding(Severity::Broken, text, todo);
+        let command = format!("everwarm quarantine {verb} {}", one.id);
+        found.push(told.since(one.quarantine.time, signs.venue).by(command));
+    }
+}
+
+fn branches(signs: &Signs, found: &mut Vec<FindingView>) {
+    // Without a process all are down, and up again at its start.
+    for (path, since) in signs.facts.branches.iter().filter(|_| signs.running) {
+        let problems = &signs.status.problems;
+        let prefix = format!("{path} is kept down");
+        let text = problems.iter().find(|problem| problem.starts_with(&prefix)).cloned();
+        let text = text.unwrap_or_else(|| format!("{prefix}; nothing is bought"));
+        let todo = "it is tried each minute; repair the cause, then have it tried at once";
+        let told = finding(Severity::Broken, text, todo).since(*since, signs.venue);
+        found.push(told.by(format!("everwarm retry {path}")));
+    }
+}
+
+fn breaker(signs: &Signs, found: &mut Vec<FindingView>) {
+    let level = signs.status.breaker;
+    let severity = match level {
+        BreakerLevel::Normal => return,
+        BreakerLevel::Reduced | BreakerLevel::ExitsOnly => Severity::Warning,
+        BreakerLevel::Halted => Severity::Broken,
+    };
+    let reasons = signs.status.breaker_reasons.join("; ");
+    let colon = if reasons.is_empty() { "" } else { ": " };
+    let text = format!("the breaker is at {}{colon}{reasons}", tell::level(level));
+    let told = finding(severity, text, "it goes back once none of its reasons holds any more");
+    let told = match signs.facts.breaker {
+        Some(since) => told.since(since, signs.venue),
+        None => told,
+    };
+    let said = signs.allows != BreakerLevel::Normal;
+    let command = if said { "everwarm resume --reason \"why\"" } else { "everwarm status" };
+    found.push(told.by(command));
+}
+
+fn ready(signs: &Signs, found: &mut Vec<FindingView>) {
+    // What has a rule of its own is told there.
+    let other = |name: &str| ["venue", "stages", "store"].contains(&name);
+    let open = signs.checks.iter().filter(|check| !check.ok && !other(&check.name));
+    for check in open.filter(|_| signs.running && signs.status.conflicts.is_empty()) {
+        let text = format!("not ready, {}: {}", check.name, check.detail);
+        let todo = "wait, or see in its log what it waits for";
+        found.push(finding(Severity::Broken, text, todo).by("everwarm log-level everwarm=info"));
+    }
+}
+
+fn progress(signs: &Signs, found: &mut Vec<FindingView>) {
+    // A stage that stands until an operator decides has others wait for it: that is told already.
+    let decided = signs.checks.iter().any(|check| check.name == "stages" && !check.ok);
+    for waiting in &signs.waiting {
+        let of = |name: &str| DEADLINES.iter().find(|(part, _)| *part == name);
+        let deadline = of(&waiting.part).or(of("")).map_or(0, |(_, deadline)| *deadline);
+        let own = of(&waiting.part).is_some();
+        if signs.wall - waiting.since < deadline || (decided && !own) {
+            continue;
+        }
+        let text = format!("{} does not move: {}", waiting.part, waiting.what);
+        let (todo, command) = match waiting.part.as_str() {
+            "store" | "projector" => ("the disk does not take anything: look at it", "df -h ."),
+            _ => ("see what it does; a process that hangs ends itself", "everwarm tree"),
+        };
+        let told = finding(Severity::Broken, text, todo).since(waiting.since, signs.wall);
+        found.push(told.by(command));
+    }
+    for (path, since) in &signs.blocked {
+        let text = format!("{path} holds its thread");
+        let todo = "the process ends with exit code 13 if it goes on; report it with the log";
+        let told = finding(Severity::Broken, text, todo).since(*since, signs.wall);
+        found.push(told.by("everwarm tree"));
+    }
+}
+
+fn venue(signs: &Signs, found: &mut Vec<FindingView>) {
+    if let Some((why, since)) = &signs.trouble {
+        let text = format!("the venue cannot be used: {why}");
+        let todo = "it is asked again by itself; look at its status page, the key and the network";
+        found.push(
+            finding(Severity::Broken, text, todo).since(*since, signs.wall).by("everwarm status"),
+        );
+    }
+}
+
+fn market(signs: &Signs, found: &mut Vec<FindingView>) {
+    let Some(close) = signs.facts.close.filter(|_| signs.running && signs.passes) else { return };
+    if signs.venue - close > CLOSE_AGE {
+        let text = format!("no close since that of {} UTC", instant(close));
+        let todo = "nothing is decided without; see what feeds and bars do";
+        let told = finding(Severity::Broken, text, todo).since(close + MINUTE, signs.venue);
+        found.push(told.by("everwarm tree"));
+    }
+}
+
+fn stale(signs: &Signs, found: &mut Vec<FindingView>) {
+    let Some(close) = signs.facts.close.filter(|_| signs.facts.stale > 0) else { return };
+    let old = signs.symbols.iter().filter(|row| {
+        let age = row.newest_bar.map(|newest| close - newest);
+        row.state == Standing::Trading && age.is_some_and(|age| age > signs.facts.stale)
+    });
+    let rows: Vec<_> = old.collect();
+    let Some(oldest) = rows.iter().filter_map(|row| row.newest_bar).min() else { return };
+    let names: Vec<&str> = rows.iter().take(5).map(|row| row.symbol.as_str()).collect();
+    let more = if rows.len() > names.len() { ", …" } else { "" };
+    let number = count(rows.len() as u64, "symbol");
+    let text = format!("stale data: no new bar of {number} ({}{more})", names.join(", "));
+    let todo = "they are not entered; where the venue shows trades, the feed should be looked at";
+    let told = finding(Severity::Warning, text, todo).since(oldest, signs.venue);
+    found.push(told.by("everwarm symbols list"));
+}
+
+fn unknown(signs: &Signs, found: &mut Vec<FindingView>) {
+    for (id, since) in &signs.facts.unknown {
+        if signs.running && signs.venue - since < UNKNOWN {
+            continue;
+        }
+        let text = format!("order {id} is of unknown fate");
+        let todo = "it is never sent again on a guess; the venue is asked until it tells";
+        let told = finding(Severity::Broken, text, todo).since(*since, signs.venue);
+        found.push(told.by(format!("everwarm explain {id}")));
+    }
+}
+
+fn unprotected(signs: &Signs, found: &mut Vec<FindingView>) {
+    for (symbol, since) in signs.facts.held.iter().filter(|_| signs.running) {
+        let row = signs.symbols.iter().find(|row| row.symbol == *symbol);
+        let bar = row.and_then(|row| row.newest_bar).zip(signs.facts.close);
+        let late = bar
+            .is_some_and(|(bar, close)| signs.facts.stale > 0 && close - bar > signs.facts.stale);
+        let why = match row.map(|row| row.state) {
+            None => "it is not listed, so no exit is looked for",
+            Some(Standing::Gone) => "the venue does not have it any more",
+            Some(Standing::Halted) => "the venue takes no orders in it now",
+            Some(Standing::Trading | Standing::Leaving) if !signs.facts.exits => {
+                "no strategy is enabled that would leave it"
+            }
+            Some(Standing::Trading | Standing::Leaving) if late => {
+                "it has no new bars, so its exit cannot be seen"
+            }
+            Some(Standing::Trading | Standing::Leaving)
+                if signs.status.breaker == BreakerLevel::Halted =>
+            {
+                "nothing is sent while the breaker is at halted"
+            }
+            Some(Standing::Trading | Standing::Leaving) => continue,
+        };
+        let held = row.and_then(|row| row.held).map_or(String::new(), |held| plain(held) + " ");
+        let text = format!("{held}{symbol} is held without protection: {why}");
+        let todo = "end the cause, or sell it at the venue; this sells everything";
+        let told = finding(Severity::Broken, text, todo).since(*since, signs.venue);
+        found.push(told.by("everwarm panic --flatten"));
+    }
+}
+
+fn no_orders(signs: &Signs, found: &mut Vec<FindingView>) {
+    let run = signs.facts.signals;
+    if run.count < NO_ORDERS.0 || signs.facts.now - run.first < NO_ORDERS.1 {
+        return;
+    }
+    let why = signs.facts.declined.as_ref().map_or(String::new(), |why| format!("; last: {why}"));
+    let text = format!("{} signals but no order{why}", thousands(run.count));
+    let todo = "see why they are declined; limits may be too narrow for what is held";
+    let told = finding(Severity::Warning, text, todo).since(run.first, signs.venue);
+    found.push(told.by("everwarm signals --limit 20"));
+}
+
+fn no_fills(signs: &Signs, found: &mut Vec<FindingView>) {
+    let run = signs.facts.orders;
+    if run.count < NO_FILLS.0 || signs.facts.now - run.first < NO_FILLS.1 {
+        return;
+    }
+    let text = format!("{} orders but no fill", thousands(run.count));
+    let todo = "see what became of them; the venue may reject them, or nobody takes the other side";
+    let told = finding(Severity::Warning, text, todo).since(run.first, signs.venue);
+    found.push(told.by("everwarm orders --limit 20"));
+}
+
+fn clock(signs: &Signs, found: &mut Vec<FindingView>) {
+    let Some((skew, most)) = signs.skew.filter(|(skew, _)| skew.abs() > SKEW) else { return };
+    let severity = if skew.abs() >= most { Severity::Broken } else { Severity::Warning };
+    let side = if skew > 0 { "behind" } else { "ahead of" };
+    let text = format!("this machine's clock is {} ms {side} the venue's", skew.abs());
+    let todo =
+        "requests are signed for the venue's time, but logs and deadlines are not; have it kept";
+    found.push(finding(severity, text, todo).by("timedatectl set-ntp true"));
+}
+
+fn disk(signs: &Signs, found: &mut Vec<FindingView>) {
+    let Some(disk) = signs.disk else { return };
+    if disk.free >= DISK.0.min(disk.total / DISK.1) {
+        return;
+    }
+    let severity = if disk.free < DISK_LEAST { Severity::Broken } else { Severity::Warning };
+    let (free, total) = (thousands(disk.free >> 20), thousands(disk.total >> 20));
+    let text = format!("{free} MB of {total} MB are left on the disk of the data folder");
+    let todo = "make room: without it the process ends with exit code 11";
+    let folder = if signs.status.data_dir.is_empty() { "." } else { &signs.status.data_dir };
+    found.push(finding(severity, text, todo).by(format!("df -h {folder}")));
+}
+
+fn configuration(signs: &Signs, found: &mut Vec<FindingView>) {
+    let (pending, refused) = &signs.reloads;
+    if !pending.is_empty() {
+        let text = format!("the configuration waits for a start: {}", pending.join(", "));
+        let todo = "until then the values before are in force; start it again when it suits";
+        found.push(finding(Severity::Warning, text, todo).by("everwarm config diff"));
+    }
+    if !refused.is_empty() {
+        let text = format!("the last reload was refused: {}", refused.join("; "));
+        let todo = "what was before is in force; repair the file and have it read again";
+        let command = "everwarm config reload --dry-run";
+        found.push(finding(Severity::Warning, text, todo).by(command));
+    }
+}
+
+fn messages(signs: &Signs, found: &mut Vec<FindingView>) {
+    for delivery in &signs.deliveries {
+        let Some(since) = delivery.failing_since.filter(|since| signs.wall - since >= DELIVERY)
+        else {
+            continue;
+        };
+        let why = delivery.why.as_deref().unwrap_or("no answer");
+        let text = format!("{} takes nothing: {why}", delivery.receiver);
+        let todo = "nothing is lost, it is told later; look at the receiver and at [messages]";
+        let told = finding(Severity::Warning, text, todo).since(since, signs.wall);
+        found.push(told.by("everwarm config check"));
+    }
+}

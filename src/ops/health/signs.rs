@@ -1,0 +1,132 @@
+//! What is known of a daemon, as plain values.
+
+use super::fold::HealthFold;
+use crate::domain::fact::BreakerLevel;
+use crate::domain::time::UtcMs;
+use crate::ops::views::{CheckView, DeliveryView, QuarantineView, StatusView, SymbolView};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A part that has work it does not do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Which part.
+    pub part: String,
+    /// Wall time since which it has not moved, UTC milliseconds.
+    pub since: UtcMs,
+    /// What it stands before, in words.
+    pub what: String,
+}
+
+/// Room on the disk of the data folder, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disk {
+    /// What is left for us.
+    pub free: u64,
+    /// All of it.
+    pub total: u64,
+}
+
+/// Room on the disk of a folder; none where that cannot be told.
+#[must_use]
+pub fn disk_of(folder: &Path) -> Option<Disk> {
+    let about = rustix::fs::statvfs(folder).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(about.f_frsize);
+    Some(Disk { free: bytes(about.f_bavail), total: bytes(about.f_blocks) })
+}
+
+/// See the module. What is not known is empty.
+#[derive(Clone, Debug, Default)]
+pub struct Signs {
+    /// Whether a process answers.
+    pub running: bool,
+    /// Wall time.
+    pub wall: UtcMs,
+    /// Venue time; the newest event where no process runs.
+    pub venue: UtcMs,
+    /// Whether venue time passes by itself: where not, nothing is late.
+    pub passes: bool,
+    /// What facts tell.
+    pub facts: HealthFold,
+    /// One screen.
+    pub status: StatusView,
+    /// The conditions of being ready.
+    pub checks: Vec<CheckView>,
+    /// What is set aside.
+    pub quarantines: Vec<QuarantineView>,
+    /// What is listed.
+    pub symbols: Vec<SymbolView>,
+    /// Parts that do not move though they should.
+    pub waiting: Vec<Waiting>,
+    /// Actors that hold their thread, by path, and since when in wall time.
+    pub blocked: Vec<(String, UtcMs)>,
+    /// Why the venue cannot be used, and since when in wall time.
+    pub trouble: Option<(String, UtcMs)>,
+    /// How far our clock is from the venue's, and how far it may be, milliseconds.
+    pub skew: Option<(i64, i64)>,
+    /// Room on the disk.
+    pub disk: Option<Disk>,
+    /// What operators allow.
+    pub allows: BreakerLevel,
+    /// Keys that wait for a start, and why the last reload was refused.
+    pub reloads: (Vec<String>, Vec<String>),
+    /// How it goes with what is brought outside.
+    pub deliveries: Vec<DeliveryView>,
+}
+
+/// Since when parts have not moved, by looking now and then.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<Mutex<BTreeMap<String, Mark>>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    done: u64,
+    of: u64,
+    since: UtcMs,
+}
+
+impl Progress {
+    /// Looks at a part: how much of how much it has done at this wall time.
+    pub fn look(&self, part: &str, (done, of): (u64, u64), wall: UtcMs) {
+        let mut marks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = marks.get(part).copied();
+        // Who had nothing to do begins to wait now.
+        let waits = |mark: &Mark| mark.done == done && mark.done < mark.of;
+        let since = before.filter(waits).map_or(wall, |mark| mark.since);
+        marks.insert(part.to_owned(), Mark { done, of, since });
+    }
+
+    /// The parts that have something to do and have not moved for a while.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<Waiting> {
+        let marks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = marks.iter().filter(|(_, mark)| mark.done < mark.of);
+        let told = |(part, mark): (&String, &Mark)| Waiting {
+            part: part.clone(),
+            since: mark.since,
+            what: format!("it stands at {} of {}", mark.done, mark.of),
+        };
+        waits.map(told).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_moves_or_has_nothing_to_do_does_not_wait() {
+        let progress = Progress::default();
+        let look = |at: i64, done: u64, of: u64| {
+            progress.look("p", (done, of), at);
+            progress.waiting().first().map(|waiting| waiting.since)
+        };
+        assert_eq!(look(1, 5, 5), None);
+        assert_eq!(look(2, 5, 6), Some(2));
+        assert_eq!(look(3, 5, 9), Some(2));
+        assert_eq!(look(4, 6, 9), Some(4), "it moves");
+        assert_eq!(look(5, 6, 9), Some(4));
+        assert_eq!(look(6, 9, 9), None);
+    }
+}

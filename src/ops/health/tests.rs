@@ -1,0 +1,246 @@
+//! Each rule with signs that make it speak, and with signs that nearly do.
+
+use super::super::sample::{T, journal};
+use super::*;
+use crate::domain::fact::{BreakerLevel, Conflict, Dispute, Standing};
+use crate::domain::id::ClientOrderId;
+use crate::domain::quarantine::Quarantine;
+use crate::domain::time::{MINUTE, UtcMs};
+use crate::ops::views::{CheckView, DeliveryView, QuarantineView, Severity, SymbolView};
+use everwarm_runtime::fact::Effect;
+
+/// A daemon that is well and holds one symbol.
+fn well() -> Signs {
+    let mut facts = HealthFold::default();
+    journal().0.iter().for_each(|fact| facts.fold(fact));
+    (facts.stale, facts.exits) = (3 * MINUTE, true);
+    let venue = facts.close.unwrap();
+    let held: Vec<_> = facts.held.keys().copied().collect();
+    assert_eq!((held.len(), facts.orders.count, facts.signals.count), (1, 0, 0));
+    let symbols = held.iter().map(|symbol| SymbolView {
+        symbol: *symbol,
+        state: Standing::Trading,
+        wanted: true,
+        why: String::new(),
+        since: None,
+        newest_bar: Some(venue),
+        held: None,
+    });
+    Signs {
+        running: true,
+        wall: T,
+        venue,
+        passes: true,
+        symbols: symbols.collect(),
+        facts,
+        disk: Some(Disk { free: 5 << 30, total: 100 << 30 }),
+        ..Signs::default()
+    }
+}
+
+fn found(change: impl FnOnce(&mut Signs)) -> Vec<(String, Severity)> {
+    let mut signs = well();
+    change(&mut signs);
+    let view = findings(&signs);
+    assert_eq!(view.healthy, view.findings.is_empty());
+    for finding in &view.findings {
+        assert!(view.checks.contains(&finding.check), "{finding:?}");
+        assert!(finding.text.len() > 10 && finding.todo.len() > 10, "{finding:?}");
+        let command = finding.command.as_deref().unwrap();
+        let known = ["everwarm ", "df -h ", "timedatectl "];
+        assert!(known.iter().any(|start| command.starts_with(start)), "{command}");
+        assert_eq!(finding.since.is_some(), finding.for_s.is_some());
+    }
+    view.findings.into_iter().map(|finding| (finding.check, finding.severity)).collect()
+}
+
+fn one(check: &str, severity: Severity) -> Vec<(String, Severity)> {
+    vec![(check.to_owned(), severity)]
+}
+
+fn waits(part: &str, for_ms: UtcMs) -> Vec<Waiting> {
+    vec![Waiting { part: part.to_owned(), since: T - for_ms, what: "it stands".to_owned() }]
+}
+
+fn quarantined(effect: Effect) -> QuarantineView {
+    let quarantine = Quarantine {
+        rank: 200,
+        stage: "indicator".to_owned(),
+        input: 7,
+        effect,
+        symbols: Vec::new(),
+        failures: 3,
+        why: "w".to_owned(),
+        time: T,
+    };
+    QuarantineView::of(9, &quarantine)
+}
+
+#[test]
+fn who_is_well_has_nothing_found() {
+    assert_eq!(found(|_| {}), []);
+}
+
+#[test]
+fn parts_have_deadlines_of_their_own() {
+    let broken = one("progress", Severity::Broken);
+    for (part, late, early) in
+        [("store", 5_000, 4_999), ("ledger", 10_000, 9_999), ("projector", 30_000, 29_999)]
+    {
+        assert_eq!(found(|s| s.waiting = waits(part, late)), broken, "{part}");
+        assert_eq!(found(|s| s.waiting = waits(part, early)), [], "{part}");
+    }
+    let stands = |s: &mut Signs, ok| {
+        let (name, detail) = ("stages".to_owned(), "an operator decides".to_owned());
+        s.checks = vec![CheckView { name, ok, detail }];
+        s.waiting = waits("ledger", 60_000);
+    };
+    assert_eq!(found(|s| stands(s, false)), [], "it waits for an operator, and that is told");
+    assert_eq!(found(|s| stands(s, true)).len(), 1);
+    let blocked = vec![("root/x".to_owned(), T - 1)];
+    assert_eq!(found(|s| s.blocked = blocked), one("progress", Severity::Broken));
+}
+
+#[test]
+fn what_an_operator_must_decide_is_told_with_the_command() {
+    let conflict = Conflict {
+        about: "USD".into(),
+        ours: "5".into(),
+        theirs: "4".into(),
+        dispute: Dispute::Balance,
+    };
+    let mut signs = well();
+    signs.facts.conflicts.insert(conflict.id(), T - MINUTE);
+    signs.status.conflicts = vec![conflict.clone()];
+    let view = findings(&signs);
+    let command = format!("everwarm resolve {} --accept venue --reason \"why\"", conflict.id());
+    assert_eq!(view.findings[0].command, Some(command));
+    assert_eq!(view.findings[0].since, Some(T - MINUTE));
+
+    for (effect, verb) in
+        [(Effect::Parts, "drop"), (Effect::Stage, "retry"), (Effect::Stopped, "retry")]
+    {
+        let signs = Signs { quarantines: vec![quarantined(effect)], ..well() };
+        let command = format!("everwarm quarantine {verb} 9");
+        assert_eq!(findings(&signs).findings[0].command, Some(command));
+    }
+    let down = |s: &mut Signs| {
+        s.facts.branches.insert("root/trading/feeds".to_owned(), T);
+    };
+    assert_eq!(found(down), one("branches", Severity::Broken));
+    let level = |level| found(move |s: &mut Signs| s.status.breaker = level);
+    assert_eq!(level(BreakerLevel::Reduced), one("breaker", Severity::Warning));
+    assert_eq!(level(BreakerLevel::ExitsOnly), one("breaker", Severity::Warning));
+    assert_eq!(level(BreakerLevel::Halted).len(), 2, "and what is held cannot be left");
+}
+
+#[test]
+fn the_venue_the_market_and_orders() {
+    let trouble = Some(("no answer".to_owned(), T - 5));
+    assert_eq!(found(|s| s.trouble = trouble), one("venue", Severity::Broken));
+    let later = |ms: UtcMs| move |s: &mut Signs| s.venue += ms;
+    assert_eq!(found(later(3 * MINUTE)), []);
+    assert_eq!(found(later(3 * MINUTE + 1)), one("market", Severity::Broken));
+    let lockstep = |s: &mut Signs| (s.venue, s.passes) = (s.venue + 9 * MINUTE, false);
+    assert_eq!(found(lockstep), [], "time does not pass by itself");
+
+    let unknown = |ago: UtcMs| {
+        move |s: &mut Signs| {
+            s.facts.unknown.insert(ClientOrderId("ew-1".into()), s.venue - ago);
+        }
+    };
+    assert_eq!(found(unknown(2 * MINUTE)), one("unknown", Severity::Broken));
+    assert_eq!(found(unknown(2 * MINUTE - 1)), []);
+
+    let signals = |count, ago: UtcMs| {
+        move |s: &mut Signs| {
+            (s.facts.signals.count, s.facts.signals.first) = (count, s.facts.now - ago);
+        }
+    };
+    assert_eq!(found(signals(10, 60 * MINUTE)), one("no-orders", Severity::Warning));
+    assert_eq!(found(signals(9, 60 * MINUTE)), []);
+    assert_eq!(found(signals(10, 60 * MINUTE - 1)), []);
+    let orders = |count, ago: UtcMs| {
+        move |s: &mut Signs| {
+            (s.facts.orders.count, s.facts.orders.first) = (count, s.facts.now - ago);
+        }
+    };
+    assert_eq!(found(orders(3, 30 * MINUTE)), one("no-fills", Severity::Warning));
+    assert_eq!(found(orders(2, 30 * MINUTE)), []);
+}
+
+#[test]
+fn positions_without_an_exit_are_told() {
+    let broken = one("unprotected", Severity::Broken);
+    assert_eq!(found(|s| s.facts.exits = false), broken);
+    assert_eq!(found(|s| s.symbols.clear()), broken);
+    for state in [Standing::Gone, Standing::Halted] {
+        assert_eq!(found(|s| s.symbols[0].state = state), broken);
+    }
+    assert_eq!(found(|s| s.symbols[0].state = Standing::Leaving), []);
+    let old = |ms: UtcMs| move |s: &mut Signs| s.symbols[0].newest_bar = Some(s.venue - ms);
+    let both = [broken, one("stale", Severity::Warning)].concat();
+    assert_eq!(found(old(3 * MINUTE + 1)), both);
+    assert_eq!(found(old(3 * MINUTE)), []);
+    let nothing = |s: &mut Signs| {
+        s.facts.exits = false;
+        s.facts.held.clear();
+    };
+    assert_eq!(found(nothing), []);
+}
+
+#[test]
+fn the_machine_and_what_is_told_outside() {
+    assert_eq!(found(|s| s.skew = Some((-501, 5_000))), one("clock", Severity::Warning));
+    assert_eq!(found(|s| s.skew = Some((5_000, 5_000))), one("clock", Severity::Broken));
+    assert_eq!(found(|s| s.skew = Some((500, 5_000))), []);
+    let disk = |free| move |s: &mut Signs| s.disk = Some(Disk { free, total: 100 << 30 });
+    assert_eq!(found(disk((1 << 30) - 1)), one("disk", Severity::Warning));
+    assert_eq!(found(disk((64 << 20) - 1)), one("disk", Severity::Broken));
+    assert_eq!(found(disk(1 << 30)), []);
+    let silent = |ago: UtcMs| {
+        move |s: &mut Signs| {
+            let failing_since = Some(T - ago);
+            s.deliveries = vec![DeliveryView { failing_since, ..DeliveryView::of("webhook") }];
+        }
+    };
+    assert_eq!(found(silent(MINUTE)), one("messages", Severity::Warning));
+    assert_eq!(found(silent(MINUTE - 1)), []);
+}
+
+#[test]
+fn what_the_configuration_waits_for_is_told() {
+    let warning = one("configuration", Severity::Warning);
+    let keys = || vec!["daemon.workers".to_owned()];
+    assert_eq!(found(|s| s.reloads.0 = keys()), warning);
+    assert_eq!(found(|s| s.reloads.1 = keys()), warning);
+    let (breaker, allows) = (BreakerLevel::ExitsOnly, BreakerLevel::ExitsOnly);
+    let mut signs = Signs { allows, ..well() };
+    signs.status.breaker = breaker;
+    let command = findings(&signs).findings[0].command.clone();
+    assert_eq!(command.as_deref(), Some("everwarm resume --reason \"why\""));
+}
+
+#[test]
+fn where_nobody_runs_what_is_held_is_told() {
+    let mut signs = Signs { running: false, ..well() };
+    signs.wall += 60 * MINUTE;
+    let view = findings(&signs);
+    assert_eq!(view.findings.len(), 1, "{view:?}");
+    let told = "no daemon is running; 1 position and 0 open orders are looked after by nobody";
+    assert_eq!(view.findings[0].text, told);
+    assert_eq!(view.findings[0].command.as_deref(), Some("everwarm run"));
+}
+
+#[test]
+fn the_fold_remembers_since_when() {
+    let mut facts = HealthFold::default();
+    for fact in &journal().0 {
+        facts.fold(fact);
+        if facts.orders.count > 0 {
+            assert_eq!(facts.signals.count, 0, "an order ends the run of signals");
+        }
+    }
+    assert!(facts.held.values().all(|since| (T - MINUTE..=T + MINUTE).contains(since)));
+    assert_eq!((facts.unknown.len(), facts.breaker), (0, None));
+}

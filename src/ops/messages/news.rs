@@ -1,0 +1,373 @@
+//! What of the facts people are told: a pure fold, one item a fact that is worth it.
+
+use crate::domain::fact::kinds::kind;
+use crate::domain::fact::{Body, BreakerLevel, Conflict, Decision, Ledger, Operator, Order};
+use crate::domain::id::ClientOrderId;
+use crate::domain::money::Decimal;
+use crate::domain::order::OrderStatus;
+use crate::domain::time::{DAY, UtcMs, day_of};
+use crate::ops::tell::tell;
+use crate::ops::text::{amount, civil, count, date, fit, signed};
+use everwarm_runtime::fact::{Fact, Mask};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Kinds of facts that matter here.
+pub const INTEREST: Mask = Mask::of(&[
+    kind::STARTED,
+    kind::QUARANTINED,
+    kind::RELEASED,
+    kind::RESOLVED,
+    kind::BRANCH,
+    kind::BREAKER,
+    kind::CHANGED,
+    kind::FILLED,
+    kind::EQUITY,
+    kind::RECONCILED,
+    kind::ADJUSTED,
+]);
+
+/// Characters of one item.
+const TEXT_MAX: usize = 300;
+
+/// What an item is about; a configuration may leave some out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Topic {
+    /// An execution.
+    Fill,
+    /// The breaker moved.
+    Halt,
+    /// The account is not what the books say, or is again.
+    Conflict,
+    /// An order of unknown fate, and what became of it.
+    Unknown,
+    /// A branch of the tree is kept down, or is up again.
+    Branch,
+    /// An input was set aside because a stage failed at it, or that is over.
+    Quarantine,
+    /// A process began.
+    Restart,
+    /// A UTC day in one line.
+    Day,
+    /// A month in one line.
+    Month,
+}
+
+impl Topic {
+    /// All of them.
+    pub const ALL: [Topic; 9] = [
+        Topic::Fill,
+        Topic::Halt,
+        Topic::Conflict,
+        Topic::Unknown,
+        Topic::Branch,
+        Topic::Quarantine,
+        Topic::Restart,
+        Topic::Day,
+        Topic::Month,
+    ];
+
+    /// The word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Topic::Fill => "fill",
+            Topic::Halt => "halt",
+            Topic::Conflict => "conflict",
+            Topic::Unknown => "unknown",
+            Topic::Branch => "branch",
+            Topic::Quarantine => "quarantine",
+            Topic::Restart => "restart",
+            Topic::Day => "day",
+            Topic::Month => "month",
+        }
+    }
+
+    /// The topics a text names, with commas between them.
+    ///
+    /// # Errors
+    /// Something in it is no topic.
+    pub fn listed(text: &str) -> Result<BTreeSet<Topic>, String> {
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let topic = |name: &str| {
+            let known = Topic::ALL.into_iter().find(|topic| topic.name() == name);
+            known.ok_or_else(|| {
+                let all = Topic::ALL.map(Topic::name).join(", ");
+                format!("{name:?} is none of {all}")
+            })
+        };
+        names.map(topic).collect()
+    }
+}
+
+/// One thing that is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// Names it for good: installation, epoch, and the key of the fact it follows from, which
+    /// `everwarm explain` takes.
+    pub id: String,
+    /// What it is about.
+    pub topic: Topic,
+    /// Event time, UTC milliseconds.
+    pub time: UtcMs,
+    /// In words.
+    pub text: String,
+}
+
+/// What must be remembered to know what is news.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct News {
+    installation: String,
+    epoch: u64,
+    breaker: (BreakerLevel, Vec<String>),
+    /// Conflicts told of, by id.
+    conflicts: BTreeSet<String>,
+    /// Orders of unknown fate; as many as orders live.
+    unknown: BTreeSet<ClientOrderId>,
+    day: Span,
+    month: Span,
+}
+
+impl News {
+    /// Takes a fact in, in the order of the journal: what is told of it.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what is no news needs no word")]
+    pub fn fold(&mut self, fact: &Fact<Body>) -> Vec<Item> {
+        let told = |topic| vec![(topic, tell(&fact.body, None))];
+        let said = match &fact.body {
+            Body::Operator(Operator::Started { life, installation, epoch }) => {
+                self.installation.clone_from(installation);
+                self.epoch = *epoch;
+                self.conflicts.clear();
+                let first = *life == 1;
+                if first { Vec::new() } else { told(Topic::Restart) }
+            }
+            Body::Operator(Operator::Quarantined { .. } | Operator::Released { .. }) => {
+                told(Topic::Quarantine)
+            }
+            Body::Operator(Operator::Resolved { conflict, .. }) => {
+                self.conflicts.remove(&conflict.id());
+                told(Topic::Conflict)
+            }
+            Body::Operator(Operator::Branch { .. }) => told(Topic::Branch),
+            Body::Decision(Decision::Breaker { level, reasons, .. }) => {
+                let now = (*level, reasons.clone());
+                let moved = self.breaker != now;
+                self.breaker = now;
+                if moved { told(Topic::Halt) } else { Vec::new() }
+            }
+            Body::Order(order) => self.order(order, fact),
+            Body::Ledger(ledger) => self.ledger(ledger, fact),
+            _ => Vec::new(),
+        };
+        said.into_iter().map(|(topic, text)| self.item(fact, topic, &text)).collect()
+    }
+
+    fn order(&mut self, order: &Order, fact: &Fact<Body>) -> Vec<(Topic, String)> {
+        match order {
+            Order::Filled { .. } => {
+                let (day, month) = numbers(fact.time);
+                self.day.filled(day);
+                self.month.filled(month);
+                vec![(Topic::Fill, tell(&fact.body, None))]
+            }
+            Order::Changed { client_id, status, .. } => {
+                let news = if *status == OrderStatus::Unknown {
+                    self.unknown.insert(client_id.clone())
+                } else {
+                    self.unknown.remove(client_id)
+                };
+                if news { vec![(Topic::Unknown, tell(&fact.body, None))] } else { Vec::new() }
+            }
+            Order::Intent(_) | Order::Granted { .. } | Order::Compared { .. } => Vec::new(),
+        }
+    }
+
+    fn ledger(&mut self, ledger: &Ledger, fact: &Fact<Body>) -> Vec<(Topic, String)> {
+        match ledger {
+            Ledger::Equity { time, equity, adjusted, .. } => {
+                let (day, month) = numbers(*time);
+                let now = Value { equity: *equity, adjusted: *adjusted };
+                let over = self
+                    .day
+                    .take(day, now)
+                    .map(|(span, was)| (Topic::Day, was.words(&date(span * DAY))));
+                let month_over = self.month.take(month, now).map(|(span, was)| {
+                    let name = format!("{:04}-{:02}", span.div_euclid(12), span.rem_euclid(12) + 1);
+                    (Topic::Month, was.words(&name))
+                });
+                over.into_iter().chain(month_over).collect()
+            }
+            Ledger::Reconciled { conflicts, .. } => {
+                let now: BTreeSet<String> = conflicts.iter().map(Conflict::id).collect();
+                let news = now != self.conflicts;
+                self.conflicts = now;
+                if news { vec![(Topic::Conflict, tell(&fact.body, None))] } else { Vec::new() }
+            }
+            Ledger::Adjusted { .. } => vec![(Topic::Conflict, tell(&fact.body, None))],
+            Ledger::Position { .. } => Vec::new(),
+        }
+    }
+
+    fn item(&self, fact: &Fact<Body>, topic: Topic, text: &str) -> Item {
+        let News { installation, epoch, .. } = self;
+        // One fact may end a day and a month.
+        let part = match topic {
+            Topic::Day => "-day",
+            Topic::Month => "-month",
+            Topic::Fill
+            | Topic::Halt
+            | Topic::Conflict
+            | Topic::Unknown
+            | Topic::Branch
+            | Topic::Quarantine
+            | Topic::Restart => "",
+        };
+        let id = format!("{installation}-{epoch}-{}{part}", fact.key);
+        Item { id, topic, time: fact.time, text: fit(text, TEXT_MAX) }
+    }
+
+    /// The installation, as the facts told it.
+    #[must_use]
+    pub fn installation(&self) -> &str {
+        &self.installation
+    }
+}
+
+/// Numbers of the day and the month of an instant; midnight is the end of a day.
+fn numbers(time: UtcMs) -> (i64, i64) {
+    let day = day_of(time - 1);
+    let (year, month, _) = civil(day);
+    (day, year * 12 + month - 1)
+}
+
+/// Value of the account after a close.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Value {
+    equity: Decimal,
+    /// What adjustments changed of it so far.
+    adjusted: Decimal,
+}
+
+/// A day or a month that goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+struct Span {
+    /// Its number; none: there was no close yet.
+    number: Option<i64>,
+    /// At its beginning, and after its newest close.
+    first: Value,
+    last: Value,
+    /// The highest equity, and the deepest fall below it, as a share of it.
+    highest: Decimal,
+    fall: Decimal,
+    fills: u64,
+    /// Those of the span that follows, before its first close.
+    next_fills: u64,
+}
+
+impl Span {
+    /// Counts a fill of span `number`.
+    fn filled(&mut self, number: i64) {
+        if self.number.is_some_and(|now| now < number) {
+            self.next_fills += 1;
+        } else {
+            self.fills += 1;
+        }
+    }
+
+    /// Takes in the value after a close of span `number`; the span that ended before it.
+    fn take(&mut self, number: i64, now: Value) -> Option<(i64, Span)> {
+        let mut ended = None;
+        if self.number != Some(number) {
+            let before = *self;
+            let first = if before.number.is_some() { before.last } else { now };
+            let highest = first.equity;
+            let fills = if before.number.is_some() { before.next_fills } else { before.fills };
+            let number = Some(number);
+            *self = Span { number, first, last: now, highest, fills, ..Span::default() };
+            ended = before.number.map(|number| (number, before));
+        }
+        self.last = now;
+        self.highest = self.highest.max(now.equity);
+        let below = self.highest - now.equity;
+        self.fall = self.fall.max(below.checked_div(self.highest).unwrap_or_default());
+        ended
+    }
+
+    fn words(&self, name: &str) -> String {
+        let Span { first, last, fall, fills, .. } = self;
+        // What adjustments changed is neither profit nor loss.
+        let gained = (last.equity - first.equity) - (last.adjusted - first.adjusted);
+        let share = gained.checked_div(first.equity).unwrap_or_default();
+        let percent = |share: Decimal| amount(share * Decimal::ONE_HUNDRED);
+        let fills = count(*fills, "fill");
+        format!(
+            "{name}: equity {}, {} ({} %), {fills}, at most {} % below its highest",
+            amount(last.equity),
+            signed(gained),
+            percent(share),
+            percent(*fall)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::sample::{T, equity, journal};
+    use super::*;
+    use everwarm_runtime::fact::{Body as _, Key};
+
+    fn all(news: &mut News, facts: &[Fact<Body>]) -> Vec<(Topic, String)> {
+        let items = facts.iter().flat_map(|fact| news.fold(fact)).collect::<Vec<_>>();
+        let short = |item: Item| (item.topic, item.id);
+        items.into_iter().map(short).collect()
+    }
+
+    #[test]
+    fn fills_are_told_once_each_by_the_number_of_their_fact() {
+        let facts = journal().0;
+        let mut news = News::default();
+        let told = all(&mut news, &facts);
+        let fills: Vec<_> = facts.iter().filter(|f| f.body.kind() == kind::FILLED).collect();
+        let expected: Vec<_> =
+            fills.iter().map(|fill| (Topic::Fill, format!("demo-0-{}", fill.key))).collect();
+        assert_eq!(told, expected, "a first start, a good comparison and closes are no news");
+        assert!(
+            facts.iter().all(|f| INTEREST.has(f.body.kind())
+                || all(&mut news, std::slice::from_ref(f)).is_empty())
+        );
+    }
+
+    #[test]
+    fn a_day_and_a_month_end_in_one_line_each() {
+        let mut news = News::default();
+        let at = |n: u64, time: UtcMs, value: &str| {
+            let key = Key { n, rank: 800, i: 0 };
+            Fact { key, time, version: 1, because: Vec::new(), body: equity(time, value) }
+        };
+        let midnight = T.div_euclid(DAY) * DAY + DAY;
+        let first = [at(1, T, "10000"), at(2, T + 1, "9900"), at(3, midnight, "10100")];
+        assert_eq!(all(&mut news, &first), []);
+        let next = news.fold(&at(4, midnight + 60_000, "10050"));
+        let line = "2021-01-08: equity 10,100.00, +100.00 (1.00 %), 0 fills, at most 1.00 % below \
+                    its highest";
+        assert_eq!((next.len(), next[0].text.as_str()), (1, line));
+        let later = news.fold(&at(5, midnight + 40 * DAY, "10201"));
+        let told: Vec<_> = later.iter().map(|item| item.id.as_str()).collect();
+        assert_eq!(told, ["-0-5.800.0-day", "-0-5.800.0-month"]);
+        assert!(later[1].text.starts_with("2021-01: equity 10,050.00, +50.00"), "{later:?}");
+    }
+
+    #[test]
+    fn topics_are_known_by_their_names() {
+        let both = Topic::listed("fill, day").unwrap();
+        assert_eq!(both.into_iter().collect::<Vec<_>>(), [Topic::Fill, Topic::Day]);
+        assert!(Topic::listed("fills").unwrap_err().contains("none of fill, halt"));
+        assert!(Topic::listed("").unwrap().is_empty());
+        for topic in Topic::ALL {
+            assert_eq!(serde_json::to_value(topic).unwrap(), topic.name());
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What one receiver has still to be told: a place in the journal, what is to be known there, and
+//! the message that is under way. Kept in the history, in one commit.
+//!
+//! 1. A message is made once and kept before it is sent: sent again, it is the same to the byte.
+//! 2. What is read leaves the place only together with the message it led to.
+//! 3. Only facts on disk are taken in: what a crash takes away was never told.
+//! 4. It holds one message and the items of the next, whatever lies behind it in the journal.
+
+use super::news::{Item, News, Topic};
+use crate::domain::fact::Body;
+use everwarm_runtime::fact::Fact;
+use everwarm_runtime::store::archive::{Archive, ArchiveError, Op};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+const TABLE: &str = "outbox.1";
+/// Items of one message.
+const ITEMS: usize = 40;
+/// Characters of all items of one message: Telegram takes 4096 with what stands around them.
+const CHARACTERS: usize = 3_400;
+
+/// One message: what happened since the last, as one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// That of its first item.
+    pub id: String,
+    /// Which daemon.
+    pub installation: String,
+    /// What is told, in order.
+    pub items: Vec<Item>,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Outbox {
+    /// The last row taken in.
+    through: u64,
+    /// Up to this row nothing is told: it was before anybody was to be told.
+    quiet: u64,
+    news: News,
+    /// What the next message will say.
+    gathered: Vec<Item>,
+    /// What is sent until it is taken.
+    due: Option<Message>,
+}
+
+impl Outbox {
+    /// What was kept for a receiver; none where nothing was, or where it is of another journal than
+    /// one that reaches to `last_row`.
+    ///
+    /// # Errors
+    /// The history cannot be read.
+    pub fn load(
+        archive: &Archive,
+        receiver: &str,
+        last_row: u64,
+    ) -> Result<Option<Outbox>, ArchiveError> {
+        let kept = archive.get(TABLE, receiver.as_bytes())?;
+        let kept = kept.and_then(|bytes| rmp_serde::from_slice::<Outbox>(&bytes).ok());
+        Ok(kept.filter(|outbox| outbox.through <= last_row))
+    }
+
+    /// Makes one where there is none: everything after `last_row` will be told.
+    ///
+    /// # Errors
+    /// The history cannot be read or written.
+    pub fn begin(archive: &Archive, receiver: &str, last_row: u64) -> Result<(), ArchiveError> {
+        if Outbox::load(archive, receiver, last_row)?.is_some() {
+            return Ok(());
+        }
+        Outbox { quiet: last_row, ..Outbox::default() }.keep(archive, receiver, true)
+    }
+
+    /// Keeps it; `durable`: returns once it is on disk.
+    ///
+    /// # Errors
+    /// The history cannot be written.
+    pub fn keep(
+        &self,
+        archive: &Archive,
+        receiver: &str,
+        durable: bool,
+    ) -> Result<(), ArchiveError> {
+        let value = rmp_serde::to_vec_named(self).expect("plain values and memory takes them");
+        let key = receiver.as_bytes().to_vec();
+        archive.commit(&[Op::Put { table: TABLE, key, value }], durable)
+    }
+
+    /// The first row that was not taken in.
+    #[must_use]
+    pub const fn next_row(&self) -> u64 {
+        self.through + 1
+    }
+
+    /// Takes in the fact of a row, unless the next message is full: then false, and it stays where
+    /// it is. What is about a topic in `without` is not told.
+    pub fn take(&mut self, row: u64, fact: &Fact<Body>, without: &BTreeSet<Topic>) -> bool {
+        if self.is_full() {
+            return false;
+        }
+        let items = self.news.fold(fact);
+        self.through = row;
+        if row > self.quiet {
+            self.gathered.extend(items.into_iter().filter(|item| !without.contains(&item.topic)));
+        }
+        true
+    }
+
+    /// Nothing of interest lies up to this row.
+    pub fn skip_to(&mut self, row: u64) {
+        self.through = self.through.max(row);
+    }
+
+    /// Whether the next message takes no more.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let characters: usize = self.gathered.iter().map(|i| i.text.chars().count() + 16).sum();
+        self.gathered.len() >= ITEMS || characters >= CHARACTERS
+    }
+
+    /// Whether there is something to make a message of.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        !self.gathered.is_empty()
+    }
+
+    /// What is sent until it is taken.
+    #[must_use]
+    pub const fn due(&self) -> Option<&Message> {
+        self.due.as_ref()
+    }
+
+    /// Makes a message of what was gathered, where none is under way. It may be sent once this was
+    /// kept.
+    pub fn close(&mut self) -> bool {
+        let Some(first) = self.gathered.first().filter(|_| self.due.is_none()) else {
+            return false;
+        };
+        let (id, installation) = (first.id.clone(), self.news.installation().to_owned());
+        self.due = Some(Message { id, installation, items: std::mem::take(&mut self.gathered) });
+        true
+    }
+
+    /// It was taken.
+    pub fn taken(&mut self) {
+        self.due = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::sample::journal;
+    use super::*;
+    use everwarm_runtime::fact::Body as _;
+
+    #[test]
+    fn whatever_is_lost_in_between_each_item_is_told_and_a_message_stays_as_it_was() {
+        let folder = std::env::temp_dir().join(format!("everwarm-outbox-{}", std::process::id()));
+        let archive = Archive::open(&folder.join("history.redb")).unwrap();
+        let (facts, none) = (journal().0, BTreeSet::new());
+        Outbox::begin(&archive, "r", 0).unwrap();
+        let load = || Outbox::load(&archive, "r", 100).unwrap().unwrap();
+        let mut told = Vec::new();
+        // Killed at each row, before the message was kept, before it was sent, before it was taken.
+        for _ in 0..200 {
+            let mut outbox = load();
+            if outbox.due().is_none() {
+                let row = usize::try_from(outbox.next_row()).unwrap() - 1;
+                let Some(fact) = facts.get(row) else { break };
+                outbox.take(row as u64 + 1, fact, &none);
+                outbox.clone().close();
+                if outbox.close() {
+                    outbox.keep(&archive, "r", true).unwrap();
+                }
+            }
+            let mut outbox = load();
+            told.extend(outbox.due().cloned());
+            let again = load();
+            assert_eq!(again.due(), outbox.due(), "it is the same when it is sent again");
+            if outbox.due().is_some() {
+                outbox.taken();
+                outbox.keep(&archive, "r", true).unwrap();
+            } else {
+                let row = usize::try_from(outbox.next_row()).unwrap() - 1;
+                outbox.take(row as u64 + 1, &facts[row], &none);
+                if !outbox.has_news() {
+                    outbox.keep(&archive, "r", false).unwrap();
+                }
+            }
+        }
+        let fills = facts.iter().filter(|f| f.body.kind() == 43).count();
+        assert_eq!(told.len(), fills);
+        assert!(told.iter().all(|m| m.items.len() == 1 && m.installation == "demo"));
+        // Of a journal that does not reach so far it says nothing.
+        assert!(Outbox::load(&archive, "r", 3).unwrap().is_none());
+        drop(archive);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn what_was_before_is_not_told_and_a_full_message_waits() {
+        let (facts, none) = (journal().0, BTreeSet::new());
+        let mut quiet = Outbox { quiet: 1_000, ..Outbox::default() };
+        let mut loud = Outbox::default();
+        let mut less = Outbox::default();
+        for (row, fact) in (1..).zip(&facts) {
+            assert!(quiet.take(row, fact, &none) && loud.take(row, fact, &none));
+            assert!(less.take(row, fact, &BTreeSet::from([Topic::Fill])));
+        }
+        assert!(!quiet.has_news() && loud.has_news() && !less.has_news());
+        assert_eq!(quiet.news, loud.news, "what was before is known nevertheless");
+        let fill = facts.iter().find(|fact| fact.body.kind() == 43).unwrap();
+        let mut row = loud.next_row();
+        while loud.take(row, fill, &none) {
+            row += 1;
+        }
+        assert!(loud.is_full() && loud.next_row() == row && loud.close() && !loud.close());
+        let message = loud.due().unwrap();
+        assert!(message.items.len() <= ITEMS, "{}", message.items.len());
+        assert_eq!(message.id, message.items[0].id);
+    }
+}

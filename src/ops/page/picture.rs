@@ -1,0 +1,154 @@
+//! Everything the page shows of a daemon, as rows.
+
+use super::versions::{Rows, Section, Versions};
+use crate::ops::desk::Desk;
+use everwarm_runtime::clock;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::time::{Duration, Instant};
+
+/// Newest orders, fills and signals that are shown.
+const NEWEST: usize = 150;
+/// Newest events that are shown.
+const EVENTS: usize = 400;
+/// How long after the newest fact the books are still looked at: they follow what is on disk.
+const SETTLED: Duration = Duration::from_secs(3);
+
+/// Looks at a desk, again and again.
+#[derive(Debug, Default)]
+pub struct Look {
+    /// What was seen.
+    pub versions: Versions,
+    /// The newest input, and when it was first seen.
+    head: Option<(u64, Instant)>,
+    /// The newest event.
+    event: Option<u64>,
+    /// Clocks, as members of a JSON object.
+    clocks: String,
+}
+
+impl Look {
+    /// Looks once.
+    pub fn look(&mut self, desk: &dyn Desk) {
+        let Ok(mut status) = desk.status() else { return };
+        let venue = desk.venue_time().map_or_else(|| "null".to_owned(), |now| now.to_string());
+        let (at, uptime) = (clock::wall_ms(), status.uptime_ms.take().unwrap_or(0));
+        self.clocks = format!("\"at\":{at},\"uptime_ms\":{uptime},\"venue_at\":{venue}");
+        let now = clock::now();
+        if self.head.is_none_or(|(head, _)| head != status.head) {
+            self.head = Some((status.head, now));
+        }
+        self.one("status", &status);
+        self.keyed("checks", &desk.checks(), |row| row.name.clone());
+        self.versions.put(Section::Table("tree"), &tree(&desk.tree().unwrap_or_default()));
+        self.keyed("quarantine", &desk.quarantine().unwrap_or_default(), |row| row.id.to_string());
+        if let Ok(switches) = desk.switches() {
+            self.one("switches", &switches);
+        }
+        if let Ok(reloads) = desk.reloads() {
+            self.one("reloads", &reloads);
+        }
+        let newest = desk.events(1).pop().map(|event| event.id);
+        if self.event != newest {
+            self.event = newest;
+            self.newest("events", &desk.events(EVENTS), |row| row.id.to_string());
+        }
+        if self.head.is_some_and(|(_, since)| now - since < SETTLED) {
+            self.books(desk);
+        }
+        self.versions.seal();
+    }
+
+    /// What only changes with facts.
+    fn books(&mut self, desk: &dyn Desk) {
+        self.keyed("symbols", &desk.symbols().unwrap_or_default(), |row| row.symbol.to_string());
+        if let Ok(rows) = desk.positions() {
+            self.keyed("positions", &rows, |row| row.symbol.to_string());
+        }
+        if let Ok(rows) = desk.orders(Some(NEWEST)) {
+            self.newest("orders", &rows, |row| row.client_order_id.to_string());
+        }
+        if let Ok(rows) = desk.fills(Some(NEWEST)) {
+            self.newest("fills", &rows, |row| format!("{}:{}", row.symbol, row.trade_id));
+        }
+        if let Ok(rows) = desk.signals(Some(NEWEST)) {
+            let key = |row: &crate::ops::views::SignalView| format!("{} {}", row.key, row.symbol);
+            self.newest("signals", &rows, key);
+        }
+        if let Ok(Some(last)) = desk.equity(Some(1)).map(|mut rows| rows.pop()) {
+            self.one("equity", &last);
+        }
+    }
+
+    /// What accompanies each look: our time, how long the daemon runs, and the venue's time; all in
+    /// milliseconds, as members of a JSON object.
+    #[must_use]
+    pub fn clocks(&self) -> &str {
+        &self.clocks
+    }
+
+    fn one(&mut self, name: &'static str, row: &impl Serialize) {
+        let row = (String::new(), value(row));
+        self.versions.put(Section::Table(name), &Rows::from([row]));
+    }
+
+    fn keyed<T: Serialize>(&mut self, name: &'static str, rows: &[T], key: fn(&T) -> String) {
+        self.versions.put(Section::Table(name), &by_key(rows, key));
+    }
+
+    fn newest<T: Serialize>(&mut self, name: &'static str, rows: &[T], key: fn(&T) -> String) {
+        self.versions.put(Section::Newest(name), &by_key(rows, key));
+    }
+}
+
+fn by_key<T: Serialize>(rows: &[T], key: fn(&T) -> String) -> Rows {
+    rows.iter().map(|row| (key(row), value(row))).collect()
+}
+
+fn value(row: &impl Serialize) -> Value {
+    serde_json::to_value(row).unwrap_or_default()
+}
+
+/// The tree flattened: each node by its path, with its place among its siblings.
+fn tree(root: &Value) -> Rows {
+    let mut rows = Rows::new();
+    let mut open = vec![(String::new(), 0, root)];
+    while let Some((parent, place, node)) = open.pop() {
+        let Some(name) = node.get("name").and_then(Value::as_str) else { continue };
+        let path = if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") };
+        let children = node.get("children").and_then(Value::as_array);
+        for (place, child) in children.into_iter().flatten().enumerate() {
+            open.push((path.clone(), place, child));
+        }
+        let own = node.as_object().into_iter().flatten().filter(|(name, _)| *name != "children");
+        let mut row: Map<String, Value> = own.map(|(n, v)| (n.clone(), v.clone())).collect();
+        row.insert("place".to_owned(), json!(place));
+        rows.insert(path, row.into());
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_is_told_by_paths() {
+        let leaf = |name: &str| json!({ "name": name, "state": "running", "children": [] });
+        let ops = json!({ "name": "ops", "state": "running", "children": [leaf("b"), leaf("a")] });
+        let rows = tree(&json!({ "name": "root", "state": "running", "children": [ops] }));
+        let told: Vec<_> = rows.iter().map(|(path, row)| (path.as_str(), &row["place"])).collect();
+        let [first, second] = [json!(0), json!(1)];
+        assert_eq!(
+            told,
+            [
+                ("root", &first),
+                ("root/ops", &first),
+                ("root/ops/a", &second),
+                ("root/ops/b", &first)
+            ]
+        );
+        assert_eq!(rows["root/ops/a"], json!({ "name": "a", "state": "running", "place": 1 }));
+        assert!(tree(&Value::Null).is_empty());
+    }
+}

@@ -1,0 +1,205 @@
+//! What is shown, row by row, and since which version each row is as it is: so whoever has seen a
+//! version is told what changed since, however much or little he missed.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Versions for which it is remembered which rows went away: a page that comes back within them is
+/// told what changed, a later one is told everything.
+pub const REMEMBERED: u64 = 300;
+
+/// A kind of rows, and how they leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Section {
+    /// Rows that are there or not: whoever sees them is told when one goes.
+    Table(&'static str),
+    /// The newest of many, each of which stays true: they leave without a word.
+    Newest(&'static str),
+}
+
+impl Section {
+    const fn name(self) -> &'static str {
+        match self {
+            Section::Table(name) | Section::Newest(name) => name,
+        }
+    }
+}
+
+/// Rows by their key.
+pub type Rows = BTreeMap<String, Value>;
+
+#[derive(Debug)]
+struct Cell {
+    since: u64,
+    /// JSON; none: the row went away.
+    text: Option<String>,
+}
+
+/// All rows.
+#[derive(Debug, Default)]
+pub struct Versions {
+    version: u64,
+    sections: BTreeMap<Section, BTreeMap<String, Cell>>,
+}
+
+/// What one is told.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The version it leads to.
+    pub version: u64,
+    /// Whether it is everything, or only what changed.
+    pub whole: bool,
+    /// The rows as members of a JSON object: `"cells":{…},"gone":{…}`.
+    pub members: String,
+}
+
+impl Versions {
+    /// The newest version; 0: nothing was put in yet.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// What a section holds from the next version on.
+    pub fn put(&mut self, section: Section, rows: &Rows) {
+        let next = self.version + 1;
+        let cells = self.sections.entry(section).or_default();
+        for (key, row) in rows {
+            let text = row.to_string();
+            match cells.get_mut(key) {
+                Some(cell) if cell.text.as_ref() == Some(&text) => {}
+                Some(cell) => *cell = Cell { since: next, text: Some(text) },
+                None => {
+                    cells.insert(key.clone(), Cell { since: next, text: Some(text) });
+                }
+            }
+        }
+        match section {
+            Section::Newest(_) => cells.retain(|key, _| rows.contains_key(key)),
+            Section::Table(_) => {
+                for (key, cell) in cells.iter_mut() {
+                    if cell.text.is_some() && !rows.contains_key(key) {
+                        *cell = Cell { since: next, text: None };
+                    }
+                }
+                let oldest = next.saturating_sub(REMEMBERED);
+                cells.retain(|_, cell| cell.text.is_some() || cell.since > oldest);
+            }
+        }
+    }
+
+    /// Ends a look: whether anything changed, which is then a version.
+    pub fn seal(&mut self) -> bool {
+        let next = self.version + 1;
+        let mut cells = self.sections.values().flat_map(BTreeMap::values);
+        let changed = cells.any(|cell| cell.since == next);
+        self.version += u64::from(changed);
+        changed
+    }
+
+    /// What changed since `seen`; everything where that is none, or too long ago. None: nothing.
+    #[must_use]
+    pub fn since(&self, seen: Option<u64>) -> Option<Told> {
+        let oldest = self.version.saturating_sub(REMEMBERED);
+        let seen = seen.filter(|seen| (oldest..=self.version).contains(seen));
+        if seen == Some(self.version) {
+            return None;
+        }
+        let after = seen.unwrap_or(0);
+        let news = |cell: &&Cell| cell.since > after;
+        let cells = self.members(|cells| {
+            let told = cells.iter().filter(|(_, cell)| news(cell));
+            let told = told.filter_map(|(key, cell)| Some((key, cell.text.as_ref()?)));
+            told.map(|(key, text)| format!("{}:{text}", quoted(key))).collect()
+        });
+        let gone = self.members(|cells| {
+            let gone = cells.iter().filter(|(_, cell)| seen.is_some() && news(cell));
+            let gone = gone.filter(|(_, cell)| cell.text.is_none());
+            gone.map(|(key, _)| format!("{}:null", quoted(key))).collect()
+        });
+        let members = format!("\"cells\":{{{cells}}},\"gone\":{{{gone}}}");
+        Some(Told { version: self.version, whole: seen.is_none(), members })
+    }
+
+    /// The sections of which there is something to tell, as members of an object.
+    fn members(&self, tell: impl Fn(&BTreeMap<String, Cell>) -> Vec<String>) -> String {
+        let mut out = String::new();
+        for (section, cells) in &self.sections {
+            let told = tell(cells);
+            if !told.is_empty() {
+                let comma = if out.is_empty() { "" } else { "," };
+                write!(out, "{comma}{}:{{{}}}", quoted(section.name()), told.join(","))
+                    .expect("a text takes everything");
+            }
+        }
+        out
+    }
+}
+
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const ACTORS: Section = Section::Table("actors");
+    const FILLS: Section = Section::Newest("fills");
+
+    fn rows<const N: usize>(of: [(&str, u64); N]) -> Rows {
+        of.into_iter().map(|(key, n)| (key.to_owned(), json!(n))).collect()
+    }
+
+    fn told(versions: &Versions, seen: Option<u64>) -> Option<(u64, bool, String)> {
+        versions.since(seen).map(|told| (told.version, told.whole, told.members))
+    }
+
+    #[test]
+    fn everything_first_then_only_what_changed() {
+        let mut versions = Versions::default();
+        versions.put(ACTORS, &rows([("a", 1), ("b\"", 1)]));
+        versions.put(FILLS, &rows([("7", 1)]));
+        assert!(versions.seal());
+        let all = r#""cells":{"actors":{"a":1,"b\"":1},"fills":{"7":1}},"gone":{}"#;
+        assert_eq!(told(&versions, None), Some((1, true, all.to_owned())));
+        assert_eq!(told(&versions, Some(1)), None);
+
+        versions.put(ACTORS, &rows([("a", 1), ("b\"", 1)]));
+        assert!(!versions.seal(), "nothing changed");
+        versions.put(ACTORS, &rows([("a", 2)]));
+        versions.put(FILLS, &rows([("8", 1)]));
+        assert!(versions.seal());
+        // What went away is said of tables only; the newest of many just leave.
+        let news = r#""cells":{"actors":{"a":2},"fills":{"8":1}},"gone":{"actors":{"b\"":null}}"#;
+        assert_eq!(told(&versions, Some(1)), Some((2, false, news.to_owned())));
+        // Who begins now is not told of what is not there.
+        let all = r#""cells":{"actors":{"a":2},"fills":{"8":1}},"gone":{}"#;
+        assert_eq!(told(&versions, None), Some((2, true, all.to_owned())));
+        // A version of another process may be ahead.
+        assert_eq!(told(&versions, Some(9)), Some((2, true, all.to_owned())));
+    }
+
+    #[test]
+    fn who_missed_some_versions_is_told_the_sum_and_who_missed_too_many_everything() {
+        let mut versions = Versions::default();
+        versions.put(ACTORS, &rows([("a", 0), ("b", 0)]));
+        versions.seal();
+        for n in 1..=REMEMBERED {
+            versions.put(ACTORS, &rows([("a", n)]));
+            versions.seal();
+        }
+        let whole = |seen| versions.since(Some(seen)).map(|told| told.whole);
+        assert_eq!((whole(0), whole(1), whole(2)), (Some(true), Some(false), Some(false)));
+        let news = told(&versions, Some(1)).unwrap().2;
+        assert_eq!(news, r#""cells":{"actors":{"a":300}},"gone":{"actors":{"b":null}}"#);
+        // What went away is forgotten once nobody can be told of it.
+        versions.put(ACTORS, &rows([("a", 0)]));
+        versions.seal();
+        versions.put(ACTORS, &rows([("a", 1)]));
+        versions.seal();
+        assert_eq!(versions.sections[&ACTORS].len(), 1);
+    }
+}

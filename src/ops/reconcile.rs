@@ -1,0 +1,239 @@
+//! The account beside the books: both sides, what nothing explains, and how an operator ends it.
+
+use super::desk::JournalFacts;
+use super::exit::{Exit, Failure};
+use super::views::{BalanceView, ConflictView, OpenView, ReconcileView, ResolvedView};
+use crate::domain::fact::kinds::kind;
+use crate::domain::fact::{Body, Conflict, Dispute, Ledger as Books, Operator, Order, Venue};
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::money::Decimal;
+use crate::domain::order::{Balance, OrderStatus};
+use crate::domain::time::UtcMs;
+use crate::trading::ledger::Ledger;
+use everwarm_runtime::fact::{Body as _, Fact, Key, Mask};
+use everwarm_runtime::stage::Stage as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+/// What the comparison is told by; prices are no part of it.
+const INTEREST: Mask = Mask::of(&[
+    kind::INSTRUMENTS,
+    kind::ACCOUNT,
+    kind::CONFIG_APPLIED,
+    kind::RESOLVED,
+    kind::INTENT,
+    kind::CHANGED,
+    kind::FILLED,
+    kind::RECONCILED,
+]);
+/// Characters of a reason.
+const REASON_MAX: usize = 500;
+
+/// The comparison as a journal tells it.
+///
+/// # Errors
+/// The journal could not be read.
+pub fn reconcile(journal: &dyn JournalFacts) -> Result<ReconcileView, Failure> {
+    // The books see what follows from an input before the next one, and a journal may have it
+    // behind that.
+    let mut facts: BTreeMap<Key, Fact<Body>> = BTreeMap::new();
+    journal.each(0, &mut |_, fact| {
+        if INTEREST.has(fact.body.kind()) {
+            facts.insert(fact.key, fact.clone());
+        }
+        ControlFlow::Continue(())
+    })?;
+    let mut fold = Reconciliation::default();
+    for fact in facts.values() {
+        fold.fold(fact);
+    }
+    Ok(fold.view())
+}
+
+/// The conflict of that id, where an operator may end it.
+///
+/// # Errors
+/// There is none of that id, no word of an operator ends it, or no reason is given.
+pub fn resolvable(view: &ReconcileView, id: &str, reason: &str) -> Result<Conflict, Failure> {
+    if reason.trim().is_empty() || reason.chars().count() > REASON_MAX {
+        let text = format!("give a reason of at most {REASON_MAX} characters: it is kept");
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    let known = view.conflicts.iter().find(|conflict| conflict.id == id);
+    let Some(ConflictView { conflict, .. }) = known else {
+        let text = match view.resolved.iter().rfind(|told| told.conflict.id == id) {
+            Some(told) => format!("conflict {id} is over already: {}", told.reason),
+            None => format!("there is no conflict {id}: everwarm reconcile lists them"),
+        };
+        return Err(Failure::new(Exit::Failed, text));
+    };
+    if conflict.dispute == Dispute::Setup {
+        let text = format!("{}: {}; the configuration settles it", conflict.about, conflict.ours);
+        return Err(Failure::new(Exit::Refused, text));
+    }
+    Ok(conflict.clone())
+}
+
+/// The last picture of the account.
+struct Picture {
+    time: UtcMs,
+    life: u64,
+    balances: Vec<Balance>,
+    open: BTreeSet<ClientOrderId>,
+    /// The books as they stood then, with what operators have said since.
+    books: Ledger,
+    /// Orders of either side.
+    orders: BTreeMap<ClientOrderId, Symbol>,
+}
+
+#[derive(Default)]
+struct Reconciliation {
+    ledger: Ledger,
+    statuses: BTreeMap<ClientOrderId, (Symbol, OrderStatus)>,
+    picture: Option<Picture>,
+    conflicts: Vec<Conflict>,
+    resolved: Vec<ResolvedView>,
+}
+
+impl Reconciliation {
+    fn fold(&mut self, fact: &Fact<Body>) {
+        self.ledger.evolve(fact);
+        match &fact.body {
+            Body::Venue(Venue::Account { life, time, balances, open }) => {
+                let ours = self.statuses.iter().filter(|(_, (_, status))| {
+                    !status.is_final() && *status != OrderStatus::Intent
+                });
+                let ours = ours.map(|(id, (symbol, _))| (id.clone(), *symbol));
+                self.picture = Some(Picture {
+                    time: *time,
+                    life: *life,
+                    balances: balances.clone(),
+                    open: open.iter().map(|(id, _)| id.clone()).collect(),
+                    books: self.ledger.clone(),
+                    orders: ours.chain(open.iter().cloned()).collect(),
+                });
+            }
+            Body::Operator(Operator::Resolved { conflict, accept, reason }) => {
+                self.conflicts.retain(|c| c.id() != conflict.id());
+                if let Some(picture) = &mut self.picture {
+                    picture.books.evolve(fact);
+                }
+                let conflict = ConflictView::of(conflict);
+                let (accept, reason) = (*accept, reason.clone());
+                self.resolved.push(ResolvedView { conflict, accept, reason });
+            }
+            Body::Order(Order::Intent(intent)) => {
+                let row = (intent.symbol, OrderStatus::Intent);
+                self.statuses.insert(intent.client_id.clone(), row);
+            }
+            Body::Order(Order::Changed { client_id, symbol, status, .. }) => {
+                self.statuses.insert(client_id.clone(), (*symbol, *status));
+            }
+            Body::Ledger(Books::Reconciled { conflicts, .. }) => {
+                self.conflicts.clone_from(conflicts);
+            }
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
+        }
+    }
+
+    fn view(self) -> ReconcileView {
+        let conflicts = self.conflicts.iter().map(ConflictView::of).collect();
+        let resolved = self.resolved;
+        let Some(picture) = self.picture else {
+            return ReconcileView { conflicts, resolved, ..ReconcileView::default() };
+        };
+        let open = |(id, symbol): (&ClientOrderId, &Symbol)| OpenView {
+            client_order_id: id.clone(),
+            symbol: *symbol,
+            ours: self.statuses.get(id).map(|(_, status)| *status),
+            open: picture.open.contains(id),
+            foreign: !id.is_ours(),
+        };
+        ReconcileView {
+            time: Some(picture.time),
+            life: picture.life,
+            balances: balances(&picture),
+            orders: picture.orders.iter().map(open).collect(),
+            conflicts,
+            resolved,
+        }
+    }
+}
+
+fn balances(picture: &Picture) -> Vec<BalanceView> {
+    let mut all: BTreeMap<String, BalanceView> = BTreeMap::new();
+    let nothing = |asset: &str| BalanceView {
+        asset: asset.to_owned(),
+        ours: Decimal::ZERO,
+        foreign: Decimal::ZERO,
+        set_aside: Decimal::ZERO,
+        theirs: Decimal::ZERO,
+        difference: Decimal::ZERO,
+    };
+    for line in picture.books.lines() {
+        let row = all.entry(line.asset.clone()).or_insert_with(|| nothing(&line.asset));
+        (row.ours, row.foreign, row.set_aside) = (line.ours, line.foreign, line.aside);
+    }
+    for Balance { asset, free, locked } in &picture.balances {
+        let row = all.entry(asset.clone()).or_insert_with(|| nothing(asset));
+        row.theirs = (*free + *locked).normalize();
+    }
+    for row in all.values_mut() {
+        row.difference = (row.theirs - row.ours - row.foreign).normalize();
+    }
+    all.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{Facts, dec, journal};
+    use super::*;
+    use crate::domain::fact::Accept;
+
+    fn asks(id: &str, reason: &str, dispute: Dispute) -> Result<Conflict, Exit> {
+        let (about, ours, theirs) = ("BTC".to_owned(), "2".to_owned(), "1".to_owned());
+        let conflict = Conflict { about, ours, theirs, dispute };
+        let over = Conflict { ours: "3".into(), ..conflict.clone() };
+        let told = ResolvedView {
+            conflict: ConflictView::of(&over),
+            accept: Accept::Venue,
+            reason: "sold by hand".into(),
+        };
+        let id = match id {
+            "open" => conflict.id(),
+            "over" => over.id(),
+            other => other.to_owned(),
+        };
+        let view = ReconcileView {
+            conflicts: vec![ConflictView::of(&conflict)],
+            resolved: vec![told],
+            ..ReconcileView::default()
+        };
+        resolvable(&view, &id, reason).map_err(|failure| failure.exit)
+    }
+
+    #[test]
+    fn a_conflict_ends_by_its_id_and_with_a_reason() {
+        assert!(asks("open", "why", Dispute::Balance).is_ok());
+        assert_eq!(asks("open", " ", Dispute::Balance), Err(Exit::Usage));
+        assert_eq!(asks("open", &"x".repeat(501), Dispute::Twin), Err(Exit::Usage));
+        assert_eq!(asks("over", "why", Dispute::Balance), Err(Exit::Failed));
+        assert_eq!(asks("other", "why", Dispute::Balance), Err(Exit::Failed));
+        assert_eq!(asks("open", "why", Dispute::Setup), Err(Exit::Refused));
+    }
+
+    #[test]
+    fn both_sides_are_shown_as_of_the_picture() {
+        let facts = journal().0;
+        let view = reconcile(&Facts(facts)).unwrap();
+        assert_eq!((view.life, view.conflicts.len(), view.resolved.len()), (1, 0, 0));
+        let usd = view.balances.iter().find(|row| row.asset == "USD").unwrap();
+        assert_eq!(usd.theirs, dec("10000"));
+    }
+}

@@ -1,0 +1,348 @@
+//! What metrics count of facts, over all lives: so no counter falls at a restart.
+
+use super::Page;
+use super::table::{RULES, SLIPPAGE};
+use crate::domain::fact::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::market::Bar;
+use crate::domain::money::Decimal;
+use crate::domain::order::{OrderIntent, OrderStatus, Side, VenueFill};
+use crate::domain::settings::Settings;
+use crate::domain::time::UtcMs;
+use everwarm_runtime::fact::Fact;
+use everwarm_runtime::meter::Reading;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A day, milliseconds.
+const DAY: UtcMs = 86_400_000;
+
+/// Names of the sides.
+pub const SIDES: &[&str] = &["buy", "sell"];
+
+/// Names of what becomes of orders.
+pub const OUTCOMES: &[&str] = &[
+    "intent",
+    "sent",
+    "unknown",
+    "accepted",
+    "partly_filled",
+    "filled",
+    "cancelled",
+    "rejected",
+    "expired",
+];
+
+const fn outcome(status: OrderStatus) -> &'static str {
+    OUTCOMES[match status {
+        OrderStatus::Intent => 0,
+        OrderStatus::Sent => 1,
+        OrderStatus::Unknown => 2,
+        OrderStatus::Open => 3,
+        OrderStatus::PartlyFilled => 4,
+        OrderStatus::Filled => 5,
+        OrderStatus::Cancelled => 6,
+        OrderStatus::Rejected => 7,
+        OrderStatus::Expired => 8,
+    }]
+}
+
+const fn side(side: Side) -> &'static str {
+    SIDES[match side {
+        Side::Buy => 0,
+        Side::Sell => 1,
+    }]
+}
+
+/// What a position is, and what it is worth.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Held {
+    quantity: Decimal,
+    cost: Decimal,
+    mark: Decimal,
+    realized: Decimal,
+}
+
+/// A day's share of what limits count.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Day {
+    number: i64,
+    entries: u32,
+    /// Profit locked in before it.
+    before: Decimal,
+}
+
+/// What is counted of facts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counts {
+    closes: u64,
+    missing: u64,
+    fills: BTreeMap<Side, u64>,
+    orders: BTreeMap<(Side, OrderStatus), u64>,
+    signals: BTreeMap<(String, Side), u64>,
+    approved: u64,
+    declined: BTreeMap<String, u64>,
+    /// Definite noes of the venue: to be tried again, and not.
+    refused: [u64; 2],
+    /// Orders that are not over: their side, and the price they were decided at.
+    working: BTreeMap<ClientOrderId, (Side, Option<Decimal>)>,
+    /// The wishes of the newest round that had any.
+    wished: (u64, Vec<(String, Symbol, Decimal)>),
+    held: BTreeMap<Symbol, Held>,
+    fees: BTreeMap<String, Decimal>,
+    equity: Option<Decimal>,
+    cash: Decimal,
+    adjusted: Decimal,
+    /// The highest value of the account, adjustments apart.
+    peak: Decimal,
+    slippage: (Vec<u64>, i64),
+    settings: Option<Settings>,
+    /// Orders in a row that came to nothing.
+    in_a_row: u32,
+    day: Day,
+}
+
+impl Counts {
+    /// Takes one fact in, in the order of the journal.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
+    pub fn fold(&mut self, fact: &Fact<Body>) {
+        match &fact.body {
+            Body::Market(Market::Close { time, bars, missing }) => self.close(*time, bars, missing),
+            Body::Venue(Venue::Refused { again, .. }) => self.refused[usize::from(!again)] += 1,
+            Body::Operator(Operator::ConfigApplied { text, .. }) => {
+                self.settings = Settings::from_text(text).ok();
+            }
+            Body::Analysis(Analysis::Signals { rows }) => {
+                if self.wished.0 != fact.key.n {
+                    self.wished = (fact.key.n, Vec::new());
+                }
+                for signal in rows {
+                    let of = (signal.strategy.clone(), signal.side);
+                    *self.signals.entry(of).or_default() += 1;
+                    let price = signal.price.decimal();
+                    self.wished.1.push((signal.strategy.clone(), signal.symbol, price));
+                }
+            }
+            Body::Decision(Decision::Approved { .. }) => self.approved += 1,
+            Body::Decision(Decision::Declined { code, .. }) => {
+                // A rule of a later version than this one, or an earlier one.
+                let rule = RULES.iter().find(|rule| *rule == code).unwrap_or(&"other");
+                *self.declined.entry((*rule).to_owned()).or_default() += 1;
+            }
+            Body::Order(Order::Intent(intent)) => self.intent(intent),
+            Body::Order(Order::Changed { client_id, status, .. }) => {
+                self.changed(client_id, *status);
+            }
+            Body::Order(Order::Filled { client_id, side, fill, .. }) => {
+                self.filled(client_id, *side, fill);
+            }
+            Body::Ledger(ledger) => self.ledger(ledger),
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, time: UtcMs, bars: &[Bar], missing: &[Symbol]) {
+        self.closes += 1;
+        self.missing += missing.len() as u64;
+        for (symbol, held) in self.held.iter_mut().filter(|(_, held)| !held.quantity.is_zero()) {
+            if let Ok(at) = bars.binary_search_by_key(symbol, |bar| bar.symbol) {
+                held.mark = bars[at].close.decimal();
+            }
+        }
+        let number = time.div_euclid(DAY);
+        if number != self.day.number {
+            self.day = Day { number, entries: 0, before: self.realized() };
+        }
+    }
+
+    fn intent(&mut self, intent: &OrderIntent) {
+        *self.orders.entry((intent.side, OrderStatus::Intent)).or_default() += 1;
+        let of = |(strategy, symbol, _): &&(String, Symbol, Decimal)| {
+            *strategy == intent.strategy && *symbol == intent.symbol
+        };
+        let price = self.wished.1.iter().find(of).map(|(_, _, price)| *price);
+        self.working.insert(intent.client_id.clone(), (intent.side, price));
+        self.day.entries += u32::from(intent.side == Side::Buy);
+    }
+
+    fn changed(&mut self, id: &ClientOrderId, status: OrderStatus) {
+        let Some((side, _)) = self.working.get(id).copied() else { return };
+        *self.orders.entry((side, status)).or_default() += 1;
+        match status {
+            OrderStatus::Rejected | OrderStatus::Expired => self.in_a_row += 1,
+            OrderStatus::Filled => self.in_a_row = 0,
+            OrderStatus::Intent
+            | OrderStatus::Sent
+            | OrderStatus::Unknown
+            | OrderStatus::Open
+            | OrderStatus::PartlyFilled
+            | OrderStatus::Cancelled => {}
+        }
+        if status.is_final() {
+            self.working.remove(id);
+        }
+    }
+
+    fn filled(&mut self, id: &ClientOrderId, side: Side, fill: &VenueFill) {
+        *self.fills.entry(side).or_default() += 1;
+        *self.fees.entry(fill.fee_asset.clone()).or_default() += fill.fee;
+        let decided = self.working.get(id).and_then(|(_, price)| *price);
+        let Some(decided) = decided.filter(|price| !price.is_zero()) else { return };
+        let worse = match side {
+            Side::Buy => fill.price - decided,
+            Side::Sell => decided - fill.price,
+        };
+        let Some(parts) = (worse / decided).checked_mul(Decimal::from(1_000_000_000)) else {
+            return;
+        };
+        let parts = i64::try_from(parts.trunc()).unwrap_or(i64::MAX >> 16);
+        let (counts, sum) = &mut self.slippage;
+        counts.resize(SLIPPAGE.len() + 1, 0);
+        counts[SLIPPAGE.partition_point(|bound| *bound < parts)] += 1;
+        *sum = sum.saturating_add(parts);
+    }
+
+    fn ledger(&mut self, ledger: &Ledger) {
+        match ledger {
+            Ledger::Position { symbol, quantity, cost, realized_pnl, cash } => {
+                let held = self.held.entry(*symbol).or_default();
+                if held.quantity.is_zero() && !quantity.is_zero() {
+                    held.mark = *cost / *quantity;
+                }
+                (held.quantity, held.cost, held.realized) = (*quantity, *cost, *realized_pnl);
+                self.cash = *cash;
+            }
+            Ledger::Equity { equity, cash, adjusted, .. } => {
+                (self.equity, self.cash, self.adjusted) = (Some(*equity), *cash, *adjusted);
+                self.peak = self.peak.max(*equity - *adjusted);
+            }
+            Ledger::Reconciled { cash, .. } => self.cash = *cash,
+            Ledger::Adjusted { .. } => {}
+        }
+    }
+
+    fn realized(&self) -> Decimal {
+        self.held.values().map(|held| held.realized).sum()
+    }
+
+    /// How old the newest bar of a symbol may be, seconds of event time.
+    #[must_use]
+    pub fn stale_s(&self) -> i64 {
+        self.settings.as_ref().map_or(i64::MAX / 1000, |settings| settings.trading.stale_s)
+    }
+
+    /// Says what is counted; money is counted in `currency`, at `venue`.
+    pub fn show(&self, page: &mut Page, venue: &str, currency: &str) {
+        page.count("everwarm_closes_total", &[], self.closes);
+        page.count("everwarm_close_bars_missing_total", &[], self.missing);
+        for ((of, status), n) in &self.orders {
+            page.count("everwarm_orders_total", &[side(*of), outcome(*status)], *n);
+        }
+        for (of, n) in &self.fills {
+            page.count("everwarm_fills_total", &[side(*of)], *n);
+        }
+        for ((strategy, of), n) in &self.signals {
+            page.count("everwarm_strategy_signals_total", &[strategy, side(*of)], *n);
+        }
+        page.count("everwarm_risk_checks_total", &["all", "pass"], self.approved);
+        for (rule, n) in &self.declined {
+            page.count("everwarm_risk_checks_total", &[rule, "reject"], *n);
+        }
+        page.count("everwarm_order_rejects_total", &[venue, "transient"], self.refused[0]);
+        page.count("everwarm_order_rejects_total", &[venue, "final"], self.refused[1]);
+        let (counts, sum) = self.slippage.clone();
+        if !counts.is_empty() {
+            let reading = Reading { bounds: SLIPPAGE, counts, sum };
+            page.spread("everwarm_fill_slippage_ratio", &[], reading);
+        }
+        self.show_money(page, currency);
+        self.show_limits(page);
+    }
+
+    fn show_money(&self, page: &mut Page, currency: &str) {
+        let mut money = |name, amount: Decimal| page.set(name, &[currency], number(amount));
+        let worth = |held: &Held| held.quantity * held.mark;
+        let gross: Decimal = self.held.values().map(|held| worth(held).abs()).sum();
+        let net: Decimal = self.held.values().map(worth).sum();
+        money("everwarm_equity", self.equity.unwrap_or_default());
+        money("everwarm_cash", self.cash);
+        money("everwarm_pnl_realized", self.realized());
+        let gain = |held: &Held| worth(held) - held.cost;
+        money("everwarm_pnl_unrealized", self.held.values().map(gain).sum());
+        money("everwarm_exposure_gross", gross);
+        money("everwarm_exposure_net", net);
+        for (symbol, held) in &self.held {
+            let labels = [symbol.as_str(), currency];
+            page.set("everwarm_position_value", &labels, number(worth(held)));
+        }
+        page.set("everwarm_fees_paid", &[currency], 0.0);
+        for (asset, paid) in &self.fees {
+            page.set("everwarm_fees_paid", &[asset], number(*paid));
+        }
+        if let Some(equity) = self.equity.filter(|_| self.peak > Decimal::ZERO) {
+            let share = Decimal::ONE - (equity - self.adjusted) / self.peak;
+            page.set("everwarm_drawdown_ratio", &[], number(share.max(Decimal::ZERO)));
+        }
+    }
+
+    fn show_limits(&self, page: &mut Page) {
+        let Some(settings) = &self.settings else { return };
+        let strategy = &settings.strategy.sma_cross;
+        page.flag("everwarm_strategy_enabled", &["sma_cross"], strategy.enabled);
+        for of in SIDES {
+            let known = self.signals.iter().any(|((_, with), _)| side(*with) == *of);
+            if !known {
+                page.count("everwarm_strategy_signals_total", &["sma_cross", of], 0);
+            }
+        }
+        let taken = self.held.values().filter(|held| !held.quantity.is_zero()).count();
+        let entries = self.working.values().filter(|(side, _)| *side == Side::Buy).count();
+        let loss = (self.day.before - self.realized()).max(Decimal::ZERO);
+        let (trading, risk) = (&settings.trading, &settings.risk);
+        let whole = |n: usize| Decimal::from(n);
+        for (limit, used, most) in [
+            ("positions", whole(taken + entries), trading.max_positions.into()),
+            ("failures_in_a_row", self.in_a_row.into(), risk.max_consecutive_failures.into()),
+            ("entries_per_day", self.day.entries.into(), risk.max_trades_per_day.into()),
+            ("loss_per_day", loss, risk.max_loss_per_day),
+        ] {
+            // Zero switches a limit off.
+            let share = if most.is_zero() { Decimal::ZERO } else { used / most };
+            page.set("everwarm_risk_limit_used_ratio", &[limit], number(share));
+        }
+    }
+}
+
+/// For people who look; never for the books.
+fn number(amount: Decimal) -> f64 {
+    f64::try_from(amount).unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Rejected;
+    use super::*;
+    use crate::ops::sample::journal;
+
+    #[test]
+    fn facts_are_counted() {
+        let mut counts = Counts::default();
+        journal().0.iter().for_each(|fact| counts.fold(fact));
+        let mut page = Page::new(&Rejected::default());
+        counts.show(&mut page, "simulated", "USD");
+        let text = page.text();
+        for line in [
+            "everwarm_closes_total 2",
+            "everwarm_fills_total{side=\"buy\"} 2",
+            "everwarm_orders_total{side=\"buy\",outcome=\"filled\"} 1",
+            "everwarm_orders_total{side=\"sell\",outcome=\"filled\"} 0",
+            "everwarm_equity{currency=\"USD\"} 9999.6",
+            "everwarm_risk_checks_total{rule=\"all\",outcome=\"pass\"} 1",
+            "everwarm_strategy_signals_total{strategy=\"sma_cross\",side=\"buy\"} 2",
+            "everwarm_fill_slippage_ratio_count 2",
+            "everwarm_metrics_rejected_total{metric=\"everwarm_equity\"} 0",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line}: {text}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What the proofs show: the journal derived again, and a recording played under misfortune.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What another version of a stage said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OtherVersionView {
+    /// The stage.
+    pub stage: String,
+    /// Facts of it.
+    pub facts: u64,
+    /// The last input it speaks for; none: no end is known.
+    pub until: Option<u64>,
+}
+
+/// What `verify` found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct VerifyView {
+    /// Inputs gone through.
+    pub inputs: u64,
+    /// Derived facts compared.
+    pub facts: u64,
+    /// What other versions of stages said: taken as it is.
+    #[serde(default)]
+    pub others: Vec<OtherVersionView>,
+    /// Facts that are not what their inputs imply; empty: all are.
+    pub problems: Vec<ProblemView>,
+}
+
+/// A derived fact that is not what its inputs imply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProblemView {
+    /// Key of the fact.
+    pub key: String,
+    /// Its kind.
+    pub kind: String,
+    /// What is in the journal and what should be.
+    pub text: String,
+}
+
+/// What came of `chaos`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChaosView {
+    /// Closes of the recording.
+    pub closes: u64,
+    /// Runs, the undisturbed one included.
+    pub runs: u64,
+    /// Lives of all runs.
+    pub lives: u64,
+    /// What struck, by what and where.
+    pub struck: Vec<StruckView>,
+    /// From the end of an actor until it was up again: half of them, 99 of 100, all; microseconds.
+    pub restarts_us: [u64; 3],
+    /// From the start of a killed process until it traded again, likewise.
+    pub starts_us: [u64; 3],
+    /// Strikes that never fell: their passing did not come.
+    pub missed: u64,
+    /// Whether what was run again strikes at moments that depend on timing.
+    pub by_chance: bool,
+    /// Wall time of it all, microseconds.
+    pub wall_us: u64,
+    /// Runs that came to another end.
+    pub differences: Vec<UnequalView>,
+}
+
+/// What struck while a recording was played.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StruckView {
+    /// `kill`, `panic`, `crash`, `disk` or `exchange`.
+    pub what: String,
+    /// At which point, or in which part of a life.
+    pub place: String,
+    /// How often.
+    pub times: u64,
+}
+
+/// A run that came to another end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnequalView {
+    /// The first difference.
+    pub why: String,
+    /// What repeats it.
+    pub again: String,
+}

@@ -1,0 +1,144 @@
+//! One fault that is on, as people and files write it.
+
+use super::kinds::{Kind, Scope};
+use crate::domain::id::Symbol;
+use crate::sim::server::routes::{Endpoint, TABLE};
+use serde::{Deserialize, Serialize};
+
+/// Hits in a thousand where none is given: all.
+const ALL: u16 = 1_000;
+/// Events of the account that can be named as a place.
+const EVENTS: [&str; 4] =
+    ["executionReport", "outboundAccountPosition", "listStatus", "balanceUpdate"];
+
+/// A fault that is on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// What happens.
+    pub kind: Kind,
+    /// Where: an endpoint (`POST order`, `order.place`), all connections of a kind (`market`,
+    /// `user`), a stream (`btcusdt@kline_1m`), an event (`executionReport`) or, for orders, a
+    /// symbol; none: wherever it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// How often it hits before it is over; none: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
+    /// How often it would have hit before it begins.
+    #[serde(default)]
+    pub skip: u64,
+    /// How many of a thousand it hits.
+    #[serde(default = "all")]
+    pub chance: u16,
+    /// What the number of its kind says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<u64>,
+    /// Seed of its chance.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+fn all() -> u16 {
+    ALL
+}
+
+impl Fault {
+    /// Hits everything it can, for ever.
+    #[must_use]
+    pub fn of(kind: Kind) -> Fault {
+        Fault { kind, at: None, times: None, skip: 0, chance: ALL, value: None, seed: 0 }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.value.or(self.kind.row().value.map(|(_, value)| value)).unwrap_or(0)
+    }
+
+    /// Whether it makes sense.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn check(&self) -> Result<(), String> {
+        let row = self.kind.row();
+        if self.chance == 0 || self.chance > ALL {
+            return Err(format!("a chance of {} in 1000 is none", self.chance));
+        }
+        if self.times == Some(0) {
+            return Err("0 times is never".to_owned());
+        }
+        if self.value.is_some() && row.value.is_none() {
+            return Err(format!("{} has no number", row.name));
+        }
+        let number = self.number();
+        let fits = match self.kind {
+            Kind::ErrorBefore | Kind::ErrorAfter => [500, 502, 503, 504].contains(&number),
+            Kind::PartialFills => (1..=99).contains(&number),
+            Kind::Limited | Kind::Banned => (1..=259_200).contains(&number),
+            Kind::UnknownOrder => (1..=1_000).contains(&number),
+            Kind::Slow | Kind::Shutdown | Kind::ClockSkew | Kind::Silent => number <= 86_400_000,
+            Kind::Reset
+            | Kind::NoAnswer
+            | Kind::LateFills
+            | Kind::Missing
+            | Kind::Duplicate
+            | Kind::Reorder
+            | Kind::Rotate
+            | Kind::UserStreamEnded => true,
+        };
+        if !fits {
+            return Err(format!("{} cannot have the number {number}", row.name));
+        }
+        let Some(at) = &self.at else { return Ok(()) };
+        let request = TABLE.iter().any(|row| is_endpoint(at, row));
+        let message =
+            matches!(at.as_str(), "market" | "user") || at.contains('@') || EVENTS.contains(&&**at);
+        let can = match row.scope {
+            Scope::Requests => request,
+            Scope::Orders => Symbol::new(at).is_ok(),
+            Scope::Messages => message,
+            Scope::Both => request || message,
+            Scope::Clock => false,
+        };
+        if can { Ok(()) } else { Err(format!("{} cannot be at {at:?}", row.name)) }
+    }
+
+    /// Whether it can hit requests for that.
+    #[must_use]
+    pub fn meets_request(&self, endpoint: &Endpoint) -> bool {
+        let requests = matches!(self.kind.row().scope, Scope::Requests | Scope::Both);
+        let orders = self.kind != Kind::UnknownOrder || (endpoint.method, endpoint.path) == ORDER;
+        let here = self.at.as_ref().is_none_or(|at| is_endpoint(at, endpoint));
+        requests && orders && here
+    }
+
+    /// Whether it names one stream, event, endpoint or symbol.
+    #[must_use]
+    pub fn is_narrow(&self) -> bool {
+        self.at.as_ref().is_some_and(|at| !matches!(at.as_str(), "market" | "user"))
+    }
+
+    /// Whether it can hit orders of that symbol.
+    #[must_use]
+    pub fn meets_order(&self, symbol: Symbol) -> bool {
+        let orders = self.kind.row().scope == Scope::Orders;
+        orders && self.at.as_ref().is_none_or(|at| at == symbol.as_str())
+    }
+
+    /// Whether it can hit such a message of a connection of that kind (`market` or `user`).
+    #[must_use]
+    pub fn meets_message(&self, connection: &str, name: &str) -> bool {
+        let messages = matches!(self.kind.row().scope, Scope::Messages | Scope::Both);
+        let ends_user = self.kind != Kind::UserStreamEnded || connection == "user";
+        let here = self.at.as_ref().is_none_or(|at| at == connection || at == name);
+        messages && ends_user && here
+    }
+}
+
+/// The query of one order.
+const ORDER: (&str, &str) = ("GET", "order");
+
+fn is_endpoint(at: &str, endpoint: &Endpoint) -> bool {
+    at == endpoint.name || at.split_once(' ') == Some((endpoint.method, endpoint.path))
+}

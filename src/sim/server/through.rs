@@ -1,0 +1,157 @@
+//! The way of one request: what it meets of faults, what is written down of it, its answer.
+
+use super::answer::{Ask, answer};
+use super::desk::Desk;
+use super::limits::{Used, seconds};
+use super::requests::{self, Requests};
+use super::routes::Endpoint;
+use crate::sim::faults::{Hit, Kind, Subject};
+use crate::sim::wire::error::ApiError;
+use crate::sim::wire::params::Params;
+use std::time::Duration;
+
+/// What leaves.
+#[derive(Debug)]
+pub enum Reply {
+    /// An answer.
+    Said(Result<String, ApiError>),
+    /// A page of a machine in front of the exchange, with this status.
+    Page(u16),
+    /// Nothing: the connection is cut.
+    Cut,
+}
+
+/// Takes a request through. `weighed` is whether its weight was to be had.
+pub async fn through(
+    desk: &Desk,
+    endpoint: &'static Endpoint,
+    ask: Result<Ask, ApiError>,
+    weighed: Result<Used, (ApiError, Used)>,
+    used: &mut Used,
+) -> Reply {
+    let subject = ask.as_ref().map(|ask| subject(&ask.params)).unwrap_or_default();
+    let now = desk.venue_now();
+    let hit = desk.faults.request(endpoint, &subject, now);
+    let n = Requests::has(endpoint).then(|| {
+        let mut entry = requests::new(endpoint, &subject, now, hit);
+        if let Ok(ask) = &ask {
+            let number = |name| ask.params.peek(name).and_then(|text| text.parse().ok());
+            entry.timestamp = number("timestamp");
+            entry.window = number("recvWindow");
+            entry.since = number("startTime");
+        }
+        desk.requests.asked(entry)
+    });
+    let reply = met(desk, endpoint, ask, weighed, used, hit).await;
+    if let Some(n) = n {
+        let (status, code) = match &reply {
+            Reply::Said(Ok(_)) => (200, None),
+            Reply::Said(Err(error)) => (error.status, Some(error.code)),
+            Reply::Page(status) => (*status, None),
+            Reply::Cut => (0, None),
+        };
+        desk.requests.answered(n, desk.venue_now(), status, code);
+    }
+    reply
+}
+
+async fn met(
+    desk: &Desk,
+    endpoint: &'static Endpoint,
+    ask: Result<Ask, ApiError>,
+    weighed: Result<Used, (ApiError, Used)>,
+    used: &mut Used,
+    hit: Option<Hit>,
+) -> Reply {
+    let refused = match &weighed {
+        Ok(_) => None,
+        Err((error, _)) => Some(error.clone()),
+    };
+    *used = weighed.unwrap_or_else(|(_, used)| used);
+    let Some(Hit { kind, number, .. }) = hit else {
+        return Reply::Said(done(desk, endpoint, ask, refused, used).await);
+    };
+    match kind {
+        Kind::Reset => Reply::Cut,
+        Kind::ErrorBefore => broken(number),
+        Kind::Limited | Kind::Banned => {
+            used.retry_after = Some(number);
+            Reply::Said(Err(desk.counters().told_off(number, kind == Kind::Banned, seconds())))
+        }
+        Kind::UnknownOrder => Reply::Said(Err(ApiError::new(-2013, "Order does not exist."))),
+        Kind::NoAnswer => {
+            drop(done(desk, endpoint, ask, refused, used).await);
+            Reply::Cut
+        }
+        Kind::ErrorAfter => {
+            drop(done(desk, endpoint, ask, refused, used).await);
+            broken(number)
+        }
+        Kind::Slow => {
+            let said = done(desk, endpoint, ask, refused, used).await;
+            tokio::time::sleep(Duration::from_millis(number)).await;
+            Reply::Said(said)
+        }
+        Kind::ClockSkew
+        | Kind::LateFills
+        | Kind::PartialFills
+        | Kind::Silent
+        | Kind::Missing
+        | Kind::Duplicate
+        | Kind::Reorder
+        | Kind::Rotate
+        | Kind::Shutdown
+        | Kind::UserStreamEnded => Reply::Said(done(desk, endpoint, ask, refused, used).await),
+    }
+}
+
+/// The answer of a day without faults.
+async fn done(
+    desk: &Desk,
+    endpoint: &'static Endpoint,
+    ask: Result<Ask, ApiError>,
+    refused: Option<ApiError>,
+    used: &mut Used,
+) -> Result<String, ApiError> {
+    if let Some(error) = refused {
+        return Err(error);
+    }
+    let told = match ask {
+        Ok(ask) => answer(desk, endpoint.route, &ask, used).await,
+        Err(error) => Err(error),
+    };
+    if told.is_err() {
+        used.weight = desk.counters().charge(endpoint.weight.refused(), seconds());
+    }
+    told
+}
+
+/// What a server says that has lost its way; none of it tells whether anything was done.
+fn broken(status: u64) -> Reply {
+    let (code, msg) = match status {
+        500 => (-1000, "An unknown error occurred while processing the request."),
+        503 => (
+            -1006,
+            "An unexpected response was received from the message bus. Execution status unknown.",
+        ),
+        504 => (
+            -1007,
+            "Timeout waiting for response from backend server. Send status unknown; execution \
+             status unknown.",
+        ),
+        other => return Reply::Page(u16::try_from(other).unwrap_or(502)),
+    };
+    let status = u16::try_from(status).unwrap_or(500);
+    Reply::Said(Err(ApiError { status, ..ApiError::new(code, msg) }))
+}
+
+fn subject(params: &Params) -> Subject {
+    let first = |names: &[&str]| {
+        let mut found = names.iter().filter_map(|name| params.peek(name));
+        found.next().unwrap_or_default().to_owned()
+    };
+    Subject {
+        symbol: first(&["symbol"]),
+        id: first(&["newClientOrderId", "listClientOrderId", "origClientOrderId", "orderId"]),
+    }
+}

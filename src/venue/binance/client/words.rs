@@ -1,0 +1,45 @@
+//! Requests in the venue's words.
+
+use crate::domain::money::Decimal;
+use crate::domain::order::{OrderIntent, OrderType, SendAttempt, Side};
+use crate::venue::binance::map;
+use crate::venue::binance::sign::Query;
+use crate::venue::port::{ErrorClass, VenueError};
+
+/// The words of a new order, in the order they are sent.
+pub(super) fn order(intent: &OrderIntent, attempt: &SendAttempt) -> Result<Query, VenueError> {
+    let id = &intent.client_id.0;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    let wrong = if attempt.client_id != intent.client_id {
+        Some("the attempt is of another order")
+    } else if !(1..=36).contains(&id.len()) || !id.bytes().all(plain) {
+        Some("the client order id is not one the venue takes")
+    } else if intent.quantity <= Decimal::ZERO || intent.price.is_some_and(|p| p <= Decimal::ZERO) {
+        Some("quantity and price must be positive")
+    } else if intent.price.is_some() != (intent.order_type == OrderType::Limit) {
+        Some("a limit order needs a price, a market order takes none")
+    } else {
+        None
+    };
+    if let Some(text) = wrong {
+        let class = ErrorClass::Refused { again: false };
+        return Err(VenueError { class, code: 0, text: text.to_owned() });
+    }
+    let side = match intent.side {
+        Side::Buy => "BUY",
+        Side::Sell => "SELL",
+    };
+    let (order_type, time_in_force) = match intent.order_type {
+        OrderType::Market => ("MARKET", None),
+        OrderType::Limit => ("LIMIT", Some("GTC")),
+    };
+    Ok(Query::new()
+        .with("symbol", intent.symbol)
+        .with("side", side)
+        .with("type", order_type)
+        .with_some("timeInForce", time_in_force)
+        .with("quantity", map::plain(intent.quantity))
+        .with_some("price", intent.price.map(map::plain))
+        .with("newClientOrderId", id)
+        .with("newOrderRespType", "FULL"))
+}

@@ -1,0 +1,230 @@
+//! Backups of a daemon that trades, and data directories made of them.
+
+use crate::hand::Hand;
+use crate::kit::{
+    BINARY, Folder, Process, ask, exchange, kill_exchange, made_recording, run, runs, told,
+    until_end, wait_until,
+};
+use everwarm::domain::money::Decimal;
+use everwarm::life::LIVE_FILE;
+use everwarm::ops::backup;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Runs a command that is about a file.
+fn about(command: &str, file: &Path, dir: &Path) -> (Option<i32>, String, String) {
+    run(dir, &[command, file.to_str().unwrap()])
+}
+
+fn backed_up(file: &Path, dir: &Path) -> Value {
+    ask(dir, &["backup", file.to_str().unwrap()])
+}
+
+fn restored(file: &Path, dir: &Path) -> Value {
+    ask(dir, &["restore", file.to_str().unwrap()])
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+fn stop_exchange(dir: &Path) {
+    let pid = exchange(dir).expect("it runs");
+    kill_exchange(dir);
+    wait_until("the exchange has ended", || !runs(pid));
+}
+
+/// Ends everything nothing explains, as the venue says, until it trades.
+fn settle(dir: &Path) -> usize {
+    let mut ended = BTreeSet::new();
+    wait_until("it trades", || {
+        let status = ask(dir, &["status"]);
+        if status["state"] == "refused" {
+            let (_, out, _) = run(dir, &["reconcile", "--json"]);
+            let view: Value = serde_json::from_str(&out).unwrap();
+            for conflict in view["conflicts"].as_array().unwrap() {
+                let id = conflict["id"].as_str().unwrap().to_owned();
+                let words = ["resolve", &id, "--accept", "venue", "--reason", "restored", "--yes"];
+                let (code, _, err) = run(dir, &words);
+                assert!(code == Some(0) || err.contains("over already"), "{err}");
+                ended.insert(id);
+            }
+        }
+        status["state"] == "trading"
+    });
+    ended.len()
+}
+
+fn decimals(
+    rows: &Value,
+    of: &str,
+    amount: impl Fn(&Value) -> Decimal,
+) -> BTreeMap<String, Decimal> {
+    let rows = rows.as_array().unwrap().iter();
+    let each = rows.map(|row| (row[of].as_str().unwrap().to_owned(), amount(row)));
+    each.filter(|(_, amount)| !amount.is_zero()).collect()
+}
+
+fn decimal(row: &Value, field: &str) -> Decimal {
+    row[field].as_str().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_backup_made_while_it_trades_goes_on_elsewhere_and_agrees_with_the_exchange() {
+    let folder = Folder::new("backup");
+    let (dir, moved, file) = (folder.join("data"), folder.join("moved"), folder.join("it.backup"));
+    let daemon = Process::start(&dir, &["run", "--pace", "240x"]);
+    let fills = |lines: &[String]| lines.iter().filter(|l| l.contains(" fill ")).count();
+    daemon.until("it trades", crate::kit::PATIENCE, |lines| fills(lines) >= 12);
+    let made = backed_up(&file, &dir);
+    assert_eq!(made["life"], 1, "{made}");
+    let seen = fills(&daemon.lines());
+    // It went on meanwhile, and sends orders the backup does not know.
+    daemon.until("it trades on", crate::kit::PATIENCE, |lines| fills(lines) >= seen + 6);
+    daemon.kill();
+    stop_exchange(&dir);
+    let view = restored(&file, &moved);
+    assert_eq!((&view["installation"], &view["epoch_before"]), (&json!("demo"), &json!(0)));
+    assert!(view["epoch"].as_u64().unwrap() > 0, "{view}");
+    let (code, _, err) = about("restore", &file, &moved);
+    assert_eq!(code, Some(5), "{err}");
+    assert!(err.contains("not empty, and nothing was touched"), "{err}");
+    // The venue is where it was.
+    copy(&dir.join("exchange"), &moved.join("exchange"));
+    let daemon = Process::start(&moved, &["run", "--pace", "240x"]);
+    daemon.answers();
+    assert!(settle(&moved) > 0, "what was traded after the backup is seen before anything is sent");
+    let status = ask(&moved, &["status"]);
+    assert_eq!((&status["epoch"], &status["life"]), (&view["epoch"], &json!(3)), "{status}");
+    daemon.until("it trades", crate::kit::PATIENCE, |lines| fills(lines) >= 6);
+    daemon.kill();
+    let hand = Hand::new(&moved);
+    let account = hand.ask(reqwest::Method::GET, "account", "");
+    let theirs =
+        decimals(&account["balances"], "asset", |b| decimal(b, "free") + decimal(b, "locked"));
+    for symbol in ask(&moved, &["positions"]).as_array().unwrap() {
+        let ids = hand.ids(symbol["symbol"].as_str().unwrap());
+        let once: BTreeSet<&String> = ids.iter().collect();
+        assert_eq!(once.len(), ids.len(), "no order id twice: {ids:?}");
+    }
+    let (_, out, _) = run(&moved, &["reconcile", "--json"]);
+    let before: Value = serde_json::from_str(&out).unwrap();
+    let daemon = Process::start(&moved, &["run", "--pace", "240x"]);
+    daemon.answers();
+    wait_until("it has looked at the account", || ask(&moved, &["status"])["state"] == "trading");
+    let view = ask(&moved, &["reconcile"]);
+    assert_eq!(view["life"], 4, "{view}");
+    let seen = decimals(&view["balances"], "asset", |b| decimal(b, "theirs"));
+    assert_eq!(seen, theirs, "the account it looked at is the exchange's");
+    let foreign = |view: &Value| decimals(&view["balances"], "asset", |b| decimal(b, "foreign"));
+    assert_eq!(
+        foreign(&view),
+        foreign(&before),
+        "and the books explain it: nothing new is foreign"
+    );
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    assert_eq!(ask(&moved, &["verify"])["problems"], json!([]));
+}
+
+/// A data directory of a run that has ended, with sealed segments, and a backup of it.
+fn ended(folder: &Folder) -> (PathBuf, PathBuf) {
+    let recording = made_recording(&folder.join("recording"), 6, 700);
+    let dir = folder.join("data");
+    let arguments = until_end(&recording);
+    let (code, out, err) = run(&dir, &arguments);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let mut command = Command::new(BINARY);
+    command.env("EVERWARM_SEALING", "30000,30000");
+    let daemon = Process::of(command, &dir, &[&arguments[..3], &arguments[4..]].concat());
+    let sealed = || fs::read_dir(dir.join("live.segments")).map_or(0, Iterator::count);
+    wait_until("something is sealed", || sealed() > 2);
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    wait_until("the exchange ends", || exchange(&dir).is_none());
+    let file = folder.join("it.backup");
+    let made = backed_up(&file, &dir);
+    assert!(made["segments"].as_u64().unwrap() > 0, "{made}");
+    (dir, file)
+}
+
+#[test]
+fn what_is_restored_is_what_was_backed_up_and_what_is_torn_or_altered_is_refused() {
+    let folder = Folder::new("restore");
+    let (dir, file) = ended(&folder);
+    let new = folder.join("new");
+    let view = restored(&file, &new);
+    assert_eq!(told(&dir), told(&new));
+    assert_eq!(ask(&new, &["verify"])["problems"], json!([]));
+    assert_eq!(view["facts"], backed_up(&folder.join("again"), &dir)["row"]);
+    let (code, out, err) = run(&new, &["store", "check"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    // No secret goes with it.
+    assert!(dir.join("api.token").exists() && !new.join("api.token").exists());
+
+    let whole = fs::read(&file).unwrap();
+    let refused = |bytes: &[u8], words: &str| {
+        let (bad, target) = (folder.join("bad"), folder.join("target"));
+        fs::write(&bad, bytes).unwrap();
+        let (code, _, err) = about("restore", &bad, &target);
+        assert_eq!(code, Some(7), "{err}");
+        assert!(err.contains("bad: byte") && err.contains(words), "{words}: {err}");
+        assert!(fs::read_dir(&target).map_or(0, Iterator::count) == 0, "nothing was made");
+    };
+    refused(&whole[..whole.len() / 2], "it ends here, before its end");
+    refused(&whole[..whole.len() - 1], "it ends here, before its end");
+    let mut altered = whole.clone();
+    altered[whole.len() / 2] ^= 4;
+    refused(&altered, "are not what was written");
+    refused(b"something else", "it does not begin as a backup does");
+
+    // A restoring that did not come to its end: no daemon starts beside it.
+    fs::create_dir(new.join("restoring")).unwrap();
+    fs::remove_file(new.join(LIVE_FILE)).unwrap();
+    let (code, _, err) = run(&new, &["run"]);
+    assert_eq!(code, Some(5), "{err}");
+    assert!(err.contains("a backup was being restored"), "{err}");
+    restored(&file, &new);
+    assert_eq!(told(&dir), told(&new));
+}
+
+#[test]
+fn a_backup_that_is_killed_leaves_the_one_before() {
+    let folder = Folder::new("backup-killed");
+    let (dir, file) = ended(&folder);
+    let first = fs::read(&file).unwrap();
+    let mut cut = 0;
+    for wait in 0..24 {
+        let mut child = Command::new(BINARY)
+            .arg("backup")
+            .args([&file, Path::new("--data-dir"), &dir])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::park_timeout(Duration::from_millis(4 * wait));
+        child.kill().unwrap();
+        cut += usize::from(!child.wait().unwrap().success());
+        backup::check(&file).unwrap();
+    }
+    assert!(cut > 3, "{cut} were cut off");
+    fs::remove_file(&file).unwrap();
+    let mut new = file.clone().into_os_string();
+    new.push(".new");
+    fs::write(&new, &first[..first.len() / 2]).unwrap();
+    assert!(!file.exists());
+    backed_up(&file, &dir);
+    assert!(!Path::new(&new).exists(), "what a kill left is gone");
+}

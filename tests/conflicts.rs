@@ -1,0 +1,222 @@
+//! The account changed behind the daemon's back: it refuses, shows both sides, and goes on when an
+//! operator has decided. What is not ours is shown and left alone; a twin halts.
+
+use crate::hand::Hand;
+use crate::kit::{Folder, Process, ask, run, wait_until};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
+
+/// A symbol that is held, and how much of it.
+fn held(dir: &Path) -> Option<(String, String)> {
+    let positions = ask(dir, &["positions"]);
+    let held = positions.as_array().unwrap().iter().find(|row| row["quantity"] != "0")?;
+    let text = |field: &str| held[field].as_str().unwrap().to_owned();
+    Some((text("symbol"), text("quantity")))
+}
+
+fn state(dir: &Path) -> String {
+    ask(dir, &["status"])["state"].as_str().unwrap().to_owned()
+}
+
+/// What `reconcile` shows, and how it ends.
+fn reconcile(dir: &Path) -> (Value, Option<i32>) {
+    let (code, out, err) = run(dir, &["reconcile", "--json"]);
+    (serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}")), code)
+}
+
+fn conflict(dir: &Path) -> (String, Value) {
+    let (view, code) = reconcile(dir);
+    assert_eq!(code, Some(4), "{view}");
+    let conflict = view["conflicts"][0].clone();
+    (conflict["id"].as_str().unwrap().to_owned(), view)
+}
+
+fn resolve(dir: &Path, id: &str, accept: &str) {
+    let words = ["resolve", id, "--accept", accept, "--reason", "it was me, by hand", "--yes"];
+    let (code, out, err) = run(dir, &words);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("is over"), "{out}");
+}
+
+/// A daemon that holds something, killed; and the hand that knows its exchange.
+fn held_and_killed(dir: &Path, daemon: Process) -> (String, String) {
+    wait_until("something is held", || held(dir).is_some());
+    daemon.kill();
+    held(dir).expect("it is held")
+}
+
+fn start(dir: &Path) -> Process {
+    let daemon = Process::start(dir, &["run", "--pace", "240x"]);
+    daemon.answers();
+    daemon
+}
+
+/// Nothing is entered, all the rest goes on, and it is said why; the id of the conflict.
+fn assert_refused(dir: &Path, symbol: &str, quantity: &str) -> String {
+    let (id, view) = conflict(dir);
+    let status = ask(dir, &["status"]);
+    assert_eq!((&status["state"], &status["ready"]), (&json!("refused"), &json!(false)));
+    let problems = status["problems"].to_string();
+    assert!(problems.contains(&id) && problems.contains("we hold"), "{problems}");
+    assert_eq!(status["foreign_orders"], 1, "{status}");
+    let row = |view: &Value, asset: &str| {
+        let rows = view["balances"].as_array().unwrap().iter();
+        rows.filter(|row| row["asset"] == asset).cloned().next_back().unwrap()
+    };
+    let about = view["conflicts"][0]["about"].as_str().unwrap().to_owned();
+    assert_eq!(view["conflicts"][0]["dispute"], "balance");
+    assert_eq!(row(&view, &about)["difference"], format!("-{quantity}"), "{view}");
+    let ours = |o: &&Value| o["client_order_id"] == "by-hand";
+    let order = view["orders"].as_array().unwrap().iter().find(ours).unwrap();
+    let want = (&json!(true), &json!(true), &Value::Null);
+    assert_eq!((&order["foreign"], &order["open"], &order["ours"]), want);
+    let quote = symbol.strip_prefix(&about).unwrap();
+    assert_ne!(row(&view, quote)["foreign"], "0", "what the sale brought is not ours: {view}");
+    let (_, out, _) = run(dir, &["reconcile"]);
+    for words in ["shortage, conflict", "not ours, never touched", "surplus, never traded", &id] {
+        assert!(out.contains(words), "{words}: {out}");
+    }
+    let closes = || ask(dir, &["status"])["closes"].as_u64().unwrap();
+    let (orders, seen) = (|| ask(dir, &["orders"]), closes());
+    let buys =
+        |orders: &Value| orders.as_array().unwrap().iter().filter(|o| o["side"] == "buy").count();
+    let before = buys(&orders());
+    wait_until("the market goes on", || closes() > seen + 60);
+    assert_eq!(buys(&orders()), before, "nothing is entered");
+    assert_eq!(ask(dir, &["status"])["breaker"], "exits-only");
+    id
+}
+
+/// The venue's word is taken, and nothing else is.
+fn assert_resolved(dir: &Path, id: &str) {
+    let refuses = |words: &[&str], code: i32, told: &str| {
+        let (ended, out, err) = run(dir, &[&["resolve"], words].concat());
+        assert_eq!(ended, Some(code), "{out}{err}");
+        assert!(err.contains(told), "{err}");
+    };
+    let venue = ["--accept", "venue", "--yes", "--reason"];
+    refuses(&[&["none"], &venue[..], &["x"]].concat(), 1, "there is no conflict none");
+    refuses(&[&[id], &venue[..], &[" "]].concat(), 2, "give a reason");
+    resolve(dir, id, "venue");
+    wait_until("it trades again", || state(dir) == "trading");
+    let (view, code) = reconcile(dir);
+    assert_eq!((code, &view["conflicts"]), (Some(0), &json!([])));
+    assert_eq!(view["resolved"][0]["reason"], "it was me, by hand");
+    refuses(&[&[id], &venue[..], &["again"]].concat(), 1, "is over already");
+}
+
+#[test]
+fn a_sale_by_hand_is_refused_shown_and_resolved_for_good() {
+    let folder = Folder::new("conflicts");
+    let dir = folder.join("data");
+    let daemon = start(&dir);
+    daemon.says("may trade");
+    let (code, out, err) = run(&dir, &["reconcile"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("nothing is unexplained"), "{out}");
+    let (symbol, quantity) = held_and_killed(&dir, daemon);
+    let hand = Hand::new(&dir);
+    let quantity = hand.lots(&symbol, &quantity);
+    hand.order(&format!("symbol={symbol}&side=SELL&type=MARKET&quantity={quantity}"));
+    let limit = "side=BUY&type=LIMIT&timeInForce=GTC&newClientOrderId=by-hand";
+    let price = ask(&dir, &["bars", &symbol, "1m"])[0]["close"].as_str().unwrap().to_owned();
+    let price = (price.parse::<f64>().unwrap() * 0.8).floor();
+    hand.order(&format!("symbol={symbol}&quantity={quantity}&price={price}&{limit}"));
+
+    let daemon = start(&dir);
+    daemon.says("trading is refused");
+    let id = assert_refused(&dir, &symbol, &quantity);
+    let buys = || {
+        let orders = ask(&dir, &["orders"]);
+        orders.as_array().unwrap().iter().filter(|o| o["side"] == "buy").count()
+    };
+    let before = buys();
+    assert_resolved(&dir, &id);
+    wait_until("something is bought", || buys() > before);
+    daemon.kill();
+
+    // It stays resolved; the next one is ended in the files, and our word counts.
+    let daemon = start(&dir);
+    daemon.says("may trade");
+    assert_eq!(reconcile(&dir).1, Some(0));
+    assert_eq!(hand.open(), ["by-hand"], "it was never touched");
+    let (symbol, quantity) = held_and_killed(&dir, daemon);
+    let quantity = hand.lots(&symbol, &quantity);
+    hand.order(&format!("symbol={symbol}&side=SELL&type=MARKET&quantity={quantity}"));
+    let daemon = start(&dir);
+    daemon.says("trading is refused");
+    // It is told before it is on disk: a stop in order writes it there.
+    daemon.signal("-TERM");
+    let (status, _, err) = daemon.end();
+    assert_eq!(status.code(), Some(0), "{err}");
+    let (id, _) = conflict(&dir);
+    resolve(&dir, &id, "ours");
+    assert_eq!(reconcile(&dir).1, Some(0));
+    for _ in 0..2 {
+        let daemon = start(&dir);
+        daemon.says("may trade");
+        daemon.kill();
+    }
+    let daemon = start(&dir);
+    wait_until("it trades", || state(&dir) == "trading");
+    let point = ask(&dir, &["equity", "--limit", "1"])[0].clone();
+    assert!(point["adjusted"].as_str().unwrap().starts_with('-'), "{point}");
+    daemon.signal("-INT");
+    let (status, _, err) = daemon.end();
+    assert_eq!(status.code(), Some(0), "{err}");
+    assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));
+}
+
+#[test]
+fn an_order_under_our_name_that_is_not_ours_halts_until_it_is_resolved() {
+    let folder = Folder::new("twin");
+    let dir = folder.join("data");
+    let daemon = start(&dir);
+    daemon.says("may trade");
+    let hand = Hand::new(&dir);
+    wait_until("something is traded", || held(&dir).is_some());
+    let (symbol, quantity) = held(&dir).unwrap();
+    let quantity = hand.lots(&symbol, &quantity);
+    let order = format!("symbol={symbol}&side=BUY&type=MARKET&quantity={quantity}");
+    hand.order(&format!("{order}&newClientOrderId=ew-twin-by-hand"));
+    wait_until("it halts", || ask(&dir, &["status"])["breaker"] == "halted");
+    let status = ask(&dir, &["status"]);
+    assert_eq!(status["state"], "refused", "{status}");
+    let told = status["problems"].to_string();
+    assert!(told.contains("another daemon trades with the same identity"), "{told}");
+    daemon.kill();
+    let daemon = start(&dir);
+    daemon.says("trading is refused");
+    let (_, view) = conflict(&dir);
+    let conflicts = view["conflicts"].as_array().unwrap();
+    let disputes: Vec<&str> = conflicts.iter().map(|c| c["dispute"].as_str().unwrap()).collect();
+    assert!(disputes.contains(&"twin"), "also in the next life: {view}");
+    assert!(disputes.contains(&"balance"), "what it cost is missing: {view}");
+    for conflict in conflicts {
+        assert_ne!(state(&dir), "trading", "as long as one is left");
+        resolve(&dir, conflict["id"].as_str().unwrap(), "venue");
+    }
+    wait_until("it trades again", || state(&dir) == "trading");
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));
+}
+
+#[test]
+fn two_copies_of_one_data_directory_halt() {
+    let folder = Folder::new("copies");
+    let (dir, copy) = (folder.join("data"), folder.join("copy"));
+    let daemon = start(&dir);
+    daemon.says("may trade");
+    daemon.kill();
+    let copied = Command::new("cp").arg("-r").arg(&dir).arg(&copy).status().unwrap();
+    assert!(copied.success());
+    let both = [start(&dir), start(&copy)];
+    let halted = |dir: &Path| ask(dir, &["status"])["breaker"] == "halted";
+    wait_until("one of them halts", || halted(&dir) || halted(&copy));
+    wait_until("both halt", || halted(&dir) && halted(&copy));
+    let (_, view) = conflict(&dir);
+    assert_eq!(view["conflicts"][0]["dispute"], "twin", "{view}");
+    both.into_iter().for_each(Process::kill);
+}

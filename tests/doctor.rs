@@ -1,0 +1,71 @@
+//! `everwarm doctor`, with and without a daemon: what is wrong, since when, what to do.
+
+use crate::kit::{BINARY, Folder, Process, run, wait_until};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
+
+fn doctor(dir: &Path) -> (Option<i32>, Value) {
+    let (code, out, err) = run(dir, &["doctor", "--json"]);
+    (code, serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}")))
+}
+
+fn checks(view: &Value) -> Vec<&str> {
+    let findings = view["findings"].as_array().unwrap();
+    findings.iter().map(|finding| finding["check"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn it_tells_of_a_daemon_that_is_well_of_one_that_was_killed_and_of_none() {
+    let folder = Folder::new("doctor");
+    let dir = folder.join("data");
+    let (code, view) = doctor(&dir);
+    assert_eq!((code, checks(&view)), (Some(4), vec!["process"]));
+    assert_eq!(view["findings"][0]["command"], json!("everwarm run"));
+
+    let process = Process::start(&dir, &["run", "--pace", "240x"]);
+    process.says("fill");
+    wait_until("all is well", || doctor(&dir).0 == Some(0));
+    let (code, out, err) = run(&dir, &["doctor"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("the daemon answers: all is well"), "{out}");
+    process.kill();
+
+    let (code, view) = doctor(&dir);
+    assert_eq!((code, view["running"].clone()), (Some(4), json!(false)));
+    assert!(checks(&view).contains(&"process"), "{view}");
+    let first = &view["findings"][0];
+    assert!(first["since"].is_i64() && first["severity"] == json!("broken"), "{view}");
+    let (_, out, _) = run(&dir, &["doctor"]);
+    assert!(out.contains("no daemon is running") && out.contains("$ everwarm run"), "{out}");
+
+    let live = std::fs::OpenOptions::new().write(true).open(dir.join("live.redb")).unwrap();
+    live.set_len(20_000).unwrap();
+    let (code, out, _) = run(&dir, &["doctor"]);
+    assert_eq!(code, Some(4), "{out}");
+    assert!(out.contains("live.redb") && out.contains("$ everwarm store check"), "{out}");
+}
+
+#[test]
+fn a_venue_that_does_not_answer_is_told_with_since_when() {
+    let folder = Folder::new("venueless");
+    let dir = folder.join("data");
+    let mut command = Command::new(BINARY);
+    for (name, value) in [
+        ("VENUE__KIND", "binance"),
+        ("VENUE__REST", "http://127.0.0.1:9"),
+        ("VENUE__STREAMS", "ws://127.0.0.1:9"),
+        ("VENUE__WS_API", "ws://127.0.0.1:9"),
+        ("VENUE__KEY", "env:THE_KEY"),
+        ("VENUE__SECRET", "env:THE_KEY"),
+        ("TRADING__QUOTE_ASSET", "USDT"),
+        ("MARKET__SYMBOLS", "BTCUSDT"),
+    ] {
+        command.env(format!("EVERWARM_{name}"), value);
+    }
+    command.env("THE_KEY", "x");
+    let process = Process::of(command, &dir, &["run"]);
+    process.answers();
+    wait_until("it is told", || checks(&doctor(&dir).1).contains(&"ready"));
+    process.kill();
+}

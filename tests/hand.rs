@@ -1,0 +1,68 @@
+//! The account of a daemon as somebody sees it who asks its exchange directly.
+
+use everwarm::domain::money::Decimal;
+use everwarm::sim::server::port::PortFile;
+use everwarm::sim::wire::sign::hmac_hex;
+use reqwest::Method;
+use serde_json::Value;
+use std::path::Path;
+
+/// Somebody who trades by hand on the account of the daemon.
+pub struct Hand {
+    runtime: tokio::runtime::Runtime,
+    http: reqwest::Client,
+    port: PortFile,
+}
+
+impl Hand {
+    pub fn new(dir: &Path) -> Hand {
+        // Whichever test is first installs it; the others find it there.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let port = PortFile::read(&dir.join("exchange")).unwrap().unwrap();
+        Hand { runtime, http, port }
+    }
+
+    fn send(&self, method: Method, path: &str) -> Value {
+        let url = format!("http://127.0.0.1:{}/api/v3/{path}", self.port.port);
+        let request = self.http.request(method, url).header("X-MBX-APIKEY", &self.port.api_key);
+        let answer = async { request.send().await.unwrap().text().await.unwrap() };
+        serde_json::from_str(&self.runtime.block_on(answer)).unwrap()
+    }
+
+    pub fn ask(&self, method: Method, path: &str, query: &str) -> Value {
+        let now = self.send(Method::GET, "time")["serverTime"].as_i64().unwrap();
+        let query = format!("{query}&recvWindow=60000&timestamp={now}");
+        let signature = hmac_hex(&self.port.api_secret, &query);
+        self.send(method, &format!("{path}?{query}&signature={signature}"))
+    }
+
+    pub fn order(&self, order: &str) {
+        let answer = self.ask(Method::POST, "order", order);
+        assert!(answer["orderId"].is_u64(), "{order}: {answer}");
+    }
+
+    /// The quantity in whole lots: what a fee took of the base asset is not.
+    pub fn lots(&self, symbol: &str, quantity: &str) -> String {
+        let info = self.send(Method::GET, &format!("exchangeInfo?symbol={symbol}"));
+        let filters = info["symbols"][0]["filters"].as_array().unwrap();
+        let lot = filters.iter().find(|f| f["filterType"] == "LOT_SIZE").unwrap();
+        let step: Decimal = lot["stepSize"].as_str().unwrap().parse().unwrap();
+        let quantity: Decimal = quantity.parse().unwrap();
+        ((quantity / step).trunc() * step).normalize().to_string()
+    }
+
+    /// Our ids of all orders the exchange ever took of a symbol.
+    pub fn ids(&self, symbol: &str) -> Vec<String> {
+        let all = self.ask(Method::GET, "allOrders", &format!("symbol={symbol}"));
+        let all = all.as_array().unwrap_or_else(|| panic!("{all}")).iter();
+        all.map(|order| order["clientOrderId"].as_str().unwrap().to_owned()).collect()
+    }
+
+    pub fn open(&self) -> Vec<String> {
+        let open = self.ask(Method::GET, "openOrders", "");
+        let ids = open.as_array().unwrap().iter();
+        ids.map(|order| order["clientOrderId"].as_str().unwrap().to_owned()).collect()
+    }
+}

@@ -1,0 +1,304 @@
+//! What people are told outside, by the real binary to real receivers, over kills.
+
+use crate::kit::{BINARY, Folder, PATIENCE, Process, ask, wait_until};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// One request that was heard.
+#[derive(Clone, Debug)]
+struct Heard {
+    line: String,
+    head: String,
+    body: Value,
+}
+
+/// A receiver that answers as planned: what it is given is the number of the request.
+struct Receiver {
+    port: u16,
+    heard: Arc<Mutex<Vec<Heard>>>,
+}
+
+/// A status and a body, or no answer at all.
+type Plan = fn(usize) -> Option<(u16, &'static str)>;
+
+impl Receiver {
+    /// On a port of its own that nobody listens on yet.
+    fn absent() -> u16 {
+        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    }
+
+    fn begin(port: u16, plan: Plan) -> Receiver {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::clone(&heard);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let all = Arc::clone(&all);
+                std::thread::spawn(move || serve(stream, &all, plan));
+            }
+        });
+        Receiver { port, heard }
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Vec<Heard>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All items of a webhook so far, by id: what was said under it.
+    fn items(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut items: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for heard in self.heard().iter() {
+            for item in heard.body["items"].as_array().into_iter().flatten() {
+                let id = item["id"].as_str().unwrap().to_owned();
+                items.entry(id).or_default().insert(item.to_string());
+            }
+        }
+        items
+    }
+}
+
+fn serve(stream: TcpStream, all: &Mutex<Vec<Heard>>, plan: Plan) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut stream = stream;
+    loop {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if reader.read_line(&mut head).unwrap_or(0) == 0 {
+                return;
+            }
+        }
+        let lower = head.to_lowercase();
+        let length = lower.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let mut body = vec![0; length.map_or(0, |text| text.parse().unwrap())];
+        reader.read_exact(&mut body).unwrap();
+        let line = head.lines().next().unwrap().to_owned();
+        let body = serde_json::from_slice(&body).unwrap_or_default();
+        let number = {
+            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.push(Heard { line, head, body });
+            all.len() - 1
+        };
+        let Some((status, text)) = plan(number) else { return };
+        let length = text.len();
+        let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{text}");
+        if stream.write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+fn daemon(dir: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Process {
+    let mut command = Command::new(BINARY);
+    command.envs(variables.iter().copied());
+    Process::of(command, dir, &[&["run"], arguments].concat())
+}
+
+/// Whether a file of the folder, or one below, holds these bytes.
+fn holds(dir: &Path, secret: &str) -> bool {
+    std::fs::read_dir(dir).unwrap().flatten().any(|entry| {
+        let path = entry.path();
+        if path.is_dir() {
+            return holds(&path, secret);
+        }
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
+    })
+}
+
+/// A receiver that is dead, then fails, takes without answering, and then does as it should.
+fn moody(number: usize) -> Option<(u16, &'static str)> {
+    match number % 5 {
+        0 => Some((500, "no")),
+        2 => None,
+        _ => Some((204, "")),
+    }
+}
+
+#[test]
+fn each_message_arrives_over_kills_of_the_daemon_and_moods_of_the_receiver() {
+    const SECRET: &str = "5ecret-path";
+    let folder = Folder::new("messages");
+    let dir = folder.join("data");
+    let port = Receiver::absent();
+    let hook = format!("http://127.0.0.1:{port}/{SECRET}");
+    let variables = [
+        ("EVERWARM_MESSAGES__WEBHOOK", "env:THE_HOOK"),
+        ("THE_HOOK", hook.as_str()),
+        ("EVERWARM_MESSAGES__WEBHOOK_TOKEN", "env:HOOK_TOKEN"),
+        ("HOOK_TOKEN", "t0ken-of-it"),
+        ("EVERWARM_MESSAGES__EVERY_S", "1"),
+    ];
+    let start = || daemon(&dir, &["--pace", "1200x", "--log", "debug"], &variables);
+    let filled = |process: &Process| {
+        let fills = |lines: &[String]| lines.iter().filter(|l| l.contains(" fill ")).count();
+        let before = fills(&process.lines());
+        process.until("it fills", PATIENCE, |lines| fills(lines) >= before + 3);
+    };
+    // Nobody listens: it trades nevertheless.
+    let mut process = start();
+    filled(&process);
+    assert!(process.complains("webhook does not take a message: no connection", PATIENCE));
+    filled(&process);
+    let receiver = Receiver::begin(port, moody);
+    let mut errors = String::new();
+    for _ in 0..4 {
+        let before = receiver.heard().len();
+        wait_until("messages come", || receiver.heard().len() >= before + 3);
+        process.signal("-9");
+        errors += &process.end().2;
+        process = start();
+        filled(&process);
+    }
+    let fills = ask(&dir, &["fills"]);
+    let told = |fill: &Value, items: &BTreeMap<String, BTreeSet<String>>| {
+        let trade = format!("(trade {})", fill["trade_id"]);
+        let symbol = format!(" {} ", fill["symbol"].as_str().unwrap());
+        items.values().flatten().any(|text| text.contains(&trade) && text.contains(&symbol))
+    };
+    wait_until("all fills are told", || {
+        let items = receiver.items();
+        fills.as_array().unwrap().iter().all(|fill| told(fill, &items))
+    });
+    process.signal("-INT");
+    let (status, _, err) = process.end();
+    assert_eq!(status.code(), Some(0), "{err}");
+
+    let items = receiver.items();
+    let twice: Vec<_> = items.values().filter(|texts| texts.len() > 1).collect();
+    assert!(twice.is_empty(), "one id, one text: {twice:?}");
+    let restarts = items.values().flatten().filter(|text| text.contains("\"restart\"")).count();
+    assert_eq!(restarts, 4, "each process after the first is told of");
+    let heard = receiver.heard();
+    let mut messages: BTreeMap<&str, &Value> = BTreeMap::new();
+    for one in heard.iter() {
+        assert!(one.line.starts_with(&format!("POST /{SECRET} ")), "{}", one.line);
+        let id = one.body["id"].as_str().unwrap();
+        let lower = one.head.to_lowercase();
+        assert!(lower.contains(&format!("idempotency-key: {id}")), "{lower}");
+        assert!(lower.contains("authorization: bearer t0ken-of-it"), "{lower}");
+        assert_eq!(*messages.entry(id).or_insert(&one.body), &one.body, "sent again as it was");
+        assert_eq!(one.body["items"][0]["id"], json!(id));
+    }
+    assert!(heard.len() > messages.len(), "some were sent again");
+    for secret in [SECRET, "t0ken-of-it"] {
+        assert!(!(errors.clone() + &err).contains(secret), "a secret in the log");
+        assert!(!holds(&dir, secret), "a secret in the data folder");
+    }
+}
+
+fn telegram(number: usize) -> Option<(u16, &'static str)> {
+    match number {
+        0 => Some((
+            429,
+            "{\"ok\":false,\"description\":\"Too Many\",\"parameters\":{\"retry_after\":1}}",
+        )),
+        1 => Some((401, "{\"ok\":false,\"description\":\"no bot 12345:s3cret\"}")),
+        // It was taken, and nobody is told so.
+        2 => None,
+        _ => Some((200, "{\"ok\":true}")),
+    }
+}
+
+#[test]
+fn a_chat_is_told_in_lines_and_its_token_nowhere() {
+    const TOKEN: &str = "12345:s3cret";
+    let folder = Folder::new("telegram");
+    let dir = folder.join("data");
+    let receiver = Receiver::begin(0, telegram);
+    let beats = Receiver::begin(0, |_| Some((200, "")));
+    let api = format!("http://127.0.0.1:{}", receiver.port);
+    let beat = format!("http://127.0.0.1:{}/be4t", beats.port);
+    let variables = [
+        ("EVERWARM_MESSAGES__TELEGRAM_API", api.as_str()),
+        ("EVERWARM_MESSAGES__TELEGRAM_TOKEN", "env:BOT"),
+        ("BOT", TOKEN),
+        ("EVERWARM_MESSAGES__TELEGRAM_CHAT", "-100"),
+        ("EVERWARM_MESSAGES__EVERY_S", "1"),
+        ("EVERWARM_MESSAGES__LEAVE_OUT", "day"),
+        ("EVERWARM_MESSAGES__HEARTBEAT", "env:BEAT"),
+        ("EVERWARM_MESSAGES__HEARTBEAT_S", "1"),
+        ("BEAT", beat.as_str()),
+    ];
+    let process = daemon(&dir, &["--pace", "1200x"], &variables);
+    wait_until("it is told", || receiver.heard().len() > 4);
+    wait_until("it beats", || beats.heard().len() > 1);
+    let shown = crate::kit::plain(&["config", "show"]);
+    process.signal("-INT");
+    let (_, out, err) = process.end();
+    let heard = receiver.heard();
+    for one in heard.iter() {
+        assert!(one.line.starts_with(&format!("POST /bot{TOKEN}/sendMessage ")), "{}", one.line);
+        assert_eq!(one.body["chat_id"], json!("-100"));
+        let text = one.body["text"].as_str().unwrap();
+        assert!(text.starts_with("everwarm demo\n") && text.chars().count() <= 4096, "{text}");
+        assert!(text.contains(" fill "), "{text}");
+    }
+    for again in &heard[1..4] {
+        assert_eq!(again.body, heard[0].body, "what was not taken is sent again as it was");
+    }
+    assert!(beats.heard().iter().all(|beat| beat.line == "GET /be4t HTTP/1.1"));
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    for text in [out.join("\n"), err, shown] {
+        assert!(!text.contains("s3cret") && !text.contains("be4t"), "{text}");
+    }
+    assert!(!holds(&dir, "s3cret") && !holds(&dir, "be4t"));
+}
+
+#[test]
+fn a_daemon_that_is_not_ready_gives_no_sign_of_life() {
+    let folder = Folder::new("lifeless");
+    let beats = Receiver::begin(0, |_| Some((200, "")));
+    let beat = format!("http://127.0.0.1:{}/", beats.port);
+    let nobody = Receiver::absent();
+    let (rest, ws) = (format!("http://127.0.0.1:{nobody}"), format!("ws://127.0.0.1:{nobody}"));
+    let variables = [
+        ("EVERWARM_MESSAGES__HEARTBEAT", "env:BEAT"),
+        ("EVERWARM_MESSAGES__HEARTBEAT_S", "1"),
+        ("BEAT", beat.as_str()),
+        ("EVERWARM_VENUE__KIND", "binance"),
+        ("EVERWARM_VENUE__REST", rest.as_str()),
+        ("EVERWARM_VENUE__STREAMS", ws.as_str()),
+        ("EVERWARM_VENUE__WS_API", ws.as_str()),
+        ("EVERWARM_VENUE__KEY", "env:THE_KEY"),
+        ("EVERWARM_VENUE__SECRET", "env:THE_KEY"),
+        ("THE_KEY", "x"),
+        ("EVERWARM_TRADING__QUOTE_ASSET", "USDT"),
+        ("EVERWARM_MARKET__SYMBOLS", "BTCUSDT"),
+    ];
+    let process = daemon(&folder.join("data"), &[], &variables);
+    process.answers();
+    std::thread::park_timeout(Duration::from_secs(4));
+    assert_eq!(beats.heard().len(), 0);
+    assert_eq!(ask(&folder.join("data"), &["status"])["ready"], json!(false));
+    process.kill();
+}
+
+#[test]
+fn what_is_configured_wrong_is_told_without_the_secret() {
+    let folder = Folder::new("hookless");
+    let dir = folder.join("data");
+    let file = folder.join("everwarm.toml");
+    let text =
+        "[messages]\nwebhook = \"env:THE_HOOK\"\ntelegram_chat = \"7\"\nleave_out = \"fils\"\n";
+    std::fs::write(&file, text).unwrap();
+    let mut command = Command::new(BINARY);
+    command.env("THE_HOOK", "http://elsewhere.example/s3cret");
+    let check = ["run", "--config", file.to_str().unwrap()];
+    let (code, out, err) = Process::of(command, &dir, &check).result();
+    assert_eq!(code, Some(2), "{out}{err}");
+    for words in [
+        "messages.webhook: what it refers to is no address like https",
+        "messages.telegram_chat: needs messages.telegram_token too",
+        "\"fils\" is none of fill, halt",
+    ] {
+        assert!(err.contains(words), "{words}: {err}");
+    }
+    assert!(!err.contains("s3cret"), "{err}");
+}

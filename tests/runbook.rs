@@ -1,0 +1,256 @@
+//! The five emergencies of docs/RUNBOOK.md, played through with the commands that stand there.
+
+use crate::hand::Hand;
+use crate::kit::{
+    BINARY, Folder, Process, ask, exchange, made_recording, run, small_recording, until_end,
+    wait_until,
+};
+use everwarm::history;
+use everwarm::life::LIVE_FILE;
+use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+const PAGE: &str = include_str!("../docs/RUNBOOK.md");
+
+const RULES: &str = include_str!("../rules/alerts.yml");
+
+/// A section, by its heading.
+struct Section(&'static str);
+
+impl Section {
+    fn of(heading: &str) -> Section {
+        let begin = PAGE.find(&format!("\n## {heading}\n"));
+        let begin = begin.unwrap_or_else(|| panic!("there is no section {heading}"));
+        let rest = &PAGE[begin + 1..];
+        let end = rest.find("\n## ").into_iter().chain(rest.find("\n# ")).min();
+        Section(&rest[..end.unwrap_or(rest.len())])
+    }
+
+    /// Runs a command that stands in the section, with what is meant by its words in capitals.
+    fn run(&self, dir: &Path, command: &str, meant: &[(&str, &str)]) -> (Option<i32>, String) {
+        let line = format!("everwarm {command}");
+        assert!(self.0.lines().any(|l| l.trim() == line), "the page does not say: {line}");
+        let quoted = command.split('"').enumerate();
+        let words = quoted.flat_map(|(i, part)| match i % 2 {
+            0 => part.split_whitespace().collect(),
+            _ => vec![part],
+        });
+        let mean = |word| meant.iter().find(|(name, _)| *name == word).map_or(word, |(_, is)| *is);
+        let words: Vec<&str> = words.map(mean).collect();
+        if words.contains(&"--data-dir") {
+            let told = Command::new(BINARY).args(words).output().unwrap();
+            let both = [told.stdout, told.stderr].concat();
+            return (told.status.code(), String::from_utf8_lossy(&both).into_owned());
+        }
+        let (code, out, err) = run(dir, &words);
+        (code, out + &err)
+    }
+
+    /// The same, where it has to end with this code.
+    fn ends(&self, dir: &Path, command: &str, code: i32) -> String {
+        let (ended, said) = self.run(dir, command, &[]);
+        assert_eq!(ended, Some(code), "{command}: {said}");
+        said
+    }
+}
+
+#[test]
+fn each_alert_has_its_section_and_each_section_its_alert() {
+    let named = RULES.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
+    let mut alerts: Vec<String> = named.map(str::to_lowercase).collect();
+    let (_, page) = PAGE.split_once("\n# Alerts\n").expect("it has that part");
+    let mut sections: Vec<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    alerts.sort_unstable();
+    sections.sort_unstable();
+    assert!(alerts.len() > 30, "{alerts:?}");
+    assert_eq!(sections, alerts);
+}
+
+/// A data directory of a run that has ended.
+fn ended(folder: &Folder) -> std::path::PathBuf {
+    let recording = small_recording(&folder.join("recording"));
+    let dir = folder.join("data");
+    let (code, out, err) = run(&dir, &until_end(&recording));
+    assert_eq!(code, Some(0), "{out}{err}");
+    wait_until("the exchange ends", || exchange(&dir).is_none());
+    dir
+}
+
+fn damage(file: &Path) {
+    let mut bytes = fs::read(file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[4096..middle].fill(0x5a);
+    fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn data_corrupted() {
+    let page = Section::of("data corrupted");
+    let folder = Folder::new("runbook-data");
+    let dir = ended(&folder);
+    let (file, new) = (folder.join("it.backup"), folder.join("new"));
+    let (file, new) = (file.to_str().unwrap(), new.to_str().unwrap());
+    ask(&dir, &["backup", file]);
+    let fills = ask(&dir, &["fills"]);
+
+    // The history alone: it is taken away, and made again by the next start.
+    damage(&dir.join(history::FILE));
+    assert!(page.ends(&dir, "store check", 4).contains("history.redb"));
+    let recording = folder.join("recording");
+    let recording = recording.to_str().unwrap();
+    assert_eq!(run(&dir, &until_end(recording)).0, Some(7));
+    fs::remove_file(dir.join(history::FILE)).unwrap();
+    assert_eq!(run(&dir, &until_end(recording)).0, Some(0));
+    page.ends(&dir, "verify", 0);
+    assert_eq!(ask(&dir, &["fills"]), fills);
+
+    // The journal: a backup takes its place.
+    damage(&dir.join(LIVE_FILE));
+    assert!(page.ends(&dir, "store check", 4).contains("live.redb"));
+    assert_eq!(run(&dir, &until_end(recording)).0, Some(7));
+    let meant = [("FILE", file), ("NEW", new)];
+    let (code, said) = page.run(&dir, "restore FILE --data-dir NEW", &meant);
+    assert_eq!(code, Some(0), "{said}");
+    fs::rename(dir.join("exchange"), Path::new(new).join("exchange")).unwrap();
+    assert_eq!(run(Path::new(new), &until_end(recording)).0, Some(0));
+    let (code, said) = page.run(&dir, "reconcile --data-dir NEW", &meant);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(ask(Path::new(new), &["fills"]), fills);
+}
+
+#[test]
+fn disk_full() {
+    let page = Section::of("disk full");
+    let folder = Folder::new("runbook-full");
+    let recording = made_recording(&folder.join("recording"), 6, 700);
+    let dir = folder.join("data");
+    // The exchange has a disk of its own.
+    let sim = ["sim", "--pace", "lockstep", "--recording", &recording];
+    let venue = Process::start(&dir.join("exchange"), &sim);
+    wait_until("the exchange runs", || exchange(&dir).is_some());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 2200; exec \"$0\" \"$@\"", BINARY]);
+    let (code, out, err) = Process::of(shell, &dir, &until_end(&recording)).result();
+    assert_eq!(code, Some(11), "{out}{err}");
+    assert!(err.contains("no space left"), "{err}");
+    let room = ["run", "--pace", "lockstep", "--recording", &recording];
+    let daemon = Process::start(&dir, &room);
+    daemon.answers();
+    wait_until("it is ready", || page.run(&dir, "status --check", &[]).0 == Some(0));
+    page.ends(&dir, "verify", 0);
+    assert!(page.ends(&dir, "summary", 0).contains("are kept in all"));
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    drop(venue);
+}
+
+fn signal(name: &str, pid: u32) {
+    let told = Command::new("kill").args([name, &pid.to_string()]).status().unwrap();
+    assert!(told.success());
+}
+
+#[test]
+fn venue_dead() {
+    let page = Section::of("venue dead");
+    let folder = Folder::new("runbook-venue");
+    let dir = folder.join("data");
+    let daemon = Process::start(&dir, &["run", "--pace", "240x"]);
+    daemon.says(" fill ");
+    let pid = exchange(&dir).unwrap();
+    signal("-STOP", pid);
+    wait_until("it is noticed", || {
+        let status = ask(&dir, &["status"]);
+        status["ready"] == json!(false) && status["problems"].to_string().contains("venue")
+    });
+    assert!(page.ends(&dir, "status", 0).contains("venue"));
+    page.ends(&dir, "tree", 0);
+    assert!(page.ends(&dir, "doctor", 4).contains("venue"));
+    page.ends(&dir, "status --check", 4);
+    signal("-CONT", pid);
+    wait_until("it is back", || page.run(&dir, "status --check", &[]).0 == Some(0));
+    page.ends(&dir, "reconcile", 0);
+    let fills = || ask(&dir, &["fills"]).as_array().unwrap().len();
+    let seen = fills();
+    wait_until("it trades on", || fills() > seen);
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+}
+
+#[test]
+fn account_conflict() {
+    let page = Section::of("account conflict");
+    let folder = Folder::new("runbook-account");
+    let dir = folder.join("data");
+    let start = || Process::start(&dir, &["run", "--pace", "240x"]);
+    let daemon = start();
+    let held = || -> Option<(String, String)> {
+        let positions = ask(&dir, &["positions"]);
+        let held = positions.as_array().unwrap().iter().find(|row| row["quantity"] != "0")?;
+        let text = |field: &str| held[field].as_str().unwrap().to_owned();
+        Some((text("symbol"), text("quantity")))
+    };
+    daemon.answers();
+    wait_until("something is held", || held().is_some());
+    daemon.kill();
+    let (symbol, quantity) = held().unwrap();
+    let hand = Hand::new(&dir);
+    let quantity = hand.lots(&symbol, &quantity);
+    hand.order(&format!("symbol={symbol}&side=SELL&type=MARKET&quantity={quantity}"));
+    let daemon = start();
+    daemon.answers();
+    wait_until("it is refused", || ask(&dir, &["status"])["state"] == "refused");
+    assert!(page.ends(&dir, "status", 0).contains("we hold"));
+    let said = page.ends(&dir, "reconcile", 4);
+    let (_, out, _) = run(&dir, &["reconcile", "--json"]);
+    let view: Value = serde_json::from_str(&out).unwrap();
+    let id = view["conflicts"][0]["id"].as_str().unwrap();
+    assert!(said.contains(id), "{said}");
+    let command = "resolve ID --accept venue --reason \"sold by hand\" --yes";
+    let (code, said) = page.run(&dir, command, &[("ID", id)]);
+    assert_eq!(code, Some(0), "{said}");
+    wait_until("it trades", || page.run(&dir, "status --check", &[]).0 == Some(0));
+    page.ends(&dir, "reconcile", 0);
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+}
+
+#[test]
+fn crash_loop() {
+    let page = Section::of("crash loop");
+    let folder = Folder::new("runbook-crash");
+    let dir = folder.join("data");
+    let file = folder.join("it.backup");
+    for _ in 0..3 {
+        let (who, phase) = ("store-thread".to_owned(), Phase::Live);
+        let panic = Strike { site: Site::BeforeSync, who, phase, nth: 5, blow: Blow::Panic };
+        let daemon = Process::struck(&dir, &["run", "--pace", "240x"], &[panic]);
+        assert_eq!(daemon.end().0.code(), Some(10));
+    }
+    let meant = [("FILE", file.to_str().unwrap())];
+    let (code, said) = page.run(&dir, "backup FILE", &meant);
+    assert_eq!(code, Some(0), "{said}");
+    page.ends(&dir, "config check", 0);
+    crate::kit::kill_exchange(&dir);
+    wait_until("the exchange has let go of its books", || {
+        page.run(&dir, "store check", &[]).0 == Some(0)
+    });
+    page.ends(&dir, "quarantine list", 0);
+    page.ends(&dir, "verify", 0);
+    assert_eq!(ask(&dir, &["status"])["life"], 3);
+    page.ends(&dir, "safe-start collect --reason \"crash loop\" --yes", 0);
+    let daemon = Process::start(&dir, &["run", "--pace", "240x"]);
+    daemon.answers();
+    let closes = || ask(&dir, &["status"])["closes"].as_u64().unwrap();
+    let seen = closes();
+    wait_until("it collects", || closes() > seen + 5);
+    page.ends(&dir, "status", 0);
+    page.ends(&dir, "safe-start exits --reason \"it holds\" --yes", 0);
+    page.ends(&dir, "safe-start trade --reason \"it holds\" --yes", 0);
+    wait_until("it trades", || page.run(&dir, "status --check", &[]).0 == Some(0));
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+}

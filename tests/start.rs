@@ -1,0 +1,132 @@
+//! A start whose past is missing: the bars of many symbols from a venue that is far away.
+
+use crate::kit::Folder;
+use everwarm::domain::fact::{Body, Ledger, Market};
+use everwarm::domain::settings::Settings;
+use everwarm::domain::time::MINUTE;
+use everwarm::edge::config::Content;
+use everwarm::edge::world::{LOOKUPS, Passing, World};
+use everwarm::history;
+use everwarm::life::{APPLICATION, Birth, Connection, LIVE_FILE, Life};
+use everwarm::sim::market::Seeded;
+use everwarm::sim::server::port::PortFile;
+use everwarm::sim::{Pace, Setup, SimOptions, start};
+use everwarm::trading::specs;
+use everwarm::venue::simulated::Admin;
+use everwarm_runtime::chaos::Chaos;
+use everwarm_runtime::clock;
+use everwarm_runtime::store::Store;
+use everwarm_runtime::store::archive::Archive;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+
+/// Bars of a symbol that are missing.
+const BARS: u32 = 1_000;
+
+fn runtime(workers: usize) -> Runtime {
+    Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap()
+}
+
+/// What of a start is in the journal: pasts, bars in them, and whether the account was compared.
+fn told(world: &World) -> (usize, usize, bool) {
+    let (mut from, mut pasts, mut bars, mut compared) = (0, 0, 0, false);
+    loop {
+        let chunks = world.journal.read(from, 512).unwrap();
+        if chunks.is_empty() {
+            return (pasts, bars, compared);
+        }
+        for chunk in chunks {
+            for fact in &chunk.facts {
+                match &fact.body {
+                    Body::Market(Market::HistoryLoaded { count, .. }) => {
+                        pasts += 1;
+                        bars += *count as usize;
+                    }
+                    Body::Ledger(Ledger::Reconciled { .. }) => compared = true,
+                    Body::Market(_)
+                    | Body::Venue(_)
+                    | Body::Operator(_)
+                    | Body::Analysis(_)
+                    | Body::Decision(_)
+                    | Body::Order(_)
+                    | Body::Ledger(_) => {}
+                }
+            }
+            from = from.max(chunk.last_row() + 1);
+        }
+    }
+}
+
+/// Starts with nothing against an exchange `ms` away; how long it took until all is there, most
+/// requests for bars at once, and requests over the limits.
+fn from_nothing(symbols: usize, ms: u32) -> (Duration, u64, u64) {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let (folder, venue, control, workers) =
+        (Folder::new(&format!("start-{symbols}")), runtime(1), runtime(1), runtime(1));
+    let opens = clock::wall_ms().div_euclid(MINUTE) * MINUTE;
+    let options = SimOptions {
+        data_dir: folder.0.clone(),
+        port: 0,
+        pace: Pace::Times(1),
+        market: Box::new(Seeded::new(1, symbols, opens, BARS + 10)),
+        setup: Setup::default(),
+        idle_exit: None,
+    };
+    let sim = venue.block_on(start(options)).unwrap();
+    let admin = Admin::new(&format!("http://{}", sim.addr), &sim.token).unwrap();
+    venue.block_on(admin.delay(ms)).unwrap();
+    let file = PortFile::new(sim.addr.port(), &sim.token, "real");
+    let key = (file.api_key.as_str(), file.api_secret.as_str());
+    let connection = Connection::simulated(file.port, &file.token, key, Passing::Scaled(1));
+    let birth = Birth {
+        store: Store::open(&folder.0.join(LIVE_FILE), APPLICATION).unwrap(),
+        archive: Arc::new(Archive::open(&folder.0.join(history::FILE)).unwrap()),
+        chaos: Chaos::off(),
+        connection: connection.unwrap(),
+        content: Content::new(&Settings::default(), Vec::new(), Vec::new()),
+        installation: "start".to_owned(),
+        stages: specs(),
+        exchange: None,
+        retry: everwarm::tree::RETRY,
+        workers_on: workers.handle().clone(),
+        on_failure: Arc::new(|why| panic!("{why}")),
+        on_resume: Arc::new(|_, _| ()),
+        observer: Arc::new(|_| ()),
+    };
+    let took = control.block_on(async {
+        let began = clock::now();
+        let life = Life::begin(birth, |_: &World| Vec::new()).await.unwrap();
+        let all = async {
+            while told(&life.world) != (symbols, symbols * BARS as usize, true) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waited = tokio::time::timeout(crate::kit::PATIENCE, all).await;
+        let took = began.elapsed();
+        assert!(waited.is_ok(), "{:?}", told(&life.world));
+        life.end(crate::kit::PATIENCE).await;
+        took
+    });
+    let standing = venue.block_on(admin.status()).unwrap();
+    venue.block_on(sim.stop()).unwrap();
+    (took, standing.bars_at_once, standing.over_limits)
+}
+
+#[test]
+fn a_missing_past_is_asked_for_eight_at_a_time_and_within_the_limits() {
+    let (_, at_once, over) = from_nothing(40, 30);
+    assert_eq!((at_once, over), (LOOKUPS as u64, 0));
+}
+
+#[test]
+#[ignore = "a measurement: 1,000 bars of 300 symbols, 50 ms away"]
+fn the_past_of_three_hundred_symbols_takes_as_long_as_its_round_trips() {
+    let (symbols, ms) = (300, 50);
+    let (took, at_once, over) = from_nothing(symbols, ms);
+    let rounds = u32::try_from(symbols.div_ceil(LOOKUPS)).unwrap();
+    let least = Duration::from_millis(ms.into()) * rounds;
+    let ratio = took.as_secs_f64() / least.as_secs_f64();
+    println!("{took:?} of at least {least:?}: {ratio:.2}; {at_once} at once, {over} refused");
+    assert_eq!((at_once, over), (LOOKUPS as u64, 0));
+}

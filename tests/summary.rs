@@ -1,0 +1,233 @@
+//! What a day came to, computed again here from the plain lists, by other means.
+
+use crate::hand::Hand;
+use crate::kit::{Folder, Process, ask, run, small_recording, until_end, wait_until};
+use everwarm::domain::money::Decimal;
+use everwarm::domain::time::DAY;
+use everwarm::ops::text::date;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+fn decimal(row: &Value, field: &str) -> Decimal {
+    row[field].as_str().unwrap_or_else(|| panic!("{field}: {row}")).parse().unwrap()
+}
+
+fn rows(dir: &Path, what: &[&str]) -> Vec<Value> {
+    ask(dir, what).as_array().unwrap().clone()
+}
+
+/// What is known of a symbol after its fills, at average cost.
+#[derive(Default)]
+struct Held {
+    quantity: Decimal,
+    cost: Decimal,
+    realized: Decimal,
+    fees: BTreeMap<String, Decimal>,
+    /// Results of trades from flat to flat.
+    results: Vec<Decimal>,
+    at_open: Decimal,
+}
+
+impl Held {
+    fn fill(&mut self, fill: &Value) {
+        let (price, quantity) = (decimal(fill, "price"), decimal(fill, "quantity"));
+        let (fee, asset) = (decimal(fill, "fee"), fill["fee_asset"].as_str().unwrap());
+        let base = fill["symbol"].as_str().unwrap().strip_suffix("USD").unwrap();
+        *self.fees.entry(asset.to_owned()).or_default() += fee;
+        if self.quantity.is_zero() {
+            self.at_open = self.realized;
+        }
+        let is_base = asset == base;
+        if fill["side"] == "buy" {
+            self.quantity += quantity;
+            self.cost += price * quantity;
+            if is_base {
+                self.quantity -= fee;
+            }
+        } else {
+            let share = self.cost * quantity / self.quantity;
+            self.realized += price * quantity - share;
+            self.cost -= share;
+            self.quantity -= quantity;
+        }
+        if !is_base {
+            self.realized -= fee;
+        }
+        if self.quantity.is_zero() {
+            self.results.push(self.realized - self.at_open);
+        }
+    }
+}
+
+fn near(a: Decimal, b: Decimal) -> bool {
+    (a - b).abs() < Decimal::new(1, 12)
+}
+
+fn number(value: &Value) -> Decimal {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned).parse().unwrap()
+}
+
+#[test]
+fn a_day_comes_to_what_its_fills_and_closes_say() {
+    let folder = Folder::new("summary");
+    let recording = small_recording(&folder.join("recording"));
+    let dir = folder.join("data");
+    let (code, out, err) = run(&dir, &until_end(&recording));
+    assert_eq!(code, Some(0), "{out}{err}");
+    let newest = ask(&dir, &["summary"]);
+    let (from, to) = (newest["from"].as_i64().unwrap(), newest["to"].as_i64().unwrap());
+    assert_eq!(to - from, DAY);
+    let (day, earlier) = (date(from), date(from - DAY));
+    assert!(ask(&dir, &["summary", &day])["money"] == newest["money"], "the newest day");
+    // The recording goes over midnight: two days are a month.
+    let first = ask(&dir, &["summary", &earlier]);
+    let view = ask(&dir, &["summary", "--month", &day[..7]]);
+    for field in ["profit", "realized", "fills", "orders", "trades", "won"] {
+        let sum = number(&first["money"][field]) + number(&newest["money"][field]);
+        assert!(near(sum, number(&view["money"][field])), "{field}: {sum}");
+    }
+    assert_eq!(first["money"]["equity_after"], newest["money"]["equity_before"]);
+    let mut held: BTreeMap<String, Held> = BTreeMap::new();
+    let fills = rows(&dir, &["fills"]);
+    assert!(fills.len() > 10, "{}", fills.len());
+    for fill in &fills {
+        held.entry(fill["symbol"].as_str().unwrap().to_owned()).or_default().fill(fill);
+    }
+    let mut money = view["money"].clone();
+    money["equity"].take();
+    let money = &money;
+    let (mut realized, mut unrealized) = (Decimal::ZERO, Decimal::ZERO);
+    for (symbol, held) in &held {
+        let bars = rows(&dir, &["bars", symbol, "--limit", "1"]);
+        let worth = decimal(&bars[0], "close") * held.quantity - held.cost;
+        let told = money["symbols"].as_array().unwrap().iter().find(|m| m["name"] == **symbol);
+        let told = told.unwrap_or_else(|| panic!("{symbol}: {money}"));
+        assert!(near(decimal(told, "realized"), held.realized), "{symbol}: {told}");
+        assert!(near(decimal(told, "unrealized"), worth), "{symbol}: {worth} {told}");
+        for (asset, fee) in &held.fees {
+            assert_eq!(decimal(&told["fees"], asset), *fee, "{symbol}");
+        }
+        (realized, unrealized) = (realized + held.realized, unrealized + worth);
+    }
+    assert!(near(decimal(money, "realized"), realized), "{money}");
+    assert!(near(decimal(money, "profit"), realized + unrealized), "{money}");
+    assert_eq!(money["strategies"][0]["name"], "sma_cross");
+    assert!(near(decimal(&money["strategies"][0], "realized"), realized), "{money}");
+    let equity = rows(&dir, &["equity"]);
+    let values: Vec<Decimal> = equity.iter().map(|p| decimal(p, "equity")).collect();
+    let depths = values.iter().enumerate().map(|(i, now)| {
+        let top = values[..=i].iter().max().unwrap();
+        (top - now) / top
+    });
+    let worst = depths.max().unwrap().round_dp(6).normalize();
+    assert_eq!(decimal(money, "drawdown"), worst);
+    let results: Vec<Decimal> = held.values().flat_map(|held| held.results.clone()).collect();
+    let won: Vec<Decimal> = results.iter().copied().filter(|r| *r > Decimal::ZERO).collect();
+    let lost: Decimal = results.iter().copied().filter(|r| *r <= Decimal::ZERO).sum();
+    assert_eq!(
+        (money["trades"].as_u64(), money["won"].as_u64()),
+        (Some(results.len() as u64), Some(won.len() as u64),)
+    );
+    if !lost.is_zero() {
+        let factor = (won.iter().sum::<Decimal>() / -lost).round_dp(6).normalize();
+        assert_eq!(decimal(money, "profit_factor"), factor);
+    }
+    assert_eq!(money["fills"], fills.len());
+    assert_eq!(money["orders"], rows(&dir, &["orders"]).len());
+    let running = &view["running"];
+    assert_eq!((&running["closes"], &running["starts"]), (&json!(equity.len()), &json!(1)));
+    let limits: Vec<&str> =
+        running["limits"].as_array().unwrap().iter().map(|l| l["key"].as_str().unwrap()).collect();
+    assert!(limits.contains(&"trading.max_positions"), "{limits:?}");
+    files(&folder, &dir, &fills);
+}
+
+/// The page needs nothing else, and the tables have every amount exactly.
+fn files(folder: &Folder, dir: &Path, fills: &[Value]) {
+    let (page, tables) = (folder.join("page.html"), folder.join("tables"));
+    let (page, tables) = (page.to_str().unwrap(), tables.to_str().unwrap());
+    let month = &date(fills[0]["time"].as_i64().unwrap())[..7];
+    let words = ["summary", "--month", month, "--html", page, "--csv", tables];
+    let (code, out, err) = run(dir, &words);
+    assert_eq!(code, Some(0), "{out}{err}");
+    for words in ["profit", "win rate", "deepest fall", "sma_cross", "AAAUSD", "max_positions"] {
+        assert!(out.contains(words), "{words}: {out}");
+    }
+    let html = fs::read_to_string(page).unwrap();
+    for outside in ["http", "src=", "href", "url(", "@import", "<script", "<link"] {
+        assert!(!html.contains(outside), "{outside}");
+    }
+    assert!(html.contains("<polyline") && html.contains("<title>equity from"), "{html}");
+    let read = |name: &str| -> Vec<BTreeMap<String, String>> {
+        let mut file = csv::Reader::from_path(Path::new(tables).join(name)).unwrap();
+        file.deserialize().map(Result::unwrap).collect()
+    };
+    let fees = read("fees.csv");
+    assert_eq!(fees.len(), fills.len());
+    for (line, fill) in fees.iter().zip(fills) {
+        for field in ["symbol", "side", "price", "quantity", "fee", "fee_asset"] {
+            assert_eq!(line[field], fill[field].as_str().unwrap(), "{field}");
+        }
+        let amount = decimal(fill, "price") * decimal(fill, "quantity");
+        assert_eq!(line["amount"].parse::<Decimal>().unwrap(), amount);
+        assert_eq!(line["strategy"], "sma_cross");
+    }
+    let closed: Vec<Value> =
+        rows(dir, &["trades"]).into_iter().filter(|t| !t["closed"].is_null()).collect();
+    let results: Vec<String> = read("trades.csv").iter().map(|l| l["result"].clone()).collect();
+    let told: Vec<&str> = closed.iter().map(|t| t["pnl"].as_str().unwrap()).collect();
+    assert_eq!(results, told);
+    let all = rows(dir, &["trades"]);
+    assert_eq!(rows(dir, &["trades", "--limit", "2"]), all[all.len() - 2..]);
+    for (wrong, words) in
+        [(["summary", "2026-02-30"], "is no day"), (["summary", "5"], "is no day")]
+    {
+        let (code, _, err) = run(dir, &wrong);
+        assert_eq!(code, Some(2), "{err}");
+        assert!(err.contains(words), "{err}");
+    }
+}
+
+#[test]
+fn what_is_put_in_or_taken_out_is_no_profit() {
+    let folder = Folder::new("summary-adjusted");
+    let dir = folder.join("data");
+    let start = || Process::start(&dir, &["run", "--pace", "240x"]);
+    let daemon = start();
+    daemon.says(" fill ");
+    daemon.kill();
+    // Coins come, cash goes: somebody else did that.
+    let hand = Hand::new(&dir);
+    hand.order("symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.5");
+    let daemon = start();
+    daemon.answers();
+    wait_until("it is refused", || ask(&dir, &["status"])["state"] == "refused");
+    let (_, out, _) = run(&dir, &["reconcile", "--json"]);
+    let view: Value = serde_json::from_str(&out).unwrap();
+    for conflict in view["conflicts"].as_array().unwrap() {
+        let id = conflict["id"].as_str().unwrap();
+        let words = ["resolve", id, "--accept", "venue", "--reason", "mine", "--yes"];
+        let (code, _, err) = run(&dir, &words);
+        assert_eq!(code, Some(0), "{err}");
+    }
+    let closes = || ask(&dir, &["status"])["closes"].as_u64().unwrap();
+    let seen = closes();
+    wait_until("the market goes on", || closes() > seen + 20);
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    let mut money = ask(&dir, &["summary"])["money"].take();
+    money["equity"].take();
+    let money = &money;
+    let [before, after, adjusted, profit] =
+        ["equity_before", "equity_after", "adjusted", "profit"].map(|f| decimal(money, f));
+    assert!(adjusted < Decimal::new(-10_000, 0), "{money}");
+    assert_eq!(after - before, profit + adjusted, "{money}");
+    let made = decimal(money, "realized") + decimal(money, "unrealized");
+    // Fills after the newest close are not in its equity yet.
+    assert!((profit - made).abs() < Decimal::new(20, 0), "{profit} {made}");
+    assert!(
+        profit.abs() < Decimal::new(1000, 0) && decimal(money, "drawdown") < Decimal::new(1, 2)
+    );
+}

@@ -1,0 +1,54 @@
+//! The client of production against the simulated exchange.
+
+mod connections;
+mod disturbed;
+mod ed25519;
+mod live;
+mod panic;
+mod remote;
+
+use crate::kit::BINARY;
+use everwarm::venue::Probe;
+use everwarm::venue::binance::{ApiKey, BinanceClient, Config};
+use everwarm::venue::clock::{Pace, SharedClock};
+use everwarm::venue::rate_limit::BanNote;
+use everwarm_runtime::clock::wall_ms;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+/// A client of the exchange there.
+fn client(addr: SocketAddr, key: ApiKey) -> BinanceClient {
+    let config = Config {
+        rest: format!("http://{addr}"),
+        stream: format!("ws://{addr}"),
+        ws_api: format!("ws://{addr}/ws-api/v3"),
+        key: Some(key),
+        recv_window: 5_000,
+        clock: SharedClock::new(Pace::Real),
+        wall: Arc::new(wall_ms),
+        probe: Probe::default(),
+        ban: BanNote::default(),
+    };
+    BinanceClient::new(config).unwrap()
+}
+
+/// Runs the binary on a terminal, types a line, and gives its exit code and what it showed.
+fn on_terminal(dir: &Path, arguments: &[&str], typed: &str) -> (Option<i32>, String) {
+    let words = [&[BINARY], arguments, &["--data-dir", dir.to_str().unwrap()]].concat();
+    assert!(words.iter().all(|word| !word.contains([' ', '\'', '"'])), "{words:?}");
+    let mut command = Command::new("script");
+    command.args(["-qec", &words.join(" "), "/dev/null"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let mut child = command.spawn().expect("script, of the package bsdutils");
+    // Held open: its end would be typed too.
+    let mut keys = child.stdin.take().unwrap();
+    keys.write_all(format!("{typed}\n").as_bytes()).unwrap();
+    let mut shown = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut shown).unwrap();
+    let code = child.wait().unwrap().code();
+    drop(keys);
+    (code, shown)
+}

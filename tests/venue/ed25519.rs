@@ -1,0 +1,102 @@
+//! A client whose key is Ed25519 trades: it places, hears of it, cancels.
+
+use super::client;
+use crate::kit::{Folder, PATIENCE};
+use everwarm::domain::id::{ClientOrderId, Symbol};
+use everwarm::domain::order::{OrderIntent, OrderStatus, OrderType, SendAttempt, Side};
+use everwarm::sim::market::Seeded;
+use everwarm::sim::server::port::PRIVATE_KEY_FILE;
+use everwarm::sim::wire::sign::DEMO_ED25519_KEY;
+use everwarm::sim::{Pace, Setup, SimOptions, start};
+use everwarm::venue::Secret;
+use everwarm::venue::binance::ApiKey;
+use everwarm::venue::link::{self, Wiring};
+use everwarm::venue::port::{AccountReport, ErrorClass, Stamp};
+use everwarm::venue::session::{Event, Moment};
+use everwarm_runtime::clock::{steady_ms, wall_ms};
+use rust_decimal::Decimal;
+use std::ops::ControlFlow;
+use tokio::sync::mpsc;
+
+fn resting_buy(symbol: Symbol) -> OrderIntent {
+    OrderIntent {
+        client_id: ClientOrderId("ed25519-1".to_owned()),
+        strategy: "test".to_owned(),
+        symbol,
+        side: Side::Buy,
+        order_type: OrderType::Limit,
+        quantity: Decimal::from(1),
+        price: None,
+        close_time: 0,
+        valid_until: i64::MAX,
+    }
+}
+
+#[tokio::test]
+async fn a_client_with_an_ed25519_key_places_hears_and_cancels() {
+    let folder = Folder::new("ed25519");
+    let minute = wall_ms().div_euclid(60_000) * 60_000;
+    let options = SimOptions {
+        data_dir: folder.0.clone(),
+        port: 0,
+        pace: Pace::Times(1),
+        market: Box::new(Seeded::new(1, 2, minute, 10)),
+        setup: Setup::default(),
+        idle_exit: None,
+    };
+    let sim = start(options).await.unwrap();
+    let pem = Secret::new(&std::fs::read_to_string(folder.join(PRIVATE_KEY_FILE)).unwrap());
+    let key = ApiKey::ed25519(Secret::new(DEMO_ED25519_KEY), &pem).unwrap();
+    let venue = client(sim.addr, key);
+    venue.server_time().await.unwrap();
+
+    let (heard, mut events) = mpsc::channel(1_000);
+    let (url, session) = venue.user_session().unwrap();
+    let clock = venue.clock().clone();
+    let now = move || Moment { steady: steady_ms(), wall: wall_ms(), venue: clock.now(wall_ms()) };
+    tokio::spawn(async move {
+        let mut wiring = Wiring { url, now, dice: || 0, admit: || Ok(()) };
+        let sink = |event| match heard.try_send(event) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        };
+        link::run(session, &mut wiring, sink).await;
+    });
+    let mut next = async || tokio::time::timeout(PATIENCE, events.recv()).await.unwrap().unwrap();
+    assert_eq!(next().await, Event::Subscribed);
+
+    let rules = venue.instruments(&[]).await.unwrap().remove(0);
+    let bars = venue.klines(rules.symbol, "1m".parse().unwrap(), 0, i64::MAX, 1).await.unwrap();
+    let mut intent = resting_buy(rules.symbol);
+    let half = bars[0].close.decimal() / Decimal::TWO;
+    let down = |value: Decimal, step: Decimal| (value / step).trunc() * step;
+    intent.price = Some(down(half, rules.tick_size));
+    intent.quantity = down(Decimal::from(100) / half, rules.lot_size);
+    let attempt = SendAttempt {
+        client_id: intent.client_id.clone(),
+        attempt: 1,
+        timestamp: venue.now(),
+        recv_window: 5_000,
+    };
+    let report = venue.place(&intent, &attempt).await.unwrap();
+    assert_eq!(report.status, OrderStatus::Open);
+    let stamp = Stamp { timestamp: venue.now(), recv_window: 5_000 };
+    let report = venue.cancel(intent.symbol, &intent.client_id, stamp).await.unwrap();
+    assert_eq!(report.status, OrderStatus::Cancelled);
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        if let Event::Frame(AccountReport::Order(report)) = next().await {
+            told.push((report.client_id.clone(), report.status));
+        }
+    }
+    let id = intent.client_id.clone();
+    assert_eq!(told, [(id.clone(), OrderStatus::Open), (id, OrderStatus::Cancelled)]);
+
+    // Another key pair is nobody here, and that is no reason to try again.
+    let other = pem.expose().replace("vS2V5", "vS2V6");
+    assert_ne!(other, pem.expose());
+    let other = ApiKey::ed25519(Secret::new(DEMO_ED25519_KEY), &Secret::new(&other)).unwrap();
+    let refused = client(sim.addr, other).account().await.unwrap_err();
+    assert_eq!((refused.class, refused.code), (ErrorClass::Halt, -1022));
+    sim.stop().await.unwrap();
+}
