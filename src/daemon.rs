@@ -36,6 +36,7 @@ use crate::ops::cli::{Core, SimConfig};
 use crate::ops::config::{Config, MarketSource, Pace, Remote, Sources, Symbols, VenueSource};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::harm::How;
+use crate::ops::heap;
 use crate::ops::print::Printer;
 use crate::ops::progress::Progress;
 use crate::ops::store_check::Files;
@@ -61,7 +62,7 @@ use reload::Reloader;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stop::Stop;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -102,11 +103,17 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// # Errors
 /// What to say and how to end.
 #[expect(clippy::needless_pass_by_value, reason = "the command line gives it away")]
-fn run(config: Config, sources: Sources, log: LogLevel, printer: Printer) -> Result<Exit, Failure> {
+fn run(
+    config: Config,
+    sources: Sources,
+    log: LogLevel,
+    printer: Printer,
+    began: Instant,
+) -> Result<Exit, Failure> {
     crate::venue::install_tls();
     let panics = quiet_injections();
     live::meant(&config)?;
-    let watch = Watch::new(Some(printer), clock::now());
+    let watch = Watch::new(Some(printer), began);
     let traded = match &config.venue {
         VenueSource::Simulated => {
             let told = config.market.recording.is_some() && !printer.quiet;
@@ -578,6 +585,7 @@ fn launch(config: &Config) -> Result<Launch, Failure> {
     let pace = config.market.pace.to_string();
     let mut without = config.variables.clone();
     without.extend(notify::VARIABLES.map(str::to_owned));
+    without.push(heap::BEGAN.to_owned());
     let arguments = config.market.flags();
     Ok(Launch { program, arguments, pace, dir, without })
 }

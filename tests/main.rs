@@ -29,6 +29,8 @@ mod facts;
 #[cfg(test)]
 mod hand;
 #[cfg(test)]
+mod heap;
+#[cfg(test)]
 mod kit;
 #[cfg(test)]
 mod messages;
@@ -44,6 +46,8 @@ mod service;
 mod shared;
 #[cfg(test)]
 mod sigkill;
+#[cfg(test)]
+mod soak;
 #[cfg(test)]
 mod start;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 #![allow(dead_code, reason = "each measurement uses its part")]
 
+pub mod flat;
 pub mod lookers;
 pub mod machine;
 pub mod market;

@@ -12,6 +12,7 @@ pub mod explain;
 pub mod fold;
 pub mod harm;
 pub mod health;
+pub mod heap;
 pub mod log;
 pub mod memory;
 pub mod messages;

@@ -241,6 +241,20 @@ impl Table {
     }
 }
 
+/// A line that begins with a word and what it is about, broken into lines of at most `width`
+/// characters: those after the first are indented by `indent`.
+#[must_use]
+pub fn hang(line: &str, indent: usize, width: usize) -> Vec<String> {
+    if line.chars().count() <= width {
+        return vec![line.to_owned()];
+    }
+    let at = line.char_indices().nth(indent).map_or(line.len(), |(at, _)| at);
+    let (head, rest) = line.split_at(at);
+    let rest = wrap(rest, width.saturating_sub(indent));
+    let before = |i: usize| if i == 0 { head.to_owned() } else { " ".repeat(indent) };
+    rest.iter().enumerate().map(|(i, part)| before(i) + part).collect()
+}
+
 /// Breaks a text between words into lines of at most `width` characters; a longer word stays whole.
 #[must_use]
 pub fn wrap(text: &str, width: usize) -> Vec<String> {

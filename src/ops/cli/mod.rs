@@ -32,6 +32,7 @@ use super::backup::RestoredView;
 use super::config::{Config, LogFormat, Sources};
 use super::desk::Verify;
 use super::exit::{Exit, Failure};
+use super::heap;
 use super::log;
 use super::print::{Color, Printer, note};
 use super::store_check::Files;
@@ -46,12 +47,13 @@ pub use panic::Panic;
 pub use sim::SimConfig;
 use std::io::Write;
 use std::path::Path;
+use std::time::Instant;
 
 /// What the commands need of the daemon's core.
 pub struct Core {
-    /// Runs the daemon until it is done; what it was configured by is read again when that is
-    /// wanted.
-    pub run: fn(Config, Sources, LogLevel, Printer) -> Result<Exit, Failure>,
+    /// Runs the daemon, begun at that moment, until it is done; what it was configured by is read
+    /// again when that is wanted.
+    pub run: fn(Config, Sources, LogLevel, Printer, Instant) -> Result<Exit, Failure>,
     /// Runs the simulated exchange until it is done.
     pub sim: fn(SimConfig) -> Result<Exit, Failure>,
     /// The files of a data directory.
@@ -150,7 +152,6 @@ enum Command {
     /// Try a branch of the tree at once that is kept down.
     Retry(actors::RetryArgs),
     /// Which symbols are traded, and how each stands.
-    #[command(subcommand)]
     Symbols(symbols::Symbols),
     /// What operators have turned off, and why.
     Switches(ask::Args),
@@ -168,7 +169,6 @@ enum Command {
     /// Let a strategy enter nothing any more, or do not run a process of the tree.
     Disable(switches::NamedArgs),
     /// What was set aside because a stage failed at it.
-    #[command(subcommand)]
     Quarantine(quarantine::Quarantine),
     /// The account beside the books: what is ours, what is not, and what nothing explains. Exit
     /// code 4: something is not explained.
@@ -211,6 +211,7 @@ enum Command {
 /// Parses the command line of this process, does what it says, and tells how to end.
 #[must_use]
 pub fn main(core: &Core) -> Exit {
+    let began = heap::began();
     everwarm_runtime::store::quiet_damage();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -222,7 +223,7 @@ pub fn main(core: &Core) -> Exit {
             return if usage { Exit::Usage } else { Exit::Fine };
         }
     };
-    match dispatch(cli, core) {
+    match dispatch(cli, core, began) {
         Ok(exit) => exit,
         Err(failure) => {
             note(&format!("everwarm: {failure}"));
@@ -231,16 +232,20 @@ pub fn main(core: &Core) -> Exit {
     }
 }
 
-fn dispatch(cli: Cli, core: &Core) -> Result<Exit, Failure> {
+fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
     let printer = Printer::new(cli.color, cli.quiet);
     let filter = filter(cli.verbose);
     let command = cli.command.unwrap_or(Command::Run(cli.run));
     let logs_itself = matches!(command, Command::Run(_) | Command::Sim(_));
+    let steers = matches!(&command, Command::Sim(args) if args.steers());
+    if logs_itself && !steers {
+        heap::settle(began);
+    }
     if let Some(filter) = filter.filter(|_| !logs_itself) {
         log::start(filter, LogFormat::Text)?;
     }
     match command {
-        Command::Run(args) => run::run(&args.louder(filter), core, printer),
+        Command::Run(args) => run::run(&args.louder(filter), core, printer, began),
         Command::Sim(args) => sim::run(&args.louder(filter), core, printer),
         Command::Status(args) => status::print(&args, core, printer),
         Command::Doctor(args) => doctor::print(&args, core, printer),

@@ -4,13 +4,27 @@ use super::Core;
 use super::ask::Args;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
+use crate::ops::text::hang;
 use crate::ops::views::QuarantineView;
 use clap::Subcommand;
 
+/// Characters before the text of a quarantine, where its number is short.
+const INDENT: usize = 4;
+
+/// Flags of `quarantine`.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Quarantine {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    args: Args,
+}
+
 /// What is done about what is set aside.
 #[derive(Debug, Subcommand)]
-pub enum Quarantine {
-    /// What is set aside, oldest first.
+enum Verb {
+    /// What is set aside, oldest first (what happens without a verb).
     List(Args),
     /// Try the stage again: one that stands still at its input, one that is given nothing from the
     /// next input on.
@@ -21,7 +35,7 @@ pub enum Quarantine {
 
 /// One of them.
 #[derive(Debug, clap::Args)]
-pub struct One {
+struct One {
     /// Its number in the list.
     id: u64,
     /// Do not ask.
@@ -33,10 +47,11 @@ pub struct One {
 
 /// Lists or ends quarantines.
 pub fn run(command: &Quarantine, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    match command {
-        Quarantine::List(args) => list(args, core, printer),
-        Quarantine::Retry(one) => end(one, true, core, printer),
-        Quarantine::Drop(one) => end(one, false, core, printer),
+    match &command.verb {
+        None => list(&command.args, core, printer),
+        Some(Verb::List(args)) => list(args, core, printer),
+        Some(Verb::Retry(one)) => end(one, true, core, printer),
+        Some(Verb::Drop(one)) => end(one, false, core, printer),
     }
 }
 
@@ -49,7 +64,8 @@ fn list(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
         printer.note("nothing is set aside");
         return Ok(Exit::Fine);
     }
-    let lines: Vec<String> = all.iter().map(line).collect();
+    let lines: Vec<String> =
+        all.iter().flat_map(|view| hang(&line(view), INDENT, printer.width)).collect();
     printer.lines(&lines).map(|_| Exit::Fine)
 }
 

@@ -7,6 +7,7 @@ use crate::ops::log;
 use crate::ops::print::Printer;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// What the exchange plays.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -126,9 +127,9 @@ impl Args {
 }
 
 /// Checks the configuration and runs the daemon.
-pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+pub fn run(args: &Args, core: &Core, printer: Printer, began: Instant) -> Result<Exit, Failure> {
     let sources = sources(args.config(), args.given());
     let config = sources.load(Look::World)?;
     let log = log::start(&config.log, config.log_format)?;
-    (core.run)(config, sources, log, printer)
+    (core.run)(config, sources, log, printer, began)
 }

@@ -54,6 +54,11 @@ impl Args {
         let log = self.log.clone().or_else(|| filter.map(str::to_owned));
         Args { log, ..self.clone() }
     }
+
+    /// Whether it is about an exchange that runs already.
+    pub fn steers(&self) -> bool {
+        self.steer.is_some()
+    }
 }
 
 /// Checks the configuration and runs the exchange, or steers one that runs.

@@ -5,9 +5,12 @@ use super::ask::Args;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::tell;
-use crate::ops::text::{amount, count, fit, instant, plain, signed, thousands, took};
-use crate::ops::views::StatusView;
+use crate::ops::text::{amount, count, hang, instant, plain, signed, thousands, took};
+use crate::ops::views::{State, StatusView};
 use std::time::Duration;
+
+/// Characters before what is said.
+const INDENT: usize = 11;
 
 /// Flags of `status`.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,7 +30,8 @@ pub fn print(args: &StatusArgs, core: &Core, printer: Printer) -> Result<Exit, F
     if args.json {
         return printer.json(&status).map(|_| exit);
     }
-    let lines: Vec<String> = lines(&status).iter().map(|line| fit(line, printer.width)).collect();
+    let lines: Vec<String> =
+        lines(&status).iter().flat_map(|line| hang(line, INDENT, printer.width)).collect();
     printer.lines(&lines).map(|_| exit)
 }
 
@@ -42,7 +46,11 @@ pub fn lines(status: &StatusView) -> Vec<String> {
         (Some(pid), None) => format!(", process {pid}"),
         (None, _) => String::new(),
     };
-    let ready = if status.ready { ", ready" } else { "" };
+    let ready = match (status.ready, status.state) {
+        (true, _) => ", ready",
+        (false, State::Stopped) => "",
+        (false, State::Starting | State::Trading | State::Refused) => ", not ready",
+    };
     say("state", format!("{}{ready}{process}", status.state.name()));
     status.problems.iter().for_each(|problem| say("problem", problem.clone()));
     say("everwarm", status.version.clone());

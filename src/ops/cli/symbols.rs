@@ -10,10 +10,20 @@ use crate::ops::text::{Table, instant, plain};
 use crate::ops::views::SymbolView;
 use clap::Subcommand;
 
+/// Flags of `symbols`.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Symbols {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    args: Args,
+}
+
 /// What is asked or said.
 #[derive(Debug, Subcommand)]
-pub enum Symbols {
-    /// What is listed, how each stands, since when and why.
+enum Verb {
+    /// What is listed, how each stands, since when and why (what happens without a verb).
     List(Args),
     /// Trade a symbol, whatever the rule says.
     Add(One),
@@ -25,7 +35,7 @@ pub enum Symbols {
 
 /// One symbol.
 #[derive(Debug, clap::Args)]
-pub struct One {
+struct One {
     /// The symbol.
     #[arg(value_parser = |text: &str| Symbol::new(text))]
     symbol: Symbol,
@@ -46,11 +56,12 @@ impl One {
 
 /// Lists symbols, or changes what is listed.
 pub fn run(command: &Symbols, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    match command {
-        Symbols::List(args) => list(args, core, printer),
-        Symbols::Add(one) => one.say(true, printer),
-        Symbols::Remove(one) => one.say(false, printer),
-        Symbols::Refresh(args) => say(args, SymbolsChange::Refresh, printer),
+    match &command.verb {
+        None => list(&command.args, core, printer),
+        Some(Verb::List(args)) => list(args, core, printer),
+        Some(Verb::Add(one)) => one.say(true, printer),
+        Some(Verb::Remove(one)) => one.say(false, printer),
+        Some(Verb::Refresh(args)) => say(args, SymbolsChange::Refresh, printer),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::ops::views::{
     ConflictView, QuarantineView, ResolveView, ResolvedView, SymbolsChangeView, VerifyView,
 };
 use crate::venue::secret::Secret;
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use everwarm_runtime::fact::Effect;
 use std::path::{Path, PathBuf};
@@ -42,7 +43,7 @@ const VERIFY: Verify =
     |_, _| Ok(VerifyView { inputs: 6, facts: 15, others: vec![], problems: vec![] });
 
 const CORE: Core = Core {
-    run: |_, _, _, _| Ok(Exit::Fine),
+    run: |_, _, _, _, _| Ok(Exit::Fine),
     sim: |_| Ok(Exit::Fine),
     files: Files {
         live: "live.redb",
@@ -310,5 +311,45 @@ fn every_command_of_the_runbook_is_one() {
         if let Err(e) = Cli::try_parse_from(&command) {
             panic!("{command:?}: {e}");
         }
+    }
+}
+
+/// What a page says between back quotes of a command, with something in each place.
+fn quoted(page: &str) -> Vec<Vec<String>> {
+    let quotes = page.split('`').skip(1).step_by(2).filter(|text| text.starts_with("everwarm "));
+    let word = |word: &str| {
+        let word = word.trim_matches(['[', ']']);
+        let first = word.split(['|', '\\']).next().unwrap_or(word);
+        match first {
+            "TIME" => "1700000040000",
+            "TF" => "1m",
+            "DATE" => "2026-01-05",
+            "FILTER" => "info",
+            "SHELL" => "bash",
+            other => other,
+        }
+        .to_owned()
+    };
+    quotes.map(|text| text.split_whitespace().map(word).collect()).collect()
+}
+
+#[test]
+fn every_command_between_quotes_is_one() {
+    let pages = [
+        include_str!("../../../README.md"),
+        include_str!("../../../docs/SCREENS.md"),
+        include_str!("../../../docs/RECOVERY.md"),
+        include_str!("../../../docs/RUNBOOK.md"),
+        include_str!("../../../docs/EXCHANGE.md"),
+        include_str!("../../../deploy/README.md"),
+    ];
+    let commands: Vec<Vec<String>> = pages.iter().flat_map(|page| quoted(page)).collect();
+    assert!(commands.len() > 40, "{}", commands.len());
+    for command in commands {
+        let kind = Cli::try_parse_from(&command).map(drop).map_err(|e| e.kind());
+        // It may be called by its name alone.
+        let named = kind == Err(ErrorKind::MissingRequiredArgument)
+            || kind == Err(ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
+        assert!(kind.is_ok() || named, "{command:?}: {kind:?}");
     }
 }

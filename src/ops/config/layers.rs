@@ -3,6 +3,7 @@
 
 use super::error::{ConfigError, ConfigErrors, Place, nearest};
 use super::keys::{self, KEYS};
+use crate::ops::heap;
 use figment::value::{Dict, Map, Tag, Value};
 use figment::{Metadata, Profile, Provider};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,8 @@ pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
 pub const PREFIX: &str = "EVERWARM_";
 /// Variables with our prefix that are not configuration: plans of strikes, and what tests and
 /// benches are told.
-const NOT_OURS: [&str; 10] = [
+const NOT_OURS: [&str; 11] = [
+    heap::BEGAN,
     "EVERWARM_BENCH_SINCE_NS",
     "EVERWARM_BLESS",
     "EVERWARM_PLAN",

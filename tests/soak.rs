@@ -1,0 +1,60 @@
+//! What `cargo bench --bench soak` lets pass and what not.
+
+#[path = "../benches/common/flat.rs"]
+#[allow(clippy::cast_precision_loss, reason = "a measurement counts in floats")]
+mod flat;
+
+use flat::{May, grown, halves, warm};
+
+/// Looks a second apart, minutes.
+fn looks(seconds: u32) -> Vec<f64> {
+    (1..=seconds).map(|second| f64::from(second) / 60.0).collect()
+}
+
+#[test]
+fn what_counts_begins_after_four_hours_of_the_market_or_a_third_of_the_run() {
+    let minute = |seconds: u32, factor: f64| {
+        let looks = looks(seconds);
+        looks[warm(&looks, factor)] * factor
+    };
+    for (seconds, factor) in [(120, 240.0), (120, 300.0), (1_440, 60.0)] {
+        let from = minute(seconds, factor);
+        assert!(from >= 240.0, "{seconds} s at {factor}x: {from}");
+    }
+    assert_eq!(warm(&looks(120), 240.0), 59, "half is left");
+    assert_eq!(warm(&looks(1_440), 60.0), 480, "of a day a third is left out");
+    for (seconds, factor) in [(120, 60.0), (360, 1.0), (120, 130.0)] {
+        let third = seconds as usize / 3;
+        assert_eq!(warm(&looks(seconds), factor), third, "{seconds} s at {factor}x");
+    }
+}
+
+#[test]
+fn memory_that_stands_passes_and_memory_that_climbs_does_not() {
+    let memory = |of: fn(u32) -> f64| -> Option<String> {
+        let values: Vec<f64> = (0..60).map(of).collect();
+        grown("memory, MB", May::Stay, &values, 1e6)
+    };
+    assert_eq!(memory(|_| 65.0), None);
+    assert_eq!(memory(|second| 62.0 + f64::from(second % 8)), None, "it breathes");
+    assert_eq!(memory(|second| 70.0 - f64::from(second) / 10.0), None, "it falls");
+    let told = memory(|second| 60.0 + f64::from(second) / 4.0).unwrap();
+    assert_eq!(told, "memory, MB grew from 63.6 to 71.1, 70.0 at most");
+    assert!(memory(|second| if second < 30 { 60.0 } else { 67.0 }).is_some(), "a step");
+    // Few of something may be some more.
+    let files = |last: f64| grown("open files", May::Stay, &[20.0, last], 1e6);
+    assert_eq!((files(24.0), files(24.5).is_some()), (None, true));
+}
+
+#[test]
+fn what_keeps_every_bar_may_grow_by_the_bar_and_no_more() {
+    let kept = |mb: f64| {
+        let values: Vec<f64> = (0..=60).map(|second| 5.0 + mb * f64::from(second) / 60.0).collect();
+        grown("journal, MB", May::Keep(400.0), &values, 36_000.0)
+    };
+    assert_eq!(kept(14.4 + 15.9), None);
+    let told = kept(31.0).unwrap();
+    assert_eq!(told, "journal, MB grew by 31.0, 30.4 at most for 36000 bars");
+    assert_eq!(grown("journal, MB", May::Keep(400.0), &[], 0.0), None);
+    assert_eq!(halves(&[1.0, 3.0, 5.0, 7.0]), (2.0, 6.0));
+}
