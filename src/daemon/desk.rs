@@ -42,6 +42,9 @@ use tokio::runtime::Handle;
 
 /// How long the root supervisor may take to answer.
 const ANSWER: Duration = Duration::from_secs(1);
+/// How long the market's streams may be away and it still counts as ready, milliseconds: a
+/// connection that was lost is back in less.
+const RECONNECT: i64 = 10_000;
 
 /// The running daemon's desk.
 pub struct LiveDesk {
@@ -85,6 +88,22 @@ impl LiveDesk {
         }
         let watched = self.watch.seen().told.through;
         self.progress.look("watch", (watched, last), wall);
+    }
+
+    /// Whether bars can come.
+    fn feed(&self) -> CheckView {
+        let wanted = !self.world.board.live().borrow().is_empty();
+        let (ok, detail) = match self.world.board.meters.market.down_since() {
+            None => (true, "subscribed".to_owned()),
+            Some(_) if !wanted => (true, "nothing is listed".to_owned()),
+            Some(0) => (false, "not subscribed yet; it is tried again".to_owned()),
+            Some(since) => {
+                let gone = wall() - since;
+                let detail = format!("not subscribed for {} s; it is tried again", gone / 1000);
+                (gone < RECONNECT, detail)
+            }
+        };
+        CheckView { name: "feed".into(), ok, detail }
     }
 
     fn facts(&self) -> StoreFacts {
@@ -153,10 +172,17 @@ impl Desk for LiveDesk {
             },
             CheckView { name: "reconciled".into(), ok, detail },
             stages,
+            self.feed(),
             CheckView {
                 name: "store".into(),
                 ok: lag.as_secs() < 2,
                 detail: format!("oldest uncommitted fact {} ms", lag.as_millis()),
+            },
+            CheckView {
+                name: "running".into(),
+                ok: !self.watch.is_stopping(),
+                detail: if self.watch.is_stopping() { "it was told to stop" } else { "it goes on" }
+                    .into(),
             },
         ]
     }

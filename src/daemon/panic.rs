@@ -240,9 +240,15 @@ impl Hand {
                     self.say(rule.symbol, &format!("kept as dust: {why}"))?;
                     return Ok(None);
                 }
+                // Of a sale a part may still be open, or somebody has placed another order.
                 Err(TooSmall(_)) => {
-                    self.say(rule.symbol, "held by open orders")?;
-                    return Ok(Some(all));
+                    failures += 1;
+                    if failures == ROUNDS {
+                        self.say(rule.symbol, "held by open orders")?;
+                        return Ok(Some(all));
+                    }
+                    self.release(rule.symbol).await?;
+                    continue;
                 }
             };
             match self.order(rule, quantity, part).await? {
@@ -264,6 +270,17 @@ impl Hand {
             }
         }
         Ok(Some(self.held(&rule.base).await?.1))
+    }
+
+    /// Cancels what is open in a symbol, so that what it holds may be sold.
+    async fn release(&self, symbol: Symbol) -> Result<(), Failure> {
+        match self.client.cancel_all(symbol, self.stamp()).await {
+            Ok(()) => self.say(symbol, "cancelled what was still open")?,
+            Err(e) if e.class == ErrorClass::Absent => {}
+            Err(e) => self.say(symbol, &format!("not cancelled: {e}"))?,
+        }
+        tokio::time::sleep(WAIT * 2).await;
+        self.tick().await
     }
 
     /// One market order: what it brought, or why it definitely was not executed. Its id is none of

@@ -26,7 +26,8 @@ const ANSWER: Duration = Duration::from_secs(1);
 const STUCK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 /// How long the disk may stand before a commit; then the process ends.
 const DEAD: Duration = Duration::from_secs(30);
-/// A look that comes later than this: the process, or the machine, stood still.
+/// A look that comes later than this, or a clock on the wall that is further off than time passed:
+/// the process, or the machine, stood still.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Looks in a row at which the root supervisor may be late, on a machine with much else to do.
 const LATE: u32 = 3;
@@ -46,6 +47,28 @@ struct Look<'a> {
     decided: bool,
     /// Since the look before.
     since: Duration,
+}
+
+/// What broke the run of time between two looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Break {
+    /// The process stood still.
+    Stood,
+    /// The clock on the wall moved otherwise than time passed: it was set, or the machine slept.
+    Jumped,
+}
+
+impl Break {
+    /// Between two looks so far apart by the clock of this process and, in milliseconds, by that on
+    /// the wall.
+    fn of(since: Duration, wall: i64) -> Option<Break> {
+        let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        if since > PAUSE {
+            return Some(Break::Stood);
+        }
+        let apart = Duration::from_millis(wall.abs_diff(ms(since)));
+        (apart > PAUSE).then_some(Break::Jumped)
+    }
 }
 
 /// What has been seen so far.
@@ -131,12 +154,15 @@ fn beat(world: &World, handle: &Handle, desk: &LiveDesk, notify: &Notify, stoppe
     let (mut last, mut wall_was, mut pinged, mut well) = (clock::now(), wall(), None, true);
     while stopped.recv_timeout(look) == Err(RecvTimeoutError::Timeout) {
         let since = std::mem::replace(&mut last, clock::now()).elapsed();
-        let passed = std::mem::replace(&mut wall_was, wall()).abs_diff(wall());
-        if since > look + PAUSE {
-            resumed(world, since);
-        } else if Duration::from_millis(passed).abs_diff(since) > PAUSE {
-            tracing::warn!("the clock on the wall jumped; asking the venue");
-            world.tell(path::GATEWAY, GatewayMsg::Interrupted);
+        let wall_is = wall();
+        let passed = wall_is - std::mem::replace(&mut wall_was, wall_is);
+        match Break::of(since, passed) {
+            Some(Break::Stood) => resumed(world, since),
+            Some(Break::Jumped) => {
+                tracing::warn!("the clock on the wall jumped; asking the venue");
+                world.tell(path::GATEWAY, GatewayMsg::Interrupted);
+            }
+            None => {}
         }
         desk.look();
         let root = answers(world, handle);
@@ -241,6 +267,15 @@ mod tests {
         let wrong = health.look(&look(10_000, &[], false));
         assert_eq!(wrong.as_deref(), Some("nothing was committed for 10 s"));
         assert_eq!(health.look(&look(3, &[], false)), None);
+    }
+
+    #[test]
+    fn more_than_five_seconds_are_a_break() {
+        let of = |since: u64, wall: i64| Break::of(Duration::from_millis(since), wall);
+        assert_eq!((of(500, 500), of(5_000, 5_000), of(500, 5_500)), (None, None, None));
+        assert_eq!(of(5_001, 5_001), Some(Break::Stood));
+        assert_eq!(of(500, 5_501), Some(Break::Jumped), "the machine slept, or it was set");
+        assert_eq!((of(500, -4_500), of(500, -4_501)), (None, Some(Break::Jumped)), "set back");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use everwarm_runtime::fact::{Body as _, Fact, Mask};
 use everwarm_runtime::journal::{Journal, Waker};
 use everwarm_runtime::store::archive::Archive;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
@@ -67,6 +68,8 @@ pub struct Watch {
     began: Instant,
     /// Told to whoever wants to know how far this life is.
     life: Steps,
+    /// Whether it was told to stop.
+    stopping: Arc<AtomicBool>,
     /// Venue time, once the world stands.
     venue: Arc<OnceLock<VenueNow>>,
 }
@@ -90,13 +93,22 @@ impl Watch {
             terminal: TerminalState::new(width, color),
         };
         let (seen, life) = (Arc::new(Mutex::new(seen)), Steps::from_environment());
-        let supervised = Arc::default();
-        Watch { supervised, seen, printer, began, life, venue: Arc::default() }
+        let (supervised, stopping) = (Arc::default(), Arc::default());
+        Watch { supervised, seen, printer, began, life, stopping, venue: Arc::default() }
     }
 
     /// The life has come so far.
     pub fn enter(&self, step: Step) {
+        if step == Step::Stop {
+            self.stopping.store(true, Relaxed);
+        }
         self.life.enter(step);
+    }
+
+    /// Whether it was told to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
     }
 
     /// What has been seen, for one short look.

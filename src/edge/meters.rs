@@ -51,12 +51,14 @@ pub struct StreamMeter {
     pub newest: AtomicI64,
     /// Which connections are subscribed.
     up: Mutex<Vec<bool>>,
+    /// Our wall time since which not all are, UTC milliseconds; 0: all are, or none ever was.
+    down: AtomicI64,
 }
 
 impl StreamMeter {
     /// Its actor begins: no connection is up.
     pub fn begin(&self) {
-        self.lines().clear();
+        self.change(Vec::clear);
     }
 
     /// Something came by a connection; `used`: of the sort that is used.
@@ -85,24 +87,44 @@ impl StreamMeter {
         }
     }
 
+    /// Since when not all its connections are subscribed, wall time in UTC milliseconds; 0: they
+    /// never were. None: they are.
+    #[must_use]
+    pub fn down_since(&self) -> Option<UtcMs> {
+        (!self.is_up()).then(|| self.down.load(Relaxed))
+    }
+
     /// Whether all its connections are subscribed, and there is one.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        let lines = self.lines();
-        !lines.is_empty() && lines.iter().all(|up| *up)
+        all_up(&self.lines())
     }
 
     fn stands(&self, number: usize, up: bool) {
+        self.change(|lines| {
+            if lines.len() <= number {
+                lines.resize(number + 1, false);
+            }
+            lines[number] = up;
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Vec<bool>)) {
         let mut lines = self.lines();
-        if lines.len() <= number {
-            lines.resize(number + 1, false);
+        let was_up = all_up(&lines);
+        change(&mut lines);
+        if was_up && !all_up(&lines) {
+            self.down.store(clock::wall_ms(), Relaxed);
         }
-        lines[number] = up;
     }
 
     fn lines(&self) -> std::sync::MutexGuard<'_, Vec<bool>> {
         self.up.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn all_up(lines: &[bool]) -> bool {
+    !lines.is_empty() && lines.iter().all(|up| *up)
 }
 
 /// All of it.
@@ -167,12 +189,12 @@ mod tests {
         let meter = StreamMeter::default();
         assert!(!meter.is_up());
         meter.heard(1, &Event::<()>::Subscribed, false);
-        assert!(!meter.is_up(), "the other one is not");
+        assert_eq!(meter.down_since(), Some(0), "the other one never was");
         meter.heard(0, &Event::<()>::Subscribed, false);
         meter.heard(0, &Event::Frame(()), true);
-        assert!(meter.is_up() && meter.newest.load(Relaxed) > 0);
+        assert!(meter.down_since().is_none() && meter.newest.load(Relaxed) > 0);
         meter.heard(1, &Event::<()>::Lost { why: String::new(), again: true }, false);
-        assert!(!meter.is_up());
+        assert!(meter.down_since().is_some_and(|since| since > 0));
         assert_eq!((meter.gaps.load(Relaxed), meter.lost[0].load(Relaxed)), (2, 1));
         meter.begin();
         assert!(!meter.is_up());

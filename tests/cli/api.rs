@@ -1,5 +1,6 @@
 //! The API against those who mean ill or are mistaken, and what may be changed by it.
 
+use super::words::commands;
 use crate::kit::{Folder, PATIENCE, Process, ask, run, wait_until};
 use everwarm::ops::api::{AUDIT_FILE, ApiFile, TOKEN_FILE};
 use everwarm_runtime::clock;
@@ -228,11 +229,29 @@ pub const EVERY_COMMAND: &[&[&str]] = &[
     &["signals"],
     &["bars", "BTCUSDT"],
     &["audit"],
+    &["doctor"],
+    &["summary"],
+    &["symbols"],
     &["symbols", "list"],
     &["symbols", "add", "NOTHING", "--yes"],
+    &["symbols", "remove", "NOTHING", "--yes"],
+    &["symbols", "refresh"],
     &["tree"],
+    &["kill", "indicator", "--yes"],
+    &["retry", "root/nothing"],
+    &["quarantine"],
     &["quarantine", "list"],
     &["quarantine", "retry", "1", "--yes"],
+    &["quarantine", "drop", "1", "--yes"],
+    &["switches"],
+    &["halt", "--reason", "x", "--yes"],
+    &["resume", "--reason", "x", "--yes"],
+    &["flatten", "--reason", "x", "--yes"],
+    &["resume", "--reason", "x", "--yes"],
+    &["safe-start", "--reason", "x", "--yes"],
+    &["resume", "--reason", "x", "--yes"],
+    &["disable", "sma_cross", "--reason", "x", "--yes"],
+    &["enable", "sma_cross", "--reason", "x", "--yes"],
     &["reconcile"],
     &["resolve", "none", "--accept", "venue", "--reason", "x", "--yes"],
     &["explain", "1"],
@@ -242,8 +261,48 @@ pub const EVERY_COMMAND: &[&[&str]] = &[
     &["log-level"],
     &["log-level", "everwarm=loud", "--yes"],
     &["verify"],
+    &["config"],
+    &["config", "check"],
+    &["config", "show"],
     &["config", "diff"],
+    &["config", "reload", "--yes"],
+    &["config", "rollback", "--yes"],
+    &["config", "reloads"],
+    &["backup", "/nowhere/one.backup"],
+    &["restore", "/nowhere/one.backup"],
+    &["panic", "--venue", "sim", "--yes"],
+    &["live", "confirm", "--per-order", "1", "--per-day", "2"],
+    &["chaos", "--recording", "/nowhere"],
 ];
+
+/// What says the same whatever is configured, or is tried apart.
+const OTHERS: [&str; 10] = [
+    "run",
+    "sim",
+    "sim faults",
+    "sim fault",
+    "sim lift",
+    "config schema",
+    "config example",
+    "api-doc",
+    "completions",
+    "man",
+];
+
+#[test]
+fn every_command_is_searched_for_secrets() {
+    let searched: Vec<String> = EVERY_COMMAND.iter().map(|words| words.join(" ") + " ").collect();
+    let all = commands();
+    let last = |command: &Vec<String>| {
+        !all.iter().any(|c| c.len() > command.len() && c.starts_with(command))
+    };
+    let names = all.iter().filter(|command| last(command)).map(|command| command.join(" "));
+    let missed: Vec<String> = names
+        .filter(|name| !OTHERS.contains(&name.as_str()))
+        .filter(|name| !searched.iter().any(|words| words.starts_with(&format!("{name} "))))
+        .collect();
+    assert!(missed.is_empty(), "{missed:?}");
+}
 
 /// Every file below a folder that holds the `planted` secret.
 pub fn holding(dir: &Path, planted: &str) -> Vec<PathBuf> {

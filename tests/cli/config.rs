@@ -89,6 +89,32 @@ fn everything_wrong_is_told_at_once_with_line_column_and_the_nearest_key() {
 }
 
 #[test]
+fn what_is_wrong_in_a_drop_in_is_told_where_it_stands_in_it() {
+    let folder = Folder::new("config-drop-in");
+    let file = folder.join("mine.toml");
+    let path = file.to_str().unwrap();
+    fs::write(&file, "[market]\nseed = 2\n").unwrap();
+    let more = folder.join("mine.toml.d");
+    fs::create_dir(&more).unwrap();
+    fs::write(more.join("10-first.toml"), "[trading]\n  notinal = 5\n").unwrap();
+    fs::write(more.join("20-torn.toml"), b"[market]\npace = \"\xff\"\n").unwrap();
+    fs::write(more.join("ignored.txt"), "nothing of ours").unwrap();
+    let (code, out, err) = config(&["check", "--config", path], &[]);
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    let told: Vec<&str> = err.lines().collect();
+    let folder = more.display();
+    let expected = [
+        "everwarm: the configuration has 2 errors".to_owned(),
+        format!(
+            "{folder}/10-first.toml:2:3: unknown key \"trading.notinal\"; did you mean \
+             \"trading.notional\"?"
+        ),
+        format!("{folder}/20-torn.toml:2:9: this is not UTF-8"),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn every_value_is_shown_with_its_origin_and_later_sources_win() {
     let folder = Folder::new("config-show");
     let file = folder.join("mine.toml");

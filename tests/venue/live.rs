@@ -116,16 +116,19 @@ fn the_caps_hold_over_kills_and_larger_numbers() {
     let daemon = Elsewhere::daemon(&dir, &config);
     closes(&dir, 12);
     assert_eq!(entries(&dir), 3, "the day is the same day");
+
+    // Larger numbers in the configuration change what is wished, not what may be: neither by a
+    // reload nor at a start.
+    let larger = "mode = \"live\"\nnotional = \"5000\"\nmax_positions = 100";
+    assert_eq!(there.configured("live.toml", LIVE, larger), config);
+    let (code, out, err) = run(&dir, &["config", "reload", "--yes"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("trading.notional"), "{out}");
+    closes(&dir, 12);
+    assert_eq!(entries(&dir), 3, "a reload raises nothing");
     daemon.signal("-TERM");
     assert_eq!(daemon.result().0, Some(0));
-
-    // Larger numbers in the configuration change what is wished, not what may be.
-    let larger = there.configured(
-        "larger.toml",
-        LIVE,
-        "mode = \"live\"\nnotional = \"5000\"\nmax_positions = 100",
-    );
-    let daemon = Elsewhere::daemon(&dir, &larger);
+    let daemon = Elsewhere::daemon(&dir, &config);
     let words = "confirmed cap of 150 an order";
     wait_until("a large one is declined", || declined(&dir, words).is_some());
     assert_eq!(entries(&dir), 3);

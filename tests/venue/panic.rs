@@ -112,7 +112,14 @@ fn panic_finds_our_own_exchange_by_its_port_file() {
     });
     daemon.kill();
     assert!(PortFile::read(&dir.join("exchange")).unwrap().is_some());
+    // A sale gets a part at once; the rest is open and holds what is left.
+    let parts = ["sim", "fault", "partial-fills", "--times", "2", "--value", "30"];
+    let (code, out, err) = run(&dir, &parts);
+    assert_eq!(code, Some(0), "{out}{err}");
     let (code, out, err) = panic(&dir, &["sim", "--flatten", "--yes"]);
     assert_eq!(code, Some(0), "{out}{err}");
     assert!(out.contains("sold") && out.contains("nothing open"), "{out}");
+    let (code, out, err) = panic(&dir, &["sim", "--flatten", "--yes"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(!out.contains("sold"), "nothing was left of them: {out}");
 }

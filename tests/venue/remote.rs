@@ -154,6 +154,28 @@ async fn what_the_venue_refuses_is_told_and_ends_nothing() {
 }
 
 #[test]
+fn a_daemon_that_hears_no_bars_is_not_ready_and_says_why() {
+    let there = Elsewhere::start("deaf", 1);
+    let config = there.configured("deaf.toml", "environment = \"testnet\"", "");
+    let text = fs::read_to_string(&config).unwrap();
+    let streams = format!("streams = \"ws://127.0.0.1:{}\"", there.port);
+    assert!(text.contains(&streams), "{text}");
+    // Nobody listens there.
+    fs::write(&config, text.replace(&streams, "streams = \"ws://127.0.0.1:9\"")).unwrap();
+    let dir = there.folder.join("data");
+    let daemon = Elsewhere::daemon(&dir, &config);
+    wait_until("the account is compared", || ask(&dir, &["status"])["state"] == "trading");
+    let status = ask(&dir, &["status"]);
+    assert_eq!(status["ready"], false, "{status}");
+    assert!(status["problems"].to_string().contains("feed: not subscribed yet"), "{status}");
+    let (code, out, _) = run(&dir, &["status", "--check"]);
+    assert_eq!(code, Some(4), "{out}");
+    assert!(out.starts_with("state      trading, not ready, process "), "{out}");
+    assert!(out.contains("\nproblem    feed: not subscribed yet"), "{out}");
+    daemon.kill();
+}
+
+#[test]
 fn the_secret_of_an_account_is_nowhere_but_in_its_file() {
     const PLANTED: &str = "hunter2-of-an-account";
     let there = Elsewhere::start("planted", 1);

@@ -10,6 +10,7 @@ use everwarm::venue::binance::frames::{MarketFrame, UserFrame, decode_market, de
 use everwarm::venue::binance::map;
 use everwarm::venue::binance::wire::{self, OrderAnswer, decode, decode_order_answer};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// A decoder: what it reads, how, and real messages of it. Told is what became of it, in words.
 struct Decoder {
@@ -66,6 +67,16 @@ fn time(bytes: &[u8]) -> Result<String, String> {
     Ok(format!("{time:?}"))
 }
 
+fn days(bytes: &[u8]) -> Result<String, String> {
+    let days: Vec<wire::Day> = decode("ticker/24hr", bytes)?;
+    Ok(format!("{days:?}"))
+}
+
+fn price(bytes: &[u8]) -> Result<String, String> {
+    let price: wire::TickerPrice = decode("price", bytes)?;
+    Ok(format!("{price:?}"))
+}
+
 fn market(bytes: &[u8]) -> Result<String, String> {
     Ok(match decode_market(bytes)? {
         MarketFrame::Kline(event) => format!("{:?}", map::kline_event(&event)),
@@ -99,6 +110,11 @@ fn refusal(bytes: &[u8]) -> Result<String, String> {
 fn few(mut all: Vec<Vec<u8>>, most: usize) -> Vec<Vec<u8>> {
     all.truncate(most);
     all
+}
+
+/// A list of one.
+fn list(one: &[u8]) -> Vec<u8> {
+    [b"[", one, b"]"].concat()
 }
 
 /// One symbol of the rules: all are as many as take long.
@@ -161,10 +177,38 @@ fn decoders() -> Vec<Decoder> {
         decoder("orders", orders, vec![doc("open_orders"), doc("all_orders")]),
         decoder("trades", trades, vec![doc("account_trades")]),
         decoder("time", time, vec![doc("server_time")]),
+        decoder("days", days, vec![list(&doc("ticker_24hr"))]),
+        decoder("price", price, vec![doc("ticker_price")]),
         decoder("market stream", market, markets),
         decoder("account's events", user, users),
         decoder("refusal", refusal, few(refusals.collect(), 40)),
     ]
+}
+
+/// The types that the client reads answers as, by the lines in which it does.
+fn read_by_the_client() -> BTreeSet<String> {
+    let text = include_str!("../../src/venue/binance/client.rs");
+    let reads = |line: &&str| {
+        ["= read(\"", "self.signed_read(", "wire::decode("].iter().any(|call| line.contains(call))
+    };
+    let named = text.lines().filter(reads).filter_map(|line| {
+        let (_, rest) = line.trim().strip_prefix("let ")?.split_once(": ")?;
+        let (shape, _) = rest.split_once(" = ")?;
+        let inner = shape.trim_start_matches("Vec<").trim_start_matches("Result<");
+        let name = inner.trim_start_matches("wire::");
+        Some(name.split(['>', ',']).next()?.to_owned())
+    });
+    named.collect()
+}
+
+#[test]
+fn no_answer_is_read_that_is_not_tried_here() {
+    let here = include_str!("client.rs");
+    let read = read_by_the_client();
+    assert!(read.len() >= 8 && read.contains("Day"), "{read:?}");
+    let untried = |name: &&String| !here.contains(&format!("wire::{name}"));
+    let untried: Vec<&String> = read.iter().filter(untried).collect();
+    assert!(untried.is_empty(), "{untried:?}");
 }
 
 #[test]

@@ -35,6 +35,14 @@ pub fn print(args: &StatusArgs, core: &Core, printer: Printer) -> Result<Exit, F
     printer.lines(&lines).map(|_| exit)
 }
 
+fn readiness(status: &StatusView) -> &'static str {
+    match (status.ready, status.state) {
+        (true, _) => ", ready",
+        (false, State::Stopped) => "",
+        (false, State::Starting | State::Trading | State::Refused) => ", not ready",
+    }
+}
+
 /// The status as people see it.
 pub fn lines(status: &StatusView) -> Vec<String> {
     let mut lines = Vec::new();
@@ -46,12 +54,7 @@ pub fn lines(status: &StatusView) -> Vec<String> {
         (Some(pid), None) => format!(", process {pid}"),
         (None, _) => String::new(),
     };
-    let ready = match (status.ready, status.state) {
-        (true, _) => ", ready",
-        (false, State::Stopped) => "",
-        (false, State::Starting | State::Trading | State::Refused) => ", not ready",
-    };
-    say("state", format!("{}{ready}{process}", status.state.name()));
+    say("state", format!("{}{}{process}", status.state.name(), readiness(status)));
     status.problems.iter().for_each(|problem| say("problem", problem.clone()));
     say("everwarm", status.version.clone());
     say("data", format!("{}, life {}", status.data_dir, status.life));
