@@ -12,7 +12,7 @@ use crate::ops::desk::JournalFacts;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::views::{ProblemView, VerifyView};
 use crate::trading;
-use everwarm_runtime::fact::{Body as _, Fact, Key, Rank};
+use everwarm_runtime::fact::{Body as _, Effect, Fact, Key, Rank};
 use everwarm_runtime::plain::PlainLoop;
 use everwarm_runtime::poison::Skips;
 use everwarm_runtime::store::archive::Archive;
@@ -100,17 +100,26 @@ pub fn verify(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<Verif
 fn set_aside(journal: &dyn JournalFacts) -> Result<BTreeMap<u16, Skips>, Failure> {
     let mut skips: BTreeMap<u16, Skips> = BTreeMap::new();
     let mut all = Quarantines::default();
+    let mut down: BTreeMap<u64, (u16, u64)> = BTreeMap::new();
     let read = journal.each(0, &mut |_, fact| {
         if let Body::Operator(Operator::Released { quarantine, retry: true }) = &fact.body
             && let Some(told) = all.get(*quarantine)
         {
             skips.entry(told.rank).or_default().release(told.input, fact.key.n);
         }
+        if let Body::Operator(Operator::Released { quarantine, .. }) = &fact.body
+            && let Some((rank, input)) = down.remove(quarantine)
+        {
+            skips.entry(rank).or_default().up(input, fact.key.n);
+        }
         if let Body::Operator(operator) = &fact.body
             && let Some(told) = Quarantine::told(operator, fact.time)
         {
             let parts: Vec<String> = told.symbols.iter().map(Symbol::to_string).collect();
             skips.entry(told.rank).or_default().quarantine(told.input, told.effect, &parts);
+            if told.effect == Effect::Down {
+                down.insert(fact.key.n, (told.rank, told.input));
+            }
         }
         all.fold(fact);
         ControlFlow::Continue(())

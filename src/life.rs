@@ -11,7 +11,7 @@ use crate::edge::branches;
 use crate::edge::config::{Content, InForce, Wanted};
 use crate::edge::exchange::Launch;
 use crate::edge::gateway_book::GatewayBook;
-use crate::edge::world::{LOOKUPS, Passing, World, wall};
+use crate::edge::world::{LOOKUPS, Passing, World, path, wall};
 use crate::history::HistoryLibrary;
 use crate::history::bars::keep;
 use crate::history::fetch::{fetch, lost};
@@ -217,7 +217,8 @@ impl Life {
             on_resume: birth.on_resume,
             ended,
         };
-        let observer = branches::observer(&world.journal, birth.observer);
+        let ranks = seed.stages.iter().map(|stage| (path::of(stage.name), stage.rank));
+        let observer = branches::observer(&world.journal, ranks.collect(), birth.observer);
         let root =
             Tree { directory: world.directory.clone(), ..Tree::new(observer, Arc::new(wall)) };
         let root = root.start(tree::tree(&seed)).await?;

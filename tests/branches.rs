@@ -1,19 +1,34 @@
 //! Branches of the real tree that fail until nobody restarts them any more: some are kept down and
 //! come back, the others end the tree.
 
+use super::kit::ask;
 use super::poison::Stand;
-use everwarm::domain::fact::{Body, BreakerLevel, Decision, Operator};
+use everwarm::chaos::feed;
+use everwarm::chaos::rig::Feed;
+use everwarm::domain::fact::{Body, BreakerLevel, Decision, Operator, Order};
+use everwarm::domain::order::Side;
+use everwarm::domain::settings::Settings;
+use everwarm::domain::switch::Switch;
+use everwarm::domain::time::{MINUTE, UtcMs};
 use everwarm::life::Life;
 use everwarm::ops::fold::StatusFold;
+use everwarm::ops::views::StatusView;
+use everwarm::sim::Setup;
+use everwarm::sim::market::Seeded;
 use everwarm::trading::{AnyStage, StageSpec, specs};
+use everwarm_runtime::fact::Fact;
+use std::cell::RefCell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// What was said of branches and by the breaker, in order.
 fn said(life: &Life) -> Vec<String> {
-    let journal = &life.world.journal;
-    let chunks = journal.read(1, usize::MAX).unwrap();
-    let facts = chunks.iter().flat_map(|chunk| &chunk.facts);
-    let words = facts.filter_map(|fact| match &fact.body {
+    let chunks = life.world.journal.read(1, usize::MAX).unwrap();
+    chunks.iter().flat_map(|chunk| &chunk.facts).filter_map(said_by).collect()
+}
+
+fn said_by(fact: &Fact<Body>) -> Option<String> {
+    match &fact.body {
         Body::Operator(Operator::Branch { path, down: Some(_) }) => Some(format!("{path} down")),
         Body::Operator(Operator::Branch { path, down: None }) => Some(format!("{path} up")),
         Body::Decision(Decision::Breaker { level: BreakerLevel::Normal, .. }) => {
@@ -29,8 +44,7 @@ fn said(life: &Life) -> Vec<String> {
         | Body::Decision(_)
         | Body::Order(_)
         | Body::Ledger(_) => None,
-    });
-    words.collect()
+    }
 }
 
 #[test]
@@ -70,42 +84,164 @@ fn brittle() -> AnyStage {
     (spec.make)()
 }
 
-#[test]
-fn an_analysis_that_cannot_start_stands_still_and_goes_on_where_it_was() {
-    let stand = Stand::new("branch-analysis");
-    let indicator = "root/trading/stages/indicator";
-    let stages = || {
-        let one = |spec: StageSpec| match spec.name {
-            "indicator" => StageSpec { make: brittle, ..spec },
-            _ => spec,
+fn with_brittle() -> Vec<StageSpec> {
+    let one = |spec: StageSpec| match spec.name {
+        "indicator" => StageSpec { make: brittle, ..spec },
+        _ => spec,
+    };
+    specs().into_iter().map(one).collect()
+}
+
+/// The facts of one life after the other, followed, and what is done step by step.
+#[derive(Default)]
+struct Followed {
+    next: u64,
+    status: StatusFold,
+    said: Vec<String>,
+    /// Buys and sells that were decided, and fills.
+    counts: [usize; 3],
+    step: usize,
+    noted: usize,
+    since: UtcMs,
+}
+
+impl Followed {
+    fn look(&mut self, life: &Life) -> StatusView {
+        let journal = &life.world.journal;
+        loop {
+            let chunks = journal.read(self.next.max(1), usize::MAX).unwrap();
+            for fact in chunks.iter().flat_map(|chunk| &chunk.facts) {
+                self.status.fold(fact);
+                self.said.extend(said_by(fact));
+                if let Body::Order(order) = &fact.body {
+                    match order {
+                        Order::Intent(intent) => {
+                            self.counts[usize::from(intent.side == Side::Sell)] += 1;
+                        }
+                        Order::Filled { .. } => self.counts[2] += 1,
+                        Order::Changed { .. } | Order::Granted { .. } | Order::Compared { .. } => {}
+                    }
+                }
+            }
+            match chunks.last() {
+                Some(last) => self.next = last.last_row() + 1,
+                None => return self.status.view(),
+            }
+        }
+    }
+
+    fn last(&self) -> &str {
+        self.said.last().map_or("", String::as_str)
+    }
+
+    /// It is down while something is held: time goes on, nothing is entered, and what an operator
+    /// has sold is sold.
+    fn held_and_sold(&mut self, life: &Life) -> bool {
+        let view = self.look(life);
+        let last_close = life.world.board.last_close().unwrap_or_default();
+        let [buys, sells, fills] = self.counts;
+        let next = match self.step {
+            0 if view.positions > 0 => {
+                make_sick(life);
+                true
+            }
+            1 if self.last() == exits_only() => {
+                assert_eq!((view.breaker, view.ready), (BreakerLevel::ExitsOnly, true));
+                assert!(view.problems.iter().any(|why| why.contains("no indicator today")));
+                (self.since, self.noted) = (last_close, buys);
+                true
+            }
+            2 if last_close > self.since + 10 * MINUTE => {
+                assert_eq!(buys, self.noted, "nothing is entered");
+                assert!(view.positions > 0, "nothing tells it to leave");
+                self.noted = fills;
+                switch(life, Switch::Flatten);
+                true
+            }
+            // What fees left of it is too little to be sold.
+            3 => sells > 0 && fills > self.noted && view.open_orders == 0,
+            _ => false,
         };
-        specs().into_iter().map(one).collect()
-    };
-    let status = |life: &Life| {
-        let mut fold = StatusFold::default();
-        let chunks = life.world.journal.read(1, usize::MAX).unwrap();
-        chunks.iter().flat_map(|chunk| &chunk.facts).for_each(|fact| fold.fold(fact));
-        fold.view()
-    };
-    let down = format!("{indicator} down");
-    stand.live(stages(), "it is not kept down, or does not come back", |life| {
-        let told = said(life);
-        if !told.contains(&down) {
-            SICK.store(true, Relaxed);
-            life.world.directory.kill(indicator);
-            return false;
-        }
-        if SICK.load(Relaxed) {
-            let view = status(life);
-            assert_eq!((view.breaker, view.ready), (BreakerLevel::Halted, false));
-            assert!(view.problems.iter().any(|why| why.contains("no indicator today")));
-            SICK.store(false, Relaxed);
-        }
-        let up = format!("{indicator} up");
-        let head = life.world.journal.head();
-        let passed = life.world.journal.progress().into_iter().all(|(_, passed)| passed == head);
-        told.contains(&up) && told.last().is_some_and(|word| word == "all is allowed") && passed
+        self.step += usize::from(next);
+        self.step == 4
+    }
+
+    /// Up in another life, down once more, and up by itself: each time something is bought again.
+    fn goes_on(&mut self, life: &Life) -> bool {
+        let view = self.look(life);
+        let buys = self.counts[0];
+        let allowed = self.last() == "all is allowed";
+        let next = match self.step {
+            4 => {
+                SICK.store(false, Relaxed);
+                switch(life, Switch::Resume);
+                self.noted = buys;
+                true
+            }
+            5 if buys > self.noted && allowed => {
+                make_sick(life);
+                true
+            }
+            6 if self.last() == exits_only() => {
+                SICK.store(false, Relaxed);
+                true
+            }
+            7 if allowed => {
+                assert_eq!(view.breaker, BreakerLevel::Normal);
+                self.noted = buys;
+                true
+            }
+            8 => buys > self.noted,
+            _ => false,
+        };
+        self.step += usize::from(next);
+        self.step == 9
+    }
+}
+
+/// A market without an end.
+fn endless() -> Feed {
+    Feed {
+        market: Arc::new(|| Box::new(Seeded::new(1, 12, feed::START, 60))),
+        setup: Setup { seed: 7, ..Setup::default() },
+        settings: Settings::default(),
+        ..feed::small()
+    }
+}
+
+fn switch(life: &Life, switch: Switch) {
+    let (journal, reason) = (&life.world.journal, "of the test".to_owned());
+    let body = Body::Operator(Operator::Switched { switch, reason });
+    journal.append(&journal.writer("operator"), i64::MIN, vec![body]).unwrap();
+}
+
+const INDICATOR: &str = "root/trading/stages/indicator";
+
+fn make_sick(life: &Life) {
+    SICK.store(true, Relaxed);
+    life.world.directory.kill(INDICATOR);
+}
+
+fn exits_only() -> String {
+    format!("ExitsOnly: {INDICATOR} failed too often and is kept down")
+}
+
+#[test]
+fn an_analysis_that_is_down_costs_its_signals_and_nothing_else() {
+    let stand = Stand::of("branch-analysis", endless());
+    let followed = RefCell::new(Followed::default());
+    let problems = || ask(stand.dir(), &["verify"])["problems"].clone();
+    stand.live(with_brittle(), "it is not sold while the indicator is down", |life| {
+        followed.borrow_mut().held_and_sold(life)
     });
+    assert_eq!(problems(), serde_json::json!([]), "while it is down");
+    assert_eq!(ask(stand.dir(), &["quarantine", "list"]), serde_json::json!([]), "no operator");
+    SICK.store(false, Relaxed);
+    stand.live(with_brittle(), "it does not go on", |life| followed.borrow_mut().goes_on(life));
+    let up = format!("{INDICATOR} up");
+    let ups = followed.borrow().said.iter().filter(|said| **said == up).count();
+    assert_eq!(ups, 1, "a life begins with all branches up");
+    assert_eq!(problems(), serde_json::json!([]));
 }
 
 #[test]

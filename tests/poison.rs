@@ -8,6 +8,7 @@ use everwarm::chaos::sweep::{learn, mixture, sweep};
 use everwarm::domain::fact::{Analysis, Body, BreakerLevel, Decision, Market, Operator, Order};
 use everwarm::domain::id::Symbol;
 use everwarm::domain::order::Side;
+use everwarm::domain::settings::Settings;
 use everwarm::domain::time::{MINUTE, UtcMs};
 use everwarm::edge::config::Content;
 use everwarm::edge::world::{Passing, World};
@@ -244,6 +245,7 @@ pub(super) struct Stand {
     folder: Folder,
     exchange: SimHandle,
     venue: Runtime,
+    settings: Settings,
 }
 
 fn runtime(workers: usize) -> Runtime {
@@ -252,7 +254,11 @@ fn runtime(workers: usize) -> Runtime {
 
 impl Stand {
     pub(super) fn new(name: &str) -> Stand {
-        let (folder, venue, feed) = (Folder::new(name), runtime(1), feed::small());
+        Stand::of(name, feed::small())
+    }
+
+    pub(super) fn of(name: &str, feed: Feed) -> Stand {
+        let (folder, venue) = (Folder::new(name), runtime(1));
         let options = SimOptions {
             // Not where the exchange of a process would be, which is killed with the folder.
             data_dir: folder.join("venue"),
@@ -263,10 +269,10 @@ impl Stand {
             idle_exit: None,
         };
         let exchange = venue.block_on(everwarm::sim::start(options)).unwrap();
-        Stand { folder, exchange, venue }
+        Stand { folder, exchange, venue, settings: feed.settings }
     }
 
-    fn dir(&self) -> &Path {
+    pub(super) fn dir(&self) -> &Path {
         &self.folder.0
     }
 
@@ -282,7 +288,7 @@ impl Stand {
             archive: Arc::new(Archive::open(&self.dir().join(history::FILE)).unwrap()),
             chaos: Chaos::off(),
             connection,
-            content: Content::new(&feed::small().settings, Vec::new(), Vec::new()),
+            content: Content::new(&self.settings, Vec::new(), Vec::new()),
             installation: "poison".to_owned(),
             stages,
             exchange: None,

@@ -137,8 +137,13 @@ pub enum RuntimeEvent {
         /// The version that speaks from here on.
         to: u16,
     },
-    /// A stage failed too often at an input.
+    /// A stage failed too often at an input, or is kept down from one on.
     Quarantined(Quarantine),
+    /// A stage that was kept down is up, and asked about what comes after this input.
+    Released {
+        /// The input that said that it was.
+        quarantine: u64,
+    },
 }
 
 /// What the application says. The runtime asks this much of it and no more.

@@ -9,6 +9,7 @@
 //! *row*: the order of the file.
 
 mod at;
+mod down;
 mod inner;
 mod past;
 mod poison;
@@ -165,6 +166,8 @@ pub struct Round<B> {
     pub own: Option<Arc<Chunk<B>>>,
     /// How often it has failed at `n`.
     pub(crate) failures: u32,
+    /// Whether it is asked about `n`, or only given it.
+    pub(crate) asked: bool,
 }
 
 /// The journal of one store.
@@ -244,6 +247,7 @@ impl<B: Body> Journal<B> {
         let sealing = journal.start_sealing().map_err(io)?;
         *journal.threads.lock().unwrap_or_else(PoisonError::into_inner) = vec![sealing, writing];
         journal.announce_upgrades();
+        journal.begin_up();
         Ok(journal)
     }
 
@@ -527,7 +531,7 @@ impl<B: Body> Journal<B> {
         let published = inner.published;
         let state = &mut inner.stages[seat.index];
         state.checkpoint = Some(Arc::clone(&saved));
-        state.saved_behind = published;
+        (state.saved_behind, state.needs) = (published, 0);
         let write = last
             || n - state.written >= self.checkpoint_inputs.load(Relaxed)
             || state.saved_at.elapsed() >= CHECKPOINT_EVERY;

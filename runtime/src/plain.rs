@@ -125,7 +125,9 @@ impl<B: Body> PlainLoop<B> {
             let (lower, rest) = self.said.split_at_mut(index);
             let Some((own, higher)) = rest.split_first_mut() else { break };
             own.clear();
-            let held = told(stage.rank(), self.n)?;
+            // Who was kept down then was not asked.
+            let unasked = (!skips.asked(self.n)).then(Vec::new);
+            let held = told(stage.rank(), self.n)?.or(unasked);
             self.step.begin(self.n, self.time);
             let before = higher.iter().flatten().filter(|f| interest.has(f.body.kind()));
             // Interest is told in the kinds of the journal, where the reference stands.
@@ -157,7 +159,7 @@ impl<B: Body> PlainLoop<B> {
     /// The earliest event time at which a stage wants a clock input.
     #[must_use]
     pub fn next_wake(&self) -> Option<i64> {
-        let awake = self.lanes.iter().filter(|lane| lane.skips.at(self.n) != Cut::All);
+        let awake = self.lanes.iter().filter(|lane| lane.skips.awake(self.n));
         awake.filter_map(|lane| lane.stage.next_wake()).min()
     }
 

@@ -36,6 +36,9 @@ pub enum Effect {
     Stage,
     /// The stage stands before the input.
     Stopped,
+    /// The stage is kept down, and not asked about this input nor those behind it: once it is up
+    /// it folds them, as if it had been asked and had nothing to say.
+    Down,
 }
 
 /// An input that was set aside for a stage.
@@ -84,6 +87,9 @@ struct Skip {
     to: u64,
     /// Empty: everything.
     parts: Vec<String>,
+    /// It is given them and not asked.
+    #[serde(default)]
+    unasked: bool,
 }
 
 /// What a stage is not given, over all inputs. Whoever derives facts again goes by the same.
@@ -93,23 +99,44 @@ pub struct Skips(Vec<Skip>);
 impl Skips {
     /// Leaves out what was set aside at input `n`.
     pub fn quarantine(&mut self, n: u64, effect: Effect, parts: &[String]) {
-        match effect {
-            Effect::Parts => self.0.push(Skip { from: n, to: n, parts: parts.to_vec() }),
-            Effect::Stage => self.0.push(Skip { from: n, to: u64::MAX, parts: Vec::new() }),
-            Effect::Stopped => {}
-        }
+        let (to, parts) = match effect {
+            Effect::Parts => (n, parts.to_vec()),
+            Effect::Stage | Effect::Down => (u64::MAX, Vec::new()),
+            Effect::Stopped => return,
+        };
+        self.0.push(Skip { from: n, to, parts, unasked: effect == Effect::Down });
     }
 
     /// A stage that was given nothing from input `n` on is given what comes after input `at`.
     pub fn release(&mut self, n: u64, at: u64) {
-        for skip in self.0.iter_mut().filter(|s| s.from == n && s.to == u64::MAX) {
+        self.end(false, n, at);
+    }
+
+    /// A stage that was kept down from input `n` on is asked about what comes after input `at`.
+    pub fn up(&mut self, n: u64, at: u64) {
+        self.end(true, n, at);
+    }
+
+    fn end(&mut self, unasked: bool, n: u64, at: u64) {
+        let open = |s: &&mut Skip| s.unasked == unasked && s.from == n && s.to == u64::MAX;
+        for skip in self.0.iter_mut().filter(open) {
             skip.to = at;
         }
     }
 
+    /// Whether the stage is asked about input `n`, of what it is given.
+    pub(crate) fn asked(&self, n: u64) -> bool {
+        !self.0.iter().any(|s| s.unasked && (s.from..=s.to).contains(&n))
+    }
+
+    /// Whether the stage may speak about input `n`.
+    pub(crate) fn awake(&self, n: u64) -> bool {
+        self.asked(n) && self.at(n) != Cut::All
+    }
+
     pub(crate) fn at(&self, n: u64) -> Cut {
         let mut cut: Vec<String> = Vec::new();
-        for skip in self.0.iter().filter(|s| (s.from..=s.to).contains(&n)) {
+        for skip in self.0.iter().filter(|s| !s.unasked && (s.from..=s.to).contains(&n)) {
             if skip.parts.is_empty() {
                 return Cut::All;
             }
@@ -130,6 +157,9 @@ pub(crate) struct Poison {
     why: String,
     stopped: bool,
     pub(crate) skips: Skips,
+    /// It is kept down: the first input it is not asked about, and the one that says so.
+    #[serde(default)]
+    down: Option<(u64, u64)>,
 }
 
 impl Poison {
@@ -149,11 +179,10 @@ impl Poison {
 
     /// It failed at input `n`.
     pub(crate) fn failed(&mut self, n: u64, why: &str) {
-        let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
-        let why = why.chars().take(WHY_MAX).collect();
+        let why = short(why);
         let failures = self.failures(n).saturating_add(1);
-        let skips = std::mem::take(&mut self.skips);
-        *self = Poison { n, failures, trying: false, why, stopped: false, skips };
+        let Poison { skips, down, .. } = std::mem::take(self);
+        *self = Poison { n, failures, trying: false, why, stopped: false, skips, down };
     }
 
     /// It is about to be tried again; true where that has to be written down.
@@ -198,7 +227,7 @@ impl Poison {
         self.skips.quarantine(n, effect, &parts);
         match effect {
             Effect::Stopped => (self.stopped, self.trying) = (true, false),
-            Effect::Parts | Effect::Stage => _ = self.forget(),
+            Effect::Parts | Effect::Stage | Effect::Down => _ = self.forget(),
         }
         Quarantine { rank, stage, n, effect, parts, failures, why }
     }
@@ -212,6 +241,31 @@ impl Poison {
         self.skips.release(n, at);
     }
 
+    /// It is kept down from input `n` on, as input `told` says; none where that is known.
+    pub(crate) fn down(
+        &mut self,
+        (rank, stage): (Rank, &'static str),
+        n: u64,
+        told: u64,
+        why: &str,
+    ) -> Option<Quarantine> {
+        if self.down.is_some() {
+            return None;
+        }
+        self.down = Some((n, told));
+        self.skips.quarantine(n, Effect::Down, &[]);
+        let (parts, failures) = (Vec::new(), self.failures);
+        Some(Quarantine { rank, stage, n, effect: Effect::Down, parts, failures, why: short(why) })
+    }
+
+    /// It is kept down no more, and asked about what comes after input `at`. The input that said
+    /// that it was; none where it was not.
+    pub(crate) fn up(&mut self, at: u64) -> Option<u64> {
+        let (n, told) = self.down.take()?;
+        self.skips.up(n, at);
+        Some(told)
+    }
+
     /// As it is kept; none where there is nothing to keep.
     pub(crate) fn row(&self) -> Option<Vec<u8>> {
         let plain = "failures are plain values, memory takes them";
@@ -219,12 +273,16 @@ impl Poison {
     }
 
     fn forget(&mut self) -> bool {
-        let skips = std::mem::take(&mut self.skips);
-        let fresh = Poison { skips, ..Poison::default() };
-        let changed = self.n != 0;
-        *self = fresh;
-        changed
+        let Poison { n, skips, down, .. } = std::mem::take(self);
+        *self = Poison { skips, down, ..Poison::default() };
+        n != 0
     }
+}
+
+/// A text on one line, and not for ever.
+fn short(why: &str) -> String {
+    let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
+    why.chars().take(WHY_MAX).collect()
 }
 
 #[cfg(test)]
@@ -306,6 +364,34 @@ mod tests {
         assert_eq!([8, 9].map(|n| skips.at(n)), [Cut::Nothing, Cut::Nothing]);
         assert_eq!(skips.at(3), Cut::Parts(vec!["a".into(), "b".into()]));
     }
+
+    #[test]
+    fn who_is_kept_down_is_given_all_and_asked_nothing_until_it_is_up() {
+        let mut poison = after(&[("fails", 1)]);
+        let told = poison.down((Rank(1), "s"), 7, 9, "gone\n").unwrap();
+        assert_eq!((told.n, told.effect, told.why.as_str()), (7, Effect::Down, "gone"));
+        assert_eq!(poison.down((Rank(1), "s"), 8, 12, "gone"), None, "told once");
+        poison.skips.quarantine(7, Effect::Stage, &[]);
+        poison.skips.release(7, 8);
+        assert!(poison.passed(7), "what it failed at is behind it");
+        let kept = rmp_serde::to_vec(&poison).unwrap();
+        let mut poison: Poison = rmp_serde::from_slice(&kept).unwrap();
+        assert_eq!([6, 7, u64::MAX].map(|n| poison.skips.asked(n)), [true, false, false]);
+        assert_eq!([7, 8, 9].map(|n| poison.skips.at(n)), [Cut::All, Cut::All, Cut::Nothing]);
+        assert_eq!((poison.up(11), poison.up(12)), (Some(9), None));
+        assert_eq!([10, 11, 12].map(|n| poison.skips.awake(n)), [false, false, true]);
+    }
+
+    #[test]
+    fn what_was_kept_before_there_was_such_a_thing_is_read() {
+        #[derive(Serialize)]
+        struct Before(u64, u32, bool, String, bool, Vec<(u64, u64, Vec<String>)>);
+        let row = Before(7, 2, true, "w".into(), false, vec![(3, 4, vec!["a".into()])]);
+        let poison: Poison = rmp_serde::from_slice(&rmp_serde::to_vec(&row).unwrap()).unwrap();
+        assert_eq!((poison.failures(7), poison.skips.asked(3)), (2, true));
+        assert_eq!(poison.skips.at(4), Cut::Parts(vec!["a".into()]));
+    }
+
     #[test]
     fn of_a_long_text_the_beginning_is_kept_on_one_line() {
         let mut poison = Poison::default();

@@ -325,6 +325,9 @@ impl<S: Stage + ?Sized> Runner<S> {
     }
 
     fn step(&mut self, round: &Round<S::Body>) -> Result<Vec<Fact<S::Body>>, RunError> {
+        if !round.asked {
+            return self.evolve_only(round, &[]).map(|_| Vec::new());
+        }
         let mut own = Vec::new();
         let interest = self.stage.interest();
         self.step.begin(round.n, round.time);

@@ -1,5 +1,5 @@
-//! What a run has the exchange do wrong: every transparent fault, each seldom enough that the run
-//! still gets through, all drawn from one seed.
+//! What a run has the exchange do wrong: every fault, each seldom enough that the run still gets
+//! through, all drawn from one seed.
 
 use crate::sim::faults::{Fault, KINDS, Kind};
 
@@ -37,6 +37,54 @@ pub fn all_transparent(seed: u64) -> Vec<Fault> {
     KINDS.iter().filter_map(|row| transparent(row.kind, seed)).collect()
 }
 
+/// One consequential fault as often as a run can bear it; none for a kind that is transparent. What
+/// only delays is waited for, so kills change nothing about what follows from it.
+#[must_use]
+pub fn consequential(kind: Kind, seed: u64) -> Option<Fault> {
+    let fault = Fault { seed, ..Fault::of(kind) };
+    let at = |place: &str| Some(place.to_owned());
+    Some(match kind {
+        Kind::Slow => Fault { chance: 60, value: Some(20), ..fault },
+        Kind::ErrorBefore | Kind::ErrorAfter => Fault { chance: 40, at: at("POST order"), ..fault },
+        // Waited for by the wall clock, whoever asks meanwhile.
+        Kind::Limited => Fault { at: at("GET account"), times: Some(2), ..fault },
+        Kind::Banned => Fault { at: at("GET account"), times: Some(1), value: Some(1), ..fault },
+        Kind::ClockSkew => Fault { value: Some(400), ..fault },
+        Kind::LateFills => Fault { chance: 150, ..fault },
+        Kind::PartialFills => Fault { chance: 250, ..fault },
+        Kind::Reset
+        | Kind::NoAnswer
+        | Kind::UnknownOrder
+        | Kind::Silent
+        | Kind::Missing
+        | Kind::Duplicate
+        | Kind::Reorder
+        | Kind::Rotate
+        | Kind::Shutdown
+        | Kind::UserStreamEnded => return None,
+    })
+}
+
+/// All of those together.
+#[must_use]
+pub fn all_consequential(seed: u64) -> Vec<Fault> {
+    KINDS.iter().filter_map(|row| consequential(row.kind, seed)).collect()
+}
+
+/// Those of some faults that change what comes of a run.
+#[must_use]
+pub fn that_matter(faults: &[Fault]) -> Vec<Fault> {
+    faults.iter().filter(|fault| !fault.kind.row().transparent).cloned().collect()
+}
+
+/// Whether a run under these faults ends as the same venue does without kills. Not where orders are
+/// filled later: whether that is heard before a close or after it is a matter of chance, and moves
+/// the equity of that close; invariants hold there.
+#[must_use]
+pub fn are_comparable(faults: &[Fault]) -> bool {
+    !faults.iter().any(|fault| matches!(fault.kind, Kind::LateFills | Kind::PartialFills))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,9 +92,13 @@ mod tests {
     #[test]
     fn they_are_those_of_the_table() {
         for row in KINDS {
-            let fault = transparent(row.kind, 1);
-            assert_eq!(fault.is_some(), row.transparent, "{}", row.name);
-            assert_eq!(fault.map_or(Ok(()), |fault| fault.check()), Ok(()));
+            let faults = (transparent(row.kind, 1), consequential(row.kind, 1));
+            assert_eq!(faults.0.is_some(), row.transparent, "{}", row.name);
+            assert_eq!(faults.1.is_some(), !row.transparent, "{}", row.name);
+            assert_eq!(faults.0.or(faults.1).map(|fault| fault.check()), Some(Ok(())));
         }
+        let all = [all_transparent(1), all_consequential(1)].concat();
+        assert_eq!(that_matter(&all), all_consequential(1));
+        assert!(are_comparable(&all_transparent(1)) && !are_comparable(&all));
     }
 }

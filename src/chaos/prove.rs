@@ -8,9 +8,10 @@ mod whole;
 
 use super::compare::Picture;
 use super::crashes::Subject;
-use super::faults::all_transparent;
+use super::faults::{all_consequential, all_transparent, are_comparable, that_matter};
 use super::rig::{Feed, Outcome, Plan, Sizes, run};
 use super::sweep::{Die, IMAGES, is_possible, seeded, verdict};
+use crate::sim::faults::{Fault, Kind};
 use crate::sim::server::requests::Entry;
 pub use crashed::CrashPlan;
 use crashed::Named;
@@ -40,7 +41,8 @@ pub struct Wanted {
     pub crashes: u64,
     /// Disks that died.
     pub disk: u64,
-    /// Whether the exchange misbehaves meanwhile, in every transparent way.
+    /// Whether the exchange misbehaves meanwhile: in every transparent way, and for a quarter of
+    /// the kills in every consequential one.
     pub venue_faults: bool,
     /// What is drawn follows from it.
     pub seed: u64,
@@ -100,18 +102,54 @@ pub fn prove(
         let faults = if wanted.venue_faults { all_transparent(seed) } else { Vec::new() };
         Plan { faults, ..plan }
     };
+    let under = if wanted.venue_faults { wanted.kills / 4 } else { 0 };
     if wanted.kills > 0 || wanted.disk > 0 {
-        let calm = calm(feed, &mut report)?;
+        let calm = calm(feed, Vec::new(), &mut report)?;
         let run = (feed, &calm);
         let plan = |left| faulty(kill_plan(&calm, left, &mut die));
-        until(("kills", wanted.kills), run, &mut report, tell, plan, count_kills)?;
+        until(("kills", wanted.kills - under), run, &mut report, tell, plan, count_kills)?;
         let plan = |left| faulty(cut_plan(&calm, left, &mut die));
         until(("disk faults", wanted.disk), run, &mut report, tell, plan, count_cuts)?;
     }
+    consequences(
+        feed,
+        under,
+        (&mut die, &mut Die(wanted.seed.rotate_left(32))),
+        &mut report,
+        tell,
+    )?;
     if wanted.crashes > 0 {
         crashed::crashes(subject, wanted, &mut report, tell)?;
     }
     Ok(report)
+}
+
+/// Kills while the venue does what changes the outcome. Where it answers late or refuses, the runs
+/// are compared with one of the same venue seed without kills; every other time it fills later and
+/// in parts too, and invariants must hold.
+fn consequences(
+    feed: &Feed,
+    wanted: u64,
+    (die, of_the_venue): (&mut Die, &mut Die),
+    report: &mut Report,
+    tell: Tell<'_>,
+) -> Result<(), String> {
+    let (mut done, mut fills) = (0, false);
+    while done < wanted && !report.is_enough() {
+        let mut faults = all_consequential(of_the_venue.throw());
+        if !fills {
+            faults.retain(|fault| are_comparable(std::slice::from_ref(fault)));
+        }
+        fills = !fills;
+        let calm = calm(feed, faults.clone(), report)?;
+        // At least one run of each.
+        let count = KILLS.min(wanted.div_ceil(2)).min(wanted - done);
+        let plan = |left| Plan { faults: faults.clone(), ..kill_plan(&calm, left, die) };
+        let what = "kills under a venue that is late, full or wrong";
+        until((what, count), (feed, &calm), report, tell, plan, count_kills)?;
+        done += count;
+    }
+    Ok(())
 }
 
 /// One run that is made again.
@@ -164,7 +202,7 @@ pub fn again(
         Again::Crashes(plan) => return crashed::again(subject, plan, times, tell),
     };
     let mut report = Report { by_chance: which.is_by_chance(), ..Report::default() };
-    let calm = calm(feed, &mut report)?;
+    let calm = calm(feed, that_matter(&plan.faults), &mut report)?;
     for i in 1..=times {
         let outcome = run(feed, plan);
         if let Ok(outcome) = &outcome {
@@ -180,8 +218,9 @@ pub fn again(
     Ok(report)
 }
 
-fn calm(feed: &Feed, report: &mut Report) -> Result<Outcome, String> {
-    let calm = run(feed, &Plan { workers: 1, sizes: Sizes::LARGE, ..Plan::default() })?;
+/// A run that nothing strikes, of a venue that does so much wrong.
+fn calm(feed: &Feed, faults: Vec<Fault>, report: &mut Report) -> Result<Outcome, String> {
+    let calm = run(feed, &Plan { workers: 1, sizes: Sizes::LARGE, faults, ..Plan::default() })?;
     if let Some(broken) = calm.broken.first() {
         return Err(format!("undisturbed: {broken}"));
     }
@@ -314,8 +353,16 @@ impl Report {
             self.restarts.extend(&outcome.restarts);
             self.missed += outcome.missed.len() as u64;
             self.faults(&outcome.asked);
+            // It is on all the time, whatever is asked.
+            for fault in plan.faults.iter().filter(|fault| fault.kind == Kind::ClockSkew) {
+                *self.struck.entry(("venue", fault.kind.row().name.to_owned())).or_default() += 1;
+            }
         }
-        if let Some(why) = verdict(outcome, expected) {
+        let why = match outcome {
+            Ok(outcome) if !are_comparable(&plan.faults) => outcome.broken.first().cloned(),
+            outcome => verdict(outcome, expected),
+        };
+        if let Some(why) = why {
             let again = serde_json::to_string(plan).unwrap_or_default();
             self.differences.push(Difference { why, again });
         }

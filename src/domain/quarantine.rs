@@ -59,6 +59,7 @@ impl Quarantine {
                 format!("{stage} failed at it and went on without; an operator has to look")
             }
             Effect::Stage => format!("{stage} failed and is out; an operator has to decide"),
+            Effect::Down => format!("{stage} failed too often and is kept down"),
             Effect::Stopped => {
                 format!("{stage} failed and stands still; an operator has to decide")
             }
@@ -76,13 +77,17 @@ impl Quarantine {
                 format!("it was not given {names} there; nothing of {names} is bought")
             }
             Effect::Stage => "it is given nothing any more; nothing is bought".to_owned(),
+            Effect::Down => {
+                return format!("{stage} is down ({why}): it is not asked from input {input} on");
+            }
             Effect::Stopped => "it never skips, so nothing is decided or sent".to_owned(),
         };
         format!("{stage} failed {failures} times at input {input} ({why}): {follows}")
     }
 }
 
-/// What is set aside, by the number of the input that told of it.
+/// What is set aside, by the number of the input that told of it. What is not asked of a stage that
+/// is kept down is not among it: its branch tells of it, and no operator has to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantines(BTreeMap<u64, Quarantine>);
 
@@ -93,7 +98,8 @@ impl Quarantines {
         if let Operator::Released { quarantine, .. } = operator {
             self.0.remove(quarantine);
         }
-        self.0.extend(Quarantine::told(operator, fact.time).map(|told| (fact.key.n, told)));
+        let told = Quarantine::told(operator, fact.time).filter(|q| q.effect != Effect::Down);
+        self.0.extend(told.map(|told| (fact.key.n, told)));
     }
 
     /// All of them, with their numbers, oldest first.

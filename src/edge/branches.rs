@@ -1,34 +1,71 @@
 //! What becomes of branches of the supervision tree, as inputs: one that is kept down leaves exits
-//! only until it is up again.
+//! only until it is up again. Where it is a stage the journal passes inputs for it while it has no
+//! instance, so that nobody waits for what it would have said.
 
 use crate::domain::fact::{Body, Operator};
-use everwarm_runtime::journal::Journal;
+use everwarm_runtime::fact::Rank;
+use everwarm_runtime::journal::{AppendError, Journal};
 use everwarm_runtime::supervise::{News, Observer, SupervisionNotice};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Its name as a writer.
 const NAME: &str = "supervisor";
 
-/// Says what becomes of branches, and then tells `next` too. Called by supervisors: an append takes
-/// one short lock and waits for nothing.
-pub fn observer(journal: &Arc<Journal<Body>>, next: Observer) -> Observer {
+/// Says what becomes of branches, and then tells `next` too. `stages` are those by their paths.
+/// Called by supervisors: an append takes one short lock and waits for nothing.
+pub fn observer(
+    journal: &Arc<Journal<Body>>,
+    stages: BTreeMap<String, Rank>,
+    next: Observer,
+) -> Observer {
     let (journal, writer) = (Arc::clone(journal), journal.writer(NAME));
     let kept_down = Mutex::new(BTreeSet::new());
     Arc::new(move |notice| {
-        let said = told(notice, &mut kept_down.lock().unwrap_or_else(PoisonError::into_inner));
-        if let Some(operator) = said {
-            let appended = journal.append(&writer, i64::MIN, vec![Body::Operator(operator)]);
-            if let Err(e) = appended {
-                tracing::debug!(path = notice.path, "a branch is not told of: {e}");
-            }
+        let told = |e: AppendError| tracing::debug!(path = notice.path, "is not told of: {e}");
+        let mut kept_down = kept_down.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(operator) = said(notice, &mut kept_down) {
+            let bodies = vec![Body::Operator(operator)];
+            journal.append(&writer, i64::MIN, bodies).map(drop).unwrap_or_else(told);
         }
+        if let Some(rank) = stages.get(&notice.path) {
+            let down = kept_down.contains(&notice.path);
+            stand_in(&journal, *rank, &notice.news, down).unwrap_or_else(told);
+        }
+        drop(kept_down);
         next(notice);
     })
 }
 
+/// Has the journal pass inputs for a stage that is kept down while it has no instance.
+fn stand_in(
+    journal: &Journal<Body>,
+    rank: Rank,
+    news: &News,
+    down: bool,
+) -> Result<(), AppendError> {
+    match news {
+        News::BranchDown { why, .. } => journal.stage_down(rank, why),
+        // A try that came to nothing.
+        News::Exited { exit, .. } if down => journal.stage_down(rank, &exit.to_string()),
+        News::StartFailed { error } if down => journal.stage_down(rank, &error.why),
+        News::BranchUp => journal.stage_up(rank),
+        // Not on trial: where it was down, that was of a supervisor that is gone.
+        News::Started { .. } if !down => journal.stage_up(rank),
+        News::Started { .. }
+        | News::Ignored
+        | News::Removed
+        | News::StartFailed { .. }
+        | News::Exited { .. }
+        | News::StopFailed { .. }
+        | News::Blocked { .. }
+        | News::Unblocked { .. }
+        | News::GaveUp { .. } => Ok(()),
+    }
+}
+
 /// What is said about a notice. A branch that is removed is not down any more.
-fn told(notice: &SupervisionNotice, kept_down: &mut BTreeSet<String>) -> Option<Operator> {
+fn said(notice: &SupervisionNotice, kept_down: &mut BTreeSet<String>) -> Option<Operator> {
     let path = notice.path.clone();
     match &notice.news {
         News::BranchDown { why, .. } => {
@@ -60,16 +97,16 @@ mod tests {
         let mut kept_down = BTreeSet::new();
         let mut hear = |news| {
             let notice = SupervisionNotice { path: "p".into(), kind: Kind::Worker, at_ms: 0, news };
-            told(&notice, &mut kept_down).map(|said| format!("{said:?}"))
+            said(&notice, &mut kept_down).map(|said| format!("{said:?}"))
         };
         let down = || News::BranchDown { why: "w".into(), retry: Duration::from_mins(1) };
-        let said = |down: &str| Some(format!("Branch {{ path: \"p\", down: {down} }}"));
+        let word = |down: &str| Some(format!("Branch {{ path: \"p\", down: {down} }}"));
         assert_eq!(hear(News::Removed), None);
-        assert_eq!(hear(down()), said("Some(\"w\")"));
+        assert_eq!(hear(down()), word("Some(\"w\")"));
         assert_eq!(hear(News::Started { restarts: 1 }), None);
-        assert_eq!(hear(News::BranchUp), said("None"));
+        assert_eq!(hear(News::BranchUp), word("None"));
         assert_eq!(hear(News::Removed), None);
-        assert_eq!(hear(down()), said("Some(\"w\")"));
-        assert_eq!(hear(News::Removed), said("None"), "nobody waits for it any more");
+        assert_eq!(hear(down()), word("Some(\"w\")"));
+        assert_eq!(hear(News::Removed), word("None"), "nobody waits for it any more");
     }
 }

@@ -154,6 +154,7 @@ pub fn releasable(all: &Quarantines, id: u64, retry: bool) -> Result<&Quarantine
         (Effect::Stopped, false) => {
             format!("{stage} never skips an input: only retry, once the cause is repaired")
         }
+        (Effect::Down, _) => format!("{stage} is kept down and tried again by itself"),
         (Effect::Parts, false) | (Effect::Stage, _) | (Effect::Stopped, true) => {
             return Ok(quarantine);
         }

@@ -12,7 +12,6 @@ use crate::domain::money::Decimal;
 use crate::domain::order::OrderStatus;
 use crate::domain::quarantine::Quarantines;
 use crate::domain::switch::Switches;
-use crate::edge::world::path::STAGES;
 use crate::trading::universe::Universe;
 use everwarm_runtime::fact::{Effect, Fact};
 use everwarm_runtime::stage::Stage as _;
@@ -217,10 +216,6 @@ impl StatusFold {
             if view.state == State::Trading {
                 view.state = State::Refused;
             }
-        }
-        let analysis = format!("{STAGES}/");
-        if self.branches.keys().any(|path| path.starts_with(&analysis)) {
-            view.breaker = BreakerLevel::Halted;
         }
         view.ready = view.state == State::Trading;
         let told = |c: &crate::domain::fact::Conflict| {

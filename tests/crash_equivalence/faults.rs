@@ -2,7 +2,9 @@
 //! kills in between; what is consequential is seen.
 
 use super::{learned, none_failed};
-use everwarm::chaos::faults::{all_transparent, transparent};
+use everwarm::chaos::faults::{
+    all_consequential, all_transparent, are_comparable, consequential, transparent,
+};
 use everwarm::chaos::requests;
 use everwarm::chaos::rig::{Plan, run};
 use everwarm::chaos::sweep::{mixture, sweep, verdict};
@@ -13,6 +15,16 @@ use std::collections::BTreeSet;
 
 /// Mixtures of kills and outages under all faults.
 const MIXTURES: u64 = 10;
+
+/// Names of the faults that were met.
+fn hits(asked: &[Entry]) -> BTreeSet<String> {
+    let faults = asked.iter().filter_map(|entry| match entry {
+        Entry::Asked(asked) => asked.fault.clone(),
+        Entry::Spoilt { fault, .. } => Some(fault.clone()),
+        Entry::Started { .. } | Entry::Answered(_) => None,
+    });
+    faults.collect()
+}
 
 #[test]
 fn every_transparent_fault_ends_the_same() {
@@ -48,20 +60,42 @@ fn every_fault_is_met() {
     let (feed, learned) = learned();
     let outcome = run(feed, &Plan { faults: all_transparent(5), ..Plan::default() }).unwrap();
     assert_eq!(verdict(&Ok(outcome.clone()), &learned.picture), None);
-    let met: BTreeSet<String> = outcome
-        .asked
-        .iter()
-        .filter_map(|entry| match entry {
-            Entry::Asked(asked) => asked.fault.clone(),
-            Entry::Spoilt { fault, .. } => Some(fault.clone()),
-            Entry::Started { .. } | Entry::Answered(_) => None,
-        })
-        .collect();
+    let met = hits(&outcome.asked);
     let wanted = KINDS.iter().filter(|row| row.transparent).map(|row| row.name.to_owned());
     let missed: Vec<String> = wanted.filter(|name| !met.contains(name)).collect();
     assert!(missed.is_empty(), "never met: {missed:?}");
     let (orders, again) = requests::count(&outcome.asked);
     assert!(orders > 5 && again > 0, "{again} of {orders} orders were asked for again");
+}
+
+#[test]
+fn every_consequential_fault_under_kills_ends_as_without_them_or_keeps_the_invariants() {
+    let (feed, learned) = learned();
+    let operations = learned.operations.len() as u64;
+    let each = KINDS.iter().filter_map(|row| consequential(row.kind, 3)).map(|fault| vec![fault]);
+    let mut met = BTreeSet::new();
+    let mut delays = all_consequential(9);
+    delays.retain(|fault| are_comparable(std::slice::from_ref(fault)));
+    for faults in each.chain([delays, all_consequential(9)]) {
+        let calm = run(feed, &Plan { faults: faults.clone(), ..Plan::default() }).unwrap();
+        assert_eq!(calm.broken, Vec::<String>::new(), "{faults:?}");
+        met.extend(hits(&calm.asked));
+        let plan =
+            |seed| Plan { faults: faults.clone(), ..mixture(&learned.passings, operations, seed) };
+        let plans = [plan(31), plan(32)];
+        if are_comparable(&faults) {
+            none_failed(&sweep(feed, &plans, &calm.picture));
+            continue;
+        }
+        for plan in plans {
+            assert_eq!(run(feed, &plan).unwrap().broken, Vec::<String>::new(), "{plan:?}");
+        }
+    }
+    // The clock is ahead all the time; nothing is hit by it.
+    let wanted = KINDS.iter().filter(|row| !row.transparent && row.kind != Kind::ClockSkew);
+    let missed: Vec<&str> =
+        wanted.map(|row| row.name).filter(|name| !met.contains(*name)).collect();
+    assert!(missed.is_empty(), "never met: {missed:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::{none, product_code, root, rust_files};
 use everwarm::ops::api::Refusal;
 use everwarm::ops::config::layers::variables;
+use std::collections::BTreeSet;
 
 #[test]
 fn the_page_of_the_api_has_every_path_and_every_code() {
@@ -39,4 +40,14 @@ fn variables_of_tests_and_benches_are_not_taken_for_configuration() {
         }
     }
     none(&findings);
+}
+
+#[test]
+fn every_item_of_the_contract_of_supervision_has_a_test_named_after_it() {
+    let sources = rust_files();
+    let names = sources.iter().flat_map(|source| source.text.split("fn ").skip(1));
+    let tested: BTreeSet<&str> =
+        names.flat_map(|rest| rest.split('(').next().unwrap_or("").split('_')).collect();
+    let items = (1..=66).chain([71, 72]).map(|item| format!("s{item:02}"));
+    none(&items.filter(|item| !tested.contains(item.as_str())).collect::<Vec<_>>());
 }

@@ -4,7 +4,7 @@ use super::past::last_row;
 use super::{AppendError, Chunk, Round, StageInfo, TAIL_BYTES, Waker};
 use crate::clock;
 use crate::fact::{Body, Fact, Key, Mask, Rank};
-use crate::poison::{Cut, Poison};
+use crate::poison::Poison;
 use crate::store::{Batch, CheckpointRow, Op, Recovered, Sealing, Store, StoreError};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
@@ -26,6 +26,8 @@ pub(super) struct StageState {
     pub(super) lower: Vec<usize>,
     pub(super) higher: Vec<usize>,
     pub(super) incarnation: u64,
+    /// It is kept down: inputs are passed for it.
+    pub(super) absent: bool,
     pub(super) passed: u64,
     /// Version that spoke last, and the last input an older version passed.
     pub(super) spoke: u16,
@@ -37,8 +39,8 @@ pub(super) struct StageState {
     pub(super) saved_at: Instant,
     /// Bytes that had been published when the newest was made.
     pub(super) saved_behind: u64,
-    /// Without a saved state: the input from which on it needs the rounds in memory; `u64::MAX`
-    /// while it reads the past from the file.
+    /// Where that is not what follows its saved state: the input from which on it needs the rounds
+    /// in memory; `u64::MAX` while it reads the past from the file.
     pub(super) needs: u64,
     /// Row of the last fact it said about an input whose round is not in memory.
     pub(super) said_behind: u64,
@@ -112,6 +114,7 @@ impl<B: Body> Inner<B> {
                 lower,
                 higher,
                 incarnation: 0,
+                absent: false,
                 passed: last.n,
                 spoke: last.version,
                 since: if upgraded { last.n } else { last.since },
@@ -171,7 +174,7 @@ impl<B: Body> Inner<B> {
             self.tail.clear();
             self.load_from(0, store)?;
         }
-        let lacks = self.lacks_the_past();
+        let lacks = self.lacks_the_past(0);
         for state in self.stages.iter_mut().filter(|s| lacks && s.checkpoint.is_none()) {
             state.needs = u64::MAX;
         }
@@ -260,10 +263,24 @@ impl<B: Body> Inner<B> {
         }
         self.wake_ready(None, wake);
         self.wake_readers(mask, wake);
+        self.stand_in(wake);
         self.want(synced)
     }
 
     pub(super) fn pass(
+        &mut self,
+        index: usize,
+        n: u64,
+        facts: Vec<Fact<B>>,
+        next_wake: Option<i64>,
+        wake: &mut Vec<Arc<Waker>>,
+    ) -> bool {
+        let synced = self.step_past(index, n, facts, next_wake, wake);
+        self.stand_in(wake);
+        synced
+    }
+
+    pub(super) fn step_past(
         &mut self,
         index: usize,
         n: u64,
@@ -276,7 +293,7 @@ impl<B: Body> Inner<B> {
         state.passed = n;
         state.spoke = state.info.version;
         // Who is given nothing is not to be woken either.
-        state.next_wake = next_wake.filter(|_| state.poison.skips.at(n) != Cut::All);
+        state.next_wake = next_wake.filter(|_| state.poison.skips.awake(n));
         if state.poison.passed(n) {
             state.poison_changed = true;
         }
@@ -368,7 +385,8 @@ impl<B: Body> Inner<B> {
         let own = slot.outs.iter().find(|(i, _)| *i == index).map(|(_, c)| Arc::clone(c));
         let time = slot.input.facts[0].time;
         let failures = stage.poison.failures(n);
-        Round { n, time, seen, own, failures }.without(&stage.poison.skips.at(n))
+        let skips = &stage.poison.skips;
+        Round { n, time, seen, own, failures, asked: skips.asked(n) }.without(&skips.at(n))
     }
 
     pub(super) fn slot(&self, n: u64) -> Option<&Slot<B>> {
@@ -428,7 +446,11 @@ impl<B: Body> Inner<B> {
 
     /// Forgets what is committed and behind every checkpoint in memory.
     pub(super) fn trim(&mut self) {
-        let saved = |s: &StageState| s.checkpoint.as_ref().map_or(s.needs, |c| c.n);
+        self.leave_behind();
+        let saved = |s: &StageState| match &s.checkpoint {
+            Some(checkpoint) if s.needs == 0 => checkpoint.n,
+            _ => s.needs,
+        };
         let base = self.stages.iter().map(saved).fold(self.head, u64::min);
         while self.rounds.front().is_some_and(|s| s.n < base && last_row(s) <= self.committed) {
             let gone = self.rounds.pop_front().expect("it was just looked at");

@@ -1,5 +1,6 @@
 //! Rounds that are in the file alone: for a stage that has no saved state, because it is new or
-//! speaks under a new version. The tail in memory begins where the others need it; what lies before
+//! speaks under a new version, and for one that was kept down for so long that the others are far
+//! ahead. The tail in memory begins where the others need it; what lies before
 //! is read as the stage handles it, a block at a time.
 //!
 //! What a rank said lies in the file in the order of inputs, but at other places than the inputs:
@@ -29,8 +30,9 @@ struct Lane<B> {
 }
 
 impl<B: Body> Lane<B> {
-    fn new(rank: u16, mask: Mask) -> Lane<B> {
-        Lane { rank, mask, reader: Reader::default(), read: VecDeque::new(), dry: false }
+    /// From row `from` on.
+    fn new(rank: u16, mask: Mask, from: u64) -> Lane<B> {
+        Lane { rank, mask, reader: Reader::at(from), read: VecDeque::new(), dry: false }
     }
 
     /// What it said about input `n`, in one chunk; what lies before is forgotten.
@@ -98,29 +100,30 @@ impl<B: Body> Past<B> {
                 seen.extend(lane.about(n, store)?);
             }
             let own = self.own.about(n, store)?;
-            rounds.push(Round { n, time, seen, own, failures: 0 });
+            rounds.push(Round { n, time, seen, own, failures: 0, asked: true });
         }
         Ok(rounds)
     }
 }
 
 impl<B: Body> Inner<B> {
-    /// Whether the tail in memory lacks rounds a stage without a saved state begins with.
-    pub(super) fn lacks_the_past(&self) -> bool {
-        self.rounds.front().is_some_and(|slot| slot.n > 1)
+    /// Whether the tail in memory lacks rounds that follow input `n`, where a stage begins.
+    pub(super) fn lacks_the_past(&self, n: u64) -> bool {
+        self.rounds.front().is_some_and(|slot| slot.n > n + 1)
     }
 
     pub(super) fn past(&self, index: usize) -> Past<B> {
         let stage = &self.stages[index];
         let interest = stage.info.interest;
+        let from = stage.checkpoint.as_ref().map_or(0, |c| c.row);
         let lanes = |of: &[usize]| -> Vec<Lane<B>> {
-            of.iter().map(|q| Lane::new(self.stages[*q].info.rank.0, interest)).collect()
+            of.iter().map(|q| Lane::new(self.stages[*q].info.rank.0, interest, from)).collect()
         };
         Past {
-            inputs: Lane::new(Rank::INPUT.0, Mask::ALL),
+            inputs: Lane::new(Rank::INPUT.0, Mask::ALL, from),
             lower: lanes(&stage.lower),
             higher: lanes(&stage.higher),
-            own: Lane::new(stage.info.rank.0, Mask::ALL),
+            own: Lane::new(stage.info.rank.0, Mask::ALL, from),
             interest,
         }
     }
@@ -153,11 +156,12 @@ impl<B: Body> Journal<B> {
     pub(crate) fn attach(&self, rank: Rank) -> Attached<B> {
         let mut inner = self.lock();
         let index = inner.index_of(rank);
-        let unsaved = inner.stages[index].checkpoint.is_none();
-        let past = (unsaved && inner.lacks_the_past()).then(|| inner.past(index));
+        let saved = inner.stages[index].checkpoint.as_ref().map_or(0, |c| c.n);
+        let past = inner.lacks_the_past(saved).then(|| inner.past(index));
         let state = &mut inner.stages[index];
         state.needs = if past.is_some() { u64::MAX } else { 0 };
         state.incarnation += 1;
+        state.absent = false;
         state.waker = None;
         let seat = Seat {
             index,
@@ -210,7 +214,8 @@ impl<B: Body> Journal<B> {
         let poison = &inner.stages[seat.index].poison;
         let round = |round: Round<B>| {
             let failures = poison.failures(round.n);
-            Round { failures, ..round }.without(&poison.skips.at(round.n))
+            let asked = poison.skips.asked(round.n);
+            Round { failures, asked, ..round }.without(&poison.skips.at(round.n))
         };
         Ok(rounds.into_iter().map(round).collect())
     }

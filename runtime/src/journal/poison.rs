@@ -25,7 +25,7 @@ impl Marks {
 
 impl<B: Body> Inner<B> {
     /// A change that must be on disk before the stage tries again.
-    fn mark(&mut self, index: usize) {
+    pub(super) fn mark(&mut self, index: usize) {
         self.marks.last += 1;
         let state = &mut self.stages[index];
         (state.mark, state.poison_changed) = (self.marks.last, true);
@@ -168,8 +168,8 @@ impl<B: Body> Round<B> {
 
     /// A round of the same facts.
     pub(crate) fn again(&self) -> Round<B> {
-        let Round { n, time, failures, .. } = *self;
-        Round { n, time, seen: self.seen.clone(), own: self.own.clone(), failures }
+        let Round { n, time, failures, asked, .. } = *self;
+        Round { n, time, seen: self.seen.clone(), own: self.own.clone(), failures, asked }
     }
 
     /// Names of the parts of what is seen, ascending.

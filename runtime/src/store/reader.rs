@@ -21,6 +21,11 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// At this row.
+    pub(crate) fn at(next: u64) -> Reader {
+        Reader { next, open: None }
+    }
+
     /// Shows the facts of the next block, with their rows; false where there is none yet.
     pub(crate) fn block<B: Body>(
         &mut self,

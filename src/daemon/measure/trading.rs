@@ -103,12 +103,12 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
         page.count("everwarm_quarantined", &[name], n as u64);
     }
     let held = symbols.iter().filter(|s| s.held.is_some());
-    let stuck = stopped || branch || status.breaker == BreakerLevel::Halted;
+    let stuck = stopped || status.breaker == BreakerLevel::Halted;
     let stays = held.filter(|s| stuck || matches!(s.state, Standing::Halted | Standing::Gone));
     page.count("everwarm_positions_unprotected", &[], stays.count() as u64);
 }
 
-/// Whether a branch without which nothing is decided is kept down.
+/// Whether a stage is kept down, so that nothing is entered.
 fn stage_is_down(world: &World) -> bool {
     let stages = format!("{}/", crate::edge::world::path::STAGES);
     world.directory.readings().iter().any(|r| r.path.starts_with(&stages) && r.is_down())

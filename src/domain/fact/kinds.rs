@@ -151,9 +151,9 @@ kinds! {
     STAGE_UPGRADED "Operator.StageUpgraded" "runtime" false JOURNAL
         "a stage speaks under a new version from here on";
     QUARANTINED "Operator.Quarantined" "runtime" true JOURNAL
-        "a stage failed too often at an input, and what is done about it";
-    RELEASED "Operator.Released" "operator" true JOURNAL
-        "a quarantine ends: the stage is tried again, or its absence is accepted";
+        "a stage failed too often at an input, or is kept down from one on; what is done about it";
+    RELEASED "Operator.Released" "operator, runtime" true JOURNAL
+        "that ends: the stage is tried or asked again, or its absence is accepted";
     RESOLVED "Operator.Resolved" "operator" true JOURNAL
         "a conflict ends: the venue's word is taken, or set aside";
     BRANCH "Operator.Branch" "supervisor" true JOURNAL
@@ -313,6 +313,9 @@ impl fact::Body for Body {
                 failures: q.failures,
                 why: q.why,
             }),
+            RuntimeEvent::Released { quarantine } => {
+                Body::Operator(Operator::Released { quarantine, retry: true })
+            }
         }
     }
 }

@@ -273,7 +273,8 @@ pub enum Operator {
         /// The version from here on.
         to: u16,
     },
-    /// A stage failed too often at an input. Synced, and known before a replay.
+    /// A stage failed too often at an input, or is kept down from one on. Synced, and known before
+    /// a replay.
     Quarantined {
         /// Rank of the stage.
         rank: u16,
@@ -290,7 +291,7 @@ pub enum Operator {
         /// The text of the last.
         why: String,
     },
-    /// An operator ends a quarantine. Synced.
+    /// An operator ends a quarantine, or the runtime that of a stage that was kept down. Synced.
     Released {
         /// Number of the input that told of it.
         quarantine: u64,

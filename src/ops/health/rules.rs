@@ -125,7 +125,9 @@ fn quarantine(signs: &Signs, found: &mut Vec<FindingView>) {
             everwarm_runtime::fact::Effect::Parts => {
                 ("look at what the input was; then let the symbols be bought again", "drop")
             }
-            everwarm_runtime::fact::Effect::Stage | everwarm_runtime::fact::Effect::Stopped => {
+            everwarm_runtime::fact::Effect::Stage
+            | everwarm_runtime::fact::Effect::Stopped
+            | everwarm_runtime::fact::Effect::Down => {
                 ("repair the cause, then have it tried again", "retry")
             }
         };

@@ -8,7 +8,7 @@ use crate::domain::order::OrderStatus;
 use crate::domain::time::{DAY, UtcMs, day_of};
 use crate::ops::tell::tell;
 use crate::ops::text::{amount, civil, count, date, fit, signed};
-use everwarm_runtime::fact::{Fact, Mask};
+use everwarm_runtime::fact::{Effect, Fact, Mask};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -128,6 +128,8 @@ pub struct News {
     unknown: BTreeSet<ClientOrderId>,
     day: Span,
     month: Span,
+    /// Inputs that told that a stage is not asked while it is kept down.
+    unasked: BTreeSet<u64>,
 }
 
 impl News {
@@ -142,6 +144,16 @@ impl News {
                 self.conflicts.clear();
                 let first = *life == 1;
                 if first { Vec::new() } else { told(Topic::Restart) }
+            }
+            // Its branch tells of it.
+            Body::Operator(Operator::Quarantined { effect: Effect::Down, .. }) => {
+                self.unasked.insert(fact.key.n);
+                Vec::new()
+            }
+            Body::Operator(Operator::Released { quarantine, .. })
+                if self.unasked.remove(quarantine) =>
+            {
+                Vec::new()
             }
             Body::Operator(Operator::Quarantined { .. } | Operator::Released { .. }) => {
                 told(Topic::Quarantine)

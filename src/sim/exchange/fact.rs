@@ -301,6 +301,7 @@ impl Body for SimFact {
             RuntimeEvent::Quarantined(q) => {
                 unreachable!("failures of the {} are not counted", q.stage)
             }
+            RuntimeEvent::Released { .. } => unreachable!("it is never kept down"),
         }
     }
 }

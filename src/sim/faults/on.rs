@@ -246,13 +246,12 @@ impl Faults {
         self.hit(meets, &[connection, name, text], now, |_| u64::MAX)
     }
 
-    /// What an order that takes gets at once, per cent; none: all.
+    /// What becomes of an order that takes: its number is what it gets at once, per cent.
     #[must_use]
-    pub fn lag(&self, symbol: Symbol, client_id: &str, minute: UtcMs) -> Option<u8> {
+    pub fn lag(&self, symbol: Symbol, client_id: &str, minute: UtcMs) -> Option<Hit> {
         let meets = |fault: &Fault| fault.meets_order(symbol);
         let key = [symbol.as_str(), client_id];
-        let hit = self.hit(meets, &key, minute, |_| u64::MAX)?;
-        Some(u8::try_from(hit.number).unwrap_or(0))
+        self.hit(meets, &key, minute, |_| u64::MAX)
     }
 
     /// How far the clock that timestamps are held against is ahead, milliseconds.

@@ -286,7 +286,9 @@ async fn new_order(desk: &Desk, ask: &Ask, used: &mut Used) -> Result<Value, Api
         desk.counters().order(used, 1, seconds())?;
         if order.kind.can_lag() {
             let (id, minute) = (order.client_id.as_deref().unwrap_or(""), exchange.last_close());
-            order.at_once = desk.faults.lag(order.symbol, id, minute);
+            let lag = desk.faults.lag(order.symbol, id, minute);
+            lag.inspect(|hit| desk.requests.spoilt(when.now, *hit, id));
+            order.at_once = lag.map(|hit| u8::try_from(hit.number).unwrap_or(0));
         }
         Ok((SimFact::Place(order), answer))
     };

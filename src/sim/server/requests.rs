@@ -35,13 +35,13 @@ pub enum Entry {
     Asked(Asked),
     /// It was answered.
     Answered(Answered),
-    /// A message of a stream was not sent as it should have been.
+    /// A message of a stream was not sent as it should have been, or an order not filled so.
     Spoilt {
         /// Venue time.
         at: UtcMs,
         /// The fault.
         fault: String,
-        /// The stream or the event.
+        /// The stream, the event, or the order's id.
         message: String,
     },
 }
@@ -134,7 +134,7 @@ impl Requests {
         self.write(&Entry::Answered(Answered { n, at, status, code }));
     }
 
-    /// Writes down what a fault did to a message.
+    /// Writes down what a fault did to a message, or an order.
     pub fn spoilt(&self, at: UtcMs, hit: Hit, message: &str) {
         let (fault, message) = (hit.kind.row().name.to_owned(), message.to_owned());
         self.write(&Entry::Spoilt { at, fault, message });

@@ -1,7 +1,8 @@
 //! Long when the fast average crosses above the slow one, flat when it crosses below.
 //!
 //! The first row on which both averages are defined only tells where they stand; a row on which one
-//! is not defined tells nothing.
+//! is not defined tells nothing. What was entered is also left where the fast average is found
+//! below the slow one: it crossed while nobody asked, because the stage was kept down.
 
 use super::{Need, Strategy, Wish};
 use crate::domain::fact::FeatureRow;
@@ -18,7 +19,7 @@ pub struct SmaCross;
 impl Strategy for SmaCross {
     const NAME: &'static str = "sma_cross";
     const RANK: Rank = rank::SMA_CROSS;
-    const VERSION: u16 = 2;
+    const VERSION: u16 = 3;
     type Section = settings::SmaCross;
     /// Whether the fast average stood below (-1), at (0) or above (1) the slow one.
     type Memory = Option<i8>;
@@ -44,7 +45,8 @@ impl Strategy for SmaCross {
             Ordering::Greater => 1,
         };
         let before = before.replace(now)?;
-        let (side, word) = match (before <= 0 && now > 0, before >= 0 && now < 0) {
+        let late = last == Some(Side::Buy) && now < 0;
+        let (side, word) = match (before <= 0 && now > 0, late || (before >= 0 && now < 0)) {
             (true, _) => (Side::Buy, "above"),
             (_, true) => (Side::Sell, "below"),
             (false, false) => return None,
@@ -242,5 +244,27 @@ mod tests {
         hear(under(10, 30, true));
         hear(under(5, 20, true));
         assert!(hear(now(1.0, 2.0)).contains("crossed below sma20"));
+    }
+
+    #[test]
+    fn what_crossed_while_nobody_asked_is_left_at_the_next_row() {
+        let features = |fast| {
+            let rows = vec![row(fast, 2.0)];
+            Body::Analysis(Analysis::Features { timeframe: Timeframe::M1, rows })
+        };
+        let mut stage = StrategyStage::<SmaCross>::default();
+        facts_of(&mut stage, &input(1, configured(&Settings::default())));
+        assert!(facts_of(&mut stage, &input(2, features(1.0))).is_empty());
+        let said = |stage: &mut _, n, fast| {
+            let said = facts_of(stage, &input(n, features(fast)));
+            let [Body::Analysis(Analysis::Signals { rows })] = &said[..] else {
+                panic!("{said:?}")
+            };
+            rows[0].side
+        };
+        assert_eq!(said(&mut stage, 3, 3.0), Side::Buy);
+        stage.evolve(&input(4, features(1.0)));
+        assert_eq!(said(&mut stage, 5, 1.5), Side::Sell);
+        assert!(facts_of(&mut stage, &input(6, features(1.0))).is_empty(), "once");
     }
 }
