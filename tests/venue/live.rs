@@ -116,19 +116,24 @@ fn the_caps_hold_over_kills_and_larger_numbers() {
     let daemon = Elsewhere::daemon(&dir, &config);
     closes(&dir, 12);
     assert_eq!(entries(&dir), 3, "the day is the same day");
-    daemon.signal("-TERM");
-    assert_eq!(daemon.result().0, Some(0));
 
-    // Larger numbers in the configuration change what is wished, not what may be.
-    let larger = there.configured(
-        "larger.toml",
-        LIVE,
-        "mode = \"live\"\nnotional = \"5000\"\nmax_positions = 100",
-    );
-    let daemon = Elsewhere::daemon(&dir, &larger);
+    // Larger numbers in the configuration change what is wished, not what may be: neither by a
+    // reload nor by a restart.
+    let larger = "mode = \"live\"\nnotional = \"5000\"\nmax_positions = 100";
+    there.configured("live.toml", LIVE, larger);
+    let (code, out, err) = run(&dir, &["config", "reload", "--yes"]);
+    assert_eq!(code, Some(0), "{out}{err}");
     let words = "confirmed cap of 150 an order";
     wait_until("a large one is declined", || declined(&dir, words).is_some());
     assert_eq!(entries(&dir), 3);
+    daemon.signal("-TERM");
+    assert_eq!(daemon.result().0, Some(0));
+    let daemon = Elsewhere::daemon(&dir, &config);
+    closes(&dir, 12);
+    assert_eq!(entries(&dir), 3);
+    let status = ask(&dir, &["status"]);
+    let caps = (&status["live"]["per_order"], &status["live"]["per_day"]);
+    assert_eq!(caps, (&"150".into(), &"400".into()));
     daemon.kill();
     let (code, out, err) = run(&dir, &["verify"]);
     assert_eq!(code, Some(0), "{out}{err}");
