@@ -386,8 +386,8 @@ async fn venue(
             let connection = Connection::simulated(port.port, &port.token, key, passing(config));
             let connection = connection.map_err(failed)?;
             let ban = ban::note(&config.data_dir);
-            let streams = config.streams;
-            let connection = Connection { streams, ban, ..connection };
+            let (streams, compare) = (config.streams, config.compare);
+            let connection = Connection { streams, compare, ban, ..connection };
             return Ok((connection, Some((launch, port.port))));
         }
     };
@@ -409,8 +409,8 @@ fn elsewhere(config: &Config, remote: &Remote) -> Result<Connection, Failure> {
     let key = remote.key.clone().ok_or_else(unread)?;
     let (passing, ban) = (passing(config), ban::note(&config.data_dir));
     let live = remote.environment == Environment::Live;
-    let (admin, streams) = (None, config.streams);
-    Ok(Connection { rest, stream, ws_api, key, admin, streams, live, passing, ban })
+    let (admin, streams, compare) = (None, config.streams, config.compare);
+    Ok(Connection { rest, stream, ws_api, key, admin, streams, live, compare, passing, ban })
 }
 
 fn passing(config: &Config) -> Passing {

@@ -64,6 +64,9 @@ pub struct Connection {
     pub streams: usize,
     /// Whether money is real there.
     pub live: bool,
+    /// Wall time between comparisons of the account while it trades; none: at starts alone. Where
+    /// time moves only when told, none is made.
+    pub compare: Option<Duration>,
     /// How its time passes.
     pub passing: Passing,
     /// Where a ban by it is noted.
@@ -90,6 +93,7 @@ impl Connection {
             key: ApiKey::hmac(Secret::new(key), Secret::new(secret)),
             streams: STREAMS_MAX,
             live: false,
+            compare: None,
             passing,
             ban: BanNote::default(),
         })
@@ -275,7 +279,8 @@ async fn world(birth: &Birth, steps: &mut Steps) -> Result<World, BirthError> {
     };
     let journal = Journal::open(birth.store.clone(), places(&birth.stages), options)?;
     steps.took("read the journal");
-    let Connection { admin, streams, live, passing, .. } = birth.connection.clone();
+    let Connection { admin, streams, live, compare, passing, .. } = birth.connection.clone();
+    let compare = compare.filter(|_| passing != Passing::Lockstep);
     let recv_window = birth.connection.recv_window(birth.content.settings().trading.recv_window_ms);
     let venue = birth.connection.client(recv_window).map_err(BirthError::Venue)?;
     let clock = venue.clock().clone();
@@ -290,6 +295,7 @@ async fn world(birth: &Birth, steps: &mut Steps) -> Result<World, BirthError> {
         admin,
         streams,
         live,
+        compare,
         passing,
         released: Arc::default(),
         keeper: Arc::new(Keeper::new(Arc::clone(&birth.archive), Arc::clone(&birth.on_failure))),

@@ -10,6 +10,10 @@ use std::time::Duration;
 
 /// Starts in a row.
 const STARTS: usize = 100;
+/// How long a start is given that is to come as far as to wait for the budget.
+const PATIENT: Duration = Duration::from_secs(20);
+/// How long most starts are given.
+const SHORT: Duration = Duration::from_millis(150);
 /// Weight the exchange takes in a minute.
 const LIMIT: u64 = 6_000;
 
@@ -27,6 +31,30 @@ fn spend(dir: &Path, path: &str) -> (u16, u64) {
     (status, used.expect("it tells its count").1.trim().parse().unwrap())
 }
 
+/// Somebody else spends most of what there is in this minute.
+fn fill(dir: &Path) {
+    while spend(dir, "/api/v3/time").1 < LIMIT * 8 / 10 {
+        spend(dir, "/api/v3/exchangeInfo");
+    }
+}
+
+/// Starts a daemon that is killed after a while, or as soon as it waits for the budget: whether it
+/// did, and then also said so in its status.
+fn start(dir: &Path, within: Duration) -> (bool, bool) {
+    fill(dir);
+    let daemon = Process::start(dir, &["run", "--pace", "real"]);
+    let waits = daemon.complains("waiting for venue budget, ", within);
+    let mut told = false;
+    if waits && within == PATIENT {
+        daemon.answers();
+        let problems = ask(dir, &["status"])["problems"].clone();
+        let mut all = problems.as_array().into_iter().flatten().filter_map(|text| text.as_str());
+        told = all.any(|text| text.starts_with("venue: waiting for venue budget, "));
+    }
+    daemon.kill();
+    (waits, told)
+}
+
 #[test]
 fn a_hundred_starts_in_a_row_never_exceed_the_budget_of_the_venue() {
     let folder = Folder::new("budget");
@@ -34,28 +62,19 @@ fn a_hundred_starts_in_a_row_never_exceed_the_budget_of_the_venue() {
     let first = Process::start(&dir, &["run", "--pace", "real"]);
     first.says("may trade");
     first.kill();
-    // All of it within one minute of the exchange.
+    // All of it within one minute of the exchange, where the machine can.
     while clock::wall_ms().rem_euclid(60_000) > 20_000 {
         std::thread::park_timeout(Duration::from_millis(100));
     }
-    // Somebody else spends most of it.
-    while spend(&dir, "/api/v3/exchangeInfo").1 < LIMIT * 8 / 10 {}
-    let mut waited = 0;
+    let (mut waited, mut told) = (0, 0);
     for i in 0..STARTS {
-        let daemon = Process::start(&dir, &["run", "--pace", "real"]);
-        let waits = daemon.complains("waiting for venue budget, ", Duration::from_millis(300));
-        if waits && waited == 0 {
-            daemon.answers();
-            let problems = &ask(&dir, &["status"])["problems"];
-            let told = problems[0]
-                .as_str()
-                .is_some_and(|problem| problem.starts_with("venue: waiting for venue budget, "));
-            assert!(told, "{problems}");
-        }
-        waited += usize::from(waits);
-        daemon.kill();
+        // Most end somewhere on their way, whatever that takes them; some come as far as to wait.
+        let patient = i % 10 == 0;
+        let (waits, says) = start(&dir, if patient { PATIENT } else { SHORT });
+        (waited, told) = (waited + usize::from(waits), told + usize::from(says));
         let (status, used) = spend(&dir, "/api/v3/time");
         assert!(status == 200 && used <= LIMIT, "start {i}: status {status}, {used} used");
     }
-    assert!(waited > 0, "the budget was never short");
+    // A minute may end between the one and the other, not each time.
+    assert!(waited > 0 && told > 0, "{waited} waited for the budget, {told} said so");
 }

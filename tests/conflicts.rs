@@ -3,7 +3,11 @@
 
 use crate::hand::Hand;
 use crate::kit::{Folder, Process, ask, run, wait_until};
+use everwarm::domain::fact::{Body, Venue};
+use reqwest::Method;
 use serde_json::{Value, json};
+use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
 
@@ -165,6 +169,61 @@ fn a_sale_by_hand_is_refused_shown_and_resolved_for_good() {
     daemon.signal("-INT");
     let (status, _, err) = daemon.end();
     assert_eq!(status.code(), Some(0), "{err}");
+    assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));
+}
+
+/// How often the journal of a daemon that is down says what the account was.
+fn accounts(dir: &Path) -> usize {
+    let journal = everwarm::audit::open(dir).unwrap_or_else(|e| panic!("{e:?}"));
+    let mut count = 0;
+    let each = journal.each(0, &mut |_, fact| {
+        count += usize::from(matches!(fact.body, Body::Venue(Venue::Account { .. })));
+        ControlFlow::Continue(())
+    });
+    assert!(each.is_ok());
+    count
+}
+
+#[test]
+fn what_is_missing_is_noticed_while_it_trades() {
+    let folder = Folder::new("missing");
+    let (dir, config) = (folder.join("data"), folder.join("often.toml"));
+    fs::write(&config, "[venue]\ncompare_account_s = 1\n").unwrap();
+    let often = ["run", "--pace", "240x", "--config", config.to_str().unwrap()];
+    let daemon = Process::start(&dir, &often);
+    daemon.says("may trade");
+    // What it does itself is no difference, however often that is looked at and whatever of it is
+    // told late, twice or not at all.
+    for (fault, at) in [("missing", "executionReport"), ("no-answer", "POST order")] {
+        let (code, out, err) = run(&dir, &["sim", "fault", fault, "--at", at, "--chance", "300"]);
+        assert_eq!(code, Some(0), "{out}{err}");
+    }
+    let closes = || ask(&dir, &["status"])["closes"].as_u64().unwrap();
+    let seen = closes();
+    wait_until("it trades for a while", || closes() > seen + 60);
+    assert_eq!(run(&dir, &["sim", "lift"]).0, Some(0));
+    wait_until("something is held", || held(&dir).is_some());
+    assert_eq!((state(&dir).as_str(), reconcile(&dir).1), ("trading", Some(0)));
+    // Somebody sells by hand; where the daemon was faster, the next one.
+    let hand = Hand::new(&dir);
+    let sold = || {
+        let (symbol, quantity) = held(&dir)?;
+        let quantity = hand.lots(&symbol, &quantity);
+        let order = format!("symbol={symbol}&side=SELL&type=MARKET&quantity={quantity}");
+        let answer = hand.ask(Method::POST, "order", &order);
+        answer["orderId"].is_u64().then_some(symbol)
+    };
+    wait_until("it is sold by hand", || sold().is_some());
+    wait_until("it is noticed", || state(&dir) == "refused");
+    let (id, view) = conflict(&dir);
+    assert_eq!(view["conflicts"][0]["dispute"], "balance", "{view}");
+    let level = || ask(&dir, &["status"])["breaker"].clone();
+    wait_until("nothing is entered any more", || level() == "exits-only");
+    resolve(&dir, &id, "venue");
+    wait_until("it trades again", || state(&dir) == "trading");
+    daemon.signal("-TERM");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    assert!(accounts(&dir) > 2, "looked at more often than at the start");
     assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));
 }
 

@@ -2,9 +2,11 @@
 //!
 //! It folds to the head, then acts: announces what is to be sent, waits until that is on disk,
 //! sends it once, asks for what has no clear answer. It sends nothing before the account was
-//! compared with the books in this life of the process.
+//! compared with the books in this life of the process, and compares it now and then while it
+//! trades.
 
 use super::board::Rest;
+use super::compare::{CALM_MS, Comparing, Look, Picture, Verdict};
 use super::flight::{Errand, Flight, Kept, Round, fly, known_orders};
 use super::gateway_book::GatewayBook;
 use super::world::{Passing, World, path, wall};
@@ -49,6 +51,10 @@ pub enum GatewayMsg {
     Hint(Box<OrderReport>, Ticket),
     /// The private stream may have missed something.
     Interrupted,
+    /// It may be time to compare the account.
+    Compare,
+    /// The account was looked at.
+    Seen(Box<Look>),
 }
 
 /// The actor.
@@ -71,6 +77,10 @@ pub struct State {
     not_before: UtcMs,
     /// Venue time since which orders that live are looked for, before the account is compared.
     looking_since: Option<UtcMs>,
+    /// Of the account while it trades.
+    comparing: Comparing,
+    /// Whether the round on its way sends something.
+    sending: bool,
 }
 
 impl Actor for Gateway {
@@ -96,6 +106,7 @@ impl Actor for Gateway {
         // The life begins with its settings; and a round of a predecessor may be on its way: what
         // it brings is waited for.
         let (before, board) = (Arc::clone(&flight), Arc::clone(&world.board));
+        later(&me, world.compare);
         tokio::spawn(async move {
             board.begun().await;
             before.landed().await;
@@ -114,6 +125,8 @@ impl Actor for Gateway {
             tries,
             not_before,
             looking_since: None,
+            comparing: Comparing::default(),
+            sending: false,
         };
         Ok(state)
     }
@@ -125,13 +138,19 @@ impl Actor for Gateway {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         state.waker.clear();
+        let mut compare = None;
         match message {
             GatewayMsg::Pull => {}
             GatewayMsg::Hint(report, _) => state.hints.push(*report),
             GatewayMsg::Interrupted => state.interrupted = true,
             GatewayMsg::Landed { kept } => state.landed(&me, kept),
+            GatewayMsg::Compare => compare = Some(None),
+            GatewayMsg::Seen(look) => compare = Some(Some(*look)),
         }
         while state.book.catch_up(64, |_| ())? {}
+        if let Some(look) = compare {
+            state.compare(&me, look)?;
+        }
         state.act(&me)
     }
 
@@ -147,6 +166,10 @@ impl Actor for Gateway {
 
 impl State {
     fn landed(&mut self, me: &ActorRef<GatewayMsg>, kept: Option<Kept>) {
+        self.comparing.acted();
+        if std::mem::take(&mut self.sending) {
+            self.comparing.moved(self.world.now());
+        }
         let Some(Kept { why, refused }) = kept else {
             self.tries = 0;
             self.world.board.write_venue(wall(), None);
@@ -164,12 +187,7 @@ impl State {
     }
 
     fn act(&mut self, me: &ActorRef<GatewayMsg>) -> Result<(), ActorProcessingErr> {
-        let n = self.book.cursor();
-        // What a round brought is in the journal before it has landed: asked in this order, nothing
-        // of it is overlooked.
-        let behind = || n < self.world.journal.head() || !self.world.in_step();
-        let begun = self.world.board.has_begun() && self.book.stage().listed;
-        if !begun || self.flight.is_up() || behind() {
+        if self.is_under_way() {
             self.rest(Rest::Busy);
             return Ok(());
         }
@@ -199,6 +217,71 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// Whether a round is on its way, or something is in the journal that is not known yet.
+    fn is_under_way(&self) -> bool {
+        // What a round brought is in the journal before it has landed: asked in this order, nothing
+        // of it is overlooked.
+        let behind = || self.book.cursor() < self.world.journal.head() || !self.world.in_step();
+        let begun = self.world.board.has_begun() && self.book.stage().listed;
+        !begun || self.flight.is_up() || behind()
+    }
+
+    /// Compares the account with the books while it trades: begins a look, or ends one.
+    fn compare(
+        &mut self,
+        me: &ActorRef<GatewayMsg>,
+        look: Option<Look>,
+    ) -> Result<(), ActorProcessingErr> {
+        let (life, now) = (self.world.journal.life(), self.world.now());
+        let book = self.book.stage();
+        let quiet = !self.is_under_way() && self.hints.is_empty() && !self.interrupted;
+        let settled = || book.orders.living().all(|o| o.is_working() && !o.fills_missing());
+        let still = quiet && book.is_reconciled(life) && settled();
+        let Some(look) = look else {
+            if still && self.comparing.is_calm(now) {
+                let (venue, me) = (self.world.venue.clone(), me.clone());
+                let ended = self.comparing.look(now);
+                tokio::spawn(async move {
+                    let look = Box::new(ended(Picture::take(&venue).await));
+                    drop(me.send_message(GatewayMsg::Seen(look)));
+                });
+            } else {
+                later(me, Some(self.calm()));
+            }
+            return Ok(());
+        };
+        let time = look.time;
+        if let Err(error) = &look.picture {
+            tracing::debug!(%error, "the account was not read; it is tried again");
+            later(me, self.world.compare);
+            return Ok(());
+        }
+        match self.comparing.judge(look, still, &book.orders) {
+            Verdict::Again => later(me, Some(self.calm())),
+            Verdict::Ask => {
+                self.interrupted = true;
+                later(me, Some(self.calm()));
+            }
+            Verdict::Stands(picture) => {
+                let open = picture.open();
+                let balances = picture.balances;
+                let account = Body::Venue(Venue::Account { life, time, balances, open });
+                self.world.journal.append(&self.writer, now, vec![account])?;
+                later(me, self.world.compare);
+            }
+        }
+        Ok(())
+    }
+
+    /// Wall time in which the account may have come to rest.
+    fn calm(&self) -> Duration {
+        let factor = match self.world.passing {
+            Passing::Lockstep => 1,
+            Passing::Scaled(factor) => u64::from(factor.max(1)),
+        };
+        HOLD.max(Duration::from_millis(CALM_MS.unsigned_abs() / factor + 1))
     }
 
     /// What is to be done now, the announcement of what is to be sent being appended.
@@ -292,6 +375,7 @@ impl State {
         if lost.is_empty() {
             return Ok(false);
         }
+        self.comparing.moved(self.world.now());
         self.world.journal.append(&self.writer, self.world.now(), lost)?;
         Ok(true)
     }
@@ -309,6 +393,7 @@ impl State {
             Body::Venue(Venue::Reported(report))
         });
         let hints: Vec<Body> = hints.collect();
+        self.comparing.moved(self.world.now());
         self.world.chaos().point(Site::BeforeAppend, NAME);
         self.world.journal.append(&self.writer, self.world.now(), hints)?;
         self.world.chaos().point(Site::AfterAppend, NAME);
@@ -329,8 +414,10 @@ impl State {
         .collect()
     }
 
-    fn fly(&self, me: &ActorRef<GatewayMsg>, errand: Errand) {
+    fn fly(&mut self, me: &ActorRef<GatewayMsg>, errand: Errand) {
         let Some(round) = self.flight.begin() else { return };
+        self.comparing.acted();
+        self.sending = matches!(errand, Errand::Send { .. });
         let (world, me) = (self.world.clone(), me.clone());
         // Its own name: what a round brings is heard even when its gateway is gone.
         let writer = world.journal.writer("answers");
@@ -350,6 +437,14 @@ impl State {
             let wait = u64::try_from(at - now).unwrap_or(0) / u64::from(factor.max(1)) + 1;
             me.send_after(Duration::from_millis(wait), || GatewayMsg::Pull);
         }
+    }
+}
+
+/// Has the account compared after a while, where there is one.
+fn later(me: &ActorRef<GatewayMsg>, after: Option<Duration>) {
+    if let Some(after) = after {
+        // Ends with the actor.
+        drop(me.send_after(after, || GatewayMsg::Compare));
     }
 }
 

@@ -54,6 +54,8 @@ kinds! {
         GatewayMsg::Landed { .. } => "landed",
         GatewayMsg::Hint(..) => "hint",
         GatewayMsg::Interrupted => "interrupted",
+        GatewayMsg::Compare => "compare",
+        GatewayMsg::Seen(_) => "seen",
     }
     PacerMsg {
         PacerMsg::Look => "look",

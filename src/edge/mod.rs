@@ -3,16 +3,18 @@
 //!
 //! Market: `universe` says which symbols; `feed` → `bar` (one each) → `closer` → the journal;
 //! `released` tells how far the venue is. Orders: the journal → `gateway` → `flight` → the venue →
-//! the journal; `private` brings hints. Time: `clock`, `pacer`. Beside them `exchange` keeps the
-//! simulated venue running and `projector` fills the history. `world` is what they share, `board`
-//! where they say that they have nothing left to do, `branches` what becomes of those that fail too
-//! often, `meters` what they count, `kinds` how their messages are called there.
+//! the journal; `private` brings hints, `compare` says when the account counts. Time: `clock`,
+//! `pacer`. Beside them `exchange` keeps the simulated venue running and `projector` fills the
+//! history. `world` is what they share, `board` where they say that they have nothing left to do,
+//! `branches` what becomes of those that fail too often, `meters` what they count, `kinds` how
+//! their messages are called there.
 
 pub mod bar;
 pub mod board;
 pub mod branches;
 pub mod clock;
 pub mod closer;
+pub mod compare;
 pub mod config;
 pub mod exchange;
 pub mod feed;

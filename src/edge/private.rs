@@ -85,6 +85,8 @@ impl Actor for Private {
             }
             Event::Lost { why, again } => {
                 world.board.write_listening(false);
+                // It may have been refused for its timestamp, or lost because a clock jumped.
+                world.clock.lock().doubt();
                 if again {
                     tracing::debug!(why, "private stream lost");
                 } else {

@@ -19,6 +19,7 @@ use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::supervise::Directory;
 use ractor::Message;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Paths of the actors in the tree, named here only; the tree puts them there.
@@ -100,6 +101,8 @@ pub struct World {
     pub streams: usize,
     /// Whether money is real there.
     pub live: bool,
+    /// Wall time between comparisons of the account while it trades; none: at starts alone.
+    pub compare: Option<Duration>,
     /// How its time passes.
     pub passing: Passing,
     /// Venue time up to which bars are closed, asked for once for many.

@@ -88,6 +88,13 @@ impl Fake {
         self
     }
 
+    /// The same market in which nobody ever traded one symbol.
+    pub fn never_traded(mut self, symbol: &str) -> Fake {
+        let symbol = sym(symbol);
+        self.bars.retain(|b| b.symbol != symbol);
+        self
+    }
+
     /// The rules of one symbol, to change.
     pub fn rules(&mut self, symbol: &str) -> &mut Instrument {
         let symbol = sym(symbol);

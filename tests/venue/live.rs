@@ -132,6 +132,14 @@ fn the_caps_hold_over_kills_and_larger_numbers() {
     let words = "confirmed cap of 150 an order";
     wait_until("a large one is declined", || declined(&dir, words).is_some());
     assert_eq!(entries(&dir), 3);
+    daemon.signal("-TERM");
+    assert_eq!(daemon.result().0, Some(0));
+    let daemon = Elsewhere::daemon(&dir, &config);
+    closes(&dir, 12);
+    assert_eq!(entries(&dir), 3);
+    let status = ask(&dir, &["status"]);
+    let caps = (&status["live"]["per_order"], &status["live"]["per_day"]);
+    assert_eq!(caps, (&"150".into(), &"400".into()));
     daemon.kill();
     let (code, out, err) = run(&dir, &["verify"]);
     assert_eq!(code, Some(0), "{out}{err}");

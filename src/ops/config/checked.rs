@@ -43,6 +43,8 @@ pub struct Config {
     pub venue: VenueSource,
     /// Streams on one market connection at most.
     pub streams: usize,
+    /// Wall time between comparisons of the account while it trades; none: at starts alone.
+    pub compare: Option<Duration>,
     /// Whether `trading.mode` is live.
     pub live: bool,
     /// Form of the log.
@@ -200,6 +202,7 @@ impl Values {
         } else {
             Pace::Times(1)
         };
+        let compare = Duration::from_secs(self.get("venue.compare_account_s"));
         Config {
             data_dir: self.path("daemon.data_dir").unwrap_or_default(),
             installation: self.text("daemon.installation"),
@@ -209,6 +212,7 @@ impl Values {
             token: None,
             log: self.text("daemon.log"),
             streams: self.get("venue.streams_per_connection"),
+            compare: Some(compare).filter(|every| !every.is_zero()),
             live: self.live(&venue),
             venue,
             market: MarketSource { pace, ..market },

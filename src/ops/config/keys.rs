@@ -108,6 +108,7 @@ keys! {
     "venue.secret": Kind::Secret;
     "venue.private_key": Kind::Secret;
     "venue.streams_per_connection": count(1, 1024);
+    "venue.compare_account_s": Kind::Whole { least: 0, most: 86_400, unit: Unit::Seconds };
     "market.recording": text("", any);
     "market.recording_config": text("", any);
     "market.seed": count(0, i64::MAX);

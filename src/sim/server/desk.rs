@@ -5,6 +5,7 @@ use super::hub::Hub;
 use super::limits::{Counters, seconds};
 use super::pace::{Pace, VenueClock};
 use super::requests::Requests;
+use super::sockets::Patience;
 use crate::domain::id::Symbol;
 use crate::domain::time::{MINUTE, UtcMs};
 use crate::sim::books::{Books, BooksError, Gate};
@@ -88,6 +89,7 @@ pub struct Desk {
     pub requests: Arc<Requests>,
     /// How far away it is, and who asked for bars at the same time.
     distance: Distance,
+    patience: Mutex<Patience>,
     /// The connections.
     pub hub: Hub,
     /// What admin requests carry.
@@ -190,6 +192,7 @@ impl Desk {
             faults,
             requests,
             distance: Distance::default(),
+            patience: Mutex::default(),
             token,
         });
         let sending = tokio::spawn(send_out(Arc::clone(&desk), gate, parcels));
@@ -357,6 +360,17 @@ impl Desk {
     /// How far away it is.
     pub fn distance(&self) -> &Distance {
         &self.distance
+    }
+
+    /// How long connections are waited for.
+    pub fn patience(&self) -> Patience {
+        *self.patience.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has connections that are opened from now on waited for otherwise.
+    #[cfg(test)]
+    pub fn wait(&self, patience: Patience) {
+        *self.patience.lock().unwrap_or_else(PoisonError::into_inner) = patience;
     }
 
     /// Has the market go by what the books say of who does not trade.

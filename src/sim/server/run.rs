@@ -129,6 +129,12 @@ impl SimHandle {
         self.ended().await
     }
 
+    /// Has connections waited for otherwise than the venue does.
+    #[cfg(test)]
+    pub(super) fn wait(&self, patience: super::sockets::Patience) {
+        self.desk.wait(patience);
+    }
+
     /// Waits until it ends.
     ///
     /// # Errors

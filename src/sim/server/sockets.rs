@@ -2,9 +2,10 @@
 
 use super::desk::{Desk, Phase};
 use super::hub::{Frame, Kind, STREAMS_MAX, Subscriptions};
-use super::limits::seconds;
+use super::limits::{Used, seconds};
 use super::line::Line;
 use super::rest::refuse;
+use crate::sim::wire::error::ApiError;
 use crate::sim::wire::params::Params;
 use axum::body::Bytes;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -14,26 +15,43 @@ use axum::response::Response;
 use everwarm_runtime::clock;
 use futures_util::SinkExt;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-/// Time between pings.
-const PING_EVERY: Duration = Duration::from_secs(20);
-/// A connection whose last pong is older is dropped; so is one that takes nothing for so long.
-const PONG_WITHIN: Duration = Duration::from_mins(1);
 /// Messages a market stream connection may send in a second.
 const MESSAGES_PER_SECOND: u32 = 5;
-/// How long a connection lives at most.
-const LIFE: Duration = Duration::from_hours(24);
 /// Largest message a client may send, bytes.
 pub const MESSAGE_MAX: usize = 1 << 20;
 /// Messages written together.
 const BATCH: usize = 256;
 /// The header in which a client names its connection.
 pub const CONNECTION_HEADER: &str = "x-everwarm-connection";
+
+/// How long connections are waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Time between pings.
+    pub ping: Duration,
+    /// A connection whose last pong is older is dropped; so is one that takes nothing for so long.
+    pub pong: Duration,
+    /// How long a connection lives at most.
+    pub life: Duration,
+}
+
+impl Default for Patience {
+    /// The venue's.
+    fn default() -> Self {
+        Patience {
+            ping: Duration::from_secs(20),
+            pong: Duration::from_mins(1),
+            life: Duration::from_hours(24),
+        }
+    }
+}
 
 /// The name a client gave its connection.
 pub fn named(headers: &HeaderMap) -> Option<String> {
@@ -79,8 +97,15 @@ fn market(
     if let Err((error, used)) = counted {
         return refuse(&error, used);
     }
-    let wanted: Vec<String> =
-        streams.split('/').filter(|s| !s.is_empty()).take(STREAMS_MAX).map(str::to_owned).collect();
+    let wanted: BTreeSet<String> =
+        streams.split('/').filter(|s| !s.is_empty()).map(str::to_owned).collect();
+    if wanted.len() > STREAMS_MAX {
+        let msg = format!(
+            "Too many subscriptions. Connection may create up to '{STREAMS_MAX}' \
+                           subscriptions at a time."
+        );
+        return refuse(&ApiError::new(-1191, msg), Used::default());
+    }
     let id = named(headers);
     upgrade.max_message_size(MESSAGE_MAX).on_upgrade(move |socket| async move {
         let (ticket, waiting) = desk.hub.join(Kind::Market, id, combined);
@@ -173,10 +198,11 @@ pub async fn pump<F: Future<Output = ()>>(
     mut take: impl FnMut(String) -> F,
 ) {
     let mut phase = desk.phase();
-    let mut ping = interval(PING_EVERY);
+    let Patience { ping, pong, life } = desk.patience();
+    let mut ping = interval(ping);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ping.reset();
-    let end = sleep(LIFE);
+    let end = sleep(life);
     tokio::pin!(end);
     let mut pinged = Bytes::new();
     let mut pong_at = clock::now();
@@ -185,7 +211,7 @@ pub async fn pump<F: Future<Output = ()>>(
     loop {
         tokio::select! {
             count = waiting.recv_many(&mut batch, BATCH) => {
-                let sent = timeout(PONG_WITHIN, write(&mut socket, &mut batch));
+                let sent = timeout(pong, write(&mut socket, &mut batch));
                 match sent.await {
                     Ok(Ok(None)) if count > 0 => {}
                     Ok(Ok(Some(Frame::Close(after)))) => {
@@ -214,7 +240,7 @@ pub async fn pump<F: Future<Output = ()>>(
                 }
             }
             _ = ping.tick() => {
-                let late = pong_at.elapsed() > PONG_WITHIN;
+                let late = pong_at.elapsed() > pong;
                 pinged = Bytes::from(clock::wall_ms().to_string());
                 if late || socket.send(Message::Ping(pinged.clone())).await.is_err() {
                     break;

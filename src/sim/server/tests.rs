@@ -21,6 +21,7 @@ mod hostile;
 mod keys;
 mod market;
 mod orders;
+mod refusals;
 mod sockets;
 
 const CLOSE: UtcMs = START + MINUTE;

@@ -1,11 +1,11 @@
 //! What the account is told about its orders, and the ledger for those who compare.
 
 use super::number;
-use super::orders::{order_type, side};
+use super::orders::{kind_word, order_type, side};
 use crate::domain::money::Decimal;
 use crate::domain::time::UtcMs;
 use crate::sim::exchange::fact::{Accepted, Traded};
-use crate::sim::exchange::{Exchange, Order, SimFact, Status};
+use crate::sim::exchange::{Exchange, Order, Replace, SimFact, Status};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -31,6 +31,9 @@ pub fn events(exchange: &Exchange, input: &SimFact, said: &[SimFact]) -> Vec<Val
             assets.insert(rules.quote.clone());
         }
     }
+    if let SimFact::Replace(replace) = input {
+        events.extend(half_refused(exchange, replace, said));
+    }
     events.extend(list_events(exchange, said));
     if !assets.is_empty() {
         let balances: Vec<Value> = assets
@@ -43,6 +46,41 @@ pub fn events(exchange: &Exchange, input: &SimFact, said: &[SimFact]) -> Vec<Val
         events.push(json!({"e": "outboundAccountPosition", "E": at, "u": at, "B": balances}));
     }
     events
+}
+
+/// A replacement whose cancel was done and whose order was refused: the only refusal that the
+/// account is told of. The order has no number; the venue's documentation shows none of these.
+fn half_refused(exchange: &Exchange, replace: &Replace, said: &[SimFact]) -> Option<Value> {
+    let cancelled = said.iter().any(|fact| matches!(fact, SimFact::Cancelled { .. }));
+    let refused = said
+        .iter()
+        .find_map(|fact| if let SimFact::Rejected { msg, .. } = fact { Some(msg) } else { None });
+    let msg = refused.filter(|_| cancelled)?;
+    let (order, now) = (&replace.order, exchange.now());
+    let kind = &order.kind;
+    let stop = kind.stop().map_or(Decimal::ZERO, |stop| stop.at);
+    let zero = || number(Decimal::ZERO);
+    let name = order.client_id.clone().unwrap_or_default();
+    Some(json!({
+        "e": "executionReport", "E": now, "s": order.symbol.as_str(), "c": name,
+        "S": side(order.side), "o": kind_word(kind), "f": kind.tif().wire(),
+        "q": number(kind.quantity().unwrap_or_default()),
+        "p": number(kind.limit().unwrap_or_default()), "P": number(stop), "F": zero(), "g": -1,
+        "C": "", "x": "REJECTED", "X": "REJECTED", "r": reject_reason(msg), "i": -1, "z": zero(),
+        "Z": zero(), "T": now, "I": -1, "w": false, "M": false, "O": now,
+        "Q": number(kind.quote_amount().unwrap_or_default()), "V": "NONE", "l": zero(),
+        "L": zero(), "Y": zero(), "n": "0", "N": null, "t": -1, "m": false,
+    }))
+}
+
+/// The word of a reason that has one.
+fn reject_reason(msg: &str) -> &'static str {
+    match msg {
+        "Account has insufficient balance for requested action." => "INSUFFICIENT_BALANCES",
+        "Order would trigger immediately." => "STOP_PRICE_WOULD_TRIGGER_IMMEDIATELY",
+        "Order would immediately match and take." => "WOULD_MATCH_IMMEDIATELY",
+        _ => "NONE",
+    }
 }
 
 /// What happened to lists: begun, gone on to the orders that waited, or over.

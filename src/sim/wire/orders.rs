@@ -34,7 +34,13 @@ pub fn side(side: Side) -> &'static str {
 /// The word for an order's type.
 #[must_use]
 pub fn order_type(order: &Order) -> &'static str {
-    match order.kind {
+    kind_word(&order.kind)
+}
+
+/// The word for how an order is priced.
+#[must_use]
+pub fn kind_word(kind: &OrderKind) -> &'static str {
+    match kind {
         OrderKind::Market(_) => "MARKET",
         OrderKind::Limit { .. } => "LIMIT",
         OrderKind::LimitMaker { .. } => "LIMIT_MAKER",

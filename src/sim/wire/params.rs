@@ -10,6 +10,9 @@ use std::sync::{Mutex, PoisonError};
 /// The last instant that may be named: in the year 2286.
 pub const TIME_MAX: UtcMs = 9_999_999_999_999;
 
+/// The largest decimal number that may be named: a whole number of 1e-8 in 63 bits.
+const NUMBER_MAX: Decimal = Decimal::from_parts(u32::MAX, 0x7fff_ffff, 0, false, 8);
+
 /// The parameters of one request. Every one sent must be read, see [`Params::finish`].
 #[derive(Debug, Default)]
 pub struct Params {
@@ -110,8 +113,9 @@ impl Params {
                 format!("Parameter '{name}' has too much precision."),
             ));
         }
-        let overflow = |_| ApiError::new(-1108, format!("Parameter '{name}' overflowed."));
-        Decimal::from_str_exact(text).map(Some).map_err(overflow)
+        let value = Decimal::from_str_exact(text).ok().filter(|value| *value <= NUMBER_MAX);
+        let overflow = || ApiError::new(-1108, format!("Parameter '{name}' overflowed."));
+        value.map(Some).ok_or_else(overflow)
     }
 
     /// A decimal number that must be there.

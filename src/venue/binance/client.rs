@@ -2,7 +2,7 @@
 //!
 //! Orders and cancels are signed for exactly the time their caller names and are one request each,
 //! never repeated. Reads are signed for the venue's time now; one that was refused for its
-//! timestamp is repeated once, after another look at the venue's clock.
+//! timestamp is repeated once. Whatever was refused for that, the venue's clock is looked at again.
 
 use super::error::{self, BAD_TIMESTAMP, Kind};
 use super::map;
@@ -530,7 +530,6 @@ impl BinanceClient {
         };
         let answer = match once(query.clone()).await {
             Err(e) if e.code == BAD_TIMESTAMP => {
-                self.0.config.clock.lock().doubt();
                 self.server_time().await?;
                 once(query).await
             }
@@ -539,12 +538,20 @@ impl BinanceClient {
         read(path, &answer?)
     }
 
-    /// An order or a cancel: one request. It costs no weight where it succeeds.
+    /// An order or a cancel: one request. It costs no weight where it succeeds. Where it was
+    /// refused for its timestamp, the venue's clock is looked at again: the next is signed better.
     async fn act(&self, act: Act, query: Query, stamp: Stamp) -> Result<Vec<u8>, VenueError> {
         let query = query.signed(self.key()?, stamp.timestamp, stamp.recv_window);
         let Act { kind, method, path, priority } = act;
         let cost = Cost(0, priority);
-        self.send(Call { kind, method, path, query, keyed: true, cost }).await
+        let answer = self.send(Call { kind, method, path, query, keyed: true, cost }).await;
+        if answer.as_ref().is_err_and(|e| e.code == BAD_TIMESTAMP)
+            && self.moves()
+            && let Err(error) = self.server_time().await
+        {
+            tracing::debug!(%error, "the venue's clock could not be read");
+        }
+        answer
     }
 
     /// The only place where a request leaves: once, or not at all.
@@ -578,6 +585,9 @@ impl BinanceClient {
         {
             let until = self.limit().block(now, retry_after_ms);
             (config.ban.write)(until);
+        }
+        if failed.code == BAD_TIMESTAMP {
+            config.clock.lock().doubt();
         }
         Err(failed)
     }

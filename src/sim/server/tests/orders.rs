@@ -5,7 +5,7 @@ use crate::sim::server::{Pace, SimHandle, start};
 use crate::sim::testing::START;
 use serde_json::{Value, json};
 
-async fn opened(dir: &Dir) -> (SimHandle, Client) {
+pub async fn opened(dir: &Dir) -> (SimHandle, Client) {
     let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
     let client = Client::of(&sim);
     client.advance(START).await;
@@ -13,29 +13,29 @@ async fn opened(dir: &Dir) -> (SimHandle, Client) {
 }
 
 impl Client {
-    async fn call(&self, method: Method, path: &str, query: &str) -> (u16, Value) {
+    pub async fn call(&self, method: Method, path: &str, query: &str) -> (u16, Value) {
         let now = self.get("/api/v3/time").await.1["serverTime"].as_i64().expect("a time");
         self.signed(method, &format!("/api/v3/{path}"), query, now).await
     }
 
-    async fn post(&self, path: &str, query: &str) -> (u16, Value) {
+    pub async fn post(&self, path: &str, query: &str) -> (u16, Value) {
         self.call(Method::POST, path, query).await
     }
 
-    async fn look(&self, path: &str, query: &str) -> Value {
+    pub async fn look(&self, path: &str, query: &str) -> Value {
         self.call(Method::GET, path, query).await.1
     }
 
-    async fn delete(&self, path: &str, query: &str) -> (u16, Value) {
+    pub async fn delete(&self, path: &str, query: &str) -> (u16, Value) {
         self.call(Method::DELETE, path, query).await
     }
 }
 
-const OCO: &str = "symbol=BTCUSDT&side=SELL&quantity=1&listClientOrderId=exit\
+pub const OCO: &str = "symbol=BTCUSDT&side=SELL&quantity=1&listClientOrderId=exit\
     &aboveType=LIMIT_MAKER&abovePrice=104&aboveClientOrderId=profit\
     &belowType=STOP_LOSS_LIMIT&belowStopPrice=97&belowPrice=96&belowTimeInForce=GTC\
     &belowClientOrderId=loss";
-const OTOCO: &str = "symbol=BTCUSDT&workingType=LIMIT&workingSide=BUY&workingPrice=101\
+pub const OTOCO: &str = "symbol=BTCUSDT&workingType=LIMIT&workingSide=BUY&workingPrice=101\
     &workingQuantity=2&workingTimeInForce=GTC&workingClientOrderId=in&pendingSide=SELL\
     &pendingQuantity=1.998&pendingAboveType=LIMIT_MAKER&pendingAbovePrice=120\
     &pendingBelowType=STOP_LOSS&pendingBelowStopPrice=90&listClientOrderId=bracket";

@@ -1,11 +1,13 @@
 //! Streams and the WebSocket API.
 
-use super::{CLOSE, Client, Dir, Method, Socket, ask, next, options};
+use super::{CLOSE, Client, Dir, Duration, Method, Socket, TcpStream, ask, next, options};
 use crate::domain::time::MINUTE;
+use crate::sim::server::sockets::Patience;
 use crate::sim::server::{Pace, start};
 use crate::sim::testing::START;
 use crate::sim::wire::sign::{DEMO_KEY, DEMO_SECRET, hmac_hex, socket_payload};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]
 async fn streams_carry_what_was_asked_for() {
@@ -95,6 +97,121 @@ async fn who_talks_too_much_is_dropped() {
     }
     assert!(answers <= 10, "five a second: {answers}");
     sim.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_not_sent() {
+    let dir = Dir::new();
+    let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
+    let client = Client::of(&sim);
+    client.advance(START).await;
+    let path = "/stream?streams=btcusdt@trade/ethusdt@trade";
+    let mut socket = client.socket(path, "some").await;
+    let less = json!({"method": "UNSUBSCRIBE", "params": ["btcusdt@trade"], "id": "less"});
+    assert_eq!(ask(&mut socket, less).await, json!({"result": null, "id": "less"}));
+    let left = ask(&mut socket, json!({"method": "LIST_SUBSCRIPTIONS", "id": 2})).await;
+    assert_eq!(left["result"], json!(["ethusdt@trade"]));
+    client.advance(CLOSE).await;
+    for _ in 0..4 {
+        assert_eq!(next(&mut socket).await["stream"], "ethusdt@trade");
+    }
+    sim.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
+async fn more_streams_than_a_connection_may_have_are_refused() {
+    let dir = Dir::new();
+    let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
+    let client = Client::of(&sim);
+    let names = |count: usize| (0..count).map(|i| format!("a{i}@trade")).collect::<Vec<_>>();
+    let path = |count| format!("/stream?streams={}", names(count).join("/"));
+    let url = format!("ws://{}{}", client.at, path(1_025));
+    let refused = super::connect_async(url).await.expect_err("too many");
+    let tokio_tungstenite::tungstenite::Error::Http(refused) = refused else { panic!("{refused}") };
+    let told = refused.body().as_deref().map(serde_json::from_slice::<Value>);
+    let told = told.expect("a body").expect("JSON");
+    assert_eq!((refused.status().as_u16(), &told["code"]), (400, &json!(-1191)));
+    let mut socket = client.socket(&path(1_024), "full").await;
+    let more = |names: &[&str], id: u32| json!({"method": "SUBSCRIBE", "params": names, "id": id});
+    let told = ask(&mut socket, more(&["b@trade"], 1)).await;
+    assert_eq!(told["error"]["code"], 2, "{told}");
+    let told = ask(&mut socket, more(&["a0@trade"], 2)).await;
+    assert_eq!((&told["result"], &told["id"]), (&Value::Null, &json!(2)), "it has that already");
+    sim.stop().await.expect("a clean end");
+}
+
+/// Pings that came, until `pings` have or the connection is over.
+async fn pinged(socket: &mut Socket, pings: usize) -> (Vec<Vec<u8>>, bool) {
+    let mut payloads = Vec::new();
+    while payloads.len() < pings {
+        match super::StreamExt::next(socket).await {
+            Some(Ok(super::Message::Ping(payload))) => payloads.push(payload.to_vec()),
+            Some(Ok(super::Message::Close(_)) | Err(_)) | None => return (payloads, true),
+            Some(Ok(_)) => {}
+        }
+    }
+    (payloads, false)
+}
+
+#[tokio::test]
+async fn who_answers_pings_stays_and_who_does_not_is_dropped() {
+    let dir = Dir::new();
+    let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
+    let client = Client::of(&sim);
+    let venue = Patience::default();
+    assert_eq!([venue.ping, venue.pong].map(|t| t.as_secs()), [20, 60]);
+    assert_eq!(venue.life.as_secs(), 86_400);
+    // Who reads answers, with the payload that came.
+    let (ping, within) = (Duration::from_millis(20), Duration::from_secs(3));
+    sim.wait(Patience { ping, pong: within, ..venue });
+    let mut socket = client.socket("/ws-api/v3", "answers").await;
+    let began = everwarm_runtime::clock::now();
+    while began.elapsed() < within + Duration::from_secs(1) {
+        let (payloads, over) = pinged(&mut socket, 1).await;
+        assert!(!over && payloads.iter().all(|payload| !payload.is_empty()));
+    }
+    // Pongs that answer nothing do not help.
+    sim.wait(Patience { ping, pong: Duration::from_millis(100), ..venue });
+    for (path, pongs) in [("/ws", false), ("/ws-api/v3", true)] {
+        let over = silent(raw(&client, path).await, pongs);
+        let over = tokio::time::timeout(Duration::from_mins(1), over).await;
+        assert!(over.is_ok(), "{path}: still there");
+    }
+    sim.wait(Patience { life: Duration::from_millis(50), ..venue });
+    for path in ["/ws", "/ws-api/v3"] {
+        let mut socket = client.socket(path, "old").await;
+        assert!(pinged(&mut socket, 1).await.1, "{path}: its life is over");
+    }
+    sim.stop().await.expect("a clean end");
+}
+
+/// A connection whose frames nobody answers.
+async fn raw(client: &Client, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(&client.at).await.expect("a connection");
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        client.at
+    );
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    stream
+}
+
+/// Answers no ping until the other side has had enough; sends `pongs` nobody asked for.
+async fn silent(mut stream: TcpStream, pongs: bool) {
+    let (mut read, mut write) = stream.split();
+    let mut bytes = [0; 1024];
+    loop {
+        // A pong of one byte, masked by zeros.
+        if pongs && write.write_all(&[0x8a, 0x81, 0, 0, 0, 0, b'x']).await.is_err() {
+            return;
+        }
+        match read.read(&mut bytes).await {
+            Ok(0) | Err(_) => return,
+            // A close ends with it, too.
+            Ok(_) => {}
+        }
+    }
 }
 
 async fn call(socket: &mut Socket, method: &str, mut params: Value, signed: bool) -> Value {

@@ -129,7 +129,8 @@ async fn an_order_is_one_request_signed_for_the_time_named() {
     let error = client.place(&limit, &attempt()).await.unwrap_err();
     assert_eq!(error.class, ErrorClass::Refused { again: true });
     let asked = script.asked();
-    assert_eq!(asked.len(), 1, "an order is never repeated");
+    let orders = asked.iter().filter(|request| request.starts_with("POST ")).count();
+    assert_eq!(orders, 1, "an order is never repeated");
     assert!(asked[0].contains("&timeInForce=GTC&quantity=0.002&price=50000&"), "{asked:?}");
 }
 
@@ -228,6 +229,32 @@ async fn a_read_refused_for_its_time_is_repeated_once() {
     }
     assert_eq!(client.account().await.unwrap_err().code, BAD_TIMESTAMP);
     assert_eq!(script.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn an_order_refused_for_its_time_is_not_repeated_and_the_next_one_knows_better() {
+    let (client, script) = client().await;
+    let late = r#"{"code":-1021,"msg":"Timestamp"}"#;
+    // A clock that was right once, looked at from nearby.
+    script.answer(200, &format!(r#"{{"serverTime":{NOW}}}"#));
+    client.server_time().await.unwrap();
+    assert_eq!((client.now(), script.asked().len()), (NOW, 1));
+    let stamp = Stamp::from(&attempt());
+    for round in [1, 2] {
+        let ahead = 9_000 * round;
+        script.answer(400, late);
+        script.answer(200, &format!(r#"{{"serverTime":{}}}"#, NOW + ahead));
+        let refused = if round == 1 {
+            client.place(&intent(), &attempt()).await.unwrap_err()
+        } else {
+            client.cancel(symbol(), &id(), stamp).await.unwrap_err()
+        };
+        assert_eq!(refused.class, ErrorClass::Refused { again: true });
+        let asked = script.asked();
+        assert_eq!(asked.len(), 2, "{asked:?}");
+        assert!(asked[0].contains("/api/v3/order?") && asked[1] == "GET /api/v3/time", "{asked:?}");
+        assert_eq!(client.now(), NOW + ahead);
+    }
 }
 
 #[tokio::test]
