@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod look;
 mod measured;
+mod narrow;
 mod nouns;
 mod refuse;
 mod reload;

@@ -249,6 +249,8 @@ pub fn hang(line: &str, indent: usize, width: usize) -> Vec<String> {
         return vec![line.to_owned()];
     }
     let at = line.char_indices().nth(indent).map_or(line.len(), |(at, _)| at);
+    // Within the indentation spaces stay as they are; no word is cut.
+    let at = line[..at].rfind(' ').map_or(0, |space| space + 1);
     let (head, rest) = line.split_at(at);
     let rest = wrap(rest, width.saturating_sub(indent));
     let before = |i: usize| if i == 0 { head.to_owned() } else { " ".repeat(indent) };
@@ -277,6 +279,22 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_longer_hangs_below_its_text_and_loses_no_word() {
+        let line = "problem    conflict 7, a shortage of BTC; see everwarm reconcile";
+        assert_eq!(hang(line, 11, 100), [line]);
+        let told = hang(line, 11, 40);
+        assert_eq!(
+            told,
+            ["problem    conflict 7, a shortage of", "           BTC; see everwarm reconcile",]
+        );
+        assert!(told.iter().all(|line| line.chars().count() <= 40));
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        for indent in 0..20 {
+            assert_eq!(words(&hang(line, indent, 40).join(" ")), words(line), "{indent}");
+        }
+    }
 
     #[test]
     fn instants() {

@@ -140,7 +140,7 @@ fn check(given: &Given, printer: Printer) -> Result<Exit, Failure> {
     let set = values.iter().filter(|value| value.is_set()).count();
     let all = count(values.len() as u64, "value");
     let line = format!("the configuration is valid: {set} of {all} set, the others as by default");
-    printer.lines(&[line]).map(|_| Exit::Fine)
+    printer.lines(&wrap(&line, printer.width)).map(|_| Exit::Fine)
 }
 
 fn diff(given: &Given, printer: Printer) -> Result<Exit, Failure> {

@@ -5,9 +5,12 @@ use super::ask::Args;
 use crate::ops::config::Look;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
-use crate::ops::text::{Paint, count, instant, took, wrap};
+use crate::ops::text::{Paint, count, hang, instant, took};
 use crate::ops::views::{FindingView, HealthView, Severity};
 use std::time::Duration;
+
+/// Characters before what is said.
+const INDENT: usize = 9;
 
 /// Prints what is wrong, since when, and what to do.
 pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
@@ -23,10 +26,10 @@ pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure
             Severity::Warning => ("warning", Paint::Yellow),
         };
         let text = format!("{word:<8} {}{}", finding.text, since(finding));
-        let mut told = wrap(&text, printer.width).into_iter();
+        let mut told = hang(&text, INDENT, printer.width).into_iter();
         lines.extend(told.next().map(|line| paint.on(&line, printer.color)));
-        lines.extend(told.map(|line| format!("         {line}")));
-        lines.extend(wrap(&format!("         {}", finding.todo), printer.width));
+        lines.extend(told);
+        lines.extend(hang(&format!("{:INDENT$}{}", "", finding.todo), INDENT, printer.width));
         lines.extend(finding.command.iter().map(|command| format!("         $ {command}")));
     }
     let (checks, found) = (view.checks.len() as u64, view.findings.len() as u64);

@@ -4,12 +4,14 @@ use super::{Core, ask};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::summary::{Made, Period, SummaryView, csv, html};
-use crate::ops::text::{Table, instant, signed, thousands};
+use crate::ops::text::{Table, hang, instant, signed, thousands};
 use everwarm_runtime::files::write_whole;
 use std::path::PathBuf;
 
 /// Troubles and gaps a person is shown.
 const SHOWN: usize = 10;
+/// Characters before what is left of a long line: an instant.
+const INDENT: usize = 18;
 
 /// Flags of `summary`.
 #[derive(Clone, Debug, clap::Args)]
@@ -50,7 +52,10 @@ pub fn print(args: &SummaryArgs, core: &Core, printer: Printer) -> Result<Exit, 
     if args.args.json {
         return printer.json(&view);
     }
-    printer.lines(&lines(&view, printer.width)).map(|_| Exit::Fine)
+    let lines = lines(&view, printer.width);
+    let lines: Vec<String> =
+        lines.iter().flat_map(|line| hang(line, INDENT, printer.width)).collect();
+    printer.lines(&lines).map(|_| Exit::Fine)
 }
 
 fn lines(view: &SummaryView, width: usize) -> Vec<String> {

@@ -5,8 +5,11 @@ use super::ask::Args;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::progress::Progress;
-use crate::ops::text::count;
+use crate::ops::text::{count, hang};
 use std::sync::Arc;
+
+/// Characters before what is left of a long line.
+const INDENT: usize = 2;
 
 /// Derives everything again and prints what differs.
 pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
@@ -31,5 +34,7 @@ pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure
             if wrong == 1 { "1 is not".to_owned() } else { format!("{wrong} are not") }
         }),
     });
+    let lines: Vec<String> =
+        lines.iter().flat_map(|line| hang(line, INDENT, printer.width)).collect();
     printer.lines(&lines).map(|_| exit)
 }
