@@ -5,6 +5,7 @@ use super::reload::Reloader;
 use super::watch::Watch;
 use crate::audit::{StoreFacts, verify};
 use crate::domain::id::Symbol;
+use crate::domain::market::Bar;
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::edge::board::Trouble;
 use crate::edge::reload::standing;
@@ -87,6 +88,32 @@ impl LiveDesk {
         self.progress.look("watch", (watched, last), wall);
     }
 
+    fn configured(&self) -> CheckView {
+        let generation = standing(&self.world).now.generation;
+        let (ok, name) = (generation > 0, "config".into());
+        let none = || "none is in force yet".to_owned();
+        let detail = ok.then(|| format!("configuration {generation} is in force"));
+        CheckView { name, ok, detail: detail.unwrap_or_else(none) }
+    }
+
+    /// Whether all streams are up but those that an operator turned off.
+    fn feeds(&self) -> CheckView {
+        let meters = &self.world.board.meters;
+        let stands = standing(&self.world);
+        let off = |path: &str| stands.switches.processes.contains_key(path);
+        let streams = [
+            ("market", meters.market.is_up(), off("root/trading/feeds")),
+            ("private", meters.private.is_up(), off("root/trading/gateways/private")),
+        ];
+        let word = |(name, up, off): (&str, bool, bool)| match (up, off) {
+            (_, true) => format!("{name} stream turned off"),
+            (true, false) => format!("{name} stream up"),
+            (false, false) => format!("{name} stream down; it is tried again"),
+        };
+        let ok = streams.iter().all(|(_, up, off)| *up || *off);
+        CheckView { name: "feeds".into(), ok, detail: streams.map(word).join(", ") }
+    }
+
     fn facts(&self) -> StoreFacts {
         StoreFacts(self.world.journal.store().clone())
     }
@@ -152,6 +179,8 @@ impl Desk for LiveDesk {
                 detail: venue.as_ref().map_or(answers, since),
             },
             CheckView { name: "reconciled".into(), ok, detail },
+            self.configured(),
+            self.feeds(),
             stages,
             CheckView {
                 name: "store".into(),
@@ -169,7 +198,7 @@ impl Desk for LiveDesk {
         };
         let passes = self.world.passing != Passing::Lockstep;
         let own = self.world.passing == Passing::Scaled(1) && self.world.admin.is_none();
-        let skew = own.then(|| (self.world.clock.lock().offset(), self.world.recv_window));
+        let skew = own.then(|| (self.world.clock.lock().offset(), self.world.venue.recv_window()));
         let mut blocked = Vec::new();
         if let Some(view) = self.world.directory.view() {
             holding(&view, &mut blocked);
@@ -236,7 +265,12 @@ impl Desk for LiveDesk {
         limit: Option<usize>,
     ) -> Result<Vec<BarView>, Failure> {
         let found = bars::newest(&self.world.archive, timeframe, symbol, limit)?;
-        Ok(found.iter().map(BarView::of).collect())
+        let seen = self.watch.seen();
+        let view = |bar: &Bar| {
+            let indicators = seen.features.at(symbol, timeframe, bar.open_time + timeframe.ms());
+            BarView { indicators, ..BarView::of(bar) }
+        };
+        Ok(found.iter().map(view).collect())
     }
 
     fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {
