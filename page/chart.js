@@ -1,4 +1,4 @@
-// Candles of one symbol, with its averages, signals, orders and fills.
+// Candles of one symbol, with what the indicator stage says of them, signals, orders and fills.
 import { Component, createRef, html } from "/page/html.js";
 import { get, setting } from "/page/api.js";
 import { onChange, rows, status } from "/page/store.js";
@@ -13,19 +13,13 @@ const BARS = 600;
 const PAST = 3000; // Orders, fills and signals looked through for one symbol.
 const PAUSE = 500; // Between two questions for new bars, ms.
 
-function average(bars, length) {
-  const points = [];
-  let sum = 0;
-  bars.forEach((bar, i) => {
-    sum += bar.close - (i >= length ? bars[i - length].close : 0);
-    if (i >= length - 1) points.push({ time: bar.time, value: sum / length });
-  });
-  return points;
-}
+// What the indicator stage said of the bars, as far as it is known.
+const said = (bars, name) => bars.filter((bar) => bar.indicators?.[name] != null)
+  .map((bar) => ({ time: bar.time, value: bar.indicators[name] }));
 
 const candle = (bar) => ({
   time: bar.open_time / 1000, open: Number(bar.open), high: Number(bar.high),
-  low: Number(bar.low), close: Number(bar.close),
+  low: Number(bar.low), close: Number(bar.close), indicators: bar.indicators,
 });
 
 // Fills of one bar and side are one mark.
@@ -57,6 +51,7 @@ export class Chart extends Component {
     const line = { lineWidth: 2, priceLineVisible: false, lastValueVisible: false };
     this.fast = this.chart.addSeries(LineSeries, line);
     this.slow = this.chart.addSeries(LineSeries, { ...line, lineStyle: 2 });
+    this.ema = this.chart.addSeries(LineSeries, { ...line, lineWidth: 1, lineStyle: 1 });
     this.markers = createSeriesMarkers(this.candles, []);
     onTheme(() => this.paint());
     onChange((changed) => this.changed(changed));
@@ -75,6 +70,7 @@ export class Chart extends Component {
     });
     this.fast.applyOptions({ color: c.accent });
     this.slow.applyOptions({ color: c.blue });
+    this.ema.applyOptions({ color: c.ink });
     this.mark();
   }
 
@@ -127,16 +123,18 @@ export class Chart extends Component {
     }
     const news = fresh.filter((bar) => bar.time > last);
     if (!news.length) return;
-    this.bars = [...this.bars, ...news].slice(-2 * BARS);
+    // What is said of a bar may come after it.
+    const old = this.bars.filter((bar) => bar.time < fresh[0].time);
+    this.bars = [...old, ...fresh].slice(-2 * BARS);
     for (const bar of news) this.candles.update(bar);
     this.averages();
     this.mark();
   }
 
   averages() {
-    const [fast, slow] = this.lengths();
-    this.fast.setData(average(this.bars, fast));
-    this.slow.setData(average(this.bars, slow));
+    this.fast.setData(said(this.bars, "sma_fast"));
+    this.slow.setData(said(this.bars, "sma_slow"));
+    this.ema.setData(said(this.bars, "ema"));
   }
 
   lengths() {
@@ -192,8 +190,8 @@ export class Chart extends Component {
     const [fast, slow] = this.lengths();
     const last = this.bars.at(-1);
     this.setState({ told: `Last close ${price(last.close)}. SMA ${fast} (line), SMA ${slow} `
-      + `(dashed), from closed bars. ${signals.length} signals (dots), ${orders.length} orders, `
-      + `${fills.length} fills (B bought, S sold).` });
+      + `(dashed) and EMA ${slow} (dotted), as the indicator stage said. ${signals.length} `
+      + `signals (dots), ${orders.length} orders, ${fills.length} fills (B bought, S sold).` });
   }
 
   render(_, { symbol, width, told }) {

@@ -193,15 +193,21 @@ alert("RiskLimitNear", WARN, "1m", "everwarm_risk_limit_used_ratio >= 0.9",
       "At 1 nothing new is begun: what is sold goes on.",
       {'everwarm_risk_limit_used_ratio{limit="positions"}': "0.95x40"}, {"limit": "positions"},
       {'everwarm_risk_limit_used_ratio{limit="positions"}': "0.85x40"})
-alert("Drawdown", PAGE, "", "everwarm_drawdown_ratio > 0.1",
-      "The account on {{ $labels.instance }} is more than 10 % below its highest value",
-      "Change the level in rules/alerts.yml to the one that should wake you.",
-      {"everwarm_drawdown_ratio": "0.12x40"}, {}, {"everwarm_drawdown_ratio": "0.08x40"})
+alert("Drawdown", PAGE, "", "everwarm_drawdown_ratio > (everwarm_drawdown_alarm_ratio > 0)",
+      "The account on {{ $labels.instance }} has fallen further below its highest value than it may unnoticed",
+      "How far is risk.alarm_drawdown_percent of the configuration, which may change while it trades. Nothing is held back by it: `everwarm halt` is yours.",
+      {"everwarm_drawdown_ratio": "0.06x40", "everwarm_drawdown_alarm_ratio": "0.05x40"}, {},
+      {"everwarm_drawdown_ratio": "0.12x40", "everwarm_drawdown_alarm_ratio": "0x10 0.15x30"}, at=300)
 alert("TradingHalted", PAGE, "", 'everwarm_trading_halted{reason!="operator"} == 1',
       "Trading on {{ $labels.instance }} is halted: {{ $labels.reason }}",
       "Nothing new is begun, and not because an operator said so; `everwarm status` says why.",
       {'everwarm_trading_halted{reason="limit"}': "1x40"}, {"reason": "limit"},
       {'everwarm_trading_halted{reason="operator"}': "1x40"})
+alert("LedgerViolation", PAGE, "", "everwarm_ledger_violations_total > 0",
+      "The books on {{ $labels.instance }} hold a position that cannot be ({{ $labels.check }})",
+      "Less than nothing is held, or nothing at a cost: a bug. Halt, and keep a backup for whoever looks into it.",
+      {'everwarm_ledger_violations_total{check="cost"}': "1x40"}, {"check": "cost"},
+      {'everwarm_ledger_violations_total{check="cost"}': "0x40"})
 alert("ReconcileFailing", PAGE, "5m",
       "everwarm_reconcile_mismatches > 0 or everwarm_reconcile_last_success_timestamp_seconds == 0",
       "The account at " + NAMED % "venue" + " does not agree with the books",

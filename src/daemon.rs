@@ -207,7 +207,7 @@ async fn daemon(
         watch.enter(Step::Reconcile);
         crate::chaos::process::seal(&world.journal);
         let reloader = Reloader::new(world.clone(), sources, config.clone(), traded.words);
-        reload::begin(&reloader, hangup, door.log.clone());
+        let hear = (hangup, door.log.clone());
         watch.supervised.know(world.directory.clone());
         let about = (config, traded.currency.as_str(), &reloader, measured);
         let desk = begin_api(about, door, world, watch, &stopped);
@@ -215,6 +215,7 @@ async fn daemon(
         let mut actors = messages::actors(&config.messages, world, &desk, workers.handle());
         pulse = Some(Pulse::begin(world, desk, Arc::clone(notify)));
         actors.push(measure::sampler(&sampled));
+        actors.extend(reload::actors(&reloader, hear, workers.handle()));
         actors
     });
     // A file that failed is the reason, whatever else fell with it.

@@ -101,21 +101,13 @@ impl Connection {
 }
 
 impl Connection {
-    /// How long requests may be on their way where `wanted` is configured, milliseconds of venue
-    /// time: a scaled venue ages them as fast as it moves.
-    #[must_use]
-    pub fn recv_window(&self, wanted: i64) -> i64 {
-        match self.passing {
-            Passing::Lockstep | Passing::Scaled(1) => wanted,
-            Passing::Scaled(_) => 60_000,
-        }
-    }
-
-    /// A client of the venue.
+    /// A client of the venue, whose requests may be on their way for `recv_window` milliseconds
+    /// of venue time where that passes as ours.
     ///
     /// # Errors
     /// The TLS set-up of this machine cannot be used.
     pub fn client(&self, recv_window: i64) -> Result<BinanceClient, String> {
+        let recv_window = self.passing.recv_window(recv_window);
         let clock = SharedClock::new(match self.passing {
             Passing::Lockstep => Pace::Manual(0),
             Passing::Scaled(1) => Pace::Real,
@@ -281,8 +273,8 @@ async fn world(birth: &Birth, steps: &mut Steps) -> Result<World, BirthError> {
     steps.took("read the journal");
     let Connection { admin, streams, live, compare, passing, .. } = birth.connection.clone();
     let compare = compare.filter(|_| passing != Passing::Lockstep);
-    let recv_window = birth.connection.recv_window(birth.content.settings().trading.recv_window_ms);
-    let venue = birth.connection.client(recv_window).map_err(BirthError::Venue)?;
+    let wanted = birth.content.settings().trading.recv_window_ms;
+    let venue = birth.connection.client(wanted).map_err(BirthError::Venue)?;
     let clock = venue.clock().clone();
     fetch_again(&venue, birth).await?;
     steps.took("ask the venue");
@@ -301,7 +293,6 @@ async fn world(birth: &Birth, steps: &mut Steps) -> Result<World, BirthError> {
         keeper: Arc::new(Keeper::new(Arc::clone(&birth.archive), Arc::clone(&birth.on_failure))),
         board: Arc::new(Board::default()),
         directory: Directory::measuring(crate::edge::kinds::wanted()),
-        recv_window,
         lookups: Arc::new(Semaphore::new(LOOKUPS)),
         on_failure: Arc::clone(&birth.on_failure),
     })

@@ -1,5 +1,6 @@
 //! Backups of a daemon that trades, and data directories made of them.
 
+use crate::cli::api::request;
 use crate::hand::Hand;
 use crate::kit::{
     BINARY, Folder, Process, ask, exchange, kill_exchange, made_recording, run, runs, told,
@@ -7,10 +8,13 @@ use crate::kit::{
 };
 use everwarm::domain::money::Decimal;
 use everwarm::life::LIVE_FILE;
+use everwarm::ops::api::AUDIT_FILE;
 use everwarm::ops::backup;
+use everwarm_runtime::chance::mix;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -199,6 +203,93 @@ fn what_is_restored_is_what_was_backed_up_and_what_is_torn_or_altered_is_refused
     assert!(err.contains("a backup was being restored"), "{err}");
     restored(&file, &new);
     assert_eq!(told(&dir), told(&new));
+}
+
+/// The most memory a process has had, bytes; none where it has ended.
+fn peak(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kb| kb * 1024)
+}
+
+/// A daemon with much more to pack than may lie in memory: its audit log.
+fn large(dir: &Path, bytes: u64) -> Process {
+    let daemon = Process::start(dir, &["run", "--symbols", "2", "--pace", "240x"]);
+    daemon.answers();
+    daemon.says("may trade");
+    let mut log = fs::OpenOptions::new().create(true).append(true).open(dir.join(AUDIT_FILE));
+    // What cannot be packed closer.
+    let mut state = 1_u64;
+    let mut piece = Vec::with_capacity(1 << 20);
+    for _ in 0..bytes >> 20 {
+        piece.clear();
+        while piece.len() < 1 << 20 {
+            state = mix(state);
+            piece.extend_from_slice(&state.to_le_bytes());
+        }
+        log.as_mut().unwrap().write_all(&piece).unwrap();
+    }
+    daemon
+}
+
+#[test]
+fn a_backup_is_never_in_memory_and_only_for_whoever_has_the_token() {
+    const BYTES: u64 = 96 << 20;
+    const BOUND: u64 = 32 << 20;
+    let folder = Folder::new("backup-large");
+    let (dir, file) = (folder.join("data"), folder.join("it.backup"));
+    let daemon = large(&dir, BYTES);
+    for bearer in [&[][..], &["Authorization: Bearer wrong"]] {
+        let said = request(&dir, &[&["GET /api/v1/backup HTTP/1.1"], bearer].concat(), "");
+        assert!(said.starts_with("HTTP/1.1 401"), "{}", &said[..said.len().min(200)]);
+    }
+    let before = peak(daemon.pid()).unwrap();
+    let mut child = Command::new(BINARY)
+        .arg("backup")
+        .args([&file, Path::new("--data-dir"), &dir])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut most = 0;
+    wait_until("it is made", || {
+        most = most.max(peak(child.id()).unwrap_or(0));
+        child.try_wait().unwrap().is_some()
+    });
+    assert!(child.wait().unwrap().success());
+    assert!(fs::metadata(&file).unwrap().len() > BYTES, "all of it is there");
+    assert!(most > 0 && most < BOUND + (32 << 20), "who asks took {most} bytes");
+    let after = peak(daemon.pid()).unwrap();
+    assert!(after < before + BOUND, "the daemon took {before} bytes before and {after} after");
+    daemon.kill();
+}
+
+#[test]
+fn a_daemon_that_dies_while_it_packs_leaves_no_half_file_and_the_next_packs_again() {
+    let folder = Folder::new("backup-died");
+    let (dir, file) = (folder.join("data"), folder.join("it.backup"));
+    let daemon = large(&dir, 96 << 20);
+    let mut half = file.clone().into_os_string();
+    half.push(".new");
+    let mut child = Command::new(BINARY)
+        .arg("backup")
+        .args([&file, Path::new("--data-dir"), &dir])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until("some of it is packed", || {
+        fs::metadata(&half).is_ok_and(|about| about.len() > 4 << 20)
+    });
+    daemon.kill();
+    assert!(!child.wait().unwrap().success(), "it was cut off");
+    assert!(!file.exists(), "no half file has the name");
+    let daemon = Process::start(&dir, &["run", "--symbols", "2", "--pace", "240x"]);
+    daemon.answers();
+    let made = backed_up(&file, &dir);
+    assert_eq!(made["life"], 2, "{made}");
+    backup::check(&file).unwrap();
+    assert!(!Path::new(&half).exists(), "what was left is gone");
+    daemon.kill();
 }
 
 #[test]

@@ -437,6 +437,12 @@ impl<B: Body> Journal<B> {
         self.lock().stages.iter().map(|s| (s.info.name, s.passed)).collect()
     }
 
+    /// How long ago the state of each stage was last saved for the next process; at first since the
+    /// journal was opened.
+    pub fn saved(&self) -> Vec<(&'static str, Duration)> {
+        self.lock().stages.iter().map(|s| (s.info.name, s.saved_at.elapsed())).collect()
+    }
+
     /// Flushes everything and ends the store thread. Appends are refused from here on.
     pub fn close(&self) {
         self.lock().closing = true;

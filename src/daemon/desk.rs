@@ -5,6 +5,7 @@ use super::reload::Reloader;
 use super::watch::Watch;
 use crate::audit::{StoreFacts, verify};
 use crate::domain::id::Symbol;
+use crate::domain::market::Bar;
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::edge::board::Trouble;
 use crate::edge::reload::standing;
@@ -90,20 +91,38 @@ impl LiveDesk {
         self.progress.look("watch", (watched, last), wall);
     }
 
-    /// Whether bars can come.
-    fn feed(&self) -> CheckView {
-        let wanted = !self.world.board.live().borrow().is_empty();
-        let (ok, detail) = match self.world.board.meters.market.down_since() {
-            None => (true, "subscribed".to_owned()),
-            Some(_) if !wanted => (true, "nothing is listed".to_owned()),
-            Some(0) => (false, "not subscribed yet; it is tried again".to_owned()),
+    fn configured(&self) -> CheckView {
+        let generation = standing(&self.world).now.generation;
+        let (ok, name) = (generation > 0, "config".into());
+        let none = || "none is in force yet".to_owned();
+        let detail = ok.then(|| format!("configuration {generation} is in force"));
+        CheckView { name, ok, detail: detail.unwrap_or_else(none) }
+    }
+
+    /// Whether all streams are up, or connect again, but those that an operator turned off.
+    fn feeds(&self) -> CheckView {
+        let meters = &self.world.board.meters;
+        let stands = standing(&self.world);
+        let off = |path: &str| stands.switches.processes.contains_key(path);
+        let listed = !self.world.board.live().borrow().is_empty();
+        let streams = [
+            ("market", meters.market.down_since(), off("root/trading/feeds"), listed),
+            ("private", meters.private.down_since(), off("root/trading/gateways/private"), true),
+        ];
+        let word = |(name, down, off, wanted): (&str, Option<i64>, bool, bool)| match down {
+            _ if off => (true, format!("{name} stream turned off")),
+            None => (true, format!("{name} stream up")),
+            Some(_) if !wanted => (true, format!("{name} stream down, nothing is listed")),
+            Some(0) => (false, format!("{name} stream not subscribed yet; it is tried again")),
             Some(since) => {
                 let gone = wall() - since;
-                let detail = format!("not subscribed for {} s; it is tried again", gone / 1000);
+                let detail = format!("{name} stream down for {} s; it is tried again", gone / 1000);
                 (gone < RECONNECT, detail)
             }
         };
-        CheckView { name: "feed".into(), ok, detail }
+        let [market, private] = streams.map(word);
+        let detail = format!("{}, {}", market.1, private.1);
+        CheckView { name: "feeds".into(), ok: market.0 && private.0, detail }
     }
 
     fn facts(&self) -> StoreFacts {
@@ -171,8 +190,9 @@ impl Desk for LiveDesk {
                 detail: venue.as_ref().map_or(answers, since),
             },
             CheckView { name: "reconciled".into(), ok, detail },
+            self.configured(),
+            self.feeds(),
             stages,
-            self.feed(),
             CheckView {
                 name: "store".into(),
                 ok: lag.as_secs() < 2,
@@ -195,7 +215,7 @@ impl Desk for LiveDesk {
         };
         let passes = self.world.passing != Passing::Lockstep;
         let own = self.world.passing == Passing::Scaled(1) && self.world.admin.is_none();
-        let skew = own.then(|| (self.world.clock.lock().offset(), self.world.recv_window));
+        let skew = own.then(|| (self.world.clock.lock().offset(), self.world.venue.recv_window()));
         let mut blocked = Vec::new();
         if let Some(view) = self.world.directory.view() {
             holding(&view, &mut blocked);
@@ -262,7 +282,12 @@ impl Desk for LiveDesk {
         limit: Option<usize>,
     ) -> Result<Vec<BarView>, Failure> {
         let found = bars::newest(&self.world.archive, timeframe, symbol, limit)?;
-        Ok(found.iter().map(BarView::of).collect())
+        let seen = self.watch.seen();
+        let view = |bar: &Bar| {
+            let indicators = seen.features.at(symbol, timeframe, bar.open_time + timeframe.ms());
+            BarView { indicators, ..BarView::of(bar) }
+        };
+        Ok(found.iter().map(view).collect())
     }
 
     fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {

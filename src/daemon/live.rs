@@ -127,7 +127,7 @@ pub async fn allowed(
 
 async fn ask(connection: &Connection) -> Result<AccountPicture, VenueError> {
     let failed = |text| VenueError { class: ErrorClass::NotSent, code: 0, text };
-    let client = connection.client(connection.recv_window(RECV_WINDOW)).map_err(failed)?;
+    let client = connection.client(RECV_WINDOW).map_err(failed)?;
     client.server_time().await?;
     client.account().await
 }

@@ -6,6 +6,7 @@ mod trading;
 
 pub use sampler::{Sampled, sampler};
 
+use super::reload::in_force;
 use super::watch::Watch;
 use crate::edge::world::World;
 use crate::ops::api::{Metrics, Refusals};
@@ -18,9 +19,13 @@ use crate::ops::telemetry::{HTTP, Page, Process, Rejected, STEPS, disk_free};
 use crate::ops::views::VersionView;
 use everwarm_runtime::clock;
 use everwarm_runtime::meter::Histogram;
+use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// The key of the fall that calls somebody.
+const ALARM: &str = "risk.alarm_drawdown_percent";
 
 /// What metrics are made of, besides the world and what is watched.
 pub struct Parts {
@@ -46,6 +51,8 @@ struct Fixed {
     venue: &'static str,
     start_ms: i64,
     data_dir: PathBuf,
+    /// The fall that calls somebody, before anything else is in force.
+    alarm: Option<Value>,
 }
 
 /// What `/metrics` answers.
@@ -63,7 +70,9 @@ pub fn metrics(
         (VenueSource::Simulated, Some(_)) => ("replay", "simulated"),
     };
     let (start_ms, data_dir) = (clock::wall_ms(), config.data_dir.clone());
-    let fixed = Fixed { version: VersionView::this(), mode, venue, start_ms, data_dir };
+    let alarm_at = config.values.iter().find(|value| value.key == ALARM);
+    let alarm = alarm_at.map(|value| value.value.clone());
+    let fixed = Fixed { version: VersionView::this(), mode, venue, start_ms, data_dir, alarm };
     let (world, watch, rejected) = (world.clone(), watch.clone(), Rejected::default());
     let took = Histogram::new(HTTP);
     Arc::new(move |stream| {
@@ -76,6 +85,7 @@ pub fn metrics(
         trading::account(&mut page, &world, &watch, (fixed.venue, &parts.currency));
         store(&mut page, &world, &fixed);
         reloads(&mut page, &fixed, desk.as_ref());
+        alarmed(&mut page, &world, &fixed);
         api(&mut page, &parts, stream);
         page.spread("everwarm_metrics_render_duration_seconds", &[], took.read());
         let text = page.text();
@@ -150,6 +160,13 @@ fn store(page: &mut Page, world: &World, fixed: &Fixed) {
     let lag = world.journal.uncommitted_age();
     page.set("everwarm_store_uncommitted_seconds", &[], lag.as_secs_f64());
     page.count("everwarm_journal_head", &[], world.journal.head());
+    let pending = world.journal.last_row().saturating_sub(world.journal.durable_row());
+    page.count("everwarm_store_journal_pending", &[], pending);
+    for (stage, ago) in world.journal.saved() {
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of our age are exact")]
+        let saved = clock::wall_ms() as f64 / 1000.0 - ago.as_secs_f64();
+        page.set("everwarm_store_snapshot_timestamp_seconds", &[stage], saved);
+    }
 }
 
 fn reloads(page: &mut Page, fixed: &Fixed, desk: &dyn Desk) {
@@ -166,6 +183,13 @@ fn reloads(page: &mut Page, fixed: &Fixed, desk: &dyn Desk) {
         let labels = [of.trigger.name(), of.result.name()];
         page.count("everwarm_config_reloads_total", &labels, of.count);
     }
+}
+
+fn alarmed(page: &mut Page, world: &World, fixed: &Fixed) {
+    let alarm = in_force(&world.board, ALARM).or_else(|| fixed.alarm.clone());
+    let percent = alarm.and_then(|value| value.as_u64()).unwrap_or_default();
+    #[expect(clippy::cast_precision_loss, reason = "0 to 100")]
+    page.set("everwarm_drawdown_alarm_ratio", &[], percent as f64 / 100.0);
 }
 
 fn api(page: &mut Page, parts: &Parts, stream: &Stream) {

@@ -40,7 +40,7 @@ pub fn panic(config: &Config, wanted: &Panic, printer: Printer) -> Result<Exit, 
     crate::venue::install_tls();
     let connection = connection(config)?;
     runtime(1, "control")?.block_on(async {
-        let client = connection.client(connection.recv_window(RECV_WINDOW));
+        let client = connection.client(RECV_WINDOW);
         let client = client.map_err(|e| Failure::new(Exit::Failed, e))?;
         let hand = Hand { client, connection, printer };
         hand.tick().await?;
@@ -122,7 +122,7 @@ impl Hand {
     }
 
     fn stamp(&self) -> Stamp {
-        let recv_window = self.connection.recv_window(RECV_WINDOW);
+        let recv_window = self.client.recv_window();
         Stamp { timestamp: self.client.now(), recv_window }
     }
 

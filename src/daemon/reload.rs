@@ -1,13 +1,17 @@
 //! Reads the configuration again while it trades: by SIGHUP, by the API, and, where that is wanted,
 //! when a file of it changes. One reload at a time; nothing of one that is refused is in force.
 
+mod listen;
+
+pub use listen::{actors, hangup};
+
 use super::identity::Traded;
-use super::{market, steward};
+use super::market;
+use crate::edge::board::Board;
 use crate::edge::config::{Content, Standing};
 use crate::edge::reload::{Outcome, apply, standing};
 use crate::edge::world::{World, wall};
-use crate::ops::api::LogLevel;
-use crate::ops::config::live::{differences, running};
+use crate::ops::config::live::{differences, is_live, running};
 use crate::ops::config::{Config, Look, Sources, VenueSource};
 use crate::ops::desk::{Reload, ReloadHow};
 use crate::ops::exit::{Exit, Failure};
@@ -16,13 +20,7 @@ use crate::ops::views::{
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
-/// Wall time between looks at the files. One that changed is read when it stayed the same for so
-/// long.
-const LOOK: Duration = Duration::from_millis(400);
 
 /// What was reloaded so far.
 #[derive(Debug, Default)]
@@ -32,8 +30,15 @@ struct Told {
     restart_pending: Vec<String>,
     counts: BTreeMap<(Trigger, ReloadResult), u64>,
     /// What was in the files when they were read last, by name.
-    read: Vec<(String, Vec<u8>)>,
+    read: Files,
+    /// And when they were looked at last; none where nobody watches them.
+    seen: Option<Files>,
+    /// The filter that the log was given last.
+    filter: String,
 }
+
+/// What is in files, by name.
+type Files = Vec<(String, Vec<u8>)>;
 
 /// Reads the configuration again.
 pub struct Reloader {
@@ -60,6 +65,14 @@ impl Refused {
     }
 }
 
+/// The value in force of a key that may change while it trades; none before any is.
+pub fn in_force(board: &Board, key: &str) -> Option<serde_json::Value> {
+    let standing = board.config().borrow().clone();
+    let values = standing.now.content.values.iter();
+    let (_, text) = values.filter(|(name, _)| is_live(name)).find(|(name, _)| name == key)?;
+    serde_json::from_str(text).ok()
+}
+
 /// What a reload came to, with the values it was about.
 type Attempt = Result<(ReloadResult, Vec<ValueView>), Refused>;
 
@@ -67,9 +80,12 @@ impl Reloader {
     /// For a process that was started with `started`, read from `sources`.
     #[must_use]
     pub fn new(world: World, sources: Sources, started: Config, traded: String) -> Arc<Reloader> {
-        let told = Mutex::new(Told { read: sources.contents(), ..Told::default() });
-        let turn = Mutex::default();
-        Arc::new(Reloader { world, sources, started, traded, turn, told })
+        let told = Told { read: sources.contents(), ..Told::default() };
+        let (turn, told) = (Mutex::default(), Mutex::new(told));
+        let reloader = Arc::new(Reloader { world, sources, started, traded, turn, told });
+        // Nothing else is in force yet: the log was begun with it.
+        reloader.told().filter = reloader.filter();
+        reloader
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {
@@ -256,23 +272,6 @@ impl Reloader {
     }
 }
 
-/// Takes SIGHUP away from what it does by itself, which is to end the process.
-///
-/// # Errors
-/// The signal cannot be heard.
-pub fn hangup() -> Result<Signal, Failure> {
-    let hangup = signal(SignalKind::hangup());
-    hangup.map_err(|e| Failure::new(Exit::Failed, format!("signals: {e}")))
-}
-
-/// Begins to hear who wants a reload, and keeps the log and the tree as they are configured.
-pub fn begin(reloader: &Arc<Reloader>, hangup: Signal, log: LogLevel) {
-    on_signal(reloader, hangup);
-    on_change(reloader);
-    keep_log(reloader, log);
-    steward::begin(reloader);
-}
-
 /// Reads the configuration again for somebody who asks by the API.
 pub fn by_api(reloader: &Arc<Reloader>) -> Arc<Reload> {
     let reloader = Arc::clone(reloader);
@@ -285,59 +284,6 @@ pub fn by_api(reloader: &Arc<Reloader>) -> Arc<Reload> {
     })
 }
 
-/// Sets the filter of the log whenever another one is in force. What was set by `log-level` stays
-/// until then.
-fn keep_log(reloader: &Arc<Reloader>, log: LogLevel) {
-    let reloader = Arc::clone(reloader);
-    let mut config = reloader.world.board.config();
-    tokio::spawn(async move {
-        let mut last = reloader.filter();
-        while config.changed().await.is_ok() {
-            let now = reloader.filter();
-            if now != last
-                && let Err(e) = (log.set)(&now)
-            {
-                tracing::error!("the log stays as it is: {e}");
-            }
-            last = now;
-        }
-    });
-}
-
-/// Reloads at every SIGHUP. Those that come while one is done cause one more.
-fn on_signal(reloader: &Arc<Reloader>, mut hangup: Signal) {
-    let reloader = Arc::clone(reloader);
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            by(&reloader, Trigger::Signal).await;
-        }
-    });
-}
-
-/// Reloads when what the files say is not what was read last, for as long as that is configured.
-/// They are looked at by what is in them: it does not matter whether a file is written, replaced,
-/// linked anew, or lies in another machine's folder.
-fn on_change(reloader: &Arc<Reloader>) {
-    let reloader = Arc::clone(reloader);
-    tokio::spawn(async move {
-        let mut last = None;
-        loop {
-            tokio::time::sleep(LOOK).await;
-            if !reloader.watches() {
-                last = None;
-                continue;
-            }
-            let looked = Arc::clone(&reloader);
-            let now = tokio::task::spawn_blocking(move || looked.sources.contents()).await.ok();
-            let settled = now == last && now.as_ref() != Some(&reloader.told().read);
-            last = now;
-            if settled {
-                by(&reloader, Trigger::File).await;
-            }
-        }
-    });
-}
-
 impl Reloader {
     /// What the edge shares.
     #[must_use]
@@ -348,8 +294,9 @@ impl Reloader {
     /// The value of a key of the process.
     #[must_use]
     pub fn value(&self, key: &str) -> serde_json::Value {
-        let found = self.values().into_iter().find(|value| value.key == key);
-        found.map(|value| value.value).unwrap_or_default()
+        let started = || self.started.values.iter().find(|value| value.key == key);
+        let said = in_force(&self.world.board, key);
+        said.or_else(|| started().map(|value| value.value.clone())).unwrap_or_default()
     }
 
     fn watches(&self) -> bool {
@@ -358,12 +305,5 @@ impl Reloader {
 
     fn filter(&self) -> String {
         self.value("daemon.log").as_str().unwrap_or_default().to_owned()
-    }
-}
-
-async fn by(reloader: &Arc<Reloader>, trigger: Trigger) {
-    let reloader = Arc::clone(reloader);
-    if let Err(e) = tokio::task::spawn_blocking(move || reloader.reload(trigger, false)).await {
-        tracing::error!("the reload failed: {e}");
     }
 }

@@ -1,58 +1,53 @@
 //! Makes of the tree what the configuration and operators want: how many restarts its supervisors
 //! allow, and which branches do not run. Wanted is compared with actual again and again, so every
-//! step may be cut off. Which branches it stopped itself it remembers; another life starts them
-//! all.
+//! round may be cut off, and nothing is remembered: a branch that may be turned off and stands
+//! still was, by this actor or its predecessor.
 
 use super::reload::Reloader;
+use super::switch::may_be_off;
 use crate::edge::reload::standing;
+use crate::edge::task::rounds;
 use crate::edge::world::World;
-use everwarm_runtime::supervise::{Kind, RequestError, TreeView};
-use std::collections::BTreeSet;
+use everwarm_runtime::supervise::{ChildSpec, Kind, RequestError, State, TreeView};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Its name in the tree.
+pub const NAME: &str = "steward";
 /// Wall time between looks where nothing was said.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Begins to see to it, until the end.
-pub fn begin(reloader: &Arc<Reloader>) {
+/// The actor.
+pub fn steward(reloader: &Arc<Reloader>) -> ChildSpec {
     let reloader = Arc::clone(reloader);
-    let mut config = reloader.world().board.config();
-    tokio::spawn(async move {
-        let mut down = BTreeSet::new();
-        loop {
-            config.borrow_and_update();
-            branches(reloader.world(), &mut down).await;
+    let round = move || {
+        let reloader = Arc::clone(&reloader);
+        async move {
+            // Whatever is put in force from here on is noticed.
+            let mut config = reloader.world().board.config();
+            branches(reloader.world()).await;
             limits(&reloader).await;
-            tokio::select! {
-                changed = config.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(LOOK) => {}
-            }
+            drop(tokio::time::timeout(LOOK, config.changed()).await);
         }
-    });
+    };
+    rounds(NAME, round)
 }
 
 /// Stops what is not to run, and starts what was stopped and is to run again.
-async fn branches(world: &World, down: &mut BTreeSet<String>) {
+async fn branches(world: &World) {
     let stands = standing(world);
-    for path in stands.switches.processes.keys() {
+    let off = &stands.switches.processes;
+    for path in off.keys() {
         let Some((parent, id)) = path.rsplit_once('/') else { continue };
-        match world.directory.supervisor(parent).terminate(id).await {
-            Ok(()) => drop(down.insert(path.clone())),
-            Err(e) => tracing::debug!(path, error = %e, "it is stopped later"),
+        if let Err(e) = world.directory.supervisor(parent).terminate(id).await {
+            tracing::debug!(path, error = %e, "it is stopped later");
         }
     }
-    let again: Vec<String> = down
-        .iter()
-        .filter(|path| !stands.switches.processes.contains_key(*path))
-        .cloned()
-        .collect();
-    for path in again {
+    let stopped = world.directory.readings().into_iter().filter(|r| r.state == State::Stopped);
+    for path in stopped.map(|r| r.path).filter(|p| may_be_off(p) && !off.contains_key(p)) {
         let Some((parent, id)) = path.rsplit_once('/') else { continue };
         match world.directory.supervisor(parent).restart(id).await {
-            Ok(_) | Err(RequestError::Running | RequestError::Restarting) => {
-                down.remove(&path);
-            }
+            Ok(_) | Err(RequestError::Running | RequestError::Restarting) => {}
             Err(e) => tracing::debug!(path, error = %e, "it is started later"),
         }
     }

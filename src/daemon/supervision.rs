@@ -1,6 +1,7 @@
 //! What the tree tells of itself: to the log, the terminal and the metrics; and when it is past
 //! saying anything, the end of the process.
 
+use super::reload::in_force;
 use super::watch::Watch;
 use crate::life::Life;
 use crate::ops::exit::{Exit, Failure};
@@ -50,20 +51,20 @@ pub fn resumed(watch: &Watch) -> Arc<dyn Fn(&'static str, ResumeReport) + Send +
     })
 }
 
-/// Watches for handlers that hold their thread. One that does not let go for the limit is the end
-/// of the process: nothing inside can end it.
-pub fn watchdog(
-    life: &Life,
-    hopeless: Duration,
-    failed: mpsc::Sender<Failure>,
-) -> Option<Watchdog> {
-    let limits = Limits { hopeless, ..Limits::default() };
+/// Watches for handlers that hold their thread. One that does not let go for the limit, whatever it
+/// is by then, is the end of the process: nothing inside can end it.
+pub fn watchdog(life: &Life, started: Duration, failed: mpsc::Sender<Failure>) -> Option<Watchdog> {
+    let board = Arc::clone(&life.world.board);
+    let limit = move || {
+        let seconds = in_force(&board, "daemon.hang_limit_s").and_then(|value| value.as_u64());
+        seconds.map_or(started, Duration::from_secs)
+    };
     let give_up = move |path: &str, held: Duration| {
         let text = format!("{path} held its thread for {} s", held.as_secs());
         // Full: it was told already that the process cannot go on.
         drop(failed.try_send(Failure::new(Exit::Watchdog, text)));
     };
-    match Watchdog::start(life.root.tree().clone(), limits, give_up) {
+    match Watchdog::start(life.root.tree().clone(), Limits::default(), limit, give_up) {
         Ok(watchdog) => Some(watchdog),
         Err(e) => {
             tracing::error!("nobody watches for blocked handlers: {e}");

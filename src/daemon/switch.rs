@@ -2,6 +2,7 @@
 //! of a daemon that is not running.
 
 use super::release::{NAME, Whole, ended, in_files, in_journal};
+use super::steward;
 use crate::domain::fact::{Body, Operator};
 use crate::domain::switch::{Switch, Switches};
 use crate::edge::reload::standing;
@@ -17,8 +18,14 @@ use std::path::Path;
 
 /// Places in the tree that may be turned off: streams, of which what they tell is asked for too.
 const DISPENSABLE: [&str; 2] = ["root/trading/feeds", "root/trading/gateways/private"];
-/// And everything below this place: what people look in through.
+/// And everything below this place, what people look in through, but who turns branches on again.
 const LOOKS: &str = "root/ops/";
+
+/// Whether a place in the tree may be turned off by itself.
+pub fn may_be_off(path: &str) -> bool {
+    let looks = path.strip_prefix(LOOKS).is_some_and(|name| name != steward::NAME);
+    looks || DISPENSABLE.contains(&path)
+}
 
 /// Takes a word down in the files of a data directory.
 ///
@@ -62,10 +69,11 @@ fn checked(said: &SwitchWord) -> Result<String, Failure> {
             }
         }
         Switch::Process { path, .. } => {
-            if !DISPENSABLE.contains(&path.as_str()) && !path.starts_with(LOOKS) {
-                let all = DISPENSABLE.join(", ");
+            if !may_be_off(path) {
+                let (all, not) = (DISPENSABLE.join(", "), steward::NAME);
                 let text = format!(
-                    "{path} is not turned off by itself: {all} may be, and what is below {LOOKS}"
+                    "{path} is not turned off by itself: {all} may be, and what is below {LOOKS} \
+                     but the {not}, who turns things on again"
                 );
                 return Err(Failure::new(Exit::Refused, text));
             }

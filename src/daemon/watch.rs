@@ -8,6 +8,7 @@ use crate::domain::time::{MINUTE, UtcMs};
 use crate::ops::desk::JournalFacts;
 use crate::ops::events::EventLog;
 use crate::ops::exit::Failure;
+use crate::ops::features::FeatureLog;
 use crate::ops::memory::Memory;
 use crate::ops::print::Printer;
 use crate::ops::telemetry::Supervised;
@@ -33,6 +34,8 @@ const RECENT: UtcMs = 2 * MINUTE;
 const KEEP_BYTES: usize = 4 << 20;
 /// Wall time between two such times, at least: ten thousand signals are some megabytes.
 const KEEP_EVERY: Duration = Duration::from_secs(5);
+/// Facts of earlier lives that are looked through for what happened lately: some hours.
+const LATELY: u64 = 4_000;
 /// Wall time between looks at lines that wait for their turn.
 const FLUSH: Duration = Duration::from_millis(200);
 
@@ -43,6 +46,8 @@ pub struct Seen {
     pub told: Memory,
     /// What happened lately.
     pub events: EventLog,
+    /// What the indicator stage said lately.
+    pub features: FeatureLog,
     /// Steps of the start.
     pub steps: Vec<StepView>,
     /// Actors started again in this life.
@@ -56,6 +61,14 @@ pub struct Seen {
     /// Whether the closes missed while away have been said.
     caught_up: bool,
     terminal: TerminalState,
+}
+
+impl Seen {
+    /// Takes in what is shown of the last hours alone.
+    fn lately(&mut self, fact: &Fact<Body>) {
+        self.events.fact(fact);
+        self.features.fact(fact);
+    }
 }
 
 /// Watches one journal.
@@ -84,6 +97,7 @@ impl Watch {
         let seen = Seen {
             told: Memory::default(),
             events: EventLog::default(),
+            features: FeatureLog::default(),
             steps: Vec::new(),
             restarts: 0,
             ready: None,
@@ -154,15 +168,26 @@ impl Watch {
         until: u64,
     ) -> Result<(), Failure> {
         let kept = Memory::load(archive, until)?;
-        let from = kept.through + 1;
+        let (known, lately) = (kept.through, until.saturating_sub(LATELY));
         self.seen().told = kept;
-        journal.each(from, &mut |row, fact| {
+        let looked = journal.each(lately + 1, &mut |row, fact| {
+            if row > known {
+                return ControlFlow::Break(());
+            }
+            self.seen().lately(fact);
+            ControlFlow::Continue(())
+        });
+        if let Err(e) = looked {
+            // It may lie in a segment that is missing: nothing else needs that.
+            tracing::warn!("what happened before the last start is not shown: {e}");
+        }
+        journal.each(known + 1, &mut |row, fact| {
             if row > until {
                 return ControlFlow::Break(());
             }
             let mut seen = self.seen();
             seen.told.fold(row, fact);
-            seen.events.fact(fact);
+            seen.lately(fact);
             ControlFlow::Continue(())
         })?;
         let mut seen = self.seen();
@@ -242,7 +267,7 @@ impl Watch {
 
     fn take(&self, seen: &mut Seen, row: u64, fact: &Fact<Body>) -> Vec<String> {
         seen.told.fold(row, fact);
-        seen.events.fact(fact);
+        seen.lately(fact);
         let now = self.began.elapsed();
         let mut lines = seen.terminal.fact(fact, now);
         lines.extend(self.steps(seen, fact, now));

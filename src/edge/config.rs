@@ -258,7 +258,12 @@ impl State {
     /// Takes in what was said, and writes it on the board.
     fn fold(&mut self) -> Result<(), ActorProcessingErr> {
         while self.in_force.catch_up(64, |_| ())? {}
-        self.world.board.write_config(&self.in_force.stage().standing);
+        let standing = &self.in_force.stage().standing;
+        if standing.now.generation > 0 {
+            let wanted = standing.now.content.settings().trading.recv_window_ms;
+            self.world.venue.set_recv_window(self.world.passing.recv_window(wanted));
+        }
+        self.world.board.write_config(standing);
         Ok(())
     }
 

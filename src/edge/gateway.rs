@@ -338,7 +338,7 @@ impl State {
 
     /// Appends `Sent` for all that is due: one announcement, one flush.
     fn announce(&mut self, due: Vec<ToSend>, now: UtcMs) -> Result<Errand, ActorProcessingErr> {
-        let recv_window = self.world.recv_window;
+        let recv_window = self.world.venue.recv_window();
         let attempt = |to_send: ToSend| {
             let client_id = to_send.intent.client_id.clone();
             let attempt = to_send.attempt;

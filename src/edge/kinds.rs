@@ -6,6 +6,7 @@ use super::feed::FeedMsg;
 use super::gateway::GatewayMsg;
 use super::pacer::PacerMsg;
 use super::private::PrivateMsg;
+use super::task::Over;
 use super::universe::UniverseMsg;
 use super::world::path;
 use everwarm_runtime::meter::{Kind, Kinds, Wanted};
@@ -64,6 +65,9 @@ kinds! {
     PrivateMsg {
         PrivateMsg::Heard(..) => "heard",
         PrivateMsg::Ended(_) => "ended",
+    }
+    Over {
+        Over(_) => "round",
     }
     UniverseMsg {
         UniverseMsg::Pull => "pull",

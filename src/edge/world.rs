@@ -73,6 +73,18 @@ pub enum Passing {
     Scaled(u32),
 }
 
+impl Passing {
+    /// How long requests may be on their way where `wanted` is configured, milliseconds of venue
+    /// time: a scaled venue ages them as fast as it moves.
+    #[must_use]
+    pub const fn recv_window(self, wanted: i64) -> i64 {
+        match self {
+            Passing::Lockstep | Passing::Scaled(1) => wanted,
+            Passing::Scaled(_) => 60_000,
+        }
+    }
+}
+
 /// Symbols whose bars are looked up at the same time.
 pub const LOOKUPS: usize = 8;
 
@@ -113,8 +125,6 @@ pub struct World {
     pub board: Arc<Board>,
     /// Where everybody is found.
     pub directory: Directory,
-    /// How long requests may be on their way, milliseconds of venue time.
-    pub recv_window: i64,
     /// Turns to look up bars: [`LOOKUPS`] at once.
     pub lookups: Arc<Semaphore>,
     /// Called when a file cannot be used any more.

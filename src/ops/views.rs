@@ -3,6 +3,7 @@
 
 mod proof;
 
+pub use super::features::IndicatorsView;
 pub use super::health::views::{DeliveryView, FindingView, HealthView, Severity};
 pub use super::standing::{
     NamedView, ReasonView, ReloadCountView, ReloadResult, ReloadView, ReloadsView, SafeView,
@@ -444,7 +445,7 @@ pub struct FileView {
 }
 
 /// One closed bar.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BarView {
     /// When it opened, UTC milliseconds.
     pub open_time: UtcMs,
@@ -458,6 +459,9 @@ pub struct BarView {
     pub close: Decimal,
     /// Base units.
     pub volume: Decimal,
+    /// What the indicator stage said of it, where that was lately.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub indicators: Option<IndicatorsView>,
 }
 
 impl BarView {
@@ -471,6 +475,7 @@ impl BarView {
             low: bar.low.decimal().normalize(),
             close: bar.close.decimal().normalize(),
             volume: bar.volume.normalize(),
+            indicators: None,
         }
     }
 }

@@ -246,6 +246,63 @@ fn a_strategy_is_turned_off_and_a_start_is_careful() {
     verified(&dir);
 }
 
+/// A node of the tree by its path.
+fn node(dir: &Path, path: &str) -> Value {
+    path.split('/').skip(1).fold(ask(dir, &["tree"]), |at, name| {
+        let children = at["children"].as_array().cloned().unwrap_or_default();
+        children.into_iter().find(|child| child["name"] == name).unwrap_or_default()
+    })
+}
+
+#[test]
+fn who_hears_and_who_keeps_may_be_killed_and_nothing_of_it_is_lost() {
+    let folder = Folder::new("reload-actors");
+    let (dir, file) = (folder.join("data"), folder.join("mine.toml"));
+    let path = file.to_str().unwrap();
+    let chaos = "[chaos]\nenabled = true\n";
+    fs::write(&file, chaos).unwrap();
+    let daemon = Process::start(&dir, &market(path));
+    daemon.answers();
+    daemon.says("may trade");
+    let kill = |who: &str, how: &str, n: u64| {
+        let (code, out, err) = run(&dir, &["kill", who, "--how", how, "--yes", "--config", path]);
+        assert_eq!(code, Some(0), "{out}{err}");
+        wait_until("it is back", || {
+            let node = node(&dir, who);
+            node["state"] == "running" && node["injected"].as_u64() >= Some(n)
+        });
+    };
+    let private = "root/trading/gateways/private";
+    let steward = "root/ops/steward";
+    let (code, _, err) = run(&dir, &["disable", steward, "--reason", "r", "--yes"]);
+    assert!(code == Some(5) && err.contains(steward), "who turns it on again? {code:?} {err}");
+    assert_eq!(run(&dir, &["disable", private, "--reason", "odd", "--yes"]).0, Some(0));
+    wait_until("it does not run", || node(&dir, private)["state"] == "stopped");
+
+    for how in ["kill", "panic"] {
+        let n = if how == "kill" { 1 } else { 2 };
+        for who in ["hangup", "files", "log", "steward"] {
+            kill(&format!("root/ops/{who}"), how, n);
+        }
+    }
+    // Whoever stopped it is gone, and it is known all the same that it was.
+    assert_eq!(node(&dir, private)["state"], "stopped");
+    assert_eq!(run(&dir, &["enable", private, "--reason", "even", "--yes"]).0, Some(0));
+    wait_until("it runs again", || node(&dir, private)["state"] == "running");
+
+    let text = format!("{chaos}[daemon]\nlog = \"debug\"\nreload_on_change = true\n");
+    fs::write(&file, &text).unwrap();
+    daemon.signal("-HUP");
+    wait_until("the signal is heard", || count(&dir, "signal", "applied") == 1);
+    wait_until("the log follows", || run(&dir, &["log-level"]).1.contains("debug"));
+    fs::write(&file, format!("{text}[trading]\nnotional = 400\n")).unwrap();
+    wait_until("the file is looked at", || count(&dir, "file", "applied") == 1);
+    assert_eq!(value(&dir, "trading.notional").0, 400);
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    verified(&dir);
+}
+
 #[test]
 fn a_kill_at_any_moment_of_a_reload_leaves_the_old_or_the_new() {
     let folder = Folder::new("reload-kill");
@@ -284,14 +341,7 @@ fn a_process_that_is_turned_off_stays_off_over_a_kill_until_it_is_turned_on() {
     daemon.answers();
     daemon.says("may trade");
     let path = "root/trading/gateways/private";
-    let state = || {
-        let tree = ask(&dir, &["tree"]);
-        path.split('/').skip(1).fold(tree, |at, name| {
-            let children = at["children"].as_array().unwrap();
-            children.iter().find(|child| child["name"] == name).cloned().unwrap_or_default()
-        })["state"]
-            .clone()
-    };
+    let state = || node(&dir, path)["state"].clone();
     let runs = |state: &Value| state == "running" || state == "up";
     wait_until("it runs", || runs(&state()));
     assert_eq!(run(&dir, &["disable", path, "--reason", "odd", "--yes"]).0, Some(0));

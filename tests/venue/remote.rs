@@ -167,11 +167,14 @@ fn a_daemon_that_hears_no_bars_is_not_ready_and_says_why() {
     wait_until("the account is compared", || ask(&dir, &["status"])["state"] == "trading");
     let status = ask(&dir, &["status"]);
     assert_eq!(status["ready"], false, "{status}");
-    assert!(status["problems"].to_string().contains("feed: not subscribed yet"), "{status}");
+    assert!(
+        status["problems"].to_string().contains("feeds: market stream not subscribed yet"),
+        "{status}"
+    );
     let (code, out, _) = run(&dir, &["status", "--check"]);
     assert_eq!(code, Some(4), "{out}");
     assert!(out.starts_with("state      trading, not ready, process "), "{out}");
-    assert!(out.contains("\nproblem    feed: not subscribed yet"), "{out}");
+    assert!(out.contains("\nproblem    feeds: market stream not subscribed yet"), "{out}");
     daemon.kill();
 }
 

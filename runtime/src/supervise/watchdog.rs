@@ -21,17 +21,11 @@ pub struct Limits {
     pub look: Duration,
     /// Reported when it takes this long.
     pub report: Duration,
-    /// Hopeless when it takes this long.
-    pub hopeless: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits {
-            look: Duration::from_millis(250),
-            report: Duration::from_secs(1),
-            hopeless: Duration::from_secs(30),
-        }
+        Limits { look: Duration::from_millis(250), report: Duration::from_secs(1) }
     }
 }
 
@@ -48,9 +42,10 @@ struct Seen {
     hopeless: bool,
 }
 
-struct Round<F> {
+struct Round<L, F> {
     tree: Tree,
     limits: Limits,
+    limit: L,
     seen: BTreeMap<String, Seen>,
     hopeless: F,
 }
@@ -58,18 +53,19 @@ struct Round<F> {
 impl Watchdog {
     /// Watches a tree from a thread of its own. What is blocked, and what goes on again, is told to
     /// the tree's observer and shown in its view; `hopeless` is called once for each handler past
-    /// that limit, with the path and for how long.
+    /// what `limit` says at that moment, with the path and for how long.
     ///
     /// # Errors
     /// The system gives no thread.
     pub fn start(
         tree: Tree,
         limits: Limits,
+        limit: impl Fn() -> Duration + Send + 'static,
         hopeless: impl FnMut(&str, Duration) + Send + 'static,
     ) -> io::Result<Watchdog> {
         let ended = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&ended);
-        let mut round = Round { tree, limits, seen: BTreeMap::new(), hopeless };
+        let mut round = Round { tree, limits, limit, seen: BTreeMap::new(), hopeless };
         let thread = std::thread::Builder::new().name("watchdog".into()).spawn(move || {
             while !over.load(Relaxed) {
                 std::thread::park_timeout(limits.look);
@@ -91,7 +87,7 @@ impl Drop for Watchdog {
     }
 }
 
-impl<F: FnMut(&str, Duration)> Round<F> {
+impl<L: Fn() -> Duration, F: FnMut(&str, Duration)> Round<L, F> {
     fn look(&mut self) {
         let now = clock::now();
         for slot in self.tree.directory.slots() {
@@ -113,8 +109,7 @@ impl<F: FnMut(&str, Duration)> Round<F> {
         if holds >= self.limits.report && !std::mem::replace(&mut seen.reported, true) {
             told = Some(News::Blocked { holds });
         }
-        let hopeless =
-            holds >= self.limits.hopeless && !std::mem::replace(&mut seen.hopeless, true);
+        let hopeless = holds >= (self.limit)() && !std::mem::replace(&mut seen.hopeless, true);
         if let Some(news) = told {
             self.tell(slot, true, news);
         }
@@ -213,15 +208,19 @@ mod tests {
         let root = control.block_on(async {
             tokio::spawn(async move { tree.start(spec).await.unwrap() }).await.unwrap()
         });
-        let limits = Limits {
-            look: Duration::from_millis(5),
-            report: Duration::from_millis(50),
-            hopeless: Duration::from_millis(150),
-        };
+        let limits = Limits { look: Duration::from_millis(5), report: Duration::from_millis(50) };
+        // It changes while the handler hangs.
+        let limit = Arc::new(Mutex::new(Duration::MAX));
+        let now = Arc::clone(&limit);
         let (give_up, hopeless) = sync_channel(1);
-        let watchdog = Watchdog::start(root.tree().clone(), limits, move |path, _| {
-            give_up.try_send(path.to_owned()).unwrap();
-        });
+        let watchdog = Watchdog::start(
+            root.tree().clone(),
+            limits,
+            move || *now.lock().unwrap(),
+            move |path, _| {
+                give_up.try_send(path.to_owned()).unwrap();
+            },
+        );
         let next = || told.recv_timeout(Duration::from_secs(20)).unwrap();
 
         root.directory().slot("root/a").send(()).unwrap();
@@ -234,6 +233,7 @@ mod tests {
         // The supervisor goes on meanwhile.
         assert!(root.directory().kill("root/b"));
         assert_eq!(next(), "root/b exited");
+        *limit.lock().unwrap() = Duration::from_millis(150);
         assert_eq!(hopeless.recv_timeout(Duration::from_secs(20)).unwrap(), "root/a");
         go_a.send(()).unwrap();
         assert_eq!(next(), "root/a unblocked");

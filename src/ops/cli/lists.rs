@@ -91,7 +91,7 @@ pub fn bars(args: &BarArgs, core: &Core, printer: Printer) -> Result<Exit, Failu
 /// The lines of a recording's file.
 fn recording(rows: &[BarView]) -> Vec<String> {
     let line = |bar: &BarView| {
-        let BarView { open_time, open, high, low, close, volume } = bar;
+        let BarView { open_time, open, high, low, close, volume, .. } = bar;
         format!("{open_time},{open},{high},{low},{close},{volume}")
     };
     let head = "open_time,open,high,low,close,volume".to_owned();

@@ -130,6 +130,7 @@ keys! {
     "risk.max_consecutive_failures": count(0, COUNT_MAX);
     "risk.max_trades_per_day": count(0, COUNT_MAX);
     "risk.max_loss_per_day": Kind::Amount { zero: true };
+    "risk.alarm_drawdown_percent": count(0, 100);
     "strategy.sma_cross.enabled": Kind::Flag;
     "strategy.sma_cross.timeframe": Kind::OneOf(&["1m", "5m", "15m", "1h", "4h", "1d"]);
     "strategy.sma_cross.fast": count(1, 1000);

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 /// Keys whose values may change while it trades, or, with a dot at the end, all below. Every other
 /// one takes a restart.
 const LIVE: &[&str] = &[
+    "daemon.hang_limit_s",
     "daemon.log",
     "daemon.reload_on_change",
     "market.symbols",
@@ -16,6 +17,7 @@ const LIVE: &[&str] = &[
     "trading.notional",
     "trading.max_positions",
     "trading.valid_for_s",
+    "trading.recv_window_ms",
     "trading.stale_s",
     "risk.",
     "strategy.",

@@ -6,6 +6,7 @@ use crate::domain::id::ClientOrderId;
 use crate::domain::money::Decimal;
 use crate::domain::order::OrderStatus;
 use crate::domain::time::{DAY, UtcMs, day_of};
+use crate::ops::earned::{Course, earned};
 use crate::ops::tell::tell;
 use crate::ops::text::{amount, civil, count, date, fit, signed};
 use everwarm_runtime::fact::{Effect, Fact, Mask};
@@ -200,12 +201,12 @@ impl News {
         match ledger {
             Ledger::Equity { time, equity, adjusted, .. } => {
                 let (day, month) = numbers(*time);
-                let now = Value { equity: *equity, adjusted: *adjusted };
+                let made = earned(*equity, *adjusted);
                 let over = self
                     .day
-                    .take(day, now)
+                    .take(day, *equity, made)
                     .map(|(span, was)| (Topic::Day, was.words(&date(span * DAY))));
-                let month_over = self.month.take(month, now).map(|(span, was)| {
+                let month_over = self.month.take(month, *equity, made).map(|(span, was)| {
                     let name = format!("{:04}-{:02}", span.div_euclid(12), span.rem_euclid(12) + 1);
                     (Topic::Month, was.words(&name))
                 });
@@ -254,26 +255,16 @@ fn numbers(time: UtcMs) -> (i64, i64) {
     (day, year * 12 + month - 1)
 }
 
-/// Value of the account after a close.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Value {
-    equity: Decimal,
-    /// What adjustments changed of it so far.
-    adjusted: Decimal,
-}
-
 /// A day or a month that goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 struct Span {
     /// Its number; none: there was no close yet.
     number: Option<i64>,
-    /// At its beginning, and after its newest close.
-    first: Value,
-    last: Value,
-    /// The highest equity, and the deepest fall below it, as a share of it.
-    highest: Decimal,
-    fall: Decimal,
+    /// Equity at its beginning, and after its newest close.
+    first: Decimal,
+    last: Decimal,
+    course: Course,
     fills: u64,
     /// Those of the span that follows, before its first close.
     next_fills: u64,
@@ -289,38 +280,35 @@ impl Span {
         }
     }
 
-    /// Takes in the value after a close of span `number`; the span that ended before it.
-    fn take(&mut self, number: i64, now: Value) -> Option<(i64, Span)> {
+    /// Takes in the equity after a close of span `number`, and what of it was earned; the span that
+    /// ended before it.
+    fn take(&mut self, number: i64, equity: Decimal, earned: Decimal) -> Option<(i64, Span)> {
         let mut ended = None;
         if self.number != Some(number) {
             let before = *self;
-            let first = if before.number.is_some() { before.last } else { now };
-            let highest = first.equity;
-            let fills = if before.number.is_some() { before.next_fills } else { before.fills };
-            let number = Some(number);
-            *self = Span { number, first, last: now, highest, fills, ..Span::default() };
             ended = before.number.map(|number| (number, before));
+            let (first, from) =
+                ended.map_or((equity, earned), |_| (before.last, before.course.last()));
+            let fills = if ended.is_some() { before.next_fills } else { before.fills };
+            let course = Course::from(from);
+            *self = Span { number: Some(number), first, course, fills, ..Span::default() };
         }
-        self.last = now;
-        self.highest = self.highest.max(now.equity);
-        let below = self.highest - now.equity;
-        self.fall = self.fall.max(below.checked_div(self.highest).unwrap_or_default());
+        self.last = equity;
+        self.course.take(earned);
         ended
     }
 
     fn words(&self, name: &str) -> String {
-        let Span { first, last, fall, fills, .. } = self;
-        // What adjustments changed is neither profit nor loss.
-        let gained = (last.equity - first.equity) - (last.adjusted - first.adjusted);
-        let share = gained.checked_div(first.equity).unwrap_or_default();
+        let Span { first, last, course, fills, .. } = self;
+        let share = course.profit().checked_div(*first).unwrap_or_default();
         let percent = |share: Decimal| amount(share * Decimal::ONE_HUNDRED);
         let fills = count(*fills, "fill");
         format!(
             "{name}: equity {}, {} ({} %), {fills}, at most {} % below its highest",
-            amount(last.equity),
-            signed(gained),
+            amount(*last),
+            signed(course.profit()),
             percent(share),
-            percent(*fall)
+            percent(course.fall())
         )
     }
 }
@@ -370,6 +358,28 @@ mod tests {
         let told: Vec<_> = later.iter().map(|item| item.id.as_str()).collect();
         assert_eq!(told, ["-0-5.800.0-day", "-0-5.800.0-month"]);
         assert!(later[1].text.starts_with("2021-01: equity 10,050.00, +50.00"), "{later:?}");
+    }
+
+    #[test]
+    fn what_is_withdrawn_is_neither_loss_nor_a_fall() {
+        let mut news = News::default();
+        let at = |n: u64, time: UtcMs, equity: i64, adjusted: i64| {
+            let key = Key { n, rank: 800, i: 0 };
+            let (equity, adjusted) = (Decimal::from(equity), Decimal::from(adjusted));
+            let said = Ledger::Equity { time, equity, cash: equity, adjusted };
+            Fact { key, time, version: 1, because: Vec::new(), body: Body::Ledger(said) }
+        };
+        let midnight = T.div_euclid(DAY) * DAY + DAY;
+        // Half of it is taken out, and then a tenth of the rest is lost and won again.
+        let day = [at(1, T, 1000, 0), at(2, T + 1, 500, -500), at(3, midnight, 510, -500)];
+        assert_eq!(all(&mut news, &day), []);
+        let over = news.fold(&at(4, midnight + 60_000, 459, -500));
+        let line = "2021-01-08: equity 510.00, +10.00 (1.00 %), 0 fills, at most 0.00 % below \
+                    its highest";
+        assert_eq!((over.len(), over[0].text.as_str()), (1, line));
+        let over = news.fold(&at(5, midnight + DAY + 60_000, 500, -500));
+        assert!(over[0].text.contains("-51.00 (-10.00 %)"), "{over:?}");
+        assert!(over[0].text.contains("at most 5.05 %"), "of what would be there: {over:?}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::history::History;
 use crate::history::booked::Booked;
 use crate::history::queries::HistoryError;
 use crate::history::records::{EquityView, PositionState};
+use crate::ops::earned::{self, Course};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Points of a chart.
@@ -160,9 +161,8 @@ impl Fold {
     }
 }
 
-/// The equity without adjustments: what it would be had nothing been taken out.
 fn earned(point: &EquityView) -> Decimal {
-    point.equity - point.adjusted
+    earned::earned(point.equity, point.adjusted)
 }
 
 fn equity(points: &[EquityView], period: Period, money: &mut Money) {
@@ -174,15 +174,12 @@ fn equity(points: &[EquityView], period: Period, money: &mut Money) {
     money.equity_before = Some(before.equity);
     money.equity_after = Some(after.equity);
     money.adjusted = (after.adjusted - before.adjusted).normalize();
-    money.profit = (earned(after) - earned(before)).normalize();
-    let mut top = earned(before);
+    let mut course = Course::from(earned(before));
     for point in points {
-        let now = earned(point);
-        top = top.max(now);
-        let fall = (top - now).checked_div(top).unwrap_or_default();
-        money.drawdown = money.drawdown.max(fall);
+        course.take(earned(point));
     }
-    money.drawdown = money.drawdown.round_dp(RATIO).normalize();
+    money.profit = course.profit().normalize();
+    money.drawdown = course.fall().round_dp(RATIO).normalize();
     money.equity = thin(points);
 }
 

@@ -12,13 +12,16 @@ use crate::domain::time::UtcMs;
 use everwarm_runtime::fact::Fact;
 use everwarm_runtime::meter::Reading;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A day, milliseconds.
 const DAY: UtcMs = 86_400_000;
 
 /// Names of the sides.
 pub const SIDES: &[&str] = &["buy", "sell"];
+
+/// What must hold of every position: not below nothing, and nothing costs nothing.
+pub const CHECKS: &[&str] = &["quantity", "cost"];
 
 /// Names of what becomes of orders.
 pub const OUTCOMES: &[&str] = &[
@@ -61,6 +64,17 @@ struct Held {
     cost: Decimal,
     mark: Decimal,
     realized: Decimal,
+    /// Who traded it last, and who bought it.
+    trader: String,
+    buyer: String,
+}
+
+/// What a strategy came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Made {
+    realized: Decimal,
+    /// Fees by asset.
+    fees: BTreeMap<String, Decimal>,
 }
 
 /// A day's share of what limits count.
@@ -89,7 +103,8 @@ pub struct Counts {
     /// The wishes of the newest round that had any.
     wished: (u64, Vec<(String, Symbol, Decimal)>),
     held: BTreeMap<Symbol, Held>,
-    fees: BTreeMap<String, Decimal>,
+    /// By strategy.
+    made: BTreeMap<String, Made>,
     equity: Option<Decimal>,
     cash: Decimal,
     adjusted: Decimal,
@@ -97,6 +112,9 @@ pub struct Counts {
     peak: Decimal,
     slippage: (Vec<u64>, i64),
     settings: Option<Settings>,
+    /// Positions that cannot be, by [`CHECKS`]; since the process began.
+    #[serde(skip)]
+    broken: [u64; CHECKS.len()],
     /// Orders in a row that came to nothing.
     in_a_row: u32,
     day: Day,
@@ -133,7 +151,14 @@ impl Counts {
             Body::Order(Order::Changed { client_id, status, .. }) => {
                 self.changed(client_id, *status);
             }
-            Body::Order(Order::Filled { client_id, side, fill, .. }) => {
+            Body::Order(Order::Filled { client_id, strategy, symbol, side, fill, .. }) => {
+                let held = self.held.entry(*symbol).or_default();
+                held.trader.clone_from(strategy);
+                if *side == Side::Buy {
+                    held.buyer.clone_from(strategy);
+                }
+                let fees = &mut self.made.entry(strategy.clone()).or_default().fees;
+                *fees.entry(fill.fee_asset.clone()).or_default() += fill.fee;
                 self.filled(client_id, *side, fill);
             }
             Body::Ledger(ledger) => self.ledger(ledger),
@@ -185,7 +210,6 @@ impl Counts {
 
     fn filled(&mut self, id: &ClientOrderId, side: Side, fill: &VenueFill) {
         *self.fills.entry(side).or_default() += 1;
-        *self.fees.entry(fill.fee_asset.clone()).or_default() += fill.fee;
         let decided = self.working.get(id).and_then(|(_, price)| *price);
         let Some(decided) = decided.filter(|price| !price.is_zero()) else { return };
         let worse = match side {
@@ -205,10 +229,15 @@ impl Counts {
     fn ledger(&mut self, ledger: &Ledger) {
         match ledger {
             Ledger::Position { symbol, quantity, cost, realized_pnl, cash } => {
+                self.broken[0] += u64::from(*quantity < Decimal::ZERO);
+                self.broken[1] += u64::from(quantity.is_zero() && !cost.is_zero());
                 let held = self.held.entry(*symbol).or_default();
                 if held.quantity.is_zero() && !quantity.is_zero() {
                     held.mark = *cost / *quantity;
                 }
+                // What was adjusted without a trade counts for whoever traded it last.
+                let made = self.made.entry(held.trader.clone()).or_default();
+                made.realized += *realized_pnl - held.realized;
                 (held.quantity, held.cost, held.realized) = (*quantity, *cost, *realized_pnl);
                 self.cash = *cash;
             }
@@ -255,6 +284,9 @@ impl Counts {
             let reading = Reading { bounds: SLIPPAGE, counts, sum };
             page.spread("everwarm_fill_slippage_ratio", &[], reading);
         }
+        for (check, n) in CHECKS.iter().zip(self.broken) {
+            page.count("everwarm_ledger_violations_total", &[check], n);
+        }
         self.show_money(page, currency);
         self.show_limits(page);
     }
@@ -266,22 +298,36 @@ impl Counts {
         let net: Decimal = self.held.values().map(worth).sum();
         money("everwarm_equity", self.equity.unwrap_or_default());
         money("everwarm_cash", self.cash);
-        money("everwarm_pnl_realized", self.realized());
-        let gain = |held: &Held| worth(held) - held.cost;
-        money("everwarm_pnl_unrealized", self.held.values().map(gain).sum());
         money("everwarm_exposure_gross", gross);
         money("everwarm_exposure_net", net);
         for (symbol, held) in &self.held {
             let labels = [symbol.as_str(), currency];
             page.set("everwarm_position_value", &labels, number(worth(held)));
         }
-        page.set("everwarm_fees_paid", &[currency], 0.0);
-        for (asset, paid) in &self.fees {
-            page.set("everwarm_fees_paid", &[asset], number(*paid));
-        }
+        self.show_made(page, currency);
         if let Some(equity) = self.equity.filter(|_| self.peak > Decimal::ZERO) {
             let share = Decimal::ONE - (equity - self.adjusted) / self.peak;
             page.set("everwarm_drawdown_ratio", &[], number(share.max(Decimal::ZERO)));
+        }
+    }
+
+    fn show_made(&self, page: &mut Page, currency: &str) {
+        let mut open: BTreeMap<&str, Decimal> = BTreeMap::new();
+        for held in self.held.values() {
+            *open.entry(&held.buyer).or_default() += held.quantity * held.mark - held.cost;
+        }
+        let known = self.made.keys().map(String::as_str).chain(["sma_cross"]);
+        let strategies: BTreeSet<&str> = known.chain(open.keys().copied()).collect();
+        for strategy in strategies {
+            let made = self.made.get(strategy).cloned().unwrap_or_default();
+            let labels = [strategy, currency];
+            page.set("everwarm_pnl_realized", &labels, number(made.realized));
+            let gain = open.get(strategy).copied().unwrap_or_default();
+            page.set("everwarm_pnl_unrealized", &labels, number(gain));
+            page.set("everwarm_fees_paid", &labels, 0.0);
+            for (asset, paid) in &made.fees {
+                page.set("everwarm_fees_paid", &[strategy, asset], number(*paid));
+            }
         }
     }
 
@@ -325,6 +371,24 @@ mod tests {
     use crate::ops::sample::journal;
 
     #[test]
+    fn a_position_that_cannot_be_is_a_violation() {
+        let mut counts = Counts::default();
+        journal().0.iter().for_each(|fact| counts.fold(fact));
+        assert_eq!(counts.broken, [0, 0]);
+        let position = |quantity: i64, cost: i64| Ledger::Position {
+            symbol: Symbol::new("ETHUSD").unwrap(),
+            quantity: quantity.into(),
+            cost: cost.into(),
+            realized_pnl: Decimal::ZERO,
+            cash: Decimal::ZERO,
+        };
+        for (quantity, cost, broken) in [(0, 0, [0, 0]), (-1, 0, [1, 0]), (0, 5, [1, 1])] {
+            counts.ledger(&position(quantity, cost));
+            assert_eq!(counts.broken, broken, "{quantity} {cost}");
+        }
+    }
+
+    #[test]
     fn facts_are_counted() {
         let mut counts = Counts::default();
         journal().0.iter().for_each(|fact| counts.fold(fact));
@@ -337,6 +401,8 @@ mod tests {
             "everwarm_orders_total{side=\"buy\",outcome=\"filled\"} 1",
             "everwarm_orders_total{side=\"sell\",outcome=\"filled\"} 0",
             "everwarm_equity{currency=\"USD\"} 9999.6",
+            "everwarm_pnl_realized{strategy=\"sma_cross\",currency=\"USD\"} -0.25",
+            "everwarm_fees_paid{strategy=\"sma_cross\",currency=\"USD\"} 0.5",
             "everwarm_risk_checks_total{rule=\"all\",outcome=\"pass\"} 1",
             "everwarm_strategy_signals_total{strategy=\"sma_cross\",side=\"buy\"} 2",
             "everwarm_fill_slippage_ratio_count 2",

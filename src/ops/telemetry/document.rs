@@ -14,6 +14,9 @@ beforehand. *Over all lives*: counted from facts, so it does not fall at a resta
 0 with each process. A label with `…` takes its values from what runs: actors, strategies, venues,
 routes. `symbol` is a label of two gauges only. Histograms have fixed upper bounds, listed here in
 the unit of the metric. Which dashboard or alert uses what is checked by `scripts/check_metrics.sh`.
+
+Not here: errors of the store, because the first ends the process (exit code 10 or 11, and the alert
+Down); maker or taker of a fill, which no fact tells.
 ";
 
 const COLUMNS: &str = "\

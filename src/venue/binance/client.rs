@@ -50,7 +50,7 @@ pub struct Config {
     pub ws_api: String,
     /// For orders and the account; without it only the market can be read.
     pub key: Option<ApiKey>,
-    /// recvWindow of reads and subscriptions, milliseconds, at most 60,000.
+    /// recvWindow to begin with, milliseconds, at most 60,000.
     pub recv_window: i64,
     /// The venue's clock.
     pub clock: SharedClock,
@@ -64,6 +64,7 @@ pub struct Config {
 
 struct Inner {
     config: Config,
+    recv_window: Arc<AtomicI64>,
     http: Http,
     limit: Mutex<WeightLimit>,
     connections: Mutex<ConnectionLimit>,
@@ -121,7 +122,20 @@ impl BinanceClient {
         let http = Http::new(&config.rest, config.probe.clone())?;
         let limit = Mutex::new(WeightLimit::banned(config.ban.until));
         let (connections, waiting) = (Mutex::default(), AtomicI64::new(i64::MIN));
-        Ok(BinanceClient(Arc::new(Inner { config, http, limit, connections, waiting })))
+        let recv_window = Arc::new(AtomicI64::new(config.recv_window));
+        let inner = Inner { config, recv_window, http, limit, connections, waiting };
+        Ok(BinanceClient(Arc::new(inner)))
+    }
+
+    /// How long a request may be on its way before the venue refuses it, milliseconds of its time.
+    #[must_use]
+    pub fn recv_window(&self) -> i64 {
+        self.0.recv_window.load(Relaxed)
+    }
+
+    /// Sets it for what is signed from now on, by all clones.
+    pub fn set_recv_window(&self, ms: i64) {
+        self.0.recv_window.store(ms, Relaxed);
     }
 
     /// The venue's time now, UTC milliseconds.
@@ -391,7 +405,7 @@ impl BinanceClient {
     /// # Errors
     /// There is no key.
     pub fn user_session(&self) -> Result<(String, Session<UserStream>), VenueError> {
-        let stream = UserStream::new(self.key()?.clone(), self.0.config.recv_window);
+        let stream = UserStream::new(self.key()?.clone(), Arc::clone(&self.0.recv_window));
         Ok((self.0.config.ws_api.clone(), Session::new(stream)))
     }
 
@@ -524,7 +538,7 @@ impl BinanceClient {
         cost: Cost,
     ) -> Result<T, VenueError> {
         let once = async |query: Query| {
-            let query = query.signed(self.key()?, self.now(), self.0.config.recv_window);
+            let query = query.signed(self.key()?, self.now(), self.recv_window());
             let kind = Kind::Read;
             self.send(Call { kind, method: Method::Get, path, query, keyed: true, cost }).await
         };

@@ -12,6 +12,7 @@ use crate::venue::session::{Hello, Protocol, Refusal, Said};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -119,14 +120,15 @@ impl Protocol for MarketStreams {
 #[derive(Debug)]
 pub struct UserStream {
     key: ApiKey,
-    recv_window: i64,
+    recv_window: Arc<AtomicI64>,
     next_id: u64,
 }
 
 impl UserStream {
-    /// Events of the account of `key`; `recv_window` in milliseconds.
+    /// Events of the account of `key`; `recv_window` in milliseconds, as it is whenever
+    /// they are subscribed to.
     #[must_use]
-    pub fn new(key: ApiKey, recv_window: i64) -> Self {
+    pub fn new(key: ApiKey, recv_window: Arc<AtomicI64>) -> Self {
         UserStream { key, recv_window, next_id: 1 }
     }
 }
@@ -137,9 +139,10 @@ impl Protocol for UserStream {
     fn hello(&mut self, venue_now: UtcMs) -> Vec<Hello> {
         let id = self.next_id;
         self.next_id += 1;
+        let recv_window = self.recv_window.load(Relaxed);
         let params = [
             ("apiKey", self.key.key.expose().to_owned()),
-            ("recvWindow", self.recv_window.to_string()),
+            ("recvWindow", recv_window.to_string()),
             ("timestamp", venue_now.to_string()),
         ];
         let signature = sign_ws(&self.key, &params);
@@ -148,7 +151,7 @@ impl Protocol for UserStream {
             "method": "userDataStream.subscribe.signature",
             "params": {
                 "apiKey": self.key.key.expose(),
-                "recvWindow": self.recv_window,
+                "recvWindow": recv_window,
                 "timestamp": venue_now,
                 "signature": signature,
             },

@@ -93,6 +93,7 @@ pub const STORE: &[Row] = &[
         "Age of the oldest fact that is not committed",
     ),
     row("everwarm_journal_head", G, "", "Number of the newest input"),
+    row("everwarm_store_journal_pending", G, "", "Facts said and not yet on disk"),
     by(
         &[of("file", &["live", "segments", "history"])],
         row(
@@ -103,6 +104,15 @@ pub const STORE: &[Row] = &[
         ),
     ),
     row("everwarm_store_disk_free_bytes", G, "bytes", "Room on the disk of the data directory"),
+    by(
+        &[open("actor")],
+        row(
+            "everwarm_store_snapshot_timestamp_seconds",
+            G,
+            "seconds",
+            "When a stage's state was last saved for the next start, UTC; at first: this start",
+        ),
+    ),
     by(
         &[open("actor")],
         row(

@@ -1,6 +1,6 @@
 //! Metrics of the market, orders and the account.
 
-use super::super::counts::{OUTCOMES, SIDES};
+use super::super::counts::{CHECKS, OUTCOMES, SIDES};
 use super::{C, G, HALTS, Kind, RULES, Row, SLIPPAGE, by, of, open, row};
 use crate::edge::meters::{PIPELINE, VENUE};
 
@@ -172,20 +172,25 @@ pub const ACCOUNT: &[Row] = &[
     ),
     by(&[open("currency")], row("everwarm_cash", G, "currency", "Cash")),
     by(
-        &[open("currency")],
-        row("everwarm_pnl_realized", G, "currency", "Profit locked in since the beginning"),
+        &[open("strategy"), open("currency")],
+        row(
+            "everwarm_pnl_realized",
+            G,
+            "currency",
+            "Profit locked in since the beginning, by who sold",
+        ),
     ),
     by(
-        &[open("currency")],
+        &[open("strategy"), open("currency")],
         row(
             "everwarm_pnl_unrealized",
             G,
             "currency",
-            "What positions are worth less what they cost",
+            "What positions are worth less what they cost, by who bought",
         ),
     ),
     by(
-        &[open("currency")],
+        &[open("strategy"), open("currency")],
         row(
             "everwarm_fees_paid",
             G,
@@ -194,6 +199,12 @@ pub const ACCOUNT: &[Row] = &[
         ),
     ),
     row("everwarm_drawdown_ratio", G, "ratio", "Fall from the highest value, adjustments apart"),
+    row(
+        "everwarm_drawdown_alarm_ratio",
+        G,
+        "ratio",
+        "Fall that calls somebody: risk.alarm_drawdown_percent; 0: never",
+    ),
     by(
         &[open("currency")],
         row("everwarm_exposure_gross", G, "currency", "Worth of all positions, sign apart"),
@@ -229,6 +240,15 @@ pub const ACCOUNT: &[Row] = &[
     by(
         &[of("effect", &["parts", "stage", "stopped"])],
         row("everwarm_quarantined", G, "", "Inputs set aside because a stage failed at them"),
+    ),
+    by(
+        &[of("check", CHECKS)],
+        row(
+            "everwarm_ledger_violations_total",
+            C,
+            "",
+            "Positions that cannot be: below nothing, or at a cost without anything held",
+        ),
     ),
     by(
         &[open("venue")],

@@ -291,6 +291,24 @@ async fn a_venue_that_is_too_busy_is_left_alone() {
 }
 
 #[tokio::test]
+async fn reads_are_signed_for_the_window_in_force_and_orders_for_the_one_announced() {
+    let (client, script) = client().await;
+    let same = client.clone();
+    for window in [5000, 2500] {
+        same.set_recv_window(window);
+        script.answer(200, r#"{"balances":[]}"#);
+        let port: &dyn VenuePort = &client;
+        port.ask(Request::Account).await.unwrap();
+        let asked = script.asked();
+        assert!(asked[0].contains(&format!("&recvWindow={window}&")), "{asked:?}");
+    }
+    script.answer(200, &order("NEW", "0", "0", r#","transactTime":4,"fills":[]"#));
+    client.place(&intent(), &attempt()).await.unwrap();
+    let asked = script.asked();
+    assert!(asked[0].contains("&recvWindow=3000&"), "{asked:?}");
+}
+
+#[tokio::test]
 async fn the_port_speaks_for_every_request() {
     let (client, script) = client().await;
     let bar = r#"[60000,"1","2","1","2","5",119999,"7",1,"1","1","0"]"#;

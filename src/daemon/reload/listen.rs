@@ -1,0 +1,115 @@
+//! Who hears that the configuration is to be read again, and who has the rest follow it: children
+//! of the tree. What they have seen is the reloader's, which outlives them.
+
+use super::Reloader;
+use crate::daemon::steward::steward;
+use crate::edge::task::rounds;
+use crate::ops::api::LogLevel;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::views::Trigger;
+use everwarm_runtime::supervise::ChildSpec;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Mutex;
+
+/// Wall time between looks at the files. One that changed is read when it stayed the same for so
+/// long.
+const LOOK: Duration = Duration::from_millis(400);
+/// Wall time a round waits for something to do.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// Takes SIGHUP away from what it does by itself, which is to end the process.
+///
+/// # Errors
+/// The signal cannot be heard.
+pub fn hangup() -> Result<Signal, Failure> {
+    let hangup = signal(SignalKind::hangup());
+    hangup.map_err(|e| Failure::new(Exit::Failed, format!("signals: {e}")))
+}
+
+/// The actors, to be children of what people look in through.
+pub fn actors(
+    reloader: &Arc<Reloader>,
+    (hangup, log): (Signal, LogLevel),
+    on: &Handle,
+) -> Vec<ChildSpec> {
+    let hear = [on_signal(reloader, hangup), on_change(reloader)];
+    let keep = [keep_log(reloader, log), steward(reloader)];
+    hear.into_iter().chain(keep).map(|actor| actor.on(on.clone())).collect()
+}
+
+/// Reloads at every SIGHUP. Those that come while one is done cause one more, and one that comes
+/// while nobody hears is heard by the next instance.
+fn on_signal(reloader: &Arc<Reloader>, hangup: Signal) -> ChildSpec {
+    let (reloader, hangup) = (Arc::clone(reloader), Arc::new(Mutex::new(hangup)));
+    rounds("hangup", move || {
+        let (reloader, hangup) = (Arc::clone(&reloader), Arc::clone(&hangup));
+        async move {
+            let mut hangup = hangup.lock().await;
+            if let Ok(Some(())) = tokio::time::timeout(ROUND, hangup.recv()).await {
+                by(&reloader, Trigger::Signal).await;
+            }
+        }
+    })
+}
+
+/// Reloads when what the files say is not what was read last, for as long as that is configured.
+/// They are looked at by what is in them: it does not matter whether a file is written, replaced,
+/// linked anew, or lies in another machine's folder.
+fn on_change(reloader: &Arc<Reloader>) -> ChildSpec {
+    let reloader = Arc::clone(reloader);
+    rounds("files", move || {
+        let reloader = Arc::clone(&reloader);
+        async move {
+            tokio::time::sleep(LOOK).await;
+            if !reloader.watches() {
+                reloader.told().seen = None;
+                return;
+            }
+            let looked = Arc::clone(&reloader);
+            let Ok(now) = tokio::task::spawn_blocking(move || looked.sources.contents()).await
+            else {
+                return;
+            };
+            let settled = {
+                let mut told = reloader.told();
+                let last = told.seen.replace(now);
+                last == told.seen && told.seen.as_ref() != Some(&told.read)
+            };
+            if settled {
+                by(&reloader, Trigger::File).await;
+            }
+        }
+    })
+}
+
+/// Sets the filter of the log whenever another one is in force. What was set by `log-level` stays
+/// until then.
+fn keep_log(reloader: &Arc<Reloader>, log: LogLevel) -> ChildSpec {
+    let reloader = Arc::clone(reloader);
+    rounds("log", move || {
+        let (reloader, log) = (Arc::clone(&reloader), log.clone());
+        async move {
+            // Whatever is put in force from here on is noticed.
+            let mut config = reloader.world.board.config();
+            let now = reloader.filter();
+            if now != reloader.told().filter {
+                if let Err(e) = (log.set)(&now) {
+                    tracing::error!("the log stays as it is: {e}");
+                }
+                reloader.told().filter = now;
+            }
+            drop(tokio::time::timeout(ROUND, config.changed()).await);
+        }
+    })
+}
+
+/// Reads the configuration again. A reload that was begun is done to its end, whoever is killed.
+async fn by(reloader: &Arc<Reloader>, trigger: Trigger) {
+    let reloader = Arc::clone(reloader);
+    if let Err(e) = tokio::task::spawn_blocking(move || reloader.reload(trigger, false)).await {
+        tracing::error!("the reload failed: {e}");
+    }
+}

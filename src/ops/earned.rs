@@ -1,0 +1,56 @@
+//! What an account earned, wherever people are told of it. Deposits are not in the books, and what
+//! is withdrawn is an adjustment, so neither is profit, loss or a fall: what counts is the equity
+//! without what adjustments changed of it so far.
+
+use crate::domain::money::Decimal;
+use serde::{Deserialize, Serialize};
+
+/// The equity without adjustments: what it would be had nothing been taken out.
+#[must_use]
+pub fn earned(equity: Decimal, adjusted: Decimal) -> Decimal {
+    equity - adjusted
+}
+
+/// From the beginning of a stretch of time to its newest close, in what was earned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Course {
+    first: Decimal,
+    last: Decimal,
+    highest: Decimal,
+    fall: Decimal,
+}
+
+impl Course {
+    /// One that begins there.
+    #[must_use]
+    pub fn from(first: Decimal) -> Course {
+        Course { first, last: first, highest: first, fall: Decimal::ZERO }
+    }
+
+    /// Takes the next value in.
+    pub fn take(&mut self, now: Decimal) {
+        self.last = now;
+        self.highest = self.highest.max(now);
+        let below = (self.highest - now).checked_div(self.highest).unwrap_or_default();
+        self.fall = self.fall.max(below);
+    }
+
+    /// The value it came to.
+    #[must_use]
+    pub const fn last(&self) -> Decimal {
+        self.last
+    }
+
+    /// What was made or lost in it.
+    #[must_use]
+    pub fn profit(&self) -> Decimal {
+        self.last - self.first
+    }
+
+    /// The deepest fall below its highest value, as a share of that.
+    #[must_use]
+    pub const fn fall(&self) -> Decimal {
+        self.fall
+    }
+}
