@@ -26,7 +26,7 @@ pub fn observer(
         let mut kept_down = kept_down.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(operator) = said(notice, &mut kept_down) {
             let bodies = vec![Body::Operator(operator)];
-            journal.append(&writer, i64::MIN, bodies).map(drop).unwrap_or_else(told);
+            journal.append(&writer, i64::MIN, bodies).map_or_else(told, drop);
         }
         if let Some(rank) = stages.get(&notice.path) {
             let down = kept_down.contains(&notice.path);
