@@ -395,7 +395,9 @@ impl Desk for RemoteDesk {
         limit: Option<usize>,
     ) -> Result<Vec<BarView>, Failure> {
         let path = ["api", "v1", "bars", symbol.as_str(), timeframe.name()];
-        Ok(self.ask(&self.url(&path, limit), ANSWER)?)
+        let bars: Vec<BarView> = self.ask(&self.url(&path, limit), ANSWER)?;
+        // A command answers as from the files, which hold bars alone.
+        Ok(bars.into_iter().map(|bar| BarView { indicators: None, ..bar }).collect())
     }
 
     fn symbols(&self) -> Result<Vec<SymbolView>, Failure> {

@@ -304,6 +304,47 @@ fn who_hears_and_who_keeps_may_be_killed_and_nothing_of_it_is_lost() {
 }
 
 #[test]
+fn the_window_of_requests_and_the_limit_of_a_hang_change_while_it_trades() {
+    let folder = Folder::new("reload-limits");
+    let (dir, file) = (folder.join("data"), folder.join("mine.toml"));
+    let path = file.to_str().unwrap();
+    let chaos = "[chaos]\nenabled = true\n";
+    fs::write(&file, chaos).unwrap();
+    // Where venue time is scaled it is always a minute.
+    let arguments = ["run", "--symbols", "6", "--pace", "lockstep", "--config", path];
+    let daemon = Process::start(&dir, &arguments);
+    daemon.answers();
+    daemon.says("may trade");
+    // How long the newest order may be on its way, seconds.
+    let window = || {
+        let orders = ask(&dir, &["orders"]);
+        let id = orders.as_array()?.last()?["client_order_id"].as_str()?.to_owned();
+        let story = run(&dir, &["explain", &id]).1;
+        let story = story.split_whitespace().collect::<Vec<_>>().join(" ");
+        let said = story.split("signed for ").nth(1)?;
+        let (at, rest) = said.split_once(", void after ")?;
+        let seconds = |text: &str| {
+            let time = text.split([',', ' ', '.']).next()?;
+            let parts = time.split(':').map(|part| part.parse::<i64>().ok());
+            let parts = parts.collect::<Option<Vec<_>>>()?;
+            Some(parts[0] * 3600 + parts[1] * 60 + parts.get(2).unwrap_or(&0))
+        };
+        Some((seconds(rest)? - seconds(at)?).rem_euclid(86_400))
+    };
+    wait_until("something is ordered", || window() == Some(5));
+    let more = "[trading]\nrecv_window_ms = 45000\n[daemon]\nhang_limit_s = 2\n";
+    fs::write(&file, format!("{chaos}{more}")).unwrap();
+    let (code, out, err) = run(&dir, &["config", "reload", "--yes"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    wait_until("orders are signed for longer", || window() == Some(45));
+    let stall = ["kill", "closer", "--how", "stall", "--seconds", "600", "--yes"];
+    assert_eq!(run(&dir, &[&stall[..], &["--config", path]].concat()).0, Some(0));
+    let (status, _, err) = daemon.end();
+    assert_eq!(status.code(), Some(13), "{err}");
+    verified(&dir);
+}
+
+#[test]
 fn a_kill_at_any_moment_of_a_reload_leaves_the_old_or_the_new() {
     let folder = Folder::new("reload-kill");
     let (dir, file) = (folder.join("data"), folder.join("mine.toml"));
