@@ -18,6 +18,9 @@ struct Heard {
     body: Value,
 }
 
+/// What was said, by the id of each item: all that was said under it.
+type Items = BTreeMap<String, BTreeSet<String>>;
+
 /// A receiver that answers as planned: what it is given is the number of the request.
 struct Receiver {
     at: SocketAddr,
@@ -57,9 +60,9 @@ impl Receiver {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All items of a webhook so far, by id: what was said under it.
-    fn items(&self) -> BTreeMap<String, BTreeSet<String>> {
-        let mut items: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    /// All items of a webhook so far.
+    fn items(&self) -> Items {
+        let mut items = Items::new();
         for heard in self.heard().iter() {
             for item in heard.body["items"].as_array().into_iter().flatten() {
                 let id = item["id"].as_str().unwrap().to_owned();
@@ -127,6 +130,16 @@ fn moody(number: usize) -> Option<(u16, &'static str)> {
     }
 }
 
+fn is_told(fill: &Value, items: &Items) -> bool {
+    let trade = format!("(trade {})", fill["trade_id"]);
+    let symbol = format!(" {} ", fill["symbol"].as_str().unwrap());
+    items.values().flatten().any(|text| text.contains(&trade) && text.contains(&symbol))
+}
+
+fn restarts(items: &Items) -> usize {
+    items.values().flatten().filter(|text| text.contains("\"restart\"")).count()
+}
+
 #[test]
 fn each_message_arrives_over_kills_of_the_daemon_and_moods_of_the_receiver() {
     const SECRET: &str = "5ecret-path";
@@ -169,17 +182,9 @@ fn each_message_arrives_over_kills_of_the_daemon_and_moods_of_the_receiver() {
     let process = start();
     filled(&process);
     let fills = ask(&dir, &["fills"]);
-    let told = |fill: &Value, items: &BTreeMap<String, BTreeSet<String>>| {
-        let trade = format!("(trade {})", fill["trade_id"]);
-        let symbol = format!(" {} ", fill["symbol"].as_str().unwrap());
-        items.values().flatten().any(|text| text.contains(&trade) && text.contains(&symbol))
-    };
-    let restarts = |items: &BTreeMap<String, BTreeSet<String>>| {
-        items.values().flatten().filter(|text| text.contains("\"restart\"")).count()
-    };
     wait_until("all fills and each process after the first are told", || {
         let items = receiver.items();
-        let all = fills.as_array().unwrap().iter().all(|fill| told(fill, &items));
+        let all = fills.as_array().unwrap().iter().all(|fill| is_told(fill, &items));
         all && restarts(&items) >= 4
     });
     process.signal("-INT");

@@ -139,7 +139,7 @@ fn a_page_reads_one_stream_and_changes_something_by_a_cookie() {
     // Who comes back is told what changed meanwhile; who was with another process, everything.
     drop(events);
     let again = Events::open(&dir, &[&format!("Last-Event-ID: {id}")]).next().unwrap();
-    let rows = |event: &Event| event.2["cells"]["tree"].as_object().map_or(0, |rows| rows.len());
+    let rows = |event: &Event| event.2["cells"]["tree"].as_object().map_or(0, serde_json::Map::len);
     assert!(again.1 != "snapshot" && rows(&again) < rows(&first), "{again:?}");
     let other = Events::open(&dir, &["Last-Event-ID: 1-1"]).next().unwrap();
     assert_eq!((other.1.as_str(), restarts(&other, path)), ("snapshot", Some(1)));

@@ -72,7 +72,7 @@ pub fn spoiled(seeds: &[Vec<u8>], rounds: u64, mut read: impl FnMut(&[u8])) {
     let mut timed = |bytes: &[u8]| {
         let began = worked();
         read(bytes);
-        let took = worked() - began;
+        let took = worked().saturating_sub(began);
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]);
         assert!(took < LONG, "{took:?} for {} bytes: {start}", bytes.len());
     };
