@@ -90,6 +90,33 @@ fn the_image_is_slim_not_root_and_asks_the_binary_for_its_health() {
 }
 
 #[test]
+fn the_containers_beside_it_are_given_what_exists_and_the_address_that_is_told() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("dashboards");
+    let compose = fs::read_to_string(here.join("compose.yml")).unwrap();
+    let scraped = fs::read_to_string(here.join("provisioning/prometheus.yml")).unwrap();
+    let lines = lines(&compose);
+    let mounts = lines.iter().filter_map(|line| line.strip_prefix("- ")?.strip_suffix(":ro"));
+    let mounts: Vec<(PathBuf, &str)> = mounts
+        .map(|mount| mount.split_once(':').unwrap())
+        .map(|(from, to)| (here.join(from).canonicalize().expect(from), to))
+        .collect();
+    assert_eq!(mounts.len(), 5, "{compose}");
+    // The rules are named by where they lie from the configuration: here, and where it is mounted.
+    let rules = scraped.split("rule_files:\n  - ").nth(1).unwrap().lines().next().unwrap();
+    let rules_here = here.join("provisioning").join(rules).canonicalize().unwrap();
+    assert!(rules_here.ends_with("rules/alerts.yml"));
+    let config = mounts.iter().find(|(from, _)| from.ends_with("prometheus.yml")).unwrap().1;
+    assert_eq!(config, "/etc/prometheus/prometheus.yml");
+    assert!(mounts.iter().any(|(from, to)| {
+        rules == format!("../..{to}/alerts.yml") && rules_here.starts_with(from)
+    }));
+    let addr = scraped.split("targets: [\"").nth(1).unwrap().split('"').next().unwrap();
+    for text in [&compose, include_str!("../README.md")] {
+        assert!(text.contains(&format!("--listen {addr}")), "{addr}");
+    }
+}
+
+#[test]
 fn health_is_told_by_exit_codes() {
     use crate::kit::{Folder, Process, exchange, run, wait_until};
     let folder = Folder::new("health");
