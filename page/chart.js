@@ -10,6 +10,7 @@ import { CandlestickSeries, createChart, createSeriesMarkers, LineSeries }
 
 const WIDTHS = { "1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 14400, "1d": 86400 };
 const BARS = 600;
+const FRESH = 30; // Bars asked for after a close.
 const PAST = 3000; // Orders, fills and signals looked through for one symbol.
 const PAUSE = 500; // Between two questions for new bars, ms.
 
@@ -111,10 +112,20 @@ export class Chart extends Component {
     }, PAUSE);
   }
 
+  // Bars to ask for: back to before the oldest hole, which may have been filled since.
+  reach() {
+    const width = WIDTHS[this.state.width];
+    const after = this.bars.find((bar, i) => i > 0 && bar.time - this.bars[i - 1].time > width);
+    if (!after) return FRESH;
+    const before = this.bars[this.bars.indexOf(after) - 1].time;
+    return Math.min(BARS, (this.bars.at(-1).time - before) / width + FRESH);
+  }
+
   async follow() {
     const { symbol, width } = this.state;
     this.close = status().close_time;
-    const fresh = (await get(`/api/v1/bars/${symbol}/${width}?limit=30`)).map(candle);
+    const limit = this.reach();
+    const fresh = (await get(`/api/v1/bars/${symbol}/${width}?limit=${limit}`)).map(candle);
     if (this.state.symbol !== symbol || this.state.width !== width || !fresh.length) return;
     const last = this.bars.at(-1)?.time ?? 0;
     if (fresh[0].time > last) {
@@ -126,7 +137,8 @@ export class Chart extends Component {
     // What is said of a bar may come after it.
     const old = this.bars.filter((bar) => bar.time < fresh[0].time);
     this.bars = [...old, ...fresh].slice(-2 * BARS);
-    for (const bar of news) this.candles.update(bar);
+    if (limit > FRESH) this.candles.setData(this.bars);
+    else for (const bar of news) this.candles.update(bar);
     this.averages();
     this.mark();
   }

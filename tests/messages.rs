@@ -1,6 +1,6 @@
 //! What people are told outside, by the real binary to real receivers, over kills.
 
-use crate::kit::{BINARY, Folder, PATIENCE, Process, ask, wait_until};
+use crate::kit::{BINARY, Folder, PATIENCE, Process, ask, run, wait_until};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -269,6 +269,45 @@ fn a_chat_is_told_in_lines_and_its_token_nowhere() {
         assert!(!text.contains("s3cret") && !text.contains("be4t"), "{text}");
     }
     assert!(!holds(&dir, "s3cret") && !holds(&dir, "be4t"));
+}
+
+#[test]
+fn how_often_what_is_told_changes_while_it_trades() {
+    let folder = Folder::new("message-terms");
+    let (dir, file) = (folder.join("data"), folder.join("mine.toml"));
+    let [receiver, beats] = [(); 2].map(|()| Receiver::anywhere(|_| Some((200, ""))));
+    let [hook, beat] = [&receiver, &beats].map(|to| format!("http://{}/", to.at));
+    let variables = [
+        ("EVERWARM_MESSAGES__WEBHOOK", "env:HOOK"),
+        ("HOOK", hook.as_str()),
+        ("EVERWARM_MESSAGES__HEARTBEAT", "env:BEAT"),
+        ("BEAT", beat.as_str()),
+    ];
+    let terms = |every: &str, beat: &str, without: &str| {
+        let keys = format!("every_s = {every}\nheartbeat_s = {beat}\nleave_out = \"{without}\"");
+        std::fs::write(&file, format!("[messages]\n{keys}\n")).unwrap();
+    };
+    let done = |arguments: &[&str]| {
+        let (code, out, err) = run(&dir, arguments);
+        assert_eq!(code, Some(0), "{out}{err}");
+    };
+    terms("3600", "86400", "fill");
+    let process =
+        daemon(&dir, &["--pace", "1200x", "--config", file.to_str().unwrap()], &variables);
+    process.until("it fills", PATIENCE, |lines| lines.iter().any(|l| l.contains(" fill ")));
+    done(&["halt", "--reason", "storm", "--yes"]);
+    done(&["resume", "--reason", "over", "--yes"]);
+    let fills = || receiver.items().into_values().flatten().any(|text| text.contains(" fill "));
+    wait_until("something else is told", || !receiver.items().is_empty());
+    assert!(beats.heard().len() <= 1, "once a day");
+    assert!(!fills(), "{:?}", receiver.items());
+    let told = receiver.heard().len();
+    terms("1", "1", "halt");
+    done(&["config", "reload", "--yes"]);
+    wait_until("fills are told, each second", || fills() && receiver.heard().len() >= told + 3);
+    wait_until("it beats each second", || beats.heard().len() >= 3);
+    process.signal("-INT");
+    assert_eq!(process.end().0.code(), Some(0));
 }
 
 #[test]

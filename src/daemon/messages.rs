@@ -1,11 +1,14 @@
 //! Whom the running daemon tells: an actor a receiver, and one for the sign of life.
 
 use super::desk::LiveDesk;
+use super::reload::{in_force, seconds_in_force};
+use crate::edge::board::Board;
 use crate::edge::world::World;
-use crate::ops::config::Messages;
+use crate::ops::config::messages::{BEAT_EVERY, EVERY, LEAVE_OUT, Messages};
 use crate::ops::desk::Desk;
-use crate::ops::messages::courier::{Courier, Post};
-use crate::ops::messages::heartbeat::{self, Heartbeat, Well};
+use crate::ops::messages::courier::{Courier, Post, Terms};
+use crate::ops::messages::heartbeat::{self, Beat, Heartbeat, Well};
+use crate::ops::messages::news::Topic;
 use crate::ops::messages::outbox::Outbox;
 use everwarm_runtime::supervise::{ChildSpec, worker};
 use std::sync::Arc;
@@ -28,19 +31,34 @@ pub fn actors(
         }
         let post = Arc::new(Post {
             receiver: receiver.clone(),
-            without: messages.without.clone(),
-            every: messages.every,
+            terms: Box::new(terms(&world.board, &messages.terms)),
             deliveries: desk.deliveries.clone(),
         });
         let world = world.clone();
         let actor = worker(name, move |_| (Courier, (world.clone(), Arc::clone(&post))));
         actors.push(actor.on(on.clone()));
     }
-    if let Some(beat) = messages.heartbeat.clone() {
+    if let Some(url) = messages.heartbeat.clone() {
+        let (board, started) = (Arc::clone(&world.board), messages.beat_every);
+        let every = move || seconds_in_force(&board, BEAT_EVERY).unwrap_or(started);
+        let beat = Beat { url, every: Arc::new(every) };
         let (desk, deliveries) = (Arc::clone(desk), desk.deliveries.clone());
         let well: Well = Arc::new(move || desk.alive() && desk.checks().iter().all(|c| c.ok));
         let arguments = move || (beat.clone(), Arc::clone(&well), deliveries.clone());
         actors.push(worker(heartbeat::NAME, move |_| (Heartbeat, arguments())).on(on.clone()));
     }
     actors
+}
+
+/// The terms in force; before any are, those the process was started with.
+fn terms(board: &Arc<Board>, started: &Terms) -> impl Fn() -> Terms + Send + Sync + 'static {
+    let (board, started) = (Arc::clone(board), started.clone());
+    move || {
+        let without = in_force(&board, LEAVE_OUT);
+        let without = without.and_then(|text| Topic::listed(text.as_str()?).ok());
+        Terms {
+            without: without.unwrap_or_else(|| started.without.clone()),
+            every: seconds_in_force(&board, EVERY).unwrap_or(started.every),
+        }
+    }
 }

@@ -20,6 +20,7 @@ use crate::ops::views::{
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// What was reloaded so far.
@@ -71,6 +72,11 @@ pub fn in_force(board: &Board, key: &str) -> Option<serde_json::Value> {
     let values = standing.now.content.values.iter();
     let (_, text) = values.filter(|(name, _)| is_live(name)).find(|(name, _)| name == key)?;
     serde_json::from_str(text).ok()
+}
+
+/// The time that a key in force names.
+pub fn seconds_in_force(board: &Board, key: &str) -> Option<Duration> {
+    in_force(board, key)?.as_u64().map(Duration::from_secs)
 }
 
 /// What a reload came to, with the values it was about.

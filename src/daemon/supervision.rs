@@ -1,7 +1,7 @@
 //! What the tree tells of itself: to the log, the terminal and the metrics; and when it is past
 //! saying anything, the end of the process.
 
-use super::reload::in_force;
+use super::reload::seconds_in_force;
 use super::watch::Watch;
 use crate::life::Life;
 use crate::ops::exit::{Exit, Failure};
@@ -55,10 +55,7 @@ pub fn resumed(watch: &Watch) -> Arc<dyn Fn(&'static str, ResumeReport) + Send +
 /// is by then, is the end of the process: nothing inside can end it.
 pub fn watchdog(life: &Life, started: Duration, failed: mpsc::Sender<Failure>) -> Option<Watchdog> {
     let board = Arc::clone(&life.world.board);
-    let limit = move || {
-        let seconds = in_force(&board, "daemon.hang_limit_s").and_then(|value| value.as_u64());
-        seconds.map_or(started, Duration::from_secs)
-    };
+    let limit = move || seconds_in_force(&board, "daemon.hang_limit_s").unwrap_or(started);
     let give_up = move |path: &str, held: Duration| {
         let text = format!("{path} held its thread for {} s", held.as_secs());
         // Full: it was told already that the process cannot go on.

@@ -28,6 +28,12 @@ impl Course {
         Course { first, last: first, highest: first, fall: Decimal::ZERO }
     }
 
+    /// One that is known only by what it came to.
+    #[must_use]
+    pub fn known(first: Decimal, last: Decimal, highest: Decimal, fall: Decimal) -> Course {
+        Course { first, last, highest: highest.max(first).max(last), fall }
+    }
+
     /// Takes the next value in.
     pub fn take(&mut self, now: Decimal) {
         self.last = now;

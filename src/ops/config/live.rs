@@ -22,6 +22,9 @@ const LIVE: &[&str] = &[
     "risk.",
     "strategy.",
     "supervision.",
+    "messages.leave_out",
+    "messages.every_s",
+    "messages.heartbeat_s",
     "chaos.",
 ];
 
@@ -129,6 +132,8 @@ mod tests {
             "trading.mode",
             "trading.quote_asset",
             "market.pace",
+            "messages.webhook",
+            "messages.heartbeat",
         ] {
             assert!(!is_live(key), "{key}");
         }

@@ -1,11 +1,10 @@
 //! Whom the daemon tells what happens, checked.
 
 use super::checked::Values;
-use crate::ops::messages::heartbeat::Beat;
+use crate::ops::messages::courier::Terms;
 use crate::ops::messages::news::Topic;
 use crate::ops::messages::receiver::{Receiver, check};
 use crate::venue::Secret;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Who is told what.
@@ -13,14 +12,20 @@ use std::time::Duration;
 pub struct Messages {
     /// Those that take messages; none where secrets were not asked for.
     pub receivers: Vec<Receiver>,
-    /// What is not told.
-    pub without: BTreeSet<Topic>,
-    /// Time between two messages to one receiver, at least.
-    pub every: Duration,
+    /// What is told of, and how often.
+    pub terms: Terms,
     /// Where a sign of life goes.
-    pub heartbeat: Option<Beat>,
+    pub heartbeat: Option<Secret>,
+    /// Time between two signs of life.
+    pub beat_every: Duration,
 }
 
+/// Topics left out.
+pub const LEAVE_OUT: &str = "messages.leave_out";
+/// Seconds between two messages.
+pub const EVERY: &str = "messages.every_s";
+/// Seconds between two signs of life.
+pub const BEAT_EVERY: &str = "messages.heartbeat_s";
 const WEBHOOK: &str = "messages.webhook";
 const WEBHOOK_TOKEN: &str = "messages.webhook_token";
 const TELEGRAM_TOKEN: &str = "messages.telegram_token";
@@ -42,9 +47,12 @@ impl Values {
         }
         Messages {
             receivers: Vec::new(),
-            without: Topic::listed(&self.text("messages.leave_out")).unwrap_or_default(),
-            every: Duration::from_secs(self.get("messages.every_s")),
+            terms: Terms {
+                without: Topic::listed(&self.text(LEAVE_OUT)).unwrap_or_default(),
+                every: Duration::from_secs(self.get(EVERY)),
+            },
             heartbeat: None,
+            beat_every: Duration::from_secs(self.get(BEAT_EVERY)),
         }
     }
 
@@ -63,9 +71,7 @@ impl Values {
             let chat = self.text(TELEGRAM_CHAT);
             messages.receivers.push(Receiver::Telegram { base, token, chat });
         }
-        let every = Duration::from_secs(self.get("messages.heartbeat_s"));
-        let url = self.url(HEARTBEAT, environment);
-        messages.heartbeat = url.map(|url| Beat { url, every });
+        messages.heartbeat = self.url(HEARTBEAT, environment);
     }
 
     /// An address that is a secret.

@@ -30,15 +30,21 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_m
 /// Wait after what lies behind cannot be read.
 const UNREADABLE: Duration = Duration::from_mins(1);
 
+/// What is told of, and how often; it may change at any time.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// What is not told.
+    pub without: BTreeSet<Topic>,
+    /// Time between two messages to one receiver, at least.
+    pub every: Duration,
+}
+
 /// What a courier is given.
-#[derive(Debug)]
 pub struct Post {
     /// Whom it tells.
     pub receiver: Receiver,
-    /// What it does not tell.
-    pub without: BTreeSet<Topic>,
-    /// Time between two messages, at least.
-    pub every: Duration,
+    /// The terms in force.
+    pub terms: Box<dyn Fn() -> Terms + Send + Sync>,
     /// Where it says how it goes.
     pub deliveries: Deliveries,
 }
@@ -97,6 +103,9 @@ pub struct State {
     kept: u64,
     gathering: Option<Instant>,
     sending: bool,
+    /// When the last message was taken.
+    taken: Option<Instant>,
+    /// After what went wrong, not before this.
     not_before: Instant,
     tries: u32,
     ticking: bool,
@@ -128,6 +137,7 @@ impl Actor for Courier {
             kept,
             gathering: None,
             sending: false,
+            taken: None,
             not_before,
             tries: 0,
             ticking: false,
@@ -155,15 +165,22 @@ impl State {
         self.close().await?;
         let now = clock::now();
         let due = self.outbox.as_ref().and_then(Outbox::due).filter(|_| !self.sending);
+        let wait = self.may_send_at().saturating_duration_since(now);
         match due.cloned() {
-            Some(message) if now >= self.not_before => self.send(me, message),
-            Some(_) => self.tick_after(me, self.not_before.saturating_duration_since(now)),
+            Some(message) if wait.is_zero() => self.send(me, message),
+            Some(_) => self.tick_after(me, wait),
             None => {}
         }
         if behind {
             self.tick_after(me, LOOK);
         }
         Ok(())
+    }
+
+    /// No message leaves before this.
+    fn may_send_at(&self) -> Instant {
+        let rested = self.taken.map(|taken| taken + (self.post.terms)().every);
+        rested.map_or(self.not_before, |rested| rested.max(self.not_before))
     }
 
     /// Reads on, as far as facts are on disk and the next message takes them; true where there is
@@ -174,7 +191,7 @@ impl State {
         };
         let (journal, post) = (Arc::clone(&self.world.journal), Arc::clone(&self.post));
         let work = tokio::task::spawn_blocking(move || {
-            let read = read_on(&mut outbox, &journal, &post.without);
+            let read = read_on(&mut outbox, &journal, &(post.terms)().without);
             (outbox, read.map_err(|e| e.to_string()))
         });
         let (outbox, read) = work.await?;
@@ -198,12 +215,12 @@ impl State {
 
     /// Makes a message of what was gathered, once it is time, and keeps it.
     async fn close(&mut self) -> Result<(), ActorProcessingErr> {
-        let now = clock::now();
+        let (now, not_before) = (clock::now(), self.may_send_at());
         let ripe = self.gathering.is_some_and(|since| now >= since + GATHER);
         let Some(outbox) = self.outbox.as_mut().filter(|o| ripe || o.is_full()) else {
             return Ok(());
         };
-        if now < self.not_before || !outbox.close() {
+        if now < not_before || !outbox.close() {
             return Ok(());
         }
         self.gathering = None;
@@ -243,7 +260,7 @@ impl State {
         let name = self.post.receiver.name();
         self.post.deliveries.note(name, done.as_ref().copied().map_err(|e| e.why.as_str()));
         let Err(trouble) = done else {
-            (self.tries, self.not_before) = (0, clock::now() + self.post.every);
+            (self.tries, self.taken) = (0, Some(clock::now()));
             if let Some(outbox) = &mut self.outbox {
                 outbox.taken();
             }

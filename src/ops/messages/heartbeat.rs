@@ -5,27 +5,31 @@ use super::courier::Deliveries;
 use super::receiver::{ask, client};
 use crate::edge::task::guarded;
 use crate::venue::Secret;
+use everwarm_runtime::clock;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use reqwest::Client;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Its name in the tree and where deliveries are told of.
 pub const NAME: &str = "heartbeat";
 
+/// Time between looks at whether it is time: how often it beats may change.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Where it beats, and how often.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Beat {
     /// The address.
     pub url: Secret,
-    /// Time between two beats.
-    pub every: Duration,
+    /// Time between two beats, as it is in force.
+    pub every: Arc<dyn Fn() -> Duration + Send + Sync>,
 }
 
 /// Whether all is well; may wait for locks, and for the root supervisor.
 pub type Well = Arc<dyn Fn() -> bool + Send + Sync>;
 
-/// Time for a beat.
+/// Time to look whether a beat is due.
 #[derive(Debug)]
 pub struct Due;
 
@@ -38,6 +42,8 @@ pub struct State {
     well: Well,
     client: Client,
     deliveries: Deliveries,
+    /// When it beat last.
+    beaten: Option<Instant>,
 }
 
 impl Actor for Heartbeat {
@@ -52,7 +58,7 @@ impl Actor for Heartbeat {
     ) -> Result<State, ActorProcessingErr> {
         let client = client(beat.url.expose())?;
         me.send_message(Due)?;
-        Ok(State { beat, well, client, deliveries })
+        Ok(State { beat, well, client, deliveries, beaten: None })
     }
 
     async fn handle(
@@ -61,8 +67,15 @@ impl Actor for Heartbeat {
         Due: Due,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        me.send_after(state.beat.every, || Due);
-        let State { beat, well, client, deliveries } = state;
+        let (now, every) = (clock::now(), (state.beat.every)());
+        let due = state.beaten.map_or(now, |beaten| beaten + every);
+        if now < due {
+            me.send_after((due - now).min(LOOK), || Due);
+            return Ok(());
+        }
+        state.beaten = Some(now);
+        me.send_after(every.min(LOOK), || Due);
+        let State { beat, well, client, deliveries, .. } = state;
         let (well, deliveries) = (Arc::clone(well), deliveries.clone());
         let request = client.get(beat.url.expose());
         tokio::spawn(async move {

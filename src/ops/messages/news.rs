@@ -257,7 +257,7 @@ fn numbers(time: UtcMs) -> (i64, i64) {
 
 /// A day or a month that goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(from = "Kept")]
 struct Span {
     /// Its number; none: there was no close yet.
     number: Option<i64>,
@@ -268,6 +268,60 @@ struct Span {
     fills: u64,
     /// Those of the span that follows, before its first close.
     next_fills: u64,
+}
+
+/// A span as it may have been kept: before there was a course, its ends were kept with what
+/// adjustments had changed, and the fall was one of the equity.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+struct Kept {
+    number: Option<i64>,
+    first: End,
+    last: End,
+    course: Option<Course>,
+    highest: Decimal,
+    fall: Decimal,
+    fills: u64,
+    next_fills: u64,
+}
+
+/// One end of a span, as it may have been kept.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum End {
+    Equity(Decimal),
+    Value { equity: Decimal, adjusted: Decimal },
+}
+
+impl Default for End {
+    fn default() -> End {
+        End::Equity(Decimal::ZERO)
+    }
+}
+
+impl End {
+    /// Equity, and what adjustments had changed.
+    const fn parts(self) -> (Decimal, Decimal) {
+        match self {
+            End::Equity(equity) => (equity, Decimal::ZERO),
+            End::Value { equity, adjusted } => (equity, adjusted),
+        }
+    }
+}
+
+impl From<Kept> for Span {
+    fn from(kept: Kept) -> Span {
+        let Kept { number, highest, fall, fills, next_fills, .. } = kept;
+        let ((first, before), (last, adjusted)) = (kept.first.parts(), kept.last.parts());
+        let course = kept.course.unwrap_or_else(|| {
+            let (first, last) = (earned(first, before), earned(last, adjusted));
+            // What lies between is not known of what was earned where an adjustment did too.
+            let known = before == adjusted;
+            let between = if known { (highest - adjusted, fall) } else { Default::default() };
+            Course::known(first, last, between.0, between.1)
+        });
+        Span { number, first, last, course, fills, next_fills }
+    }
 }
 
 impl Span {

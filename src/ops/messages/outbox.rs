@@ -56,7 +56,11 @@ impl Outbox {
         last_row: u64,
     ) -> Result<Option<Outbox>, ArchiveError> {
         let kept = archive.get(TABLE, receiver.as_bytes())?;
-        let kept = kept.and_then(|bytes| rmp_serde::from_slice::<Outbox>(&bytes).ok());
+        let kept = kept.and_then(|bytes| {
+            let read = rmp_serde::from_slice::<Outbox>(&bytes);
+            let lost = |e| tracing::error!("what {receiver} was still to be told is lost: {e}");
+            read.map_err(lost).ok()
+        });
         Ok(kept.filter(|outbox| outbox.through <= last_row))
     }
 
@@ -149,9 +153,13 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::sample::journal;
+    use super::super::super::sample::{T, journal};
     use super::*;
-    use everwarm_runtime::fact::Body as _;
+    use crate::domain::fact::Ledger;
+    use crate::domain::money::Decimal;
+    use crate::domain::time::DAY;
+    use everwarm_runtime::fact::{Body as _, Key};
+    use serde_json::json;
 
     #[test]
     fn whatever_is_lost_in_between_each_item_is_told_and_a_message_stays_as_it_was() {
@@ -193,6 +201,62 @@ mod tests {
         assert!(told.iter().all(|m| m.items.len() == 1 && m.installation == "demo"));
         // Of a journal that does not reach so far it says nothing.
         assert!(Outbox::load(&archive, "r", 3).unwrap().is_none());
+        drop(archive);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_row_of_the_former_layout_is_gone_on_with_as_if_nothing_had_been() {
+        let folder = std::env::temp_dir().join(format!("everwarm-former-{}", std::process::id()));
+        let archive = Archive::open(&folder.join("history.redb")).unwrap();
+        let midnight = T.div_euclid(DAY) * DAY + DAY;
+        let at = |n: u64, time: i64, value: i64| {
+            let (equity, adjusted) = (Decimal::from(value), Decimal::from(-500));
+            let said = Ledger::Equity { time, equity, cash: equity, adjusted };
+            let key = Key { n, rank: 800, i: 0 };
+            Fact { key, time, version: 1, because: Vec::new(), body: Body::Ledger(said) }
+        };
+        let mut outbox = Outbox::default();
+        for (row, fact) in (1..).zip(&journal().0) {
+            assert!(outbox.take(row, fact, &BTreeSet::new()));
+        }
+        outbox.news = News::default();
+        let closes = [at(1, T, 500), at(2, T + 1, 550), at(3, T + 2, 495), at(4, T + 3, 510)];
+        for (row, fact) in (outbox.next_row()..).zip(&closes) {
+            assert!(outbox.take(row, fact, &BTreeSet::new()));
+        }
+        assert!(outbox.close() && outbox.due().is_some());
+        outbox.keep(&archive, "r", true).unwrap();
+        // As it was kept before: ends with adjustments, the highest equity and the fall below it.
+        let bytes = archive.get(TABLE, b"r").unwrap().unwrap();
+        let mut row: serde_json::Value = rmp_serde::from_slice(&bytes).unwrap();
+        for span in ["day", "month"] {
+            let span = &mut row["news"][span];
+            for end in ["first", "last"] {
+                span[end] = json!({"equity": span[end], "adjusted": "-500"});
+            }
+            span.as_object_mut().unwrap().remove("course").unwrap();
+            (span["highest"], span["fall"]) = (json!("550"), json!("0.1"));
+        }
+        row["news"].as_object_mut().unwrap().remove("unasked").unwrap();
+        let value = rmp_serde::to_vec_named(&row).unwrap();
+        assert_ne!(value, bytes);
+        archive.commit(&[Op::Put { table: TABLE, key: b"r".to_vec(), value }], true).unwrap();
+
+        let last_row = outbox.next_row() - 1;
+        Outbox::begin(&archive, "r", last_row).unwrap();
+        let mut upgraded = Outbox::load(&archive, "r", last_row).unwrap().unwrap();
+        assert_eq!(upgraded.due(), outbox.due(), "what was to be told still is");
+        assert_eq!(upgraded.next_row(), outbox.next_row());
+        let told = |outbox: &mut Outbox| {
+            let next = at(5, midnight + 60_000, 480);
+            assert!(outbox.take(outbox.next_row(), &next, &BTreeSet::new()));
+            outbox.gathered.clone()
+        };
+        let over = told(&mut upgraded);
+        let line = "2021-01-08: equity 510.00, +10.00 (2.00 %), 0 fills, at most 10.00 % below \
+                    its highest";
+        assert_eq!((over.len(), over[0].text.as_str()), (1, line));
         drop(archive);
         std::fs::remove_dir_all(&folder).unwrap();
     }
