@@ -3,6 +3,7 @@
 //! A failing run is one line of JSON, its plan. It is run again with
 //! `EVERWARM_PLAN='…' cargo test --test tests replay -- --ignored --nocapture`.
 
+mod ailing;
 mod classic;
 mod clock;
 mod controls;

@@ -2,6 +2,7 @@
 //! several trades, one refused, two symbols that signal in one close, minutes without bars, a
 //! symbol that ends early, symbols with and without a past.
 
+use super::illness;
 use super::rig::Feed;
 use super::script::{Change, Deed, Word};
 use crate::domain::id::{ClientOrderId, Symbol};
@@ -259,4 +260,18 @@ pub fn steered() -> Feed {
     ];
     let risk = Risk::default();
     Feed { script, settings: Settings { risk, ..Settings::default() }, ..small() }
+}
+
+/// The same feed, in which the averages are kept down for a while, and later the strategy: each
+/// over a crossing of the first two symbols.
+#[must_use]
+pub fn ailing() -> Feed {
+    let at = |minute: i64| START + minute * MINUTE;
+    let script = vec![
+        (at(55), Deed::Ill("indicator")),
+        (at(85), Deed::Well("indicator")),
+        (at(150), Deed::Ill("sma_cross")),
+        (at(175), Deed::Well("sma_cross")),
+    ];
+    Feed { script, stages: illness::frail(), ..small() }
 }

@@ -9,6 +9,7 @@ pub mod compare;
 pub mod crashes;
 pub mod faults;
 pub mod feed;
+mod illness;
 pub mod invariants;
 pub mod plain;
 pub mod process;

@@ -2,6 +2,7 @@
 //! client, the real tree, over a disk in memory that dies and forgets as planned.
 
 use super::compare::{Picture, ledger};
+use super::illness::Illness;
 use super::invariants::announced::Announced;
 use super::invariants::cursors::Cursors;
 use super::invariants::moving::Moving;
@@ -239,7 +240,13 @@ pub fn run(feed: &Feed, plan: &Plan) -> Result<Outcome, String> {
 }
 
 pub(super) fn runtime(workers: usize) -> Result<Runtime, String> {
-    let made = Builder::new_multi_thread().worker_threads(workers).enable_all().build();
+    runtime_of(workers, || ())
+}
+
+/// A runtime on each thread of which this is done first.
+fn runtime_of(workers: usize, first: impl Fn() + Send + Sync + 'static) -> Result<Runtime, String> {
+    let mut builder = Builder::new_multi_thread();
+    let made = builder.worker_threads(workers).on_thread_start(first).enable_all().build();
     made.map_err(|e| e.to_string())
 }
 
@@ -403,9 +410,10 @@ impl Lives<'_> {
         self.watched().left(store, &asked)
     }
 
-    fn observer(&self) -> Observer {
-        let restarts = Arc::clone(&self.restarts);
+    fn observer(&self, illness: &Arc<Illness>) -> Observer {
+        let (restarts, illness) = (Arc::clone(&self.restarts), Arc::clone(illness));
         Arc::new(move |notice: &SupervisionNotice| {
+            illness.hear(notice);
             restarts.lock().unwrap_or_else(PoisonError::into_inner).hear(notice);
         })
     }
@@ -420,7 +428,10 @@ impl Lives<'_> {
             return if disk.is_dead() { Ok(Ending::Died) } else { Err("the store".to_owned()) };
         };
         self.look_back(&store)?;
-        let (control, workers) = (runtime(1)?, runtime(self.plan.workers.max(1))?);
+        let illness = Arc::<Illness>::default();
+        let here = Arc::clone(&illness);
+        let workers = runtime_of(self.plan.workers.max(1), move || here.reign_here())?;
+        let control = runtime(1)?;
         let (on_disk, on_died) = (disk.clone(), Arc::clone(&died));
         let birth = Birth {
             store,
@@ -438,13 +449,13 @@ impl Lives<'_> {
                 .clone(),
             exchange: None,
             workers_on: workers.handle().clone(),
-            retry: crate::tree::RETRY,
+            retry: script::retry(self.feed),
             on_failure: Arc::new(move |_| {
                 on_disk.kill();
                 on_died.store(true, Relaxed);
             }),
             on_resume: Arc::new(|_, _| ()),
-            observer: self.observer(),
+            observer: self.observer(&illness),
         };
         let mut journal: Option<Arc<Journal<Body>>> = None;
         let ending = control.block_on(async {
@@ -454,7 +465,7 @@ impl Lives<'_> {
                 world.journal.seal_after(Sealing { segment, keep });
                 self.watched().begin(&world.journal);
                 self.venue.hear(world);
-                script::play(world, self.feed, &self.progress);
+                script::play(world, self.feed, &self.progress, &illness);
                 journal = Some(Arc::clone(&world.journal));
                 let mut at = directory.lock().unwrap_or_else(PoisonError::into_inner);
                 *at = Some(world.directory.clone());

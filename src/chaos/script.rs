@@ -1,6 +1,7 @@
 //! What people and the venue do while a feed is played: at a close each, time standing until it is
 //! done, so that it falls at the same place in every run.
 
+use super::illness::{self, Illness};
 use super::rig::Feed;
 use crate::domain::fact::{Body, Operator};
 use crate::domain::id::Symbol;
@@ -11,7 +12,8 @@ use crate::edge::board::Rest;
 use crate::edge::closer;
 use crate::edge::config::Content;
 use crate::edge::reload::{Outcome, apply};
-use crate::edge::world::World;
+use crate::edge::world::{World, path};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -32,6 +34,10 @@ pub enum Deed {
     Reload(Change),
     /// The venue halts a symbol, lets it trade, or delists it.
     Stand(Symbol, &'static str),
+    /// A stage cannot be made any more, and is kept down until it is well.
+    Ill(&'static str),
+    /// It can be made again, and is up.
+    Well(&'static str),
 }
 
 /// Words of operators.
@@ -108,17 +114,44 @@ pub(super) fn content(feed: &Feed, begun: usize) -> Content {
 /// Deeds, by the close at which each is done.
 pub type Script = Vec<(UtcMs, Deed)>;
 
-/// Does what is left of the script in this life; `progress` counts over all of them.
-pub(super) fn play(world: &World, feed: &Feed, progress: &Arc<Progress>) {
+/// Time between two tries of what is kept down.
+pub(super) fn retry(feed: &Feed) -> Duration {
+    let falls_ill = feed.script.iter().any(|(_, deed)| matches!(deed, Deed::Ill(_)));
+    if falls_ill { illness::RETRY } else { crate::tree::RETRY }
+}
+
+/// The stages that are ill after these deeds.
+fn ill(done: &[(UtcMs, Deed)]) -> BTreeSet<&'static str> {
+    let mut ill = BTreeSet::new();
+    for (_, deed) in done {
+        match deed {
+            Deed::Ill(stage) => _ = ill.insert(*stage),
+            Deed::Well(stage) => _ = ill.remove(stage),
+            Deed::Want(..) | Deed::Switch(_) | Deed::Reload(_) | Deed::Stand(..) => {}
+        }
+    }
+    ill
+}
+
+/// Does what is left of the script in this life; `progress` counts over all of them. A life begins
+/// with all stages up: those that are ill are brought down again first.
+pub(super) fn play(world: &World, feed: &Feed, progress: &Arc<Progress>, illness: &Arc<Illness>) {
     if feed.script.is_empty() {
         return;
     }
     world.board.wait_for(NAME);
     let contents = (0..=feed.script.len()).map(|begun| content(feed, begun));
     let (contents, script) = (contents.collect::<Vec<Content>>(), feed.script.clone());
-    let (world, progress) = (world.clone(), Arc::clone(progress));
+    let (world, progress, illness) = (world.clone(), Arc::clone(progress), Arc::clone(illness));
     tokio::spawn(async move {
         let Progress { done, begun } = &*progress;
+        let relapsed = ill(&script[..done.load(Relaxed)]);
+        if !relapsed.is_empty() {
+            world.board.said().await;
+        }
+        for stage in relapsed {
+            fall(&world, &illness, stage, true).await;
+        }
         loop {
             let n = world.journal.head();
             // Whoever says closes has written down the last one by then.
@@ -134,7 +167,9 @@ pub(super) fn play(world: &World, feed: &Feed, progress: &Arc<Progress>) {
                     continue;
                 }
                 begun.store(number, Relaxed);
-                if world.in_step() && act(&world, (*deed, *close), &contents[number]).await {
+                if world.in_step()
+                    && act((&world, &illness), (*deed, *close), &contents[number]).await
+                {
                     done.store(number, Relaxed);
                 }
             } else if up_to_date {
@@ -146,7 +181,11 @@ pub(super) fn play(world: &World, feed: &Feed, progress: &Arc<Progress>) {
 }
 
 /// Whether it is done for good. What is not may be done again: it is harmless.
-async fn act(world: &World, (deed, close): (Deed, UtcMs), content: &Content) -> bool {
+async fn act(
+    (world, illness): (&World, &Illness),
+    (deed, close): (Deed, UtcMs),
+    content: &Content,
+) -> bool {
     match deed {
         Deed::Want(symbol, wanted) => say(world, Operator::SymbolWanted { symbol, wanted }).await,
         Deed::Switch(said) => {
@@ -161,7 +200,30 @@ async fn act(world: &World, (deed, close): (Deed, UtcMs), content: &Content) -> 
             Some(admin) => admin.stand(symbol, standing, close).await.is_ok(),
             None => true,
         },
+        Deed::Ill(stage) => fall(world, illness, stage, true).await,
+        Deed::Well(stage) => fall(world, illness, stage, false).await,
     }
+}
+
+/// Has a stage fall ill, or get well, and waits until it is kept down, or up. Time stands still
+/// meanwhile, and what it was asked it has answered.
+async fn fall(world: &World, illness: &Illness, stage: &'static str, ill: bool) -> bool {
+    let path = path::of(stage);
+    let is_behind = || {
+        let progress = world.journal.progress();
+        progress.iter().any(|(name, n)| *name == stage && *n < world.journal.head())
+    };
+    while is_behind() {
+        tokio::time::sleep(LOOK).await;
+    }
+    illness.set(stage, ill);
+    while illness.keeps_down(&path) != ill {
+        if ill {
+            world.directory.kill(&path);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    world.journal.durable(world.journal.last_row()).await
 }
 
 async fn say(world: &World, operator: Operator) -> bool {
