@@ -2,7 +2,6 @@
 //! as a command.
 
 mod backup;
-mod ban;
 mod chaos;
 mod desk;
 mod harm;
@@ -16,6 +15,7 @@ mod pulse;
 mod release;
 mod reload;
 mod resolve;
+mod spent;
 mod steward;
 mod stop;
 mod supervision;
@@ -386,9 +386,9 @@ async fn venue(
             let key = (port.api_key.as_str(), port.api_secret.as_str());
             let connection = Connection::simulated(port.port, &port.token, key, passing(config));
             let connection = connection.map_err(failed)?;
-            let ban = ban::note(&config.data_dir);
+            let note = spent::note(&config.data_dir);
             let (streams, compare) = (config.streams, config.compare);
-            let connection = Connection { streams, compare, ban, ..connection };
+            let connection = Connection { streams, compare, note, ..connection };
             return Ok((connection, Some((launch, port.port))));
         }
     };
@@ -408,10 +408,10 @@ fn elsewhere(config: &Config, remote: &Remote) -> Result<Connection, Failure> {
     let Hosts { rest, streams: stream, ws_api } = remote.hosts.clone();
     let unread = || Failure::new(Exit::Failed, "the key of the account was not read");
     let key = remote.key.clone().ok_or_else(unread)?;
-    let (passing, ban) = (passing(config), ban::note(&config.data_dir));
+    let (passing, note) = (passing(config), spent::note(&config.data_dir));
     let live = remote.environment == Environment::Live;
     let (admin, streams, compare) = (None, config.streams, config.compare);
-    Ok(Connection { rest, stream, ws_api, key, admin, streams, live, compare, passing, ban })
+    Ok(Connection { rest, stream, ws_api, key, admin, streams, live, compare, passing, note })
 }
 
 fn passing(config: &Config) -> Passing {

@@ -23,7 +23,7 @@ use crate::venue::binance::stream::STREAMS_MAX;
 use crate::venue::binance::{ApiKey, BinanceClient, Config as VenueConfig};
 use crate::venue::clock::{Pace, SharedClock};
 use crate::venue::port::VenueError;
-use crate::venue::rate_limit::BanNote;
+use crate::venue::rate_limit::Note;
 use crate::venue::simulated::Admin;
 use crate::venue::{Probe, Secret};
 use everwarm_runtime::chaos::Chaos;
@@ -69,8 +69,8 @@ pub struct Connection {
     pub compare: Option<Duration>,
     /// How its time passes.
     pub passing: Passing,
-    /// Where a ban by it is noted.
-    pub ban: BanNote,
+    /// Where is noted what it holds against us.
+    pub note: Note,
 }
 
 impl Connection {
@@ -95,7 +95,7 @@ impl Connection {
             live: false,
             compare: None,
             passing,
-            ban: BanNote::default(),
+            note: Note::default(),
         })
     }
 }
@@ -125,7 +125,7 @@ impl Connection {
             clock,
             wall: Arc::new(wall),
             probe: Probe::default(),
-            ban: self.ban.clone(),
+            note: self.note.clone(),
         })
     }
 }

@@ -1,11 +1,19 @@
 //! The venue's budget is shared with everybody behind the address, and with our own earlier lives.
 
-use crate::kit::{Folder, Process, ask};
+use crate::kit::{Folder, Process, ask, wait_until};
+use everwarm::sim::server::limits::Counters;
 use everwarm::sim::server::port::PortFile;
+use everwarm::sim::wire::info::Limits;
+use everwarm::venue::Probe;
+use everwarm::venue::binance::{BinanceClient, Config};
+use everwarm::venue::clock::{Pace, SharedClock};
+use everwarm::venue::rate_limit::{ConnectionLimit, Note, Spent};
 use everwarm_runtime::clock;
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Starts in a row.
@@ -77,4 +85,71 @@ fn a_hundred_starts_in_a_row_never_exceed_the_budget_of_the_venue() {
     }
     // A minute may end between the one and the other, not each time.
     assert!(waited > 0 && told > 0, "{waited} waited for the budget, {told} said so");
+}
+
+/// Connections that are opened in five minutes at most; the exchange takes half as many again.
+const CONNECTIONS: usize = 200;
+
+#[test]
+fn a_restart_loop_waits_for_connections_instead_of_being_refused() {
+    let folder = Folder::new("attempts");
+    let dir = folder.join("data");
+    let first = Process::start(&dir, &["run", "--pace", "real"]);
+    let note = dir.join("venue-spent.json");
+    let spent = || serde_json::from_slice::<Spent>(&fs::read(&note).unwrap()).unwrap();
+    first.says("may trade");
+    wait_until("the market's and the account's are noted", || spent().connections.len() >= 2);
+    first.kill();
+    // The same a hundred times:
+    let mut all = spent();
+    for _ in 0..2 {
+        all.connections = std::iter::repeat_n(clock::wall_ms(), CONNECTIONS).collect();
+        fs::write(&note, serde_json::to_vec(&all).unwrap()).unwrap();
+        let daemon = Process::start(&dir, &["run", "--pace", "real"]);
+        assert!(
+            daemon.complains("waiting for venue budget, ", PATIENT),
+            "it connects all the same"
+        );
+        daemon.answers();
+        let problems = ask(&dir, &["status"])["problems"].to_string();
+        assert!(problems.contains("venue: waiting for venue budget, "), "{problems}");
+        daemon.kill();
+        assert_eq!(spent(), all, "nothing was opened");
+    }
+}
+
+#[test]
+fn a_restart_loop_never_exceeds_the_connections_the_venue_takes() {
+    let mut exchange = Counters::new(Limits::scaled(1));
+    let noted = Arc::new(Mutex::new(Spent::default()));
+    let (mut opened, mut waited) = (0, 0);
+    // A life a second for half an hour.
+    for second in 1_700_000_000..1_700_001_800 {
+        let into = Arc::clone(&noted);
+        let write = Arc::new(move |spent: &Spent| into.lock().unwrap().clone_from(spent));
+        let config = Config {
+            rest: "http://127.0.0.1:1".to_owned(),
+            stream: "ws://127.0.0.1:1".to_owned(),
+            ws_api: "ws://127.0.0.1:1/ws-api/v3".to_owned(),
+            key: None,
+            recv_window: 5_000,
+            clock: SharedClock::new(Pace::Real),
+            wall: Arc::new(move || second * 1_000),
+            probe: Probe::default(),
+            note: Note { before: noted.lock().unwrap().clone(), write },
+        };
+        let life = BinanceClient::new(config).unwrap();
+        for mut stream in [ConnectionLimit::share(2), ConnectionLimit::share(2)] {
+            match life.admit_connection(&mut stream) {
+                Ok(()) => {
+                    opened += 1;
+                    let refused = exchange.connect(u64::try_from(second).unwrap()).err();
+                    assert_eq!(refused, None, "connection {opened}");
+                }
+                Err(_) => waited += 1,
+            }
+        }
+    }
+    // It goes on all the time, as fast as it may.
+    assert_eq!((opened, waited), (6 * CONNECTIONS, 3_600 - 6 * CONNECTIONS));
 }

@@ -11,7 +11,7 @@ use crate::kit::BINARY;
 use everwarm::venue::Probe;
 use everwarm::venue::binance::{ApiKey, BinanceClient, Config};
 use everwarm::venue::clock::{Pace, SharedClock};
-use everwarm::venue::rate_limit::BanNote;
+use everwarm::venue::rate_limit::Note;
 use everwarm_runtime::clock::wall_ms;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ fn client(addr: SocketAddr, key: ApiKey) -> BinanceClient {
         clock: SharedClock::new(Pace::Real),
         wall: Arc::new(wall_ms),
         probe: Probe::default(),
-        ban: BanNote::default(),
+        note: Note::default(),
     };
     BinanceClient::new(config).unwrap()
 }

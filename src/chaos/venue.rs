@@ -15,7 +15,7 @@ use crate::venue::Probe;
 use crate::venue::binance::{BinanceClient, Config};
 use crate::venue::clock::{Pace, SharedClock};
 use crate::venue::port::VenueError;
-use crate::venue::rate_limit::BanNote;
+use crate::venue::rate_limit::Note;
 use crate::venue::simulated::Admin;
 use everwarm_runtime::chaos::faults::{Contents, FaultyDisk, Image};
 use everwarm_runtime::store::Store;
@@ -139,8 +139,9 @@ impl Venue {
             let now = admin.status().await.map_err(failed)?.now;
             let clock = SharedClock::new(Pace::Manual(now));
             let (key, wall, probe) = (Some(key), Arc::new(wall), Probe::default());
-            let ban = BanNote::default();
-            let config = Config { rest, stream, ws_api, key, recv_window, clock, wall, probe, ban };
+            let note = Note::default();
+            let config =
+                Config { rest, stream, ws_api, key, recv_window, clock, wall, probe, note };
             let (client_id, attempt) = (order.client_id.clone(), 1);
             let attempt = SendAttempt { client_id, attempt, timestamp: now, recv_window };
             let placed = BinanceClient::new(config)?.place(order, &attempt).await;

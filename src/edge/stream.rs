@@ -50,7 +50,7 @@ impl Stream {
             }
             let venue = world.venue.clone();
             let mut own = ConnectionLimit::share(of);
-            let admit = move || venue.admit_connection(&mut own, steady_ms());
+            let admit = move || venue.admit_connection(&mut own);
             let mut wiring = Wiring { url, now: move || moment(&world), dice, admit };
             let sink = |event| match heard(Box::new(event)).map(|m| me.send_message(m)) {
                 None | Some(Ok(())) => ControlFlow::Continue(()),

@@ -33,6 +33,17 @@ pub enum Pace {
     Manual(UtcMs),
 }
 
+impl Pace {
+    /// How many times as fast as ours its time passes, whole, at least 1.
+    #[must_use]
+    pub fn factor(self) -> usize {
+        match self {
+            Pace::Scaled { per_mille, .. } => (per_mille / REAL_PACE).max(1) as usize,
+            Pace::Real | Pace::Manual(_) => 1,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Best {
     round_trip: UtcMs,

@@ -6,9 +6,11 @@
 //! smaller the share of the window it may fill, so that a flood of history never stands in the way
 //! of a cancel.
 //!
-//! A ban is noted outside the process: whoever is started again during one stays silent.
+//! A ban, and the connections opened lately, are noted outside the process: who is started again
+//! during one stays silent, and many starts in a row open no more than one process may.
 
 use crate::domain::time::UtcMs;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -50,25 +52,34 @@ impl Priority {
     }
 }
 
-/// Where the end of a ban is noted for later processes.
-#[derive(Clone)]
-pub struct BanNote {
-    /// What was noted before, UTC milliseconds.
-    pub until: UtcMs,
-    /// Notes another end, UTC milliseconds.
-    pub write: Arc<dyn Fn(UtcMs) + Send + Sync>,
+/// What the venue holds against the address and does not tell before it refuses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// The end of the last ban, UTC milliseconds; zero: there was none.
+    pub banned_until: UtcMs,
+    /// When connections were opened, UTC milliseconds, the oldest first: those that still count.
+    pub connections: VecDeque<UtcMs>,
 }
 
-impl Default for BanNote {
+/// Where that is noted for later processes.
+#[derive(Clone)]
+pub struct Note {
+    /// What was noted before.
+    pub before: Spent,
+    /// Notes what is now.
+    pub write: Arc<dyn Fn(&Spent) + Send + Sync>,
+}
+
+impl Default for Note {
     /// Noted nowhere.
     fn default() -> Self {
-        BanNote { until: UtcMs::MIN, write: Arc::new(|_| ()) }
+        Note { before: Spent::default(), write: Arc::new(|_| ()) }
     }
 }
 
-impl fmt::Debug for BanNote {
+impl fmt::Debug for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BanNote").field("until", &self.until).finish_non_exhaustive()
+        f.debug_struct("Note").field("before", &self.before).finish_non_exhaustive()
     }
 }
 
@@ -184,11 +195,15 @@ impl WeightLimit {
         }
     }
 
-    /// The venue refused for too many requests: nothing leaves before the wait is over. Its end,
-    /// UTC milliseconds.
-    pub fn block(&mut self, now: UtcMs, for_ms: u64) -> UtcMs {
+    /// The venue refused for too many requests: nothing leaves before the wait is over.
+    pub fn block(&mut self, now: UtcMs, for_ms: u64) {
         let end = now.saturating_add(i64::try_from(for_ms).unwrap_or(i64::MAX));
         self.blocked_until = self.blocked_until.max(end);
+    }
+
+    /// The end of the last such wait, UTC milliseconds.
+    #[must_use]
+    pub fn blocked_until(&self) -> UtcMs {
         self.blocked_until
     }
 
@@ -216,19 +231,12 @@ fn wait(ms: UtcMs) -> WaitMs {
     WaitMs(u64::try_from(ms).unwrap_or(0).max(1))
 }
 
-/// Connections opened lately, at most so many in so long: venues ban an address that opens too many
-/// (Binance: 300 in 5 minutes).
+/// Connections opened lately, at most so many in so long: venues refuse an address that opens too
+/// many (Binance: 300 in 5 minutes). Times are those of [`WeightLimit`].
 #[derive(Clone, Debug)]
 pub struct ConnectionLimit {
     most: usize,
     opened: VecDeque<UtcMs>,
-}
-
-impl Default for ConnectionLimit {
-    /// Of a whole process.
-    fn default() -> Self {
-        ConnectionLimit { most: CONNECTIONS, opened: VecDeque::new() }
-    }
 }
 
 /// Connections opened in [`CONNECTIONS_MS`] at most: two thirds of what the venue takes, for others
@@ -238,6 +246,20 @@ pub const CONNECTIONS: usize = 200;
 pub const CONNECTIONS_MS: i64 = 300_000;
 
 impl ConnectionLimit {
+    /// Of a whole process, and of those before it, which `opened` these, at a venue whose time
+    /// passes `factor` times as fast as ours, and whose limits are that many times as wide.
+    #[must_use]
+    pub fn after(opened: VecDeque<UtcMs>, factor: usize) -> ConnectionLimit {
+        ConnectionLimit { most: CONNECTIONS.saturating_mul(factor.max(1)), opened }
+    }
+
+    /// When connections were opened that still counted when the last one was booked, UTC
+    /// milliseconds.
+    #[must_use]
+    pub fn opened(&self) -> &VecDeque<UtcMs> {
+        &self.opened
+    }
+
     /// Of one `of` some connections: one that falls over again and again leaves the others theirs.
     #[must_use]
     pub fn share(of: usize) -> ConnectionLimit {
@@ -249,6 +271,8 @@ impl ConnectionLimit {
     /// # Errors
     /// The time until the oldest one counts no more.
     pub fn admit(&mut self, now: UtcMs) -> Result<(), WaitMs> {
+        // The clock was set back since: nothing is waited for longer than that takes.
+        self.opened.iter_mut().for_each(|at| *at = (*at).min(now));
         while self.opened.front().is_some_and(|at| now.saturating_sub(*at) >= CONNECTIONS_MS) {
             self.opened.pop_front();
         }
@@ -325,7 +349,8 @@ mod tests {
         it.observe(901, 1_001, 12);
         assert_eq!(it.used(1_002), 79);
         assert_eq!(it.admit(1_002, 2, Priority::History), held(58_998));
-        assert_eq!(it.block(1_003, 120_000), 121_003);
+        it.block(1_003, 120_000);
+        assert_eq!(it.blocked_until(), 121_003);
         assert_eq!(it.admit(61_003, 1, Priority::Cancel), held(60_000));
         assert_eq!(it.admit(121_003, 1, Priority::Cancel), Ok(()));
         it.block(121_004, u64::MAX);
@@ -334,7 +359,7 @@ mod tests {
 
     #[test]
     fn connections_are_counted_over_the_last_minutes() {
-        let mut it = ConnectionLimit::default();
+        let mut it = ConnectionLimit::after(VecDeque::new(), 1);
         for i in 0..200 {
             assert_eq!(it.admit(i * 10), Ok(()));
         }
@@ -342,6 +367,11 @@ mod tests {
         assert_eq!(it.admit(299_999), Err(WaitMs(1)));
         assert_eq!(it.admit(300_000), Ok(()));
         assert_eq!(it.admit(300_000), Err(WaitMs(10)));
+        let mut next = ConnectionLimit::after(it.opened().clone(), 1);
+        assert_eq!(next.admit(300_000), Err(WaitMs(10)), "another process");
+        assert_eq!(ConnectionLimit::after(it.opened().clone(), 2).admit(300_000), Ok(()));
+        assert_eq!(it.admit(9), Err(WaitMs(300_000)), "the clock was set back");
+        assert_eq!(it.admit(300_009), Ok(()));
         let mut share = ConnectionLimit::share(50);
         assert!((0..4).all(|at| share.admit(at).is_ok()));
         assert_eq!(share.admit(4), Err(WaitMs(299_996)));

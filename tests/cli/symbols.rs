@@ -1,7 +1,10 @@
 //! Symbols come and go while the daemon trades, by an operator's word and by the venue's.
 
-use crate::kit::{Folder, Process, ask, run, wait_until};
+use crate::kit::{Folder, Process, ask, made_recording, run, until_end, wait_until};
 use everwarm::sim::server::port::PortFile;
+use rust_decimal::Decimal;
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 /// How a symbol stands; none: it is not listed.
@@ -84,4 +87,47 @@ fn symbols_come_and_go_while_it_trades() {
     assert_eq!(code, Some(0), "{err}");
     let (code, _, err) = run(&dir, &["symbols", "add", one, "--yes"]);
     assert!(code == Some(3) && err.contains("no daemon is running"), "{code:?} {err}");
+}
+
+/// Writes a recording of five symbols, each with ten times the volume of the one before; the last
+/// is paid in another asset.
+fn ranked_recording(dir: &Path) -> String {
+    let made = dir.join("made");
+    made_recording(&made, 5, 400);
+    let mut files: Vec<_> = fs::read_dir(&made).unwrap().map(|it| it.unwrap().path()).collect();
+    files.sort();
+    let ranked = dir.join("ranked");
+    fs::create_dir_all(&ranked).unwrap();
+    let mut times = Decimal::ONE;
+    for (name, file) in ["AAAUSDT", "BBBUSDT", "CCCUSDT", "DDDUSDT", "EEEEUR"].iter().zip(files) {
+        let text = fs::read_to_string(file).unwrap();
+        let mut rows = text.lines();
+        let mut all = vec![rows.next().unwrap().to_owned()];
+        all.extend(rows.map(|row| {
+            let (prices, volume) = row.rsplit_once(',').unwrap();
+            format!("{prices},{}", volume.parse::<Decimal>().unwrap() * times)
+        }));
+        fs::write(ranked.join(format!("{name}_1m.csv")), all.join("\n") + "\n").unwrap();
+        times *= Decimal::TEN;
+    }
+    ranked.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_rule_of_the_universe_picks_what_is_traded() {
+    let folder = Folder::new("universe");
+    let dir = folder.join("data");
+    let recording = ranked_recording(&folder.join("recordings"));
+    let config = folder.join("rule.toml");
+    let rule = "[market.universe]\nquote = \"USDT\"\ntop = 1\nrefresh_s = 60\n";
+    fs::write(&config, rule).unwrap();
+    let file = ["--config", config.to_str().unwrap()];
+    let daemon = Process::start(&dir, &[&until_end(&recording)[..], &file].concat());
+    let (code, _, err) = daemon.result();
+    assert_eq!(code, Some(0), "{err}");
+    let all = ask(&dir, &["orders"]);
+    let traded: BTreeSet<&str> =
+        all.as_array().unwrap().iter().map(|order| order["symbol"].as_str().unwrap()).collect();
+    // The first by volume of those paid in USDT.
+    assert_eq!(traded, BTreeSet::from(["DDDUSDT"]), "{all}");
 }

@@ -20,7 +20,7 @@ use crate::venue::port::{
     AccountPicture, Asked, ErrorClass, PAGE_MAX, Report, Request, Stamp, TimeSample, Trade,
     TradesSince, VenueError, VenuePort,
 };
-use crate::venue::rate_limit::{BanNote, ConnectionLimit, Hold, Priority, WINDOW, WeightLimit};
+use crate::venue::rate_limit::{ConnectionLimit, Hold, Note, Priority, Spent, WINDOW, WeightLimit};
 use crate::venue::session::Session;
 use crate::venue::transport::{Http, HttpRequest, Method, PLACE_TIMEOUT, Probe, READ_TIMEOUT};
 use serde::de::DeserializeOwned;
@@ -58,8 +58,8 @@ pub struct Config {
     pub wall: Wall,
     /// Called where a kill matters.
     pub probe: Probe,
-    /// Where a ban is noted.
-    pub ban: BanNote,
+    /// Where a ban is noted, and what was connected.
+    pub note: Note,
 }
 
 struct Inner {
@@ -68,7 +68,7 @@ struct Inner {
     http: Http,
     limit: Mutex<WeightLimit>,
     connections: Mutex<ConnectionLimit>,
-    /// Until when somebody waits for weight; real time of the venue, UTC milliseconds.
+    /// Until when weight or a connection is waited for; real time of the venue, UTC milliseconds.
     waiting: AtomicI64,
 }
 
@@ -120,8 +120,11 @@ impl BinanceClient {
     /// The TLS set-up of this machine cannot be used.
     pub fn new(config: Config) -> Result<BinanceClient, String> {
         let http = Http::new(&config.rest, config.probe.clone())?;
-        let limit = Mutex::new(WeightLimit::banned(config.ban.until));
-        let (connections, waiting) = (Mutex::default(), AtomicI64::new(i64::MIN));
+        let Spent { banned_until, connections } = config.note.before.clone();
+        let limit = Mutex::new(WeightLimit::banned(banned_until));
+        let factor = config.clock.lock().pace().factor();
+        let connections = Mutex::new(ConnectionLimit::after(connections, factor));
+        let waiting = AtomicI64::new(i64::MIN);
         let recv_window = Arc::new(AtomicI64::new(config.recv_window));
         let inner = Inner { config, recv_window, http, limit, connections, waiting };
         Ok(BinanceClient(Arc::new(inner)))
@@ -409,22 +412,39 @@ impl BinanceClient {
         Ok((self.0.config.ws_api.clone(), Session::new(stream)))
     }
 
-    /// Whether a connection may be opened now, `steady` milliseconds after any beginning, by its
-    /// own share and by that of all. A venue
-    /// whose time stands still until it is told to move knows no such limit.
+    /// Whether a connection may be opened now, by its own share and by that of all, of earlier
+    /// processes too; it is noted before. A venue whose time stands still knows no such limit.
     ///
     /// # Errors
     /// How long to wait, milliseconds.
-    pub fn admit_connection(&self, own: &mut ConnectionLimit, steady: i64) -> Result<(), u64> {
+    pub fn admit_connection(&self, own: &mut ConnectionLimit) -> Result<(), u64> {
         if !self.moves() {
             return Ok(());
         }
-        own.admit(steady).map_err(|wait| wait.0)?;
-        let mut connections = self.0.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        connections.admit(steady).map_err(|wait| wait.0)
+        let now = self.real();
+        let mut connections = self.connections();
+        let admitted = own.admit(now).and_then(|()| connections.admit(now));
+        admitted.inspect_err(|wait| self.waits(now, wait.0)).map_err(|wait| wait.0)?;
+        self.note(&connections);
+        Ok(())
     }
 
-    /// How long requests still wait for the venue's budget, seconds; none where none waits.
+    fn note(&self, connections: &ConnectionLimit) {
+        let banned_until = self.limit().blocked_until();
+        (self.0.config.note.write)(&Spent {
+            banned_until,
+            connections: connections.opened().clone(),
+        });
+    }
+
+    fn waits(&self, now: UtcMs, wait: u64) {
+        let until = now.saturating_add(i64::try_from(wait).unwrap_or(i64::MAX));
+        if wait >= 1000 && self.0.waiting.fetch_max(until, Relaxed) < now {
+            tracing::warn!("waiting for venue budget, {} s", wait.div_ceil(1000));
+        }
+    }
+
+    /// How long something still waits for the venue's budget, seconds; none where none waits.
     #[must_use]
     pub fn waiting(&self) -> Option<i64> {
         let left = self.0.waiting.load(Relaxed).saturating_sub(self.real());
@@ -464,10 +484,7 @@ impl BinanceClient {
                     continue;
                 }
             };
-            let until = now.saturating_add(i64::try_from(wait.0).unwrap_or(i64::MAX));
-            if wait.0 >= 1000 && self.0.waiting.fetch_max(until, Relaxed) < now {
-                tracing::warn!("waiting for venue budget, {} s", wait.0.div_ceil(1000));
-            }
+            self.waits(now, wait.0);
             if kind != Kind::Read || wait.0 > WINDOW.unsigned_abs() {
                 let class = ErrorClass::RateLimited { retry_after_ms: wait.0 };
                 let text = "the venue's request weight is used up".to_owned();
@@ -479,10 +496,7 @@ impl BinanceClient {
 
     /// Whether the venue's time passes by itself.
     fn moves(&self) -> bool {
-        match self.0.config.clock.lock().pace() {
-            Pace::Real | Pace::Scaled { .. } => true,
-            Pace::Manual(_) => false,
-        }
+        !matches!(self.0.config.clock.lock().pace(), Pace::Manual(_))
     }
 
     async fn rows_of_order(&self, symbol: Symbol, id: u64) -> Result<Vec<TradeRow>, VenueError> {
@@ -514,6 +528,10 @@ impl BinanceClient {
 
     fn limit(&self) -> MutexGuard<'_, WeightLimit> {
         self.0.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn connections(&self) -> MutexGuard<'_, ConnectionLimit> {
+        self.0.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn key(&self) -> Result<&ApiKey, VenueError> {
@@ -597,8 +615,8 @@ impl BinanceClient {
         if let ErrorClass::RateLimited { retry_after_ms } = failed.class
             && failed.code != error::TOO_MANY_ORDERS
         {
-            let until = self.limit().block(now, retry_after_ms);
-            (config.ban.write)(until);
+            self.limit().block(now, retry_after_ms);
+            self.note(&self.connections());
         }
         if failed.code == BAD_TIMESTAMP {
             config.clock.lock().doubt();

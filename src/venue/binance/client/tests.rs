@@ -59,7 +59,7 @@ async fn fresh() -> (BinanceClient, Script) {
         clock: SharedClock::new(Pace::Real),
         wall: Arc::new(|| NOW),
         probe: Probe::default(),
-        ban: BanNote::default(),
+        note: Note::default(),
     };
     (BinanceClient::new(config).unwrap(), script)
 }
