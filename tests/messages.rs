@@ -297,7 +297,7 @@ fn how_often_what_is_told_changes_while_it_trades() {
     process.until("it fills", PATIENCE, |lines| lines.iter().any(|l| l.contains(" fill ")));
     done(&["halt", "--reason", "storm", "--yes"]);
     done(&["resume", "--reason", "over", "--yes"]);
-    let fills = || receiver.items().into_values().flatten().any(|text| text.contains(" fill "));
+    let fills = || receiver.items().into_values().flatten().any(|text| text.contains("\"fill\""));
     wait_until("something else is told", || !receiver.items().is_empty());
     assert!(beats.heard().len() <= 1, "once a day");
     assert!(!fills(), "{:?}", receiver.items());
