@@ -3,7 +3,7 @@
 //! its page is open and it is scraped every five seconds.
 //!
 //! `cargo bench --bench soak [-- MINUTES SYMBOLS PACE [KILLS]]`: 2 minutes, 300 symbols, 60x. A day
-//! of the market at 60x is 24 minutes; two minutes at 240x, as CI runs it, are eight hours, of
+//! of the market at 60x is 24 minutes; two minutes at 240x are eight hours, of
 //! which the last four are judged (`common/flat.rs` says how). With KILLS, so many actors are
 //! killed in each minute of the market, one after another: `cargo bench --bench soak -- 72 30 600x
 //! 1` is 30 days of 30 symbols with a kill each minute. Ends with an error where something went
