@@ -41,6 +41,14 @@ const LOOK: Duration = Duration::from_secs(1);
 /// measured before it is sealed.
 const BAR: f64 = 400.0;
 
+/// What a journal may come to before its oldest part is sealed, MB: 8 MiB that stay, a segment of
+/// 4, the states beside them and what is free for the next, in a file that doubles itself from 16
+/// MiB.
+const JOURNAL: f64 = 48.0;
+
+/// What a daemon may take at real pace: memory, MB, and its share of a core, percent.
+const REAL: (f64, f64) = (100.0, 3.0);
+
 /// What an undisturbed run must not say.
 const BAD: [&str; 4] = ["  refused ", "  conflict", "  set aside", "panic"];
 /// What it says too where actors are killed: they come back, and may be late.
@@ -71,11 +79,14 @@ struct Sample {
     /// Memory, open files and threads: of the daemon, of the exchange.
     daemon: Process,
     exchange: Process,
+    /// Tasks of the daemon's workers, as it was told last.
+    tasks: f64,
     /// Sizes, MB.
     live: f64,
     segments: f64,
     history: f64,
     books: f64,
+    books_segments: f64,
 }
 
 fn size(path: &Path) -> f64 {
@@ -92,32 +103,36 @@ fn exchange(dir: &Path) -> Option<u32> {
     value["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok())
 }
 
-fn look(began: Instant, daemon: u32, dir: &Path) -> Option<Sample> {
+fn look(began: Instant, daemon: u32, dir: &Path, tasks: u64) -> Option<Sample> {
     Some(Sample {
         minutes: began.elapsed().as_secs_f64() / 60.0,
         daemon: Process::of(daemon)?,
         exchange: Process::of(exchange(dir)?)?,
+        tasks: tasks as f64,
         live: size(&dir.join("live.redb")),
         segments: size(&dir.join("live.segments")),
         history: size(&dir.join("history.redb")),
         books: size(&dir.join("exchange").join("books.redb")),
+        books_segments: size(&dir.join("exchange").join("books.segments")),
     })
 }
 
 /// What is watched: its name, how it is read, and how it may grow.
 type Watched = (&'static str, fn(&Sample) -> f64, May);
 
-const WATCHED: [Watched; 10] = [
+const WATCHED: [Watched; 12] = [
     ("daemon memory, MB", |s| s.daemon.memory, May::Stay),
     ("daemon open files", |s| s.daemon.files, May::Stay),
     ("daemon threads", |s| s.daemon.threads, May::Stay),
-    ("exchange memory, MB", |s| s.exchange.memory, May::Stay),
+    ("daemon tasks", |s| s.tasks, May::Stay),
+    ("exchange memory, MB", |s| s.exchange.memory, May::Fill(JOURNAL)),
     ("exchange open files", |s| s.exchange.files, May::Stay),
     ("exchange threads", |s| s.exchange.threads, May::Stay),
-    ("live.redb, MB", |s| s.live, May::Stay),
+    ("live.redb, MB", |s| s.live, May::Fill(JOURNAL)),
     ("live.segments, MB", |s| s.segments, May::Keep(BAR)),
     ("history.redb, MB", |s| s.history, May::Keep(BAR)),
-    ("books.redb, MB", |s| s.books, May::Stay),
+    ("books.redb, MB", |s| s.books, May::Fill(JOURNAL)),
+    ("books.segments, MB", |s| s.books_segments, May::Keep(BAR)),
 ];
 
 /// How many times faster than life the market goes.
@@ -151,6 +166,12 @@ fn report(
     let share = |of: fn(&Sample) -> f64| 100.0 * (of(ends.1) - of(ends.0)) / wall;
     let (ours, theirs) = (share(|s| s.daemon.cpu), share(|s| s.exchange.cpu));
     println!("CPU after the start: daemon {ours:.1} % of a core, exchange {theirs:.1} %");
+    if pace <= 1.0 {
+        let most = samples.iter().map(|s| s.daemon.memory).fold(0.0, f64::max);
+        let over = most > REAL.0 || ours > REAL.1;
+        let told = format!("{most:.0} MB and {ours:.1} % of a core, {REAL:?} at most");
+        grown.extend(over.then_some(told));
+    }
     grown
 }
 
@@ -215,8 +236,8 @@ fn main() -> ExitCode {
     let data = dir.join("data");
     let began = Instant::now();
     let mut child = start(&dir, &symbols, &pace);
-    let ended = Arc::new(AtomicBool::new(false));
-    let looking = lookers::begin(&data, &ended);
+    let (ended, tasks) = (Arc::new(AtomicBool::new(false)), Arc::default());
+    let looking = lookers::begin(&data, &ended, &tasks);
     let killing = (kills > 0.0).then(|| {
         let (data, pace, ended) = (data.clone(), pace.clone(), Arc::clone(&ended));
         std::thread::spawn(move || {
@@ -227,7 +248,7 @@ fn main() -> ExitCode {
     let mut samples = Vec::new();
     while began.elapsed().as_secs_f64() < minutes * 60.0 {
         std::thread::sleep(LOOK);
-        samples.extend(look(began, child.id(), &data));
+        samples.extend(look(began, child.id(), &data, tasks.load(Relaxed)));
         if let Some(status) = child.try_wait().unwrap() {
             println!("the daemon ended: {status}");
             return ExitCode::FAILURE;

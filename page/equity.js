@@ -7,7 +7,17 @@ import { clock, day, money } from "/page/format.js";
 import { onTheme, paint } from "/page/theme.js";
 
 const POINTS = 5000;
+const MINUTE = 60000;
+const FRESH = 30; // Closes asked for beyond those that are missing,
+const PAUSE = 500; // and the time between two questions for them, ms.
 const utc = (seconds) => window.uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC");
+
+// The axis fits the values, however small a part of the whole their changes are.
+function fit(low, high) {
+  if (low == null) return [0, 1];
+  const margin = Math.max((high - low) * 0.1, Math.abs(high) * 1e-5, 0.01);
+  return [low - margin, high + margin];
+}
 
 // Deposits and withdrawals are neither profit nor loss.
 const own = (point) => Number(point.equity) - Number(point.adjusted ?? 0);
@@ -23,7 +33,7 @@ export class Equity extends Component {
     new ResizeObserver(() => this.resize()).observe(this.place.current);
     await this.load();
     onChange((changed) => {
-      if (changed.has("equity")) this.add(one("equity"));
+      if (changed.has("equity")) this.soon();
     });
   }
 
@@ -32,9 +42,27 @@ export class Equity extends Component {
     this.draw();
   }
 
-  add(point) {
-    if (!point || point.time <= (this.points.at(-1)?.time ?? 0)) return;
-    this.points.push(point);
+  // The stream tells the newest close alone, and leaves out what was overtaken: all are asked for.
+  soon() {
+    if (this.waiting) return;
+    this.waiting = setTimeout(() => {
+      this.waiting = null;
+      this.follow().catch(() => {});
+    }, PAUSE);
+  }
+
+  async follow() {
+    const newest = one("equity")?.time ?? 0;
+    const last = this.points.at(-1)?.time ?? 0;
+    if (newest <= last) return;
+    const limit = Math.min(POINTS, Math.ceil((newest - last) / MINUTE) + FRESH);
+    const fresh = await get(`/api/v1/equity?limit=${limit}`);
+    if (!fresh.length) return;
+    if (fresh[0].time > last) {
+      await this.load();
+      return;
+    }
+    this.points.push(...fresh.filter((point) => point.time > last));
     if (this.points.length > 2 * POINTS) this.points.splice(0, POINTS);
     this.draw();
   }
@@ -65,7 +93,7 @@ export class Equity extends Component {
     const values = (chart, ticks) => ticks.map((v) => (
       chart === this.charts?.[1] ? `${v.toFixed(2)} %` : v.toLocaleString("en")));
     const range = (chart, low, high) => (chart === this.charts?.[1]
-      ? [Math.min(low * 1.1, -0.01), 0] : window.uPlot.rangeNum(low, high, 0.1, true));
+      ? [Math.min(low * 1.1, -0.01), 0] : fit(low, high));
     const common = (height) => ({
       width: this.width(), height, tzDate: utc, legend: { show: false },
       cursor: { sync: { key: "equity" }, y: false },

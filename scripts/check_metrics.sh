@@ -43,6 +43,11 @@ echo "-- a daemon that is disturbed"
 market=()
 if [[ -d $shared/data/coinbase ]]; then
     market=(--recording "$shared/data/coinbase" --pace 240x)
+elif [[ ${CI:-} == true ]]; then
+    echo "$shared/data/coinbase is not there: EVERWARM_SHARED names the shared folder" >&2
+    exit 1
+else
+    echo "without $shared/data/coinbase: a made market"
 fi
 # Somebody to tell: takes every message.
 python3 - "$work/port" <<'END' &

@@ -20,7 +20,12 @@ ALERTS = []
 
 def alert(name, severity, wait, expr, summary, description, fires, labels, misses, at=None):
     ALERTS.append(dict(name=name, severity=severity, wait=wait, expr=expr, summary=summary,
-                       description=description, fires=fires, labels=labels, misses=misses, at=at))
+                       description=description, fires=fires, labels=labels, misses=misses, at=at, more=[]))
+
+
+def again(name, values, fires=None, misses=None):
+    """More series for an alert that is there: the seconds at which they fire it, and do not."""
+    next(a for a in ALERTS if a["name"] == name)["more"].append((values, fires, misses))
 
 
 def seconds(text):
@@ -180,7 +185,7 @@ alert("OrdersWithoutFills", WARN, "",
        'everwarm_fills_total{side="buy"}': "3x9 4x135"}, at=1200)
 alert("PositionsUnprotected", PAGE, "5m", "everwarm_positions_unprotected > 0",
       "Positions on {{ $labels.instance }} cannot be left",
-      "The venue takes no orders in them, or whoever decides stands still: they have no exit now.",
+      "They have no exit now; `everwarm doctor` says which and why, and the command that sells them.",
       {"everwarm_positions_unprotected": "1x60"}, {},
       {"everwarm_positions_unprotected": "1x10 0x50"}, at=600)
 alert("Quarantined", PAGE, "", "everwarm_quarantined > 0",
@@ -209,12 +214,21 @@ alert("LedgerViolation", PAGE, "", "everwarm_ledger_violations_total > 0",
       {'everwarm_ledger_violations_total{check="cost"}': "1x40"}, {"check": "cost"},
       {'everwarm_ledger_violations_total{check="cost"}': "0x40"})
 alert("ReconcileFailing", PAGE, "5m",
-      "everwarm_reconcile_mismatches > 0 or everwarm_reconcile_last_success_timestamp_seconds == 0",
-      "The account at " + NAMED % "venue" + " does not agree with the books",
-      "Trading is refused until it does; `everwarm reconcile` shows both sides, `resolve` decides.",
+      "everwarm_reconcile_mismatches > 0 or everwarm_reconcile_last_success_timestamp_seconds == 0"
+      " or time() - everwarm_reconcile_last_success_timestamp_seconds"
+      " > 3 * (everwarm_reconcile_period_seconds > 0) + 60",
+      "The account at " + NAMED % "venue" + " does not agree with the books, or was not compared",
+      "Trading is refused while it differs: `everwarm reconcile` shows both sides, `resolve` decides. Or it could not be compared for three times venue.compare_account_s and a minute: `everwarm status` says why.",
       {'everwarm_reconcile_mismatches{venue="binance"}': "2x60"}, {"venue": "binance"},
       {'everwarm_reconcile_mismatches{venue="binance"}': "2x10 0x50",
        'everwarm_reconcile_last_success_timestamp_seconds{venue="binance"}': "5x60"}, at=600)
+# Compared at 5 s for the last time: with 300 s between, that is late from 965 s on, and told after five minutes.
+SINCE_5 = {'everwarm_reconcile_mismatches{venue="binance"}': "0x120",
+           'everwarm_reconcile_last_success_timestamp_seconds{venue="binance"}': "5x120"}
+again("ReconcileFailing", dict(SINCE_5, **{'everwarm_reconcile_period_seconds{venue="binance"}': "300x120"}),
+      fires=1290, misses=1245)
+again("ReconcileFailing", dict(SINCE_5, **{'everwarm_reconcile_period_seconds{venue="binance"}': "0x120"}),
+      misses=1790)
 alert("StoreStuck", PAGE, "15s", "everwarm_store_uncommitted_seconds > 2",
       "The disk of {{ $labels.instance }} takes nothing",
       "Facts wait for it: no new risk is sent after 2 s, and after 30 s the process ends (exit code 13).",
@@ -235,7 +249,7 @@ alert("ConfigReloadFailed", WARN, "1m", "everwarm_config_last_reload_successful 
 alert("ConfigRollbackFailed", PAGE, "",
       'increase(everwarm_config_reloads_total{result="rollback_failed"}[1h]) > 0',
       "A configuration on {{ $labels.instance }} could not be rolled back",
-      "Neither the new configuration nor the one before could be put in force; `everwarm config reloads` says why.",
+      "What was in force before was refused, so the present configuration stays in force, whole; `everwarm config reloads` says why.",
       {'everwarm_config_reloads_total{trigger="api",result="rollback_failed"}': "0x4 1x40"},
       {"trigger": "api", "result": "rollback_failed"},
       {'everwarm_config_reloads_total{trigger="api",result="rolled_back"}': "0x4 1x40"}, at=300)
@@ -303,8 +317,8 @@ def series(name, labels):
     return "%s{%s}" % (name, known)
 
 
-def case(a, values, expected):
-    at = a["at"] or seconds(a["wait"]) + 4 * STEP
+def case(a, values, expected, at=None):
+    at = at or a["at"] or seconds(a["wait"]) + 4 * STEP
     lines = ["  - name: " + quoted(a["name"] + (" fires" if expected else ", a near miss")),
              "    interval: %ds" % STEP, "    input_series:"]
     for name, text in values.items():
@@ -331,6 +345,9 @@ def tests():
              "rule_files: [alerts.yml]", "evaluation_interval: %ds" % STEP, "tests:"]
     for a in ALERTS:
         lines += case(a, a["fires"], True) + case(a, a["misses"], False)
+        for values, fires, misses in a["more"]:
+            lines += case(a, values, True, fires) if fires else []
+            lines += case(a, values, False, misses) if misses else []
     return "\n".join(lines) + "\n"
 
 

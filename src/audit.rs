@@ -1,19 +1,22 @@
 //! The journal read back: its facts in order, and whether the derived ones are what the inputs
 //! imply.
 
+mod again;
 mod others;
+mod replay;
+
+pub use replay::replay;
 
 use crate::domain::fact::{Body, Operator};
 use crate::domain::id::Symbol;
 use crate::domain::quarantine::{Quarantine, Quarantines};
-use crate::history::HistoryLibrary;
 use crate::life::{APPLICATION, LIVE_FILE};
 use crate::ops::desk::JournalFacts;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::views::{ProblemView, VerifyView};
 use crate::trading;
-use everwarm_runtime::fact::{Body as _, Effect, Fact, Key, Rank};
-use everwarm_runtime::plain::PlainLoop;
+use again::{Again, Beside};
+use everwarm_runtime::fact::{Body as _, Effect, Fact, Rank};
 use everwarm_runtime::poison::Skips;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{Store, StoreError};
@@ -67,15 +70,6 @@ pub fn open(data_dir: &Path) -> Result<Box<dyn JournalFacts>, Failure> {
     Ok(Box::new(StoreFacts(store)))
 }
 
-/// What a fact says and follows from, as it is compared: floats by bits.
-type Encoded = (Vec<Key>, Vec<u8>);
-
-fn encoded(fact: &Fact<Body>) -> Encoded {
-    let mut bytes = Vec::new();
-    fact.body.encode(&mut bytes);
-    (fact.because.clone(), bytes)
-}
-
 /// Derives every fact again from the inputs, in a plain loop, and compares.
 ///
 /// # Errors
@@ -83,9 +77,19 @@ fn encoded(fact: &Fact<Body>) -> Encoded {
 pub fn verify(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<VerifyView, Failure> {
     let versions = trading::stages().iter().map(|s| (s.rank().0, s.version())).collect();
     let spans = others::spans(journal, &versions).map_err(torn_is_a_problem)?;
-    let mut audit = Audit::new(archive, &set_aside(journal)?, versions, spans);
+    let again = Again::new(journal, archive)?;
+    let mut audit = Audit { again, versions, others: spans, view: VerifyView::default() };
+    through(journal, |fact| audit.take(fact))?;
+    Ok(audit.conclude())
+}
+
+/// Takes every fact of a journal in, until one cannot be.
+fn through(
+    journal: &dyn JournalFacts,
+    mut take: impl FnMut(&Fact<Body>) -> Result<(), String>,
+) -> Result<(), Failure> {
     let mut failed = None;
-    let read = journal.each(0, &mut |_, fact| match audit.take(fact) {
+    let read = journal.each(0, &mut |_, fact| match take(fact) {
         Ok(()) => ControlFlow::Continue(()),
         Err(why) => {
             failed = Some(Failure::new(Exit::Problems, why));
@@ -93,7 +97,7 @@ pub fn verify(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<Verif
         }
     });
     read.map_err(torn_is_a_problem)?;
-    failed.map_or_else(|| Ok(audit.conclude()), Err)
+    failed.map_or(Ok(()), Err)
 }
 
 /// What each stage was not given, by rank: told by inputs that came later.
@@ -134,41 +138,15 @@ fn torn_is_a_problem(failure: Failure) -> Failure {
 }
 
 struct Audit<'a> {
-    plain: PlainLoop<Body>,
+    again: Again,
     /// Versions the stages speak now, by rank: only what these said is derived again.
     versions: BTreeMap<u16, u16>,
-    /// Derived again and not yet seen in the journal.
-    expected: BTreeMap<Key, Fact<Body>>,
-    /// Seen in the journal before its input was derived again: never, in a sound one.
-    view: VerifyView,
-    /// The last input each rank is known to have passed.
-    passed: BTreeMap<u16, u64>,
     /// What other versions said, by rank: it is taken as it is.
     others: BTreeMap<u16, Span<'a>>,
+    view: VerifyView,
 }
 
-impl<'a> Audit<'a> {
-    fn new(
-        archive: Arc<Archive>,
-        set_aside: &BTreeMap<u16, Skips>,
-        versions: BTreeMap<u16, u16>,
-        others: BTreeMap<u16, Span<'a>>,
-    ) -> Audit<'a> {
-        let library = HistoryLibrary::new(archive);
-        let mut plain = PlainLoop::new(trading::stages(), Box::new(library));
-        for (rank, skips) in set_aside {
-            plain.skip(Rank(*rank), skips);
-        }
-        Audit {
-            plain,
-            versions,
-            expected: BTreeMap::new(),
-            view: VerifyView::default(),
-            passed: BTreeMap::new(),
-            others,
-        }
-    }
-
+impl Audit<'_> {
     fn take(&mut self, fact: &Fact<Body>) -> Result<(), String> {
         if fact.key.rank == 0 {
             return self.input(fact);
@@ -179,51 +157,36 @@ impl<'a> Audit<'a> {
 
     fn input(&mut self, fact: &Fact<Body>) -> Result<(), String> {
         self.view.inputs += 1;
-        if fact.key.n != self.plain.last() + 1 {
-            let text = format!("it follows input {}", self.plain.last());
+        if fact.key.n != self.again.last() + 1 {
+            let text = format!("it follows input {}", self.again.last());
             self.problem(fact, text);
         }
-        let expected = &mut self.expected;
-        let mut keep = |said: &Fact<Body>| {
-            if said.key.rank != 0 {
-                expected.insert(said.key, said.clone());
-            }
-        };
         let others = &mut self.others;
         let mut told = |rank: Rank, n| others.get_mut(&rank.0).map_or(Ok(None), |of| of.about(n));
-        let given = self.plain.input_told(fact.time, fact.body.clone(), &mut told, &mut keep);
-        given.map(drop).map_err(|why| format!("input {}: {why}", fact.key))
+        self.again.input(fact, &mut told)
     }
 
     fn derived(&mut self, fact: &Fact<Body>) {
-        let Key { n, rank, .. } = fact.key;
-        if self.versions.get(&rank) != Some(&fact.version) {
-            self.expected.remove(&fact.key);
+        if self.versions.get(&fact.key.rank) != Some(&fact.version) {
+            self.again.leave(fact);
             return;
         }
         self.view.facts += 1;
-        let passed = self.passed.entry(rank).or_default();
-        *passed = (*passed).max(n);
-        match self.expected.remove(&fact.key) {
-            None => self.problem(fact, "the inputs do not imply it".to_owned()),
-            Some(implied) if encoded(&implied) != encoded(fact) => {
+        match self.again.held(fact) {
+            Beside::Same => {}
+            Beside::Nothing => self.problem(fact, "the inputs do not imply it".to_owned()),
+            Beside::Other(implied) => {
                 let text = format!("held {:?}, implied {:?}", fact.body, implied.body);
                 self.problem(fact, text);
             }
-            Some(_) => {}
         }
     }
 
-    /// What is implied and missing, up to where its stage is known to have spoken.
     fn conclude(mut self) -> VerifyView {
-        for (key, fact) in std::mem::take(&mut self.expected) {
-            let spoken = self.passed.get(&key.rank).is_some_and(|passed| key.n < *passed);
-            if spoken {
-                self.problem(&fact, "it is implied and missing".to_owned());
-            }
+        for fact in self.again.missing() {
+            self.problem(&fact, "it is implied and missing".to_owned());
         }
-        let names: BTreeMap<u16, &str> =
-            self.plain.stages().map(|stage| (stage.rank().0, stage.name())).collect();
+        let names = self.again.names();
         for (rank, span) in &self.others {
             let stage = names.get(rank).map_or_else(|| rank.to_string(), ToString::to_string);
             self.view.others.push(span.view(stage));

@@ -13,10 +13,10 @@ mod notify;
 mod panic;
 mod pulse;
 mod release;
-mod reload;
+pub mod reload;
 mod resolve;
 mod spent;
-mod steward;
+pub mod steward;
 mod stop;
 mod supervision;
 mod switch;
@@ -34,6 +34,7 @@ use crate::life::{APPLICATION, Birth, BirthError, Connection, LIVE_FILE, Life};
 use crate::ops::api::{self, Api, ApiFile, Changes, Entry, LogLevel, Refusals, Token};
 use crate::ops::cli::{Core, SimConfig};
 use crate::ops::config::{Config, MarketSource, Pace, Remote, Sources, Symbols, VenueSource};
+use crate::ops::desk::Proofs;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::harm::How;
 use crate::ops::heap;
@@ -53,7 +54,7 @@ use everwarm_runtime::chaos::{Chaos, Phase, Site};
 use everwarm_runtime::clock;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{CheckedStore, Store};
-use everwarm_runtime::supervise::RootOutcome;
+use everwarm_runtime::supervise::{RootOutcome, Watchdog};
 use identity::Traded;
 use measure::{Parts, Sampled};
 use notify::Notify;
@@ -75,7 +76,7 @@ pub const CORE: Core = Core {
     run,
     sim: exchange,
     files: FILES,
-    verify: audit::verify,
+    proofs: Proofs { verify: audit::verify, replay: audit::replay },
     release: release::offline,
     chaos: chaos::run,
     account: live::account,
@@ -196,11 +197,11 @@ async fn daemon(
     };
     watch.enter(Step::Restore);
     let (stop_looking, stopped) = channel::channel(false);
-    let (mut watcher, mut pulse) = (None, None);
+    let (mut watcher, mut pulse, mut watchdog) = (None, None, None);
     notify.tell("restoring the states", &[]);
     let sampled = Arc::new(Sampled::new(workers.handle().clone()));
     let measured = (Arc::clone(&sampled), Arc::clone(panics));
-    let life = Life::begin(birth, |world| {
+    let life = Life::begin(birth, |world, tree| {
         let clocks = world.clone();
         watch.venue_time(move || clocks.now());
         drop(place.set(world.directory.clone()));
@@ -209,6 +210,7 @@ async fn daemon(
         let reloader = Reloader::new(world.clone(), sources, config.clone(), traded.words);
         let hear = (hangup, door.log.clone());
         watch.supervised.know(world.directory.clone());
+        watchdog = supervision::watchdog(world, tree, config.hang_limit, hopeless);
         let about = (config, traded.currency.as_str(), &reloader, measured);
         let desk = begin_api(about, door, world, watch, &stopped);
         watcher = Some(begin_watch(world, watch, stopped));
@@ -218,15 +220,28 @@ async fn daemon(
         actors.extend(reload::actors(&reloader, hear, workers.handle()));
         actors
     });
-    // A file that failed is the reason, whatever else fell with it.
-    let life =
-        life.await.map_err(|e| store_failed.try_recv().unwrap_or_else(|_| birth_failure(&e)))?;
-    let _watchdog = supervision::watchdog(&life, config.hang_limit, hopeless);
+    let life = born(life, &mut store_failed).await?;
     tell_steps(&life, watch);
     tell_page(config, watch);
     let reason = wait(config, &life, stop, &mut store_failed, &chaos, watch).await;
     drop(pulse);
-    end(config, life, (reason, around), (stop_looking, watcher), &mut store_failed).await
+    let looking = (stop_looking, watcher, watchdog);
+    end(config, life, (reason, around), looking, &mut store_failed).await
+}
+
+/// Waits for a life to begin. What says that the process cannot go on is the reason, whatever else
+/// fell with it; a start that holds its thread falls with nothing.
+async fn born(
+    life: impl Future<Output = Result<Life, BirthError>>,
+    failed: &mut mpsc::Receiver<Failure>,
+) -> Result<Life, Failure> {
+    tokio::select! {
+        biased;
+        Some(failure) = failed.recv() => Err(failure),
+        life = life => {
+            life.map_err(|e| failed.try_recv().unwrap_or_else(|_| birth_failure(&e)))
+        }
+    }
 }
 
 /// Says what each step of the start took.
@@ -246,12 +261,15 @@ fn tell_page(config: &Config, watch: &Watch) {
     }
 }
 
+/// Who looks on from threads: what stops the first, that, and who watches until the very end.
+type Looking = (channel::Sender<bool>, Option<std::thread::JoinHandle<()>>, Option<Watchdog>);
+
 /// Ends what runs, each part within its time.
 async fn end(
     config: &Config,
     life: Life,
     (reason, around): (Reason, &Around<'_>),
-    (stop_looking, watcher): (channel::Sender<bool>, Option<std::thread::JoinHandle<()>>),
+    (stop_looking, watcher, _watchdog): Looking,
     store_failed: &mut mpsc::Receiver<Failure>,
 ) -> Result<Exit, Failure> {
     let Around { watch, stop, notify, .. } = around;

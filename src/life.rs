@@ -191,19 +191,26 @@ pub struct Life {
 
 impl Life {
     /// Begins: opens the journal, learns the symbols, grows the tree. `ops` makes what people look
-    /// in through.
+    /// in through, and sees the tree before anything of it is started.
     ///
     /// # Errors
     /// See [`BirthError`].
     pub async fn begin(
         birth: Birth,
-        ops: impl FnOnce(&World) -> Vec<ChildSpec>,
+        ops: impl FnOnce(&World, &Tree) -> Vec<ChildSpec>,
     ) -> Result<Life, BirthError> {
         let mut steps = Steps::default();
-        let world = world(&birth, &mut steps).await?;
+        let journal = open(&birth)?;
+        let unborn = Unborn(Some(Arc::clone(&journal)));
+        steps.took("read the journal");
+        let world = world(journal, &birth, &mut steps).await?;
         let (ended, at_end) = watch::channel(false);
+        let ranks = birth.stages.iter().map(|stage| (path::of(stage.name), stage.rank));
+        let observer = branches::observer(&world.journal, ranks.collect(), birth.observer);
+        let tree =
+            Tree { directory: world.directory.clone(), ..Tree::new(observer, Arc::new(wall)) };
         let seed = Seed {
-            ops: ops(&world),
+            ops: ops(&world, &tree),
             world: world.clone(),
             wanted: Wanted { installation: birth.installation, content: birth.content },
             exchange: birth.exchange,
@@ -213,12 +220,9 @@ impl Life {
             on_resume: birth.on_resume,
             ended,
         };
-        let ranks = seed.stages.iter().map(|stage| (path::of(stage.name), stage.rank));
-        let observer = branches::observer(&world.journal, ranks.collect(), birth.observer);
-        let root =
-            Tree { directory: world.directory.clone(), ..Tree::new(observer, Arc::new(wall)) };
-        let root = root.start(tree::tree(&seed)).await?;
+        let root = tree.start(tree::tree(&seed)).await?;
         steps.took("start the actors");
+        unborn.born();
         Ok(Life { world, root, ended: at_end, steps: steps.done })
     }
 
@@ -263,16 +267,38 @@ impl Steps {
     }
 }
 
-async fn world(birth: &Birth, steps: &mut Steps) -> Result<World, BirthError> {
+fn open(birth: &Birth) -> Result<Arc<Journal<Body>>, StoreError> {
     let on_failure = Arc::clone(&birth.on_failure);
     let options = Options {
         chaos: birth.chaos.clone(),
         ..Options::new(move |why: &StoreError| on_failure(why))
     };
-    let journal = Journal::open(birth.store.clone(), places(&birth.stages), options)?;
-    steps.took("read the journal");
+    Journal::open(birth.store.clone(), places(&birth.stages), options)
+}
+
+/// The journal of a life that is being begun: where that never comes to its end, what writes ends.
+struct Unborn(Option<Arc<Journal<Body>>>);
+
+impl Unborn {
+    fn born(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unborn {
+    fn drop(&mut self) {
+        if let Some(journal) = self.0.take() {
+            journal.abandon();
+        }
+    }
+}
+
+async fn world(
+    journal: Arc<Journal<Body>>,
+    birth: &Birth,
+    steps: &mut Steps,
+) -> Result<World, BirthError> {
     let Connection { admin, streams, live, compare, passing, .. } = birth.connection.clone();
-    let compare = compare.filter(|_| passing != Passing::Lockstep);
     let wanted = birth.content.settings().trading.recv_window_ms;
     let venue = birth.connection.client(wanted).map_err(BirthError::Venue)?;
     let clock = venue.clock().clone();
@@ -302,7 +328,15 @@ async fn world(birth: &Birth, steps: &mut Steps) -> Result<World, BirthError> {
 /// the venue tells otherwise now stays missing: `verify` says so.
 async fn fetch_again(venue: &BinanceClient, birth: &Birth) -> Result<(), BirthError> {
     let mut again: BTreeMap<Timeframe, Vec<(Symbol, Vec<Bar>)>> = BTreeMap::new();
-    for lost in lost(&birth.archive, &birth.store)? {
+    let (lost, last_close) = lost(&birth.archive, &birth.store)?;
+    // An exchange in lockstep answers nothing until it is told how far time is.
+    if let (Passing::Lockstep, Some(admin)) = (birth.connection.passing, &birth.connection.admin)
+        && !lost.is_empty()
+    {
+        let close = last_close.unwrap_or(0);
+        answer(|| admin.advance(close, close)).await;
+    }
+    for lost in lost {
         let (symbol, timeframe) = lost.of;
         let bars = answer(|| fetch(venue, lost.of, lost.times.clone())).await;
         if lost.is(&bars) {

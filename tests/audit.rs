@@ -166,6 +166,18 @@ fn one_altered_byte_of_any_derived_fact_is_found_and_named() {
     let found: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(found["problems"][0]["key"], fact.key.to_string());
     assert_eq!(found["problems"][0]["kind"], "Order.Filled");
+    let again = run(&data, &["replay", "--json"]);
+    assert_eq!(again.0, Some(4), "{again:?}");
+    let again: serde_json::Value = serde_json::from_str(&again.1).unwrap();
+    let only = &again["differences"][0];
+    assert_eq!(
+        (&again["differing"], only["key"].as_str()),
+        (&1.into(), found["problems"][0]["key"].as_str())
+    );
+    assert!(only["then"].is_string() && only["now"].is_string(), "{only}");
+    let (code, out, err) = run(&data, &["replay"]);
+    assert_eq!(code, Some(4), "{out}{err}");
+    assert!(out.contains("\n  now ") && out.contains("1 fact is not as then"), "{out}");
     let (code, out, err) = run(&data, &["verify"]);
     assert_eq!(code, Some(4), "{out}{err}");
     assert!(out.contains(&fact.key.to_string()) && out.contains("Order.Filled"), "{out}");

@@ -145,7 +145,7 @@ fn a_backup_made_while_it_trades_goes_on_elsewhere_and_agrees_with_the_exchange(
 }
 
 /// A data directory of a run that has ended, with sealed segments, and a backup of it.
-fn ended(folder: &Folder) -> (PathBuf, PathBuf) {
+pub(super) fn ended(folder: &Folder) -> (PathBuf, PathBuf) {
     let recording = made_recording(&folder.join("recording"), 6, 700);
     let dir = folder.join("data");
     let arguments = until_end(&recording);
@@ -173,6 +173,10 @@ fn what_is_restored_is_what_was_backed_up_and_what_is_torn_or_altered_is_refused
     let view = restored(&file, &new);
     assert_eq!(told(&dir), told(&new));
     assert_eq!(ask(&new, &["verify"])["problems"], json!([]));
+    let (all, day) = (ask(&new, &["replay"]), ask(&new, &["replay", "2023-11-14"]));
+    assert_eq!((&all["differing"], &day["differing"]), (&json!(0), &json!(0)));
+    let inputs = |view: &serde_json::Value| view["inputs"].as_u64().unwrap();
+    assert!(inputs(&day) > 0 && inputs(&day) < inputs(&all), "{day} {all}");
     assert_eq!(view["facts"], backed_up(&folder.join("again"), &dir)["row"]);
     let (code, out, err) = run(&new, &["store", "check"]);
     assert_eq!(code, Some(0), "{out}{err}");

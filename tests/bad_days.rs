@@ -56,23 +56,24 @@ impl Good {
     }
 
     /// Runs the market under these faults, killed so often; what it comes to, and what the exchange
-    /// was asked.
+    /// was asked. Each kill must have fallen before the market was over.
     fn bad(&self, name: &str, faults: &[Fault], kills: u64, seed: u64) -> (Picture, Vec<Entry>) {
         let dir = self.folder.0.join(name);
         prepare(&dir.join("exchange"), faults).unwrap();
         let mut chance = seed;
+        // Together they leave some of the market to the last life.
+        let most = self.took.live * 2 / u32::try_from(kills.max(2)).unwrap();
         for kill in 0..kills {
             let share = u32::try_from(draw(&mut chance) % 1_000).unwrap();
             let when = if kill % 4 == 3 {
                 Moment::After(self.took.start * share / 1_000)
             } else {
-                Moment::In(Step::Reconcile, self.took.live * share / 1_000)
+                Moment::In(Step::Reconcile, most * share / 1_000)
             };
-            if self.subject.killed(&dir, &when).unwrap() == End::Itself {
-                break;
-            }
+            let end = self.subject.killed(&dir, &when).unwrap();
+            assert!(matches!(end, End::Killed(_)), "kill {kill} of {kills}: {end:?}");
             if kill % 2 == 0 {
-                kill_exchange(&dir).unwrap();
+                assert!(kill_exchange(&dir).unwrap(), "kill {kill}: no exchange");
             }
         }
         self.subject.to_its_end(&dir).unwrap();

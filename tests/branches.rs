@@ -5,19 +5,24 @@ use super::kit::ask;
 use super::poison::Stand;
 use everwarm::chaos::feed;
 use everwarm::chaos::rig::Feed;
+use everwarm::daemon::reload::Reloader;
+use everwarm::daemon::steward::steward;
 use everwarm::domain::fact::{Body, BreakerLevel, Decision, Operator, Order};
 use everwarm::domain::order::Side;
 use everwarm::domain::settings::Settings;
 use everwarm::domain::switch::Switch;
 use everwarm::domain::time::{MINUTE, UtcMs};
+use everwarm::edge::world::World;
 use everwarm::life::Life;
+use everwarm::ops::config::{Look, Sources};
 use everwarm::ops::fold::StatusFold;
-use everwarm::ops::views::StatusView;
+use everwarm::ops::views::{ReloadResult, StatusView, Trigger};
 use everwarm::sim::Setup;
 use everwarm::sim::market::Seeded;
 use everwarm::trading::{AnyStage, StageSpec, specs};
 use everwarm_runtime::fact::Fact;
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -242,6 +247,68 @@ fn an_analysis_that_is_down_costs_its_signals_and_nothing_else() {
     let ups = followed.borrow().said.iter().filter(|said| **said == up).count();
     assert_eq!(ups, 1, "a life begins with all branches up");
     assert_eq!(problems(), serde_json::json!([]));
+}
+
+/// Kills of one feed, each of an instance that was up: more than a tree allows by itself.
+const KILLS: u32 = 9;
+
+#[test]
+fn restarts_are_counted_against_the_limits_in_force() {
+    let stand = Stand::of("branch-limits", endless());
+    let file = stand.dir().join("mine.toml");
+    let limits = |restarts: u32| {
+        fs::write(&file, format!("[supervision]\nrestarts = {restarts}\nwithin_s = 3600\n"))
+            .unwrap();
+    };
+    limits(1000);
+    let sources = Sources { file: Some(file.clone()), ..Sources::default() };
+    let started = sources.load(Look::Words).unwrap();
+    let reloader = OnceCell::new();
+    let ops = |world: &World| {
+        let made = Reloader::new(world.clone(), sources, started, String::new());
+        vec![steward(reloader.get_or_init(|| made))]
+    };
+    let (feeds, path) = ("root/trading/feeds", "root/trading/feeds/feed");
+    let (step, kills) = (Cell::new(0), Cell::new(0));
+    stand.live_with(specs(), ops, "the limits are not followed", |life| {
+        let directory = &life.world.directory;
+        let of = |path: &str| directory.readings().into_iter().find(|row| row.path == path);
+        let allowed = |n: u32| of(feeds).is_some_and(|row| row.restarts.1 == n);
+        let view = life.root.directory().view().unwrap();
+        let trading = view.children.iter().find(|child| child.path == "root/trading").unwrap();
+        let feeds_view = trading.children.iter().find(|child| child.path == feeds).unwrap();
+        let up = of(path).is_some_and(|row| row.alive);
+        let next = match step.get() {
+            0 => allowed(1000),
+            1 if kills.get() < KILLS => {
+                let dead = feeds_view.children.iter().map(|child| child.restarts).sum::<u32>();
+                if up && dead == kills.get() {
+                    directory.kill(path);
+                    kills.set(kills.get() + 1);
+                }
+                false
+            }
+            1 if up => {
+                assert_eq!((feeds_view.restarts, feeds_view.down), (0, false), "within the limits");
+                limits(2);
+                let reloader = Arc::clone(reloader.get().unwrap());
+                tokio::task::spawn_blocking(move || {
+                    let told = reloader.reload(Trigger::Api, false);
+                    assert_eq!(told.result, ReloadResult::Applied, "{:?}", told.reasons);
+                });
+                true
+            }
+            // What was counted counts.
+            2 if allowed(2) && up => {
+                directory.kill(path);
+                true
+            }
+            3 => feeds_view.restarts > 0 && feeds_view.children.iter().all(|c| c.restarts == 0),
+            _ => false,
+        };
+        step.set(step.get() + u32::from(next));
+        step.get() == 4
+    });
 }
 
 #[test]

@@ -7,7 +7,8 @@ use everwarm::sim::wire::info::Limits;
 use everwarm::venue::Probe;
 use everwarm::venue::binance::{BinanceClient, Config};
 use everwarm::venue::clock::{Pace, SharedClock};
-use everwarm::venue::rate_limit::{ConnectionLimit, Note, Spent};
+use everwarm::venue::rate_limit::{Care, ConnectionLimit, Note, Spent};
+use everwarm::venue::simulated::Admin;
 use everwarm_runtime::clock;
 use std::fs;
 use std::io::{Read, Write};
@@ -15,6 +16,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::runtime::Builder;
 
 /// Starts in a row.
 const STARTS: usize = 100;
@@ -50,6 +52,15 @@ fn fill(dir: &Path) {
         }
         spend(dir, "/api/v3/exchangeInfo");
     }
+}
+
+/// How many requests the exchange has refused for its limits, of whoever asked.
+fn refused(dir: &Path) -> u64 {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let file = PortFile::read(&dir.join("exchange")).unwrap().expect("an exchange runs");
+    let admin = Admin::new(&format!("http://127.0.0.1:{}", file.port), &file.token).unwrap();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(admin.status()).unwrap().over_limits
 }
 
 /// Starts a daemon that is killed after a while, or as soon as it waits for the budget: whether it
@@ -89,6 +100,7 @@ fn a_hundred_starts_in_a_row_never_exceed_the_budget_of_the_venue() {
         (waited, told) = (waited + usize::from(waits), told + usize::from(says));
     }
     fill(&dir);
+    assert_eq!(refused(&dir), 0, "the exchange has counted all of it");
     // A minute may end between the one and the other, not each time.
     assert!(waited > 0 && told > 0, "{waited} waited for the budget, {told} said so");
 }
@@ -132,7 +144,7 @@ fn a_restart_loop_never_exceeds_the_connections_the_venue_takes() {
     // A life a second for half an hour.
     for second in 1_700_000_000..1_700_001_800 {
         let into = Arc::clone(&noted);
-        let write = Arc::new(move |spent: &Spent| into.lock().unwrap().clone_from(spent));
+        let write = Arc::new(move |spent: &Spent, _: Care| into.lock().unwrap().clone_from(spent));
         let config = Config {
             rest: "http://127.0.0.1:1".to_owned(),
             stream: "ws://127.0.0.1:1".to_owned(),
@@ -146,7 +158,7 @@ fn a_restart_loop_never_exceeds_the_connections_the_venue_takes() {
         };
         let life = BinanceClient::new(config).unwrap();
         for mut stream in [ConnectionLimit::share(2), ConnectionLimit::share(2)] {
-            match life.admit_connection(&mut stream) {
+            match life.admit_connection(&mut stream, 0) {
                 Ok(()) => {
                     opened += 1;
                     let refused = exchange.connect(u64::try_from(second).unwrap()).err();

@@ -1,13 +1,14 @@
 //! The daemon, disturbed and not: equal.
 //!
 //! A failing run is one line of JSON, its plan. It is run again with
-//! `EVERWARM_PLAN='…' cargo test --test tests replay -- --ignored --nocapture`.
+//! `EVERWARM_FEED=… EVERWARM_PLAN='…' cargo test --test tests replay -- --ignored --nocapture`.
 
 mod ailing;
 mod classic;
 mod clock;
 mod controls;
 mod faults;
+mod limits;
 mod precondition;
 mod promises;
 mod steered;
@@ -18,22 +19,48 @@ mod upgrade;
 use everwarm::chaos::feed;
 use everwarm::chaos::rig::Feed;
 use everwarm::chaos::sweep::{Learned, Swept, learn};
+use std::path::Path;
 use std::sync::OnceLock;
 
-/// The small feed and what undisturbed runs of it teach; learned once for all tests.
-fn learned() -> &'static (Feed, Learned) {
-    static LEARNED: OnceLock<(Feed, Learned)> = OnceLock::new();
-    LEARNED.get_or_init(|| {
-        let feed = feed::small();
+/// A feed by its name.
+type Named = (&'static str, fn() -> Feed);
+
+/// The feeds, by the name that `EVERWARM_FEED` gives one.
+const FEEDS: [Named; 5] = [
+    ("small", feed::small),
+    ("moving", feed::moving),
+    ("steered", feed::steered),
+    ("ailing", feed::ailing),
+    ("upgrade", upgrade::feed_before),
+];
+
+/// A feed and what undisturbed runs of it teach; learned once for all tests.
+fn learned_of(name: &str) -> &'static (Feed, Learned) {
+    static LEARNED: [OnceLock<(Feed, Learned)>; FEEDS.len()] =
+        [const { OnceLock::new() }; FEEDS.len()];
+    let at = FEEDS.iter().position(|(known, _)| *known == name);
+    let at = at.unwrap_or_else(|| panic!("no feed {name}: {:?}", FEEDS.map(|(name, _)| name)));
+    LEARNED[at].get_or_init(|| {
+        let feed = FEEDS[at].1();
         let learned = learn(&feed).unwrap();
         (feed, learned)
     })
 }
 
-/// Fails with every run that was not as it must be.
-fn none_failed(swept: &Swept) {
-    for failure in &swept.failures {
-        println!("EVERWARM_PLAN='{}'\n    {}", failure.plan, failure.why);
+/// The small feed.
+fn learned() -> &'static (Feed, Learned) {
+    learned_of("small")
+}
+
+/// Fails with every run of the feed that was not as it must be.
+fn none_failed(feed: &str, swept: &Swept) {
+    for (number, failure) in swept.failures.iter().enumerate() {
+        println!("EVERWARM_FEED={feed} EVERWARM_PLAN='{}'\n    {}", failure.plan, failure.why);
+        let name = format!("failed-{feed}-{number}.facts");
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let line = |fact| format!("{fact:?}\n");
+        std::fs::write(&path, failure.facts.iter().map(line).collect::<String>()).unwrap();
+        println!("    its journal: {}", path.display());
     }
     assert!(swept.failures.is_empty(), "{} of {} runs", swept.failures.len(), swept.runs);
 }

@@ -31,15 +31,19 @@ fn it_tells_of_a_daemon_that_is_well_of_one_that_was_killed_and_of_none() {
     assert!(out.contains("the daemon answers: all is well"), "{out}");
     process.kill();
 
+    // What it plays is in January; since when nobody runs is another matter.
+    let live = std::fs::OpenOptions::new().write(true).open(dir.join("live.redb")).unwrap();
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    live.set_modified(at).unwrap();
     let (code, view) = doctor(&dir);
     assert_eq!((code, view["running"].clone()), (Some(4), json!(false)));
+    assert_eq!(view["findings"][0]["since"], json!(1_700_000_000_000_i64), "{view}");
     assert!(checks(&view).contains(&"process"), "{view}");
     let first = &view["findings"][0];
     assert!(first["since"].is_i64() && first["severity"] == json!("broken"), "{view}");
     let (_, out, _) = run(&dir, &["doctor"]);
     assert!(out.contains("no daemon is running") && out.contains("$ everwarm run"), "{out}");
 
-    let live = std::fs::OpenOptions::new().write(true).open(dir.join("live.redb")).unwrap();
     live.set_len(20_000).unwrap();
     let (code, out, _) = run(&dir, &["doctor"]);
     assert_eq!(code, Some(4), "{out}");
@@ -67,5 +71,9 @@ fn a_venue_that_does_not_answer_is_told_with_since_when() {
     let process = Process::of(command, &dir, &["run"]);
     process.answers();
     wait_until("it is told", || checks(&doctor(&dir).1).contains(&"ready"));
+    let (_, view) = doctor(&dir);
+    let findings = view["findings"].as_array().unwrap();
+    let dated = findings.iter().filter(|f| f["check"] == "ready").all(|f| f["since"].is_i64());
+    assert!(dated, "{view}");
     process.kill();
 }

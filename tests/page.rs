@@ -1,9 +1,10 @@
 //! The operator page without a browser: what it is served, the one stream it reads, and the cookie
 //! by which it may change something. With one: `tests/page/`.
 
-use crate::kit::{Folder, PATIENCE, Process, wait_until};
+use crate::kit::{Folder, PATIENCE, Process, run, small_recording, wait_until};
 use everwarm::ops::api::{AUDIT_FILE, ApiFile, TOKEN_FILE};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -152,4 +153,47 @@ fn a_page_reads_one_stream_and_changes_something_by_a_cookie() {
     while reading.next().is_some() {}
     wait_until("it stops", || !daemon.alive());
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+/// Events of a group in what a page is told first: kind and key of each.
+fn log(dir: &Path, group: &str) -> BTreeSet<(String, String)> {
+    let first = Events::open(dir, &[]).next().unwrap();
+    assert_eq!(first.1, "snapshot");
+    let rows = first.2["cells"]["events"].as_object().unwrap().values();
+    let of = rows.filter(|row| row["group"] == group);
+    of.map(|row| (row["kind"].to_string(), row["key"].to_string())).collect()
+}
+
+#[test]
+fn what_orders_came_to_before_a_restart_is_in_the_log_of_events_and_what_actors_did_is_not() {
+    let folder = Folder::new("page-log");
+    let (dir, config) = (folder.join("data"), folder.join("chaos.toml"));
+    fs::write(&config, "[chaos]\nenabled = true\n").unwrap();
+    let path = config.to_str().unwrap();
+    let recording = small_recording(&folder.join("recording"));
+    // It is soon at its end, and nothing happens from there on.
+    let arguments = ["run", "--pace", "2400x", "--recording", &recording, "--config", path];
+    let daemon = Process::start(&dir, &arguments);
+    daemon.answers();
+    daemon.says("may trade");
+    let closes = || crate::kit::ask(&dir, &["status"])["closes"].as_u64();
+    wait_until("the recording is played", || closes() > Some(250));
+    assert_eq!(run(&dir, &["kill", "closer", "--yes", "--config", path]).0, Some(0));
+    wait_until("the actor is told of", || !log(&dir, "actors").is_empty());
+    let before = log(&dir, "orders");
+    let filled = before.iter().filter(|(kind, _)| kind.contains("Order.Filled")).count();
+    assert!(filled > 3, "{before:?}");
+    // What a kill finds in memory alone is lost, and so it is told.
+    wait_until("all of that is on disk", || crate::kit::ask(&dir, &["status"])["unsynced"] == 0);
+    daemon.signal("-9");
+    drop(daemon.end());
+    let daemon = Process::start(&dir, &arguments);
+    daemon.answers();
+    daemon.says("may trade");
+    let after = log(&dir, "orders");
+    let lost: Vec<_> = before.difference(&after).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+    assert_eq!(log(&dir, "actors"), BTreeSet::new(), "it is no fact");
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
 }

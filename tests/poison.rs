@@ -23,6 +23,7 @@ use everwarm_runtime::fact::{Effect, Fact, Mask, Rank};
 use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_runtime::supervise::ChildSpec;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -278,6 +279,17 @@ impl Stand {
 
     /// A life with these stages, until something holds.
     pub(super) fn live(&self, stages: Vec<StageSpec>, what: &str, done: impl Fn(&Life) -> bool) {
+        self.live_with(stages, |_| Vec::new(), what, done);
+    }
+
+    /// The same, with somebody who looks in.
+    pub(super) fn live_with(
+        &self,
+        stages: Vec<StageSpec>,
+        ops: impl FnOnce(&World) -> Vec<ChildSpec>,
+        what: &str,
+        done: impl Fn(&Life) -> bool,
+    ) {
         let (supervisors, workers) = (runtime(1), runtime(2));
         let file = PortFile::new(self.exchange.addr.port(), &self.exchange.token, "lockstep");
         let key = (file.api_key.as_str(), file.api_secret.as_str());
@@ -299,7 +311,7 @@ impl Stand {
             observer: Arc::new(|_| ()),
         };
         supervisors.block_on(async {
-            let life = Life::begin(birth, |_: &World| Vec::new()).await.unwrap();
+            let life = Life::begin(birth, |world, _| ops(world)).await.unwrap();
             let waited = tokio::time::timeout(super::kit::PATIENCE, async {
                 while !done(&life) {
                     tokio::time::sleep(Duration::from_millis(5)).await;

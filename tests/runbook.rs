@@ -1,4 +1,4 @@
-//! The five emergencies of docs/RUNBOOK.md, played through with the commands that stand there.
+//! The emergencies of docs/RUNBOOK.md, played through with the commands that stand there.
 
 use crate::hand::Hand;
 use crate::kit::{
@@ -47,6 +47,15 @@ impl Section {
         }
         let (code, out, err) = run(dir, &words);
         (code, out + &err)
+    }
+
+    /// Has a shell do a line that stands in the section, in the data directory.
+    fn shell(&self, dir: &Path, line: &str, meant: &[(&str, &str)]) {
+        assert!(self.0.lines().any(|l| l.trim() == line), "the page does not say: {line}");
+        let mean = |line: String, (name, is): &(&str, &str)| line.replace(name, is);
+        let line = meant.iter().fold(line.to_owned(), mean);
+        let told = Command::new("sh").args(["-c", &line]).current_dir(dir).output().unwrap();
+        assert!(told.status.success(), "{line}: {}", String::from_utf8_lossy(&told.stderr));
     }
 
     /// The same, where it has to end with this code.
@@ -103,7 +112,7 @@ fn data_corrupted() {
     let recording = folder.join("recording");
     let recording = recording.to_str().unwrap();
     assert_eq!(run(&dir, &until_end(recording)).0, Some(7));
-    fs::remove_file(dir.join(history::FILE)).unwrap();
+    page.shell(&dir, "mv history.redb history.redb.bad", &[]);
     assert_eq!(run(&dir, &until_end(recording)).0, Some(0));
     page.ends(&dir, "verify", 0);
     assert_eq!(ask(&dir, &["fills"]), fills);
@@ -120,6 +129,58 @@ fn data_corrupted() {
     let (code, said) = page.run(&dir, "reconcile --data-dir NEW", &meant);
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(ask(Path::new(new), &["fills"]), fills);
+}
+
+#[test]
+fn a_segment_that_is_bad() {
+    let page = Section::of("data corrupted");
+    let folder = Folder::new("runbook-segment");
+    let (dir, file) = crate::backup::ended(&folder);
+    let segments = fs::read_dir(dir.join("live.segments")).unwrap();
+    let mut names: Vec<_> = segments.map(|it| it.unwrap().file_name()).collect();
+    names.sort();
+    let segment = names[0].to_str().unwrap();
+    let place = dir.join("live.segments").join(segment);
+    let mut bytes = fs::read(&place).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    fs::write(&place, bytes).unwrap();
+    assert!(page.ends(&dir, "store check", 4).contains(segment));
+    assert!(page.ends(&dir, "verify", 4).contains(segment));
+    let recording = folder.join("recording");
+    let (code, out, err) = run(&dir, &until_end(recording.to_str().unwrap()));
+    assert_eq!(code, Some(0), "trading goes on: {out}{err}");
+    let new = folder.join("new");
+    let (file, new) = (file.to_str().unwrap(), new.to_str().unwrap());
+    let meant = [("FILE", file), ("NEW", new), ("SEGMENT", segment)];
+    let (code, said) = page.run(&dir, "restore FILE --data-dir NEW", &meant);
+    assert_eq!(code, Some(0), "{said}");
+    page.shell(&dir, "cp NEW/live.segments/SEGMENT live.segments/SEGMENT", &meant);
+    page.ends(&dir, "verify", 0);
+    page.ends(&dir, "store check", 0);
+}
+
+#[test]
+fn everything_off() {
+    let page = Section::of("everything off");
+    let folder = Folder::new("runbook-off");
+    let dir = folder.join("data");
+    let daemon = Process::start(&dir, &["run", "--pace", "2400x"]);
+    daemon.says(" fill ");
+    daemon.answers();
+    let breaker = |level: &str| ask(&dir, &["status"])["breaker"] == level;
+    let held = || {
+        let all = ask(&dir, &["symbols", "list"]);
+        all.as_array().unwrap().iter().filter(|row| !row["held"].is_null()).count()
+    };
+    page.ends(&dir, "flatten --reason \"everything off\" --yes", 0);
+    wait_until("nothing is entered any more", || breaker("exits-only"));
+    wait_until("nothing is held that could be sold", || held() == 0);
+    page.ends(&dir, "halt --reason \"look first\" --yes", 0);
+    page.ends(&dir, "resume --reason \"looked\" --yes", 0);
+    wait_until("it trades", || breaker("normal"));
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
 }
 
 #[test]

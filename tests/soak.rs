@@ -58,3 +58,10 @@ fn what_keeps_every_bar_may_grow_by_the_bar_and_no_more() {
     assert_eq!(grown("journal, MB", May::Keep(400.0), &[], 0.0), None);
     assert_eq!(halves(&[1.0, 3.0, 5.0, 7.0]), (2.0, 6.0));
 }
+
+#[test]
+fn what_fills_up_has_a_size_it_never_passes() {
+    let filled = |top: f64| grown("live.redb, MB", May::Fill(40.0), &[16.0, 16.0, top, 33.0], 1e6);
+    assert_eq!((filled(33.0), filled(40.0)), (None, None), "a file that doubled itself once");
+    assert_eq!(filled(64.0).unwrap(), "live.redb, MB came to 64.0, 40.0 at most");
+}

@@ -96,7 +96,7 @@ fn from_nothing(symbols: usize, ms: u32) -> (Duration, u64, u64) {
     };
     let took = control.block_on(async {
         let began = clock::now();
-        let life = Life::begin(birth, |_: &World| Vec::new()).await.unwrap();
+        let life = Life::begin(birth, |_, _| Vec::new()).await.unwrap();
         let all = async {
             while told(&life.world) != (symbols, symbols * BARS as usize, true) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -115,7 +115,8 @@ fn from_nothing(symbols: usize, ms: u32) -> (Duration, u64, u64) {
 
 #[test]
 fn a_missing_past_is_asked_for_eight_at_a_time_and_within_the_limits() {
-    let (_, at_once, over) = from_nothing(40, 30);
+    // So far away that a machine under load begins eight before the first is answered.
+    let (_, at_once, over) = from_nothing(40, 250);
     assert_eq!((at_once, over), (LOOKUPS as u64, 0));
 }
 
@@ -129,4 +130,6 @@ fn the_past_of_three_hundred_symbols_takes_as_long_as_its_round_trips() {
     let ratio = took.as_secs_f64() / least.as_secs_f64();
     println!("{took:?} of at least {least:?}: {ratio:.2}; {at_once} at once, {over} refused");
     assert_eq!((at_once, over), (LOOKUPS as u64, 0));
+    // A measurement, run by whoever wants it on a quiet machine: it may look at the clock.
+    assert!(ratio <= 1.3, "{ratio:.2} of what its round trips take");
 }

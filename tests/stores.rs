@@ -159,4 +159,6 @@ fn goes_on(dir: &Path, recording: &str) {
     assert_eq!(after.as_array().unwrap()[..fills.len()], fills[..], "nothing is lost");
     assert_eq!(ask(dir, &["status"])["life"], life + 1);
     assert_eq!(ask(dir, &["verify"])["problems"], json!([]));
+    // What other versions said is decided again too.
+    assert_eq!(ask(dir, &["replay"])["differing"], 0);
 }

@@ -1,13 +1,18 @@
 //! The client of production against the simulated exchange.
 
 mod connections;
+mod deaf;
 mod disturbed;
 mod ed25519;
 mod live;
+mod orders;
+mod overlap;
 mod panic;
 mod remote;
 
-use crate::kit::BINARY;
+use crate::kit::{BINARY, Folder};
+use everwarm::sim::market::Seeded;
+use everwarm::sim::{self, Setup, SimHandle, SimOptions, start};
 use everwarm::venue::Probe;
 use everwarm::venue::binance::{ApiKey, BinanceClient, Config};
 use everwarm::venue::clock::{Pace, SharedClock};
@@ -18,6 +23,20 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+
+/// An exchange in this process, of two symbols that begin now, as fast as life.
+async fn exchange(folder: &Folder) -> SimHandle {
+    let minute = wall_ms().div_euclid(60_000) * 60_000;
+    let options = SimOptions {
+        data_dir: folder.0.clone(),
+        port: 0,
+        pace: sim::Pace::Times(1),
+        market: Box::new(Seeded::new(1, 2, minute, 10)),
+        setup: Setup::default(),
+        idle_exit: None,
+    };
+    start(options).await.unwrap()
+}
 
 /// A client of the exchange there.
 fn client(addr: SocketAddr, key: ApiKey) -> BinanceClient {

@@ -16,6 +16,9 @@ const AHEAD: f64 = 16.0;
 pub enum May {
     /// Not at all.
     Stay,
+    /// Until it has so much: a journal fills up before its oldest part is sealed, and its file
+    /// grows by doubling itself.
+    Fill(f64),
     /// By so many bytes for each bar that was played: it keeps every one.
     Keep(f64),
 }
@@ -45,6 +48,10 @@ pub fn grown(name: &str, may: May, values: &[f64], bars: f64) -> Option<String> 
             let most = (before * SLACK.0).max(before + SLACK.1);
             (after > most)
                 .then(|| format!("{name} grew from {before:.1} to {after:.1}, {most:.1} at most"))
+        }
+        May::Fill(most) => {
+            let top = values.iter().copied().fold(0.0, f64::max);
+            (top > most).then(|| format!("{name} came to {top:.1}, {most:.1} at most"))
         }
         May::Keep(bytes) => {
             let (Some(first), Some(last)) = (values.first(), values.last()) else { return None };

@@ -5,11 +5,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How often Prometheus scrapes as it is shipped.
+/// How often it is scraped: three times as often as by the Prometheus that is shipped.
 const SCRAPE: Duration = Duration::from_secs(5);
 /// How long nothing may come.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -33,9 +33,15 @@ fn ask(data: &Path, path: &str, more: &str) -> Option<TcpStream> {
     Some(stream)
 }
 
-/// Begins to look at a daemon, until it is told that this has ended.
-pub fn begin(data: &Path, ended: &Arc<AtomicBool>) -> JoinHandle<Seen> {
-    let (data, ended) = (data.to_owned(), Arc::clone(ended));
+/// The value of a metric without labels.
+fn value(page: &str, name: &str) -> Option<u64> {
+    let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    line.parse().ok()
+}
+
+/// Begins to look at a daemon, until it is told that this has ended; keeps the number of its tasks.
+pub fn begin(data: &Path, ended: &Arc<AtomicBool>, tasks: &Arc<AtomicU64>) -> JoinHandle<Seen> {
+    let (data, ended, tasks) = (data.to_owned(), Arc::clone(ended), Arc::clone(tasks));
     std::thread::spawn(move || {
         let (mut seen, mut page) = (Seen::default(), None);
         let (mut last, mut piece) = (Instant::now(), vec![0; 64 << 10]);
@@ -52,11 +58,13 @@ pub fn begin(data: &Path, ended: &Arc<AtomicBool>) -> JoinHandle<Seen> {
             }
             if last.elapsed() >= SCRAPE {
                 last = Instant::now();
-                let mut said = Vec::new();
+                let mut said = String::new();
                 if let Some(mut stream) = ask(&data, "/metrics", "Connection: close\r\n")
-                    && stream.read_to_end(&mut said).is_ok()
+                    && stream.read_to_string(&mut said).is_ok()
                 {
                     (seen.scrapes, seen.scraped) = (seen.scrapes + 1, said.len());
+                    value(&said, "everwarm_tokio_alive_tasks")
+                        .inspect(|n| tasks.store(*n, Relaxed));
                 }
             }
         }

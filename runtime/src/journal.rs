@@ -20,6 +20,7 @@ use crate::chaos::{Chaos, Sabotage};
 use crate::clock;
 use crate::fact::{Body, Fact, Mask, Rank};
 use crate::meter::StoreMeter;
+use crate::poison::At;
 use crate::stage::Stage;
 use crate::store::{self, Batch, CheckpointRow, Committed, Op, Store, StoreError};
 use inner::{GATHER_BYTES, Inner, Reader};
@@ -166,6 +167,8 @@ pub struct Round<B> {
     pub own: Option<Arc<Chunk<B>>>,
     /// How often it has failed at `n`.
     pub(crate) failures: u32,
+    /// Whether it has held its thread at `n`.
+    pub(crate) held: bool,
     /// Whether it is asked about `n`, or only given it.
     pub(crate) asked: bool,
 }
@@ -207,6 +210,8 @@ pub(crate) struct Seat<B> {
     incarnation: u64,
     rank: u16,
     version: u16,
+    /// The input it handles now.
+    pub(crate) at: Arc<At>,
     marker: std::marker::PhantomData<fn() -> B>,
 }
 
@@ -290,6 +295,12 @@ impl<B: Body> Journal<B> {
     #[must_use]
     pub fn durable_row(&self) -> u64 {
         *self.durable.borrow()
+    }
+
+    /// Tells of the last row that is on disk, whenever it is another.
+    #[must_use]
+    pub fn durable_rows(&self) -> watch::Receiver<u64> {
+        self.durable.subscribe()
     }
 
     /// Takes over the right to append inputs under `name`: what its former holder still sends is
@@ -455,6 +466,18 @@ impl<B: Body> Journal<B> {
         self.end();
     }
 
+    /// Ends it as the end of its process would: nothing more is written. For who has several lives
+    /// in one process; the threads of a journal that is neither closed nor abandoned never end.
+    pub fn abandon(&self) {
+        self.lock().abandoned = true;
+        self.end();
+        self.work.notify_one();
+        let threads = &mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            drop(thread.join());
+        }
+    }
+
     pub(crate) fn listen(&self, seat: &Seat<B>, waker: Arc<Waker>) {
         waker.raise();
         let mut inner = self.lock();
@@ -601,10 +624,13 @@ impl<B: Body> Chunk<B> {
 }
 
 impl<B: Body> store::Source<B> for Journal<B> {
-    fn next(&self) -> Batch<B> {
+    fn next(&self) -> Option<Batch<B>> {
         let began = clock::now();
         let mut inner = self.lock();
         loop {
+            if inner.abandoned {
+                return None;
+            }
             let facts_asked = inner.sync_wanted > inner.durable;
             let asked = facts_asked || inner.marks.waiting() || inner.closing;
             let unsynced = !inner.pending.is_empty() || inner.committed > inner.durable;
@@ -612,7 +638,7 @@ impl<B: Body> store::Source<B> for Journal<B> {
             let gathered = !inner.pending.is_empty()
                 && (began.elapsed() >= self.options.lazy || inner.pending_bytes > GATHER_BYTES);
             if sync || gathered {
-                return inner.batch(sync);
+                return Some(inner.batch(sync));
             }
             let wait = self.options.lazy.max(Duration::from_millis(1));
             let waited = self.work.wait_timeout(inner, wait);

@@ -227,66 +227,96 @@ mod tests {
         assert!(mailbox.try_take(1).is_some());
     }
 
-    /// Works for a while on each message, without an await; and tells how long it was waited for.
+    /// Time of the tests on one thread is counted in messages of the flood that were handled.
+    #[derive(Default)]
+    struct Seen {
+        flooded: AtomicUsize,
+        cancels: AtomicUsize,
+        /// The most that were handled between the sending of a cancel and its handling.
+        slowest: AtomicUsize,
+    }
+
+    enum Work {
+        Flood(Ticket),
+        /// What was handled of the flood when it was sent.
+        Cancel(usize),
+    }
+
+    /// Handles without an await, as fast as it can.
     struct Works;
 
     impl Actor for Works {
-        type Msg = (std::time::Instant, Option<Ticket>);
-        type State = Arc<AtomicUsize>;
-        type Arguments = Arc<AtomicUsize>;
+        type Msg = Work;
+        type State = Arc<Seen>;
+        type Arguments = Arc<Seen>;
 
         async fn pre_start(
             &self,
-            _: ActorRef<Self::Msg>,
-            slowest: Arc<AtomicUsize>,
-        ) -> Result<Arc<AtomicUsize>, ActorProcessingErr> {
-            Ok(slowest)
+            _: ActorRef<Work>,
+            seen: Arc<Seen>,
+        ) -> Result<Arc<Seen>, ActorProcessingErr> {
+            Ok(seen)
         }
 
         async fn handle(
             &self,
-            _: ActorRef<Self::Msg>,
-            (sent, ticket): Self::Msg,
-            slowest: &mut Arc<AtomicUsize>,
+            _: ActorRef<Work>,
+            work: Work,
+            seen: &mut Arc<Seen>,
         ) -> Result<(), ActorProcessingErr> {
-            let waited = usize::try_from(sent.elapsed().as_millis()).unwrap();
-            slowest.fetch_max(waited, AcqRel);
-            if ticket.is_some() {
-                let began = crate::clock::now();
-                while began.elapsed() < Duration::from_micros(20) {}
+            match work {
+                Work::Flood(ticket) => {
+                    drop(ticket);
+                    seen.flooded.fetch_add(1, AcqRel);
+                }
+                Work::Cancel(sent) => {
+                    let before = seen.flooded.load(Acquire) - sent;
+                    seen.slowest.fetch_max(before, AcqRel);
+                    seen.cancels.fetch_add(1, AcqRel);
+                }
             }
             Ok(())
         }
     }
 
-    /// Even on one thread: a cancel waits for its turn among actors, never behind the flood.
+    /// Messages that wait in the flooded mailbox at most.
+    const FLOODED: usize = 1_000;
+
+    /// Even on one thread: a cancel waits for its turn among actors, never behind the flood, not
+    /// even behind what of it is in the mailbox already.
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn a_flood_of_one_actor_does_not_delay_a_cancel_of_another() {
-        let (flooded, ordered) = (Arc::default(), Arc::new(AtomicUsize::new(0)));
-        let (bars, bars_end) = Actor::spawn(None, Works, flooded).await.unwrap();
-        let (orders, orders_end) = Actor::spawn(None, Works, Arc::clone(&ordered)).await.unwrap();
-        let mailbox = Arc::new(Mailbox::default());
+        let (seen, mailbox) = (Arc::new(Seen::default()), Arc::new(Mailbox::default()));
+        let (bars, bars_end) = Actor::spawn(None, Works, Arc::clone(&seen)).await.unwrap();
+        let (orders, orders_end) = Actor::spawn(None, Works, Arc::clone(&seen)).await.unwrap();
         let (own, to) = (Arc::clone(&mailbox), bars.clone());
         let flood = tokio::spawn(async move {
             for _ in 0..50_000 {
-                let ticket = own.room(1_000).await;
-                to.send_message((crate::clock::now(), Some(ticket))).unwrap();
+                to.send_message(Work::Flood(own.room(FLOODED).await)).unwrap();
             }
         });
-        let began = crate::clock::now();
-        let mut cancels = 0;
-        while !flood.is_finished() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-            orders.send_message((crate::clock::now(), None)).unwrap();
-            cancels += 1;
-        }
-        bars.stop(None);
+        // On the same thread: between the look at the count and the sending nobody else runs.
+        let (to, at) = (orders.clone(), Arc::clone(&seen));
+        let cancels = tokio::spawn(async move {
+            let mut sent = 0;
+            while !flood.is_finished() {
+                to.send_message(Work::Cancel(at.flooded.load(Acquire))).unwrap();
+                sent += 1;
+                while at.cancels.load(Acquire) < sent {
+                    tokio::task::yield_now().await;
+                }
+            }
+            sent
+        });
+        let sent = cancels.await.unwrap();
+        bars.drain().unwrap();
         orders.stop(None);
         bars_end.await.unwrap();
         orders_end.await.unwrap();
-        let (took, slowest) = (began.elapsed().as_millis(), ordered.load(Acquire));
-        assert!(cancels > 2 && mailbox.deepest() <= 1_000, "{cancels} {}", mailbox.deepest());
-        assert!(slowest as u128 * 3 < took, "a cancel waited {slowest} of {took} ms");
+        let (flooded, slowest) = (seen.flooded.load(Acquire), seen.slowest.load(Acquire));
+        assert!(sent > 20 && flooded == 50_000, "{sent} cancels among {flooded}");
+        assert_eq!(mailbox.deepest(), FLOODED, "it was full");
+        assert!(slowest <= FLOODED / 2, "a cancel waited for {slowest} messages of the flood");
     }
 
     #[test]

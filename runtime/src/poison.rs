@@ -3,10 +3,13 @@
 //! Pure. The journal keeps a [`Poison`] a stage, beside its progress and in the same commits. Every
 //! try after the first is written down and flushed before it is made: one that ends the process is
 //! thereby known to the next life, and counts. What counts is a panic of the stage while it handles
-//! the input; what is injected does not, nor does a kill of its actor.
+//! the input, and that it holds its thread there until the process is ended for it; what is
+//! injected does not, nor does a kill of its actor.
 
 use crate::fact::{Body, Fact, Rank};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Failures at one input after which it is set aside.
 pub const POISON_ATTEMPTS: u32 = 3;
@@ -58,6 +61,32 @@ pub struct Quarantine {
     pub failures: u32,
     /// The text of the last.
     pub why: String,
+}
+
+/// The input a stage handles now, for who sees from outside that it does not come to its end.
+#[derive(Debug, Default)]
+pub(crate) struct At(AtomicU64);
+
+/// Handles no input any more when dropped.
+pub(crate) struct Handling(Arc<At>);
+
+impl At {
+    /// Handles input `n` until what is returned is dropped.
+    pub(crate) fn handles(self: &Arc<At>, n: u64) -> Handling {
+        self.0.store(n, Relaxed);
+        Handling(Arc::clone(self))
+    }
+
+    /// The input it handles; 0: none.
+    pub(crate) fn input(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+impl Drop for Handling {
+    fn drop(&mut self) {
+        self.0.0.store(0, Relaxed);
+    }
 }
 
 /// What a stage is not given of one input.
@@ -160,6 +189,9 @@ pub(crate) struct Poison {
     /// It is kept down: the first input it is not asked about, and the one that says so.
     #[serde(default)]
     down: Option<(u64, u64)>,
+    /// It has held its thread at that input.
+    #[serde(default)]
+    held: bool,
 }
 
 impl Poison {
@@ -173,6 +205,11 @@ impl Poison {
         if self.n == n { self.failures } else { 0 }
     }
 
+    /// Whether it has held its thread at input `n`.
+    pub(crate) fn has_held(&self, n: u64) -> bool {
+        self.n == n && self.held
+    }
+
     pub(crate) fn is_stopped(&self) -> bool {
         self.stopped
     }
@@ -180,9 +217,15 @@ impl Poison {
     /// It failed at input `n`.
     pub(crate) fn failed(&mut self, n: u64, why: &str) {
         let why = short(why);
-        let failures = self.failures(n).saturating_add(1);
+        let (failures, held) = (self.failures(n).saturating_add(1), self.has_held(n));
         let Poison { skips, down, .. } = std::mem::take(self);
-        *self = Poison { n, failures, trying: false, why, stopped: false, skips, down };
+        *self = Poison { n, failures, trying: false, why, stopped: false, skips, down, held };
+    }
+
+    /// It holds its thread at input `n`, and the process ends for it.
+    pub(crate) fn held(&mut self, n: u64, why: &str) {
+        self.failed(n, why);
+        self.held = true;
     }
 
     /// It is about to be tried again; true where that has to be written down.
@@ -295,6 +338,7 @@ mod tests {
         for (i, (what, failures)) in events.iter().enumerate() {
             match *what {
                 "fails" => poison.failed(7, "broken"),
+                "holds" => poison.held(7, "held its thread"),
                 "fails at 8" => poison.failed(8, "broken"),
                 "begins a try" => _ = poison.try_again(),
                 "dies" => _ = poison.reopen(false),
@@ -337,6 +381,15 @@ mod tests {
             ("passes 7", 0),
             ("dies", 0),
         ]);
+    }
+
+    #[test]
+    fn a_process_that_ends_for_who_holds_its_thread_counts_once() {
+        let held = [("holds", 1), ("dies", 1), ("begins a try", 1), ("holds", 2), ("dies", 2)];
+        let poison = after(&[&held[..], &[("fails", 3)]].concat());
+        assert_eq!((poison.has_held(7), poison.has_held(8)), (true, false), "it is not forgotten");
+        assert!(!after(&[("holds", 1), ("fails at 8", 0), ("fails", 1)]).has_held(7));
+        assert_eq!(after(&[("holds", 1), ("passes 7", 0)]), Poison::default());
     }
 
     #[test]

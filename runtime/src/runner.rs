@@ -186,7 +186,6 @@ impl<S: Stage + ?Sized> Runner<S> {
                 quiet = Some(round.n);
                 continue;
             }
-            self.chaos().point(Site::BeforeStep, self.stage.name());
             let own = self.attempt(round)?;
             own.iter().for_each(&mut see);
             if own.is_empty() {
@@ -255,11 +254,15 @@ impl<S: Stage + ?Sized> Runner<S> {
         Ok(())
     }
 
-    /// Handles one input; a failure is counted before it goes on its way.
+    /// Handles one input; a failure is counted before it goes on its way, and who ends the process
+    /// because it does not come to its end finds the input here.
     fn attempt(&mut self, round: &Round<S::Body>) -> Result<Vec<Fact<S::Body>>, RunError> {
+        let counts = self.stage.on_poison() != OnPoison::Escalate;
+        let _handling = counts.then(|| self.seat.at.handles(round.n));
+        self.chaos().point(Site::BeforeStep, self.stage.name());
         catch_unwind(AssertUnwindSafe(|| self.step(round))).unwrap_or_else(|panic| {
             let why = text(panic.as_ref());
-            if self.stage.on_poison() != OnPoison::Escalate && !Injected::is_panic(why) {
+            if counts && !Injected::is_panic(why) {
                 self.journal.failed(&self.seat, round.n, why);
             }
             resume_unwind(panic)
@@ -268,9 +271,12 @@ impl<S: Stage + ?Sized> Runner<S> {
 
     /// The stage has failed too often at this input.
     fn set_aside(&mut self, round: &Round<S::Body>) -> Result<(), RunError> {
-        // Where looking for the cause takes the process with it, that too is tried so often only.
+        // Where looking for the cause takes the process with it, that too is tried so often only;
+        // and not at all where it would, among several parts.
         let named = round.failures < 2 * POISON_ATTEMPTS;
-        let parts = if named { self.culprits(round)? } else { Vec::new() };
+        let one = || round.parts().len() == 1;
+        let parts =
+            if named && (!round.held || one()) { self.culprits(round)? } else { Vec::new() };
         let effect = match self.stage.on_poison() {
             OnPoison::Skip if parts.is_empty() => Effect::Stage,
             OnPoison::Skip => Effect::Parts,

@@ -12,7 +12,9 @@ use everwarm_runtime::runner::Runner;
 use everwarm_runtime::shell::{StageActor, StageArguments};
 use everwarm_runtime::stage::{Out, Stage};
 use everwarm_runtime::store::Store;
-use everwarm_runtime::supervise::{Injected, RootHandle, Strategy, Tree, supervisor, worker};
+use everwarm_runtime::supervise::{
+    Injected, Limits, RootHandle, Strategy, Tree, Watchdog, supervisor, worker,
+};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -78,7 +80,7 @@ fn input(text: &str) -> Words {
 type Tries = Arc<Mutex<Vec<Contents>>>;
 
 /// Says how many words it has seen. Fails at words that begin with `bad`, at some inputs whatever
-/// they hold, and as it is told to.
+/// they hold, and as it is told to. Holds its thread at `loop`, until the test is done with it.
 #[derive(Clone)]
 struct Counter {
     rank: u16,
@@ -90,6 +92,7 @@ struct Counter {
     injected: Arc<Mutex<u32>>,
     /// What it cannot read it can read from here on, its successors too.
     repaired: Arc<AtomicBool>,
+    let_go: Arc<AtomicBool>,
 }
 
 impl Counter {
@@ -102,6 +105,7 @@ impl Counter {
             tries: Tries::default(),
             injected: Arc::default(),
             repaired: Arc::default(),
+            let_go: Arc::default(),
         }
     }
 
@@ -157,6 +161,13 @@ impl Stage for Counter {
             return;
         }
         let words = &fact.body.1;
+        if words.iter().any(|word| word == "loop") {
+            self.tries.lock().unwrap().push(self.disk.image(Image::Synced));
+            while !self.let_go.load(Relaxed) {
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+            Injected("the process has ended".into()).panic();
+        }
         if words.iter().any(|word| word.starts_with("bad")) {
             let held = self.disk.image(Image::Synced);
             self.tries.lock().unwrap().push(held);
@@ -584,4 +595,58 @@ async fn who_stands_still_goes_on_as_soon_as_it_is_released() {
     assert_eq!(said(&journal, 1), ["1:1", "2:2", "4:3"]);
     root.stop(Duration::from_secs(5)).await;
     journal.close();
+}
+
+/// One life in which the stage comes to an input at which it holds its thread, until the watchdog
+/// ends the process for it. What is then on disk for certain.
+async fn life_that_hangs(disk: &FaultyDisk, stage: &Counter, inputs: &[&str]) -> FaultyDisk {
+    let journal = open(disk, &[stage]);
+    if journal.head() == 0 {
+        append(&journal, inputs);
+    }
+    stage.let_go.store(false, Relaxed);
+    let root = supervise(&journal, stage).await;
+    let (end, mut ended) = tokio::sync::mpsc::channel(1);
+    let (look, hang) = (Duration::from_millis(2), Duration::from_millis(50));
+    let (noted, limits) = (Arc::clone(&journal), Limits { look, report: hang });
+    let hopeless = move |path: &str, _| {
+        assert_eq!(path, "root/picky");
+        end.try_send(noted.held("picky", "held its thread")).unwrap();
+    };
+    let watchdog = Watchdog::start(root.tree().clone(), limits, move || hang, hopeless).unwrap();
+    let waited = tokio::time::timeout(Duration::from_secs(20), ended.recv()).await;
+    assert_eq!(waited, Ok(Some(true)), "it is on disk before the process ends");
+    let left = FaultyDisk::holding(disk.image(Image::Synced), None);
+    stage.let_go.store(true, Relaxed);
+    tokio::task::spawn_blocking(move || drop(watchdog)).await.unwrap();
+    root.stop(Duration::from_secs(5)).await;
+    journal.close();
+    left
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_holds_its_thread_at_an_input_for_three_lives_has_it_set_aside() {
+    let held = "x3 held its thread";
+    let table = [
+        // Looking for the part would hold its thread too.
+        (OnPoison::Skip, "b,loop,c", format!("picky 3 Stage {held}"), &["1:1"][..]),
+        (OnPoison::Skip, "loop", format!("picky 3 Parts {held},loop"), &["1:1", "4:3"]),
+        (OnPoison::Stop, "b,loop,c", format!("picky 3 Stopped {held}"), &["1:1"]),
+    ];
+    for (on_poison, input, told, said_by_it) in table {
+        let mut disk = FaultyDisk::default();
+        let mut stage = Counter::new(1, on_poison, &disk);
+        // The input before it is not passed yet when it holds its thread.
+        let inputs = ["a", "quiet", input, "d"];
+        for _ in 0..3 {
+            stage.disk = disk.clone();
+            disk = life_that_hangs(&disk, &stage, &inputs).await;
+        }
+        let (journal, tries) = (open(&disk, &[&stage]), stage.tries());
+        assert_eq!(run(&journal, &stage), 0);
+        assert_eq!(said(&journal, 3), [told]);
+        assert_eq!(said(&journal, 1), said_by_it);
+        assert_eq!(stage.tries(), tries, "it is not given it again");
+        journal.close();
+    }
 }

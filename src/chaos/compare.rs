@@ -104,7 +104,7 @@ fn symbols(facts: &[(u64, Fact<Body>)]) -> BTreeSet<Symbol> {
 pub fn public(archive: &Arc<Archive>) -> Result<Vec<String>, String> {
     let history = History::new(Arc::clone(archive));
     let why = |e: crate::history::queries::HistoryError| e.to_string();
-    let orders = history.orders(None).map_err(why)?;
+    let orders = history.orders(None).map_err(why)?.rows;
     let mut lines = rows(
         "order",
         &orders,
@@ -122,7 +122,7 @@ pub fn public(archive: &Arc<Archive>) -> Result<Vec<String>, String> {
             "strategy",
         ],
     );
-    let fills = history.fills(None).map_err(why)?;
+    let fills = history.fills(None).map_err(why)?.rows;
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     let fills: Vec<Value> = fills
         .iter()
@@ -145,7 +145,7 @@ pub fn public(archive: &Arc<Archive>) -> Result<Vec<String>, String> {
         &positions,
         &["symbol", "quantity", "average_price", "realized_pnl", "unrealized_pnl"],
     ));
-    let equity = history.equity(None).map_err(why)?;
+    let equity = history.equity(None).map_err(why)?.rows;
     lines.extend(rows("equity", &equity, &["time", "equity", "cash"]));
     Ok(lines)
 }

@@ -71,6 +71,17 @@ pub fn all_consequential(seed: u64) -> Vec<Fault> {
     KINDS.iter().filter_map(|row| consequential(row.kind, seed)).collect()
 }
 
+/// The consequential faults of one turn: every other turn has those too under which two runs cannot
+/// be compared.
+#[must_use]
+pub fn consequential_in(turn: u64, seed: u64) -> Vec<Fault> {
+    let mut faults = all_consequential(seed);
+    if turn.is_multiple_of(2) {
+        faults.retain(|fault| are_comparable(std::slice::from_ref(fault)));
+    }
+    faults
+}
+
 /// Those of some faults that change what comes of a run.
 #[must_use]
 pub fn that_matter(faults: &[Fault]) -> Vec<Fault> {
@@ -100,5 +111,8 @@ mod tests {
         let all = [all_transparent(1), all_consequential(1)].concat();
         assert_eq!(that_matter(&all), all_consequential(1));
         assert!(are_comparable(&all_transparent(1)) && !are_comparable(&all));
+        assert!(are_comparable(&consequential_in(2, 1)));
+        assert_eq!(consequential_in(2, 1).len() + 2, all_consequential(1).len());
+        assert_eq!(consequential_in(3, 1), all_consequential(1));
     }
 }

@@ -241,9 +241,10 @@ pub fn moving() -> Feed {
 
 /// The same feed, while which the configuration changes and operators halt, flatten and resume: the
 /// lengths of the averages change while something is held, and back; the strategy is off and on
-/// again.
+/// again; a symbol is not to be traded for a while.
 #[must_use]
 pub fn steered() -> Feed {
+    let a = SHAPES[0].symbol();
     let at = |minute: i64| START + minute * MINUTE;
     let script = vec![
         (at(30), Deed::Reload(Change::Lengths(5, 12))),
@@ -256,7 +257,9 @@ pub fn steered() -> Feed {
         (at(160), Deed::Switch(Word::Resume)),
         (at(170), Deed::Reload(Change::Lengths(4, 9))),
         (at(195), Deed::Switch(Word::Flatten)),
-        (at(225), Deed::Switch(Word::Resume)),
+        (at(205), Deed::Reload(Change::Exclude(a, true))),
+        (at(215), Deed::Switch(Word::Resume)),
+        (at(240), Deed::Reload(Change::Exclude(a, false))),
     ];
     let risk = Risk::default();
     Feed { script, settings: Settings { risk, ..Settings::default() }, ..small() }

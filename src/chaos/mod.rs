@@ -5,6 +5,7 @@
 //! program under real SIGKILLs, `compare` is what is compared; `sweep` is all there is to strike in
 //! a small feed, `prove` as much of it as somebody wants on a recording of theirs.
 
+pub mod at_random;
 pub mod compare;
 pub mod crashes;
 pub mod faults;

@@ -8,7 +8,7 @@ mod whole;
 
 use super::compare::Picture;
 use super::crashes::Subject;
-use super::faults::{all_consequential, all_transparent, are_comparable, that_matter};
+use super::faults::{all_transparent, are_comparable, consequential_in, that_matter};
 use super::rig::{Feed, Outcome, Plan, Sizes, run};
 use super::sweep::{Die, IMAGES, is_possible, seeded, verdict};
 use crate::sim::faults::{Fault, Kind};
@@ -42,10 +42,17 @@ pub struct Wanted {
     /// Disks that died.
     pub disk: u64,
     /// Whether the exchange misbehaves meanwhile: in every transparent way, and for a quarter of
-    /// the kills in every consequential one.
+    /// the kills and of the crashes in every consequential one.
     pub venue_faults: bool,
     /// What is drawn follows from it.
     pub seed: u64,
+}
+
+impl Wanted {
+    /// How many of so many strikes fall while the venue does what changes the outcome.
+    const fn under_consequences(&self, strikes: u64) -> u64 {
+        if self.venue_faults { strikes / 4 } else { 0 }
+    }
 }
 
 /// One row of the report: what struck, where, how often.
@@ -102,7 +109,7 @@ pub fn prove(
         let faults = if wanted.venue_faults { all_transparent(seed) } else { Vec::new() };
         Plan { faults, ..plan }
     };
-    let under = if wanted.venue_faults { wanted.kills / 4 } else { 0 };
+    let under = wanted.under_consequences(wanted.kills);
     if wanted.kills > 0 || wanted.disk > 0 {
         let calm = calm(feed, Vec::new(), &mut report)?;
         let run = (feed, &calm);
@@ -134,13 +141,10 @@ fn consequences(
     report: &mut Report,
     tell: Tell<'_>,
 ) -> Result<(), String> {
-    let (mut done, mut fills) = (0, false);
+    let (mut done, mut turn) = (0, 0);
     while done < wanted && !report.is_enough() {
-        let mut faults = all_consequential(of_the_venue.throw());
-        if !fills {
-            faults.retain(|fault| are_comparable(std::slice::from_ref(fault)));
-        }
-        fills = !fills;
+        let faults = consequential_in(turn, of_the_venue.throw());
+        turn += 1;
         let calm = calm(feed, faults.clone(), report)?;
         // At least one run of each.
         let count = KILLS.min(wanted.div_ceil(2)).min(wanted - done);
@@ -304,10 +308,10 @@ fn count_kills(outcome: &Outcome, struck: &mut Counted) -> u64 {
     for strike in &outcome.struck {
         *struck.entry(row(strike.site, strike.phase, strike.blow)).or_default() += 1;
     }
-    if outcome.random > 0 {
-        *struck.entry(("kill", "any moment".to_owned())).or_default() += outcome.random;
+    for (what, times) in &outcome.random {
+        *struck.entry(("kill", (*what).to_owned())).or_default() += times;
     }
-    outcome.struck.len() as u64 + outcome.random
+    outcome.struck.len() as u64 + outcome.random.values().sum::<u64>()
 }
 
 fn cut_plan(calm: &Outcome, left: u64, die: &mut Die) -> Plan {
@@ -352,11 +356,7 @@ impl Report {
             self.lives += u64::from(outcome.lives);
             self.restarts.extend(&outcome.restarts);
             self.missed += outcome.missed.len() as u64;
-            self.faults(&outcome.asked);
-            // It is on all the time, whatever is asked.
-            for fault in plan.faults.iter().filter(|fault| fault.kind == Kind::ClockSkew) {
-                *self.struck.entry(("venue", fault.kind.row().name.to_owned())).or_default() += 1;
-            }
+            self.faults(&plan.faults, &outcome.asked);
         }
         let why = match outcome {
             Ok(outcome) if !are_comparable(&plan.faults) => outcome.broken.first().cloned(),
@@ -369,7 +369,11 @@ impl Report {
     }
 
     /// Counts what the venue did wrong.
-    fn faults(&mut self, asked: &[Entry]) {
+    fn faults(&mut self, faults: &[Fault], asked: &[Entry]) {
+        // It is on all the time, whatever is asked.
+        for fault in faults.iter().filter(|fault| fault.kind == Kind::ClockSkew) {
+            *self.struck.entry(("venue", fault.kind.row().name.to_owned())).or_default() += 1;
+        }
         for entry in asked {
             let fault = match entry {
                 Entry::Asked(asked) => asked.fault.as_ref(),
@@ -399,7 +403,7 @@ mod tests {
     #[test]
     fn what_a_difference_is_told_with_is_read_again() {
         let parts = vec![Part::Repair, Part::CatchUp, Part::Sync];
-        let crashes = CrashPlan { seed: 5_001, live_us: 90, venue_faults: true, parts };
+        let crashes = CrashPlan { seed: 5_001, live_us: 90, faults: all_transparent(3), parts };
         let line = serde_json::to_string(&Named { crashes: crashes.clone() }).unwrap();
         assert!(line.starts_with(r#"{"crashes":{"seed":5001,"#), "{line}");
         assert!(line.contains(r#"["repair","catch-up","in sync"]"#), "{line}");

@@ -32,17 +32,21 @@ struct Post {
     absent: Vec<UtcMs>,
     /// Whether trades were looked at since the last of these.
     looked: bool,
+    /// Whether all of it was there once: what is asked later, perhaps by who was killed since and
+    /// hears no answer, takes nothing back.
+    proved: bool,
 }
 
 impl Post {
     fn of(asked: &Asked) -> Post {
         let timestamp = asked.timestamp.unwrap_or(asked.at);
         let until = timestamp + asked.window.unwrap_or(WINDOW) + DEADLINE;
-        Post { at: asked.at, until, timestamp, not_done: false, absent: Vec::new(), looked: false }
+        let (absent, looked, proved) = (Vec::new(), false, false);
+        Post { at: asked.at, until, timestamp, not_done: false, absent, looked, proved }
     }
 
     fn came_to_nothing(&self) -> Result<(), String> {
-        if self.not_done {
+        if self.not_done || self.proved {
             return Ok(());
         }
         let apart = match (self.absent.first(), self.absent.last()) {
@@ -113,7 +117,8 @@ fn name(asked: &Asked) -> Name {
     (asked.symbol.clone(), asked.id.clone())
 }
 
-fn places(asked: &Asked) -> bool {
+/// Whether it is asked for an order, in whichever way.
+pub(super) fn places(asked: &Asked) -> bool {
     let path = asked.what.strip_prefix("POST ");
     !asked.id.is_empty() && path.is_some_and(|path| path != "order/test")
 }
@@ -137,6 +142,7 @@ fn learn(posts: &mut BTreeMap<Name, Post>, asked: &Asked, answered: &Answered) {
         let of_symbol = posts.iter_mut().filter(|((symbol, _), _)| *symbol == asked.symbol);
         for (_, post) in of_symbol {
             post.looked |= asked.since.is_none_or(|since| since <= post.timestamp);
+            post.proved |= post.came_to_nothing().is_ok();
         }
     }
 }
@@ -203,6 +209,9 @@ mod tests {
         assert_eq!((log.verdict(), count(&log.0)), (String::new(), (1, 1)));
         // What is granted is granted once.
         assert!(log.post(LATE + APART).verdict().contains("again at"));
+        // Whoever was killed may have asked too; the answer comes when nobody hears it any more.
+        let late = proof().trades(LATE + APART).absent(LATE + APART);
+        assert_eq!(late.post(LATE + APART).verdict(), "");
     }
 
     #[test]

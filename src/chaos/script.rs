@@ -73,8 +73,8 @@ pub enum Change {
     Enabled(bool),
     /// Entries and positions at most.
     Positions(u32),
-    /// A symbol is not traded any more.
-    Exclude(Symbol),
+    /// A symbol is not to be traded any more, or is again.
+    Exclude(Symbol, bool),
 }
 
 impl Change {
@@ -86,7 +86,8 @@ impl Change {
             }
             Change::Enabled(on) => settings.strategy.sma_cross.enabled = on,
             Change::Positions(most) => settings.trading.max_positions = most,
-            Change::Exclude(symbol) => settings.universe.exclude.push(symbol),
+            Change::Exclude(symbol, true) => settings.universe.exclude.push(symbol),
+            Change::Exclude(symbol, false) => settings.universe.exclude.retain(|s| *s != symbol),
         }
     }
 }

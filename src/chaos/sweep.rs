@@ -3,10 +3,12 @@
 
 use super::compare::Picture;
 use super::rig::{Feed, Outcome, Plan, run};
+use crate::domain::fact::Body;
 use everwarm_runtime::chance::draw;
 use everwarm_runtime::chaos::faults::{Cut, Image, Operation};
 use everwarm_runtime::chaos::points::Passings;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::fact::Fact;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -234,6 +236,9 @@ pub struct Failure {
     pub plan: String,
     /// What was wrong.
     pub why: String,
+    /// The journal it came to, where it came to an end: what depends on how threads are scheduled
+    /// may not be met again.
+    pub facts: Vec<Fact<Body>>,
 }
 
 /// Plans that cut the disk: every kind of operation, at the beginning, in the middle and at the end
@@ -328,6 +333,7 @@ impl Swept {
     fn take(&mut self, plan: &Plan, outcome: Result<Outcome, String>, expected: &Picture) {
         self.runs += 1;
         let why = verdict(&outcome, expected);
+        let mut facts = Vec::new();
         if let Ok(outcome) = outcome {
             self.lives += u64::from(outcome.lives);
             for strike in &outcome.struck {
@@ -338,10 +344,11 @@ impl Swept {
                 *self.cut.entry((operation, left)).or_default() += 1;
             }
             self.missed.extend(outcome.missed);
+            facts = outcome.facts;
         }
         if let Some(why) = why {
             let plan = serde_json::to_string(plan).unwrap_or_default();
-            self.failures.push(Failure { plan, why });
+            self.failures.push(Failure { plan, why, facts });
         }
     }
 

@@ -3,7 +3,7 @@
 use super::release::Whole;
 use super::reload::Reloader;
 use super::watch::Watch;
-use crate::audit::{StoreFacts, verify};
+use crate::audit::{StoreFacts, replay, verify};
 use crate::domain::id::Symbol;
 use crate::domain::market::Bar;
 use crate::domain::time::{Timeframe, UtcMs};
@@ -11,6 +11,7 @@ use crate::edge::board::Trouble;
 use crate::edge::reload::standing;
 use crate::edge::world::path::of as path_of;
 use crate::edge::world::{Passing, World, wall};
+use crate::history::page::{Page, Paged};
 use crate::history::projection::projected_through;
 use crate::history::{History, bars};
 use crate::ops::audit::audit;
@@ -19,7 +20,7 @@ use crate::ops::desk::Desk;
 use crate::ops::events::EventView;
 use crate::ops::exit::Failure;
 use crate::ops::explain::explain;
-use crate::ops::health::{Progress, Signs, disk_of, findings};
+use crate::ops::health::{Lasting, Progress, Signs, disk_of, findings};
 use crate::ops::memory::Memory;
 use crate::ops::messages::courier::Deliveries;
 use crate::ops::offline::stand;
@@ -30,7 +31,7 @@ use crate::ops::views::{
     PositionView, QuarantineView, ReconcileView, SignalView, State, StatusView, SymbolView,
     TradeView, ValueView, VerifyView,
 };
-use crate::ops::views::{ReloadsView, SwitchesView};
+use crate::ops::views::{ReloadsView, ReplayView, SwitchesView};
 use crate::ops::why_not::why_not;
 use everwarm_runtime::clock;
 use everwarm_runtime::supervise::TreeView;
@@ -59,6 +60,8 @@ pub struct LiveDesk {
     began: Instant,
     /// Since when parts have not moved.
     progress: Progress,
+    /// Since when that has been so which only a look tells.
+    lasting: Lasting,
     /// How it goes with what is brought outside.
     pub deliveries: Deliveries,
 }
@@ -71,8 +74,18 @@ impl LiveDesk {
         let began = clock::now();
         let data_dir = config.data_dir.display().to_string();
         let venue = venue(config);
-        let (progress, deliveries) = (Progress::default(), Deliveries::default());
-        LiveDesk { world, watch, history, data_dir, venue, reloader, began, progress, deliveries }
+        LiveDesk {
+            world,
+            watch,
+            history,
+            data_dir,
+            venue,
+            reloader,
+            began,
+            progress: Progress::default(),
+            lasting: Lasting::default(),
+            deliveries: Deliveries::default(),
+        }
     }
 
     /// Notes how far each part is, for who does not move though there is something to do.
@@ -89,6 +102,21 @@ impl LiveDesk {
         }
         let watched = self.watch.seen().told.through;
         self.progress.look("watch", (watched, last), wall);
+        self.lasting.look(&self.looked());
+    }
+
+    /// What only a look tells.
+    fn looked(&self) -> Signs {
+        let own = self.world.passing == Passing::Scaled(1) && self.world.admin.is_none();
+        let skew = || (self.world.clock.lock().offset(), self.world.venue.recv_window());
+        Signs {
+            wall: wall(),
+            checks: self.checks(),
+            skew: own.then(skew),
+            disk: disk_of(Path::new(&self.data_dir)),
+            pending: self.reloader.view().restart_pending,
+            ..Signs::default()
+        }
     }
 
     fn configured(&self) -> CheckView {
@@ -133,8 +161,10 @@ impl LiveDesk {
 impl Desk for LiveDesk {
     fn status(&self) -> Result<StatusView, Failure> {
         let checks = self.checks();
+        // Before what was seen: what is called durable here, is.
+        let durable = self.world.journal.durable_row();
         let seen = self.watch.seen();
-        let mut view = seen.told.status.view();
+        let mut view = seen.told.status.view_in(self.world.journal.life());
         view.ready = checks.iter().all(|check| check.ok);
         view.problems
             .extend(checks.iter().filter(|c| !c.ok).map(|c| format!("{}: {}", c.name, c.detail)));
@@ -142,6 +172,7 @@ impl Desk for LiveDesk {
         view.pid = Some(std::process::id());
         view.uptime_ms = u64::try_from(self.began.elapsed().as_millis()).ok();
         (view.venue, view.environment, view.pace) = self.venue.clone();
+        view.unsynced = Some(seen.told.through.saturating_sub(durable));
         view.restarts = seen.restarts;
         view.steps.clone_from(&seen.steps);
         if view.state == State::Stopped {
@@ -158,7 +189,7 @@ impl Desk for LiveDesk {
 
     fn checks(&self) -> Vec<CheckView> {
         let seen = self.watch.seen();
-        let status = seen.told.status.view();
+        let status = seen.told.status.view_in(self.world.journal.life());
         let reconciled = seen.ready.is_some();
         let detail = match (&status.conflicts[..], reconciled) {
             ([], true) => "the account agrees with the books".to_owned(),
@@ -208,55 +239,53 @@ impl Desk for LiveDesk {
     }
 
     fn doctor(&self) -> Result<HealthView, Failure> {
-        let (facts, quarantines, symbols) = {
+        let (facts, quarantines, held, symbols) = {
             let seen = self.watch.seen();
             let Memory { status, health, .. } = &seen.told;
-            (health.clone(), status.quarantines(), status.symbols())
+            (health.clone(), status.quarantines(), status.sellable(), status.symbols())
         };
         let passes = self.world.passing != Passing::Lockstep;
-        let own = self.world.passing == Passing::Scaled(1) && self.world.admin.is_none();
-        let skew = own.then(|| (self.world.clock.lock().offset(), self.world.venue.recv_window()));
         let mut blocked = Vec::new();
         if let Some(view) = self.world.directory.view() {
             holding(&view, &mut blocked);
         }
-        let reloads = self.reloads()?;
-        let refused = reloads.last.filter(|last| !last.result.is_success());
+        let refused = self.reloads()?.last.filter(|last| !last.result.is_success());
+        let looked = self.looked();
         Ok(findings(&Signs {
             running: true,
             allows: self.switches()?.allows,
-            reloads: (reloads.restart_pending, refused.map_or(Vec::new(), |last| last.reasons)),
-            wall: wall(),
+            refused: refused.map(|last| (last.reasons, last.time)),
+            first: self.lasting.look(&looked),
             venue: if passes { self.world.now() } else { facts.now },
             passes,
             facts,
             status: self.status()?,
-            checks: self.checks(),
             quarantines,
+            held,
             symbols,
+            config: self.reloader.file(),
             waiting: self.progress.waiting(),
             blocked,
             trouble: self.world.board.venue().map(|trouble| (trouble.why, trouble.since)),
-            skew,
-            disk: disk_of(Path::new(&self.data_dir)),
             deliveries: self.deliveries.all(),
+            ..looked
         }))
     }
 
-    fn orders(&self, limit: Option<usize>) -> Result<Vec<OrderView>, Failure> {
-        Ok(self.history.orders(limit)?)
+    fn orders_page(&self, page: Page) -> Result<Paged<OrderView>, Failure> {
+        Ok(self.history.orders(page)?)
     }
 
-    fn fills(&self, limit: Option<usize>) -> Result<Vec<FillView>, Failure> {
-        Ok(self.history.fills(limit)?)
+    fn fills_page(&self, page: Page) -> Result<Paged<FillView>, Failure> {
+        Ok(self.history.fills(page)?)
     }
 
     fn positions(&self) -> Result<Vec<PositionView>, Failure> {
         Ok(stand(self.history.positions()?, &self.symbols()?))
     }
 
-    fn equity(&self, limit: Option<usize>) -> Result<Vec<EquityView>, Failure> {
-        Ok(self.history.equity(limit)?)
+    fn equity_page(&self, page: Page) -> Result<Paged<EquityView>, Failure> {
+        Ok(self.history.equity(page)?)
     }
 
     fn trades(&self, limit: Option<usize>) -> Result<Vec<TradeView>, Failure> {
@@ -275,19 +304,19 @@ impl Desk for LiveDesk {
         Ok(self.watch.seen().told.signals.newest(limit))
     }
 
-    fn bars(
+    fn bars_page(
         &self,
         symbol: Symbol,
         timeframe: Timeframe,
-        limit: Option<usize>,
-    ) -> Result<Vec<BarView>, Failure> {
-        let found = bars::newest(&self.world.archive, timeframe, symbol, limit)?;
+        page: Page,
+    ) -> Result<Paged<BarView>, Failure> {
+        let found = bars::page(&self.world.archive, timeframe, symbol, &page)?;
         let seen = self.watch.seen();
-        let view = |bar: &Bar| {
+        let view = |bar: Bar| {
             let indicators = seen.features.at(symbol, timeframe, bar.open_time + timeframe.ms());
-            BarView { indicators, ..BarView::of(bar) }
+            BarView { indicators, ..BarView::of(&bar) }
         };
-        Ok(found.iter().map(view).collect())
+        Ok(found.map(view))
     }
 
     fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {
@@ -342,6 +371,10 @@ impl Desk for LiveDesk {
 
     fn verify(&self) -> Result<VerifyView, Failure> {
         verify(&self.facts(), Arc::clone(&self.world.archive))
+    }
+
+    fn replay(&self, period: Option<Period>) -> Result<ReplayView, Failure> {
+        replay(&self.facts(), Arc::clone(&self.world.archive), period)
     }
 }
 

@@ -68,10 +68,7 @@ impl Refused {
 
 /// The value in force of a key that may change while it trades; none before any is.
 pub fn in_force(board: &Board, key: &str) -> Option<serde_json::Value> {
-    let standing = board.config().borrow().clone();
-    let values = standing.now.content.values.iter();
-    let (_, text) = values.filter(|(name, _)| is_live(name)).find(|(name, _)| name == key)?;
-    serde_json::from_str(text).ok()
+    board.in_force(key).filter(|_| is_live(key))
 }
 
 /// The time that a key in force names.
@@ -103,6 +100,12 @@ impl Reloader {
     pub fn values(&self) -> Vec<ValueView> {
         let Standing { now, .. } = &*standing(&self.world);
         running(&self.started.values, &now.content.values, &now.content.origins)
+    }
+
+    /// The file among the sources.
+    #[must_use]
+    pub fn file(&self) -> Option<String> {
+        self.sources.file.as_ref().map(|path| path.display().to_string())
     }
 
     /// What is in force, and what was reloaded.
@@ -142,13 +145,16 @@ impl Reloader {
         let stands = standing(&self.world);
         let failed = |refused| Refused { result: ReloadResult::RollbackFailed, ..refused };
         let attempt = match &stands.before {
-            Some(content) => self.put(content, &stands.now.source, false).map(|_| {
-                let Content { values, origins, .. } = content;
-                (ReloadResult::RolledBack, running(&self.started.values, values, origins))
-            }),
+            Some(content) => {
+                self.put(content, &stands.now.source, false).map_err(failed).map(|_| {
+                    let Content { values, origins, .. } = content;
+                    (ReloadResult::RolledBack, running(&self.started.values, values, origins))
+                })
+            }
+            // Nothing has failed: there is nothing to go back to.
             None => Err(Refused::rejected(vec!["nothing was in force before".to_owned()])),
         };
-        self.note((trigger, false), &before, attempt.map_err(failed))
+        self.note((trigger, false), &before, attempt)
     }
 
     fn attempt(&self, dry: bool) -> Attempt {

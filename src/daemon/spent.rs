@@ -1,9 +1,9 @@
 //! What the venue holds against the address, noted beside the files: a daemon that is started again
-//! and again while it is banned would only make the ban longer, and one that connects each time
-//! would be refused.
+//! and again while it is banned would only make the ban longer, and one that connects or places
+//! orders each time would be refused.
 
-use crate::venue::rate_limit::{Note, Spent};
-use everwarm_runtime::files::write_whole;
+use crate::venue::rate_limit::{Care, Note, Spent};
+use everwarm_runtime::files::{write_unsynced, write_whole};
 use std::path::Path;
 use std::sync::Arc;
 use std::{fs, io};
@@ -16,9 +16,13 @@ const FILE: &str = "venue-spent.json";
 pub fn note(data_dir: &Path) -> Note {
     let path = data_dir.join(FILE);
     let noted = fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
-    let write = move |spent: &Spent| {
+    let write = move |spent: &Spent, care: Care| {
         let text = serde_json::to_vec(spent).map_err(io::Error::from);
-        if let Err(e) = text.and_then(|text| write_whole(&path, &text)) {
+        let into = match care {
+            Care::Synced => write_whole,
+            Care::Quick => write_unsynced,
+        };
+        if let Err(e) = text.and_then(|text| into(&path, &text)) {
             tracing::warn!("{}: {e}", path.display());
         }
     };
@@ -28,6 +32,7 @@ pub fn note(data_dir: &Path) -> Note {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::venue::rate_limit::OrderWindow;
 
     #[test]
     fn what_is_spent_is_known_to_the_next_process() {
@@ -35,9 +40,20 @@ mod tests {
         fs::create_dir_all(&dir).unwrap();
         let first = note(&dir);
         assert_eq!(first.before, Spent::default());
-        let spent = Spent { banned_until: 1_700_000_000_000, connections: [1, 2].into() };
-        (first.write)(&spent);
+        let window = OrderWindow { width: 10_000, limit: 100, number: 7, used: 5 };
+        let mut spent = Spent {
+            banned_until: 1_700_000_000_000,
+            connections: [1, 2].into(),
+            orders_until: 3,
+            orders: vec![window],
+        };
+        (first.write)(&spent, Care::Synced);
         assert_eq!(note(&dir).before, spent);
+        spent.orders_until = 4;
+        (first.write)(&spent, Care::Quick);
+        assert_eq!(note(&dir).before, spent);
+        fs::write(dir.join(FILE), r#"{"banned_until":5,"connections":[]}"#).unwrap();
+        assert_eq!(note(&dir).before, Spent { banned_until: 5, ..Spent::default() }, "an older");
         fs::write(dir.join(FILE), "rubbish").unwrap();
         assert_eq!(note(&dir).before, Spent::default());
         fs::remove_dir_all(&dir).unwrap();

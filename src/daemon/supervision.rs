@@ -3,13 +3,20 @@
 
 use super::reload::seconds_in_force;
 use super::watch::Watch;
-use crate::life::Life;
+use crate::domain::fact::Body;
+use crate::edge::world::World;
+use crate::edge::world::path::STAGES;
 use crate::ops::exit::{Exit, Failure};
+use everwarm_runtime::journal::Journal;
 use everwarm_runtime::runner::ResumeReport;
-use everwarm_runtime::supervise::{Limits, News, SupervisionNotice, Watchdog};
+use everwarm_runtime::supervise::{Limits, News, SupervisionNotice, Tree, Watchdog};
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 use tokio::sync::mpsc;
+
+/// How long the end of the process waits for a failure to be on disk.
+const NOTED: Duration = Duration::from_secs(2);
 
 /// Tells people and programs what a supervisor or the watchdog tells.
 pub fn observe(watch: &Watch, notice: &SupervisionNotice) {
@@ -51,21 +58,51 @@ pub fn resumed(watch: &Watch) -> Arc<dyn Fn(&'static str, ResumeReport) + Send +
     })
 }
 
-/// Watches for handlers that hold their thread. One that does not let go for the limit, whatever it
-/// is by then, is the end of the process: nothing inside can end it.
-pub fn watchdog(life: &Life, started: Duration, failed: mpsc::Sender<Failure>) -> Option<Watchdog> {
-    let board = Arc::clone(&life.world.board);
+/// Watches for handlers and starts that hold their thread. One that does not let go for the limit,
+/// whatever it is by then, is the end of the process: nothing inside can end it. A start may take
+/// as long as its supervisor allows, if that is longer. What a stage could not handle is noted
+/// before, so that it is set aside after as many lives as it would be after panics.
+pub fn watchdog(
+    world: &World,
+    tree: &Tree,
+    started: Duration,
+    failed: mpsc::Sender<Failure>,
+) -> Option<Watchdog> {
+    let (board, journal) = (Arc::clone(&world.board), Arc::clone(&world.journal));
     let limit = move || seconds_in_force(&board, "daemon.hang_limit_s").unwrap_or(started);
     let give_up = move |path: &str, held: Duration| {
         let text = format!("{path} held its thread for {} s", held.as_secs());
+        note(&journal, path, held);
         // Full: it was told already that the process cannot go on.
         drop(failed.try_send(Failure::new(Exit::Watchdog, text)));
     };
-    match Watchdog::start(life.root.tree().clone(), Limits::default(), limit, give_up) {
+    match Watchdog::start(tree.clone(), Limits::default(), limit, give_up) {
         Ok(watchdog) => Some(watchdog),
         Err(e) => {
             tracing::error!("nobody watches for blocked handlers: {e}");
             None
         }
+    }
+}
+
+/// Notes that a stage holds its thread at an input. On a thread of its own, and not for ever: what
+/// holds the stage may hold the journal, or the disk.
+fn note(journal: &Arc<Journal<Body>>, path: &str, held: Duration) {
+    let below = path.strip_prefix(STAGES).and_then(|below| below.strip_prefix('/'));
+    let Some(name) = below.map(str::to_owned) else { return };
+    let (tell, told) = sync_channel(1);
+    let (journal, why) = (Arc::clone(journal), format!("held its thread for {} s", held.as_secs()));
+    let note = move || {
+        if tell.send(journal.held(&name, &why)).is_err() {
+            tracing::debug!("noted, and nobody waits any more");
+        }
+    };
+    match std::thread::Builder::new().name("held".into()).spawn(note) {
+        Ok(_) => match told.recv_timeout(NOTED) {
+            Ok(true) => tracing::error!(path, "it counts as a failure at its input"),
+            Ok(false) => {}
+            Err(_) => tracing::error!(path, "the failure at its input is not on disk"),
+        },
+        Err(e) => tracing::error!(path, "the failure at its input is not noted: {e}"),
     }
 }

@@ -7,6 +7,7 @@ use crate::domain::fact::{Body, Operator};
 use crate::domain::switch::{Switch, Switches};
 use crate::edge::reload::standing;
 use crate::edge::world::World;
+use crate::ops::config::error::nearest;
 use crate::ops::desk::JournalFacts as _;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::tell;
@@ -50,10 +51,28 @@ pub fn offline(data_dir: &Path, said: &SwitchWord) -> Result<SwitchedView, Failu
 pub fn live(world: &World, said: &SwitchWord) -> Result<SwitchedView, Failure> {
     let reason = checked(said)?;
     let stands = standing(world).switches.clone();
+    let places = world.directory.readings().into_iter().map(|reading| reading.path).collect();
+    there(&said.switch, &stands, places)?;
     in_journal(&world.journal, |journal| say(journal, world.now(), (said, &reason), stands))
 }
 
-/// The reason; what is switched is there.
+/// Refuses a process that is at no place of the tree, but what was turned off there before.
+fn there(switch: &Switch, stands: &Switches, places: Vec<String>) -> Result<(), Failure> {
+    let Switch::Process { path, .. } = switch else { return Ok(()) };
+    if stands.processes.contains_key(path) || places.contains(path) {
+        return Ok(());
+    }
+    let own = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let known: Vec<String> = places.into_iter().filter(|place| may_be_off(place)).collect();
+    let names: Vec<String> = known.iter().map(|place| own(place)).collect();
+    let near = nearest(&own(path), names.iter().map(String::as_str));
+    let near = near.and_then(|near| known.iter().find(|place| own(place) == near));
+    let near = near.map_or_else(|| ".".to_owned(), |near| format!("; did you mean {near}?"));
+    let text = format!("there is no {path}{near} Those that may be switched: {}", known.join(", "));
+    Err(Failure::new(Exit::Failed, text))
+}
+
+/// The reason; what is switched may be.
 fn checked(said: &SwitchWord) -> Result<String, Failure> {
     let reason = said.reason.trim();
     if reason.is_empty() {

@@ -1,5 +1,9 @@
 //! Follows every fact for people: where things stand, what was wished, and the lines of the
 //! terminal.
+//!
+//! Where things stand is told as of the newest fact, and how much of it is not on disk yet beside
+//! it. What was printed cannot be taken back, so a line waits until its fact is on disk: a second
+//! at most. Nothing is flushed for it.
 
 use crate::audit::store_failure;
 use crate::chaos::process::{Step, Steps};
@@ -18,6 +22,7 @@ use everwarm_runtime::clock;
 use everwarm_runtime::fact::{Body as _, Fact, Mask};
 use everwarm_runtime::journal::{Journal, Waker};
 use everwarm_runtime::store::archive::Archive;
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -61,6 +66,9 @@ pub struct Seen {
     /// Whether the closes missed while away have been said.
     caught_up: bool,
     terminal: TerminalState,
+    /// The row to which the next start finds kept what is told, and bytes of facts behind it that
+    /// this start had to read.
+    kept: (u64, usize),
 }
 
 impl Seen {
@@ -105,6 +113,7 @@ impl Watch {
             begun: None,
             caught_up: false,
             terminal: TerminalState::new(width, color),
+            kept: (0, 0),
         };
         let (seen, life) = (Arc::new(Mutex::new(seen)), Steps::from_environment());
         let (supervised, stopping) = (Arc::default(), Arc::default());
@@ -169,7 +178,10 @@ impl Watch {
     ) -> Result<(), Failure> {
         let kept = Memory::load(archive, until)?;
         let (known, lately) = (kept.through, until.saturating_sub(LATELY));
-        self.seen().told = kept;
+        {
+            let mut seen = self.seen();
+            (seen.told, seen.kept) = (kept, (known, 0));
+        }
         let looked = journal.each(lately + 1, &mut |row, fact| {
             if row > known {
                 return ControlFlow::Break(());
@@ -188,6 +200,7 @@ impl Watch {
             let mut seen = self.seen();
             seen.told.fold(row, fact);
             seen.lately(fact);
+            seen.kept.1 += fact.body.weight();
             ControlFlow::Continue(())
         })?;
         let mut seen = self.seen();
@@ -211,25 +224,39 @@ impl Watch {
         let raise = Arc::clone(&news);
         let waker = Waker::new(move || raise.notify_one());
         journal.subscribe(NAME, Mask::ALL, Arc::clone(&waker));
-        let mut keeper = Keeper { fed: 0, kept: clock::now(), due: None };
-        journal.hold(NAME, self.seen().told.through + 1);
+        let mut durable = journal.durable_rows();
+        let (fed, held) = (0, Held::default());
+        let mut keeper = Keeper { fed, kept: clock::now(), due: None, held };
+        {
+            let seen = self.seen();
+            let (kept, unkept) = seen.kept;
+            // What is not kept is read again by the next start, and is not to be sealed till then.
+            journal.hold(NAME, kept + 1);
+            keeper.due = (unkept > 0).then(|| (seen.told.through, seen.told.bytes()));
+        }
         loop {
             waker.clear();
             let stopping = *stop.borrow();
+            durable.mark_unchanged();
             self.read(journal, archive, &mut keeper)?;
+            self.print(&keeper.held.on_disk(journal.durable_row()));
             if stopping {
                 return Ok(());
             }
             let heard = async {
                 tokio::select! {
                     () = news.notified() => {}
+                    Ok(()) = durable.changed() => {}
                     // Nobody is left who could tell: as good as told.
                     _ = stop.changed() => {}
                 }
             };
             if tokio::time::timeout(FLUSH, heard).await.is_err() {
-                let line = self.seen().terminal.flush(self.began.elapsed());
-                self.print(&line.into_iter().collect::<Vec<_>>());
+                let (line, row) = {
+                    let mut seen = self.seen();
+                    (seen.terminal.flush(self.began.elapsed()), seen.told.through)
+                };
+                keeper.held.hold(row, line);
                 keeper.keep(journal, archive)?;
             }
         }
@@ -248,19 +275,18 @@ impl Watch {
             if chunks.is_empty() {
                 return Ok(());
             }
-            let mut lines = Vec::new();
             {
                 let mut seen = self.seen();
                 for chunk in &chunks {
                     let rows = chunk.facts.iter().zip(chunk.first_row..);
                     for (fact, row) in rows.filter(|(_, row)| *row >= from) {
-                        lines.extend(self.take(&mut seen, row, fact));
+                        keeper.held.hold(row, self.take(&mut seen, row, fact));
                         keeper.fed += fact.body.weight();
                     }
                 }
                 keeper.note(&seen.told);
             }
-            self.print(&lines);
+            self.print(&keeper.held.on_disk(journal.durable_row()));
             keeper.keep(journal, archive)?;
         }
     }
@@ -340,6 +366,24 @@ struct Keeper {
     kept: Instant,
     /// What is to be kept once the row it reaches to is on disk.
     due: Option<(u64, Vec<u8>)>,
+    held: Held,
+}
+
+/// Lines that wait until the row of the journal they tell of is on disk.
+#[derive(Debug, Default)]
+struct Held(VecDeque<(u64, String)>);
+
+impl Held {
+    /// Lines of this row, or of some up to it; rows never go back.
+    fn hold(&mut self, row: u64, lines: impl IntoIterator<Item = String>) {
+        self.0.extend(lines.into_iter().map(|line| (row, line)));
+    }
+
+    /// What may be printed where all up to `durable` is on disk, in order.
+    fn on_disk(&mut self, durable: u64) -> Vec<String> {
+        let ready = self.0.partition_point(|(row, _)| *row <= durable);
+        self.0.drain(..ready).map(|(_, line)| line).collect()
+    }
 }
 
 impl Keeper {
@@ -358,5 +402,25 @@ impl Keeper {
             journal.hold(NAME, through + 1);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_printed_once_its_fact_is_on_disk() {
+        let mut held = Held::default();
+        let lines = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        held.hold(3, lines(&["a", "b"]));
+        held.hold(5, lines(&[]));
+        held.hold(6, lines(&["c"]));
+        assert_eq!(held.on_disk(2), [""; 0]);
+        assert_eq!(held.on_disk(5), ["a", "b"]);
+        held.hold(7, lines(&["d"]));
+        assert_eq!(held.on_disk(6), ["c"]);
+        assert_eq!(held.on_disk(9), ["d"]);
+        assert_eq!(held.on_disk(9), [""; 0]);
     }
 }

@@ -110,6 +110,14 @@ pub struct Switches {
 }
 
 impl Switches {
+    /// Whether a place in the tree, or one above it, is turned off.
+    #[must_use]
+    pub fn is_off(&self, path: &str) -> bool {
+        let below =
+            |of: &String| path.strip_prefix(of).is_some_and(|r| r.is_empty() || r.starts_with('/'));
+        self.processes.keys().any(below)
+    }
+
     /// Takes a fact in.
     pub fn fold(&mut self, fact: &Fact<Body>) {
         if let Body::Operator(Operator::Switched { switch, reason }) = &fact.body {

@@ -1,5 +1,5 @@
 //! A bar actor: one symbol's closed bars, from the stream and, where the stream has a hole, from
-//! the venue's records. What is missing there is told by [`need`], at the start and later.
+//! the venue's records. What is missing there is told by [`missing`], at the start and later.
 
 use super::closer::CloserMsg;
 use super::world::{Passing, World, path};
@@ -10,10 +10,11 @@ use crate::domain::time::{MINUTE, Timeframe, UtcMs};
 use crate::history::bars;
 use crate::history::fetch::fetch;
 use crate::history::keeper::Past;
-use crate::history::need::{Times, need};
+use crate::history::need::{Times, missing, pages};
 use crate::history::queries::HistoryError;
 use crate::venue::port::{ErrorClass, VenueError};
 use everwarm_runtime::chaos::Site;
+use everwarm_runtime::clock::steady_ms;
 use everwarm_runtime::mailbox::Ticket;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::BTreeMap;
@@ -34,19 +35,16 @@ const GREET: Duration = Duration::from_millis(20);
 /// What a bar actor is told.
 #[derive(Debug)]
 pub enum BarMsg {
-    /// A bar as the stream has it.
-    Update {
-        /// The bar.
-        bar: Bar,
-        /// Whether it is final.
-        closed: bool,
-    },
+    /// A bar that is final, as the stream has it, with its place among those that wait for the
+    /// feed: it is given back once the closer has room, so that no more wait here than may wait
+    /// there.
+    Closed(Bar, Ticket),
     /// Look through the venue's records from the end of the last bar said on; none: from the
     /// beginning.
     Look {
         /// End of the last bar said.
         from: Option<UtcMs>,
-        /// The close that must be reached; none: whatever has closed a moment ago.
+        /// The close that must be reached besides whatever has closed by now.
         least: Option<UtcMs>,
     },
     /// The closer may not have heard of us, or not found us.
@@ -110,12 +108,11 @@ impl Actor for BarActor {
             state.world.chaos().point(Site::AfterReceive, state.symbol.as_str());
         }
         match message {
-            BarMsg::Update { bar, closed: true } => {
+            BarMsg::Closed(bar, _place) => {
                 let ticket = state.world.room(path::CLOSER).await;
                 state.closed(bar, ticket);
             }
             BarMsg::Greet => state.greet(&me),
-            BarMsg::Update { closed: false, .. } => {}
             BarMsg::Interrupted => state.world.tell(path::CLOSER, CloserMsg::Hello(state.symbol)),
             BarMsg::Look { from, least } => state.look(from, least),
         }
@@ -147,13 +144,14 @@ impl State {
             before.abort();
         }
         let (world, symbol) = (self.world.clone(), self.symbol);
+        let wanted = Wanted { from, since: steady_ms(), least };
         self.look = Some(tokio::spawn(async move {
             world.board.begun().await;
             loop {
                 // However many look at once, orders and the account get their turn. A look takes
                 // some 100 kB: only who has a turn takes that, and lets it go with the turn.
                 let turn = world.lookups.acquire().await;
-                match looking(&world, symbol, from, least, turn).await {
+                match looking(&world, symbol, wanted, turn).await {
                     Ok(looked) => return world.tell(path::CLOSER, looked),
                     Err(e) => tracing::debug!(%symbol, error = %e, "bars are asked for again"),
                 }
@@ -163,6 +161,17 @@ impl State {
     }
 }
 
+/// What a look is to find.
+#[derive(Clone, Copy)]
+struct Wanted {
+    /// Bars from here on; none: the past.
+    from: Option<UtcMs>,
+    /// Steady time at which it was asked for: what closed before is in it.
+    since: i64,
+    /// The close that must be reached at least.
+    least: Option<UtcMs>,
+}
+
 /// Leave to ask the venue.
 type Turn<'a> = Result<SemaphorePermit<'a>, AcquireError>;
 
@@ -170,29 +179,29 @@ type Turn<'a> = Result<SemaphorePermit<'a>, AcquireError>;
 fn looking<'a>(
     world: &'a World,
     symbol: Symbol,
-    from: Option<UtcMs>,
-    least: Option<UtcMs>,
+    wanted: Wanted,
     turn: Turn<'a>,
 ) -> Pin<Box<dyn Future<Output = Result<CloserMsg, VenueError>> + Send + 'a>> {
-    Box::pin(look(world, symbol, from, least, turn))
+    Box::pin(look(world, symbol, wanted, turn))
 }
 
-/// Fetches what has closed since `from`, or the history where there is nothing yet.
+/// Fetches what has closed since then, or the history where there is nothing yet. Whatever the
+/// stream may not have told, since it was not subscribed or nobody was there to hear it, is in it:
+/// nothing waits for the next bar to show that one is missing.
 async fn look(
     world: &World,
     symbol: Symbol,
-    from: Option<UtcMs>,
-    least: Option<UtcMs>,
+    Wanted { from, since, least }: Wanted,
     turn: Turn<'_>,
 ) -> Result<CloserMsg, VenueError> {
     let through = {
-        let reached = world.released.through(world, least).await?;
+        let reached = world.released.through(world, since, least).await?;
         Timeframe::M1.open_of(reached)
     };
     let (bars, history) = match from {
         Some(from) => {
             let count = (through - from) / MINUTE;
-            let needed = need([], &[], count, through, Timeframe::M1);
+            let needed = missing([], &[], count, through, Timeframe::M1);
             (fetch_all(world, symbol, &needed).await?, None)
         }
         None => (Vec::new(), Some(past(world, symbol, through, turn).await?)),
@@ -211,18 +220,20 @@ async fn past(
     let times: Times = through - count * MINUTE..=through - MINUTE;
     let (archive, within) = (Arc::clone(&world.archive), times.clone());
     let read = tokio::task::spawn_blocking(move || {
-        let have = bars::read(&archive, timeframe, symbol, within.clone())?;
-        Ok((have, bars::outages(&archive, timeframe, symbol, *within.end())?))
+        // In this order: another look may write both at once in between, and what it found is then
+        // there for every hole that it told of.
+        let none = bars::outages(&archive, timeframe, symbol, *within.end())?;
+        Ok((bars::read(&archive, timeframe, symbol, within)?, none))
     });
     let read = read.await.map_err(|e| unkept(e.to_string()))?;
     let (have, none) = read.map_err(|e: HistoryError| unkept(world.history_failed(e)))?;
     let mut all: BTreeMap<UtcMs, Bar> = have.into_iter().map(|bar| (bar.open_time, bar)).collect();
-    let needed = need(all.keys().copied(), &none, count, through, timeframe);
+    let needed = missing(all.keys().copied(), &none, count, through, timeframe);
     for bar in fetch_all(world, symbol, &needed).await? {
         all.entry(bar.open_time).or_insert(bar);
     }
     // What is still missing was asked for, and the venue does not have it.
-    let none = need(all.keys().copied(), &none, count, through, timeframe);
+    let none = missing(all.keys().copied(), &none, count, through, timeframe);
     let past = Past { symbol, timeframe, times, bars: all.into_values().collect(), none };
     // The keeper writes many at once.
     drop(turn);
@@ -235,8 +246,8 @@ async fn fetch_all(
     needed: &[Times],
 ) -> Result<Vec<Bar>, VenueError> {
     let mut bars = Vec::new();
-    for times in needed {
-        bars.extend(fetch(&world.venue, (symbol, Timeframe::M1), times.clone()).await?);
+    for times in pages(needed, Timeframe::M1) {
+        bars.extend(fetch(&world.venue, (symbol, Timeframe::M1), times).await?);
     }
     Ok(bars)
 }

@@ -53,7 +53,8 @@ pub struct Board {
     coming: AtomicI64,
     venue: Mutex<Option<Trouble>>,
     begun: AtomicBool,
-    listening: AtomicBool,
+    /// Venue time since which the private stream is subscribed; none: it is not.
+    listening: Mutex<Option<UtcMs>>,
     /// How long the process has stood still so far, milliseconds.
     stood: AtomicI64,
     changed: Notify,
@@ -150,6 +151,15 @@ impl Board {
         self.config.subscribe()
     }
 
+    /// The value in force of a key that may change while it trades; none before any is, and where
+    /// the program that put it in force had no such key.
+    #[must_use]
+    pub fn in_force(&self, key: &str) -> Option<serde_json::Value> {
+        let standing = self.config.borrow().clone();
+        let (_, text) = standing.now.content.values.iter().find(|(name, _)| name == key)?;
+        serde_json::from_str(text).ok()
+    }
+
     /// The venue was asked what it has.
     pub fn write_asked(&self) {
         self.asked.store(true, Release);
@@ -194,17 +204,20 @@ impl Board {
         }
     }
 
-    /// Whether the private stream is subscribed.
-    pub fn write_listening(&self, listening: bool) {
-        if self.listening.swap(listening, AcqRel) != listening {
+    /// Venue time since which the private stream is subscribed and was read without a gap; none: it
+    /// is not subscribed.
+    pub fn write_listening(&self, since: Option<UtcMs>) {
+        let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *listening, since);
+        if before.is_some() != since.is_some() {
             self.changed.notify_waiters();
         }
     }
 
     /// See [`Board::write_listening`].
     #[must_use]
-    pub fn is_listening(&self) -> bool {
-        self.listening.load(Acquire)
+    pub fn listening_since(&self) -> Option<UtcMs> {
+        *self.listening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the venue can be used: none, or why not as of wall time `at`.

@@ -79,13 +79,14 @@ impl State {
             let mailbox = Arc::clone(self.world.directory.slot(&path::of(NAME)).mailbox());
             let told = hearing(number, mailbox, Arc::clone(&self.missed));
             let heard = measured(&self.world, number, told);
-            let me = (me.clone(), self.world.connections());
+            let me = (me.clone(), self.world.connections(), 0);
             let stream = Stream::carry(&self.world, session, me, heard, FeedMsg::Ended);
             self.lines.push(Line { wanted, subscribed: Arc::default(), _stream: stream });
         }
     }
 
-    fn heard(&mut self, number: usize, event: Event<MarketReport>) {
+    /// A bar keeps its place among those that wait for us until whoever sorts it has taken it.
+    fn heard(&mut self, number: usize, event: Event<MarketReport>, ticket: Ticket) {
         let (world, lines) = (&self.world, &mut self.lines);
         if self.missed.swap(false, AcqRel) {
             for symbol in lines.iter().flat_map(|line| line.subscribed.iter()) {
@@ -93,9 +94,11 @@ impl State {
             }
         }
         match event {
-            Event::Frame(MarketReport::Bar { bar, timeframe: Timeframe::M1, closed, .. }) => {
+            Event::Frame(MarketReport::Bar {
+                bar, timeframe: Timeframe::M1, closed: true, ..
+            }) => {
                 world.chaos().point(Site::AfterReceive, NAME);
-                world.tell(&World::bar_path(bar.symbol), BarMsg::Update { bar, closed });
+                world.tell(&World::bar_path(bar.symbol), BarMsg::Closed(bar, ticket));
             }
             Event::Frame(MarketReport::Bar { .. } | MarketReport::Other { .. })
             | Event::Ending { .. } => {}
@@ -153,7 +156,7 @@ impl Actor for Feed {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            FeedMsg::Heard(number, event, _) => state.heard(number, *event),
+            FeedMsg::Heard(number, event, ticket) => state.heard(number, *event, ticket),
             FeedMsg::Listed => state.carry(&me),
             FeedMsg::Ended(why) => return Err(why.into()),
         }

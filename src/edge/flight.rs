@@ -4,8 +4,10 @@
 //! before it concludes anything. The answers of a round are one append, in the order of the
 //! requests, so that what follows does not depend on which answer came first.
 
+use super::deaf::Untold;
+use super::gateway::GatewayMsg;
 use super::gateway_book::GatewayBook;
-use super::world::{Passing, World};
+use super::world::{Passing, World, path};
 use crate::domain::fact::{Body, Venue};
 use crate::domain::id::ClientOrderId;
 use crate::domain::order::{OrderIntent, OrderReport, SendAttempt};
@@ -98,6 +100,8 @@ pub struct Kept {
     pub why: String,
     /// Whether it said no, clearly: the same will be said for a while.
     pub refused: bool,
+    /// How long it wants to be left alone, milliseconds of wall time, where it takes no more.
+    pub retry_after_ms: Option<u64>,
 }
 
 impl Kept {
@@ -110,17 +114,25 @@ impl Kept {
             | ErrorClass::Absent
             | ErrorClass::RateLimited { .. } => false,
         };
-        Kept { why: error.to_string(), refused }
+        let retry_after_ms = match error.class {
+            ErrorClass::RateLimited { retry_after_ms } => Some(retry_after_ms),
+            ErrorClass::NotSent
+            | ErrorClass::Refused { .. }
+            | ErrorClass::Unknown
+            | ErrorClass::Halt
+            | ErrorClass::Absent => None,
+        };
+        Kept { why: error.to_string(), refused, retry_after_ms }
     }
 
     /// Its task ended before its time.
     #[must_use]
     pub fn lost() -> Kept {
-        Kept { why: "the round was lost".to_owned(), refused: false }
+        Kept { why: "the round was lost".to_owned(), refused: false, retry_after_ms: None }
     }
 
     fn ended() -> Kept {
-        Kept { why: "the journal has ended".to_owned(), refused: false }
+        Kept { why: "the journal has ended".to_owned(), refused: false, retry_after_ms: None }
     }
 }
 
@@ -226,7 +238,12 @@ async fn query(world: &World, asks: &[ToQuery], known: &BTreeSet<u64>) -> Answer
     for ask in asks {
         let asked = world.now();
         match find(world, ask, known).await {
-            Ok(Found::Order(report)) => bodies.push(Body::Venue(Venue::Reported(*report))),
+            Ok(Found::Order(report)) => {
+                if let Some(untold) = Untold::of(world, ask, &report) {
+                    world.tell(path::GATEWAY, GatewayMsg::Found(untold));
+                }
+                bodies.push(Body::Venue(Venue::Reported(*report)));
+            }
             Ok(Found::Nothing) => {
                 let client_id = ask.client_id.clone();
                 bodies.push(Body::Venue(Venue::Absent { client_id, asked }));

@@ -7,35 +7,41 @@
 
 use super::board::Rest;
 use super::compare::{CALM_MS, Comparing, Look, Picture, Verdict};
+use super::deaf::{FAIR, Listening, Untold};
 use super::flight::{Errand, Flight, Kept, Round, fly, known_orders};
 use super::gateway_book::GatewayBook;
+use super::private::PrivateMsg;
+use super::turns::{Turn, Turns};
 use super::world::{Passing, World, path, wall};
 use crate::domain::fact::{Body, Venue};
-use crate::domain::order::{OrderReport, OrderStatus, SendAttempt};
+use crate::domain::order::{OrderReport, OrderStatus, SendAttempt, Side};
 use crate::domain::time::UtcMs;
 use crate::trading::orders::book::{ToQuery, ToSend, Why};
+use crate::venue::binance::MayPlace;
 use everwarm_runtime::chaos::{Phase, Sabotage, Site};
+use everwarm_runtime::clock::{self, steady_ms};
 use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::runner::Runner;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Its name on the board, as a writer and at kill points.
 pub const NAME: &str = "gateway";
 /// Age of the oldest uncommitted fact from which on no new risk is sent.
 const STORE_LAG: Duration = Duration::from_secs(2);
+/// Wall time between looks at how often the account is to be compared.
+const LOOK: Duration = Duration::from_secs(2);
 /// Wall time between looks at a disk that is that far behind.
-const HOLD: Duration = Duration::from_millis(50);
+const HOLD: Duration = Duration::from_millis(HOLD_MS.unsigned_abs());
+const HOLD_MS: UtcMs = 50;
 /// How long orders that live are looked for at a start, milliseconds of venue time: longer than the
 /// proof of an absence takes.
 const LOOK_FOR: UtcMs = 30_000;
-/// Wall time before an unreachable venue is tried again, milliseconds: first and longest.
-const BACK_OFF: (UtcMs, UtcMs) = (20, 1_000);
-/// Wall time before a venue that said no is asked again, milliseconds: a key may be made good.
-const REFUSED: UtcMs = 30_000;
+/// Wall time between looks at what is held back, milliseconds, at most.
+const LOOK_MAX: UtcMs = 60_000;
 
 /// What the gateway is told.
 #[derive(Debug)]
@@ -55,6 +61,10 @@ pub enum GatewayMsg {
     Compare,
     /// The account was looked at.
     Seen(Box<Look>),
+    /// A question has found what the private stream should have told.
+    Found(Untold),
+    /// It has had its time to tell it.
+    Overdue,
 }
 
 /// The actor.
@@ -72,15 +82,22 @@ pub struct State {
     waker: Arc<Waker>,
     hints: Vec<OrderReport>,
     interrupted: bool,
-    /// Tries of an unreachable venue, and the wall time of the next.
-    tries: u32,
-    not_before: UtcMs,
+    /// Whether the round on its way asks for what was missed then.
+    asking_all: bool,
+    /// What is next, and what must wait.
+    turns: Turns,
+    /// Wall time at which it will look again by itself.
+    looks_at: UtcMs,
     /// Venue time since which orders that live are looked for, before the account is compared.
     looking_since: Option<UtcMs>,
     /// Of the account while it trades.
     comparing: Comparing,
+    /// When that ended last, or this instance began.
+    compared: Instant,
     /// Whether the round on its way sends something.
     sending: bool,
+    /// What the private stream should have told.
+    listening: Listening,
 }
 
 impl Actor for Gateway {
@@ -106,14 +123,16 @@ impl Actor for Gateway {
         // The life begins with its settings; and a round of a predecessor may be on its way: what
         // it brings is waited for.
         let (before, board) = (Arc::clone(&flight), Arc::clone(&world.board));
-        later(&me, world.compare);
+        if world.passing != Passing::Lockstep {
+            later(&me, LOOK);
+        }
         tokio::spawn(async move {
             board.begun().await;
             before.landed().await;
             drop(me.send_message(GatewayMsg::Pull));
         });
         let hints = Vec::new();
-        let (interrupted, tries, not_before) = (false, 0, 0);
+        let (interrupted, asking_all) = (false, false);
         let state = State {
             world,
             writer,
@@ -122,11 +141,14 @@ impl Actor for Gateway {
             waker,
             hints,
             interrupted,
-            tries,
-            not_before,
+            asking_all,
+            turns: Turns::default(),
+            looks_at: 0,
             looking_since: None,
             comparing: Comparing::default(),
+            compared: clock::now(),
             sending: false,
+            listening: Listening::default(),
         };
         Ok(state)
     }
@@ -137,13 +159,25 @@ impl Actor for Gateway {
         message: GatewayMsg,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
+        if matches!(message, GatewayMsg::Compare) {
+            let wait = state.compare_in();
+            if !wait.is_zero() {
+                later(&me, wait);
+                return Ok(());
+            }
+        }
         state.waker.clear();
         let mut compare = None;
         match message {
             GatewayMsg::Pull => {}
-            GatewayMsg::Hint(report, _) => state.hints.push(*report),
+            GatewayMsg::Hint(report, _) => {
+                state.listening.told(&report);
+                state.hints.push(*report);
+            }
+            GatewayMsg::Found(untold) => state.found(&me, untold),
+            GatewayMsg::Overdue => state.overdue(),
             GatewayMsg::Interrupted => state.interrupted = true,
-            GatewayMsg::Landed { kept } => state.landed(&me, kept),
+            GatewayMsg::Landed { kept } => state.landed(kept.as_ref()),
             GatewayMsg::Compare => compare = Some(None),
             GatewayMsg::Seen(look) => compare = Some(Some(*look)),
         }
@@ -165,25 +199,34 @@ impl Actor for Gateway {
 }
 
 impl State {
-    fn landed(&mut self, me: &ActorRef<GatewayMsg>, kept: Option<Kept>) {
+    fn landed(&mut self, kept: Option<&Kept>) {
         self.comparing.acted();
-        if std::mem::take(&mut self.sending) {
+        let sending = std::mem::take(&mut self.sending);
+        if sending {
             self.comparing.moved(self.world.now());
         }
-        let Some(Kept { why, refused }) = kept else {
-            self.tries = 0;
-            self.world.board.write_venue(wall(), None);
-            return;
-        };
-        let wait = (BACK_OFF.0 << self.tries.min(10)).min(BACK_OFF.1);
-        let wait = if refused { REFUSED } else { wait };
-        self.tries += 1;
-        self.not_before = wall() + wait;
-        let what = if refused { "it refuses" } else { "it does not answer" };
-        let why = format!("{what} ({why}); try {} in {wait} ms", self.tries + 1);
-        self.world.board.write_venue(wall(), Some(why));
-        let wait = Duration::from_millis(u64::try_from(wait).unwrap_or(0) + 1);
-        me.send_after(wait, || GatewayMsg::Pull);
+        // What was not asked is asked again.
+        self.interrupted |= std::mem::take(&mut self.asking_all) && kept.is_some();
+        let trouble = self.turns.landed(wall(), sending, kept);
+        self.world.board.write_venue(wall(), trouble);
+    }
+
+    /// The stream may be on its way to tell it: it has a while.
+    fn found(&mut self, me: &ActorRef<GatewayMsg>, untold: Untold) {
+        if self.hints.iter().all(|hint| !untold.is_in(hint)) {
+            self.listening.expect(untold);
+            // Ends with the actor.
+            drop(me.send_after(FAIR, || GatewayMsg::Overdue));
+        }
+    }
+
+    /// A stream that stands and does not tell what happened is dead: another takes its place.
+    fn overdue(&mut self) {
+        let since = self.world.board.listening_since();
+        if let Some(untold) = self.listening.overdue(since, steady_ms()) {
+            let (id, since) = (untold.client_id, untold.stream);
+            self.world.tell(path::PRIVATE, PrivateMsg::Deaf { since, untold: id });
+        }
     }
 
     fn act(&mut self, me: &ActorRef<GatewayMsg>) -> Result<(), ActorProcessingErr> {
@@ -196,8 +239,9 @@ impl State {
             self.rest(Rest::Busy);
             return Ok(());
         }
-        if wall() < self.not_before {
+        if let Some(wait) = self.turns.kept(wall()) {
             self.rest(Rest::Busy);
+            self.look_in(me, wait);
             return Ok(());
         }
         match self.errand(now)? {
@@ -205,9 +249,9 @@ impl State {
                 self.rest(Rest::Busy);
                 self.fly(me, errand);
             }
-            Due::Held => {
+            Due::Held(wait) => {
                 self.rest(Rest::Busy);
-                me.send_after(HOLD, || GatewayMsg::Pull);
+                self.look_in(me, wait);
             }
             Due::Nothing => {
                 let orders = &self.book.stage().orders;
@@ -248,31 +292,40 @@ impl State {
                     drop(me.send_message(GatewayMsg::Seen(look)));
                 });
             } else {
-                later(me, Some(self.calm()));
+                later(me, self.calm());
             }
             return Ok(());
         };
         let time = look.time;
         if let Err(error) = &look.picture {
             tracing::debug!(%error, "the account was not read; it is tried again");
-            later(me, self.world.compare);
+            self.compared = clock::now();
+            later(me, self.compare_in());
             return Ok(());
         }
         match self.comparing.judge(look, still, &book.orders) {
-            Verdict::Again => later(me, Some(self.calm())),
+            Verdict::Again => later(me, self.calm()),
             Verdict::Ask => {
                 self.interrupted = true;
-                later(me, Some(self.calm()));
+                later(me, self.calm());
             }
             Verdict::Stands(picture) => {
                 let open = picture.open();
                 let balances = picture.balances;
                 let account = Body::Venue(Venue::Account { life, time, balances, open });
                 self.world.journal.append(&self.writer, now, vec![account])?;
-                later(me, self.world.compare);
+                self.compared = clock::now();
+                later(me, self.compare_in());
             }
         }
         Ok(())
+    }
+
+    /// Wall time until the account is to be compared, or that is to be asked again: how often may
+    /// change meanwhile.
+    fn compare_in(&self) -> Duration {
+        let every = self.world.compare_every();
+        every.map_or(LOOK, |every| every.saturating_sub(self.compared.elapsed()).min(LOOK))
     }
 
     /// Wall time in which the account may have come to rest.
@@ -289,32 +342,70 @@ impl State {
         let book = self.book.stage();
         let life = self.world.journal.life();
         if !book.is_reconciled(life) {
+            if let Some(wait) = self.turns.silent(wall()) {
+                return Ok(Due::Held(wait));
+            }
             let known = known_orders(book);
             return Ok(self.reconcile(life, now, known));
         }
         self.world.chaos().enter(Phase::Live);
-        let mut asks = book.orders.to_query(now);
-        if std::mem::take(&mut self.interrupted) {
+        let asks = self.asks(now);
+        self.interrupted &= !asks.is_empty();
+        let (mut due, wait) = self.due(life, now);
+        let is_exit = |to_send: &ToSend| to_send.intent.side == Side::Sell;
+        let exits = due.iter().any(is_exit);
+        match self.turns.next(wall(), !asks.is_empty(), exits, !due.is_empty()) {
+            Turn::Ask => Ok(Due::Now(self.ask(asks, now))),
+            Turn::Exits => {
+                due.retain(is_exit);
+                self.leave(due, now)
+            }
+            Turn::Send => self.leave(due, now),
+            Turn::Wait(silent) => Ok(Due::Held(wait.map_or(silent, |wait| wait.min(silent)))),
+            Turn::Nothing => Ok(wait.map_or(Due::Nothing, Due::Held)),
+        }
+    }
+
+    /// The questions that are due; after an interruption all there are.
+    fn asks(&self, now: UtcMs) -> Vec<ToQuery> {
+        let mut asks = self.book.stage().orders.to_query(now);
+        if self.interrupted {
             let open: Vec<ToQuery> = self.living();
             let more = open.into_iter().filter(|o| asks.iter().all(|a| a.client_id != o.client_id));
             asks.extend(more.collect::<Vec<_>>());
         }
-        if !asks.is_empty() {
-            let known = known_orders(book);
-            let orders = &mut self.book.stage_mut().orders;
-            for ask in &asks {
-                orders.asked(&ask.client_id, now);
-            }
-            return Ok(Due::Now(Errand::Query(asks, known)));
+        asks
+    }
+
+    fn ask(&mut self, asks: Vec<ToQuery>, now: UtcMs) -> Errand {
+        self.asking_all = std::mem::take(&mut self.interrupted);
+        let known = known_orders(self.book.stage());
+        let orders = &mut self.book.stage_mut().orders;
+        for ask in &asks {
+            orders.asked(&ask.client_id, now);
         }
+        Errand::Query(asks, known)
+    }
+
+    /// What may be sent now, and how long the rest waits for the venue's budget, milliseconds of
+    /// wall time: an order that would be refused is not announced.
+    fn due(&self, life: u64, now: UtcMs) -> (Vec<ToSend>, Option<UtcMs>) {
+        let book = self.book.stage();
         let mut due = book.orders.to_send(now);
         due.retain(|to_send| book.may_send(life, to_send.intent.side));
         let due = book.within_caps(due);
         if due.is_empty() || (self.world.live && !book.is_confirmed()) {
-            return Ok(Due::Nothing);
+            return (Vec::new(), None);
         }
+        let sides: Vec<Side> = due.iter().map(|to_send| to_send.intent.side).collect();
+        let MayPlace { now: may, wait } = self.world.venue.may_place(&sides);
+        let due = due.into_iter().zip(may).filter_map(|(to_send, may)| may.then_some(to_send));
+        (due.collect(), wait.map(|wait| UtcMs::try_from(wait).unwrap_or(UtcMs::MAX)))
+    }
+
+    fn leave(&mut self, due: Vec<ToSend>, now: UtcMs) -> Result<Due, ActorProcessingErr> {
         if self.world.journal.uncommitted_age() > STORE_LAG {
-            return Ok(Due::Held);
+            return Ok(Due::Held(HOLD_MS));
         }
         self.announce(due, now).map(Due::Now)
     }
@@ -404,27 +495,32 @@ impl State {
         let living = self.book.stage().orders.living();
         // What is granted another attempt is proved not to be there.
         let sent = living.filter(|order| order.sent() > 0 && !order.is_due());
-        sent.map(|order| ToQuery {
-            client_id: order.intent.client_id.clone(),
-            symbol: order.intent.symbol,
-            venue_order_id: order.venue_order_id,
-            since: order.attempt.map_or(order.intent.close_time, |a| a.timestamp),
-            why: Why::Earlier,
-        })
-        .collect()
+        sent.map(|order| order.to_query(Why::Earlier)).collect()
     }
 
     fn fly(&mut self, me: &ActorRef<GatewayMsg>, errand: Errand) {
         let Some(round) = self.flight.begin() else { return };
         self.comparing.acted();
         self.sending = matches!(errand, Errand::Send { .. });
-        let (world, me) = (self.world.clone(), me.clone());
+        let (mut world, me) = (self.world.clone(), me.clone());
+        // A round that waits for weight would keep all others from leaving.
+        world.venue = world.venue.impatient();
         // Its own name: what a round brings is heard even when its gateway is gone.
         let writer = world.journal.writer("answers");
         tokio::spawn(async move {
             let mut landing = Landing { me, kept: Some(Kept::lost()), round: Some(round) };
             landing.kept = fly(&world, &writer, errand).await;
         });
+    }
+
+    /// Looks again after so many milliseconds of wall time, or before.
+    fn look_in(&mut self, me: &ActorRef<GatewayMsg>, wait: UtcMs) {
+        let (wall, wait) = (wall(), wait.clamp(0, LOOK_MAX) + 1);
+        // One look that is to come is enough.
+        if !(wall + 1..=wall + wait).contains(&self.looks_at) {
+            self.looks_at = wall + wait;
+            me.send_after(Duration::from_millis(wait.unsigned_abs()), || GatewayMsg::Pull);
+        }
     }
 
     fn rest(&self, rest: Rest) {
@@ -440,20 +536,18 @@ impl State {
     }
 }
 
-/// Has the account compared after a while, where there is one.
-fn later(me: &ActorRef<GatewayMsg>, after: Option<Duration>) {
-    if let Some(after) = after {
-        // Ends with the actor.
-        drop(me.send_after(after, || GatewayMsg::Compare));
-    }
+/// Asks after a while whether the account is to be compared.
+fn later(me: &ActorRef<GatewayMsg>, after: Duration) {
+    // Ends with the actor.
+    drop(me.send_after(after, || GatewayMsg::Compare));
 }
 
 /// What the gateway has to do.
 enum Due {
     /// This, now.
     Now(Errand),
-    /// Something, once the disk has caught up.
-    Held,
+    /// Something, after so many milliseconds of wall time.
+    Held(UtcMs),
     /// Nothing.
     Nothing,
 }

@@ -32,7 +32,7 @@ macro_rules! kinds {
 
 kinds! {
     BarMsg {
-        BarMsg::Update { .. } => "update",
+        BarMsg::Closed(..) => "closed",
         BarMsg::Look { .. } => "look",
         BarMsg::Greet => "greet",
         BarMsg::Interrupted => "interrupted",
@@ -57,6 +57,8 @@ kinds! {
         GatewayMsg::Interrupted => "interrupted",
         GatewayMsg::Compare => "compare",
         GatewayMsg::Seen(_) => "seen",
+        GatewayMsg::Found(_) => "found",
+        GatewayMsg::Overdue => "overdue",
     }
     PacerMsg {
         PacerMsg::Look => "look",
@@ -65,6 +67,7 @@ kinds! {
     PrivateMsg {
         PrivateMsg::Heard(..) => "heard",
         PrivateMsg::Ended(_) => "ended",
+        PrivateMsg::Deaf { .. } => "deaf",
     }
     Over {
         Over(_) => "round",

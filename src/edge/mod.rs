@@ -3,11 +3,11 @@
 //!
 //! Market: `universe` says which symbols; `feed` → `bar` (one each) → `closer` → the journal;
 //! `released` tells how far the venue is. Orders: the journal → `gateway` → `flight` → the venue →
-//! the journal; `private` brings hints, `compare` says when the account counts. Time: `clock`,
-//! `pacer`. Beside them `exchange` keeps the simulated venue running and `projector` fills the
-//! history. `world` is what they share, `board` where they say that they have nothing left to do,
-//! `branches` what becomes of those that fail too often, `meters` what they count, `kinds` how
-//! their messages are called there.
+//! the journal; `turns` says what is next, `private` brings hints, `deaf` finds that it does not,
+//! `compare` says when the account counts. Time: `clock`, `pacer`. Beside them `exchange` keeps the
+//! simulated venue running and `projector` fills the history. `world` is what they share, `board`
+//! where they say that they have nothing left to do, `branches` what becomes of those that fail too
+//! often, `meters` what they count, `kinds` how their messages are called there.
 
 pub mod bar;
 pub mod board;
@@ -16,6 +16,7 @@ pub mod clock;
 pub mod closer;
 pub mod compare;
 pub mod config;
+pub mod deaf;
 pub mod exchange;
 pub mod feed;
 pub mod flight;
@@ -31,5 +32,6 @@ pub mod reload;
 pub mod spread;
 mod stream;
 pub mod task;
+pub mod turns;
 pub mod universe;
 pub mod world;

@@ -17,7 +17,7 @@ use super::universe::{self, UniverseMsg};
 use super::world::{Passing, World, path};
 use crate::domain::time::UtcMs;
 use crate::venue::port::VenueError;
-use crate::venue::simulated::Standing;
+use crate::venue::simulated::{Admin, Standing};
 use everwarm_runtime::chaos::Site;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::time::Duration;
@@ -113,13 +113,10 @@ impl Deaf {
 
 async fn lead(world: &World, ended: &watch::Sender<bool>) {
     let Some(admin) = &world.admin else { return };
-    // An exchange that was killed may have lost the last minutes, and takes no order until it is
-    // told how far time is: as far as we know of, at least.
-    let said = world.board.said().await;
+    // What was said is known only when the closer is up.
+    world.board.said().await;
     let found = ask_until(|| admin.status()).await;
-    let reached = said.map_or(found.market, |close| close.max(found.market));
-    let mut standing = ask_until(|| admin.advance(found.now.max(reached), reached)).await;
-    adopt(world, &standing);
+    let mut standing = raise(world, admin, &found).await;
     let mut progress = (0, Instant::now());
     let mut generation = admin.generation();
     let mut deaf = Deaf(None);
@@ -127,7 +124,7 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
         world.chaos().point(Site::BeforeStep, NAME);
         // Whoever comes to rest after this is heard of.
         let (board, journal) = (world.board.changed(), world.journal.rested());
-        let deaf = deaf.holds(world.board.is_listening());
+        let deaf = deaf.holds(world.board.listening_since().is_some());
         match if deaf { Wait::Work } else { waits(world, &standing) } {
             Wait::Work => {
                 let head = world.journal.head();
@@ -143,11 +140,7 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
                 let restarted = std::mem::replace(&mut generation, admin.generation());
                 if progress.1.elapsed() >= NUDGE || restarted != generation {
                     progress.1 = Instant::now();
-                    // What the exchange lost in a crash is raised again before anything is looked
-                    // for.
-                    let (now, market) = (standing.now, standing.market);
-                    standing = ask_until(|| admin.advance(now, market)).await;
-                    adopt(world, &standing);
+                    standing = raise(world, admin, &standing).await;
                     world.tell(path::CLOSER, CloserMsg::Nudge);
                     world.tell(path::GATEWAY, GatewayMsg::Pull);
                     world.tell(path::UNIVERSE, UniverseMsg::Pull);
@@ -173,6 +166,18 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
         progress.1 = Instant::now();
         adopt(world, &standing);
     }
+}
+
+/// Raises the exchange to where it was found, to the last close that was said or is just being
+/// said, and to our clock. One that was killed may have lost the last minutes, and answers nothing
+/// until it is told how far time is; a pacer that was killed in the same moment does not know
+/// either, but the closer may say what was on its way to it.
+async fn raise(world: &World, admin: &Admin, found: &Standing) -> Standing {
+    let market = world.board.newest_close().map_or(found.market, |close| close.max(found.market));
+    let now = found.now.max(market).max(world.now());
+    let standing = ask_until(|| admin.advance(now, market)).await;
+    adopt(world, &standing);
+    standing
 }
 
 /// Makes the exchange's standing known to those who wait for it.

@@ -4,6 +4,9 @@
 use super::gateway::GatewayMsg;
 use super::stream::Stream;
 use super::world::{World, path};
+use crate::domain::id::ClientOrderId;
+use crate::domain::time::UtcMs;
+use crate::venue::binance::stream::PRIVATE_WEIGHT;
 use crate::venue::port::AccountReport;
 use crate::venue::session::Event;
 use everwarm_runtime::chaos::Site;
@@ -20,6 +23,14 @@ pub enum PrivateMsg {
     Heard(Box<Event<AccountReport>>, Ticket),
     /// Nothing more comes, and why.
     Ended(String),
+    /// The stream that is subscribed since venue time `since` has not told of an order what a
+    /// question found.
+    Deaf {
+        /// Whether it is that one.
+        since: UtcMs,
+        /// The order.
+        untold: ClientOrderId,
+    },
 }
 
 /// The actor.
@@ -28,8 +39,23 @@ pub struct Private;
 /// Its state.
 pub struct State {
     world: World,
-    /// Runs as long as this state lives.
-    _stream: Stream,
+    /// Runs as long as this state lives, or until it is replaced.
+    stream: Stream,
+}
+
+/// A stream of the account's events, told to `me`.
+fn carry(world: &World, me: &ActorRef<PrivateMsg>) -> Result<Stream, ActorProcessingErr> {
+    world.board.write_listening(None);
+    let session = world.venue.user_session()?;
+    let (own, place) = (world.clone(), path::of(NAME));
+    world.board.meters.private.begin();
+    let heard = move |event: Box<Event<AccountReport>>| {
+        let used = matches!(&*event, Event::Frame(AccountReport::Order(_)));
+        own.board.meters.private.heard(0, &event, used);
+        Some(PrivateMsg::Heard(event, own.place(&place)))
+    };
+    let of = world.connections();
+    Ok(Stream::carry(world, session, (me.clone(), of, PRIVATE_WEIGHT), heard, PrivateMsg::Ended))
 }
 
 impl Actor for Private {
@@ -42,31 +68,31 @@ impl Actor for Private {
         me: ActorRef<PrivateMsg>,
         world: World,
     ) -> Result<State, ActorProcessingErr> {
-        world.board.write_listening(false);
-        let session = world.venue.user_session()?;
-        let (own, place) = (world.clone(), path::of(NAME));
-        world.board.meters.private.begin();
-        let heard = move |event: Box<Event<AccountReport>>| {
-            let used = matches!(&*event, Event::Frame(AccountReport::Order(_)));
-            own.board.meters.private.heard(0, &event, used);
-            Some(PrivateMsg::Heard(event, own.place(&place)))
-        };
-        let of = world.connections();
-        let stream = Stream::carry(&world, session, (me, of), heard, PrivateMsg::Ended);
-        Ok(State { world, _stream: stream })
+        let stream = carry(&world, &me)?;
+        Ok(State { world, stream })
     }
 
     async fn handle(
         &self,
-        _: ActorRef<PrivateMsg>,
+        me: ActorRef<PrivateMsg>,
         message: PrivateMsg,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
+        let world = &state.world;
         let event = match message {
             PrivateMsg::Heard(event, _) => *event,
             PrivateMsg::Ended(why) => return Err(why.into()),
+            PrivateMsg::Deaf { since, untold } => {
+                if world.board.listening_since() == Some(since) {
+                    tracing::warn!("private stream told nothing of {untold}; it is replaced");
+                    let why = "it stands, and tells nothing".to_owned();
+                    let lost: Event<AccountReport> = Event::Lost { why, again: true };
+                    world.board.meters.private.heard(0, &lost, false);
+                    state.stream = carry(world, &me)?;
+                }
+                return Ok(());
+            }
         };
-        let world = &state.world;
         match event {
             Event::Frame(AccountReport::Order(report)) => {
                 world.chaos().point(Site::AfterReceive, NAME);
@@ -77,14 +103,17 @@ impl Actor for Private {
             | Event::Ending { .. }
             | Event::Turned => {}
             Event::Subscribed => {
-                world.board.write_listening(true);
+                world.board.write_listening(Some(world.now()));
                 world.tell(path::GATEWAY, GatewayMsg::Interrupted);
             }
             Event::Garbled { .. } => {
+                // What it said is asked for: nobody waits for the stream to say it again.
+                let since = world.board.listening_since().map(|_| world.now());
+                world.board.write_listening(since);
                 world.tell(path::GATEWAY, GatewayMsg::Interrupted);
             }
             Event::Lost { why, again } => {
-                world.board.write_listening(false);
+                world.board.write_listening(None);
                 // It may have been refused for its timestamp, or lost because a clock jumped.
                 world.clock.lock().doubt();
                 if again {

@@ -2,13 +2,18 @@
 //! moment, so that a look at a symbol's bars costs one round trip and not two.
 
 use super::world::{Passing, World};
-use crate::domain::time::UtcMs;
-use crate::venue::port::{CLOSE_MARGIN, VenueError};
+use crate::domain::time::{Timeframe, UtcMs};
+use crate::venue::port::{CLOSE_MARGIN, ErrorClass, VenueError};
+use crate::venue::simulated::Standing;
 use everwarm_runtime::clock::steady_ms;
+use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// Age at which an answer is not used any more, milliseconds.
 const FRESH: i64 = 1_000;
+/// How often the venue's time is asked for until it is as far as wanted: it is, after one wait,
+/// but where its clock is not ours.
+const TRIES: u32 = 3;
 
 /// The last answer.
 #[derive(Debug, Default)]
@@ -22,21 +27,48 @@ struct Answer {
 }
 
 impl Released {
-    /// Venue time up to which bars are closed for good; where an answer of a moment ago does not
-    /// reach `least`, a new one. An exchange that moves in lockstep is exact; another may still be
-    /// closing the last bar.
+    /// Venue time up to which bars are closed for good, at least up to the last close before steady
+    /// time `since` and up to `least`: what closed before `since` and no stream has told is then in
+    /// the venue's records, what closes later is told by a stream that was subscribed before. A
+    /// close of a moment ago is waited for, at most [`TRIES`] times [`CLOSE_MARGIN`] of venue time.
+    /// An exchange that moves in lockstep is exact, and is not waited for.
     ///
     /// # Errors
     /// The venue does not answer.
-    pub async fn through(&self, world: &World, least: Option<UtcMs>) -> Result<UtcMs, VenueError> {
-        if let (Passing::Lockstep, Some(admin)) = (world.passing, &world.admin) {
-            return Ok(admin.status().await?.market);
+    pub async fn through(
+        &self,
+        world: &World,
+        since: i64,
+        least: Option<UtcMs>,
+    ) -> Result<UtcMs, VenueError> {
+        let factor = match (world.passing, &world.admin) {
+            (Passing::Lockstep, Some(admin)) => return reached(&admin.status().await?),
+            (Passing::Lockstep, None) => 1,
+            (Passing::Scaled(factor), _) => factor.max(1),
+        };
+        let mut through = self.answer(world, since, UtcMs::MIN).await?;
+        let closed = Timeframe::M1.open_of(through + CLOSE_MARGIN);
+        let wanted = least.map_or(closed, |least| least.max(closed));
+        for _ in 0..TRIES {
+            if through >= wanted {
+                break;
+            }
+            let left = u64::try_from((wanted - through).min(CLOSE_MARGIN)).unwrap_or(0);
+            tokio::time::sleep(Duration::from_millis(left / u64::from(factor) + 1)).await;
+            through = self.answer(world, i64::MIN, wanted).await?;
         }
+        Ok(through)
+    }
+
+    /// The last answer, where it is fresh, was asked for after steady time `since` and reaches
+    /// `least`; else a new one.
+    async fn answer(&self, world: &World, since: i64, least: UtcMs) -> Result<UtcMs, VenueError> {
         let mut answer = self.0.lock().await;
         let asked = steady_ms();
         if let Some(before) = *answer
             && asked - before.asked < FRESH
-            && least.is_none_or(|least| before.through >= least)
+            && before.asked > since
+            && before.through >= least
         {
             return Ok(before.through);
         }
@@ -44,4 +76,14 @@ impl Released {
         *answer = Some(Answer { asked, through });
         Ok(through)
     }
+}
+
+/// How far the market of an exchange in lockstep is: what was said beyond where it stands after a
+/// kill would be missing.
+fn reached(standing: &Standing) -> Result<UtcMs, VenueError> {
+    if standing.in_step {
+        return Ok(standing.market);
+    }
+    let text = "the exchange was not yet told how far time is".to_owned();
+    Err(VenueError { class: ErrorClass::NotSent, code: 0, text })
 }

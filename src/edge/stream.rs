@@ -27,12 +27,13 @@ impl Drop for Stream {
 }
 
 impl Stream {
-    /// Carries one `of` some connections to the venue. Sends `me` what is made of all that is
-    /// `heard`, and once that the stream has `ended`, and why.
+    /// Carries one `of` some connections to the venue, each of which costs so much `weight` when it
+    /// is opened. Sends `me` what is made of all that is `heard`, and once that the stream has
+    /// `ended`, and why.
     pub(super) fn carry<P, M>(
         world: &World,
         (url, session): (String, Session<P>),
-        (me, of): (ActorRef<M>, usize),
+        (me, of, weight): (ActorRef<M>, usize, u32),
         mut heard: impl FnMut(Box<Event<P::Frame>>) -> Option<M> + Send + 'static,
         ended: fn(String) -> M,
     ) -> Stream
@@ -49,8 +50,12 @@ impl Stream {
                 tokio::time::sleep(CLOCK).await;
             }
             let venue = world.venue.clone();
+            // Whoever reconciles asks for the count; nobody need ask for it twice.
+            while weight > 0 && !venue.knows_count() {
+                tokio::time::sleep(CLOCK).await;
+            }
             let mut own = ConnectionLimit::share(of);
-            let admit = move || venue.admit_connection(&mut own);
+            let admit = move || venue.admit_connection(&mut own, weight);
             let mut wiring = Wiring { url, now: move || moment(&world), dice, admit };
             let sink = |event| match heard(Box::new(event)).map(|m| me.send_message(m)) {
                 None | Some(Ok(())) => ControlFlow::Continue(()),

@@ -36,6 +36,8 @@ pub mod path {
     pub const GATEWAY: &str = "root/trading/gateways/gateway";
     /// Parent of the stages; each is called as it calls itself.
     pub const STAGES: &str = "root/trading/stages";
+    /// The private stream.
+    pub const PRIVATE: &str = "root/trading/gateways/private";
     /// What is configured.
     pub const CONFIG: &str = "root/trading/config";
     /// Clock inputs.
@@ -53,7 +55,7 @@ pub mod path {
             "gateway" => GATEWAY.to_owned(),
             "clock" => CLOCK.to_owned(),
             "pacer" => PACER.to_owned(),
-            "private" => "root/trading/gateways/private".to_owned(),
+            "private" => PRIVATE.to_owned(),
             "feed" => FEED.to_owned(),
             "universe" => UNIVERSE.to_owned(),
             "config" | "exchange" => format!("root/trading/{name}"),
@@ -113,7 +115,8 @@ pub struct World {
     pub streams: usize,
     /// Whether money is real there.
     pub live: bool,
-    /// Wall time between comparisons of the account while it trades; none: at starts alone.
+    /// Wall time between comparisons of the account while it trades, as the process was started;
+    /// none: at starts alone. See [`World::compare_every`].
     pub compare: Option<Duration>,
     /// How its time passes.
     pub passing: Passing,
@@ -162,6 +165,15 @@ impl World {
             (self.on_failure)(&error.into());
         }
         text
+    }
+
+    /// Wall time between comparisons of the account while it trades, by what is in force; none: at
+    /// starts alone. Where time moves only when told, none is made.
+    #[must_use]
+    pub fn compare_every(&self) -> Option<Duration> {
+        let said = self.board.in_force("venue.compare_account_s").and_then(|v| v.as_u64());
+        let every = said.map(Duration::from_secs).or(self.compare);
+        every.filter(|every| !every.is_zero() && self.passing != Passing::Lockstep)
     }
 
     /// Connections that are kept to the venue: of the market, and of the account.

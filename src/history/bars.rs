@@ -4,6 +4,7 @@
 
 use super::code;
 use super::need::Times;
+use super::page::{Cursor, Page, Paged};
 use super::projection::BARS;
 use super::queries::HistoryError;
 use crate::domain::fact::{Body, Market};
@@ -18,8 +19,9 @@ use std::sync::Arc;
 
 /// Fetched ranges. Key: width, symbol, opening time of the first bar, digest; value: the bars.
 const RANGES: &str = "ranges.1";
-/// Times of which a venue has no bars. Key: width, symbol, first opening time; value: the last.
-const OUTAGES: &str = "outages.1";
+/// Times of which a venue has no bars. Key: width, symbol, first opening time; value: the last. The
+/// first form held what lay between two holes too.
+const OUTAGES: &str = "outages.2";
 
 /// FNV-1a over the bars as stored, symbols included: equal bars have equal digests.
 #[must_use]
@@ -194,16 +196,18 @@ pub fn read(
     Ok(found.into_values().filter(|bar| times.contains(&bar.open_time)).collect())
 }
 
-/// The newest bars of `symbol`, at most `limit`, ascending.
+/// A page of the bars of `symbol`, by opening time.
 ///
 /// # Errors
 /// The file could not be read or holds something else than bars.
-pub fn newest(
+pub fn page(
     archive: &Archive,
     timeframe: Timeframe,
     symbol: Symbol,
-    limit: Option<usize>,
-) -> Result<Vec<Bar>, HistoryError> {
+    Page { limit, before }: &Page,
+) -> Result<Paged<Bar>, HistoryError> {
+    let end = before.as_ref().map_or(UtcMs::MAX, |before| before.time().saturating_sub(1));
+    let paged = |bars| Paged::newest(bars, *limit, |bar: &Bar| Cursor::at(bar.open_time));
     let width = code::timeframe_key(timeframe);
     let row = |newest| archive.range(BARS, &[width]..=&[width + 1], newest, 1);
     let time = |row: &[(Vec<u8>, Vec<u8>)]| {
@@ -212,18 +216,20 @@ pub fn newest(
     };
     let (Some(limit), Some(first), Some(last)) = (limit, time(&row(false)?), time(&row(true)?))
     else {
-        return read(archive, timeframe, symbol, UtcMs::MIN..=UtcMs::MAX);
+        return Ok(paged(read(archive, timeframe, symbol, UtcMs::MIN..=end)?));
     };
-    // A symbol may have gaps: looked back ever further, and at last at all there is.
-    let mut back = timeframe.ms().saturating_mul(i64::try_from(limit).unwrap_or(i64::MAX));
+    // One more than wanted tells of older ones. A symbol may have gaps: looked back ever further,
+    // and at last at all there is.
+    let last = last.min(end);
+    let wanted = limit.saturating_add(1);
+    let mut back = timeframe.ms().saturating_mul(i64::try_from(wanted).unwrap_or(i64::MAX));
     loop {
         let from = last.saturating_sub(back);
         let all = from <= first;
         let from = if all { UtcMs::MIN } else { from };
-        let mut bars = read(archive, timeframe, symbol, from..=UtcMs::MAX)?;
-        if all || bars.len() >= limit {
-            bars.drain(..bars.len().saturating_sub(limit));
-            return Ok(bars);
+        let bars = read(archive, timeframe, symbol, from..=end)?;
+        if all || bars.len() >= wanted {
+            return Ok(paged(bars));
         }
         back = back.saturating_mul(4);
     }

@@ -39,7 +39,7 @@ impl History {
     pub fn booked(&self) -> Result<Vec<Booked>, HistoryError> {
         // Both facts of an execution follow from the same input, in the same order.
         let mut fills: BTreeMap<(u64, Symbol), VecDeque<Execution>> = BTreeMap::new();
-        for (key, value) in self.newest(FILLS, None)? {
+        for (key, value) in self.all(FILLS)? {
             if let Order::Filled { client_id, strategy, symbol, side, fill, .. } =
                 decode(FILLS, &value)?
             {
@@ -48,7 +48,7 @@ impl History {
             }
         }
         let mut changes = Vec::new();
-        for (key, value) in self.newest(CHANGES, None)? {
+        for (key, value) in self.all(CHANGES)? {
             let after: PositionState = decode(CHANGES, &value)?;
             let fact = key.get(SYMBOL..).unwrap_or_default().to_vec();
             changes.push((fact, after));

@@ -54,25 +54,44 @@ impl Lost {
     }
 }
 
-/// What was announced and is not in the history. Only one that holds no range at all is compared
-/// with the journal: it was taken away, or there was never any past.
+/// What was announced and is not in the history, and the last close said. Only a history that holds
+/// no range at all is compared with the journal: it was taken away, or there was never any past.
 ///
 /// # Errors
 /// A file cannot be read.
-pub fn lost(archive: &Arc<Archive>, journal: &Store) -> Result<Vec<Lost>, StoreError> {
-    let mut lost = Vec::new();
+pub fn lost(
+    archive: &Arc<Archive>,
+    journal: &Store,
+) -> Result<(Vec<Lost>, Option<UtcMs>), StoreError> {
+    let (mut lost, mut close) = (Vec::new(), None);
     if bars::has_any(archive)? {
-        return Ok(lost);
+        return Ok((lost, close));
     }
     let library = HistoryLibrary::new(Arc::clone(archive));
-    journal.scan(0, &mut |_, fact: Fact<Body>| {
-        if let Body::Market(Market::HistoryLoaded { symbol, timeframe, from, to, digest, .. }) =
-            fact.body
-            && library.resolve(&fact.body).is_err()
-        {
-            lost.push(Lost { of: (symbol, timeframe), times: from..=to, digest });
+    let scanned = journal.scan(0, &mut |_, fact: Fact<Body>| {
+        match fact.body {
+            Body::Market(Market::Close { time, .. }) => close = Some(time),
+            Body::Market(Market::HistoryLoaded { symbol, timeframe, from, to, digest, .. })
+                if library.resolve(&fact.body).is_err() =>
+            {
+                lost.push(Lost { of: (symbol, timeframe), times: from..=to, digest });
+            }
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
         }
         ControlFlow::Continue(())
-    })?;
-    Ok(lost)
+    });
+    match scanned {
+        // A segment is bad or missing: `verify` says so, and no start needs it.
+        Err(e @ StoreError::Torn { .. }) => {
+            tracing::warn!("whether past bars were lost is not known: {e}");
+            Ok((lost, close))
+        }
+        done => done.map(|()| (lost, close)),
+    }
 }

@@ -10,6 +10,7 @@ mod code;
 pub mod fetch;
 pub mod keeper;
 pub mod need;
+pub mod page;
 pub mod projection;
 pub mod queries;
 pub mod records;

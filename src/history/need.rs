@@ -8,12 +8,11 @@ use std::ops::RangeInclusive;
 /// Opening times of bars, first and last.
 pub type Times = RangeInclusive<UtcMs>;
 
-/// The bars to be fetched so that the last `count` bars that have closed by `now` are there: as
-/// many, up to now, and without a hole. `have` are opening times, ascending; `none` are times of
-/// which the venue has said before that it has no bars. What one page of an answer spans is one
-/// range.
+/// The bars that are not there of the last `count` bars that have closed by `now`: every hole by
+/// itself. `have` are opening times, ascending; `none` are times of which the venue has said before
+/// that it has no bars.
 #[must_use]
-pub fn need(
+pub fn missing(
     have: impl IntoIterator<Item = UtcMs>,
     none: &[Times],
     count: i64,
@@ -22,8 +21,7 @@ pub fn need(
 ) -> Vec<Times> {
     let width = timeframe.ms();
     let end = timeframe.open_of(now);
-    let page = i64::from(PAGE_MAX) * width;
-    let mut needed: Vec<Times> = Vec::new();
+    let mut holes: Vec<Times> = Vec::new();
     let mut have = have.into_iter().peekable();
     let mut none = none.iter().peekable();
     let mut at = end - count.max(0) * width;
@@ -36,14 +34,37 @@ pub fn need(
             continue;
         }
         if !here {
-            match needed.last_mut() {
-                Some(last) if at - last.start() < page => *last = *last.start()..=at,
-                Some(_) | None => needed.push(at..=at),
+            match holes.last_mut() {
+                Some(last) if last.end() + width == at => *last = *last.start()..=at,
+                Some(_) | None => holes.push(at..=at),
             }
         }
         at += width;
     }
-    needed
+    holes
+}
+
+/// What is to be fetched so that no hole is left, in ranges that one page of an answer spans: what
+/// lies between holes of one page is in it.
+#[must_use]
+pub fn pages(holes: &[Times], timeframe: Timeframe) -> Vec<Times> {
+    let width = timeframe.ms();
+    let page = i64::from(PAGE_MAX) * width;
+    let mut pages: Vec<Times> = Vec::new();
+    for hole in holes {
+        let mut at = *hole.start();
+        if let Some(last) = pages.last_mut().filter(|last| at - last.start() < page) {
+            let end = (*hole.end()).min(last.start() + page - width);
+            *last = *last.start()..=end;
+            at = end + width;
+        }
+        while at <= *hole.end() {
+            let end = (*hole.end()).min(at + page - width);
+            pages.push(at..=end);
+            at = end + width;
+        }
+    }
+    pages
 }
 
 #[cfg(test)]
@@ -55,7 +76,8 @@ mod tests {
     fn check(have: &[i64], none: &[(i64, i64)], count: i64, now: i64) -> String {
         let have = have.iter().map(|minute| minute * MINUTE);
         let none: Vec<Times> = none.iter().map(|(from, to)| from * MINUTE..=to * MINUTE).collect();
-        let needed = need(have, &none, count, now * MINUTE + 30_000, Timeframe::M1);
+        let holes = missing(have, &none, count, now * MINUTE + 30_000, Timeframe::M1);
+        let needed = pages(&holes, Timeframe::M1);
         let words = needed.iter().map(|t| format!("{}-{}", t.start() / MINUTE, t.end() / MINUTE));
         words.collect::<Vec<_>>().join(" ")
     }
@@ -85,6 +107,13 @@ mod tests {
     }
 
     #[test]
+    fn holes_are_told_one_by_one() {
+        let have = [95, 97, 98].map(|minute| minute * MINUTE);
+        let holes = missing(have, &[], 6, 100 * MINUTE, Timeframe::M1);
+        assert_eq!(holes, [(94, 94), (96, 96), (99, 99)].map(|(a, b)| a * MINUTE..=b * MINUTE));
+    }
+
+    #[test]
     fn four_hundred_old_bars_are_not_enough_and_pages_are_ranges() {
         let old: Vec<i64> = (0..400).collect();
         assert_eq!(check(&old, &[], 1000, 1000), "400-999");
@@ -99,7 +128,7 @@ mod tests {
     fn the_last_bar_is_the_one_that_has_closed() {
         let now = 10 * 3_600_000;
         for (now, last) in [(now, now - 3_600_000), (now - 1, now - 7_200_000)] {
-            let needed = need([], &[], 1, now, Timeframe::H1);
+            let needed = missing([], &[], 1, now, Timeframe::H1);
             assert_eq!(needed, [last..=last]);
         }
     }

@@ -1,6 +1,7 @@
 //! Questions to the history.
 
 use super::code;
+use super::page::{Cursor, Page, Paged};
 use super::projection::{BARS, CHANGES, EQUITY, FILLS, ORDER_STATES, ORDERS, POSITIONS};
 use super::records::{
     EquityState, EquityView, FillView, OrderState, OrderView, PositionState, PositionView,
@@ -45,7 +46,8 @@ impl HistoryError {
     }
 }
 
-/// Reads the history. Lists are ascending; with a limit they are the newest.
+/// Reads the history. Lists are ascending; a page of one is the newest of it, or of what is before
+/// a place.
 #[derive(Clone, Debug)]
 pub struct History {
     archive: Arc<Archive>,
@@ -62,46 +64,40 @@ impl History {
     ///
     /// # Errors
     /// The file could not be read, or is damaged.
-    pub fn orders(&self, limit: Option<usize>) -> Result<Vec<OrderView>, HistoryError> {
-        self.newest(ORDERS, limit)?
-            .iter()
-            .map(|(_, value)| {
-                let intent: OrderIntent = decode(ORDERS, value)?;
-                let state = self.archive.get(ORDER_STATES, intent.client_id.0.as_bytes())?;
-                let state = state.map(|s| decode(ORDER_STATES, &s)).transpose()?;
-                Ok(order_view(intent, state))
-            })
-            .collect()
+    pub fn orders(&self, page: impl Into<Page>) -> Result<Paged<OrderView>, HistoryError> {
+        self.page(ORDERS, &page.into())?.try_map(|(_, value)| {
+            let intent: OrderIntent = decode(ORDERS, &value)?;
+            let state = self.archive.get(ORDER_STATES, intent.client_id.0.as_bytes())?;
+            let state = state.map(|s| decode(ORDER_STATES, &s)).transpose()?;
+            Ok(order_view(intent, state))
+        })
     }
 
     /// Fills in the order in which they were applied.
     ///
     /// # Errors
     /// The file could not be read, or is damaged.
-    pub fn fills(&self, limit: Option<usize>) -> Result<Vec<FillView>, HistoryError> {
-        self.newest(FILLS, limit)?
-            .iter()
-            .map(|(_, value)| match decode(FILLS, value)? {
-                Order::Filled { client_id, symbol, side, fill, .. } => Ok(FillView {
-                    trade_id: fill.trade_id,
-                    client_order_id: client_id,
-                    symbol,
-                    side,
-                    price: fill.price.normalize(),
-                    quantity: fill.quantity.normalize(),
-                    fee: fill.fee.normalize(),
-                    fee_asset: fill.fee_asset,
-                    time: fill.time,
-                }),
-                Order::Intent(_)
-                | Order::Granted { .. }
-                | Order::Changed { .. }
-                | Order::Compared { .. } => {
-                    let reason = "a row is not a fill".to_owned();
-                    Err(HistoryError::Damaged { table: FILLS, reason })
-                }
-            })
-            .collect()
+    pub fn fills(&self, page: impl Into<Page>) -> Result<Paged<FillView>, HistoryError> {
+        self.page(FILLS, &page.into())?.try_map(|(_, value)| match decode(FILLS, &value)? {
+            Order::Filled { client_id, symbol, side, fill, .. } => Ok(FillView {
+                trade_id: fill.trade_id,
+                client_order_id: client_id,
+                symbol,
+                side,
+                price: fill.price.normalize(),
+                quantity: fill.quantity.normalize(),
+                fee: fill.fee.normalize(),
+                fee_asset: fill.fee_asset,
+                time: fill.time,
+            }),
+            Order::Intent(_)
+            | Order::Granted { .. }
+            | Order::Changed { .. }
+            | Order::Compared { .. } => {
+                let reason = "a row is not a fill".to_owned();
+                Err(HistoryError::Damaged { table: FILLS, reason })
+            }
+        })
     }
 
     /// Positions by symbol, of every symbol ever traded.
@@ -119,19 +115,16 @@ impl History {
     ///
     /// # Errors
     /// The file could not be read, or is damaged.
-    pub fn equity(&self, limit: Option<usize>) -> Result<Vec<EquityView>, HistoryError> {
-        self.newest(EQUITY, limit)?
-            .iter()
-            .map(|(key, value)| {
-                let EquityState { equity, cash, adjusted } = decode(EQUITY, value)?;
-                Ok(EquityView {
-                    time: time_at(EQUITY, key)?,
-                    equity: equity.normalize(),
-                    cash: cash.normalize(),
-                    adjusted: adjusted.normalize(),
-                })
+    pub fn equity(&self, page: impl Into<Page>) -> Result<Paged<EquityView>, HistoryError> {
+        self.page(EQUITY, &page.into())?.try_map(|(key, value)| {
+            let EquityState { equity, cash, adjusted } = decode(EQUITY, &value)?;
+            Ok(EquityView {
+                time: time_at(EQUITY, &key)?,
+                equity: equity.normalize(),
+                cash: cash.normalize(),
+                adjusted: adjusted.normalize(),
             })
-            .collect()
+        })
     }
 
     /// Trades from flat to flat, by opening time and symbol.
@@ -186,19 +179,25 @@ impl History {
     }
 
     fn rows<T: DeserializeOwned>(&self, table: &'static str) -> Result<Vec<T>, HistoryError> {
-        self.newest(table, None)?.iter().map(|(_, value)| decode(table, value)).collect()
+        self.all(table)?.iter().map(|(_, value)| decode(table, value)).collect()
     }
 
-    pub(super) fn newest(
-        &self,
-        table: &'static str,
-        limit: Option<usize>,
-    ) -> Result<Vec<Row>, HistoryError> {
-        let Some(limit) = limit else { return Ok(self.archive.all(table)?) };
-        let greatest = [u8::MAX; 64];
-        let mut rows = self.archive.range(table, [].as_slice()..=&greatest, true, limit)?;
+    pub(super) fn all(&self, table: &'static str) -> Result<Vec<Row>, HistoryError> {
+        Ok(self.archive.all(table)?)
+    }
+
+    fn page(&self, table: &'static str, page: &Page) -> Result<Paged<Row>, HistoryError> {
+        let Page { limit, before } = page;
+        if limit.is_none() && before.is_none() {
+            return Ok(Paged::all(self.all(table)?));
+        }
+        let last = before.as_ref().map_or([u8::MAX; 64].as_slice(), |before| &before.0);
+        // The place itself is not before it, and one more than wanted tells of older ones.
+        let most = limit.map_or(usize::MAX, |limit| limit.saturating_add(2));
+        let mut rows = self.archive.range(table, [].as_slice()..=last, true, most)?;
+        rows.retain(|(key, _)| before.as_ref().is_none_or(|before| *key < before.0));
         rows.reverse();
-        Ok(rows)
+        Ok(Paged::newest(rows, *limit, |(key, _)| Cursor(key.clone())))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The history over a real file: projected, reopened, asked.
 
 use super::bars::{self, digest};
+use super::page::{Page, Paged};
 use super::projection::projected_through;
 use super::{History, HistoryLibrary, Projector};
 use crate::domain::fact::{Analysis, Body, Ledger, Market, Order};
@@ -153,7 +154,7 @@ fn the_public_shapes_are_what_the_facts_said() {
     apply(&mut Projector::new(Arc::clone(&archive)).unwrap(), &a_round());
     let history = History::new(archive);
     let first = |rows: serde_json::Value| rows[0].to_string().replace(',', ", ");
-    let orders = first(serde_json::to_value(history.orders(None).unwrap()).unwrap());
+    let orders = first(serde_json::to_value(history.orders(None).unwrap().rows).unwrap());
     assert_eq!(
         orders,
         concat!(
@@ -163,7 +164,7 @@ fn the_public_shapes_are_what_the_facts_said() {
             r#""venue_order_id":17}"#
         )
     );
-    let fills = first(serde_json::to_value(history.fills(None).unwrap()).unwrap());
+    let fills = first(serde_json::to_value(history.fills(None).unwrap().rows).unwrap());
     assert_eq!(
         fills,
         concat!(
@@ -179,7 +180,7 @@ fn the_public_shapes_are_what_the_facts_said() {
             r#""standing":null, "symbol":"ETHUSD", "unrealized_pnl":"19.8"}"#
         )
     );
-    let equity = first(serde_json::to_value(history.equity(None).unwrap()).unwrap());
+    let equity = first(serde_json::to_value(history.equity(None).unwrap().rows).unwrap());
     assert_eq!(equity, r#"{"adjusted":"-1", "cash":"800", "equity":"1000.5", "time":120000}"#);
 }
 
@@ -193,9 +194,9 @@ fn facts_applied_again_leave_the_same_rows() {
     apply(&mut projector, &facts);
     assert_eq!(projector.through(), 8);
     let once = History::new(Arc::clone(&archive));
-    let (orders, fills) = (once.orders(None).unwrap(), once.fills(None).unwrap());
+    let (orders, fills) = (once.orders(None).unwrap().rows, once.fills(None).unwrap().rows);
     projector.rebuild().unwrap();
-    assert!(once.fills(None).unwrap().is_empty());
+    assert!(once.fills(None).unwrap().rows.is_empty());
     drop((projector, once, archive));
 
     let archive = folder.open();
@@ -204,7 +205,10 @@ fn facts_applied_again_leave_the_same_rows() {
     apply(&mut projector, &facts);
     assert_eq!(projected_through(&archive).unwrap(), 8);
     let again = History::new(archive);
-    assert_eq!((orders, fills), (again.orders(None).unwrap(), again.fills(None).unwrap()));
+    assert_eq!(
+        (orders, fills),
+        (again.orders(None).unwrap().rows, again.fills(None).unwrap().rows)
+    );
 }
 
 #[test]
@@ -224,10 +228,26 @@ fn limits_give_the_newest_last() {
     };
     apply(&mut projector, &(1..=300).map(equity).collect::<Vec<_>>());
     let history = History::new(archive);
-    let times: Vec<_> =
-        history.equity(Some(2)).unwrap().into_iter().map(|point| point.time / MINUTE).collect();
+    let mut pages = Vec::new();
+    let mut page = Page::from(Some(7));
+    loop {
+        let Paged { rows, older } = history.equity(page).unwrap();
+        pages.splice(0..0, rows);
+        let Some(older) = older else { break };
+        page = Page { limit: Some(7), before: Some(older.to_string().parse().unwrap()) };
+    }
+    assert_eq!(pages, history.equity(None).unwrap().rows, "43 pages are the whole");
+    assert_eq!(history.equity(Some(300)).unwrap().older, None, "a full page may be the last");
+    assert_eq!(history.equity(Some(0)).unwrap().rows, []);
+    let times: Vec<_> = history
+        .equity(Some(2))
+        .unwrap()
+        .rows
+        .into_iter()
+        .map(|point| point.time / MINUTE)
+        .collect();
     assert_eq!(times, [299, 300]);
-    assert_eq!(history.equity(None).unwrap().len(), 300);
+    assert_eq!(history.equity(None).unwrap().rows.len(), 300);
 }
 
 #[test]

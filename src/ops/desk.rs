@@ -9,11 +9,12 @@ use super::views::{
     PositionView, QuarantineView, ReconcileView, ResolveView, ResolvedView, SignalView, StatusView,
     SymbolView, SymbolsChangeView, TradeView, ValueView, VerifyView,
 };
-use super::views::{ReloadView, ReloadsView, SwitchWord, SwitchedView, SwitchesView};
+use super::views::{ReloadView, ReloadsView, ReplayView, SwitchWord, SwitchedView, SwitchesView};
 use crate::domain::fact::Body;
 use crate::domain::id::Symbol;
 use crate::domain::quarantine::{Quarantine, Quarantines};
 use crate::domain::time::{Timeframe, UtcMs};
+use crate::history::page::{Page, Paged};
 use everwarm_runtime::fact::{Effect, Fact};
 use everwarm_runtime::store::archive::Archive;
 use std::ops::ControlFlow;
@@ -33,14 +34,26 @@ pub trait Desk: Send + Sync + 'static {
     fn checks(&self) -> Vec<CheckView>;
     /// What is wrong, since when, and what to do.
     fn doctor(&self) -> Result<HealthView, Failure>;
-    /// Orders by close time.
-    fn orders(&self, limit: Option<usize>) -> Result<Vec<OrderView>, Failure>;
-    /// Fills in the order they were applied.
-    fn fills(&self, limit: Option<usize>) -> Result<Vec<FillView>, Failure>;
+    /// A page of orders by close time.
+    fn orders_page(&self, page: Page) -> Result<Paged<OrderView>, Failure>;
+    /// The newest of them.
+    fn orders(&self, limit: Option<usize>) -> Result<Vec<OrderView>, Failure> {
+        Ok(self.orders_page(limit.into())?.rows)
+    }
+    /// A page of fills in the order they were applied.
+    fn fills_page(&self, page: Page) -> Result<Paged<FillView>, Failure>;
+    /// The newest of them.
+    fn fills(&self, limit: Option<usize>) -> Result<Vec<FillView>, Failure> {
+        Ok(self.fills_page(limit.into())?.rows)
+    }
     /// Positions of every symbol ever traded, by symbol.
     fn positions(&self) -> Result<Vec<PositionView>, Failure>;
-    /// Equity by close.
-    fn equity(&self, limit: Option<usize>) -> Result<Vec<EquityView>, Failure>;
+    /// A page of equity by close.
+    fn equity_page(&self, page: Page) -> Result<Paged<EquityView>, Failure>;
+    /// The newest of them.
+    fn equity(&self, limit: Option<usize>) -> Result<Vec<EquityView>, Failure> {
+        Ok(self.equity_page(limit.into())?.rows)
+    }
     /// Trades from flat to flat, by opening time.
     fn trades(&self, limit: Option<usize>) -> Result<Vec<TradeView>, Failure>;
     /// What happened lately, oldest first; nothing where no process runs.
@@ -53,13 +66,22 @@ pub trait Desk: Send + Sync + 'static {
     }
     /// Signals and what became of them, by time.
     fn signals(&self, limit: Option<usize>) -> Result<Vec<SignalView>, Failure>;
-    /// Closed bars of a symbol, by opening time.
+    /// A page of closed bars of a symbol, by opening time.
+    fn bars_page(
+        &self,
+        symbol: Symbol,
+        timeframe: Timeframe,
+        page: Page,
+    ) -> Result<Paged<BarView>, Failure>;
+    /// The newest of them.
     fn bars(
         &self,
         symbol: Symbol,
         timeframe: Timeframe,
         limit: Option<usize>,
-    ) -> Result<Vec<BarView>, Failure>;
+    ) -> Result<Vec<BarView>, Failure> {
+        Ok(self.bars_page(symbol, timeframe, limit.into())?.rows)
+    }
     /// What is set aside because a stage failed at it, oldest first.
     fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure>;
     /// What is listed, by name.
@@ -84,6 +106,9 @@ pub trait Desk: Send + Sync + 'static {
     fn summary(&self, period: Option<Period>) -> Result<SummaryView, Failure>;
     /// Derives all facts again from the inputs and compares; takes a while.
     fn verify(&self) -> Result<VerifyView, Failure>;
+    /// Decides everything again with the stages of this version, and compares what was said in a
+    /// period, or ever; takes a while.
+    fn replay(&self, period: Option<Period>) -> Result<ReplayView, Failure>;
 }
 
 /// The facts of a journal, in their order.
@@ -103,6 +128,19 @@ pub trait JournalFacts: Send + Sync {
 /// Derives all facts of a journal again and compares; the history resolves what inputs only
 /// announce.
 pub type Verify = fn(&dyn JournalFacts, Arc<Archive>) -> Result<VerifyView, Failure>;
+
+/// Decides everything again and tells how what was said in a period, or ever, compares.
+pub type Replay =
+    fn(&dyn JournalFacts, Arc<Archive>, Option<Period>) -> Result<ReplayView, Failure>;
+
+/// What goes through a whole journal once more.
+#[derive(Clone, Copy, Debug)]
+pub struct Proofs {
+    /// Whether the facts are what their inputs imply.
+    pub verify: Verify,
+    /// What the present stages say.
+    pub replay: Replay,
+}
 
 /// Ends a quarantine by its number: the stage is tried again, or its absence is accepted.
 pub type Release = dyn Fn(u64, bool) -> Result<QuarantineView, Failure> + Send + Sync;

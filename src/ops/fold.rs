@@ -82,12 +82,9 @@ impl StatusFold {
     fn operator(&mut self, operator: &Operator) {
         match operator {
             Operator::Started { life, installation, epoch } => {
-                self.view.life = *life;
                 self.view.installation.clone_from(installation);
                 self.view.epoch = *epoch;
-                self.view.conflicts.clear();
-                self.reconciled = false;
-                self.branches.clear();
+                self.begin(*life);
             }
             Operator::ConfigApplied { generation, .. } => self.view.config_generation = *generation,
             Operator::Branch { path, down } => {
@@ -109,6 +106,14 @@ impl StatusFold {
                 self.view.conflicts.retain(|c| c.id() != conflict.id());
             }
         }
+    }
+
+    /// In another life nothing was compared with the venue yet.
+    fn begin(&mut self, life: u64) {
+        self.view.life = life;
+        self.view.conflicts.clear();
+        self.reconciled = false;
+        self.branches.clear();
     }
 
     fn order(&mut self, order: &Order) {
@@ -172,6 +177,12 @@ impl StatusFold {
         rows.map(|(symbol, row)| SymbolView::of(row, self.universe.held(symbol))).collect()
     }
 
+    /// What is held and could be sold by its size, base units; listed or not.
+    #[must_use]
+    pub fn sellable(&self) -> BTreeMap<Symbol, Decimal> {
+        self.universe.all_held().map(|(symbol, held)| (symbol, held.normalize())).collect()
+    }
+
     /// What is held and cannot be sold, one sentence a symbol.
     fn unsellable(&self) -> impl Iterator<Item = String> {
         let away = self.universe.rows().filter(|(_, row)| row.listed.venue != AtVenue::Trading);
@@ -190,6 +201,18 @@ impl StatusFold {
     pub fn stopped(&self) -> Vec<&str> {
         let stopped = self.quarantines.iter().filter(|(_, q)| q.effect == Effect::Stopped);
         stopped.map(|(_, q)| q.stage.as_str()).collect()
+    }
+
+    /// What is so in that life. Until its beginning is among the facts told, they tell of the one
+    /// before, which may have traded.
+    #[must_use]
+    pub fn view_in(&self, life: u64) -> StatusView {
+        if self.view.life == life {
+            return self.view();
+        }
+        let mut fold = self.clone();
+        fold.begin(life);
+        fold.view()
     }
 
     /// What the facts tell; the daemon adds what only the process knows (pid, venue, steps,
@@ -338,6 +361,10 @@ mod tests {
         for fact in &facts {
             fold.fold(fact);
         }
+        let [this, next] = [1, 2].map(|life| fold.view_in(life));
+        assert_eq!((this.state, this.ready), (State::Trading, true));
+        assert_eq!((next.state, next.ready, next.life), (State::Starting, false, 2));
+        assert_eq!((next.fills, next.equity), (this.fills, this.equity));
         let mut say = |body| {
             let mut fact = facts[0].clone();
             (fact.body, fact.key) = (body, Key { n: 9, rank: 0, i: 0 });

@@ -1,7 +1,7 @@
 //! The log: to standard error, so that it never mixes with data. A line for people or an object for
 //! programs; a line that repeats itself is held back after a few, and counted.
 
-use super::api::LogLevel;
+use super::api::{Hold, LogLevel};
 use super::config::LogFormat;
 use super::exit::{Exit, Failure};
 use super::text::{Paint, instant};
@@ -74,7 +74,7 @@ pub fn start(filter: &str, format: LogFormat) -> Result<LogLevel, Failure> {
         let filter = parse(text)?;
         handle.reload(filter).map_err(|e| format!("log: {e}"))
     };
-    Ok(LogLevel { get: Arc::new(get), set: Arc::new(set), counts })
+    Ok(LogLevel { get: Arc::new(get), set: Arc::new(set), counts, hold: Hold::default() })
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, String> {

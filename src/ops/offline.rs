@@ -1,7 +1,7 @@
 //! Answers from the files of a daemon that is not running.
 
 use super::audit::audit;
-use super::desk::{Desk, JournalFacts, Verify};
+use super::desk::{Desk, JournalFacts, Proofs};
 use super::exit::{Exit, Failure};
 use super::explain::explain;
 use super::health::{Signs, findings};
@@ -13,10 +13,11 @@ use super::views::{
     PositionView, QuarantineView, ReconcileView, SignalView, State, StatusView, SymbolView,
     TradeView, ValueView, VerifyView,
 };
-use super::views::{ReloadsView, SwitchesView};
+use super::views::{ReloadsView, ReplayView, SwitchesView};
 use super::why_not::why_not;
 use crate::domain::id::Symbol;
 use crate::domain::time::{Timeframe, UtcMs};
+use crate::history::page::{Page, Paged};
 use crate::history::projection::{INTEREST, projected_through};
 use crate::history::{self, History, Projector, bars};
 use everwarm_runtime::fact::Body as _;
@@ -24,6 +25,7 @@ use everwarm_runtime::store::archive::Archive;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 /// Facts projected in one commit.
 const BATCH: usize = 2000;
@@ -34,7 +36,9 @@ pub struct OfflineDesk {
     archive: Arc<Archive>,
     history: History,
     journal: Box<dyn JournalFacts>,
-    verify: Verify,
+    proofs: Proofs,
+    /// Wall time at which the journal was written last.
+    written: Option<UtcMs>,
 }
 
 impl OfflineDesk {
@@ -46,12 +50,23 @@ impl OfflineDesk {
     pub fn open(
         data_dir: &Path,
         journal: Box<dyn JournalFacts>,
-        verify: Verify,
+        proofs: Proofs,
     ) -> Result<OfflineDesk, Failure> {
         let archive = Arc::new(Archive::open(&data_dir.join(history::FILE))?);
         catch_up(&mut Projector::new(Arc::clone(&archive))?, journal.as_ref())?;
         let history = History::new(Arc::clone(&archive));
-        Ok(OfflineDesk { data_dir: data_dir.into(), archive, history, journal, verify })
+        let (data_dir, written) = (data_dir.into(), None);
+        Ok(OfflineDesk { data_dir, archive, history, journal, proofs, written })
+    }
+
+    /// Takes the time at which the file of the journal was changed last for that of its last
+    /// process: to look at it changes nothing.
+    #[must_use]
+    pub fn written_as(self, file: &Path) -> OfflineDesk {
+        let changed = std::fs::metadata(file).and_then(|about| about.modified()).ok();
+        let age = changed.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let written = age.and_then(|age| UtcMs::try_from(age.as_millis()).ok());
+        OfflineDesk { written, ..self }
     }
 
     fn not_running(&self, so: &str) -> Failure {
@@ -145,30 +160,32 @@ impl Desk for OfflineDesk {
         let (facts, now) = (memory.health.clone(), memory.health.now);
         Ok(findings(&Signs {
             wall: everwarm_runtime::clock::wall_ms(),
+            written: self.written,
             venue: now,
             facts,
             status: self.status()?,
             quarantines: memory.status.quarantines(),
+            held: memory.status.sellable(),
             symbols: memory.status.symbols(),
             disk: super::health::disk_of(&self.data_dir),
             ..Signs::default()
         }))
     }
 
-    fn orders(&self, limit: Option<usize>) -> Result<Vec<OrderView>, Failure> {
-        Ok(self.history.orders(limit)?)
+    fn orders_page(&self, page: Page) -> Result<Paged<OrderView>, Failure> {
+        Ok(self.history.orders(page)?)
     }
 
-    fn fills(&self, limit: Option<usize>) -> Result<Vec<FillView>, Failure> {
-        Ok(self.history.fills(limit)?)
+    fn fills_page(&self, page: Page) -> Result<Paged<FillView>, Failure> {
+        Ok(self.history.fills(page)?)
     }
 
     fn positions(&self) -> Result<Vec<PositionView>, Failure> {
         Ok(stand(self.history.positions()?, &self.memory()?.status.symbols()))
     }
 
-    fn equity(&self, limit: Option<usize>) -> Result<Vec<EquityView>, Failure> {
-        Ok(self.history.equity(limit)?)
+    fn equity_page(&self, page: Page) -> Result<Paged<EquityView>, Failure> {
+        Ok(self.history.equity(page)?)
     }
 
     fn trades(&self, limit: Option<usize>) -> Result<Vec<TradeView>, Failure> {
@@ -179,14 +196,14 @@ impl Desk for OfflineDesk {
         Ok(self.memory()?.signals.newest(limit))
     }
 
-    fn bars(
+    fn bars_page(
         &self,
         symbol: Symbol,
         timeframe: Timeframe,
-        limit: Option<usize>,
-    ) -> Result<Vec<BarView>, Failure> {
-        let found = bars::newest(&self.archive, timeframe, symbol, limit)?;
-        Ok(found.iter().map(BarView::of).collect())
+        page: Page,
+    ) -> Result<Paged<BarView>, Failure> {
+        let found = bars::page(&self.archive, timeframe, symbol, &page)?;
+        Ok(found.map(|bar| BarView::of(&bar)))
     }
 
     fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {
@@ -234,7 +251,11 @@ impl Desk for OfflineDesk {
     }
 
     fn verify(&self) -> Result<VerifyView, Failure> {
-        (self.verify)(self.journal.as_ref(), Arc::clone(&self.archive))
+        (self.proofs.verify)(self.journal.as_ref(), Arc::clone(&self.archive))
+    }
+
+    fn replay(&self, period: Option<Period>) -> Result<ReplayView, Failure> {
+        (self.proofs.replay)(self.journal.as_ref(), Arc::clone(&self.archive), period)
     }
 }
 
@@ -250,8 +271,11 @@ mod tests {
         let facts = journal().0;
         let open = |count: usize| {
             let journal = Box::new(Facts(facts[..count].to_vec()));
-            let verify: Verify = |_, _| Ok(VerifyView::default());
-            OfflineDesk::open(&folder, journal, verify).unwrap()
+            let proofs = Proofs {
+                verify: |_, _| Ok(VerifyView::default()),
+                replay: |_, _, _| Ok(ReplayView::default()),
+            };
+            OfflineDesk::open(&folder, journal, proofs).unwrap()
         };
         assert_eq!(open(16).fills(None).unwrap().len(), 2);
         let desk = open(facts.len());

@@ -10,10 +10,11 @@ use super::views::{
     OrderView, PositionView, QuarantineView, ReconcileView, ResolveView, ResolvedView, SignalView,
     StatusView, SymbolView, SymbolsChangeView, TradeView, ValueView, VerifyView,
 };
-use super::views::{ReloadView, ReloadsView, SwitchWord, SwitchedView, SwitchesView};
+use super::views::{ReloadView, ReloadsView, ReplayView, SwitchWord, SwitchedView, SwitchesView};
 use crate::domain::id::Symbol;
 use crate::domain::switch::Switch;
 use crate::domain::time::{Timeframe, UtcMs};
+use crate::history::page::{Page, Paged};
 use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 use serde::Serialize;
@@ -315,10 +316,34 @@ impl RemoteDesk {
         Err(NoAnswer { code, failure })
     }
 
+    /// Asks for what takes a while, of a period where one is given.
+    fn within<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        period: Option<Period>,
+    ) -> Result<T, Failure> {
+        let mut url = self.url(&["api", "v1", what], None);
+        if let Some(Period { from, to }) = period {
+            let mut query = url.query_pairs_mut();
+            query.append_pair("from", &from.to_string()).append_pair("to", &to.to_string());
+        }
+        Ok(self.ask(&url, VERIFY)?)
+    }
+
+    /// Asks for a page of a list. What is older is found by whoever reads the API itself.
+    fn page<T: DeserializeOwned>(&self, url: &Url, page: &Page) -> Result<Paged<T>, Failure> {
+        let mut url = url.clone();
+        let limit = page.limit.map(|limit| ("limit", limit.to_string()));
+        let before = page.before.as_ref().map(|before| ("before", before.to_string()));
+        for (name, value) in limit.into_iter().chain(before) {
+            url.query_pairs_mut().append_pair(name, &value);
+        }
+        Ok(Paged::all(self.ask(&url, ANSWER)?))
+    }
+
     fn get<T: DeserializeOwned>(&self, what: &str, limit: Option<usize>) -> Result<T, Failure> {
         let url = self.url(&["api", "v1", what], limit);
-        let within = if what == "verify" { VERIFY } else { ANSWER };
-        Ok(self.ask(&url, within)?)
+        Ok(self.ask(&url, ANSWER)?)
     }
 }
 
@@ -364,20 +389,20 @@ impl Desk for RemoteDesk {
         self.get("doctor", None)
     }
 
-    fn orders(&self, limit: Option<usize>) -> Result<Vec<OrderView>, Failure> {
-        self.get("orders", limit)
+    fn orders_page(&self, page: Page) -> Result<Paged<OrderView>, Failure> {
+        self.page(&self.url(&["api", "v1", "orders"], None), &page)
     }
 
-    fn fills(&self, limit: Option<usize>) -> Result<Vec<FillView>, Failure> {
-        self.get("fills", limit)
+    fn fills_page(&self, page: Page) -> Result<Paged<FillView>, Failure> {
+        self.page(&self.url(&["api", "v1", "fills"], None), &page)
     }
 
     fn positions(&self) -> Result<Vec<PositionView>, Failure> {
         self.get("positions", None)
     }
 
-    fn equity(&self, limit: Option<usize>) -> Result<Vec<EquityView>, Failure> {
-        self.get("equity", limit)
+    fn equity_page(&self, page: Page) -> Result<Paged<EquityView>, Failure> {
+        self.page(&self.url(&["api", "v1", "equity"], None), &page)
     }
 
     fn trades(&self, limit: Option<usize>) -> Result<Vec<TradeView>, Failure> {
@@ -388,16 +413,16 @@ impl Desk for RemoteDesk {
         self.get("signals", limit)
     }
 
-    fn bars(
+    fn bars_page(
         &self,
         symbol: Symbol,
         timeframe: Timeframe,
-        limit: Option<usize>,
-    ) -> Result<Vec<BarView>, Failure> {
+        page: Page,
+    ) -> Result<Paged<BarView>, Failure> {
         let path = ["api", "v1", "bars", symbol.as_str(), timeframe.name()];
-        let bars: Vec<BarView> = self.ask(&self.url(&path, limit), ANSWER)?;
+        let bars: Paged<BarView> = self.page(&self.url(&path, None), &page)?;
         // A command answers as from the files, which hold bars alone.
-        Ok(bars.into_iter().map(|bar| BarView { indicators: None, ..bar }).collect())
+        Ok(bars.map(|bar| BarView { indicators: None, ..bar }))
     }
 
     fn symbols(&self) -> Result<Vec<SymbolView>, Failure> {
@@ -449,15 +474,14 @@ impl Desk for RemoteDesk {
     }
 
     fn summary(&self, period: Option<Period>) -> Result<SummaryView, Failure> {
-        let mut url = self.url(&["api", "v1", "summary"], None);
-        if let Some(Period { from, to }) = period {
-            let mut query = url.query_pairs_mut();
-            query.append_pair("from", &from.to_string()).append_pair("to", &to.to_string());
-        }
-        Ok(self.ask(&url, VERIFY)?)
+        self.within("summary", period)
     }
 
     fn verify(&self) -> Result<VerifyView, Failure> {
-        self.get("verify", None)
+        self.within("verify", None)
+    }
+
+    fn replay(&self, period: Option<Period>) -> Result<ReplayView, Failure> {
+        self.within("replay", period)
     }
 }

@@ -119,8 +119,8 @@ fn history_of(data_dir: &Path, head: Option<u64>) -> Result<Option<String>, Fail
     let Some(archive) = Archive::look(&data_dir.join(history::FILE))? else { return Ok(None) };
     let through = projected_through(&archive)?;
     let history = History::new(Arc::new(archive));
-    let (orders, fills) = (history.orders(None)?.len(), history.fills(None)?.len());
-    let (points, trades) = (history.equity(None)?.len(), history.trades(None)?.len());
+    let (orders, fills) = (history.orders(None)?.rows.len(), history.fills(None)?.rows.len());
+    let (points, trades) = (history.equity(None)?.rows.len(), history.trades(None)?.len());
     let of = |number: usize, one: &str| count(number as u64, one);
     let told = format!(
         "{}, {}, {}, {}",

@@ -10,7 +10,10 @@ pub use super::standing::{
     SessionView, SwitchWord, SwitchedView, SwitchesView, Trigger,
 };
 pub use crate::history::records::{EquityView, FillView, OrderView, PositionView, TradeView};
-pub use proof::{ChaosView, OtherVersionView, ProblemView, StruckView, UnequalView, VerifyView};
+pub use proof::{
+    ChaosView, DecidedView, OtherVersionView, ProblemView, ReplayView, ReplayedStageView,
+    StruckView, UnequalView, VerifyView,
+};
 
 use super::config::ConfigErrors;
 use crate::domain::fact::{Accept, BreakerLevel, Conflict, Standing};
@@ -88,6 +91,10 @@ pub struct StatusView {
     pub config_generation: u64,
     /// Number of the newest input.
     pub head: u64,
+    /// Facts behind this that are not on disk yet: a kill of the process takes them along, and what
+    /// they told. None where no process is running: then all is.
+    #[serde(default)]
+    pub unsynced: Option<u64>,
     /// Closes seen.
     pub closes: u64,
     /// The newest close.
@@ -539,6 +546,11 @@ pub struct CheckedView {
 pub struct LogLevelView {
     /// A level, or levels by target, like `warn,everwarm=debug`.
     pub filter: String,
+    /// Seconds for which it is, or is left, so; then it is what is configured. None: until the end
+    /// of the process or the next reload that changes it. A week at most.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 604_800)]
+    pub for_s: Option<u32>,
 }
 
 /// A change that was asked for by the API with the token, done or not.

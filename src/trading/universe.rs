@@ -189,10 +189,16 @@ impl Universe {
         self.positions.get(symbol).copied().filter(|_| self.is_held(symbol))
     }
 
+    /// What is held and could be sold by its size, listed or not, by name.
+    pub fn all_held(&self) -> impl Iterator<Item = (Symbol, Decimal)> {
+        let held = self.positions.iter().map(|(symbol, held)| (symbol, *held));
+        held.filter(|(symbol, _)| self.is_held(*symbol))
+    }
+
     /// What is held or has an order that is not over, by name.
     #[must_use]
     pub fn bound(&self) -> BTreeSet<Symbol> {
-        let held = self.positions.iter().map(|(symbol, _)| symbol).filter(|s| self.is_held(*s));
+        let held = self.all_held().map(|(symbol, _)| symbol);
         held.chain(self.orders.values().copied()).collect()
     }
 

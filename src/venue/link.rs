@@ -116,7 +116,7 @@ impl Sockets {
         let opening: Opening = match admitted {
             Ok(()) => Box::pin(async move { Socket::open(&url).await }),
             Err(wait) => {
-                let why = "too many connections were opened lately".to_owned();
+                let why = "what the venue allows is used up for now".to_owned();
                 let later = ConnectError::Later { why, retry_after_ms: Some(wait) };
                 Box::pin(std::future::ready(Err(later)))
             }

@@ -6,14 +6,21 @@
 //! smaller the share of the window it may fill, so that a flood of history never stands in the way
 //! of a cancel.
 //!
-//! A ban, and the connections opened lately, are noted outside the process: who is started again
-//! during one stays silent, and many starts in a row open no more than one process may.
+//! Orders are counted beside it ([`OrderLimit`]): they cost no weight where they succeed.
+//!
+//! A ban, the connections opened lately and the orders placed lately are noted outside the process:
+//! who is started again during one stays silent, and many starts in a row open and place no more
+//! than one process may.
 
 use crate::domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+
+mod orders;
+
+pub use orders::{DAY_MS, OrderLimit, OrderWindow, SHORT_MS};
 
 /// Width of the window, milliseconds.
 pub const WINDOW: UtcMs = 60_000;
@@ -59,7 +66,26 @@ pub struct Spent {
     pub banned_until: UtcMs,
     /// When connections were opened, UTC milliseconds, the oldest first: those that still count.
     pub connections: VecDeque<UtcMs>,
+    /// Before when no order is to leave, UTC milliseconds, after a refusal for too many.
+    #[serde(default)]
+    pub orders_until: UtcMs,
+    /// Orders placed, by window; never too few.
+    #[serde(default)]
+    pub orders: Vec<OrderWindow>,
 }
+
+/// How well something is noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Care {
+    /// It outlives a loss of power.
+    Synced,
+    /// It outlives the process: a machine is away for longer than what it is about counts, and the
+    /// way to the venue does not wait for the disk.
+    Quick,
+}
+
+/// Notes what is spent.
+pub type WriteNote = dyn Fn(&Spent, Care) + Send + Sync;
 
 /// Where that is noted for later processes.
 #[derive(Clone)]
@@ -67,13 +93,13 @@ pub struct Note {
     /// What was noted before.
     pub before: Spent,
     /// Notes what is now.
-    pub write: Arc<dyn Fn(&Spent) + Send + Sync>,
+    pub write: Arc<WriteNote>,
 }
 
 impl Default for Note {
     /// Noted nowhere.
     fn default() -> Self {
-        Note { before: Spent::default(), write: Arc::new(|_| ()) }
+        Note { before: Spent::default(), write: Arc::new(|_, _| ()) }
     }
 }
 
@@ -197,8 +223,7 @@ impl WeightLimit {
 
     /// The venue refused for too many requests: nothing leaves before the wait is over.
     pub fn block(&mut self, now: UtcMs, for_ms: u64) {
-        let end = now.saturating_add(i64::try_from(for_ms).unwrap_or(i64::MAX));
-        self.blocked_until = self.blocked_until.max(end);
+        self.blocked_until = self.blocked_until.max(end_of(now, for_ms));
     }
 
     /// The end of the last such wait, UTC milliseconds.
@@ -213,6 +238,12 @@ impl WeightLimit {
         self.used
     }
 
+    /// Whether the venue has told its count to this process.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.count == Count::Known
+    }
+
     /// Share of the window's budget that is used, 0 to 1.
     pub fn used_share(&mut self, now: UtcMs) -> f64 {
         f64::from(self.used(now)) / f64::from(self.limit.max(1))
@@ -225,6 +256,11 @@ impl WeightLimit {
             self.used = 0;
         }
     }
+}
+
+/// When what the venue said to wait from now on is over.
+fn end_of(now: UtcMs, for_ms: u64) -> UtcMs {
+    now.saturating_add(i64::try_from(for_ms).unwrap_or(i64::MAX))
 }
 
 fn wait(ms: UtcMs) -> WaitMs {

@@ -25,6 +25,10 @@ pub struct Standing {
     pub closed: BTreeSet<Symbol>,
     /// End of the next minute in which a bar closes; none: the recording has ended.
     pub next_close: Option<UtcMs>,
+    /// Whether it knows how far time is: one that was killed may have lost the last minutes of
+    /// lockstep. An exchange of before this was told does not say, and always answers.
+    #[serde(default = "always")]
+    pub in_step: bool,
     /// Venue milliseconds a wall millisecond; 0 in lockstep.
     #[serde(default)]
     pub factor: u32,
@@ -34,6 +38,10 @@ pub struct Standing {
     /// Requests that were refused because of the limits.
     #[serde(default)]
     pub over_limits: u64,
+}
+
+fn always() -> bool {
+    true
 }
 
 /// Steers one exchange. Clones share the token, which changes when the exchange is started again.

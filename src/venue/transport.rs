@@ -119,6 +119,10 @@ pub struct HttpAnswer {
     pub status: u16,
     /// `X-MBX-USED-WEIGHT-1M`.
     pub used_weight: Option<u32>,
+    /// `X-MBX-ORDER-COUNT-10S`.
+    pub orders_short: Option<u32>,
+    /// `X-MBX-ORDER-COUNT-1D`.
+    pub orders_day: Option<u32>,
     /// `Retry-After`, seconds.
     pub retry_after_s: Option<u64>,
     /// Body.
@@ -190,7 +194,10 @@ async fn read(mut answer: reqwest::Response) -> Result<HttpAnswer, TransportErro
     let number = |name: &str| -> Option<u64> {
         answer.headers().get(name)?.to_str().ok()?.trim().parse().ok()
     };
-    let used_weight = number("x-mbx-used-weight-1m").and_then(|w| u32::try_from(w).ok());
+    let count = |name: &str| number(name).and_then(|count| u32::try_from(count).ok());
+    let used_weight = count("x-mbx-used-weight-1m");
+    let orders_short = count("x-mbx-order-count-10s");
+    let orders_day = count("x-mbx-order-count-1d");
     let retry_after_s = number("retry-after");
     let mut body = Vec::new();
     while let Some(part) = answer.chunk().await.map_err(|e| TransportError::Unknown(describe(e)))? {
@@ -199,7 +206,7 @@ async fn read(mut answer: reqwest::Response) -> Result<HttpAnswer, TransportErro
         }
         body.extend_from_slice(&part);
     }
-    Ok(HttpAnswer { status, used_weight, retry_after_s, body })
+    Ok(HttpAnswer { status, used_weight, orders_short, orders_day, retry_after_s, body })
 }
 
 /// The words of an error and its causes, without the address: it holds a signature.

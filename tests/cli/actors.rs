@@ -1,6 +1,7 @@
 //! Actors of a running daemon, disturbed on purpose.
 
 use crate::kit::{Folder, Process, ask, kill_exchange, run, wait_until};
+use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -74,4 +75,84 @@ fn actors_are_disturbed_on_purpose_and_one_that_hangs_ends_the_process() {
     let audit = fs::read_to_string(dir.join("audit.jsonl")).unwrap();
     assert!(audit.lines().count() >= 7 && audit.contains("\"how\":\"stall\""), "{audit}");
     kill_exchange(&dir);
+}
+
+/// A daemon whose indicator stage holds its thread at the first passing of that point.
+fn hangs(dir: &Path, config: &str, site: Site) -> Process {
+    let (who, blow) = ("indicator".to_owned(), Blow::Die);
+    let strike = Strike { site, who, phase: Phase::Starting, nth: 1, blow };
+    Process::struck(dir, &["run", "--symbols", "2", "--config", config], &[strike])
+}
+
+#[test]
+fn a_stage_that_hangs_at_an_input_ends_three_lives_and_is_then_set_aside() {
+    let folder = Folder::new("hang");
+    let (dir, config) = (folder.join("data"), folder.join("mine.toml"));
+    let path = config.to_str().unwrap();
+    fs::write(&config, "[daemon]\nhang_limit_s = 3\n").unwrap();
+    for _ in 0..3 {
+        let (status, _, err) = hangs(&dir, path, Site::BeforeStep).end();
+        assert_eq!(status.code(), Some(13), "{err}");
+        assert!(err.contains("root/trading/stages/indicator held its thread"), "{err}");
+    }
+    let daemon = Process::start(&dir, &["run", "--symbols", "2", "--config", path]);
+    daemon.answers();
+    wait_until("it is set aside", || {
+        let list = ask(&dir, &["quarantine", "list"]);
+        let one = &list[0];
+        let why = one["why"].as_str().unwrap_or_default();
+        one["stage"] == "indicator" && one["failures"] == 3 && why.starts_with("held its thread")
+    });
+    wait_until("the rest goes on", || ask(&dir, &["status"])["ready"] == true);
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    kill_exchange(&dir);
+}
+
+/// Its supervisor cannot give up such a start, and the tree is not up yet.
+#[test]
+fn a_first_start_that_hangs_ends_the_process_at_its_limit() {
+    let folder = Folder::new("hang-start");
+    let (dir, config) = (folder.join("data"), folder.join("mine.toml"));
+    fs::write(&config, "[daemon]\nhang_limit_s = 5\n").unwrap();
+    let daemon = hangs(&dir, config.to_str().unwrap(), Site::BeforeResume);
+    let (status, _, err) = daemon.end();
+    assert_eq!(status.code(), Some(13), "{err}");
+    assert!(err.contains("root/trading/stages/indicator held its thread"), "{err}");
+    kill_exchange(&dir);
+}
+
+#[test]
+fn who_may_be_disturbed_changes_while_it_trades() {
+    let folder = Folder::new("kill-switch");
+    let (dir, config) = (folder.join("data"), folder.join("mine.toml"));
+    let path = config.to_str().unwrap();
+    fs::write(&config, "").unwrap();
+    let daemon = Process::start(&dir, &["run", "--symbols", "2", "--config", path]);
+    daemon.answers();
+    daemon.says("may trade");
+    let kill = || run(&dir, &["kill", "closer", "--yes", "--config", path]);
+    let refused = || {
+        let (code, _, err) = kill();
+        assert!(code == Some(5) && err.contains("chaos.enabled is false"), "{code:?} {err}");
+    };
+    let reload = |text: &str| {
+        fs::write(&config, text).unwrap();
+        let (code, out, err) = run(&dir, &["config", "reload", "--yes"]);
+        assert_eq!(code, Some(0), "{out}{err}");
+    };
+    refused();
+    reload("[chaos]\nenabled = true\n");
+    wait_until("the tree is up", || closer(&dir)["state"] == "running");
+    let (code, out, err) = kill();
+    assert_eq!(code, Some(0), "{out}{err}");
+    wait_until("it came back", || {
+        let node = closer(&dir);
+        node["injected"] == 1 && node["state"] == "running"
+    });
+    reload("");
+    refused();
+    assert_eq!(closer(&dir)["injected"], 1);
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
 }

@@ -159,7 +159,11 @@ fn hostile_requests_are_refused_and_counted_and_changes_need_the_token() {
 
     assert_refused(&dir, &bearer);
     assert_patience_ends(&dir, &bearer);
-    assert_eq!(ask(&dir, &["log-level"]), json!({ "filter": "warn" }), "nothing was changed");
+    assert_eq!(
+        ask(&dir, &["log-level"]),
+        json!({ "filter": "warn", "for_s": null }),
+        "nothing was changed"
+    );
     let counts = refused(&dir);
     for (reason, least) in [
         ("wrong-host", 2),
@@ -179,7 +183,10 @@ fn hostile_requests_are_refused_and_counted_and_changes_need_the_token() {
 
     let (code, out, err) = run(&dir, &["log-level", "info,everwarm=debug", "--yes"]);
     assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "everwarm=debug,info", ""));
-    assert_eq!(ask(&dir, &["log-level"]), json!({ "filter": "everwarm=debug,info" }));
+    assert_eq!(
+        ask(&dir, &["log-level"]),
+        json!({ "filter": "everwarm=debug,info", "for_s": null })
+    );
     let (code, _, err) = run(&dir, &["log-level", "everwarm=loud", "--yes"]);
     assert_eq!(code, Some(2), "{err}");
     fs::rename(&file, folder.join("away")).unwrap();
@@ -261,6 +268,7 @@ pub const EVERY_COMMAND: &[&[&str]] = &[
     &["log-level"],
     &["log-level", "everwarm=loud", "--yes"],
     &["verify"],
+    &["replay"],
     &["config"],
     &["config", "check"],
     &["config", "show"],

@@ -162,6 +162,31 @@ pub fn get(dir: &Path, path: &str) -> String {
     answer
 }
 
+/// Lists read page by page, by the links of the answers, are the whole lists.
+fn assert_pages(dir: &Path) {
+    for (list, limit) in [("orders", 3), ("fills", 2), ("equity", 70), ("bars/AAAUSD/1m", 90)] {
+        let body = |answer: &str| -> Vec<Value> {
+            let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+            serde_json::from_str(body).unwrap_or_else(|e| panic!("{list}: {e}: {answer}"))
+        };
+        let whole = body(&get(dir, &format!("/api/v1/{list}")));
+        let mut next = Some(format!("/api/v1/{list}?limit={limit}"));
+        let (mut pages, mut number) = (Vec::new(), 0);
+        while let Some(path) = next {
+            let answer = get(dir, &path);
+            pages.splice(0..0, body(&answer));
+            number += 1;
+            let link = answer.lines().find_map(|line| line.strip_prefix("link: <"));
+            next = link.map(|link| link.strip_suffix(">; rel=\"next\"").unwrap().to_owned());
+        }
+        assert_eq!(pages, whole, "{list}");
+        assert_eq!(number, whole.len().div_ceil(limit), "{list}");
+        assert!(number > 1, "{list}: {}", whole.len());
+        let answer = get(dir, &format!("/api/v1/{list}?before=nowhere"));
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    }
+}
+
 fn assert_metrics(dir: &Path) {
     let text = get(dir, "/metrics");
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
@@ -196,7 +221,7 @@ fn assert_metrics(dir: &Path) {
         assert!(text.lines().any(|l| l == line), "{line}: {text}");
     }
     for counted in [
-        "everwarm_actor_messages_total{actor=\"bar\",message=\"update\"} ",
+        "everwarm_actor_messages_total{actor=\"bar\",message=\"closed\"} ",
         "everwarm_actor_messages_total{actor=\"gateway\",message=\"landed\"} ",
         "everwarm_actor_handle_duration_seconds_count{actor=\"decision\"} ",
         "everwarm_actor_mailbox_wait_seconds_count{actor=\"decision\"} ",
@@ -243,6 +268,7 @@ fn the_daemon_and_its_files_answer_the_same() {
     assert_words(&dir, true);
     assert_metrics(&dir);
     let live = answers(&dir);
+    assert_pages(&dir);
     assert_eq!(ask(&dir, &["verify"])["problems"], serde_json::json!([]));
 
     daemon.signal("-INT");

@@ -1,8 +1,14 @@
 //! The configuration is read again, and operators speak, while the daemon trades.
 
+use crate::cli::look::get;
 use crate::kit::{Folder, PATIENCE, Process, ask, run, wait_until};
+use everwarm::audit;
+use everwarm::domain::fact::{Body, Operator};
+use everwarm::domain::money::Decimal;
+use everwarm::domain::settings::Settings;
 use serde_json::Value;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 /// Arguments of a made market that goes on for ever.
@@ -81,6 +87,12 @@ fn a_reload_is_whole_or_nothing_and_says_which_key_is_why() {
     assert_eq!(code, Some(4), "flags are not given here: {out}");
     assert!(!out.contains("notional"), "{out}");
     wait_until("the log follows", || run(&dir, &["log-level"]).1.contains("debug"));
+    // Set for a while, it comes back to what is configured then.
+    let (code, out, err) = run(&dir, &["log-level", "error", "--for-s", "2", "--yes"]);
+    assert_eq!((code, out.as_str()), (Some(0), "error, for 2 s more"), "{err}");
+    let (code, _, err) = run(&dir, &["log-level", "error", "--for-s", "0", "--yes"]);
+    assert!(code == Some(2) && err.contains("a week"), "{err}");
+    wait_until("its time is over", || run(&dir, &["log-level"]).1 == "debug");
 
     let counted = ["applied", "rejected", "invalid"].map(|result| count(&dir, "api", result));
     assert_eq!(counted, [1, 1, 1]);
@@ -100,6 +112,10 @@ fn a_rollback_outlives_a_kill_and_signals_and_files_are_heard() {
     let daemon = Process::start(&dir, &market(path));
     daemon.answers();
     daemon.says("may trade");
+    let back = run(&dir, &["config", "rollback", "--yes"]);
+    assert!(back.0 == Some(5) && back.2.contains("nothing was in force before"), "{back:?}");
+    let counted = ["rejected", "rollback_failed"].map(|result| count(&dir, "api", result));
+    assert_eq!((counted, generation(&dir)), ([1, 0], 1), "nobody is called for that");
     fs::write(&file, "[trading]\nnotional = 400\n").unwrap();
     assert_eq!(run(&dir, &["config", "reload", "--yes"]).0, Some(0));
     let back = run(&dir, &["config", "rollback", "--yes"]);
@@ -223,6 +239,13 @@ fn a_strategy_is_turned_off_and_a_start_is_careful() {
     let gateway = "root/trading/gateways/gateway";
     let (code, _, err) = run(&dir, &["disable", gateway, "--reason", "r", "--yes"]);
     assert!(code == Some(5) && err.contains(gateway), "{code:?} {err}");
+    let absent = ["disable", "root/ops/stewart", "--reason", "r", "--yes"];
+    let (code, _, err) = run(&dir, &absent);
+    assert!(code == Some(1) && err.contains("there is no root/ops/stewart"), "{code:?} {err}");
+    let absent = ["disable", "root/ops/filez", "--reason", "r", "--yes"];
+    let (code, _, err) = run(&dir, &absent);
+    assert!(code == Some(1) && err.contains("did you mean root/ops/files?"), "{code:?} {err}");
+    assert!(!run(&dir, &["switches"]).1.contains("root/ops"), "nothing of it is kept");
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
 
@@ -344,6 +367,33 @@ fn the_window_of_requests_and_the_limit_of_a_hang_change_while_it_trades() {
     verified(&dir);
 }
 
+/// What the journal of a data directory has in force, whoever holds no process there: the worth of
+/// an entry, and positions at most.
+fn in_journal(dir: &Path) -> (Decimal, u32) {
+    let mut newest = None;
+    let journal = audit::open(dir).unwrap();
+    let read = journal.each(0, &mut |_, fact| {
+        if let Body::Operator(Operator::ConfigApplied { text, .. }) = &fact.body {
+            let settings = Settings::from_text(text).unwrap();
+            newest = Some((settings.trading.notional, settings.trading.max_positions));
+        }
+        ControlFlow::Continue(())
+    });
+    read.unwrap();
+    newest.expect("a configuration is in force")
+}
+
+/// When a daemon is killed whose configuration is to be read again.
+#[derive(Clone, Copy, PartialEq)]
+enum Moment {
+    /// Before it can hear of it.
+    Unheard,
+    /// So many microseconds after it was told.
+    After(u64),
+    /// When it has said that it is done.
+    Done,
+}
+
 #[test]
 fn a_kill_at_any_moment_of_a_reload_leaves_the_old_or_the_new() {
     let folder = Folder::new("reload-kill");
@@ -351,26 +401,90 @@ fn a_kill_at_any_moment_of_a_reload_leaves_the_old_or_the_new() {
     let path = file.to_str().unwrap();
     fs::write(&file, "[trading]\nnotional = 100\nmax_positions = 100\n").unwrap();
     let mut now = 100;
-    for round in 1..=6_u64 {
+    let mixed = [700, 2_800, 6_300, 11_200, 17_500].map(Moment::After);
+    for moment in [Moment::Unheard, Moment::Done].into_iter().chain(mixed) {
         let daemon = Process::start(&dir, &market(path));
         daemon.answers();
         daemon.until("it trades", PATIENCE, |lines| lines.iter().any(|l| l.contains("may trade")));
-        let both = |dir: &Path| {
-            let of = |key| value(dir, key).0.as_u64().unwrap();
-            (of("trading.notional"), of("trading.max_positions"))
-        };
-        assert_eq!(both(&dir), (now, now), "a start takes what the file says");
+        let of = |key| value(&dir, key).0.as_u64().unwrap();
+        let both = (of("trading.notional"), of("trading.max_positions"));
+        assert_eq!(both, (now, now), "a start takes what the file says");
         let next = now + 10;
         let text = format!("[trading]\nnotional = {next}\nmax_positions = {next}\n");
         fs::write(&file, text).unwrap();
+        if moment == Moment::Unheard {
+            daemon.signal("-STOP");
+        }
         daemon.signal("-HUP");
-        // From before it is heard until it is done.
-        std::thread::park_timeout(std::time::Duration::from_micros(round * round * 700));
+        match moment {
+            Moment::Unheard => {}
+            Moment::After(us) => std::thread::park_timeout(std::time::Duration::from_micros(us)),
+            Moment::Done => wait_until("it is done", || count(&dir, "signal", "applied") == 1),
+        }
         daemon.signal("-9");
         drop(daemon.end());
+        let whole = |n: u64| (Decimal::from(n), u32::try_from(n).unwrap());
+        let stands = in_journal(&dir);
+        match moment {
+            Moment::Unheard => assert_eq!(stands, whole(now)),
+            Moment::After(us) => {
+                assert!([whole(now), whole(next)].contains(&stands), "after {us} us: {stands:?}");
+            }
+            Moment::Done => assert_eq!(stands, whole(next)),
+        }
         verified(&dir);
         now = next;
     }
+}
+
+#[test]
+fn a_made_market_keeps_its_symbols_and_one_may_be_left_out_by_a_reload() {
+    let folder = Folder::new("reload-symbols");
+    let (dir, file) = (folder.join("data"), folder.join("mine.toml"));
+    let path = file.to_str().unwrap();
+    let write = |more: &str| fs::write(&file, format!("[market]\nsymbols = {more}\n")).unwrap();
+    write("4");
+    let reload = || run(&dir, &["config", "reload", "--yes"]);
+    let start = || {
+        let daemon = Process::start(&dir, &["run", "--pace", "600x", "--config", path]);
+        daemon.answers();
+        daemon.says("may trade");
+        daemon
+    };
+    let daemon = start();
+    write("3");
+    let (code, _, err) = reload();
+    let why = "market.symbols: a made market has the symbols it began with";
+    assert!(code == Some(5) && err.contains(why), "{code:?} {err}");
+    assert_eq!(generation(&dir), 1);
+
+    let listed = || -> Vec<(String, bool)> {
+        let all = ask(&dir, &["symbols", "list"]);
+        let rows = all.as_array().unwrap().iter();
+        let row = |row: &Value| (row["symbol"].as_str().unwrap().to_owned(), row["held"].is_null());
+        rows.map(row).collect()
+    };
+    assert_eq!(listed().len(), 4);
+    let mut out = String::new();
+    wait_until("one that is not held is left out", || {
+        let Some((symbol, _)) = listed().into_iter().find(|(_, free)| *free) else { return false };
+        write(&format!("4\n[market.universe]\nexclude = \"{symbol}\""));
+        out = symbol;
+        reload().0 == Some(0)
+    });
+    let is_listed = || listed().iter().any(|(symbol, _)| *symbol == out);
+    wait_until("it is not listed any more", || !is_listed());
+    assert_eq!(listed().len(), 3);
+    daemon.signal("-9");
+    drop(daemon.end());
+    let daemon = start();
+    assert!(!is_listed(), "nor in the next life");
+    write("4");
+    assert_eq!(reload().0, Some(0));
+    wait_until("it is listed again", is_listed);
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    verified(&dir);
 }
 
 #[test]
@@ -393,8 +507,21 @@ fn a_process_that_is_turned_off_stays_off_over_a_kill_until_it_is_turned_on() {
     daemon.answers();
     wait_until("it does not run in the next life", || !runs(&state()));
     assert!(run(&dir, &["switches"]).1.contains(&format!("{path} is off")));
+    let calls = || {
+        let text = get(&dir, "/metrics");
+        let told = |name: &str| text.lines().any(|line| line.starts_with(name));
+        assert!(told("everwarm_actor_alive{actor=\"gateway\"}"), "{text}");
+        let feed = text.lines().find(|line| line.starts_with("everwarm_feed_connected"));
+        assert!(feed.is_some_and(|line| line.contains("market")), "{text}");
+        told("everwarm_actor_alive{actor=\"private\"}")
+            || text
+                .lines()
+                .any(|l| l.starts_with("everwarm_feed_connected") && l.contains("private"))
+    };
+    assert!(!calls(), "what is turned off calls nobody");
     assert_eq!(run(&dir, &["enable", path, "--reason", "even", "--yes"]).0, Some(0));
     wait_until("it runs again", || runs(&state()));
+    assert!(calls());
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
 }

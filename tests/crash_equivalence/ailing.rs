@@ -1,30 +1,20 @@
 //! A stage of the analysis is kept down for a while and comes up again, whoever is struck before,
 //! meanwhile and after.
 
-use super::{none_failed, number};
+use super::{learned_of, none_failed, number};
 use everwarm::chaos::feed::{self, START};
-use everwarm::chaos::rig::{Feed, Outcome, Plan, run};
-use everwarm::chaos::sweep::{Die, Learned, cuts, every_target, learn, mixture, pack, sweep};
+use everwarm::chaos::rig::{Outcome, Plan, run};
+use everwarm::chaos::sweep::{Die, cuts, every_target, mixture, pack, sweep};
 use everwarm::domain::fact::{Analysis, Body, Market, Operator};
 use everwarm::domain::time::MINUTE;
 use everwarm_runtime::chaos::Blow;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::OnceLock;
 
 /// Plans with ends of the process in every test run.
 const DEATHS: usize = 12;
 /// Closes, by their minute, at which the averages are down.
 const NO_AVERAGES: Range<i64> = 56..86;
-
-fn learned() -> &'static (Feed, Learned) {
-    static LEARNED: OnceLock<(Feed, Learned)> = OnceLock::new();
-    LEARNED.get_or_init(|| {
-        let feed = feed::ailing();
-        let learned = learn(&feed).unwrap();
-        (feed, learned)
-    })
-}
 
 /// What was derived of the bars at each close, by its minute; and what was said of branches.
 fn averages(outcome: &Outcome) -> (BTreeMap<i64, Vec<String>>, Vec<String>) {
@@ -73,7 +63,7 @@ fn who_was_down_is_warm_once_it_is_up_and_says_nothing_of_what_it_missed() {
 
 #[test]
 fn kills_before_while_and_after_end_the_same() {
-    let (feed, learned) = learned();
+    let (feed, learned) = learned_of("ailing");
     let mut die = Die(number("EVERWARM_SEED").unwrap_or(1));
     // All points of those who are down and of who hears of it.
     let mut passings = learned.passings.clone();
@@ -82,7 +72,7 @@ fn kills_before_while_and_after_end_the_same() {
     targets.retain(|strikes| strikes.iter().all(|strike| strike.blow != Blow::Die));
     let swept = sweep(feed, &pack(targets, 7, &mut die), &learned.picture);
     println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
-    none_failed(&swept);
+    none_failed("ailing", &swept);
     assert!(swept.struck.keys().any(|(_, who, ..)| who == "indicator"));
 }
 
@@ -90,7 +80,7 @@ fn kills_before_while_and_after_end_the_same() {
 /// is found ill: at those an analysis speaks that would have been silent. The rest holds as ever.
 #[test]
 fn ends_of_the_process_and_its_disk_keep_the_invariants_and_the_averages_warm() {
-    let (feed, learned) = learned();
+    let (feed, learned) = learned_of("ailing");
     let mut die = Die(number("EVERWARM_SEED").unwrap_or(1));
     let operations = learned.operations.len() as u64;
     let mut plans = cuts(&learned.operations, &mut die);

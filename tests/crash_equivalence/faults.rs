@@ -33,7 +33,7 @@ fn every_transparent_fault_ends_the_same() {
     let plans: Vec<Plan> =
         faults.map(|fault| Plan { faults: vec![fault], ..Plan::default() }).collect();
     assert_eq!(plans.len(), 10);
-    none_failed(&sweep(feed, &plans, &learned.picture));
+    none_failed("small", &sweep(feed, &plans, &learned.picture));
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn all_of_them_with_kills_and_outages_end_the_same() {
         plan
     };
     let plans: Vec<Plan> = (1..=MIXTURES).map(plan).collect();
-    none_failed(&sweep(feed, &plans, &learned.picture));
+    none_failed("small", &sweep(feed, &plans, &learned.picture));
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn every_consequential_fault_under_kills_ends_as_without_them_or_keeps_the_invar
             |seed| Plan { faults: faults.clone(), ..mixture(&learned.passings, operations, seed) };
         let plans = [plan(31), plan(32)];
         if are_comparable(&faults) {
-            none_failed(&sweep(feed, &plans, &calm.picture));
+            none_failed("small", &sweep(feed, &plans, &calm.picture));
             continue;
         }
         for plan in plans {

@@ -1,43 +1,38 @@
 //! The configuration changes and operators speak while it trades: it is the old or the new, never
 //! between, whoever is struck meanwhile.
 
-use super::{none_failed, number};
+use super::{learned_of, none_failed, number};
 use everwarm::chaos::feed::{self, START};
-use everwarm::chaos::rig::Feed;
 use everwarm::chaos::rig::{Outcome, Plan, run};
-use everwarm::chaos::sweep::{Die, Learned, every_target, learn, mixture, pack, sweep};
+use everwarm::chaos::sweep::{Die, every_target, mixture, pack, sweep};
 use everwarm::domain::fact::{Analysis, Body, Decision, Market, Operator, Order};
 use everwarm::domain::order::Side;
 use everwarm::domain::time::MINUTE;
-use std::sync::OnceLock;
 
 /// Mixtures in every test run.
 const MIXTURES: u64 = 8;
-
-fn learned() -> &'static (Feed, Learned) {
-    static LEARNED: OnceLock<(Feed, Learned)> = OnceLock::new();
-    LEARNED.get_or_init(|| {
-        let feed = feed::steered();
-        let learned = learn(&feed).unwrap();
-        (feed, learned)
-    })
-}
 
 /// What happened of note, with the minute of the close before.
 fn events(outcome: &Outcome) -> Vec<(i64, String)> {
     let (mut minute, mut events) = (0, Vec::new());
     for fact in &outcome.facts {
         let event = match &fact.body {
-            Body::Market(Market::Close { time, .. }) => {
+            Body::Market(Market::Close { time, bars, missing }) => {
                 minute = (time - START) / MINUTE;
-                continue;
+                let symbols = bars.iter().map(|bar| bar.symbol).chain(missing.iter().copied());
+                format!("close of {}", symbols.map(|s| s.to_string()).collect::<Vec<_>>().join(" "))
             }
             Body::Operator(Operator::ConfigApplied { generation, .. }) => {
                 format!("generation {generation}")
             }
+            Body::Market(Market::Universe { listed, unlisted, .. }) => {
+                let listed = listed.iter().map(|l| format!("{} {}", l.symbol, l.standing().name()));
+                let gone = unlisted.iter().map(|symbol| format!("{symbol} -"));
+                format!("listed: {}", listed.chain(gone).collect::<Vec<_>>().join(", "))
+            }
             Body::Analysis(Analysis::Kept { slow, .. }) => format!("kept {slow}"),
             Body::Decision(Decision::Approved { intent, reason, .. }) => {
-                format!("{:?} by {}: {reason}", intent.side, intent.strategy)
+                format!("{:?} by {}: {reason} in {}", intent.side, intent.strategy, intent.symbol)
             }
             Body::Decision(Decision::Declined { code, .. }) => format!("declined {code}"),
             Body::Order(Order::Filled { side: Side::Sell, strategy, .. }) => {
@@ -66,7 +61,7 @@ fn what_is_changed_while_it_trades_holds_from_there_on_and_what_is_held_keeps_it
     let within = |from: i64, to: i64, words: &str| {
         events.iter().filter(|(at, e)| (from..to).contains(at) && e.contains(words)).count()
     };
-    for (minute, generation) in [(30, 2), (52, 3), (84, 4), (90, 5), (170, 6)] {
+    for (minute, generation) in [(30, 2), (52, 3), (84, 4), (90, 5), (170, 6), (205, 7), (240, 8)] {
         assert_eq!(within(minute, minute + 1, &format!("generation {generation}")), 1, "{told}");
     }
     assert!(within(30, 52, "kept 30") > 0, "the lengths before go on for what is held\n{told}");
@@ -80,12 +75,31 @@ fn what_is_changed_while_it_trades_holds_from_there_on_and_what_is_held_keeps_it
     assert!(within(131, 160, "Sell by sma_cross") > 0, "what is held may be left\n{told}");
     assert!(within(195, 196, "Sell by flatten") > 0, "{told}");
     assert!(within(195, 198, "sold by flatten") > 0, "{told}");
-    assert_eq!(within(196, 225, "Buy by"), 0, "{told}");
+    assert_eq!(within(196, 215, "Buy by"), 0, "{told}");
+}
+
+#[test]
+fn a_symbol_the_configuration_leaves_out_goes_at_once_and_comes_back() {
+    let outcome = run(&feed::steered(), &Plan { workers: 2, ..Plan::default() }).unwrap();
+    let events = events(&outcome);
+    let told: Vec<String> = events.iter().map(|(at, event)| format!("{at} {event}")).collect();
+    let told = told.join("\n");
+    let within = |from: i64, to: i64, words: &str| {
+        events.iter().filter(|(at, e)| (from..to).contains(at) && e.contains(words)).count()
+    };
+    // Nothing of it is held by then.
+    assert_eq!(within(205, 206, "listed: AAAUSD -"), 1, "{told}");
+    assert_eq!(within(206, 241, "AAAUSD"), 1, "it is in no close, and nothing is done\n{told}");
+    assert_eq!(within(240, 241, "listed: AAAUSD trading"), 1, "{told}");
+    assert_eq!((within(206, 241, "close of BBBUSD"), within(241, 260, "AAAUSD BBBUSD")), (35, 19));
+    assert_eq!(within(216, 241, "Buy by"), 1, "the other one goes on\n{told}");
+    assert!(within(216, 241, "in BBBUSD") > 0, "{told}");
+    assert_eq!(within(241, 260, "in AAAUSD"), 1, "with averages that know its past\n{told}");
 }
 
 #[test]
 fn kills_around_every_change_end_the_same() {
-    let (feed, learned) = learned();
+    let (feed, learned) = learned_of("steered");
     let mut die = Die(number("EVERWARM_SEED").unwrap_or(1));
     // All points of those who see to it; of the others mixtures.
     let mut passings = learned.passings.clone();
@@ -95,6 +109,6 @@ fn kills_around_every_change_end_the_same() {
     plans.extend((0..MIXTURES).map(|_| mixture(&learned.passings, operations, die.throw())));
     let swept = sweep(feed, &plans, &learned.picture);
     println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
-    none_failed(&swept);
+    none_failed("steered", &swept);
     assert!(swept.struck.keys().any(|(_, who, ..)| who == "config"));
 }

@@ -1,10 +1,10 @@
 //! Kills at every point and cuts of every kind: the same in the end.
 
-use super::{learned, none_failed, number};
-use everwarm::chaos::rig::{Plan, run};
+use super::{learned, learned_of, none_failed, number};
+use everwarm::chaos::rig::Plan;
 use everwarm::chaos::sweep::{
     Die, cuts, every_target, everything, mixture, pack, still_to_cut, still_to_strike, sweep,
-    sweep_all, verdict,
+    sweep_all,
 };
 use everwarm::trading;
 use everwarm_runtime::chaos::Site;
@@ -49,7 +49,7 @@ fn every_point_every_blow_and_every_kind_of_cut_end_the_same() {
         swept.struck.values().sum::<u32>(),
         began.elapsed()
     );
-    none_failed(&swept);
+    none_failed("small", &swept);
     let left = still_to_strike(learned, &swept);
     assert!(left.is_empty(), "never struck: {left:?}");
     for site in Site::ALL {
@@ -95,7 +95,7 @@ fn exhaustive() {
             println!("not passed so often, even alone: {site} of {who}, {phase:?}, {nths:?}");
         }
     }
-    none_failed(&swept);
+    none_failed("small", &swept);
 }
 
 #[test]
@@ -108,17 +108,15 @@ fn hunt() {
     let plans: Vec<Plan> = seeds.map(|seed| mixture(&learned.passings, operations, seed)).collect();
     let swept = sweep(feed, &plans, &learned.picture);
     println!("{} runs, {} lives, {} missed", swept.runs, swept.lives, swept.missed.len());
-    none_failed(&swept);
+    none_failed("small", &swept);
 }
 
 #[test]
-#[ignore = "runs the plan in EVERWARM_PLAN, ten times"]
+#[ignore = "runs the plan in EVERWARM_PLAN of the feed in EVERWARM_FEED, EVERWARM_SWEEP times"]
 fn replay() {
-    let (feed, learned) = learned();
+    let name = std::env::var("EVERWARM_FEED").unwrap_or_else(|_| "small".to_owned());
+    let (feed, learned) = learned_of(&name);
     let plan: Plan = serde_json::from_str(&std::env::var("EVERWARM_PLAN").unwrap()).unwrap();
-    let verdicts: Vec<_> = (0..10).map(|_| verdict(&run(feed, &plan), &learned.picture)).collect();
-    for verdict in verdicts.iter().flatten() {
-        println!("{verdict}");
-    }
-    assert!(verdicts.iter().all(Option::is_none));
+    let times = usize::try_from(number("EVERWARM_SWEEP").unwrap_or(10)).unwrap();
+    none_failed(&name, &sweep(feed, &vec![plan; times], &learned.picture));
 }

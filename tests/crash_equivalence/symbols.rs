@@ -1,26 +1,15 @@
 //! Symbols come and go while it trades: nothing is lost, whoever is struck meanwhile.
 
-use super::{none_failed, number};
+use super::{learned_of, none_failed, number};
 use everwarm::chaos::feed::{self, START};
-use everwarm::chaos::rig::Feed;
 use everwarm::chaos::rig::{Outcome, Plan, run};
-use everwarm::chaos::sweep::{Die, Learned, every_target, learn, mixture, pack, sweep};
+use everwarm::chaos::sweep::{Die, every_target, mixture, pack, sweep};
 use everwarm::domain::fact::{Body, Ledger, Market};
 use everwarm::domain::time::MINUTE;
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 /// Mixtures in every test run.
 const MIXTURES: u64 = 12;
-
-fn learned() -> &'static (Feed, Learned) {
-    static LEARNED: OnceLock<(Feed, Learned)> = OnceLock::new();
-    LEARNED.get_or_init(|| {
-        let feed = feed::moving();
-        let learned = learn(&feed).unwrap();
-        (feed, learned)
-    })
-}
 
 /// What was said of the standing of symbols, with the minute of the close before.
 fn standings(outcome: &Outcome) -> Vec<String> {
@@ -92,7 +81,7 @@ fn symbols_that_come_and_go_have_a_defined_beginning_and_end() {
 
 #[test]
 fn kills_while_symbols_come_and_go_change_nothing() {
-    let (feed, learned) = learned();
+    let (feed, learned) = learned_of("moving");
     let mut die = Die(number("EVERWARM_SEED").unwrap_or(1));
     // All points of those who see to it; of the others mixtures.
     let mut passings = learned.passings.clone();
@@ -104,6 +93,6 @@ fn kills_while_symbols_come_and_go_change_nothing() {
     plans.extend((0..MIXTURES).map(|_| mixture(&learned.passings, operations, die.throw())));
     let swept = sweep(feed, &plans, &learned.picture);
     println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
-    none_failed(&swept);
+    none_failed("moving", &swept);
     assert!(swept.struck.keys().any(|(_, who, ..)| who == "universe"));
 }

@@ -1,7 +1,7 @@
 //! Stages that speak under another version after a crash: what was decided stays decided, an open
 //! order goes on, and the audit derives its own version's part and names the rest.
 
-use super::{learned, none_failed};
+use super::{learned, learned_of, none_failed};
 use everwarm::chaos::feed;
 use everwarm::chaos::rig::{Feed, Outcome, Plan, run};
 use everwarm::chaos::sweep::{mixture, sweep, verdict};
@@ -95,6 +95,11 @@ fn all_before() -> Vec<StageSpec> {
     specs.into_iter().zip(makes).map(|(spec, make)| StageSpec { make, ..spec }).collect()
 }
 
+/// The small feed whose first life has all stages as they were before.
+pub(super) fn feed_before() -> Feed {
+    Feed { before: Some(all_before()), ..feed::small() }
+}
+
 /// The decision alone as it was before.
 fn decision_before() -> Vec<StageSpec> {
     let one = |spec: StageSpec| {
@@ -178,10 +183,10 @@ fn what_an_older_version_decided_is_not_decided_again() {
 
 #[test]
 fn kills_around_an_upgrade_change_nothing() {
+    let (feed, _) = learned_of("upgrade");
     let (_, learned) = learned();
-    let feed = Feed { before: Some(all_before()), ..feed::small() };
     let operations = learned.operations.len() as u64;
     let plans: Vec<Plan> =
         (1..=8).map(|seed| mixture(&learned.passings, operations, seed)).collect();
-    none_failed(&sweep(&feed, &plans, &learned.picture));
+    none_failed("upgrade", &sweep(feed, &plans, &learned.picture));
 }

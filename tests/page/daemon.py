@@ -34,9 +34,9 @@ class Daemon:
         self.command += ["--config", str(self.config), *arguments]
         self.start()
 
-    def start(self):
+    def start(self, chaos=True):
         told = {
-            "EVERWARM_CHAOS__ENABLED": "true",
+            "EVERWARM_CHAOS__ENABLED": "true" if chaos else "false",
             "EVERWARM_DAEMON__LISTEN": f"127.0.0.1:{self.port}",
         }
         quiet = subprocess.DEVNULL
@@ -82,7 +82,7 @@ class Daemon:
 
 
 class Killer(threading.Thread):
-    """Kills actors of a daemon, so many a second, until told to end."""
+    """Kills actors of a daemon, so many a second, until told to end; those refused do not count."""
 
     def __init__(self, daemon, paths, rate):
         super().__init__(daemon=True)
@@ -104,10 +104,10 @@ class Killer(threading.Thread):
             answer = connection.getresponse()
             answer.read()
             # One that is not up at this moment cannot be killed.
-            if answer.status == 200:
-                self.killed += 1
-            else:
+            if answer.status != 200:
                 self.refused += 1
+                continue
+            self.killed += 1
             due += 1 / self.rate
             time.sleep(max(0, due - time.monotonic()))
 

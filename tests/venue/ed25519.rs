@@ -1,13 +1,11 @@
 //! A client whose key is Ed25519 trades: it places, hears of it, cancels.
 
-use super::client;
+use super::{client, exchange};
 use crate::kit::{Folder, PATIENCE};
 use everwarm::domain::id::{ClientOrderId, Symbol};
 use everwarm::domain::order::{OrderIntent, OrderStatus, OrderType, SendAttempt, Side};
-use everwarm::sim::market::Seeded;
 use everwarm::sim::server::port::PRIVATE_KEY_FILE;
 use everwarm::sim::wire::sign::DEMO_ED25519_KEY;
-use everwarm::sim::{Pace, Setup, SimOptions, start};
 use everwarm::venue::Secret;
 use everwarm::venue::binance::ApiKey;
 use everwarm::venue::link::{self, Wiring};
@@ -35,16 +33,7 @@ fn resting_buy(symbol: Symbol) -> OrderIntent {
 #[tokio::test]
 async fn a_client_with_an_ed25519_key_places_hears_and_cancels() {
     let folder = Folder::new("ed25519");
-    let minute = wall_ms().div_euclid(60_000) * 60_000;
-    let options = SimOptions {
-        data_dir: folder.0.clone(),
-        port: 0,
-        pace: Pace::Times(1),
-        market: Box::new(Seeded::new(1, 2, minute, 10)),
-        setup: Setup::default(),
-        idle_exit: None,
-    };
-    let sim = start(options).await.unwrap();
+    let sim = exchange(&folder).await;
     let pem = Secret::new(&std::fs::read_to_string(folder.join(PRIVATE_KEY_FILE)).unwrap());
     let key = ApiKey::ed25519(Secret::new(DEMO_ED25519_KEY), &pem).unwrap();
     let venue = client(sim.addr, key);

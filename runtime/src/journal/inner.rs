@@ -4,7 +4,7 @@ use super::past::last_row;
 use super::{AppendError, Chunk, Round, StageInfo, TAIL_BYTES, Waker};
 use crate::clock;
 use crate::fact::{Body, Fact, Key, Mask, Rank};
-use crate::poison::Poison;
+use crate::poison::{At, Poison};
 use crate::store::{Batch, CheckpointRow, Op, Recovered, Sealing, Store, StoreError};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
@@ -47,6 +47,8 @@ pub(super) struct StageState {
     pub(super) waker: Option<Arc<Waker>>,
     pub(super) next_wake: Option<i64>,
     pub(super) poison: Poison,
+    /// The input its instance handles now.
+    pub(super) at: Arc<At>,
     /// Whether that is not handed to the store yet, and the mark it must have reached before the
     /// stage tries again.
     pub(super) poison_changed: bool,
@@ -84,6 +86,8 @@ pub(super) struct Inner<B> {
     pub(super) writers: BTreeMap<&'static str, u64>,
     pub(super) readers: BTreeMap<&'static str, Reader>,
     pub(super) closing: bool,
+    /// Nothing more is written, as if the process had ended.
+    pub(super) abandoned: bool,
     pub(super) ended: bool,
 }
 
@@ -127,6 +131,7 @@ impl<B: Body> Inner<B> {
                 waker: None,
                 next_wake: None,
                 poison,
+                at: Arc::default(),
                 poison_changed,
                 mark: 0,
                 info,
@@ -155,6 +160,7 @@ impl<B: Body> Inner<B> {
             writers: BTreeMap::new(),
             readers: BTreeMap::new(),
             closing: false,
+            abandoned: false,
             ended: false,
         }
     }
@@ -384,9 +390,9 @@ impl<B: Body> Inner<B> {
         from(slot, &stage.lower, &mut seen);
         let own = slot.outs.iter().find(|(i, _)| *i == index).map(|(_, c)| Arc::clone(c));
         let time = slot.input.facts[0].time;
-        let failures = stage.poison.failures(n);
+        let (failures, held) = (stage.poison.failures(n), stage.poison.has_held(n));
         let skips = &stage.poison.skips;
-        Round { n, time, seen, own, failures, asked: skips.asked(n) }.without(&skips.at(n))
+        Round { n, time, seen, own, failures, held, asked: skips.asked(n) }.without(&skips.at(n))
     }
 
     pub(super) fn slot(&self, n: u64) -> Option<&Slot<B>> {

@@ -100,7 +100,7 @@ impl<B: Body> Past<B> {
                 seen.extend(lane.about(n, store)?);
             }
             let own = self.own.about(n, store)?;
-            rounds.push(Round { n, time, seen, own, failures: 0, asked: true });
+            rounds.push(Round { n, time, seen, own, failures: 0, held: false, asked: true });
         }
         Ok(rounds)
     }
@@ -163,8 +163,11 @@ impl<B: Body> Journal<B> {
         state.incarnation += 1;
         state.absent = false;
         state.waker = None;
+        // What a predecessor still handles is its own.
+        state.at = Arc::default();
         let seat = Seat {
             index,
+            at: Arc::clone(&state.at),
             incarnation: state.incarnation,
             rank: rank.0,
             version: state.info.version,
@@ -213,9 +216,9 @@ impl<B: Body> Journal<B> {
         let inner = self.lock();
         let poison = &inner.stages[seat.index].poison;
         let round = |round: Round<B>| {
-            let failures = poison.failures(round.n);
+            let (failures, held) = (poison.failures(round.n), poison.has_held(round.n));
             let asked = poison.skips.asked(round.n);
-            Round { failures, asked, ..round }.without(&poison.skips.at(round.n))
+            Round { failures, held, asked, ..round }.without(&poison.skips.at(round.n))
         };
         Ok(rounds.into_iter().map(round).collect())
     }

@@ -5,7 +5,7 @@ use super::inner::Inner;
 use super::{AppendError, Appended, Chunk, Journal, Round, Seat, Waker, Writer};
 use crate::fact::{Body, Fact, Rank, RuntimeEvent};
 use crate::poison::{Cut, Effect};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// How far what is known of failures is on disk: changes are numbered, commits reach a number.
 #[derive(Debug, Default)]
@@ -92,6 +92,29 @@ impl<B: Body> Journal<B> {
         self.tell(&[], true);
     }
 
+    /// The stage of this name holds its thread, and the process is about to end for it: that is
+    /// noted as a failure at the input it handles. Returns when it is on disk, or the journal has
+    /// ended; false at once where it handles no input, or one that is not to be counted.
+    pub fn held(&self, name: &str, why: &str) -> bool {
+        let mut inner = self.lock();
+        let Some(index) = inner.stages.iter().position(|s| s.info.name == name) else {
+            return false;
+        };
+        let state = &mut inner.stages[index];
+        let n = state.at.input();
+        // It has come to its end meanwhile.
+        if n <= state.passed {
+            return false;
+        }
+        state.poison.held(n, why);
+        inner.mark(index);
+        let mark = inner.stages[index].mark;
+        self.work.notify_one();
+        let waiting = |inner: &mut Inner<B>| inner.marks.durable < mark && !inner.ended;
+        let waited = self.commits.wait_while(inner, waiting);
+        waited.unwrap_or_else(PoisonError::into_inner).marks.durable >= mark
+    }
+
     /// Sets the input aside at which the stage failed: one act with the input that says so.
     pub(crate) fn quarantine(
         &self,
@@ -168,8 +191,8 @@ impl<B: Body> Round<B> {
 
     /// A round of the same facts.
     pub(crate) fn again(&self) -> Round<B> {
-        let Round { n, time, failures, asked, .. } = *self;
-        Round { n, time, seen: self.seen.clone(), own: self.own.clone(), failures, asked }
+        let Round { n, time, failures, held, asked, .. } = *self;
+        Round { n, time, seen: self.seen.clone(), own: self.own.clone(), failures, held, asked }
     }
 
     /// Names of the parts of what is seen, ascending.

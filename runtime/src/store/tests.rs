@@ -314,3 +314,21 @@ fn a_full_disk_is_told_as_one() {
     let store = Store::on_disk(disk, APPLICATION).unwrap();
     assert!(facts(&store).unwrap() <= n);
 }
+
+#[test]
+fn an_abandoned_journal_writes_nothing_more_and_its_threads_end() {
+    let folder = Folder::new("abandoned");
+    let store = Store::open(&folder.file(), APPLICATION).unwrap();
+    fill(&store, 10);
+    // It would not write by itself for an hour.
+    let hour = Duration::from_hours(1);
+    let options = Options { lazy: hour, sync: hour, ..Options::new(|e| panic!("{e}")) };
+    let journal = Journal::open(store.clone(), Vec::new(), options).unwrap();
+    let writer = journal.writer("test");
+    journal.append(&writer, 0, vec![fact(10)]).unwrap();
+    journal.abandon();
+    assert!(journal.append(&writer, 0, vec![fact(11)]).is_err());
+    assert_eq!(std::sync::Arc::strong_count(&journal), 1, "no thread holds it");
+    drop((writer, journal));
+    assert_eq!(facts(&store).unwrap(), 10);
+}

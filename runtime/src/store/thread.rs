@@ -59,8 +59,8 @@ pub(crate) struct Batch<B> {
 
 /// Where batches come from and what has been done is told to.
 pub(crate) trait Source<B>: Send + Sync {
-    /// Waits for the next batch.
-    fn next(&self) -> Batch<B>;
+    /// Waits for the next batch; none where nothing more is to be written.
+    fn next(&self) -> Option<Batch<B>>;
     /// A batch is committed.
     fn committed(&self, done: Committed, synced: bool);
     /// The store has ended.
@@ -82,8 +82,7 @@ impl<B> Drop for Panicked<'_, B> {
 pub(crate) fn run<B: Body>(store: &Store, source: &dyn Source<B>, life: u64, chaos: &Chaos) {
     let _guard = Panicked(source, store);
     let mut writer = Writer { store, chaos, life: Some(life), buffer: Vec::with_capacity(1 << 17) };
-    loop {
-        let batch = source.next();
+    while let Some(batch) = source.next() {
         chaos.point(Site::BeforeCommit, NAME);
         let began = clock::now();
         match writer.commit(&batch) {

@@ -1,5 +1,5 @@
 //! The one wrapper around actors. It sees whether an actor holds its thread: each poll of its
-//! handlers is stamped. And it measures what is handled, in the actor's [`Meter`].
+//! start and of its handlers is stamped. And it measures what is handled, in the actor's [`Meter`].
 
 use super::harm::befall;
 use super::slot::Slot;
@@ -10,13 +10,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Counts entries and exits: odd while a handler runs on a thread. An await is an exit, so only
-/// what does not yield is seen as long. Costs two additions a poll, and no look at a clock.
+/// Counts entries and exits: odd while one is inside. An await is an exit, so only what does not
+/// yield is seen as long. Costs two additions a poll, and no look at a clock.
 #[derive(Debug, Default)]
-pub(crate) struct Busy(AtomicU64);
+struct Count(AtomicU64);
 
 /// Leaves when dropped, by whatever end of a poll.
-struct Inside<'a>(&'a Busy);
+struct Inside<'a>(&'a Count);
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
@@ -24,20 +24,45 @@ impl Drop for Inside<'_> {
     }
 }
 
-impl Busy {
-    /// Which entry is inside now; `None`: nobody.
-    pub(crate) fn inside(&self) -> Option<u64> {
+impl Count {
+    fn inside(&self) -> Option<u64> {
         Some(self.0.load(Relaxed)).filter(|entries| !entries.is_multiple_of(2))
     }
 
-    async fn watched<F: Future>(&self, handler: F) -> F::Output {
-        let mut handler = pin!(handler);
+    async fn watched<F: Future>(&self, work: F) -> F::Output {
+        let mut work = pin!(work);
         poll_fn(|context| {
             self.0.fetch_add(1, Relaxed);
             let _inside = Inside(self);
-            handler.as_mut().poll(context)
+            work.as_mut().poll(context)
         })
         .await
+    }
+}
+
+/// Whether an actor holds a thread: with its start, which may have much to read, or with a handler.
+#[derive(Debug, Default)]
+pub(crate) struct Busy {
+    starts: Count,
+    handlers: Count,
+}
+
+/// Which entry holds the thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    Start(u64),
+    Handler(u64),
+}
+
+impl Busy {
+    /// Which entry is inside now; `None`: nobody.
+    pub(crate) fn inside(&self) -> Option<Entry> {
+        let handler = || self.handlers.inside().map(Entry::Handler);
+        self.starts.inside().map(Entry::Start).or_else(handler)
+    }
+
+    async fn watched<F: Future>(&self, handler: F) -> F::Output {
+        self.handlers.watched(handler).await
     }
 }
 
@@ -52,8 +77,7 @@ impl Drop for Panics<'_> {
     }
 }
 
-/// Any actor, watched and measured. Its start is not: that has a limit of its own, and may have
-/// much to read.
+/// Any actor, watched; and measured, but for its start.
 pub(crate) struct Watched<A> {
     pub actor: A,
     pub slot: Arc<Slot>,
@@ -70,7 +94,7 @@ impl<A: Actor> Actor for Watched<A> {
         arguments: A::Arguments,
     ) -> Result<A::State, ActorProcessingErr> {
         self.slot.mailbox().meter().expect::<A::Msg>();
-        self.actor.pre_start(me, arguments).await
+        self.slot.busy().starts.watched(self.actor.pre_start(me, arguments)).await
     }
 
     async fn post_start(

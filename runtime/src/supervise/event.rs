@@ -96,12 +96,12 @@ pub enum News {
         /// How it ended.
         exit: Exit,
     },
-    /// A handler of it holds its thread for longer than a watchdog allows.
+    /// Its start or a handler of it holds its thread for longer than a watchdog allows.
     Blocked {
         /// For how long it has.
         holds: Duration,
     },
-    /// A handler that held its thread came to an await or its end.
+    /// What held its thread came to an await or its end.
     Unblocked {
         /// For how long it had.
         held: Duration,

@@ -2,7 +2,8 @@
 
 use super::exit::Injected;
 use super::slot::{Directory, Slot};
-use ractor::ActorCell;
+use super::supervisor::Msg;
+use ractor::ActorRef;
 use std::time::Duration;
 
 /// A way to disturb an actor. None uses up restart budget.
@@ -10,7 +11,7 @@ use std::time::Duration;
 pub enum Harm {
     /// It is killed: it ends at its next await, or at once where it is idle.
     Kill,
-    /// It is asked to stop, and comes back.
+    /// It is asked to stop, and comes back. A supervisor stops its children first, in order.
     Stop,
     /// It panics at its next message.
     Panic,
@@ -27,8 +28,14 @@ impl Directory {
             Harm::Kill => self.inject_kill(path, why),
             Harm::Stop => {
                 let noted = self.note_injected(path, why);
-                let cell = self.slot(path).cell().filter(|_| noted);
-                cell.inspect(|cell: &ActorCell| cell.stop(Some("stopped on purpose".to_owned())));
+                if let Some(cell) = self.slot(path).cell().filter(|_| noted) {
+                    if cell.is_message_type_of::<Msg>() == Some(true) {
+                        // One that is gone need not be asked.
+                        ActorRef::<Msg>::from(cell).cast(Msg::Stop(None)).ok();
+                    } else {
+                        cell.stop(Some("stopped on purpose".to_owned()));
+                    }
+                }
                 noted
             }
             Harm::Panic | Harm::Stall(_) | Harm::Abort => {

@@ -24,7 +24,8 @@ mod requests;
 
 use super::event::{Action, ChildView, Event, News, Outcome, Seat, State, Timer};
 use super::spec::{Rules, Settings};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use budget::Counted;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,7 +96,7 @@ pub struct Policy {
     /// `OneForAll`: all are being brought down.
     sweeping: bool,
     /// Counted restarts within the period.
-    window: VecDeque<(Duration, Seat)>,
+    window: Counted<Seat>,
     /// Seats by phase, so that a step costs the same however many there are.
     alive: BTreeSet<Seat>,
     requested: BTreeSet<Seat>,
@@ -121,7 +122,7 @@ impl Policy {
             mode: Mode::Booting,
             kill_at: None,
             sweeping: false,
-            window: VecDeque::new(),
+            window: Counted::default(),
             alive: BTreeSet::new(),
             requested: BTreeSet::new(),
             queued: BTreeSet::new(),

@@ -171,6 +171,7 @@ impl SupervisorRef {
     pub async fn limit(&self, intensity: u32, period: Duration) -> Result<(), RequestError> {
         self.ask(move |shell, reply| {
             shell.policy.limit(intensity, period.max(Duration::from_millis(1)));
+            shell.show_window();
             drop(reply.send(Ok(())));
         })
         .await

@@ -53,6 +53,8 @@ struct Record {
     harm: Option<Harm>,
     /// When it is tried again.
     retry: Option<Instant>,
+    /// How long its start may take.
+    start_limit: Duration,
     /// Of a supervisor: the restarts it counted.
     window: Window,
 }
@@ -172,6 +174,12 @@ impl Slot {
         record.announced = Some((id, exit));
     }
 
+    /// Whether instance `id` is known to be ended on purpose.
+    pub(crate) fn is_injected(&self, id: ActorId) -> bool {
+        let record = self.record();
+        record.announced.as_ref().is_some_and(|(of, exit)| *of == id && exit.is_injected())
+    }
+
     pub(crate) fn announced(&self, id: ActorId) -> Option<Exit> {
         let announced = self.record().announced.take_if(|(of, _)| *of == id);
         announced.map(|(_, exit)| exit)
@@ -213,6 +221,15 @@ impl Slot {
 
     pub(crate) fn show_retry(&self, at: Instant) {
         self.record().retry = Some(at);
+    }
+
+    pub(crate) fn show_start_limit(&self, limit: Duration) {
+        self.record().start_limit = limit;
+    }
+
+    /// How long its start may take; zero where nobody has said.
+    pub(crate) fn start_limit(&self) -> Duration {
+        self.record().start_limit
     }
 
     pub(crate) fn show_window(&self, window: Window) {
@@ -438,7 +455,7 @@ pub struct TreeView {
     pub last_failure: Option<String>,
     /// Whether its branch counts as down, up to its proof of health.
     pub down: bool,
-    /// Whether a handler of it holds its thread for longer than a watchdog allows.
+    /// Whether its start or a handler of it holds its thread for longer than a watchdog allows.
     pub blocked: bool,
     /// How many messages that may come in numbers are on their way to it.
     pub mailbox: usize,

@@ -286,6 +286,11 @@ impl Shell {
             }
         }
         self.show(&touched);
+        self.show_window();
+    }
+
+    /// Shows what is left of the budget.
+    pub(super) fn show_window(&self) {
         let (used, Settings { intensity: allowed, period, .. }) = self.policy.window();
         let at = used.into_iter().map(|at| self.born + at).collect();
         self.tree.directory.slot(&self.path).show_window(Window { at, allowed, period });
@@ -295,6 +300,7 @@ impl Shell {
         let child = self.seated.get_mut(&seat).expect("what is started is listed");
         let path = child.slot.path().to_owned();
         child.wish = watch::Sender::new(Wish::Live);
+        child.slot.show_start_limit(child.spec.rules.start_limit);
         let context = StartContext {
             supervisor: self.myself.get_cell(),
             path: path.clone(),
@@ -376,6 +382,7 @@ impl Shell {
     }
 
     fn end(&mut self, outcome: Outcome) {
+        let stopped = outcome == Outcome::Stopped;
         let (exit, error) = match outcome {
             Outcome::Stopped => (
                 Exit::Normal("asked to stop".to_owned()),
@@ -394,7 +401,11 @@ impl Shell {
                 (Exit::GaveUp(GaveUp { path, why }), error)
             }
         };
-        self.tree.directory.slot(&self.path).announce(self.myself.get_id(), exit);
+        let (slot, id) = (self.tree.directory.slot(&self.path), self.myself.get_id());
+        // One that was asked to on purpose ends on purpose.
+        if !(stopped && slot.is_injected(id)) {
+            slot.announce(id, exit);
+        }
         self.up.take().map(|up| up.send(Err(error)));
         self.myself.stop(None);
     }

@@ -1,8 +1,10 @@
-//! A thread outside every runtime that sees handlers which hold their thread.
+//! A thread outside every runtime that sees handlers and starts which hold their thread.
 //!
 //! A kill takes effect at the next await, so nothing ends a handler that never comes to one: past
-//! one limit it is reported, past another somebody has to end the process.
+//! one limit it is reported, past another somebody has to end the process. So it is with a start,
+//! which its supervisor cannot give up either; but it may have much to read.
 
+use super::busy::Entry;
 use super::event::News;
 use super::slot::Slot;
 use super::supervisor::Tree;
@@ -19,7 +21,7 @@ use std::time::{Duration, Instant};
 pub struct Limits {
     /// Time between two looks. What is shorter is not seen.
     pub look: Duration,
-    /// Reported when it takes this long.
+    /// Reported when it takes this long; a start, when it takes half of what it may.
     pub report: Duration,
 }
 
@@ -36,7 +38,7 @@ pub struct Watchdog {
 }
 
 struct Seen {
-    entry: u64,
+    entry: Entry,
     since: Instant,
     reported: bool,
     hopeless: bool,
@@ -51,9 +53,10 @@ struct Round<L, F> {
 }
 
 impl Watchdog {
-    /// Watches a tree from a thread of its own. What is blocked, and what goes on again, is told to
-    /// the tree's observer and shown in its view; `hopeless` is called once for each handler past
-    /// what `limit` says at that moment, with the path and for how long.
+    /// Watches a tree from a thread of its own, from before it is started on. What is blocked, and
+    /// what goes on again, is told to the tree's observer and shown in its view; `hopeless` is
+    /// called once for each handler past what `limit` says at that moment, with the path and for
+    /// how long; for a start past that and the limit of that start.
     ///
     /// # Errors
     /// The system gives no thread.
@@ -98,7 +101,20 @@ impl<L: Fn() -> Duration, F: FnMut(&str, Duration)> Round<L, F> {
         }
     }
 
-    fn inside(&mut self, slot: &Slot, entry: u64, now: Instant) {
+    /// When to report it, and when it is hopeless.
+    fn limits(&self, slot: &Slot, entry: Entry) -> (Duration, Duration) {
+        let (report, limit) = (self.limits.report, (self.limit)());
+        match entry {
+            Entry::Handler(_) => (report, limit),
+            Entry::Start(_) => {
+                let whole = slot.start_limit();
+                (report.max(whole / 2), limit.max(whole))
+            }
+        }
+    }
+
+    fn inside(&mut self, slot: &Slot, entry: Entry, now: Instant) {
+        let (report, limit) = self.limits(slot, entry);
         if self.seen.get(slot.path()).is_some_and(|seen| seen.entry != entry) {
             self.outside(slot, now);
         }
@@ -106,10 +122,10 @@ impl<L: Fn() -> Duration, F: FnMut(&str, Duration)> Round<L, F> {
         let seen = self.seen.entry(slot.path().to_owned()).or_insert(fresh);
         let holds = now.saturating_duration_since(seen.since);
         let mut told = None;
-        if holds >= self.limits.report && !std::mem::replace(&mut seen.reported, true) {
+        if holds >= report && !std::mem::replace(&mut seen.reported, true) {
             told = Some(News::Blocked { holds });
         }
-        let hopeless = holds >= (self.limit)() && !std::mem::replace(&mut seen.hopeless, true);
+        let hopeless = holds >= limit && !std::mem::replace(&mut seen.hopeless, true);
         if let Some(news) = told {
             self.tell(slot, true, news);
         }
@@ -141,7 +157,12 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-    struct Blocker;
+    /// Where it holds its thread, and the only one of its runtime.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Blocker {
+        Starting,
+        Handling,
+    }
 
     impl Actor for Blocker {
         type Msg = ();
@@ -153,6 +174,9 @@ mod tests {
             _: ActorRef<()>,
             until: Self::Arguments,
         ) -> Result<Self::State, ActorProcessingErr> {
+            if *self == Blocker::Starting {
+                until.lock().unwrap().recv().ok();
+            }
             Ok(until)
         }
 
@@ -162,7 +186,6 @@ mod tests {
             (): (),
             until: &mut Self::State,
         ) -> Result<(), ActorProcessingErr> {
-            // Holds its thread, and the only one of its runtime.
             until.lock().unwrap().recv().ok();
             Ok(())
         }
@@ -175,14 +198,12 @@ mod tests {
 
     fn blocker(id: &str, until: Receiver<()>) -> crate::supervise::ChildSpec {
         let until = Arc::new(Mutex::new(until));
-        worker(id, move |_| (Blocker, Arc::clone(&until)))
+        worker(id, move |_| (Blocker::Handling, Arc::clone(&until)))
     }
 
-    #[test]
-    fn a_blocked_handler_is_reported_and_holds_up_neither_supervisors_nor_the_watchdog() {
-        let (control, workers) = (runtime("control"), runtime("worker"));
-        let (tell, told) = sync_channel(100);
-        let observer = move |notice: &crate::supervise::SupervisionNotice| {
+    /// Says what becomes of actors.
+    fn observer(tell: SyncSender<String>) -> crate::supervise::Observer {
+        Arc::new(move |notice: &crate::supervise::SupervisionNotice| {
             let word = match &notice.news {
                 News::Blocked { .. } => "blocked",
                 News::Unblocked { .. } => "unblocked",
@@ -198,13 +219,19 @@ mod tests {
                 | News::Removed => return,
             };
             tell.try_send(format!("{} {word}", notice.path)).unwrap();
-        };
+        })
+    }
+
+    #[test]
+    fn a_blocked_handler_is_reported_and_holds_up_neither_supervisors_nor_the_watchdog() {
+        let (control, workers) = (runtime("control"), runtime("worker"));
+        let (tell, told) = sync_channel(100);
         let ((go_a, until_a), (_go_b, until_b)): ((SyncSender<()>, _), _) =
             (sync_channel(1), sync_channel(1));
         let spec = supervisor("root", Strategy::OneForOne)
             .child(blocker("a", until_a).on(workers.handle().clone()))
             .child(blocker("b", until_b));
-        let tree = Tree::new(Arc::new(observer), Arc::new(|| 0));
+        let tree = Tree::new(observer(tell), Arc::new(|| 0));
         let root = control.block_on(async {
             tokio::spawn(async move { tree.start(spec).await.unwrap() }).await.unwrap()
         });
@@ -241,5 +268,42 @@ mod tests {
         drop(watchdog);
         let outcome = control.block_on(async { root.stop(Duration::from_secs(5)).await });
         assert_eq!(outcome, RootOutcome::Stopped);
+    }
+
+    /// Its supervisor asks it to give up at its limit, and is not heard.
+    #[test]
+    fn s66_a_start_that_holds_its_thread_is_reported_and_hopeless_at_its_own_limit() {
+        let (control, workers) = (runtime("control"), runtime("worker"));
+        let (tell, told) = sync_channel(100);
+        let (go, until) = sync_channel(1);
+        let until = Arc::new(Mutex::new(until));
+        let limit = Duration::from_millis(300);
+        let starting = worker("a", move |_| (Blocker::Starting, Arc::clone(&until)));
+        let spec = supervisor("root", Strategy::OneForOne)
+            .child(starting.start_limit(limit).on(workers.handle().clone()));
+        let tree = Tree::new(observer(tell), Arc::new(|| 0));
+        let look = Duration::from_millis(5);
+        let (give_up, hopeless) = sync_channel(1);
+        // Before anything is up: the first start may be the one that hangs.
+        let watchdog = Watchdog::start(
+            tree.clone(),
+            Limits { look, report: look },
+            move || look * 2,
+            move |path, held| {
+                give_up.try_send((path.to_owned(), held)).unwrap();
+            },
+        );
+        let directory = tree.directory.clone();
+        let started = control.spawn(async move { drop(tree.start(spec).await) });
+        let patience = Duration::from_secs(20);
+        assert_eq!(told.recv_timeout(patience).unwrap(), "root/a blocked");
+        assert!(directory.view().unwrap().children[0].blocked);
+        let (path, held) = hopeless.recv_timeout(patience).unwrap();
+        assert!(path == "root/a" && held >= limit, "{path} {held:?}");
+        assert!(control.block_on(directory.supervisor("root").answers()), "it goes on");
+        // It lets go; later starts do at once.
+        drop(go);
+        control.block_on(started).unwrap();
+        drop(watchdog);
     }
 }

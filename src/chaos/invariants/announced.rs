@@ -1,6 +1,7 @@
 //! No request left before the sync that covers its cause: whatever of our orders the exchange was
 //! asked for before a life ended, its announcement is what that life has left on the disk.
 
+use crate::chaos::requests::places;
 use crate::domain::fact::{Body, Venue};
 use crate::domain::time::UtcMs;
 use crate::sim::server::requests::Entry;
@@ -29,7 +30,7 @@ impl Announced {
         for entry in asked {
             let Entry::Asked(asked) = entry else { continue };
             let Some(timestamp) = asked.timestamp else { continue };
-            if asked.what == "POST order" && !self.sent.contains(&(asked.id.clone(), timestamp)) {
+            if places(asked) && !self.sent.contains(&(asked.id.clone(), timestamp)) {
                 broken.push(format!(
                     "{} of {} was asked for at {}, its announcement is not on disk",
                     asked.id, asked.symbol, asked.at

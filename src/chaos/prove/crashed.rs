@@ -4,11 +4,11 @@ use super::parts::{Part, spread};
 use super::{Difference, IN_VAIN, Report, Tell, Wanted};
 use crate::chaos::compare::Picture;
 use crate::chaos::crashes::{End, Left, Subject, Took, kill_exchange, picture};
-use crate::chaos::faults::all_transparent;
+use crate::chaos::faults::{all_transparent, are_comparable, consequential_in, that_matter};
 use crate::chaos::requests;
 use crate::chaos::rig::Folder;
 use crate::chaos::sweep::Die;
-use crate::sim::faults::prepare;
+use crate::sim::faults::{Fault, prepare};
 use crate::sim::server::requests::{self as log, Entry};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,18 +17,21 @@ use std::time::Duration;
 
 /// Crashes of one run of the program.
 const CRASHES: u64 = 45;
+/// Crashes that are compared with one undisturbed run of the same venue, where it does what changes
+/// the outcome.
+const OF_ONE_VENUE: u64 = 3 * CRASHES;
 
 /// One run of the program: everything drawn follows from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CrashPlan {
-    /// Seed of the moments, and of the venue's faults.
+    /// Seed of the moments.
     pub seed: u64,
     /// How long an undisturbed life trades, microseconds: moments are drawn from it.
     pub live_us: u64,
-    /// Whether the exchange misbehaves in every transparent way.
+    /// What the exchange does wrong.
     #[serde(default)]
-    pub venue_faults: bool,
+    pub faults: Vec<Fault>,
     /// In which part of its life each process is killed.
     pub parts: Vec<Part>,
 }
@@ -46,7 +49,7 @@ struct Ran {
     asked: Vec<Entry>,
 }
 
-/// The undisturbed run of a program, which the others are compared with.
+/// The undisturbed run of a program at a venue, which the others are compared with.
 struct Calm {
     folder: Folder,
     took: Took,
@@ -54,9 +57,10 @@ struct Calm {
 }
 
 impl Calm {
-    fn new(subject: &Subject, report: &mut Report) -> Result<Calm, String> {
+    fn new(subject: &Subject, faults: &[Fault], report: &mut Report) -> Result<Calm, String> {
         let folder = Folder::new().map_err(|e| e.to_string())?;
         let dir = folder_in(&folder, "calm")?;
+        prepare(&dir.join("exchange"), faults).map_err(|e| e.to_string())?;
         let took = subject.to_its_end(&dir)?;
         let (expected, wrong) = picture(&dir, &subject.recording)?;
         kill_exchange(&dir)?;
@@ -78,11 +82,11 @@ impl Calm {
         let dir = folder_in(&self.folder, &format!("run-{}", report.runs))?;
         let mut ran = Ran::default();
         let lived = ran.live((subject, &dir), plan, told);
-        let why = lived.and_then(|()| self.check(&dir, subject, &ran)).err();
+        let why = lived.and_then(|()| self.check(&dir, subject, plan, &ran)).err();
         kill_exchange(&dir)?;
         std::fs::remove_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
         let killed = ran.struck.len() as u64;
-        report.crashed(&ran);
+        report.crashed(plan, &ran);
         if let Some(why) = why {
             let again = serde_json::to_string(&Named { crashes: plan.clone() });
             let again = again.map_err(|e| e.to_string())?;
@@ -91,10 +95,18 @@ impl Calm {
         Ok(killed)
     }
 
-    fn check(&self, dir: &Path, subject: &Subject, ran: &Ran) -> Result<(), String> {
+    fn check(
+        &self,
+        dir: &Path,
+        subject: &Subject,
+        plan: &CrashPlan,
+        ran: &Ran,
+    ) -> Result<(), String> {
         let (picture, wrong) = picture(dir, &subject.recording)?;
         let wrong = wrong.into_iter().chain(requests::check(&ran.asked)).next();
-        wrong.or_else(|| self.expected.difference(&picture)).map_or(Ok(()), Err)
+        let differs =
+            || are_comparable(&plan.faults).then(|| self.expected.difference(&picture)).flatten();
+        wrong.or_else(differs).map_or(Ok(()), Err)
     }
 }
 
@@ -119,9 +131,7 @@ impl Ran {
         told: &mut dyn FnMut(u64),
     ) -> Result<(), String> {
         let exchange = dir.join("exchange");
-        if plan.venue_faults {
-            prepare(&exchange, &all_transparent(plan.seed)).map_err(|e| e.to_string())?;
-        }
+        prepare(&exchange, &plan.faults).map_err(|e| e.to_string())?;
         let mut die = Die(plan.seed);
         let live = Duration::from_micros(plan.live_us);
         let (mut left, mut ended) = (Left::default(), false);
@@ -152,7 +162,7 @@ impl Ran {
 }
 
 impl Report {
-    fn crashed(&mut self, ran: &Ran) {
+    fn crashed(&mut self, plan: &CrashPlan, ran: &Ran) {
         self.runs += 1;
         self.lives += ran.struck.len() as u64 + 1;
         for part in &ran.struck {
@@ -164,7 +174,7 @@ impl Report {
             *self.struck.entry(place).or_default() += ran.exchanges;
         }
         self.starts.extend(ran.start);
-        self.faults(&ran.asked);
+        self.faults(&plan.faults, &ran.asked);
     }
 
     /// How often each part was struck so far.
@@ -188,36 +198,81 @@ pub(super) fn crashes(
         // What is never struck is told too.
         report.struck.entry(("crash", part.name().to_owned())).or_default();
     }
-    let calm = Calm::new(subject, report)?;
-    let live_us = u64::try_from(calm.took.live.as_micros()).unwrap_or(u64::MAX);
-    let (mut done, mut run, mut in_vain) = (0, 0, 0);
-    while done < wanted.crashes {
-        run += 1;
-        let seed = wanted.seed.wrapping_mul(1_000).wrapping_add(run);
-        let count = CRASHES.min(wanted.crashes - done);
-        let mut parts = spread(&report.parts(), count, &mut Die(seed));
-        // A repair takes two.
-        let mut left = count;
-        parts.retain(|part| {
-            let takes = if *part == Part::Repair { 2 } else { 1 };
-            let fits = takes <= left;
-            left -= if fits { takes } else { 0 };
-            fits
-        });
-        if parts.is_empty() {
-            parts.push(Part::Live);
-        }
-        let plan = CrashPlan { seed, live_us, venue_faults: wanted.venue_faults, parts };
-        let mut told = |now: u64| tell("crashes", (done + now).min(wanted.crashes), wanted.crashes);
-        let killed = calm.run(subject, &plan, report, &mut told)?;
-        done += killed;
-        // The recording may be over before the only moment left.
-        in_vain = if killed > 0 { 0 } else { in_vain + 1 };
-        if in_vain == IN_VAIN || report.is_enough() {
-            return report.enough("crashes");
-        }
+    let under = wanted.under_consequences(wanted.crashes);
+    let mut crashes = Crashes { subject, seed: wanted.seed.wrapping_mul(1_000), run: 0, report };
+    let transparent = |seed| if wanted.venue_faults { all_transparent(seed) } else { Vec::new() };
+    let (left, what) = (wanted.crashes - under, "crashes");
+    crashes.until((what, left), &[], transparent, tell)?;
+    let (mut done, mut turn) = (0, 0);
+    while done < under && !crashes.report.is_enough() {
+        let faults = consequential_in(turn, crashes.seed.wrapping_add(turn).rotate_left(32));
+        turn += 1;
+        let count = OF_ONE_VENUE.min(under.div_ceil(2)).min(under - done);
+        let what = "crashes under a venue that is late, full or wrong";
+        crashes.until((what, count), &faults, |_| faults.clone(), tell)?;
+        done += count;
     }
     Ok(())
+}
+
+/// Runs of a program, one after the other.
+struct Crashes<'a> {
+    subject: &'a Subject,
+    /// Of the first run; each has the next.
+    seed: u64,
+    run: u64,
+    report: &'a mut Report,
+}
+
+impl Crashes<'_> {
+    /// Kills so many processes, of runs at a venue with the faults drawn for each; they are
+    /// compared with one of these faults.
+    fn until(
+        &mut self,
+        (what, wanted): (&'static str, u64),
+        calm: &[Fault],
+        faults: impl Fn(u64) -> Vec<Fault>,
+        tell: Tell<'_>,
+    ) -> Result<(), String> {
+        if wanted == 0 {
+            return Ok(());
+        }
+        let calm = Calm::new(self.subject, calm, self.report)?;
+        let live_us = u64::try_from(calm.took.live.as_micros()).unwrap_or(u64::MAX);
+        let (mut done, mut in_vain) = (0, 0);
+        while done < wanted {
+            self.run += 1;
+            let seed = self.seed.wrapping_add(self.run);
+            let parts = parts(self.report, CRASHES.min(wanted - done), seed);
+            let plan = CrashPlan { seed, live_us, faults: faults(seed), parts };
+            let mut told = |now: u64| tell(what, (done + now).min(wanted), wanted);
+            let killed = calm.run(self.subject, &plan, self.report, &mut told)?;
+            done += killed;
+            // The recording may be over before the only moment left.
+            in_vain = if killed > 0 { 0 } else { in_vain + 1 };
+            if in_vain == IN_VAIN || self.report.is_enough() {
+                return self.report.enough(what);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The parts of a life struck in one run with so many kills.
+fn parts(report: &Report, count: u64, seed: u64) -> Vec<Part> {
+    let mut parts = spread(&report.parts(), count, &mut Die(seed));
+    // A repair takes two.
+    let mut left = count;
+    parts.retain(|part| {
+        let takes = if *part == Part::Repair { 2 } else { 1 };
+        let fits = takes <= left;
+        left -= if fits { takes } else { 0 };
+        fits
+    });
+    if parts.is_empty() {
+        parts.push(Part::Live);
+    }
+    parts
 }
 
 /// Runs one plan again, until it is different or was run so often.
@@ -228,7 +283,7 @@ pub(super) fn again(
     tell: Tell<'_>,
 ) -> Result<Report, String> {
     let mut report = Report { by_chance: true, ..Report::default() };
-    let calm = Calm::new(subject, &mut report)?;
+    let calm = Calm::new(subject, &that_matter(&plan.faults), &mut report)?;
     for i in 1..=times {
         calm.run(subject, plan, &mut report, &mut |_| ())?;
         tell("runs", i, times);

@@ -1,6 +1,7 @@
 //! What is measured of actors and their supervisors.
 
 use super::super::watch::Watch;
+use crate::edge::reload::standing;
 use crate::edge::world::World;
 use crate::edge::world::path::STAGES;
 use crate::ops::telemetry::{Page, name};
@@ -11,7 +12,8 @@ use std::sync::Arc;
 
 /// What is told of one name: the bar actors have one together.
 struct Shown {
-    alive: bool,
+    /// None: it is turned off.
+    alive: Option<bool>,
     waiting: u64,
     meter: Arc<Meter>,
 }
@@ -19,34 +21,43 @@ struct Shown {
 /// Says it.
 pub fn show(page: &mut Page, world: &World, watch: &Watch) {
     let readings = world.directory.readings();
-    let behind = behind(world);
+    let stands = standing(world);
+    told(page, &readings, &behind(world), &|path| stands.switches.is_off(path));
+    watch.supervised.show(page);
+}
+
+/// Says it of what was read. Of what an operator turned off nothing is told that calls somebody.
+fn told(
+    page: &mut Page,
+    readings: &[ActorReading],
+    behind: &BTreeMap<&'static str, u64>,
+    off: &dyn Fn(&str) -> bool,
+) {
     let mut shown: BTreeMap<&str, Shown> = BTreeMap::new();
-    for reading in &readings {
+    for reading in readings {
         let inputs = reading.path.strip_prefix(STAGES).and_then(|of| of.strip_prefix('/'));
         let inputs = inputs.and_then(|of| behind.get(of)).copied().unwrap_or(0);
-        let waiting = reading.waiting as u64 + inputs;
-        shown
-            .entry(name(&reading.path))
-            .and_modify(|of| {
-                of.alive &= reading.alive;
-                of.waiting += waiting;
-            })
-            .or_insert_with(|| Shown {
-                alive: reading.alive,
-                waiting,
-                meter: Arc::clone(&reading.meter),
-            });
+        let of = shown.entry(name(&reading.path)).or_insert_with(|| Shown {
+            alive: None,
+            waiting: 0,
+            meter: Arc::clone(&reading.meter),
+        });
+        if !off(&reading.path) {
+            of.alive = Some(of.alive.unwrap_or(true) && reading.alive);
+        }
+        of.waiting += reading.waiting as u64 + inputs;
     }
     let mut panics = 0;
     for (actor, of) in shown {
-        page.flag("everwarm_actor_alive", &[actor], of.alive);
+        if let Some(alive) = of.alive {
+            page.flag("everwarm_actor_alive", &[actor], alive);
+        }
         page.count("everwarm_actor_mailbox_messages", &[actor], of.waiting);
         panics += of.meter.panics();
         measured(page, actor, &of.meter);
     }
     page.count("everwarm_panics_total", &["actor"], panics);
-    supervisors(page, &readings);
-    watch.supervised.show(page);
+    supervisors(page, readings, off);
 }
 
 fn behind(world: &World) -> BTreeMap<&'static str, u64> {
@@ -72,7 +83,7 @@ fn measured(page: &mut Page, actor: &str, meter: &Meter) {
     page.set("everwarm_actor_last_message_timestamp_seconds", &[actor], last);
 }
 
-fn supervisors(page: &mut Page, readings: &[ActorReading]) {
+fn supervisors(page: &mut Page, readings: &[ActorReading], off: &dyn Fn(&str) -> bool) {
     const CHILDREN: &str = "everwarm_supervisor_children";
     const BACKOFF: &str = "everwarm_supervisor_backoff_seconds";
     let mut children: BTreeMap<(&str, &str), u64> = BTreeMap::new();
@@ -80,7 +91,8 @@ fn supervisors(page: &mut Page, readings: &[ActorReading]) {
     for reading in readings {
         let Some((parent, _)) = reading.path.rsplit_once('/') else { continue };
         let (parent, child) = (name(parent), name(&reading.path));
-        *children.entry((parent, word(reading.state))).or_default() += 1;
+        let stays = reading.state == State::Stopped && off(&reading.path);
+        *children.entry((parent, word(reading.state))).or_default() += u64::from(!stays);
         let wait = backoff.entry((parent, child)).or_default();
         *wait = wait.max(reading.retry_in.as_secs_f64());
     }
@@ -108,5 +120,50 @@ const fn word(state: State) -> &'static str {
         State::Backoff => "backoff",
         State::Stopping => "stopping",
         State::Stopped | State::Down => "failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::telemetry::Rejected;
+    use everwarm_runtime::supervise::Directory;
+    use std::time::Duration;
+
+    /// Two children of the gateways that have stopped, one of them turned off.
+    #[test]
+    fn what_an_operator_turned_off_is_no_alarm() {
+        let directory = Directory::measuring(crate::edge::kinds::wanted());
+        let meter = || Arc::clone(directory.slot("root/x").mailbox().meter());
+        let reading = |path: &str, kind, state| ActorReading {
+            path: path.to_owned(),
+            kind,
+            state,
+            since_ms: 0,
+            alive: state == State::Running,
+            waiting: 0,
+            retry_in: Duration::ZERO,
+            restarts: (0, 5),
+            meter: meter(),
+        };
+        let gateways = "root/trading/gateways";
+        let readings = [
+            reading(gateways, Kind::Supervisor, State::Running),
+            reading(&format!("{gateways}/private"), Kind::Worker, State::Stopped),
+            reading(&format!("{gateways}/gateway"), Kind::Worker, State::Stopped),
+        ];
+        let text = |off: &dyn Fn(&str) -> bool| {
+            let mut page = Page::new(&Rejected::default());
+            told(&mut page, &readings, &BTreeMap::new(), off);
+            page.text()
+        };
+        let failed = "everwarm_supervisor_children{supervisor=\"gateways\",state=\"failed\"}";
+        let one = text(&|path| path.ends_with("/private"));
+        assert!(!one.contains("everwarm_actor_alive{actor=\"private\"}"), "{one}");
+        assert!(one.contains("everwarm_actor_alive{actor=\"gateway\"} 0"), "{one}");
+        assert!(one.contains(&format!("{failed} 1")), "{one}");
+        let none = text(&|_| false);
+        assert!(none.contains("everwarm_actor_alive{actor=\"private\"} 0"), "{none}");
+        assert!(none.contains(&format!("{failed} 2")), "{none}");
     }
 }

@@ -3,7 +3,9 @@
 use super::super::watch::Watch;
 use crate::domain::fact::{BreakerLevel, Standing};
 use crate::edge::meters::StreamMeter;
+use crate::edge::reload::standing;
 use crate::edge::world::World;
+use crate::ops::health::exposed;
 use crate::ops::telemetry::Page;
 use crate::ops::views::{StatusView, SymbolView};
 use everwarm_runtime::fact::Effect;
@@ -12,8 +14,16 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// Says what came of the market, and how old the newest bars are.
 pub fn market(page: &mut Page, world: &World, watch: &Watch, venue: &str) {
     let meters = &world.board.meters;
-    for (stream, of) in [("market", &meters.market), ("private", &meters.private)] {
+    let stands = standing(world);
+    for (stream, of, place) in [
+        ("market", &meters.market, "root/trading/feeds"),
+        ("private", &meters.private, "root/trading/gateways/private"),
+    ] {
         shown(page, venue, stream, of);
+        // What is turned off calls nobody.
+        if !stands.switches.is_off(place) {
+            page.flag("everwarm_feed_connected", &[venue, stream], of.is_up());
+        }
     }
     let messages = "everwarm_feed_messages_total";
     let (market, private) = (&meters.market, &meters.private);
@@ -37,7 +47,6 @@ pub fn market(page: &mut Page, world: &World, watch: &Watch, venue: &str) {
 
 fn shown(page: &mut Page, venue: &str, stream: &str, of: &StreamMeter) {
     let labels = [venue, stream];
-    page.flag("everwarm_feed_connected", &labels, of.is_up());
     page.count("everwarm_feed_decode_failures_total", &labels, load(&of.garbled));
     page.count("everwarm_feed_gaps_total", &labels, load(&of.gaps));
     for (reason, lost) in ["closed", "refused"].iter().zip(&of.lost) {
@@ -78,9 +87,15 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
     page.set("everwarm_venue_rate_limit_used_ratio", &[venue], world.venue.used());
     let seen = watch.seen();
     seen.told.counts.show(page, venue, currency);
-    let (status, symbols) = (seen.told.status.view(), seen.told.status.symbols());
+    let status = seen.told.status.view_in(world.journal.life());
     let quarantines = seen.told.status.quarantines();
     let stopped = !seen.told.status.stopped().is_empty();
+    let stay = exposed(
+        &seen.told.health,
+        &seen.told.status.sellable(),
+        &seen.told.status.symbols(),
+        status.breaker,
+    );
     let reconciled = seen.reconciled_ms;
     let switches = seen.told.status.switches();
     drop(seen);
@@ -93,6 +108,8 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of our age are exact")]
     let reconciled = reconciled as f64 / 1000.0;
     page.set("everwarm_reconcile_last_success_timestamp_seconds", &[venue], reconciled);
+    let period = world.compare_every().map_or(0.0, |every| every.as_secs_f64());
+    page.set("everwarm_reconcile_period_seconds", &[venue], period);
     page.flag("everwarm_breaker_level", &[level(status.breaker)], true);
     let branch = stage_is_down(world);
     halted(page, &status, switches.allows, (stopped, branch));
@@ -102,10 +119,7 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
         let n = quarantines.iter().filter(|q| q.quarantine.effect == effect).count();
         page.count("everwarm_quarantined", &[name], n as u64);
     }
-    let held = symbols.iter().filter(|s| s.held.is_some());
-    let stuck = stopped || status.breaker == BreakerLevel::Halted;
-    let stays = held.filter(|s| stuck || matches!(s.state, Standing::Halted | Standing::Gone));
-    page.count("everwarm_positions_unprotected", &[], stays.count() as u64);
+    page.count("everwarm_positions_unprotected", &[], stay.len() as u64);
 }
 
 /// Whether a stage is kept down, so that nothing is entered.

@@ -86,7 +86,7 @@ fn on_change(reloader: &Arc<Reloader>) -> ChildSpec {
 }
 
 /// Sets the filter of the log whenever another one is in force. What was set by `log-level` stays
-/// until then.
+/// until then, or as long as it said.
 fn keep_log(reloader: &Arc<Reloader>, log: LogLevel) -> ChildSpec {
     let reloader = Arc::clone(reloader);
     rounds("log", move || {
@@ -95,7 +95,8 @@ fn keep_log(reloader: &Arc<Reloader>, log: LogLevel) -> ChildSpec {
             // Whatever is put in force from here on is noticed.
             let mut config = reloader.world.board.config();
             let now = reloader.filter();
-            if now != reloader.told().filter {
+            if log.hold.is_over() || now != reloader.told().filter {
+                log.hold.begin(None);
                 if let Err(e) = (log.set)(&now) {
                     tracing::error!("the log stays as it is: {e}");
                 }

@@ -29,4 +29,4 @@ pub use limits::{Entry, serve};
 pub use problem::{Problem, Refusal, Refusals};
 pub use routes::{Api, Metrics, no_story};
 pub use token::{TOKEN_FILE, Token};
-pub use writes::{AUDIT_FILE, Changes, LogLevel};
+pub use writes::{AUDIT_FILE, Changes, Hold, LogLevel};

@@ -9,9 +9,9 @@ use crate::ops::summary::SummaryView;
 use crate::ops::views::{
     AuditView, BarView, EquityView, ExplainView, FillView, HealthView, LogLevelView, NamedView,
     OrderView, PositionView, QuarantineView, ReadyView, ReasonView, ReconcileView, ReloadView,
-    ReloadsView, ResolveView, ResolvedView, SafeView, SessionView, SignalView, StatusView,
-    SwitchedView, SwitchesView, SymbolView, SymbolsChangeView, TradeView, ValueView, VerifyView,
-    VersionView,
+    ReloadsView, ReplayView, ResolveView, ResolvedView, SafeView, SessionView, SignalView,
+    StatusView, SwitchedView, SwitchesView, SymbolView, SymbolsChangeView, TradeView, ValueView,
+    VerifyView, VersionView,
 };
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -50,6 +50,10 @@ const fn listed(path: &'static str, about: &'static str, shape: Shape) -> Row {
     Row { query: &["limit"], ..get(path, about, shape) }
 }
 
+const fn paged(path: &'static str, about: &'static str, shape: Shape) -> Row {
+    Row { query: &["limit", "before"], ..get(path, about, shape) }
+}
+
 const fn post(path: &'static str, about: &'static str, body: Shape, shape: Shape) -> Row {
     Row { method: "post", body: Some(body), token: true, ..get(path, about, shape) }
 }
@@ -79,6 +83,10 @@ const ROWS: &[Row] = &[
         ..get("/api/v1/summary", "What a time came to; today's day without one", one::<SummaryView>)
     },
     get("/api/v1/verify", "Derives everything again and compares", one::<VerifyView>),
+    Row {
+        query: &["from", "to"],
+        ..get("/api/v1/replay", "Decides everything again and compares", one::<ReplayView>)
+    },
     Row {
         answer: ("application/octet-stream", text),
         token: true,
@@ -136,7 +144,7 @@ const ROWS: &[Row] = &[
         method: "put",
         ..post(
             "/api/v1/log-level",
-            "Sets the filter of the log until the end of the process",
+            "Sets the filter of the log, for a while or until the end of the process",
             one::<LogLevelView>,
             one::<LogLevelView>,
         )
@@ -158,12 +166,12 @@ const ROWS: &[Row] = &[
     ),
     get("/api/v1/reconcile", "The account beside the books", one::<ReconcileView>),
     post("/api/v1/resolve/{id}", "Ends a conflict", one::<ResolveView>, one::<ResolvedView>),
-    listed("/api/v1/orders", "Orders by close time", all::<OrderView>),
-    listed("/api/v1/fills", "Fills as they were applied", all::<FillView>),
-    listed("/api/v1/equity", "Value of the account after each close", all::<EquityView>),
+    paged("/api/v1/orders", "Orders by close time", all::<OrderView>),
+    paged("/api/v1/fills", "Fills as they were applied", all::<FillView>),
+    paged("/api/v1/equity", "Value of the account after each close", all::<EquityView>),
     listed("/api/v1/signals", "What was wished, and what became of it", all::<SignalView>),
     listed("/api/v1/audit", "Changes asked for by the API", all::<AuditView>),
-    listed("/api/v1/bars/{symbol}/{timeframe}", "Closed bars by opening time", all::<BarView>),
+    paged("/api/v1/bars/{symbol}/{timeframe}", "Closed bars by opening time", all::<BarView>),
     Row {
         query: &["time"],
         ..get("/api/v1/why-not/{symbol}", "Why there was no order", one::<ExplainView>)
@@ -247,6 +255,7 @@ fn in_path(path: &str, name: &str) -> Value {
 fn in_query(name: &str) -> Value {
     let schema = match name {
         "limit" => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
+        "before" => json!({ "type": "string", "pattern": "^([0-9a-f]{2}){1,64}$" }),
         "dry_run" => json!({ "enum": ["0", "1"] }),
         "verbose" => json!({ "enum": [""] }),
         _ => json!({ "type": "integer", "format": "int64" }),

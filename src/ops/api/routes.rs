@@ -12,6 +12,7 @@ use super::writes::{
 };
 use crate::domain::id::Symbol;
 use crate::domain::time::{Timeframe, UtcMs};
+use crate::history::page::{Page, Paged};
 use crate::ops::config::schema::schema;
 use crate::ops::desk::Desk;
 use crate::ops::exit::{Exit, Failure};
@@ -21,11 +22,11 @@ use crate::ops::views::{ExplainView, ReadyView, VersionView};
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path as UrlPath, Query, RawQuery, Request, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{CONTENT_TYPE, LINK};
+use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -82,8 +83,9 @@ impl Api {
     /// All paths. Asked from `beyond` this machine, what tells something needs the token or cookie.
     pub fn router(self, beyond: bool) -> Router {
         let refusals = self.refusals();
-        let heavy = Arc::clone(&self.heavy);
-        let verify = get(|s| answer(s, Desk::verify)).layer(from_fn_with_state(heavy, one));
+        let one_of = |proof: MethodRouter<Api>| {
+            proof.layer(from_fn_with_state(Arc::clone(&self.heavy), one))
+        };
         let router = Router::new()
             .route("/", get(index))
             .route("/favicon.ico", get(icon))
@@ -98,7 +100,8 @@ impl Api {
             .route("/api/v1/status", get(|s| answer(s, Desk::status)))
             .route("/api/v1/doctor", get(|s| answer(s, Desk::doctor)))
             .route("/api/v1/positions", get(|s| answer(s, Desk::positions)))
-            .route("/api/v1/verify", verify)
+            .route("/api/v1/verify", one_of(get(|s| answer(s, Desk::verify))))
+            .route("/api/v1/replay", one_of(get(replay)))
             .route("/api/v1/backup", get(backup))
             .route("/api/v1/tree", get(|s| answer(s, Desk::tree)))
             .route("/api/v1/kill", post(kill))
@@ -121,11 +124,11 @@ impl Api {
             .route("/api/v1/symbols/{symbol}/{how}", post(want_symbol))
             .route("/api/v1/reconcile", get(|s| answer(s, Desk::reconcile)))
             .route("/api/v1/resolve/{id}", post(resolve))
-            .route("/api/v1/orders", get(|s, q| newest(s, q, Desk::orders)))
-            .route("/api/v1/fills", get(|s, q| newest(s, q, Desk::fills)))
+            .route("/api/v1/orders", get(|s, u, q| paged(s, u, q, Desk::orders_page)))
+            .route("/api/v1/fills", get(|s, u, q| paged(s, u, q, Desk::fills_page)))
             .route("/api/v1/trades", get(|s, q| newest(s, q, Desk::trades)))
             .route("/api/v1/summary", get(summary))
-            .route("/api/v1/equity", get(|s, q| newest(s, q, Desk::equity)))
+            .route("/api/v1/equity", get(|s, u, q| paged(s, u, q, Desk::equity_page)))
             .route("/api/v1/signals", get(|s, q| newest(s, q, Desk::signals)))
             .route("/api/v1/audit", get(|s, q| newest(s, q, Desk::audit)))
             .route("/api/v1/bars/{symbol}/{timeframe}", get(bars))
@@ -160,13 +163,31 @@ struct Newest {
     limit: Option<u32>,
 }
 
+/// What a list that has pages may be asked with.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Before {
+    /// Only so many of the newest.
+    limit: Option<u32>,
+    /// Only those before this place, from the `Link` of a page.
+    before: Option<String>,
+}
+
 async fn answer<T: Serialize + Send + 'static>(
+    state: State<Api>,
+    ask: impl FnOnce(&dyn Desk) -> Result<T, Failure> + Send + 'static,
+) -> Response {
+    answered(state, ask, |body| json(&body)).await
+}
+
+async fn answered<T: Send + 'static>(
     State(api): State<Api>,
     ask: impl FnOnce(&dyn Desk) -> Result<T, Failure> + Send + 'static,
+    make: impl FnOnce(T) -> Response,
 ) -> Response {
     // The desk reads files; sockets must not wait for it.
     match tokio::task::spawn_blocking(move || ask(api.desk.as_ref())).await {
-        Ok(Ok(body)) => json(&body),
+        Ok(Ok(body)) => make(body),
         Ok(Err(failure)) => {
             problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", failure.text, failure.exit)
         }
@@ -191,16 +212,48 @@ async fn newest<T: Serialize + Send + 'static>(
     }
 }
 
+async fn paged<T: Serialize + Send + 'static>(
+    state: State<Api>,
+    uri: Uri,
+    query: Asked<Before>,
+    ask: impl FnOnce(&dyn Desk, Page) -> Result<Paged<T>, Failure> + Send + 'static,
+) -> Response {
+    let Before { limit, before } = match query {
+        Ok(Query(asked)) => asked,
+        Err(e) => return Refusal::BadQuery.answer(e.body_text()),
+    };
+    let before = match before.map(|place| place.parse()).transpose() {
+        Ok(before) => before,
+        Err(why) => return Refusal::BadQuery.answer(why),
+    };
+    let page = Page { limit: limit.map(|n| usize::try_from(n).unwrap_or(usize::MAX)), before };
+    answered(
+        state,
+        move |desk| ask(desk, page),
+        move |Paged { rows, older }| {
+            let mut response = json(&rows);
+            if let (Some(older), Some(limit)) = (older, limit) {
+                let link = format!("<{}?limit={limit}&before={older}>; rel=\"next\"", uri.path());
+                let link = HeaderValue::from_str(&link);
+                response.headers_mut().extend(link.ok().map(|link| (LINK, link)));
+            }
+            response
+        },
+    )
+    .await
+}
+
 async fn bars(
     state: State<Api>,
+    uri: Uri,
     UrlPath((symbol, timeframe)): UrlPath<(String, String)>,
-    query: Asked<Newest>,
+    query: Asked<Before>,
 ) -> Response {
     let symbol = Symbol::new(&symbol);
     let (Ok(symbol), Ok(timeframe)) = (symbol, timeframe.parse::<Timeframe>()) else {
         return Refusal::BadQuery.answer("give a symbol and a width: 1m, 5m, 15m, 1h, 4h or 1d");
     };
-    newest(state, query, move |desk, limit| desk.bars(symbol, timeframe, limit)).await
+    paged(state, uri, query, move |desk, page| desk.bars_page(symbol, timeframe, page)).await
 }
 
 /// What `summary` may be asked with: both or neither.
@@ -213,16 +266,33 @@ struct Within {
     to: Option<UtcMs>,
 }
 
-async fn summary(state: State<Api>, query: Asked<Within>) -> Response {
-    let period = match query {
-        Ok(Query(Within { from: Some(from), to: Some(to) })) if from < to => {
-            Some(Period { from, to })
+impl Within {
+    /// The period asked about, if one is; the answer where none can be made of it.
+    fn period(query: Asked<Within>) -> Result<Option<Period>, Box<Response>> {
+        let no = |why: &str| Box::new(Refusal::BadQuery.answer(why));
+        match query {
+            Ok(Query(Within { from: Some(from), to: Some(to) })) if from < to => {
+                Ok(Some(Period { from, to }))
+            }
+            Ok(Query(Within { from: None, to: None })) => Ok(None),
+            Ok(_) => Err(no("give from and to, the first before the second")),
+            Err(e) => Err(no(&e.body_text())),
         }
-        Ok(Query(Within { from: None, to: None })) => None,
-        Ok(_) => return Refusal::BadQuery.answer("give from and to, the first before the second"),
-        Err(e) => return Refusal::BadQuery.answer(e.body_text()),
-    };
-    answer(state, move |desk| desk.summary(period)).await
+    }
+}
+
+async fn summary(state: State<Api>, query: Asked<Within>) -> Response {
+    match Within::period(query) {
+        Ok(period) => answer(state, move |desk| desk.summary(period)).await,
+        Err(no) => *no,
+    }
+}
+
+async fn replay(state: State<Api>, query: Asked<Within>) -> Response {
+    match Within::period(query) {
+        Ok(period) => answer(state, move |desk| desk.replay(period)).await,
+        Err(no) => *no,
+    }
 }
 
 /// What `why-not` may be asked with.

@@ -16,13 +16,15 @@ use axum::extract::{Path as UrlPath, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use everwarm_runtime::clock;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::ops::RangeInclusive;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Name of the file in the data directory where changes are written down, one JSON object a line.
 pub const AUDIT_FILE: &str = "audit.jsonl";
@@ -30,6 +32,9 @@ pub const AUDIT_FILE: &str = "audit.jsonl";
 const BODY_BYTES: usize = 64 * 1024;
 /// How long a body may take.
 const BODY_TIME: Duration = Duration::from_secs(5);
+
+/// For how many seconds a filter of the log may be set.
+const HELD_S: RangeInclusive<u32> = 1..=604_800;
 
 /// Sets a filter; an error tells what is wrong with it.
 pub type SetLevel = dyn Fn(&str) -> Result<(), String> + Send + Sync;
@@ -43,6 +48,35 @@ pub struct LogLevel {
     pub set: Arc<SetLevel>,
     /// What has been logged.
     pub counts: LogCounts,
+    /// How long what was set stays.
+    pub hold: Hold,
+}
+
+/// Until when something holds that was set for a while.
+#[derive(Clone, Debug, Default)]
+pub struct Hold(Arc<Mutex<Option<Instant>>>);
+
+impl Hold {
+    fn end(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It holds for so long from now on, or for good.
+    pub fn begin(&self, time: Option<Duration>) {
+        *self.end() = time.and_then(|time| clock::now().checked_add(time));
+    }
+
+    /// How long it still holds; none: for good.
+    #[must_use]
+    pub fn left(&self) -> Option<Duration> {
+        self.end().map(|end| end.saturating_duration_since(clock::now()))
+    }
+
+    /// Whether its time is over. It is so once.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.end().take_if(|end| *end <= clock::now()).is_some()
+    }
 }
 
 /// What may be changed, and what a change carries.
@@ -90,7 +124,7 @@ struct Audited<'a, T> {
 
 /// What is logged.
 pub async fn log_level(State(api): State<Api>) -> Response {
-    json(&LogLevelView { filter: (api.changes.log.get)() })
+    json(&told(&api.changes.log))
 }
 
 /// Sets what is logged.
@@ -98,10 +132,20 @@ pub async fn set_log_level(State(api): State<Api>, request: Request) -> Response
     let log = api.changes.log.clone();
     let set = move |wanted: &LogLevelView| {
         let wrong = |why| Failure::new(Exit::Usage, why);
+        if wanted.for_s.is_some_and(|seconds| !HELD_S.contains(&seconds)) {
+            return Err(wrong("for_s is from 1 to 604800, a week".to_owned()));
+        }
         (log.set)(&wanted.filter).map_err(wrong)?;
-        Ok(LogLevelView { filter: (log.get)() })
+        log.hold.begin(wanted.for_s.map(|s| Duration::from_secs(s.into())));
+        Ok(told(&log))
     };
     change(&api, request, set).await
+}
+
+fn told(log: &LogLevel) -> LogLevelView {
+    let seconds =
+        |left: Duration| u32::try_from(left.as_millis().div_ceil(1_000).max(1)).unwrap_or(u32::MAX);
+    LogLevelView { filter: (log.get)(), for_s: log.hold.left().map(seconds) }
 }
 
 /// The body of a change that needs no words.

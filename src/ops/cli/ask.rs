@@ -183,7 +183,8 @@ fn offline(
     // The journal is only looked at; the history is written to once both are known to be good.
     let journal = (core.files.journal)(data_dir)?;
     let journal = Box::new(Counted(journal, Arc::clone(progress)));
-    Ok(Box::new(OfflineDesk::open(data_dir, journal, core.verify)?))
+    let desk = OfflineDesk::open(data_dir, journal, core.proofs)?;
+    Ok(Box::new(desk.written_as(&data_dir.join(core.files.live))))
 }
 
 /// Flags of a command that lists.

@@ -63,8 +63,9 @@ pub struct Args {
     disk: u64,
     /// Have the exchange misbehave meanwhile, in every way that must make no difference: lost
     /// connections, lost, doubled, late and reordered messages, lost answers, orders not found yet.
-    /// For a quarter of the kills instead in every way that does make one: slow answers, 429, 418,
-    /// 5xx, its clock ahead (compared with the same without kills), late and partial fills.
+    /// For a quarter of the kills and of the crashes instead in every way that does make one: slow
+    /// answers, 429, 418, 5xx, its clock ahead (compared with the same undisturbed), late and
+    /// partial fills.
     #[arg(long)]
     venue_faults: bool,
     /// Instead strike all there is in a small feed that comes with the program: every kill point by

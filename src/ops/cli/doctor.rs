@@ -67,7 +67,7 @@ fn look(args: &Args, core: &Core) -> HealthView {
 }
 
 /// Neither a daemon nor its files answer.
-fn unread(failure: &Failure) -> HealthView {
+pub fn unread(failure: &Failure) -> HealthView {
     let (todo, command) = match failure.exit {
         Exit::Foreign => (
             "put a whole copy in its place, or start with an empty folder: orders are looked for",

@@ -13,6 +13,10 @@ use crate::ops::views::LogLevelView;
 pub struct LogLevelArgs {
     /// What is to be logged: a level, or levels by target, like warn,everwarm=debug.
     filter: Option<String>,
+    /// For so many seconds; then what is configured is logged again [default: until the end of the
+    /// process].
+    #[arg(long, value_name = "SECONDS", requires = "filter")]
+    for_s: Option<u32>,
     /// Do not ask.
     #[arg(long)]
     yes: bool,
@@ -31,14 +35,16 @@ pub fn run(args: &LogLevelArgs, printer: Printer) -> Result<Exit, Failure> {
     let view = match &args.filter {
         None => desk.log_level()?,
         Some(filter) => {
-            confirm(&format!("log {filter} from now on"), args.yes)?;
+            let until = args.for_s.map_or("from now on".to_owned(), |s| format!("for {s} s"));
+            confirm(&format!("log {filter} {until}"), args.yes)?;
             let token = Token::find(config.token.as_ref(), &config.data_dir)?;
-            let wanted = LogLevelView { filter: filter.clone() };
+            let wanted = LogLevelView { filter: filter.clone(), for_s: args.for_s };
             desk.set_log_level(&wanted, token.as_ref())?
         }
     };
     if args.args.json {
         return printer.json(&view);
     }
-    printer.lines(&[view.filter]).map(|_| Exit::Fine)
+    let left = view.for_s.map_or(String::new(), |s| format!(", for {s} s more"));
+    printer.lines(&[format!("{}{left}", view.filter)]).map(|_| Exit::Fine)
 }

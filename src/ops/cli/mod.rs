@@ -16,6 +16,7 @@ mod log_level;
 mod panic;
 mod quarantine;
 mod reconcile;
+mod replay;
 mod run;
 mod shell;
 mod sim;
@@ -30,7 +31,7 @@ mod verify;
 use super::api::LogLevel;
 use super::backup::RestoredView;
 use super::config::{Config, LogFormat, Sources};
-use super::desk::Verify;
+use super::desk::Proofs;
 use super::exit::{Exit, Failure};
 use super::heap;
 use super::log;
@@ -58,8 +59,8 @@ pub struct Core {
     pub sim: fn(SimConfig) -> Result<Exit, Failure>,
     /// The files of a data directory.
     pub files: Files,
-    /// Derives all facts of a journal again and compares.
-    pub verify: Verify,
+    /// What goes through a whole journal once more.
+    pub proofs: Proofs,
     /// Ends a quarantine in a data directory that no process holds: its number, and whether the
     /// stage is tried again.
     pub release: fn(&Path, u64, bool) -> Result<QuarantineView, Failure>,
@@ -197,6 +198,9 @@ enum Command {
     LogLevel(log_level::LogLevelArgs),
     /// Derive everything again from the inputs and compare. Exit code 4: something differs.
     Verify(ask::Args),
+    /// Decide everything again with this version and compare: what was decided then, what would be
+    /// today. Exit code 4: something differs.
+    Replay(replay::ReplayArgs),
     /// Play a recording under kills, crashes and dying disks: it must make no difference. Exit code
     /// 4: it did.
     Chaos(chaos::Args),
@@ -286,6 +290,15 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::LogLevel(args) => log_level::run(&args, printer),
         Command::Chaos(args) => chaos::run(&args, core, printer),
         Command::Verify(args) => verify::print(&args, core, printer),
+        Command::Replay(args) => replay::print(&args, core, printer),
+    }
+}
+
+/// Panics where the command line does not take a command as it stands.
+#[cfg(test)]
+pub(crate) fn can_be_typed(command: &str) {
+    if let Err(e) = Cli::try_parse_from(tests::words(command)) {
+        panic!("{command}: {e}");
     }
 }
 

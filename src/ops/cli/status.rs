@@ -76,7 +76,11 @@ pub fn lines(status: &StatusView) -> Vec<String> {
         }
         None => closes,
     };
-    say("market", format!("{newest}; input {}", thousands(status.head)));
+    let unsynced = match status.unsynced {
+        None | Some(0) => String::new(),
+        Some(facts) => format!(", {} facts not on disk yet", thousands(facts)),
+    };
+    say("market", format!("{newest}; input {}{unsynced}", thousands(status.head)));
     let reasons = status.breaker_reasons.join("; ");
     let colon = if reasons.is_empty() { "" } else { ": " };
     let barred: Vec<String> =

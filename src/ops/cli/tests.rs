@@ -1,10 +1,10 @@
 //! The command line without a process: what is parsed, what is printed, who answers.
 
-use super::{Cli, Command, Core, ask, explain, lists, status, tree};
+use super::{Cli, Command, Core, ask, doctor, explain, lists, status, tree};
 use crate::domain::fact::{Accept, Conflict, Dispute};
 use crate::domain::quarantine::Quarantine;
-use crate::ops::api::{Api, ApiFile, Changes, Entry, LogLevel, Refusals, Token, serve};
-use crate::ops::desk::{Desk, JournalFacts, Verify};
+use crate::ops::api::{Api, ApiFile, Changes, Entry, Hold, LogLevel, Refusals, Token, serve};
+use crate::ops::desk::{Desk, JournalFacts, Proofs};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::log::LogCounts;
 use crate::ops::offline::OfflineDesk;
@@ -12,7 +12,8 @@ use crate::ops::remote::RemoteDesk;
 use crate::ops::sample::{ID, journal};
 use crate::ops::store_check::Files;
 use crate::ops::views::{
-    ConflictView, QuarantineView, ResolveView, ResolvedView, SymbolsChangeView, VerifyView,
+    ConflictView, QuarantineView, ReplayView, ResolveView, ResolvedView, SymbolsChangeView,
+    VerifyView,
 };
 use crate::venue::secret::Secret;
 use clap::error::ErrorKind;
@@ -39,8 +40,10 @@ impl Drop for Folder {
     }
 }
 
-const VERIFY: Verify =
-    |_, _| Ok(VerifyView { inputs: 6, facts: 15, others: vec![], problems: vec![] });
+const PROOFS: Proofs = Proofs {
+    verify: |_, _| Ok(VerifyView { inputs: 6, facts: 15, others: vec![], problems: vec![] }),
+    replay: |_, _, _| Ok(ReplayView { inputs: 6, ..ReplayView::default() }),
+};
 
 const CORE: Core = Core {
     run: |_, _, _, _, _| Ok(Exit::Fine),
@@ -50,7 +53,7 @@ const CORE: Core = Core {
         journal: |_: &Path| -> Result<Box<dyn JournalFacts>, Failure> { Ok(Box::new(journal())) },
         failure: |e| Failure::new(Exit::Foreign, e.to_string()),
     },
-    verify: VERIFY,
+    proofs: PROOFS,
     chaos: |_, _| Ok(crate::ops::views::ChaosView::default()),
     release: |_, id, _| Err(Failure::new(Exit::Failed, format!("nothing is set aside under {id}"))),
     account: |_| Err(Failure::new(Exit::Failed, "there is no venue")),
@@ -63,7 +66,7 @@ const CORE: Core = Core {
 };
 
 fn desk(folder: &Folder) -> OfflineDesk {
-    OfflineDesk::open(&folder.0, Box::new(journal()), VERIFY).unwrap()
+    OfflineDesk::open(&folder.0, Box::new(journal()), PROOFS).unwrap()
 }
 
 #[test]
@@ -194,6 +197,15 @@ fn resolved(id: &str, word: &ResolveView) -> Result<ResolvedView, Failure> {
     Ok(ResolvedView { conflict, accept: word.accept, reason: word.reason.clone() })
 }
 
+fn quiet() -> LogLevel {
+    LogLevel {
+        get: Arc::new(|| "warn".into()),
+        set: Arc::new(|_| Ok(())),
+        counts: LogCounts::default(),
+        hold: Hold::default(),
+    }
+}
+
 #[test]
 fn a_running_daemon_answers_as_its_files_would() {
     let (folder, daemon) = (Folder::new("files"), Folder::new("daemon"));
@@ -207,17 +219,12 @@ fn a_running_daemon_answers_as_its_files_would() {
     let addr = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let token = Token::find_or_make(None, &daemon.0).unwrap();
-    let log = LogLevel {
-        get: Arc::new(|| "warn".into()),
-        set: Arc::new(|_| Ok(())),
-        counts: LogCounts::default(),
-    };
     let (ours, guessed) = (token.clone(), Secret::new("guessed"));
     let changes = Changes {
         reload: Arc::new(|_| Err(Failure::new(Exit::Failed, "not here"))),
         switch: Arc::new(|_| Err(Failure::new(Exit::Failed, "not here"))),
         token,
-        log,
+        log: quiet(),
         release: Arc::new(released),
         harm: Arc::new(|asked| Ok(asked.clone())),
         retry: Arc::new(|asked| Ok(asked.clone())),
@@ -288,18 +295,31 @@ fn where_nothing_is_kept_nobody_is_reached() {
     assert_eq!(failure.exit, Exit::Unreachable, "{failure}");
 }
 
+/// A line that is typed, as words.
+pub fn words(line: &str) -> Vec<String> {
+    let quoted = line.split('"').enumerate();
+    let words = quoted.flat_map(|(i, part)| match i % 2 {
+        0 => part.split_whitespace().map(str::to_owned).collect(),
+        _ => vec![part.to_owned()],
+    });
+    words.collect()
+}
+
 /// The commands a page tells people to type, as words.
 fn commands(page: &str) -> Vec<Vec<String>> {
     let typed = page.lines().map(str::trim_start).filter(|line| line.starts_with("everwarm "));
-    let words = |line: &str| {
-        let quoted = line.split('"').enumerate();
-        let words = quoted.flat_map(|(i, part)| match i % 2 {
-            0 => part.split_whitespace().map(str::to_owned).collect(),
-            _ => vec![part.to_owned()],
-        });
-        words.collect()
-    };
     typed.map(words).collect()
+}
+
+#[test]
+fn what_doctor_says_where_nobody_answers_can_be_typed() {
+    for exit in Exit::ALL {
+        let view = doctor::unread(&Failure::new(exit, "why"));
+        let command = view.findings[0].command.as_deref().unwrap();
+        if command.starts_with("everwarm ") {
+            super::can_be_typed(command);
+        }
+    }
 }
 
 #[test]

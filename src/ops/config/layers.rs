@@ -18,10 +18,11 @@ pub const DEFAULTS: &str = include_str!("../../../config/default.toml");
 pub const PREFIX: &str = "EVERWARM_";
 /// Variables with our prefix that are not configuration: plans of strikes, and what tests and
 /// benches are told.
-const NOT_OURS: [&str; 11] = [
+const NOT_OURS: [&str; 12] = [
     heap::BEGAN,
     "EVERWARM_BENCH_SINCE_NS",
     "EVERWARM_BLESS",
+    "EVERWARM_FEED",
     "EVERWARM_PLAN",
     "EVERWARM_SEED",
     "EVERWARM_SHARED",

@@ -14,6 +14,7 @@ const LIVE: &[&str] = &[
     "daemon.reload_on_change",
     "market.symbols",
     "market.universe.",
+    "venue.compare_account_s",
     "trading.notional",
     "trading.max_positions",
     "trading.valid_for_s",

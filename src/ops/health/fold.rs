@@ -4,7 +4,7 @@ use crate::domain::fact::{
     Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order,
 };
 use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::order::OrderStatus;
+use crate::domain::order::{OrderStatus, Side};
 use crate::domain::settings::Settings;
 use crate::domain::time::UtcMs;
 use everwarm_runtime::fact::Fact;
@@ -38,21 +38,22 @@ pub struct HealthFold {
     pub close: Option<UtcMs>,
     /// How old a bar may be, milliseconds.
     pub stale: UtcMs,
-    /// Whether a strategy is there to leave what is held.
-    pub exits: bool,
     /// Signals since the last order.
     pub signals: Run,
     /// Why the newest of them was declined.
     pub declined: Option<String>,
     /// Orders since the last fill.
     pub orders: Run,
+    /// Orders that are decided and of which nothing has become yet, with their side.
+    #[serde(default)]
+    pub due: BTreeMap<ClientOrderId, (UtcMs, Side)>,
     /// Orders of unknown fate.
     pub unknown: BTreeMap<ClientOrderId, UtcMs>,
     /// Branches that are kept down.
     pub branches: BTreeMap<String, UtcMs>,
     /// What nothing explains, by id.
     pub conflicts: BTreeMap<String, UtcMs>,
-    /// What is held.
+    /// What is held, dust too.
     pub held: BTreeMap<Symbol, UtcMs>,
     /// When the breaker left normal.
     pub breaker: Option<UtcMs>,
@@ -73,7 +74,6 @@ impl HealthFold {
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
                 if let Ok(settings) = Settings::from_text(text) {
                     self.stale = settings.trading.stale_s * 1000;
-                    self.exits = settings.strategy.sma_cross.enabled;
                 }
             }
             Body::Operator(Operator::Branch { path, down }) => {
@@ -99,11 +99,13 @@ impl HealthFold {
 
     fn order(&mut self, order: &Order, time: UtcMs) {
         match order {
-            Order::Intent(_) => {
+            Order::Intent(intent) => {
+                self.due.insert(intent.client_id.clone(), (time, intent.side));
                 (self.signals, self.declined) = (Run::default(), None);
                 self.orders.more(time, 1);
             }
             Order::Changed { client_id, status, .. } => {
+                self.due.remove(client_id);
                 if *status == OrderStatus::Unknown {
                     self.unknown.entry(client_id.clone()).or_insert(time);
                 } else {

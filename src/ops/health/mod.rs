@@ -3,12 +3,16 @@
 //! What is known is gathered as plain values ([`Signs`]); the rules over them are pure
 //! ([`findings`]) and the same for a running daemon and for the files of one that does not run.
 
+mod exposed;
 mod fold;
+mod lasting;
 mod rules;
 mod signs;
 pub mod views;
 
+pub use exposed::{Exposed, exposed};
 pub use fold::HealthFold;
+pub use lasting::Lasting;
 pub use rules::findings;
 pub use signs::disk_of;
 pub use signs::{Disk, Progress, Signs, Waiting};

@@ -1,7 +1,11 @@
 //! The rules: each says what is wrong, since when, and what to do, with the command.
 
+use super::exposed::exposed;
+use super::lasting;
 use super::signs::Signs;
 use crate::domain::fact::{BreakerLevel, Standing};
+use crate::domain::id::Symbol;
+use crate::domain::order::Side;
 use crate::domain::time::{MINUTE, UtcMs};
 use crate::ops::tell;
 use crate::ops::text::{count, instant, plain, thousands};
@@ -14,19 +18,15 @@ const DEADLINES: &[(&str, UtcMs)] =
 const CLOSE_AGE: UtcMs = 3 * MINUTE;
 /// How long an order may be of unknown fate, milliseconds of venue time.
 const UNKNOWN: UtcMs = 2 * MINUTE;
+/// How long an order may be decided and not sent, milliseconds of venue time: it is void after
+/// `trading.valid_for_s`.
+const UNSENT: UtcMs = MINUTE;
 /// From so many signals on without an order, over so long a time, somebody should look.
 const NO_ORDERS: (u64, UtcMs) = (10, 60 * MINUTE);
 /// The same, of orders without a fill.
 const NO_FILLS: (u64, UtcMs) = (3, 30 * MINUTE);
-/// How far our clock may be from the venue's before it is told of, milliseconds.
-const SKEW: i64 = 500;
 /// How long a receiver may take nothing.
 const DELIVERY: UtcMs = MINUTE;
-/// Room on the disk: at least so many bytes, and one part in so many of it.
-const DISK: (u64, u64) = (1 << 30, 20);
-/// With less than this it ends soon.
-const DISK_LEAST: u64 = 64 << 20;
-
 type Rule = fn(&Signs, &mut Vec<FindingView>);
 
 /// All rules, by the name of what they look at.
@@ -41,6 +41,7 @@ const RULES: &[(&str, Rule)] = &[
     ("venue", venue),
     ("market", market),
     ("stale", stale),
+    ("unsent", unsent),
     ("unknown", unknown),
     ("unprotected", unprotected),
     ("no-orders", no_orders),
@@ -77,6 +78,13 @@ impl FindingView {
         FindingView { since: Some(since), for_s: Some(for_s), ..self }
     }
 
+    fn after(self, since: Option<UtcMs>, now: UtcMs) -> FindingView {
+        match since {
+            Some(since) => self.since(since, now),
+            None => self,
+        }
+    }
+
     fn by(self, command: impl Into<String>) -> FindingView {
         FindingView { command: Some(command.into()), ..self }
     }
@@ -86,7 +94,7 @@ fn process(signs: &Signs, found: &mut Vec<FindingView>) {
     if signs.running {
         return;
     }
-    let held = signs.facts.held.len() as u64;
+    let held = signs.held.len() as u64;
     let (open, positions) =
         (count(signs.status.open_orders, "open order"), count(held, "position"));
     let alone = if held + signs.status.open_orders == 0 {
@@ -99,8 +107,7 @@ fn process(signs: &Signs, found: &mut Vec<FindingView>) {
         format!("no daemon is running{alone}"),
         "start it; what stopped it is in its log and its exit code",
     );
-    let told = if signs.facts.now > 0 { told.since(signs.facts.now, signs.wall) } else { told };
-    found.push(told.by("everwarm run"));
+    found.push(told.after(signs.written, signs.wall).by("everwarm run"));
 }
 
 fn conflicts(signs: &Signs, found: &mut Vec<FindingView>) {
@@ -161,10 +168,7 @@ fn breaker(signs: &Signs, found: &mut Vec<FindingView>) {
     let colon = if reasons.is_empty() { "" } else { ": " };
     let text = format!("the breaker is at {}{colon}{reasons}", tell::level(level));
     let told = finding(severity, text, "it goes back once none of its reasons holds any more");
-    let told = match signs.facts.breaker {
-        Some(since) => told.since(since, signs.venue),
-        None => told,
-    };
+    let told = told.after(signs.facts.breaker, signs.venue);
     let said = signs.allows != BreakerLevel::Normal;
     let command = if said { "everwarm resume --reason \"why\"" } else { "everwarm status" };
     found.push(told.by(command));
@@ -172,13 +176,19 @@ fn breaker(signs: &Signs, found: &mut Vec<FindingView>) {
 
 fn ready(signs: &Signs, found: &mut Vec<FindingView>) {
     // What has a rule of its own is told there.
-    let other = |name: &str| ["venue", "stages", "store"].contains(&name);
-    let open = signs.checks.iter().filter(|check| !check.ok && !other(&check.name));
+    let open = lasting::open(signs);
     for check in open.filter(|_| signs.running && signs.status.conflicts.is_empty()) {
         let text = format!("not ready, {}: {}", check.name, check.detail);
         let todo = "wait, or see in its log what it waits for";
-        found.push(finding(Severity::Broken, text, todo).by("everwarm log-level everwarm=info"));
+        let told = finding(Severity::Broken, text, todo);
+        let told = told.after(first(signs, &lasting::ready(&check.name)), signs.wall);
+        found.push(told.by("everwarm log-level everwarm=info"));
     }
+}
+
+/// Since when something has been so that only a look tells.
+fn first(signs: &Signs, name: &str) -> Option<UtcMs> {
+    signs.first.get(name).copied()
 }
 
 fn progress(signs: &Signs, found: &mut Vec<FindingView>) {
@@ -244,6 +254,25 @@ fn stale(signs: &Signs, found: &mut Vec<FindingView>) {
     found.push(told.by("everwarm symbols list"));
 }
 
+fn unsent(signs: &Signs, found: &mut Vec<FindingView>) {
+    for (id, (since, side)) in signs.facts.due.iter().filter(|_| signs.running && signs.passes) {
+        // What the breaker holds back is told there.
+        let held_back = match signs.status.breaker {
+            BreakerLevel::Normal | BreakerLevel::Reduced => false,
+            BreakerLevel::ExitsOnly => *side == Side::Buy,
+            BreakerLevel::Halted => true,
+        };
+        if held_back || signs.venue - since < UNSENT {
+            continue;
+        }
+        let seconds = thousands(u64::try_from((signs.venue - since) / 1000).unwrap_or(0));
+        let text = format!("order {id}, decided {seconds} s ago, has not been sent");
+        let todo = "it is void after trading.valid_for_s; see what the gateway waits for";
+        let told = finding(Severity::Broken, text, todo).since(*since, signs.venue);
+        found.push(told.by(format!("everwarm explain {id}")));
+    }
+}
+
 fn unknown(signs: &Signs, found: &mut Vec<FindingView>) {
     for (id, since) in &signs.facts.unknown {
         if signs.running && signs.venue - since < UNKNOWN {
@@ -257,34 +286,33 @@ fn unknown(signs: &Signs, found: &mut Vec<FindingView>) {
 }
 
 fn unprotected(signs: &Signs, found: &mut Vec<FindingView>) {
-    for (symbol, since) in signs.facts.held.iter().filter(|_| signs.running) {
-        let row = signs.symbols.iter().find(|row| row.symbol == *symbol);
-        let bar = row.and_then(|row| row.newest_bar).zip(signs.facts.close);
-        let late = bar
-            .is_some_and(|(bar, close)| signs.facts.stale > 0 && close - bar > signs.facts.stale);
-        let why = match row.map(|row| row.state) {
-            None => "it is not listed, so no exit is looked for",
-            Some(Standing::Gone) => "the venue does not have it any more",
-            Some(Standing::Halted) => "the venue takes no orders in it now",
-            Some(Standing::Trading | Standing::Leaving) if !signs.facts.exits => {
-                "no strategy is enabled that would leave it"
-            }
-            Some(Standing::Trading | Standing::Leaving) if late => {
-                "it has no new bars, so its exit cannot be seen"
-            }
-            Some(Standing::Trading | Standing::Leaving)
-                if signs.status.breaker == BreakerLevel::Halted =>
-            {
-                "nothing is sent while the breaker is at halted"
-            }
-            Some(Standing::Trading | Standing::Leaving) => continue,
-        };
-        let held = row.and_then(|row| row.held).map_or(String::new(), |held| plain(held) + " ");
-        let text = format!("{held}{symbol} is held without protection: {why}");
-        let todo = "end the cause, or sell it at the venue; this sells everything";
-        let told = finding(Severity::Broken, text, todo).since(*since, signs.venue);
-        found.push(told.by("everwarm panic --flatten"));
+    if !signs.running {
+        return;
     }
+    let level = signs.status.breaker;
+    for one in exposed(&signs.facts, &signs.held, &signs.symbols, level) {
+        let (held, symbol) = (plain(one.quantity), one.symbol);
+        let text = format!("{held} {symbol} is held without protection: {}", one.why);
+        let todo = "end the cause, or sell it by this: it cancels every open order of the account \
+                    and sells what it names at the market";
+        let told = finding(Severity::Broken, text, todo).since(one.since, signs.venue);
+        found.push(told.by(sale(signs, symbol)));
+    }
+}
+
+/// The command that sells one symbol, whatever the daemon does.
+fn sale(signs: &Signs, symbol: Symbol) -> String {
+    // Only a real venue has environments.
+    let venue = if signs.status.environment.is_some() { "binance" } else { "sim" };
+    let folder = Some(&signs.status.data_dir).filter(|folder| !folder.is_empty());
+    let mut command = vec![format!("everwarm panic --venue {venue} --flatten --symbols {symbol}")];
+    for (flag, value) in [("--data-dir", folder), ("--config", signs.config.as_ref())] {
+        if let Some(value) = value {
+            let quote = if value.contains(char::is_whitespace) { "\"" } else { "" };
+            command.push(format!("{flag} {quote}{value}{quote}"));
+        }
+    }
+    command.join(" ")
 }
 
 fn no_orders(signs: &Signs, found: &mut Vec<FindingView>) {
@@ -311,40 +339,39 @@ fn no_fills(signs: &Signs, found: &mut Vec<FindingView>) {
 }
 
 fn clock(signs: &Signs, found: &mut Vec<FindingView>) {
-    let Some((skew, most)) = signs.skew.filter(|(skew, _)| skew.abs() > SKEW) else { return };
-    let severity = if skew.abs() >= most { Severity::Broken } else { Severity::Warning };
+    let Some((severity, (skew, _))) = lasting::clock(signs).zip(signs.skew) else { return };
     let side = if skew > 0 { "behind" } else { "ahead of" };
     let text = format!("this machine's clock is {} ms {side} the venue's", skew.abs());
     let todo =
         "requests are signed for the venue's time, but logs and deadlines are not; have it kept";
-    found.push(finding(severity, text, todo).by("timedatectl set-ntp true"));
+    let told = finding(severity, text, todo).after(first(signs, "clock"), signs.wall);
+    found.push(told.by("timedatectl set-ntp true"));
 }
 
 fn disk(signs: &Signs, found: &mut Vec<FindingView>) {
-    let Some(disk) = signs.disk else { return };
-    if disk.free >= DISK.0.min(disk.total / DISK.1) {
-        return;
-    }
-    let severity = if disk.free < DISK_LEAST { Severity::Broken } else { Severity::Warning };
+    let Some((severity, disk)) = lasting::disk(signs).zip(signs.disk) else { return };
     let (free, total) = (thousands(disk.free >> 20), thousands(disk.total >> 20));
     let text = format!("{free} MB of {total} MB are left on the disk of the data folder");
     let todo = "make room: without it the process ends with exit code 11";
     let folder = if signs.status.data_dir.is_empty() { "." } else { &signs.status.data_dir };
-    found.push(finding(severity, text, todo).by(format!("df -h {folder}")));
+    let told = finding(severity, text, todo).after(first(signs, "disk"), signs.wall);
+    found.push(told.by(format!("df -h {folder}")));
 }
 
 fn configuration(signs: &Signs, found: &mut Vec<FindingView>) {
-    let (pending, refused) = &signs.reloads;
-    if !pending.is_empty() {
-        let text = format!("the configuration waits for a start: {}", pending.join(", "));
+    if !signs.pending.is_empty() {
+        let text = format!("the configuration waits for a start: {}", signs.pending.join(", "));
         let todo = "until then the values before are in force; start it again when it suits";
-        found.push(finding(Severity::Warning, text, todo).by("everwarm config diff"));
+        let told = finding(Severity::Warning, text, todo);
+        let told = told.after(first(signs, "restart"), signs.wall);
+        found.push(told.by("everwarm config diff"));
     }
-    if !refused.is_empty() {
-        let text = format!("the last reload was refused: {}", refused.join("; "));
+    if let Some((reasons, time)) = &signs.refused {
+        let text = format!("the last reload was refused: {}", reasons.join("; "));
         let todo = "what was before is in force; repair the file and have it read again";
         let command = "everwarm config reload --dry-run";
-        found.push(finding(Severity::Warning, text, todo).by(command));
+        let told = finding(Severity::Warning, text, todo).since(*time, signs.wall);
+        found.push(told.by(command));
     }
 }
 

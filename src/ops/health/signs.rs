@@ -2,6 +2,8 @@
 
 use super::fold::HealthFold;
 use crate::domain::fact::BreakerLevel;
+use crate::domain::id::Symbol;
+use crate::domain::money::Decimal;
 use crate::domain::time::UtcMs;
 use crate::ops::views::{CheckView, DeliveryView, QuarantineView, StatusView, SymbolView};
 use std::collections::BTreeMap;
@@ -43,6 +45,8 @@ pub struct Signs {
     pub running: bool,
     /// Wall time.
     pub wall: UtcMs,
+    /// Where no process runs: wall time at which the last one wrote, if that is known.
+    pub written: Option<UtcMs>,
     /// Venue time; the newest event where no process runs.
     pub venue: UtcMs,
     /// Whether venue time passes by itself: where not, nothing is late.
@@ -55,6 +59,8 @@ pub struct Signs {
     pub checks: Vec<CheckView>,
     /// What is set aside.
     pub quarantines: Vec<QuarantineView>,
+    /// What is held and could be sold by its size, base units.
+    pub held: BTreeMap<Symbol, Decimal>,
     /// What is listed.
     pub symbols: Vec<SymbolView>,
     /// Parts that do not move though they should.
@@ -69,8 +75,14 @@ pub struct Signs {
     pub disk: Option<Disk>,
     /// What operators allow.
     pub allows: BreakerLevel,
-    /// Keys that wait for a start, and why the last reload was refused.
-    pub reloads: (Vec<String>, Vec<String>),
+    /// The configuration file, where there is one.
+    pub config: Option<String>,
+    /// Keys that wait for a start.
+    pub pending: Vec<String>,
+    /// Why the last reload was refused, if it was, and when in wall time.
+    pub refused: Option<(Vec<String>, UtcMs)>,
+    /// Since when in wall time that has been so which only a look tells, by name.
+    pub first: BTreeMap<String, UtcMs>,
     /// How it goes with what is brought outside.
     pub deliveries: Vec<DeliveryView>,
 }

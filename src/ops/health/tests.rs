@@ -1,23 +1,32 @@
 //! Each rule with signs that make it speak, and with signs that nearly do.
 
-use super::super::sample::{T, journal};
+use super::super::sample::{T, dec, journal};
 use super::*;
-use crate::domain::fact::{BreakerLevel, Conflict, Dispute, Standing};
+use crate::domain::fact::{Body, BreakerLevel, Conflict, Dispute, Ledger, Market, Standing};
 use crate::domain::id::ClientOrderId;
+use crate::domain::money::Decimal;
+use crate::domain::order::Side;
 use crate::domain::quarantine::Quarantine;
+use crate::domain::settings::Settings;
 use crate::domain::time::{MINUTE, UtcMs};
-use crate::ops::views::{CheckView, DeliveryView, QuarantineView, Severity, SymbolView};
+use crate::ops::cli::can_be_typed;
+use crate::ops::fold::StatusFold;
+use crate::ops::views::{
+    CheckView, DeliveryView, FindingView, QuarantineView, Severity, SymbolView,
+};
+use crate::trading::testing::{configured, input, instrument, sym};
 use everwarm_runtime::fact::Effect;
 
 /// A daemon that is well and holds one symbol.
 fn well() -> Signs {
-    let mut facts = HealthFold::default();
+    let (mut facts, mut status) = (HealthFold::default(), StatusFold::default());
     journal().0.iter().for_each(|fact| facts.fold(fact));
-    (facts.stale, facts.exits) = (3 * MINUTE, true);
+    journal().0.iter().for_each(|fact| status.fold(fact));
+    facts.stale = 3 * MINUTE;
     let venue = facts.close.unwrap();
-    let held: Vec<_> = facts.held.keys().copied().collect();
+    let held = status.sellable();
     assert_eq!((held.len(), facts.orders.count, facts.signals.count), (1, 0, 0));
-    let symbols = held.iter().map(|symbol| SymbolView {
+    let symbols = held.keys().map(|symbol| SymbolView {
         symbol: *symbol,
         state: Standing::Trading,
         wanted: true,
@@ -32,6 +41,7 @@ fn well() -> Signs {
         venue,
         passes: true,
         symbols: symbols.collect(),
+        held,
         facts,
         disk: Some(Disk { free: 5 << 30, total: 100 << 30 }),
         ..Signs::default()
@@ -47,8 +57,10 @@ fn found(change: impl FnOnce(&mut Signs)) -> Vec<(String, Severity)> {
         assert!(view.checks.contains(&finding.check), "{finding:?}");
         assert!(finding.text.len() > 10 && finding.todo.len() > 10, "{finding:?}");
         let command = finding.command.as_deref().unwrap();
-        let known = ["everwarm ", "df -h ", "timedatectl "];
-        assert!(known.iter().any(|start| command.starts_with(start)), "{command}");
+        let known = ["df -h ", "timedatectl "];
+        if !known.iter().any(|start| command.starts_with(start)) {
+            can_be_typed(command);
+        }
         assert_eq!(finding.since.is_some(), finding.for_s.is_some());
     }
     view.findings.into_iter().map(|finding| (finding.check, finding.severity)).collect()
@@ -152,6 +164,23 @@ fn the_venue_the_market_and_orders() {
     assert_eq!(found(unknown(2 * MINUTE)), one("unknown", Severity::Broken));
     assert_eq!(found(unknown(2 * MINUTE - 1)), []);
 
+    let due = |side, level, ago: UtcMs| {
+        let late = move |s: &mut Signs| {
+            s.facts.due.insert(ClientOrderId("ew-2".into()), (s.venue - ago, side));
+            s.status.breaker = level;
+        };
+        found(late).iter().filter(|(check, _)| check == "unsent").count()
+    };
+    for (side, level, told) in [
+        (Side::Buy, BreakerLevel::Normal, 1),
+        (Side::Buy, BreakerLevel::ExitsOnly, 0),
+        (Side::Sell, BreakerLevel::ExitsOnly, 1),
+        (Side::Sell, BreakerLevel::Halted, 0),
+    ] {
+        assert_eq!(due(side, level, MINUTE), told, "{side:?} {level:?}");
+        assert_eq!(due(side, level, MINUTE - 1), 0, "{side:?} {level:?}");
+    }
+
     let signals = |count, ago: UtcMs| {
         move |s: &mut Signs| {
             (s.facts.signals.count, s.facts.signals.first) = (count, s.facts.now - ago);
@@ -172,7 +201,6 @@ fn the_venue_the_market_and_orders() {
 #[test]
 fn positions_without_an_exit_are_told() {
     let broken = one("unprotected", Severity::Broken);
-    assert_eq!(found(|s| s.facts.exits = false), broken);
     assert_eq!(found(|s| s.symbols.clear()), broken);
     for state in [Standing::Gone, Standing::Halted] {
         assert_eq!(found(|s| s.symbols[0].state = state), broken);
@@ -183,10 +211,64 @@ fn positions_without_an_exit_are_told() {
     assert_eq!(found(old(3 * MINUTE + 1)), both);
     assert_eq!(found(old(3 * MINUTE)), []);
     let nothing = |s: &mut Signs| {
-        s.facts.exits = false;
-        s.facts.held.clear();
+        s.symbols.clear();
+        s.held.clear();
     };
     assert_eq!(found(nothing), []);
+}
+
+#[test]
+fn what_a_strategy_that_is_off_entered_is_left_by_it() {
+    let mut signs = well();
+    let mut settings = Settings::default();
+    settings.trading.stale_s = 180;
+    settings.strategy.sma_cross.enabled = false;
+    signs.facts.fold(&input(900, configured(&settings)));
+    assert_eq!(findings(&signs).findings, []);
+}
+
+#[test]
+fn what_is_held_is_sold_by_the_command_where_it_is_held() {
+    let command = |change: &dyn Fn(&mut Signs)| {
+        let mut signs = well();
+        signs.symbols.clear();
+        change(&mut signs);
+        let command = findings(&signs).findings[0].command.clone().unwrap();
+        can_be_typed(&command);
+        command
+    };
+    let sim = command(&|s| s.status.data_dir = "/var/lib/ever warm".to_owned());
+    let words = "everwarm panic --venue sim --flatten --symbols ETHUSD --data-dir";
+    assert_eq!(sim, format!("{words} \"/var/lib/ever warm\""));
+    let there = command(&|s| {
+        s.status.environment = Some("live".to_owned());
+        s.config = Some("/etc/everwarm.toml".to_owned());
+    });
+    let words = "everwarm panic --venue binance --flatten --symbols ETHUSD --config";
+    assert_eq!(there, format!("{words} /etc/everwarm.toml"));
+}
+
+#[test]
+fn what_is_too_little_to_be_sold_needs_no_exit() {
+    let at = |quantity: &str| {
+        let mut status = StatusFold::default();
+        let rules = vec![instrument("ETHUSD")];
+        status.fold(&input(1, Body::Market(Market::Instruments { rules })));
+        let position = Ledger::Position {
+            symbol: sym("ETHUSD"),
+            quantity: dec(quantity),
+            cost: Decimal::ONE,
+            realized_pnl: Decimal::ZERO,
+            cash: Decimal::ZERO,
+        };
+        status.fold(&input(2, Body::Ledger(position)));
+        found(|s| {
+            s.held = status.sellable();
+            s.symbols.clear();
+        })
+    };
+    assert_eq!(at("0.0001"), one("unprotected", Severity::Broken), "the least that is sold");
+    assert_eq!(at("0.00009"), [], "dust is not listed for ever");
 }
 
 #[test]
@@ -212,8 +294,8 @@ fn the_machine_and_what_is_told_outside() {
 fn what_the_configuration_waits_for_is_told() {
     let warning = one("configuration", Severity::Warning);
     let keys = || vec!["daemon.workers".to_owned()];
-    assert_eq!(found(|s| s.reloads.0 = keys()), warning);
-    assert_eq!(found(|s| s.reloads.1 = keys()), warning);
+    assert_eq!(found(|s| s.pending = keys()), warning);
+    assert_eq!(found(|s| s.refused = Some((keys(), T - 5))), warning);
     let (breaker, allows) = (BreakerLevel::ExitsOnly, BreakerLevel::ExitsOnly);
     let mut signs = Signs { allows, ..well() };
     signs.status.breaker = breaker;
@@ -224,8 +306,13 @@ fn what_the_configuration_waits_for_is_told() {
 #[test]
 fn where_nobody_runs_what_is_held_is_told() {
     let mut signs = Signs { running: false, ..well() };
-    signs.wall += 60 * MINUTE;
+    assert_eq!(findings(&signs).findings[0].since, None, "nobody knows when it wrote");
+    // A year is played in March; what counts is when its files were written.
+    signs.wall += 90 * 24 * 60 * MINUTE;
+    signs.written = Some(signs.wall - 5 * MINUTE);
     let view = findings(&signs);
+    let first = &view.findings[0];
+    assert_eq!((first.since, first.for_s), (signs.written, Some(300)));
     assert_eq!(view.findings.len(), 1, "{view:?}");
     let told = "no daemon is running; 1 position and 0 open orders are looked after by nobody";
     assert_eq!(view.findings[0].text, told);
@@ -234,13 +321,47 @@ fn where_nobody_runs_what_is_held_is_told() {
 
 #[test]
 fn the_fold_remembers_since_when() {
-    let mut facts = HealthFold::default();
+    let (mut facts, mut due) = (HealthFold::default(), false);
     for fact in &journal().0 {
         facts.fold(fact);
         if facts.orders.count > 0 {
             assert_eq!(facts.signals.count, 0, "an order ends the run of signals");
         }
+        due |= !facts.due.is_empty();
     }
     assert!(facts.held.values().all(|since| (T - MINUTE..=T + MINUTE).contains(since)));
     assert_eq!((facts.unknown.len(), facts.breaker), (0, None));
+    assert!(due && facts.due.is_empty(), "decided, then sent");
+}
+
+#[test]
+fn what_only_a_look_tells_is_dated_by_the_first_that_saw_it() {
+    let check = |name: &str, ok| CheckView { name: name.into(), ok, detail: "so it is".into() };
+    let lasting = Lasting::default();
+    let told = |wall: UtcMs, ill: bool| {
+        let mut signs = Signs { wall, ..well() };
+        if ill {
+            signs.checks = vec![check("feeds", false), check("config", true)];
+            signs.skew = Some((600, 5_000));
+            signs.disk = Some(Disk { free: 1, total: 100 << 30 });
+            signs.pending = vec!["daemon.workers".to_owned()];
+            signs.refused = Some((vec!["k: no".to_owned()], T - 7_000));
+        }
+        signs.first = lasting.look(&signs);
+        let of = |f: &FindingView| (f.check.clone(), f.since.unwrap() - T, f.for_s.unwrap());
+        let mut told: Vec<_> = findings(&signs).findings.iter().map(of).collect();
+        told.sort();
+        told
+    };
+    let so = |since: UtcMs, for_s| {
+        let row = |name: &str| (name.to_owned(), since, for_s);
+        let refused = ("configuration".to_owned(), -7_000, 7 + for_s + since.unsigned_abs() / 1000);
+        let mut rows = vec![refused, row("clock"), row("configuration"), row("disk"), row("ready")];
+        rows.sort();
+        rows
+    };
+    assert_eq!(told(T, true), so(0, 0));
+    assert_eq!(told(T + 9_000, true), so(0, 9));
+    assert_eq!(told(T + 10_000, false), []);
+    assert_eq!(told(T + 20_000, true), so(20_000, 0), "it begins anew");
 }

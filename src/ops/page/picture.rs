@@ -33,6 +33,7 @@ impl Look {
         let Ok(mut status) = desk.status() else { return };
         let venue = desk.venue_time().map_or_else(|| "null".to_owned(), |now| now.to_string());
         let (at, uptime) = (clock::wall_ms(), status.uptime_ms.take().unwrap_or(0));
+        status.unsynced = None;
         self.clocks = format!("\"at\":{at},\"uptime_ms\":{uptime},\"venue_at\":{venue}");
         let now = clock::now();
         if self.head.is_none_or(|(head, _)| head != status.head) {

@@ -29,7 +29,7 @@ pub fn summary(
     data_dir: &Path,
     period: Option<Period>,
 ) -> Result<SummaryView, Failure> {
-    let newest = || history.equity(Some(1)).map(|points| points.last().map_or(0, |p| p.time));
+    let newest = || history.equity(Some(1)).map(|points| points.rows.last().map_or(0, |p| p.time));
     let period = period.map_or_else(|| newest().map(|time| Period::day_of(time - 1)), Ok)?;
     let (money, tops) = money::money(history, period)?;
     let running = running::running(journal, data_dir, period, &tops)?;

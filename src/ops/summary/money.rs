@@ -52,8 +52,8 @@ pub fn money(history: &History, period: Period) -> Result<(Money, Tops), History
         fold.held_made(symbol, worth);
     }
     let mut money = fold.money();
-    equity(&history.equity(None)?, period, &mut money);
-    let orders = history.orders(None)?;
+    equity(&history.equity(None)?.rows, period, &mut money);
+    let orders = history.orders(None)?.rows;
     let ours = || orders.iter().filter(|order| period.closes(order.time));
     money.orders = ours().count() as u64;
     let mut entries: BTreeMap<i64, u64> = BTreeMap::new();

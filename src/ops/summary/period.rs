@@ -58,7 +58,7 @@ impl Period {
     /// In words: a day, or from when to when.
     #[must_use]
     pub fn name(&self) -> String {
-        if self.to - self.from == DAY {
+        if self.to.saturating_sub(self.from) == DAY {
             return date(self.from);
         }
         let (year, month, day) = civil(day_of(self.from));

@@ -29,7 +29,7 @@ pub fn running(
     period: Period,
     tops: &Tops,
 ) -> Result<Running, Failure> {
-    let mut first = first_row(journal, period.from - SLACK)?;
+    let mut first = first_row(journal, period.from.saturating_sub(SLACK))?;
     if first == first_row(journal, 1)? {
         // What a first life says before there is any time belongs to it.
         first = 1;
@@ -37,7 +37,7 @@ pub fn running(
     let mut fold = Fold { settings: in_force(journal, first)?, ..Fold::default() };
     journal.each(first, &mut |_, fact| {
         fold.take(fact, period);
-        let over = fact.key.rank == 0 && fact.time > period.to + SLACK;
+        let over = fact.key.rank == 0 && fact.time > period.to.saturating_add(SLACK);
         if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     // Those that have not come to a close.

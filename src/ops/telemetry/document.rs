@@ -15,8 +15,19 @@ beforehand. *Over all lives*: counted from facts, so it does not fall at a resta
 routes. `symbol` is a label of two gauges only. Histograms have fixed upper bounds, listed here in
 the unit of the metric. Which dashboard or alert uses what is checked by `scripts/check_metrics.sh`.
 
-Not here: errors of the store, because the first ends the process (exit code 10 or 11, and the alert
-Down); maker or taker of a fill, which no fact tells.
+Not here, though one might look for it:
+
+- `everwarm_store_errors_total`: the first error of the store ends the process (exit code 10 or 11,
+  and the alert Down).
+- `everwarm_log_dropped_total`: lines are written by whoever has them, none is dropped for room; one
+  that repeats itself is held back, and its next line says how often.
+- `everwarm_store_last_commit_timestamp_seconds`: `everwarm_store_uncommitted_seconds` says the same
+  without an alarm in a market where nothing happens.
+- Maker or taker (`liquidity`) of a fill: no fact tells it.
+- `venue` of orders, fills, slippage and stale symbols, `account` of equity, cash, drawdown and
+  exposure: a daemon trades one account at one venue; `job` and `instance` tell several apart.
+- `strategy` of `everwarm_position_value`: what is held of a symbol is one balance at the venue.
+- `rustc` of `everwarm_build_info`: `version` and `revision` name the source.
 ";
 
 const COLUMNS: &str = "\

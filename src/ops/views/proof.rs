@@ -1,5 +1,6 @@
 //! What the proofs show: the journal derived again, and a recording played under misfortune.
 
+use crate::domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -37,6 +38,47 @@ pub struct ProblemView {
     pub kind: String,
     /// What is in the journal and what should be.
     pub text: String,
+}
+
+/// What `replay` came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReplayView {
+    /// Inputs of the period.
+    pub inputs: u64,
+    /// How what each stage said about them compares, in the order in which they speak.
+    pub stages: Vec<ReplayedStageView>,
+    /// Facts that are not as then.
+    pub differing: u64,
+    /// The first of them by time, 100 at most.
+    pub differences: Vec<DecidedView>,
+}
+
+/// What one stage said then and now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReplayedStageView {
+    /// The stage; its rank where this version has none there.
+    pub stage: String,
+    /// Facts that are the same.
+    pub same: u64,
+    /// Facts of then that are not said now, or otherwise.
+    pub then_only: u64,
+    /// Facts of now that were not said then, or otherwise.
+    pub now_only: u64,
+}
+
+/// A fact that is not as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DecidedView {
+    /// Key of the fact.
+    pub key: String,
+    /// Its time, UTC milliseconds.
+    pub time: UtcMs,
+    /// Its kind.
+    pub kind: String,
+    /// What the journal holds; none: nothing.
+    pub then: Option<String>,
+    /// What is said now; none: nothing.
+    pub now: Option<String>,
 }
 
 /// What came of `chaos`.

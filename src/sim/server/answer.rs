@@ -57,14 +57,11 @@ pub async fn answer(
     ask: &Ask,
     used: &mut Used,
 ) -> Result<String, ApiError> {
+    if !does_not_age(route) {
+        desk.in_step()?;
+    }
     match route {
-        Route::Change(change) => {
-            // A cancel of a market that is over for its sender does no harm.
-            if !matches!(change, Change::Cancel | Change::CancelAll | Change::CancelList) {
-                desk.in_step()?;
-            }
-            changed(desk, change, ask, used).await
-        }
+        Route::Change(change) => changed(desk, change, ask, used).await,
         Route::ExchangeInfo => {
             let limits = desk.counters().limits();
             desk.read(|exchange, _, when| {
@@ -87,6 +84,17 @@ pub async fn answer(
             let value = looked_up(exchange, route, &ask.params, when.now, deadline)?;
             Ok(value.to_string())
         }),
+    }
+}
+
+/// Whether it does no harm on a market that is over for its sender.
+fn does_not_age(route: Route) -> bool {
+    match route {
+        Route::Change(change) => {
+            matches!(change, Change::Cancel | Change::CancelAll | Change::CancelList)
+        }
+        Route::Market(route) => matches!(route, MarketRoute::Ping | MarketRoute::Time),
+        Route::ExchangeInfo | Route::OrderCounts | Route::Account(_) => false,
     }
 }
 

@@ -147,6 +147,8 @@ pub struct Standing {
     pub closed: Vec<Symbol>,
     /// The next close with bars; none when the recording has ended.
     pub next_close: Option<UtcMs>,
+    /// See [`Desk::in_step`].
+    pub in_step: bool,
 }
 
 impl fmt::Debug for Desk {
@@ -308,13 +310,14 @@ impl Desk {
                 last_close,
                 closed: bars.iter().map(|bar| bar.symbol).collect(),
                 next_close: market.next_close(exchange.market()),
+                in_step: self.in_step().is_ok(),
             })
         })
     }
 
-    /// Whether orders may be taken. A kill may have lost the last minutes of lockstep: until the
-    /// pacer has told how far time is, an order would trade on a market that is over for its
-    /// sender.
+    /// Whether it is known how far time is. A kill may have lost the last minutes of lockstep:
+    /// until the pacer has told how far they were, an order would trade on a market that is over
+    /// for its sender, and a look would miss what its sender has seen already.
     ///
     /// # Errors
     /// -1008: to be asked again.
@@ -391,12 +394,13 @@ impl Desk {
     /// -1000 where the server is broken.
     pub async fn advance(&self, to: UtcMs, market_to: UtcMs) -> Result<(), ApiError> {
         self.room().await?;
-        self.told.store(true, Relaxed);
         let wait = self.with(|inner| {
             let inputs = advances(inner.books.exchange(), &mut inner.market, to, market_to);
             for input in inputs {
                 self.advance_step(inner, &input)?;
             }
+            // While the books are held: whoever finds it told finds it done.
+            self.told.store(true, Relaxed);
             let (done, wait) = oneshot::channel();
             let (row, events, klines, done) = (None, Vec::new(), Vec::new(), Some(done));
             let parcel = Parcel { row, events, klines, at: to, done };

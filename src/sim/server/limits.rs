@@ -13,7 +13,8 @@ use std::path::Path;
 /// Name of the file with what was used, in the folder of the books.
 pub const FILE: &str = "limits.json";
 
-/// Requests that may still be refused in a window before the address is banned.
+/// Requests, orders too many among them, that may still be refused in a minute before the address
+/// is banned.
 pub const PATIENCE: u64 = 10;
 /// Length of the first ban, seconds; each next one is twice as long.
 pub const BAN: u64 = 120;
@@ -35,6 +36,17 @@ impl Spent {
     pub fn keep(&self, dir: &Path) -> io::Result<()> {
         write_whole(&dir.join(FILE), &serde_json::to_vec(self)?)
     }
+}
+
+/// Has an exchange that will begin in `dir` find that others have placed `orders` in these 10 s.
+///
+/// # Errors
+/// Whatever the file system says.
+pub fn prepare(dir: &Path, orders: u64) -> io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let mut counters = Counters::new(Limits::scaled(1));
+    *counters.spent.orders.at(seconds()) = orders;
+    counters.spent().keep(dir)
 }
 
 impl Window {
@@ -162,15 +174,21 @@ impl Counters {
         } else {
             return Ok(says);
         };
-        *self.spent.refused.at(now) += 1;
-        if *self.spent.refused.at(now) > PATIENCE {
-            self.spent.banned_until = now + self.spent.next_ban;
-            says.retry_after = Some(self.spent.next_ban);
-            self.spent.next_ban = (self.spent.next_ban * 2).min(BAN_MAX);
-            return Err((banned(self.spent.banned_until), says));
-        }
         says.retry_after = Some(left);
-        Err((too_much(&text), says))
+        let error = self.refuse(&mut says, now).unwrap_or_else(|| too_much(&text));
+        Err((error, says))
+    }
+
+    /// Counts a refusal: who goes on after too many of them is banned.
+    fn refuse(&mut self, says: &mut Used, now: u64) -> Option<ApiError> {
+        *self.spent.refused.at(now) += 1;
+        if *self.spent.refused.at(now) <= PATIENCE {
+            return None;
+        }
+        self.spent.banned_until = now + self.spent.next_ban;
+        says.retry_after = Some(self.spent.next_ban);
+        self.spent.next_ban = (self.spent.next_ban * 2).min(BAN_MAX);
+        Some(banned(self.spent.banned_until))
     }
 
     /// Takes more weight for a request that has been let in, and gives what is used.
@@ -208,7 +226,8 @@ impl Counters {
     /// Counts `more` orders at `now`, in seconds.
     ///
     /// # Errors
-    /// -1015 where there are too many unfilled ones.
+    /// -1015 where there are too many unfilled ones; -1003 with status 418 for an address that
+    /// went on after that and is banned.
     pub fn order(&mut self, used: &mut Used, more: u64, now: u64) -> Result<(), ApiError> {
         let (short, day) =
             (*self.spent.orders.at(now) + more, *self.spent.orders_day.at(now) + more);
@@ -223,7 +242,7 @@ impl Counters {
             used.orders = Some((short - more, day - more));
             used.retry_after = Some(left);
             let msg = format!("Too many new orders; current limit is {limit} orders per {every}.");
-            return Err(ApiError::new(-1015, msg));
+            return Err(self.refuse(used, now).unwrap_or_else(|| ApiError::new(-1015, msg)));
         }
         (*self.spent.orders.at(now), *self.spent.orders_day.at(now)) = (short, day);
         used.orders = Some((short, day));
@@ -332,6 +351,19 @@ mod tests {
         counters.filled(1, NOW);
         counters.order(&mut used, 2, NOW).expect("one was filled");
         assert_eq!(counters.orders(NOW + 10), (0, 3));
+    }
+
+    #[test]
+    fn who_goes_on_placing_orders_is_banned_too() {
+        let mut counters = counters();
+        let mut used = Used::default();
+        counters.order(&mut used, 3, NOW).expect("all there is");
+        for _ in 0..PATIENCE {
+            assert_eq!(counters.order(&mut used, 1, NOW).map_err(|e| e.code), Err(-1015));
+        }
+        let banned = counters.order(&mut used, 1, NOW).expect_err("went on");
+        assert_eq!((banned.status, banned.code, used.retry_after), (418, -1003, Some(BAN)));
+        assert_eq!(told(counters.weigh(1, NOW + 1)), (418, -1003, Some(BAN - 1)));
     }
 
     #[test]

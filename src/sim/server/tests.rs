@@ -142,6 +142,14 @@ async fn an_order_goes_through_the_whole_protocol() {
     let client = Client::of(&sim);
     assert_eq!(client.get("/api/v3/ping").await, (200, json!({})));
     assert_eq!(client.get("/api/v3/time").await.1, json!({"serverTime": START}));
+    let order = "symbol=BTCUSDT&side=SELL&type=MARKET&quantity=9&newClientOrderId=one";
+    let early = client.signed(Method::POST, "/api/v3/order", order, START).await;
+    assert_eq!((early.0, &early.1["code"]), (503, &json!(-1008)), "nobody told how far time is");
+    for path in ["exchangeInfo", "klines?symbol=BTCUSDT&interval=1m", "ticker/price"] {
+        let (status, told) = client.get(&format!("/api/v3/{path}")).await;
+        assert_eq!((status, &told["code"]), (503, &json!(-1008)), "{path}");
+    }
+    client.advance(START).await;
     let info = client.get("/api/v3/exchangeInfo?symbol=BTCUSDT").await.1;
     assert_eq!(info["symbols"][0]["filters"][0]["tickSize"], "0.01000000");
     assert_eq!(client.get("/api/v3/exchangeInfo?symbols=[%22BTCUSDT%22]").await.1, info);
@@ -154,10 +162,6 @@ async fn an_order_goes_through_the_whole_protocol() {
     assert_eq!((&told["status"], &told["result"]), (&json!(200), &json!({"subscriptionId": 0})));
     assert_eq!(subscribe_user(&mut user, START).await["error"]["code"], -2035);
 
-    let order = "symbol=BTCUSDT&side=SELL&type=MARKET&quantity=9&newClientOrderId=one";
-    let early = client.signed(Method::POST, "/api/v3/order", order, START).await;
-    assert_eq!((early.0, &early.1["code"]), (503, &json!(-1008)), "nobody told how far time is");
-    client.advance(START).await;
     let (status, told) = client.signed(Method::POST, "/api/v3/order", order, START).await;
     assert_eq!((status, &told["status"]), (200, &json!("FILLED")), "{told}");
     let fills = told["fills"].as_array().expect("fills").len();
@@ -219,6 +223,7 @@ async fn refusals_have_the_status_of_the_venue() {
     let dir = Dir::new();
     let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
     let client = Client::of(&sim);
+    client.advance(START).await;
     let (status, told) = client.send(Method::GET, "/api/v3/account", "", "").await;
     assert_eq!((status, &told["code"]), (401, &json!(-2014)));
     let (status, told) = client.send(Method::GET, "/api/v3/account", &"x".repeat(64), "").await;

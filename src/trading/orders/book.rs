@@ -134,6 +134,10 @@ pub struct ToQuery {
     pub since: UtcMs,
     /// Why it is asked.
     pub why: Why,
+    /// What the venue has told to be executed so far, base units.
+    pub executed: Decimal,
+    /// Whether it has told that it is over.
+    pub over: bool,
 }
 
 impl Order {
@@ -158,6 +162,16 @@ impl Order {
             orphaned: false,
             asked: None,
         }
+    }
+
+    /// The question for it.
+    #[must_use]
+    pub fn to_query(&self, why: Why) -> ToQuery {
+        let (client_id, symbol) = (self.intent.client_id.clone(), self.intent.symbol);
+        let since = self.attempt.map_or(self.intent.close_time, |a| a.timestamp);
+        let (venue_order_id, executed) = (self.told_id, self.told_executed);
+        let over = self.told.is_some_and(OrderStatus::is_final);
+        ToQuery { client_id, symbol, venue_order_id, since, why, executed, over }
     }
 
     /// Number of the last attempt that left; 0: never sent.
@@ -366,17 +380,8 @@ impl OrderBook {
     /// What the venue is to be asked at this venue time, by id.
     #[must_use]
     pub fn to_query(&self, venue_now: UtcMs) -> Vec<ToQuery> {
-        let ask = |order: &Order| {
-            let (why, at) = order.query()?;
-            (at <= venue_now).then(|| ToQuery {
-                client_id: order.intent.client_id.clone(),
-                symbol: order.intent.symbol,
-                venue_order_id: order.told_id,
-                since: order.attempt.map_or(order.intent.close_time, |a| a.timestamp),
-                why,
-            })
-        };
-        self.living().filter_map(ask).collect()
+        let due = |(why, at): (Why, UtcMs)| (at <= venue_now).then_some(why);
+        self.living().filter_map(|o| Some(o.to_query(o.query().and_then(due)?))).collect()
     }
 
     /// The venue time of the next question that something waits for; none when there is none. May

@@ -13,23 +13,29 @@ use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::instrument::Instrument;
 use crate::domain::market::Bar;
 use crate::domain::money::Decimal;
-use crate::domain::order::{OrderIntent, OrderReport, ReportSource, SendAttempt, Side};
+use crate::domain::order::{OrderIntent, OrderReport, ReportSource, SendAttempt};
 use crate::domain::time::{Timeframe, UtcMs};
-use crate::venue::clock::{Pace, SharedClock};
+use crate::venue::clock::SharedClock;
 use crate::venue::port::{
     AccountPicture, Asked, ErrorClass, PAGE_MAX, Report, Request, Stamp, TimeSample, Trade,
     TradesSince, VenueError, VenuePort,
 };
-use crate::venue::rate_limit::{ConnectionLimit, Hold, Note, Priority, Spent, WINDOW, WeightLimit};
+use crate::venue::rate_limit::{
+    Care, ConnectionLimit, Note, OrderLimit, Priority, Spent, WeightLimit,
+};
 use crate::venue::session::Session;
 use crate::venue::transport::{Http, HttpRequest, Method, PLACE_TIMEOUT, Probe, READ_TIMEOUT};
 use serde::de::DeserializeOwned;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
+
+mod budget;
+mod words;
+
+use budget::First;
+pub use budget::MayPlace;
 
 /// Above this many, the rules of all instruments are asked for at once: addresses have an end.
 const SYMBOLS_IN_QUERY: usize = 100;
@@ -67,14 +73,26 @@ struct Inner {
     recv_window: Arc<AtomicI64>,
     http: Http,
     limit: Mutex<WeightLimit>,
+    orders: Mutex<OrderLimit>,
     connections: Mutex<ConnectionLimit>,
-    /// Until when weight or a connection is waited for; real time of the venue, UTC milliseconds.
+    /// Until when weight, a connection or an order is waited for; real time of the venue, UTC
+    /// milliseconds.
     waiting: AtomicI64,
 }
 
-/// A client of Binance spot. Cheap to clone; clones share connections and the count of weight.
+/// A client of Binance spot. Cheap to clone; clones share connections and what is counted of the
+/// venue's limits.
 #[derive(Clone)]
-pub struct BinanceClient(Arc<Inner>);
+pub struct BinanceClient(Arc<Inner>, Patience);
+
+/// What a read does that must wait for weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    /// It waits for its turn.
+    Waits,
+    /// It comes back and says for how long.
+    Returns,
+}
 
 impl fmt::Debug for BinanceClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,14 +138,22 @@ impl BinanceClient {
     /// The TLS set-up of this machine cannot be used.
     pub fn new(config: Config) -> Result<BinanceClient, String> {
         let http = Http::new(&config.rest, config.probe.clone())?;
-        let Spent { banned_until, connections } = config.note.before.clone();
+        let Spent { banned_until, connections, orders_until, orders } = config.note.before.clone();
         let limit = Mutex::new(WeightLimit::banned(banned_until));
+        let orders = Mutex::new(OrderLimit::after(&orders, orders_until));
         let factor = config.clock.lock().pace().factor();
         let connections = Mutex::new(ConnectionLimit::after(connections, factor));
         let waiting = AtomicI64::new(i64::MIN);
         let recv_window = Arc::new(AtomicI64::new(config.recv_window));
-        let inner = Inner { config, recv_window, http, limit, connections, waiting };
-        Ok(BinanceClient(Arc::new(inner)))
+        let inner = Inner { config, recv_window, http, limit, orders, connections, waiting };
+        Ok(BinanceClient(Arc::new(inner), Patience::Waits))
+    }
+
+    /// The same client, of which a read that must wait for weight comes back at once and says for
+    /// how long (`RateLimited`): others may go meanwhile.
+    #[must_use]
+    pub fn impatient(&self) -> BinanceClient {
+        BinanceClient(Arc::clone(&self.0), Patience::Returns)
     }
 
     /// How long a request may be on its way before the venue refuses it, milliseconds of its time.
@@ -184,6 +210,9 @@ impl BinanceClient {
         let info: wire::ExchangeInfo = read("exchangeInfo", &answer)?;
         if let Some(limit) = map::weight_limit(&info) {
             self.limit().set_limit(limit);
+        }
+        for (width, limit) in map::order_limits(&info) {
+            self.orders().set_limit(width, limit);
         }
         let mut rules = mapped(Kind::Read, map::instruments(&info))?;
         if !symbols.is_empty() {
@@ -269,10 +298,7 @@ impl BinanceClient {
         attempt: &SendAttempt,
     ) -> Result<OrderReport, VenueError> {
         let query = words::order(intent, attempt)?;
-        let priority = match intent.side {
-            Side::Buy => Priority::Entry,
-            Side::Sell => Priority::Stop,
-        };
+        let priority = budget::priority(intent.side);
         let act = Act { kind: Kind::Place, method: Method::Post, path: ORDER, priority };
         let answer = self.act(act, query, Stamp::from(attempt)).await?;
         let report = wire::decode_order_answer(&answer).and_then(|answer| match answer {
@@ -412,93 +438,6 @@ impl BinanceClient {
         Ok((self.0.config.ws_api.clone(), Session::new(stream)))
     }
 
-    /// Whether a connection may be opened now, by its own share and by that of all, of earlier
-    /// processes too; it is noted before. A venue whose time stands still knows no such limit.
-    ///
-    /// # Errors
-    /// How long to wait, milliseconds.
-    pub fn admit_connection(&self, own: &mut ConnectionLimit) -> Result<(), u64> {
-        if !self.moves() {
-            return Ok(());
-        }
-        let now = self.real();
-        let mut connections = self.connections();
-        let admitted = own.admit(now).and_then(|()| connections.admit(now));
-        admitted.inspect_err(|wait| self.waits(now, wait.0)).map_err(|wait| wait.0)?;
-        self.note(&connections);
-        Ok(())
-    }
-
-    fn note(&self, connections: &ConnectionLimit) {
-        let banned_until = self.limit().blocked_until();
-        (self.0.config.note.write)(&Spent {
-            banned_until,
-            connections: connections.opened().clone(),
-        });
-    }
-
-    fn waits(&self, now: UtcMs, wait: u64) {
-        let until = now.saturating_add(i64::try_from(wait).unwrap_or(i64::MAX));
-        if wait >= 1000 && self.0.waiting.fetch_max(until, Relaxed) < now {
-            tracing::warn!("waiting for venue budget, {} s", wait.div_ceil(1000));
-        }
-    }
-
-    /// How long something still waits for the venue's budget, seconds; none where none waits.
-    #[must_use]
-    pub fn waiting(&self) -> Option<i64> {
-        let left = self.0.waiting.load(Relaxed).saturating_sub(self.real());
-        (left > 0).then_some(left.saturating_add(999) / 1000)
-    }
-
-    /// Share of this minute's budget that is used, 0 to 1.
-    #[must_use]
-    pub fn used(&self) -> f64 {
-        let now = self.real();
-        self.limit().used_share(now)
-    }
-
-    /// The clock that the venue's windows are aligned to, UTC milliseconds.
-    fn real(&self) -> UtcMs {
-        self.0.config.clock.lock().real((self.0.config.wall)())
-    }
-
-    /// The cheapest request there is: its answer tells the count of weight.
-    fn ask_count(
-        &self,
-    ) -> Pin<Box<dyn Future<Output = Result<TimeSample, VenueError>> + Send + '_>> {
-        Box::pin(self.server_time())
-    }
-
-    /// Books the weight of a request. What changes nothing waits for its turn; an order does not:
-    /// it was signed for this moment.
-    async fn admitted(&self, kind: Kind, Cost(weight, priority): Cost) -> Result<(), VenueError> {
-        loop {
-            let now = self.real();
-            let admitted = self.limit().admit(now, weight, priority);
-            let wait = match admitted {
-                Ok(()) => return Ok(()),
-                Err(Hold::Wait(wait)) => wait,
-                Err(Hold::Ask) => {
-                    self.ask_count().await?;
-                    continue;
-                }
-            };
-            self.waits(now, wait.0);
-            if kind != Kind::Read || wait.0 > WINDOW.unsigned_abs() {
-                let class = ErrorClass::RateLimited { retry_after_ms: wait.0 };
-                let text = "the venue's request weight is used up".to_owned();
-                return Err(VenueError { class, code: 0, text });
-            }
-            tokio::time::sleep(Duration::from_millis(wait.0)).await;
-        }
-    }
-
-    /// Whether the venue's time passes by itself.
-    fn moves(&self) -> bool {
-        !matches!(self.0.config.clock.lock().pace(), Pace::Manual(_))
-    }
-
     async fn rows_of_order(&self, symbol: Symbol, id: u64) -> Result<Vec<TradeRow>, VenueError> {
         let base = Query::new().with("symbol", symbol).with("orderId", id);
         self.trade_pages(&base, base.clone(), Cost(5, Priority::Fills)).await
@@ -524,14 +463,6 @@ impl BinanceClient {
                 Some(_) | None => return Ok(all),
             }
         }
-    }
-
-    fn limit(&self) -> MutexGuard<'_, WeightLimit> {
-        self.0.limit.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn connections(&self) -> MutexGuard<'_, ConnectionLimit> {
-        self.0.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn key(&self) -> Result<&ApiKey, VenueError> {
@@ -591,6 +522,10 @@ impl BinanceClient {
         let config = &self.0.config;
         self.admitted(call.kind, call.cost).await?;
         let _first = First(self);
+        let slot = match call.kind {
+            Kind::Place => Some(self.slot(call.cost)?),
+            Kind::Cancel | Kind::Read => None,
+        };
         let began = self.real();
         let key = if call.keyed { Some(("X-MBX-APIKEY", &self.key()?.key)) } else { None };
         let mark = if call.query.is_empty() { "" } else { "?" };
@@ -608,29 +543,25 @@ impl BinanceClient {
             Some(used) => self.limit().observe(began, now, used),
             None => self.limit().uncounted(),
         }
+        if let Some(slot) = slot {
+            slot.told(&answer);
+        }
         if (200..300).contains(&answer.status) {
             return Ok(answer.body);
         }
         let failed = error::of_answer(call.kind, answer.status, answer.retry_after_s, &answer.body);
-        if let ErrorClass::RateLimited { retry_after_ms } = failed.class
-            && failed.code != error::TOO_MANY_ORDERS
-        {
-            self.limit().block(now, retry_after_ms);
-            self.note(&self.connections());
+        if let ErrorClass::RateLimited { retry_after_ms } = failed.class {
+            if failed.code == error::TOO_MANY_ORDERS {
+                self.orders().block(now, retry_after_ms);
+            } else {
+                self.limit().block(now, retry_after_ms);
+            }
+            self.note(&self.connections(), Care::Synced);
         }
         if failed.code == BAD_TIMESTAMP {
             config.clock.lock().doubt();
         }
         Err(failed)
-    }
-}
-
-/// A request that may be the first: however it ends, others need wait no longer.
-struct First<'a>(&'a BinanceClient);
-
-impl Drop for First<'_> {
-    fn drop(&mut self) {
-        self.0.limit().unobserved();
     }
 }
 
@@ -693,8 +624,6 @@ fn same_order(
     let text = format!("the answer is about order {} of {}", report.client_id, report.symbol);
     Err(error::of_unreadable(kind, text))
 }
-
-mod words;
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@
 use super::frames::{AccountPosition, ExecutionReport, KlineEvent};
 use super::wire::{
     AssetBalance, Dec, ExchangeInfo, ExecutionType, Filter, KlineRow, OrderAck, OrderSide,
-    OrderState, Status, SymbolInfo, TradeRow,
+    OrderState, RateLimit, Status, SymbolInfo, TradeRow,
 };
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::instrument::Instrument;
@@ -15,7 +15,7 @@ use crate::domain::money::{Decimal, Price};
 use crate::domain::order::{
     Balance, OrderIntent, OrderReport, OrderStatus, ReportSource, Side, VenueFill,
 };
-use crate::domain::time::Timeframe;
+use crate::domain::time::{Timeframe, UtcMs};
 use crate::venue::port::{AccountReport, MarketReport, Trade};
 
 /// A decimal as the venue wants it: plain, without an exponent, without trailing zeros, so with no
@@ -105,6 +105,22 @@ pub fn weight_limit(info: &ExchangeInfo) -> Option<u32> {
             l.rate_limit_type == "REQUEST_WEIGHT" && l.interval == "MINUTE" && l.interval_num == 1
         })
         .map(|l| l.limit)
+}
+
+/// How many orders the venue allows, and in windows of how many milliseconds.
+#[must_use]
+pub fn order_limits(info: &ExchangeInfo) -> Vec<(UtcMs, u32)> {
+    let orders = info.rate_limits.iter().filter(|l| l.rate_limit_type == "ORDERS");
+    let width = |l: &RateLimit| {
+        let one = match l.interval.as_str() {
+            "SECOND" => 1_000,
+            "MINUTE" => 60_000,
+            "DAY" => 86_400_000,
+            _ => return None,
+        };
+        Some((UtcMs::from(l.interval_num) * one, l.limit))
+    };
+    orders.filter_map(width).collect()
 }
 
 /// The bars of a page of klines.

@@ -14,7 +14,7 @@ pub mod sign;
 pub mod stream;
 pub mod wire;
 
-pub use client::{BinanceClient, Config};
+pub use client::{BinanceClient, Config, MayPlace};
 pub use hosts::{Environment, Hosts};
 pub use sign::ApiKey;
 

@@ -19,6 +19,9 @@ use tokio::time::Instant;
 
 /// Most streams on one connection.
 pub const STREAMS_MAX: usize = 1024;
+/// Request weight that a private stream costs: 2 for a connection to the WebSocket API, 2 for
+/// `userDataStream.subscribe.signature`.
+pub const PRIVATE_WEIGHT: u32 = 4;
 /// Streams in one request: the venue takes five messages a second, pongs among them.
 const STREAMS_PER_REQUEST: usize = 256;
 /// Time between two changes of what is subscribed: a change takes up to eight messages.

@@ -3,7 +3,92 @@
 use super::super::event::{News, Outcome, Seat, Timer};
 use super::super::spec::{OnGiveUp, Settings, Strategy};
 use super::{Phase, Policy};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+/// Restarts that count, by time and by whose they are. However many there are, what is done with
+/// one costs a few looks: a thousand children of one supervisor may fail in one moment.
+#[derive(Debug)]
+pub(super) struct Counted<K> {
+    /// By time, then in the order in which they came.
+    all: BTreeMap<(Duration, u64), K>,
+    by: BTreeMap<K, BTreeSet<(Duration, u64)>>,
+    /// Who has how many.
+    most: BTreeSet<(usize, K)>,
+    next: u64,
+}
+
+impl<K> Default for Counted<K> {
+    fn default() -> Counted<K> {
+        let (all, by, most) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Counted { all, by, most, next: 0 }
+    }
+}
+
+impl<K: Copy + Ord> Counted<K> {
+    /// One more, at a time that is not before those of the others.
+    pub(super) fn add(&mut self, at: Duration, of: K) {
+        let key = (at, self.next);
+        self.next += 1;
+        self.all.insert(key, of);
+        self.change(of, |own| own.insert(key));
+    }
+
+    /// Forgets what came more than `period` before `now`.
+    pub(super) fn expire(&mut self, now: Duration, period: Duration) {
+        while let Some(first) = self.all.first_entry() {
+            let key = *first.key();
+            if now.saturating_sub(key.0) <= period {
+                return;
+            }
+            let of = first.remove();
+            self.change(of, |own| own.remove(&key));
+        }
+    }
+
+    /// Forgets what one has.
+    pub(super) fn forget(&mut self, of: K) {
+        let own = self.by.remove(&of).unwrap_or_default();
+        self.most.remove(&(own.len(), of));
+        for key in own {
+            self.all.remove(&key);
+        }
+    }
+
+    /// How many one has.
+    pub(super) fn count(&self, of: K) -> usize {
+        self.by.get(&of).map_or(0, BTreeSet::len)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// When, of all.
+    pub(super) fn times(&self) -> Vec<Duration> {
+        self.all.keys().map(|(at, _)| *at).collect()
+    }
+
+    /// When, of the one that has most.
+    pub(super) fn times_of_most(&self) -> Vec<Duration> {
+        let own = self.most.last().and_then(|(_, of)| self.by.get(of));
+        own.map_or(Vec::new(), |own| own.iter().map(|(at, _)| *at).collect())
+    }
+
+    fn change(&mut self, of: K, change: impl FnOnce(&mut BTreeSet<(Duration, u64)>) -> bool) {
+        let own = self.by.entry(of).or_default();
+        let before = own.len();
+        change(own);
+        let after = own.len();
+        self.most.remove(&(before, of));
+        if after == 0 {
+            self.by.remove(&of);
+        } else {
+            self.most.insert((after, of));
+        }
+    }
+}
 
 impl Policy {
     /// A failure that counts.
@@ -27,7 +112,7 @@ impl Policy {
 
     /// Keeps the branch down; what it used of the budget is given back to its siblings.
     pub(super) fn degrade(&mut self, seat: Seat, why: String, retry: Duration) {
-        self.window.retain(|(_, of)| *of != seat);
+        self.window.forget(seat);
         let child = self.child(seat);
         child.streak = 0;
         if !std::mem::replace(&mut child.degraded, true) {
@@ -44,14 +129,10 @@ impl Policy {
     /// The restarts that count, and what is allowed: of the child that has most, where each has a
     /// budget of its own.
     pub fn window(&self) -> (Vec<Duration>, Settings) {
-        let of = |seat: Seat| self.window.iter().filter(move |(_, of)| *of == seat);
         let used = match self.settings.strategy {
-            Strategy::Dynamic => {
-                let most = self.window.iter().map(|(_, seat)| *seat).max_by_key(|s| of(*s).count());
-                most.map_or(Vec::new(), |seat| of(seat).map(|(at, _)| *at).collect())
-            }
+            Strategy::Dynamic => self.window.times_of_most(),
             Strategy::OneForOne | Strategy::RestForOne | Strategy::OneForAll | Strategy::Pool => {
-                self.window.iter().map(|(at, _)| *at).collect()
+                self.window.times()
             }
         };
         (used, self.settings)
@@ -59,13 +140,10 @@ impl Policy {
 
     /// Counts a restart; whether the budget allows it.
     fn afford(&mut self, seat: Seat, now: Duration) -> bool {
-        let period = self.settings.period;
-        self.window.push_back((now, seat));
-        while self.window.front().is_some_and(|(at, _)| now.saturating_sub(*at) > period) {
-            self.window.pop_front();
-        }
+        self.window.add(now, seat);
+        self.window.expire(now, self.settings.period);
         let used = match self.settings.strategy {
-            Strategy::Dynamic => self.window.iter().filter(|(_, of)| *of == seat).count(),
+            Strategy::Dynamic => self.window.count(seat),
             Strategy::OneForOne | Strategy::RestForOne | Strategy::OneForAll | Strategy::Pool => {
                 self.window.len()
             }
@@ -106,5 +184,85 @@ impl Policy {
         for seat in finished {
             self.put(seat, Phase::Queued);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::cmp::Ordering;
+
+    thread_local! {
+        static LOOKS: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// Counts how often it is compared.
+    #[derive(Clone, Copy, Debug)]
+    struct Looked(u64);
+
+    impl Ord for Looked {
+        fn cmp(&self, other: &Looked) -> Ordering {
+            LOOKS.set(LOOKS.get() + 1);
+            self.0.cmp(&other.0)
+        }
+    }
+
+    impl PartialOrd for Looked {
+        fn partial_cmp(&self, other: &Looked) -> Option<Ordering> {
+            Some(self.cmp(other))
+        }
+    }
+
+    impl PartialEq for Looked {
+        fn eq(&self, other: &Looked) -> bool {
+            self.cmp(other) == Ordering::Equal
+        }
+    }
+
+    impl Eq for Looked {}
+
+    /// Looks at children while each of so many fails five times, and then is kept down.
+    fn looks(children: u64) -> u64 {
+        let (mut counted, period) = (Counted::default(), Duration::from_secs(10));
+        let before = LOOKS.get();
+        for round in 0..5 {
+            for child in 0..children {
+                let now = Duration::from_millis(round);
+                counted.add(now, Looked(child));
+                counted.expire(now, period);
+                let shown = counted.times_of_most().len() as u64;
+                assert_eq!((counted.count(Looked(child)) as u64, shown), (round + 1, round + 1));
+            }
+        }
+        for child in 0..children {
+            counted.forget(Looked(child));
+            assert_eq!(counted.count(Looked(child)), 0);
+        }
+        assert_eq!((counted.len(), counted.times_of_most().len()), (0, 0));
+        LOOKS.get() - before
+    }
+
+    #[test]
+    fn that_many_fail_at_once_costs_each_about_what_it_costs_one_of_few() {
+        let (few, many) = (looks(40), looks(320));
+        assert!(many < few * 8 * 3, "{few} looks at 40 children, {many} at 320");
+    }
+
+    #[test]
+    fn the_one_that_has_most_is_shown_and_what_is_old_is_forgotten() {
+        let (mut counted, s) = (Counted::default(), Duration::from_secs);
+        for (at, of) in [(1, 'a'), (2, 'b'), (2, 'b'), (3, 'a'), (4, 'a')] {
+            counted.add(s(at), of);
+        }
+        assert_eq!(counted.times_of_most(), [s(1), s(3), s(4)]);
+        counted.expire(s(11), s(10));
+        assert_eq!(counted.len(), 5, "one exactly a period old counts");
+        counted.expire(s(12), s(10));
+        assert_eq!((counted.count('a'), counted.count('b')), (2, 2));
+        counted.expire(s(13), s(10));
+        assert_eq!(counted.times_of_most(), [s(3), s(4)]);
+        counted.forget('a');
+        assert_eq!((counted.times(), counted.times_of_most()), (Vec::new(), Vec::new()));
     }
 }

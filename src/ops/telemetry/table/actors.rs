@@ -56,7 +56,7 @@ pub const ACTORS: &[Row] = &[
             "everwarm_actor_alive",
             G,
             "",
-            "1 while an instance is up; of bar actors: while all are",
+            "1 while an instance is up; of bar actors: while all are; none where it is turned off",
         ),
     ),
     by(
@@ -104,7 +104,12 @@ pub const ACTORS: &[Row] = &[
             open("supervisor"),
             of("state", &["running", "starting", "backoff", "stopping", "failed"]),
         ],
-        row("everwarm_supervisor_children", G, "", "Children by state"),
+        row(
+            "everwarm_supervisor_children",
+            G,
+            "",
+            "Children by state, without those that are turned off",
+        ),
     ),
     by(
         &[open("supervisor")],

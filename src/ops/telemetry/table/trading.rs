@@ -10,7 +10,12 @@ const STREAMS: &[&str] = &["market", "private"];
 pub const MARKET: &[Row] = &[
     by(
         &[open("venue"), of("stream", STREAMS)],
-        row("everwarm_feed_connected", G, "", "1 while all connections are subscribed"),
+        row(
+            "everwarm_feed_connected",
+            G,
+            "",
+            "1 while all connections are subscribed; none where it is turned off",
+        ),
     ),
     by(
         &[open("venue"), of("kind", &["bar", "order", "other"])],
@@ -218,7 +223,7 @@ pub const ACCOUNT: &[Row] = &[
         "everwarm_positions_unprotected",
         G,
         "",
-        "Positions that cannot be left now: the venue takes no orders, or nothing is decided",
+        "Positions that cannot be left now: no orders are taken, no bars come, or nothing is sent",
     ),
     by(
         &[of("limit", &["positions", "failures_in_a_row", "entries_per_day", "loss_per_day"])],
@@ -265,7 +270,16 @@ pub const ACCOUNT: &[Row] = &[
             "everwarm_reconcile_last_success_timestamp_seconds",
             G,
             "seconds",
-            "When the account was found to agree in this life, UTC; 0: not yet",
+            "When the account was last found to agree in this life, UTC; 0: not yet",
+        ),
+    ),
+    by(
+        &[open("venue")],
+        row(
+            "everwarm_reconcile_period_seconds",
+            G,
+            "seconds",
+            "Time between comparisons of the account while it trades; 0: at starts alone",
         ),
     ),
 ];

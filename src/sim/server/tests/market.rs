@@ -13,6 +13,7 @@ async fn prices_follow_the_released_trades() {
     let dir = Dir::new();
     let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
     let client = Client::of(&sim);
+    client.advance(START).await;
     let price = "/api/v3/ticker/price";
     let one = client.get(&format!("{price}?symbol=BTCUSDT")).await.1;
     assert_eq!(one, json!({"symbol": "BTCUSDT", "price": "100.00000000"}));
@@ -87,6 +88,7 @@ async fn market_data_is_refused_in_the_protocols_words() {
     let dir = Dir::new();
     let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
     let client = Client::of(&sim);
+    client.advance(START).await;
     for (query, code) in [
         ("ticker/price?symbol=NOUSDT", -1121),
         ("ticker/price?symbol=btcusdt", -1100),
@@ -232,6 +234,7 @@ async fn a_symbol_that_is_halted_does_not_trade_and_one_that_is_delisted_is_not_
     let dir = Dir::new();
     let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
     let client = Client::of(&sim);
+    client.advance(START).await;
     let stand = async |standing: &str| {
         let url = format!("http://{}/sim/v1/standing", client.at);
         let body = json!({"symbol": "BTCUSDT", "standing": standing}).to_string();

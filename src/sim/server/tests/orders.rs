@@ -274,6 +274,7 @@ async fn what_stands_survives_a_kill() {
     std::fs::copy(dir.0.join("books.redb"), image.0.join("books.redb")).expect("copied");
     let after = start(options(&image.0, Pace::Lockstep)).await.expect("started from the image");
     let client = Client::of(&after);
+    client.advance(START).await;
     assert_eq!(look(&client).await, before);
     client.advance(CLOSE).await;
     let left = client.look("openOrderList", "").await;

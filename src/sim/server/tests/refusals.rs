@@ -242,6 +242,7 @@ async fn what_was_never_traded_has_no_price() {
     let options = SimOptions { market, ..options(&dir.0, Pace::Lockstep) };
     let sim = start(options).await.expect("started");
     let client = Client::of(&sim);
+    client.advance(START).await;
     for path in ["ticker/price", "ticker/bookTicker", "ticker/24hr", "ticker", "avgPrice"] {
         let told = client.get(&format!("/api/v3/{path}?symbol=ETHUSDT")).await;
         let want = json!({"code": -1112, "msg": "No orders on book for symbol."});

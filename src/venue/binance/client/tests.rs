@@ -1,7 +1,7 @@
 //! The client against a small server that plays back answers and remembers what it was asked.
 
 use super::*;
-use crate::domain::order::OrderType;
+use crate::domain::order::{OrderType, Side};
 use crate::venue::binance::sign::tests::documented_key;
 use crate::venue::clock::Pace;
 use axum::extract::State as ServerState;
@@ -288,6 +288,34 @@ async fn a_venue_that_is_too_busy_is_left_alone() {
     let error = client.place(&intent(), &attempt()).await.unwrap_err();
     assert_eq!(error.class, limited(60_000));
     assert_eq!(script.asked().len(), 2, "the third never left");
+}
+
+#[tokio::test]
+async fn no_order_leaves_before_what_was_said_after_one_too_many() {
+    let (client, script) = client().await;
+    assert_eq!(client.may_place(&[Side::Buy]), MayPlace { now: vec![true], wait: None });
+    script.answer(429, r#"{"code":-1015,"msg":"Too many new orders."}"#);
+    client.place(&intent(), &attempt()).await.unwrap_err();
+    let may = MayPlace { now: vec![false; 2], wait: Some(10_000) };
+    assert_eq!(client.may_place(&[Side::Buy, Side::Sell]), may);
+    let error = client.place(&intent(), &attempt()).await.unwrap_err();
+    let class = ErrorClass::RateLimited { retry_after_ms: 10_000 };
+    assert_eq!((error.class, error.code), (class, 0));
+    assert_eq!(client.waiting(), Some(10));
+    script.answer(200, "[]");
+    client.open_orders(None).await.unwrap();
+    assert_eq!(script.asked().len(), 2, "the second order never left");
+}
+
+#[tokio::test]
+async fn an_exit_may_leave_while_an_impatient_question_comes_back() {
+    let (client, script) = client().await;
+    client.limit().observe(NOW, NOW, 5_860);
+    let error = client.impatient().find_order(symbol(), &id()).await.unwrap_err();
+    assert_eq!(error.class, ErrorClass::RateLimited { retry_after_ms: 2_000 });
+    let may = client.may_place(&[Side::Buy, Side::Sell]);
+    assert_eq!(may, MayPlace { now: vec![false, true], wait: Some(2_000) });
+    assert_eq!(script.asked(), Vec::<String>::new());
 }
 
 #[tokio::test]

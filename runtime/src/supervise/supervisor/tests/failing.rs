@@ -94,6 +94,25 @@ async fn s72_injected_exits_use_no_budget() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn s38_s72_a_supervisor_that_is_stopped_on_purpose_stops_its_children_in_order() {
+    let log = Log::default();
+    let low = supervisor("n", Strategy::OneForOne).child(log.actor("b")).child(log.actor("c"));
+    let middle = supervisor("m", Strategy::OneForOne).child(log.actor("a")).child(low);
+    let spec = supervisor("root", Strategy::OneForOne).budget(0, MS).child(middle);
+    let root = start(&log, spec).await;
+    log.take();
+    let why = Injected("asked for".into());
+    assert!(root.directory().harm("root/m", Harm::Stop, &why));
+    tokio::time::sleep(100 * MS).await;
+    let stopped = ["stop c", "-c", "stop b", "-b", "stop a", "-a"];
+    let up_again = ["root/m injected: asked for", "+a", "+b", "+c"];
+    assert_eq!(log.take(), [&stopped[..], &up_again].concat());
+    let seen = seen(&root, "root/m");
+    assert_eq!((seen.injected, seen.restarts, seen.state), (1, 1, State::Running));
+    root.stop(LONG).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn s72_whatever_is_done_on_purpose_uses_no_budget() {
     let log = Log::default();
     let spec = supervisor("root", Strategy::OneForOne).budget(0, MS).child(log.actor("a"));

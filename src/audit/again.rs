@@ -1,0 +1,96 @@
+//! What the inputs of a journal imply, derived once more in a plain loop, beside what it holds.
+
+use super::set_aside;
+use crate::domain::fact::Body;
+use crate::history::HistoryLibrary;
+use crate::ops::desk::JournalFacts;
+use crate::ops::exit::Failure;
+use crate::trading;
+use everwarm_runtime::fact::{Body as _, Fact, Key, Rank};
+use everwarm_runtime::plain::{PlainLoop, Told};
+use everwarm_runtime::store::archive::Archive;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The stages of this version, given the inputs of a journal as they come by.
+pub(super) struct Again {
+    plain: PlainLoop<Body>,
+    /// Derived and not yet seen in the journal.
+    expected: BTreeMap<Key, Fact<Body>>,
+    /// The last input each rank is known to have passed.
+    passed: BTreeMap<u16, u64>,
+}
+
+/// What a fact of the journal is beside what was derived.
+pub(super) enum Beside {
+    /// The same.
+    Same,
+    /// This was derived in its place.
+    Other(Box<Fact<Body>>),
+    /// Nothing was.
+    Nothing,
+}
+
+impl Again {
+    /// Nothing yet. What was set aside then is set aside now.
+    pub(super) fn new(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<Again, Failure> {
+        let library = HistoryLibrary::new(archive);
+        let mut plain = PlainLoop::new(trading::stages(), Box::new(library));
+        for (rank, skips) in set_aside(journal)? {
+            plain.skip(Rank(rank), &skips);
+        }
+        Ok(Again { plain, expected: BTreeMap::new(), passed: BTreeMap::new() })
+    }
+
+    /// The last input.
+    pub(super) fn last(&self) -> u64 {
+        self.plain.last()
+    }
+
+    /// Name of the stage of each rank.
+    pub(super) fn names(&self) -> BTreeMap<u16, &str> {
+        self.plain.stages().map(|stage| (stage.rank().0, stage.name())).collect()
+    }
+
+    /// Derives what follows from an input; of what is told no stage is asked.
+    pub(super) fn input(&mut self, fact: &Fact<Body>, told: Told<'_, Body>) -> Result<(), String> {
+        let expected = &mut self.expected;
+        let mut keep = |said: &Fact<Body>| {
+            if said.key.rank != 0 {
+                expected.insert(said.key, said.clone());
+            }
+        };
+        let given = self.plain.input_told(fact.time, fact.body.clone(), told, &mut keep);
+        given.map(drop).map_err(|why| format!("input {}: {why}", fact.key))
+    }
+
+    /// Puts a derived fact of the journal beside what was derived now.
+    pub(super) fn held(&mut self, fact: &Fact<Body>) -> Beside {
+        let passed = self.passed.entry(fact.key.rank).or_default();
+        *passed = (*passed).max(fact.key.n);
+        match self.expected.remove(&fact.key) {
+            None => Beside::Nothing,
+            Some(implied) if encoded(&implied) == encoded(fact) => Beside::Same,
+            Some(implied) => Beside::Other(Box::new(implied)),
+        }
+    }
+
+    /// Leaves out a fact of the journal that is not compared.
+    pub(super) fn leave(&mut self, fact: &Fact<Body>) {
+        self.expected.remove(&fact.key);
+    }
+
+    /// What was derived and is not in the journal, up to where its stage is known to have spoken.
+    pub(super) fn missing(&mut self) -> Vec<Fact<Body>> {
+        let passed = |key: &Key| self.passed.get(&key.rank).is_some_and(|passed| key.n < *passed);
+        let all = std::mem::take(&mut self.expected);
+        all.into_iter().filter(|(key, _)| passed(key)).map(|(_, fact)| fact).collect()
+    }
+}
+
+/// What a fact says and follows from, as it is compared: floats by bits.
+fn encoded(fact: &Fact<Body>) -> (&[Key], Vec<u8>) {
+    let mut bytes = Vec::new();
+    fact.body.encode(&mut bytes);
+    (&fact.because, bytes)
+}

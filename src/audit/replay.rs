@@ -1,0 +1,98 @@
+//! What would be decided today: the inputs of a journal once more through the stages of this
+//! version, whatever version spoke then.
+
+use super::again::{Again, Beside};
+use super::through;
+use crate::domain::fact::Body;
+use crate::ops::desk::JournalFacts;
+use crate::ops::exit::Failure;
+use crate::ops::summary::Period;
+use crate::ops::tell::tell;
+use crate::ops::views::{DecidedView, ReplayView, ReplayedStageView};
+use everwarm_runtime::fact::{Body as _, Fact};
+use everwarm_runtime::store::archive::Archive;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Differences told at most.
+const DIFFERENCES_MAX: usize = 100;
+
+/// Decides everything again and tells how what was said about inputs of that period compares.
+///
+/// # Errors
+/// The journal cannot be read, or the past bars an input refers to are not there.
+pub fn replay(
+    journal: &dyn JournalFacts,
+    archive: Arc<Archive>,
+    period: Option<Period>,
+) -> Result<ReplayView, Failure> {
+    let again = Again::new(journal, archive)?;
+    let mut replay = Replay { again, period, view: ReplayView::default(), stages: BTreeMap::new() };
+    through(journal, |fact| replay.take(fact))?;
+    Ok(replay.conclude())
+}
+
+struct Replay {
+    again: Again,
+    period: Option<Period>,
+    view: ReplayView,
+    /// How facts compare, by rank.
+    stages: BTreeMap<u16, ReplayedStageView>,
+}
+
+impl Replay {
+    fn take(&mut self, fact: &Fact<Body>) -> Result<(), String> {
+        let asked = self.is_asked(fact);
+        if fact.key.rank == 0 {
+            self.view.inputs += u64::from(asked);
+            return self.again.input(fact, &mut |_, _| Ok(None));
+        }
+        let beside = self.again.held(fact);
+        if asked {
+            match beside {
+                Beside::Same => self.stage(fact).same += 1,
+                Beside::Other(now) => self.differs(Some(fact), Some(&now)),
+                Beside::Nothing => self.differs(Some(fact), None),
+            }
+        }
+        Ok(())
+    }
+
+    fn is_asked(&self, fact: &Fact<Body>) -> bool {
+        self.period.is_none_or(|Period { from, to }| (from..to).contains(&fact.time))
+    }
+
+    fn stage(&mut self, fact: &Fact<Body>) -> &mut ReplayedStageView {
+        self.stages.entry(fact.key.rank).or_default()
+    }
+
+    fn differs(&mut self, then: Option<&Fact<Body>>, now: Option<&Fact<Body>>) {
+        let Some(fact) = then.or(now) else { return };
+        let stage = self.stage(fact);
+        stage.then_only += u64::from(then.is_some());
+        stage.now_only += u64::from(now.is_some());
+        self.view.differing += 1;
+        if self.view.differences.len() < DIFFERENCES_MAX {
+            let (key, time) = (fact.key.to_string(), fact.time);
+            let kind = Body::name(fact.body.kind()).to_owned();
+            let [then, now] = [then, now].map(|fact| fact.map(|fact| tell(&fact.body, None)));
+            self.view.differences.push(DecidedView { key, time, kind, then, now });
+        }
+    }
+
+    /// What is said now and was not, up to where its stage is known to have spoken.
+    fn conclude(mut self) -> ReplayView {
+        for fact in self.again.missing() {
+            if self.is_asked(&fact) {
+                self.differs(None, Some(&fact));
+            }
+        }
+        self.view.differences.sort_by_key(|view| view.time);
+        let names = self.again.names();
+        for (rank, mut stage) in self.stages {
+            stage.stage = names.get(&rank).map_or_else(|| rank.to_string(), ToString::to_string);
+            self.view.stages.push(stage);
+        }
+        self.view
+    }
+}

@@ -1,0 +1,148 @@
+//! Whose turn it is at the gateway: what it does next, and what it is kept from until when. Pure:
+//! the wall time is an argument.
+//!
+//! Questions about orders come before new orders, and orders that leave a position before both:
+//! what they wait for can only cost more. They are other orders than those asked about, each
+//! granted for itself, so none is sent a second time by that. A question is passed over once at
+//! most while it may be asked, so orders that are refused again and again do not stand in its way.
+
+use super::flight::Kept;
+use crate::domain::time::UtcMs;
+
+/// Wall time before an unreachable venue is tried again, milliseconds: first and longest.
+const BACK_OFF: (UtcMs, UtcMs) = (20, 1_000);
+/// Wall time before a venue that said no is asked again, milliseconds: a key may be made good.
+const REFUSED: UtcMs = 30_000;
+
+/// What is done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Orders are asked for.
+    Ask,
+    /// Orders that leave a position are sent, and no others.
+    Exits,
+    /// Orders are sent.
+    Send,
+    /// Nothing before this many milliseconds of wall time are over.
+    Wait(UtcMs),
+    /// Nothing is to be done.
+    Nothing,
+}
+
+/// What the gateway is kept from.
+#[derive(Debug, Default)]
+pub struct Turns {
+    /// Tries of an unreachable venue, and the wall time of the next.
+    tries: u32,
+    not_before: UtcMs,
+    /// Wall time before which the venue is asked nothing.
+    reads_from: UtcMs,
+    /// Whether exits have gone before the questions there are.
+    passed_over: bool,
+}
+
+impl Turns {
+    /// A round has landed, which was sending or asking: what keeps us from the venue, in words.
+    pub fn landed(&mut self, wall: UtcMs, sending: bool, kept: Option<&Kept>) -> Option<String> {
+        let Some(Kept { why, refused, retry_after_ms }) = kept else {
+            self.tries = 0;
+            return None;
+        };
+        if let Some(ms) = retry_after_ms.filter(|_| !sending) {
+            let ms = i64::try_from(ms).unwrap_or(i64::MAX);
+            self.reads_from = wall.saturating_add(ms);
+            let seconds = ms.saturating_add(999) / 1000;
+            return Some(format!("it is asked nothing for {seconds} s ({why})"));
+        }
+        let wait = (BACK_OFF.0 << self.tries.min(10)).min(BACK_OFF.1);
+        let wait = if *refused { REFUSED } else { wait };
+        self.tries += 1;
+        self.not_before = wall + wait;
+        let what = match (refused, retry_after_ms) {
+            (true, _) => "it refuses",
+            (false, Some(_)) => "it takes no more for now",
+            (false, None) => "it does not answer",
+        };
+        Some(format!("{what} ({why}); try {} in {wait} ms", self.tries + 1))
+    }
+
+    /// How long nothing at all is tried, milliseconds of wall time; none: something may be.
+    #[must_use]
+    pub fn kept(&self, wall: UtcMs) -> Option<UtcMs> {
+        (wall < self.not_before).then(|| self.not_before - wall)
+    }
+
+    /// How long nothing is asked, milliseconds of wall time; none: something may be.
+    #[must_use]
+    pub fn silent(&self, wall: UtcMs) -> Option<UtcMs> {
+        (wall < self.reads_from).then(|| self.reads_from - wall)
+    }
+
+    /// What is next, where there are `asks` and orders `due`, among them `exits`.
+    pub fn next(&mut self, wall: UtcMs, asks: bool, exits: bool, due: bool) -> Turn {
+        if !asks {
+            self.passed_over = false;
+            return if due { Turn::Send } else { Turn::Nothing };
+        }
+        let silent = self.silent(wall);
+        if exits && (!self.passed_over || silent.is_some()) {
+            self.passed_over = true;
+            return Turn::Exits;
+        }
+        if let Some(wait) = silent {
+            return Turn::Wait(wait);
+        }
+        self.passed_over = false;
+        Turn::Ask
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(retry_after_ms: Option<u64>) -> Kept {
+        Kept { why: "w".to_owned(), refused: false, retry_after_ms }
+    }
+
+    #[test]
+    fn an_exit_does_not_wait_for_a_question_that_must_wait() {
+        let mut turns = Turns::default();
+        assert_eq!(turns.next(0, true, false, true), Turn::Ask, "questions before entries");
+        let told = turns.landed(1_000, false, Some(&kept(Some(59_000))));
+        assert_eq!(told.as_deref(), Some("it is asked nothing for 59 s (w)"));
+        assert_eq!(turns.kept(1_000), None, "others may go");
+        assert_eq!(turns.next(1_000, true, false, true), Turn::Wait(59_000));
+        assert_eq!(turns.next(1_001, true, true, true), Turn::Exits);
+        assert_eq!(turns.landed(1_002, true, None), None);
+        assert_eq!(turns.next(1_003, true, true, true), Turn::Exits, "another one");
+        assert_eq!(turns.next(59_999, true, false, true), Turn::Wait(1));
+        assert_eq!(turns.next(60_000, true, false, true), Turn::Ask);
+    }
+
+    #[test]
+    fn exits_that_are_refused_again_and_again_leave_questions_their_turn() {
+        let mut turns = Turns::default();
+        for _ in 0..3 {
+            assert_eq!(turns.next(0, true, true, true), Turn::Exits);
+            assert_eq!(turns.next(0, true, true, true), Turn::Ask);
+        }
+        assert_eq!(turns.next(0, false, true, true), Turn::Send);
+        assert_eq!(turns.next(0, false, false, false), Turn::Nothing);
+    }
+
+    #[test]
+    fn a_venue_that_takes_no_orders_is_asked_all_the_same() {
+        let mut turns = Turns::default();
+        for (tries, wait) in [20, 40, 80, 160, 320, 640, 1_000, 1_000].into_iter().enumerate() {
+            let retry_after_ms = (tries % 2 == 0).then_some(60_000);
+            turns.landed(0, true, Some(&kept(retry_after_ms)));
+            assert_eq!((turns.kept(0), turns.silent(0)), (Some(wait), None));
+        }
+        turns.landed(0, true, None);
+        assert!(turns.landed(0, true, Some(&kept(None))).unwrap().ends_with("try 2 in 20 ms"));
+        let no = Kept { refused: true, ..kept(None) };
+        assert!(turns.landed(0, false, Some(&no)).unwrap().starts_with("it refuses (w)"));
+        assert_eq!(turns.kept(29_999), Some(1));
+    }
+}

@@ -1,0 +1,314 @@
+//! How many orders the venue takes: its unfilled ones in windows of 10 s and of a day, fixed like
+//! those of the weight.
+//!
+//! Its own count, in the answers to orders, is the truth once nothing is on its way any more: a
+//! fill has given a slot back by then. While orders are under way answers overtake each other and
+//! what has not arrived is not in them, so what they tell can only raise our count. What has no
+//! answer stays counted.
+//!
+//! The counts are noted ahead, in steps of a twentieth of a limit: a process that is killed leaves
+//! a count behind that is never too low, and most orders write nothing.
+
+use super::{Priority, WaitMs, end_of, wait};
+use crate::domain::time::UtcMs;
+use serde::{Deserialize, Serialize};
+
+/// Width of the window that is told as `10S`, milliseconds.
+pub const SHORT_MS: UtcMs = 10_000;
+/// Width of the window that is told as `1D`, milliseconds.
+pub const DAY_MS: UtcMs = 86_400_000;
+/// A window that was full is over for us this much later, milliseconds: our clock and the venue's
+/// differ by a bit, and an order on the border would fall into the old one.
+const MARGIN: UtcMs = 250;
+/// The notes of a full window, at most.
+const STEPS: u32 = 20;
+/// Of a limit that the venue has not told.
+const UNKNOWN: u32 = u32::MAX;
+
+/// One window: what is noted of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderWindow {
+    /// Its width, milliseconds.
+    pub width: UtcMs,
+    /// Orders the venue takes in it.
+    pub limit: u32,
+    /// Which one it is, counted from 1970.
+    pub number: i64,
+    /// Orders counted in it.
+    pub used: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Window {
+    it: OrderWindow,
+    /// The most that was told since nothing was on its way, and whether something was not told.
+    most: u32,
+    doubt: bool,
+    /// The count that was noted.
+    noted: u32,
+    closed_until: UtcMs,
+}
+
+impl Window {
+    fn of(it: OrderWindow) -> Window {
+        let (most, doubt, noted, closed_until) = (0, false, it.used, UtcMs::MIN);
+        Window { it, most, doubt, noted, closed_until }
+    }
+
+    fn fresh(width: UtcMs) -> Window {
+        Window::of(OrderWindow { width, limit: UNKNOWN, number: i64::MIN, used: 0 })
+    }
+
+    /// Whether one more is too many for `priority`.
+    fn is_full(&self, priority: Priority) -> bool {
+        let after = u64::from(self.it.used) + 1;
+        self.it.used > 0 && after * 100 > u64::from(self.it.limit) * priority.share()
+    }
+
+    fn roll(&mut self, now: UtcMs, flying: u32) {
+        let number = now.div_euclid(self.it.width);
+        if number == self.it.number {
+            return;
+        }
+        if self.is_full(Priority::Entry) {
+            self.closed_until = number.saturating_mul(self.it.width).saturating_add(MARGIN);
+        }
+        // What is on its way may arrive in this one.
+        (self.it.number, self.it.used, self.noted) = (number, flying, 0);
+        (self.most, self.doubt) = (0, flying > 0);
+    }
+
+    /// How long an order has to wait, milliseconds.
+    fn left(&self, now: UtcMs, priority: Priority) -> UtcMs {
+        let closed = self.closed_until.saturating_sub(now).max(0);
+        if !self.is_full(priority) {
+            return closed;
+        }
+        closed.max(self.it.width - now.rem_euclid(self.it.width) + MARGIN)
+    }
+
+    fn step(&self) -> u32 {
+        if self.it.limit == UNKNOWN { 1 } else { (self.it.limit / STEPS).max(1) }
+    }
+}
+
+/// The counter. Times are those of [`super::WeightLimit`].
+#[derive(Clone, Debug)]
+pub struct OrderLimit {
+    windows: Vec<Window>,
+    /// Orders without an answer yet.
+    flying: u32,
+    blocked_until: UtcMs,
+}
+
+impl OrderLimit {
+    /// A counter that goes on from what was noted, and lets nothing go before `until`, UTC
+    /// milliseconds.
+    #[must_use]
+    pub fn after(noted: &[OrderWindow], until: UtcMs) -> OrderLimit {
+        let noted = noted.iter().filter(|window| window.width > 0).copied();
+        let mut windows: Vec<Window> = noted.map(Window::of).collect();
+        for width in [SHORT_MS, DAY_MS] {
+            if windows.iter().all(|window| window.it.width != width) {
+                windows.push(Window::fresh(width));
+            }
+        }
+        OrderLimit { windows, flying: 0, blocked_until: until }
+    }
+
+    /// Takes over what the venue allows in a window of `width` milliseconds; zero is not believed.
+    pub fn set_limit(&mut self, width: UtcMs, limit: u32) {
+        if width <= 0 || limit == 0 {
+            return;
+        }
+        if self.windows.iter().all(|window| window.it.width != width) {
+            self.windows.push(Window::fresh(width));
+        }
+        for window in self.windows.iter_mut().filter(|window| window.it.width == width) {
+            window.it.limit = limit;
+        }
+    }
+
+    /// Books an order that leaves, or says how long to wait.
+    ///
+    /// # Errors
+    /// The time until there is room in every window and what the venue told us to wait is over.
+    pub fn admit(&mut self, now: UtcMs, priority: Priority) -> Result<(), WaitMs> {
+        self.roll(now);
+        let blocked = self.blocked_until.saturating_sub(now);
+        let left = self.windows.iter().map(|window| window.left(now, priority)).max().unwrap_or(0);
+        if blocked.max(left) > 0 {
+            return Err(wait(blocked.max(left)));
+        }
+        self.flying += 1;
+        for window in &mut self.windows {
+            window.it.used = window.it.used.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// An order sent at `sent` is not on its way any more; what its answer told, by the width of
+    /// the window. A count that may belong to the window before is not believed.
+    pub fn landed(&mut self, sent: UtcMs, now: UtcMs, told: &[(UtcMs, u32)]) {
+        self.roll(now);
+        self.flying = self.flying.saturating_sub(1);
+        for window in &mut self.windows {
+            let OrderWindow { width, number, .. } = window.it;
+            let count = told.iter().find(|(of, _)| *of == width && sent.div_euclid(*of) == number);
+            match count {
+                Some((_, count)) => {
+                    window.most = window.most.max(*count);
+                    window.it.used = window.it.used.max(*count);
+                }
+                None => window.doubt = true,
+            }
+            if self.flying == 0 {
+                if !window.doubt {
+                    window.it.used = window.most;
+                }
+                (window.most, window.doubt) = (0, false);
+            }
+        }
+    }
+
+    /// The venue refused for too many orders: none leaves before the wait is over.
+    pub fn block(&mut self, now: UtcMs, for_ms: u64) {
+        self.blocked_until = self.blocked_until.max(end_of(now, for_ms));
+    }
+
+    /// The end of the last such wait, UTC milliseconds.
+    #[must_use]
+    pub fn blocked_until(&self) -> UtcMs {
+        self.blocked_until
+    }
+
+    /// What is to be noted, and never less than was counted.
+    #[must_use]
+    pub fn noted(&self) -> Vec<OrderWindow> {
+        self.windows.iter().map(|window| OrderWindow { used: window.noted, ..window.it }).collect()
+    }
+
+    /// Whether more was counted than is noted; the note is then ahead again.
+    pub fn is_to_be_noted(&mut self) -> bool {
+        let mut any = false;
+        for window in self.windows.iter_mut().filter(|window| window.it.used > window.noted) {
+            let step = window.step();
+            window.noted = window.it.used.div_ceil(step).saturating_mul(step);
+            any = true;
+        }
+        any
+    }
+
+    fn roll(&mut self, now: UtcMs) {
+        for window in &mut self.windows {
+            window.roll(now, self.flying);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A counter of so many orders in 10 s.
+    fn limit(limit: u32) -> OrderLimit {
+        let mut it = OrderLimit::after(&[], 0);
+        it.set_limit(SHORT_MS, limit);
+        it.set_limit(DAY_MS, 200_000);
+        it
+    }
+
+    /// Places so many that are answered with this count.
+    fn placed(it: &mut OrderLimit, now: UtcMs, orders: u32, told: u32) {
+        for _ in 0..orders {
+            assert_eq!(it.admit(now, Priority::Stop), Ok(()));
+        }
+        for _ in 0..orders {
+            it.landed(now, now, &[(SHORT_MS, told), (DAY_MS, told)]);
+        }
+    }
+
+    #[test]
+    fn windows_are_fixed_and_exits_have_a_reserve() {
+        let mut it = limit(100);
+        placed(&mut it, 5_000, 90, 90);
+        assert_eq!(it.admit(5_001, Priority::Entry), Err(WaitMs(4_999 + 250)));
+        placed(&mut it, 5_001, 8, 98);
+        assert_eq!(it.admit(9_999, Priority::Stop), Err(WaitMs(1 + 250)));
+        assert_eq!(it.admit(10_000, Priority::Stop), Err(WaitMs(250)), "clocks differ by a bit");
+        assert_eq!(it.admit(10_250, Priority::Entry), Ok(()));
+    }
+
+    #[test]
+    fn nothing_is_held_before_the_venue_has_told_its_limits() {
+        let mut it = OrderLimit::after(&[], 0);
+        it.set_limit(SHORT_MS, 0);
+        assert!((0..1_000).all(|_| it.admit(1, Priority::Entry).is_ok()));
+        it.set_limit(SHORT_MS, 1_000);
+        assert!(it.admit(1, Priority::Entry).is_err(), "they were counted");
+        let mut alone = limit(1);
+        assert_eq!(alone.admit(1, Priority::Entry), Ok(()), "the first of a window always may");
+        assert!(alone.admit(1, Priority::Stop).is_err());
+    }
+
+    #[test]
+    fn the_day_counts_too() {
+        let mut it = limit(100);
+        it.set_limit(DAY_MS, 10);
+        assert_eq!(it.admit(0, Priority::Entry), Ok(()));
+        it.landed(0, 1, &[(SHORT_MS, 1), (DAY_MS, 9)]);
+        assert_eq!(it.admit(20_000, Priority::Entry), Err(WaitMs(86_380_250)));
+        assert_eq!(it.admit(86_400_250, Priority::Entry), Ok(()));
+    }
+
+    #[test]
+    fn the_venue_counts_and_fills_give_their_slots_back() {
+        let mut it = limit(10);
+        placed(&mut it, 1_000, 9, 0);
+        placed(&mut it, 1_001, 9, 3);
+        assert_eq!(it.windows[0].it.used, 3, "the venue's count where nothing is on its way");
+        for _ in 0..2 {
+            assert_eq!(it.admit(1_002, Priority::Entry), Ok(()));
+        }
+        it.landed(1_002, 1_003, &[(SHORT_MS, 5), (DAY_MS, 5)]);
+        assert_eq!(it.windows[0].it.used, 5);
+        it.landed(1_002, 1_004, &[(SHORT_MS, 4), (DAY_MS, 4)]);
+        assert_eq!(it.windows[0].it.used, 5, "an answer that was overtaken tells too little");
+        assert_eq!(it.admit(1_005, Priority::Entry), Ok(()));
+        it.landed(1_005, 1_006, &[]);
+        assert_eq!(it.windows[0].it.used, 6, "what has no answer stays counted");
+        placed(&mut it, 1_007, 1, 9);
+        assert_eq!(it.admit(1_008, Priority::Stop), Err(WaitMs(8_992 + 250)), "of others, too");
+    }
+
+    #[test]
+    fn what_is_on_its_way_over_the_border_counts_behind_it() {
+        let mut it = limit(10);
+        for _ in 0..3 {
+            assert_eq!(it.admit(9_990, Priority::Entry), Ok(()));
+        }
+        assert_eq!(it.admit(10_010, Priority::Entry), Ok(()));
+        assert_eq!(it.windows[0].it.used, 4);
+        it.landed(9_990, 10_020, &[(SHORT_MS, 900), (DAY_MS, 4)]);
+        assert_eq!(it.windows[0].it.used, 4, "that was the window before");
+    }
+
+    #[test]
+    fn a_refusal_is_waited_for_and_a_restart_knows_all_of_it() {
+        let mut it = limit(100);
+        it.block(1_000, 7_000);
+        assert_eq!(it.admit(2_000, Priority::Stop), Err(WaitMs(6_000)));
+        let mut next = OrderLimit::after(&it.noted(), it.blocked_until());
+        assert_eq!(next.admit(7_999, Priority::Stop), Err(WaitMs(1)));
+        let mut notes = 0;
+        for _ in 0..87 {
+            assert_eq!(it.admit(8_000, Priority::Entry), Ok(()));
+            notes += usize::from(it.is_to_be_noted());
+        }
+        assert_eq!(notes, 18, "not with each order");
+        let mut next = OrderLimit::after(&it.noted(), 0);
+        assert_eq!(next.admit(8_001, Priority::Entry), Err(WaitMs(1_999 + 250)));
+        assert_eq!(next.admit(8_001, Priority::Stop), Ok(()));
+        assert_eq!(next.admit(10_250, Priority::Entry), Ok(()));
+    }
+}
