@@ -34,12 +34,14 @@ pub enum Pace {
 }
 
 impl Pace {
-    /// How many times as fast as ours its time passes, whole, at least 1.
+    /// How many times as wide as usual the limits are of a venue whose time passes so, at least 1:
+    /// they are counted in our time. One whose time stands still has none to be held up by.
     #[must_use]
-    pub fn factor(self) -> usize {
+    pub fn width(self) -> usize {
         match self {
             Pace::Scaled { per_mille, .. } => (per_mille / REAL_PACE).max(1) as usize,
-            Pace::Real | Pace::Manual(_) => 1,
+            Pace::Real => 1,
+            Pace::Manual(_) => usize::MAX,
         }
     }
 }

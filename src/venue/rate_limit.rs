@@ -154,10 +154,14 @@ impl Default for WeightLimit {
 }
 
 impl WeightLimit {
-    /// A counter that lets nothing go before `until`, UTC milliseconds.
+    /// A counter that lets nothing go before `until`, UTC milliseconds, at a venue whose limits
+    /// are `times` as wide as usual. What an earlier process has spent there may be more than the
+    /// usual limit, and is told before the limit is.
     #[must_use]
-    pub fn banned(until: UtcMs) -> WeightLimit {
-        WeightLimit { blocked_until: until, ..WeightLimit::default() }
+    pub fn after(until: UtcMs, times: usize) -> WeightLimit {
+        let times = u32::try_from(times.max(1)).unwrap_or(u32::MAX);
+        let limit = DEFAULT_LIMIT.saturating_mul(times);
+        WeightLimit { limit, blocked_until: until, ..WeightLimit::default() }
     }
 
     /// Takes over the weight the venue allows a window; zero is not believed.
@@ -282,11 +286,11 @@ pub const CONNECTIONS: usize = 200;
 pub const CONNECTIONS_MS: i64 = 300_000;
 
 impl ConnectionLimit {
-    /// Of a whole process, and of those before it, which `opened` these, at a venue whose time
-    /// passes `factor` times as fast as ours, and whose limits are that many times as wide.
+    /// Of a whole process, and of those before it, which `opened` these, at a venue whose
+    /// limits are `times` as wide as usual.
     #[must_use]
-    pub fn after(opened: VecDeque<UtcMs>, factor: usize) -> ConnectionLimit {
-        ConnectionLimit { most: CONNECTIONS.saturating_mul(factor.max(1)), opened }
+    pub fn after(opened: VecDeque<UtcMs>, times: usize) -> ConnectionLimit {
+        ConnectionLimit { most: CONNECTIONS.saturating_mul(times.max(1)), opened }
     }
 
     /// When connections were opened that still counted when the last one was booked, UTC
@@ -372,9 +376,18 @@ mod tests {
 
     #[test]
     fn a_ban_of_an_earlier_process_holds() {
-        let mut it = WeightLimit::banned(5_000);
+        let mut it = WeightLimit::after(5_000, 1);
         assert_eq!(it.admit(1_000, 1, Priority::Cancel), held(4_000));
         assert_eq!(it.admit(5_000, 1, Priority::Cancel), Ok(()));
+    }
+
+    #[test]
+    fn what_was_spent_at_a_fast_venue_holds_no_next_process_up() {
+        for (times, held_up) in [(1, true), (10, false), (usize::MAX, false)] {
+            let mut it = WeightLimit::after(0, times);
+            it.observe(1_000, 1_100, 7_000);
+            assert_eq!(it.admit(1_101, 20, Priority::History).is_err(), held_up, "{times}");
+        }
     }
 
     #[test]

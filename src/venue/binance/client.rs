@@ -139,10 +139,10 @@ impl BinanceClient {
     pub fn new(config: Config) -> Result<BinanceClient, String> {
         let http = Http::new(&config.rest, config.probe.clone())?;
         let Spent { banned_until, connections, orders_until, orders } = config.note.before.clone();
-        let limit = Mutex::new(WeightLimit::banned(banned_until));
+        let times = config.clock.lock().pace().width();
+        let limit = Mutex::new(WeightLimit::after(banned_until, times));
         let orders = Mutex::new(OrderLimit::after(&orders, orders_until));
-        let factor = config.clock.lock().pace().factor();
-        let connections = Mutex::new(ConnectionLimit::after(connections, factor));
+        let connections = Mutex::new(ConnectionLimit::after(connections, times));
         let waiting = AtomicI64::new(i64::MIN);
         let recv_window = Arc::new(AtomicI64::new(config.recv_window));
         let inner = Inner { config, recv_window, http, limit, orders, connections, waiting };
