@@ -1,9 +1,9 @@
-//! `cargo bench --bench restart [-- ROUNDS]`: killed at once, and live again: the part without a
-//! network.
+//! `cargo bench --bench restart [-- ROUNDS]`: what supervision costs, beside Erlang/OTP where
+//! that is installed: from a kill until the child answers again, starting and stopping a tree, and
+//! messages a second through a bounded mailbox.
 //!
-//! A process fills a store with 300 x 1000 closes and orders, and is killed. Another one opens it:
-//! the file, its repair, the journal, every stage and follower from its checkpoint to the head.
-//! Times are milliseconds since just before the second process was spawned.
+//! Children are killed as `everwarm kill` does it, which waits for no backoff. Times are
+//! microseconds from just before the kill until the answer of the next instance is here.
 
 #![allow(
     clippy::print_stdout,
@@ -17,118 +17,296 @@
 
 mod common;
 
-use common::machine::{folder, load, memory};
-use common::market::Tape;
-use common::spread;
-use common::world::{Feeder, grow, journal, journal_in, runtime};
-use everwarm::life::APPLICATION;
+use common::machine::{folder, load};
+use common::{p50_p99, quantile};
+use everwarm_runtime::chaos::faults::FaultyDisk;
+use everwarm_runtime::fact::{Body, Fact, Mask, NoLibrary, Rank, RuntimeEvent};
+use everwarm_runtime::journal::{Journal, Options, StageInfo};
+use everwarm_runtime::mailbox::Ticket;
+use everwarm_runtime::shell::{StageActor, StageArguments};
+use everwarm_runtime::stage::{Out, Stage};
 use everwarm_runtime::store::Store;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use everwarm_runtime::supervise::{Injected, RootHandle, Strategy, Tree, supervisor, worker};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
 
-const SYMBOLS: usize = 300;
-const CLOSES: usize = 1_000;
-const SINCE: &str = "EVERWARM_BENCH_SINCE_NS";
+/// Messages through the mailbox.
+const MESSAGES: u64 = 1_000_000;
+/// Messages on their way, at most.
+const LIMIT: usize = 1_024;
+/// Facts a stage has to evolve after its saved state, about, and the size of that.
+const FACTS: u64 = 1_000;
+const STATE_BYTES: usize = 256 << 10;
+/// Before each kill, where not back to back.
+const IDLE: Duration = Duration::from_millis(2);
 
-fn now_ns() -> u128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos())
+enum Ask {
+    Ping(oneshot::Sender<()>),
+    Count(#[expect(dead_code, reason = "gives its place back when dropped")] Ticket),
 }
 
-fn fill(dir: &Path) {
-    let (control, workers) = (runtime(), runtime());
-    let tape = Tape::seeded(SYMBOLS, CLOSES);
-    control.block_on(async {
-        let journal = journal(dir);
-        let _root = grow(&journal, workers.handle(), Arc::new(|_, _| ()), Vec::new(), &[]).await;
-        let mut feeder = Feeder::new(&journal);
-        feeder.begin(&tape).await;
-        for ((time, body), (_, bars)) in tape.bodies().into_iter().zip(&tape.closes) {
-            feeder.close(time, body, bars).await;
+struct Kid;
+
+impl Actor for Kid {
+    type Msg = Ask;
+    type State = u64;
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<Ask>, (): ()) -> Result<u64, ActorProcessingErr> {
+        Ok(0)
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<Ask>,
+        ask: Ask,
+        count: &mut u64,
+    ) -> Result<(), ActorProcessingErr> {
+        match ask {
+            Ask::Ping(answer) => answer.send(()).unwrap_or_default(),
+            Ask::Count(_) => *count += 1,
         }
-        println!("full {}", journal.head());
-        tokio::time::sleep(Duration::from_mins(1)).await;
-    });
+        Ok(())
+    }
 }
 
-fn open(dir: &Path) {
-    let since: u128 = std::env::var(SINCE).ok().and_then(|v| v.parse().ok()).unwrap_or_default();
-    let ms = || (now_ns() - since) as f64 / 1e6;
-    let mut steps = vec![ms()];
-    let store = Store::open(&dir.join("live.redb"), APPLICATION).expect("the store opens");
-    steps.push(ms());
-    let journal = journal_in(store);
-    steps.push(ms());
-    let (control, workers) = (runtime(), runtime());
-    let reports = Arc::new(Mutex::new(Vec::new()));
-    let told = Arc::clone(&reports);
-    control.block_on(async {
-        let note = Arc::new(move |name, report| {
-            told.lock().unwrap_or_else(PoisonError::into_inner).push((name, report));
-        });
-        let root = grow(&journal, workers.handle(), note, Vec::new(), &[]).await;
-        steps.push(ms());
-        while !journal.settled() {
-            tokio::task::yield_now().await;
+fn us(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e6
+}
+
+fn tree() -> Tree {
+    Tree::new(Arc::new(|_| ()), Arc::new(|| 0))
+}
+
+/// Asks whoever is at a path until there is an answer.
+async fn ping(root: &RootHandle, path: &str) {
+    let slot = root.directory().slot(path);
+    loop {
+        let (answer, answered) = oneshot::channel();
+        if slot.send(Ask::Ping(answer)).is_ok() && answered.await.is_ok() {
+            return;
         }
-        steps.push(ms());
-        let steps: Vec<String> = steps.iter().map(|ms| format!("{ms:.3}")).collect();
-        println!("{}", steps.join(" "));
-        let reports = reports.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for (name, r) in reports {
-            let (micros, n) = (r.micros, r.checkpoint);
-            println!(
-                "{name}: {micros} us, from {n}, {} evolved, {} compared",
-                r.evolved, r.compared
-            );
+        slot.occupied().await;
+    }
+}
+
+/// Kills one child after the other; from each kill to the answer of the next instance.
+async fn kills(root: &RootHandle, children: usize, rounds: usize, idle: Duration) -> Vec<f64> {
+    let mut took = Vec::new();
+    let why = Injected("bench".into());
+    for round in 0..rounds {
+        let path = format!("root/k{}", round * 7919 % children);
+        if !idle.is_zero() {
+            tokio::time::sleep(idle).await;
         }
-        println!("head {}, memory {:.1} MB", journal.head(), memory().1);
-        root.stop(Duration::from_secs(5)).await;
-        journal.close();
-    });
+        let slot = root.directory().slot(&path);
+        let before = slot.occupied().await.get_id();
+        let mut changes = slot.changes();
+        let began = Instant::now();
+        assert!(root.directory().inject_kill(&path, &why), "it was there");
+        let other = |cell: &Option<ractor::ActorCell>| {
+            cell.as_ref().is_some_and(|cell| cell.get_id() != before)
+        };
+        changes.wait_for(other).await.unwrap();
+        ping(root, &path).await;
+        took.push(us(began));
+    }
+    took
+}
+
+async fn children(count: usize, rounds: usize) {
+    let spec = supervisor("root", Strategy::OneForOne).budget(1_000_000, Duration::from_secs(1));
+    let kids = (0..count).map(|i| worker(&format!("k{i}"), |_| (Kid, ())));
+    let spec = spec.children(kids);
+    let began = Instant::now();
+    let root = tree().start(spec).await.unwrap();
+    let started = us(began) / 1e3;
+    drop(kills(&root, count, 200, Duration::ZERO).await);
+    let mut at_once = kills(&root, count, rounds, Duration::ZERO).await;
+    let mut idle = kills(&root, count, rounds, IDLE).await;
+    let began = Instant::now();
+    root.stop(Duration::from_mins(1)).await;
+    let stopped = us(began) / 1e3;
+    println!(
+        "{count:>6} children: kill to answer, p50/p99 {} us back to back (aim 15), {} us after \
+         2 ms idle (aim 120); start {started:.1} ms, stop {stopped:.1} ms",
+        p50_p99(&mut at_once),
+        p50_p99(&mut idle)
+    );
+}
+
+async fn mailbox() {
+    let spec = supervisor("root", Strategy::OneForOne).child(worker("k0", |_| (Kid, ())));
+    let root = tree().start(spec).await.unwrap();
+    let slot = root.directory().slot("root/k0");
+    let mut rates = Vec::new();
+    for _ in 0..5 {
+        let began = Instant::now();
+        for _ in 0..MESSAGES {
+            let ticket = slot.mailbox().room(LIMIT).await;
+            assert!(slot.send(Ask::Count(ticket)).is_ok(), "it is there");
+        }
+        ping(&root, "root/k0").await;
+        rates.push(MESSAGES as f64 / us(began));
+    }
+    let (most, half) = (quantile(&mut rates, 1.0), quantile(&mut rates, 0.5));
+    println!("bounded mailbox, {LIMIT} at most: {half:.2} million messages/s ({most:.2} at most)");
+    root.stop(Duration::from_secs(5)).await;
+}
+
+/// An input, or what the runtime says.
+#[derive(Clone, Debug)]
+struct Tick(u8);
+
+impl Body for Tick {
+    fn kind(&self) -> u8 {
+        self.0
+    }
+    fn name(_: u8) -> &'static str {
+        "tick"
+    }
+    fn synced(&self) -> bool {
+        false
+    }
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(self.0);
+    }
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        bytes.first().copied().map(Tick).ok_or("cut short".into())
+    }
+    fn runtime(_: RuntimeEvent) -> Self {
+        Tick(60)
+    }
+}
+
+/// Counts inputs in a state of some size.
+struct Counter(Vec<u8>);
+
+impl Stage for Counter {
+    type Body = Tick;
+    fn rank(&self) -> Rank {
+        Rank(1)
+    }
+    fn name(&self) -> &'static str {
+        "counter"
+    }
+    fn interest(&self) -> Mask {
+        Mask::of(&[0])
+    }
+    fn produces(&self) -> Mask {
+        Mask::NONE
+    }
+    fn evolve(&mut self, _: &Fact<Tick>) {
+        let count = self.0.first_chunk_mut::<8>().unwrap();
+        *count = (u64::from_le_bytes(*count) + 1).to_le_bytes();
+    }
+    fn decide(&self, _: &Fact<Tick>, _: &mut Out<Tick>) {}
+    fn save(&self) -> Vec<u8> {
+        self.0.clone()
+    }
+    fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.0 = bytes.to_vec();
+        Ok(())
+    }
+}
+
+fn counter() -> Box<dyn Stage<Body = Tick>> {
+    Box::new(Counter(vec![0; STATE_BYTES]))
+}
+
+/// A stage with a saved state and facts behind it: from a kill until it has passed an input that
+/// comes after it.
+async fn stage(rounds: usize) {
+    let store = Store::on_disk(FaultyDisk::holding(Vec::new(), None), "bench").unwrap();
+    let options = Options::new(|why| panic!("{why}"));
+    let journal = Journal::open(store, vec![StageInfo::of(&*counter())], options).unwrap();
+    journal.checkpoint_after(2 * FACTS);
+    let evolved = Arc::new(AtomicU64::new(0));
+    let all = Arc::new(Mutex::new(Vec::new()));
+    let (told, told_all) = (Arc::clone(&evolved), Arc::clone(&all));
+    let with = StageArguments {
+        journal: Arc::clone(&journal),
+        make: Arc::new(counter),
+        library: Arc::new(NoLibrary),
+        mailbox: Arc::default(),
+        on_resume: Arc::new(move |_, report| {
+            told.store(report.evolved, Relaxed);
+            told_all.lock().unwrap().push(report.evolved as f64);
+        }),
+    };
+    let actor = worker("counter", move |_| (StageActor::default(), with.clone()));
+    let spec = supervisor("root", Strategy::OneForOne).budget(1_000_000, Duration::from_secs(1));
+    let root = tree().start(spec.child(actor)).await.unwrap();
+    let writer = journal.writer("bench");
+    let mut took = Vec::new();
+    let why = Injected("bench".into());
+    for _ in 0..rounds {
+        for _ in 0..FACTS / 100 {
+            journal.append(&writer, 0, vec![Tick(0); 100]).unwrap();
+        }
+        passed(&journal).await;
+        let began = Instant::now();
+        assert!(root.directory().inject_kill("root/counter", &why), "it was there");
+        journal.append(&writer, 0, vec![Tick(0)]).unwrap();
+        passed(&journal).await;
+        took.push(us(began));
+    }
+    let mut all = all.lock().unwrap().clone();
+    println!(
+        "a stage with its state of {} kB and {:.0} facts to evolve (half): kill to having passed \
+         the next input, p50/p99 {} us (aim 100/2000)",
+        STATE_BYTES >> 10,
+        quantile(&mut all, 0.5),
+        p50_p99(&mut took)
+    );
+    root.stop(Duration::from_secs(5)).await;
+    journal.close();
+}
+
+async fn passed(journal: &Journal<Tick>) {
+    while journal.progress()[0].1 < journal.head() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Erlang/OTP's supervisor and mailbox by the shared program, where both are here.
+fn erlang() {
+    let shared = std::env::var("EVERWARM_SHARED").unwrap_or("../shared".to_owned());
+    let source = format!("{shared}/bench/9_supervision/supbench.erl");
+    let dir = folder("erlang");
+    let compiled = Command::new("erlc").arg("-o").arg(&dir).arg(&source).status();
+    if !compiled.is_ok_and(|status| status.success()) {
+        println!("Erlang/OTP: no erlc here, or no {source}");
+        return;
+    }
+    for (what, gap) in [("restart", "0"), ("restart", "2000"), ("throughput", "0")] {
+        let mut erl = Command::new("erl");
+        erl.args(["-noshell", "-s", "supbench", "main", "-extra", what]);
+        let told = erl.current_dir(&dir).env("GAP_US", gap).output();
+        let told = told.map(|told| String::from_utf8_lossy(&told.stdout).into_owned());
+        println!("Erlang/OTP, {what}, {gap} us idle:\n{}", told.unwrap_or_default());
+    }
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["fill", dir] => return fill(Path::new(dir)),
-        ["open", dir] => return open(Path::new(dir)),
-        _ => {}
-    }
-    let rounds = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(7);
-    let dir: PathBuf = folder("restart");
-    let me = std::env::current_exe().expect("the program has a place");
-    println!("restart, {SYMBOLS} x {CLOSES}, load {}", load());
-    let mut columns: Vec<Vec<f64>> = vec![Vec::new(); 6];
-    let mut last = String::new();
-    for _ in 0..rounds {
-        drop(std::fs::remove_file(dir.join("live.redb")));
-        let mut fill = Command::new(&me);
-        let fill = fill.arg("fill").arg(&dir).stdout(Stdio::piped());
-        let mut child = fill.spawn().expect("the program can be run again");
-        let mut line = String::new();
-        let out = child.stdout.take().expect("its output is a pipe");
-        BufReader::new(out).read_line(&mut line).expect("it tells when it is full");
-        assert!(line.starts_with("full"), "{line}");
-        child.kill().expect("a child can be killed");
-        child.wait().expect("a child ends");
-        let size = std::fs::metadata(dir.join("live.redb")).map_or(0, |m| m.len());
-        let mut open = Command::new(&me);
-        let open = open.arg("open").arg(&dir).env(SINCE, now_ns().to_string());
-        let text = open.output().expect("the program can be run again").stdout;
-        last = String::from_utf8_lossy(&text).into_owned();
-        let steps = last.lines().next().unwrap_or("").split(' ').filter_map(|v| v.parse().ok());
-        for (column, value) in columns.iter_mut().zip(steps.chain([size as f64 / 1e6])) {
-            column.push(value);
-        }
-    }
-    let names = ["main", "file open", "journal read", "all started", "all live", "file MB"];
-    for (name, column) in names.iter().zip(&mut columns) {
-        println!("  {name:13} {}", spread(column));
-    }
-    let live = spread(&mut columns[4]);
-    println!("SIGKILL -> live, local part: {live} ms of {rounds} (aim 60); load {}", load());
-    println!("the last one:\n{}", last.lines().skip(1).collect::<Vec<_>>().join("\n"));
+    let rounds = std::env::args().skip(1).find_map(|a| a.parse().ok()).unwrap_or(1_000);
+    println!("supervision, {rounds} rounds, load {}", load());
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let measured = tokio::spawn(async move {
+            for count in [1, 300, 10_000] {
+                children(count, rounds).await;
+            }
+            stage(rounds).await;
+            mailbox().await;
+        });
+        measured.await.unwrap();
+    });
+    erlang();
+    println!("load {}", load());
 }
