@@ -180,9 +180,9 @@ alert("OrdersWithoutFills", WARN, "",
       "Orders but no fills on {{ $labels.instance }}",
       "At least 5 orders were sent within 30 minutes, and none was filled: rejected, not reported, or priced away.",
       {'everwarm_orders_total{side="buy",outcome="sent"}': "0x4 9x140",
-       'everwarm_fills_total{side="buy"}': "3x144"}, {},
+       'everwarm_fills_total{side="buy",liquidity="taker"}': "3x144"}, {},
       {'everwarm_orders_total{side="buy",outcome="sent"}': "0x4 9x140",
-       'everwarm_fills_total{side="buy"}': "3x9 4x135"}, at=1200)
+       'everwarm_fills_total{side="buy",liquidity="taker"}': "3x9 4x135"}, at=1200)
 alert("PositionsUnprotected", PAGE, "5m", "everwarm_positions_unprotected > 0",
       "Positions on {{ $labels.instance }} cannot be left",
       "They have no exit now; `everwarm doctor` says which and why, and the command that sells them.",

@@ -188,7 +188,7 @@ BOARDS = {
             graph("Orders by outcome", "Orders a minute that came to a state. Bad: unknown, rejected, expired.",
                   "cpm", ("60 * " + rate("everwarm_orders_total", "outcome"), "{{outcome}}")),
             graph("Fills", "Fills a minute.",
-                  "cpm", ("60 * " + rate("everwarm_fills_total", "side"), "{{side}}")),
+                  "cpm", ("60 * " + rate("everwarm_fills_total", "side, liquidity"), "{{side}}, {{liquidity}}")),
             graph("Open and unknown", "Orders that are not final, and those of unknown fate. Bad: unknown that stay.",
                   "none", ("everwarm_orders_open{$S}", "open"), ("everwarm_orders_unknown{$S}", "unknown")),
             graph("Noes of the venue", "Refused requests a minute. Bad: final ones.",

@@ -10,8 +10,8 @@ use everwarm::domain::instrument::Instrument;
 use everwarm::domain::market::{Bar, RolledBar};
 use everwarm::domain::money::{Decimal, Price};
 use everwarm::domain::order::{
-    Balance, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource, SendAttempt, Side,
-    VenueFill,
+    Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource,
+    SendAttempt, Side, VenueFill,
 };
 use everwarm::domain::switch::Switch;
 use everwarm::domain::time::Timeframe;
@@ -69,7 +69,8 @@ fn intent() -> OrderIntent {
 fn fill() -> VenueFill {
     let (price, quantity, fee) = (Decimal::MAX, odd(), Decimal::ZERO);
     let fee_asset = "BNB".to_owned();
-    VenueFill { trade_id: u64::MAX, price, quantity, fee, fee_asset, time: -1 }
+    let liquidity = Some(Liquidity::Maker);
+    VenueFill { trade_id: u64::MAX, price, quantity, fee, fee_asset, time: -1, liquidity }
 }
 
 fn report() -> OrderReport {
@@ -83,7 +84,7 @@ fn report() -> OrderReport {
         quantity: Decimal::MAX,
         executed: odd(),
         executed_quote: Decimal::MIN,
-        fills: vec![fill(), fill()],
+        fills: vec![fill(), VenueFill { liquidity: None, ..fill() }],
         time: i64::MAX,
     }
 }
@@ -270,6 +271,15 @@ fn encoded(body: &Body) -> Vec<u8> {
     let mut bytes = Vec::new();
     body.encode(&mut bytes);
     bytes
+}
+
+#[test]
+fn a_fill_that_does_not_say_whether_it_waited_is_written_as_it_was_before_any_did() {
+    let old = VenueFill { liquidity: None, ..fill() };
+    let members = (old.trade_id, old.price, old.quantity, old.fee, &old.fee_asset, old.time);
+    let bytes = rmp_serde::to_vec(&members).unwrap();
+    assert_eq!(rmp_serde::to_vec(&old).unwrap(), bytes);
+    assert_eq!(rmp_serde::from_slice::<VenueFill>(&bytes).unwrap(), old);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use everwarm::domain::instrument::Instrument;
 use everwarm::domain::market::Bar;
 use everwarm::domain::money::{Decimal, Price};
 use everwarm::domain::order::{
-    Balance, OrderIntent, OrderReport, OrderStatus, ReportSource, SendAttempt, VenueFill,
+    Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, ReportSource, SendAttempt, VenueFill,
 };
 use everwarm::domain::settings::Settings;
 use everwarm::domain::time::{MINUTE, UtcMs};
@@ -128,6 +128,7 @@ impl Instant {
             fee: quote * Decimal::new(1, 3),
             fee_asset: "USDT".to_owned(),
             time,
+            liquidity: Some(Liquidity::Taker),
         };
         Body::Venue(Venue::Reported(OrderReport {
             source: ReportSource::Answer,

@@ -104,6 +104,26 @@ pub struct OrderIntent {
     pub valid_until: UtcMs,
 }
 
+/// What an execution was to the book of the venue.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Liquidity {
+    /// Our order waited in it.
+    Maker,
+    /// Our order met one that waited.
+    Taker,
+}
+
+impl Liquidity {
+    /// Of an order that waited in the book, or did not.
+    #[must_use]
+    pub const fn of(waited: bool) -> Liquidity {
+        if waited { Liquidity::Maker } else { Liquidity::Taker }
+    }
+}
+
 /// One execution as the venue tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VenueFill {
@@ -119,6 +139,10 @@ pub struct VenueFill {
     pub fee_asset: String,
     /// Venue time of the trade.
     pub time: UtcMs,
+    /// Whether it waited in the book; none in facts of versions that did not note it, which stay
+    /// byte for byte what they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub liquidity: Option<Liquidity>,
 }
 
 /// Where a report came from; reports of all sources feed the same idempotent function.

@@ -8,7 +8,7 @@ use crate::domain::fact::{Analysis, Body, Ledger, Market, Order};
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::market::{Bar, RolledBar};
 use crate::domain::money::{Decimal, Price};
-use crate::domain::order::{OrderIntent, OrderStatus, OrderType, Side, VenueFill};
+use crate::domain::order::{Liquidity, OrderIntent, OrderStatus, OrderType, Side, VenueFill};
 use crate::domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_runtime::fact::{Fact, Key, Library};
 use everwarm_runtime::store::archive::Archive;
@@ -90,6 +90,7 @@ fn filled(id: &str, trade_id: u64, quantity: &str) -> Body {
             fee: dec("0.10"),
             fee_asset: "USD".into(),
             time: 2 * MINUTE + 5,
+            liquidity: Some(Liquidity::Taker),
         },
     })
 }

@@ -11,8 +11,8 @@ use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::market::Bar;
 use crate::domain::money::{Decimal, Price};
 use crate::domain::order::{
-    Balance, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource, SendAttempt, Side,
-    VenueFill,
+    Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource,
+    SendAttempt, Side, VenueFill,
 };
 use crate::domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_runtime::fact::{Fact, Key};
@@ -147,6 +147,7 @@ fn filled(k: u32, quantity: &str) -> Body {
             fee: dec("0.25"),
             fee_asset: "USD".into(),
             time: T + 20,
+            liquidity: Some(Liquidity::Taker),
         },
     })
 }

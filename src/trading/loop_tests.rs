@@ -9,7 +9,8 @@ use crate::domain::id::Symbol;
 use crate::domain::market::Bar;
 use crate::domain::money::{Decimal, Price};
 use crate::domain::order::{
-    Balance, OrderIntent, OrderReport, OrderStatus, ReportSource, SendAttempt, Side, VenueFill,
+    Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, ReportSource, SendAttempt, Side,
+    VenueFill,
 };
 use crate::domain::settings::Settings;
 use crate::domain::time::{MINUTE, Timeframe, UtcMs};
@@ -145,7 +146,8 @@ impl World {
             let base = symbol.as_str().trim_end_matches("USDT").to_owned();
             *self.funds.entry(base).or_default() += sign * quantity;
             let (trade_id, fee_asset, time) = (self.trades, "USDT".to_owned(), self.time);
-            fills.push(VenueFill { trade_id, price, quantity, fee, fee_asset, time });
+            let liquidity = Some(Liquidity::Taker);
+            fills.push(VenueFill { trade_id, price, quantity, fee, fee_asset, time, liquidity });
         }
         let report = |source, status, executed, fills: &[VenueFill]| {
             Body::Venue(Venue::Reported(OrderReport {

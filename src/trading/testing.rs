@@ -5,7 +5,7 @@ use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::instrument::Instrument;
 use crate::domain::market::Bar;
 use crate::domain::money::{Decimal, Price, parse_decimal};
-use crate::domain::order::{OrderStatus, SendAttempt, Side, VenueFill};
+use crate::domain::order::{Liquidity, OrderStatus, SendAttempt, Side, VenueFill};
 use crate::domain::settings::Settings;
 use crate::domain::time::MINUTE;
 use everwarm_runtime::fact::{Fact, Key};
@@ -179,6 +179,7 @@ pub(crate) fn trade(trade_id: u64, price: &str, quantity: &str) -> VenueFill {
         fee: Decimal::ZERO,
         fee_asset: "USDT".to_owned(),
         time: 0,
+        liquidity: Some(Liquidity::Taker),
     }
 }
 

@@ -209,7 +209,7 @@ fn assert_metrics(dir: &Path) {
     assert!(rejected > 0, "the feed holds one that is rejected");
     for line in [
         format!("everwarm_closes_total {closes}"),
-        format!("everwarm_fills_total{{side=\"buy\"}} {fills}"),
+        format!("everwarm_fills_total{{side=\"buy\",liquidity=\"taker\"}} {fills}"),
         "everwarm_ready 1".to_owned(),
         "everwarm_mode_info{mode=\"replay\"} 1".to_owned(),
         "everwarm_actor_restarts_total{actor=\"feed\",reason=\"error\"} 0".to_owned(),

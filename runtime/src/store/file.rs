@@ -22,8 +22,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Version of the layout of the live file: 2 knows of segments. A file gets it with its first one.
-pub const SCHEMA: u64 = 2;
+/// Version of the layout of the live file, which a life that writes raises it to: 2 knows of
+/// segments, 3 of facts with members that older programs do not read.
+pub const SCHEMA: u64 = 3;
 /// What is read again in normal work is small: the newest block, the roots, the checkpoints.
 const CACHE_BYTES: usize = 8 << 20;
 const MAGIC: &[u8; 4] = b"redb";
@@ -424,6 +425,17 @@ impl Store {
     #[must_use]
     pub fn file_bytes(&self) -> u64 {
         fs::metadata(&self.path).map_or(0, |m| m.len())
+    }
+
+    /// The version of the layout the file has.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn schema(&self) -> Result<u64, StoreError> {
+        let read = || -> Result<u64, redb::Error> {
+            number(&self.db.begin_read()?.open_table(META)?, "schema")
+        };
+        read().map_err(|e| StoreError::of(&self.path, e))
     }
 
     /// Writes another layout into the file than it has; for tests of refusing alone.

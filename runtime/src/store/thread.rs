@@ -117,7 +117,6 @@ impl Writer<'_> {
         for op in &batch.ops {
             if let Op::Seal(segment) = op {
                 segments::announce(&write, segment)?;
-                write.open_table(META)?.insert("schema", SCHEMA.to_le_bytes().as_slice())?;
                 done.sealed = Some(segment.end);
             }
         }
@@ -143,7 +142,10 @@ impl Writer<'_> {
                 }
             }
             if let Some(life) = self.life {
-                write.open_table(META)?.insert("life", life.to_le_bytes().as_slice())?;
+                let mut meta = write.open_table(META)?;
+                meta.insert("life", life.to_le_bytes().as_slice())?;
+                // Older programs may not read what this life is going to say.
+                meta.insert("schema", SCHEMA.to_le_bytes().as_slice())?;
             }
         }
         self.chaos.point(Site::BeforeSync, NAME);

@@ -4,7 +4,9 @@ use crate::domain::fact::kinds::rank;
 use crate::domain::fact::{Body, Decision, Ledger, Order, Venue};
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::money::Decimal;
-use crate::domain::order::{OrderIntent, OrderStatus, OrderType, SendAttempt, Side, VenueFill};
+use crate::domain::order::{
+    Liquidity, OrderIntent, OrderStatus, OrderType, SendAttempt, Side, VenueFill,
+};
 use crate::sim::server::requests::{Asked, Entry};
 use everwarm_runtime::fact::{Fact, Key, Rank};
 use serde_json::{Value, json};
@@ -91,6 +93,7 @@ pub(super) fn filled(n: u64, name: &str, side: Side, trade_id: u64, quantity: i6
         fee: Decimal::ZERO,
         fee_asset: "USDT".to_owned(),
         time: 0,
+        liquidity: Some(Liquidity::Taker),
     };
     let (client_id, strategy, symbol) = (id(name), "s".to_owned(), symbol());
     let body = Order::Filled { client_id, strategy, symbol, side, k: 1, fill };

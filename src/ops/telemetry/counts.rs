@@ -6,7 +6,7 @@ use crate::domain::fact::{Analysis, Body, Decision, Ledger, Market, Operator, Or
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::market::Bar;
 use crate::domain::money::Decimal;
-use crate::domain::order::{OrderIntent, OrderStatus, Side, VenueFill};
+use crate::domain::order::{Liquidity, OrderIntent, OrderStatus, Side, VenueFill};
 use crate::domain::settings::Settings;
 use crate::domain::time::UtcMs;
 use everwarm_runtime::fact::Fact;
@@ -19,6 +19,8 @@ const DAY: UtcMs = 86_400_000;
 
 /// Names of the sides.
 pub const SIDES: &[&str] = &["buy", "sell"];
+/// What an execution was to the book, as labels.
+pub const LIQUIDITY: &[&str] = &["maker", "taker", "unknown"];
 
 /// What must hold of every position: not below nothing, and nothing costs nothing.
 pub const CHECKS: &[&str] = &["quantity", "cost"];
@@ -57,6 +59,14 @@ const fn side(side: Side) -> &'static str {
     }]
 }
 
+const fn liquidity(liquidity: Option<Liquidity>) -> &'static str {
+    LIQUIDITY[match liquidity {
+        Some(Liquidity::Maker) => 0,
+        Some(Liquidity::Taker) => 1,
+        None => 2,
+    }]
+}
+
 /// What a position is, and what it is worth.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Held {
@@ -91,7 +101,8 @@ struct Day {
 pub struct Counts {
     closes: u64,
     missing: u64,
-    fills: BTreeMap<Side, u64>,
+    /// By side, and by whether it waited in the book, where that was noted.
+    fills: BTreeMap<(Side, Option<Liquidity>), u64>,
     orders: BTreeMap<(Side, OrderStatus), u64>,
     signals: BTreeMap<(String, Side), u64>,
     approved: u64,
@@ -209,7 +220,7 @@ impl Counts {
     }
 
     fn filled(&mut self, id: &ClientOrderId, side: Side, fill: &VenueFill) {
-        *self.fills.entry(side).or_default() += 1;
+        *self.fills.entry((side, fill.liquidity)).or_default() += 1;
         let decided = self.working.get(id).and_then(|(_, price)| *price);
         let Some(decided) = decided.filter(|price| !price.is_zero()) else { return };
         let worse = match side {
@@ -267,8 +278,8 @@ impl Counts {
         for ((of, status), n) in &self.orders {
             page.count("everwarm_orders_total", &[side(*of), outcome(*status)], *n);
         }
-        for (of, n) in &self.fills {
-            page.count("everwarm_fills_total", &[side(*of)], *n);
+        for ((of, how), n) in &self.fills {
+            page.count("everwarm_fills_total", &[side(*of), liquidity(*how)], *n);
         }
         for ((strategy, of), n) in &self.signals {
             page.count("everwarm_strategy_signals_total", &[strategy, side(*of)], *n);
@@ -397,7 +408,8 @@ mod tests {
         let text = page.text();
         for line in [
             "everwarm_closes_total 2",
-            "everwarm_fills_total{side=\"buy\"} 2",
+            "everwarm_fills_total{side=\"buy\",liquidity=\"taker\"} 2",
+            "everwarm_fills_total{side=\"buy\",liquidity=\"maker\"} 0",
             "everwarm_orders_total{side=\"buy\",outcome=\"filled\"} 1",
             "everwarm_orders_total{side=\"sell\",outcome=\"filled\"} 0",
             "everwarm_equity{currency=\"USD\"} 9999.6",

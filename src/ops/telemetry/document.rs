@@ -23,7 +23,6 @@ Not here, though one might look for it:
   that repeats itself is held back, and its next line says how often.
 - `everwarm_store_last_commit_timestamp_seconds`: `everwarm_store_uncommitted_seconds` says the same
   without an alarm in a market where nothing happens.
-- Maker or taker (`liquidity`) of a fill: no fact tells it.
 - `venue` of orders, fills, slippage and stale symbols, `account` of equity, cash, drawdown and
   exposure: a daemon trades one account at one venue; `job` and `instance` tell several apart.
 - `strategy` of `everwarm_position_value`: what is held of a symbol is one balance at the venue.

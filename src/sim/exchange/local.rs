@@ -7,7 +7,7 @@ use super::state::{Exchange, RANK};
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::market::Bar;
 use crate::domain::money::Decimal;
-use crate::domain::order::{Balance, OrderReport, OrderStatus, ReportSource, VenueFill};
+use crate::domain::order::{Balance, Liquidity, OrderReport, OrderStatus, ReportSource, VenueFill};
 use crate::domain::time::{MINUTE, UtcMs};
 use crate::sim::market::Market;
 use everwarm_runtime::fact::{Fact, Key};
@@ -232,6 +232,7 @@ pub fn report(exchange: &Exchange, order: &Order) -> OrderReport {
         fee: trade.fee,
         fee_asset: trade.fee_asset.clone(),
         time: trade.time,
+        liquidity: Some(Liquidity::of(trade.maker)),
     };
     OrderReport {
         source: ReportSource::Answer,

@@ -118,6 +118,9 @@ pub struct ExecutionReport {
     /// Trade id; -1: none.
     #[serde(rename = "t")]
     pub trade_id: i64,
+    /// Whether our order waited in the book when it was filled.
+    #[serde(rename = "m", default)]
+    pub is_maker: bool,
     /// Cumulative quote amount.
     #[serde(rename = "Z")]
     pub executed_quote: Dec,

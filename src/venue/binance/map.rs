@@ -13,7 +13,7 @@ use crate::domain::instrument::Instrument;
 use crate::domain::market::Bar;
 use crate::domain::money::{Decimal, Price};
 use crate::domain::order::{
-    Balance, OrderIntent, OrderReport, OrderStatus, ReportSource, Side, VenueFill,
+    Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, ReportSource, Side, VenueFill,
 };
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::venue::port::{AccountReport, MarketReport, Trade};
@@ -222,6 +222,8 @@ pub fn order_state(
         fee: num(f.commission),
         fee_asset: f.commission_asset.clone(),
         time,
+        // What is told with the answer was filled as it arrived: it cannot have waited.
+        liquidity: Some(Liquidity::Taker),
     });
     let mut fills: Vec<VenueFill> = if trades.is_empty() {
         own.collect()
@@ -349,6 +351,7 @@ fn venue_fill(row: &TradeRow) -> VenueFill {
         fee: num(row.commission),
         fee_asset: row.commission_asset.clone(),
         time: row.time,
+        liquidity: Some(Liquidity::of(row.is_maker)),
     }
 }
 
@@ -397,6 +400,7 @@ pub fn execution_report(event: &ExecutionReport) -> Result<OrderReport, String> 
         fee: num(event.commission),
         fee_asset: event.commission_asset.clone().unwrap_or_default(),
         time: event.time,
+        liquidity: Some(Liquidity::of(event.is_maker)),
     });
     let executed = num(event.executed);
     checked(OrderReport {

@@ -1,6 +1,6 @@
 //! Metrics of the market, orders and the account.
 
-use super::super::counts::{CHECKS, OUTCOMES, SIDES};
+use super::super::counts::{CHECKS, LIQUIDITY, OUTCOMES, SIDES};
 use super::{C, G, HALTS, Kind, RULES, Row, SLIPPAGE, by, of, open, row};
 use crate::edge::meters::{PIPELINE, VENUE};
 
@@ -151,7 +151,15 @@ pub const ORDERS: &[Row] = &[
             "From a request to its answer",
         ),
     ),
-    by(&[of("side", SIDES)], row("everwarm_fills_total", C, "", "Fills applied, over all lives")),
+    by(
+        &[of("side", SIDES), of("liquidity", LIQUIDITY)],
+        row(
+            "everwarm_fills_total",
+            C,
+            "",
+            "Fills applied, over all lives; `unknown`: of versions that did not note it",
+        ),
+    ),
     row(
         "everwarm_fill_slippage_ratio",
         Kind::Histogram(SLIPPAGE),
