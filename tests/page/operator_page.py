@@ -243,6 +243,7 @@ def mends_holes(browser):
         i > window.asked.indexOf(600) && limit > 60 && limit < 600)""")
     browser.until("and for what is new alone once it is filled", "window.asked.at(-1) === 30")
     browser.ask("window.asks()")
+    print("ok      a hole in the chart is asked for until it is filled")
 
 
 def sizes(browser, pictures):
