@@ -7,6 +7,7 @@ use crate::kit::{
 use everwarm::life::{APPLICATION, LIVE_FILE};
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_runtime::store::file::SCHEMA;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -83,10 +84,10 @@ fn a_store_that_is_foreign_newer_or_torn_is_refused_and_not_touched() {
     let newer = folder.join("newer.redb");
     fs::write(&newer, &whole).unwrap();
     let store = Store::open(&newer, APPLICATION).unwrap();
-    store.alter_schema(3).unwrap();
+    store.alter_schema(SCHEMA + 1).unwrap();
     drop(store);
     for (what, bytes, code, words) in [
-        ("newer", fs::read(&newer).unwrap(), 7, "layout 3"),
+        ("newer", fs::read(&newer).unwrap(), 7, "use the newer program"),
         ("foreign", fs::read(&other).unwrap(), 7, "not a store of this application"),
         ("text", b"time,open\n1,2\n".to_vec(), 7, "not a store of this application"),
         ("empty", Vec::new(), 7, "not a store of this application"),
