@@ -1,6 +1,8 @@
 //! The venue's budget is shared with everybody behind the address, and with our own earlier lives.
 
-use crate::kit::{Folder, Process, ask, wait_until};
+use crate::kit::{BINARY, Folder, Process, ask, made_recording, wait_until};
+use everwarm::chaos::crashes::{End, Moment, Subject};
+use everwarm::chaos::process::Step;
 use everwarm::sim::server::limits::Counters;
 use everwarm::sim::server::port::PortFile;
 use everwarm::sim::wire::info::Limits;
@@ -9,6 +11,7 @@ use everwarm::venue::binance::{BinanceClient, Config};
 use everwarm::venue::clock::{Pace, SharedClock};
 use everwarm::venue::rate_limit::{Care, ConnectionLimit, Note, Spent};
 use everwarm::venue::simulated::Admin;
+use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use everwarm_runtime::clock;
 use std::fs;
 use std::io::{Read, Write};
@@ -170,4 +173,23 @@ fn a_restart_loop_never_exceeds_the_connections_the_venue_takes() {
     }
     // It goes on all the time, as fast as it may.
     assert_eq!((opened, waited), (6 * CONNECTIONS, 3_600 - 6 * CONNECTIONS));
+}
+
+/// Orders are noted ahead in steps of a twentieth of what the venue takes: who is killed with each
+/// order on its way has noted a full day after twenty.
+#[test]
+fn many_that_were_killed_with_an_order_on_its_way_leave_room_for_more() {
+    let folder = Folder::new("orders");
+    let dir = folder.join("data");
+    fs::create_dir(&dir).unwrap();
+    let recording = made_recording(&folder.join("made"), 3, 3_000).into();
+    let subject =
+        Subject { program: BINARY.into(), recording, arguments: Vec::new(), sealing: None };
+    let who = "gateway".to_owned();
+    let sent = Strike { site: Site::AfterSend, who, phase: Phase::Live, nth: 1, blow: Blow::Die };
+    for life in 0..24 {
+        let end = subject.killed(&dir, &Moment::At(sent.clone())).unwrap();
+        assert_eq!(end, End::Killed(Some(Step::Live)), "life {life}");
+    }
+    subject.to_its_end(&dir).unwrap();
 }

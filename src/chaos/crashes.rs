@@ -32,6 +32,9 @@ use std::time::Duration;
 /// Wall time a life may take to its moment or to its end.
 const PATIENCE: Duration = Duration::from_mins(4);
 
+/// How often a life is looked at: it needs the processors more than whoever waits for its moment.
+const LOOK: Duration = Duration::from_micros(100);
+
 /// Wall time for which a file that is held is asked for again.
 const HELD: Duration = Duration::from_secs(2);
 
@@ -169,7 +172,7 @@ impl Subject {
             if began.elapsed() > PATIENCE {
                 return Err(format!("{when:?} is never reached"));
             }
-            std::thread::yield_now();
+            std::thread::park_timeout(LOOK);
         }
         let at = step(dir);
         life.child.kill().and_then(|()| life.child.wait()).map_err(io("SIGKILL"))?;
@@ -191,7 +194,7 @@ impl Subject {
             if up.is_none() && step(dir).is_some_and(|step| step >= Step::Live) {
                 up = Some(began.elapsed());
             }
-            std::thread::yield_now();
+            std::thread::park_timeout(LOOK);
         }
         let start = up.unwrap_or_default();
         Ok(Took { start, live: began.elapsed().saturating_sub(start) })
@@ -303,7 +306,7 @@ fn look(path: &Path) -> Result<Store, String> {
     let began = clock::now();
     loop {
         match Store::look(path, APPLICATION) {
-            Err(StoreError::Held(_)) if began.elapsed() < HELD => std::thread::yield_now(),
+            Err(StoreError::Held(_)) if began.elapsed() < HELD => std::thread::park_timeout(LOOK),
             looked => return looked.map_err(|e| e.to_string()),
         }
     }

@@ -322,6 +322,7 @@ async fn look_at_account(
     }
     let open = world.venue.open_orders(None).await.map_err(no)?;
     let picture = world.venue.account().await.map_err(no)?;
+    world.venue.check_order_counts().await.map_err(no)?;
     let mut open: Vec<_> = open.into_iter().map(|o| (o.client_id, o.symbol)).collect();
     open.sort();
     let mut balances = picture.balances;

@@ -288,6 +288,25 @@ impl BinanceClient {
         mapped(Kind::Read, map::open_orders(&orders))
     }
 
+    /// Asks how many orders the venue counts where notes of earlier processes, which are ahead of
+    /// what was placed, come to half of what it takes or more: many starts in a row would end in
+    /// waiting for a day that is not full. Weight 40, or none.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn check_order_counts(&self) -> Result<(), VenueError> {
+        let asked = self.real();
+        if !self.orders().is_in_doubt(asked) {
+            return Ok(());
+        }
+        let cost = Cost(40, Priority::Fills);
+        let counts: Vec<wire::RateLimit> =
+            self.signed_read("/api/v3/rateLimit/order", Query::new(), cost).await?;
+        self.orders().counted(asked, self.real(), &map::order_counts(&counts));
+        self.note(&self.connections(), Care::Quick);
+        Ok(())
+    }
+
     /// Places an order: one request, signed for exactly the attempt's timestamp and recvWindow.
     ///
     /// # Errors

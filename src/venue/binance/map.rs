@@ -110,17 +110,27 @@ pub fn weight_limit(info: &ExchangeInfo) -> Option<u32> {
 /// How many orders the venue allows, and in windows of how many milliseconds.
 #[must_use]
 pub fn order_limits(info: &ExchangeInfo) -> Vec<(UtcMs, u32)> {
-    let orders = info.rate_limits.iter().filter(|l| l.rate_limit_type == "ORDERS");
-    let width = |l: &RateLimit| {
+    orders(&info.rate_limits).map(|(width, l)| (width, l.limit)).collect()
+}
+
+/// How many orders the venue counts, and in windows of how many milliseconds.
+#[must_use]
+pub fn order_counts(limits: &[RateLimit]) -> Vec<(UtcMs, u32)> {
+    orders(limits).filter_map(|(width, l)| Some((width, l.count?))).collect()
+}
+
+/// The limits of orders, by the width of the window.
+fn orders(limits: &[RateLimit]) -> impl Iterator<Item = (UtcMs, &RateLimit)> {
+    let orders = limits.iter().filter(|l| l.rate_limit_type == "ORDERS");
+    orders.filter_map(|l| {
         let one = match l.interval.as_str() {
             "SECOND" => 1_000,
             "MINUTE" => 60_000,
             "DAY" => 86_400_000,
             _ => return None,
         };
-        Some((UtcMs::from(l.interval_num) * one, l.limit))
-    };
-    orders.filter_map(width).collect()
+        Some((UtcMs::from(l.interval_num) * one, l))
+    })
 }
 
 /// The bars of a page of klines.

@@ -245,6 +245,9 @@ pub struct RateLimit {
     pub interval_num: u32,
     /// Allowed in a window.
     pub limit: u32,
+    /// Counted in this one, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
 }
 
 /// One instrument.

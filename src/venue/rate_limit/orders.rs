@@ -7,7 +7,9 @@
 //! answer stays counted.
 //!
 //! The counts are noted ahead, in steps of a twentieth of a limit: a process that is killed leaves
-//! a count behind that is never too low, and most orders write nothing.
+//! a count behind that is never too low, and most orders write nothing. It is too high, though, by
+//! up to a step for each process of a window, so one that finds a window half full asks the venue
+//! before it trades ([`OrderLimit::is_in_doubt`]).
 
 use super::{Priority, WaitMs, end_of, wait};
 use crate::domain::time::UtcMs;
@@ -46,13 +48,15 @@ struct Window {
     doubt: bool,
     /// The count that was noted.
     noted: u32,
+    /// Whether the count is still that of a note of earlier processes.
+    inherited: bool,
     closed_until: UtcMs,
 }
 
 impl Window {
     fn of(it: OrderWindow) -> Window {
-        let (most, doubt, noted, closed_until) = (0, false, it.used, UtcMs::MIN);
-        Window { it, most, doubt, noted, closed_until }
+        let (noted, closed_until) = (it.used, UtcMs::MIN);
+        Window { it, most: 0, doubt: false, noted, inherited: it.used > 0, closed_until }
     }
 
     fn fresh(width: UtcMs) -> Window {
@@ -75,7 +79,7 @@ impl Window {
         }
         // What is on its way may arrive in this one.
         (self.it.number, self.it.used, self.noted) = (number, flying, 0);
-        (self.most, self.doubt) = (0, flying > 0);
+        (self.most, self.doubt, self.inherited) = (0, flying > 0, false);
     }
 
     /// How long an order has to wait, milliseconds.
@@ -87,8 +91,15 @@ impl Window {
         closed.max(self.it.width - now.rem_euclid(self.it.width) + MARGIN)
     }
 
-    fn step(&self) -> u32 {
-        if self.it.limit == UNKNOWN { 1 } else { (self.it.limit / STEPS).max(1) }
+    /// The venue's count while nothing is on its way.
+    fn settle(&mut self, count: u32) {
+        (self.it.used, self.inherited) = (count, false);
+    }
+
+    /// The least count to note that leaves room for some orders more.
+    fn ahead(&self) -> u32 {
+        let step = if self.it.limit == UNKNOWN { 1 } else { (self.it.limit / STEPS).max(1) };
+        self.it.used.div_ceil(step).saturating_mul(step)
     }
 }
 
@@ -164,9 +175,30 @@ impl OrderLimit {
             }
             if self.flying == 0 {
                 if !window.doubt {
-                    window.it.used = window.most;
+                    window.settle(window.most);
                 }
                 (window.most, window.doubt) = (0, false);
+            }
+        }
+    }
+
+    /// Whether a window is half full or more by what earlier processes noted alone.
+    pub fn is_in_doubt(&mut self, now: UtcMs) -> bool {
+        self.roll(now);
+        let half = |it: &OrderWindow| u64::from(it.used) * 2 >= u64::from(it.limit);
+        self.windows.iter().any(|window| window.inherited && half(&window.it))
+    }
+
+    /// Takes over the venue's own counts, by the width of the window, asked for at `asked`; those
+    /// are to be noted, too. While orders are on their way nothing is believed.
+    pub fn counted(&mut self, asked: UtcMs, now: UtcMs, told: &[(UtcMs, u32)]) {
+        self.roll(now);
+        for window in self.windows.iter_mut().filter(|_| self.flying == 0) {
+            let OrderWindow { width, number, .. } = window.it;
+            let count = told.iter().find(|(of, _)| *of == width && asked.div_euclid(*of) == number);
+            if let Some((_, count)) = count {
+                window.settle(*count);
+                window.noted = window.ahead();
             }
         }
     }
@@ -192,8 +224,7 @@ impl OrderLimit {
     pub fn is_to_be_noted(&mut self) -> bool {
         let mut any = false;
         for window in self.windows.iter_mut().filter(|window| window.it.used > window.noted) {
-            let step = window.step();
-            window.noted = window.it.used.div_ceil(step).saturating_mul(step);
+            window.noted = window.ahead();
             any = true;
         }
         any
@@ -279,6 +310,46 @@ mod tests {
         assert_eq!(it.windows[0].it.used, 6, "what has no answer stays counted");
         placed(&mut it, 1_007, 1, 9);
         assert_eq!(it.admit(1_008, Priority::Stop), Err(WaitMs(8_992 + 250)), "of others, too");
+    }
+
+    #[test]
+    fn a_hundred_processes_that_place_one_order_each_do_not_fill_the_day() {
+        let (mut noted, mut asked) = (Vec::new(), 0);
+        for placed in 0..100 {
+            let now = 1_000 + i64::from(placed);
+            let mut it = OrderLimit::after(&noted, 0);
+            it.set_limit(SHORT_MS, 100);
+            it.set_limit(DAY_MS, 200_000);
+            if it.is_in_doubt(now) {
+                asked += 1;
+                // Fills have given the slots of the others back.
+                it.counted(now, now, &[(SHORT_MS, 2), (DAY_MS, placed)]);
+                assert!(!it.is_in_doubt(now));
+            }
+            assert_eq!(it.admit(now, Priority::Entry), Ok(()), "process {placed}");
+            it.is_to_be_noted();
+            noted = it.noted();
+        }
+        assert!((5..=20).contains(&asked), "the venue was asked {asked} times");
+    }
+
+    #[test]
+    fn a_count_is_believed_of_its_window_and_while_nothing_is_on_its_way() {
+        let noted = OrderWindow { width: SHORT_MS, limit: 100, number: 0, used: 90 };
+        let mut it = OrderLimit::after(&[noted], 0);
+        assert!(it.is_in_doubt(9_000));
+        it.counted(9_000, 9_001, &[(DAY_MS, 7)]);
+        assert!(it.is_in_doubt(9_001), "it was not told");
+        assert_eq!(it.admit(9_001, Priority::Stop), Ok(()));
+        it.counted(9_002, 9_003, &[(SHORT_MS, 3), (DAY_MS, 7)]);
+        assert!(it.is_in_doubt(9_003), "the order may not be in it");
+        it.landed(9_001, 9_004, &[(SHORT_MS, 4), (DAY_MS, 8)]);
+        assert_eq!(it.windows[0].it.used, 4);
+        assert!(!it.is_in_doubt(9_004));
+        it.counted(9_999, 10_001, &[(SHORT_MS, 90)]);
+        assert_eq!(it.windows[0].it.used, 0, "that was the window before");
+        let mut later = OrderLimit::after(&[noted], 0);
+        assert!(!later.is_in_doubt(10_000));
     }
 
     #[test]
