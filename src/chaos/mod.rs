@@ -18,5 +18,6 @@ pub mod prove;
 pub mod requests;
 pub mod rig;
 pub mod script;
+mod several;
 pub mod sweep;
 pub mod venue;

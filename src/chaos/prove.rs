@@ -10,6 +10,7 @@ use super::compare::Picture;
 use super::crashes::Subject;
 use super::faults::{all_transparent, are_comparable, consequential_in, that_matter};
 use super::rig::{Feed, Outcome, Plan, Sizes, run};
+use super::several::several;
 use super::sweep::{Die, IMAGES, is_possible, seeded, verdict};
 use crate::sim::faults::{Fault, Kind};
 use crate::sim::server::requests::Entry;
@@ -91,7 +92,7 @@ pub struct Difference {
 }
 
 /// Told while it goes on: what, how many of how many.
-pub type Tell<'a> = &'a mut dyn FnMut(&'static str, u64, u64);
+pub type Tell<'a> = &'a (dyn Fn(&'static str, u64, u64) + Sync);
 
 /// Strikes until there is as much as wanted.
 ///
@@ -257,29 +258,45 @@ fn strikes(passings: &Passings, count: u64, die: &mut Die) -> Vec<Strike> {
     strikes
 }
 
-/// Runs plan after plan, until so much of `what` has struck.
+/// Runs plan after plan, several at a time, until so much of `what` has struck.
 fn until(
     (what, wanted): (&'static str, u64),
     (feed, calm): (&Feed, &Outcome),
     report: &mut Report,
     tell: Tell<'_>,
-    mut next: impl FnMut(u64) -> Plan,
+    mut next: impl FnMut(u64) -> Plan + Send,
     count: fn(&Outcome, &mut Counted) -> u64,
 ) -> Result<(), String> {
     let (mut done, mut in_vain) = (0, 0);
+    tell(what, 0, wanted);
     while done < wanted {
-        let plan = next(wanted - done);
-        let outcome = run(feed, &plan);
-        let struck = outcome.as_ref().map_or(0, |outcome| count(outcome, &mut report.struck));
-        report.take(&outcome, &plan, &calm.picture);
-        done += struck;
-        in_vain = if struck > 0 { 0 } else { in_vain + 1 };
-        if in_vain == IN_VAIN || report.is_enough() {
+        let mut planned = 0;
+        let mut step = |ran: Option<(Plan, Result<Outcome, String>)>| {
+            if let Some((plan, outcome)) = ran {
+                let struck = outcome.as_ref().map_or(0, |it| count(it, &mut report.struck));
+                report.take(&outcome, &plan, &calm.picture);
+                planned -= planned_by(&plan);
+                done += struck;
+                in_vain = if struck > 0 { 0 } else { in_vain + 1 };
+                tell(what, done.min(wanted), wanted);
+            }
+            let left = wanted.saturating_sub(done + planned);
+            let plan = (left > 0 && in_vain < IN_VAIN && !report.is_enough()).then(|| next(left));
+            planned += plan.as_ref().map_or(0, planned_by);
+            plan
+        };
+        several(&mut step, &|plan| run(feed, plan));
+        if in_vain >= IN_VAIN || report.is_enough() {
             return report.enough(what);
         }
-        tell(what, done.min(wanted), wanted);
     }
     Ok(())
+}
+
+/// How much a plan may strike.
+fn planned_by(plan: &Plan) -> u64 {
+    let at_random = plan.at_random.map_or(0, |(_, count)| count);
+    plan.strikes.len() as u64 + at_random + plan.cuts.len() as u64
 }
 
 fn kill_plan(calm: &Outcome, left: u64, die: &mut Die) -> Plan {

@@ -1,8 +1,9 @@
 //! Many runs of one feed, each with its misfortunes, against the one without: what to run, running
-//! it on several threads, and what came of it.
+//! it, and what came of it.
 
 use super::compare::Picture;
 use super::rig::{Feed, Outcome, Plan, run};
+use super::several::several;
 use crate::domain::fact::Body;
 use everwarm_runtime::chance::draw;
 use everwarm_runtime::chaos::faults::{Cut, Image, Operation};
@@ -10,8 +11,6 @@ use everwarm_runtime::chaos::points::Passings;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use everwarm_runtime::fact::Fact;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError, mpsc};
 
 /// Names of the threads of the journal at kill points: they are no actors.
 const THREADS: [&str; 2] = ["store-thread", "sealer"];
@@ -380,11 +379,11 @@ pub fn verdict(outcome: &Result<Outcome, String>, expected: &Picture) -> Option<
     }
 }
 
-/// Runs every plan, on several threads, and compares each outcome with what is expected. Stops
+/// Runs every plan, several at a time, and compares each outcome with what is expected. Stops
 /// early after a handful of failures.
 #[must_use]
 pub fn sweep(feed: &Feed, plans: &[Plan], expected: &Picture) -> Swept {
-    sweep_telling(feed, plans, expected, &mut |_| ())
+    sweep_telling(feed, plans, expected, &|_| ())
 }
 
 /// The same; each time a plan is done, `tell` is told how many are.
@@ -392,34 +391,19 @@ fn sweep_telling(
     feed: &Feed,
     plans: &[Plan],
     expected: &Picture,
-    tell: &mut dyn FnMut(u64),
+    tell: &(dyn Fn(u64) + Sync),
 ) -> Swept {
     const ENOUGH: usize = 5;
-    /// Runs at a time: they wait more than they compute.
-    const THREADS: usize = 3;
-    let (next, swept) = (AtomicUsize::new(0), Mutex::new(Swept::default()));
-    let (done, all_done) = mpsc::sync_channel(THREADS);
-    std::thread::scope(|scope| {
-        let (next, swept) = (&next, &swept);
-        for _ in 0..THREADS {
-            let done = done.clone();
-            scope.spawn(move || {
-                while let Some(plan) = plans.get(next.fetch_add(1, Relaxed)) {
-                    let outcome = run(feed, plan);
-                    let mut swept = swept.lock().unwrap_or_else(PoisonError::into_inner);
-                    swept.take(plan, outcome, expected);
-                    // Nobody listens any more: nobody has to be told.
-                    done.send(()).unwrap_or_default();
-                    if swept.failures.len() >= ENOUGH {
-                        return;
-                    }
-                }
-            });
+    let (mut left, mut swept) = (plans.iter(), Swept::default());
+    let mut step = |ran: Option<(&Plan, Result<Outcome, String>)>| {
+        if let Some((plan, outcome)) = ran {
+            swept.take(plan, outcome, expected);
+            tell(swept.runs as u64);
         }
-        drop(done);
-        (1..).zip(all_done).for_each(|(count, ())| tell(count));
-    });
-    swept.into_inner().unwrap_or_else(PoisonError::into_inner)
+        if swept.failures.len() < ENOUGH { left.next() } else { None }
+    };
+    several(&mut step, &|plan| run(feed, plan));
+    swept
 }
 
 /// Sweeps, then strikes again what was missed: in ever smaller company, in the end each alone, for
@@ -431,7 +415,7 @@ pub fn sweep_all(
     plans: &[Plan],
     learned: &Learned,
     die: &mut Die,
-    tell: &mut dyn FnMut(u64),
+    tell: &(dyn Fn(u64) + Sync),
 ) -> Swept {
     let mut swept = sweep_telling(feed, plans, &learned.picture, tell);
     for size in [4, 2, 1, 1, 1] {

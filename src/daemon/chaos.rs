@@ -27,7 +27,7 @@ const OFTEN: u64 = 10;
 /// It cannot be done; a difference is none.
 pub fn run(
     asked: &ChaosConfig,
-    tell: &mut dyn FnMut(&'static str, u64, u64),
+    tell: &(dyn Fn(&'static str, u64, u64) + Sync),
 ) -> Result<ChaosView, Failure> {
     crate::venue::install_tls();
     super::quiet_injections();

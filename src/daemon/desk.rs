@@ -401,7 +401,7 @@ impl Stages {
         let stands = is_stage && self.stopped.iter().any(|stopped| stopped == name);
         let behind = self.behind.get(name).copied().filter(|_| is_stage).unwrap_or(0);
         let state = if stands { json!("stopped") } else { json!(view.state) };
-        json!({
+        let mut node = json!({
             "name": name,
             "kind": view.kind,
             "state": state,
@@ -412,8 +412,10 @@ impl Stages {
             "down": view.down,
             "blocked": view.blocked,
             "mailbox": view.mailbox as u64 + behind,
-            "children": view.children.iter().map(|child| self.branch(child)).collect::<Vec<_>>(),
-        })
+        });
+        // As one of the above it would be made once more at each level.
+        node["children"] = view.children.iter().map(|child| self.branch(child)).collect();
+        node
     }
 }
 

@@ -74,7 +74,7 @@ fn exhaustive() {
     die.shuffle(&mut plans);
     plans.truncate(number("EVERWARM_SWEEP").map_or(all, |n| usize::try_from(n).unwrap()));
     let began = everwarm_runtime::clock::now();
-    let swept = sweep_all(feed, &plans, learned, &mut die, &mut |_| ());
+    let swept = sweep_all(feed, &plans, learned, &mut die, &|_| ());
     println!(
         "{} of {all} plans ({strikes} strikes, {} cuts of the disk), and {} more for what they \
          missed: {} lives, {} strikes, {} cuts, {:?}",

@@ -7,12 +7,14 @@ use crate::chaos::crashes::{End, Left, Subject, Took, kill_exchange, picture};
 use crate::chaos::faults::{all_transparent, are_comparable, consequential_in, that_matter};
 use crate::chaos::requests;
 use crate::chaos::rig::Folder;
+use crate::chaos::several::several;
 use crate::chaos::sweep::Die;
 use crate::sim::faults::{Fault, prepare};
 use crate::sim::server::requests::{self as log, Entry};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Crashes of one run of the program.
@@ -47,6 +49,8 @@ struct Ran {
     start: Option<Duration>,
     /// What the exchange was asked.
     asked: Vec<Entry>,
+    /// What was different.
+    why: Option<String>,
 }
 
 /// The undisturbed run of a program at a venue, which the others are compared with.
@@ -71,28 +75,20 @@ impl Calm {
         Ok(Calm { folder, took, expected })
     }
 
-    /// One run under a plan.
+    /// One run under a plan, in a folder of its own; `told` of each kill.
     fn run(
         &self,
         subject: &Subject,
-        plan: &CrashPlan,
-        report: &mut Report,
-        told: &mut dyn FnMut(u64),
-    ) -> Result<u64, String> {
-        let dir = folder_in(&self.folder, &format!("run-{}", report.runs))?;
+        (name, plan): (&str, &CrashPlan),
+        told: &dyn Fn(),
+    ) -> Result<Ran, String> {
+        let dir = folder_in(&self.folder, name)?;
         let mut ran = Ran::default();
         let lived = ran.live((subject, &dir), plan, told);
-        let why = lived.and_then(|()| self.check(&dir, subject, plan, &ran)).err();
+        ran.why = lived.and_then(|()| self.check(&dir, subject, plan, &ran)).err();
         kill_exchange(&dir)?;
         std::fs::remove_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
-        let killed = ran.struck.len() as u64;
-        report.crashed(plan, &ran);
-        if let Some(why) = why {
-            let again = serde_json::to_string(&Named { crashes: plan.clone() });
-            let again = again.map_err(|e| e.to_string())?;
-            report.differences.push(Difference { why, again });
-        }
-        Ok(killed)
+        Ok(ran)
     }
 
     fn check(
@@ -128,7 +124,7 @@ impl Ran {
         &mut self,
         (subject, dir): (&Subject, &Path),
         plan: &CrashPlan,
-        told: &mut dyn FnMut(u64),
+        told: &dyn Fn(),
     ) -> Result<(), String> {
         let exchange = dir.join("exchange");
         prepare(&exchange, &plan.faults).map_err(|e| e.to_string())?;
@@ -151,7 +147,7 @@ impl Ran {
             if Die(drawn).below(2) == 0 && kill_exchange(dir)? {
                 self.exchanges += 1;
             }
-            told(self.struck.len() as u64);
+            told();
         }
         if !ended {
             self.start = Some(subject.to_its_end(dir)?.start);
@@ -175,6 +171,11 @@ impl Report {
         }
         self.starts.extend(ran.start);
         self.faults(&plan.faults, &ran.asked);
+        if let Some(why) = &ran.why {
+            let again = serde_json::to_string(&Named { crashes: plan.clone() });
+            let again = again.unwrap_or_default();
+            self.differences.push(Difference { why: why.clone(), again });
+        }
     }
 
     /// How often each part was struck so far.
@@ -215,7 +216,7 @@ pub(super) fn crashes(
     Ok(())
 }
 
-/// Runs of a program, one after the other.
+/// Runs of a program.
 struct Crashes<'a> {
     subject: &'a Subject,
     /// Of the first run; each has the next.
@@ -231,7 +232,7 @@ impl Crashes<'_> {
         &mut self,
         (what, wanted): (&'static str, u64),
         calm: &[Fault],
-        faults: impl Fn(u64) -> Vec<Fault>,
+        faults: impl Fn(u64) -> Vec<Fault> + Sync,
         tell: Tell<'_>,
     ) -> Result<(), String> {
         if wanted == 0 {
@@ -239,18 +240,42 @@ impl Crashes<'_> {
         }
         let calm = Calm::new(self.subject, calm, self.report)?;
         let live_us = u64::try_from(calm.took.live.as_micros()).unwrap_or(u64::MAX);
-        let (mut done, mut in_vain) = (0, 0);
+        let (mut done, mut in_vain, mut failed) = (0, 0, None);
+        tell(what, 0, wanted);
+        let now = AtomicU64::new(0);
+        let told = || tell(what, (1 + now.fetch_add(1, Relaxed)).min(wanted), wanted);
         while done < wanted {
-            self.run += 1;
-            let seed = self.seed.wrapping_add(self.run);
-            let parts = parts(self.report, CRASHES.min(wanted - done), seed);
-            let plan = CrashPlan { seed, live_us, faults: faults(seed), parts };
-            let mut told = |now: u64| tell(what, (done + now).min(wanted), wanted);
-            let killed = calm.run(self.subject, &plan, self.report, &mut told)?;
-            done += killed;
-            // The recording may be over before the only moment left.
-            in_vain = if killed > 0 { 0 } else { in_vain + 1 };
-            if in_vain == IN_VAIN || self.report.is_enough() {
+            let mut planned = 0;
+            let mut step = |ran: Option<(CrashPlan, Result<Ran, String>)>| {
+                if let Some((plan, ran)) = ran {
+                    planned -= planned_by(&plan);
+                    let killed = ran.as_ref().map_or(0, |ran| ran.struck.len() as u64);
+                    match ran {
+                        Ok(ran) => self.report.crashed(&plan, &ran),
+                        Err(why) => failed = Some(why),
+                    }
+                    done += killed;
+                    // The recording may be over before the only moment left.
+                    in_vain = if killed > 0 { 0 } else { in_vain + 1 };
+                }
+                let left = wanted.saturating_sub(done + planned);
+                let over = in_vain >= IN_VAIN || failed.is_some() || self.report.is_enough();
+                let plan = (left > 0 && !over).then(|| {
+                    self.run += 1;
+                    let seed = self.seed.wrapping_add(self.run);
+                    let parts = parts(self.report, CRASHES.min(left), seed);
+                    CrashPlan { seed, live_us, faults: faults(seed), parts }
+                });
+                planned += plan.as_ref().map_or(0, planned_by);
+                plan
+            };
+            several(&mut step, &|plan| {
+                calm.run(self.subject, (&format!("run-{}", plan.seed), plan), &told)
+            });
+            if let Some(why) = failed {
+                return Err(why);
+            }
+            if in_vain >= IN_VAIN || self.report.is_enough() {
                 return self.report.enough(what);
             }
         }
@@ -261,10 +286,9 @@ impl Crashes<'_> {
 /// The parts of a life struck in one run with so many kills.
 fn parts(report: &Report, count: u64, seed: u64) -> Vec<Part> {
     let mut parts = spread(&report.parts(), count, &mut Die(seed));
-    // A repair takes two.
     let mut left = count;
     parts.retain(|part| {
-        let takes = if *part == Part::Repair { 2 } else { 1 };
+        let takes = part.lives();
         let fits = takes <= left;
         left -= if fits { takes } else { 0 };
         fits
@@ -273,6 +297,11 @@ fn parts(report: &Report, count: u64, seed: u64) -> Vec<Part> {
         parts.push(Part::Live);
     }
     parts
+}
+
+/// How many processes a plan kills at most.
+fn planned_by(plan: &CrashPlan) -> u64 {
+    plan.parts.iter().map(|part| part.lives()).sum()
 }
 
 /// Runs one plan again, until it is different or was run so often.
@@ -285,7 +314,8 @@ pub(super) fn again(
     let mut report = Report { by_chance: true, ..Report::default() };
     let calm = Calm::new(subject, &that_matter(&plan.faults), &mut report)?;
     for i in 1..=times {
-        calm.run(subject, plan, &mut report, &mut |_| ())?;
+        let ran = calm.run(subject, (&format!("run-{i}"), plan), &|| ())?;
+        report.crashed(plan, &ran);
         tell("runs", i, times);
         if !report.differences.is_empty() {
             break;

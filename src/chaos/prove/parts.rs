@@ -77,6 +77,11 @@ impl Part {
         }
     }
 
+    /// How many lives the kills that strike it take.
+    pub(super) const fn lives(self) -> u64 {
+        if matches!(self, Part::Repair) { 2 } else { 1 }
+    }
+
     /// The kills that strike it, of as many lives; an undisturbed life trades for about `live`.
     pub(super) fn kills(self, live: Duration, die: &mut Die) -> Vec<Kill> {
         let within = |step, wait| vec![(None, Moment::In(step, wait))];

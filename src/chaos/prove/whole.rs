@@ -18,8 +18,8 @@ pub fn whole(seed: u64, runs: Option<u64>, tell: Tell<'_>) -> Result<Report, Str
     die.shuffle(&mut plans);
     plans.truncate(runs.and_then(|runs| usize::try_from(runs).ok()).unwrap_or(usize::MAX));
     let all = plans.len() as u64;
-    let mut told = |done: u64| tell("runs", done, all);
-    let swept = sweep_all(&feed, &plans, &learned, &mut die, &mut told);
+    let told = |done: u64| tell("runs", done, all);
+    let swept = sweep_all(&feed, &plans, &learned, &mut die, &told);
     let mut report = Report::default();
     report.undisturbed(&learned.picture, 1);
     report.swept(swept);

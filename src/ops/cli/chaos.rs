@@ -9,6 +9,7 @@ use crate::ops::progress::Progress;
 use crate::ops::text::{Table, count, thousands, took};
 use crate::ops::views::ChaosView;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// What `chaos` is asked to do.
@@ -123,17 +124,18 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
         plan,
         times,
     };
-    let mut shown: Option<(&str, Progress)> = None;
-    let mut tell = |what: &'static str, done, all| {
+    let shown: Mutex<Option<(&str, Progress)>> = Mutex::new(None);
+    let tell = |what: &'static str, done, all| {
+        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         if shown.as_ref().is_none_or(|(is, _)| *is != what) {
-            shown = None;
-            shown = Some((what, Progress::of(what, all, !printer.quiet)));
+            *shown = None;
+            *shown = Some((what, Progress::of(what, all, !printer.quiet)));
         }
-        if let Some((_, progress)) = &shown {
+        if let Some((_, progress)) = &*shown {
             progress.at(done);
         }
     };
-    let view = (core.chaos)(&asked, &mut tell)?;
+    let view = (core.chaos)(&asked, &tell)?;
     drop(shown);
     let exit = if view.differences.is_empty() { Exit::Fine } else { Exit::Problems };
     if args.json {

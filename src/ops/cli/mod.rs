@@ -84,7 +84,7 @@ pub struct Core {
 
 /// See [`Core::chaos`]: what is told is what strikes, how many did, and how many shall.
 pub type Chaos =
-    fn(&ChaosConfig, &mut dyn FnMut(&'static str, u64, u64)) -> Result<ChaosView, Failure>;
+    fn(&ChaosConfig, &(dyn Fn(&'static str, u64, u64) + Sync)) -> Result<ChaosView, Failure>;
 
 /// A trading daemon that cannot be caught cold.
 ///

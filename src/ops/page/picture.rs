@@ -4,7 +4,7 @@ use super::versions::{Rows, Section, Versions};
 use crate::ops::desk::Desk;
 use everwarm_runtime::clock;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// Newest orders, fills and signals that are shown.
@@ -41,7 +41,7 @@ impl Look {
         }
         self.one("status", &status);
         self.keyed("checks", &desk.checks(), |row| row.name.clone());
-        self.versions.put(Section::Table("tree"), &tree(&desk.tree().unwrap_or_default()));
+        self.versions.put(Section::Table("tree"), tree(desk.tree().unwrap_or_default()));
         self.keyed("quarantine", &desk.quarantine().unwrap_or_default(), |row| row.id.to_string());
         if let Ok(switches) = desk.switches() {
             self.one("switches", &switches);
@@ -89,42 +89,41 @@ impl Look {
     }
 
     fn one(&mut self, name: &'static str, row: &impl Serialize) {
-        let row = (String::new(), value(row));
-        self.versions.put(Section::Table(name), &Rows::from([row]));
+        let row = (String::new(), text(row));
+        self.versions.put(Section::Table(name), Rows::from([row]));
     }
 
     fn keyed<T: Serialize>(&mut self, name: &'static str, rows: &[T], key: fn(&T) -> String) {
-        self.versions.put(Section::Table(name), &by_key(rows, key));
+        self.versions.put(Section::Table(name), by_key(rows, key));
     }
 
     fn newest<T: Serialize>(&mut self, name: &'static str, rows: &[T], key: fn(&T) -> String) {
-        self.versions.put(Section::Newest(name), &by_key(rows, key));
+        self.versions.put(Section::Newest(name), by_key(rows, key));
     }
 }
 
 fn by_key<T: Serialize>(rows: &[T], key: fn(&T) -> String) -> Rows {
-    rows.iter().map(|row| (key(row), value(row))).collect()
+    rows.iter().map(|row| (key(row), text(row))).collect()
 }
 
-fn value(row: &impl Serialize) -> Value {
-    serde_json::to_value(row).unwrap_or_default()
+fn text(row: &impl Serialize) -> String {
+    serde_json::to_string(row).unwrap_or_else(|_| "null".to_owned())
 }
 
 /// The tree flattened: each node by its path, with its place among its siblings.
-fn tree(root: &Value) -> Rows {
+fn tree(root: Value) -> Rows {
     let mut rows = Rows::new();
     let mut open = vec![(String::new(), 0, root)];
     while let Some((parent, place, node)) = open.pop() {
+        let Value::Object(mut node) = node else { continue };
         let Some(name) = node.get("name").and_then(Value::as_str) else { continue };
         let path = if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") };
-        let children = node.get("children").and_then(Value::as_array);
-        for (place, child) in children.into_iter().flatten().enumerate() {
-            open.push((path.clone(), place, child));
+        if let Some(Value::Array(children)) = node.remove("children") {
+            let places = children.into_iter().enumerate();
+            open.extend(places.map(|(place, child)| (path.clone(), place, child)));
         }
-        let own = node.as_object().into_iter().flatten().filter(|(name, _)| *name != "children");
-        let mut row: Map<String, Value> = own.map(|(n, v)| (n.clone(), v.clone())).collect();
-        row.insert("place".to_owned(), json!(place));
-        rows.insert(path, row.into());
+        node.insert("place".to_owned(), json!(place));
+        rows.insert(path, text(&node));
     }
     rows
 }
@@ -137,19 +136,21 @@ mod tests {
     fn a_tree_is_told_by_paths() {
         let leaf = |name: &str| json!({ "name": name, "state": "running", "children": [] });
         let ops = json!({ "name": "ops", "state": "running", "children": [leaf("b"), leaf("a")] });
-        let rows = tree(&json!({ "name": "root", "state": "running", "children": [ops] }));
-        let told: Vec<_> = rows.iter().map(|(path, row)| (path.as_str(), &row["place"])).collect();
+        let rows = tree(json!({ "name": "root", "state": "running", "children": [ops] }));
+        let row = |path: &str| serde_json::from_str::<Value>(&rows[path]).unwrap();
+        let told: Vec<_> =
+            rows.keys().map(|path| (path.as_str(), row(path)["place"].clone())).collect();
         let [first, second] = [json!(0), json!(1)];
         assert_eq!(
             told,
             [
-                ("root", &first),
-                ("root/ops", &first),
-                ("root/ops/a", &second),
-                ("root/ops/b", &first)
+                ("root", first.clone()),
+                ("root/ops", first.clone()),
+                ("root/ops/a", second),
+                ("root/ops/b", first)
             ]
         );
-        assert_eq!(rows["root/ops/a"], json!({ "name": "a", "state": "running", "place": 1 }));
-        assert!(tree(&Value::Null).is_empty());
+        assert_eq!(row("root/ops/a"), json!({ "name": "a", "state": "running", "place": 1 }));
+        assert!(tree(Value::Null).is_empty());
     }
 }

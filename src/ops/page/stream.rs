@@ -229,9 +229,9 @@ mod tests {
     }
 
     fn change(shared: &Shared, n: u64) {
-        let rows = Rows::from([("a".to_owned(), n.into()), ("b".to_owned(), 0.into())]);
+        let rows = Rows::from([("a".to_owned(), n.to_string()), ("b".to_owned(), 0.to_string())]);
         let mut look = shared.look();
-        look.versions.put(Section::Table("t"), &rows);
+        look.versions.put(Section::Table("t"), rows);
         assert!(look.versions.seal());
     }
 

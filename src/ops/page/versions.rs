@@ -26,8 +26,8 @@ impl Section {
     }
 }
 
-/// Rows by their key.
-pub type Rows = BTreeMap<String, Value>;
+/// Rows by their key, as JSON.
+pub type Rows = BTreeMap<String, String>;
 
 #[derive(Debug)]
 struct Cell {
@@ -62,19 +62,9 @@ impl Versions {
     }
 
     /// What a section holds from the next version on.
-    pub fn put(&mut self, section: Section, rows: &Rows) {
+    pub fn put(&mut self, section: Section, rows: Rows) {
         let next = self.version + 1;
         let cells = self.sections.entry(section).or_default();
-        for (key, row) in rows {
-            let text = row.to_string();
-            match cells.get_mut(key) {
-                Some(cell) if cell.text.as_ref() == Some(&text) => {}
-                Some(cell) => *cell = Cell { since: next, text: Some(text) },
-                None => {
-                    cells.insert(key.clone(), Cell { since: next, text: Some(text) });
-                }
-            }
-        }
         match section {
             Section::Newest(_) => cells.retain(|key, _| rows.contains_key(key)),
             Section::Table(_) => {
@@ -85,6 +75,12 @@ impl Versions {
                 }
                 let oldest = next.saturating_sub(REMEMBERED);
                 cells.retain(|_, cell| cell.text.is_some() || cell.since > oldest);
+            }
+        }
+        for (key, text) in rows {
+            let cell = cells.entry(key).or_insert_with(|| Cell { since: next, text: None });
+            if cell.text.as_ref() != Some(&text) {
+                *cell = Cell { since: next, text: Some(text) };
             }
         }
     }
@@ -144,13 +140,12 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     const ACTORS: Section = Section::Table("actors");
     const FILLS: Section = Section::Newest("fills");
 
     fn rows<const N: usize>(of: [(&str, u64); N]) -> Rows {
-        of.into_iter().map(|(key, n)| (key.to_owned(), json!(n))).collect()
+        of.into_iter().map(|(key, n)| (key.to_owned(), n.to_string())).collect()
     }
 
     fn told(versions: &Versions, seen: Option<u64>) -> Option<(u64, bool, String)> {
@@ -160,17 +155,17 @@ mod tests {
     #[test]
     fn everything_first_then_only_what_changed() {
         let mut versions = Versions::default();
-        versions.put(ACTORS, &rows([("a", 1), ("b\"", 1)]));
-        versions.put(FILLS, &rows([("7", 1)]));
+        versions.put(ACTORS, rows([("a", 1), ("b\"", 1)]));
+        versions.put(FILLS, rows([("7", 1)]));
         assert!(versions.seal());
         let all = r#""cells":{"actors":{"a":1,"b\"":1},"fills":{"7":1}},"gone":{}"#;
         assert_eq!(told(&versions, None), Some((1, true, all.to_owned())));
         assert_eq!(told(&versions, Some(1)), None);
 
-        versions.put(ACTORS, &rows([("a", 1), ("b\"", 1)]));
+        versions.put(ACTORS, rows([("a", 1), ("b\"", 1)]));
         assert!(!versions.seal(), "nothing changed");
-        versions.put(ACTORS, &rows([("a", 2)]));
-        versions.put(FILLS, &rows([("8", 1)]));
+        versions.put(ACTORS, rows([("a", 2)]));
+        versions.put(FILLS, rows([("8", 1)]));
         assert!(versions.seal());
         // What went away is said of tables only; the newest of many just leave.
         let news = r#""cells":{"actors":{"a":2},"fills":{"8":1}},"gone":{"actors":{"b\"":null}}"#;
@@ -185,10 +180,10 @@ mod tests {
     #[test]
     fn who_missed_some_versions_is_told_the_sum_and_who_missed_too_many_everything() {
         let mut versions = Versions::default();
-        versions.put(ACTORS, &rows([("a", 0), ("b", 0)]));
+        versions.put(ACTORS, rows([("a", 0), ("b", 0)]));
         versions.seal();
         for n in 1..=REMEMBERED {
-            versions.put(ACTORS, &rows([("a", n)]));
+            versions.put(ACTORS, rows([("a", n)]));
             versions.seal();
         }
         let whole = |seen| versions.since(Some(seen)).map(|told| told.whole);
@@ -196,9 +191,9 @@ mod tests {
         let news = told(&versions, Some(1)).unwrap().2;
         assert_eq!(news, r#""cells":{"actors":{"a":300}},"gone":{"actors":{"b":null}}"#);
         // What went away is forgotten once nobody can be told of it.
-        versions.put(ACTORS, &rows([("a", 0)]));
+        versions.put(ACTORS, rows([("a", 0)]));
         versions.seal();
-        versions.put(ACTORS, &rows([("a", 1)]));
+        versions.put(ACTORS, rows([("a", 1)]));
         versions.seal();
         assert_eq!(versions.sections[&ACTORS].len(), 1);
     }
