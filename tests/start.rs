@@ -28,32 +28,41 @@ fn runtime(workers: usize) -> Runtime {
     Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap()
 }
 
-/// What of a start is in the journal: pasts, bars in them, and whether the account was compared.
-fn told(world: &World) -> (usize, usize, bool) {
-    let (mut from, mut pasts, mut bars, mut compared) = (0, 0, 0, false);
-    loop {
-        let chunks = world.journal.read(from, 512).unwrap();
-        if chunks.is_empty() {
-            return (pasts, bars, compared);
+/// What of a start is in the journal, as far as it was read.
+#[derive(Debug, Default)]
+struct Told {
+    read: u64,
+    pasts: usize,
+    bars: usize,
+    /// Whether the account was compared.
+    compared: bool,
+}
+
+impl Told {
+    /// Reads on.
+    fn read(&mut self, world: &World) -> (usize, usize, bool) {
+        loop {
+            let chunks = world.journal.read(self.read, 512).unwrap();
+            let Some(last) = chunks.last() else { return (self.pasts, self.bars, self.compared) };
+            self.read = last.last_row() + 1;
+            chunks.iter().flat_map(|chunk| &chunk.facts).for_each(|fact| self.count(&fact.body));
         }
-        for chunk in chunks {
-            for fact in &chunk.facts {
-                match &fact.body {
-                    Body::Market(Market::HistoryLoaded { count, .. }) => {
-                        pasts += 1;
-                        bars += *count as usize;
-                    }
-                    Body::Ledger(Ledger::Reconciled { .. }) => compared = true,
-                    Body::Market(_)
-                    | Body::Venue(_)
-                    | Body::Operator(_)
-                    | Body::Analysis(_)
-                    | Body::Decision(_)
-                    | Body::Order(_)
-                    | Body::Ledger(_) => {}
-                }
+    }
+
+    fn count(&mut self, body: &Body) {
+        match body {
+            Body::Market(Market::HistoryLoaded { count, .. }) => {
+                self.pasts += 1;
+                self.bars += *count as usize;
             }
-            from = from.max(chunk.last_row() + 1);
+            Body::Ledger(Ledger::Reconciled { .. }) => self.compared = true,
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
         }
     }
 }
@@ -97,14 +106,15 @@ fn from_nothing(symbols: usize, ms: u32) -> (Duration, u64, u64) {
     let took = control.block_on(async {
         let began = clock::now();
         let life = Life::begin(birth, |_, _| Vec::new()).await.unwrap();
+        let mut told = Told::default();
         let all = async {
-            while told(&life.world) != (symbols, symbols * BARS as usize, true) {
+            while told.read(&life.world) != (symbols, symbols * BARS as usize, true) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
         let waited = tokio::time::timeout(crate::kit::PATIENCE, all).await;
         let took = began.elapsed();
-        assert!(waited.is_ok(), "{:?}", told(&life.world));
+        assert!(waited.is_ok(), "{told:?}");
         life.end(crate::kit::PATIENCE).await;
         took
     });

@@ -18,7 +18,6 @@ use everwarm_runtime::clock::steady_ms;
 use everwarm_runtime::mailbox::Ticket;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{AcquireError, SemaphorePermit};
@@ -148,10 +147,7 @@ impl State {
         self.look = Some(tokio::spawn(async move {
             world.board.begun().await;
             loop {
-                // However many look at once, orders and the account get their turn. A look takes
-                // some 100 kB: only who has a turn takes that, and lets it go with the turn.
-                let turn = world.lookups.acquire().await;
-                match looking(&world, symbol, wanted, turn).await {
+                match looking(&world, symbol, wanted).await {
                     Ok(looked) => return world.tell(path::CLOSER, looked),
                     Err(e) => tracing::debug!(%symbol, error = %e, "bars are asked for again"),
                 }
@@ -175,29 +171,30 @@ struct Wanted {
 /// Leave to ask the venue.
 type Turn<'a> = Result<SemaphorePermit<'a>, AcquireError>;
 
-/// A look on the heap: a task keeps the room of what is in it for as long as its handle is kept.
-fn looking<'a>(
-    world: &'a World,
-    symbol: Symbol,
-    wanted: Wanted,
-    turn: Turn<'a>,
-) -> Pin<Box<dyn Future<Output = Result<CloserMsg, VenueError>> + Send + 'a>> {
-    Box::pin(look(world, symbol, wanted, turn))
+/// A look, each part of it on the heap: a task keeps the room of what is in it for as long as its
+/// handle is kept.
+///
+/// Whatever the stream may not have told, since it was not subscribed or nobody was there to hear
+/// it, is in it: nothing waits for the next bar to show that one is missing.
+async fn looking(world: &World, symbol: Symbol, wanted: Wanted) -> Result<CloserMsg, VenueError> {
+    // Asked for while others have their turn: what closes while we wait for ours is told by the
+    // stream.
+    let Wanted { from, since, least } = wanted;
+    let reached = Box::pin(world.released.through(world, since, least)).await?;
+    // However many look at once, orders and the account get their turn. A look takes some 100 kB:
+    // only who has a turn takes that, and lets it go with the turn.
+    let turn = world.lookups.acquire().await;
+    Box::pin(look(world, symbol, from, Timeframe::M1.open_of(reached), turn)).await
 }
 
-/// Fetches what has closed since then, or the history where there is nothing yet. Whatever the
-/// stream may not have told, since it was not subscribed or nobody was there to hear it, is in it:
-/// nothing waits for the next bar to show that one is missing.
+/// Fetches what has closed from `from` to `through`, or the history where there is nothing yet.
 async fn look(
     world: &World,
     symbol: Symbol,
-    Wanted { from, since, least }: Wanted,
+    from: Option<UtcMs>,
+    through: UtcMs,
     turn: Turn<'_>,
 ) -> Result<CloserMsg, VenueError> {
-    let through = {
-        let reached = world.released.through(world, since, least).await?;
-        Timeframe::M1.open_of(reached)
-    };
     let (bars, history) = match from {
         Some(from) => {
             let count = (through - from) / MINUTE;

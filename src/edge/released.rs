@@ -1,5 +1,5 @@
-//! Up to when the venue's bars are closed for good: asked for once for all who ask in the same
-//! moment, so that a look at a symbol's bars costs one round trip and not two.
+//! Up to when the venue's bars are closed for good: asked for once for all who want to know it as of
+//! the same moment, so that a look at a symbol's bars costs one round trip and not two.
 
 use super::world::{Passing, World};
 use crate::domain::time::{Timeframe, UtcMs};
@@ -9,8 +9,6 @@ use everwarm_runtime::clock::steady_ms;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
-/// Age at which an answer is not used any more, milliseconds.
-const FRESH: i64 = 1_000;
 /// How often the venue's time is asked for until it is as far as wanted: it is, after one wait,
 /// but where its clock is not ours.
 const TRIES: u32 = 3;
@@ -60,18 +58,17 @@ impl Released {
         Ok(through)
     }
 
-    /// The last answer, where it is fresh, was asked for after steady time `since` and reaches
-    /// `least`; else a new one.
+    /// The last answer, where it was asked for after steady time `since` and reaches `least`,
+    /// however old it is; else a new one.
     async fn answer(&self, world: &World, since: i64, least: UtcMs) -> Result<UtcMs, VenueError> {
         let mut answer = self.0.lock().await;
-        let asked = steady_ms();
         if let Some(before) = *answer
-            && asked - before.asked < FRESH
             && before.asked > since
             && before.through >= least
         {
             return Ok(before.through);
         }
+        let asked = steady_ms();
         let through = world.venue.server_time().await?.server - CLOSE_MARGIN;
         *answer = Some(Answer { asked, through });
         Ok(through)
