@@ -42,6 +42,8 @@ const TAIL_BYTES: usize = 24 << 20;
 const CHECKPOINT_INPUTS: u64 = 1000;
 /// Time between checkpoints in the file of a stage that is fed.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+/// Time between looks of a store thread that has nothing to write.
+const IDLE: Duration = Duration::from_millis(100);
 /// Inputs a stage handles between checkpoints in memory, at least.
 const MEMORY_INPUTS: u64 = 32;
 /// A stage saves itself in memory once it was fed this many times the size of its state: then
@@ -571,7 +573,9 @@ impl<B: Body> Journal<B> {
         }
         // What is committed may wait for nothing but this.
         inner.trim();
+        let notify = inner.want(false);
         drop(inner);
+        self.tell(&[], notify);
         self.space.notify_waiters();
     }
 
@@ -635,12 +639,19 @@ impl<B: Body> store::Source<B> for Journal<B> {
             let asked = facts_asked || inner.marks.waiting() || inner.closing;
             let unsynced = !inner.pending.is_empty() || inner.committed > inner.durable;
             let sync = asked || (unsynced && inner.synced_at.elapsed() >= self.options.sync);
+            let waits = inner.pending_since.unwrap_or(began).elapsed();
             let gathered = !inner.pending.is_empty()
-                && (began.elapsed() >= self.options.lazy || inner.pending_bytes > GATHER_BYTES);
+                && (waits >= self.options.lazy || inner.pending_bytes > GATHER_BYTES);
             if sync || gathered {
                 return Some(inner.batch(sync));
             }
-            let wait = self.options.lazy.max(Duration::from_millis(1));
+            // Where nothing waits, whatever comes first wakes us.
+            let idle = inner.pending.is_empty();
+            inner.gather = if idle { 0 } else { GATHER_BYTES };
+            let gathers = if idle { IDLE } else { self.options.lazy.saturating_sub(waits) };
+            let flush = self.options.sync.saturating_sub(inner.synced_at.elapsed());
+            let wait = if unsynced { gathers.min(flush) } else { gathers };
+            let wait = wait.max(Duration::from_millis(1));
             let waited = self.work.wait_timeout(inner, wait);
             inner = waited.unwrap_or_else(PoisonError::into_inner).0;
         }

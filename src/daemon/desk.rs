@@ -38,7 +38,7 @@ use everwarm_runtime::supervise::TreeView;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
@@ -62,6 +62,8 @@ pub struct LiveDesk {
     progress: Progress,
     /// Since when that has been so which only a look tells.
     lasting: Lasting,
+    /// The tree as it was last told.
+    pictured: Mutex<Option<Pictured>>,
     /// How it goes with what is brought outside.
     pub deliveries: Deliveries,
 }
@@ -84,6 +86,7 @@ impl LiveDesk {
             began,
             progress: Progress::default(),
             lasting: Lasting::default(),
+            pictured: Mutex::default(),
             deliveries: Deliveries::default(),
         }
     }
@@ -335,14 +338,20 @@ impl Desk for LiveDesk {
         audit(Path::new(&self.data_dir), limit)
     }
 
-    fn tree(&self) -> Result<Value, Failure> {
+    fn tree(&self) -> Result<Arc<Value>, Failure> {
         let stopped =
             self.watch.seen().told.status.stopped().into_iter().map(str::to_owned).collect();
         let head = self.world.journal.head();
         let progress = self.world.journal.progress().into_iter();
         let behind = progress.map(|(name, passed)| (name, head.saturating_sub(passed))).collect();
-        let stages = Stages { stopped, behind };
-        Ok(self.world.directory.view().map_or(Value::Null, |view| stages.branch(&view)))
+        let now = (self.world.directory.view(), Stages { stopped, behind });
+        let mut pictured = self.pictured.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = pictured.take().filter(|before| before.of == now);
+        let told = told.unwrap_or_else(|| Pictured {
+            tree: Arc::new(now.0.as_ref().map_or(Value::Null, |view| now.1.branch(view))),
+            of: now,
+        });
+        Ok(Arc::clone(&pictured.insert(told).tree))
     }
 
     fn config(&self) -> Result<Vec<ValueView>, Failure> {
@@ -387,6 +396,13 @@ fn holding(view: &TreeView, found: &mut Vec<(String, UtcMs)>) {
 }
 
 /// What only facts and the journal tell of stages.
+/// The tree as it was last told.
+struct Pictured {
+    of: (Option<TreeView>, Stages),
+    tree: Arc<Value>,
+}
+
+#[derive(PartialEq, Eq)]
 struct Stages {
     /// Those that stand before an input they failed at: up, but waiting for an operator.
     stopped: Vec<String>,

@@ -5,17 +5,20 @@ use super::board::Rest;
 use super::world::{Passing, World};
 use crate::domain::fact::{Body, Operator};
 use everwarm_runtime::chaos::Site;
+use everwarm_runtime::clock;
 use everwarm_runtime::journal::Writer;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use std::time::Duration;
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 /// Its name on the board and as a writer.
 pub const NAME: &str = "clock";
-/// Wall time between looks where venue time runs by itself.
-const LOOK: Duration = Duration::from_millis(20);
-/// Looks between samples of the venue's clock.
-const SAMPLE_EVERY: u32 = 250;
+/// Wall time between looks where venue time runs by itself: 100 ms of venue time, and not more
+/// often than the shorter.
+const LOOK: RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_millis(100);
+/// Wall time between samples of the venue's clock.
+const SAMPLE: Duration = Duration::from_secs(5);
 
 /// What the clock is told.
 #[derive(Debug)]
@@ -31,7 +34,8 @@ pub struct Clock;
 pub struct State {
     world: World,
     writer: Writer,
-    looks: u32,
+    /// When the venue's clock was last looked at.
+    sampled: Option<Instant>,
     sampling: Option<JoinHandle<()>>,
     said: Option<i64>,
 }
@@ -47,7 +51,7 @@ impl Actor for Clock {
         world: World,
     ) -> Result<State, ActorProcessingErr> {
         let writer = world.journal.writer(NAME);
-        Ok(State { world, writer, looks: 0, sampling: None, said: None })
+        Ok(State { world, writer, sampled: None, sampling: None, said: None })
     }
 
     async fn post_start(
@@ -55,9 +59,10 @@ impl Actor for Clock {
         me: ActorRef<ClockMsg>,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        if state.world.passing != Passing::Lockstep {
+        if let Passing::Scaled(factor) = state.world.passing {
             // Ends with the actor.
-            drop(me.send_interval(LOOK, || ClockMsg::Look));
+            let look = (*LOOK.end() / factor.max(1)).max(*LOOK.start());
+            drop(me.send_interval(look, || ClockMsg::Look));
         }
         drop(me.send_message(ClockMsg::Look));
         Ok(())
@@ -89,10 +94,10 @@ impl Actor for Clock {
 impl State {
     /// A venue whose time runs by itself drifts against ours: its clock is looked at now and then.
     fn sample(&mut self) {
-        let due = self.looks.is_multiple_of(SAMPLE_EVERY);
-        self.looks = self.looks.wrapping_add(1);
+        let due = self.sampled.is_none_or(|sampled| sampled.elapsed() >= SAMPLE);
         let running = self.sampling.as_ref().is_some_and(|task| !task.is_finished());
         if due && !running && self.world.passing != Passing::Lockstep {
+            self.sampled = Some(clock::now());
             let venue = self.world.venue.clone();
             self.sampling = Some(tokio::spawn(async move {
                 if let Err(e) = venue.server_time().await {

@@ -90,8 +90,9 @@ pub trait Desk: Send + Sync + 'static {
     fn reconcile(&self) -> Result<ReconcileView, Failure>;
     /// Changes asked for by the API, oldest first.
     fn audit(&self, limit: Option<usize>) -> Result<Vec<AuditView>, Failure>;
-    /// The supervision tree: objects with `name`, `children`, and what else is known of each.
-    fn tree(&self) -> Result<serde_json::Value, Failure>;
+    /// The supervision tree: objects with `name`, `children`, and what else is known of each. The
+    /// same one again where nothing has changed, so that who looks often sees that at once.
+    fn tree(&self) -> Result<Arc<serde_json::Value>, Failure>;
     /// The configuration the process runs with.
     fn config(&self) -> Result<Vec<ValueView>, Failure>;
     /// The configuration in force, and reloads since the process began.

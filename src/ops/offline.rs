@@ -222,7 +222,7 @@ impl Desk for OfflineDesk {
         audit(&self.data_dir, limit)
     }
 
-    fn tree(&self) -> Result<serde_json::Value, Failure> {
+    fn tree(&self) -> Result<Arc<serde_json::Value>, Failure> {
         Err(self.not_running("it has no tree"))
     }
 

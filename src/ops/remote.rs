@@ -21,6 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a daemon may take to say its version.
@@ -441,8 +442,8 @@ impl Desk for RemoteDesk {
         self.get("audit", limit)
     }
 
-    fn tree(&self) -> Result<serde_json::Value, Failure> {
-        self.get("tree", None)
+    fn tree(&self) -> Result<Arc<serde_json::Value>, Failure> {
+        self.get("tree", None).map(Arc::new)
     }
 
     fn config(&self) -> Result<Vec<ValueView>, Failure> {

@@ -72,6 +72,8 @@ pub(super) struct Inner<B> {
     pub(super) pending: Vec<Op<B>>,
     pub(super) pending_bytes: usize,
     pub(super) pending_since: Option<Instant>,
+    /// Bytes waiting above which the store thread is woken: none where it has nothing to do.
+    pub(super) gather: usize,
     pub(super) committed: u64,
     pub(super) durable: u64,
     /// Bytes of blocks ever written, and how many of them are sealed.
@@ -99,10 +101,8 @@ impl<B: Body> Inner<B> {
         };
         let depends = |s: &StageInfo, on: &StageInfo| s.interest.meets(on.produces);
         let sides = |i: usize| {
-            let of = |range: std::ops::Range<usize>| -> Vec<usize> {
-                range.filter(|q| depends(&infos[i], &infos[*q])).collect()
-            };
-            (of(0..i), of(i + 1..infos.len()))
+            let depends = |on: &usize| depends(&infos[i], &infos[*on]);
+            ((0..i).filter(depends).collect(), (i + 1..infos.len()).filter(depends).collect())
         };
         let state = |i: usize| {
             let info = infos[i].clone();
@@ -148,6 +148,7 @@ impl<B: Body> Inner<B> {
             pending: Vec::new(),
             pending_bytes: 0,
             pending_since: None,
+            gather: 0,
             committed: found.row,
             durable: found.row,
             bytes: found.bytes,
@@ -342,7 +343,11 @@ impl<B: Body> Inner<B> {
         if synced {
             self.sync_wanted = self.next_row - 1;
         }
-        synced || self.pending_bytes > GATHER_BYTES
+        let much = self.pending_bytes > self.gather;
+        if much {
+            self.gather = GATHER_BYTES;
+        }
+        synced || much
     }
 
     /// Wakes the stages whose gate stands open beyond what they have passed: all, or those who see

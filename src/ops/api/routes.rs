@@ -103,7 +103,7 @@ impl Api {
             .route("/api/v1/verify", one_of(get(|s| answer(s, Desk::verify))))
             .route("/api/v1/replay", one_of(get(replay)))
             .route("/api/v1/backup", get(backup))
-            .route("/api/v1/tree", get(|s| answer(s, Desk::tree)))
+            .route("/api/v1/tree", get(|s| answer(s, |desk| desk.tree().map(Arc::unwrap_or_clone))))
             .route("/api/v1/kill", post(kill))
             .route("/api/v1/retry", post(retry))
             .route("/api/v1/config", get(|s| answer(s, Desk::config)))

@@ -30,7 +30,7 @@ pub fn print(args: &TreeArgs, core: &Core, printer: Printer) -> Result<Exit, Fai
     if !args.watch {
         let tree = desk.tree()?;
         if args.args.json {
-            return printer.json(&tree);
+            return printer.json(tree.as_ref());
         }
         return printer.lines(&fitting(&tree, Some(wall_ms()), printer)).map(|_| Exit::Fine);
     }

@@ -5,6 +5,9 @@ use crate::ops::desk::Desk;
 use everwarm_runtime::clock;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Newest orders, fills and signals that are shown.
@@ -23,6 +26,8 @@ pub struct Look {
     head: Option<(u64, Instant)>,
     /// The newest event.
     event: Option<u64>,
+    /// The tree as it was last seen.
+    tree: Arc<Value>,
     /// Clocks, as members of a JSON object.
     clocks: String,
 }
@@ -41,7 +46,7 @@ impl Look {
         }
         self.one("status", &status);
         self.keyed("checks", &desk.checks(), |row| row.name.clone());
-        self.versions.put(Section::Table("tree"), tree(desk.tree().unwrap_or_default()));
+        self.tree(desk.tree().unwrap_or_default());
         self.keyed("quarantine", &desk.quarantine().unwrap_or_default(), |row| row.id.to_string());
         if let Ok(switches) = desk.switches() {
             self.one("switches", &switches);
@@ -88,6 +93,14 @@ impl Look {
         &self.clocks
     }
 
+    /// Hundreds of rows, and most of the time as they were.
+    fn tree(&mut self, tree: Arc<Value>) {
+        if !Arc::ptr_eq(&tree, &self.tree) {
+            self.versions.put(Section::Table("tree"), branches(&tree));
+            self.tree = tree;
+        }
+    }
+
     fn one(&mut self, name: &'static str, row: &impl Serialize) {
         let row = (String::new(), text(row));
         self.versions.put(Section::Table(name), Rows::from([row]));
@@ -111,19 +124,19 @@ fn text(row: &impl Serialize) -> String {
 }
 
 /// The tree flattened: each node by its path, with its place among its siblings.
-fn tree(root: Value) -> Rows {
+fn branches(root: &Value) -> Rows {
     let mut rows = Rows::new();
     let mut open = vec![(String::new(), 0, root)];
     while let Some((parent, place, node)) = open.pop() {
-        let Value::Object(mut node) = node else { continue };
+        let Value::Object(node) = node else { continue };
         let Some(name) = node.get("name").and_then(Value::as_str) else { continue };
         let path = if parent.is_empty() { name.to_owned() } else { format!("{parent}/{name}") };
-        if let Some(Value::Array(children)) = node.remove("children") {
-            let places = children.into_iter().enumerate();
-            open.extend(places.map(|(place, child)| (path.clone(), place, child)));
-        }
-        node.insert("place".to_owned(), json!(place));
-        rows.insert(path, text(&node));
+        let (below, own): (Vec<_>, Vec<_>) = node.iter().partition(|(key, _)| *key == "children");
+        let children = below.into_iter().filter_map(|(_, below)| below.as_array()).flatten();
+        open.extend(children.enumerate().map(|(place, child)| (path.clone(), place, child)));
+        let own = own.into_iter().map(|(key, value)| (key.as_str(), Cow::Borrowed(value)));
+        let place = ("place", Cow::Owned(json!(place)));
+        rows.insert(path, text(&own.chain([place]).collect::<BTreeMap<_, _>>()));
     }
     rows
 }
@@ -136,7 +149,8 @@ mod tests {
     fn a_tree_is_told_by_paths() {
         let leaf = |name: &str| json!({ "name": name, "state": "running", "children": [] });
         let ops = json!({ "name": "ops", "state": "running", "children": [leaf("b"), leaf("a")] });
-        let rows = tree(json!({ "name": "root", "state": "running", "children": [ops] }));
+        let root = json!({ "name": "root", "state": "running", "children": [ops] });
+        let rows = branches(&root);
         let row = |path: &str| serde_json::from_str::<Value>(&rows[path]).unwrap();
         let told: Vec<_> =
             rows.keys().map(|path| (path.as_str(), row(path)["place"].clone())).collect();
@@ -151,6 +165,6 @@ mod tests {
             ]
         );
         assert_eq!(row("root/ops/a"), json!({ "name": "a", "state": "running", "place": 1 }));
-        assert!(tree(Value::Null).is_empty());
+        assert!(branches(&Value::Null).is_empty());
     }
 }
