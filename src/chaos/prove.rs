@@ -10,7 +10,7 @@ use super::compare::Picture;
 use super::crashes::Subject;
 use super::faults::{all_transparent, are_comparable, consequential_in, that_matter};
 use super::rig::{Feed, Outcome, Plan, Sizes, run};
-use super::several::several;
+use super::several::{Tally, several};
 use super::sweep::{Die, IMAGES, is_possible, seeded, verdict};
 use crate::sim::faults::{Fault, Kind};
 use crate::sim::server::requests::Entry;
@@ -28,8 +28,6 @@ pub use whole::whole;
 const KILLS: u64 = 500;
 /// Cuts of the disk in one run: each is a life.
 const CUTS: u64 = 24;
-/// Runs in a row that may strike nothing before it is given up.
-const IN_VAIN: u32 = 3;
 /// Runs that were different after which no more are made.
 const ENOUGH: usize = 5;
 
@@ -267,26 +265,22 @@ fn until(
     mut next: impl FnMut(u64) -> Plan + Send,
     count: fn(&Outcome, &mut Counted) -> u64,
 ) -> Result<(), String> {
-    let (mut done, mut in_vain) = (0, 0);
+    let mut tally = Tally::new(wanted);
     tell(what, 0, wanted);
-    while done < wanted {
-        let mut planned = 0;
+    while !tally.is_done() {
         let mut step = |ran: Option<(Plan, Result<Outcome, String>)>| {
             if let Some((plan, outcome)) = ran {
                 let struck = outcome.as_ref().map_or(0, |it| count(it, &mut report.struck));
                 report.take(&outcome, &plan, &calm.picture);
-                planned -= planned_by(&plan);
-                done += struck;
-                in_vain = if struck > 0 { 0 } else { in_vain + 1 };
-                tell(what, done.min(wanted), wanted);
+                tally.end(planned_by(&plan), struck);
+                tell(what, tally.struck(), wanted);
             }
-            let left = wanted.saturating_sub(done + planned);
-            let plan = (left > 0 && in_vain < IN_VAIN && !report.is_enough()).then(|| next(left));
-            planned += plan.as_ref().map_or(0, planned_by);
+            let plan = tally.left().filter(|_| !report.is_enough()).map(&mut next);
+            tally.begin(plan.as_ref().map_or(0, planned_by));
             plan
         };
         several(&mut step, &|plan| run(feed, plan));
-        if in_vain >= IN_VAIN || report.is_enough() {
+        if tally.is_in_vain() || report.is_enough() {
             return report.enough(what);
         }
     }

@@ -4,6 +4,62 @@ use std::sync::{Mutex, PoisonError};
 
 /// Runs at a time.
 const THREADS: usize = 3;
+/// Runs in a row that may strike nothing before it is given up.
+const IN_VAIN: u32 = 3;
+
+/// How much of what is wanted has struck, and how much is planned in runs that are not over.
+#[derive(Debug)]
+pub struct Tally {
+    wanted: u64,
+    struck: u64,
+    planned: u64,
+    in_vain: u32,
+}
+
+impl Tally {
+    /// Nothing yet of so much.
+    #[must_use]
+    pub const fn new(wanted: u64) -> Tally {
+        Tally { wanted, struck: 0, planned: 0, in_vain: 0 }
+    }
+
+    /// A run begins that may strike so much.
+    pub const fn begin(&mut self, planned: u64) {
+        self.planned += planned;
+    }
+
+    /// A run is over that might have struck `planned`.
+    pub const fn end(&mut self, planned: u64, struck: u64) {
+        self.planned -= planned;
+        self.struck += struck;
+        self.in_vain = if struck > 0 { 0 } else { self.in_vain + 1 };
+    }
+
+    /// How much more is to be planned; none: nothing, for now or at all.
+    #[must_use]
+    pub fn left(&self) -> Option<u64> {
+        let left = self.wanted.saturating_sub(self.struck + self.planned);
+        (left > 0 && !self.is_in_vain()).then_some(left)
+    }
+
+    /// What has struck, of what was wanted.
+    #[must_use]
+    pub fn struck(&self) -> u64 {
+        self.struck.min(self.wanted)
+    }
+
+    /// Whether there was as much as wanted.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.struck >= self.wanted
+    }
+
+    /// Whether run after run struck nothing.
+    #[must_use]
+    pub const fn is_in_vain(&self) -> bool {
+        self.in_vain >= IN_VAIN
+    }
+}
 
 /// Has pieces of work done, several at a time, until `step` has none left. `step` is called by one
 /// at a time: with a piece that is done and what came of it, except at the beginning, and gives the
@@ -33,6 +89,26 @@ pub fn several<P: Send, R: Send>(
 mod tests {
     use super::*;
     use std::sync::Barrier;
+
+    #[test]
+    fn what_is_under_way_is_not_planned_again_and_what_strikes_nothing_is_given_up() {
+        let mut tally = Tally::new(10);
+        assert_eq!((tally.left(), tally.is_done()), (Some(10), false));
+        tally.begin(6);
+        tally.begin(4);
+        assert_eq!(tally.left(), None);
+        tally.end(6, 5);
+        assert_eq!((tally.left(), tally.struck()), (Some(1), 5));
+        tally.end(4, 9);
+        assert_eq!((tally.left(), tally.struck(), tally.is_done()), (None, 10, true));
+
+        let mut tally = Tally::new(10);
+        for given_up in [false, false, true] {
+            tally.begin(1);
+            tally.end(1, 0);
+            assert_eq!((tally.is_in_vain(), tally.left().is_none()), (given_up, given_up));
+        }
+    }
 
     #[test]
     fn each_piece_is_done_once_and_several_at_a_time() {

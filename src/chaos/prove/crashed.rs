@@ -1,13 +1,13 @@
 //! One run of the program, killed life after life: its plan, and what came of it.
 
 use super::parts::{Part, spread};
-use super::{Difference, IN_VAIN, Report, Tell, Wanted};
+use super::{Difference, Report, Tell, Wanted};
 use crate::chaos::compare::Picture;
 use crate::chaos::crashes::{End, Left, Subject, Took, kill_exchange, picture};
 use crate::chaos::faults::{all_transparent, are_comparable, consequential_in, that_matter};
 use crate::chaos::requests;
 use crate::chaos::rig::Folder;
-use crate::chaos::several::several;
+use crate::chaos::several::{Tally, several};
 use crate::chaos::sweep::Die;
 use crate::sim::faults::{Fault, prepare};
 use crate::sim::server::requests::{self as log, Entry};
@@ -240,33 +240,29 @@ impl Crashes<'_> {
         }
         let calm = Calm::new(self.subject, calm, self.report)?;
         let live_us = u64::try_from(calm.took.live.as_micros()).unwrap_or(u64::MAX);
-        let (mut done, mut in_vain, mut failed) = (0, 0, None);
+        let (mut tally, mut failed) = (Tally::new(wanted), None);
         tell(what, 0, wanted);
         let now = AtomicU64::new(0);
         let told = || tell(what, (1 + now.fetch_add(1, Relaxed)).min(wanted), wanted);
-        while done < wanted {
-            let mut planned = 0;
+        while !tally.is_done() {
             let mut step = |ran: Option<(CrashPlan, Result<Ran, String>)>| {
                 if let Some((plan, ran)) = ran {
-                    planned -= planned_by(&plan);
                     let killed = ran.as_ref().map_or(0, |ran| ran.struck.len() as u64);
                     match ran {
                         Ok(ran) => self.report.crashed(&plan, &ran),
                         Err(why) => failed = Some(why),
                     }
-                    done += killed;
                     // The recording may be over before the only moment left.
-                    in_vain = if killed > 0 { 0 } else { in_vain + 1 };
+                    tally.end(planned_by(&plan), killed);
                 }
-                let left = wanted.saturating_sub(done + planned);
-                let over = in_vain >= IN_VAIN || failed.is_some() || self.report.is_enough();
-                let plan = (left > 0 && !over).then(|| {
+                let over = failed.is_some() || self.report.is_enough();
+                let plan = tally.left().filter(|_| !over).map(|left| {
                     self.run += 1;
                     let seed = self.seed.wrapping_add(self.run);
                     let parts = parts(self.report, CRASHES.min(left), seed);
                     CrashPlan { seed, live_us, faults: faults(seed), parts }
                 });
-                planned += plan.as_ref().map_or(0, planned_by);
+                tally.begin(plan.as_ref().map_or(0, planned_by));
                 plan
             };
             several(&mut step, &|plan| {
@@ -275,7 +271,7 @@ impl Crashes<'_> {
             if let Some(why) = failed {
                 return Err(why);
             }
-            if in_vain >= IN_VAIN || self.report.is_enough() {
+            if tally.is_in_vain() || self.report.is_enough() {
                 return self.report.enough(what);
             }
         }
