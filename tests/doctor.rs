@@ -1,6 +1,6 @@
 //! `everwarm doctor`, with and without a daemon: what is wrong, since when, what to do.
 
-use crate::kit::{BINARY, Folder, Process, run, wait_until};
+use crate::kit::{BINARY, Folder, Process, ask, run, wait_until};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
@@ -75,5 +75,8 @@ fn a_venue_that_does_not_answer_is_told_with_since_when() {
     let findings = view["findings"].as_array().unwrap();
     let dated = findings.iter().filter(|f| f["check"] == "ready").all(|f| f["since"].is_i64());
     assert!(dated, "{view}");
+    // Who asks is told why.
+    let said = |text: &str| ask(&dir, &["status"])["problems"].to_string().contains(text);
+    wait_until("the cause is told", || said("it does not say what it has") && said("refused"));
     process.kill();
 }

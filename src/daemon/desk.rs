@@ -215,6 +215,7 @@ impl Desk for LiveDesk {
         let waiting = self.world.venue.waiting();
         let answers = match waiting {
             Some(left) => format!("waiting for venue budget, {left} s"),
+            None if !self.world.board.was_asked() => "it was not asked yet".to_owned(),
             None => "it answers".to_owned(),
         };
         vec![

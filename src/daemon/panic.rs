@@ -6,6 +6,7 @@ use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::instrument::Instrument;
 use crate::domain::money::Decimal;
 use crate::domain::order::{OrderIntent, OrderReport, OrderType, SendAttempt, Side};
+use crate::domain::settings::Selection;
 use crate::domain::time::UtcMs;
 use crate::edge::world::{Passing, wall};
 use crate::life::Connection;
@@ -29,6 +30,8 @@ const ROUNDS: u32 = 4;
 const TRIES: u32 = 5;
 /// Wall time before the second try; it doubles.
 const WAIT: Duration = Duration::from_millis(250);
+/// Longest wait for the venue's budget, seconds: a ban may last for days.
+const LONGEST: i64 = 120;
 /// Market orders of one symbol at most: what is larger than the venue takes is sold in parts.
 const PARTS: u32 = 50;
 
@@ -83,22 +86,8 @@ fn unreachable(error: &VenueError) -> Failure {
     Failure::new(Exit::Unreachable, format!("the venue: {error}"))
 }
 
-/// Asks until there is an answer, for a while.
-async fn again<T>(ask: impl AsyncFn() -> Result<T, VenueError>) -> Result<T, Failure> {
-    let mut wait = WAIT;
-    for _ in 1..TRIES {
-        match ask().await {
-            Ok(answer) => return Ok(answer),
-            Err(e) if e.class == ErrorClass::Halt => return Err(unreachable(&e)),
-            Err(_) => tokio::time::sleep(wait).await,
-        }
-        wait *= 2;
-    }
-    ask().await.map_err(|e| unreachable(&e))
-}
-
-/// What is to be sold; empty: all the venue has.
-fn symbols(config: &Config, wanted: &Panic) -> Vec<Symbol> {
+/// The names of what is to be sold; empty: what the rule of the universe leaves.
+fn names(config: &Config, wanted: &Panic) -> Vec<Symbol> {
     let configured = match (&config.venue, &config.market.symbols) {
         (VenueSource::Binance(remote), _) => remote.symbols.clone(),
         (VenueSource::Simulated, Symbols::Named(list)) => list.clone(),
@@ -107,14 +96,53 @@ fn symbols(config: &Config, wanted: &Panic) -> Vec<Symbol> {
     wanted.symbols.clone().unwrap_or(configured)
 }
 
+/// Of all the venue has, what may have been bought: paid in one asset, not excluded, and traded
+/// now. What is left out by its rank today may have been bought yesterday.
+fn bought(rules: &mut Vec<Instrument>, rule: &Selection, quote_asset: &str) {
+    let first = rules.iter().min_by_key(|rule| rule.symbol).map(|rule| rule.quote.clone());
+    let quote = [&rule.quote, quote_asset].into_iter().find(|quote| !quote.is_empty());
+    let quote = quote.map(str::to_owned).or(first).unwrap_or_default();
+    rules.retain(|of| of.trading && of.quote == quote && !rule.exclude.contains(&of.symbol));
+}
+
 impl Hand {
+    /// Asks until there is an answer, for a while; what the venue takes no more of for now is
+    /// waited for.
+    async fn again<T>(&self, ask: impl AsyncFn() -> Result<T, VenueError>) -> Result<T, Failure> {
+        let (mut tries, mut waits, mut wait) = (1, 0, WAIT);
+        loop {
+            let why = match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(why) => why,
+            };
+            if let Some(left) = self.client.waiting() {
+                let text = format!("waiting for venue budget, {left} s");
+                if left > LONGEST || waits == TRIES {
+                    return Err(Failure::new(
+                        Exit::Unreachable,
+                        format!("the venue: {why}; {text}"),
+                    ));
+                }
+                self.say("patience", &text)?;
+                tokio::time::sleep(Duration::from_secs(left.unsigned_abs())).await;
+                waits += 1;
+                continue;
+            }
+            if why.class == ErrorClass::Halt || tries == TRIES {
+                return Err(unreachable(&why));
+            }
+            tokio::time::sleep(wait).await;
+            (tries, wait) = (tries + 1, wait * 2);
+        }
+    }
+
     fn say(&self, what: impl std::fmt::Display, text: &str) -> Result<(), Failure> {
         self.printer.lines(&[format!("{what:<12} {text}")]).map(drop)
     }
 
     /// Learns what time it is at the venue. One that waits for its daemon stands where it stood.
     async fn tick(&self) -> Result<(), Failure> {
-        let sample = again(async || self.client.server_time().await).await?;
+        let sample = self.again(async || self.client.server_time().await).await?;
         if self.connection.passing == Passing::Lockstep {
             self.client.clock().lock().set_manual(sample.server);
         }
@@ -148,7 +176,7 @@ impl Hand {
     /// Open orders by symbol.
     async fn open(&self) -> Result<BTreeMap<Symbol, Vec<OrderReport>>, Failure> {
         let mut by_symbol: BTreeMap<Symbol, Vec<OrderReport>> = BTreeMap::new();
-        for order in again(async || self.client.open_orders(None).await).await? {
+        for order in self.again(async || self.client.open_orders(None).await).await? {
             by_symbol.entry(order.symbol).or_default().push(order);
         }
         Ok(by_symbol)
@@ -197,8 +225,14 @@ impl Hand {
         config: &Config,
         wanted: &Panic,
     ) -> Result<Vec<(Symbol, Decimal)>, Failure> {
-        let symbols = symbols(config, wanted);
-        let rules = again(async || self.client.instruments(&symbols).await).await?;
+        let symbols = names(config, wanted);
+        let mut rules = self.again(async || self.client.instruments(&symbols).await).await?;
+        if symbols.is_empty() {
+            let settings = &config.settings;
+            bought(&mut rules, &settings.universe, &settings.trading.quote_asset);
+        }
+        // Of several that trade an asset, one that trades now.
+        rules.sort_by_key(|rule| (!rule.trading, rule.symbol));
         let known: BTreeSet<Symbol> = rules.iter().map(|rule| rule.symbol).collect();
         for absent in symbols.iter().filter(|symbol| !known.contains(symbol)) {
             self.say(absent, "the venue does not have it")?;
@@ -216,7 +250,7 @@ impl Hand {
 
     /// Free and held units of an asset.
     async fn held(&self, asset: &str) -> Result<(Decimal, Decimal), Failure> {
-        let account = again(async || self.client.account().await).await?;
+        let account = self.again(async || self.client.account().await).await?;
         let of = account.balances.into_iter().find(|balance| balance.asset == asset);
         Ok(of.map_or((Decimal::ZERO, Decimal::ZERO), |b| (b.free, b.free + b.locked)))
     }
@@ -233,7 +267,7 @@ impl Hand {
                 }
                 return Ok(None);
             }
-            let price = again(async || self.client.price(rule.symbol).await).await?;
+            let price = self.again(async || self.client.price(rule.symbol).await).await?;
             let quantity = match sizing::market(rule, free, price) {
                 Ok(quantity) => quantity,
                 Err(TooSmall(why)) if sizing::market(rule, all, price).is_err() => {
@@ -325,11 +359,41 @@ impl Hand {
         loop {
             let late = self.client.now() > settled || self.connection.passing == Passing::Lockstep;
             let find = async || self.client.find_order(intent.symbol, &intent.client_id).await;
-            match again(find).await? {
+            match self.again(find).await? {
                 Some(report) => return Ok(Ok(report)),
                 None if late => return Ok(Err("it never arrived".to_owned())),
                 None => tokio::time::sleep(WAIT * 4).await,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::market::{Market as _, Seeded};
+
+    #[test]
+    fn of_all_the_venue_has_only_what_the_configuration_may_have_bought_is_sold() {
+        let names = ["BTCBUSD", "BTCUSDT", "ETHUSDT", "SOLUSDT", "USDTBRL", "XRPUSDT"];
+        let names = names.map(|name| Symbol::new(name).unwrap());
+        let mut all = Seeded::with_symbols(1, &names, 0, 0).instruments().to_vec();
+        for rule in all.iter_mut().filter(|rule| rule.symbol.as_str() == "SOLUSDT") {
+            rule.trading = false;
+        }
+        let exclude = vec![Symbol::new("XRPUSDT").unwrap()];
+        let sold = |quote: &str, quote_asset: &str| {
+            let rule = Selection { quote: quote.into(), exclude: exclude.clone(), ..default() };
+            let mut rules = all.clone();
+            bought(&mut rules, &rule, quote_asset);
+            rules.iter().map(|rule| rule.symbol.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(sold("USDT", "BUSD"), ["BTCUSDT", "ETHUSDT"]);
+        assert_eq!(sold("", "BRL"), ["USDTBRL"]);
+        assert_eq!(sold("", ""), ["BTCBUSD"], "cash is counted in what the first is paid in");
+    }
+
+    fn default() -> Selection {
+        Selection::default()
     }
 }

@@ -2,6 +2,7 @@
 //! the venue's records. What is missing there is told by [`missing`], at the start and later.
 
 use super::closer::CloserMsg;
+use super::retry;
 use super::world::{Passing, World, path};
 use crate::domain::fact::Market;
 use crate::domain::id::Symbol;
@@ -25,8 +26,6 @@ use tokio::task::JoinHandle;
 
 /// Past bars fetched for a symbol that has none.
 pub const HISTORY_BARS: i64 = 1000;
-/// Wall time between tries where the venue does not answer.
-const RETRY: Duration = Duration::from_millis(200);
 /// Wall time between greetings that nobody answers: the answer is for whoever is in our place, and
 /// we are put there only once we have started.
 const GREET: Duration = Duration::from_millis(20);
@@ -146,12 +145,12 @@ impl State {
         let wanted = Wanted { from, since: steady_ms(), least };
         self.look = Some(tokio::spawn(async move {
             world.board.begun().await;
-            loop {
+            for tries in 0.. {
                 match looking(&world, symbol, wanted).await {
                     Ok(looked) => return world.tell(path::CLOSER, looked),
                     Err(e) => tracing::debug!(%symbol, error = %e, "bars are asked for again"),
                 }
-                tokio::time::sleep(RETRY).await;
+                tokio::time::sleep(retry::after(tries, world.passing)).await;
             }
         }));
     }

@@ -10,7 +10,7 @@ use super::{bar, pacer};
 use crate::domain::fact::{Body, Market};
 use crate::domain::id::Symbol;
 use crate::domain::market::Bar;
-use crate::domain::time::UtcMs;
+use crate::domain::time::{MINUTE, Timeframe, UtcMs};
 use crate::trading::bars::{Closes, Gathering, Next, Offered};
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::journal::{Waker, Writer};
@@ -25,6 +25,10 @@ use std::time::Duration;
 pub const NAME: &str = "closer";
 /// How long after its close a bar is waited for, milliseconds of venue time.
 const GRACE: UtcMs = 2_000;
+
+/// Wall time after which bars are looked for of which none has come, besides that; looks for that
+/// are so far apart at least.
+const LATE: Duration = Duration::from_secs(2);
 
 /// What the closer is told.
 #[derive(Debug)]
@@ -55,6 +59,8 @@ pub enum CloserMsg {
     },
     /// Lockstep: a bar that was told of has not come for a while; look for it.
     Nudge,
+    /// Time passes by itself: no bar may have come for a while.
+    Overdue,
 }
 
 /// The actor.
@@ -98,9 +104,14 @@ impl Actor for Closer {
 
     async fn post_start(
         &self,
-        _: ActorRef<CloserMsg>,
+        me: ActorRef<CloserMsg>,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
+        if let Passing::Scaled(factor) = state.world.passing {
+            let minute = Duration::from_millis(MINUTE.unsigned_abs()) / factor.max(1);
+            // Ends with the actor.
+            drop(me.send_interval(minute.clamp(LATE, LATE * 5), || CloserMsg::Overdue));
+        }
         state.fold()?;
         state.look_again();
         state.world.tell(path::PACER, pacer::PacerMsg::Look);
@@ -162,6 +173,25 @@ impl State {
         }
     }
 
+    /// Looks for the bars of a close of which no symbol has brought any: every bar that comes is an
+    /// occasion to look for the others, but where the stream is away, or turned off, none comes.
+    fn overdue(&mut self) {
+        let Passing::Scaled(factor) = self.world.passing else { return };
+        let late = i64::try_from(LATE.as_millis()).unwrap_or(0) * i64::from(factor) + GRACE;
+        let close = Timeframe::M1.open_of(self.world.now() - late);
+        let said = self.said.stage();
+        if said.newest().max(self.gathering.newest()) >= Some(close) {
+            return;
+        }
+        // Who looks already is not begun again.
+        let idle = |symbol: &Symbol| {
+            self.gathering.has_looked(*symbol) && !self.asked.contains_key(symbol)
+        };
+        for symbol in said.live().filter(idle).collect::<Vec<_>>() {
+            self.send_look(symbol, Some(close));
+        }
+    }
+
     fn take(&mut self, message: CloserMsg) -> Result<(), ActorProcessingErr> {
         match message {
             CloserMsg::Pull => {}
@@ -192,6 +222,7 @@ impl State {
             }
             CloserMsg::Told { close, symbols } => self.gathering.told(close, symbols),
             CloserMsg::Nudge => self.look_again(),
+            CloserMsg::Overdue => self.overdue(),
         }
         Ok(())
     }

@@ -7,11 +7,13 @@
 use super::deaf::Untold;
 use super::gateway::GatewayMsg;
 use super::gateway_book::GatewayBook;
+use super::universe::UniverseMsg;
 use super::world::{Passing, World, path};
 use crate::domain::fact::{Body, Venue};
 use crate::domain::id::ClientOrderId;
 use crate::domain::order::{OrderIntent, OrderReport, SendAttempt};
 use crate::trading::orders::book::ToQuery;
+use crate::venue::binance::error::FILTER_FAILURE;
 use crate::venue::port::{ErrorClass, TradesSince, VenueError};
 use everwarm_runtime::chaos::{Sabotage, Site};
 use everwarm_runtime::clock;
@@ -185,6 +187,10 @@ async fn send(world: &World, orders: Vec<(OrderIntent, SendAttempt)>, row: u64) 
         bodies.push(Body::Venue(match answer {
             Ok(report) => Venue::Reported(report),
             Err(e) => {
+                if e.code == FILTER_FAILURE {
+                    // By the rules we know it was right: the venue's may be others by now.
+                    world.tell(path::UNIVERSE, UniverseMsg::Outdated);
+                }
                 if let ErrorClass::Halt = e.class {
                     tracing::error!(error = %e, "the venue does not let the account trade");
                 }

@@ -44,6 +44,7 @@ kinds! {
         CloserMsg::Looked { .. } => "looked",
         CloserMsg::Told { .. } => "told",
         CloserMsg::Nudge => "nudge",
+        CloserMsg::Overdue => "overdue",
     }
     FeedMsg {
         FeedMsg::Heard(..) => "heard",
@@ -75,6 +76,7 @@ kinds! {
     UniverseMsg {
         UniverseMsg::Pull => "pull",
         UniverseMsg::Refresh => "refresh",
+        UniverseMsg::Outdated => "outdated",
         UniverseMsg::Answered { .. } => "answered",
         UniverseMsg::Judge { .. } => "judge",
     }

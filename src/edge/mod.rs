@@ -2,7 +2,7 @@
 //! the journal, which they follow.
 //!
 //! Market: `universe` says which symbols; `feed` → `bar` (one each) → `closer` → the journal;
-//! `released` tells how far the venue is. Orders: the journal → `gateway` → `flight` → the venue →
+//! `released` tells how far the venue is, `retry` when it is asked again. Orders: the journal → `gateway` → `flight` → the venue →
 //! the journal; `turns` says what is next, `private` brings hints, `deaf` finds that it does not,
 //! `compare` says when the account counts. Time: `clock`, `pacer`. Beside them `exchange` keeps the
 //! simulated venue running and `projector` fills the history. `world` is what they share, `board`
@@ -29,6 +29,7 @@ pub mod private;
 pub mod projector;
 pub mod released;
 pub mod reload;
+mod retry;
 pub mod spread;
 mod stream;
 pub mod task;

@@ -13,9 +13,20 @@ use tokio::sync::Mutex;
 /// but where its clock is not ours.
 const TRIES: u32 = 3;
 
+/// Wall time for which it is not asked again where it was not answered: many who wait for one
+/// answer ask no more often than one.
+const SILENT: i64 = 250;
+
 /// The last answer.
 #[derive(Debug, Default)]
-pub struct Released(Mutex<Option<Answer>>);
+pub struct Released(Mutex<Last>);
+
+#[derive(Debug, Default)]
+struct Last {
+    answer: Option<Answer>,
+    /// When it was not answered, steady milliseconds, and why.
+    failed: Option<(i64, VenueError)>,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Answer {
@@ -61,17 +72,28 @@ impl Released {
     /// The last answer, where it was asked for after steady time `since` and reaches `least`,
     /// however old it is; else a new one.
     async fn answer(&self, world: &World, since: i64, least: UtcMs) -> Result<UtcMs, VenueError> {
-        let mut answer = self.0.lock().await;
-        if let Some(before) = *answer
+        let mut last = self.0.lock().await;
+        if let Some(before) = last.answer
             && before.asked > since
             && before.through >= least
         {
             return Ok(before.through);
         }
         let asked = steady_ms();
-        let through = world.venue.server_time().await?.server - CLOSE_MARGIN;
-        *answer = Some(Answer { asked, through });
-        Ok(through)
+        if let Some((_, why)) = last.failed.as_ref().filter(|(at, _)| asked - at < SILENT) {
+            return Err(why.clone());
+        }
+        match world.venue.server_time().await {
+            Ok(time) => {
+                let through = time.server - CLOSE_MARGIN;
+                last.answer = Some(Answer { asked, through });
+                Ok(through)
+            }
+            Err(why) => {
+                last.failed = Some((steady_ms(), why.clone()));
+                Err(why)
+            }
+        }
     }
 }
 

@@ -55,8 +55,10 @@ impl Stream {
                 tokio::time::sleep(CLOCK).await;
             }
             let mut own = ConnectionLimit::share(of);
+            let told = venue.clone();
+            let limited = move |ms| told.limited(ms);
             let admit = move || venue.admit_connection(&mut own, weight);
-            let mut wiring = Wiring { url, now: move || moment(&world), dice, admit };
+            let mut wiring = Wiring { url, now: move || moment(&world), dice, admit, limited };
             let sink = |event| match heard(Box::new(event)).map(|m| me.send_message(m)) {
                 None | Some(Ok(())) => ControlFlow::Continue(()),
                 Some(Err(_)) => ControlFlow::Break(()),
@@ -70,12 +72,16 @@ impl Stream {
 
 /// Carries a session until nobody listens. What the venue refused for good is tried again all the
 /// same, rarely: a key may be made good, and an actor that gave up would take others with it.
-async fn carry<P, N, D, A, S>(mut session: Session<P>, wiring: &mut Wiring<N, D, A>, mut sink: S)
-where
+async fn carry<P, N, D, A, L, S>(
+    mut session: Session<P>,
+    wiring: &mut Wiring<N, D, A, L>,
+    mut sink: S,
+) where
     P: Protocol + Send,
     N: FnMut() -> Moment,
     D: FnMut() -> u64,
     A: FnMut() -> Result<(), u64>,
+    L: FnMut(u64),
     S: FnMut(Event<P::Frame>) -> ControlFlow<()>,
 {
     loop {

@@ -8,7 +8,8 @@
 
 use super::board::Rest;
 use super::gateway::GatewayMsg;
-use super::world::{Passing, World, path};
+use super::retry;
+use super::world::{Passing, World, path, wall};
 use crate::domain::fact::{AtVenue, Body, Market};
 use crate::domain::id::Symbol;
 use crate::domain::settings::Settings;
@@ -17,13 +18,14 @@ use crate::trading::reload::{self, Refusal};
 use crate::trading::universe::{Universe, Venue};
 use crate::venue::port::VenueError;
 use everwarm_runtime::chaos::Site;
+use everwarm_runtime::clock;
 use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::runner::Runner;
 use everwarm_runtime::supervise::{ChildSpec, RequestError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -31,8 +33,8 @@ use tokio::task::JoinHandle;
 pub const NAME: &str = "universe";
 /// Wall time between looks whether the venue is to be asked, and at what there is.
 const LOOK: Duration = Duration::from_secs(1);
-/// Wall time before the venue is asked again where it did not answer.
-const RETRY: Duration = Duration::from_millis(200);
+/// Wall time for which rules that the venue told are not doubted.
+const OUTDATED: Duration = Duration::from_secs(60);
 
 /// Makes the bar actor of a symbol.
 pub type MakeBar = Arc<dyn Fn(Symbol) -> ChildSpec + Send + Sync>;
@@ -44,6 +46,8 @@ pub enum UniverseMsg {
     Pull,
     /// The venue is to be asked now.
     Refresh,
+    /// The venue refused an order by a rule: ours may be old.
+    Outdated,
     /// What speaks against the second settings where the first are in force, as of the last input.
     Judge {
         /// Both.
@@ -53,8 +57,8 @@ pub enum UniverseMsg {
     },
     /// What the venue has.
     Answered {
-        /// The answer; none where it did not answer.
-        venue: Option<Box<Venue>>,
+        /// The answer, or why there is none.
+        venue: Result<Box<Venue>, VenueError>,
         /// Event time at which it was asked.
         asked: UtcMs,
         /// The last rule or word that was known then.
@@ -81,6 +85,11 @@ pub struct State {
     /// Who waits for a judgement.
     judging: Vec<(Box<(Settings, Settings)>, Reply)>,
     asking: Option<JoinHandle<()>>,
+    /// When it was asked last.
+    asked: Option<Instant>,
+    /// Tries in a row that were not answered, and when the next may be.
+    tries: u32,
+    not_before: Option<Instant>,
     /// Compares what is wanted with what there is.
     steward: JoinHandle<()>,
 }
@@ -127,6 +136,9 @@ impl Actor for UniverseActor {
             refresh: false,
             judging: Vec::new(),
             asking: None,
+            asked: None,
+            tries: 0,
+            not_before: None,
             steward,
         })
     }
@@ -154,15 +166,18 @@ impl Actor for UniverseActor {
         match message {
             UniverseMsg::Pull => {}
             UniverseMsg::Refresh => state.refresh = true,
+            // In lockstep the rules never change.
+            UniverseMsg::Outdated => {
+                let lately = state.asked.is_some_and(|at| at.elapsed() < OUTDATED);
+                state.refresh |= !lately && state.world.passing != Passing::Lockstep;
+            }
             UniverseMsg::Judge { both, reply } => state.judging.push((both, reply)),
             UniverseMsg::Answered { venue, asked, basis } => {
                 state.asking = None;
-                let Some(venue) = venue else {
-                    me.send_after(RETRY, || UniverseMsg::Pull);
-                    state.rest(Rest::Busy);
-                    return Ok(());
-                };
-                state.answered(&venue, asked, basis)?;
+                match venue {
+                    Ok(venue) => state.answered(&venue, asked, basis)?,
+                    Err(why) => state.unanswered(&me, &why),
+                }
             }
         }
         state.act(&me)
@@ -221,7 +236,9 @@ impl State {
         let now = self.event_time();
         // A process that was away asks again. In lockstep nothing happens while nobody looks.
         let away = self.world.passing != Passing::Lockstep && !self.world.board.was_asked();
-        if away || self.refresh || self.known.stage().is_due(now) {
+        if self.not_before.is_some_and(|at| clock::now() < at) {
+            self.rest(Rest::Busy);
+        } else if away || self.refresh || self.known.stage().is_due(now) {
             self.ask(me, now);
             self.rest(Rest::Busy);
         } else {
@@ -242,18 +259,26 @@ impl State {
 
     fn ask(&mut self, me: &ActorRef<UniverseMsg>, asked: UtcMs) {
         self.refresh = false;
+        self.asked = Some(clock::now());
         let (world, me) = (self.world.clone(), me.clone());
         let (basis, ranks) = (self.known.stage().basis(), self.known.stage().rule().ranks());
         self.asking = Some(tokio::spawn(async move {
-            let venue = match look(&world, ranks).await {
-                Ok(venue) => Some(Box::new(venue)),
-                Err(e) => {
-                    tracing::info!(error = %e, "the venue does not say what it has; asked again");
-                    None
-                }
-            };
+            let venue = look(&world, ranks).await.map(Box::new);
             drop(me.send_message(UniverseMsg::Answered { venue, asked, basis }));
         }));
+    }
+
+    /// Who never answers is said to be away too: without symbols nobody else asks it anything.
+    fn unanswered(&mut self, me: &ActorRef<UniverseMsg>, why: &VenueError) {
+        let wait = retry::after(self.tries, self.world.passing);
+        self.tries += 1;
+        self.not_before = Some(clock::now() + wait);
+        me.send_after(wait, || UniverseMsg::Pull);
+        tracing::warn!(error = %why, tries = self.tries, "the venue does not say what it has");
+        let ms = wait.as_millis();
+        let text =
+            format!("it does not say what it has ({why}); try {} in {ms} ms", self.tries + 1);
+        self.world.board.write_venue(wall(), Some(text));
     }
 
     fn answered(
@@ -275,6 +300,10 @@ impl State {
         });
         self.append(said)?;
         self.world.board.write_asked();
+        if std::mem::take(&mut self.tries) > 0 {
+            self.world.board.write_venue(wall(), None);
+        }
+        self.not_before = None;
         if away {
             // What became of orders in a symbol that stopped trading is not told by itself.
             self.world.tell(path::GATEWAY, GatewayMsg::Interrupted);

@@ -315,6 +315,12 @@ impl Gathering {
         said.live().all(|s| self.has_looked(s) || (joins && !said.has_past(s)))
     }
 
+    /// The newest close of which a bar has come.
+    #[must_use]
+    pub fn newest(&self) -> Option<UtcMs> {
+        self.pending.last_key_value().map(|(close, _)| *close)
+    }
+
     /// Whether a symbol's records have been looked through.
     #[must_use]
     pub fn has_looked(&self, symbol: Symbol) -> bool {

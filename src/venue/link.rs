@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 /// What a link is given besides its session.
-pub struct Wiring<N, D, A> {
+pub struct Wiring<N, D, A, L> {
     /// Address.
     pub url: String,
     /// The clocks.
@@ -17,14 +17,17 @@ pub struct Wiring<N, D, A> {
     /// Asked before each connection is opened: whether it may be, or how long to wait,
     /// milliseconds.
     pub admit: A,
+    /// Told for how long the venue wants nothing more from us, where it said so instead of opening
+    /// a connection, milliseconds.
+    pub limited: L,
 }
 
 /// Runs the session until `sink` breaks or the venue refuses for good, and gives the session back:
 /// it can be restarted and run again. The sink is called for every event; it must not block, for
 /// pings are answered by the same task. Dropping the future drops the connections.
-pub async fn run<P, N, D, A, S>(
+pub async fn run<P, N, D, A, L, S>(
     mut session: Session<P>,
-    wiring: &mut Wiring<N, D, A>,
+    wiring: &mut Wiring<N, D, A, L>,
     mut sink: S,
 ) -> Session<P>
 where
@@ -32,6 +35,7 @@ where
     N: FnMut() -> Moment,
     D: FnMut() -> u64,
     A: FnMut() -> Result<(), u64>,
+    L: FnMut(u64),
     S: FnMut(Event<P::Frame>) -> ControlFlow<()>,
 {
     let mut sockets = Sockets::default();
@@ -63,6 +67,11 @@ where
             }
         };
         if let Some(told) = told {
+            if let Told::Connected(Err(ConnectError::Later { retry_after_ms: Some(ms), .. })) =
+                &told
+            {
+                (wiring.limited)(*ms);
+            }
             let now = (wiring.now)();
             todo.extend(session.handle(told.input(), now, (wiring.dice)()));
         }
@@ -87,6 +96,7 @@ impl Told {
                     ConnectError::Network(why) => (why, true, None),
                     ConnectError::Refused(why) => (why, false, None),
                     ConnectError::Later { why, retry_after_ms } => (why, true, *retry_after_ms),
+                    ConnectError::Held { why, wait_ms } => (why, true, Some(*wait_ms)),
                 };
                 Input::Failed { why: why.clone(), again, wait_ms }
             }
@@ -117,8 +127,7 @@ impl Sockets {
             Ok(()) => Box::pin(async move { Socket::open(&url).await }),
             Err(wait) => {
                 let why = "what the venue allows is used up for now".to_owned();
-                let later = ConnectError::Later { why, retry_after_ms: Some(wait) };
-                Box::pin(std::future::ready(Err(later)))
+                Box::pin(std::future::ready(Err(ConnectError::Held { why, wait_ms: wait })))
             }
         };
         self.opening = Some((id, opening));

@@ -81,6 +81,8 @@ pub struct Refusal {
     pub why: String,
     /// Whether another try may go better.
     pub again: bool,
+    /// How long the venue wants us to wait before it, milliseconds.
+    pub wait_ms: Option<u64>,
 }
 
 /// What is said on a connection.
@@ -282,7 +284,7 @@ impl<P: Protocol> Session<P> {
                     open.alive = now.steady;
                 }
             }
-            Input::Closed(id, why) => self.ended(id, why, true, now, dice, &mut out),
+            Input::Closed(id, why) => self.ended(id, why, (true, None), now, dice, &mut out),
             Input::Turned => self.turn(now, &mut out),
         }
         out
@@ -340,7 +342,7 @@ impl<P: Protocol> Session<P> {
         for open in [self.current.clone(), self.subscribing().cloned()].into_iter().flatten() {
             let (at, why) = self.end(&open);
             if at <= now.steady {
-                self.ended(open.id, why.to_owned(), true, now, dice, out);
+                self.ended(open.id, why.to_owned(), (true, None), now, dice, out);
             }
         }
         if self.next == Next::None
@@ -410,7 +412,8 @@ impl<P: Protocol> Session<P> {
         match said {
             Ok(Said::Answer { outcome: Err(refusal), .. }) => {
                 let why = format!("subscription refused: {}", refusal.why);
-                self.ended(id, why, refusal.again, now, dice, out);
+                let again = (refusal.again, refusal.wait_ms);
+                self.ended(id, why, again, now, dice, out);
             }
             Ok(Said::Answer { id: Some(answered), outcome: Ok(()) }) => {
                 if open.unanswered.remove(&answered) && open.unanswered.is_empty() {
@@ -432,7 +435,7 @@ impl<P: Protocol> Session<P> {
                 open.replace = now.steady;
                 out.push(Output::Event(Event::Ending { why }));
             }
-            Ok(Said::Over(why)) => self.ended(id, why, true, now, dice, out),
+            Ok(Said::Over(why)) => self.ended(id, why, (true, None), now, dice, out),
             Err(why) if heard => out.push(Output::Event(Event::Garbled { why })),
             Ok(Said::Answer { id: None, outcome: Ok(()) }) | Err(_) => {}
         }
@@ -443,7 +446,7 @@ impl<P: Protocol> Session<P> {
         &mut self,
         id: Connection,
         why: String,
-        again: bool,
+        (again, wait_ms): (bool, Option<u64>),
         now: Moment,
         dice: u64,
         out: &mut Vec<Output<P::Frame>>,
@@ -452,12 +455,12 @@ impl<P: Protocol> Session<P> {
             self.current = None;
             out.push(Output::Drop(id));
             if self.next == Next::None {
-                self.wait(None, now, dice);
+                self.wait(wait_ms, now, dice);
             }
             out.push(Output::Event(Event::Lost { why, again: true }));
         } else if self.subscribing().is_some_and(|open| open.id == id) {
             out.push(Output::Drop(id));
-            self.no_next(why, again, None, now, dice, out);
+            self.no_next(why, again, wait_ms, now, dice, out);
         }
     }
 
@@ -483,7 +486,7 @@ impl<P: Protocol> Session<P> {
 
     fn lose_all(&mut self, why: &str, now: Moment, dice: u64, out: &mut Vec<Output<P::Frame>>) {
         for open in [self.current.clone(), self.subscribing().cloned()].into_iter().flatten() {
-            self.ended(open.id, why.to_owned(), true, now, dice, out);
+            self.ended(open.id, why.to_owned(), (true, None), now, dice, out);
         }
     }
 

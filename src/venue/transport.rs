@@ -238,6 +238,13 @@ pub enum ConnectError {
         /// How long it wants us to wait, milliseconds.
         retry_after_ms: Option<u64>,
     },
+    /// We did not ask: what the venue allows is used up.
+    Held {
+        /// That, in words.
+        why: String,
+        /// For how long, milliseconds.
+        wait_ms: u64,
+    },
 }
 
 /// What comes out of a websocket.

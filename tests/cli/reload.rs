@@ -327,6 +327,30 @@ fn who_hears_and_who_keeps_may_be_killed_and_nothing_of_it_is_lost() {
 }
 
 #[test]
+fn bars_are_asked_for_where_the_market_s_stream_is_turned_off() {
+    let folder = Folder::new("no-stream");
+    let (dir, feeds) = (folder.join("data"), "root/trading/feeds");
+    let daemon = Process::start(&dir, &["run", "--symbols", "4", "--pace", "240x"]);
+    daemon.answers();
+    daemon.says("may trade");
+    assert_eq!(run(&dir, &["disable", feeds, "--reason", "odd", "--yes"]).0, Some(0));
+    wait_until("it does not run", || node(&dir, feeds)["state"] == "stopped");
+    let closes = || ask(&dir, &["status"])["closes"].as_u64().unwrap();
+    let before = closes();
+    wait_until("closes are said all the same", || closes() > before + 30);
+    let bars = run(&dir, &["bars", "BTCUSDT", "--json"]).1;
+    let bars: Value = serde_json::from_str(&bars).unwrap();
+    let times: Vec<i64> =
+        bars.as_array().unwrap().iter().map(|bar| bar["open_time"].as_i64().unwrap()).collect();
+    assert!(times.windows(2).all(|two| two[1] - two[0] == 60_000), "no hole: {times:?}");
+    assert_eq!(run(&dir, &["enable", feeds, "--reason", "even", "--yes"]).0, Some(0));
+    wait_until("it runs again", || node(&dir, feeds)["state"] == "running");
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    verified(&dir);
+}
+
+#[test]
 fn the_window_of_requests_and_the_limit_of_a_hang_change_while_it_trades() {
     let folder = Folder::new("reload-limits");
     let (dir, file) = (folder.join("data"), folder.join("mine.toml"));

@@ -44,7 +44,7 @@ async fn a_client_with_an_ed25519_key_places_hears_and_cancels() {
     let clock = venue.clock().clone();
     let now = move || Moment { steady: steady_ms(), wall: wall_ms(), venue: clock.now(wall_ms()) };
     tokio::spawn(async move {
-        let mut wiring = Wiring { url, now, dice: || 0, admit: || Ok(()) };
+        let mut wiring = Wiring { url, now, dice: || 0, admit: || Ok(()), limited: |_| () };
         let sink = |event| match heard.try_send(event) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),

@@ -90,7 +90,18 @@ async fn panic_cancels_and_sells_without_the_daemon() {
     assert!(held(&client, "ETH").await > Decimal::ZERO, "not asked for");
     assert!(client.open_orders(None).await.unwrap().is_empty());
 
-    let (code, out, err) = panic(&dir, &["binance", "--config", file, "--yes", "--flatten"]);
+    // Of a universe, what is paid in its asset and not excluded.
+    let text = std::fs::read_to_string(&config).unwrap();
+    let named = text.lines().find(|line| line.starts_with("symbols = ")).unwrap();
+    let flatten_of = |rule: &str| {
+        let rule = format!("symbols = \"auto\"\nuniverse = {{ {rule} }}");
+        std::fs::write(&config, text.replace(named, &rule)).unwrap();
+        panic(&dir, &["binance", "--config", file, "--yes", "--flatten"])
+    };
+    let (code, out, err) = flatten_of("quote = \"USDT\", exclude = \"ETHUSDT\"");
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(!out.contains("ETH") && held(&client, "ETH").await > Decimal::ZERO, "{out}");
+    let (code, out, err) = flatten_of("quote = \"USDT\"");
     assert_eq!(code, Some(0), "{out}{err}");
     assert!(out.contains("ETHUSDT") && out.contains("sold"), "{out}");
     let (code, _, err) = panic(&dir, &["binance", "--yes"]);

@@ -62,6 +62,11 @@ fn trades(bytes: &[u8]) -> Result<String, String> {
     Ok(format!("{:?}", map::trades(&rows)))
 }
 
+fn order_counts(bytes: &[u8]) -> Result<String, String> {
+    let counts: Vec<wire::RateLimit> = decode("rateLimit/order", bytes)?;
+    Ok(format!("{:?}", map::order_counts(&counts)))
+}
+
 fn time(bytes: &[u8]) -> Result<String, String> {
     let time: wire::ServerTime = decode("time", bytes)?;
     Ok(format!("{time:?}"))
@@ -111,6 +116,11 @@ fn few(mut all: Vec<Vec<u8>>, most: usize) -> Vec<Vec<u8>> {
     all.truncate(most);
     all
 }
+
+/// Orders counted by windows, as the venue's documentation has it.
+const COUNTS: &[u8] = br#"[{"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,
+    "limit":10000,"count":12},{"rateLimitType":"ORDERS","interval":"DAY","intervalNum":1,
+    "limit":20000,"count":77}]"#;
 
 /// A list of one.
 fn list(one: &[u8]) -> Vec<u8> {
@@ -176,6 +186,7 @@ fn decoders() -> Vec<Decoder> {
         decoder("new order", new_order, vec![doc("new_order_full")]),
         decoder("orders", orders, vec![doc("open_orders"), doc("all_orders")]),
         decoder("trades", trades, vec![doc("account_trades")]),
+        decoder("counts of orders", order_counts, vec![COUNTS.to_vec()]),
         decoder("time", time, vec![doc("server_time")]),
         decoder("days", days, vec![list(&doc("ticker_24hr"))]),
         decoder("price", price, vec![doc("ticker_price")]),
@@ -188,11 +199,14 @@ fn decoders() -> Vec<Decoder> {
 /// The types that the client reads answers as, by the lines in which it does.
 fn read_by_the_client() -> BTreeSet<String> {
     let text = include_str!("../../src/venue/binance/client.rs");
-    let reads = |line: &&str| {
-        ["= read(\"", "self.signed_read(", "wire::decode("].iter().any(|call| line.contains(call))
+    let reads = |said: &String| {
+        ["= read(\"", "self.signed_read(", "wire::decode("].iter().any(|call| said.contains(call))
     };
-    let named = text.lines().filter(reads).filter_map(|line| {
-        let (_, rest) = line.trim().strip_prefix("let ")?.split_once(": ")?;
+    // Statement by statement: one may go over several lines.
+    let statements =
+        text.split(';').map(|said| said.split_whitespace().collect::<Vec<_>>().join(" "));
+    let named = statements.filter(reads).filter_map(|said| {
+        let (_, rest) = said.rsplit_once("let ")?.1.split_once(": ")?;
         let (shape, _) = rest.split_once(" = ")?;
         let inner = shape.trim_start_matches("Vec<").trim_start_matches("Result<");
         let name = inner.trim_start_matches("wire::");
@@ -205,7 +219,7 @@ fn read_by_the_client() -> BTreeSet<String> {
 fn no_answer_is_read_that_is_not_tried_here() {
     let here = include_str!("client.rs");
     let read = read_by_the_client();
-    assert!(read.len() >= 8 && read.contains("Day"), "{read:?}");
+    assert!(read.len() >= 9 && read.contains("Day") && read.contains("RateLimit"), "{read:?}");
     let untried = |name: &&String| !here.contains(&format!("wire::{name}"));
     let untried: Vec<&String> = read.iter().filter(untried).collect();
     assert!(untried.is_empty(), "{untried:?}");

@@ -21,6 +21,8 @@ pub enum Kind {
 
 /// The timestamp is outside the venue's window.
 pub const BAD_TIMESTAMP: i32 = -1021;
+/// An order against the rules of its symbol.
+pub const FILTER_FAILURE: i32 = -1013;
 /// Too many orders; other requests may go on.
 pub const TOO_MANY_ORDERS: i32 = -1015;
 /// The venue knows no such order.

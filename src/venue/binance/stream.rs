@@ -184,18 +184,21 @@ fn said<F>(answer: Answer) -> Said<F> {
     let outcome = match error {
         Some(body) => {
             let error = error::of_error(Kind::Read, status, body);
-            let again = match error.class {
-                ErrorClass::Halt | ErrorClass::Refused { again: false } => false,
+            let (again, wait_ms) = match error.class {
+                ErrorClass::Halt | ErrorClass::Refused { again: false } => (false, None),
                 ErrorClass::NotSent
                 | ErrorClass::Unknown
                 | ErrorClass::Absent
-                | ErrorClass::Refused { again: true }
-                | ErrorClass::RateLimited { .. } => true,
+                | ErrorClass::Refused { again: true } => (true, None),
+                ErrorClass::RateLimited { retry_after_ms } => (true, Some(retry_after_ms)),
             };
-            Err(Refusal { why: error.to_string(), again })
+            Err(Refusal { why: error.to_string(), again, wait_ms })
         }
         None if (200..300).contains(&status) => Ok(()),
-        None => Err(Refusal { why: format!("status {status}"), again: status >= 500 }),
+        None => {
+            let why = format!("status {status}");
+            Err(Refusal { why, again: status >= 500, wait_ms: None })
+        }
     };
     Said::Answer { id, outcome }
 }

@@ -16,7 +16,7 @@ impl Protocol for Echo {
     }
 
     fn read(&self, text: &str) -> Result<Said<String>, String> {
-        let refusal = |again| Err(Refusal { why: text.to_owned(), again });
+        let refusal = |again| Err(Refusal { why: text.to_owned(), again, wait_ms: None });
         Ok(match text {
             "no" => Said::Answer { id: None, outcome: refusal(false) },
             "later" => Said::Answer { id: Some(1), outcome: refusal(true) },

@@ -176,6 +176,7 @@ async fn a_link_subscribes_and_comes_back_after_a_drop() {
             attempts += 1;
             if attempts == 1 { Err(0) } else { Ok(()) }
         },
+        limited: |_| panic!("the venue has said nothing"),
     };
     let mut seen = Vec::new();
     let run = link::run(Session::new(Lines(0)), &mut wiring, |event| {
@@ -203,6 +204,7 @@ async fn a_refused_handshake_stops_a_link_and_a_closed_port_does_not() {
         now: || Moment { steady: 0, wall: 0, venue: 0 },
         dice: || 0,
         admit: || Ok(()),
+        limited: |_| panic!("the venue has said nothing"),
     };
     let mut seen = Vec::new();
     let run = link::run(Session::new(Lines(0)), &mut wiring, |event| {

@@ -66,6 +66,13 @@ impl BinanceClient {
         Ok(())
     }
 
+    /// The venue wants nothing more from this address for so long, milliseconds: told to a stream,
+    /// it is true of every request, and of processes that come after us.
+    pub fn limited(&self, wait_ms: u64) {
+        self.limit().block(self.real(), wait_ms);
+        self.note(&self.connections(), Care::Synced);
+    }
+
     /// Whether the venue has told how much weight is spent, so that what costs some may be booked.
     #[must_use]
     pub fn knows_count(&self) -> bool {
