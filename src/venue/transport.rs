@@ -137,7 +137,8 @@ pub struct Http {
 }
 
 impl Http {
-    /// Makes the pool for addresses that begin with `base`.
+    /// Makes the pool for addresses that begin with `base`. Answers may come compressed, from
+    /// elsewhere.
     ///
     /// # Errors
     /// The TLS set-up of this machine cannot be used.
@@ -150,7 +151,8 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never());
         if Address::read(base).is_ok_and(|base| base.is_loopback()) {
-            builder = builder.no_proxy();
+            // On the way to ourselves it would only cost time.
+            builder = builder.no_proxy().no_gzip();
         }
         let client = builder.build().map_err(|e| format!("HTTP client: {}", chain(&e)))?;
         Ok(Http { client, probe })

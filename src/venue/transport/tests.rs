@@ -130,6 +130,38 @@ async fn status_headers_and_body_come_back_and_redirects_are_not_followed() {
     assert_eq!(http.send(get).await.unwrap().status, 307);
 }
 
+/// Something that is long and easily made short.
+fn compressed(bytes: usize) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, &vec![b'7'; bytes]).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn answers_from_elsewhere_may_be_compressed_and_what_they_grow_to_is_bounded() {
+    let answer = |bytes: usize| async move { ([("content-encoding", "gzip")], compressed(bytes)) };
+    let takes = |headers: HeaderMap| async move {
+        let accepted = headers.get("accept-encoding").map(|v| v.to_str().unwrap().to_owned());
+        accepted.unwrap_or_default()
+    };
+    let router = axum::Router::new()
+        .route("/takes", get(takes))
+        .route("/some", get(move || answer(100_000)))
+        .route("/much", get(move || answer(BODY_MAX + 1)));
+    let host = serve(router).await;
+    let get = |http: &Http, path: &str| {
+        let (http, url) = (http.clone(), format!("http://{host}/{path}"));
+        async move { http.send(HttpRequest { method: Method::Get, key: None, ..request(&url) }).await }
+    };
+    let elsewhere = Http::new("https://venue.invalid", Probe::default()).unwrap();
+    let here = Http::new("http://127.0.0.1", Probe::default()).unwrap();
+    assert_eq!(get(&elsewhere, "takes").await.unwrap().body, b"gzip");
+    assert_eq!(get(&here, "takes").await.unwrap().body, b"");
+    assert_eq!(get(&elsewhere, "some").await.unwrap().body, vec![b'7'; 100_000]);
+    let much = get(&elsewhere, "much").await.unwrap_err();
+    assert!(much.to_string().contains("an answer above"), "{much}");
+}
+
 struct Lines(u64);
 
 impl Protocol for Lines {
