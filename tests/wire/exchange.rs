@@ -58,7 +58,7 @@ fn any_request_gives_a_value_or_an_error() {
         drop(KlineQuery::read(&params));
         drop(params.finish());
         for row in TABLE {
-            assert!(row.weight.of(query) <= 250, "{query}");
+            assert!(row.weight.of(&params) <= 250, "{query}");
         }
     };
     spoiled(&seeds, 6_000, read);

@@ -173,12 +173,13 @@ async fn act(
     let invalid = || ApiError::new(-1135, "Invalid JSON Request");
     let name = request.get("method").and_then(Value::as_str);
     let endpoint = name.and_then(by_name);
-    let list = parameters(request.get("params"));
-    let sent = list.as_deref().unwrap_or_default();
-    let query = sent.iter().map(|(name, value)| format!("{name}={value}"));
-    let query = query.collect::<Vec<_>>().join("&");
+    let sent = parameters(request.get("params"))
+        .map(|list| (sign::socket_payload(&list), Params::of(list)));
     let weight = match (endpoint, name) {
-        (Some(endpoint), _) => endpoint.weight.of(&query),
+        (Some(endpoint), _) => {
+            let nothing = Params::default();
+            endpoint.weight.of(sent.as_ref().map_or(&nothing, |(_, params)| params))
+        }
         (None, Some(name)) if name.starts_with("userDataStream.") => OWN,
         (None, Some(name)) if name.starts_with("session.") => OWN,
         (None, _) => UNKNOWN,
@@ -195,7 +196,7 @@ async fn act(
         return Err(invalid());
     }
     let logged_on = desk.hub.is_logged_on(ticket);
-    let ask = list.and_then(|list| ask(list, logged_on, frame));
+    let ask = sent.and_then(|(payload, params)| ask(payload, params, logged_on, frame));
     if let Some(endpoint) = endpoint {
         return match through(desk, endpoint, ask, weighed, &mut frame.used).await {
             Reply::Said(told) => told.map(Act::Tell),
@@ -248,9 +249,12 @@ fn about_itself(desk: &Desk, name: &str, ask: &Ask) -> Result<Act, ApiError> {
     }
 }
 
-fn ask(list: Vec<(String, String)>, logged_on: bool, frame: &mut Frame) -> Result<Ask, ApiError> {
-    let payload = sign::socket_payload(&list);
-    let params = Params::of(list);
+fn ask(
+    payload: String,
+    params: Params,
+    logged_on: bool,
+    frame: &mut Frame,
+) -> Result<Ask, ApiError> {
     frame.rates = params.text("returnRateLimits")? != Some("false");
     let key = params.text("apiKey")?.map(str::to_owned);
     Ok(Ask { params, key, payload, logged_on })

@@ -33,16 +33,17 @@ pub async fn handle(
     desk.distance().pass(uri.path().ends_with("/klines")).await;
     let Some(endpoint) = by_path(method.as_str(), uri.path()) else { return no_such(uri.path()) };
     let query = uri.query().unwrap_or("");
-    let whole = if body.is_empty() { query.to_owned() } else { format!("{query}&{body}") };
-    let weighed = desk.counters().weigh(endpoint.weight.of(&whole), seconds());
+    let params = Params::parse(query, &body);
+    // What cannot be read is not served: it costs what asking for nothing in particular does.
+    let weight = endpoint.weight.of(params.as_ref().unwrap_or(&Params::default()));
+    let weighed = desk.counters().weigh(weight, seconds());
     if weighed.is_err() {
         desk.distance().refuse();
     }
     let mut used = Used::default();
     let key = headers.get("x-mbx-apikey").and_then(|v| v.to_str().ok()).map(str::to_owned);
     let payload = sign::rest_payload(query, &body);
-    let ask = Params::parse(query, &body);
-    let ask = ask.map(|params| Ask { params, key, payload, logged_on: false });
+    let ask = params.map(|params| Ask { params, key, payload, logged_on: false });
     match through(&desk, endpoint, ask, weighed, &mut used).await {
         Reply::Said(Ok(text)) => respond(StatusCode::OK, used, text, takes_gzip(&headers)),
         Reply::Said(Err(error)) => refuse(&error, used),

@@ -1,6 +1,7 @@
 //! Everything that may be asked, by REST path and by name of the WebSocket API, and what it costs.
 
 use crate::sim::exchange::ListKind;
+use crate::sim::wire::params::Params;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +74,7 @@ pub enum Weight {
     Write,
     /// The first where a symbol is named, the second otherwise.
     Symbol(u64, u64),
-    /// The first where this parameter is sent, the second otherwise.
+    /// The first where this parameter is sent, or has the value behind `=`; the second otherwise.
     Given(&'static str, u64, u64),
     /// By the number of symbols: up to 20, up to 100, more or all.
     Symbols(u64, u64, u64),
@@ -144,7 +145,7 @@ pub const TABLE: &[Endpoint] = {
         row(Account(Mine::OpenOrders), "GET", "openOrders", "openOrders.status", Symbol(6, 80)),
         row(Books(Change::CancelAll), "DELETE", "openOrders", "openOrders.cancelAll", Write),
         row(Account(Mine::AllOrders), "GET", "allOrders", "allOrders", Fixed(20)),
-        row(Account(Mine::MyTrades), "GET", "myTrades", "myTrades", Given("orderId=", 5, 20)),
+        row(Account(Mine::MyTrades), "GET", "myTrades", "myTrades", Given("orderId", 5, 20)),
         row(Books(Change::List(Oco)), "POST", "orderList/oco", "orderList.place.oco", Write),
         row(Books(Change::List(Oto)), "POST", "orderList/oto", "orderList.place.oto", Write),
         row(Books(Change::List(Otoco)), "POST", "orderList/otoco", "orderList.place.otoco", Write),
@@ -169,48 +170,46 @@ pub fn by_name(name: &str) -> Option<&'static Endpoint> {
 }
 
 impl Weight {
-    /// What a request with this query, as `name=value` joined by `&`, costs beforehand.
+    /// What a request with these parameters costs beforehand: they are the ones it is served with,
+    /// so however they were written, it pays for what it gets.
     #[must_use]
-    pub fn of(self, query: &str) -> u64 {
-        let part = |name: &str| query.split('&').find_map(|part| part.strip_prefix(name));
-        let has = |name: &str| part(name).is_some();
-        let count = |list: &str| list.replace("%2C", ",").split(',').count();
+    pub fn of(self, sent: &Params) -> u64 {
+        let has = |name: &str| sent.peek(name).is_some();
+        let symbols = || sent.peek("symbols").map(|list| list.split(',').count());
         match self {
             Weight::Fixed(weight) => weight,
             Weight::Write => 0,
             Weight::Symbol(one, all) => {
-                if has("symbol=") {
+                if has("symbol") {
                     one
                 } else {
                     all
                 }
             }
-            Weight::Given(name, with, without) => {
-                if has(name) {
-                    with
-                } else {
-                    without
-                }
+            Weight::Given(given, with, without) => {
+                let is_there = match given.split_once('=') {
+                    Some((name, value)) => sent.peek(name) == Some(value),
+                    None => has(given),
+                };
+                if is_there { with } else { without }
             }
             Weight::Each(one, most) => {
-                let symbols = part("symbols=").map_or(1, count);
+                let symbols = symbols().unwrap_or(1);
                 u64::try_from(symbols).unwrap_or(u64::MAX).saturating_mul(one).min(most)
             }
-            Weight::Symbols(few, some, all) => match (has("symbol="), part("symbols=")) {
-                (true, _) => few,
-                (false, None) => all,
-                (false, Some(list)) => match count(list) {
-                    0..=20 => few,
-                    21..=100 => some,
-                    _ => all,
-                },
+            Weight::Symbols(few, some, all) => match (has("symbol"), symbols()) {
+                (true, _) | (false, Some(0..=20)) => few,
+                (false, Some(21..=100)) => some,
+                (false, _) => all,
             },
-            Weight::Levels => match part("limit=").and_then(|l| l.parse().ok()).unwrap_or(100) {
-                0..=100 => 5,
-                101..=500 => 25,
-                501..=1_000 => 50,
-                1_001_u64.. => 250,
-            },
+            Weight::Levels => {
+                match sent.peek("limit").and_then(|l| l.parse().ok()).unwrap_or(100) {
+                    0..=100 => 5,
+                    101..=500 => 25,
+                    501..=1_000 => 50,
+                    1_001_u64.. => 250,
+                }
+            }
         }
     }
 
@@ -228,7 +227,7 @@ impl std::fmt::Display for Weight {
             Weight::Write => f.write_str("0, refused 1"),
             Weight::Symbol(one, all) => write!(f, "{one}, without symbol {all}"),
             Weight::Given(name, with, without) => {
-                write!(f, "{without}, with `{}` {with}", name.trim_end_matches('='))
+                write!(f, "{without}, with `{name}` {with}")
             }
             Weight::Symbols(few, some, all) => {
                 write!(f, "{few}, over 20 symbols {some}, over 100 or all {all}")

@@ -19,6 +19,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 mod faults;
 mod hostile;
 mod keys;
+mod limits;
 mod market;
 mod orders;
 mod refusals;
