@@ -116,8 +116,8 @@ fn status(desk: &Desk) -> Result<Value, ApiError> {
     let mut value = standing(desk)?;
     value["pid"] = std::process::id().into();
     value["connections"] = desk.hub.connections().into();
-    let (at_once, refused) = desk.distance().counts();
-    (value["bars_at_once"], value["over_limits"]) = (at_once.into(), refused.into());
+    value["bars_at_once"] = desk.distance().most().into();
+    value["over_limits"] = desk.counters().over().into();
     Ok(value)
 }
 

@@ -96,13 +96,12 @@ pub struct Desk {
     pub token: String,
 }
 
-/// How long answers take, as from far away, and how many were waited for at once.
+/// How long answers take, as from far away, and how many for bars were waited for at once.
 #[derive(Debug, Default)]
 pub struct Distance {
     ms: AtomicU64,
     now: AtomicU64,
     most: AtomicU64,
-    refused: AtomicU64,
 }
 
 impl Distance {
@@ -123,14 +122,9 @@ impl Distance {
         self.now.fetch_sub(one, Relaxed);
     }
 
-    /// A request was over the limits.
-    pub fn refuse(&self) {
-        self.refused.fetch_add(1, Relaxed);
-    }
-
-    /// Most requests for bars at once while answers took time, and requests over the limits.
-    pub fn counts(&self) -> (u64, u64) {
-        (self.most.load(Relaxed), self.refused.load(Relaxed))
+    /// Most requests for bars at once while answers took time.
+    pub fn most(&self) -> u64 {
+        self.most.load(Relaxed)
     }
 }
 

@@ -85,6 +85,8 @@ pub struct Spent {
 pub struct Counters {
     limits: Limits,
     spent: Spent,
+    /// Whatever was refused for a limit since the process began.
+    over: u64,
 }
 
 /// What the headers of an answer say.
@@ -118,7 +120,7 @@ impl Counters {
             banned_until: 0,
             next_ban: BAN,
         };
-        Counters { limits, spent }
+        Counters { limits, spent, over: 0 }
     }
 
     /// What an earlier process of the exchange has counted.
@@ -141,6 +143,17 @@ impl Counters {
         self.spent.clone()
     }
 
+    /// How many requests, connections and orders were refused for a limit since the process began.
+    #[must_use]
+    pub fn over(&self) -> u64 {
+        self.over
+    }
+
+    /// Counts a connection that is dropped because it sent too many messages.
+    pub fn dropped(&mut self) {
+        self.over += 1;
+    }
+
     /// The limits.
     #[must_use]
     pub fn limits(&self) -> Limits {
@@ -156,6 +169,7 @@ impl Counters {
         let mut says = Used { weight: *self.spent.weight.at(now), ..Used::default() };
         if now < self.spent.banned_until {
             says.retry_after = Some(self.spent.banned_until - now);
+            self.over += 1;
             return Err((banned(self.spent.banned_until), says));
         }
         *self.spent.requests.at(now) += 1;
@@ -181,6 +195,7 @@ impl Counters {
 
     /// Counts a refusal: who goes on after too many of them is banned.
     fn refuse(&mut self, says: &mut Used, now: u64) -> Option<ApiError> {
+        self.over += 1;
         *self.spent.refused.at(now) += 1;
         if *self.spent.refused.at(now) <= PATIENCE {
             return None;
@@ -216,6 +231,7 @@ impl Counters {
         if *self.spent.connections.at(now) <= limit {
             return Ok(());
         }
+        self.over += 1;
         let msg = format!(
             "Too many connection attempts from IP; current limit is {limit} per '5 MINUTE'."
         );
@@ -371,5 +387,6 @@ mod tests {
         let mut counters = counters();
         assert!(counters.connect(NOW).is_ok() && counters.connect(NOW).is_ok());
         assert_eq!(counters.connect(NOW).map_err(|(e, _)| e.code), Err(-1034));
+        assert_eq!(counters.over(), 1);
     }
 }

@@ -37,9 +37,6 @@ pub async fn handle(
     // What cannot be read is not served: it costs what asking for nothing in particular does.
     let weight = endpoint.weight.of(params.as_ref().unwrap_or(&Params::default()));
     let weighed = desk.counters().weigh(weight, seconds());
-    if weighed.is_err() {
-        desk.distance().refuse();
-    }
     let mut used = Used::default();
     let key = headers.get("x-mbx-apikey").and_then(|v| v.to_str().ok()).map(str::to_owned);
     let payload = sign::rest_payload(query, &body);

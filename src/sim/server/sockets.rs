@@ -227,6 +227,7 @@ pub async fn pump<F: Future<Output = ()>>(
                 }
                 second.1 += 1;
                 if limit.is_some_and(|limit| second.1 > limit) {
+                    desk.counters().dropped();
                     break;
                 }
                 match got {
