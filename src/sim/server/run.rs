@@ -1,7 +1,7 @@
 //! Start and end of the server.
 
 use super::desk::{Desk, Phase};
-use super::limits::Counters;
+use super::limits::{Counters, Spent};
 use super::line::{Line, Lines};
 use super::pace::{Pace, VenueClock};
 use super::port::{self, PortFile};
@@ -24,8 +24,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// Time without a request and a connection after which the exchange ends itself.
 pub const IDLE_EXIT: Duration = Duration::from_mins(1);
@@ -239,7 +240,8 @@ async fn run(
 ) -> Result<(), SimError> {
     let clock = tokio::spawn(keep_time(Arc::clone(&desk)));
     let watch = tokio::spawn(watch_idle(Arc::clone(&desk), idle_exit));
-    let keeping = tokio::spawn(keep_limits(Arc::clone(&desk), data_dir.clone()));
+    let (enough, ended) = oneshot::channel();
+    let keeping = tokio::spawn(keep_limits(Arc::clone(&desk), data_dir.clone(), ended));
     let mut asked = desk.phase();
     let stopping = async move { Phase::over(&mut asked).await };
     let service = router(Arc::clone(&desk)).into_make_service_with_connect_info::<Line>();
@@ -255,14 +257,15 @@ async fn run(
     };
     clock.abort();
     watch.abort();
-    keeping.abort();
-    keep(&desk, &data_dir).await;
+    drop(enough);
+    let kept = keeping.await;
     desk.hub.clear();
     let closing = Arc::clone(&desk);
     let closed = tokio::task::spawn_blocking(move || closing.close()).await;
     closed.map_err(|error| SimError::Failed(error.to_string()))?;
     // It ends with the desk's books; then nobody holds their file any more.
     sending.await.map_err(|error| SimError::Failed(error.to_string()))?;
+    kept.map_err(|error| SimError::Failed(error.to_string()))?;
     served.map_err(io_error("cannot serve"))?;
     let phase = desk.phase().borrow().clone();
     if let Phase::Failed(why) = phase {
@@ -271,21 +274,26 @@ async fn run(
     std::fs::remove_file(port::path(&data_dir)).map_err(io_error("cannot remove the port file"))
 }
 
-/// Keeps what was used of the limits, for the next process: who is banned stays banned.
-async fn keep_limits(desk: Arc<Desk>, dir: PathBuf) {
+/// Keeps what was used of the limits, for the next process: who is banned stays banned. Nobody else
+/// writes that file, and each time is waited for, so no two ever write it at once; the last time is
+/// when the server has ended.
+async fn keep_limits(desk: Arc<Desk>, dir: PathBuf, mut ended: oneshot::Receiver<()>) {
     let mut kept = None;
     loop {
-        tokio::time::sleep(KEEP_EVERY).await;
+        let last = timeout(KEEP_EVERY, &mut ended).await.is_ok();
         let spent = desk.counters().spent();
         if kept.as_ref() != Some(&spent) {
-            keep(&desk, &dir).await;
+            keep(spent.clone(), &dir).await;
             kept = Some(spent);
+        }
+        if last {
+            return;
         }
     }
 }
 
-async fn keep(desk: &Desk, dir: &Path) {
-    let (spent, dir) = (desk.counters().spent(), dir.to_owned());
+async fn keep(spent: Spent, dir: &Path) {
+    let dir = dir.to_owned();
     let written = tokio::task::spawn_blocking(move || spent.keep(&dir)).await;
     if !matches!(written, Ok(Ok(()))) {
         tracing::warn!(?written, "what was used of the limits cannot be kept");
