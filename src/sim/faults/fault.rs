@@ -2,7 +2,7 @@
 
 use super::kinds::{Kind, Scope};
 use crate::domain::id::Symbol;
-use crate::sim::server::routes::{Endpoint, TABLE};
+use crate::sim::server::routes::{Endpoint, OWN, TABLE};
 use serde::{Deserialize, Serialize};
 
 /// Hits in a thousand where none is given: all.
@@ -17,9 +17,10 @@ const EVENTS: [&str; 4] =
 pub struct Fault {
     /// What happens.
     pub kind: Kind,
-    /// Where: an endpoint (`POST order`, `order.place`), all connections of a kind (`market`,
-    /// `user`), a stream (`btcusdt@kline_1m`), an event (`executionReport`) or, for orders, a
-    /// symbol; none: wherever it can.
+    /// Where: an endpoint (`POST order`, `order.place`), what a connection asks about itself
+    /// (`session.logon`), all connections of a kind (`market`, `user`), a stream
+    /// (`btcusdt@kline_1m`), an event (`executionReport`) or, for orders, a symbol; none: wherever
+    /// it can, but for what a connection asks about itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
     /// How often it hits before it is over; none: for ever.
@@ -91,7 +92,8 @@ impl Fault {
             return Err(format!("{} cannot have the number {number}", row.name));
         }
         let Some(at) = &self.at else { return Ok(()) };
-        let request = TABLE.iter().any(|row| is_endpoint(at, row));
+        let own = OWN.contains(&&**at) && self.kind != Kind::UnknownOrder;
+        let request = own || TABLE.iter().any(|row| is_endpoint(at, row));
         let message =
             matches!(at.as_str(), "market" | "user") || at.contains('@') || EVENTS.contains(&&**at);
         let can = match row.scope {
@@ -111,6 +113,14 @@ impl Fault {
         let orders = self.kind != Kind::UnknownOrder || (endpoint.method, endpoint.path) == ORDER;
         let here = self.at.as_ref().is_none_or(|at| is_endpoint(at, endpoint));
         requests && orders && here
+    }
+
+    /// Whether it can hit what a connection asks about itself: only where it is named, so that a
+    /// fault of requests goes on with those about the market and the account.
+    #[must_use]
+    pub fn meets_own(&self, name: &str) -> bool {
+        let requests = matches!(self.kind.row().scope, Scope::Requests | Scope::Both);
+        requests && self.kind != Kind::UnknownOrder && self.at.as_deref() == Some(name)
     }
 
     /// Whether it names one stream, event, endpoint or symbol.

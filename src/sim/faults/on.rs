@@ -231,12 +231,24 @@ impl Faults {
     /// What becomes of a request at this venue time.
     #[must_use]
     pub fn request(&self, endpoint: &Endpoint, subject: &Subject, now: UtcMs) -> Option<Hit> {
-        let most = |fault: &Fault| {
-            let again = if self.stands { 1 } else { u64::MAX };
-            if fault.kind == Kind::UnknownOrder { fault.number() } else { again }
-        };
+        let again = self.again();
+        let most =
+            |fault: &Fault| if fault.kind == Kind::UnknownOrder { fault.number() } else { again };
         let key = [endpoint.method, endpoint.path, &subject.symbol, &subject.id];
         self.hit(|fault| fault.meets_request(endpoint), &key, now, most)
+    }
+
+    /// How often the same request is hit at one time: where time stands still it passes when it is
+    /// repeated.
+    fn again(&self) -> u64 {
+        if self.stands { 1 } else { u64::MAX }
+    }
+
+    /// What becomes of what a connection asks about itself, at this venue time.
+    #[must_use]
+    pub fn own(&self, name: &str, now: UtcMs) -> Option<Hit> {
+        let again = self.again();
+        self.hit(|fault| fault.meets_own(name), &[name], now, |_| again)
     }
 
     /// What becomes of a message of a connection of that kind.

@@ -8,8 +8,9 @@ use super::line::Line;
 use super::rest::refuse;
 use super::routes::by_name;
 use super::sockets::{MESSAGE_MAX, named, pump};
-use super::through::{Reply, through};
+use super::through::{Reply, Way, through, way};
 use crate::domain::time::UtcMs;
+use crate::sim::faults::Hit;
 use crate::sim::wire::error::ApiError;
 use crate::sim::wire::params::Params;
 use crate::sim::wire::sign::{self, Registered};
@@ -20,6 +21,7 @@ use axum::response::Response;
 use everwarm_runtime::clock;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tokio::time::sleep;
 
 /// What opening a connection weighs.
 const OPENING: u64 = 2;
@@ -123,21 +125,25 @@ struct Frame {
     id: Value,
     used: Used,
     rates: bool,
+    /// What a fault says instead of the result, though it was done.
+    instead: Option<ApiError>,
 }
 
 async fn asked(desk: &Desk, line: &Line, ticket: &Ticket, text: String) {
     let request: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
     let id = request.get("id").cloned().unwrap_or(Value::Null);
-    let mut frame = Frame { id, used: Used::default(), rates: true };
+    let mut frame = Frame { id, used: Used::default(), rates: true, instead: None };
     let act = act(desk, ticket, &request, &mut frame).await;
     if matches!(act, Ok(Act::Cut)) {
         return line.cut();
     }
-    desk.hub.answer(ticket, |own| match act.and_then(|act| act.perform(own)) {
-        Ok((result, behind)) => {
-            [Some(frame.told(desk, Ok(result))), behind].into_iter().flatten().collect()
-        }
-        Err(error) => vec![frame.told(desk, Err(error))],
+    desk.hub.answer(ticket, |own| {
+        let (result, behind) = match act.and_then(|act| act.perform(own)) {
+            Ok((result, behind)) => (Ok(result), behind),
+            Err(error) => (Err(error), None),
+        };
+        let result = frame.instead.take().map_or(result, Err);
+        [Some(frame.told(desk, result)), behind].into_iter().flatten().collect()
     });
 }
 
@@ -198,15 +204,44 @@ async fn act(
     let logged_on = desk.hub.is_logged_on(ticket);
     let ask = sent.and_then(|(payload, params)| ask(payload, params, logged_on, frame));
     if let Some(endpoint) = endpoint {
-        return match through(desk, endpoint, ask, weighed, &mut frame.used).await {
-            Reply::Said(told) => told.map(Act::Tell),
-            Reply::Page(_) | Reply::Cut => Ok(Act::Cut),
-        };
+        return spoken(through(desk, endpoint, ask, weighed, &mut frame.used).await);
     }
-    weighed.map_err(|(error, _)| error)?;
-    let name = name.ok_or_else(invalid)?;
-    let ask = ask?;
-    about_itself(desk, name, &ask)
+    let hit = own_hit(desk, name);
+    let way = way(desk, hit, &mut frame.used);
+    let usual = || {
+        weighed.map_err(|(error, _)| error)?;
+        about_itself(desk, name.ok_or_else(invalid)?, &ask?)
+    };
+    match way {
+        Way::Usual => usual(),
+        Way::Instead(reply) => spoken(reply),
+        Way::Though(reply) => {
+            // Nothing of a connection outlives it: what is cut need not be done.
+            let told = spoken(reply);
+            frame.instead = told.as_ref().err().cloned();
+            if told.is_ok() { told } else { usual() }
+        }
+        Way::Late(wait) => {
+            let act = usual();
+            sleep(wait).await;
+            act
+        }
+    }
+}
+
+/// The fault that a request about the connection itself meets; it is written down.
+fn own_hit(desk: &Desk, name: Option<&str>) -> Option<Hit> {
+    let (name, now) = (name?, desk.venue_now());
+    let hit = desk.faults.own(name, now)?;
+    desk.requests.spoilt(now, hit, name);
+    Some(hit)
+}
+
+fn spoken(reply: Reply) -> Result<Act, ApiError> {
+    match reply {
+        Reply::Said(told) => told.map(Act::Tell),
+        Reply::Page(_) | Reply::Cut => Ok(Act::Cut),
+    }
 }
 
 /// Requests about the connection itself.

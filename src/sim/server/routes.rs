@@ -156,6 +156,17 @@ pub const TABLE: &[Endpoint] = {
     ]
 };
 
+/// What a connection of the WebSocket API asks about itself.
+pub const OWN: &[&str] = &[
+    "userDataStream.subscribe.signature",
+    "userDataStream.subscribe",
+    "userDataStream.unsubscribe",
+    "session.subscriptions",
+    "session.logon",
+    "session.status",
+    "session.logout",
+];
+
 /// What a path asks for.
 #[must_use]
 pub fn by_path(method: &str, path: &str) -> Option<&'static Endpoint> {

@@ -68,30 +68,51 @@ async fn met(
         Err((error, _)) => Some(error.clone()),
     };
     *used = weighed.unwrap_or_else(|(_, used)| used);
-    let Some(Hit { kind, number, .. }) = hit else {
-        return Reply::Said(done(desk, endpoint, ask, refused, used).await);
-    };
-    match kind {
-        Kind::Reset => Reply::Cut,
-        Kind::ErrorBefore => broken(number),
-        Kind::Limited | Kind::Banned => {
-            used.retry_after = Some(number);
-            Reply::Said(Err(desk.counters().told_off(number, kind == Kind::Banned, seconds())))
-        }
-        Kind::UnknownOrder => Reply::Said(Err(ApiError::new(-2013, "Order does not exist."))),
-        Kind::NoAnswer => {
+    match way(desk, hit, used) {
+        Way::Usual => Reply::Said(done(desk, endpoint, ask, refused, used).await),
+        Way::Instead(reply) => reply,
+        Way::Though(reply) => {
             drop(done(desk, endpoint, ask, refused, used).await);
-            Reply::Cut
+            reply
         }
-        Kind::ErrorAfter => {
-            drop(done(desk, endpoint, ask, refused, used).await);
-            broken(number)
-        }
-        Kind::Slow => {
+        Way::Late(wait) => {
             let said = done(desk, endpoint, ask, refused, used).await;
-            tokio::time::sleep(Duration::from_millis(number)).await;
+            tokio::time::sleep(wait).await;
             Reply::Said(said)
         }
+    }
+}
+
+/// What a fault does to a request.
+#[derive(Debug)]
+pub enum Way {
+    /// Nothing: it is done, and its answer leaves.
+    Usual,
+    /// Nothing is done, and this leaves.
+    Instead(Reply),
+    /// It is done, and this leaves instead of its answer.
+    Though(Reply),
+    /// It is done, and its answer leaves so much later.
+    Late(Duration),
+}
+
+/// The way of a request that is hit so.
+pub fn way(desk: &Desk, hit: Option<Hit>, used: &mut Used) -> Way {
+    let Some(Hit { kind, number, .. }) = hit else { return Way::Usual };
+    match kind {
+        Kind::Reset => Way::Instead(Reply::Cut),
+        Kind::ErrorBefore => Way::Instead(broken(number)),
+        Kind::Limited | Kind::Banned => {
+            used.retry_after = Some(number);
+            let error = desk.counters().told_off(number, kind == Kind::Banned, seconds());
+            Way::Instead(Reply::Said(Err(error)))
+        }
+        Kind::UnknownOrder => {
+            Way::Instead(Reply::Said(Err(ApiError::new(-2013, "Order does not exist."))))
+        }
+        Kind::NoAnswer => Way::Though(Reply::Cut),
+        Kind::ErrorAfter => Way::Though(broken(number)),
+        Kind::Slow => Way::Late(Duration::from_millis(number)),
         Kind::ClockSkew
         | Kind::LateFills
         | Kind::PartialFills
@@ -101,7 +122,7 @@ async fn met(
         | Kind::Reorder
         | Kind::Rotate
         | Kind::Shutdown
-        | Kind::UserStreamEnded => Reply::Said(done(desk, endpoint, ask, refused, used).await),
+        | Kind::UserStreamEnded => Way::Usual,
     }
 }
 

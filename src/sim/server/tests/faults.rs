@@ -266,6 +266,56 @@ async fn the_accounts_events_stop() {
 }
 
 #[tokio::test]
+async fn a_subscription_is_refused_once_and_taken_when_it_is_asked_for_again() {
+    let dir = Dir::new();
+    let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
+    let client = Client::of(&sim);
+    client.advance(START).await;
+    let at = "userDataStream.subscribe.signature";
+    let mut user = client.socket("/ws-api/v3", "user").await;
+    client.fault(json!({"kind": "limited", "times": 9})).await;
+    assert_eq!(subscribe_user(&mut user, START).await["status"], 200, "it is not named");
+    client.lift().await;
+
+    let mut user = client.socket("/ws-api/v3", "user").await;
+    assert_eq!(client.fault(json!({"kind": "unknown-order", "at": at})).await.0, 400);
+    for (kind, status, code) in [("limited", 429, -1003), ("banned", 418, -1003)] {
+        client.fault(json!({"kind": kind, "at": at, "times": 1, "value": 7})).await;
+        let told = subscribe_user(&mut user, START).await;
+        assert_eq!((&told["status"], &told["error"]["code"]), (&json!(status), &json!(code)));
+        let data = &told["error"]["data"];
+        let wait = data["retryAfter"].as_i64().zip(data["serverTime"].as_i64());
+        assert_eq!(wait.map(|(until, now)| until - now), Some(7_000), "{told}");
+    }
+    let broken = |kind: &str| json!({"kind": kind, "at": at, "times": 1});
+    client.fault(broken("error-before")).await;
+    assert_eq!(subscribe_user(&mut user, START).await["error"]["code"], -1006);
+    assert_eq!(subscribe_user(&mut user, START).await["status"], 200, "nothing was done");
+    let mut user = client.socket("/ws-api/v3", "user").await;
+    client.fault(broken("error-after")).await;
+    assert_eq!(subscribe_user(&mut user, START).await["error"]["code"], -1006);
+    client.buy("one").await;
+    assert_eq!(next(&mut user).await["event"]["x"], "NEW", "it was done all the same");
+
+    for kind in ["reset", "no-answer"] {
+        let mut user = client.socket("/ws-api/v3", kind).await;
+        client.fault(json!({"kind": kind, "at": "session.status", "times": 1})).await;
+        let request = json!({"id": 9, "method": "session.status"}).to_string();
+        futures_util::SinkExt::send(&mut user, Message::text(request)).await.expect("sent");
+        let (_, end) = rest(&mut user).await;
+        assert!(end.is_err_and(|e| e.contains("reset")), "{kind}");
+    }
+    sim.stop().await.expect("a clean end");
+    let log = requests::read(&dir.0).expect("a log");
+    let hit = |entry: &Entry| match entry {
+        Entry::Spoilt { fault, message, .. } if message == at => Some(fault.clone()),
+        Entry::Spoilt { .. } | Entry::Asked(_) | Entry::Started { .. } | Entry::Answered(_) => None,
+    };
+    let hits: Vec<String> = log.iter().filter_map(hit).collect();
+    assert_eq!(hits, ["limited", "banned", "error-before", "error-after"]);
+}
+
+#[tokio::test]
 async fn fills_come_late_and_in_parts() {
     let dir = Dir::new();
     let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
