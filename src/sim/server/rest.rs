@@ -10,6 +10,7 @@ use crate::sim::wire::error::ApiError;
 use crate::sim::wire::params::Params;
 use crate::sim::wire::sign;
 use axum::body::Body;
+use axum::extract::rejection::StringRejection;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use flate2::Compression;
@@ -27,13 +28,17 @@ pub async fn handle(
     method: Method,
     uri: Uri,
     headers: HeaderMap,
-    body: String,
+    body: Result<String, StringRejection>,
 ) -> Response<Body> {
     desk.touch();
     desk.distance().pass(uri.path().ends_with("/klines")).await;
     let Some(endpoint) = by_path(method.as_str(), uri.path()) else { return no_such(uri.path()) };
     let query = uri.query().unwrap_or("");
-    let params = Params::parse(query, &body);
+    let (body, unread) = match body {
+        Ok(body) => (body, None),
+        Err(rejection) => (String::new(), Some(unreadable(&rejection))),
+    };
+    let params = unread.map_or_else(|| Params::parse(query, &body), Err);
     // What cannot be read is not served: it costs what asking for nothing in particular does.
     let weight = endpoint.weight.of(params.as_ref().unwrap_or(&Params::default()));
     let weighed = desk.counters().weigh(weight, seconds());
@@ -53,6 +58,16 @@ pub async fn handle(
             page(StatusCode::SERVICE_UNAVAILABLE)
         }
     }
+}
+
+/// What is said of a body that is too long or no text.
+fn unreadable(rejection: &StringRejection) -> ApiError {
+    let status = rejection.status().as_u16();
+    if status == StatusCode::PAYLOAD_TOO_LARGE.as_u16() {
+        let msg = "Too many parameters sent for this endpoint.";
+        return ApiError { status, ..ApiError::new(-1101, msg) };
+    }
+    ApiError::new(-1100, "Illegal characters found in a parameter.")
 }
 
 fn takes_gzip(headers: &HeaderMap) -> bool {

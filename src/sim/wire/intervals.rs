@@ -49,11 +49,7 @@ impl Interval {
     /// -1120; seconds and months are not simulated.
     pub fn read(word: &str) -> Result<Interval, ApiError> {
         let found = INTERVALS.into_iter().find(|interval| interval.name == word);
-        found.ok_or_else(|| {
-            let absent = matches!(word, "1s" | "1M");
-            let more = if absent { " Only 1m to 1w are simulated." } else { "" };
-            ApiError::new(-1120, format!("Invalid interval.{more}"))
-        })
+        found.ok_or_else(|| ApiError::new(-1120, "Invalid interval."))
     }
 
     /// Width in milliseconds.

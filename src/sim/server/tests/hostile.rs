@@ -252,6 +252,25 @@ async fn every_request_has_an_answer_and_harms_nothing() {
 }
 
 #[tokio::test]
+async fn a_body_that_cannot_be_read_is_refused_as_the_exchange_refuses() {
+    let dir = Dir::new();
+    let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
+    let client = Client::of(&sim);
+    for (body, code, status) in
+        [(vec![b'a', b'=', 0xff, 0xfe], -1100, 400), (vec![b'a'; (2 << 20) + 1], -1101, 413)]
+    {
+        let url = format!("http://{}/api/v3/order", client.at);
+        let answer = client.http.post(url).body(body).send().await.expect("an answer");
+        let used = answer.headers().contains_key("x-mbx-used-weight-1m");
+        assert!(answer.status() == status && used, "{answer:?}");
+        let text = answer.text().await.expect("a body");
+        let told: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(told["code"], code, "{told}");
+    }
+    sim.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
 async fn every_frame_has_an_answer() {
     let dir = Dir::new();
     let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
