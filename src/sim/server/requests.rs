@@ -35,13 +35,14 @@ pub enum Entry {
     Asked(Asked),
     /// It was answered.
     Answered(Answered),
-    /// A message of a stream was not sent as it should have been, or an order not filled so.
+    /// A message of a stream was not sent as it should have been, an order not filled so, or what a
+    /// connection asked about itself not answered so.
     Spoilt {
         /// Venue time.
         at: UtcMs,
         /// The fault.
         fault: String,
-        /// The stream, the event, or the order's id.
+        /// The stream, the event, the order's id, or the name of what was asked.
         message: String,
     },
 }
