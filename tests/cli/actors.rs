@@ -48,7 +48,11 @@ fn actors_are_disturbed_on_purpose_and_one_that_hangs_ends_the_process() {
     let (code, said) = kill("root/nobody", &[]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("nobody is at root/nobody"), "{said}");
-    let (code, out, err) = run(&dir, &["retry", "root/trading/feeds", "--config", path]);
+    let retry = ["retry", "root/trading/feeds", "--config", path];
+    let (code, out, err) = run(&dir, &retry);
+    assert_eq!((code, out.as_str()), (Some(2), ""), "nobody can be asked: {err}");
+    assert!(err.contains("try root/trading/feeds") && err.contains("--yes"), "{err}");
+    let (code, out, err) = run(&dir, &[&retry[..], &["--yes"]].concat());
     assert_eq!(code, Some(0), "{out}{err}");
 
     // Those who look in are answered while it hangs, until the process ends.

@@ -245,7 +245,7 @@ pub const EVERY_COMMAND: &[&[&str]] = &[
     &["symbols", "refresh"],
     &["tree"],
     &["kill", "indicator", "--yes"],
-    &["retry", "root/nothing"],
+    &["retry", "root/nothing", "--yes"],
     &["quarantine"],
     &["quarantine", "list"],
     &["quarantine", "retry", "1", "--yes"],

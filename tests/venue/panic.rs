@@ -53,7 +53,7 @@ async fn panic_cancels_and_sells_without_the_daemon() {
     let file = config.to_str().unwrap();
     let daemon = Elsewhere::daemon(&dir, &config);
     let (code, _, err) = panic(&dir, &["binance", "--config", file]);
-    assert_eq!(code, Some(5), "{err}");
+    assert_eq!(code, Some(2), "{err}");
     assert!(err.contains("a daemon runs") && err.contains("--yes"), "{err}");
     daemon.kill();
 

@@ -33,6 +33,9 @@ pub struct KillArgs {
 pub struct RetryArgs {
     /// Its place in the tree, like root/trading/feeds.
     path: String,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
     #[command(flatten)]
     args: ask::Args,
 }
@@ -59,6 +62,7 @@ pub fn kill(args: &KillArgs, printer: Printer) -> Result<Exit, Failure> {
 
 /// Tries a branch that is kept down.
 pub fn retry(args: &RetryArgs, printer: Printer) -> Result<Exit, Failure> {
+    confirm(&format!("try {} at once", args.path), args.yes)?;
     let (desk, token) = daemon(&args.args)?;
     let view = desk.retry(&BranchView { path: args.path.clone() }, token.as_ref())?;
     if args.args.json {

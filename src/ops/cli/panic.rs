@@ -101,7 +101,7 @@ fn agreed(args: &Args, place: &str) -> Result<(), Failure> {
     }
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         let text = "there is no terminal to ask on: --yes does it without asking";
-        return Err(Failure::new(Exit::Refused, text));
+        return Err(Failure::new(Exit::Usage, text));
     }
     let more = if args.flatten { " and sells what is held at the market" } else { "" };
     note(&format!("This cancels all open orders of the account{more}: {place}"));
