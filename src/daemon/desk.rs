@@ -21,6 +21,7 @@ use crate::ops::events::EventView;
 use crate::ops::exit::Failure;
 use crate::ops::explain::explain;
 use crate::ops::health::{Lasting, Progress, Signs, disk_of, findings};
+use crate::ops::known::known;
 use crate::ops::memory::Memory;
 use crate::ops::messages::courier::Deliveries;
 use crate::ops::offline::stand;
@@ -306,6 +307,10 @@ impl Desk for LiveDesk {
 
     fn signals(&self, limit: Option<usize>) -> Result<Vec<SignalView>, Failure> {
         Ok(self.watch.seen().told.signals.newest(limit))
+    }
+
+    fn known(&self, symbol: Symbol) -> Result<(), Failure> {
+        known(symbol, &self.symbols()?, &self.world.archive)
     }
 
     fn bars_page(

@@ -66,6 +66,10 @@ pub trait Desk: Send + Sync + 'static {
     }
     /// Signals and what became of them, by time.
     fn signals(&self, limit: Option<usize>) -> Result<Vec<SignalView>, Failure>;
+    /// That something is known of a symbol; who only passes questions on is told it by the answer.
+    fn known(&self, _symbol: Symbol) -> Result<(), Failure> {
+        Ok(())
+    }
     /// A page of closed bars of a symbol, by opening time.
     fn bars_page(
         &self,

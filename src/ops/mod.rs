@@ -15,6 +15,7 @@ pub mod fold;
 pub mod harm;
 pub mod health;
 pub mod heap;
+pub mod known;
 pub mod log;
 pub mod memory;
 pub mod messages;

@@ -5,6 +5,7 @@ use super::desk::{Desk, JournalFacts, Proofs};
 use super::exit::{Exit, Failure};
 use super::explain::explain;
 use super::health::{Signs, findings};
+use super::known::known;
 use super::memory::Memory;
 use super::reconcile::reconcile;
 use super::summary::{Period, SummaryView, summary};
@@ -196,6 +197,10 @@ impl Desk for OfflineDesk {
         Ok(self.memory()?.signals.newest(limit))
     }
 
+    fn known(&self, symbol: Symbol) -> Result<(), Failure> {
+        known(symbol, &self.symbols()?, &self.archive)
+    }
+
     fn bars_page(
         &self,
         symbol: Symbol,
@@ -203,6 +208,9 @@ impl Desk for OfflineDesk {
         page: Page,
     ) -> Result<Paged<BarView>, Failure> {
         let found = bars::page(&self.archive, timeframe, symbol, &page)?;
+        if found.rows.is_empty() {
+            self.known(symbol)?;
+        }
         Ok(found.map(|bar| BarView::of(&bar)))
     }
 
@@ -243,6 +251,7 @@ impl Desk for OfflineDesk {
     }
 
     fn why_not(&self, symbol: Symbol, time: Option<UtcMs>) -> Result<ExplainView, Failure> {
+        self.known(symbol)?;
         why_not(self.journal.as_ref(), symbol, time)
     }
 

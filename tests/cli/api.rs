@@ -87,6 +87,8 @@ fn assert_refused(dir: &Path, bearer: &str) {
         (&["DELETE /api/v1/orders HTTP/1.1", bearer], "", "405", "wrong-method"),
         (&[&*get("/api/v1/orders?limit=many")], "", "400", "bad-query"),
         (&[&*get("/api/v1/orders?limti=1")], "", "400", "bad-query"),
+        (&[&*get("/api/v1/bars/NOPE/1m")], "", "404", "no-such-symbol"),
+        (&[&*get("/api/v1/why-not/NOPE")], "", "404", "no-such-symbol"),
         (&[&*get("/../../etc/passwd")], "", "404", "no-such-path"),
         (&[&*get("/api/v1/../../live.redb")], "", "404", "no-such-path"),
         (&[&*get("/api/v1/%2e%2e/api.token")], "", "404", "no-such-path"),

@@ -49,7 +49,17 @@ fn bars_are_listed_and_wider_ones_are_made_of_them() {
     let (code, out, _) = run(&dir, &["bars", "AAAUSD", "1h"]);
     assert_eq!(code, Some(0));
     assert!(out.starts_with("opened (UTC)") && out.lines().count() > 3, "{out}");
-    assert_eq!(ask(&dir, &["bars", "NOPE"]), serde_json::json!([]));
+    // What nothing is known of does not look like what has no bars yet.
+    for (words, meant) in [
+        (&["bars", "aaausd"][..], "did you mean AAAUSD?"),
+        (&["bars", "AAAUS", "1h", "--json"], "did you mean AAAUSD?"),
+        (&["bars", "NOPE", "--csv"], "`everwarm symbols list`"),
+        (&["why-not", "aaausd"], "did you mean AAAUSD?"),
+    ] {
+        let (code, out, err) = run(&dir, words);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{words:?}: {err}");
+        assert!(err.contains("nothing is known of ") && err.contains(meant), "{words:?}: {err}");
+    }
     let (code, out, err) = run(&dir, &["bars", "AAAUSD", "2m"]);
     assert_eq!((code, out.as_str()), (Some(2), ""));
     assert!(err.contains("2m") && err.contains("15m"), "{err}");

@@ -243,6 +243,14 @@ async fn paged<T: Serialize + Send + 'static>(
     .await
 }
 
+/// The answer where nothing is known of a symbol. What else may go wrong whoever answers meets too.
+async fn unknown(api: &Api, symbol: Symbol) -> Option<Response> {
+    let desk = Arc::clone(&api.desk);
+    let looked = tokio::task::spawn_blocking(move || desk.known(symbol)).await;
+    let none = looked.ok()?.err().filter(|failure| failure.exit == Exit::Failed)?;
+    Some(problem(StatusCode::NOT_FOUND, "no-such-symbol", none.text, none.exit))
+}
+
 async fn bars(
     state: State<Api>,
     uri: Uri,
@@ -253,6 +261,9 @@ async fn bars(
     let (Ok(symbol), Ok(timeframe)) = (symbol, timeframe.parse::<Timeframe>()) else {
         return Refusal::BadQuery.answer("give a symbol and a width: 1m, 5m, 15m, 1h, 4h or 1d");
     };
+    if let Some(none) = unknown(&state, symbol).await {
+        return none;
+    }
     paged(state, uri, query, move |desk, page| desk.bars_page(symbol, timeframe, page)).await
 }
 
@@ -309,7 +320,10 @@ async fn why_not(
     query: Asked<At>,
 ) -> Response {
     match (Symbol::new(&symbol), query) {
-        (Ok(symbol), Ok(Query(At { time }))) => story(move || api.desk.why_not(symbol, time)).await,
+        (Ok(symbol), Ok(Query(At { time }))) => match unknown(&api, symbol).await {
+            Some(none) => none,
+            None => story(move || api.desk.why_not(symbol, time)).await,
+        },
         (Err(e), _) => Refusal::BadQuery.answer(e),
         (_, Err(e)) => Refusal::BadQuery.answer(e.body_text()),
     }
