@@ -34,7 +34,7 @@ use crate::life::{APPLICATION, Birth, BirthError, Connection, LIVE_FILE, Life};
 use crate::ops::api::{self, Api, ApiFile, Changes, Entry, LogLevel, Refusals, Token};
 use crate::ops::cli::{Core, SimConfig};
 use crate::ops::config::{Config, MarketSource, Pace, Remote, Sources, Symbols, VenueSource};
-use crate::ops::desk::Proofs;
+use crate::ops::desk::{Desk as _, Proofs};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::harm::How;
 use crate::ops::heap;
@@ -549,6 +549,7 @@ fn begin_api(
     let (harmed, tried, switched) = (world.clone(), world.clone(), world.clone());
     let disturbed = Arc::clone(reloader);
     let (on_symbols, on_conflict) = (world.clone(), Arc::clone(&world.journal));
+    let listing = Arc::clone(&desk);
     let supervised = Arc::clone(&watch.supervised);
     let changes = Changes {
         token: door.token,
@@ -563,7 +564,7 @@ fn begin_api(
             Ok(done)
         }),
         retry: Arc::new(move |asked| harm::retry(&tried, asked)),
-        symbols: Arc::new(move |change| symbols::change(&on_symbols, change)),
+        symbols: Arc::new(move |change| symbols::change(&on_symbols, &listing.symbols()?, change)),
         resolve: Arc::new(move |id: &str, word: &_| resolve::live(&on_conflict, id, word)),
         backup: backup::of(world, &config.data_dir),
         reload: reload::by_api(reloader),

@@ -6,17 +6,22 @@ use crate::edge::universe::UniverseMsg;
 use crate::edge::world::{World, path};
 use crate::ops::desk::SymbolsChange;
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::views::SymbolsChangeView;
+use crate::ops::known::meant;
+use crate::ops::views::{SymbolView, SymbolsChangeView};
 use tokio::runtime::Handle;
 
 /// Name of the operator as a writer.
 const NAME: &str = "operator";
 
-/// Says it; returns when it is on disk.
+/// Says it; returns when it is on disk. What is `listed` may be left whatever the venue says.
 ///
 /// # Errors
 /// The venue does not have the symbol or does not answer, or the journal has ended.
-pub fn change(world: &World, change: SymbolsChange) -> Result<SymbolsChangeView, Failure> {
+pub fn change(
+    world: &World,
+    listed: &[SymbolView],
+    change: SymbolsChange,
+) -> Result<SymbolsChangeView, Failure> {
     let (symbol, wanted) = match change {
         SymbolsChange::Want(symbol, wanted) => (symbol, wanted),
         SymbolsChange::Refresh => {
@@ -25,8 +30,8 @@ pub fn change(world: &World, change: SymbolsChange) -> Result<SymbolsChangeView,
             return Ok(SymbolsChangeView { text });
         }
     };
-    if wanted && !known(world, symbol)? {
-        return Err(Failure::new(Exit::Refused, format!("the venue has no {symbol}")));
+    if wanted || !listed.iter().any(|row| row.symbol == symbol) {
+        known(world, symbol)?;
     }
     let body = Body::Operator(Operator::SymbolWanted { symbol, wanted });
     let writer = world.journal.writer(NAME);
@@ -44,8 +49,13 @@ pub fn change(world: &World, change: SymbolsChange) -> Result<SymbolsChangeView,
     Ok(SymbolsChangeView { text })
 }
 
-fn known(world: &World, symbol: Symbol) -> Result<bool, Failure> {
+/// That the venue has a symbol.
+fn known(world: &World, symbol: Symbol) -> Result<(), Failure> {
     let asked = Handle::current().block_on(world.venue.instruments(&[]));
     let rules = asked.map_err(|e| Failure::new(Exit::Unreachable, format!("the venue: {e}")))?;
-    Ok(rules.iter().any(|rule| rule.symbol == symbol))
+    if rules.iter().any(|rule| rule.symbol == symbol) {
+        return Ok(());
+    }
+    let near = meant(symbol, rules.iter().map(|rule| rule.symbol)).unwrap_or_default();
+    Err(Failure::new(Exit::Refused, format!("the venue has no {symbol}{near}")))
 }

@@ -67,6 +67,11 @@ fn symbols_come_and_go_while_it_trades() {
     wait_until("and has bars", || newest_bar(&dir, one) > Some(since));
     let (code, _, err) = run(&dir, &["symbols", "add", "NOPEUSDT", "--yes"]);
     assert!(code == Some(5) && err.contains("the venue has no NOPEUSDT"), "{code:?} {err}");
+    let small = two.to_lowercase();
+    let (code, out, err) = run(&dir, &["symbols", "remove", &small, "--yes"]);
+    assert_eq!((code, out.as_str()), (Some(5), ""), "{err}");
+    assert!(err.contains(&format!("has no {small}; did you mean {two}?")), "{err}");
+    assert_eq!(state(&dir, two).as_deref(), Some("trading"), "nothing was changed");
 
     stand(&dir, two, "halted");
     wait_until("it is noticed", || state(&dir, two).as_deref() == Some("halted"));
