@@ -87,7 +87,7 @@ pub struct Args {
     /// Configuration file; `everwarm config example` shows every key with its default.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Threads for sockets, supervision and the API [default: 2].
+    /// Threads for stages, sockets and all other workers [default: 2].
     #[arg(long, value_name = "N")]
     workers: Option<String>,
     /// Address of the API, on loopback; port 0 takes a free one [default: 127.0.0.1:0].

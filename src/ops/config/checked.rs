@@ -29,7 +29,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Part of every client order id.
     pub installation: String,
-    /// Threads for sockets, supervision and the API.
+    /// Threads for stages, sockets and all other workers.
     pub workers: usize,
     /// How long an actor may hold its thread before the process ends.
     pub hang_limit: Duration,
