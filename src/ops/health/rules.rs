@@ -2,7 +2,7 @@
 
 use super::exposed::exposed;
 use super::lasting;
-use super::signs::Signs;
+use super::signs::{Signs, Waiting};
 use crate::domain::fact::{BreakerLevel, Standing};
 use crate::domain::id::Symbol;
 use crate::domain::order::Side;
@@ -175,9 +175,15 @@ fn breaker(signs: &Signs, found: &mut Vec<FindingView>) {
 }
 
 fn ready(signs: &Signs, found: &mut Vec<FindingView>) {
-    // What has a rule of its own is told there.
+    // What another rule tells now is told there; all else that makes it not ready is told here.
+    let told = |name: &str| match name {
+        "venue" => signs.trouble.is_some(),
+        "reconciled" => !signs.status.conflicts.is_empty(),
+        "store" => signs.waiting.iter().any(|one| one.part == "store" && is_late(signs, one)),
+        _ => false,
+    };
     let open = lasting::open(signs);
-    for check in open.filter(|_| signs.running && signs.status.conflicts.is_empty()) {
+    for check in open.filter(|check| signs.running && !told(&check.name)) {
         let text = format!("not ready, {}: {}", check.name, check.detail);
         let todo = "wait, or see in its log what it waits for";
         let told = finding(Severity::Broken, text, todo);
@@ -191,14 +197,22 @@ fn first(signs: &Signs, name: &str) -> Option<UtcMs> {
     signs.first.get(name).copied()
 }
 
+fn deadline_of(part: &str) -> Option<UtcMs> {
+    DEADLINES.iter().find(|(name, _)| *name == part).map(|(_, deadline)| *deadline)
+}
+
+/// Whether a part has stood still for longer than it may.
+fn is_late(signs: &Signs, waiting: &Waiting) -> bool {
+    let deadline = deadline_of(&waiting.part).or(deadline_of("")).unwrap_or(0);
+    signs.wall - waiting.since >= deadline
+}
+
 fn progress(signs: &Signs, found: &mut Vec<FindingView>) {
     // A stage that stands until an operator decides has others wait for it: that is told already.
     let decided = signs.checks.iter().any(|check| check.name == "stages" && !check.ok);
     for waiting in &signs.waiting {
-        let of = |name: &str| DEADLINES.iter().find(|(part, _)| *part == name);
-        let deadline = of(&waiting.part).or(of("")).map_or(0, |(_, deadline)| *deadline);
-        let own = of(&waiting.part).is_some();
-        if signs.wall - waiting.since < deadline || (decided && !own) {
+        let own = deadline_of(&waiting.part).is_some();
+        if !is_late(signs, waiting) || (decided && !own) {
             continue;
         }
         let text = format!("{} does not move: {}", waiting.part, waiting.what);

@@ -147,6 +147,41 @@ fn what_an_operator_must_decide_is_told_with_the_command() {
 }
 
 #[test]
+fn whatever_makes_it_not_ready_is_told() {
+    let waits_for = |name: &str| CheckView {
+        name: name.to_owned(),
+        ok: false,
+        detail: "waiting for venue budget, 83 s".to_owned(),
+    };
+    for name in ["venue", "reconciled", "config", "feeds", "store", "running", "another"] {
+        let ready = one("ready", Severity::Broken);
+        assert_eq!(found(|s| s.checks = vec![waits_for(name)]), ready, "{name}");
+    }
+    let trouble = |s: &mut Signs| {
+        s.checks = vec![waits_for("venue")];
+        s.trouble = Some(("no answer".to_owned(), T - 5));
+    };
+    assert_eq!(found(trouble), one("venue", Severity::Broken), "once is enough");
+    let stands = |s: &mut Signs| {
+        (s.checks, s.waiting) = (vec![waits_for("store")], waits("store", 5_000));
+    };
+    assert_eq!(found(stands), one("progress", Severity::Broken));
+    let conflict = Conflict {
+        about: "USD".into(),
+        ours: "5".into(),
+        theirs: "4".into(),
+        dispute: Dispute::Balance,
+    };
+    let at_odds = |s: &mut Signs| {
+        s.status.conflicts = vec![conflict];
+        s.checks = vec![waits_for("reconciled"), waits_for("feeds")];
+    };
+    let all = found(at_odds);
+    let names: Vec<&str> = all.iter().map(|(check, _)| check.as_str()).collect();
+    assert_eq!(names, ["conflicts", "ready"], "a conflict hides nothing else");
+}
+
+#[test]
 fn the_venue_the_market_and_orders() {
     let trouble = Some(("no answer".to_owned(), T - 5));
     assert_eq!(found(|s| s.trouble = trouble), one("venue", Severity::Broken));
