@@ -45,19 +45,26 @@ pub fn check(
         head = Some(last_row);
         Ok(Some(told))
     });
+    let mut found = vec![
+        view(&data_dir.join(files.live), journal),
+        view(&data_dir.join(history::FILE), history_of(data_dir, head)),
+    ];
+    // Only an exchange of ours has this folder: where the venue is another, there are no books.
     let exchange = data_dir.join("exchange");
-    let books = books::count(&exchange).map_err(|e| match e {
+    if exchange.is_dir() {
+        found.push(view(&exchange.join(books::FILE), books_of(&exchange, files)));
+    }
+    Ok(found)
+}
+
+fn books_of(exchange: &Path, files: &Files) -> Result<Option<String>, Failure> {
+    let books = books::count(exchange).map_err(|e| match e {
         BooksError::Store(e) => (files.failure)(&e),
         e @ (BooksError::Run(_) | BooksError::Append(_)) => {
             Failure::new(Exit::Failed, e.to_string())
         }
-    });
-    let books = books.map(|facts| facts.map(|facts| count(facts, "exchange fact")));
-    Ok(vec![
-        view(&data_dir.join(files.live), journal),
-        view(&data_dir.join(history::FILE), history_of(data_dir, head)),
-        view(&exchange.join(books::FILE), books),
-    ])
+    })?;
+    Ok(books.map(|facts| count(facts, "exchange fact")))
 }
 
 /// How the command ends.

@@ -159,6 +159,9 @@ fn the_files_are_checked_and_stay_as_they_are() {
     }
     assert_eq!(states(0), good);
     assert!(before == files(&dir), "a check wrote");
+    // Where the venue is none of ours, there is no such folder and never will be.
+    fs::rename(dir.join("exchange"), folder.join("exchange")).unwrap();
+    assert_eq!(states(0), good[..2]);
 }
 
 #[test]
