@@ -87,6 +87,9 @@ fn assert_refused(dir: &Path, bearer: &str) {
         (&["DELETE /api/v1/orders HTTP/1.1", bearer], "", "405", "wrong-method"),
         (&[&*get("/api/v1/orders?limit=many")], "", "400", "bad-query"),
         (&[&*get("/api/v1/orders?limti=1")], "", "400", "bad-query"),
+        (&[&*get("http://evil/livez")], "", "403", "wrong-host"),
+        (&[&*get("http://localhost@evil:80/livez")], "", "403", "wrong-host"),
+        (&[&*get("http://localhost/livez"), "Host: evil"], "", "403", "wrong-host"),
         (&[&*get("/api/v1/bars/NOPE/1m")], "", "404", "no-such-symbol"),
         (&[&*get("/api/v1/why-not/NOPE")], "", "404", "no-such-symbol"),
         (&[&*get("/../../etc/passwd")], "", "404", "no-such-path"),
@@ -103,6 +106,8 @@ fn assert_refused(dir: &Path, bearer: &str) {
         assert_eq!(problem["status"].to_string(), status);
         assert!(!answer.to_lowercase().contains("access-control"), "{answer}");
     }
+    let whole = request(dir, &[&*get("http://127.0.0.1:80/livez")], "");
+    assert!(whole.starts_with("HTTP/1.1 200 "), "{whole}");
     assert!(request(dir, &[&long], "").starts_with("HTTP/1.1 4"), "a long path");
     assert!(request(dir, &many, "").starts_with("HTTP/1.1 4"), "many headers");
     assert!(answer(dir, b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n").starts_with("HTTP/1.1 400"));

@@ -17,10 +17,14 @@ use std::net::IpAddr;
 
 /// Refuses requests that were not meant for loopback.
 pub async fn guard(request: Request, next: Next) -> Response {
-    if is_loopback(request.headers()) {
+    // A target that names a host itself counts more than the header, so both must be ours.
+    let target = request.uri().authority();
+    if is_loopback(request.headers()) && target.is_none_or(|target| names_loopback(target.as_str()))
+    {
         return next.run(request).await;
     }
-    Refusal::WrongHost.answer("the Host header names neither localhost nor an address of loopback")
+    let told = "the Host header or the target names neither localhost nor an address of loopback";
+    Refusal::WrongHost.answer(told)
 }
 
 /// Paths that tell nothing of the daemon, and the one where a page gives the token for a cookie.
@@ -50,6 +54,11 @@ fn is_loopback(headers: &HeaderMap) -> bool {
     let (Some(host), None) = (hosts.next().and_then(|h| h.to_str().ok()), hosts.next()) else {
         return false;
     };
+    names_loopback(host)
+}
+
+/// Whether a host, with its port or without, is a name or address of loopback.
+fn names_loopback(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         Some(_) | None => host,
@@ -108,5 +117,7 @@ mod tests {
             ["evil.example", "127.0.0.1.evil.example", "10.0.0.1:80", "localhost.evil:80", ""];
         assert!(!bad.iter().any(|host| answered(host)));
         assert!(!is_loopback(&HeaderMap::new()));
+        let in_target = ["localhost:80@evil", "evil@localhost", "evil:80", ""];
+        assert!(!in_target.iter().any(|host| names_loopback(host)));
     }
 }

@@ -29,7 +29,7 @@ pub struct Problem {
 /// refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The `Host` header names something else than loopback.
+    /// The `Host` header, or a host in the target, names something else than loopback.
     WrongHost,
     /// A change without the token.
     NoToken,
