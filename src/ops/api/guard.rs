@@ -1,6 +1,7 @@
 //! What every request and every answer passes.
 
 use super::file::PID_HEADER;
+use super::openapi::takes_query;
 use super::problem::{Refusal, Refusals};
 use super::routes::Api;
 use super::writes::refused;
@@ -25,6 +26,16 @@ pub async fn guard(request: Request, next: Next) -> Response {
     }
     let told = "the Host header or the target names neither localhost nor an address of loopback";
     Refusal::WrongHost.answer(told)
+}
+
+/// Refuses a query where none is taken: it would look as if it had been understood.
+pub async fn asked(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>();
+    let query = request.uri().query().is_some_and(|query| !query.is_empty());
+    if query && route.is_some_and(|route| !takes_query(route.as_str())) {
+        return Refusal::BadQuery.answer("ask here without a query");
+    }
+    next.run(request).await
 }
 
 /// Paths that tell nothing of the daemon, and the one where a page gives the token for a cookie.

@@ -202,6 +202,12 @@ pub fn document() -> Value {
     })
 }
 
+/// Whether a path may be asked with a query.
+#[must_use]
+pub fn takes_query(path: &str) -> bool {
+    ROWS.iter().any(|row| row.path == path && !row.query.is_empty())
+}
+
 fn operation(row: &Row, problem: &Value, schemas: &mut Schemas) -> Value {
     let (kind, shape) = row.answer;
     let answer =

@@ -1,7 +1,7 @@
 //! What is answered where.
 
 use super::backup::backup;
-use super::guard::{guard, signed_in, stamp};
+use super::guard::{asked, guard, signed_in, stamp};
 use super::openapi::document;
 use super::page::{events, icon, index, page_file, session, sign_in};
 use super::problem::{Refusal, Refusals, json, json_as, problem};
@@ -135,7 +135,8 @@ impl Api {
             .route("/api/v1/why-not/{symbol}", get(why_not))
             .route("/api/v1/explain/{id}", get(explain))
             .fallback(nothing_here)
-            .method_not_allowed_fallback(wrong_method);
+            .method_not_allowed_fallback(wrong_method)
+            .layer(from_fn(asked));
         // Whoever has the token was not sent here by a page of another site.
         let router = if beyond {
             router.layer(from_fn_with_state(self.clone(), signed_in))
