@@ -94,6 +94,8 @@ fn assert_refused(dir: &Path, bearer: &str) {
         (&[&*get("http://evil/livez")], "", "403", "wrong-host"),
         (&[&*get("http://localhost@evil:80/livez")], "", "403", "wrong-host"),
         (&[&*get("http://localhost/livez"), "Host: evil"], "", "403", "wrong-host"),
+        (&["POST /api/v1/trading/halt HTTP/1.1", bearer], "{}", "400", "bad-body"),
+        (&["POST /api/v1/trading/dance HTTP/1.1", JSON, bearer], "{}", "404", "no-such-path"),
         (&[&*get("/api/v1/bars/NOPE/1m")], "", "404", "no-such-symbol"),
         (&[&*get("/api/v1/why-not/NOPE")], "", "404", "no-such-symbol"),
         (&[&*get("/../../etc/passwd")], "", "404", "no-such-path"),
@@ -156,6 +158,28 @@ fn assert_counted(dir: &Path) {
     assert!(!told.contains(".."), "the pattern is told, never a path: {told}");
 }
 
+/// What was to be changed with the token, and refused before it was tried, has its line; what came
+/// without the token has none.
+fn assert_noted(lines: &[Value]) {
+    assert_eq!(lines.len(), 12, "{lines:?}");
+    for (what, why) in [
+        ("PUT /api/v1/log-level", "Content-Type"),
+        ("PUT /api/v1/log-level", "the Host header"),
+        ("PUT /api/v1/log-level", "at most 65536 bytes"),
+        ("PUT /api/v1/log-level", "did not end within"),
+        ("POST /api/v1/log-level", "cannot be done here"),
+        ("DELETE /api/v1/orders", "cannot be done here"),
+        ("POST /api/v1/retry?x=1", "without a query"),
+        ("POST /api/v1/trading/halt", "Content-Type"),
+        ("POST /api/v1/trading/dance", "halt, resume or flatten"),
+    ] {
+        let told =
+            |line: &Value| line["what"] == what && line["result"].as_str().unwrap().contains(why);
+        assert!(lines.iter().any(told), "{what}, {why}: {lines:?}");
+    }
+    assert!(lines.iter().all(|line| line["who"] == "token"), "{lines:?}");
+}
+
 #[test]
 fn hostile_requests_are_refused_and_counted_and_changes_need_the_token() {
     let folder = Folder::new("api");
@@ -208,8 +232,11 @@ fn hostile_requests_are_refused_and_counted_and_changes_need_the_token() {
 
     let audit = fs::read_to_string(dir.join(AUDIT_FILE)).unwrap();
     let lines: Vec<Value> = audit.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    assert_eq!(lines.len(), 3, "{audit}");
     assert_eq!(ask(&dir, &["audit"]).as_array(), Some(&lines), "by the command too");
+    let (refused, lines): (Vec<Value>, Vec<Value>) =
+        lines.into_iter().partition(|line| line["body"].is_null());
+    assert_noted(&refused);
+    assert_eq!(lines.len(), 3, "{audit}");
     let (code, _, err) = run(&dir, &["log-level", "debug"]);
     assert_eq!(code, Some(2), "nobody can be asked: {err}");
     assert!(err.contains("--yes"), "{err}");

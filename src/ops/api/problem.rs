@@ -104,6 +104,10 @@ impl Refusal {
     }
 }
 
+/// What a problem document says to people, beside the answer that carries it.
+#[derive(Clone, Debug)]
+pub struct Detail(pub String);
+
 /// How many requests were refused, by reason, and how many were answered.
 #[derive(Clone, Debug, Default)]
 pub struct Refusals(
@@ -154,7 +158,9 @@ impl Refusals {
 pub fn problem(status: StatusCode, code: &str, detail: String, exit: Exit) -> Response {
     let status_number = status.as_u16();
     let body = Problem { status: status_number, code: code.into(), detail, exit: exit.code() };
-    json_as(status, "application/problem+json", &body)
+    let mut response = json_as(status, "application/problem+json", &body);
+    response.extensions_mut().insert(Detail(body.detail));
+    response
 }
 
 /// JSON of a kind.

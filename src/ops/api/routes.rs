@@ -9,6 +9,7 @@ use super::session::Sessions;
 use super::switches::{disable, enable, reload, rollback, safe_start, trading};
 use super::writes::{
     Changes, kill, log_level, refresh_symbols, release, resolve, retry, set_log_level, want_symbol,
+    written,
 };
 use crate::domain::id::Symbol;
 use crate::domain::time::{Timeframe, UtcMs};
@@ -143,6 +144,7 @@ impl Api {
         } else {
             router.layer(from_fn(guard))
         };
+        let router = router.layer(from_fn_with_state(self.clone(), written));
         router.layer(from_fn_with_state(refusals, stamp)).with_state(self)
     }
 }

@@ -1,6 +1,6 @@
 //! Requests that change something: with the token, bounded, and written down.
 
-use super::problem::{Refusal, json, problem};
+use super::problem::{Detail, Refusal, json, problem};
 use super::routes::Api;
 use super::token::Token;
 use crate::domain::id::Symbol;
@@ -15,6 +15,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Path as UrlPath, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
 use axum::response::Response;
 use everwarm_runtime::clock;
 use serde::de::DeserializeOwned;
@@ -219,6 +220,39 @@ pub async fn resolve(
     change(&api, request, move |word: &ResolveView| resolve(&id, word)).await
 }
 
+/// Marks the answer to a change that has its line.
+#[derive(Clone, Copy, Debug)]
+struct Written;
+
+/// Writes down what was asked for with the token and refused before it was tried.
+pub async fn written(State(api): State<Api>, request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let who = allowed(&api, request.headers()).ok();
+    let what = what(&request);
+    let response = next.run(request).await;
+    let fine = response.status().is_success();
+    let Some(who) = who.filter(|_| !fine && response.extensions().get::<Written>().is_none())
+    else {
+        return response;
+    };
+    let detail = response.extensions().get::<Detail>().map(|Detail(detail)| detail.clone());
+    let result = detail.unwrap_or_else(|| response.status().to_string());
+    // What was sent is not known to be what it should be, so nothing of it is kept.
+    let line = move || note(&api.data_dir, (who, &what), &(), &result);
+    if let Err(e) = tokio::task::spawn_blocking(line).await {
+        tracing::error!("{AUDIT_FILE}: {e}");
+    }
+    response
+}
+
+/// Method, path and query.
+fn what(request: &Request) -> String {
+    let query = request.uri().query().map_or(String::new(), |query| format!("?{query}"));
+    format!("{} {}{query}", request.method(), request.uri().path())
+}
+
 /// Does what a request wants, if it may, and writes down what became of it.
 pub async fn change<B, T>(
     api: &Api,
@@ -229,8 +263,7 @@ where
     B: Serialize + DeserializeOwned + Send + 'static,
     T: Serialize + Send + 'static,
 {
-    let query = request.uri().query().map_or(String::new(), |query| format!("?{query}"));
-    let what = format!("{} {}{query}", request.method(), request.uri().path());
+    let what = what(&request);
     let (who, body): (_, B) = match checked(api, request).await {
         Ok(checked) => checked,
         Err(Refused(refusal, detail)) => return refusal.answer(detail),
@@ -240,12 +273,12 @@ where
     let done = tokio::task::spawn_blocking(move || {
         let done = act(&body);
         let result = done.as_ref().map_or_else(|failure| failure.text.as_str(), |_| "done");
-        if let Err(e) = audit(&dir, (who, &what), &body, result) {
-            tracing::error!("{AUDIT_FILE}: {e}");
-        }
+        note(&dir, (who, &what), &body, result);
         done
     });
-    match done.await {
+    let done = done.await;
+    let written = done.is_ok().then_some(Written);
+    let mut response = match done {
         Ok(Ok(view)) => json(&view),
         Ok(Err(f)) if f.exit == Exit::Usage => Refusal::BadBody.answer(f.text),
         Ok(Err(f)) if f.exit == Exit::Refused => {
@@ -259,7 +292,11 @@ where
             let status = StatusCode::INTERNAL_SERVER_ERROR;
             problem(status, "internal", format!("the change failed: {e}"), Exit::Failed)
         }
+    };
+    if let Some(written) = written {
+        response.extensions_mut().insert(written);
     }
+    response
 }
 
 /// The answer to a request without the token; none where it has it.
@@ -315,6 +352,13 @@ async fn bounded(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refused> {
             let text = format!("the body did not end within {} s", BODY_TIME.as_secs());
             Err(Refused(Refusal::TooSlow, text))
         }
+    }
+}
+
+/// Writes a line; that it cannot be written is told in the log.
+fn note(dir: &Path, asked: (&'static str, &str), body: &impl Serialize, result: &str) {
+    if let Err(e) = audit(dir, asked, body, result) {
+        tracing::error!("{AUDIT_FILE}: {e}");
     }
 }
 
