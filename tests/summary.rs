@@ -2,12 +2,17 @@
 
 use crate::hand::Hand;
 use crate::kit::{Folder, Process, ask, run, small_recording, until_end, wait_until};
+use everwarm::domain::fact::{Body, Market};
 use everwarm::domain::money::Decimal;
 use everwarm::domain::time::DAY;
+use everwarm::life::{APPLICATION, LIVE_FILE};
 use everwarm::ops::text::date;
+use everwarm_runtime::fact::Fact;
+use everwarm_runtime::store::Store;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 fn decimal(row: &Value, field: &str) -> Decimal {
@@ -18,6 +23,23 @@ fn rows(dir: &Path, what: &[&str]) -> Vec<Value> {
     ask(dir, what).as_array().unwrap().clone()
 }
 
+/// The least quantity of each symbol that can be sold, as the journal has it.
+fn least(dir: &Path) -> BTreeMap<String, Decimal> {
+    let mut least = BTreeMap::new();
+    let store = Store::open(&dir.join(LIVE_FILE), APPLICATION).unwrap();
+    let scanned = store.scan(0, &mut |_, fact: Fact<Body>| {
+        if let Body::Market(Market::Instruments { rules }) = &fact.body {
+            for rule in rules {
+                let step = rule.lot_size.max(rule.market_lot_size);
+                least.insert(rule.symbol.to_string(), step.max(rule.min_quantity));
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    scanned.unwrap();
+    least
+}
+
 /// What is known of a symbol after its fills, at average cost.
 #[derive(Default)]
 struct Held {
@@ -25,7 +47,9 @@ struct Held {
     cost: Decimal,
     realized: Decimal,
     fees: BTreeMap<String, Decimal>,
-    /// Results of trades from flat to flat.
+    /// Less than this is not sold: it is no position, and ends a trade.
+    least: Decimal,
+    /// Results of trades, each to the sale that leaves nothing to sell.
     results: Vec<Decimal>,
     at_open: Decimal,
 }
@@ -36,9 +60,6 @@ impl Held {
         let (fee, asset) = (decimal(fill, "fee"), fill["fee_asset"].as_str().unwrap());
         let base = fill["symbol"].as_str().unwrap().strip_suffix("USD").unwrap();
         *self.fees.entry(asset.to_owned()).or_default() += fee;
-        if self.quantity.is_zero() {
-            self.at_open = self.realized;
-        }
         let is_base = asset == base;
         if fill["side"] == "buy" {
             self.quantity += quantity;
@@ -55,10 +76,30 @@ impl Held {
         if !is_base {
             self.realized -= fee;
         }
-        if self.quantity.is_zero() {
+        if fill["side"] == "sell" && self.quantity < self.least {
             self.results.push(self.realized - self.at_open);
+            self.at_open = self.realized;
         }
     }
+}
+
+/// What fills left of each symbol, and the most symbols that were held at once.
+fn held(dir: &Path, fills: &[Value]) -> (BTreeMap<String, Held>, usize) {
+    let (least, mut held) = (least(dir), BTreeMap::new());
+    let (mut at_once, mut most) = (BTreeSet::new(), 0);
+    for fill in fills {
+        let symbol = fill["symbol"].as_str().unwrap();
+        let of: &mut Held = held.entry(symbol.to_owned()).or_default();
+        of.least = least[symbol];
+        of.fill(fill);
+        if of.quantity < of.least {
+            at_once.remove(symbol);
+        } else {
+            at_once.insert(symbol);
+        }
+        most = most.max(at_once.len());
+    }
+    (held, most)
 }
 
 fn near(a: Decimal, b: Decimal) -> bool {
@@ -89,12 +130,9 @@ fn a_day_comes_to_what_its_fills_and_closes_say() {
         assert!(near(sum, number(&view["money"][field])), "{field}: {sum}");
     }
     assert_eq!(first["money"]["equity_after"], newest["money"]["equity_before"]);
-    let mut held: BTreeMap<String, Held> = BTreeMap::new();
     let fills = rows(&dir, &["fills"]);
     assert!(fills.len() > 10, "{}", fills.len());
-    for fill in &fills {
-        held.entry(fill["symbol"].as_str().unwrap().to_owned()).or_default().fill(fill);
-    }
+    let (held, most) = held(&dir, &fills);
     let mut money = view["money"].clone();
     money["equity"].take();
     let money = &money;
@@ -124,6 +162,10 @@ fn a_day_comes_to_what_its_fills_and_closes_say() {
     let worst = depths.max().unwrap().round_dp(6).normalize();
     assert_eq!(decimal(money, "drawdown"), worst);
     let results: Vec<Decimal> = held.values().flat_map(|held| held.results.clone()).collect();
+    assert!(!results.is_empty(), "{money}");
+    let trades = rows(&dir, &["trades"]);
+    let made: Decimal = trades.iter().map(|trade| decimal(trade, "pnl")).sum();
+    assert!(near(made, realized), "every change of the books belongs to one trade: {made}");
     let won: Vec<Decimal> = results.iter().copied().filter(|r| *r > Decimal::ZERO).collect();
     let lost: Decimal = results.iter().copied().filter(|r| *r <= Decimal::ZERO).sum();
     assert_eq!(
@@ -138,9 +180,9 @@ fn a_day_comes_to_what_its_fills_and_closes_say() {
     assert_eq!(money["orders"], rows(&dir, &["orders"]).len());
     let running = &view["running"];
     assert_eq!((&running["closes"], &running["starts"]), (&json!(equity.len()), &json!(1)));
-    let limits: Vec<&str> =
-        running["limits"].as_array().unwrap().iter().map(|l| l["key"].as_str().unwrap()).collect();
-    assert!(limits.contains(&"trading.max_positions"), "{limits:?}");
+    let limits = running["limits"].as_array().unwrap();
+    let used = limits.iter().find(|limit| limit["key"] == "trading.max_positions").unwrap();
+    assert_eq!(number(&used["used"]), Decimal::from(most), "{limits:?}");
     files(&folder, &dir, &fills);
 }
 

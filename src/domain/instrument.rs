@@ -1,7 +1,7 @@
 //! Instruments and the venue's rules for orders in them.
 
 use super::id::Symbol;
-use super::money::Decimal;
+use super::money::{Decimal, floor_to_step};
 use serde::{Deserialize, Serialize};
 
 /// A thing traded at one venue, with its steps and minimums. A step or bound of zero is switched
@@ -32,4 +32,27 @@ pub struct Instrument {
     pub min_notional: Decimal,
     /// Whether `min_notional` also holds for market orders.
     pub min_notional_for_market: bool,
+}
+
+impl Instrument {
+    /// A quantity rounded down to what a market order can name. A multiple of both steps: venues
+    /// make one a multiple of the other, so the larger one holds.
+    #[must_use]
+    pub fn floor(&self, quantity: Decimal) -> Decimal {
+        floor_to_step(quantity, self.step())
+    }
+
+    /// Quantity step of market orders.
+    #[must_use]
+    pub fn step(&self) -> Decimal {
+        self.lot_size.max(self.market_lot_size)
+    }
+
+    /// Whether a holding can be sold as far as its quantity goes; what cannot is dust, and counts
+    /// as none.
+    #[must_use]
+    pub fn sells(&self, quantity: Decimal) -> bool {
+        let floored = self.floor(quantity);
+        floored > Decimal::ZERO && floored >= self.min_quantity
+    }
 }

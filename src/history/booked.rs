@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, VecDeque};
 pub struct Booked {
     /// The books after it.
     pub after: PositionState,
+    /// Whether nothing is held after it that could be sold.
+    pub dust: bool,
     /// What changed them; none: an adjustment.
     pub fill: Option<Execution>,
 }
@@ -47,17 +49,18 @@ impl History {
                 fills.entry((input(FILLS, &key)?, symbol)).or_default().push_back(execution);
             }
         }
-        let mut changes = Vec::new();
+        let (rules, mut changes) = (self.rules()?, Vec::new());
         for (key, value) in self.all(CHANGES)? {
             let after: PositionState = decode(CHANGES, &value)?;
+            let dust = rules.dust(&key, after.quantity);
             let fact = key.get(SYMBOL..).unwrap_or_default().to_vec();
-            changes.push((fact, after));
+            changes.push((fact, after, dust));
         }
-        changes.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let booked = changes.into_iter().map(|(fact, after)| {
+        changes.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+        let booked = changes.into_iter().map(|(fact, after, dust)| {
             let of = (input(CHANGES, &fact)?, after.symbol);
             let fill = fills.get_mut(&of).and_then(VecDeque::pop_front);
-            Ok(Booked { after, fill })
+            Ok(Booked { after, dust, fill })
         });
         booked.collect()
     }

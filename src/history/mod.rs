@@ -2,11 +2,13 @@
 //!
 //! [`projection`] follows the durable facts; [`need`] says what of the past is missing, [`fetch`]
 //! asks a venue for it, [`keeper`] writes it and [`bars`] has it; [`queries`] answers in the shapes
-//! of [`records`], [`booked`] with the changes of the books.
+//! of [`records`], [`booked`] with the changes of the books; what is too little to be sold then is
+//! told by the rules that [`projection`] keeps.
 
 pub mod bars;
 pub mod booked;
 mod code;
+mod dust;
 pub mod fetch;
 pub mod keeper;
 pub mod need;

@@ -9,6 +9,8 @@ use super::code;
 use super::records::{EquityState, OrderState, PositionState};
 use crate::domain::fact::kinds::kind;
 use crate::domain::fact::{Analysis, Body, Ledger, Market, Order};
+use crate::domain::id::Symbol;
+use crate::domain::instrument::Instrument;
 use crate::domain::market::Bar;
 use crate::domain::time::{Timeframe, UtcMs};
 use everwarm_runtime::fact::{Fact, Key, Mask};
@@ -32,15 +34,20 @@ pub const POSITIONS: &str = "positions.1";
 pub const CHANGES: &str = "position_changes.1";
 /// Equity points. Key: close time.
 pub const EQUITY: &str = "equity.1";
-/// Where the projection stands.
-const PROGRESS: &str = "progress.1";
+/// The venue's rules for an instrument whenever they were told anew. Key: symbol, key of the fact.
+pub const RULES: &str = "rules.1";
+/// Where the projection stands. The first such table was kept without [`RULES`]: who has no other
+/// follows the journal from its beginning again, over the rows that are there.
+const PROGRESS: &str = "progress.2";
 const THROUGH: &[u8] = b"projected_through";
-const TABLES: [&str; 8] = [BARS, ORDERS, ORDER_STATES, FILLS, POSITIONS, CHANGES, EQUITY, PROGRESS];
+const TABLES: [&str; 9] =
+    [BARS, ORDERS, ORDER_STATES, FILLS, POSITIONS, CHANGES, EQUITY, RULES, PROGRESS];
 
 /// Kinds of facts that leave a trace in the history; the others need not be given to it.
 pub const INTEREST: Mask = Mask::of(&[
     kind::CLOSE,
     kind::LATE_BAR,
+    kind::INSTRUMENTS,
     kind::ROLLED,
     kind::INTENT,
     kind::CHANGED,
@@ -59,6 +66,10 @@ pub fn project(fact: &Fact<Body>) -> Vec<Op> {
         }
         Body::Market(Market::LateBar { bar }) => {
             vec![bar_row(Timeframe::M1, bar.open_time, fact.key, std::slice::from_ref(bar))]
+        }
+        Body::Market(Market::Instruments { rules }) => {
+            let row = |rule: &Instrument| put(RULES, of_symbol(rule.symbol, fact.key), rule);
+            rules.iter().map(row).collect()
         }
         Body::Analysis(Analysis::Rolled { timeframe, bars }) => {
             let mut rows: BTreeMap<UtcMs, Vec<Bar>> = BTreeMap::new();
@@ -120,7 +131,7 @@ fn project_ledger(fact: &Fact<Body>, ledger: &Ledger) -> Vec<Op> {
                 realized_pnl: *realized_pnl,
             };
             let name = code::symbol_key(*symbol).to_vec();
-            let change = [name.clone(), fact_key(fact.key)].concat();
+            let change = of_symbol(*symbol, fact.key);
             vec![put(POSITIONS, name, &state), put(CHANGES, change, &state)]
         }
         Ledger::Equity { time, equity, cash, adjusted } => {
@@ -134,6 +145,10 @@ fn project_ledger(fact: &Fact<Body>, ledger: &Ledger) -> Vec<Op> {
 fn put(table: &'static str, key: Vec<u8>, value: &impl Serialize) -> Op {
     let value = rmp_serde::to_vec(value).expect("plain values and memory takes them");
     Op::Put { table, key, value }
+}
+
+fn of_symbol(symbol: Symbol, key: Key) -> Vec<u8> {
+    [code::symbol_key(symbol).to_vec(), fact_key(key)].concat()
 }
 
 fn fact_key(key: Key) -> Vec<u8> {

@@ -127,14 +127,21 @@ impl History {
         })
     }
 
-    /// Trades from flat to flat, by opening time and symbol.
+    /// Trades from flat to flat, by opening time and symbol. What is left of a sale and cannot be
+    /// sold is held no more: it belongs to the next trade in that symbol.
     ///
     /// # Errors
     /// The file could not be read, or is damaged.
     pub fn trades(&self, limit: Option<usize>) -> Result<Vec<TradeView>, HistoryError> {
-        let changes: Vec<PositionState> = self.rows(CHANGES)?;
+        let rules = self.rules()?;
+        let mut changes: Vec<(PositionState, bool)> = Vec::new();
+        for (key, value) in self.all(CHANGES)? {
+            let state: PositionState = decode(CHANGES, &value)?;
+            let dust = rules.dust(&key, state.quantity);
+            changes.push((state, dust));
+        }
         let mut trades = Vec::new();
-        for of_symbol in changes.chunk_by(|a, b| a.symbol == b.symbol) {
+        for of_symbol in changes.chunk_by(|(a, _), (b, _)| a.symbol == b.symbol) {
             trades.extend(trades_of(of_symbol));
         }
         trades.sort_by_key(|t| (t.opened, t.symbol));
@@ -225,13 +232,16 @@ fn order_view(intent: OrderIntent, state: Option<OrderState>) -> OrderView {
     }
 }
 
-/// Splits the changes of one symbol, ascending, where nothing is held.
-fn trades_of(changes: &[PositionState]) -> Vec<TradeView> {
+/// Splits the changes of one symbol, ascending, after the sales that leave nothing that could be
+/// sold. Every change belongs to one trade, so their results are what the books locked in.
+fn trades_of(changes: &[(PositionState, bool)]) -> Vec<TradeView> {
     let mut trades: Vec<TradeView> = Vec::new();
-    let mut before = Decimal::ZERO;
+    let (mut held, mut before) = (Decimal::ZERO, Decimal::ZERO);
     let mut realized_at_open = Decimal::ZERO;
-    for change in changes {
-        if trades.last().is_none_or(|t| t.closed.is_some()) {
+    for (change, dust) in changes {
+        let over = trades.last().is_some_and(|t| t.closed.is_some());
+        // What lessens or takes away dust has nothing to do with a trade to come.
+        if trades.is_empty() || (over && change.quantity > held) {
             realized_at_open = before;
             trades.push(TradeView {
                 symbol: change.symbol,
@@ -246,9 +256,15 @@ fn trades_of(changes: &[PositionState]) -> Vec<TradeView> {
             trade.quantity = trade.quantity.max(change.quantity).normalize();
             trade.cost = trade.cost.max(change.cost).normalize();
             trade.pnl = (change.realized_pnl - realized_at_open).normalize();
-            trade.closed = change.quantity.is_zero().then_some(change.time);
+            // The first part of an entry may be dust too: only what lessens it ends a trade. The
+            // last parts of a sale may leave dust one after the other.
+            let lessened = change.quantity < held || change.quantity.is_zero();
+            let made = trade.closed.is_none() || change.realized_pnl != before;
+            if *dust && lessened && made {
+                trade.closed = Some(change.time);
+            }
         }
-        before = change.realized_pnl;
+        (held, before) = (change.quantity, change.realized_pnl);
     }
     trades
 }

@@ -116,7 +116,7 @@ pub struct TradeView {
     pub symbol: Symbol,
     /// Event time of the first fill's input, UTC milliseconds.
     pub opened: UtcMs,
-    /// Event time at which nothing was held any more; none while something is.
+    /// Event time at which nothing was held any more that could be sold; none while something is.
     pub closed: Option<UtcMs>,
     /// Most base units held at once.
     pub quantity: Decimal,

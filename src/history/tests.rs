@@ -6,10 +6,12 @@ use super::projection::projected_through;
 use super::{History, HistoryLibrary, Projector};
 use crate::domain::fact::{Analysis, Body, Ledger, Market, Order};
 use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::instrument::Instrument;
 use crate::domain::market::{Bar, RolledBar};
 use crate::domain::money::{Decimal, Price};
 use crate::domain::order::{Liquidity, OrderIntent, OrderStatus, OrderType, Side, VenueFill};
 use crate::domain::time::{MINUTE, Timeframe, UtcMs};
+use crate::trading::testing::instrument;
 use everwarm_runtime::fact::{Fact, Key, Library};
 use everwarm_runtime::store::archive::Archive;
 use std::path::PathBuf;
@@ -289,6 +291,42 @@ fn trades_run_from_flat_to_flat() {
         .map(|t| (t.opened / MINUTE, t.closed.map(|c| c / MINUTE), t.quantity, t.pnl))
         .collect();
     assert_eq!(told, [(1, Some(3), dec("2"), dec("9")), (4, None, dec("3"), dec("-0.5"))]);
+}
+
+#[test]
+fn a_trade_ends_with_the_sale_that_leaves_nothing_to_sell() {
+    let folder = Folder::new("dust");
+    let archive = folder.open();
+    let mut projector = Projector::new(Arc::clone(&archive)).unwrap();
+    let rule = Instrument { min_quantity: dec("0.01"), ..instrument("ETHUSD") };
+    let steps = [
+        Body::Market(Market::Instruments { rules: vec![rule] }),
+        // The first part of an entry is dust, too.
+        position("0.005", "0.5", "0"),
+        position("1.999", "200", "0"),
+        // The last parts of a sale leave dust one after the other.
+        position("0.0090", "0.9", "3.3"),
+        position("0.0005", "0.05", "3.31"),
+        // An operator writes some of it off; then it goes on.
+        position("0.0004", "0.04", "3.31"),
+        position("3.0004", "300.04", "3.31"),
+        position("0.0004", "0.04", "2.3"),
+        position("1.0004", "99.04", "2.3"),
+        position("0", "0", "2.5"),
+    ];
+    let facts = (1..).zip(steps);
+    let facts = facts.map(|(n, body)| (n, fact(n, 800, 0, n.cast_signed() * MINUTE, body)));
+    apply(&mut projector, &facts.collect::<Vec<_>>());
+    let history = History::new(archive);
+    let trades = history.trades(None).unwrap();
+    let told = trades.iter().map(|t| (t.opened / MINUTE, t.closed.unwrap() / MINUTE, t.pnl));
+    let ends = [(2, 5, dec("3.31")), (7, 8, dec("-1.01")), (9, 10, dec("0.2"))];
+    assert_eq!(told.collect::<Vec<_>>(), ends);
+    assert_eq!((trades[1].quantity, trades[1].cost), (dec("3.0004"), dec("300.04")));
+    let made: Decimal = trades.iter().map(|trade| trade.pnl).sum();
+    assert_eq!(made, dec("2.5"), "what the books locked in");
+    let dust: Vec<bool> = history.booked().unwrap().iter().map(|booked| booked.dust).collect();
+    assert_eq!(dust, [true, false, true, true, true, false, true, false, true]);
 }
 
 #[test]

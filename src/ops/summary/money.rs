@@ -24,7 +24,7 @@ const RATIO: u32 = 6;
 /// The most that was used of what is limited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tops {
-    /// Symbols held at once.
+    /// Symbols held at once, of which something could be sold.
     pub positions: u64,
     /// Entries of a UTC day.
     pub entries: u64,
@@ -40,7 +40,7 @@ pub fn money(history: &History, period: Period) -> Result<(Money, Tops), History
         fold.take(change, false);
     }
     let before = fold.held.clone();
-    fold.tops.positions = before.len() as u64;
+    fold.tops.positions = fold.positions();
     for change in booked.iter().filter(|change| period.has(change.after.time)) {
         fold.take(change, true);
     }
@@ -83,6 +83,8 @@ fn worth(
 #[derive(Debug, Default)]
 struct Fold {
     held: BTreeMap<Symbol, PositionState>,
+    /// Of what is held, that which is no dust.
+    sellable: BTreeSet<Symbol>,
     realized: BTreeMap<Symbol, Decimal>,
     /// Who bought last.
     buyers: BTreeMap<Symbol, String>,
@@ -94,13 +96,18 @@ struct Fold {
 
 impl Fold {
     fn take(&mut self, change: &Booked, counts: bool) {
-        let Booked { after, fill } = change;
+        let Booked { after, dust, fill } = change;
         let symbol = after.symbol;
         let was = self.realized.insert(symbol, after.realized_pnl).unwrap_or_default();
         if after.quantity.is_zero() {
             self.held.remove(&symbol);
         } else {
             self.held.insert(symbol, after.clone());
+        }
+        if *dust {
+            self.sellable.remove(&symbol);
+        } else {
+            self.sellable.insert(symbol);
         }
         let Some(execution) = fill else { return };
         if execution.side == Side::Buy {
@@ -109,7 +116,7 @@ impl Fold {
         if !counts {
             return;
         }
-        self.tops.positions = self.tops.positions.max(self.held.len() as u64);
+        self.tops.positions = self.tops.positions.max(self.positions());
         let made = after.realized_pnl - was;
         let day = self.days.entry(day_of(after.time)).or_default();
         *day += made;
@@ -121,6 +128,10 @@ impl Fold {
             let fee = of.fees.entry(execution.fill.fee_asset.clone()).or_default();
             *fee += execution.fill.fee;
         }
+    }
+
+    fn positions(&self) -> u64 {
+        self.sellable.len() as u64
     }
 
     /// Counts for whoever holds it.

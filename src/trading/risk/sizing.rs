@@ -1,7 +1,7 @@
 //! How large an order may be under the venue's rules. Quantities are only ever rounded down.
 
 use crate::domain::instrument::Instrument;
-use crate::domain::money::{Decimal, floor_to_step};
+use crate::domain::money::Decimal;
 
 /// Why a quantity cannot be ordered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub fn market(rule: &Instrument, wanted: Decimal, price: Decimal) -> Result<Deci
             quantity = quantity.min(most);
         }
     }
-    let quantity = floor(rule, quantity);
+    let quantity = rule.floor(quantity);
     let short = |what: &str, least: Decimal| {
         let (wanted, least) = (wanted.round_dp(8).normalize(), least.normalize());
         let Instrument { base, symbol, .. } = rule;
@@ -36,7 +36,7 @@ pub fn market(rule: &Instrument, wanted: Decimal, price: Decimal) -> Result<Deci
         ))
     };
     if quantity.is_zero() || quantity < rule.min_quantity {
-        return Err(short("less than the quantity", rule.min_quantity.max(step(rule))));
+        return Err(short("less than the quantity", rule.min_quantity.max(rule.step())));
     }
     if rule.min_notional_for_market && quantity * price < rule.min_notional {
         return Err(short("worth less than the", rule.min_notional));
@@ -44,21 +44,10 @@ pub fn market(rule: &Instrument, wanted: Decimal, price: Decimal) -> Result<Deci
     Ok(quantity)
 }
 
-/// Whether a holding can be sold as far as its quantity goes; what cannot is dust, and counts as
-/// none.
+/// Whether a holding can be sold as far as its quantity goes; see [`Instrument::sells`].
 #[must_use]
 pub fn sellable(rule: &Instrument, quantity: Decimal) -> bool {
-    let floored = floor(rule, quantity);
-    floored > Decimal::ZERO && floored >= rule.min_quantity
-}
-
-/// A multiple of both steps: venues make one a multiple of the other, so the larger one holds.
-fn floor(rule: &Instrument, quantity: Decimal) -> Decimal {
-    floor_to_step(quantity, step(rule))
-}
-
-fn step(rule: &Instrument) -> Decimal {
-    rule.lot_size.max(rule.market_lot_size)
+    rule.sells(quantity)
 }
 
 #[cfg(test)]
