@@ -27,7 +27,6 @@ pub struct StatusFold {
     view: StatusView,
     reconciled: bool,
     orders: BTreeMap<ClientOrderId, OrderStatus>,
-    held: BTreeSet<Symbol>,
     realized: BTreeMap<Symbol, Decimal>,
     quarantines: Quarantines,
     /// Branches of the tree that are kept down, and how they ended last.
@@ -136,12 +135,7 @@ impl StatusFold {
 
     fn ledger(&mut self, ledger: &Ledger) {
         match ledger {
-            Ledger::Position { symbol, quantity, realized_pnl, .. } => {
-                if quantity.is_zero() {
-                    self.held.remove(symbol);
-                } else {
-                    self.held.insert(*symbol);
-                }
+            Ledger::Position { symbol, realized_pnl, .. } => {
                 self.realized.insert(*symbol, *realized_pnl);
             }
             Ledger::Equity { equity, cash, adjusted, .. } => {
@@ -181,6 +175,13 @@ impl StatusFold {
     #[must_use]
     pub fn sellable(&self) -> BTreeMap<Symbol, Decimal> {
         self.universe.all_held().map(|(symbol, held)| (symbol, held.normalize())).collect()
+    }
+
+    /// Places that are taken of those the decision has to give: symbols with something held that
+    /// could be sold, or with an order that is not over.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.universe.bound().len() as u64
     }
 
     /// What is held and cannot be sold, one sentence a symbol.
@@ -224,7 +225,7 @@ impl StatusFold {
         view.open_orders = self.orders.len() as u64;
         let unknown = self.orders.values().filter(|s| **s == OrderStatus::Unknown);
         view.unknown_orders = unknown.count() as u64;
-        view.positions = self.held.len() as u64;
+        view.positions = self.universe.all_held().count() as u64;
         view.realized_pnl = self.realized.values().sum::<Decimal>().normalize();
         view.state = match (self.reconciled, view.conflicts.is_empty()) {
             (true, true) => State::Trading,

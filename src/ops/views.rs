@@ -121,7 +121,7 @@ pub struct StatusView {
     pub unknown_orders: u64,
     /// All fills.
     pub fills: u64,
-    /// Symbols held.
+    /// Symbols held of which something could be sold.
     pub positions: u64,
     /// Value of the account after the newest close.
     pub equity: Option<Decimal>,

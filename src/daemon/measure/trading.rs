@@ -86,7 +86,7 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
     }
     page.set("everwarm_venue_rate_limit_used_ratio", &[venue], world.venue.used());
     let seen = watch.seen();
-    seen.told.counts.show(page, venue, currency);
+    seen.told.counts.show(page, (venue, currency), seen.told.status.taken());
     let status = seen.told.status.view_in(world.journal.life());
     let quarantines = seen.told.status.quarantines();
     let stopped = !seen.told.status.stopped().is_empty();

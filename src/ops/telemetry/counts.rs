@@ -271,8 +271,9 @@ impl Counts {
         self.settings.as_ref().map_or(i64::MAX / 1000, |settings| settings.trading.stale_s)
     }
 
-    /// Says what is counted; money is counted in `currency`, at `venue`.
-    pub fn show(&self, page: &mut Page, venue: &str, currency: &str) {
+    /// Says what is counted; money is counted in `currency`, at `venue`. `taken` are the places of
+    /// positions that the decision counts.
+    pub fn show(&self, page: &mut Page, (venue, currency): (&str, &str), taken: u64) {
         page.count("everwarm_closes_total", &[], self.closes);
         page.count("everwarm_close_bars_missing_total", &[], self.missing);
         for ((of, status), n) in &self.orders {
@@ -299,7 +300,7 @@ impl Counts {
             page.count("everwarm_ledger_violations_total", &[check], n);
         }
         self.show_money(page, currency);
-        self.show_limits(page);
+        self.show_limits(page, taken);
     }
 
     fn show_money(&self, page: &mut Page, currency: &str) {
@@ -342,7 +343,7 @@ impl Counts {
         }
     }
 
-    fn show_limits(&self, page: &mut Page) {
+    fn show_limits(&self, page: &mut Page, taken: u64) {
         let Some(settings) = &self.settings else { return };
         let strategy = &settings.strategy.sma_cross;
         page.flag("everwarm_strategy_enabled", &["sma_cross"], strategy.enabled);
@@ -352,13 +353,10 @@ impl Counts {
                 page.count("everwarm_strategy_signals_total", &["sma_cross", of], 0);
             }
         }
-        let taken = self.held.values().filter(|held| !held.quantity.is_zero()).count();
-        let entries = self.working.values().filter(|(side, _)| *side == Side::Buy).count();
         let loss = (self.day.before - self.realized()).max(Decimal::ZERO);
         let (trading, risk) = (&settings.trading, &settings.risk);
-        let whole = |n: usize| Decimal::from(n);
         for (limit, used, most) in [
-            ("positions", whole(taken + entries), trading.max_positions.into()),
+            ("positions", taken.into(), trading.max_positions.into()),
             ("failures_in_a_row", self.in_a_row.into(), risk.max_consecutive_failures.into()),
             ("entries_per_day", self.day.entries.into(), risk.max_trades_per_day.into()),
             ("loss_per_day", loss, risk.max_loss_per_day),
@@ -379,7 +377,9 @@ fn number(amount: Decimal) -> f64 {
 mod tests {
     use super::super::Rejected;
     use super::*;
+    use crate::ops::fold::StatusFold;
     use crate::ops::sample::journal;
+    use crate::trading::testing::{configured, dec, input, instrument, sym};
 
     #[test]
     fn a_position_that_cannot_be_is_a_violation() {
@@ -400,11 +400,42 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_little_to_be_sold_takes_no_place() {
+        let (mut counts, mut status) = (Counts::default(), StatusFold::default());
+        let rules = ["BTCUSD", "ETHUSD"].map(instrument).to_vec();
+        let held = |name: &str, quantity: &str| {
+            Body::Ledger(Ledger::Position {
+                symbol: sym(name),
+                quantity: dec(quantity),
+                cost: Decimal::ONE,
+                realized_pnl: Decimal::ZERO,
+                cash: Decimal::ZERO,
+            })
+        };
+        let facts = [
+            configured(&Settings::default()),
+            Body::Market(Market::Instruments { rules }),
+            held("BTCUSD", "1"),
+            held("ETHUSD", "0.00009"),
+        ];
+        for (n, body) in (1..).zip(facts) {
+            counts.fold(&input(n, body.clone()));
+            status.fold(&input(n, body));
+        }
+        assert_eq!(status.view().positions, 1);
+        let mut page = Page::new(&Rejected::default());
+        counts.show(&mut page, ("simulated", "USD"), status.taken());
+        let text = page.text();
+        let line = "everwarm_risk_limit_used_ratio{limit=\"positions\"} 0.1";
+        assert!(text.lines().any(|l| l == line), "{text}");
+    }
+
+    #[test]
     fn facts_are_counted() {
         let mut counts = Counts::default();
         journal().0.iter().for_each(|fact| counts.fold(fact));
         let mut page = Page::new(&Rejected::default());
-        counts.show(&mut page, "simulated", "USD");
+        counts.show(&mut page, ("simulated", "USD"), 1);
         let text = page.text();
         for line in [
             "everwarm_closes_total 2",
