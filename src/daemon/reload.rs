@@ -18,6 +18,7 @@ use crate::ops::exit::{Exit, Failure};
 use crate::ops::views::{
     ReloadCountView, ReloadResult, ReloadView, ReloadsView, Trigger, ValueView,
 };
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -64,6 +65,29 @@ impl Refused {
     fn rejected(reasons: Vec<String>) -> Refused {
         Refused { result: ReloadResult::Rejected, reasons, restart: Vec::new() }
     }
+
+    fn restart(keys: Vec<String>) -> Refused {
+        let reason = |key: &String| format!("{key}: takes a restart, so nothing is applied");
+        let reasons = keys.iter().map(reason).collect();
+        Refused { restart: keys, ..Refused::rejected(reasons) }
+    }
+}
+
+/// Keys of the stages' settings that say something else in two texts of them and take a restart.
+/// What is chosen from the market, which has another name there, may always change.
+fn restart_keys(one: &str, other: &str) -> Vec<String> {
+    let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+    let (one, other) = (read(one), read(other));
+    let mut found = Vec::new();
+    for (section, keys) in one.as_object().into_iter().flatten() {
+        for (key, value) in keys.as_object().into_iter().flatten() {
+            let name = format!("{section}.{key}");
+            if section != "universe" && other[section].get(key) != Some(value) && !is_live(&name) {
+                found.push(name);
+            }
+        }
+    }
+    found
 }
 
 /// The value in force of a key that may change while it trades; none before any is.
@@ -146,7 +170,15 @@ impl Reloader {
         let failed = |refused| Refused { result: ReloadResult::RollbackFailed, ..refused };
         let attempt = match &stands.before {
             Some(content) => {
-                self.put(content, &stands.now.source, false).map_err(failed).map(|_| {
+                let back = || {
+                    // A life before may have been started with other values.
+                    let restart = restart_keys(&content.text, &stands.now.content.text);
+                    if !restart.is_empty() {
+                        return Err(Refused::restart(restart));
+                    }
+                    self.put(content, &stands.now.source, false)
+                };
+                back().map_err(failed).map(|_| {
                     let Content { values, origins, .. } = content;
                     (ReloadResult::RolledBack, running(&self.started.values, values, origins))
                 })
@@ -167,11 +199,14 @@ impl Reloader {
             restart: Vec::new(),
         })?;
         let restart = config.restart_keys(&self.started.values);
-        self.told().restart_pending.clone_from(&restart);
+        if dry {
+            // It adds nothing, but what the files do not want any more waits no longer.
+            self.told().restart_pending.retain(|key| restart.contains(key));
+        } else {
+            self.told().restart_pending.clone_from(&restart);
+        }
         if !restart.is_empty() {
-            let reason = |key: &String| format!("{key}: takes a restart, so nothing is applied");
-            let reasons = restart.iter().map(reason).collect();
-            return Err(Refused { restart, ..Refused::rejected(reasons) });
+            return Err(Refused::restart(restart));
         }
         self.harmless(&config)?;
         let content = self.content(&config)?;
@@ -317,5 +352,23 @@ impl Reloader {
 
     fn filter(&self) -> String {
         self.value("daemon.log").as_str().unwrap_or_default().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::restart_keys;
+    use crate::domain::settings::Settings;
+
+    #[test]
+    fn what_takes_a_restart_is_told_of_two_texts_of_the_settings() {
+        let one = Settings::default();
+        let mut other = one.clone();
+        other.trading.max_positions += 1;
+        other.risk.max_trades_per_day += 1;
+        other.universe.quote = "EUR".to_owned();
+        assert_eq!(restart_keys(&one.to_text(), &other.to_text()), Vec::<String>::new());
+        other.trading.quote_asset = "ETH".to_owned();
+        assert_eq!(restart_keys(&one.to_text(), &other.to_text()), ["trading.quote_asset"]);
     }
 }

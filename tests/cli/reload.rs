@@ -64,8 +64,11 @@ fn a_reload_is_whole_or_nothing_and_says_which_key_is_why() {
     assert!(err.contains(&first) && err.contains(&second), "{err}");
     assert_eq!(ask(&dir, &["config", "reloads"])["last"]["result"], "invalid");
 
-    // A key that takes a restart refuses the whole.
+    // A key that takes a restart refuses the whole; who only asks leaves nothing behind.
     fs::write(&file, "[daemon]\nworkers = 3\n[trading]\nnotional = 400\n").unwrap();
+    let pending = || ask(&dir, &["config", "reloads"])["restart_pending"].clone();
+    assert_eq!(run(&dir, &["config", "reload", "--dry-run"]).0, Some(5));
+    assert_eq!(pending(), serde_json::json!([]));
     let (code, _, err) = run(&dir, &reload);
     assert!(code == Some(5) && err.contains("daemon.workers: takes a restart"), "{err}");
     let view = ask(&dir, &["config", "reloads"]);
@@ -78,6 +81,7 @@ fn a_reload_is_whole_or_nothing_and_says_which_key_is_why() {
     assert_eq!(code, Some(0), "{err}");
     let line = format!("trading.notional: 500 becomes 400, by {path}:2:1");
     assert!(out.contains("would be in force") && out.contains(&line), "{out}");
+    assert_eq!(pending(), serde_json::json!([]), "the file wants no restart any more");
     assert_eq!(generation(&dir), 1);
     let (code, out, err) = run(&dir, &reload);
     assert_eq!(code, Some(0), "{err}");
