@@ -121,7 +121,7 @@ fn group(digits: &str) -> String {
     out
 }
 
-/// `4.1 ms`, `1.25 s`, `2 min 5 s`.
+/// `4.1 ms`, `1.25 s`, `2 min 5 s`, `4 h 54 min`.
 #[must_use]
 pub fn took(duration: Duration) -> String {
     let us = duration.as_micros();
@@ -131,8 +131,10 @@ pub fn took(duration: Duration) -> String {
         format!("{}.{} ms", us / 1000, us / 100 % 10)
     } else if us < 60_000_000 {
         format!("{}.{:02} s", us / 1_000_000, us / 10_000 % 100)
-    } else {
+    } else if us < 3_600_000_000 {
         format!("{} min {} s", duration.as_secs() / 60, duration.as_secs() % 60)
+    } else {
+        format!("{} h {} min", duration.as_secs() / 3600, duration.as_secs() / 60 % 60)
     }
 }
 
@@ -330,6 +332,8 @@ mod tests {
     fn durations() {
         let told = [12, 4100, 1_250_000, 125_000_000].map(|us| took(Duration::from_micros(us)));
         assert_eq!(told, ["12 us", "4.1 ms", "1.25 s", "2 min 5 s"]);
+        let long = [3599, 3600, 17_661].map(|s| took(Duration::from_secs(s)));
+        assert_eq!(long, ["59 min 59 s", "1 h 0 min", "4 h 54 min"]);
     }
 
     #[test]

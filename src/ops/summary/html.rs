@@ -1,6 +1,7 @@
 //! A summary as one page that needs nothing else: no script, no font, no request.
 
 use super::period::Period;
+use super::running::LOSS;
 use super::view::{Made, Point, SummaryView};
 use crate::domain::money::Decimal;
 use crate::ops::text::{amount, count, instant, plain, signed, thousands};
@@ -143,8 +144,10 @@ fn running(out: &mut String, view: &SummaryView) {
 #[must_use]
 pub fn limits(view: &SummaryView) -> Vec<[String; 3]> {
     let row = |l: &super::view::LimitUsed| {
-        let limit = l.limit.map_or_else(|| "off".to_owned(), plain);
-        [l.key.clone(), plain(l.used), limit]
+        // A loss is money, the others are counted.
+        let said = if l.key == LOSS { amount } else { plain };
+        let limit = l.limit.map_or_else(|| "off".to_owned(), said);
+        [l.key.clone(), said(l.used), limit]
     };
     view.running.limits.iter().map(row).collect()
 }

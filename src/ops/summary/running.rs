@@ -15,6 +15,8 @@ use everwarm_runtime::fact::Fact;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+/// The limit of which the use is money.
+pub const LOSS: &str = "risk.max_loss_per_day";
 /// Lines of a list.
 const LINES: usize = 100;
 /// Facts of different inputs may lie in another order than their times, but not by as much.
@@ -185,11 +187,7 @@ impl Fold {
                 tops.entries.into(),
                 limit(|s| s.risk.max_trades_per_day.into()),
             ),
-            (
-                "risk.max_loss_per_day",
-                tops.loss.normalize(),
-                limit(|s| s.risk.max_loss_per_day.normalize()),
-            ),
+            (LOSS, tops.loss.normalize(), limit(|s| s.risk.max_loss_per_day.normalize())),
             (
                 "risk.max_consecutive_failures",
                 self.failed.1.into(),
