@@ -255,10 +255,11 @@ impl Desk for LiveDesk {
             holding(&view, &mut blocked);
         }
         let refused = self.reloads()?.last.filter(|last| !last.result.is_success());
-        let looked = self.looked();
+        let (looked, switches) = (self.looked(), self.switches()?);
         Ok(findings(&Signs {
             running: true,
-            allows: self.switches()?.allows,
+            allows: switches.allows,
+            step: switches.switches.step(),
             refused: refused.map(|last| (last.reasons, last.time)),
             first: self.lasting.look(&looked),
             venue: if passes { self.world.now() } else { facts.now },

@@ -1,13 +1,13 @@
 //! What is measured of the market, the orders and the account.
 
 use super::super::watch::Watch;
-use crate::domain::fact::{BreakerLevel, Standing};
+use crate::domain::fact::{BreakerLevel, Dispute, Standing};
 use crate::edge::meters::StreamMeter;
 use crate::edge::reload::standing;
-use crate::edge::world::World;
+use crate::edge::world::{Passing, World};
 use crate::ops::health::exposed;
 use crate::ops::telemetry::Page;
-use crate::ops::views::{StatusView, SymbolView};
+use crate::ops::views::{StatusView, SwitchesView, SymbolView};
 use everwarm_runtime::fact::Effect;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -90,11 +90,14 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
     let status = seen.told.status.view_in(world.journal.life());
     let quarantines = seen.told.status.quarantines();
     let stopped = !seen.told.status.stopped().is_empty();
+    // In lockstep nothing is late: time passes by what is told.
+    let passes = world.passing != Passing::Lockstep;
+    let now = if passes { world.now() } else { seen.told.health.now };
     let stay = exposed(
         &seen.told.health,
         &seen.told.status.sellable(),
         &seen.told.status.symbols(),
-        status.breaker,
+        (status.breaker, now),
     );
     let reconciled = seen.reconciled_ms;
     let switches = seen.told.status.switches();
@@ -112,7 +115,7 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
     page.set("everwarm_reconcile_period_seconds", &[venue], period);
     page.flag("everwarm_breaker_level", &[level(status.breaker)], true);
     let branch = stage_is_down(world);
-    halted(page, &status, switches.allows, (stopped, branch));
+    halted(page, &status, &switches, (stopped, branch));
     for (effect, name) in
         [(Effect::Parts, "parts"), (Effect::Stage, "stage"), (Effect::Stopped, "stopped")]
     {
@@ -131,20 +134,27 @@ fn stage_is_down(world: &World) -> bool {
 fn halted(
     page: &mut Page,
     status: &StatusView,
-    allows: BreakerLevel,
+    switches: &SwitchesView,
     (stopped, branch): (bool, bool),
 ) {
-    // What operators do not allow is theirs, what is stricter the breaker's own.
-    let limit = status.breaker >= BreakerLevel::ExitsOnly && status.breaker > allows;
     for (reason, holds) in [
-        ("operator", allows >= BreakerLevel::ExitsOnly),
-        ("limit", limit && !stopped && !branch),
+        ("operator", switches.allows >= BreakerLevel::ExitsOnly),
+        ("limit", limited(status, switches) && !stopped && !branch),
         ("conflict", !status.conflicts.is_empty()),
         ("stage", stopped),
         ("branch", branch),
     ] {
         page.flag("everwarm_trading_halted", &[reason], holds);
     }
+}
+
+/// Whether the breaker holds trading back for something of its own: what operators do not allow is
+/// theirs, and conflicts are told by themselves.
+fn limited(status: &StatusView, switches: &SwitchesView) -> bool {
+    let stricter = status.breaker >= BreakerLevel::ExitsOnly && status.breaker > switches.allows;
+    let twin = status.conflicts.iter().any(|conflict| conflict.dispute == Dispute::Twin);
+    let of_conflicts = usize::from(!status.conflicts.is_empty()) + usize::from(twin);
+    stricter && status.breaker_reasons.len() > of_conflicts + switches.reasons.len()
 }
 
 const fn level(level: BreakerLevel) -> &'static str {
@@ -158,4 +168,36 @@ const fn level(level: BreakerLevel) -> &'static str {
 
 fn load(count: &AtomicU64) -> u64 {
     count.load(Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::limited;
+    use crate::domain::fact::{BreakerLevel, Conflict, Dispute};
+    use crate::ops::views::{StatusView, SwitchesView};
+
+    #[test]
+    fn a_conflict_and_an_operators_word_are_no_limit() {
+        let conflict = |dispute| Conflict {
+            about: "USD".into(),
+            ours: "5".into(),
+            theirs: "4".into(),
+            dispute,
+        };
+        let told = |reasons: usize, conflicts: Vec<Conflict>, said: usize| {
+            let status = StatusView {
+                breaker: BreakerLevel::Halted,
+                breaker_reasons: vec!["so it is".to_owned(); reasons],
+                conflicts,
+                ..StatusView::default()
+            };
+            let reasons = vec!["so it is".to_owned(); said];
+            limited(&status, &SwitchesView { reasons, ..SwitchesView::default() })
+        };
+        assert!(told(1, vec![], 0), "a limit alone");
+        assert!(!told(1, vec![conflict(Dispute::Balance)], 0));
+        assert!(!told(2, vec![conflict(Dispute::Twin), conflict(Dispute::Balance)], 0));
+        assert!(!told(2, vec![conflict(Dispute::Balance)], 1));
+        assert!(told(3, vec![conflict(Dispute::Balance)], 1), "and a limit besides");
+    }
 }

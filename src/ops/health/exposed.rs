@@ -22,18 +22,19 @@ pub struct Exposed {
 }
 
 /// Of what is held and could be sold by its size, that which cannot be left now, by name.
-/// `symbols` is what is listed. A strategy that is off is not in the way: it leaves what it
+/// `symbols` is what is listed, `now` is venue time: where no symbol has new bars, there is no
+/// newer close to be late against. A strategy that is off is not in the way: it leaves what it
 /// entered.
 #[must_use]
 pub fn exposed(
     facts: &HealthFold,
     held: &BTreeMap<Symbol, Decimal>,
     symbols: &[SymbolView],
-    level: BreakerLevel,
+    (level, now): (BreakerLevel, UtcMs),
 ) -> Vec<Exposed> {
     let told = |(symbol, quantity): (&Symbol, &Decimal)| {
         let row = symbols.iter().find(|row| row.symbol == *symbol);
-        let why = in_the_way(facts, row, level)?;
+        let why = in_the_way(facts, row, (level, now))?;
         let since = facts.held.get(symbol).copied().unwrap_or(facts.now);
         Some(Exposed { symbol: *symbol, quantity: *quantity, since, why })
     };
@@ -43,10 +44,9 @@ pub fn exposed(
 fn in_the_way(
     facts: &HealthFold,
     row: Option<&SymbolView>,
-    level: BreakerLevel,
+    (level, now): (BreakerLevel, UtcMs),
 ) -> Option<&'static str> {
-    let bar = row.and_then(|row| row.newest_bar).zip(facts.close);
-    let late = bar.is_some_and(|(bar, close)| facts.stale > 0 && close - bar > facts.stale);
+    let late = row.is_some_and(|row| facts.is_stale(row, now));
     match row.map(|row| row.state) {
         None => Some("it is not listed, so no exit is looked for"),
         Some(Standing::Gone) => Some("the venue does not have it any more"),

@@ -7,6 +7,7 @@ use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::order::{OrderStatus, Side};
 use crate::domain::settings::Settings;
 use crate::domain::time::UtcMs;
+use crate::ops::views::SymbolView;
 use everwarm_runtime::fact::Fact;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -60,6 +61,12 @@ pub struct HealthFold {
 }
 
 impl HealthFold {
+    /// Whether the newest bar of a symbol is older at venue time `now` than one may be.
+    #[must_use]
+    pub fn is_stale(&self, row: &SymbolView, now: UtcMs) -> bool {
+        self.stale > 0 && row.newest_bar.is_some_and(|newest| now - newest > self.stale)
+    }
+
     /// Takes one fact in, in the order of the journal.
     #[expect(clippy::wildcard_enum_match_arm, reason = "what opens or ends nothing needs no word")]
     pub fn fold(&mut self, fact: &Fact<Body>) {

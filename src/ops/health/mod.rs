@@ -11,7 +11,7 @@ mod signs;
 pub mod views;
 
 pub use exposed::{Exposed, exposed};
-pub use fold::HealthFold;
+pub use fold::{HealthFold, Run};
 pub use lasting::Lasting;
 pub use rules::findings;
 pub use signs::disk_of;

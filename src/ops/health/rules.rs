@@ -6,6 +6,7 @@ use super::signs::{Signs, Waiting};
 use crate::domain::fact::{BreakerLevel, Standing};
 use crate::domain::id::Symbol;
 use crate::domain::order::Side;
+use crate::domain::switch::SafeStep;
 use crate::domain::time::{MINUTE, UtcMs};
 use crate::ops::tell;
 use crate::ops::text::{count, instant, plain, thousands};
@@ -27,6 +28,8 @@ const NO_ORDERS: (u64, UtcMs) = (10, 60 * MINUTE);
 const NO_FILLS: (u64, UtcMs) = (3, 30 * MINUTE);
 /// How long a receiver may take nothing.
 const DELIVERY: UtcMs = MINUTE;
+/// The folder that a command asks where none is named.
+const DATA_DIR: &str = "everwarm-data";
 type Rule = fn(&Signs, &mut Vec<FindingView>);
 
 /// All rules, by the name of what they look at.
@@ -61,11 +64,28 @@ pub fn findings(signs: &Signs) -> HealthView {
         rule(signs, &mut findings);
         for finding in &mut findings[from..] {
             (*name).clone_into(&mut finding.check);
+            finding.command = finding.command.take().map(|command| there(signs, command));
         }
     }
     findings.sort_by_key(|finding| finding.severity);
     let checks = RULES.iter().map(|(name, _)| (*name).to_owned()).collect();
     HealthView { running: signs.running, healthy: findings.is_empty(), checks, findings }
+}
+
+/// A command as it has to be typed to ask the folder that was looked at.
+fn there(signs: &Signs, command: String) -> String {
+    let folder = &signs.status.data_dir;
+    let ours = command.starts_with("everwarm ");
+    if !ours || folder.is_empty() || folder == DATA_DIR {
+        return command;
+    }
+    format!("{command} --data-dir {}", quoted(folder))
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let quote = if word.contains(char::is_whitespace) { "\"" } else { "" };
+    format!("{quote}{word}{quote}")
 }
 
 fn finding(severity: Severity, text: String, todo: &str) -> FindingView {
@@ -169,8 +189,13 @@ fn breaker(signs: &Signs, found: &mut Vec<FindingView>) {
     let text = format!("the breaker is at {}{colon}{reasons}", tell::level(level));
     let told = finding(severity, text, "it goes back once none of its reasons holds any more");
     let told = told.after(signs.facts.breaker, signs.venue);
-    let said = signs.allows != BreakerLevel::Normal;
-    let command = if said { "everwarm resume --reason \"why\"" } else { "everwarm status" };
+    // To resume ends no careful start: that goes on by steps of its own.
+    let command = match signs.step {
+        SafeStep::Collect => "everwarm safe-start exits --reason \"why\"",
+        SafeStep::Exits => "everwarm safe-start trade --reason \"why\"",
+        SafeStep::Trade if signs.allows == BreakerLevel::Normal => "everwarm status",
+        SafeStep::Trade => "everwarm resume --reason \"why\"",
+    };
     found.push(told.by(command));
 }
 
@@ -252,11 +277,10 @@ fn market(signs: &Signs, found: &mut Vec<FindingView>) {
 }
 
 fn stale(signs: &Signs, found: &mut Vec<FindingView>) {
-    let Some(close) = signs.facts.close.filter(|_| signs.facts.stale > 0) else { return };
-    let old = signs.symbols.iter().filter(|row| {
-        let age = row.newest_bar.map(|newest| close - newest);
-        row.state == Standing::Trading && age.is_some_and(|age| age > signs.facts.stale)
-    });
+    let old = signs
+        .symbols
+        .iter()
+        .filter(|row| row.state == Standing::Trading && signs.facts.is_stale(row, signs.now()));
     let rows: Vec<_> = old.collect();
     let Some(oldest) = rows.iter().filter_map(|row| row.newest_bar).min() else { return };
     let names: Vec<&str> = rows.iter().take(5).map(|row| row.symbol.as_str()).collect();
@@ -303,8 +327,8 @@ fn unprotected(signs: &Signs, found: &mut Vec<FindingView>) {
     if !signs.running {
         return;
     }
-    let level = signs.status.breaker;
-    for one in exposed(&signs.facts, &signs.held, &signs.symbols, level) {
+    let stands = (signs.status.breaker, signs.now());
+    for one in exposed(&signs.facts, &signs.held, &signs.symbols, stands) {
         let (held, symbol) = (plain(one.quantity), one.symbol);
         let text = format!("{held} {symbol} is held without protection: {}", one.why);
         let todo = "end the cause, or sell it by this: it cancels every open order of the account \
@@ -318,15 +342,11 @@ fn unprotected(signs: &Signs, found: &mut Vec<FindingView>) {
 fn sale(signs: &Signs, symbol: Symbol) -> String {
     // Only a real venue has environments.
     let venue = if signs.status.environment.is_some() { "binance" } else { "sim" };
-    let folder = Some(&signs.status.data_dir).filter(|folder| !folder.is_empty());
-    let mut command = vec![format!("everwarm panic --venue {venue} --flatten --symbols {symbol}")];
-    for (flag, value) in [("--data-dir", folder), ("--config", signs.config.as_ref())] {
-        if let Some(value) = value {
-            let quote = if value.contains(char::is_whitespace) { "\"" } else { "" };
-            command.push(format!("{flag} {quote}{value}{quote}"));
-        }
+    let command = format!("everwarm panic --venue {venue} --flatten --symbols {symbol}");
+    match &signs.config {
+        Some(file) => format!("{command} --config {}", quoted(file)),
+        None => command,
     }
-    command.join(" ")
 }
 
 fn no_orders(signs: &Signs, found: &mut Vec<FindingView>) {

@@ -4,6 +4,7 @@ use super::fold::HealthFold;
 use crate::domain::fact::BreakerLevel;
 use crate::domain::id::Symbol;
 use crate::domain::money::Decimal;
+use crate::domain::switch::SafeStep;
 use crate::domain::time::UtcMs;
 use crate::ops::views::{CheckView, DeliveryView, QuarantineView, StatusView, SymbolView};
 use std::collections::BTreeMap;
@@ -75,6 +76,8 @@ pub struct Signs {
     pub disk: Option<Disk>,
     /// What operators allow.
     pub allows: BreakerLevel,
+    /// How far a careful start is.
+    pub step: SafeStep,
     /// The configuration file, where there is one.
     pub config: Option<String>,
     /// Keys that wait for a start.
@@ -85,6 +88,14 @@ pub struct Signs {
     pub first: BTreeMap<String, UtcMs>,
     /// How it goes with what is brought outside.
     pub deliveries: Vec<DeliveryView>,
+}
+
+impl Signs {
+    /// The time that what comes is measured against: where none passes by itself, nothing is late.
+    #[must_use]
+    pub fn now(&self) -> UtcMs {
+        if self.passes { self.venue } else { self.facts.now }
+    }
 }
 
 /// Since when parts have not moved, by looking now and then.
