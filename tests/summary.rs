@@ -163,8 +163,7 @@ fn a_day_comes_to_what_its_fills_and_closes_say() {
     assert_eq!(decimal(money, "drawdown"), worst);
     let results: Vec<Decimal> = held.values().flat_map(|held| held.results.clone()).collect();
     assert!(!results.is_empty(), "{money}");
-    let trades = rows(&dir, &["trades"]);
-    let made: Decimal = trades.iter().map(|trade| decimal(trade, "pnl")).sum();
+    let made: Decimal = rows(&dir, &["trades"]).iter().map(|t| decimal(t, "pnl")).sum();
     assert!(near(made, realized), "every change of the books belongs to one trade: {made}");
     let won: Vec<Decimal> = results.iter().copied().filter(|r| *r > Decimal::ZERO).collect();
     let lost: Decimal = results.iter().copied().filter(|r| *r <= Decimal::ZERO).sum();

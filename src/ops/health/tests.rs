@@ -368,7 +368,9 @@ fn commands_ask_the_folder_that_was_looked_at() {
         let commands = findings(&signs).findings.into_iter().filter_map(|f| f.command);
         let ours: Vec<_> = commands.filter(|command| command.starts_with("everwarm ")).collect();
         assert!(ours.len() > 10, "{ours:?}");
-        ours.iter().for_each(|command| can_be_typed(command));
+        for command in &ours {
+            can_be_typed(command);
+        }
         ours
     };
     let there = told("/var/lib/ever warm");
