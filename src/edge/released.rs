@@ -72,25 +72,25 @@ impl Released {
     /// The last answer, where it was asked for after steady time `since` and reaches `least`,
     /// however old it is; else a new one.
     async fn answer(&self, world: &World, since: i64, least: UtcMs) -> Result<UtcMs, VenueError> {
-        let mut last = self.0.lock().await;
-        if let Some(before) = last.answer
+        let mut heard = self.0.lock().await;
+        if let Some(before) = heard.answer
             && before.asked > since
             && before.through >= least
         {
             return Ok(before.through);
         }
         let asked = steady_ms();
-        if let Some((_, why)) = last.failed.as_ref().filter(|(at, _)| asked - at < SILENT) {
+        if let Some((_, why)) = heard.failed.as_ref().filter(|(at, _)| asked - at < SILENT) {
             return Err(why.clone());
         }
         match world.venue.server_time().await {
             Ok(time) => {
                 let through = time.server - CLOSE_MARGIN;
-                last.answer = Some(Answer { asked, through });
+                heard.answer = Some(Answer { asked, through });
                 Ok(through)
             }
             Err(why) => {
-                last.failed = Some((steady_ms(), why.clone()));
+                heard.failed = Some((steady_ms(), why.clone()));
                 Err(why)
             }
         }

@@ -34,7 +34,7 @@ pub const NAME: &str = "universe";
 /// Wall time between looks whether the venue is to be asked, and at what there is.
 const LOOK: Duration = Duration::from_secs(1);
 /// Wall time for which rules that the venue told are not doubted.
-const OUTDATED: Duration = Duration::from_secs(60);
+const OUTDATED: Duration = Duration::from_mins(1);
 
 /// Makes the bar actor of a symbol.
 pub type MakeBar = Arc<dyn Fn(Symbol) -> ChildSpec + Send + Sync>;

@@ -39,7 +39,9 @@ pub struct Args {
     /// Sell the base assets of the symbols at the market too, rounded down.
     #[arg(long)]
     flatten: bool,
-    /// Which symbols are sold, like BTCUSDT,ETHUSDT [default: those that are traded].
+    /// Which symbols are sold, like BTCUSDT,ETHUSDT [default: those the configuration names, or all
+    /// that are paid in the asset of its universe and not excluded]. All of it goes, whoever bought
+    /// it.
     #[arg(long, value_name = "LIST", requires = "flatten")]
     symbols: Option<String>,
     /// Do not ask; needed where there is no terminal.
