@@ -1,5 +1,5 @@
-//! Up to when the venue's bars are closed for good: asked for once for all who want to know it as of
-//! the same moment, so that a look at a symbol's bars costs one round trip and not two.
+//! Up to when the venue's bars are closed for good: asked for once for all who want to know it as
+//! of the same moment, so that a look at a symbol's bars costs one round trip and not two.
 
 use super::world::{Passing, World};
 use crate::domain::time::{Timeframe, UtcMs};
