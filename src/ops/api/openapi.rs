@@ -77,7 +77,7 @@ const ROWS: &[Row] = &[
     get("/api/v1/status", "One screen", one::<StatusView>),
     get("/api/v1/doctor", "What is wrong, since when, and what to do", one::<HealthView>),
     get("/api/v1/positions", "Positions of every symbol ever traded", all::<PositionView>),
-    get("/api/v1/trades", "Trades from flat to flat", all::<TradeView>),
+    listed("/api/v1/trades", "Trades from flat to flat", all::<TradeView>),
     Row {
         query: &["from", "to"],
         ..get("/api/v1/summary", "What a time came to; today's day without one", one::<SummaryView>)
