@@ -2,12 +2,13 @@
 //! the journal, which they follow.
 //!
 //! Market: `universe` says which symbols; `feed` → `bar` (one each) → `closer` → the journal;
-//! `released` tells how far the venue is, `retry` when it is asked again. Orders: the journal → `gateway` → `flight` → the venue →
-//! the journal; `turns` says what is next, `private` brings hints, `deaf` finds that it does not,
-//! `compare` says when the account counts. Time: `clock`, `pacer`. Beside them `exchange` keeps the
-//! simulated venue running and `projector` fills the history. `world` is what they share, `board`
-//! where they say that they have nothing left to do, `branches` what becomes of those that fail too
-//! often, `meters` what they count, `kinds` how their messages are called there.
+//! `released` tells how far the venue is, `retry` when it is asked again. Orders: the journal →
+//! `gateway` → `flight` → the venue → the journal; `turns` says what is next, `private` brings
+//! hints, `deaf` finds that it does not, `compare` says when the account counts. Time: `clock`,
+//! `pacer`. Beside them `exchange` keeps the simulated venue running and `projector` fills the
+//! history. `world` is what they share, `board` where they say that they have nothing left to do,
+//! `branches` what becomes of those that fail too often, `meters` what they count, `kinds` how
+//! their messages are called there.
 
 pub mod bar;
 pub mod board;

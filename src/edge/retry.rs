@@ -8,8 +8,8 @@ use std::time::Duration;
 /// Tries after which the wait is not longer still: 8 s at most.
 const TRIES: u32 = 5;
 
-/// Wall time before the next try, after `tries` that failed before the last: later and later, and by
-/// chance, so that many do not ask at once. In lockstep nothing goes on meanwhile: soon.
+/// Wall time before the next try, after `tries` that failed before the last: later and later, and
+/// by chance, so that many do not ask at once. In lockstep nothing goes on meanwhile: soon.
 pub fn after(tries: u32, passing: Passing) -> Duration {
     let most = if passing == Passing::Lockstep { 0 } else { TRIES };
     Duration::from_millis(back_off(tries.min(most), dice()).unsigned_abs())

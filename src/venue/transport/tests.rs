@@ -151,7 +151,10 @@ async fn answers_from_elsewhere_may_be_compressed_and_what_they_grow_to_is_bound
     let host = serve(router).await;
     let get = |http: &Http, path: &str| {
         let (http, url) = (http.clone(), format!("http://{host}/{path}"));
-        async move { http.send(HttpRequest { method: Method::Get, key: None, ..request(&url) }).await }
+        async move {
+            let get = HttpRequest { method: Method::Get, key: None, ..request(&url) };
+            http.send(get).await
+        }
     };
     let elsewhere = Http::new("https://venue.invalid", Probe::default()).unwrap();
     let here = Http::new("http://127.0.0.1", Probe::default()).unwrap();
