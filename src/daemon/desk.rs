@@ -402,13 +402,13 @@ fn holding(view: &TreeView, found: &mut Vec<(String, UtcMs)>) {
     view.children.iter().for_each(|child| holding(child, found));
 }
 
-/// What only facts and the journal tell of stages.
-/// The tree as it was last told.
+/// The tree as it was last told, and what it was made of.
 struct Pictured {
     of: (Option<TreeView>, Stages),
     tree: Arc<Value>,
 }
 
+/// What only facts and the journal tell of stages.
 #[derive(PartialEq, Eq)]
 struct Stages {
     /// Those that stand before an input they failed at: up, but waiting for an operator.

@@ -158,7 +158,7 @@ impl Decide {
     fn round(&self) -> Round {
         let held: Decimal = self.holds.values().map(Hold::open).sum();
         let is_long = |symbol: Symbol, quantity: Decimal| {
-            self.instruments.get(symbol).is_none_or(|rule| sizing::sellable(rule, quantity))
+            self.instruments.get(symbol).is_none_or(|rule| rule.sells(quantity))
         };
         let positions = self.positions.iter().filter(|(s, q)| is_long(*s, **q)).map(|(s, _)| s);
         let entries = self.holds.values().filter(|h| h.side == Side::Buy).map(|h| h.symbol);

@@ -7,7 +7,6 @@
 //! listed as such for as long as it is wanted or held.
 
 use super::instruments::Instruments;
-use super::risk::sizing;
 use crate::domain::fact::kinds::{kind, rank};
 use crate::domain::fact::{AtVenue, Body, Ledger, Listed, Market, Operator, Order};
 use crate::domain::id::{ClientOrderId, Symbol, SymbolMap};
@@ -232,7 +231,7 @@ impl Universe {
 
     fn is_held(&self, symbol: Symbol) -> bool {
         let held = self.positions.get(symbol).copied().unwrap_or_default();
-        let dust = self.instruments.get(symbol).is_some_and(|rule| !sizing::sellable(rule, held));
+        let dust = self.instruments.get(symbol).is_some_and(|rule| !rule.sells(held));
         !held.is_zero() && !dust
     }
 

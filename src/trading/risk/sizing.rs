@@ -44,12 +44,6 @@ pub fn market(rule: &Instrument, wanted: Decimal, price: Decimal) -> Result<Deci
     Ok(quantity)
 }
 
-/// Whether a holding can be sold as far as its quantity goes; see [`Instrument::sells`].
-#[must_use]
-pub fn sellable(rule: &Instrument, quantity: Decimal) -> bool {
-    rule.sells(quantity)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,7 +85,7 @@ mod tests {
         };
         assert_eq!(say(market(&rule, dec("1.2399"), dec("1"))), "1.23");
         assert_eq!(say(market(&rule, dec("7"), dec("1"))), "5");
-        assert!(sellable(&rule, dec("0.019")) && !sellable(&rule, dec("0.0099")));
+        assert!(rule.sells(dec("0.019")) && !rule.sells(dec("0.0099")));
         assert!(say(buy(&rule, dec("1"), Decimal::ZERO)).contains("rounds down to 0"));
     }
 }
