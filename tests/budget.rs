@@ -1,6 +1,6 @@
 //! The venue's budget is shared with everybody behind the address, and with our own earlier lives.
 
-use crate::kit::{BINARY, Folder, Process, ask, made_recording, wait_until};
+use crate::kit::{BINARY, Folder, Process, ask, made_recording, run, wait_until};
 use everwarm::chaos::crashes::{End, Moment, Subject};
 use everwarm::chaos::process::Step;
 use everwarm::sim::server::limits::Counters;
@@ -137,6 +137,60 @@ fn a_restart_loop_waits_for_connections_instead_of_being_refused() {
         daemon.kill();
         assert_eq!(spent(), all, "nothing was opened");
     }
+}
+
+/// Asks the exchange for a stream and leaves it; the status of the answer.
+fn knock(dir: &Path) -> u16 {
+    let port = PortFile::read(&dir.join("exchange")).unwrap().expect("an exchange runs").port;
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let upgrade = "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13";
+    let key = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==";
+    let request = format!("GET /ws HTTP/1.1\r\nhost: localhost\r\n{upgrade}\r\n{key}\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    // "HTTP/1.1 429"
+    let mut line = [0; 12];
+    stream.read_exact(&mut line).unwrap();
+    std::str::from_utf8(&line[9..]).unwrap().parse().unwrap()
+}
+
+#[test]
+fn what_a_stream_is_told_to_wait_holds_for_all_requests_and_lives() {
+    let folder = Folder::new("knocking");
+    let dir = folder.join("data");
+    let daemon = Process::start(&dir, &["run", "--pace", "real"]);
+    daemon.says("may trade");
+    daemon.answers();
+    let waits = || {
+        let problems = ask(&dir, &["status"])["problems"].to_string();
+        problems.contains("venue: waiting for venue budget, ")
+    };
+    assert!(!waits());
+    // Others behind the same address take all connections there are.
+    let taken = (0..2 * CONNECTIONS).find(|_| knock(&dir) == 429);
+    assert!(taken.is_some(), "all were opened");
+    let switch = |word: &str| {
+        let words = [word, "root/trading/feeds", "--reason", "a test", "--yes"];
+        let (code, out, err) = run(&dir, &words);
+        assert_eq!(code, Some(0), "{out}{err}");
+    };
+    switch("disable");
+    let before = refused(&dir);
+    switch("enable");
+    wait_until("the stream is refused", || refused(&dir) > before);
+    wait_until("all wait", waits);
+    let note = dir.join("venue-spent.json");
+    let spent = serde_json::from_slice::<Spent>(&fs::read(&note).unwrap()).unwrap();
+    let left = spent.banned_until - clock::wall_ms();
+    assert!((1..=300_000).contains(&left), "until the window ends: {left} ms");
+    daemon.kill();
+    // The next life knows of it, too.
+    let asked = refused(&dir);
+    let daemon = Process::start(&dir, &["run", "--pace", "real"]);
+    assert!(daemon.complains("waiting for venue budget, ", PATIENT), "it asks all the same");
+    daemon.answers();
+    assert!(waits());
+    daemon.kill();
+    assert_eq!(refused(&dir), asked, "nothing more was asked for");
 }
 
 #[test]

@@ -6,7 +6,7 @@ pub mod api;
 mod chaos;
 mod config;
 mod demo;
-mod look;
+pub mod look;
 mod measured;
 mod narrow;
 mod nouns;

@@ -13,7 +13,7 @@ use super::world::{Passing, World, path, wall};
 use crate::domain::fact::{AtVenue, Body, Market};
 use crate::domain::id::Symbol;
 use crate::domain::settings::Settings;
-use crate::domain::time::UtcMs;
+use crate::domain::time::{MINUTE, UtcMs};
 use crate::trading::reload::{self, Refusal};
 use crate::trading::universe::{Universe, Venue};
 use crate::venue::port::VenueError;
@@ -33,8 +33,8 @@ use tokio::task::JoinHandle;
 pub const NAME: &str = "universe";
 /// Wall time between looks whether the venue is to be asked, and at what there is.
 const LOOK: Duration = Duration::from_secs(1);
-/// Wall time for which rules that the venue told are not doubted.
-const OUTDATED: Duration = Duration::from_mins(1);
+/// Venue time for which rules that the venue told are not doubted.
+const TRUSTED: UtcMs = MINUTE;
 
 /// Makes the bar actor of a symbol.
 pub type MakeBar = Arc<dyn Fn(Symbol) -> ChildSpec + Send + Sync>;
@@ -85,8 +85,8 @@ pub struct State {
     /// Who waits for a judgement.
     judging: Vec<(Box<(Settings, Settings)>, Reply)>,
     asking: Option<JoinHandle<()>>,
-    /// When it was asked last.
-    asked: Option<Instant>,
+    /// Venue time at which it was asked last.
+    asked: Option<UtcMs>,
     /// Tries in a row that were not answered, and when the next may be.
     tries: u32,
     not_before: Option<Instant>,
@@ -168,7 +168,7 @@ impl Actor for UniverseActor {
             UniverseMsg::Refresh => state.refresh = true,
             // In lockstep the rules never change.
             UniverseMsg::Outdated => {
-                let lately = state.asked.is_some_and(|at| at.elapsed() < OUTDATED);
+                let lately = state.asked.is_some_and(|at| state.world.now() < at + TRUSTED);
                 state.refresh |= !lately && state.world.passing != Passing::Lockstep;
             }
             UniverseMsg::Judge { both, reply } => state.judging.push((both, reply)),
@@ -259,7 +259,7 @@ impl State {
 
     fn ask(&mut self, me: &ActorRef<UniverseMsg>, asked: UtcMs) {
         self.refresh = false;
-        self.asked = Some(clock::now());
+        self.asked = Some(self.world.now());
         let (world, me) = (self.world.clone(), me.clone());
         let (basis, ranks) = (self.known.stage().basis(), self.known.stage().rule().ranks());
         self.asking = Some(tokio::spawn(async move {

@@ -18,7 +18,7 @@ pub struct Wiring<N, D, A, L> {
     /// milliseconds.
     pub admit: A,
     /// Told for how long the venue wants nothing more from us, where it said so instead of opening
-    /// a connection, milliseconds.
+    /// a connection or taking a subscription, milliseconds.
     pub limited: L,
 }
 
@@ -50,6 +50,10 @@ where
             }
             Some(Output::Drop(id)) => {
                 sockets.drop(id);
+                None
+            }
+            Some(Output::Limited(ms)) => {
+                (wiring.limited)(ms);
                 None
             }
             Some(Output::Connect(id)) => {

@@ -157,6 +157,8 @@ pub enum Output<F> {
     Send(Connection, String),
     /// Drop the connection.
     Drop(Connection),
+    /// The venue wants nothing more from this address for so long, milliseconds.
+    Limited(u64),
     /// Tell whoever listens.
     Event(Event<F>),
 }
@@ -412,6 +414,7 @@ impl<P: Protocol> Session<P> {
         match said {
             Ok(Said::Answer { outcome: Err(refusal), .. }) => {
                 let why = format!("subscription refused: {}", refusal.why);
+                out.extend(refusal.wait_ms.map(Output::Limited));
                 let again = (refusal.again, refusal.wait_ms);
                 self.ended(id, why, again, now, dice, out);
             }

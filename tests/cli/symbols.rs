@@ -3,7 +3,7 @@
 use crate::kit::{Folder, Process, ask, made_recording, run, until_end, wait_until};
 use everwarm::sim::server::port::PortFile;
 use rust_decimal::Decimal;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -19,16 +19,20 @@ fn newest_bar(dir: &Path, symbol: &str) -> Option<i64> {
     all.as_array().unwrap().iter().find(|row| row["symbol"] == symbol)?["newest_bar"].as_i64()
 }
 
-/// Has the exchange halt a symbol, let it trade again, or delist it.
-fn stand(dir: &Path, symbol: &str, standing: &str) {
+/// Has the exchange of that data directory change something about a symbol.
+fn steer(dir: &Path, what: &str, body: &str) {
     let file = PortFile::read(&dir.join("exchange")).unwrap().unwrap();
-    let url = format!("http://127.0.0.1:{}/sim/v1/standing", file.port);
-    let body = format!(r#"{{"symbol":"{symbol}","standing":"{standing}"}}"#);
+    let url = format!("http://127.0.0.1:{}/sim/v1/{what}", file.port);
     drop(rustls::crypto::ring::default_provider().install_default());
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let sent = runtime.block_on(client.post(url).bearer_auth(&file.token).body(body).send());
-    assert!(sent.unwrap().status().is_success());
+    let sent = client.post(url).bearer_auth(&file.token).body(body.to_owned()).send();
+    assert!(runtime.block_on(sent).unwrap().status().is_success(), "{what} {body}");
+}
+
+/// Has the exchange halt a symbol, let it trade again, or delist it.
+fn stand(dir: &Path, symbol: &str, standing: &str) {
+    steer(dir, "standing", &format!(r#"{{"symbol":"{symbol}","standing":"{standing}"}}"#));
 }
 
 #[test]
@@ -135,4 +139,49 @@ fn the_rule_of_the_universe_picks_what_is_traded() {
         all.as_array().unwrap().iter().map(|order| order["symbol"].as_str().unwrap()).collect();
     // The first by volume of those paid in USDT.
     assert_eq!(traded, BTreeSet::from(["DDDUSDT"]), "{all}");
+}
+
+/// The venue is asked for its rules once an hour of its time; here an hour takes three minutes.
+#[test]
+fn rules_that_changed_are_asked_for_when_an_order_is_refused_by_them() {
+    const SYMBOLS: usize = 10;
+    let folder = Folder::new("rules");
+    let dir = folder.join("data");
+    let config = folder.join("quick.toml");
+    fs::write(&config, "[strategy.sma_cross]\nfast = 2\nslow = 3\n").unwrap();
+    let count = SYMBOLS.to_string();
+    let file = config.to_str().unwrap();
+    let arguments = ["run", "--symbols", &count, "--pace", "20x", "--config", file];
+    let daemon = Process::start(&dir, &arguments);
+    daemon.says("may trade");
+    daemon.answers();
+    let made = everwarm::sim::market::Seeded::new(1, SYMBOLS, 0, 0);
+    let lots: BTreeMap<String, Decimal> = everwarm::sim::market::Market::instruments(&made)
+        .iter()
+        // No multiple of it is one by chance five times in a row.
+        .map(|rule| (rule.symbol.to_string(), rule.lot_size * Decimal::from(70)))
+        .collect();
+    for (symbol, lot) in &lots {
+        steer(&dir, "rules", &format!(r#"{{"symbol":"{symbol}","lot_size":"{lot}"}}"#));
+    }
+    let buys = || {
+        let orders = ask(&dir, &["orders"]);
+        let all = orders.as_array().unwrap().iter();
+        let buys = all.filter(|order| order["side"] == "buy").cloned();
+        buys.collect::<Vec<_>>()
+    };
+    let suits = |order: &serde_json::Value| {
+        let quantity: Decimal = order["quantity"].as_str().unwrap().parse().unwrap();
+        (quantity % lots[order["symbol"].as_str().unwrap()]).is_zero()
+    };
+    let filled = || buys().into_iter().filter(|order| order["status"] == "filled");
+    wait_until("orders by the new rules", || filled().filter(suits).count() >= 5);
+    let refused = buys().iter().filter(|order| order["status"] == "rejected").count();
+    let wrong = buys().iter().filter(|order| !suits(order)).count();
+    // Those that left before the answer came were made by the old rules too.
+    assert!(refused > 0 && wrong <= SYMBOLS, "{refused} refused, {wrong} by the old rules");
+    daemon.signal("-TERM");
+    let (code, _, err) = daemon.result();
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(run(&dir, &["verify"]).0, Some(0));
 }

@@ -1,15 +1,17 @@
-//! A private stream that stands and tells nothing.
+//! A private stream that stands and tells nothing, and one that is refused when it comes back.
 
 use super::remote::{Elsewhere, fills};
-use crate::kit::{PATIENCE, run, wait_until};
+use crate::cli::look::get;
+use crate::kit::{PATIENCE, ask, run, wait_until};
 use everwarm::audit::StoreFacts;
 use everwarm::domain::fact::{Body, Venue};
 use everwarm::domain::order::ReportSource;
 use everwarm::life::{APPLICATION, LIVE_FILE};
 use everwarm::ops::desk::JournalFacts;
 use everwarm_runtime::store::Store;
+use std::fs;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// By what way each report with a fill came, in order.
 fn ways(dir: &Path) -> Vec<ReportSource> {
@@ -27,14 +29,21 @@ fn ways(dir: &Path) -> Vec<ReportSource> {
     ways
 }
 
+/// Has the exchange misbehave.
+fn misbehave(there: &Elsewhere, words: &[&str]) {
+    let (code, _, err) = run(&exchange(there), &[&["sim", "fault"], words].concat());
+    assert_eq!(code, Some(0), "{err}");
+}
+
+/// The folder of the exchange.
+fn exchange(there: &Elsewhere) -> PathBuf {
+    there.folder.join("other").join("exchange")
+}
+
 #[test]
 fn a_private_stream_that_stands_and_tells_nothing_is_replaced() {
     let there = Elsewhere::start("deaf-account", 4);
-    let exchange = there.folder.join("other").join("exchange");
-    let fault = |words: &[&str]| {
-        let (code, _, err) = run(&exchange, &[&["sim", "fault"], words].concat());
-        assert_eq!(code, Some(0), "{err}");
-    };
+    let fault = |words: &[&str]| misbehave(&there, words);
     // Orders rest until the market trades: no answer tells that they were filled. The first
     // connection for events of the account is silent from its first one on.
     fault(&["late-fills"]);
@@ -53,4 +62,35 @@ fn a_private_stream_that_stands_and_tells_nothing_is_replaced() {
     let told = ways.iter().position(|way| *way == ReportSource::Stream);
     let asked = ways.iter().position(|way| *way == ReportSource::Query);
     assert!(asked.is_some() && asked < told, "asked first, then told: {ways:?}");
+}
+
+#[test]
+fn a_private_stream_that_is_refused_when_it_comes_back_is_asked_for_again() {
+    let there = Elsewhere::start("refused-account", 4);
+    let dir = there.folder.join("data");
+    let config = there.configured("refused.toml", "environment = \"testnet\"", "");
+    // Orders often: the account is told of something soon.
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("fast = 3\nslow = 6", "fast = 2\nslow = 3")).unwrap();
+    let daemon = Elsewhere::daemon(&dir, &config);
+    wait_until("it trades", || fills(&dir).len() > 3);
+    let subscribing = "userDataStream.subscribe.signature";
+    for how in ["limited", "error-before", "reset"] {
+        misbehave(&there, &[how, "--at", subscribing, "--times", "1"]);
+        misbehave(&there, &["user-stream-ended", "--times", "1"]);
+        let met = || {
+            let on = ask(&exchange(&there), &["sim", "faults"])["on"].clone();
+            on.as_array().unwrap().iter().all(|fault| fault["over"] == true)
+        };
+        wait_until("it was ended, and refused", met);
+        let up = || get(&dir, "/readyz?verbose").contains("private stream up");
+        wait_until("it is subscribed again", up);
+    }
+    let before = fills(&dir).len();
+    wait_until("it trades on", || fills(&dir).len() > before + 3);
+    daemon.signal("-TERM");
+    let (code, _, err) = daemon.result();
+    assert_eq!(code, Some(0), "{err}");
+    let ways = ways(&dir);
+    assert_eq!(ways.last(), Some(&ReportSource::Stream), "{ways:?}: {err}");
 }

@@ -50,6 +50,13 @@ pub enum SimFact {
         /// Venue time.
         at: UtcMs,
     },
+    /// Input: the rules of a symbol are others from here on; what is in the books stays.
+    Ruled {
+        /// All of them.
+        rules: Instrument,
+        /// Venue time.
+        at: UtcMs,
+    },
     /// Input: somebody asks for an order.
     Place(NewOrder),
     /// Input: somebody asks to cancel one.
@@ -230,7 +237,7 @@ pub struct Traded {
 }
 
 /// Kinds that come from outside.
-pub const INPUTS: Mask = Mask::of(&[0, 1, 2, 3, 4, 5, 6, 7, 16, 24]);
+pub const INPUTS: Mask = Mask::of(&[0, 1, 2, 3, 4, 5, 6, 7, 16, 24, 25]);
 /// Kinds the core says.
 pub const DERIVED: Mask = Mask::of(&[8, 9, 10, 11, 12, 13, 14, 15]);
 
@@ -255,6 +262,7 @@ impl Body for SimFact {
             SimFact::Activated { .. } => 15,
             SimFact::Replace(_) => 16,
             SimFact::Standing { .. } => 24,
+            SimFact::Ruled { .. } => 25,
         }
     }
 
@@ -278,6 +286,7 @@ impl Body for SimFact {
             15 => "Activated",
             16 => "Replace",
             24 => "Standing",
+            25 => "Ruled",
             _ => "?",
         }
     }

@@ -181,6 +181,7 @@ impl Live {
             SimFact::Opened(_)
             | SimFact::Funded { .. }
             | SimFact::Standing { .. }
+            | SimFact::Ruled { .. }
             | SimFact::Place(_)
             | SimFact::Cancel(_)
             | SimFact::PlaceList(_)

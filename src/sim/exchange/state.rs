@@ -331,6 +331,13 @@ impl Stage for Exchange {
                 self.passed(*at);
                 self.stand(*symbol, *standing, *since);
             }
+            SimFact::Ruled { rules, at } => {
+                self.passed(*at);
+                let known = self.rules.instruments.iter_mut().find(|i| i.symbol == rules.symbol);
+                if let Some(known) = known {
+                    known.clone_from(rules);
+                }
+            }
             SimFact::Place(order) => self.passed(order.at),
             SimFact::Cancel(cancel) => self.passed(cancel.at),
             SimFact::PlaceList(list) => self.passed(list.at),
@@ -366,6 +373,7 @@ impl Stage for Exchange {
             SimFact::Opened(_)
             | SimFact::Funded { .. }
             | SimFact::Standing { .. }
+            | SimFact::Ruled { .. }
             | SimFact::Upgraded { .. }
             | SimFact::Accepted(_)
             | SimFact::Traded(_)

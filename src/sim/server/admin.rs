@@ -1,10 +1,11 @@
 //! What is asked of the exchange as a program, not as a venue: time, the ledger, payments, faults,
-//! who trades, how far away it is, the end.
+//! who trades and by what rules, how far away it is, the end.
 
 use super::desk::{Desk, Standing};
 use super::hub::Kind;
 use super::pace::Pace;
 use crate::domain::id::Symbol;
+use crate::domain::instrument::Instrument;
 use crate::domain::money::{Decimal, parse_decimal};
 use crate::domain::time::UtcMs;
 use crate::sim::exchange::SimFact;
@@ -45,6 +46,37 @@ struct StandingRequest {
     since: Option<UtcMs>,
 }
 
+/// What changes; the rest stays.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RulesRequest {
+    symbol: Symbol,
+    tick_size: Option<String>,
+    lot_size: Option<String>,
+    min_quantity: Option<String>,
+    min_notional: Option<String>,
+}
+
+impl RulesRequest {
+    fn change(&self, rules: &mut Instrument) -> Result<(), ApiError> {
+        let lot = (&self.lot_size, &mut rules.lot_size);
+        let tick = (&self.tick_size, &mut rules.tick_size);
+        let quantity = (&self.min_quantity, &mut rules.min_quantity);
+        let notional = (&self.min_notional, &mut rules.min_notional);
+        for (said, rule) in [lot, tick, quantity, notional] {
+            if let Some(text) = said {
+                let wrong = |why| ApiError::new(-1130, format!("{text}: {why}"));
+                let value = parse_decimal(text).map_err(wrong)?;
+                if value < Decimal::ZERO {
+                    return Err(wrong("a rule is not negative".to_owned()));
+                }
+                *rule = value;
+            }
+        }
+        Ok(())
+    }
+}
+
 #[derive(Deserialize)]
 struct FundRequest {
     asset: String,
@@ -75,6 +107,7 @@ pub async fn handle(
         ("POST", "fault") => fault(&desk, &body),
         ("POST", "lift") => lift(&desk, &body),
         ("POST", "standing") => stand(&desk, &body).await,
+        ("POST", "rules") => rule(&desk, &body).await,
         ("POST", "delay") => delay(&desk, &body),
         ("POST", "stop") => {
             desk.stop();
@@ -181,6 +214,21 @@ async fn fund(desk: &Desk, body: &str) -> Result<Value, ApiError> {
     let asset = wanted.asset;
     desk.request(
         move |_, when| Ok((SimFact::Funded { asset, amount, at: when.now }, ())),
+        |_, _, ()| Ok(json!({})),
+    )
+    .await
+}
+
+/// The rules of a symbol are others from here on.
+async fn rule(desk: &Desk, body: &str) -> Result<Value, ApiError> {
+    let wanted: RulesRequest = serde_json::from_str(body).map_err(|e| malformed(&e))?;
+    desk.request(
+        move |exchange, when| {
+            let known = exchange.instrument(wanted.symbol);
+            let mut rules = known.ok_or_else(|| ApiError::new(-1121, "Invalid symbol."))?.clone();
+            wanted.change(&mut rules)?;
+            Ok((SimFact::Ruled { rules, at: when.now }, ()))
+        },
         |_, _, ()| Ok(json!({})),
     )
     .await

@@ -97,6 +97,7 @@ fn list_events(exchange: &Exchange, said: &[SimFact]) -> Vec<Value> {
             SimFact::Opened(_)
             | SimFact::Funded { .. }
             | SimFact::Standing { .. }
+            | SimFact::Ruled { .. }
             | SimFact::Place(_)
             | SimFact::Cancel(_)
             | SimFact::PlaceList(_)
@@ -205,6 +206,7 @@ impl<'a> Report<'a> {
             SimFact::Opened(_)
             | SimFact::Funded { .. }
             | SimFact::Standing { .. }
+            | SimFact::Ruled { .. }
             | SimFact::Place(_)
             | SimFact::Cancel(_)
             | SimFact::PlaceList(_)

@@ -67,7 +67,8 @@ pub fn of_answer(kind: Kind, status: u16, retry_after_s: Option<u64>, body: &[u8
 /// What the error of a WebSocket API answer means.
 #[must_use]
 pub fn of_error(kind: Kind, status: u16, body: ErrorBody) -> VenueError {
-    let class = classify(kind, status, None, Some(&body));
+    let retry_after_s = body.wait_ms.map(|ms| ms.div_ceil(1000));
+    let class = classify(kind, status, retry_after_s, Some(&body));
     VenueError { class, code: body.code, text: body.msg }
 }
 

@@ -306,8 +306,8 @@ struct Peek {
 
 impl Peek {
     fn answer(&self) -> Option<Answer> {
-        let bare =
-            self.code.map(|code| ErrorBody { code, msg: self.msg.clone().unwrap_or_default() });
+        let msg = || self.msg.clone().unwrap_or_default();
+        let bare = self.code.map(|code| ErrorBody { code, msg: msg(), wait_ms: None });
         let error = self.error.clone().or(bare);
         let is_answer = self.e.is_none()
             && self.data.is_none()

@@ -1,8 +1,8 @@
 //! The wire, against recorded and documented messages, samples, and bytes gone bad.
 
-use super::error::{Kind, of_answer, of_transport};
+use super::error::{Kind, of_answer, of_error, of_transport};
 use super::frames::{MarketFrame, UserFrame, decode_market, decode_user};
-use super::wire::{self, OrderAnswer, OrderState, decode, decode_order_answer};
+use super::wire::{self, OrderAnswer, OrderState, decode, decode_order_answer, error_body};
 use super::{map, stream};
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::money::{Decimal, parse_decimal};
@@ -428,6 +428,14 @@ fn the_table_of_errors() {
             let words = if code == 0 { format!("HTTP {status} Oops") } else { text.to_owned() };
             assert_eq!(error.text, words);
         }
+    }
+    let told = r#"{"code":-1003,"msg":"banned","data":{"serverTime":1000,"retryAfter":8500}}"#;
+    let banned = of_error(Kind::Read, 418, error_body(told.as_bytes()).unwrap());
+    assert_eq!(banned.class, limited(8), "the WebSocket API has it in the body");
+    for data in ["null", "7", r#"{"retryAfter":"soon"}"#, r#"{"cancelResult":"FAILURE"}"#] {
+        let told = format!(r#"{{"code":-1003,"msg":"banned","data":{data}}}"#);
+        let banned = of_error(Kind::Read, 418, error_body(told.as_bytes()).unwrap());
+        assert_eq!(banned.class, limited(120), "{data}");
     }
     let waits = of_answer(Kind::Read, 429, Some(7), b"");
     assert_eq!((waits.class, waits.text.as_str()), (limited(7), "HTTP 429"));

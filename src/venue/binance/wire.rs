@@ -545,13 +545,25 @@ pub struct TradeRow {
 }
 
 /// An error's body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ErrorBody {
     /// The venue's code, negative.
     pub code: i32,
     /// Its words.
     #[serde(default)]
     pub msg: String,
+    /// How long the venue wants to be left alone, milliseconds, where the WebSocket API says so in
+    /// `data`: `retryAfter` less `serverTime`. There is no header there.
+    #[serde(default, rename = "data", deserialize_with = "until_retry")]
+    pub wait_ms: Option<u64>,
+}
+
+/// Other errors have other data, or none.
+fn until_retry<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let data = serde_json::Value::deserialize(from)?;
+    let ms = |field: &str| data.get(field).and_then(serde_json::Value::as_i64);
+    let wait = ms("retryAfter").zip(ms("serverTime")).map(|(at, now)| at.saturating_sub(now));
+    Ok(wait.map(|wait| u64::try_from(wait).unwrap_or(0)))
 }
 
 /// The error a body tells, if it is one; bodies of proxies and fire walls are HTML.

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Says `hello` with two requests; reads `ok N`, `no`, `later`, `end`, `over`, `bad`, else data.
+/// Says `hello` with two requests; reads `ok N`, `no`, `later`, `wait` (7 s), `end`, `over`, `bad`,
+/// else data.
 /// May be without data for 30 s.
 struct Echo(u64);
 
@@ -16,10 +17,11 @@ impl Protocol for Echo {
     }
 
     fn read(&self, text: &str) -> Result<Said<String>, String> {
-        let refusal = |again| Err(Refusal { why: text.to_owned(), again, wait_ms: None });
+        let wait_ms = (text == "wait").then_some(7_000);
+        let refusal = |again| Err(Refusal { why: text.to_owned(), again, wait_ms });
         Ok(match text {
             "no" => Said::Answer { id: None, outcome: refusal(false) },
-            "later" => Said::Answer { id: Some(1), outcome: refusal(true) },
+            "later" | "wait" => Said::Answer { id: Some(1), outcome: refusal(true) },
             "end" => Said::Ending(text.to_owned()),
             "over" => Said::Over(text.to_owned()),
             "bad" => return Err("bad".to_owned()),
@@ -45,6 +47,7 @@ fn show(output: &Output<String>) -> String {
         Output::Connect(id) => format!("connect {id}"),
         Output::Send(id, text) => format!("{id}> {text}"),
         Output::Drop(id) => format!("drop {id}"),
+        Output::Limited(ms) => format!("limited {ms}"),
         Output::Event(Event::Subscribed) => "subscribed".into(),
         Output::Event(Event::Turned) => "turned".into(),
         Output::Event(Event::Frame(f)) => format!("frame {f}"),
@@ -253,6 +256,11 @@ fn refusals_stop_and_waits_asked_for_are_kept() {
     let mut session = connected();
     let why = "lost subscription refused: later true";
     feed(&mut session, &[(8, Input::Text(1, "later"), &["drop 1", why])]);
+
+    let mut session = connected();
+    let why = "lost subscription refused: wait true";
+    feed(&mut session, &[(8, Input::Text(1, "wait"), &["limited 7000", "drop 1", why])]);
+    assert_eq!(session.deadline(), Some(7_008));
 }
 
 #[test]
