@@ -36,6 +36,9 @@ pub enum SpecError {
     /// This is a template, and its supervisor no pool.
     #[error("{0:?} is a template, which only a pool has")]
     TemplateOutsidePool(String),
+    /// This child of a pool was started with arguments its new template does not take.
+    #[error("{0:?} was started with arguments of another type than the new template takes")]
+    OtherArguments(String),
 }
 
 impl SupervisorSpec {
@@ -48,20 +51,25 @@ impl SupervisorSpec {
         if self.settings.period.is_zero() {
             return Err(SpecError::ZeroPeriod(self.id.to_string()));
         }
-        if self.settings.strategy == Strategy::Pool {
-            if self.settings.auto_shutdown != AutoShutdown::Never {
-                return Err(SpecError::PoolWithAutoShutdown(self.id.to_string()));
-            }
-            let [ChildSpec { body: Body::Template(_), .. }] = self.children.as_slice() else {
-                return Err(SpecError::NotOneTemplate(self.id.to_string()));
-            };
+        let pool = self.settings.strategy == Strategy::Pool;
+        if pool && self.settings.auto_shutdown != AutoShutdown::Never {
+            return Err(SpecError::PoolWithAutoShutdown(self.id.to_string()));
         }
-        check_list(&self.settings, &self.children)
+        check_list(&self.id, &self.settings, &self.children)
     }
 }
 
-/// Checks children under a supervisor of these settings.
-pub(crate) fn check_list(settings: &Settings, children: &[ChildSpec]) -> Result<(), SpecError> {
+/// Checks the children of the supervisor of this id and these settings.
+pub(crate) fn check_list(
+    of: &str,
+    settings: &Settings,
+    children: &[ChildSpec],
+) -> Result<(), SpecError> {
+    if settings.strategy == Strategy::Pool {
+        let [ChildSpec { body: Body::Template(_), .. }] = children else {
+            return Err(SpecError::NotOneTemplate(of.to_owned()));
+        };
+    }
     let mut ids = BTreeSet::new();
     for child in children {
         child.check(settings)?;

@@ -2,6 +2,7 @@
 
 use super::check::{SpecError, check_list};
 use super::event::{RequestError, Seat, State};
+use super::exit::StartError;
 use super::slot::Slot;
 use super::spec::{ChildSpec, Extra, Kind, Rules, Strategy};
 use super::supervisor::{Msg, Reply, Seated, Shell};
@@ -179,7 +180,8 @@ impl SupervisorRef {
 
     /// Replaces the list of specs. A changed spec takes effect at the next start of its child;
     /// running children keep running; children that are missing stay until they are deleted; new
-    /// ones are listed at the end and not started. [`RequestError::Spec`]: a spec is wrong, and
+    /// ones are listed at the end and not started. Of a pool it replaces the template, which has to
+    /// take what its children were started with. [`RequestError::Spec`]: a spec is wrong, and
     /// nothing has changed.
     pub async fn replace(&self, specs: Vec<ChildSpec>) -> Result<(), RequestError> {
         self.ask(move |shell, reply| drop(reply.send(shell.replace(specs)))).await
@@ -233,7 +235,7 @@ impl Shell {
             .and_then(|()| self.policy.add(Arc::clone(&spec.id), spec.rules, self.now()))
             .map_err(|error| self.with_handle(error, &spec.id));
         match added {
-            Ok((seat, actions)) => self.rise(seat, spec, reply, actions),
+            Ok((seat, actions)) => self.rise(seat, (spec, None), reply, actions),
             Err(error) => drop(reply.send(Err(error))),
         }
     }
@@ -243,9 +245,16 @@ impl Shell {
             drop(reply.send(Err(RequestError::NoPool)));
             return;
         };
+        let Some(mut spec) = template.bind(Arc::clone(&arguments)) else {
+            let why = "its template takes arguments of another type";
+            let error = StartError::new(format!("{}/{}", self.path, template.id), why);
+            drop(reply.send(Err(error.into())));
+            return;
+        };
         match self.policy.add_to_pool(&template.id, template.rules, self.now()) {
             Ok((seat, id, actions)) => {
-                self.rise(seat, template.bind(&id, arguments), reply, actions);
+                spec.id = id;
+                self.rise(seat, (spec, Some(arguments)), reply, actions);
             }
             Err(error) => drop(reply.send(Err(error))),
         }
@@ -254,11 +263,13 @@ impl Shell {
     fn rise(
         &mut self,
         seat: Seat,
-        spec: ChildSpec,
+        (spec, given): (ChildSpec, Option<Extra>),
         reply: Reply<Child>,
         actions: Vec<super::event::Action>,
     ) {
-        self.seated.insert(seat, Seated::new(spec, &self.path, &self.tree));
+        let mut child = Seated::new(spec, &self.path, &self.tree);
+        child.given = given;
+        self.seated.insert(seat, child);
         self.rising.insert(seat, reply);
         self.perform(actions);
         self.show(&[seat]);
@@ -289,15 +300,11 @@ impl Shell {
     }
 
     fn replace(&mut self, specs: Vec<ChildSpec>) -> Result<(), RequestError> {
-        if self.settings.strategy == Strategy::Pool {
-            let [template] = specs.as_slice() else {
-                return Err(SpecError::NotOneTemplate(self.path.clone()).into());
-            };
-            check_list(&self.settings, &specs)?;
-            self.template = Some(template.clone());
-            return Ok(());
+        let of = self.path.rsplit('/').next().unwrap_or_default();
+        check_list(of, &self.settings, &specs)?;
+        if let (Strategy::Pool, Some(template)) = (self.settings.strategy, specs.first()) {
+            return self.replace_template(template);
         }
-        check_list(&self.settings, &specs)?;
         let list: Vec<_> = specs.iter().map(|spec| (Arc::clone(&spec.id), spec.rules)).collect();
         let seats = self.policy.replace(&list)?;
         for (seat, spec) in seats.iter().zip(specs) {
@@ -308,6 +315,24 @@ impl Shell {
             }
         }
         self.show(&seats);
+        Ok(())
+    }
+
+    fn replace_template(&mut self, template: &ChildSpec) -> Result<(), RequestError> {
+        let mut changed = Vec::new();
+        for (seat, child) in &self.seated {
+            // A temporary one is never started again.
+            let Some(given) = &child.given else { continue };
+            let id = &child.spec.id;
+            let other = || SpecError::OtherArguments(id.to_string());
+            let spec = template.bind(Arc::clone(given)).ok_or_else(other)?;
+            changed.push((*seat, ChildSpec { id: Arc::clone(id), ..spec }));
+        }
+        self.policy.replace_template(template.rules)?;
+        for (seat, spec) in changed {
+            self.seated.entry(seat).and_modify(|child| child.spec = spec);
+        }
+        self.template = Some(template.clone());
         Ok(())
     }
 

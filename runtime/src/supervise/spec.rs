@@ -237,7 +237,8 @@ impl Started {
     }
 }
 
-type TemplateFn = Arc<dyn Fn(Extra) -> StartFn + Send + Sync>;
+/// `None`: it takes arguments of another type.
+type TemplateFn = Arc<dyn Fn(Extra) -> Option<StartFn> + Send + Sync>;
 
 #[derive(Clone)]
 pub(crate) enum Body {
@@ -290,17 +291,11 @@ pub fn template<P: Send + Sync + 'static, A: Actor>(
     make: impl Fn(&StartContext, &P) -> (A, A::Arguments) + Send + Sync + 'static,
 ) -> ChildSpec {
     let make = Arc::new(make);
-    let bind = move |extra: Extra| -> StartFn {
-        let given = extra.downcast::<P>();
+    let bind = move |extra: Extra| -> Option<StartFn> {
+        let given = extra.downcast::<P>().ok()?;
         let make = Arc::clone(&make);
-        let Ok(given) = given else {
-            return Arc::new(|context| {
-                let why = "its template takes arguments of another type";
-                Box::pin(ready(Err(StartError::new(context.path, why))))
-            });
-        };
         let bound = worker("", move |context| make(context, &given));
-        Arc::new(move |context| bound.start(context))
+        Some(Arc::new(move |context| bound.start(context)))
     };
     ChildSpec {
         id: id.into(),
@@ -410,13 +405,14 @@ impl ChildSpec {
         }
     }
 
-    /// A child of a pool: this template with what a start was given.
-    pub(crate) fn bind(&self, id: &Arc<str>, extra: Extra) -> ChildSpec {
-        let body = match &self.body {
-            Body::Template(bind) => Body::Worker(bind(extra)),
-            other @ (Body::Worker(_) | Body::Supervisor(_) | Body::Spent(_)) => other.clone(),
+    /// A child of a pool, under the id of this template, with what a start was given; `None` where
+    /// it takes arguments of another type.
+    pub(crate) fn bind(&self, extra: Extra) -> Option<ChildSpec> {
+        let start = match &self.body {
+            Body::Template(bind) => bind(extra)?,
+            Body::Worker(_) | Body::Supervisor(_) | Body::Spent(_) => return None,
         };
-        ChildSpec { id: Arc::clone(id), body, ..self.clone() }
+        Some(ChildSpec { body: Body::Worker(start), ..self.clone() })
     }
 
     /// Keeps no longer how it is started.

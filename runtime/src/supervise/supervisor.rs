@@ -83,6 +83,8 @@ pub(super) struct Seated {
     wish: watch::Sender<Wish>,
     /// What its last start told; for whoever asked for it.
     extra: Option<Extra>,
+    /// What a child of a pool is started with.
+    pub given: Option<Extra>,
 }
 
 pub(crate) struct Shell {
@@ -204,7 +206,7 @@ impl Actor for Supervisor {
 impl Seated {
     pub fn new(spec: ChildSpec, parent: &str, tree: &Tree) -> Seated {
         let slot = tree.directory.slot(&format!("{parent}/{}", spec.id));
-        Seated { spec, slot, wish: watch::Sender::new(Wish::Live), extra: None }
+        Seated { spec, slot, wish: watch::Sender::new(Wish::Live), extra: None, given: None }
     }
 }
 
@@ -225,6 +227,7 @@ impl Shell {
                     child.extra = extra;
                     if child.spec.rules.restart == Restart::Temporary {
                         child.spec.spend();
+                        child.given = None;
                     }
                     // One that has already ended leaves its slot empty.
                     if !self.exits.contains_key(&cell.get_id()) {

@@ -145,6 +145,20 @@ impl Policy {
         Ok(seats.collect())
     }
 
+    /// Replaces the rules of the template of a pool: they are in force for each child from its next
+    /// start on.
+    ///
+    /// # Errors
+    /// It is no pool, or it is stopping.
+    pub fn replace_template(&mut self, rules: Rules) -> Asks<()> {
+        self.serving()?;
+        if self.settings.strategy != Strategy::Pool {
+            return Err(RequestError::NoPool);
+        }
+        self.children.values_mut().for_each(|child| child.next_rules = Some(rules));
+        Ok(())
+    }
+
     /// The seat of a child.
     ///
     /// # Errors

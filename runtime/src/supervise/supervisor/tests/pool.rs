@@ -26,7 +26,7 @@ async fn s25_a_pool_starts_empty_and_restarts_each_with_its_own_arguments() {
     assert_eq!((x.path.as_str(), y.path.as_str()), ("root/pool/m-1", "root/pool/m-2"));
     let (other, how) =
         (asked.start(7_u8).await.err(), "its template takes arguments of another type");
-    let error = StartError::new("root/pool/m-3", how);
+    let error = StartError::new("root/pool/m", how);
     assert_eq!(other, Some(RequestError::Start(error)));
     log.take();
     order(&root, &y.path, Order::Panic);
@@ -132,11 +132,55 @@ async fn s61_thousands_of_children_start_and_stop_in_linear_time() {
     // Ten times as many; a machine that is busy meanwhile gets another try.
     let mut seen = Vec::new();
     for _ in 0..4 {
-        let (few, many) = (life(300).await, life(3_000).await);
+        let (few, many) = (life(1_000).await, life(10_000).await);
         seen.push((few, many));
         if many < few * 25 {
             return;
         }
     }
-    panic!("for 300 and for 3,000: {seen:?}");
+    panic!("for 1,000 and for 10,000: {seen:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s60_a_new_template_holds_from_the_next_start_of_each_child_on() {
+    let log = Log::default();
+    let spec = supervisor("root", Strategy::OneForOne).child(pool(sayers(&log, |_| Start::Well)));
+    let root = start(&log, spec).await;
+    let asked = root.directory().supervisor("root/pool");
+    let x = asked.start("x").await.unwrap();
+    let new = || {
+        let log = log.clone();
+        template("m", move |_, id: &&'static str| {
+            (Sayer, Said::new(if *id == "x" { "new x" } else { "new" }, &log, Start::Well))
+        })
+    };
+    let told = log.clone();
+    let other = template("m", move |_, _: &u8| (Sayer, Said::new("?", &told, Start::Well)));
+    let none = SpecError::NotOneTemplate("pool".into());
+    let table = [
+        (vec![], none.clone()),
+        (vec![new(), new()], none.clone()),
+        (vec![log.actor("m")], none),
+        (vec![other], SpecError::OtherArguments("m-1".into())),
+        (vec![new().start_limit(Duration::ZERO)], SpecError::ZeroLimit("m".into())),
+    ];
+    log.take();
+    let panics = async || {
+        order(&root, &x.path, Order::Panic);
+        tokio::time::sleep(1_000 * MS).await;
+        log.take().pop().unwrap()
+    };
+    for (list, error) in table {
+        assert_eq!(asked.replace(list).await, Err(RequestError::Spec(error)));
+    }
+    assert_eq!(panics().await, "+x", "nothing was changed");
+    let rules = new().shutdown(Shutdown::Kill);
+    asked.replace(vec![rules]).await.unwrap();
+    assert_eq!(log.take(), [""; 0], "it keeps running");
+    assert_eq!(panics().await, "+new x");
+    asked.start("y").await.unwrap();
+    assert_eq!(log.take(), ["+new"]);
+    asked.end(&x).await.unwrap();
+    assert_eq!(log.take(), ["-new x"], "by the new rule");
+    root.stop(LONG).await;
 }
