@@ -49,7 +49,7 @@ alert("CrashLoop", PAGE, "", "changes(process_start_time_seconds[15m]) >= 3",
       {"process_start_time_seconds": "10x8 20x8 30x8 40x40"}, {},
       {"process_start_time_seconds": "10x8 20x8 30x48"}, at=600)
 alert("ActorRestarting", WARN, "",
-      'sum by (job, instance, actor) (increase(everwarm_actor_restarts_total{reason!~"injected|sibling"}[10m]))'
+      'sum by (job, instance, actor) (increase(everwarm_actor_restarts_total{reason!~"injected|sibling|supervisor"}[10m]))'
       " > 3",
       "Actor " + NAMED % "actor" + " was restarted more than 3 times in 10 minutes",
       "It goes on after each, but something fails again and again: `everwarm tree` shows its last failure.",

@@ -303,7 +303,8 @@ fn restarts_are_counted_against_the_limits_in_force() {
                 directory.kill(path);
                 true
             }
-            3 => feeds_view.restarts > 0 && feeds_view.children.iter().all(|c| c.restarts == 0),
+            // The feed's own go on where its supervisor was replaced.
+            3 => feeds_view.restarts > 0 && feeds_view.children.iter().all(|c| c.restarts > KILLS),
             _ => false,
         };
         step.set(step.get() + u32::from(next));

@@ -108,6 +108,7 @@ mod tests {
             last_failure: None,
             down: false,
             blocked: false,
+            planned: None,
             mailbox: 0,
             children,
         }

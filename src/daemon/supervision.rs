@@ -22,11 +22,10 @@ const NOTED: Duration = Duration::from_secs(2);
 pub fn observe(watch: &Watch, notice: &SupervisionNotice) {
     let path = notice.path.as_str();
     watch.seen().events.supervised(path, &notice.news);
-    watch.supervised.tell(notice);
+    if let Some(back) = watch.supervised.tell(notice).filter(|back| !back.along) {
+        watch.restarted(path, &back.why, back.after);
+    }
     match &notice.news {
-        News::Started { restarts } if *restarts > 0 => {
-            watch.restarted(path, "started again", Duration::ZERO);
-        }
         News::Exited { exit, asked: false, .. } => tracing::debug!(path, %exit, "ended"),
         News::Blocked { holds } => {
             tracing::warn!(path, "holds its thread for {} ms already", holds.as_millis());
@@ -41,6 +40,7 @@ pub fn observe(watch: &Watch, notice: &SupervisionNotice) {
         News::BranchUp => tracing::warn!(path, "is up again"),
         News::GaveUp { why } => tracing::error!(path, "failed too often: {why}"),
         News::StopFailed { exit } => tracing::warn!(path, %exit, "did not stop well"),
+        News::Stray { what } => tracing::warn!(path, "heard of nobody it knows: {what}"),
         news @ (News::Started { .. }
         | News::Ignored
         | News::StartFailed { .. }
@@ -104,5 +104,33 @@ fn note(journal: &Arc<Journal<Body>>, path: &str, held: Duration) {
             Err(_) => tracing::error!(path, "the failure at its input is not on disk"),
         },
         Err(e) => tracing::error!(path, "the failure at its input is not noted: {e}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everwarm_runtime::clock;
+    use everwarm_runtime::supervise::{Exit, Kind};
+
+    #[test]
+    fn who_comes_back_with_its_supervisor_has_no_line_of_its_own() {
+        let watch = Watch::new(None, clock::now());
+        let hear = |path: &str, news| {
+            let (path, kind) = (path.to_owned(), Kind::Worker);
+            observe(&watch, &SupervisionNotice { path, kind, at_ms: 0, news });
+            watch.seen().restarts
+        };
+        let ended = |exit| {
+            let uptime = Duration::ZERO;
+            News::Exited { exit, uptime, restarts: 0, asked: false }
+        };
+        let (low, feed) = ("root/feeds", "root/feeds/feed");
+        hear(feed, ended(Exit::Killed));
+        assert_eq!(hear(feed, News::Started { restarts: 1 }), 1);
+        hear(feed, ended(Exit::Orphaned));
+        hear(low, ended(Exit::Killed));
+        assert_eq!(hear(feed, News::Started { restarts: 2 }), 1);
+        assert_eq!(hear(low, News::Started { restarts: 1 }), 2);
     }
 }

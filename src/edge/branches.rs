@@ -60,7 +60,8 @@ fn stand_in(
         | News::StopFailed { .. }
         | News::Blocked { .. }
         | News::Unblocked { .. }
-        | News::GaveUp { .. } => Ok(()),
+        | News::GaveUp { .. }
+        | News::Stray { .. } => Ok(()),
     }
 }
 
@@ -82,7 +83,8 @@ fn said(notice: &SupervisionNotice, kept_down: &mut BTreeSet<String>) -> Option<
         | News::StopFailed { .. }
         | News::Blocked { .. }
         | News::Unblocked { .. }
-        | News::GaveUp { .. } => None,
+        | News::GaveUp { .. }
+        | News::Stray { .. } => None,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::domain::order::OrderStatus;
 use crate::domain::time::UtcMs;
 use everwarm_runtime::clock::wall_ms;
 use everwarm_runtime::fact::{Body as _, Fact};
-use everwarm_runtime::supervise::News;
+use everwarm_runtime::supervise::{Harm, News};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -91,8 +91,18 @@ impl EventLog {
             | News::StopFailed { .. }
             | News::Ignored
             | News::Exited { .. }
-            | News::Removed => return,
+            | News::Removed
+            | News::Stray { .. } => return,
         };
+        self.actor(kind, weight, format!("{path}: {text}"));
+    }
+
+    /// Takes in what is planned for one at a path, on purpose. Its message may never come.
+    pub fn planned(&mut self, path: &str, harm: Harm) {
+        self.actor("planned", Weight::Warn, format!("{path}: {harm}, on purpose"));
+    }
+
+    fn actor(&mut self, kind: &str, weight: Weight, text: String) {
         self.push(EventView {
             id: 0,
             time: wall_ms(),
@@ -101,7 +111,7 @@ impl EventLog {
             weight,
             symbol: None,
             key: None,
-            text: format!("{path}: {text}"),
+            text,
         });
     }
 
@@ -179,6 +189,8 @@ fn sorted(body: &Body) -> Option<(&'static str, Weight, Option<Symbol>)> {
 mod tests {
     use super::super::sample::journal;
     use super::*;
+    use everwarm_runtime::supervise::Exit;
+    use std::time::Duration;
 
     #[test]
     fn what_people_want_to_know_is_kept_in_words_and_bounded() {
@@ -193,12 +205,23 @@ mod tests {
         assert!(told.is_sorted_by_key(|event| event.id));
         log.supervised("root/ops", &News::Started { restarts: 0 });
         assert_eq!(log.newest(100).len(), told.len(), "a first start is no news");
+        let along = News::Exited {
+            exit: Exit::Orphaned,
+            uptime: Duration::ZERO,
+            restarts: 0,
+            asked: false,
+        };
+        log.supervised("root/ops/sampler", &along);
+        log.planned("root/ops", Harm::Stall(Duration::from_secs(5)));
+        let said: Vec<String> = log.newest(2).into_iter().map(|event| event.text).collect();
+        let planned = "root/ops: holds its thread for 5 s at its next message, on purpose";
+        assert_eq!(said, ["root/ops/sampler: ended with its supervisor", planned]);
         for _ in 0..KEPT {
             log.supervised("root/ops", &News::BranchUp);
         }
         let newest = log.newest(usize::MAX);
         assert_eq!(newest.len(), KEPT);
         assert_eq!(newest[0].text, "root/ops: is up again");
-        assert_eq!(log.newest(2)[1].id, (told.len() + KEPT) as u64);
+        assert_eq!(log.newest(2)[1].id, (told.len() + 2 + KEPT) as u64);
     }
 }

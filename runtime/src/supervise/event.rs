@@ -70,7 +70,7 @@ pub enum Action {
 pub enum News {
     /// It is up.
     Started {
-        /// How often it has been up before.
+        /// How often it has been up before, under earlier supervisors at its place too.
         restarts: u32,
     },
     /// It has nothing to do, so there is no instance.
@@ -122,6 +122,12 @@ pub enum News {
     },
     /// It is listed no more.
     Removed,
+    /// Told of a supervisor: something was reported to it of an instance it does not know, or knows
+    /// no more. It has changed nothing.
+    Stray {
+        /// What was reported.
+        what: String,
+    },
 }
 
 /// Why a supervisor ends.
@@ -155,19 +161,26 @@ pub enum State {
     Down,
 }
 
-/// A child as seen from outside.
+/// A child as seen from outside. Where its supervisor is replaced, the new one goes on counting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChildView {
     /// What it is doing.
     pub state: State,
-    /// How often an instance has replaced another.
-    pub restarts: u32,
+    /// How often it has been up.
+    pub ups: u32,
     /// How often it was ended on purpose.
     pub injected: u32,
     /// How it failed last.
     pub last_failure: Option<String>,
     /// Whether its branch counts as down, up to its proof of health.
     pub down: bool,
+}
+
+impl ChildView {
+    /// How often an instance has replaced another.
+    pub fn restarts(&self) -> u32 {
+        self.ups.saturating_sub(1)
+    }
 }
 
 /// Why a request was refused.

@@ -27,6 +27,8 @@ pub enum Exit {
     Lost,
     /// It was ended on purpose, to see what happens; costs no budget.
     Injected(String),
+    /// It was killed because its supervisor had ended without a word.
+    Orphaned,
 }
 
 /// A supervisor's last words.
@@ -43,7 +45,9 @@ impl Exit {
     pub fn is_normal(&self) -> bool {
         match self {
             Exit::Normal(_) | Exit::GaveUp(_) => true,
-            Exit::Failed(_) | Exit::Killed | Exit::Lost | Exit::Injected(_) => false,
+            Exit::Failed(_) | Exit::Killed | Exit::Lost | Exit::Injected(_) | Exit::Orphaned => {
+                false
+            }
         }
     }
 
@@ -81,6 +85,7 @@ impl fmt::Display for Exit {
             Exit::Killed => write!(f, "killed"),
             Exit::Lost => write!(f, "its task was cancelled"),
             Exit::Injected(what) => write!(f, "injected: {what}"),
+            Exit::Orphaned => write!(f, "ended with its supervisor"),
         }
     }
 }

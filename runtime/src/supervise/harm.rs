@@ -4,6 +4,7 @@ use super::exit::Injected;
 use super::slot::{Directory, Slot};
 use super::supervisor::Msg;
 use ractor::ActorRef;
+use std::fmt;
 use std::time::Duration;
 
 /// A way to disturb an actor. None uses up restart budget.
@@ -21,8 +22,35 @@ pub enum Harm {
     Abort,
 }
 
+/// What becomes of who is disturbed, to be said behind its path.
+impl fmt::Display for Harm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Harm::Kill => write!(f, "is killed"),
+            Harm::Stop => write!(f, "is asked to stop"),
+            Harm::Panic => write!(f, "panics at its next message"),
+            Harm::Stall(long) => {
+                write!(f, "holds its thread for {} s at its next message", long.as_secs_f64())
+            }
+            Harm::Abort => write!(f, "ends the process at its next message"),
+        }
+    }
+}
+
+impl Harm {
+    /// Whether it waits for a message, which may never come.
+    #[must_use]
+    pub fn waits(self) -> bool {
+        match self {
+            Harm::Kill | Harm::Stop => false,
+            Harm::Panic | Harm::Stall(_) | Harm::Abort => true,
+        }
+    }
+}
+
 impl Directory {
-    /// Disturbs the instance at `path`; false when there is none.
+    /// Disturbs the instance at `path`; false when there is none. What waits for a message is shown
+    /// in the view of the tree until one comes, and is passed on to a successor.
     pub fn harm(&self, path: &str, harm: Harm, why: &Injected) -> bool {
         match harm {
             Harm::Kill => self.inject_kill(path, why),

@@ -2,17 +2,20 @@
 //! reports.
 //!
 //! It runs on the instance's runtime and outlives the supervisor, whose death it takes for a wish
-//! to kill. While it runs it holds a share of the supervisor's subtree, so that a parent can wait
-//! for the last of them.
+//! to kill, and tells of the end in its place. While it runs it holds a share of the supervisor's
+//! subtree, so that a parent can wait for the last of them.
 
-use super::event::Seat;
-use super::exit::StartError;
+use super::event::{News, Seat};
+use super::exit::{Exit, StartError};
+use super::slot::Slot;
 use super::spec::{BoxFuture, ChildSpec, Extra, Instance, Kind, StartContext, Started};
-use super::supervisor::Msg;
+use super::supervisor::{Msg, SupervisionNotice, Tree};
 use ractor::{ActorCell, ActorId, ActorRef};
 use std::convert::Infallible;
 use std::future::ready;
+use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 /// What the supervisor wants of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +33,44 @@ pub(crate) enum Report {
     Started(ActorCell, Option<Extra>),
     Ignored,
     StartFailed(Option<ActorId>, StartError),
-    Gone(ActorId),
+    Gone(Gone),
+}
+
+/// An instance that was up and is gone. Dropped unread, because its supervisor is gone too, it says
+/// so itself.
+pub(crate) struct Gone {
+    pub actor: ActorId,
+    slot: Arc<Slot>,
+    tree: Tree,
+    kind: Kind,
+    since: Instant,
+    restarts: u32,
+    /// Whether it had been asked to end while its supervisor lived.
+    asked: bool,
+    /// It is not known to be gone yet, or was read.
+    silent: bool,
+}
+
+impl Gone {
+    /// Its supervisor lives, and says the rest.
+    pub fn read(mut self) -> ActorId {
+        self.silent = true;
+        self.actor
+    }
+}
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        if self.silent {
+            return;
+        }
+        let exit = self.slot.announced(self.actor).unwrap_or(Exit::Orphaned);
+        let (path, kind, at_ms) = (self.slot.path().to_owned(), self.kind, (self.tree.wall)());
+        self.slot.show_orphan(self.actor, &exit, at_ms);
+        let (uptime, restarts, asked) = (self.since.elapsed(), self.restarts, self.asked);
+        let news = News::Exited { exit, uptime, restarts, asked };
+        (self.tree.observer)(&SupervisionNotice { path, kind, at_ms, news });
+    }
 }
 
 /// Sends the last report when dropped, so that it comes whatever ends the task.
@@ -41,6 +81,8 @@ pub(crate) struct Reporter {
     pub actor: Option<ActorId>,
     /// Why it is not up; `None` once it is, or where it was not to be.
     pub error: Option<StartError>,
+    /// What is to be told of it once it is up.
+    pub gone: Option<Gone>,
 }
 
 impl Reporter {
@@ -52,27 +94,29 @@ impl Reporter {
 
 impl Drop for Reporter {
     fn drop(&mut self) {
-        match (self.error.take(), self.actor) {
-            (None, Some(actor)) => self.send(Report::Gone(actor)),
+        match (self.error.take(), self.gone.take()) {
+            (None, Some(gone)) => self.send(Report::Gone(gone)),
             (None, None) => self.send(Report::Ignored),
-            (Some(error), actor) => self.send(Report::StartFailed(actor, error)),
+            (Some(error), _) => self.send(Report::StartFailed(self.actor, error)),
         }
     }
 }
 
-/// Runs beside one instance from its start to its end.
+/// Runs beside one instance from its start to its end. The share is dropped last: who waits for it
+/// finds all told.
 pub(crate) async fn attend(
+    _share: Share,
     spec: ChildSpec,
     context: StartContext,
     mut wish: watch::Receiver<Wish>,
     mut report: Reporter,
-    _share: Share,
 ) {
     let (path, kind) = (context.path.clone(), spec.kind());
+    let (tree, restarts) = (context.tree.clone(), context.restarts);
     let started = tokio::select! {
         biased;
         () = no_longer_wanted(&mut wish) => {
-            Err(StartError::new(path, "its start was given up"))
+            Err(StartError::new(path.clone(), "its start was given up"))
         }
         started = async { spec.start(context).await } => started,
     };
@@ -100,6 +144,16 @@ pub(crate) async fn attend(
                 match result {
                     Ok(()) => {
                         report.error = None;
+                        report.gone = Some(Gone {
+                            actor: cell.get_id(),
+                            slot: tree.directory.slot(&path),
+                            tree: tree.clone(),
+                            kind,
+                            since: Instant::now(),
+                            restarts,
+                            asked: false,
+                            silent: true,
+                        });
                         report.send(Report::Started(cell.clone(), extra.take()));
                     }
                     Err(error) => {
@@ -108,10 +162,18 @@ pub(crate) async fn attend(
                     }
                 }
             }
-            () = &mut gone => break,
+            () = &mut gone => {
+                if let Some(gone) = &mut report.gone {
+                    gone.silent = false;
+                }
+                break;
+            }
             changed = wish.changed(), if !orphan => {
                 orphan = changed.is_err();
                 let wish = if orphan { Wish::Kill } else { *wish.borrow_and_update() };
+                if let Some(gone) = report.gone.as_mut().filter(|_| !orphan) {
+                    gone.asked = wish != Wish::Live;
+                }
                 obey(wish, kind, &cell);
             }
         }

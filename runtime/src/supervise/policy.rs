@@ -66,7 +66,8 @@ struct Child {
     phase: Phase,
     asked: Asked,
     generation: u64,
-    /// How often it has been up.
+    /// How often it has been up under earlier supervisors, and under this one.
+    earlier: u32,
     ups: u32,
     up_since: Duration,
     injected: u32,
@@ -138,9 +139,12 @@ impl Policy {
         policy
     }
 
-    /// Says that the branch was down under an earlier instance of this supervisor.
-    pub fn remember_down(&mut self, seat: Seat) {
-        self.child(seat).degraded = true;
+    /// Says how the child did under an earlier instance of this supervisor: what is counted of it
+    /// goes on from there, and a branch that was down is still.
+    pub fn remember(&mut self, seat: Seat, past: ChildView) {
+        let child = self.child(seat);
+        (child.earlier, child.injected) = (past.ups, past.injected);
+        (child.last_failure, child.degraded) = (past.last_failure, past.down);
     }
 
     /// The listed children in the order of their start.
@@ -161,7 +165,7 @@ impl Policy {
         };
         Some(ChildView {
             state,
-            restarts: child.ups.saturating_sub(1),
+            ups: child.earlier + child.ups,
             injected: child.injected,
             last_failure: child.last_failure.clone(),
             down: child.degraded,
@@ -213,6 +217,7 @@ impl Policy {
             phase: Phase::Down,
             asked: Asked::Nothing,
             generation: 0,
+            earlier: 0,
             ups: 0,
             up_since: Duration::ZERO,
             injected: 0,
@@ -233,7 +238,8 @@ impl Policy {
         self.children.get(&seat).is_some_and(|child| child.generation == generation)
     }
 
-    fn is_alive(&self, seat: Seat, generation: u64) -> bool {
+    /// Whether this is the instance the child has, or is to have.
+    pub fn is_alive(&self, seat: Seat, generation: u64) -> bool {
         self.is_current(seat, generation) && self.alive.contains(&seat)
     }
 

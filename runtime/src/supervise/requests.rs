@@ -269,6 +269,10 @@ impl Shell {
     ) {
         let mut child = Seated::new(spec, &self.path, &self.tree);
         child.given = given;
+        // In a pool another child had its place.
+        if let Some(past) = child.slot.past().filter(|_| self.template.is_none()) {
+            self.policy.remember(seat, past);
+        }
         self.seated.insert(seat, child);
         self.rising.insert(seat, reply);
         self.perform(actions);

@@ -79,7 +79,13 @@ impl Tree {
             let outcome = match at_end.announced(cell.get_id()) {
                 Some(Exit::Normal(_)) => RootOutcome::Stopped,
                 Some(Exit::GaveUp(gave_up)) => RootOutcome::GaveUp(gave_up),
-                exit @ (Some(Exit::Failed(_) | Exit::Killed | Exit::Lost | Exit::Injected(_))
+                exit @ (Some(
+                    Exit::Failed(_)
+                    | Exit::Killed
+                    | Exit::Lost
+                    | Exit::Injected(_)
+                    | Exit::Orphaned,
+                )
                 | None) => {
                     let why = exit.map_or("ended unasked".to_owned(), |exit| exit.to_string());
                     RootOutcome::GaveUp(GaveUp { path, why })
@@ -96,7 +102,7 @@ impl Tree {
     }
 
     fn show(&self, slot: &Slot, state: State, last_failure: Option<String>) {
-        let view = ChildView { state, restarts: 0, injected: 0, last_failure, down: false };
+        let view = ChildView { state, ups: 0, injected: 0, last_failure, down: false };
         slot.show(0, Kind::Supervisor, view, (self.wall)());
     }
 }

@@ -45,8 +45,8 @@ struct Record {
     announced: Option<(ActorId, Exit)>,
     /// `None` while the path is not in the tree.
     node: Option<Node>,
-    /// Outlives the supervisor, so that its successor knows.
-    down: bool,
+    /// What was shown when its supervisor ended, so that the successor goes on from there.
+    past: Option<ChildView>,
     /// Holds its thread for long.
     blocked: bool,
     /// What befalls it at its next message.
@@ -190,7 +190,6 @@ impl Slot {
         let mut record = self.record();
         let same = record.node.as_ref().filter(|node| node.view.state == view.state);
         let since_ms = same.map_or(now_ms, |node| node.since_ms);
-        record.down = view.down;
         record.node = Some(Node { order, kind, view, since_ms });
     }
 
@@ -258,12 +257,26 @@ impl Slot {
         })
     }
 
-    pub(crate) fn was_down(&self) -> bool {
-        self.record().down
+    /// Shows that the instance has ended, with nobody left to say so.
+    pub(crate) fn show_orphan(&self, id: ActorId, exit: &Exit, now_ms: i64) {
+        self.vacate(id);
+        if let Some(Node { view, since_ms, .. }) = &mut self.record().node {
+            (view.state, *since_ms) = (State::Stopped, now_ms);
+            view.last_failure = Some(exit.to_string());
+            view.injected += u32::from(exit.is_injected());
+        }
     }
 
+    /// How it did under a supervisor that has ended.
+    pub(crate) fn past(&self) -> Option<ChildView> {
+        self.record().past.clone()
+    }
+
+    /// Its supervisor has ended.
     fn hide(&self) {
-        self.record().node = None;
+        let mut record = self.record();
+        record.past = record.node.take().map(|node| node.view).or(record.past.take());
+        drop(record);
         self.holder.send_replace(None);
     }
 
@@ -355,11 +368,12 @@ impl Directory {
             let record = slot.record();
             if let Some(node) = record.node.clone() {
                 let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-                below.entry(parent).or_default().push((slot, node, record.blocked));
+                let (blocked, planned) = (record.blocked, record.harm);
+                below.entry(parent).or_default().push(Placed { slot, node, blocked, planned });
             }
         }
         for nodes in below.values_mut() {
-            nodes.sort_by_key(|(_, node, _)| node.order);
+            nodes.sort_by_key(|placed| placed.node.order);
         }
         children(&mut below, "").pop()
     }
@@ -368,7 +382,7 @@ impl Directory {
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = slots.get(path) {
             slot.hide();
-            slot.record().down = false;
+            slot.record().past = None;
             if Arc::strong_count(slot) == 1 {
                 slots.remove(path);
             }
@@ -457,27 +471,37 @@ pub struct TreeView {
     pub down: bool,
     /// Whether its start or a handler of it holds its thread for longer than a watchdog allows.
     pub blocked: bool,
+    /// What is planned for it at its next message, in words.
+    pub planned: Option<String>,
     /// How many messages that may come in numbers are on their way to it.
     pub mailbox: usize,
     /// Its children in the order of their start.
     pub children: Vec<TreeView>,
 }
 
+struct Placed<'a> {
+    slot: &'a Arc<Slot>,
+    node: Node,
+    blocked: bool,
+    planned: Option<Harm>,
+}
+
 /// What is below each path.
-type Below<'a> = BTreeMap<&'a str, Vec<(&'a Arc<Slot>, Node, bool)>>;
+type Below<'a> = BTreeMap<&'a str, Vec<Placed<'a>>>;
 
 fn children<'a>(below: &mut Below<'a>, parent: &str) -> Vec<TreeView> {
     let nodes = below.remove(parent).unwrap_or_default();
-    let view = |(slot, node, blocked): (&'a Arc<Slot>, Node, bool)| TreeView {
+    let view = |Placed { slot, node, blocked, planned }: Placed<'a>| TreeView {
         path: slot.path.clone(),
         kind: node.kind,
         state: node.view.state,
         since_ms: node.since_ms,
-        restarts: node.view.restarts,
+        restarts: node.view.restarts(),
         injected: node.view.injected,
         last_failure: node.view.last_failure,
         down: node.view.down,
         blocked,
+        planned: planned.map(|harm| harm.to_string()),
         mailbox: slot.mailbox.depth(),
         children: children(below, &slot.path),
     };

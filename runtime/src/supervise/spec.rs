@@ -183,7 +183,7 @@ pub struct StartContext {
     pub path: String,
     /// Number of this start under this supervisor, from 1.
     pub generation: u64,
-    /// How often it has been up before, under this supervisor.
+    /// How often it has been up before.
     pub restarts: u32,
     /// What the whole tree shares: the directory to find others in, above all.
     pub tree: Tree,

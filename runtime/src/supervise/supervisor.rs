@@ -37,8 +37,8 @@ pub struct SupervisionNotice {
     pub news: News,
 }
 
-/// Is told everything a supervisor does. Called in the supervisor: it must be quick and never
-/// panic.
+/// Is told everything a supervisor does. Called in the supervisor, or beside a child that ended
+/// with it: it must be quick and never panic.
 pub type Observer = Arc<dyn Fn(&SupervisionNotice) + Send + Sync>;
 
 /// Tells the wall clock's time, UTC milliseconds; for people only.
@@ -101,6 +101,8 @@ pub(crate) struct Shell {
     actors: HashMap<ActorId, Seat>,
     /// Why instances ended that are not known to be gone yet.
     exits: HashMap<ActorId, Exit>,
+    /// Starts of which nothing is known yet: whose actors may end before they are known.
+    in_flight: usize,
     up: Option<oneshot::Sender<Result<(), StartError>>>,
     /// Who waits for a child to be up.
     pub(super) rising: BTreeMap<Seat, Reply<Child>>,
@@ -132,8 +134,8 @@ impl Actor for Supervisor {
         let mut seated = BTreeMap::new();
         for (seat, child) in seats.iter().zip(listed) {
             let child = Seated::new(child.clone(), &path, &tree);
-            if child.slot.was_down() {
-                policy.remember_down(*seat);
+            if let Some(past) = child.slot.past() {
+                policy.remember(*seat, past);
             }
             seated.insert(*seat, child);
         }
@@ -148,6 +150,7 @@ impl Actor for Supervisor {
             seated,
             actors: HashMap::new(),
             exits: HashMap::new(),
+            in_flight: 0,
             up: Some(up),
             rising: BTreeMap::new(),
             falling: BTreeMap::new(),
@@ -194,8 +197,16 @@ impl Actor for Supervisor {
     ) -> Result<(), ActorProcessingErr> {
         let actor = event.actor_cell().map(ActorCell::get_id);
         if let (Some(actor), Some(exit)) = (actor, Exit::of(event)) {
-            if let Some(child) = shell.actors.remove(&actor).and_then(|s| shell.seated.get(&s)) {
-                child.slot.vacate(actor);
+            match shell.actors.remove(&actor) {
+                Some(seat) => {
+                    let child = shell.seated.get(&seat);
+                    child.inspect(|child| child.slot.vacate(actor));
+                }
+                None if shell.in_flight == 0 => {
+                    shell.stray(format!("actor {actor}, which is no child, {exit}"));
+                    return Ok(());
+                }
+                None => {}
             }
             shell.exits.insert(actor, exit);
         }
@@ -220,7 +231,29 @@ impl Shell {
         self.perform(actions);
     }
 
+    /// Something was heard of an instance that is not known, or not any more.
+    fn stray(&self, what: String) {
+        let (path, at_ms) = (self.path.clone(), (self.tree.wall)());
+        let news = News::Stray { what };
+        (self.tree.observer)(&SupervisionNotice { path, kind: Kind::Supervisor, at_ms, news });
+    }
+
     fn report(&mut self, seat: Seat, generation: u64, report: Report) {
+        if !self.policy.is_alive(seat, generation) {
+            let what = match report {
+                Report::Started(..) => "is up",
+                Report::Ignored => "has nothing to do",
+                Report::StartFailed(..) => "did not start",
+                Report::Gone(gone) => {
+                    gone.read();
+                    "has ended"
+                }
+            };
+            return self.stray(format!("start {generation} of child {} {what}", seat.0));
+        }
+        if !matches!(report, Report::Gone(_)) {
+            self.in_flight -= 1;
+        }
         match report {
             Report::Started(cell, extra) => {
                 if let Some(child) = self.seated.get_mut(&seat) {
@@ -242,7 +275,8 @@ impl Shell {
                 actor.map(|actor| self.exits.remove(&actor));
                 self.event(Event::StartFailed(seat, generation, error));
             }
-            Report::Gone(actor) => {
+            Report::Gone(gone) => {
+                let actor = gone.read();
                 let told = self.exits.remove(&actor);
                 self.actors.remove(&actor);
                 let slot = self.seated.get(&seat).map(|child| &child.slot);
@@ -308,7 +342,7 @@ impl Shell {
             supervisor: self.myself.get_cell(),
             path: path.clone(),
             generation,
-            restarts: self.policy.view(seat).map_or(0, |view| view.restarts),
+            restarts: self.policy.view(seat).map_or(0, |view| view.ups),
             tree: self.tree.clone(),
         };
         let report = Reporter {
@@ -317,10 +351,12 @@ impl Shell {
             generation,
             actor: None,
             error: Some(StartError::new(path, "its start panicked or lost its runtime")),
+            gone: None,
         };
         let (spec, wish) = (child.spec.clone(), child.wish.subscribe());
         let runtime = spec.on.clone().unwrap_or_else(Handle::current);
-        runtime.spawn(attend(spec, context, wish, report, self.share.clone()));
+        self.in_flight += 1;
+        runtime.spawn(attend(self.share.clone(), spec, context, wish, report));
     }
 
     fn wish(&self, seat: Seat, wish: Wish) {
@@ -372,7 +408,8 @@ impl Shell {
             | News::BranchDown { .. }
             | News::BranchUp
             | News::GaveUp { .. }
-            | News::Removed => None,
+            | News::Removed
+            | News::Stray { .. } => None,
         };
         if let Some(answer) = answer {
             self.rising.remove(&seat).map(|reply| reply.send(answer));

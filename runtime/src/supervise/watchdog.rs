@@ -216,7 +216,8 @@ mod tests {
                 | News::BranchDown { .. }
                 | News::BranchUp
                 | News::GaveUp { .. }
-                | News::Removed => return,
+                | News::Removed
+                | News::Stray { .. } => return,
             };
             tell.try_send(format!("{} {word}", notice.path)).unwrap();
         })

@@ -16,5 +16,5 @@ pub use counts::Counts;
 pub use document::document;
 pub use page::{Page, Rejected};
 pub use process::{Process, disk_free};
-pub use supervised::{Fault, Supervised, name};
+pub use supervised::{Back, Fault, Supervised, name};
 pub use table::{HALTS, HTTP, Kind, Label, Row, SECTIONS, STEPS, rows};

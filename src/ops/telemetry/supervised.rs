@@ -8,7 +8,7 @@ use everwarm_runtime::runner::ResumeReport;
 use everwarm_runtime::supervise::{Directory, Exit, Kind, News, SupervisionNotice};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const MS: i64 = 1_000_000;
 
@@ -33,7 +33,7 @@ pub const RESTART: &[i64] = &[
 
 /// Why actors are started again, as metrics say it.
 pub const REASONS: &[&str] =
-    &["panic", "error", "killed", "lost", "gave_up", "injected", "sibling"];
+    &["panic", "error", "killed", "lost", "gave_up", "injected", "sibling", "supervisor"];
 
 /// Where a state came from.
 pub const SOURCES: &[&str] = &["snapshot", "journal", "empty"];
@@ -97,11 +97,50 @@ impl Default for Actor {
     }
 }
 
+/// An instance that was seen to have ended.
+#[derive(Debug)]
+struct Gone {
+    at: Instant,
+    exit: Exit,
+    /// Whether its supervisor had asked for it.
+    asked: bool,
+    /// Whether its supervisor has ended after it.
+    along: bool,
+}
+
+/// An instance is up in place of one that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Back {
+    /// How that one had ended.
+    pub why: String,
+    /// Time from that end to being up, recovery included.
+    pub after: Duration,
+    /// Whether its supervisor was replaced too, which says enough where many are below it.
+    pub along: bool,
+}
+
+impl Gone {
+    fn back(self) -> Back {
+        let Gone { at, exit, asked, along } = self;
+        let why = match exit {
+            Exit::Normal(_) if asked => "stopped for a sibling's sake".to_owned(),
+            Exit::Normal(_) => "by itself".to_owned(),
+            exit @ (Exit::GaveUp(_)
+            | Exit::Failed(_)
+            | Exit::Killed
+            | Exit::Lost
+            | Exit::Injected(_)
+            | Exit::Orphaned) => exit.to_string(),
+        };
+        Back { why, after: at.elapsed(), along }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Known {
     actors: BTreeMap<String, Actor>,
-    /// When an instance was seen to have ended, and whether it was asked to; by path.
-    gone: BTreeMap<String, (Instant, bool)>,
+    /// Instances that were seen to have ended, by path.
+    gone: BTreeMap<String, Gone>,
     supervisors: BTreeMap<String, u64>,
     events: [u64; EVENTS.len()],
     faults: [u64; FAULTS.len()],
@@ -110,6 +149,30 @@ struct Known {
 impl Known {
     fn actor(&mut self, path: &str) -> &mut Actor {
         self.actors.entry(name(path).to_owned()).or_default()
+    }
+
+    /// Takes in that an instance has ended; who ended below it ended along.
+    fn gone(&mut self, path: &str, exit: Exit, asked: bool) {
+        let above = format!("{path}/");
+        let below = self.gone.range_mut(above.clone()..);
+        below
+            .take_while(|(path, _)| path.starts_with(&above))
+            .for_each(|(_, gone)| gone.along = true);
+        let gone = Gone { at: clock::now(), exit, asked, along: false };
+        self.gone.insert(path.to_owned(), gone);
+    }
+
+    /// Takes in that one is up, in place of which it is.
+    fn up(&mut self, path: &str, restarts: u32, at_ms: i64) -> Option<Back> {
+        self.events[0] += 1;
+        let gone = self.gone.remove(path).filter(|_| restarts > 0);
+        let actor = self.actor(path);
+        actor.started_ms = at_ms;
+        let gone = gone?;
+        actor.restarts[6] += u64::from(gone.asked);
+        let back = gone.back();
+        actor.took.time(back.after);
+        Some(back)
     }
 }
 
@@ -127,28 +190,19 @@ impl Supervised {
         drop(self.directory.set(directory));
     }
 
-    /// Takes a notice in.
-    pub fn tell(&self, notice: &SupervisionNotice) {
+    /// Takes a notice in; says so where an instance is up in place of another.
+    pub fn tell(&self, notice: &SupervisionNotice) -> Option<Back> {
         let path = notice.path.as_str();
         let mut known = self.known();
         if notice.kind == Kind::Supervisor {
             known.supervisors.entry(name(path).to_owned()).or_default();
         }
         match &notice.news {
-            News::Started { restarts } => {
-                known.events[0] += 1;
-                let gone = known.gone.remove(path).filter(|_| *restarts > 0);
-                let actor = known.actor(path);
-                actor.started_ms = notice.at_ms;
-                if let Some((at, asked)) = gone {
-                    actor.took.time(at.elapsed());
-                    actor.restarts[6] += u64::from(asked);
-                }
-            }
+            News::Started { restarts } => return known.up(path, *restarts, notice.at_ms),
             News::StartFailed { .. } => known.events[1] += 1,
             News::Exited { exit, asked, .. } => {
                 known.events[2] += 1;
-                known.gone.insert(path.to_owned(), (clock::now(), *asked));
+                known.gone(path, exit.clone(), *asked);
                 self.ended(&mut known, path, exit, *asked);
             }
             News::StopFailed { .. } => known.events[3] += 1,
@@ -162,8 +216,9 @@ impl Supervised {
             News::Removed => {
                 known.gone.remove(path);
             }
-            News::Ignored | News::Unblocked { .. } => {}
+            News::Ignored | News::Unblocked { .. } | News::Stray { .. } => {}
         }
+        None
     }
 
     fn ended(&self, known: &mut Known, path: &str, exit: &Exit, asked: bool) {
@@ -177,6 +232,7 @@ impl Supervised {
             Exit::Lost => Some(3),
             Exit::GaveUp(_) => Some(4),
             Exit::Injected(_) => Some(5),
+            Exit::Orphaned => Some(7),
         };
         if let Some(reason) = reason.filter(|_| !asked) {
             actor.restarts[reason] += 1;
@@ -242,7 +298,6 @@ impl Supervised {
 mod tests {
     use super::super::Rejected;
     use super::*;
-    use std::time::Duration;
 
     fn notice(path: &str, news: News) -> SupervisionNotice {
         SupervisionNotice { path: path.to_owned(), kind: Kind::Worker, at_ms: 1_500, news }
@@ -250,6 +305,47 @@ mod tests {
 
     fn exited(exit: Exit, asked: bool) -> News {
         News::Exited { exit, uptime: Duration::ZERO, restarts: 0, asked }
+    }
+
+    #[test]
+    fn who_is_up_again_is_told_with_how_its_predecessor_ended_and_the_true_time_since() {
+        let supervised = Supervised::default();
+        let (low, feed) = ("root/trading/feeds", "root/trading/feeds/feed");
+        let up = |path: &str, restarts| supervised.tell(&notice(path, News::Started { restarts }));
+        let ends = |path: &str, exit, asked| {
+            assert_eq!(supervised.tell(&notice(path, exited(exit, asked))), None);
+        };
+        assert_eq!(up(feed, 0), None, "for the first time");
+        let before = clock::now();
+        ends(feed, Exit::Failed("no".into()), false);
+        let (ended, away) = (clock::now(), Duration::from_millis(2));
+        while ended.elapsed() < away {
+            std::hint::spin_loop();
+        }
+        let back = up(feed, 1).unwrap();
+        assert!((away..=before.elapsed()).contains(&back.after), "{back:?}");
+        assert_eq!((back.why.as_str(), back.along), ("failed: no", false));
+        assert_eq!(up(feed, 2), None, "once");
+        let asked = || Exit::Normal("asked to stop".into());
+        let table = [
+            (Exit::Killed, false, "killed"),
+            (asked(), true, "stopped for a sibling's sake"),
+            (asked(), false, "by itself"),
+        ];
+        for (exit, asked, why) in table {
+            ends(feed, exit, asked);
+            assert_eq!(up(feed, 3).unwrap().why, why);
+        }
+        // Its supervisor ended after it: that one says enough.
+        ends(feed, Exit::Orphaned, false);
+        ends("root/trading/feeders", Exit::Killed, false);
+        ends(low, Exit::Killed, false);
+        assert!(up(feed, 6).unwrap().along);
+        assert!(!up(low, 1).unwrap().along);
+        let mut page = Page::new(&Rejected::default());
+        supervised.show(&mut page);
+        let with = "everwarm_actor_restarts_total{actor=\"feed\",reason=\"supervisor\"} 1";
+        assert!(page.text().lines().any(|line| line == with));
     }
 
     #[test]

@@ -15,7 +15,7 @@ impl Policy {
         }
         child.ups += 1;
         child.asked = Asked::Nothing;
-        let (restarts, degraded) = (child.ups - 1, child.degraded);
+        let (restarts, degraded) = (child.earlier + child.ups - 1, child.degraded);
         let healthy = child.rules.backoff.healthy;
         self.put(seat, Phase::Running);
         self.tell(seat, News::Started { restarts });
@@ -77,7 +77,7 @@ impl Policy {
         let asked = self.is_asked(seat);
         let child = self.child(seat);
         let uptime = now.saturating_sub(child.up_since);
-        let (rules, restarts) = (child.rules, child.ups.saturating_sub(1));
+        let (rules, restarts) = (child.rules, (child.earlier + child.ups).saturating_sub(1));
         if uptime >= rules.backoff.healthy {
             child.streak = 0;
         }

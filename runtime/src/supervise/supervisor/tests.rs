@@ -45,6 +45,7 @@ impl Log {
                 | News::Blocked { .. }
                 | News::Unblocked { .. }
                 | News::Removed => {}
+                News::Stray { what } => log.say(format!("{path} heard of nobody: {what}")),
             }
         };
         let wall = move || i64::try_from(born.elapsed().as_millis()).unwrap();
@@ -450,7 +451,8 @@ async fn s64_every_start_and_end_is_told_once_with_its_path_and_figures() {
             | News::BranchDown { .. }
             | News::BranchUp
             | News::GaveUp { .. }
-            | News::Removed) => format!("{path} {other:?}"),
+            | News::Removed
+            | News::Stray { .. }) => format!("{path} {other:?}"),
         })
         .collect();
     let expected = [
@@ -469,6 +471,48 @@ async fn s65_a_message_of_another_type_changes_nothing() {
     let log = Log::default();
     let root = start(&log, supervisor("root", Strategy::OneForOne).child(log.actor("a"))).await;
     assert!(root.directory().slot("root").send("what").is_err());
+    assert_eq!(seen(&root, "root/a").state, State::Running);
+    root.stop(LONG).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn s65_what_is_heard_of_nobody_known_is_told_and_changes_nothing() {
+    let log = Log::default();
+    let root = start(&log, supervisor("root", Strategy::OneForOne).child(log.actor("a"))).await;
+    let (before, slot) = (ids(&root, &["root", "root/a"]), root.directory().slot("root"));
+    log.take();
+    let error = StartError::new("root/a", "no");
+    let told = [
+        Msg::Report(Seat(0), 7, Report::Ignored),
+        Msg::Report(Seat(0), 0, Report::Started(slot.cell().unwrap(), None)),
+        Msg::Report(Seat(9), 1, Report::StartFailed(None, error)),
+        Msg::Timer(Seat(9), 1, Timer::Retry),
+    ];
+    for told in told {
+        slot.send(told).map_err(|_| ()).unwrap();
+    }
+    // One that somebody else has linked to it.
+    let stranger = Said::new("x", &log, Start::Well);
+    let linked = Actor::spawn_linked(None, Sayer, stranger, slot.cell().unwrap()).await;
+    let (stranger, task) = linked.unwrap();
+    stranger.kill();
+    task.await.unwrap();
+    settle().await;
+    let heard = |what: &str| format!("root heard of nobody: {what}");
+    let expected = [
+        "+x".to_owned(),
+        heard("start 7 of child 0 has nothing to do"),
+        heard("start 0 of child 0 is up"),
+        heard("start 1 of child 9 did not start"),
+        "-x".to_owned(),
+        heard(&format!("actor {}, which is no child, killed", stranger.get_id())),
+    ];
+    let mut said = log.take();
+    said.sort();
+    let mut expected = expected.to_vec();
+    expected.sort();
+    assert_eq!(said, expected);
+    assert_eq!(ids(&root, &["root", "root/a"]), before);
     assert_eq!(seen(&root, "root/a").state, State::Running);
     root.stop(LONG).await;
 }
@@ -533,7 +577,8 @@ async fn a_killed_root_takes_everything_with_it_and_says_so() {
     log.take();
     assert!(root.directory().kill("root"));
     assert!(matches!(root.outcome().await, RootOutcome::GaveUp(_)));
-    assert_eq!(log.take(), ["-a"]);
+    let along = ["-a", "root/m/a ended with its supervisor", "root/m ended with its supervisor"];
+    assert_eq!(log.take(), along);
 }
 
 #[tokio::test(start_paused = true)]

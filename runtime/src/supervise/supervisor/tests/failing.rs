@@ -1,7 +1,7 @@
 //! Subtrees that are killed, branches that are hopeless, ends on purpose.
 
 use super::*;
-use crate::supervise::Harm;
+use crate::supervise::{BoxFuture, Harm, custom};
 
 #[tokio::test(start_paused = true)]
 async fn s71_a_hopeless_branch_stays_down_and_is_tried_slowly() {
@@ -46,9 +46,160 @@ async fn s45_a_replacement_waits_for_the_last_of_a_killed_subtree() {
     assert!(root.directory().kill("root/m"));
     tokio::time::sleep(100 * MS).await;
     let mut said = log.take();
-    said[..2].sort();
-    assert_eq!(said, ["-a", "-b", "root/m killed", "+a", "+b"]);
+    said[..5].sort();
+    let along = |path: &str| format!("root/m/{path} ended with its supervisor");
+    let gone = ["-a", "-b", &along("n"), &along("n/a"), &along("n/b")];
+    assert_eq!(said, [&gone[..], &["root/m killed", "+a", "+b"]].concat());
     root.stop(LONG).await;
+}
+
+/// An actor whose task ends that much later than it does.
+fn lingering(log: &Log, id: &'static str, after: Duration) -> ChildSpec {
+    let log = log.clone();
+    let start = move |context: StartContext| -> BoxFuture<Result<Started, StartError>> {
+        let log = log.clone();
+        Box::pin(async move {
+            let said = Said::new(id, &log, Start::Well);
+            let spawned = Actor::spawn_linked(None, Sayer, said, context.supervisor).await;
+            let (actor, task) = spawned.map_err(|error| StartError::of(context.path, &error))?;
+            let task = tokio::spawn(async move {
+                task.await.unwrap();
+                tokio::time::sleep(after).await;
+                log.say(format!("{id} is gone"));
+            });
+            Ok(Started::new(actor.get_cell(), task))
+        })
+    };
+    custom(id, Arc::new(start))
+}
+
+#[tokio::test(start_paused = true)]
+async fn s45_whether_killed_or_panicked_its_children_end_and_are_gone_before_it_is_replaced() {
+    for panics in [false, true] {
+        let log = Log::default();
+        let low = supervisor("n", Strategy::OneForOne).child(lingering(&log, "a", 300 * MS));
+        let middle = supervisor("m", Strategy::OneForOne).child(low).child(log.actor("b"));
+        let root = start(&log, supervisor("root", Strategy::OneForOne).child(middle)).await;
+        let cells =
+            ["root/m/n/a", "root/m/b"].map(|path| root.directory().slot(path).cell().unwrap());
+        log.take();
+        if panics {
+            let boom = Msg::Ask(Box::new(|_| panic!("boom")));
+            root.directory().slot("root/m").send(boom).map_err(|_| ()).unwrap();
+        } else {
+            assert!(root.directory().kill("root/m"));
+        }
+        tokio::time::sleep(299 * MS).await;
+        let ended = |cell: &ActorCell| cell.get_status() == ractor::ActorStatus::Stopped;
+        assert!(cells.iter().all(ended), "they do not outlive it: {panics}");
+        let said = log.take();
+        assert!(said.contains(&"-a".to_owned()) && said.contains(&"-b".to_owned()), "{said:?}");
+        assert!(!said.iter().any(|line| line.starts_with('+')), "{said:?}");
+        tokio::time::sleep(10 * MS).await;
+        let along = ["a is gone", "root/m/n/a ended with its supervisor"];
+        let how = if panics { "root/m failed: boom" } else { "root/m killed" };
+        let rest = ["root/m/n ended with its supervisor", how, "+a", "+b"];
+        assert_eq!(log.take(), [&along[..], &rest].concat());
+        root.stop(LONG).await;
+    }
+}
+
+/// What is told of ends, each with its path, how often it had been up, and for how long, in ms.
+fn ends(told: &Mutex<Vec<SupervisionNotice>>) -> Vec<String> {
+    let told = std::mem::take(&mut *told.lock().unwrap());
+    let end = |SupervisionNotice { path, news, .. }: SupervisionNotice| {
+        let News::Exited { exit, uptime, restarts, asked } = news else { return None };
+        Some(format!("{path} {exit}, {restarts}, {}, {asked}", uptime.as_millis()))
+    };
+    let mut ends: Vec<String> = told.into_iter().filter_map(end).collect();
+    ends.sort();
+    ends
+}
+
+#[tokio::test(start_paused = true)]
+async fn s64_ends_with_a_supervisor_are_told_once_each_and_restarts_never_go_down() {
+    let (log, told) = (Log::default(), Arc::new(Mutex::new(Vec::new())));
+    let hears = Arc::clone(&told);
+    let observer = move |notice: &SupervisionNotice| hears.lock().unwrap().push(notice.clone());
+    let tree = Tree::new(Arc::new(observer), Arc::new(|| 0));
+    let low = supervisor("n", Strategy::OneForOne).child(log.actor("b"));
+    let middle = supervisor("m", Strategy::Dynamic).budget(0, MS).child(log.actor("a")).child(low);
+    let spec = supervisor("root", Strategy::OneForOne).budget(9, LONG).child(middle);
+    let root = tree.start(spec).await.unwrap();
+    let restarts = |path: &str| seen(&root, path).restarts;
+    let all = || ["root/m", "root/m/a", "root/m/n", "root/m/n/b"].map(restarts);
+    tokio::time::sleep(40 * MS).await;
+    // One ends in the same moment as its supervisor.
+    assert!(root.directory().kill("root/m/a") && root.directory().kill("root/m"));
+    settle().await;
+    let along = "ended with its supervisor, 0, 40, false";
+    let first = ["root/m killed, 0, 40, false".to_owned()]
+        .into_iter()
+        .chain(["a", "n", "n/b"].map(|path| format!("root/m/{path} {along}")));
+    assert_eq!(ends(&told), first.collect::<Vec<_>>());
+    assert_eq!(all(), [1; 4]);
+    let why = seen(&root, "root/m/n/b").last_failure;
+    assert_eq!(why.as_deref(), Some("ended with its supervisor"));
+    // It gives up: what it stops itself is told by itself.
+    order(&root, "root/m/a", Order::Panic);
+    tokio::time::sleep(1_000 * MS).await;
+    assert_eq!(ends(&told).len(), 4);
+    assert_eq!(all(), [2; 4]);
+    // On purpose, with one that was asked for.
+    let asked = root.directory().supervisor("root/m");
+    asked.add(log.actor("y")).await.unwrap();
+    let why = Injected("test".into());
+    assert!(root.directory().inject_kill("root/m", &why));
+    settle().await;
+    assert_eq!(ends(&told).len(), 5);
+    assert_eq!(all(), [3; 4]);
+    asked.add(log.actor("y")).await.unwrap();
+    assert_eq!(restarts("root/m/y"), 1, "it has been there before");
+    asked.remove("y").await.unwrap();
+    asked.add(log.actor("y")).await.unwrap();
+    assert_eq!(restarts("root/m/y"), 0, "another one of that name");
+    root.stop(LONG).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn s06_a_start_function_that_panics_or_fails_fails_that_start_and_nothing_else() {
+    for panics in [true, false] {
+        let log = Log::default();
+        let fails = move |id: &'static str, ill: fn(u32) -> bool| {
+            let (inner, times) = (Log::default().actor(id), AtomicU32::new(0));
+            let start = move |context: StartContext| -> BoxFuture<Result<Started, StartError>> {
+                let ill = ill(times.fetch_add(1, SeqCst));
+                assert!(!(ill && panics), "no start");
+                let error = StartError::new(context.path.clone(), "no start");
+                if ill { Box::pin(async { Err(error) }) } else { inner.start(context) }
+            };
+            custom(id, Arc::new(start))
+        };
+        let why = if panics { "its start panicked or lost its runtime" } else { "no start" };
+        let middle = supervisor("m", Strategy::OneForOne)
+            .budget(3, 5_000 * MS)
+            .child(fails("a", |time| time == 1))
+            .child(log.actor("b"));
+        let root = start(&log, supervisor("root", Strategy::OneForOne).child(middle)).await;
+        let paths = ["root/m", "root/m/b", "root/m/a"];
+        let before = ids(&root, &paths);
+        log.take();
+        order(&root, "root/m/a", Order::Panic);
+        tokio::time::sleep(1_000 * MS).await;
+        let failed = format!("root/m/a no start: {why}");
+        assert_eq!(log.take(), ["root/m/a failed: boom".to_owned(), failed]);
+        let asked = root.directory().supervisor("root/m");
+        let refused = asked.add(fails("c", |_| true)).await.err();
+        assert_eq!(refused, Some(RequestError::Start(StartError::new("root/m/c", why))));
+        let after = ids(&root, &paths);
+        assert_eq!(after[..2], before[..2], "the supervisor and the sibling live on");
+        assert!(after[2].is_some() && after[2] != before[2], "it was tried again");
+        root.stop(LONG).await;
+
+        let spec = supervisor("root", Strategy::OneForOne).child(fails("a", |_| true));
+        let error = log.tree().start(spec).await.err();
+        assert_eq!(error, Some(RootError::Start(StartError::new("root/a", why))));
+    }
 }
 
 #[tokio::test(start_paused = true)]
