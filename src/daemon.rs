@@ -36,12 +36,10 @@ use crate::ops::cli::{Core, SimConfig};
 use crate::ops::config::{Config, MarketSource, Pace, Remote, Sources, Symbols, VenueSource};
 use crate::ops::desk::{Desk as _, Proofs};
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::harm::How;
 use crate::ops::heap;
 use crate::ops::print::Printer;
 use crate::ops::progress::Progress;
 use crate::ops::store_check::Files;
-use crate::ops::telemetry::Fault;
 use crate::ops::views::LiveView;
 use crate::sim::books::BooksError;
 use crate::sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
@@ -550,18 +548,14 @@ fn begin_api(
     let disturbed = Arc::clone(reloader);
     let (on_symbols, on_conflict) = (world.clone(), Arc::clone(&world.journal));
     let listing = Arc::clone(&desk);
-    let supervised = Arc::clone(&watch.supervised);
+    let watched = watch.clone();
     let changes = Changes {
         token: door.token,
         log: door.log,
         release,
         harm: Arc::new(move |asked| {
             let allowed = harm::Allowed::by(&disturbed.values());
-            let done = harm::harm(&harmed, allowed, asked)?;
-            if asked.how == How::Stall {
-                supervised.fault(Fault::Stall);
-            }
-            Ok(done)
+            harm::harm(&harmed, &watched, allowed, asked)
         }),
         retry: Arc::new(move |asked| harm::retry(&tried, asked)),
         symbols: Arc::new(move |change| symbols::change(&on_symbols, &listing.symbols()?, change)),

@@ -434,6 +434,7 @@ impl Stages {
             "last_failure": view.last_failure,
             "down": view.down,
             "blocked": view.blocked,
+            "planned": view.planned,
             "mailbox": view.mailbox as u64 + behind,
         });
         // As one of the above it would be made once more at each level.

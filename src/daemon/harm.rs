@@ -1,13 +1,13 @@
 //! Disturbs actors of the running daemon on purpose, where the configuration allows it; and tries
 //! branches that are kept down.
 
+use super::watch::Watch;
 use crate::edge::world::World;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::harm::{BranchView, HarmView, How};
+use crate::ops::telemetry::Fault;
 use crate::ops::views::ValueView;
-use crate::tree::path_of;
-use everwarm_runtime::supervise::{Harm, Injected, RequestError};
-use std::time::Duration;
+use everwarm_runtime::supervise::{Directory, Injected, RequestError};
 use tokio::runtime::Handle;
 
 /// What the configuration allows.
@@ -34,23 +34,30 @@ impl Allowed {
     }
 }
 
-/// Disturbs an actor.
+/// Disturbs an actor. What waits for a message of it is told as an event at once: the message may
+/// never come.
 ///
 /// # Errors
-/// It is not allowed, or nobody is at that path.
-pub fn harm(world: &World, allowed: Allowed, asked: &HarmView) -> Result<HarmView, Failure> {
+/// It is not allowed, or nobody is at that place.
+pub fn harm(
+    world: &World,
+    watch: &Watch,
+    allowed: Allowed,
+    asked: &HarmView,
+) -> Result<HarmView, Failure> {
     allowed.check(world.admin.is_none())?;
-    let path = place(&asked.path);
-    let harm = match asked.how {
-        How::Kill => Harm::Kill,
-        How::Stop => Harm::Stop,
-        How::Panic => Harm::Panic,
-        How::Stall => Harm::Stall(Duration::from_secs(asked.seconds.into())),
-        How::Abort => Harm::Abort,
-    };
+    let path = place(&world.directory, &asked.path)?;
+    let blow = asked.blow();
     let why = Injected("asked for by an operator".to_owned());
-    if !world.directory.harm(&path, harm, &why) {
-        return Err(nobody(&path));
+    if !world.directory.harm(&path, blow, &why) {
+        let text = format!("{path} is not up; `everwarm tree` shows what it waits for");
+        return Err(Failure::new(Exit::Failed, text));
+    }
+    if blow.waits() {
+        watch.seen().events.planned(&path, blow);
+    }
+    if asked.how == How::Stall {
+        watch.supervised.fault(Fault::Stall);
     }
     Ok(HarmView { path, ..asked.clone() })
 }
@@ -58,9 +65,9 @@ pub fn harm(world: &World, allowed: Allowed, asked: &HarmView) -> Result<HarmVie
 /// Tries a branch at once.
 ///
 /// # Errors
-/// There is none at that path.
+/// There is none at that place.
 pub fn retry(world: &World, asked: &BranchView) -> Result<BranchView, Failure> {
-    let path = place(&asked.path);
+    let path = place(&world.directory, &asked.path)?;
     let (parent, id) = path.rsplit_once('/').ok_or_else(|| nobody(&path))?;
     let supervisor = world.directory.supervisor(parent);
     match Handle::current().block_on(supervisor.retry(id)) {
@@ -70,9 +77,22 @@ pub fn retry(world: &World, asked: &BranchView) -> Result<BranchView, Failure> {
     }
 }
 
-/// A name is enough where kill points have one for the actor.
-fn place(path: &str) -> String {
-    if path.contains('/') || path == "root" { path.to_owned() } else { path_of(path) }
+/// Where one is in the tree who was told by his place, or by his name alone.
+fn place(directory: &Directory, asked: &str) -> Result<String, Failure> {
+    let all = directory.readings().into_iter().map(|reading| reading.path);
+    let is_asked = |path: &String| {
+        path == asked || path.rsplit_once('/').is_some_and(|(_, name)| name == asked)
+    };
+    let mut found: Vec<String> = all.filter(is_asked).collect();
+    match (found.pop(), found.is_empty()) {
+        (None, _) => Err(nobody(asked)),
+        (Some(path), true) => Ok(path),
+        (Some(last), false) => {
+            let places = found.join(", ");
+            let text = format!("{asked} is the name of several: {places} and {last}");
+            Err(Failure::new(Exit::Failed, text))
+        }
+    }
 }
 
 fn nobody(path: &str) -> Failure {
@@ -82,6 +102,9 @@ fn nobody(path: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use everwarm_runtime::supervise::{Strategy, Tree, supervisor, worker};
+    use std::sync::Arc;
+    use std::time::Duration;
 
     #[test]
     fn what_disturbs_needs_one_switch_and_on_a_real_venue_two() {
@@ -99,7 +122,47 @@ mod tests {
             assert!(refused.is_none_or(|key| text.unwrap().contains(key)), "{text:?}");
             assert!(said.is_ok() || said.unwrap_err().exit == Exit::Refused);
         }
-        assert_eq!(place("gateway"), "root/trading/gateways/gateway");
-        assert_eq!(place("root/ops"), "root/ops");
+    }
+
+    struct Idle;
+
+    impl ractor::Actor for Idle {
+        type Msg = ();
+        type State = ();
+        type Arguments = ();
+
+        async fn pre_start(
+            &self,
+            _: ractor::ActorRef<()>,
+            (): (),
+        ) -> Result<(), ractor::ActorProcessingErr> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_is_in_the_tree_is_found_by_place_and_by_a_name_nobody_else_has() {
+        let idle = |id: &str| worker(id, |_| (Idle, ()));
+        let low = supervisor("feeds", Strategy::OneForOne).child(idle("feed")).child(idle("twin"));
+        let ops = supervisor("ops", Strategy::OneForOne).child(idle("sampler"));
+        let spec =
+            supervisor("root", Strategy::OneForOne).child(low).child(ops.child(idle("twin")));
+        let tree = Tree::new(Arc::new(|_| ()), Arc::new(|| 0));
+        let root = tree.start(spec).await.unwrap();
+        let found = |asked: &str| place(root.directory(), asked).map_err(|failure| failure.text);
+        let table = [
+            ("root", Ok("root")),
+            ("feed", Ok("root/feeds/feed")),
+            ("feeds", Ok("root/feeds")),
+            ("sampler", Ok("root/ops/sampler")),
+            ("root/ops/twin", Ok("root/ops/twin")),
+            ("twin", Err("twin is the name of several: root/feeds/twin and root/ops/twin")),
+            ("ops/twin", Err("nobody is at ops/twin; `everwarm tree` shows who is where")),
+            ("", Err("nobody is at ; `everwarm tree` shows who is where")),
+        ];
+        for (asked, expected) in table {
+            assert_eq!(found(asked), expected.map(str::to_owned).map_err(str::to_owned));
+        }
+        root.stop(Duration::from_secs(5)).await;
     }
 }

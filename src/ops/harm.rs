@@ -1,7 +1,9 @@
 //! What may be done to actors on purpose: disturb one, or try a branch that is kept down.
 
 use super::exit::Failure;
+use everwarm_runtime::supervise::Harm as Blow;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// A way to disturb an actor.
@@ -10,12 +12,12 @@ use utoipa::ToSchema;
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum How {
-    /// Kill it: it ends at its next await.
+    /// Kill it: it ends at its next await, and all below it.
     #[default]
     Kill,
     /// Make it panic at its next message.
     Panic,
-    /// Ask it to stop; it comes back.
+    /// Ask it to stop, all below it before; it comes back. The root does not: the process ends.
     Stop,
     /// Make it hold its thread at its next message.
     Stall,
@@ -27,7 +29,7 @@ pub enum How {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HarmView {
-    /// Its place in the tree, or the last part of it where that is enough.
+    /// Its place in the tree, or the last part of it where nobody else has the same.
     pub path: String,
     /// How.
     #[serde(default)]
@@ -35,6 +37,30 @@ pub struct HarmView {
     /// How long it holds its thread, seconds.
     #[serde(default = "stall")]
     pub seconds: u32,
+}
+
+impl HarmView {
+    /// What is done to it.
+    #[must_use]
+    pub fn blow(&self) -> Blow {
+        match self.how {
+            How::Kill => Blow::Kill,
+            How::Panic => Blow::Panic,
+            How::Stop => Blow::Stop,
+            How::Stall => Blow::Stall(Duration::from_secs(self.seconds.into())),
+            How::Abort => Blow::Abort,
+        }
+    }
+
+    /// Whether it ends the root: nobody is above it who could start it again, so the process ends.
+    #[must_use]
+    pub fn ends_root(&self) -> bool {
+        let ends = match self.how {
+            How::Kill | How::Panic | How::Stop => true,
+            How::Stall | How::Abort => false,
+        };
+        ends && self.path == "root"
+    }
 }
 
 /// Seconds for which an actor holds its thread, unless said.
@@ -48,7 +74,7 @@ const fn stall() -> u32 {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BranchView {
-    /// Its place in the tree, or the last part of it where that is enough.
+    /// Its place in the tree, or the last part of it where nobody else has the same.
     pub path: String,
 }
 

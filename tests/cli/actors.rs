@@ -81,6 +81,68 @@ fn actors_are_disturbed_on_purpose_and_one_that_hangs_ends_the_process() {
     kill_exchange(&dir);
 }
 
+#[test]
+fn what_was_done_on_purpose_is_seen_and_the_root_takes_the_process_with_it() {
+    let folder = Folder::new("kill-seen");
+    let (dir, config) = (folder.join("data"), folder.join("mine.toml"));
+    let path = config.to_str().unwrap();
+    fs::write(&config, "[chaos]\nenabled = true\n").unwrap();
+    let start = || {
+        let daemon = Process::start(&dir, &["run", "--symbols", "2", "--config", path]);
+        daemon.answers();
+        daemon.says("may trade");
+        daemon
+    };
+    let kill =
+        |who: &str, how: &str| run(&dir, &["kill", who, "--how", how, "--yes", "--config", path]);
+    let seen = |name: &str| node(&ask(&dir, &["tree"]), name).unwrap_or_default();
+    let mut daemon = start();
+    // A whole branch by its name: what is below it ends and comes back with it.
+    let (code, out, err) = kill("feeds", "kill");
+    assert_eq!((code, out.as_str()), (Some(0), "root/trading/feeds is killed"), "{err}");
+    wait_until("the branch came back", || {
+        let (feeds, feed) = (seen("feeds"), seen("feed"));
+        let up = feeds["state"] == "running" && feed["state"] == "running";
+        up && feeds["injected"] == 1
+            && feed["restarts"] == 1
+            && feed["last_failure"] == "ended with its supervisor"
+    });
+    let (code, out, err) = kill("sampler", "stop");
+    assert_eq!((code, out.as_str()), (Some(0), "root/ops/sampler is asked to stop"), "{err}");
+    let why = "ended (injected: asked for by an operator), running again after";
+    let lines = daemon.says(&format!("root/ops/sampler {why}"));
+    let told: Vec<&String> = lines.iter().filter(|line| line.contains("running again")).collect();
+    assert_eq!(told.len(), 2, "one line for a branch: {told:?}");
+    assert!(told[0].contains(&format!("root/trading/feeds {why}")), "{told:?}");
+    assert!(told.iter().all(|line| !line.ends_with("after 0 us")), "{told:?}");
+    // The keeper of the exchange gets no messages.
+    let (code, out, err) = kill("exchange", "panic");
+    let planned = "panics at its next message";
+    let first = format!("root/trading/exchange {planned}");
+    assert_eq!((code, out.lines().next()), (Some(0), Some(first.as_str())), "{err}");
+    assert!(out.contains("`everwarm tree` shows that it is planned"), "{out}");
+    assert_eq!(seen("exchange")["planned"], planned);
+    let (_, drawn, _) = run(&dir, &["tree"]);
+    assert!(drawn.contains(&format!("{planned}, on purpose")), "{drawn}");
+
+    let (code, _, err) = run(&dir, &["kill", "root", "--how", "stop", "--config", path]);
+    let ends = "root, which ends the process with exit code 12: ";
+    assert!(code == Some(2) && err.contains(ends), "{code:?} {err}");
+    for (how, said) in [("stop", "is asked to stop"), ("kill", "is killed")] {
+        let (code, out, err) = kill("root", how);
+        let line = format!("root {said}, which ends the process with exit code 12");
+        assert_eq!((code, out.as_str()), (Some(0), line.as_str()), "{err}");
+        let (status, _, err) = daemon.end();
+        assert_eq!(status.code(), Some(12), "{err}");
+        assert!(err.contains("root gave up: injected: asked for by an operator"), "{err}");
+        assert_eq!(ask(&dir, &["verify"])["problems"], serde_json::json!([]));
+        daemon = start();
+    }
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    kill_exchange(&dir);
+}
+
 /// A daemon whose indicator stage holds its thread at the first passing of that point.
 fn hangs(dir: &Path, config: &str, site: Site) -> Process {
     let (who, blow) = ("indicator".to_owned(), Blow::Die);

@@ -11,8 +11,8 @@ use crate::ops::remote::RemoteDesk;
 /// Flags of `kill`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct KillArgs {
-    /// Its place in the tree, like root/trading/feeds/feed; a name like gateway where that is
-    /// enough.
+    /// Its place in the tree, like root/trading/feeds/feed; a name like gateway where nobody else
+    /// has it. With a supervisor goes all below it; with root, the process.
     path: String,
     /// How.
     #[arg(long, value_enum, default_value_t)]
@@ -31,7 +31,7 @@ pub struct KillArgs {
 /// Flags of `retry`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct RetryArgs {
-    /// Its place in the tree, like root/trading/feeds.
+    /// Its place in the tree, like root/trading/feeds; a name where nobody else has it.
     path: String,
     /// Do not ask.
     #[arg(long)]
@@ -42,22 +42,27 @@ pub struct RetryArgs {
 
 /// Disturbs an actor.
 pub fn kill(args: &KillArgs, printer: Printer) -> Result<Exit, Failure> {
-    confirm(&format!("disturb {}", args.path), args.yes)?;
-    let (desk, token) = daemon(&args.args)?;
     let wanted = HarmView { path: args.path.clone(), how: args.how, seconds: args.seconds };
+    confirm(&format!("disturb {}{}", args.path, end(&wanted)), args.yes)?;
+    let (desk, token) = daemon(&args.args)?;
     let view = desk.kill(&wanted, token.as_ref())?;
     if args.args.json {
         return printer.json(&view);
     }
-    let path = &view.path;
-    let line = match view.how {
-        How::Kill => format!("{path} is killed"),
-        How::Stop => format!("{path} is asked to stop"),
-        How::Panic => format!("{path} panics at its next message"),
-        How::Stall => format!("{path} holds its thread for {} s at its next message", view.seconds),
-        How::Abort => format!("the process dies at the next message of {path}"),
-    };
-    printer.lines(&[line]).map(|_| Exit::Fine)
+    let (path, blow) = (&view.path, view.blow());
+    let mut lines = vec![format!("{path} {blow}{}", end(&view))];
+    if blow.waits() {
+        lines.push("until that comes, `everwarm tree` shows that it is planned".to_owned());
+    }
+    printer.lines(&lines).map(|_| Exit::Fine)
+}
+
+/// What comes of it where nobody starts it again.
+fn end(view: &HarmView) -> String {
+    if !view.ends_root() {
+        return String::new();
+    }
+    format!(", which ends the process with exit code {}", Exit::RootGaveUp.code())
 }
 
 /// Tries a branch that is kept down.

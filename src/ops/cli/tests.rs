@@ -160,7 +160,7 @@ fn a_tree_is_drawn() {
         {"name": "store", "state": "running", "since_ms": 1000, "restarts": 0, "children": []},
         {"name": "trading", "children": [{
             "name": "clock", "state": "backoff", "restarts": 2, "injected": 1, "since_ms": 1000,
-            "last_failure": "no answer"
+            "planned": "panics at its next message", "last_failure": "no answer"
         }]},
     ]});
     assert_eq!(
@@ -169,7 +169,8 @@ fn a_tree_is_drawn() {
             "root         running",
             "├─ store     running  for 1.50 s",
             "└─ trading",
-            "   └─ clock  backoff  for 1.50 s  2 restarts, 1 on purpose  last: no answer",
+            "   └─ clock  backoff  for 1.50 s  panics at its next message, on purpose  \
+             2 restarts, 1 on purpose  last: no answer",
         ]
     );
     assert_eq!(tree::lines(&node, None)[1], "├─ store     running");

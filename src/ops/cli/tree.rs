@@ -94,6 +94,7 @@ fn branch(
     if flag("blocked") {
         told.push("holds its thread".to_owned());
     }
+    told.extend(text("planned").map(|what| format!("{what}, on purpose")));
     // It changes all the time: only where the rest of the moment is shown too.
     if let (Some(_), waiting @ 1..) = (now, number("mailbox")) {
         told.push(format!("{waiting} waiting"));
