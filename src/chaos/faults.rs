@@ -11,9 +11,11 @@ pub fn transparent(kind: Kind, seed: u64) -> Option<Fault> {
     Some(match kind {
         Kind::Reset => Fault { chance: 15, ..fault },
         Kind::NoAnswer => Fault { chance: 250, at: at("POST order"), ..fault },
+        Kind::ErrorAfter => Fault { chance: 400, at: at("POST order"), ..fault },
         Kind::UnknownOrder => Fault { value: Some(3), ..fault },
         // Some minutes without a word; each is waited for.
         Kind::Silent => Fault { chance: 2, value: Some(180_000), times: Some(4), ..fault },
+        Kind::ChannelSilent => Fault { chance: 12, value: Some(180_000), times: Some(6), ..fault },
         Kind::Missing => Fault { chance: 10, times: Some(25), ..fault },
         Kind::Duplicate => Fault { chance: 60, ..fault },
         Kind::Reorder => Fault { chance: 60, times: Some(40), ..fault },
@@ -22,7 +24,6 @@ pub fn transparent(kind: Kind, seed: u64) -> Option<Fault> {
         Kind::UserStreamEnded => Fault { chance: 60, times: Some(6), ..fault },
         Kind::Slow
         | Kind::ErrorBefore
-        | Kind::ErrorAfter
         | Kind::Limited
         | Kind::Banned
         | Kind::ClockSkew
@@ -45,7 +46,7 @@ pub fn consequential(kind: Kind, seed: u64) -> Option<Fault> {
     let at = |place: &str| Some(place.to_owned());
     Some(match kind {
         Kind::Slow => Fault { chance: 60, value: Some(20), ..fault },
-        Kind::ErrorBefore | Kind::ErrorAfter => Fault { chance: 40, at: at("POST order"), ..fault },
+        Kind::ErrorBefore => Fault { chance: 40, at: at("POST order"), ..fault },
         // Waited for by the wall clock, whoever asks meanwhile.
         Kind::Limited => Fault { at: at("GET account"), times: Some(2), ..fault },
         Kind::Banned => Fault { at: at("GET account"), times: Some(1), value: Some(1), ..fault },
@@ -54,8 +55,10 @@ pub fn consequential(kind: Kind, seed: u64) -> Option<Fault> {
         Kind::PartialFills => Fault { chance: 250, ..fault },
         Kind::Reset
         | Kind::NoAnswer
+        | Kind::ErrorAfter
         | Kind::UnknownOrder
         | Kind::Silent
+        | Kind::ChannelSilent
         | Kind::Missing
         | Kind::Duplicate
         | Kind::Reorder

@@ -4,10 +4,10 @@
 use super::release::{NAME, Whole, ended, in_files, in_journal};
 use super::steward;
 use crate::domain::fact::{Body, Operator};
+use crate::domain::nearest::nearest;
 use crate::domain::switch::{Switch, Switches};
 use crate::edge::reload::standing;
 use crate::edge::world::World;
-use crate::ops::config::error::nearest;
 use crate::ops::desk::JournalFacts as _;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::tell;

@@ -6,6 +6,7 @@ pub mod id;
 pub mod instrument;
 pub mod market;
 pub mod money;
+pub mod nearest;
 pub mod order;
 pub mod quarantine;
 pub mod settings;

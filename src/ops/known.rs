@@ -1,9 +1,9 @@
 //! Whether anything is known of a symbol: one that is misspelt must not look like one without data.
 
-use super::config::error::nearest;
 use super::exit::{Exit, Failure};
 use super::views::SymbolView;
 use crate::domain::id::Symbol;
+use crate::domain::nearest::nearest;
 use crate::domain::time::Timeframe;
 use crate::history::bars;
 use everwarm_runtime::store::archive::Archive;

@@ -186,10 +186,27 @@ impl Admin {
             TransportError::Unknown(why) => error(ErrorClass::Unknown, why),
         })?;
         if answer.status != 200 {
-            let said = String::from_utf8_lossy(&answer.body).into_owned();
-            return Err(error(ErrorClass::Refused { again: true }, said));
+            return Err(error(ErrorClass::Refused { again: true }, said(&answer.body)));
         }
         serde_json::from_slice(&answer.body)
             .map_err(|e| error(ErrorClass::Unknown, format!("{name}: {e}")))
+    }
+}
+
+/// What a refusal says: its sentence, without what is around it for programs.
+fn said(body: &[u8]) -> String {
+    let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let sentence = value["msg"].as_str().map(str::to_owned);
+    sentence.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_as_a_sentence() {
+        assert_eq!(said(br#"{"code":-1130,"msg":"fault 9 is not on"}"#), "fault 9 is not on");
+        assert_eq!(said(b"<html>"), "<html>");
     }
 }

@@ -1,12 +1,12 @@
 //! Every key there is and what may stand behind it. From this one table values are read, checked
 //! and described; defaults and comments are those of `config/default.toml`.
 
-use super::error::nearest;
 use super::layers::DEFAULTS;
 use super::secret::SecretRef;
 use super::values::{Pace, Symbols};
 use crate::domain::id::Symbol;
 use crate::domain::money::Decimal;
+use crate::domain::nearest::nearest;
 use crate::ops::messages::news::Topic;
 use crate::venue::binance::Environment;
 use figment::value::Value;

@@ -1,8 +1,9 @@
 //! The sources of the configuration, each a flat list of keys: defaults, file, drop-ins,
 //! environment, flags. The defaults are the embedded `config/default.toml`.
 
-use super::error::{ConfigError, ConfigErrors, Place, nearest};
+use super::error::{ConfigError, ConfigErrors, Place};
 use super::keys::{self, KEYS};
+use crate::domain::nearest::nearest;
 use crate::ops::heap;
 use figment::value::{Dict, Map, Tag, Value};
 use figment::{Metadata, Profile, Provider};
@@ -183,13 +184,18 @@ pub fn variables(environment: &[(String, String)]) -> Vec<Given> {
     found
 }
 
+/// The variable that sets a key.
+#[must_use]
+pub fn variable_of(key: &str) -> String {
+    format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"))
+}
+
 fn unknown(key: &str, place: Place) -> ConfigError {
     let nearest = nearest(key, keys::sections().into_iter().chain(KEYS.iter().map(|k| k.name)));
     let variable = place.source.starts_with(PREFIX);
     let text = match nearest {
         Some(other) if variable => {
-            let name = other.to_ascii_uppercase().replace('.', "__");
-            format!("unknown key {key:?}; did you mean {PREFIX}{name}?")
+            format!("unknown key {key:?}; did you mean {}?", variable_of(other))
         }
         Some(other) => format!("unknown key {key:?}; did you mean {other:?}?"),
         None => format!("unknown key {key:?}; `everwarm config example` shows all"),

@@ -2,7 +2,9 @@
 
 use super::kinds::{Kind, Scope};
 use crate::domain::id::Symbol;
+use crate::domain::nearest::nearest;
 use crate::sim::server::routes::{Endpoint, OWN, TABLE};
+use crate::sim::wire::streams;
 use serde::{Deserialize, Serialize};
 
 /// Hits in a thousand where none is given: all.
@@ -78,7 +80,9 @@ impl Fault {
             Kind::PartialFills => (1..=99).contains(&number),
             Kind::Limited | Kind::Banned => (1..=259_200).contains(&number),
             Kind::UnknownOrder => (1..=1_000).contains(&number),
-            Kind::Slow | Kind::Shutdown | Kind::ClockSkew | Kind::Silent => number <= 86_400_000,
+            Kind::Slow | Kind::Shutdown | Kind::ClockSkew | Kind::Silent | Kind::ChannelSilent => {
+                number <= 86_400_000
+            }
             Kind::Reset
             | Kind::NoAnswer
             | Kind::LateFills
@@ -91,19 +95,57 @@ impl Fault {
         if !fits {
             return Err(format!("{} cannot have the number {number}", row.name));
         }
+        let rare = self.times.is_some() || self.skip > 0 || self.chance != ALL;
+        if row.scope == Scope::Clock && rare {
+            let text = "is on until it is lifted: it takes no times, skip or chance";
+            return Err(format!("{} {text}", row.name));
+        }
+        self.place(None)
+    }
+
+    /// Whether there is anything to hit where it is, at an exchange with these symbols; none: as
+    /// far as that can be said without them.
+    ///
+    /// # Errors
+    /// There is not; with the place that was probably meant.
+    pub fn place(&self, symbols: Option<&[Symbol]>) -> Result<(), String> {
         let Some(at) = &self.at else { return Ok(()) };
-        let own = OWN.contains(&&**at) && self.kind != Kind::UnknownOrder;
-        let request = own || TABLE.iter().any(|row| is_endpoint(at, row));
-        let message =
-            matches!(at.as_str(), "market" | "user") || at.contains('@') || EVENTS.contains(&&**at);
-        let can = match row.scope {
-            Scope::Requests => request,
+        let places = self.places(symbols.unwrap_or_default());
+        let by_symbol = match self.kind.row().scope {
             Scope::Orders => Symbol::new(at).is_ok(),
-            Scope::Messages => message,
-            Scope::Both => request || message,
-            Scope::Clock => false,
+            Scope::Messages | Scope::Both => at.contains('@') && self.meets_message("market", at),
+            Scope::Requests | Scope::Clock => false,
         };
-        if can { Ok(()) } else { Err(format!("{} cannot be at {at:?}", row.name)) }
+        if places.contains(at) || (by_symbol && symbols.is_none()) {
+            return Ok(());
+        }
+        let same = places.iter().find(|place| place.eq_ignore_ascii_case(at)).map(String::as_str);
+        let meant = same.or_else(|| nearest(at, places.iter().map(String::as_str)));
+        let meant = meant.map_or(String::new(), |meant| format!("; did you mean {meant:?}?"));
+        Err(format!("{} cannot be at {at:?}{meant}", self.kind.row().name))
+    }
+
+    /// Every place at which it can hit something, at an exchange with these symbols.
+    fn places(&self, symbols: &[Symbol]) -> Vec<String> {
+        let anywhere = Fault { at: None, ..self.clone() };
+        let endpoints = TABLE.iter().filter(|row| anywhere.meets_request(row));
+        let both = |row: &Endpoint| [row.name.to_owned(), format!("{} {}", row.method, row.path)];
+        let mut places: Vec<String> = endpoints.flat_map(both).collect();
+        places.retain(|place| !place.is_empty());
+        let own = |name: &&str| Fault { at: Some((*name).to_owned()), ..self.clone() };
+        let own = OWN.iter().filter(|name| own(name).meets_own(name));
+        places.extend(own.map(|name| (*name).to_owned()));
+        for (connection, names) in
+            [("market", streams::names(symbols)), ("user", EVENTS.map(str::to_owned).into())]
+        {
+            if anywhere.meets_message(connection, "") {
+                places.push(connection.to_owned());
+                places.extend(names);
+            }
+        }
+        let traded = symbols.iter().filter(|symbol| anywhere.meets_order(**symbol));
+        places.extend(traded.map(|symbol| symbol.as_str().to_owned()));
+        places
     }
 
     /// Whether it can hit requests for that.
@@ -121,12 +163,6 @@ impl Fault {
     pub fn meets_own(&self, name: &str) -> bool {
         let requests = matches!(self.kind.row().scope, Scope::Requests | Scope::Both);
         requests && self.kind != Kind::UnknownOrder && self.at.as_deref() == Some(name)
-    }
-
-    /// Whether it names one stream, event, endpoint or symbol.
-    #[must_use]
-    pub fn is_narrow(&self) -> bool {
-        self.at.as_ref().is_some_and(|at| !matches!(at.as_str(), "market" | "user"))
     }
 
     /// Whether it can hit orders of that symbol.

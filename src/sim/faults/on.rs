@@ -28,8 +28,6 @@ pub struct Hit {
     pub kind: Kind,
     /// The number of its kind.
     pub number: u64,
-    /// Whether it names one stream, event, endpoint or symbol.
-    pub narrow: bool,
 }
 
 /// What a request is about.
@@ -106,8 +104,7 @@ impl State {
             *before += 1;
             on.met += 1;
             if on.met > on.fault.skip {
-                let narrow = on.fault.is_narrow();
-                let hit = Hit { kind: on.fault.kind, number: on.fault.number(), narrow };
+                let hit = Hit { kind: on.fault.kind, number: on.fault.number() };
                 return Some((hit, on.is_over()));
             }
         }

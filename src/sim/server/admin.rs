@@ -166,6 +166,11 @@ async fn advance(desk: &Desk, body: &str) -> Result<Value, ApiError> {
 
 fn fault(desk: &Desk, body: &str) -> Result<Value, ApiError> {
     let fault: Fault = serde_json::from_str(body).map_err(|e| malformed(&e))?;
+    let symbols: Vec<Symbol> = desk.read(|exchange, _, _| {
+        Ok(exchange.instruments().iter().map(|rules| rules.symbol).collect())
+    })?;
+    let checked = fault.check().and_then(|()| fault.place(Some(&symbols)));
+    checked.map_err(|why| ApiError::new(-1130, why))?;
     let told = format!("{fault:?}");
     let id = desk.faults.add(fault).map_err(|why| ApiError::new(-1130, why))?;
     tracing::info!(id, fault = told, "a fault is on");
@@ -175,8 +180,11 @@ fn fault(desk: &Desk, body: &str) -> Result<Value, ApiError> {
 fn lift(desk: &Desk, body: &str) -> Result<Value, ApiError> {
     let wanted: LiftRequest = serde_json::from_str(body).map_err(|e| malformed(&e))?;
     let off = desk.faults.lift(wanted.id).map_err(|why| ApiError::new(-1130, why))?;
-    if off == 0 && wanted.id.is_some() {
-        return Err(ApiError::new(-1130, "No such fault is on."));
+    if let Some(id) = wanted.id.filter(|_| off == 0) {
+        let on: Vec<String> = desk.faults.told().iter().map(|on| on["id"].to_string()).collect();
+        let on =
+            if on.is_empty() { "none is".to_owned() } else { format!("on: {}", on.join(", ")) };
+        return Err(ApiError::new(-1130, format!("no fault {id} is on; {on}")));
     }
     Ok(json!({"off": off}))
 }

@@ -255,10 +255,11 @@ impl Connection {
         let Some(hit) = hit else { return self.send(text) && self.release() };
         match hit.kind {
             Fault::Missing => true,
-            Fault::Silent => {
+            Fault::Silent | Fault::ChannelSilent => {
+                let what = if hit.kind == Fault::Silent { String::new() } else { name };
                 let until = UtcMs::try_from(hit.number).ok().filter(|length| *length > 0);
                 let until = until.map_or(UtcMs::MAX, |length| now.saturating_add(length));
-                self.deaf.insert(if hit.narrow { name } else { String::new() }, until);
+                self.deaf.insert(what, until);
                 true
             }
             Fault::Duplicate => self.send(text.clone()) && self.send(text) && self.release(),

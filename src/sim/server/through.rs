@@ -117,6 +117,7 @@ pub fn way(desk: &Desk, hit: Option<Hit>, used: &mut Used) -> Way {
         | Kind::LateFills
         | Kind::PartialFills
         | Kind::Silent
+        | Kind::ChannelSilent
         | Kind::Missing
         | Kind::Duplicate
         | Kind::Reorder

@@ -1,7 +1,10 @@
 //! What market streams carry besides bars: made only where somebody listens.
 
+use super::intervals::INTERVALS;
+use super::klines;
 use super::market::{DayStats, book, book_event, prints};
 use super::number;
+use crate::domain::id::Symbol;
 use crate::domain::market::Bar;
 use crate::domain::time::UtcMs;
 use crate::sim::exchange::{Exchange, SimFact, Tape};
@@ -11,6 +14,24 @@ use std::collections::BTreeSet;
 
 /// Levels of the streams that carry a part of the book.
 const PARTS: [usize; 3] = [5, 10, 20];
+
+/// The stream of all symbols.
+const ALL_DAYS: &str = "!miniTicker@arr";
+
+/// Every stream there is of these symbols.
+#[must_use]
+pub fn names(symbols: &[Symbol]) -> Vec<String> {
+    let mut names = vec![ALL_DAYS.to_owned()];
+    for symbol in symbols {
+        names.extend(INTERVALS.map(|interval| klines::stream(*symbol, interval)));
+        let name = symbol.as_str().to_lowercase();
+        let kinds = ["trade", "aggTrade", "bookTicker", "miniTicker", "ticker"];
+        names.extend(kinds.map(|kind| format!("{name}@{kind}")));
+        let part = |count| [format!("{name}@depth{count}"), format!("{name}@depth{count}@100ms")];
+        names.extend(PARTS.into_iter().flat_map(part));
+    }
+    names
+}
 
 /// The messages (stream, text) of the trades that `input` has just released: those after `before`.
 pub fn messages(
@@ -86,7 +107,7 @@ fn days(
     wanted: &BTreeSet<String>,
     messages: &mut Vec<(String, String)>,
 ) {
-    let all = "!miniTicker@arr";
+    let all = ALL_DAYS;
     let mut rows: Vec<Value> = Vec::new();
     for bar in bars {
         let name = bar.symbol.as_str().to_lowercase();

@@ -124,6 +124,19 @@ async fn what_makes_no_sense_is_refused_and_what_is_on_is_told() {
         (json!({"kind": "missing", "at": "POST order"}), "cannot be at"),
         (json!({"kind": "clock-skew", "at": "market"}), "cannot be at"),
         (json!({"kind": "error-after", "value": 404}), "cannot have the number 404"),
+        (json!({"kind": "clock-skew", "times": 2}), "takes no times"),
+        (json!({"kind": "clock-skew", "skip": 2}), "takes no times"),
+        (json!({"kind": "clock-skew", "chance": 500}), "takes no times"),
+        // What is nowhere, or never there.
+        (json!({"kind": "reset", "at": "order.plase"}), "did you mean \"order.place\"?"),
+        (json!({"kind": "slow", "at": "post order"}), "did you mean \"POST order\"?"),
+        (json!({"kind": "missing", "at": "btcusdt@klin_1m"}), "mean \"btcusdt@kline_1m\"?"),
+        (json!({"kind": "missing", "at": "BTCUSDT@trade"}), "mean \"btcusdt@trade\"?"),
+        (json!({"kind": "silent", "at": "xmrusdt@depth"}), "cannot be at"),
+        (json!({"kind": "late-fills", "at": "BTCUSD"}), "did you mean \"BTCUSDT\"?"),
+        (json!({"kind": "unknown-order", "at": "POST order"}), "did you mean \"GET order\"?"),
+        (json!({"kind": "user-stream-ended", "at": "market"}), "cannot be at"),
+        (json!({"kind": "user-stream-ended", "at": "btcusdt@trade"}), "cannot be at"),
         (json!({"kind": "partial-fills", "value": 100}), "cannot have the number"),
         (json!({"kind": "duplicate", "times": 0}), "never"),
     ] {
@@ -146,7 +159,8 @@ async fn what_makes_no_sense_is_refused_and_what_is_on_is_told() {
     assert_eq!(client.get("/sim/v1/faults").await.1["on"], on, "it stays on");
     let body = json!({"id": 1}).to_string();
     assert_eq!(client.send(Method::POST, "/sim/v1/lift", "", &body).await.1, json!({"off": 1}));
-    assert_eq!(client.send(Method::POST, "/sim/v1/lift", "", &body).await.0, 400);
+    let (status, told) = client.send(Method::POST, "/sim/v1/lift", "", &body).await;
+    assert_eq!((status, &told["msg"]), (400, &json!("no fault 1 is on; on: 2")));
     assert_eq!(client.lift().await, json!({"off": 1}));
     sim.stop().await.expect("a clean end");
 }
@@ -205,7 +219,7 @@ async fn messages_are_lost_repeated_and_out_of_order() {
 
     let at = "btcusdt@kline_1m";
     let mut socket = listen(&client, &format!("{at}/btcusdt@trade")).await;
-    client.fault(json!({"kind": "silent", "at": at, "times": 1, "value": 60_000})).await;
+    client.fault(json!({"kind": "channel-silent", "at": at, "times": 1, "value": 60_000})).await;
     client.advance(START + 2 * MINUTE).await;
     assert_eq!(prices(&mut socket, 4).await.len(), 4, "the other stream goes on");
     let told = client.advance(START + 4 * MINUTE).await;
