@@ -143,18 +143,13 @@ impl World {
 
     /// A place in the mailbox of whoever is at `path`, as soon as there is one: for bars.
     pub async fn room(&self, path: &str) -> Ticket {
-        self.directory.slot(path).mailbox().room(BARS_WAITING).await
+        room(&self.directory, path).await
     }
 
     /// A place for what is known of an order: at once, however many there are.
     #[must_use]
     pub fn place(&self, path: &str) -> Ticket {
-        let mailbox = Arc::clone(self.directory.slot(path).mailbox());
-        let ticket = mailbox.take();
-        if mailbox.depth() == ORDERS_WAITING {
-            tracing::error!(path, "{ORDERS_WAITING} words about orders wait to be handled");
-        }
-        ticket
+        place(&self.directory, path)
     }
 
     /// The history cannot be read or written: as with the journal, that is the end of the process.
@@ -209,8 +204,50 @@ impl World {
     }
 }
 
+async fn room(directory: &Directory, path: &str) -> Ticket {
+    directory.slot(path).mailbox().room(BARS_WAITING).await
+}
+
+fn place(directory: &Directory, path: &str) -> Ticket {
+    let mailbox = Arc::clone(directory.slot(path).mailbox());
+    let ticket = mailbox.take();
+    if mailbox.depth() == ORDERS_WAITING {
+        tracing::error!(path, "{ORDERS_WAITING} words about orders wait to be handled");
+    }
+    ticket
+}
+
 /// Our wall clock, UTC milliseconds.
 #[must_use]
 pub fn wall() -> UtcMs {
     everwarm_runtime::clock::wall_ms()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    #[test]
+    fn bars_wait_for_room_in_the_mailbox_they_are_for_and_in_no_other() {
+        let directory = Directory::default();
+        let at_once = |path: &str| room(&directory, path).now_or_never();
+        let mut taken: Vec<Ticket> =
+            (0..BARS_WAITING).map(|_| at_once(path::CLOSER).expect("there is room")).collect();
+        assert!(at_once(path::CLOSER).is_none(), "it is full");
+        assert!(at_once(path::GATEWAY).is_some());
+        taken.pop();
+        assert!(at_once(path::CLOSER).is_some(), "one was handled");
+    }
+
+    #[test]
+    fn what_is_known_of_orders_never_waits() {
+        let directory = Directory::default();
+        let most = ORDERS_WAITING.max(BARS_WAITING) + 1;
+        let taken: Vec<Ticket> = (0..most).map(|_| place(&directory, path::GATEWAY)).collect();
+        let slot = directory.slot(path::GATEWAY);
+        assert_eq!(slot.mailbox().depth(), most);
+        drop(taken);
+        assert_eq!(slot.mailbox().depth(), 0);
+    }
 }
