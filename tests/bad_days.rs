@@ -36,7 +36,7 @@ struct Good {
 
 /// What a directory holds in the end; the audit must hold.
 fn end_of(subject: &Subject, dir: &Path) -> Picture {
-    let (picture, wrong) = picture(dir, &subject.recording).unwrap();
+    let (picture, wrong) = picture(dir, subject).unwrap();
     assert_eq!(wrong, [""; 0]);
     picture
 }
@@ -45,9 +45,8 @@ impl Good {
     fn new(name: &str) -> Good {
         let folder = Folder::new(name);
         let minutes = i64::try_from(number("BAD_DAY_MINUTES", MINUTES)).unwrap();
-        let recording = made_recording(&folder.0.join("market"), SYMBOLS, minutes).into();
-        let (program, arguments) = (BINARY.into(), Vec::new());
-        let subject = Subject { program, recording, arguments, sealing: None };
+        let recording = made_recording(&folder.0.join("market"), SYMBOLS, minutes);
+        let subject = Subject::new(BINARY, recording);
         let dir = folder.0.join("good");
         std::fs::create_dir_all(&dir).unwrap();
         let took = subject.to_its_end(&dir).unwrap();
@@ -70,7 +69,7 @@ impl Good {
             } else {
                 Moment::In(Step::Reconcile, most * share / 1_000)
             };
-            let end = self.subject.killed(&dir, &when).unwrap();
+            let end = self.subject.killed(&dir, &when).unwrap().end;
             assert!(matches!(end, End::Killed(_)), "kill {kill} of {kills}: {end:?}");
             if kill % 2 == 0 {
                 assert!(kill_exchange(&dir).unwrap(), "kill {kill}: no exchange");

@@ -236,13 +236,11 @@ fn many_that_were_killed_with_an_order_on_its_way_leave_room_for_more() {
     let folder = Folder::new("orders");
     let dir = folder.join("data");
     fs::create_dir(&dir).unwrap();
-    let recording = made_recording(&folder.join("made"), 3, 3_000).into();
-    let subject =
-        Subject { program: BINARY.into(), recording, arguments: Vec::new(), sealing: None };
+    let subject = Subject::new(BINARY, made_recording(&folder.join("made"), 3, 3_000));
     let who = "gateway".to_owned();
     let sent = Strike { site: Site::AfterSend, who, phase: Phase::Live, nth: 1, blow: Blow::Die };
     for life in 0..24 {
-        let end = subject.killed(&dir, &Moment::At(sent.clone())).unwrap();
+        let end = subject.killed(&dir, &Moment::At(sent.clone())).unwrap().end;
         assert_eq!(end, End::Killed(Some(Step::Live)), "life {life}");
     }
     subject.to_its_end(&dir).unwrap();

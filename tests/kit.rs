@@ -112,6 +112,15 @@ impl Process {
     /// Runs a command that becomes the binary.
     pub fn of(mut command: Command, dir: &Path, arguments: &[&str]) -> Process {
         command.args(arguments).arg("--data-dir").arg(dir);
+        Process::spawned(command, dir)
+    }
+
+    /// Runs a command that has no data directory.
+    pub fn bare(command: Command) -> Process {
+        Process::spawned(command, Path::new(""))
+    }
+
+    fn spawned(mut command: Command, dir: &Path) -> Process {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let said = Arc::new((Mutex::new(Said { open: 2, ..Said::default() }), Condvar::new()));

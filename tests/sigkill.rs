@@ -41,15 +41,14 @@ fn kills(calm: &Took) -> Vec<Moment> {
 #[cfg_attr(shared_absent, ignore = "the shared material is absent")]
 fn forty_sigkills_make_no_difference() {
     let recording = shared("data/coinbase");
-    let (program, arguments) = (BINARY.into(), Vec::new());
-    let subject = Subject { program, recording, arguments, sealing: None };
+    let subject = Subject::new(BINARY, recording);
     let (calm, hit) = (Folder::new("calm"), Folder::new("hit"));
     let took = subject.to_its_end(&calm.0).unwrap();
-    let (expected, wrong) = picture(&calm.0, &subject.recording).unwrap();
+    let (expected, wrong) = picture(&calm.0, &subject).unwrap();
     assert_eq!(wrong, [""; 0]);
     let (mut killed, mut exchanges) = (0, 0);
     for (i, when) in kills(&took).iter().enumerate() {
-        let end = subject.killed(&hit.0, when).unwrap();
+        let end = subject.killed(&hit.0, when).unwrap().end;
         assert_ne!(end, End::Itself, "the run ended before kill {i}: {when:?}");
         killed += 1;
         if i % 2 == 0 {
@@ -59,7 +58,7 @@ fn forty_sigkills_make_no_difference() {
     }
     subject.to_its_end(&hit.0).unwrap();
     assert_eq!((killed, exchanges), (40, 20));
-    let (found, wrong) = picture(&hit.0, &subject.recording).unwrap();
+    let (found, wrong) = picture(&hit.0, &subject).unwrap();
     assert_eq!(wrong, [""; 0]);
     assert_eq!(expected.difference(&found), None, "after {killed} kills");
 }

@@ -2,9 +2,11 @@
 //! and what the directory holds in the end.
 
 use super::compare::{self, Derived, Picture};
+use super::interrupt;
 use super::invariants::Invariants;
 use super::invariants::announced::Announced;
 use super::invariants::cursors::Cursors;
+use super::invariants::moving::Moving;
 use super::process::{SEALING, STEP, STRIKES, STRUCK, Step};
 use crate::audit::{self, StoreFacts};
 use crate::history::{self, Projector};
@@ -20,20 +22,28 @@ use everwarm_runtime::clock;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{Store, StoreError};
 use serde_json::Value;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Wall time a life may take to its moment or to its end.
-const PATIENCE: Duration = Duration::from_mins(4);
+/// Wall time in which a life does something new, unless it is stuck: a machine that is slow is not.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often a life is looked at: it needs the processors more than whoever waits for its moment.
 const LOOK: Duration = Duration::from_micros(100);
+
+/// Between two looks whether it has done something new.
+const LOOK_AT_FILES: Duration = Duration::from_millis(50);
+
+/// What a life that goes on writes, sooner or later.
+const GROWING: [&str; 4] = ["step", LIVE_FILE, "live.segments", history::FILE];
 
 /// Wall time for which a file that is held is asked for again.
 const HELD: Duration = Duration::from_secs(2);
@@ -45,10 +55,16 @@ pub struct Subject {
     pub program: PathBuf,
     /// The recording.
     pub recording: PathBuf,
+    /// Its description, where that is not beside it.
+    pub description: Option<PathBuf>,
     /// What else it is started with.
     pub arguments: Vec<OsString>,
+    /// Variables it is started with besides.
+    pub variables: Vec<(String, String)>,
     /// Sizes at which its journal is sealed, where not the usual ones: a segment, and what stays.
     pub sealing: Option<(u64, u64)>,
+    /// Wall time without anything new after which a life is stuck.
+    pub patience: Duration,
 }
 
 /// When a life is killed.
@@ -75,6 +91,15 @@ pub enum End {
     Itself,
 }
 
+/// One life that was to be killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lived {
+    /// How it ended.
+    pub end: End,
+    /// From its start until it was live; none: it never was.
+    pub start: Option<Duration>,
+}
+
 /// How long a life took until it was live, and from there to its end.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Took {
@@ -88,7 +113,16 @@ pub struct Took {
 struct Life<'a> {
     child: Child,
     dir: &'a Path,
+    began: Instant,
+    /// From there until it was live.
+    start: Option<Duration>,
+    /// When its files were looked at last, and what they are.
+    looked: Instant,
+    moving: Moving<Vec<Option<Sign>>>,
 }
+
+/// Length of a file, and when it was changed: seconds and nanoseconds.
+type Sign = (u64, i64, i64);
 
 fn io(what: impl Display) -> impl Fn(std::io::Error) -> String {
     move |e| format!("{what}: {e}")
@@ -107,6 +141,20 @@ fn step(dir: &Path) -> Option<Step> {
 }
 
 impl Subject {
+    /// A program that plays a recording as it is described beside it.
+    #[must_use]
+    pub fn new(program: impl Into<PathBuf>, recording: impl Into<PathBuf>) -> Subject {
+        Subject {
+            program: program.into(),
+            recording: recording.into(),
+            description: None,
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            sealing: None,
+            patience: PATIENCE,
+        }
+    }
+
     fn begin<'a>(&self, dir: &'a Path, strike: Option<&Strike>) -> Result<Life<'a>, String> {
         for file in [struck(dir), dir.join("step")] {
             if let Err(e) = fs::remove_file(&file)
@@ -119,6 +167,10 @@ impl Subject {
         let mut command = Command::new(&self.program);
         command.args(["run", "--pace", "lockstep", "--until-end", "--recording"]);
         command.arg(&self.recording).arg("--data-dir").arg(dir).args(&self.arguments);
+        if let Some(description) = &self.description {
+            command.arg("--recording-config").arg(description);
+        }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(errors.map_err(io(log(dir).display()))?);
         command.env(STEP, dir.join("step")).env(STRUCK, struck(dir));
@@ -129,36 +181,36 @@ impl Subject {
             command.env(SEALING, format!("{segment},{keep}"));
         }
         let child = command.spawn().map_err(io(self.program.display()))?;
-        Ok(Life { child, dir })
+        let (began, moving) = (clock::now(), Moving::new(self.patience));
+        Ok(Life { child, dir, began, start: None, looked: began, moving })
     }
 
     /// One life, killed at its moment.
     ///
     /// # Errors
-    /// It ended otherwise than it may, or its moment never came.
-    pub fn killed(&self, dir: &Path, when: &Moment) -> Result<End, String> {
+    /// It ended otherwise than it may, or is stuck before its moment.
+    pub fn killed(&self, dir: &Path, when: &Moment) -> Result<Lived, String> {
         let strike = if let Moment::At(strike) = when { Some(strike) } else { None };
         let mut life = self.begin(dir, strike)?;
-        let began = clock::now();
-        let (mut there, mut told) = (None, None);
+        let (mut there, mut told) = (None::<Instant>, None::<Instant>);
         loop {
             if life.is_over()? {
-                return Ok(if told.is_some() { End::Stopped } else { End::Itself });
+                let end = if told.is_some() { End::Stopped } else { End::Itself };
+                return Ok(Lived { end, start: life.start });
             }
-            let reached = |at: Step| step(dir).is_some_and(|step| step >= at);
-            let due = match when {
-                Moment::After(wait) => began.elapsed() >= *wait,
-                Moment::In(at, wait) => {
-                    if there.is_none() && reached(*at) {
-                        there = Some(clock::now());
-                    }
-                    there.is_some_and(|there| there.elapsed() >= *wait)
+            let is = life.look().map_err(|why| format!("{when:?} is never reached: {why}"))?;
+            let mut since = |at: Step| {
+                if there.is_none() && is >= Some(at) {
+                    there = Some(clock::now());
                 }
+                there.map(|there| there.elapsed())
+            };
+            let due = match when {
+                Moment::After(wait) => life.began.elapsed() >= *wait,
+                Moment::In(at, wait) => since(*at).is_some_and(|there| there >= *wait),
                 Moment::Stopping(trading, wait) => {
-                    if there.is_none() && reached(Step::Live) {
-                        there = Some(clock::now());
-                    }
-                    if told.is_none() && there.is_some_and(|there| there.elapsed() >= *trading) {
+                    let there = since(Step::Live);
+                    if told.is_none() && there.is_some_and(|there| there >= *trading) {
                         signal("-TERM", life.child.id())?;
                         told = Some(clock::now());
                     }
@@ -169,14 +221,11 @@ impl Subject {
             if due {
                 break;
             }
-            if began.elapsed() > PATIENCE {
-                return Err(format!("{when:?} is never reached"));
-            }
             std::thread::park_timeout(LOOK);
         }
         let at = step(dir);
         life.child.kill().and_then(|()| life.child.wait()).map_err(io("SIGKILL"))?;
-        Ok(End::Killed(at))
+        Ok(Lived { end: End::Killed(at), start: life.start })
     }
 
     /// One life to its own end.
@@ -185,23 +234,39 @@ impl Subject {
     /// It does not come to it, or not to a good one.
     pub fn to_its_end(&self, dir: &Path) -> Result<Took, String> {
         let mut life = self.begin(dir, None)?;
-        let began = clock::now();
-        let mut up = None;
         while !life.is_over()? {
-            if began.elapsed() > PATIENCE {
-                return Err("it does not come to its end".to_owned());
-            }
-            if up.is_none() && step(dir).is_some_and(|step| step >= Step::Live) {
-                up = Some(began.elapsed());
-            }
+            life.look().map_err(|why| format!("it does not come to its end: {why}"))?;
             std::thread::park_timeout(LOOK);
         }
-        let start = up.unwrap_or_default();
-        Ok(Took { start, live: began.elapsed().saturating_sub(start) })
+        let start = life.start.unwrap_or_default();
+        Ok(Took { start, live: life.began.elapsed().saturating_sub(start) })
     }
 }
 
 impl Life<'_> {
+    /// How far it is.
+    ///
+    /// # Errors
+    /// It has done nothing new for too long, or this process was told to end.
+    fn look(&mut self) -> Result<Option<Step>, String> {
+        interrupt::check()?;
+        let at = step(self.dir);
+        if self.start.is_none() && at >= Some(Step::Live) {
+            self.start = Some(self.began.elapsed());
+        }
+        if self.looked.elapsed() >= LOOK_AT_FILES {
+            let sign = |file: &fs::Metadata| (file.len(), file.mtime(), file.mtime_nsec());
+            let file = |name: &&str| fs::metadata(self.dir.join(name)).ok().as_ref().map(sign);
+            let now = GROWING.iter().map(file).collect();
+            self.looked = clock::now();
+            if !self.moving.is(now, self.looked) {
+                let step = at.map_or("its beginning", Step::name);
+                return Err(format!("nothing new for {:?}, in {step}", self.moving.within()));
+            }
+        }
+        Ok(at)
+    }
+
     /// Whether it has ended by itself.
     fn is_over(&mut self) -> Result<bool, String> {
         match self.child.try_wait().map_err(io("the process"))? {
@@ -237,11 +302,43 @@ pub fn kill_exchange(dir: &Path) -> Result<bool, String> {
     signal("-KILL", file.pid).map(|()| true)
 }
 
+/// Kills every process that was started with a data directory below `place`: daemons, and their
+/// exchanges, whether those have said yet where they are or not. Comes back when they are gone.
+pub fn kill_all_below(place: &Path) {
+    let began = clock::now();
+    while began.elapsed() < HELD {
+        let left = all_below(place);
+        if left.is_empty() {
+            return;
+        }
+        for pid in left {
+            if let Err(e) = signal("-KILL", pid) {
+                tracing::error!("a process is left: {e}");
+            }
+        }
+        std::thread::park_timeout(LOOK);
+    }
+}
+
+fn all_below(place: &Path) -> Vec<u32> {
+    let is_there = |process: &Path| {
+        let words = fs::read(process.join("cmdline")).unwrap_or_default();
+        let mut words = words.split(|byte| *byte == 0).skip_while(|w| *w != b"--data-dir");
+        words.nth(1).is_some_and(|dir| Path::new(OsStr::from_bytes(dir)).starts_with(place))
+    };
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pid = |process: fs::DirEntry| {
+        let pid = process.file_name().to_str()?.parse().ok()?;
+        (pid != std::process::id() && is_there(&process.path())).then_some(pid)
+    };
+    all.filter_map(pid).collect()
+}
+
 /// What a directory holds in the end: what is compared, and what does not hold.
 ///
 /// # Errors
 /// It cannot be read.
-pub fn picture(dir: &Path, recording: &Path) -> Result<(Picture, Vec<String>), String> {
+pub fn picture(dir: &Path, subject: &Subject) -> Result<(Picture, Vec<String>), String> {
     let store = look(&dir.join(LIVE_FILE))?;
     let facts = StoreFacts(store);
     let archive = Archive::open(&dir.join(history::FILE)).map_err(|e| e.to_string())?;
@@ -259,7 +356,7 @@ pub fn picture(dir: &Path, recording: &Path) -> Result<(Picture, Vec<String>), S
     ours.extend(derived.lines());
     let audit = audit::verify(&facts, archive).map_err(|e| e.to_string())?;
     let problems = audit.problems.iter().map(|p| format!("verify: {} {}", p.key, p.text));
-    let books = books(dir, recording)?;
+    let books = books(dir, subject)?;
     let mut wrong = invariants.end(&books);
     wrong.extend(problems);
     Ok((Picture { ours, theirs: compare::ledger(&books) }, wrong))
@@ -313,8 +410,9 @@ fn look(path: &Path) -> Result<Store, String> {
 }
 
 /// The exchange's own books, asked of an exchange that opens them again.
-fn books(dir: &Path, recording: &Path) -> Result<Value, String> {
-    let recording = Recording::open(recording, None).map_err(|e| e.to_string())?;
+fn books(dir: &Path, subject: &Subject) -> Result<Value, String> {
+    let recording = Recording::open(&subject.recording, subject.description.as_deref());
+    let recording = recording.map_err(|e| e.to_string())?;
     super::rig::runtime(1)?.block_on(async {
         let exchange = start(SimOptions {
             data_dir: dir.join("exchange"),
@@ -331,4 +429,54 @@ fn books(dir: &Path, recording: &Path) -> Result<Value, String> {
         exchange.stop().await.map_err(|e| e.to_string())?;
         Ok(ledger)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chaos::rig::Folder;
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A program that does this, with its data directory as `$dir`.
+    fn subject(folder: &Folder, does: &str) -> Subject {
+        let program = folder.path().join("program");
+        let find = r#"while [ "$1" != --data-dir ]; do shift; done; dir=$2"#;
+        fs::write(&program, format!("#!/bin/sh\n{find}\n{does}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+        let patience = Duration::from_secs(1);
+        Subject { patience, ..Subject::new(program, "recording") }
+    }
+
+    #[test]
+    fn a_life_may_take_long_while_it_goes_on_and_is_stuck_where_it_does_not() {
+        let folder = Folder::new().unwrap();
+        let goes_on = "for i in 1 2 3 4 5 6 7 8; do printf live > $dir/step; \
+                       echo $i >> $dir/live.redb; sleep 0.3; done";
+        let slow = subject(&folder, goes_on);
+        let took = slow.to_its_end(folder.path()).unwrap();
+        assert!(took.live > slow.patience * 2, "{took:?}");
+
+        let stands = subject(&folder, "printf restore > $dir/step; exec sleep 60");
+        let began = clock::now();
+        let why = stands.to_its_end(folder.path()).unwrap_err();
+        assert_eq!(why, "it does not come to its end: nothing new for 1s, in restore");
+        let why = stands.killed(folder.path(), &Moment::In(Step::Live, Duration::ZERO));
+        assert!(why.unwrap_err().ends_with("is never reached: nothing new for 1s, in restore"));
+        assert!(began.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn whoever_was_started_below_a_place_is_found_and_killed() {
+        let folder = Folder::new().unwrap();
+        let dir = folder.path().join("one");
+        let mut orphan = Command::new("/bin/sh")
+            .args(["-c", "while :; do sleep 0.1; done", "sim", "--data-dir"])
+            .arg(&dir)
+            .spawn()
+            .unwrap();
+        kill_all_below(&folder.path().join("on"));
+        assert!(orphan.try_wait().unwrap().is_none(), "somebody else's");
+        kill_all_below(folder.path());
+        assert!(!orphan.wait().unwrap().success());
+    }
 }

@@ -11,6 +11,7 @@ pub mod crashes;
 pub mod faults;
 pub mod feed;
 mod illness;
+pub mod interrupt;
 pub mod invariants;
 pub mod plain;
 pub mod process;

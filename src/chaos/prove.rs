@@ -4,12 +4,14 @@
 
 mod crashed;
 mod parts;
+mod shrink;
 mod whole;
 
 use super::compare::Picture;
 use super::crashes::Subject;
 use super::faults::{all_transparent, are_comparable, consequential_in, that_matter};
-use super::rig::{Feed, Outcome, Plan, Sizes, run};
+use super::interrupt;
+use super::rig::{Feed, Outcome, Plan, Sizes, run, run_telling};
 use super::several::{Tally, several};
 use super::sweep::{Die, IMAGES, is_possible, seeded, verdict};
 use crate::sim::faults::{Fault, Kind};
@@ -21,6 +23,7 @@ use everwarm_runtime::chaos::points::Passings;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 pub use parts::Part;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 pub use whole::whole;
 
@@ -48,6 +51,11 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Whether nothing is struck, and the venue misbehaves all the same.
+    const fn is_of_the_venue_alone(&self) -> bool {
+        self.venue_faults && self.kills == 0 && self.crashes == 0 && self.disk == 0
+    }
+
     /// How many of so many strikes fall while the venue does what changes the outcome.
     const fn under_consequences(&self, strikes: u64) -> u64 {
         if self.venue_faults { strikes / 4 } else { 0 }
@@ -70,7 +78,7 @@ pub struct Report {
     pub lives: u64,
     /// From the end of an actor until it was up again.
     pub restarts: Vec<Duration>,
-    /// From the start of the last life of each run of the program until it traded.
+    /// From the start of each life of a program that followed another until it traded.
     pub starts: Vec<Duration>,
     /// Strikes that never fell: their passing did not come.
     pub missed: u64,
@@ -117,6 +125,9 @@ pub fn prove(
         let plan = |left| faulty(cut_plan(&calm, left, &mut die));
         until(("disk faults", wanted.disk), run, &mut report, tell, plan, count_cuts)?;
     }
+    if wanted.is_of_the_venue_alone() {
+        venue_alone(feed, wanted.seed, &mut report, tell)?;
+    }
     consequences(
         feed,
         under,
@@ -128,6 +139,19 @@ pub fn prove(
         crashed::crashes(subject, wanted, &mut report, tell)?;
     }
     Ok(report)
+}
+
+/// Nothing struck, at a venue that does wrong whatever must make no difference; and twice at one
+/// that does what makes one, for that must come to the same end each time.
+fn venue_alone(feed: &Feed, seed: u64, report: &mut Report, tell: Tell<'_>) -> Result<(), String> {
+    let all = [all_transparent(seed), consequential_in(0, seed)];
+    for (done, faults) in (1..).zip(all) {
+        let calm = calm(feed, that_matter(&faults), report)?;
+        let plan = Plan { faults, workers: 4, sizes: Sizes::LARGE, ..Plan::default() };
+        report.take(&run(feed, &plan), &plan, &calm.picture);
+        tell("runs", done, 2);
+    }
+    Ok(())
 }
 
 /// Kills while the venue does what changes the outcome. Where it answers late or refuses, the runs
@@ -265,26 +289,33 @@ fn until(
     mut next: impl FnMut(u64) -> Plan + Send,
     count: fn(&Outcome, &mut Counted) -> u64,
 ) -> Result<(), String> {
-    let mut tally = Tally::new(wanted);
+    let (mut tally, struck) = (Tally::new(wanted), AtomicU64::new(0));
+    let before = report.differences.len();
     tell(what, 0, wanted);
     while !tally.is_done() {
         let mut step = |ran: Option<(Plan, Result<Outcome, String>)>| {
             if let Some((plan, outcome)) = ran {
-                let struck = outcome.as_ref().map_or(0, |it| count(it, &mut report.struck));
+                let fell = outcome.as_ref().map_or(0, |it| count(it, &mut report.struck));
                 report.take(&outcome, &plan, &calm.picture);
-                tally.end(planned_by(&plan), struck);
-                tell(what, tally.struck(), wanted);
+                tally.end(planned_by(&plan), fell);
             }
             let plan = tally.left().filter(|_| !report.is_enough()).map(&mut next);
             tally.begin(plan.as_ref().map_or(0, planned_by));
             plan
         };
-        several(&mut step, &|plan| run(feed, plan));
+        several(&mut step, &|plan| {
+            let before = AtomicU64::new(0);
+            run_telling(feed, plan, &|fell| {
+                let more = fell.saturating_sub(before.fetch_max(fell, Relaxed));
+                tell(what, (struck.fetch_add(more, Relaxed) + more).min(wanted), wanted);
+            })
+        });
         if tally.is_in_vain() || report.is_enough() {
-            return report.enough(what);
+            break;
         }
     }
-    Ok(())
+    report.shrink(before, tell, |plan| wrong(&run(feed, plan), plan, &calm.picture));
+    if tally.is_done() { Ok(()) } else { report.enough(what) }
 }
 
 /// How much a plan may strike.
@@ -352,6 +383,14 @@ fn at_a(operation: Operation) -> &'static str {
     }
 }
 
+/// What is wrong with what a run under a plan has come to.
+fn wrong(outcome: &Result<Outcome, String>, plan: &Plan, expected: &Picture) -> Option<String> {
+    match outcome {
+        Ok(outcome) if !are_comparable(&plan.faults) => outcome.broken.first().cloned(),
+        outcome => verdict(outcome, expected),
+    }
+}
+
 impl Report {
     /// Takes in an undisturbed run.
     fn undisturbed(&mut self, picture: &Picture, lives: u32) {
@@ -369,11 +408,8 @@ impl Report {
             self.missed += outcome.missed.len() as u64;
             self.faults(&plan.faults, &outcome.asked);
         }
-        let why = match outcome {
-            Ok(outcome) if !are_comparable(&plan.faults) => outcome.broken.first().cloned(),
-            outcome => verdict(outcome, expected),
-        };
-        if let Some(why) = why {
+        let why = wrong(outcome, plan, expected);
+        if let Some(why) = why.filter(|_| !interrupt::is_told()) {
             let again = serde_json::to_string(plan).unwrap_or_default();
             self.differences.push(Difference { why, again });
         }
@@ -398,7 +434,7 @@ impl Report {
     }
 
     fn is_enough(&self) -> bool {
-        self.differences.len() >= ENOUGH
+        self.differences.len() >= ENOUGH || interrupt::is_told()
     }
 
     /// Differences are reason enough to stop; otherwise it did not go on.

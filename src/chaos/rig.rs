@@ -4,6 +4,7 @@
 use super::at_random::{AtRandom, Fell};
 use super::compare::{Picture, ledger};
 use super::illness::Illness;
+use super::interrupt;
 use super::invariants::announced::Announced;
 use super::invariants::cursors::Cursors;
 use super::invariants::moving::Moving;
@@ -44,6 +45,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 /// Wall time without a new close, an answer or an end after which a run counts as stuck. A machine
 /// with six times the work it can do was seen to take 10 s for a start.
 const STUCK: Duration = Duration::from_secs(20);
+/// Wall time between two words of how much has struck.
+const TELL: Duration = Duration::from_millis(250);
 /// Identity of the installation in every run.
 pub(super) const INSTALLATION: &str = "rig";
 /// Lives of one run at most.
@@ -178,6 +181,14 @@ impl Drop for Folder {
 /// # Errors
 /// The run got stuck, or something ended that must not; the text says what.
 pub fn run(feed: &Feed, plan: &Plan) -> Result<Outcome, String> {
+    run_telling(feed, plan, &|_| ())
+}
+
+/// The same; now and then, and in the end, `tell` is told how much has struck so far.
+///
+/// # Errors
+/// As of `run`.
+pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outcome, String> {
     let folder = Folder::new().map_err(|e| e.to_string())?;
     let left = plan.image.unwrap_or(Image::Everything);
     let dir = folder.0.join("exchange");
@@ -203,8 +214,10 @@ pub fn run(feed: &Feed, plan: &Plan) -> Result<Outcome, String> {
         restarts: Arc::default(),
         random: AtRandom::new(plan.at_random.map_or(0, |(_, count)| count)),
         progress: Arc::default(),
+        tell,
     };
     let all = lives.all();
+    tell(lives.fell());
     let random = lives.random.fell();
     let restarts = Arc::clone(&lives.restarts);
     let watched = lives.watched.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -311,6 +324,8 @@ struct Lives<'a> {
     random: AtRandom,
     /// How far the script is.
     progress: Arc<Progress>,
+    /// Told how much has struck.
+    tell: &'a dyn Fn(u64),
 }
 
 /// How long actors were away.
@@ -348,6 +363,7 @@ impl Lives<'_> {
         };
         let mut strikes = self.plan.strikes.clone();
         for life in 1..=LIVES {
+            interrupt::check()?;
             let cut = self.plan.cuts.get(life as usize - 1);
             let disk = FaultyDisk::until(image, cut.map(|(at, _)| *at));
             let ending = self.one(&disk, &mut strikes)?;
@@ -368,6 +384,13 @@ impl Lives<'_> {
             }
         }
         Err(format!("not done after {LIVES} lives"))
+    }
+
+    /// How much has struck so far.
+    fn fell(&self) -> u64 {
+        let (_, struck) = self.chaos.report();
+        let random: u64 = self.random.fell().values().sum();
+        (struck.len() + self.watched().cut.len()) as u64 + random
     }
 
     fn watched(&self) -> MutexGuard<'_, Watched> {
@@ -495,9 +518,15 @@ impl Lives<'_> {
         let mut ended = life.ended.clone();
         let mut moving: Moving<(Option<UtcMs>, u64)> = Moving::new(STUCK);
         let tick = Duration::from_millis(2);
+        let mut told = clock::now();
         loop {
             if died.load(Relaxed) {
                 return Ok(Ending::Died);
+            }
+            interrupt::check()?;
+            if told.elapsed() >= TELL {
+                told = clock::now();
+                (self.tell)(self.fell());
             }
             let over = tokio::time::timeout(tick, ended.wait_for(|ended| *ended)).await;
             if matches!(over, Ok(Ok(_))) {
@@ -532,8 +561,9 @@ fn kill_now_or_once_it_is_up(directory: &Directory, who: &str) {
     }
 }
 
+/// Until its process is dead, or this one is told to end.
 async fn death(died: &AtomicBool) {
-    while !died.load(Relaxed) {
+    while !(died.load(Relaxed) || interrupt::is_told()) {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

@@ -42,12 +42,6 @@ impl Tally {
         (left > 0 && !self.is_in_vain()).then_some(left)
     }
 
-    /// What has struck, of what was wanted.
-    #[must_use]
-    pub fn struck(&self) -> u64 {
-        self.struck.min(self.wanted)
-    }
-
     /// Whether there was as much as wanted.
     #[must_use]
     pub const fn is_done(&self) -> bool {
@@ -98,9 +92,9 @@ mod tests {
         tally.begin(4);
         assert_eq!(tally.left(), None);
         tally.end(6, 5);
-        assert_eq!((tally.left(), tally.struck()), (Some(1), 5));
+        assert_eq!(tally.left(), Some(1));
         tally.end(4, 9);
-        assert_eq!((tally.left(), tally.struck(), tally.is_done()), (None, 10, true));
+        assert_eq!((tally.left(), tally.is_done()), (None, true));
 
         let mut tally = Tally::new(10);
         for given_up in [false, false, true] {

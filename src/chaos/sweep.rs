@@ -224,7 +224,7 @@ pub fn mixture(passings: &Passings, operations: u64, seed: u64) -> Plan {
     let mut cut = || (Cut { at: 1 + die.below(operations), of: None }, image(die.throw()));
     let cuts = (0..number).map(|_| cut()).collect();
     let (image, workers) =
-        (Some(image(die.throw())), 1 + usize::from(die.throw().is_multiple_of(4)));
+        (Some(image(die.throw())), if die.throw().is_multiple_of(4) { 4 } else { 1 });
     Plan { strikes, cuts, image, workers, ..Plan::default() }
 }
 
@@ -460,4 +460,18 @@ pub fn still_to_cut(learned: &Learned, swept: &Swept, die: &mut Die) -> Vec<Plan
         }
     }
     plans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mixtures_run_on_one_worker_thread_and_on_four() {
+        let point = (Site::BeforeStep, "ledger".to_owned(), Phase::Live);
+        let passings = Passings::from([(point, 9)]);
+        let threads = |seed| mixture(&passings, 9, seed).workers;
+        let met: BTreeSet<usize> = (1..=20).map(threads).collect();
+        assert_eq!(met, BTreeSet::from([1, 4]));
+    }
 }

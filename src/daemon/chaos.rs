@@ -1,8 +1,11 @@
 //! The proof of crash equivalence on somebody's own recording and configuration.
 
+use super::identity::Traded;
 use super::market;
+use super::stop::Stop;
 use crate::chaos::crashes::Subject;
 use crate::chaos::feed::small;
+use crate::chaos::interrupt;
 use crate::chaos::prove::{Again, Report, Wanted, again, prove, whole};
 use crate::chaos::rig::Feed;
 use crate::ops::cli::ChaosConfig;
@@ -21,6 +24,9 @@ const SEALING: (u64, u64) = (64 << 10, 64 << 10);
 /// How often a run that depends on timing is made again where nothing is said.
 const OFTEN: u64 = 10;
 
+/// Wall time in which all that runs ends once it is told to: then it is ended as it is.
+const END: Duration = Duration::from_secs(30);
+
 /// Does what is asked.
 ///
 /// # Errors
@@ -35,12 +41,16 @@ pub fn run(
     let failed = |why: String| Failure::new(Exit::Failed, why);
     let plan = asked.plan.as_deref().map(Again::read).transpose();
     let plan = plan.map_err(|e| Failure::new(Exit::Usage, format!("--plan: {e}")))?;
+    let program = std::env::current_exe().map_err(|e| failed(e.to_string()))?;
+    let recording = asked.config.market.recording.clone().unwrap_or_default();
     let subject = Subject {
-        program: std::env::current_exe().map_err(|e| failed(e.to_string()))?,
-        recording: asked.config.market.recording.clone().unwrap_or_default(),
+        description: asked.config.market.recording_config.clone(),
         arguments: asked.arguments.clone(),
+        variables: asked.variables.clone(),
         sealing: Some(SEALING),
+        ..Subject::new(program, recording)
     };
+    interrupted(Stop::new(END)?)?;
     let ChaosConfig { kills, crashes, disk, venue_faults, seed, .. } = *asked;
     let report = match plan {
         Some(plan) => {
@@ -54,6 +64,10 @@ pub fn run(
             prove((&feed(asked)?, &subject), &wanted, tell)
         }
     };
+    if interrupt::is_told() && report.as_ref().map_or(true, |report| report.differences.is_empty())
+    {
+        return Err(Failure::new(Exit::Interrupted, "interrupted, and nothing proved"));
+    }
     let mut report = report.map_err(failed)?;
     if let Some(plan) = &asked.plan {
         // It is told as it was given.
@@ -62,15 +76,28 @@ pub fn run(
     Ok(view(report, began.elapsed()))
 }
 
+/// From here on the first signal has all that runs end by itself, so that no process and no file of
+/// it is left; a second one ends this process at once.
+fn interrupted(stop: Stop) -> Result<(), Failure> {
+    let runtime = super::runtime(1, "interrupt")?;
+    std::thread::spawn(move || {
+        runtime.block_on(stop.asked());
+        interrupt::tell();
+        stop.stage("processes end and their files are removed", 10);
+    });
+    Ok(())
+}
+
 fn feed(asked: &ChaosConfig) -> Result<Feed, Failure> {
     // Whatever is wrong with the recording is said before anything is played.
     let source = asked.config.market.clone();
-    let (_, setup) = market(&source)?;
+    let (first, setup) = market(&source)?;
+    let settings = Traded::of(&asked.config, first.as_ref())?.settings;
     let make = move || market(&source).expect("it was read a moment ago").0;
     Ok(Feed {
         market: Arc::new(make),
         setup: Setup { seed: asked.seed, ..setup },
-        settings: asked.config.settings.clone(),
+        settings,
         stages: trading::specs(),
         script: Vec::new(),
         before: None,

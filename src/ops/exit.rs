@@ -36,7 +36,7 @@ pub enum Exit {
     RootGaveUp = 12,
     /// The watchdog ended the process.
     Watchdog = 13,
-    /// A second SIGINT ended it at once.
+    /// A second SIGINT ended it at once; or what it was to prove was interrupted.
     Interrupted = 130,
     /// A second SIGTERM ended it at once.
     Terminated = 143,

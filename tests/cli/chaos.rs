@@ -1,9 +1,15 @@
 //! `everwarm chaos`: as people run it on a recording of theirs, and that it can find something.
 
-use crate::kit::{Folder, made_recording, plain, small_recording};
+use crate::kit::{
+    BINARY, Folder, Process, made_recording, plain, run, runs, small_recording, wait_until,
+};
 use everwarm::chaos::prove::Part;
 use everwarm::sim::faults::{KINDS, Kind};
+use everwarm::sim::server::port::PortFile;
 use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 #[test]
 fn kills_crashes_and_dying_disks_make_no_difference_and_are_counted() {
@@ -110,4 +116,172 @@ fn a_promise_that_is_broken_is_told_with_the_line_that_shows_it_again() {
     let said = String::from_utf8_lossy(&told.stderr);
     assert_eq!(told.status.code(), Some(2), "{said}");
     assert!(said.contains("--plan: unknown field `strike`"), "{said}");
+}
+
+/// What it proves of a configuration: standard output as JSON, and what it says besides.
+fn proved(folder: &Folder, configuration: &str, asked: &[&str]) -> (Option<i32>, Value, String) {
+    let recording = small_recording(&folder.join("recording"));
+    let file = folder.join("mine.toml");
+    fs::write(&file, configuration).unwrap();
+    let all = ["chaos", "--recording", &recording, "--config", file.to_str().unwrap(), "--json"];
+    let told = plain(&[&all[..], asked].concat());
+    let value = serde_json::from_slice(&told.stdout).unwrap_or_default();
+    (told.status.code(), value, String::from_utf8(told.stderr).unwrap())
+}
+
+#[test]
+fn kills_strike_the_symbols_of_the_configuration_and_no_others() {
+    let folder = Folder::new("chaos-symbols");
+    let strike = |who: &str| {
+        let at = r#""site":"after-receive","phase":"live","nth":3,"blow":"kill""#;
+        format!(r#"{{"strikes":[{{{at},"who":"{who}"}}]}}"#)
+    };
+    for (symbols, missed) in [("", 0), ("[market]\nsymbols = [\"AAAUSD\", \"CCCUSD\"]\n", 1)] {
+        let (code, told, said) = proved(&folder, symbols, &["--plan", &strike("BBBUSD")]);
+        assert_eq!((code, &told["missed"]), (Some(0), &missed.into()), "{symbols}: {said}{told}");
+        let (code, told, said) = proved(&folder, symbols, &["--plan", &strike("AAAUSD")]);
+        assert_eq!((code, &told["missed"]), (Some(0), &0.into()), "{symbols}: {said}{told}");
+    }
+    let absent = "[market]\nsymbols = [\"ZZZUSD\"]\n";
+    let (code, _, said) = proved(&folder, absent, &["--kills", "1", "--crashes", "0"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("market.symbols: there is no ZZZUSD, only AAAUSD"), "{said}");
+}
+
+/// The configuration of somebody who trades real money, is told of it, and may be asked from
+/// elsewhere: nothing of that happens.
+#[test]
+fn a_configuration_for_a_real_venue_is_proved_at_the_simulated_one() {
+    let folder = Folder::new("chaos-real");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap();
+    let configuration = format!(
+        "[daemon]\nlisten = \"{taken}\"\n[venue]\nkind = \"binance\"\nenvironment = \"live\"\n\
+         key = \"env:NO_SUCH_KEY\"\nsecret = \"env:NO_SUCH_SECRET\"\n\
+         [trading]\nmode = \"live\"\nquote_asset = \"USD\"\n\
+         [market]\nsymbols = [\"AAAUSD\"]\npace = \"real\"\n\
+         [api]\nlisten = \"0.0.0.0:1\"\ntls_cert = \"no-such\"\ntls_key = \"env:NO_SUCH_TLS\"\n\
+         [messages]\nwebhook = \"env:NO_SUCH_HOOK\"\nheartbeat = \"env:NO_SUCH_BEAT\"\n"
+    );
+    let asked = ["--kills", "5", "--crashes", "2", "--disk", "0"];
+    let (code, told, said) = proved(&folder, &configuration, &asked);
+    assert_eq!(code, Some(0), "{said}{told}");
+    assert_eq!(told["differences"], serde_json::json!([]));
+    let line = "venue.kind is \"binance\": strategies, limits and symbols are proved at the \
+                simulated exchange, on the recording; no order leaves this machine\n";
+    assert_eq!(said, line);
+}
+
+fn through_a_shell(line: &str) -> Output {
+    let folder = Path::new(BINARY).parent().unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    Command::new("sh").args(["-c", line]).env("PATH", path).output().unwrap()
+}
+
+#[test]
+fn the_line_that_shows_it_again_is_taken_by_a_shell_and_has_what_configured_it() {
+    let folder = Folder::new("chaos again");
+    let recording = small_recording(&folder.join("it's mine"));
+    let mut command = Command::new(BINARY);
+    command.args(["chaos", "--seed", "3", "--recording", &recording]);
+    command.args(["--plan", r#"{"sabotage":"random-ids"}"#]);
+    command.env("EVERWARM_MARKET__SYMBOLS", "AAAUSD, BBBUSD");
+    command.env("EVERWARM_TRADING__MAX_POSITIONS", "7");
+    let told = command.output().unwrap();
+    let said = String::from_utf8(told.stdout).unwrap();
+    let again = said.lines().find_map(|line| line.strip_prefix("again: "));
+    let again = again.unwrap_or_else(|| panic!("{said}"));
+    let variables = "EVERWARM_MARKET__SYMBOLS='AAAUSD, BBBUSD' EVERWARM_TRADING__MAX_POSITIONS=7";
+    assert!(again.starts_with(&format!("{variables} everwarm chaos --recording '")), "{again}");
+    let once_more = through_a_shell(again);
+    let other = String::from_utf8(once_more.stdout).unwrap();
+    assert_eq!(once_more.status.code(), Some(4), "{again}: {other}");
+    assert!(other.lines().any(|line| line == format!("again: {again}")), "{again}: {other}");
+}
+
+#[test]
+fn what_strikes_nothing_is_refused_for_it_proves_nothing() {
+    let folder = Folder::new("chaos-nothing");
+    let nothing = ["--kills", "0", "--crashes", "0", "--disk", "0"];
+    let (code, _, said) = proved(&folder, "", &nothing);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("nothing would be struck, and so nothing proved"), "{said}");
+    for asked in [&["--exhaustive", "--runs", "0"][..], &["--plan", "{}", "--times", "0"]] {
+        let told = plain(&[&["chaos"][..], asked].concat());
+        assert_eq!(told.status.code(), Some(2), "{asked:?}");
+    }
+    let (code, told, said) = proved(&folder, "", &[&nothing[..], &["--venue-faults"]].concat());
+    assert_eq!((code, &told["runs"]), (Some(0), &4.into()), "{said}{told}");
+    let struck = told["struck"].as_array().unwrap();
+    assert!(struck.iter().any(|row| row["what"] == "venue"), "{told}");
+}
+
+/// Folders in which a process proves.
+fn left_by(pid: u32) -> Vec<PathBuf> {
+    let ours = format!("everwarm-rig-{pid}-");
+    let places = [PathBuf::from("/dev/shm"), std::env::temp_dir()];
+    let all = places.iter().filter_map(|place| fs::read_dir(place).ok()).flatten().flatten();
+    let all = all.filter(|entry| entry.file_name().to_string_lossy().starts_with(&ours));
+    all.map(|entry| entry.path()).collect()
+}
+
+/// Processes with such a word in their command.
+fn processes_with(word: &str) -> Vec<u32> {
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let has = |pid: &u32| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&words).contains(word)
+    };
+    pids.filter(has).collect()
+}
+
+#[test]
+fn one_that_is_interrupted_leaves_no_process_and_no_file() {
+    let folder = Folder::new("chaos-stopped");
+    let recording = made_recording(&folder.join("recording"), 4, 2_000);
+    for (kills, crashes) in [("0", "500"), ("500000", "0")] {
+        let asked = ["chaos", "--recording", &recording, "--disk", "0", "--kills", kills];
+        let asked = [&asked[..], &["--crashes", crashes]].concat();
+        let mut command = Command::new(BINARY);
+        command.args(&asked);
+        let proving = Process::bare(command);
+        let pid = proving.pid();
+        let ours = format!("everwarm-rig-{pid}-");
+        wait_until("lives are lived", || {
+            let daemons = crashes == "0" || processes_with(&ours).len() > 1;
+            daemons && left_by(pid).iter().any(|dir| fs::read_dir(dir).is_ok_and(|d| d.count() > 0))
+        });
+        proving.signal("-INT");
+        let (code, said, err) = proving.result();
+        assert_eq!(code, Some(130), "{said}{err}");
+        assert!(err.contains("interrupted, and nothing proved"), "{said}{err}");
+        assert!(!runs(pid));
+        assert!(left_by(pid).is_empty(), "{:?}", left_by(pid));
+        assert_eq!(processes_with(&ours), [0; 0]);
+    }
+}
+
+#[test]
+fn faults_that_could_never_hit_are_refused_in_sentences() {
+    let folder = Folder::new("chaos-never");
+    let dir = folder.join("exchange");
+    fs::create_dir_all(&dir).unwrap();
+    let exchange = Process::start(&dir, &["sim", "--symbols", "BTCUSD", "--pace", "lockstep"]);
+    wait_until("it listens", || PortFile::read(&dir).ok().flatten().is_some());
+    for (asked, why) in [
+        (&["lift", "99"][..], "no fault 99 is on; none is"),
+        (&["fault", "slow", "--at", "POST orders"], "did you mean \"POST order\"?"),
+        (&["fault", "missing", "--at", "btcusd@kline1m"], "did you mean \"btcusd@kline_1m\"?"),
+        (&["fault", "missing", "--at", "btcusdt@trade"], "did you mean \"btcusd@trade\"?"),
+        (&["fault", "late-fills", "--at", "BTCUSDT"], "did you mean \"BTCUSD\"?"),
+        (&["fault", "clock-skew", "--times", "3"], "takes no times, skip or chance"),
+    ] {
+        let (code, out, err) = run(&dir, &[&["sim"][..], asked].concat());
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{asked:?}: {err}");
+        assert!(err.contains(why) && !err.contains('{'), "{asked:?}: {err}");
+    }
+    let on = ["sim", "fault", "missing", "--at", "btcusd@kline_1m"];
+    assert_eq!(run(&dir, &on).0, Some(0));
+    exchange.kill();
 }

@@ -16,6 +16,12 @@ impl<T: PartialEq> Moving<T> {
         Moving { seen: None, within }
     }
 
+    /// How long it may stand still.
+    #[must_use]
+    pub fn within(&self) -> Duration {
+        self.within
+    }
+
     /// How far it is now; whether it moves.
     pub fn is(&mut self, so_far: T, now: Instant) -> bool {
         match &self.seen {

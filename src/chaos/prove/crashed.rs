@@ -3,8 +3,11 @@
 use super::parts::{Part, spread};
 use super::{Difference, Report, Tell, Wanted};
 use crate::chaos::compare::Picture;
-use crate::chaos::crashes::{End, Left, Subject, Took, kill_exchange, picture};
+use crate::chaos::crashes::{
+    End, Left, Lived, Subject, Took, kill_all_below, kill_exchange, picture,
+};
 use crate::chaos::faults::{all_transparent, are_comparable, consequential_in, that_matter};
+use crate::chaos::interrupt;
 use crate::chaos::requests;
 use crate::chaos::rig::Folder;
 use crate::chaos::several::{Tally, several};
@@ -45,34 +48,52 @@ struct Ran {
     struck: Vec<Option<Part>>,
     /// Kills of the exchange.
     exchanges: u64,
-    /// Start of the last life.
-    start: Option<Duration>,
+    /// Lives.
+    lives: u64,
+    /// From the start of each life after the first until it was live, of those that came to it.
+    starts: Vec<Duration>,
     /// What the exchange was asked.
     asked: Vec<Entry>,
     /// What was different.
     why: Option<String>,
 }
 
+/// Where programs run; when it is removed, none of them is left.
+struct Ground(Folder);
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        kill_all_below(self.0.path());
+    }
+}
+
+impl Ground {
+    fn folder(&self, name: &str) -> Result<PathBuf, String> {
+        let dir = self.0.path().join(name);
+        std::fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display())).map(|()| dir)
+    }
+}
+
 /// The undisturbed run of a program at a venue, which the others are compared with.
 struct Calm {
-    folder: Folder,
+    ground: Ground,
     took: Took,
     expected: Picture,
 }
 
 impl Calm {
     fn new(subject: &Subject, faults: &[Fault], report: &mut Report) -> Result<Calm, String> {
-        let folder = Folder::new().map_err(|e| e.to_string())?;
-        let dir = folder_in(&folder, "calm")?;
+        let ground = Ground(Folder::new().map_err(|e| e.to_string())?);
+        let dir = ground.folder("calm")?;
         prepare(&dir.join("exchange"), faults).map_err(|e| e.to_string())?;
         let took = subject.to_its_end(&dir)?;
-        let (expected, wrong) = picture(&dir, &subject.recording)?;
+        let (expected, wrong) = picture(&dir, subject)?;
         kill_exchange(&dir)?;
         if let Some(wrong) = wrong.first() {
             return Err(format!("undisturbed: {wrong}"));
         }
         report.undisturbed(&expected, 1);
-        Ok(Calm { folder, took, expected })
+        Ok(Calm { ground, took, expected })
     }
 
     /// One run under a plan, in a folder of its own; `told` of each kill.
@@ -82,7 +103,7 @@ impl Calm {
         (name, plan): (&str, &CrashPlan),
         told: &dyn Fn(),
     ) -> Result<Ran, String> {
-        let dir = folder_in(&self.folder, name)?;
+        let dir = self.ground.folder(name)?;
         let mut ran = Ran::default();
         let lived = ran.live((subject, &dir), plan, told);
         ran.why = lived.and_then(|()| self.check(&dir, subject, plan, &ran)).err();
@@ -98,17 +119,12 @@ impl Calm {
         plan: &CrashPlan,
         ran: &Ran,
     ) -> Result<(), String> {
-        let (picture, wrong) = picture(dir, &subject.recording)?;
+        let (picture, wrong) = picture(dir, subject)?;
         let wrong = wrong.into_iter().chain(requests::check(&ran.asked)).next();
         let differs =
             || are_comparable(&plan.faults).then(|| self.expected.difference(&picture)).flatten();
         wrong.or_else(differs).map_or(Ok(()), Err)
     }
-}
-
-fn folder_in(folder: &Folder, name: &str) -> Result<PathBuf, String> {
-    let dir = folder.path().join(name);
-    std::fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display())).map(|()| dir)
 }
 
 /// How a plan of this kind is told from one of kills within a process.
@@ -119,6 +135,12 @@ pub(super) struct Named {
 }
 
 impl Ran {
+    /// A life is over: the first began, each other began again.
+    fn lived(&mut self, start: Option<Duration>) {
+        self.starts.extend(start.filter(|_| self.lives > 0));
+        self.lives += 1;
+    }
+
     /// Lives and is killed, until the recording is over.
     fn live(
         &mut self,
@@ -132,7 +154,9 @@ impl Ran {
         let live = Duration::from_micros(plan.live_us);
         let (mut left, mut ended) = (Left::default(), false);
         for (part, when) in plan.parts.iter().flat_map(|part| part.kills(live, &mut die)) {
-            match subject.killed(dir, &when)? {
+            let Lived { end, start } = subject.killed(dir, &when)?;
+            self.lived(start);
+            match end {
                 End::Itself => {
                     ended = true;
                     break;
@@ -150,7 +174,8 @@ impl Ran {
             told();
         }
         if !ended {
-            self.start = Some(subject.to_its_end(dir)?.start);
+            let start = subject.to_its_end(dir)?.start;
+            self.lived(Some(start));
         }
         self.asked = log::read(&exchange).map_err(|e| e.to_string())?;
         Ok(())
@@ -160,7 +185,7 @@ impl Ran {
 impl Report {
     fn crashed(&mut self, plan: &CrashPlan, ran: &Ran) {
         self.runs += 1;
-        self.lives += ran.struck.len() as u64 + 1;
+        self.lives += ran.lives;
         for part in &ran.struck {
             let place = part.map_or("before its first step", Part::name);
             *self.struck.entry(("crash", place.to_owned())).or_default() += 1;
@@ -169,9 +194,9 @@ impl Report {
             let place = ("exchange", "killed with it".to_owned());
             *self.struck.entry(place).or_default() += ran.exchanges;
         }
-        self.starts.extend(ran.start);
+        self.starts.extend(&ran.starts);
         self.faults(&plan.faults, &ran.asked);
-        if let Some(why) = &ran.why {
+        if let Some(why) = ran.why.as_ref().filter(|_| !interrupt::is_told()) {
             let again = serde_json::to_string(&Named { crashes: plan.clone() });
             let again = again.unwrap_or_default();
             self.differences.push(Difference { why: why.clone(), again });
@@ -318,4 +343,20 @@ pub(super) fn again(
         }
     }
     Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_life_that_follows_another_and_trades_is_a_recovery() {
+        let ms = |count| Some(Duration::from_millis(count));
+        let mut ran = Ran::default();
+        for start in [ms(1), None, ms(3), ms(4)] {
+            ran.lived(start);
+        }
+        assert_eq!(ran.lives, 4);
+        assert_eq!(ran.starts, [3, 4].map(Duration::from_millis));
+    }
 }

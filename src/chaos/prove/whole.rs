@@ -1,8 +1,9 @@
 //! All there is to strike in a small feed: every point with every blow, every operation of the disk
 //! with every image, with one worker thread and with four.
 
-use super::{Report, Tell, at_a, row};
+use super::{Report, Tell, at_a, row, wrong};
 use crate::chaos::feed;
+use crate::chaos::rig::run;
 use crate::chaos::sweep::{Die, Swept, everything, learn, sweep_all};
 use everwarm_runtime::chaos::faults::Image;
 
@@ -23,6 +24,7 @@ pub fn whole(seed: u64, runs: Option<u64>, tell: Tell<'_>) -> Result<Report, Str
     let mut report = Report::default();
     report.undisturbed(&learned.picture, 1);
     report.swept(swept);
+    report.shrink(0, tell, |plan| wrong(&run(&feed, plan), plan, &learned.picture));
     Ok(report)
 }
 

@@ -1,16 +1,33 @@
 //! `everwarm chaos`.
 
 use super::Core;
-use super::run::{configuration, put};
-use crate::ops::config::{Config, Look};
+use super::run::{put, sources};
+use crate::ops::config::layers::variable_of;
+use crate::ops::config::{Config, Given, Look, Sources};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::progress::Progress;
-use crate::ops::text::{Table, count, thousands, took};
+use crate::ops::text::{Table, count, shell_word, thousands, took};
 use crate::ops::views::ChaosView;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+/// What is as here whatever a configuration says: what is proved are its strategies, limits and
+/// symbols, at a simulated exchange, by processes that nobody asks and that tell nobody anything.
+const HERE: [(&str, &str); 11] = [
+    ("venue.kind", "sim"),
+    ("trading.mode", "paper"),
+    ("daemon.listen", "127.0.0.1:0"),
+    ("api.listen", ""),
+    ("api.tls_cert", ""),
+    ("api.tls_key", ""),
+    ("messages.webhook", ""),
+    ("messages.webhook_token", ""),
+    ("messages.telegram_token", ""),
+    ("messages.telegram_chat", ""),
+    ("messages.heartbeat", ""),
+];
 
 /// What `chaos` is asked to do.
 #[derive(Clone, Debug)]
@@ -19,6 +36,8 @@ pub struct ChaosConfig {
     pub config: Config,
     /// What the program is started with besides, to run with the same.
     pub arguments: Vec<std::ffi::OsString>,
+    /// Variables it is started with besides.
+    pub variables: Vec<(String, String)>,
     /// Actors to be killed.
     pub kills: u64,
     /// Processes to be killed.
@@ -49,7 +68,8 @@ pub struct Args {
     /// folder.
     #[arg(long, value_name = "FILE")]
     recording_config: Option<PathBuf>,
-    /// Configuration file.
+    /// Configuration file: its strategies, limits and symbols are proved, at the simulated exchange
+    /// whatever its venue.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Actors to kill, at numbered points and at random moments.
@@ -63,10 +83,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 10)]
     disk: u64,
     /// Have the exchange misbehave meanwhile, in every way that must make no difference: lost
-    /// connections, lost, doubled, late and reordered messages, lost answers, orders not found yet.
-    /// For a quarter of the kills and of the crashes instead in every way that does make one: slow
-    /// answers, 429, 418, 5xx, its clock ahead (compared with the same undisturbed), late and
-    /// partial fills.
+    /// connections, lost, doubled, late and reordered messages, one channel or all of them silent,
+    /// lost answers, 5xx of what was done, orders not found yet. For a quarter of the kills and of
+    /// the crashes instead in every way that does make one: slow answers, 429, 418, 5xx of what was
+    /// not done, its clock ahead (compared with the same undisturbed), late and partial fills.
     #[arg(long)]
     venue_faults: bool,
     /// Instead strike all there is in a small feed that comes with the program: every kill point by
@@ -74,7 +94,8 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["recording", "kills", "crashes", "disk", "venue_faults"])]
     exhaustive: bool,
     /// So many runs drawn from all of that.
-    #[arg(long, value_name = "N", requires = "exhaustive")]
+    #[arg(long, value_name = "N", requires = "exhaustive",
+        value_parser = clap::value_parser!(u64).range(1..))]
     runs: Option<u64>,
     /// Seed of everything that is drawn.
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -85,7 +106,8 @@ pub struct Args {
     plan: Option<String>,
     /// How often, or until it is different; default: 10 for a plan that strikes at moments that
     /// depend on timing, else 1.
-    #[arg(long, value_name = "N", requires = "plan")]
+    #[arg(long, value_name = "N", requires = "plan",
+        value_parser = clap::value_parser!(u64).range(1..))]
     times: Option<u64>,
     /// Print JSON.
     #[arg(long)]
@@ -94,26 +116,29 @@ pub struct Args {
 
 /// Plays the recording under all that, and prints what struck and what came of it.
 pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let mut given = Vec::new();
-    let path = |path: &PathBuf| path.display().to_string();
-    put(&mut given, "market.recording", "--recording", args.recording.as_ref().map(path));
-    let description = args.recording_config.as_ref().map(path);
-    put(&mut given, "market.recording_config", "--recording-config", description.clone());
-    put(&mut given, "market.pace", "chaos", Some("lockstep".to_owned()));
-    let config = configuration(args.config.as_ref(), given, Look::World)?;
-    let mut arguments = Vec::new();
-    for (flag, value) in
-        [("--recording-config", &args.recording_config), ("--config", &args.config)]
-    {
-        if let Some(value) = value {
-            arguments.extend([flag.into(), value.clone().into_os_string()]);
-        }
+    if args.strikes_nothing() {
+        let text = "nothing would be struck, and so nothing proved: give --kills, --crashes, \
+                    --disk or --venue-faults";
+        return Err(Failure::new(Exit::Usage, text));
     }
+    let theirs = sources(args.config.as_ref(), Vec::new());
+    let config = Sources { flags: args.given(), ..theirs.clone() }.load(Look::World)?;
+    if !args.exhaustive && theirs.text("venue.kind") == "binance" {
+        printer.note(
+            "venue.kind is \"binance\": strategies, limits and symbols are proved at the simulated \
+             exchange, on the recording; no order leaves this machine",
+        );
+    }
+    let again = args.again(&theirs);
+    let arguments = args.config.iter().flat_map(|file| ["--config".into(), file.into()]).collect();
+    let here = |(key, value): (&str, &str)| (variable_of(key), value.to_owned());
+    let variables = HERE.map(here).into();
     let Args { kills, crashes, disk, venue_faults, exhaustive, runs, seed, plan, times, .. } =
         args.clone();
     let asked = ChaosConfig {
         config,
         arguments,
+        variables,
         kills,
         crashes,
         disk,
@@ -141,10 +166,11 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
     if args.json {
         return printer.json(&view).map(|_| exit);
     }
-    printer.lines(&lines(&view, args, printer.width)).map(|_| exit)
+    printer.lines(&lines(&view, &again, printer.width)).map(|_| exit)
 }
 
-fn lines(view: &ChaosView, args: &Args, width: usize) -> Vec<String> {
+/// What is printed; `again` is the command that runs a plan, without the plan.
+fn lines(view: &ChaosView, again: &str, width: usize) -> Vec<String> {
     let us = Duration::from_micros;
     let mut table = Table::new(&["what", "where", ">times"]);
     for row in &view.struck {
@@ -154,7 +180,7 @@ fn lines(view: &ChaosView, args: &Args, width: usize) -> Vec<String> {
     lines.push(String::new());
     for (what, [middle, most, longest]) in [
         ("an actor was up again", view.restarts_us),
-        ("the last life of a run traded", view.starts_us),
+        ("a process that followed another traded", view.starts_us),
     ] {
         if longest > 0 {
             let (middle, most, longest) = (took(us(middle)), took(us(most)), took(us(longest)));
@@ -176,31 +202,54 @@ fn lines(view: &ChaosView, args: &Args, width: usize) -> Vec<String> {
         lines.push(format!("{of}: no difference"));
         return lines;
     }
-    let what = args.what();
     for difference in &view.differences {
         lines.push(format!("DIFFERENT: {}", difference.why));
-        lines.push(format!("again: everwarm chaos {what} --plan '{}'", difference.again));
+        lines.push(format!("again: {again} --plan {}", shell_word(&difference.again)));
     }
     lines.push(format!("{of}: {}", count(view.differences.len() as u64, "difference")));
     lines
 }
 
 impl Args {
-    /// What is played, as flags.
-    fn what(&self) -> String {
-        if self.exhaustive {
-            return "--exhaustive".to_owned();
+    /// Whether there is nothing that could make a difference.
+    fn strikes_nothing(&self) -> bool {
+        let struck = self.kills > 0 || self.crashes > 0 || self.disk > 0 || self.venue_faults;
+        !struck && !self.exhaustive && self.plan.is_none()
+    }
+
+    /// The keys they set.
+    fn given(&self) -> Vec<Given> {
+        let mut given = Vec::new();
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
+        put(&mut given, "market.recording", "--recording", path(&self.recording));
+        let description = path(&self.recording_config);
+        put(&mut given, "market.recording_config", "--recording-config", description);
+        put(&mut given, "market.pace", "chaos", Some("lockstep".to_owned()));
+        for (key, value) in HERE {
+            put(&mut given, key, "chaos", Some(value.to_owned()));
         }
-        let mut flags = Vec::new();
+        given
+    }
+
+    /// The command that plays the same, with the variables that set keys of its configuration.
+    fn again(&self, theirs: &Sources) -> String {
+        let variables = theirs.variables();
+        let set = variables.iter().map(|set| format!("{}={}", set.place, shell_word(&set.text)));
+        let mut words: Vec<String> = set.collect();
+        words.push("everwarm chaos".to_owned());
+        if self.exhaustive {
+            words.push("--exhaustive".to_owned());
+        }
         for (flag, value) in [
             ("--recording", &self.recording),
             ("--recording-config", &self.recording_config),
             ("--config", &self.config),
         ] {
-            flags.extend(value.as_ref().map(|value| format!("{flag} {}", value.display())));
+            let word = |path: &PathBuf| format!("{flag} {}", shell_word(&path.to_string_lossy()));
+            words.extend(value.as_ref().map(word));
         }
         // The exchange draws from it too.
-        flags.extend((self.seed != 1).then(|| format!("--seed {}", self.seed)));
-        flags.join(" ")
+        words.extend((self.seed != 1).then(|| format!("--seed {}", self.seed)));
+        words.join(" ")
     }
 }

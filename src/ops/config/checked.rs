@@ -107,26 +107,7 @@ impl Sources {
     /// # Errors
     /// Everything that is wrong, each with its place.
     pub fn load(&self, look: Look) -> Result<Config, ConfigErrors> {
-        let mut errors = ConfigErrors::default();
-        let mut files: Vec<PathBuf> = self.file.iter().cloned().collect();
-        files.extend(self.file.iter().flat_map(|path| drop_ins(path, &mut errors)));
-        let mut layers: Vec<Layer> =
-            files.iter().map(|path| Layer::file(path, &mut errors)).collect();
-        let mut given = variables(&self.environment);
-        let secrets = referred(&layers, given.iter().chain(&self.flags));
-        let ours = given.iter().map(|variable| &variable.place).chain(&secrets);
-        let names: BTreeSet<String> = ours.cloned().collect();
-        given.retain(|variable| !secrets.contains(&variable.place));
-        layers.push(Layer::given(&given, &mut errors));
-        layers.push(Layer::given(&self.flags, &mut errors));
-        let defaults = Layer::defaults();
-        let mut figment = Figment::from(&defaults);
-        let mut set = BTreeMap::new();
-        for layer in layers {
-            figment = figment.merge(&layer);
-            set.extend(layer.0);
-        }
-        let mut values = Values { figment, defaults, set, errors };
+        let Merged { mut values, files, names, .. } = self.merged();
         values.check();
         let mut config = values.config();
         config.variables = names.into_iter().collect();
@@ -146,6 +127,53 @@ impl Sources {
         values.errors.sort(&files);
         Err(values.errors)
     }
+
+    /// The text of one key as the sources say it, whatever else is wrong with them.
+    #[must_use]
+    pub fn text(&self, key: &str) -> String {
+        self.merged().values.text(key)
+    }
+
+    /// The variables that set keys, by name: not those that hold secrets.
+    #[must_use]
+    pub fn variables(&self) -> Vec<Given> {
+        self.merged().variables
+    }
+
+    /// All that the sources say, each over those before it; nothing is checked but that it can be
+    /// read.
+    fn merged(&self) -> Merged {
+        let mut errors = ConfigErrors::default();
+        let mut files: Vec<PathBuf> = self.file.iter().cloned().collect();
+        files.extend(self.file.iter().flat_map(|path| drop_ins(path, &mut errors)));
+        let mut layers: Vec<Layer> =
+            files.iter().map(|path| Layer::file(path, &mut errors)).collect();
+        let mut variables = variables(&self.environment);
+        let secrets = referred(&layers, variables.iter().chain(&self.flags));
+        let ours = variables.iter().map(|variable| &variable.place).chain(&secrets);
+        let names: BTreeSet<String> = ours.cloned().collect();
+        variables.retain(|variable| !secrets.contains(&variable.place));
+        layers.push(Layer::given(&variables, &mut errors));
+        layers.push(Layer::given(&self.flags, &mut errors));
+        let defaults = Layer::defaults();
+        let mut figment = Figment::from(&defaults);
+        let mut set = BTreeMap::new();
+        for layer in layers {
+            figment = figment.merge(&layer);
+            set.extend(layer.0);
+        }
+        Merged { values: Values { figment, defaults, set, errors }, files, names, variables }
+    }
+}
+
+/// What sources say together.
+struct Merged {
+    values: Values,
+    files: Vec<PathBuf>,
+    /// Names of the variables that are configuration, or hold its secrets.
+    names: BTreeSet<String>,
+    /// The variables that set keys.
+    variables: Vec<Given>,
 }
 
 /// Variables that hold secrets: they are no keys, whatever they are called.

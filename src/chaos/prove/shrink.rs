@@ -1,0 +1,128 @@
+//! A plan that makes a difference, made smaller: half of what it has is left out, then a quarter,
+//! in the end each thing alone, as long as the rest makes a difference too.
+
+use super::{Report, Tell};
+use crate::chaos::interrupt;
+use crate::chaos::rig::Plan;
+use std::ops::Range;
+
+/// Runs that are made for it at most.
+const RUNS: u64 = 32;
+
+/// How many things a plan has that may be left out: not what its venue does that changes what
+/// comes of every run, for then another end would be the right one.
+fn size(plan: &Plan) -> usize {
+    let transparent = plan.faults.iter().filter(|fault| fault.kind.row().transparent).count();
+    plan.strikes.len() + plan.cuts.len() + transparent + usize::from(plan.at_random.is_some())
+}
+
+/// The plan without some of these things, counted from the first strike.
+fn without(plan: &Plan, out: &Range<usize>) -> Plan {
+    let mut at = 0;
+    let mut stays = || {
+        at += 1;
+        !out.contains(&(at - 1))
+    };
+    let mut plan = plan.clone();
+    plan.strikes.retain(|_| stays());
+    plan.cuts.retain(|_| stays());
+    plan.faults.retain(|fault| !fault.kind.row().transparent || stays());
+    plan.at_random = plan.at_random.filter(|_| stays());
+    plan
+}
+
+/// The smallest plan found that is `wrong` too, and what is wrong with it; none: none is smaller.
+fn shrunk(
+    plan: &Plan,
+    tell: Tell<'_>,
+    mut wrong: impl FnMut(&Plan) -> Option<String>,
+) -> Option<(Plan, String)> {
+    let mut found: Option<(Plan, String)> = None;
+    let (mut step, mut runs) = (size(plan).div_ceil(2), 0);
+    while step > 0 {
+        let mut at = 0;
+        loop {
+            let least = found.as_ref().map_or(plan, |(plan, _)| plan);
+            let all = size(least);
+            if at >= all || all < 2 || runs >= RUNS || interrupt::is_told() {
+                break;
+            }
+            let smaller = without(least, &(at..at + step));
+            runs += 1;
+            tell("runs to make the plan smaller", runs, RUNS);
+            match wrong(&smaller) {
+                Some(why) => found = Some((smaller, why)),
+                None => at += step,
+            }
+        }
+        step /= 2;
+    }
+    found
+}
+
+impl Report {
+    /// Makes the first difference behind `from` smaller, where it is one of kills within a process;
+    /// `wrong` runs a plan.
+    pub(super) fn shrink(
+        &mut self,
+        from: usize,
+        tell: Tell<'_>,
+        wrong: impl FnMut(&Plan) -> Option<String>,
+    ) {
+        let Some(difference) = self.differences.get_mut(from) else { return };
+        let Ok(plan) = serde_json::from_str::<Plan>(&difference.again) else { return };
+        if let Some((plan, why)) = shrunk(&plan, tell, wrong) {
+            difference.again = serde_json::to_string(&plan).unwrap_or_default();
+            difference.why = why;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Difference;
+    use super::*;
+    use crate::chaos::faults::{all_consequential, all_transparent};
+    use crate::sim::faults::Kind;
+    use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+
+    fn strike(nth: u32) -> Strike {
+        let who = "ledger".to_owned();
+        Strike { site: Site::BeforeStep, who, phase: Phase::Live, nth, blow: Blow::Kill }
+    }
+
+    #[test]
+    fn what_has_nothing_to_do_with_a_difference_is_left_out() {
+        let faults = [all_transparent(1), all_consequential(1)].concat();
+        let strikes = (1..=20).map(strike).collect();
+        let plan = Plan { strikes, faults, at_random: Some((1, 3)), ..Plan::default() };
+        let has = |plan: &Plan, kind| plan.faults.iter().any(|fault| fault.kind == kind);
+        let mut runs = 0;
+        let differs = |plan: &Plan| {
+            runs += 1;
+            let both = plan.strikes.contains(&strike(7)) && has(plan, Kind::Duplicate);
+            both.then(|| "two together".to_owned())
+        };
+        let again = serde_json::to_string(&plan).unwrap();
+        let first = Difference { why: "first".to_owned(), again: "{}".to_owned() };
+        let second = Difference { why: "many".to_owned(), again };
+        let mut report = Report { differences: vec![first, second], ..Report::default() };
+        report.shrink(1, &|_, _, _| (), differs);
+        let [first, second] = &report.differences[..] else { panic!("{report:?}") };
+        assert_eq!((first.why.as_str(), second.why.as_str()), ("first", "two together"));
+        let left: Plan = serde_json::from_str(&second.again).unwrap();
+        assert_eq!(left.strikes, [strike(7)]);
+        assert_eq!(size(&left), 2, "{left:?}");
+        let matter = |plan: &Plan| crate::chaos::faults::that_matter(&plan.faults);
+        assert_eq!(matter(&left), matter(&plan), "another venue would have another end");
+        assert!(runs <= RUNS, "{runs}");
+    }
+
+    #[test]
+    fn a_difference_that_is_not_met_again_stays_as_it_is() {
+        let plan = Plan { strikes: (1..=9).map(strike).collect(), ..Plan::default() };
+        assert_eq!(shrunk(&plan, &|_, _, _| (), |_| None), None);
+        let alone = Plan { strikes: vec![strike(1)], ..Plan::default() };
+        assert_eq!(shrunk(&alone, &|_, _, _| (), |_| panic!("it is the smallest")), None);
+    }
+}
