@@ -33,10 +33,11 @@ use crate::history;
 use crate::life::{APPLICATION, Birth, BirthError, Connection, LIVE_FILE, Life};
 use crate::ops::api::{self, Api, ApiFile, Changes, Entry, LogLevel, Refusals, Token};
 use crate::ops::cli::{Core, SimConfig};
-use crate::ops::config::{Config, MarketSource, Pace, Remote, Sources, Symbols, VenueSource};
+use crate::ops::config::{Config, Look, MarketSource, Pace, Remote, Sources, Symbols, VenueSource};
 use crate::ops::desk::{Desk as _, Proofs};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::heap;
+use crate::ops::log;
 use crate::ops::print::Printer;
 use crate::ops::progress::Progress;
 use crate::ops::store_check::Files;
@@ -101,14 +102,10 @@ const DRAIN: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// What to say and how to end.
-#[expect(clippy::needless_pass_by_value, reason = "the command line gives it away")]
-fn run(
-    config: Config,
-    sources: Sources,
-    log: LogLevel,
-    printer: Printer,
-    began: Instant,
-) -> Result<Exit, Failure> {
+fn run(sources: Sources, printer: Printer, began: Instant) -> Result<Exit, Failure> {
+    let stop = Stop::new()?;
+    let config = sources.load(Look::World)?;
+    let log = log::start(&config.log, config.log_format)?;
     crate::venue::install_tls();
     let panics = quiet_injections();
     live::meant(&config)?;
@@ -124,8 +121,11 @@ fn run(
         VenueSource::Binance(remote) => Traded::at(&config, remote),
     };
     identity::check(&config.data_dir, &traded.words)?;
+    if stop.is_asked() {
+        return Ok(Exit::Fine);
+    }
     let (control, workers) = (runtime(1, "control")?, runtime(config.workers, "worker")?);
-    let stop = Stop::new(config.stop)?;
+    let stop = stop.may_take(config.stop);
     let notify = Arc::new(Notify::from_environment());
     let around = Around { watch: &watch, stop, notify, panics };
     let exit = control.block_on(daemon((&config, sources, log), traded, &around, &workers));
@@ -158,8 +158,6 @@ async fn daemon(
     let Around { watch, stop, notify, panics } = around;
     let watch: &Watch = watch;
     notify.tell("opening the journal", &[]);
-    // From here on it is no end of the process any more.
-    let hangup = reload::hangup()?;
     let (chaos, place) =
         crate::chaos::process::from_environment().map_err(|e| Failure::new(Exit::Usage, e))?;
     chaos.enter(Phase::Starting);
@@ -206,7 +204,7 @@ async fn daemon(
         watch.enter(Step::Reconcile);
         crate::chaos::process::seal(&world.journal);
         let reloader = Reloader::new(world.clone(), sources, config.clone(), traded.words);
-        let hear = (hangup, door.log.clone());
+        let hear = (stop.hangup(), door.log.clone());
         watch.supervised.know(world.directory.clone());
         watchdog = supervision::watchdog(world, tree, config.hang_limit, hopeless);
         let about = (config, traded.currency.as_str(), &reloader, measured);

@@ -197,3 +197,52 @@ fn a_daemon_that_stood_still_connects_again_asks_and_goes_on() {
     assert!(told("private stream lost"), "a log for programs where no terminal is: {err}");
     assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));
 }
+
+/// Whether a process answers a signal itself, by the signal's number.
+fn hears(pid: u32, number: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    caught.is_some_and(|mask| mask & (1 << (number - 1)) != 0)
+}
+
+#[test]
+fn signals_are_answered_from_the_beginning_of_a_start() {
+    let folder = Folder::new("early");
+    let (dir, file, whole) = (folder.join("data"), folder.join("a.toml"), folder.join("b.toml"));
+    // Whoever reads it waits until somebody writes: there the start stands still.
+    let start = || {
+        drop(fs::remove_file(&file));
+        assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+        let path = file.to_str().unwrap();
+        let daemon =
+            Process::start(&dir, &["run", "--symbols", "2", "--pace", "240x", "--config", path]);
+        wait_until("it answers signals", || hears(daemon.pid(), 1) && hears(daemon.pid(), 15));
+        daemon
+    };
+    let go_on = || {
+        let writer = fs::File::options().write(true).open(&file).unwrap();
+        fs::write(&whole, "").unwrap();
+        fs::rename(&whole, &file).unwrap();
+        drop(writer);
+    };
+    let daemon = start();
+    daemon.signal("-HUP");
+    go_on();
+    daemon.answers();
+    daemon.says("may trade");
+    wait_until("it is read again once it runs", || {
+        let counts = ask(&dir, &["config", "reloads"])["counts"].take();
+        let by_signal = |row: &&Value| row["trigger"] == "signal" && row["result"] == "unchanged";
+        counts.as_array().unwrap().iter().find(by_signal).unwrap()["count"] == 1
+    });
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+
+    let daemon = start();
+    daemon.signal("-TERM");
+    go_on();
+    let (status, _, err) = daemon.end();
+    assert_eq!(status.code(), Some(0), "{status:?} {err}");
+    assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));
+}

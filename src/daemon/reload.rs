@@ -3,7 +3,7 @@
 
 mod listen;
 
-pub use listen::{actors, hangup};
+pub use listen::actors;
 
 use super::identity::Traded;
 use super::market;

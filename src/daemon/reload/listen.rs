@@ -5,14 +5,12 @@ use super::Reloader;
 use crate::daemon::steward::steward;
 use crate::edge::task::rounds;
 use crate::ops::api::LogLevel;
-use crate::ops::exit::{Exit, Failure};
 use crate::ops::views::Trigger;
 use everwarm_runtime::supervise::ChildSpec;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Mutex;
+use tokio::sync::Notify;
 
 /// Wall time between looks at the files. One that changed is read when it stayed the same for so
 /// long.
@@ -20,19 +18,10 @@ const LOOK: Duration = Duration::from_millis(400);
 /// Wall time a round waits for something to do.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// Takes SIGHUP away from what it does by itself, which is to end the process.
-///
-/// # Errors
-/// The signal cannot be heard.
-pub fn hangup() -> Result<Signal, Failure> {
-    let hangup = signal(SignalKind::hangup());
-    hangup.map_err(|e| Failure::new(Exit::Failed, format!("signals: {e}")))
-}
-
 /// The actors, to be children of what people look in through.
 pub fn actors(
     reloader: &Arc<Reloader>,
-    (hangup, log): (Signal, LogLevel),
+    (hangup, log): (Arc<Notify>, LogLevel),
     on: &Handle,
 ) -> Vec<ChildSpec> {
     let hear = [on_signal(reloader, hangup), on_change(reloader)];
@@ -41,14 +30,13 @@ pub fn actors(
 }
 
 /// Reloads at every SIGHUP. Those that come while one is done cause one more, and one that comes
-/// while nobody hears is heard by the next instance.
-fn on_signal(reloader: &Arc<Reloader>, hangup: Signal) -> ChildSpec {
-    let (reloader, hangup) = (Arc::clone(reloader), Arc::new(Mutex::new(hangup)));
+/// while nobody hears, in a start too, is heard by the next instance.
+fn on_signal(reloader: &Arc<Reloader>, hangup: Arc<Notify>) -> ChildSpec {
+    let reloader = Arc::clone(reloader);
     rounds("hangup", move || {
         let (reloader, hangup) = (Arc::clone(&reloader), Arc::clone(&hangup));
         async move {
-            let mut hangup = hangup.lock().await;
-            if let Ok(Some(())) = tokio::time::timeout(ROUND, hangup.recv()).await {
+            if tokio::time::timeout(ROUND, hangup.notified()).await.is_ok() {
                 by(&reloader, Trigger::Signal).await;
             }
         }

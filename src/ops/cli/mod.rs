@@ -28,7 +28,6 @@ mod symbols;
 mod tree;
 mod verify;
 
-use super::api::LogLevel;
 use super::backup::RestoredView;
 use super::config::{Config, LogFormat, Sources};
 use super::desk::Proofs;
@@ -52,9 +51,9 @@ use std::time::Instant;
 
 /// What the commands need of the daemon's core.
 pub struct Core {
-    /// Runs the daemon, begun at that moment, until it is done; what it was configured by is read
-    /// again when that is wanted.
-    pub run: fn(Config, Sources, LogLevel, Printer, Instant) -> Result<Exit, Failure>,
+    /// Runs the daemon, begun at that moment, until it is done; what it is configured by is read at
+    /// its start, and again when that is wanted.
+    pub run: fn(Sources, Printer, Instant) -> Result<Exit, Failure>,
     /// Runs the simulated exchange until it is done.
     pub sim: fn(SimConfig) -> Result<Exit, Failure>,
     /// The files of a data directory.

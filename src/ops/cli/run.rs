@@ -3,7 +3,6 @@
 use super::Core;
 use crate::ops::config::{Config, Given, Look, Sources};
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::log;
 use crate::ops::print::Printer;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -126,10 +125,7 @@ impl Args {
     }
 }
 
-/// Checks the configuration and runs the daemon.
+/// Runs the daemon.
 pub fn run(args: &Args, core: &Core, printer: Printer, began: Instant) -> Result<Exit, Failure> {
-    let sources = sources(args.config(), args.given());
-    let config = sources.load(Look::World)?;
-    let log = log::start(&config.log, config.log_format)?;
-    (core.run)(config, sources, log, printer, began)
+    (core.run)(sources(args.config(), args.given()), printer, began)
 }

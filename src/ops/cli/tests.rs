@@ -46,7 +46,7 @@ const PROOFS: Proofs = Proofs {
 };
 
 const CORE: Core = Core {
-    run: |_, _, _, _, _| Ok(Exit::Fine),
+    run: |_, _, _| Ok(Exit::Fine),
     sim: |_| Ok(Exit::Fine),
     files: Files {
         live: "live.redb",
