@@ -21,7 +21,8 @@ fn it_tells_of_a_daemon_that_is_well_of_one_that_was_killed_and_of_none() {
     let dir = folder.join("data");
     let (code, view) = doctor(&dir);
     assert_eq!((code, checks(&view)), (Some(4), vec!["process"]));
-    assert_eq!(view["findings"][0]["command"], json!("everwarm run"));
+    let whole = |command: &str| json!(format!("{command} --data-dir {}", dir.display()));
+    assert_eq!(view["findings"][0]["command"], whole("everwarm run"));
 
     let process = Process::start(&dir, &["run", "--pace", "240x"]);
     process.says("fill");
@@ -48,6 +49,35 @@ fn it_tells_of_a_daemon_that_is_well_of_one_that_was_killed_and_of_none() {
     let (code, out, _) = run(&dir, &["doctor"]);
     assert_eq!(code, Some(4), "{out}");
     assert!(out.contains("live.redb") && out.contains("$ everwarm store check"), "{out}");
+}
+
+#[test]
+fn a_part_that_stands_still_is_told_with_since_when_and_what_to_do() {
+    let folder = Folder::new("stands");
+    let (dir, config) = (folder.join("data"), folder.join("mine.toml"));
+    let path = config.to_str().unwrap();
+    std::fs::write(&config, "[chaos]\nenabled = true\n").unwrap();
+    let daemon = Process::start(&dir, &["run", "--pace", "240x", "--config", path]);
+    daemon.says("may trade");
+    wait_until("all is well", || doctor(&dir).0 == Some(0));
+    let before = everwarm_runtime::clock::wall_ms();
+    let stall = ["kill", "clock", "--how", "stall", "--seconds", "25", "--yes", "--config", path];
+    assert_eq!(run(&dir, &stall).0, Some(0));
+    let told = || -> Option<Value> {
+        let (_, view) = doctor(&dir);
+        let findings = view["findings"].as_array().unwrap().clone();
+        let stands = "trading/clock does not move: ";
+        findings.into_iter().find(|f| f["text"].as_str().unwrap().starts_with(stands))
+    };
+    wait_until("it is told", || told().is_some());
+    let told = told().expect("it stands for longer");
+    // It was looked at half a second before at most.
+    assert!(told["since"].as_i64() > Some(before - 1_500), "{before} {told}");
+    assert!(told["for_s"].as_u64() >= Some(10) && told["severity"] == "broken", "{told}");
+    assert_eq!(told["command"], json!(format!("everwarm tree --data-dir {}", dir.display())));
+    wait_until("it goes on", || doctor(&dir).0 == Some(0));
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::ops::desk::Desk;
 use crate::ops::events::EventView;
 use crate::ops::exit::Failure;
 use crate::ops::explain::explain;
-use crate::ops::health::{Lasting, Progress, Signs, disk_of, findings};
+use crate::ops::health::{Lasting, Progress, Signs, disk_of, findings, never_done};
 use crate::ops::known::known;
 use crate::ops::memory::Memory;
 use crate::ops::messages::courier::Deliveries;
@@ -35,10 +35,12 @@ use crate::ops::views::{
 use crate::ops::views::{ReloadsView, ReplayView, SwitchesView};
 use crate::ops::why_not::why_not;
 use everwarm_runtime::clock;
+use everwarm_runtime::meter::Meter;
 use everwarm_runtime::supervise::TreeView;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -106,7 +108,27 @@ impl LiveDesk {
         }
         let watched = self.watch.seen().told.through;
         self.progress.look("watch", (watched, last), wall);
+        self.beats(wall);
         self.lasting.look(&self.looked());
+    }
+
+    /// Notes of those who are never done how often they have moved: what each has handled, and of
+    /// the feed what it has heard. Where time does not pass by itself there is nothing to move for.
+    fn beats(&self, wall: UtcMs) {
+        let readings = self.world.directory.readings();
+        let passes = self.world.passing != Passing::Lockstep;
+        let meters = &self.world.board.meters.market;
+        for part in never_done() {
+            let reading = readings.iter().find(|r| r.path.strip_prefix("root/") == Some(part));
+            let handled = |meter: &Meter| meter.read().kinds.iter().map(|(_, n, _)| n).sum();
+            let up = reading.filter(|r| r.alive && (passes || part.starts_with("ops/")));
+            let moved = up.and_then(|reading| match part.ends_with("/feed") {
+                true if !meters.is_up() || self.world.board.live().borrow().is_empty() => None,
+                true => Some(meters.used.load(Relaxed) + meters.other.load(Relaxed)),
+                false => Some(handled(&reading.meter)),
+            });
+            self.progress.beat(part, moved, wall);
+        }
     }
 
     /// What only a look tells.

@@ -11,6 +11,7 @@ use crate::ops::offline::OfflineDesk;
 use crate::ops::print::Printer;
 use crate::ops::progress::{Counted, Progress};
 use crate::ops::remote::RemoteDesk;
+use crate::ops::text::quoted;
 use crate::ops::views::{
     QuarantineView, ReloadView, ResolveView, ResolvedView, SwitchWord, SwitchedView,
     SymbolsChangeView,
@@ -41,6 +42,27 @@ impl Args {
     #[cfg(test)]
     pub fn on(data_dir: &Path) -> Args {
         Args { data_dir: Some(data_dir.into()), ..Args::default() }
+    }
+
+    /// The same, with a configuration file.
+    #[cfg(test)]
+    pub fn by(self, config: &Path) -> Args {
+        Args { config: Some(config.into()), ..self }
+    }
+
+    /// A command as it has to be typed to be about the same daemon: with the folder and the file
+    /// named here, where it names none itself. Commands of others stay as they are.
+    #[must_use]
+    pub fn whole(&self, command: &str) -> String {
+        let mut whole = command.to_owned();
+        let ours = command.starts_with("everwarm ");
+        for (flag, path) in [("--config", &self.config), ("--data-dir", &self.data_dir)] {
+            let named = command.split_whitespace().any(|word| word == flag);
+            if let Some(path) = path.as_ref().filter(|_| ours && !named) {
+                whole = format!("{whole} {flag} {}", quoted(&path.display().to_string()));
+            }
+        }
+        whole
     }
 
     /// What is configured.

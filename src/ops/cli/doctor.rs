@@ -45,8 +45,9 @@ fn since(finding: &FindingView) -> String {
     format!(", since {} UTC ({lasts})", instant(since / 1000 * 1000))
 }
 
-/// What is wrong, whoever answers. That nobody does is one of the things that may be.
-fn look(args: &Args, core: &Core) -> HealthView {
+/// What is wrong, whoever answers, with commands that are about the daemon that was asked. That
+/// nobody does is one of the things that may be wrong.
+pub fn look(args: &Args, core: &Core) -> HealthView {
     let asked = args.desk(core).and_then(|desk| desk.doctor());
     let mut view = asked.unwrap_or_else(|failure| unread(&failure));
     // What a daemon was started with, a shell need not have.
@@ -60,6 +61,9 @@ fn look(args: &Args, core: &Core) -> HealthView {
             command: Some("everwarm config check".to_owned()),
             ..FindingView::default()
         });
+    }
+    for command in view.findings.iter_mut().filter_map(|finding| finding.command.as_mut()) {
+        *command = args.whole(command);
     }
     view.findings.sort_by_key(|finding| finding.severity);
     view.healthy = view.findings.is_empty();

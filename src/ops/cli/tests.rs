@@ -324,6 +324,34 @@ fn what_doctor_says_where_nobody_answers_can_be_typed() {
 }
 
 #[test]
+fn what_doctor_says_is_about_the_folder_and_the_file_it_was_asked_about() {
+    let folder = Folder::new("doctor whole");
+    let (dir, file) = (folder.0.join("data"), folder.0.join("mine.toml"));
+    let named = format!("--config \"{}\" --data-dir \"{}\"", file.display(), dir.display());
+    let told = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let view = doctor::look(&ask::Args::on(&dir).by(&file), &CORE);
+        let commands = view.findings.into_iter().filter_map(|finding| finding.command);
+        commands.inspect(|command| super::can_be_typed(command)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(""), [format!("everwarm run {named}")]);
+    let wrong = told("[trading]\nnotional = -1\n");
+    assert_eq!(wrong, vec![format!("everwarm config check {named}"); 2]);
+    // The files are there, and read.
+    std::fs::create_dir_all(&dir).unwrap();
+    let read = told("");
+    let ours: Vec<_> = read.iter().filter(|command| command.starts_with("everwarm ")).collect();
+    assert!(!ours.is_empty(), "{read:?}");
+    for command in ours {
+        for flag in ["--config", "--data-dir"] {
+            assert_eq!(command.matches(flag).count(), 1, "{command}");
+        }
+    }
+    let held = ask::Args::on(&dir).whole("df -h .");
+    assert_eq!(held, "df -h .");
+}
+
+#[test]
 fn every_command_of_the_runbook_is_one() {
     let page = include_str!("../../../docs/RUNBOOK.md");
     let commands = commands(page);

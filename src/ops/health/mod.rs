@@ -13,7 +13,7 @@ pub mod views;
 pub use exposed::{Exposed, exposed};
 pub use fold::{HealthFold, Run};
 pub use lasting::Lasting;
-pub use rules::findings;
+pub use rules::{findings, never_done};
 pub use signs::disk_of;
 pub use signs::{Disk, Progress, Signs, Waiting};
 

@@ -9,12 +9,39 @@ use crate::domain::order::Side;
 use crate::domain::switch::SafeStep;
 use crate::domain::time::{MINUTE, UtcMs};
 use crate::ops::tell;
-use crate::ops::text::{count, instant, plain, thousands};
+use crate::ops::text::{count, instant, plain, quoted, thousands};
 use crate::ops::views::{FindingView, HealthView, Severity};
 
-/// How long a part that has something to do may stand still, milliseconds of wall time.
-const DEADLINES: &[(&str, UtcMs)] =
-    &[("store", 5_000), ("projector", 30_000), ("watch", 30_000), ("", 10_000)];
+/// How long a part may stand still that has something to do, or is never done, milliseconds of wall
+/// time; and what to do then. All others are stages: the last line.
+const DEADLINES: &[(&str, UtcMs, Todo)] = &[
+    ("store", 5_000, DISK),
+    ("projector", 30_000, DISK),
+    ("watch", 30_000, LOOK),
+    // Each of these does something every ten seconds or more often, the feed as the market does.
+    ("trading/clock", 10_000, ANEW),
+    ("trading/bars/closer", 30_000, ANEW),
+    ("trading/bars/universe", 30_000, ANEW),
+    ("trading/feeds/feed", 90_000, SILENT),
+    ("ops/hangup", 30_000, ANEW),
+    ("ops/files", 30_000, ANEW),
+    ("ops/log", 30_000, ANEW),
+    ("ops/steward", 30_000, ANEW),
+    ("", 10_000, LOOK),
+];
+/// What to do, and the command for it.
+type Todo = (&'static str, &'static str);
+const DISK: Todo = ("the disk does not take anything: look at it", "df -h .");
+const LOOK: Todo = ("see what it does; a process that hangs ends itself", "everwarm tree");
+const ANEW: Todo = (
+    "it waits for what does not come: see what it does, keep the log, and start the daemon anew",
+    "everwarm tree",
+);
+const SILENT: Todo = (
+    "it is connected and hears nothing: where the venue shows trades, turn it off by this and on \
+     again by enable",
+    "everwarm disable root/trading/feeds --reason \"silent\"",
+);
 /// How old the newest close may be, milliseconds of venue time.
 const CLOSE_AGE: UtcMs = 3 * MINUTE;
 /// How long an order may be of unknown fate, milliseconds of venue time.
@@ -80,12 +107,6 @@ fn there(signs: &Signs, command: String) -> String {
         return command;
     }
     format!("{command} --data-dir {}", quoted(folder))
-}
-
-/// A word for a shell.
-fn quoted(word: &str) -> String {
-    let quote = if word.contains(char::is_whitespace) { "\"" } else { "" };
-    format!("{quote}{word}{quote}")
 }
 
 fn finding(severity: Severity, text: String, todo: &str) -> FindingView {
@@ -222,29 +243,32 @@ fn first(signs: &Signs, name: &str) -> Option<UtcMs> {
     signs.first.get(name).copied()
 }
 
-fn deadline_of(part: &str) -> Option<UtcMs> {
-    DEADLINES.iter().find(|(name, _)| *name == part).map(|(_, deadline)| *deadline)
+/// Whether a part has a deadline of its own, that deadline, and what to do past it.
+fn deadline(part: &str) -> (bool, UtcMs, Todo) {
+    let line = |name: &str| DEADLINES.iter().find(|(of, ..)| *of == name);
+    let own = line(part);
+    own.or(line("")).map_or((false, 0, LOOK), |(_, ms, todo)| (own.is_some(), *ms, *todo))
 }
 
 /// Whether a part has stood still for longer than it may.
 fn is_late(signs: &Signs, waiting: &Waiting) -> bool {
-    let deadline = deadline_of(&waiting.part).or(deadline_of("")).unwrap_or(0);
-    signs.wall - waiting.since >= deadline
+    signs.wall - waiting.since >= deadline(&waiting.part).1
+}
+
+/// The parts that are never done, as far as they have a deadline: by their place below the root.
+pub fn never_done() -> impl Iterator<Item = &'static str> {
+    DEADLINES.iter().map(|(part, ..)| *part).filter(|part| part.contains('/'))
 }
 
 fn progress(signs: &Signs, found: &mut Vec<FindingView>) {
     // A stage that stands until an operator decides has others wait for it: that is told already.
     let decided = signs.checks.iter().any(|check| check.name == "stages" && !check.ok);
     for waiting in &signs.waiting {
-        let own = deadline_of(&waiting.part).is_some();
+        let (own, _, (todo, command)) = deadline(&waiting.part);
         if !is_late(signs, waiting) || (decided && !own) {
             continue;
         }
         let text = format!("{} does not move: {}", waiting.part, waiting.what);
-        let (todo, command) = match waiting.part.as_str() {
-            "store" | "projector" => ("the disk does not take anything: look at it", "df -h ."),
-            _ => ("see what it does; a process that hangs ends itself", "everwarm tree"),
-        };
         let told = finding(Severity::Broken, text, todo).since(waiting.since, signs.wall);
         found.push(told.by(command));
     }

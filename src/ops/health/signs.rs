@@ -105,18 +105,38 @@ pub struct Progress(Arc<Mutex<BTreeMap<String, Mark>>>);
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     done: u64,
-    of: u64,
+    /// None: it is never done.
+    of: Option<u64>,
     since: UtcMs,
+}
+
+impl Mark {
+    fn waits(&self) -> bool {
+        self.of.is_none_or(|of| self.done < of)
+    }
 }
 
 impl Progress {
     /// Looks at a part: how much of how much it has done at this wall time.
     pub fn look(&self, part: &str, (done, of): (u64, u64), wall: UtcMs) {
+        self.mark(part, (done, Some(of)), wall);
+    }
+
+    /// Looks at a part that is never done: how often it has moved at this wall time. None: it does
+    /// not run now, or has nothing to move for.
+    pub fn beat(&self, part: &str, moved: Option<u64>, wall: UtcMs) {
+        match moved {
+            Some(moved) => self.mark(part, (moved, None), wall),
+            None => self.look(part, (0, 0), wall),
+        }
+    }
+
+    fn mark(&self, part: &str, (done, of): (u64, Option<u64>), wall: UtcMs) {
         let mut marks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = marks.get(part).copied();
         // Who had nothing to do begins to wait now.
-        let waits = |mark: &Mark| mark.done == done && mark.done < mark.of;
-        let since = before.filter(waits).map_or(wall, |mark| mark.since);
+        let stays = |mark: &Mark| mark.done == done && mark.waits();
+        let since = before.filter(stays).map_or(wall, |mark| mark.since);
         marks.insert(part.to_owned(), Mark { done, of, since });
     }
 
@@ -124,11 +144,15 @@ impl Progress {
     #[must_use]
     pub fn waiting(&self) -> Vec<Waiting> {
         let marks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = marks.iter().filter(|(_, mark)| mark.done < mark.of);
+        let waits = marks.iter().filter(|(_, mark)| mark.waits());
+        let what = |mark: &Mark| match mark.of {
+            Some(of) => format!("it stands at {} of {of}", mark.done),
+            None => "nothing of it is done any more".to_owned(),
+        };
         let told = |(part, mark): (&String, &Mark)| Waiting {
             part: part.clone(),
             since: mark.since,
-            what: format!("it stands at {} of {}", mark.done, mark.of),
+            what: what(mark),
         };
         waits.map(told).collect()
     }
@@ -151,5 +175,21 @@ mod tests {
         assert_eq!(look(4, 6, 9), Some(4), "it moves");
         assert_eq!(look(5, 6, 9), Some(4));
         assert_eq!(look(6, 9, 9), None);
+    }
+
+    #[test]
+    fn who_is_never_done_waits_from_its_last_move_on() {
+        let progress = Progress::default();
+        let beat = |at: i64, moved: Option<u64>| {
+            progress.beat("p", moved, at);
+            progress.waiting().first().map(|waiting| waiting.since)
+        };
+        assert_eq!(beat(1, Some(7)), Some(1), "it may have moved just now");
+        assert_eq!(beat(2, Some(7)), Some(1));
+        assert_eq!(beat(3, Some(8)), Some(3));
+        assert_eq!(beat(9, Some(8)), Some(3));
+        assert_eq!(beat(10, None), None, "it does not run");
+        assert_eq!(beat(11, Some(0)), Some(11), "another instance");
+        assert_eq!(beat(12, Some(0)), Some(11));
     }
 }
