@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The daemon plays under chaos, Prometheus scrapes it with the shipped rules, and every query of
-# every panel and rule is executed. An empty or failing one fails; so does a metric that nobody
-# shows, alerts on, or lists in scripts/metrics_not_shown.txt. About two minutes. It says nothing
-# of looks: queries are verified against Prometheus.
+# every panel and rule is executed. An empty or failing one fails; so does a rule with a label or a
+# value of one that no series has, and a metric that nobody shows, alerts on, or lists in
+# scripts/metrics_not_shown.txt. About two minutes. It says nothing of looks: queries are verified
+# against Prometheus.
 #
 #   scripts/check_metrics.sh [BINARY]
 set -euo pipefail
@@ -36,7 +37,12 @@ python3 scripts/make_alerts.py --check
 python3 scripts/make_dashboards.py --check
 promtool check rules rules/alerts.yml
 promtool test rules rules/alerts_test.yml
+# Each side of an "or" is fired by a case of its own.
+mkdir "$work/branches"
+python3 scripts/make_alerts.py --branches "$work/branches"
+promtool test rules "$work"/branches/*_test.yml
 promtool check config dashboards/provisioning/prometheus.yml
+python3 scripts/check_dashboards.py --self-test
 python3 scripts/check_dashboards.py --strict --syntax dashboards/*.json
 
 echo "-- a daemon that is disturbed"

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Writes rules/alerts.yml and rules/alerts_test.yml from one table: each alert, a series that fires
-it, and a near miss that does not. With --check it only says whether they are up to date."""
+it, and a near miss that does not. With --check it only says whether they are up to date. With
+--branches FOLDER it writes there each branch of an `or` as a rule of its own, with the case that
+fires it: `promtool test rules` says of each whether its case is its own."""
 
 import json
 import pathlib
@@ -19,13 +21,27 @@ ALERTS = []
 
 
 def alert(name, severity, wait, expr, summary, description, fires, labels, misses, at=None):
-    ALERTS.append(dict(name=name, severity=severity, wait=wait, expr=expr, summary=summary,
-                       description=description, fires=fires, labels=labels, misses=misses, at=at, more=[]))
+    """An alert of one condition, or of several: then `expr` is None, and each is a `branch`."""
+    ALERTS.append(dict(name=name, severity=severity, wait=wait, summary=summary, description=description,
+                       misses=[(misses, at)], branches=[]))
+    if expr is not None:
+        branch(name, expr, fires, labels, at)
 
 
-def again(name, values, fires=None, misses=None):
-    """More series for an alert that is there: the seconds at which they fire it, and do not."""
-    next(a for a in ALERTS if a["name"] == name)["more"].append((values, fires, misses))
+def branch(name, expr, fires, labels, at=None):
+    """One more condition of an alert that is there, each enough by itself, and what fires it."""
+    if re.search(r"\bor\b", re.sub(r'"[^"]*"', "", expr)):
+        sys.exit("%s: each side of an or is a branch, with a case of its own" % name)
+    named(name)["branches"].append(dict(expr=expr, fires=fires, labels=labels, at=at))
+
+
+def misses(name, values, at=None):
+    """More series that do not fire an alert that is there."""
+    named(name)["misses"].append((values, at))
+
+
+def named(name):
+    return next(a for a in ALERTS if a["name"] == name)
 
 
 def seconds(text):
@@ -35,10 +51,12 @@ def seconds(text):
 
 NAMED = "{{ $labels.%s }} on {{ $labels.instance }}"
 
-alert("Down", PAGE, "1m", 'up{job="everwarm"} == 0 or absent(up{job="everwarm"})',
-      "everwarm on {{ $labels.instance }} does not answer",
-      "Prometheus cannot read /metrics: the daemon, its host or the way to it is down.",
-      {"up": "0x40"}, {}, {"up": "1x40"})
+alert("Down", PAGE, "1m", None,
+      "everwarm{{ with $labels.instance }} on {{ . }}{{ end }} does not answer",
+      "Prometheus cannot read /metrics: the daemon, its host or the way to it is down; where no host is named, Prometheus has none to ask.",
+      {}, {}, {"up": "1x40"})
+branch("Down", 'up{job="everwarm"} == 0', {"up": "0x40"}, {})
+branch("Down", 'absent(up{job="everwarm"})', {'up{job="other"}': "1x40"}, {"instance": None})
 alert("NotReady", PAGE, "3m", "everwarm_ready == 0",
       "everwarm on {{ $labels.instance }} is not ready to trade",
       "A condition of readiness does not hold; everwarm_ready_check says which, `everwarm status` why.",
@@ -213,34 +231,41 @@ alert("LedgerViolation", PAGE, "", "everwarm_ledger_violations_total > 0",
       "Less than nothing is held, or nothing at a cost: a bug. Halt, and keep a backup for whoever looks into it.",
       {'everwarm_ledger_violations_total{check="cost"}': "1x40"}, {"check": "cost"},
       {'everwarm_ledger_violations_total{check="cost"}': "0x40"})
-alert("ReconcileFailing", PAGE, "5m",
-      "everwarm_reconcile_mismatches > 0 or everwarm_reconcile_last_success_timestamp_seconds == 0"
-      " or time() - everwarm_reconcile_last_success_timestamp_seconds"
-      " > 3 * (everwarm_reconcile_period_seconds > 0) + 60",
+alert("ReconcileFailing", PAGE, "5m", None,
       "The account at " + NAMED % "venue" + " does not agree with the books, or was not compared",
       "Trading is refused while it differs: `everwarm reconcile` shows both sides, `resolve` decides. Or it could not be compared for three times venue.compare_account_s and a minute: `everwarm status` says why.",
-      {'everwarm_reconcile_mismatches{venue="binance"}': "2x60"}, {"venue": "binance"},
-      {'everwarm_reconcile_mismatches{venue="binance"}': "2x10 0x50",
-       'everwarm_reconcile_last_success_timestamp_seconds{venue="binance"}': "5x60"}, at=600)
+      {}, {}, {'everwarm_reconcile_mismatches{venue="binance"}': "2x10 0x50",
+               'everwarm_reconcile_last_success_timestamp_seconds{venue="binance"}': "5x60"}, at=600)
+AT_BINANCE = {"venue": "binance"}
+branch("ReconcileFailing", "everwarm_reconcile_mismatches > 0",
+       {'everwarm_reconcile_mismatches{venue="binance"}': "2x60"}, AT_BINANCE, at=600)
+branch("ReconcileFailing", "everwarm_reconcile_last_success_timestamp_seconds == 0",
+       {'everwarm_reconcile_last_success_timestamp_seconds{venue="binance"}': "0x60"}, AT_BINANCE, at=600)
 # Compared at 5 s for the last time: with 300 s between, that is late from 965 s on, and told after five minutes.
 SINCE_5 = {'everwarm_reconcile_mismatches{venue="binance"}': "0x120",
            'everwarm_reconcile_last_success_timestamp_seconds{venue="binance"}': "5x120"}
-again("ReconcileFailing", dict(SINCE_5, **{'everwarm_reconcile_period_seconds{venue="binance"}': "300x120"}),
-      fires=1290, misses=1245)
-again("ReconcileFailing", dict(SINCE_5, **{'everwarm_reconcile_period_seconds{venue="binance"}': "0x120"}),
-      misses=1790)
+LATE = dict(SINCE_5, **{'everwarm_reconcile_period_seconds{venue="binance"}': "300x120"})
+branch("ReconcileFailing",
+       "time() - everwarm_reconcile_last_success_timestamp_seconds"
+       " > 3 * (everwarm_reconcile_period_seconds > 0) + 60", LATE, AT_BINANCE, at=1290)
+misses("ReconcileFailing", LATE, at=1245)
+misses("ReconcileFailing", dict(SINCE_5, **{'everwarm_reconcile_period_seconds{venue="binance"}': "0x120"}),
+       at=1790)
 alert("StoreStuck", PAGE, "15s", "everwarm_store_uncommitted_seconds > 2",
       "The disk of {{ $labels.instance }} takes nothing",
       "Facts wait for it: no new risk is sent after 2 s, and after 30 s the process ends (exit code 13).",
       {"everwarm_store_uncommitted_seconds": "5x40"}, {},
       {"everwarm_store_uncommitted_seconds": "5x0 1x40"})
-alert("DiskFilling", WARN, "30m",
-      "predict_linear(everwarm_store_disk_free_bytes[1h], 24 * 3600) < 0"
-      " or everwarm_store_disk_free_bytes < 1e9",
+alert("DiskFilling", WARN, "30m", None,
       "The disk of {{ $labels.instance }} is filling",
       "It will be full within a day, or has less than 1 GB left. A full disk ends the process (exit code 11).",
-      {"everwarm_store_disk_free_bytes": "5e8x400"}, {},
-      {"everwarm_store_disk_free_bytes": "2e9x400"}, at=3600)
+      {}, {}, {"everwarm_store_disk_free_bytes": "2e9x400"}, at=3600)
+# 50 GB, and 10 MB less at each look: that is 58 GB a day; a tenth of it is not.
+branch("DiskFilling", "predict_linear(everwarm_store_disk_free_bytes[1h], 24 * 3600) < 0",
+       {"everwarm_store_disk_free_bytes": "50000000000-10000000x400"}, {}, at=3600)
+misses("DiskFilling", {"everwarm_store_disk_free_bytes": "50000000000-1000000x400"}, at=3600)
+branch("DiskFilling", "everwarm_store_disk_free_bytes < 1e9",
+       {"everwarm_store_disk_free_bytes": "5e8x400"}, {}, at=3600)
 alert("ConfigReloadFailed", WARN, "1m", "everwarm_config_last_reload_successful == 0",
       "The last reload of the configuration on {{ $labels.instance }} was refused",
       "What was in force before still is. `everwarm config reloads` says what is in the way.",
@@ -295,11 +320,15 @@ def quoted(text):
     return json.dumps(text)
 
 
-def rules():
+def expression(a):
+    return " or ".join(one["expr"] for one in a["branches"])
+
+
+def rules(alerts=ALERTS):
     lines = ["# Written by scripts/make_alerts.py; docs/RUNBOOK.md says what to do about each.",
              "groups:", "  - name: everwarm", "    rules:"]
-    for a in ALERTS:
-        lines += ["      - alert: " + a["name"], "        expr: " + quoted(a["expr"])]
+    for a in alerts:
+        lines += ["      - alert: " + a["name"], "        expr: " + quoted(expression(a))]
         if a["wait"]:
             lines.append("        for: " + a["wait"])
         lines += ["        labels:", "          severity: " + a["severity"],
@@ -310,25 +339,30 @@ def rules():
     return "\n".join(lines) + "\n"
 
 
-def series(name, labels):
-    known = ",".join('%s="%s"' % item for item in FIXED.items())
-    if "{" in name:
-        return name.replace("{", "{" + known + ",", 1)
-    return "%s{%s}" % (name, known)
+def series(name):
+    """The series with the labels every one has, but for those it says itself."""
+    metric, _, own = name.partition("{")
+    own = own.rstrip("}")
+    known = ['%s="%s"' % item for item in FIXED.items() if item[0] + "=" not in own]
+    return "%s{%s}" % (metric, ",".join(known + [own] * bool(own)))
 
 
-def case(a, values, expected, at=None):
-    at = at or a["at"] or seconds(a["wait"]) + 4 * STEP
-    lines = ["  - name: " + quoted(a["name"] + (" fires" if expected else ", a near miss")),
+def case(a, values, at, expected=None):
+    """What becomes of an alert by these series: labels of the branch that fires it, or none does."""
+    at = at or seconds(a["wait"]) + 4 * STEP
+    lines = ["  - name: " + quoted(a["name"] + (", a near miss" if expected is None else " fires")),
              "    interval: %ds" % STEP, "    input_series:"]
     for name, text in values.items():
-        lines += ["      - series: " + quoted(series(name, a)), "        values: " + quoted(text)]
+        lines += ["      - series: " + quoted(series(name)), "        values: " + quoted(text)]
     lines += ["    alert_rule_test:", "      - eval_time: %ds" % at, "        alertname: " + a["name"]]
-    if not expected:
+    if expected is None:
         return lines + ["        exp_alerts: []"]
-    labels = dict(FIXED, severity=a["severity"], **a["labels"])
+    labels = dict(FIXED, severity=a["severity"], **{k: v for k, v in expected.items() if k not in FIXED})
+    labels = {k: v for k, v in labels.items() if expected.get(k, v) is not None}
 
     def said(text):
+        with_label = r"\{\{ with \$labels\.(\w+) \}\}(.*?)\{\{ \. \}\}(.*?)\{\{ end \}\}"
+        text = re.sub(with_label, lambda m: m[2] + labels[m[1]] + m[3] if m[1] in labels else "", text)
         return re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda m: labels[m.group(1)], text)
 
     lines += ["        exp_alerts:", "          - exp_labels:"]
@@ -340,18 +374,30 @@ def case(a, values, expected, at=None):
     return lines
 
 
-def tests():
+def tests(alerts=ALERTS, rules="alerts.yml"):
     lines = ["# Written by scripts/make_alerts.py: each alert, and a near miss.",
-             "rule_files: [alerts.yml]", "evaluation_interval: %ds" % STEP, "tests:"]
-    for a in ALERTS:
-        lines += case(a, a["fires"], True) + case(a, a["misses"], False)
-        for values, fires, misses in a["more"]:
-            lines += case(a, values, True, fires) if fires else []
-            lines += case(a, values, False, misses) if misses else []
+             "rule_files: [%s]" % rules, "evaluation_interval: %ds" % STEP, "tests:"]
+    for a in alerts:
+        for one in a["branches"]:
+            lines += case(a, one["fires"], one["at"], one["labels"])
+        for values, at in a["misses"]:
+            lines += case(a, values, at)
     return "\n".join(lines) + "\n"
 
 
+def alone(folder):
+    """Each branch of an `or` as a rule of its own, with its own case."""
+    several = [(a, at) for a in ALERTS if len(a["branches"]) > 1 for at in range(len(a["branches"]))]
+    for a, at in several:
+        only = [dict(a, branches=[a["branches"][at]])]
+        name = "%s_%d" % (a["name"].lower(), at + 1)
+        (folder / (name + ".yml")).write_text(rules(only))
+        (folder / (name + "_test.yml")).write_text(tests(only, name + ".yml"))
+
+
 def main():
+    if "--branches" in sys.argv[1:-1]:
+        return alone(pathlib.Path(sys.argv[-1]))
     stale = []
     for name, text in (("rules/alerts.yml", rules()), ("rules/alerts_test.yml", tests())):
         path = ROOT / name
