@@ -1,7 +1,7 @@
 //! What is measured of the market, the orders and the account.
 
 use super::super::watch::Watch;
-use crate::domain::fact::{BreakerLevel, Dispute, Standing};
+use crate::domain::fact::{BreakerLevel, Standing};
 use crate::edge::meters::StreamMeter;
 use crate::edge::reload::standing;
 use crate::edge::world::{Passing, World};
@@ -99,7 +99,7 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
         &seen.told.status.symbols(),
         (status.breaker, now),
     );
-    let reconciled = seen.reconciled_ms;
+    let (reconciled, limited) = (seen.reconciled_ms, seen.told.counts.is_limited());
     let switches = seen.told.status.switches();
     drop(seen);
     for strategy in switches.switches.strategies.keys() {
@@ -115,7 +115,7 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
     page.set("everwarm_reconcile_period_seconds", &[venue], period);
     page.flag("everwarm_breaker_level", &[level(status.breaker)], true);
     let branch = stage_is_down(world);
-    halted(page, &status, &switches, (stopped, branch));
+    halted(page, &status, &switches, (limited, stopped, branch));
     for (effect, name) in
         [(Effect::Parts, "parts"), (Effect::Stage, "stage"), (Effect::Stopped, "stopped")]
     {
@@ -135,26 +135,17 @@ fn halted(
     page: &mut Page,
     status: &StatusView,
     switches: &SwitchesView,
-    (stopped, branch): (bool, bool),
+    (limited, stopped, branch): (bool, bool, bool),
 ) {
     for (reason, holds) in [
         ("operator", switches.allows >= BreakerLevel::ExitsOnly),
-        ("limit", limited(status, switches) && !stopped && !branch),
+        ("limit", limited),
         ("conflict", !status.conflicts.is_empty()),
         ("stage", stopped),
         ("branch", branch),
     ] {
         page.flag("everwarm_trading_halted", &[reason], holds);
     }
-}
-
-/// Whether the breaker holds trading back for something of its own: what operators do not allow is
-/// theirs, and conflicts are told by themselves.
-fn limited(status: &StatusView, switches: &SwitchesView) -> bool {
-    let stricter = status.breaker >= BreakerLevel::ExitsOnly && status.breaker > switches.allows;
-    let twin = status.conflicts.iter().any(|conflict| conflict.dispute == Dispute::Twin);
-    let of_conflicts = usize::from(!status.conflicts.is_empty()) + usize::from(twin);
-    stricter && status.breaker_reasons.len() > of_conflicts + switches.reasons.len()
 }
 
 const fn level(level: BreakerLevel) -> &'static str {
@@ -168,36 +159,4 @@ const fn level(level: BreakerLevel) -> &'static str {
 
 fn load(count: &AtomicU64) -> u64 {
     count.load(Relaxed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::limited;
-    use crate::domain::fact::{BreakerLevel, Conflict, Dispute};
-    use crate::ops::views::{StatusView, SwitchesView};
-
-    #[test]
-    fn a_conflict_and_an_operators_word_are_no_limit() {
-        let conflict = |dispute| Conflict {
-            about: "USD".into(),
-            ours: "5".into(),
-            theirs: "4".into(),
-            dispute,
-        };
-        let told = |reasons: usize, conflicts: Vec<Conflict>, said: usize| {
-            let status = StatusView {
-                breaker: BreakerLevel::Halted,
-                breaker_reasons: vec!["so it is".to_owned(); reasons],
-                conflicts,
-                ..StatusView::default()
-            };
-            let reasons = vec!["so it is".to_owned(); said];
-            limited(&status, &SwitchesView { reasons, ..SwitchesView::default() })
-        };
-        assert!(told(1, vec![], 0), "a limit alone");
-        assert!(!told(1, vec![conflict(Dispute::Balance)], 0));
-        assert!(!told(2, vec![conflict(Dispute::Twin), conflict(Dispute::Balance)], 0));
-        assert!(!told(2, vec![conflict(Dispute::Balance)], 1));
-        assert!(told(3, vec![conflict(Dispute::Balance)], 1), "and a limit besides");
-    }
 }

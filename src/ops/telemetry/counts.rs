@@ -2,20 +2,21 @@
 
 use super::Page;
 use super::table::{RULES, SLIPPAGE};
-use crate::domain::fact::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
+use crate::domain::fact::{
+    Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Venue,
+};
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::market::Bar;
 use crate::domain::money::Decimal;
 use crate::domain::order::{Liquidity, OrderIntent, OrderStatus, Side, VenueFill};
 use crate::domain::settings::Settings;
-use crate::domain::time::UtcMs;
+use crate::trading::risk::Breaker;
+use crate::trading::strategy::REGISTRY;
 use everwarm_runtime::fact::Fact;
 use everwarm_runtime::meter::Reading;
+use everwarm_runtime::stage::Stage as _;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A day, milliseconds.
-const DAY: UtcMs = 86_400_000;
 
 /// Names of the sides.
 pub const SIDES: &[&str] = &["buy", "sell"];
@@ -87,15 +88,6 @@ struct Made {
     fees: BTreeMap<String, Decimal>,
 }
 
-/// A day's share of what limits count.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Day {
-    number: i64,
-    entries: u32,
-    /// Profit locked in before it.
-    before: Decimal,
-}
-
 /// What is counted of facts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counts {
@@ -126,17 +118,23 @@ pub struct Counts {
     /// Positions that cannot be, by [`CHECKS`]; since the process began.
     #[serde(skip)]
     broken: [u64; CHECKS.len()],
-    /// Orders in a row that came to nothing.
-    in_a_row: u32,
-    day: Day,
+    /// What limits count, counted as the breaker does: by itself.
+    breaker: Breaker,
 }
 
 impl Counts {
     /// Takes one fact in, in the order of the journal.
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
     pub fn fold(&mut self, fact: &Fact<Body>) {
+        // What cannot be read here, no stage of this version could take either.
+        let unread = |text: &str| Settings::from_text(text).is_err();
+        let foreign = matches!(&fact.body,
+            Body::Operator(Operator::ConfigApplied { text, .. }) if unread(text));
+        if !foreign {
+            self.breaker.evolve(fact);
+        }
         match &fact.body {
-            Body::Market(Market::Close { time, bars, missing }) => self.close(*time, bars, missing),
+            Body::Market(Market::Close { bars, missing, .. }) => self.close(bars, missing),
             Body::Venue(Venue::Refused { again, .. }) => self.refused[usize::from(!again)] += 1,
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
                 self.settings = Settings::from_text(text).ok();
@@ -177,17 +175,13 @@ impl Counts {
         }
     }
 
-    fn close(&mut self, time: UtcMs, bars: &[Bar], missing: &[Symbol]) {
+    fn close(&mut self, bars: &[Bar], missing: &[Symbol]) {
         self.closes += 1;
         self.missing += missing.len() as u64;
         for (symbol, held) in self.held.iter_mut().filter(|(_, held)| !held.quantity.is_zero()) {
             if let Ok(at) = bars.binary_search_by_key(symbol, |bar| bar.symbol) {
                 held.mark = bars[at].close.decimal();
             }
-        }
-        let number = time.div_euclid(DAY);
-        if number != self.day.number {
-            self.day = Day { number, entries: 0, before: self.realized() };
         }
     }
 
@@ -198,22 +192,11 @@ impl Counts {
         };
         let price = self.wished.1.iter().find(of).map(|(_, _, price)| *price);
         self.working.insert(intent.client_id.clone(), (intent.side, price));
-        self.day.entries += u32::from(intent.side == Side::Buy);
     }
 
     fn changed(&mut self, id: &ClientOrderId, status: OrderStatus) {
         let Some((side, _)) = self.working.get(id).copied() else { return };
         *self.orders.entry((side, status)).or_default() += 1;
-        match status {
-            OrderStatus::Rejected | OrderStatus::Expired => self.in_a_row += 1,
-            OrderStatus::Filled => self.in_a_row = 0,
-            OrderStatus::Intent
-            | OrderStatus::Sent
-            | OrderStatus::Unknown
-            | OrderStatus::Open
-            | OrderStatus::PartlyFilled
-            | OrderStatus::Cancelled => {}
-        }
         if status.is_final() {
             self.working.remove(id);
         }
@@ -261,8 +244,11 @@ impl Counts {
         }
     }
 
-    fn realized(&self) -> Decimal {
-        self.held.values().map(|held| held.realized).sum()
+    /// Whether a limit of the breaker holds trading back.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        let (counted, limits) = self.breaker.counted();
+        counted.judge(limits).0 != BreakerLevel::Normal
     }
 
     /// How old the newest bar of a symbol may be, seconds of event time.
@@ -328,7 +314,8 @@ impl Counts {
         for held in self.held.values() {
             *open.entry(&held.buyer).or_default() += held.quantity * held.mark - held.cost;
         }
-        let known = self.made.keys().map(String::as_str).chain(["sma_cross"]);
+        let known =
+            self.made.keys().map(String::as_str).chain(REGISTRY.iter().map(|entry| entry.name));
         let strategies: BTreeSet<&str> = known.chain(open.keys().copied()).collect();
         for strategy in strategies {
             let made = self.made.get(strategy).cloned().unwrap_or_default();
@@ -345,24 +332,21 @@ impl Counts {
 
     fn show_limits(&self, page: &mut Page, taken: u64) {
         let Some(settings) = &self.settings else { return };
-        let strategy = &settings.strategy.sma_cross;
-        page.flag("everwarm_strategy_enabled", &["sma_cross"], strategy.enabled);
-        for of in SIDES {
-            let known = self.signals.iter().any(|((_, with), _)| side(*with) == *of);
-            if !known {
-                page.count("everwarm_strategy_signals_total", &["sma_cross", of], 0);
-            }
+        for strategy in REGISTRY {
+            let name = strategy.name;
+            page.flag("everwarm_strategy_enabled", &[name], (strategy.need)(settings).is_some());
+            let silent = [Side::Buy, Side::Sell]
+                .into_iter()
+                .filter(|side| !self.signals.contains_key(&(name.to_owned(), *side)));
+            silent.for_each(|of| {
+                page.count("everwarm_strategy_signals_total", &[name, side(of)], 0);
+            });
         }
-        let loss = (self.day.before - self.realized()).max(Decimal::ZERO);
-        let (trading, risk) = (&settings.trading, &settings.risk);
-        for (limit, used, most) in [
-            ("positions", taken.into(), trading.max_positions.into()),
-            ("failures_in_a_row", self.in_a_row.into(), risk.max_consecutive_failures.into()),
-            ("entries_per_day", self.day.entries.into(), risk.max_trades_per_day.into()),
-            ("loss_per_day", loss, risk.max_loss_per_day),
-        ] {
-            // Zero switches a limit off.
-            let share = if most.is_zero() { Decimal::ZERO } else { used / most };
+        let (counted, limits) = self.breaker.counted();
+        let most = Decimal::from(settings.trading.max_positions);
+        let taken = Decimal::from(taken);
+        let share = if most.is_zero() { Decimal::ZERO } else { taken / most };
+        for (limit, share) in [("positions", share)].into_iter().chain(counted.used(limits)) {
             page.set("everwarm_risk_limit_used_ratio", &[limit], number(share));
         }
     }
@@ -377,9 +361,10 @@ fn number(amount: Decimal) -> f64 {
 mod tests {
     use super::super::Rejected;
     use super::*;
+    use crate::domain::fact::{Conflict, Dispute};
     use crate::ops::fold::StatusFold;
     use crate::ops::sample::journal;
-    use crate::trading::testing::{configured, dec, input, instrument, sym};
+    use crate::trading::testing::{close, configured, dec, fact, filled, input, instrument, sym};
 
     #[test]
     fn a_position_that_cannot_be_is_a_violation() {
@@ -428,6 +413,68 @@ mod tests {
         let text = page.text();
         let line = "everwarm_risk_limit_used_ratio{limit=\"positions\"} 0.1";
         assert!(text.lines().any(|l| l == line), "{text}");
+    }
+
+    fn told(counts: &Counts) -> String {
+        let mut page = Page::new(&Rejected::default());
+        counts.show(&mut page, ("simulated", "USD"), 0);
+        page.text()
+    }
+
+    #[test]
+    fn limits_are_counted_as_the_breaker_counts_them() {
+        let mut settings = Settings::default();
+        settings.risk.max_trades_per_day = 2;
+        settings.risk.max_consecutive_failures = 0;
+        let mut counts = Counts::default();
+        let mut then = |body: Body, rank: u16, used: &str, limited: bool| {
+            counts.fold(&fact(1, rank, body));
+            let line =
+                format!("everwarm_risk_limit_used_ratio{{limit=\"entries_per_day\"}} {used}");
+            let text = told(&counts);
+            assert!(text.lines().any(|l| l == line), "{line}: {text}");
+            assert_eq!(counts.is_limited(), limited);
+        };
+        then(configured(&settings), 0, "0", false);
+        for fact in journal().0 {
+            if let Body::Order(Order::Intent(intent)) = fact.body {
+                then(Body::Order(Order::Intent(intent)), 600, "0", false);
+            }
+        }
+        then(filled("ew-1", Side::Buy, 1, "5", "1"), 700, "0.5", false);
+        then(filled("ew-1", Side::Buy, 2, "5", "1"), 700, "0.5", false);
+        let conflict = Conflict {
+            about: "USD".into(),
+            ours: "5".into(),
+            theirs: "4".into(),
+            dispute: Dispute::Balance,
+        };
+        let at_odds = Ledger::Reconciled {
+            life: 1,
+            conflicts: vec![conflict],
+            cash: Decimal::ONE,
+            foreign: Vec::new(),
+        };
+        then(Body::Ledger(at_odds), 800, "0.5", false);
+        then(filled("ew-2", Side::Buy, 1, "5", "1"), 700, "1", true);
+        then(close("A", 1439, 1), 0, "0", false);
+    }
+
+    #[test]
+    fn every_strategy_is_there_before_it_wishes_anything() {
+        let mut counts = Counts::default();
+        counts.fold(&input(1, configured(&Settings::default())));
+        let text = told(&counts);
+        for name in REGISTRY.iter().map(|entry| entry.name) {
+            for line in [
+                format!("everwarm_strategy_enabled{{strategy=\"{name}\"}} 1"),
+                format!("everwarm_strategy_signals_total{{strategy=\"{name}\",side=\"buy\"}} 0"),
+                format!("everwarm_strategy_signals_total{{strategy=\"{name}\",side=\"sell\"}} 0"),
+                format!("everwarm_pnl_realized{{strategy=\"{name}\",currency=\"USD\"}} 0"),
+            ] {
+                assert!(text.lines().any(|l| l == line), "{line}: {text}");
+            }
+        }
     }
 
     #[test]

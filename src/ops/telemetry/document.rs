@@ -26,7 +26,29 @@ Not here, though one might look for it:
 - `venue` of orders, fills, slippage and stale symbols, `account` of equity, cash, drawdown and
   exposure: a daemon trades one account at one venue; `job` and `instance` tell several apart.
 - `strategy` of `everwarm_position_value`: what is held of a symbol is one balance at the venue.
+- `venue` of `everwarm_feed_symbol_age_seconds`, as of orders.
 - `rustc` of `everwarm_build_info`: `version` and `revision` name the source.
+- `task` of `everwarm_panics_total`: `hook` counts every panic that was not asked for, in a task
+  too.
+- `timeout` of `everwarm_actor_send_failures_total`: no send waits for an answer; where there is
+  no room it is `full`.
+- `stalled` and `config` of `everwarm_actor_restarts_total`: an actor that holds its thread is
+  seen (`blocked` of `everwarm_supervision_events_total`), and if it goes on the process ends
+  (exit code 13); a reload restarts nobody.
+- `drop` and `delay` of `everwarm_chaos_faults_total`: connections are disturbed at the simulated
+  exchange (`everwarm sim fault`), which is a process of its own.
+- `trade`, `quote` and `book` of `everwarm_feed_messages_total`: bars are subscribed, and words
+  about orders.
+- `timeout`, `error`, `gap` and `requested` of `everwarm_feed_reconnects_total`: what is tried
+  again by itself is `closed`, with the cause in the log; `refused` is what the venue does not
+  want.
+- `decode`, `strategy`, `risk` and `submit` of `everwarm_pipeline_duration_seconds`: a close runs
+  through all stages at once, so it is timed where something waits: to the orders (`decide`), to
+  the disk (`sync`), to the request (`total`); its answer is `everwarm_order_roundtrip_seconds`.
+- `cancel` and `amend` of `everwarm_order_roundtrip_seconds`: a running daemon does neither.
+- `drawdown`, `feed`, `reconcile` and `error` of `everwarm_trading_halted`: a fall calls somebody
+  (the alert Drawdown) and halts nothing, old data is declined symbol by symbol; `conflict`,
+  `stage` and `branch` are what else holds trading back.
 ";
 
 const COLUMNS: &str = "\

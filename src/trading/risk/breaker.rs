@@ -33,7 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const FORMAT: u8 = 4;
 
 /// The stage.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Breaker {
     limits: Risk,
     counts: Counts,
@@ -73,6 +73,12 @@ impl Default for Breaker {
 }
 
 impl Breaker {
+    /// What has happened, as the limits count it, and the limits.
+    #[must_use]
+    pub fn counted(&self) -> (&Counts, &Risk) {
+        (&self.counts, &self.limits)
+    }
+
     fn judge(&self) -> (BreakerLevel, Vec<String>) {
         let (mut level, mut reasons) = self.switches.level();
         let (counted, told) = self.counts.judge(&self.limits);

@@ -28,6 +28,24 @@ impl Counts {
         }
     }
 
+    /// The share of each limit that is used up, by its name; 0 where it is off. One that is used up
+    /// wholly is a reason of [`Counts::judge`].
+    #[must_use]
+    pub fn used(&self, limits: &Risk) -> [(&'static str, Decimal); 3] {
+        let share = |used: Decimal, most: Decimal| {
+            // Zero switches a limit off.
+            if most.is_zero() { Decimal::ZERO } else { used.max(Decimal::ZERO) / most }
+        };
+        [
+            (
+                "failures_in_a_row",
+                share(self.failures.into(), limits.max_consecutive_failures.into()),
+            ),
+            ("entries_per_day", share(self.entries.into(), limits.max_trades_per_day.into())),
+            ("loss_per_day", share(-self.realized, limits.max_loss_per_day)),
+        ]
+    }
+
     /// The level these counts lead to, and why.
     #[must_use]
     pub fn judge(&self, limits: &Risk) -> (BreakerLevel, Vec<String>) {
@@ -81,6 +99,10 @@ mod tests {
             assert_eq!(reasons.join("; "), reason);
             assert_eq!(level == BreakerLevel::Normal, reason.is_empty());
             assert_eq!(counts.judge(&off).0, BreakerLevel::Normal);
+            let full = |limits| {
+                counts.used(limits).iter().filter(|(_, used)| *used >= Decimal::ONE).count()
+            };
+            assert_eq!((full(&limits), full(&off)), (reasons.len(), 0), "{reasons:?}");
         }
     }
 
