@@ -63,7 +63,8 @@ impl GatewayBook {
             let worth = approved.unwrap_or(Decimal::MAX);
             let allowed = caps.allows(intent.close_time, worth);
             if let Err(why) = &allowed {
-                tracing::error!(order = %intent.client_id, why, "not sent");
+                let (order, strategy) = (&intent.client_id, &intent.strategy);
+                tracing::error!(%order, strategy, why, "not sent");
             } else if let Some(worth) = approved {
                 caps.spend(intent.close_time, worth);
             }

@@ -62,7 +62,14 @@ pub fn start(filter: &str, format: LogFormat) -> Result<LogLevel, Failure> {
     };
     let color = terminal && super::print::colors_welcome();
     let counts = LogCounts::default();
-    let lines = Lines { json, color, counts: counts.clone(), repeats: Mutex::default() };
+    let generation = Arc::new(AtomicU64::new(0));
+    let lines = Lines {
+        json,
+        color,
+        counts: counts.clone(),
+        generation: Arc::clone(&generation),
+        repeats: Mutex::default(),
+    };
     tracing_subscriber::registry()
         .with(filter)
         .with(lines)
@@ -74,7 +81,8 @@ pub fn start(filter: &str, format: LogFormat) -> Result<LogLevel, Failure> {
         let filter = parse(text)?;
         handle.reload(filter).map_err(|e| format!("log: {e}"))
     };
-    Ok(LogLevel { get: Arc::new(get), set: Arc::new(set), counts, hold: Hold::default() })
+    let (get, set) = (Arc::new(get), Arc::new(set));
+    Ok(LogLevel { get, set, counts, generation, hold: Hold::default() })
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, String> {
@@ -87,6 +95,8 @@ struct Lines {
     json: bool,
     color: bool,
     counts: LogCounts,
+    /// Of the configuration in force; 0: none is yet.
+    generation: Arc<AtomicU64>,
     repeats: Mutex<Repeats>,
 }
 
@@ -109,7 +119,8 @@ impl<S: Subscriber> Layer<S> for Lines {
             fields.0.push(("held_back", Value::from(held)));
         }
         let line = if self.json {
-            object(level, target, fields, clock::wall_ms())
+            let generation = self.generation.load(Ordering::Relaxed);
+            object((level, target, generation), fields, clock::wall_ms())
         } else {
             text(level, target, &fields, clock::wall_ms(), self.color)
         };
@@ -163,11 +174,14 @@ impl Visit for Fields {
     }
 }
 
-fn object(level: Level, target: &str, fields: Fields, time: i64) -> String {
+fn object((level, target, generation): (Level, &str, u64), fields: Fields, time: i64) -> String {
     let mut line = Map::new();
     line.insert("time".into(), Value::from(time));
     line.insert("level".into(), Value::from(level.as_str()));
     line.insert("target".into(), Value::from(target));
+    if generation > 0 {
+        line.insert("generation".into(), Value::from(generation));
+    }
     line.extend(fields.0.into_iter().map(|(name, value)| (name.to_owned(), value)));
     format!("{}\n", Value::Object(line))
 }
@@ -253,12 +267,16 @@ mod tests {
         let line = text(Level::WARN, "everwarm::edge", &fields(), 1_610_107_380_000, false);
         let want = "2021-01-08 12:03  WARN everwarm::edge: it does not answer tries=3 why=closed\n";
         assert_eq!(line, want);
-        let line = object(Level::WARN, "everwarm::edge", fields(), 7);
-        let value: Value = serde_json::from_str(&line).unwrap();
-        let want = serde_json::json!({
+        let value = |generation| -> Value {
+            let line = object((Level::WARN, "everwarm::edge", generation), fields(), 7);
+            serde_json::from_str(&line).unwrap()
+        };
+        let mut want = serde_json::json!({
             "time": 7, "level": "WARN", "target": "everwarm::edge",
             "message": "it\ndoes not answer", "tries": 3, "why": "closed",
         });
-        assert_eq!(value, want);
+        assert_eq!(value(0), want, "no configuration is in force yet");
+        want["generation"] = Value::from(3);
+        assert_eq!(value(3), want);
     }
 }

@@ -3,11 +3,13 @@
 
 use super::Reloader;
 use crate::daemon::steward::steward;
+use crate::edge::reload::standing;
 use crate::edge::task::rounds;
 use crate::ops::api::LogLevel;
 use crate::ops::views::Trigger;
 use everwarm_runtime::supervise::ChildSpec;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -73,8 +75,8 @@ fn on_change(reloader: &Arc<Reloader>) -> ChildSpec {
     })
 }
 
-/// Sets the filter of the log whenever another one is in force. What was set by `log-level` stays
-/// until then, or as long as it said.
+/// Tells the log which configuration is in force, and sets its filter whenever another one is. What
+/// was set by `log-level` stays until then, or as long as it said.
 fn keep_log(reloader: &Arc<Reloader>, log: LogLevel) -> ChildSpec {
     let reloader = Arc::clone(reloader);
     rounds("log", move || {
@@ -82,6 +84,7 @@ fn keep_log(reloader: &Arc<Reloader>, log: LogLevel) -> ChildSpec {
         async move {
             // Whatever is put in force from here on is noticed.
             let mut config = reloader.world.board.config();
+            log.generation.store(standing(&reloader.world).now.generation, Relaxed);
             let now = reloader.filter();
             if log.hold.is_over() || now != reloader.told().filter {
                 log.hold.begin(None);

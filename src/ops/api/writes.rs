@@ -24,6 +24,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,8 @@ pub struct LogLevel {
     pub set: Arc<SetLevel>,
     /// What has been logged.
     pub counts: LogCounts,
+    /// The configuration in force, as each line for programs names it; 0: none is yet.
+    pub generation: Arc<AtomicU64>,
     /// How long what was set stays.
     pub hold: Hold,
 }

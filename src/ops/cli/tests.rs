@@ -203,6 +203,7 @@ fn quiet() -> LogLevel {
         get: Arc::new(|| "warn".into()),
         set: Arc::new(|_| Ok(())),
         counts: LogCounts::default(),
+        generation: Arc::default(),
         hold: Hold::default(),
     }
 }
