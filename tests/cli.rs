@@ -6,6 +6,7 @@ pub mod api;
 mod chaos;
 mod config;
 mod demo;
+mod limits;
 pub mod look;
 mod measured;
 mod narrow;

@@ -1,7 +1,9 @@
 //! What a day came to, computed again here from the plain lists, by other means.
 
 use crate::hand::Hand;
-use crate::kit::{Folder, Process, ask, run, small_recording, until_end, wait_until};
+use crate::kit::{
+    Folder, Process, ask, made_recording, run, small_recording, until_end, wait_until,
+};
 use everwarm::domain::fact::{Body, Market};
 use everwarm::domain::money::Decimal;
 use everwarm::domain::time::DAY;
@@ -113,8 +115,7 @@ fn number(value: &Value) -> Decimal {
 #[test]
 fn a_day_comes_to_what_its_fills_and_closes_say() {
     let folder = Folder::new("summary");
-    let recording = small_recording(&folder.join("recording"));
-    let dir = folder.join("data");
+    let (recording, dir) = (small_recording(&folder.join("recording")), folder.join("data"));
     let (code, out, err) = run(&dir, &until_end(&recording));
     assert_eq!(code, Some(0), "{out}{err}");
     let newest = ask(&dir, &["summary"]);
@@ -175,14 +176,39 @@ fn a_day_comes_to_what_its_fills_and_closes_say() {
         let factor = (won.iter().sum::<Decimal>() / -lost).round_dp(6).normalize();
         assert_eq!(decimal(money, "profit_factor"), factor);
     }
-    assert_eq!(money["fills"], fills.len());
-    assert_eq!(money["orders"], rows(&dir, &["orders"]).len());
+    let counted = json!([fills.len(), rows(&dir, &["orders"]).len()]);
+    assert_eq!(json!([money["fills"], money["orders"]]), counted);
+    grown(&dir, &["--month", &day[..7]], [&earlier, &day]);
     let running = &view["running"];
     assert_eq!((&running["closes"], &running["starts"]), (&json!(equity.len()), &json!(1)));
     let limits = running["limits"].as_array().unwrap();
     let used = limits.iter().find(|limit| limit["key"] == "trading.max_positions").unwrap();
     assert_eq!(number(&used["used"]), Decimal::from(most), "{limits:?}");
     files(&folder, &dir, &fills);
+}
+
+/// What was said in two days is what was said in both, and as it is all there is, the journal grew
+/// by all of itself.
+fn grown(dir: &Path, both: &[&str], days: [&str; 2]) {
+    let running = |of: &[&str]| ask(dir, &[&["summary"], of].concat())["running"].take();
+    let of = |view: &Value, field: &str| view[field].as_u64().unwrap();
+    let (days, both) = (days.map(|day| running(&[day])), &running(both));
+    let [facts, grown] = ["facts", "grown"].map(|f| [0, 1].map(|day: usize| of(&days[day], f)));
+    assert!(facts.iter().chain(&grown).all(|n| *n > 0), "{facts:?} {grown:?}");
+    assert_eq!(facts.iter().sum::<u64>(), of(both, "facts"));
+    let files = both["files"].as_array().unwrap();
+    let size = |name: &str| {
+        let file = files.iter().find(|file| file["name"] == name);
+        of(file.unwrap_or_else(|| panic!("{name}: {files:?}")), "bytes")
+    };
+    let live = fs::metadata(dir.join(LIVE_FILE)).unwrap().len();
+    assert_eq!(size(LIVE_FILE), live);
+    let history = fs::metadata(dir.join("history.redb")).unwrap().len();
+    assert_eq!(size("history.redb"), history);
+    // Counted in kilobytes, each rounded down.
+    let near = |a: u64, b: u64| a.abs_diff(b) <= 3 * 1024;
+    assert!(near(grown.iter().sum(), of(both, "grown")), "{grown:?} {both}");
+    assert!(near(of(both, "grown"), live), "{live} {both}");
 }
 
 /// The page needs nothing else, and the tables have every amount exactly.
@@ -258,7 +284,9 @@ fn what_is_put_in_or_taken_out_is_no_profit() {
     wait_until("the market goes on", || closes() > seen + 20);
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
-    let mut money = ask(&dir, &["summary"])["money"].take();
+    let mut view = ask(&dir, &["summary"]);
+    interrupted(&view["running"]);
+    let mut money = view["money"].take();
     money["equity"].take();
     let money = &money;
     let [before, after, adjusted, profit] =
@@ -271,4 +299,42 @@ fn what_is_put_in_or_taken_out_is_no_profit() {
     assert!(
         profit.abs() < Decimal::new(1000, 0) && decimal(money, "drawdown") < Decimal::new(1, 2)
     );
+}
+
+/// A daemon that was killed, and found the account at odds: both are told.
+fn interrupted(running: &Value) {
+    assert_eq!(running["starts"], 2);
+    let failures = running["failures"].as_array().unwrap();
+    let words = "1 difference with the venue that nothing explains";
+    let told = |row: &&Value| row["text"] == words && row["time"].as_i64() > Some(0);
+    assert!(failures.iter().any(|row| told(&row)), "{failures:?}");
+    assert_eq!(running["failures_all"], failures.len());
+}
+
+#[test]
+fn what_a_recording_does_not_have_is_told() {
+    let folder = Folder::new("summary-gaps");
+    let (recording, dir) = (folder.join("recording"), folder.join("data"));
+    let path = made_recording(&recording, 2, 200);
+    // Five minutes of nobody, and one of the second alone.
+    let mut hole = Value::Null;
+    for (symbol, without) in [("BTCUSDT", &[][..]), ("ETHUSDT", &[151][..])] {
+        let file = recording.join(format!("{symbol}_1m.csv"));
+        let text = fs::read_to_string(&file).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let end = |line: &str| line.split(',').next().unwrap().parse::<i64>().unwrap() + 60_000;
+        hole = json!([{"from": end(lines[130]), "to": end(lines[136])}]);
+        let kept = lines.iter().enumerate();
+        let kept = kept.filter(|(at, _)| !(131..=135).contains(at) && !without.contains(at));
+        let kept: Vec<&str> = kept.map(|(_, line)| *line).collect();
+        fs::write(&file, kept.join("\n") + "\n").unwrap();
+    }
+    let (code, out, err) = run(&dir, &until_end(&path));
+    assert_eq!(code, Some(0), "{out}{err}");
+    let running = ask(&dir, &["summary"])["running"].take();
+    assert_eq!((&running["gaps"], &running["missing_bars"]), (&hole, &json!(1)));
+    assert_eq!((&running["failures"], &running["failures_all"]), (&json!([]), &json!(0)));
+    let (code, out, err) = run(&dir, &["summary"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("no closes from "), "{out}");
 }

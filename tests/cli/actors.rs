@@ -1,5 +1,6 @@
 //! Actors of a running daemon, disturbed on purpose.
 
+use crate::cli::look::get;
 use crate::kit::{Folder, Process, ask, kill_exchange, run, wait_until};
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use serde_json::Value;
@@ -207,15 +208,31 @@ fn who_may_be_disturbed_changes_while_it_trades() {
         let (code, out, err) = run(&dir, &["config", "reload", "--yes"]);
         assert_eq!(code, Some(0), "{out}{err}");
     };
+    // Whatever watches from outside sees the same.
+    let measured = || {
+        let text = get(&dir, "/metrics");
+        let one = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap_or_else(|| panic!("{name}: {text}")).trim().parse::<u64>().unwrap()
+        };
+        let restarts = |reason: &str| {
+            one(&format!("everwarm_actor_restarts_total{{actor=\"closer\",reason=\"{reason}\"}}"))
+        };
+        let faults = one("everwarm_chaos_faults_total{fault=\"kill\"}");
+        let alive = one("everwarm_actor_alive{actor=\"closer\"}");
+        (restarts("injected"), restarts("killed"), restarts("error"), faults, alive)
+    };
     refused();
     reload("[chaos]\nenabled = true\n");
     wait_until("the tree is up", || closer(&dir)["state"] == "running");
+    assert_eq!(measured(), (0, 0, 0, 0, 1));
     let (code, out, err) = kill();
     assert_eq!(code, Some(0), "{out}{err}");
     wait_until("it came back", || {
         let node = closer(&dir);
         node["injected"] == 1 && node["state"] == "running"
     });
+    wait_until("metrics tell of it", || measured() == (1, 0, 0, 1, 1));
     reload("");
     refused();
     assert_eq!(closer(&dir)["injected"], 1);

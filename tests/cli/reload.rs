@@ -169,6 +169,43 @@ fn a_rollback_outlives_a_kill_and_signals_and_files_are_heard() {
 }
 
 #[test]
+fn a_rollback_goes_back_over_a_start_to_what_the_life_before_had() {
+    let folder = Folder::new("rollback-lives");
+    let (dir, file) = (folder.join("data"), folder.join("mine.toml"));
+    let path = file.to_str().unwrap();
+    let live = |text: &str| {
+        fs::write(&file, text).unwrap();
+        let daemon = Process::start(&dir, &market(path));
+        daemon.answers();
+        daemon.says("may trade");
+        daemon
+    };
+    let back = || run(&dir, &["config", "rollback", "--yes"]);
+    let daemon = live("[trading]\nnotional = 500\n");
+    daemon.signal("-9");
+    drop(daemon.end());
+    let daemon = live("[trading]\nnotional = 400\n");
+    assert_eq!((value(&dir, "trading.notional").0, generation(&dir)), (400.into(), 2));
+    let said = back();
+    assert!(said.0 == Some(0) && said.1.contains("in force, as 3"), "{said:?}");
+    assert_eq!((value(&dir, "trading.notional").0, generation(&dir)), (500.into(), 3));
+    daemon.signal("-9");
+    drop(daemon.end());
+    assert_eq!(in_journal(&dir).0, Decimal::from(500));
+
+    // What the process was started with is not what the life before was: nothing is put back.
+    let daemon = live("[trading]\nnotional = 300\nquote_asset = \"USDT\"\n");
+    assert_eq!((value(&dir, "trading.notional").0, generation(&dir)), (300.into(), 4));
+    let said = back();
+    assert!(said.0 == Some(5) && said.2.contains("takes a restart"), "{said:?}");
+    assert_eq!(count(&dir, "api", "rollback_failed"), 1);
+    assert_eq!((value(&dir, "trading.notional").0, generation(&dir)), (300.into(), 4));
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    verified(&dir);
+}
+
+#[test]
 fn operators_halt_flatten_and_resume_and_it_is_remembered() {
     let folder = Folder::new("switches");
     let dir = folder.join("data");

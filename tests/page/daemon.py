@@ -53,12 +53,20 @@ class Daemon:
             time.sleep(0.1)
         raise AssertionError("the daemon is not ready")
 
-    def get(self, path):
+    def read(self, path):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         connection.request("GET", path)
-        told = json.loads(connection.getresponse().read())
+        told = connection.getresponse().read()
         connection.close()
         return told
+
+    def get(self, path):
+        return json.loads(self.read(path))
+
+    def metric(self, series):
+        """The value of a series of /metrics."""
+        lines = self.read("/metrics").decode().splitlines()
+        return float(next(line for line in lines if line.startswith(series + " ")).split()[-1])
 
     @property
     def url(self):

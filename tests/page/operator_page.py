@@ -14,6 +14,7 @@ from daemon import Daemon, Killer
 
 VICTIM = "root/trading/stages/indicator"
 LINE = f'[data-path="{VICTIM}"]'
+RESTARTS = 'everwarm_actor_restarts_total{actor="indicator",reason="injected"}'
 # A click is answered within so many milliseconds; of a hundred clicks five may take longer.
 ANSWER_MS = 200
 # and those by no more than this.
@@ -63,6 +64,7 @@ def loads(browser, daemon):
 
 def kills(browser, daemon):
     expect("it was never restarted", "restart" not in text(browser, LINE), text(browser, LINE))
+    expect("nor by what is scraped", daemon.metric(RESTARTS) == 0, daemon.metric(RESTARTS))
     browser.click(f"{LINE} .kill")
     browser.until("the token is asked for", "document.querySelector('dialog').open")
     browser.type("wrong")
@@ -79,6 +81,7 @@ def kills(browser, daemon):
         const told = document.querySelector({LINE!r}).innerText;
         return told.includes('1 restart, 1 on purpose') && told.includes('running') && told; }})()""")
     expect("how it ended is shown", "last:" in told, told)
+    expect("and whoever scrapes it sees the same", daemon.metric(RESTARTS) == 1, daemon.metric(RESTARTS))
     browser.until("the events tell it",
                   f"document.querySelector('#log').innerText.includes({VICTIM!r})")
     expect("the page may change things now", "may change" in text(browser, ".session"))
@@ -92,6 +95,96 @@ def explains(browser):
     browser.until("its graph", "document.querySelectorAll('#explain .lines path').length > 3")
     words = text(browser, "#explain")
     expect("effects name their causes", "follows from" in words, words)
+
+
+# Points of a section's charts that have a colour of the page's own, by the name of it.
+POINTS = """((section, name) => {
+  const probe = document.body.appendChild(document.createElement("i"));
+  probe.style.color = `var(--${name})`;
+  const wanted = getComputedStyle(probe).color.match(/\\d+/g).map(Number);
+  probe.remove();
+  let points = 0;
+  for (const canvas of document.querySelectorAll(`${section} canvas`)) {
+    if (!canvas.width || !canvas.height) continue;
+    // Of a copy: what is drawn on for people is not read from.
+    const copy = new OffscreenCanvas(canvas.width, canvas.height);
+    const drawn = copy.getContext("2d", { willReadFrequently: true });
+    drawn.drawImage(canvas, 0, 0);
+    const { data } = drawn.getImageData(0, 0, copy.width, copy.height);
+    for (let i = 0; i < data.length; i += 4) {
+      if (data[i + 3] === 255 && wanted.every((part, k) => data[i + k] === part)) points += 1;
+    }
+  }
+  return points;
+})"""
+
+
+def cells(browser, section):
+    """The rows of a section's tables, as texts."""
+    return browser.ask(f"""[...document.querySelectorAll('{section} tbody tr')].map(
+        (row) => [...row.cells].map((cell) => cell.innerText.trim()))""")
+
+
+def same(what, shown, told):
+    """What the page shows comes to what the API tells, while both go on."""
+    began = time.monotonic()
+    while True:
+        of_page, of_api = shown(), told()
+        if of_page and of_page == of_api:
+            print(f"ok      {what}")
+            return
+        if time.monotonic() - began > 60:
+            expect(what, False, (of_page, of_api))
+        time.sleep(0.05)
+
+
+def shows(browser, daemon):
+    """What is drawn and listed is what there is."""
+    for section, name in (("#chart", "loss"), ("#chart", "gain"), ("#equity", "accent")):
+        browser.until(f"{section} is drawn in {name}", f"{POINTS}('{section}', '{name}') > 100")
+    listed = sorted(row["symbol"] for row in daemon.get("/api/v1/symbols"))
+    feeds = cells(browser, "#feeds")
+    expect("every symbol is among the feeds", sorted(row[0] for row in feeds) == listed, feeds)
+    ages = all(re.fullmatch(r"[\d,]+ s", row[2]) and re.search(r"\d\d:\d\d", row[3]) for row in feeds)
+    expect("each with its age and its newest bar", ages, feeds)
+    streams = text(browser, "#feeds ul")
+    words = ("market stream running", "private stream running", "old in market time")
+    expect("both streams are told", all(word in streams for word in words), streams)
+
+    def held():
+        rows = daemon.get("/api/v1/positions")
+        return sorted((row["symbol"], row["quantity"]) for row in rows if float(row["quantity"]))
+
+    same("what is held is listed, with how much of it",
+         lambda: sorted((row[0], row[1]) for row in cells(browser, "#positions")), held)
+    expect("nobody has asked for both sides", not cells(browser, "#risk"), cells(browser, "#risk"))
+    browser.click("#risk p button")
+    browser.until("both sides of the account", "document.querySelectorAll('#risk tbody tr').length > 0")
+    sides = cells(browser, "#risk")
+    assets = sorted(row["asset"] for row in daemon.get("/api/v1/reconcile")["balances"])
+    expect("each asset has its line", sorted(row[0] for row in sides) == assets, (sides, assets))
+    agree = all(float(row[4]) == 0 and float(row[1]) + float(row[2]) == float(row[3]) for row in sides)
+    expect("ours and the venue's are the same", agree, sides)
+
+
+def filters(browser):
+    """Events by their group, and by a word."""
+    tags = "[...document.querySelectorAll('#log .tag')].map((tag) => tag.innerText)"
+    browser.until("events of several groups", f"new Set({tags}).size > 1")
+    groups = browser.ask("[...document.querySelectorAll('#log .choice button')].map((b) => b.innerText)")
+    browser.click(f"#log .choice button:nth-child({groups.index('orders') + 1})")
+    browser.until("orders alone", f"{tags}.length > 0 && {tags}.every((tag) => tag === 'orders')")
+    browser.click("#log .choice button:nth-child(1)")
+    texts = "[...document.querySelectorAll('#log .event')].map((event) => event.innerText)"
+    browser.ask("document.querySelector('#log input').focus()")
+    browser.type(VICTIM)
+    browser.until("a word alone", f"{texts}.length > 0 && {texts}.every((t) => t.includes('{VICTIM}'))")
+    browser.type(" and nobody says this")
+    browser.until("and that there is none",
+                  "document.querySelector('#log .empty')?.innerText.includes('Nothing like this')")
+    browser.ask("document.querySelector('#log input').select()")
+    browser.key("Backspace", 8)
+    browser.until("all of them again", f"new Set({tags}).size > 1")
 
 
 def reloads(browser, daemon):
@@ -358,6 +451,8 @@ def main():
         loads(browser, daemon)
         kills(browser, daemon)
         explains(browser)
+        shows(browser, daemon)
+        filters(browser)
         reloads(browser, daemon)
         switches(browser, daemon)
         not_by_colour(browser)

@@ -11,6 +11,7 @@ use crate::domain::settings::Settings;
 use crate::domain::time::{MINUTE, UtcMs};
 use crate::ops::desk::JournalFacts;
 use crate::ops::exit::Failure;
+use crate::ops::text::count;
 use everwarm_runtime::fact::Fact;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -226,7 +227,8 @@ fn trouble(body: &Body) -> Option<String> {
             format!("{path} is kept down: {why}")
         }
         Body::Ledger(Ledger::Reconciled { conflicts, .. }) if !conflicts.is_empty() => {
-            format!("{} differences with the venue that nothing explains", conflicts.len())
+            let differences = count(conflicts.len() as u64, "difference");
+            format!("{differences} with the venue that nothing explains")
         }
         Body::Market(_)
         | Body::Venue(_)

@@ -1,0 +1,91 @@
+//! Limits change while it trades: what is in force is what is decided by, and what was decided
+//! under each is decided so again.
+
+use crate::cli::look::get;
+use crate::kit::{Folder, Process, ask, run, wait_until};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+/// A metric of a running daemon, by its name with its labels.
+fn measured(dir: &Path, name: &str) -> f64 {
+    let text = get(dir, "/metrics");
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap_or_else(|| panic!("{name}: {text}")).trim().parse().unwrap()
+}
+
+fn rows(dir: &Path, what: &str) -> Vec<Value> {
+    ask(dir, &[what]).as_array().unwrap().clone()
+}
+
+/// Whether a wish to buy was declined with these words.
+fn declines(dir: &Path, words: &str) -> bool {
+    let told = |row: &Value| row["declined"].as_str().is_some_and(|why| why.contains(words));
+    rows(dir, "signals").iter().any(|row| row["side"] == "buy" && told(row))
+}
+
+fn entries(dir: &Path) -> usize {
+    rows(dir, "orders").iter().filter(|order| order["side"] == "buy").count()
+}
+
+#[test]
+fn limits_change_while_it_trades_and_a_replay_decides_the_same() {
+    let folder = Folder::new("limits");
+    let (dir, file) = (folder.join("data"), folder.join("mine.toml"));
+    let write = |entries: u32, positions: usize| {
+        let text = format!(
+            "[risk]\nmax_trades_per_day = {entries}\n[trading]\nmax_positions = {positions}\n"
+        );
+        fs::write(&file, text).unwrap();
+    };
+    let reload = || run(&dir, &["config", "reload", "--yes"]);
+    write(1000, 8);
+    let path = file.to_str().unwrap();
+    let market = ["run", "--symbols", "8", "--pace", "600x", "--config", path];
+    let daemon = Process::start(&dir, &market);
+    daemon.answers();
+    daemon.says(" fill ");
+    let halted = "everwarm_trading_halted{reason=\"limit\"}";
+    let used = "everwarm_risk_limit_used_ratio{limit=\"entries_per_day\"}";
+    assert_eq!(measured(&dir, halted).to_bits(), 0.0_f64.to_bits());
+
+    // One entry is more than enough from now on.
+    write(1, 8);
+    assert_eq!(reload().0, Some(0));
+    let reason = "the limit of 1 entries a day is reached";
+    wait_until("the breaker leaves exits only", || {
+        let status = ask(&dir, &["status"]);
+        let why = status["breaker_reasons"].to_string();
+        status["breaker"] == "exits-only" && why.contains(reason)
+    });
+    wait_until("metrics tell of it", || measured(&dir, halted) > 0.5);
+    assert!(measured(&dir, used) >= 1.0);
+    let before = entries(&dir);
+    wait_until("entries are declined", || declines(&dir, reason));
+    assert_eq!(entries(&dir), before, "none is sent");
+
+    write(1000, 8);
+    assert_eq!(reload().0, Some(0));
+    wait_until("it is normal again", || ask(&dir, &["status"])["breaker"] == "normal");
+    wait_until("entries are sent again", || entries(&dir) > before);
+    assert!(measured(&dir, halted) < 0.5 && measured(&dir, used) < 1.0);
+
+    // No more than is held: what would be less than that is refused.
+    let mut most = 0;
+    wait_until("as many as are held are the most", || {
+        let listed = ask(&dir, &["symbols", "list"]);
+        let held = listed.as_array().unwrap().iter().filter(|row| !row["held"].is_null()).count();
+        write(1000, held);
+        most = held;
+        held > 0 && reload().0 == Some(0)
+    });
+    let reason = format!("{most} of {most} positions are taken");
+    wait_until("others are declined", || declines(&dir, &reason));
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    let (code, out, err) = run(&dir, &["verify"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let again = ask(&dir, &["replay"]);
+    assert!(again["inputs"].as_u64() > Some(100), "{again}");
+    assert_eq!(again["differing"], 0, "{again}");
+}
