@@ -50,7 +50,7 @@ pub fn run(
         sealing: Some(SEALING),
         ..Subject::new(program, recording)
     };
-    interrupted(Stop::new(END)?)?;
+    interrupted(Stop::new()?.may_take(END))?;
     let ChaosConfig { kills, crashes, disk, venue_faults, seed, .. } = *asked;
     let report = match plan {
         Some(plan) => {
@@ -76,12 +76,18 @@ pub fn run(
     Ok(view(report, began.elapsed()))
 }
 
-/// From here on the first signal has all that runs end by itself, so that no process and no file of
-/// it is left; a second one ends this process at once.
+/// From here on the first signal, the end of the terminal too, has all that runs end by itself, so
+/// that no process and no file of it is left; a second one ends this process at once.
 fn interrupted(stop: Stop) -> Result<(), Failure> {
     let runtime = super::runtime(1, "interrupt")?;
     std::thread::spawn(move || {
-        runtime.block_on(stop.asked());
+        let hangup = stop.hangup();
+        runtime.block_on(async {
+            tokio::select! {
+                () = stop.asked() => {}
+                () = hangup.notified() => {}
+            }
+        });
         interrupt::tell();
         stop.stage("processes end and their files are removed", 10);
     });
