@@ -1,6 +1,7 @@
 //! The built binary on a real recording, killed by real SIGKILLs in every part of its life, the
 //! exchange too in half of them: in the end orders, fills, positions, equity, what was derived and
-//! the exchange's own ledger are those of a run that nobody disturbed.
+//! the exchange's own ledger are those of a run that nobody disturbed. `SIGKILL_PROGRAM` names
+//! another build of it than that of the test.
 
 use super::kit::{BINARY, Folder};
 use crate::shared::shared;
@@ -41,7 +42,8 @@ fn kills(calm: &Took) -> Vec<Moment> {
 #[cfg_attr(shared_absent, ignore = "the shared material is absent")]
 fn forty_sigkills_make_no_difference() {
     let recording = shared("data/coinbase");
-    let subject = Subject::new(BINARY, recording);
+    let named = std::env::var_os("SIGKILL_PROGRAM");
+    let subject = Subject::new(named.unwrap_or_else(|| BINARY.into()), recording);
     let (calm, hit) = (Folder::new("calm"), Folder::new("hit"));
     let took = subject.to_its_end(&calm.0).unwrap();
     let (expected, wrong) = picture(&calm.0, &subject).unwrap();
