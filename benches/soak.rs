@@ -46,6 +46,11 @@ const BAR: f64 = 400.0;
 /// MiB.
 const JOURNAL: f64 = 48.0;
 
+/// Threads a daemon may come to: its own, and those that block for it. Of these there come to be as
+/// many as were ever wanted at once, by requests for closes, commits and whoever looks; they stay
+/// while there is work.
+const THREADS: f64 = 48.0;
+
 /// What a daemon may take at real pace: memory, MB, and its share of a core, percent.
 const REAL: (f64, f64) = (100.0, 3.0);
 
@@ -123,7 +128,7 @@ type Watched = (&'static str, fn(&Sample) -> f64, May);
 const WATCHED: [Watched; 12] = [
     ("daemon memory, MB", |s| s.daemon.memory, May::Stay),
     ("daemon open files", |s| s.daemon.files, May::Stay),
-    ("daemon threads", |s| s.daemon.threads, May::Stay),
+    ("daemon threads", |s| s.daemon.threads, May::Fill(THREADS)),
     ("daemon tasks", |s| s.tasks, May::Stay),
     ("exchange memory, MB", |s| s.exchange.memory, May::Fill(JOURNAL)),
     ("exchange open files", |s| s.exchange.files, May::Stay),

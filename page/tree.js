@@ -53,6 +53,7 @@ class Line extends Component {
         ${row.mailbox > 0 && html`<span>${row.mailbox} waiting</span>`}
         <span class="dim">${age}</span>
         ${told && html`<span class="dim">${told}</span>`}
+        ${row.planned && html`<span class="why">${row.planned}, on purpose</span>`}
         ${row.last_failure && html`<span class="why" title=${row.last_failure}>last: ${
           row.last_failure}</span>`}
       </span>

@@ -66,6 +66,13 @@ fn refused(dir: &Path) -> u64 {
     runtime.block_on(admin.status()).unwrap().over_limits
 }
 
+/// Whether its status tells that it waits for the budget.
+fn says_it_waits(dir: &Path) -> bool {
+    let problems = ask(dir, &["status"])["problems"].clone();
+    let mut all = problems.as_array().into_iter().flatten().filter_map(|text| text.as_str());
+    all.any(|text| text.starts_with("venue: waiting for venue budget, "))
+}
+
 /// Starts a daemon that is killed after a while, or as soon as it waits for the budget: whether it
 /// did, and then also said so in its status.
 fn start(dir: &Path, within: Duration) -> (bool, bool) {
@@ -75,9 +82,7 @@ fn start(dir: &Path, within: Duration) -> (bool, bool) {
     let mut told = false;
     if waits && within == PATIENT {
         daemon.answers();
-        let problems = ask(dir, &["status"])["problems"].clone();
-        let mut all = problems.as_array().into_iter().flatten().filter_map(|text| text.as_str());
-        told = all.any(|text| text.starts_with("venue: waiting for venue budget, "));
+        told = says_it_waits(dir);
     }
     daemon.kill();
     (waits, told)
@@ -132,8 +137,7 @@ fn a_restart_loop_waits_for_connections_instead_of_being_refused() {
             "it connects all the same"
         );
         daemon.answers();
-        let problems = ask(&dir, &["status"])["problems"].to_string();
-        assert!(problems.contains("venue: waiting for venue budget, "), "{problems}");
+        assert!(says_it_waits(&dir));
         daemon.kill();
         assert_eq!(spent(), all, "nothing was opened");
     }
@@ -160,11 +164,7 @@ fn what_a_stream_is_told_to_wait_holds_for_all_requests_and_lives() {
     let daemon = Process::start(&dir, &["run", "--pace", "real"]);
     daemon.says("may trade");
     daemon.answers();
-    let waits = || {
-        let problems = ask(&dir, &["status"])["problems"].to_string();
-        problems.contains("venue: waiting for venue budget, ")
-    };
-    assert!(!waits());
+    assert!(!says_it_waits(&dir));
     // Others behind the same address take all connections there are.
     let taken = (0..2 * CONNECTIONS).find(|_| knock(&dir) == 429);
     assert!(taken.is_some(), "all were opened");
@@ -177,7 +177,7 @@ fn what_a_stream_is_told_to_wait_holds_for_all_requests_and_lives() {
     let before = refused(&dir);
     switch("enable");
     wait_until("the stream is refused", || refused(&dir) > before);
-    wait_until("all wait", waits);
+    wait_until("all wait", || says_it_waits(&dir));
     let note = dir.join("venue-spent.json");
     let spent = serde_json::from_slice::<Spent>(&fs::read(&note).unwrap()).unwrap();
     let left = spent.banned_until - clock::wall_ms();
@@ -188,7 +188,7 @@ fn what_a_stream_is_told_to_wait_holds_for_all_requests_and_lives() {
     let daemon = Process::start(&dir, &["run", "--pace", "real"]);
     assert!(daemon.complains("waiting for venue budget, ", PATIENT), "it asks all the same");
     daemon.answers();
-    assert!(waits());
+    assert!(says_it_waits(&dir));
     daemon.kill();
     assert_eq!(refused(&dir), asked, "nothing more was asked for");
 }

@@ -138,13 +138,6 @@ pub fn took(duration: Duration) -> String {
     }
 }
 
-/// A word of a command, as it is typed.
-#[must_use]
-pub fn quoted(word: &str) -> String {
-    let quote = if word.contains(char::is_whitespace) { "\"" } else { "" };
-    format!("{quote}{word}{quote}")
-}
-
 /// `1 order`, `2 orders`.
 #[must_use]
 pub fn count(number: u64, one: &str) -> String {

@@ -76,6 +76,21 @@ class Daemon:
     def token(self):
         return (self.data / "api.token").read_text()
 
+    @property
+    def head(self):
+        """What a change is asked with."""
+        return {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+
+    def kill(self, path, how):
+        """Disturbs an actor by the API."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        body = json.dumps({"path": path, "how": how})
+        connection.request("POST", "/api/v1/kill", body, self.head)
+        answer = connection.getresponse()
+        told = answer.read()
+        connection.close()
+        assert answer.status == 200, told
+
     def stop(self):
         """How long it took, seconds."""
         began = time.monotonic()
@@ -100,10 +115,7 @@ class Killer(threading.Thread):
 
     def run(self):
         chance = random.Random(1)
-        head = {
-            "Authorization": f"Bearer {self.target.token}",
-            "Content-Type": "application/json",
-        }
+        head = self.target.head
         connection = http.client.HTTPConnection("127.0.0.1", self.target.port, timeout=10)
         due = time.monotonic()
         while not self.over.is_set():

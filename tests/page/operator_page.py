@@ -13,6 +13,7 @@ from browser import Browser
 from daemon import Daemon, Killer
 
 VICTIM = "root/trading/stages/indicator"
+IDLE = "root/ops/files"
 LINE = f'[data-path="{VICTIM}"]'
 RESTARTS = 'everwarm_actor_restarts_total{actor="indicator",reason="injected"}'
 # A click is answered within so many milliseconds; of a hundred clicks five may take longer.
@@ -84,6 +85,10 @@ def kills(browser, daemon):
     expect("and whoever scrapes it sees the same", daemon.metric(RESTARTS) == 1, daemon.metric(RESTARTS))
     browser.until("the events tell it",
                   f"document.querySelector('#log').innerText.includes({VICTIM!r})")
+    # Nobody ever sends it a message: what is planned for the next one stays planned.
+    daemon.kill(IDLE, "panic")
+    browser.until("what is planned is shown", f"""document.querySelector('[data-path="{IDLE}"]')
+        ?.innerText.includes('panics at its next message, on purpose')""")
     expect("the page may change things now", "may change" in text(browser, ".session"))
 
 

@@ -11,7 +11,7 @@ use crate::ops::offline::OfflineDesk;
 use crate::ops::print::Printer;
 use crate::ops::progress::{Counted, Progress};
 use crate::ops::remote::RemoteDesk;
-use crate::ops::text::quoted;
+use crate::ops::text::shell_word;
 use crate::ops::views::{
     QuarantineView, ReloadView, ResolveView, ResolvedView, SwitchWord, SwitchedView,
     SymbolsChangeView,
@@ -59,7 +59,7 @@ impl Args {
         for (flag, path) in [("--config", &self.config), ("--data-dir", &self.data_dir)] {
             let named = command.split_whitespace().any(|word| word == flag);
             if let Some(path) = path.as_ref().filter(|_| ours && !named) {
-                whole = format!("{whole} {flag} {}", quoted(&path.display().to_string()));
+                whole = format!("{whole} {flag} {}", shell_word(&path.display().to_string()));
             }
         }
         whole

@@ -84,8 +84,7 @@ fn lines(view: &SummaryView, width: usize) -> Vec<String> {
         lines.push(format!("declined {code}: {}", thousands(*times)));
     }
     lines.push(String::new());
-    let (missing, late) = (thousands(running.missing_bars), thousands(running.late_bars));
-    lines.push(format!("{missing} minutes of a symbol without a bar, {late} bars came late"));
+    lines.push(running.bars());
     let older = running.gaps.len().saturating_sub(SHOWN);
     for gap in &running.gaps[older..] {
         lines.push(format!("no closes from {} to {}", instant(gap.from), instant(gap.to)));

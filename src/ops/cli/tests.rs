@@ -299,7 +299,7 @@ fn where_nothing_is_kept_nobody_is_reached() {
 
 /// A line that is typed, as words.
 pub fn words(line: &str) -> Vec<String> {
-    let quoted = line.split('"').enumerate();
+    let quoted = line.split(['"', '\'']).enumerate();
     let words = quoted.flat_map(|(i, part)| match i % 2 {
         0 => part.split_whitespace().map(str::to_owned).collect(),
         _ => vec![part.to_owned()],
@@ -328,7 +328,7 @@ fn what_doctor_says_where_nobody_answers_can_be_typed() {
 fn what_doctor_says_is_about_the_folder_and_the_file_it_was_asked_about() {
     let folder = Folder::new("doctor whole");
     let (dir, file) = (folder.0.join("data"), folder.0.join("mine.toml"));
-    let named = format!("--config \"{}\" --data-dir \"{}\"", file.display(), dir.display());
+    let named = format!("--config '{}' --data-dir '{}'", file.display(), dir.display());
     let told = |text: &str| {
         std::fs::write(&file, text).unwrap();
         let view = doctor::look(&ask::Args::on(&dir).by(&file), &CORE);

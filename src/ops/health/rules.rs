@@ -9,7 +9,7 @@ use crate::domain::order::Side;
 use crate::domain::switch::SafeStep;
 use crate::domain::time::{MINUTE, UtcMs};
 use crate::ops::tell;
-use crate::ops::text::{count, instant, plain, quoted, thousands};
+use crate::ops::text::{count, instant, plain, shell_word, thousands};
 use crate::ops::views::{FindingView, HealthView, Severity};
 
 /// How long a part may stand still that has something to do, or is never done, milliseconds of wall
@@ -106,7 +106,7 @@ fn there(signs: &Signs, command: String) -> String {
     if !ours || folder.is_empty() || folder == DATA_DIR {
         return command;
     }
-    format!("{command} --data-dir {}", quoted(folder))
+    format!("{command} --data-dir {}", shell_word(folder))
 }
 
 fn finding(severity: Severity, text: String, todo: &str) -> FindingView {
@@ -368,7 +368,7 @@ fn sale(signs: &Signs, symbol: Symbol) -> String {
     let venue = if signs.status.environment.is_some() { "binance" } else { "sim" };
     let command = format!("everwarm panic --venue {venue} --flatten --symbols {symbol}");
     match &signs.config {
-        Some(file) => format!("{command} --config {}", quoted(file)),
+        Some(file) => format!("{command} --config {}", shell_word(file)),
         None => command,
     }
 }

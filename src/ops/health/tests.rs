@@ -288,7 +288,7 @@ fn what_is_held_is_sold_by_the_command_where_it_is_held() {
     };
     let sim = command(&|s| s.status.data_dir = "/var/lib/ever warm".to_owned());
     let words = "everwarm panic --venue sim --flatten --symbols ETHUSD --data-dir";
-    assert_eq!(sim, format!("{words} \"/var/lib/ever warm\""));
+    assert_eq!(sim, format!("{words} '/var/lib/ever warm'"));
     let there = command(&|s| {
         s.status.environment = Some("live".to_owned());
         s.config = Some("/etc/everwarm.toml".to_owned());
@@ -386,7 +386,7 @@ fn commands_ask_the_folder_that_was_looked_at() {
         ours
     };
     let there = told("/var/lib/ever warm");
-    let flag = " --data-dir \"/var/lib/ever warm\"";
+    let flag = " --data-dir '/var/lib/ever warm'";
     assert!(there.iter().all(|command| command.ends_with(flag)), "{there:?}");
     let here = told("everwarm-data");
     assert!(here.iter().all(|command| !command.contains("--data-dir")), "{here:?}");

@@ -119,9 +119,7 @@ fn running(out: &mut String, view: &SummaryView) {
     let rows: Vec<[String; 2]> =
         running.gaps.iter().map(|gap| [instant(gap.from), instant(gap.to)]).collect();
     table(out, &["last close before", "first close after"], &rows);
-    let (missing, late) = (thousands(running.missing_bars), thousands(running.late_bars));
-    writeln!(out, "<p>{missing} minutes of a symbol without a bar, {late} bars came late</p>")
-        .expect("a text takes it");
+    writeln!(out, "<p>{}</p>", running.bars()).expect("a text takes it");
     section(out, "Limits", running.limits.is_empty());
     let rows: Vec<[String; 3]> = limits(view);
     table(out, &["limit", "most used", "limit is"], &rows);

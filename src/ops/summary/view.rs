@@ -2,6 +2,7 @@
 
 use crate::domain::money::Decimal;
 use crate::domain::time::UtcMs;
+use crate::ops::text::count;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -110,6 +111,15 @@ pub struct Running {
     pub limits: Vec<LimitUsed>,
     /// Wishes that a limit or rule declined, by its code.
     pub declined: BTreeMap<String, u64>,
+}
+
+impl Running {
+    /// Bars that are not there, and those that came late, in words.
+    #[must_use]
+    pub fn bars(&self) -> String {
+        let (missing, late) = (count(self.missing_bars, "minute"), count(self.late_bars, "bar"));
+        format!("{missing} of a symbol without a bar, {late} came late")
+    }
 }
 
 /// Something that went wrong.
