@@ -291,3 +291,23 @@ fn faults_are_switched_by_command() {
     assert_eq!(ask(dir, &["sim", "lift"]), json!({"off": 1}));
     exchange.kill();
 }
+
+#[test]
+fn an_exchange_whose_folder_was_taken_away_ends_and_leaves_its_successor_alone() {
+    let folder = Folder::new("taken away");
+    let dir = folder.join("exchange");
+    let begin = || {
+        let exchange = Process::start(&dir, &["sim", "--pace", "lockstep", "--idle-exit", "0"]);
+        wait_until("it says where it listens", || dir.join("port.json").exists());
+        exchange
+    };
+    let first = begin();
+    std::fs::rename(&dir, folder.join("away")).unwrap();
+    let second = begin();
+    let port = read(&dir.join("port.json"));
+    let (code, _, err) = first.result();
+    assert!(code == Some(0) && err.contains("no longer this exchange's"), "{code:?} {err}");
+    assert_eq!(read(&dir.join("port.json")), port);
+    assert!(!ask(&dir, &["sim", "faults"])["kinds"].is_null());
+    second.kill();
+}

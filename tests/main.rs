@@ -41,6 +41,8 @@ mod poison;
 #[cfg(test)]
 mod runbook;
 #[cfg(test)]
+mod segments;
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod shared;

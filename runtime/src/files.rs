@@ -1,6 +1,6 @@
 //! Small files that are written whole or not at all, and files that find no room.
 
-use std::fs::{OpenOptions, rename};
+use std::fs::{File, OpenOptions, rename};
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -20,6 +20,15 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Whatever the file system says.
 pub fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write(path, bytes, false)
+}
+
+/// Has the name of a file or folder on disk: made or renamed, it outlives a loss of power.
+///
+/// # Errors
+/// Whatever the file system says.
+pub fn sync_name(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn write(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {

@@ -5,7 +5,8 @@ use crate::domain::fact::Body;
 use crate::history::Projector;
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::fact::{Fact, Mask};
-use everwarm_runtime::journal::{Chunk, Waker};
+use everwarm_runtime::journal::{Chunk, Journal, Waker};
+use everwarm_runtime::store::StoreError;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,15 +72,17 @@ impl Actor for ProjectorActor {
         let work = tokio::task::spawn_blocking(move || {
             chaos.point(Site::BeforeCommit, NAME);
             let durable = journal.durable_row();
-            let chunks = journal.read(projector.through() + 1, CHUNKS);
-            let chunks = chunks.map_err(|e| e.to_string())?;
-            let last = chunks.last().map_or(0, |chunk| chunk.last_row());
+            let (chunks, last) = next(&journal, projector.through() + 1)?;
             let facts = chunks.iter().flat_map(|c| rows(c)).take_while(|(row, _)| *row <= durable);
-            // Lost with the process, it is projected again: nothing here needs a flush of its own.
-            let applied = projector.apply(facts, last.min(durable), false);
+            // Lost with the process, it is projected again: only what is to leave the live file is
+            // flushed before.
+            let flush = journal.wants_room();
+            let applied = projector.apply(facts, last.min(durable), flush);
             applied.map_err(|e| world.history_failed(e.into()))?;
             chaos.point(Site::AfterCommit, NAME);
-            journal.hold(NAME, projector.through() + 1);
+            if flush {
+                journal.hold(NAME, projector.through() + 1);
+            }
             let more = projector.through() < journal.last_row();
             Ok::<_, String>((projector, more))
         });
@@ -93,6 +96,29 @@ impl Actor for ProjectorActor {
             me.send_after(LOOK, || ProjectorMsg::Pull);
         }
         Ok(())
+    }
+}
+
+/// Facts, and the last row up to which they lie.
+type Next = (Vec<Arc<Chunk<Body>>>, u64);
+
+/// What is next to be projected, and the last row that is passed by it. A segment that cannot be
+/// read is told and passed over: what is looked at is poorer by it, and trading goes on.
+fn next(journal: &Journal<Body>, from: u64) -> Result<Next, String> {
+    match journal.read(from, CHUNKS) {
+        Ok(chunks) => {
+            let last = chunks.last().map_or(0, |chunk| chunk.last_row());
+            Ok((chunks, last))
+        }
+        Err(e @ StoreError::Torn { .. }) => match journal.store().sealed_with(from) {
+            Ok(Some(last)) => {
+                tracing::error!("the history lacks rows {from} to {last} of the journal: {e}");
+                Ok((Vec::new(), last))
+            }
+            Ok(None) => Err(e.to_string()),
+            Err(other) => Err(other.to_string()),
+        },
+        Err(e) => Err(e.to_string()),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::exit::{Exit, Failure};
 use crate::domain::time::UtcMs;
-use everwarm_runtime::files::is_full;
+use everwarm_runtime::files::{is_full, sync_name};
 use everwarm_runtime::parcel::{Record, Unpacker};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
@@ -96,7 +96,7 @@ pub fn write(
     let made = write_unfinished(&unfinished, pack).and_then(|()| check(&unfinished));
     let named = made.and_then(|found| {
         fs::rename(&unfinished, file).map_err(|e| failed(file, &e))?;
-        sync_folder(file).map_err(|e| failed(file, &e))?;
+        sync_name(file).map_err(|e| failed(file, &e))?;
         Ok(BackupView { file: file.display().to_string(), ..found })
     });
     if named.is_err() {
@@ -119,15 +119,6 @@ fn write_unfinished(
     pack(&mut out)?;
     let file = out.into_inner().map_err(|e| no(e.into_error()))?;
     file.sync_all().map_err(no)
-}
-
-/// Has names in the folder of a file on disk.
-///
-/// # Errors
-/// The system's words.
-pub fn sync_folder(file: &Path) -> io::Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Reads all of a backup: whether it is whole, and what it says of itself.

@@ -54,12 +54,13 @@ impl Memory {
         rmp_serde::to_vec_named(self).expect("plain values and memory takes them")
     }
 
-    /// Keeps it as these bytes. What it was made of must be on disk.
+    /// Keeps it as these bytes for good: what it was made of, which must be on disk, need not be
+    /// read again.
     ///
     /// # Errors
     /// The history cannot be written.
     pub fn keep(archive: &Archive, bytes: Vec<u8>) -> Result<(), ArchiveError> {
-        archive.commit(&[Op::Put { table: TABLE, key: KEY.to_vec(), value: bytes }], false)
+        archive.commit(&[Op::Put { table: TABLE, key: KEY.to_vec(), value: bytes }], true)
     }
 }
 

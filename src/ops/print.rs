@@ -7,8 +7,11 @@ use std::io::{ErrorKind, IsTerminal, Write};
 
 /// Columns of a terminal that does not tell.
 const WIDTH: usize = 120;
-/// Narrowest terminal that is believed.
+/// Lines of one that does not tell.
+const HEIGHT: usize = 24;
+/// Narrowest and lowest terminal that is believed.
 const WIDTH_MIN: usize = 40;
+const HEIGHT_MIN: usize = 10;
 
 /// When to colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -34,6 +37,8 @@ pub fn colors_welcome() -> bool {
 pub struct Printer {
     /// Longest line, in characters.
     pub width: usize,
+    /// Most lines that are seen at once.
+    pub height: usize,
     /// Whether to colour.
     pub color: bool,
     /// Whether it is a terminal.
@@ -47,13 +52,13 @@ impl Printer {
     #[must_use]
     pub fn new(color: Color, quiet: bool) -> Printer {
         let terminal = std::io::stdout().is_terminal();
-        let width = if terminal { columns().max(WIDTH_MIN) } else { usize::MAX };
+        let (width, height) = if terminal { size() } else { (usize::MAX, usize::MAX) };
         let color = match color {
             Color::Auto => terminal && colors_welcome(),
             Color::Always => true,
             Color::Never => false,
         };
-        Printer { width, color, terminal, quiet }
+        Printer { width, height, color, terminal, quiet }
     }
 
     /// Writes one line to standard error: what is no data and no error.
@@ -103,11 +108,13 @@ impl Printer {
     }
 }
 
-/// Columns of the terminal: as the environment says, else as it says itself.
-fn columns() -> usize {
-    let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let own = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
-    said.or_else(own).unwrap_or(WIDTH)
+/// Columns and lines of the terminal: as the environment says, else as it says itself.
+fn size() -> (usize, usize) {
+    let said = |name: &str| std::env::var(name).ok().and_then(|number| number.parse().ok());
+    let own = terminal_size::terminal_size();
+    let width = said("COLUMNS").or(own.map(|(width, _)| usize::from(width.0)));
+    let height = said("LINES").or(own.map(|(_, height)| usize::from(height.0)));
+    (width.unwrap_or(WIDTH).max(WIDTH_MIN), height.unwrap_or(HEIGHT).max(HEIGHT_MIN))
 }
 
 /// Goes on with a change where it was said so, or a person says so now.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A data directory of a run of the small recording that has ended.
 fn ended(folder: &Folder) -> PathBuf {
@@ -165,7 +166,7 @@ fn the_files_are_checked_and_stay_as_they_are() {
 }
 
 #[test]
-fn files_in_use_are_told_and_the_tree_is_watched_until_the_end() {
+fn files_in_use_are_told_and_the_tree_is_watched_over_lives() {
     let folder = Folder::new("watch");
     let dir = folder.join("data");
     let daemon = Process::start(&dir, &["run", "--symbols", "2"]);
@@ -184,10 +185,21 @@ fn files_in_use_are_told_and_the_tree_is_watched_until_the_end() {
     let watcher = Process::start(&dir, &["tree", "--watch"]);
     let lines = watcher.says("└─ ops");
     assert!(lines[0].ends_with(" UTC") && lines[1].starts_with("root"), "{lines:?}");
+    // It watches on while there is none, and when there is one again.
+    daemon.kill();
+    watcher.says("no daemon answers since ");
+    let daemon = Process::start(&dir, &["run", "--symbols", "2"]);
+    daemon.answers();
+    let back = |lines: &[String]| {
+        let away = lines.iter().position(|line| line.starts_with("no daemon answers"));
+        away.is_some_and(|at| lines[at..].iter().any(|line| line.starts_with("root ")))
+    };
+    watcher.until("it sees the next one", Duration::from_mins(1), back);
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
-    let (status, _, err) = watcher.end();
-    assert_eq!(status.code(), Some(3), "{err}");
+    watcher.kill();
+    let (code, _, err) = run(&dir, &["tree", "--watch"]);
+    assert_eq!(code, Some(3), "nobody was there to begin with: {err}");
 }
 
 #[test]

@@ -36,10 +36,17 @@ impl<B: Body> Journal<B> {
         self.seals.notify_one();
     }
 
-    /// Rows from `row` on are still to be read by the projection of this name: they stay in the
-    /// live file.
+    /// Rows from `row` on are still to be read by the projection of this name, also after a crash:
+    /// they stay in the live file. What it has read without a flush of its own counts as unread.
     pub fn hold(&self, name: &'static str, row: u64) {
         self.lock().holds.insert(name, row);
+    }
+
+    /// Whether there is enough for a segment in the live file: a projection that has read it makes
+    /// that durable and says so by [`Journal::hold`].
+    #[must_use]
+    pub fn wants_room(&self) -> bool {
+        self.lock().seals()
     }
 
     /// Runs until the journal ends.

@@ -409,6 +409,18 @@ impl Store {
         sweep().map_err(|e| StoreError::of(&self.path, e))
     }
 
+    /// Last row of the segment that holds `row`; none where the live file holds it.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn sealed_with(&self, row: u64) -> Result<Option<u64>, StoreError> {
+        let read = || -> Result<Option<u64>, redb::Error> {
+            let all = segments::from(&self.db.begin_read()?, row)?;
+            Ok(all.first().map(|segment| segment.last))
+        };
+        read().map_err(|e| StoreError::of(&self.path, e))
+    }
+
     /// Number of segments, and bytes of their files.
     ///
     /// # Errors

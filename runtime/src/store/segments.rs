@@ -7,10 +7,10 @@
 
 use super::rows::BLOCKS;
 use crate::chaos::faults::FaultyDisk;
-use crate::files::write_whole;
+use crate::files::{sync_name, write_whole};
 use flate2::{Compression, Crc, read::GzDecoder, write::GzEncoder};
 use redb::{ReadTransaction, ReadableTable, TableDefinition, TableError, WriteTransaction};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -88,8 +88,11 @@ impl Shelf {
         match self {
             Shelf::Folder(folder) => {
                 fs::create_dir_all(folder)?;
-                write_whole(&folder.join(name), bytes)?;
-                File::open(folder)?.sync_all()
+                // Without it a power cut takes away what the live file holds no more.
+                sync_name(folder)?;
+                let file = folder.join(name);
+                write_whole(&file, bytes)?;
+                sync_name(&file)
             }
             Shelf::Memory(disk) => disk.put_file(name, bytes),
         }

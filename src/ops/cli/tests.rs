@@ -164,7 +164,7 @@ fn a_tree_is_drawn() {
         }]},
     ]});
     assert_eq!(
-        tree::lines(&node, Some(2_500)),
+        tree::lines(&node, Some(2_500), (120, 99)),
         [
             "root         running",
             "├─ store     running  for 1.50 s",
@@ -173,7 +173,32 @@ fn a_tree_is_drawn() {
              2 restarts, 1 on purpose  last: no answer",
         ]
     );
-    assert_eq!(tree::lines(&node, None)[1], "├─ store     running");
+    assert_eq!(tree::lines(&node, None, (120, 99))[1], "├─ store     running");
+}
+
+#[test]
+fn a_tree_with_more_lines_than_are_seen_shows_what_is_not_well() {
+    let well = |name: String| serde_json::json!({"name": name, "state": "running", "since_ms": 1});
+    let mut bars: Vec<_> = (0..300).map(|i| well(format!("S{i:03}"))).collect();
+    bars[250] = serde_json::json!({"name": "S250", "state": "backoff", "restarts": 1});
+    let node = serde_json::json!({"name": "root", "state": "running", "children": [
+        {"name": "bars", "state": "running", "children": bars},
+        well("clock".to_owned()),
+    ]});
+    assert_eq!(
+        tree::lines(&node, None, (40, 7)),
+        [
+            "root              running",
+            "├─ bars           running",
+            "│  ├─ S000        running",
+            "│  ├─ S001        running",
+            "│  ├─ S250        backoff  1 restart",
+            "│  └─ … 297 more  running",
+            "└─ clock          running",
+        ]
+    );
+    assert_eq!(tree::lines(&node, None, (40, 400)).len(), 303);
+    assert_eq!(tree::lines(&node, None, (20, 3))[2], "… 3 lines more");
 }
 
 fn released(id: u64, retry: bool) -> Result<QuarantineView, Failure> {

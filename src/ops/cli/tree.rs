@@ -1,11 +1,16 @@
 //! `everwarm tree`.
 
 use super::{Core, ask};
+use crate::ops::config::Look;
+use crate::ops::desk::Desk;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
+use crate::ops::remote::RemoteDesk;
 use crate::ops::text::{count, fit, instant, took};
 use everwarm_runtime::clock::wall_ms;
 use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Wall time between two looks.
@@ -16,8 +21,8 @@ const CLEAR: &str = "\x1b[H\x1b[J";
 /// Flags of `tree`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TreeArgs {
-    /// Look again every second, until Ctrl-C. Not on a terminal: print the tree whenever it has
-    /// changed.
+    /// Look again every second, until Ctrl-C, also while no daemon runs. Not on a terminal: print
+    /// the tree whenever it has changed.
     #[arg(long)]
     watch: bool,
     #[command(flatten)]
@@ -27,29 +32,43 @@ pub struct TreeArgs {
 /// Prints the supervision tree.
 pub fn print(args: &TreeArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let desk = args.args.desk(core)?;
-    if !args.watch {
-        let tree = desk.tree()?;
-        if args.args.json {
-            return printer.json(tree.as_ref());
-        }
-        return printer.lines(&fitting(&tree, Some(wall_ms()), printer)).map(|_| Exit::Fine);
+    let tree = desk.tree()?;
+    if args.watch {
+        return watch(args, desk, printer);
     }
-    let mut last = Vec::new();
+    if args.args.json {
+        return printer.json(tree.as_ref());
+    }
+    printer.lines(&lines(&tree, Some(wall_ms()), (printer.width, usize::MAX))).map(|_| Exit::Fine)
+}
+
+/// Looks until the reader goes away; a daemon that ends is waited for.
+fn watch(args: &TreeArgs, desk: Box<dyn Desk>, printer: Printer) -> Result<Exit, Failure> {
+    let data_dir = args.args.configuration(Look::Words)?.data_dir;
+    let (mut desk, mut away, mut last) = (Some(desk), None, Vec::new());
+    let live = printer.terminal && !args.args.json;
+    // The line with the time, and the one that a terminal keeps for what is typed next.
+    let room = (printer.width, printer.height.saturating_sub(2));
     loop {
-        let tree = desk.tree()?;
-        let now = instant(wall_ms() / 1000 * 1000);
-        let still = fitting(&tree, None, printer);
-        let shown = if args.args.json {
-            vec![tree.to_string()]
-        } else if printer.terminal {
-            let told = fitting(&tree, Some(wall_ms()), printer);
-            let head = format!("{CLEAR}{now} UTC, Ctrl-C ends");
-            std::iter::once(head).chain(told).collect()
-        } else {
-            std::iter::once(format!("{now} UTC")).chain(still.iter().cloned()).collect()
+        let (tree, now) = (look(&mut desk, &data_dir)?, wall_ms());
+        let at = instant(now / 1000 * 1000);
+        let still = match &tree {
+            Some(tree) if args.args.json => vec![tree.to_string()],
+            Some(tree) => lines(tree, None, room),
+            None => vec![format!("no daemon answers since {}", away.get_or_insert(at.clone()))],
         };
-        let again = printer.terminal && !args.args.json;
-        if (again || still != last) && !printer.lines(&shown)? {
+        away = away.filter(|_| tree.is_none());
+        let shown: Vec<String> = if live {
+            let told = tree.map(|tree| lines(&tree, Some(now), room));
+            let head = format!("{CLEAR}{at} UTC, Ctrl-C ends");
+            std::iter::once(head).chain(told.unwrap_or_else(|| still.clone())).collect()
+        } else if args.args.json {
+            // Whoever reads documents is given no words.
+            tree.map_or_else(Vec::new, |_| still.clone())
+        } else {
+            std::iter::once(format!("{at} UTC")).chain(still.iter().cloned()).collect()
+        };
+        if (live || still != last) && !printer.lines(&shown)? {
             return Ok(Exit::Fine);
         }
         last = still;
@@ -57,27 +76,75 @@ pub fn print(args: &TreeArgs, core: &Core, printer: Printer) -> Result<Exit, Fai
     }
 }
 
-fn fitting(tree: &Value, now: Option<i64>, printer: Printer) -> Vec<String> {
-    lines(tree, now).iter().map(|line| fit(line, printer.width)).collect()
+/// The tree, of whoever answers now; none: nobody does. The files are left alone, they are the next
+/// daemon's.
+fn look(desk: &mut Option<Box<dyn Desk>>, data_dir: &Path) -> Result<Option<Arc<Value>>, Failure> {
+    let silent = |e: &Failure| e.exit == Exit::Unreachable;
+    if desk.is_none() {
+        *desk = match RemoteDesk::connect(data_dir) {
+            Ok(found) => found.map(|remote| Box::new(remote) as Box<dyn Desk>),
+            Err(e) if silent(&e) => None,
+            Err(e) => return Err(e),
+        };
+    }
+    match desk.as_ref().map(|desk| desk.tree()) {
+        Some(Ok(tree)) => Ok(Some(tree)),
+        Some(Err(e)) if !silent(&e) => Err(e),
+        Some(Err(_)) | None => {
+            *desk = None;
+            Ok(None)
+        }
+    }
 }
 
+/// What is drawn: what time it is, where for how long is told; the most siblings that just run.
+type Drawn = (Option<i64>, usize);
+
 /// A node and what is below it: names as a tree, and beside them what else is known of each; for
-/// how long only where it is known what time it is.
-pub fn lines(tree: &Value, now: Option<i64>) -> Vec<String> {
-    let mut rows = Vec::new();
-    branch(tree, ("", ""), now, &mut rows);
+/// how long only where it is known what time it is. Where there is no room for so many lines,
+/// siblings that all just run are counted.
+pub fn lines(tree: &Value, now: Option<i64>, (columns, most): (usize, usize)) -> Vec<String> {
+    let draw = |siblings: usize| {
+        let mut rows = Vec::new();
+        branch(tree, ("", ""), (now, siblings), &mut rows);
+        rows
+    };
+    let mut rows = draw(usize::MAX);
+    if rows.len() > most {
+        let fits = (0..most).rev().map(draw).find(|rows| rows.len() <= most);
+        rows = fits.unwrap_or_else(|| draw(0));
+    }
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let line = |(name, told): &(String, String)| {
         let pad = " ".repeat(width - name.chars().count());
-        format!("{name}{pad}  {told}").trim_end().to_owned()
+        fit(format!("{name}{pad}  {told}").trim_end(), columns)
     };
-    rows.iter().map(line).collect()
+    let mut lines: Vec<String> = rows.iter().map(line).collect();
+    if lines.len() > most {
+        let more = lines.split_off(most - 1).len();
+        lines.push(format!("… {} more", count(more as u64, "line")));
+    }
+    lines
+}
+
+/// Whether it runs, has nothing below it, and nothing else is to be told of it.
+fn just_runs(node: &Value) -> bool {
+    let absent = |key: &str| match node.get(key) {
+        None | Some(Value::Null) => true,
+        Some(Value::Bool(flag)) => !flag,
+        Some(Value::Number(number)) => number.as_u64() == Some(0),
+        Some(Value::String(text)) => text.is_empty(),
+        Some(Value::Array(all)) => all.is_empty(),
+        Some(Value::Object(_)) => false,
+    };
+    let told = ["down", "blocked", "planned", "restarts", "last_failure", "mailbox", "children"];
+    node.get("state").and_then(Value::as_str) == Some("running") && told.into_iter().all(absent)
 }
 
 fn branch(
     node: &Value,
     (first, rest): (&str, &str),
-    now: Option<i64>,
+    (now, siblings): Drawn,
     rows: &mut Vec<(String, String)>,
 ) {
     let text = |key: &str| node.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
@@ -110,9 +177,29 @@ fn branch(
     told.extend(text("last_failure").map(|why| format!("last: {why}")));
     rows.push((format!("{first}{}", text("name").unwrap_or("?")), told.join("  ")));
     let children = node.get("children").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    for (i, child) in children.iter().enumerate() {
-        let (own, below) =
-            if i + 1 == children.len() { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-        branch(child, (&format!("{rest}{own}"), &format!("{rest}{below}")), now, rows);
+    let all = children.iter().filter(|child| just_runs(child)).count();
+    // One that is counted takes a line as well.
+    let mut shown = if all > siblings.saturating_add(1) { siblings } else { all };
+    let counted = all - shown;
+    let mut seen = Vec::new();
+    for child in children {
+        if !just_runs(child) {
+            seen.push(child);
+        } else if shown > 0 {
+            shown -= 1;
+            seen.push(child);
+        }
+    }
+    for (i, child) in seen.iter().enumerate() {
+        let (own, below) = if i + 1 == seen.len() && counted == 0 {
+            ("└─ ", "   ")
+        } else {
+            ("├─ ", "│  ")
+        };
+        let stems = (&*format!("{rest}{own}"), &*format!("{rest}{below}"));
+        branch(child, stems, (now, siblings), rows);
+    }
+    if counted > 0 {
+        rows.push((format!("{rest}└─ … {counted} more"), "running".to_owned()));
     }
 }

@@ -68,6 +68,13 @@ impl PortFile {
     }
 }
 
+/// Whether what is told in `dir` is the server of this token: it is not where another has begun
+/// there, or where the folder was taken away.
+#[must_use]
+pub fn is_of(dir: &Path, token: &str) -> bool {
+    matches!(PortFile::read(dir), Ok(Some(file)) if file.token == token)
+}
+
 /// Where it lies.
 #[must_use]
 pub fn path(dir: &Path) -> PathBuf {

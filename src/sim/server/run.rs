@@ -271,16 +271,26 @@ async fn run(
     if let Phase::Failed(why) = phase {
         return Err(SimError::Failed(why));
     }
+    if !port::is_of(&data_dir, &desk.token) {
+        // Whoever has begun in a folder of this name is found by its own.
+        return Ok(());
+    }
     std::fs::remove_file(port::path(&data_dir)).map_err(io_error("cannot remove the port file"))
 }
 
 /// Keeps what was used of the limits, for the next process: who is banned stays banned. Nobody else
 /// writes that file, and each time is waited for, so no two ever write it at once; the last time is
-/// when the server has ended.
+/// when the server has ended. A server whose folder was taken away ends, and writes nothing into
+/// that of a successor.
 async fn keep_limits(desk: Arc<Desk>, dir: PathBuf, mut ended: oneshot::Receiver<()>) {
     let mut kept = None;
     loop {
         let last = timeout(KEEP_EVERY, &mut ended).await.is_ok();
+        if !port::is_of(&dir, &desk.token) {
+            tracing::warn!("{} is no longer this exchange's: it ends", dir.display());
+            desk.stop();
+            return;
+        }
         let spent = desk.counters().spent();
         if kept.as_ref() != Some(&spent) {
             keep(spent.clone(), &dir).await;

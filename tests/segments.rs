@@ -1,0 +1,56 @@
+//! What was sealed is the older part of the journal: no start needs it, also none after a kill.
+
+use crate::kit::{BINARY, Folder, Process, ask, made_recording, run, told, until_end, wait_until};
+use everwarm::history::{self, Projector};
+use everwarm_runtime::store::archive::Archive;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[test]
+fn a_segment_that_is_missing_stops_no_start_after_a_kill() {
+    let folder = Folder::new("segments");
+    let recording = made_recording(&folder.join("recording"), 40, 450);
+    let (calm, dir) = (folder.join("calm"), folder.join("data"));
+    let arguments = until_end(&recording);
+    let (code, out, err) = run(&calm, &arguments);
+    assert_eq!(code, Some(0), "{out}{err}");
+
+    let mut small = Command::new(BINARY);
+    small.env("EVERWARM_SEALING", "30000,30000");
+    let daemon = Process::of(small, &dir, &arguments);
+    let sealed = || fs::read_dir(dir.join("live.segments")).map_or(0, Iterator::count);
+    wait_until("something is sealed", || sealed() > 2);
+    daemon.kill();
+    let segments = fs::read_dir(dir.join("live.segments")).unwrap();
+    let mut paths: Vec<_> = segments.map(|it| it.unwrap().path()).collect();
+    // One that was being written has no name yet.
+    paths.retain(|path| path.extension().is_some_and(|kind| kind == "segment"));
+    paths.sort();
+    // What left the live file had been followed into the history for good.
+    let newest = paths.last().unwrap().file_stem().unwrap().to_str().unwrap();
+    let sealed: u64 = newest.split_once('-').unwrap().1.parse().unwrap();
+    let archive = Archive::open(&dir.join(history::FILE)).unwrap();
+    let projector = Projector::new(Arc::new(archive)).unwrap();
+    assert!(projector.through() >= sealed, "{} of {sealed}", projector.through());
+    drop(projector);
+    fs::remove_file(&paths[1]).unwrap();
+
+    let (code, out, err) = run(&dir, &arguments);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(!err.contains("the history lacks"), "{err}");
+    assert_eq!(told(&dir), told(&calm));
+
+    // Where the history is gone too, it is poorer by that, and says so.
+    fs::remove_file(dir.join(history::FILE)).unwrap();
+    let daemon = Process::start(&dir, &[&arguments[..3], &arguments[4..]].concat());
+    let lacks = "the history lacks rows ";
+    assert!(daemon.complains(lacks, Duration::from_mins(1)), "{:?}", daemon.lines());
+    daemon.answers();
+    let newest = |dir: &Path| ask(dir, &["equity", "--limit", "1"]);
+    wait_until("the rest is there", || newest(&dir) == newest(&calm));
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+}
