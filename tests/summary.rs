@@ -181,10 +181,30 @@ fn a_day_comes_to_what_its_fills_and_closes_say() {
     grown(&dir, &["--month", &day[..7]], [&earlier, &day]);
     let running = &view["running"];
     assert_eq!((&running["closes"], &running["starts"]), (&json!(equity.len()), &json!(1)));
-    let limits = running["limits"].as_array().unwrap();
-    let used = limits.iter().find(|limit| limit["key"] == "trading.max_positions").unwrap();
-    assert_eq!(number(&used["used"]), Decimal::from(most), "{limits:?}");
+    limits(running, most, &fills);
     files(&folder, &dir, &fills);
+}
+
+/// What was used of limits that are counted.
+fn limits(running: &Value, positions: usize, fills: &[Value]) {
+    let limits = running["limits"].as_array().unwrap();
+    for (key, most) in
+        [("trading.max_positions", positions), ("risk.max_trades_per_day", entries(fills))]
+    {
+        let used = limits.iter().find(|limit| limit["key"] == key).unwrap();
+        assert_eq!(number(&used["used"]), Decimal::from(most), "{limits:?}");
+    }
+}
+
+/// The most orders of a day of which something was bought.
+fn entries(fills: &[Value]) -> usize {
+    let (mut bought, mut days) = (BTreeSet::new(), BTreeMap::<i64, usize>::new());
+    for fill in fills.iter().filter(|fill| fill["side"] == "buy") {
+        if bought.insert(fill["client_order_id"].as_str().unwrap()) {
+            *days.entry(fill["time"].as_i64().unwrap() / DAY).or_default() += 1;
+        }
+    }
+    days.into_values().max().unwrap()
 }
 
 /// What was said in two days is what was said in both, and as it is all there is, the journal grew
@@ -248,11 +268,13 @@ fn files(folder: &Folder, dir: &Path, fills: &[Value]) {
     assert_eq!(results, told);
     let all = rows(dir, &["trades"]);
     assert_eq!(rows(dir, &["trades", "--limit", "2"]), all[all.len() - 2..]);
-    for (wrong, words) in
-        [(["summary", "2026-02-30"], "is no day"), (["summary", "5"], "is no day")]
-    {
+    for (wrong, exit, words) in [
+        (["summary", "2026-02-30"], 2, "is no day"),
+        (["summary", "5"], 2, "is no day"),
+        (["summary", "9999-01-01"], 1, "there is nothing of 9999-01-01 yet: the newest close is "),
+    ] {
         let (code, _, err) = run(dir, &wrong);
-        assert_eq!(code, Some(2), "{err}");
+        assert_eq!(code, Some(exit), "{err}");
         assert!(err.contains(words), "{err}");
     }
 }

@@ -7,17 +7,29 @@ use super::records::PositionState;
 use crate::domain::fact::Order;
 use crate::domain::id::Symbol;
 use crate::domain::order::{Side, VenueFill};
+use crate::domain::time::UtcMs;
 use std::collections::{BTreeMap, VecDeque};
 
 /// A change of the books of one symbol.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Booked {
+    /// Number of the input by which it was heard of.
+    pub input: u64,
     /// The books after it.
     pub after: PositionState,
     /// Whether nothing is held after it that could be sold.
     pub dust: bool,
     /// What changed them; none: an adjustment.
     pub fill: Option<Execution>,
+}
+
+impl Booked {
+    /// When it happened, UTC milliseconds: an execution at the venue's time of it, whenever it was
+    /// heard of; an adjustment when it was made.
+    #[must_use]
+    pub fn time(&self) -> UtcMs {
+        self.fill.as_ref().map_or(self.after.time, |execution| execution.fill.time)
+    }
 }
 
 /// An execution of ours.
@@ -58,9 +70,9 @@ impl History {
         }
         changes.sort_by(|(a, ..), (b, ..)| a.cmp(b));
         let booked = changes.into_iter().map(|(fact, after, dust)| {
-            let of = (input(CHANGES, &fact)?, after.symbol);
-            let fill = fills.get_mut(&of).and_then(VecDeque::pop_front);
-            Ok(Booked { after, dust, fill })
+            let input = input(CHANGES, &fact)?;
+            let fill = fills.get_mut(&(input, after.symbol)).and_then(VecDeque::pop_front);
+            Ok(Booked { input, after, dust, fill })
         });
         booked.collect()
     }

@@ -1,8 +1,9 @@
 //! Questions to the history.
 
+use super::booked::Booked;
 use super::code;
 use super::page::{Cursor, Page, Paged};
-use super::projection::{BARS, CHANGES, EQUITY, FILLS, ORDER_STATES, ORDERS, POSITIONS};
+use super::projection::{BARS, EQUITY, FILLS, ORDER_STATES, ORDERS, POSITIONS};
 use super::records::{
     EquityState, EquityView, FillView, OrderState, OrderView, PositionState, PositionView,
     TradeView, quotient,
@@ -133,15 +134,10 @@ impl History {
     /// # Errors
     /// The file could not be read, or is damaged.
     pub fn trades(&self, limit: Option<usize>) -> Result<Vec<TradeView>, HistoryError> {
-        let rules = self.rules()?;
-        let mut changes: Vec<(PositionState, bool)> = Vec::new();
-        for (key, value) in self.all(CHANGES)? {
-            let state: PositionState = decode(CHANGES, &value)?;
-            let dust = rules.dust(&key, state.quantity);
-            changes.push((state, dust));
-        }
+        let mut changes = self.booked()?;
+        changes.sort_by_key(|change| change.after.symbol);
         let mut trades = Vec::new();
-        for of_symbol in changes.chunk_by(|(a, _), (b, _)| a.symbol == b.symbol) {
+        for of_symbol in changes.chunk_by(|a, b| a.after.symbol == b.after.symbol) {
             trades.extend(trades_of(of_symbol));
         }
         trades.sort_by_key(|t| (t.opened, t.symbol));
@@ -232,20 +228,22 @@ fn order_view(intent: OrderIntent, state: Option<OrderState>) -> OrderView {
     }
 }
 
-/// Splits the changes of one symbol, ascending, after the sales that leave nothing that could be
-/// sold. Every change belongs to one trade, so their results are what the books locked in.
-fn trades_of(changes: &[(PositionState, bool)]) -> Vec<TradeView> {
+/// Splits the changes of one symbol, in the order in which they were made, after the sales that
+/// leave nothing that could be sold. Every change belongs to one trade, so their results are what
+/// the books locked in.
+fn trades_of(changes: &[Booked]) -> Vec<TradeView> {
     let mut trades: Vec<TradeView> = Vec::new();
     let (mut held, mut before) = (Decimal::ZERO, Decimal::ZERO);
     let mut realized_at_open = Decimal::ZERO;
-    for (change, dust) in changes {
+    for booked in changes {
+        let (change, time) = (&booked.after, booked.time());
         let over = trades.last().is_some_and(|t| t.closed.is_some());
         // What lessens or takes away dust has nothing to do with a trade to come.
         if trades.is_empty() || (over && change.quantity > held) {
             realized_at_open = before;
             trades.push(TradeView {
                 symbol: change.symbol,
-                opened: change.time,
+                opened: time,
                 closed: None,
                 quantity: Decimal::ZERO,
                 cost: Decimal::ZERO,
@@ -260,8 +258,8 @@ fn trades_of(changes: &[(PositionState, bool)]) -> Vec<TradeView> {
             // last parts of a sale may leave dust one after the other.
             let lessened = change.quantity < held || change.quantity.is_zero();
             let made = trade.closed.is_none() || change.realized_pnl != before;
-            if *dust && lessened && made {
-                trade.closed = Some(change.time);
+            if booked.dust && lessened && made {
+                trade.closed = Some(time);
             }
         }
         (held, before) = (change.quantity, change.realized_pnl);

@@ -114,9 +114,10 @@ pub struct EquityState {
 pub struct TradeView {
     /// What was traded.
     pub symbol: Symbol,
-    /// Event time of the first fill's input, UTC milliseconds.
+    /// Venue time of its first execution, UTC milliseconds.
     pub opened: UtcMs,
-    /// Event time at which nothing was held any more that could be sold; none while something is.
+    /// Venue time of the execution after which nothing was held that could be sold; none while
+    /// something is.
     pub closed: Option<UtcMs>,
     /// Most base units held at once.
     pub quantity: Decimal,

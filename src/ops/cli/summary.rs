@@ -36,6 +36,9 @@ pub struct SummaryArgs {
 pub fn print(args: &SummaryArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let desk = args.args.desk(core)?;
     let view = desk.summary(args.day.or(args.month))?;
+    if let Some(why) = view.not_begun() {
+        return Err(Failure::new(Exit::Failed, why));
+    }
     if let Some(file) = &args.html {
         let page = html::page(&view);
         let no = |e: std::io::Error| crate::ops::backup::failed(file, &e);
@@ -105,7 +108,7 @@ fn made(title: &'static str, rows: &[Made]) -> Table {
     let mut table = Table::new(&[title, ">locked in", ">at the mark", ">fills", "fees"]);
     for row in rows {
         table.row(vec![
-            row.name.clone(),
+            row.who().to_owned(),
             signed(row.realized),
             signed(row.unrealized),
             thousands(row.fills),
@@ -113,4 +116,18 @@ fn made(title: &'static str, rows: &[Made]) -> Table {
         ]);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_nobodys_has_one_name_on_the_screen_and_on_the_page() {
+        let mut view = SummaryView::default();
+        view.money.strategies = vec![Made { fills: 3, ..Made::default() }];
+        let lines = lines(&view, 100);
+        assert!(lines.iter().any(|line| line.starts_with("nobody's  ")), "{lines:?}");
+        assert!(html::page(&view).contains("<td>nobody's</td>"));
+    }
 }

@@ -64,10 +64,16 @@ pub fn facts(view: &SummaryView) -> Vec<[String; 2]> {
         ("profit", signed(money.profit)),
         ("locked in", signed(money.realized)),
         ("at the mark", signed(money.unrealized)),
+    ];
+    let rest = (money.profit - money.realized - money.unrealized).round_dp(2);
+    if !rest.is_zero() {
+        rows.push(("profit less these two", signed(rest)));
+    }
+    rows.extend([
         ("fees", fees(&money.fees)),
         ("equity before", or_dash(money.equity_before.map(amount))),
         ("equity after", or_dash(money.equity_after.map(amount))),
-    ];
+    ]);
     if !money.adjusted.is_zero() {
         rows.push(("taken out or put in, no profit", signed(money.adjusted)));
     }
@@ -94,9 +100,8 @@ pub fn fees(fees: &BTreeMap<String, Decimal>) -> String {
 }
 
 fn made(row: &Made) -> [String; 5] {
-    let name = if row.name.is_empty() { "nobody's" } else { &row.name };
     [
-        name.to_owned(),
+        row.who().to_owned(),
         signed(row.realized),
         signed(row.unrealized),
         fees(&row.fees),

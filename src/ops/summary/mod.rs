@@ -1,7 +1,10 @@
 //! What a day or a month came to: money from the history, what went wrong from the journal.
 //!
-//! `money.rs` counts what was made, `running.rs` how it ran, `html.rs` and `csv.rs` write both down
-//! for people. A period is of event time; what a close says belongs to the minute that it ends.
+//! `money.rs` counts what was made, `running.rs` how it ran, `used.rs` what was used of limits,
+//! `html.rs` and `csv.rs` write it all down for people. A period is of event time: what a close
+//! says belongs to the minute that it ends, an execution to the venue's time of it, whenever they
+//! were heard of; all else to the time at which it was heard of.
+//!
 //! Deposits are not in the books and withdrawals are adjustments, so neither is profit.
 
 pub mod csv;
@@ -9,6 +12,9 @@ pub mod html;
 mod money;
 mod period;
 mod running;
+#[cfg(test)]
+mod tests;
+mod used;
 mod view;
 
 pub use period::Period;
@@ -17,7 +23,19 @@ pub use view::{FileSize, Gap, LimitUsed, Made, Money, Point, Running, SummaryVie
 use super::desk::JournalFacts;
 use super::exit::Failure;
 use crate::history::History;
+use crate::history::booked::Booked;
+use crate::history::records::{EquityView, OrderView};
 use std::path::Path;
+
+/// What the history has of the books, read once.
+struct Kept {
+    /// Every change of them, in the order in which they were made.
+    booked: Vec<Booked>,
+    /// Equity by close.
+    equity: Vec<EquityView>,
+    /// Orders by close.
+    orders: Vec<OrderView>,
+}
 
 /// What a period came to; without one, the UTC day of the newest close.
 ///
@@ -29,10 +47,15 @@ pub fn summary(
     data_dir: &Path,
     period: Option<Period>,
 ) -> Result<SummaryView, Failure> {
-    let newest = || history.equity(Some(1)).map(|points| points.rows.last().map_or(0, |p| p.time));
-    let period = period.map_or_else(|| newest().map(|time| Period::day_of(time - 1)), Ok)?;
-    let (money, tops) = money::money(history, period)?;
-    let running = running::running(journal, data_dir, period, &tops)?;
+    let kept = Kept {
+        booked: history.booked()?,
+        equity: history.equity(None)?.rows,
+        orders: history.orders(None)?.rows,
+    };
+    let newest_close = kept.equity.last().map(|point| point.time);
+    let period = period.unwrap_or_else(|| Period::day_of(newest_close.unwrap_or(0) - 1));
+    let (money, positions) = money::money(history, &kept, period)?;
+    let running = running::running(journal, data_dir, period, (&kept, positions))?;
     let Period { from, to } = period;
-    Ok(SummaryView { from, to, money, running })
+    Ok(SummaryView { from, to, newest_close, money, running })
 }

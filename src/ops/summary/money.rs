@@ -1,14 +1,17 @@
 //! What was made: a fold over the changes of the books.
 //!
 //! What is locked in and what is held at the mark come from the same rows as the equity, so without
-//! adjustments and fees in other assets their sum is the profit.
+//! adjustments and fees in other assets their sum is the profit. But an execution counts at the
+//! venue's time of it, and for the equity at the first close after it was heard of: where a day
+//! ends between the two, its profit and that sum differ, and those of the next day by the opposite.
 
+use super::Kept;
 use super::period::Period;
 use super::view::{Made, Money, Point};
 use crate::domain::id::Symbol;
 use crate::domain::money::Decimal;
 use crate::domain::order::Side;
-use crate::domain::time::day_of;
+use crate::domain::time::UtcMs;
 use crate::history::History;
 use crate::history::booked::Booked;
 use crate::history::queries::HistoryError;
@@ -21,106 +24,95 @@ const POINTS: usize = 600;
 /// Decimals of a ratio.
 const RATIO: u32 = 6;
 
-/// The most that was used of what is limited.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tops {
-    /// Symbols held at once, of which something could be sold.
-    pub positions: u64,
-    /// Entries of a UTC day.
-    pub entries: u64,
-    /// Loss locked in on a UTC day, not below zero.
-    pub loss: Decimal,
-}
-
-/// What a period came to.
-pub fn money(history: &History, period: Period) -> Result<(Money, Tops), HistoryError> {
-    let booked = history.booked()?;
+/// What a period came to, and the most symbols that were held at once, of which something could be
+/// sold.
+pub fn money(history: &History, kept: &Kept, period: Period) -> Result<(Money, u64), HistoryError> {
     let mut fold = Fold::default();
-    for change in booked.iter().take_while(|change| change.after.time < period.from) {
-        fold.take(change, false);
+    for change in &kept.booked {
+        fold.take(change, period);
     }
-    let before = fold.held.clone();
-    fold.tops.positions = fold.positions();
-    for change in booked.iter().filter(|change| period.has(change.after.time)) {
-        fold.take(change, true);
+    let before = worth(history, &fold.before, period.from)?;
+    for (held, worth) in before {
+        fold.held_made(&held, -worth);
     }
-    let unrealized = worth(history, &before, period.from)?;
-    for (symbol, worth) in unrealized {
-        fold.held_made(symbol, -worth);
-    }
-    for (symbol, worth) in worth(history, &fold.held, period.to)? {
-        fold.held_made(symbol, worth);
+    let after = worth(history, &fold.after, period.to)?;
+    for (held, worth) in after {
+        fold.held_made(&held, worth);
     }
     let mut money = fold.money();
-    equity(&history.equity(None)?.rows, period, &mut money);
-    let orders = history.orders(None)?.rows;
-    let ours = || orders.iter().filter(|order| period.closes(order.time));
-    money.orders = ours().count() as u64;
-    let mut entries: BTreeMap<i64, u64> = BTreeMap::new();
-    for order in ours().filter(|order| order.side == Side::Buy) {
-        *entries.entry(day_of(order.time)).or_default() += 1;
-    }
-    fold.tops.entries = entries.into_values().max().unwrap_or(0);
+    equity(&kept.equity, period, &mut money);
+    let ours = kept.orders.iter().filter(|order| period.closes(order.time));
+    money.orders = ours.count() as u64;
     trades(history, period, &mut money)?;
-    Ok((money, fold.tops))
+    Ok((money, fold.positions))
 }
 
-/// What is held at an instant, at the mark, less what it cost; nothing where no mark is known.
+/// Who holds what, and the worth of that at the mark of an instant less what it cost; nothing where
+/// no mark is known.
 fn worth(
     history: &History,
-    held: &BTreeMap<Symbol, PositionState>,
-    until: i64,
-) -> Result<BTreeMap<Symbol, Decimal>, HistoryError> {
-    let symbols: BTreeSet<Symbol> = held.keys().copied().collect();
-    let marks = history.marks(symbols, Some(until))?;
-    let worth = |(symbol, state): (&Symbol, &PositionState)| {
-        let value = marks.get(symbol).map_or(state.cost, |mark| mark * state.quantity);
-        (*symbol, value - state.cost)
+    held: &BTreeMap<Symbol, Held>,
+    until: UtcMs,
+) -> Result<Vec<(Holder, Decimal)>, HistoryError> {
+    let held = || held.iter().filter(|(_, held)| !held.quantity.is_zero());
+    let marks = history.marks(held().map(|(symbol, _)| *symbol).collect(), Some(until))?;
+    let worth = |(symbol, held): (&Symbol, &Held)| {
+        let value = marks.get(symbol).map_or(held.cost, |mark| mark * held.quantity);
+        ((*symbol, held.buyer.clone()), value - held.cost)
     };
-    Ok(held.iter().map(worth).collect())
+    Ok(held().map(worth).collect())
 }
 
+/// A symbol, and who bought it last.
+type Holder = (Symbol, String);
+
+/// What is held of a symbol at an instant.
+#[derive(Clone, Debug, Default)]
+struct Held {
+    quantity: Decimal,
+    cost: Decimal,
+    /// Who bought last.
+    buyer: String,
+}
+
+/// The sums do not depend on the order in which executions were heard of: each change counts by
+/// what it added, at the time at which it happened.
 #[derive(Debug, Default)]
 struct Fold {
-    held: BTreeMap<Symbol, PositionState>,
-    /// Of what is held, that which is no dust.
+    /// The books after the last change.
+    books: BTreeMap<Symbol, PositionState>,
+    /// What is held before the period, and after it.
+    before: BTreeMap<Symbol, Held>,
+    after: BTreeMap<Symbol, Held>,
+    /// Of what the books hold, that which is no dust; and the most of that in the period.
     sellable: BTreeSet<Symbol>,
-    realized: BTreeMap<Symbol, Decimal>,
-    /// Who bought last.
-    buyers: BTreeMap<Symbol, String>,
+    positions: u64,
     symbols: BTreeMap<Symbol, Made>,
     strategies: BTreeMap<String, Made>,
-    days: BTreeMap<i64, Decimal>,
-    tops: Tops,
 }
 
 impl Fold {
-    fn take(&mut self, change: &Booked, counts: bool) {
-        let Booked { after, dust, fill } = change;
+    fn take(&mut self, change: &Booked, period: Period) {
+        self.limited(change, period);
+        let Booked { after, fill, .. } = change;
         let symbol = after.symbol;
-        let was = self.realized.insert(symbol, after.realized_pnl).unwrap_or_default();
-        if after.quantity.is_zero() {
-            self.held.remove(&symbol);
-        } else {
-            self.held.insert(symbol, after.clone());
+        let was = self.books.insert(symbol, after.clone());
+        let added =
+            |of: fn(&PositionState) -> Decimal| of(after) - was.as_ref().map_or(Decimal::ZERO, of);
+        let (quantity, cost, made) =
+            (added(|s| s.quantity), added(|s| s.cost), added(|s| s.realized_pnl));
+        let buy = fill.as_ref().filter(|execution| execution.side == Side::Buy);
+        for (held, until) in [(&mut self.before, period.from), (&mut self.after, period.to)] {
+            if change.time() < until {
+                let held = held.entry(symbol).or_default();
+                held.quantity += quantity;
+                held.cost += cost;
+                if let Some(execution) = buy {
+                    held.buyer.clone_from(&execution.strategy);
+                }
+            }
         }
-        if *dust {
-            self.sellable.remove(&symbol);
-        } else {
-            self.sellable.insert(symbol);
-        }
-        let Some(execution) = fill else { return };
-        if execution.side == Side::Buy {
-            self.buyers.insert(symbol, execution.strategy.clone());
-        }
-        if !counts {
-            return;
-        }
-        self.tops.positions = self.tops.positions.max(self.positions());
-        let made = after.realized_pnl - was;
-        let day = self.days.entry(day_of(after.time)).or_default();
-        *day += made;
-        self.tops.loss = self.tops.loss.max(-*day);
+        let Some(execution) = fill.as_ref().filter(|_| period.has(change.time())) else { return };
         let of_strategy = self.strategies.entry(execution.strategy.clone()).or_default();
         for of in [of_strategy, self.symbols.entry(symbol).or_default()] {
             of.realized += made;
@@ -130,15 +122,26 @@ impl Fold {
         }
     }
 
-    fn positions(&self) -> u64 {
-        self.sellable.len() as u64
+    /// What is held against the limit of positions is what the books knew when it was asked.
+    fn limited(&mut self, change: &Booked, period: Period) {
+        let symbol = change.after.symbol;
+        if change.dust {
+            self.sellable.remove(&symbol);
+        } else {
+            self.sellable.insert(symbol);
+        }
+        let now = self.sellable.len() as u64;
+        if change.after.time < period.from {
+            self.positions = now;
+        } else if period.has(change.after.time) {
+            self.positions = self.positions.max(now);
+        }
     }
 
     /// Counts for whoever holds it.
-    fn held_made(&mut self, symbol: Symbol, worth: Decimal) {
-        self.symbols.entry(symbol).or_default().unrealized += worth;
-        let buyer = self.buyers.get(&symbol).cloned().unwrap_or_default();
-        self.strategies.entry(buyer).or_default().unrealized += worth;
+    fn held_made(&mut self, (symbol, buyer): &Holder, worth: Decimal) {
+        self.symbols.entry(*symbol).or_default().unrealized += worth;
+        self.strategies.entry(buyer.clone()).or_default().unrealized += worth;
     }
 
     fn money(&self) -> Money {

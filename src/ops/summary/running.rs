@@ -1,14 +1,16 @@
 //! How it ran: a fold over the facts of a period. Where they begin in the journal is found by
-//! halving it, so a day costs a day however old the journal is.
+//! halving it, so a day costs a day however old the journal is. They end where the last stage has
+//! passed the first close behind it: closes that were caught up with lie far behind their time.
 
-use super::money::Tops;
+use super::Kept;
 use super::period::Period;
+use super::used::{Counting, Used};
 use super::view::{FileSize, Gap, LimitUsed, Running, Trouble};
-use crate::domain::fact::{Body, Decision, Ledger, Market, Operator, Order, Venue};
+use crate::domain::fact::kinds::rank;
+use crate::domain::fact::{Body, Decision, Ledger, Market, Operator, Venue};
 use crate::domain::money::Decimal;
-use crate::domain::order::OrderStatus;
 use crate::domain::settings::Settings;
-use crate::domain::time::{MINUTE, UtcMs};
+use crate::domain::time::{DAY, MINUTE, UtcMs, day_of};
 use crate::ops::desk::JournalFacts;
 use crate::ops::exit::Failure;
 use crate::ops::text::count;
@@ -25,34 +27,62 @@ const SLACK: UtcMs = 60 * MINUTE;
 /// Rows looked at first for the settings in force.
 const WINDOW: u64 = 2000;
 
-/// How it ran in a period.
+/// How it ran in a period, and the most positions that were held in it.
 pub fn running(
     journal: &dyn JournalFacts,
     data_dir: &Path,
     period: Period,
-    tops: &Tops,
+    (kept, positions): (&Kept, u64),
 ) -> Result<Running, Failure> {
-    let mut first = first_row(journal, period.from.saturating_sub(SLACK))?;
+    // Limits count from the beginning of a day.
+    let since = day_of(period.from).saturating_mul(DAY).saturating_sub(SLACK);
+    let mut first = first_row(journal, since)?;
     if first == first_row(journal, 1)? {
         // What a first life says before there is any time belongs to it.
         first = 1;
     }
-    let mut fold = Fold { settings: in_force(journal, first)?, ..Fold::default() };
+    let before = kept.equity.iter().take_while(|point| point.time <= period.from).last();
+    let mut fold = Fold {
+        settings: in_force(journal, first)?,
+        close: before.map(|point| point.time),
+        ..Fold::default()
+    };
     journal.each(first, &mut |_, fact| {
         fold.take(fact, period);
-        let over = fact.key.rank == 0 && fact.time > period.to.saturating_add(SLACK);
-        if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if fold.is_over(fact) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     // Those that have not come to a close.
     let waiting = fold.started.iter().filter(|time| period.has(**time));
     fold.running.starts += waiting.count() as u64;
     fold.running.files = files(data_dir);
     let all = first_row(journal, UtcMs::MAX)?.saturating_sub(1).max(1);
-    let journal = fold.running.files.iter().filter(|file| file.name.starts_with("live."));
-    let bytes: u64 = journal.map(|file| file.bytes).sum();
+    let live = fold.running.files.iter().filter(|file| file.name.starts_with("live."));
+    let bytes: u64 = live.map(|file| file.bytes).sum();
     fold.running.grown = bytes / 1024 * fold.running.facts / all * 1024;
-    fold.limits(tops);
+    let sent = sent_before(journal, first, fold.counting.older(&kept.orders, since))?;
+    let used = std::mem::take(&mut fold.counting).used(period, &kept.booked, &sent);
+    fold.limits(positions, &used);
     Ok(fold.running)
+}
+
+/// Announcements of orders between the close of the oldest one and a row.
+fn sent_before(
+    journal: &dyn JournalFacts,
+    before: u64,
+    oldest: Option<UtcMs>,
+) -> Result<Vec<Fact<Body>>, Failure> {
+    let mut sent = Vec::new();
+    let Some(oldest) = oldest else { return Ok(sent) };
+    journal.each(first_row(journal, oldest.saturating_sub(SLACK))?, &mut |row, fact| {
+        if row >= before {
+            return ControlFlow::Break(());
+        }
+        if let Body::Venue(Venue::Sent { .. }) = &fact.body {
+            sent.push(fact.clone());
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(sent)
 }
 
 /// The first row of a fact of that time or later, about; the last one where there is none.
@@ -110,12 +140,14 @@ struct Fold {
     close: Option<UtcMs>,
     /// Lives that began since, the first of them before there was any time.
     started: Vec<UtcMs>,
-    /// Orders in a row that came to nothing, and the most of them.
-    failed: (u64, u64),
+    /// Number of the first input behind the period.
+    end: Option<u64>,
+    counting: Counting,
 }
 
 impl Fold {
     fn take(&mut self, fact: &Fact<Body>, period: Period) {
+        self.counting.take(fact);
         if let Body::Operator(Operator::ConfigApplied { text, .. }) = &fact.body
             && fact.time < period.to
         {
@@ -124,28 +156,31 @@ impl Fold {
         if let Body::Market(Market::Close { time, bars, missing }) = &fact.body {
             let before = self.close.replace(*time);
             let started = std::mem::take(&mut self.started).len() as u64;
-            if period.closes(*time) {
+            // A life that catches up with closes of before began now.
+            if period.closes(fact.time) {
                 self.running.starts += started;
+            }
+            if period.closes(*time) {
                 self.running.closes += 1;
                 self.running.missing_bars += missing.len() as u64;
                 // The first close has nothing before it that could be missing.
                 let gap = before.filter(|before| time - before > MINUTE && !bars.is_empty());
                 push(&mut self.running.gaps, gap.map(|from| Gap { from, to: *time }));
             }
+            if *time > period.to {
+                self.end.get_or_insert(fact.key.n);
+            }
         }
-        if let Body::Operator(Operator::Started { .. }) = &fact.body {
-            self.started.push(fact.time);
-        }
-        if !period.has(fact.time) {
-            return;
-        }
-        self.running.facts += 1;
         match &fact.body {
-            Body::Market(Market::LateBar { .. }) => self.running.late_bars += 1,
-            Body::Decision(Decision::Declined { code, .. }) => {
+            Body::Operator(Operator::Started { .. }) => self.started.push(fact.time),
+            Body::Decision(Decision::Declined { signal, code, .. })
+                if period.closes(signal.close_time) =>
+            {
                 *self.running.declined.entry(code.clone()).or_default() += 1;
             }
-            Body::Order(Order::Changed { status, .. }) => self.changed(*status),
+            Body::Market(Market::LateBar { .. }) if period.has(fact.time) => {
+                self.running.late_bars += 1;
+            }
             Body::Market(_)
             | Body::Venue(_)
             | Body::Operator(_)
@@ -154,44 +189,36 @@ impl Fold {
             | Body::Order(_)
             | Body::Ledger(_) => {}
         }
+        if !period.has(fact.time) {
+            return;
+        }
+        self.running.facts += 1;
         if let Some(text) = trouble(&fact.body) {
             self.running.failures_all += 1;
             push(&mut self.running.failures, Some(Trouble { time: fact.time, text }));
         }
     }
 
-    fn changed(&mut self, status: OrderStatus) {
-        match status {
-            OrderStatus::Rejected | OrderStatus::Expired => self.failed.0 += 1,
-            OrderStatus::Filled => self.failed.0 = 0,
-            OrderStatus::Intent
-            | OrderStatus::Sent
-            | OrderStatus::Unknown
-            | OrderStatus::Open
-            | OrderStatus::PartlyFilled
-            | OrderStatus::Cancelled => {}
-        }
-        self.failed.1 = self.failed.1.max(self.failed.0);
+    /// Whether nothing of the period can follow: what the last stage says about an input comes
+    /// after all that any said about those before it.
+    fn is_over(&self, fact: &Fact<Body>) -> bool {
+        fact.key.rank == rank::LEDGER.0 && self.end.is_some_and(|end| fact.key.n >= end)
     }
 
-    fn limits(&mut self, tops: &Tops) {
+    fn limits(&mut self, positions: u64, used: &Used) {
         let on = |limit: Decimal| Some(limit).filter(|limit| !limit.is_zero());
         let limit = |of: fn(&Settings) -> Decimal| self.settings.as_ref().map(of).and_then(on);
         let rows: [(&str, Decimal, Option<Decimal>); 4] = [
-            (
-                "trading.max_positions",
-                tops.positions.into(),
-                limit(|s| s.trading.max_positions.into()),
-            ),
+            ("trading.max_positions", positions.into(), limit(|s| s.trading.max_positions.into())),
             (
                 "risk.max_trades_per_day",
-                tops.entries.into(),
+                used.entries.into(),
                 limit(|s| s.risk.max_trades_per_day.into()),
             ),
-            (LOSS, tops.loss.normalize(), limit(|s| s.risk.max_loss_per_day.normalize())),
+            (LOSS, used.loss.normalize(), limit(|s| s.risk.max_loss_per_day.normalize())),
             (
                 "risk.max_consecutive_failures",
-                self.failed.1.into(),
+                used.failures.into(),
                 limit(|s| s.risk.max_consecutive_failures.into()),
             ),
         ];

@@ -1,8 +1,9 @@
 //! The public shape of a summary.
 
+use super::period::Period;
 use crate::domain::money::Decimal;
 use crate::domain::time::UtcMs;
-use crate::ops::text::count;
+use crate::ops::text::{count, instant};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -14,13 +15,32 @@ pub struct SummaryView {
     pub from: UtcMs,
     /// The first instant behind it.
     pub to: UtcMs,
+    /// The newest close there is; none: there was none yet.
+    pub newest_close: Option<UtcMs>,
     /// What was made.
     pub money: Money,
     /// How it ran.
     pub running: Running,
 }
 
-/// What was made. Amounts are in quote units, where nothing else is said.
+impl SummaryView {
+    /// Why there is nothing to tell, where the newest close is not behind its beginning.
+    #[must_use]
+    pub fn not_begun(&self) -> Option<String> {
+        let name = Period { from: self.from, to: self.to }.name();
+        match self.newest_close {
+            Some(newest) if newest > self.from => None,
+            Some(newest) => {
+                let newest = instant(newest);
+                Some(format!("there is nothing of {name} yet: the newest close is {newest}"))
+            }
+            None => Some(format!("there is nothing of {name} yet: there was no close")),
+        }
+    }
+}
+
+/// What was made. Amounts are in quote units, where nothing else is said. An execution belongs to
+/// the venue's time of it, whenever it was heard of; equity is what the books said at a close.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Money {
     /// Equity at the last close before it, else at the first one in it; none: there was no close.
@@ -29,7 +49,8 @@ pub struct Money {
     pub equity_after: Option<Decimal>,
     /// What adjustments to the venue's word changed of the equity: neither profit nor loss.
     pub adjusted: Decimal,
-    /// Equity after less equity before, without adjustments.
+    /// Equity after less equity before, without adjustments. The sum of the next two, but for what
+    /// was heard of only after the close of its own day, and for what was adjusted of what is held.
     pub profit: Decimal,
     /// Locked in by fills, fees in the quote asset included.
     pub realized: Decimal,
@@ -41,7 +62,7 @@ pub struct Money {
     pub orders: u64,
     /// Executions.
     pub fills: u64,
-    /// Trades from flat to flat that ended in it.
+    /// Trades from flat to flat whose last execution was in it.
     pub trades: u64,
     /// Those of them that made something.
     pub won: u64,
@@ -63,7 +84,7 @@ pub struct Money {
 /// What one symbol or strategy made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Made {
-    /// Which.
+    /// Which; empty: nobody's, of what no execution brought.
     pub name: String,
     /// Locked in by fills.
     pub realized: Decimal,
@@ -73,6 +94,14 @@ pub struct Made {
     pub fees: BTreeMap<String, Decimal>,
     /// Executions.
     pub fills: u64,
+}
+
+impl Made {
+    /// Which, for people.
+    #[must_use]
+    pub fn who(&self) -> &str {
+        if self.name.is_empty() { "nobody's" } else { &self.name }
+    }
 }
 
 /// A point of a chart.
@@ -89,27 +118,28 @@ pub struct Point {
 pub struct Running {
     /// Closes.
     pub closes: u64,
-    /// Process lives that began.
+    /// Process lives that began, each when the first close after it was said.
     pub starts: u64,
-    /// What went wrong, oldest first; at most 100, the newest.
+    /// What went wrong, by when it was heard of, oldest first; at most 100, the newest.
     pub failures: Vec<Trouble>,
     /// How many there were.
     pub failures_all: u64,
-    /// Minutes between two closes that have none; at most 100, the newest.
+    /// Minutes between two closes that have none, where the second is in it; at most 100, the
+    /// newest.
     pub gaps: Vec<Gap>,
     /// Minutes of a symbol without a bar.
     pub missing_bars: u64,
-    /// Bars that came after their close.
+    /// Bars that came after their close, by when they came.
     pub late_bars: u64,
-    /// Facts said.
+    /// Facts said in it, also of closes of before that were caught up with.
     pub facts: u64,
     /// Bytes the journal grew by, about: its size by their share of all facts.
     pub grown: u64,
     /// Files of the data directory now.
     pub files: Vec<FileSize>,
-    /// What was used of each limit.
+    /// The most that was used of each limit; of those of a UTC day, on any that it touches.
     pub limits: Vec<LimitUsed>,
-    /// Wishes that a limit or rule declined, by its code.
+    /// Wishes of its closes that a limit or rule declined, by its code.
     pub declined: BTreeMap<String, u64>,
 }
 
