@@ -5,9 +5,9 @@ use super::at_random::{AtRandom, Fell};
 use super::compare::{Picture, ledger};
 use super::illness::Illness;
 use super::interrupt;
-use super::invariants::announced::Announced;
+use super::invariants::announced::{self, Announced};
 use super::invariants::cursors::Cursors;
-use super::invariants::moving::Moving;
+use super::invariants::moving::{Closing, Moving};
 use super::invariants::{self, Invariants};
 use super::script::{self, Progress, Script};
 use super::sweep::Die;
@@ -38,7 +38,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -117,6 +117,16 @@ pub struct Plan {
     pub workers: usize,
     /// A promise broken on purpose.
     pub sabotage: Option<Sabotage>,
+}
+
+impl Plan {
+    /// Whether nothing in it could make a difference, however it is run.
+    #[must_use]
+    pub fn strikes_nothing(&self) -> bool {
+        let (image, sizes, workers) = (self.image, self.sizes, self.workers);
+        let at_random = self.at_random.filter(|(_, count)| *count == 0);
+        *self == Plan { image, at_random, sizes, workers, ..Plan::default() }
+    }
 }
 
 /// What came of a run.
@@ -212,6 +222,7 @@ pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outco
         dir: dir.clone(),
         watched: Mutex::default(),
         restarts: Arc::default(),
+        too_early: Arc::default(),
         random: AtRandom::new(plan.at_random.map_or(0, |(_, count)| count)),
         progress: Arc::default(),
         tell,
@@ -268,6 +279,17 @@ fn runtime_of(workers: usize, first: impl Fn() + Send + Sync + 'static) -> Resul
     made.map_err(|e| e.to_string())
 }
 
+/// What would be left of a disk if the power failed now: what was flushed, and nothing else.
+fn flushed(disk: &FaultyDisk) -> Result<Store, String> {
+    let left = FaultyDisk::holding(disk.image(Image::Synced), None);
+    Store::on_disk(left, APPLICATION).map_err(|e| format!("of what was flushed: {e}"))
+}
+
+/// The last row of that.
+fn flushed_row(disk: &FaultyDisk) -> Result<u64, String> {
+    flushed(disk)?.recover().map(|found| found.row).map_err(|e| e.to_string())
+}
+
 /// The journal as it is in the end.
 fn facts(disk: &FaultyDisk) -> Result<Vec<(u64, Fact<Body>)>, String> {
     let disk = FaultyDisk::holding(disk.image(Image::Everything), None);
@@ -286,6 +308,8 @@ fn facts(disk: &FaultyDisk) -> Result<Vec<(u64, Fact<Body>)>, String> {
 struct Watched {
     cursors: Cursors<&'static str>,
     announced: Announced,
+    /// The last row that was looked at.
+    row: u64,
     operations: Vec<Vec<Operation>>,
     cut: Vec<(Operation, Image)>,
     broken: Vec<String>,
@@ -298,9 +322,20 @@ impl Watched {
         self.broken.extend(broken);
     }
 
-    /// What a life has left on its disk, and what the exchange was asked until then.
-    fn left(&mut self, store: &Store, asked: &[Entry]) -> Result<(), String> {
-        let scanned = store.scan(0, &mut |_, fact: Fact<Body>| {
+    /// What a life of these stages has flushed: no later one may stand before it, and it must
+    /// announce whatever the exchange was asked until then.
+    fn flushed(
+        &mut self,
+        store: &Store,
+        stages: &[StageSpec],
+        asked: &[Entry],
+    ) -> Result<(), String> {
+        let found = store.recover().map_err(|e| e.to_string())?;
+        let name = |rank| stages.iter().find(|stage| stage.rank.0 == rank).map(|stage| stage.name);
+        let passed = found.progress().filter_map(|(rank, n)| Some((name(rank)?, n)));
+        self.broken.extend(self.cursors.found(passed, found.row));
+        let scanned = store.scan(self.row + 1, &mut |row, fact: Fact<Body>| {
+            self.row = row;
             self.announced.see(&fact);
             ControlFlow::Continue(())
         });
@@ -320,6 +355,8 @@ struct Lives<'a> {
     dir: PathBuf,
     watched: Mutex<Watched>,
     restarts: Arc<Mutex<Restarts>>,
+    /// What left before its announcement was on disk, in words.
+    too_early: Arc<OnceLock<String>>,
     /// Kills at random moments.
     random: AtRandom,
     /// How far the script is.
@@ -367,6 +404,7 @@ impl Lives<'_> {
             let cut = self.plan.cuts.get(life as usize - 1);
             let disk = FaultyDisk::until(image, cut.map(|(at, _)| *at));
             let ending = self.one(&disk, &mut strikes)?;
+            self.look_back(&disk)?;
             {
                 let mut watched = self.watched();
                 watched.cut.extend(disk.cut().zip(cut.map(|(_, left)| *left)));
@@ -397,14 +435,16 @@ impl Lives<'_> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at what the last life has left.
-    fn look_back(&self, store: &Store) -> Result<(), String> {
-        // Somebody else's orders were announced elsewhere.
-        if self.plan.twin.is_some() {
-            return Ok(());
+    /// Looks at what a life that has ended has flushed.
+    fn look_back(&self, disk: &FaultyDisk) -> Result<(), String> {
+        if let Some(broken) = self.too_early.get() {
+            return Err(broken.clone());
         }
-        let asked = log::read(&self.dir).map_err(|e| e.to_string())?;
-        self.watched().left(store, &asked)
+        // What was asked for is covered by what is on disk, so it is read first; somebody else's
+        // orders were announced elsewhere.
+        let asked = if self.plan.twin.is_some() { Ok(Vec::new()) } else { log::read(&self.dir) };
+        let asked = asked.map_err(|e| e.to_string())?;
+        self.watched().flushed(&flushed(disk)?, &self.feed.stages, &asked)
     }
 
     fn observer(&self, illness: &Arc<Illness>) -> Observer {
@@ -424,7 +464,6 @@ impl Lives<'_> {
             *strikes = self.chaos.disarm();
             return if disk.is_dead() { Ok(Ending::Died) } else { Err("the store".to_owned()) };
         };
-        self.look_back(&store)?;
         let illness = Arc::<Illness>::default();
         let here = Arc::clone(&illness);
         let workers = runtime_of(self.plan.workers.max(1), move || here.reign_here())?;
@@ -501,6 +540,12 @@ impl Lives<'_> {
             let directory = directory.lock().unwrap_or_else(PoisonError::into_inner).clone();
             directory.inspect(|directory| kill_now_or_once_it_is_up(directory, who));
         };
+        let (on_disk, too_early) = (disk.clone(), Arc::clone(&self.too_early));
+        self.chaos.on_leave(move |row| {
+            if let Some(broken) = announced::too_early(row, flushed_row(&on_disk)) {
+                too_early.get_or_init(|| broken);
+            }
+        });
         let (disk, died) = (disk.clone(), Arc::clone(died));
         let die = move || {
             disk.kill();
@@ -517,11 +562,15 @@ impl Lives<'_> {
         });
         let mut ended = life.ended.clone();
         let mut moving: Moving<(Option<UtcMs>, u64)> = Moving::new(STUCK);
+        let mut closing = Closing::new(life.world.journal.head());
         let tick = Duration::from_millis(2);
         let mut told = clock::now();
         loop {
             if died.load(Relaxed) {
                 return Ok(Ending::Died);
+            }
+            if let Some(broken) = self.too_early.get() {
+                return Err(broken.clone());
             }
             interrupt::check()?;
             if told.elapsed() >= TELL {
@@ -532,8 +581,12 @@ impl Lives<'_> {
             if matches!(over, Ok(Ok(_))) {
                 break;
             }
-            let so_far = (life.world.board.last_close(), life.world.journal.head());
-            if !moving.is(so_far, clock::now()) {
+            let (close, head) = (life.world.board.last_close(), life.world.journal.head());
+            if let Some(inputs) = closing.in_vain(close, head) {
+                let stuck = stuck(&life).await;
+                return Err(format!("{inputs} inputs, and no close after them: {stuck}"));
+            }
+            if !moving.is((close, head), clock::now()) {
                 return Err(stuck(&life).await);
             }
         }

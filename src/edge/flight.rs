@@ -166,6 +166,7 @@ async fn send(world: &World, orders: Vec<(OrderIntent, SendAttempt)>, row: u64) 
     }
     measure(world, &orders, announced);
     world.chaos().point(Site::BeforeSend, super::gateway::NAME);
+    world.chaos().leaves(row);
     let mut sends = Vec::new();
     for (mut intent, attempt) in orders {
         if world.chaos().sabotaged(Sabotage::RandomIds) {

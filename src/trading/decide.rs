@@ -150,9 +150,9 @@ struct Round {
 }
 
 impl Decide {
-    /// The orders something is held for: those that are not final.
-    pub fn held(&self) -> impl Iterator<Item = &ClientOrderId> {
-        self.holds.keys()
+    /// The orders something is held for: those that are not final; and how much of the quote still.
+    pub fn held(&self) -> impl Iterator<Item = (&ClientOrderId, Decimal)> {
+        self.holds.iter().map(|(id, hold)| (id, hold.open()))
     }
 
     fn round(&self) -> Round {

@@ -128,6 +128,7 @@ pub type Passings = BTreeMap<(Site, String, Phase), u32>;
 
 type KillHook = Arc<dyn Fn(&str) + Send + Sync>;
 type Hook = Arc<dyn Fn() + Send + Sync>;
+type LeaveHook = Arc<dyn Fn(u64) + Send + Sync>;
 
 #[derive(Default)]
 struct Plan {
@@ -137,6 +138,7 @@ struct Plan {
     kill: Option<KillHook>,
     die: Option<Hook>,
     outage: Option<Hook>,
+    leave: Option<LeaveHook>,
 }
 
 #[derive(Default)]
@@ -185,11 +187,17 @@ impl Chaos {
         self.plan().outage = Some(Arc::new(outage));
     }
 
+    /// Who looks at the disk whenever something leaves, until it is disarmed: told the row of what
+    /// announced it.
+    pub fn on_leave(&self, leave: impl Fn(u64) + Send + Sync + 'static) {
+        self.plan().leave = Some(Arc::new(leave));
+    }
+
     /// Strikes no more; what has not been struck is given back.
     pub fn disarm(&self) -> Vec<Strike> {
         self.0.armed.store(false, Relaxed);
         let mut plan = self.plan();
-        (plan.kill, plan.die) = (None, None);
+        (plan.kill, plan.die, plan.leave) = (None, None, None);
         std::mem::take(&mut plan.strikes)
     }
 
@@ -222,6 +230,15 @@ impl Chaos {
     pub fn point(&self, site: Site, who: &str) {
         if self.0.armed.load(Relaxed) {
             self.pass(site, who);
+        }
+    }
+
+    /// What the fact in that row announced leaves now: the fact must be on disk.
+    #[inline]
+    pub fn leaves(&self, row: u64) {
+        if self.0.armed.load(Relaxed) {
+            let leave = self.plan().leave.clone();
+            leave.inspect(|leave| leave(row));
         }
     }
 

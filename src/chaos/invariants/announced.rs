@@ -1,5 +1,8 @@
-//! No request left before the sync that covers its cause: whatever of our orders the exchange was
-//! asked for before a life ended, its announcement is what that life has left on the disk.
+//! No request left before the sync that covers its cause. At the moment at which it leaves, what
+//! was flushed of the disk has the row of its announcement; and whatever of our orders the exchange
+//! was asked for before a life ended, its announcement is in what that life has flushed.
+//!
+//! What is looked at is the disk, never the journal's own word for what is on it.
 
 use crate::chaos::requests::places;
 use crate::domain::fact::{Body, Venue};
@@ -41,6 +44,20 @@ impl Announced {
     }
 }
 
+/// What is wrong with something leaving that row `row` announced, where what was flushed ends at a
+/// row or cannot be read.
+#[must_use]
+pub fn too_early(row: u64, flushed: Result<u64, String>) -> Option<String> {
+    match flushed {
+        Ok(flushed) if flushed >= row => None,
+        Ok(flushed) => Some(format!(
+            "an order leaves, and its announcement is not on disk: it is row {row}, what was \
+             flushed ends at row {flushed}"
+        )),
+        Err(why) => Some(format!("an order leaves, and its announcement is not on disk: {why}")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::{posted, sent};
@@ -54,5 +71,14 @@ mod tests {
         assert_eq!(announced.check(&[posted("a", 5)]), [""; 0]);
         assert_eq!(announced.check(&[posted("a", 6)]).len(), 1, "another attempt");
         assert_eq!(announced.check(&[posted("b", 5)]).len(), 1, "another order");
+    }
+
+    #[test]
+    fn what_leaves_is_held_against_what_was_flushed() {
+        assert_eq!(too_early(7, Ok(7)), None);
+        assert_eq!(too_early(7, Ok(9)), None);
+        let broken = too_early(7, Ok(6)).unwrap();
+        assert!(broken.ends_with("it is row 7, what was flushed ends at row 6"), "{broken}");
+        assert!(too_early(7, Err("it is torn".to_owned())).unwrap().ends_with("it is torn"));
     }
 }

@@ -18,8 +18,8 @@ impl<N> Default for Cursors<N> {
 }
 
 impl<N: Ord + Display> Cursors<N> {
-    /// What a life finds: how far each stage is, and the last row. What went back, one sentence
-    /// each.
+    /// What a life finds or has flushed in the end: how far each stage is, and the last row. What
+    /// went back, one sentence each.
     pub fn found(&mut self, passed: impl IntoIterator<Item = (N, u64)>, row: u64) -> Vec<String> {
         let mut broken = Vec::new();
         for (who, now) in passed {
@@ -52,8 +52,12 @@ mod tests {
         assert_eq!(cursors.found([("ledger", 7), ("breaker", 12)], 44), [""; 0]);
         let broken = cursors.found([("ledger", 6), ("breaker", 12)], 44);
         assert_eq!(broken, ["ledger had passed 7 and stands at 6"]);
+        // Flushed at the end of a life, and lost between it and the next.
+        assert_eq!(cursors.found([("ledger", 8), ("breaker", 15)], 48), [""; 0]);
+        let broken = cursors.found([("ledger", 8), ("breaker", 14)], 48);
+        assert_eq!(broken, ["breaker had passed 15 and stands at 14"]);
         cursors.said(50);
-        let broken = cursors.found([("ledger", 6)], 49);
+        let broken = cursors.found([("ledger", 8)], 49);
         assert_eq!(broken, ["row 50 was said to be on disk, the file ends at 49"]);
     }
 }

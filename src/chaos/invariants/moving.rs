@@ -1,6 +1,37 @@
-//! Nothing is stuck: in a feed that goes on something new is said every now and then.
+//! Nothing is stuck: in a feed that goes on something new is said every now and then, and what is
+//! said leads to another close.
 
+use crate::domain::time::UtcMs;
 use std::time::{Duration, Instant};
+
+/// Inputs from one close to the next, at most: a hundred times the most that a run under kills and
+/// all faults was seen to take (39; undisturbed ones take 15).
+pub const INPUTS: u64 = 4_000;
+
+/// The inputs of one life since its last close.
+#[derive(Debug)]
+pub struct Closing {
+    close: Option<UtcMs>,
+    at: u64,
+}
+
+impl Closing {
+    /// A life begins, at this input.
+    #[must_use]
+    pub fn new(head: u64) -> Closing {
+        Closing { close: None, at: head }
+    }
+
+    /// The last close and the last input now; how many inputs led to no other close, where they are
+    /// too many.
+    pub fn in_vain(&mut self, close: Option<UtcMs>, head: u64) -> Option<u64> {
+        if self.close != close {
+            (self.close, self.at) = (close, head);
+        }
+        let since = head.saturating_sub(self.at);
+        (since > INPUTS).then_some(since)
+    }
+}
 
 /// What was seen last, and since when it is the same.
 #[derive(Debug)]
@@ -48,5 +79,16 @@ mod tests {
         assert!(moving.is(1, at(0)) && moving.is(1, at(9_000)));
         assert!(moving.is(2, at(11_000)) && moving.is(2, at(20_000)));
         assert!(!moving.is(2, at(22_000)));
+    }
+
+    #[test]
+    fn inputs_that_lead_to_no_close_are_found_though_each_of_them_is_new() {
+        let mut closing = Closing::new(70);
+        assert_eq!(closing.in_vain(None, 70 + INPUTS), None);
+        assert_eq!(closing.in_vain(None, 71 + INPUTS), Some(INPUTS + 1), "before the first close");
+        assert_eq!(closing.in_vain(Some(1), 9_000), None, "another close");
+        assert_eq!(closing.in_vain(Some(1), 9_000 + INPUTS), None);
+        assert_eq!(closing.in_vain(Some(2), 9_001 + INPUTS), None);
+        assert_eq!(closing.in_vain(Some(2), 9_002 + 2 * INPUTS), Some(INPUTS + 1));
     }
 }
