@@ -50,7 +50,10 @@ pub fn consequential(kind: Kind, seed: u64) -> Option<Fault> {
         // Waited for by the wall clock, whoever asks meanwhile.
         Kind::Limited => Fault { at: at("GET account"), times: Some(2), ..fault },
         Kind::Banned => Fault { at: at("GET account"), times: Some(1), value: Some(1), ..fault },
-        Kind::ClockSkew => Fault { value: Some(400), ..fault },
+        Kind::ClockSkew => {
+            // Ahead for one seed, behind for the next.
+            Fault { value: Some(if seed.is_multiple_of(2) { 400 } else { -400 }), ..fault }
+        }
         Kind::LateFills => Fault { chance: 150, ..fault },
         Kind::PartialFills => Fault { chance: 250, ..fault },
         Kind::Reset
@@ -111,6 +114,8 @@ mod tests {
             assert_eq!(faults.1.is_some(), !row.transparent, "{}", row.name);
             assert_eq!(faults.0.or(faults.1).map(|fault| fault.check()), Some(Ok(())));
         }
+        let skew = |seed| consequential(Kind::ClockSkew, seed).and_then(|fault| fault.value);
+        assert_eq!((skew(2), skew(3)), (Some(400), Some(-400)));
         let all = [all_transparent(1), all_consequential(1)].concat();
         assert_eq!(that_matter(&all), all_consequential(1));
         assert!(are_comparable(&all_transparent(1)) && !are_comparable(&all));

@@ -91,7 +91,7 @@ fn every_consequential_fault_under_kills_ends_as_without_them_or_keeps_the_invar
             assert_eq!(run(feed, &plan).unwrap().broken, Vec::<String>::new(), "{plan:?}");
         }
     }
-    // The clock is ahead all the time; nothing is hit by it.
+    // The clock is wrong all the time; nothing is hit by it.
     let wanted = KINDS.iter().filter(|row| !row.transparent && row.kind != Kind::ClockSkew);
     let missed: Vec<&str> =
         wanted.map(|row| row.name).filter(|name| !met.contains(*name)).collect();

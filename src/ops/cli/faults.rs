@@ -55,8 +55,8 @@ pub struct On {
     #[arg(long, value_name = "N", default_value_t = 1000)]
     chance: u16,
     /// What the number of its kind says.
-    #[arg(long, value_name = "N")]
-    value: Option<u64>,
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    value: Option<i64>,
     /// Seed of its chance.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// Hits in a thousand where none is given: all.
 const ALL: u16 = 1_000;
+/// A day, milliseconds: no number is larger.
+const DAY: i64 = 86_400_000;
 /// Events of the account that can be named as a place.
 const EVENTS: [&str; 4] =
     ["executionReport", "outboundAccountPosition", "listStatus", "balanceUpdate"];
@@ -36,7 +38,7 @@ pub struct Fault {
     pub chance: u16,
     /// What the number of its kind says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub value: Option<u64>,
+    pub value: Option<i64>,
     /// Seed of its chance.
     #[serde(default)]
     pub seed: u64,
@@ -55,7 +57,7 @@ impl Fault {
 
     /// Its number.
     #[must_use]
-    pub fn number(&self) -> u64 {
+    pub fn number(&self) -> i64 {
         self.value.or(self.kind.row().value.map(|(_, value)| value)).unwrap_or(0)
     }
 
@@ -80,9 +82,10 @@ impl Fault {
             Kind::PartialFills => (1..=99).contains(&number),
             Kind::Limited | Kind::Banned => (1..=259_200).contains(&number),
             Kind::UnknownOrder => (1..=1_000).contains(&number),
-            Kind::Slow | Kind::Shutdown | Kind::ClockSkew | Kind::Silent | Kind::ChannelSilent => {
-                number <= 86_400_000
+            Kind::Slow | Kind::Shutdown | Kind::Silent | Kind::ChannelSilent => {
+                (0..=DAY).contains(&number)
             }
+            Kind::ClockSkew => (-DAY..=DAY).contains(&number),
             Kind::Reset
             | Kind::NoAnswer
             | Kind::LateFills

@@ -69,7 +69,7 @@ pub struct Row {
     /// Whether a client that does everything right ends as if nothing had happened.
     pub transparent: bool,
     /// What its number says, and the number where none is given.
-    pub value: Option<(&'static str, u64)>,
+    pub value: Option<(&'static str, i64)>,
     /// What happens.
     pub text: &'static str,
 }
@@ -79,7 +79,7 @@ const fn row(
     name: &'static str,
     scope: Scope,
     transparent: bool,
-    value: Option<(&'static str, u64)>,
+    value: Option<(&'static str, i64)>,
     text: &'static str,
 ) -> Row {
     Row { kind, name, scope, transparent, value, text }
@@ -119,8 +119,9 @@ pub const KINDS: &[Row] = {
             "429 with -1003, and nothing was done"),
         row(Kind::Banned, "banned", Requests, false, Some(("seconds of `Retry-After`", 120)),
             "418 with -1003, and nothing was done"),
-        row(Kind::ClockSkew, "clock-skew", Clock, false, Some(("ms ahead", 5_000)),
-            "`time` and the check of timestamps are ahead of the market"),
+        row(Kind::ClockSkew, "clock-skew", Clock, false,
+            Some(("ms ahead, below 0 behind", 5_000)),
+            "`time` and the check of timestamps are ahead of the market, or behind it"),
         row(Kind::LateFills, "late-fills", Orders, false, None,
             "an order that takes is accepted as `NEW` and trades when the market next does"),
         row(Kind::PartialFills, "partial-fills", Orders, false, Some(("per cent at once", 50)),

@@ -104,12 +104,17 @@ impl State {
             *before += 1;
             on.met += 1;
             if on.met > on.fault.skip {
-                let hit = Hit { kind: on.fault.kind, number: on.fault.number() };
+                let hit = Hit { kind: on.fault.kind, number: count(&on.fault) };
                 return Some((hit, on.is_over()));
             }
         }
         None
     }
+}
+
+/// The number of a fault that hits something: of those none is below 0.
+fn count(fault: &Fault) -> u64 {
+    u64::try_from(fault.number()).unwrap_or(0)
 }
 
 /// All that is on.
@@ -230,7 +235,7 @@ impl Faults {
     pub fn request(&self, endpoint: &Endpoint, subject: &Subject, now: UtcMs) -> Option<Hit> {
         let again = self.again();
         let most =
-            |fault: &Fault| if fault.kind == Kind::UnknownOrder { fault.number() } else { again };
+            |fault: &Fault| if fault.kind == Kind::UnknownOrder { count(fault) } else { again };
         let key = [endpoint.method, endpoint.path, &subject.symbol, &subject.id];
         self.hit(|fault| fault.meets_request(endpoint), &key, now, most)
     }
@@ -263,11 +268,12 @@ impl Faults {
         self.hit(meets, &key, minute, |_| u64::MAX)
     }
 
-    /// How far the clock that timestamps are held against is ahead, milliseconds.
+    /// How far the clock that timestamps are held against is ahead, milliseconds; below 0 it is
+    /// behind.
     #[must_use]
     pub fn skew(&self) -> i64 {
         let state = self.state();
         let skews = state.on.iter().filter(|on| on.fault.kind == Kind::ClockSkew);
-        skews.map(|on| i64::try_from(on.fault.number()).unwrap_or(0)).sum()
+        skews.map(|on| on.fault.number()).sum()
     }
 }

@@ -86,7 +86,8 @@ pub struct When {
     pub now: UtcMs,
     /// The pace; the window and the tolerance for early timestamps are scaled by it.
     pub factor: u32,
-    /// How far the clock that timestamps are held against is ahead of it, milliseconds.
+    /// How far the clock that timestamps are held against is ahead of it, milliseconds; below 0 it
+    /// is behind.
     pub skew: i64,
 }
 

@@ -107,6 +107,12 @@ async fn requests_meet_what_is_on() {
     client.fault(json!({"kind": "clock-skew", "value": 7000})).await;
     assert_eq!(client.get("/api/v3/time").await.1["serverTime"], START + 7_000);
     assert_eq!(client.buy("old").await.expect("an answer").2["code"], -1021);
+    // Both together: behind by so much that what is asked for now comes from its future.
+    client.fault(json!({"kind": "clock-skew", "value": -8500})).await;
+    assert_eq!(client.get("/api/v3/time").await.1["serverTime"], START - 1_500);
+    assert_eq!(client.buy("early").await.expect("an answer").2["code"], -1021);
+    client.fault(json!({"kind": "clock-skew", "value": 600})).await;
+    assert_eq!(client.buy("early").await.map(|told| told.0), Some(200));
     sim.stop().await.expect("a clean end");
 }
 
@@ -124,6 +130,8 @@ async fn what_makes_no_sense_is_refused_and_what_is_on_is_told() {
         (json!({"kind": "missing", "at": "POST order"}), "cannot be at"),
         (json!({"kind": "clock-skew", "at": "market"}), "cannot be at"),
         (json!({"kind": "error-after", "value": 404}), "cannot have the number 404"),
+        (json!({"kind": "slow", "value": -1}), "cannot have the number -1"),
+        (json!({"kind": "clock-skew", "value": -86_400_001}), "cannot have the number"),
         (json!({"kind": "clock-skew", "times": 2}), "takes no times"),
         (json!({"kind": "clock-skew", "skip": 2}), "takes no times"),
         (json!({"kind": "clock-skew", "chance": 500}), "takes no times"),
