@@ -56,8 +56,12 @@ pub fn harm(
     if blow.waits() {
         watch.seen().events.planned(&path, blow);
     }
-    if asked.how == How::Stall {
-        watch.supervised.fault(Fault::Stall);
+    match asked.how {
+        How::Kill => watch.supervised.fault(Fault::Kill),
+        How::Stop => watch.supervised.fault(Fault::Stop),
+        How::Stall => watch.supervised.fault(Fault::Stall),
+        // One is counted when it comes to pass, of the other nobody is left to tell.
+        How::Panic | How::Abort => {}
     }
     Ok(HarmView { path, ..asked.clone() })
 }

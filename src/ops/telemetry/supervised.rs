@@ -51,7 +51,7 @@ pub const EVENTS: &[&str] = &[
 ];
 
 /// What was done on purpose.
-pub const FAULTS: &[&str] = &["kill", "panic", "stall"];
+pub const FAULTS: &[&str] = &["kill", "panic", "stop", "stall"];
 
 /// Something done on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub enum Fault {
     Kill,
     /// A handler panicked.
     Panic,
+    /// An instance was asked to stop.
+    Stop,
     /// A handler held its thread.
     Stall,
 }
@@ -237,12 +239,12 @@ impl Supervised {
         if let Some(reason) = reason.filter(|_| !asked) {
             actor.restarts[reason] += 1;
         }
-        if exit.is_injected() {
-            known.faults[usize::from(panicked)] += 1;
+        if exit.is_injected() && panicked {
+            known.faults[Fault::Panic as usize] += 1;
         }
     }
 
-    /// Something was done on purpose that ends nobody.
+    /// Something was done on purpose; a panic is counted when it comes to pass.
     pub fn fault(&self, fault: Fault) {
         self.known().faults[fault as usize] += 1;
     }
@@ -371,7 +373,9 @@ mod tests {
             "ledger",
             ResumeReport { checkpoint: 7, evolved: 3, compared: 0, micros: 1 },
         );
-        supervised.fault(Fault::Stall);
+        for fault in [Fault::Stall, Fault::Stop, Fault::Kill, Fault::Stop] {
+            supervised.fault(fault);
+        }
         let mut page = Page::new(&Rejected::default());
         supervised.show(&mut page);
         let text = page.text();
@@ -388,6 +392,8 @@ mod tests {
             "everwarm_supervisor_escalations_total{supervisor=\"feeds\"} 1",
             "everwarm_supervision_events_total{event=\"started\"} 3",
             "everwarm_chaos_faults_total{fault=\"kill\"} 1",
+            "everwarm_chaos_faults_total{fault=\"panic\"} 0",
+            "everwarm_chaos_faults_total{fault=\"stop\"} 2",
             "everwarm_chaos_faults_total{fault=\"stall\"} 1",
         ] {
             assert!(text.lines().any(|l| l == line), "{line}: {text}");
