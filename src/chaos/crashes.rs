@@ -372,6 +372,14 @@ pub struct Left {
 }
 
 impl Left {
+    /// That all holds of what the last one has left.
+    ///
+    /// # Errors
+    /// What does not, or why it cannot be read.
+    pub fn holds(&mut self, dir: &Path) -> Result<(), String> {
+        self.look(dir)?.into_iter().next().map_or(Ok(()), Err)
+    }
+
     /// What does not hold of what the last one has left.
     ///
     /// # Errors

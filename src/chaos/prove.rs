@@ -14,7 +14,7 @@ use super::interrupt;
 use super::rig::{Feed, Outcome, Plan, Sizes, run, run_telling};
 use super::several::{Tally, several};
 use super::sweep::{Die, IMAGES, is_possible, seeded, verdict};
-use crate::sim::faults::{Fault, Kind};
+use crate::sim::faults::{Fault, KINDS, Kind};
 use crate::sim::server::requests::Entry;
 pub use crashed::CrashPlan;
 use crashed::Named;
@@ -31,6 +31,8 @@ pub use whole::whole;
 const KILLS: u64 = 500;
 /// Cuts of the disk in one run: each is a life.
 const CUTS: u64 = 24;
+/// Kinds of turns of a venue that does what changes the outcome, see `consequential_in`.
+const TURNS: u64 = 2;
 /// Runs that were different after which no more are made.
 const ENOUGH: usize = 5;
 
@@ -56,9 +58,15 @@ impl Wanted {
         self.venue_faults && self.kills == 0 && self.crashes == 0 && self.disk == 0
     }
 
-    /// How many of so many strikes fall while the venue does what changes the outcome.
-    const fn under_consequences(&self, strikes: u64) -> u64 {
-        if self.venue_faults { strikes / 4 } else { 0 }
+    /// How many strikes fall where so many are wanted: first at a venue that does wrong at most
+    /// what must make no difference, then at one that does what changes the outcome, in each of its
+    /// turns at least one.
+    fn shares(&self, strikes: u64) -> (u64, u64) {
+        if !self.venue_faults || strikes == 0 {
+            return (strikes, 0);
+        }
+        let under = (strikes / 4).max(TURNS);
+        (strikes.saturating_sub(under).max(1), under)
     }
 }
 
@@ -116,12 +124,16 @@ pub fn prove(
         let faults = if wanted.venue_faults { all_transparent(seed) } else { Vec::new() };
         Plan { faults, ..plan }
     };
-    let under = wanted.under_consequences(wanted.kills);
+    for row in KINDS.iter().filter(|_| wanted.venue_faults) {
+        // What is never met is told too.
+        report.struck.entry(("venue", row.name.to_owned())).or_default();
+    }
+    let (kills, under) = wanted.shares(wanted.kills);
     if wanted.kills > 0 || wanted.disk > 0 {
         let calm = calm(feed, Vec::new(), &mut report)?;
         let run = (feed, &calm);
         let plan = |left| faulty(kill_plan(&calm, left, &mut die));
-        until(("kills", wanted.kills - under), run, &mut report, tell, plan, count_kills)?;
+        until(("kills", kills), run, &mut report, tell, plan, count_kills)?;
         let plan = |left| faulty(cut_plan(&calm, left, &mut die));
         until(("disk faults", wanted.disk), run, &mut report, tell, plan, count_cuts)?;
     }
@@ -169,8 +181,8 @@ fn consequences(
         let faults = consequential_in(turn, of_the_venue.throw());
         turn += 1;
         let calm = calm(feed, faults.clone(), report)?;
-        // At least one run of each.
-        let count = KILLS.min(wanted.div_ceil(2)).min(wanted - done);
+        // At least one run of each kind of turn.
+        let count = KILLS.min(wanted.div_ceil(TURNS)).min(wanted - done);
         let plan = |left| Plan { faults: faults.clone(), ..kill_plan(&calm, left, die) };
         let what = "kills under a venue that is late, full or wrong";
         until((what, count), (feed, &calm), report, tell, plan, count_kills)?;
@@ -201,6 +213,15 @@ impl Again {
         }
         let plan = serde_json::from_value(value).map_err(|e| e.to_string())?;
         Ok(Again::Within(Box::new(plan)))
+    }
+
+    /// Whether nothing in it could make a difference.
+    #[must_use]
+    pub fn strikes_nothing(&self) -> bool {
+        match self {
+            Again::Within(plan) => plan.strikes_nothing(),
+            Again::Crashes(plan) => plan.parts.is_empty() && plan.faults.is_empty(),
+        }
     }
 
     /// Whether it strikes at moments that depend on timing, so that one run may differ and the next
@@ -445,7 +466,25 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
+    use super::super::faults::all_consequential;
     use super::*;
+
+    #[test]
+    fn however_few_are_wanted_some_fall_under_every_fault_of_the_venue() {
+        let wanted = |venue_faults| Wanted { kills: 0, crashes: 0, disk: 0, venue_faults, seed: 1 };
+        for strikes in [0, 1, 7, 400] {
+            assert_eq!(wanted(false).shares(strikes), (strikes, 0));
+        }
+        assert_eq!(wanted(true).shares(0), (0, 0));
+        for (strikes, shares) in
+            [(1, (1, 2)), (3, (1, 2)), (7, (5, 2)), (8, (6, 2)), (40, (30, 10))]
+        {
+            assert_eq!(wanted(true).shares(strikes), shares);
+        }
+        let met = (0..TURNS).flat_map(|turn| consequential_in(turn, 1));
+        let met: std::collections::BTreeSet<Kind> = met.map(|fault| fault.kind).collect();
+        assert!(all_consequential(1).iter().all(|fault| met.contains(&fault.kind)), "{met:?}");
+    }
 
     #[test]
     fn what_a_difference_is_told_with_is_read_again() {

@@ -41,6 +41,12 @@ pub fn run(
     let failed = |why: String| Failure::new(Exit::Failed, why);
     let plan = asked.plan.as_deref().map(Again::read).transpose();
     let plan = plan.map_err(|e| Failure::new(Exit::Usage, format!("--plan: {e}")))?;
+    if plan.as_ref().is_some_and(Again::strikes_nothing) {
+        return Err(Failure::new(
+            Exit::Usage,
+            "--plan: nothing would be struck, and so nothing proved",
+        ));
+    }
     let program = std::env::current_exe().map_err(|e| failed(e.to_string()))?;
     let recording = asked.config.market.recording.clone().unwrap_or_default();
     let subject = Subject {

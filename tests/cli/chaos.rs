@@ -56,7 +56,12 @@ fn every_part_of_a_life_is_struck_under_a_venue_that_misbehaves() {
     }
     let all: u64 = Part::ALL.iter().map(|part| struck("crash", part.name())).sum();
     assert!((44..46).contains(&all), "{told}");
-    // What a clock that is ahead or an answer that is late changes is there in every start.
+    // What was never met is told too.
+    for name in KINDS.iter().map(|row| row.name) {
+        let mut rows = told["struck"].as_array().unwrap().iter();
+        assert!(rows.any(|row| row["what"] == "venue" && row["place"] == name), "{name}: {told}");
+    }
+    // What a clock that is wrong or an answer that is late changes is there in every start.
     let always = [Kind::Slow, Kind::ClockSkew];
     for row in KINDS.iter().filter(|row| row.transparent || always.contains(&row.kind)) {
         assert!(struck("venue", row.name) > 0, "{}: {told}", row.name);
@@ -138,7 +143,12 @@ fn kills_strike_the_symbols_of_the_configuration_and_no_others() {
     };
     for (symbols, missed) in [("", 0), ("[market]\nsymbols = [\"AAAUSD\", \"CCCUSD\"]\n", 1)] {
         let (code, told, said) = proved(&folder, symbols, &["--plan", &strike("BBBUSD")]);
-        assert_eq!((code, &told["missed"]), (Some(0), &missed.into()), "{symbols}: {said}{told}");
+        // Who is not there cannot be struck, and that proves nothing.
+        assert_eq!(
+            (code, &told["missed"]),
+            (Some(missed), &missed.into()),
+            "{symbols}: {said}{told}"
+        );
         let (code, told, said) = proved(&folder, symbols, &["--plan", &strike("AAAUSD")]);
         assert_eq!((code, &told["missed"]), (Some(0), &0.into()), "{symbols}: {said}{told}");
     }
@@ -206,10 +216,23 @@ fn what_strikes_nothing_is_refused_for_it_proves_nothing() {
     let (code, _, said) = proved(&folder, "", &nothing);
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("nothing would be struck, and so nothing proved"), "{said}");
-    for asked in [&["--exhaustive", "--runs", "0"][..], &["--plan", "{}", "--times", "0"]] {
+    for asked in [
+        &["--exhaustive", "--runs", "0"][..],
+        &["--plan", "{}", "--times", "0"],
+        &["--exhaustive", "--config", "mine.toml"],
+        &["--exhaustive", "--plan", "{}"],
+        &["--exhaustive", "--plan", r#"{"workers":4,"image":"synced","at_random":[7,0]}"#],
+        &["--exhaustive", "--plan", r#"{"crashes":{"seed":7,"live_us":9,"parts":[]}}"#],
+    ] {
         let told = plain(&[&["chaos"][..], asked].concat());
         assert_eq!(told.status.code(), Some(2), "{asked:?}");
     }
+    let nobody = r#"{"site":"before-step","who":"nobody","phase":"live","nth":1,"blow":"kill"}"#;
+    let plan = format!(r#"{{"strikes":[{nobody}]}}"#);
+    let told = plain(&["chaos", "--exhaustive", "--plan", &plan]);
+    let said = String::from_utf8_lossy(&told.stdout);
+    assert_eq!(told.status.code(), Some(1), "{said}");
+    assert!(said.contains("1 strike never fell") && said.contains("nothing proved"), "{said}");
     let (code, told, said) = proved(&folder, "", &[&nothing[..], &["--venue-faults"]].concat());
     assert_eq!((code, &told["runs"]), (Some(0), &4.into()), "{said}{told}");
     let struck = told["struck"].as_array().unwrap();

@@ -1,7 +1,7 @@
 //! One run of the program, killed life after life: its plan, and what came of it.
 
 use super::parts::{Part, spread};
-use super::{Difference, Report, Tell, Wanted};
+use super::{Difference, Report, TURNS, Tell, Wanted};
 use crate::chaos::compare::Picture;
 use crate::chaos::crashes::{
     End, Left, Lived, Subject, Took, kill_all_below, kill_exchange, picture,
@@ -164,9 +164,7 @@ impl Ran {
                 End::Stopped => continue,
                 End::Killed(step) => self.struck.push(part.or(step.map(Part::of))),
             }
-            if let Some(broken) = left.look(dir)?.into_iter().next() {
-                return Err(broken);
-            }
+            left.holds(dir)?;
             let drawn = plan.seed.wrapping_add(self.struck.len() as u64);
             if Die(drawn).below(2) == 0 && kill_exchange(dir)? {
                 self.exchanges += 1;
@@ -177,6 +175,7 @@ impl Ran {
             let start = subject.to_its_end(dir)?.start;
             self.lived(Some(start));
         }
+        left.holds(dir)?;
         self.asked = log::read(&exchange).map_err(|e| e.to_string())?;
         Ok(())
     }
@@ -224,16 +223,15 @@ pub(super) fn crashes(
         // What is never struck is told too.
         report.struck.entry(("crash", part.name().to_owned())).or_default();
     }
-    let under = wanted.under_consequences(wanted.crashes);
+    let (left, under) = wanted.shares(wanted.crashes);
     let mut crashes = Crashes { subject, seed: wanted.seed.wrapping_mul(1_000), run: 0, report };
     let transparent = |seed| if wanted.venue_faults { all_transparent(seed) } else { Vec::new() };
-    let (left, what) = (wanted.crashes - under, "crashes");
-    crashes.until((what, left), &[], transparent, tell)?;
+    crashes.until(("crashes", left), &[], transparent, tell)?;
     let (mut done, mut turn) = (0, 0);
     while done < under && !crashes.report.is_enough() {
         let faults = consequential_in(turn, crashes.seed.wrapping_add(turn).rotate_left(32));
         turn += 1;
-        let count = OF_ONE_VENUE.min(under.div_ceil(2)).min(under - done);
+        let count = OF_ONE_VENUE.min(under.div_ceil(TURNS)).min(under - done);
         let what = "crashes under a venue that is late, full or wrong";
         crashes.until((what, count), &faults, |_| faults.clone(), tell)?;
         done += count;

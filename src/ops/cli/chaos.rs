@@ -85,13 +85,15 @@ pub struct Args {
     /// Have the exchange misbehave meanwhile, in every way that must make no difference: lost
     /// connections, lost, doubled, late and reordered messages, one channel or all of them silent,
     /// lost answers, 5xx of what was done, orders not found yet. For a quarter of the kills and of
-    /// the crashes instead in every way that does make one: slow answers, 429, 418, 5xx of what was
-    /// not done, its clock ahead (compared with the same undisturbed), late and partial fills.
+    /// the crashes, and for two of each at least, instead in every way that does make one: slow
+    /// answers, 429, 418, 5xx of what was not done, its clock ahead or behind (compared with the
+    /// same undisturbed), late and partial fills.
     #[arg(long)]
     venue_faults: bool,
     /// Instead strike all there is in a small feed that comes with the program: every kill point by
     /// every blow, every operation of the disk with every image, with one worker thread and four.
-    #[arg(long, conflicts_with_all = ["recording", "kills", "crashes", "disk", "venue_faults"])]
+    #[arg(long, conflicts_with_all = ["recording", "recording_config", "config", "kills", "crashes",
+        "disk", "venue_faults"])]
     exhaustive: bool,
     /// So many runs drawn from all of that.
     #[arg(long, value_name = "N", requires = "exhaustive",
@@ -162,7 +164,11 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
     };
     let view = (core.chaos)(&asked, &tell)?;
     drop(shown);
-    let exit = if view.differences.is_empty() { Exit::Fine } else { Exit::Problems };
+    let exit = match (view.differences.is_empty(), view.struck_nothing()) {
+        (false, _) => Exit::Problems,
+        (true, true) => Exit::Failed,
+        (true, false) => Exit::Fine,
+    };
     if args.json {
         return printer.json(&view).map(|_| exit);
     }
@@ -199,7 +205,12 @@ fn lines(view: &ChaosView, again: &str, width: usize) -> Vec<String> {
     let (lived, wall) = (thousands(view.lives), took(us(view.wall_us)));
     let of = format!("{runs} of {closes}, {lived} lives, {wall}");
     if view.differences.is_empty() {
-        lines.push(format!("{of}: no difference"));
+        let proved = if view.struck_nothing() {
+            "nothing struck, and so nothing proved"
+        } else {
+            "no difference"
+        };
+        lines.push(format!("{of}: {proved}"));
         return lines;
     }
     for difference in &view.differences {

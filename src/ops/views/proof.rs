@@ -106,6 +106,14 @@ pub struct ChaosView {
     pub differences: Vec<UnequalView>,
 }
 
+impl ChaosView {
+    /// Whether nothing struck, so that no difference proves nothing.
+    #[must_use]
+    pub fn struck_nothing(&self) -> bool {
+        self.struck.iter().all(|row| row.times == 0)
+    }
+}
+
 /// What struck while a recording was played.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StruckView {
