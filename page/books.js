@@ -1,6 +1,6 @@
 // What is held, what was ordered, what was executed, what was wished.
 import { html } from "/page/html.js";
-import { Live, rows, store } from "/page/store.js";
+import { Live, one, rows, store } from "/page/store.js";
 import { Choice, Panel, Table } from "/page/table.js";
 import { Gain, money, Side, Time } from "/page/format.js";
 import { explain } from "/page/explain.js";
@@ -108,11 +108,14 @@ export class Orders extends Live {
 
 // Who tells of the market, and how old the newest word is.
 export class Feeds extends Live {
-  static sections = ["symbols", "tree", "checks", "status", "clock"];
+  static sections = ["symbols", "tree", "checks", "status", "switches", "clock"];
 
   sources(venue) {
     const tree = rows("tree");
-    const at = (path) => tree.get(path)?.state ?? "not there";
+    const off = Object.entries(one("switches")?.processes ?? {});
+    const word = (path) => off.find(([of]) => path === of || path.startsWith(`${of}/`))?.[1];
+    const at = (path) => (word(path) ? `turned off by an operator: ${word(path).reason}`
+      : tree.get(path)?.state ?? "not there");
     const trouble = rows("checks").get("venue");
     const state = trouble && !trouble.ok ? trouble.detail : "the venue answers";
     return [["market stream", `${at("root/trading/feeds/feed")}; ${state}`, venue],

@@ -11,6 +11,11 @@ const RESULTS = {
   rollback_failed: "what was before could not be put in force", possible: "it could be applied",
 };
 
+// What the two values of a change are: of one that is done, or of one that would be.
+const DONE = ["before", "now in force"];
+const HEADS = { applied: DONE, rolled_back: DONE };
+const heads = (result) => HEADS[result] ?? ["runs with", "sources say"];
+
 const side = (set) => (set ? html`<code>${JSON.stringify(set.value)}</code>
   <span class="dim"> ${set.origin}</span>` : html`<span class="dim">no such key</span>`);
 
@@ -23,7 +28,7 @@ const Outcome = ({ view }) => html`
     These take a restart: ${view.restart.join(", ")}.</p>`}
   ${view.changes.length > 0 && html`<div class="scroll" tabindex="0" role="region"
     aria-label="Changes"><table class="diff"><thead><tr><th scope="col">key</th>
-    <th scope="col">runs with</th><th scope="col">sources say</th></tr></thead>
+    ${heads(view.result).map((head) => html`<th scope="col" key=${head}>${head}</th>`)}</tr></thead>
     <tbody>${view.changes.map((row) => html`<tr key=${row.key}><td><code>${row.key}</code></td>
       <td>${side(row.running)}</td><td>${side(row.now)}</td></tr>`)}</tbody></table></div>`}`;
 

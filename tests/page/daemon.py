@@ -83,9 +83,12 @@ class Daemon:
 
     def kill(self, path, how):
         """Disturbs an actor by the API."""
+        self.post("/api/v1/kill", {"path": path, "how": how})
+
+    def post(self, path, body):
+        """Changes something by the API."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        body = json.dumps({"path": path, "how": how})
-        connection.request("POST", "/api/v1/kill", body, self.head)
+        connection.request("POST", path, json.dumps(body), self.head)
         answer = connection.getresponse()
         told = answer.read()
         connection.close()

@@ -192,6 +192,28 @@ def filters(browser):
     browser.until("all of them again", f"new Set({tags}).size > 1")
 
 
+DIFF = "#config .diff"
+# What hangs over the edge of the table's own frame has to be scrolled to.
+HIDDEN = f"""(() => {{
+  const frame = document.querySelector("{DIFF}").parentElement;
+  const edge = frame.getBoundingClientRect().right + 0.5;
+  return [...frame.querySelectorAll("th, td, td *")].filter(
+      (e) => e.getBoundingClientRect().right > edge).map((e) => e.innerText);
+}})()"""
+
+
+def changes(browser, heads, before, now):
+    """What is changed is told under its heads, and no column is out of sight on a phone."""
+    told = f"[...document.querySelectorAll('{DIFF} th')].map((head) => head.innerText)"
+    browser.until(f"it has the heads {heads}", f"{told}.join() === {','.join(['key', *heads])!r}")
+    row = cells(browser, DIFF)[0]
+    expect("with a value under each", row[1].startswith(before) and row[2].startswith(now), row)
+    browser.size(390, 844)
+    hidden = browser.ask(HIDDEN)
+    expect("and all of it is seen at 390 wide", not hidden, hidden)
+    browser.size(1280, 900)
+
+
 def reloads(browser, daemon):
     daemon.config.write_text("[trading]\nnotional = 400\n")
     browser.click("#config .reload .acts button")
@@ -199,9 +221,18 @@ def reloads(browser, daemon):
                   "document.querySelector('#config .diff')?.innerText)")
     told = text(browser, "#config .note")
     expect("and nothing has changed", "Generation 1." in told, told)
+    changes(browser, ["runs with", "sources say"], "500", "400")
     browser.click("#config .reload .acts button:nth-child(2)")
     browser.until("another generation is in force",
                   "document.querySelector('#config .note').innerText.includes('Generation 2.')")
+    changes(browser, ["before", "now in force"], "500", "400")
+    browser.click("#config .reload .acts button:nth-child(3)")
+    browser.until("what was before is in force again",
+                  "document.querySelector('#config .note').innerText.includes('Generation 3.')")
+    changes(browser, ["before", "now in force"], "400", "500")
+    browser.click("#config .reload .acts button:nth-child(2)")
+    browser.until("and what the file says once more",
+                  "document.querySelector('#config .note').innerText.includes('Generation 4.')")
     daemon.config.write_text("[trading]\nnotional = -1\n")
     browser.click("#config .reload .acts button:nth-child(2)")
     browser.until("what is wrong is said, with its place",
@@ -252,6 +283,17 @@ def switches(browser, daemon):
         time.sleep(0.2)
     say(browser, "resume", "it goes on")
     browser.until("the breaker goes back again", f"{breaker}.includes('✓ normal')")
+
+
+def streams(browser, daemon):
+    """A stream that is off is told to be, not to be missing."""
+    feeds = "root/trading/feeds"
+    told = "document.querySelector('#feeds ul').innerText"
+    daemon.post("/api/v1/disable", {"name": feeds, "reason": "odd prices"})
+    browser.until("a stream that is turned off says so, and why",
+                  f"{told}.includes('market stream turned off by an operator: odd prices')")
+    daemon.post("/api/v1/enable", {"name": feeds, "reason": "it is well"})
+    browser.until("and runs again", f"{told}.includes('market stream running')")
 
 
 def not_by_colour(browser):
@@ -460,6 +502,7 @@ def main():
         filters(browser)
         reloads(browser, daemon)
         switches(browser, daemon)
+        streams(browser, daemon)
         not_by_colour(browser)
         keyboard(browser)
         mends_holes(browser)
