@@ -16,6 +16,8 @@ const stands = (switches) => [
   switches.safe && [`careful start, step ${switches.safe[0]}`, switches.safe[1]],
   ...Object.entries(switches.strategies ?? {}).map(([name, said]) => [`${name} is off`, said]),
   ...Object.entries(switches.processes ?? {}).map(([path, said]) => [`${path} is off`, said]),
+  ...(switches.configured_off ?? []).map((name) => [
+    `${name} is off by the configuration (strategy.${name}.enabled)`, {}]),
 ].filter((row) => row?.[1]);
 
 export class Controls extends Live {
@@ -53,8 +55,9 @@ export class Controls extends Live {
         onClick=${() => choose(word)}>${word}…</button>`)}>
       <p>Operators allow: <b class=${switches.allows === "normal" ? "good" : "bad"}>
         ${switches.allows}</b></p>
-      <ul class="plain">${told.map(([what, said]) => html`<li key=${what}>${what} since
-        ${" "}<${Time} ms=${said.since} long=${true} />: ${said.reason}</li>`)}</ul>
+      <ul class="plain">${told.map(([what, said]) => html`<li key=${what}>${what}${
+        said.since && html` since <${Time} ms=${said.since} long=${true} />: ${said.reason}`
+      }</li>`)}</ul>
       ${state.word && this.form(state)}
     </${Panel}>`;
   }

@@ -80,6 +80,62 @@ fn a_part_that_stands_still_is_told_with_since_when_and_what_to_do() {
     assert_eq!(daemon.end().0.code(), Some(0));
 }
 
+/// The finding of a check.
+fn finding(view: &Value, check: &str) -> Value {
+    let all = view["findings"].as_array().unwrap();
+    all.iter().find(|finding| finding["check"] == check).cloned().unwrap_or_default()
+}
+
+#[test]
+fn a_halt_is_told_since_its_level_and_with_its_next_step_over_a_stop() {
+    let folder = Folder::new("halted");
+    let (dir, config) = (folder.join("data"), folder.join("mine.toml"));
+    let path = config.to_str().unwrap();
+    std::fs::write(&config, "[market]\nsymbols = 3\n").unwrap();
+    let daemon = Process::start(&dir, &["run", "--pace", "240x", "--config", path]);
+    daemon.answers();
+    daemon.says("may trade");
+    let word = |words: &[&str]| {
+        assert_eq!(run(&dir, &[words, &["--reason", "storm", "--yes"]].concat()).0, Some(0));
+    };
+    let breaker = |level: &str| {
+        let at = format!("the breaker is at {level}: ");
+        let told = || finding(&doctor(&dir).1, "breaker");
+        let is = |told: &Value| told["text"].as_str().is_some_and(|text| text.starts_with(&at));
+        wait_until(level, || is(&told()));
+        told()
+    };
+    let folder = format!(" --data-dir {}", dir.display());
+    word(&["halt"]);
+    let halted = breaker("exits-only");
+    assert_eq!(halted["command"], json!(format!("everwarm resume --reason \"why\"{folder}")));
+    let since = |told: &Value| told["since"].as_i64().unwrap();
+    let time = || ask(&dir, &["status"])["close_time"].as_i64().unwrap();
+    wait_until("ten minutes pass", || time() > since(&halted) + 600_000);
+    word(&["safe-start", "collect"]);
+    let careful = breaker("halted");
+    assert!(since(&careful) >= since(&halted) + 600_000, "{halted} {careful}");
+    word(&["safe-start", "trade"]);
+    breaker("exits-only");
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+
+    // Its files tell the same step, and a start takes the file that it was started with.
+    let told = breaker("exits-only");
+    assert_eq!(told["command"], halted["command"], "{told}");
+    let start = finding(&doctor(&dir).1, "process")["command"].clone();
+    assert_eq!(start, json!(format!("everwarm run --config {path}{folder}")));
+    word(&["safe-start", "collect"]);
+    let told = breaker("halted");
+    let next = format!("everwarm safe-start exits --reason \"why\"{folder}");
+    assert_eq!(told["command"], json!(next), "{told}");
+    // What a start would refuse is in that file, too.
+    std::fs::write(&config, "[market]\nsymbols = \"no\"\n").unwrap();
+    let told = finding(&doctor(&dir).1, "configuration");
+    assert!(told["text"].to_string().contains("market.symbols"), "{told}");
+    assert_eq!(told["command"], json!(format!("everwarm config check --config {path}{folder}")));
+}
+
 #[test]
 fn a_venue_that_does_not_answer_is_told_with_since_when() {
     let folder = Folder::new("venueless");

@@ -284,17 +284,26 @@ fn crash_loop() {
     let page = Section::of("crash loop");
     let folder = Folder::new("runbook-crash");
     let dir = folder.join("data");
-    let file = folder.join("it.backup");
+    let (file, config) = (folder.join("it.backup"), folder.join("mine.toml"));
+    fs::write(&config, "[market]\nsymbols = 3\n").unwrap();
+    let config = config.to_str().unwrap();
+    let started = ["run", "--pace", "240x", "--config", config];
     for _ in 0..3 {
         let (who, phase) = ("store-thread".to_owned(), Phase::Live);
         let panic = Strike { site: Site::BeforeSync, who, phase, nth: 5, blow: Blow::Panic };
-        let daemon = Process::struck(&dir, &["run", "--pace", "240x"], &[panic]);
+        let daemon = Process::struck(&dir, &started, &[panic]);
         assert_eq!(daemon.end().0.code(), Some(10));
     }
     let meant = [("FILE", file.to_str().unwrap())];
     let (code, said) = page.run(&dir, "backup FILE", &meant);
     assert_eq!(code, Some(0), "{said}");
-    page.ends(&dir, "config check", 0);
+    let meant = [("FILE", config)];
+    let (code, said) = page.run(&dir, "config check --config FILE", &meant);
+    assert!(code == Some(0) && said.contains("valid: 2 of "), "{said}");
+    // What `doctor` says is to be typed starts it with that file, not with the defaults.
+    let (_, said, _) = run(&dir, &["doctor"]);
+    let start = format!("$ everwarm run --config {config} --data-dir {}", dir.display());
+    assert!(said.contains(&start), "{said}");
     crate::kit::kill_exchange(&dir);
     wait_until("the exchange has let go of its books", || {
         page.run(&dir, "store check", &[]).0 == Some(0)
@@ -303,7 +312,7 @@ fn crash_loop() {
     page.ends(&dir, "verify", 0);
     assert_eq!(ask(&dir, &["status"])["life"], 3);
     page.ends(&dir, "safe-start collect --reason \"crash loop\" --yes", 0);
-    let daemon = Process::start(&dir, &["run", "--pace", "240x"]);
+    let daemon = Process::start(&dir, &started);
     daemon.answers();
     let closes = || ask(&dir, &["status"])["closes"].as_u64().unwrap();
     let seen = closes();
@@ -312,6 +321,37 @@ fn crash_loop() {
     page.ends(&dir, "safe-start exits --reason \"it holds\" --yes", 0);
     page.ends(&dir, "safe-start trade --reason \"it holds\" --yes", 0);
     wait_until("it trades", || page.run(&dir, "status --check", &[]).0 == Some(0));
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+}
+
+#[test]
+fn alerts_of_the_configuration_are_about_the_file_of_the_daemon() {
+    let folder = Folder::new("runbook-config");
+    let (dir, config) = (folder.join("data"), folder.join("mine.toml"));
+    let file = config.to_str().unwrap();
+    let one = "[market]\nsymbols = 3\n";
+    fs::write(&config, one).unwrap();
+    let daemon = Process::start(&dir, &["run", "--config", file]);
+    daemon.answers();
+    let meant = [("FILE", file)];
+    let failed = Section::of("configreloadfailed");
+    fs::write(&config, format!("{one}[trading]\nnotional = -1\n")).unwrap();
+    assert_eq!(run(&dir, &["config", "reload", "--yes"]).0, Some(2));
+    let (code, said) = failed.run(&dir, "config check --config FILE", &meant);
+    let place = format!("{file}:4:12: trading.notional");
+    assert!(code == Some(2) && said.contains(&place), "{said}");
+    fs::write(&config, format!("{one}[daemon]\nworkers = 3\n")).unwrap();
+    assert_eq!(run(&dir, &["config", "reload", "--yes"]).0, Some(5));
+    for section in [failed, Section::of("restartpending")] {
+        let (code, said) = section.run(&dir, "config diff --config FILE", &meant);
+        assert_eq!((code, said.matches("daemon.workers").count()), (Some(4), 1), "{said}");
+        assert!(!said.contains("market.symbols"), "nothing is made up: {said}");
+    }
+    // What `doctor` says is to be typed is about that file too.
+    let (_, said, _) = run(&dir, &["doctor"]);
+    let diff = format!("$ everwarm config diff --config {file} --data-dir {}", dir.display());
+    assert!(said.contains(&diff), "{said}");
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
 }

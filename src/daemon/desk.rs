@@ -34,6 +34,7 @@ use crate::ops::views::{
 };
 use crate::ops::views::{ReloadsView, ReplayView, SwitchesView};
 use crate::ops::why_not::why_not;
+use crate::trading::strategy;
 use everwarm_runtime::clock;
 use everwarm_runtime::meter::Meter;
 use everwarm_runtime::supervise::TreeView;
@@ -199,6 +200,7 @@ impl Desk for LiveDesk {
         view.uptime_ms = u64::try_from(self.began.elapsed().as_millis()).ok();
         (view.venue, view.environment, view.pace) = self.venue.clone();
         view.unsynced = Some(seen.told.through.saturating_sub(durable));
+        view.off = self.switches()?.off();
         view.restarts = seen.restarts;
         view.steps.clone_from(&seen.steps);
         if view.state == State::Stopped {
@@ -280,8 +282,7 @@ impl Desk for LiveDesk {
         let (looked, switches) = (self.looked(), self.switches()?);
         Ok(findings(&Signs {
             running: true,
-            allows: switches.allows,
-            step: switches.switches.step(),
+            switches: switches.switches,
             refused: refused.map(|last| (last.reasons, last.time)),
             first: self.lasting.look(&looked),
             venue: if passes { self.world.now() } else { facts.now },
@@ -392,7 +393,8 @@ impl Desk for LiveDesk {
     }
 
     fn switches(&self) -> Result<SwitchesView, Failure> {
-        Ok(SwitchesView::of(&standing(&self.world).switches))
+        let stands = standing(&self.world);
+        Ok(SwitchesView::of(&stands.switches, strategy::off(&stands.now.content.settings())))
     }
 
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {

@@ -5,7 +5,7 @@
 
 use crate::domain::id::Symbol;
 use crate::domain::settings::Settings;
-use crate::ops::config::{Config, MarketSource, Remote, Symbols};
+use crate::ops::config::{Config, MarketSource, Remote, Symbols, noted};
 use crate::ops::exit::{Exit, Failure};
 use crate::sim::market::Market;
 use everwarm_runtime::files::{is_full, write_whole};
@@ -109,6 +109,14 @@ pub fn note(data_dir: &Path, market: &str) -> Result<(), Failure> {
     }
     let written = write_whole(&data_dir.join(FILE), format!("{market}\n").as_bytes());
     written.map_err(|e| failed(&data_dir.join(FILE), &e))
+}
+
+/// Notes with which configuration file its daemon is started; none: with no file.
+///
+/// # Errors
+/// The note cannot be written.
+pub fn started(data_dir: &Path, file: Option<&Path>) -> Result<(), Failure> {
+    noted::note(data_dir, file).map_err(|e| failed(&data_dir.join(noted::FILE), &e))
 }
 
 fn failed(place: &Path, error: &std::io::Error) -> Failure {

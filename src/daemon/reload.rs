@@ -126,10 +126,11 @@ impl Reloader {
         running(&self.started.values, &now.content.values, &now.content.origins)
     }
 
-    /// The file among the sources.
+    /// The file among the sources, with its whole path.
     #[must_use]
     pub fn file(&self) -> Option<String> {
-        self.sources.file.as_ref().map(|path| path.display().to_string())
+        let file = std::path::absolute(self.sources.file.as_ref()?).ok()?;
+        Some(file.display().to_string())
     }
 
     /// What is in force, and what was reloaded.

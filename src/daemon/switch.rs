@@ -10,9 +10,10 @@ use crate::edge::reload::standing;
 use crate::edge::world::World;
 use crate::ops::desk::JournalFacts as _;
 use crate::ops::exit::{Exit, Failure};
+use crate::ops::fold::StatusFold;
 use crate::ops::tell;
 use crate::ops::views::{SwitchWord, SwitchedView, SwitchesView};
-use crate::trading::strategy::REGISTRY;
+use crate::trading::strategy::{self, REGISTRY};
 use everwarm_runtime::journal::Journal;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -35,12 +36,12 @@ pub fn may_be_off(path: &str) -> bool {
 pub fn offline(data_dir: &Path, said: &SwitchWord) -> Result<SwitchedView, Failure> {
     let reason = checked(said)?;
     in_files(data_dir, |journal| {
-        let mut stands = Switches::default();
+        let mut told = StatusFold::default();
         Whole(journal).each(0, &mut |_, fact| {
-            stands.fold(fact);
+            told.fold(fact);
             ControlFlow::Continue(())
         })?;
-        say(journal, i64::MIN, (said, &reason), stands)
+        say(journal, i64::MIN, (said, &reason), told.switches())
     })
 }
 
@@ -50,9 +51,11 @@ pub fn offline(data_dir: &Path, said: &SwitchWord) -> Result<SwitchedView, Failu
 /// It cannot be said, or the journal has ended.
 pub fn live(world: &World, said: &SwitchWord) -> Result<SwitchedView, Failure> {
     let reason = checked(said)?;
-    let stands = standing(world).switches.clone();
+    let stands = standing(world);
+    let off = strategy::off(&stands.now.content.settings());
+    let stands = SwitchesView::of(&stands.switches, off);
     let places = world.directory.readings().into_iter().map(|reading| reading.path).collect();
-    there(&said.switch, &stands, places)?;
+    there(&said.switch, &stands.switches, places)?;
     in_journal(&world.journal, |journal| say(journal, world.now(), (said, &reason), stands))
 }
 
@@ -105,19 +108,19 @@ fn say(
     journal: &Journal<Body>,
     time: i64,
     (said, reason): (&SwitchWord, &str),
-    mut stands: Switches,
+    mut standing: SwitchesView,
 ) -> Result<(SwitchedView, u64), Failure> {
     let switch = said.switch.clone();
-    let changed = stands.would_change(&switch);
-    let text = tell::switched(&switch);
+    let changed = standing.switches.would_change(&switch);
+    let text = tell::answered(&switch, &standing.configured_off);
     if !changed {
-        let (text, standing) = (format!("{text}: so it is already"), SwitchesView::of(&stands));
+        let text = format!("{text}: so it is already");
         return Ok((SwitchedView { text, changed, standing }, 0));
     }
     let body = Operator::Switched { switch: switch.clone(), reason: reason.to_owned() };
     let appended = journal.append(&journal.writer(NAME), time, vec![Body::Operator(body)]);
     let row = appended.map_err(ended)?.row;
-    stands.apply(&switch, reason, time);
-    let standing = SwitchesView::of(&stands);
+    standing.switches.apply(&switch, reason, time);
+    let standing = SwitchesView::of(&standing.switches, standing.configured_off);
     Ok((SwitchedView { text, changed, standing }, row))
 }

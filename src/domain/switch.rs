@@ -161,31 +161,38 @@ impl Switches {
         self.safe.as_ref().map_or(SafeStep::Trade, |(step, _)| *step)
     }
 
-    /// How much operators allow, and a sentence for each thing that holds trading back.
-    #[must_use]
-    pub fn level(&self) -> (BreakerLevel, Vec<String>) {
-        let (mut level, mut reasons) = (BreakerLevel::Normal, Vec::new());
-        if let Some((step, said)) = &self.safe {
-            let (least, what) = match step {
-                SafeStep::Collect => (BreakerLevel::Halted, "only data is collected"),
-                SafeStep::Exits | SafeStep::Trade => {
-                    (BreakerLevel::ExitsOnly, "positions may only be left")
-                }
-            };
-            level = level.max(least);
-            reasons.push(format!("a careful start, {what}: {}", said.reason));
-        }
+    /// What holds trading back: how much each word allows, what it is, and what was said.
+    fn holds(&self) -> impl Iterator<Item = (BreakerLevel, &'static str, &Said)> {
+        let safe = self.safe.as_ref().map(|(step, said)| match step {
+            SafeStep::Collect => {
+                (BreakerLevel::Halted, "a careful start, only data is collected", said)
+            }
+            SafeStep::Exits | SafeStep::Trade => {
+                (BreakerLevel::ExitsOnly, "a careful start, positions may only be left", said)
+            }
+        });
         let held = [
             (&self.flatten, "an operator has everything sold"),
             (&self.halted, "an operator halted trading"),
         ];
-        for (said, what) in held {
-            if let Some(said) = said {
-                level = level.max(BreakerLevel::ExitsOnly);
-                reasons.push(format!("{what}: {}", said.reason));
-            }
-        }
-        (level, reasons)
+        let held = held.into_iter().filter_map(|(said, what)| {
+            said.as_ref().map(|said| (BreakerLevel::ExitsOnly, what, said))
+        });
+        safe.into_iter().chain(held)
+    }
+
+    /// How much operators allow, and a sentence for each thing that holds trading back.
+    #[must_use]
+    pub fn level(&self) -> (BreakerLevel, Vec<String>) {
+        let level = self.holds().map(|(level, ..)| level).max().unwrap_or_default();
+        let reason = |(_, what, said): (_, &str, &Said)| format!("{what}: {}", said.reason);
+        (level, self.holds().map(reason).collect())
+    }
+
+    /// Event time since which operators allow no more than a level; none: that is not their doing.
+    #[must_use]
+    pub fn since(&self, level: BreakerLevel) -> Option<UtcMs> {
+        self.holds().filter(|(of, ..)| *of == level).map(|(.., said)| said.since).min()
     }
 }
 
@@ -228,6 +235,8 @@ mod tests {
         assert_eq!((collect.level().0, collect.level().1.len()), (BreakerLevel::Halted, 2));
         let exits = after(&[step(SafeStep::Collect), step(SafeStep::Exits)]);
         assert_eq!((exits.level().0, exits.step()), (BreakerLevel::ExitsOnly, SafeStep::Exits));
+        let since = [BreakerLevel::ExitsOnly, BreakerLevel::Halted, BreakerLevel::Reduced];
+        assert_eq!(since.map(|level| collect.since(level)), [Some(2), Some(1), None]);
         let resumed = after(&[step(SafeStep::Exits), (Switch::Resume, "r")]);
         assert_eq!(resumed.step(), SafeStep::Exits, "another switch");
         let trade = after(&[step(SafeStep::Collect), step(SafeStep::Trade)]);

@@ -11,7 +11,9 @@ use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::money::Decimal;
 use crate::domain::order::OrderStatus;
 use crate::domain::quarantine::Quarantines;
+use crate::domain::settings::Settings;
 use crate::domain::switch::Switches;
+use crate::trading::strategy;
 use crate::trading::universe::Universe;
 use everwarm_runtime::fact::{Effect, Fact};
 use everwarm_runtime::stage::Stage as _;
@@ -33,6 +35,9 @@ pub struct StatusFold {
     branches: BTreeMap<String, String>,
     universe: Universe,
     switches: Switches,
+    /// Strategies that the configuration has off.
+    #[serde(default)]
+    configured_off: Vec<String>,
 }
 
 impl StatusFold {
@@ -67,7 +72,7 @@ impl StatusFold {
     /// What operators have turned off.
     #[must_use]
     pub fn switches(&self) -> SwitchesView {
-        SwitchesView::of(&self.switches)
+        SwitchesView::of(&self.switches, self.configured_off.clone())
     }
 
     fn market(&mut self, market: &Market) {
@@ -85,7 +90,12 @@ impl StatusFold {
                 self.view.epoch = *epoch;
                 self.begin(*life);
             }
-            Operator::ConfigApplied { generation, .. } => self.view.config_generation = *generation,
+            Operator::ConfigApplied { generation, text, .. } => {
+                self.view.config_generation = *generation;
+                if let Ok(settings) = Settings::from_text(text) {
+                    self.configured_off = strategy::off(&settings);
+                }
+            }
             Operator::Branch { path, down } => {
                 self.branches.remove(path);
                 self.branches.extend(down.as_ref().map(|why| (path.clone(), why.clone())));

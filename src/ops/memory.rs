@@ -33,7 +33,7 @@ impl Memory {
         self.through = row;
         self.status.fold(fact);
         self.signals.fold(fact);
-        self.health.fold(fact);
+        self.health.fold(fact, &self.status);
         self.counts.fold(fact);
     }
 

@@ -1,6 +1,7 @@
 //! Answers from the files of a daemon that is not running.
 
 use super::audit::audit;
+use super::config::noted;
 use super::desk::{Desk, JournalFacts, Proofs};
 use super::exit::{Exit, Failure};
 use super::explain::explain;
@@ -144,7 +145,9 @@ pub fn catch_up(projector: &mut Projector, journal: &dyn JournalFacts) -> Result
 
 impl Desk for OfflineDesk {
     fn status(&self) -> Result<StatusView, Failure> {
-        let mut view = self.memory()?.status.view();
+        let memory = self.memory()?;
+        let mut view = memory.status.view();
+        view.off = memory.status.switches().off();
         view.state = State::Stopped;
         view.ready = false;
         view.data_dir = self.data_dir.display().to_string();
@@ -168,6 +171,8 @@ impl Desk for OfflineDesk {
             quarantines: memory.status.quarantines(),
             held: memory.status.sellable(),
             symbols: memory.status.symbols(),
+            switches: memory.status.switches().switches,
+            config: noted::read(&self.data_dir).map(|file| file.display().to_string()),
             disk: super::health::disk_of(&self.data_dir),
             ..Signs::default()
         }))
@@ -272,6 +277,66 @@ impl Desk for OfflineDesk {
 mod tests {
     use super::super::sample::{Facts, journal};
     use super::*;
+    use crate::domain::fact::{Body, BreakerLevel, Decision, Operator};
+    use crate::domain::settings::Settings;
+    use crate::domain::switch::{SafeStep, Switch};
+    use crate::trading::testing::configured;
+    use everwarm_runtime::fact::Key;
+
+    /// The sample, and what was said after it.
+    fn after(folder: &Path, said: &[Body]) -> OfflineDesk {
+        std::fs::create_dir_all(folder).unwrap();
+        let mut facts = journal().0;
+        for (n, body) in (9..).zip(said) {
+            let last = facts.last().unwrap().clone();
+            let key = Key { n, rank: 0, i: 0 };
+            facts.push(everwarm_runtime::fact::Fact { key, body: body.clone(), ..last });
+        }
+        let proofs = Proofs {
+            verify: |_, _| Ok(VerifyView::default()),
+            replay: |_, _, _| Ok(ReplayView::default()),
+        };
+        OfflineDesk::open(folder, Box::new(Facts(facts)), proofs).unwrap()
+    }
+
+    #[test]
+    fn what_operators_said_is_judged_where_nobody_runs() {
+        let folder = std::env::temp_dir().join(format!("everwarm-said-{}", std::process::id()));
+        let word = |switch| Body::Operator(Operator::Switched { switch, reason: "storm".into() });
+        let (level, barred) = (BreakerLevel::ExitsOnly, Vec::new());
+        let reasons = vec!["an operator halted trading: storm".to_owned()];
+        let halted =
+            [word(Switch::Halt), Body::Decision(Decision::Breaker { level, reasons, barred })];
+        let told = |said: &[Body]| {
+            let view = after(&folder, said).doctor().unwrap();
+            let found = view.findings.into_iter().find(|f| f.check == "breaker").unwrap();
+            assert!(found.since.is_some(), "{found:?}");
+            let command = found.command.unwrap();
+            (found.text, command.split(" --data-dir").next().unwrap().to_owned())
+        };
+        let (text, command) = told(&halted);
+        assert_eq!(text, "the breaker is at exits-only: an operator halted trading: storm");
+        assert_eq!(command, "everwarm resume --reason \"why\"");
+        // Said after the last process ended.
+        let (text, command) = told(&[word(Switch::Safe(SafeStep::Collect))]);
+        let careful = "a careful start, only data is collected: storm";
+        assert_eq!(text, format!("the breaker is at halted: {careful}"));
+        assert_eq!(command, "everwarm safe-start exits --reason \"why\"");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_strategy_that_is_configured_off_is_told_as_off() {
+        let folder = std::env::temp_dir().join(format!("everwarm-off-{}", std::process::id()));
+        let mut settings = Settings::default();
+        settings.strategy.sma_cross.enabled = false;
+        let desk = after(&folder, &[configured(&settings)]);
+        assert_eq!(desk.switches().unwrap().configured_off, ["sma_cross"]);
+        let off = "sma_cross, by the configuration (strategy.sma_cross.enabled)";
+        assert_eq!(desk.status().unwrap().off, [off]);
+        drop(desk);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn a_history_that_lags_or_is_of_another_journal_is_brought_up_to_date() {

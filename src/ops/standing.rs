@@ -144,6 +144,12 @@ pub struct ReloadsView {
     pub counts: Vec<ReloadCountView>,
 }
 
+/// The key that enables a strategy.
+#[must_use]
+pub fn enables(strategy: &str) -> String {
+    format!("strategy.{strategy}.enabled")
+}
+
 /// What operators allow, and what of their words stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SwitchesView {
@@ -151,17 +157,29 @@ pub struct SwitchesView {
     pub allows: BreakerLevel,
     /// Why not everything, one sentence each.
     pub reasons: Vec<String>,
+    /// Strategies that the configuration has off, whatever operators say, by name.
+    #[serde(default)]
+    pub configured_off: Vec<String>,
     /// What stands.
     #[serde(flatten)]
     pub switches: Switches,
 }
 
 impl SwitchesView {
-    /// Of what stands.
+    /// Of what stands, and of strategies that the configuration has off.
     #[must_use]
-    pub fn of(switches: &Switches) -> SwitchesView {
+    pub fn of(switches: &Switches, configured_off: Vec<String>) -> SwitchesView {
         let (allows, reasons) = switches.level();
-        SwitchesView { allows, reasons, switches: switches.clone() }
+        SwitchesView { allows, reasons, configured_off, switches: switches.clone() }
+    }
+
+    /// What is turned off by itself, and by whom, one sentence each.
+    #[must_use]
+    pub fn off(&self) -> Vec<String> {
+        let said = self.switches.strategies.iter().chain(&self.switches.processes);
+        let said = said.map(|(name, said)| format!("{name}, by an operator: {}", said.reason));
+        let by = |name: &String| format!("{name}, by the configuration ({})", enables(name));
+        said.chain(self.configured_off.iter().map(by)).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Facts in plain words, one sentence a fact, the same wherever they are read.
 
+use super::standing::enables;
 use super::text::{amount, clock, count, instant, plain, rounded};
 use crate::domain::fact::{
     Accept, Analysis, Body, BreakerLevel, Conflict, Decision, Dispute, FeatureRow, Ledger, Market,
@@ -309,6 +310,24 @@ pub fn switched(switch: &Switch) -> String {
         Switch::Strategy { name, on } => format!("{name} {}", may(on)),
         Switch::Process { path, on: true } => format!("{path} runs again"),
         Switch::Process { path, on: false } => format!("{path} is not run any more"),
+    }
+}
+
+/// The same as an answer to who said it, given the strategies that the configuration has off: where
+/// it does, no word of an operator has them enter.
+#[must_use]
+pub fn answered(switch: &Switch, configured_off: &[String]) -> String {
+    match switch {
+        Switch::Strategy { name, on: true } if configured_off.contains(name) => format!(
+            "no operator holds {name} back, but the configuration has it off ({})",
+            enables(name)
+        ),
+        Switch::Strategy { .. }
+        | Switch::Halt
+        | Switch::Resume
+        | Switch::Flatten
+        | Switch::Safe(_)
+        | Switch::Process { .. } => switched(switch),
     }
 }
 

@@ -133,6 +133,8 @@ pub struct StatusView {
     pub adjusted: Decimal,
     /// Actors restarted in this life.
     pub restarts: u64,
+    /// What is turned off by itself, strategies and processes, and by whom; one sentence each.
+    pub off: Vec<String>,
     /// Steps of the start.
     pub steps: Vec<StepView>,
 }

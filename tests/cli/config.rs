@@ -207,6 +207,13 @@ fn the_running_configuration_is_compared_with_what_a_start_would_take() {
     let (code, out, err) = run(&dir, &diff);
     assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
     assert_eq!(out, "the running daemon has what it would have if it started now");
+    // Who names no file asks about the one that the daemon was started with, and is told so.
+    let noted = format!("by {path}, as its daemon was started last");
+    let (code, out, err) = run(&dir, &["config", "diff"]);
+    assert_eq!((code, err.as_str()), (Some(0), noted.as_str()), "{out}");
+    fs::write(&file, "[market]\nsymbols = \"no\"\n").unwrap();
+    let (code, out, err) = run(&dir, &["config", "check"]);
+    assert!(code == Some(2) && err.contains(&format!("{path}:2:11: market.symbols")), "{out}{err}");
     fs::write(&file, "[market]\nsymbols = 3\n[trading]\nnotional = 500\n").unwrap();
     let (code, out, _) = run(&dir, &diff);
     assert_eq!(code, Some(4), "{out}");

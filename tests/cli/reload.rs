@@ -265,6 +265,44 @@ fn operators_halt_flatten_and_resume_and_it_is_remembered() {
 }
 
 #[test]
+fn a_strategy_that_the_configuration_has_off_is_not_said_to_enter() {
+    let folder = Folder::new("configured-off");
+    let (dir, file) = (folder.join("data"), folder.join("mine.toml"));
+    let path = file.to_str().unwrap();
+    fs::write(&file, "").unwrap();
+    let daemon = Process::start(&dir, &market(path));
+    daemon.answers();
+    daemon.says("may trade");
+    let enable = || run(&dir, &["enable", "sma_cross", "--reason", "it is well", "--yes"]).1;
+    assert_eq!(enable(), "sma_cross may enter: so it is already");
+    assert_eq!(run(&dir, &["switches"]).1, "nothing is turned off");
+    fs::write(&file, "[strategy.sma_cross]\nenabled = false\n").unwrap();
+    let (code, out, err) = run(&dir, &["config", "reload", "--yes"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let told = || {
+        let words = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let key = "(strategy.sma_cross.enabled)";
+        let off = format!("the configuration has it off {key}");
+        let said = enable();
+        assert!(
+            said.starts_with(&format!("no operator holds sma_cross back, but {off}")),
+            "{said}"
+        );
+        assert_eq!(words(run(&dir, &["switches"]).1), format!("sma_cross is off: {off}"));
+        let status = words(run(&dir, &["status"]).1);
+        assert!(status.contains(&format!("off sma_cross, by the configuration {key}")), "{status}");
+    };
+    told();
+    assert_eq!(run(&dir, &["disable", "sma_cross", "--reason", "odd", "--yes"]).0, Some(0));
+    let status = ask(&dir, &["status"]);
+    assert_eq!(status["off"][0], "sma_cross, by an operator: odd");
+    told();
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    told();
+}
+
+#[test]
 fn a_strategy_is_turned_off_and_a_start_is_careful() {
     let folder = Folder::new("careful");
     let dir = folder.join("data");

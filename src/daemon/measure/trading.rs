@@ -97,7 +97,8 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
         &seen.told.health,
         &seen.told.status.sellable(),
         &seen.told.status.symbols(),
-        (status.breaker, now),
+        (status.breaker, None),
+        now,
     );
     let (reconciled, limited) = (seen.reconciled_ms, seen.told.counts.is_limited());
     let switches = seen.told.status.switches();

@@ -2,11 +2,12 @@
 //! running.
 
 use super::Core;
-use super::run::{configuration, put};
+use super::run::{put, sources};
 use crate::ops::api::Token;
-use crate::ops::config::{Config, Look};
+use crate::ops::config::{Config, Look, Sources};
 use crate::ops::desk::{Desk, ReloadHow, SymbolsChange};
 use crate::ops::exit::{Exit, Failure};
+use crate::ops::health::is_configured;
 use crate::ops::offline::OfflineDesk;
 use crate::ops::print::Printer;
 use crate::ops::progress::{Counted, Progress};
@@ -51,14 +52,17 @@ impl Args {
     }
 
     /// A command as it has to be typed to be about the same daemon: with the folder and the file
-    /// named here, where it names none itself. Commands of others stay as they are.
+    /// named here, where it names none itself, else with the file that its daemon was started with
+    /// where it is about what is configured. Commands of others stay as they are.
     #[must_use]
-    pub fn whole(&self, command: &str) -> String {
+    pub fn whole(&self, command: &str, started: Option<&Path>) -> String {
         let mut whole = command.to_owned();
         let ours = command.starts_with("everwarm ");
-        for (flag, path) in [("--config", &self.config), ("--data-dir", &self.data_dir)] {
+        let started = started.filter(|_| is_configured(command));
+        let (config, folder) = (self.config.as_deref().or(started), self.data_dir.as_deref());
+        for (flag, path) in [("--config", config), ("--data-dir", folder)] {
             let named = command.split_whitespace().any(|word| word == flag);
-            if let Some(path) = path.as_ref().filter(|_| ours && !named) {
+            if let Some(path) = path.filter(|_| ours && !named) {
                 whole = format!("{whole} {flag} {}", shell_word(&path.display().to_string()));
             }
         }
@@ -70,10 +74,16 @@ impl Args {
     /// # Errors
     /// Something is wrong with it.
     pub fn configuration(&self, look: Look) -> Result<Config, Failure> {
+        Ok(self.sources().load(look)?)
+    }
+
+    /// Where that comes from.
+    #[must_use]
+    pub fn sources(&self) -> Sources {
         let mut given = Vec::new();
         let data_dir = self.data_dir.as_ref().map(|p| p.display().to_string());
         put(&mut given, "daemon.data_dir", "--data-dir", data_dir);
-        configuration(self.config.as_ref(), given, look)
+        sources(self.config.as_ref(), given)
     }
 
     /// Whoever answers for the data directory.

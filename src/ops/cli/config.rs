@@ -60,8 +60,18 @@ struct Given {
 }
 
 impl Given {
-    fn values(&self, look: Look) -> Result<(Vec<ValueView>, Box<Path>), ConfigErrors> {
-        let config = sources(self.run.config(), self.run.given()).load(look)?;
+    /// What is configured, and the folder of its daemon. Where no file is named, it is by the one
+    /// that the daemon was started with last, and that is said.
+    fn values(
+        &self,
+        look: Look,
+        printer: Printer,
+    ) -> Result<(Vec<ValueView>, Box<Path>), ConfigErrors> {
+        let sources = sources(self.run.config(), self.run.given()).or_noted();
+        if let Some(file) = sources.file.as_ref().filter(|_| self.run.config().is_none()) {
+            printer.note(&format!("by {}, as its daemon was started last", file.display()));
+        }
+        let config = sources.load(look)?;
         Ok((config.values, config.data_dir.into()))
     }
 }
@@ -106,7 +116,7 @@ pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure
 
 fn show(args: &ShowArgs, printer: Printer) -> Result<Exit, Failure> {
     let ShowArgs { running, given } = args;
-    let (mut values, data_dir) = given.values(Look::Words).map_err(Failure::from)?;
+    let (mut values, data_dir) = given.values(Look::Words, printer).map_err(Failure::from)?;
     if *running {
         let desk = connected(&data_dir)?;
         values = desk.config()?;
@@ -129,7 +139,7 @@ fn show(args: &ShowArgs, printer: Printer) -> Result<Exit, Failure> {
 }
 
 fn check(given: &Given, printer: Printer) -> Result<Exit, Failure> {
-    let checked = given.values(Look::World);
+    let checked = given.values(Look::World, printer);
     if given.json {
         let errors = checked.err().unwrap_or_default();
         let exit = if errors.0.is_empty() { Exit::Fine } else { Exit::Usage };
@@ -144,7 +154,7 @@ fn check(given: &Given, printer: Printer) -> Result<Exit, Failure> {
 }
 
 fn diff(given: &Given, printer: Printer) -> Result<Exit, Failure> {
-    let (values, data_dir) = given.values(Look::World).map_err(Failure::from)?;
+    let (values, data_dir) = given.values(Look::World, printer).map_err(Failure::from)?;
     let mut found = differences(&connected(&data_dir)?.config()?, &values);
     found.retain(|difference| difference.key != FOUND_BY);
     let exit = if found.is_empty() { Exit::Fine } else { Exit::Problems };

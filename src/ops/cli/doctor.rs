@@ -52,7 +52,8 @@ pub fn look(args: &Args, core: &Core) -> HealthView {
     let mut view = asked.unwrap_or_else(|failure| unread(&failure));
     // What a daemon was started with, a shell need not have.
     let deep = if view.running { Look::Words } else { Look::World };
-    if let Err(failure) = args.configuration(deep) {
+    let sources = args.sources().or_noted();
+    if let Err(failure) = sources.load(deep).map_err(Failure::from) {
         view.findings.push(FindingView {
             check: "configuration".to_owned(),
             severity: if view.running { Severity::Warning } else { Severity::Broken },
@@ -63,7 +64,7 @@ pub fn look(args: &Args, core: &Core) -> HealthView {
         });
     }
     for command in view.findings.iter_mut().filter_map(|finding| finding.command.as_mut()) {
-        *command = args.whole(command);
+        *command = args.whole(command, sources.file.as_deref());
     }
     view.findings.sort_by_key(|finding| finding.severity);
     view.healthy = view.findings.is_empty();

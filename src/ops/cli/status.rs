@@ -43,6 +43,14 @@ fn readiness(status: &StatusView) -> &'static str {
     }
 }
 
+/// What of the account is not ours.
+fn foreign(status: &StatusView) -> Vec<String> {
+    let orders = count(status.foreign_orders, "order");
+    let orders = (status.foreign_orders > 0).then_some(orders);
+    let over = status.foreign.iter().map(|(asset, over)| format!("{} {asset}", plain(*over)));
+    orders.into_iter().chain(over).collect()
+}
+
 /// The status as people see it.
 pub fn lines(status: &StatusView) -> Vec<String> {
     let mut lines = Vec::new();
@@ -56,6 +64,7 @@ pub fn lines(status: &StatusView) -> Vec<String> {
     };
     say("state", format!("{}{}{process}", status.state.name(), readiness(status)));
     status.problems.iter().for_each(|problem| say("problem", problem.clone()));
+    status.off.iter().for_each(|off| say("off", off.clone()));
     say("everwarm", status.version.clone());
     say("data", format!("{}, life {}", status.data_dir, status.life));
     let identity = format!("{}, epoch {}", status.installation, status.epoch);
@@ -101,11 +110,7 @@ pub fn lines(status: &StatusView) -> Vec<String> {
         format!(", {} by adjustments", signed(status.adjusted))
     };
     say("account", format!("equity {equity}, cash {cash}, {locked} locked in{adjusted}, {held}"));
-    let mut foreign: Vec<String> =
-        status.foreign.iter().map(|(asset, over)| format!("{} {asset}", plain(*over))).collect();
-    if status.foreign_orders > 0 {
-        foreign.insert(0, count(status.foreign_orders, "order"));
-    }
+    let foreign = foreign(status);
     if !foreign.is_empty() {
         say("not ours", format!("{}; never touched", foreign.join(", ")));
     }

@@ -6,6 +6,7 @@ use super::ask::Args;
 use crate::domain::switch::{SafeStep, Switch};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
+use crate::ops::standing::enables;
 use crate::ops::tell;
 use crate::ops::text::{instant, wrap};
 use crate::ops::views::{SwitchWord, SwitchesView};
@@ -108,11 +109,15 @@ pub fn lines(view: &SwitchesView, width: usize) -> Vec<String> {
     all.extend(switches.flatten.iter().map(|said| ("flattened".to_owned(), said)));
     let named = switches.strategies.iter().chain(&switches.processes);
     all.extend(named.map(|(name, said)| (format!("{name} is off"), said)));
-    if all.is_empty() {
+    let said = all
+        .iter()
+        .map(|(what, said)| format!("{what}, since {} UTC: {}", instant(said.since), said.reason));
+    let configured = view.configured_off.iter();
+    let configured = configured
+        .map(|name| format!("{name} is off: the configuration has it off ({})", enables(name)));
+    let told: Vec<String> = said.chain(configured).collect();
+    if told.is_empty() {
         return vec!["nothing is turned off".to_owned()];
     }
-    let told = all.iter().flat_map(|(what, said)| {
-        wrap(&format!("{what}, since {} UTC: {}", instant(said.since), said.reason), width)
-    });
-    told.collect()
+    told.iter().flat_map(|line| wrap(line, width)).collect()
 }

@@ -373,7 +373,7 @@ fn what_doctor_says_is_about_the_folder_and_the_file_it_was_asked_about() {
             assert_eq!(command.matches(flag).count(), 1, "{command}");
         }
     }
-    let held = ask::Args::on(&dir).whole("df -h .");
+    let held = ask::Args::on(&dir).whole("df -h .", None);
     assert_eq!(held, "df -h .");
 }
 

@@ -6,6 +6,7 @@ use super::error::{ConfigErrors, Place};
 use super::keys::{self, KEYS, Kind, decimal, listed, symbols};
 use super::layers::{Entry, Given, Layer, drop_ins, variables};
 use super::messages::Messages;
+use super::noted;
 use super::secret::SecretRef;
 use super::values::{LogFormat, MarketSource, Pace, Symbols};
 use super::venue::VenueSource;
@@ -18,7 +19,7 @@ use figment::value::Value;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -126,6 +127,22 @@ impl Sources {
         let files: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
         values.errors.sort(&files);
         Err(values.errors)
+    }
+
+    /// The same, by the file that the daemon of the data directory was started with last where none
+    /// is named. The directory stays the one it was found in.
+    #[must_use]
+    pub fn or_noted(mut self) -> Sources {
+        const KEY: &str = "daemon.data_dir";
+        if self.file.is_none() {
+            let text = self.text(KEY);
+            self.file = noted::read(Path::new(&text));
+            if self.file.is_some() && self.flags.iter().all(|flag| flag.key != KEY) {
+                let place = Path::new(&text).join(noted::FILE).display().to_string();
+                self.flags.push(Given { key: KEY.into(), text, place });
+            }
+        }
+        self
     }
 
     /// The text of one key as the sources say it, whatever else is wrong with them.

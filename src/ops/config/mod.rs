@@ -9,6 +9,7 @@ pub mod keys;
 pub mod layers;
 pub mod live;
 pub mod messages;
+pub mod noted;
 pub mod schema;
 pub mod secret;
 pub mod values;

@@ -7,6 +7,7 @@ use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::order::{OrderStatus, Side};
 use crate::domain::settings::Settings;
 use crate::domain::time::UtcMs;
+use crate::ops::fold::StatusFold;
 use crate::ops::views::SymbolView;
 use everwarm_runtime::fact::Fact;
 use serde::{Deserialize, Serialize};
@@ -54,9 +55,12 @@ pub struct HealthFold {
     pub branches: BTreeMap<String, UtcMs>,
     /// What nothing explains, by id.
     pub conflicts: BTreeMap<String, UtcMs>,
-    /// What is held, dust too.
+    /// What is held and could be sold by its size.
     pub held: BTreeMap<Symbol, UtcMs>,
-    /// When the breaker left normal.
+    /// The level of the breaker.
+    #[serde(default)]
+    pub level: BreakerLevel,
+    /// When it came to that level; none at normal.
     pub breaker: Option<UtcMs>,
 }
 
@@ -67,13 +71,20 @@ impl HealthFold {
         self.stale > 0 && row.newest_bar.is_some_and(|newest| now - newest > self.stale)
     }
 
-    /// Takes one fact in, in the order of the journal.
+    /// Since when the breaker is at a level; none where facts do not tell, or it is at another.
+    #[must_use]
+    pub fn at(&self, level: BreakerLevel) -> Option<UtcMs> {
+        self.breaker.filter(|_| self.level == level)
+    }
+
+    /// Takes one fact in, in the order of the journal; `status` has taken it in already.
     #[expect(clippy::wildcard_enum_match_arm, reason = "what opens or ends nothing needs no word")]
-    pub fn fold(&mut self, fact: &Fact<Body>) {
+    pub fn fold(&mut self, fact: &Fact<Body>, status: &StatusFold) {
         let time = fact.time;
         self.now = self.now.max(time);
         match &fact.body {
             Body::Market(Market::Close { time, .. }) => self.close = Some(*time),
+            Body::Market(Market::Instruments { .. }) => self.holds(status, time),
             Body::Operator(Operator::Started { .. }) => {
                 self.branches.clear();
                 self.conflicts.clear();
@@ -94,12 +105,12 @@ impl HealthFold {
                 self.signals.more(time, rows.len() as u64);
             }
             Body::Decision(Decision::Declined { text, .. }) => self.declined = Some(text.clone()),
-            Body::Decision(Decision::Breaker { level, .. }) => {
-                let since = self.breaker.unwrap_or(time);
-                self.breaker = (*level != BreakerLevel::Normal).then_some(since);
+            Body::Decision(Decision::Breaker { level, .. }) if *level != self.level => {
+                self.level = *level;
+                self.breaker = (*level != BreakerLevel::Normal).then_some(time);
             }
             Body::Order(order) => self.order(order, time),
-            Body::Ledger(ledger) => self.ledger(ledger, time),
+            Body::Ledger(ledger) => self.ledger(ledger, status, time),
             _ => {}
         }
     }
@@ -124,14 +135,16 @@ impl HealthFold {
         }
     }
 
-    fn ledger(&mut self, ledger: &Ledger, time: UtcMs) {
+    /// Dust stays for ever: what is held begins anew with what is more than that.
+    fn holds(&mut self, status: &StatusFold, time: UtcMs) {
+        let held = status.sellable().into_keys();
+        let since = |symbol: &Symbol| self.held.get(symbol).copied().unwrap_or(time);
+        self.held = held.map(|symbol| (symbol, since(&symbol))).collect();
+    }
+
+    fn ledger(&mut self, ledger: &Ledger, status: &StatusFold, time: UtcMs) {
         match ledger {
-            Ledger::Position { symbol, quantity, .. } if quantity.is_zero() => {
-                self.held.remove(symbol);
-            }
-            Ledger::Position { symbol, .. } => {
-                self.held.entry(*symbol).or_insert(time);
-            }
+            Ledger::Position { .. } => self.holds(status, time),
             Ledger::Reconciled { conflicts, .. } => {
                 let since = |id: &String| self.conflicts.get(id).copied().unwrap_or(time);
                 let ids = conflicts.iter().map(crate::domain::fact::Conflict::id);

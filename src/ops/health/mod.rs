@@ -10,10 +10,10 @@ mod rules;
 mod signs;
 pub mod views;
 
-pub use exposed::{Exposed, exposed};
+pub use exposed::{Cause, Exposed, exposed};
 pub use fold::{HealthFold, Run};
 pub use lasting::Lasting;
-pub use rules::{findings, never_done};
+pub use rules::{findings, is_configured, never_done};
 pub use signs::disk_of;
 pub use signs::{Disk, Progress, Signs, Waiting};
 

@@ -1,6 +1,6 @@
 //! The rules: each says what is wrong, since when, and what to do, with the command.
 
-use super::exposed::exposed;
+use super::exposed::{Cause, exposed};
 use super::lasting;
 use super::signs::{Signs, Waiting};
 use crate::domain::fact::{BreakerLevel, Standing};
@@ -57,6 +57,8 @@ const NO_FILLS: (u64, UtcMs) = (3, 30 * MINUTE);
 const DELIVERY: UtcMs = MINUTE;
 /// The folder that a command asks where none is named.
 const DATA_DIR: &str = "everwarm-data";
+/// The stream of the market, by its place in the tree.
+const FEEDS: &str = "root/trading/feeds";
 type Rule = fn(&Signs, &mut Vec<FindingView>);
 
 /// All rules, by the name of what they look at.
@@ -99,14 +101,26 @@ pub fn findings(signs: &Signs) -> HealthView {
     HealthView { running: signs.running, healthy: findings.is_empty(), checks, findings }
 }
 
-/// A command as it has to be typed to ask the folder that was looked at.
-fn there(signs: &Signs, command: String) -> String {
+/// A command as it has to be typed to ask the folder that was looked at, and by its configuration
+/// where the command is about what is configured.
+fn there(signs: &Signs, mut command: String) -> String {
     let folder = &signs.status.data_dir;
-    let ours = command.starts_with("everwarm ");
-    if !ours || folder.is_empty() || folder == DATA_DIR {
+    if !command.starts_with("everwarm ") {
         return command;
     }
-    format!("{command} --data-dir {}", shell_word(folder))
+    if let Some(file) = signs.config.as_ref().filter(|_| is_configured(&command)) {
+        command = format!("{command} --config {}", shell_word(file));
+    }
+    if !folder.is_empty() && folder != DATA_DIR {
+        command = format!("{command} --data-dir {}", shell_word(folder));
+    }
+    command
+}
+
+/// Whether a command does what a configuration says, and not only asks a daemon.
+#[must_use]
+pub fn is_configured(command: &str) -> bool {
+    ["run", "config", "panic"].iter().any(|verb| command.split(' ').nth(1) == Some(*verb))
 }
 
 fn finding(severity: Severity, text: String, todo: &str) -> FindingView {
@@ -199,22 +213,26 @@ fn branches(signs: &Signs, found: &mut Vec<FindingView>) {
 }
 
 fn breaker(signs: &Signs, found: &mut Vec<FindingView>) {
-    let level = signs.status.breaker;
+    let (level, since) = signs.breaker();
     let severity = match level {
         BreakerLevel::Normal => return,
         BreakerLevel::Reduced | BreakerLevel::ExitsOnly => Severity::Warning,
         BreakerLevel::Halted => Severity::Broken,
     };
-    let reasons = signs.status.breaker_reasons.join("; ");
+    let (allowed, said) = signs.switches.level();
+    let mut reasons = signs.status.breaker_reasons.clone();
+    reasons
+        .extend(said.into_iter().filter(|reason| !signs.status.breaker_reasons.contains(reason)));
+    let reasons = reasons.join("; ");
     let colon = if reasons.is_empty() { "" } else { ": " };
     let text = format!("the breaker is at {}{colon}{reasons}", tell::level(level));
     let told = finding(severity, text, "it goes back once none of its reasons holds any more");
-    let told = told.after(signs.facts.breaker, signs.venue);
+    let told = told.after(since, signs.venue);
     // To resume ends no careful start: that goes on by steps of its own.
-    let command = match signs.step {
+    let command = match signs.switches.step() {
         SafeStep::Collect => "everwarm safe-start exits --reason \"why\"",
         SafeStep::Exits => "everwarm safe-start trade --reason \"why\"",
-        SafeStep::Trade if signs.allows == BreakerLevel::Normal => "everwarm status",
+        SafeStep::Trade if allowed == BreakerLevel::Normal => "everwarm status",
         SafeStep::Trade => "everwarm resume --reason \"why\"",
     };
     found.push(told.by(command));
@@ -296,8 +314,17 @@ fn market(signs: &Signs, found: &mut Vec<FindingView>) {
         let text = format!("no close since that of {} UTC", instant(close));
         let todo = "nothing is decided without; see what feeds and bars do";
         let told = finding(Severity::Broken, text, todo).since(close + MINUTE, signs.venue);
-        found.push(told.by("everwarm tree"));
+        found.push(or_off(signs, told.by("everwarm tree")));
     }
+}
+
+/// The same, but where the market's stream is turned off that is the cause, and what to do about.
+fn or_off(signs: &Signs, told: FindingView) -> FindingView {
+    let Some(said) = signs.switches.processes.get(FEEDS) else { return told };
+    let text = format!("{}; {FEEDS} was turned off by an operator: {}", told.text, said.reason);
+    let todo = "while it is off bars are only asked for, late or never: turn it on again by this";
+    let todo = todo.to_owned();
+    FindingView { text, todo, ..told }.by(format!("everwarm enable {FEEDS} --reason \"why\""))
 }
 
 fn stale(signs: &Signs, found: &mut Vec<FindingView>) {
@@ -313,7 +340,7 @@ fn stale(signs: &Signs, found: &mut Vec<FindingView>) {
     let text = format!("stale data: no new bar of {number} ({}{more})", names.join(", "));
     let todo = "they are not entered; where the venue shows trades, the feed should be looked at";
     let told = finding(Severity::Warning, text, todo).since(oldest, signs.venue);
-    found.push(told.by("everwarm symbols list"));
+    found.push(or_off(signs, told.by("everwarm symbols list")));
 }
 
 fn unsent(signs: &Signs, found: &mut Vec<FindingView>) {
@@ -351,14 +378,15 @@ fn unprotected(signs: &Signs, found: &mut Vec<FindingView>) {
     if !signs.running {
         return;
     }
-    let stands = (signs.status.breaker, signs.now());
-    for one in exposed(&signs.facts, &signs.held, &signs.symbols, stands) {
+    let breaker = signs.breaker();
+    for one in exposed(&signs.facts, &signs.held, &signs.symbols, breaker, signs.now()) {
         let (held, symbol) = (plain(one.quantity), one.symbol);
-        let text = format!("{held} {symbol} is held without protection: {}", one.why);
+        let text = format!("{held} {symbol} is held without protection: {}", one.why.words());
         let todo = "end the cause, or sell it by this: it cancels every open order of the account \
                     and sells what it names at the market";
-        let told = finding(Severity::Broken, text, todo).since(one.since, signs.venue);
-        found.push(told.by(sale(signs, symbol)));
+        let told = finding(Severity::Broken, text, todo).after(one.since, signs.venue);
+        let told = told.by(sale(signs, symbol));
+        found.push(if one.why == Cause::Late { or_off(signs, told) } else { told });
     }
 }
 
@@ -366,11 +394,7 @@ fn unprotected(signs: &Signs, found: &mut Vec<FindingView>) {
 fn sale(signs: &Signs, symbol: Symbol) -> String {
     // Only a real venue has environments.
     let venue = if signs.status.environment.is_some() { "binance" } else { "sim" };
-    let command = format!("everwarm panic --venue {venue} --flatten --symbols {symbol}");
-    match &signs.config {
-        Some(file) => format!("{command} --config {}", shell_word(file)),
-        None => command,
-    }
+    format!("everwarm panic --venue {venue} --flatten --symbols {symbol}")
 }
 
 fn no_orders(signs: &Signs, found: &mut Vec<FindingView>) {

@@ -4,9 +4,10 @@ use super::fold::HealthFold;
 use crate::domain::fact::BreakerLevel;
 use crate::domain::id::Symbol;
 use crate::domain::money::Decimal;
-use crate::domain::switch::SafeStep;
+use crate::domain::switch::Switches;
 use crate::domain::time::UtcMs;
 use crate::ops::views::{CheckView, DeliveryView, QuarantineView, StatusView, SymbolView};
+use everwarm_runtime::fact::Effect;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -74,11 +75,9 @@ pub struct Signs {
     pub skew: Option<(i64, i64)>,
     /// Room on the disk.
     pub disk: Option<Disk>,
-    /// What operators allow.
-    pub allows: BreakerLevel,
-    /// How far a careful start is.
-    pub step: SafeStep,
-    /// The configuration file, where there is one.
+    /// What operators turned off.
+    pub switches: Switches,
+    /// The configuration file, with its whole path, where there is one.
     pub config: Option<String>,
     /// Keys that wait for a start.
     pub pending: Vec<String>,
@@ -95,6 +94,19 @@ impl Signs {
     #[must_use]
     pub fn now(&self) -> UtcMs {
         if self.passes { self.venue } else { self.facts.now }
+    }
+
+    /// The level of the breaker and since when it is there, where that is known. What operators
+    /// said where no process runs has not reached it yet; a stage that stands says nothing itself.
+    #[must_use]
+    pub fn breaker(&self) -> (BreakerLevel, Option<UtcMs>) {
+        let level = self.status.breaker.max(self.switches.level().0);
+        let stopped = self.quarantines.iter().map(|one| &one.quarantine);
+        let stopped =
+            stopped.filter(|of| level == BreakerLevel::Halted && of.effect == Effect::Stopped);
+        let stopped = || stopped.map(|of| of.time).min();
+        let since = self.facts.at(level).or_else(stopped);
+        (level, since.or_else(|| self.switches.since(level)))
     }
 }
 

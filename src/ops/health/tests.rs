@@ -2,13 +2,15 @@
 
 use super::super::sample::{T, dec, journal};
 use super::*;
-use crate::domain::fact::{Body, BreakerLevel, Conflict, Dispute, Ledger, Market, Standing};
+use crate::domain::fact::{
+    Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Market, Standing,
+};
 use crate::domain::id::ClientOrderId;
 use crate::domain::money::Decimal;
 use crate::domain::order::Side;
 use crate::domain::quarantine::Quarantine;
 use crate::domain::settings::Settings;
-use crate::domain::switch::SafeStep;
+use crate::domain::switch::{SafeStep, Switch};
 use crate::domain::time::{MINUTE, UtcMs};
 use crate::ops::cli::can_be_typed;
 use crate::ops::fold::StatusFold;
@@ -16,13 +18,15 @@ use crate::ops::views::{
     CheckView, DeliveryView, FindingView, QuarantineView, Severity, SymbolView,
 };
 use crate::trading::testing::{configured, input, instrument, sym};
-use everwarm_runtime::fact::Effect;
+use everwarm_runtime::fact::{Effect, Fact};
 
 /// A daemon that is well and holds one symbol.
 fn well() -> Signs {
     let (mut facts, mut status) = (HealthFold::default(), StatusFold::default());
-    journal().0.iter().for_each(|fact| facts.fold(fact));
-    journal().0.iter().for_each(|fact| status.fold(fact));
+    for fact in &journal().0 {
+        status.fold(fact);
+        facts.fold(fact, &status);
+    }
     facts.stale = 3 * MINUTE;
     let venue = facts.close.unwrap();
     let held = status.sellable();
@@ -272,7 +276,7 @@ fn what_a_strategy_that_is_off_entered_is_left_by_it() {
     let mut settings = Settings::default();
     settings.trading.stale_s = 180;
     settings.strategy.sma_cross.enabled = false;
-    signs.facts.fold(&input(900, configured(&settings)));
+    signs.facts.fold(&input(900, configured(&settings)), &StatusFold::default());
     assert_eq!(findings(&signs).findings, []);
 }
 
@@ -297,12 +301,26 @@ fn what_is_held_is_sold_by_the_command_where_it_is_held() {
     assert_eq!(there, format!("{words} /etc/everwarm.toml"));
 }
 
-#[test]
-fn what_is_too_little_to_be_sold_needs_no_exit() {
-    let at = |quantity: &str| {
-        let mut status = StatusFold::default();
+/// What facts about one symbol of which 0.0001 may be sold tell.
+#[derive(Default)]
+struct Books(StatusFold, HealthFold);
+
+impl Books {
+    fn begun() -> Books {
         let rules = vec![instrument("ETHUSD")];
-        status.fold(&input(1, Body::Market(Market::Instruments { rules })));
+        let mut books = Books::default();
+        books.say(T, Body::Market(Market::Instruments { rules }));
+        books
+    }
+
+    fn say(&mut self, time: UtcMs, body: Body) {
+        let fact = Fact { time, ..input(1, body) };
+        self.0.fold(&fact);
+        self.1.fold(&fact, &self.0);
+    }
+
+    /// Since when it is held, once there is so much of it.
+    fn hold(&mut self, time: UtcMs, quantity: &str) -> Option<UtcMs> {
         let position = Ledger::Position {
             symbol: sym("ETHUSD"),
             quantity: dec(quantity),
@@ -310,9 +328,138 @@ fn what_is_too_little_to_be_sold_needs_no_exit() {
             realized_pnl: Decimal::ZERO,
             cash: Decimal::ZERO,
         };
-        status.fold(&input(2, Body::Ledger(position)));
+        self.say(time, Body::Ledger(position));
+        self.1.held.get(&sym("ETHUSD")).copied()
+    }
+
+    /// Since when the breaker is at its level, once it is at this one.
+    fn at(&mut self, time: UtcMs, level: BreakerLevel, why: &str) -> Option<UtcMs> {
+        let reasons = vec![why.to_owned()];
+        self.say(time, Body::Decision(Decision::Breaker { level, reasons, barred: Vec::new() }));
+        self.1.at(level)
+    }
+}
+
+#[test]
+fn held_is_what_is_more_than_dust_and_a_level_begins_when_it_is_reached() {
+    let mut books = Books::begun();
+    assert_eq!(books.hold(T + 1, "0.00005"), None, "dust");
+    assert_eq!(books.hold(T + 2, "0.5"), Some(T + 2));
+    assert_eq!(books.hold(T + 3, "0.7"), Some(T + 2));
+    assert_eq!(books.hold(T + 4, "0.00007"), None, "what a sale leaves over");
+    assert_eq!(books.hold(T + 5, "0.5"), Some(T + 5));
+    assert_eq!(books.at(T + 6, BreakerLevel::ExitsOnly, "halted"), Some(T + 6));
+    assert_eq!(books.at(T + 7, BreakerLevel::ExitsOnly, "and sold"), Some(T + 6));
+    assert_eq!(books.at(T + 8, BreakerLevel::Halted, "a careful start"), Some(T + 8));
+    assert_eq!(books.at(T + 9, BreakerLevel::ExitsOnly, "its next step"), Some(T + 9));
+    assert_eq!(books.1.at(BreakerLevel::Halted), None);
+    assert_eq!(books.at(T + 10, BreakerLevel::Normal, ""), None);
+}
+
+#[test]
+fn what_is_exposed_is_so_from_when_it_is_held_and_something_is_in_the_way() {
+    let since = |held: UtcMs, change: &dyn Fn(&mut Signs)| {
+        let mut signs = well();
+        signs.facts.held.values_mut().for_each(|since| *since = signs.venue - held);
+        let venue = signs.venue;
+        change(&mut signs);
+        let all = findings(&signs).findings;
+        let one = all.iter().find(|finding| finding.check == "unprotected").unwrap();
+        venue - one.since.unwrap()
+    };
+    let halted = |s: &mut Signs| {
+        s.status.breaker = BreakerLevel::Halted;
+        (s.facts.level, s.facts.breaker) = (BreakerLevel::Halted, Some(s.venue - MINUTE));
+    };
+    let gone = |s: &mut Signs| {
+        (s.symbols[0].state, s.symbols[0].since) = (Standing::Gone, Some(s.venue - MINUTE));
+    };
+    // Of 3 minutes it may be old, 4 are over.
+    let late = |s: &mut Signs| s.symbols[0].newest_bar = Some(s.venue - 4 * MINUTE);
+    for cause in [&halted as &dyn Fn(&mut Signs), &gone, &late] {
+        assert_eq!(since(60 * MINUTE, cause), MINUTE, "the cause is the later one");
+        assert_eq!(since(1_000, cause), 1_000, "it is held for less long");
+    }
+    assert_eq!(since(60 * MINUTE, &|s| s.symbols.clear()), 60 * MINUTE);
+}
+
+#[test]
+fn the_breaker_is_dated_by_whoever_brought_it_to_its_level() {
+    let since = |change: &dyn Fn(&mut Signs)| {
+        let mut signs = well();
+        change(&mut signs);
+        let all = findings(&signs).findings;
+        all.iter().find(|finding| finding.check == "breaker").unwrap().since
+    };
+    let facts = |s: &mut Signs| {
+        s.status.breaker = BreakerLevel::ExitsOnly;
+        (s.facts.level, s.facts.breaker) = (BreakerLevel::ExitsOnly, Some(T - 5_000));
+    };
+    assert_eq!(since(&facts), Some(T - 5_000));
+    // Said where nobody runs, it has not reached the breaker; a stage that stands says nothing.
+    let said = |s: &mut Signs| {
+        facts(s);
+        s.switches.apply(&Switch::Safe(SafeStep::Collect), "crash loop", T - 3_000);
+    };
+    assert_eq!(since(&said), Some(T - 3_000));
+    let stands = |s: &mut Signs| {
+        facts(s);
+        s.status.breaker = BreakerLevel::Halted;
+        s.quarantines = vec![quarantined(Effect::Stopped)];
+    };
+    assert_eq!(since(&stands), Some(T));
+}
+
+#[test]
+fn a_stream_that_is_turned_off_is_told_as_the_cause() {
+    let feeds = Switch::Process { path: "root/trading/feeds".to_owned(), on: false };
+    let mut signs = well();
+    signs.switches.apply(&feeds, "odd prices", T);
+    assert_eq!(findings(&signs).findings, [], "as long as nothing is missing");
+    signs.venue += 3 * MINUTE + 1;
+    let all = findings(&signs).findings;
+    let checks: Vec<&str> = all.iter().map(|finding| finding.check.as_str()).collect();
+    assert_eq!(checks, ["market", "unprotected", "stale"]);
+    let enable = "everwarm enable root/trading/feeds --reason \"why\"";
+    can_be_typed(enable);
+    for finding in &all {
+        let cause = "; root/trading/feeds was turned off by an operator: odd prices";
+        assert!(finding.text.ends_with(cause), "{finding:?}");
+        assert_eq!(finding.command.as_deref(), Some(enable), "nothing is to be sold for that");
+    }
+    // It is no reason why the venue takes no orders.
+    signs.symbols[0].state = Standing::Halted;
+    let all = findings(&signs).findings;
+    let held = all.iter().find(|finding| finding.check == "unprotected").unwrap();
+    assert!(held.command.as_ref().unwrap().starts_with("everwarm panic"), "{held:?}");
+}
+
+#[test]
+fn what_is_about_the_configuration_names_its_file() {
+    let mut signs = well();
+    signs.config = Some("/etc/ever warm.toml".to_owned());
+    signs.pending = vec!["daemon.workers".to_owned()];
+    signs.refused = Some((vec!["k: no".to_owned()], T));
+    signs.status.breaker = BreakerLevel::Reduced;
+    let running = findings(&signs).findings;
+    signs.running = false;
+    let all = [running, findings(&signs).findings].concat();
+    let commands: Vec<&str> = all.iter().filter_map(|f| f.command.as_deref()).collect();
+    for command in ["everwarm config diff", "everwarm config reload --dry-run", "everwarm run"] {
+        let whole = format!("{command} --config '/etc/ever warm.toml'");
+        assert!(commands.contains(&whole.as_str()), "{whole}: {commands:?}");
+        can_be_typed(&whole);
+    }
+    assert!(commands.contains(&"everwarm status"), "{commands:?}");
+}
+
+#[test]
+fn what_is_too_little_to_be_sold_needs_no_exit() {
+    let at = |quantity: &str| {
+        let mut books = Books::begun();
+        books.hold(T, quantity);
         found(|s| {
-            s.held = status.sellable();
+            s.held = books.0.sellable();
             s.symbols.clear();
         })
     };
@@ -345,14 +492,14 @@ fn what_the_configuration_waits_for_is_told() {
     let keys = || vec!["daemon.workers".to_owned()];
     assert_eq!(found(|s| s.pending = keys()), warning);
     assert_eq!(found(|s| s.refused = Some((keys(), T - 5))), warning);
-    let (breaker, allows) = (BreakerLevel::ExitsOnly, BreakerLevel::ExitsOnly);
-    let mut signs = Signs { allows, ..well() };
-    signs.status.breaker = breaker;
+    let mut signs = well();
+    signs.status.breaker = BreakerLevel::ExitsOnly;
+    signs.switches.apply(&Switch::Halt, "look", T);
     let command = findings(&signs).findings[0].command.clone();
     assert_eq!(command.as_deref(), Some("everwarm resume --reason \"why\""));
     // To resume ends no careful start.
     for (step, word) in [(SafeStep::Collect, "exits"), (SafeStep::Exits, "trade")] {
-        signs.step = step;
+        signs.switches.apply(&Switch::Safe(step), "look", T);
         let command = findings(&signs).findings[0].command.clone().unwrap();
         assert_eq!(command, format!("everwarm safe-start {word} --reason \"why\""));
         can_be_typed(&command);
@@ -411,8 +558,10 @@ fn where_nobody_runs_what_is_held_is_told() {
 #[test]
 fn the_fold_remembers_since_when() {
     let (mut facts, mut due) = (HealthFold::default(), false);
+    let mut status = StatusFold::default();
     for fact in &journal().0 {
-        facts.fold(fact);
+        status.fold(fact);
+        facts.fold(fact, &status);
         if facts.orders.count > 0 {
             assert_eq!(facts.signals.count, 0, "an order ends the run of signals");
         }

@@ -102,6 +102,13 @@ pub fn needs_by_rank(settings: &Settings) -> BTreeMap<u16, Need> {
     REGISTRY.iter().filter_map(need).collect()
 }
 
+/// The strategies that settings have off, by name.
+#[must_use]
+pub fn off(settings: &Settings) -> Vec<String> {
+    let off = REGISTRY.iter().filter(|entry| (entry.need)(settings).is_none());
+    off.map(|entry| entry.name.to_owned()).collect()
+}
+
 /// What the enabled strategies want, by width. A width has one set of lengths; where two strategies
 /// differ, the lower rank's holds.
 #[must_use]
