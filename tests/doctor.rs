@@ -130,9 +130,9 @@ fn a_halt_is_told_since_its_level_and_with_its_next_step_over_a_stop() {
     let next = format!("everwarm safe-start exits --reason \"why\"{folder}");
     assert_eq!(told["command"], json!(next), "{told}");
     // What a start would refuse is in that file, too.
-    std::fs::write(&config, "[market]\nsymbols = \"no\"\n").unwrap();
+    std::fs::write(&config, "[trading]\nnotional = -1\n").unwrap();
     let told = finding(&doctor(&dir).1, "configuration");
-    assert!(told["text"].to_string().contains("market.symbols"), "{told}");
+    assert!(told["text"].to_string().contains("trading.notional"), "{told}");
     assert_eq!(told["command"], json!(format!("everwarm config check --config {path}{folder}")));
 }
 

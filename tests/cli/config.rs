@@ -211,9 +211,10 @@ fn the_running_configuration_is_compared_with_what_a_start_would_take() {
     let noted = format!("by {path}, as its daemon was started last");
     let (code, out, err) = run(&dir, &["config", "diff"]);
     assert_eq!((code, err.as_str()), (Some(0), noted.as_str()), "{out}");
-    fs::write(&file, "[market]\nsymbols = \"no\"\n").unwrap();
+    fs::write(&file, "[trading]\nnotional = -1\n").unwrap();
     let (code, out, err) = run(&dir, &["config", "check"]);
-    assert!(code == Some(2) && err.contains(&format!("{path}:2:11: market.symbols")), "{out}{err}");
+    let place = format!("{path}:2:12: trading.notional");
+    assert!(code == Some(2) && err.contains(&place), "{out}{err}");
     fs::write(&file, "[market]\nsymbols = 3\n[trading]\nnotional = 500\n").unwrap();
     let (code, out, _) = run(&dir, &diff);
     assert_eq!(code, Some(4), "{out}");
