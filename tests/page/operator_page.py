@@ -13,7 +13,7 @@ from browser import Browser
 from daemon import Daemon, Killer
 
 VICTIM = "root/trading/stages/indicator"
-ROUNDS = "root/ops/hangup"
+IDLE = "root/ops/hangup"
 LINE = f'[data-path="{VICTIM}"]'
 RESTARTS = 'everwarm_actor_restarts_total{actor="indicator",reason="injected"}'
 # A click is answered within so many milliseconds; of a hundred clicks five may take longer.
@@ -86,7 +86,7 @@ def kills(browser, daemon):
     browser.until("the events tell it",
                   f"document.querySelector('#log').innerText.includes({VICTIM!r})")
     # It has a message each second, by which what is planned comes to pass: one may be too fast.
-    planned = f"""document.querySelector('[data-path="{ROUNDS}"]')
+    planned = f"""document.querySelector('[data-path="{IDLE}"]')
         ?.innerText.includes('panics at its next message, on purpose')"""
     shown = any(plan(browser, daemon, planned) for _ in range(10))
     expect("what is planned is shown", shown, text(browser, "#tree"))
@@ -95,7 +95,7 @@ def kills(browser, daemon):
 
 def plan(browser, daemon, planned):
     """Whether the page shows it before it has come to pass."""
-    daemon.kill(ROUNDS, "panic")
+    daemon.kill(IDLE, "panic")
     until = time.monotonic() + 1.5
     while time.monotonic() < until:
         if browser.ask(planned):
