@@ -56,6 +56,9 @@ fn what_keeps_every_bar_may_grow_by_the_bar_and_no_more() {
     let told = kept(31.0).unwrap();
     assert_eq!(told, "journal, MB grew by 31.0, 30.4 at most for 36000 bars");
     assert_eq!(grown("journal, MB", May::Keep(400.0), &[], 0.0), None);
+    // 14.4 MB are kept: a file may have doubled itself, and that once.
+    let doubled = |last: f64| grown("history, MB", May::Keep(400.0), &[42.0, last], 36_000.0);
+    assert_eq!((doubled(84.0 + 14.0), doubled(126.0).is_some()), (None, true));
     assert_eq!(halves(&[1.0, 3.0, 5.0, 7.0]), (2.0, 6.0));
 }
 

@@ -7,8 +7,8 @@ const WARM: f64 = 240.0;
 /// What may grow by this share of itself, or by this much, from one half of the time after that to
 /// the other, and still counts as flat: a page more or less, a segment that is about to be sealed.
 const SLACK: (f64, f64) = (1.10, 4.0);
-/// What a file that keeps everything may have beyond what it keeps, MB: what is not sealed yet, and
-/// room taken ahead.
+/// What files that keep everything may have beyond what they keep, MB: what is not sealed yet. A
+/// larger one takes room ahead by doubling itself, and may have done so once.
 const AHEAD: f64 = 16.0;
 
 /// How something may grow, MB or a number.
@@ -55,7 +55,7 @@ pub fn grown(name: &str, may: May, values: &[f64], bars: f64) -> Option<String> 
         }
         May::Keep(bytes) => {
             let (Some(first), Some(last)) = (values.first(), values.last()) else { return None };
-            let (by, most) = (last - first, bars * bytes / 1e6 + AHEAD);
+            let (by, most) = (last - first, bars * bytes / 1e6 + AHEAD.max(*first));
             (by > most)
                 .then(|| format!("{name} grew by {by:.1}, {most:.1} at most for {bars:.0} bars"))
         }
