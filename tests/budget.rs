@@ -166,9 +166,7 @@ fn what_a_stream_is_told_to_wait_holds_for_all_requests_and_lives() {
     let dir = folder.join("data");
     // Connections are counted anew at each of these: what is waited for must not be over at once.
     let left = || WINDOW - clock::wall_ms() % WINDOW;
-    if left() < MINUTE {
-        std::thread::sleep(Duration::from_millis(u64::try_from(left()).unwrap()));
-    }
+    wait_until("the window is not about to end", || left() > MINUTE - MINUTE / 6);
     let daemon = Process::start(&dir, &["run", "--pace", "real"]);
     daemon.says("may trade");
     daemon.answers();
