@@ -316,9 +316,9 @@ struct Watched {
 }
 
 impl Watched {
-    /// A life begins.
+    /// A life begins. What it has said by now may not be on disk yet.
     fn begin(&mut self, journal: &Journal<Body>) {
-        let broken = self.cursors.found(journal.progress(), journal.last_row());
+        let broken = self.cursors.found(journal.progress(), journal.durable_row());
         self.broken.extend(broken);
     }
 

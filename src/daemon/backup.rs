@@ -18,6 +18,7 @@ use crate::ops::backup::{self, About, FORMAT, HISTORY, JOURNAL, NOTES, Pack, Res
 use crate::ops::desk::JournalFacts as _;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::views::VersionView;
+use everwarm_runtime::files::sync_name;
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::parcel::{Packer, Record};
 use everwarm_runtime::store::archive::Archive;
@@ -189,9 +190,9 @@ fn place(data_dir: &Path, staging: &Path) -> io::Result<()> {
             Ok(()) | Err(_) => {}
         }
     }
-    File::open(data_dir)?.sync_all()?;
+    sync_name(staging)?;
     fs::remove_dir_all(staging)?;
-    File::open(data_dir)?.sync_all()
+    sync_name(staging)
 }
 
 /// What is being made.

@@ -238,17 +238,17 @@ impl Desk for LiveDesk {
         let venue = self.world.board.venue();
         let since = |t: &Trouble| format!("{}, since {} s", t.why, (wall() - t.since) / 1000);
         let waiting = self.world.venue.waiting();
-        let answers = match waiting {
-            Some(left) => format!("waiting for venue budget, {left} s"),
-            None if !self.world.board.was_asked() => "it was not asked yet".to_owned(),
-            None => "it answers".to_owned(),
-        };
+        // Who waits for the budget is refused by it: both are told, the cause first.
+        let mut told: Vec<String> = Vec::new();
+        told.extend(waiting.map(|left| format!("waiting for venue budget, {left} s")));
+        told.extend(venue.as_ref().map(since));
+        let answers = told.is_empty();
+        if answers {
+            let asked = self.world.board.was_asked();
+            told.push(if asked { "it answers" } else { "it was not asked yet" }.to_owned());
+        }
         vec![
-            CheckView {
-                name: "venue".into(),
-                ok: venue.is_none() && waiting.is_none(),
-                detail: venue.as_ref().map_or(answers, since),
-            },
+            CheckView { name: "venue".into(), ok: answers, detail: told.join("; ") },
             CheckView { name: "reconciled".into(), ok, detail },
             self.configured(),
             self.feeds(),

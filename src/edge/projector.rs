@@ -110,14 +110,12 @@ fn next(journal: &Journal<Body>, from: u64) -> Result<Next, String> {
             let last = chunks.last().map_or(0, |chunk| chunk.last_row());
             Ok((chunks, last))
         }
-        Err(e @ StoreError::Torn { .. }) => match journal.store().sealed_with(from) {
-            Ok(Some(last)) => {
-                tracing::error!("the history lacks rows {from} to {last} of the journal: {e}");
-                Ok((Vec::new(), last))
-            }
-            Ok(None) => Err(e.to_string()),
-            Err(other) => Err(other.to_string()),
-        },
+        Err(e @ StoreError::Torn { .. }) => {
+            let sealed = journal.store().sealed_with(from).map_err(|other| other.to_string())?;
+            let last = sealed.ok_or_else(|| e.to_string())?;
+            tracing::error!("the history lacks rows {from} to {last} of the journal: {e}");
+            Ok((Vec::new(), last))
+        }
         Err(e) => Err(e.to_string()),
     }
 }

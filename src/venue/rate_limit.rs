@@ -179,9 +179,7 @@ impl WeightLimit {
     /// is over.
     pub fn admit(&mut self, now: UtcMs, weight: u32, priority: Priority) -> Result<(), Hold> {
         self.roll(now);
-        if now < self.blocked_until {
-            return Err(Hold::Wait(wait(self.blocked_until - now)));
-        }
+        self.silent(now).map_err(Hold::Wait)?;
         match self.count {
             Count::Asked(at) if now.saturating_sub(at) < FIRST => {
                 return Err(Hold::Wait(wait(LOOK)));
@@ -228,6 +226,15 @@ impl WeightLimit {
     /// The venue refused for too many requests: nothing leaves before the wait is over.
     pub fn block(&mut self, now: UtcMs, for_ms: u64) {
         self.blocked_until = self.blocked_until.max(end_of(now, for_ms));
+    }
+
+    /// Whether anything may leave, whatever it costs.
+    ///
+    /// # Errors
+    /// The time until the venue's own ban is over.
+    pub fn silent(&self, now: UtcMs) -> Result<(), WaitMs> {
+        let left = self.blocked_until.saturating_sub(now);
+        if left > 0 { Err(wait(left)) } else { Ok(()) }
     }
 
     /// The end of the last such wait, UTC milliseconds.

@@ -10,7 +10,7 @@
 use super::StoreError;
 use super::careful::{self, Hold};
 use crate::chaos::Chaos;
-use crate::files::is_full;
+use crate::files::{is_full, sync_name};
 use redb::{
     Database, Durability, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
     TableError,
@@ -357,10 +357,10 @@ fn create(path: &Path) -> Result<(), ArchiveError> {
     };
     archive.commit(&[stamp], true)?;
     drop(archive);
-    let sync = |path: &Path| File::open(path).and_then(|f| f.sync_all());
-    sync(&temporary).map_err(|e| io(&temporary, "syncing", &e))?;
+    let synced = File::open(&temporary).and_then(|f| f.sync_all());
+    synced.map_err(|e| io(&temporary, "syncing", &e))?;
     std::fs::rename(&temporary, path).map_err(|e| io(path, "naming", &e))?;
-    sync(folder).map_err(|e| io(folder, "syncing", &e))
+    sync_name(path).map_err(|e| io(folder, "syncing", &e))
 }
 
 fn checked(path: &Path) -> Result<CheckedArchive, ArchiveError> {

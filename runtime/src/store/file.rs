@@ -10,7 +10,7 @@ use super::segments::{self, Segment, Shelf};
 use crate::chaos::Chaos;
 use crate::chaos::faults::FaultyDisk;
 use crate::fact::{Body, Fact};
-use crate::files::is_full;
+use crate::files::{is_full, sync_name};
 use crate::poison::Poison;
 use redb::{
     Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, StorageError,
@@ -524,5 +524,5 @@ fn create(path: &Path, application: &str) -> Result<(), StoreError> {
     drop(store);
     File::open(&new).and_then(|f| f.sync_all()).map_err(io)?;
     fs::rename(&new, path).map_err(io)?;
-    File::open(folder).and_then(|f| f.sync_all()).map_err(io)
+    sync_name(path).map_err(io)
 }

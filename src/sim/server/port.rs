@@ -68,11 +68,14 @@ impl PortFile {
     }
 }
 
-/// Whether what is told in `dir` is the server of this token: it is not where another has begun
-/// there, or where the folder was taken away.
+/// Whether `dir` is no longer that of the server of this token: another has begun there, or the
+/// folder was taken away. What cannot be read for the moment says neither.
 #[must_use]
-pub fn is_of(dir: &Path, token: &str) -> bool {
-    matches!(PortFile::read(dir), Ok(Some(file)) if file.token == token)
+pub fn was_taken(dir: &Path, token: &str) -> bool {
+    match PortFile::read(dir) {
+        Ok(told) => told.is_none_or(|file| file.token != token),
+        Err(_) => false,
+    }
 }
 
 /// Where it lies.

@@ -271,7 +271,7 @@ async fn run(
     if let Phase::Failed(why) = phase {
         return Err(SimError::Failed(why));
     }
-    if !port::is_of(&data_dir, &desk.token) {
+    if port::was_taken(&data_dir, &desk.token) {
         // Whoever has begun in a folder of this name is found by its own.
         return Ok(());
     }
@@ -286,7 +286,7 @@ async fn keep_limits(desk: Arc<Desk>, dir: PathBuf, mut ended: oneshot::Receiver
     let mut kept = None;
     loop {
         let last = timeout(KEEP_EVERY, &mut ended).await.is_ok();
-        if !port::is_of(&dir, &desk.token) {
+        if port::was_taken(&dir, &desk.token) {
             tracing::warn!("{} is no longer this exchange's: it ends", dir.display());
             desk.stop();
             return;

@@ -48,22 +48,27 @@ impl BinanceClient {
             return Ok(());
         }
         let now = self.real();
-        if weight > 0 {
-            let wait = match self.limit().admit(now, weight, Priority::Fills) {
-                Ok(()) => None,
-                Err(Hold::Wait(wait)) => Some(wait.0),
-                Err(Hold::Ask) => Some(SOON),
-            };
-            if let Some(wait) = wait {
-                self.waits(now, wait);
-                return Err(wait);
-            }
+        let wait = match self.admit_weight(now, weight) {
+            Ok(()) => None,
+            Err(Hold::Wait(wait)) => Some(wait.0),
+            Err(Hold::Ask) => Some(SOON),
+        };
+        if let Some(wait) = wait {
+            self.waits(now, wait);
+            return Err(wait);
         }
         let mut connections = self.connections();
         let admitted = own.admit(now).and_then(|()| connections.admit(now));
         admitted.inspect_err(|wait| self.waits(now, wait.0)).map_err(|wait| wait.0)?;
         self.note(&connections, Care::Synced);
         Ok(())
+    }
+
+    /// What costs nothing needs no count of the venue's, but stays silent through a ban as well.
+    fn admit_weight(&self, now: UtcMs, weight: u32) -> Result<(), Hold> {
+        let mut limit = self.limit();
+        limit.silent(now).map_err(Hold::Wait)?;
+        if weight == 0 { Ok(()) } else { limit.admit(now, weight, Priority::Fills) }
     }
 
     /// The venue wants nothing more from this address for so long, milliseconds: told to a stream,
