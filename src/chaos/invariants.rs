@@ -3,6 +3,7 @@
 
 pub mod announced;
 pub mod cursors;
+pub mod followed;
 pub mod intended;
 pub mod moving;
 pub mod numbered;

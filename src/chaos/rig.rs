@@ -1,12 +1,15 @@
 //! Runs a feed through the whole daemon in this process: the real exchange on loopback, the real
-//! client, the real tree, over a disk in memory that dies and forgets as planned.
+//! client, the real tree, over a disk in memory that dies and forgets as planned, the file of the
+//! journal and that of the history at once.
 
 use super::at_random::{AtRandom, Fell};
 use super::compare::{Picture, ledger};
+use super::disk::{Files, facts, flushed, flushed_row};
 use super::illness::Illness;
 use super::interrupt;
 use super::invariants::announced::{self, Announced};
 use super::invariants::cursors::Cursors;
+use super::invariants::followed;
 use super::invariants::moving::{Closing, Moving};
 use super::invariants::{self, Invariants};
 use super::script::{self, Progress, Script};
@@ -17,7 +20,8 @@ use crate::domain::fact::Body;
 use crate::domain::order::OrderIntent;
 use crate::domain::settings::Settings;
 use crate::domain::time::UtcMs;
-use crate::life::{APPLICATION, Birth, Life};
+use crate::history::projection::projected_through;
+use crate::life::{Birth, Life};
 use crate::sim::Setup;
 use crate::sim::faults::Fault;
 use crate::sim::server::limits;
@@ -205,8 +209,6 @@ pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outco
     let (market, setup) = (Arc::clone(&feed.market), feed.setup.clone());
     limits::prepare(&dir, plan.orders_used).map_err(|e| e.to_string())?;
     let venue = Venue::start(market, setup, dir.clone(), left, &plan.faults)?;
-    let archive = Archive::open(&folder.0.join("history.redb")).map_err(|e| e.to_string())?;
-    let archive = Arc::new(archive);
     let chaos = Chaos::off();
     if let Some(sabotage) = plan.sabotage {
         chaos.sabotage(sabotage);
@@ -217,7 +219,6 @@ pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outco
         feed,
         plan,
         chaos: &chaos,
-        archive: &archive,
         venue: &venue,
         dir: dir.clone(),
         watched: Mutex::default(),
@@ -232,9 +233,11 @@ pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outco
     let random = lives.random.fell();
     let restarts = Arc::clone(&lives.restarts);
     let watched = lives.watched.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let (disk, count, missed) = all?;
+    let (Files { journal, history }, count, missed) = all?;
     let (passings, struck) = chaos.report();
-    let facts = facts(&disk)?;
+    let facts = facts(&journal)?;
+    let history = FaultyDisk::holding(history.image(Image::Everything), None);
+    let archive = Arc::new(Archive::on_disk(history).map_err(|e| e.to_string())?);
     let theirs = venue.end()?;
     let picture = Picture { ours: picture::ours(&facts, &archive)?, theirs: ledger(&theirs) };
     let mut broken = watched.broken;
@@ -279,30 +282,6 @@ fn runtime_of(workers: usize, first: impl Fn() + Send + Sync + 'static) -> Resul
     made.map_err(|e| e.to_string())
 }
 
-/// What would be left of a disk if the power failed now: what was flushed, and nothing else.
-fn flushed(disk: &FaultyDisk) -> Result<Store, String> {
-    let left = FaultyDisk::holding(disk.image(Image::Synced), None);
-    Store::on_disk(left, APPLICATION).map_err(|e| format!("of what was flushed: {e}"))
-}
-
-/// The last row of that.
-fn flushed_row(disk: &FaultyDisk) -> Result<u64, String> {
-    flushed(disk)?.recover().map(|found| found.row).map_err(|e| e.to_string())
-}
-
-/// The journal as it is in the end.
-fn facts(disk: &FaultyDisk) -> Result<Vec<(u64, Fact<Body>)>, String> {
-    let disk = FaultyDisk::holding(disk.image(Image::Everything), None);
-    let store = Store::on_disk(disk, APPLICATION).map_err(|e| e.to_string())?;
-    let mut facts: Vec<(u64, Fact<Body>)> = Vec::new();
-    let scanned = store.scan(0, &mut |row, fact: Fact<Body>| {
-        facts.push((row, fact));
-        ControlFlow::Continue(())
-    });
-    scanned.map_err(|e| e.to_string())?;
-    Ok(facts)
-}
-
 /// What is noticed from life to life.
 #[derive(Default)]
 struct Watched {
@@ -316,6 +295,14 @@ struct Watched {
 }
 
 impl Watched {
+    /// What a life finds: what was sealed must be in the history.
+    fn found(&mut self, store: &Store, archive: &Archive) -> Result<(), String> {
+        let through = projected_through(archive).map_err(|e| e.to_string())?;
+        let sealed = store.sealed_with(through + 1).map_err(|e| e.to_string())?;
+        self.broken.extend(followed::lost(through, sealed));
+        Ok(())
+    }
+
     /// A life begins. What it has said by now may not be on disk yet.
     fn begin(&mut self, journal: &Journal<Body>) {
         let broken = self.cursors.found(journal.progress(), journal.durable_row());
@@ -349,7 +336,6 @@ struct Lives<'a> {
     feed: &'a Feed,
     plan: &'a Plan,
     chaos: &'a Chaos,
-    archive: &'a Arc<Archive>,
     venue: &'a Arc<Venue>,
     /// Where the exchange has its files.
     dir: PathBuf,
@@ -390,31 +376,28 @@ enum Ending {
 }
 
 impl Lives<'_> {
-    /// Lives until the feed has ended. The disk of the last life, how many there were, and what
+    /// Lives until the feed has ended. The files of the last life, how many there were, and what
     /// never fell.
-    fn all(&mut self) -> Result<(FaultyDisk, u32, Vec<Strike>), String> {
-        let mut image = {
-            let fresh = FaultyDisk::holding(Vec::new(), None);
-            drop(Store::on_disk(fresh.clone(), APPLICATION).map_err(|e| e.to_string())?);
-            fresh.image(Image::Everything)
-        };
+    fn all(&mut self) -> Result<(Files, u32, Vec<Strike>), String> {
+        let mut found = Files::fresh()?;
         let mut strikes = self.plan.strikes.clone();
         for life in 1..=LIVES {
             interrupt::check()?;
             let cut = self.plan.cuts.get(life as usize - 1);
-            let disk = FaultyDisk::until(image, cut.map(|(at, _)| *at));
-            let ending = self.one(&disk, &mut strikes)?;
-            self.look_back(&disk)?;
+            let files = Files::until(found, cut.map(|(at, _)| *at));
+            let ending = self.one(&files, &mut strikes)?;
+            let disk = &files.journal;
+            self.look_back(disk)?;
             {
                 let mut watched = self.watched();
                 watched.cut.extend(disk.cut().zip(cut.map(|(_, left)| *left)));
                 watched.operations.push(disk.operations());
             }
             match ending {
-                Ending::Done => return Ok((disk, life, strikes)),
+                Ending::Done => return Ok((files, life, strikes)),
                 Ending::Died => {
                     let left = cut.map(|(_, image)| *image).or(self.plan.image);
-                    image = disk.image(left.unwrap_or(Image::Everything));
+                    found = files.left(left.unwrap_or(Image::Everything));
                     if let Some(twin) = self.plan.twin.as_ref().filter(|_| life == 1) {
                         self.venue.place(twin)?;
                     }
@@ -455,14 +438,24 @@ impl Lives<'_> {
         })
     }
 
-    fn one(&self, disk: &FaultyDisk, strikes: &mut Vec<Strike>) -> Result<Ending, String> {
+    fn open(&self, files: &Files) -> Result<(Store, Archive), String> {
+        let (store, archive) = files.open()?;
+        self.watched().found(&store, &archive)?;
+        Ok((store, archive))
+    }
+
+    fn one(&self, files: &Files, strikes: &mut Vec<Strike>) -> Result<Ending, String> {
+        let disk = &files.journal;
         let first = self.watched().operations.is_empty();
         let died = Arc::new(AtomicBool::new(false));
         let directory: Arc<Mutex<Option<Directory>>> = Arc::default();
         self.arm(disk, std::mem::take(strikes), &died, &directory);
-        let Ok(store) = Store::on_disk(disk.clone(), APPLICATION) else {
-            *strikes = self.chaos.disarm();
-            return if disk.is_dead() { Ok(Ending::Died) } else { Err("the store".to_owned()) };
+        let (store, archive) = match self.open(files) {
+            Ok(open) => open,
+            Err(why) => {
+                *strikes = self.chaos.disarm();
+                return if disk.is_dead() { Ok(Ending::Died) } else { Err(why) };
+            }
         };
         let illness = Arc::<Illness>::default();
         let here = Arc::clone(&illness);
@@ -471,16 +464,12 @@ impl Lives<'_> {
         let (on_disk, on_died) = (disk.clone(), Arc::clone(&died));
         let birth = Birth {
             store,
-            archive: Arc::clone(self.archive),
+            archive: Arc::new(archive),
             chaos: self.chaos.clone(),
             connection: self.venue.connection()?,
             content: script::content(self.feed, self.progress.begun.load(Relaxed)),
             installation: INSTALLATION.to_owned(),
-            stages: self
-                .feed
-                .before
-                .as_ref()
-                .filter(|_| first)
+            stages: if first { self.feed.before.as_ref() } else { None }
                 .unwrap_or(&self.feed.stages)
                 .clone(),
             exchange: None,

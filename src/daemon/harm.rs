@@ -66,6 +66,15 @@ pub fn harm(
     Ok(HarmView { path, ..asked.clone() })
 }
 
+/// Takes back what waits for a message where it is not allowed any more.
+pub fn take_back(world: &World, allowed: Allowed) {
+    if let Err(why) = allowed.check(world.admin.is_none()) {
+        for path in world.directory.forget_harms() {
+            tracing::warn!("what was planned for {path} is taken back: {}", why.text);
+        }
+    }
+}
+
 /// Tries a branch at once.
 ///
 /// # Errors

@@ -1,8 +1,10 @@
 //! Makes of the tree what the configuration and operators want: how many restarts its supervisors
-//! allow, and which branches do not run. Wanted is compared with actual again and again, so every
-//! round may be cut off, and nothing is remembered: a branch that may be turned off and stands
-//! still was, by this actor or its predecessor.
+//! allow, which branches do not run, and that nothing is planned that is not allowed any more.
+//! Wanted is compared with actual again and again, so every round may be cut off, and nothing is
+//! remembered: a branch that may be turned off and stands still was, by this actor or its
+//! predecessor.
 
+use super::harm::{self, Allowed};
 use super::reload::Reloader;
 use super::switch::may_be_off;
 use crate::edge::reload::standing;
@@ -27,6 +29,7 @@ pub fn steward(reloader: &Arc<Reloader>) -> ChildSpec {
             let mut config = reloader.world().board.config();
             branches(reloader.world()).await;
             limits(&reloader).await;
+            harm::take_back(reloader.world(), Allowed::by(&reloader.values()));
             drop(tokio::time::timeout(LOOK, config.changed()).await);
         }
     };

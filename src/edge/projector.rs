@@ -3,7 +3,7 @@
 use super::world::World;
 use crate::domain::fact::Body;
 use crate::history::Projector;
-use everwarm_runtime::chaos::Site;
+use everwarm_runtime::chaos::{Sabotage, Site};
 use everwarm_runtime::fact::{Fact, Mask};
 use everwarm_runtime::journal::{Chunk, Journal, Waker};
 use everwarm_runtime::store::StoreError;
@@ -76,11 +76,12 @@ impl Actor for ProjectorActor {
             let facts = chunks.iter().flat_map(|c| rows(c)).take_while(|(row, _)| *row <= durable);
             // Lost with the process, it is projected again: only what is to leave the live file is
             // flushed before.
-            let flush = journal.wants_room();
+            let room = journal.wants_room();
+            let flush = room && !chaos.sabotaged(Sabotage::SealUnfollowed);
             let applied = projector.apply(facts, last.min(durable), flush);
             applied.map_err(|e| world.history_failed(e.into()))?;
             chaos.point(Site::AfterCommit, NAME);
-            if flush {
+            if room {
                 journal.hold(NAME, projector.through() + 1);
             }
             let more = projector.through() < journal.last_row();

@@ -15,8 +15,12 @@ fn node(tree: &Value, name: &str) -> Option<Value> {
     tree["children"].as_array()?.iter().find_map(|child| node(child, name))
 }
 
+fn actor(dir: &Path, name: &str) -> Value {
+    node(&ask(dir, &["tree"]), name).unwrap_or_default()
+}
+
 fn closer(dir: &Path) -> Value {
-    node(&ask(dir, &["tree"]), "closer").unwrap_or_default()
+    actor(dir, "closer")
 }
 
 #[test]
@@ -233,8 +237,15 @@ fn who_may_be_disturbed_changes_while_it_trades() {
         node["injected"] == 1 && node["state"] == "running"
     });
     wait_until("metrics tell of it", || measured() == (1, 0, 0, 1, 1));
+    // Who holds the place of the exchange hears nothing; what waits for a message is taken back.
+    let (code, out, err) =
+        run(&dir, &["kill", "exchange", "--how", "panic", "--yes", "--config", path]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let planned = || actor(&dir, "exchange")["planned"].clone();
+    assert_eq!(planned(), "panics at its next message");
     reload("");
     refused();
+    wait_until("it is taken back", || planned().is_null());
     assert_eq!(closer(&dir)["injected"], 1);
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));

@@ -89,6 +89,11 @@ fn a_request_that_left_before_the_flush_of_its_announcement_is_named() {
 }
 
 #[test]
+fn a_history_that_loses_what_is_sealed_is_caught() {
+    is_caught(Sabotage::SealUnfollowed, Site::ALL);
+}
+
+#[test]
 fn facts_in_messages_alone_are_caught() {
     is_caught(Sabotage::FactsInMessages, &[Site::BeforeStep]);
 }

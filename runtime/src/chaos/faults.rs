@@ -82,11 +82,15 @@ struct State {
     unsynced: Vec<Change>,
     /// Written whole: a file is here once it and its name are flushed.
     files: BTreeMap<String, Vec<u8>>,
+    /// Their names were taken away, and nobody has flushed that.
+    removed: BTreeMap<String, Vec<u8>>,
     operations: Vec<Operation>,
     cut: Option<Cut>,
     dead: bool,
     full: bool,
     was_cut: bool,
+    /// The disk this file lies on beside another.
+    on: Option<FaultyDisk>,
 }
 
 /// The disk. Clones are handles on one disk.
@@ -107,6 +111,15 @@ impl FaultyDisk {
         let Contents { image, files } = contents.into();
         let state = State { live: image.clone(), synced: image, files, cut, ..State::default() };
         FaultyDisk(Arc::new(Mutex::new(state)))
+    }
+
+    /// A second large file on this disk, in its own flushes: it dies when the disk does, and fills
+    /// with it. What is done to it is not counted as an operation of the disk.
+    #[must_use]
+    pub fn beside(&self, contents: impl Into<Contents>) -> FaultyDisk {
+        let file = FaultyDisk::until(contents, None);
+        file.state().on = Some(self.clone());
+        file
     }
 
     /// Writes a file whole: it is there, or (where the disk dies) it is not.
@@ -130,7 +143,9 @@ impl FaultyDisk {
 
     /// Removes a file.
     pub(crate) fn remove_file(&self, name: &str) -> io::Result<()> {
-        self.alive()?.files.remove(name);
+        let mut state = self.alive()?;
+        let removed = state.files.remove_entry(name);
+        state.removed.extend(removed);
         Ok(())
     }
 
@@ -168,11 +183,15 @@ impl FaultyDisk {
     #[must_use]
     pub fn image(&self, image: Image) -> Contents {
         let state = self.state();
-        let files = state.files.clone();
-        let mut seed = match image {
-            Image::Everything => return Contents { image: state.live.clone(), files },
-            Image::Synced => return Contents { image: state.synced.clone(), files },
-            Image::Sectors(seed) => seed,
+        let mut files = state.files.clone();
+        if image == Image::Everything {
+            return Contents { image: state.live.clone(), files };
+        }
+        for (name, bytes) in &state.removed {
+            files.entry(name.clone()).or_insert_with(|| bytes.clone());
+        }
+        let Image::Sectors(mut seed) = image else {
+            return Contents { image: state.synced.clone(), files };
         };
         let mut out = state.synced.clone();
         let keep_of_16 = 1 + draw(&mut seed) % 15;
@@ -198,7 +217,7 @@ impl FaultyDisk {
 
     fn operate(&self, operation: Operation) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.alive()?;
-        if state.full {
+        if state.full || state.on.as_ref().is_some_and(|disk| disk.state().full) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         state.operations.push(operation);
@@ -212,7 +231,8 @@ impl FaultyDisk {
 
     fn alive(&self) -> io::Result<MutexGuard<'_, State>> {
         let state = self.state();
-        if state.dead { Err(dead()) } else { Ok(state) }
+        let dead_on = state.on.as_ref().is_some_and(FaultyDisk::is_dead);
+        if state.dead || dead_on { Err(dead()) } else { Ok(state) }
     }
 }
 

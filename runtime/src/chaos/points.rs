@@ -121,6 +121,8 @@ pub enum Sabotage {
     NoDedupe = 5,
     /// A lost answer is taken for a lost request.
     NoQuery = 6,
+    /// What followed the journal may be lost where the journal is sealed.
+    SealUnfollowed = 7,
 }
 
 /// How often each point was passed.

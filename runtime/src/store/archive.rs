@@ -7,9 +7,10 @@
 //! 3. Reads copy out and end their transaction, so no reader pins old pages.
 //! 4. A file that is not ours, or is newer than this program, is refused and not written to.
 
-use super::StoreError;
 use super::careful::{self, Hold};
+use super::{StorageBackend, StoreError};
 use crate::chaos::Chaos;
+use crate::chaos::faults::FaultyDisk;
 use crate::files::{is_full, sync_name};
 use redb::{
     Database, Durability, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
@@ -195,6 +196,30 @@ impl Archive {
         Ok(Archive::check(path)?.map(|checked| checked.archive))
     }
 
+    /// Opens an archive on a disk in memory, making it first where the disk is empty.
+    ///
+    /// # Errors
+    /// See [`ArchiveError`].
+    pub fn on_disk(disk: FaultyDisk) -> Result<Archive, ArchiveError> {
+        let path = PathBuf::from("memory");
+        let len = StorageBackend::len(&disk).map_err(|e| io(&path, "opening", &e))?;
+        let db = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(disk);
+        let db = db.map_err(|e| classify(&path, "opening", e.into()))?;
+        let archive = Archive { db, path };
+        if len == 0 {
+            archive.stamp()?;
+        }
+        check_stamp(&archive)?;
+        Ok(archive)
+    }
+
+    /// Says that it is one.
+    fn stamp(&self) -> Result<(), ArchiveError> {
+        let value = FORMAT.to_be_bytes().to_vec();
+        let stamp = Op::Put { table: "archive.stamp", key: STAMP_KEY.to_vec(), value };
+        self.commit(&[stamp], true)
+    }
+
     pub(super) const fn database(&self) -> &Database {
         &self.db
     }
@@ -349,14 +374,7 @@ fn create(path: &Path) -> Result<(), ArchiveError> {
         .set_cache_size(CACHE_BYTES)
         .create(&temporary)
         .map_err(|e| classify(&temporary, "making", e.into()))?;
-    let archive = Archive { db, path: temporary.clone() };
-    let stamp = Op::Put {
-        table: "archive.stamp",
-        key: STAMP_KEY.to_vec(),
-        value: FORMAT.to_be_bytes().to_vec(),
-    };
-    archive.commit(&[stamp], true)?;
-    drop(archive);
+    Archive { db, path: temporary.clone() }.stamp()?;
     let synced = File::open(&temporary).and_then(|f| f.sync_all());
     synced.map_err(|e| io(&temporary, "syncing", &e))?;
     std::fs::rename(&temporary, path).map_err(|e| io(path, "naming", &e))?;

@@ -74,6 +74,15 @@ impl Directory {
     }
 }
 
+impl Directory {
+    /// Takes back whatever waits for a message, and says for whom: their paths.
+    pub fn forget_harms(&self) -> Vec<String> {
+        let all = self.slots();
+        let taken = all.iter().filter(|slot| slot.take_harm().is_some());
+        taken.map(|slot| slot.path().to_owned()).collect()
+    }
+}
+
 /// Does what was planned for the instance that handles a message now.
 #[cold]
 pub(crate) fn befall(slot: &Slot) {
