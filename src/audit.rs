@@ -19,7 +19,7 @@ use again::{Again, Beside};
 use everwarm_runtime::fact::{Body as _, Effect, Fact, Rank};
 use everwarm_runtime::poison::Skips;
 use everwarm_runtime::store::archive::Archive;
-use everwarm_runtime::store::{Store, StoreError};
+use everwarm_runtime::store::{Left, Store, StoreError};
 use others::Span;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -39,6 +39,14 @@ impl JournalFacts for StoreFacts {
         see: &mut dyn FnMut(u64, &Fact<Body>) -> ControlFlow<()>,
     ) -> Result<(), Failure> {
         self.0.scan(from_row, &mut |row, fact| see(row, &fact)).map_err(|e| store_failure(&e))
+    }
+
+    fn each_left(
+        &self,
+        from_row: u64,
+        see: &mut dyn FnMut(Left<'_, Fact<Body>>) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        self.0.scan_left(from_row, see).map_err(|e| store_failure(&e))
     }
 }
 

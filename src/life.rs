@@ -320,6 +320,7 @@ async fn world(
         board: Arc::new(Board::default()),
         directory: Directory::measuring(crate::edge::kinds::wanted()),
         lookups: Arc::new(Semaphore::new(LOOKUPS)),
+        pens: Arc::default(),
         on_failure: Arc::clone(&birth.on_failure),
     })
 }

@@ -60,8 +60,19 @@ fn a_segment_that_is_missing_stops_no_start_after_a_kill() {
     let lacks = "the history lacks rows ";
     assert!(daemon.complains(lacks, Duration::from_mins(1)), "{:?}", daemon.lines());
     daemon.answers();
+    wait_until("it is ready", || ask(&dir, &["status"])["ready"] == true);
+    let says_it_lacks = || {
+        let problems = ask(&dir, &["status"])["problems"].clone();
+        let mut all = problems.as_array().into_iter().flatten().filter_map(|text| text.as_str());
+        all.any(|text| text.contains("of the journal cannot be read: what is told lacks them"))
+    };
+    assert!(says_it_lacks());
     let newest = |dir: &Path| ask(dir, &["equity", "--limit", "1"]);
     wait_until("the rest is there", || newest(&dir) == newest(&calm));
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
+    // And so do the files, whoever made the history of them.
+    assert!(says_it_lacks());
+    fs::remove_file(dir.join(history::FILE)).unwrap();
+    assert!(says_it_lacks());
 }

@@ -407,11 +407,12 @@ impl<B: Body> Journal<B> {
             }
         }
         let mut out = Vec::new();
-        self.store.scan(from, &mut |row, fact: Fact<B>| {
+        let scanned = self.store.scan(from, &mut |row, fact: Fact<B>| {
             out.push(Arc::new(Chunk::new(row, vec![fact])));
             if out.len() < 4096 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-        Ok(out)
+        });
+        // What lies before something that cannot be read is read for itself.
+        if out.is_empty() { scanned.map(|()| out) } else { Ok(out) }
     }
 
     /// Whether every stage has passed the head, and what asked for a flush has been flushed.

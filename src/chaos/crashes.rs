@@ -6,6 +6,7 @@ use super::interrupt;
 use super::invariants::Invariants;
 use super::invariants::announced::Announced;
 use super::invariants::cursors::Cursors;
+use super::invariants::followed;
 use super::invariants::moving::Moving;
 use super::process::{SEALING, STEP, STRIKES, STRUCK, Step};
 use crate::audit::{self, StoreFacts};
@@ -35,6 +36,9 @@ use std::time::{Duration, Instant};
 
 /// Wall time in which a life does something new, unless it is stuck: a machine that is slow is not.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Wall time after which a life that writes and writes comes to no end, either.
+const LONG: Duration = Duration::from_hours(1);
 
 /// How often a life is looked at: it needs the processors more than whoever waits for its moment.
 const LOOK: Duration = Duration::from_micros(100);
@@ -254,6 +258,9 @@ impl Life<'_> {
         if self.start.is_none() && at >= Some(Step::Live) {
             self.start = Some(self.began.elapsed());
         }
+        if self.began.elapsed() >= LONG {
+            return Err(format!("it goes on for {LONG:?} already"));
+        }
         if self.looked.elapsed() >= LOOK_AT_FILES {
             let sign = |file: &fs::Metadata| (file.len(), file.mtime(), file.mtime_nsec());
             let file = |name: &&str| fs::metadata(self.dir.join(name)).ok().as_ref().map(sign);
@@ -401,18 +408,25 @@ impl Left {
         });
         scanned.map_err(|e| e.to_string())?;
         broken.extend(self.announced.check(&asked));
+        let archive = once_free(|| Ok(Archive::look(&dir.join(history::FILE))?))?;
+        broken.extend(followed::check(&store, archive.as_ref())?);
         Ok(broken)
     }
 }
 
-/// Opens a live file to look at it. The exchange a killed daemon was just starting holds it until
-/// it has become the exchange.
+/// Opens a live file to look at it.
 fn look(path: &Path) -> Result<Store, String> {
+    once_free(|| Store::look(path, APPLICATION))
+}
+
+/// Opens a file of a daemon that was killed. The exchange it was just starting holds it until it
+/// has become the exchange.
+fn once_free<T>(open: impl Fn() -> Result<T, StoreError>) -> Result<T, String> {
     let began = clock::now();
     loop {
-        match Store::look(path, APPLICATION) {
+        match open() {
             Err(StoreError::Held(_)) if began.elapsed() < HELD => std::thread::park_timeout(LOOK),
-            looked => return looked.map_err(|e| e.to_string()),
+            opened => return opened.map_err(|e| e.to_string()),
         }
     }
 }

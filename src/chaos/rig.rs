@@ -20,7 +20,6 @@ use crate::domain::fact::Body;
 use crate::domain::order::OrderIntent;
 use crate::domain::settings::Settings;
 use crate::domain::time::UtcMs;
-use crate::history::projection::projected_through;
 use crate::life::{Birth, Life};
 use crate::sim::Setup;
 use crate::sim::faults::Fault;
@@ -297,9 +296,7 @@ struct Watched {
 impl Watched {
     /// What a life finds: what was sealed must be in the history.
     fn found(&mut self, store: &Store, archive: &Archive) -> Result<(), String> {
-        let through = projected_through(archive).map_err(|e| e.to_string())?;
-        let sealed = store.sealed_with(through + 1).map_err(|e| e.to_string())?;
-        self.broken.extend(followed::lost(through, sealed));
+        self.broken.extend(followed::check(store, Some(archive))?);
         Ok(())
     }
 

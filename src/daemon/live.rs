@@ -82,8 +82,8 @@ pub fn confirmed(
 /// alone, the gateway has to find the confirmation in the journal itself.
 fn last(store: &Store, archive: &Archive) -> Result<Option<LiveView>, Failure> {
     let mut memory = Memory::load(archive, projected_through(archive)?)?;
-    StoreFacts(store.clone()).each(memory.through + 1, &mut |row, fact| {
-        memory.fold(row, fact);
+    StoreFacts(store.clone()).each_left(memory.through + 1, &mut |left| {
+        memory.take(&left);
         ControlFlow::Continue(())
     })?;
     Ok(memory.status.view().live)

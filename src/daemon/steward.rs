@@ -27,9 +27,9 @@ pub fn steward(reloader: &Arc<Reloader>) -> ChildSpec {
         async move {
             // Whatever is put in force from here on is noticed.
             let mut config = reloader.world().board.config();
+            harm::take_back(reloader.world(), Allowed::by(&reloader.values()));
             branches(reloader.world()).await;
             limits(&reloader).await;
-            harm::take_back(reloader.world(), Allowed::by(&reloader.values()));
             drop(tokio::time::timeout(LOOK, config.changed()).await);
         }
     };

@@ -21,6 +21,7 @@ use crate::ops::views::StepView;
 use everwarm_runtime::clock;
 use everwarm_runtime::fact::{Body as _, Fact, Mask};
 use everwarm_runtime::journal::{Journal, Waker};
+use everwarm_runtime::store::Left;
 use everwarm_runtime::store::archive::Archive;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -182,25 +183,25 @@ impl Watch {
             let mut seen = self.seen();
             (seen.told, seen.kept) = (kept, (known, 0));
         }
-        let looked = journal.each(lately + 1, &mut |row, fact| {
+        journal.each_left(lately + 1, &mut |left| {
+            let Left::Row(row, fact) = left else { return ControlFlow::Continue(()) };
             if row > known {
                 return ControlFlow::Break(());
             }
             self.seen().lately(fact);
             ControlFlow::Continue(())
-        });
-        if let Err(e) = looked {
-            // It may lie in a segment that is missing: nothing else needs that.
-            tracing::warn!("what happened before the last start is not shown: {e}");
-        }
-        journal.each(known + 1, &mut |row, fact| {
-            if row > until {
-                return ControlFlow::Break(());
-            }
+        })?;
+        journal.each_left(known + 1, &mut |left| {
             let mut seen = self.seen();
-            seen.told.fold(row, fact);
-            seen.lately(fact);
-            seen.kept.1 += fact.body.weight();
+            match &left {
+                Left::Row(row, _) if *row > until => return ControlFlow::Break(()),
+                Left::Row(_, fact) => {
+                    seen.lately(fact);
+                    seen.kept.1 += fact.body.weight();
+                }
+                Left::Lost(_, why) => tracing::error!("people are told less by that: {why}"),
+            }
+            seen.told.take(&left);
             ControlFlow::Continue(())
         })?;
         let mut seen = self.seen();

@@ -27,6 +27,14 @@ pub struct Quarantine {
     pub why: String,
     /// Event time at which it was set aside, UTC milliseconds.
     pub time: UtcMs,
+    /// Whether an operator has dropped it: the stage stays out, and nothing is held back for that.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub dropped: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as the derived code calls it")]
+const fn is_not(flag: &bool) -> bool {
+    !*flag
 }
 
 impl Quarantine {
@@ -46,6 +54,7 @@ impl Quarantine {
             failures: *failures,
             why: why.clone(),
             time,
+            dropped: false,
         })
     }
 
@@ -76,6 +85,11 @@ impl Quarantine {
             Effect::Parts => {
                 format!("it was not given {names} there; nothing of {names} is bought")
             }
+            Effect::Stage if self.dropped => {
+                "it is given nothing any more, as an operator decided, and nothing is bought or \
+                 left by what it would say"
+                    .to_owned()
+            }
             Effect::Stage => "it is given nothing any more; nothing is bought".to_owned(),
             Effect::Down => {
                 return format!("{stage} is down ({why}): it is not asked from input {input} on");
@@ -95,16 +109,25 @@ impl Quarantines {
     /// Takes one fact in, in the order of the journal.
     pub fn fold(&mut self, fact: &Fact<Body>) {
         let Body::Operator(operator) = &fact.body else { return };
-        if let Operator::Released { quarantine, .. } = operator {
-            self.0.remove(quarantine);
+        if let Operator::Released { quarantine, retry } = operator {
+            match self.0.get_mut(quarantine) {
+                // It is still out, and may still be tried again.
+                Some(out) if out.effect == Effect::Stage && !retry => out.dropped = true,
+                Some(_) | None => _ = self.0.remove(quarantine),
+            }
         }
         let told = Quarantine::told(operator, fact.time).filter(|q| q.effect != Effect::Down);
         self.0.extend(told.map(|told| (fact.key.n, told)));
     }
 
-    /// All of them, with their numbers, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = (u64, &Quarantine)> {
+    /// All of them, with their numbers, oldest first; stages that an operator dropped among them.
+    pub fn all(&self) -> impl Iterator<Item = (u64, &Quarantine)> {
         self.0.iter().map(|(id, quarantine)| (*id, quarantine))
+    }
+
+    /// Those that hold something back until an operator decides.
+    pub fn held(&self) -> impl Iterator<Item = &Quarantine> {
+        self.0.values().filter(|quarantine| !quarantine.dropped)
     }
 
     /// The one of this number.

@@ -26,6 +26,7 @@ pub mod gateway_book;
 pub mod kinds;
 pub mod meters;
 pub mod pacer;
+pub mod pens;
 pub mod private;
 pub mod projector;
 pub mod released;

@@ -45,9 +45,12 @@ impl Actor for ProjectorActor {
         me: ActorRef<ProjectorMsg>,
         world: World,
     ) -> Result<State, ActorProcessingErr> {
+        let begun = world.pens.take(NAME).await;
         let projector = Projector::new(Arc::clone(&world.archive));
         let projector = projector.map_err(|e| world.history_failed(e.into()))?;
-        world.journal.hold(NAME, projector.through() + 1);
+        drop(begun);
+        // A predecessor may have come further without a flush.
+        world.journal.hold_from(NAME, projector.through() + 1);
         let projector = Some(projector);
         let waker = Waker::new(move || drop(me.send_after(LOOK, || ProjectorMsg::Pull)));
         world.journal.subscribe(NAME, Mask::ALL, Arc::clone(&waker));
@@ -67,9 +70,11 @@ impl Actor for ProjectorActor {
         // A commit blocks: it is done where blocking is allowed, and taken back whole or not at
         // all.
         let world = state.world.clone();
+        let pen = world.pens.take(NAME).await;
         let journal = Arc::clone(&world.journal);
         let chaos = journal.chaos().clone();
         let work = tokio::task::spawn_blocking(move || {
+            let _until_done = pen;
             chaos.point(Site::BeforeCommit, NAME);
             let durable = journal.durable_row();
             let (chunks, last) = next(&journal, projector.through() + 1)?;

@@ -1,6 +1,7 @@
 //! What the edge actors of one process share: handles, never facts.
 
 use super::board::Board;
+use super::pens::Pens;
 use super::released::Released;
 use crate::domain::fact::Body;
 use crate::domain::id::Symbol;
@@ -130,6 +131,8 @@ pub struct World {
     pub directory: Directory,
     /// Turns to look up bars: [`LOOKUPS`] at once.
     pub lookups: Arc<Semaphore>,
+    /// Who writes into the history under which name.
+    pub pens: Arc<Pens>,
     /// Called when a file cannot be used any more.
     pub on_failure: Arc<dyn Fn(&StoreError) + Send + Sync>,
 }

@@ -16,6 +16,7 @@ use crate::domain::quarantine::{Quarantine, Quarantines};
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::history::page::{Page, Paged};
 use everwarm_runtime::fact::{Effect, Fact};
+use everwarm_runtime::store::Left;
 use everwarm_runtime::store::archive::Archive;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -128,6 +129,19 @@ pub trait JournalFacts: Send + Sync {
         from_row: u64,
         see: &mut dyn FnMut(u64, &Fact<Body>) -> ControlFlow<()>,
     ) -> Result<(), Failure>;
+
+    /// The same of what is left: rows that were sealed away and cannot be read are passed over, and
+    /// told. For what people are shown, never for a proof.
+    ///
+    /// # Errors
+    /// The rest of the journal could not be read.
+    fn each_left(
+        &self,
+        from_row: u64,
+        see: &mut dyn FnMut(Left<'_, Fact<Body>>) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        self.each(from_row, &mut |row, fact| see(Left::Row(row, fact)))
+    }
 }
 
 /// Derives all facts of a journal again and compares; the history resolves what inputs only
@@ -194,6 +208,9 @@ pub fn releasable(all: &Quarantines, id: u64, retry: bool) -> Result<&Quarantine
             "{stage} went on without it, and what was decided since stands: only drop, which lets \
              the symbol be bought again"
         ),
+        (Effect::Stage, false) if quarantine.dropped => {
+            format!("{stage} was dropped already: it stays out until it is tried again")
+        }
         (Effect::Stopped, false) => {
             format!("{stage} never skips an input: only retry, once the cause is repaired")
         }
@@ -236,5 +253,12 @@ mod tests {
             (Exit::Failed, Exit::Failed),
         ];
         assert_eq!(exits, expected);
+        // A stage that is dropped is out, and may still be tried again.
+        let dropped = Operator::Released { quarantine: 2, retry: false };
+        let (key, because) = (Key { n: 5, rank: 0, i: 0 }, Vec::new());
+        all.fold(&Fact { key, time: 0, version: 0, because, body: Body::Operator(dropped) });
+        let exit = |id, retry| releasable(&all, id, retry).map_or_else(|f| f.exit, |_| Exit::Fine);
+        assert_eq!((exit(2, true), exit(2, false)), (Exit::Fine, Exit::Refused));
+        assert!(all.held().all(|one| one.effect != Effect::Stage) && all.all().count() == 3);
     }
 }

@@ -19,6 +19,7 @@ use everwarm_runtime::fact::{Effect, Fact};
 use everwarm_runtime::stage::Stage as _;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::RangeInclusive;
 
 /// Signals kept for looking back.
 const SIGNALS_MAX: usize = 10_000;
@@ -38,6 +39,12 @@ pub struct StatusFold {
     /// Strategies that the configuration has off.
     #[serde(default)]
     configured_off: Vec<String>,
+    /// What operators held trading back by when the breaker spoke last.
+    #[serde(default)]
+    said: Vec<String>,
+    /// Rows of the journal that could not be read: first and last.
+    #[serde(default)]
+    lost: Vec<(u64, u64)>,
 }
 
 impl StatusFold {
@@ -58,6 +65,7 @@ impl StatusFold {
                 self.view.breaker = *level;
                 self.view.breaker_reasons.clone_from(reasons);
                 self.view.barred = barred.iter().map(|(symbol, _)| *symbol).collect();
+                self.said = self.switches.level().1;
             }
             Body::Order(order) => self.order(order),
             Body::Ledger(ledger) => self.ledger(ledger),
@@ -67,6 +75,11 @@ impl StatusFold {
             }
             Body::Venue(_) | Body::Analysis(_) | Body::Decision(_) => {}
         }
+    }
+
+    /// Rows of the journal cannot be read.
+    pub fn lost(&mut self, rows: RangeInclusive<u64>) {
+        self.lost.push(rows.into_inner());
     }
 
     /// What operators have turned off.
@@ -171,7 +184,7 @@ impl StatusFold {
     /// What is set aside and not released.
     #[must_use]
     pub fn quarantines(&self) -> Vec<QuarantineView> {
-        self.quarantines.iter().map(|(id, quarantine)| QuarantineView::of(id, quarantine)).collect()
+        self.quarantines.all().map(|(id, quarantine)| QuarantineView::of(id, quarantine)).collect()
     }
 
     /// What is listed, by name.
@@ -210,7 +223,7 @@ impl StatusFold {
     /// The stages that stand before an input they failed at, by name.
     #[must_use]
     pub fn stopped(&self) -> Vec<&str> {
-        let stopped = self.quarantines.iter().filter(|(_, q)| q.effect == Effect::Stopped);
+        let stopped = self.quarantines.all().filter(|(_, q)| q.effect == Effect::Stopped);
         stopped.map(|(_, q)| q.stage.as_str()).collect()
     }
 
@@ -245,7 +258,7 @@ impl StatusFold {
         if !self.stopped().is_empty() {
             // Whoever decides waits for it, so the breaker itself cannot say so.
             view.breaker = BreakerLevel::Halted;
-            let stopped = self.quarantines.iter().filter(|(_, q)| q.effect == Effect::Stopped);
+            let stopped = self.quarantines.all().filter(|(_, q)| q.effect == Effect::Stopped);
             view.breaker_reasons.splice(0..0, stopped.map(|(_, q)| q.words()));
             if view.state == State::Trading {
                 view.state = State::Refused;
@@ -261,6 +274,26 @@ impl StatusFold {
         let down = |(path, why): (&String, &String)| format!("{path} is kept down: {why}");
         view.problems.extend(self.branches.iter().map(down));
         view.problems.extend(self.unsellable());
+        let lost = |(first, last): &(u64, u64)| {
+            format!("rows {first} to {last} of the journal cannot be read: what is told lacks them")
+        };
+        view.problems.extend(self.lost.iter().map(lost));
+        view
+    }
+
+    /// The same where no process runs: the breaker as it will be by what operators said since it
+    /// spoke last.
+    #[must_use]
+    pub fn view_at_rest(&self) -> StatusView {
+        let mut view = self.view();
+        let (level, said) = self.switches.level();
+        if said != self.said {
+            view.breaker_reasons.retain(|reason| !self.said.contains(reason));
+            // How much of its level was theirs is not known where something else holds, too.
+            let held = !view.breaker_reasons.is_empty();
+            view.breaker = if held { view.breaker.max(level) } else { level };
+            view.breaker_reasons.extend(said);
+        }
         view
     }
 }
@@ -339,6 +372,7 @@ mod tests {
     use super::super::sample::{T, journal};
     use super::*;
     use crate::domain::fact::{Conflict, Ledger};
+    use crate::domain::switch::{SafeStep, Switch};
     use crate::domain::time::MINUTE;
     use everwarm_runtime::fact::Key;
 
@@ -438,6 +472,43 @@ mod tests {
         let (view, all) = say(10, Operator::Released { quarantine: 9, retry: true });
         assert_eq!((view.state, view.problems.len(), all.len()), (State::Trading, 0, 0));
         assert_eq!(view.breaker, BreakerLevel::Normal);
+    }
+
+    #[test]
+    fn at_rest_the_breaker_is_where_operators_have_put_it_since_it_spoke() {
+        let halt = "an operator halted trading: storm".to_owned();
+        let other = "the day has lost 3.00 %".to_owned();
+        let table = [
+            (vec![halt.clone()], vec![Switch::Resume], (BreakerLevel::Normal, vec![])),
+            (
+                vec![other.clone(), halt.clone()],
+                vec![Switch::Resume],
+                (BreakerLevel::ExitsOnly, vec![other.clone()]),
+            ),
+            (vec![halt.clone()], vec![], (BreakerLevel::ExitsOnly, vec![halt.clone()])),
+            (
+                vec![halt.clone()],
+                vec![Switch::Resume, Switch::Safe(SafeStep::Collect)],
+                (
+                    BreakerLevel::Halted,
+                    vec!["a careful start, only data is collected: storm".to_owned()],
+                ),
+            ),
+        ];
+        for (reasons, words, expected) in table {
+            let mut fold = StatusFold::default();
+            let sample = journal().0.remove(0);
+            let mut take = |body| fold.fold(&Fact { body, ..sample.clone() });
+            let say = |switch| Operator::Switched { switch, reason: "storm".to_owned() };
+            take(Body::Operator(say(Switch::Halt)));
+            let (level, barred) = (BreakerLevel::ExitsOnly, vec![]);
+            take(Body::Decision(Decision::Breaker { level, reasons, barred }));
+            for word in words {
+                take(Body::Operator(say(word)));
+            }
+            let view = fold.view_at_rest();
+            assert_eq!((view.breaker, view.breaker_reasons), expected);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::health::HealthFold;
 use super::telemetry::Counts;
 use crate::domain::fact::Body;
 use everwarm_runtime::fact::Fact;
+use everwarm_runtime::store::Left;
 use everwarm_runtime::store::archive::{Archive, ArchiveError, Op};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,17 @@ impl Memory {
         self.signals.fold(fact);
         self.health.fold(fact, &self.status);
         self.counts.fold(fact);
+    }
+
+    /// Takes in what is left of the journal, in its order.
+    pub fn take(&mut self, left: &Left<'_, Fact<Body>>) {
+        match left {
+            Left::Row(row, fact) => self.fold(*row, fact),
+            Left::Lost(rows, _) => {
+                self.through = *rows.end();
+                self.status.lost(rows.clone());
+            }
+        }
     }
 
     /// What was kept; empty where nothing was, where it is of a journal that does not reach so far,

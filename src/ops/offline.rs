@@ -23,6 +23,7 @@ use crate::history::page::{Page, Paged};
 use crate::history::projection::{INTEREST, projected_through};
 use crate::history::{self, History, Projector, bars};
 use everwarm_runtime::fact::Body as _;
+use everwarm_runtime::store::Left;
 use everwarm_runtime::store::archive::Archive;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -80,8 +81,8 @@ impl OfflineDesk {
     fn memory(&self) -> Result<Memory, Failure> {
         let through = projected_through(&self.archive)?;
         let mut memory = Memory::load(&self.archive, through)?;
-        self.journal.each(memory.through + 1, &mut |row, fact| {
-            memory.fold(row, fact);
+        self.journal.each_left(memory.through + 1, &mut |left| {
+            memory.take(&left);
             ControlFlow::Continue(())
         })?;
         Ok(memory)
@@ -98,16 +99,16 @@ pub fn stand(mut positions: Vec<PositionView>, symbols: &[SymbolView]) -> Vec<Po
     positions
 }
 
-/// Projects what the journal has and the history has not; from the beginning where the history
-/// belongs to another journal.
+/// Projects what the journal has and the history has not, of what can be read; from the beginning
+/// where the history belongs to another journal.
 ///
 /// # Errors
 /// The journal could not be read, or the history not be written.
 pub fn catch_up(projector: &mut Projector, journal: &dyn JournalFacts) -> Result<(), Failure> {
     let mut head = projector.through();
     let mut any = head == 0;
-    journal.each(head, &mut |row, _| {
-        any |= row >= head;
+    journal.each_left(head, &mut |_| {
+        any = true;
         ControlFlow::Break(())
     })?;
     if !any {
@@ -116,10 +117,15 @@ pub fn catch_up(projector: &mut Projector, journal: &dyn JournalFacts) -> Result
     head = projector.through();
     let mut batch = Vec::new();
     let mut failed = None;
-    journal.each(head + 1, &mut |row, fact| {
-        head = head.max(row);
-        if INTEREST.has(fact.body.kind()) {
-            batch.push((row, fact.clone()));
+    journal.each_left(head + 1, &mut |left| {
+        match left {
+            Left::Row(row, fact) => {
+                head = row;
+                if INTEREST.has(fact.body.kind()) {
+                    batch.push((row, fact.clone()));
+                }
+            }
+            Left::Lost(rows, _) => head = *rows.end(),
         }
         if batch.len() < BATCH {
             return ControlFlow::Continue(());
@@ -146,7 +152,7 @@ pub fn catch_up(projector: &mut Projector, journal: &dyn JournalFacts) -> Result
 impl Desk for OfflineDesk {
     fn status(&self) -> Result<StatusView, Failure> {
         let memory = self.memory()?;
-        let mut view = memory.status.view();
+        let mut view = memory.status.view_at_rest();
         view.off = memory.status.switches().off();
         view.state = State::Stopped;
         view.ready = false;

@@ -8,6 +8,7 @@ use super::print::note;
 use super::text::{count, thousands};
 use crate::domain::fact::Body;
 use everwarm_runtime::fact::Fact;
+use everwarm_runtime::store::Left;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
@@ -95,6 +96,17 @@ impl JournalFacts for Counted {
         self.0.each(from_row, &mut |row, fact| {
             self.1.one();
             see(row, fact)
+        })
+    }
+
+    fn each_left(
+        &self,
+        from_row: u64,
+        see: &mut dyn FnMut(Left<'_, Fact<Body>>) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        self.0.each_left(from_row, &mut |left| {
+            self.1.one();
+            see(left)
         })
     }
 }

@@ -39,9 +39,13 @@ pub fn clock(time: UtcMs) -> String {
     }
 }
 
-/// `2021-01-08 12:03`, as exact as [`clock`].
+/// `2021-01-08 12:03`, as exact as [`clock`]. What was said before the venue's time was known has
+/// the least there is.
 #[must_use]
 pub fn instant(time: UtcMs) -> String {
+    if time == UtcMs::MIN {
+        return "before any market time".to_owned();
+    }
     format!("{} {}", date(time), clock(time))
 }
 

@@ -12,10 +12,11 @@ use crate::domain::fact::{
     Order, Signal, Standing,
 };
 use crate::domain::id::Symbol;
+use crate::domain::quarantine::{Quarantine, Quarantines};
 use crate::domain::settings::Settings;
 use crate::domain::switch::Switches;
 use crate::domain::time::{Timeframe, UtcMs};
-use everwarm_runtime::fact::Fact;
+use everwarm_runtime::fact::{Effect, Fact};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -71,6 +72,9 @@ struct Seen {
     closes: Option<(UtcMs, UtcMs)>,
     settings: Settings,
     switches: Switches,
+    quarantines: Quarantines,
+    /// Branches that are kept down, and how they ended last.
+    branches: BTreeMap<String, String>,
     breaker: Option<Fact<Body>>,
     /// How the symbol is listed, and the close before.
     listed: Option<Listed>,
@@ -88,6 +92,8 @@ impl Seen {
             closes: None,
             settings: Settings::default(),
             switches: Switches::default(),
+            quarantines: Quarantines::default(),
+            branches: BTreeMap::new(),
             breaker: None,
             listed: None,
             row: None,
@@ -120,6 +126,15 @@ impl Seen {
                 self.settings = Settings::from_text(text).unwrap_or_default();
             }
             Body::Operator(Operator::Switched { .. }) => self.switches.fold(fact),
+            Body::Operator(Operator::Quarantined { .. } | Operator::Released { .. }) => {
+                self.quarantines.fold(fact);
+            }
+            Body::Operator(Operator::Branch { path, down }) => {
+                self.branches.remove(path);
+                self.branches.extend(down.clone().map(|why| (path.clone(), why)));
+            }
+            // Another life begins with all of them up.
+            Body::Operator(Operator::Started { .. }) => self.branches.clear(),
             Body::Decision(Decision::Breaker { .. }) => self.breaker = Some(fact.clone()),
             Body::Analysis(analysis) => self.analysis(fact, analysis),
             Body::Decision(Decision::Approved { intent, .. }) if intent.symbol == self.symbol => {
@@ -241,6 +256,19 @@ impl Seen {
         self.limited().map_or(silent.clone(), |limited| format!("{silent}; besides, {limited}"))
     }
 
+    /// Which stage on the way to a wish says nothing, and why.
+    fn speechless(&self) -> Option<String> {
+        let ways = ["roll-up", "indicator", "sma_cross"];
+        let is_on_it = |name: &str| ways.contains(&name);
+        let out = |one: &Quarantine| one.effect == Effect::Stage && is_on_it(&one.stage);
+        if let Some((id, one)) = self.quarantines.all().find(|(_, one)| out(one)) {
+            return Some(format!("{}; it is quarantine {id}", one.words()));
+        }
+        let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let (path, why) = self.branches.iter().find(|(path, _)| is_on_it(&name(path)))?;
+        Some(format!("{path} is kept down: {why}"))
+    }
+
     /// Why no strategy wished anything.
     fn silent(&self, round: &Round) -> String {
         let section = &self.settings.strategy.sma_cross;
@@ -260,6 +288,9 @@ impl Seen {
         }
         if let Some(said) = self.switches.strategies.get("sma_cross") {
             return format!("an operator turned sma_cross off: {}", said.reason);
+        }
+        if let Some(away) = self.speechless() {
+            return away;
         }
         let Some((_, row)) = &round.row else {
             let timeframe = section.timeframe;

@@ -3,7 +3,7 @@
 use crate::cli::look::get;
 use crate::kit::{Folder, Process, ask, kill_exchange, run, wait_until};
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -140,7 +140,7 @@ fn what_was_done_on_purpose_is_seen_and_the_root_takes_the_process_with_it() {
         let (status, _, err) = daemon.end();
         assert_eq!(status.code(), Some(12), "{err}");
         assert!(err.contains("root gave up: injected: asked for by an operator"), "{err}");
-        assert_eq!(ask(&dir, &["verify"])["problems"], serde_json::json!([]));
+        assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));
         daemon = start();
     }
     daemon.signal("-INT");
@@ -175,6 +175,30 @@ fn a_stage_that_hangs_at_an_input_ends_three_lives_and_is_then_set_aside() {
         one["stage"] == "indicator" && one["failures"] == 3 && why.starts_with("held its thread")
     });
     wait_until("the rest goes on", || ask(&dir, &["status"])["ready"] == true);
+    // Dropped it holds nothing back, and it is still said that it is out.
+    let id = ask(&dir, &["quarantine", "list"])[0]["id"].to_string();
+    let (code, out, err) = run(&dir, &["quarantine", "drop", &id, "--yes"]);
+    let said = format!("quarantine {id} is dropped: indicator stays out and holds nothing back");
+    assert!(code == Some(0) && out.starts_with(&said), "{code:?} {out}{err}");
+    wait_until("the breaker goes back", || ask(&dir, &["status"])["breaker"] == "normal");
+    let is_told = |out: &str| out.contains("it is given nothing any more, as an operator decided");
+    assert!(is_told(&ask(&dir, &["status"])["problems"].to_string()));
+    let symbol = ask(&dir, &["symbols", "list"])[0]["symbol"].as_str().unwrap().to_owned();
+    wait_until("no order is that, too", || {
+        is_told(&ask(&dir, &["why-not", &symbol])["title"].to_string())
+    });
+    let (code, out, _) = run(&dir, &["doctor", "--json"]);
+    let retry = format!("everwarm quarantine retry {id}");
+    assert!(code == Some(4) && is_told(&out) && out.contains(&retry), "{code:?} {out}");
+    assert_eq!(run(&dir, &["quarantine", "drop", &id, "--yes"]).0, Some(5));
+    let (code, out, err) = run(&dir, &["quarantine", "retry", &id, "--yes"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert_eq!(ask(&dir, &["quarantine", "list"]), json!([]));
+    wait_until("it is asked again", || {
+        !is_told(&ask(&dir, &["why-not", &symbol])["title"].to_string())
+    });
+    let why = run(&dir, &["verify"]);
+    assert_eq!(why.0, Some(0), "{why:?}");
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
     kill_exchange(&dir);

@@ -42,6 +42,12 @@ impl<B: Body> Journal<B> {
         self.lock().holds.insert(name, row);
     }
 
+    /// The same where a projection of this name begins: what one before it in this process has said
+    /// to be durable stays so, and no more than that.
+    pub fn hold_from(&self, name: &'static str, row: u64) {
+        self.lock().holds.entry(name).or_insert(row);
+    }
+
     /// Whether there is enough for a segment in the live file: a projection that has read it makes
     /// that durable and says so by [`Journal::hold`].
     #[must_use]

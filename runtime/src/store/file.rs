@@ -18,7 +18,7 @@ use redb::{
 };
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -352,6 +352,30 @@ impl Store {
         Ok(())
     }
 
+    /// As [`Store::scan`], but a segment that cannot be read is passed over, from the first row of
+    /// it that cannot be on: that is told, with the last one and why.
+    ///
+    /// # Errors
+    /// A damaged row of the live file, or see [`StoreError`].
+    pub fn scan_left<B: Body>(
+        &self,
+        mut from: u64,
+        see: &mut dyn FnMut(Left<'_, Fact<B>>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        loop {
+            let scanned = self.scan(from, &mut |row, fact| {
+                from = row + 1;
+                see(Left::Row(row, &fact))
+            });
+            let Err(torn @ StoreError::Torn { .. }) = scanned else { return scanned };
+            let Some(last) = self.sealed_with(from)? else { return Err(torn) };
+            if see(Left::Lost(from..=last, &torn)).is_break() {
+                return Ok(());
+            }
+            from = last + 1;
+        }
+    }
+
     fn scan_segment<B: Body>(
         &self,
         segment: &Segment,
@@ -471,6 +495,15 @@ impl Store {
     pub fn alter_fact(&self, row: u64, change: impl Fn(&mut Vec<u8>)) -> Result<(), StoreError> {
         rows::alter(&self.db, row, change).map_err(|e| StoreError::of(&self.path, e))
     }
+}
+
+/// What is left of a journal of which segments may be gone, in its order.
+#[derive(Debug)]
+pub enum Left<'a, F> {
+    /// A fact, and its row.
+    Row(u64, &'a F),
+    /// Rows that cannot be read, and why.
+    Lost(RangeInclusive<u64>, &'a StoreError),
 }
 
 /// What a scan shows facts to.

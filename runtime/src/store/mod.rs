@@ -17,7 +17,7 @@ mod thread;
 
 pub use careful::quiet_damage;
 pub(crate) use file::Recovered;
-pub use file::{CheckedStore, Scan, Store, StoreError};
+pub use file::{CheckedStore, Left, Scan, Store, StoreError};
 pub(crate) use reader::Reader;
 pub use redb::StorageBackend;
 pub(crate) use rows::CheckpointRow;

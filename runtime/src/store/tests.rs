@@ -1,7 +1,7 @@
 //! Files that must not be opened are not touched, and a full disk is told as one.
 
 use super::file::SCHEMA;
-use super::{Sealing, Store, StoreError, archive};
+use super::{Left, Sealing, Store, StoreError, archive};
 use crate::chaos::faults::{FaultyDisk, Image};
 use crate::fact::{Body, Fact, RuntimeEvent};
 use crate::journal::{Journal, Options};
@@ -261,6 +261,30 @@ fn a_segment_that_is_damaged_or_missing_is_told_with_its_name() {
     fs::remove_file(&names[2]).unwrap();
     let error = facts(&store).expect_err("missing");
     assert!(error.to_string().ends_with("is damaged: it is missing"), "{error}");
+
+    // What is left of it is all the rest, and what is not is told.
+    let (mut rows, mut lost) = (Vec::new(), Vec::new());
+    let see = &mut |left: Left<'_, Fact<Said>>| {
+        match left {
+            Left::Row(row, _) => rows.push(row),
+            Left::Lost(rows, why) => lost.push((rows, why.to_string())),
+        }
+        ControlFlow::Continue(())
+    };
+    store.scan_left(1, see).unwrap();
+    let (gone, why) = lost.pop().unwrap();
+    assert!(lost.is_empty() && *why == error.to_string(), "{why}");
+    let name = names[2].file_stem().unwrap().to_str().unwrap();
+    assert_eq!(name, format!("{:012}-{:012}", gone.start(), gone.end()));
+    assert_eq!(rows, (1..=1000).filter(|row| !gone.contains(row)).collect::<Vec<_>>());
+    // A journal gives what lies before, and then says why it does not go on.
+    let journal: std::sync::Arc<Journal<Said>> =
+        Journal::open(store.clone(), Vec::new(), Options::new(|e| panic!("{e}"))).unwrap();
+    let before = journal.read(1, 10).unwrap();
+    assert_eq!(before.last().unwrap().last_row() + 1, *gone.start());
+    assert!(matches!(journal.read(*gone.start(), 10), Err(StoreError::Torn { .. })));
+    journal.close();
+
     fs::write(&names[2], &whole).unwrap();
     assert_eq!(facts(&store).unwrap(), 1000);
 }

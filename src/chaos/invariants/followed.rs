@@ -1,9 +1,24 @@
 //! What was sealed away of the journal is in the history for good: no start has to read it again.
 
-/// What is wrong where a life finds a history that has followed the journal up to a row, and a
-/// segment with the next one: `sealed` is its last row, none where there is no such segment.
-#[must_use]
-pub fn lost(through: u64, sealed: Option<u64>) -> Option<String> {
+use crate::history::projection::projected_through;
+use everwarm_runtime::store::Store;
+use everwarm_runtime::store::archive::Archive;
+
+/// What is wrong with a journal and the history beside it, which may not be there yet, as the next
+/// life finds them.
+///
+/// # Errors
+/// They cannot be read.
+pub fn check(store: &Store, archive: Option<&Archive>) -> Result<Option<String>, String> {
+    let through = archive.map(projected_through).transpose().map_err(|e| e.to_string())?;
+    let through = through.unwrap_or_default();
+    let sealed = store.sealed_with(through + 1).map_err(|e| e.to_string())?;
+    Ok(lost(through, sealed))
+}
+
+/// The same of a history that has followed up to a row, where the next one is in a segment: its
+/// last row is `sealed`.
+fn lost(through: u64, sealed: Option<u64>) -> Option<String> {
     let sealed = sealed?;
     Some(format!("rows up to {sealed} are sealed, and the history ends at row {through}"))
 }

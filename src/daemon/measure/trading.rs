@@ -120,7 +120,8 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
     for (effect, name) in
         [(Effect::Parts, "parts"), (Effect::Stage, "stage"), (Effect::Stopped, "stopped")]
     {
-        let n = quarantines.iter().filter(|q| q.quarantine.effect == effect).count();
+        let held = quarantines.iter().filter(|q| !q.quarantine.dropped);
+        let n = held.filter(|q| q.quarantine.effect == effect).count();
         page.count("everwarm_quarantined", &[name], n as u64);
     }
     page.count("everwarm_positions_unprotected", &[], stay.len() as u64);

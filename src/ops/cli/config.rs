@@ -116,12 +116,15 @@ pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure
 
 fn show(args: &ShowArgs, printer: Printer) -> Result<Exit, Failure> {
     let ShowArgs { running, given } = args;
-    let (mut values, data_dir) = given.values(Look::Words, printer).map_err(Failure::from)?;
-    if *running {
-        let desk = connected(&data_dir)?;
-        values = desk.config()?;
+    let values = if *running {
+        // Where it is asked for, whatever its file says by now.
+        let asked = sources(given.run.config(), given.run.given()).load(Look::Words)?;
+        let desk = connected(Path::new(&asked.data_dir))?;
         printer.note(&format!("configuration {} is in force", desk.reloads()?.generation));
-    }
+        desk.config()?
+    } else {
+        given.values(Look::Words, printer).map_err(Failure::from)?.0
+    };
     if given.json {
         return printer.json(&values);
     }

@@ -79,7 +79,7 @@ pub fn unread(failure: &Failure) -> HealthView {
             "everwarm store check",
         ),
         Exit::Held => ("another process holds the files: find it and stop it", "ps -ef"),
-        Exit::DiskFull => ("make room", "df -h ."),
+        Exit::DiskFull => ("make room", "df -h"),
         Exit::Unreachable => ("start it", "everwarm run"),
         Exit::Usage => ("repair the configuration", "everwarm config check"),
         Exit::Fine

@@ -70,12 +70,8 @@ pub fn lines(story: &ExplainView, width: usize, color: bool) -> Vec<String> {
         if time != Some(step.time) {
             time = Some(step.time);
             lines.push(String::new());
-            // What is said before the venue's time is known has none.
-            let told = match step.time {
-                UtcMs::MIN => "before any market time".to_owned(),
-                time => format!("{} UTC", instant(time)),
-            };
-            lines.push(Paint::Dim.on(&told, color));
+            let utc = if step.time == UtcMs::MIN { "" } else { " UTC" };
+            lines.push(Paint::Dim.on(&format!("{}{utc}", instant(step.time)), color));
         }
         let indent = "  ".repeat(usize::from(step.depth) + 1);
         let text = format!("{}  [{}]", step.text, step.key);

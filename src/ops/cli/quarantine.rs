@@ -7,6 +7,7 @@ use crate::ops::print::{Printer, confirm};
 use crate::ops::text::hang;
 use crate::ops::views::QuarantineView;
 use clap::Subcommand;
+use everwarm_runtime::fact::Effect;
 
 /// Characters before the text of a quarantine, where its number is short.
 const INDENT: usize = 4;
@@ -81,7 +82,12 @@ fn end(one: &One, retry: bool, core: &Core, printer: Printer) -> Result<Exit, Fa
     if one.args.json {
         return printer.json(&view);
     }
-    let text = if retry { "is tried again" } else { "goes on as it is" };
-    let line = format!("quarantine {} is over: {} {text}", view.id, view.quarantine.stage);
+    let text = match (retry, view.quarantine.effect) {
+        (true, _) => "is tried again",
+        (false, Effect::Stage) => "stays out and holds nothing back, until it is tried again",
+        (false, Effect::Parts | Effect::Stopped | Effect::Down) => "goes on as it is",
+    };
+    let over = if view.quarantine.effect == Effect::Stage && !retry { "dropped" } else { "over" };
+    let line = format!("quarantine {} is {over}: {} {text}", view.id, view.quarantine.stage);
     printer.lines(&[line]).map(|_| Exit::Fine)
 }

@@ -206,7 +206,8 @@ fn released(id: u64, retry: bool) -> Result<QuarantineView, Failure> {
     let (stage, why, symbols) = ("s".to_owned(), format!("retry {retry}"), Vec::new());
     let effect = Effect::Stage;
     let (rank, input, failures) = (200, 7, 3);
-    let quarantine = Quarantine { rank, stage, input, effect, symbols, failures, why, time };
+    let quarantine =
+        Quarantine { rank, stage, input, effect, symbols, failures, why, time, dropped: false };
     let known = (id == 8).then(|| QuarantineView::of(id, &quarantine));
     known.ok_or_else(|| Failure::new(Exit::Refused, "not this one"))
 }

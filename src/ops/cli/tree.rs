@@ -31,21 +31,20 @@ pub struct TreeArgs {
 
 /// Prints the supervision tree.
 pub fn print(args: &TreeArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let desk = args.args.desk(core)?;
-    let tree = desk.tree()?;
     if args.watch {
-        return watch(args, desk, printer);
+        return watch(args, printer);
     }
+    let tree = args.args.desk(core)?.tree()?;
     if args.args.json {
         return printer.json(tree.as_ref());
     }
     printer.lines(&lines(&tree, Some(wall_ms()), (printer.width, usize::MAX))).map(|_| Exit::Fine)
 }
 
-/// Looks until the reader goes away; a daemon that ends is waited for.
-fn watch(args: &TreeArgs, desk: Box<dyn Desk>, printer: Printer) -> Result<Exit, Failure> {
+/// Looks until the reader goes away; where no daemon runs, the next one is waited for.
+fn watch(args: &TreeArgs, printer: Printer) -> Result<Exit, Failure> {
     let data_dir = args.args.configuration(Look::Words)?.data_dir;
-    let (mut desk, mut away, mut last) = (Some(desk), None, Vec::new());
+    let (mut desk, mut away, mut last) = (None, None, Vec::new());
     let live = printer.terminal && !args.args.json;
     // The line with the time, and the one that a terminal keeps for what is typed next.
     let room = (printer.width, printer.height.saturating_sub(2));

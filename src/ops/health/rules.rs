@@ -31,7 +31,7 @@ const DEADLINES: &[(&str, UtcMs, Todo)] = &[
 ];
 /// What to do, and the command for it.
 type Todo = (&'static str, &'static str);
-const DISK: Todo = ("the disk does not take anything: look at it", "df -h .");
+const DISK: Todo = ("the disk does not take anything: look at it", "df -h");
 const LOOK: Todo = ("see what it does; a process that hangs ends itself", "everwarm tree");
 const ANEW: Todo = (
     "it waits for what does not come: see what it does, keep the log, and start the daemon anew",
@@ -105,6 +105,10 @@ pub fn findings(signs: &Signs) -> HealthView {
 /// where the command is about what is configured.
 fn there(signs: &Signs, mut command: String) -> String {
     let folder = &signs.status.data_dir;
+    if command == DISK.1 {
+        let folder = if folder.is_empty() { DATA_DIR } else { folder };
+        return format!("{command} {}", shell_word(folder));
+    }
     if !command.starts_with("everwarm ") {
         return command;
     }
@@ -129,6 +133,10 @@ fn finding(severity: Severity, text: String, todo: &str) -> FindingView {
 
 impl FindingView {
     fn since(self, since: UtcMs, now: UtcMs) -> FindingView {
+        // What was said before the venue's time was known has none.
+        if since == UtcMs::MIN {
+            return self;
+        }
         let for_s = u64::try_from((now - since) / 1000).unwrap_or(0);
         FindingView { since: Some(since), for_s: Some(for_s), ..self }
     }
@@ -193,7 +201,10 @@ fn quarantine(signs: &Signs, found: &mut Vec<FindingView>) {
                 ("repair the cause, then have it tried again", "retry")
             }
         };
-        let told = finding(Severity::Broken, text, todo);
+        // Dropped, it is as an operator wants it, and nobody else says that it is out.
+        let dropped = one.quarantine.dropped;
+        let severity = if dropped { Severity::Warning } else { Severity::Broken };
+        let told = finding(severity, text, todo);
         let command = format!("everwarm quarantine {verb} {}", one.id);
         found.push(told.since(one.quarantine.time, signs.venue).by(command));
     }
@@ -435,9 +446,8 @@ fn disk(signs: &Signs, found: &mut Vec<FindingView>) {
     let (free, total) = (thousands(disk.free >> 20), thousands(disk.total >> 20));
     let text = format!("{free} MB of {total} MB are left on the disk of the data folder");
     let todo = "make room: without it the process ends with exit code 11";
-    let folder = if signs.status.data_dir.is_empty() { "." } else { &signs.status.data_dir };
     let told = finding(severity, text, todo).after(first(signs, "disk"), signs.wall);
-    found.push(told.by(format!("df -h {folder}")));
+    found.push(told.by("df -h"));
 }
 
 fn configuration(signs: &Signs, found: &mut Vec<FindingView>) {

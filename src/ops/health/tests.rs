@@ -89,6 +89,7 @@ fn quarantined(effect: Effect) -> QuarantineView {
         failures: 3,
         why: "w".to_owned(),
         time: T,
+        dropped: false,
     };
     QuarantineView::of(9, &quarantine)
 }
@@ -153,6 +154,15 @@ fn what_an_operator_must_decide_is_told_with_the_command() {
         let command = format!("everwarm quarantine {verb} 9");
         assert_eq!(findings(&signs).findings[0].command, Some(command));
     }
+    let mut dropped = quarantined(Effect::Stage);
+    dropped.quarantine.dropped = true;
+    let mut signs = Signs { quarantines: vec![dropped], ..well() };
+    let told = findings(&signs).findings.remove(0);
+    assert_eq!(told.severity, Severity::Warning, "nobody else says that it is out");
+    assert_eq!(told.since, Some(T));
+    signs.quarantines[0].quarantine.time = UtcMs::MIN;
+    assert_eq!(findings(&signs).findings[0].since, None, "before any market time");
+    assert_eq!(told.command.as_deref(), Some("everwarm quarantine retry 9"));
     let down = |s: &mut Signs| {
         s.facts.branches.insert("root/trading/feeds".to_owned(), T);
     };

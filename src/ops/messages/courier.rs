@@ -122,8 +122,10 @@ impl Actor for Courier {
         (world, post): (World, Arc<Post>),
     ) -> Result<State, ActorProcessingErr> {
         let name = post.receiver.name();
+        let begun = world.pens.take(name).await;
         let outbox = Outbox::load(&world.archive, name, world.journal.last_row());
         let outbox = outbox.map_err(|e| world.history_failed(e.into()))?.unwrap_or_default();
+        drop(begun);
         let client = post.receiver.client()?;
         let waker = Waker::new(move || drop(me.send_message(CourierMsg::News)));
         world.journal.subscribe(name, INTEREST, Arc::clone(&waker));
@@ -231,7 +233,9 @@ impl State {
         let Some(outbox) = self.outbox.clone() else { return Ok(()) };
         self.kept = outbox.next_row();
         let (world, name) = (self.world.clone(), self.post.receiver.name());
+        let pen = world.pens.take(name).await;
         let work = tokio::task::spawn_blocking(move || {
+            let _until_done = pen;
             world.chaos().point(Site::BeforeCommit, name);
             let kept = outbox.keep(&world.archive, name, durable);
             kept.map_err(|e| world.history_failed(e.into()))?;

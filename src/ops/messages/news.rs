@@ -179,8 +179,9 @@ impl News {
 
     fn order(&mut self, order: &Order, fact: &Fact<Body>) -> Vec<(Topic, String)> {
         match order {
-            Order::Filled { .. } => {
-                let (day, month) = numbers(fact.time);
+            Order::Filled { fill, .. } => {
+                // By the venue's time of it, as in a summary: midnight itself is of the next day.
+                let (day, month) = numbers(fill.time + 1);
                 self.day.filled(day);
                 self.month.filled(month);
                 vec![(Topic::Fill, tell(&fact.body, None))]
@@ -325,7 +326,7 @@ impl From<Kept> for Span {
 }
 
 impl Span {
-    /// Counts a fill of span `number`.
+    /// Counts a fill of span `number`; one of a span that was told of counts in that which goes on.
     fn filled(&mut self, number: i64) {
         if self.number.is_some_and(|now| now < number) {
             self.next_fills += 1;
@@ -412,6 +413,24 @@ mod tests {
         let told: Vec<_> = later.iter().map(|item| item.id.as_str()).collect();
         assert_eq!(told, ["-0-5.800.0-day", "-0-5.800.0-month"]);
         assert!(later[1].text.starts_with("2021-01: equity 10,050.00, +50.00"), "{later:?}");
+    }
+
+    #[test]
+    fn a_fill_that_is_heard_of_after_midnight_is_of_the_day_in_which_it_was_made() {
+        let facts = journal().0;
+        let fill = facts.iter().find(|fact| fact.body.kind() == kind::FILLED).unwrap();
+        let midnight = T.div_euclid(DAY) * DAY + DAY;
+        for (made, fills) in [(midnight - 1, "1 fill,"), (midnight, "0 fills,")] {
+            let mut late = fill.clone();
+            late.time = midnight + 30_000;
+            let Body::Order(Order::Filled { fill, .. }) = &mut late.body else { unreachable!() };
+            fill.time = made;
+            let close = |time: UtcMs| Fact { time, body: equity(time, "10000"), ..late.clone() };
+            let mut news = News::default();
+            all(&mut news, &[close(midnight), late.clone()]);
+            let over = news.fold(&close(midnight + 60_000));
+            assert!(over[0].text.contains(fills), "{made}: {over:?}");
+        }
     }
 
     #[test]

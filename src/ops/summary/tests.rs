@@ -341,7 +341,7 @@ fn a_day_that_has_not_begun_has_nothing_to_tell() {
     let mut written = Written::new("not-begun");
     assert_eq!(
         written.summary(&written.history(), SECOND).not_begun().unwrap(),
-        "there is nothing of 2024-10-05 yet: there was no close"
+        "there is nothing to tell yet: there was no close"
     );
     written.closes(SECOND - 2 * MINUTE, SECOND, 0);
     let history = written.history();

@@ -34,7 +34,7 @@ impl SummaryView {
                 let newest = instant(newest);
                 Some(format!("there is nothing of {name} yet: the newest close is {newest}"))
             }
-            None => Some(format!("there is nothing of {name} yet: there was no close")),
+            None => Some("there is nothing to tell yet: there was no close".to_owned()),
         }
     }
 }

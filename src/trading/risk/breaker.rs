@@ -84,7 +84,7 @@ impl Breaker {
         let (counted, told) = self.counts.judge(&self.limits);
         level = level.max(counted);
         reasons.extend(told);
-        for (_, quarantine) in self.quarantines.iter().filter(|(_, q)| q.effect != Effect::Parts) {
+        for quarantine in self.quarantines.held().filter(|q| q.effect != Effect::Parts) {
             level = level.max(BreakerLevel::ExitsOnly);
             reasons.push(quarantine.reason());
         }
@@ -110,8 +110,8 @@ impl Breaker {
 
     /// Symbols of which nothing may be bought; the latest reason of each.
     fn bars(&self) -> Vec<(Symbol, String)> {
-        let parts = self.quarantines.iter().filter(|(_, q)| q.effect == Effect::Parts);
-        let each = parts.flat_map(|(_, q)| q.symbols.iter().map(|symbol| (*symbol, q.reason())));
+        let parts = self.quarantines.held().filter(|q| q.effect == Effect::Parts);
+        let each = parts.flat_map(|q| q.symbols.iter().map(|symbol| (*symbol, q.reason())));
         each.collect::<BTreeMap<_, _>>().into_iter().collect()
     }
 

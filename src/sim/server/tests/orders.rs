@@ -129,7 +129,8 @@ async fn a_bracket_is_told_as_placed_though_it_filled_at_once() {
     let told: Vec<_> = open.as_array().into_iter().flatten().map(|o| o["status"].clone()).collect();
     assert_eq!(told, ["NEW", "NEW"], "the query tells what is");
     let counts = client.look("rateLimit/order", "").await;
-    assert_eq!(counts[0]["count"], 2, "three were placed and one is filled: {counts}");
+    // Of the day: the window of 10 s may have ended by now.
+    assert_eq!(counts[1]["count"], 2, "three were placed and one is filled: {counts}");
     let (status, gone) = client.delete("orderList", "symbol=BTCUSDT&orderListId=1").await;
     assert_eq!((status, &gone["listOrderStatus"]), (200, &json!("ALL_DONE")), "{gone}");
     assert_eq!(gone["orderReports"].as_array().map(Vec::len), Some(2));

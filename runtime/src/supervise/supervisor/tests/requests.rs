@@ -174,14 +174,14 @@ async fn s54_s55_s56_s57_start_terminate_restart_and_delete() {
 async fn s58_a_crash_and_a_termination_at_once_leave_the_child_down() {
     for crash_first in [true, false] {
         let log = Log::default();
-        let spec = supervisor("root", Strategy::OneForOne).budget(0, MS).child(log.actor("a"));
+        let spec = supervisor("root", Strategy::OneForOne).budget(5, LONG).child(log.actor("a"));
         let root = start(&log, spec).await;
         let asked = root.directory().supervisor("root");
         let cell = root.directory().slot("root/a").cell().unwrap();
         if crash_first {
             cell.kill();
             // Not even the supervisor has heard of it.
-            drop(asked.terminate("a").await);
+            asked.terminate("a").await.unwrap();
         } else {
             let termination = asked.terminate("a");
             let (done, ()) = tokio::join!(termination, async { cell.kill() });
@@ -190,7 +190,8 @@ async fn s58_a_crash_and_a_termination_at_once_leave_the_child_down() {
         tokio::time::sleep(LONG).await;
         let left = root.directory().slot("root/a").cell();
         assert!(left.is_none(), "{crash_first}");
-        drop(root.stop(LONG).await);
+        assert_eq!(listed(&root).await, "a Stopped false", "{crash_first}");
+        root.stop(LONG).await;
     }
 }
 
