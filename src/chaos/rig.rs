@@ -34,7 +34,7 @@ use everwarm_runtime::clock;
 use everwarm_runtime::fact::Fact;
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::store::archive::Archive;
-use everwarm_runtime::store::{Sealing, Store};
+use everwarm_runtime::store::{Sealing, Store, StoreError};
 use everwarm_runtime::supervise::{Directory, News, Observer, SupervisionNotice};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -222,7 +222,7 @@ pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outco
         dir: dir.clone(),
         watched: Mutex::default(),
         restarts: Arc::default(),
-        too_early: Arc::default(),
+        never: Arc::default(),
         random: AtRandom::new(plan.at_random.map_or(0, |(_, count)| count)),
         progress: Arc::default(),
         tell,
@@ -338,8 +338,8 @@ struct Lives<'a> {
     dir: PathBuf,
     watched: Mutex<Watched>,
     restarts: Arc<Mutex<Restarts>>,
-    /// What left before its announcement was on disk, in words.
-    too_early: Arc<OnceLock<String>>,
+    /// What may never be, in words: it ends the run.
+    never: Arc<OnceLock<String>>,
     /// Kills at random moments.
     random: AtRandom,
     /// How far the script is.
@@ -347,6 +347,9 @@ struct Lives<'a> {
     /// Told how much has struck.
     tell: &'a dyn Fn(u64),
 }
+
+/// Told why a file cannot be used any more.
+type OnFailure = Arc<dyn Fn(&StoreError) + Send + Sync>;
 
 /// How long actors were away.
 #[derive(Default)]
@@ -417,7 +420,7 @@ impl Lives<'_> {
 
     /// Looks at what a life that has ended has flushed.
     fn look_back(&self, disk: &FaultyDisk) -> Result<(), String> {
-        if let Some(broken) = self.too_early.get() {
+        if let Some(broken) = self.never.get() {
             return Err(broken.clone());
         }
         // What was asked for is covered by what is on disk, so it is read first; somebody else's
@@ -458,7 +461,6 @@ impl Lives<'_> {
         let here = Arc::clone(&illness);
         let workers = runtime_of(self.plan.workers.max(1), move || here.reign_here())?;
         let control = runtime(1)?;
-        let (on_disk, on_died) = (disk.clone(), Arc::clone(&died));
         let birth = Birth {
             store,
             archive: Arc::new(archive),
@@ -472,10 +474,7 @@ impl Lives<'_> {
             exchange: None,
             workers_on: workers.handle().clone(),
             retry: script::retry(self.feed),
-            on_failure: Arc::new(move |_| {
-                on_disk.kill();
-                on_died.store(true, Relaxed);
-            }),
+            on_failure: self.on_failure(disk, &died),
             on_resume: Arc::new(|_, _| ()),
             observer: self.observer(&illness),
         };
@@ -514,6 +513,20 @@ impl Lives<'_> {
         ending
     }
 
+    /// The end of a process whose files failed: by the death of its disk, or by a panic of a thread
+    /// that writes, which is struck there.
+    fn on_failure(&self, disk: &FaultyDisk, died: &Arc<AtomicBool>) -> OnFailure {
+        let (disk, died, never) = (disk.clone(), Arc::clone(died), Arc::clone(&self.never));
+        Arc::new(move |why| {
+            let why = why.to_string();
+            if !(disk.is_dead() || why.contains("panicked")) {
+                never.get_or_init(|| format!("a file failed by itself: {why}"));
+            }
+            disk.kill();
+            died.store(true, Relaxed);
+        })
+    }
+
     fn arm(
         &self,
         disk: &FaultyDisk,
@@ -526,10 +539,10 @@ impl Lives<'_> {
             let directory = directory.lock().unwrap_or_else(PoisonError::into_inner).clone();
             directory.inspect(|directory| kill_now_or_once_it_is_up(directory, who));
         };
-        let (on_disk, too_early) = (disk.clone(), Arc::clone(&self.too_early));
+        let (on_disk, never) = (disk.clone(), Arc::clone(&self.never));
         self.chaos.on_leave(move |row| {
             if let Some(broken) = announced::too_early(row, flushed_row(&on_disk)) {
-                too_early.get_or_init(|| broken);
+                never.get_or_init(|| broken);
             }
         });
         let (disk, died) = (disk.clone(), Arc::clone(died));
@@ -555,7 +568,7 @@ impl Lives<'_> {
             if died.load(Relaxed) {
                 return Ok(Ending::Died);
             }
-            if let Some(broken) = self.too_early.get() {
+            if let Some(broken) = self.never.get() {
                 return Err(broken.clone());
             }
             interrupt::check()?;
