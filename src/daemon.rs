@@ -28,6 +28,7 @@ use crate::chaos::process::Step;
 use crate::domain::time::{MINUTE, UtcMs};
 use crate::edge::config::Content;
 use crate::edge::exchange::{Launch, LaunchError};
+use crate::edge::projector;
 use crate::edge::world::{Passing, World, wall};
 use crate::history;
 use crate::life::{APPLICATION, Birth, BirthError, Connection, LIVE_FILE, Life};
@@ -86,6 +87,9 @@ pub const CORE: Core = Core {
     restore: backup::restore,
     switch: switch::offline,
 };
+
+/// Who follows what is on disk: nothing leaves the live file before they have read it for good.
+const FOLLOWERS: &[&str] = &[projector::NAME, watch::NAME];
 
 const FILES: Files = Files { live: LIVE_FILE, journal: audit::open, failure: store_failure };
 
@@ -177,6 +181,7 @@ async fn daemon(
     let hopeless = failed.clone();
     let on_watch = watch.clone();
     let birth = Birth {
+        followers: FOLLOWERS,
         store,
         archive,
         chaos: chaos.clone(),

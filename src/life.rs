@@ -136,6 +136,8 @@ pub struct Birth {
     pub store: Store,
     /// The history.
     pub archive: Arc<Archive>,
+    /// Who follows the journal: nothing is sealed before each has said how far it is.
+    pub followers: &'static [&'static str],
     /// The kill points.
     pub chaos: Chaos,
     /// The venue.
@@ -271,6 +273,7 @@ fn open(birth: &Birth) -> Result<Arc<Journal<Body>>, StoreError> {
     let on_failure = Arc::clone(&birth.on_failure);
     let options = Options {
         chaos: birth.chaos.clone(),
+        followers: birth.followers,
         ..Options::new(move |why: &StoreError| on_failure(why))
     };
     Journal::open(birth.store.clone(), places(&birth.stages), options)

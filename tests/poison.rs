@@ -296,6 +296,7 @@ impl Stand {
         let connection =
             Connection::simulated(file.port, &file.token, key, Passing::Lockstep).unwrap();
         let birth = Birth {
+            followers: &[],
             store: Store::open(&self.dir().join(LIVE_FILE), APPLICATION).unwrap(),
             archive: Arc::new(Archive::open(&self.dir().join(history::FILE)).unwrap()),
             chaos: Chaos::off(),

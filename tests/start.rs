@@ -93,6 +93,7 @@ fn from_nothing(symbols: usize, ms: u32) -> (Duration, u64, u64) {
     let key = (file.api_key.as_str(), file.api_secret.as_str());
     let connection = Connection::simulated(file.port, &file.token, key, Passing::Scaled(1));
     let birth = Birth {
+        followers: &[],
         store: Store::open(&folder.0.join(LIVE_FILE), APPLICATION).unwrap(),
         archive: Arc::new(Archive::open(&folder.0.join(history::FILE)).unwrap()),
         chaos: Chaos::off(),

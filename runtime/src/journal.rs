@@ -11,6 +11,7 @@
 mod at;
 mod down;
 mod inner;
+mod options;
 mod past;
 mod poison;
 mod seal;
@@ -24,6 +25,7 @@ use crate::poison::At;
 use crate::stage::Stage;
 use crate::store::{self, Batch, CheckpointRow, Committed, Op, Store, StoreError};
 use inner::{GATHER_BYTES, Inner, Reader};
+pub use options::Options;
 pub(crate) use past::Past;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -49,31 +51,6 @@ const MEMORY_INPUTS: u64 = 32;
 /// A stage saves itself in memory once it was fed this many times the size of its state: then
 /// saving costs a fraction of the work it saves a successor.
 const MEMORY_FED: usize = 2;
-
-/// How a journal behaves.
-#[derive(Clone)]
-pub struct Options {
-    /// Time between unsynced commits, at least.
-    pub lazy: Duration,
-    /// Time between synced commits, at most.
-    pub sync: Duration,
-    /// The kill points.
-    pub chaos: Chaos,
-    /// Called once when the store has ended; in a daemon it ends the process.
-    pub on_failure: Arc<dyn Fn(&StoreError) + Send + Sync>,
-}
-
-impl Options {
-    /// 10 ms, 1 s, no chaos.
-    pub fn new(on_failure: impl Fn(&StoreError) + Send + Sync + 'static) -> Options {
-        Options {
-            lazy: Duration::from_millis(10),
-            sync: Duration::from_secs(1),
-            chaos: Chaos::off(),
-            on_failure: Arc::new(on_failure),
-        }
-    }
-}
 
 /// What the journal knows of a stage.
 #[derive(Clone, Debug)]

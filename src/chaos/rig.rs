@@ -20,6 +20,7 @@ use crate::domain::fact::Body;
 use crate::domain::order::OrderIntent;
 use crate::domain::settings::Settings;
 use crate::domain::time::UtcMs;
+use crate::edge::projector;
 use crate::life::{Birth, Life};
 use crate::sim::Setup;
 use crate::sim::faults::Fault;
@@ -462,6 +463,7 @@ impl Lives<'_> {
         let workers = runtime_of(self.plan.workers.max(1), move || here.reign_here())?;
         let control = runtime(1)?;
         let birth = Birth {
+            followers: &[projector::NAME],
             store,
             archive: Arc::new(archive),
             chaos: self.chaos.clone(),

@@ -4,7 +4,7 @@
 
 use super::identity::{self, Traded};
 use super::watch::Watch;
-use super::{elsewhere, open_files, runtime};
+use super::{FOLLOWERS, elsewhere, open_files, runtime};
 use crate::audit::{StoreFacts, store_failure};
 use crate::domain::fact::{Body, Operator};
 use crate::history::projection::projected_through;
@@ -182,7 +182,8 @@ pub fn confirm(config: &Config, live: &LiveView) -> Result<(), Failure> {
     identity::check(&config.data_dir, &traded.words)?;
     let (store, _) = open_files(config, &Watch::new(None, clock::now()), &Chaos::off())?;
     identity::note(&config.data_dir, &traded.words)?;
-    let journal = Journal::open(store, places(&trading::specs()), Options::new(|_| ()));
+    let options = Options { followers: FOLLOWERS, ..Options::new(|_| ()) };
+    let journal = Journal::open(store, places(&trading::specs()), options);
     let journal = journal.map_err(|e| store_failure(&e))?;
     let writer = journal.writer(NAME);
     let LiveView { account, per_order, per_day } = live.clone();

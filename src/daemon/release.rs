@@ -1,6 +1,7 @@
 //! Ends what was set aside: an input of an operator, in the running journal or in the files of a
 //! daemon that is not running.
 
+use super::FOLLOWERS;
 use crate::audit::store_failure;
 use crate::domain::fact::{Body, Operator};
 use crate::domain::quarantine::Quarantines;
@@ -49,7 +50,8 @@ pub(super) fn in_files<T>(
         return Err(Failure::new(Exit::Unreachable, text));
     }
     let store = Store::open(&file, APPLICATION).map_err(|e| store_failure(&e))?;
-    let journal = Journal::open(store, places(&trading::specs()), Options::new(|_| ()));
+    let options = Options { followers: FOLLOWERS, ..Options::new(|_| ()) };
+    let journal = Journal::open(store, places(&trading::specs()), options);
     let journal = journal.map_err(|e| store_failure(&e))?;
     let said = say(&journal);
     journal.close();

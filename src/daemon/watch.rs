@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
 /// Name of the reader.
-const NAME: &str = "watch";
+pub const NAME: &str = "watch";
 /// Chunks read at once.
 const CHUNKS: usize = 512;
 /// A close is recent that is not older than this, in venue time.

@@ -97,8 +97,11 @@ impl<B: Body> Journal<B> {
             }
             inner = self.seals.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
-        let held = inner.holds.values().map(|row| row.saturating_sub(1)).min();
-        let until = held.unwrap_or(u64::MAX).min(inner.durable);
+        // Who has not said yet how far it is may not have read anything.
+        let said = |name: &&str| inner.holds.get(name).copied().unwrap_or_default();
+        let followers = self.options.followers.iter().map(said);
+        let held = inner.holds.values().copied().chain(followers).min();
+        let until = held.map_or(u64::MAX, |row| row.saturating_sub(1)).min(inner.durable);
         let ranks = inner.stages.iter().map(|stage| stage.info.rank.0).collect();
         Some((ranks, until, inner.sealing.segment))
     }
