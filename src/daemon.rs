@@ -178,8 +178,7 @@ async fn daemon(
         Err(ending) => return ending,
     };
     let (failed, mut store_failed) = mpsc::channel(1);
-    let hopeless = failed.clone();
-    let on_watch = watch.clone();
+    let (hopeless, on_watch) = (failed.clone(), watch.clone());
     let birth = Birth {
         followers: FOLLOWERS,
         store,
