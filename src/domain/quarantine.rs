@@ -28,13 +28,8 @@ pub struct Quarantine {
     /// Event time at which it was set aside, UTC milliseconds.
     pub time: UtcMs,
     /// Whether an operator has dropped it: the stage stays out, and nothing is held back for that.
-    #[serde(default, skip_serializing_if = "is_not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dropped: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as the derived code calls it")]
-const fn is_not(flag: &bool) -> bool {
-    !*flag
 }
 
 impl Quarantine {

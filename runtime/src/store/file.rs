@@ -352,8 +352,8 @@ impl Store {
         Ok(())
     }
 
-    /// As [`Store::scan`], but a segment that cannot be read is passed over, from the first row of
-    /// it that cannot be on: that is told, with the last one and why.
+    /// As [`Store::scan`], but where a segment cannot be read, it is passed over from there on:
+    /// which of its rows are lost is told, and why.
     ///
     /// # Errors
     /// A damaged row of the live file, or see [`StoreError`].

@@ -3,6 +3,7 @@
 use super::file::SCHEMA;
 use super::{Left, Sealing, Store, StoreError, archive};
 use crate::chaos::faults::{FaultyDisk, Image};
+use crate::chaos::{Chaos, Site};
 use crate::fact::{Body, Fact, RuntimeEvent};
 use crate::journal::{Journal, Options};
 use redb::{Database, TableDefinition};
@@ -94,13 +95,18 @@ fn seal(store: &Store) {
     let journal: std::sync::Arc<Journal<Said>> =
         Journal::open(store.clone(), Vec::new(), options).unwrap();
     journal.seal_after(Sealing { segment: 200 << 10, keep: 300 << 10 });
-    let (_open, never) = mpsc::sync_channel::<()>(1);
-    let sealed = (0..4_000).any(|_| {
-        never.recv_timeout(Duration::from_millis(5)).expect_err("nothing is sent");
-        store.segments().unwrap().0 >= 6
-    });
-    assert!(sealed, "{:?}", store.segments());
+    until("all is sealed", || store.segments().unwrap().0 >= 6);
     journal.close();
+}
+
+/// Waits for what other threads do.
+fn until(what: &str, done: impl Fn() -> bool) {
+    let (_open, never) = mpsc::sync_channel::<()>(1);
+    let is_done = (0..4_000).any(|_| {
+        never.recv_timeout(Duration::from_millis(5)).expect_err("nothing is sent");
+        done()
+    });
+    assert!(is_done, "{what}");
 }
 
 fn facts(store: &Store) -> Result<u32, StoreError> {
@@ -238,6 +244,42 @@ fn what_is_sealed_leaves_the_live_file_and_is_read_as_before() {
     journal.append(&journal.writer("test"), 0, vec![fact(1000)]).unwrap();
     journal.close();
     assert_eq!(facts(&store).unwrap(), 1001);
+}
+
+#[test]
+fn nothing_is_sealed_before_all_who_follow_have_said_how_far_they_are() {
+    let folder = Folder::new("followers");
+    drop(whole(&folder));
+    let store = Store::open(&folder.file(), APPLICATION).unwrap();
+    let chaos = Chaos::off();
+    chaos.arm(Vec::new(), |_| (), || ());
+    let followers = &["reader", "teller"];
+    let options = Options { followers, chaos: chaos.clone(), ..Options::new(|e| panic!("{e}")) };
+    let journal: std::sync::Arc<Journal<Said>> =
+        Journal::open(store.clone(), Vec::new(), options).unwrap();
+    journal.seal_after(Sealing { segment: 50 << 10, keep: 50 << 10 });
+    let tries = || {
+        let of =
+            |((site, ..), count): (&(Site, _, _), &u32)| (*site == Site::BeforeSegment, *count);
+        chaos.report().0.iter().map(of).filter(|(is, _)| *is).map(|(_, count)| count).sum::<u32>()
+    };
+    // One that looks again has found nothing the time before.
+    let in_vain = || {
+        let before = tries();
+        until("it looks again", || tries() > before + 1);
+    };
+    in_vain();
+    journal.hold("reader", 400);
+    in_vain();
+    assert_eq!(store.segments().unwrap().0, 0, "one of them has said nothing");
+    journal.hold_from("teller", 500);
+    // Its successor has read more, and not for good.
+    journal.hold_from("reader", 900);
+    let is_sealed = |row| store.sealed_with(row).unwrap().is_some();
+    until("what both have is sealed", || is_sealed(370));
+    in_vain();
+    assert!(!is_sealed(400), "one of them has not read that");
+    journal.close();
 }
 
 #[test]
