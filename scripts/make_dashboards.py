@@ -230,6 +230,8 @@ BOARDS = {
                  "none", ("everwarm_positions_unprotected{$S}", "{{instance}}")),
             stat("Set aside", "Inputs set aside because a stage failed at them. Bad: any.",
                  "none", ("everwarm_quarantined{$S}", "{{effect}}")),
+            stat("Left out", "Stages an operator dropped. Bad: one that was forgotten.",
+                 "none", ("everwarm_stages_dropped{$S}", "{{instance}}")),
             stat("Differences with the venue", "What nothing explains. Bad: any: trading is refused.",
                  "none", ("everwarm_reconcile_mismatches{$S}", "{{venue}}")),
             stat("Broken books in 1 h", "Positions that cannot be. Bad: any.",

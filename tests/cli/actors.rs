@@ -1,6 +1,6 @@
 //! Actors of a running daemon, disturbed on purpose.
 
-use crate::cli::look::get;
+use crate::cli::look::{get, measured};
 use crate::kit::{Folder, Process, ask, kill_exchange, run, wait_until};
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use serde_json::{Value, json};
@@ -175,12 +175,18 @@ fn a_stage_that_hangs_at_an_input_ends_three_lives_and_is_then_set_aside() {
         one["stage"] == "indicator" && one["failures"] == 3 && why.starts_with("held its thread")
     });
     wait_until("the rest goes on", || ask(&dir, &["status"])["ready"] == true);
+    let metrics = || {
+        let set_aside = measured(&dir, "everwarm_quarantined{effect=\"stage\"}");
+        format!("{set_aside} set aside, {} dropped", measured(&dir, "everwarm_stages_dropped"))
+    };
+    wait_until("metrics tell of it", || metrics() == "1 set aside, 0 dropped");
     // Dropped it holds nothing back, and it is still said that it is out.
     let id = ask(&dir, &["quarantine", "list"])[0]["id"].to_string();
     let (code, out, err) = run(&dir, &["quarantine", "drop", &id, "--yes"]);
     let said = format!("quarantine {id} is dropped: indicator stays out and holds nothing back");
     assert!(code == Some(0) && out.starts_with(&said), "{code:?} {out}{err}");
     wait_until("the breaker goes back", || ask(&dir, &["status"])["breaker"] == "normal");
+    wait_until("metrics tell of that", || metrics() == "0 set aside, 1 dropped");
     let is_told = |out: &str| out.contains("it is given nothing any more, as an operator decided");
     assert!(is_told(&ask(&dir, &["status"])["problems"].to_string()));
     let symbol = ask(&dir, &["symbols", "list"])[0]["symbol"].as_str().unwrap().to_owned();
@@ -194,6 +200,7 @@ fn a_stage_that_hangs_at_an_input_ends_three_lives_and_is_then_set_aside() {
     let (code, out, err) = run(&dir, &["quarantine", "retry", &id, "--yes"]);
     assert_eq!(code, Some(0), "{out}{err}");
     assert_eq!(ask(&dir, &["quarantine", "list"]), json!([]));
+    wait_until("metrics tell of neither", || metrics() == "0 set aside, 0 dropped");
     wait_until("it is asked again", || {
         !is_told(&ask(&dir, &["why-not", &symbol])["title"].to_string())
     });

@@ -1,18 +1,11 @@
 //! Limits change while it trades: what is in force is what is decided by, and what was decided
 //! under each is decided so again.
 
-use crate::cli::look::get;
+use crate::cli::look::measured;
 use crate::kit::{Folder, Process, ask, run, wait_until};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-
-/// A metric of a running daemon, by its name with its labels.
-fn measured(dir: &Path, name: &str) -> f64 {
-    let text = get(dir, "/metrics");
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    line.unwrap_or_else(|| panic!("{name}: {text}")).trim().parse().unwrap()
-}
 
 fn rows(dir: &Path, what: &str) -> Vec<Value> {
     ask(dir, &[what]).as_array().unwrap().clone()

@@ -162,6 +162,13 @@ pub fn get(dir: &Path, path: &str) -> String {
     answer
 }
 
+/// A metric of a running daemon, by its name with its labels.
+pub fn measured(dir: &Path, name: &str) -> f64 {
+    let text = get(dir, "/metrics");
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap_or_else(|| panic!("{name}: {text}")).trim().parse().unwrap()
+}
+
 /// Lists read page by page, by the links of the answers, are the whole lists.
 fn assert_pages(dir: &Path) {
     for (list, limit) in [("orders", 3), ("fills", 2), ("equity", 70), ("bars/AAAUSD/1m", 90)] {

@@ -124,6 +124,8 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
         let n = held.filter(|q| q.quarantine.effect == effect).count();
         page.count("everwarm_quarantined", &[name], n as u64);
     }
+    let dropped = quarantines.iter().filter(|q| q.quarantine.dropped).count();
+    page.count("everwarm_stages_dropped", &[], dropped as u64);
     page.count("everwarm_positions_unprotected", &[], stay.len() as u64);
 }
 

@@ -254,6 +254,7 @@ pub const ACCOUNT: &[Row] = &[
         &[of("effect", &["parts", "stage", "stopped"])],
         row("everwarm_quarantined", G, "", "Inputs set aside because a stage failed at them"),
     ),
+    row("everwarm_stages_dropped", G, "", "Stages that failed and that an operator left out"),
     by(
         &[of("check", CHECKS)],
         row(
