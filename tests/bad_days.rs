@@ -14,6 +14,7 @@ use everwarm::sim::server::requests::{self, Entry};
 use everwarm_runtime::chance::draw;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 /// Symbols of the market.
 const SYMBOLS: usize = 30;
@@ -21,6 +22,9 @@ const SYMBOLS: usize = 30;
 const MINUTES: u64 = 240;
 /// SIGKILLs of the daemon, every other one of the exchange too; more by `BAD_DAY_KILLS`.
 const KILLS: u64 = 8;
+
+/// A minute of the market where the machine is quick.
+const QUICK: Duration = Duration::from_millis(8);
 
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().map_or(otherwise, |text| text.parse().unwrap())
@@ -60,8 +64,11 @@ impl Good {
         let dir = self.folder.0.join(name);
         prepare(&dir.join("exchange"), faults).unwrap();
         let mut chance = seed;
-        // Together they leave some of the market to the last life.
-        let most = self.took.live * 2 / u32::try_from(kills.max(2)).unwrap();
+        // Together they leave some of the market to the last life, also where the good day had the
+        // machine less for itself than the lives of this one.
+        let minutes = u32::try_from(number("BAD_DAY_MINUTES", MINUTES)).unwrap();
+        let live = self.took.live.min(QUICK * minutes);
+        let most = live * 2 / u32::try_from(kills.max(2)).unwrap();
         for kill in 0..kills {
             let share = u32::try_from(draw(&mut chance) % 1_000).unwrap();
             let when = if kill % 4 == 3 {

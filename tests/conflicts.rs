@@ -11,10 +11,12 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
 
-/// A symbol that is held, and how much of it.
+/// A symbol that is held, and how much of it. What a sale left for its fee is too little to sell.
 fn held(dir: &Path) -> Option<(String, String)> {
     let positions = ask(dir, &["positions"]);
-    let held = positions.as_array().unwrap().iter().find(|row| row["quantity"] != "0")?;
+    let number = |text: &Value| text.as_str().map_or(0.0, |text| text.parse::<f64>().unwrap());
+    let sells = |row: &&Value| number(&row["quantity"]) * number(&row["average_price"]) > 50.0;
+    let held = positions.as_array().unwrap().iter().find(sells)?;
     let text = |field: &str| held[field].as_str().unwrap().to_owned();
     Some((text("symbol"), text("quantity")))
 }
@@ -238,8 +240,12 @@ fn an_order_under_our_name_that_is_not_ours_halts_until_it_is_resolved() {
     let daemon = start(&dir);
     daemon.says("may trade");
     let hand = Hand::new(&dir);
-    wait_until("something is traded", || held(&dir).is_some());
-    let (symbol, quantity) = held(&dir).unwrap();
+    let mut found = None;
+    wait_until("something is held", || {
+        found = held(&dir);
+        found.is_some()
+    });
+    let (symbol, quantity) = found.unwrap();
     let quantity = hand.lots(&symbol, &quantity);
     let order = format!("symbol={symbol}&side=BUY&type=MARKET&quantity={quantity}");
     hand.order(&format!("{order}&newClientOrderId=ew-twin-by-hand"));
@@ -281,8 +287,10 @@ fn of_two_copies_of_one_data_directory_whoever_sees_the_other_halts() {
     // Whoever halts before it has sent anything is not seen by the other.
     let dirs = [&dir, &copy].into_iter().filter(|dir| halted(dir));
     for dir in dirs {
+        // What the other one bought meanwhile may be among it.
         let (_, view) = conflict(dir);
-        assert_eq!(view["conflicts"][0]["dispute"], "twin", "{view}");
+        let mut conflicts = view["conflicts"].as_array().unwrap().iter();
+        assert!(conflicts.any(|conflict| conflict["dispute"] == "twin"), "{view}");
     }
     both.into_iter().for_each(Process::kill);
 }

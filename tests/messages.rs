@@ -246,7 +246,7 @@ fn a_chat_is_told_in_lines_and_its_token_nowhere() {
         ("EVERWARM_MESSAGES__HEARTBEAT_S", "1"),
         ("BEAT", beat.as_str()),
     ];
-    let process = daemon(&dir, &["--pace", "1200x"], &variables);
+    let process = daemon(&dir, &["--pace", "240x"], &variables);
     wait_until("it is told", || receiver.heard().len() > 4);
     wait_until("it beats", || beats.heard().len() > 1);
     let shown = crate::kit::plain(&["config", "show"]);

@@ -165,7 +165,7 @@ fn everything_off() {
     let page = Section::of("everything off");
     let folder = Folder::new("runbook-off");
     let dir = folder.join("data");
-    let daemon = Process::start(&dir, &["run", "--pace", "2400x"]);
+    let daemon = Process::start(&dir, &["run", "--pace", "240x"]);
     daemon.says(" fill ");
     daemon.answers();
     let breaker = |level: &str| ask(&dir, &["status"])["breaker"] == level;

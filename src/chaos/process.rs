@@ -74,9 +74,12 @@ impl Steps {
 
     /// It has come so far.
     pub fn enter(&self, step: Step) {
-        if let Some(file) = &self.0
-            && let Err(e) = std::fs::write(file, step.name())
-        {
+        let Some(file) = &self.0 else { return };
+        // Whoever reads it meanwhile reads the one before.
+        let beside = file.with_extension("next");
+        let told =
+            std::fs::write(&beside, step.name()).and_then(|()| std::fs::rename(&beside, file));
+        if let Err(e) = told {
             tracing::error!("a step cannot be told: {e}");
         }
     }

@@ -28,7 +28,7 @@ fn actors_are_disturbed_on_purpose_and_one_that_hangs_ends_the_process() {
     let folder = Folder::new("kill");
     let (dir, config) = (folder.join("data"), folder.join("mine.toml"));
     let path = config.to_str().unwrap();
-    fs::write(&config, "[chaos]\nenabled = true\n[daemon]\nhang_limit_s = 2\n").unwrap();
+    fs::write(&config, "[chaos]\nenabled = true\n[daemon]\nhang_limit_s = 10\n").unwrap();
     let start = || {
         let daemon = Process::start(&dir, &["run", "--symbols", "2", "--config", path]);
         daemon.answers();
@@ -69,8 +69,9 @@ fn actors_are_disturbed_on_purpose_and_one_that_hangs_ends_the_process() {
     assert!(err.contains("root/trading/bars/closer held its thread"), "{err}");
 
     let daemon = start();
+    // It may end before it has answered.
     let (code, said) = kill("closer", &["--how", "abort"]);
-    assert_eq!(code, Some(0), "{said}");
+    assert!(matches!(code, Some(0 | 3)), "{code:?} {said}");
     let (status, _, err) = daemon.end();
     assert_eq!(status.signal(), Some(6), "{err}");
 
@@ -96,6 +97,8 @@ fn what_was_done_on_purpose_is_seen_and_the_root_takes_the_process_with_it() {
         let daemon = Process::start(&dir, &["run", "--symbols", "2", "--config", path]);
         daemon.answers();
         daemon.says("may trade");
+        let starts = || ask(&dir, &["tree"]).to_string().contains("\"starting\"");
+        wait_until("nobody is about to start", || !starts());
         daemon
     };
     let kill =
@@ -160,7 +163,7 @@ fn a_stage_that_hangs_at_an_input_ends_three_lives_and_is_then_set_aside() {
     let folder = Folder::new("hang");
     let (dir, config) = (folder.join("data"), folder.join("mine.toml"));
     let path = config.to_str().unwrap();
-    fs::write(&config, "[daemon]\nhang_limit_s = 3\n").unwrap();
+    fs::write(&config, "[daemon]\nhang_limit_s = 6\n").unwrap();
     for _ in 0..3 {
         let (status, _, err) = hangs(&dir, path, Site::BeforeStep).end();
         assert_eq!(status.code(), Some(13), "{err}");

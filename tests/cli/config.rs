@@ -235,6 +235,7 @@ fn the_running_configuration_is_compared_with_what_a_start_would_take() {
     // A start with other settings is another generation, told to the stages as a fact.
     let daemon = Process::start(&dir, &["run", "--config", path]);
     daemon.answers();
+    daemon.says("may trade");
     assert_eq!(run(&dir, &diff).0, Some(0));
     assert_eq!(ask(&dir, &["status"])["config_generation"], 2);
     let (_, out, _) = run(&dir, &["explain", "2"]);

@@ -1,6 +1,8 @@
 //! The first command of the README, stopped, killed and started again.
 
-use crate::kit::{Folder, PATIENCE, Process, ask, exchange, kill_exchange, runs, wait_until};
+use crate::kit::{
+    Folder, PATIENCE, Process, ask, complaints, exchange, kill_exchange, runs, wait_until,
+};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -93,7 +95,7 @@ fn the_demo_trades_at_once_and_goes_on_whatever_ends_it() {
         assert!(told.contains(words), "{words}: {told}");
     }
     wait_until("the exchange ends", || !runs(venue));
-    assert_eq!(err, "");
+    assert_eq!(complaints(&err), [""; 0]);
 
     let before = kept(&dir);
     let second = Process::start(&dir, &[]);

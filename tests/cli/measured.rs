@@ -11,7 +11,7 @@ const BYTES: usize = 2_000_000;
 fn three_hundred_symbols_are_told_within_the_budget_of_a_scrape() {
     let folder = Folder::new("measured");
     let dir = folder.join("data");
-    let daemon = Process::start(&dir, &["run", "--pace", "30x", "--symbols", "300"]);
+    let daemon = Process::start(&dir, &["run", "--pace", "10x", "--symbols", "300"]);
     daemon.answers();
     let ages = |text: &str| text.matches("everwarm_feed_symbol_age_seconds{").count();
     wait_until("all symbols are told of", || ages(&get(&dir, "/metrics")) == 300);

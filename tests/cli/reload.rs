@@ -13,7 +13,7 @@ use std::path::Path;
 
 /// Arguments of a made market that goes on for ever.
 fn market(path: &str) -> [&str; 7] {
-    ["run", "--symbols", "4", "--pace", "2400x", "--config", path]
+    ["run", "--symbols", "4", "--pace", "600x", "--config", path]
 }
 
 fn generation(dir: &Path) -> u64 {
@@ -209,7 +209,7 @@ fn a_rollback_goes_back_over_a_start_to_what_the_life_before_had() {
 fn operators_halt_flatten_and_resume_and_it_is_remembered() {
     let folder = Folder::new("switches");
     let dir = folder.join("data");
-    let arguments = ["run", "--symbols", "6", "--pace", "2400x"];
+    let arguments = ["run", "--symbols", "6", "--pace", "600x"];
     let daemon = Process::start(&dir, &arguments);
     daemon.answers();
     daemon.says("may trade");
@@ -306,7 +306,7 @@ fn a_strategy_that_the_configuration_has_off_is_not_said_to_enter() {
 fn a_strategy_is_turned_off_and_a_start_is_careful() {
     let folder = Folder::new("careful");
     let dir = folder.join("data");
-    let arguments = ["run", "--symbols", "6", "--pace", "2400x"];
+    let arguments = ["run", "--symbols", "6", "--pace", "600x"];
     let daemon = Process::start(&dir, &arguments);
     daemon.answers();
     daemon.says("may trade");
@@ -458,7 +458,7 @@ fn the_window_of_requests_and_the_limit_of_a_hang_change_while_it_trades() {
         Some((seconds(rest)? - seconds(at)?).rem_euclid(86_400))
     };
     wait_until("something is ordered", || window() == Some(5));
-    let more = "[trading]\nrecv_window_ms = 45000\n[daemon]\nhang_limit_s = 2\n";
+    let more = "[trading]\nrecv_window_ms = 45000\n[daemon]\nhang_limit_s = 5\n";
     fs::write(&file, format!("{chaos}{more}")).unwrap();
     let (code, out, err) = run(&dir, &["config", "reload", "--yes"]);
     assert_eq!(code, Some(0), "{out}{err}");
@@ -608,6 +608,7 @@ fn a_process_that_is_turned_off_stays_off_over_a_kill_until_it_is_turned_on() {
     drop(daemon.end());
     let daemon = Process::start(&dir, &arguments);
     daemon.answers();
+    daemon.says("may trade");
     wait_until("it does not run in the next life", || !runs(&state()));
     assert!(run(&dir, &["switches"]).1.contains(&format!("{path} is off")));
     let calls = || {

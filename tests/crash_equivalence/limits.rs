@@ -19,10 +19,10 @@ fn limit() -> u64 {
 /// A run at an exchange that has counted so many orders of others, in a window that still lasts for
 /// some seconds of it.
 fn after(orders_used: u64) -> Outcome {
+    let (feed, learned) = learned();
     while !(3_000..6_000).contains(&clock::wall_ms().rem_euclid(10_000)) {
         park_timeout(Duration::from_millis(50));
     }
-    let (feed, learned) = learned();
     let outcome = run(feed, &Plan { orders_used, ..Plan::default() }).unwrap();
     assert_eq!(verdict(&Ok(outcome.clone()), &learned.picture), None);
     outcome

@@ -216,11 +216,12 @@ async fn what_was_used_and_who_is_banned_outlive_the_process() {
     let dir = Dir::new();
     let sim = start(options(&dir.0, Pace::Times(1))).await.expect("started");
     let client = Client::of(&sim);
-    let mut status = 200;
-    for _ in 0..120 {
-        status = client.get("/api/v3/ticker/24hr").await.0;
+    // More than a minute takes, and than it forgives, whenever the minute ends.
+    let mut statuses = Vec::new();
+    while statuses.last() != Some(&418) && statuses.len() < 400 {
+        statuses.push(client.get("/api/v3/ticker/24hr").await.0);
     }
-    assert_eq!(status, 418, "6,000 of weight, and ten more than are forgiven");
+    assert_eq!(statuses.last(), Some(&418), "6,000 of weight, and ten more than are forgiven");
     sim.stop().await.expect("a clean end");
     let sim = start(options(&dir.0, Pace::Times(1))).await.expect("started again");
     let client = Client::of(&sim);
