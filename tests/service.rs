@@ -77,11 +77,16 @@ fn the_manager_is_told_on_the_way_when_ready_while_well_and_at_the_stop() {
     }
     let environment = fs::read(format!("/proc/{}/environ", exchange(&dir).unwrap())).unwrap();
     assert!(!String::from_utf8_lossy(&environment).contains("NOTIFY_SOCKET"));
-    let began = now();
-    for _ in 0..3 {
-        manager.until("WATCHDOG=1");
-    }
-    assert!(began.elapsed() < Duration::from_secs(20), "at half the interval");
+    // At half the interval; where the machine did something else meanwhile, the next three are.
+    let three_took = |manager: &mut Manager| {
+        // Those that came meanwhile say nothing of how often they come.
+        while manager.hear(Duration::from_millis(1)).is_some() {}
+        let began = now();
+        (0..3).for_each(|_| manager.until("WATCHDOG=1"));
+        began.elapsed()
+    };
+    let quick = (0..10).any(|_| three_took(&mut manager) < Duration::from_secs(4));
+    assert!(quick, "{:?}", manager.heard);
     assert!(daemon.alive());
     daemon.signal("-TERM");
     manager.until("STOPPING=1");
