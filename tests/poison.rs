@@ -232,8 +232,8 @@ fn a_running_daemon_is_asked_with_its_token() {
 fn kills_make_no_difference_to_what_is_set_aside() {
     let feed = sick_indicator();
     let learned = learn(&feed).unwrap();
-    let operations = learned.operations.len() as u64;
-    let plans: Vec<_> = (1..=12).map(|n| mixture(&learned.passings, operations, 700 + n)).collect();
+    let plans: Vec<_> =
+        (1..=12).map(|n| mixture(&learned.passings, &learned.operations, 700 + n)).collect();
     let swept = sweep(&feed, &plans, &learned.picture);
     for failure in &swept.failures {
         println!("EVERWARM_PLAN='{}'\n    {}", failure.plan, failure.why);

@@ -2,11 +2,66 @@
 
 use crate::domain::fact::Body;
 use crate::life::APPLICATION;
-use everwarm_runtime::chaos::faults::{Contents, Cut, FaultyDisk, Image};
+use everwarm_runtime::chaos::faults::{Contents, Cut, FaultyDisk, Image, Operation};
 use everwarm_runtime::fact::Fact;
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+
+/// Which file of a life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum File {
+    /// That of the journal.
+    Journal,
+    /// That of the history.
+    History,
+}
+
+impl File {
+    /// All of them.
+    pub const ALL: [File; 2] = [File::Journal, File::History];
+
+    /// The end of its disk at an operation on it.
+    #[must_use]
+    pub const fn cut(self, at: u64, of: Option<Operation>) -> Cut {
+        Cut { at, of, beside: matches!(self, File::History) }
+    }
+}
+
+/// What was done to the files of a life, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Operations {
+    journal: Vec<Operation>,
+    history: Vec<Operation>,
+}
+
+impl Operations {
+    /// Takes from another run what is better known from it. Whether the journal's file is ever cut
+    /// shorter depends on when its commits fall: as many kinds as there are. The history commits by
+    /// the wall clock: what no run falls short of.
+    pub(super) fn learn(&mut self, other: Operations) {
+        let kinds = |operations: &[Operation]| operations.iter().collect::<BTreeSet<_>>().len();
+        if kinds(&other.journal) > kinds(&self.journal) {
+            self.journal = other.journal;
+        }
+        let (mine, theirs) = (&self.history, &other.history);
+        let by = |operations: &Vec<Operation>| (Reverse(kinds(operations)), operations.len());
+        if by(theirs) < by(mine) {
+            self.history = other.history;
+        }
+    }
+
+    /// What was done to this file.
+    #[must_use]
+    pub fn of(&self, file: File) -> &[Operation] {
+        match file {
+            File::Journal => &self.journal,
+            File::History => &self.history,
+        }
+    }
+}
 
 /// What lies on the disk of a life.
 pub(super) struct Files {
@@ -28,6 +83,18 @@ impl Files {
         let journal = FaultyDisk::until(journal, cut);
         let history = journal.beside(history);
         Files { journal, history }
+    }
+
+    /// What was done to them.
+    pub(super) fn operations(&self) -> Operations {
+        Operations { journal: self.journal.operations(), history: self.history.operations() }
+    }
+
+    /// Where the disk died as planned.
+    pub(super) fn cut(&self) -> Option<(File, Operation)> {
+        let (journal, history) = (self.journal.cut(), self.history.cut());
+        let of_journal = journal.map(|operation| (File::Journal, operation));
+        of_journal.or(history.map(|operation| (File::History, operation)))
     }
 
     /// What the next life finds.

@@ -8,7 +8,7 @@
 pub mod at_random;
 pub mod compare;
 pub mod crashes;
-mod disk;
+pub mod disk;
 pub mod faults;
 pub mod feed;
 mod illness;

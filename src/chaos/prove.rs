@@ -9,16 +9,17 @@ mod whole;
 
 use super::compare::Picture;
 use super::crashes::Subject;
+use super::disk::File;
 use super::faults::{all_transparent, are_comparable, consequential_in, that_matter};
 use super::interrupt;
 use super::rig::{Feed, Outcome, Plan, Sizes, run, run_telling};
 use super::several::{Tally, several};
-use super::sweep::{Die, IMAGES, is_possible, seeded, verdict};
+use super::sweep::{Die, IMAGES, OPENING, is_possible, seeded, some_file, verdict};
 use crate::sim::faults::{Fault, KINDS, Kind};
 use crate::sim::server::requests::Entry;
 pub use crashed::CrashPlan;
 use crashed::Named;
-use everwarm_runtime::chaos::faults::{Cut, Operation};
+use everwarm_runtime::chaos::faults::Operation;
 use everwarm_runtime::chaos::points::Passings;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 pub use parts::Part;
@@ -229,7 +230,11 @@ impl Again {
     #[must_use]
     pub fn is_by_chance(&self) -> bool {
         match self {
-            Again::Within(plan) => plan.at_random.is_some_and(|(_, count)| count > 0),
+            Again::Within(plan) => {
+                // The history commits by the wall clock.
+                let of_history = plan.cuts.iter().any(|(cut, _)| cut.beside);
+                of_history || plan.at_random.is_some_and(|(_, count)| count > 0)
+            }
             Again::Crashes(_) => true,
         }
     }
@@ -378,30 +383,36 @@ fn count_kills(outcome: &Outcome, struck: &mut Counted) -> u64 {
 }
 
 fn cut_plan(calm: &Outcome, left: u64, die: &mut Die) -> Plan {
-    let operations = calm.operations.last().map_or(0, Vec::len) as u64;
     let cuts = (0..left.min(CUTS)).map(|i| {
+        let file = some_file(die);
+        let operations = calm.operations.last().map_or(0, |life| life.of(file).len()) as u64;
         // Most lives end on their way, every fourth while it still opens what the last left.
-        let bound = if i % 4 == 3 { 12 } else { operations / CUTS + 1 };
+        let bound = if i % 4 == 3 { OPENING } else { operations / CUTS + 1 };
         let at = 1 + die.below(bound);
         let image = IMAGES[usize::try_from(die.below(3)).expect("below three")];
-        (Cut { at, of: None }, seeded(image, die))
+        (file.cut(at, None), seeded(image, die))
     });
     Plan { cuts: cuts.collect(), sizes: Sizes::LARGE, ..Plan::default() }
 }
 
 fn count_cuts(outcome: &Outcome, struck: &mut Counted) -> u64 {
-    for (operation, _) in &outcome.cut {
-        *struck.entry(("disk", at_a(*operation).to_owned())).or_default() += 1;
+    for (file, operation, _) in &outcome.cut {
+        *struck.entry(("disk", at_a(*file, *operation))).or_default() += 1;
     }
     outcome.cut.len() as u64
 }
 
-fn at_a(operation: Operation) -> &'static str {
-    match operation {
+fn at_a(file: File, operation: Operation) -> String {
+    let what = match operation {
         Operation::Write => "at a write",
         Operation::Flush => "at a flush",
         Operation::Length => "at a change of length",
-    }
+    };
+    let whose = match file {
+        File::Journal => "the journal",
+        File::History => "the history",
+    };
+    format!("{what} of {whose}")
 }
 
 /// What is wrong with what a run under a plan has come to.
@@ -498,6 +509,11 @@ mod tests {
         assert_eq!(Again::read(&line), Ok(crashes));
         let within = |at_random| Again::Within(Box::new(Plan { at_random, ..Plan::default() }));
         assert!(!within(None).is_by_chance() && within(Some((1, 3))).is_by_chance());
+        for file in File::ALL {
+            let cuts = vec![(file.cut(7, None), IMAGES[0])];
+            let plan = Again::Within(Box::new(Plan { cuts, ..Plan::default() }));
+            assert_eq!(plan.is_by_chance(), file == File::History);
+        }
         let plan = Plan { faults: all_transparent(2), ..Plan::default() };
         let line = serde_json::to_string(&plan).unwrap();
         assert_eq!(Again::read(&line), Ok(Again::Within(Box::new(plan))));

@@ -4,7 +4,7 @@
 
 use super::at_random::{AtRandom, Fell};
 use super::compare::{Picture, ledger};
-use super::disk::{Files, facts, flushed, flushed_row};
+use super::disk::{File, Files, Operations, facts, flushed, flushed_row};
 use super::illness::Illness;
 use super::interrupt;
 use super::invariants::announced::{self, Announced};
@@ -151,9 +151,9 @@ pub struct Outcome {
     /// From the end of an actor until it was up again.
     pub restarts: Vec<Duration>,
     /// Disk operations of each life.
-    pub operations: Vec<Vec<Operation>>,
+    pub operations: Vec<Operations>,
     /// The operations at which the disk died as planned, and what was left of it.
-    pub cut: Vec<(Operation, Image)>,
+    pub cut: Vec<(File, Operation, Image)>,
     /// Invariants that did not hold.
     pub broken: Vec<String>,
     /// Stages of which the audit takes what another version said as it is.
@@ -289,8 +289,8 @@ struct Watched {
     announced: Announced,
     /// The last row that was looked at.
     row: u64,
-    operations: Vec<Vec<Operation>>,
-    cut: Vec<(Operation, Image)>,
+    operations: Vec<Operations>,
+    cut: Vec<(File, Operation, Image)>,
     broken: Vec<String>,
 }
 
@@ -387,12 +387,12 @@ impl Lives<'_> {
             let cut = self.plan.cuts.get(life as usize - 1);
             let files = Files::until(found, cut.map(|(at, _)| *at));
             let ending = self.one(&files, &mut strikes)?;
-            let disk = &files.journal;
-            self.look_back(disk)?;
+            self.look_back(&files.journal)?;
             {
                 let mut watched = self.watched();
-                watched.cut.extend(disk.cut().zip(cut.map(|(_, left)| *left)));
-                watched.operations.push(disk.operations());
+                let died = files.cut().zip(cut);
+                watched.cut.extend(died.map(|((file, of), (_, left))| (file, of, *left)));
+                watched.operations.push(files.operations());
             }
             match ending {
                 Ending::Done => return Ok((files, life, strikes)),

@@ -2,6 +2,7 @@
 //! it, and what came of it.
 
 use super::compare::Picture;
+use super::disk::{File, Operations};
 use super::rig::{Feed, Outcome, Plan, run};
 use super::several::several;
 use crate::domain::fact::Body;
@@ -10,7 +11,7 @@ use everwarm_runtime::chaos::faults::{Cut, Image, Operation};
 use everwarm_runtime::chaos::points::Passings;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use everwarm_runtime::fact::Fact;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Names of the threads of the journal at kill points: they are no actors.
 const THREADS: [&str; 2] = ["store-thread", "sealer"];
@@ -18,6 +19,10 @@ const THREADS: [&str; 2] = ["store-thread", "sealer"];
 pub const BLOWS: [Blow; 4] = [Blow::Panic, Blow::Kill, Blow::Die, Blow::Outage];
 /// Outages of the exchange in all that is tried.
 const OUTAGES: u64 = 400;
+/// Operations of a file in which a life opens what the one before has left.
+pub(super) const OPENING: u64 = 12;
+/// Kinds of operations of a disk.
+const OPERATIONS: [Operation; 3] = [Operation::Write, Operation::Flush, Operation::Length];
 /// What a power cut may leave.
 pub const IMAGES: [Image; 3] = [Image::Synced, Image::Everything, Image::Sectors(1)];
 
@@ -29,12 +34,8 @@ pub struct Learned {
     /// How often each point was passed: those that every one of three runs passed, the fewest times
     /// of the three.
     pub passings: Passings,
-    /// Operations of the disk.
-    pub operations: Vec<Operation>,
-}
-
-fn kinds(operations: &[Operation]) -> usize {
-    operations.iter().collect::<BTreeSet<_>>().len()
+    /// Operations of the disk, of each file in one of the runs.
+    pub operations: Operations,
 }
 
 /// Runs a feed three times undisturbed, with one and more workers.
@@ -58,10 +59,7 @@ pub fn learn(feed: &Feed) -> Result<Learned, String> {
                 if let Some(why) = verdict(&Ok(outcome.clone()), &learned.picture) {
                     return Err(why);
                 }
-                // Whether the file is ever cut shorter depends on when its commits fall.
-                if kinds(&operations) > kinds(&learned.operations) {
-                    learned.operations = operations;
-                }
+                learned.operations.learn(operations);
                 learned.passings.retain(|point, count| {
                     let again = outcome.passings.get(point).copied().unwrap_or(0);
                     *count = again.min(*count);
@@ -205,7 +203,7 @@ fn image(draw: u64) -> Image {
 
 /// A mixture: up to 13 strikes anywhere and up to 3 cuts of the disk.
 #[must_use]
-pub fn mixture(passings: &Passings, operations: u64, seed: u64) -> Plan {
+pub fn mixture(passings: &Passings, operations: &Operations, seed: u64) -> Plan {
     let mut die = Die(seed);
     let points: Vec<_> = passings.iter().collect();
     let mut strikes = Vec::new();
@@ -221,7 +219,11 @@ pub fn mixture(passings: &Passings, operations: u64, seed: u64) -> Plan {
     strikes.sort();
     strikes.dedup_by_key(|s| (s.site, s.who.clone(), s.phase, s.nth));
     let number = die.below(4);
-    let mut cut = || (Cut { at: 1 + die.below(operations), of: None }, image(die.throw()));
+    let mut cut = || {
+        let file = some_file(&mut die);
+        let at = 1 + die.below(operations.of(file).len() as u64);
+        (file.cut(at, None), image(die.throw()))
+    };
     let cuts = (0..number).map(|_| cut()).collect();
     let (image, workers) =
         (Some(image(die.throw())), if die.throw().is_multiple_of(4) { 4 } else { 1 });
@@ -240,18 +242,19 @@ pub struct Failure {
     pub facts: Vec<Fact<Body>>,
 }
 
-/// Plans that cut the disk: every kind of operation, at the beginning, in the middle and at the end
-/// of a life, and once more while the next life opens what is left; with each image.
+/// Plans that cut the disk: every kind of operation on each file, at the beginning, in the middle
+/// and at the end of a life, and once more while the next life opens what is left; with each image.
 #[must_use]
-pub fn cuts(operations: &[Operation], die: &mut Die) -> Vec<Plan> {
+pub fn cuts(operations: &Operations, die: &mut Die) -> Vec<Plan> {
     let mut plans = Vec::new();
-    for kind in [Operation::Write, Operation::Flush, Operation::Length] {
-        let count = operations.iter().filter(|operation| **operation == kind).count() as u64;
+    for (file, kind) in kinds_of_operations() {
+        let of_kind = operations.of(file).iter().filter(|operation| **operation == kind);
+        let count = of_kind.count() as u64;
         for (left, third) in IMAGES.into_iter().flat_map(|left| (0..3).map(move |i| (left, i))) {
             let part = count.div_ceil(3);
             let at = (1 + third * part + die.below(part)).min(count);
             if at > 0 {
-                let first = (Cut { at, of: Some(kind) }, seeded(left, die));
+                let first = (file.cut(at, Some(kind)), seeded(left, die));
                 plans.push(Plan { cuts: vec![first, at_opening(die)], ..Plan::default() });
             }
         }
@@ -259,9 +262,19 @@ pub fn cuts(operations: &[Operation], die: &mut Die) -> Vec<Plan> {
     plans
 }
 
+fn kinds_of_operations() -> impl Iterator<Item = (File, Operation)> {
+    File::ALL.into_iter().flat_map(|file| OPERATIONS.map(|kind| (file, kind)))
+}
+
+/// A file, drawn: three times of four that of the journal, which everything waits for.
+pub(super) fn some_file(die: &mut Die) -> File {
+    if die.below(4) < 3 { File::Journal } else { File::History }
+}
+
 /// A cut while a life opens what the one before has left.
 fn at_opening(die: &mut Die) -> (Cut, Image) {
-    (Cut { at: 1 + die.below(12), of: None }, image(die.throw()))
+    let file = some_file(die);
+    (file.cut(1 + die.below(OPENING), None), image(die.throw()))
 }
 
 /// The image, its sectors drawn.
@@ -299,11 +312,13 @@ fn everything_once(learned: &Learned, die: &mut Die) -> Vec<Plan> {
     outages.truncate(usize::try_from(OUTAGES).expect("a few hundred"));
     groups.extend(outages);
     let mut plans = pack(groups, 8, die);
-    for at in 1..=learned.operations.len() as u64 {
-        for left in IMAGES {
-            let first = (Cut { at, of: None }, seeded(left, die));
-            let cuts = vec![first, at_opening(die)];
-            plans.push(Plan { cuts, ..Plan::default() });
+    for file in File::ALL {
+        for at in 1..=learned.operations.of(file).len() as u64 {
+            for left in IMAGES {
+                let first = (file.cut(at, None), seeded(left, die));
+                let cuts = vec![first, at_opening(die)];
+                plans.push(Plan { cuts, ..Plan::default() });
+            }
         }
     }
     plans
@@ -320,10 +335,12 @@ pub struct Swept {
     pub lives: u64,
     /// Strikes that fell, by target.
     pub struck: BTreeMap<Target, u32>,
-    /// Operations at which the disk died, by what was left.
-    pub cut: BTreeMap<(Operation, Image), u32>,
+    /// Operations at which the disk died, by file and by what was left.
+    pub cut: BTreeMap<(File, Operation, Image), u32>,
     /// Strikes that never fell: their passing did not come.
     pub missed: Vec<Strike>,
+    /// Runs in which nothing but the disk was to die, and it did not: they had fewer operations.
+    pub spared: usize,
     /// Runs that were not as they must be.
     pub failures: Vec<Failure>,
 }
@@ -338,9 +355,11 @@ impl Swept {
             for strike in &outcome.struck {
                 *self.struck.entry(target(strike)).or_default() += 1;
             }
-            for (operation, left) in outcome.cut {
+            let to_cut = plan.strikes.is_empty() && !plan.cuts.is_empty();
+            self.spared += usize::from(to_cut && outcome.cut.is_empty());
+            for (file, operation, left) in outcome.cut {
                 let left = if let Image::Sectors(_) = left { Image::Sectors(0) } else { left };
-                *self.cut.entry((operation, left)).or_default() += 1;
+                *self.cut.entry((file, operation, left)).or_default() += 1;
             }
             self.missed.extend(outcome.missed);
             facts = outcome.facts;
@@ -363,6 +382,7 @@ impl Swept {
             *self.cut.entry(cut).or_default() += count;
         }
         self.missed.extend(more.missed);
+        self.spared += more.spared;
         self.failures.extend(more.failures);
     }
 }
@@ -445,16 +465,17 @@ pub fn still_to_strike(learned: &Learned, swept: &Swept) -> Vec<Plan> {
     plans
 }
 
-/// Plans for the kinds of operations at which the disk has not died yet, by what is left of it: at
-/// the first of each life.
+/// Plans for the kinds of operations at which the disk has not died yet, by the file and by what is
+/// left of it: at the first of each life.
 #[must_use]
 pub fn still_to_cut(learned: &Learned, swept: &Swept, die: &mut Die) -> Vec<Plan> {
     let mut plans = Vec::new();
-    for kind in [Operation::Write, Operation::Flush, Operation::Length] {
-        for left in IMAGES.into_iter().filter(|_| learned.operations.contains(&kind)) {
+    for (file, kind) in kinds_of_operations() {
+        let occurs = learned.operations.of(file).contains(&kind);
+        for left in IMAGES.into_iter().filter(|_| occurs) {
             let known = if let Image::Sectors(_) = left { Image::Sectors(0) } else { left };
-            if !swept.cut.contains_key(&(kind, known)) {
-                let cut = (Cut { at: 1, of: Some(kind) }, seeded(left, die));
+            if !swept.cut.contains_key(&(file, kind, known)) {
+                let cut = (file.cut(1, Some(kind)), seeded(left, die));
                 plans.push(Plan { cuts: vec![cut; 3], ..Plan::default() });
             }
         }
@@ -465,12 +486,13 @@ pub fn still_to_cut(learned: &Learned, swept: &Swept, die: &mut Die) -> Vec<Plan
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn mixtures_run_on_one_worker_thread_and_on_four() {
         let point = (Site::BeforeStep, "ledger".to_owned(), Phase::Live);
         let passings = Passings::from([(point, 9)]);
-        let threads = |seed| mixture(&passings, 9, seed).workers;
+        let threads = |seed| mixture(&passings, &Operations::default(), seed).workers;
         let met: BTreeSet<usize> = (1..=20).map(threads).collect();
         assert_eq!(met, BTreeSet::from([1, 4]));
     }

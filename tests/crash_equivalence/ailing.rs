@@ -82,11 +82,10 @@ fn kills_before_while_and_after_end_the_same() {
 fn ends_of_the_process_and_its_disk_keep_the_invariants_and_the_averages_warm() {
     let (feed, learned) = learned_of("ailing");
     let mut die = Die(number("EVERWARM_SEED").unwrap_or(1));
-    let operations = learned.operations.len() as u64;
     let mut plans = cuts(&learned.operations, &mut die);
     die.shuffle(&mut plans);
     plans.truncate(DEATHS);
-    plans.extend((0..DEATHS).map(|_| mixture(&learned.passings, operations, die.throw())));
+    plans.extend((0..DEATHS).map(|_| mixture(&learned.passings, &learned.operations, die.throw())));
     let (never, _) = averages(&run(&feed::small(), &Plan::default()).unwrap());
     let mut lives = 0;
     for plan in plans {

@@ -33,11 +33,10 @@ fn seen<T>(
     look: impl Fn(&Feed, &Plan, &Picture) -> Option<T>,
 ) -> Option<(u64, T)> {
     let (feed, learned) = learned();
-    let operations = learned.operations.len() as u64;
     let mut passings = learned.passings.clone();
     passings.retain(|(site, ..), _| sites.contains(site));
     (1..=BOUND).find_map(|seed| {
-        let mixture = made(mixture(&passings, operations, seed));
+        let mixture = made(mixture(&passings, &learned.operations, seed));
         let plan = Plan { sabotage: Some(sabotage), faults: faults.to_vec(), ..mixture };
         look(feed, &plan, &learned.picture).map(|seen| (seed, seen))
     })

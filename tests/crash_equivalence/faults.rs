@@ -39,9 +39,8 @@ fn every_transparent_fault_ends_the_same() {
 #[test]
 fn all_of_them_with_kills_and_outages_end_the_same() {
     let (feed, learned) = learned();
-    let operations = learned.operations.len() as u64;
     let plan = |seed| {
-        let mut plan = mixture(&learned.passings, operations, seed);
+        let mut plan = mixture(&learned.passings, &learned.operations, seed);
         // Deaths of the exchange among the kills.
         for (strike, outage) in plan.strikes.iter_mut().zip([false, false, true].iter().cycle()) {
             if *outage {
@@ -71,7 +70,6 @@ fn every_fault_is_met() {
 #[test]
 fn every_consequential_fault_under_kills_ends_as_without_them_or_keeps_the_invariants() {
     let (feed, learned) = learned();
-    let operations = learned.operations.len() as u64;
     let each = KINDS.iter().filter_map(|row| consequential(row.kind, 3)).map(|fault| vec![fault]);
     let mut met = BTreeSet::new();
     let mut delays = all_consequential(9);
@@ -80,8 +78,10 @@ fn every_consequential_fault_under_kills_ends_as_without_them_or_keeps_the_invar
         let calm = run(feed, &Plan { faults: faults.clone(), ..Plan::default() }).unwrap();
         assert_eq!(calm.broken, Vec::<String>::new(), "{faults:?}");
         met.extend(hits(&calm.asked));
-        let plan =
-            |seed| Plan { faults: faults.clone(), ..mixture(&learned.passings, operations, seed) };
+        let plan = |seed| Plan {
+            faults: faults.clone(),
+            ..mixture(&learned.passings, &learned.operations, seed)
+        };
         let plans = [plan(31), plan(32)];
         if are_comparable(&faults) {
             none_failed("small", &sweep(feed, &plans, &calm.picture));

@@ -105,8 +105,9 @@ fn kills_around_every_change_end_the_same() {
     let mut passings = learned.passings.clone();
     passings.retain(|(_, who, _), _| ["config", "universe", "store"].contains(&who.as_str()));
     let mut plans = pack(every_target(&passings, &mut die), 7, &mut die);
-    let operations = learned.operations.len() as u64;
-    plans.extend((0..MIXTURES).map(|_| mixture(&learned.passings, operations, die.throw())));
+    plans.extend(
+        (0..MIXTURES).map(|_| mixture(&learned.passings, &learned.operations, die.throw())),
+    );
     let swept = sweep(feed, &plans, &learned.picture);
     println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
     none_failed("steered", &swept);

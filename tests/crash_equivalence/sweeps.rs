@@ -1,6 +1,7 @@
 //! Kills at every point and cuts of every kind: the same in the end.
 
 use super::{learned, learned_of, none_failed, number};
+use everwarm::chaos::disk::File;
 use everwarm::chaos::rig::Plan;
 use everwarm::chaos::sweep::{
     Die, cuts, every_target, everything, mixture, pack, still_to_cut, still_to_strike, sweep,
@@ -30,8 +31,9 @@ fn every_point_every_blow_and_every_kind_of_cut_end_the_same() {
     let mut die = Die(number("EVERWARM_SEED").unwrap_or(1));
     let mut plans = pack(every_target(&learned.passings, &mut die), 7, &mut die);
     plans.extend(cuts(&learned.operations, &mut die));
-    let operations = learned.operations.len() as u64;
-    plans.extend((0..MIXTURES).map(|_| mixture(&learned.passings, operations, die.throw())));
+    plans.extend(
+        (0..MIXTURES).map(|_| mixture(&learned.passings, &learned.operations, die.throw())),
+    );
     let mut swept = sweep(feed, &plans, &learned.picture);
     for _ in 0..7 {
         let mut left = still_to_strike(learned, &swept);
@@ -79,7 +81,7 @@ fn exhaustive() {
         "{} of {all} plans ({strikes} strikes, {} cuts of the disk), and {} more for what they \
          missed: {} lives, {} strikes, {} cuts, {:?}",
         swept.runs - swept.again,
-        2 * 3 * learned.operations.len(),
+        2 * 3 * File::ALL.map(|file| learned.operations.of(file).len()).iter().sum::<usize>(),
         swept.again,
         swept.lives,
         swept.struck.values().sum::<u32>(),
@@ -95,6 +97,7 @@ fn exhaustive() {
             println!("not passed so often, even alone: {site} of {who}, {phase:?}, {nths:?}");
         }
     }
+    println!("{} runs whose disk was spared", swept.spared);
     none_failed("small", &swept);
 }
 
@@ -104,8 +107,8 @@ fn hunt() {
     let (feed, learned) = learned();
     let seed = number("EVERWARM_SEED").unwrap_or(1);
     let seeds = seed..seed + number("EVERWARM_SWEEP").unwrap_or(100);
-    let operations = learned.operations.len() as u64;
-    let plans: Vec<Plan> = seeds.map(|seed| mixture(&learned.passings, operations, seed)).collect();
+    let plans: Vec<Plan> =
+        seeds.map(|seed| mixture(&learned.passings, &learned.operations, seed)).collect();
     let swept = sweep(feed, &plans, &learned.picture);
     println!("{} runs, {} lives, {} missed", swept.runs, swept.lives, swept.missed.len());
     none_failed("small", &swept);

@@ -89,8 +89,9 @@ fn kills_while_symbols_come_and_go_change_nothing() {
         ["universe", "closer", "feed", "AAAUSD", "BBBUSD"].contains(&who.as_str())
     });
     let mut plans = pack(every_target(&passings, &mut die), 7, &mut die);
-    let operations = learned.operations.len() as u64;
-    plans.extend((0..MIXTURES).map(|_| mixture(&learned.passings, operations, die.throw())));
+    plans.extend(
+        (0..MIXTURES).map(|_| mixture(&learned.passings, &learned.operations, die.throw())),
+    );
     let swept = sweep(feed, &plans, &learned.picture);
     println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
     none_failed("moving", &swept);

@@ -185,8 +185,7 @@ fn what_an_older_version_decided_is_not_decided_again() {
 fn kills_around_an_upgrade_change_nothing() {
     let (feed, _) = learned_of("upgrade");
     let (_, learned) = learned();
-    let operations = learned.operations.len() as u64;
     let plans: Vec<Plan> =
-        (1..=8).map(|seed| mixture(&learned.passings, operations, seed)).collect();
+        (1..=8).map(|seed| mixture(&learned.passings, &learned.operations, seed)).collect();
     none_failed("upgrade", &sweep(feed, &plans, &learned.picture));
 }

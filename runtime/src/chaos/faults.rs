@@ -32,13 +32,16 @@ pub enum Operation {
 }
 
 /// When a disk dies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Cut {
     /// At which operation, from 1.
     pub at: u64,
     /// Counting those of this kind alone; none: all.
     #[serde(default)]
     pub of: Option<Operation>,
+    /// Counting those on the file beside the first.
+    #[serde(default)]
+    pub beside: bool,
 }
 
 impl Cut {
@@ -102,7 +105,7 @@ impl FaultyDisk {
     /// of length).
     #[must_use]
     pub fn holding(contents: impl Into<Contents>, dies_at: Option<u64>) -> FaultyDisk {
-        FaultyDisk::until(contents, dies_at.map(|at| Cut { at, of: None }))
+        FaultyDisk::until(contents, dies_at.map(|at| Cut { at, ..Cut::default() }))
     }
 
     /// A disk holding `contents` that dies as planned.
@@ -113,11 +116,12 @@ impl FaultyDisk {
         FaultyDisk(Arc::new(Mutex::new(state)))
     }
 
-    /// A second large file on this disk, in its own flushes: it dies when the disk does, and fills
-    /// with it. What is done to it is not counted as an operation of the disk.
+    /// A second large file on this disk, with flushes of its own: it dies and fills when the disk
+    /// does, and where the disk is to die at an operation on it, the disk does. Its operations are
+    /// counted by themselves.
     #[must_use]
     pub fn beside(&self, contents: impl Into<Contents>) -> FaultyDisk {
-        let file = FaultyDisk::until(contents, None);
+        let file = FaultyDisk::until(contents, self.state().cut);
         file.state().on = Some(self.clone());
         file
     }
@@ -166,7 +170,7 @@ impl FaultyDisk {
         self.state().dead
     }
 
-    /// The operation at which it died as planned.
+    /// The operation on this file at which the disk died as planned.
     #[must_use]
     pub fn cut(&self) -> Option<Operation> {
         let state = self.state();
@@ -221,9 +225,11 @@ impl FaultyDisk {
             return Err(io::ErrorKind::StorageFull.into());
         }
         state.operations.push(operation);
-        if state.cut.is_some_and(|cut| cut.is_at(&state.operations)) {
+        let here = state.cut.filter(|cut| cut.beside == state.on.is_some());
+        if here.is_some_and(|cut| cut.is_at(&state.operations)) {
             state.dead = true;
             state.was_cut = true;
+            state.on.iter().for_each(FaultyDisk::kill);
             return Err(dead());
         }
         Ok(state)
@@ -292,5 +298,33 @@ impl StorageBackend for FaultyDisk {
         put(&mut state.live, offset, data);
         state.unsynced.push(Change::Write(offset, data.to_vec()));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_dies_with_both_files_at_an_operation_on_the_file_it_was_to_die_at() {
+        for beside in [false, true] {
+            let cut = Cut { at: 2, of: Some(Operation::Write), beside };
+            let first = FaultyDisk::until(Vec::new(), Some(cut));
+            let second = first.beside(Vec::new());
+            let (struck, spared) = if beside { (&second, &first) } else { (&first, &second) };
+            for n in 0..3 {
+                spared.write(n, b"a").unwrap();
+            }
+            struck.write(0, b"flushed").unwrap();
+            struck.sync_data().unwrap();
+            assert!(!first.is_dead());
+            struck.write(0, b"written").unwrap_err();
+            spared.write(3, b"a").unwrap_err();
+            assert_eq!((struck.cut(), spared.cut()), (Some(Operation::Write), None));
+            assert!(first.is_dead());
+            assert_eq!(struck.image(Image::Synced).image, b"flushed");
+            let left = [Image::Synced, Image::Everything].map(|left| spared.image(left).image);
+            assert_eq!(left, [b"".to_vec(), b"aaa".to_vec()]);
+        }
     }
 }

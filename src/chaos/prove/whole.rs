@@ -32,17 +32,17 @@ impl Report {
     fn swept(&mut self, swept: Swept) {
         self.runs += swept.runs as u64;
         self.lives += swept.lives;
-        self.missed += swept.missed.len() as u64;
+        self.missed += (swept.missed.len() + swept.spared) as u64;
         for ((site, _, phase, blow), count) in swept.struck {
             *self.struck.entry(row(site, phase, blow)).or_default() += u64::from(count);
         }
-        for ((operation, left), count) in swept.cut {
+        for ((file, operation, left), count) in swept.cut {
             let left = match left {
                 Image::Synced => "what was flushed is left",
                 Image::Everything => "everything is left",
                 Image::Sectors(_) => "torn",
             };
-            let place = format!("{}, {left}", at_a(operation));
+            let place = format!("{}, {left}", at_a(file, operation));
             *self.struck.entry(("disk", place)).or_default() += u64::from(count);
         }
         let told = |failure: crate::chaos::sweep::Failure| super::Difference {

@@ -91,7 +91,8 @@ pub struct Args {
     #[arg(long)]
     venue_faults: bool,
     /// Instead strike all there is in a small feed that comes with the program: every kill point by
-    /// every blow, every operation of the disk with every image, with one worker thread and four.
+    /// every blow, every operation on the files of journal and history with every image, with one
+    /// worker thread and four.
     #[arg(long, conflicts_with_all = ["recording", "recording_config", "config", "kills", "crashes",
         "disk", "venue_faults"])]
     exhaustive: bool,

@@ -96,7 +96,7 @@ pub struct ChaosView {
     pub restarts_us: [u64; 3],
     /// From the start of a killed process until it traded again, likewise.
     pub starts_us: [u64; 3],
-    /// Strikes that never fell: their passing did not come.
+    /// Strikes that never fell: their passing, or their operation of the disk, did not come.
     pub missed: u64,
     /// Whether what was run again strikes at moments that depend on timing.
     pub by_chance: bool,
