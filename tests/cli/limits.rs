@@ -3,6 +3,7 @@
 
 use crate::cli::look::measured;
 use crate::kit::{Folder, Process, ask, run, wait_until};
+use everwarm::domain::time::day_of;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -44,7 +45,7 @@ fn limits_change_while_it_trades_and_a_replay_decides_the_same() {
     let reload = || run(&dir, &["config", "reload", "--yes"]);
     write(1000, 8);
     let path = file.to_str().unwrap();
-    let market = ["run", "--symbols", "8", "--pace", "600x", "--config", path];
+    let market = ["run", "--symbols", "8", "--pace", "300x", "--config", path];
     let daemon = Process::start(&dir, &market);
     daemon.answers();
     daemon.says(" fill ");
@@ -71,8 +72,11 @@ fn limits_change_while_it_trades_and_a_replay_decides_the_same() {
     assert_eq!(reload().0, Some(0));
     wait_until("it is normal again", || ask(&dir, &["status"])["breaker"] == "normal");
     wait_until("entries are sent again", || entries(&dir).iter().any(|time| *time > until));
+    // Of another day than that on which it was reached there may be one, where that takes so long.
     let sent: Vec<i64> = entries(&dir);
-    assert!(!sent.iter().any(|time| (from + 1..=until).contains(time)), "{from} {until} {sent:?}");
+    let between = |time: &&i64| (from + 1..=until).contains(*time);
+    let late = sent.iter().filter(between).all(|time| day_of(*time) > day_of(from));
+    assert!(late, "{from} {until} {sent:?}");
     assert!(measured(&dir, halted) < 0.5 && measured(&dir, used) < 1.0);
 
     // No more than is held, of few: all eight are held too seldom to wait for. What would be less
@@ -92,6 +96,9 @@ fn limits_change_while_it_trades_and_a_replay_decides_the_same() {
     let (code, out, err) = run(&dir, &["verify"]);
     assert_eq!(code, Some(0), "{out}{err}");
     let again = ask(&dir, &["replay"]);
-    assert!(again["inputs"].as_u64() > Some(100), "{again}");
     assert_eq!(again["differing"], 0, "{again}");
+    let stages = again["stages"].as_array().unwrap();
+    let same =
+        |stage: &str| stages.iter().find(|row| row["stage"] == stage).unwrap()["same"].as_u64();
+    assert!(same("breaker") >= Some(2) && same("decision") >= Some(2), "{again}");
 }
