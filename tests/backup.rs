@@ -4,7 +4,7 @@ use crate::cli::api::request;
 use crate::hand::Hand;
 use crate::kit::{
     BINARY, Folder, Process, ask, exchange, kill_exchange, made_recording, run, runs, told,
-    until_end, wait_until,
+    until_end, wait_until, wait_until_free,
 };
 use everwarm::domain::money::Decimal;
 use everwarm::life::LIVE_FILE;
@@ -158,7 +158,7 @@ pub(super) fn ended(folder: &Folder) -> (PathBuf, PathBuf) {
     wait_until("something is sealed", || sealed() > 2);
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
-    wait_until("the exchange ends", || exchange(&dir).is_none());
+    wait_until_free(&dir);
     let file = folder.join("it.backup");
     let made = backed_up(&file, &dir);
     assert!(made["segments"].as_u64().unwrap() > 0, "{made}");
@@ -314,7 +314,7 @@ fn a_backup_that_is_killed_leaves_the_one_before() {
         cut += usize::from(!child.wait().unwrap().success());
         backup::check(&file).unwrap();
     }
-    assert!(cut > 3, "{cut} were cut off");
+    assert!(cut > 0, "all of them came to their end");
     fs::remove_file(&file).unwrap();
     let mut new = file.clone().into_os_string();
     new.push(".new");

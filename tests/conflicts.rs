@@ -1,7 +1,7 @@
 //! The account changed behind the daemon's back: it refuses, shows both sides, and goes on when an
 //! operator has decided. What is not ours is shown and left alone; a twin halts.
 
-use crate::hand::Hand;
+use crate::hand::{Hand, held, held_and_killed};
 use crate::kit::{Folder, Process, ask, run, wait_until};
 use everwarm::domain::fact::{Body, Venue};
 use reqwest::Method;
@@ -10,16 +10,6 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
-
-/// A symbol that is held, and how much of it. What a sale left for its fee is too little to sell.
-fn held(dir: &Path) -> Option<(String, String)> {
-    let positions = ask(dir, &["positions"]);
-    let number = |text: &Value| text.as_str().map_or(0.0, |text| text.parse::<f64>().unwrap());
-    let sells = |row: &&Value| number(&row["quantity"]) * number(&row["average_price"]) > 50.0;
-    let held = positions.as_array().unwrap().iter().find(sells)?;
-    let text = |field: &str| held[field].as_str().unwrap().to_owned();
-    Some((text("symbol"), text("quantity")))
-}
 
 fn state(dir: &Path) -> String {
     ask(dir, &["status"])["state"].as_str().unwrap().to_owned()
@@ -43,13 +33,6 @@ fn resolve(dir: &Path, id: &str, accept: &str) {
     let (code, out, err) = run(dir, &words);
     assert_eq!(code, Some(0), "{out}{err}");
     assert!(out.contains("is over"), "{out}");
-}
-
-/// A daemon that holds something, killed; and the hand that knows its exchange.
-fn held_and_killed(dir: &Path, daemon: Process) -> (String, String) {
-    wait_until("something is held", || held(dir).is_some());
-    daemon.kill();
-    held(dir).expect("it is held")
 }
 
 fn start(dir: &Path) -> Process {
@@ -121,9 +104,8 @@ fn a_sale_by_hand_is_refused_shown_and_resolved_for_good() {
     let (code, out, err) = run(&dir, &["reconcile"]);
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("nothing is unexplained"), "{out}");
-    let (symbol, quantity) = held_and_killed(&dir, daemon);
+    let (symbol, quantity) = held_and_killed(&dir, daemon, || start(&dir));
     let hand = Hand::new(&dir);
-    let quantity = hand.lots(&symbol, &quantity);
     hand.order(&format!("symbol={symbol}&side=SELL&type=MARKET&quantity={quantity}"));
     let limit = "side=BUY&type=LIMIT&timeInForce=GTC&newClientOrderId=by-hand";
     let price = ask(&dir, &["bars", &symbol, "1m"])[0]["close"].as_str().unwrap().to_owned();
@@ -147,8 +129,7 @@ fn a_sale_by_hand_is_refused_shown_and_resolved_for_good() {
     daemon.says("may trade");
     assert_eq!(reconcile(&dir).1, Some(0));
     assert_eq!(hand.open(), ["by-hand"], "it was never touched");
-    let (symbol, quantity) = held_and_killed(&dir, daemon);
-    let quantity = hand.lots(&symbol, &quantity);
+    let (symbol, quantity) = held_and_killed(&dir, daemon, || start(&dir));
     hand.order(&format!("symbol={symbol}&side=SELL&type=MARKET&quantity={quantity}"));
     let daemon = start(&dir);
     daemon.says("trading is refused");

@@ -1,11 +1,44 @@
 //! The account of a daemon as somebody sees it who asks its exchange directly.
 
+use crate::kit::{Process, ask, wait_until};
 use everwarm::domain::money::Decimal;
 use everwarm::sim::server::port::PortFile;
 use everwarm::sim::wire::sign::hmac_hex;
 use reqwest::Method;
 use serde_json::Value;
 use std::path::Path;
+
+/// A symbol that is held, and how much of it. What a sale left for its fee is too little to sell.
+pub fn held(dir: &Path) -> Option<(String, String)> {
+    let positions = ask(dir, &["positions"]);
+    let number = |text: &Value| text.as_str().map_or(0.0, |text| text.parse::<f64>().unwrap());
+    let sells = |row: &&Value| number(&row["quantity"]) * number(&row["average_price"]) > 50.0;
+    let held = positions.as_array().unwrap().iter().find(sells)?;
+    let text = |field: &str| held[field].as_str().unwrap().to_owned();
+    Some((text("symbol"), text("quantity")))
+}
+
+/// Kills a daemon that holds something: a symbol, and how much of it can be sold by hand in whole
+/// lots. Where it was being sold when the kill came, the next life holds something else.
+pub fn held_and_killed(
+    dir: &Path,
+    mut daemon: Process,
+    start: impl Fn() -> Process,
+) -> (String, String) {
+    for _ in 0..10 {
+        wait_until("something is held", || held(dir).is_some());
+        daemon.kill();
+        let hand = Hand::new(dir);
+        if let Some((symbol, quantity)) = held(dir) {
+            let quantity = hand.lots(&symbol, &quantity);
+            if hand.free(&symbol) >= quantity.parse().unwrap() {
+                return (symbol, quantity);
+            }
+        }
+        daemon = start();
+    }
+    panic!("whatever is held is sold while the daemon is killed");
+}
 
 /// Somebody who trades by hand on the account of the daemon.
 pub struct Hand {
@@ -41,6 +74,15 @@ impl Hand {
     pub fn order(&self, order: &str) {
         let answer = self.ask(Method::POST, "order", order);
         assert!(answer["orderId"].is_u64(), "{order}: {answer}");
+    }
+
+    /// How much of the base asset of a symbol may be sold.
+    fn free(&self, symbol: &str) -> Decimal {
+        let base = symbol.strip_suffix("USDT").expect("a symbol of the made market");
+        let account = self.ask(Method::GET, "account", "");
+        let balances = account["balances"].as_array().unwrap();
+        let row = balances.iter().find(|row| row["asset"] == base);
+        row.map_or(Decimal::ZERO, |row| row["free"].as_str().unwrap().parse().unwrap())
     }
 
     /// The quantity in whole lots: what a fee took of the base asset is not.

@@ -82,6 +82,13 @@ pub fn kill_exchange(dir: &Path) {
     }
 }
 
+/// Waits until neither the daemon nor its exchange, both of which were told to end, has a file of
+/// it open: the exchange takes its port file away before it lets go of its books.
+pub fn wait_until_free(dir: &Path) {
+    wait_until("the exchange ends", || exchange(dir).is_none());
+    wait_until("the files are free", || run(dir, &["store", "check"]).0 != Some(6));
+}
+
 #[derive(Default)]
 struct Said {
     out: Vec<String>,

@@ -1,9 +1,9 @@
 //! The emergencies of docs/RUNBOOK.md, played through with the commands that stand there.
 
-use crate::hand::Hand;
+use crate::hand::{Hand, held_and_killed};
 use crate::kit::{
     BINARY, Folder, Process, ask, exchange, made_recording, run, small_recording, until_end,
-    wait_until,
+    wait_until, wait_until_free,
 };
 use everwarm::history;
 use everwarm::life::LIVE_FILE;
@@ -85,7 +85,7 @@ fn ended(folder: &Folder) -> std::path::PathBuf {
     let dir = folder.join("data");
     let (code, out, err) = run(&dir, &until_end(&recording));
     assert_eq!(code, Some(0), "{out}{err}");
-    wait_until("the exchange ends", || exchange(&dir).is_none());
+    wait_until_free(&dir);
     dir
 }
 
@@ -246,23 +246,15 @@ fn account_conflict() {
     let page = Section::of("account conflict");
     let folder = Folder::new("runbook-account");
     let dir = folder.join("data");
-    let start = || Process::start(&dir, &["run", "--pace", "240x"]);
-    let daemon = start();
-    let held = || -> Option<(String, String)> {
-        let positions = ask(&dir, &["positions"]);
-        let held = positions.as_array().unwrap().iter().find(|row| row["quantity"] != "0")?;
-        let text = |field: &str| held[field].as_str().unwrap().to_owned();
-        Some((text("symbol"), text("quantity")))
+    let start = || {
+        let daemon = Process::start(&dir, &["run", "--pace", "240x"]);
+        daemon.answers();
+        daemon
     };
-    daemon.answers();
-    wait_until("something is held", || held().is_some());
-    daemon.kill();
-    let (symbol, quantity) = held().unwrap();
+    let (symbol, quantity) = held_and_killed(&dir, start(), start);
     let hand = Hand::new(&dir);
-    let quantity = hand.lots(&symbol, &quantity);
     hand.order(&format!("symbol={symbol}&side=SELL&type=MARKET&quantity={quantity}"));
     let daemon = start();
-    daemon.answers();
     wait_until("it is refused", || ask(&dir, &["status"])["state"] == "refused");
     assert!(page.ends(&dir, "status", 0).contains("we hold"));
     let said = page.ends(&dir, "reconcile", 4);

@@ -2,14 +2,14 @@
 
 use super::refuse::zeros_in_the_middle;
 use crate::kit::{
-    Folder, Process, ask, exchange, plain, run, small_recording, until_end, wait_until,
+    Folder, PATIENCE, Process, ask, plain, run, small_recording, until_end, wait_until,
+    wait_until_free,
 };
 use everwarm::life::LIVE_FILE;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// A data directory of a run of the small recording that has ended.
 fn ended(folder: &Folder) -> PathBuf {
@@ -17,7 +17,7 @@ fn ended(folder: &Folder) -> PathBuf {
     let dir = folder.join("data");
     let (code, out, err) = run(&dir, &until_end(&recording));
     assert_eq!(code, Some(0), "{out}{err}");
-    wait_until("the exchange ends", || exchange(&dir).is_none());
+    wait_until_free(&dir);
     dir
 }
 
@@ -130,8 +130,6 @@ fn the_files_are_checked_and_stay_as_they_are() {
     let dir = ended(&folder);
     let (code, _, err) = run(&folder.join("nothing"), &["store", "check"]);
     assert_eq!(code, Some(3), "{err}");
-    // The exchange takes its port file away before it lets go of its books.
-    wait_until("the files are free", || run(&dir, &["store", "check"]).0 != Some(6));
     let before = files(&dir);
     let states = |expected: i32| -> Vec<(String, String)> {
         let (code, out, err) = run(&dir, &["store", "check", "--json"]);
@@ -194,7 +192,7 @@ fn files_in_use_are_told_and_the_tree_is_watched_over_lives() {
         let away = lines.iter().position(|line| line.starts_with("no daemon answers"));
         away.is_some_and(|at| lines[at..].iter().any(|line| line.starts_with("root ")))
     };
-    watcher.until("it sees the next one", Duration::from_mins(1), back);
+    watcher.until("it sees the next one", PATIENCE, back);
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
     watcher.kill();

@@ -3,7 +3,7 @@
 
 use crate::kit::{
     Folder, PATIENCE, Process, ask, complaints, exchange, run, runs, small_recording, until_end,
-    wait_until,
+    wait_until_free,
 };
 use everwarm::life::{APPLICATION, LIVE_FILE};
 use everwarm_runtime::store::Store;
@@ -58,8 +58,7 @@ fn ended(folder: &Folder) -> (PathBuf, String) {
     let dir = folder.join("data");
     let (code, out, err) = run(&dir, &until_end(&recording));
     assert_eq!(code, Some(0), "{out}{err}");
-    // The exchange was told to end and takes its moment.
-    wait_until("the exchange ends", || exchange(&dir).is_none());
+    wait_until_free(&dir);
     (dir, recording)
 }
 
