@@ -7,8 +7,9 @@ use everwarm::chaos::sweep::{
     Die, cuts, every_target, everything, mixture, pack, still_to_cut, still_to_strike, sweep,
     sweep_all,
 };
+use everwarm::edge::projector;
 use everwarm::trading;
-use everwarm_runtime::chaos::Site;
+use everwarm_runtime::chaos::{Site, Strike};
 use std::collections::BTreeSet;
 
 /// Where every stage passes.
@@ -21,6 +22,8 @@ const STAGE_SITES: [Site; 7] = [
     Site::BeforeCheckpoint,
     Site::AfterCheckpoint,
 ];
+/// Who acts by the wall clock: in which phase of a life it passes a point, the machine decides.
+const BY_CLOCK: [&str; 2] = [projector::NAME, "sealer"];
 /// Mixtures in every test run.
 const MIXTURES: u64 = 60;
 
@@ -52,7 +55,13 @@ fn every_point_every_blow_and_every_kind_of_cut_end_the_same() {
         began.elapsed()
     );
     none_failed("small", &swept);
-    let left = still_to_strike(learned, &swept);
+    let mut left = still_to_strike(learned, &swept);
+    left.retain(|plan| {
+        let Strike { site, who, blow, .. } = &plan.strikes[0];
+        let mut struck = swept.struck.keys();
+        let in_any_phase = struck.any(|(at, of, _, by)| (at, of, by) == (site, who, blow));
+        !(in_any_phase && BY_CLOCK.contains(&who.as_str()))
+    });
     assert!(left.is_empty(), "never struck: {left:?}");
     for site in Site::ALL {
         assert!(swept.struck.keys().any(|(struck, ..)| struck == site), "{site} is never passed");
