@@ -193,6 +193,8 @@ fn a_stage_that_hangs_at_an_input_ends_three_lives_and_is_then_set_aside() {
     let is_told = |out: &str| out.contains("it is given nothing any more, as an operator decided");
     assert!(is_told(&ask(&dir, &["status"])["problems"].to_string()));
     let symbol = ask(&dir, &["symbols", "list"])[0]["symbol"].as_str().unwrap().to_owned();
+    // A machine may be faster than the market's first close.
+    wait_until("there was a close", || ask(&dir, &["status"])["closes"].as_u64() > Some(0));
     wait_until("no order is that, too", || {
         is_told(&ask(&dir, &["why-not", &symbol])["title"].to_string())
     });
