@@ -70,8 +70,10 @@ fn assert_refused(dir: &Path, symbol: &str, quantity: &str) -> String {
     let (orders, seen) = (|| ask(dir, &["orders"]), closes());
     let buys =
         |orders: &Value| orders.as_array().unwrap().iter().filter(|o| o["side"] == "buy").count();
+    // The list of orders is of the history, which is written behind what is decided.
+    wait_until("the market goes on", || closes() > seen + 10);
     let before = buys(&orders());
-    wait_until("the market goes on", || closes() > seen + 60);
+    wait_until("and on", || closes() > seen + 60);
     assert_eq!(buys(&orders()), before, "nothing is entered");
     assert_eq!(ask(dir, &["status"])["breaker"], "exits-only");
     id

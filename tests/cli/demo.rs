@@ -57,6 +57,10 @@ fn quantities(positions: &Value) -> Vec<(String, String)> {
 /// What there was is there still, in front; and positions moved only with new fills.
 fn assert_kept(dir: &Path, before: &[Value; 3]) {
     let [fills, orders, positions] = before;
+    let count = |rows: &Value| rows.as_array().unwrap().len();
+    let has = |what: &str, rows: &Value| count(&ask(dir, &[what])) >= count(rows);
+    // What a kill took from the history is written again behind what is decided.
+    wait_until("all of it is listed", || has("fills", fills) && has("orders", orders));
     let now = ask(dir, &["fills"]);
     let now_fills = now.as_array().unwrap();
     let kept = fills.as_array().unwrap();

@@ -110,7 +110,8 @@ fn the_caps_hold_over_kills_and_larger_numbers() {
     let (code, story, err) = run(&dir, &["why-not", symbol]);
     assert_eq!(code, Some(0), "{err}");
     assert!(story.contains(symbol), "{story}");
-    assert_eq!(entries(&dir), 3, "100 and one percent each, 400 a day");
+    // The list of orders is of the history, which is written behind what is declined.
+    wait_until("100 and one percent each, 400 a day", || entries(&dir) == 3);
     daemon.kill();
 
     let daemon = Elsewhere::daemon(&dir, &config);
