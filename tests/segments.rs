@@ -38,7 +38,7 @@ fn a_segment_that_is_missing_stops_no_start_after_a_kill() {
         small.env("EVERWARM_SEALING", "10000,10000");
         let daemon = Process::of(small, &dir, &arguments);
         daemon.says(" fill ");
-        wait_until("something is sealed", || sealed() > 2);
+        wait_until("something is sealed", || sealed() > 4);
         daemon.kill();
         if named() > 1 {
             break;
