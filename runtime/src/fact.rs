@@ -83,23 +83,26 @@ pub struct Draft<B> {
     pub body: B,
 }
 
+/// Number of kinds a [`Mask`] can hold.
+pub const KINDS: u8 = 128;
+
 /// Set of fact kinds, one bit a kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Mask(pub u64);
+pub struct Mask(pub u128);
 
 impl Mask {
     /// No kind at all.
     pub const NONE: Mask = Mask(0);
     /// Every kind.
-    pub const ALL: Mask = Mask(u64::MAX);
+    pub const ALL: Mask = Mask(u128::MAX);
 
-    /// The set of the given kinds; each must be below 64.
+    /// The set of the given kinds; each must be below [`KINDS`].
     #[must_use]
     pub const fn of(kinds: &[u8]) -> Mask {
-        let mut bits = 0;
+        let mut bits = 0_u128;
         let mut i = 0;
         while i < kinds.len() {
-            assert!(kinds[i] < 64, "a mask has 64 kinds");
+            assert!(kinds[i] < KINDS, "a mask has 128 kinds");
             bits |= 1 << kinds[i];
             i += 1;
         }
@@ -148,7 +151,7 @@ pub enum RuntimeEvent {
 
 /// What the application says. The runtime asks this much of it and no more.
 pub trait Body: Clone + fmt::Debug + Send + Sync + 'static {
-    /// Number of this kind of fact, below 64; see [`Mask`].
+    /// Number of this kind of fact, below [`KINDS`]; see [`Mask`].
     fn kind(&self) -> u8;
     /// Name of a kind, for people.
     fn name(kind: u8) -> &'static str;

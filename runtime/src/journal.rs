@@ -599,7 +599,7 @@ impl<B: Body> Journal<B> {
 
 impl<B: Body> Chunk<B> {
     fn new(first_row: u64, facts: Vec<Fact<B>>) -> Chunk<B> {
-        let mask = facts.iter().fold(0, |m, f| m | 1 << f.body.kind());
+        let mask = facts.iter().fold(0_u128, |m, f| m | 1 << f.body.kind());
         let weight = facts.iter().map(|f| f.body.weight() + 64).sum();
         Chunk { first_row, mask: Mask(mask), facts, weight }
     }
