@@ -15,6 +15,9 @@ STEP = 15
 
 PAGE, WARN = "page", "warn"
 
+# Where people on call read what to do: a link that Alertmanager and Grafana show.
+RUNBOOK = "https://github.com/everwarm/everwarm/blob/main/docs/RUNBOOK.md"
+
 # name, severity, for, expression, summary, description,
 # (series that fire, seconds until they do, labels of the alert), (series of the near miss)
 ALERTS = []
@@ -61,11 +64,14 @@ alert("NotReady", PAGE, "3m", "everwarm_ready == 0",
       "everwarm on {{ $labels.instance }} is not ready to trade",
       "A condition of readiness does not hold; everwarm_ready_check says which, `everwarm status` why.",
       {"everwarm_ready": "0x40"}, {}, {"everwarm_ready": "0x8 1x30"})
-alert("CrashLoop", PAGE, "", "changes(process_start_time_seconds[15m]) >= 3",
+alert("CrashLoop", PAGE, "", 'changes(process_start_time_seconds{job="everwarm"}[15m]) >= 3',
       "everwarm on {{ $labels.instance }} started again 3 times in 15 minutes",
       "Each start goes on where the last one ended, but something ends it: see the log and its exit code.",
       {"process_start_time_seconds": "10x8 20x8 30x8 40x40"}, {},
       {"process_start_time_seconds": "10x8 20x8 30x48"}, at=600)
+# Many programs of a shared Prometheus say when they were started.
+misses("CrashLoop", {'process_start_time_seconds{job="other"}': "10x8 20x8 30x8 40x40",
+                     "process_start_time_seconds": "10x80"}, at=600)
 alert("ActorRestarting", WARN, "",
       'sum by (job, instance, actor) (increase(everwarm_actor_restarts_total{reason!~"injected|sibling|supervisor"}[10m]))'
       " > 3",
@@ -320,6 +326,10 @@ def quoted(text):
     return json.dumps(text)
 
 
+def runbook(a):
+    return RUNBOOK + "#" + a["name"].lower()
+
+
 def expression(a):
     return " or ".join(one["expr"] for one in a["branches"])
 
@@ -335,7 +345,7 @@ def rules(alerts=ALERTS):
                   "        annotations:",
                   "          summary: " + quoted(a["summary"]),
                   "          description: " + quoted(a["description"]),
-                  "          runbook: " + quoted("docs/RUNBOOK.md#" + a["name"].lower())]
+                  "          runbook_url: " + quoted(runbook(a))]
     return "\n".join(lines) + "\n"
 
 
@@ -370,7 +380,7 @@ def case(a, values, at, expected=None):
     lines += ["            exp_annotations:",
               "              summary: " + quoted(said(a["summary"])),
               "              description: " + quoted(said(a["description"])),
-              "              runbook: " + quoted("docs/RUNBOOK.md#" + a["name"].lower())]
+              "              runbook_url: " + quoted(runbook(a))]
     return lines
 
 

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Writes dashboards/*.json from the panels below. With --check it only says whether they are up to
 date. One list of (title, what it shows and what is bad, unit, queries) a row; `$S` in a query stands
-for the selection of job and instance."""
+for the selection of job and instance.
+
+A stat has `bad`, the value from which on it is red (and `warn`, yellow), or `color`, where no value
+of it is good or bad. What is 0 or 1 is `states`. The unit MONEY has two decimals."""
 
 import json
 import pathlib
@@ -11,6 +14,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 SELECT = 'job=~"$job",instance=~"$instance"'
 R = "[$__rate_interval]"
+# Of Grafana 12 and 13, and the last one of the classic form.
+SCHEMA = 42
 
 
 def rate(metric, by, more=""):
@@ -39,50 +44,71 @@ def table(title, about, unit, *queries, **kw):
     return dict(kind="table", title=title, about=about, unit=unit, queries=queries, **kw)
 
 
-YES = [{"type": "value", "options": {"0": {"text": "no"}, "1": {"text": "yes"}}}]
-UP = [{"type": "value", "options": {"0": {"text": "down"}, "1": {"text": "up"}}}]
+def alerts(title, about, **kw):
+    return dict(kind="alertlist", title=title, about=about, unit="none", queries=(), **kw)
+
+
+def states(title, about, no, yes, *queries, **kw):
+    """A row a series: `no` and `yes` are the word and the colour of 0 and 1; `but` has others, by name."""
+    return dict(kind="state-timeline", title=title, about=about, unit="none", queries=queries,
+                mappings=words(no, yes), **kw)
+
+
+def words(no, yes):
+    options = {str(value): {"index": value, "text": text, "color": color} for value, (text, color) in enumerate((no, yes))}
+    return [{"type": "value", "options": options}]
+
+
+MONEY = "money"
+GREEN, YELLOW, RED, BLUE = "green", "yellow", "red", "blue"
+YES = words(("no", RED), ("yes", GREEN))
+PENDING = words(("no", GREEN), ("yes", YELLOW))
+HOLDS = ("no", RED), ("yes", GREEN)
+UP = ("down", RED), ("up", GREEN)
+HALTED = ("no", GREEN), ("halted", RED)
 
 BOARDS = {
     "overview": ("everwarm: overview", [
         ("Now", [
             stat("Ready", "Whether everything needed for trading is there. Bad: no, for longer than a start takes.",
-                 "none", ("everwarm_ready{$S}", "{{instance}}"), mappings=YES),
+                 "none", ("everwarm_ready{$S}", "{{instance}}"), mappings=YES, bad_below=1),
             stat("Mode", "What is traded: live money, play money, or a recording.",
-                 "none", ("everwarm_mode_info{$S} == 1", "{{mode}}"), text="name"),
+                 "none", ("everwarm_mode_info{$S} == 1", "{{mode}}"), text="name", color=BLUE),
             stat("Program", "The version that answers, and the revision it was built from.",
-                 "none", ("everwarm_build_info{$S}", "{{version}} {{revision}}"), text="name"),
+                 "none", ("everwarm_build_info{$S}", "{{version}} {{revision}}"), text="name", color=BLUE),
             stat("Up since", "When the process started. Bad: a time that keeps changing.",
-                 "dateTimeFromNow", ("everwarm_start_timestamp_seconds{$S} * 1000", "{{instance}}")),
+                 "dateTimeFromNow", ("everwarm_start_timestamp_seconds{$S} * 1000", "{{instance}}"), color=BLUE),
             stat("Alerts firing", "Rules that hold now. Bad: any.",
-                 "none", ('count(ALERTS{alertstate="firing",$S}) or vector(0)', "alerts")),
+                 "none", ('count(ALERTS{alertstate="firing",$S}) or vector(0)', "alerts"), bad=1),
             stat("Halted", "Reasons for which nothing new is begun. Bad: any but operator.",
-                 "none", ("sum by (instance) (everwarm_trading_halted{$S})", "{{instance}}")),
+                 "none", ("sum by (instance) (everwarm_trading_halted{$S})", "{{instance}}"), bad=1),
             stat("Equity", "Value of the account after the newest close.",
-                 "short", ("everwarm_equity{$S}", "{{currency}}")),
+                 MONEY, ("everwarm_equity{$S}", "{{currency}}"), color=BLUE),
             stat("Drawdown", "Fall from the highest value. Bad: near the level that wakes you.",
-                 "percentunit", ("everwarm_drawdown_ratio{$S}", "{{instance}}")),
+                 "percentunit", ("everwarm_drawdown_ratio{$S}", "{{instance}}"), warn=0.05, bad=0.1),
             stat("Open orders", "Orders that are not final. Bad: ever more of them.",
-                 "none", ("everwarm_orders_open{$S}", "{{venue}}")),
+                 "none", ("everwarm_orders_open{$S}", "{{venue}}"), warn=50, bad=200),
             stat("Unknown orders", "Orders sent whose fate is not known. Bad: any for more than a minute.",
-                 "none", ("everwarm_orders_unknown{$S}", "{{venue}}")),
+                 "none", ("everwarm_orders_unknown{$S}", "{{venue}}"), bad=1),
             stat("Restarts in 1 h", "Actors started again. Bad: many that are not injected.",
-                 "none", ("sum by (instance) (increase(everwarm_actor_restarts_total{$S}[1h]))", "{{instance}}")),
+                 "none", ("sum by (instance) (increase(everwarm_actor_restarts_total{$S}[1h]))", "{{instance}}"), warn=0.5, bad=10),
             stat("Set aside", "Inputs set aside because a stage failed at them. Bad: any.",
-                 "none", ("sum by (instance) (everwarm_quarantined{$S})", "{{instance}}")),
+                 "none", ("sum by (instance) (everwarm_quarantined{$S})", "{{instance}}"), bad=1),
         ]),
         ("Over time", [
+            alerts("Alerts", "Alerts that fire or soon will, the worst first. Bad: any; each links to its runbook."),
             graph("Equity and cash", "Value of the account and its cash. Bad: a step nobody traded for.",
-                  "short", ("everwarm_equity{$S}", "equity {{currency}}"), ("everwarm_cash{$S}", "cash {{currency}}")),
-            graph("Readiness by check", "1 while a condition holds. Bad: one that stays at 0.",
-                  "none", ("everwarm_ready_check{$S}", "{{check}}")),
-            graph("Streams connected", "1 while all connections are subscribed. Bad: 0 for more than seconds.",
-                  "none", ("everwarm_feed_connected{$S}", "{{venue}} {{stream}}")),
+                  MONEY, ("everwarm_equity{$S}", "equity {{currency}}"), ("everwarm_cash{$S}", "cash {{currency}}")),
+            states("Readiness by check", "1 while a condition holds. Bad: one that stays at 0.",
+                  *HOLDS, ("everwarm_ready_check{$S}", "{{check}}")),
+            states("Streams connected", "1 while all connections are subscribed. Bad: 0 for more than seconds.",
+                  *UP, ("everwarm_feed_connected{$S}", "{{venue}} {{stream}}")),
             graph("Closes", "Closes a second. Bad: 0 while the market is open.",
                   "ops", (rate("everwarm_closes_total", "instance"), "{{instance}}")),
             graph("Last start, by step", "How long each step took. Bad: one that grows from start to start.",
                   "s", ("everwarm_start_step_seconds{$S}", "{{step}}")),
-            graph("Halted by reason", "1 while nothing new is begun for that reason.",
-                  "none", ("everwarm_trading_halted{$S}", "{{reason}}")),
+            states("Halted by reason", "1 while nothing new is begun for that reason.",
+                  *HALTED, ("everwarm_trading_halted{$S}", "{{reason}}"), but={"operator": (("no", GREEN), ("halted", YELLOW))}),
         ]),
     ]),
     "supervision": ("everwarm: supervision", [
@@ -91,8 +117,8 @@ BOARDS = {
                   "none", ("sum by (state) (everwarm_supervisor_children{$S})", "{{state}}")),
             table("Children by supervisor", "Children of each supervisor by state. Bad: failed.",
                   "none", ("sum by (supervisor, state) (everwarm_supervisor_children{$S})", "{{supervisor}} {{state}}")),
-            graph("Actors up", "1 while an instance is up. Bad: 0 for longer than a restart.",
-                  "none", ("everwarm_actor_alive{$S}", "{{actor}}")),
+            states("Actors up", "1 while an instance is up. Bad: 0 for longer than a restart.",
+                  *UP, ("everwarm_actor_alive{$S}", "{{actor}}")),
             graph("Time since the last start", "Age of each actor's instance. Bad: short for one that nobody disturbs.",
                   "s", ("time() - everwarm_actor_started_timestamp_seconds{$S}", "{{actor}}")),
         ]),
@@ -106,7 +132,7 @@ BOARDS = {
             graph("Recoveries by source", "Where states came from. Bad: journal for a stage with a long past.",
                   "cpm", ("60 * " + rate("everwarm_actor_recoveries_total", "source"), "{{source}}")),
             graph("Share of restarts used", "Restarts within the period of those allowed. Bad: 0.7 and more.",
-                  "percentunit", ("everwarm_supervisor_intensity_ratio{$S}", "{{supervisor}}")),
+                  "percentunit", ("everwarm_supervisor_intensity_ratio{$S}", "{{supervisor}}"), warn=0.7, bad=1),
             graph("Escalations", "Supervisors that gave up. Bad: any.",
                   "none", ("increase(everwarm_supervisor_escalations_total{$S}%s)" % R, "{{supervisor}}")),
             graph("Waiting for the next try", "Wait of children that are down. Bad: long for one that is needed.",
@@ -145,8 +171,8 @@ BOARDS = {
     ]),
     "market-data": ("everwarm: market data", [
         ("Streams", [
-            graph("Connected", "1 while all connections are subscribed. Bad: 0.",
-                  "none", ("everwarm_feed_connected{$S}", "{{venue}} {{stream}}")),
+            states("Connected", "1 while all connections are subscribed. Bad: 0.",
+                  *UP, ("everwarm_feed_connected{$S}", "{{venue}} {{stream}}")),
             graph("Messages", "Messages a second by kind. Bad: no bars.",
                   "ops", (rate("everwarm_feed_messages_total", "kind"), "{{kind}}")),
             graph("Latency", "From the venue's stamp to us, skew included, in the venue's time. Bad: seconds, live.",
@@ -198,46 +224,46 @@ BOARDS = {
                   ("histogram_quantile(0.5, sum by (le) (everwarm_fill_slippage_ratio_bucket{$S}))", "p50, all"),
                   ("histogram_quantile(0.95, sum by (le) (everwarm_fill_slippage_ratio_bucket{$S}))", "p95, all")),
             graph("Request budget", "Share of the venue's minute in use. Bad: near 1.",
-                  "percentunit", ("everwarm_venue_rate_limit_used_ratio{$S}", "{{venue}}")),
+                  "percentunit", ("everwarm_venue_rate_limit_used_ratio{$S}", "{{venue}}"), warn=0.8, bad=1),
         ]),
     ]),
     "risk-pnl": ("everwarm: risk and PnL", [
         ("Money", [
             graph("Equity and cash", "Value of the account and its cash.",
-                  "short", ("everwarm_equity{$S}", "equity {{currency}}"), ("everwarm_cash{$S}", "cash {{currency}}")),
+                  MONEY, ("everwarm_equity{$S}", "equity {{currency}}"), ("everwarm_cash{$S}", "cash {{currency}}")),
             graph("Profit by strategy", "Locked in since the beginning, and what positions are worth above their cost.",
-                  "short", ("everwarm_pnl_realized{$S}", "realised {{strategy}} {{currency}}"),
+                  MONEY, ("everwarm_pnl_realized{$S}", "realised {{strategy}} {{currency}}"),
                   ("everwarm_pnl_unrealized{$S}", "unrealised {{strategy}} {{currency}}")),
             graph("Fees", "Fees of all fills, by strategy and asset.",
-                  "short", ("everwarm_fees_paid{$S}", "{{strategy}} {{currency}}")),
+                  MONEY, ("everwarm_fees_paid{$S}", "{{strategy}} {{currency}}")),
             graph("Drawdown", "Fall from the highest value, and the one that calls somebody. Bad: near it.",
                   "percentunit", ("everwarm_drawdown_ratio{$S}", "fall"), ("everwarm_drawdown_alarm_ratio{$S}", "alarm")),
             graph("Exposure", "Worth of all positions, sign apart and with it.",
-                  "short", ("everwarm_exposure_gross{$S}", "gross {{currency}}"), ("everwarm_exposure_net{$S}", "net {{currency}}")),
+                  MONEY, ("everwarm_exposure_gross{$S}", "gross {{currency}}"), ("everwarm_exposure_net{$S}", "net {{currency}}")),
             table("Positions", "Worth of each position, the largest first.",
-                  "short", ("topk(20, everwarm_position_value{$S})", "{{symbol}}")),
+                  MONEY, ("topk(20, everwarm_position_value{$S})", "{{symbol}}")),
         ]),
         ("Limits", [
             graph("Limits in use", "Share of each limit. Bad: 0.9 and more: soon nothing new is begun.",
-                  "percentunit", ("everwarm_risk_limit_used_ratio{$S}", "{{limit}}")),
-            graph("Breaker", "1 for the level of the circuit breaker. Bad: anything but normal.",
-                  "none", ("everwarm_breaker_level{$S}", "{{level}}")),
-            graph("Halted by reason", "1 while nothing new is begun for this reason. Bad: any but operator.",
-                  "none", ("everwarm_trading_halted{$S}", "{{reason}}")),
+                  "percentunit", ("everwarm_risk_limit_used_ratio{$S}", "{{limit}}"), warn=0.9, bad=1),
+            states("Breaker", "1 for the level of the circuit breaker. Bad: anything but normal.",
+                  ("no", "transparent"), ("in force", RED), ("everwarm_breaker_level{$S}", "{{level}}"), but={"normal": (("no", "transparent"), ("in force", GREEN))}),
+            states("Halted by reason", "1 while nothing new is begun for this reason. Bad: any but operator.",
+                  *HALTED, ("everwarm_trading_halted{$S}", "{{reason}}"), but={"operator": (("no", GREEN), ("halted", YELLOW))}),
             stat("Strategies that trade", "1 while a strategy is enabled.",
-                 "none", ("everwarm_strategy_enabled{$S}", "{{strategy}}"), mappings=YES),
+                 "none", ("everwarm_strategy_enabled{$S}", "{{strategy}}"), mappings=words(("no", YELLOW), ("yes", GREEN)), color=BLUE),
             stat("Without an exit", "Positions that cannot be left now. Bad: any.",
-                 "none", ("everwarm_positions_unprotected{$S}", "{{instance}}")),
+                 "none", ("everwarm_positions_unprotected{$S}", "{{instance}}"), bad=1),
             stat("Set aside", "Inputs set aside because a stage failed at them. Bad: any.",
-                 "none", ("everwarm_quarantined{$S}", "{{effect}}")),
+                 "none", ("everwarm_quarantined{$S}", "{{effect}}"), bad=1),
             stat("Left out", "Stages an operator dropped. Bad: one that was forgotten.",
-                 "none", ("everwarm_stages_dropped{$S}", "{{instance}}")),
+                 "none", ("everwarm_stages_dropped{$S}", "{{instance}}"), warn=1),
             stat("Differences with the venue", "What nothing explains. Bad: any: trading is refused.",
-                 "none", ("everwarm_reconcile_mismatches{$S}", "{{venue}}")),
+                 "none", ("everwarm_reconcile_mismatches{$S}", "{{venue}}"), bad=1),
             stat("Broken books in 1 h", "Positions that cannot be. Bad: any.",
-                 "none", ("sum by (instance) (increase(everwarm_ledger_violations_total{$S}[1h]))", "{{instance}}")),
+                 "none", ("sum by (instance) (increase(everwarm_ledger_violations_total{$S}[1h]))", "{{instance}}"), bad=0.5),
             stat("Account compared", "When it was found to agree. Bad: never in this life.",
-                 "dateTimeFromNow", ("everwarm_reconcile_last_success_timestamp_seconds{$S} * 1000", "{{venue}}")),
+                 "dateTimeFromNow", ("everwarm_reconcile_last_success_timestamp_seconds{$S} * 1000", "{{venue}}"), bad_below=1),
         ]),
     ]),
     "store-runtime": ("everwarm: store and runtime", [
@@ -247,7 +273,7 @@ BOARDS = {
             graph("Commits a second", "How many there are of each sort.",
                   "ops", (rate("everwarm_store_commit_duration_seconds_count", "durability"), "{{durability}}")),
             graph("Uncommitted", "Age of the oldest fact that is not committed. Bad: 2 s: no new risk is sent.",
-                  "s", ("everwarm_store_uncommitted_seconds{$S}", "{{instance}}")),
+                  "s", ("everwarm_store_uncommitted_seconds{$S}", "{{instance}}"), bad=2),
             graph("Inputs", "Inputs a second.",
                   "ops", ("deriv(everwarm_journal_head{$S}%s)" % R, "{{instance}}")),
             graph("Files", "Sizes. Bad: a live file beyond some tens of megabytes.",
@@ -271,7 +297,7 @@ BOARDS = {
             graph("Timer lag", "How late timers of 100 ms are. Bad: above 50 ms.",
                   "s", *both("everwarm_tokio_timer_lag_seconds", "")),
             graph("Busy share of the workers", "Share of the workers' threads in use. Bad: near 1.",
-                  "percentunit", ("everwarm_tokio_busy_ratio{$S}", "{{instance}}")),
+                  "percentunit", ("everwarm_tokio_busy_ratio{$S}", "{{instance}}"), warn=0.9),
             graph("Tasks", "Tasks, those in the common queue, and the threads. Bad: a queue that stays.",
                   "none", ("everwarm_tokio_alive_tasks{$S}", "alive"), ("everwarm_tokio_global_queue_tasks{$S}", "queued"),
                   ("everwarm_tokio_workers{$S}", "threads")),
@@ -287,11 +313,11 @@ BOARDS = {
             graph("Reloads", "Reloads a minute by what they came to. Bad: invalid, rejected, rollback_failed.",
                   "cpm", ("60 * " + rate("everwarm_config_reloads_total", "trigger, result"), "{{trigger}} {{result}}")),
             stat("Last reload went well", "Whether the last reload was taken. Bad: no: see `everwarm config reloads`.",
-                 "none", ("everwarm_config_last_reload_successful{$S}", "{{instance}}"), mappings=YES),
+                 "none", ("everwarm_config_last_reload_successful{$S}", "{{instance}}"), mappings=YES, bad_below=1),
             stat("Last one that did", "When a reload last went well; before the first, the start.",
-                 "dateTimeFromNow", ("everwarm_config_last_reload_success_timestamp_seconds{$S} * 1000", "{{instance}}")),
+                 "dateTimeFromNow", ("everwarm_config_last_reload_success_timestamp_seconds{$S} * 1000", "{{instance}}"), color=BLUE),
             stat("Waits for a restart", "Whether the sources hold a change that takes one. Bad: yes, for long.",
-                 "none", ("everwarm_config_restart_pending{$S}", "{{instance}}"), mappings=YES),
+                 "none", ("everwarm_config_restart_pending{$S}", "{{instance}}"), mappings=PENDING, warn=1),
         ]),
         ("API", [
             graph("Requests", "Requests a second by pattern of the path.",
@@ -326,20 +352,63 @@ def target(n, expr, legend, instant):
     return out
 
 
+def steps(p):
+    """Thresholds of a panel: green, from `warn` on yellow, from `bad` on red; `bad_below` the other way."""
+    if "bad_below" in p:
+        return [{"color": RED, "value": None}, {"color": GREEN, "value": p["bad_below"]}]
+    found = [{"color": GREEN, "value": None}]
+    found += [{"color": color, "value": p[name]} for name, color in (("warn", YELLOW), ("bad", RED)) if name in p]
+    return found if len(found) > 1 else None
+
+
+def colored(p, field):
+    """What says by colour whether a value is good; a default of Grafana's would say so of any."""
+    if steps(p):
+        field["thresholds"] = {"mode": "absolute", "steps": steps(p)}
+    if p["kind"] == "stat":
+        field["color"] = {"mode": "thresholds"} if steps(p) else {"mode": "fixed", "fixedColor": p["color"]}
+    elif p["kind"] == "state-timeline":
+        field["color"] = {"mode": "fixed", "fixedColor": "text"}
+        field["custom"] = {"fillOpacity": 70, "lineWidth": 0}
+    elif p["kind"] == "timeseries":
+        field["color"] = {"mode": "palette-classic"}
+        if steps(p):
+            field["custom"] = {"thresholdsStyle": {"mode": "dashed"}}
+
+
+def other(name, no_yes):
+    """Words and colours of one series that are not those of the rest."""
+    return {"matcher": {"id": "byName", "options": name}, "properties": [{"id": "mappings", "value": words(*no_yes)}]}
+
+
 def drawn(p, number, x, y, w, h):
-    field = {"unit": p["unit"], "mappings": p.get("mappings", [])}
+    money = p["unit"] == MONEY
+    field = {"unit": "none" if money else p["unit"], "mappings": p.get("mappings", [])}
+    if money:
+        field["decimals"] = 2
     if p["unit"] == "percentunit":
         field["min"] = 0
-    options = {"tooltip": {"mode": "multi", "sort": "desc"},
-               "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True}}
+    colored(p, field)
+    legend = {"displayMode": "list", "placement": "bottom", "showLegend": True}
+    options = {"tooltip": {"mode": "multi", "sort": "desc"}, "legend": legend}
     if p["kind"] == "stat":
         options = {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
                    "textMode": p.get("text", "auto"), "colorMode": "value", "graphMode": "area"}
     if p["kind"] == "table":
         options = {"showHeader": True, "sortBy": [{"displayName": "Value", "desc": True}]}
+    if p["kind"] == "state-timeline":
+        options = {"mergeValues": True, "showValue": "auto", "alignValue": "left", "rowHeight": 0.9,
+                   "tooltip": {"mode": "multi", "sort": "none"}, "legend": legend}
+    if p["kind"] == "alertlist":
+        return {"id": number, "type": "alertlist", "title": p["title"], "description": p["about"],
+                "gridPos": {"x": x, "y": y, "w": w, "h": h}, "options": {
+                    "viewMode": "list", "groupMode": "default", "groupBy": [], "maxItems": 20, "sortOrder": 3,
+                    "dashboardAlerts": False, "alertName": "", "alertInstanceLabelFilter": '{job=~"$job"}',
+                    "stateFilter": {"firing": True, "pending": True, "noData": True, "normal": False, "error": True}}}
     panel = {"id": number, "type": p["kind"], "title": p["title"], "description": p["about"],
              "datasource": SOURCE, "gridPos": {"x": x, "y": y, "w": w, "h": h},
-             "fieldConfig": {"defaults": field, "overrides": []}, "options": options,
+             "fieldConfig": {"defaults": field, "overrides": [other(*of) for of in p.get("but", {}).items()]},
+             "options": options,
              "targets": [target(n, e, legend, p["kind"] == "table") for n, (e, legend) in enumerate(p["queries"])]}
     if p["kind"] == "table":
         hidden = {name: True for name in ("Time", "job", "instance", "__name__")}
@@ -390,7 +459,7 @@ def board(name, title, rows):
     ]
     links = [{"type": "dashboards", "title": "everwarm", "tags": ["everwarm"], "asDropdown": True,
               "includeVars": True, "keepTime": True, "targetBlank": False, "icon": "external link", "tooltip": "", "url": ""}]
-    return {"id": None, "uid": "everwarm-" + name, "title": title, "tags": ["everwarm"], "schemaVersion": 39,
+    return {"id": None, "uid": "everwarm-" + name, "title": title, "tags": ["everwarm"], "schemaVersion": SCHEMA,
             "version": 1, "editable": True, "graphTooltip": 1, "timezone": "browser", "refresh": "10s",
             "time": {"from": "now-1h", "to": "now"}, "timepicker": {}, "links": links,
             "annotations": {"list": notes}, "templating": {"list": variables}, "panels": panels(rows)}
