@@ -3,7 +3,7 @@
 use crate::cli::api::request;
 use crate::hand::Hand;
 use crate::kit::{
-    BINARY, Folder, Process, ask, exchange, kill_exchange, made_recording, run, runs, told,
+    BINARY, Folder, Process, ask, end_of, exchange, kill_exchange, made_recording, run, runs, told,
     until_end, wait_until, wait_until_free,
 };
 use everwarm::domain::money::Decimal;
@@ -258,7 +258,7 @@ fn a_backup_is_never_in_memory_and_only_for_whoever_has_the_token() {
         most = most.max(peak(child.id()).unwrap_or(0));
         child.try_wait().unwrap().is_some()
     });
-    assert!(child.wait().unwrap().success());
+    assert!(end_of(&mut child).success());
     assert!(fs::metadata(&file).unwrap().len() > BYTES, "all of it is there");
     assert!(most > 0 && most < BOUND + (32 << 20), "who asks took {most} bytes");
     let after = peak(daemon.pid()).unwrap();
@@ -284,7 +284,7 @@ fn a_daemon_that_dies_while_it_packs_leaves_no_half_file_and_the_next_packs_agai
         fs::metadata(&half).is_ok_and(|about| about.len() > 4 << 20)
     });
     daemon.kill();
-    assert!(!child.wait().unwrap().success(), "it was cut off");
+    assert!(!end_of(&mut child).success(), "it was cut off");
     assert!(!file.exists(), "no half file has the name");
     let daemon = Process::start(&dir, &["run", "--symbols", "2", "--pace", "240x"]);
     daemon.answers();

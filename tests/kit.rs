@@ -14,6 +14,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -73,6 +74,51 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
         std::thread::park_timeout(Duration::from_millis(20));
     }
+}
+
+/// Waits for the end of a process that was asked to end or does so by itself. One that does not is
+/// killed, and fails the test.
+pub fn end_of(child: &mut Child) -> ExitStatus {
+    let began = everwarm_runtime::clock::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if began.elapsed() >= PATIENCE {
+            child.kill().unwrap();
+            panic!("process {} does not end within {PATIENCE:?}", child.id());
+        }
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+}
+
+/// Runs a command to its end, without standard input, and keeps what it prints.
+pub fn output(command: &mut Command) -> Output {
+    printed(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
+}
+
+/// Runs a command to its end, without standard input, and keeps what it prints into pipes.
+pub fn printed(command: &mut Command) -> Output {
+    let mut child = command.stdin(Stdio::null()).spawn().unwrap();
+    let out = child.stdout.take().map(bytes);
+    let err = child.stderr.take().map(bytes);
+    let status = end_of(&mut child);
+    let kept = |pipe: Option<Receiver<Vec<u8>>>| {
+        let all = pipe.map(|pipe| pipe.recv_timeout(PATIENCE));
+        all.unwrap_or(Ok(Vec::new())).expect("whoever it started closes its output, too")
+    };
+    Output { status, stdout: kept(out), stderr: kept(err) }
+}
+
+/// All bytes of a pipe, once it is closed.
+fn bytes(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (whole, come) = sync_channel(1);
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        pipe.read_to_end(&mut all).unwrap();
+        drop(whole.send(all));
+    });
+    come
 }
 
 /// Kills the exchange of that data directory, if it runs.
@@ -212,7 +258,7 @@ impl Process {
         let (out, err) = (said.out.clone(), said.err.join("\n"));
         assert!(said.open == 0, "it does not end:\n{}\n{err}", out.join("\n"));
         drop(said);
-        (self.child.wait().unwrap(), out, err)
+        (end_of(&mut self.child), out, err)
     }
 
     /// Kills it as nothing can be caught.
@@ -257,7 +303,7 @@ pub fn complaints(err: &str) -> Vec<&str> {
 
 /// What a command without a data directory says.
 pub fn plain(arguments: &[&str]) -> Output {
-    Command::new(BINARY).args(arguments).stdin(Stdio::null()).output().unwrap()
+    output(Command::new(BINARY).args(arguments))
 }
 
 /// What a reading command answers as JSON.

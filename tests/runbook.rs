@@ -2,8 +2,8 @@
 
 use crate::hand::{Hand, held_and_killed};
 use crate::kit::{
-    BINARY, Folder, Process, ask, exchange, made_recording, run, small_recording, until_end,
-    wait_until, wait_until_free,
+    BINARY, Folder, Process, ask, exchange, made_recording, output, run, small_recording,
+    until_end, wait_until, wait_until_free,
 };
 use everwarm::history;
 use everwarm::life::LIVE_FILE;
@@ -41,7 +41,7 @@ impl Section {
         let mean = |word| meant.iter().find(|(name, _)| *name == word).map_or(word, |(_, is)| *is);
         let words: Vec<&str> = words.map(mean).collect();
         if words.contains(&"--data-dir") {
-            let told = Command::new(BINARY).args(words).output().unwrap();
+            let told = output(Command::new(BINARY).args(words));
             let both = [told.stdout, told.stderr].concat();
             return (told.status.code(), String::from_utf8_lossy(&both).into_owned());
         }
@@ -54,7 +54,7 @@ impl Section {
         assert!(self.0.lines().any(|l| l.trim() == line), "the page does not say: {line}");
         let mean = |line: String, (name, is): &(&str, &str)| line.replace(name, is);
         let line = meant.iter().fold(line.to_owned(), mean);
-        let told = Command::new("sh").args(["-c", &line]).current_dir(dir).output().unwrap();
+        let told = output(Command::new("sh").args(["-c", &line]).current_dir(dir));
         assert!(told.status.success(), "{line}: {}", String::from_utf8_lossy(&told.stderr));
     }
 

@@ -23,11 +23,10 @@ use everwarm_runtime::clock;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{Store, StoreError};
 use serde_json::Value;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::ops::ControlFlow;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -41,7 +40,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const LONG: Duration = Duration::from_hours(1);
 
 /// How often a life is looked at: it needs the processors more than whoever waits for its moment.
-const LOOK: Duration = Duration::from_micros(100);
+pub(super) const LOOK: Duration = Duration::from_micros(100);
 
 /// Between two looks whether it has done something new.
 const LOOK_AT_FILES: Duration = Duration::from_millis(50);
@@ -295,7 +294,7 @@ impl Drop for Life<'_> {
     }
 }
 
-fn signal(name: &str, pid: u32) -> Result<(), String> {
+pub(super) fn signal(name: &str, pid: u32) -> Result<(), String> {
     let sent = Command::new("kill").args([name, &pid.to_string()]).output();
     sent.map(drop).map_err(io("kill"))
 }
@@ -307,38 +306,6 @@ fn signal(name: &str, pid: u32) -> Result<(), String> {
 pub fn kill_exchange(dir: &Path) -> Result<bool, String> {
     let Ok(Some(file)) = PortFile::read(&dir.join("exchange")) else { return Ok(false) };
     signal("-KILL", file.pid).map(|()| true)
-}
-
-/// Kills every process that was started with a data directory below `place`: daemons, and their
-/// exchanges, whether those have said yet where they are or not. Comes back when they are gone.
-pub fn kill_all_below(place: &Path) {
-    let began = clock::now();
-    while began.elapsed() < HELD {
-        let left = all_below(place);
-        if left.is_empty() {
-            return;
-        }
-        for pid in left {
-            if let Err(e) = signal("-KILL", pid) {
-                tracing::error!("a process is left: {e}");
-            }
-        }
-        std::thread::park_timeout(LOOK);
-    }
-}
-
-fn all_below(place: &Path) -> Vec<u32> {
-    let is_there = |process: &Path| {
-        let words = fs::read(process.join("cmdline")).unwrap_or_default();
-        let mut words = words.split(|byte| *byte == 0).skip_while(|w| *w != b"--data-dir");
-        words.nth(1).is_some_and(|dir| Path::new(OsStr::from_bytes(dir)).starts_with(place))
-    };
-    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pid = |process: fs::DirEntry| {
-        let pid = process.file_name().to_str()?.parse().ok()?;
-        (pid != std::process::id() && is_there(&process.path())).then_some(pid)
-    };
-    all.filter_map(pid).collect()
 }
 
 /// What a directory holds in the end: what is compared, and what does not hold.
@@ -485,20 +452,5 @@ mod tests {
         let why = stands.killed(folder.path(), &Moment::In(Step::Live, Duration::ZERO));
         assert!(why.unwrap_err().ends_with("is never reached: nothing new for 1s, in restore"));
         assert!(began.elapsed() < Duration::from_secs(30));
-    }
-
-    #[test]
-    fn whoever_was_started_below_a_place_is_found_and_killed() {
-        let folder = Folder::new().unwrap();
-        let dir = folder.path().join("one");
-        let mut orphan = Command::new("/bin/sh")
-            .args(["-c", "while :; do sleep 0.1; done", "sim", "--data-dir"])
-            .arg(&dir)
-            .spawn()
-            .unwrap();
-        kill_all_below(&folder.path().join("on"));
-        assert!(orphan.try_wait().unwrap().is_none(), "somebody else's");
-        kill_all_below(folder.path());
-        assert!(!orphan.wait().unwrap().success());
     }
 }

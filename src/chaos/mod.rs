@@ -14,6 +14,7 @@ pub mod feed;
 mod illness;
 pub mod interrupt;
 pub mod invariants;
+mod orphans;
 pub mod plain;
 pub mod process;
 pub mod prove;

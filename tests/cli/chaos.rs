@@ -1,7 +1,7 @@
 //! `everwarm chaos`: as people run it on a recording of theirs, and that it can find something.
 
 use crate::kit::{
-    BINARY, Folder, Process, made_recording, plain, run, runs, small_recording, wait_until,
+    BINARY, Folder, Process, made_recording, output, plain, run, runs, small_recording, wait_until,
 };
 use everwarm::chaos::prove::Part;
 use everwarm::sim::faults::{KINDS, Kind};
@@ -185,7 +185,7 @@ fn a_configuration_for_a_real_venue_is_proved_at_the_simulated_one() {
 fn through_a_shell(line: &str) -> Output {
     let folder = Path::new(BINARY).parent().unwrap();
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
-    Command::new("sh").args(["-c", line]).env("PATH", path).output().unwrap()
+    output(Command::new("sh").args(["-c", line]).env("PATH", path))
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn the_line_that_shows_it_again_is_taken_by_a_shell_and_has_what_configured_it()
     command.args(["--plan", r#"{"sabotage":"random-ids"}"#]);
     command.env("EVERWARM_MARKET__SYMBOLS", "AAAUSD, BBBUSD");
     command.env("EVERWARM_TRADING__MAX_POSITIONS", "7");
-    let told = command.output().unwrap();
+    let told = output(&mut command);
     let said = String::from_utf8(told.stdout).unwrap();
     let again = said.lines().find_map(|line| line.strip_prefix("again: "));
     let again = again.unwrap_or_else(|| panic!("{said}"));

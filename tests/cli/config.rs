@@ -1,17 +1,17 @@
 //! `everwarm config` as an operator meets it.
 
-use crate::kit::{Folder, Process, ask, plain, run};
+use crate::kit::{Folder, Process, ask, output, plain, run};
 use everwarm::ops::config::keys::KEYS;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// Runs `everwarm config` with more variables: exit code, standard output, standard error.
 fn config(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let mut command = Command::new(crate::kit::BINARY);
-    command.arg("config").args(arguments).stdin(Stdio::null());
-    let output = command.envs(variables.iter().copied()).output().unwrap();
+    command.arg("config").args(arguments);
+    let output = output(command.envs(variables.iter().copied()));
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
 }

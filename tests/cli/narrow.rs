@@ -1,8 +1,8 @@
 //! What is shown on a terminal with little room.
 
-use crate::kit::{BINARY, Folder, ask, run, small_recording, until_end};
+use crate::kit::{BINARY, Folder, ask, output, run, small_recording, until_end};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// Columns of the terminal.
 const COLUMNS: usize = 60;
@@ -13,8 +13,8 @@ fn shown(dir: &Path, arguments: &[&str]) -> Vec<String> {
     let dir = ["--quiet", "--color", "never", "--data-dir", dir.to_str().unwrap()];
     let words = [&[&columns, BINARY], arguments, &dir].concat();
     let mut command = Command::new("script");
-    command.args(["-qec", &words.join(" "), "/dev/null"]).stdin(Stdio::null());
-    let output = command.output().expect("script, of the package bsdutils");
+    command.args(["-qec", &words.join(" "), "/dev/null"]);
+    let output = output(&mut command);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.code().is_some_and(|code| code == 0 || code == 4), "{words:?}: {text}");
     text.lines().map(|line| line.trim_end().to_owned()).collect()

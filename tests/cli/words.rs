@@ -1,6 +1,6 @@
 //! What is said of wrong usage, and the help.
 
-use crate::kit::{BINARY, Folder, ask, plain, run, small_recording, until_end};
+use crate::kit::{BINARY, Folder, ask, plain, printed, run, small_recording, until_end};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -69,8 +69,7 @@ fn a_reader_that_goes_away_is_no_error() {
         drop(reader);
         let mut command = Command::new(BINARY);
         command.args(arguments).arg("--data-dir").arg(&dir);
-        command.stdin(Stdio::null()).stdout(Stdio::from(writer)).stderr(Stdio::piped());
-        let output = command.output().unwrap();
+        let output = printed(command.stdout(Stdio::from(writer)).stderr(Stdio::piped()));
         let err = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {err}");
         assert!(!err.contains("panicked"), "{arguments:?}: {err}");
@@ -84,13 +83,13 @@ fn a_reader_that_goes_away_is_no_error() {
     // A full disk behind standard output is one.
     let full = fs::File::options().write(true).open("/dev/full").unwrap();
     let mut command = Command::new(BINARY);
-    command.args(["fills", "--json", "--data-dir"]).arg(&dir).stdin(Stdio::null());
-    let output = command.stdout(full).stderr(Stdio::piped()).output().unwrap();
+    command.args(["fills", "--json", "--data-dir"]).arg(&dir);
+    let output = printed(command.stdout(full).stderr(Stdio::piped()));
     let err = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(11), "{err}");
     assert!(err.contains("standard output"), "{err}");
-    let help = Command::new(BINARY).arg("--help").stdout(Stdio::null()).status().unwrap();
-    assert_eq!(help.code(), Some(0));
+    let help = printed(Command::new(BINARY).arg("--help").stdout(Stdio::null()));
+    assert_eq!(help.status.code(), Some(0));
 }
 
 #[test]

@@ -3,11 +3,10 @@
 use super::parts::{Part, spread};
 use super::{Difference, Report, TURNS, Tell, Wanted};
 use crate::chaos::compare::Picture;
-use crate::chaos::crashes::{
-    End, Left, Lived, Subject, Took, kill_all_below, kill_exchange, picture,
-};
+use crate::chaos::crashes::{End, Left, Lived, Subject, Took, kill_exchange, picture};
 use crate::chaos::faults::{all_transparent, are_comparable, consequential_in, that_matter};
 use crate::chaos::interrupt;
+use crate::chaos::orphans::kill_all_below;
 use crate::chaos::requests;
 use crate::chaos::rig::Folder;
 use crate::chaos::several::{Tally, several};
