@@ -64,6 +64,10 @@ export class Risk extends Live {
       </h3>
       <p>${STATES[s.state] ?? ""}.${foreign ? ` Not ours, never traded: ${foreign}.` : ""}
         ${s.foreign_orders > 0 ? ` ${s.foreign_orders} open orders are not ours.` : ""}</p>
+      ${(s.owed ?? []).map((o) => html`
+        <p key=${o.symbol + o.strategy} class=${`banner ${o.state === "refused" ? "bad" : ""}`}>
+          Owed exit: ${o.held} ${o.symbol} of ${o.strategy}, ${o.reason ?? "requested"}, since
+          <${Time} ms=${o.since} long=${true} /></p>`)}
       ${(s.conflicts ?? []).map((c) => html`
         <p key=${c.about} class="banner bad">${dispute(c)}</p>`)}
       <${Sides} />

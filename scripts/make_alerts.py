@@ -170,6 +170,16 @@ alert("OrdersUnknown", PAGE, "2m", "everwarm_orders_unknown > 0",
       "They were sent without a clear answer. The venue is asked until it proves what became of them; none is sent again on a guess.",
       {'everwarm_orders_unknown{venue="binance"}': "1x40"}, {"venue": "binance"},
       {'everwarm_orders_unknown{venue="binance"}': "1x6 0x40"})
+alert("ExitRefused", PAGE, "1m", 'everwarm_exits_owed{state="refused"} > 0',
+      "An exit is refused again and again",
+      "The venue refused three requests or more for the same reason. `everwarm status` names the exit and the reason.",
+      {'everwarm_exits_owed{state="refused"}': "1x40"}, {"state": "refused"},
+      {'everwarm_exits_owed{state="refused"}': "0x40"})
+alert("ExitLate", WARN, "10m", "everwarm_exit_owed_age_seconds > 600",
+      "An exit has been owed for more than 10 minutes",
+      "It was decided and is not done. `everwarm status` names the exit and what it waits for.",
+      {'everwarm_exit_owed_age_seconds': "700+60x40"}, {},
+      {'everwarm_exit_owed_age_seconds': "0x40"})
 alert("SubmitSlow", WARN, "5m",
       "histogram_quantile(0.95, sum by (job, instance, venue, le)"
       ' (rate(everwarm_order_roundtrip_seconds_bucket{op="submit"}[10m]))) > 2'

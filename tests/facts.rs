@@ -240,6 +240,16 @@ fn derived() -> Vec<Body> {
             code: "c".into(),
             text: String::new(),
         }),
+        Body::Decision(Decision::Owed {
+            strategy: "s".into(),
+            symbol,
+            since: -1,
+            cause: "c".into(),
+            revision: u32::MAX,
+            tries: 3,
+            refusal: Some(String::new()),
+            ended: None,
+        }),
         Body::Ledger(Ledger::Position {
             symbol,
             quantity,

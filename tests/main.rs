@@ -25,6 +25,8 @@ mod doctor;
 #[cfg(test)]
 mod exchange;
 #[cfg(test)]
+mod exits;
+#[cfg(test)]
 mod facts;
 #[cfg(test)]
 mod hand;

@@ -2,8 +2,9 @@
 //! exchange's own ledger, and what was derived from each close. No sequence numbers, no venue ids,
 //! no venue times: a resend moves those and nothing else.
 
-use crate::domain::fact::{Body, Decision, Market, kinds};
+use crate::domain::fact::{Body, Decision, Market, Order as Said, kinds};
 use crate::domain::id::Symbol;
+use crate::domain::order::{OrderIntent, Side};
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::history::{History, Projector, bars};
 use everwarm_runtime::fact::Fact;
@@ -194,6 +195,11 @@ pub struct Derived {
     /// What the breaker said, by input. Some of its inputs are hints, which come or do not: what
     /// counts is what was in force at a close.
     breaker: BTreeMap<(u64, u16), String>,
+    /// How many facts of each rank were taken in of an input.
+    places: BTreeMap<(u64, u16), u16>,
+    /// Exits that opened, and whether they have ended. At which input one ends, and for what it
+    /// waits meanwhile, may be of this run alone.
+    exits: BTreeMap<(UtcMs, String, String), bool>,
 }
 
 impl Derived {
@@ -208,12 +214,31 @@ impl Derived {
             self.breaker.insert((fact.key.n, fact.key.i), format!("{:?}", fact.body));
             return;
         }
+        if let Body::Decision(Decision::Owed { since, symbol, strategy, ended, .. }) = &fact.body {
+            let exit = (*since, symbol.to_string(), strategy.clone());
+            self.exits.insert(exit, ended.is_some());
+            return;
+        }
         let Some(close) = self.closes.get(&fact.key.n) else { return };
         if fact.key.rank != 0 {
+            let place = self.places.entry((fact.key.n, fact.key.rank)).or_default();
+            let i = *place;
+            *place += 1;
             let text = match &fact.body {
                 // The reason is for people and may name what only this run saw.
                 Body::Decision(Decision::Declined { signal, code, .. }) => {
                     format!("declined {signal:?} {code}")
+                }
+                // Until when an exit may be sent counts from event time, which kills move.
+                Body::Decision(Decision::Approved { intent, reason, .. })
+                    if intent.side == Side::Sell =>
+                {
+                    let valid_until = intent.close_time;
+                    format!("exit {:?} {reason}", OrderIntent { valid_until, ..intent.clone() })
+                }
+                Body::Order(Said::Intent(intent)) if intent.side == Side::Sell => {
+                    let valid_until = intent.close_time;
+                    format!("exit {:?}", OrderIntent { valid_until, ..intent.clone() })
                 }
                 Body::Market(_)
                 | Body::Venue(_)
@@ -223,7 +248,7 @@ impl Derived {
                 | Body::Order(_)
                 | Body::Ledger(_) => format!("{:?}", fact.body),
             };
-            self.said.insert((*close, fact.key.rank, fact.key.i), text);
+            self.said.insert((*close, fact.key.rank, i), text);
         }
     }
 
@@ -236,6 +261,9 @@ impl Derived {
             }
         }
         let line = |((close, rank, i), text)| format!("close {close} rank {rank} {i}: {text}");
-        self.said.into_iter().map(line).collect()
+        let exit = |((since, symbol, strategy), ended)| {
+            format!("exit {since} {symbol} {strategy}: ended {ended}")
+        };
+        self.said.into_iter().map(line).chain(self.exits.into_iter().map(exit)).collect()
     }
 }

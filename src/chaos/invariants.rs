@@ -8,6 +8,7 @@ pub mod intended;
 pub mod moving;
 pub mod numbered;
 pub mod once;
+pub mod owed;
 pub mod positions;
 pub mod reservations;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub struct Invariants {
     numbered: numbered::Numbered,
     intended: intended::Intended,
     once: once::Once,
+    owed: owed::Owed,
     positions: positions::Positions,
     reservations: reservations::Reservations,
 }
@@ -54,6 +56,7 @@ impl Invariants {
         self.numbered.see(fact);
         self.intended.see(fact);
         self.once.see(fact);
+        self.owed.see(fact);
         self.positions.see(fact);
         self.reservations.see(fact);
     }
@@ -64,6 +67,7 @@ impl Invariants {
         let mut broken = self.numbered.end();
         broken.extend(self.intended.end(ledger));
         broken.extend(self.once.end(ledger));
+        broken.extend(self.owed.end());
         broken.extend(self.positions.end(ledger));
         broken.extend(self.reservations.end());
         broken

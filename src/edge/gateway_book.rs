@@ -7,7 +7,7 @@ use crate::domain::fact::{
 use crate::domain::id::ClientOrderId;
 use crate::domain::money::Decimal;
 use crate::domain::order::{SendAttempt, Side};
-use crate::domain::switch::Switches;
+use crate::domain::switch::{Switch, Switches};
 use crate::trading::orders::book::{OrderBook, ToSend};
 use crate::trading::risk::caps::Caps;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
@@ -16,7 +16,7 @@ use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-const FORMAT: u8 = 4;
+const FORMAT: u8 = 5;
 
 /// See the module.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -25,6 +25,11 @@ pub struct GatewayBook {
     pub orders: OrderBook,
     /// The last reconciliation: its life, and what it could not explain.
     pub reconciled: Option<(u64, Vec<Conflict>)>,
+    /// The input that it was about.
+    reconciled_at: u64,
+    /// The last input after which the account must be compared again before anything leaves: an
+    /// operator has resumed trading or ended a conflict, and may have traded by hand before.
+    anew: u64,
     /// Whether it is known what is traded: the account is compared by those rules.
     pub listed: bool,
     /// Of live trading; counted is what was approved for an entry, when it is sent first.
@@ -40,7 +45,8 @@ impl GatewayBook {
     /// which life it is: the fold may not have come to its beginning yet.
     #[must_use]
     pub fn is_reconciled(&self, life: u64) -> bool {
-        self.reconciled.as_ref().is_some_and(|(of, _)| *of == life)
+        let of_life = self.reconciled.as_ref().is_some_and(|(of, _)| *of == life);
+        of_life && self.reconciled_at > self.anew
     }
 
     /// Whether a person confirmed the trading of real money.
@@ -97,9 +103,9 @@ impl GatewayBook {
         if !allowed {
             return false;
         }
-        let Some((of, conflicts)) = &self.reconciled else { return false };
+        let Some((_, conflicts)) = &self.reconciled else { return false };
         let exit = side == Side::Sell && conflicts.iter().all(|c| c.dispute != Dispute::Twin);
-        *of == life && (conflicts.is_empty() || exit)
+        self.is_reconciled(life) && (conflicts.is_empty() || exit)
     }
 }
 
@@ -112,7 +118,7 @@ impl Stage for GatewayBook {
         "gateway"
     }
     fn version(&self) -> u16 {
-        3
+        4
     }
     fn interest(&self) -> Mask {
         let more = Mask::of(&[
@@ -131,11 +137,22 @@ impl Stage for GatewayBook {
         match &fact.body {
             Body::Ledger(Ledger::Reconciled { life, conflicts, .. }) => {
                 self.reconciled = Some((*life, conflicts.clone()));
+                self.reconciled_at = fact.key.n;
             }
             Body::Operator(Operator::LiveConfirmed { per_order, per_day, .. }) => {
                 self.caps.confirm(*per_order, *per_day);
             }
-            Body::Operator(Operator::Switched { .. }) => self.switches.fold(fact),
+            Body::Operator(Operator::Switched { switch, .. }) => {
+                if *switch == Switch::Resume {
+                    self.anew = fact.key.n;
+                }
+                self.switches.fold(fact);
+            }
+            Body::Operator(Operator::Resolved { conflict, .. })
+                if conflict.dispute == Dispute::Balance =>
+            {
+                self.anew = fact.key.n;
+            }
             Body::Decision(Decision::Approved { intent, reserved, .. })
                 if intent.side == Side::Buy =>
             {
@@ -170,7 +187,7 @@ impl Stage for GatewayBook {
 mod tests {
     use super::*;
     use crate::domain::order::{OrderIntent, OrderType};
-    use crate::domain::switch::{SafeStep, Switch};
+    use crate::domain::switch::SafeStep;
     use crate::trading::testing::{dec, fact, input, sent, sym};
 
     fn intent(id: &str, side: Side) -> OrderIntent {
@@ -237,7 +254,8 @@ mod tests {
                 dispute: *dispute,
             };
             let conflicts = disputes.iter().map(conflict).collect();
-            GatewayBook { reconciled: Some((life, conflicts)), ..GatewayBook::default() }
+            let reconciled = Some((life, conflicts));
+            GatewayBook { reconciled, reconciled_at: 1, ..GatewayBook::default() }
         };
         let may = |book: &GatewayBook| [Side::Buy, Side::Sell].map(|side| book.may_send(2, side));
         assert_eq!(may(&GatewayBook::default()), [false, false], "nobody has looked");
@@ -251,11 +269,15 @@ mod tests {
             (Switch::Halt, [false, true]),
             (Switch::Safe(SafeStep::Collect), [false, false]),
             (Switch::Safe(SafeStep::Trade), [false, true]),
-            (Switch::Resume, [true, true]),
+            (Switch::Resume, [false, false]),
         ] {
             let reason = "r".to_owned();
             halted.evolve(&input(3, Body::Operator(Operator::Switched { switch, reason })));
             assert_eq!(may(&halted), expected);
         }
+        // What was traded by hand while it was halted has to be seen first.
+        assert!(!halted.is_reconciled(2));
+        halted.evolve(&fact(4, 800, crate::trading::testing::reconciled(2, "1")));
+        assert_eq!(may(&halted), [true, true]);
     }
 }

@@ -6,6 +6,7 @@ use crate::domain::fact::{Analysis, Body, Decision, Ledger, Market, Operator, Or
 use crate::domain::id::Symbol;
 use crate::domain::order::OrderStatus;
 use crate::domain::time::UtcMs;
+use crate::trading::decide::REFUSALS;
 use everwarm_runtime::clock::wall_ms;
 use everwarm_runtime::fact::{Body as _, Fact};
 use everwarm_runtime::supervise::{Harm, News};
@@ -155,6 +156,14 @@ fn sorted(body: &Body) -> Option<(&'static str, Weight, Option<Symbol>)> {
         }
         Body::Decision(Decision::Approved { intent, .. }) => ("orders", Info, Some(intent.symbol)),
         Body::Decision(Decision::Declined { signal, .. }) => ("risk", Info, Some(signal.symbol)),
+        Body::Decision(Decision::Owed { symbol, tries, refusal, .. }) => {
+            let weight = match refusal {
+                Some(_) if *tries >= REFUSALS => Bad,
+                Some(_) => Warn,
+                None => Info,
+            };
+            ("risk", weight, Some(*symbol))
+        }
         Body::Order(Order::Filled { symbol, .. }) => ("orders", Info, Some(*symbol)),
         Body::Order(Order::Changed { symbol, status, .. }) => match status {
             OrderStatus::Unknown => ("orders", Bad, Some(*symbol)),

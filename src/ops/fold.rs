@@ -1,8 +1,8 @@
 //! Pure folds over facts that answer what people ask: where things stand, what was wished.
 
 use super::views::{
-    LiveView, Outcome, QuarantineView, SignalView, State, StatusView, SwitchesView, SymbolView,
-    VersionView,
+    LiveView, Outcome, OwedState, OwedView, QuarantineView, SignalView, State, StatusView,
+    SwitchesView, SymbolView, VersionView,
 };
 use crate::domain::fact::{
     Analysis, AtVenue, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Signal, Venue,
@@ -13,6 +13,7 @@ use crate::domain::order::OrderStatus;
 use crate::domain::quarantine::Quarantines;
 use crate::domain::settings::Settings;
 use crate::domain::switch::Switches;
+use crate::trading::decide::REFUSALS;
 use crate::trading::strategy;
 use crate::trading::universe::Universe;
 use everwarm_runtime::fact::{Effect, Fact};
@@ -42,6 +43,9 @@ pub struct StatusFold {
     /// What operators held trading back by when the breaker spoke last.
     #[serde(default)]
     said: Vec<String>,
+    /// Exits that are owed, by symbol and strategy.
+    #[serde(default)]
+    owed: BTreeMap<(Symbol, String), OwedView>,
     /// Rows of the journal that could not be read: first and last.
     #[serde(default)]
     lost: Vec<(u64, u64)>,
@@ -67,6 +71,7 @@ impl StatusFold {
                 self.view.barred = barred.iter().map(|(symbol, _)| *symbol).collect();
                 self.said = self.switches.level().1;
             }
+            Body::Decision(Decision::Owed { .. }) => self.exit(&fact.body),
             Body::Order(order) => self.order(order),
             Body::Ledger(ledger) => self.ledger(ledger),
             Body::Venue(Venue::Account { open, .. }) => {
@@ -154,6 +159,43 @@ impl StatusFold {
             Order::Filled { .. } => self.view.fills += 1,
             Order::Granted { .. } | Order::Compared { .. } => {}
         }
+    }
+
+    fn exit(&mut self, body: &Body) {
+        let Body::Decision(Decision::Owed {
+            strategy,
+            symbol,
+            since,
+            cause,
+            tries,
+            refusal,
+            ended,
+            ..
+        }) = body
+        else {
+            return;
+        };
+        let name = (*symbol, strategy.clone());
+        if ended.is_some() {
+            self.owed.remove(&name);
+            return;
+        }
+        let state = match refusal {
+            None => OwedState::Requested,
+            Some(_) if *tries >= REFUSALS => OwedState::Refused,
+            Some(_) => OwedState::Waiting,
+        };
+        let view = OwedView {
+            symbol: *symbol,
+            strategy: strategy.clone(),
+            since: *since,
+            cause: cause.clone(),
+            held: Decimal::ZERO,
+            refusals: *tries,
+            reason: refusal.clone(),
+            state,
+        };
+        self.owed.insert(name, view);
     }
 
     fn ledger(&mut self, ledger: &Ledger) {
@@ -248,6 +290,13 @@ impl StatusFold {
         view.open_orders = self.orders.len() as u64;
         let unknown = self.orders.values().filter(|s| **s == OrderStatus::Unknown);
         view.unknown_orders = unknown.count() as u64;
+        view.owed = self.owed.values().cloned().collect();
+        for owed in &mut view.owed {
+            owed.held = self.universe.held(owed.symbol).unwrap_or_default().normalize();
+        }
+        // What is sold is over, though the next input is what says so.
+        view.owed.retain(|owed| !owed.held.is_zero() || owed.reason.is_some());
+        view.owed.sort_by_key(|owed| owed.since);
         view.positions = self.universe.all_held().count() as u64;
         view.realized_pnl = self.realized.values().sum::<Decimal>().normalize();
         view.state = match (self.reconciled, view.conflicts.is_empty()) {

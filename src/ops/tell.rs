@@ -403,6 +403,23 @@ fn tell_decision(decision: &Decision) -> String {
         Decision::Declined { signal, text, .. } => {
             format!("risk declined to {} {}: {text}", side(signal.side), signal.symbol)
         }
+        Decision::Owed { symbol, strategy, cause, tries, refusal, ended, .. } => {
+            let exit = format!("the exit of {symbol} by {strategy}");
+            match (ended, refusal) {
+                (Some(why), _) => format!("{exit} is done: {why}"),
+                (None, Some(why)) => format!("{exit} is owed: {}", owed_reason(*tries, why)),
+                (None, None) => format!("{exit} is requested: {cause}"),
+            }
+        }
+    }
+}
+
+/// Why an exit that is owed waits.
+#[must_use]
+pub fn owed_reason(tries: u32, why: &str) -> String {
+    match tries {
+        0 | 1 => why.to_owned(),
+        tries => format!("refused {tries} times in a row, last: {why}"),
     }
 }
 

@@ -287,16 +287,21 @@ impl TerminalState {
 
     fn decision(&self, time: UtcMs, decision: &Decision) -> Vec<String> {
         let text = match decision {
-            Decision::Approved { .. } => return Vec::new(),
+            Decision::Approved { .. }
+            | Decision::Owed { ended: Some(_), .. }
+            | Decision::Owed { refusal: None, .. } => return Vec::new(),
             Decision::Declined { signal, text, .. } => {
                 format!("{} {}: {text}", tell::side(signal.side), signal.symbol)
             }
-            Decision::Breaker { .. } => tell::tell(&Body::Decision(decision.clone()), None),
+            Decision::Breaker { .. } | Decision::Owed { .. } => {
+                tell::tell(&Body::Decision(decision.clone()), None)
+            }
         };
         let (word, paint) = match decision {
             Decision::Breaker { level: BreakerLevel::Normal, .. } => ("breaker", Paint::Plain),
             Decision::Breaker { .. } => ("breaker", Paint::Red),
             Decision::Declined { .. } | Decision::Approved { .. } => ("declined", Paint::Yellow),
+            Decision::Owed { .. } => ("owed", Paint::Yellow),
         };
         vec![self.row(&clock(time), word, &text, paint)]
     }

@@ -6,9 +6,9 @@
 //! one of the standard library may change with it. 105 bits of it are told: among a billion ids the
 //! odds that two are equal are below one in 10^13.
 
-use crate::domain::fact::Signal;
-use crate::domain::id::ClientOrderId;
+use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::order::Side;
+use crate::domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 
 /// Longest readable piece.
@@ -18,9 +18,6 @@ const HASH_CHARS: u32 = 21;
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 /// Fixed for ever: another key is another id for the same intent.
 const KEY: (u64, u64) = (0x6576_6572_7761_726d, 0x6f72_6465_7220_6964);
-/// A re-priced or replaced order is another intent; the first one has this number.
-const FIRST_REVISION: u64 = 0;
-
 /// Whose ids they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Identity {
@@ -28,25 +25,33 @@ pub(super) struct Identity {
     pub(super) epoch: u64,
 }
 
-/// The id of the order a signal leads to.
-pub(super) fn of(identity: &Identity, signal: &Signal) -> ClientOrderId {
-    let leg = match signal.side {
+/// The id of the order that a decision on the close `close` leads to. A repeated request of the
+/// same decision is another order: `revision` counts them from 0.
+pub(super) fn of(
+    identity: &Identity,
+    strategy: &str,
+    symbol: Symbol,
+    side: Side,
+    close: UtcMs,
+    revision: u32,
+) -> ClientOrderId {
+    let leg = match side {
         Side::Buy => "entry",
         Side::Sell => "exit",
     };
     let mut text = Vec::new();
-    let words = [&identity.installation, &signal.strategy, signal.symbol.as_str(), leg];
+    let words = [&identity.installation, strategy, symbol.as_str(), leg];
     for word in words {
         // With its length, so that no two lists of words give the same text.
         text.extend((word.len() as u64).to_le_bytes());
         text.extend(word.as_bytes());
     }
     text.extend(identity.epoch.to_le_bytes());
-    text.extend(FIRST_REVISION.to_le_bytes());
-    text.extend(signal.close_time.to_le_bytes());
+    text.extend(u64::from(revision).to_le_bytes());
+    text.extend(close.to_le_bytes());
     let mut hash = sip_hash_128(KEY, &text);
     let mut id = String::from(ClientOrderId::PREFIX);
-    id.extend(signal.strategy.chars().filter(char::is_ascii_alphanumeric).take(WORD_MAX));
+    id.extend(strategy.chars().filter(char::is_ascii_alphanumeric).take(WORD_MAX));
     id.push('-');
     for _ in 0..HASH_CHARS {
         id.push(char::from(BASE32[(hash & 31) as usize]));
@@ -100,8 +105,15 @@ fn rounds(v: &mut [u64; 4], count: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::fact::Signal;
     use crate::trading::testing::signal;
     use std::collections::BTreeSet;
+
+    /// The id of the order that a signal leads to.
+    fn of(identity: &Identity, signal: &Signal) -> ClientOrderId {
+        let Signal { strategy, symbol, side, close_time, .. } = signal;
+        super::of(identity, strategy, *symbol, *side, *close_time, 0)
+    }
 
     #[test]
     fn hashes_as_published() {
@@ -144,7 +156,9 @@ mod tests {
         ids.extend(others.iter().map(|other| of(&identity, other)));
         ids.insert(of(&Identity { epoch: 2, ..identity.clone() }, &base));
         ids.insert(of(&Identity { installation: "insu".into(), ..identity.clone() }, &base));
-        assert_eq!(ids.len(), 7);
+        let again = super::of(&identity, "sma_cross", base.symbol, Side::Buy, 60_000, 1);
+        ids.insert(again);
+        assert_eq!(ids.len(), 8);
         // What the decision was not made of does not.
         assert!(ids.contains(&of(&identity, &Signal { confidence_ppm: 9, ..base })));
     }

@@ -1,15 +1,22 @@
 //! The decision: one stage alone approves and reserves.
 //!
 //! All signals of a close are decided together, after the breaker has spoken: by confidence, the
-//! surest first, then by symbol and strategy. Each gets exactly one answer, `Approved` or
-//! `Declined`. A buy holds its quote amount and one percent more until its order is final; what of
-//! it has been filled is held no longer, for it has left the cash. While an operator has everything
-//! sold, what is held is left without a signal, and what is then still held again at each close.
+//! surest first, then by symbol and strategy; sales go first. A buy gets exactly one answer,
+//! `Approved` or `Declined`, a sell `Owed` or `Declined`. A buy holds its quote amount and one
+//! percent more until its order is final; what of it has been filled is held no longer, for it has
+//! left the cash. While an operator has everything sold, what is held is left without a signal.
+//!
+//! A signal to sell opens an exit that is owed until it is done: see [`exits`].
 //!
 //! Invariants, asserted by `check`:
 //! 1. Between inputs no signal waits for its answer.
 //! 2. A symbol has at most one order that is not final.
 //! 3. Nothing held is negative.
+
+mod exits;
+mod owed;
+
+pub use exits::REFUSALS;
 
 use super::client_id::{self, Identity};
 use super::instruments::Instruments;
@@ -18,7 +25,7 @@ use super::risk::sizing::{self, TooSmall};
 use crate::domain::fact::kinds::{kind, rank};
 use crate::domain::fact::{
     Analysis, AtVenue, Body, BreakerLevel, Decision, Ledger, Listed, Market, Operator, Order,
-    Signal,
+    Signal, Venue,
 };
 use crate::domain::id::{ClientOrderId, Symbol, SymbolMap};
 use crate::domain::instrument::Instrument;
@@ -30,10 +37,11 @@ use crate::domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::fact::{Fact, Key, Mask, Rank};
 use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;
+use exits::Exits;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-const FORMAT: u8 = 4;
+const FORMAT: u8 = 5;
 /// Who leaves what an operator has sold, in place of a strategy.
 pub const LEAVES: &str = "flatten";
 /// What is held for a buy, as a multiple of its value at the close, in percent: prices move and
@@ -85,8 +93,11 @@ fn no<T>(code: &'static str, text: impl Into<String>) -> Result<T, Refusal> {
 /// What is held for an order that is not final.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Hold {
+    strategy: String,
     symbol: Symbol,
     side: Side,
+    /// Whether the venue may have it.
+    left: bool,
     reserved: Decimal,
     executed_quote: Decimal,
 }
@@ -121,9 +132,7 @@ pub struct Decide {
     time: UtcMs,
     /// The word by which an operator has everything sold.
     flatten: Option<Key>,
-    /// The close at which each symbol was left by such a word last: once a close, for the id of
-    /// its order is that of the close.
-    left: SymbolMap<UtcMs>,
+    exits: Exits,
     /// Of live trading; counted is what is held for an entry when it is approved.
     caps: Caps,
     /// Signals of this close, with the fact each came in.
@@ -172,88 +181,43 @@ impl Decide {
 
     fn judge(&self, signal: &Signal, round: &mut Round) -> Result<Approved, Refusal> {
         self.level_allows(signal)?;
-        if signal.side == Side::Buy {
-            self.listing_allows(signal.symbol)?;
-        }
+        self.listing_allows(signal.symbol)?;
         let rule = self.instrument(signal.symbol)?;
         if round.pending.contains(&signal.symbol) {
             return no("pending", format!("an order in {} is not final yet", signal.symbol));
         }
-        let (quantity, reserved) = match signal.side {
-            Side::Buy => self.entry(signal, rule, round)?,
-            Side::Sell => (self.exit(signal, rule)?, Decimal::ZERO),
-        };
+        let (quantity, reserved) = self.entry(signal, rule, round)?;
         round.pending.push(signal.symbol);
-        if signal.side == Side::Buy {
-            round.taken.push(signal.symbol);
-            round.cash = round.cash.map(|cash| cash - reserved);
-            round.caps.spend(signal.close_time, reserved);
-        }
-        Ok(self.approve(signal, quantity, reserved, signal.close_time))
-    }
-
-    /// An order that may be sent for as long as is configured from `from` on.
-    fn approve(
-        &self,
-        signal: &Signal,
-        quantity: Decimal,
-        reserved: Decimal,
-        from: UtcMs,
-    ) -> Approved {
+        round.taken.push(signal.symbol);
+        round.cash = round.cash.map(|cash| cash - reserved);
+        round.caps.spend(signal.close_time, reserved);
+        let Signal { strategy, symbol, side, close_time, .. } = signal;
         let intent = OrderIntent {
-            client_id: client_id::of(&self.identity, signal),
-            strategy: signal.strategy.clone(),
-            symbol: signal.symbol,
-            side: signal.side,
+            client_id: client_id::of(&self.identity, strategy, *symbol, *side, *close_time, 0),
+            strategy: strategy.clone(),
+            symbol: *symbol,
+            side: *side,
             order_type: OrderType::Market,
             quantity,
             price: None,
-            close_time: signal.close_time,
-            valid_until: from + self.settings.trading.valid_for_s * 1000,
+            close_time: *close_time,
+            valid_until: close_time + self.settings.trading.valid_for_s * 1000,
         };
-        Approved { intent, reserved, reason: signal.reason.clone() }
+        Ok(Approved { intent, reserved, reason: signal.reason.clone() })
     }
 
-    /// Orders by which everything held is left, where an operator has it sold and it may be.
-    fn leave_all(&self, round: &Round) -> Vec<Approved> {
-        if self.flatten.is_none() || self.level == BreakerLevel::Halted {
-            return Vec::new();
-        }
-        let held = self.positions.iter().filter(|(symbol, _)| {
-            !round.pending.contains(symbol) && self.left.get(*symbol) != Some(&self.closed)
-        });
-        let leave = |symbol: Symbol| {
-            let newest = self.newest.get(symbol)?;
-            let signal = Signal {
-                strategy: LEAVES.to_owned(),
-                symbol,
-                side: Side::Sell,
-                confidence_ppm: 1_000_000,
-                price: newest.close,
-                close_time: self.closed,
-                reason: "an operator has everything sold".to_owned(),
-            };
-            // What is too small to be sold, or not traded now, stays.
-            let quantity = self.exit(&signal, self.instrument(symbol).ok()?).ok()?;
-            let from = self.closed.max(self.time);
-            Some(self.approve(&signal, quantity, Decimal::ZERO, from))
-        };
-        held.filter_map(|(symbol, _)| leave(symbol)).collect()
-    }
-
+    /// Whether the breaker allows an entry.
     fn level_allows(&self, signal: &Signal) -> Result<(), Refusal> {
         let why = self.reasons.join("; ");
-        let barred = self.barred.iter().find(|(symbol, _)| *symbol == signal.symbol);
-        if let (Side::Buy, Some((_, why))) = (signal.side, barred) {
+        if let Some((_, why)) = self.barred.iter().find(|(symbol, _)| *symbol == signal.symbol) {
             return no("barred", why.clone());
         }
-        match (self.level, signal.side) {
-            (BreakerLevel::Halted, _) => no("halted", format!("trading is halted: {why}")),
-            (BreakerLevel::ExitsOnly, Side::Buy) => {
+        match self.level {
+            BreakerLevel::Halted => no("halted", format!("trading is halted: {why}")),
+            BreakerLevel::ExitsOnly => {
                 no("exits-only", format!("positions may be left, not entered: {why}"))
             }
-            (BreakerLevel::ExitsOnly, Side::Sell)
-            | (BreakerLevel::Normal | BreakerLevel::Reduced, _) => Ok(()),
+            BreakerLevel::Normal | BreakerLevel::Reduced => Ok(()),
         }
     }
 
@@ -294,14 +258,25 @@ impl Decide {
         match market {
             Market::Close { time, bars, .. } => {
                 self.closed = *time;
+                self.exits.close();
                 let mut near = 0;
                 for bar in bars {
                     let newest = Newest { time: *time, close: bar.close };
                     *self.newest.near(&mut near, bar.symbol, || newest) = newest;
                 }
             }
-            Market::Instruments { rules } => self.instruments.learn(rules),
+            Market::Instruments { rules } => {
+                for rule in rules {
+                    if self.instruments.get(rule.symbol) != Some(rule) {
+                        self.exits.changed(rule.symbol);
+                    }
+                }
+                self.instruments.learn(rules);
+            }
             Market::Universe { listed, unlisted, .. } => {
+                for row in listed {
+                    self.exits.changed(row.symbol);
+                }
                 let rows = self.listed.get_or_insert_default();
                 rows.remove_all(unlisted);
                 self.newest.remove_all(unlisted);
@@ -365,38 +340,48 @@ impl Decide {
         }
     }
 
-    fn exit(&self, signal: &Signal, rule: &Instrument) -> Result<Decimal, Refusal> {
-        match self.positions.get(signal.symbol) {
-            Some(held) => sizing::market(rule, *held, signal.price.decimal()).map_err(too_small),
-            None => no("nothing-to-sell", format!("no {} is held", rule.base)),
-        }
-    }
-
-    fn ledger(&mut self, ledger: &Ledger) {
+    fn ledger(&mut self, key: Key, ledger: &Ledger) {
         match ledger {
             Ledger::Position { symbol, quantity, cash, .. } => {
                 self.cash = Some(*cash);
+                self.exits.changed(*symbol);
                 if quantity.is_zero() {
                     self.positions.remove(*symbol);
                 } else {
                     self.positions.insert(*symbol, *quantity);
                 }
             }
-            Ledger::Reconciled { cash, .. } => self.cash = Some(*cash),
+            Ledger::Reconciled { cash, conflicts, foreign, .. } => {
+                self.cash = Some(*cash);
+                let held = self.held_by_asset();
+                self.exits.reconciled(key.n, conflicts, foreign, &held);
+            }
             Ledger::Equity { .. } | Ledger::Adjusted { .. } => {}
         }
     }
 
     fn order(&mut self, order: &Order) {
-        let Order::Changed { client_id, status, executed_quote, .. } = order else { return };
-        if status.is_final() {
-            self.holds.remove(client_id);
-        } else if let Some(hold) = self.holds.get_mut(client_id) {
-            hold.executed_quote = *executed_quote;
+        match order {
+            Order::Changed { client_id, status, executed, executed_quote, reason, .. } => {
+                if status.is_final() {
+                    if let Some(hold) = self.holds.remove(client_id) {
+                        self.sale_ended(&hold, *status, *executed, reason);
+                    }
+                } else if let Some(hold) = self.holds.get_mut(client_id) {
+                    hold.executed_quote = *executed_quote;
+                    hold.left = true;
+                }
+            }
+            Order::Granted { client_id, .. } => {
+                if let Some(hold) = self.holds.get_mut(client_id) {
+                    hold.left = false;
+                }
+            }
+            Order::Intent(_) | Order::Filled { .. } | Order::Compared { .. } => {}
         }
     }
 
-    fn own(&mut self, decision: &Decision) {
+    fn own(&mut self, fact: &Fact<Body>, decision: &Decision) {
         let answered = match decision {
             Decision::Breaker { level, reasons, barred } => {
                 self.level = *level;
@@ -408,10 +393,9 @@ impl Decide {
                 let OrderIntent { symbol, side, client_id, .. } = intent;
                 let executed_quote = Decimal::ZERO;
                 let (symbol, side, reserved) = (*symbol, *side, *reserved);
-                let hold = Hold { symbol, side, reserved, executed_quote };
-                if intent.strategy == LEAVES {
-                    self.left.insert(symbol, intent.close_time);
-                }
+                let (strategy, left) = (intent.strategy.clone(), false);
+                let hold = Hold { strategy, symbol, side, left, reserved, executed_quote };
+                self.exit_requested(intent);
                 if side == Side::Buy {
                     self.caps.spend(intent.close_time, reserved);
                 }
@@ -419,6 +403,14 @@ impl Decide {
                 (intent.symbol, &intent.strategy)
             }
             Decision::Declined { signal, .. } => (signal.symbol, &signal.strategy),
+            Decision::Owed { symbol, strategy, ended: None, .. } => {
+                self.exit_said(fact, decision);
+                (*symbol, strategy)
+            }
+            Decision::Owed { .. } => {
+                self.exit_said(fact, decision);
+                return;
+            }
         };
         self.waiting.retain(|(_, signal)| (signal.symbol, &signal.strategy) != answered);
     }
@@ -440,7 +432,7 @@ impl Stage for Decide {
     }
 
     fn version(&self) -> u16 {
-        4
+        5
     }
 
     fn on_poison(&self) -> OnPoison {
@@ -454,10 +446,13 @@ impl Stage for Decide {
             kind::UNIVERSE,
             kind::LIVE_CONFIRMED,
             kind::STARTED,
+            kind::CLOCK,
             kind::CONFIG_APPLIED,
             kind::SWITCHED,
+            kind::ACCOUNT,
             kind::SIGNALS,
             kind::BREAKER,
+            kind::GRANTED,
             kind::CHANGED,
             kind::POSITION,
             kind::RECONCILED,
@@ -465,7 +460,7 @@ impl Stage for Decide {
     }
 
     fn produces(&self) -> Mask {
-        Mask::of(&[kind::APPROVED, kind::DECLINED])
+        Mask::of(&[kind::APPROVED, kind::DECLINED, kind::OWED])
     }
 
     fn evolve(&mut self, fact: &Fact<Body>) {
@@ -474,7 +469,10 @@ impl Stage for Decide {
             Body::Market(market) => self.market(market),
             Body::Operator(Operator::Switched { switch, .. }) => match switch {
                 Switch::Flatten => self.flatten = self.flatten.or(Some(fact.key)),
-                Switch::Resume => self.flatten = None,
+                Switch::Resume => {
+                    self.flatten = None;
+                    self.exits.resumed(fact.key.n);
+                }
                 Switch::Halt
                 | Switch::Safe(_)
                 | Switch::Strategy { .. }
@@ -492,9 +490,12 @@ impl Stage for Decide {
             Body::Analysis(Analysis::Signals { rows }) => {
                 self.waiting.extend(rows.iter().map(|signal| (fact.key, signal.clone())));
             }
-            Body::Decision(decision) => self.own(decision),
+            Body::Decision(decision) => self.own(fact, decision),
             Body::Order(order) => self.order(order),
-            Body::Ledger(ledger) => self.ledger(ledger),
+            Body::Ledger(ledger) => self.ledger(fact.key, ledger),
+            Body::Venue(Venue::Account { balances, .. }) => {
+                self.exits.account(fact.key.n, balances);
+            }
             Body::Venue(_) | Body::Operator(_) | Body::Analysis(_) => {}
         }
     }
@@ -502,7 +503,7 @@ impl Stage for Decide {
     fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
 
     fn conclude(&self, out: &mut Out<Body>) {
-        if self.waiting.is_empty() && self.flatten.is_none() {
+        if self.waiting.is_empty() && self.flatten.is_none() && self.exits.is_empty() {
             return;
         }
         let mut waiting: Vec<&(Key, Signal)> = self.waiting.iter().collect();
@@ -511,7 +512,8 @@ impl Stage for Decide {
             order.then_with(|| (a.symbol, &a.strategy).cmp(&(b.symbol, &b.strategy)))
         });
         let mut round = self.round();
-        for (key, signal) in waiting {
+        self.conclude_exits(&waiting, &mut round, out);
+        for (key, signal) in waiting.iter().filter(|(_, signal)| signal.side == Side::Buy) {
             let body = match self.judge(signal, &mut round) {
                 Ok(approved) => approved.into_body(),
                 Err(Refusal { code, text }) => {
@@ -521,9 +523,10 @@ impl Stage for Decide {
             };
             out.say_because([*key], body);
         }
-        for approved in self.leave_all(&round) {
-            out.say_because(self.flatten.into_iter().collect::<Vec<_>>(), approved.into_body());
-        }
+    }
+
+    fn next_wake(&self) -> Option<i64> {
+        (!self.exits.is_empty() && self.exit_is_due()).then_some(self.time)
     }
 
     fn save(&self) -> Vec<u8> {
@@ -536,6 +539,7 @@ impl Stage for Decide {
     }
 
     fn check(&self) {
+        self.exits.check();
         assert!(self.waiting.is_empty(), "1: {:?}", self.waiting);
         let mut symbols: Vec<_> = self.holds.values().map(|hold| hold.symbol).collect();
         symbols.sort_unstable();

@@ -1,9 +1,9 @@
 //! The decision, round by round.
 
 use super::*;
-use crate::domain::order::OrderStatus;
+use crate::domain::order::{Balance, OrderStatus};
 use crate::trading::testing::{
-    changed, close, configured, dec, fact, facts_of, input, instrument, position, reconciled,
+    bar, changed, close, configured, dec, fact, facts_of, input, instrument, position, reconciled,
     signal, sym,
 };
 
@@ -24,14 +24,23 @@ fn ready(change: impl FnOnce(&mut Settings)) -> Decide {
         assert!(facts_of(&mut stage, &input(1, body)).is_empty());
     }
     facts_of(&mut stage, &fact(1, 800, reconciled(1, "10000")));
+    let bars = ["ADAUSDT", "BTCUSDT", "ETHUSDT"].map(|symbol| bar(symbol, 9, 100)).to_vec();
+    let closed = Market::Close { time: T, bars, missing: Vec::new() };
+    assert!(facts_of(&mut stage, &input(1, Body::Market(closed))).is_empty());
     stage
 }
 
 fn ask(stage: &mut Decide, rows: &[Signal]) -> Vec<String> {
     let signals = Body::Analysis(Analysis::Signals { rows: rows.to_vec() });
     let said = facts_of(stage, &fact(2, 400, signals));
+    let asked =
+        |body: &&Body| !matches!(body, Body::Decision(Decision::Owed { refusal: None, .. }));
+    let said: Vec<&Body> = said.iter().filter(asked).collect();
     assert_eq!(said.len(), rows.len(), "one answer a signal");
-    let words = said.iter().map(|body| match body {
+    let words = said.into_iter().map(|body| match body {
+        Body::Decision(Decision::Owed { symbol, refusal: Some(why), .. }) => {
+            format!("{symbol} owed: {why}")
+        }
         Body::Decision(Decision::Approved { intent, reserved, .. }) => {
             let OrderIntent { side, symbol, quantity, .. } = intent;
             format!("{side:?} {quantity} {symbol} holding {reserved}")
@@ -86,8 +95,8 @@ fn no_more_is_entered_than_a_person_confirmed() {
     assert_eq!(
         ask(&mut stage, &[buy("ADAUSDT"), sell("BTCUSDT")]),
         [
-            "ADAUSDT live-cap: 1010 is above the confirmed cap of 150 an order",
-            "Sell 10 BTCUSDT holding 0"
+            "Sell 10 BTCUSDT holding 0",
+            "ADAUSDT live-cap: 1010 is above the confirmed cap of 150 an order"
         ],
         "a way out is never capped"
     );
@@ -143,7 +152,11 @@ fn decides_by_the_breaker_of_the_same_round() {
             "BTCUSDT exits-only: positions may be left, not entered: why",
             "Sell 1 ",
         ),
-        (BreakerLevel::Halted, "BTCUSDT halted: trading is halted: why", "ETHUSDT halted"),
+        (
+            BreakerLevel::Halted,
+            "BTCUSDT halted: trading is halted: why",
+            "ETHUSDT owed: trading is halted: why",
+        ),
     ] {
         let mut stage = ready(|_| {});
         facts_of(&mut stage, &fact(1, 800, position("ETHUSDT", "1", "10000")));
@@ -152,14 +165,17 @@ fn decides_by_the_breaker_of_the_same_round() {
         stage.evolve(&fact(2, 400, Body::Analysis(Analysis::Signals { rows })));
         let breaker = Decision::Breaker { level, reasons: vec!["why".into()], barred: vec![] };
         let said = facts_of(&mut stage, &fact(2, 500, Body::Decision(breaker)));
-        assert_eq!(said.len(), 2);
+        let answers = said
+            .iter()
+            .filter(|body| !matches!(body, Body::Decision(Decision::Owed { refusal: None, .. })));
+        assert_eq!(answers.count(), 2);
         let mut stage = ready(|_| {});
         facts_of(&mut stage, &fact(1, 800, position("ETHUSDT", "1", "10000")));
         let breaker = Decision::Breaker { level, reasons: vec!["why".into()], barred: vec![] };
         facts_of(&mut stage, &fact(2, 500, Body::Decision(breaker)));
         let words = ask(&mut stage, &[buy("BTCUSDT"), sell("ETHUSDT")]);
-        assert!(words[0].starts_with(buys), "{words:?}");
-        assert!(words[1].starts_with(sells), "{words:?}");
+        assert!(words[1].starts_with(buys), "{words:?}");
+        assert!(words[0].starts_with(sells), "sales go first: {words:?}");
         assert_eq!(format!("{said:?}").contains("Approved"), level != BreakerLevel::Halted);
     }
 }
@@ -230,8 +246,8 @@ fn a_barred_symbol_is_not_bought_and_may_be_sold() {
         Decision::Breaker { level: BreakerLevel::Normal, reasons: vec![], barred: barred.into() };
     facts_of(&mut stage, &fact(2, 500, Body::Decision(breaker)));
     let words = ask(&mut stage, &[buy("BTCUSDT"), sell("ETHUSDT")]);
-    assert!(words[0].starts_with("BTCUSDT barred: indicator failed"), "{words:?}");
-    assert!(words[1].starts_with("Sell 1 "), "{words:?}");
+    assert!(words[1].starts_with("BTCUSDT barred: indicator failed"), "{words:?}");
+    assert!(words[0].starts_with("Sell 1 "), "{words:?}");
 }
 
 #[test]
@@ -272,7 +288,9 @@ fn everything_held_is_sold_once_a_close_for_as_long_as_an_operator_wants_it() {
     let switched =
         |switch| Body::Operator(Operator::Switched { switch, reason: "enough".to_owned() });
     let sold = |stage: &mut Decide, body: Body| {
-        let said = facts_of(stage, &input(3, body)).into_iter().map(|body| {
+        let said = facts_of(stage, &input(3, body)).into_iter();
+        let said = said.filter(|body| !matches!(body, Body::Decision(Decision::Owed { .. })));
+        let said = said.map(|body| {
             let Body::Decision(Decision::Approved { intent, reserved, .. }) = body else {
                 panic!("{body:?}")
             };
@@ -310,4 +328,186 @@ fn everything_held_is_sold_once_a_close_for_as_long_as_an_operator_wants_it() {
     facts_of(&mut stage, &fact(5, 500, level(BreakerLevel::ExitsOnly)));
     assert_eq!(sold(&mut stage, switched(Switch::Resume)).len(), 0);
     assert_eq!(sold(&mut stage, close("BTCUSDT", 12, 90)), []);
+}
+
+/// What the stage says when it is given a fact: requests and owed exits, in short.
+fn exits(stage: &mut Decide, given: &Fact<Body>) -> Vec<String> {
+    let said = facts_of(stage, given).into_iter().map(|body| {
+        let Body::Decision(decision) = body else { panic!("{body:?}") };
+        match decision {
+            Decision::Approved { intent, .. } => {
+                let OrderIntent { side, quantity, symbol, close_time, .. } = intent;
+                format!("{side:?} {quantity} {symbol} of {close_time}")
+            }
+            Decision::Owed { symbol, ended: Some(why), .. } => format!("{symbol} done: {why}"),
+            Decision::Owed { symbol, refusal: Some(why), tries, .. } => {
+                format!("{symbol} waits {tries}: {why}")
+            }
+            Decision::Owed { symbol, .. } => format!("{symbol} owed"),
+            Decision::Declined { code, signal, .. } => format!("{} {code}", signal.symbol),
+            Decision::Breaker { .. } => panic!("{decision:?}"),
+        }
+    });
+    said.collect()
+}
+
+fn signals(rows: Vec<Signal>) -> Fact<Body> {
+    fact(2, 400, Body::Analysis(Analysis::Signals { rows }))
+}
+
+fn minute(stage: &mut Decide, minute: i64) -> Vec<String> {
+    let mut closed = input(10, close("BTCUSDT", minute, 100));
+    closed.time = (minute + 1) * MINUTE;
+    exits(stage, &closed)
+}
+
+/// The newest request that is not final.
+fn living(stage: &Decide) -> String {
+    stage.holds.keys().next().unwrap().0.clone()
+}
+
+#[test]
+fn an_exit_waits_for_the_entry_and_is_requested_as_soon_as_that_is_final() {
+    let mut stage = ready(|_| {});
+    assert_eq!(ask(&mut stage, &[buy("BTCUSDT")]).len(), 1);
+    let entry = living(&stage);
+    let pending = "BTCUSDT waits 0: an order in BTCUSDT is not final yet";
+    let later = signal("BTCUSDT", Side::Sell, T + MINUTE);
+    assert_eq!(exits(&mut stage, &signals(vec![later])), [pending]);
+    facts_of(&mut stage, &fact(3, 800, position("BTCUSDT", "4", "9600")));
+    assert_eq!(stage.next_wake(), None, "nothing could leave");
+    let bytes = stage.save();
+    stage.load(&bytes).unwrap();
+    stage.evolve(&fact(3, 700, changed(&entry, OrderStatus::Cancelled, "4")));
+    assert!(stage.next_wake().is_some(), "it may leave without a close");
+    let clock = Body::Operator(Operator::Clock { time: T });
+    let said = exits(&mut stage, &input(4, clock));
+    assert_eq!(said, ["BTCUSDT owed".to_owned(), format!("Sell 4 BTCUSDT of {}", T + MINUTE)]);
+    assert_eq!(stage.next_wake(), None);
+    let sale = living(&stage);
+    facts_of(&mut stage, &fact(4, 800, position("BTCUSDT", "0", "10000")));
+    let done = exits(&mut stage, &fact(4, 700, changed(&sale, OrderStatus::Filled, "4")));
+    assert_eq!(done, ["BTCUSDT done: nothing of BTCUSDT is held"]);
+    assert!(stage.exits.is_empty());
+}
+
+#[test]
+fn what_was_not_sent_in_time_is_requested_again_at_each_close_for_what_is_held_then() {
+    let mut stage = ready(|_| {});
+    facts_of(&mut stage, &fact(1, 800, position("BTCUSDT", "3", "9700")));
+    assert_eq!(exits(&mut stage, &signals(vec![sell("BTCUSDT")])).len(), 2);
+    let mut ids = vec![living(&stage)];
+    for n in 10..20 {
+        let id = ids.last().unwrap().clone();
+        let said = exits(&mut stage, &fact(3, 700, changed(&id, OrderStatus::Expired, "0")));
+        assert_eq!(said, ["BTCUSDT waits 0: the last request ended unfilled"], "at {n}");
+        let said = minute(&mut stage, n);
+        assert_eq!(said, ["BTCUSDT owed".to_owned(), format!("Sell 3 BTCUSDT of {T}")]);
+        let approved = stage.holds.values().next().unwrap().clone();
+        assert_eq!(approved.symbol, sym("BTCUSDT"));
+        ids.push(living(&stage));
+    }
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 11, "each request has an id of its own");
+    // Cut short: the rest goes at the next close.
+    let id = living(&stage);
+    facts_of(&mut stage, &fact(4, 800, position("BTCUSDT", "1", "9900")));
+    facts_of(&mut stage, &fact(4, 700, changed(&id, OrderStatus::Expired, "2")));
+    assert_eq!(minute(&mut stage, 30)[1], format!("Sell 1 BTCUSDT of {T}"));
+}
+
+#[test]
+fn three_equal_refusals_wait_longer_each_time_and_a_change_of_rules_ends_the_wait() {
+    let mut stage = ready(|_| {});
+    facts_of(&mut stage, &fact(1, 800, position("BTCUSDT", "3", "9700")));
+    exits(&mut stage, &signals(vec![sell("BTCUSDT")]));
+    let (mut at, mut waited) = (10, Vec::new());
+    for _ in 0..10 {
+        let id = living(&stage);
+        facts_of(&mut stage, &fact(3, 700, changed(&id, OrderStatus::Rejected, "0")));
+        let from = at;
+        while stage.holds.is_empty() {
+            minute(&mut stage, at);
+            at += 1;
+        }
+        waited.push(at - from);
+    }
+    assert_eq!(waited, [1, 1, 1, 2, 4, 8, 16, 32, 60, 60]);
+    let id = living(&stage);
+    let said = exits(&mut stage, &fact(3, 700, changed(&id, OrderStatus::Rejected, "0")));
+    assert!(said[0].starts_with("BTCUSDT waits 11: "), "{said:?}");
+    minute(&mut stage, at);
+    assert!(stage.holds.is_empty());
+    let rules = vec![Instrument { tick_size: dec("0.1"), ..instrument("BTCUSDT") }];
+    let said = exits(&mut stage, &input(9, Body::Market(Market::Instruments { rules })));
+    assert_eq!(said[1], format!("Sell 3 BTCUSDT of {T}"), "{said:?}");
+}
+
+#[test]
+fn nothing_external_is_sold_after_a_sale_by_hand() {
+    let level = |level| {
+        let (reasons, barred) = (vec!["lunch".to_owned()], Vec::new());
+        let reasons = if level == BreakerLevel::Normal { Vec::new() } else { reasons };
+        Body::Decision(Decision::Breaker { level, reasons, barred })
+    };
+    let account = |n: u64, btc: &str| {
+        let free = dec(btc);
+        let balances = vec![Balance { asset: "BTC".into(), free, locked: Decimal::ZERO }];
+        input(n, Body::Venue(Venue::Account { life: 1, time: 0, balances, open: Vec::new() }))
+    };
+    let books = |n: u64, conflict: bool| {
+        let conflict = conflict.then(|| crate::domain::fact::Conflict {
+            about: "BTC".into(),
+            ours: "5".into(),
+            theirs: "2".into(),
+            dispute: crate::domain::fact::Dispute::Balance,
+        });
+        let foreign = vec![("BTC".to_owned(), dec("2"))];
+        let (conflicts, cash) = (conflict.into_iter().collect(), dec("9700"));
+        fact(n, 800, Body::Ledger(Ledger::Reconciled { life: 1, conflicts, cash, foreign }))
+    };
+    let mut stage = ready(|_| {});
+    facts_of(&mut stage, &fact(1, 800, position("BTCUSDT", "3", "9700")));
+    facts_of(&mut stage, &account(5, "5"));
+    facts_of(&mut stage, &books(5, false));
+    facts_of(&mut stage, &fact(6, 500, level(BreakerLevel::Halted)));
+    let halted = "BTCUSDT waits 0: trading is halted: lunch";
+    assert_eq!(exits(&mut stage, &signals(vec![sell("BTCUSDT")])), [halted]);
+    let resume = Switch::Resume;
+    let resumed = Body::Operator(Operator::Switched { switch: resume, reason: "r".into() });
+    stage.evolve(&fact(7, 500, level(BreakerLevel::Normal)));
+    let said = exits(&mut stage, &input(7, resumed));
+    assert_eq!(said, ["BTCUSDT waits 0: the account has not been compared since"]);
+    assert_eq!(minute(&mut stage, 10), [""; 0]);
+    // Three were sold by hand: what is there is not ours.
+    facts_of(&mut stage, &account(11, "2"));
+    let said = exits(&mut stage, &books(11, true));
+    assert_eq!(said, ["BTCUSDT waits 0: the balance of BTC differs from the books"]);
+    assert_eq!(minute(&mut stage, 11), [""; 0]);
+    // The conflict ends by a word; the next account has what is ours again, but for one.
+    let said = exits(&mut stage, &books(12, false));
+    assert_eq!(said, ["BTCUSDT waits 0: the account has not been compared since"]);
+    stage.evolve(&account(13, "4"));
+    let said = exits(&mut stage, &books(13, false));
+    assert_eq!(said, ["BTCUSDT owed".to_owned(), format!("Sell 2 BTCUSDT of {T}")]);
+}
+
+#[test]
+fn a_new_entry_takes_an_exit_back_that_is_not_on_its_way() {
+    let mut stage = ready(|_| {});
+    facts_of(&mut stage, &fact(1, 800, position("BTCUSDT", "3", "9700")));
+    exits(&mut stage, &signals(vec![sell("BTCUSDT")]));
+    let said = exits(&mut stage, &signals(vec![buy("BTCUSDT")]));
+    assert_eq!(said, ["BTCUSDT pending"], "its request lives");
+    let id = living(&stage);
+    facts_of(&mut stage, &fact(3, 700, changed(&id, OrderStatus::Rejected, "0")));
+    let said = exits(&mut stage, &signals(vec![buy("BTCUSDT")]));
+    let done = "BTCUSDT done: the strategy signals a new entry";
+    assert_eq!(said, [done, "BTCUSDT already-long"]);
+    assert!(stage.exits.is_empty());
+    // The same decision again has another id.
+    exits(&mut stage, &signals(vec![sell("BTCUSDT")]));
+    assert_eq!(stage.next_wake(), None);
+    assert_ne!(living(&stage), id);
 }

@@ -5,11 +5,12 @@
 //!  ───── ────────────── ─────────── ─────────────────────────────────── ─────────────────────────
 //!  100   roll-up        rollup      Close, past bars                    Rolled
 //!  200   indicator      indicators  Close, Rolled, past bars            Features
-//!  400…  strategies     strategy    Features                            Signals
+//!  400…  strategies     strategy    Features; positions, orders and     Signals
+//!                                   owed exits (n-1)
 //!  500   breaker        risk        Close, Sent, what is set aside;     Breaker, on change
 //!                                   orders, ledger (n-1)
-//!  600   decision       decide      Close, Signals, Breaker; orders,    Approved, Declined
-//!                                   ledger (n-1)
+//!  600   decision       decide      Close, Signals, Breaker, Account;   Approved, Declined,
+//!                                   orders, ledger (n-1)                Owed
 //!  700   order manager  orders      Approved, Sent, answers, Account    Intent, Granted, Changed,
 //!                                                                       Filled, Compared
 //!  800   ledger         ledger      Close, Filled, Account, Compared    Position, Equity,

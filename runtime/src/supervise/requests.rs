@@ -313,8 +313,7 @@ impl Shell {
         let seats = self.policy.replace(&list)?;
         for (seat, spec) in seats.iter().zip(specs) {
             if let Some(child) = self.seated.get_mut(seat) {
-                let old = std::mem::replace(&mut child.spec, spec);
-                self.discard(*seat, old);
+                child.spec = spec;
             } else {
                 self.seated.insert(*seat, Seated::new(spec, &self.path, &self.tree));
             }
@@ -335,9 +334,7 @@ impl Shell {
         }
         self.policy.replace_template(template.rules)?;
         for (seat, spec) in changed {
-            let child = self.seated.get_mut(&seat);
-            let old = child.map(|child| std::mem::replace(&mut child.spec, spec));
-            self.discard(seat, old);
+            self.seated.entry(seat).and_modify(|child| child.spec = spec);
         }
         self.template = Some(template.clone());
         Ok(())

@@ -7,7 +7,7 @@ use crate::edge::reload::standing;
 use crate::edge::world::{Passing, World};
 use crate::ops::health::exposed;
 use crate::ops::telemetry::Page;
-use crate::ops::views::{StatusView, SwitchesView, SymbolView};
+use crate::ops::views::{OwedState, StatusView, SwitchesView, SymbolView};
 use everwarm_runtime::fact::Effect;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -108,6 +108,14 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
     }
     page.count("everwarm_orders_open", &[venue], status.open_orders);
     page.count("everwarm_orders_unknown", &[venue], status.unknown_orders);
+    for (state, name) in OwedState::ALL {
+        let owed = status.owed.iter().filter(|owed| owed.state == state);
+        page.count("everwarm_exits_owed", &[name], owed.count() as u64);
+    }
+    let oldest = status.owed.iter().map(|owed| owed.since).min();
+    let oldest = oldest.map_or(0, |since| (now - since).max(0) / 1000);
+    let oldest = f64::from(i32::try_from(oldest).unwrap_or(i32::MAX));
+    page.set("everwarm_exit_owed_age_seconds", &[], oldest);
     page.count("everwarm_reconcile_mismatches", &[venue], status.conflicts.len() as u64);
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of our age are exact")]
     let reconciled = reconciled as f64 / 1000.0;

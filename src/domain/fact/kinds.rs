@@ -50,6 +50,7 @@ pub mod kind {
     pub const EQUITY: u8 = 49;
     pub const RECONCILED: u8 = 50;
     pub const ADJUSTED: u8 = 51;
+    pub const OWED: u8 = 84;
 }
 
 /// Ranks of the stages: fixed, spaced, none reused. A later stage takes a free number.
@@ -188,6 +189,8 @@ kinds! {
         "the account against the books; trading may go on, or why not";
     ADJUSTED "Ledger.Adjusted" "ledger" false JOURNAL
         "the books took the venue's word for less of an asset";
+    OWED "Decision.Owed" "decision" false JOURNAL
+        "an exit that was decided and is not done: opened, waiting for another reason, or ended";
 }
 
 impl fact::Body for Body {
@@ -232,6 +235,7 @@ impl fact::Body for Body {
                 Decision::Breaker { .. } => kind::BREAKER,
                 Decision::Approved { .. } => kind::APPROVED,
                 Decision::Declined { .. } => kind::DECLINED,
+                Decision::Owed { .. } => kind::OWED,
             },
             Body::Order(o) => match o {
                 Order::Intent(_) => kind::INTENT,

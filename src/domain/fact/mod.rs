@@ -456,6 +456,26 @@ pub enum Decision {
         /// The same in words.
         text: String,
     },
+    /// An exit that was decided and is not done: said when it opens, when what keeps it waiting
+    /// changes, and when it ends.
+    Owed {
+        /// Whose: a strategy, or `flatten` for what an operator has sold.
+        strategy: String,
+        /// What is to be sold.
+        symbol: Symbol,
+        /// The close it was decided on, UTC milliseconds.
+        since: UtcMs,
+        /// Why it was decided, in words.
+        cause: String,
+        /// Number of the next request for it, from 0.
+        revision: u32,
+        /// Equal refusals in a row.
+        tries: u32,
+        /// Why it is not requested now; none where its request is on its way.
+        refusal: Option<String>,
+        /// Why it is over; none while it is owed.
+        ended: Option<String>,
+    },
 }
 
 /// Derived: what became of orders.

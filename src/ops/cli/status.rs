@@ -110,6 +110,9 @@ pub fn lines(status: &StatusView) -> Vec<String> {
         format!(", {} by adjustments", signed(status.adjusted))
     };
     say("account", format!("equity {equity}, cash {cash}, {locked} locked in{adjusted}, {held}"));
+    for owed in &status.owed {
+        say("owed exit", format!("{}, since {} UTC", owed.words(), instant(owed.since)));
+    }
     let foreign = foreign(status);
     if !foreign.is_empty() {
         say("not ours", format!("{}; never touched", foreign.join(", ")));

@@ -10,7 +10,7 @@ use crate::domain::switch::SafeStep;
 use crate::domain::time::{MINUTE, UtcMs};
 use crate::ops::tell;
 use crate::ops::text::{count, instant, plain, shell_word, thousands};
-use crate::ops::views::{FindingView, HealthView, Severity};
+use crate::ops::views::{FindingView, HealthView, OwedState, Severity};
 
 /// How long a part may stand still that has something to do, or is never done, milliseconds of wall
 /// time; and what to do then. All others are stages: the last line.
@@ -49,6 +49,8 @@ const UNKNOWN: UtcMs = 2 * MINUTE;
 /// How long an order may be decided and not sent, milliseconds of venue time: it is void after
 /// `trading.valid_for_s`.
 const UNSENT: UtcMs = MINUTE;
+/// How long an exit may be owed, milliseconds of venue time.
+const OWED: UtcMs = 2 * MINUTE;
 /// From so many signals on without an order, over so long a time, somebody should look.
 const NO_ORDERS: (u64, UtcMs) = (10, 60 * MINUTE);
 /// The same, of orders without a fill.
@@ -76,6 +78,7 @@ const RULES: &[(&str, Rule)] = &[
     ("unsent", unsent),
     ("unknown", unknown),
     ("unprotected", unprotected),
+    ("owed", owed),
     ("no-orders", no_orders),
     ("no-fills", no_fills),
     ("clock", clock),
@@ -398,6 +401,21 @@ fn unprotected(signs: &Signs, found: &mut Vec<FindingView>) {
         let told = finding(Severity::Broken, text, todo).after(one.since, signs.venue);
         let told = told.by(sale(signs, symbol));
         found.push(if one.why == Cause::Late { or_off(signs, told) } else { told });
+    }
+}
+
+fn owed(signs: &Signs, found: &mut Vec<FindingView>) {
+    for one in &signs.status.owed {
+        let late = signs.now() - one.since > OWED;
+        let severity = match one.state {
+            OwedState::Refused => Severity::Broken,
+            OwedState::Waiting | OwedState::Requested if late => Severity::Warning,
+            OwedState::Waiting | OwedState::Requested => continue,
+        };
+        let text = format!("an exit is owed, {}", one.words());
+        let todo = "it is requested again at each close; end what it waits for, or sell by hand";
+        let told = finding(severity, text, todo).since(one.since, signs.venue);
+        found.push(told.by(sale(signs, one.symbol)));
     }
 }
 

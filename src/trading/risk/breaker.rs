@@ -9,6 +9,8 @@
 //! otherwise. It speaks once an input, after all it sees of it, so the decision of the same
 //! close already knows.
 //!
+//! Requests of one owed exit that fail count as one failure, however often it is requested.
+//!
 //! Invariant, asserted by `check`: at the normal level there is no reason, at any other there is
 //! one.
 
@@ -30,7 +32,7 @@ use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 4;
+const FORMAT: u8 = 5;
 
 /// The stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +41,10 @@ pub struct Breaker {
     counts: Counts,
     /// Orders that have left and are not final: only these can fail.
     sent: BTreeSet<ClientOrderId>,
+    /// Orders to sell that are not final, with whose they are and what they sell.
+    exits: BTreeMap<ClientOrderId, (Symbol, String)>,
+    /// Owed exits of which a failure has been counted: requests of one exit count once.
+    failed: BTreeSet<(Symbol, String)>,
     /// Profit locked in by symbol, as last told.
     realized: SymbolMap<Decimal>,
     /// Number of conflicts of the last reconciliation, and how many of them tell of a twin.
@@ -59,6 +65,8 @@ impl Default for Breaker {
             limits: Risk::default(),
             counts: Counts::default(),
             sent: BTreeSet::new(),
+            exits: BTreeMap::new(),
+            failed: BTreeSet::new(),
             realized: SymbolMap::default(),
             conflicts: 0,
             twins: 0,
@@ -131,7 +139,11 @@ impl Breaker {
                     | OrderStatus::Open
                     | OrderStatus::PartlyFilled => false,
                 };
-                if self.sent.remove(client_id) && failed {
+                let exit = self.exits.remove(client_id);
+                if self.sent.remove(client_id)
+                    && failed
+                    && exit.is_none_or(|exit| self.failed.insert(exit))
+                {
                     self.counts.failures += 1;
                 }
             }
@@ -140,6 +152,10 @@ impl Breaker {
                 if (*side, *k) == (Side::Buy, 1) {
                     self.counts.entries += 1;
                 }
+            }
+            Order::Intent(intent) if intent.side == Side::Sell => {
+                let exit = (intent.symbol, intent.strategy.clone());
+                self.exits.insert(intent.client_id.clone(), exit);
             }
             Order::Intent(_) | Order::Granted { .. } | Order::Compared { .. } => {}
         }
@@ -173,7 +189,7 @@ impl Stage for Breaker {
     }
 
     fn version(&self) -> u16 {
-        4
+        5
     }
 
     fn on_poison(&self) -> OnPoison {
@@ -190,6 +206,8 @@ impl Stage for Breaker {
             kind::STARTED,
             kind::SWITCHED,
             kind::BRANCH,
+            kind::OWED,
+            kind::INTENT,
             kind::CHANGED,
             kind::FILLED,
             kind::POSITION,
@@ -226,6 +244,9 @@ impl Stage for Breaker {
                 self.level = *level;
                 self.reasons.clone_from(reasons);
                 self.barred.clone_from(barred);
+            }
+            Body::Decision(Decision::Owed { symbol, strategy, ended: Some(_), .. }) => {
+                self.failed.remove(&(*symbol, strategy.clone()));
             }
             Body::Market(_)
             | Body::Venue(_)
@@ -311,6 +332,32 @@ mod tests {
         let tripped = said(&mut stage, 700, changed("ew-4", OrderStatus::Expired, "0"));
         assert!(tripped.starts_with("ExitsOnly [\"1970-01-01: 2 orders"), "{tripped}");
         assert_eq!(said(&mut stage, 700, filled("ew-2", Side::Sell, 2, "5", "1")), "Normal []");
+    }
+
+    #[test]
+    fn the_requests_of_one_owed_exit_that_fail_count_once() {
+        let mut stage = breaker(2, 0, "0");
+        let mut fails = |id: &str, symbol: &str| {
+            let intent = crate::domain::order::OrderIntent {
+                client_id: ClientOrderId(id.to_owned()),
+                strategy: "sma_cross".to_owned(),
+                symbol: sym(symbol),
+                side: Side::Sell,
+                order_type: crate::domain::order::OrderType::Market,
+                quantity: dec("1"),
+                price: None,
+                close_time: 0,
+                valid_until: 0,
+            };
+            assert_eq!(said(&mut stage, 700, Body::Order(Order::Intent(intent))), "");
+            facts_of(&mut stage, &input(1, sent(id, 1, 0)));
+            said(&mut stage, 700, changed(id, OrderStatus::Rejected, "0"))
+        };
+        assert_eq!(fails("ew-1", "A"), "");
+        assert_eq!(fails("ew-2", "A"), "", "the same exit");
+        assert_eq!(fails("ew-3", "A"), "");
+        let tripped = fails("ew-4", "B");
+        assert!(tripped.starts_with("ExitsOnly [\"1970-01-01: 2 orders"), "{tripped}");
     }
 
     #[test]

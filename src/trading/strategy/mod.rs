@@ -41,12 +41,12 @@ pub trait Strategy: Send + 'static {
     fn section(settings: &Settings) -> Option<Self::Section>;
     /// The rows it wants to be given.
     fn need(section: &Self::Section) -> Need;
-    /// Takes the next row of a symbol. `last` is the side it wished for last: a wish for the same
-    /// side again, or to sell what it never bought, is not passed on.
+    /// Takes the next row of a symbol. `long`: it holds the symbol or has decided to, and no exit
+    /// is decided. Only a buy that begins that and a sell that ends it are passed on.
     fn update(
         section: &Self::Section,
         memory: &mut Self::Memory,
-        last: Option<Side>,
+        long: bool,
         row: &FeatureRow,
     ) -> Option<Wish>;
 }

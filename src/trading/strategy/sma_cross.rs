@@ -19,7 +19,7 @@ pub struct SmaCross;
 impl Strategy for SmaCross {
     const NAME: &'static str = "sma_cross";
     const RANK: Rank = rank::SMA_CROSS;
-    const VERSION: u16 = 3;
+    const VERSION: u16 = 4;
     type Section = settings::SmaCross;
     /// Whether the fast average stood below (-1), at (0) or above (1) the slow one.
     type Memory = Option<i8>;
@@ -35,7 +35,7 @@ impl Strategy for SmaCross {
     fn update(
         section: &Self::Section,
         before: &mut Option<i8>,
-        last: Option<Side>,
+        long: bool,
         row: &FeatureRow,
     ) -> Option<Wish> {
         let (fast, slow) = (row.sma_fast, row.sma_slow);
@@ -45,14 +45,14 @@ impl Strategy for SmaCross {
             Ordering::Greater => 1,
         };
         let before = before.replace(now)?;
-        let late = last == Some(Side::Buy) && now < 0;
+        let late = long && now < 0;
         let (side, word) = match (before <= 0 && now > 0, late || (before >= 0 && now < 0)) {
             (true, _) => (Side::Buy, "above"),
             (_, true) => (Side::Sell, "below"),
             (false, false) => return None,
         };
         // Spares the words where the wish would not be passed on.
-        if (side == Side::Buy) == (last == Some(Side::Buy)) {
+        if (side == Side::Buy) == long {
             return None;
         }
         let (f, s) = show(fast, slow);

@@ -1,24 +1,33 @@
 //! The stage around any strategy: settings in, rows in, signals out.
 //!
-//! The last signal of a symbol is what its own `Signals` facts say. So, whatever a strategy wishes:
-//! 1. no buy follows a buy of the same symbol without a sell between;
-//! 2. no sell comes without a buy before it;
+//! What a strategy holds, which of its entries are on their way and which exits are owed it learns
+//! from the ledger, the orders and the decision, as of the input before. So:
+//! 1. no buy follows a buy of the same symbol without a sell between, and none comes while the
+//!    symbol is held and no exit of it is owed;
+//! 2. no sell comes but for what was bought, is held or is being bought; none while one is owed;
 //! 3. none but sells come while an operator has it off, or the configuration;
 //! 4. what was entered under one section of the settings is left under the same one, whatever is
 //!    configured meanwhile.
 
 use super::{Need, Strategy};
 use crate::domain::fact::kinds::kind;
-use crate::domain::fact::{Analysis, Body, FeatureRow, Market, Operator, Signal};
-use crate::domain::id::SymbolMap;
+use crate::domain::fact::{
+    Analysis, Body, Decision, FeatureRow, Ledger, Market, Operator, Order, Signal,
+};
+use crate::domain::id::{ClientOrderId, SymbolMap};
+use crate::domain::instrument::Instrument;
+use crate::domain::money::Decimal;
 use crate::domain::order::Side;
 use crate::domain::switch::Switch;
+use crate::trading::instruments::Instruments;
+use crate::trading::risk::sizing;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
@@ -35,6 +44,23 @@ impl<S: Strategy> Default for Line<S> {
     }
 }
 
+/// What a strategy has of a symbol, as of the input before.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Standing {
+    /// Base units held.
+    held: Decimal,
+    /// Its orders to buy that are not final.
+    entries: BTreeSet<ClientOrderId>,
+    /// Whether its exit is owed.
+    owed: bool,
+}
+
+impl Standing {
+    fn is_empty(&self) -> bool {
+        self.held.is_zero() && self.entries.is_empty() && !self.owed
+    }
+}
+
 /// A strategy as a stage.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
@@ -44,6 +70,8 @@ pub struct StrategyStage<S: Strategy> {
     /// Whether an operator has it enter nothing. It goes on looking, so it is warm when it may.
     off: bool,
     lines: SymbolMap<Line<S>>,
+    standings: SymbolMap<Standing>,
+    instruments: Instruments,
     /// What the row fact just folded led to; empty between inputs.
     #[serde(skip)]
     signals: Vec<Signal>,
@@ -55,6 +83,8 @@ impl<S: Strategy> Default for StrategyStage<S> {
             section: None,
             off: false,
             lines: SymbolMap::default(),
+            standings: SymbolMap::default(),
+            instruments: Instruments::default(),
             signals: Vec::new(),
         }
     }
@@ -75,10 +105,17 @@ impl<S: Strategy> StrategyStage<S> {
             let Some(section) = section.filter(|section| S::need(section) == need) else {
                 continue;
             };
-            let Some(wish) = S::update(section, &mut line.memory, line.last, row) else { continue };
+            let standing = self.standings.get(row.symbol);
+            let holds = standing.is_some_and(|standing| {
+                let rule = self.instruments.get(row.symbol);
+                !standing.entries.is_empty() || sells(rule, standing.held, row.close.decimal())
+            });
+            let owed = standing.is_some_and(|standing| standing.owed);
+            let long = !owed && (holds || line.last == Some(Side::Buy));
+            let Some(wish) = S::update(section, &mut line.memory, long, row) else { continue };
             let passes = match wish.side {
-                Side::Buy => line.last != Some(Side::Buy) && !self.off && line.kept.is_none(),
-                Side::Sell => line.last == Some(Side::Buy),
+                Side::Buy => !long && !self.off && line.kept.is_none(),
+                Side::Sell => long,
             };
             if passes {
                 self.signals.push(Signal {
@@ -122,6 +159,52 @@ impl<S: Strategy> StrategyStage<S> {
     }
 }
 
+impl<S: Strategy> StrategyStage<S> {
+    /// Takes in what became of orders, of the books and of exits.
+    fn stands(&mut self, body: &Body) {
+        let symbol = match body {
+            Body::Order(Order::Intent(intent)) => {
+                if (intent.side, intent.strategy.as_str()) == (Side::Buy, S::NAME) {
+                    let standing = self.standings.entry(intent.symbol);
+                    standing.entries.insert(intent.client_id.clone());
+                }
+                return;
+            }
+            Body::Order(Order::Changed { client_id, symbol, status, .. }) if status.is_final() => {
+                if let Some(standing) = self.standings.get_mut(*symbol) {
+                    standing.entries.remove(client_id);
+                }
+                *symbol
+            }
+            Body::Ledger(Ledger::Position { symbol, quantity, .. }) => {
+                self.standings.entry(*symbol).held = *quantity;
+                *symbol
+            }
+            Body::Decision(Decision::Owed { strategy, symbol, ended, .. })
+                if strategy == S::NAME =>
+            {
+                self.standings.entry(*symbol).owed = ended.is_none();
+                *symbol
+            }
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => return,
+        };
+        if self.standings.get(symbol).is_some_and(Standing::is_empty) {
+            self.standings.remove(symbol);
+        }
+    }
+}
+
+/// Whether something of what is held could be sold.
+fn sells(rule: Option<&Instrument>, held: Decimal, price: Decimal) -> bool {
+    !held.is_zero() && rule.is_none_or(|rule| sizing::market(rule, held, price).is_ok())
+}
+
 impl<S: Strategy> Stage for StrategyStage<S> {
     type Body = Body;
 
@@ -148,6 +231,11 @@ impl<S: Strategy> Stage for StrategyStage<S> {
             kind::CONFIG_APPLIED,
             kind::SWITCHED,
             kind::UNIVERSE,
+            kind::INSTRUMENTS,
+            kind::OWED,
+            kind::INTENT,
+            kind::CHANGED,
+            kind::POSITION,
         ])
     }
 
@@ -182,13 +270,9 @@ impl<S: Strategy> Stage for StrategyStage<S> {
                 switch: Switch::Strategy { name, on }, ..
             }) if name == S::NAME => self.off = !on,
             Body::Market(Market::Universe { unlisted, .. }) => self.lines.remove_all(unlisted),
-            Body::Market(_)
-            | Body::Venue(_)
-            | Body::Operator(_)
-            | Body::Analysis(_)
-            | Body::Decision(_)
-            | Body::Order(_)
-            | Body::Ledger(_) => {}
+            Body::Market(Market::Instruments { rules }) => self.instruments.learn(rules),
+            Body::Order(_) | Body::Ledger(_) | Body::Decision(_) => self.stands(&fact.body),
+            Body::Market(_) | Body::Venue(_) | Body::Operator(_) | Body::Analysis(_) => {}
         }
     }
 

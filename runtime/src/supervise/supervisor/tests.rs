@@ -1,6 +1,5 @@
 //! The shell with real actors, on a paused clock.
 
-mod drops;
 mod failing;
 mod pool;
 mod requests;

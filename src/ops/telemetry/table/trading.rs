@@ -143,6 +143,16 @@ pub const ORDERS: &[Row] = &[
         row("everwarm_orders_unknown", G, "", "Orders sent whose fate is not known yet"),
     ),
     by(
+        &[of("state", &["requested", "waiting", "refused"])],
+        row("everwarm_exits_owed", G, "", "Exits that were decided and are not done"),
+    ),
+    row(
+        "everwarm_exit_owed_age_seconds",
+        G,
+        "seconds",
+        "Venue time since the oldest exit that is owed was decided; 0: none is",
+    ),
+    by(
         &[open("venue"), of("op", &["submit", "query"])],
         row(
             "everwarm_order_roundtrip_seconds",

@@ -1,0 +1,103 @@
+//! Whatever is held and could be sold belongs to a strategy whose last signal is an entry, or its
+//! exit is owed.
+
+use crate::domain::fact::{Analysis, Body, Decision, Ledger, Market};
+use crate::domain::id::Symbol;
+use crate::domain::instrument::Instrument;
+use crate::domain::money::Decimal;
+use crate::domain::order::Side;
+use crate::trading::risk::sizing;
+use everwarm_runtime::fact::Fact;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where exits stand so far.
+#[derive(Debug, Default)]
+pub struct Owed {
+    rules: BTreeMap<Symbol, Instrument>,
+    prices: BTreeMap<Symbol, Decimal>,
+    held: BTreeMap<Symbol, Decimal>,
+    /// The newest signal of each symbol.
+    signals: BTreeMap<Symbol, Side>,
+    open: BTreeSet<(Symbol, String)>,
+    /// What was left of each symbol when its last exit ended.
+    left: BTreeMap<Symbol, Decimal>,
+}
+
+impl Owed {
+    /// Takes one fact, in the order of the journal.
+    pub fn see(&mut self, fact: &Fact<Body>) {
+        if let Body::Market(Market::Instruments { rules }) = &fact.body {
+            self.rules.extend(rules.iter().map(|rule| (rule.symbol, rule.clone())));
+        } else if let Body::Market(Market::Close { bars, .. }) = &fact.body {
+            self.prices.extend(bars.iter().map(|bar| (bar.symbol, bar.close.decimal())));
+        } else if let Body::Ledger(Ledger::Position { symbol, quantity, .. }) = &fact.body {
+            self.held.insert(*symbol, *quantity);
+        } else if let Body::Analysis(Analysis::Signals { rows }) = &fact.body {
+            self.signals.extend(rows.iter().map(|signal| (signal.symbol, signal.side)));
+        } else if let Body::Decision(Decision::Owed { symbol, strategy, ended, .. }) = &fact.body {
+            let name = (*symbol, strategy.clone());
+            if ended.is_none() {
+                self.open.insert(name);
+            } else {
+                self.open.remove(&name);
+                self.left.insert(*symbol, self.held.get(symbol).copied().unwrap_or_default());
+            }
+        }
+    }
+
+    /// What does not hold at the end.
+    #[must_use]
+    pub fn end(&self) -> Vec<String> {
+        let stays = |(symbol, held): (&Symbol, &Decimal)| {
+            let (rule, price) = (self.rules.get(symbol)?, self.prices.get(symbol)?);
+            let sells = sizing::market(rule, *held, *price).is_ok();
+            let owed = self.open.iter().any(|(of, _)| of == symbol);
+            let sold = self.signals.get(symbol) == Some(&Side::Sell);
+            let dust = self.left.get(symbol) == Some(held);
+            let stays = sells && sold && !owed && !dust;
+            let text =
+                || format!("{held} of {symbol} is held, was to be sold, and no exit is owed");
+            stays.then(text)
+        };
+        self.held.iter().filter_map(stays).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::position;
+    use super::*;
+    use crate::trading::testing::{close, input, instrument, signal};
+
+    #[test]
+    fn what_is_to_be_sold_and_forgotten_is_found() {
+        let rules = vec![instrument("BTCUSDT")];
+        let rows = vec![signal("BTCUSDT", Side::Sell, 60_000)];
+        let mut owed = Owed::default();
+        owed.see(&input(1, Body::Market(Market::Instruments { rules })));
+        owed.see(&input(2, close("BTCUSDT", 1, 100)));
+        owed.see(&position(2, 3));
+        assert_eq!(owed.end(), [""; 0], "no strategy has said anything");
+        owed.see(&input(3, Body::Analysis(Analysis::Signals { rows })));
+        let found = "3 of BTCUSDT is held, was to be sold, and no exit is owed";
+        assert_eq!(owed.end(), [found]);
+        let mut say = |ended: Option<&str>| {
+            let said = Decision::Owed {
+                strategy: "sma_cross".into(),
+                symbol: crate::trading::testing::sym("BTCUSDT"),
+                since: 0,
+                cause: String::new(),
+                revision: 0,
+                tries: 0,
+                refusal: None,
+                ended: ended.map(str::to_owned),
+            };
+            owed.see(&input(4, Body::Decision(said)));
+            owed.end()
+        };
+        assert_eq!(say(None), [""; 0]);
+        assert_eq!(say(Some("too small")), [""; 0], "what is left is dust");
+        owed.see(&position(5, 4));
+        assert_eq!(owed.end().len(), 1, "more is held since");
+    }
+}

@@ -1,0 +1,85 @@
+//! Exits are owed: a position whose exit was decided is sold, whatever happened in between.
+
+use crate::kit::{Folder, Process, ask, exchange, wait_until};
+use everwarm::sim::server::port::PortFile;
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+
+/// Opening time of the first bar, UTC milliseconds.
+const START: i64 = 1_600_000_020_000;
+const MINUTE: i64 = 60_000;
+
+/// A recording of one symbol: the fast average crosses up after 40 minutes, and down `down` minutes
+/// after the beginning.
+fn hill(dir: &Path, down: i64, minutes: i64) -> String {
+    fs::create_dir_all(dir).unwrap();
+    let mut text = "open_time,open,high,low,close,volume\n".to_owned();
+    for minute in 0..minutes {
+        let price = match minute {
+            0..40 => 10_000,
+            at if at < down => 10_000 + (at - 40) * 10,
+            at => 10_000 + (down - 40) * 10 - (at - down) * 5,
+        };
+        let price = format!("{}.{:02}", price / 100, price % 100);
+        let open_time = START + minute * MINUTE;
+        writeln!(text, "{open_time},{price},{price},{price},{price},1000").unwrap();
+    }
+    fs::write(dir.join("BTCUSDT_1m.csv"), text).unwrap();
+    dir.to_str().unwrap().to_owned()
+}
+
+/// The exchange's time, UTC milliseconds.
+fn exchange_time(dir: &Path) -> Option<i64> {
+    let port = PortFile::read(&dir.join("exchange")).ok().flatten()?.port;
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let request = "GET /api/v3/time HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let body: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1)?).ok()?;
+    body["serverTime"].as_i64()
+}
+
+fn fills(dir: &Path, side: &str) -> usize {
+    let fills = ask(dir, &["fills"]);
+    fills.as_array().unwrap().iter().filter(|fill| fill["side"] == side).count()
+}
+
+#[test]
+fn an_exit_decided_during_an_outage_of_two_hours_is_sold_after_the_start() {
+    let folder = Folder::new("exits");
+    let down = 180;
+    let recording = hill(&folder.join("recording"), down, 1_500);
+    let dir = folder.join("data");
+    let play = ["run", "--pace", "240x", "--recording", &recording];
+    let daemon = Process::start(&dir, &play);
+    let bought = |line: &String| line.contains(" fill ") && line.contains("bought");
+    wait_until("it has bought", || daemon.lines().iter().any(bought));
+    daemon.kill();
+    assert_eq!(fills(&dir, "sell"), 0, "the price still rises");
+    // The averages cross down some minutes after the price turns. Long after that it starts again.
+    let late = START + (down + 120) * MINUTE;
+    wait_until("two hours have passed", || exchange_time(&dir).is_some_and(|time| time > late));
+    let daemon = Process::start(&dir, &play);
+    let sold = |line: &String| line.contains(" fill ") && line.contains("sold");
+    wait_until("it has sold", || daemon.lines().iter().any(sold));
+    wait_until("the history has it", || fills(&dir, "sell") > 0);
+    let orders = ask(&dir, &["orders"]);
+    let sales: Vec<_> =
+        orders.as_array().unwrap().iter().filter(|order| order["side"] == "sell").collect();
+    assert_eq!(sales.len(), 1, "it was requested once, when it could be sold: {orders}");
+    let decided = sales[0]["time"].as_i64().unwrap();
+    assert!(decided < late - 60 * MINUTE, "it was decided on a close of the outage: {orders}");
+    wait_until("nothing is owed", || {
+        ask(&dir, &["status"])["owed"].as_array().is_some_and(Vec::is_empty)
+    });
+    assert_eq!(ask(&dir, &["status"])["positions"], 0, "the fee leaves what is too small to sell");
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    wait_until("the exchange ends", || exchange(&dir).is_none());
+    assert_eq!(ask(&dir, &["verify"])["problems"], serde_json::json!([]));
+}
