@@ -59,7 +59,7 @@ use identity::Traded;
 use measure::{Parts, Sampled};
 use notify::Notify;
 use pulse::Pulse;
-use reload::Reloader;
+use reload::{Beside, Reloader};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -203,12 +203,12 @@ async fn daemon(
     let sampled = Arc::new(Sampled::new(workers.handle().clone()));
     let measured = (Arc::clone(&sampled), Arc::clone(panics));
     let life = Life::begin(birth, |world, tree| {
-        let clocks = world.clone();
-        watch.venue_time(move || clocks.now());
+        follow_time(watch, world);
         drop(place.set(world.directory.clone()));
         watch.enter(Step::Reconcile);
         crate::chaos::process::seal(&world.journal);
-        let reloader = Reloader::new(world.clone(), sources, config.clone(), traded.words);
+        let by = beside(&traded, watch);
+        let reloader = Reloader::new(world.clone(), sources, config.clone(), by);
         let hear = (stop.hangup(), door.log.clone());
         watch.supervised.know(world.directory.clone());
         watchdog = supervision::watchdog(world, tree, config.hang_limit, hopeless);
@@ -228,6 +228,22 @@ async fn daemon(
     drop(pulse);
     let looking = (stop_looking, watcher, watchdog);
     end(config, life, (reason, around), looking, &mut store_failed).await
+}
+
+/// Times are told as the venue has them, from here on.
+fn follow_time(watch: &Watch, world: &World) {
+    let clocks = world.clone();
+    watch.venue_time(move || clocks.now());
+}
+
+/// What a reload is judged by.
+fn beside(traded: &Traded, watch: &Watch) -> Beside {
+    let seen = watch.clone();
+    Beside {
+        traded: traded.words.clone(),
+        rules: traded.rules.clone(),
+        used: Box::new(move || seen.seen().told.counts.used().clone()),
+    }
 }
 
 /// Waits for a life to begin. What says that the process cannot go on is the reason, whatever else

@@ -5,7 +5,7 @@ use super::kit::ask;
 use super::poison::Stand;
 use everwarm::chaos::feed;
 use everwarm::chaos::rig::Feed;
-use everwarm::daemon::reload::Reloader;
+use everwarm::daemon::reload::{Beside, Reloader};
 use everwarm::daemon::steward::steward;
 use everwarm::domain::fact::{Body, BreakerLevel, Decision, Operator, Order};
 use everwarm::domain::order::Side;
@@ -265,7 +265,9 @@ fn restarts_are_counted_against_the_limits_in_force() {
     let started = sources.load(Look::Words).unwrap();
     let reloader = OnceCell::new();
     let ops = |world: &World| {
-        let made = Reloader::new(world.clone(), sources, started, String::new());
+        let used = Box::new(Default::default);
+        let beside = Beside { traded: String::new(), rules: Vec::new(), used };
+        let made = Reloader::new(world.clone(), sources, started, beside);
         vec![steward(reloader.get_or_init(|| made))]
     };
     let (feeds, path) = ("root/trading/feeds", "root/trading/feeds/feed");

@@ -4,10 +4,12 @@
 use super::again::{Again, Beside};
 use super::through;
 use crate::domain::fact::Body;
+use crate::domain::time::UtcMs;
 use crate::ops::desk::JournalFacts;
-use crate::ops::exit::Failure;
+use crate::ops::exit::{Exit, Failure};
 use crate::ops::summary::Period;
 use crate::ops::tell::tell;
+use crate::ops::text::instant;
 use crate::ops::views::{DecidedView, ReplayView, ReplayedStageView};
 use everwarm_runtime::fact::{Body as _, Fact};
 use everwarm_runtime::store::archive::Archive;
@@ -27,8 +29,18 @@ pub fn replay(
     period: Option<Period>,
 ) -> Result<ReplayView, Failure> {
     let again = Again::new(journal, archive)?;
-    let mut replay = Replay { again, period, view: ReplayView::default(), stages: BTreeMap::new() };
+    let (view, stages) = (ReplayView::default(), BTreeMap::new());
+    let mut replay = Replay { again, period, view, stages, times: None };
     through(journal, |fact| replay.take(fact))?;
+    if let Some(period) = period.filter(|_| replay.view.inputs == 0) {
+        let name = period.name();
+        let from_to = replay.times.map_or_else(
+            || "it has none at all".to_owned(),
+            |(from, to)| format!("they are from {} to {}", instant(from), instant(to)),
+        );
+        let text = format!("the journal has no inputs of {name}: {from_to}");
+        return Err(Failure::new(Exit::Failed, text));
+    }
     Ok(replay.conclude())
 }
 
@@ -38,6 +50,8 @@ struct Replay {
     view: ReplayView,
     /// How facts compare, by rank.
     stages: BTreeMap<u16, ReplayedStageView>,
+    /// Event times of the first and the last input that have one.
+    times: Option<(UtcMs, UtcMs)>,
 }
 
 impl Replay {
@@ -45,6 +59,11 @@ impl Replay {
         let asked = self.is_asked(fact);
         if fact.key.rank == 0 {
             self.view.inputs += u64::from(asked);
+            // What was said before the venue's time was known has none.
+            if fact.time > 0 {
+                let from = self.times.map_or(fact.time, |(from, _)| from);
+                self.times = Some((from, fact.time));
+            }
             return self.again.input(fact, &mut |_, _| Ok(None));
         }
         let beside = self.again.held(fact);

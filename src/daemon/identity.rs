@@ -4,11 +4,16 @@
 //! is opened and any process started.
 
 use crate::domain::id::Symbol;
-use crate::domain::settings::Settings;
+use crate::domain::instrument::Instrument;
+use crate::domain::money::Decimal;
+use crate::domain::settings::{Selection, Settings};
 use crate::ops::config::{Config, MarketSource, Remote, Symbols, noted};
 use crate::ops::exit::{Exit, Failure};
+use crate::ops::known::meant;
 use crate::sim::market::Market;
+use crate::trading::universe::{self, Venue};
 use everwarm_runtime::files::{is_full, write_whole};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -25,13 +30,15 @@ pub struct Traded {
     pub words: String,
     /// Asset that cash is counted in.
     pub currency: String,
+    /// What may be traded, where that is known without asking: of a simulated exchange.
+    pub rules: Vec<Instrument>,
 }
 
 impl Traded {
     /// Of a market, as the configuration wishes.
     ///
     /// # Errors
-    /// A symbol that is wanted is not there.
+    /// A symbol that is wanted is not there, or none is left.
     pub fn of(config: &Config, market: &dyn Market) -> Result<Traded, Failure> {
         let first = market.instruments().iter().min_by_key(|rule| rule.symbol);
         let currency = match config.settings.trading.quote_asset.as_str() {
@@ -40,7 +47,9 @@ impl Traded {
         };
         let mut settings = config.settings.clone();
         settings.universe.names = wanted(&config.market, market)?;
+        leaves_some(&settings.universe, market.instruments())?;
         Ok(Traded {
+            rules: market.instruments().to_vec(),
             settings,
             words: describe(&config.market, market),
             currency: currency.to_owned(),
@@ -59,8 +68,32 @@ impl Traded {
             settings,
             words: format!("Binance spot, {environment}, at {rest}"),
             currency: config.settings.trading.quote_asset.clone(),
+            rules: Vec::new(),
         }
     }
+}
+
+/// That a rule leaves something of what there is, whatever its volume. Where nothing is known of
+/// what there is, it does.
+///
+/// # Errors
+/// It leaves nothing.
+pub fn leaves_some(rule: &Selection, there: &[Instrument]) -> Result<(), Failure> {
+    let rule = Selection { top: 0, min_volume: Decimal::ZERO, ..rule.clone() };
+    let venue = Venue { rules: there.to_vec(), ..Venue::default() };
+    let (words, quote) = (BTreeMap::new(), &rule.quote);
+    if there.is_empty() || !universe::wanted(&rule, &words, &venue, |_| false).is_empty() {
+        return Ok(());
+    }
+    let quotes: BTreeSet<&str> = there.iter().map(|it| it.quote.as_str()).collect();
+    let quotes: Vec<&str> = quotes.into_iter().collect();
+    let (key, why) = if quote.is_empty() || quotes.contains(&quote.as_str()) {
+        ("exclude", "all there is is excluded".to_owned())
+    } else {
+        ("quote", format!("nothing is paid in {quote}, only in {}", quotes.join(", ")))
+    };
+    let text = format!("market.universe.{key}: no symbol is left to trade: {why}");
+    Err(Failure::new(Exit::Usage, text))
 }
 
 fn describe(source: &MarketSource, market: &dyn Market) -> String {
@@ -132,8 +165,10 @@ fn wanted(source: &MarketSource, market: &dyn Market) -> Result<Vec<Symbol>, Fai
         Symbols::Named(names) => match names.iter().find(|name| !all.contains(name)) {
             None => Ok(names.clone()),
             Some(absent) => {
+                let near = meant(*absent, all.iter().copied()).unwrap_or_default();
                 let all: Vec<&str> = all.iter().map(Symbol::as_str).collect();
-                let text = format!("market.symbols: there is no {absent}, only {}", all.join(", "));
+                let all = all.join(", ");
+                let text = format!("market.symbols: there is no {absent}, only {all}{near}");
                 Err(Failure::new(Exit::Usage, text))
             }
         },

@@ -5,8 +5,9 @@ mod listen;
 
 pub use listen::actors;
 
-use super::identity::Traded;
+use super::identity::{Traded, leaves_some};
 use super::market;
+use crate::domain::instrument::Instrument;
 use crate::edge::board::Board;
 use crate::edge::config::{Content, Standing};
 use crate::edge::reload::{Outcome, apply, standing};
@@ -18,6 +19,8 @@ use crate::ops::exit::{Exit, Failure};
 use crate::ops::views::{
     ReloadCountView, ReloadResult, ReloadView, ReloadsView, Trigger, ValueView,
 };
+use crate::trading::reload::{Refusal, below_used};
+use crate::trading::risk::limits::Counts;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,14 +45,23 @@ struct Told {
 /// What is in files, by name.
 type Files = Vec<(String, Vec<u8>)>;
 
+/// What a configuration is judged by besides what the journal holds.
+pub struct Beside {
+    /// What is traded, in words.
+    pub traded: String,
+    /// What may be traded, where that is known without asking.
+    pub rules: Vec<Instrument>,
+    /// What of the daily limits is used.
+    pub used: Box<dyn Fn() -> Counts + Send + Sync>,
+}
+
 /// Reads the configuration again.
 pub struct Reloader {
     world: World,
     sources: Sources,
     /// What the process was started with.
     started: Config,
-    /// What is traded, in words.
-    traded: String,
+    beside: Beside,
     turn: Mutex<()>,
     told: Mutex<Told>,
 }
@@ -71,6 +83,11 @@ impl Refused {
         let reasons = keys.iter().map(reason).collect();
         Refused { restart: keys, ..Refused::rejected(reasons) }
     }
+}
+
+fn refused(refusals: &[Refusal]) -> Refused {
+    let reasons = refusals.iter().map(|r| format!("{}: {}", r.key, r.reason));
+    Refused::rejected(reasons.collect())
 }
 
 /// Keys of the stages' settings that say something else in two texts of them and take a restart.
@@ -106,10 +123,10 @@ type Attempt = Result<(ReloadResult, Vec<ValueView>), Refused>;
 impl Reloader {
     /// For a process that was started with `started`, read from `sources`.
     #[must_use]
-    pub fn new(world: World, sources: Sources, started: Config, traded: String) -> Arc<Reloader> {
+    pub fn new(world: World, sources: Sources, started: Config, beside: Beside) -> Arc<Reloader> {
         let told = Told { read: sources.contents(), ..Told::default() };
         let (turn, told) = (Mutex::default(), Mutex::new(told));
-        let reloader = Arc::new(Reloader { world, sources, started, traded, turn, told });
+        let reloader = Arc::new(Reloader { world, sources, started, beside, turn, told });
         // Nothing else is in force yet: the log was begun with it.
         reloader.told().filter = reloader.filter();
         reloader
@@ -247,26 +264,30 @@ impl Reloader {
                 }
                 VenueSource::Binance(remote) => Traded::at(config, remote),
             };
-            if traded.words != self.traded {
+            if traded.words != self.beside.traded {
                 let text = "market.symbols: a made market has the symbols it began with; \
                             `everwarm symbols remove` leaves one";
                 return Err(Refused::rejected(vec![text.to_owned()]));
             }
             settings = traded.settings;
         }
+        leaves_some(&settings.universe, &self.beside.rules)
+            .map_err(|failure| Refused::rejected(vec![failure.text]))?;
         Ok(Content::new(&settings, config.origins(), config.live_values()))
     }
 
     fn put(&self, content: &Content, source: &str, dry: bool) -> Result<ReloadResult, Refused> {
+        let (old, new) = (standing(&self.world).now.content.settings(), content.settings());
+        let refusals = below_used(&(self.beside.used)(), &old.risk, &new.risk);
+        if !refusals.is_empty() {
+            return Err(refused(&refusals));
+        }
         let done = Handle::current().block_on(apply(&self.world, content, source, dry));
         match done.map_err(|e| Refused::rejected(vec![e.to_string()]))? {
             Outcome::Unchanged => Ok(ReloadResult::Unchanged),
             Outcome::Applied(_) => Ok(ReloadResult::Applied),
             Outcome::Possible => Ok(ReloadResult::Possible),
-            Outcome::Refused(refusals) => {
-                let reasons = refusals.iter().map(|r| format!("{}: {}", r.key, r.reason));
-                Err(Refused::rejected(reasons.collect()))
-            }
+            Outcome::Refused(refusals) => Err(refused(&refusals)),
         }
     }
 

@@ -4,6 +4,7 @@
 use super::api::{Hold, LogLevel};
 use super::config::LogFormat;
 use super::exit::{Exit, Failure};
+use super::log_filter;
 use super::text::{Paint, instant};
 use everwarm_runtime::clock;
 use serde_json::{Map, Value};
@@ -16,9 +17,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer};
 
 /// How often the same line is shown in one window; then it is held back.
 const REPEATS: u32 = 5;
@@ -52,7 +53,7 @@ impl LogCounts {
 /// # Errors
 /// The filter is wrong, or logging has been started before.
 pub fn start(filter: &str, format: LogFormat) -> Result<LogLevel, Failure> {
-    let parsed = parse(filter).map_err(|e| Failure::new(Exit::Usage, e))?;
+    let parsed = log_filter::parse(filter).map_err(|e| Failure::new(Exit::Usage, e))?;
     let (filter, handle) = tracing_subscriber::reload::Layer::new(parsed);
     let terminal = std::io::stderr().is_terminal();
     let json = match format {
@@ -78,16 +79,11 @@ pub fn start(filter: &str, format: LogFormat) -> Result<LogLevel, Failure> {
     let reader = handle.clone();
     let get = move || reader.with_current(ToString::to_string).unwrap_or_default();
     let set = move |text: &str| {
-        let filter = parse(text)?;
+        let filter = log_filter::parse(text)?;
         handle.reload(filter).map_err(|e| format!("log: {e}"))
     };
     let (get, set) = (Arc::new(get), Arc::new(set));
     Ok(LogLevel { get, set, counts, generation, hold: Hold::default() })
-}
-
-fn parse(filter: &str) -> Result<EnvFilter, String> {
-    let parsed = filter.parse::<EnvFilter>();
-    parsed.map_err(|e| format!("{filter:?} is not a log filter: {e}"))
 }
 
 /// Writes events.

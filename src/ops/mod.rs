@@ -17,6 +17,7 @@ pub mod health;
 pub mod heap;
 pub mod known;
 pub mod log;
+pub mod log_filter;
 pub mod memory;
 pub mod messages;
 pub mod offline;

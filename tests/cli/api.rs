@@ -163,7 +163,7 @@ fn assert_counted(dir: &Path) {
 fn assert_noted(lines: Vec<Value>) -> Vec<Value> {
     let (lines, tried): (Vec<Value>, Vec<Value>) =
         lines.into_iter().partition(|line| line["body"].is_null());
-    assert_eq!((lines.len(), tried.len()), (12, 3), "{lines:?} {tried:?}");
+    assert_eq!((lines.len(), tried.len()), (12, 4), "{lines:?} {tried:?}");
     for (what, why) in [
         ("PUT /api/v1/log-level", "Content-Type"),
         ("PUT /api/v1/log-level", "the Host header"),
@@ -227,6 +227,9 @@ fn hostile_requests_are_refused_and_counted_and_changes_need_the_token() {
     );
     let (code, _, err) = run(&dir, &["log-level", "everwarm=loud", "--yes"]);
     assert_eq!(code, Some(2), "{err}");
+    let (code, _, err) = run(&dir, &["log-level", "debg", "--yes"]);
+    assert!(code == Some(2) && err.contains("did you mean \"debug\"?"), "{code:?} {err}");
+    assert_eq!(ask(&dir, &["log-level"])["filter"], "everwarm=debug,info", "as before");
     fs::rename(&file, folder.join("away")).unwrap();
     let (code, _, err) = run(&dir, &["log-level", "debug", "--yes"]);
     assert_eq!(code, Some(5), "{err}");

@@ -49,14 +49,47 @@ fn what_is_not_known_is_refused_with_what_is_nearest() {
     let recording = small_recording(&folder.join("recording"));
     let absent = [&until_end(&recording)[..], &["--symbols", "NOPE"]].concat();
     refused(&absent, &["NOPE", "AAAUSD"]);
+    let near = [&until_end(&recording)[..], &["--symbols", "AAUSD"]].concat();
+    refused(&near, &["there is no AAUSD", "did you mean AAAUSD?"]);
+    let misspelt = "the synthetic market has no BTCUSTD; did you mean BTCUSDT?";
+    refused(&["run", "--symbols", "ETHUSDT,BTCUSTD"], &["--symbols: market.symbols", misspelt]);
+    refused(&["run", "--symbols", "all"], &["has no all, only names like BTCUSDT"]);
+    refused(&["run", "--log", "debg"], &["--log", "did you mean \"debug\"?"]);
     refused(&["run", "--until-end"], &["--until-end", "recording"]);
     let path = config.to_str().unwrap();
     fs::write(&config, "[market]\nseeed = 1\n").unwrap();
     refused(&["run", "--config", path], &[path, "seeed", "seed"]);
+    fs::write(&config, "[market]\nsymbols = \"all\"\n").unwrap();
+    let list = "\"all\" is neither \"auto\" nor a number; symbols are a list, like [\"BTCUSDT\"]";
+    refused(&["run", "--config", path], &[path, ":2:11: market.symbols: ", list]);
+    fs::write(&config, "[market.universe]\nquote = \"EUR\"\n").unwrap();
+    let played = [&until_end(&recording)[..], &["--config", path]].concat();
+    let nothing = "market.universe.quote: no symbol is left to trade: nothing is paid in EUR, only";
+    refused(&played, &[nothing, "USD"]);
+    fs::write(&config, "[market.universe]\nexclude = \"AAAUSD, BBBUSD, CCCUSD\"\n").unwrap();
+    refused(&played, &["market.universe.exclude: no symbol is left", "is excluded"]);
     fs::write(&config, "[strategy.sma_cross]\nfast = 30\n").unwrap();
     refused(&["run", "--config", path], &[path, "strategy.sma_cross.fast"]);
     fs::write(&config, "[market\n").unwrap();
     refused(&["run", "--config", path], &[path]);
+}
+
+#[test]
+fn a_day_without_data_is_refused_and_not_told_as_fine() {
+    let folder = Folder::new("no-such-day");
+    let recording = small_recording(&folder.join("recording"));
+    let dir = folder.join("data");
+    assert_eq!(run(&dir, &until_end(&recording)).0, Some(0));
+    for day in ["2015-01-01", "2090-01-01"] {
+        for what in ["replay", "summary"] {
+            let (code, out, err) = run(&dir, &[what, day]);
+            assert_eq!((code, out.as_str()), (Some(1), ""), "{what} {day}: {err}");
+            assert!(err.contains(day), "{what}: {err}");
+        }
+    }
+    let (_, _, err) = run(&dir, &["replay", "2015-01-01"]);
+    assert!(err.contains("the journal has no inputs of 2015-01-01: they are from "), "{err}");
+    assert!(ask(&dir, &["replay"])["inputs"].as_u64() > Some(100));
 }
 
 #[test]

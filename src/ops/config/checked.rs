@@ -12,7 +12,9 @@ use super::values::{LogFormat, MarketSource, Pace, Symbols};
 use super::venue::VenueSource;
 use crate::domain::money::Decimal;
 use crate::domain::settings::{Risk, Selection, Settings, SmaCross, Strategies, Trading};
+use crate::ops::known::meant;
 use crate::ops::views::ValueView;
+use crate::sim::market::Seeded;
 use crate::venue::secret::Secret;
 use figment::Figment;
 use figment::value::Value;
@@ -219,6 +221,21 @@ impl Values {
                 self.wrong(key.name, &e);
             }
         }
+        self.check_symbols();
+    }
+
+    /// A flag or a variable can only be a text; in a file a text that should be a list is a slip.
+    fn check_symbols(&mut self) {
+        const KEY: &str = "market.symbols";
+        let value = self.value(KEY);
+        let in_file = self.set.get(KEY).is_some_and(|entry| entry.value_place.line.is_some());
+        let named = matches!(symbols(&value), Ok(Symbols::Named(_)));
+        if let Some(text) = value.as_str().filter(|_| in_file && named) {
+            let text = format!(
+                "{text:?} is neither \"auto\" nor a number; symbols are a list, like [\"BTCUSDT\"]"
+            );
+            self.wrong(KEY, &text);
+        }
     }
 
     /// All values in their types, and the rules between them.
@@ -242,6 +259,9 @@ impl Values {
         };
         let market = self.market();
         let venue = self.venue(&market, &settings.trading.quote_asset);
+        if venue == VenueSource::Simulated {
+            self.made_symbols(&market);
+        }
         let pace = if self.set.contains_key("market.pace") || venue == VenueSource::Simulated {
             market.pace
         } else {
@@ -303,6 +323,21 @@ impl Values {
             }
         }
         market
+    }
+
+    /// The synthetic market has many symbols, but not every one.
+    fn made_symbols(&mut self, market: &MarketSource) {
+        const KEY: &str = "market.symbols";
+        let Symbols::Named(names) = &market.symbols else { return };
+        if market.recording.is_some() || self.errors.about(KEY) {
+            return;
+        }
+        for symbol in names.iter().filter(|symbol| !Seeded::knows(**symbol)) {
+            let near = meant(*symbol, Seeded::names()).unwrap_or_else(|| {
+                ", only names like BTCUSDT, ETHUSDT, S001USDT; --recording plays others".to_owned()
+            });
+            self.wrong(KEY, &format!("the synthetic market has no {symbol}{near}"));
+        }
     }
 
     fn sma_cross(&mut self) -> SmaCross {

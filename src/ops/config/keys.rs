@@ -7,6 +7,7 @@ use super::values::{Pace, Symbols};
 use crate::domain::id::Symbol;
 use crate::domain::money::Decimal;
 use crate::domain::nearest::nearest;
+use crate::ops::log_filter;
 use crate::ops::messages::news::Topic;
 use crate::venue::binance::Environment;
 use figment::value::Value;
@@ -95,7 +96,7 @@ keys! {
     "daemon.hang_limit_s": Kind::Whole { least: 1, most: 3600, unit: Unit::Seconds };
     "daemon.listen": text("^.+:[0-9]+$", loopback);
     "daemon.token": Kind::Secret;
-    "daemon.log": text("^.+$", log_filter);
+    "daemon.log": text("^.+$", filter_of_log);
     "daemon.log_format": Kind::OneOf(&["auto", "text", "json"]);
     "daemon.reload_on_change": Kind::Flag;
     "daemon.stop_s": Kind::Whole { least: 1, most: 600, unit: Unit::Seconds };
@@ -339,9 +340,8 @@ fn address(text: &str) -> Result<(), String> {
     Err(format!("{text:?} is not an address and port, like 0.0.0.0:7778"))
 }
 
-fn log_filter(filter: &str) -> Result<(), String> {
-    let parsed = filter.parse::<tracing_subscriber::EnvFilter>();
-    parsed.map(drop).map_err(|e| format!("{filter:?} is not a log filter: {e}"))
+fn filter_of_log(filter: &str) -> Result<(), String> {
+    log_filter::parse(filter).map(drop)
 }
 
 fn pace(text: &str) -> Result<(), String> {

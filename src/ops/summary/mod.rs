@@ -53,9 +53,10 @@ pub fn summary(
         orders: history.orders(None)?.rows,
     };
     let newest_close = kept.equity.last().map(|point| point.time);
+    let first_close = kept.equity.first().map(|point| point.time);
     let period = period.unwrap_or_else(|| Period::day_of(newest_close.unwrap_or(0) - 1));
     let (money, positions) = money::money(history, &kept, period)?;
     let running = running::running(journal, data_dir, period, (&kept, positions))?;
     let Period { from, to } = period;
-    Ok(SummaryView { from, to, newest_close, money, running })
+    Ok(SummaryView { from, to, newest_close, first_close, money, running })
 }

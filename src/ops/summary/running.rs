@@ -7,8 +7,9 @@ use super::period::Period;
 use super::used::{Counting, Used};
 use super::view::{FileSize, Gap, LimitUsed, Running, Trouble};
 use crate::domain::fact::kinds::rank;
-use crate::domain::fact::{Body, Decision, Ledger, Market, Operator, Venue};
+use crate::domain::fact::{Body, Decision, Ledger, Market, Operator, Order, Venue};
 use crate::domain::money::Decimal;
+use crate::domain::order::OrderStatus;
 use crate::domain::settings::Settings;
 use crate::domain::time::{DAY, MINUTE, UtcMs, day_of};
 use crate::ops::desk::JournalFacts;
@@ -246,6 +247,20 @@ fn trouble(body: &Body) -> Option<String> {
         }
         Body::Venue(Venue::Refused { client_id, code, text, .. }) => {
             format!("order {client_id} was refused: {text} ({code})")
+        }
+        Body::Order(Order::Changed {
+            client_id,
+            symbol,
+            status: OrderStatus::Expired,
+            executed,
+            ..
+        }) => {
+            let filled = if executed.is_zero() {
+                "nothing of it was filled".to_owned()
+            } else {
+                format!("only {} of it were filled", executed.normalize())
+            };
+            format!("order {client_id} in {symbol} expired: {filled}")
         }
         Body::Operator(Operator::Quarantined { stage, input, why, .. }) => {
             format!("{stage} failed at input {input}: {why}")

@@ -350,7 +350,28 @@ fn a_day_that_has_not_begun_has_nothing_to_tell() {
         "there is nothing of 2024-10-05 yet: the newest close is 2024-10-05 00:00"
     );
     assert_eq!(written.summary(&history, FIRST).not_begun(), None);
+    assert_eq!(
+        written.summary(&history, FIRST - DAY).not_begun().unwrap(),
+        "there is nothing of 2024-10-03: the first close is 2024-10-04 23:59"
+    );
     drop(history);
     written.close(SECOND + MINUTE, SECOND + MINUTE, "1000");
     assert_eq!(written.summary(&written.history(), SECOND).not_begun(), None);
+}
+
+#[test]
+fn orders_that_expired_are_among_what_went_wrong() {
+    let mut written = Written::new("expired");
+    written.close(FIRST + HOUR, FIRST + HOUR, "1000");
+    let at = FIRST + HOUR + MINUTE;
+    written.order(at, "none", true, &[changed("none", OrderStatus::Expired, "0")]);
+    written.order(at, "part", true, &[changed("part", OrderStatus::Expired, "0.5")]);
+    written.order(at, "good", true, &[changed("good", OrderStatus::Filled, "1")]);
+    written.close(FIRST + 2 * HOUR, FIRST + 2 * HOUR, "1000");
+    let Running { failures, failures_all, .. } = written.summary(&written.history(), FIRST).running;
+    let told: Vec<&str> = failures.iter().map(|trouble| trouble.text.as_str()).collect();
+    assert_eq!(failures_all, 2, "{told:?}");
+    assert!(told[0].starts_with("order none in "), "{told:?}");
+    assert!(told[0].ends_with(" expired: nothing of it was filled"), "{told:?}");
+    assert!(told[1].ends_with(" expired: only 0.5 of it were filled"), "{told:?}");
 }

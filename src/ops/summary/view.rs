@@ -17,6 +17,8 @@ pub struct SummaryView {
     pub to: UtcMs,
     /// The newest close there is; none: there was none yet.
     pub newest_close: Option<UtcMs>,
+    /// The first close there is.
+    pub first_close: Option<UtcMs>,
     /// What was made.
     pub money: Money,
     /// How it ran.
@@ -24,10 +26,15 @@ pub struct SummaryView {
 }
 
 impl SummaryView {
-    /// Why there is nothing to tell, where the newest close is not behind its beginning.
+    /// Why there is nothing to tell, where the newest close is not behind its beginning, or the
+    /// first one is behind its end.
     #[must_use]
     pub fn not_begun(&self) -> Option<String> {
         let name = Period { from: self.from, to: self.to }.name();
+        if let Some(first) = self.first_close.filter(|first| *first > self.to) {
+            let first = instant(first);
+            return Some(format!("there is nothing of {name}: the first close is {first}"));
+        }
         match self.newest_close {
             Some(newest) if newest > self.from => None,
             Some(newest) => {

@@ -10,7 +10,7 @@ use crate::domain::market::Bar;
 use crate::domain::money::Decimal;
 use crate::domain::order::{Liquidity, OrderIntent, OrderStatus, Side, VenueFill};
 use crate::domain::settings::Settings;
-use crate::trading::risk::Breaker;
+use crate::trading::risk::{Breaker, limits};
 use crate::trading::strategy::REGISTRY;
 use everwarm_runtime::fact::Fact;
 use everwarm_runtime::meter::Reading;
@@ -242,6 +242,12 @@ impl Counts {
             Ledger::Reconciled { cash, .. } => self.cash = *cash,
             Ledger::Adjusted { .. } => {}
         }
+    }
+
+    /// What limits count, as of the newest fact.
+    #[must_use]
+    pub fn used(&self) -> &limits::Counts {
+        self.breaker.counted().0
     }
 
     /// Whether a limit of the breaker holds trading back.

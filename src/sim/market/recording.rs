@@ -88,6 +88,9 @@ impl Recording {
         for (symbol, path) in &files {
             let symbol_config = config.symbols.remove(symbol.as_str()).unwrap_or_default();
             recording.add(*symbol, path, &symbol_config)?;
+            if let Some(reason) = recording.instruments.last().and_then(impossible) {
+                return Err(RecordingError::of(&config_path, Fault::Config(reason)));
+            }
         }
         if let Some(name) = config.symbols.keys().next() {
             let text = format!("symbols.{name}: the recording has no file {name}_1m.csv[.gz]");
@@ -223,6 +226,13 @@ fn bar_files(folder: &Path) -> Result<BTreeMap<Symbol, PathBuf>, RecordingError>
         }
         let wrong = |reason| RecordingError::of(&path, Fault::Name(reason));
         let symbol = Symbol::new(name).map_err(wrong)?;
+        // A stream of the exchange has its symbol in small letters and tells it in capitals: bars
+        // of another name would find nobody.
+        let capitals = name.to_ascii_uppercase();
+        if name != capitals {
+            let reason = format!("{name:?} has small letters; rename it to {capitals:?}");
+            return Err(wrong(reason));
+        }
         if files.insert(symbol, path.clone()).is_some() {
             return Err(RecordingError::of(folder, Fault::SymbolTwice(symbol.to_string())));
         }
@@ -272,6 +282,17 @@ fn instrument(symbol: Symbol, config: &SymbolConfig, file: &BarFile) -> Instrume
         market_max_quantity: Decimal::ZERO,
         min_notional_for_market: true,
     }
+}
+
+/// Why no order of an instrument could ever be placed, where none could.
+fn impossible(rule: &Instrument) -> Option<String> {
+    let Instrument { symbol, min_quantity, max_quantity, lot_size, .. } = rule;
+    let (key, least) =
+        if lot_size >= min_quantity { ("lot", lot_size) } else { ("min_quantity", min_quantity) };
+    (least > max_quantity).then(|| {
+        let text = "no order could be placed";
+        format!("symbols.{symbol}: {key} {least} is above max_quantity {max_quantity}: {text}")
+    })
 }
 
 /// A quote amount in base units at `close`, down to the lot; `None` where it is out of range.

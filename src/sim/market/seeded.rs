@@ -110,6 +110,19 @@ impl Seeded {
         let first_open = start - i64::from(history_bars) * MINUTE;
         Seeded { instruments, lines, start, first_open }
     }
+
+    /// The names that a market of [`Seeded::new`] may have, the first ones first.
+    pub fn names() -> impl Iterator<Item = Symbol> {
+        (0..COUNT_MAX).map(name)
+    }
+
+    /// Whether a name is one of [`Seeded::names`], or the same asset paid in another known one.
+    #[must_use]
+    pub fn knows(symbol: Symbol) -> bool {
+        let (base, quote) = split_name(symbol.as_str());
+        let whole = format!("{base}{quote}") == symbol.as_str();
+        whole && Seeded::names().any(|name| name.as_str().strip_suffix("USDT") == Some(&base))
+    }
 }
 
 impl Market for Seeded {
@@ -269,6 +282,17 @@ mod tests {
         let bars = market.bars(symbol, START, i64::MAX, count);
         assert_eq!(bars.len(), count);
         bars.iter().map(|b| b.close.0).collect()
+    }
+
+    #[test]
+    fn a_name_that_is_misspelt_is_not_known() {
+        let knows = |name: &str| Seeded::knows(Symbol::new(name).unwrap());
+        for name in ["BTCUSDT", "BTCUSD", "ETHBTC", "S001USDT", "S970USDT"] {
+            assert!(knows(name), "{name}");
+        }
+        for name in ["BTCUSTD", "btcusdt", "all", "S971USDT", "USDT", "BTC"] {
+            assert!(!knows(name), "{name}");
+        }
     }
 
     #[test]

@@ -346,6 +346,13 @@ fn files_and_folders_that_are_no_recording_are_refused() {
     let text = format!("{HEADER}{ROW}");
     let twice = Folder::new().with("A_1m.csv", &text).with("A_1m.csv.gz", gzip(&text));
     assert_eq!(twice.open().unwrap_err().fault, Fault::SymbolTwice("A".to_owned()));
+    for (name, other) in [("btcusd_1m.csv", "BTCUSD"), ("BTC-Perp_1m.csv", "BTC-PERP")] {
+        let small = Folder::new().with(name, &text).open().unwrap_err().to_string();
+        assert!(
+            small.ends_with(&format!("has small letters; rename it to \"{other}\"")),
+            "{small}"
+        );
+    }
     let absent = Recording::open(Path::new("/nowhere/at/all"), None).unwrap_err();
     assert!(matches!(absent.fault, Fault::Io(_)), "{absent}");
 }
@@ -362,6 +369,17 @@ fn a_wrong_configuration_is_refused_by_key() {
         ("[symbols.AUSD]\ntick = 0\n", None, "symbols.AUSD.tick must be above zero"),
         ("[symbols.AUSD]\nbase = \"\"\n", None, "symbols.AUSD.base: \"\" is not an asset"),
         ("[symbols.AUSD]\nbase = \"USD\"\n", None, "base and quote are both USD"),
+        (
+            "[symbols.AUSD]\nmin_quantity = 5\nmax_quantity = 1\n",
+            None,
+            "recording.toml: symbols.AUSD: min_quantity 5 is above max_quantity 1",
+        ),
+        (
+            "[symbols.AUSD]\nmin_quantity = 10000000\n",
+            None,
+            "min_quantity 10000000 is above max_quantity 9000000",
+        ),
+        ("[symbols.AUSD]\nlot = 2\nmax_quantity = 1\n", None, "lot 2 is above max_quantity 1"),
         ("[symbols.BUSD]\ntick = 1\n", None, "symbols.BUSD: the recording has no file BUSD_1m"),
         ("[symbols.AUSD]\ntick = \"0.05\"\n", Some(2), "open 134.12 is not a multiple of"),
         ("this is not toml\n", Some(1), "recording.toml:1: "),
