@@ -208,7 +208,8 @@ impl Life {
         let world = world(journal, &birth, &mut steps).await?;
         let (ended, at_end) = watch::channel(false);
         let ranks = birth.stages.iter().map(|stage| (path::of(stage.name), stage.rank));
-        let observer = branches::observer(&world.journal, ranks.collect(), birth.observer);
+        let observer =
+            branches::observer((&world.journal, &world.directory), ranks.collect(), birth.observer);
         let tree =
             Tree { directory: world.directory.clone(), ..Tree::new(observer, Arc::new(wall)) };
         let seed = Seed {

@@ -3,7 +3,7 @@
 use everwarm::domain::fact::kinds::TABLE;
 use everwarm::domain::fact::{
     Accept, Analysis, AtVenue, Body, BreakerLevel, Conflict, Decision, Dispute, FeatureRow, Ledger,
-    Listed, Market, Operator, Order, Part, Signal, Venue,
+    Listed, Market, Operator, Order, Part, Restarts, Signal, Venue,
 };
 use everwarm::domain::id::{ClientOrderId, Symbol};
 use everwarm::domain::instrument::Instrument;
@@ -180,6 +180,9 @@ fn operators() -> Vec<Operator> {
             conflict: conflicts().remove(0),
             accept: Accept::Ours,
             reason: "r".into(),
+        },
+        Operator::Restarted {
+            actors: vec![Restarts { actor: "feed".into(), reason: "panic".into(), times: 3 }],
         },
     ]
 }

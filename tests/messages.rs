@@ -137,7 +137,11 @@ fn is_told(fill: &Value, items: &Items) -> bool {
 }
 
 fn restarts(items: &Items) -> usize {
-    items.values().flatten().filter(|text| text.contains("\"restart\"")).count()
+    items
+        .values()
+        .flatten()
+        .filter(|text| text.contains("\"restart\"") && text.contains("process life"))
+        .count()
 }
 
 #[test]

@@ -360,3 +360,37 @@ fn what_a_recording_does_not_have_is_told() {
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("no closes from "), "{out}");
 }
+
+#[test]
+fn restarts_of_actors_are_among_what_went_wrong_also_once_nobody_runs() {
+    let folder = Folder::new("summary-restarts");
+    let (dir, file) = (folder.join("data"), folder.join("mine.toml"));
+    fs::write(&file, "[chaos]\nenabled = true\n").unwrap();
+    let path = file.to_str().unwrap();
+    let market = ["run", "--symbols", "2", "--pace", "60x", "--config", path];
+    let daemon = Process::start(&dir, &market);
+    daemon.answers();
+    wait_until("there is a close", || run(&dir, &["summary"]).0 == Some(0));
+    let failures = || rows_of(&ask(&dir, &["summary"])["running"]["failures"]);
+    let told = |actor: &str, reason: &str| {
+        let (begin, end) = (format!("restarted: {actor} "), format!("({reason})"));
+        let of = |text: &&String| text.starts_with(&begin) && text.ends_with(&end);
+        failures().iter().filter(of).count()
+    };
+    // The first is told at once, the next ones with those of ten seconds.
+    assert_eq!(run(&dir, &["kill", "feed", "--yes"]).0, Some(0));
+    wait_until("a killed actor is told", || told("feed", "on purpose") > 0);
+    assert_eq!(run(&dir, &["kill", "ledger", "--how", "panic", "--yes"]).0, Some(0));
+    wait_until("a panic that recovered is told", || told("ledger", "on purpose") > 0);
+    let all = ask(&dir, &["summary"])["running"]["failures_all"].as_u64();
+    assert!(all >= Some(2), "{all:?}");
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    assert!(told("feed", "on purpose") > 0 && told("ledger", "on purpose") > 0);
+    assert_eq!(run(&dir, &["verify"]).0, Some(0));
+}
+
+fn rows_of(failures: &Value) -> Vec<String> {
+    let rows = failures.as_array().unwrap().iter();
+    rows.map(|row| row["text"].as_str().unwrap().to_owned()).collect()
+}

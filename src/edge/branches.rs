@@ -1,27 +1,33 @@
 //! What becomes of branches of the supervision tree, as inputs: one that is kept down leaves exits
 //! only until it is up again. Where it is a stage the journal passes inputs for it while it has no
 //! instance, so that nobody waits for what it would have said.
+//!
+//! Restarts are told too, see [`super::restarts`].
 
+use super::restarts::Restarting;
 use crate::domain::fact::{Body, Operator};
 use everwarm_runtime::fact::Rank;
 use everwarm_runtime::journal::{AppendError, Journal};
-use everwarm_runtime::supervise::{News, Observer, SupervisionNotice};
+use everwarm_runtime::supervise::{Directory, News, Observer, SupervisionNotice};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Its name as a writer.
 const NAME: &str = "supervisor";
 
-/// Says what becomes of branches, and then tells `next` too. `stages` are those by their paths.
+/// Says what becomes of branches, and who was started again, and then tells `next` too. `stages`
+/// are those by their paths.
 /// Called by supervisors: an append takes one short lock and waits for nothing.
 pub fn observer(
-    journal: &Arc<Journal<Body>>,
+    (journal, directory): (&Arc<Journal<Body>>, &Directory),
     stages: BTreeMap<String, Rank>,
     next: Observer,
 ) -> Observer {
     let (journal, writer) = (Arc::clone(journal), journal.writer(NAME));
     let kept_down = Mutex::new(BTreeSet::new());
+    let restarts = Restarting::new(&journal, directory.clone());
     Arc::new(move |notice| {
+        restarts.hear(notice);
         let told = |e: AppendError| tracing::debug!(path = notice.path, "is not told of: {e}");
         let mut kept_down = kept_down.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(operator) = said(notice, &mut kept_down) {

@@ -7,8 +7,8 @@
 //! hints, `deaf` finds that it does not, `compare` says when the account counts. Time: `clock`,
 //! `pacer`. Beside them `exchange` keeps the simulated venue running and `projector` fills the
 //! history. `world` is what they share, `board` where they say that they have nothing left to do,
-//! `branches` what becomes of those that fail too often, `meters` what they count, `kinds` how
-//! their messages are called there.
+//! `branches` what becomes of those that fail too often, `restarts` who came back, `meters` what
+//! they count, `kinds` how their messages are called there.
 
 pub mod bar;
 pub mod board;
@@ -31,6 +31,7 @@ pub mod private;
 pub mod projector;
 pub mod released;
 pub mod reload;
+pub mod restarts;
 mod retry;
 pub mod spread;
 mod stream;

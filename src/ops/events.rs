@@ -145,7 +145,8 @@ fn sorted(body: &Body) -> Option<(&'static str, Weight, Option<Symbol>)> {
         }
         Body::Venue(Venue::Refused { .. } | Venue::Unanswered { .. }) => ("venue", Warn, None),
         Body::Venue(Venue::Absent { .. } | Venue::Account { .. }) => ("venue", Info, None),
-        Body::Operator(Operator::Clock { .. }) => return None,
+        // Restarts are told one by one, as they happen.
+        Body::Operator(Operator::Clock { .. } | Operator::Restarted { .. }) => return None,
         Body::Operator(Operator::Quarantined { .. } | Operator::Branch { down: Some(_), .. }) => {
             ("operator", Bad, None)
         }

@@ -128,7 +128,8 @@ impl StatusFold {
             | Operator::Quarantined { .. }
             | Operator::Released { .. }
             | Operator::Switched { .. }
-            | Operator::SymbolWanted { .. } => {}
+            | Operator::SymbolWanted { .. }
+            | Operator::Restarted { .. } => {}
             Operator::Resolved { conflict, .. } => {
                 self.view.conflicts.retain(|c| c.id() != conflict.id());
             }

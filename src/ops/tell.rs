@@ -4,7 +4,7 @@ use super::standing::enables;
 use super::text::{amount, clock, count, instant, plain, rounded};
 use crate::domain::fact::{
     Accept, Analysis, Body, BreakerLevel, Conflict, Decision, Dispute, FeatureRow, Ledger, Market,
-    Operator, Order, Part, Signal, Venue,
+    Operator, Order, Part, Restarts, Signal, Venue,
 };
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::market::Bar;
@@ -251,6 +251,18 @@ fn tell_report(report: &OrderReport) -> String {
     )
 }
 
+/// Of one actor and cause, in words.
+#[must_use]
+pub fn restarts(of: &Restarts) -> String {
+    let reason = match of.reason.as_str() {
+        "gave_up" => "its children failed too often",
+        "lost" => "its task ended",
+        "injected" => "on purpose",
+        reason => reason,
+    };
+    format!("{} {} ({reason})", of.actor, count(of.times.into(), "time"))
+}
+
 fn tell_operator(operator: &Operator) -> String {
     match operator {
         Operator::Started { life, installation, epoch } => {
@@ -282,6 +294,10 @@ fn tell_operator(operator: &Operator) -> String {
             format!("{path} is kept down and tried now and then ({why}); nothing is bought")
         }
         Operator::Branch { path, down: None } => format!("{path} is up again"),
+        Operator::Restarted { actors } => {
+            let each: Vec<String> = actors.iter().map(restarts).collect();
+            format!("actors restarted: {}", each.join(", "))
+        }
         Operator::SymbolWanted { symbol, wanted: true } => {
             format!("an operator adds {symbol}")
         }

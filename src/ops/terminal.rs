@@ -281,7 +281,8 @@ impl TerminalState {
                 let text = tell::tell(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "operator", &text, Paint::Bold)]
             }
-            Operator::Clock { .. } => Vec::new(),
+            // Each restart has a line of its own.
+            Operator::Clock { .. } | Operator::Restarted { .. } => Vec::new(),
         }
     }
 

@@ -350,7 +350,8 @@ impl Universe {
             | Operator::Clock { .. }
             | Operator::StageUpgraded { .. }
             | Operator::Quarantined { .. }
-            | Operator::Released { .. } => {}
+            | Operator::Released { .. }
+            | Operator::Restarted { .. } => {}
         }
     }
 

@@ -32,6 +32,36 @@ fn close(dir: &Path) -> i64 {
     ask(dir, &["status"])["close_time"].as_i64().unwrap()
 }
 
+/// Has the entries of a day limited to as many as were filled today, and gives their number; fewer
+/// are refused.
+fn as_many_as_filled(
+    dir: &Path,
+    used: &str,
+    write: &dyn Fn(u32, usize),
+    reload: &dyn Fn() -> (Option<i32>, String, String),
+) -> u32 {
+    wait_until("more than one was filled today", || measured(dir, used) * 1000.0 > 1.5);
+    wait_until("fewer are refused", || {
+        write(1, 8);
+        let (code, _, err) = reload();
+        let told = err.contains("risk.max_trades_per_day: ") && err.contains("1 would be allowed");
+        assert!(code == Some(0) || (code == Some(5) && told), "{code:?} {err}");
+        write(1000, 8);
+        if code == Some(0) {
+            // A day began in between.
+            assert_eq!(reload().0, Some(0));
+        }
+        code == Some(5)
+    });
+    let mut most = 0;
+    wait_until("as many as were filled are the most", || {
+        most = format!("{:.0}", measured(dir, used) * 1000.0).parse().unwrap();
+        write(most, 8);
+        most > 0 && reload().0 == Some(0)
+    });
+    most
+}
+
 #[test]
 fn limits_change_while_it_trades_and_a_replay_decides_the_same() {
     let folder = Folder::new("limits");
@@ -54,22 +84,7 @@ fn limits_change_while_it_trades_and_a_replay_decides_the_same() {
     assert_eq!(measured(&dir, halted).to_bits(), 0.0_f64.to_bits());
 
     // As many as were filled today are enough from now on; fewer would be below what is used.
-    wait_until("more than one was filled today", || measured(&dir, used) * 1000.0 > 1.5);
-    wait_until("fewer are refused", || {
-        write(1, 8);
-        let (code, _, err) = reload();
-        let told = err.contains("risk.max_trades_per_day: ") && err.contains("1 would be allowed");
-        assert!(code == Some(0) || (code == Some(5) && told), "{code:?} {err}");
-        // A day may have begun in between.
-        write(1000, 8);
-        code == Some(5) || (reload().0, false).1
-    });
-    let mut most = 0;
-    wait_until("as many as were filled are the most", || {
-        most = format!("{:.0}", measured(&dir, used) * 1000.0).parse().unwrap();
-        write(most, 8);
-        most > 0 && reload().0 == Some(0)
-    });
+    let most = as_many_as_filled(&dir, used, &write, &reload);
     let reason = &format!("the limit of {most} entries a day is reached");
     wait_until("the breaker leaves exits only", || {
         let status = ask(&dir, &["status"]);

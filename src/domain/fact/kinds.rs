@@ -51,6 +51,7 @@ pub mod kind {
     pub const RECONCILED: u8 = 50;
     pub const ADJUSTED: u8 = 51;
     pub const OWED: u8 = 84;
+    pub const RESTARTED: u8 = 97;
 }
 
 /// Ranks of the stages: fixed, spaced, none reused. A later stage takes a free number.
@@ -191,6 +192,8 @@ kinds! {
         "the books took the venue's word for less of an asset";
     OWED "Decision.Owed" "decision" false JOURNAL
         "an exit that was decided and is not done: opened, waiting for another reason, or ended";
+    RESTARTED "Operator.Restarted" "supervisor" false JOURNAL
+        "actors that were started again, by name and cause, gathered for ten seconds";
 }
 
 impl fact::Body for Body {
@@ -224,6 +227,7 @@ impl fact::Body for Body {
                 Operator::SymbolWanted { .. } => kind::SYMBOL_WANTED,
                 Operator::Resolved { .. } => kind::RESOLVED,
                 Operator::Switched { .. } => kind::SWITCHED,
+                Operator::Restarted { .. } => kind::RESTARTED,
             },
             Body::Analysis(a) => match a {
                 Analysis::Rolled { .. } => kind::ROLLED,
@@ -377,6 +381,9 @@ impl Body {
                 | Operator::Released { .. }
                 | Operator::SymbolWanted { .. } => 0,
                 Operator::Resolved { reason, .. } => 4 * TEXT + reason.len(),
+                Operator::Restarted { actors } => {
+                    size_of_val(actors.as_slice()) + actors.len() * TEXT
+                }
             },
             Body::Analysis(a) => match a {
                 Analysis::Rolled { bars, .. } => size_of_val(bars.as_slice()),

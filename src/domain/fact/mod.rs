@@ -322,6 +322,23 @@ pub enum Operator {
         /// Why, in the operator's words.
         reason: String,
     },
+    /// Actors were started again after they had ended by themselves: gathered, so that there are
+    /// few of them however often that happens.
+    Restarted {
+        /// By actor and cause.
+        actors: Vec<Restarts>,
+    },
+}
+
+/// How often an actor was started again for one cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restarts {
+    /// Its name in the tree; `bar` for those of all symbols.
+    pub actor: String,
+    /// Why it had ended, in one word, as metrics say it.
+    pub reason: String,
+    /// How often.
+    pub times: u32,
 }
 
 /// Derived: numbers and wishes.

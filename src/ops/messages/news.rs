@@ -1,7 +1,9 @@
 //! What of the facts people are told: a pure fold, one item a fact that is worth it.
 
 use crate::domain::fact::kinds::kind;
-use crate::domain::fact::{Body, BreakerLevel, Conflict, Decision, Ledger, Operator, Order};
+use crate::domain::fact::{
+    Body, BreakerLevel, Conflict, Decision, Ledger, Operator, Order, Restarts,
+};
 use crate::domain::id::ClientOrderId;
 use crate::domain::money::Decimal;
 use crate::domain::order::OrderStatus;
@@ -11,7 +13,7 @@ use crate::ops::tell::tell;
 use crate::ops::text::{amount, civil, count, date, fit, signed};
 use everwarm_runtime::fact::{Effect, Fact, Mask};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Kinds of facts that matter here.
 pub const INTEREST: Mask = Mask::of(&[
@@ -26,7 +28,14 @@ pub const INTEREST: Mask = Mask::of(&[
     kind::EQUITY,
     kind::RECONCILED,
     kind::ADJUSTED,
+    kind::RESTARTED,
 ]);
+
+/// Event time between two items about restarts of actors: a loop of them is one item, with how
+/// many there were.
+const RESTARTS_EVERY: UtcMs = 600_000;
+/// Actors and causes of one such item.
+const RESTARTS_ROWS: usize = 20;
 
 /// Characters of one item.
 const TEXT_MAX: usize = 300;
@@ -47,7 +56,7 @@ pub enum Topic {
     Branch,
     /// An input was set aside because a stage failed at it, or that is over.
     Quarantine,
-    /// A process began.
+    /// A process began, or actors were started again.
     Restart,
     /// A UTC day in one line.
     Day,
@@ -131,6 +140,10 @@ pub struct News {
     month: Span,
     /// Inputs that told that a stage is not asked while it is kept down.
     unasked: BTreeSet<u64>,
+    /// Restarts of actors that are not told yet, by name and cause.
+    restarts: BTreeMap<(String, String), u32>,
+    /// Event time of the last item about restarts.
+    restarts_told: Option<UtcMs>,
 }
 
 impl News {
@@ -164,6 +177,10 @@ impl News {
                 told(Topic::Conflict)
             }
             Body::Operator(Operator::Branch { .. }) => told(Topic::Branch),
+            Body::Operator(Operator::Restarted { actors }) => {
+                self.restarted(actors);
+                self.tell_restarts(fact.time)
+            }
             Body::Decision(Decision::Breaker { level, reasons, .. }) => {
                 let now = (*level, reasons.clone());
                 let moved = self.breaker != now;
@@ -171,10 +188,37 @@ impl News {
                 if moved { told(Topic::Halt) } else { Vec::new() }
             }
             Body::Order(order) => self.order(order, fact),
-            Body::Ledger(ledger) => self.ledger(ledger, fact),
+            Body::Ledger(ledger) => {
+                let mut said = self.ledger(ledger, fact);
+                said.extend(self.tell_restarts(fact.time));
+                said
+            }
             _ => Vec::new(),
         };
         said.into_iter().map(|(topic, text)| self.item(fact, topic, &text)).collect()
+    }
+
+    fn restarted(&mut self, actors: &[Restarts]) {
+        for of in actors {
+            let key = (of.actor.clone(), of.reason.clone());
+            if self.restarts.len() < RESTARTS_ROWS || self.restarts.contains_key(&key) {
+                let times = self.restarts.entry(key).or_default();
+                *times = times.saturating_add(of.times);
+            }
+        }
+    }
+
+    /// Restarts that are not told, where the last item about some is long enough ago.
+    fn tell_restarts(&mut self, now: UtcMs) -> Vec<(Topic, String)> {
+        let due = self.restarts_told.is_none_or(|told| now >= told.saturating_add(RESTARTS_EVERY));
+        if self.restarts.is_empty() || !due {
+            return Vec::new();
+        }
+        self.restarts_told = Some(now);
+        let row = |((actor, reason), times)| Restarts { actor, reason, times };
+        let actors = std::mem::take(&mut self.restarts).into_iter().map(row).collect();
+        let body = Body::Operator(Operator::Restarted { actors });
+        vec![(Topic::Restart, tell(&body, None))]
     }
 
     fn order(&mut self, order: &Order, fact: &Fact<Body>) -> Vec<(Topic, String)> {
@@ -230,6 +274,8 @@ impl News {
         let part = match topic {
             Topic::Day => "-day",
             Topic::Month => "-month",
+            // So may a fact of the ledger tell what was gathered of restarts.
+            Topic::Restart if matches!(fact.body, Body::Ledger(_)) => "-restart",
             Topic::Fill
             | Topic::Halt
             | Topic::Conflict
@@ -453,6 +499,43 @@ mod tests {
         let over = news.fold(&at(5, midnight + DAY + 60_000, 500, -500));
         assert!(over[0].text.contains("-51.00 (-10.00 %)"), "{over:?}");
         assert!(over[0].text.contains("at most 5.05 %"), "of what would be there: {over:?}");
+    }
+
+    #[test]
+    fn a_loop_of_restarts_is_few_items_and_none_of_them_is_lost() {
+        let mut news = News::default();
+        let fact = |n: u64, time: UtcMs, body| {
+            let key = Key { n, rank: 0, i: 0 };
+            Fact { key, time, version: 1, because: Vec::new(), body }
+        };
+        let restarted = |actor: &str, reason: &str, times| {
+            let (actor, reason) = (actor.to_owned(), reason.to_owned());
+            let actors = vec![Restarts { actor, reason, times }];
+            Body::Operator(Operator::Restarted { actors })
+        };
+        let mut told = Vec::new();
+        let first = T - 1_000;
+        for n in 1..=100 {
+            let time = first + i64::try_from(n).unwrap() * 1_000;
+            told.extend(news.fold(&fact(n, time, restarted("feed", "panic", 1))));
+        }
+        told.extend(news.fold(&fact(101, T + 200_000, restarted("bar", "injected", 2))));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(
+            (told[0].topic, told[0].text.as_str()),
+            (Topic::Restart, "actors restarted: feed 1 time (panic)")
+        );
+        // The rest is told at a close, where nobody is started again any more.
+        let close = |n, time| fact(n, time, equity(time, "10000"));
+        assert_eq!(news.fold(&close(102, T + RESTARTS_EVERY - 1)), []);
+        let rest = news.fold(&close(103, T + RESTARTS_EVERY));
+        assert_eq!(rest.len(), 1, "{rest:?}");
+        assert_eq!(rest[0].id, "-0-103-restart");
+        assert_eq!(
+            rest[0].text,
+            "actors restarted: bar 2 times (on purpose), feed 99 times (panic)"
+        );
+        assert_eq!(news.fold(&close(104, T + 2 * RESTARTS_EVERY)), []);
     }
 
     #[test]

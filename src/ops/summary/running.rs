@@ -14,6 +14,7 @@ use crate::domain::settings::Settings;
 use crate::domain::time::{DAY, MINUTE, UtcMs, day_of};
 use crate::ops::desk::JournalFacts;
 use crate::ops::exit::Failure;
+use crate::ops::tell::restarts;
 use crate::ops::text::count;
 use everwarm_runtime::fact::Fact;
 use std::ops::ControlFlow;
@@ -194,6 +195,13 @@ impl Fold {
             return;
         }
         self.running.facts += 1;
+        if let Body::Operator(Operator::Restarted { actors }) = &fact.body {
+            for of in actors {
+                self.running.failures_all += u64::from(of.times);
+                let text = format!("restarted: {}", restarts(of));
+                push(&mut self.running.failures, Some(Trouble { time: fact.time, text }));
+            }
+        }
         if let Some(text) = trouble(&fact.body) {
             self.running.failures_all += 1;
             push(&mut self.running.failures, Some(Trouble { time: fact.time, text }));

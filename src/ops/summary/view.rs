@@ -129,7 +129,7 @@ pub struct Running {
     pub starts: u64,
     /// What went wrong, by when it was heard of, oldest first; at most 100, the newest.
     pub failures: Vec<Trouble>,
-    /// How many there were.
+    /// How many there were; each restart of an actor is one.
     pub failures_all: u64,
     /// Minutes between two closes that have none, where the second is in it; at most 100, the
     /// newest.

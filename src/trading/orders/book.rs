@@ -450,7 +450,8 @@ impl OrderBook {
             | Operator::Released { .. }
             | Operator::Branch { .. }
             | Operator::Switched { .. }
-            | Operator::SymbolWanted { .. } => {}
+            | Operator::SymbolWanted { .. }
+            | Operator::Restarted { .. } => {}
         }
     }
 
