@@ -169,7 +169,7 @@ async fn daemon(
     let (store, archive) = open_when_free(config, watch, &chaos).await?;
     let confirmed = live::confirmed(config, (&store, &archive))?;
     identity::note(&config.data_dir, &traded.words)?;
-    identity::started(&config.data_dir, sources.file.as_deref())?;
+    identity::started(&config.data_dir, sources.file.as_deref(), &sources.flags)?;
     let door = Door::open(config, log).await?;
     watch.enter(Step::Connect);
     notify.tell("finding the exchange", &[]);

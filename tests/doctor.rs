@@ -44,6 +44,7 @@ fn it_tells_of_a_daemon_that_is_well_of_one_that_was_killed_and_of_none() {
     assert!(first["since"].is_i64() && first["severity"] == json!("broken"), "{view}");
     let (_, out, _) = run(&dir, &["doctor"]);
     assert!(out.contains("no daemon is running") && out.contains("$ everwarm run"), "{out}");
+    assert!(out.contains("--pace 240x"), "{out}");
 
     live.set_len(20_000).unwrap();
     let (code, out, _) = run(&dir, &["doctor"]);
@@ -124,7 +125,23 @@ fn a_halt_is_told_since_its_level_and_with_its_next_step_over_a_stop() {
     let told = breaker("exits-only");
     assert_eq!(told["command"], halted["command"], "{told}");
     let start = finding(&doctor(&dir).1, "process")["command"].clone();
-    assert_eq!(start, json!(format!("everwarm run --config {path}{folder}")));
+    // And its flags.
+    assert_eq!(start, json!(format!("everwarm run --config {path}{folder} --pace 240x")));
+    // What it prints works: the same daemon runs again, halted as before.
+    let words: Vec<&str> = start.as_str().unwrap().split(' ').skip(1).collect();
+    let flags = words.iter().position(|word| *word == "--data-dir").unwrap();
+    let again = Process::start(&dir, &[&words[..flags], &words[flags + 2..]].concat());
+    again.says("may trade");
+    let (_, out, _) = run(&dir, &["status"]);
+    assert!(out.starts_with("state      halted by operator: storm, process "), "{out}");
+    again.signal("-INT");
+    assert_eq!(again.end().0.code(), Some(0));
+    let (_, out, _) = run(&dir, &["status"]);
+    assert!(out.starts_with("state      stopped, halted by operator: storm"), "{out}");
+    let (code, out, err) = run(&dir, &["config", "check"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let by = format!("by {path} and --pace 240x, as its daemon was started last");
+    assert!(err.split_whitespace().collect::<Vec<_>>().join(" ").contains(&by), "{err}");
     word(&["safe-start", "collect"]);
     let told = breaker("halted");
     let next = format!("everwarm safe-start exits --reason \"why\"{folder}");

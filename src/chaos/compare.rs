@@ -1,12 +1,15 @@
-//! What is compared: orders, fills, positions and equity as the public answers tell them, the
-//! exchange's own ledger, and what was derived from each close. No sequence numbers, no venue ids,
-//! no venue times: a resend moves those and nothing else.
+//! What is compared: orders, fills, positions, equity, signals and stories of orders as the public
+//! answers tell them, the exchange's own ledger, and what was derived from each close. No sequence
+//! numbers, no venue ids, no venue times: a resend moves those and nothing else.
 
+use super::invariants::Listed;
 use crate::domain::fact::{Body, Decision, Market, Order as Said, kinds};
 use crate::domain::id::Symbol;
 use crate::domain::order::{OrderIntent, Side};
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::history::{History, Projector, bars};
+use crate::ops::explain::explain;
+use crate::ops::fold::SignalFold;
 use everwarm_runtime::fact::Fact;
 use everwarm_runtime::store::archive::Archive;
 use serde::Serialize;
@@ -14,6 +17,18 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
+
+/// Orders of a run whose stories are compared.
+const STORIES: usize = 6;
+/// Kinds of facts in them that are the same in every run.
+const TOLD: [&str; 6] = [
+    "Market.Close",
+    "Analysis.Features",
+    "Analysis.Kept",
+    "Analysis.Signals",
+    "Decision.Approved",
+    "Order.Intent",
+];
 
 /// Everything compared of one run, one line an item, in a fixed order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,7 +97,33 @@ pub fn ours(facts: &[(u64, Fact<Body>)], archive: &Arc<Archive>) -> Result<Vec<S
             lines.push(format!("bars {symbol} {timeframe} {count} {digest:016x}"));
         }
     }
+    lines.extend(told(facts)?);
     lines.extend(derived.lines());
+    Ok(lines)
+}
+
+/// What `signals` and `explain` print, without numbers of inputs, venue ids and what only this run
+/// saw. The journal is read in the order of its rows, as the commands read it.
+fn told(facts: &[(u64, Fact<Body>)]) -> Result<Vec<String>, String> {
+    let mut signals = SignalFold::default();
+    let mut ids = BTreeSet::new();
+    for (_, fact) in facts {
+        signals.fold(fact);
+        if let Body::Order(Said::Intent(intent)) = &fact.body {
+            ids.insert(intent.client_id.0.clone());
+        }
+    }
+    let fields =
+        ["time", "strategy", "symbol", "side", "price", "reason", "outcome", "client_order_id"];
+    let mut lines = rows("signal", &signals.newest(None), &fields);
+    let step = (ids.len() / STORIES).max(1);
+    for id in ids.iter().step_by(step).take(STORIES) {
+        let view = explain(&Listed(facts), id, false).map_err(|e| format!("{e:?}"))?;
+        let Some(view) = view else { return Err(format!("order {id} has no story")) };
+        lines.push(format!("story {}", view.title));
+        let steps = view.steps.iter().filter(|step| TOLD.contains(&step.kind.as_str()));
+        lines.extend(steps.map(|step| format!("story {id} {}: {}", step.kind, step.text)));
+    }
     Ok(lines)
 }
 

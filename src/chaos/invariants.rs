@@ -13,6 +13,7 @@ pub mod positions;
 pub mod reservations;
 #[cfg(test)]
 mod testing;
+pub mod told;
 
 use crate::audit;
 use crate::domain::fact::Body;
@@ -48,6 +49,7 @@ pub struct Invariants {
     owed: owed::Owed,
     positions: positions::Positions,
     reservations: reservations::Reservations,
+    told: told::Told,
 }
 
 impl Invariants {
@@ -59,6 +61,7 @@ impl Invariants {
         self.owed.see(fact);
         self.positions.see(fact);
         self.reservations.see(fact);
+        self.told.see(fact);
     }
 
     /// What does not hold, one sentence each.
@@ -70,11 +73,13 @@ impl Invariants {
         broken.extend(self.owed.end());
         broken.extend(self.positions.end(ledger));
         broken.extend(self.reservations.end());
+        broken.extend(self.told.end());
         broken
     }
 }
 
-struct Listed<'a>(&'a [(u64, Fact<Body>)]);
+/// The facts of a run with their rows, as a journal.
+pub(super) struct Listed<'a>(pub(super) &'a [(u64, Fact<Body>)]);
 
 impl JournalFacts for Listed<'_> {
     fn each(
@@ -92,8 +97,8 @@ impl JournalFacts for Listed<'_> {
     }
 }
 
-/// What the audit of the journal finds wrong, one sentence each; and the stages of which it takes
-/// what another version said as it is.
+/// What the audit of the journal finds wrong and what is lacking in stories of orders, one sentence
+/// each; and the stages of which it takes what another version said as it is.
 ///
 /// # Errors
 /// It cannot be done.
@@ -104,5 +109,7 @@ pub fn verify(
     let view = audit::verify(&Listed(facts), Arc::clone(archive)).map_err(|e| format!("{e:?}"))?;
     let problem = |p: &ProblemView| format!("verify: {} {}: {}", p.key, p.kind, p.text);
     let others = view.others.into_iter().map(|other| other.stage);
-    Ok((view.problems.iter().map(problem).collect(), others.collect()))
+    let mut problems: Vec<String> = view.problems.iter().map(problem).collect();
+    problems.extend(told::stories(&Listed(facts), facts)?);
+    Ok((problems, others.collect()))
 }

@@ -22,7 +22,7 @@ use crate::ops::exit::Failure;
 use crate::ops::explain::explain;
 use crate::ops::health::{Lasting, Progress, Signs, disk_of, findings, never_done};
 use crate::ops::known::known;
-use crate::ops::memory::Memory;
+use crate::ops::memory::Told;
 use crate::ops::messages::courier::Deliveries;
 use crate::ops::offline::stand;
 use crate::ops::reconcile::reconcile;
@@ -190,8 +190,8 @@ impl Desk for LiveDesk {
         let checks = self.checks();
         // Before what was seen: what is called durable here, is.
         let durable = self.world.journal.durable_row();
-        let seen = self.watch.seen();
-        let mut view = seen.told.status.view_in(self.world.journal.life());
+        let mut seen = self.watch.seen();
+        let mut view = seen.told.now().status.view_in(self.world.journal.life());
         view.ready = checks.iter().all(|check| check.ok);
         view.problems
             .extend(checks.iter().filter(|c| !c.ok).map(|c| format!("{}: {}", c.name, c.detail)));
@@ -216,8 +216,8 @@ impl Desk for LiveDesk {
     }
 
     fn checks(&self) -> Vec<CheckView> {
-        let seen = self.watch.seen();
-        let status = seen.told.status.view_in(self.world.journal.life());
+        let mut seen = self.watch.seen();
+        let status = seen.told.now().status.view_in(self.world.journal.life());
         let reconciled = seen.ready.is_some();
         let detail = match (&status.conflicts[..], reconciled) {
             ([], true) => "the account agrees with the books".to_owned(),
@@ -225,7 +225,7 @@ impl Desk for LiveDesk {
             (conflicts, _) => format!("{} differences nothing explains", conflicts.len()),
         };
         let ok = reconciled && status.conflicts.is_empty();
-        let stopped = seen.told.status.stopped();
+        let stopped = seen.told.now().status.stopped();
         let stages = CheckView {
             name: "stages".into(),
             ok: stopped.is_empty(),
@@ -269,8 +269,8 @@ impl Desk for LiveDesk {
 
     fn doctor(&self) -> Result<HealthView, Failure> {
         let (facts, quarantines, held, symbols) = {
-            let seen = self.watch.seen();
-            let Memory { status, health, .. } = &seen.told;
+            let mut seen = self.watch.seen();
+            let Told { status, health, .. } = seen.told.now();
             (health.clone(), status.quarantines(), status.sellable(), status.symbols())
         };
         let passes = self.world.passing != Passing::Lockstep;
@@ -353,11 +353,11 @@ impl Desk for LiveDesk {
     }
 
     fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {
-        Ok(self.watch.seen().told.status.quarantines())
+        Ok(self.watch.seen().told.now().status.quarantines())
     }
 
     fn symbols(&self) -> Result<Vec<SymbolView>, Failure> {
-        Ok(self.watch.seen().told.status.symbols())
+        Ok(self.watch.seen().told.now().status.symbols())
     }
 
     fn reconcile(&self) -> Result<ReconcileView, Failure> {
@@ -370,7 +370,7 @@ impl Desk for LiveDesk {
 
     fn tree(&self) -> Result<Arc<Value>, Failure> {
         let stopped =
-            self.watch.seen().told.status.stopped().into_iter().map(str::to_owned).collect();
+            self.watch.seen().told.now().status.stopped().into_iter().map(str::to_owned).collect();
         let head = self.world.journal.head();
         let progress = self.world.journal.progress().into_iter();
         let behind = progress.map(|(name, passed)| (name, head.saturating_sub(passed))).collect();
@@ -398,7 +398,7 @@ impl Desk for LiveDesk {
     }
 
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {
-        explain(&self.facts(), id)
+        explain(&self.facts(), id, false)
     }
 
     fn why_not(&self, symbol: Symbol, time: Option<UtcMs>) -> Result<ExplainView, Failure> {

@@ -7,7 +7,7 @@ use crate::domain::id::Symbol;
 use crate::domain::instrument::Instrument;
 use crate::domain::money::Decimal;
 use crate::domain::settings::{Selection, Settings};
-use crate::ops::config::{Config, MarketSource, Remote, Symbols, noted};
+use crate::ops::config::{Config, Given, MarketSource, Remote, Symbols, noted};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::known::meant;
 use crate::sim::market::Market;
@@ -144,12 +144,12 @@ pub fn note(data_dir: &Path, market: &str) -> Result<(), Failure> {
     written.map_err(|e| failed(&data_dir.join(FILE), &e))
 }
 
-/// Notes with which configuration file its daemon is started; none: with no file.
+/// Notes with which configuration file and flags its daemon is started; none: with no file.
 ///
 /// # Errors
 /// The note cannot be written.
-pub fn started(data_dir: &Path, file: Option<&Path>) -> Result<(), Failure> {
-    noted::note(data_dir, file).map_err(|e| failed(&data_dir.join(noted::FILE), &e))
+pub fn started(data_dir: &Path, file: Option<&Path>, flags: &[Given]) -> Result<(), Failure> {
+    noted::note(data_dir, file, flags).map_err(|e| failed(&data_dir.join(noted::FILE), &e))
 }
 
 fn failed(place: &Path, error: &std::io::Error) -> Failure {

@@ -82,11 +82,11 @@ pub fn confirmed(
 /// alone, the gateway has to find the confirmation in the journal itself.
 fn last(store: &Store, archive: &Archive) -> Result<Option<LiveView>, Failure> {
     let mut memory = Memory::load(archive, projected_through(archive)?)?;
-    StoreFacts(store.clone()).each_left(memory.through + 1, &mut |left| {
+    StoreFacts(store.clone()).each_left(memory.next_row(), &mut |left| {
         memory.take(&left);
         ControlFlow::Continue(())
     })?;
-    Ok(memory.status.view().live)
+    Ok(memory.now().status.view().live)
 }
 
 /// Asks whose the key is until there is an answer.

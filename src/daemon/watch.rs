@@ -62,13 +62,13 @@ pub struct Seen {
     pub ready: Option<Duration>,
     /// The same by the clock on the wall, newest; UTC milliseconds, 0: not yet.
     pub reconciled_ms: i64,
-    /// When this life was begun in the journal, since the start.
-    begun: Option<Duration>,
+    /// The life that was begun in the journal, and when since the start.
+    begun: Option<(u64, Duration)>,
     /// Whether the closes missed while away have been said.
     caught_up: bool,
     terminal: TerminalState,
-    /// The row to which the next start finds kept what is told, and bytes of facts behind it that
-    /// this start had to read.
+    /// The row from which the next start has to read what is told, and bytes of facts from there on
+    /// that this start had to read.
     kept: (u64, usize),
 }
 
@@ -179,9 +179,10 @@ impl Watch {
     ) -> Result<(), Failure> {
         let kept = Memory::load(archive, until)?;
         let (known, lately) = (kept.through, until.saturating_sub(LATELY));
+        let next = kept.next_row();
         {
             let mut seen = self.seen();
-            (seen.told, seen.kept) = (kept, (known, 0));
+            (seen.told, seen.kept) = (kept, (next, 0));
         }
         journal.each_left(lately + 1, &mut |left| {
             let Left::Row(row, fact) = left else { return ControlFlow::Continue(()) };
@@ -191,12 +192,14 @@ impl Watch {
             self.seen().lately(fact);
             ControlFlow::Continue(())
         })?;
-        journal.each_left(known + 1, &mut |left| {
+        journal.each_left(next, &mut |left| {
             let mut seen = self.seen();
             match &left {
                 Left::Row(row, _) if *row > until => return ControlFlow::Break(()),
-                Left::Row(_, fact) => {
-                    seen.lately(fact);
+                Left::Row(row, fact) => {
+                    if *row > known {
+                        seen.lately(fact);
+                    }
                     seen.kept.1 += fact.body.weight();
                 }
                 Left::Lost(_, why) => tracing::error!("people are told less by that: {why}"),
@@ -206,7 +209,7 @@ impl Watch {
         })?;
         let mut seen = self.seen();
         let Seen { told, terminal, .. } = &mut *seen;
-        terminal.restore(&told.status);
+        terminal.restore(&told.now().status);
         Ok(())
     }
 
@@ -230,9 +233,9 @@ impl Watch {
         let mut keeper = Keeper { fed, kept: clock::now(), due: None, held };
         {
             let seen = self.seen();
-            let (kept, unkept) = seen.kept;
+            let (next, unkept) = seen.kept;
             // What is not kept is read again by the next start, and is not to be sealed till then.
-            journal.hold(NAME, kept + 1);
+            journal.hold(NAME, next);
             keeper.due = (unkept > 0).then(|| (seen.told.through, seen.told.bytes()));
         }
         loop {
@@ -305,13 +308,19 @@ impl Watch {
     /// what was missed while away has been said.
     fn steps(&self, seen: &mut Seen, fact: &Fact<Body>, now: Duration) -> Vec<String> {
         match &fact.body {
-            Body::Operator(Operator::Started { .. }) => {
-                seen.begun = Some(now);
+            Body::Operator(Operator::Started { life, .. }) => {
+                seen.begun = Some((*life, now));
                 Vec::new()
             }
-            Body::Ledger(Ledger::Reconciled { conflicts, .. }) if conflicts.is_empty() => {
+            Body::Ledger(Ledger::Reconciled { life, conflicts, .. }) if conflicts.is_empty() => {
+                // The ledger may still speak about an account of the life before.
+                let Some((_, begun)) = seen.begun.filter(|(of, _)| of == life) else {
+                    return Vec::new();
+                };
                 seen.reconciled_ms = clock::wall_ms();
-                let (None, Some(begun)) = (seen.ready, seen.begun) else { return Vec::new() };
+                if seen.ready.is_some() {
+                    return Vec::new();
+                }
                 seen.ready = Some(now);
                 self.enter(Step::CatchUp);
                 let (took, what) =
@@ -365,8 +374,9 @@ struct Keeper {
     /// Bytes of facts taken in since it was kept, and when that was.
     fed: usize,
     kept: Instant,
-    /// What is to be kept once the row it reaches to is on disk.
-    due: Option<(u64, Vec<u8>)>,
+    /// What is to be kept once the row it reaches to is on disk, with the row from which a reader
+    /// goes on then.
+    due: Option<(u64, (u64, Vec<u8>))>,
     held: Held,
 }
 
@@ -396,11 +406,11 @@ impl Keeper {
     }
 
     fn keep(&mut self, journal: &Journal<Body>, archive: &Archive) -> Result<(), Failure> {
-        if let Some((through, bytes)) =
+        if let Some((_, (next, bytes))) =
             self.due.take_if(|(through, _)| *through <= journal.durable_row())
         {
             Memory::keep(archive, bytes)?;
-            journal.hold(NAME, through + 1);
+            journal.hold(NAME, next);
         }
         Ok(())
     }

@@ -3,6 +3,9 @@
 //!
 //! An id is a client order id (or the only one that begins so), `SYMBOL:TRADE` for a fill, or the
 //! key of a fact: `N` for an input, `N.RANK.I` for a derived fact.
+//!
+//! A fact lies in the journal behind all that it follows from, and that is all that is assumed of
+//! the order of rows: while stages catch up, what a later one says lies behind later inputs.
 
 use super::desk::JournalFacts;
 use super::exit::Failure;
@@ -44,13 +47,18 @@ impl Asked {
     }
 }
 
-/// Tells the story of `id`; `None` where the journal has nothing of that id.
+/// Tells the story of `id`; `None` where the journal has nothing of that id. Where no process runs
+/// (`at_rest`), an order is told as the next start finds it.
 ///
 /// # Errors
 /// The journal could not be read, or several orders begin with `id`.
-pub fn explain(journal: &dyn JournalFacts, id: &str) -> Result<Option<ExplainView>, Failure> {
+pub fn explain(
+    journal: &dyn JournalFacts,
+    id: &str,
+    at_rest: bool,
+) -> Result<Option<ExplainView>, Failure> {
     let asked = Asked::parse(id);
-    let mut story = Story::default();
+    let mut story = Story { at_rest, ..Story::default() };
     if let Asked::Fact(key) = asked {
         story.wanted.insert(key);
         story.asked = Some(key);
@@ -107,34 +115,39 @@ fn order_of(journal: &dyn JournalFacts, asked: &Asked) -> Result<Option<ClientOr
 /// The facts of a story as they are gathered.
 #[derive(Debug, Default)]
 struct Story {
+    at_rest: bool,
     order: Option<ClientOrderId>,
     asked: Option<Key>,
     focus: Option<Symbol>,
     facts: BTreeMap<Key, Fact<Body>>,
     wanted: BTreeSet<Key>,
-    /// Rows by the number of the input that stands there.
+    /// Rows of inputs by their number: what is said about an input lies behind it.
     rows: BTreeMap<u64, u64>,
+    /// The row of the last fact that was gathered: all causes lie before it.
+    last: u64,
 }
 
 impl Story {
     /// One reading: the order's facts, or the fact asked for, and whatever follows from them.
     fn forward(&mut self, journal: &dyn JournalFacts) -> Result<(), Failure> {
-        let mut breaker: Option<Fact<Body>> = None;
-        let mut seen = 0_u64;
+        let mut breaker: BTreeMap<Key, Fact<Body>> = BTreeMap::new();
+        let mut noted = 0_u64;
         journal.each(0, &mut |row, fact| {
-            if seen.is_multiple_of(NOTE_EVERY) {
+            if fact.key.rank == 0 && row >= noted {
                 self.rows.insert(fact.key.n, row);
+                noted = row + NOTE_EVERY;
             }
-            seen += 1;
             if let Body::Decision(Decision::Breaker { .. }) = fact.body {
-                breaker = Some(fact.clone());
+                breaker.insert(fact.key, fact.clone());
             }
             if !self.belongs(fact) {
                 return ControlFlow::Continue(());
             }
             self.adopt(fact);
+            self.last = row;
             if let Body::Decision(_) = fact.body {
-                self.facts.extend(breaker.clone().map(|b| (b.key, b)));
+                let in_force = breaker.range(..=fact.key).next_back();
+                self.facts.extend(in_force.map(|(key, said)| (*key, said.clone())));
             }
             if self.facts.len() < FACTS_MAX {
                 ControlFlow::Continue(())
@@ -210,15 +223,15 @@ impl Story {
             self.wanted.retain(|key| !self.facts.contains_key(key));
             let rounds = if walk == 0 { &rounds } else { &BTreeSet::new() };
             let numbers = || self.wanted.iter().map(|key| key.n).chain(rounds.iter().copied());
-            let (Some(first), Some(last)) = (numbers().min(), numbers().max()) else { break };
+            let Some(first) = numbers().min() else { break };
             let from = self.rows.range(..=first).next_back().map_or(0, |(_, row)| *row);
-            let mut found = Vec::new();
-            journal.each(from, &mut |_, fact| {
+            let (mut found, last) = (Vec::new(), self.last);
+            journal.each(from, &mut |row, fact| {
                 let led = rounds.contains(&fact.key.n) && self.leads(fact);
                 if self.wanted.contains(&fact.key) || led {
                     found.push(fact.clone());
                 }
-                if fact.key.n > last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                if row >= last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })?;
             if found.is_empty() || self.facts.len() > FACTS_MAX {
                 break;
@@ -277,8 +290,12 @@ impl Story {
                     state = *status;
                     done = (*executed, *executed_quote);
                 }
+                Body::Venue(venue) if self.at_rest => state = found(venue, order).unwrap_or(state),
                 _ => {}
             }
+        }
+        if self.at_rest && state == OrderStatus::Sent {
+            state = OrderStatus::Unknown;
         }
         let Some(intent) = what else { return format!("order {order}") };
         let close = super::text::clock(intent.close_time);
@@ -291,6 +308,20 @@ impl Story {
             intent.strategy,
             tell::status(state)
         )
+    }
+}
+
+/// What an input says of an order, before the order manager has said what follows.
+fn found(venue: &Venue, order: &ClientOrderId) -> Option<OrderStatus> {
+    match venue {
+        Venue::Sent { attempts } => {
+            attempts.iter().any(|a| a.client_id == *order).then_some(OrderStatus::Sent)
+        }
+        Venue::Reported(report) => (report.client_id == *order).then_some(report.status),
+        Venue::Refused { client_id, again, .. } => {
+            (client_id == order && !again).then_some(OrderStatus::Rejected)
+        }
+        Venue::Unanswered { .. } | Venue::Absent { .. } | Venue::Account { .. } => None,
     }
 }
 
@@ -366,11 +397,11 @@ fn mentions(body: &Body, id: &ClientOrderId) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{ID, journal};
+    use super::super::sample::{Facts, ID, journal};
     use super::*;
 
     fn told(id: &str) -> Vec<String> {
-        let view = explain(&journal(), id).unwrap().unwrap();
+        let view = explain(&journal(), id, false).unwrap().unwrap();
         let step = |s: &ExplainStep| format!("{} {}", s.key, s.text);
         std::iter::once(view.title.clone()).chain(view.steps.iter().map(step)).collect()
     }
@@ -385,8 +416,8 @@ mod tests {
              volume 12.5; without LTCUSD",
             "3.200.0 indicators of ETHUSD on 1m bars: fast average 1249.5000, slow average \
              1249.2500, true range not defined yet",
-            "3.400.0 sma_cross wishes to buy ETHUSD at 1250, confidence 0.63: the 10-bar average \
-             crossed above the 30-bar one",
+            "3.400.0 sma_cross wishes to buy ETHUSD at 1250: the 10-bar average crossed above the \
+             30-bar one",
             "3.600.0 risk approved: buy 0.8 ETHUSD at the market, 1,005.00 reserved",
             "3.700.0 order ew-abcdefghijklmnopqrstuvwxyz: buy 0.8 ETHUSD at the market, to be \
              sent until 12:08",
@@ -410,6 +441,19 @@ mod tests {
     }
 
     #[test]
+    fn an_order_that_was_announced_before_a_kill_is_told_as_the_next_start_finds_it() {
+        let facts = |count: usize| Facts(journal().0[..count].to_vec());
+        let title = |count, at_rest| explain(&facts(count), ID, at_rest).unwrap().unwrap().title;
+        let unknown = tell::status(OrderStatus::Unknown);
+        for count in [12, 13] {
+            assert!(title(count, true).ends_with(&format!(": {unknown}")), "{count}");
+        }
+        assert!(title(11, true).ends_with(tell::status(OrderStatus::Intent)));
+        assert!(!title(12, false).contains(unknown), "the order manager speaks in a moment");
+        assert!(title(14, true).contains(tell::status(OrderStatus::Filled)));
+    }
+
+    #[test]
     fn a_refusal_is_told_with_what_it_refuses() {
         let story = told("3.600.1");
         assert_eq!(story[0], "risk declined to buy BTCUSD: 1 position is open, 1 is allowed");
@@ -429,7 +473,7 @@ mod tests {
     #[test]
     fn what_is_not_there_has_no_story() {
         for id in ["ew-zzz", "LTCUSD:1", "99", "3.600.7"] {
-            assert_eq!(explain(&journal(), id).unwrap(), None, "{id}");
+            assert_eq!(explain(&journal(), id, false).unwrap(), None, "{id}");
         }
     }
 }

@@ -12,11 +12,12 @@ use crate::domain::money::Decimal;
 use crate::domain::order::OrderStatus;
 use crate::domain::quarantine::Quarantines;
 use crate::domain::settings::Settings;
-use crate::domain::switch::Switches;
+use crate::domain::switch::{SafeStep, Said, Switches};
+use crate::domain::time::UtcMs;
 use crate::trading::decide::REFUSALS;
 use crate::trading::strategy;
 use crate::trading::universe::Universe;
-use everwarm_runtime::fact::{Effect, Fact};
+use everwarm_runtime::fact::{Effect, Fact, Key};
 use everwarm_runtime::stage::Stage as _;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -25,12 +26,41 @@ use std::ops::RangeInclusive;
 /// Signals kept for looking back.
 const SIGNALS_MAX: usize = 10_000;
 
+/// An order that is not final.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Working {
+    /// As the order manager said last.
+    status: OrderStatus,
+    /// Event time of the announcement that it is sent, where the order manager has not said what
+    /// became of it.
+    sent: Option<UtcMs>,
+    /// As the venue reported it after that.
+    reported: Option<OrderStatus>,
+}
+
+impl Working {
+    const fn new(status: OrderStatus) -> Working {
+        Working { status, sent: None, reported: None }
+    }
+
+    /// As the next start finds it: nobody is left who could receive a response.
+    const fn at_rest(&self) -> OrderStatus {
+        match (self.reported, self.status) {
+            (Some(reported), _) => reported,
+            (None, OrderStatus::Sent) => OrderStatus::Unknown,
+            (None, OrderStatus::Intent) if self.sent.is_some() => OrderStatus::Unknown,
+            (None, status) => status,
+        }
+    }
+}
+
 /// Where things stand, as the facts told so far.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct StatusFold {
     view: StatusView,
     reconciled: bool,
-    orders: BTreeMap<ClientOrderId, OrderStatus>,
+    /// Orders that are not final.
+    orders: BTreeMap<ClientOrderId, Working>,
     realized: BTreeMap<Symbol, Decimal>,
     quarantines: Quarantines,
     /// Branches of the tree that are kept down, and how they ended last.
@@ -52,7 +82,7 @@ pub struct StatusFold {
 }
 
 impl StatusFold {
-    /// Takes one fact in, in the order of the journal.
+    /// Takes one fact in; facts come in the order of their keys.
     pub fn fold(&mut self, fact: &Fact<Body>) {
         if fact.key.rank == 0 {
             self.view.head = fact.key.n;
@@ -74,17 +104,17 @@ impl StatusFold {
             Body::Decision(Decision::Owed { .. }) => self.exit(&fact.body),
             Body::Order(order) => self.order(order),
             Body::Ledger(ledger) => self.ledger(ledger),
-            Body::Venue(Venue::Account { open, .. }) => {
-                let foreign = open.iter().filter(|(id, _)| !id.is_ours());
-                self.view.foreign_orders = foreign.count() as u64;
-            }
-            Body::Venue(_) | Body::Analysis(_) | Body::Decision(_) => {}
+            Body::Venue(venue) => self.venue(venue, fact.time),
+            Body::Analysis(_) | Body::Decision(_) => {}
         }
     }
 
     /// Rows of the journal cannot be read.
     pub fn lost(&mut self, rows: RangeInclusive<u64>) {
-        self.lost.push(rows.into_inner());
+        let rows = rows.into_inner();
+        if !self.lost.contains(&rows) {
+            self.lost.push(rows);
+        }
     }
 
     /// What operators have turned off.
@@ -144,17 +174,58 @@ impl StatusFold {
         self.branches.clear();
     }
 
+    /// What is announced to the venue and what it reports, until the order manager says what
+    /// follows.
+    fn venue(&mut self, venue: &Venue, time: UtcMs) {
+        match venue {
+            Venue::Sent { attempts } => {
+                for attempt in attempts {
+                    if let Some(order) = self.orders.get_mut(&attempt.client_id) {
+                        (order.sent, order.reported) = (Some(time), None);
+                    }
+                }
+            }
+            Venue::Reported(report) => {
+                if let Some(order) = self.orders.get_mut(&report.client_id) {
+                    order.reported = Some(report.status);
+                }
+            }
+            Venue::Refused { client_id, again, .. } => {
+                if let Some(order) = self.orders.get_mut(client_id) {
+                    order.reported = (!again).then_some(OrderStatus::Rejected);
+                }
+            }
+            Venue::Account { open, .. } => {
+                let foreign = open.iter().filter(|(id, _)| !id.is_ours());
+                self.view.foreign_orders = foreign.count() as u64;
+            }
+            Venue::Unanswered { .. } | Venue::Absent { .. } => {}
+        }
+    }
+
+    /// Orders that the next start finds in another state than the order manager said last, and when
+    /// they were sent.
+    #[must_use]
+    pub fn at_rest(&self) -> BTreeMap<ClientOrderId, (OrderStatus, Option<UtcMs>)> {
+        let other = self.orders.iter().filter(|(_, order)| order.at_rest() != order.status);
+        other.map(|(id, order)| (id.clone(), (order.at_rest(), order.sent))).collect()
+    }
+
     fn order(&mut self, order: &Order) {
         match order {
             Order::Intent(intent) => {
                 self.view.orders += 1;
-                self.orders.insert(intent.client_id.clone(), OrderStatus::Intent);
+                self.orders.insert(intent.client_id.clone(), Working::new(OrderStatus::Intent));
             }
             Order::Changed { client_id, status, .. } => {
                 if status.is_final() {
                     self.orders.remove(client_id);
                 } else {
-                    self.orders.insert(client_id.clone(), *status);
+                    // When it was sent stays known while nothing else is.
+                    let sent = self.orders.get(client_id).and_then(|order| order.sent);
+                    let sent = sent.filter(|_| *status == OrderStatus::Sent);
+                    let order = Working { sent, ..Working::new(*status) };
+                    self.orders.insert(client_id.clone(), order);
                 }
             }
             Order::Filled { .. } => self.view.fills += 1,
@@ -289,7 +360,7 @@ impl StatusFold {
         let mut view = self.view.clone();
         view.version = VersionView::this().version;
         view.open_orders = self.orders.len() as u64;
-        let unknown = self.orders.values().filter(|s| **s == OrderStatus::Unknown);
+        let unknown = self.orders.values().filter(|o| o.status == OrderStatus::Unknown);
         view.unknown_orders = unknown.count() as u64;
         view.owed = self.owed.values().cloned().collect();
         for owed in &mut view.owed {
@@ -315,6 +386,7 @@ impl StatusFold {
             }
         }
         view.ready = view.state == State::Trading;
+        view.held = self.held(&view);
         let told = |c: &crate::domain::fact::Conflict| {
             format!("conflict {}, {}; see everwarm reconcile", c.id(), super::tell::conflict(c))
         };
@@ -331,11 +403,15 @@ impl StatusFold {
         view
     }
 
-    /// The same where no process runs: the breaker as it will be by what operators said since it
+    /// The same where no process runs, as the next start finds it: orders that were announced and
+    /// not answered have an unknown status, and the breaker is where operators have put it since it
     /// spoke last.
     #[must_use]
     pub fn view_at_rest(&self) -> StatusView {
         let mut view = self.view();
+        let at_rest = || self.orders.values().map(Working::at_rest);
+        view.open_orders = at_rest().filter(|status| !status.is_final()).count() as u64;
+        view.unknown_orders = at_rest().filter(|s| *s == OrderStatus::Unknown).count() as u64;
         let (level, said) = self.switches.level();
         if said != self.said {
             view.breaker_reasons.retain(|reason| !self.said.contains(reason));
@@ -344,14 +420,38 @@ impl StatusFold {
             view.breaker = if held { view.breaker.max(level) } else { level };
             view.breaker_reasons.extend(said);
         }
+        view.held = self.held(&view);
         view
+    }
+
+    /// What holds trading back, the word of an operator first.
+    fn held(&self, view: &StatusView) -> Option<String> {
+        let Switches { halted, flatten, safe, .. } = &self.switches;
+        let by = |what: &str, said: &Said| format!("{what}: {}", said.reason);
+        if let Some(said) = halted {
+            return Some(by("halted by operator", said));
+        }
+        if let Some(said) = flatten {
+            return Some(by("sells all positions by operator", said));
+        }
+        match safe {
+            Some((SafeStep::Collect, said)) => return Some(by("safe start, data only", said)),
+            Some((SafeStep::Exits, said)) => return Some(by("safe start, exits only", said)),
+            Some((SafeStep::Trade, _)) | None => {}
+        }
+        let reasons = view.breaker_reasons.join("; ");
+        let colon = if reasons.is_empty() { "" } else { ": " };
+        let level = super::tell::level(view.breaker);
+        (view.breaker != BreakerLevel::Normal).then(|| format!("{level}{colon}{reasons}"))
     }
 }
 
-/// The newest signals and what became of them.
+/// The newest signals and what became of them. Facts may come in any order in which each stage's
+/// own are in order, and twice: a decision names its signal by key.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SignalFold {
-    signals: VecDeque<(u64, SignalView)>,
+    /// By the key of the fact and the place in it.
+    signals: VecDeque<(Key, usize, SignalView)>,
 }
 
 impl SignalFold {
@@ -360,22 +460,18 @@ impl SignalFold {
     pub fn fold(&mut self, fact: &Fact<Body>) {
         match &fact.body {
             Body::Analysis(Analysis::Signals { rows }) => {
-                for signal in rows {
-                    if self.signals.len() == SIGNALS_MAX {
-                        self.signals.pop_front();
-                    }
-                    let view = signal_view(fact.key.to_string(), signal);
-                    self.signals.push_back((fact.key.n, view));
+                for (place, signal) in rows.iter().enumerate() {
+                    self.insert(fact.key, place, signal);
                 }
             }
             Body::Decision(Decision::Approved { intent, .. }) => {
-                if let Some(view) = self.find(fact.key.n, &intent.strategy, intent.symbol) {
+                if let Some(view) = self.find(&fact.because, &intent.strategy, intent.symbol) {
                     view.outcome = Outcome::Approved;
                     view.client_order_id = Some(intent.client_id.clone());
                 }
             }
             Body::Decision(Decision::Declined { signal, text, .. }) => {
-                if let Some(view) = self.find(fact.key.n, &signal.strategy, signal.symbol) {
+                if let Some(view) = self.find(&fact.because, &signal.strategy, signal.symbol) {
                     view.outcome = Outcome::Declined;
                     view.declined = Some(text.clone());
                 }
@@ -384,20 +480,37 @@ impl SignalFold {
         }
     }
 
-    fn find(&mut self, n: u64, strategy: &str, symbol: Symbol) -> Option<&mut SignalView> {
-        self.signals
-            .iter_mut()
-            .rev()
-            .take_while(|(of, _)| *of == n)
-            .map(|(_, view)| view)
-            .find(|view| view.strategy == strategy && view.symbol == symbol)
+    fn insert(&mut self, key: Key, place: usize, signal: &Signal) {
+        let later = self.signals.iter().rev().take_while(|(k, p, _)| (*k, *p) > (key, place));
+        let at = self.signals.len() - later.count();
+        let known = at.checked_sub(1).and_then(|before| self.signals.get(before));
+        if known.is_some_and(|(k, p, _)| (*k, *p) == (key, place)) {
+            return;
+        }
+        self.signals.insert(at, (key, place, signal_view(key.to_string(), signal)));
+        if self.signals.len() > SIGNALS_MAX {
+            self.signals.pop_front();
+        }
+    }
+
+    /// The signal that a decision was made on.
+    fn find(&mut self, on: &[Key], strategy: &str, symbol: Symbol) -> Option<&mut SignalView> {
+        let found = on.iter().find_map(|key| {
+            let from = self.signals.partition_point(|(k, _, _)| k < key);
+            let until = self.signals.partition_point(|(k, _, _)| k <= key);
+            (from..until).find(|at| {
+                let view = &self.signals[*at].2;
+                view.strategy == strategy && view.symbol == symbol
+            })
+        });
+        found.map(|at| &mut self.signals[at].2)
     }
 
     /// The newest ones, newest last.
     #[must_use]
     pub fn newest(&self, limit: Option<usize>) -> Vec<SignalView> {
         let skip = limit.map_or(0, |limit| self.signals.len().saturating_sub(limit));
-        self.signals.iter().skip(skip).map(|(_, view)| view.clone()).collect()
+        self.signals.iter().skip(skip).map(|(_, _, view)| view.clone()).collect()
     }
 }
 
@@ -408,7 +521,6 @@ fn signal_view(key: String, signal: &Signal) -> SignalView {
         strategy: signal.strategy.clone(),
         symbol: signal.symbol,
         side: signal.side,
-        confidence: Decimal::new(signal.confidence_ppm.into(), 6).normalize(),
         price: signal.price.decimal().normalize(),
         reason: signal.reason.clone(),
         outcome: Outcome::Pending,
@@ -422,9 +534,8 @@ mod tests {
     use super::super::sample::{T, journal};
     use super::*;
     use crate::domain::fact::{Conflict, Ledger};
-    use crate::domain::switch::{SafeStep, Switch};
+    use crate::domain::switch::Switch;
     use crate::domain::time::MINUTE;
-    use everwarm_runtime::fact::Key;
 
     #[test]
     fn the_status_is_what_the_facts_tell() {
@@ -447,6 +558,61 @@ mod tests {
         assert_eq!((view.closes, view.symbols, view.life), (2, 3, 1));
         assert_eq!(view.close_time, Some(T + MINUTE));
         assert_eq!(view.equity.unwrap().to_string(), "9999.6");
+    }
+
+    #[test]
+    fn an_order_that_was_announced_has_an_unknown_status_where_nobody_runs() {
+        let mut fold = StatusFold::default();
+        let facts = journal().0;
+        // Killed with the announcement on disk, before the order manager spoke about it.
+        for fact in &facts[..12] {
+            fold.fold(fact);
+        }
+        assert!(matches!(facts[11].body, Body::Venue(Venue::Sent { .. })));
+        let counts = |view: StatusView| (view.open_orders, view.unknown_orders);
+        assert_eq!((counts(fold.view()), counts(fold.view_at_rest())), ((1, 0), (1, 1)));
+        let found: Vec<_> = fold.at_rest().into_values().collect();
+        assert_eq!(found, [(OrderStatus::Unknown, Some(facts[11].time))]);
+        // And after it spoke.
+        fold.fold(&facts[12]);
+        assert_eq!((counts(fold.view()), counts(fold.view_at_rest())), ((1, 0), (1, 1)));
+        // The venue's report is known, and what follows from it is not.
+        fold.fold(&facts[13]);
+        assert_eq!((counts(fold.view()), counts(fold.view_at_rest())), ((1, 0), (0, 0)));
+        for fact in &facts[14..] {
+            fold.fold(fact);
+        }
+        assert!(fold.at_rest().is_empty());
+    }
+
+    #[test]
+    fn what_holds_trading_back_is_told_first() {
+        let mut fold = StatusFold::default();
+        let facts = journal().0;
+        for fact in &facts {
+            fold.fold(fact);
+        }
+        let mut say = |body| {
+            fold.fold(&Fact { body, ..facts[0].clone() });
+            (fold.view().headline(), fold.view_at_rest().held)
+        };
+        let switch = |switch| Body::Operator(Operator::Switched { switch, reason: "lunch".into() });
+        let breaker = |level, reasons: &[&str]| {
+            let reasons = reasons.iter().map(|r| (*r).to_owned()).collect();
+            Body::Decision(Decision::Breaker { level, reasons, barred: vec![] })
+        };
+        // The breaker need not have spoken yet.
+        let halted = "halted by operator: lunch".to_owned();
+        assert_eq!(say(switch(Switch::Halt)), (halted.clone(), Some(halted)));
+        assert_eq!(say(switch(Switch::Resume)), ("trading, ready".to_owned(), None));
+        let lost = "exits-only: the day has lost 3.00 %".to_owned();
+        let said = say(breaker(BreakerLevel::ExitsOnly, &["the day has lost 3.00 %"]));
+        assert_eq!(said, (lost.clone(), Some(lost)));
+        say(breaker(BreakerLevel::Normal, &[]));
+        let mut away = StatusView { ready: false, ..fold.view() };
+        assert_eq!(away.headline(), "not ready, trading waits");
+        away.state = State::Stopped;
+        assert_eq!(away.headline(), "stopped");
     }
 
     #[test]

@@ -4,38 +4,156 @@
 use super::fold::{SignalFold, StatusFold};
 use super::health::HealthFold;
 use super::telemetry::Counts;
-use crate::domain::fact::Body;
-use everwarm_runtime::fact::Fact;
+use crate::domain::fact::kinds::rank;
+use crate::domain::fact::{Analysis, Body, Market};
+use everwarm_runtime::fact::{Body as _, Fact, Key};
 use everwarm_runtime::store::Left;
 use everwarm_runtime::store::archive::{Archive, ArchiveError, Op};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 const TABLE: &str = "told.1";
 const KEY: &[u8] = b"memory";
+/// Bytes of facts that wait for those before them. A ledger that stands still for hours makes more
+/// wait; then the oldest are taken in the order in which they are there.
+const WAITING: usize = 64 << 20;
 
-/// Where things stand, what was wished and what is counted, up to a row of the journal.
+/// Where things stand and what is counted, of facts taken in the order of their keys.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Memory {
-    /// The last row taken in; 0: none.
-    pub through: u64,
+pub struct Told {
     /// Where things stand.
     pub status: StatusFold,
-    /// What was wished.
-    pub signals: SignalFold,
     /// What is open, and since when.
     pub health: HealthFold,
     /// What is counted.
     pub counts: Counts,
 }
 
-impl Memory {
-    /// Takes in the fact of a row, in the order of the journal.
-    pub fn fold(&mut self, row: u64, fact: &Fact<Body>) {
-        self.through = row;
+impl Told {
+    fn fold(&mut self, fact: &Fact<Body>) {
         self.status.fold(fact);
-        self.signals.fold(fact);
         self.health.fold(fact, &self.status);
         self.counts.fold(fact);
+    }
+}
+
+/// What people are told, up to a row of the journal.
+///
+/// While stages catch up, what a later stage says about an input lies behind later inputs. What is
+/// told follows the keys of facts and not their rows: a fact waits until all before it are known,
+/// and what waits is added, in order, to what is told meanwhile.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Memory {
+    /// The last row taken in; 0: none.
+    pub through: u64,
+    /// The row from which a reader goes on. Up to `through` it sees again what was waiting.
+    from: u64,
+    /// Every fact up to this key is in `settled`.
+    bound: Key,
+    settled: Told,
+    /// Signals, and what became of them.
+    pub signals: SignalFold,
+    /// Facts behind `bound` with their rows.
+    #[serde(skip)]
+    waiting: BTreeMap<Key, (u64, Fact<Body>)>,
+    /// Bytes of them.
+    #[serde(skip)]
+    weight: usize,
+    /// `settled` and what waits, where somebody looked and no fact came between those it has.
+    #[serde(skip)]
+    now: Option<Told>,
+    /// Up to this row facts are seen again.
+    #[serde(skip)]
+    again: u64,
+}
+
+/// What is kept of a memory.
+#[derive(Serialize)]
+struct Kept<'a> {
+    through: u64,
+    from: u64,
+    bound: Key,
+    settled: &'a Told,
+    signals: &'a SignalFold,
+}
+
+/// Up to where all is known once this fact is: the ledger comes last at an input, and breaker and
+/// decision speak after the ledger has passed the input before.
+fn known(key: Key) -> Option<Key> {
+    if key.rank == rank::LEDGER.0 {
+        return Some(key);
+    }
+    let follows = key.rank == rank::BREAKER.0 || key.rank == rank::DECISION.0;
+    let before = Key { n: key.n.saturating_sub(1), rank: u16::MAX, i: u16::MAX };
+    follows.then_some(before)
+}
+
+/// Whether a fact says nothing here: the largest of them.
+fn is_silent(body: &Body) -> bool {
+    matches!(
+        body,
+        Body::Analysis(Analysis::Rolled { .. } | Analysis::Features { .. } | Analysis::Kept { .. })
+            | Body::Market(Market::HistoryLoaded { .. })
+    )
+}
+
+impl Memory {
+    /// Takes in the fact of a row; rows rise.
+    pub fn fold(&mut self, row: u64, fact: &Fact<Body>) {
+        self.through = self.through.max(row);
+        self.signals.fold(fact);
+        if is_silent(&fact.body) {
+            return;
+        }
+        if fact.key > self.bound {
+            let last = self.waiting.last_key_value().is_none_or(|(last, _)| *last < fact.key);
+            match self.now.as_mut().filter(|_| last) {
+                Some(now) => now.fold(fact),
+                None => self.now = None,
+            }
+            self.weight += fact.body.weight();
+            self.waiting.insert(fact.key, (row, fact.clone()));
+            if let Some(bound) = known(fact.key) {
+                self.settle(bound);
+            }
+        } else if row > self.again {
+            // Others have waited for it for too long.
+            self.settled.fold(fact);
+            self.now = None;
+        }
+        while self.weight > WAITING
+            && let Some(key) = self.waiting.keys().next().copied()
+        {
+            self.settle(key);
+        }
+    }
+
+    /// All facts up to a key are known.
+    fn settle(&mut self, bound: Key) {
+        while let Some(first) = self.waiting.first_entry().filter(|first| *first.key() <= bound) {
+            let (_, fact) = first.remove();
+            self.weight = self.weight.saturating_sub(fact.body.weight());
+            self.settled.fold(&fact);
+        }
+        self.bound = self.bound.max(bound);
+        if self.waiting.is_empty() {
+            self.now = None;
+        }
+    }
+
+    /// Where things stand by every fact taken in.
+    #[must_use]
+    pub fn now(&mut self) -> &Told {
+        if self.waiting.is_empty() {
+            return &self.settled;
+        }
+        self.now.get_or_insert_with(|| {
+            let mut told = self.settled.clone();
+            for (_, fact) in self.waiting.values() {
+                told.fold(fact);
+            }
+            told
+        })
     }
 
     /// Takes in what is left of the journal, in its order.
@@ -43,10 +161,17 @@ impl Memory {
         match left {
             Left::Row(row, fact) => self.fold(*row, fact),
             Left::Lost(rows, _) => {
-                self.through = *rows.end();
-                self.status.lost(rows.clone());
+                self.through = self.through.max(*rows.end());
+                self.settled.status.lost(rows.clone());
+                self.now = None;
             }
         }
+    }
+
+    /// The row from which a reader goes on after [`Memory::load`].
+    #[must_use]
+    pub fn next_row(&self) -> u64 {
+        self.from.max(1)
     }
 
     /// What was kept; empty where nothing was, where it is of a journal that does not reach so far,
@@ -57,13 +182,21 @@ impl Memory {
     pub fn load(archive: &Archive, last_row: u64) -> Result<Memory, ArchiveError> {
         let kept = archive.get(TABLE, KEY)?;
         let kept = kept.and_then(|bytes| rmp_serde::from_slice::<Memory>(&bytes).ok());
-        Ok(kept.filter(|memory| memory.through <= last_row).unwrap_or_default())
+        let mut kept = kept.filter(|memory| memory.through <= last_row).unwrap_or_default();
+        kept.again = kept.through;
+        Ok(kept)
     }
 
-    /// What [`Memory::keep`] writes.
+    /// What [`Memory::keep`] writes, and the row from which it is gone on with. What waits is not
+    /// in it.
     #[must_use]
-    pub fn bytes(&self) -> Vec<u8> {
-        rmp_serde::to_vec_named(self).expect("plain values and memory takes them")
+    pub fn bytes(&self) -> (u64, Vec<u8>) {
+        let Memory { through, bound, settled, signals, .. } = self;
+        let waiting = self.waiting.values().map(|(row, _)| *row).min();
+        let from = waiting.unwrap_or(through + 1);
+        let (through, bound) = (*through, *bound);
+        let kept = Kept { through, from, bound, settled, signals };
+        (from, rmp_serde::to_vec_named(&kept).expect("plain values and memory takes them"))
     }
 
     /// Keeps it as these bytes for good: what it was made of, which must be on disk, need not be
@@ -88,19 +221,23 @@ mod tests {
         assert_eq!(Memory::load(&archive, 100).unwrap().through, 0);
         let facts = journal().0;
         let mut whole = Memory::default();
-        for half in [&facts[..9], &facts[9..]] {
-            let mut memory = Memory::load(&archive, 100).unwrap();
-            for fact in half {
-                let row = memory.through + 1;
-                memory.fold(row, fact);
-                whole.fold(row, fact);
-            }
-            Memory::keep(&archive, memory.bytes()).unwrap();
+        for (row, fact) in (1..).zip(&facts) {
+            whole.fold(row, fact);
         }
-        let kept = Memory::load(&archive, 100).unwrap();
+        for half in [9, facts.len()] {
+            let mut memory = Memory::load(&archive, 100).unwrap();
+            let next = memory.next_row();
+            for (row, fact) in (1..).zip(&facts).take(half).filter(|(row, _)| *row >= next) {
+                memory.fold(row, fact);
+            }
+            Memory::keep(&archive, memory.bytes().1).unwrap();
+        }
+        let mut kept = Memory::load(&archive, 100).unwrap();
         assert_eq!(kept.through, facts.len() as u64);
-        assert_eq!(kept.status.view(), whole.status.view());
+        assert_eq!(kept.next_row(), facts.len() as u64 + 1);
         assert_eq!(kept.signals.newest(None), whole.signals.newest(None));
+        let (kept, whole) = (kept.now(), whole.now());
+        assert_eq!(kept.status.view(), whole.status.view());
         assert_eq!(kept.counts, whole.counts);
         assert_eq!(kept.health, whole.health);
         // Of a journal that does not reach so far it says nothing.

@@ -37,4 +37,6 @@ pub mod views;
 pub mod why_not;
 
 #[cfg(test)]
+pub(crate) mod lagging;
+#[cfg(test)]
 mod sample;

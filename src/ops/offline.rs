@@ -7,7 +7,7 @@ use super::exit::{Exit, Failure};
 use super::explain::explain;
 use super::health::{Signs, findings};
 use super::known::known;
-use super::memory::Memory;
+use super::memory::{Memory, Told};
 use super::reconcile::reconcile;
 use super::summary::{Period, SummaryView, summary};
 use super::views::{
@@ -18,6 +18,7 @@ use super::views::{
 use super::views::{ReloadsView, ReplayView, SwitchesView};
 use super::why_not::why_not;
 use crate::domain::id::Symbol;
+use crate::domain::order::OrderStatus;
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::history::page::{Page, Paged};
 use crate::history::projection::{INTEREST, projected_through};
@@ -81,7 +82,7 @@ impl OfflineDesk {
     fn memory(&self) -> Result<Memory, Failure> {
         let through = projected_through(&self.archive)?;
         let mut memory = Memory::load(&self.archive, through)?;
-        self.journal.each_left(memory.through + 1, &mut |left| {
+        self.journal.each_left(memory.next_row(), &mut |left| {
             memory.take(&left);
             ControlFlow::Continue(())
         })?;
@@ -151,9 +152,10 @@ pub fn catch_up(projector: &mut Projector, journal: &dyn JournalFacts) -> Result
 
 impl Desk for OfflineDesk {
     fn status(&self) -> Result<StatusView, Failure> {
-        let memory = self.memory()?;
-        let mut view = memory.status.view_at_rest();
-        view.off = memory.status.switches().off();
+        let mut memory = self.memory()?;
+        let status = &memory.now().status;
+        let mut view = status.view_at_rest();
+        view.off = status.switches().off();
         view.state = State::Stopped;
         view.ready = false;
         view.data_dir = self.data_dir.display().to_string();
@@ -166,18 +168,27 @@ impl Desk for OfflineDesk {
     }
 
     fn doctor(&self) -> Result<HealthView, Failure> {
-        let memory = self.memory()?;
-        let (facts, now) = (memory.health.clone(), memory.health.now);
+        let mut memory = self.memory()?;
+        let Told { status, health, .. } = memory.now();
+        let (mut facts, now) = (health.clone(), health.now);
+        for (id, (state, sent)) in status.at_rest() {
+            facts.due.remove(&id);
+            if state == OrderStatus::Unknown {
+                facts.unknown.insert(id, sent.unwrap_or(now));
+            } else {
+                facts.unknown.remove(&id);
+            }
+        }
         Ok(findings(&Signs {
             wall: everwarm_runtime::clock::wall_ms(),
             written: self.written,
             venue: now,
             facts,
             status: self.status()?,
-            quarantines: memory.status.quarantines(),
-            held: memory.status.sellable(),
-            symbols: memory.status.symbols(),
-            switches: memory.status.switches().switches,
+            quarantines: status.quarantines(),
+            held: status.sellable(),
+            symbols: status.symbols(),
+            switches: status.switches().switches,
             config: noted::read(&self.data_dir).map(|file| file.display().to_string()),
             disk: super::health::disk_of(&self.data_dir),
             ..Signs::default()
@@ -185,7 +196,14 @@ impl Desk for OfflineDesk {
     }
 
     fn orders_page(&self, page: Page) -> Result<Paged<OrderView>, Failure> {
-        Ok(self.history.orders(page)?)
+        let mut memory = self.memory()?;
+        let at_rest = memory.now().status.at_rest();
+        let found = |mut order: OrderView| {
+            let status = at_rest.get(&order.client_order_id).map(|(status, _)| *status);
+            order.status = status.unwrap_or(order.status);
+            order
+        };
+        Ok(self.history.orders(page)?.map(found))
     }
 
     fn fills_page(&self, page: Page) -> Result<Paged<FillView>, Failure> {
@@ -193,7 +211,7 @@ impl Desk for OfflineDesk {
     }
 
     fn positions(&self) -> Result<Vec<PositionView>, Failure> {
-        Ok(stand(self.history.positions()?, &self.memory()?.status.symbols()))
+        Ok(stand(self.history.positions()?, &self.memory()?.now().status.symbols()))
     }
 
     fn equity_page(&self, page: Page) -> Result<Paged<EquityView>, Failure> {
@@ -226,11 +244,11 @@ impl Desk for OfflineDesk {
     }
 
     fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {
-        Ok(self.memory()?.status.quarantines())
+        Ok(self.memory()?.now().status.quarantines())
     }
 
     fn symbols(&self) -> Result<Vec<SymbolView>, Failure> {
-        Ok(self.memory()?.status.symbols())
+        Ok(self.memory()?.now().status.symbols())
     }
 
     fn reconcile(&self) -> Result<ReconcileView, Failure> {
@@ -254,11 +272,11 @@ impl Desk for OfflineDesk {
     }
 
     fn switches(&self) -> Result<SwitchesView, Failure> {
-        Ok(self.memory()?.status.switches())
+        Ok(self.memory()?.now().status.switches())
     }
 
     fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {
-        explain(self.journal.as_ref(), id)
+        explain(self.journal.as_ref(), id, true)
     }
 
     fn why_not(&self, symbol: Symbol, time: Option<UtcMs>) -> Result<ExplainView, Failure> {
@@ -303,6 +321,30 @@ mod tests {
             replay: |_, _, _| Ok(ReplayView::default()),
         };
         OfflineDesk::open(folder, Box::new(Facts(facts)), proofs).unwrap()
+    }
+
+    #[test]
+    fn an_order_that_was_announced_before_a_kill_has_an_unknown_status() {
+        let folder = std::env::temp_dir().join(format!("everwarm-sent-{}", std::process::id()));
+        let told = |count: usize| {
+            std::fs::create_dir_all(&folder).unwrap();
+            let journal = Box::new(Facts(journal().0[..count].to_vec()));
+            let proofs = Proofs {
+                verify: |_, _| Ok(VerifyView::default()),
+                replay: |_, _, _| Ok(ReplayView::default()),
+            };
+            let desk = OfflineDesk::open(&folder, journal, proofs).unwrap();
+            let (status, order) = (desk.status().unwrap(), desk.orders(None).unwrap().remove(0));
+            let found = desk.doctor().unwrap().findings;
+            let found = found.iter().any(|finding| finding.check == "unknown");
+            drop(desk);
+            std::fs::remove_dir_all(&folder).unwrap();
+            (status.unknown_orders, order.status, found)
+        };
+        assert_eq!(told(11), (0, OrderStatus::Intent, false), "decided, and not announced");
+        assert_eq!(told(12), (1, OrderStatus::Unknown, true), "announced");
+        assert_eq!(told(13), (1, OrderStatus::Unknown, true), "and the order manager has said so");
+        assert_eq!(told(14), (0, OrderStatus::Filled, false), "the venue has reported it");
     }
 
     #[test]

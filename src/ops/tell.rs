@@ -391,10 +391,9 @@ fn features(timeframe: &str, row: &FeatureRow) -> String {
 }
 
 fn signal(signal: &Signal) -> String {
-    let Signal { strategy, symbol, price, reason, confidence_ppm, .. } = signal;
-    let confidence = plain(Decimal::new((*confidence_ppm).into(), 6).round_dp(2));
+    let Signal { strategy, symbol, price, reason, .. } = signal;
     let side = side(signal.side);
-    format!("{strategy} wishes to {side} {symbol} at {price}, confidence {confidence}: {reason}")
+    format!("{strategy} wishes to {side} {symbol} at {price}: {reason}")
 }
 
 fn tell_decision(decision: &Decision) -> String {

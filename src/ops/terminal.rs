@@ -18,7 +18,7 @@ use crate::domain::money::Decimal;
 use crate::domain::order::{OrderReport, OrderStatus, ReportSource, Side};
 use crate::domain::time::UtcMs;
 use everwarm_runtime::fact::Fact;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// Closes that come in shorter time than this are told together.
@@ -30,11 +30,10 @@ const TIME_WIDTH: usize = 12;
 /// Columns of the word after it.
 const WORD_WIDTH: usize = 8;
 
-/// Closes that are not told yet.
+/// A close that is not told yet.
 #[derive(Clone, Debug)]
-struct Closes {
-    last: UtcMs,
-    count: u64,
+struct Close {
+    time: UtcMs,
     bars: usize,
     missing: usize,
 }
@@ -44,7 +43,9 @@ struct Closes {
 pub struct TerminalState {
     width: usize,
     color: bool,
-    pending: Option<Closes>,
+    pending: VecDeque<Close>,
+    /// The newest close that the ledger has spoken about. It may lag behind.
+    booked: Option<UtcMs>,
     last_close: Option<Duration>,
     last_line: Option<Duration>,
     equity: Option<(Decimal, Decimal)>,
@@ -69,7 +70,8 @@ impl TerminalState {
         TerminalState {
             width,
             color,
-            pending: None,
+            pending: VecDeque::new(),
+            booked: None,
             last_close: None,
             last_line: None,
             equity: None,
@@ -144,22 +146,14 @@ impl TerminalState {
                 let mut lines = Vec::new();
                 // A close without books of its own (before the first account) is told when the next
                 // comes.
-                if self.pending.as_ref().is_some_and(|c| c.count == 1) && self.equity.is_none() {
+                if self.pending.len() == 1 && self.equity.is_none() {
                     lines.extend(self.closes(now));
                 }
                 self.closes += 1;
                 self.first_close.get_or_insert(*time);
                 self.newest_close = Some(*time);
-                let closes = self.pending.get_or_insert(Closes {
-                    last: *time,
-                    count: 0,
-                    bars: 0,
-                    missing: 0,
-                });
-                closes.last = *time;
-                closes.count += 1;
-                closes.bars = bars.len();
-                closes.missing = missing.len();
+                let (bars, missing) = (bars.len(), missing.len());
+                self.pending.push_back(Close { time: *time, bars, missing });
                 lines
             }
             Market::LateBar { bar } => {
@@ -190,24 +184,28 @@ impl TerminalState {
         self.flush(now)
     }
 
-    /// The line of the closes that are not told yet, if there are any.
+    /// The line of the closes that are not told yet, if there are any that the equity is of.
     pub fn flush(&mut self, now: Duration) -> Option<String> {
-        let closes = self.pending.take()?;
+        let due = match self.equity {
+            Some(_) => self.pending.partition_point(|close| Some(close.time) <= self.booked),
+            None => self.pending.len(),
+        };
+        let last = self.pending.drain(..due).next_back()?;
         self.last_line = Some(now);
-        let bars = count(closes.bars as u64, "bar");
-        let missing = match closes.missing {
+        let bars = count(last.bars as u64, "bar");
+        let missing = match last.missing {
             0 => String::new(),
             missing => format!(", {missing} missing"),
         };
-        let what = match closes.count {
+        let what = match due {
             1 => format!("{bars}{missing}"),
-            many => format!("{}{missing}", count(many, "close")),
+            many => format!("{}{missing}", count(many as u64, "close")),
         };
         let books = self.books().map(|books| format!("   {books}")).unwrap_or_default();
         let text = format!("{what}{books}");
         // Closes may run through many days: theirs is the line that tells the day.
-        let day = date(closes.last);
-        let time = format!("{} {}", &day[day.len() - 5..], clock(closes.last));
+        let day = date(last.time);
+        let time = format!("{} {}", &day[day.len() - 5..], clock(last.time));
         Some(self.row(&time, "close", &text, Paint::Dim))
     }
 
@@ -385,7 +383,8 @@ impl TerminalState {
                 };
                 vec![self.row(&clock(time), "position", &text, Paint::Plain)]
             }
-            Ledger::Equity { equity, cash, .. } => {
+            Ledger::Equity { time, equity, cash, .. } => {
+                self.booked = Some(*time);
                 self.first_equity.get_or_insert(*equity);
                 self.equity = Some((*equity, *cash));
                 self.closes(now).into_iter().collect()
@@ -394,8 +393,9 @@ impl TerminalState {
                 let text = tell::tell(&Body::Ledger(ledger.clone()), None);
                 vec![self.row("", "adjusted", &text, Paint::Yellow)]
             }
-            Ledger::Reconciled { conflicts, foreign, .. } => {
-                self.reconciled = true;
+            Ledger::Reconciled { life, conflicts, foreign, .. } => {
+                // What the ledger still says of an earlier run ends nothing of this one's start.
+                self.reconciled |= *life == self.life;
                 let mut lines = Vec::new();
                 for (asset, surplus) in foreign {
                     let text = format!("{} {asset} more than ours, never traded", plain(*surplus));
@@ -530,6 +530,24 @@ mod tests {
                  9,000.00",
             ]
         );
+    }
+
+    #[test]
+    fn a_close_is_told_with_its_own_equity_where_the_ledger_lags() {
+        let mut state = TerminalState::new(90, false);
+        let mut lines = Vec::new();
+        let bodies = [equity(T - MINUTE, "10000"), close(T), close(T + MINUTE)];
+        let late = [equity(T, "9990"), equity(T + MINUTE, "9980")];
+        for (n, body) in (0..).zip(bodies.into_iter().chain(late)) {
+            let fact = Fact { body, ..journal().0[0].clone() };
+            lines.extend(state.fact(&fact, Duration::from_secs(2 * n)));
+            lines.extend(state.flush(Duration::from_secs(2 * n + 1)));
+        }
+        let expected = [("12:03", "9,990.00 (-10.00)"), ("12:04", "9,980.00 (-20.00)")];
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        for (line, (time, equity)) in lines.iter().zip(expected) {
+            assert!(line.contains(time) && line.contains(equity), "{line}");
+        }
     }
 
     #[test]

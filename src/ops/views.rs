@@ -117,7 +117,8 @@ pub struct StatusView {
     pub orders: u64,
     /// Orders that are not final.
     pub open_orders: u64,
-    /// Orders of unknown fate.
+    /// Orders of unknown fate. Where no process runs: also those that were announced and not
+    /// answered, as the next start finds them.
     pub unknown_orders: u64,
     /// All fills.
     pub fills: u64,
@@ -135,6 +136,8 @@ pub struct StatusView {
     pub restarts: u64,
     /// What is turned off by itself, strategies and processes, and by whom; one sentence each.
     pub off: Vec<String>,
+    /// What holds trading back, the word of an operator first; none: nothing does.
+    pub held: Option<String>,
     /// Steps of the start.
     pub steps: Vec<StepView>,
     /// Exits that are owed: decided, and not done. Oldest first.
@@ -192,6 +195,23 @@ impl OwedView {
         match reason {
             Some(why) => format!("{exit}: {}", super::tell::owed_reason(*refusals, why)),
             None => format!("{exit}: requested"),
+        }
+    }
+}
+
+impl StatusView {
+    /// The state in a few words, the most important first.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        let held = self.held.as_deref();
+        let also = held.map_or(String::new(), |held| format!(", {held}"));
+        match (self.state, self.ready) {
+            (State::Stopped, _) => format!("{}{also}", self.state.name()),
+            (State::Starting, _) => format!("{}, not ready{also}", self.state.name()),
+            (State::Refused, _) => held.map_or("refused, not ready".to_owned(), str::to_owned),
+            (State::Trading, true) => held.map_or("trading, ready".to_owned(), str::to_owned),
+            (State::Trading, false) => held
+                .map_or("not ready, trading waits".to_owned(), |held| format!("{held}, not ready")),
         }
     }
 }
@@ -408,8 +428,6 @@ pub struct SignalView {
     pub symbol: Symbol,
     /// Buy enters, sell leaves.
     pub side: Side,
-    /// 0 to 1.
-    pub confidence: Decimal,
     /// Closing price it was decided on.
     pub price: Decimal,
     /// Why, in words.

@@ -30,17 +30,25 @@ pub fn why_not(
     symbol: Symbol,
     time: Option<UtcMs>,
 ) -> Result<ExplainView, Failure> {
-    let mut seen = Seen::new(symbol, time);
-    journal.each(0, &mut |_, fact| {
-        seen.fold(fact);
-        let found = seen.time.is_some() && seen.answer.is_some();
-        if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    if let Some(view) = seen.answer {
-        return Ok(view);
+    let found = find(journal, time)?;
+    if let Some((input, row)) = found.wanted.zip(found.decided) {
+        let mut seen = Seen::new(symbol, input);
+        journal.each(0, &mut |at, fact| {
+            // Stages may have spoken about later inputs already.
+            if fact.key.n <= input {
+                seen.fold(fact);
+            }
+            if at >= row { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if let Some(view) = seen.answer {
+            return Ok(view);
+        }
     }
-    let text = match (seen.closes, time) {
+    let text = match (found.closes, time) {
         (None, _) => "there was no close yet".to_owned(),
+        (Some(_), Some(time)) if found.wanted.is_some() => {
+            format!("the close of {} UTC is not decided yet", instant(time))
+        }
         (Some((first, last)), Some(time)) => format!(
             "there was no close at {} UTC: they are from {} to {}",
             instant(time),
@@ -50,6 +58,39 @@ pub fn why_not(
         (Some(_), None) => "the first close is not decided yet".to_owned(),
     };
     Err(Failure::new(Exit::Failed, text))
+}
+
+/// Where the close that is asked for lies in the journal.
+#[derive(Default)]
+struct Found {
+    /// Number of that close; the newest one that is decided where no time is given.
+    wanted: Option<u64>,
+    /// The row at which the last stage has passed it.
+    decided: Option<u64>,
+    /// The first and the newest close.
+    closes: Option<(UtcMs, UtcMs)>,
+}
+
+fn find(journal: &dyn JournalFacts, time: Option<UtcMs>) -> Result<Found, Failure> {
+    let mut found = Found::default();
+    journal.each(0, &mut |row, fact| {
+        if let Body::Market(Market::Close { time: now, .. }) = &fact.body {
+            found.closes = Some((found.closes.map_or(*now, |(first, _)| first), *now));
+            if time == Some(*now) {
+                found.wanted = Some(fact.key.n);
+            }
+        }
+        if let Body::Ledger(Ledger::Equity { .. }) = &fact.body {
+            if time.is_none() {
+                (found.wanted, found.decided) = (Some(fact.key.n), Some(row));
+            } else if found.wanted == Some(fact.key.n) {
+                found.decided = Some(row);
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
 }
 
 /// A close on its way through the stages.
@@ -67,9 +108,9 @@ struct Round {
 /// What the journal said so far.
 struct Seen {
     symbol: Symbol,
-    time: Option<UtcMs>,
-    rounds: BTreeMap<u64, Round>,
-    closes: Option<(UtcMs, UtcMs)>,
+    /// Number of the close.
+    input: u64,
+    round: Option<Round>,
     settings: Settings,
     switches: Switches,
     quarantines: Quarantines,
@@ -84,12 +125,11 @@ struct Seen {
 }
 
 impl Seen {
-    fn new(symbol: Symbol, time: Option<UtcMs>) -> Seen {
+    fn new(symbol: Symbol, input: u64) -> Seen {
         Seen {
             symbol,
-            time,
-            rounds: BTreeMap::new(),
-            closes: None,
+            input,
+            round: None,
             settings: Settings::default(),
             switches: Switches::default(),
             quarantines: Quarantines::default(),
@@ -105,16 +145,13 @@ impl Seen {
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
     fn fold(&mut self, fact: &Fact<Body>) {
         match &fact.body {
-            Body::Market(Market::Close { time, bars, missing }) => {
-                self.closes = Some((self.closes.map_or(*time, |(first, _)| first), *time));
-                if self.time.is_none_or(|wanted| wanted == *time) {
-                    let has = bars.iter().any(|bar| bar.symbol == self.symbol);
-                    let lacks = missing.contains(&self.symbol);
-                    let bar = if has { Some(true) } else { lacks.then_some(false) };
-                    let (time, facts) = (*time, vec![fact.clone()]);
-                    let round = Round { time, facts, bar, row: None, before: None, signal: None };
-                    self.rounds.insert(fact.key.n, round);
-                }
+            Body::Market(Market::Close { time, bars, missing }) if fact.key.n == self.input => {
+                let has = bars.iter().any(|bar| bar.symbol == self.symbol);
+                let lacks = missing.contains(&self.symbol);
+                let bar = if has { Some(true) } else { lacks.then_some(false) };
+                let (time, facts) = (*time, vec![fact.clone()]);
+                let round = Round { time, facts, bar, row: None, before: None, signal: None };
+                self.round = Some(round);
             }
             Body::Market(Market::Universe { listed, unlisted, .. }) => {
                 let now = listed.iter().find(|row| row.symbol == self.symbol);
@@ -144,9 +181,9 @@ impl Seen {
                 self.note(fact);
             }
             Body::Order(Order::Intent(intent)) if intent.symbol == self.symbol => self.note(fact),
-            Body::Ledger(Ledger::Equity { .. }) => {
+            Body::Ledger(Ledger::Equity { .. }) if fact.key.n == self.input => {
                 // The last rank has passed it: all is said.
-                if let Some(round) = self.rounds.remove(&fact.key.n) {
+                if let Some(round) = self.round.take() {
                     self.answer = Some(self.told(round));
                 }
             }
@@ -155,13 +192,13 @@ impl Seen {
     }
 
     fn note(&mut self, fact: &Fact<Body>) {
-        if let Some(round) = self.rounds.get_mut(&fact.key.n) {
+        if let Some(round) = self.round.as_mut().filter(|_| fact.key.n == self.input) {
             round.facts.push(fact.clone());
         }
     }
 
     fn analysis(&mut self, fact: &Fact<Body>, analysis: &Analysis) {
-        let round = self.rounds.get_mut(&fact.key.n);
+        let round = self.round.as_mut().filter(|_| fact.key.n == self.input);
         match analysis {
             Analysis::Features { timeframe, rows } => {
                 let Some(row) = rows.iter().find(|row| row.symbol == self.symbol) else { return };
@@ -195,9 +232,6 @@ impl Seen {
     fn told(&mut self, mut round: Round) -> ExplainView {
         let why = self.why(&round);
         let (symbol, time) = (self.symbol, instant(round.time));
-        if round.signal.is_some() {
-            self.wished.clone_from(&round.signal);
-        }
         let decided = round.facts.iter().any(|fact| matches!(fact.body, Body::Decision(_)));
         round.facts.extend(self.breaker.clone().filter(|_| decided || self.limited().is_some()));
         round.facts.sort_by_key(|fact| fact.key);

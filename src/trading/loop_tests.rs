@@ -4,7 +4,7 @@ use super::orders::OrderBook;
 use super::stages;
 use super::testing::{bar, configured, dec, instrument, sym};
 use crate::domain::fact::kinds::kind;
-use crate::domain::fact::{Body, Ledger, Market, Operator, Order, Venue};
+use crate::domain::fact::{Accept, AtVenue, Body, Ledger, Listed, Market, Operator, Order, Venue};
 use crate::domain::id::Symbol;
 use crate::domain::market::Bar;
 use crate::domain::money::{Decimal, Price};
@@ -13,6 +13,7 @@ use crate::domain::order::{
     VenueFill,
 };
 use crate::domain::settings::Settings;
+use crate::domain::switch::Switch;
 use crate::domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_runtime::fact::{Body as _, Fact, Library};
 use everwarm_runtime::plain::PlainLoop;
@@ -41,6 +42,7 @@ struct World {
     delivery: Delivery,
     /// Every so many inputs all stages are saved and resumed; 0: never.
     resume_every: u64,
+    life: u64,
 }
 
 struct History(Vec<Bar>);
@@ -75,6 +77,7 @@ impl World {
             trades: 0,
             delivery,
             resume_every,
+            life: 1,
         };
         let installation = "inst".to_owned();
         world.give(Body::Operator(Operator::Started { life: 1, installation, epoch: 1 }));
@@ -106,7 +109,7 @@ impl World {
             locked: Decimal::ZERO,
         };
         let balances = self.funds.iter().filter(|(_, f)| !f.is_zero()).map(balance).collect();
-        let (life, time, open) = (1, self.time, Vec::new());
+        let (life, time, open) = (self.life, self.time, Vec::new());
         self.give(Body::Venue(Venue::Account { life, time, balances, open }));
     }
 
@@ -186,9 +189,13 @@ impl World {
 
     /// A walk of three symbols that ends in a close without a trade.
     fn walk(&mut self, closes: i64) {
-        let mut seed = 1_u64;
+        self.walk_from(1, closes);
+    }
+
+    fn walk_from(&mut self, first: i64, closes: i64) {
+        let mut seed = first.cast_unsigned();
         let mut prices = [50_i64, 200, 1_000];
-        for minute in 1..=closes {
+        for minute in first..first + closes {
             let mut bars = Vec::new();
             for (symbol, price) in ["ADAUSDT", "BTCUSDT", "ETHUSDT"].iter().zip(&mut prices) {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -212,6 +219,44 @@ impl World {
     fn count(&self, kind: u8) -> usize {
         self.facts.iter().filter(|fact| fact.body.kind() == kind).count()
     }
+}
+
+/// The facts of two runs over midnight, in the order of their keys: orders, a halt, a conflict that
+/// an operator ends.
+pub(crate) fn two_runs() -> Vec<Fact<Body>> {
+    let mut world = World::new(Delivery::Torn, 0);
+    let listed = |name: &str| Listed {
+        symbol: sym(name),
+        wanted: true,
+        venue: AtVenue::Trading,
+        why: "it is named".to_owned(),
+    };
+    let listed = ["ADAUSDT", "BTCUSDT", "ETHUSDT"].map(listed).to_vec();
+    world.give(Body::Market(Market::Universe { asked: 0, basis: 2, listed, unlisted: vec![] }));
+    world.walk_from(1_350, 70);
+    let say = |switch| Body::Operator(Operator::Switched { switch, reason: "lunch".to_owned() });
+    world.give(say(Switch::Halt));
+    world.walk_from(1_420, 10);
+    world.give(say(Switch::Resume));
+    *world.funds.get_mut("USDT").unwrap() -= dec("7");
+    world.account();
+    world.life = 2;
+    world.give(Body::Operator(Operator::Started {
+        life: 2,
+        installation: "inst".to_owned(),
+        epoch: 1,
+    }));
+    world.account();
+    let conflict = world.facts.iter().rev().find_map(|fact| {
+        let Body::Ledger(Ledger::Reconciled { conflicts, .. }) = &fact.body else { return None };
+        conflicts.first().cloned()
+    });
+    let (conflict, accept) = (conflict.expect("7 are missing"), Accept::Venue);
+    let reason = "a fee".to_owned();
+    world.give(Body::Operator(Operator::Resolved { conflict, accept, reason }));
+    world.walk_from(1_430, 60);
+    world.give(say(Switch::Halt));
+    world.facts
 }
 
 #[test]

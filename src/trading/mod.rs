@@ -37,7 +37,7 @@ pub mod strategy;
 pub mod universe;
 
 #[cfg(test)]
-mod loop_tests;
+pub(crate) mod loop_tests;
 #[cfg(test)]
 pub(crate) mod testing;
 

@@ -39,8 +39,9 @@ pub fn market(page: &mut Page, world: &World, watch: &Watch, venue: &str) {
     page.count("everwarm_bar_repeats_total", &["same"], same);
     page.count("everwarm_bar_repeats_total", &["revised"], revised);
     let (symbols, stale_s) = {
-        let seen = watch.seen();
-        (seen.told.status.symbols(), seen.told.counts.stale_s())
+        let mut seen = watch.seen();
+        let told = seen.told.now();
+        (told.status.symbols(), told.counts.stale_s())
     };
     ages(page, world.now(), &symbols, stale_s);
 }
@@ -85,23 +86,25 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
         page.spread("everwarm_order_roundtrip_seconds", &[venue, op], took.read());
     }
     page.set("everwarm_venue_rate_limit_used_ratio", &[venue], world.venue.used());
-    let seen = watch.seen();
-    seen.told.counts.show(page, (venue, currency), seen.told.status.taken());
-    let status = seen.told.status.view_in(world.journal.life());
-    let quarantines = seen.told.status.quarantines();
-    let stopped = !seen.told.status.stopped().is_empty();
+    let mut seen = watch.seen();
+    let reconciled = seen.reconciled_ms;
+    let told = seen.told.now();
+    told.counts.show(page, (venue, currency), told.status.taken());
+    let status = told.status.view_in(world.journal.life());
+    let quarantines = told.status.quarantines();
+    let stopped = !told.status.stopped().is_empty();
     // In lockstep nothing is late: time passes by what is told.
     let passes = world.passing != Passing::Lockstep;
-    let now = if passes { world.now() } else { seen.told.health.now };
+    let now = if passes { world.now() } else { told.health.now };
     let stay = exposed(
-        &seen.told.health,
-        &seen.told.status.sellable(),
-        &seen.told.status.symbols(),
+        &told.health,
+        &told.status.sellable(),
+        &told.status.symbols(),
         (status.breaker, None),
         now,
     );
-    let (reconciled, limited) = (seen.reconciled_ms, seen.told.counts.is_limited());
-    let switches = seen.told.status.switches();
+    let limited = told.counts.is_limited();
+    let switches = told.status.switches();
     drop(seen);
     for strategy in switches.switches.strategies.keys() {
         page.flag("everwarm_strategy_enabled", &[strategy], false);

@@ -4,6 +4,7 @@ use super::run::{self, sources};
 use super::{Core, ask};
 use crate::ops::config::layers::DEFAULTS;
 use crate::ops::config::live::differences;
+use crate::ops::config::noted::typed;
 use crate::ops::config::{ConfigErrors, Look, schema::schema};
 use crate::ops::desk::{Desk, ReloadHow};
 use crate::ops::exit::{Exit, Failure};
@@ -61,15 +62,19 @@ struct Given {
 
 impl Given {
     /// What is configured, and the folder of its daemon. Where no file is named, it is by the one
-    /// that the daemon was started with last, and that is said.
+    /// and the flags that the daemon was started with last, and that is said.
     fn values(
         &self,
         look: Look,
         printer: Printer,
     ) -> Result<(Vec<ValueView>, Box<Path>), ConfigErrors> {
         let sources = sources(self.run.config(), self.run.given()).or_noted();
-        if let Some(file) = sources.file.as_ref().filter(|_| self.run.config().is_none()) {
-            printer.note(&format!("by {}, as its daemon was started last", file.display()));
+        let file = sources.file.as_ref().filter(|_| self.run.config().is_none());
+        let flags = Some(typed(&sources.noted)).filter(|flags| !flags.is_empty());
+        let by: Vec<String> =
+            file.map(|file| file.display().to_string()).into_iter().chain(flags).collect();
+        if !by.is_empty() {
+            printer.note(&format!("by {}, as its daemon was started last", by.join(" and ")));
         }
         let config = sources.load(look)?;
         Ok((config.values, config.data_dir.into()))

@@ -3,7 +3,9 @@
 use super::Core;
 use super::ask::Args;
 use crate::ops::config::Look;
+use crate::ops::config::noted::typed;
 use crate::ops::exit::{Exit, Failure};
+use crate::ops::health::causes_first;
 use crate::ops::print::Printer;
 use crate::ops::text::{Paint, count, hang, instant, took};
 use crate::ops::views::{FindingView, HealthView, Severity};
@@ -65,8 +67,12 @@ pub fn look(args: &Args, core: &Core) -> HealthView {
     }
     for command in view.findings.iter_mut().filter_map(|finding| finding.command.as_mut()) {
         *command = args.whole(command, sources.file.as_deref());
+        // A start as the last one was.
+        if command.starts_with("everwarm run") && !sources.noted.is_empty() {
+            *command = format!("{command} {}", typed(&sources.noted));
+        }
     }
-    view.findings.sort_by_key(|finding| finding.severity);
+    causes_first(&mut view.findings);
     view.healthy = view.findings.is_empty();
     view
 }

@@ -63,7 +63,7 @@ pub fn put(given: &mut Vec<Given>, key: &str, flag: &str, text: Option<String>) 
 pub fn sources(file: Option<&PathBuf>, flags: Vec<Given>) -> Sources {
     let text = |text: OsString| text.to_string_lossy().into_owned();
     let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
-    Sources { file: file.cloned(), environment: environment.collect(), flags }
+    Sources { file: file.cloned(), environment: environment.collect(), flags, noted: Vec::new() }
 }
 
 /// Loads the configuration of this process.

@@ -6,7 +6,7 @@ use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::tell;
 use crate::ops::text::{amount, count, hang, instant, plain, signed, thousands, took};
-use crate::ops::views::{State, StatusView};
+use crate::ops::views::StatusView;
 use std::time::Duration;
 
 /// Characters before what is said.
@@ -35,14 +35,6 @@ pub fn print(args: &StatusArgs, core: &Core, printer: Printer) -> Result<Exit, F
     printer.lines(&lines).map(|_| exit)
 }
 
-fn readiness(status: &StatusView) -> &'static str {
-    match (status.ready, status.state) {
-        (true, _) => ", ready",
-        (false, State::Stopped) => "",
-        (false, State::Starting | State::Trading | State::Refused) => ", not ready",
-    }
-}
-
 /// What of the account is not ours.
 fn foreign(status: &StatusView) -> Vec<String> {
     let orders = count(status.foreign_orders, "order");
@@ -62,7 +54,7 @@ pub fn lines(status: &StatusView) -> Vec<String> {
         (Some(pid), None) => format!(", process {pid}"),
         (None, _) => String::new(),
     };
-    say("state", format!("{}{}{process}", status.state.name(), readiness(status)));
+    say("state", format!("{}{process}", status.headline()));
     status.problems.iter().for_each(|problem| say("problem", problem.clone()));
     status.off.iter().for_each(|off| say("off", off.clone()));
     say("everwarm", status.version.clone());

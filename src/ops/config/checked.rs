@@ -102,6 +102,8 @@ pub struct Sources {
     pub environment: Vec<(String, String)>,
     /// The flags.
     pub flags: Vec<Given>,
+    /// Those of them that the last start was given.
+    pub noted: Vec<Given>,
 }
 
 impl Sources {
@@ -131,14 +133,19 @@ impl Sources {
         Err(values.errors)
     }
 
-    /// The same, by the file that the daemon of the data directory was started with last where none
-    /// is named. The directory stays the one it was found in.
+    /// The same, by the file and the flags that the daemon of the data directory was started with
+    /// last, where none is named. A flag that is given goes before the same one of then. The
+    /// directory stays the one it was found in.
     #[must_use]
     pub fn or_noted(mut self) -> Sources {
         const KEY: &str = "daemon.data_dir";
         if self.file.is_none() {
             let text = self.text(KEY);
             self.file = noted::read(Path::new(&text));
+            let mut flags = noted::flags(Path::new(&text));
+            flags.retain(|flag| self.flags.iter().all(|given| given.key != flag.key));
+            self.noted.clone_from(&flags);
+            self.flags.extend(flags);
             if self.file.is_some() && self.flags.iter().all(|flag| flag.key != KEY) {
                 let place = Path::new(&text).join(noted::FILE).display().to_string();
                 self.flags.push(Given { key: KEY.into(), text, place });

@@ -3,6 +3,7 @@
 //! What is known is gathered as plain values ([`Signs`]); the rules over them are pure
 //! ([`findings`]) and the same for a running daemon and for the files of one that does not run.
 
+mod causes;
 mod exposed;
 mod fold;
 mod lasting;
@@ -10,6 +11,7 @@ mod rules;
 mod signs;
 pub mod views;
 
+pub use causes::causes_first;
 pub use exposed::{Cause, Exposed, exposed};
 pub use fold::{HealthFold, Run};
 pub use lasting::Lasting;

@@ -1,5 +1,6 @@
 //! The rules: each says what is wrong, since when, and what to do, with the command.
 
+use super::causes::causes_first;
 use super::exposed::{Cause, exposed};
 use super::lasting;
 use super::signs::{Signs, Waiting};
@@ -87,7 +88,7 @@ const RULES: &[(&str, Rule)] = &[
     ("messages", messages),
 ];
 
-/// What is wrong, the worst first.
+/// What is wrong, the worst first, and each cause before what comes of it.
 #[must_use]
 pub fn findings(signs: &Signs) -> HealthView {
     let mut findings = Vec::new();
@@ -99,7 +100,7 @@ pub fn findings(signs: &Signs) -> HealthView {
             finding.command = finding.command.take().map(|command| there(signs, command));
         }
     }
-    findings.sort_by_key(|finding| finding.severity);
+    causes_first(&mut findings);
     let checks = RULES.iter().map(|(name, _)| (*name).to_owned()).collect();
     HealthView { running: signs.running, healthy: findings.is_empty(), checks, findings }
 }

@@ -215,7 +215,7 @@ fn the_venue_the_market_and_orders() {
     let later = |ms: UtcMs| move |s: &mut Signs| s.venue += ms;
     assert_eq!(found(later(3 * MINUTE)), []);
     let silent: Vec<_> = found(later(3 * MINUTE + 1)).into_iter().map(|(check, _)| check).collect();
-    assert_eq!(silent, ["market", "unprotected", "stale"], "no symbol has new bars");
+    assert_eq!(silent, ["market", "stale", "unprotected"], "no symbol has new bars");
     let lockstep = |s: &mut Signs| (s.venue, s.passes) = (s.venue + 9 * MINUTE, false);
     assert_eq!(found(lockstep), [], "time does not pass by itself");
 
@@ -270,7 +270,7 @@ fn positions_without_an_exit_are_told() {
     }
     assert_eq!(found(|s| s.symbols[0].state = Standing::Leaving), []);
     let old = |ms: UtcMs| move |s: &mut Signs| s.symbols[0].newest_bar = Some(s.venue - ms);
-    let both = [broken, one("stale", Severity::Warning)].concat();
+    let both = [one("stale", Severity::Warning), broken].concat();
     assert_eq!(found(old(3 * MINUTE + 1)), both);
     assert_eq!(found(old(3 * MINUTE)), []);
     let nothing = |s: &mut Signs| {
@@ -429,7 +429,7 @@ fn a_stream_that_is_turned_off_is_told_as_the_cause() {
     signs.venue += 3 * MINUTE + 1;
     let all = findings(&signs).findings;
     let checks: Vec<&str> = all.iter().map(|finding| finding.check.as_str()).collect();
-    assert_eq!(checks, ["market", "unprotected", "stale"]);
+    assert_eq!(checks, ["market", "stale", "unprotected"]);
     let enable = "everwarm enable root/trading/feeds --reason \"why\"";
     can_be_typed(enable);
     for finding in &all {

@@ -134,10 +134,15 @@ pub struct News {
     breaker: (BreakerLevel, Vec<String>),
     /// Conflicts told of, by id.
     conflicts: BTreeSet<String>,
+    /// Inputs after which a conflict is not told of any more, by number; none: no conflict is. The
+    /// ledger may still speak about earlier inputs.
+    settled: Vec<(u64, Option<String>)>,
     /// Orders of unknown fate; as many as orders live.
     unknown: BTreeSet<ClientOrderId>,
     day: Span,
     month: Span,
+    /// Fills that the equity does not have yet, by number of their input: day and month.
+    later: Vec<(u64, (i64, i64))>,
     /// Inputs that told that a stage is not asked while it is kept down.
     unasked: BTreeSet<u64>,
     /// Restarts of actors that are not told yet, by name and cause.
@@ -147,7 +152,8 @@ pub struct News {
 }
 
 impl News {
-    /// Takes a fact in, in the order of the journal: what is told of it.
+    /// Takes a fact in, in the order of the journal: what is told of it. Facts of different stages
+    /// may be about inputs that lie far apart; those of each are in order.
     #[expect(clippy::wildcard_enum_match_arm, reason = "what is no news needs no word")]
     pub fn fold(&mut self, fact: &Fact<Body>) -> Vec<Item> {
         let told = |topic| vec![(topic, tell(&fact.body, None))];
@@ -155,7 +161,7 @@ impl News {
             Body::Operator(Operator::Started { life, installation, epoch }) => {
                 self.installation.clone_from(installation);
                 self.epoch = *epoch;
-                self.conflicts.clear();
+                self.settled.push((fact.key.n, None));
                 let first = *life == 1;
                 if first { Vec::new() } else { told(Topic::Restart) }
             }
@@ -173,7 +179,7 @@ impl News {
                 told(Topic::Quarantine)
             }
             Body::Operator(Operator::Resolved { conflict, .. }) => {
-                self.conflicts.remove(&conflict.id());
+                self.settled.push((fact.key.n, Some(conflict.id())));
                 told(Topic::Conflict)
             }
             Body::Operator(Operator::Branch { .. }) => told(Topic::Branch),
@@ -225,9 +231,7 @@ impl News {
         match order {
             Order::Filled { fill, .. } => {
                 // By the venue's time of it, as in a summary: midnight itself is of the next day.
-                let (day, month) = numbers(fill.time + 1);
-                self.day.filled(day);
-                self.month.filled(month);
+                self.later.push((fact.key.n, numbers(fill.time + 1)));
                 vec![(Topic::Fill, tell(&fact.body, None))]
             }
             Order::Changed { client_id, status, .. } => {
@@ -246,6 +250,11 @@ impl News {
         match ledger {
             Ledger::Equity { time, equity, adjusted, .. } => {
                 let (day, month) = numbers(*time);
+                let known = self.later.partition_point(|(n, _)| *n <= fact.key.n);
+                for (_, (day, month)) in self.later.drain(..known) {
+                    self.day.filled(day);
+                    self.month.filled(month);
+                }
                 let made = earned(*equity, *adjusted);
                 let over = self
                     .day
@@ -258,6 +267,13 @@ impl News {
                 over.into_iter().chain(month_over).collect()
             }
             Ledger::Reconciled { conflicts, .. } => {
+                let known = self.settled.partition_point(|(n, _)| *n <= fact.key.n);
+                for (_, conflict) in self.settled.drain(..known) {
+                    match conflict {
+                        Some(id) => drop(self.conflicts.remove(&id)),
+                        None => self.conflicts.clear(),
+                    }
+                }
                 let now: BTreeSet<String> = conflicts.iter().map(Conflict::id).collect();
                 let news = now != self.conflicts;
                 self.conflicts = now;

@@ -16,7 +16,8 @@ use crate::ops::desk::JournalFacts;
 use crate::ops::exit::Failure;
 use crate::ops::tell::restarts;
 use crate::ops::text::count;
-use everwarm_runtime::fact::Fact;
+use everwarm_runtime::fact::{Fact, Key};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -56,6 +57,7 @@ pub fn running(
     // Those that have not come to a close.
     let waiting = fold.started.iter().filter(|time| period.has(**time));
     fold.running.starts += waiting.count() as u64;
+    fold.running.failures = std::mem::take(&mut fold.failures).into_values().collect();
     fold.running.files = files(data_dir);
     let all = first_row(journal, UtcMs::MAX)?.saturating_sub(1).max(1);
     let live = fold.running.files.iter().filter(|file| file.name.starts_with("live."));
@@ -87,11 +89,16 @@ fn sent_before(
     Ok(sent)
 }
 
-/// The first row of a fact of that time or later, about; the last one where there is none.
+/// A row behind the last input before that time, and not behind the first input after it; the last
+/// one where there is none.
 fn first_row(journal: &dyn JournalFacts, time: UtcMs) -> Result<u64, Failure> {
+    // Times of inputs never fall; what stages say about one may lie far behind it.
     let later = |row: u64| -> Result<bool, Failure> {
         let mut found = None;
         journal.each(row, &mut |_, fact| {
+            if fact.key.rank > 0 {
+                return ControlFlow::Continue(());
+            }
             found = Some(fact.time);
             ControlFlow::Break(())
         })?;
@@ -144,6 +151,8 @@ struct Fold {
     started: Vec<UtcMs>,
     /// Number of the first input behind the period.
     end: Option<u64>,
+    /// What went wrong, the newest, by key.
+    failures: BTreeMap<Key, Trouble>,
     counting: Counting,
 }
 
@@ -204,7 +213,10 @@ impl Fold {
         }
         if let Some(text) = trouble(&fact.body) {
             self.running.failures_all += 1;
-            push(&mut self.running.failures, Some(Trouble { time: fact.time, text }));
+            self.failures.insert(fact.key, Trouble { time: fact.time, text });
+            if self.failures.len() > LINES {
+                self.failures.pop_first();
+            }
         }
     }
 

@@ -13,7 +13,7 @@ fn load(flags: &[(&str, &str)], look: Look) -> Result<Config, Vec<(String, Strin
     let environment = [("KEY", "k"), ("SECRET", "hunter2"), ("PEM", "hunter3")];
     let environment = environment.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
     let flags = flags.iter().map(given).collect();
-    let loaded = Sources { file: None, environment, flags }.load(look);
+    let loaded = Sources { environment, flags, ..Sources::default() }.load(look);
     let told =
         |e: &crate::ops::config::ConfigError| (e.key.clone().unwrap_or_default(), e.text.clone());
     loaded.map_err(|errors| errors.0.iter().map(told).collect())

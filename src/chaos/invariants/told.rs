@@ -1,0 +1,106 @@
+//! What people are told is whole: no signal stays pending behind a close that the ledger has
+//! passed, and the story of an order has the signal that led to it.
+
+use crate::domain::fact::kinds::rank;
+use crate::domain::fact::{Body, Decision, Ledger};
+use crate::ops::desk::JournalFacts;
+use crate::ops::explain::explain;
+use crate::ops::fold::SignalFold;
+use crate::ops::views::Outcome;
+use everwarm_runtime::fact::{Fact, Key};
+use std::collections::BTreeMap;
+
+/// Stories that are looked at of one run.
+const STORIES: usize = 4;
+
+/// What `signals` tells.
+#[derive(Debug, Default)]
+pub struct Told {
+    signals: SignalFold,
+    /// The newest input that the ledger has passed.
+    passed: u64,
+}
+
+impl Told {
+    /// Takes one fact, in the order of the journal.
+    pub fn see(&mut self, fact: &Fact<Body>) {
+        self.signals.fold(fact);
+        if let Body::Ledger(Ledger::Equity { .. }) = &fact.body {
+            self.passed = self.passed.max(fact.key.n);
+        }
+    }
+
+    /// Signals that are told as pending, and are not.
+    #[must_use]
+    pub fn end(&self) -> Vec<String> {
+        let passed = |key: &str| key.parse().is_ok_and(|key: Key| key.n <= self.passed);
+        let newest = self.signals.newest(None);
+        let pending = newest.iter().filter(|one| one.outcome == Outcome::Pending);
+        let pending = pending.filter(|one| passed(&one.key));
+        let told =
+            pending.map(|one| format!("signal {} {} is told as pending", one.key, one.symbol));
+        told.collect()
+    }
+}
+
+/// Orders that were approved by the signal of a strategy and are told without it, of some.
+///
+/// # Errors
+/// The journal cannot be read.
+pub fn stories(
+    journal: &dyn JournalFacts,
+    facts: &[(u64, Fact<Body>)],
+) -> Result<Vec<String>, String> {
+    let mut causes: BTreeMap<String, Vec<Key>> = BTreeMap::new();
+    for (_, fact) in facts {
+        if let Body::Decision(Decision::Approved { intent, .. }) = &fact.body {
+            let of_strategy = |key: &&Key| (400..rank::BREAKER.0).contains(&key.rank);
+            let because = fact.because.iter().filter(of_strategy).copied().collect();
+            causes.insert(intent.client_id.0.clone(), because);
+        }
+    }
+    let step = (causes.len() / STORIES).max(1);
+    let mut broken = Vec::new();
+    for (id, because) in causes.iter().step_by(step).take(STORIES) {
+        let story = explain(journal, id, false).map_err(|e| format!("{e:?}"))?;
+        let keys: Vec<String> = story.into_iter().flat_map(|s| s.steps).map(|s| s.key).collect();
+        let lacks = because.iter().map(Key::to_string).filter(|key| !keys.contains(key));
+        broken.extend(lacks.map(|key| format!("the story of {id} lacks {key}, which led to it")));
+    }
+    Ok(broken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Listed;
+    use super::*;
+    use crate::ops::lagging::lagging;
+    use crate::trading::loop_tests::two_runs;
+
+    #[test]
+    fn a_signal_without_its_decision_is_found() {
+        let facts = lagging(&two_runs(), 3);
+        let told = |without: Option<&Fact<Body>>| {
+            let mut told = Told::default();
+            for fact in facts.iter().filter(|fact| Some(*fact) != without) {
+                told.see(fact);
+            }
+            told.end()
+        };
+        assert_eq!(told(None), [""; 0]);
+        let decided =
+            |fact: &&Fact<Body>| matches!(fact.body, Body::Decision(Decision::Approved { .. }));
+        let one = facts.iter().find(decided).unwrap();
+        assert_eq!(told(Some(one)).len(), 1);
+    }
+
+    #[test]
+    fn a_story_without_its_signal_is_found() {
+        let rows: Vec<_> = (1..).zip(lagging(&two_runs(), 3)).collect();
+        assert_eq!(stories(&Listed(&rows), &rows).unwrap(), [""; 0]);
+        let signal = |fact: &Fact<Body>| (400..500).contains(&fact.key.rank);
+        let lacking: Vec<_> = rows.iter().filter(|(_, fact)| !signal(fact)).cloned().collect();
+        let broken = stories(&Listed(&lacking), &rows).unwrap();
+        assert!(!broken.is_empty() && broken[0].ends_with("which led to it"), "{broken:?}");
+    }
+}
