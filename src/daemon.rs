@@ -83,6 +83,7 @@ pub const CORE: Core = Core {
     confirm: live::confirm,
     panic: panic::panic,
     resolve: resolve::offline,
+    adopt: resolve::adopt_offline,
     backup: backup::offline,
     restore: backup::restore,
     switch: switch::offline,
@@ -566,6 +567,7 @@ fn begin_api(
     let (harmed, tried, switched) = (world.clone(), world.clone(), world.clone());
     let disturbed = Arc::clone(reloader);
     let (on_symbols, on_conflict) = (world.clone(), Arc::clone(&world.journal));
+    let on_surplus = Arc::clone(&world.journal);
     let listing = Arc::clone(&desk);
     let watched = watch.clone();
     let changes = Changes {
@@ -579,6 +581,7 @@ fn begin_api(
         retry: Arc::new(move |asked| harm::retry(&tried, asked)),
         symbols: Arc::new(move |change| symbols::change(&on_symbols, &listing.symbols()?, change)),
         resolve: Arc::new(move |id: &str, word: &_| resolve::live(&on_conflict, id, word)),
+        adopt: Arc::new(move |word: &_| resolve::adopt_live(&on_surplus, word)),
         backup: backup::of(world, &config.data_dir),
         reload: reload::by_api(reloader),
         switch: Arc::new(move |said| switch::live(&switched, said)),

@@ -10,7 +10,7 @@ use everwarm::domain::instrument::Instrument;
 use everwarm::domain::market::{Bar, RolledBar};
 use everwarm::domain::money::{Decimal, Price};
 use everwarm::domain::order::{
-    Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource,
+    Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, OrderType, PanicTrade, ReportSource,
     SendAttempt, Side, VenueFill,
 };
 use everwarm::domain::switch::Switch;
@@ -143,6 +143,14 @@ fn venues() -> Vec<Venue> {
         Venue::Unanswered { client_id: client_id.clone(), attempt: 2, reason: "r".into() },
         Venue::Absent { client_id, asked: i64::MIN },
         Venue::Account { life: 1, time: 2, balances, open: vec![(id(), symbol())] },
+        Venue::PanicTraded {
+            trades: vec![PanicTrade {
+                client_id: id(),
+                symbol: symbol(),
+                side: Side::Sell,
+                fill: fill(),
+            }],
+        },
     ]
 }
 
@@ -176,6 +184,12 @@ fn operators() -> Vec<Operator> {
         Operator::Released { quarantine: 4, retry: true },
         Operator::Branch { path: "root/ops".into(), down: Some("w".into()) },
         Operator::SymbolWanted { symbol: symbol(), wanted: true },
+        Operator::Adopted {
+            asset: "é".into(),
+            quantity: odd(),
+            position: Some((symbol(), Decimal::MAX)),
+            reason: String::new(),
+        },
         Operator::Resolved {
             conflict: conflicts().remove(0),
             accept: Accept::Ours,

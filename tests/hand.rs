@@ -71,6 +71,16 @@ impl Hand {
         self.send(method, &format!("{path}?{query}&signature={signature}"))
     }
 
+    /// Pays something in, or out where the amount is negative.
+    pub fn fund(&self, asset: &str, amount: &str) {
+        let url = format!("http://127.0.0.1:{}/sim/v1/fund", self.port.port);
+        let body = serde_json::json!({"asset": asset, "amount": amount}).to_string();
+        let token = format!("Bearer {}", self.port.token);
+        let request = self.http.request(Method::POST, url).header("authorization", token);
+        let answer = async { request.body(body).send().await.unwrap().status() };
+        assert!(self.runtime.block_on(answer).is_success());
+    }
+
     pub fn order(&self, order: &str) {
         let answer = self.ask(Method::POST, "order", order);
         assert!(answer["orderId"].is_u64(), "{order}: {answer}");

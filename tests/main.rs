@@ -11,6 +11,8 @@ mod branches;
 #[cfg(test)]
 mod budget;
 #[cfg(test)]
+mod cash;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod conflicts;

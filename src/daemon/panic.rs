@@ -5,7 +5,7 @@ use super::{elsewhere, launch, passing, runtime};
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::instrument::Instrument;
 use crate::domain::money::Decimal;
-use crate::domain::order::{OrderIntent, OrderReport, OrderType, SendAttempt, Side};
+use crate::domain::order::{OrderIntent, OrderReport, OrderType, PANIC, SendAttempt, Side};
 use crate::domain::settings::Selection;
 use crate::domain::time::UtcMs;
 use crate::edge::world::{Passing, wall};
@@ -317,8 +317,8 @@ impl Hand {
         self.tick().await
     }
 
-    /// One market order: what it brought, or why it definitely was not executed. Its id is none of
-    /// the daemon's: that finds trades it did not make, and says so.
+    /// One market order: what it brought, or why it definitely was not executed. Its id is of the
+    /// reserved strategy: the daemon books what such orders sold, and takes none for a twin's.
     async fn order(
         &self,
         rule: &Instrument,
@@ -326,10 +326,11 @@ impl Hand {
         part: u32,
     ) -> Result<Result<OrderReport, String>, Failure> {
         let Stamp { timestamp, recv_window } = self.stamp();
-        let client_id = ClientOrderId(format!("panic-{:x}-{part}", wall()));
+        let client_id =
+            ClientOrderId(format!("{}{:x}-{part}", ClientOrderId::PANIC_PREFIX, wall()));
         let intent = OrderIntent {
             client_id: client_id.clone(),
-            strategy: "panic".to_owned(),
+            strategy: PANIC.to_owned(),
             symbol: rule.symbol,
             side: Side::Sell,
             order_type: OrderType::Market,

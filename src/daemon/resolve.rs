@@ -1,11 +1,11 @@
-//! Ends conflicts with the venue: an input of an operator, in the running journal or in the files
-//! of a daemon that is not running.
+//! Ends conflicts with the venue, and takes surpluses into the books: an input of an operator, in
+//! the running journal or in the files of a daemon that is not running.
 
 use super::release::{NAME, Whole, ended, in_files, in_journal};
 use crate::domain::fact::{Body, Operator};
 use crate::ops::exit::Failure;
-use crate::ops::reconcile::{reconcile, resolvable};
-use crate::ops::views::{ConflictView, ResolveView, ResolvedView};
+use crate::ops::reconcile::{adoptable, reconcile, resolvable};
+use crate::ops::views::{AdoptView, AdoptedView, ConflictView, ResolveView, ResolvedView};
 use everwarm_runtime::journal::Journal;
 use std::path::Path;
 
@@ -39,6 +39,29 @@ fn resolve(
     let view =
         ResolvedView { conflict: ConflictView::of(&conflict), accept, reason: reason.clone() };
     let body = Body::Operator(Operator::Resolved { conflict, accept, reason });
+    let appended = journal.append(&journal.writer(NAME), i64::MIN, vec![body]);
+    Ok((view, appended.map_err(ended)?.row))
+}
+
+/// Takes a surplus into the books in the files of a data directory.
+///
+/// # Errors
+/// A process holds them, they cannot be used, or the surplus cannot be adopted.
+pub fn adopt_offline(data_dir: &Path, word: &AdoptView) -> Result<AdoptedView, Failure> {
+    in_files(data_dir, |journal| adopt(journal, word))
+}
+
+/// Takes a surplus into the books of a running journal; returns when that is on disk.
+///
+/// # Errors
+/// The surplus cannot be adopted, or the journal has ended.
+pub fn adopt_live(journal: &Journal<Body>, word: &AdoptView) -> Result<AdoptedView, Failure> {
+    in_journal(journal, |journal| adopt(journal, word))
+}
+
+fn adopt(journal: &Journal<Body>, word: &AdoptView) -> Result<(AdoptedView, u64), Failure> {
+    let (adopted, view) = adoptable(&Whole(journal), word)?;
+    let body = Body::Operator(adopted);
     let appended = journal.append(&journal.writer(NAME), i64::MIN, vec![body]);
     Ok((view, appended.map_err(ended)?.row))
 }

@@ -99,10 +99,20 @@ impl ClientOrderId {
     /// What every id of ours begins with, so that foreign orders are told apart.
     pub const PREFIX: &'static str = "ew-";
 
+    /// What the ids of `everwarm panic` begin with: the strategy `panic` is reserved for it. Such
+    /// an order is never an order of a daemon, so it is never one of a twin.
+    pub const PANIC_PREFIX: &'static str = "ew-panic-";
+
     /// Whether the id is of our making (ours or a twin's).
     #[must_use]
     pub fn is_ours(&self) -> bool {
-        self.0.starts_with(Self::PREFIX)
+        self.0.starts_with(Self::PREFIX) && !self.is_panic()
+    }
+
+    /// Whether `everwarm panic` placed the order.
+    #[must_use]
+    pub fn is_panic(&self) -> bool {
+        self.0.starts_with(Self::PANIC_PREFIX)
     }
 }
 

@@ -81,6 +81,9 @@ impl OrderStatus {
     }
 }
 
+/// The strategy that `everwarm panic` trades as; no strategy of a daemon has this name.
+pub const PANIC: &str = "panic";
+
 /// A durable decision to trade, written before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderIntent {
@@ -181,6 +184,19 @@ pub struct OrderReport {
     pub fills: Vec<VenueFill>,
     /// Venue time of the report.
     pub time: UtcMs,
+}
+
+/// One execution of an order that `everwarm panic` placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PanicTrade {
+    /// The id that `everwarm panic` gave the order.
+    pub client_id: ClientOrderId,
+    /// What was traded.
+    pub symbol: Symbol,
+    /// Direction.
+    pub side: Side,
+    /// The execution.
+    pub fill: VenueFill,
 }
 
 /// One request that is about to leave.

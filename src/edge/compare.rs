@@ -90,6 +90,8 @@ pub struct Comparing {
     calm_at: UtcMs,
     before: Option<Picture>,
     asked: bool,
+    /// Whether something says that the account is not what the books are.
+    doubtful: bool,
 }
 
 impl Comparing {
@@ -103,6 +105,22 @@ impl Comparing {
         self.acted();
         self.calm_at = now.saturating_add(CALM_MS);
         self.before = None;
+    }
+
+    /// Something says that the account is not what the books are: it is compared at once.
+    pub fn doubt(&mut self) {
+        self.doubtful = true;
+    }
+
+    /// Whether it is to be compared at once.
+    #[must_use]
+    pub fn is_doubtful(&self) -> bool {
+        self.doubtful
+    }
+
+    /// The account was reported.
+    pub fn compared(&mut self) {
+        self.doubtful = false;
     }
 
     /// Whether nothing of ours has moved lately.

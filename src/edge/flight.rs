@@ -7,21 +7,22 @@
 use super::deaf::Untold;
 use super::gateway::GatewayMsg;
 use super::gateway_book::GatewayBook;
+use super::unexplained::{self, Applied, Expected, Search};
 use super::universe::UniverseMsg;
 use super::world::{Passing, World, path};
 use crate::domain::fact::{Body, Venue};
 use crate::domain::id::ClientOrderId;
 use crate::domain::order::{OrderIntent, OrderReport, SendAttempt};
 use crate::trading::orders::book::ToQuery;
-use crate::venue::binance::error::FILTER_FAILURE;
-use crate::venue::port::{ErrorClass, TradesSince, VenueError};
+use crate::venue::binance::error::{FILTER_FAILURE, is_lack_of_balance};
+use crate::venue::port::{ErrorClass, Trade, TradesSince, VenueError};
 use everwarm_runtime::chaos::{Sabotage, Site};
 use everwarm_runtime::clock;
 use everwarm_runtime::journal::Writer;
 use futures_util::future::join_all;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire};
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
 use std::time::Instant;
 use tokio::sync::Notify;
 
@@ -87,7 +88,33 @@ pub enum Errand {
         known: BTreeSet<u64>,
         /// Whether the balances wait until all of these orders were found.
         patient: bool,
+        /// What the account is to show.
+        expected: Box<Expected>,
+        /// Trades of the orders that live which are booked.
+        applied: Applied,
     },
+    /// Fetches what `everwarm panic` traded, and reports the account.
+    Account {
+        /// The account as it was seen.
+        account: Venue,
+        /// What nothing explains.
+        searches: Vec<Search>,
+        /// The venue's ids of our own orders.
+        known: BTreeSet<u64>,
+        /// Becomes true where the account was reported.
+        reported: Arc<AtomicBool>,
+    },
+}
+
+/// What a reconciliation goes by.
+struct Known<'a> {
+    life: u64,
+    /// The orders that live.
+    asks: &'a [ToQuery],
+    /// The venue's ids of our own orders.
+    orders: &'a BTreeSet<u64>,
+    expected: &'a Expected,
+    applied: &'a Applied,
 }
 
 /// The orders of ours the venue has told of: a trade of another order is not one of these.
@@ -143,8 +170,20 @@ pub async fn fly(world: &World, writer: &Writer, errand: Errand) -> Option<Kept>
     let answers = match errand {
         Errand::Send { orders, row } => send(world, orders, row).await,
         Errand::Query(asks, known) => query(world, &asks, &known).await,
-        Errand::Reconcile { life, asks, known, patient } => {
-            reconcile(world, life, &asks, &known, patient).await
+        Errand::Reconcile { life, asks, known, patient, expected, applied } => {
+            let (orders, expected) = (&known, &*expected);
+            let known = Known { life, asks: &asks, orders, expected, applied: &applied };
+            reconcile(world, &known, patient).await
+        }
+        Errand::Account { account, searches, known, reported } => {
+            let (panicked, error) = unexplained::fetch(world, &searches, &known).await;
+            let kept = error.as_ref().map(Kept::of);
+            // What was sold may be more than that picture of the account shows: the next look shows
+            // it whole.
+            let stands = panicked.is_none() && kept.is_none();
+            reported.store(stands, Release);
+            let account = stands.then_some(Body::Venue(account));
+            (panicked.into_iter().chain(account).collect(), kept)
         }
     };
     let (bodies, kept) = answers;
@@ -191,6 +230,9 @@ async fn send(world: &World, orders: Vec<(OrderIntent, SendAttempt)>, row: u64) 
                 if e.code == FILTER_FAILURE {
                     // By the rules we know it was right: the venue's may be others by now.
                     world.tell(path::UNIVERSE, UniverseMsg::Outdated);
+                }
+                if is_lack_of_balance(&e) {
+                    world.tell(path::GATEWAY, GatewayMsg::Lacking);
                 }
                 if let ErrorClass::Halt = e.class {
                     tracing::error!(error = %e, "the venue does not let the account trade");
@@ -283,49 +325,49 @@ async fn find(world: &World, ask: &ToQuery, known: &BTreeSet<u64>) -> Result<Fou
         Err(e) => return Err(e),
     }
     let trades = world.venue.trades_since(ask.symbol, TradesSince::Time(ask.since)).await?;
-    let strange = trades.iter().any(|t| !known.contains(&t.venue_order_id));
-    Ok(if strange { Found::Doubt } else { Found::Nothing })
+    let strange = trades.into_iter().filter(|t| !known.contains(&t.venue_order_id));
+    let strange: Vec<Trade> = strange.collect();
+    let count = strange.len();
+    // What `everwarm panic` traded is no sign of ours.
+    let doubt = count > unexplained::of_panic(world, strange).await?.len();
+    Ok(if doubt { Found::Doubt } else { Found::Nothing })
 }
 
 fn is_found(ask: &ToQuery, body: &Body) -> bool {
     matches!(body, Body::Venue(Venue::Reported(report)) if report.client_id == ask.client_id)
 }
 
-async fn reconcile(
-    world: &World,
-    life: u64,
-    asks: &[ToQuery],
-    known: &BTreeSet<u64>,
-    patient: bool,
-) -> Answers {
-    match look_at_account(world, life, asks, known, patient).await {
-        Ok(bodies) => (bodies, None),
-        Err(kept) => {
-            tracing::info!(why = kept.why, "the account was not read; it is tried again");
-            (Vec::new(), Some(kept))
-        }
+async fn reconcile(world: &World, known: &Known<'_>, patient: bool) -> Answers {
+    let mut bodies = Vec::new();
+    let kept = look_at_account(world, known, patient, &mut bodies).await.err();
+    if let Some(kept) = &kept {
+        tracing::info!(why = kept.why, "the account was not read; it is tried again");
+        // What was found of `everwarm panic` stays found: the next try has less to look for.
+        bodies.retain(|body| matches!(body, Body::Venue(Venue::PanicTraded { .. })));
     }
+    (bodies, kept)
 }
 
 async fn look_at_account(
     world: &World,
-    life: u64,
-    asks: &[ToQuery],
-    known: &BTreeSet<u64>,
+    known: &Known<'_>,
     patient: bool,
-) -> Result<Vec<Body>, Kept> {
+    bodies: &mut Vec<Body>,
+) -> Result<(), Kept> {
     let no = |e: VenueError| Kept::of(&e);
+    let Known { life, asks, orders, expected, applied } = *known;
     // In lockstep the pacer alone says what time it is.
     if world.passing != Passing::Lockstep {
         world.venue.server_time().await.map_err(no)?;
     }
-    let (mut bodies, kept) = query(world, asks, known).await;
+    let (reports, kept) = query(world, asks, orders).await;
+    *bodies = reports;
     if let Some(kept) = kept {
         return Err(kept);
     }
     let clear = asks.iter().all(|ask| bodies.iter().any(|body| is_found(ask, body)));
     if patient && !clear {
-        return Ok(bodies);
+        return Ok(());
     }
     let open = world.venue.open_orders(None).await.map_err(no)?;
     let picture = world.venue.account().await.map_err(no)?;
@@ -334,7 +376,22 @@ async fn look_at_account(
     open.sort();
     let mut balances = picture.balances;
     balances.sort_by(|a, b| a.asset.cmp(&b.asset));
+    let searches = expected.searches(&balances, &unexplained::reports(bodies, applied));
+    let (panicked, error) = unexplained::fetch(world, &searches, orders).await;
+    let found = panicked.is_some();
+    bodies.extend(panicked);
+    if let Some(e) = error {
+        return Err(no(e));
+    }
+    if found {
+        let mut now = world.venue.account().await.map_err(no)?.balances;
+        now.sort_by(|a, b| a.asset.cmp(&b.asset));
+        // It goes on selling: the next look shows it whole.
+        if now != balances {
+            return Ok(());
+        }
+    }
     let time = world.now();
     bodies.push(Body::Venue(Venue::Account { life, time, balances, open }));
-    Ok(bodies)
+    Ok(())
 }

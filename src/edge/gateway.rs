@@ -12,6 +12,7 @@ use super::flight::{Errand, Flight, Kept, Round, fly, known_orders};
 use super::gateway_book::GatewayBook;
 use super::private::PrivateMsg;
 use super::turns::{Turn, Turns};
+use super::unexplained::applied;
 use super::world::{Passing, World, path, wall};
 use crate::domain::fact::{Body, Venue};
 use crate::domain::order::{OrderReport, OrderStatus, SendAttempt, Side};
@@ -26,6 +27,7 @@ use everwarm_runtime::runner::Runner;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Acquire};
 use std::time::{Duration, Instant};
 
 /// Its name on the board, as a writer and at kill points.
@@ -34,6 +36,8 @@ pub const NAME: &str = "gateway";
 const STORE_LAG: Duration = Duration::from_secs(2);
 /// Wall time between looks at how often the account is to be compared.
 const LOOK: Duration = Duration::from_secs(2);
+/// Wall time between comparisons of an account that may not be what the books are.
+const AT_ONCE: Duration = Duration::from_secs(10);
 /// Wall time between looks at a disk that is that far behind.
 const HOLD: Duration = Duration::from_millis(HOLD_MS.unsigned_abs());
 const HOLD_MS: UtcMs = 50;
@@ -59,6 +63,8 @@ pub enum GatewayMsg {
     Interrupted,
     /// It may be time to compare the account.
     Compare,
+    /// An order of ours was refused for lack of balance.
+    Lacking,
     /// The account was looked at.
     Seen(Box<Look>),
     /// A question has found what the private stream should have told.
@@ -94,6 +100,8 @@ pub struct State {
     comparing: Comparing,
     /// When that ended last, or this instance began.
     compared: Instant,
+    /// Where the round on its way says whether it reported the account.
+    reporting: Option<Arc<AtomicBool>>,
     /// Whether the round on its way sends something.
     sending: bool,
     /// What the private stream should have told.
@@ -147,6 +155,7 @@ impl Actor for Gateway {
             looking_since: None,
             comparing: Comparing::default(),
             compared: clock::now(),
+            reporting: None,
             sending: false,
             listening: Listening::default(),
         };
@@ -170,10 +179,13 @@ impl Actor for Gateway {
         let mut compare = None;
         match message {
             GatewayMsg::Pull => {}
+            // Somebody sells everything by hand.
+            GatewayMsg::Hint(report, _) if report.client_id.is_panic() => state.comparing.doubt(),
             GatewayMsg::Hint(report, _) => {
                 state.listening.told(&report);
                 state.hints.push(*report);
             }
+            GatewayMsg::Lacking => state.comparing.doubt(),
             GatewayMsg::Found(untold) => state.found(&me, untold),
             GatewayMsg::Overdue => state.overdue(),
             GatewayMsg::Interrupted => state.interrupted = true,
@@ -204,6 +216,9 @@ impl State {
         let sending = std::mem::take(&mut self.sending);
         if sending {
             self.comparing.moved(self.world.now());
+        }
+        if self.reporting.take().is_some_and(|reported| reported.load(Acquire)) {
+            self.reported();
         }
         // What was not asked is asked again.
         self.interrupted |= std::mem::take(&mut self.asking_all) && kept.is_some();
@@ -284,7 +299,7 @@ impl State {
         let settled = || book.orders.living().all(|o| o.is_working() && !o.fills_missing());
         let still = quiet && book.is_reconciled(life) && settled();
         let Some(look) = look else {
-            if still && self.comparing.is_calm(now) {
+            if still && (self.comparing.is_doubtful() || self.comparing.is_calm(now)) {
                 let (venue, me) = (self.world.venue.clone(), me.clone());
                 let ended = self.comparing.look(now);
                 tokio::spawn(async move {
@@ -312,19 +327,39 @@ impl State {
             Verdict::Stands(picture) => {
                 let open = picture.open();
                 let balances = picture.balances;
-                let account = Body::Venue(Venue::Account { life, time, balances, open });
-                self.world.journal.append(&self.writer, now, vec![account])?;
-                self.compared = clock::now();
-                later(me, self.compare_in());
+                let searches = book.expected.searches(&balances, &[]);
+                let account = Venue::Account { life, time, balances, open };
+                if searches.is_empty() {
+                    let account = vec![Body::Venue(account)];
+                    self.world.journal.append(&self.writer, now, account)?;
+                    self.reported();
+                } else {
+                    let known = known_orders(book);
+                    let reported = Arc::new(AtomicBool::new(false));
+                    self.reporting = Some(Arc::clone(&reported));
+                    self.fly(me, Errand::Account { account, searches, known, reported });
+                }
+                later(me, self.compare_in().max(self.calm()));
             }
         }
         Ok(())
+    }
+
+    /// The account was reported.
+    fn reported(&mut self) {
+        self.compared = clock::now();
+        self.comparing.compared();
     }
 
     /// Wall time until the account is to be compared, or that is to be asked again: how often may
     /// change meanwhile.
     fn compare_in(&self) -> Duration {
         let every = self.world.compare_every();
+        let every = if self.comparing.is_doubtful() {
+            Some(every.map_or(AT_ONCE, |every| every.min(AT_ONCE)))
+        } else {
+            every
+        };
         every.map_or(LOOK, |every| every.saturating_sub(self.compared.elapsed()).min(LOOK))
     }
 
@@ -419,12 +454,13 @@ impl State {
         if patient && orders.next_query_at().is_some_and(|at| at > now) {
             return Due::Nothing;
         }
-        let living = self.living();
-        let orders = &mut self.book.stage_mut().orders;
-        for ask in &living {
-            orders.asked(&ask.client_id, now);
+        let asks = self.living();
+        let book = self.book.stage_mut();
+        for ask in &asks {
+            book.orders.asked(&ask.client_id, now);
         }
-        Due::Now(Errand::Reconcile { life, asks: living, known, patient })
+        let (expected, applied) = (Box::new(book.expected.clone()), applied(&book.orders));
+        Due::Now(Errand::Reconcile { life, asks, known, patient, expected, applied })
     }
 
     /// Appends `Sent` for all that is due: one announcement, one flush.

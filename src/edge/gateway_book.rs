@@ -1,5 +1,6 @@
 //! What the gateway goes by: a fold over orders and reconciliations that says nothing itself.
 
+use super::unexplained::Expected;
 use crate::domain::fact::kinds::{kind, rank};
 use crate::domain::fact::{
     Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Market, Operator, Order, Venue,
@@ -38,6 +39,8 @@ pub struct GatewayBook {
     approved: BTreeMap<ClientOrderId, Decimal>,
     /// What operators allow: what was decided before they said otherwise has not left yet.
     switches: Switches,
+    /// What the account is to show.
+    pub expected: Expected,
 }
 
 impl GatewayBook {
@@ -123,6 +126,8 @@ impl Stage for GatewayBook {
     fn interest(&self) -> Mask {
         let more = Mask::of(&[
             kind::RECONCILED,
+            kind::POSITION,
+            kind::INSTRUMENTS,
             kind::UNIVERSE,
             kind::LIVE_CONFIRMED,
             kind::SWITCHED,
@@ -172,6 +177,7 @@ impl Stage for GatewayBook {
             | Body::Ledger(_) => {}
         }
         self.orders.fold(fact);
+        self.expected.fold(fact);
     }
     fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
     fn save(&self) -> Vec<u8> {

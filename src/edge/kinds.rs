@@ -57,6 +57,7 @@ kinds! {
         GatewayMsg::Hint(..) => "hint",
         GatewayMsg::Interrupted => "interrupted",
         GatewayMsg::Compare => "compare",
+        GatewayMsg::Lacking => "lacking",
         GatewayMsg::Seen(_) => "seen",
         GatewayMsg::Found(_) => "found",
         GatewayMsg::Overdue => "overdue",

@@ -37,5 +37,6 @@ pub mod spread;
 mod stream;
 pub mod task;
 pub mod turns;
+pub mod unexplained;
 pub mod universe;
 pub mod world;

@@ -5,9 +5,9 @@ use super::events::EventView;
 use super::exit::{Exit, Failure};
 use super::summary::{Period, SummaryView};
 use super::views::{
-    AuditView, BarView, CheckView, EquityView, ExplainView, FillView, HealthView, OrderView,
-    PositionView, QuarantineView, ReconcileView, ResolveView, ResolvedView, SignalView, StatusView,
-    SymbolView, SymbolsChangeView, TradeView, ValueView, VerifyView,
+    AdoptView, AdoptedView, AuditView, BarView, CheckView, EquityView, ExplainView, FillView,
+    HealthView, OrderView, PositionView, QuarantineView, ReconcileView, ResolveView, ResolvedView,
+    SignalView, StatusView, SymbolView, SymbolsChangeView, TradeView, ValueView, VerifyView,
 };
 use super::views::{ReloadView, ReloadsView, ReplayView, SwitchWord, SwitchedView, SwitchesView};
 use crate::domain::fact::Body;
@@ -193,6 +193,8 @@ pub enum ReloadHow {
 pub type Reload = dyn Fn(ReloadHow) -> Result<ReloadView, Failure> + Send + Sync;
 /// Ends a conflict by its id, as the operator says.
 pub type Resolve = dyn Fn(&str, &ResolveView) -> Result<ResolvedView, Failure> + Send + Sync;
+/// Takes a surplus into the books.
+pub type Adopt = dyn Fn(&AdoptView) -> Result<AdoptedView, Failure> + Send + Sync;
 
 /// The quarantine of that number, where it may be ended so: what was left out was decided without,
 /// so it cannot be tried again; a stage that never skips can only be tried again.

@@ -1,6 +1,7 @@
-//! What an account earned, wherever people are told of it. Deposits are not in the books, and what
-//! is withdrawn is an adjustment, so neither is profit, loss or a fall: what counts is the equity
-//! without what adjustments changed of it so far.
+//! What an account earned, wherever people are told of it. A deposit that is adopted and what is
+//! withdrawn are adjustments, so neither is profit, loss or a fall: what counts is the equity
+//! without what adjustments changed of it so far. A fall is a share of the highest value and what
+//! adjustments changed: they move it with them.
 
 use crate::domain::money::Decimal;
 use serde::{Deserialize, Serialize};
@@ -34,11 +35,12 @@ impl Course {
         Course { first, last, highest: highest.max(first).max(last), fall }
     }
 
-    /// Takes the next value in.
-    pub fn take(&mut self, now: Decimal) {
+    /// Takes the next value in; adjustments have changed the equity by `adjusted` so far.
+    pub fn take(&mut self, now: Decimal, adjusted: Decimal) {
         self.last = now;
         self.highest = self.highest.max(now);
-        let below = (self.highest - now).checked_div(self.highest).unwrap_or_default();
+        let peak = self.highest + adjusted;
+        let below = (self.highest - now).checked_div(peak).unwrap_or_default();
         self.fall = self.fall.max(below);
     }
 

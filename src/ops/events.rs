@@ -143,7 +143,9 @@ fn sorted(body: &Body) -> Option<(&'static str, Weight, Option<Symbol>)> {
             }
             ("market", Info, None)
         }
-        Body::Venue(Venue::Refused { .. } | Venue::Unanswered { .. }) => ("venue", Warn, None),
+        Body::Venue(
+            Venue::Refused { .. } | Venue::Unanswered { .. } | Venue::PanicTraded { .. },
+        ) => ("venue", Warn, None),
         Body::Venue(Venue::Absent { .. } | Venue::Account { .. }) => ("venue", Info, None),
         // Restarts are told one by one, as they happen.
         Body::Operator(Operator::Clock { .. } | Operator::Restarted { .. }) => return None,

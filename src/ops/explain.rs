@@ -82,6 +82,13 @@ fn order_of(journal: &dyn JournalFacts, asked: &Asked) -> Result<Option<ClientOr
     match asked {
         Asked::Fact(_) => {}
         Asked::Order(id) => journal.each(0, &mut |_, fact| {
+            // What `everwarm panic` sold was never decided here.
+            if let Body::Order(Order::Filled { client_id, .. }) = &fact.body
+                && client_id.is_panic()
+                && client_id.0.starts_with(id.as_str())
+            {
+                found.insert(client_id.clone());
+            }
             if let Body::Order(Order::Intent(intent)) = &fact.body {
                 if intent.client_id.0 == *id {
                     found = BTreeSet::from([intent.client_id.clone()]);
@@ -378,6 +385,7 @@ fn mentions(body: &Body, id: &ClientOrderId) -> bool {
             | Venue::Unanswered { client_id, .. }
             | Venue::Absent { client_id, .. } => client_id == id,
             Venue::Account { open, .. } => open.iter().any(|(open, _)| open == id),
+            Venue::PanicTraded { trades } => trades.iter().any(|trade| trade.client_id == *id),
         },
         Body::Decision(Decision::Approved { intent, .. }) => intent.client_id == *id,
         Body::Order(order) => match order {

@@ -158,6 +158,7 @@ impl StatusFold {
             | Operator::Quarantined { .. }
             | Operator::Released { .. }
             | Operator::Switched { .. }
+            | Operator::Adopted { .. }
             | Operator::SymbolWanted { .. }
             | Operator::Restarted { .. } => {}
             Operator::Resolved { conflict, .. } => {

@@ -2,11 +2,16 @@
 
 use super::desk::JournalFacts;
 use super::exit::{Exit, Failure};
-use super::views::{BalanceView, ConflictView, OpenView, ReconcileView, ResolvedView};
+use super::views::{
+    AdoptView, AdoptedView, BalanceView, ConflictView, OpenView, ReconcileView, ResolvedView,
+};
 use crate::domain::fact::kinds::kind;
-use crate::domain::fact::{Body, Conflict, Dispute, Ledger as Books, Operator, Order, Venue};
+use crate::domain::fact::{
+    Body, Conflict, Dispute, Ledger as Books, Market, Operator, Order, Venue,
+};
 use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::money::Decimal;
+use crate::domain::instrument::Instrument;
+use crate::domain::money::{Decimal, Price};
 use crate::domain::order::{Balance, OrderStatus};
 use crate::domain::time::UtcMs;
 use crate::trading::ledger::Ledger;
@@ -21,6 +26,8 @@ const INTEREST: Mask = Mask::of(&[
     kind::ACCOUNT,
     kind::CONFIG_APPLIED,
     kind::RESOLVED,
+    kind::ADOPTED,
+    kind::STARTED,
     kind::INTENT,
     kind::CHANGED,
     kind::FILLED,
@@ -34,20 +41,46 @@ const REASON_MAX: usize = 500;
 /// # Errors
 /// The journal could not be read.
 pub fn reconcile(journal: &dyn JournalFacts) -> Result<ReconcileView, Failure> {
+    Ok(folded(journal)?.view())
+}
+
+fn folded(journal: &dyn JournalFacts) -> Result<Reconciliation, Failure> {
+    let mut fold = Reconciliation::default();
     // The books see what follows from an input before the next one, and a journal may have it
     // behind that.
     let mut facts: BTreeMap<Key, Fact<Body>> = BTreeMap::new();
     journal.each(0, &mut |_, fact| {
-        if INTEREST.has(fact.body.kind()) {
+        if let Body::Market(Market::Close { bars, .. }) = &fact.body {
+            fold.prices.extend(bars.iter().map(|bar| (bar.symbol, bar.close)));
+        } else if INTEREST.has(fact.body.kind()) {
             facts.insert(fact.key, fact.clone());
         }
         ControlFlow::Continue(())
     })?;
-    let mut fold = Reconciliation::default();
     for fact in facts.values() {
         fold.fold(fact);
     }
-    Ok(fold.view())
+    Ok(fold)
+}
+
+/// What adopting comes to as a journal tells it: as an input, and in words.
+///
+/// # Errors
+/// The journal could not be read, or the surplus cannot be adopted.
+pub fn adoptable(
+    journal: &dyn JournalFacts,
+    wanted: &AdoptView,
+) -> Result<(Operator, AdoptedView), Failure> {
+    check_reason(&wanted.reason)?;
+    folded(journal)?.adopt(wanted)
+}
+
+fn check_reason(reason: &str) -> Result<(), Failure> {
+    if reason.trim().is_empty() || reason.chars().count() > REASON_MAX {
+        let text = format!("give a reason of at most {REASON_MAX} characters: it is kept");
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    Ok(())
 }
 
 /// The conflict of that id, where an operator may end it.
@@ -55,10 +88,7 @@ pub fn reconcile(journal: &dyn JournalFacts) -> Result<ReconcileView, Failure> {
 /// # Errors
 /// There is none of that id, no word of an operator ends it, or no reason is given.
 pub fn resolvable(view: &ReconcileView, id: &str, reason: &str) -> Result<Conflict, Failure> {
-    if reason.trim().is_empty() || reason.chars().count() > REASON_MAX {
-        let text = format!("give a reason of at most {REASON_MAX} characters: it is kept");
-        return Err(Failure::new(Exit::Usage, text));
-    }
+    check_reason(reason)?;
     let known = view.conflicts.iter().find(|conflict| conflict.id == id);
     let Some(ConflictView { conflict, .. }) = known else {
         let text = match view.resolved.iter().rfind(|told| told.conflict.id == id) {
@@ -88,6 +118,12 @@ struct Picture {
 
 #[derive(Default)]
 struct Reconciliation {
+    /// The newest run.
+    life: u64,
+    /// Last prices.
+    prices: BTreeMap<Symbol, Price>,
+    /// Base and quote asset by symbol.
+    assets: BTreeMap<Symbol, (String, String)>,
     ledger: Ledger,
     statuses: BTreeMap<ClientOrderId, (Symbol, OrderStatus)>,
     picture: Option<Picture>,
@@ -112,6 +148,16 @@ impl Reconciliation {
                     books: self.ledger.clone(),
                     orders: ours.chain(open.iter().cloned()).collect(),
                 });
+            }
+            Body::Market(Market::Instruments { rules }) => {
+                let assets = |rule: &Instrument| (rule.base.clone(), rule.quote.clone());
+                self.assets.extend(rules.iter().map(|rule| (rule.symbol, assets(rule))));
+            }
+            Body::Operator(Operator::Started { life, .. }) => self.life = *life,
+            Body::Operator(Operator::Adopted { .. }) => {
+                if let Some(picture) = &mut self.picture {
+                    picture.books.evolve(fact);
+                }
             }
             Body::Operator(Operator::Resolved { conflict, accept, reason }) => {
                 self.conflicts.retain(|c| c.id() != conflict.id());
@@ -140,6 +186,71 @@ impl Reconciliation {
             | Body::Order(_)
             | Body::Ledger(_) => {}
         }
+    }
+
+    /// What is taken, at most what the last account of this run shows beyond the books.
+    fn adopt(&self, wanted: &AdoptView) -> Result<(Operator, AdoptedView), Failure> {
+        let AdoptView { asset, quantity, reason } = wanted;
+        let refuse = |text: String| Err(Failure::new(Exit::Refused, text));
+        if quantity.is_some_and(|quantity| quantity <= Decimal::ZERO) {
+            return Err(Failure::new(Exit::Usage, "give a quantity above zero"));
+        }
+        let Some(picture) = self.picture.as_ref().filter(|picture| picture.life == self.life)
+        else {
+            return refuse(
+                "this run has not compared the account yet: try again once it is ready".to_owned(),
+            );
+        };
+        if self.ledger.is_missing(asset) {
+            return refuse(format!(
+                "the account has less {asset} than the books: everwarm reconcile shows the conflict"
+            ));
+        }
+        let lives = self.statuses.iter().find(|(_, (symbol, status))| {
+            let of = self.assets.get(symbol);
+            !status.is_final() && of.is_some_and(|(base, quote)| base == asset || quote == asset)
+        });
+        if let Some((id, (symbol, _))) = lives {
+            return refuse(format!(
+                "order {id} in {symbol} still trades {asset}: try again once it is final"
+            ));
+        }
+        let external = |books: &Ledger| {
+            let line = books.lines().into_iter().find(|line| line.asset == *asset);
+            line.map_or(Decimal::ZERO, |line| line.foreign)
+        };
+        let most = external(&picture.books).min(external(&self.ledger));
+        let quantity = quantity.unwrap_or(most).normalize();
+        if most <= Decimal::ZERO {
+            return refuse(format!("the last account shows no {asset} beyond the books"));
+        }
+        if quantity > most {
+            return refuse(format!(
+                "the last account shows only {} {asset} beyond the books",
+                most.normalize()
+            ));
+        }
+        let position = self.position_of(asset);
+        if position.is_none() && self.ledger.cash_asset() != Some(asset) {
+            return refuse(format!(
+                "{asset} is neither the cash nor the base asset of a symbol with a known price"
+            ));
+        }
+        let (asset, reason) = (asset.clone(), reason.trim().to_owned());
+        let symbol = position.map(|(symbol, _)| symbol);
+        let view = AdoptedView { asset: asset.clone(), quantity, symbol, reason: reason.clone() };
+        Ok((Operator::Adopted { asset, quantity, position, reason }, view))
+    }
+
+    /// The symbol that trades a base asset for our cash, and its last price.
+    fn position_of(&self, asset: &str) -> Option<(Symbol, Decimal)> {
+        let cash = self.ledger.cash_asset()?;
+        let of = self.assets.iter().filter(|(_, (base, quote))| base == asset && quote == cash);
+        let known = of.filter_map(|(symbol, _)| {
+            let price = self.prices.get(symbol)?.decimal();
+            (price > Decimal::ZERO).then_some((*symbol, price))
+        });
+        known.min_by_key(|(symbol, _)| (!self.ledger.holds(*symbol), *symbol))
     }
 
     fn view(self) -> ReconcileView {
@@ -226,6 +337,24 @@ mod tests {
         assert_eq!(asks("over", "why", Dispute::Balance), Err(Exit::Failed));
         assert_eq!(asks("other", "why", Dispute::Balance), Err(Exit::Failed));
         assert_eq!(asks("open", "why", Dispute::Setup), Err(Exit::Refused));
+    }
+
+    #[test]
+    fn only_a_surplus_of_the_last_account_is_adopted() {
+        let facts = journal().0;
+        let asks = |facts: &[Fact<Body>], asset: &str, quantity: Option<&str>, reason: &str| {
+            let (asset, reason) = (asset.to_owned(), reason.to_owned());
+            let wanted = AdoptView { asset, quantity: quantity.map(dec), reason };
+            adoptable(&Facts(facts.to_vec()), &wanted).map_err(|f| (f.exit, f.text))
+        };
+        let refused = |asked: Result<_, (Exit, String)>, words: &str| {
+            let (exit, text) = asked.map(|_: (Operator, AdoptedView)| ()).unwrap_err();
+            assert!(exit == Exit::Refused && text.contains(words), "{text}");
+        };
+        assert_eq!(asks(&facts, "USD", None, " ").unwrap_err().0, Exit::Usage);
+        assert_eq!(asks(&facts, "USD", Some("0"), "r").unwrap_err().0, Exit::Usage);
+        refused(asks(&facts, "USD", None, "r"), "no USD beyond the books");
+        refused(asks(&facts, "XYZ", Some("1"), "r"), "no XYZ beyond the books");
     }
 
     #[test]

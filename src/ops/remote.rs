@@ -6,9 +6,10 @@ use super::exit::{Exit, Failure};
 use super::harm::{BranchView, HarmView};
 use super::summary::{Period, SummaryView};
 use super::views::{
-    AuditView, BarView, CheckView, EquityView, ExplainView, FillView, HealthView, LogLevelView,
-    OrderView, PositionView, QuarantineView, ReconcileView, ResolveView, ResolvedView, SignalView,
-    StatusView, SymbolView, SymbolsChangeView, TradeView, ValueView, VerifyView,
+    AdoptView, AdoptedView, AuditView, BarView, CheckView, EquityView, ExplainView, FillView,
+    HealthView, LogLevelView, OrderView, PositionView, QuarantineView, ReconcileView, ResolveView,
+    ResolvedView, SignalView, StatusView, SymbolView, SymbolsChangeView, TradeView, ValueView,
+    VerifyView,
 };
 use super::views::{ReloadView, ReloadsView, ReplayView, SwitchWord, SwitchedView, SwitchesView};
 use crate::domain::id::Symbol;
@@ -163,6 +164,14 @@ impl RemoteDesk {
         token: Option<&Token>,
     ) -> Result<ResolvedView, Failure> {
         self.change(Method::POST, &["api", "v1", "resolve", id], word, token)
+    }
+
+    /// Takes a surplus into the books; see [`Adopt`](super::desk::Adopt).
+    ///
+    /// # Errors
+    /// The daemon refuses, or does not answer.
+    pub fn adopt(&self, word: &AdoptView, token: Option<&Token>) -> Result<AdoptedView, Failure> {
+        self.change(Method::POST, &["api", "v1", "adopt"], word, token)
     }
 
     /// Has everything that is kept sent into `out`.

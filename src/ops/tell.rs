@@ -15,6 +15,7 @@ use crate::domain::order::{
 use crate::domain::quarantine::Quarantine;
 use crate::domain::switch::{SafeStep, Switch};
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 /// Balances of an account that are named; the dust of hundreds of assets says nothing.
 const BALANCES_SHOWN: usize = 8;
@@ -219,6 +220,11 @@ fn tell_venue(venue: &Venue) -> String {
             let open = count(open.len() as u64, "open order");
             format!("the account at the venue: {}; {open}", tell_balances(balances))
         }
+        Venue::PanicTraded { trades } => {
+            let orders: BTreeSet<&ClientOrderId> = trades.iter().map(|t| &t.client_id).collect();
+            let trades = count(trades.len() as u64, "trade");
+            format!("everwarm panic traded: {trades} of {}", count(orders.len() as u64, "order"))
+        }
     }
 }
 
@@ -308,6 +314,12 @@ fn tell_operator(operator: &Operator) -> String {
         Operator::Resolved { conflict: of, accept, reason } => {
             let (id, both) = (of.id(), conflict(of));
             format!("conflict {id} is over ({both}): {}, because {reason}", accepted(*accept))
+        }
+        Operator::Adopted { asset, quantity, position, reason } => {
+            let into = position.as_ref().map_or("cash".to_owned(), |(symbol, price)| {
+                format!("a position in {symbol} at {}", rounded(*price))
+            });
+            format!("an operator adopts {} {asset} as {into}: {reason}", plain(*quantity))
         }
     }
 }

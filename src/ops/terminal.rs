@@ -226,6 +226,7 @@ impl TerminalState {
             {
                 ("found", Paint::Bold)
             }
+            Venue::PanicTraded { .. } => ("found", Paint::Bold),
             Venue::Account { .. } | Venue::Reported(_) | Venue::Sent { .. } => return Vec::new(),
         };
         let text = tell::tell(&Body::Venue(venue.clone()), None);
@@ -275,7 +276,7 @@ impl TerminalState {
                 let text = tell::tell(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "resolved", &text, Paint::Bold)]
             }
-            Operator::Switched { .. } => {
+            Operator::Switched { .. } | Operator::Adopted { .. } => {
                 let text = tell::tell(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "operator", &text, Paint::Bold)]
             }

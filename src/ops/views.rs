@@ -392,6 +392,33 @@ pub struct ResolveView {
     pub reason: String,
 }
 
+/// A surplus that an operator takes into the books.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdoptView {
+    /// Of what.
+    pub asset: String,
+    /// How much; none: all of it.
+    #[serde(default)]
+    pub quantity: Option<Decimal>,
+    /// Why, in 1 to 500 characters; kept in the journal.
+    #[schema(min_length = 1, max_length = 500, pattern = "\\S")]
+    pub reason: String,
+}
+
+/// A surplus that was taken into the books.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AdoptedView {
+    /// Of what.
+    pub asset: String,
+    /// How much.
+    pub quantity: Decimal,
+    /// The symbol of which it is a position now; none: it is cash.
+    pub symbol: Option<Symbol>,
+    /// Why, in the operator's words.
+    pub reason: String,
+}
+
 /// One step of a start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StepView {

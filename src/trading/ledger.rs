@@ -10,6 +10,9 @@
 //! out of foreign holdings first, then out of positions and cash: an adjustment, neither profit nor
 //! loss. Where ours counts, the venue may lack as much of that asset, and not more.
 //!
+//! What an operator adopts moves from external holdings to our cash, or to a position at its last
+//! price: an adjustment, too. What `everwarm panic` sold is booked as the exit of what it sold.
+//!
 //! Only decimals here, never floats. Amounts are exact; average costs have 28 digits.
 //!
 //! Invariants, asserted by `check`:
@@ -35,6 +38,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 const FORMAT: u8 = 2;
+/// Decimal places of our part of a fee that is shared with external holdings.
+const FEE_PLACES: u32 = 8;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Position {
@@ -143,7 +148,52 @@ impl Ledger {
         }
     }
 
+    /// Books what `everwarm panic` sold. It sells all there is, whoever bought it, so what it sold
+    /// beyond a position was external, and so is what that brought.
+    fn panicked(&mut self, symbol: Symbol, fill: &VenueFill) {
+        let rule = self.instruments.get(symbol);
+        let base = rule.map(|rule| rule.base.clone()).unwrap_or_default();
+        let quote = self.quote.clone().unwrap_or_default();
+        let position = self.positions.entry(symbol);
+        let mut beyond = position.give(fill.quantity, true);
+        let ours = fill.quantity - beyond;
+        let in_quote = fill.fee_asset == quote;
+        let fee = if in_quote { fill.fee } else { Decimal::ZERO };
+        // Rounded, so that both parts are exact; together they are what the venue took.
+        let share = if beyond.is_zero() || fill.quantity.is_zero() {
+            fee
+        } else {
+            (fee * (ours / fill.quantity)).round_dp(FEE_PLACES)
+        };
+        let brought = fill.price * ours - share;
+        let external = fill.price * beyond - (fee - share);
+        position.realized += brought;
+        self.cash += brought;
+        if fill.fee_asset == base {
+            beyond += position.give(fill.fee, false);
+        } else if !in_quote && !fill.fee.is_zero() {
+            *self.fees.entry(fill.fee_asset.clone()).or_default() -= fill.fee;
+        }
+        if position.quantity.is_zero() {
+            self.held.remove(&symbol);
+        }
+        self.surplus(&base, -beyond);
+        // An account that lacked what was sold had what that brought, as a surplus.
+        if self.missing.contains_key(&base) || self.aside.contains_key(&base) {
+            let recorded = self.foreign.get(&quote).copied().unwrap_or_default();
+            self.surplus(&quote, -brought.min(recorded).max(Decimal::ZERO));
+            if let Some(missing) = self.missing.remove(&base).filter(|m| *m > fill.quantity) {
+                self.missing.insert(base, missing - fill.quantity);
+            }
+        } else {
+            self.surplus(&quote, external);
+        }
+    }
+
     fn surplus(&mut self, asset: &str, amount: Decimal) {
+        if amount.is_zero() {
+            return;
+        }
         let foreign = self.foreign.entry(asset.to_owned()).or_default();
         *foreign += amount;
         if foreign.is_zero() {
@@ -311,6 +361,54 @@ impl Ledger {
         }
     }
 
+    /// The asset cash is counted in; none before the first account.
+    #[must_use]
+    pub fn cash_asset(&self) -> Option<&str> {
+        self.quote.as_deref()
+    }
+
+    /// Whether something of a symbol is held.
+    #[must_use]
+    pub fn holds(&self, symbol: Symbol) -> bool {
+        self.held.contains(&symbol)
+    }
+
+    /// Whether something of an asset is missing at the venue.
+    #[must_use]
+    pub fn is_missing(&self, asset: &str) -> bool {
+        self.missing.contains_key(asset)
+    }
+
+    /// Takes at most `quantity` of what is external into our books: into cash, or into a position,
+    /// at a price that is its worth and its cost, so that it is neither profit nor loss.
+    fn adopted(&mut self, asset: &str, quantity: Decimal, into: Option<(Symbol, Decimal)>) {
+        let external = self.foreign.get(asset).copied().unwrap_or_default();
+        let amount = quantity.min(external).max(Decimal::ZERO);
+        let is_base = |symbol| self.instruments.get(symbol).is_some_and(|rule| rule.base == asset);
+        let (part, value) = match into {
+            _ if amount.is_zero() => return,
+            None if self.quote.as_deref() == Some(asset) => {
+                self.cash += amount;
+                (Part::Cash, amount)
+            }
+            Some((symbol, price)) if is_base(symbol) => {
+                let position = self.positions.entry(symbol);
+                position.quantity += amount;
+                position.cost += price * amount;
+                self.held.insert(symbol);
+                (Part::Position(symbol), price * amount)
+            }
+            None | Some(_) => return,
+        };
+        self.surplus(asset, -amount);
+        self.adjusted += value;
+        let asset = asset.to_owned();
+        let given = (Part::Foreign, -amount, Decimal::ZERO);
+        for (part, amount, value) in [given, (part, amount, value)] {
+            self.booked.push(Adjustment { asset: asset.clone(), part, amount, value });
+        }
+    }
+
     fn equity(&self) -> Option<(Decimal, Decimal)> {
         self.quote.as_ref()?;
         // Both lists are by name, so each mark is found beside the last one.
@@ -444,6 +542,7 @@ impl Stage for Ledger {
             kind::ACCOUNT,
             kind::CONFIG_APPLIED,
             kind::RESOLVED,
+            kind::ADOPTED,
             kind::FILLED,
             kind::COMPARED,
         ])
@@ -467,11 +566,19 @@ impl Stage for Ledger {
                 self.settings = super::settings::applied(text);
             }
             Body::Venue(Venue::Account { balances, .. }) => self.account(fact.key.n, balances),
+            Body::Order(Order::Filled { client_id, symbol, side: Side::Sell, fill, .. })
+                if client_id.is_panic() =>
+            {
+                self.panicked(*symbol, fill);
+            }
             Body::Order(Order::Filled { symbol, side, fill, .. }) => {
                 self.filled(*symbol, *side, fill);
             }
             Body::Operator(Operator::Resolved { conflict, accept, .. }) => {
                 self.resolved(conflict, *accept);
+            }
+            Body::Operator(Operator::Adopted { asset, quantity, position, .. }) => {
+                self.adopted(asset, *quantity, *position);
             }
             Body::Ledger(Said::Reconciled { life, conflicts, .. }) => {
                 self.life = *life;
@@ -492,7 +599,9 @@ impl Stage for Ledger {
             Body::Market(Market::Close { time, .. }) => self.say_equity(*time, out),
             Body::Order(Order::Filled { symbol, .. }) => self.say_position(fact.key, *symbol, out),
             Body::Order(Order::Compared { life, .. }) => self.say_reconciled(fact, *life, out),
-            Body::Operator(Operator::Resolved { .. }) => self.say_resolved(fact.key, out),
+            Body::Operator(Operator::Resolved { .. } | Operator::Adopted { .. }) => {
+                self.say_resolved(fact.key, out);
+            }
             Body::Market(_)
             | Body::Venue(_)
             | Body::Operator(_)

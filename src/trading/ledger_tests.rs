@@ -250,3 +250,92 @@ fn a_word_on_what_is_no_conflict_changes_nothing() {
     let said = words(&facts_of(&mut ledger, &input(9, Body::Operator(body))));
     assert_eq!(said, "cash 10000 foreign [2 BNB, 0.5 BTC] conflicts []");
 }
+
+/// A sale by `everwarm panic`; what the ledger says.
+fn panic_sale(ledger: &mut Ledger, n: u64, price: &str, quantity: &str, fee: &str) -> String {
+    let (fee, fee_asset) = fee.split_once(' ').unwrap();
+    let body = Body::Order(Order::Filled {
+        client_id: crate::domain::id::ClientOrderId("ew-panic-1-0".to_owned()),
+        strategy: "panic".to_owned(),
+        symbol: sym("BTCUSDT"),
+        side: Side::Sell,
+        k: 1,
+        fill: VenueFill {
+            fee: dec(fee),
+            fee_asset: fee_asset.to_owned(),
+            ..trade(1, price, quantity)
+        },
+    });
+    words(&facts_of(ledger, &fact(n, 700, body)))
+}
+
+#[test]
+fn what_panic_sold_leaves_the_position_with_its_profit_and_no_conflict() {
+    let mut ledger = ready();
+    fill(&mut ledger, Side::Buy, "100", "2", "0 USDT");
+    let said = panic_sale(&mut ledger, 10, "110", "2", "0.22 USDT");
+    assert_eq!(said, "0 cost 0 made 19.78 cash 10019.78");
+    let theirs = [("BNB", "2"), ("BTC", "0.5"), ("USDT", "10019.78")];
+    let said = account(&mut ledger, 11, &theirs);
+    assert_eq!(said, "cash 10019.78 foreign [2 BNB, 0.5 BTC] conflicts []");
+}
+
+#[test]
+fn what_panic_sold_of_external_holdings_brought_external_cash() {
+    let mut ledger = ready();
+    fill(&mut ledger, Side::Buy, "100", "2", "0 USDT");
+    // 2 ours and 0.5 external for 275, of which 0.25 is the fee.
+    let said = panic_sale(&mut ledger, 10, "110", "2.5", "0.25 USDT");
+    assert_eq!(said, "0 cost 0 made 19.8 cash 10019.8");
+    let said = account(&mut ledger, 11, &[("BNB", "2"), ("USDT", "10074.75")]);
+    assert_eq!(said, "cash 10019.8 foreign [2 BNB, 54.95 USDT] conflicts []");
+}
+
+#[test]
+fn what_panic_sold_before_an_account_that_already_shows_it_is_not_counted_twice() {
+    let mut ledger = ready();
+    fill(&mut ledger, Side::Buy, "100", "2", "0 USDT");
+    let theirs = [("BNB", "2"), ("BTC", "0.5"), ("USDT", "10019.78")];
+    let said = account(&mut ledger, 10, &theirs);
+    assert!(said.contains("219.78 USDT") && said.contains("2.5 BTC"), "{said}");
+    let said = panic_sale(&mut ledger, 11, "110", "2", "0.22 USDT");
+    assert_eq!(said, "0 cost 0 made 19.78 cash 10019.78");
+    let said = account(&mut ledger, 12, &theirs);
+    assert_eq!(said, "cash 10019.78 foreign [2 BNB, 0.5 BTC] conflicts []");
+}
+
+fn adopt(ledger: &mut Ledger, n: u64, amount: &str, into: Option<(&str, &str)>) -> String {
+    let (quantity, asset) = amount.split_once(' ').unwrap();
+    let (asset, quantity, reason) = (asset.to_owned(), dec(quantity), "r".to_owned());
+    let position = into.map(|(symbol, price)| (sym(symbol), dec(price)));
+    let body = Operator::Adopted { asset, quantity, position, reason };
+    words(&facts_of(ledger, &input(n, Body::Operator(body))))
+}
+
+#[test]
+fn what_is_adopted_is_ours_and_neither_profit_nor_loss() {
+    let mut ledger = ready();
+    let said = account(&mut ledger, 9, &[("BNB", "2"), ("BTC", "0.5"), ("USDT", "10500")]);
+    assert_eq!(said, "cash 10000 foreign [2 BNB, 0.5 BTC, 500 USDT] conflicts []");
+    let said = adopt(&mut ledger, 10, "200 USDT", None);
+    let left = "cash 10200 foreign [2 BNB, 0.5 BTC, 300 USDT] conflicts []";
+    assert_eq!(said, format!("Foreign -200 USDT worth 0 | Cash 200 USDT worth 200 | {left}"));
+    assert_eq!(adopt(&mut ledger, 11, "2 BNB", None), left, "nobody trades it here");
+    assert_eq!(adopt(&mut ledger, 12, "2 BNB", Some(("BTCUSDT", "150"))), left);
+    facts_of(&mut ledger, &input(13, close("BTCUSDT", 1, 150)));
+    // At most what is external.
+    let said = adopt(&mut ledger, 14, "7 BTC", Some(("BTCUSDT", "150")));
+    let want = [
+        "Foreign -0.5 BTC worth 0",
+        "Position(BTCUSDT) 0.5 BTC worth 75",
+        "0.5 cost 75 made 0 cash 10200",
+        "cash 10200 foreign [2 BNB, 300 USDT] conflicts []",
+    ];
+    assert_eq!(said, want.join(" | "));
+    let said = words(&facts_of(&mut ledger, &input(15, close("BTCUSDT", 2, 150))));
+    assert_eq!(said, "equity 10275 cash 10200 adjusted 275");
+    let said = account(&mut ledger, 16, &[("BNB", "2"), ("BTC", "0.5"), ("USDT", "10500")]);
+    assert_eq!(said, "cash 10200 foreign [2 BNB, 300 USDT] conflicts []");
+    let said = fill(&mut ledger, Side::Sell, "150", "0.5", "0 USDT");
+    assert_eq!(said, "0 cost 0 made 0 cash 10275");
+}

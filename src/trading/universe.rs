@@ -346,6 +346,7 @@ impl Universe {
             | Operator::Branch { .. }
             | Operator::LiveConfirmed { .. }
             | Operator::Resolved { .. }
+            | Operator::Adopted { .. }
             | Operator::Switched { .. }
             | Operator::Clock { .. }
             | Operator::StageUpgraded { .. }

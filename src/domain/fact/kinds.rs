@@ -51,6 +51,8 @@ pub mod kind {
     pub const RECONCILED: u8 = 50;
     pub const ADJUSTED: u8 = 51;
     pub const OWED: u8 = 84;
+    pub const ADOPTED: u8 = 93;
+    pub const PANIC_TRADED: u8 = 94;
     pub const RESTARTED: u8 = 97;
 }
 
@@ -189,9 +191,13 @@ kinds! {
     RECONCILED "Ledger.Reconciled" "ledger" true JOURNAL
         "the account against the books; trading may go on, or why not";
     ADJUSTED "Ledger.Adjusted" "ledger" false JOURNAL
-        "the books took the venue's word for less of an asset";
+        "the books took the venue's word for less of an asset, or took over a surplus";
     OWED "Decision.Owed" "decision" false JOURNAL
         "an exit that was decided and is not done: opened, waiting for another reason, or ended";
+    ADOPTED "Operator.Adopted" "operator" true JOURNAL
+        "an operator takes a surplus into our books";
+    PANIC_TRADED "Venue.PanicTraded" "gateway" false JOURNAL
+        "what `everwarm panic` traded; each trade counts once";
     RESTARTED "Operator.Restarted" "supervisor" false JOURNAL
         "actors that were started again, by name and cause, gathered for ten seconds";
 }
@@ -214,6 +220,7 @@ impl fact::Body for Body {
                 Venue::Unanswered { .. } => kind::UNANSWERED,
                 Venue::Absent { .. } => kind::ABSENT,
                 Venue::Account { .. } => kind::ACCOUNT,
+                Venue::PanicTraded { .. } => kind::PANIC_TRADED,
             },
             Body::Operator(o) => match o {
                 Operator::LiveConfirmed { .. } => kind::LIVE_CONFIRMED,
@@ -227,6 +234,7 @@ impl fact::Body for Body {
                 Operator::SymbolWanted { .. } => kind::SYMBOL_WANTED,
                 Operator::Resolved { .. } => kind::RESOLVED,
                 Operator::Switched { .. } => kind::SWITCHED,
+                Operator::Adopted { .. } => kind::ADOPTED,
                 Operator::Restarted { .. } => kind::RESTARTED,
             },
             Body::Analysis(a) => match a {
@@ -278,6 +286,7 @@ impl fact::Body for Body {
                 | kind::SYMBOL_WANTED
                 | kind::RESOLVED
                 | kind::SWITCHED
+                | kind::ADOPTED
         )
     }
 
@@ -361,13 +370,18 @@ impl Body {
                     let flat = size_of_val(balances.as_slice()) + size_of_val(open.as_slice());
                     flat + (balances.len() + open.len()) * TEXT
                 }
+                Venue::PanicTraded { trades } => {
+                    size_of_val(trades.as_slice()) + trades.len() * 2 * TEXT
+                }
             },
             Body::Operator(o) => match o {
                 Operator::ConfigApplied { text, origins, values, .. } => {
                     let pairs = origins.len() + values.len();
                     text.len() + pairs * (size_of::<(String, String)>() + 2 * TEXT)
                 }
-                Operator::Switched { reason, .. } => 2 * TEXT + reason.len(),
+                Operator::Switched { reason, .. } | Operator::Adopted { reason, .. } => {
+                    2 * TEXT + reason.len()
+                }
                 Operator::LiveConfirmed { .. }
                 | Operator::Started { .. }
                 | Operator::Clock { .. } => TEXT,

@@ -11,7 +11,9 @@ use super::id::{ClientOrderId, Symbol};
 use super::instrument::Instrument;
 use super::market::{Bar, RolledBar};
 use super::money::{Decimal, Price};
-use super::order::{Balance, OrderIntent, OrderReport, OrderStatus, SendAttempt, Side, VenueFill};
+use super::order::{
+    Balance, OrderIntent, OrderReport, OrderStatus, PanicTrade, SendAttempt, Side, VenueFill,
+};
 use super::settings::Settings;
 use super::switch::Switch;
 use super::time::{Timeframe, UtcMs};
@@ -212,6 +214,12 @@ pub enum Venue {
         /// Client ids of the orders open at the venue, with symbol, by id.
         open: Vec<(ClientOrderId, Symbol)>,
     },
+    /// What `everwarm panic` traded, as far as the venue was asked for it: the books did not
+    /// explain a balance. A trade may be reported again; it counts once.
+    PanicTraded {
+        /// By symbol, then trade id.
+        trades: Vec<PanicTrade>,
+    },
 }
 
 /// Inputs: the process, the clock, people and the runtime.
@@ -319,6 +327,18 @@ pub enum Operator {
         conflict: Conflict,
         /// Whose word counts.
         accept: Accept,
+        /// Why, in the operator's words.
+        reason: String,
+    },
+    /// An operator takes a surplus into our books. Synced.
+    Adopted {
+        /// Of what.
+        asset: String,
+        /// How much; at most what is external is taken.
+        quantity: Decimal,
+        /// The position it becomes part of, and the last price, which is its cost; none: it is
+        /// cash.
+        position: Option<(Symbol, Decimal)>,
         /// Why, in the operator's words.
         reason: String,
     },
@@ -589,21 +609,21 @@ pub enum Ledger {
         /// Surplus balances that are not ours: recorded, never traded.
         foreign: Vec<(String, Decimal)>,
     },
-    /// The books took the venue's word for less of an asset, because an operator said so: what is
-    /// held is the fills and these.
+    /// The books changed because an operator said so: they took the venue's word for less of an
+    /// asset, or took over a surplus. What is held is the fills and these.
     Adjusted {
         /// Of what.
         asset: String,
-        /// What was less than the books said.
+        /// What of it changed.
         part: Part,
-        /// Change of the amount, negative.
+        /// Change of the amount: negative where something was missing.
         amount: Decimal,
         /// What it changed of the equity, quote units at the mark.
         value: Decimal,
     },
 }
 
-/// What of an asset an adjustment took from.
+/// What of an asset an adjustment changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {

@@ -7,11 +7,11 @@ use crate::domain::time::Timeframe;
 use crate::ops::harm::{BranchView, HarmView};
 use crate::ops::summary::SummaryView;
 use crate::ops::views::{
-    AuditView, BarView, EquityView, ExplainView, FillView, HealthView, LogLevelView, NamedView,
-    OrderView, PositionView, QuarantineView, ReadyView, ReasonView, ReconcileView, ReloadView,
-    ReloadsView, ReplayView, ResolveView, ResolvedView, SafeView, SessionView, SignalView,
-    StatusView, SwitchedView, SwitchesView, SymbolView, SymbolsChangeView, TradeView, ValueView,
-    VerifyView, VersionView,
+    AdoptView, AdoptedView, AuditView, BarView, EquityView, ExplainView, FillView, HealthView,
+    LogLevelView, NamedView, OrderView, PositionView, QuarantineView, ReadyView, ReasonView,
+    ReconcileView, ReloadView, ReloadsView, ReplayView, ResolveView, ResolvedView, SafeView,
+    SessionView, SignalView, StatusView, SwitchedView, SwitchesView, SymbolView, SymbolsChangeView,
+    TradeView, ValueView, VerifyView, VersionView,
 };
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -166,6 +166,7 @@ const ROWS: &[Row] = &[
     ),
     get("/api/v1/reconcile", "The account beside the books", one::<ReconcileView>),
     post("/api/v1/resolve/{id}", "Ends a conflict", one::<ResolveView>, one::<ResolvedView>),
+    post("/api/v1/adopt", "Takes a surplus into the books", one::<AdoptView>, one::<AdoptedView>),
     paged("/api/v1/orders", "Orders by close time", all::<OrderView>),
     paged("/api/v1/fills", "Fills as they were applied", all::<FillView>),
     paged("/api/v1/equity", "Value of the account after each close", all::<EquityView>),

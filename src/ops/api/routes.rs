@@ -8,8 +8,8 @@ use super::problem::{Refusal, Refusals, json, json_as, problem};
 use super::session::Sessions;
 use super::switches::{disable, enable, reload, rollback, safe_start, trading};
 use super::writes::{
-    Changes, kill, log_level, refresh_symbols, release, resolve, retry, set_log_level, want_symbol,
-    written,
+    Changes, adopt, kill, log_level, refresh_symbols, release, resolve, retry, set_log_level,
+    want_symbol, written,
 };
 use crate::domain::id::Symbol;
 use crate::domain::time::{Timeframe, UtcMs};
@@ -125,6 +125,7 @@ impl Api {
             .route("/api/v1/symbols/{symbol}/{how}", post(want_symbol))
             .route("/api/v1/reconcile", get(|s| answer(s, Desk::reconcile)))
             .route("/api/v1/resolve/{id}", post(resolve))
+            .route("/api/v1/adopt", post(adopt))
             .route("/api/v1/orders", get(|s, u, q| paged(s, u, q, Desk::orders_page)))
             .route("/api/v1/fills", get(|s, u, q| paged(s, u, q, Desk::fills_page)))
             .route("/api/v1/trades", get(|s, q| newest(s, q, Desk::trades)))

@@ -6,11 +6,13 @@ use super::token::Token;
 use crate::domain::id::Symbol;
 use crate::edge::world::wall;
 use crate::ops::backup::Pack;
-use crate::ops::desk::{ChangeSwitch, ChangeSymbols, Release, Reload, Resolve, SymbolsChange};
+use crate::ops::desk::{
+    Adopt, ChangeSwitch, ChangeSymbols, Release, Reload, Resolve, SymbolsChange,
+};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::harm::{BranchView, Harm, HarmView, Retry};
 use crate::ops::log::LogCounts;
-use crate::ops::views::{LogLevelView, ResolveView};
+use crate::ops::views::{AdoptView, LogLevelView, ResolveView};
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path as UrlPath, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
@@ -100,6 +102,8 @@ pub struct Changes {
     pub symbols: Arc<ChangeSymbols>,
     /// Ends conflicts.
     pub resolve: Arc<Resolve>,
+    /// Takes surpluses into the books.
+    pub adopt: Arc<Adopt>,
     /// Packs everything that is kept.
     pub backup: Arc<Pack>,
     /// Reads the configuration again.
@@ -221,6 +225,12 @@ pub async fn resolve(
 ) -> Response {
     let resolve = Arc::clone(&api.changes.resolve);
     change(&api, request, move |word: &ResolveView| resolve(&id, word)).await
+}
+
+/// Takes a surplus into the books.
+pub async fn adopt(State(api): State<Api>, request: Request) -> Response {
+    let adopt = Arc::clone(&api.changes.adopt);
+    change(&api, request, move |word: &AdoptView| adopt(word)).await
 }
 
 /// Marks the answer to a change that has its line.

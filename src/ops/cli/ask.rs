@@ -14,8 +14,8 @@ use crate::ops::progress::{Counted, Progress};
 use crate::ops::remote::RemoteDesk;
 use crate::ops::text::shell_word;
 use crate::ops::views::{
-    QuarantineView, ReloadView, ResolveView, ResolvedView, SwitchWord, SwitchedView,
-    SymbolsChangeView,
+    AdoptView, AdoptedView, QuarantineView, ReloadView, ResolveView, ResolvedView, SwitchWord,
+    SwitchedView, SymbolsChangeView,
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -142,6 +142,21 @@ impl Args {
                 remote.resolve(id, word, token.as_ref())
             }
             None => (core.resolve)(&config.data_dir, id, word).map_err(silent),
+        }
+    }
+
+    /// Takes a surplus into the books, by the daemon or in its files.
+    ///
+    /// # Errors
+    /// It is refused, or there is neither.
+    pub fn adopt(&self, core: &Core, word: &AdoptView) -> Result<AdoptedView, Failure> {
+        let config = self.configuration(Look::Secrets)?;
+        match RemoteDesk::connect(&config.data_dir)? {
+            Some(remote) => {
+                let token = Token::find(config.token.as_ref(), &config.data_dir)?;
+                remote.adopt(word, token.as_ref())
+            }
+            None => (core.adopt)(&config.data_dir, word).map_err(silent),
         }
     }
 }

@@ -37,8 +37,8 @@ use super::log;
 use super::print::{Color, Printer, note};
 use super::store_check::Files;
 use super::views::{
-    AccountView, ChaosView, LiveView, QuarantineView, ResolveView, ResolvedView, SwitchWord,
-    SwitchedView,
+    AccountView, AdoptView, AdoptedView, ChaosView, LiveView, QuarantineView, ResolveView,
+    ResolvedView, SwitchWord, SwitchedView,
 };
 use crate::domain::switch::Switch;
 pub use chaos::ChaosConfig;
@@ -73,6 +73,8 @@ pub struct Core {
     pub panic: fn(&Config, &Panic, Printer) -> Result<Exit, Failure>,
     /// Ends a conflict in a data directory that no process holds, by its id.
     pub resolve: fn(&Path, &str, &ResolveView) -> Result<ResolvedView, Failure>,
+    /// Takes a surplus into the books of a data directory that no process holds.
+    pub adopt: fn(&Path, &AdoptView) -> Result<AdoptedView, Failure>,
     /// Packs a data directory that no process holds.
     pub backup: fn(&Path, &mut dyn Write) -> Result<(), Failure>,
     /// Makes a data directory of a backup.
@@ -175,6 +177,8 @@ enum Command {
     Reconcile(ask::Args),
     /// End a conflict: take the venue's word, or let ours count.
     Resolve(reconcile::ResolveArgs),
+    /// Take a surplus, like a deposit, into the books: cash, or a position at its last price.
+    Adopt(reconcile::AdoptArgs),
     /// Why did it do that, or not do it? The story of an order, a fill or a fact.
     Explain(explain::ExplainArgs),
     /// Why was there no order for a symbol? What each stage said of it at one close.
@@ -275,6 +279,7 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::Enable(args) => switches::named(&args, true, core, printer),
         Command::Disable(args) => switches::named(&args, false, core, printer),
         Command::Resolve(args) => reconcile::resolve(&args, core, printer),
+        Command::Adopt(args) => reconcile::adopt(&args, core, printer),
         Command::Explain(args) => explain::print(&args, core, printer),
         Command::WhyNot(args) => explain::why_not(&args, core, printer),
         Command::Config(args) => config::print(&args, core, printer),

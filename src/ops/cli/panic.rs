@@ -2,15 +2,23 @@
 
 use super::Core;
 use super::live::typed;
-use super::run::{configuration, put};
+use super::run::{put, sources};
 use crate::domain::id::Symbol;
+use crate::domain::switch::Switch;
+use crate::ops::api::Token;
 use crate::ops::config::{Config, Look, Symbols, VenueSource};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, note};
 use crate::ops::remote::RemoteDesk;
+use crate::ops::views::SwitchWord;
 use clap::ValueEnum;
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// How long a running daemon may take to halt, before everything is sold anyway.
+const HALT_TIME: Duration = Duration::from_secs(5);
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +71,16 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
     if args.venue == Venue::Sim {
         put(&mut given, "venue.kind", "--venue", Some("sim".to_owned()));
     }
-    let config = configuration(args.config.as_ref(), given, Look::World)?;
+    let symbols = match args.symbols.as_deref().map(str::parse::<Symbols>) {
+        None => None,
+        Some(Ok(Symbols::Named(list))) => Some(list),
+        Some(Ok(Symbols::Auto | Symbols::First(_)) | Err(_)) => {
+            return Err(Failure::new(Exit::Usage, "--symbols takes a list, like BTCUSDT,ETHUSDT"));
+        }
+    };
+    let chosen = args.flatten && symbols.is_none();
+    let (needed, set) = used(args.venue, chosen);
+    let config = sources(args.config.as_ref(), given).load_needed(Look::World, &needed, set)?;
     let place = match (&config.venue, args.venue) {
         (VenueSource::Binance(remote), Venue::Binance) => {
             format!("Binance spot, {}, at {}", remote.environment.name(), remote.hosts.rest)
@@ -74,26 +91,59 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
             return Err(Failure::new(Exit::Usage, text));
         }
     };
-    let symbols = match args.symbols.as_deref().map(str::parse::<Symbols>) {
-        None => None,
-        Some(Ok(Symbols::Named(list))) => Some(list),
-        Some(Ok(Symbols::Auto | Symbols::First(_)) | Err(_)) => {
-            return Err(Failure::new(Exit::Usage, "--symbols takes a list, like BTCUSDT,ETHUSDT"));
-        }
-    };
-    warn_of_daemon(&config);
+    let daemon = warn_of_daemon(&config);
     agreed(args, &place)?;
+    if daemon {
+        halt(&config);
+    }
     (core.panic)(&config, &Panic { flatten: args.flatten, symbols }, printer)
 }
 
-fn warn_of_daemon(config: &Config) {
+/// Keys and sections that it goes by, and keys that the configuration must name: where another
+/// line cannot be read, an environment by default could be the wrong one. `chosen`: the
+/// configuration says what is sold.
+fn used(venue: Venue, chosen: bool) -> (Vec<&'static str>, &'static [&'static str]) {
+    let (mut needed, set): (Vec<&str>, &[&str]) = match venue {
+        Venue::Sim => (vec!["daemon.data_dir"], &[]),
+        Venue::Binance => (vec!["daemon.data_dir", "venue"], &["venue.kind", "venue.environment"]),
+    };
+    if chosen {
+        needed.extend(["market.symbols", "market.universe", "trading.quote_asset"]);
+    }
+    (needed, set)
+}
+
+/// Whether a daemon runs there, which is said.
+fn warn_of_daemon(config: &Config) -> bool {
     let there = match RemoteDesk::connect(&config.data_dir) {
         Ok(desk) => desk.is_some(),
         Err(_) => true,
     };
     if there {
         let dir = config.data_dir.display();
-        note(&format!("a daemon runs on {dir}: stop it too, or it goes on trading"));
+        note(&format!("a daemon runs on {dir}: it is told to halt, so that it enters nothing"));
+    }
+    there
+}
+
+/// Tells the daemon to halt. Nothing waits for one that does not answer.
+fn halt(config: &Config) {
+    let (said, heard) = mpsc::sync_channel(1);
+    let (data_dir, token) = (config.data_dir.clone(), config.token.clone());
+    std::thread::spawn(move || {
+        let halted = RemoteDesk::connect(&data_dir).and_then(|desk| {
+            let gone = || Failure::new(Exit::Unreachable, "it does not run any more");
+            let token = Token::find(token.as_ref(), &data_dir)?;
+            let word = SwitchWord { switch: Switch::Halt, reason: "everwarm panic".to_owned() };
+            desk.ok_or_else(gone)?.switch(&word, token.as_ref()).map(drop)
+        });
+        // Nobody listens where it took too long.
+        said.send(halted).ok();
+    });
+    match heard.recv_timeout(HALT_TIME) {
+        Ok(Ok(())) => note("the daemon is halted: everwarm resume ends that"),
+        Ok(Err(e)) => note(&format!("the daemon is not halted ({e}): stop it, or it goes on")),
+        Err(_) => note("the daemon does not answer: stop it, or it goes on trading"),
     }
 }
 

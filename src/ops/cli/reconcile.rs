@@ -1,13 +1,17 @@
-//! `everwarm reconcile`, `resolve`: the account beside the books, and how a conflict ends.
+//! `everwarm reconcile`, `resolve`, `adopt`: the account beside the books, how a conflict ends, and
+//! how a surplus becomes ours.
 
 use super::Core;
 use super::ask::Args;
 use crate::domain::fact::{Accept, Dispute};
+use crate::domain::money::Decimal;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
 use crate::ops::tell;
 use crate::ops::text::{Table, instant, plain, wrap};
-use crate::ops::views::{BalanceView, ConflictView, OpenView, ReconcileView, ResolveView};
+use crate::ops::views::{
+    AdoptView, AdoptedView, BalanceView, ConflictView, OpenView, ReconcileView, ResolveView,
+};
 
 /// Prints both sides.
 pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
@@ -65,6 +69,10 @@ pub fn lines(view: &ReconcileView, width: usize) -> Vec<String> {
     if !view.conflicts.is_empty() {
         lines.push("end each by: everwarm resolve ID --accept venue|ours --reason TEXT".to_owned());
     }
+    if view.balances.iter().any(|row| row.foreign > Decimal::ZERO) {
+        let text = "take a surplus into the books by: everwarm adopt ASSET --reason TEXT";
+        lines.push(text.to_owned());
+    }
     for told in &view.resolved {
         let (id, both) = (&told.conflict.id, tell::conflict(&told.conflict.conflict));
         let text = format!(
@@ -87,6 +95,44 @@ fn balance(row: &BalanceView, view: &ReconcileView) -> String {
         return format!("{} may be missing, an operator said", plain(row.set_aside));
     }
     if row.foreign.is_zero() { String::new() } else { "surplus, never traded".to_owned() }
+}
+
+/// Flags of `adopt`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct AdoptArgs {
+    /// Of what, as `reconcile` names it.
+    asset: String,
+    /// How much [default: all that is not ours].
+    quantity: Option<Decimal>,
+    /// Why; kept in the journal.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    args: Args,
+}
+
+/// Takes a surplus into the books.
+pub fn adopt(args: &AdoptArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let (asset, quantity) = (args.asset.clone(), args.quantity);
+    let much = quantity.map_or("all surplus".to_owned(), plain);
+    confirm(&format!("{much} {asset} becomes ours and may be traded"), args.yes)?;
+    let word = AdoptView { asset, quantity, reason: args.reason.clone() };
+    let view = args.args.adopt(core, &word)?;
+    if args.args.json {
+        return printer.json(&view);
+    }
+    printer.lines(&[adopted(&view)]).map(|_| Exit::Fine)
+}
+
+fn adopted(view: &AdoptedView) -> String {
+    let (much, asset) = (plain(view.quantity), &view.asset);
+    let place = view
+        .symbol
+        .map_or("cash".to_owned(), |symbol| format!("a position in {symbol} at its last price"));
+    format!("adopted {much} {asset} as {place}: neither profit nor loss")
 }
 
 fn order<'a>(row: &OpenView, view: &'a ReconcileView) -> &'a str {

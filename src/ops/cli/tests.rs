@@ -60,6 +60,7 @@ const CORE: Core = Core {
     confirm: |_, _| Ok(()),
     panic: |_, _, _| Ok(Exit::Fine),
     resolve: |_, id, _| Err(Failure::new(Exit::Failed, format!("there is no conflict {id}"))),
+    adopt: |_, _| Err(Failure::new(Exit::Refused, "there is no surplus here")),
     backup: |_, _| Ok(()),
     restore: |_, _| Err(Failure::new(Exit::Failed, "there is no backup")),
     switch: |_, _| Err(Failure::new(Exit::Failed, "nothing is switched here")),
@@ -258,6 +259,7 @@ fn a_running_daemon_answers_as_its_files_would() {
         retry: Arc::new(|asked| Ok(asked.clone())),
         symbols: Arc::new(|change| Ok(SymbolsChangeView { text: format!("{change:?}") })),
         resolve: Arc::new(resolved),
+        adopt: Arc::new(|_| Err(Failure::new(Exit::Refused, "there is no surplus here"))),
         backup: Arc::new(|_| Ok(())),
     };
     let api = Api::new(live, (None, Refusals::default()), changes, daemon.0.clone());

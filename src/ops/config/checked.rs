@@ -112,6 +112,36 @@ impl Sources {
     /// # Errors
     /// Everything that is wrong, each with its place.
     pub fn load(&self, look: Look) -> Result<Config, ConfigErrors> {
+        let (config, errors) = self.loaded(look);
+        if errors.0.is_empty() { Ok(config) } else { Err(errors) }
+    }
+
+    /// The same as far as some keys say it: whatever is wrong with others is passed over. Where
+    /// something could not be read at all, what must be `set` may have been in it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the keys and sections that are `needed`; and everything, where
+    /// something was not read and a key is missing that must be `set`.
+    pub fn load_needed(
+        &self,
+        look: Look,
+        needed: &[&str],
+        set: &[&str],
+    ) -> Result<Config, ConfigErrors> {
+        let (config, mut errors) = self.loaded(look);
+        let is_needed = |key: &str| {
+            let of = |section: &str| key.strip_prefix(section).is_some_and(|r| r.starts_with('.'));
+            needed.iter().any(|needed| key == *needed || of(needed))
+        };
+        let given = |key: &&str| config.values.iter().any(|v| v.key == **key && v.is_set());
+        let unread = errors.0.iter().any(|error| error.key.is_none()) && !set.iter().all(given);
+        if !unread {
+            errors.0.retain(|error| error.key.as_deref().is_some_and(is_needed));
+        }
+        if errors.0.is_empty() { Ok(config) } else { Err(errors) }
+    }
+
+    fn loaded(&self, look: Look) -> (Config, ConfigErrors) {
         let Merged { mut values, files, names, .. } = self.merged();
         values.check();
         let mut config = values.config();
@@ -125,12 +155,9 @@ impl Sources {
             values.read_receivers(&mut config.messages, &self.environment);
             values.look_around(&config);
         }
-        if values.errors.0.is_empty() {
-            return Ok(config);
-        }
         let files: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
         values.errors.sort(&files);
-        Err(values.errors)
+        (config, values.errors)
     }
 
     /// The same, by the file and the flags that the daemon of the data directory was started with

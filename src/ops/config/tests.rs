@@ -201,3 +201,32 @@ fn secrets_and_the_world_are_looked_at_when_asked() {
     assert_eq!(config.token.unwrap().expose(), "hunter3");
     assert_eq!(config.variables, ["EVERWARM_DAEMON__TOKEN", "EVERWARM_TOKEN"]);
 }
+
+#[test]
+fn what_panic_needs_is_read_whatever_else_is_wrong() {
+    let needed = |name: &str, text: &str| {
+        let dir = folder(name);
+        let mut sources = written(&dir.join("a.toml"), text);
+        sources.environment = vec![pair("KEY", "k"), pair("SECRET", "s")];
+        let set = ["venue.kind", "venue.environment"];
+        let loaded = sources.load_needed(Look::World, &["daemon.data_dir", "venue"], &set);
+        assert!(sources.load(Look::World).is_err(), "{text}");
+        std::fs::remove_dir_all(dir).unwrap();
+        loaded.map_err(|errors| errors.to_string())
+    };
+    let venue = "[venue]\nkind = \"binance\"\nenvironment = \"demo\"\nkey = \"env:KEY\"\n";
+    let secret = "secret = \"env:SECRET\"\n";
+    let broken =
+        "[risk]\nmax_trades_per_day = = 3\nmax_los = 1\n[strategy.sma_cross]\nfast = 900\n";
+    let config = needed("panic-fine", &format!("{venue}{secret}{broken}")).unwrap();
+    let VenueSource::Binance(remote) = config.venue else { panic!("{:?}", config.venue) };
+    assert_eq!(remote.environment.name(), "demo");
+    assert!(remote.key.is_some());
+    // What it needs itself is checked as ever.
+    let told = needed("panic-key", &format!("{venue}{broken}")).unwrap_err();
+    assert!(told.contains("venue.secret") && !told.contains("fast"), "{told}");
+    // The environment may have been in the line that cannot be read.
+    let torn = format!("{venue}{secret}").replace("environment = ", "environment = = ");
+    let told = needed("panic-torn", &format!("{torn}{broken}")).unwrap_err();
+    assert!(told.contains(":3:"), "{told}");
+}

@@ -411,7 +411,7 @@ impl Span {
             *self = Span { number: Some(number), first, course, fills, ..Span::default() };
         }
         self.last = equity;
-        self.course.take(earned);
+        self.course.take(earned, equity - earned);
         ended
     }
 
@@ -514,7 +514,7 @@ mod tests {
         assert_eq!((over.len(), over[0].text.as_str()), (1, line));
         let over = news.fold(&at(5, midnight + DAY + 60_000, 500, -500));
         assert!(over[0].text.contains("-51.00 (-10.00 %)"), "{over:?}");
-        assert!(over[0].text.contains("at most 5.05 %"), "of what would be there: {over:?}");
+        assert!(over[0].text.contains("at most 10.00 %"), "of what is left: {over:?}");
     }
 
     #[test]

@@ -190,7 +190,7 @@ fn equity(points: &[EquityView], period: Period, money: &mut Money) {
     money.adjusted = (after.adjusted - before.adjusted).normalize();
     let mut course = Course::from(earned(before));
     for point in points {
-        course.take(earned(point));
+        course.take(earned(point), point.adjusted);
     }
     money.profit = course.profit().normalize();
     money.drawdown = course.fall().round_dp(RATIO).normalize();

@@ -310,7 +310,9 @@ impl Counts {
         }
         self.show_made(page, currency);
         if let Some(equity) = self.equity.filter(|_| self.peak > Decimal::ZERO) {
-            let share = Decimal::ONE - (equity - self.adjusted) / self.peak;
+            // An adjustment is no rise and no fall: it moves the highest value with it.
+            let peak = self.peak + self.adjusted;
+            let share = Decimal::ONE - equity.checked_div(peak).unwrap_or_default();
             page.set("everwarm_drawdown_ratio", &[], number(share.max(Decimal::ZERO)));
         }
     }

@@ -15,6 +15,7 @@
 
 use super::lifecycle::Event;
 use super::past::Past;
+use super::reconcile::Panicked;
 use crate::domain::fact::kinds::kind;
 use crate::domain::fact::{Body, Conflict, Dispute, Market, Operator, Order as Said, Venue};
 use crate::domain::id::{ClientOrderId, Symbol};
@@ -308,7 +309,10 @@ pub struct OrderBook {
     pub(super) fresh: bool,
     /// Ids of conflicts an operator has ended, and what ended ones about unknown orders are about.
     #[serde(default)]
-    aside: BTreeSet<String>,
+    pub(super) aside: BTreeSet<String>,
+    /// Trade ids of `everwarm panic` that are booked, by its orders.
+    #[serde(default)]
+    pub(super) panicked: Panicked,
 }
 
 impl OrderBook {
@@ -324,6 +328,7 @@ impl OrderBook {
         kind::UNANSWERED,
         kind::ABSENT,
         kind::ACCOUNT,
+        kind::PANIC_TRADED,
     ]);
     /// What the order manager says of orders.
     pub const SAID: Mask = Mask::of(&[kind::INTENT, kind::GRANTED, kind::CHANGED, kind::FILLED]);
@@ -450,6 +455,7 @@ impl OrderBook {
             | Operator::Released { .. }
             | Operator::Branch { .. }
             | Operator::Switched { .. }
+            | Operator::Adopted { .. }
             | Operator::SymbolWanted { .. }
             | Operator::Restarted { .. } => {}
         }
@@ -474,7 +480,7 @@ impl OrderBook {
                 self.absent(client_id, *asked);
             }
             Venue::Account { time, .. } => self.pass(*time),
-            Venue::Refused { .. } => {}
+            Venue::Refused { .. } | Venue::PanicTraded { .. } => {}
         }
     }
 
@@ -569,6 +575,9 @@ impl OrderBook {
                 order.venue_order_id = *venue_order_id;
                 self.settle(client_id);
             }
+            Said::Filled { client_id, fill, .. } if client_id.is_panic() => {
+                self.panicked.book(client_id, fill.trade_id);
+            }
             Said::Filled { client_id, k, fill, .. } => {
                 let Some(order) = self.orders.get_mut(client_id) else { return };
                 let known = Known { fill: fill.clone(), applied: true };
@@ -618,6 +627,7 @@ impl OrderBook {
                         self.unpack(id);
                     }
                 }
+                Venue::PanicTraded { .. } => {}
             },
             Body::Order(said) => match said {
                 Said::Granted { client_id, .. }
@@ -667,23 +677,6 @@ impl OrderBook {
         if room && !self.conflicts.iter().any(known) && !self.sets_aside(&conflict) {
             self.conflicts.push(conflict);
             self.fresh = true;
-        }
-    }
-
-    /// Whether an operator has ended this conflict. An unknown order is left once and for all,
-    /// whatever the venue says of it next.
-    pub(super) fn sets_aside(&self, conflict: &Conflict) -> bool {
-        let unknown = conflict.ours == Conflict::UNKNOWN;
-        self.aside.contains(&conflict.id()) || (unknown && self.aside.contains(&conflict.about))
-    }
-
-    fn resolved(&mut self, conflict: &Conflict) {
-        if conflict.order().is_some() {
-            self.conflicts.retain(|c| c.id() != conflict.id());
-            self.aside.insert(conflict.id());
-            if conflict.ours == Conflict::UNKNOWN {
-                self.aside.insert(conflict.about.clone());
-            }
         }
     }
 

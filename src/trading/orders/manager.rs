@@ -17,11 +17,12 @@ use crate::domain::fact::{
     Accept, Body, Conflict, Dispute, Market, Operator, Order as Said, Venue,
 };
 use crate::domain::id::ClientOrderId;
-use crate::domain::order::{OrderStatus, SendAttempt};
+use crate::domain::order::{OrderStatus, PANIC, PanicTrade, SendAttempt};
 use crate::trading::decide::Approved;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const FORMAT: u8 = 2;
 
@@ -62,7 +63,10 @@ impl Manager {
                 let event = told.and_then(Order::told_event);
                 events.extend(event.map(|event| (&report.client_id, event)));
             }
-            Venue::Unanswered { .. } | Venue::Absent { .. } | Venue::Account { .. } => {}
+            Venue::Unanswered { .. }
+            | Venue::Absent { .. }
+            | Venue::Account { .. }
+            | Venue::PanicTraded { .. } => {}
         }
         for (id, event) in events {
             let Some(order) = self.book.get(id) else { continue };
@@ -196,10 +200,32 @@ impl Manager {
                 out.say(Body::Order(Said::Compared { life: *life, conflicts }));
                 return;
             }
+            Venue::PanicTraded { trades } => self.panicked(trades, out),
         }
         if self.book.fresh {
             let (life, conflicts) = (self.book.life, self.book.conflicts.clone());
             out.say(Body::Order(Said::Compared { life, conflicts }));
+        }
+    }
+
+    /// Books what `everwarm panic` traded, each trade once: it is no order of ours, but what it
+    /// sold was.
+    fn panicked(&self, trades: &[PanicTrade], out: &mut Out<Body>) {
+        let mut more: BTreeMap<&ClientOrderId, BTreeSet<u64>> = BTreeMap::new();
+        for PanicTrade { client_id, symbol, side, fill } in trades {
+            let (before, booked) = self.book.panicked.booked(client_id, fill.trade_id);
+            let more = more.entry(client_id).or_default();
+            if booked || !client_id.is_panic() || !more.insert(fill.trade_id) {
+                continue;
+            }
+            out.say(Body::Order(Said::Filled {
+                client_id: client_id.clone(),
+                strategy: PANIC.to_owned(),
+                symbol: *symbol,
+                side: *side,
+                k: u32::try_from(before + more.len()).unwrap_or(u32::MAX),
+                fill: fill.clone(),
+            }));
         }
     }
 

@@ -589,3 +589,41 @@ fn where_our_word_counts_the_venues_is_set_aside_until_it_changes() {
         format!("Intent | Sent | Open | Compared [{eight}] |  |  | Compared [{nine}]")
     );
 }
+
+#[test]
+fn what_panic_traded_is_filled_once_and_is_no_twin() {
+    let mut manager = Manager::default();
+    facts_of(&mut manager, &input(1, started(1, 0)));
+    let of = |client: &str, trade_id: u64| PanicTrade {
+        client_id: id(client),
+        symbol: sym("BTCUSDT"),
+        side: Side::Sell,
+        fill: trade(trade_id, "100", "1"),
+    };
+    let mut told = |n, trades: &[PanicTrade]| {
+        let body = Body::Venue(Venue::PanicTraded { trades: trades.to_vec() });
+        let said = facts_of(&mut manager, &input(n, body));
+        let bytes = manager.save();
+        manager = Manager::default();
+        manager.load(&bytes).unwrap();
+        let filled = said.iter().map(|body| {
+            let Body::Order(Said::Filled { client_id, strategy, k, fill, .. }) = body else {
+                panic!("{body:?}")
+            };
+            format!("{client_id} {strategy} {k} {}", fill.trade_id)
+        });
+        filled.collect::<Vec<_>>().join(", ")
+    };
+    let (a, b) = ("ew-panic-1-0", "ew-panic-1-1");
+    let first = told(2, &[of(a, 5), of(a, 6), of(a, 6), of("by-hand", 7)]);
+    assert_eq!(first, format!("{a} panic 1 5, {a} panic 2 6"));
+    let again = told(3, &[of(a, 5), of(a, 6), of(a, 8), of(b, 9)]);
+    assert_eq!(again, format!("{a} panic 3 8, {b} panic 1 9"));
+    assert_eq!(told(4, &[of(a, 8)]), "");
+    let said = facts_of(&mut manager, &input(5, account(T, &[(a, "BTCUSDT")])));
+    assert!(
+        matches!(&said[..], [Body::Order(Said::Compared { conflicts, .. })]
+        if conflicts.is_empty()),
+        "{said:?}"
+    );
+}

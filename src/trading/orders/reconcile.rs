@@ -5,6 +5,8 @@ use crate::domain::fact::{Conflict, Dispute};
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::order::OrderStatus;
 use crate::domain::time::UtcMs;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the list of open orders at venue time `time` contradicts, besides what is contradicted
 /// already. What the venue said after that picture explains a difference; orders that are not ours
@@ -48,4 +50,48 @@ pub(super) fn proves_absence(order: &Order, asked: UtcMs) -> bool {
         && order.told.is_none()
         && order.is_current(order.sent())
         && order.absent.is_some_and(|first| asked - first >= PROOF_GAP_MS)
+}
+
+impl OrderBook {
+    /// Whether an operator has ended this conflict. An unknown order is left once and for all,
+    /// whatever the venue says of it next.
+    pub(super) fn sets_aside(&self, conflict: &Conflict) -> bool {
+        let unknown = conflict.ours == Conflict::UNKNOWN;
+        self.aside.contains(&conflict.id()) || (unknown && self.aside.contains(&conflict.about))
+    }
+
+    pub(super) fn resolved(&mut self, conflict: &Conflict) {
+        if conflict.order().is_some() {
+            self.conflicts.retain(|c| c.id() != conflict.id());
+            self.aside.insert(conflict.id());
+            if conflict.ours == Conflict::UNKNOWN {
+                self.aside.insert(conflict.about.clone());
+            }
+        }
+    }
+}
+
+impl Order {
+    /// The venue's ids of the trades that count already.
+    pub fn applied_trades(&self) -> impl Iterator<Item = u64> {
+        self.fills.iter().filter(|(_, known)| known.applied).map(|(id, _)| *id)
+    }
+}
+
+/// Trade ids of `everwarm panic` that are booked, by its orders.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Panicked(BTreeMap<ClientOrderId, BTreeSet<u64>>);
+
+impl Panicked {
+    /// A trade is booked.
+    pub(super) fn book(&mut self, id: &ClientOrderId, trade_id: u64) {
+        self.0.entry(id.clone()).or_default().insert(trade_id);
+    }
+
+    /// How many trades of this order are booked, and whether this one is.
+    pub(super) fn booked(&self, id: &ClientOrderId, trade_id: u64) -> (usize, bool) {
+        let booked = self.0.get(id);
+        booked.map_or((0, false), |booked| (booked.len(), booked.contains(&trade_id)))
+    }
 }

@@ -405,6 +405,25 @@ impl BinanceClient {
         Ok(None)
     }
 
+    /// The id that whoever placed an order gave it, by the venue's id of the order. `None`: the
+    /// venue does not know it. Weight 4.
+    ///
+    /// # Errors
+    /// As every read.
+    pub async fn client_id_of(
+        &self,
+        symbol: Symbol,
+        venue_order_id: u64,
+    ) -> Result<Option<ClientOrderId>, VenueError> {
+        let query = Query::new().with("symbol", symbol).with("orderId", venue_order_id);
+        let cost = Cost(4, Priority::Fills);
+        match self.signed_read::<OrderState>("/api/v3/order", query, cost).await {
+            Ok(state) => Ok(Some(ClientOrderId(state.client_order_id))),
+            Err(e) if e.class == ErrorClass::Absent => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
     /// All trades of one order, ascending. Weight 5 a thousand.
     ///
     /// # Errors

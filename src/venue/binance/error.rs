@@ -30,6 +30,15 @@ pub const NO_SUCH_ORDER: i32 = -2013;
 /// The order to be cancelled is not open.
 pub const NOT_OPEN: i32 = -2011;
 
+/// The venue refused an order for what the account or the book has.
+pub const REJECTED: i32 = -2010;
+
+/// Whether an order was refused because the account has too little for it.
+#[must_use]
+pub fn is_lack_of_balance(error: &VenueError) -> bool {
+    error.code == REJECTED && error.text.to_ascii_lowercase().contains("insufficient balance")
+}
+
 /// Waits where the venue names none, milliseconds: a window of the clock, the order window, the
 /// shortest ban, the fire wall's.
 const WAIT_WEIGHT: u64 = 60_000;
