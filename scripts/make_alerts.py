@@ -304,6 +304,11 @@ alert("MessagesFailing", WARN, "", "everwarm_messages_failing_seconds > 600",
       "It takes nothing for ten minutes; what is due waits, and is told when it does.",
       {'everwarm_messages_failing_seconds{receiver="webhook"}': "700x40"}, {"receiver": "webhook"},
       {'everwarm_messages_failing_seconds{receiver="webhook"}': "500x40"})
+alert("MessagesRefused", WARN, "", "everwarm_messages_refused > 0",
+      "{{ $labels.receiver }} refused messages of {{ $labels.instance }} for good",
+      "They are kept and sent once more at the next start; `everwarm doctor` says what it answered.",
+      {'everwarm_messages_refused{receiver="webhook"}': "1x40"}, {"receiver": "webhook"},
+      {'everwarm_messages_refused{receiver="webhook"}': "0x40"})
 alert("RuntimeLag", WARN, "5m",
       "histogram_quantile(0.99, sum by (job, instance, le)"
       " (rate(everwarm_tokio_timer_lag_seconds_bucket[5m]))) > 0.25",

@@ -21,14 +21,14 @@ struct Heard {
 /// What was said, by the id of each item: all that was said under it.
 type Items = BTreeMap<String, BTreeSet<String>>;
 
-/// A receiver that answers as planned: what it is given is the number of the request.
+/// A receiver that answers as planned.
 struct Receiver {
     at: SocketAddr,
     heard: Arc<Mutex<Vec<Heard>>>,
 }
 
-/// A status and a body, or no answer at all.
-type Plan = fn(usize) -> Option<(u16, &'static str)>;
+/// A status and a body, or no answer at all, for the number of a request and what it carries.
+type Plan = fn(usize, &Value) -> Option<(u16, &'static str)>;
 
 impl Receiver {
     /// An address that nobody listens at and nobody else is given: of another loopback address
@@ -88,13 +88,13 @@ fn serve(stream: TcpStream, all: &Mutex<Vec<Heard>>, plan: Plan) {
         let mut body = vec![0; length.map_or(0, |text| text.parse().unwrap())];
         reader.read_exact(&mut body).unwrap();
         let line = head.lines().next().unwrap().to_owned();
-        let body = serde_json::from_slice(&body).unwrap_or_default();
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         let number = {
             let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-            all.push(Heard { line, head, body });
+            all.push(Heard { line, head, body: body.clone() });
             all.len() - 1
         };
-        let Some((status, text)) = plan(number) else { return };
+        let Some((status, text)) = plan(number, &body) else { return };
         let length = text.len();
         let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{text}");
         if stream.write_all(answer.as_bytes()).is_err() {
@@ -122,7 +122,7 @@ fn holds(dir: &Path, secret: &str) -> bool {
 }
 
 /// A receiver that is dead, then fails, takes without answering, and then does as it should.
-fn moody(number: usize) -> Option<(u16, &'static str)> {
+fn moody(number: usize, _: &Value) -> Option<(u16, &'static str)> {
     match number % 5 {
         0 => Some((500, "no")),
         2 => None,
@@ -217,7 +217,7 @@ fn each_message_arrives_over_kills_of_the_daemon_and_moods_of_the_receiver() {
     }
 }
 
-fn telegram(number: usize) -> Option<(u16, &'static str)> {
+fn telegram(number: usize, _: &Value) -> Option<(u16, &'static str)> {
     match number {
         0 => Some((
             429,
@@ -236,7 +236,7 @@ fn a_chat_is_told_in_lines_and_its_token_nowhere() {
     let folder = Folder::new("telegram");
     let dir = folder.join("data");
     let receiver = Receiver::anywhere(telegram);
-    let beats = Receiver::anywhere(|_| Some((200, "")));
+    let beats = Receiver::anywhere(|_, _| Some((200, "")));
     let api = format!("http://{}", receiver.at);
     let beat = format!("http://{}/be4t", beats.at);
     let variables = [
@@ -279,7 +279,7 @@ fn a_chat_is_told_in_lines_and_its_token_nowhere() {
 fn how_often_what_is_told_changes_while_it_trades() {
     let folder = Folder::new("message-terms");
     let (dir, file) = (folder.join("data"), folder.join("mine.toml"));
-    let [receiver, beats] = [(); 2].map(|()| Receiver::anywhere(|_| Some((200, ""))));
+    let [receiver, beats] = [(); 2].map(|()| Receiver::anywhere(|_, _| Some((200, ""))));
     let [hook, beat] = [&receiver, &beats].map(|to| format!("http://{}/", to.at));
     let variables = [
         ("EVERWARM_MESSAGES__WEBHOOK", "env:HOOK"),
@@ -314,10 +314,64 @@ fn how_often_what_is_told_changes_while_it_trades() {
     assert_eq!(process.end().0.code(), Some(0));
 }
 
+/// A receiver that does not want to hear of fills, however often it is told.
+fn without_fills(_: usize, body: &Value) -> Option<(u16, &'static str)> {
+    let refused = body["items"].to_string().contains("\"topic\":\"fill\"");
+    Some(if refused { (400, "no") } else { (204, "") })
+}
+
+#[test]
+fn what_a_receiver_refuses_for_good_is_in_nobodys_way() {
+    let folder = Folder::new("refused-messages");
+    let dir = folder.join("data");
+    let receiver = Receiver::anywhere(without_fills);
+    let hook = format!("http://{}/", receiver.at);
+    let variables = [
+        ("EVERWARM_MESSAGES__WEBHOOK", "env:HOOK"),
+        ("HOOK", hook.as_str()),
+        ("EVERWARM_MESSAGES__EVERY_S", "1"),
+    ];
+    let start = || daemon(&dir, &["--pace", "240x"], &variables);
+    let process = start();
+    assert!(process.complains("webhook refuses a message: it answers 400", PATIENCE));
+    // It overtakes the fills, which are still being sent and refused.
+    let (code, _, err) = run(&dir, &["halt", "--reason", "storm", "--yes"]);
+    assert_eq!(code, Some(0), "{err}");
+    let told = |words: &str| receiver.items().into_values().flatten().any(|t| t.contains(words));
+    wait_until("the halt is told", || told("storm"));
+    assert!(process.complains("it is set apart", PATIENCE));
+    let refused: BTreeSet<String> = receiver
+        .heard()
+        .iter()
+        .filter(|one| without_fills(0, &one.body) == Some((400, "no")))
+        .map(|one| one.body["id"].as_str().unwrap().to_owned())
+        .collect();
+    let tries = |id: &str| receiver.heard().iter().filter(|one| one.body["id"] == id).count();
+    let finding = || {
+        // It found something, and says so by its exit code too.
+        let (_, out, _) = run(&dir, &["doctor", "--json"]);
+        let health: Value = serde_json::from_str(&out).unwrap();
+        let all = health["findings"].as_array().unwrap().clone();
+        all.into_iter().find(|one| one["check"] == "messages").map(|one| one["text"].to_string())
+    };
+    wait_until("doctor tells", || {
+        finding().is_some_and(|text| text.contains("webhook refused") && text.contains("400"))
+    });
+    let first = refused.iter().min().unwrap().clone();
+    assert!(tries(&first) <= 5, "{} tries of {first}", tries(&first));
+    process.signal("-INT");
+    assert_eq!(process.end().0.code(), Some(0));
+    // The next start sends what was set apart once more.
+    let before = tries(&first);
+    let process = start();
+    wait_until("it is sent once more", || tries(&first) > before);
+    process.kill();
+}
+
 #[test]
 fn a_daemon_that_is_not_ready_gives_no_sign_of_life() {
     let folder = Folder::new("lifeless");
-    let beats = Receiver::anywhere(|_| Some((200, "")));
+    let beats = Receiver::anywhere(|_, _| Some((200, "")));
     let beat = format!("http://{}/", beats.at);
     let nobody = Receiver::absent();
     let (rest, ws) = (format!("http://{nobody}"), format!("ws://{nobody}"));

@@ -201,6 +201,8 @@ fn api(page: &mut Page, parts: &Parts, stream: &Stream) {
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of our age are exact")]
         let seconds = since as f64 / 1000.0;
         page.set("everwarm_messages_failing_seconds", &[&of.receiver], seconds);
+        let apart = of.apart.map_or(0, |apart| apart.messages + apart.lost);
+        page.count("everwarm_messages_refused", &[&of.receiver], apart);
     }
     let refused = parts.refusals.all();
     refused.for_each(|(reason, n)| page.count("everwarm_http_refused_total", &[reason], n));

@@ -8,8 +8,8 @@ use crate::ops::config::messages::{BEAT_EVERY, EVERY, LEAVE_OUT, Messages};
 use crate::ops::desk::Desk;
 use crate::ops::messages::courier::{Courier, Post, Terms};
 use crate::ops::messages::heartbeat::{self, Beat, Heartbeat, Well};
+use crate::ops::messages::mail::Mail;
 use crate::ops::messages::news::Topic;
-use crate::ops::messages::outbox::Outbox;
 use everwarm_runtime::supervise::{ChildSpec, worker};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -25,7 +25,7 @@ pub fn actors(
     for receiver in &messages.receivers {
         let name = receiver.name();
         // What this life will say comes behind it: nothing of it is missed, whenever it is killed.
-        let begun = Outbox::begin(&world.archive, name, world.journal.last_row());
+        let begun = Mail::begin(&world.archive, name, world.journal.last_row());
         if let Err(e) = begun {
             world.history_failed(e.into());
         }

@@ -4,7 +4,7 @@
 mod proof;
 
 pub use super::features::IndicatorsView;
-pub use super::health::views::{DeliveryView, FindingView, HealthView, Severity};
+pub use super::health::views::{ApartView, DeliveryView, FindingView, HealthView, Severity};
 pub use super::standing::{
     NamedView, ReasonView, ReloadCountView, ReloadResult, ReloadView, ReloadsView, SafeView,
     SessionView, SwitchWord, SwitchedView, SwitchesView, Trigger,

@@ -11,7 +11,7 @@ use crate::domain::switch::SafeStep;
 use crate::domain::time::{MINUTE, UtcMs};
 use crate::ops::tell;
 use crate::ops::text::{count, instant, plain, shell_word, thousands};
-use crate::ops::views::{FindingView, HealthView, OwedState, Severity};
+use crate::ops::views::{ApartView, FindingView, HealthView, OwedState, Severity};
 
 /// How long a part may stand still that has something to do, or is never done, milliseconds of wall
 /// time; and what to do then. All others are stages: the last line.
@@ -488,6 +488,18 @@ fn configuration(signs: &Signs, found: &mut Vec<FindingView>) {
 
 fn messages(signs: &Signs, found: &mut Vec<FindingView>) {
     for delivery in &signs.deliveries {
+        if let Some(apart) = &delivery.apart {
+            let (receiver, ApartView { messages, lost, last, why, time }) =
+                (&delivery.receiver, apart);
+            let more =
+                if *lost > 0 { format!(" and {lost} that are not kept") } else { String::new() };
+            let messages = count(*messages, "message");
+            let text = format!("{receiver} refused {messages}{more}, the newest {last}: {why}");
+            let todo = "other messages go on; repair the receiver or [messages], then restart: \
+                        what is kept is sent once more";
+            let told = finding(Severity::Warning, text, todo).since(*time, signs.wall);
+            found.push(told.by("everwarm config check"));
+        }
         let Some(since) = delivery.failing_since.filter(|since| signs.wall - since >= DELIVERY)
         else {
             continue;

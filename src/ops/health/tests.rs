@@ -15,7 +15,7 @@ use crate::domain::time::{MINUTE, UtcMs};
 use crate::ops::cli::can_be_typed;
 use crate::ops::fold::StatusFold;
 use crate::ops::views::{
-    CheckView, DeliveryView, FindingView, QuarantineView, Severity, SymbolView,
+    ApartView, CheckView, DeliveryView, FindingView, QuarantineView, Severity, SymbolView,
 };
 use crate::trading::testing::{configured, input, instrument, sym};
 use everwarm_runtime::fact::{Effect, Fact};
@@ -494,6 +494,18 @@ fn the_machine_and_what_is_told_outside() {
     };
     assert_eq!(found(silent(MINUTE)), one("messages", Severity::Warning));
     assert_eq!(found(silent(MINUTE - 1)), []);
+    let apart = ApartView { messages: 2, lost: 1, last: "demo-0-7".into(), ..ApartView::default() };
+    let refused = |s: &mut Signs| {
+        let apart = Some(ApartView { why: "it answers 400".into(), ..apart.clone() });
+        s.deliveries = vec![DeliveryView { apart, ..DeliveryView::of("webhook") }];
+    };
+    assert_eq!(found(refused), one("messages", Severity::Warning));
+    let mut signs = well();
+    refused(&mut signs);
+    let text = findings(&signs).findings[0].text.clone();
+    let told = "webhook refused 2 messages and 1 that are not kept, the newest demo-0-7: it \
+                answers 400";
+    assert_eq!(text, told);
 }
 
 #[test]

@@ -61,6 +61,24 @@ pub struct DeliveryView {
     pub failing_since: Option<UtcMs>,
     /// What it said last to that.
     pub why: Option<String>,
+    /// What it refused for good; none: nothing.
+    #[serde(default)]
+    pub apart: Option<ApartView>,
+}
+
+/// Messages that a receiver refused for good. They are kept and sent once more at the next start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ApartView {
+    /// How many are kept.
+    pub messages: u64,
+    /// How many older ones there was no room for.
+    pub lost: u64,
+    /// The id of the newest.
+    pub last: String,
+    /// What the receiver answered to it.
+    pub why: String,
+    /// When it was set apart, by the wall clock, UTC milliseconds.
+    pub time: UtcMs,
 }
 
 impl DeliveryView {

@@ -5,11 +5,14 @@
 //!    the item: told twice, it has the same id.
 //! 2. A message is on disk before it is sent, and remembered until it is taken ([`outbox`]). So it
 //!    arrives at least once, over any kill, and unchanged if twice.
-//! 3. Whoever does not take messages costs nothing but their delay: facts are read again where
+//! 3. What is urgent overtakes the rest, and a message that its receiver refuses for good is set
+//!    apart ([`mail`]).
+//! 4. Whoever does not take messages costs nothing but their delay: facts are read again where
 //!    they lie, and no more is held than one message ([`courier`]).
 
 pub mod courier;
 pub mod heartbeat;
+pub mod mail;
 pub mod news;
 pub mod outbox;
 pub mod receiver;

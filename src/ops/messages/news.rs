@@ -94,6 +94,17 @@ impl Topic {
         }
     }
 
+    /// Whether it overtakes what is not urgent: somebody may have to act.
+    #[must_use]
+    pub const fn is_urgent(self) -> bool {
+        match self {
+            Topic::Halt | Topic::Conflict | Topic::Unknown | Topic::Branch | Topic::Quarantine => {
+                true
+            }
+            Topic::Fill | Topic::Restart | Topic::Day | Topic::Month => false,
+        }
+    }
+
     /// The topics a text names, with commas between them.
     ///
     /// # Errors

@@ -10,8 +10,8 @@ use super::news::{Item, News, Topic};
 use crate::domain::fact::Body;
 use everwarm_runtime::fact::Fact;
 use everwarm_runtime::store::archive::{Archive, ArchiveError, Op};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 
 const TABLE: &str = "outbox.1";
 /// Items of one message.
@@ -55,39 +55,37 @@ impl Outbox {
         receiver: &str,
         last_row: u64,
     ) -> Result<Option<Outbox>, ArchiveError> {
-        let kept = archive.get(TABLE, receiver.as_bytes())?;
-        let kept = kept.and_then(|bytes| {
-            let read = rmp_serde::from_slice::<Outbox>(&bytes);
-            let lost = |e| tracing::error!("what {receiver} was still to be told is lost: {e}");
-            read.map_err(lost).ok()
-        });
+        let kept: Option<Outbox> = Outbox::read(archive, receiver)?;
         Ok(kept.filter(|outbox| outbox.through <= last_row))
     }
 
-    /// Makes one where there is none: everything after `last_row` will be told.
+    /// What was kept under a key; none where nothing readable was.
     ///
     /// # Errors
-    /// The history cannot be read or written.
-    pub fn begin(archive: &Archive, receiver: &str, last_row: u64) -> Result<(), ArchiveError> {
-        if Outbox::load(archive, receiver, last_row)?.is_some() {
-            return Ok(());
-        }
-        Outbox { quiet: last_row, ..Outbox::default() }.keep(archive, receiver, true)
+    /// The history cannot be read.
+    pub(super) fn read<T: DeserializeOwned>(
+        archive: &Archive,
+        key: &str,
+    ) -> Result<Option<T>, ArchiveError> {
+        let kept = archive.get(TABLE, key.as_bytes())?;
+        Ok(kept.and_then(|bytes| {
+            let lost = |e| tracing::error!("what {key} was still to be told is lost: {e}");
+            rmp_serde::from_slice(&bytes).map_err(lost).ok()
+        }))
     }
 
-    /// Keeps it; `durable`: returns once it is on disk.
-    ///
-    /// # Errors
-    /// The history cannot be written.
-    pub fn keep(
-        &self,
-        archive: &Archive,
-        receiver: &str,
-        durable: bool,
-    ) -> Result<(), ArchiveError> {
-        let value = rmp_serde::to_vec_named(self).expect("plain values and memory takes them");
-        let key = receiver.as_bytes().to_vec();
-        archive.commit(&[Op::Put { table: TABLE, key, value }], durable)
+    /// One that tells everything after `last_row`.
+    #[must_use]
+    pub fn after(last_row: u64) -> Outbox {
+        Outbox { quiet: last_row, ..Outbox::default() }
+    }
+
+    /// One that goes on from here with the items of some topics, which leave this one.
+    pub fn split(&mut self, goes: impl Fn(Topic) -> bool) -> Outbox {
+        let all = std::mem::take(&mut self.gathered);
+        let (theirs, ours) = all.into_iter().partition(|item| goes(item.topic));
+        self.gathered = ours;
+        Outbox { gathered: theirs, due: None, ..self.clone() }
     }
 
     /// The first row that was not taken in.
@@ -97,15 +95,15 @@ impl Outbox {
     }
 
     /// Takes in the fact of a row, unless the next message is full: then false, and it stays where
-    /// it is. What is about a topic in `without` is not told.
-    pub fn take(&mut self, row: u64, fact: &Fact<Body>, without: &BTreeSet<Topic>) -> bool {
+    /// it is. What is about a topic that is not `told` is known and left out.
+    pub fn take(&mut self, row: u64, fact: &Fact<Body>, told: impl Fn(Topic) -> bool) -> bool {
         if self.is_full() {
             return false;
         }
         let items = self.news.fold(fact);
         self.through = row;
         if row > self.quiet {
-            self.gathered.extend(items.into_iter().filter(|item| !without.contains(&item.topic)));
+            self.gathered.extend(items.into_iter().filter(|item| told(item.topic)));
         }
         true
     }
@@ -145,10 +143,16 @@ impl Outbox {
         true
     }
 
-    /// It was taken.
-    pub fn taken(&mut self) {
-        self.due = None;
+    /// The message under way, which is not sent any more.
+    pub fn taken(&mut self) -> Option<Message> {
+        self.due.take()
     }
+}
+
+/// Keeps something under a key.
+pub(super) fn put(key: &str, value: &impl Serialize) -> Op {
+    let value = rmp_serde::to_vec_named(value).expect("plain values and memory takes them");
+    Op::Put { table: TABLE, key: key.as_bytes().to_vec(), value }
 }
 
 #[cfg(test)]
@@ -165,8 +169,9 @@ mod tests {
     fn whatever_is_lost_in_between_each_item_is_told_and_a_message_stays_as_it_was() {
         let folder = std::env::temp_dir().join(format!("everwarm-outbox-{}", std::process::id()));
         let archive = Archive::open(&folder.join("history.redb")).unwrap();
-        let (facts, none) = (journal().0, BTreeSet::new());
-        Outbox::begin(&archive, "r", 0).unwrap();
+        let facts = journal().0;
+        let keep = |outbox: &Outbox| archive.commit(&[put("r", outbox)], true).unwrap();
+        keep(&Outbox::after(0));
         let load = || Outbox::load(&archive, "r", 100).unwrap().unwrap();
         let mut told = Vec::new();
         // Killed at each row, before the message was kept, before it was sent, before it was taken.
@@ -175,10 +180,10 @@ mod tests {
             if outbox.due().is_none() {
                 let row = usize::try_from(outbox.next_row()).unwrap() - 1;
                 let Some(fact) = facts.get(row) else { break };
-                outbox.take(row as u64 + 1, fact, &none);
+                outbox.take(row as u64 + 1, fact, |_| true);
                 outbox.clone().close();
                 if outbox.close() {
-                    outbox.keep(&archive, "r", true).unwrap();
+                    keep(&outbox);
                 }
             }
             let mut outbox = load();
@@ -187,12 +192,12 @@ mod tests {
             assert_eq!(again.due(), outbox.due(), "it is the same when it is sent again");
             if outbox.due().is_some() {
                 outbox.taken();
-                outbox.keep(&archive, "r", true).unwrap();
+                keep(&outbox);
             } else {
                 let row = usize::try_from(outbox.next_row()).unwrap() - 1;
-                outbox.take(row as u64 + 1, &facts[row], &none);
+                outbox.take(row as u64 + 1, &facts[row], |_| true);
                 if !outbox.has_news() {
-                    outbox.keep(&archive, "r", false).unwrap();
+                    keep(&outbox);
                 }
             }
         }
@@ -218,15 +223,15 @@ mod tests {
         };
         let mut outbox = Outbox::default();
         for (row, fact) in (1..).zip(&journal().0) {
-            assert!(outbox.take(row, fact, &BTreeSet::new()));
+            assert!(outbox.take(row, fact, |_| true));
         }
         outbox.news = News::default();
         let closes = [at(1, T, 500), at(2, T + 1, 550), at(3, T + 2, 495), at(4, T + 3, 510)];
         for (row, fact) in (outbox.next_row()..).zip(&closes) {
-            assert!(outbox.take(row, fact, &BTreeSet::new()));
+            assert!(outbox.take(row, fact, |_| true));
         }
         assert!(outbox.close() && outbox.due().is_some());
-        outbox.keep(&archive, "r", true).unwrap();
+        archive.commit(&[put("r", &outbox)], true).unwrap();
         // As it was kept before: ends with adjustments, the highest equity and the fall below it.
         let bytes = archive.get(TABLE, b"r").unwrap().unwrap();
         let mut row: serde_json::Value = rmp_serde::from_slice(&bytes).unwrap();
@@ -244,13 +249,12 @@ mod tests {
         archive.commit(&[Op::Put { table: TABLE, key: b"r".to_vec(), value }], true).unwrap();
 
         let last_row = outbox.next_row() - 1;
-        Outbox::begin(&archive, "r", last_row).unwrap();
         let mut upgraded = Outbox::load(&archive, "r", last_row).unwrap().unwrap();
         assert_eq!(upgraded.due(), outbox.due(), "what was to be told still is");
         assert_eq!(upgraded.next_row(), outbox.next_row());
         let told = |outbox: &mut Outbox| {
             let next = at(5, midnight + 60_000, 480);
-            assert!(outbox.take(outbox.next_row(), &next, &BTreeSet::new()));
+            assert!(outbox.take(outbox.next_row(), &next, |_| true));
             outbox.gathered.clone()
         };
         let over = told(&mut upgraded);
@@ -263,19 +267,19 @@ mod tests {
 
     #[test]
     fn what_was_before_is_not_told_and_a_full_message_waits() {
-        let (facts, none) = (journal().0, BTreeSet::new());
+        let facts = journal().0;
         let mut quiet = Outbox { quiet: 1_000, ..Outbox::default() };
         let mut loud = Outbox::default();
         let mut less = Outbox::default();
         for (row, fact) in (1..).zip(&facts) {
-            assert!(quiet.take(row, fact, &none) && loud.take(row, fact, &none));
-            assert!(less.take(row, fact, &BTreeSet::from([Topic::Fill])));
+            assert!(quiet.take(row, fact, |_| true) && loud.take(row, fact, |_| true));
+            assert!(less.take(row, fact, |topic| topic != Topic::Fill));
         }
         assert!(!quiet.has_news() && loud.has_news() && !less.has_news());
         assert_eq!(quiet.news, loud.news, "what was before is known nevertheless");
         let fill = facts.iter().find(|fact| fact.body.kind() == 43).unwrap();
         let mut row = loud.next_row();
-        while loud.take(row, fill, &none) {
+        while loud.take(row, fill, |_| true) {
             row += 1;
         }
         assert!(loud.is_full() && loud.next_row() == row && loud.close() && !loud.close());

@@ -51,12 +51,14 @@ pub struct Trouble {
     pub why: String,
     /// How long the receiver wants not to be asked.
     pub wait: Option<Duration>,
+    /// Whether the receiver does not want this message, however often it is sent.
+    pub refused: bool,
 }
 
 impl Trouble {
     /// In these words.
     pub fn of(why: impl Into<String>) -> Trouble {
-        Trouble { why: why.into(), wait: None }
+        Trouble { why: why.into(), wait: None, refused: false }
     }
 }
 
@@ -183,7 +185,8 @@ impl Receiver {
         let said =
             body["description"].as_str().filter(|_| matches!(self, Receiver::Telegram { .. }));
         let said = said.map_or(String::new(), |said| format!(": {}", self.redacted(said)));
-        Err(Trouble { why: format!("it answers {}{said}", status.as_u16()), wait })
+        let why = format!("it answers {}{said}", status.as_u16());
+        Err(Trouble { why, wait, refused: is_refusal(status) })
     }
 
     /// A text of the receiver without its secret.
@@ -194,6 +197,12 @@ impl Receiver {
         };
         fit(&text.replace(secret.expose(), "[redacted]"), 200)
     }
+}
+
+/// Whether a status says that the same request will not be taken later either.
+fn is_refusal(status: StatusCode) -> bool {
+    let later = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+    status.is_client_error() && !later.contains(&status)
 }
 
 fn bearer(token: &Secret) -> Result<HeaderValue, Trouble> {
@@ -228,6 +237,13 @@ mod tests {
             let told = check(url).unwrap_err();
             assert!(!told.contains("secret"), "{told}");
         }
+    }
+
+    #[test]
+    fn what_is_refused_for_good_is_told_from_what_may_be_taken_later() {
+        let refused = |status| is_refusal(StatusCode::from_u16(status).unwrap());
+        assert!([400, 401, 403, 404, 410, 413, 422].into_iter().all(refused));
+        assert!(![200, 301, 408, 425, 429, 500, 502, 503].into_iter().any(refused));
     }
 
     #[test]

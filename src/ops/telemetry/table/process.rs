@@ -172,6 +172,15 @@ pub const API: &[Row] = &[
         ),
     ),
     by(
+        &[of("receiver", RECEIVERS)],
+        row(
+            "everwarm_messages_refused",
+            G,
+            "",
+            "Messages a receiver refused for good; they are sent once more at the next start",
+        ),
+    ),
+    by(
         &[open("route"), open("method"), open("status")],
         row("everwarm_http_requests_total", C, "", "Requests answered, by pattern of the path"),
     ),
