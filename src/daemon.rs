@@ -52,6 +52,7 @@ use crate::venue::binance::{Environment, Hosts};
 use desk::LiveDesk;
 use everwarm_runtime::chaos::{Chaos, Phase, Site};
 use everwarm_runtime::clock;
+use everwarm_runtime::files::keep_private;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{CheckedStore, Store};
 use everwarm_runtime::supervise::{RootOutcome, Watchdog};
@@ -61,6 +62,7 @@ use notify::Notify;
 use pulse::Pulse;
 use reload::{Beside, Reloader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -96,6 +98,8 @@ const FILES: Files = Files { live: LIVE_FILE, journal: audit::open, failure: sto
 
 /// Start of the made market where its time does not follow ours: 2026-01-05T00:00Z, a Monday.
 const MADE_START: UtcMs = 1_767_571_200_000;
+/// Folder of the simulated exchange in a data directory.
+const EXCHANGE: &str = "exchange";
 /// Symbols of the made market.
 const MADE_SYMBOLS: u32 = 8;
 /// How long files that are held are asked for before another daemon is taken to hold them.
@@ -114,7 +118,9 @@ fn run(sources: Sources, printer: Printer, began: Instant) -> Result<Exit, Failu
     crate::venue::install_tls();
     let panics = quiet_injections();
     live::meant(&config)?;
+    harm::planned(&config)?;
     let watch = Watch::new(Some(printer), began);
+    watch.at(&config.data_dir);
     let traded = match &config.venue {
         VenueSource::Simulated => {
             let told = config.market.recording.is_some() && !printer.quiet;
@@ -126,6 +132,7 @@ fn run(sources: Sources, printer: Printer, began: Instant) -> Result<Exit, Failu
         VenueSource::Binance(remote) => Traded::at(&config, remote),
     };
     identity::check(&config.data_dir, &traded.words)?;
+    private(&config.data_dir);
     if stop.is_asked() {
         return Ok(Exit::Fine);
     }
@@ -146,6 +153,19 @@ struct Around<'a> {
     notify: Arc<Notify>,
     /// Panics nobody asked for, so far.
     panics: Arc<AtomicU64>,
+}
+
+/// Takes what an earlier version has made for all to read away from others. The data directory
+/// itself may be anybody's, so it stays as it is.
+fn private(data_dir: &Path) {
+    let live = data_dir.join(LIVE_FILE);
+    let segments = live.with_extension("segments");
+    let (history, exchange) = (data_dir.join(history::FILE), data_dir.join(EXCHANGE));
+    for path in [live, segments, history, exchange, data_dir.join(api::AUDIT_FILE)] {
+        if let Err(e) = keep_private(&path) {
+            tracing::warn!("others may read {}: {e}", path.display());
+        }
+    }
 }
 
 fn runtime(workers: usize, name: &str) -> Result<Runtime, Failure> {
@@ -243,7 +263,7 @@ fn beside(traded: &Traded, watch: &Watch) -> Beside {
     Beside {
         traded: traded.words.clone(),
         rules: traded.rules.clone(),
-        used: Box::new(move || seen.seen().told.counts.used().clone()),
+        used: Box::new(move || seen.seen().told.now().counts.used().clone()),
     }
 }
 
@@ -617,7 +637,7 @@ fn birth_failure(error: &BirthError) -> Failure {
 fn launch(config: &Config) -> Result<Launch, Failure> {
     let program = std::env::current_exe();
     let program = program.map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
-    let dir = config.data_dir.join("exchange");
+    let dir = config.data_dir.join(EXCHANGE);
     let pace = config.market.pace.to_string();
     let mut without = config.variables.clone();
     without.extend(notify::VARIABLES.map(str::to_owned));

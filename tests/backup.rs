@@ -24,7 +24,7 @@ fn about(command: &str, file: &Path, dir: &Path) -> (Option<i32>, String, String
 }
 
 fn backed_up(file: &Path, dir: &Path) -> Value {
-    ask(dir, &["backup", file.to_str().unwrap()])
+    ask(dir, &["backup", "--force", file.to_str().unwrap()])
 }
 
 fn restored(file: &Path, dir: &Path) -> Value {
@@ -307,7 +307,7 @@ fn a_backup_that_is_killed_leaves_the_one_before() {
     // All over the time that a whole one takes on this machine.
     for part in 0..24 {
         let mut child = Command::new(BINARY)
-            .arg("backup")
+            .args(["backup", "--force"])
             .args([&file, Path::new("--data-dir"), &dir])
             .stdout(Stdio::null())
             .spawn()

@@ -13,6 +13,7 @@ mod narrow;
 mod nouns;
 mod refuse;
 mod reload;
+mod safety;
 mod symbols;
 mod tls;
 mod words;

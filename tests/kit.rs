@@ -159,6 +159,7 @@ impl Process {
     pub fn struck(dir: &Path, arguments: &[&str], strikes: &[Strike]) -> Process {
         let mut command = Command::new(BINARY);
         command.env(STRIKES, serde_json::to_string(strikes).unwrap());
+        command.env("EVERWARM_CHAOS__ENABLED", "true");
         Process::of(command, dir, arguments)
     }
 

@@ -105,6 +105,7 @@ fn stuck(
     let (who, phase) = (who.to_owned(), Phase::Live);
     let strike = Strike { site, who, phase, nth: 20, blow: Blow::Die };
     command.env("EVERWARM_STRIKES", serde_json::to_string(&[strike]).unwrap());
+    command.env("EVERWARM_CHAOS__ENABLED", "true");
     command.envs(more.iter().copied());
     let struck = folder.join("struck");
     command.env(STRUCK, &struck);

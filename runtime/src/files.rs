@@ -53,3 +53,63 @@ pub fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
+
+/// Takes a file, or a folder with all that is in it, away from everybody but its owner. One that is
+/// not there needs nothing, and links are not followed.
+///
+/// # Errors
+/// Whatever the file system says.
+#[cfg(unix)]
+pub fn keep_private(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let about = match std::fs::symlink_metadata(path) {
+        Ok(about) => about,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e),
+    };
+    if about.is_symlink() {
+        return Ok(());
+    }
+    let mode = about.permissions().mode();
+    if mode & 0o077 != 0 {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o7700))?;
+    }
+    if about.is_dir() {
+        for entry in std::fs::read_dir(path)? {
+            keep_private(&entry?.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn what_others_could_read_is_the_owners_alone() {
+        let name = format!("everwarm-private-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        let (below, file) = (folder.join("below"), folder.join("below/file"));
+        std::fs::create_dir_all(&below).unwrap();
+        std::fs::write(&file, "x").unwrap();
+        let elsewhere = std::env::temp_dir().join(format!("everwarm-open-{}", std::process::id()));
+        std::fs::write(&elsewhere, "x").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, below.join("link")).unwrap();
+        let set = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        for (path, open) in [(&folder, 0o755), (&below, 0o750), (&file, 0o664), (&elsewhere, 0o644)]
+        {
+            set(path, open);
+        }
+        keep_private(&folder).unwrap();
+        assert_eq!([mode(&folder), mode(&below), mode(&file)], [0o700, 0o700, 0o600]);
+        assert_eq!(mode(&elsewhere), 0o644, "a link is not followed");
+        keep_private(&folder.join("nothing")).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        std::fs::remove_file(&elsewhere).unwrap();
+    }
+}

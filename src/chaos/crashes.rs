@@ -177,6 +177,9 @@ impl Subject {
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(errors.map_err(io(log(dir).display()))?);
         command.env(STEP, dir.join("step")).env(STRUCK, struck(dir));
+        // In every life: the configuration is the same in those that are struck and those that are
+        // not.
+        command.env("EVERWARM_CHAOS__ENABLED", "true");
         if let Some(strike) = strike {
             command.env(STRIKES, serde_json::to_string(&[strike]).map_err(|e| e.to_string())?);
         }

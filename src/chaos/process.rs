@@ -98,8 +98,14 @@ pub fn seal<B: Body>(journal: &Journal<B>) {
     }
 }
 
-/// Arms the kill points of this process as the environment plans; what is killed is found in the
-/// directory, once there is one.
+/// Whether this process is to be struck.
+#[must_use]
+pub fn is_planned() -> bool {
+    std::env::var_os(STRIKES).is_some()
+}
+
+/// Arms the kill points of this process as the environment plans, which has to be allowed; what is
+/// killed is found in the directory, once there is one.
 ///
 /// # Errors
 /// The plan cannot be read.

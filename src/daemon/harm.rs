@@ -2,12 +2,14 @@
 //! branches that are kept down.
 
 use super::watch::Watch;
+use crate::chaos::process;
 use crate::edge::world::World;
+use crate::ops::config::{Config, VenueSource};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::harm::{BranchView, HarmView, How};
 use crate::ops::telemetry::Fault;
 use crate::ops::views::ValueView;
-use everwarm_runtime::supervise::{Directory, Injected, RequestError};
+use everwarm_runtime::supervise::{Directory, Injected, NotHarmed, RequestError};
 use tokio::runtime::Handle;
 
 /// What the configuration allows.
@@ -24,7 +26,11 @@ impl Allowed {
         Allowed { enabled: is_set("chaos.enabled"), on_live: is_set("chaos.on_live") }
     }
 
-    fn check(self, is_live: bool) -> Result<(), Failure> {
+    /// Whether something may be disturbed on purpose, at a real venue or not.
+    ///
+    /// # Errors
+    /// The configuration does not allow it.
+    pub fn check(self, is_live: bool) -> Result<(), Failure> {
         let refused = |text: &str| Err(Failure::new(Exit::Refused, text));
         match (self.enabled, is_live && !self.on_live) {
             (false, _) => refused("nothing is disturbed on purpose here: chaos.enabled is false"),
@@ -32,6 +38,24 @@ impl Allowed {
             (true, false) => Ok(()),
         }
     }
+}
+
+/// Whether this process may be struck, where its environment plans that.
+///
+/// # Errors
+/// The configuration does not allow it.
+pub fn planned(config: &Config) -> Result<(), Failure> {
+    if !process::is_planned() {
+        return Ok(());
+    }
+    let is_live = match &config.venue {
+        VenueSource::Simulated => false,
+        VenueSource::Binance(_) => true,
+    };
+    Allowed::by(&config.values).check(is_live).map_err(|why| {
+        let text = format!("{}: {}; unset it, or allow it", process::STRIKES, why.text);
+        Failure::new(Exit::Refused, text)
+    })
 }
 
 /// Disturbs an actor. What waits for a message of it is told as an event at once: the message may
@@ -46,13 +70,11 @@ pub fn harm(
     asked: &HarmView,
 ) -> Result<HarmView, Failure> {
     allowed.check(world.admin.is_none())?;
+    asked.check().map_err(|why| Failure::new(Exit::Usage, why))?;
     let path = place(&world.directory, &asked.path)?;
     let blow = asked.blow();
     let why = Injected("asked for by an operator".to_owned());
-    if !world.directory.harm(&path, blow, &why) {
-        let text = format!("{path} is not up; `everwarm tree` shows what it waits for");
-        return Err(Failure::new(Exit::Failed, text));
-    }
+    world.directory.harm(&path, blow, &why).map_err(|why| not_harmed(&path, why))?;
     if blow.waits() {
         watch.seen().events.planned(&path, blow);
     }
@@ -66,9 +88,30 @@ pub fn harm(
     Ok(HarmView { path, ..asked.clone() })
 }
 
-/// Takes back what waits for a message where it is not allowed any more.
+fn not_harmed(path: &str, why: NotHarmed) -> Failure {
+    match why {
+        NotHarmed::Absent => {
+            let text = format!("{path} is not up; `everwarm tree` shows what it waits for");
+            Failure::new(Exit::Failed, text)
+        }
+        NotHarmed::Planned(first) => {
+            let text = format!(
+                "a fault is planned for it already: {path} {first}. Wait for that, or take it \
+                 back: set chaos.enabled to false and reload"
+            );
+            Failure::new(Exit::Refused, text)
+        }
+    }
+}
+
+/// Takes back what waits for a message, and the planned strikes, where that is not allowed any
+/// more.
 pub fn take_back(world: &World, allowed: Allowed) {
     if let Err(why) = allowed.check(world.admin.is_none()) {
+        let strikes = world.chaos().disarm().len();
+        if strikes > 0 {
+            tracing::warn!("{strikes} planned strikes are taken back: {}", why.text);
+        }
         for path in world.directory.forget_harms() {
             tracing::warn!("what was planned for {path} is taken back: {}", why.text);
         }

@@ -14,9 +14,10 @@ use crate::ops::events::EventLog;
 use crate::ops::exit::Failure;
 use crate::ops::features::FeatureLog;
 use crate::ops::memory::Memory;
-use crate::ops::print::Printer;
+use crate::ops::print::{self, Printer};
 use crate::ops::telemetry::Supervised;
 use crate::ops::terminal::TerminalState;
+use crate::ops::text::shell_word;
 use crate::ops::views::StepView;
 use everwarm_runtime::clock;
 use everwarm_runtime::fact::{Body as _, Fact, Mask};
@@ -25,6 +26,7 @@ use everwarm_runtime::store::Left;
 use everwarm_runtime::store::archive::Archive;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -87,6 +89,8 @@ pub struct Watch {
     pub supervised: Arc<Supervised>,
     seen: Arc<Mutex<Seen>>,
     printer: Option<Printer>,
+    /// The data directory as commands name it, until nobody reads what is printed.
+    read_by: Arc<Mutex<Option<PathBuf>>>,
     began: Instant,
     /// Told to whoever wants to know how far this life is.
     life: Steps,
@@ -118,7 +122,13 @@ impl Watch {
         };
         let (seen, life) = (Arc::new(Mutex::new(seen)), Steps::from_environment());
         let (supervised, stopping) = (Arc::default(), Arc::default());
-        Watch { supervised, seen, printer, began, life, stopping, venue: Arc::default() }
+        let (read_by, venue) = (Arc::default(), Arc::default());
+        Watch { supervised, seen, printer, read_by, began, life, stopping, venue }
+    }
+
+    /// Where the daemon is, for whoever stops reading what is printed.
+    pub fn at(&self, data_dir: &Path) {
+        *self.read_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(data_dir.to_owned());
     }
 
     /// The life has come so far.
@@ -353,9 +363,25 @@ impl Watch {
     fn print(&self, lines: &[String]) {
         if let Some(printer) = self.printer.as_ref().filter(|_| !lines.is_empty()) {
             // A reader that has gone away takes nothing from the trading.
-            if let Err(e) = printer.lines(lines) {
-                tracing::debug!("a line was not printed: {e}");
+            match printer.lines(lines) {
+                Ok(true) => {}
+                Ok(false) => self.unread(),
+                Err(e) => tracing::debug!("a line was not printed: {e}"),
             }
+        }
+    }
+
+    /// Says once that nobody reads any more, and how to end what goes on: no terminal shows it.
+    fn unread(&self) {
+        let read_by = self.read_by.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(dir) = read_by.filter(|_| !self.is_stopping()) {
+            let dir = std::path::absolute(&dir).unwrap_or(dir);
+            let dir = shell_word(&dir.display().to_string());
+            let pid = std::process::id();
+            print::note(&format!(
+                "everwarm: standard output is closed. The daemon goes on as process {pid}. Stop \
+                 it: everwarm stop --data-dir {dir}"
+            ));
         }
     }
 }

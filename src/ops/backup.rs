@@ -82,19 +82,32 @@ pub fn failed(path: &Path, error: &io::Error) -> Failure {
     Failure::new(exit, format!("{}: {error}", path.display()))
 }
 
-/// Has `pack` write a backup, reads it again, and gives it its name, in place of an older one.
+/// Has `pack` write a backup, reads it again, and gives it its name; in place of an older file only
+/// where it is to `replace` one.
 ///
 /// # Errors
 /// It was not made; what had that name before has it still.
 pub fn write(
     file: &Path,
+    replace: bool,
     pack: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
 ) -> Result<BackupView, Failure> {
+    let is_free = || {
+        // A link that leads nowhere is a name that is taken, too.
+        if replace || fs::symlink_metadata(file).is_err() {
+            return Ok(());
+        }
+        let file = file.display();
+        let text = format!("{file} exists; choose another name, or replace it with --force");
+        Err(Failure::new(Exit::Refused, text))
+    };
+    is_free()?;
     let mut unfinished = file.as_os_str().to_owned();
     unfinished.push(".new");
     let unfinished = PathBuf::from(unfinished);
     let made = write_unfinished(&unfinished, pack).and_then(|()| check(&unfinished));
     let named = made.and_then(|found| {
+        is_free()?;
         fs::rename(&unfinished, file).map_err(|e| failed(file, &e))?;
         sync_name(file).map_err(|e| failed(file, &e))?;
         Ok(BackupView { file: file.display().to_string(), ..found })

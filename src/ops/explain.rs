@@ -328,7 +328,10 @@ fn found(venue: &Venue, order: &ClientOrderId) -> Option<OrderStatus> {
         Venue::Refused { client_id, again, .. } => {
             (client_id == order && !again).then_some(OrderStatus::Rejected)
         }
-        Venue::Unanswered { .. } | Venue::Absent { .. } | Venue::Account { .. } => None,
+        Venue::Unanswered { .. }
+        | Venue::Absent { .. }
+        | Venue::Account { .. }
+        | Venue::PanicTraded { .. } => None,
     }
 }
 

@@ -200,7 +200,7 @@ impl StatusFold {
                 let foreign = open.iter().filter(|(id, _)| !id.is_ours());
                 self.view.foreign_orders = foreign.count() as u64;
             }
-            Venue::Unanswered { .. } | Venue::Absent { .. } => {}
+            Venue::Unanswered { .. } | Venue::Absent { .. } | Venue::PanicTraded { .. } => {}
         }
     }
 

@@ -3,6 +3,7 @@
 use super::exit::Failure;
 use everwarm_runtime::supervise::Harm as Blow;
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 use utoipa::ToSchema;
 
@@ -36,10 +37,22 @@ pub struct HarmView {
     pub how: How,
     /// How long it holds its thread, seconds.
     #[serde(default = "stall")]
+    #[schema(minimum = 1, maximum = 3600)]
     pub seconds: u32,
 }
 
 impl HarmView {
+    /// Whether it may be asked for.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), String> {
+        if SECONDS.contains(&self.seconds) {
+            return Ok(());
+        }
+        Err(format!("seconds is from {} to {}", SECONDS.start(), SECONDS.end()))
+    }
+
     /// What is done to it.
     #[must_use]
     pub fn blow(&self) -> Blow {
@@ -66,6 +79,9 @@ impl HarmView {
 /// Seconds for which an actor holds its thread, unless said.
 pub const STALL: u32 = 5;
 
+/// Seconds for which an actor may hold its thread.
+pub const SECONDS: RangeInclusive<u32> = 1..=3_600;
+
 const fn stall() -> u32 {
     STALL
 }
@@ -82,3 +98,17 @@ pub struct BranchView {
 pub type Harm = dyn Fn(&HarmView) -> Result<HarmView, Failure> + Send + Sync;
 /// Tries a branch at once that is kept down or waits to be started again; says which it was.
 pub type Retry = dyn Fn(&BranchView) -> Result<BranchView, Failure> + Send + Sync;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_held_for_an_hour_at_most() {
+        let of = |seconds| HarmView { path: "feed".to_owned(), how: How::Stall, seconds }.check();
+        assert!(of(1).is_ok() && of(3_600).is_ok());
+        for seconds in [0, 3_601, u32::MAX] {
+            assert_eq!(of(seconds), Err("seconds is from 1 to 3600".to_owned()));
+        }
+    }
+}

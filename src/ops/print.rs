@@ -2,7 +2,9 @@
 
 use super::exit::{Exit, Failure};
 use super::text::Table;
+use crate::domain::clean::is_hidden;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal, Write};
 
 /// Columns of a terminal that does not tell.
@@ -75,7 +77,7 @@ impl Printer {
     pub fn lines<S: AsRef<str>>(&self, lines: &[S]) -> Result<bool, Failure> {
         let mut text = String::new();
         for line in lines {
-            text.push_str(line.as_ref());
+            text.push_str(&shown(line.as_ref()));
             text.push('\n');
         }
         let mut out = std::io::stdout().lock();
@@ -143,7 +145,56 @@ pub fn confirm(what: &str, yes: bool) -> Result<(), Failure> {
 
 /// Writes one line to standard error: what is not data.
 pub fn note(text: &str) {
-    if let Err(e) = writeln!(std::io::stderr(), "{text}") {
+    if let Err(e) = writeln!(std::io::stderr(), "{}", shown(text)) {
         tracing::debug!("standard error: {e}");
+    }
+}
+
+/// What may be printed of a text: whatever a terminal would obey is marked instead, but for lines,
+/// tabs and colours. Texts of strangers are cleaned where they come in; those of older journals and
+/// files were not.
+fn shown(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| is_hidden(c) && !['\n', '\t'].contains(&c);
+    if !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(obeyed) {
+        safe.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let length = color(rest).unwrap_or_else(|| {
+            safe.push(char::REPLACEMENT_CHARACTER);
+            0
+        });
+        safe.push_str(&rest[..length]);
+        let first = rest.chars().next().map_or(0, char::len_utf8);
+        rest = &rest[length.max(first)..];
+    }
+    safe.push_str(rest);
+    Cow::Owned(safe)
+}
+
+/// The length of the sequence that sets a colour at the beginning of a text, if there is one.
+fn color(text: &str) -> Option<usize> {
+    let codes = text.strip_prefix("\u{1b}[")?;
+    let end = codes.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    codes[end..].starts_with('m').then_some(2 + end + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_told_colours_and_nothing_else() {
+        let fine = "a\tb\nc \u{1b}[1;31mred\u{1b}[0m \u{e9}";
+        assert!(matches!(shown("plain"), Cow::Borrowed("plain")));
+        assert_eq!(shown(fine), fine);
+        let hostile = "x\u{1b}[2Jy\u{1b}]0;t\u{7}z\u{9b}5n\r\u{202e}!\u{1b}";
+        assert_eq!(
+            shown(hostile),
+            "x\u{fffd}[2Jy\u{fffd}]0;t\u{fffd}z\u{fffd}5n\u{fffd}\u{fffd}!\u{fffd}"
+        );
     }
 }

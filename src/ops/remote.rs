@@ -68,6 +68,12 @@ impl RemoteDesk {
         }
     }
 
+    /// The process id of the daemon, which it said itself.
+    #[must_use]
+    pub const fn pid(&self) -> u32 {
+        self.pid
+    }
+
     fn url(&self, path: &[&str], limit: Option<usize>) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {

@@ -3,6 +3,7 @@
 //! Nothing here names a venue. An adapter implements [`VenuePort`]; how it words a request, signs
 //! it and reads the answer is its own business.
 
+use crate::domain::clean::{TEXT_MAX, clean, is_hidden};
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::instrument::Instrument;
 use crate::domain::market::Bar;
@@ -237,6 +238,17 @@ pub struct VenueError {
     pub code: i32,
     /// What happened, in the venue's words where it said any.
     pub text: String,
+}
+
+impl VenueError {
+    /// In words that may be a stranger's: what a terminal would obey is taken out.
+    #[must_use]
+    pub fn new(class: ErrorClass, code: i32, mut text: String) -> VenueError {
+        if text.len() > TEXT_MAX || text.contains(is_hidden) {
+            text = clean(&text);
+        }
+        VenueError { class, code, text }
+    }
 }
 
 fn code_suffix(code: i32) -> String {

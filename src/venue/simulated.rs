@@ -180,7 +180,7 @@ impl Admin {
             timeout: READ_TIMEOUT,
             body,
         };
-        let error = |class, text: String| VenueError { class, code: 0, text };
+        let error = |class, text: String| VenueError::new(class, 0, text);
         let answer = self.http.send(request).await.map_err(|e| match e {
             TransportError::NotSent(why) => error(ErrorClass::NotSent, why),
             TransportError::Unknown(why) => error(ErrorClass::Unknown, why),

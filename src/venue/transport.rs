@@ -6,6 +6,7 @@
 
 use super::address::Address;
 use super::secret::Secret;
+use crate::domain::clean::clean;
 use futures_util::{SinkExt, StreamExt};
 use std::fmt;
 use std::sync::{Arc, Once};
@@ -301,7 +302,8 @@ impl Socket {
             Some(Ok(Message::Text(text))) => Heard::Text(text.as_str().to_owned()),
             Some(Ok(Message::Binary(_))) => Heard::Closed("a binary message".to_owned()),
             Some(Ok(Message::Close(Some(frame)))) => {
-                Heard::Closed(format!("closed by the venue: {} {}", frame.code, frame.reason))
+                let said = clean(&frame.reason);
+                Heard::Closed(format!("closed by the venue: {} {said}", frame.code))
             }
             Some(Ok(Message::Close(None))) => Heard::Closed("closed by the venue".to_owned()),
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Heard::Alive,

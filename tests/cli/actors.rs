@@ -1,5 +1,6 @@
 //! Actors of a running daemon, disturbed on purpose.
 
+use crate::cli::api::request;
 use crate::cli::look::{get, measured};
 use crate::kit::{Folder, Process, ask, kill_exchange, run, wait_until};
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
@@ -49,6 +50,15 @@ fn actors_are_disturbed_on_purpose_and_one_that_hangs_ends_the_process() {
             let node = closer(&dir);
             node["injected"] == n && node["restarts"] == n && node["state"] == "running"
         });
+    }
+    let token = fs::read_to_string(dir.join("api.token")).unwrap();
+    let bearer = format!("Authorization: Bearer {token}");
+    for seconds in [0, 3_601, u32::MAX] {
+        let body = json!({"path": "closer", "how": "stall", "seconds": seconds}).to_string();
+        let lines = ["POST /api/v1/kill HTTP/1.1", "Content-Type: application/json", &bearer];
+        let answer = request(&dir, &lines, &body);
+        let refused = answer.starts_with("HTTP/1.1 400 ") && answer.contains("from 1 to 3600");
+        assert!(refused, "{answer}");
     }
     let (code, said) = kill("root/nobody", &[]);
     assert_eq!(code, Some(1), "{said}");
@@ -129,6 +139,11 @@ fn what_was_done_on_purpose_is_seen_and_the_root_takes_the_process_with_it() {
     let first = format!("root/trading/exchange {planned}");
     assert_eq!((code, out.lines().next()), (Some(0), Some(first.as_str())), "{err}");
     assert!(out.contains("`everwarm tree` shows that it is planned"), "{out}");
+    assert_eq!(seen("exchange")["planned"], planned);
+    // A second one does not take its place without a word.
+    let (code, out, err) = kill("exchange", "stall");
+    assert_eq!((code, out.as_str()), (Some(5), ""), "{err}");
+    assert!(err.contains(&format!("planned for it already: {first}")), "{err}");
     assert_eq!(seen("exchange")["planned"], planned);
     let (_, drawn, _) = run(&dir, &["tree"]);
     assert!(drawn.contains(&format!("{planned}, on purpose")), "{drawn}");

@@ -331,8 +331,9 @@ pub const EVERY_COMMAND: &[&[&str]] = &[
 ];
 
 /// What says the same whatever is configured, or is tried apart.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 11] = [
     "run",
+    "stop",
     "sim",
     "sim faults",
     "sim fault",

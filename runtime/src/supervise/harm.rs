@@ -48,12 +48,25 @@ impl Harm {
     }
 }
 
+/// Why an actor was not disturbed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotHarmed {
+    /// There is no instance at that path.
+    Absent,
+    /// This waits for its next message already, and would be forgotten for another.
+    Planned(Harm),
+}
+
 impl Directory {
-    /// Disturbs the instance at `path`; false when there is none. What waits for a message is shown
-    /// in the view of the tree until one comes, and is passed on to a successor.
-    pub fn harm(&self, path: &str, harm: Harm, why: &Injected) -> bool {
+    /// Disturbs the instance at `path`. What waits for a message is shown in the view of the tree
+    /// until one comes, and is passed on to a successor.
+    ///
+    /// # Errors
+    /// There is no instance, or one such thing waits for a message already.
+    pub fn harm(&self, path: &str, harm: Harm, why: &Injected) -> Result<(), NotHarmed> {
+        let known = |noted: bool| if noted { Ok(()) } else { Err(NotHarmed::Absent) };
         match harm {
-            Harm::Kill => self.inject_kill(path, why),
+            Harm::Kill => known(self.inject_kill(path, why)),
             Harm::Stop => {
                 let noted = self.note_injected(path, why);
                 if let Some(cell) = self.slot(path).cell().filter(|_| noted) {
@@ -64,11 +77,12 @@ impl Directory {
                         cell.stop(Some("stopped on purpose".to_owned()));
                     }
                 }
-                noted
+                known(noted)
             }
             Harm::Panic | Harm::Stall(_) | Harm::Abort => {
                 let slot = self.slot(path);
-                slot.cell().inspect(|_| slot.plan_harm(harm)).is_some()
+                slot.cell().ok_or(NotHarmed::Absent)?;
+                slot.plan_harm(harm).map_err(NotHarmed::Planned)
             }
         }
     }

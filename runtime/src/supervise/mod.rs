@@ -25,7 +25,7 @@ mod watchdog;
 pub use check::SpecError;
 pub use event::{Action, ChildView, Event, News, Outcome, RequestError, Seat, State, Timer};
 pub use exit::{Exit, GaveUp, Ignore, Injected, StartError};
-pub use harm::Harm;
+pub use harm::{Harm, NotHarmed};
 pub use policy::Policy;
 pub use requests::{Child, ChildInfo, Count, SupervisorRef};
 pub use root::{RootError, RootHandle, RootOutcome};

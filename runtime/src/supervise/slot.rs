@@ -193,9 +193,15 @@ impl Slot {
         record.node = Some(Node { order, kind, view, since_ms });
     }
 
-    pub(crate) fn plan_harm(&self, harm: Harm) {
-        self.record().harm = Some(harm);
+    /// Plans it for the next message, unless something is planned already: then that.
+    pub(crate) fn plan_harm(&self, harm: Harm) -> Result<(), Harm> {
+        let mut record = self.record();
+        if let Some(first) = record.harm {
+            return Err(first);
+        }
+        record.harm = Some(harm);
         self.threatened.store(true, Relaxed);
+        Ok(())
     }
 
     /// Whether something is planned; one load where not.

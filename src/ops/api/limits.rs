@@ -2,24 +2,24 @@
 //! give away.
 
 use super::patience::Patient;
-use super::problem::{Refusal, Refusals};
+use super::places::{Place, Places, Taken};
+use super::problem::Refusal;
 use super::routes::Api;
+use super::writes::shows_token;
+use everwarm_runtime::clock;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use std::future::Future;
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-/// Connections at a time: a page, a scraper, and a hand full of commands.
-const CONNECTIONS: usize = 64;
 /// Bytes of the head of a request.
 const HEAD_BYTES: usize = 16 * 1024;
 /// Headers of a request.
@@ -46,15 +46,17 @@ pub async fn serve(entry: Entry, api: Api, stop: impl Future<Output = ()> + Send
         Entry::Here(listener) => (listener, None),
         Entry::Beyond(listener, tls) => (listener, Some(tls)),
     };
-    let service = api.router(tls.is_some());
-    let graceful = GracefulShutdown::new();
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let service = api.clone().router(tls.is_some());
+    let (places, mut open) = (Places::default(), JoinSet::new());
+    let (ending, ended) = watch::channel(false);
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut stop => break,
         };
+        // Those that ended meanwhile need not be waited for.
+        while open.try_join_next().is_some() {}
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(e) if of_the_peer(e.kind()) => continue,
@@ -65,30 +67,48 @@ pub async fn serve(entry: Entry, api: Api, stop: impl Future<Output = ()> + Send
                 continue;
             }
         };
-        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-            refusals.count(Refusal::Busy);
-            continue;
-        };
-        let (service, watcher) = (service.clone(), graceful.watcher());
-        let (refusals, tls) = (refusals.clone(), tls.clone());
-        tokio::spawn(async move {
-            match tls {
-                None => connection(stream, service, watcher, &refusals).await,
-                Some(tls) => match tokio::time::timeout(HEAD_TIME, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => connection(stream, service, watcher, &refusals).await,
-                    Ok(Err(_)) => refusals.count(Refusal::Malformed),
-                    Err(_) => refusals.count(Refusal::TooSlow),
-                },
+        let place = match places.take(clock::now()) {
+            Taken::Free(place) => place,
+            Taken::Instead(place) => {
+                refusals.count(Refusal::Busy);
+                place
             }
-            drop(permit);
+            Taken::Full => {
+                refusals.count(Refusal::Busy);
+                continue;
+            }
+        };
+        let guest = Guest { api: api.clone(), place: Arc::new(place), ended: ended.clone() };
+        let (service, tls) = (service.clone(), tls.clone());
+        open.spawn(async move {
+            let refusals = guest.api.refusals();
+            let Some(tls) = tls else { return connection(stream, service, guest).await };
+            let greeted = tokio::select! {
+                greeted = tokio::time::timeout(HEAD_TIME, tls.accept(stream)) => greeted,
+                () = guest.place.has_to_go() => return,
+            };
+            match greeted {
+                Ok(Ok(stream)) => connection(stream, service, guest).await,
+                Ok(Err(_)) => refusals.count(Refusal::Malformed),
+                Err(_) => refusals.count(Refusal::TooSlow),
+            }
         });
     }
     drop(listener);
     // A stream would be waited for, and has no end of its own.
     pages.close();
-    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+    ending.send_replace(true);
+    let all = async { while open.join_next().await.is_some() {} };
+    if tokio::time::timeout(DRAIN, all).await.is_err() {
         tracing::debug!("the API ends with requests under way");
     }
+}
+
+/// One connection: what answers it, its place, and whether all of them are to end.
+struct Guest {
+    api: Api,
+    place: Arc<Place>,
+    ended: watch::Receiver<bool>,
 }
 
 fn of_the_peer(kind: ErrorKind) -> bool {
@@ -98,14 +118,23 @@ fn of_the_peer(kind: ErrorKind) -> bool {
 async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     service: axum::Router,
-    watcher: hyper_util::server::graceful::Watcher,
-    refusals: &Refusals,
+    guest: Guest,
 ) {
-    let asked = Arc::new(AtomicBool::new(false));
-    let on_request = Arc::clone(&asked);
-    let service = hyper::service::service_fn(move |request| {
-        on_request.store(true, Ordering::Relaxed);
-        hyper::service::Service::call(&TowerToHyperService::new(service.clone()), request)
+    let Guest { api, place, mut ended } = guest;
+    let refusals = api.refusals();
+    let on_request = Arc::clone(&place);
+    let (first, mut asked) = watch::channel(false);
+    let service = hyper::service::service_fn(move |request: hyper::Request<_>| {
+        first.send_replace(true);
+        on_request.asks(shows_token(&api, request.headers()), clock::now());
+        let place = Arc::clone(&on_request);
+        let answer =
+            hyper::service::Service::call(&TowerToHyperService::new(service.clone()), request);
+        async move {
+            let answered = answer.await;
+            place.was_answered(clock::now());
+            answered
+        }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -113,9 +142,34 @@ async fn connection(
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEADERS)
         .serve_connection(TokioIo::new(Patient::new(stream, READ_TIME)), service);
-    let Err(e) = watcher.watch(served).await else { return };
+    let mut served = std::pin::pin!(served);
+    let is_used = asked.clone();
+    let rested = async {
+        // Before its first request it has the time of a head.
+        if asked.wait_for(|asked| *asked).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        while let Some(left) = place.rests(clock::now()) {
+            tokio::time::sleep(left).await;
+        }
+    };
+    let told = async { drop(ended.wait_for(|ended| *ended).await) };
+    let done = tokio::select! {
+        done = &mut served => done,
+        // Others wait: there is no time for a goodbye.
+        () = place.has_to_go() => return,
+        () = async { tokio::select! { () = rested => {}, () = told => {} } } => {
+            // What is being answered is answered to its end, and nothing after that.
+            served.as_mut().graceful_shutdown();
+            tokio::select! {
+                done = &mut served => done,
+                () = place.has_to_go() => return,
+            }
+        }
+    };
+    let Err(e) = done else { return };
     // A connection that was used and then rests is no refusal.
-    let idle = e.is_timeout() && asked.load(Ordering::Relaxed);
+    let idle = e.is_timeout() && *is_used.borrow();
     let io = std::error::Error::source(&e).and_then(|e| e.downcast_ref::<std::io::Error>());
     let unread = io.is_some_and(|e| e.kind() == ErrorKind::TimedOut);
     if e.is_parse_too_large() {

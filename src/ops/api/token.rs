@@ -13,6 +13,23 @@ use std::path::Path;
 pub const TOKEN_FILE: &str = "api.token";
 /// Bytes of chance in a token.
 const CHANCE: usize = 32;
+/// Characters of the shortest token that is taken.
+pub const TOKEN_MIN: usize = 16;
+
+/// Whether a secret is long enough for a token.
+///
+/// # Errors
+/// How long it is, and how long it has to be.
+pub fn long_enough(secret: &Secret) -> Result<(), String> {
+    let length = secret.expose().chars().count();
+    if length >= TOKEN_MIN {
+        return Ok(());
+    }
+    Err(format!(
+        "the token has {length} characters, and the least is {TOKEN_MIN}; make one with `openssl \
+         rand -hex 32`"
+    ))
+}
 
 /// A new secret.
 ///
@@ -38,15 +55,21 @@ impl Token {
     /// # Errors
     /// Others may read the file, or it cannot be read.
     pub fn find(configured: Option<&Secret>, data_dir: &Path) -> Result<Option<Token>, Failure> {
+        let refused = |e| Failure::new(Exit::Refused, format!("the token of the API: {e}"));
         if let Some(secret) = configured {
+            long_enough(secret).map_err(refused)?;
             return Ok(Some(Token(secret.clone())));
         }
         let file = data_dir.join(TOKEN_FILE);
         if !file.exists() {
             return Ok(None);
         }
-        let refused = |e| Failure::new(Exit::Refused, format!("the token of the API: {e}"));
-        read_file(&file).map(|secret| Some(Token(secret))).map_err(refused)
+        let secret = read_file(&file).map_err(refused)?;
+        long_enough(&secret).map_err(|e| {
+            let file = file.display();
+            refused(format!("{file}: {e}, or remove the file: the next start makes one"))
+        })?;
+        Ok(Some(Token(secret)))
     }
 
     /// Like [`Token::find`]; makes one in the data directory where there is none.
@@ -97,8 +120,18 @@ mod tests {
         assert!(token.is(&text) && Token::find_or_make(None, &folder).unwrap().is(&text));
         assert!(!token.is("") && !token.is(&text[1..]) && !token.is(&text.to_uppercase()));
         assert!(!format!("{token:?}").contains(&text));
-        let set = Secret::new("mine");
-        assert!(Token::find_or_make(Some(&set), &folder).unwrap().is("mine"));
+        let set = Secret::new("mine-and-no-other");
+        assert!(Token::find_or_make(Some(&set), &folder).unwrap().is("mine-and-no-other"));
+        // Who can be guessed is none.
+        let told = Token::find(Some(&Secret::new("short")), &folder).unwrap_err();
+        assert_eq!(told.exit, Exit::Refused);
+        assert!(told.text.contains("5 characters, and the least is 16"), "{told}");
+        assert!(!told.text.contains("short"), "{told}");
+        std::fs::write(&file, "x").unwrap();
+        let told = Token::find_or_make(None, &folder).unwrap_err();
+        assert_eq!(told.exit, Exit::Refused);
+        assert!(told.text.contains("api.token: the token has 1 characters"), "{told}");
+        std::fs::write(&file, &text).unwrap();
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).unwrap();
         let told = Token::find(None, &folder).unwrap_err();
         assert_eq!(told.exit, Exit::Refused);

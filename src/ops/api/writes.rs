@@ -318,6 +318,11 @@ pub fn refused(api: &Api, headers: &HeaderMap) -> Option<Response> {
     Some(refusal.answer(detail))
 }
 
+/// Whether a request shows the token, or the cookie of a page that was given it.
+pub fn shows_token(api: &Api, headers: &HeaderMap) -> bool {
+    allowed(api, headers).is_ok() || api.sessions.knows(headers)
+}
+
 /// The body of a request that may change something.
 async fn checked<T: DeserializeOwned>(
     api: &Api,
@@ -341,7 +346,7 @@ async fn checked<T: DeserializeOwned>(
 /// Who may change something: whoever has the token, and a page that was given a cookie for it.
 fn allowed(api: &Api, headers: &HeaderMap) -> Result<&'static str, Refused> {
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    match given.and_then(|value| value.strip_prefix("Bearer ")) {
+    match given.and_then(bearer) {
         Some(token) if api.changes.token.is(token.trim()) => Ok("token"),
         Some(_) => Err(Refused(Refusal::WrongToken, "this is not the token".to_owned())),
         None if api.sessions.allows(headers) => Ok("page"),
@@ -350,6 +355,12 @@ fn allowed(api: &Api, headers: &HeaderMap) -> Result<&'static str, Refused> {
             Err(Refused(Refusal::NoToken, text.to_owned()))
         }
     }
+}
+
+/// The token in the header that carries one; the name of the scheme has no case.
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then_some(token)
 }
 
 async fn bounded(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refused> {

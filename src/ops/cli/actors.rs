@@ -19,7 +19,7 @@ pub struct KillArgs {
     how: How,
     /// With `--how stall`: for how long it holds its thread.
     #[arg(long, value_name = "N", default_value_t = STALL)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=3600))]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=3_600))]
     seconds: u32,
     /// Do not ask.
     #[arg(long)]

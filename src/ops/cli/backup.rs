@@ -12,7 +12,19 @@ use crate::ops::text::{count, instant, thousands};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// Flags of `backup` and `restore`.
+/// Flags of `backup`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct BackupArgs {
+    /// The backup.
+    file: PathBuf,
+    /// Replace the file where there is one. It stays until the new backup is whole.
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    args: ask::Args,
+}
+
+/// Flags of `restore`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct FileArgs {
     /// The backup.
@@ -22,11 +34,11 @@ pub struct FileArgs {
 }
 
 /// Writes a backup, from the running daemon or from its files.
-pub fn backup(args: &FileArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let FileArgs { file, args } = args;
+pub fn backup(args: &BackupArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let BackupArgs { file, force, args } = args;
     let config = args.configuration(Look::Secrets)?;
     let progress = Progress::begin("packing, kB", !printer.quiet);
-    let made = backup::write(file, |out| {
+    let made = backup::write(file, *force, |out| {
         let mut out = Told { out, progress: &progress, bytes: 0 };
         match RemoteDesk::connect(&config.data_dir)? {
             Some(remote) => {

@@ -21,6 +21,7 @@ mod run;
 mod shell;
 mod sim;
 mod status;
+mod stop;
 mod store;
 mod summary;
 mod switches;
@@ -44,6 +45,7 @@ use crate::domain::switch::Switch;
 pub use chaos::ChaosConfig;
 use clap::{CommandFactory as _, Parser, Subcommand};
 pub use panic::Panic;
+use rustix::fs::Mode;
 pub use sim::SimConfig;
 use std::io::Write;
 use std::path::Path;
@@ -124,6 +126,8 @@ enum Command {
     Run(run::Args),
     /// Run the simulated exchange by itself, or make a running one misbehave.
     Sim(sim::Args),
+    /// Stop the running daemon in order, and wait until it has ended. Exit code 3: none is running.
+    Stop(ask::Args),
     /// One screen about the daemon.
     Status(status::StatusArgs),
     /// What is wrong, since when, and what to do about it, with or without a running daemon. Exit
@@ -188,7 +192,7 @@ enum Command {
     /// The files of a data directory.
     Store(store::Args),
     /// Write everything that is kept into one file, while it trades or not.
-    Backup(backup::FileArgs),
+    Backup(backup::BackupArgs),
     /// Make a data directory of a backup, in an empty folder.
     Restore(backup::FileArgs),
     /// Cancel all open orders of the account and, with --flatten, sell what is held. Needs neither
@@ -220,6 +224,8 @@ enum Command {
 pub fn main(core: &Core) -> Exit {
     let began = heap::began();
     everwarm_runtime::store::quiet_damage();
+    // Whatever this process makes is its owner's alone, the stores of the libraries too.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
@@ -254,6 +260,7 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
     match command {
         Command::Run(args) => run::run(&args.louder(filter), core, printer, began),
         Command::Sim(args) => sim::run(&args.louder(filter), core, printer),
+        Command::Stop(args) => stop::run(&args, core, printer),
         Command::Status(args) => status::print(&args, core, printer),
         Command::Doctor(args) => doctor::print(&args, core, printer),
         Command::Orders(args) => lists::orders(&args, core, printer),

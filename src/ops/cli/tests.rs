@@ -248,7 +248,7 @@ fn a_running_daemon_answers_as_its_files_would() {
     let addr = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let token = Token::find_or_make(None, &daemon.0).unwrap();
-    let (ours, guessed) = (token.clone(), Secret::new("guessed"));
+    let (ours, guessed) = (token.clone(), Secret::new("guessed-but-long-enough"));
     let changes = Changes {
         reload: Arc::new(|_| Err(Failure::new(Exit::Failed, "not here"))),
         switch: Arc::new(|_| Err(Failure::new(Exit::Failed, "not here"))),

@@ -12,6 +12,7 @@ use super::values::{LogFormat, MarketSource, Pace, Symbols};
 use super::venue::VenueSource;
 use crate::domain::money::Decimal;
 use crate::domain::settings::{Risk, Selection, Settings, SmaCross, Strategies, Trading};
+use crate::ops::api::long_enough;
 use crate::ops::known::meant;
 use crate::ops::views::ValueView;
 use crate::sim::market::Seeded;
@@ -147,7 +148,7 @@ impl Sources {
         let mut config = values.config();
         config.variables = names.into_iter().collect();
         if look >= Look::Secrets {
-            config.token = values.secret("daemon.token", &self.environment);
+            config.token = values.token(&self.environment);
         }
         if look >= Look::World {
             values.read_key(&mut config.venue, &self.environment);
@@ -413,6 +414,16 @@ impl Values {
             self.wrong(key, &e);
             None
         })
+    }
+
+    /// The token of the API, where one is configured.
+    pub(super) fn token(&mut self, environment: &[(String, String)]) -> Option<Secret> {
+        const KEY: &str = "daemon.token";
+        let token = self.secret(KEY, environment)?;
+        if let Err(e) = long_enough(&token) {
+            self.wrong(KEY, &e);
+        }
+        Some(token)
     }
 
     fn value(&self, key: &str) -> Value {

@@ -185,12 +185,21 @@ fn secrets_and_the_world_are_looked_at_when_asked() {
         "--daemon.token: daemon.token: the variable NOT_SET is not set\n\
          --market.recording: market.recording: /nowhere is not a folder"
     );
-    let environment = vec![pair("NOT_SET", "hunter2")];
+    let environment = vec![pair("NOT_SET", "hunter2-and-more")];
     let config = Sources { environment, ..sources }.load(Look::Secrets).unwrap();
-    assert_eq!(config.token.as_ref().unwrap().expose(), "hunter2");
+    assert_eq!(config.token.as_ref().unwrap().expose(), "hunter2-and-more");
     assert!(!format!("{config:?}").contains("hunter2"));
+    let environment = vec![pair("NOT_SET", "hunter2")];
+    let flags = vec![flag("daemon.token", "env:NOT_SET")];
+    let short = Sources { environment, flags, ..Sources::default() }.load(Look::Secrets);
+    let told = short.unwrap_err().to_string();
+    assert!(
+        told.contains("daemon.token: the token has 7 characters, and the least is 16"),
+        "{told}"
+    );
+    assert!(!told.contains("hunter2"), "{told}");
     // A variable that is called like a key and is referred to is none.
-    let mut environment = vec![pair("EVERWARM_TOKEN", "hunter3")];
+    let mut environment = vec![pair("EVERWARM_TOKEN", "hunter3-and-more")];
     let load = |environment: &[(String, String)]| {
         Sources { environment: environment.to_vec(), ..Sources::default() }.load(Look::Secrets)
     };
@@ -198,7 +207,7 @@ fn secrets_and_the_world_are_looked_at_when_asked() {
     assert!(told.contains("unknown key \"token\"") && !told.contains("hunter3"), "{told}");
     environment.push(pair("EVERWARM_DAEMON__TOKEN", "env:EVERWARM_TOKEN"));
     let config = load(&environment).unwrap();
-    assert_eq!(config.token.unwrap().expose(), "hunter3");
+    assert_eq!(config.token.unwrap().expose(), "hunter3-and-more");
     assert_eq!(config.variables, ["EVERWARM_DAEMON__TOKEN", "EVERWARM_TOKEN"]);
 }
 

@@ -81,6 +81,7 @@ impl Outbox {
     }
 
     /// One that goes on from here with the items of some topics, which leave this one.
+    #[must_use]
     pub fn split(&mut self, goes: impl Fn(Topic) -> bool) -> Outbox {
         let all = std::mem::take(&mut self.gathered);
         let (theirs, ours) = all.into_iter().partition(|item| goes(item.topic));

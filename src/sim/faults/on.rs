@@ -147,12 +147,12 @@ impl Faults {
     pub fn open(dir: &Path, stands: bool) -> io::Result<Faults> {
         let file = dir.join(FILE);
         let on: Vec<On> = match std::fs::read(&file) {
-            Ok(bytes) => serde_json::from_slice(&bytes)?,
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| damaged(&file, &e))?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(e) => return Err(e),
+            Err(e) => return Err(damaged(&file, &e)),
         };
         for on in &on {
-            on.fault.check().map_err(|why| io::Error::other(format!("{FILE}: {why}")))?;
+            on.fault.check().map_err(|why| damaged(&file, &why))?;
         }
         let last = on.iter().map(|on| on.id).max().unwrap_or(0);
         let state = Mutex::new(State { on, last, hit: BTreeMap::new() });
@@ -276,4 +276,9 @@ impl Faults {
         let skews = state.on.iter().filter(|on| on.fault.kind == Kind::ClockSkew);
         skews.map(|on| on.fault.number()).sum()
     }
+}
+/// What is said of a file that cannot be read.
+fn damaged(file: &Path, why: &dyn std::fmt::Display) -> io::Error {
+    let file = file.display();
+    io::Error::other(format!("{file}: {why}; remove the file: then no fault is on"))
 }

@@ -93,7 +93,9 @@ pub async fn handle(
 ) -> (StatusCode, Json<Value>) {
     desk.touch();
     let sent = headers.get("authorization").and_then(|v| v.to_str().ok());
-    let allowed = sent.and_then(|v| v.strip_prefix("Bearer ")).is_some_and(|t| t == desk.token);
+    let bearer = sent.and_then(|sent| sent.split_once(' '));
+    let bearer = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"));
+    let allowed = bearer.is_some_and(|(_, token)| token == desk.token);
     if name != "status" && !allowed {
         let error = json!({"code": 401, "msg": "The token of the port file is missing or wrong."});
         return (StatusCode::UNAUTHORIZED, Json(error));

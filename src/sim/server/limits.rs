@@ -1,6 +1,7 @@
 //! The venue's request limits, counted in wall time over fixed windows aligned to the clock: the
 //! minute is over when the clock says so, not sixty seconds after a request.
 
+use super::port;
 use crate::sim::wire::error::ApiError;
 use crate::sim::wire::info::Limits;
 use everwarm_runtime::clock;
@@ -126,13 +127,13 @@ impl Counters {
     /// What an earlier process of the exchange has counted.
     ///
     /// # Errors
-    /// The file is something else.
+    /// The file is something else; which one it is, and what helps.
     pub fn restored(limits: Limits, dir: &Path) -> io::Result<Counters> {
         let mut counters = Counters::new(limits);
-        match std::fs::read(dir.join(FILE)) {
-            Ok(bytes) => counters.spent = serde_json::from_slice(&bytes)?,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(e),
+        let file = dir.join(FILE);
+        let remedy = "remove the file: the exchange counts its limits anew";
+        if let Some(spent) = port::read_json(&file, remedy)? {
+            counters.spent = spent;
         }
         Ok(counters)
     }
@@ -388,5 +389,20 @@ mod tests {
         assert!(counters.connect(NOW).is_ok() && counters.connect(NOW).is_ok());
         assert_eq!(counters.connect(NOW).map_err(|(e, _)| e.code), Err(-1034));
         assert_eq!(counters.over(), 1);
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_with_what_helps() {
+        let name = format!("everwarm-limits-{}", std::process::id());
+        let dir = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&dir).expect("a folder");
+        let limits = Limits::scaled(1);
+        std::fs::write(dir.join(FILE), "{\"weight\":").expect("a file");
+        let told = Counters::restored(limits, &dir).expect_err("damaged").to_string();
+        let file = dir.join(FILE).display().to_string();
+        assert!(told.starts_with(&file) && told.contains("remove the file"), "{told}");
+        std::fs::remove_file(dir.join(FILE)).expect("it is there");
+        assert!(Counters::restored(limits, &dir).is_ok());
+        std::fs::remove_dir_all(&dir).expect("it is there");
     }
 }

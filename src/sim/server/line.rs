@@ -1,27 +1,88 @@
 //! Connections that can be cut: dropped with a reset instead of a goodbye.
 
+use super::desk::Desk;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
+use everwarm_runtime::clock;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-#[derive(Debug, Default)]
+/// How long a connection may ask for nothing: longer than a client keeps one that it does not use.
+const IDLE: Duration = Duration::from_mins(5);
+
+/// What is expected of a connection.
+#[derive(Clone, Copy, Debug)]
+enum Expected {
+    /// The head of a request, since then.
+    Head(Instant),
+    /// Nothing, since then: the last request was answered.
+    Nothing(Instant),
+    /// What the exchange does itself, or the messages of a stream.
+    Answer,
+}
+
+#[derive(Debug)]
 struct Shared {
     cut: AtomicBool,
     reader: Mutex<Option<Waker>>,
+    expected: Mutex<Expected>,
+}
+
+impl Shared {
+    fn expected(&self) -> MutexGuard<'_, Expected> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long is still waited for the peer.
+    fn left(&self, head: Duration) -> Duration {
+        match *self.expected() {
+            Expected::Head(since) => head.saturating_sub(since.elapsed()),
+            Expected::Nothing(since) => IDLE.saturating_sub(since.elapsed()).min(head),
+            Expected::Answer => head,
+        }
+    }
 }
 
 /// The handle of one connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Line(Arc<Shared>);
 
 impl Line {
+    /// Of a connection that begins: the head of its first request may take so long, and so may that
+    /// of each other from its first byte on.
+    fn begin(head: Duration) -> Line {
+        let expected = Mutex::new(Expected::Head(clock::now()));
+        let shared = Shared { cut: AtomicBool::new(false), reader: Mutex::default(), expected };
+        let line = Line(Arc::new(shared));
+        tokio::spawn(hurry(Arc::downgrade(&line.0), head));
+        line
+    }
+
+    /// The head of a request has come.
+    pub fn has_head(&self) {
+        *self.0.expected() = Expected::Answer;
+    }
+
+    /// A request was answered.
+    pub fn was_answered(&self) {
+        *self.0.expected() = Expected::Nothing(clock::now());
+    }
+
+    /// Something was read.
+    fn has_read(&self) {
+        let mut expected = self.0.expected();
+        if let Expected::Nothing(_) = *expected {
+            *expected = Expected::Head(clock::now());
+        }
+    }
+
     /// Cuts the connection: the other side sees a reset.
     pub fn cut(&self) {
         self.0.cut.store(true, Relaxed);
@@ -40,9 +101,22 @@ impl Line {
     }
 }
 
+/// Cuts a connection whose peer takes too long, until it ends.
+async fn hurry(shared: Weak<Shared>, head: Duration) {
+    while let Some(left) = shared.upgrade().map(|shared| shared.left(head)) {
+        if left.is_zero() {
+            // It may have ended meanwhile.
+            if let Some(shared) = shared.upgrade() {
+                Line(shared).cut();
+            }
+            return;
+        }
+        tokio::time::sleep(left).await;
+    }
+}
+
 /// Accepts connections that can be cut.
-#[derive(Debug)]
-pub struct Lines(pub TcpListener);
+pub struct Lines(pub TcpListener, pub Arc<Desk>);
 
 impl Listener for Lines {
     type Io = Wire;
@@ -55,7 +129,7 @@ impl Listener for Lines {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a socket keeps small frames back");
         }
-        (Wire { stream, line: Line::default() }, address)
+        (Wire { stream, line: Line::begin(self.1.patience().head) }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -96,7 +170,12 @@ impl AsyncRead for Wire {
         *self.line.0.reader.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(context.waker().clone());
         self.line.checked()?;
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.line.has_read();
+        }
+        polled
     }
 }
 

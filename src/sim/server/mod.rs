@@ -5,6 +5,7 @@ pub mod admin;
 pub mod answer;
 pub mod api;
 pub mod desk;
+mod guard;
 pub mod hub;
 pub mod limits;
 pub mod line;

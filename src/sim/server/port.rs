@@ -2,6 +2,7 @@
 
 use crate::sim::wire::sign::{DEMO_KEY, DEMO_SECRET, demo_private_key};
 use everwarm_runtime::files::write_whole;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -60,11 +61,21 @@ impl PortFile {
     /// # Errors
     /// It cannot be read, or is something else.
     pub fn read(dir: &Path) -> io::Result<Option<PortFile>> {
-        match std::fs::read(dir.join(PORT_FILE)) {
-            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(e),
-        }
+        read_json(&dir.join(PORT_FILE), "remove the file: the exchange writes it at its start")
+    }
+}
+
+/// What a file of the exchange holds; none where there is no such file.
+///
+/// # Errors
+/// It cannot be read, or is something else: which one it is, and what helps.
+pub fn read_json<T: DeserializeOwned>(file: &Path, remedy: &str) -> io::Result<Option<T>> {
+    let told =
+        |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}; {remedy}", file.display()));
+    match std::fs::read(file) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| told(e.into())).map(Some),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(told(e)),
     }
 }
 

@@ -86,7 +86,7 @@ fn no_such(path: &str) -> Response<Body> {
 }
 
 /// An answer of whatever stands in front of the exchange.
-fn page(status: StatusCode) -> Response<Body> {
+pub fn page(status: StatusCode) -> Response<Body> {
     let text = format!("<html><head><title>{status}</title></head><body>{status}</body></html>");
     let built = Response::builder()
         .status(status)

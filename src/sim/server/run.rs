@@ -1,6 +1,7 @@
 //! Start and end of the server.
 
 use super::desk::{Desk, Phase};
+use super::guard::guard;
 use super::limits::{Counters, Spent};
 use super::line::{Line, Lines};
 use super::pace::{Pace, VenueClock};
@@ -14,6 +15,7 @@ use crate::sim::faults::Faults;
 use crate::sim::market::Market;
 use crate::sim::wire::info::Limits;
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::any;
 use everwarm_runtime::clock;
 use everwarm_runtime::store::Store;
@@ -228,6 +230,7 @@ fn router(desk: Arc<Desk>) -> Router {
         .route("/ws-api/v3", any(api::api))
         .route("/sim/v1/{name}", any(admin::handle))
         .fallback(rest::handle)
+        .layer(from_fn_with_state(Arc::clone(&desk), guard))
         .with_state(desk)
 }
 
@@ -245,7 +248,8 @@ async fn run(
     let mut asked = desk.phase();
     let stopping = async move { Phase::over(&mut asked).await };
     let service = router(Arc::clone(&desk)).into_make_service_with_connect_info::<Line>();
-    let served = axum::serve(Lines(listener), service).with_graceful_shutdown(stopping);
+    let served =
+        axum::serve(Lines(listener, Arc::clone(&desk)), service).with_graceful_shutdown(stopping);
     let mut ends = desk.phase();
     let late = async {
         Phase::over(&mut ends).await;

@@ -40,6 +40,10 @@ pub struct Patience {
     pub pong: Duration,
     /// How long a connection lives at most.
     pub life: Duration,
+    /// How long the head of a request may take.
+    pub head: Duration,
+    /// How long the body of a request may take.
+    pub body: Duration,
 }
 
 impl Default for Patience {
@@ -49,6 +53,8 @@ impl Default for Patience {
             ping: Duration::from_secs(20),
             pong: Duration::from_mins(1),
             life: Duration::from_hours(24),
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(10),
         }
     }
 }
@@ -198,7 +204,7 @@ pub async fn pump<F: Future<Output = ()>>(
     mut take: impl FnMut(String) -> F,
 ) {
     let mut phase = desk.phase();
-    let Patience { ping, pong, life } = desk.patience();
+    let Patience { ping, pong, life, .. } = desk.patience();
     let mut ping = interval(ping);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ping.reset();

@@ -53,13 +53,13 @@ pub fn of_transport(kind: Kind, error: TransportError) -> VenueError {
         TransportError::NotSent(text) => (ErrorClass::NotSent, text),
         TransportError::Unknown(text) => (unclear(kind), text),
     };
-    VenueError { class, code: 0, text }
+    VenueError::new(class, 0, text)
 }
 
 /// What an answer that cannot be read means, although its status was fine.
 #[must_use]
 pub fn of_unreadable(kind: Kind, text: String) -> VenueError {
-    VenueError { class: unclear(kind), code: 0, text }
+    VenueError::new(unclear(kind), 0, text)
 }
 
 /// What an answer with an error status means. `retry_after_s` is the header of that name.
@@ -68,8 +68,8 @@ pub fn of_answer(kind: Kind, status: u16, retry_after_s: Option<u64>, body: &[u8
     let told = error_body(body);
     let class = classify(kind, status, retry_after_s, told.as_ref());
     match told {
-        Some(body) => VenueError { class, code: body.code, text: body.msg },
-        None => VenueError { class, code: 0, text: words(status, body) },
+        Some(told) => VenueError::new(class, told.code, told.msg),
+        None => VenueError::new(class, 0, words(status, body)),
     }
 }
 
@@ -78,7 +78,7 @@ pub fn of_answer(kind: Kind, status: u16, retry_after_s: Option<u64>, body: &[u8
 pub fn of_error(kind: Kind, status: u16, body: ErrorBody) -> VenueError {
     let retry_after_s = body.wait_ms.map(|ms| ms.div_ceil(1000));
     let class = classify(kind, status, retry_after_s, Some(&body));
-    VenueError { class, code: body.code, text: body.msg }
+    VenueError::new(class, body.code, body.msg)
 }
 
 /// A failure without a clear answer.

@@ -1,12 +1,14 @@
 //! Whatever is sent, there is an answer, and the exchange goes on.
 
-use super::{CLOSE, Client, Dir, Method, ask, options};
+use super::{CLOSE, Client, Dir, Duration, Method, TcpStream, ask, options};
 use crate::sim::server::routes::{Route, TABLE};
+use crate::sim::server::sockets::Patience;
 use crate::sim::server::{Pace, start};
 use crate::sim::testing::START;
 use crate::sim::wire::sign::{DEMO_KEY, DEMO_SECRET, hmac_hex, socket_payload};
 use everwarm_runtime::chance::draw;
 use serde_json::{Map, Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const NAMES: &[&str] = &[
     "symbol",
@@ -312,3 +314,63 @@ async fn every_frame_has_an_answer() {
     assert_eq!(ask(&mut socket, gone).await["error"]["code"], -2036);
     sim.stop().await.expect("a clean end");
 }
+
+/// What is answered to these bytes, until the exchange ends the connection.
+async fn answered(at: &str, bytes: &str) -> String {
+    let mut stream = TcpStream::connect(at).await.expect("a connection");
+    stream.write_all(bytes.as_bytes()).await.expect("room");
+    let mut answer = Vec::new();
+    // A connection that is cut ends with an error.
+    drop(stream.read_to_end(&mut answer).await);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn a_head_and_a_body_that_do_not_end_are_given_up() {
+    let dir = Dir::new();
+    let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("it starts");
+    let client = Client::of(&sim);
+    let short = Duration::from_millis(50);
+    sim.wait(Patience { head: short, ..Patience::default() });
+    for head in ["", "GET /api/v3/ping HTTP/1.1\r\nHost: localhost\r\nX-Slow: "] {
+        assert_eq!(answered(&client.at, head).await, "", "{head:?}");
+    }
+    sim.wait(Patience { body: short, ..Patience::default() });
+    let body = "POST /api/v3/order HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\ns";
+    let said = answered(&client.at, body).await;
+    assert!(said.starts_with("HTTP/1.1 408 "), "{said}");
+    sim.wait(Patience::default());
+    assert_eq!(client.get("/api/v3/ping").await.0, 200, "others are answered");
+    sim.stop().await.expect("a clean end");
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_are_no_clients() {
+    let dir = Dir::new();
+    let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("it starts");
+    let client = Client::of(&sim);
+    for (path, upgrade) in [("/api/v3/ping", ""), ("/sim/v1/status", ""), ("/ws", UPGRADE)] {
+        for (more, status) in [
+            ("Host: localhost\r\n", 200),
+            ("Host: 127.0.0.1:80\r\nOrigin: http://localhost:3000\r\n", 200),
+            ("Host: evil.example\r\n", 403),
+            ("Host: localhost\r\nOrigin: https://evil.example\r\n", 403),
+            ("Host: localhost\r\nOrigin: null\r\n", 403),
+        ] {
+            let close = if upgrade.is_empty() { "Connection: close\r\n" } else { upgrade };
+            let status = if status == 200 && !upgrade.is_empty() { 101 } else { status };
+            let mut stream = TcpStream::connect(&client.at).await.expect("a connection");
+            let request = format!("GET {path} HTTP/1.1\r\n{more}{close}\r\n");
+            stream.write_all(request.as_bytes()).await.expect("room");
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).await.expect("an answer");
+            let said = String::from_utf8_lossy(&answer);
+            assert_eq!(said, format!("HTTP/1.1 {status}"), "{path} {more}");
+        }
+    }
+    sim.stop().await.expect("a clean end");
+}
+
+/// What a client sends to get messages.
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";

@@ -1,7 +1,7 @@
 //! Subtrees that are killed, branches that are hopeless, ends on purpose.
 
 use super::*;
-use crate::supervise::{BoxFuture, Harm, custom};
+use crate::supervise::{BoxFuture, Harm, NotHarmed, custom};
 
 #[tokio::test(start_paused = true)]
 async fn s71_a_hopeless_branch_stays_down_and_is_tried_slowly() {
@@ -253,7 +253,7 @@ async fn s38_s72_a_supervisor_that_is_stopped_on_purpose_stops_its_children_in_o
     let root = start(&log, spec).await;
     log.take();
     let why = Injected("asked for".into());
-    assert!(root.directory().harm("root/m", Harm::Stop, &why));
+    assert_eq!(root.directory().harm("root/m", Harm::Stop, &why), Ok(()));
     tokio::time::sleep(100 * MS).await;
     let stopped = ["stop c", "-c", "stop b", "-b", "stop a", "-a"];
     let up_again = ["root/m injected: asked for", "+a", "+b", "+c"];
@@ -271,7 +271,7 @@ async fn s72_whatever_is_done_on_purpose_uses_no_budget() {
     let why = Injected("asked for".into());
     let mut before = ids(&root, &["root/a"]);
     for harm in [Harm::Kill, Harm::Stop, Harm::Panic] {
-        assert!(root.directory().harm("root/a", harm, &why));
+        assert_eq!(root.directory().harm("root/a", harm, &why), Ok(()));
         if harm == Harm::Panic {
             order(&root, "root/a", Order::StopBadly);
         }
@@ -280,11 +280,15 @@ async fn s72_whatever_is_done_on_purpose_uses_no_budget() {
         assert!(after[0].is_some() && after != before, "{harm:?}");
         before = after;
     }
-    assert!(root.directory().harm("root/a", Harm::Stall(MS), &why));
+    assert_eq!(root.directory().harm("root/a", Harm::Stall(MS), &why), Ok(()));
+    // A second one does not take its place.
+    let second = root.directory().harm("root/a", Harm::Panic, &why);
+    assert_eq!(second, Err(NotHarmed::Planned(Harm::Stall(MS))));
     order(&root, "root/a", Order::StopBadly);
     settle().await;
     assert_eq!(ids(&root, &["root/a"]), before, "it goes on");
-    assert!(!root.directory().harm("root/nobody", Harm::Panic, &why));
+    let nobody = root.directory().harm("root/nobody", Harm::Panic, &why);
+    assert_eq!(nobody, Err(NotHarmed::Absent));
     assert_eq!(seen(&root, "root/a").injected, 3);
     root.stop(LONG).await;
 }
