@@ -1,4 +1,5 @@
-//! `cargo bench --bench actors [-- memory]`: the stages as actors over the durable store.
+//! `cargo bench --bench actors [-- memory] [-- short]`: the stages as actors over the durable
+//! store.
 //!
 //! Closes of 300 symbols are appended to the journal directly, orders are filled by a venue that
 //! answers at once; nothing goes over a wire. *lockstep* appends the next close when the equity
@@ -18,18 +19,18 @@
 mod common;
 
 use common::machine::{cpu, folder, load, memory};
-use common::market::{START, Tape};
-use common::spread;
+use common::market::{START, Tape, undisturbed};
 use common::world::{Feeder, grow, journal, runtime};
+use common::{short, sized, spread};
 use everwarm::domain::fact::Body;
 use everwarm::sim::market::{Market, Seeded};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
-const SYMBOLS: usize = 300;
-const CLOSES: usize = 3_000;
-const ROUNDS: usize = 5;
+/// Symbols, closes, rounds, and closes of the process whose memory is measured.
+const SIZES: [usize; 4] = [300, 3_000, 5, 1_000];
+const SHORT: [usize; 4] = [30, 100, 1, 50];
 
 #[derive(Clone, Copy, PartialEq)]
 enum Mode {
@@ -66,6 +67,7 @@ fn run(tape: &Tape, mode: Mode) -> Run {
                     }
                 }
                 feeder.settled().await;
+                feeder.look();
                 feeder
             }
         });
@@ -96,6 +98,12 @@ fn tell(tape: &Tape, mode: Mode, name: &str, rounds: usize) {
     let mut cpus: Vec<f64> = runs.iter().map(|run| run.cpu_ns).collect();
     let bars = tape.bars() as f64;
     let Some(Run { file, facts, orders, equity, .. }) = runs.last() else { return };
+    assert!(*facts > tape.closes.len() as u64, "each close leads to something: {facts} facts");
+    if mode == Mode::Lockstep {
+        let calm = undisturbed(tape).equity.map(|(_, equity)| equity.to_string());
+        assert_eq!(calm.as_ref(), Some(equity), "the equity is that of the plain loop");
+        assert!(*orders > 0, "nothing was traded");
+    }
     // Orders that are filled later than they were meant for are others.
     let equity = match mode {
         Mode::Lockstep => format!(", equity {equity}"),
@@ -113,6 +121,7 @@ fn tell(tape: &Tape, mode: Mode, name: &str, rounds: usize) {
 
 /// A process that has seen 300 x 1000 bars, each close made when it is appended.
 fn remember() {
+    let [symbols, _, _, closes] = sized(SIZES, SHORT);
     let dir = folder("memory");
     let (control, workers) = (runtime(), runtime());
     let before = memory();
@@ -120,10 +129,10 @@ fn remember() {
         let journal = journal(&dir);
         let root = grow(&journal, workers.handle(), Arc::new(|_, _| ()), Vec::new(), &[]).await;
         let mut feeder = Feeder::new(&journal);
-        let mut market = Seeded::new(1, SYMBOLS, START, 0);
-        feeder.begin(&Tape::seeded(SYMBOLS, 0)).await;
+        let mut market = Seeded::new(1, symbols, START, 0);
+        feeder.begin(&Tape::seeded(symbols, 0)).await;
         let mut time = START;
-        for _ in 0..1_000 {
+        for _ in 0..closes {
             time = market.next_close(time).expect("a seeded market has no end");
             let bars = market.bars_closing(time);
             let (missing, given) = (Vec::new(), bars.clone());
@@ -144,15 +153,19 @@ fn main() {
         return remember();
     }
     if !arguments.iter().any(|a| a == "memory") {
-        let tape = Tape::seeded(SYMBOLS, CLOSES);
-        println!("actors, {SYMBOLS} symbols x {CLOSES} closes, load {}", load());
+        let [symbols, closes, rounds, _] = sized(SIZES, SHORT);
+        let tape = Tape::seeded(symbols, closes);
+        println!("actors, {symbols} symbols x {closes} closes, load {}", load());
         if !arguments.iter().any(|a| a == "ahead") {
-            tell(&tape, Mode::Lockstep, "lockstep", ROUNDS);
+            tell(&tape, Mode::Lockstep, "lockstep", rounds);
         }
-        tell(&tape, Mode::Ahead, "ahead", ROUNDS);
+        tell(&tape, Mode::Ahead, "ahead", rounds);
     }
     let me = std::env::current_exe().expect("the program has a place");
-    let child = Command::new(me).arg("memory-child").output().expect("it can be run again");
+    let mut child = Command::new(me);
+    child.arg("memory-child").args(short().then_some("short"));
+    let child = child.output().expect("it can be run again");
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
     let text = String::from_utf8_lossy(&child.stdout).trim().to_owned();
     println!(
         "memory MB (with the market made before, at the end, at most): {text}; load {}",

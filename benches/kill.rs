@@ -1,4 +1,4 @@
-//! `cargo bench --bench kill`: a stage killed at full speed, and caught up again.
+//! `cargo bench --bench kill [-- short]`: a stage killed at full speed, and caught up again.
 //!
 //! Closes of 300 symbols are appended as fast as they are decided while stages are killed at random
 //! under the real supervisor. *stands* is when the successor's state is where its predecessor had
@@ -19,15 +19,13 @@
 mod common;
 
 use common::machine::{folder, load};
-use common::market::{Instant as Filling, Seen, Tape};
-use common::p50_p99;
+use common::market::{Tape, undisturbed};
 use common::world::{Feeder, grow, journal, runtime};
+use common::{p50_p99, short, sized};
 use everwarm::domain::fact::Body;
 use everwarm::trading;
 use everwarm_runtime::chaos::Injected;
-use everwarm_runtime::fact::NoLibrary;
 use everwarm_runtime::journal::Journal;
-use everwarm_runtime::plain::PlainLoop;
 use everwarm_runtime::runner::ResumeReport;
 use everwarm_runtime::supervise::Directory;
 use std::collections::BTreeMap;
@@ -36,8 +34,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-const SYMBOLS: usize = 300;
-const CLOSES: usize = 6_000;
+/// Symbols and closes.
+const SIZES: [usize; 2] = [300, 6_000];
+const SHORT: [usize; 2] = [30, 150];
+/// Kills, at least.
+const LEAST: usize = 5;
+/// Wall time in which a stage comes back, unless it does not.
+const STANDS: Duration = Duration::from_mins(1);
 /// Time between a recovery and the next kill, at most, microseconds.
 const GAP_US: u64 = 8_000;
 
@@ -50,23 +53,6 @@ fn mix(mut x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// Equity in the end of the undisturbed plain loop.
-fn undisturbed(tape: &Tape) -> String {
-    let mut plain = PlainLoop::new(trading::stages(), Box::new(NoLibrary));
-    let (mut seen, mut venue) = (Seen::default(), Filling::default());
-    for body in tape.prologue() {
-        plain.input(0, body, &mut |fact| seen.note(fact)).expect("nothing is referred to");
-    }
-    for ((time, body), (_, bars)) in tape.bodies().into_iter().zip(&tape.closes) {
-        plain.input(time, body, &mut |fact| seen.note(fact)).expect("nothing is referred to");
-        let intents = std::mem::take(&mut seen.intents);
-        for answer in venue.answer(&intents, time, bars) {
-            plain.input(time, answer, &mut |fact| seen.note(fact)).expect("the same");
-        }
-    }
-    format!("{:?}", seen.equity)
-}
-
 #[derive(Default)]
 struct Recovery {
     stands: Vec<f64>,
@@ -76,10 +62,11 @@ struct Recovery {
 }
 
 fn main() {
-    let tape = Arc::new(Tape::seeded(SYMBOLS, CLOSES));
-    let want = undisturbed(&tape);
-    println!("kills at full speed, {SYMBOLS} x {CLOSES}, load {}", load());
-    for seed in 1..=3 {
+    let [symbols, closes] = sized(SIZES, SHORT);
+    let tape = Arc::new(Tape::seeded(symbols, closes));
+    let want = format!("{:?}", undisturbed(&tape).equity);
+    println!("kills at full speed, {symbols} x {closes}, load {}", load());
+    for seed in 1..=if short() { 1 } else { 3 } {
         run(&tape, &want, seed);
     }
 }
@@ -95,8 +82,8 @@ fn kill(
 ) -> BTreeMap<&'static str, Recovery> {
     let names: Vec<_> = trading::specs().iter().map(|spec| spec.name).collect();
     let mut recoveries: BTreeMap<&'static str, Recovery> = BTreeMap::new();
-    let mut chance = seed;
-    while !over.load(Relaxed) {
+    let (mut chance, mut kills) = (seed, 0);
+    while !over.load(Relaxed) || kills < LEAST {
         chance = mix(chance);
         std::thread::sleep(Duration::from_micros(chance % GAP_US));
         let name = names[(chance >> 32) as usize % names.len()];
@@ -106,16 +93,18 @@ fn kill(
             continue;
         }
         let (stood, report) = loop {
-            let start = starts.recv_timeout(Duration::from_secs(10)).expect("it comes back");
+            let start = starts.recv_timeout(STANDS).expect("it comes back");
             if start.0 == name {
                 break (start.1, start.2);
             }
         };
         let passed = || at.progress().iter().any(|(of, passed)| *of == name && *passed >= head);
         while !passed() {
+            assert!(killed.elapsed() < STANDS, "{name} does not catch up: {:?}", at.progress());
             std::thread::yield_now();
         }
         let caught_up = killed.elapsed();
+        kills += 1;
         let of = recoveries.entry(name).or_default();
         of.stands.push(stood.duration_since(killed).as_secs_f64() * 1e6);
         of.caught_up.push(caught_up.as_secs_f64() * 1e6);
@@ -159,6 +148,7 @@ fn run(tape: &Arc<Tape>, want: &str, seed: u64) {
     });
     control.shutdown_background();
     workers.shutdown_background();
+    assert_eq!(equity, want, "the equity is that of the plain loop");
     let mut all = Recovery::default();
     for (name, mut one) in recoveries {
         all.stands.extend(&one.stands);
@@ -173,13 +163,12 @@ fn run(tape: &Arc<Tape>, want: &str, seed: u64) {
     }
     println!(
         "kills: {} in {:.1} s: stands {}, caught up {} us (aim 100/2000), a tenth below {:.0}; \
-         equity {}; load {}",
+         equity equal; load {}",
         all.stands.len(),
         began.elapsed().as_secs_f64(),
         p50_p99(&mut all.stands),
         p50_p99(&mut all.caught_up),
         common::quantile(&mut all.caught_up, 0.1),
-        if equity == want { "equal" } else { "DIFFERENT" },
         load(),
     );
 }

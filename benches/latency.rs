@@ -1,4 +1,4 @@
-//! `cargo bench --bench latency`: from the append of a close to a signed order.
+//! `cargo bench --bench latency [-- short]`: from the append of a close to a signed order.
 //!
 //! A close of 1 or 300 symbols, of which one signals each time, is appended each millisecond; a
 //! gateway folds its book as the product's does, announces what is due and signs it. Then the same
@@ -20,7 +20,7 @@ mod common;
 use common::machine::{Floor, folder, load};
 use common::market::{Instant as Filling, Tape, announce};
 use common::world::{Feeder, grow, journal, runtime};
-use common::{p50_p99, quantile};
+use common::{p50_p99, quantile, short, sized};
 use everwarm::domain::fact::Body;
 use everwarm::domain::order::OrderIntent;
 use everwarm::domain::time::UtcMs;
@@ -37,8 +37,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Closes that are not counted.
-const WARM: usize = 200;
+/// Closes that are not counted, closes of a run, of one that is flushed, symbols that signal.
+const SIZES: [usize; 4] = [200, 3_000, 500, 100];
+const SHORT: [usize; 4] = [0, 60, 30, 10];
 
 /// When the orders of a close were signed: the first and the last of them.
 type Signed = Arc<Mutex<BTreeMap<UtcMs, (Instant, Instant)>>>;
@@ -179,11 +180,13 @@ fn run(symbols: usize, trading: usize, closes: usize, durable: bool) -> Times {
         root.stop(Duration::from_secs(10)).await;
         journal.close();
         let signed = signed.lock().unwrap_or_else(PoisonError::into_inner);
-        let done = appended.iter().skip(WARM).filter_map(|(time, began)| {
+        let [warm, ..] = sized(SIZES, SHORT);
+        let done = appended.iter().skip(warm).filter_map(|(time, began)| {
             let micros = |at: Instant| at.duration_since(*began).as_secs_f64() * 1e6;
             signed.get(time).map(|(first, last)| (micros(*first), micros(*last)))
         });
-        let (first, last) = done.unzip();
+        let (first, last): (Vec<f64>, Vec<f64>) = done.unzip();
+        assert!(!first.is_empty(), "no order was signed in {} closes", appended.len());
         Times { first, last, floor }
     });
     control.shutdown_background();
@@ -193,9 +196,11 @@ fn run(symbols: usize, trading: usize, closes: usize, durable: bool) -> Times {
 
 fn main() {
     println!("latency, us p50/p99, load {}", load());
-    for symbols in [1, 300] {
-        for _ in 0..3 {
-            let mut times = run(symbols, 1, 3_000, false);
+    let [_, closes, flushed, many] = sized(SIZES, SHORT);
+    let (all, rounds) = (many * 3, if short() { 1 } else { 3 });
+    for symbols in [1, all] {
+        for _ in 0..rounds {
+            let mut times = run(symbols, 1, closes, false);
             let count = times.first.len();
             println!(
                 "close of {symbols} -> signed order, no flush: {} (aim 40/120), {count} orders, \
@@ -206,10 +211,10 @@ fn main() {
         }
     }
     for (symbols, trading, aim) in
-        [(1, 1, "floor + 150"), (300, 1, "floor + 150"), (300, 100, "one flush for all")]
+        [(1, 1, "floor + 150"), (all, 1, "floor + 150"), (all, many, "one flush for all")]
     {
-        for _ in 0..3 {
-            let mut times = run(symbols, trading, 500, true);
+        for _ in 0..rounds {
+            let mut times = run(symbols, trading, flushed, true);
             let over = quantile(&mut times.first, 0.5) - quantile(&mut times.floor, 0.5);
             println!(
                 "close of {symbols} -> {trading} signed orders, flushed: first {}, last {} \

@@ -1,5 +1,5 @@
-//! `cargo bench --bench live [-- ROUNDS]`: killed at once, and live again: the part without a
-//! network.
+//! `cargo bench --bench live [-- ROUNDS] [-- short]`: killed at once, and live again: the part
+//! without a network.
 //!
 //! A process fills a store with 300 x 1000 closes and orders, and is killed. Another one opens it:
 //! the file, its repair, the journal, every stage and follower from its checkpoint to the head.
@@ -19,18 +19,21 @@ mod common;
 
 use common::machine::{folder, load, memory};
 use common::market::Tape;
-use common::spread;
 use common::world::{Feeder, grow, journal, journal_in, runtime};
+use common::{short, sized, spread};
 use everwarm::life::APPLICATION;
 use everwarm_runtime::store::Store;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-const SYMBOLS: usize = 300;
-const CLOSES: usize = 1_000;
+/// Symbols, closes and rounds.
+const SIZES: [usize; 3] = [300, 1_000, 7];
+const SHORT: [usize; 3] = [30, 60, 1];
+/// Wall time after which a start that has not come to its end does not.
+const STANDS: Duration = Duration::from_mins(1);
 const SINCE: &str = "EVERWARM_BENCH_SINCE_NS";
 
 fn now_ns() -> u128 {
@@ -39,7 +42,8 @@ fn now_ns() -> u128 {
 
 fn fill(dir: &Path) {
     let (control, workers) = (runtime(), runtime());
-    let tape = Tape::seeded(SYMBOLS, CLOSES);
+    let [symbols, closes, _] = sized(SIZES, SHORT);
+    let tape = Tape::seeded(symbols, closes);
     control.block_on(async {
         let journal = journal(dir);
         let _root = grow(&journal, workers.handle(), Arc::new(|_, _| ()), Vec::new(), &[]).await;
@@ -70,7 +74,9 @@ fn open(dir: &Path) {
         });
         let root = grow(&journal, workers.handle(), note, Vec::new(), &[]).await;
         steps.push(ms());
+        let began = Instant::now();
         while !journal.settled() {
+            assert!(began.elapsed() < STANDS, "it stands: {:?}", journal.progress());
             tokio::task::yield_now().await;
         }
         steps.push(ms());
@@ -93,20 +99,22 @@ fn open(dir: &Path) {
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["fill", dir] => return fill(Path::new(dir)),
-        ["open", dir] => return open(Path::new(dir)),
+        ["fill", dir, ..] => return fill(Path::new(dir)),
+        ["open", dir, ..] => return open(Path::new(dir)),
         _ => {}
     }
-    let rounds = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(7);
+    let [symbols, closes, rounds] = sized(SIZES, SHORT);
+    let rounds = arguments.iter().find_map(|a| a.parse().ok()).unwrap_or(rounds);
+    let small = short().then_some("short");
     let dir: PathBuf = folder("restart");
     let me = std::env::current_exe().expect("the program has a place");
-    println!("restart, {SYMBOLS} x {CLOSES}, load {}", load());
+    println!("restart, {symbols} x {closes}, load {}", load());
     let mut columns: Vec<Vec<f64>> = vec![Vec::new(); 6];
     let mut last = String::new();
     for _ in 0..rounds {
         drop(std::fs::remove_file(dir.join("live.redb")));
         let mut fill = Command::new(&me);
-        let fill = fill.arg("fill").arg(&dir).stdout(Stdio::piped());
+        let fill = fill.arg("fill").arg(&dir).args(small).stdout(Stdio::piped());
         let mut child = fill.spawn().expect("the program can be run again");
         let mut line = String::new();
         let out = child.stdout.take().expect("its output is a pipe");
@@ -116,11 +124,22 @@ fn main() {
         child.wait().expect("a child ends");
         let size = std::fs::metadata(dir.join("live.redb")).map_or(0, |m| m.len());
         let mut open = Command::new(&me);
-        let open = open.arg("open").arg(&dir).env(SINCE, now_ns().to_string());
-        let text = open.output().expect("the program can be run again").stdout;
-        last = String::from_utf8_lossy(&text).into_owned();
+        let open = open.arg("open").arg(&dir).args(small).env(SINCE, now_ns().to_string());
+        let told = open.output().expect("the program can be run again");
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        last = String::from_utf8_lossy(&told.stdout).into_owned();
         let steps = last.lines().next().unwrap_or("").split(' ').filter_map(|v| v.parse().ok());
-        for (column, value) in columns.iter_mut().zip(steps.chain([size as f64 / 1e6])) {
+        let steps: Vec<f64> = steps.collect();
+        assert!(steps.len() == 5 && steps.is_sorted(), "five steps, one after the other: {last}");
+        let head = |text: &str, word: &str| -> Option<u64> {
+            let at = text.split(word).nth(1)?.trim_start();
+            at.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+        };
+        let (said, found) = (head(&line, "full "), head(&last, "head "));
+        // What was not flushed yet may be lost.
+        assert!(found > Some(0) && found <= said, "full at {said:?}, and opened at {found:?}");
+        for (column, value) in columns.iter_mut().zip(steps.into_iter().chain([size as f64 / 1e6]))
+        {
             column.push(value);
         }
     }

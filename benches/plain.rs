@@ -1,4 +1,5 @@
-//! `cargo bench --bench plain`: the plain loop over ranks, and the exchange's core beside it.
+//! `cargo bench --bench plain [-- alone] [-- shares] [-- short]`: the plain loop over ranks, and the
+//! exchange's core beside it.
 //!
 //! 300 symbols, every stage, an account that trades, a venue in the loop that fills at once. The
 //! market is made before timing starts.
@@ -17,7 +18,7 @@ mod common;
 
 use common::machine::load;
 use common::market::{Instant as Filling, Seen, Tape};
-use common::spread;
+use common::{sized, spread};
 use everwarm::domain::market::Bar;
 use everwarm::domain::time::UtcMs;
 use everwarm::sim::market::{Market, Seeded};
@@ -28,9 +29,9 @@ use everwarm_runtime::plain::PlainLoop;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-const SYMBOLS: usize = 300;
-const CLOSES: usize = 5_000;
-const ROUNDS: usize = 7;
+/// Symbols, closes and rounds.
+const SIZES: [usize; 3] = [300, 5_000, 7];
+const SHORT: [usize; 3] = [30, 100, 1];
 
 struct Run {
     /// Million bars a second.
@@ -122,39 +123,45 @@ impl Market for Made {
 }
 
 fn exchange(tape: &Tape) -> f64 {
-    let market = Seeded::new(1, SYMBOLS, common::market::START, 0);
+    let market = Seeded::new(1, sized(SIZES, SHORT)[0], common::market::START, 0);
     let bars = tape.closes.iter().cloned().collect();
     let mut local = Local::open(Box::new(Made { market, bars }), &Setup::default());
     let began = Instant::now();
-    let mut said = 0;
+    let (mut closes, mut said) = (0, 0);
     while let Some(close) = local.next_close() {
+        closes += 1;
         said += local.advance(close, close).len();
     }
-    assert!(said < usize::MAX, "what was said is made");
-    tape.bars() as f64 / began.elapsed().as_secs_f64() / 1e6
+    let rate = tape.bars() as f64 / began.elapsed().as_secs_f64() / 1e6;
+    assert_eq!((closes, said), (tape.closes.len(), 0), "each close, and no order");
+    rate
 }
 
 fn main() {
-    let tape = Tape::seeded(SYMBOLS, CLOSES);
-    println!("plain loop, {SYMBOLS} symbols x {CLOSES} closes, load {}", load());
+    let [symbols, closes, rounds] = sized(SIZES, SHORT);
+    let tape = Tape::seeded(symbols, closes);
+    println!("plain loop, {symbols} symbols x {closes} closes, load {}", load());
     let mut rates = Vec::new();
     let mut last = None;
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         let run = run(&tape);
         rates.push(run.rate);
         last = Some(run);
     }
     let Some(Run { seen, orders, .. }) = last else { return };
+    let last_close = tape.closes.last().map(|(time, _)| *time);
+    assert_eq!(seen.equity.map(|(time, _)| time), last_close, "an equity after each close");
+    assert!(orders > 0, "nothing was traded");
     let equity = seen.equity.map(|(_, equity)| equity).unwrap_or_default();
     println!(
-        "plain: {} million bars/s of {ROUNDS} (aim 3); {orders} orders, {} facts, equity {equity}",
+        "plain: {} million bars/s of {rounds} (aim 3); {orders} orders, {} facts, equity {equity}",
         spread(&mut rates),
         seen.facts,
     );
     if std::env::args().any(|a| a == "alone") {
         return;
     }
-    let mut rates: Vec<f64> = (0..ROUNDS).map(|_| exchange(&tape)).collect();
+    let mut rates: Vec<f64> = (0..rounds).map(|_| exchange(&tape)).collect();
     println!("exchange core, same bars, no orders: {} million bars/s", spread(&mut rates));
     if std::env::args().any(|a| a == "shares") {
         shares(&tape);

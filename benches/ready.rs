@@ -1,7 +1,7 @@
 //! SIGKILL to ready: the built daemon with 300 symbols and 1,000 closes behind it is killed and
 //! started again, through its files, the exchange on loopback and the reconciliation.
 //!
-//! `cargo bench --bench ready [-- SYMBOLS CLOSES ROUNDS]`
+//! `cargo bench --bench ready [-- SYMBOLS CLOSES ROUNDS | short]`
 
 #![allow(
     clippy::print_stdout,
@@ -62,7 +62,8 @@ fn main() {
     let numbers: Vec<String> =
         std::env::args().skip(1).filter(|a| a.parse::<u32>().is_ok()).collect();
     let number = |i: usize, default: &str| numbers.get(i).cloned().unwrap_or(default.to_owned());
-    let (symbols, closes, rounds) = (number(0, "300"), number(1, "1000"), number(2, "5"));
+    let [symbols, closes, rounds] = common::sized(["300", "1000", "5"], ["8", "20", "1"]);
+    let (symbols, closes, rounds) = (number(0, symbols), number(1, closes), number(2, rounds));
     let wanted: u64 = closes.parse().expect("digits");
     let dir = std::env::temp_dir().join(format!("everwarm-ready-{}", std::process::id()));
     let mut seen = 0;
@@ -75,12 +76,14 @@ fn main() {
         seen += count(line);
         seen >= wanted
     });
+    assert!(seen >= wanted, "it ended after {seen} of {wanted} closes");
     let size = std::fs::metadata(dir.join("live.redb")).map_or(0, |m| m.len());
     let mut all = Vec::new();
     for _ in 0..rounds.parse().unwrap_or(5) {
         std::thread::sleep(Duration::from_millis(200));
         let (steps, ready) = live(&dir, &symbols, |line| line.contains("may trade"));
         println!("{ready:.1} ms: {}", steps.join("; "));
+        assert!(ready.is_finite() && !steps.is_empty(), "it ended before it was ready");
         all.push(ready);
     }
     let load = machine::load();

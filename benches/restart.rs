@@ -1,6 +1,6 @@
-//! `cargo bench --bench restart [-- ROUNDS]`: what supervision costs, beside Erlang/OTP where
-//! that is installed: from a kill until the child answers again, starting and stopping a tree, and
-//! messages a second through a bounded mailbox.
+//! `cargo bench --bench restart [-- ROUNDS | short]`: what supervision costs, beside Erlang/OTP
+//! where that is installed: from a kill until the child answers again, starting and stopping a
+//! tree, and messages a second through a bounded mailbox.
 //!
 //! Children are killed as `everwarm kill` does it, which waits for no backoff. Times are
 //! microseconds from just before the kill until the answer of the next instance is here.
@@ -18,7 +18,7 @@
 mod common;
 
 use common::machine::{folder, load};
-use common::{p50_p99, quantile};
+use common::{p50_p99, quantile, short, sized};
 use everwarm_runtime::chaos::faults::FaultyDisk;
 use everwarm_runtime::fact::{Body, Fact, Mask, NoLibrary, Rank, RuntimeEvent};
 use everwarm_runtime::journal::{Journal, Options, StageInfo};
@@ -34,8 +34,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// Messages through the mailbox.
-const MESSAGES: u64 = 1_000_000;
+/// Rounds, children of the largest tree, messages through the mailbox.
+const SIZES: (usize, usize, u64) = (1_000, 10_000, 1_000_000);
+const SHORT: (usize, usize, u64) = (20, 500, 20_000);
 /// Messages on their way, at most.
 const LIMIT: usize = 1_024;
 /// Facts a stage has to evolve after its saved state, about, and the size of that.
@@ -139,19 +140,19 @@ async fn children(count: usize, rounds: usize) {
     );
 }
 
-async fn mailbox() {
+async fn mailbox(messages: u64) {
     let spec = supervisor("root", Strategy::OneForOne).child(worker("k0", |_| (Kid, ())));
     let root = tree().start(spec).await.unwrap();
     let slot = root.directory().slot("root/k0");
     let mut rates = Vec::new();
     for _ in 0..5 {
         let began = Instant::now();
-        for _ in 0..MESSAGES {
+        for _ in 0..messages {
             let ticket = slot.mailbox().room(LIMIT).await;
             assert!(slot.send(Ask::Count(ticket)).is_ok(), "it is there");
         }
         ping(&root, "root/k0").await;
-        rates.push(MESSAGES as f64 / us(began));
+        rates.push(messages as f64 / us(began));
     }
     let (most, half) = (quantile(&mut rates, 1.0), quantile(&mut rates, 0.5));
     println!("bounded mailbox, {LIMIT} at most: {half:.2} million messages/s ({most:.2} at most)");
@@ -293,20 +294,23 @@ fn erlang() {
 }
 
 fn main() {
-    let rounds = std::env::args().skip(1).find_map(|a| a.parse().ok()).unwrap_or(1_000);
+    let (rounds, most, messages) = sized(SIZES, SHORT);
+    let rounds = std::env::args().skip(1).find_map(|a| a.parse().ok()).unwrap_or(rounds);
     println!("supervision, {rounds} rounds, load {}", load());
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let measured = tokio::spawn(async move {
-            for count in [1, 300, 10_000] {
+            for count in [1, 300, most] {
                 children(count, rounds).await;
             }
             stage(rounds).await;
-            mailbox().await;
+            mailbox(messages).await;
         });
         measured.await.unwrap();
     });
-    erlang();
+    if !short() {
+        erlang();
+    }
     println!("load {}", load());
 }

@@ -2,12 +2,12 @@
 //! time, whether anything grows that should not, and whether anything was said to be wrong; while
 //! its page is open and it is scraped every five seconds.
 //!
-//! `cargo bench --bench soak [-- MINUTES SYMBOLS PACE [KILLS]]`: 2 minutes, 300 symbols, 60x. A day
-//! of the market at 60x is 24 minutes; two minutes at 240x are eight hours, of
-//! which the last four are judged (`common/flat.rs` says how). With KILLS, so many actors are
-//! killed in each minute of the market, one after another: `cargo bench --bench soak -- 72 30 600x
-//! 1` is 30 days of 30 symbols with a kill each minute. Ends with an error where something went
-//! wrong or grew.
+//! `cargo bench --bench soak [-- MINUTES SYMBOLS PACE [KILLS] | short]`: 2 minutes, 300 symbols,
+//! 60x; `short` is 240x. A day of the market at 60x is 24 minutes; two minutes at 240x are eight
+//! hours, of which the last four are judged (`common/flat.rs` says how). With KILLS, so many actors
+//! are killed in each minute of the market, one after another: `cargo bench --bench soak -- 72 30
+//! 600x 1` is 30 days of 30 symbols with a kill each minute. Ends with an error where something
+//! went wrong or grew.
 
 #![allow(
     clippy::print_stdout,
@@ -231,12 +231,18 @@ fn said(dir: &Path, calm: bool) -> (usize, Vec<String>) {
     (told.lines().filter(|line| line.contains("  fill  ")).count(), bad)
 }
 
+/// Minutes, symbols, pace and kills.
+fn arguments() -> [String; 4] {
+    let given = |a: &String| !a.starts_with('-') && a != "short";
+    let mut given = std::env::args().skip(1).filter(given);
+    let usual = ["2", "300", common::sized("60x", "240x"), "0"];
+    usual.map(|usual| given.next().unwrap_or_else(|| usual.to_owned()))
+}
+
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let argument = |i: usize, default: &str| arguments.get(i).cloned().unwrap_or(default.into());
-    let (minutes, symbols, pace) = (argument(0, "2"), argument(1, "300"), argument(2, "60x"));
+    let [minutes, symbols, pace, kills] = arguments();
     let minutes: f64 = minutes.parse().expect("minutes");
-    let kills: f64 = argument(3, "0").parse().expect("kills a minute of the market");
+    let kills: f64 = kills.parse().expect("kills a minute of the market");
     let dir: PathBuf = machine::folder(&format!("soak-{}", std::process::id()));
     let data = dir.join("data");
     let began = Instant::now();

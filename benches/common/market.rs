@@ -11,7 +11,9 @@ use everwarm::domain::order::{
 use everwarm::domain::settings::Settings;
 use everwarm::domain::time::{MINUTE, UtcMs};
 use everwarm::sim::market::{Market, Seeded};
-use everwarm_runtime::fact::Fact;
+use everwarm::trading;
+use everwarm_runtime::fact::{Fact, NoLibrary};
+use everwarm_runtime::plain::PlainLoop;
 
 /// A full minute.
 pub const START: UtcMs = 1_700_000_040_000;
@@ -144,6 +146,23 @@ impl Instant {
             time,
         }))
     }
+}
+
+/// What the plain loop says of a tape whose orders are filled at once: no actor, store or thread.
+pub fn undisturbed(tape: &Tape) -> Seen {
+    let mut plain = PlainLoop::new(trading::stages(), Box::new(NoLibrary));
+    let (mut seen, mut venue) = (Seen::default(), Instant::default());
+    for body in tape.prologue() {
+        plain.input(0, body, &mut |fact| seen.note(fact)).expect("nothing is referred to");
+    }
+    for ((time, body), (_, bars)) in tape.bodies().into_iter().zip(&tape.closes) {
+        plain.input(time, body, &mut |fact| seen.note(fact)).expect("nothing is referred to");
+        let intents = std::mem::take(&mut seen.intents);
+        for answer in venue.answer(&intents, time, bars) {
+            plain.input(time, answer, &mut |fact| seen.note(fact)).expect("the same");
+        }
+    }
+    seen
 }
 
 /// The announcement of first attempts.

@@ -10,6 +10,17 @@ pub mod machine;
 pub mod market;
 pub mod world;
 
+/// Whether the short form is asked for by the argument `short`: small sizes, which show that a
+/// measurement works and its result is sane. Its times say nothing.
+pub fn short() -> bool {
+    std::env::args().any(|argument| argument == "short")
+}
+
+/// A size: of the measurement, or of its short form.
+pub fn sized<T>(whole: T, small: T) -> T {
+    if short() { small } else { whole }
+}
+
 /// The value below which the share `p` of all lies; sorts them.
 pub fn quantile(values: &mut [f64], p: f64) -> f64 {
     values.sort_by(f64::total_cmp);

@@ -10,7 +10,7 @@ use everwarm::domain::time::UtcMs;
 use everwarm::edge::config::InForce;
 use everwarm::edge::gateway_book::GatewayBook;
 use everwarm::life::{APPLICATION, places};
-use everwarm::trading::{self, bars::Closes};
+use everwarm::trading::{self, bars::Closes, universe::Universe};
 use everwarm_runtime::fact::{Mask, NoLibrary};
 use everwarm_runtime::journal::{Journal, Options, Waker, Writer};
 use everwarm_runtime::runner::ResumeReport;
@@ -19,11 +19,15 @@ use everwarm_runtime::store::Store;
 use everwarm_runtime::supervise::{
     Backoff, ChildSpec, RootHandle, Strategy, Tree, supervisor, worker,
 };
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Notify;
+
+/// Wall time without any progress after which there will be none.
+const STANDS: Duration = Duration::from_mins(1);
 
 /// Told of each start of a stage.
 pub type OnResume = Arc<dyn Fn(&'static str, ResumeReport) + Send + Sync>;
@@ -50,6 +54,7 @@ pub fn journal_in(store: Store) -> Arc<Journal<Body>> {
 /// Who reads by round besides the stages.
 fn followers() -> Vec<(&'static str, MakeStage<Body>)> {
     vec![
+        ("universe", Arc::new(|| Box::<Universe>::default())),
         ("config", Arc::new(|| Box::<InForce>::default())),
         ("gateway", Arc::new(|| Box::<GatewayBook>::default())),
         ("closer", Arc::new(|| Box::<Closes>::default())),
@@ -58,6 +63,9 @@ fn followers() -> Vec<(&'static str, MakeStage<Body>)> {
 
 /// Grows the tree of stages and followers; all are up when it returns. The followers named in
 /// `without` are left to the caller.
+///
+/// # Panics
+/// The journal waits for somebody who is not among them: it would never settle.
 pub async fn grow(
     journal: &Arc<Journal<Body>>,
     workers_on: &Handle,
@@ -82,6 +90,10 @@ pub async fn grow(
         });
         worker.on(workers_on.clone())
     };
+    let mut here: Vec<_> = followers().into_iter().map(|(name, _)| name).collect();
+    here.extend(trading::specs().iter().map(|stage| stage.name));
+    let (waited_for, here) = (waited_for(journal), here.into_iter().collect::<BTreeSet<_>>());
+    assert_eq!(waited_for, here, "left: whom the journal waits for; right: who is started");
     let stages = trading::specs().into_iter().map(|stage| child(stage.name, Arc::new(stage.make)));
     let followers = followers().into_iter().filter(|(name, _)| !without.contains(name));
     let followers = followers.map(|(name, make)| child(name, make));
@@ -90,6 +102,27 @@ pub async fn grow(
         .child(supervisor("followers", Strategy::OneForOne).children(followers).children(more));
     let tree = Tree::new(Arc::new(|_| ()), Arc::new(|| 0));
     tree.start(root).await.expect("stages start")
+}
+
+fn waited_for(journal: &Journal<Body>) -> BTreeSet<&'static str> {
+    journal.progress().into_iter().map(|(name, _)| name).collect()
+}
+
+/// Waits until every stage and follower has passed the head.
+///
+/// # Panics
+/// Nobody has come any further for a minute: it is said how far each is.
+pub async fn settled(journal: &Journal<Body>) {
+    let (mut before, mut since) = (Vec::new(), Instant::now());
+    while !journal.settled() {
+        tokio::time::sleep(Duration::from_micros(200)).await;
+        let now = journal.progress();
+        if now != before {
+            (before, since) = (now, Instant::now());
+        }
+        let head = journal.head();
+        assert!(since.elapsed() < STANDS, "it stands at head {head}: {before:?}");
+    }
 }
 
 /// Appends closes and what the venue answers to the intents that follow, close by close.
@@ -163,7 +196,8 @@ impl Feeder {
         }
     }
 
-    fn look(&mut self) {
+    /// Looks at what was said since.
+    pub fn look(&mut self) {
         for chunk in self.journal.read(self.row, usize::MAX).expect("the tail is in memory") {
             for fact in &chunk.facts {
                 self.seen.note(fact);
@@ -174,9 +208,7 @@ impl Feeder {
 
     /// Waits until every stage and follower has passed the head.
     pub async fn settled(&self) {
-        while !self.journal.settled() {
-            tokio::time::sleep(Duration::from_micros(200)).await;
-        }
+        settled(&self.journal).await;
     }
 
     /// Feeds the beginning and waits until the account was compared.
