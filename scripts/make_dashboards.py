@@ -300,6 +300,8 @@ BOARDS = {
                   "none", ("process_open_fds{$S}", "open"), ("process_max_fds{$S}", "most"), ("process_threads{$S}", "threads")),
             graph("Timer lag", "How late timers of 100 ms are. Bad: above 50 ms.",
                   "s", *both("everwarm_tokio_timer_lag_seconds", "")),
+            graph("Supervision lag", "How long the root supervisor takes to answer. Bad: 1 s: /livez says 503.",
+                  "s", ("everwarm_supervision_lag_seconds{$S}", "{{instance}}"), bad=1),
             graph("Busy share of the workers", "Share of the workers' threads in use. Bad: near 1.",
                   "percentunit", ("everwarm_tokio_busy_ratio{$S}", "{{instance}}"), warn=0.9),
             graph("Tasks", "Tasks, those in the common queue, and the threads. Bad: a queue that stays.",

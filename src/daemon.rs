@@ -4,8 +4,10 @@
 mod backup;
 mod chaos;
 mod desk;
+mod files;
 mod harm;
 mod identity;
+mod lag;
 mod live;
 mod measure;
 mod messages;
@@ -30,8 +32,8 @@ use crate::edge::config::Content;
 use crate::edge::exchange::{Launch, LaunchError};
 use crate::edge::projector;
 use crate::edge::world::{Passing, World, wall};
-use crate::history;
-use crate::life::{APPLICATION, Birth, BirthError, Connection, LIVE_FILE, Life};
+use crate::history::queries::HistoryError;
+use crate::life::{Birth, BirthError, Connection, LIVE_FILE, Life};
 use crate::ops::api::{self, Api, ApiFile, Changes, Entry, LogLevel, Refusals, Token};
 use crate::ops::cli::{Core, SimConfig};
 use crate::ops::config::{Config, Look, MarketSource, Pace, Remote, Sources, Symbols, VenueSource};
@@ -50,11 +52,10 @@ use crate::sim::{self, Setup, SimError, SimOptions};
 use crate::trading;
 use crate::venue::binance::{Environment, Hosts};
 use desk::LiveDesk;
-use everwarm_runtime::chaos::{Chaos, Phase, Site};
+use everwarm_runtime::chaos::{Chaos, Phase};
 use everwarm_runtime::clock;
-use everwarm_runtime::files::keep_private;
-use everwarm_runtime::store::archive::Archive;
-use everwarm_runtime::store::{CheckedStore, Store};
+use everwarm_runtime::files::{is_full, keep_private};
+use everwarm_runtime::store::archive::ArchiveError;
 use everwarm_runtime::supervise::{RootOutcome, Watchdog};
 use identity::Traded;
 use measure::{Parts, Sampled};
@@ -67,8 +68,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use stop::Stop;
-use tokio::net::TcpListener;
-use tokio::runtime::{Builder, Runtime};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch as channel};
 use tokio_rustls::TlsAcceptor;
 use watch::Watch;
@@ -102,8 +103,8 @@ const MADE_START: UtcMs = 1_767_571_200_000;
 const EXCHANGE: &str = "exchange";
 /// Symbols of the made market.
 const MADE_SYMBOLS: u32 = 8;
-/// How long files that are held are asked for before another daemon is taken to hold them.
-const HELD: Duration = Duration::from_secs(2);
+/// Threads that answer: one that holds its thread leaves the other.
+const ANSWERS: usize = 2;
 /// How long what still runs may take at the very end: nothing hangs on it any more.
 const DRAIN: Duration = Duration::from_secs(1);
 
@@ -137,11 +138,16 @@ fn run(sources: Sources, printer: Printer, began: Instant) -> Result<Exit, Failu
         return Ok(Exit::Fine);
     }
     let (control, workers) = (runtime(1, "control")?, runtime(config.workers, "worker")?);
+    // What asks and is answered has threads of its own: nothing there stops supervision, and what
+    // stops supervision does not stop answers.
+    let answers = runtime(ANSWERS, "api")?;
     let stop = stop.may_take(config.stop);
     let notify = Arc::new(Notify::from_environment());
     let around = Around { watch: &watch, stop, notify, panics };
-    let exit = control.block_on(daemon((&config, sources, log), traded, &around, &workers));
+    let runtimes = (&workers, &answers);
+    let exit = control.block_on(daemon((&config, sources, log), traded, &around, runtimes));
     control.shutdown_timeout(DRAIN);
+    answers.shutdown_timeout(DRAIN);
     workers.shutdown_timeout(DRAIN);
     exit
 }
@@ -178,7 +184,7 @@ async fn daemon(
     (config, sources, log): (&Config, Sources, LogLevel),
     traded: Traded,
     around: &Around<'_>,
-    workers: &Runtime,
+    (workers, answers): (&Runtime, &Runtime),
 ) -> Result<Exit, Failure> {
     let Around { watch, stop, notify, panics } = around;
     let watch: &Watch = watch;
@@ -187,17 +193,22 @@ async fn daemon(
         crate::chaos::process::from_environment().map_err(|e| Failure::new(Exit::Usage, e))?;
     chaos.enter(Phase::Starting);
     watch.enter(Step::Open);
-    let (store, archive) = open_when_free(config, watch, &chaos).await?;
+    let anew = sources.new_installation;
+    let opened = files::open_when_free(config, anew, watch, &chaos).await?;
+    let (store, archive) = (opened.store.clone(), Arc::clone(&opened.archive));
     let confirmed = live::confirmed(config, (&store, &archive))?;
     identity::note(&config.data_dir, &traded.words)?;
     identity::started(&config.data_dir, sources.file.as_deref(), &sources.flags)?;
-    let door = Door::open(config, log).await?;
+    let door = Door::open(config, log, answers.handle())?;
     watch.enter(Step::Connect);
     notify.tell("finding the exchange", &[]);
     let (connection, exchange) = match venue(config, confirmed, stop, watch).await {
         Ok(venue) => venue,
         Err(ending) => return ending,
     };
+    if opened.is_new && !anew {
+        files::refuse_orders_of_ours(&config.data_dir, &connection).await?;
+    }
     let (failed, mut store_failed) = mpsc::channel(1);
     let (hopeless, on_watch) = (failed.clone(), watch.clone());
     let birth = Birth {
@@ -207,7 +218,7 @@ async fn daemon(
         chaos: chaos.clone(),
         connection,
         content: Content::new(&traded.settings, config.origins(), config.live_values()),
-        installation: config.installation.clone(),
+        installation: opened.installation.clone().unwrap_or_else(|| config.installation.clone()),
         stages: trading::specs(),
         exchange,
         workers_on: workers.handle().clone(),
@@ -222,6 +233,7 @@ async fn daemon(
     let (mut watcher, mut pulse, mut watchdog) = (None, None, None);
     notify.tell("restoring the states", &[]);
     let sampled = Arc::new(Sampled::new(workers.handle().clone()));
+    let lag = Arc::clone(&sampled.control);
     let measured = (Arc::clone(&sampled), Arc::clone(panics));
     let life = Life::begin(birth, |world, tree| {
         follow_time(watch, world);
@@ -237,7 +249,7 @@ async fn daemon(
         let desk = begin_api(about, door, world, watch, &stopped);
         watcher = Some(begin_watch(world, watch, stopped));
         let mut actors = messages::actors(&config.messages, world, &desk, workers.handle());
-        pulse = Some(Pulse::begin(world, desk, Arc::clone(notify)));
+        pulse = Some(Pulse::begin(world, desk, Arc::clone(notify), lag));
         actors.push(measure::sampler(&sampled));
         actors.extend(reload::actors(&reloader, hear, workers.handle()));
         actors
@@ -277,7 +289,7 @@ async fn born(
         biased;
         Some(failure) = failed.recv() => Err(failure),
         life = life => {
-            life.map_err(|e| failed.try_recv().unwrap_or_else(|_| birth_failure(&e)))
+            life.map_err(|e| failed.try_recv().unwrap_or_else(|_| birth_failure(e)))
         }
     }
 }
@@ -345,49 +357,6 @@ async fn stop_exchange(world: &World) {
     }
 }
 
-/// Opens the files. A daemon that was killed while it started its exchange leaves them held by that
-/// child until the child has become the exchange, so who holds them is asked for a while.
-async fn open_when_free(
-    config: &Config,
-    watch: &Watch,
-    chaos: &Chaos,
-) -> Result<(Store, Arc<Archive>), Failure> {
-    let began = clock::now();
-    loop {
-        match open_files(config, watch, chaos) {
-            Err(held) if held.exit == Exit::Held && began.elapsed() < HELD => {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            done => return done,
-        }
-    }
-}
-
-fn open_files(
-    config: &Config,
-    watch: &Watch,
-    chaos: &Chaos,
-) -> Result<(Store, Arc<Archive>), Failure> {
-    let (live, past) = (config.data_dir.join(LIVE_FILE), config.data_dir.join(history::FILE));
-    // Neither is written to before both are known to be good.
-    let began = clock::now();
-    let checked = Store::check(&live, APPLICATION).map_err(|e| store_failure(&e))?;
-    chaos.point(Site::AfterResume, "open");
-    let checking = began.elapsed();
-    let began = clock::now();
-    let archive = Arc::new(Archive::open(&past)?);
-    let archiving = began.elapsed();
-    let began = clock::now();
-    watch.enter(Step::Repair);
-    let repair = |checked: CheckedStore| checked.accept(chaos);
-    let store = checked.map_or_else(|| Store::open(&live, APPLICATION), repair);
-    let store = store.map_err(|e| store_failure(&e))?;
-    let size = store.file_bytes() / 1024;
-    watch.step("open the journal", checking + began.elapsed(), format!("{size} kB"));
-    watch.step("open the history", archiving, String::new());
-    Ok((store, archive))
-}
-
 /// Finds the exchange or starts it. One that does not come up is tried again, ever more slowly; one
 /// that says itself why it cannot run is not.
 async fn find_exchange(
@@ -408,6 +377,10 @@ async fn find_exchange(
                 let exit = code.and_then(|code| Exit::of(u8::try_from(code).ok()?));
                 let text = format!("the exchange ended: {said}");
                 return Err(Err(Failure::new(exit.unwrap_or(Exit::Failed), text)));
+            }
+            Err(LaunchError::Io(e)) if is_full(&e) => {
+                let text = format!("the exchange could not be started: {e}");
+                return Err(Err(Failure::new(Exit::DiskFull, text)));
             }
             Err(LaunchError::Io(e)) => e.to_string(),
         };
@@ -528,7 +501,7 @@ fn begin_watch(
 ) -> std::thread::JoinHandle<()> {
     let (journal, watch) = (Arc::clone(&world.journal), watch.clone());
     let (head, archive) = (journal.last_row(), Arc::clone(&world.archive));
-    let handle = tokio::runtime::Handle::current();
+    let handle = Handle::current();
     std::thread::spawn(move || {
         let facts = audit::StoreFacts(journal.store().clone());
         let followed = watch
@@ -546,21 +519,33 @@ struct Door {
     beyond: Option<(TcpListener, TlsAcceptor)>,
     token: Token,
     log: LogLevel,
+    /// Where it is served.
+    on: Handle,
 }
 
 impl Door {
     /// Takes the address before anything is started: a daemon that nobody can ask is none.
-    async fn open(config: &Config, log: LogLevel) -> Result<Door, Failure> {
+    fn open(config: &Config, log: LogLevel, on: &Handle) -> Result<Door, Failure> {
         let no =
             |at: SocketAddr| move |e| Failure::new(Exit::Failed, format!("the API at {at}: {e}"));
-        let listener = TcpListener::bind(config.listen).await.map_err(no(config.listen))?;
+        let listener = listen(config.listen, on).map_err(no(config.listen))?;
         let beyond = match config.beyond.as_ref().and_then(|b| Some((b.listen, b.tls.clone()?))) {
-            Some((at, tls)) => Some((TcpListener::bind(at).await.map_err(no(at))?, tls)),
+            Some((at, tls)) => Some((listen(at, on).map_err(no(at))?, tls)),
             None => None,
         };
         let token = Token::find_or_make(config.token.as_ref(), &config.data_dir)?;
-        Ok(Door { listener, beyond, token, log })
+        Ok(Door { listener, beyond, token, log, on: on.clone() })
     }
+}
+
+/// Listens at an address, with the sockets of that runtime.
+fn listen(at: SocketAddr, on: &Handle) -> std::io::Result<TcpListener> {
+    let _sockets = on.enter();
+    let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // An address that a process just let go of is taken at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(at)?;
+    socket.listen(1024)
 }
 
 /// What the interface is begun with: what was set, the currency, who reads the configuration again,
@@ -620,15 +605,16 @@ fn begin_api(
     for entry in entries.into_iter().chain([Entry::Here(door.listener)]) {
         let mut stopped = stopped.clone();
         let stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
-        tokio::spawn(api::serve(entry, api.clone(), stop));
+        door.on.spawn(api::serve(entry, api.clone(), stop));
     }
     desk
 }
 
-fn birth_failure(error: &BirthError) -> Failure {
+fn birth_failure(error: BirthError) -> Failure {
     match error {
-        BirthError::Store(e) => store_failure(e),
+        BirthError::Store(e) => store_failure(&e),
         BirthError::Venue(_) => Failure::new(Exit::Failed, error.to_string()),
+        BirthError::History(HistoryError::Archive(full @ ArchiveError::Full { .. })) => full.into(),
         BirthError::History(_) => Failure::new(Exit::StoreFailed, error.to_string()),
         BirthError::Tree(_) => Failure::new(Exit::RootGaveUp, error.to_string()),
     }
@@ -666,6 +652,10 @@ fn exchange(config: SimConfig) -> Result<Exit, Failure> {
     served.map(|()| Exit::Fine).map_err(|e| match e {
         SimError::Books(BooksError::Store(e)) => store_failure(&e),
         SimError::OtherMarket { .. } => Failure::new(Exit::Refused, e.to_string()),
+        SimError::Full(_) => Failure::new(Exit::DiskFull, e.to_string()),
+        SimError::Io { ref source, .. } if is_full(source) => {
+            Failure::new(Exit::DiskFull, e.to_string())
+        }
         SimError::Books(_) | SimError::Io { .. } | SimError::Failed(_) => {
             Failure::new(Exit::Failed, e.to_string())
         }

@@ -31,6 +31,8 @@ mod exits;
 #[cfg(test)]
 mod facts;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod hand;
 #[cfg(test)]
 mod heap;

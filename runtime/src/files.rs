@@ -1,8 +1,44 @@
 //! Small files that are written whole or not at all, and files that find no room.
 
-use std::fs::{File, OpenOptions, rename};
+use std::fs::{File, OpenOptions, TryLockError, rename};
 use std::io::{self, Write as _};
 use std::path::Path;
+
+/// The lock on a folder or file; dropped, or with the process, it is let go of.
+#[derive(Debug)]
+pub struct Lock {
+    _held: File,
+}
+
+impl Lock {
+    /// Locks a folder that is there, so that it stays as it is; none where another process has it.
+    ///
+    /// # Errors
+    /// It is no folder, or the file system has no such locks.
+    pub fn folder(path: &Path) -> io::Result<Option<Lock>> {
+        Lock::take(File::open(path)?)
+    }
+
+    /// Locks a file, made where it is absent; none where another process has it.
+    ///
+    /// # Errors
+    /// It cannot be made, or the file system has no such locks.
+    pub fn file(path: &Path) -> io::Result<Option<Lock>> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        Lock::take(options.open(path)?)
+    }
+
+    fn take(file: File) -> io::Result<Option<Lock>> {
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock { _held: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(e)) => Err(e),
+        }
+    }
+}
 
 /// Writes `path` under a temporary name beside it, flushes it and renames it: whoever reads finds
 /// the old file, the new one, or none. Only the owner may read it.

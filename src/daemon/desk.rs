@@ -46,8 +46,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
-/// How long the root supervisor may take to answer.
-const ANSWER: Duration = Duration::from_secs(1);
+/// How long the root supervisor may take to answer: whoever asks hears of it within a second.
+const ANSWER: Duration = Duration::from_millis(800);
 /// How long the market's streams may be away and it still counts as ready, milliseconds: a
 /// connection that was lost is back in less.
 const RECONNECT: i64 = 10_000;
@@ -141,9 +141,16 @@ impl LiveDesk {
             checks: self.checks(),
             skew: own.then(skew),
             disk: disk_of(Path::new(&self.data_dir)),
+            unlinked: self.unlinked(),
             pending: self.reloader.view().restart_pending,
             ..Signs::default()
         }
+    }
+
+    /// The file of the journal, where it is not found under its name any more.
+    pub(super) fn unlinked(&self) -> Option<String> {
+        let store = self.world.journal.store();
+        (!store.is_in_place()).then(|| store.path().display().to_string())
     }
 
     fn configured(&self) -> CheckView {

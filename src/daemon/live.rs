@@ -4,7 +4,7 @@
 
 use super::identity::{self, Traded};
 use super::watch::Watch;
-use super::{FOLLOWERS, elsewhere, open_files, runtime};
+use super::{FOLLOWERS, elsewhere, files, runtime};
 use crate::audit::{StoreFacts, store_failure};
 use crate::domain::fact::{Body, Operator};
 use crate::history::projection::projected_through;
@@ -180,7 +180,8 @@ pub fn confirm(config: &Config, live: &LiveView) -> Result<(), Failure> {
     let Some(remote) = remote(config) else { return refused("money is not real here") };
     let traded = Traded::at(config, remote);
     identity::check(&config.data_dir, &traded.words)?;
-    let (store, _) = open_files(config, &Watch::new(None, clock::now()), &Chaos::off())?;
+    let opened = files::open_now(config, &Watch::new(None, clock::now()), &Chaos::off())?;
+    let store = opened.store.clone();
     identity::note(&config.data_dir, &traded.words)?;
     let options = Options { followers: FOLLOWERS, ..Options::new(|_| ()) };
     let journal = Journal::open(store, places(&trading::specs()), options);

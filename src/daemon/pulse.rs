@@ -3,6 +3,7 @@
 //! still.
 
 use super::desk::LiveDesk;
+use super::lag::Lag;
 use super::notify::Notify;
 use super::stop::end;
 use crate::edge::gateway::GatewayMsg;
@@ -126,11 +127,11 @@ pub struct Pulse {
 impl Pulse {
     /// Begins: what it sees it tells `notify`, in the words of `desk`.
     #[must_use]
-    pub fn begin(world: &World, desk: Arc<LiveDesk>, notify: Arc<Notify>) -> Pulse {
+    pub fn begin(world: &World, desk: Arc<LiveDesk>, notify: Arc<Notify>, lag: Arc<Lag>) -> Pulse {
         let (stop, stopped) = sync_channel(1);
-        let (world, handle) = (world.clone(), Handle::current());
+        let (world, control) = (world.clone(), (Handle::current(), lag));
         let thread = std::thread::Builder::new().name("pulse".into());
-        let thread = thread.spawn(move || beat(&world, &handle, &desk, &notify, &stopped));
+        let thread = thread.spawn(move || beat(&world, &control, &desk, &notify, &stopped));
         if let Err(e) = &thread {
             tracing::error!("nobody looks whether the process is well: {e}");
         }
@@ -147,11 +148,21 @@ impl Drop for Pulse {
     }
 }
 
-fn beat(world: &World, handle: &Handle, desk: &LiveDesk, notify: &Notify, stopped: &Receiver<()>) {
+/// The runtime of the supervisors, and how late it answers.
+type Control = (Handle, Arc<Lag>);
+
+fn beat(
+    world: &World,
+    control: &Control,
+    desk: &LiveDesk,
+    notify: &Notify,
+    stopped: &Receiver<()>,
+) {
     let interval = notify.watchdog().map(|whole| whole / 2);
     let look = interval.map_or(LOOK, |interval| interval.min(LOOK));
     let (mut health, mut ready, mut told) = (Health::new(notify.watchdog()), false, String::new());
     let (mut last, mut wall_was, mut pinged, mut well) = (clock::now(), wall(), None, true);
+    let mut deleted = false;
     while stopped.recv_timeout(look) == Err(RecvTimeoutError::Timeout) {
         let since = std::mem::replace(&mut last, clock::now()).elapsed();
         let wall_is = wall();
@@ -165,7 +176,15 @@ fn beat(world: &World, handle: &Handle, desk: &LiveDesk, notify: &Notify, stoppe
             None => {}
         }
         desk.look();
-        let root = answers(world, handle);
+        let unlinked = desk.unlinked();
+        if let Some(file) = unlinked.as_ref().filter(|_| !deleted) {
+            tracing::error!(
+                "{file} was deleted or replaced: the journal is lost when this process ends. Pack \
+                 a backup now: everwarm backup FILE"
+            );
+        }
+        deleted = unlinked.is_some();
+        let root = answers(world, control);
         let wrong = health.look(&Look {
             root,
             uncommitted: world.journal.uncommitted_age(),
@@ -219,11 +238,15 @@ fn words(desk: &dyn Desk, wrong: Option<&String>) -> (String, bool) {
 }
 
 /// Whether the root supervisor answers.
-fn answers(world: &World, handle: &Handle) -> bool {
+fn answers(world: &World, (handle, lag): &Control) -> bool {
     let root = world.directory.supervisor("root");
     let (answer, heard) = sync_channel(1);
+    lag.ask();
+    let lag = Arc::clone(lag);
     handle.spawn(async move {
-        if root.answers().await && answer.try_send(()).is_err() {
+        let answered = root.answers().await;
+        lag.answered();
+        if answered && answer.try_send(()).is_err() {
             tracing::debug!("the root supervisor answered late");
         }
     });

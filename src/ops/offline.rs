@@ -46,8 +46,8 @@ pub struct OfflineDesk {
 }
 
 impl OfflineDesk {
-    /// Takes the journal of `data_dir`, and opens its history; what the last process did not get to
-    /// project is projected now.
+    /// Takes the journal of `data_dir`, and looks at its history; what the last process did not get
+    /// to project is projected now, in memory. No file is changed or made.
     ///
     /// # Errors
     /// The history could not be opened, or the journal not be read.
@@ -56,7 +56,9 @@ impl OfflineDesk {
         journal: Box<dyn JournalFacts>,
         proofs: Proofs,
     ) -> Result<OfflineDesk, Failure> {
-        let archive = Arc::new(Archive::open(&data_dir.join(history::FILE))?);
+        let file = data_dir.join(history::FILE);
+        let archive = Archive::look(&file)?.map_or_else(|| Archive::in_memory(&file), Ok)?;
+        let archive = Arc::new(archive);
         catch_up(&mut Projector::new(Arc::clone(&archive))?, journal.as_ref())?;
         let history = History::new(Arc::clone(&archive));
         let (data_dir, written) = (data_dir.into(), None);

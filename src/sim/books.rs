@@ -2,6 +2,7 @@
 
 use super::exchange::{Exchange, SimFact};
 use everwarm_runtime::fact::NoLibrary;
+use everwarm_runtime::files::Lock;
 use everwarm_runtime::journal::{AppendError, Journal, Options, StageInfo, Writer};
 use everwarm_runtime::runner::{RunError, Runner};
 use everwarm_runtime::store::{Store, StoreError};
@@ -84,12 +85,21 @@ pub fn count(dir: &Path) -> Result<Option<u64>, BooksError> {
 }
 
 impl Books {
-    /// The file of the books in a directory, made where there is none.
+    /// The file of the books in a directory, made where there is none. Of two exchanges that start
+    /// in one moment one makes it, and the other finds it held.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub fn store(dir: &Path) -> Result<Store, StoreError> {
-        Store::open(&dir.join(FILE), APPLICATION)
+        let file = dir.join(FILE);
+        // Where there are no such locks, the file has one of its own once it is made.
+        let lock = Lock::file(&file.with_extension("lock"));
+        if let Ok(None) = lock {
+            return Err(StoreError::Held(file));
+        }
+        let opened = Store::open(&file, APPLICATION);
+        drop(lock);
+        opened
     }
 
     /// Opens the books in a file, as of the last commit; new ones have nothing in them.

@@ -301,3 +301,26 @@ fn who_may_be_disturbed_changes_while_it_trades() {
     daemon.signal("-INT");
     assert_eq!(daemon.end().0.code(), Some(0));
 }
+
+/// Supervisors share a thread. Whoever asks whether the process lives is told that it hangs.
+#[test]
+fn who_asks_is_answered_while_supervision_hangs() {
+    let folder = Folder::new("livez");
+    let (dir, config) = (folder.join("data"), folder.join("mine.toml"));
+    let path = config.to_str().unwrap();
+    fs::write(&config, "[chaos]\nenabled = true\n[daemon]\nhang_limit_s = 600\n").unwrap();
+    let daemon = Process::start(&dir, &["run", "--symbols", "2", "--config", path]);
+    daemon.answers();
+    daemon.says("may trade");
+    wait_until("supervision answers", || get(&dir, "/livez").starts_with("HTTP/1.1 200"));
+    let stall = ["kill", "root", "--how", "stall", "--seconds", "300", "--yes", "--config", path];
+    let (code, out, err) = run(&dir, &stall);
+    assert_eq!(code, Some(0), "{out}{err}");
+    // Long before it goes on.
+    wait_until("that it hangs is told", || get(&dir, "/livez").starts_with("HTTP/1.1 503"));
+    let lag = || measured(&dir, "everwarm_supervision_lag_seconds");
+    wait_until("the lag is measured", || lag() > 1.0);
+    assert!(get(&dir, "/api/v1/status").starts_with("HTTP/1.1 200"));
+    daemon.kill();
+    kill_exchange(&dir);
+}

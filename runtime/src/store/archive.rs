@@ -7,11 +7,12 @@
 //! 3. Reads copy out and end their transaction, so no reader pins old pages.
 //! 4. A file that is not ours, or is newer than this program, is refused and not written to.
 
-use super::careful::{self, Hold};
+use super::careful::{self, Access, Hold};
 use super::{StorageBackend, StoreError};
 use crate::chaos::Chaos;
 use crate::chaos::faults::FaultyDisk;
 use crate::files::{is_full, sync_name};
+use redb::backends::InMemoryBackend;
 use redb::{
     Database, Durability, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
     TableError,
@@ -162,7 +163,7 @@ impl Archive {
             Ok(archive)
         } else {
             create(path)?;
-            checked(path)?.accept()
+            checked(path, Access::Own)?.accept()
         }
     }
 
@@ -180,20 +181,30 @@ impl Archive {
     /// # Errors
     /// See [`ArchiveError`].
     pub fn check(path: &Path) -> Result<Option<CheckedArchive>, ArchiveError> {
-        match path.try_exists() {
-            Ok(true) => checked(path).map(Some),
-            Ok(false) => Ok(None),
-            Err(e) => Err(io(path, "looking for", &e)),
-        }
+        existing(path, Access::Own)
     }
 
     /// Opens the file at `path` to read what is in it; what a crash left is repaired in memory, and
-    /// the file is not changed whatever is done. `None` where it is absent.
+    /// the file is not changed whatever is done: what is committed is kept in memory. The file need
+    /// not be writable. `None` where it is absent.
     ///
     /// # Errors
     /// See [`ArchiveError`].
     pub fn look(path: &Path) -> Result<Option<Archive>, ArchiveError> {
-        Ok(Archive::check(path)?.map(|checked| checked.archive))
+        Ok(existing(path, Access::Look)?.map(|checked| checked.archive))
+    }
+
+    /// An empty archive in memory, as if it were at `path`.
+    ///
+    /// # Errors
+    /// See [`ArchiveError`].
+    pub fn in_memory(path: &Path) -> Result<Archive, ArchiveError> {
+        let backend = InMemoryBackend::new();
+        let db = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(backend);
+        let db = db.map_err(|e| classify(path, "making", e.into()))?;
+        let archive = Archive { db, path: path.into() };
+        archive.stamp()?;
+        Ok(archive)
     }
 
     /// Opens an archive on a disk in memory, making it first where the disk is empty.
@@ -341,6 +352,12 @@ pub struct CheckedArchive {
 }
 
 impl CheckedArchive {
+    /// What can be read of it.
+    #[must_use]
+    pub fn archive(&self) -> &Archive {
+        &self.archive
+    }
+
     /// Opens it: what a crash left is repaired in the file.
     ///
     /// # Errors
@@ -381,9 +398,17 @@ fn create(path: &Path) -> Result<(), ArchiveError> {
     sync_name(path).map_err(|e| io(folder, "syncing", &e))
 }
 
-fn checked(path: &Path) -> Result<CheckedArchive, ArchiveError> {
+fn existing(path: &Path, access: Access) -> Result<Option<CheckedArchive>, ArchiveError> {
+    match path.try_exists() {
+        Ok(true) => checked(path, access).map(Some),
+        Ok(false) => Ok(None),
+        Err(e) => Err(io(path, "looking for", &e)),
+    }
+}
+
+fn checked(path: &Path, access: Access) -> Result<CheckedArchive, ArchiveError> {
     check_magic(path)?;
-    let opened = careful::open(path, CACHE_BYTES);
+    let opened = careful::open(path, CACHE_BYTES, access);
     let (db, hold) = opened.map_err(|e| classify(path, "opening", e))?;
     let archive = Archive { db, path: path.into() };
     check_stamp(&archive)?;

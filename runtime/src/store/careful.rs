@@ -7,6 +7,10 @@
 //! among them leaves what a crash of the engine leaves. A file that is refused, or is only looked
 //! at, stays as it is to the byte.
 //!
+//! Who only looks opens the file for reading alone, so a folder that cannot be written to is
+//! enough. The engine asks for locks of a writer; one that looks takes those of a reader in their
+//! place. They keep a writer out, and let others look, too.
+//!
 //! After a crash the engine reads the whole file and compares its checksums. After a clean stop it
 //! would not: then it is asked to, which costs about 0.1 s per 100 MB.
 
@@ -15,7 +19,7 @@ use redb::backends::FileBackend;
 use redb::{BackendError, Database, DatabaseError, StorageBackend};
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::fs::{Metadata, OpenOptions};
 use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,15 +47,31 @@ pub fn quiet_damage() {
     }));
 }
 
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// To be read. What is written stays in memory.
+    Look,
+    /// To be written to, once it is known to be good.
+    Own,
+}
+
 /// Opens the file at `path`, holding back all writing.
 ///
 /// # Errors
 /// It is held, damaged or no such file; it was not changed.
-pub(super) fn open(path: &Path, cache: usize) -> Result<(Database, Hold), redb::Error> {
-    let file = OpenOptions::new().read(true).write(true).open(path).map_err(redb::Error::Io)?;
-    let len = file.metadata().map_err(redb::Error::Io)?.len();
+pub(super) fn open(
+    path: &Path,
+    cache: usize,
+    access: Access,
+) -> Result<(Database, Hold), redb::Error> {
+    let file = OpenOptions::new().read(true).write(access == Access::Own).open(path);
+    let file = file.map_err(redb::Error::Io)?;
+    let about = file.metadata().map_err(redb::Error::Io)?;
+    let len = about.len();
     let shared = Arc::new(Shared {
         file: FileBackend::new(file)?,
+        access,
         through: AtomicBool::new(false),
         over: Mutex::new(Over { len, floor: len, ..Over::default() }),
     });
@@ -63,7 +83,7 @@ pub(super) fn open(path: &Path, cache: usize) -> Result<(Database, Hold), redb::
     let db = opened
         .unwrap_or_else(|_| Err(damaged("its structure contradicts itself").into()))
         .map_err(redb::Error::from)?;
-    Ok((db, Hold(shared)))
+    Ok((db, Hold(shared, identity(&about))))
 }
 
 fn checked(backend: Backend, cache: usize) -> Result<Database, DatabaseError> {
@@ -83,10 +103,27 @@ fn damaged(reason: &str) -> redb::StorageError {
     redb::StorageError::Corrupted(reason.to_owned())
 }
 
+/// Which file it is, whatever its name: device and number. None where the system has no such.
+pub(super) fn identity(about: &Metadata) -> Option<(u64, u64)> {
+    #[cfg(unix)]
+    let identity = {
+        use std::os::unix::fs::MetadataExt as _;
+        Some((about.dev(), about.ino()))
+    };
+    #[cfg(not(unix))]
+    let identity = None;
+    identity
+}
+
 /// The writes that are held back. Dropped, they are forgotten, and so is all that follows.
-pub(super) struct Hold(Arc<Shared>);
+pub(super) struct Hold(Arc<Shared>, Option<(u64, u64)>);
 
 impl Hold {
+    /// Which file is open.
+    pub(super) const fn identity(&self) -> Option<(u64, u64)> {
+        self.1
+    }
+
     /// Does them on the file; from here on the file is written to directly.
     pub(super) fn release(self, chaos: &Chaos) -> io::Result<()> {
         let mut over = self.0.over();
@@ -126,6 +163,7 @@ struct Over {
 #[derive(Debug)]
 struct Shared {
     file: FileBackend,
+    access: Access,
     through: AtomicBool,
     over: Mutex<Over>,
 }
@@ -246,7 +284,10 @@ impl StorageBackend for Backend {
     }
 
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Locked {
-        self.0.file.try_lock_range(start, end)
+        match self.0.access {
+            Access::Look => self.0.file.try_lock_shared_range(start, end),
+            Access::Own => self.0.file.try_lock_range(start, end),
+        }
     }
 
     fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Locked {
@@ -254,7 +295,10 @@ impl StorageBackend for Backend {
     }
 
     fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.file.lock_range(start, end)
+        match self.0.access {
+            Access::Look => self.0.file.lock_shared_range(start, end),
+            Access::Own => self.0.file.lock_range(start, end),
+        }
     }
 
     fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {

@@ -4,7 +4,7 @@
 //! flushed, and renamed; the final path is only ever opened. A file that is foreign, newer or torn
 //! is refused and left as it is, to the byte: see `careful.rs`.
 
-use super::careful::{self, Hold};
+use super::careful::{self, Access, Hold};
 use super::rows::{self, BLOCKS, CHECKPOINTS, META, PASSED, POISON};
 use super::segments::{self, Segment, Shelf};
 use crate::chaos::Chaos;
@@ -118,6 +118,8 @@ pub struct Store {
     pub(crate) db: Arc<Database>,
     pub(crate) path: PathBuf,
     pub(crate) shelf: Shelf,
+    /// Which file it is; none for a disk in memory.
+    identity: Option<(u64, u64)>,
 }
 
 /// A store that may be opened; dropped, its file stays as it is.
@@ -127,6 +129,12 @@ pub struct CheckedStore {
 }
 
 impl CheckedStore {
+    /// What can be read of it.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Opens it: what a crash left is repaired in the file. Kill points are passed before each
     /// write and flush of that.
     ///
@@ -184,24 +192,30 @@ impl Store {
         if !path.exists() {
             return Ok(None);
         }
-        let (store, hold) = Store::checked(path, application)?;
+        let (store, hold) = Store::checked(path, application, Access::Own)?;
         Ok(Some(CheckedStore { store, hold }))
     }
 
     /// Opens the store of `application` at `path` to read what is in it; what a crash left is
-    /// repaired in memory, and the file is not changed whatever is done.
+    /// repaired in memory, and the file is not changed whatever is done. It need not be writable.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub fn look(path: &Path, application: &str) -> Result<Store, StoreError> {
-        Store::checked(path, application).map(|(store, _)| store)
+        Store::checked(path, application, Access::Look).map(|(store, _)| store)
     }
 
-    fn checked(path: &Path, application: &str) -> Result<(Store, Hold), StoreError> {
+    fn checked(
+        path: &Path,
+        application: &str,
+        access: Access,
+    ) -> Result<(Store, Hold), StoreError> {
         check_magic(path)?;
-        let (db, hold) = careful::open(path, CACHE_BYTES).map_err(|e| StoreError::of(path, e))?;
+        let opened = careful::open(path, CACHE_BYTES, access);
+        let (db, hold) = opened.map_err(|e| StoreError::of(path, e))?;
         let shelf = Shelf::beside(path);
-        let store = Store { db: Arc::new(db), path: path.to_owned(), shelf };
+        let (path, identity) = (path.to_owned(), hold.identity());
+        let store = Store { db: Arc::new(db), path, shelf, identity };
         store.check_owner(application)?;
         Ok((store, hold))
     }
@@ -240,7 +254,7 @@ impl Store {
             }
             other => StoreError::of(path, other),
         })?;
-        Ok(Store { db: Arc::new(db), path: path.to_owned(), shelf })
+        Ok(Store { db: Arc::new(db), path: path.to_owned(), shelf, identity: None })
     }
 
     fn write_owner(&self, application: &str) -> Result<(), StoreError> {
@@ -312,6 +326,36 @@ impl Store {
             }
             found.poison = poison(&read)?;
             Ok(found)
+        };
+        read().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Where it was opened.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the file is still found under its name. One that was deleted or replaced takes what
+    /// is written, and all of it is gone when the process ends.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        let Some(ours) = self.identity else { return true };
+        match fs::metadata(&self.path) {
+            Ok(about) => careful::identity(&about) == Some(ours),
+            Err(e) => e.kind() != io::ErrorKind::NotFound,
+        }
+    }
+
+    /// Whether nothing was ever said in it.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn is_new(&self) -> Result<bool, StoreError> {
+        let read = || -> Result<bool, redb::Error> {
+            let read = self.db.begin_read()?;
+            let blocks = read.open_table(BLOCKS)?.last()?.is_some();
+            Ok(!blocks && segments::from(&read, 0)?.is_empty())
         };
         read().map_err(|e| StoreError::of(&self.path, e))
     }
@@ -552,7 +596,8 @@ fn create(path: &Path, application: &str) -> Result<(), StoreError> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(io(e)),
         Ok(()) | Err(_) => {}
     }
-    let store = Store::from(Database::builder().create(&new), &new, Shelf::beside(path))?;
+    // What fails is told of the file by the name it is known by.
+    let store = Store::from(Database::builder().create(&new), path, Shelf::beside(path))?;
     store.write_owner(application)?;
     drop(store);
     File::open(&new).and_then(|f| f.sync_all()).map_err(io)?;

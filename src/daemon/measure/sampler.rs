@@ -1,5 +1,6 @@
 //! Looks at the runtime of the workers from within: how late its timers are, and how busy it is.
 
+use crate::daemon::lag::Lag;
 use crate::ops::telemetry::{HTTP, Page};
 use everwarm_runtime::clock;
 use everwarm_runtime::meter::Histogram;
@@ -22,13 +23,16 @@ pub struct Sampled {
     /// Busy share of all workers, parts of a million.
     busy: AtomicU64,
     workers: Handle,
+    /// How late the thread of the supervisors answers.
+    pub control: Arc<Lag>,
 }
 
 impl Sampled {
     /// Nothing yet, of this runtime.
     #[must_use]
     pub fn new(workers: Handle) -> Sampled {
-        Sampled { lag: Histogram::new(HTTP), busy: AtomicU64::new(0), workers }
+        let control = Arc::default();
+        Sampled { lag: Histogram::new(HTTP), busy: AtomicU64::new(0), workers, control }
     }
 
     /// Says it.
@@ -41,6 +45,7 @@ impl Sampled {
         let busy = self.busy.load(Relaxed) as f64 / 1e6;
         page.set("everwarm_tokio_busy_ratio", &[], busy);
         page.spread("everwarm_tokio_timer_lag_seconds", &[], self.lag.read());
+        page.set("everwarm_supervision_lag_seconds", &[], self.control.now().as_secs_f64());
     }
 
     fn worked(&self) -> Duration {

@@ -29,5 +29,5 @@ pub use file::{ApiFile, FILE, PID_HEADER};
 pub use limits::{Entry, serve};
 pub use problem::{Problem, Refusal, Refusals};
 pub use routes::{Api, Metrics, no_story};
-pub use token::{TOKEN_FILE, TOKEN_MIN, Token, long_enough};
+pub use token::{TOKEN_FILE, TOKEN_MIN, Token, chance, long_enough};
 pub use writes::{AUDIT_FILE, Changes, Hold, LogLevel};

@@ -3,7 +3,7 @@
 use crate::ops::config::secret::read_file;
 use crate::ops::exit::{Exit, Failure};
 use crate::venue::secret::Secret;
-use everwarm_runtime::files::write_whole;
+use everwarm_runtime::files::{is_full, write_whole};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -80,7 +80,10 @@ impl Token {
         if let Some(token) = Token::find(configured, data_dir)? {
             return Ok(token);
         }
-        let failed = |e: std::io::Error| Failure::new(Exit::Failed, format!("{TOKEN_FILE}: {e}"));
+        let failed = |e: std::io::Error| {
+            let exit = if is_full(&e) { Exit::DiskFull } else { Exit::Failed };
+            Failure::new(exit, format!("{TOKEN_FILE}: {e}"))
+        };
         let text = chance().map_err(failed)?;
         write_whole(&data_dir.join(TOKEN_FILE), text.as_bytes()).map_err(failed)?;
         Ok(Token(Secret::new(&text)))

@@ -227,7 +227,7 @@ fn offline(
         let text = format!("no daemon is running on {dir}, and nothing is kept there");
         return Err(Failure::new(Exit::Unreachable, text));
     }
-    // The journal is only looked at; the history is written to once both are known to be good.
+    // Both are only looked at.
     let journal = (core.files.journal)(data_dir)?;
     let journal = Box::new(Counted(journal, Arc::clone(progress)));
     let desk = OfflineDesk::open(data_dir, journal, core.proofs)?;

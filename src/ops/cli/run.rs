@@ -63,7 +63,9 @@ pub fn put(given: &mut Vec<Given>, key: &str, flag: &str, text: Option<String>) 
 pub fn sources(file: Option<&PathBuf>, flags: Vec<Given>) -> Sources {
     let text = |text: OsString| text.to_string_lossy().into_owned();
     let environment = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
-    Sources { file: file.cloned(), environment: environment.collect(), flags, noted: Vec::new() }
+    let environment = environment.collect();
+    let noted = Vec::new();
+    Sources { file: file.cloned(), environment, flags, noted, new_installation: false }
 }
 
 /// Loads the configuration of this process.
@@ -95,6 +97,10 @@ pub struct Args {
     /// Name of this installation, part of every client order id [default: demo].
     #[arg(long, value_name = "ID")]
     installation: Option<String>,
+    /// Draw a new name for this installation and begin a new journal where the old one is gone.
+    /// What is left of the old one is kept under another name.
+    #[arg(long, conflicts_with = "installation")]
+    new_installation: bool,
     /// What is logged, like debug or warn,everwarm=debug [default: warn].
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -127,5 +133,7 @@ impl Args {
 
 /// Runs the daemon.
 pub fn run(args: &Args, core: &Core, printer: Printer, began: Instant) -> Result<Exit, Failure> {
-    (core.run)(sources(args.config(), args.given()), printer, began)
+    let sources = sources(args.config(), args.given());
+    let new_installation = args.new_installation;
+    (core.run)(Sources { new_installation, ..sources }, printer, began)
 }

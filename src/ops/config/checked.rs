@@ -105,6 +105,9 @@ pub struct Sources {
     pub flags: Vec<Given>,
     /// Those of them that the last start was given.
     pub noted: Vec<Given>,
+    /// Whether this start draws a new name for the installation. It is said by a flag alone and
+    /// for one start, so it is no key.
+    pub new_installation: bool,
 }
 
 impl Sources {

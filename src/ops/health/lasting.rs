@@ -42,6 +42,7 @@ fn now(signs: &Signs) -> BTreeSet<String> {
     let others = [
         ("clock", clock(signs).is_some()),
         ("disk", disk(signs).is_some()),
+        ("journal", signs.unlinked.is_some()),
         ("restart", !signs.pending.is_empty()),
     ];
     now.extend(others.iter().filter(|(_, so)| *so).map(|(name, _)| (*name).to_owned()));

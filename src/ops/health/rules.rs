@@ -67,6 +67,7 @@ type Rule = fn(&Signs, &mut Vec<FindingView>);
 /// All rules, by the name of what they look at.
 const RULES: &[(&str, Rule)] = &[
     ("process", process),
+    ("journal", journal),
     ("conflicts", conflicts),
     ("quarantine", quarantine),
     ("branches", branches),
@@ -458,6 +459,17 @@ fn clock(signs: &Signs, found: &mut Vec<FindingView>) {
         "requests are signed for the venue's time, but logs and deadlines are not; have it kept";
     let told = finding(severity, text, todo).after(first(signs, "clock"), signs.wall);
     found.push(told.by("timedatectl set-ntp true"));
+}
+
+fn journal(signs: &Signs, found: &mut Vec<FindingView>) {
+    let Some(file) = &signs.unlinked else { return };
+    let text = format!(
+        "{file} was deleted or replaced under the running daemon: the journal is lost when the \
+         daemon ends"
+    );
+    let todo = "pack a backup now, stop the daemon, and restore the backup into another folder";
+    let told = finding(Severity::Broken, text, todo).after(first(signs, "journal"), signs.wall);
+    found.push(told.by("everwarm backup everwarm-rescue.backup"));
 }
 
 fn disk(signs: &Signs, found: &mut Vec<FindingView>) {

@@ -75,6 +75,8 @@ pub struct Signs {
     pub skew: Option<(i64, i64)>,
     /// Room on the disk.
     pub disk: Option<Disk>,
+    /// The file of the journal, where it was deleted or replaced under the running daemon.
+    pub unlinked: Option<String>,
     /// What operators turned off.
     pub switches: Switches,
     /// The configuration file, with its whole path, where there is one.

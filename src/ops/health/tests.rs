@@ -486,6 +486,8 @@ fn the_machine_and_what_is_told_outside() {
     assert_eq!(found(disk((1 << 30) - 1)), one("disk", Severity::Warning));
     assert_eq!(found(disk((64 << 20) - 1)), one("disk", Severity::Broken));
     assert_eq!(found(disk(1 << 30)), []);
+    let gone = |s: &mut Signs| s.unlinked = Some("live.redb".to_owned());
+    assert_eq!(found(gone), one("journal", Severity::Broken));
     let silent = |ago: UtcMs| {
         move |s: &mut Signs| {
             let failing_since = Some(T - ago);

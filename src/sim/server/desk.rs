@@ -58,6 +58,8 @@ pub enum Phase {
     Stopping,
     /// The books cannot be written any more.
     Failed(String),
+    /// The books find no room.
+    Full(String),
 }
 
 impl Phase {
@@ -68,7 +70,11 @@ impl Phase {
     }
 
     async fn failed(of: &mut watch::Receiver<Phase>) {
-        drop(of.wait_for(|phase| matches!(phase, Phase::Failed(_))).await.map(|_| ()));
+        drop(
+            of.wait_for(|phase| matches!(phase, Phase::Failed(_) | Phase::Full(_)))
+                .await
+                .map(|_| ()),
+        );
     }
 }
 
@@ -213,7 +219,7 @@ impl Desk {
 
     fn fail(&self, why: String) {
         self.phase.send_if_modified(|phase| {
-            let first = !matches!(phase, Phase::Failed(_));
+            let first = !matches!(phase, Phase::Failed(_) | Phase::Full(_));
             if first {
                 *phase = Phase::Failed(why);
             }

@@ -18,7 +18,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::any;
 use everwarm_runtime::clock;
-use everwarm_runtime::store::Store;
+use everwarm_runtime::store::{Store, StoreError};
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -84,6 +84,9 @@ pub enum SimError {
         /// Symbols of the market.
         market: String,
     },
+    /// There is no room for its books.
+    #[error("the exchange ended: {0}")]
+    Full(String),
     /// It could not write its books any more.
     #[error("the exchange ended: {0}")]
     Failed(String),
@@ -176,13 +179,22 @@ pub async fn start_on(store: Store, options: SimOptions) -> Result<SimHandle, Si
     let (phase, _) = watch::channel(Phase::Running);
     let failed = phase.clone();
     let mut books = Books::open(store, move |error| {
-        failed.send_replace(Phase::Failed(error.to_string()));
+        let why = error.to_string();
+        let full = matches!(error, StoreError::Full(_));
+        failed.send_replace(if full { Phase::Full(why) } else { Phase::Failed(why) });
     })?;
     if books.exchange().is_open() {
         same_market(&data_dir, &books, market.as_ref())?;
     } else {
-        let (_, row) = books.request(setup.open(market.as_mut()))?;
-        books.gate().durable(row).await;
+        let opened = books.request(setup.open(market.as_mut()));
+        if let Ok((_, row)) = &opened {
+            books.gate().durable(*row).await;
+        }
+        // What the journal says of itself is the reason.
+        if let Phase::Full(why) = &*phase.borrow() {
+            return Err(SimError::Full(why.clone()));
+        }
+        opened?;
     }
     let killed = port::path(&data_dir).exists();
     let lost = if killed && pace != Pace::Lockstep { LOST_BY_KILL } else { 0 };
@@ -272,8 +284,10 @@ async fn run(
     kept.map_err(|error| SimError::Failed(error.to_string()))?;
     served.map_err(io_error("cannot serve"))?;
     let phase = desk.phase().borrow().clone();
-    if let Phase::Failed(why) = phase {
-        return Err(SimError::Failed(why));
+    match phase {
+        Phase::Failed(why) => return Err(SimError::Failed(why)),
+        Phase::Full(why) => return Err(SimError::Full(why)),
+        Phase::Running | Phase::Stopping => {}
     }
     if port::was_taken(&data_dir, &desk.token) {
         // Whoever has begun in a folder of this name is found by its own.

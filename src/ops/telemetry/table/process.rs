@@ -44,6 +44,12 @@ pub const PROCESS: &[Row] = &[
         "seconds",
         "How late a timer of 100 ms was on the runtime of the workers",
     ),
+    row(
+        "everwarm_supervision_lag_seconds",
+        G,
+        "seconds",
+        "How long the root supervisor took to answer, or has not answered",
+    ),
     by(
         &[of("place", &["actor", "hook"])],
         row(

@@ -1,0 +1,251 @@
+//! The files of a data directory, as a daemon opens them.
+//!
+//! The folder is locked before any file in it is made, so of two daemons that start in one moment
+//! one gets all and the other nothing. The journal is made before the history: a history that
+//! follows a journal is proof that there was one, and no new journal is begun beside it.
+
+use super::Watch;
+use crate::audit::store_failure;
+use crate::chaos::process::Step;
+use crate::domain::id::ClientOrderId;
+use crate::edge::world::wall;
+use crate::history::{self, projection::projected_through};
+use crate::life::{APPLICATION, Connection, LIVE_FILE};
+use crate::ops::api::chance;
+use crate::ops::config::Config;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::text::{count, shell_word};
+use everwarm_runtime::chaos::{Chaos, Site};
+use everwarm_runtime::clock;
+use everwarm_runtime::files::{Lock, is_full};
+use everwarm_runtime::store::archive::Archive;
+use everwarm_runtime::store::{CheckedStore, Store};
+use std::fs;
+use std::io::{Error, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long files that are held are asked for before another daemon is taken to hold them.
+const HELD: Duration = Duration::from_secs(2);
+/// Tries to ask the venue for orders of ours.
+const TRIES: u32 = 5;
+/// Receive window of that request, milliseconds.
+const RECV_WINDOW: i64 = 5_000;
+/// What an emergency sale's ids begin with: it is made by hand, without a journal.
+const BY_HAND: &str = "ew-panic-";
+
+/// What was opened. The folder is locked while this lives.
+pub struct Opened {
+    /// The live file.
+    pub store: Store,
+    /// The history.
+    pub archive: Arc<Archive>,
+    /// Whether the journal has nothing in it.
+    pub is_new: bool,
+    /// The name of the installation, where a new one was asked for.
+    pub installation: Option<String>,
+    _lock: Option<Lock>,
+}
+
+/// Opens the files. A daemon that was killed while it started its exchange leaves them held by that
+/// child until the child has become the exchange, so who holds them is asked for a while.
+///
+/// # Errors
+/// Another process holds them, they cannot be used, or the journal is gone.
+pub async fn open_when_free(
+    config: &Config,
+    new_installation: bool,
+    watch: &Watch,
+    chaos: &Chaos,
+) -> Result<Opened, Failure> {
+    let began = clock::now();
+    loop {
+        let lock = lock(&config.data_dir);
+        match lock.and_then(|lock| open(config, new_installation, lock, (watch, chaos))) {
+            Err(held) if held.exit == Exit::Held && began.elapsed() < HELD => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Opens the files once, as [`open_when_free`] does.
+///
+/// # Errors
+/// As there.
+pub fn open_now(config: &Config, watch: &Watch, chaos: &Chaos) -> Result<Opened, Failure> {
+    open(config, false, lock(&config.data_dir)?, (watch, chaos))
+}
+
+/// Locks the folder; none where the file system has no such locks, and the files have theirs.
+fn lock(dir: &Path) -> Result<Option<Lock>, Failure> {
+    match Lock::folder(dir) {
+        Ok(Some(lock)) => Ok(Some(lock)),
+        Ok(None) => {
+            let text = format!("{} is held by another process", dir.display());
+            Err(Failure::new(Exit::Held, text))
+        }
+        Err(e) => {
+            tracing::warn!("{} cannot be locked, only its files: {e}", dir.display());
+            Ok(None)
+        }
+    }
+}
+
+fn open(
+    config: &Config,
+    new_installation: bool,
+    lock: Option<Lock>,
+    (watch, chaos): (&Watch, &Chaos),
+) -> Result<Opened, Failure> {
+    let dir = &config.data_dir;
+    let (live, past) = (dir.join(LIVE_FILE), dir.join(history::FILE));
+    // Neither is written to before both are known to be good.
+    let began = clock::now();
+    let checked = Store::check(&live, APPLICATION).map_err(|e| store_failure(&e))?;
+    chaos.point(Site::AfterResume, "open");
+    let checking = began.elapsed();
+    let began = clock::now();
+    let mut kept = Archive::check(&past)?;
+    let looking = began.elapsed();
+    let is_new = checked.as_ref().map_or(Ok(true), |checked| checked.store().is_new());
+    let is_new = is_new.map_err(|e| store_failure(&e))?;
+    if is_new {
+        let through = kept.as_ref().map_or(Ok(0), |kept| projected_through(kept.archive()))?;
+        if let Some(why) = remains(dir, through)? {
+            if !new_installation {
+                return Err(gone(dir, &why));
+            }
+            drop(kept.take());
+            set_aside(dir)?;
+        }
+    } else if new_installation {
+        let text = format!(
+            "{} holds a journal, so --new-installation is wrong here: start without it",
+            live.display()
+        );
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    let installation = new_installation.then(name).transpose()?;
+    let began = clock::now();
+    watch.enter(Step::Repair);
+    let repair = |checked: CheckedStore| checked.accept(chaos);
+    let store = checked.map_or_else(|| Store::open(&live, APPLICATION), repair);
+    let store = store.map_err(|e| store_failure(&e))?;
+    let size = store.file_bytes() / 1024;
+    watch.step("open the journal", checking + began.elapsed(), format!("{size} kB"));
+    let began = clock::now();
+    let archive = Arc::new(match kept {
+        Some(kept) => kept.accept()?,
+        None => Archive::open(&past)?,
+    });
+    watch.step("open the history", looking + began.elapsed(), String::new());
+    Ok(Opened { store, archive, is_new, installation, _lock: lock })
+}
+
+/// What in the folder only a journal leaves; `through` is the row up to which the history followed.
+fn remains(dir: &Path, through: u64) -> Result<Option<String>, Failure> {
+    if through > 0 {
+        let facts = count(through, "fact");
+        return Ok(Some(format!("{} follows {facts} of it", dir.join(history::FILE).display())));
+    }
+    let packed = dir.join(LIVE_FILE).with_extension("segments");
+    let files = match fs::read_dir(&packed) {
+        Err(e) if e.kind() == ErrorKind::NotFound => 0,
+        files => files.map_err(|e| failed(&packed, &e))?.count(),
+    };
+    let text = || format!("{} holds {} of it", packed.display(), count(files as u64, "segment"));
+    Ok((files > 0).then(text))
+}
+
+/// The journal is not there and was.
+fn gone(dir: &Path, why: &str) -> Failure {
+    let file = dir.join(LIVE_FILE);
+    let (file, word) = (file.display(), shell_word(&dir.display().to_string()));
+    let text = format!(
+        "the journal {file} is gone: {why}. A new journal would forget open orders and positions, \
+         so nothing was started. Restore the newest backup into another folder: everwarm restore \
+         FILE --data-dir DIR. Without a backup, start with new order ids: everwarm run \
+         --new-installation --data-dir {word}"
+    );
+    Failure::new(Exit::Foreign, text)
+}
+
+/// Keeps what is left of a journal that is gone, under other names.
+fn set_aside(dir: &Path) -> Result<(), Failure> {
+    let now = wall();
+    for path in [dir.join(LIVE_FILE).with_extension("segments"), dir.join(history::FILE)] {
+        let mut aside = path.clone().into_os_string();
+        aside.push(format!(".before-{now}"));
+        match fs::rename(&path, PathBuf::from(&aside)) {
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Err(e) => return Err(failed(&path, &e)),
+            Ok(()) => {
+                tracing::warn!("{} is kept as {}", path.display(), aside.display());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A name that no installation had.
+fn name() -> Result<String, Failure> {
+    let chance = chance().map_err(|e| failed(Path::new("/dev/urandom"), &e))?;
+    Ok(format!("i-{}", &chance[..14]))
+}
+
+fn failed(place: &Path, error: &Error) -> Failure {
+    let exit = if is_full(error) { Exit::DiskFull } else { Exit::Failed };
+    Failure::new(exit, format!("{}: {error}", place.display()))
+}
+
+/// Refuses a journal with nothing in it where the venue has orders of ours: they were sent by a
+/// journal that is gone. A venue that does not answer is asked again once it trades: an order that
+/// lives and is not known halts.
+///
+/// # Errors
+/// The venue has orders of ours.
+pub async fn refuse_orders_of_ours(dir: &Path, connection: &Connection) -> Result<(), Failure> {
+    let mut wait = Duration::from_millis(50);
+    for _ in 0..TRIES {
+        match orders_of_ours(connection).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(id)) => return Err(gone(dir, &format!("the venue has its order {id}"))),
+            Err(why) => tracing::info!(why, "the venue is asked for orders of ours again"),
+        }
+        tokio::time::sleep(wait).await;
+        wait *= 2;
+    }
+    Ok(())
+}
+
+/// An order at the venue that a journal of ours sent: of all there are where the exchange is
+/// simulated, else of those that are open.
+async fn orders_of_ours(connection: &Connection) -> Result<Option<String>, String> {
+    let ours = |id: &String| ClientOrderId(id.clone()).is_ours() && !id.starts_with(BY_HAND);
+    if let Some(admin) = &connection.admin {
+        let books = admin.ledger().await.map_err(|e| e.to_string())?;
+        let orders = books["orders"].as_array().cloned().unwrap_or_default();
+        let ids = orders.iter().filter_map(|order| order["client_order_id"].as_str());
+        return Ok(ids.map(str::to_owned).find(ours));
+    }
+    let client = connection.client(RECV_WINDOW)?;
+    client.server_time().await.map_err(|e| e.to_string())?;
+    let open = client.open_orders(None).await.map_err(|e| e.to_string())?;
+    Ok(open.into_iter().map(|order| order.client_id.0).find(ours))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drawn_name_is_one_that_is_taken_and_never_the_same() {
+        let (one, other) = (name().unwrap(), name().unwrap());
+        assert!(one != other && one.len() == 16, "{one} {other}");
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        assert!(one.bytes().all(plain), "{one}");
+    }
+}
