@@ -7,6 +7,7 @@ mod replay;
 
 pub use replay::replay;
 
+use crate::domain::bounds;
 use crate::domain::fact::{Body, Operator};
 use crate::domain::id::Symbol;
 use crate::domain::quarantine::{Quarantine, Quarantines};
@@ -169,6 +170,11 @@ impl Audit<'_> {
             let text = format!("it follows input {}", self.again.last());
             self.problem(fact, text);
         }
+        let room = PROBLEMS_MAX.saturating_sub(self.view.beyond.len());
+        let (key, kind) = (fact.key.to_string(), Body::name(fact.body.kind()).to_owned());
+        let beyond = bounds::beyond(&fact.body).into_iter().take(room);
+        let beyond = beyond.map(|text| ProblemView { key: key.clone(), kind: kind.clone(), text });
+        self.view.beyond.extend(beyond);
         let others = &mut self.others;
         let mut told = |rank: Rank, n| others.get_mut(&rank.0).map_or(Ok(None), |of| of.about(n));
         self.again.input(fact, &mut told)

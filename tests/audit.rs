@@ -73,7 +73,7 @@ fn adjust(data: &Path) {
     let (accept, reason) = (Accept::Venue, "gone".to_owned());
     let (balances, open) = (Vec::new(), Vec::new());
     let said = [
-        Body::Venue(Venue::Account { life: 1, time: i64::MIN, balances, open }),
+        Body::Venue(Venue::Account { life: 1, time: i64::MIN, balances, open, unread: Vec::new() }),
         Body::Operator(Operator::Resolved { conflict, accept, reason }),
     ];
     let store = Store::open(&data.join(LIVE_FILE), APPLICATION).unwrap();

@@ -142,7 +142,13 @@ fn venues() -> Vec<Venue> {
         },
         Venue::Unanswered { client_id: client_id.clone(), attempt: 2, reason: "r".into() },
         Venue::Absent { client_id, asked: i64::MIN },
-        Venue::Account { life: 1, time: 2, balances, open: vec![(id(), symbol())] },
+        Venue::Account {
+            life: 1,
+            time: 2,
+            balances,
+            open: vec![(id(), symbol())],
+            unread: Vec::new(),
+        },
         Venue::PanicTraded {
             trades: vec![PanicTrade {
                 client_id: id(),

@@ -37,6 +37,8 @@ mod hand;
 #[cfg(test)]
 mod heap;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod kit;
 #[cfg(test)]
 mod messages;

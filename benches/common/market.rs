@@ -78,7 +78,13 @@ impl Tape {
             Body::Operator(Operator::Started { life: 1, installation, epoch: 1 }),
             Body::Operator(Operator::configured(1, &self.settings)),
             Body::Market(MarketFact::Instruments { rules: self.instruments.clone() }),
-            Body::Venue(Venue::Account { life: 1, time: START, balances, open: Vec::new() }),
+            Body::Venue(Venue::Account {
+                life: 1,
+                time: START,
+                balances,
+                open: Vec::new(),
+                unread: Vec::new(),
+            }),
         ]
     }
 

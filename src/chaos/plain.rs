@@ -71,7 +71,13 @@ impl Play {
         let balances = self.venue.account();
         self.input(
             now,
-            Body::Venue(Venue::Account { life, time: now, balances, open: Vec::new() }),
+            Body::Venue(Venue::Account {
+                life,
+                time: now,
+                balances,
+                open: Vec::new(),
+                unread: Vec::new(),
+            }),
         )?;
         let through = self.venue.exchange().market();
         let times = through - HISTORY_BARS * MINUTE..=through - MINUTE;

@@ -251,6 +251,10 @@ impl Hand {
     /// Free and held units of an asset.
     async fn held(&self, asset: &str) -> Result<(Decimal, Decimal), Failure> {
         let account = self.again(async || self.client.account().await).await?;
+        if account.unread.iter().any(|unread| unread == asset) {
+            let text = format!("the venue's balance of {asset} cannot be believed");
+            return Err(Failure::new(Exit::Unreachable, text));
+        }
         let of = account.balances.into_iter().find(|balance| balance.asset == asset);
         Ok(of.map_or((Decimal::ZERO, Decimal::ZERO), |b| (b.free, b.free + b.locked)))
     }

@@ -1,5 +1,6 @@
 //! Words of the trade: values only. Imports std, decimal arithmetic and serde, nothing else.
 
+pub mod bounds;
 pub mod clean;
 pub mod conflict;
 pub mod fact;

@@ -64,11 +64,28 @@ pub fn parse_decimal(text: &str) -> Result<Decimal, String> {
     Decimal::from_str_exact(text).map_err(|e| format!("{text:?} is not a decimal number: {e}"))
 }
 
+/// The part of `whole` that belongs to `part` of `of`, at most all of it; `of` is not zero.
+#[must_use]
+pub fn share(whole: Decimal, part: Decimal, of: Decimal) -> Decimal {
+    let product = whole.checked_mul(part).and_then(|product| product.checked_div(of));
+    let ratio = || part.checked_div(of).map(|ratio| whole.saturating_mul(ratio));
+    product.or_else(ratio).unwrap_or(whole)
+}
+
+/// The sum; it stays at the largest decimal where it does not fit.
+#[must_use]
+pub fn total(amounts: impl IntoIterator<Item = Decimal>) -> Decimal {
+    amounts.into_iter().fold(Decimal::ZERO, Decimal::saturating_add)
+}
+
 /// `value` rounded down to a multiple of `step`; unchanged where `step` is zero.
 #[must_use]
 pub fn floor_to_step(value: Decimal, step: Decimal) -> Decimal {
     if step.is_zero() {
         return value.normalize();
     }
-    ((value / step).trunc() * step).normalize()
+    let whole = value.checked_div(step).and_then(|steps| steps.trunc().checked_mul(step));
+    // Steps too small to be counted: what is left of the last one is taken off.
+    let rest = || value.checked_rem(step).map(|rest| value.saturating_sub(rest));
+    whole.or_else(rest).unwrap_or_default().normalize()
 }

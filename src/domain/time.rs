@@ -78,7 +78,7 @@ impl Timeframe {
     /// Opening time of the bucket that holds `time`.
     #[must_use]
     pub fn open_of(self, time: UtcMs) -> UtcMs {
-        time.div_euclid(self.ms()) * self.ms()
+        time.div_euclid(self.ms()).saturating_mul(self.ms())
     }
 
     /// The name used on the wire and in configuration: `1m` … `1d`.

@@ -12,7 +12,7 @@ use crate::domain::order::Balance;
 use crate::domain::time::UtcMs;
 use crate::trading::orders::book::OrderBook;
 use crate::venue::binance::BinanceClient;
-use crate::venue::port::VenueError;
+use crate::venue::port::{AccountPicture, VenueError};
 use std::collections::BTreeSet;
 
 /// How long nothing of ours may have moved before the account is looked at, and how long lies
@@ -24,6 +24,8 @@ pub const CALM_MS: i64 = 10_000;
 pub struct Picture {
     /// By asset.
     pub balances: Vec<Balance>,
+    /// Assets whose balances cannot be believed, by name.
+    pub unread: Vec<String>,
     /// Open orders with what of each is filled, by id.
     open: Vec<(ClientOrderId, Symbol, Decimal)>,
 }
@@ -34,13 +36,13 @@ impl Picture {
     /// # Errors
     /// As every read.
     pub async fn take(venue: &BinanceClient) -> Result<Picture, VenueError> {
-        let mut balances = venue.account().await?.balances;
+        let AccountPicture { mut balances, unread, .. } = venue.account().await?;
         let open = venue.open_orders(None).await?;
         let mut open: Vec<_> =
             open.into_iter().map(|o| (o.client_id, o.symbol, o.executed)).collect();
         open.sort();
         balances.sort_by(|a, b| a.asset.cmp(&b.asset));
-        Ok(Picture { balances, open })
+        Ok(Picture { balances, unread, open })
     }
 
     /// The open orders.
@@ -172,7 +174,7 @@ mod tests {
         let open = open
             .iter()
             .map(|(id, executed)| (ClientOrderId((*id).to_owned()), sym("BTCUSDT"), dec(executed)));
-        Picture { balances, open: open.collect() }
+        Picture { balances, unread: Vec::new(), open: open.collect() }
     }
 
     /// A book with one order of ours that works.

@@ -15,7 +15,7 @@ use crate::domain::id::ClientOrderId;
 use crate::domain::order::{OrderIntent, OrderReport, SendAttempt};
 use crate::trading::orders::book::ToQuery;
 use crate::venue::binance::error::{FILTER_FAILURE, is_lack_of_balance};
-use crate::venue::port::{ErrorClass, Trade, TradesSince, VenueError};
+use crate::venue::port::{AccountPicture, ErrorClass, Trade, TradesSince, VenueError};
 use everwarm_runtime::chaos::{Sabotage, Site};
 use everwarm_runtime::clock;
 use everwarm_runtime::journal::Writer;
@@ -374,7 +374,7 @@ async fn look_at_account(
     world.venue.check_order_counts().await.map_err(no)?;
     let mut open: Vec<_> = open.into_iter().map(|o| (o.client_id, o.symbol)).collect();
     open.sort();
-    let mut balances = picture.balances;
+    let AccountPicture { mut balances, unread, .. } = picture;
     balances.sort_by(|a, b| a.asset.cmp(&b.asset));
     let searches = expected.searches(&balances, &unexplained::reports(bodies, applied));
     let (panicked, error) = unexplained::fetch(world, &searches, orders).await;
@@ -392,6 +392,6 @@ async fn look_at_account(
         }
     }
     let time = world.now();
-    bodies.push(Body::Venue(Venue::Account { life, time, balances, open }));
+    bodies.push(Body::Venue(Venue::Account { life, time, balances, open, unread }));
     Ok(())
 }

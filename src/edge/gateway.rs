@@ -326,9 +326,9 @@ impl State {
             }
             Verdict::Stands(picture) => {
                 let open = picture.open();
-                let balances = picture.balances;
+                let Picture { balances, unread, .. } = picture;
                 let searches = book.expected.searches(&balances, &[]);
-                let account = Venue::Account { life, time, balances, open };
+                let account = Venue::Account { life, time, balances, open, unread };
                 if searches.is_empty() {
                     let account = vec![Body::Venue(account)];
                     self.world.journal.append(&self.writer, now, account)?;

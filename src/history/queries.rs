@@ -253,7 +253,7 @@ fn trades_of(changes: &[Booked]) -> Vec<TradeView> {
         if let Some(trade) = trades.last_mut() {
             trade.quantity = trade.quantity.max(change.quantity).normalize();
             trade.cost = trade.cost.max(change.cost).normalize();
-            trade.pnl = (change.realized_pnl - realized_at_open).normalize();
+            trade.pnl = change.realized_pnl.saturating_sub(realized_at_open).normalize();
             // The first part of an entry may be dust too: only what lessens it ends a trade. The
             // last parts of a sale may leave dust one after the other.
             let lessened = change.quantity < held || change.quantity.is_zero();

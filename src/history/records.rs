@@ -162,7 +162,9 @@ impl PositionState {
         let flat = self.quantity.is_zero();
         let unrealized = match mark {
             _ if flat => Some(Decimal::ZERO),
-            Some(mark) => mark.checked_mul(self.quantity).map(|v| (v - self.cost).normalize()),
+            Some(mark) => {
+                mark.checked_mul(self.quantity).map(|v| v.saturating_sub(self.cost).normalize())
+            }
             None => None,
         };
         PositionView {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The equity without adjustments: what it would be had nothing been taken out.
 #[must_use]
 pub fn earned(equity: Decimal, adjusted: Decimal) -> Decimal {
-    equity - adjusted
+    equity.saturating_sub(adjusted)
 }
 
 /// From the beginning of a stretch of time to its newest close, in what was earned.
@@ -39,8 +39,8 @@ impl Course {
     pub fn take(&mut self, now: Decimal, adjusted: Decimal) {
         self.last = now;
         self.highest = self.highest.max(now);
-        let peak = self.highest + adjusted;
-        let below = (self.highest - now).checked_div(peak).unwrap_or_default();
+        let peak = self.highest.saturating_add(adjusted);
+        let below = self.highest.saturating_sub(now).checked_div(peak).unwrap_or_default();
         self.fall = self.fall.max(below);
     }
 
@@ -53,7 +53,7 @@ impl Course {
     /// What was made or lost in it.
     #[must_use]
     pub fn profit(&self) -> Decimal {
-        self.last - self.first
+        self.last.saturating_sub(self.first)
     }
 
     /// The deepest fall below its highest value, as a share of that.

@@ -8,7 +8,7 @@ use crate::domain::fact::{
     Analysis, AtVenue, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Signal, Venue,
 };
 use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::money::Decimal;
+use crate::domain::money::{Decimal, total};
 use crate::domain::order::OrderStatus;
 use crate::domain::quarantine::Quarantines;
 use crate::domain::settings::Settings;
@@ -371,7 +371,7 @@ impl StatusFold {
         view.owed.retain(|owed| !owed.held.is_zero() || owed.reason.is_some());
         view.owed.sort_by_key(|owed| owed.since);
         view.positions = self.universe.all_held().count() as u64;
-        view.realized_pnl = self.realized.values().sum::<Decimal>().normalize();
+        view.realized_pnl = total(self.realized.values().copied()).normalize();
         view.state = match (self.reconciled, view.conflicts.is_empty()) {
             (true, true) => State::Trading,
             (true, false) => State::Refused,

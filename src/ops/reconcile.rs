@@ -135,7 +135,7 @@ impl Reconciliation {
     fn fold(&mut self, fact: &Fact<Body>) {
         self.ledger.evolve(fact);
         match &fact.body {
-            Body::Venue(Venue::Account { life, time, balances, open }) => {
+            Body::Venue(Venue::Account { life, time, balances, open, .. }) => {
                 let ours = self.statuses.iter().filter(|(_, (_, status))| {
                     !status.is_final() && *status != OrderStatus::Intent
                 });
@@ -293,10 +293,11 @@ fn balances(picture: &Picture) -> Vec<BalanceView> {
     }
     for Balance { asset, free, locked } in &picture.balances {
         let row = all.entry(asset.clone()).or_insert_with(|| nothing(asset));
-        row.theirs = (*free + *locked).normalize();
+        row.theirs = free.saturating_add(*locked).normalize();
     }
     for row in all.values_mut() {
-        row.difference = (row.theirs - row.ours - row.foreign).normalize();
+        let known = row.ours.saturating_add(row.foreign);
+        row.difference = row.theirs.saturating_sub(known).normalize();
     }
     all.into_values().collect()
 }

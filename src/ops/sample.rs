@@ -178,7 +178,13 @@ fn features() -> Body {
 
 fn account() -> Body {
     let usd = Balance { asset: "USD".into(), free: dec("10000"), locked: dec("0") };
-    Body::Venue(Venue::Account { life: 1, time: T - MINUTE, balances: vec![usd], open: vec![] })
+    Body::Venue(Venue::Account {
+        life: 1,
+        time: T - MINUTE,
+        balances: vec![usd],
+        open: vec![],
+        unread: Vec::new(),
+    })
 }
 
 fn started() -> Body {

@@ -191,7 +191,7 @@ fn tell_venue(venue: &Venue) -> String {
     match venue {
         Venue::Sent { attempts } => {
             let one = |a: &crate::domain::order::SendAttempt| {
-                let until = clock(a.timestamp + a.recv_window);
+                let until = clock(a.timestamp.saturating_add(a.recv_window));
                 format!(
                     "order {}, attempt {}, signed for {}, void after {until}",
                     a.client_id,
@@ -232,10 +232,12 @@ fn tell_venue(venue: &Venue) -> String {
 fn tell_balances(balances: &[Balance]) -> String {
     let mut shown: Vec<&Balance> = balances.iter().collect();
     if shown.len() > BALANCES_SHOWN {
-        shown.sort_by_key(|b| Reverse(b.free + b.locked));
+        shown.sort_by_key(|b| Reverse(b.free.saturating_add(b.locked)));
         shown.truncate(BALANCES_SHOWN);
     }
-    let told = list(shown.iter().map(|b| format!("{} {}", plain(b.free + b.locked), b.asset)));
+    let told = list(
+        shown.iter().map(|b| format!("{} {}", plain(b.free.saturating_add(b.locked)), b.asset)),
+    );
     match balances.len() - shown.len() {
         0 => told,
         more => format!("{told} and {more} more"),

@@ -14,7 +14,7 @@ use crate::domain::fact::{
     Analysis, Body, BreakerLevel, Conflict, Decision, Ledger, Market, Operator, Order, Venue,
 };
 use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::money::Decimal;
+use crate::domain::money::{Decimal, total};
 use crate::domain::order::{OrderReport, OrderStatus, ReportSource, Side};
 use crate::domain::time::UtcMs;
 use everwarm_runtime::fact::Fact;
@@ -211,7 +211,7 @@ impl TerminalState {
 
     fn books(&self) -> Option<String> {
         let (equity, cash) = self.equity?;
-        let change = signed(equity - self.first_equity.unwrap_or(equity));
+        let change = signed(equity.saturating_sub(self.first_equity.unwrap_or(equity)));
         Some(format!("equity {} ({change})   cash {}", amount(equity), amount(cash)))
     }
 
@@ -448,8 +448,8 @@ impl TerminalState {
             count(self.fills, "fill"),
             count(self.restarts, "restart")
         ));
-        let sum = |of: &BTreeMap<Symbol, Decimal>| of.values().sum::<Decimal>();
-        let locked = sum(&self.realized) - sum(&self.realized_before);
+        let sum = |of: &BTreeMap<Symbol, Decimal>| total(of.values().copied());
+        let locked = sum(&self.realized).saturating_sub(sum(&self.realized_before));
         let books = self.books().unwrap_or_else(|| "no account yet".to_owned());
         lines.push(format!("{books}   locked in {}", signed(locked)));
         lines.iter().map(|line| fit(line, self.width)).collect()

@@ -29,7 +29,7 @@ use crate::domain::fact::{
 };
 use crate::domain::id::{ClientOrderId, Symbol, SymbolMap};
 use crate::domain::instrument::Instrument;
-use crate::domain::money::{Decimal, Price};
+use crate::domain::money::{self, Decimal, Price};
 use crate::domain::order::{OrderIntent, OrderType, Side};
 use crate::domain::settings::Settings;
 use crate::domain::switch::Switch;
@@ -104,7 +104,7 @@ struct Hold {
 
 impl Hold {
     fn open(&self) -> Decimal {
-        (self.reserved - self.executed_quote).max(Decimal::ZERO)
+        self.reserved.saturating_sub(self.executed_quote).max(Decimal::ZERO)
     }
 }
 
@@ -165,7 +165,7 @@ impl Decide {
     }
 
     fn round(&self) -> Round {
-        let held: Decimal = self.holds.values().map(Hold::open).sum();
+        let held = money::total(self.holds.values().map(Hold::open));
         let is_long = |symbol: Symbol, quantity: Decimal| {
             self.instruments.get(symbol).is_none_or(|rule| rule.sells(quantity))
         };
@@ -175,7 +175,7 @@ impl Decide {
         taken.sort_unstable();
         taken.dedup();
         let pending = self.holds.values().map(|hold| hold.symbol).collect();
-        let cash = self.cash.map(|cash| cash - held);
+        let cash = self.cash.map(|cash| cash.saturating_sub(held));
         Round { cash, taken, pending, caps: self.caps.clone() }
     }
 
@@ -189,7 +189,7 @@ impl Decide {
         let (quantity, reserved) = self.entry(signal, rule, round)?;
         round.pending.push(signal.symbol);
         round.taken.push(signal.symbol);
-        round.cash = round.cash.map(|cash| cash - reserved);
+        round.cash = round.cash.map(|cash| cash.saturating_sub(reserved));
         round.caps.spend(signal.close_time, reserved);
         let Signal { strategy, symbol, side, close_time, .. } = signal;
         let intent = OrderIntent {
@@ -201,9 +201,14 @@ impl Decide {
             quantity,
             price: None,
             close_time: *close_time,
-            valid_until: close_time + self.settings.trading.valid_for_s * 1000,
+            valid_until: self.valid_until(*close_time),
         };
         Ok(Approved { intent, reserved, reason: signal.reason.clone() })
+    }
+
+    /// Until when an order may be sent that is good from `from` on.
+    fn valid_until(&self, from: UtcMs) -> UtcMs {
+        from.saturating_add(self.settings.trading.valid_for_s.saturating_mul(1000))
     }
 
     /// Whether the breaker allows an entry.
@@ -245,9 +250,9 @@ impl Decide {
         }
         let limit = self.settings.trading.stale_s;
         let newest = self.newest.get(symbol).map_or(self.closed, |newest| newest.time);
-        let age = (self.closed - newest) / 1000;
+        let age = self.closed.saturating_sub(newest) / 1000;
         if age > limit {
-            let minutes = (self.closed - newest) / MINUTE;
+            let minutes = self.closed.saturating_sub(newest) / MINUTE;
             let text = format!("the newest bar of {symbol} is {minutes} min old, {limit} s may be");
             return no("stale", text);
         }
@@ -326,14 +331,14 @@ impl Decide {
         let Some(cash) = round.cash else {
             return no("not-reconciled", "the cash is not known before the account was compared");
         };
-        let hold = |notional: Decimal| notional * Decimal::new(HOLD_PERCENT, 2);
+        let hold = |notional: Decimal| notional.saturating_mul(Decimal::new(HOLD_PERCENT, 2));
         if hold(notional) > cash {
             let (need, cash) = (hold(notional).normalize(), cash.normalize());
             return no("cash", format!("{need} {} are needed, {cash} are free", rule.quote));
         }
         let price = signal.price.decimal();
         let quantity = sizing::buy(rule, notional, price).map_err(too_small)?;
-        let reserved = hold(quantity * price).normalize();
+        let reserved = hold(quantity.saturating_mul(price)).normalize();
         match round.caps.allows(signal.close_time, reserved) {
             Ok(()) => Ok((quantity, reserved)),
             Err(text) => no("live-cap", text),

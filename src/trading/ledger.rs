@@ -13,7 +13,12 @@
 //! What an operator adopts moves from external holdings to our cash, or to a position at its last
 //! price: an adjustment, too. What `everwarm panic` sold is booked as the exit of what it sold.
 //!
-//! Only decimals here, never floats. Amounts are exact; average costs have 28 digits.
+//! A balance that cannot be believed changes nothing: what was known of that asset stays. Where it
+//! is of ours, it is a conflict until it can be read.
+//!
+//! Only decimals here, never floats. Amounts are exact; average costs have 28 digits. No sum
+//! overflows: within the limits of [`crate::domain::bounds`] all fit, and beyond them they stay at
+//! the largest decimal.
 //!
 //! Invariants, asserted by `check`:
 //! 1. No position is negative, and one of nothing has no cost.
@@ -22,12 +27,13 @@
 //! 4. What is missing, or may be, is more than nothing.
 
 use super::instruments::Instruments;
+use crate::domain::bounds::AMOUNT_MAX;
 use crate::domain::fact::kinds::{kind, rank};
 use crate::domain::fact::{
     Accept, Body, Conflict, Dispute, Ledger as Said, Market, Operator, Order, Part, Venue,
 };
 use crate::domain::id::{Symbol, SymbolMap};
-use crate::domain::money::{Decimal, Price};
+use crate::domain::money::{self, Decimal, Price};
 use crate::domain::order::{Balance, Side, VenueFill};
 use crate::domain::settings::Settings;
 use crate::domain::time::UtcMs;
@@ -40,6 +46,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const FORMAT: u8 = 2;
 /// Decimal places of our part of a fee that is shared with external holdings.
 const FEE_PLACES: u32 = 8;
+/// What the venue says of a balance that cannot be believed.
+const UNREAD: &str = "a balance that cannot be believed";
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Position {
@@ -96,6 +104,35 @@ struct Adjustment {
     value: Decimal,
 }
 
+/// Adds to an amount, which stays at the largest decimal where the sum does not fit.
+fn grow(amount: &mut Decimal, by: Decimal) {
+    *amount = amount.saturating_add(by);
+}
+
+/// Takes from an amount, which stays at the smallest decimal where the difference does not fit.
+fn shrink(amount: &mut Decimal, by: Decimal) {
+    *amount = amount.saturating_sub(by);
+}
+
+/// What the venue has by asset, and the assets of which that cannot be believed.
+fn believed<'a>(
+    balances: &'a [Balance],
+    unread: &'a [String],
+) -> (BTreeMap<&'a str, Decimal>, BTreeSet<&'a str>) {
+    let mut unread: BTreeSet<&str> = unread.iter().map(String::as_str).collect();
+    let mut theirs: BTreeMap<&str, Decimal> = BTreeMap::new();
+    for balance in balances {
+        if balance.free.abs().max(balance.locked.abs()) > Decimal::from(AMOUNT_MAX) {
+            unread.insert(&balance.asset);
+        } else {
+            let all = theirs.entry(&balance.asset).or_default();
+            grow(all, balance.free.saturating_add(balance.locked));
+        }
+    }
+    theirs.retain(|asset, _| !unread.contains(asset));
+    (theirs, unread)
+}
+
 /// One asset of the account beside the books.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -113,27 +150,27 @@ impl Ledger {
     fn filled(&mut self, symbol: Symbol, side: Side, fill: &VenueFill) {
         let base = self.instruments.get(symbol).map(|rule| rule.base.as_str());
         let position = self.positions.entry(symbol);
-        let amount = fill.price * fill.quantity;
+        let amount = fill.price.saturating_mul(fill.quantity);
         let mut beyond = Decimal::ZERO;
         match side {
             Side::Buy => {
-                position.quantity += fill.quantity;
-                position.cost += amount;
-                self.cash -= amount;
+                grow(&mut position.quantity, fill.quantity);
+                grow(&mut position.cost, amount);
+                shrink(&mut self.cash, amount);
             }
             Side::Sell => {
                 beyond = position.give(fill.quantity, true);
-                position.realized += amount;
-                self.cash += amount;
+                grow(&mut position.realized, amount);
+                grow(&mut self.cash, amount);
             }
         }
         if self.quote.as_deref() == Some(fill.fee_asset.as_str()) {
-            self.cash -= fill.fee;
-            position.realized -= fill.fee;
+            shrink(&mut self.cash, fill.fee);
+            shrink(&mut position.realized, fill.fee);
         } else if base == Some(fill.fee_asset.as_str()) {
-            beyond += position.give(fill.fee, false);
+            grow(&mut beyond, position.give(fill.fee, false));
         } else if !fill.fee.is_zero() {
-            *self.fees.entry(fill.fee_asset.clone()).or_default() -= fill.fee;
+            shrink(self.fees.entry(fill.fee_asset.clone()).or_default(), fill.fee);
         }
         if position.quantity.is_zero() {
             self.held.remove(&symbol);
@@ -195,7 +232,7 @@ impl Ledger {
             return;
         }
         let foreign = self.foreign.entry(asset.to_owned()).or_default();
-        *foreign += amount;
+        grow(foreign, amount);
         if foreign.is_zero() {
             self.foreign.remove(asset);
         }
@@ -207,13 +244,13 @@ impl Ledger {
         for symbol in &self.held {
             let Some(rule) = self.instruments.get(*symbol) else { continue };
             let held = self.positions.get(*symbol).map_or(Decimal::ZERO, |p| p.quantity);
-            *ours.entry(&rule.base).or_default() += held;
+            grow(ours.entry(&rule.base).or_default(), held);
         }
         for (asset, fees) in &self.fees {
-            *ours.entry(asset).or_default() += *fees;
+            grow(ours.entry(asset).or_default(), *fees);
         }
         if let Some(quote) = &self.quote {
-            *ours.entry(quote).or_default() += self.cash;
+            grow(ours.entry(quote).or_default(), self.cash);
         }
         ours
     }
@@ -236,32 +273,48 @@ impl Ledger {
         assets.into_iter().map(line).collect()
     }
 
-    fn account(&mut self, n: u64, balances: &[Balance]) {
-        let mut theirs: BTreeMap<&str, Decimal> = BTreeMap::new();
-        for balance in balances {
-            *theirs.entry(&balance.asset).or_default() += balance.free + balance.locked;
+    fn account(&mut self, n: u64, balances: &[Balance], unread: &[String]) {
+        let (theirs, unread) = believed(balances, unread);
+        let conflicts = if self.quote.is_none() {
+            self.baseline(theirs, &unread, balances.len())
+        } else {
+            self.compare(&theirs, &unread)
+        };
+        self.picture = Some(Picture { n, conflicts });
+    }
+
+    /// Takes the first account there is as what there was before.
+    fn baseline(
+        &mut self,
+        mut theirs: BTreeMap<&str, Decimal>,
+        unread: &BTreeSet<&str>,
+        count: usize,
+    ) -> Vec<Conflict> {
+        let setup = |about: &str, ours: String, theirs: String| {
+            vec![Conflict { about: about.to_owned(), ours, theirs, dispute: Dispute::Setup }]
+        };
+        // Without rules and setting there is no asset to count in: everything is foreign to it.
+        let Some(quote) = self.instruments.quote_asset(&self.settings) else {
+            let what = "the asset cash is counted in is neither set nor known from instruments";
+            return setup("cash", what.to_owned(), format!("{count} balances"));
+        };
+        if unread.contains(quote) {
+            return setup(quote, format!("no balance of {quote} is known yet"), UNREAD.to_owned());
         }
-        if self.quote.is_none() {
-            // Without rules and setting there is no asset to count in: everything is foreign to it.
-            let Some(quote) = self.instruments.quote_asset(&self.settings) else {
-                let what = "the asset cash is counted in is neither set nor known from instruments";
-                let conflicts = vec![Conflict {
-                    about: "cash".to_owned(),
-                    ours: what.to_owned(),
-                    theirs: format!("{} balances", balances.len()),
-                    dispute: Dispute::Setup,
-                }];
-                self.picture = Some(Picture { n, conflicts });
-                return;
-            };
-            let quote = quote.to_owned();
-            self.cash = theirs.remove(quote.as_str()).unwrap_or_default();
-            self.quote = Some(quote);
-            let foreign = theirs.into_iter().filter(|(_, amount)| !amount.is_zero());
-            self.foreign = foreign.map(|(asset, amount)| (asset.to_owned(), amount)).collect();
-            self.picture = Some(Picture { n, conflicts: Vec::new() });
-            return;
-        }
+        let quote = quote.to_owned();
+        self.cash = theirs.remove(quote.as_str()).unwrap_or_default();
+        self.quote = Some(quote);
+        let foreign = theirs.into_iter().filter(|(_, amount)| !amount.is_zero());
+        self.foreign = foreign.map(|(asset, amount)| (asset.to_owned(), amount)).collect();
+        Vec::new()
+    }
+
+    /// What a later account lacks; what it has beyond the books is foreign.
+    fn compare(
+        &mut self,
+        theirs: &BTreeMap<&str, Decimal>,
+        unread: &BTreeSet<&str>,
+    ) -> Vec<Conflict> {
         let ours = self.ours();
         let assets: BTreeSet<&str> = theirs.keys().chain(ours.keys()).copied().collect();
         let foreign = self.foreign.keys().map(String::as_str);
@@ -270,9 +323,24 @@ impl Ledger {
         let (mut missing, mut aside) = (BTreeMap::new(), BTreeMap::new());
         for asset in assets {
             let amount = |of: &BTreeMap<&str, Decimal>| of.get(asset).copied().unwrap_or_default();
-            let (ours, theirs) = (amount(&ours), amount(&theirs));
+            let (ours, theirs) = (amount(&ours), amount(theirs));
             let foreign = self.foreign.get(asset).copied().unwrap_or_default();
-            let over = theirs - ours - foreign;
+            if unread.contains(asset) {
+                // What was known of it stays; of our own, nothing is bought until it is read.
+                let of = |known: &BTreeMap<String, Decimal>| known.get(asset).copied();
+                missing.extend(of(&self.missing).map(|amount| (asset.to_owned(), amount)));
+                aside.extend(of(&self.aside).map(|amount| (asset.to_owned(), amount)));
+                if !ours.is_zero() || missing.contains_key(asset) {
+                    conflicts.push(Conflict {
+                        about: asset.to_owned(),
+                        ours: format!("{} {asset}", ours.normalize()),
+                        theirs: UNREAD.to_owned(),
+                        dispute: Dispute::Balance,
+                    });
+                }
+                continue;
+            }
+            let over = theirs.saturating_sub(ours.saturating_add(foreign));
             // What may be missing and is there again may not be missing any more.
             let may = self.aside.get(asset).copied().unwrap_or_default();
             let still = may.min(-over).max(Decimal::ZERO);
@@ -283,8 +351,11 @@ impl Ledger {
                 surplus.push((asset.to_owned(), over));
             } else if -over > may {
                 missing.insert(asset.to_owned(), -over);
-                let (sum, ours, foreign) =
-                    ((ours + foreign).normalize(), ours.normalize(), foreign.normalize());
+                let (sum, ours, foreign) = (
+                    ours.saturating_add(foreign).normalize(),
+                    ours.normalize(),
+                    foreign.normalize(),
+                );
                 conflicts.push(Conflict {
                     about: asset.to_owned(),
                     ours: format!("{sum} {asset}: {ours} ours and {foreign} foreign"),
@@ -297,7 +368,7 @@ impl Ledger {
             self.surplus(&asset, over);
         }
         (self.missing, self.aside) = (missing, aside);
-        self.picture = Some(Picture { n, conflicts });
+        conflicts
     }
 
     fn resolved(&mut self, conflict: &Conflict, accept: Accept) {
@@ -326,7 +397,7 @@ impl Ledger {
         let foreign = self.foreign.get(asset).copied().unwrap_or_default();
         let taken = foreign.min(left).max(Decimal::ZERO);
         if !taken.is_zero() {
-            left -= taken;
+            shrink(&mut left, taken);
             self.surplus(asset, -taken);
             book(&mut self.booked, Part::Foreign, -taken, Decimal::ZERO);
         }
@@ -342,9 +413,9 @@ impl Ledger {
                 self.held.remove(&symbol);
             }
             if !taken.is_zero() {
-                left -= taken;
-                let value = mark.map_or(cost, |mark| mark * taken);
-                self.adjusted -= value;
+                shrink(&mut left, taken);
+                let value = mark.map_or(cost, |mark| mark.saturating_mul(taken));
+                shrink(&mut self.adjusted, value);
                 book(&mut self.booked, Part::Position(symbol), -taken, -value);
             }
         }
@@ -352,8 +423,8 @@ impl Ledger {
             return;
         }
         if self.quote.as_deref() == Some(asset) {
-            self.cash -= left;
-            self.adjusted -= left;
+            shrink(&mut self.cash, left);
+            shrink(&mut self.adjusted, left);
             book(&mut self.booked, Part::Cash, -left, -left);
         } else {
             self.surplus(asset, -left);
@@ -417,13 +488,15 @@ impl Ledger {
             while marks.next_if(|(of, _)| *of < symbol).is_some() {}
             // What has not closed yet is worth what it cost.
             match marks.peek() {
-                Some((of, mark)) if *of == symbol => mark.decimal() * position.quantity,
+                Some((of, mark)) if *of == symbol => {
+                    mark.decimal().saturating_mul(position.quantity)
+                }
                 Some(_) | None => position.cost,
             }
         };
         let positions = self.positions.iter().filter(|(_, position)| !position.quantity.is_zero());
-        let held: Decimal = positions.map(value).sum();
-        Some(((self.cash + held).normalize(), self.cash.normalize()))
+        let held = money::total(positions.map(value));
+        Some((self.cash.saturating_add(held).normalize(), self.cash.normalize()))
     }
 
     fn say_equity(&self, time: UtcMs, out: &mut Out<Body>) {
@@ -494,12 +567,12 @@ impl Position {
         let taken = quantity.min(self.quantity);
         let all = taken == self.quantity;
         if sold || all {
-            let share = if all { self.cost } else { self.cost * taken / self.quantity };
-            self.cost -= share;
-            self.realized -= share;
+            let share = if all { self.cost } else { money::share(self.cost, taken, self.quantity) };
+            shrink(&mut self.cost, share);
+            shrink(&mut self.realized, share);
         }
-        self.quantity -= taken;
-        quantity - taken
+        shrink(&mut self.quantity, taken);
+        quantity.saturating_sub(taken)
     }
 }
 
@@ -509,9 +582,9 @@ impl Position {
     fn write_off(&mut self, quantity: Decimal) -> (Decimal, Decimal) {
         let taken = quantity.min(self.quantity);
         let all = taken == self.quantity;
-        let cost = if all { self.cost } else { self.cost * taken / self.quantity };
-        self.quantity -= taken;
-        self.cost -= cost;
+        let cost = if all { self.cost } else { money::share(self.cost, taken, self.quantity) };
+        shrink(&mut self.quantity, taken);
+        shrink(&mut self.cost, cost);
         (taken, cost)
     }
 }
@@ -565,7 +638,9 @@ impl Stage for Ledger {
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
                 self.settings = super::settings::applied(text);
             }
-            Body::Venue(Venue::Account { balances, .. }) => self.account(fact.key.n, balances),
+            Body::Venue(Venue::Account { balances, unread, .. }) => {
+                self.account(fact.key.n, balances, unread);
+            }
             Body::Order(Order::Filled { client_id, symbol, side: Side::Sell, fill, .. })
                 if client_id.is_panic() =>
             {

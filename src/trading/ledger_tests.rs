@@ -17,7 +17,7 @@ fn balances(all: &[(&str, &str)]) -> Vec<Balance> {
 /// An account and its comparison, as they come in one input; what the ledger says.
 fn account(ledger: &mut Ledger, n: u64, all: &[(&str, &str)]) -> String {
     let (life, time, open) = (1, 0, Vec::new());
-    let account = Venue::Account { life, time, balances: balances(all), open };
+    let account = Venue::Account { life, time, balances: balances(all), open, unread: Vec::new() };
     let said = facts_of(ledger, &input(n, Body::Venue(account)));
     assert!(said.is_empty(), "the orders are compared first");
     compared(ledger, n, Vec::new())

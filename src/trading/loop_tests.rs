@@ -110,7 +110,7 @@ impl World {
         };
         let balances = self.funds.iter().filter(|(_, f)| !f.is_zero()).map(balance).collect();
         let (life, time, open) = (self.life, self.time, Vec::new());
-        self.give(Body::Venue(Venue::Account { life, time, balances, open }));
+        self.give(Body::Venue(Venue::Account { life, time, balances, open, unread: Vec::new() }));
     }
 
     fn close(&mut self, bars: Vec<Bar>) {

@@ -2,7 +2,8 @@
 //!
 //! A bucket is finished by the close of its last minute for the symbols of that close, with a bar
 //! or missing; or by the first bar of a later bucket. Past bars from the history fill the buckets
-//! and say nothing. Prices are exact; volumes are exact up to 28 digits.
+//! and say nothing. Prices are exact; volumes are exact up to 28 digits, and stay
+//! at the largest decimal where they do not fit.
 //!
 //! Each width is made of the buckets of the width below, so most bars touch one bucket only.
 //!
@@ -59,7 +60,7 @@ impl Bucket {
         self.high = self.high.max(high);
         self.low = self.low.min(low);
         self.close = close;
-        self.volume += volume;
+        self.volume = self.volume.saturating_add(volume);
         self.count += count;
     }
 
@@ -99,7 +100,7 @@ impl Roller {
         }
         self.last = bar.open_time;
         if let Some(bucket) = &mut self.buckets[0]
-            && bar.open_time - bucket.open_time < Timeframe::M5.ms()
+            && bar.open_time.saturating_sub(bucket.open_time) < Timeframe::M5.ms()
         {
             bucket.add(bar.high, bar.low, bar.close, bar.volume, 1);
             return;
@@ -121,7 +122,7 @@ impl Roller {
 
     fn finish(&mut self, symbol: Symbol, time: UtcMs, finished: &mut impl FnMut(usize, RolledBar)) {
         for (level, width) in WIDTHS.into_iter().enumerate() {
-            let over = |b: &mut Bucket| b.open_time + width.ms() <= time;
+            let over = |b: &mut Bucket| b.open_time.saturating_add(width.ms()) <= time;
             let Some(child) = self.buckets[level].take_if(over) else { continue };
             finished(level, child.rolled(symbol, width));
             let Some(wider) = WIDTHS.get(level + 1) else { continue };

@@ -150,6 +150,8 @@ pub struct AccountPicture {
     pub can_trade: bool,
     /// Balances other than zero, by asset.
     pub balances: Vec<Balance>,
+    /// Assets whose balances cannot be believed, by name.
+    pub unread: Vec<String>,
 }
 
 /// A trade of the account.

@@ -213,6 +213,9 @@ pub enum Venue {
         balances: Vec<Balance>,
         /// Client ids of the orders open at the venue, with symbol, by id.
         open: Vec<(ClientOrderId, Symbol)>,
+        /// Assets whose balances cannot be believed, by name: they are not among the balances.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unread: Vec<String>,
     },
     /// What `everwarm panic` traded, as far as the venue was asked for it: the books did not
     /// explain a balance. A trade may be reported again; it counts once.

@@ -27,6 +27,8 @@ pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure
         let facts = count(other.facts, "fact");
         lines.push(format!("{}: {facts}{until} by another version, taken as told", other.stage));
     }
+    let beyond = found.beyond.iter();
+    lines.extend(beyond.map(|b| format!("{} {} is not believed: {}", b.key, b.kind, b.text)));
     let (inputs, facts) = (count(found.inputs, "input"), count(found.facts, "derived fact"));
     lines.push(match found.problems.len() as u64 {
         0 => format!("{inputs}, {facts}: all are what the inputs imply"),

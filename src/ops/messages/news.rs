@@ -391,7 +391,8 @@ impl From<Kept> for Span {
             let (first, last) = (earned(first, before), earned(last, adjusted));
             // What lies between is not known of what was earned where an adjustment did too.
             let known = before == adjusted;
-            let between = if known { (highest - adjusted, fall) } else { Default::default() };
+            let between =
+                if known { (highest.saturating_sub(adjusted), fall) } else { Default::default() };
             Course::known(first, last, between.0, between.1)
         });
         Span { number, first, last, course, fills, next_fills }
@@ -429,7 +430,7 @@ impl Span {
     fn words(&self, name: &str) -> String {
         let Span { first, last, course, fills, .. } = self;
         let share = course.profit().checked_div(*first).unwrap_or_default();
-        let percent = |share: Decimal| amount(share * Decimal::ONE_HUNDRED);
+        let percent = |share: Decimal| amount(share.saturating_mul(Decimal::ONE_HUNDRED));
         let fills = count(*fills, "fill");
         format!(
             "{name}: equity {}, {} ({} %), {fills}, at most {} % below its highest",

@@ -57,15 +57,17 @@ fn section(out: &mut String, title: &str, empty: bool) {
 #[must_use]
 pub fn facts(view: &SummaryView) -> Vec<[String; 2]> {
     let money = &view.money;
-    let percent =
-        |ratio: Decimal| format!("{} %", plain((ratio * Decimal::ONE_HUNDRED).round_dp(2)));
+    let percent = |ratio: Decimal| {
+        format!("{} %", plain(ratio.saturating_mul(Decimal::ONE_HUNDRED).round_dp(2)))
+    };
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let mut rows = vec![
         ("profit", signed(money.profit)),
         ("locked in", signed(money.realized)),
         ("at the mark", signed(money.unrealized)),
     ];
-    let rest = (money.profit - money.realized - money.unrealized).round_dp(2);
+    let made = money.realized.saturating_add(money.unrealized);
+    let rest = money.profit.saturating_sub(made).round_dp(2);
     if !rest.is_zero() {
         rows.push(("profit less these two", signed(rest)));
     }
@@ -203,8 +205,9 @@ fn chart(points: &[Point]) -> String {
     let span = (last.time - first.time).max(1);
     let across = |time: i64| (time - first.time) * width / span;
     let down = |value: Decimal| {
-        let share = (high - value).checked_div(high - low).unwrap_or_default();
-        (share * Decimal::from(height)).round_dp(1).normalize()
+        let share =
+            high.saturating_sub(value).checked_div(high.saturating_sub(low)).unwrap_or_default();
+        share.saturating_mul(Decimal::from(height)).round_dp(1).normalize()
     };
     let line: Vec<String> =
         points.iter().map(|p| format!("{},{}", across(p.time), down(p.equity))).collect();

@@ -9,7 +9,7 @@ use super::Kept;
 use super::period::Period;
 use super::view::{Made, Money, Point};
 use crate::domain::id::Symbol;
-use crate::domain::money::Decimal;
+use crate::domain::money::{Decimal, total};
 use crate::domain::order::Side;
 use crate::domain::time::UtcMs;
 use crate::history::History;
@@ -57,8 +57,8 @@ fn worth(
     let held = || held.iter().filter(|(_, held)| !held.quantity.is_zero());
     let marks = history.marks(held().map(|(symbol, _)| *symbol).collect(), Some(until))?;
     let worth = |(symbol, held): (&Symbol, &Held)| {
-        let value = marks.get(symbol).map_or(held.cost, |mark| mark * held.quantity);
-        ((*symbol, held.buyer.clone()), value - held.cost)
+        let value = marks.get(symbol).map_or(held.cost, |mark| mark.saturating_mul(held.quantity));
+        ((*symbol, held.buyer.clone()), value.saturating_sub(held.cost))
     };
     Ok(held().map(worth).collect())
 }
@@ -97,16 +97,17 @@ impl Fold {
         let Booked { after, fill, .. } = change;
         let symbol = after.symbol;
         let was = self.books.insert(symbol, after.clone());
-        let added =
-            |of: fn(&PositionState) -> Decimal| of(after) - was.as_ref().map_or(Decimal::ZERO, of);
+        let added = |of: fn(&PositionState) -> Decimal| {
+            of(after).saturating_sub(was.as_ref().map_or(Decimal::ZERO, of))
+        };
         let (quantity, cost, made) =
             (added(|s| s.quantity), added(|s| s.cost), added(|s| s.realized_pnl));
         let buy = fill.as_ref().filter(|execution| execution.side == Side::Buy);
         for (held, until) in [(&mut self.before, period.from), (&mut self.after, period.to)] {
             if change.time() < until {
                 let held = held.entry(symbol).or_default();
-                held.quantity += quantity;
-                held.cost += cost;
+                held.quantity = held.quantity.saturating_add(quantity);
+                held.cost = held.cost.saturating_add(cost);
                 if let Some(execution) = buy {
                     held.buyer.clone_from(&execution.strategy);
                 }
@@ -115,10 +116,10 @@ impl Fold {
         let Some(execution) = fill.as_ref().filter(|_| period.has(change.time())) else { return };
         let of_strategy = self.strategies.entry(execution.strategy.clone()).or_default();
         for of in [of_strategy, self.symbols.entry(symbol).or_default()] {
-            of.realized += made;
+            of.realized = of.realized.saturating_add(made);
             of.fills += 1;
             let fee = of.fees.entry(execution.fill.fee_asset.clone()).or_default();
-            *fee += execution.fill.fee;
+            *fee = fee.saturating_add(execution.fill.fee);
         }
     }
 
@@ -140,8 +141,10 @@ impl Fold {
 
     /// Counts for whoever holds it.
     fn held_made(&mut self, (symbol, buyer): &Holder, worth: Decimal) {
-        self.symbols.entry(*symbol).or_default().unrealized += worth;
-        self.strategies.entry(buyer.clone()).or_default().unrealized += worth;
+        let of = self.symbols.entry(*symbol).or_default();
+        of.unrealized = of.unrealized.saturating_add(worth);
+        let of = self.strategies.entry(buyer.clone()).or_default();
+        of.unrealized = of.unrealized.saturating_add(worth);
     }
 
     fn money(&self) -> Money {
@@ -158,10 +161,11 @@ impl Fold {
         let symbols = self.symbols.iter().map(|(symbol, made)| (symbol.to_string(), made.clone()));
         let symbols: Vec<Made> = symbols.map(named).collect();
         let strategies = self.strategies.clone().into_iter().map(named).collect();
-        let sum = |of: fn(&Made) -> Decimal| symbols.iter().map(of).sum::<Decimal>().normalize();
+        let sum = |of: fn(&Made) -> Decimal| total(symbols.iter().map(of)).normalize();
         let mut fees: BTreeMap<String, Decimal> = BTreeMap::new();
         for (asset, fee) in symbols.iter().flat_map(|made| &made.fees) {
-            *fees.entry(asset.clone()).or_default() += fee;
+            let all: &mut Decimal = fees.entry(asset.clone()).or_default();
+            *all = all.saturating_add(*fee);
         }
         Money {
             realized: sum(|made| made.realized),
@@ -187,7 +191,7 @@ fn equity(points: &[EquityView], period: Period, money: &mut Money) {
     let (Some(before), Some(after)) = (points.first(), points.last()) else { return };
     money.equity_before = Some(before.equity);
     money.equity_after = Some(after.equity);
-    money.adjusted = (after.adjusted - before.adjusted).normalize();
+    money.adjusted = after.adjusted.saturating_sub(before.adjusted).normalize();
     let mut course = Course::from(earned(before));
     for point in points {
         course.take(earned(point), point.adjusted);
@@ -221,9 +225,9 @@ fn trades(history: &History, period: Period, money: &mut Money) -> Result<(), Hi
         money.trades += 1;
         if trade.pnl > Decimal::ZERO {
             money.won += 1;
-            gained += trade.pnl;
+            gained = gained.saturating_add(trade.pnl);
         } else {
-            lost -= trade.pnl;
+            lost = lost.saturating_sub(trade.pnl);
         }
     }
     let ratio = |a: Decimal, b: Decimal| a.checked_div(b).map(|r| r.round_dp(RATIO).normalize());

@@ -7,7 +7,7 @@ use crate::domain::fact::{
 };
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::market::Bar;
-use crate::domain::money::Decimal;
+use crate::domain::money::{Decimal, total};
 use crate::domain::order::{Liquidity, OrderIntent, OrderStatus, Side, VenueFill};
 use crate::domain::settings::Settings;
 use crate::trading::risk::{Breaker, limits};
@@ -167,7 +167,8 @@ impl Counts {
                     held.buyer.clone_from(strategy);
                 }
                 let fees = &mut self.made.entry(strategy.clone()).or_default().fees;
-                *fees.entry(fill.fee_asset.clone()).or_default() += fill.fee;
+                let fee = fees.entry(fill.fee_asset.clone()).or_default();
+                *fee = fee.saturating_add(fill.fee);
                 self.filled(client_id, *side, fill);
             }
             Body::Ledger(ledger) => self.ledger(ledger),
@@ -207,10 +208,11 @@ impl Counts {
         let decided = self.working.get(id).and_then(|(_, price)| *price);
         let Some(decided) = decided.filter(|price| !price.is_zero()) else { return };
         let worse = match side {
-            Side::Buy => fill.price - decided,
-            Side::Sell => decided - fill.price,
+            Side::Buy => fill.price.saturating_sub(decided),
+            Side::Sell => decided.saturating_sub(fill.price),
         };
-        let Some(parts) = (worse / decided).checked_mul(Decimal::from(1_000_000_000)) else {
+        let share = worse.checked_div(decided);
+        let Some(parts) = share.and_then(|s| s.checked_mul(Decimal::from(1_000_000_000))) else {
             return;
         };
         let parts = i64::try_from(parts.trunc()).unwrap_or(i64::MAX >> 16);
@@ -227,17 +229,18 @@ impl Counts {
                 self.broken[1] += u64::from(quantity.is_zero() && !cost.is_zero());
                 let held = self.held.entry(*symbol).or_default();
                 if held.quantity.is_zero() && !quantity.is_zero() {
-                    held.mark = *cost / *quantity;
+                    held.mark = cost.checked_div(*quantity).unwrap_or_default();
                 }
                 // What was adjusted without a trade counts for whoever traded it last.
                 let made = self.made.entry(held.trader.clone()).or_default();
-                made.realized += *realized_pnl - held.realized;
+                let gained = realized_pnl.saturating_sub(held.realized);
+                made.realized = made.realized.saturating_add(gained);
                 (held.quantity, held.cost, held.realized) = (*quantity, *cost, *realized_pnl);
                 self.cash = *cash;
             }
             Ledger::Equity { equity, cash, adjusted, .. } => {
                 (self.equity, self.cash, self.adjusted) = (Some(*equity), *cash, *adjusted);
-                self.peak = self.peak.max(*equity - *adjusted);
+                self.peak = self.peak.max(equity.saturating_sub(*adjusted));
             }
             Ledger::Reconciled { cash, .. } => self.cash = *cash,
             Ledger::Adjusted { .. } => {}
@@ -297,9 +300,9 @@ impl Counts {
 
     fn show_money(&self, page: &mut Page, currency: &str) {
         let mut money = |name, amount: Decimal| page.set(name, &[currency], number(amount));
-        let worth = |held: &Held| held.quantity * held.mark;
-        let gross: Decimal = self.held.values().map(|held| worth(held).abs()).sum();
-        let net: Decimal = self.held.values().map(worth).sum();
+        let worth = |held: &Held| held.quantity.saturating_mul(held.mark);
+        let gross = total(self.held.values().map(|held| worth(held).abs()));
+        let net = total(self.held.values().map(worth));
         money("everwarm_equity", self.equity.unwrap_or_default());
         money("everwarm_cash", self.cash);
         money("everwarm_exposure_gross", gross);
@@ -311,8 +314,9 @@ impl Counts {
         self.show_made(page, currency);
         if let Some(equity) = self.equity.filter(|_| self.peak > Decimal::ZERO) {
             // An adjustment is no rise and no fall: it moves the highest value with it.
-            let peak = self.peak + self.adjusted;
-            let share = Decimal::ONE - equity.checked_div(peak).unwrap_or_default();
+            let peak = self.peak.saturating_add(self.adjusted);
+            let left = equity.checked_div(peak).unwrap_or_default();
+            let share = Decimal::ONE.saturating_sub(left);
             page.set("everwarm_drawdown_ratio", &[], number(share.max(Decimal::ZERO)));
         }
     }
@@ -320,7 +324,9 @@ impl Counts {
     fn show_made(&self, page: &mut Page, currency: &str) {
         let mut open: BTreeMap<&str, Decimal> = BTreeMap::new();
         for held in self.held.values() {
-            *open.entry(&held.buyer).or_default() += held.quantity * held.mark - held.cost;
+            let made = held.quantity.saturating_mul(held.mark).saturating_sub(held.cost);
+            let of = open.entry(&held.buyer).or_default();
+            *of = of.saturating_add(made);
         }
         let known =
             self.made.keys().map(String::as_str).chain(REGISTRY.iter().map(|entry| entry.name));
@@ -353,7 +359,11 @@ impl Counts {
         let (counted, limits) = self.breaker.counted();
         let most = Decimal::from(settings.trading.max_positions);
         let taken = Decimal::from(taken);
-        let share = if most.is_zero() { Decimal::ZERO } else { taken / most };
+        let share = if most.is_zero() {
+            Decimal::ZERO
+        } else {
+            taken.checked_div(most).unwrap_or(Decimal::MAX)
+        };
         for (limit, share) in [("positions", share)].into_iter().chain(counted.used(limits)) {
             page.set("everwarm_risk_limit_used_ratio", &[limit], number(share));
         }

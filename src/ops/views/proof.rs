@@ -27,6 +27,9 @@ pub struct VerifyView {
     pub others: Vec<OtherVersionView>,
     /// Facts that are not what their inputs imply; empty: all are.
     pub problems: Vec<ProblemView>,
+    /// Inputs with numbers beyond the limits, which no stage believes.
+    #[serde(default)]
+    pub beyond: Vec<ProblemView>,
 }
 
 /// A derived fact that is not what its inputs imply.

@@ -172,7 +172,7 @@ impl Decide {
             quantity,
             price: None,
             close_time: exit.since,
-            valid_until: from + self.settings.trading.valid_for_s * 1000,
+            valid_until: self.valid_until(from),
         };
         Ok(Approved { intent, reserved: Decimal::ZERO, reason: exit.cause.clone() })
     }

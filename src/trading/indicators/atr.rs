@@ -27,7 +27,8 @@ impl Atr {
 impl Indicator for Atr {
     fn update(&mut self, bar: &Bar) -> f64 {
         let Some(before) = self.previous.replace(bar.close) else { return f64::NAN };
-        let range = bar.high.0.max(before.0) - bar.low.0.min(before.0);
+        // Prices are above 0, so this fits; a journal may hold others.
+        let range = bar.high.0.max(before.0).saturating_sub(bar.low.0.min(before.0));
         let range = Price(range).to_f64();
         let n = f64::from(self.length);
         if self.seeded < self.length {

@@ -59,7 +59,7 @@ impl Line {
         self.last = bar.open_time;
         Some(FeatureRow {
             symbol: bar.symbol,
-            time: bar.open_time + width.ms(),
+            time: bar.open_time.saturating_add(width.ms()),
             close: bar.close,
             sma_fast: self.fast.update(bar),
             sma_slow: self.slow.update(bar),
@@ -116,7 +116,7 @@ impl Series {
             }
             // The last minute may finish a bucket that the roll-up no longer has open either.
             if let Some(last) = bars.last() {
-                let end = last.open_time + Timeframe::M1.ms();
+                let end = last.open_time.saturating_add(Timeframe::M1.ms());
                 roller.close(symbol, Timeframe::M5.open_of(end), &mut |level, rolled| {
                     if WIDTHS[level] == need.timeframe && rolled.bar.open_time >= first.open_time {
                         line.update(&rolled.bar, need.timeframe);

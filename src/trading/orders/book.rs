@@ -15,11 +15,12 @@
 
 use super::lifecycle::Event;
 use super::past::Past;
+use crate::domain::bounds;
 use super::reconcile::Panicked;
 use crate::domain::fact::kinds::kind;
 use crate::domain::fact::{Body, Conflict, Dispute, Market, Operator, Order as Said, Venue};
 use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::money::Decimal;
+use crate::domain::money::{self, Decimal};
 use crate::domain::order::{OrderIntent, OrderReport, OrderStatus, ReportSource, VenueFill};
 use crate::domain::time::UtcMs;
 use everwarm_runtime::fact::{Fact, Key, Mask};
@@ -200,7 +201,14 @@ impl Order {
     }
 
     fn known_quantity(&self) -> Decimal {
-        self.fills.values().map(|known| known.fill.quantity).sum()
+        money::total(self.fills.values().map(|known| known.fill.quantity))
+    }
+
+    /// Counts a fill.
+    pub(super) fn apply(&mut self, fill: &VenueFill) {
+        let amount = fill.price.saturating_mul(fill.quantity);
+        self.executed = self.executed.saturating_add(fill.quantity);
+        self.executed_quote = self.executed_quote.saturating_add(amount);
     }
 
     fn lives(&self) -> bool {
@@ -281,8 +289,10 @@ impl Order {
         let settled = self.attempt.map_or(UtcMs::MIN, |attempt| attempt.settled);
         let at = match self.asked {
             None => UtcMs::MIN,
-            Some(asked) if why == Why::FillsMissing || asked > settled => asked + PROOF_GAP_MS,
-            Some(asked) => (asked + PATIENCE_MS).min(settled + 1),
+            Some(asked) if why == Why::FillsMissing || asked > settled => {
+                asked.saturating_add(PROOF_GAP_MS)
+            }
+            Some(asked) => asked.saturating_add(PATIENCE_MS).min(settled.saturating_add(1)),
         };
         Some((why, at))
     }
@@ -465,7 +475,8 @@ impl OrderBook {
         match venue {
             Venue::Sent { attempts } => attempts.iter().for_each(|sent| {
                 self.pass(sent.timestamp);
-                let settled = sent.timestamp + sent.recv_window + SETTLE_MS;
+                let open = sent.recv_window.saturating_add(SETTLE_MS);
+                let settled = sent.timestamp.saturating_add(open);
                 let attempt = Attempt { number: sent.attempt, timestamp: sent.timestamp, settled };
                 self.sent(&sent.client_id, attempt);
             }),
@@ -530,6 +541,13 @@ impl OrderBook {
             self.conflict(twin, id, format!("order {told}"), theirs());
             return;
         }
+        // A decoder refuses such numbers; only a journal of an earlier version holds them.
+        if let Err(why) = bounds::report(report) {
+            let ours =
+                format!("{:?} {} {}", order.intent.side, order.intent.quantity, report.symbol);
+            self.conflict(Dispute::Order, id, ours, format!("numbers beyond the limits: {why}"));
+            return;
+        }
         let OrderIntent { symbol, side, quantity, .. } = &order.intent;
         if (report.symbol, report.side, report.quantity) != (*symbol, *side, *quantity) {
             let ours = format!("{side:?} {quantity} {symbol}");
@@ -583,8 +601,7 @@ impl OrderBook {
                 let known = Known { fill: fill.clone(), applied: true };
                 order.fills.insert(fill.trade_id, known);
                 order.applied = *k;
-                order.executed += fill.quantity;
-                order.executed_quote += fill.price * fill.quantity;
+                order.apply(fill);
                 self.settle(client_id);
             }
             Said::Compared { .. } => {}
@@ -684,7 +701,7 @@ impl OrderBook {
         for (id, order) in &self.orders {
             assert!(order.sent() <= order.granted, "1: {order:?}");
             let applied = order.fills.values().filter(|known| known.applied);
-            let sum: Decimal = applied.map(|known| known.fill.quantity).sum();
+            let sum = money::total(applied.map(|known| known.fill.quantity));
             assert_eq!(sum, order.executed, "2: {order:?}");
             assert_eq!(!self.ended.contains(id), order.lives(), "3: {order:?}");
         }

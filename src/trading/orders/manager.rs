@@ -136,8 +136,7 @@ impl Manager {
         if !order.fills_missing() {
             for known in order.fills.values().filter(|known| !known.applied) {
                 after.applied += 1;
-                after.executed += known.fill.quantity;
-                after.executed_quote += known.fill.price * known.fill.quantity;
+                after.apply(&known.fill);
                 out.say_because(
                     [order.key],
                     Body::Order(Said::Filled {
@@ -326,7 +325,7 @@ impl Stage for Manager {
 
     fn next_wake(&self) -> Option<i64> {
         let due = self.book.living().filter(|order| order.is_due());
-        due.map(|order| order.intent.valid_until + 1).min()
+        due.map(|order| order.intent.valid_until.saturating_add(1)).min()
     }
 
     fn save(&self) -> Vec<u8> {

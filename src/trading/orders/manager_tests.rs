@@ -78,7 +78,7 @@ fn clock(time: i64) -> Body {
 
 fn account(time: i64, open: &[(&str, &str)]) -> Body {
     let open: Vec<(ClientOrderId, Symbol)> = open.iter().map(|(i, s)| (id(i), sym(s))).collect();
-    Body::Venue(Venue::Account { life: 2, time, balances: Vec::new(), open })
+    Body::Venue(Venue::Account { life: 2, time, balances: Vec::new(), open, unread: Vec::new() })
 }
 
 /// What is said about each input, in short; `|` between inputs. A resumed manager says the same.

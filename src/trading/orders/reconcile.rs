@@ -49,7 +49,7 @@ pub(super) fn proves_absence(order: &Order, asked: UtcMs) -> bool {
     unclear
         && order.told.is_none()
         && order.is_current(order.sent())
-        && order.absent.is_some_and(|first| asked - first >= PROOF_GAP_MS)
+        && order.absent.is_some_and(|first| asked.saturating_sub(first) >= PROOF_GAP_MS)
 }
 
 impl OrderBook {

@@ -165,7 +165,8 @@ impl Breaker {
         match ledger {
             Ledger::Position { symbol, realized_pnl, .. } => {
                 let last = self.realized.entry(*symbol);
-                self.counts.realized += *realized_pnl - std::mem::replace(last, *realized_pnl);
+                let made = realized_pnl.saturating_sub(std::mem::replace(last, *realized_pnl));
+                self.counts.realized = self.counts.realized.saturating_add(made);
             }
             Ledger::Reconciled { conflicts, .. } => {
                 self.conflicts = conflicts.len();

@@ -41,7 +41,7 @@ impl Caps {
         if day > self.day {
             (self.day, self.used) = (day, Decimal::ZERO);
         }
-        self.used += amount;
+        self.used = self.used.saturating_add(amount);
     }
 
     /// What entries of the day of `time` have used up, in quote units.
@@ -61,7 +61,7 @@ impl Caps {
             return Err(format!("{amount} is above the confirmed cap of {per_order} an order"));
         }
         let used = self.used(time).normalize();
-        if used + amount > per_day {
+        if used.saturating_add(amount) > per_day {
             let date = date_of(day_of(time));
             return Err(format!(
                 "{used} of the confirmed cap of {per_day} a day are used on {date}, {amount} more \

@@ -34,7 +34,11 @@ impl Counts {
     pub fn used(&self, limits: &Risk) -> [(&'static str, Decimal); 3] {
         let share = |used: Decimal, most: Decimal| {
             // Zero switches a limit off.
-            if most.is_zero() { Decimal::ZERO } else { used.max(Decimal::ZERO) / most }
+            if most.is_zero() {
+                Decimal::ZERO
+            } else {
+                used.max(Decimal::ZERO).checked_div(most).unwrap_or(Decimal::MAX)
+            }
         };
         [
             (

@@ -38,7 +38,7 @@ pub fn market(rule: &Instrument, wanted: Decimal, price: Decimal) -> Result<Deci
     if quantity.is_zero() || quantity < rule.min_quantity {
         return Err(short("less than the quantity", rule.min_quantity.max(rule.step())));
     }
-    if rule.min_notional_for_market && quantity * price < rule.min_notional {
+    if rule.min_notional_for_market && quantity.saturating_mul(price) < rule.min_notional {
         return Err(short("worth less than the", rule.min_notional));
     }
     Ok(quantity)

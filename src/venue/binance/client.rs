@@ -9,6 +9,7 @@ use super::map;
 use super::sign::{ApiKey, Query};
 use super::stream::{MarketStreams, UserStream};
 use super::wire::{self, OrderAnswer, OrderState, TradeRow};
+use crate::domain::bounds;
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::instrument::Instrument;
 use crate::domain::market::Bar;
@@ -41,6 +42,8 @@ pub use budget::MayPlace;
 const SYMBOLS_IN_QUERY: usize = 100;
 /// How often an order is looked at again because it was filled between two looks.
 const LOOKS_MAX: u32 = 3;
+/// Pages of trades that are read for one question: 200,000 trades.
+const TRADE_PAGES: usize = 200;
 
 /// Our wall clock: UTC milliseconds.
 pub type Wall = Arc<dyn Fn() -> UtcMs + Send + Sync>;
@@ -189,6 +192,7 @@ impl BinanceClient {
         let answer = self.public("/api/v3/time", Query::new(), cost).await?;
         let received = (self.0.config.wall)();
         let time: wire::ServerTime = read("server time", &answer)?;
+        mapped(Kind::Read, bounds::time("server time", time.server_time))?;
         let sample = TimeSample { sent, server: time.server_time, received };
         self.0.config.clock.lock().sample(sample);
         Ok(sample)
@@ -221,7 +225,8 @@ impl BinanceClient {
         Ok(rules)
     }
 
-    /// What was traded of each symbol in a day, in quote units; those whose names are symbols here.
+    /// What was traded of each symbol in a day, in quote units; those whose names are symbols here
+    /// and whose volumes can be believed.
     /// Weight 80.
     ///
     /// # Errors
@@ -231,7 +236,8 @@ impl BinanceClient {
         let answer = self.public("/api/v3/ticker/24hr", query, Cost(80, Priority::History)).await?;
         let days: Vec<wire::Day> = read("ticker/24hr", &answer)?;
         let named = days.into_iter().filter_map(|day| {
-            Some((Symbol::new(&day.symbol).ok()?, day.quote_volume.0.normalize()))
+            let volume = bounds::quote("quoteVolume", day.quote_volume.0.ok()?).ok()?;
+            Some((Symbol::new(&day.symbol).ok()?, volume.normalize()))
         });
         Ok(named.collect())
     }
@@ -258,7 +264,16 @@ impl BinanceClient {
         let cost = Cost(2, Priority::History);
         let answer = self.public("/api/v3/klines", query, cost).await?;
         let rows: Vec<wire::KlineRow> = read("klines", &answer)?;
-        mapped(Kind::Read, map::bars(symbol, timeframe, &rows))
+        let bars = mapped(Kind::Read, map::bars(symbol, timeframe, &rows))?;
+        // Pages follow each other by these times: another one would have no end.
+        let strange = bars.iter().find(|bar| !(from..=to).contains(&bar.open_time));
+        mapped(
+            Kind::Read,
+            strange.map_or(Ok(()), |bar| {
+                Err(format!("{symbol}: kline {} was not asked for", bar.open_time))
+            }),
+        )?;
+        Ok(bars)
     }
 
     /// The account. Weight 20.
@@ -269,9 +284,9 @@ impl BinanceClient {
         let query = Query::new().with("omitZeroBalances", true);
         let cost = Cost(20, Priority::Fills);
         let account: wire::Account = self.signed_read("/api/v3/account", query, cost).await?;
-        let balances = map::balances(&account.balances, false);
+        let (balances, unread) = map::balances(&account.balances, false);
         let id = account.uid.map(|uid| uid.to_string());
-        Ok(AccountPicture { id, can_trade: account.can_trade, balances })
+        Ok(AccountPicture { id, can_trade: account.can_trade, balances, unread })
     }
 
     /// Orders open now, by the venue's id. Weight 6, for all symbols 80.
@@ -368,7 +383,7 @@ impl BinanceClient {
         let query = Query::new().with("symbol", symbol);
         let answer = self.public("/api/v3/ticker/price", query, Cost(2, Priority::Stop)).await?;
         let told: wire::TickerPrice = read("price", &answer)?;
-        Ok(told.price.0)
+        mapped(Kind::Read, bounds::price("price", told.price.0))
     }
 
     /// The order with this id of ours, with its fills. `None`: the venue does not know it, which
@@ -490,17 +505,24 @@ impl BinanceClient {
     ) -> Result<Vec<TradeRow>, VenueError> {
         let mut all: Vec<TradeRow> = Vec::new();
         let mut query = first;
-        loop {
+        let mut from = 0;
+        for _ in 0..TRADE_PAGES {
             let asked = query.with("limit", PAGE_MAX);
             let page: Vec<TradeRow> = self.signed_read("/api/v3/myTrades", asked, cost).await?;
             let short = page.len() < usize::from(PAGE_MAX);
+            if let Some(row) = page.iter().find(|row| row.id < from) {
+                let text = format!("trade {} comes again, {from} and later were asked for", row.id);
+                return Err(error::of_unreadable(Kind::Read, text));
+            }
             let newest = page.iter().map(|t| t.id).max();
             all.extend(page);
             match newest.and_then(|id| id.checked_add(1)) {
-                Some(next) if !short => query = base.clone().with("fromId", next),
+                Some(next) if !short => (from, query) = (next, base.clone().with("fromId", next)),
                 Some(_) | None => return Ok(all),
             }
         }
+        let text = format!("the trades have no end: {} came", all.len());
+        Err(error::of_unreadable(Kind::Read, text))
     }
 
     fn key(&self) -> Result<&ApiKey, VenueError> {

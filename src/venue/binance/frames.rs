@@ -4,7 +4,7 @@
 //! (`{"subscriptionId", "event"}`), both mixed with answers to our own requests. What is not known
 //! here is `Other`: counted, never an error.
 
-use super::wire::{AssetBalance, Dec, ErrorBody, ExecutionType, OrderSide, Status, decode};
+use super::wire::{AssetBalance, Dec, ErrorBody, ExecutionType, OrderSide, Status, Told, decode};
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
@@ -148,10 +148,10 @@ pub struct PositionBalance {
     pub asset: String,
     /// Free to use.
     #[serde(rename = "f")]
-    pub free: Dec,
+    pub free: Told,
     /// Held by orders.
     #[serde(rename = "l")]
-    pub locked: Dec,
+    pub locked: Told,
 }
 
 impl From<PositionBalance> for AssetBalance {

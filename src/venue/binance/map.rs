@@ -6,8 +6,9 @@
 use super::frames::{AccountPosition, ExecutionReport, KlineEvent};
 use super::wire::{
     AssetBalance, Dec, ExchangeInfo, ExecutionType, Filter, KlineRow, OrderAck, OrderSide,
-    OrderState, RateLimit, Status, SymbolInfo, TradeRow,
+    OrderState, RateLimit, Status, SymbolInfo, Told, TradeRow,
 };
+use crate::domain::bounds;
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::instrument::Instrument;
 use crate::domain::market::Bar;
@@ -42,22 +43,9 @@ fn num(value: Dec) -> Decimal {
 /// The rules of an instrument. A rule that is absent is switched off.
 ///
 /// # Errors
-/// A name that is not a symbol, or a negative step.
+/// A name that is not a symbol, or a rule beyond the limits.
 pub fn instrument(info: &SymbolInfo) -> Result<Instrument, String> {
-    let mut it = Instrument {
-        symbol: Symbol::new(&info.symbol)?,
-        base: info.base_asset.clone(),
-        quote: info.quote_asset.clone(),
-        trading: info.status == "TRADING",
-        tick_size: Decimal::ZERO,
-        lot_size: Decimal::ZERO,
-        min_quantity: Decimal::ZERO,
-        max_quantity: Decimal::ZERO,
-        market_lot_size: Decimal::ZERO,
-        market_max_quantity: Decimal::ZERO,
-        min_notional: Decimal::ZERO,
-        min_notional_for_market: false,
-    };
+    let mut it = without_rules(info)?;
     for filter in &info.filters {
         match filter {
             Filter::Price { tick_size, .. } => it.tick_size = num(*tick_size),
@@ -78,21 +66,63 @@ pub fn instrument(info: &SymbolInfo) -> Result<Instrument, String> {
             Filter::Other => {}
         }
     }
-    let steps = [it.tick_size, it.lot_size, it.min_quantity, it.market_lot_size, it.min_notional];
-    if steps.iter().any(Decimal::is_sign_negative) {
-        return Err(format!("{} has a negative step or minimum", info.symbol));
-    }
+    let check = || {
+        bounds::asset(&it.base)?;
+        bounds::asset(&it.quote)?;
+        bounds::quantity("tickSize", it.tick_size)?;
+        bounds::quantity("stepSize", it.lot_size)?;
+        bounds::quantity("stepSize of market orders", it.market_lot_size)?;
+        bounds::quantity("minQty", it.min_quantity)?;
+        bounds::amount("maxQty", it.max_quantity)?;
+        bounds::amount("maxQty of market orders", it.market_max_quantity)?;
+        bounds::quote("minNotional", it.min_notional)
+    };
+    check().map_err(|why| format!("{}: {why}", info.symbol))?;
     Ok(it)
 }
 
-/// The rules of all instruments whose names are symbols here, by symbol.
+/// An instrument of which only the name is known.
+fn without_rules(info: &SymbolInfo) -> Result<Instrument, String> {
+    Ok(Instrument {
+        symbol: Symbol::new(&info.symbol)?,
+        base: info.base_asset.clone(),
+        quote: info.quote_asset.clone(),
+        trading: info.status == "TRADING",
+        tick_size: Decimal::ZERO,
+        lot_size: Decimal::ZERO,
+        min_quantity: Decimal::ZERO,
+        max_quantity: Decimal::ZERO,
+        market_lot_size: Decimal::ZERO,
+        market_max_quantity: Decimal::ZERO,
+        min_notional: Decimal::ZERO,
+        min_notional_for_market: false,
+    })
+}
+
+/// The rules of an instrument. One whose rules cannot be believed takes no orders until they can:
+/// its bars and what is held of it go on.
+fn believed(info: &SymbolInfo) -> Result<Instrument, String> {
+    instrument(info).or_else(|why| {
+        tracing::warn!(symbol = info.symbol, why, "rules that cannot be believed: it is halted");
+        let name = |asset: &str| bounds::asset(asset).map_or(String::new(), |()| asset.to_owned());
+        let halted = without_rules(info)?;
+        let (base, quote) = (name(&halted.base), name(&halted.quote));
+        Ok(Instrument { base, quote, trading: false, ..halted })
+    })
+}
+
+/// The rules of all instruments whose names are symbols here, by symbol. One whose rules cannot be
+/// believed is halted.
 ///
 /// # Errors
-/// As [`instrument`].
+/// A symbol comes twice.
 pub fn instruments(info: &ExchangeInfo) -> Result<Vec<Instrument>, String> {
     let named = info.symbols.iter().filter(|s| Symbol::new(&s.symbol).is_ok());
-    let mut all = named.map(instrument).collect::<Result<Vec<_>, _>>()?;
+    let mut all = named.map(believed).collect::<Result<Vec<_>, _>>()?;
     all.sort_by_key(|i| i.symbol);
+    if let Some(twice) = all.windows(2).find(|pair| pair[0].symbol == pair[1].symbol) {
+        return Err(format!("{} comes twice", twice[0].symbol));
+    }
     Ok(all)
 }
 
@@ -172,7 +202,8 @@ fn bar(symbol: Symbol, open_time: i64, prices: [Dec; 4], volume: Dec) -> Result<
         };
         bar.validate().map(|()| bar)
     };
-    make().map_err(|e| format!("{symbol} kline {open_time}: {e}"))
+    let bar = make().map_err(|e| format!("{symbol} kline {open_time}: {e}"))?;
+    bounds::bar(&bar).map(|()| bar)
 }
 
 /// What a kline event says. Widths the domain does not know are `Other`.
@@ -225,6 +256,7 @@ pub fn order_state(
 ) -> Result<OrderReport, String> {
     let time = order.transact_time.or(order.update_time).or(order.time);
     let time = time.ok_or_else(|| format!("order {} has no time", order.order_id))?;
+    bounds::client_id(&order.client_order_id)?;
     let own = order.fills.iter().flatten().map(|f| VenueFill {
         trade_id: f.trade_id,
         price: num(f.price),
@@ -278,7 +310,7 @@ fn executed_quote(
             amount.and_then(|a| quote.checked_add(a)).zip(quantity.checked_add(fill.quantity));
         (quote, quantity) = sums.ok_or("the fills are too large to add")?;
     }
-    if quantity == executed {
+    if quantity == executed && bounds::quote("the fills", quote).is_ok() {
         Ok(quote.normalize())
     } else {
         Err("the venue does not tell the quote amount of the order".to_owned())
@@ -287,6 +319,7 @@ fn executed_quote(
 
 fn checked(report: OrderReport) -> Result<OrderReport, String> {
     let OrderReport { quantity, executed, executed_quote, status, .. } = report;
+    let number = report.venue_order_id;
     let wrong = |what: &str| Err(format!("order {}: {what}", report.venue_order_id));
     let negative = |d: Decimal| d.is_sign_negative() && !d.is_zero();
     if negative(quantity) || negative(executed) || negative(executed_quote) {
@@ -298,16 +331,29 @@ fn checked(report: OrderReport) -> Result<OrderReport, String> {
     if executed.is_zero() && matches!(status, OrderStatus::Filled | OrderStatus::PartlyFilled) {
         return wrong("filled with nothing");
     }
+    bounds::client_id(&report.client_id.0)?;
+    bounds::time("time", report.time).map_err(|why| format!("order {number}: {why}"))?;
     let mut last = None;
     for fill in &report.fills {
         if fill.price <= Decimal::ZERO || fill.quantity <= Decimal::ZERO {
             return wrong("a fill without price or quantity");
         }
+        named(fill).map_err(|why| format!("order {number}, trade {}: {why}", fill.trade_id))?;
         if last.replace(fill.trade_id) == Some(fill.trade_id) {
             return wrong("the same fill twice");
         }
     }
+    bounds::report(&report)?;
     Ok(report)
+}
+
+/// Whether what of a fill is no number can be believed.
+fn named(fill: &VenueFill) -> Result<(), String> {
+    bounds::time("time", fill.time)?;
+    if fill.fee.is_zero() && fill.fee_asset.is_empty() {
+        return Ok(());
+    }
+    bounds::asset(&fill.fee_asset)
 }
 
 /// An order of which only the ids came back: accepted, and nothing more is known.
@@ -318,7 +364,7 @@ pub fn order_ack(intent: &OrderIntent, ack: &OrderAck) -> Result<OrderReport, St
     if ack.client_order_id != intent.client_id.0 || ack.symbol != intent.symbol.as_str() {
         return Err(format!("the answer is about order {}", ack.client_order_id));
     }
-    Ok(OrderReport {
+    checked(OrderReport {
         source: ReportSource::Answer,
         client_id: intent.client_id.clone(),
         venue_order_id: ack.order_id,
@@ -368,30 +414,62 @@ fn venue_fill(row: &TradeRow) -> VenueFill {
 /// Trades, ascending by id.
 ///
 /// # Errors
-/// A name that is not a symbol.
+/// A name that is not a symbol, a number beyond the limits, or an id that comes twice.
 pub fn trades(rows: &[TradeRow]) -> Result<Vec<Trade>, String> {
     let mut trades = Vec::with_capacity(rows.len());
     for row in rows {
-        trades.push(Trade {
-            venue_order_id: row.order_id,
-            symbol: Symbol::new(&row.symbol)?,
-            side: if row.is_buyer { Side::Buy } else { Side::Sell },
-            fill: venue_fill(row),
-        });
+        let (symbol, fill) = (Symbol::new(&row.symbol)?, venue_fill(row));
+        let side = if row.is_buyer { Side::Buy } else { Side::Sell };
+        let told = bounds::fill(symbol, &fill).and_then(|()| named(&fill));
+        told.map_err(|why| format!("{symbol} trade {}: {why}", row.id))?;
+        trades.push(Trade { venue_order_id: row.order_id, symbol, side, fill });
     }
     trades.sort_by_key(|t| t.fill.trade_id);
+    if let Some(twice) = trades.windows(2).find(|t| t[0].fill.trade_id == t[1].fill.trade_id) {
+        return Err(format!("trade {} comes twice", twice[0].fill.trade_id));
+    }
     Ok(trades)
 }
 
-/// Balances by asset; those of zero are left out where `keep_zero` is not set.
+/// Balances by asset, and the assets of those that cannot be believed: beyond the limits, told
+/// twice, or no numbers. Balances of zero are left out where `keep_zero` is not set. A row without
+/// the name of an asset is left out with a warning: it is of nothing that is traded.
 #[must_use]
-pub fn balances(rows: &[AssetBalance], keep_zero: bool) -> Vec<Balance> {
-    let held = rows.iter().filter(|b| keep_zero || !b.free.0.is_zero() || !b.locked.0.is_zero());
-    let mut balances: Vec<Balance> = held
-        .map(|b| Balance { asset: b.asset.clone(), free: num(b.free), locked: num(b.locked) })
-        .collect();
+pub fn balances(rows: &[AssetBalance], keep_zero: bool) -> (Vec<Balance>, Vec<String>) {
+    let mut balances: Vec<Balance> = Vec::with_capacity(rows.len());
+    let mut unread: Vec<String> = Vec::new();
+    for row in rows {
+        if let Err(why) = bounds::asset(&row.asset) {
+            tracing::warn!(why, "left out a balance");
+            continue;
+        }
+        match balance(row) {
+            Ok(balance) => balances.push(balance),
+            Err(why) => {
+                tracing::warn!(asset = row.asset, why, "a balance that cannot be believed");
+                unread.push(row.asset.clone());
+            }
+        }
+    }
     balances.sort_by(|a, b| a.asset.cmp(&b.asset));
-    balances
+    for twice in balances.windows(2).filter(|pair| pair[0].asset == pair[1].asset) {
+        tracing::warn!(asset = twice[0].asset, "two balances of one asset");
+        unread.push(twice[0].asset.clone());
+    }
+    unread.sort_unstable();
+    unread.dedup();
+    let is_zero = |b: &Balance| b.free.is_zero() && b.locked.is_zero();
+    balances.retain(|b| (keep_zero || !is_zero(b)) && unread.binary_search(&b.asset).is_err());
+    (balances, unread)
+}
+
+fn balance(row: &AssetBalance) -> Result<Balance, String> {
+    let number = |field: &str, told: &Told| {
+        let value = told.0.as_ref().map_err(|why| format!("{field}: {why}"))?;
+        bounds::amount(field, value.normalize())
+    };
+    let (free, locked) = (number("free", &row.free)?, number("locked", &row.locked)?);
+    Ok(Balance { asset: row.asset.clone(), free, locked })
 }
 
 /// What an order event of the private stream says; a fill where it tells one.
@@ -432,5 +510,5 @@ pub fn execution_report(event: &ExecutionReport) -> Result<OrderReport, String> 
 #[must_use]
 pub fn account_position(event: AccountPosition) -> AccountReport {
     let rows: Vec<AssetBalance> = event.balances.into_iter().map(AssetBalance::from).collect();
-    AccountReport::Balances { time: event.time, balances: balances(&rows, true) }
+    AccountReport::Balances { time: event.time, balances: balances(&rows, true).0 }
 }

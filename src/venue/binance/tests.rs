@@ -96,8 +96,8 @@ fn recorded_klines_are_bars() {
 fn recorded_orders_and_accounts() {
     for (_, body) in recorded("api_v3_account.get.json") {
         let account: wire::Account = decode("account", &body).unwrap();
-        assert!(map::balances(&account.balances, false).len() <= account.balances.len());
-        assert_eq!(map::balances(&account.balances, true).len(), account.balances.len());
+        assert!(map::balances(&account.balances, false).0.len() <= account.balances.len());
+        assert_eq!(map::balances(&account.balances, true).0.len(), account.balances.len());
     }
     for (_, body) in recorded("api_v3_order.get.json") {
         let report = state(&body);

@@ -103,6 +103,25 @@ impl Serialize for Dec {
     }
 }
 
+/// A decimal of one row among others: one that cannot be read spoils its own row only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told(pub Result<Decimal, String>);
+
+impl<'de> Deserialize<'de> for Told {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        std::borrow::Cow::<'de, str>::deserialize(from).map(|text| Told(parse_decimal(&text)))
+    }
+}
+
+impl Serialize for Told {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Ok(value) => to.collect_str(value),
+            Err(why) => to.serialize_str(why),
+        }
+    }
+}
+
 /// Words of the venue; one it invents later is kept as it stands.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {
@@ -217,7 +236,7 @@ pub struct Day {
     /// Its name.
     pub symbol: String,
     /// What was traded, in quote units.
-    pub quote_volume: Dec,
+    pub quote_volume: Told,
 }
 
 /// Answer to `GET /api/v3/exchangeInfo`.
@@ -393,9 +412,9 @@ pub struct AssetBalance {
     /// Name.
     pub asset: String,
     /// Free to use.
-    pub free: Dec,
+    pub free: Told,
     /// Held by orders.
-    pub locked: Dec,
+    pub locked: Told,
 }
 
 /// The answer to a new order with `newOrderRespType=ACK`.
