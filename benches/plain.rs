@@ -1,5 +1,5 @@
-//! `cargo bench --bench plain [-- alone] [-- shares] [-- short]`: the plain loop over ranks, and the
-//! exchange's core beside it.
+//! `cargo bench --bench plain [-- alone] [-- shares] [-- short]`: the plain loop over ranks, and
+//! the exchange's core beside it.
 //!
 //! 300 symbols, every stage, an account that trades, a venue in the loop that fills at once. The
 //! market is made before timing starts.

@@ -192,13 +192,8 @@ async fn daemon(
     let (chaos, place) =
         crate::chaos::process::from_environment().map_err(|e| Failure::new(Exit::Usage, e))?;
     chaos.enter(Phase::Starting);
-    watch.enter(Step::Open);
-    let anew = sources.new_installation;
-    let opened = files::open_when_free(config, anew, watch, &chaos).await?;
-    let (store, archive) = (opened.store.clone(), Arc::clone(&opened.archive));
-    let confirmed = live::confirmed(config, (&store, &archive))?;
-    identity::note(&config.data_dir, &traded.words)?;
-    identity::started(&config.data_dir, sources.file.as_deref(), &sources.flags)?;
+    let (opened, confirmed) =
+        files::begin(config, &sources, &traded.words, (watch, &chaos)).await?;
     let door = Door::open(config, log, answers.handle())?;
     watch.enter(Step::Connect);
     notify.tell("finding the exchange", &[]);
@@ -206,19 +201,17 @@ async fn daemon(
         Ok(venue) => venue,
         Err(ending) => return ending,
     };
-    if opened.is_new && !anew {
-        files::refuse_orders_of_ours(&config.data_dir, &connection).await?;
-    }
+    opened.refuse_orders_of_ours(&config.data_dir, &connection).await?;
     let (failed, mut store_failed) = mpsc::channel(1);
     let (hopeless, on_watch) = (failed.clone(), watch.clone());
     let birth = Birth {
         followers: FOLLOWERS,
-        store,
-        archive,
+        store: opened.store.clone(),
+        archive: Arc::clone(&opened.archive),
         chaos: chaos.clone(),
         connection,
         content: Content::new(&traded.settings, config.origins(), config.live_values()),
-        installation: opened.installation.clone().unwrap_or_else(|| config.installation.clone()),
+        installation: opened.installation.clone(),
         stages: trading::specs(),
         exchange,
         workers_on: workers.handle().clone(),
@@ -254,7 +247,7 @@ async fn daemon(
         actors.extend(reload::actors(&reloader, hear, workers.handle()));
         actors
     });
-    let life = born(life, &mut store_failed).await?;
+    let life = Box::pin(born(life, &mut store_failed)).await?;
     tell_steps(&life, watch);
     tell_page(config, watch);
     let reason = wait(config, &life, stop, &mut store_failed, &chaos, watch).await;

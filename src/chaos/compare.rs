@@ -9,7 +9,7 @@ use crate::domain::order::{OrderIntent, Side};
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::history::{History, Projector, bars};
 use crate::ops::explain::explain;
-use crate::ops::fold::SignalFold;
+use crate::ops::signals::SignalFold;
 use everwarm_runtime::fact::Fact;
 use everwarm_runtime::store::archive::Archive;
 use serde::Serialize;

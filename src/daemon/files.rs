@@ -4,7 +4,7 @@
 //! one gets all and the other nothing. The journal is made before the history: a history that
 //! follows a journal is proof that there was one, and no new journal is begun beside it.
 
-use super::Watch;
+use super::{Watch, identity, live};
 use crate::audit::store_failure;
 use crate::chaos::process::Step;
 use crate::domain::id::ClientOrderId;
@@ -12,9 +12,10 @@ use crate::edge::world::wall;
 use crate::history::{self, projection::projected_through};
 use crate::life::{APPLICATION, Connection, LIVE_FILE};
 use crate::ops::api::chance;
-use crate::ops::config::Config;
+use crate::ops::config::{Config, Sources};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::text::{count, shell_word};
+use crate::ops::views::LiveView;
 use everwarm_runtime::chaos::{Chaos, Site};
 use everwarm_runtime::clock;
 use everwarm_runtime::files::{Lock, is_full};
@@ -41,11 +42,30 @@ pub struct Opened {
     pub store: Store,
     /// The history.
     pub archive: Arc<Archive>,
-    /// Whether the journal has nothing in it.
-    pub is_new: bool,
-    /// The name of the installation, where a new one was asked for.
-    pub installation: Option<String>,
+    /// The name of the installation, where the journal has none yet.
+    pub installation: String,
+    /// Whether the journal has nothing in it, and nobody asked for a new one.
+    is_doubtful: bool,
     _lock: Option<Lock>,
+}
+
+/// Opens the files, and notes beside them what is traded and how it was started. Gives the
+/// confirmation in force, too; none where money is not real.
+///
+/// # Errors
+/// The files cannot be opened, real money is not confirmed, or a note cannot be written.
+pub async fn begin(
+    config: &Config,
+    sources: &Sources,
+    traded: &str,
+    (watch, chaos): (&Watch, &Chaos),
+) -> Result<(Opened, Option<LiveView>), Failure> {
+    watch.enter(Step::Open);
+    let opened = open_when_free(config, sources.new_installation, watch, chaos).await?;
+    let confirmed = live::confirmed(config, (&opened.store, &opened.archive))?;
+    identity::note(&config.data_dir, traded)?;
+    identity::started(&config.data_dir, sources.file.as_deref(), &sources.flags)?;
+    Ok((opened, confirmed))
 }
 
 /// Opens the files. A daemon that was killed while it started its exchange leaves them held by that
@@ -53,7 +73,7 @@ pub struct Opened {
 ///
 /// # Errors
 /// Another process holds them, they cannot be used, or the journal is gone.
-pub async fn open_when_free(
+async fn open_when_free(
     config: &Config,
     new_installation: bool,
     watch: &Watch,
@@ -142,7 +162,9 @@ fn open(
         None => Archive::open(&past)?,
     });
     watch.step("open the history", looking + began.elapsed(), String::new());
-    Ok(Opened { store, archive, is_new, installation, _lock: lock })
+    let is_doubtful = is_new && installation.is_none();
+    let installation = installation.unwrap_or_else(|| config.installation.clone());
+    Ok(Opened { store, archive, installation, is_doubtful, _lock: lock })
 }
 
 /// What in the folder only a journal leaves; `through` is the row up to which the history followed.
@@ -201,24 +223,31 @@ fn failed(place: &Path, error: &Error) -> Failure {
     Failure::new(exit, format!("{}: {error}", place.display()))
 }
 
-/// Refuses a journal with nothing in it where the venue has orders of ours: they were sent by a
-/// journal that is gone. A venue that does not answer is asked again once it trades: an order that
-/// lives and is not known halts.
-///
-/// # Errors
-/// The venue has orders of ours.
-pub async fn refuse_orders_of_ours(dir: &Path, connection: &Connection) -> Result<(), Failure> {
-    let mut wait = Duration::from_millis(50);
-    for _ in 0..TRIES {
-        match orders_of_ours(connection).await {
-            Ok(None) => return Ok(()),
-            Ok(Some(id)) => return Err(gone(dir, &format!("the venue has its order {id}"))),
-            Err(why) => tracing::info!(why, "the venue is asked for orders of ours again"),
+impl Opened {
+    /// Refuses a journal with nothing in it where the venue has orders of ours: they were sent by a
+    /// journal that is gone. A venue that does not answer is asked again once it trades: an order
+    /// that lives and is not known halts.
+    ///
+    /// # Errors
+    /// The venue has orders of ours.
+    pub async fn refuse_orders_of_ours(
+        &self,
+        dir: &Path,
+        connection: &Connection,
+    ) -> Result<(), Failure> {
+        let tries = if self.is_doubtful { TRIES } else { 0 };
+        let mut wait = Duration::from_millis(50);
+        for _ in 0..tries {
+            match orders_of_ours(connection).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(id)) => return Err(gone(dir, &format!("the venue has its order {id}"))),
+                Err(why) => tracing::info!(why, "the venue is asked for orders of ours again"),
+            }
+            tokio::time::sleep(wait).await;
+            wait *= 2;
         }
-        tokio::time::sleep(wait).await;
-        wait *= 2;
+        Ok(())
     }
-    Ok(())
 }
 
 /// An order at the venue that a journal of ours sent: of all there are where the exchange is

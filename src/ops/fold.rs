@@ -1,11 +1,11 @@
-//! Pure folds over facts that answer what people ask: where things stand, what was wished.
+//! Where things stand: a pure fold over facts.
 
 use super::views::{
-    LiveView, Outcome, OwedState, OwedView, QuarantineView, SignalView, State, StatusView,
-    SwitchesView, SymbolView, VersionView,
+    LiveView, OwedState, OwedView, QuarantineView, State, StatusView, SwitchesView, SymbolView,
+    VersionView,
 };
 use crate::domain::fact::{
-    Analysis, AtVenue, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Signal, Venue,
+    AtVenue, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Venue,
 };
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::money::{Decimal, total};
@@ -17,14 +17,11 @@ use crate::domain::time::UtcMs;
 use crate::trading::decide::REFUSALS;
 use crate::trading::strategy;
 use crate::trading::universe::Universe;
-use everwarm_runtime::fact::{Effect, Fact, Key};
+use everwarm_runtime::fact::{Effect, Fact};
 use everwarm_runtime::stage::Stage as _;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
-
-/// Signals kept for looking back.
-const SIGNALS_MAX: usize = 10_000;
 
 /// An order that is not final.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -447,89 +444,6 @@ impl StatusFold {
     }
 }
 
-/// The newest signals and what became of them. Facts may come in any order in which each stage's
-/// own are in order, and twice: a decision names its signal by key.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct SignalFold {
-    /// By the key of the fact and the place in it.
-    signals: VecDeque<(Key, usize, SignalView)>,
-}
-
-impl SignalFold {
-    /// Takes one fact in, in the order of the journal.
-    #[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
-    pub fn fold(&mut self, fact: &Fact<Body>) {
-        match &fact.body {
-            Body::Analysis(Analysis::Signals { rows }) => {
-                for (place, signal) in rows.iter().enumerate() {
-                    self.insert(fact.key, place, signal);
-                }
-            }
-            Body::Decision(Decision::Approved { intent, .. }) => {
-                if let Some(view) = self.find(&fact.because, &intent.strategy, intent.symbol) {
-                    view.outcome = Outcome::Approved;
-                    view.client_order_id = Some(intent.client_id.clone());
-                }
-            }
-            Body::Decision(Decision::Declined { signal, text, .. }) => {
-                if let Some(view) = self.find(&fact.because, &signal.strategy, signal.symbol) {
-                    view.outcome = Outcome::Declined;
-                    view.declined = Some(text.clone());
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn insert(&mut self, key: Key, place: usize, signal: &Signal) {
-        let later = self.signals.iter().rev().take_while(|(k, p, _)| (*k, *p) > (key, place));
-        let at = self.signals.len() - later.count();
-        let known = at.checked_sub(1).and_then(|before| self.signals.get(before));
-        if known.is_some_and(|(k, p, _)| (*k, *p) == (key, place)) {
-            return;
-        }
-        self.signals.insert(at, (key, place, signal_view(key.to_string(), signal)));
-        if self.signals.len() > SIGNALS_MAX {
-            self.signals.pop_front();
-        }
-    }
-
-    /// The signal that a decision was made on.
-    fn find(&mut self, on: &[Key], strategy: &str, symbol: Symbol) -> Option<&mut SignalView> {
-        let found = on.iter().find_map(|key| {
-            let from = self.signals.partition_point(|(k, _, _)| k < key);
-            let until = self.signals.partition_point(|(k, _, _)| k <= key);
-            (from..until).find(|at| {
-                let view = &self.signals[*at].2;
-                view.strategy == strategy && view.symbol == symbol
-            })
-        });
-        found.map(|at| &mut self.signals[at].2)
-    }
-
-    /// The newest ones, newest last.
-    #[must_use]
-    pub fn newest(&self, limit: Option<usize>) -> Vec<SignalView> {
-        let skip = limit.map_or(0, |limit| self.signals.len().saturating_sub(limit));
-        self.signals.iter().skip(skip).map(|(_, _, view)| view.clone()).collect()
-    }
-}
-
-fn signal_view(key: String, signal: &Signal) -> SignalView {
-    SignalView {
-        key,
-        time: signal.close_time,
-        strategy: signal.strategy.clone(),
-        symbol: signal.symbol,
-        side: signal.side,
-        price: signal.price.decimal().normalize(),
-        reason: signal.reason.clone(),
-        outcome: Outcome::Pending,
-        declined: None,
-        client_order_id: None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::sample::{T, journal};
@@ -537,6 +451,7 @@ mod tests {
     use crate::domain::fact::{Conflict, Ledger};
     use crate::domain::switch::Switch;
     use crate::domain::time::MINUTE;
+    use everwarm_runtime::fact::Key;
 
     #[test]
     fn the_status_is_what_the_facts_tell() {
@@ -726,25 +641,5 @@ mod tests {
             let view = fold.view_at_rest();
             assert_eq!((view.breaker, view.breaker_reasons), expected);
         }
-    }
-
-    #[test]
-    fn signals_know_what_became_of_them() {
-        let mut fold = SignalFold::default();
-        journal().0.iter().for_each(|fact| fold.fold(fact));
-        let told: Vec<_> = fold
-            .newest(None)
-            .into_iter()
-            .map(|s| (s.symbol.to_string(), s.outcome, s.client_order_id.is_some(), s.key))
-            .collect();
-        let key = "3.400.0".to_owned();
-        assert_eq!(
-            told,
-            [
-                ("BTCUSD".to_owned(), Outcome::Declined, false, key.clone()),
-                ("ETHUSD".to_owned(), Outcome::Approved, true, key),
-            ]
-        );
-        assert_eq!(fold.newest(Some(1))[0].symbol.as_str(), "ETHUSD");
     }
 }

@@ -26,6 +26,7 @@ pub mod print;
 pub mod progress;
 pub mod reconcile;
 pub mod remote;
+pub mod signals;
 pub mod standing;
 pub mod store_check;
 pub mod summary;

@@ -498,8 +498,8 @@ impl Stage for Decide {
             Body::Decision(decision) => self.own(fact, decision),
             Body::Order(order) => self.order(order),
             Body::Ledger(ledger) => self.ledger(fact.key, ledger),
-            Body::Venue(Venue::Account { balances, .. }) => {
-                self.exits.account(fact.key.n, balances);
+            Body::Venue(Venue::Account { balances, unread, .. }) => {
+                self.exits.account(fact.key.n, balances, unread);
             }
             Body::Venue(_) | Body::Operator(_) | Body::Analysis(_) => {}
         }

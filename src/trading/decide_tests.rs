@@ -454,7 +454,8 @@ fn nothing_external_is_sold_after_a_sale_by_hand() {
     let account = |n: u64, btc: &str| {
         let free = dec(btc);
         let balances = vec![Balance { asset: "BTC".into(), free, locked: Decimal::ZERO }];
-        input(n, Body::Venue(Venue::Account { life: 1, time: 0, balances, open: Vec::new() }))
+        let (open, unread) = (Vec::new(), Vec::new());
+        input(n, Body::Venue(Venue::Account { life: 1, time: 0, balances, open, unread }))
     };
     let books = |n: u64, conflict: bool| {
         let conflict = conflict.then(|| crate::domain::fact::Conflict {

@@ -335,7 +335,7 @@ impl Ledger {
                         about: asset.to_owned(),
                         ours: format!("{} {asset}", ours.normalize()),
                         theirs: UNREAD.to_owned(),
-                        dispute: Dispute::Balance,
+                        dispute: Dispute::Setup,
                     });
                 }
                 continue;

@@ -233,7 +233,7 @@ pub(crate) fn two_runs() -> Vec<Fact<Body>> {
     };
     let listed = ["ADAUSDT", "BTCUSDT", "ETHUSDT"].map(listed).to_vec();
     world.give(Body::Market(Market::Universe { asked: 0, basis: 2, listed, unlisted: vec![] }));
-    world.walk_from(1_350, 70);
+    world.walk_from(1_240, 180);
     let say = |switch| Body::Operator(Operator::Switched { switch, reason: "lunch".to_owned() });
     world.give(say(Switch::Halt));
     world.walk_from(1_420, 10);
@@ -254,7 +254,7 @@ pub(crate) fn two_runs() -> Vec<Fact<Body>> {
     let (conflict, accept) = (conflict.expect("7 are missing"), Accept::Venue);
     let reason = "a fee".to_owned();
     world.give(Body::Operator(Operator::Resolved { conflict, accept, reason }));
-    world.walk_from(1_430, 60);
+    world.walk_from(1_430, 180);
     world.give(say(Switch::Halt));
     world.facts
 }

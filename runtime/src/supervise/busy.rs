@@ -1,14 +1,21 @@
 //! The one wrapper around actors. It sees whether an actor holds its thread: each poll of its
-//! start and of its handlers is stamped. And it measures what is handled, in the actor's [`Meter`].
+//! start and of its handlers is stamped. It measures what is handled, in the actor's [`Meter`].
+//!
+//! It also keeps the actor's state. ractor hands a state over to the supervisor when its actor
+//! ends. The supervisor would then drop it, and a panic or a delay in that `Drop` would be the
+//! supervisor's. So ractor gets an empty state, and the real one is dropped here: on the actor's
+//! own thread, before its task ends.
 
+use super::exit::{discard, plain};
 use super::harm::befall;
 use super::slot::Slot;
 use crate::meter::Meter;
-use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 /// Counts entries and exits: odd while one is inside. An await is an exit, so only what does not
 /// yield is seen as long. Costs two additions a poll, and no look at a clock.
@@ -78,70 +85,102 @@ impl Drop for Panics<'_> {
 }
 
 /// Any actor, watched; and measured, but for its start.
-pub(crate) struct Watched<A> {
-    pub actor: A,
-    pub slot: Arc<Slot>,
+pub(crate) struct Watched<A: Actor> {
+    actor: A,
+    slot: Arc<Slot>,
+    /// Who runs in it, from its start on.
+    me: OnceLock<ActorId>,
+    /// Its state, from the end of its start on. Only its own callbacks take it, one at a time.
+    state: Mutex<Option<A::State>>,
+}
+
+impl<A: Actor> Watched<A> {
+    pub fn new(actor: A, slot: Arc<Slot>) -> Watched<A> {
+        Watched { actor, slot, me: OnceLock::new(), state: Mutex::new(None) }
+    }
+
+    /// The state. A callback that is cut off by a kill leaves it where it is.
+    fn state(&self) -> MappedMutexGuard<'_, A::State> {
+        let state = self.state.try_lock().expect("callbacks of one actor follow each other");
+        MutexGuard::map(state, |state| state.as_mut().expect("callbacks follow the start"))
+    }
+}
+
+impl<A: Actor> Drop for Watched<A> {
+    fn drop(&mut self) {
+        let Some(why) = discard(self.state.get_mut().take()) else { return };
+        self.slot.mailbox().meter().panicked();
+        if let Some(me) = self.me.get() {
+            self.slot.panicked_in_drop(*me, why);
+        }
+    }
 }
 
 impl<A: Actor> Actor for Watched<A> {
     type Msg = A::Msg;
-    type State = A::State;
+    type State = ();
     type Arguments = A::Arguments;
 
     async fn pre_start(
         &self,
         me: ActorRef<A::Msg>,
         arguments: A::Arguments,
-    ) -> Result<A::State, ActorProcessingErr> {
+    ) -> Result<(), ActorProcessingErr> {
+        self.me.get_or_init(|| me.get_id());
         self.slot.mailbox().meter().expect::<A::Msg>();
-        self.slot.busy().starts.watched(self.actor.pre_start(me, arguments)).await
+        let started = self.slot.busy().starts.watched(self.actor.pre_start(me, arguments)).await?;
+        *self.state.lock().await = Some(started);
+        Ok(())
     }
 
     async fn post_start(
         &self,
         me: ActorRef<A::Msg>,
-        state: &mut A::State,
+        (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
-        self.slot.busy().watched(self.actor.post_start(me, state)).await
+        let mut state = self.state();
+        let done = self.slot.busy().watched(self.actor.post_start(me, &mut state)).await;
+        done.map_err(|error| plain(error.as_ref()))
     }
 
-    async fn post_stop(
-        &self,
-        me: ActorRef<A::Msg>,
-        state: &mut A::State,
-    ) -> Result<(), ActorProcessingErr> {
-        self.slot.busy().watched(self.actor.post_stop(me, state)).await
+    async fn post_stop(&self, me: ActorRef<A::Msg>, (): &mut ()) -> Result<(), ActorProcessingErr> {
+        let mut state = self.state();
+        let done = self.slot.busy().watched(self.actor.post_stop(me, &mut state)).await;
+        done.map_err(|error| plain(error.as_ref()))
     }
 
     async fn handle(
         &self,
         me: ActorRef<A::Msg>,
         message: A::Msg,
-        state: &mut A::State,
+        (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
         let mailbox = self.slot.mailbox();
         let meter = mailbox.meter();
         let began = meter.now();
         mailbox.begin(began);
         let kind = meter.kind(&message);
+        let mut state = self.state();
         let handler = async {
             let _panics = Panics(meter);
             if self.slot.is_threatened() {
                 befall(&self.slot);
             }
-            self.actor.handle(me, message, state).await
+            self.actor.handle(me, message, &mut state).await
         };
         let done = self.slot.busy().watched(handler).await;
         meter.handled(kind, began, done.is_ok());
-        done
+        done.map_err(|error| plain(error.as_ref()))
     }
 
     async fn handle_supervisor_evt(
         &self,
         me: ActorRef<A::Msg>,
         event: SupervisionEvent,
-        state: &mut A::State,
+        (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
-        self.slot.busy().watched(self.actor.handle_supervisor_evt(me, event, state)).await
+        let mut state = self.state();
+        let handler = self.actor.handle_supervisor_evt(me, event, &mut state);
+        self.slot.busy().watched(handler).await.map_err(|error| plain(error.as_ref()))
     }
 }

@@ -1,10 +1,13 @@
 //! How an instance ended, and the one function that tells it from ractor's events.
 //!
 //! ractor reports a kill as a normal termination that differs by a text only, so the texts are read
-//! here and nowhere else. The state inside an event is dropped here: it may be half updated.
+//! here and nowhere else. The state inside an event is dropped here: it may be half updated. Only
+//! an actor with a start function of its own has one there (see `busy`).
 
-use ractor::SupervisionEvent;
+use ractor::{ActorProcessingErr, SupervisionEvent};
+use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Texts ractor uses for ends that nobody asked for; no stop may carry them as its reason.
 const KILLED: &str = "killed";
@@ -59,18 +62,33 @@ impl Exit {
     /// Reads an event of ractor; `None` where it does not say that an actor ended.
     pub(crate) fn of(event: SupervisionEvent) -> Option<Exit> {
         match event {
-            SupervisionEvent::ActorTerminated(_, _, reason) => Some(match reason.as_deref() {
-                Some(KILLED) => Exit::Killed,
-                Some(CANCELLED) => Exit::Lost,
-                Some(_) | None => Exit::Normal(reason.unwrap_or_default()),
-            }),
+            SupervisionEvent::ActorTerminated(_, state, reason) => {
+                let exit = match reason.as_deref() {
+                    Some(KILLED) => Exit::Killed,
+                    Some(CANCELLED) => Exit::Lost,
+                    Some(_) | None => Exit::Normal(reason.unwrap_or_default()),
+                };
+                Some(exit.with_drop(discard(state)))
+            }
             SupervisionEvent::ActorFailed(_, error) => {
-                Some(match Injected::among(error.as_ref()) {
+                let read = AssertUnwindSafe(move || match Injected::among(error.as_ref()) {
                     Some(injected) => Exit::Injected(injected.0),
                     None => Exit::Failed(error.to_string()),
-                })
+                });
+                Some(catch_unwind(read).unwrap_or_else(|panic| Exit::Failed(text_of(panic))))
             }
             SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => None,
+        }
+    }
+
+    /// The same exit of an instance whose state panicked in its `Drop`, where it did.
+    pub(crate) fn with_drop(self, panicked: Option<String>) -> Exit {
+        match (self, panicked) {
+            (Exit::Normal(_), Some(why)) => Exit::Failed(format!("a panic in Drop: {why}")),
+            (Exit::Failed(first), Some(why)) => {
+                Exit::Failed(format!("{first}; then a panic in Drop: {why}"))
+            }
+            (exit, _) => exit,
         }
     }
 }
@@ -87,6 +105,28 @@ impl fmt::Display for Exit {
             Exit::Injected(what) => write!(f, "injected: {what}"),
             Exit::Orphaned => write!(f, "ended with its supervisor"),
         }
+    }
+}
+
+/// Drops a value and tells the text of the panic where that panics.
+pub(crate) fn discard<T>(value: T) -> Option<String> {
+    catch_unwind(AssertUnwindSafe(|| drop(value))).err().map(text_of)
+}
+
+/// The text of a panic. The payload may panic when it is dropped, too.
+fn text_of(panic: Box<dyn Any + Send>) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    drop(catch_unwind(AssertUnwindSafe(|| drop(panic))));
+    text.unwrap_or_else(|| "a panic without a text".to_owned())
+}
+
+/// An error of an actor as its text, made on the actor's thread: the error's own code may panic,
+/// and its supervisor must not run it. An injected one stays what it is.
+pub(crate) fn plain(error: &(dyn std::error::Error + 'static)) -> ActorProcessingErr {
+    match Injected::among(error) {
+        Some(injected) => Box::new(injected),
+        None => error.to_string().into(),
     }
 }
 

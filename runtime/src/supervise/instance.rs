@@ -6,7 +6,7 @@
 //! subtree, so that a parent can wait for the last of them.
 
 use super::event::{News, Seat};
-use super::exit::{Exit, StartError};
+use super::exit::{Exit, StartError, discard};
 use super::slot::Slot;
 use super::spec::{BoxFuture, ChildSpec, Extra, Instance, Kind, StartContext, Started};
 use super::supervisor::{Msg, SupervisionNotice, Tree};
@@ -120,8 +120,9 @@ pub(crate) async fn attend(
         }
         started = async { spec.start(context).await } => started,
     };
-    // What a start was made from is not kept beside what came of it.
-    drop(spec);
+    // What a start was made from is not kept beside what came of it. Whoever is up stays attended
+    // to, whatever happens in that drop.
+    drop(discard(spec));
     let (instance, mut extra) = match started {
         Ok(Started { instance, extra }) => (instance, extra),
         Err(error) => {

@@ -313,7 +313,8 @@ impl Shell {
         let seats = self.policy.replace(&list)?;
         for (seat, spec) in seats.iter().zip(specs) {
             if let Some(child) = self.seated.get_mut(seat) {
-                child.spec = spec;
+                let old = std::mem::replace(&mut child.spec, spec);
+                self.discard(*seat, old);
             } else {
                 self.seated.insert(*seat, Seated::new(spec, &self.path, &self.tree));
             }
@@ -334,7 +335,9 @@ impl Shell {
         }
         self.policy.replace_template(template.rules)?;
         for (seat, spec) in changed {
-            self.seated.entry(seat).and_modify(|child| child.spec = spec);
+            let child = self.seated.get_mut(&seat);
+            let old = child.map(|child| std::mem::replace(&mut child.spec, spec));
+            self.discard(seat, old);
         }
         self.template = Some(template.clone());
         Ok(())

@@ -43,6 +43,8 @@ pub struct Slot {
 struct Record {
     /// The end that was foretold for an instance.
     announced: Option<(ActorId, Exit)>,
+    /// The instance whose state panicked in its `Drop`, and the text of that panic.
+    dropped: Option<(ActorId, String)>,
     /// `None` while the path is not in the tree.
     node: Option<Node>,
     /// What was shown when its supervisor ended, so that the successor goes on from there.
@@ -183,6 +185,17 @@ impl Slot {
     pub(crate) fn announced(&self, id: ActorId) -> Option<Exit> {
         let announced = self.record().announced.take_if(|(of, _)| *of == id);
         announced.map(|(_, exit)| exit)
+    }
+
+    /// Notes that the state of instance `id` panicked in its `Drop`.
+    pub(crate) fn panicked_in_drop(&self, id: ActorId, why: String) {
+        self.record().dropped = Some((id, why));
+    }
+
+    /// How the state of instance `id` panicked in its `Drop`, where it did.
+    pub(crate) fn drop_panic(&self, id: ActorId) -> Option<String> {
+        let dropped = self.record().dropped.take_if(|(of, _)| *of == id);
+        dropped.map(|(_, why)| why)
     }
 
     /// Shows how the child is doing, from `now_ms` on where that is new.

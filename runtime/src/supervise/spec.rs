@@ -272,9 +272,8 @@ pub fn worker<A: Actor>(
                 let (actor, arguments) = make(&context);
                 let supervisor = context.supervisor.clone();
                 let slot = context.tree.directory.slot(&context.path);
-                match Actor::spawn_linked(None, Watched { actor, slot }, arguments, supervisor)
-                    .await
-                {
+                let actor = Watched::new(actor, slot);
+                match Actor::spawn_linked(None, actor, arguments, supervisor).await {
                     Ok((actor, task)) => Ok(Started::new(actor.get_cell(), task)),
                     Err(error) if Ignore::is(&error) => Ok(Started::ignored()),
                     Err(error) => Err(StartError::of(context.path, &error)),
@@ -415,9 +414,10 @@ impl ChildSpec {
         Some(ChildSpec { body: Body::Worker(start), ..self.clone() })
     }
 
-    /// Keeps no longer how it is started.
-    pub(crate) fn spend(&mut self) {
-        self.body = Body::Spent(self.kind());
+    /// Keeps no longer how it is started, and hands that over.
+    pub(crate) fn spend(&mut self) -> Body {
+        let kind = self.kind();
+        std::mem::replace(&mut self.body, Body::Spent(kind))
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::busy::Watched;
 use super::event::{Action, Event, News, Outcome, RequestError, Seat, Timer};
-use super::exit::{Exit, GaveUp, StartError};
+use super::exit::{Exit, GaveUp, StartError, discard};
 use super::instance::{Report, Reporter, Share, Wish, attend};
 use super::policy::Policy;
 use super::requests::Child;
@@ -101,6 +101,9 @@ pub(crate) struct Shell {
     actors: HashMap<ActorId, Seat>,
     /// Why instances ended that are not known to be gone yet.
     exits: HashMap<ActorId, Exit>,
+    /// Ends of actors nobody knows, heard while something starts: one of them may be what starts.
+    /// Once nothing starts, whoever is left is no child.
+    early: BTreeMap<ActorId, Exit>,
     /// Starts of which nothing is known yet: whose actors may end before they are known.
     in_flight: usize,
     up: Option<oneshot::Sender<Result<(), StartError>>>,
@@ -150,6 +153,7 @@ impl Actor for Supervisor {
             seated,
             actors: HashMap::new(),
             exits: HashMap::new(),
+            early: BTreeMap::new(),
             in_flight: 0,
             up: Some(up),
             rising: BTreeMap::new(),
@@ -197,16 +201,12 @@ impl Actor for Supervisor {
     ) -> Result<(), ActorProcessingErr> {
         let actor = event.actor_cell().map(ActorCell::get_id);
         if let (Some(actor), Some(exit)) = (actor, Exit::of(event)) {
-            match shell.actors.remove(&actor) {
-                Some(seat) => {
-                    let child = shell.seated.get(&seat);
-                    child.inspect(|child| child.slot.vacate(actor));
-                }
-                None if shell.in_flight == 0 => {
-                    shell.stray(format!("actor {actor}, which is no child, {exit}"));
-                    return Ok(());
-                }
-                None => {}
+            let Some(seat) = shell.actors.remove(&actor) else {
+                shell.unknown(actor, exit);
+                return Ok(());
+            };
+            if let Some(child) = shell.seated.get(&seat) {
+                child.slot.vacate(actor);
             }
             shell.exits.insert(actor, exit);
         }
@@ -238,7 +238,40 @@ impl Shell {
         (self.tree.observer)(&SupervisionNotice { path, kind: Kind::Supervisor, at_ms, news });
     }
 
+    /// An actor ended that is not known: while something starts, it may be that.
+    fn unknown(&mut self, actor: ActorId, exit: Exit) {
+        if self.in_flight == 0 {
+            self.stranger(actor, &exit);
+        } else {
+            self.early.insert(actor, exit);
+        }
+    }
+
+    /// An actor ended that is no child.
+    fn stranger(&self, actor: ActorId, exit: &Exit) {
+        self.stray(format!("actor {actor}, which is no child, {exit}"));
+    }
+
     fn report(&mut self, seat: Seat, generation: u64, report: Report) {
+        let known = match &report {
+            Report::Started(cell, _) => Some(cell.get_id()),
+            Report::StartFailed(actor, _) => *actor,
+            Report::Ignored | Report::Gone(_) => None,
+        };
+        if let Some(id) = known
+            && let Some(exit) = self.early.remove(&id)
+        {
+            self.exits.insert(id, exit);
+        }
+        self.take(seat, generation, report);
+        if self.in_flight == 0 {
+            for (actor, exit) in std::mem::take(&mut self.early) {
+                self.stranger(actor, &exit);
+            }
+        }
+    }
+
+    fn take(&mut self, seat: Seat, generation: u64, report: Report) {
         if !self.policy.is_alive(seat, generation) {
             let what = match report {
                 Report::Started(..) => "is up",
@@ -256,11 +289,11 @@ impl Shell {
         }
         match report {
             Report::Started(cell, extra) => {
+                let mut spent = None;
                 if let Some(child) = self.seated.get_mut(&seat) {
                     child.extra = extra;
                     if child.spec.rules.restart == Restart::Temporary {
-                        child.spec.spend();
-                        child.given = None;
+                        spent = Some((child.spec.spend(), child.given.take()));
                     }
                     // One that has already ended leaves its slot empty.
                     if !self.exits.contains_key(&cell.get_id()) {
@@ -268,6 +301,7 @@ impl Shell {
                         child.slot.fill(cell);
                     }
                 }
+                self.discard(seat, spent);
                 self.event(Event::Started(seat, generation));
             }
             Report::Ignored => self.event(Event::Ignored(seat, generation)),
@@ -282,7 +316,8 @@ impl Shell {
                 let slot = self.seated.get(&seat).map(|child| &child.slot);
                 slot.inspect(|slot| slot.vacate(actor));
                 let announced = slot.and_then(|slot| slot.announced(actor));
-                let exit = announced.or(told).unwrap_or(Exit::Lost);
+                let dropped = slot.and_then(|slot| slot.drop_panic(actor));
+                let exit = announced.or(told).unwrap_or(Exit::Lost).with_drop(dropped);
                 self.event(Event::Exited(seat, generation, exit));
             }
         }
@@ -377,10 +412,19 @@ impl Shell {
 
     fn forget(&mut self, seat: Seat) {
         self.ended(seat);
-        if let Some(Seated { slot, .. }) = self.seated.remove(&seat) {
+        if let Some(Seated { slot, spec, extra, given, .. }) = self.seated.remove(&seat) {
             let path = slot.path().to_owned();
             drop(slot);
             self.tree.directory.forget(&path);
+            self.discard(seat, (spec, extra, given));
+        }
+    }
+
+    /// Drops what a child was started with, which is its application's: a panic in that `Drop` is
+    /// told and ends nobody.
+    pub(super) fn discard<T>(&self, seat: Seat, value: T) {
+        if let Some(why) = discard(value) {
+            self.stray(format!("what child {} was started with panicked in Drop: {why}", seat.0));
         }
     }
 
@@ -478,7 +522,7 @@ pub(crate) async fn spawn(
     let (share, mut shares) = mpsc::channel::<Infallible>(1);
     let (up, ready) = oneshot::channel();
     let arguments = Arguments { spec, path: path.clone(), tree: tree.clone(), up, share };
-    let actor = Watched { actor: Supervisor, slot: tree.directory.slot(&path) };
+    let actor = Watched::new(Supervisor, tree.directory.slot(&path));
     let spawned = match parent {
         Some(parent) => Actor::spawn_linked(None, actor, arguments, parent).await,
         None => Actor::spawn(None, actor, arguments).await,

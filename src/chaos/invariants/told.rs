@@ -5,7 +5,7 @@ use crate::domain::fact::kinds::rank;
 use crate::domain::fact::{Body, Decision, Ledger};
 use crate::ops::desk::JournalFacts;
 use crate::ops::explain::explain;
-use crate::ops::fold::SignalFold;
+use crate::ops::signals::SignalFold;
 use crate::ops::views::Outcome;
 use everwarm_runtime::fact::{Fact, Key};
 use std::collections::BTreeMap;

@@ -207,14 +207,15 @@ impl Exits {
         self.account.after = n;
     }
 
-    /// The account as input `n`.
-    pub(super) fn account(&mut self, n: u64, balances: &[Balance]) {
+    /// The account as input `n`. A balance that could not be read lacks nothing.
+    pub(super) fn account(&mut self, n: u64, balances: &[Balance], unread: &[String]) {
         let mut totals: BTreeMap<String, Decimal> = BTreeMap::new();
         for balance in balances {
             let total = balance.free.checked_add(balance.locked).unwrap_or(Decimal::MAX);
             let sum = totals.entry(balance.asset.clone()).or_default();
             *sum = sum.checked_add(total).unwrap_or(Decimal::MAX);
         }
+        totals.extend(unread.iter().map(|asset| (asset.clone(), Decimal::MAX)));
         self.account.picture = Some((n, totals));
     }
 

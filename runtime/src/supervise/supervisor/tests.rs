@@ -1,5 +1,6 @@
 //! The shell with real actors, on a paused clock.
 
+mod drops;
 mod failing;
 mod pool;
 mod requests;

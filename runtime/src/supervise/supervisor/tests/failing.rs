@@ -292,3 +292,29 @@ async fn s72_whatever_is_done_on_purpose_uses_no_budget() {
     assert_eq!(seen(&root, "root/a").injected, 3);
     root.stop(LONG).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn s65_a_stranger_that_ends_during_a_start_is_told_once_the_start_is_over() {
+    let log = Log::default();
+    let how = |time| if time == 1 { Start::Hang } else { Start::Well };
+    let slow = log.starting("a", how).start_limit(300 * MS);
+    let spec = supervisor("root", Strategy::OneForOne).budget(9, LONG).child(slow);
+    let root = start(&log, spec).await;
+    order(&root, "root/a", Order::Panic);
+    tokio::time::sleep(150 * MS).await;
+    // Its second start hangs. Meanwhile one ends that somebody else has linked to its supervisor.
+    let stranger = Said::new("x", &log, Start::Well);
+    let supervisor = root.directory().slot("root").cell().unwrap();
+    let (stranger, task) = Actor::spawn_linked(None, Sayer, stranger, supervisor).await.unwrap();
+    stranger.kill();
+    task.await.unwrap();
+    settle().await;
+    let who = stranger.get_id();
+    let told = format!("root heard of nobody: actor {who}, which is no child, killed");
+    assert!(!log.take().contains(&told), "it may be what starts");
+    tokio::time::sleep(2_000 * MS).await;
+    let said = log.take();
+    assert_eq!(said.iter().filter(|line| **line == told).count(), 1, "{said:?}");
+    assert_eq!(seen(&root, "root/a").state, State::Running);
+    root.stop(LONG).await;
+}
