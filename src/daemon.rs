@@ -44,7 +44,7 @@ use crate::ops::log;
 use crate::ops::print::Printer;
 use crate::ops::progress::Progress;
 use crate::ops::store_check::Files;
-use crate::ops::views::LiveView;
+use crate::ops::views::{ClearedView, LiveView};
 use crate::sim::books::BooksError;
 use crate::sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
 use crate::sim::server::port::PortFile;
@@ -87,6 +87,7 @@ pub const CORE: Core = Core {
     panic: panic::panic,
     resolve: resolve::offline,
     adopt: resolve::adopt_offline,
+    clear_limits: spent::clear,
     backup: backup::offline,
     restore: backup::restore,
     switch: switch::offline,
@@ -568,6 +569,7 @@ fn begin_api(
     let on_surplus = Arc::clone(&world.journal);
     let listing = Arc::clone(&desk);
     let watched = watch.clone();
+    let cleared = world.venue.clone();
     let changes = Changes {
         token: door.token,
         log: door.log,
@@ -580,6 +582,7 @@ fn begin_api(
         symbols: Arc::new(move |change| symbols::change(&on_symbols, &listing.symbols()?, change)),
         resolve: Arc::new(move |id: &str, word: &_| resolve::live(&on_conflict, id, word)),
         adopt: Arc::new(move |word: &_| resolve::adopt_live(&on_surplus, word)),
+        limits: Arc::new(move || Ok(ClearedView::of(cleared.clear_bans()))),
         backup: backup::of(world, &config.data_dir),
         reload: reload::by_api(reloader),
         switch: Arc::new(move |said| switch::live(&switched, said)),

@@ -27,6 +27,7 @@ use crate::ops::messages::courier::Deliveries;
 use crate::ops::offline::stand;
 use crate::ops::reconcile::reconcile;
 use crate::ops::summary::{Period, SummaryView, summary};
+use crate::ops::text::instant;
 use crate::ops::views::{
     AuditView, BarView, CheckView, EquityView, ExplainView, FillView, HealthView, OrderView,
     PositionView, QuarantineView, ReconcileView, SignalView, State, StatusView, SymbolView,
@@ -248,6 +249,15 @@ impl Desk for LiveDesk {
         // Who waits for the budget is refused by it: both are told, the cause first.
         let mut told: Vec<String> = Vec::new();
         told.extend(waiting.map(|left| format!("waiting for venue budget, {left} s")));
+        let [all, orders] = self.world.venue.banned();
+        let banned = |what: &str, (until, next): (i64, i64)| {
+            let (until, next) = (instant(until), instant(next));
+            format!(
+                "the venue takes no {what} until {until} UTC; the next attempt is at {next} UTC"
+            )
+        };
+        told.extend(all.map(|wait| banned("requests", wait)));
+        told.extend(orders.map(|wait| banned("orders", wait)));
         told.extend(venue.as_ref().map(since));
         let answers = told.is_empty();
         if answers {

@@ -2,7 +2,10 @@
 //! and again while it is banned would only make the ban longer, and one that connects or places
 //! orders each time would be refused.
 
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::views::ClearedView;
 use crate::venue::rate_limit::{Care, Note, Spent};
+use everwarm_runtime::clock::wall_ms;
 use everwarm_runtime::files::{write_unsynced, write_whole};
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +30,24 @@ pub fn note(data_dir: &Path) -> Note {
         }
     };
     Note { before: noted.unwrap_or_default(), write: Arc::new(write) }
+}
+
+/// Ends what the venue wants us to wait for, in the note of a data directory that no process holds.
+///
+/// # Errors
+/// The note cannot be written.
+pub fn clear(data_dir: &Path) -> Result<ClearedView, Failure> {
+    let path = data_dir.join(FILE);
+    let Note { before, .. } = note(data_dir);
+    let now = wall_ms();
+    let waited = before.banned_until > now || before.orders_until > now;
+    if waited {
+        let after = Spent { banned_until: 0, orders_until: 0, ..before };
+        let text = serde_json::to_vec(&after).map_err(io::Error::from);
+        let written = text.and_then(|text| write_whole(&path, &text));
+        written.map_err(|e| Failure::new(Exit::Failed, format!("{}: {e}", path.display())))?;
+    }
+    Ok(ClearedView::of(waited))
 }
 
 #[cfg(test)]
@@ -54,6 +75,12 @@ mod tests {
         assert_eq!(note(&dir).before, spent);
         fs::write(dir.join(FILE), r#"{"banned_until":5,"connections":[]}"#).unwrap();
         assert_eq!(note(&dir).before, Spent { banned_until: 5, ..Spent::default() }, "an older");
+        assert_eq!(clear(&dir).unwrap(), ClearedView::of(false), "it is over");
+        let far = r#"{"banned_until":9223372036854775807,"connections":[7]}"#;
+        fs::write(dir.join(FILE), far).unwrap();
+        assert_eq!(clear(&dir).unwrap(), ClearedView::of(true));
+        let left = Spent { connections: [7].into(), ..Spent::default() };
+        assert_eq!(note(&dir).before, left, "what else was counted stays");
         fs::write(dir.join(FILE), "rubbish").unwrap();
         assert_eq!(note(&dir).before, Spent::default());
         fs::remove_dir_all(&dir).unwrap();

@@ -122,6 +122,9 @@ pub fn known_orders(book: &GatewayBook) -> BTreeSet<u64> {
     book.orders.numbers()
 }
 
+/// Longest wall time until the venue is asked again, milliseconds: a long wait may end before.
+const LOOK_AGAIN: u64 = 120_000;
+
 /// What keeps us from the venue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
@@ -144,7 +147,7 @@ impl Kept {
             | ErrorClass::RateLimited { .. } => false,
         };
         let retry_after_ms = match error.class {
-            ErrorClass::RateLimited { retry_after_ms } => Some(retry_after_ms),
+            ErrorClass::RateLimited { retry_after_ms } => Some(retry_after_ms.min(LOOK_AGAIN)),
             ErrorClass::NotSent
             | ErrorClass::Refused { .. }
             | ErrorClass::Unknown

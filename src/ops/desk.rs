@@ -5,9 +5,7 @@ use super::events::EventView;
 use super::exit::{Exit, Failure};
 use super::summary::{Period, SummaryView};
 use super::views::{
-    AdoptView, AdoptedView, AuditView, BarView, CheckView, EquityView, ExplainView, FillView,
-    HealthView, OrderView, PositionView, QuarantineView, ReconcileView, ResolveView, ResolvedView,
-    SignalView, StatusView, SymbolView, SymbolsChangeView, TradeView, ValueView, VerifyView,
+    AdoptView, AdoptedView, AuditView, BarView, CheckView, ClearedView, EquityView, ExplainView, FillView, HealthView, OrderView, PositionView, QuarantineView, ReconcileView, ResolveView, ResolvedView, SignalView, StatusView, SymbolView, SymbolsChangeView, TradeView, ValueView, VerifyView,
 };
 use super::views::{ReloadView, ReloadsView, ReplayView, SwitchWord, SwitchedView, SwitchesView};
 use crate::domain::fact::Body;
@@ -175,6 +173,8 @@ pub enum SymbolsChange {
 
 /// Changes what is listed.
 pub type ChangeSymbols = dyn Fn(SymbolsChange) -> Result<SymbolsChangeView, Failure> + Send + Sync;
+/// Ends what the venue wants us to wait for.
+pub type ClearLimits = dyn Fn() -> Result<ClearedView, Failure> + Send + Sync;
 /// Takes a word of an operator down.
 pub type ChangeSwitch = dyn Fn(&SwitchWord) -> Result<SwitchedView, Failure> + Send + Sync;
 

@@ -6,8 +6,7 @@ use super::exit::{Exit, Failure};
 use super::harm::{BranchView, HarmView};
 use super::summary::{Period, SummaryView};
 use super::views::{
-    AdoptView, AdoptedView, AuditView, BarView, CheckView, EquityView, ExplainView, FillView,
-    HealthView, LogLevelView, OrderView, PositionView, QuarantineView, ReconcileView, ResolveView,
+    AdoptView, AdoptedView, AuditView, BarView, CheckView, ClearedView, EquityView, ExplainView, FillView, HealthView, LogLevelView, OrderView, PositionView, QuarantineView, ReconcileView, ResolveView,
     ResolvedView, SignalView, StatusView, SymbolView, SymbolsChangeView, TradeView, ValueView,
     VerifyView,
 };
@@ -157,6 +156,15 @@ impl RemoteDesk {
                 self.change(Method::POST, &path, &nothing, token)
             }
         }
+    }
+
+    /// Ends what the venue wants us to wait for.
+    ///
+    /// # Errors
+    /// The daemon refuses, or does not answer.
+    pub fn clear_limits(&self, token: Option<&Token>) -> Result<ClearedView, Failure> {
+        let path = ["api", "v1", "limits", "clear"];
+        self.change(Method::POST, &path, &serde_json::json!({}), token)
     }
 
     /// Ends a conflict; see [`Resolve`](super::desk::Resolve).

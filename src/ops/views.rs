@@ -259,6 +259,26 @@ pub struct SymbolsChangeView {
     pub text: String,
 }
 
+/// What became of a wait that the venue asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ClearedView {
+    /// In words.
+    pub text: String,
+}
+
+impl ClearedView {
+    /// Whether there was one.
+    #[must_use]
+    pub fn of(waited: bool) -> ClearedView {
+        let text = if waited {
+            "the wait is over: the next request tells whether the venue agrees"
+        } else {
+            "the venue asked for no wait"
+        };
+        ClearedView { text: text.to_owned() }
+    }
+}
+
 /// The account of a key, as the venue tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AccountView {

@@ -18,8 +18,11 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
+mod ban;
 mod orders;
 
+use ban::{Ban, Gate};
+pub use ban::{DOUBT, LONGEST};
 pub use orders::{DAY_MS, OrderLimit, OrderWindow, SHORT_MS};
 
 /// Width of the window, milliseconds.
@@ -28,11 +31,13 @@ pub const WINDOW: UtcMs = 60_000;
 pub const DEFAULT_LIMIT: u32 = 6_000;
 /// How long the first request may stay without an answer before another is tried, milliseconds.
 const FIRST: UtcMs = 15_000;
+/// How long a connection waits for the request that looks whether a ban still holds, milliseconds.
+const TRY: UtcMs = 1_000;
 /// How often those who wait for the first answer look, milliseconds.
 const LOOK: UtcMs = 1;
 
 /// What a request is for, the most urgent first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
     /// Taking back orders.
     Cancel,
@@ -128,7 +133,7 @@ pub struct WeightLimit {
     limit: u32,
     window: i64,
     used: u32,
-    blocked_until: UtcMs,
+    ban: Ban,
     count: Count,
 }
 
@@ -147,7 +152,7 @@ impl Default for WeightLimit {
             limit: DEFAULT_LIMIT,
             window: i64::MIN,
             used: 0,
-            blocked_until: UtcMs::MIN,
+            ban: Ban::noted(UtcMs::MIN),
             count: Count::Unknown,
         }
     }
@@ -161,7 +166,7 @@ impl WeightLimit {
     pub fn after(until: UtcMs, times: usize) -> WeightLimit {
         let times = u32::try_from(times.max(1)).unwrap_or(u32::MAX);
         let limit = DEFAULT_LIMIT.saturating_mul(times);
-        WeightLimit { limit, blocked_until: until, ..WeightLimit::default() }
+        WeightLimit { limit, ban: Ban::noted(until), ..WeightLimit::default() }
     }
 
     /// Takes over the weight the venue allows a window; zero is not believed.
@@ -172,14 +177,20 @@ impl WeightLimit {
     }
 
     /// Books `weight` and lets the request go, or says how long to wait. One request heavier than
-    /// the whole share is let go in an untouched window: waiting would not help it.
+    /// the whole share is let go in an untouched window: waiting would not help it. In a long ban
+    /// one of weight 1 goes now and then, to look whether it still holds.
     ///
     /// # Errors
     /// The venue's count is not known yet, or the time until the window ends or the venue's own ban
     /// is over.
     pub fn admit(&mut self, now: UtcMs, weight: u32, priority: Priority) -> Result<(), Hold> {
         self.roll(now);
-        self.silent(now).map_err(Hold::Wait)?;
+        match self.ban.gate(now) {
+            Gate::Open => {}
+            Gate::Wait(wait) => return Err(Hold::Wait(wait)),
+            Gate::Probe if weight == 1 => self.ban.probe(),
+            Gate::Probe => return Err(Hold::Ask),
+        }
         match self.count {
             Count::Asked(at) if now.saturating_sub(at) < FIRST => {
                 return Err(Hold::Wait(wait(LOOK)));
@@ -225,22 +236,42 @@ impl WeightLimit {
 
     /// The venue refused for too many requests: nothing leaves before the wait is over.
     pub fn block(&mut self, now: UtcMs, for_ms: u64) {
-        self.blocked_until = self.blocked_until.max(end_of(now, for_ms));
+        self.ban.block(now, for_ms);
     }
 
     /// Whether anything may leave, whatever it costs.
     ///
     /// # Errors
-    /// The time until the venue's own ban is over.
-    pub fn silent(&self, now: UtcMs) -> Result<(), WaitMs> {
-        let left = self.blocked_until.saturating_sub(now);
-        if left > 0 { Err(wait(left)) } else { Ok(()) }
+    /// The time until the venue's own ban is over, or until it is looked whether it is.
+    pub fn silent(&mut self, now: UtcMs) -> Result<(), WaitMs> {
+        match self.ban.gate(now) {
+            Gate::Open => Ok(()),
+            Gate::Wait(wait) => Err(wait),
+            Gate::Probe => Err(wait(TRY)),
+        }
+    }
+
+    /// The venue took a request: whether that ended a ban.
+    pub fn passed(&mut self) -> bool {
+        self.ban.passed()
+    }
+
+    /// Ends a ban, by word of an operator.
+    pub fn clear(&mut self) {
+        self.ban.clear();
+    }
+
+    /// The end of the ban and when something leaves next, UTC milliseconds; none where there is
+    /// no ban.
+    #[must_use]
+    pub fn banned(&self, now: UtcMs) -> Option<(UtcMs, UtcMs)> {
+        Some((self.ban.until(), self.ban.next_attempt(now)?))
     }
 
     /// The end of the last such wait, UTC milliseconds.
     #[must_use]
     pub fn blocked_until(&self) -> UtcMs {
-        self.blocked_until
+        self.ban.until()
     }
 
     /// Weight used in the window of `now`.
@@ -410,7 +441,12 @@ mod tests {
         assert_eq!(it.admit(61_003, 1, Priority::Cancel), held(60_000));
         assert_eq!(it.admit(121_003, 1, Priority::Cancel), Ok(()));
         it.block(121_004, u64::MAX);
-        assert!(it.admit(i64::MAX - 1, 1, Priority::Cancel).is_err());
+        assert_eq!(it.blocked_until(), 121_004 + LONGEST);
+        assert_eq!(it.admit(241_004, 20, Priority::Fills), Err(Hold::Ask), "it is looked first");
+        assert_eq!(it.admit(241_004, 1, Priority::Fills), Ok(()));
+        assert!(it.admit(241_005, 1, Priority::Cancel).is_err());
+        assert!(it.passed());
+        assert_eq!(it.admit(241_006, 1, Priority::Cancel), Ok(()));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! byte of the request was written. An error says whether the request may have reached the venue.
 
 use super::address::Address;
+use super::rate_limit::DOUBT;
 use super::secret::Secret;
 use crate::domain::clean::clean;
 use futures_util::{SinkExt, StreamExt};
@@ -322,7 +323,9 @@ fn handshake_refused(
     let seconds = header.and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse::<u64>().ok());
     match status {
         418 | 429 => {
-            let retry_after_ms = seconds.map(|s| s.saturating_mul(1000));
+            // There are no words of the venue beside it.
+            let most = DOUBT.unsigned_abs();
+            let retry_after_ms = seconds.map(|s| s.saturating_mul(1000).min(most));
             ConnectError::Later { why, retry_after_ms }
         }
         400..=499 => ConnectError::Refused(why),

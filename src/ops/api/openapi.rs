@@ -7,11 +7,7 @@ use crate::domain::time::Timeframe;
 use crate::ops::harm::{BranchView, HarmView};
 use crate::ops::summary::SummaryView;
 use crate::ops::views::{
-    AdoptView, AdoptedView, AuditView, BarView, EquityView, ExplainView, FillView, HealthView,
-    LogLevelView, NamedView, OrderView, PositionView, QuarantineView, ReadyView, ReasonView,
-    ReconcileView, ReloadView, ReloadsView, ReplayView, ResolveView, ResolvedView, SafeView,
-    SessionView, SignalView, StatusView, SwitchedView, SwitchesView, SymbolView, SymbolsChangeView,
-    TradeView, ValueView, VerifyView, VersionView,
+    AdoptView, AdoptedView, AuditView, BarView, ClearedView, EquityView, ExplainView, FillView, HealthView, LogLevelView, NamedView, OrderView, PositionView, QuarantineView, ReadyView, ReasonView, ReconcileView, ReloadView, ReloadsView, ReplayView, ResolveView, ResolvedView, SafeView, SessionView, SignalView, StatusView, SwitchedView, SwitchesView, SymbolView, SymbolsChangeView, TradeView, ValueView, VerifyView, VersionView,
 };
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -163,6 +159,12 @@ const ROWS: &[Row] = &[
         "Adds or removes a symbol",
         nothing,
         one::<SymbolsChangeView>,
+    ),
+    post(
+        "/api/v1/limits/clear",
+        "Ends a wait that the venue asked for",
+        nothing,
+        one::<ClearedView>,
     ),
     get("/api/v1/reconcile", "The account beside the books", one::<ReconcileView>),
     post("/api/v1/resolve/{id}", "Ends a conflict", one::<ResolveView>, one::<ResolvedView>),

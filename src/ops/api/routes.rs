@@ -8,8 +8,7 @@ use super::problem::{Refusal, Refusals, json, json_as, problem};
 use super::session::Sessions;
 use super::switches::{disable, enable, reload, rollback, safe_start, trading};
 use super::writes::{
-    Changes, adopt, kill, log_level, refresh_symbols, release, resolve, retry, set_log_level,
-    want_symbol, written,
+    Changes, adopt, clear_limits, kill, log_level, refresh_symbols, release, resolve, retry, set_log_level, want_symbol, written,
 };
 use crate::domain::id::Symbol;
 use crate::domain::time::{Timeframe, UtcMs};
@@ -122,6 +121,7 @@ impl Api {
             .route("/api/v1/quarantine/{id}/{how}", post(release))
             .route("/api/v1/symbols", get(|s| answer(s, Desk::symbols)))
             .route("/api/v1/symbols/refresh", post(refresh_symbols))
+            .route("/api/v1/limits/clear", post(clear_limits))
             .route("/api/v1/symbols/{symbol}/{how}", post(want_symbol))
             .route("/api/v1/reconcile", get(|s| answer(s, Desk::reconcile)))
             .route("/api/v1/resolve/{id}", post(resolve))

@@ -7,7 +7,7 @@ use crate::domain::id::Symbol;
 use crate::edge::world::wall;
 use crate::ops::backup::Pack;
 use crate::ops::desk::{
-    Adopt, ChangeSwitch, ChangeSymbols, Release, Reload, Resolve, SymbolsChange,
+    Adopt, ChangeSwitch, ChangeSymbols, ClearLimits, Release, Reload, Resolve, SymbolsChange,
 };
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::harm::{BranchView, Harm, HarmView, Retry};
@@ -108,6 +108,8 @@ pub struct Changes {
     pub backup: Arc<Pack>,
     /// Reads the configuration again.
     pub reload: Arc<Reload>,
+    /// Ends what the venue wants us to wait for.
+    pub limits: Arc<ClearLimits>,
     /// Takes down words of operators.
     pub switch: Arc<ChangeSwitch>,
 }
@@ -215,6 +217,12 @@ pub async fn want_symbol(
 pub async fn refresh_symbols(State(api): State<Api>, request: Request) -> Response {
     let symbols = Arc::clone(&api.changes.symbols);
     change(&api, request, move |_: &Nothing| symbols(SymbolsChange::Refresh)).await
+}
+
+/// Ends what the venue wants us to wait for.
+pub async fn clear_limits(State(api): State<Api>, request: Request) -> Response {
+    let limits = Arc::clone(&api.changes.limits);
+    change(&api, request, move |_: &Nothing| limits()).await
 }
 
 /// Ends a conflict.

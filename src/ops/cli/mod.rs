@@ -10,6 +10,7 @@ mod config;
 mod doctor;
 mod explain;
 mod faults;
+mod limits;
 mod lists;
 mod live;
 mod log_level;
@@ -38,8 +39,7 @@ use super::log;
 use super::print::{Color, Printer, note};
 use super::store_check::Files;
 use super::views::{
-    AccountView, AdoptView, AdoptedView, ChaosView, LiveView, QuarantineView, ResolveView,
-    ResolvedView, SwitchWord, SwitchedView,
+    AccountView, AdoptView, AdoptedView, ChaosView, ClearedView, LiveView, QuarantineView, ResolveView, ResolvedView, SwitchWord, SwitchedView,
 };
 use crate::domain::switch::Switch;
 pub use chaos::ChaosConfig;
@@ -77,6 +77,8 @@ pub struct Core {
     pub resolve: fn(&Path, &str, &ResolveView) -> Result<ResolvedView, Failure>,
     /// Takes a surplus into the books of a data directory that no process holds.
     pub adopt: fn(&Path, &AdoptView) -> Result<AdoptedView, Failure>,
+    /// Ends what the venue wants us to wait for, in a data directory that no process holds.
+    pub clear_limits: fn(&Path) -> Result<ClearedView, Failure>,
     /// Packs a data directory that no process holds.
     pub backup: fn(&Path, &mut dyn Write) -> Result<(), Failure>,
     /// Makes a data directory of a backup.
@@ -201,6 +203,9 @@ enum Command {
     /// Real money: what has to be confirmed before it is traded.
     #[command(subcommand)]
     Live(live::Live),
+    /// What the venue wants us to wait for.
+    #[command(subcommand)]
+    Limits(limits::Limits),
     /// What the running daemon logs; with a filter, sets it until its end.
     LogLevel(log_level::LogLevelArgs),
     /// Derive everything again from the inputs and compare. Exit code 4: something differs.
@@ -298,6 +303,7 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::ApiDoc => printer.json(&super::api::openapi::document()),
         Command::Completions(args) => shell::completions(&args, Cli::command(), printer),
         Command::Man(args) => shell::man(&args, Cli::command(), printer),
+        Command::Limits(command) => limits::run(&command, core, printer),
         Command::LogLevel(args) => log_level::run(&args, printer),
         Command::Chaos(args) => chaos::run(&args, core, printer),
         Command::Verify(args) => verify::print(&args, core, printer),

@@ -12,8 +12,8 @@ use crate::ops::remote::RemoteDesk;
 use crate::ops::sample::{ID, journal};
 use crate::ops::store_check::Files;
 use crate::ops::views::{
-    ConflictView, QuarantineView, ReplayView, ResolveView, ResolvedView, SymbolsChangeView,
-    VerifyView,
+    ClearedView, ConflictView, QuarantineView, ReplayView, ResolveView, ResolvedView,
+    SymbolsChangeView, VerifyView,
 };
 use crate::venue::secret::Secret;
 use clap::error::ErrorKind;
@@ -61,6 +61,7 @@ const CORE: Core = Core {
     panic: |_, _, _| Ok(Exit::Fine),
     resolve: |_, id, _| Err(Failure::new(Exit::Failed, format!("there is no conflict {id}"))),
     adopt: |_, _| Err(Failure::new(Exit::Refused, "there is no surplus here")),
+    clear_limits: |_| Ok(ClearedView::of(true)),
     backup: |_, _| Ok(()),
     restore: |_, _| Err(Failure::new(Exit::Failed, "there is no backup")),
     switch: |_, _| Err(Failure::new(Exit::Failed, "nothing is switched here")),
@@ -260,6 +261,7 @@ fn a_running_daemon_answers_as_its_files_would() {
         symbols: Arc::new(|change| Ok(SymbolsChangeView { text: format!("{change:?}") })),
         resolve: Arc::new(resolved),
         adopt: Arc::new(|_| Err(Failure::new(Exit::Refused, "there is no surplus here"))),
+        limits: Arc::new(|| Ok(ClearedView::of(false))),
         backup: Arc::new(|_| Ok(())),
     };
     let api = Api::new(live, (None, Refusals::default()), changes, daemon.0.clone());
@@ -289,6 +291,7 @@ fn a_running_daemon_answers_as_its_files_would() {
         let refused = remote.release(8, true, token).unwrap_err();
         assert!(refused.exit == Exit::Refused && refused.text.contains("token"), "{refused}");
     }
+    assert_eq!(remote.clear_limits(Some(&ours)).unwrap(), ClearedView::of(false));
     assert_eq!(remote.reconcile().unwrap(), files.reconcile().unwrap());
     let word = ResolveView { accept: Accept::Ours, reason: "why".into() };
     let resolved = remote.resolve("abc", &word, Some(&ours)).unwrap();

@@ -607,10 +607,17 @@ impl BinanceClient {
             slot.told(&answer);
         }
         if (200..300).contains(&answer.status) {
+            let orders = call.kind == Kind::Place && self.orders().passed();
+            if self.limit().passed() || orders {
+                tracing::info!("the venue takes requests again");
+                self.note(&self.connections(), Care::Synced);
+            }
             return Ok(answer.body);
         }
         let failed = error::of_answer(call.kind, answer.status, answer.retry_after_s, &answer.body);
         if let ErrorClass::RateLimited { retry_after_ms } = failed.class {
+            let (status, asked_s) = (answer.status, answer.retry_after_s);
+            tracing::warn!(status, asked_s, retry_after_ms, "the venue wants to be left alone");
             if failed.code == error::TOO_MANY_ORDERS {
                 self.orders().block(now, retry_after_ms);
             } else {

@@ -5,6 +5,7 @@
 
 use super::wire::{ErrorBody, error_body};
 use crate::venue::port::{ErrorClass, VenueError};
+use crate::venue::rate_limit::{DOUBT, LONGEST};
 use crate::venue::transport::TransportError;
 use std::ops::RangeInclusive;
 
@@ -46,6 +47,9 @@ const WAIT_ORDERS: u64 = 10_000;
 const WAIT_BAN: u64 = 120_000;
 const WAIT_FIREWALL: u64 = 300_000;
 
+/// Characters of the venue's words that are kept.
+const WORDS_MAX: usize = 500;
+
 /// What a failed exchange of bytes means.
 #[must_use]
 pub fn of_transport(kind: Kind, error: TransportError) -> VenueError {
@@ -68,7 +72,7 @@ pub fn of_answer(kind: Kind, status: u16, retry_after_s: Option<u64>, body: &[u8
     let told = error_body(body);
     let class = classify(kind, status, retry_after_s, told.as_ref());
     match told {
-        Some(told) => VenueError::new(class, told.code, told.msg),
+        Some(told) => VenueError::new(class, told.code, start(told.msg)),
         None => VenueError::new(class, 0, words(status, body)),
     }
 }
@@ -78,7 +82,15 @@ pub fn of_answer(kind: Kind, status: u16, retry_after_s: Option<u64>, body: &[u8
 pub fn of_error(kind: Kind, status: u16, body: ErrorBody) -> VenueError {
     let retry_after_s = body.wait_ms.map(|ms| ms.div_ceil(1000));
     let class = classify(kind, status, retry_after_s, Some(&body));
-    VenueError::new(class, body.code, body.msg)
+    VenueError::new(class, body.code, start(body.msg))
+}
+
+/// The start of the venue's words: they are kept with the order they are about.
+fn start(mut words: String) -> String {
+    if let Some((at, _)) = words.char_indices().nth(WORDS_MAX) {
+        words.truncate(at);
+    }
+    words
 }
 
 /// A failure without a clear answer.
@@ -89,9 +101,12 @@ fn unclear(kind: Kind) -> ErrorClass {
     }
 }
 
-fn limited(retry_after_s: Option<u64>, otherwise_ms: u64) -> ErrorClass {
+/// A long wait is believed only with the venue's `own` body, and at most as long as its longest
+/// ban.
+fn limited(retry_after_s: Option<u64>, otherwise_ms: u64, own: bool) -> ErrorClass {
     let wait = retry_after_s.map_or(otherwise_ms, |s| s.saturating_mul(1000));
-    ErrorClass::RateLimited { retry_after_ms: wait }
+    let most = if own { LONGEST } else { DOUBT };
+    ErrorClass::RateLimited { retry_after_ms: wait.min(most.unsigned_abs()) }
 }
 
 fn classify(
@@ -101,7 +116,8 @@ fn classify(
     told: Option<&ErrorBody>,
 ) -> ErrorClass {
     let by_code = told.and_then(|b| by_code(kind, status, retry_after_s, b));
-    by_code.unwrap_or_else(|| by_status(kind, status, retry_after_s))
+    let own = told.is_some_and(|body| body.code < 0);
+    by_code.unwrap_or_else(|| by_status(kind, status, retry_after_s, own))
 }
 
 /// What a code of the venue means.
@@ -204,9 +220,9 @@ fn by_code(
     Some(match meaning {
         Meaning::Unclear | Meaning::Half => unclear(kind),
         Meaning::Busy | Meaning::Shutdown => ErrorClass::NotSent,
-        Meaning::Weight if status == 418 => limited(retry_after_s, WAIT_BAN),
-        Meaning::Weight => limited(retry_after_s, WAIT_WEIGHT),
-        Meaning::Orders => limited(retry_after_s, WAIT_ORDERS),
+        Meaning::Weight if status == 418 => limited(retry_after_s, WAIT_BAN, true),
+        Meaning::Weight => limited(retry_after_s, WAIT_WEIGHT, true),
+        Meaning::Orders => limited(retry_after_s, WAIT_ORDERS, true),
         Meaning::Clock | Meaning::Resubscribe => ErrorClass::Refused { again: true },
         Meaning::Key => ErrorClass::Halt,
         Meaning::Words => by_text(kind, body),
@@ -235,14 +251,14 @@ fn absent(kind: Kind) -> ErrorClass {
     }
 }
 
-fn by_status(kind: Kind, status: u16, retry_after_s: Option<u64>) -> ErrorClass {
+fn by_status(kind: Kind, status: u16, retry_after_s: Option<u64>, own: bool) -> ErrorClass {
     match status {
         401 => ErrorClass::Halt,
-        403 => limited(retry_after_s, WAIT_FIREWALL),
+        403 => limited(retry_after_s, WAIT_FIREWALL, own),
         // A proxy gave up waiting; a replacement half succeeded.
         408 | 409 => unclear(kind),
-        418 => limited(retry_after_s, WAIT_BAN),
-        429 => limited(retry_after_s, WAIT_WEIGHT),
+        418 => limited(retry_after_s, WAIT_BAN, own),
+        429 => limited(retry_after_s, WAIT_WEIGHT, own),
         300..=499 => ErrorClass::Refused { again: false },
         _ => unclear(kind),
     }

@@ -8,6 +8,7 @@ use super::sign::{ApiKey, sign_ws};
 use crate::domain::id::Symbol;
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::venue::port::{AccountReport, ErrorClass, MarketReport};
+use crate::venue::rate_limit::DOUBT;
 use crate::venue::session::{Hello, Protocol, Refusal, Said};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -190,7 +191,10 @@ fn said<F>(answer: Answer) -> Said<F> {
                 | ErrorClass::Unknown
                 | ErrorClass::Absent
                 | ErrorClass::Refused { again: true } => (true, None),
-                ErrorClass::RateLimited { retry_after_ms } => (true, Some(retry_after_ms)),
+                // Whether it may connect is asked then; a long wait may end before.
+                ErrorClass::RateLimited { retry_after_ms } => {
+                    (true, Some(retry_after_ms.min(DOUBT.unsigned_abs())))
+                }
             };
             Err(Refusal { why: error.to_string(), again, wait_ms })
         }

@@ -11,7 +11,8 @@
 //! up to a step for each process of a window, so one that finds a window half full asks the venue
 //! before it trades ([`OrderLimit::is_in_doubt`]).
 
-use super::{Priority, WaitMs, end_of, wait};
+use super::ban::{Ban, Gate};
+use super::{Priority, TRY, WaitMs, wait};
 use crate::domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 
@@ -109,7 +110,7 @@ pub struct OrderLimit {
     windows: Vec<Window>,
     /// Orders without an answer yet.
     flying: u32,
-    blocked_until: UtcMs,
+    ban: Ban,
 }
 
 impl OrderLimit {
@@ -124,7 +125,7 @@ impl OrderLimit {
                 windows.push(Window::fresh(width));
             }
         }
-        OrderLimit { windows, flying: 0, blocked_until: until }
+        OrderLimit { windows, flying: 0, ban: Ban::noted(until) }
     }
 
     /// Takes over what the venue allows in a window of `width` milliseconds; zero is not believed.
@@ -146,10 +147,19 @@ impl OrderLimit {
     /// The time until there is room in every window and what the venue told us to wait is over.
     pub fn admit(&mut self, now: UtcMs, priority: Priority) -> Result<(), WaitMs> {
         self.roll(now);
-        let blocked = self.blocked_until.saturating_sub(now);
+        let blocked = match self.ban.gate(now) {
+            Gate::Open => 0,
+            Gate::Wait(wait) => i64::try_from(wait.0).unwrap_or(i64::MAX),
+            // An order that leaves a position looks whether it still holds.
+            Gate::Probe if priority <= Priority::Stop => 0,
+            Gate::Probe => TRY,
+        };
         let left = self.windows.iter().map(|window| window.left(now, priority)).max().unwrap_or(0);
         if blocked.max(left) > 0 {
             return Err(wait(blocked.max(left)));
+        }
+        if self.ban.gate(now) == Gate::Probe {
+            self.ban.probe();
         }
         self.flying += 1;
         for window in &mut self.windows {
@@ -205,13 +215,30 @@ impl OrderLimit {
 
     /// The venue refused for too many orders: none leaves before the wait is over.
     pub fn block(&mut self, now: UtcMs, for_ms: u64) {
-        self.blocked_until = self.blocked_until.max(end_of(now, for_ms));
+        self.ban.block(now, for_ms.min(DAY_MS.unsigned_abs()));
+    }
+
+    /// The venue took an order: whether that ended such a wait.
+    pub fn passed(&mut self) -> bool {
+        self.ban.passed()
+    }
+
+    /// Ends such a wait, by word of an operator.
+    pub fn clear(&mut self) {
+        self.ban.clear();
+    }
+
+    /// The end of such a wait and when an order that leaves a position may go next, UTC
+    /// milliseconds; none where nothing waits.
+    #[must_use]
+    pub fn banned(&self, now: UtcMs) -> Option<(UtcMs, UtcMs)> {
+        Some((self.ban.until(), self.ban.next_attempt(now)?))
     }
 
     /// The end of the last such wait, UTC milliseconds.
     #[must_use]
     pub fn blocked_until(&self) -> UtcMs {
-        self.blocked_until
+        self.ban.until()
     }
 
     /// What is to be noted, and never less than was counted.

@@ -96,6 +96,7 @@ impl BinanceClient {
             for (at, side) in sides.iter().enumerate().filter(|(_, side)| **side == turn) {
                 let by_weight = match weight.admit(now, 0, priority(*side)) {
                     Err(Hold::Wait(wait)) => Err(wait),
+                    // Who leaves first looks whether a ban still holds.
                     Ok(()) | Err(Hold::Ask) => Ok(()),
                 };
                 match by_weight.and_then(|()| orders.admit(now, priority(*side))) {
@@ -108,6 +109,25 @@ impl BinanceClient {
             self.waits(now, wait);
         }
         may
+    }
+
+    /// What the venue wants us to wait for: the end and when something leaves next, UTC
+    /// milliseconds, of all requests and of orders.
+    #[must_use]
+    pub fn banned(&self) -> [Option<(UtcMs, UtcMs)>; 2] {
+        let now = self.real();
+        [self.limit().banned(now), self.orders().banned(now)]
+    }
+
+    /// Ends such waits, by word of an operator: the next request tells whether the venue agrees.
+    /// Whether there was one.
+    pub fn clear_bans(&self) -> bool {
+        let were = self.banned().iter().any(Option::is_some);
+        self.limit().clear();
+        self.orders().clear();
+        self.0.waiting.store(i64::MIN, Relaxed);
+        self.note(&self.connections(), Care::Synced);
+        were
     }
 
     /// Notes what is spent, while nobody else does.

@@ -5,13 +5,14 @@ use crate::domain::order::{OrderType, Side};
 use crate::venue::binance::sign::tests::documented_key;
 use crate::venue::clock::Pace;
 use axum::extract::State as ServerState;
-use axum::http::{Method as HttpMethod, StatusCode, Uri};
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderMap, Method as HttpMethod, StatusCode, Uri};
 use std::collections::VecDeque;
 
 #[derive(Clone, Default)]
 struct Script {
     asked: Arc<Mutex<Vec<String>>>,
-    answers: Arc<Mutex<VecDeque<(u16, String)>>>,
+    answers: Arc<Mutex<VecDeque<(u16, String, Option<u64>)>>>,
 }
 
 impl Script {
@@ -20,7 +21,12 @@ impl Script {
     }
 
     fn answer(&self, status: u16, body: &str) {
-        self.answers.lock().unwrap().push_back((status, body.to_owned()));
+        self.answers.lock().unwrap().push_back((status, body.to_owned(), None));
+    }
+
+    /// An answer with a `Retry-After`, seconds.
+    fn answer_after(&self, status: u16, body: &str, seconds: u64) {
+        self.answers.lock().unwrap().push_back((status, body.to_owned(), Some(seconds)));
     }
 }
 
@@ -28,11 +34,14 @@ async fn play(
     ServerState(script): ServerState<Script>,
     method: HttpMethod,
     uri: Uri,
-) -> (StatusCode, [(&'static str, &'static str); 1], String) {
+) -> (StatusCode, HeaderMap, String) {
     script.asked.lock().unwrap().push(format!("{method} {uri}"));
     let answer = script.answers.lock().unwrap().pop_front();
-    let (status, body) = answer.unwrap_or((500, "no answer left".to_owned()));
-    (StatusCode::from_u16(status).unwrap(), [("x-mbx-used-weight-1m", "30")], body)
+    let (status, body, after) = answer.unwrap_or((500, "no answer left".to_owned(), None));
+    let mut headers = HeaderMap::new();
+    headers.insert("x-mbx-used-weight-1m", 30.into());
+    headers.extend(after.map(|seconds| (RETRY_AFTER, seconds.into())));
+    (StatusCode::from_u16(status).unwrap(), headers, body)
 }
 
 const NOW: UtcMs = 1_795_156_858_000;
@@ -288,6 +297,26 @@ async fn a_venue_that_is_too_busy_is_left_alone() {
     let error = client.place(&intent(), &attempt()).await.unwrap_err();
     assert_eq!(error.class, limited(60_000));
     assert_eq!(script.asked().len(), 2, "the third never left");
+}
+
+#[tokio::test]
+async fn an_absurd_wait_is_cut_and_ends_by_a_word() {
+    let (client, script) = client().await;
+    let limited = |ms| ErrorClass::RateLimited { retry_after_ms: ms };
+    script.answer_after(418, r#"{"code":-1003,"msg":"banned"}"#, u64::MAX);
+    let error = client.open_orders(None).await.unwrap_err();
+    assert_eq!(error.class, limited(259_200_000), "the venue's own words: its longest ban");
+    let [Some((until, next)), None] = client.banned() else { panic!("{:?}", client.banned()) };
+    assert_eq!((until, next), (NOW + 259_200_000, NOW + 120_000));
+    assert!(client.clear_bans() && !client.clear_bans());
+
+    script.answer_after(429, "<html>go away</html>", u64::MAX);
+    let error = client.open_orders(None).await.unwrap_err();
+    assert_eq!(error.class, limited(300_000), "somebody else's words");
+    assert!(client.clear_bans());
+    script.answer(200, "[]");
+    client.open_orders(None).await.unwrap();
+    assert_eq!(script.asked().len(), 3);
 }
 
 #[tokio::test]
