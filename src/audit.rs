@@ -2,9 +2,11 @@
 //! imply.
 
 mod again;
+mod checkpoints;
 mod others;
 mod replay;
 
+pub use checkpoints::forget as forget_checkpoint;
 pub use replay::replay;
 
 use crate::domain::bounds;
@@ -17,10 +19,11 @@ use crate::ops::exit::{Exit, Failure};
 use crate::ops::views::{ProblemView, VerifyView};
 use crate::trading;
 use again::{Again, Beside};
+use checkpoints::Saved;
 use everwarm_runtime::fact::{Body as _, Effect, Fact, Rank};
 use everwarm_runtime::poison::Skips;
 use everwarm_runtime::store::archive::Archive;
-use everwarm_runtime::store::{Left, Store, StoreError};
+use everwarm_runtime::store::{CheckpointRow, Left, Store, StoreError};
 use others::Span;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -48,6 +51,10 @@ impl JournalFacts for StoreFacts {
         see: &mut dyn FnMut(Left<'_, Fact<Body>>) -> ControlFlow<()>,
     ) -> Result<(), Failure> {
         self.0.scan_left(from_row, see).map_err(|e| store_failure(&e))
+    }
+
+    fn checkpoints(&self) -> Result<Vec<(u16, CheckpointRow)>, Failure> {
+        self.0.checkpoints().map_err(|e| store_failure(&e))
     }
 }
 
@@ -86,19 +93,22 @@ pub fn open(data_dir: &Path) -> Result<Box<dyn JournalFacts>, Failure> {
 pub fn verify(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<VerifyView, Failure> {
     let versions = trading::stages().iter().map(|s| (s.rank().0, s.version())).collect();
     let spans = others::spans(journal, &versions).map_err(torn_is_a_problem)?;
+    // What is saved before the facts are read stands on facts that are read.
+    let saved = Saved::new(journal.checkpoints()?);
     let again = Again::new(journal, archive)?;
-    let mut audit = Audit { again, versions, others: spans, view: VerifyView::default() };
-    through(journal, |fact| audit.take(fact))?;
+    let view = VerifyView::default();
+    let mut audit = Audit { again, versions, others: spans, saved, view };
+    through(journal, |row, fact| audit.take(row, fact))?;
     Ok(audit.conclude())
 }
 
 /// Takes every fact of a journal in, until one cannot be.
 fn through(
     journal: &dyn JournalFacts,
-    mut take: impl FnMut(&Fact<Body>) -> Result<(), String>,
+    mut take: impl FnMut(u64, &Fact<Body>) -> Result<(), String>,
 ) -> Result<(), Failure> {
     let mut failed = None;
-    let read = journal.each(0, &mut |_, fact| match take(fact) {
+    let read = journal.each(0, &mut |row, fact| match take(row, fact) {
         Ok(()) => ControlFlow::Continue(()),
         Err(why) => {
             failed = Some(Failure::new(Exit::Problems, why));
@@ -152,13 +162,17 @@ struct Audit<'a> {
     versions: BTreeMap<u16, u16>,
     /// What other versions said, by rank: it is taken as it is.
     others: BTreeMap<u16, Span<'a>>,
+    /// What the next start reads instead of the first facts.
+    saved: Saved,
     view: VerifyView,
 }
 
 impl Audit<'_> {
-    fn take(&mut self, fact: &Fact<Body>) -> Result<(), String> {
+    fn take(&mut self, row: u64, fact: &Fact<Body>) -> Result<(), String> {
         if fact.key.rank == 0 {
-            return self.input(fact);
+            self.input(fact)?;
+            self.saved.compare(self.again.last(), row, &self.again);
+            return Ok(());
         }
         self.derived(fact);
         Ok(())
@@ -205,6 +219,9 @@ impl Audit<'_> {
             let stage = names.get(rank).map_or_else(|| rank.to_string(), ToString::to_string);
             self.view.others.push(span.view(stage));
         }
+        let (checkpoints, damaged) = self.saved.end(self.again.last());
+        self.view.checkpoints = checkpoints;
+        self.view.problems.extend(damaged);
         self.view
     }
 

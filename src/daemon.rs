@@ -96,7 +96,12 @@ pub const CORE: Core = Core {
 /// Who follows what is on disk: nothing leaves the live file before they have read it for good.
 const FOLLOWERS: &[&str] = &[projector::NAME, watch::NAME];
 
-const FILES: Files = Files { live: LIVE_FILE, journal: audit::open, failure: store_failure };
+const FILES: Files = Files {
+    live: LIVE_FILE,
+    journal: audit::open,
+    failure: store_failure,
+    forget: audit::forget_checkpoint,
+};
 
 /// Start of the made market where its time does not follow ours: 2026-01-05T00:00Z, a Monday.
 const MADE_START: UtcMs = 1_767_571_200_000;

@@ -2,16 +2,17 @@
 
 use super::kit::{Folder, PATIENCE, Process, ask, run, small_recording, until_end};
 use everwarm::audit::{StoreFacts, verify};
-use everwarm::domain::fact::kinds::{KindInfo, TABLE, kind};
+use everwarm::domain::fact::kinds::{KindInfo, TABLE, kind, rank};
 use everwarm::domain::fact::{Accept, Body, Conflict, Dispute, Operator, Venue};
 use everwarm::history;
 use everwarm::life::{APPLICATION, LIVE_FILE, places as seats};
 use everwarm::ops::exit::Exit;
+use everwarm::ops::views::CheckpointState;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use everwarm_runtime::fact::{Body as _, Fact};
 use everwarm_runtime::journal::{Journal, Options};
-use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_runtime::store::{CheckpointRow, Store};
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;
@@ -189,4 +190,113 @@ fn one_altered_byte_of_any_derived_fact_is_found_and_named() {
     let (code, out, err) = run(&data, &["verify", "--json"]);
     assert_eq!(code, Some(4), "{out}{err}");
     assert!(err.contains(&format!("fact {}", fact.key)), "{err}");
+}
+
+/// Deciding stages with what is kept of them, by rank.
+fn kept(store: &Store) -> Vec<(u16, &'static str)> {
+    let kept: Vec<u16> = store.checkpoints().unwrap().iter().map(|(rank, _)| *rank).collect();
+    let specs = everwarm::trading::specs();
+    let found = specs.iter().filter(|spec| kept.contains(&spec.rank.0));
+    found.map(|spec| (spec.rank.0, spec.name)).collect()
+}
+
+/// What is wrong with checkpoints, by stage.
+fn damaged(facts: &StoreFacts, archive: &Arc<Archive>) -> Vec<String> {
+    let found = verify(facts, Arc::clone(archive)).unwrap();
+    let bad = found.checkpoints.iter().filter(|one| one.state == CheckpointState::Damaged);
+    let bad: Vec<String> = bad.map(|one| one.stage.clone()).collect();
+    assert_eq!(found.problems.len(), bad.len(), "{:?}", found.problems);
+    for (problem, stage) in found.problems.iter().zip(&bad) {
+        assert_eq!(problem.kind, "Checkpoint");
+        let remedy = format!("everwarm store forget {stage}.");
+        assert!(problem.text.contains(&remedy), "{}", problem.text);
+    }
+    bad
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named_and_can_be_derived_again() {
+    let folder = Folder::new("audit-checkpoints");
+    let recording = small_recording(&folder.join("recording"));
+    let data = folder.join("data");
+    let arguments = until_end(&recording);
+    assert_eq!(run(&data, &arguments).0, Some(0));
+    let sound = ask(&data, &["verify"]);
+    let of = |state: &str| -> Vec<&str> {
+        let all = sound["checkpoints"].as_array().unwrap().iter();
+        all.filter(|one| one["state"] == state).map(|one| one["stage"].as_str().unwrap()).collect()
+    };
+    let stages: Vec<&str> = everwarm::trading::specs().iter().map(|spec| spec.name).collect();
+    assert_eq!(of("same"), stages, "every stage that decides was saved and compared");
+    assert!(!of("follower").is_empty(), "{sound}");
+
+    let file = data.join(LIVE_FILE);
+    let archive = Arc::new(Archive::open(&data.join(history::FILE)).unwrap());
+    let facts = StoreFacts(Store::open(&file, APPLICATION).unwrap());
+    let saved: BTreeMap<u16, CheckpointRow> = facts.0.checkpoints().unwrap().into_iter().collect();
+    let back = |rank: u16| {
+        let row = saved[&rank].clone();
+        facts.0.alter_checkpoint(rank, move |found| *found = row).unwrap();
+    };
+    for (rank, stage) in kept(&facts.0) {
+        let harms: [fn(&mut CheckpointRow); 6] = [
+            |row| row.state.clear(),
+            |row| row.state.truncate(row.state.len() - 1),
+            |row| row.state[0] ^= 0x40,
+            |row| row.row += 1,
+            |row| row.n += 1_000_000,
+            |row| row.n -= 1,
+        ];
+        for (i, harm) in harms.into_iter().enumerate() {
+            facts.0.alter_checkpoint(rank, harm).unwrap();
+            assert_eq!(damaged(&facts, &archive), [stage], "harm {i}");
+            back(rank);
+        }
+        // What another version saved is not read by a start.
+        facts.0.alter_checkpoint(rank, |row| row.version += 1).unwrap();
+        assert_eq!(damaged(&facts, &archive), [""; 0]);
+        back(rank);
+    }
+    // A whole state that is another one, of every stage that has any.
+    let mut others = 0;
+    for spec in everwarm::trading::specs() {
+        let empty = (spec.make)().save();
+        others += usize::from(empty != saved[&spec.rank.0].state);
+        facts.0.alter_checkpoint(spec.rank.0, move |row| row.state = empty).unwrap();
+    }
+    assert_eq!(damaged(&facts, &archive).len(), others);
+    assert!(others > 3, "{others}");
+    for rank in saved.keys() {
+        back(*rank);
+    }
+    assert_eq!(damaged(&facts, &archive), [""; 0]);
+
+    facts.0.alter_checkpoint(rank::LEDGER.0, |row| row.state.truncate(4)).unwrap();
+    drop((facts, archive));
+    is_seen_from_outside_and_has_a_way_out(&data, &arguments, stages.len());
+}
+
+/// The checkpoint of the ledger is damaged: it is named, no start gets by it, and it is removed.
+fn is_seen_from_outside_and_has_a_way_out(data: &Path, arguments: &[&str], stages: usize) {
+    let (code, out, err) = run(data, &["verify"]);
+    assert_eq!(code, Some(4), "{out}{err}");
+    assert!(out.contains("the checkpoint of ledger is damaged"), "{out}");
+    let (code, out, err) = run(data, &["store", "check"]);
+    assert_eq!(code, Some(4), "{out}{err}");
+    assert!(out.contains("everwarm store forget ledger"), "{out}");
+    assert_eq!(run(data, arguments).0, Some(12));
+    for (stage, why) in [("gateway", "more than facts"), ("lodger", "there is no stage lodger")] {
+        let (code, out, err) = run(data, &["store", "forget", stage]);
+        assert_eq!(code, Some(2), "{out}{err}");
+        assert!(err.contains(why) && err.contains("roll-up"), "{err}");
+    }
+    let (code, out, err) = run(data, &["store", "forget", "ledger"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("removed the checkpoint of ledger"), "{out}");
+    assert_eq!(run(data, arguments).0, Some(0));
+    let (code, out, err) = run(data, &["store", "check"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let checked = format!("{stages} checkpoints compared");
+    assert!(out.replace('\n', " ").contains(&checked), "{out}");
+    assert_eq!(ask(data, &["verify"])["problems"], serde_json::json!([]));
 }

@@ -52,6 +52,13 @@ impl Again {
         self.plain.stages().map(|stage| (stage.rank().0, stage.name())).collect()
     }
 
+    /// The state that the facts so far give the stage of a rank, as that saves it; none where no
+    /// stage of this version has the rank.
+    pub(super) fn state(&self, rank: u16) -> Option<Vec<u8>> {
+        let stage = self.plain.stages().find(|stage| stage.rank().0 == rank)?;
+        Some(stage.save())
+    }
+
     /// Derives what follows from an input; of what is told no stage is asked.
     pub(super) fn input(&mut self, fact: &Fact<Body>, told: Told<'_, Body>) -> Result<(), String> {
         let expected = &mut self.expected;

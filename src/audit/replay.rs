@@ -31,7 +31,7 @@ pub fn replay(
     let again = Again::new(journal, archive)?;
     let (view, stages) = (ReplayView::default(), BTreeMap::new());
     let mut replay = Replay { again, period, view, stages, times: None };
-    through(journal, |fact| replay.take(fact))?;
+    through(journal, |_, fact| replay.take(fact))?;
     if let Some(period) = period.filter(|_| replay.view.inputs == 0) {
         let name = period.name();
         let from_to = replay.times.map_or_else(

@@ -4,8 +4,8 @@ use crate::domain::fact::Body;
 use crate::life::APPLICATION;
 use everwarm_runtime::chaos::faults::{Contents, Cut, FaultyDisk, Image, Operation};
 use everwarm_runtime::fact::Fact;
-use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_runtime::store::{CheckpointRow, Store};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -131,4 +131,11 @@ pub(super) fn facts(disk: &FaultyDisk) -> Result<Vec<(u64, Fact<Body>)>, String>
     });
     scanned.map_err(|e| e.to_string())?;
     Ok(facts)
+}
+
+/// The saved states in it.
+pub(super) fn checkpoints(disk: &FaultyDisk) -> Result<Vec<(u16, CheckpointRow)>, String> {
+    let disk = FaultyDisk::holding(disk.image(Image::Everything), None);
+    let store = Store::on_disk(disk, APPLICATION).map_err(|e| e.to_string())?;
+    store.checkpoints().map_err(|e| e.to_string())
 }

@@ -22,6 +22,7 @@ use crate::ops::desk::JournalFacts;
 use crate::ops::exit::Failure;
 use crate::ops::views::ProblemView;
 use everwarm_runtime::fact::Fact;
+use everwarm_runtime::store::CheckpointRow;
 use everwarm_runtime::store::archive::Archive;
 use serde_json::Value;
 use std::ops::ControlFlow;
@@ -78,8 +79,11 @@ impl Invariants {
     }
 }
 
-/// The facts of a run with their rows, as a journal.
-pub(super) struct Listed<'a>(pub(super) &'a [(u64, Fact<Body>)]);
+/// The facts of a run with their rows, as a journal, and every state that was saved on the way.
+pub(super) struct Listed<'a>(
+    pub(super) &'a [(u64, Fact<Body>)],
+    pub(super) &'a [(u16, CheckpointRow)],
+);
 
 impl JournalFacts for Listed<'_> {
     fn each(
@@ -95,21 +99,28 @@ impl JournalFacts for Listed<'_> {
         }
         Ok(())
     }
+
+    fn checkpoints(&self) -> Result<Vec<(u16, CheckpointRow)>, Failure> {
+        Ok(self.1.to_vec())
+    }
 }
 
-/// What the audit of the journal finds wrong and what is lacking in stories of orders, one sentence
-/// each; and the stages of which it takes what another version said as it is.
+/// What the audit of the journal and of every saved state finds wrong and what is lacking in
+/// stories of orders, one sentence each; and the stages of which it takes what another version said
+/// as it is.
 ///
 /// # Errors
 /// It cannot be done.
 pub fn verify(
     facts: &[(u64, Fact<Body>)],
+    saved: &[(u16, CheckpointRow)],
     archive: &Arc<Archive>,
 ) -> Result<(Vec<String>, Vec<String>), String> {
-    let view = audit::verify(&Listed(facts), Arc::clone(archive)).map_err(|e| format!("{e:?}"))?;
+    let listed = Listed(facts, saved);
+    let view = audit::verify(&listed, Arc::clone(archive)).map_err(|e| format!("{e:?}"))?;
     let problem = |p: &ProblemView| format!("verify: {} {}: {}", p.key, p.kind, p.text);
     let others = view.others.into_iter().map(|other| other.stage);
     let mut problems: Vec<String> = view.problems.iter().map(problem).collect();
-    problems.extend(told::stories(&Listed(facts), facts)?);
+    problems.extend(told::stories(&listed, facts)?);
     Ok((problems, others.collect()))
 }

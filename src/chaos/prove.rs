@@ -119,6 +119,17 @@ pub fn prove(
     tell: Tell<'_>,
 ) -> Result<Report, String> {
     let mut report = Report::default();
+    let proved = strike((feed, subject), wanted, &mut report, tell);
+    report.found(proved)
+}
+
+/// Strikes until there is as much as wanted, and keeps in `report` what came of it.
+fn strike(
+    (feed, subject): (&Feed, &Subject),
+    wanted: &Wanted,
+    report: &mut Report,
+    tell: Tell<'_>,
+) -> Result<(), String> {
     let (mut die, mut of_the_venue) = (Die(wanted.seed), Die(!wanted.seed));
     let mut faulty = |plan: Plan| {
         let seed = of_the_venue.throw();
@@ -131,27 +142,21 @@ pub fn prove(
     }
     let (kills, under) = wanted.shares(wanted.kills);
     if wanted.kills > 0 || wanted.disk > 0 {
-        let calm = calm(feed, Vec::new(), &mut report)?;
+        let calm = calm(feed, Vec::new(), report)?;
         let run = (feed, &calm);
         let plan = |left| faulty(kill_plan(&calm, left, &mut die));
-        until(("kills", kills), run, &mut report, tell, plan, count_kills)?;
+        until(("kills", kills), run, report, tell, plan, count_kills)?;
         let plan = |left| faulty(cut_plan(&calm, left, &mut die));
-        until(("disk faults", wanted.disk), run, &mut report, tell, plan, count_cuts)?;
+        until(("disk faults", wanted.disk), run, report, tell, plan, count_cuts)?;
     }
     if wanted.is_of_the_venue_alone() {
-        venue_alone(feed, wanted.seed, &mut report, tell)?;
+        venue_alone(feed, wanted.seed, report, tell)?;
     }
-    consequences(
-        feed,
-        under,
-        (&mut die, &mut Die(wanted.seed.rotate_left(32))),
-        &mut report,
-        tell,
-    )?;
+    consequences(feed, under, (&mut die, &mut Die(wanted.seed.rotate_left(32))), report, tell)?;
     if wanted.crashes > 0 {
-        crashed::crashes(subject, wanted, &mut report, tell)?;
+        crashed::crashes(subject, wanted, report, tell)?;
     }
-    Ok(report)
+    Ok(())
 }
 
 /// Nothing struck, at a venue that does wrong whatever must make no difference; and twice at one
@@ -462,6 +467,15 @@ impl Report {
             if let Some(fault) = fault {
                 *self.struck.entry(("venue", fault.clone())).or_default() += 1;
             }
+        }
+    }
+
+    /// What it has come to where that is a difference or a whole proof: a difference stays one
+    /// whatever ended the proof after it.
+    fn found(self, proved: Result<(), String>) -> Result<Report, String> {
+        match proved {
+            Err(why) if self.differences.is_empty() => Err(why),
+            Ok(()) | Err(_) => Ok(self),
         }
     }
 

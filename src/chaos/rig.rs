@@ -4,7 +4,7 @@
 
 use super::at_random::{AtRandom, Fell};
 use super::compare::{Picture, ledger};
-use super::disk::{File, Files, Operations, facts, flushed, flushed_row};
+use super::disk::{File, Files, Operations, checkpoints, facts, flushed, flushed_row};
 use super::illness::Illness;
 use super::interrupt;
 use super::invariants::announced::{self, Announced};
@@ -35,7 +35,7 @@ use everwarm_runtime::clock;
 use everwarm_runtime::fact::Fact;
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::store::archive::Archive;
-use everwarm_runtime::store::{Sealing, Store, StoreError};
+use everwarm_runtime::store::{CheckpointRow, Sealing, Store, StoreError};
 use everwarm_runtime::supervise::{Directory, News, Observer, SupervisionNotice};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -246,7 +246,9 @@ pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outco
         invariants.see(fact);
     }
     broken.extend(invariants.end(&theirs));
-    let (problems, other_versions) = invariants::verify(&facts, &archive)?;
+    let mut saved = watched.saved;
+    saved.extend(checkpoints(&journal)?);
+    let (problems, other_versions) = invariants::verify(&facts, &saved, &archive)?;
     broken.extend(problems);
     let asked = log::read(&dir).map_err(|e| e.to_string())?;
     broken.extend(requests::check(&asked));
@@ -289,6 +291,8 @@ struct Watched {
     announced: Announced,
     /// The last row that was looked at.
     row: u64,
+    /// The states that lives have left on disk for the next.
+    saved: Vec<(u16, CheckpointRow)>,
     operations: Vec<Operations>,
     cut: Vec<(File, Operation, Image)>,
     broken: Vec<String>,
@@ -316,6 +320,7 @@ impl Watched {
         asked: &[Entry],
     ) -> Result<(), String> {
         let found = store.recover().map_err(|e| e.to_string())?;
+        self.saved.extend(store.checkpoints().map_err(|e| e.to_string())?);
         let name = |rank| stages.iter().find(|stage| stage.rank.0 == rank).map(|stage| stage.name);
         let passed = found.progress().filter_map(|(rank, n)| Some((name(rank)?, n)));
         self.broken.extend(self.cursors.found(passed, found.row));

@@ -3,6 +3,7 @@
 
 use super::compare::Picture;
 use super::disk::{File, Operations};
+use super::interrupt;
 use super::rig::{Feed, Outcome, Plan, run};
 use super::several::several;
 use crate::domain::fact::Body;
@@ -364,7 +365,7 @@ impl Swept {
             self.missed.extend(outcome.missed);
             facts = outcome.facts;
         }
-        if let Some(why) = why {
+        if let Some(why) = why.filter(|_| !interrupt::is_told()) {
             let plan = serde_json::to_string(plan).unwrap_or_default();
             self.failures.push(Failure { plan, why, facts });
         }
@@ -420,7 +421,8 @@ fn sweep_telling(
             swept.take(plan, outcome, expected);
             tell(swept.runs as u64);
         }
-        if swept.failures.len() < ENOUGH { left.next() } else { None }
+        let enough = swept.failures.len() >= ENOUGH || interrupt::is_told();
+        if enough { None } else { left.next() }
     };
     several(&mut step, &|plan| run(feed, plan));
     swept

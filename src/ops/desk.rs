@@ -14,8 +14,8 @@ use crate::domain::quarantine::{Quarantine, Quarantines};
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::history::page::{Page, Paged};
 use everwarm_runtime::fact::{Effect, Fact};
-use everwarm_runtime::store::Left;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_runtime::store::{CheckpointRow, Left};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -139,6 +139,14 @@ pub trait JournalFacts: Send + Sync {
         see: &mut dyn FnMut(Left<'_, Fact<Body>>) -> ControlFlow<()>,
     ) -> Result<(), Failure> {
         self.each(from_row, &mut |row, fact| see(Left::Row(row, fact)))
+    }
+
+    /// The saved states of stages, by rank; none where there are only facts.
+    ///
+    /// # Errors
+    /// They could not be read.
+    fn checkpoints(&self) -> Result<Vec<(u16, CheckpointRow)>, Failure> {
+        Ok(Vec::new())
     }
 }
 

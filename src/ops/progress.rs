@@ -8,7 +8,7 @@ use super::print::note;
 use super::text::{count, thousands};
 use crate::domain::fact::Body;
 use everwarm_runtime::fact::Fact;
-use everwarm_runtime::store::Left;
+use everwarm_runtime::store::{CheckpointRow, Left};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
@@ -108,6 +108,10 @@ impl JournalFacts for Counted {
             self.1.one();
             see(left)
         })
+    }
+
+    fn checkpoints(&self) -> Result<Vec<(u16, CheckpointRow)>, Failure> {
+        self.0.checkpoints()
     }
 }
 

@@ -1,19 +1,23 @@
 //! Whether the files of a data directory are whole: their checksums, and every fact in them read.
 //! Nothing is written, not even what a crash left is repaired.
 
-use super::desk::JournalFacts;
+use super::desk::{JournalFacts, Verify};
 use super::exit::{Exit, Failure};
 use super::progress::{Counted, Progress};
 use super::text::{count, thousands};
-use super::views::{FileState, FileView};
+use super::views::{CheckpointState, CheckpointView, FileState, FileView, ProblemView};
 use crate::history::{self, History, projection::projected_through};
 use crate::sim::books::{self, BooksError};
 use everwarm_runtime::fact::Key;
 use everwarm_runtime::store::StoreError;
 use everwarm_runtime::store::archive::Archive;
+use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+
+/// How a damaged checkpoint is told among the problems of a proof.
+pub const CHECKPOINT: &str = "Checkpoint";
 
 /// What is needed of the daemon's core.
 pub struct Files {
@@ -23,6 +27,8 @@ pub struct Files {
     pub journal: fn(&Path) -> Result<Box<dyn JournalFacts>, Failure>,
     /// Exit code and words of a store that cannot be used.
     pub failure: fn(&StoreError) -> Failure,
+    /// Removes the checkpoint of a stage from the files of a data directory.
+    pub forget: fn(&Path, &str) -> Result<Option<u64>, Failure>,
 }
 
 /// Checks every file of `data_dir`; `progress` counts the facts.
@@ -32,6 +38,7 @@ pub struct Files {
 pub fn check(
     data_dir: &Path,
     files: &Files,
+    verify: Verify,
     progress: &Arc<Progress>,
 ) -> Result<Vec<FileView>, Failure> {
     if !data_dir.join(files.live).exists() {
@@ -43,7 +50,7 @@ pub fn check(
         let journal = Counted(journal, Arc::clone(progress));
         let (last_row, told) = journal_of(&journal)?;
         head = Some(last_row);
-        Ok(Some(told))
+        Ok(Some(format!("{told}, {}", checkpoints_of(data_dir, &journal, verify)?)))
     });
     let mut found = vec![
         view(&data_dir.join(files.live), journal),
@@ -91,6 +98,48 @@ fn view(path: &Path, checked: Result<Option<String>, Failure>) -> FileView {
     };
     let bytes = std::fs::metadata(path).map_or(0, |about| about.len());
     FileView { file: path.display().to_string(), bytes, state, detail }
+}
+
+/// How the checkpoints compare with the state that the facts give.
+fn checkpoints_of(
+    data_dir: &Path,
+    journal: &dyn JournalFacts,
+    verify: Verify,
+) -> Result<String, Failure> {
+    // The past bars that inputs refer to lie in the history, of which its own row tells.
+    let Ok(Some(archive)) = Archive::look(&data_dir.join(history::FILE)) else {
+        return Ok("checkpoints not compared: there is no history to derive them with".to_owned());
+    };
+    let found = match verify(journal, Arc::new(archive)) {
+        Ok(found) => found,
+        Err(failure) => return Ok(format!("checkpoints not compared: {}", failure.text)),
+    };
+    let is_checkpoint = |problem: &&ProblemView| problem.kind == CHECKPOINT;
+    let damaged: Vec<&str> =
+        found.problems.iter().filter(is_checkpoint).map(|problem| problem.text.as_str()).collect();
+    if !damaged.is_empty() {
+        return Err(Failure::new(Exit::Problems, damaged.join("; ")));
+    }
+    Ok(compared(&found.checkpoints))
+}
+
+/// How many checkpoints were compared, and which were not.
+#[must_use]
+pub fn compared(all: &[CheckpointView]) -> String {
+    let of = |state: CheckpointState| {
+        let those = all.iter().filter(move |one| one.state == state);
+        those.map(|one| one.stage.as_str()).collect::<Vec<_>>()
+    };
+    let same = of(CheckpointState::Same).len() + of(CheckpointState::Damaged).len();
+    let mut text = format!("{} compared", count(same as u64, "checkpoint"));
+    let mut not = |of: Vec<&str>, why: &str| {
+        if !of.is_empty() {
+            write!(text, "; not {}: {why}", of.join(", ")).expect("text takes text");
+        }
+    };
+    not(of(CheckpointState::Follower), "they hold more than facts");
+    not(of(CheckpointState::OtherVersion), "of another version, which no start reads");
+    text
 }
 
 /// The last row, and what is in it. Inputs are numbered without a gap, and no derived fact stands

@@ -11,8 +11,8 @@ pub use super::standing::{
 };
 pub use crate::history::records::{EquityView, FillView, OrderView, PositionView, TradeView};
 pub use proof::{
-    ChaosView, DecidedView, OtherVersionView, ProblemView, ReplayView, ReplayedStageView,
-    StruckView, UnequalView, VerifyView,
+    ChaosView, CheckpointState, CheckpointView, DecidedView, OtherVersionView, ProblemView,
+    ReplayView, ReplayedStageView, StruckView, UnequalView, VerifyView,
 };
 
 use super::config::ConfigErrors;

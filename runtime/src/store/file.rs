@@ -320,10 +320,7 @@ impl Store {
             }
             let written = found.passed.iter().find(|(rank, _)| *rank == 0);
             found.bytes = (written.map_or(0, |(_, p)| p.since), segments::sealed_bytes(&read)?);
-            for kv in read.open_table(CHECKPOINTS)?.iter()? {
-                let (rank, value) = kv?;
-                found.checkpoints.push((rank.value(), rows::CheckpointRow::from(value.value())));
-            }
+            found.checkpoints = checkpoints(&read)?;
             found.poison = poison(&read)?;
             Ok(found)
         };
@@ -532,6 +529,57 @@ impl Store {
         alter().map_err(|e| StoreError::of(&self.path, e))
     }
 
+    /// The saved state of each stage, by rank.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn checkpoints(&self) -> Result<Vec<(u16, rows::CheckpointRow)>, StoreError> {
+        let read = || -> Result<Vec<(u16, rows::CheckpointRow)>, redb::Error> {
+            checkpoints(&self.db.begin_read()?)
+        };
+        read().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Removes the saved state of the stage of that rank: its next start derives it again from the
+    /// first fact on. The input it stood at; none where there is none.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn forget_checkpoint(&self, rank: u16) -> Result<Option<u64>, StoreError> {
+        let forget = || -> Result<Option<u64>, redb::Error> {
+            let write = self.db.begin_write()?;
+            let stood = write.open_table(CHECKPOINTS)?.remove(rank)?.map(|saved| saved.value().0);
+            write.commit()?;
+            Ok(stood)
+        };
+        forget().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Changes the saved state of the stage of that rank; for tests of `verify` alone.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn alter_checkpoint(
+        &self,
+        rank: u16,
+        change: impl FnOnce(&mut rows::CheckpointRow),
+    ) -> Result<(), StoreError> {
+        let alter = || -> Result<(), redb::Error> {
+            let write = self.db.begin_write()?;
+            {
+                let mut table = write.open_table(CHECKPOINTS)?;
+                let found = table.get(rank)?.map(|row| rows::CheckpointRow::from(row.value()));
+                if let Some(mut row) = found {
+                    change(&mut row);
+                    table.insert(rank, (row.n, row.row, row.version, row.state.as_slice()))?;
+                }
+            }
+            write.commit()?;
+            Ok(())
+        };
+        alter().map_err(|e| StoreError::of(&self.path, e))
+    }
+
     /// Overwrites one byte of the body of the fact in `row`; for tests of `verify` alone.
     ///
     /// # Errors
@@ -559,6 +607,15 @@ pub(super) fn number(
 ) -> Result<u64, redb::Error> {
     let bytes = table.get(key)?.map(|v| v.value().to_vec()).unwrap_or_default();
     Ok(bytes.try_into().map_or(0, u64::from_le_bytes))
+}
+
+fn checkpoints(read: &ReadTransaction) -> Result<Vec<(u16, rows::CheckpointRow)>, redb::Error> {
+    let mut found = Vec::new();
+    for kv in read.open_table(CHECKPOINTS)?.iter()? {
+        let (rank, value) = kv?;
+        found.push((rank.value(), rows::CheckpointRow::from(value.value())));
+    }
+    Ok(found)
 }
 
 fn poison(read: &ReadTransaction) -> Result<Vec<(u16, Poison)>, redb::Error> {

@@ -20,7 +20,7 @@ pub(crate) use file::Recovered;
 pub use file::{CheckedStore, Left, Scan, Store, StoreError};
 pub(crate) use reader::Reader;
 pub use redb::StorageBackend;
-pub(crate) use rows::CheckpointRow;
+pub use rows::CheckpointRow;
 pub use segments::Sealing;
 pub(crate) use thread::{Batch, Committed, Op, Source, run};
 

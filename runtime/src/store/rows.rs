@@ -42,12 +42,14 @@ impl From<(u64, u16, u64)> for PassedRow {
 
 /// A saved state.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CheckpointRow {
+pub struct CheckpointRow {
     /// The input it stands at.
     pub n: u64,
     /// The row of that input; what came later lies behind it.
     pub row: u64,
+    /// The version of the stage that saved it.
     pub version: u16,
+    /// The state, as the stage saved it.
     pub state: Vec<u8>,
 }
 

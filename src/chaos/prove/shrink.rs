@@ -35,7 +35,7 @@ fn without(plan: &Plan, out: &Range<usize>) -> Plan {
 fn shrunk(
     plan: &Plan,
     tell: Tell<'_>,
-    mut wrong: impl FnMut(&Plan) -> Option<String>,
+    (mut wrong, is_told): (impl FnMut(&Plan) -> Option<String>, impl Fn() -> bool),
 ) -> Option<(Plan, String)> {
     let mut found: Option<(Plan, String)> = None;
     let (mut step, mut runs) = (size(plan).div_ceil(2), 0);
@@ -44,13 +44,15 @@ fn shrunk(
         loop {
             let least = found.as_ref().map_or(plan, |(plan, _)| plan);
             let all = size(least);
-            if at >= all || all < 2 || runs >= RUNS || interrupt::is_told() {
+            if at >= all || all < 2 || runs >= RUNS || is_told() {
                 break;
             }
             let smaller = without(least, &(at..at + step));
             runs += 1;
             tell("runs to make the plan smaller", runs, RUNS);
             match wrong(&smaller) {
+                // What an interrupted run came to says nothing about its plan.
+                _ if is_told() => return found,
                 Some(why) => found = Some((smaller, why)),
                 None => at += step,
             }
@@ -71,7 +73,7 @@ impl Report {
     ) {
         let Some(difference) = self.differences.get_mut(from) else { return };
         let Ok(plan) = serde_json::from_str::<Plan>(&difference.again) else { return };
-        if let Some((plan, why)) = shrunk(&plan, tell, wrong) {
+        if let Some((plan, why)) = shrunk(&plan, tell, (wrong, interrupt::is_told)) {
             difference.again = serde_json::to_string(&plan).unwrap_or_default();
             difference.why = why;
         }
@@ -85,6 +87,7 @@ mod tests {
     use crate::chaos::faults::{all_consequential, all_transparent};
     use crate::sim::faults::Kind;
     use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+    use std::cell::Cell;
 
     fn strike(nth: u32) -> Strike {
         let who = "ledger".to_owned();
@@ -121,8 +124,34 @@ mod tests {
     #[test]
     fn a_difference_that_is_not_met_again_stays_as_it_is() {
         let plan = Plan { strikes: (1..=9).map(strike).collect(), ..Plan::default() };
-        assert_eq!(shrunk(&plan, &|_, _, _| (), |_| None), None);
+        let never = || false;
+        assert_eq!(shrunk(&plan, &|_, _, _| (), (|_: &Plan| None, never)), None);
         let alone = Plan { strikes: vec![strike(1)], ..Plan::default() };
-        assert_eq!(shrunk(&alone, &|_, _, _| (), |_| panic!("it is the smallest")), None);
+        let least = |_: &Plan| panic!("it is the smallest");
+        assert_eq!(shrunk(&alone, &|_, _, _| (), (least, never)), None);
+    }
+
+    #[test]
+    fn a_run_that_is_interrupted_is_no_smaller_difference() {
+        let plan = Plan { strikes: (1..=8).map(strike).collect(), ..Plan::default() };
+        for before in 0..2_u32 {
+            let (runs, told) = (Cell::new(0), Cell::new(false));
+            let wrong = |_: &Plan| {
+                runs.set(runs.get() + 1);
+                told.set(runs.get() > before);
+                Some(if told.get() { "interrupted" } else { "different" }.to_owned())
+            };
+            let found = shrunk(&plan, &|_, _, _| (), (wrong, || told.get()));
+            let whys = found.map(|(plan, why)| (plan.strikes.len(), why));
+            let left = 8_usize >> before;
+            assert_eq!(whys, (before > 0).then(|| (left, "different".to_owned())));
+            assert_eq!(runs.get(), before + 1, "nothing is run once it is told to end");
+        }
+        // It was found before: whatever ends the proof after it, it is told.
+        let difference = Difference { why: "different".to_owned(), again: "{}".to_owned() };
+        let with = Report { differences: vec![difference], ..Report::default() };
+        let interrupted = || Err("interrupted".to_owned());
+        assert_eq!(with.found(interrupted()).unwrap().differences.len(), 1);
+        assert_eq!(Report::default().found(interrupted()).unwrap_err(), "interrupted");
     }
 }

@@ -20,17 +20,50 @@ pub struct Args {
 
 #[derive(Clone, Debug, Subcommand)]
 enum Verb {
-    /// Check the files of a daemon that does not run, without changing them: checksums, and every
-    /// fact read. Exit code 4: one is damaged.
+    /// Check the files of a daemon that does not run, without changing them: checksums, every fact
+    /// read, and each checkpoint compared with the facts. Exit code 4: one is damaged.
     Check(ask::Args),
+    /// Remove the damaged checkpoint of a stage, which `store check` and `verify` name. The next
+    /// start derives its state from the facts, which takes a while.
+    Forget(ForgetArgs),
+}
+
+/// Flags of `store forget`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ForgetArgs {
+    /// The stage, as `verify` names it.
+    stage: String,
+    #[command(flatten)]
+    ask: ask::Args,
+}
+
+fn forget(args: &ForgetArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let data_dir = args.ask.configuration(Look::Words)?.data_dir;
+    let stood = (core.files.forget)(&data_dir, &args.stage)?;
+    if args.ask.json {
+        return printer.json(&serde_json::json!({ "stage": args.stage, "input": stood }));
+    }
+    let stage = &args.stage;
+    let line = match stood {
+        Some(n) => format!(
+            "removed the checkpoint of {stage}, which stood at input {}: the next start derives \
+             its state from the facts",
+            thousands(n)
+        ),
+        None => format!("{stage} has no checkpoint"),
+    };
+    printer.lines(&[line]).map(|_| Exit::Fine)
 }
 
 /// Does what the verb says.
 pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let Verb::Check(args) = &args.verb;
+    let args = match &args.verb {
+        Verb::Check(args) => args,
+        Verb::Forget(args) => return forget(args, core, printer),
+    };
     let progress = Arc::new(Progress::begin("reading every fact", !printer.quiet));
     let data_dir = args.configuration(Look::Words)?.data_dir;
-    let files = check(&data_dir, &core.files, &progress)?;
+    let files = check(&data_dir, &core.files, core.proofs.verify, &progress)?;
     drop(progress);
     let exit = exit(&files);
     if args.json {

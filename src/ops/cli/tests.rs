@@ -52,6 +52,7 @@ const CORE: Core = Core {
         live: "live.redb",
         journal: |_: &Path| -> Result<Box<dyn JournalFacts>, Failure> { Ok(Box::new(journal())) },
         failure: |e| Failure::new(Exit::Foreign, e.to_string()),
+        forget: |_, stage| Err(Failure::new(Exit::Usage, format!("there is no stage {stage}"))),
     },
     proofs: PROOFS,
     chaos: |_, _| Ok(crate::ops::views::ChaosView::default()),

@@ -5,6 +5,7 @@ use super::ask::Args;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::progress::Progress;
+use crate::ops::store_check::{CHECKPOINT, compared};
 use crate::ops::text::{count, hang};
 use std::sync::Arc;
 
@@ -29,8 +30,12 @@ pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure
     }
     let beyond = found.beyond.iter();
     lines.extend(beyond.map(|b| format!("{} {} is not believed: {}", b.key, b.kind, b.text)));
+    if !found.checkpoints.is_empty() {
+        lines.push(compared(&found.checkpoints));
+    }
     let (inputs, facts) = (count(found.inputs, "input"), count(found.facts, "derived fact"));
-    lines.push(match found.problems.len() as u64 {
+    let wrong = found.problems.iter().filter(|problem| problem.kind != CHECKPOINT).count() as u64;
+    lines.push(match wrong {
         0 => format!("{inputs}, {facts}: all are what the inputs imply"),
         wrong => format!("{inputs}, {facts}: {} what the inputs imply", {
             if wrong == 1 { "1 is not".to_owned() } else { format!("{wrong} are not") }

@@ -25,19 +25,47 @@ pub struct VerifyView {
     /// What other versions of stages said: taken as it is.
     #[serde(default)]
     pub others: Vec<OtherVersionView>,
-    /// Facts that are not what their inputs imply; empty: all are.
+    /// Checkpoints, which a start reads instead of the first facts, by rank.
+    #[serde(default)]
+    pub checkpoints: Vec<CheckpointView>,
+    /// Facts that are not what their inputs imply, and damaged checkpoints; empty: there are none.
     pub problems: Vec<ProblemView>,
     /// Inputs with numbers beyond the limits, which no stage believes.
     #[serde(default)]
     pub beyond: Vec<ProblemView>,
 }
 
-/// A derived fact that is not what its inputs imply.
+/// The saved state of one stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CheckpointView {
+    /// The stage; its rank where this version has none there.
+    pub stage: String,
+    /// The input it stands at.
+    pub input: u64,
+    /// How it compares.
+    pub state: CheckpointState,
+}
+
+/// How a checkpoint compares with the state that the facts before it give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckpointState {
+    /// It is the same.
+    Same,
+    /// It is another, or cannot be read: a start fails, or goes on wrongly.
+    Damaged,
+    /// Another version of the stage saved it: a start does not read it.
+    OtherVersion,
+    /// It holds more than facts, so facts cannot tell whether it is right: not compared.
+    Follower,
+}
+
+/// A derived fact that is not what its inputs imply, or a damaged checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProblemView {
-    /// Key of the fact.
+    /// Key of the fact; of a checkpoint, its input and rank.
     pub key: String,
-    /// Its kind.
+    /// Its kind; `Checkpoint` for one.
     pub kind: String,
     /// What is in the journal and what should be.
     pub text: String,

@@ -1,0 +1,153 @@
+//! Checkpoints beside the state that the facts before them give. A start reads a checkpoint and
+//! does not ask whether it is right, so the audit does.
+//!
+//! A stage that decides is a function of facts: its state is derived once more and compared.
+//! Followers keep what they heard from the venue or did themselves beside the facts. Facts cannot
+//! tell whether that is right, so they are passed over and named.
+
+use super::again::Again;
+use super::store_failure;
+use crate::life::{APPLICATION, LIVE_FILE, places};
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::store_check::CHECKPOINT;
+use crate::ops::views::{CheckpointState, CheckpointView, ProblemView};
+use crate::trading;
+use everwarm_runtime::fact::Key;
+use everwarm_runtime::store::{CheckpointRow, Store};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+/// The checkpoints of a journal, compared as its inputs come by.
+pub(super) struct Saved {
+    /// By the input each stands at, with its rank.
+    left: BTreeMap<u64, Vec<(u16, CheckpointRow)>>,
+    names: BTreeMap<u16, &'static str>,
+    compared: BTreeMap<u16, Vec<CheckpointView>>,
+    damaged: Vec<ProblemView>,
+}
+
+impl Saved {
+    /// Nothing is compared yet.
+    pub(super) fn new(all: Vec<(u16, CheckpointRow)>) -> Saved {
+        let names = places(&trading::specs());
+        let names = names.into_iter().map(|place| (place.rank.0, place.name)).collect();
+        let (compared, damaged) = (BTreeMap::new(), Vec::new());
+        let mut saved = Saved { left: BTreeMap::new(), names, compared, damaged };
+        for (rank, row) in all {
+            let spec = trading::specs().into_iter().find(|spec| spec.rank.0 == rank);
+            match spec.map(|spec| (spec.make)().version()) {
+                None => saved.told(rank, row.n, CheckpointState::Follower),
+                Some(version) if version != row.version => {
+                    saved.told(rank, row.n, CheckpointState::OtherVersion);
+                }
+                Some(_) => {
+                    let at = saved.left.entry(row.n).or_default();
+                    // A harness has the same one from several lives.
+                    if !at.iter().any(|(of, other)| (*of, other) == (rank, &row)) {
+                        at.push((rank, row));
+                    }
+                }
+            }
+        }
+        saved
+    }
+
+    /// Compares what stands at input `n`, which lies in this row and was just derived.
+    pub(super) fn compare(&mut self, n: u64, row: u64, again: &Again) {
+        // No stage has passed an input before the first.
+        let early = self.left.range(..n).map(|(n, _)| *n).collect::<Vec<u64>>();
+        for n in early {
+            for (rank, _) in self.left.remove(&n).unwrap_or_default() {
+                self.wrong(rank, n, "there is no such input");
+            }
+        }
+        for (rank, saved) in self.left.remove(&n).unwrap_or_default() {
+            match differs(rank, &saved, row, again) {
+                None => self.told(rank, n, CheckpointState::Same),
+                Some(why) => self.wrong(rank, n, &why),
+            }
+        }
+    }
+
+    /// How all compare, by rank, and what is wrong, where the journal ends with this input.
+    pub(super) fn end(&mut self, last: u64) -> (Vec<CheckpointView>, Vec<ProblemView>) {
+        for (n, at) in std::mem::take(&mut self.left) {
+            for (rank, _) in at {
+                self.wrong(rank, n, &format!("the journal ends with input {last}"));
+            }
+        }
+        let compared = std::mem::take(&mut self.compared).into_values().flatten().collect();
+        (compared, std::mem::take(&mut self.damaged))
+    }
+
+    fn told(&mut self, rank: u16, input: u64, state: CheckpointState) {
+        let told = CheckpointView { stage: self.name(rank), input, state };
+        self.compared.entry(rank).or_default().push(told);
+    }
+
+    fn wrong(&mut self, rank: u16, n: u64, why: &str) {
+        self.told(rank, n, CheckpointState::Damaged);
+        let stage = self.name(rank);
+        let text = format!(
+            "the checkpoint of {stage} is damaged: {why}. Stop the daemon, then remove it: \
+             everwarm store forget {stage}. The next start derives the state from the facts"
+        );
+        let key = Key { n, rank, i: 0 }.to_string();
+        self.damaged.push(ProblemView { key, kind: CHECKPOINT.to_owned(), text });
+    }
+
+    fn name(&self, rank: u16) -> String {
+        self.names.get(&rank).map_or_else(|| rank.to_string(), ToString::to_string)
+    }
+}
+
+/// What is wrong with a checkpoint of a stage that decides; none: nothing.
+fn differs(rank: u16, saved: &CheckpointRow, row: u64, again: &Again) -> Option<String> {
+    if saved.row != row {
+        return Some(format!("it names row {}, its input lies in row {row}", saved.row));
+    }
+    let (derived, spec) =
+        (again.state(rank)?, trading::specs().into_iter().find(|spec| spec.rank.0 == rank)?);
+    if derived == saved.state {
+        return None;
+    }
+    // What a start makes of it counts: a form that an older program wrote may be another.
+    let loaded = catch_unwind(AssertUnwindSafe(|| {
+        let mut stage = (spec.make)();
+        stage.load(&saved.state).map(|()| stage.save())
+    }));
+    match loaded {
+        Ok(Ok(loaded)) if loaded == derived => None,
+        Ok(Ok(_)) => Some("it is another state than the facts before it give".to_owned()),
+        Ok(Err(why)) => Some(format!("it cannot be read ({why})")),
+        Err(_) => Some("it cannot be read (the stage panics at it)".to_owned()),
+    }
+}
+
+/// Removes the checkpoint of a deciding stage from the files of a daemon that does not run: the
+/// next start derives its state from the facts. The input it stood at; none where there was none.
+///
+/// # Errors
+/// There is no such stage, it is a follower, or the files cannot be used.
+pub fn forget(data_dir: &Path, stage: &str) -> Result<Option<u64>, Failure> {
+    let specs = trading::specs();
+    let Some(spec) = specs.iter().find(|spec| spec.name == stage) else {
+        let names: Vec<&str> = specs.iter().map(|spec| spec.name).collect();
+        let follows = places(&specs).iter().any(|place| place.name == stage);
+        let why = if follows {
+            format!("{stage} keeps more than facts, so its checkpoint cannot be derived again")
+        } else {
+            format!("there is no stage {stage}")
+        };
+        let text = format!("{why}; the stages are {}", names.join(", "));
+        return Err(Failure::new(Exit::Usage, text));
+    };
+    let file = data_dir.join(LIVE_FILE);
+    if !file.exists() {
+        let text = format!("{} holds no journal: there is nothing to forget", data_dir.display());
+        return Err(Failure::new(Exit::Unreachable, text));
+    }
+    let store = Store::open(&file, APPLICATION).map_err(|e| store_failure(&e))?;
+    store.forget_checkpoint(spec.rank.0).map_err(|e| store_failure(&e))
+}
