@@ -198,6 +198,7 @@ async fn daemon(
     let (chaos, place) =
         crate::chaos::process::from_environment().map_err(|e| Failure::new(Exit::Usage, e))?;
     chaos.enter(Phase::Starting);
+    watch.begin(&chaos);
     let (opened, confirmed) =
         files::begin(config, &sources, &traded.words, (watch, &chaos)).await?;
     let door = Door::open(config, log, answers.handle())?;

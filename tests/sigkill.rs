@@ -5,31 +5,49 @@
 
 use super::kit::{BINARY, Folder};
 use crate::shared::shared;
-use everwarm::chaos::crashes::{End, Moment, Subject, Took, kill_exchange, picture};
+use everwarm::chaos::crashes::{End, Moment, Subject, kill_exchange, picture};
 use everwarm::chaos::process::Step;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-/// When each of the kills comes: by the clock through start and life, and at points only a plan can
-/// hit. A recording is played as fast as the machine can, so the clock is that of a `calm` run:
-/// starts are struck up to half again their length, and a third of the life is spent between them.
-/// The calm run may have had the machine less for itself than those that follow: hence the bounds.
-fn kills(calm: &Took) -> Vec<Moment> {
-    let at = |site, who: &str, phase, nth| {
-        Moment::At(Strike { site, who: who.to_owned(), phase, nth, blow: Blow::Die })
+/// The steps of a start, to its end.
+const STARTING: [Step; 7] = [
+    Step::Open,
+    Step::Repair,
+    Step::Connect,
+    Step::Restore,
+    Step::Reconcile,
+    Step::CatchUp,
+    Step::Live,
+];
+
+/// When each of the kills comes: at each step of a start, where the process stands until it is
+/// killed, and at points of a life, likewise. No kill is a matter of the clock.
+fn kills() -> Vec<Moment> {
+    let at = |site, who: &str, nth| {
+        let (who, phase) = (who.to_owned(), Phase::Live);
+        Moment::At(Strike { site, who, phase, nth, blow: Blow::Die })
     };
-    let ms = Duration::from_millis;
-    let start = |i: u32| (calm.start * 3 * i / 28).min(ms(4 + 9 * u64::from(i - 1)));
-    let live = |i: u32| (calm.live / 3 * i / 105).min(ms(5 + 10 * u64::from(i - 1)));
-    let mut kills: Vec<Moment> = (1..=14).map(|i| Moment::After(start(i))).collect();
-    kills.extend((1..=14).map(|i| Moment::In(Step::Reconcile, live(i))));
+    let mut kills = Vec::new();
+    for _ in 0..2 {
+        kills.extend(STARTING.map(Moment::Reached));
+    }
     for nth in [1, 7] {
-        kills.push(at(Site::BeforeSync, "store-thread", Phase::Live, nth));
-        kills.push(at(Site::AfterCommit, "store-thread", Phase::Live, nth));
-        kills.push(at(Site::BeforeCheckpoint, "indicator", Phase::Live, nth));
-        kills.push(at(Site::AfterCheckpoint, "ledger", Phase::Live, nth));
-        kills.push(at(Site::BeforeSend, "gateway", Phase::Live, nth));
-        kills.push(at(Site::AfterSend, "gateway", Phase::Live, nth));
+        kills.push(at(Site::BeforeSync, "store-thread", nth));
+        kills.push(at(Site::AfterCommit, "store-thread", nth));
+        kills.push(at(Site::BeforeCheckpoint, "indicator", nth));
+        kills.push(at(Site::AfterCheckpoint, "ledger", nth));
+        kills.push(at(Site::BeforeSend, "gateway", nth));
+        kills.push(at(Site::AfterSend, "gateway", nth));
+    }
+    for nth in [2, 19] {
+        kills.push(at(Site::BeforeStep, "breaker", nth));
+        kills.push(at(Site::BeforeStep, "order-manager", nth));
+        kills.push(at(Site::BeforeStep, "ledger", nth));
+        kills.push(at(Site::BeforeAppend, "indicator", nth));
+        kills.push(at(Site::AfterAppend, "ledger", nth));
+        kills.push(at(Site::BeforeAppend, "closer", nth));
+        kills.push(at(Site::AfterAppend, "closer", nth));
     }
     // Spread the kinds over the recording.
     let mut order: Vec<usize> = (0..kills.len()).collect();
@@ -45,18 +63,29 @@ fn forty_sigkills_make_no_difference() {
     let named = std::env::var_os("SIGKILL_PROGRAM");
     let subject = Subject::new(named.unwrap_or_else(|| BINARY.into()), recording);
     let (calm, hit) = (Folder::new("calm"), Folder::new("hit"));
-    let took = subject.to_its_end(&calm.0).unwrap();
+    subject.to_its_end(&calm.0).unwrap();
     let (expected, wrong) = picture(&calm.0, &subject).unwrap();
     assert_eq!(wrong, [""; 0]);
-    let (mut killed, mut exchanges) = (0, 0);
-    for (i, when) in kills(&took).iter().enumerate() {
-        let end = subject.killed(&hit.0, when).unwrap().end;
-        assert_ne!(end, End::Itself, "the run ended before kill {i}: {when:?}");
-        killed += 1;
+    let (mut hits, mut exchanges) = (Vec::new(), 0);
+    for (i, when) in kills().iter().enumerate() {
+        let End::Killed(step) = subject.killed(&hit.0, when).unwrap().end else {
+            panic!("the run ended before kill {i}: {when:?}, after {hits:?}")
+        };
+        if let Moment::Reached(wanted) = when {
+            assert_eq!(step, Some(*wanted), "kill {i}");
+        }
+        hits.push(step.expect("it had come to a step"));
         if i % 2 == 0 {
             kill_exchange(&hit.0).unwrap();
             exchanges += 1;
         }
+    }
+    let killed = hits.len();
+    let mut spread: BTreeMap<Step, usize> = BTreeMap::new();
+    hits.iter().for_each(|step| *spread.entry(*step).or_default() += 1);
+    println!("killed in: {spread:?}");
+    for step in STARTING {
+        assert!(spread.get(&step) >= Some(&2), "{step:?} was struck too seldom: {spread:?}");
     }
     subject.to_its_end(&hit.0).unwrap();
     assert_eq!((killed, exchanges), (40, 20));

@@ -2,20 +2,28 @@
 //! refused. The samples are made, once for a layout, by
 //!
 //!     cargo test --test tests make_the_samples -- --ignored
+//!
+//! That of a program that was killed with an order open is made by `scripts/upgrade_from.sh`.
 
 use crate::kit::{
     BINARY, Folder, Process, ask, exchange, made_recording, run, until_end, wait_until,
 };
+use everwarm::chaos::crashes::{End, Moment, Subject, kill_exchange, picture};
+use everwarm::domain::fact::{Body, Order, Venue};
 use everwarm::life::{APPLICATION, LIVE_FILE};
 use everwarm::ops::backup;
+use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_runtime::fact::Fact;
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::file::SCHEMA;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -167,4 +175,106 @@ fn goes_on(dir: &Path, recording: &str) {
     assert_eq!(ask(dir, &["verify"])["problems"], json!([]));
     // What other versions said is decided again too.
     assert_eq!(ask(dir, &["replay"])["differing"], 0);
+}
+
+/// What an older program left when it was killed with an order open: layout 3.
+const KILLED: &str = "killed-3";
+
+/// The program that is upgraded from: that of the test, where `UPGRADE_FROM` names no older one.
+fn older() -> PathBuf {
+    std::env::var_os("UPGRADE_FROM").map_or_else(|| BINARY.into(), PathBuf::from)
+}
+
+/// Has a program play a recording. It is killed, and so is its exchange, when its third order has
+/// left and nobody has heard of its end.
+fn killed_with_an_order_open(program: &Path, dir: &Path, recording: &str) {
+    let (site, who, phase) = (Site::AfterSend, "gateway".to_owned(), Phase::Live);
+    let strike = Strike { site, who, phase, nth: 3, blow: Blow::Die };
+    fs::create_dir_all(dir).unwrap();
+    let subject = Subject::new(program, recording);
+    let lived = subject.killed(dir, &Moment::At(strike)).unwrap();
+    assert!(matches!(lived.end, End::Killed(_)), "{lived:?}");
+    kill_exchange(dir).unwrap();
+    wait_until("the exchange ends", || exchange(dir).is_none());
+}
+
+/// How often each order was sent, and whether its end is known, by id.
+fn sent(dir: &Path) -> BTreeMap<String, (usize, bool)> {
+    let store = Store::look(&dir.join(LIVE_FILE), APPLICATION).unwrap();
+    let mut orders: BTreeMap<String, (usize, bool)> = BTreeMap::new();
+    let scanned = store.scan(0, &mut |_, fact: Fact<Body>| {
+        if let Body::Venue(Venue::Sent { attempts }) = &fact.body {
+            for attempt in attempts {
+                orders.entry(attempt.client_id.0.clone()).or_default().0 += 1;
+            }
+        } else if let Body::Order(Order::Changed { client_id, status, .. }) = &fact.body {
+            orders.entry(client_id.0.clone()).or_default().1 |= status.is_final();
+        }
+        ControlFlow::Continue(())
+    });
+    scanned.unwrap();
+    orders
+}
+
+/// This program goes on where another was killed: the venue's books tell the end of the order, and
+/// it is not sent again.
+fn finds_the_end_of_the_order(dir: &Path, recording: &str) {
+    let before = sent(dir);
+    let open = before.iter().filter(|(_, (_, ended))| !ended).map(|(id, _)| id.clone());
+    let [open] = &open.collect::<Vec<String>>()[..] else { panic!("{before:?}") };
+    let (code, out, err) = run(dir, &["store", "check"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let life = ask(dir, &["status"])["life"].as_u64().unwrap();
+    let fills = ask(dir, &["fills"]);
+    let known = |fills: &Value| -> Vec<Value> {
+        let all = fills.as_array().unwrap().iter();
+        all.filter(|fill| fill["client_order_id"] == open.as_str()).cloned().collect()
+    };
+    assert_eq!(known(&fills), [Value::Null; 0], "nobody has heard of it");
+    let subject = Subject::new(BINARY, recording);
+    subject.to_its_end(dir).unwrap();
+    assert_eq!(sent(dir)[open], (1, true), "it was found, and not sent again");
+    let after = ask(dir, &["fills"]);
+    assert!(!known(&after).is_empty(), "{after}");
+    let fills = fills.as_array().unwrap();
+    assert_eq!(after.as_array().unwrap()[..fills.len()], fills[..], "nothing is lost");
+    assert!(after.as_array().unwrap().len() > fills.len() + known(&after).len(), "it goes on");
+    assert_eq!(ask(dir, &["status"])["life"], life + 1);
+    assert_eq!(ask(dir, &["verify"])["problems"], json!([]));
+    let (_, wrong) = picture(dir, &subject).unwrap();
+    assert_eq!(wrong, [""; 0], "the books here are those of the venue");
+}
+
+#[test]
+fn what_an_older_program_left_with_an_order_open_goes_on() {
+    let folder = Folder::new("stores-killed");
+    let (recording, dir) = (folder.join("recording"), folder.join("data"));
+    unpack(&samples().join("recording"), &recording);
+    unpack(&samples().join(KILLED), &dir);
+    assert_eq!(schema(&dir), 3);
+    finds_the_end_of_the_order(&dir, recording.to_str().unwrap());
+    assert_eq!(schema(&dir), SCHEMA, "an older program must not read on");
+}
+
+#[test]
+fn a_program_that_is_killed_with_an_order_open_is_followed_by_this_one() {
+    let folder = Folder::new("stores-upgraded");
+    let (recording, dir) = (folder.join("recording"), folder.join("data"));
+    unpack(&samples().join("recording"), &recording);
+    let recording = recording.to_str().unwrap();
+    killed_with_an_order_open(&older(), &dir, recording);
+    finds_the_end_of_the_order(&dir, recording);
+}
+
+#[test]
+#[ignore = "writes the sample of a killed program, which UPGRADE_FROM names"]
+fn make_the_killed_sample() {
+    let folder = Folder::new("stores-killed-sample");
+    let (recording, dir) = (folder.join("recording"), folder.join("data"));
+    unpack(&samples().join("recording"), &recording);
+    killed_with_an_order_open(&older(), &dir, recording.to_str().unwrap());
+    for left in ["stderr.log", "struck", "step"] {
+        fs::remove_file(dir.join(left)).ok();
+    }
+    pack(&dir, &samples().join(KILLED));
 }

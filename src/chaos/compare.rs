@@ -118,7 +118,7 @@ fn told(facts: &[(u64, Fact<Body>)]) -> Result<Vec<String>, String> {
     let mut lines = rows("signal", &signals.newest(None), &fields);
     let step = (ids.len() / STORIES).max(1);
     for id in ids.iter().step_by(step).take(STORIES) {
-        let view = explain(&Listed(facts), id, false).map_err(|e| format!("{e:?}"))?;
+        let view = explain(&Listed(facts, &[]), id, false).map_err(|e| format!("{e:?}"))?;
         let Some(view) = view else { return Err(format!("order {id} has no story")) };
         lines.push(format!("story {}", view.title));
         let steps = view.steps.iter().filter(|step| TOLD.contains(&step.kind.as_str()));

@@ -7,7 +7,7 @@ use super::invariants::Invariants;
 use super::invariants::announced::Announced;
 use super::invariants::cursors::Cursors;
 use super::invariants::followed;
-use super::invariants::moving::Moving;
+use super::invariants::moving::{Moving, Waits};
 use super::process::{SEALING, STEP, STRIKES, STRUCK, Step};
 use crate::audit::{self, StoreFacts};
 use crate::history::{self, Projector};
@@ -33,8 +33,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Wall time in which a life does something new, unless it is stuck: a machine that is slow is not.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Time of a machine that gives its processors in which a life says another close, unless it is
+/// stuck. At each it writes its files.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The same where the venue misbehaves: it may have to be waited for.
+pub const PATIENCE_FAULTY: Duration = Duration::from_mins(1);
 
 /// Wall time after which a life that writes and writes comes to no end, either.
 const LONG: Duration = Duration::from_hours(1);
@@ -66,7 +70,8 @@ pub struct Subject {
     pub variables: Vec<(String, String)>,
     /// Sizes at which its journal is sealed, where not the usual ones: a segment, and what stays.
     pub sealing: Option<(u64, u64)>,
-    /// Wall time without anything new after which a life is stuck.
+    /// Time of a machine that gives its processors without anything new, after which a life is
+    /// stuck.
     pub patience: Duration,
 }
 
@@ -77,6 +82,8 @@ pub enum Moment {
     After(Duration),
     /// So long after it came to this step, or to a later one.
     In(Step, Duration),
+    /// When it comes to this step, at which it stands until it is killed.
+    Reached(Step),
     /// So long after it was asked to stop, which it is so long after it is live.
     Stopping(Duration, Duration),
     /// Where it stands at a kill point.
@@ -158,7 +165,7 @@ impl Subject {
         }
     }
 
-    fn begin<'a>(&self, dir: &'a Path, strike: Option<&Strike>) -> Result<Life<'a>, String> {
+    fn begin<'a>(&self, dir: &'a Path, strikes: &[Strike]) -> Result<Life<'a>, String> {
         for file in [struck(dir), dir.join("step")] {
             if let Err(e) = fs::remove_file(&file)
                 && e.kind() != std::io::ErrorKind::NotFound
@@ -180,8 +187,8 @@ impl Subject {
         // In every life: the configuration is the same in those that are struck and those that are
         // not.
         command.env("EVERWARM_CHAOS__ENABLED", "true");
-        if let Some(strike) = strike {
-            command.env(STRIKES, serde_json::to_string(&[strike]).map_err(|e| e.to_string())?);
+        if !strikes.is_empty() {
+            command.env(STRIKES, serde_json::to_string(strikes).map_err(|e| e.to_string())?);
         }
         if let Some((segment, keep)) = self.sealing {
             command.env(SEALING, format!("{segment},{keep}"));
@@ -196,8 +203,12 @@ impl Subject {
     /// # Errors
     /// It ended otherwise than it may, or is stuck before its moment.
     pub fn killed(&self, dir: &Path, when: &Moment) -> Result<Lived, String> {
-        let strike = if let Moment::At(strike) = when { Some(strike) } else { None };
-        let mut life = self.begin(dir, strike)?;
+        let strikes = match when {
+            Moment::At(strike) => vec![strike.clone()],
+            Moment::Reached(step) => step.strikes().to_vec(),
+            Moment::After(_) | Moment::In(..) | Moment::Stopping(..) => Vec::new(),
+        };
+        let mut life = self.begin(dir, &strikes)?;
         let (mut there, mut told) = (None::<Instant>, None::<Instant>);
         loop {
             if life.is_over()? {
@@ -222,7 +233,7 @@ impl Subject {
                     }
                     told.is_some_and(|told| told.elapsed() >= *wait)
                 }
-                Moment::At(_) => struck(dir).exists(),
+                Moment::At(_) | Moment::Reached(_) => struck(dir).exists(),
             };
             if due {
                 break;
@@ -239,7 +250,7 @@ impl Subject {
     /// # Errors
     /// It does not come to it, or not to a good one.
     pub fn to_its_end(&self, dir: &Path) -> Result<Took, String> {
-        let mut life = self.begin(dir, None)?;
+        let mut life = self.begin(dir, &[])?;
         while !life.is_over()? {
             life.look().map_err(|why| format!("it does not come to its end: {why}"))?;
             std::thread::park_timeout(LOOK);
@@ -268,7 +279,10 @@ impl Life<'_> {
             let file = |name: &&str| fs::metadata(self.dir.join(name)).ok().as_ref().map(sign);
             let now = GROWING.iter().map(file).collect();
             self.looked = clock::now();
-            if !self.moving.is(now, self.looked) {
+            let exchange = PortFile::read(&self.dir.join("exchange")).ok().flatten();
+            let both = || [Some(self.child.id()), exchange.map(|file| file.pid)];
+            let waits = || Waits::of(&both().into_iter().flatten().collect::<Vec<u32>>());
+            if !self.moving.is(now, self.looked, waits) {
                 let step = at.map_or("its beginning", Step::name);
                 return Err(format!("nothing new for {:?}, in {step}", self.moving.within()));
             }

@@ -5,7 +5,7 @@
 //! SIGKILL.
 
 use crate::tree::path_of;
-use everwarm_runtime::chaos::{Chaos, Injected, Strike};
+use everwarm_runtime::chaos::{Blow, Chaos, Injected, Phase, Site, Strike};
 use everwarm_runtime::fact::Body;
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::store::Sealing;
@@ -61,26 +61,49 @@ impl std::str::FromStr for Step {
     }
 }
 
+impl Step {
+    /// Has a life stand still when it comes to this step, whichever phase it counts as by then.
+    #[must_use]
+    pub fn strikes(self) -> [Strike; 2] {
+        [Phase::Starting, Phase::Live].map(|phase| {
+            let (site, who) = (Site::BeforeResume, self.name().to_owned());
+            Strike { site, who, phase, nth: 1, blow: Blow::Die }
+        })
+    }
+}
+
 /// Says how far the life of this process is, where somebody wants to know.
 #[derive(Clone, Debug, Default)]
-pub struct Steps(Option<PathBuf>);
+pub struct Steps {
+    file: Option<PathBuf>,
+    /// The kill points of the process, once it has any: each step is one.
+    chaos: Arc<OnceLock<Chaos>>,
+}
 
 impl Steps {
     /// As the environment wants it.
     #[must_use]
     pub fn from_environment() -> Steps {
-        Steps(std::env::var_os(STEP).map(PathBuf::from))
+        Steps { file: std::env::var_os(STEP).map(PathBuf::from), chaos: Arc::default() }
+    }
+
+    /// From here on each step is a kill point of these.
+    pub fn strike(&self, chaos: &Chaos) {
+        self.chaos.get_or_init(|| chaos.clone());
     }
 
     /// It has come so far.
     pub fn enter(&self, step: Step) {
-        let Some(file) = &self.0 else { return };
+        let Some(file) = &self.file else { return };
         // Whoever reads it meanwhile reads the one before.
         let beside = file.with_extension("next");
         let told =
             std::fs::write(&beside, step.name()).and_then(|()| std::fs::rename(&beside, file));
         if let Err(e) = told {
             tracing::error!("a step cannot be told: {e}");
+        }
+        if let Some(chaos) = self.chaos.get() {
+            chaos.point(Site::BeforeResume, step.name());
         }
     }
 }

@@ -10,7 +10,7 @@ use super::interrupt;
 use super::invariants::announced::{self, Announced};
 use super::invariants::cursors::Cursors;
 use super::invariants::followed;
-use super::invariants::moving::{Closing, Moving};
+use super::invariants::moving::{Closing, Moving, Waits};
 use super::invariants::{self, Invariants};
 use super::script::{self, Progress, Script};
 use super::sweep::Die;
@@ -46,9 +46,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// Wall time without a new close, an answer or an end after which a run counts as stuck. A machine
-/// with six times the work it can do was seen to take 10 s for a start.
-const STUCK: Duration = Duration::from_secs(20);
+/// Time of a machine that gives its processors without a new close, after which a run is stuck.
+const STUCK: Duration = Duration::from_secs(10);
+/// The same without a new close or input where the venue misbehaves or a stage is kept down: such a
+/// run waits by itself now and then.
+const STUCK_AILING: Duration = Duration::from_secs(20);
+/// Wall time for an answer or an end.
+const ENDS: Duration = Duration::from_mins(1);
 /// Wall time between two words of how much has struck.
 const TELL: Duration = Duration::from_millis(250);
 /// Identity of the installation in every run.
@@ -567,7 +571,10 @@ impl Lives<'_> {
             self.random.begin(life.world.directory.clone(), Die(seed ^ life.world.journal.life()))
         });
         let mut ended = life.ended.clone();
-        let mut moving: Moving<(Option<UtcMs>, u64)> = Moving::new(STUCK);
+        let ails = !self.plan.faults.is_empty() || script::falls_ill(self.feed);
+        let mut moving: Moving<(Option<UtcMs>, u64)> =
+            Moving::new(if ails { STUCK_AILING } else { STUCK });
+        let me = [std::process::id()];
         let mut closing = Closing::new(life.world.journal.head());
         let tick = Duration::from_millis(2);
         let mut told = clock::now();
@@ -592,11 +599,12 @@ impl Lives<'_> {
                 let stuck = stuck(&life).await;
                 return Err(format!("{inputs} inputs, and no close after them: {stuck}"));
             }
-            if !moving.is((close, head), clock::now()) {
+            let so_far = (close, if ails { head } else { 0 });
+            if !moving.is(so_far, clock::now(), || Waits::of(&me)) {
                 return Err(stuck(&life).await);
             }
         }
-        let outcome = tokio::time::timeout(STUCK, life.end(STUCK * 2)).await;
+        let outcome = tokio::time::timeout(ENDS, life.end(ENDS * 2)).await;
         if died.load(Relaxed) {
             return Ok(Ending::Died);
         }
@@ -630,7 +638,7 @@ async fn death(died: &AtomicBool) {
 async fn stuck(life: &Life) -> String {
     let world = &life.world;
     let exchange = match &world.admin {
-        Some(admin) => format!("{:?}", tokio::time::timeout(STUCK, admin.status()).await),
+        Some(admin) => format!("{:?}", tokio::time::timeout(ENDS, admin.status()).await),
         None => "none".to_owned(),
     };
     let tree = serde_json::to_string(&world.directory.view()).unwrap_or_default();

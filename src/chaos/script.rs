@@ -117,8 +117,12 @@ pub type Script = Vec<(UtcMs, Deed)>;
 
 /// Time between two tries of what is kept down.
 pub(super) fn retry(feed: &Feed) -> Duration {
-    let falls_ill = feed.script.iter().any(|(_, deed)| matches!(deed, Deed::Ill(_)));
-    if falls_ill { illness::RETRY } else { crate::tree::RETRY }
+    if falls_ill(feed) { illness::RETRY } else { crate::tree::RETRY }
+}
+
+/// Whether a stage is kept down for a while.
+pub(super) fn falls_ill(feed: &Feed) -> bool {
+    feed.script.iter().any(|(_, deed)| matches!(deed, Deed::Ill(_)))
 }
 
 /// The stages that are ill after these deeds.

@@ -19,6 +19,7 @@ use crate::ops::telemetry::Supervised;
 use crate::ops::terminal::TerminalState;
 use crate::ops::text::shell_word;
 use crate::ops::views::StepView;
+use everwarm_runtime::chaos::Chaos;
 use everwarm_runtime::clock;
 use everwarm_runtime::fact::{Body as _, Fact, Mask};
 use everwarm_runtime::journal::{Journal, Waker};
@@ -129,6 +130,12 @@ impl Watch {
     /// Where the daemon is, for whoever stops reading what is printed.
     pub fn at(&self, data_dir: &Path) {
         *self.read_by.lock().unwrap_or_else(PoisonError::into_inner) = Some(data_dir.to_owned());
+    }
+
+    /// The life begins with its first step. Each step is a kill point of these.
+    pub fn begin(&self, chaos: &Chaos) {
+        self.life.strike(chaos);
+        self.enter(Step::Open);
     }
 
     /// The life has come so far.

@@ -97,10 +97,10 @@ mod tests {
     #[test]
     fn a_story_without_its_signal_is_found() {
         let rows: Vec<_> = (1..).zip(lagging(&two_runs(), 3)).collect();
-        assert_eq!(stories(&Listed(&rows), &rows).unwrap(), [""; 0]);
+        assert_eq!(stories(&Listed(&rows, &[]), &rows).unwrap(), [""; 0]);
         let signal = |fact: &Fact<Body>| (400..500).contains(&fact.key.rank);
         let lacking: Vec<_> = rows.iter().filter(|(_, fact)| !signal(fact)).cloned().collect();
-        let broken = stories(&Listed(&lacking), &rows).unwrap();
+        let broken = stories(&Listed(&lacking, &[]), &rows).unwrap();
         assert!(!broken.is_empty() && broken[0].ends_with("which led to it"), "{broken:?}");
     }
 }

@@ -3,7 +3,9 @@
 use super::parts::{Part, spread};
 use super::{Difference, Report, TURNS, Tell, Wanted};
 use crate::chaos::compare::Picture;
-use crate::chaos::crashes::{End, Left, Lived, Subject, Took, kill_exchange, picture};
+use crate::chaos::crashes::{
+    End, Left, Lived, PATIENCE_FAULTY, Subject, Took, kill_exchange, picture,
+};
 use crate::chaos::faults::{all_transparent, are_comparable, consequential_in, that_matter};
 use crate::chaos::interrupt;
 use crate::chaos::orphans::kill_all_below;
@@ -85,7 +87,7 @@ impl Calm {
         let ground = Ground(Folder::new().map_err(|e| e.to_string())?);
         let dir = ground.folder("calm")?;
         prepare(&dir.join("exchange"), faults).map_err(|e| e.to_string())?;
-        let took = subject.to_its_end(&dir)?;
+        let took = patient(subject, faults).to_its_end(&dir)?;
         let (expected, wrong) = picture(&dir, subject)?;
         kill_exchange(&dir)?;
         if let Some(wrong) = wrong.first() {
@@ -133,6 +135,12 @@ pub(super) struct Named {
     pub(super) crashes: CrashPlan,
 }
 
+/// The program, waited for as long as its venue makes necessary.
+fn patient(subject: &Subject, faults: &[Fault]) -> Subject {
+    let patience = if faults.is_empty() { subject.patience } else { PATIENCE_FAULTY };
+    Subject { patience, ..subject.clone() }
+}
+
 impl Ran {
     /// A life is over: the first began, each other began again.
     fn lived(&mut self, start: Option<Duration>) {
@@ -147,6 +155,7 @@ impl Ran {
         plan: &CrashPlan,
         told: &dyn Fn(),
     ) -> Result<(), String> {
+        let subject = &patient(subject, &plan.faults);
         let exchange = dir.join("exchange");
         prepare(&exchange, &plan.faults).map_err(|e| e.to_string())?;
         let mut die = Die(plan.seed);
