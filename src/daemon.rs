@@ -61,7 +61,7 @@ use identity::Traded;
 use measure::{Parts, Sampled};
 use notify::Notify;
 use pulse::Pulse;
-use reload::{Beside, Reloader};
+use reload::Reloader;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -172,7 +172,7 @@ struct Around<'a> {
 fn private(data_dir: &Path) {
     let live = data_dir.join(LIVE_FILE);
     let segments = live.with_extension("segments");
-    let (history, exchange) = (data_dir.join(history::FILE), data_dir.join(EXCHANGE));
+    let (history, exchange) = (data_dir.join(crate::history::FILE), data_dir.join(EXCHANGE));
     for path in [live, segments, history, exchange, data_dir.join(api::AUDIT_FILE)] {
         if let Err(e) = keep_private(&path) {
             tracing::warn!("others may read {}: {e}", path.display());
@@ -240,7 +240,7 @@ async fn daemon(
         drop(place.set(world.directory.clone()));
         watch.enter(Step::Reconcile);
         crate::chaos::process::seal(&world.journal);
-        let by = beside(&traded, watch);
+        let by = reload::beside(&traded, watch);
         let reloader = Reloader::new(world.clone(), sources, config.clone(), by);
         let hear = (stop.hangup(), door.log.clone());
         watch.supervised.know(world.directory.clone());
@@ -267,16 +267,6 @@ async fn daemon(
 fn follow_time(watch: &Watch, world: &World) {
     let clocks = world.clone();
     watch.venue_time(move || clocks.now());
-}
-
-/// What a reload is judged by.
-fn beside(traded: &Traded, watch: &Watch) -> Beside {
-    let seen = watch.clone();
-    Beside {
-        traded: traded.words.clone(),
-        rules: traded.rules.clone(),
-        used: Box::new(move || seen.seen().told.now().counts.used().clone()),
-    }
 }
 
 /// Waits for a life to begin. What says that the process cannot go on is the reason, whatever else

@@ -82,7 +82,9 @@ fn forty_sigkills_make_no_difference() {
     }
     let killed = hits.len();
     let mut spread: BTreeMap<Step, usize> = BTreeMap::new();
-    hits.iter().for_each(|step| *spread.entry(*step).or_default() += 1);
+    for step in &hits {
+        *spread.entry(*step).or_default() += 1;
+    }
     println!("killed in: {spread:?}");
     for step in STARTING {
         assert!(spread.get(&step) >= Some(&2), "{step:?} was struck too seldom: {spread:?}");

@@ -238,9 +238,9 @@ pub struct Derived {
     breaker: BTreeMap<(u64, u16), String>,
     /// How many facts of each rank were taken in of an input.
     places: BTreeMap<(u64, u16), u16>,
-    /// Exits that opened, and whether they have ended. At which input one ends, and for what it
-    /// waits meanwhile, may be of this run alone.
-    exits: BTreeMap<(UtcMs, String, String), bool>,
+    /// Exits that opened. At which input one ends, and for what it waits meanwhile, may be of this
+    /// run alone.
+    exits: BTreeSet<(UtcMs, String, String)>,
 }
 
 impl Derived {
@@ -255,9 +255,8 @@ impl Derived {
             self.breaker.insert((fact.key.n, fact.key.i), format!("{:?}", fact.body));
             return;
         }
-        if let Body::Decision(Decision::Owed { since, symbol, strategy, ended, .. }) = &fact.body {
-            let exit = (*since, symbol.to_string(), strategy.clone());
-            self.exits.insert(exit, ended.is_some());
+        if let Body::Decision(Decision::Owed { since, symbol, strategy, .. }) = &fact.body {
+            self.exits.insert((*since, symbol.to_string(), strategy.clone()));
             return;
         }
         let Some(close) = self.closes.get(&fact.key.n) else { return };
@@ -302,9 +301,7 @@ impl Derived {
             }
         }
         let line = |((close, rank, i), text)| format!("close {close} rank {rank} {i}: {text}");
-        let exit = |((since, symbol, strategy), ended)| {
-            format!("exit {since} {symbol} {strategy}: ended {ended}")
-        };
+        let exit = |(since, symbol, strategy)| format!("exit {since} {symbol} {strategy}");
         self.said.into_iter().map(line).chain(self.exits.into_iter().map(exit)).collect()
     }
 }

@@ -60,7 +60,6 @@ pub async fn begin(
     traded: &str,
     (watch, chaos): (&Watch, &Chaos),
 ) -> Result<(Opened, Option<LiveView>), Failure> {
-    watch.enter(Step::Open);
     let opened = open_when_free(config, sources.new_installation, watch, chaos).await?;
     let confirmed = live::confirmed(config, (&opened.store, &opened.archive))?;
     identity::note(&config.data_dir, traded)?;

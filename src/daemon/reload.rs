@@ -7,6 +7,7 @@ pub use listen::actors;
 
 use super::identity::{Traded, leaves_some};
 use super::market;
+use super::watch::Watch;
 use crate::domain::instrument::Instrument;
 use crate::edge::board::Board;
 use crate::edge::config::{Content, Standing};
@@ -374,6 +375,16 @@ impl Reloader {
 
     fn filter(&self) -> String {
         self.value("daemon.log").as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// What a reload is judged by.
+pub fn beside(traded: &Traded, watch: &Watch) -> Beside {
+    let seen = watch.clone();
+    Beside {
+        traded: traded.words.clone(),
+        rules: traded.rules.clone(),
+        used: Box::new(move || seen.seen().told.now().counts.used().clone()),
     }
 }
 

@@ -240,7 +240,7 @@ mod tests {
 
     fn compared(expected: &mut Expected, n: u64, time: UtcMs, short: &[&str]) {
         let (balances, open) = (Vec::new(), Vec::new());
-        let account = Venue::Account { life: 1, time, balances, open };
+        let account = Venue::Account { life: 1, time, balances, open, unread: Vec::new() };
         expected.fold(&input(n, Body::Venue(account)));
         let conflict = |about: &&str| Conflict {
             about: (*about).to_owned(),

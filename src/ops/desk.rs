@@ -5,7 +5,10 @@ use super::events::EventView;
 use super::exit::{Exit, Failure};
 use super::summary::{Period, SummaryView};
 use super::views::{
-    AdoptView, AdoptedView, AuditView, BarView, CheckView, ClearedView, EquityView, ExplainView, FillView, HealthView, OrderView, PositionView, QuarantineView, ReconcileView, ResolveView, ResolvedView, SignalView, StatusView, SymbolView, SymbolsChangeView, TradeView, ValueView, VerifyView,
+    AdoptView, AdoptedView, AuditView, BarView, CheckView, ClearedView, EquityView, ExplainView,
+    FillView, HealthView, OrderView, PositionView, QuarantineView, ReconcileView, ResolveView,
+    ResolvedView, SignalView, StatusView, SymbolView, SymbolsChangeView, TradeView, ValueView,
+    VerifyView,
 };
 use super::views::{ReloadView, ReloadsView, ReplayView, SwitchWord, SwitchedView, SwitchesView};
 use crate::domain::fact::Body;

@@ -9,6 +9,7 @@ use super::reconcile::reconcile;
 use super::sample::Facts;
 use super::summary::{Period, summary};
 use super::why_not::why_not;
+use crate::domain::fact::kinds::rank;
 use crate::domain::fact::{Body, Market, Order};
 use crate::domain::id::Symbol;
 use crate::domain::time::{DAY, Timeframe, UtcMs};
@@ -34,7 +35,8 @@ struct Lane {
 }
 
 /// The facts of a run as a journal may have them: the gates are those of the stages, and besides
-/// any of them may stand for a while.
+/// any of them may stand for a while. What analyses ask of later ranks gates nothing here: in
+/// journals of earlier versions they ran ahead.
 pub(crate) fn lagging(facts: &[Fact<Body>], mut seed: u64) -> Vec<Fact<Body>> {
     let mut said: BTreeMap<(u16, u64), Vec<Fact<Body>>> = BTreeMap::new();
     for fact in facts {
@@ -57,6 +59,9 @@ pub(crate) fn lagging(facts: &[Fact<Body>], mut seed: u64) -> Vec<Fact<Body>> {
         steps += 1;
         let open = |lane: &Lane| {
             let gate = |other: &Lane| {
+                if other.rank > lane.rank && lane.rank < rank::BREAKER.0 {
+                    return true;
+                }
                 let n = if other.rank < lane.rank { lane.passed + 1 } else { lane.passed };
                 !other.produces.meets(lane.interest) || other.passed >= n
             };
@@ -207,7 +212,7 @@ fn every_reader_says_the_same_however_far_stages_lag() {
     assert!(!signals.contains("Pending"), "{signals}");
     for seed in 1..=4 {
         let journal = lagging(&facts, seed);
-        let overtaken = [(400, 600), (600, 400), (0, 200), (700, 800)].map(|(by, of)| {
+        let overtaken = [(400, 600), (600, 400), (0, 800)].map(|(by, of)| {
             let mut newest = 0;
             let behind = journal.iter().filter(|fact| {
                 if fact.key.rank == by {
@@ -217,8 +222,8 @@ fn every_reader_says_the_same_however_far_stages_lag() {
             });
             behind.count()
         });
-        let [decisions, signals, features, books] = overtaken;
-        assert!(decisions > 5 && features > 50 && books > 5, "seed {seed}: {overtaken:?}");
+        let [decisions, signals, books] = overtaken;
+        assert!(decisions > 5 && books > 50, "seed {seed}: {overtaken:?}");
         assert_eq!(signals, 0, "a decision waits for the signals of its close");
         for (was, is) in expected.iter().zip(said(&journal, &seed.to_string())) {
             assert!(*was == is, "seed {seed}, {}:\n{}\nand not\n{}", was.0, is.1, was.1);

@@ -6,9 +6,10 @@ use super::exit::{Exit, Failure};
 use super::harm::{BranchView, HarmView};
 use super::summary::{Period, SummaryView};
 use super::views::{
-    AdoptView, AdoptedView, AuditView, BarView, CheckView, ClearedView, EquityView, ExplainView, FillView, HealthView, LogLevelView, OrderView, PositionView, QuarantineView, ReconcileView, ResolveView,
-    ResolvedView, SignalView, StatusView, SymbolView, SymbolsChangeView, TradeView, ValueView,
-    VerifyView,
+    AdoptView, AdoptedView, AuditView, BarView, CheckView, ClearedView, EquityView, ExplainView,
+    FillView, HealthView, LogLevelView, OrderView, PositionView, QuarantineView, ReconcileView,
+    ResolveView, ResolvedView, SignalView, StatusView, SymbolView, SymbolsChangeView, TradeView,
+    ValueView, VerifyView,
 };
 use super::views::{ReloadView, ReloadsView, ReplayView, SwitchWord, SwitchedView, SwitchesView};
 use crate::domain::id::Symbol;

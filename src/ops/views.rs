@@ -1,6 +1,7 @@
 //! The public shapes: what `--json` prints is what the API answers. Decimals are strings without
 //! trailing zeros, times UTC milliseconds, absent values `null`.
 
+mod owed;
 mod proof;
 
 pub use super::features::IndicatorsView;
@@ -10,6 +11,7 @@ pub use super::standing::{
     SessionView, SwitchWord, SwitchedView, SwitchesView, Trigger,
 };
 pub use crate::history::records::{EquityView, FillView, OrderView, PositionView, TradeView};
+pub use owed::{OwedState, OwedView};
 pub use proof::{
     ChaosView, CheckpointState, CheckpointView, DecidedView, OtherVersionView, ProblemView,
     ReplayView, ReplayedStageView, StruckView, UnequalView, VerifyView,
@@ -142,61 +144,6 @@ pub struct StatusView {
     pub steps: Vec<StepView>,
     /// Exits that are owed: decided, and not done. Oldest first.
     pub owed: Vec<OwedView>,
-}
-
-/// An exit that was decided and is not done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct OwedView {
-    /// What is to be sold.
-    pub symbol: Symbol,
-    /// Whose: a strategy, or `flatten` for what an operator has sold.
-    pub strategy: String,
-    /// The close it was decided on, UTC milliseconds.
-    pub since: UtcMs,
-    /// Why it was decided.
-    pub cause: String,
-    /// Base units held.
-    pub held: Decimal,
-    /// Equal refusals in a row.
-    pub refusals: u32,
-    /// Why it is not requested now; none: its request is on its way.
-    pub reason: Option<String>,
-    /// Where it stands.
-    pub state: OwedState,
-}
-
-/// Where an exit that is owed stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum OwedState {
-    /// Its request is on its way.
-    Requested,
-    /// It waits until it can be requested.
-    Waiting,
-    /// Three requests or more were refused for the same reason.
-    Refused,
-}
-
-impl OwedState {
-    /// All of them, with their words.
-    pub const ALL: [(OwedState, &'static str); 3] = [
-        (OwedState::Requested, "requested"),
-        (OwedState::Waiting, "waiting"),
-        (OwedState::Refused, "refused"),
-    ];
-}
-
-impl OwedView {
-    /// Its state and reason in one sentence.
-    #[must_use]
-    pub fn words(&self) -> String {
-        let OwedView { symbol, strategy, held, refusals, reason, .. } = self;
-        let exit = format!("{held} {symbol} of {strategy}");
-        match reason {
-            Some(why) => format!("{exit}: {}", super::tell::owed_reason(*refusals, why)),
-            None => format!("{exit}: requested"),
-        }
-    }
 }
 
 impl StatusView {

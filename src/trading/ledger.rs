@@ -26,6 +26,8 @@
 //! 3. Before the baseline nothing is foreign.
 //! 4. What is missing, or may be, is more than nothing.
 
+mod position;
+
 use super::instruments::Instruments;
 use crate::domain::bounds::AMOUNT_MAX;
 use crate::domain::fact::kinds::{kind, rank};
@@ -40,6 +42,7 @@ use crate::domain::time::UtcMs;
 use everwarm_runtime::fact::{Fact, Key, Mask, Rank};
 use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;
+use position::Position;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,13 +51,6 @@ const FORMAT: u8 = 2;
 const FEE_PLACES: u32 = 8;
 /// What the venue says of a balance that cannot be believed.
 const UNREAD: &str = "a balance that cannot be believed";
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Position {
-    quantity: Decimal,
-    cost: Decimal,
-    realized: Decimal,
-}
 
 /// The last picture of the account, until it has been compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -557,35 +553,6 @@ impl Ledger {
         if self.life > 0 {
             self.say_all(key, self.life, self.conflicts.clone(), out);
         }
-    }
-}
-
-impl Position {
-    /// Takes `quantity` out at average cost, out of the profit where it is `sold`; returns what
-    /// there was not. Base units that went as a fee leave their cost with the others.
-    fn give(&mut self, quantity: Decimal, sold: bool) -> Decimal {
-        let taken = quantity.min(self.quantity);
-        let all = taken == self.quantity;
-        if sold || all {
-            let share = if all { self.cost } else { money::share(self.cost, taken, self.quantity) };
-            shrink(&mut self.cost, share);
-            shrink(&mut self.realized, share);
-        }
-        shrink(&mut self.quantity, taken);
-        quantity.saturating_sub(taken)
-    }
-}
-
-impl Position {
-    /// Takes up to `quantity` out with its share of the cost, which is neither profit nor loss;
-    /// returns what was taken and what it had cost.
-    fn write_off(&mut self, quantity: Decimal) -> (Decimal, Decimal) {
-        let taken = quantity.min(self.quantity);
-        let all = taken == self.quantity;
-        let cost = if all { self.cost } else { money::share(self.cost, taken, self.quantity) };
-        shrink(&mut self.quantity, taken);
-        shrink(&mut self.cost, cost);
-        (taken, cost)
     }
 }
 

@@ -254,7 +254,12 @@ pub(crate) fn two_runs() -> Vec<Fact<Body>> {
     let (conflict, accept) = (conflict.expect("7 are missing"), Accept::Venue);
     let reason = "a fee".to_owned();
     world.give(Body::Operator(Operator::Resolved { conflict, accept, reason }));
-    world.walk_from(1_430, 180);
+    world.walk_from(1_430, 90);
+    let turn = |on| say(Switch::Strategy { name: "sma_cross".to_owned(), on });
+    world.give(turn(false));
+    world.walk_from(1_520, 10);
+    world.give(turn(true));
+    world.walk_from(1_530, 80);
     world.give(say(Switch::Halt));
     world.facts
 }

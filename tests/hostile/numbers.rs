@@ -124,10 +124,10 @@ impl Desk {
         let Desk { plain, book, time, equity, fills, .. } = self;
         let told = plain.input(*time, body, &mut |fact: &Fact<Body>| {
             book.fold(fact);
-            match &fact.body {
-                Body::Ledger(Ledger::Equity { equity: now, .. }) => *equity = *now,
-                Body::Order(Order::Filled { .. }) => *fills += 1,
-                _ => {}
+            if let Body::Ledger(Ledger::Equity { equity: now, .. }) = &fact.body {
+                *equity = *now;
+            } else if let Body::Order(Order::Filled { .. }) = &fact.body {
+                *fills += 1;
             }
         });
         told.unwrap();
@@ -287,9 +287,12 @@ fn minute(desk: &mut Desk, dice: &mut Dice, minute: i64, refused: &mut u32) {
             let state = decode::<wire::OrderState>("order", &bytes(&state));
             state.and_then(|state| map::order_state(ReportSource::Query, &state, &[]))
         } else {
-            decode_user(&bytes(&event(&state))).and_then(|frame| match frame {
-                UserFrame::Execution(event) => map::execution_report(&event),
-                other => Err(format!("{other:?}")),
+            decode_user(&bytes(&event(&state))).and_then(|frame| {
+                if let UserFrame::Execution(event) = &frame {
+                    map::execution_report(event)
+                } else {
+                    Err(format!("{frame:?}"))
+                }
             })
         };
         match told {

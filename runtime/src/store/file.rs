@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Version of the layout of the live file, which a life that writes raises it to: 2 knows of
-/// segments, 3 of facts with members that older programs do not read.
-pub const SCHEMA: u64 = 3;
+/// segments, 3 of facts with members that older programs do not read, 4 of kinds of facts above 63.
+pub const SCHEMA: u64 = 4;
 /// What is read again in normal work is small: the newest block, the roots, the checkpoints.
 const CACHE_BYTES: usize = 8 << 20;
 const MAGIC: &[u8; 4] = b"redb";

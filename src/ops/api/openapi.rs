@@ -7,7 +7,11 @@ use crate::domain::time::Timeframe;
 use crate::ops::harm::{BranchView, HarmView};
 use crate::ops::summary::SummaryView;
 use crate::ops::views::{
-    AdoptView, AdoptedView, AuditView, BarView, ClearedView, EquityView, ExplainView, FillView, HealthView, LogLevelView, NamedView, OrderView, PositionView, QuarantineView, ReadyView, ReasonView, ReconcileView, ReloadView, ReloadsView, ReplayView, ResolveView, ResolvedView, SafeView, SessionView, SignalView, StatusView, SwitchedView, SwitchesView, SymbolView, SymbolsChangeView, TradeView, ValueView, VerifyView, VersionView,
+    AdoptView, AdoptedView, AuditView, BarView, ClearedView, EquityView, ExplainView, FillView,
+    HealthView, LogLevelView, NamedView, OrderView, PositionView, QuarantineView, ReadyView,
+    ReasonView, ReconcileView, ReloadView, ReloadsView, ReplayView, ResolveView, ResolvedView,
+    SafeView, SessionView, SignalView, StatusView, SwitchedView, SwitchesView, SymbolView,
+    SymbolsChangeView, TradeView, ValueView, VerifyView, VersionView,
 };
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;

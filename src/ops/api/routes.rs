@@ -8,7 +8,8 @@ use super::problem::{Refusal, Refusals, json, json_as, problem};
 use super::session::Sessions;
 use super::switches::{disable, enable, reload, rollback, safe_start, trading};
 use super::writes::{
-    Changes, adopt, clear_limits, kill, log_level, refresh_symbols, release, resolve, retry, set_log_level, want_symbol, written,
+    Changes, adopt, clear_limits, kill, log_level, refresh_symbols, release, resolve, retry,
+    set_log_level, want_symbol, written,
 };
 use crate::domain::id::Symbol;
 use crate::domain::time::{Timeframe, UtcMs};

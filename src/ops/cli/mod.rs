@@ -39,7 +39,8 @@ use super::log;
 use super::print::{Color, Printer, note};
 use super::store_check::Files;
 use super::views::{
-    AccountView, AdoptView, AdoptedView, ChaosView, ClearedView, LiveView, QuarantineView, ResolveView, ResolvedView, SwitchWord, SwitchedView,
+    AccountView, AdoptView, AdoptedView, ChaosView, ClearedView, LiveView, QuarantineView,
+    ResolveView, ResolvedView, SwitchWord, SwitchedView,
 };
 use crate::domain::switch::Switch;
 pub use chaos::ChaosConfig;

@@ -15,8 +15,8 @@
 
 use super::lifecycle::Event;
 use super::past::Past;
-use crate::domain::bounds;
 use super::reconcile::Panicked;
+use crate::domain::bounds;
 use crate::domain::fact::kinds::kind;
 use crate::domain::fact::{Body, Conflict, Dispute, Market, Operator, Order as Said, Venue};
 use crate::domain::id::{ClientOrderId, Symbol};
@@ -38,8 +38,6 @@ pub const PATIENCE_MS: i64 = 5_000;
 /// Venue time after which an order that works is asked for again where nothing was told of it,
 /// milliseconds.
 pub const QUIET_MS: i64 = 60_000;
-/// Conflicts kept at most: one is enough to halt, a few to understand.
-const CONFLICTS_MAX: usize = 32;
 
 /// A request that left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -678,23 +676,6 @@ impl OrderBook {
     fn pass(&mut self, time: UtcMs) {
         self.time = self.time.max(time);
         self.past.pass(self.time);
-    }
-
-    /// Notes a contradiction, once.
-    pub(super) fn conflict(
-        &mut self,
-        dispute: Dispute,
-        id: &ClientOrderId,
-        ours: String,
-        theirs: String,
-    ) {
-        let conflict = Conflict::of_order(dispute, id, ours, theirs);
-        let known = |c: &Conflict| c.about == conflict.about && c.ours == conflict.ours;
-        let room = self.conflicts.len() < CONFLICTS_MAX;
-        if room && !self.conflicts.iter().any(known) && !self.sets_aside(&conflict) {
-            self.conflicts.push(conflict);
-            self.fresh = true;
-        }
     }
 
     pub(super) fn check(&self) {

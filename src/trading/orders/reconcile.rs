@@ -8,6 +8,9 @@ use crate::domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Conflicts kept at most: one is enough to halt, a few to understand.
+const CONFLICTS_MAX: usize = 32;
+
 /// What the list of open orders at venue time `time` contradicts, besides what is contradicted
 /// already. What the venue said after that picture explains a difference; orders that are not ours
 /// are not looked at.
@@ -53,6 +56,23 @@ pub(super) fn proves_absence(order: &Order, asked: UtcMs) -> bool {
 }
 
 impl OrderBook {
+    /// Notes a contradiction, once.
+    pub(super) fn conflict(
+        &mut self,
+        dispute: Dispute,
+        id: &ClientOrderId,
+        ours: String,
+        theirs: String,
+    ) {
+        let conflict = Conflict::of_order(dispute, id, ours, theirs);
+        let known = |c: &Conflict| c.about == conflict.about && c.ours == conflict.ours;
+        let room = self.conflicts.len() < CONFLICTS_MAX;
+        if room && !self.conflicts.iter().any(known) && !self.sets_aside(&conflict) {
+            self.conflicts.push(conflict);
+            self.fresh = true;
+        }
+    }
+
     /// Whether an operator has ended this conflict. An unknown order is left once and for all,
     /// whatever the venue says of it next.
     pub(super) fn sets_aside(&self, conflict: &Conflict) -> bool {

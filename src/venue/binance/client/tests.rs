@@ -9,10 +9,13 @@ use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, Method as HttpMethod, StatusCode, Uri};
 use std::collections::VecDeque;
 
+/// Status, body and seconds to wait.
+type Answer = (u16, String, Option<u64>);
+
 #[derive(Clone, Default)]
 struct Script {
     asked: Arc<Mutex<Vec<String>>>,
-    answers: Arc<Mutex<VecDeque<(u16, String, Option<u64>)>>>,
+    answers: Arc<Mutex<VecDeque<Answer>>>,
 }
 
 impl Script {
