@@ -31,6 +31,7 @@ impl SignalFold {
             Body::Decision(Decision::Approved { intent, .. }) => {
                 if let Some(view) = self.find(&fact.because, &intent.strategy, intent.symbol) {
                     view.outcome = Outcome::Approved;
+                    view.declined = None;
                     view.client_order_id = Some(intent.client_id.clone());
                 }
             }
@@ -38,6 +39,14 @@ impl SignalFold {
                 if let Some(view) = self.find(&fact.because, &signal.strategy, signal.symbol) {
                     view.outcome = Outcome::Declined;
                     view.declined = Some(text.clone());
+                }
+            }
+            // It is requested as soon as that is possible, and approved then.
+            Body::Decision(Decision::Owed { strategy, symbol, refusal: Some(why), .. }) => {
+                let view = self.find(&fact.because, strategy, *symbol);
+                if let Some(view) = view.filter(|view| view.outcome == Outcome::Pending) {
+                    view.outcome = Outcome::Declined;
+                    view.declined = Some(format!("{why}; the exit is owed"));
                 }
             }
             _ => {}
