@@ -6,7 +6,7 @@
 //! That of a program that was killed with an order open is made by `scripts/upgrade_from.sh`.
 
 use crate::kit::{
-    BINARY, Folder, Process, ask, exchange, made_recording, run, until_end, wait_until,
+    BINARY, Folder, Process, ask, exchange, made_recording, run, runs, until_end, wait_until,
 };
 use everwarm::chaos::crashes::{End, Moment, Subject, kill_exchange, picture};
 use everwarm::domain::fact::{Body, Order, Venue};
@@ -194,8 +194,9 @@ fn killed_with_an_order_open(program: &Path, dir: &Path, recording: &str) {
     let subject = Subject::new(program, recording);
     let lived = subject.killed(dir, &Moment::At(strike)).unwrap();
     assert!(matches!(lived.end, End::Killed(_)), "{lived:?}");
+    let pid = exchange(dir).unwrap();
     kill_exchange(dir).unwrap();
-    wait_until("the exchange ends", || exchange(dir).is_none());
+    wait_until("the exchange ends", || !runs(pid));
 }
 
 /// How often each order was sent, and whether its end is known, by id.

@@ -33,6 +33,8 @@ use tokio::task::JoinHandle;
 pub const NAME: &str = "universe";
 /// Wall time between looks whether the venue is to be asked, and at what there is.
 const LOOK: Duration = Duration::from_secs(1);
+/// Wall time before bar actors are compared again where one could not be started or stopped.
+const AGAIN: Duration = Duration::from_millis(20);
 /// Venue time for which rules that the venue told are not doubted.
 const TRUSTED: UtcMs = MINUTE;
 
@@ -338,30 +340,38 @@ async fn keep_bars(world: World, make: MakeBar) {
     loop {
         let now = wanted.borrow_and_update().clone();
         supervisor.borrow_and_update();
-        converge(&world, &now, &make).await;
+        let wait = if converge(&world, &now, &make).await { LOOK } else { AGAIN };
         tokio::select! {
             changed = wanted.changed() => if changed.is_err() { return },
             changed = supervisor.changed() => if changed.is_err() { return },
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(wait) => {}
         }
     }
 }
 
-/// Makes actual what is wanted; safe to repeat and to be cut off anywhere.
-async fn converge(world: &World, wanted: &[Symbol], make: &MakeBar) {
+/// Makes actual what is wanted; safe to repeat and to be cut off anywhere. Whether it is so now.
+async fn converge(world: &World, wanted: &[Symbol], make: &MakeBar) -> bool {
+    let mut done = true;
     let supervisor = world.directory.supervisor(path::BARS);
     let actual: BTreeSet<String> = world.directory.children(path::BARS).into_iter().collect();
     let names: BTreeSet<&str> = wanted.iter().map(Symbol::as_str).collect();
     for symbol in wanted.iter().filter(|symbol| !actual.contains(symbol.as_str())) {
         match supervisor.add(make(*symbol)).await {
             Ok(_) | Err(RequestError::AlreadyPresent | RequestError::AlreadyStarted(_)) => {}
-            Err(e) => tracing::debug!(%symbol, error = %e, "a bar actor is started later"),
+            Err(e) => {
+                done = false;
+                tracing::debug!(%symbol, error = %e, "a bar actor is started later");
+            }
         }
     }
     for id in actual.iter().filter(|id| !names.contains(id.as_str())) {
         match supervisor.remove(id).await {
             Ok(()) | Err(RequestError::NotFound) => {}
-            Err(e) => tracing::debug!(symbol = id, error = %e, "a bar actor is stopped later"),
+            Err(e) => {
+                done = false;
+                tracing::debug!(symbol = id, error = %e, "a bar actor is stopped later");
+            }
         }
     }
+    done
 }

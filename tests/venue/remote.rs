@@ -173,7 +173,7 @@ fn a_daemon_that_hears_no_bars_is_not_ready_and_says_why() {
     );
     let (code, out, _) = run(&dir, &["status", "--check"]);
     assert_eq!(code, Some(4), "{out}");
-    assert!(out.starts_with("state      trading, not ready, process "), "{out}");
+    assert!(out.starts_with("state      not ready, trading waits, process "), "{out}");
     assert!(out.contains("\nproblem    feeds: market stream not subscribed yet"), "{out}");
     daemon.kill();
 }

@@ -4,7 +4,7 @@ use super::{Core, ask};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::summary::{Made, Period, SummaryView, csv, html};
-use crate::ops::text::{Table, hang, instant, signed, thousands};
+use crate::ops::text::{Table, count, hang, instant, signed, thousands};
 use everwarm_runtime::files::write_whole;
 use std::path::PathBuf;
 
@@ -92,7 +92,7 @@ fn lines(view: &SummaryView, width: usize) -> Vec<String> {
     for gap in &running.gaps[older..] {
         lines.push(format!("no closes from {} to {}", instant(gap.from), instant(gap.to)));
     }
-    lines.push(format!("{} things went wrong", thousands(running.failures_all)));
+    lines.push(format!("{} went wrong", count(running.failures_all, "thing")));
     let older = running.failures.len().saturating_sub(SHOWN);
     for trouble in &running.failures[older..] {
         lines.push(format!("{}  {}", instant(trouble.time), trouble.text));

@@ -151,8 +151,8 @@ struct Fold {
     started: Vec<UtcMs>,
     /// Number of the first input behind the period.
     end: Option<u64>,
-    /// What went wrong, the newest, by key.
-    failures: BTreeMap<Key, Trouble>,
+    /// What went wrong, the newest, by the fact that says it and a place in that.
+    failures: BTreeMap<(Key, usize), Trouble>,
     counting: Counting,
 }
 
@@ -205,18 +205,25 @@ impl Fold {
         }
         self.running.facts += 1;
         if let Body::Operator(Operator::Restarted { actors }) = &fact.body {
-            for of in actors {
-                self.running.failures_all += u64::from(of.times);
-                let text = format!("restarted: {}", restarts(of));
-                push(&mut self.running.failures, Some(Trouble { time: fact.time, text }));
+            for (place, of) in actors.iter().enumerate() {
+                self.failed(
+                    (fact, place),
+                    u64::from(of.times),
+                    format!("restarted: {}", restarts(of)),
+                );
             }
         }
         if let Some(text) = trouble(&fact.body) {
-            self.running.failures_all += 1;
-            self.failures.insert(fact.key, Trouble { time: fact.time, text });
-            if self.failures.len() > LINES {
-                self.failures.pop_first();
-            }
+            self.failed((fact, 0), 1, text);
+        }
+    }
+
+    /// Something went wrong so often.
+    fn failed(&mut self, (fact, place): (&Fact<Body>, usize), times: u64, text: String) {
+        self.running.failures_all += times;
+        self.failures.insert((fact.key, place), Trouble { time: fact.time, text });
+        if self.failures.len() > LINES {
+            self.failures.pop_first();
         }
     }
 
