@@ -7,7 +7,7 @@
 //! 3. Reads copy out and end their transaction, so no reader pins old pages.
 //! 4. A file that is not ours, or is newer than this program, is refused and not written to.
 
-use super::careful::{self, Access, Hold};
+use super::careful::{self, Access, Hold, Reads};
 use super::{StorageBackend, StoreError};
 use crate::chaos::Chaos;
 use crate::chaos::faults::FaultyDisk;
@@ -251,6 +251,8 @@ impl Archive {
         let mut txn = self.db.begin_write().map_err(|e| failed(e.into()))?;
         let durability = if durable { Durability::Immediate } else { Durability::None };
         txn.set_durability(durability).map_err(|e| failed(e.into()))?;
+        // Costs a second flush. Every flushed commit must do so: the last one counts.
+        txn.set_quick_repair(durable);
         let tables: BTreeSet<&str> = ops.iter().map(Op::table).collect();
         for name in tables {
             let ours = ops.iter().filter(|op| op.table() == name);
@@ -408,7 +410,12 @@ fn existing(path: &Path, access: Access) -> Result<Option<CheckedArchive>, Archi
 
 fn checked(path: &Path, access: Access) -> Result<CheckedArchive, ArchiveError> {
     check_magic(path)?;
-    let opened = careful::open(path, CACHE_BYTES, access);
+    // Who writes it can make it again, and is to be ready soon.
+    let reads = match access {
+        Access::Own => Reads::WhatIsNeeded,
+        Access::Look => Reads::Everything,
+    };
+    let opened = careful::open(path, CACHE_BYTES, access, reads);
     let (db, hold) = opened.map_err(|e| classify(path, "opening", e))?;
     let archive = Archive { db, path: path.into() };
     check_stamp(&archive)?;

@@ -4,7 +4,7 @@
 //! flushed, and renamed; the final path is only ever opened. A file that is foreign, newer or torn
 //! is refused and left as it is, to the byte: see `careful.rs`.
 
-use super::careful::{self, Access, Hold};
+use super::careful::{self, Access, Hold, Reads};
 use super::rows::{self, BLOCKS, CHECKPOINTS, META, PASSED, POISON};
 use super::segments::{self, Segment, Shelf};
 use crate::chaos::Chaos;
@@ -211,7 +211,7 @@ impl Store {
         access: Access,
     ) -> Result<(Store, Hold), StoreError> {
         check_magic(path)?;
-        let opened = careful::open(path, CACHE_BYTES, access);
+        let opened = careful::open(path, CACHE_BYTES, access, Reads::Everything);
         let (db, hold) = opened.map_err(|e| StoreError::of(path, e))?;
         let shelf = Shelf::beside(path);
         let (path, identity) = (path.to_owned(), hold.identity());

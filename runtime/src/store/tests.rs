@@ -211,6 +211,38 @@ fn a_damaged_history_is_refused_and_not_touched() {
 }
 
 #[test]
+fn a_history_that_a_crash_left_is_opened_by_its_last_flush_whatever_its_size() {
+    let folder = Folder::new("quick");
+    let file = folder.0.join("history.redb");
+    let put =
+        |i: u32| archive::Op::Put { table: "t", key: i.to_be_bytes().into(), value: fact(i).0 };
+    let store = archive::Archive::open(&file).unwrap();
+    for from in (0..1000).step_by(100) {
+        store.commit(&(from..from + 100).map(put).collect::<Vec<_>>(), true).unwrap();
+    }
+    store.commit(&[put(1000)], false).unwrap();
+    // A copy of a file in use is what a kill leaves.
+    let left = fs::read(&file).unwrap();
+    drop(store);
+    fs::write(&file, &left).unwrap();
+    let rows = |store: &archive::Archive| store.len("t").unwrap();
+    let store = archive::Archive::open(&file).unwrap();
+    assert!(rows(&store) >= 1000, "what was flushed is there");
+    drop(store);
+
+    // Not all of it is read: a page that is bad goes unnoticed, but not by who looks at all of it.
+    let value = fact(500).0;
+    let mut bad = left.clone();
+    let at = left.windows(value.len()).rposition(|window| window == value).unwrap();
+    bad[at] ^= 1;
+    fs::write(&file, &bad).unwrap();
+    assert!(archive::Archive::look(&file).is_err(), "who looks reads everything");
+    drop(archive::Archive::open(&file).unwrap());
+    let error = archive::Archive::open(&file).map(drop).expect_err("after a stop in order");
+    assert!(error.to_string().contains("damaged"), "{error}");
+}
+
+#[test]
 fn what_is_sealed_leaves_the_live_file_and_is_read_as_before() {
     let folder = Folder::new("sealed");
     drop(whole(&folder));
