@@ -27,6 +27,8 @@ use std::time::Duration;
 
 /// How long a daemon may take to say its version.
 const HELLO: Duration = Duration::from_secs(3);
+/// Wall time in which a process that was killed ends.
+const ENDING: Duration = Duration::from_millis(100);
 /// How long it may take to answer.
 const ANSWER: Duration = Duration::from_secs(30);
 /// How long it may take to derive everything again.
@@ -61,10 +63,16 @@ impl RemoteDesk {
         let client = Client::builder().no_proxy().build().map_err(|e| failed(&e))?;
         let base = Url::parse(&format!("http://{}/", file.addr)).map_err(|e| failed(&e))?;
         let desk = RemoteDesk { runtime, client, base, pid: file.pid };
-        match desk.fetch(&desk.url(&["api", "v1", "version"], None), HELLO) {
-            Ok(_) => Ok(Some(desk)),
-            Err(Trouble::Nobody) => Ok(None),
-            Err(Trouble::Told(failure)) => Err(failure),
+        let mut again = true;
+        loop {
+            match desk.fetch(&desk.url(&["api", "v1", "version"], None), HELLO) {
+                Ok(_) => return Ok(Some(desk)),
+                Err(Trouble::Nobody) => return Ok(None),
+                // The connections of a daemon that is being killed end before its address is free.
+                Err(Trouble::Cut(_)) if again => std::thread::park_timeout(ENDING),
+                Err(Trouble::Cut(failure) | Trouble::Told(failure)) => return Err(failure),
+            }
+            again = false;
         }
     }
 
@@ -299,7 +307,8 @@ impl RemoteDesk {
     fn send(&self, request: RequestBuilder, within: Duration) -> Answered {
         let silent = |e: &reqwest::Error| {
             let text = format!("the daemon at {} does not answer: {e}", self.base);
-            Trouble::Told(Failure::new(Exit::Unreachable, text))
+            let failure = Failure::new(Exit::Unreachable, text);
+            if e.is_timeout() { Trouble::Told(failure) } else { Trouble::Cut(failure) }
         };
         self.runtime.block_on(async {
             let sent = request.timeout(within).send().await;
@@ -324,7 +333,7 @@ impl RemoteDesk {
 
     fn read<T: DeserializeOwned>(&self, url: &Url, answered: Answered) -> Result<T, NoAnswer> {
         let (status, body) = answered.map_err(|trouble| match trouble {
-            Trouble::Told(failure) => failure,
+            Trouble::Told(failure) | Trouble::Cut(failure) => failure,
             Trouble::Nobody => {
                 Failure::new(Exit::Unreachable, format!("the daemon at {} is gone", self.base))
             }
@@ -397,6 +406,8 @@ type Answered = Result<(StatusCode, Vec<u8>), Trouble>;
 enum Trouble {
     /// No daemon, or another program, is at the address.
     Nobody,
+    /// The connection ended before there was an answer.
+    Cut(Failure),
     /// Something to tell.
     Told(Failure),
 }

@@ -43,8 +43,11 @@ pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure
 
 fn since(finding: &FindingView) -> String {
     let Some((since, for_s)) = finding.since.zip(finding.for_s) else { return String::new() };
-    let lasts = took(Duration::from_secs(for_s));
-    format!(", since {} UTC ({lasts})", instant(since / 1000 * 1000))
+    let lasts = match for_s {
+        0 => String::new(),
+        for_s => format!(" ({})", took(Duration::from_secs(for_s))),
+    };
+    format!(", since {} UTC{lasts}", instant(since / 1000 * 1000))
 }
 
 /// What is wrong, whoever answers, with commands that are about the daemon that was asked. That
