@@ -4,8 +4,12 @@
 use super::kit::{
     BINARY, Folder, PATIENCE, Process, ask, exchange, kill_exchange, run, runs, wait_until,
 };
+use everwarm::domain::fact::{Body, Operator};
+use everwarm::domain::money::Decimal;
 use everwarm::history::{self, projection::projected_through};
-use everwarm::life::LIVE_FILE;
+use everwarm::life::{APPLICATION, LIVE_FILE};
+use everwarm_runtime::journal::{Journal, Options};
+use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -92,6 +96,17 @@ fn a_journal_that_is_gone_is_noticed_and_a_new_one_has_other_order_ids() {
         assert_eq!(code, Some(7), "{out}{err}");
         assert!(err.contains("the venue has its order ew-"), "{err}");
     }
+    // A word of an operator makes a journal, but none that sent these orders.
+    let store = Store::open(&dir.join(LIVE_FILE), APPLICATION).unwrap();
+    let journal = Journal::open(store, Vec::new(), Options::new(|why| panic!("{why}"))).unwrap();
+    let (per_order, per_day) = (Decimal::ONE, Decimal::ONE);
+    let word = Operator::LiveConfirmed { account: "1".to_owned(), per_order, per_day };
+    journal.append(&journal.writer("test"), i64::MIN, vec![Body::Operator(word)]).unwrap();
+    journal.close();
+    let (code, out, err) = run(&dir, &TRADES);
+    assert_eq!(code, Some(7), "{out}{err}");
+    assert!(err.contains("the venue has its order ew-"), "{err}");
+    take_away(&dir, &[LIVE_FILE, history::FILE]);
     // A person may go on in spite of it.
     let anew = [&TRADES[..], &["--new-installation"]].concat();
     let daemon = Process::start(&dir, &anew);

@@ -7,6 +7,7 @@
 use super::{Watch, identity, live};
 use crate::audit::store_failure;
 use crate::chaos::process::Step;
+use crate::domain::fact::{Body, Operator};
 use crate::domain::id::ClientOrderId;
 use crate::edge::world::wall;
 use crate::history::{self, projection::projected_through};
@@ -18,11 +19,13 @@ use crate::ops::text::{count, shell_word};
 use crate::ops::views::LiveView;
 use everwarm_runtime::chaos::{Chaos, Site};
 use everwarm_runtime::clock;
+use everwarm_runtime::fact::Fact;
 use everwarm_runtime::files::{Lock, is_full};
 use everwarm_runtime::store::archive::Archive;
-use everwarm_runtime::store::{CheckedStore, Store};
+use everwarm_runtime::store::{CheckedStore, Store, StoreError};
 use std::fs;
 use std::io::{Error, ErrorKind};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +34,8 @@ use std::time::Duration;
 const HELD: Duration = Duration::from_secs(2);
 /// Tries to ask the venue for orders of ours.
 const TRIES: u32 = 5;
+/// Facts at the beginning of a journal among which the first daemon is looked for.
+const WORDS: u32 = 1_000;
 /// Receive window of that request, milliseconds.
 const RECV_WINDOW: i64 = 5_000;
 /// What an emergency sale's ids begin with: it is made by hand, without a journal.
@@ -44,7 +49,7 @@ pub struct Opened {
     pub archive: Arc<Archive>,
     /// The name of the installation, where the journal has none yet.
     pub installation: String,
-    /// Whether the journal has nothing in it, and nobody asked for a new one.
+    /// Whether no daemon ever ran on the journal, and nobody asked for a new one.
     is_doubtful: bool,
     _lock: Option<Lock>,
 }
@@ -161,9 +166,26 @@ fn open(
         None => Archive::open(&past)?,
     });
     watch.step("open the history", looking + began.elapsed(), String::new());
-    let is_doubtful = is_new && installation.is_none();
+    let is_doubtful = installation.is_none() && !has_begun(&store)?;
     let installation = installation.unwrap_or_else(|| config.installation.clone());
     Ok(Opened { store, archive, installation, is_doubtful, _lock: lock })
+}
+
+/// Whether a daemon ever ran on the journal: a word of an operator, like that which confirms real
+/// money, may come before the first one.
+fn has_begun(store: &Store) -> Result<bool, Failure> {
+    let (mut begun, mut left) = (false, WORDS);
+    let scanned = store.scan(0, &mut |_, fact: Fact<Body>| {
+        begun = matches!(fact.body, Body::Operator(Operator::Started { .. }));
+        left -= 1;
+        if begun || left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    match scanned {
+        Ok(()) => Ok(begun),
+        // A segment that is missing held facts.
+        Err(StoreError::Torn { .. }) => Ok(true),
+        Err(e) => Err(store_failure(&e)),
+    }
 }
 
 /// What in the folder only a journal leaves; `through` is the row up to which the history followed.
@@ -223,7 +245,7 @@ fn failed(place: &Path, error: &Error) -> Failure {
 }
 
 impl Opened {
-    /// Refuses a journal with nothing in it where the venue has orders of ours: they were sent by a
+    /// Refuses a journal on which no daemon ran where the venue has orders of ours: they were sent by a
     /// journal that is gone. A venue that does not answer is asked again once it trades: an order
     /// that lives and is not known halts.
     ///

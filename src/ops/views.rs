@@ -365,8 +365,9 @@ pub struct ResolveView {
 pub struct AdoptView {
     /// Of what.
     pub asset: String,
-    /// How much; none: all of it.
+    /// How much, above 0; none: all of it.
     #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^[0-9]{1,18}(\\.[0-9]{1,8})?$")]
     pub quantity: Option<Decimal>,
     /// Why, in 1 to 500 characters; kept in the journal.
     #[schema(min_length = 1, max_length = 500, pattern = "\\S")]

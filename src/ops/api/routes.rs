@@ -304,9 +304,9 @@ async fn summary(state: State<Api>, query: Asked<Within>) -> Response {
     }
 }
 
-async fn replay(state: State<Api>, query: Asked<Within>) -> Response {
+async fn replay(State(api): State<Api>, query: Asked<Within>) -> Response {
     match Within::period(query) {
-        Ok(period) => answer(state, move |desk| desk.replay(period)).await,
+        Ok(period) => found("no-inputs", move || api.desk.replay(period)).await,
         Err(no) => *no,
     }
 }
@@ -343,11 +343,17 @@ async fn explain(State(api): State<Api>, UrlPath(id): UrlPath<String>) -> Respon
 }
 
 async fn story(ask: impl FnOnce() -> Result<ExplainView, Failure> + Send + 'static) -> Response {
+    found("no-such-id", ask).await
+}
+
+/// What there may be none of, which is then said by this code.
+async fn found<T: Serialize>(
+    none: &'static str,
+    ask: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Response {
     let response = tokio::task::spawn_blocking(move || match ask() {
-        Ok(story) => json(&story),
-        Err(f) if f.exit == Exit::Failed => {
-            problem(StatusCode::NOT_FOUND, "no-such-id", f.text, f.exit)
-        }
+        Ok(found) => json(&found),
+        Err(f) if f.exit == Exit::Failed => problem(StatusCode::NOT_FOUND, none, f.text, f.exit),
         Err(f) if f.exit == Exit::Usage => {
             problem(StatusCode::BAD_REQUEST, "ambiguous-id", f.text, f.exit)
         }
