@@ -33,6 +33,11 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_everwarm");
+
+/// The program that is measured: what `SOAK_PROGRAM` names, else the one built with this.
+fn program() -> std::ffi::OsString {
+    std::env::var_os("SOAK_PROGRAM").unwrap_or_else(|| BINARY.into())
+}
 /// Wall time before the first kill: it must be up.
 const START: Duration = Duration::from_secs(5);
 /// Wall time between two looks.
@@ -191,7 +196,7 @@ fn kill(data: &Path, pace: &str, kills: f64, ended: &AtomicBool) -> u64 {
             break;
         }
         let who = ACTORS[(mix(u64::from(i)) % 16) as usize];
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(program());
         command.args(["kill", who, "--yes", "--quiet", "--data-dir"]).arg(data);
         let told = command.output().unwrap();
         // Who is just away cannot be killed.
@@ -205,7 +210,7 @@ fn start(dir: &Path, symbols: &str, pace: &str) -> Child {
     let wrong = fs::File::create(dir.join("wrong.txt")).unwrap();
     let config = dir.join("soak.toml");
     fs::write(&config, "[chaos]\nenabled = true\n").unwrap();
-    Command::new(BINARY)
+    Command::new(program())
         .args(["run", "--pace", pace, "--symbols", symbols, "--data-dir"])
         .arg(dir.join("data"))
         .arg("--config")
@@ -271,7 +276,7 @@ fn main() -> ExitCode {
     let stopped = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     let status = child.wait().unwrap();
     let verified =
-        Command::new(BINARY).arg("verify").arg("--data-dir").arg(&data).output().unwrap();
+        Command::new(program()).arg("verify").arg("--data-dir").arg(&data).output().unwrap();
     let (Some(first), Some(last)) = (samples.get(5), samples.last()) else {
         println!("too short to look");
         return ExitCode::FAILURE;

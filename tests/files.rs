@@ -73,6 +73,17 @@ fn of_daemons_that_start_in_one_moment_one_lives_and_the_others_find_it_held() {
     }
 }
 
+/// Notes a confirmation in a new journal.
+fn confirm(dir: &Path) {
+    let store = Store::open(&dir.join(LIVE_FILE), APPLICATION).unwrap();
+    let journal = Journal::open(store, Vec::new(), Options::new(|why| panic!("{why}"))).unwrap();
+    let (per_order, per_day) = (Decimal::ONE, Decimal::ONE);
+    let word = Operator::LiveConfirmed { account: "1".to_owned(), per_order, per_day };
+    let writer = journal.writer("test");
+    journal.append(&writer, i64::MIN, vec![Body::Operator(word)]).unwrap();
+    journal.close();
+}
+
 #[test]
 fn a_journal_that_is_gone_is_noticed_and_a_new_one_has_other_order_ids() {
     let folder = Folder::new("gone");
@@ -97,12 +108,7 @@ fn a_journal_that_is_gone_is_noticed_and_a_new_one_has_other_order_ids() {
         assert!(err.contains("the venue has its order ew-"), "{err}");
     }
     // A word of an operator makes a journal, but none that sent these orders.
-    let store = Store::open(&dir.join(LIVE_FILE), APPLICATION).unwrap();
-    let journal = Journal::open(store, Vec::new(), Options::new(|why| panic!("{why}"))).unwrap();
-    let (per_order, per_day) = (Decimal::ONE, Decimal::ONE);
-    let word = Operator::LiveConfirmed { account: "1".to_owned(), per_order, per_day };
-    journal.append(&journal.writer("test"), i64::MIN, vec![Body::Operator(word)]).unwrap();
-    journal.close();
+    confirm(&dir);
     let (code, out, err) = run(&dir, &TRADES);
     assert_eq!(code, Some(7), "{out}{err}");
     assert!(err.contains("the venue has its order ew-"), "{err}");

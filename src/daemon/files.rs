@@ -245,7 +245,8 @@ fn failed(place: &Path, error: &Error) -> Failure {
 }
 
 impl Opened {
-    /// Refuses a journal on which no daemon ran where the venue has orders of ours: they were sent by a
+    /// Refuses a journal on which no daemon ran where the venue has orders of ours: they were sent
+    /// by a
     /// journal that is gone. A venue that does not answer is asked again once it trades: an order
     /// that lives and is not known halts.
     ///

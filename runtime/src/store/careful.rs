@@ -12,9 +12,10 @@
 //! place. They keep a writer out, and let others look, too.
 //!
 //! After a crash the engine reads the whole file and compares its checksums. After a clean stop it
-//! would not: then it is asked to, which costs about 0.1 s per 100 MB. A file that can be made again
-//! is spared this after a crash ([`Reads::WhatIsNeeded`]): it is ready in the same time whatever its
-//! size, and its checksums are compared by the next start after a stop in order, or by who looks.
+//! would not: then it is asked to, which costs about 0.1 s per 100 MB. A file that can be made
+//! again is spared this after a crash ([`Reads::WhatIsNeeded`]): it is ready in the same time
+//! whatever its size. The next start after a stop in order compares its checksums, and so does who
+//! looks.
 
 use crate::chaos::{Chaos, Site};
 use redb::backends::FileBackend;
