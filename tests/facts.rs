@@ -111,8 +111,8 @@ fn markets() -> Vec<Market> {
         min_notional_for_market: true,
     };
     vec![
-        Market::Close { time: i64::MAX, bars: bars.clone(), missing: vec![symbol] },
-        Market::LateBar { bar: bar() },
+        Market::close(i64::MAX, bars.clone(), vec![symbol]),
+        Market::LateBar { bar: bar(), odd: None },
         Market::HistoryLoaded { symbol, timeframe, from: -1, to: 1, count: 9, digest: u64::MAX },
         Market::HistoryBars { symbol, timeframe, bars },
         Market::Instruments { rules: vec![rule] },

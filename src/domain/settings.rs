@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// `[market.universe]`, and the names of `market.symbols`.
     pub universe: Selection,
+    /// `[market]`
+    pub market: MarketRules,
     /// `[trading]`
     pub trading: Trading,
     /// `[risk]`
@@ -56,6 +58,20 @@ impl Selection {
     #[must_use]
     pub fn ranks(&self) -> bool {
         self.top > 0 || self.min_volume > Decimal::ZERO
+    }
+}
+
+/// What is believed of the market.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MarketRules {
+    /// How far a bar may lie from the close before it, percent of that; 0: as far as it likes.
+    pub max_jump_percent: u32,
+}
+
+impl Default for MarketRules {
+    fn default() -> Self {
+        MarketRules { max_jump_percent: 30 }
     }
 }
 

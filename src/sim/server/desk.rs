@@ -421,7 +421,8 @@ impl Desk {
             let market = &mut inner.market;
             told.extend(streams::messages(exchange, market, input, before, &wanted));
             let reached = exchange.market();
-            told.extend(closed_bars(exchange, market, before, reached, &wanted));
+            let bars: (&mut dyn Market, &Faults) = (market, &self.faults);
+            told.extend(closed_bars(exchange, bars, before, reached, &wanted));
             told.extend(forming(exchange, &mut inner.market, input));
         }
         let row = (!said.is_empty()).then_some(row);
@@ -460,7 +461,7 @@ impl Desk {
 /// Messages about the bars that closed after `before`, up to `reached`.
 fn closed_bars(
     exchange: &Exchange,
-    market: &mut dyn Market,
+    (market, faults): (&mut dyn Market, &Faults),
     before: UtcMs,
     reached: UtcMs,
     wanted: &BTreeSet<String>,
@@ -474,7 +475,7 @@ fn closed_bars(
         }
         let mut traded = BTreeSet::new();
         for bar in bars {
-            let (kline, symbol) = (Kline::minute(&bar), bar.symbol);
+            let (kline, symbol) = (Kline::minute(&faults.bar(bar)), bar.symbol);
             traded.insert(symbol);
             let stream = klines::stream(symbol, kline.interval);
             told.push((stream, klines::event(&kline, true, close)));
