@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// `[market.universe]`, and the names of `market.symbols`.
     pub universe: Selection,
-    /// `[market]`
-    pub market: MarketRules,
     /// `[trading]`
     pub trading: Trading,
     /// `[risk]`
     pub risk: Risk,
     /// `[strategy.*]`
     pub strategy: Strategies,
+    /// `[market]`. States of stages hold settings by their places: new ones come last.
+    pub market: MarketRules,
 }
 
 /// Which symbols are traded.

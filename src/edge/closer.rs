@@ -26,8 +26,8 @@ pub const NAME: &str = "closer";
 /// How long after its close a bar is waited for, milliseconds of venue time.
 const GRACE: UtcMs = 2_000;
 
-/// How far ahead of venue time a bar of a stream may close, milliseconds of venue time: our clock of
-/// the venue is not exact.
+/// How far ahead of venue time a bar of a stream may close, milliseconds of venue time: our clock
+/// of the venue is not exact.
 const AHEAD: UtcMs = 5_000;
 /// The same where venue time is scaled, milliseconds of wall time.
 const AHEAD_SCALED: UtcMs = 1_000;
@@ -171,7 +171,8 @@ impl State {
         Ok(())
     }
 
-    /// A closed bar came by a stream. One of the future is refused; it is looked for when it is due.
+    /// A closed bar came by a stream. One of the future is refused; it is looked for when it is
+    /// due.
     fn came(&mut self, bar: Bar) {
         let (close, now) = (bar.open_time + MINUTE, self.world.now());
         if self.tolerance().is_some_and(|tolerance| close > now + tolerance) {

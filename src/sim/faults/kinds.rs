@@ -134,7 +134,7 @@ pub const KINDS: &[Row] = {
         row(Kind::PartialFills, "partial-fills", Orders, false, Some(("per cent at once", 50)),
             "an order that takes gets a part at once, the rest when the market next trades"),
         row(Kind::OddRecords, "odd-records", Bars, false, Some(("per cent of its prices", 60)),
-            "streams and records tell a closed bar of 1m with other prices; orders trade at the true"),
+            "streams and records tell a bar of 1m with other prices; orders trade at the true"),
     ]
 };
 

@@ -305,8 +305,8 @@ pub enum Filter {
     Other,
 }
 
-/// A row of `GET /api/v3/klines`, an array of twelve on the wire. A number that cannot be read spoils
-/// its own row only.
+/// A row of `GET /api/v3/klines`, an array of twelve on the wire. A number that cannot be read
+/// spoils its own row only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "names and meanings are the venue's")]
 pub struct KlineRow {
