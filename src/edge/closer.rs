@@ -175,22 +175,13 @@ impl State {
     /// due.
     fn came(&mut self, bar: Bar) {
         let (close, now) = (bar.open_time + MINUTE, self.world.now());
-        if self.tolerance().is_some_and(|tolerance| close > now + tolerance) {
+        if is_ahead(close, now, self.world.passing) {
             let reason = "it lies in the future of the exchange's time";
             self.gathering.refuse(Refused::of(&bar, reason), now);
             return;
         }
         let of = self.gathering.offer(self.said.stage(), bar);
         self.offered(&bar, of);
-    }
-
-    /// How far ahead of venue time a bar may close, milliseconds; none: time moves when we say so,
-    /// and a bar may come before we know how far it is.
-    fn tolerance(&self) -> Option<UtcMs> {
-        match self.world.passing {
-            Passing::Lockstep => None,
-            Passing::Scaled(factor) => Some(AHEAD.max(AHEAD_SCALED * i64::from(factor))),
-        }
     }
 
     fn offered(&self, bar: &Bar, of: Offered) {
@@ -364,5 +355,32 @@ impl State {
             let wait = u64::try_from(until - now).unwrap_or(0) / u64::from(factor.max(1)) + 1;
             me.send_after(Duration::from_millis(wait), || CloserMsg::Pull);
         }
+    }
+}
+
+/// Whether a bar that ends at `close` lies in the future at venue time `now`. In lockstep time moves
+/// when we say so, and a bar may come before we know how far it is.
+fn is_ahead(close: UtcMs, now: UtcMs, passing: Passing) -> bool {
+    match passing {
+        Passing::Lockstep => false,
+        Passing::Scaled(factor) => {
+            let tolerance = AHEAD.max(AHEAD_SCALED * i64::from(factor));
+            close > now.saturating_add(tolerance)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_of_the_future_is_one_beyond_the_tolerance() {
+        let ahead = |by, passing| is_ahead(1_000_000 + by, 1_000_000, passing);
+        assert!(!ahead(-MINUTE, Passing::Scaled(1)) && !ahead(AHEAD, Passing::Scaled(1)));
+        assert!(ahead(AHEAD + 1, Passing::Scaled(1)));
+        assert!(!ahead(240_000, Passing::Scaled(240)) && ahead(240_001, Passing::Scaled(240)));
+        assert!(!ahead(MINUTE * 60, Passing::Lockstep));
+        assert!(!is_ahead(i64::MAX, i64::MAX, Passing::Scaled(1)));
     }
 }

@@ -535,8 +535,9 @@ impl Gathering {
             }
         }
         for symbol in &doubtful {
-            let held = bars.remove(symbol);
-            held.into_iter().for_each(|held| self.doubts.ask(held.bar));
+            if let Some(held) = bars.remove(symbol) {
+                self.doubts.ask(held.bar);
+            }
         }
         if !doubtful.is_empty() {
             return Some(Next::Fetch(close, doubtful));

@@ -1,7 +1,7 @@
 use super::*;
 use crate::domain::fact::Listed;
 use crate::domain::money::Price;
-use crate::trading::testing::{bar, input, sym};
+use crate::trading::testing::{Series, bar, input, sym};
 
 const GRACE: UtcMs = 2_000;
 
@@ -381,4 +381,27 @@ fn the_limit_of_a_jump_is_what_is_configured_last() {
     let mut again = Closes::default();
     again.load(&told.said.save()).unwrap();
     assert_eq!(again, told.said);
+}
+
+#[test]
+#[cfg_attr(shared_absent, ignore = "the shared material is absent")]
+fn no_bar_of_a_recording_is_odd() {
+    let rules = MarketRules::default();
+    for name in [
+        "binance/BTCBUSD",
+        "binance_futures/ADAUSDT",
+        "btcperp/BTC-PERP",
+        "coinbase/BTCUSD",
+        "coinbase/ETHUSD",
+        "coinbase/LTCUSD",
+        "freqtrade/XRPETH",
+        "us_equities/AAPL",
+        "us_equities/SPY",
+    ] {
+        let series = Series::read(&format!("data/{name}_1m.csv.gz"), usize::MAX);
+        let (recent, max_jump_percent) = (Recent::default(), rules.max_jump_percent);
+        let odd = Known { recent, max_jump_percent }.odd(&series.bars);
+        assert_eq!(odd, Vec::<UtcMs>::new(), "{name}");
+        assert!(series.bars.len() > 1_000, "{name}");
+    }
 }

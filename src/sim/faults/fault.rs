@@ -81,12 +81,11 @@ impl Fault {
             Kind::ErrorBefore | Kind::ErrorAfter => [500, 502, 503, 504].contains(&number),
             Kind::PartialFills => (1..=99).contains(&number),
             Kind::Limited | Kind::Banned => (1..=259_200).contains(&number),
-            Kind::UnknownOrder => (1..=1_000).contains(&number),
+            Kind::UnknownOrder | Kind::OddBar | Kind::OddRecords => (1..=1_000).contains(&number),
             Kind::Slow | Kind::Shutdown | Kind::Silent | Kind::ChannelSilent => {
                 (0..=DAY).contains(&number)
             }
             Kind::ClockSkew => (-DAY..=DAY).contains(&number),
-            Kind::OddBar | Kind::OddRecords => (1..=1_000).contains(&number),
             Kind::Reset
             | Kind::NoAnswer
             | Kind::LateFills

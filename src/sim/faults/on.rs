@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -280,9 +281,11 @@ impl Faults {
         let mut state = self.state();
         let State { on, hit, .. } = &mut *state;
         let key = [bar.symbol.as_str(), &bar.open_time.to_string()];
+        let mut percent = None;
+        let mut over = false;
         for on in on.iter_mut().filter(|on| on.fault.meets_bar(bar.symbol)) {
             let Some(place) = on.drawn(&key, 0) else { continue };
-            if !hit.contains_key(&(on.id, place)) {
+            if let Entry::Vacant(first) = hit.entry((on.id, place)) {
                 if on.is_over() {
                     continue;
                 }
@@ -290,11 +293,16 @@ impl Faults {
                 if on.met <= on.fault.skip {
                     continue;
                 }
-                hit.insert((on.id, place), 1);
+                first.insert(1);
+                over = on.is_over();
             }
-            return odd(bar, on.fault.number());
+            percent = Some(on.fault.number());
+            break;
         }
-        bar
+        if over && let Err(error) = self.keep(&state) {
+            tracing::warn!(%error, "what is on cannot be kept");
+        }
+        percent.map_or(bar, |percent| odd(bar, percent))
     }
 
     /// How far the clock that timestamps are held against is ahead, milliseconds; below 0 it is
