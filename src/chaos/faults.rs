@@ -59,7 +59,7 @@ pub fn consequential(kind: Kind, seed: u64) -> Option<Fault> {
         Kind::LateFills => Fault { chance: 150, ..fault },
         Kind::PartialFills => Fault { chance: 250, ..fault },
         // The same bars whoever asks: the exchange may have been killed meanwhile.
-        Kind::OddRecords => Fault { chance: 2, ..fault },
+        Kind::OddRecords => Fault { chance: 5, ..fault },
         Kind::Reset
         | Kind::NoAnswer
         | Kind::ErrorAfter

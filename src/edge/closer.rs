@@ -358,8 +358,8 @@ impl State {
     }
 }
 
-/// Whether a bar that ends at `close` lies in the future at venue time `now`. In lockstep time moves
-/// when we say so, and a bar may come before we know how far it is.
+/// Whether a bar that ends at `close` lies in the future at venue time `now`. In lockstep time
+/// moves when we say so, and a bar may come before we know how far it is.
 fn is_ahead(close: UtcMs, now: UtcMs, passing: Passing) -> bool {
     match passing {
         Passing::Lockstep => false,

@@ -275,13 +275,14 @@ impl Faults {
         self.hit(meets, &key, minute, |_| u64::MAX)
     }
 
-    /// A closed bar as it is told by streams and records: the same whoever asks, and how often.
+    /// A closed bar as it is told by streams and records, where that is hit: the same whoever asks,
+    /// and how often.
     #[must_use]
-    pub fn bar(&self, bar: Bar) -> Bar {
+    pub fn bar(&self, bar: Bar) -> Option<(Bar, Hit)> {
         let mut state = self.state();
         let State { on, hit, .. } = &mut *state;
         let key = [bar.symbol.as_str(), &bar.open_time.to_string()];
-        let mut percent = None;
+        let mut found = None;
         let mut over = false;
         for on in on.iter_mut().filter(|on| on.fault.meets_bar(bar.symbol)) {
             let Some(place) = on.drawn(&key, 0) else { continue };
@@ -296,13 +297,14 @@ impl Faults {
                 first.insert(1);
                 over = on.is_over();
             }
-            percent = Some(on.fault.number());
+            let told = odd(bar, on.fault.number());
+            found = Some((told, Hit { kind: on.fault.kind, number: count(&on.fault) }));
             break;
         }
         if over && let Err(error) = self.keep(&state) {
             tracing::warn!(%error, "what is on cannot be kept");
         }
-        percent.map_or(bar, |percent| odd(bar, percent))
+        found
     }
 
     /// How far the clock that timestamps are held against is ahead, milliseconds; below 0 it is
@@ -315,8 +317,7 @@ impl Faults {
     }
 }
 /// A bar with its prices at so many per cent.
-#[must_use]
-pub fn odd(bar: Bar, percent: i64) -> Bar {
+fn odd(bar: Bar, percent: i64) -> Bar {
     let priced = |price: Price| Price((price.0.saturating_mul(percent) / 100).max(1));
     let (open, high) = (priced(bar.open), priced(bar.high));
     let (low, close) = (priced(bar.low), priced(bar.close));

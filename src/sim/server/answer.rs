@@ -5,9 +5,9 @@ use super::limits::{Used, seconds};
 use super::routes::{AccountRoute, Change, MarketRoute, Route};
 use crate::domain::id::Symbol;
 use crate::domain::instrument::Instrument;
+use crate::domain::market::Bar;
 use crate::domain::time::{MINUTE, UtcMs};
 use crate::sim::exchange::{Exchange, ListKind, OrderList, SimFact, place};
-use crate::sim::faults::Faults;
 use crate::sim::market::Market;
 use crate::sim::wire::answers;
 use crate::sim::wire::error::ApiError;
@@ -79,9 +79,9 @@ pub async fn answer(
             Ok(counters.limits().order_counts(counts).to_string())
         }
         Route::Market(route) => {
-            let faults = &desk.faults;
+            let tell = |bar, now| desk.told(bar, now);
             desk.read(|exchange, market, when| {
-                seen(exchange, (market, faults), route, &ask.params, when)
+                seen(exchange, (market, &tell), route, &ask.params, when)
             })
         }
         Route::Account(route) => desk.read(|exchange, _, when| {
@@ -133,7 +133,7 @@ fn info_symbols<'a>(exchange: &'a Exchange, params: &Params) -> Result<Selected<
 /// What anybody may see.
 fn seen(
     exchange: &Exchange,
-    (market, faults): (&mut dyn Market, &Faults),
+    (market, tell): (&mut dyn Market, &dyn Fn(Bar, UtcMs) -> Bar),
     route: MarketRoute,
     params: &Params,
     when: When,
@@ -156,7 +156,7 @@ fn seen(
                 kline.interval == INTERVALS[0] && kline.bar.open_time + MINUTE <= exchange.market()
             };
             for kline in bars.iter_mut().filter(closed) {
-                kline.bar = faults.bar(kline.bar);
+                kline.bar = tell(kline.bar, now);
             }
             return Ok(klines::rows(&bars));
         }
