@@ -48,8 +48,13 @@ fn markets(dir: &Path) -> Vec<Market> {
     all
 }
 
+/// Closing prices in cents, by minute.
+type Prices = BTreeMap<i64, i64>;
+/// Odd bars, by minute.
+type Odd = Vec<(i64, Oddity)>;
+
 /// Closing prices in cents by minute, the minutes with an odd bar, and what was refused.
-fn said(dir: &Path) -> (BTreeMap<i64, i64>, Vec<(i64, Oddity)>, Vec<Market>) {
+fn said(dir: &Path) -> (Prices, Odd, Vec<Market>) {
     let (mut prices, mut odd, mut refused) = (BTreeMap::new(), Vec::new(), Vec::new());
     for market in markets(dir) {
         match &market {
