@@ -136,7 +136,7 @@ fn remember() {
             time = market.next_close(time).expect("a seeded market has no end");
             let bars = market.bars_closing(time);
             let (missing, given) = (Vec::new(), bars.clone());
-            let body = Body::Market(everwarm::domain::fact::Market::Close { time, bars, missing });
+            let body = Body::Market(everwarm::domain::fact::Market::close(time, bars, missing));
             feeder.close(time, body, &given).await;
         }
         feeder.settled().await;

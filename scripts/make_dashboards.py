@@ -197,6 +197,8 @@ BOARDS = {
                   (rate("everwarm_close_bars_missing_total", "instance"), "missing bars")),
             graph("Bars told again", "Bars a minute that were known, as they were or otherwise. Bad: revised.",
                   "cpm", ("60 * " + rate("everwarm_bar_repeats_total", "how"), "{{how}}")),
+            graph("Odd bars", "Bars a minute that were odd and confirmed, or refused. Bad: any.",
+                  "cpm", ("60 * " + rate("everwarm_bars_odd_total", "what"), "{{what}}")),
         ]),
     ]),
     "execution": ("everwarm: execution", [

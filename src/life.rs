@@ -343,7 +343,8 @@ async fn fetch_again(venue: &BinanceClient, birth: &Birth) -> Result<(), BirthEr
     }
     for lost in lost {
         let (symbol, timeframe) = lost.of;
-        let bars = answer(|| fetch(venue, lost.of, lost.times.clone())).await;
+        let bars = answer(|| fetch(venue, lost.of, lost.times.clone())).await.held;
+        let bars: Vec<_> = bars.iter().map(Bar::ordered).collect();
         if lost.is(&bars) {
             again.entry(timeframe).or_default().push((symbol, bars));
         } else {

@@ -9,6 +9,7 @@ use everwarm::domain::id::{ClientOrderId, Symbol};
 use everwarm::domain::instrument::Instrument;
 use everwarm::domain::market::{Bar, RolledBar};
 use everwarm::domain::money::{Decimal, Price};
+use everwarm::domain::odd::{OddBar, Oddity};
 use everwarm::domain::order::{
     Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, OrderType, PanicTrade, ReportSource,
     SendAttempt, Side, VenueFill,
@@ -111,8 +112,16 @@ fn markets() -> Vec<Market> {
         min_notional_for_market: true,
     };
     vec![
-        Market::Close { time: i64::MAX, bars: bars.clone(), missing: vec![symbol] },
-        Market::LateBar { bar: bar() },
+        Market::close(i64::MAX, bars.clone(), vec![symbol]),
+        Market::Close {
+            time: 0,
+            bars: bars.clone(),
+            missing: Vec::new(),
+            odd: Oddity::ALL.map(|why| OddBar { symbol, why }).to_vec(),
+        },
+        Market::LateBar { bar: bar(), odd: None },
+        Market::LateBar { bar: bar(), odd: Some(Oddity::Volume) },
+        Market::BarRefused { symbol, time: i64::MAX, reason: "r".into(), claimed: "c".into() },
         Market::HistoryLoaded { symbol, timeframe, from: -1, to: 1, count: 9, digest: u64::MAX },
         Market::HistoryBars { symbol, timeframe, bars },
         Market::Instruments { rules: vec![rule] },

@@ -43,6 +43,8 @@ mod kit;
 #[cfg(test)]
 mod messages;
 #[cfg(test)]
+mod odd;
+#[cfg(test)]
 mod page;
 #[cfg(test)]
 mod poison;

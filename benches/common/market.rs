@@ -92,7 +92,7 @@ impl Tape {
     pub fn bodies(&self) -> Vec<(UtcMs, Body)> {
         let body = |(time, bars): &(UtcMs, Vec<Bar>)| {
             let (time, bars, missing) = (*time, bars.clone(), Vec::new());
-            (time, Body::Market(MarketFact::Close { time, bars, missing }))
+            (time, Body::Market(MarketFact::close(time, bars, missing)))
         };
         self.closes.iter().map(body).collect()
     }

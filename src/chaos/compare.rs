@@ -246,9 +246,9 @@ pub struct Derived {
 impl Derived {
     /// Takes one fact, in the order of the journal.
     pub fn see(&mut self, fact: &Fact<Body>) {
-        if let Body::Market(Market::Close { time, missing, bars }) = &fact.body {
+        if let Body::Market(Market::Close { time, missing, bars, odd }) = &fact.body {
             self.closes.insert(fact.key.n, *time);
-            let text = format!("{} bars, missing {missing:?}", bars.len());
+            let text = format!("{} bars, missing {missing:?}, odd {odd:?}", bars.len());
             self.said.insert((*time, 0, 0), text);
         }
         if let Body::Decision(Decision::Breaker { .. }) = &fact.body {

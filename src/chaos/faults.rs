@@ -22,13 +22,15 @@ pub fn transparent(kind: Kind, seed: u64) -> Option<Fault> {
         Kind::Rotate => Fault { chance: 8, times: Some(6), ..fault },
         Kind::Shutdown => Fault { chance: 8, times: Some(6), value: Some(50), ..fault },
         Kind::UserStreamEnded => Fault { chance: 60, times: Some(6), ..fault },
+        Kind::OddBar => Fault { chance: 4, ..fault },
         Kind::Slow
         | Kind::ErrorBefore
         | Kind::Limited
         | Kind::Banned
         | Kind::ClockSkew
         | Kind::LateFills
-        | Kind::PartialFills => return None,
+        | Kind::PartialFills
+        | Kind::OddRecords => return None,
     })
 }
 
@@ -56,6 +58,8 @@ pub fn consequential(kind: Kind, seed: u64) -> Option<Fault> {
         }
         Kind::LateFills => Fault { chance: 150, ..fault },
         Kind::PartialFills => Fault { chance: 250, ..fault },
+        // The same bars whoever asks: the exchange may have been killed meanwhile.
+        Kind::OddRecords => Fault { chance: 5, ..fault },
         Kind::Reset
         | Kind::NoAnswer
         | Kind::ErrorAfter
@@ -67,7 +71,8 @@ pub fn consequential(kind: Kind, seed: u64) -> Option<Fault> {
         | Kind::Reorder
         | Kind::Rotate
         | Kind::Shutdown
-        | Kind::UserStreamEnded => return None,
+        | Kind::UserStreamEnded
+        | Kind::OddBar => return None,
     })
 }
 

@@ -13,8 +13,10 @@ use crate::edge::bar::HISTORY_BARS;
 use crate::history::{HistoryLibrary, bars};
 use crate::sim::Local;
 use crate::sim::exchange::NewOrder;
-use everwarm_runtime::fact::Fact;
+use crate::trading::bars::Closes;
+use everwarm_runtime::fact::{Fact, Key};
 use everwarm_runtime::plain::PlainLoop;
+use everwarm_runtime::stage::Stage as _;
 use everwarm_runtime::store::archive::Archive;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -40,6 +42,7 @@ pub fn play(feed: &Feed) -> Result<Picture, String> {
         facts: Vec::new(),
         waiting: Vec::new(),
         recv_window: feed.settings.trading.recv_window_ms,
+        said: Closes::default(),
     };
     play.begin(feed, &archive)?;
     while let Some(close) = play.venue.next_close() {
@@ -56,6 +59,8 @@ struct Play {
     /// Orders that may be sent, with the number of the attempt.
     waiting: Vec<(OrderIntent, u32)>,
     recv_window: i64,
+    /// What bars are judged by.
+    said: Closes,
 }
 
 impl Play {
@@ -84,6 +89,7 @@ impl Play {
         for symbol in symbols {
             let (from, to) = (*times.start(), *times.end());
             let past = on_the_wire(self.venue.market().bars(symbol, from, to, usize::MAX));
+            self.said.join(&past);
             let said = bars::keep(archive, Timeframe::M1, &[(symbol, past)]);
             let said = said.map_err(|e| e.to_string())?.pop();
             let said = said.unwrap_or_else(|| bars::nothing(symbol, Timeframe::M1, times.clone()));
@@ -99,7 +105,8 @@ impl Play {
         let traded: BTreeSet<Symbol> = bars.iter().map(|bar| bar.symbol).collect();
         let all = self.venue.exchange().instruments().iter().map(|rule| rule.symbol);
         let missing = all.filter(|symbol| !traded.contains(symbol)).collect();
-        self.input(close, Body::Market(Said::Close { time: close, bars, missing }))?;
+        let odd = self.said.odd(&bars);
+        self.input(close, Body::Market(Said::Close { time: close, bars, missing, odd }))?;
         self.rest()
     }
 
@@ -154,6 +161,9 @@ impl Play {
     }
 
     fn input(&mut self, time: UtcMs, body: Body) -> Result<(), String> {
+        let key = Key { n: 0, rank: 0, i: 0 };
+        let (version, because) = (0, Vec::new());
+        self.said.evolve(&Fact { key, time, version, because, body: body.clone() });
         let (facts, waiting) = (&mut self.facts, &mut self.waiting);
         let mut keep = |fact: &Fact<Body>| {
             if let Body::Order(Order::Intent(intent)) = &fact.body {

@@ -131,8 +131,10 @@ pub fn balance(it: &Balance) -> Result<(), String> {
 /// Names the symbol, the bar, the field and the limit.
 pub fn bar(it: &Bar) -> Result<(), String> {
     let told = time("open time", it.open_time).and(amount("volume", it.volume).map(drop));
-    let high = price("high", it.high.decimal());
-    told.and(high.map(drop)).map_err(|why| format!("{} kline {}: {why}", it.symbol, it.open_time))
+    let prices = [("open", it.open), ("high", it.high), ("low", it.low), ("close", it.close)];
+    let mut prices = prices.into_iter().map(|(name, value)| price(name, value.decimal()));
+    let wrong = prices.find_map(Result::err).map_or(Ok(()), Err);
+    told.and(wrong).map_err(|why| format!("{} kline {}: {why}", it.symbol, it.open_time))
 }
 
 /// The numbers of a report on an order and of its fills, times excluded.
@@ -193,7 +195,7 @@ pub fn beyond(body: &Body) -> Vec<String> {
         Body::Market(Market::Close { bars, .. } | Market::HistoryBars { bars, .. }) => {
             bars.iter().map(bar).collect()
         }
-        Body::Market(Market::LateBar { bar: late }) => vec![bar(late)],
+        Body::Market(Market::LateBar { bar: late, .. }) => vec![bar(late)],
         Body::Venue(Venue::Account { balances, .. }) => balances.iter().map(balance).collect(),
         Body::Venue(Venue::Reported(told)) => vec![report(told)],
         Body::Market(_)

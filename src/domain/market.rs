@@ -49,6 +49,21 @@ impl Bar {
         }
         Ok(())
     }
+
+    /// Whether its high is the highest of its prices and its low the lowest.
+    #[must_use]
+    pub fn is_ordered(&self) -> bool {
+        *self == self.ordered()
+    }
+
+    /// The same bar with the highest of its prices as its high and the lowest as its low.
+    #[must_use]
+    pub fn ordered(&self) -> Bar {
+        let prices = [self.open, self.high, self.low, self.close];
+        let high = prices.into_iter().max().unwrap_or(self.high);
+        let low = prices.into_iter().min().unwrap_or(self.low);
+        Bar { high, low, ..*self }
+    }
 }
 
 /// A bar made of smaller ones.

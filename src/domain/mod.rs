@@ -9,6 +9,7 @@ pub mod instrument;
 pub mod market;
 pub mod money;
 pub mod nearest;
+pub mod odd;
 pub mod order;
 pub mod quarantine;
 pub mod settings;

@@ -18,6 +18,8 @@ pub struct Settings {
     pub risk: Risk,
     /// `[strategy.*]`
     pub strategy: Strategies,
+    /// `[market]`. States of stages hold settings by their places: new ones come last.
+    pub market: MarketRules,
 }
 
 /// Which symbols are traded.
@@ -56,6 +58,20 @@ impl Selection {
     #[must_use]
     pub fn ranks(&self) -> bool {
         self.top > 0 || self.min_volume > Decimal::ZERO
+    }
+}
+
+/// What is believed of the market.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MarketRules {
+    /// How far a bar may lie from the close before it, percent of that; 0: as far as it likes.
+    pub max_jump_percent: u32,
+}
+
+impl Default for MarketRules {
+    fn default() -> Self {
+        MarketRules { max_jump_percent: 30 }
     }
 }
 

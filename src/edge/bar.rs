@@ -2,6 +2,7 @@
 //! the venue's records. What is missing there is told by [`missing`], at the start and later.
 
 use super::closer::CloserMsg;
+use super::confirm::{Sought, confirm, fetch_all};
 use super::retry;
 use super::world::{Passing, World, path};
 use crate::domain::fact::Market;
@@ -9,16 +10,16 @@ use crate::domain::id::Symbol;
 use crate::domain::market::Bar;
 use crate::domain::time::{MINUTE, Timeframe, UtcMs};
 use crate::history::bars;
-use crate::history::fetch::fetch;
 use crate::history::keeper::Past;
-use crate::history::need::{Times, missing, pages};
+use crate::history::need::{Times, missing};
 use crate::history::queries::HistoryError;
+use crate::trading::bars::{Known, Refused};
 use crate::venue::port::{ErrorClass, VenueError};
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::clock::steady_ms;
 use everwarm_runtime::mailbox::Ticket;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{AcquireError, SemaphorePermit};
@@ -44,6 +45,8 @@ pub enum BarMsg {
         from: Option<UtcMs>,
         /// The close that must be reached besides whatever has closed by now.
         least: Option<UtcMs>,
+        /// What the bars are judged by.
+        known: Known,
     },
     /// The closer may not have heard of us, or not found us.
     Greet,
@@ -112,7 +115,7 @@ impl Actor for BarActor {
             }
             BarMsg::Greet => state.greet(&me),
             BarMsg::Interrupted => state.world.tell(path::CLOSER, CloserMsg::Hello(state.symbol)),
-            BarMsg::Look { from, least } => state.look(from, least),
+            BarMsg::Look { from, least, known } => state.look(from, least, known),
         }
         Ok(())
     }
@@ -136,17 +139,17 @@ impl State {
         self.world.tell(path::CLOSER, CloserMsg::Closed(bar, ticket));
     }
 
-    fn look(&mut self, from: Option<UtcMs>, least: Option<UtcMs>) {
+    fn look(&mut self, from: Option<UtcMs>, least: Option<UtcMs>, known: Known) {
         self.greeted = true;
         if let Some(before) = self.look.take() {
             before.abort();
         }
         let (world, symbol) = (self.world.clone(), self.symbol);
-        let wanted = Wanted { from, since: steady_ms(), least };
+        let wanted = Wanted { from, since: steady_ms(), least, known };
         self.look = Some(tokio::spawn(async move {
             world.board.begun().await;
             for tries in 0.. {
-                match looking(&world, symbol, wanted).await {
+                match looking(&world, symbol, &wanted).await {
                     Ok(looked) => return world.tell(path::CLOSER, looked),
                     Err(e) => tracing::debug!(%symbol, error = %e, "bars are asked for again"),
                 }
@@ -157,7 +160,6 @@ impl State {
 }
 
 /// What a look is to find.
-#[derive(Clone, Copy)]
 struct Wanted {
     /// Bars from here on; none: the past.
     from: Option<UtcMs>,
@@ -165,6 +167,8 @@ struct Wanted {
     since: i64,
     /// The close that must be reached at least.
     least: Option<UtcMs>,
+    /// What the bars are judged by.
+    known: Known,
 }
 
 /// Leave to ask the venue.
@@ -175,34 +179,36 @@ type Turn<'a> = Result<SemaphorePermit<'a>, AcquireError>;
 ///
 /// Whatever the stream may not have told, since it was not subscribed or nobody was there to hear
 /// it, is in it: nothing waits for the next bar to show that one is missing.
-async fn looking(world: &World, symbol: Symbol, wanted: Wanted) -> Result<CloserMsg, VenueError> {
+async fn looking(world: &World, symbol: Symbol, wanted: &Wanted) -> Result<CloserMsg, VenueError> {
     // Asked for while others have their turn: what closes while we wait for ours is told by the
     // stream.
-    let Wanted { from, since, least } = wanted;
-    let reached = Box::pin(world.released.through(world, since, least)).await?;
+    let reached = Box::pin(world.released.through(world, wanted.since, wanted.least)).await?;
     // However many look at once, orders and the account get their turn. A look takes some 100 kB:
     // only who has a turn takes that, and lets it go with the turn.
     let turn = world.lookups.acquire().await;
-    Box::pin(look(world, symbol, from, Timeframe::M1.open_of(reached), turn)).await
+    Box::pin(look(world, symbol, wanted, Timeframe::M1.open_of(reached), turn)).await
 }
 
 /// Fetches what has closed from `from` to `through`, or the history where there is nothing yet.
 async fn look(
     world: &World,
     symbol: Symbol,
-    from: Option<UtcMs>,
+    wanted: &Wanted,
     through: UtcMs,
     turn: Turn<'_>,
 ) -> Result<CloserMsg, VenueError> {
-    let (bars, history) = match from {
-        Some(from) => {
-            let count = (through - from) / MINUTE;
-            let needed = missing([], &[], count, through, Timeframe::M1);
-            (fetch_all(world, symbol, &needed).await?, None)
-        }
-        None => (Vec::new(), Some(past(world, symbol, through, turn).await?)),
+    let known = wanted.known.clone();
+    let Some(from) = wanted.from else {
+        let (history, refused) = past(world, symbol, through, known, turn).await?;
+        let (bars, odd, history) = (Vec::new(), Vec::new(), Some(history));
+        return Ok(CloserMsg::Looked { symbol, bars, odd, refused, history, through });
     };
-    Ok(CloserMsg::Looked { symbol, bars, history, through })
+    let count = (through - from) / MINUTE;
+    let needed = missing([], &[], count, through, Timeframe::M1);
+    let sought = Sought::new(known, BTreeMap::new(), fetch_all(world, symbol, &needed).await?);
+    drop(turn);
+    let (bars, odd, refused) = Box::pin(confirm(world, symbol, sought)).await?.found();
+    Ok(CloserMsg::Looked { symbol, bars, odd, refused, history: None, through })
 }
 
 /// Sees to it that the past is whole, writes it down, and says what announces it.
@@ -210,8 +216,9 @@ async fn past(
     world: &World,
     symbol: Symbol,
     through: UtcMs,
+    known: Known,
     turn: Turn<'_>,
-) -> Result<Market, VenueError> {
+) -> Result<(Market, Vec<Refused>), VenueError> {
     let (count, timeframe) = (HISTORY_BARS, Timeframe::M1);
     let times: Times = through - count * MINUTE..=through - MINUTE;
     let (archive, within) = (Arc::clone(&world.archive), times.clone());
@@ -223,29 +230,21 @@ async fn past(
     });
     let read = read.await.map_err(|e| unkept(e.to_string()))?;
     let (have, none) = read.map_err(|e: HistoryError| unkept(world.history_failed(e)))?;
-    let mut all: BTreeMap<UtcMs, Bar> = have.into_iter().map(|bar| (bar.open_time, bar)).collect();
-    let needed = missing(all.keys().copied(), &none, count, through, timeframe);
-    for bar in fetch_all(world, symbol, &needed).await? {
-        all.entry(bar.open_time).or_insert(bar);
-    }
-    // What is still missing was asked for, and the venue does not have it.
-    let none = missing(all.keys().copied(), &none, count, through, timeframe);
-    let past = Past { symbol, timeframe, times, bars: all.into_values().collect(), none };
-    // The keeper writes many at once.
+    let have: BTreeMap<UtcMs, Bar> = have.into_iter().map(|bar| (bar.open_time, bar)).collect();
+    let needed = missing(have.keys().copied(), &none, count, through, timeframe);
+    let sought = Sought::new(known, have, fetch_all(world, symbol, &needed).await?);
+    // The keeper writes many at once, and to ask again takes seconds.
     drop(turn);
-    world.keeper.keep(past).await.map_err(|e| unkept(format!("history: {e}")))
-}
-
-async fn fetch_all(
-    world: &World,
-    symbol: Symbol,
-    needed: &[Times],
-) -> Result<Vec<Bar>, VenueError> {
-    let mut bars = Vec::new();
-    for times in pages(needed, Timeframe::M1) {
-        bars.extend(fetch(&world.venue, (symbol, Timeframe::M1), times).await?);
-    }
-    Ok(bars)
+    let (bars, _, refused) = Box::pin(confirm(world, symbol, sought)).await?.found();
+    // What is still missing was asked for, and the venue does not have it. What was refused is
+    // asked for again by the next start.
+    let here: BTreeSet<UtcMs> =
+        bars.iter().map(|bar| bar.open_time).chain(refused.iter().map(|bar| bar.time)).collect();
+    let none = missing(here, &none, count, through, timeframe);
+    let bars = bars.iter().map(Bar::ordered).collect();
+    let past = Past { symbol, timeframe, times, bars, none };
+    let kept = world.keeper.keep(past).await.map_err(|e| unkept(format!("history: {e}")));
+    kept.map(|announced| (announced, refused))
 }
 
 fn unkept(text: String) -> VenueError {

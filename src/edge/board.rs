@@ -77,9 +77,27 @@ pub struct Board {
 pub struct BarCounts {
     known: AtomicU64,
     revised: AtomicU64,
+    odd: AtomicU64,
+    refused: AtomicU64,
 }
 
 impl BarCounts {
+    /// Counts odd bars that entered a close.
+    pub fn odd(&self, count: u64) {
+        self.odd.fetch_add(count, Relaxed);
+    }
+
+    /// Counts bars that were refused.
+    pub fn refused(&self, count: u64) {
+        self.refused.fetch_add(count, Relaxed);
+    }
+
+    /// Odd bars that entered a close, and refused ones.
+    #[must_use]
+    pub fn strange(&self) -> (u64, u64) {
+        (self.odd.load(Relaxed), self.refused.load(Relaxed))
+    }
+
     /// Counts one.
     pub fn count(&self, offered: Offered) {
         match offered {

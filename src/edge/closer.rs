@@ -11,7 +11,7 @@ use crate::domain::fact::{Body, Market};
 use crate::domain::id::Symbol;
 use crate::domain::market::Bar;
 use crate::domain::time::{MINUTE, Timeframe, UtcMs};
-use crate::trading::bars::{Closes, Gathering, Next, Offered};
+use crate::trading::bars::{Closes, Gathering, Next, Offered, Refused};
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::mailbox::Ticket;
@@ -26,6 +26,12 @@ pub const NAME: &str = "closer";
 /// How long after its close a bar is waited for, milliseconds of venue time.
 const GRACE: UtcMs = 2_000;
 
+/// How far ahead of venue time a bar of a stream may close, milliseconds of venue time: our clock
+/// of the venue is not exact.
+const AHEAD: UtcMs = 5_000;
+/// The same where venue time is scaled, milliseconds of wall time.
+const AHEAD_SCALED: UtcMs = 1_000;
+
 /// Wall time after which bars are looked for of which none has come, besides that; looks for that
 /// are so far apart at least.
 const LATE: Duration = Duration::from_secs(2);
@@ -39,12 +45,18 @@ pub enum CloserMsg {
     Hello(Symbol),
     /// A closed bar came by stream.
     Closed(Bar, Ticket),
+    /// A closed bar came by stream that cannot be held.
+    Unheld(Refused, Ticket),
     /// The venue's records were looked through up to the close `through`.
     Looked {
         /// Whose.
         symbol: Symbol,
         /// What was found, ascending.
         bars: Vec<Bar>,
+        /// Opening times of the odd ones among them; the records repeated these.
+        odd: Vec<UtcMs>,
+        /// What was found and is not believed.
+        refused: Vec<Refused>,
         /// Past bars that were written to the history, to be announced.
         history: Option<Market>,
         /// Up to which close nothing is missing in `bars`.
@@ -127,7 +139,9 @@ impl Actor for Closer {
         state.waker.clear();
         state.fold()?;
         state.take(message)?;
-        state.go_on(&me).await
+        let gone_on = state.go_on(&me).await;
+        state.world.board.bars.refused(state.gathering.take_refused());
+        gone_on
     }
 
     async fn post_stop(
@@ -157,8 +171,20 @@ impl State {
         Ok(())
     }
 
-    fn offer(&mut self, bar: Bar) {
+    /// A closed bar came by a stream. One of the future is refused; it is looked for when it is
+    /// due.
+    fn came(&mut self, bar: Bar) {
+        let (close, now) = (bar.open_time + MINUTE, self.world.now());
+        if is_ahead(close, now, self.world.passing) {
+            let reason = "it lies in the future of the exchange's time";
+            self.gathering.refuse(Refused::of(&bar, reason), now);
+            return;
+        }
         let of = self.gathering.offer(self.said.stage(), bar);
+        self.offered(&bar, of);
+    }
+
+    fn offered(&self, bar: &Bar, of: Offered) {
         if of == Offered::Revised {
             let (symbol, at) = (bar.symbol, bar.open_time);
             tracing::warn!("{symbol}: the bar of {at} is told otherwise now; the first stays");
@@ -196,8 +222,9 @@ impl State {
         match message {
             CloserMsg::Pull => {}
             CloserMsg::Hello(symbol) => self.send_look(symbol, None),
-            CloserMsg::Closed(bar, _) => self.offer(bar),
-            CloserMsg::Looked { symbol, bars, history, through } => {
+            CloserMsg::Closed(bar, _) => self.came(bar),
+            CloserMsg::Unheld(refused, _) => self.gathering.refuse(refused, self.world.now()),
+            CloserMsg::Looked { symbol, bars, odd, refused, history, through } => {
                 self.asked.remove(&symbol);
                 if !self.said.stage().is_live(symbol) {
                     return Ok(());
@@ -216,9 +243,12 @@ impl State {
                     }
                 }
                 for bar in bars {
-                    self.offer(bar);
+                    let confirmed = odd.contains(&bar.open_time);
+                    let of = self.gathering.found(self.said.stage(), bar, confirmed);
+                    self.offered(&bar, of);
                 }
-                self.gathering.looked(symbol, through);
+                let (said, now) = (self.said.stage(), self.world.now());
+                self.gathering.looked_at(said, (symbol, through), refused, now);
             }
             CloserMsg::Told { close, symbols } => self.gathering.told(close, symbols),
             CloserMsg::Nudge => self.look_again(),
@@ -268,14 +298,26 @@ impl State {
         let time = match &market {
             Market::Close { time, .. } => *time,
             Market::LateBar { .. }
+            | Market::BarRefused { .. }
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. }
             | Market::Instruments { .. }
             | Market::Universe { .. } => self.world.now(),
         };
         self.world.chaos().point(Site::BeforeAppend, NAME);
-        if matches!(market, Market::Close { .. }) {
-            self.world.board.write_coming(time);
+        match &market {
+            Market::Close { odd, .. } => {
+                self.world.board.write_coming(time);
+                self.world.board.bars.odd(odd.len() as u64);
+            }
+            Market::LateBar { odd, .. } => self.world.board.bars.odd(u64::from(odd.is_some())),
+            Market::BarRefused { symbol, time, reason, claimed } => {
+                tracing::warn!(%symbol, time, reason, claimed, "a bar is refused");
+            }
+            Market::HistoryLoaded { .. }
+            | Market::HistoryBars { .. }
+            | Market::Instruments { .. }
+            | Market::Universe { .. } => {}
         }
         self.world.journal.append(&self.writer, time, vec![Body::Market(market)])?;
         self.world.chaos().point(Site::AfterAppend, NAME);
@@ -299,8 +341,8 @@ impl State {
             Some(close) => drop(self.asked.insert(symbol, close)),
             None => drop(self.asked.remove(&symbol)),
         }
-        let from = self.from(symbol);
-        self.world.tell(&World::bar_path(symbol), bar::BarMsg::Look { from, least });
+        let (from, known) = (self.from(symbol), self.said.stage().known(symbol));
+        self.world.tell(&World::bar_path(symbol), bar::BarMsg::Look { from, least, known });
     }
 
     /// Venue time may stand still in lockstep; the pacer then moves it and pulls.
@@ -313,5 +355,32 @@ impl State {
             let wait = u64::try_from(until - now).unwrap_or(0) / u64::from(factor.max(1)) + 1;
             me.send_after(Duration::from_millis(wait), || CloserMsg::Pull);
         }
+    }
+}
+
+/// Whether a bar that ends at `close` lies in the future at venue time `now`. In lockstep time
+/// moves when we say so, and a bar may come before we know how far it is.
+fn is_ahead(close: UtcMs, now: UtcMs, passing: Passing) -> bool {
+    match passing {
+        Passing::Lockstep => false,
+        Passing::Scaled(factor) => {
+            let tolerance = AHEAD.max(AHEAD_SCALED * i64::from(factor));
+            close > now.saturating_add(tolerance)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_of_the_future_is_one_beyond_the_tolerance() {
+        let ahead = |by, passing| is_ahead(1_000_000 + by, 1_000_000, passing);
+        assert!(!ahead(-MINUTE, Passing::Scaled(1)) && !ahead(AHEAD, Passing::Scaled(1)));
+        assert!(ahead(AHEAD + 1, Passing::Scaled(1)));
+        assert!(!ahead(240_000, Passing::Scaled(240)) && ahead(240_001, Passing::Scaled(240)));
+        assert!(!ahead(MINUTE * 60, Passing::Lockstep));
+        assert!(!is_ahead(i64::MAX, i64::MAX, Passing::Scaled(1)));
     }
 }

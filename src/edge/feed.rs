@@ -5,6 +5,7 @@
 //! faster than they are handled, they are left out, and fetched too.
 
 use super::bar::BarMsg;
+use super::closer::CloserMsg;
 use super::spread::Spread;
 use super::stream::Stream;
 use super::world::{BARS_WAITING, World, path};
@@ -100,6 +101,11 @@ impl State {
                 world.chaos().point(Site::AfterReceive, NAME);
                 world.tell(&World::bar_path(bar.symbol), BarMsg::Closed(bar, ticket));
             }
+            Event::Frame(MarketReport::Unheld(bar)) => {
+                let symbol = bar.symbol;
+                world.tell(path::CLOSER, CloserMsg::Unheld(bar.into(), ticket));
+                world.tell(&World::bar_path(symbol), BarMsg::Interrupted);
+            }
             Event::Frame(MarketReport::Bar { .. } | MarketReport::Other { .. })
             | Event::Ending { .. } => {}
             Event::Subscribed | Event::Garbled { .. } => {
@@ -179,7 +185,9 @@ fn measured(
                 meters.latency.count(late.saturating_mul(1_000_000));
                 true
             }
-            Event::Frame(MarketReport::Bar { .. } | MarketReport::Other { .. })
+            Event::Frame(
+                MarketReport::Bar { .. } | MarketReport::Unheld(_) | MarketReport::Other { .. },
+            )
             | Event::Subscribed
             | Event::Turned
             | Event::Garbled { .. }
@@ -204,7 +212,7 @@ fn hearing(
 ) -> impl FnMut(Box<Event<MarketReport>>) -> Option<FeedMsg> + Send + 'static {
     move |event| {
         let ticket = match &*event {
-            Event::Frame(MarketReport::Bar { closed: true, .. }) => {
+            Event::Frame(MarketReport::Bar { closed: true, .. } | MarketReport::Unheld(_)) => {
                 let ticket = mailbox.take_or_drop(BARS_WAITING);
                 missed.fetch_or(ticket.is_none(), AcqRel);
                 ticket?

@@ -41,6 +41,7 @@ kinds! {
         CloserMsg::Pull => "pull",
         CloserMsg::Hello(_) => "hello",
         CloserMsg::Closed(..) => "closed",
+        CloserMsg::Unheld(..) => "unheld",
         CloserMsg::Looked { .. } => "looked",
         CloserMsg::Told { .. } => "told",
         CloserMsg::Nudge => "nudge",

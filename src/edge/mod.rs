@@ -17,6 +17,7 @@ pub mod clock;
 pub mod closer;
 pub mod compare;
 pub mod config;
+mod confirm;
 pub mod deaf;
 pub mod exchange;
 pub mod feed;

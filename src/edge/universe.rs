@@ -296,6 +296,7 @@ impl State {
             }
             Market::Close { .. }
             | Market::LateBar { .. }
+            | Market::BarRefused { .. }
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. }
             | Market::Instruments { .. } => false,

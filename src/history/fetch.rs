@@ -7,14 +7,15 @@ use crate::domain::id::Symbol;
 use crate::domain::market::Bar;
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::venue::binance::BinanceClient;
-use crate::venue::port::{PAGE_MAX, VenueError};
+use crate::venue::port::{Bars, PAGE_MAX, VenueError};
 use everwarm_runtime::fact::{Fact, Library as _};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{Store, StoreError};
 use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 
-/// The bars of `symbol` with opening times in `times`, ascending, as many pages as that takes.
+/// The bars of `symbol` with opening times in `times`, ascending, as many pages as that takes, and
+/// those that cannot be held.
 ///
 /// # Errors
 /// The venue does not answer, or refuses.
@@ -22,13 +23,15 @@ pub async fn fetch(
     venue: &BinanceClient,
     (symbol, timeframe): (Symbol, Timeframe),
     times: RangeInclusive<UtcMs>,
-) -> Result<Vec<Bar>, VenueError> {
-    let mut found: Vec<Bar> = Vec::new();
+) -> Result<Bars, VenueError> {
+    let mut found = Bars::default();
     let mut next = *times.start();
     while next <= *times.end() {
         let page = venue.klines(symbol, timeframe, next, *times.end(), PAGE_MAX).await?;
-        let last = page.last().map(|bar| bar.open_time);
-        found.extend(page.into_iter().filter(|bar| times.contains(&bar.open_time)));
+        let held = page.held.last().map(|bar| bar.open_time);
+        let last = held.max(page.unheld.last().map(|bar| bar.open_time));
+        found.held.extend(page.held.into_iter().filter(|bar| times.contains(&bar.open_time)));
+        found.unheld.extend(page.unheld);
         // A short page may end before a hole; an empty one is the end.
         let Some(last) = last else { break };
         next = last + timeframe.ms();

@@ -64,7 +64,7 @@ pub fn project(fact: &Fact<Body>) -> Vec<Op> {
             let open = time - Timeframe::M1.ms();
             vec![bar_row(Timeframe::M1, open, fact.key, bars)]
         }
-        Body::Market(Market::LateBar { bar }) => {
+        Body::Market(Market::LateBar { bar, .. }) => {
             vec![bar_row(Timeframe::M1, bar.open_time, fact.key, std::slice::from_ref(bar))]
         }
         Body::Market(Market::Instruments { rules }) => {

@@ -111,7 +111,7 @@ fn position(quantity: &str, cost: &str, realized: &str) -> Body {
 fn a_round() -> Vec<(u64, Fact<Body>)> {
     let close = |time, price| {
         let bars = vec![bar("BTCUSD", time - MINUTE, 900), bar("ETHUSD", time - MINUTE, price)];
-        Body::Market(Market::Close { time, bars, missing: vec![] })
+        Body::Market(Market::close(time, bars, vec![]))
     };
     let changed = Body::Order(Order::Changed {
         client_id: ClientOrderId("ew-1".into()),
@@ -262,7 +262,7 @@ fn a_mark_is_found_behind_many_closes_without_the_symbol() {
     for n in 9..900_u64 {
         let time = n.cast_signed() * MINUTE;
         let bars = vec![bar("BTCUSD", time - MINUTE, 900)];
-        let body = Body::Market(Market::Close { time, bars, missing: vec![symbol("ETHUSD")] });
+        let body = Body::Market(Market::close(time, bars, vec![symbol("ETHUSD")]));
         facts.push((n, fact(n, 0, 0, time, body)));
     }
     apply(&mut projector, &facts);
@@ -358,7 +358,10 @@ fn announced_history_is_handed_out_whole_or_refused() {
         let error = resolve(&market).unwrap_err();
         assert!(error.contains("ETHUSD 1m"), "{error}");
     }
-    assert_eq!(library.resolve(&Body::Market(Market::LateBar { bar: eth[0] })), Ok(None));
+    assert_eq!(
+        library.resolve(&Body::Market(Market::LateBar { bar: eth[0], odd: None })),
+        Ok(None)
+    );
 }
 
 #[test]

@@ -136,7 +136,11 @@ impl EventLog {
 fn sorted(body: &Body) -> Option<(&'static str, Weight, Option<Symbol>)> {
     use Weight::{Bad, Info, Warn};
     Some(match body {
-        Body::Market(Market::LateBar { bar }) => ("market", Warn, Some(bar.symbol)),
+        Body::Market(Market::LateBar { bar, .. }) => ("market", Warn, Some(bar.symbol)),
+        Body::Market(Market::BarRefused { symbol, .. }) => ("market", Warn, Some(*symbol)),
+        Body::Market(Market::Close { odd, .. }) => {
+            ("market", Warn, Some(odd.first()?.symbol).filter(|_| odd.len() == 1))
+        }
         Body::Market(Market::Universe { listed, unlisted, .. }) => {
             if listed.is_empty() && unlisted.is_empty() {
                 return None;

@@ -373,7 +373,7 @@ fn symbol_of(body: &Body) -> Option<Symbol> {
         | Body::Ledger(Ledger::Position { symbol, .. })
         | Body::Market(Market::HistoryLoaded { symbol, .. }) => Some(*symbol),
         Body::Venue(Venue::Reported(report)) => Some(report.symbol),
-        Body::Market(Market::LateBar { bar }) => Some(bar.symbol),
+        Body::Market(Market::LateBar { bar, .. }) => Some(bar.symbol),
         _ => None,
     }
 }

@@ -121,7 +121,7 @@ impl StatusFold {
     }
 
     fn market(&mut self, market: &Market) {
-        if let Market::Close { time, bars, missing } = market {
+        if let Market::Close { time, bars, missing, .. } = market {
             self.view.closes += 1;
             self.view.close_time = Some(*time);
             self.view.symbols = (bars.len() + missing.len()) as u64;

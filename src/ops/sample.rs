@@ -67,7 +67,7 @@ fn bar(name: &str, open_time: UtcMs, close: i64) -> Bar {
 
 pub fn close(time: UtcMs) -> Body {
     let bars = vec![bar("BTCUSD", time - MINUTE, 40_000), bar("ETHUSD", time - MINUTE, 1250)];
-    Body::Market(Market::Close { time, bars, missing: vec![symbol("LTCUSD")] })
+    Body::Market(Market::close(time, bars, vec![symbol("LTCUSD")]))
 }
 
 pub fn equity(time: UtcMs, equity: &str) -> Body {

@@ -9,6 +9,7 @@ use crate::domain::fact::{
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::market::Bar;
 use crate::domain::money::Decimal;
+use crate::domain::odd::Oddity;
 use crate::domain::order::{
     Balance, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource, Side,
 };
@@ -128,13 +129,19 @@ fn bar(bar: &Bar) -> String {
     )
 }
 
+/// A bar that is odd, in words.
+#[must_use]
+pub fn odd(symbol: Symbol, why: Oddity) -> String {
+    format!("the bar of {symbol} is odd: {}, and the exchange confirms it", why.words())
+}
+
 fn some<T>(rows: &[T], of: impl Fn(&T) -> Symbol, focus: Option<Symbol>) -> Vec<&T> {
     rows.iter().filter(|row| focus.is_none_or(|symbol| of(row) == symbol)).collect()
 }
 
 fn tell_market(market: &Market, focus: Option<Symbol>) -> String {
     match market {
-        Market::Close { time, bars, missing } => {
+        Market::Close { time, bars, missing, odd } => {
             let told = some(bars, |b| b.symbol, focus);
             let absent = match missing.as_slice() {
                 [] => String::new(),
@@ -145,10 +152,19 @@ fn tell_market(market: &Market, focus: Option<Symbol>) -> String {
                 (Some(symbol), _) => format!("no bar of {symbol}"),
                 (None, _) => format!("{} of {}", count(bars.len() as u64, "bar"), names(bars)),
             };
-            format!("the close of {} UTC: {about}{absent}", clock(*time))
+            let strange = some(odd, |odd| odd.symbol, focus);
+            let strange = strange.iter().map(|odd| format!("; {}", self::odd(odd.symbol, odd.why)));
+            let strange: String = strange.collect();
+            format!("the close of {} UTC: {about}{absent}{strange}", clock(*time))
         }
-        Market::LateBar { bar: late } => {
-            format!("a bar of {} came after its close: {}", clock(late.open_time), bar(late))
+        Market::LateBar { bar: late, odd: why } => {
+            let strange = why.map_or(String::new(), |why| format!("; {}", odd(late.symbol, why)));
+            let told = bar(late);
+            format!("a bar of {} came after its close: {told}{strange}", clock(late.open_time))
+        }
+        Market::BarRefused { symbol, time, reason, claimed } => {
+            let time = clock(*time);
+            format!("the bar of {symbol} of {time} UTC is refused: {reason}; it claimed {claimed}")
         }
         Market::HistoryLoaded { symbol, timeframe, from, to, count, .. } => {
             let (from, to) = (instant(*from), instant(*to));

@@ -15,6 +15,7 @@ use crate::domain::fact::{
 };
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::money::{Decimal, total};
+use crate::domain::odd::OddBar;
 use crate::domain::order::{OrderReport, OrderStatus, ReportSource, Side};
 use crate::domain::time::UtcMs;
 use everwarm_runtime::fact::Fact;
@@ -142,7 +143,7 @@ impl TerminalState {
 
     fn market(&mut self, market: &Market, now: Duration) -> Vec<String> {
         match market {
-            Market::Close { time, bars, missing } => {
+            Market::Close { time, bars, missing, odd } => {
                 let mut lines = Vec::new();
                 // A close without books of its own (before the first account) is told when the next
                 // comes.
@@ -152,13 +153,22 @@ impl TerminalState {
                 self.closes += 1;
                 self.first_close.get_or_insert(*time);
                 self.newest_close = Some(*time);
+                let odd_bar = |odd: &OddBar| {
+                    let text = tell::odd(odd.symbol, odd.why);
+                    self.row(&clock(*time), "odd", &text, Paint::Red)
+                };
+                lines.extend(odd.iter().map(odd_bar));
                 let (bars, missing) = (bars.len(), missing.len());
                 self.pending.push_back(Close { time: *time, bars, missing });
                 lines
             }
-            Market::LateBar { bar } => {
+            Market::LateBar { bar, .. } => {
                 let text = format!("a bar of {} came after its close", bar.symbol);
                 vec![self.row(&clock(bar.open_time), "late", &text, Paint::Dim)]
+            }
+            Market::BarRefused { time, .. } => {
+                let text = tell::tell(&Body::Market(market.clone()), None);
+                vec![self.row(&clock(*time), "refused", &text, Paint::Red)]
             }
             Market::Universe { listed, unlisted, .. } => {
                 if listed.is_empty() && unlisted.is_empty() {

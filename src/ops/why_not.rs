@@ -145,7 +145,7 @@ impl Seen {
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
     fn fold(&mut self, fact: &Fact<Body>) {
         match &fact.body {
-            Body::Market(Market::Close { time, bars, missing }) if fact.key.n == self.input => {
+            Body::Market(Market::Close { time, bars, missing, .. }) if fact.key.n == self.input => {
                 let has = bars.iter().any(|bar| bar.symbol == self.symbol);
                 let lacks = missing.contains(&self.symbol);
                 let bar = if has { Some(true) } else { lacks.then_some(false) };

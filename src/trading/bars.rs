@@ -9,12 +9,22 @@
 //! Closes are said in order and without holes: a bar that does not follow the last one of its
 //! symbol waits until what lies between was looked for. A bar of a close that was said already is
 //! late; one that differs from what was said of its minute is a revision, and the first stays.
+//!
+//! A bar is judged when its close is complete, by what was said before: see [`crate::domain::odd`].
+//! An odd one of a stream is held back until the venue's records were asked: see [`doubt`].
+
+mod doubt;
+
+pub use doubt::Refused;
 
 use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{AtVenue, Body, Market, Venue};
+use crate::domain::fact::{AtVenue, Body, Market, Operator, Venue};
 use crate::domain::id::{Symbol, SymbolMap};
 use crate::domain::market::Bar;
+use crate::domain::odd::{OddBar, Oddity, Recent};
+use crate::domain::settings::MarketRules;
 use crate::domain::time::{MINUTE, UtcMs};
+use doubt::Doubts;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
 use serde::{Deserialize, Serialize};
@@ -39,6 +49,9 @@ pub struct Closes {
     /// How often it was told what is listed.
     pub universes: u64,
     symbols: SymbolMap<SymbolCloses>,
+    /// What is believed of the market.
+    #[serde(default)]
+    rules: MarketRules,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -53,6 +66,9 @@ struct SymbolCloses {
     history: bool,
     /// Closes missed in a row.
     misses: u32,
+    /// Its last bars, history included: what the next one is judged by.
+    #[serde(default)]
+    recent: Recent,
 }
 
 impl SymbolCloses {
@@ -79,6 +95,33 @@ impl Closes {
     #[must_use]
     pub fn has(&self, symbol: Symbol, close: UtcMs) -> bool {
         self.through(symbol).is_some_and(|t| t >= close)
+    }
+
+    /// What the next bars of a symbol are judged by.
+    #[must_use]
+    pub fn known(&self, symbol: Symbol) -> Known {
+        let recent = self.symbols.get(symbol).map(|of| of.recent.clone()).unwrap_or_default();
+        Known { recent, max_jump_percent: self.rules.max_jump_percent }
+    }
+
+    /// Why a bar is odd that follows what was said; none: it is not.
+    fn judge(&self, bar: &Bar) -> Option<Oddity> {
+        let of = self.symbols.get(bar.symbol)?;
+        of.recent.judge(bar, self.rules.max_jump_percent)
+    }
+
+    /// The odd ones among the bars of the next close.
+    #[must_use]
+    pub fn odd(&self, bars: &[Bar]) -> Vec<OddBar> {
+        let odd = |bar: &Bar| self.judge(bar).map(|why| OddBar { symbol: bar.symbol, why });
+        bars.iter().filter_map(odd).collect()
+    }
+
+    /// Bars of before the first close, ascending: what follows is judged by them.
+    pub fn join(&mut self, past: &[Bar]) {
+        for bar in past {
+            self.symbols.entry(bar.symbol).recent.push(bar);
+        }
     }
 
     /// The listed symbols the venue has, by name.
@@ -120,6 +163,7 @@ impl Closes {
     fn bar(&mut self, bar: &Bar) {
         self.through_is(bar.symbol, bar.open_time + MINUTE);
         let of = self.symbols.entry(bar.symbol);
+        of.recent.push(bar);
         if of.bar.is_none_or(|before| before.open_time <= bar.open_time) {
             of.bar = Some(*bar);
         }
@@ -127,7 +171,7 @@ impl Closes {
 
     fn market(&mut self, market: &Market) {
         match market {
-            Market::Close { time, bars, missing } => {
+            Market::Close { time, bars, missing, .. } => {
                 self.last = Some(*time);
                 for bar in bars {
                     self.bar(bar);
@@ -136,7 +180,7 @@ impl Closes {
                     self.symbols.entry(*symbol).misses += 1;
                 }
             }
-            Market::LateBar { bar } => self.bar(bar),
+            Market::LateBar { bar, .. } => self.bar(bar),
             Market::HistoryLoaded { symbol, timeframe, to, .. } => {
                 self.through_is(*symbol, to + timeframe.ms());
                 self.symbols.entry(*symbol).history = true;
@@ -146,6 +190,7 @@ impl Closes {
                     self.through_is(*symbol, bar.open_time + timeframe.ms());
                 }
                 self.symbols.entry(*symbol).history = true;
+                self.join(bars);
             }
             Market::Universe { listed, unlisted, .. } => {
                 self.universes += 1;
@@ -159,7 +204,7 @@ impl Closes {
                     }
                 }
             }
-            Market::Instruments { .. } => {}
+            Market::Instruments { .. } | Market::BarRefused { .. } => {}
         }
     }
 }
@@ -183,6 +228,7 @@ impl Stage for Closes {
             kind::LATE_BAR,
             kind::HISTORY_LOADED,
             kind::UNIVERSE,
+            kind::CONFIG_APPLIED,
             kind::ACCOUNT,
         ])
     }
@@ -193,6 +239,9 @@ impl Stage for Closes {
         match &fact.body {
             Body::Market(market) => self.market(market),
             Body::Venue(Venue::Account { life, .. }) => self.account = Some(*life),
+            Body::Operator(Operator::ConfigApplied { text, .. }) => {
+                self.rules = super::settings::applied(text).market;
+            }
             Body::Venue(_)
             | Body::Operator(_)
             | Body::Analysis(_)
@@ -208,6 +257,29 @@ impl Stage for Closes {
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
         *self = everwarm_runtime::state::load(FORMAT, bytes)?;
         Ok(())
+    }
+}
+
+/// What the next bars of a symbol are judged by.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Known {
+    recent: Recent,
+    max_jump_percent: u32,
+}
+
+impl Known {
+    /// The odd ones of ascending bars that follow, each judged by those before it.
+    #[must_use]
+    pub fn odd(&self, bars: &[Bar]) -> Vec<UtcMs> {
+        let mut recent = self.recent.clone();
+        let mut odd = Vec::new();
+        for bar in bars {
+            if recent.judge(bar, self.max_jump_percent).is_some() {
+                odd.push(bar.open_time);
+            }
+            recent.push(bar);
+        }
+        odd
     }
 }
 
@@ -242,29 +314,54 @@ pub enum Offered {
 pub struct Gathering {
     /// Whether the exchange tells of each minute who traded in it.
     lockstep: bool,
-    pending: BTreeMap<UtcMs, BTreeMap<Symbol, Bar>>,
+    pending: BTreeMap<UtcMs, BTreeMap<Symbol, Held>>,
     /// How far the venue's own records have been looked through, by symbol.
     looked: BTreeMap<Symbol, UtcMs>,
     /// The close the exchange has told who traded in, in lockstep.
     told: Option<(UtcMs, BTreeSet<Symbol>)>,
-    late: Vec<Bar>,
+    late: Vec<Held>,
+    doubts: Doubts,
+}
+
+/// A bar on its way.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    bar: Bar,
+    /// Whether the venue's records repeated it: it enters its close however odd it is.
+    confirmed: bool,
 }
 
 impl Gathering {
     /// Nothing yet; in lockstep the exchange tells of each minute who traded in it.
     #[must_use]
     pub fn new(lockstep: bool) -> Gathering {
-        let (pending, looked, told, late) = Default::default();
-        Gathering { lockstep, pending, looked, told, late }
+        let (pending, looked, told, late, doubts) = Default::default();
+        Gathering { lockstep, pending, looked, told, late, doubts }
     }
 
-    /// A closed bar has come. Repeats are harmless.
+    /// A closed bar has come by a stream. Repeats are harmless.
     pub fn offer(&mut self, said: &Closes, bar: Bar) -> Offered {
+        if self.doubts.has(bar.symbol, bar.open_time + MINUTE) {
+            // The records are asked already.
+            return Offered::Known;
+        }
+        self.take(said, Held { bar, confirmed: false })
+    }
+
+    /// A bar was found in the venue's records; `confirmed`: it is odd and they repeated it.
+    pub fn found(&mut self, said: &Closes, bar: Bar, confirmed: bool) -> Offered {
+        self.take(said, Held { bar, confirmed })
+    }
+
+    fn take(&mut self, said: &Closes, held: Held) -> Offered {
+        let bar = held.bar;
         let close = bar.open_time + MINUTE;
         if !said.is_live(bar.symbol) {
             return Offered::Strange;
         }
-        let same = |known: &Bar| if *known == bar { Offered::Known } else { Offered::Revised };
+        let same = |known: &Bar| {
+            if known.ordered() == bar.ordered() { Offered::Known } else { Offered::Revised }
+        };
         if said.has(bar.symbol, close) {
             let known = said.symbols.get(bar.symbol).and_then(|of| of.bar);
             return known
@@ -272,27 +369,61 @@ impl Gathering {
                 .map_or(Offered::Known, |b| same(&b));
         }
         if said.last.is_some_and(|last| close <= last) {
-            let known =
-                self.late.iter().find(|b| (b.symbol, b.open_time) == (bar.symbol, bar.open_time));
-            if let Some(known) = known {
-                return same(known);
+            let is = |l: &&mut Held| (l.bar.symbol, l.bar.open_time) == (bar.symbol, bar.open_time);
+            if let Some(known) = self.late.iter_mut().find(is) {
+                known.confirmed |= held.confirmed && known.bar == bar;
+                return same(&known.bar);
             }
-            self.late.push(bar);
+            self.late.push(held);
             // The last is said first.
-            self.late.sort_by_key(|b| (std::cmp::Reverse(b.open_time), b.symbol));
+            self.late.sort_by_key(|l| (std::cmp::Reverse(l.bar.open_time), l.bar.symbol));
             return Offered::New;
         }
         let of = self.pending.entry(close).or_default();
-        if let Some(known) = of.get(&bar.symbol) {
-            return same(known);
+        if let Some(known) = of.get_mut(&bar.symbol) {
+            known.confirmed |= held.confirmed && known.bar == bar;
+            return same(&known.bar);
         }
-        of.insert(bar.symbol, bar);
+        of.insert(bar.symbol, held);
         Offered::New
+    }
+
+    /// The venue's records up to the close `through` were looked through, all that was in them
+    /// offered, and some of it refused.
+    pub fn looked_at(
+        &mut self,
+        said: &Closes,
+        (symbol, through): (Symbol, UtcMs),
+        refused: Vec<Refused>,
+        now: UtcMs,
+    ) {
+        let (pending, late) = (&self.pending, &self.late);
+        let found = |close: UtcMs| {
+            let waits = pending.get(&close).and_then(|of| of.get(&symbol));
+            let is = |l: &&Held| (l.bar.symbol, l.bar.open_time + MINUTE) == (symbol, close);
+            let was = said.symbols.get(symbol).and_then(|of| of.bar);
+            let was = was.filter(|bar| bar.open_time + MINUTE == close);
+            waits.or_else(|| late.iter().find(is)).map(|held| held.bar).or(was)
+        };
+        let before = self.doubts.again(symbol);
+        self.doubts.looked(symbol, through, found, now);
+        self.doubts.look_refused(refused, before, now);
+        self.looked(symbol, through);
+    }
+
+    /// A bar that came by a stream is refused.
+    pub fn refuse(&mut self, refused: Refused, now: UtcMs) {
+        self.doubts.refuse(refused, now);
+    }
+
+    /// Bars refused since this was last asked.
+    pub fn take_refused(&mut self) -> u64 {
+        self.doubts.take_count()
     }
 
     /// The venue's records up to the close `through` were looked through, and all that was in them
     /// offered.
-    pub fn looked(&mut self, symbol: Symbol, through: UtcMs) {
+    fn looked(&mut self, symbol: Symbol, through: UtcMs) {
         let looked = self.looked.entry(symbol).or_insert(through);
         *looked = (*looked).max(through);
     }
@@ -305,6 +436,7 @@ impl Gathering {
     /// Forgets what is not listed any more.
     pub fn keep_listed(&mut self, said: &Closes) {
         self.looked.retain(|symbol, _| said.is_live(*symbol));
+        self.doubts.keep(|symbol| said.is_live(symbol));
     }
 
     /// Whether every live symbol's records have been looked through once. Once closes are said, one
@@ -330,16 +462,31 @@ impl Gathering {
     /// What is to be done at venue time `now`, a bar being late after `grace`.
     #[must_use]
     pub fn next(&mut self, said: &Closes, now: UtcMs, grace: UtcMs) -> Next {
-        while let Some(bar) = self.late.pop() {
-            if !said.has(bar.symbol, bar.open_time + MINUTE) && said.has_past(bar.symbol) {
-                return Next::Say(Market::LateBar { bar });
+        if let Some(refused) = self.doubts.say() {
+            return Next::Say(refused);
+        }
+        while let Some(Held { bar, confirmed }) = self.late.pop() {
+            let close = bar.open_time + MINUTE;
+            if said.has(bar.symbol, close) || !said.has_past(bar.symbol) {
+                continue;
             }
+            let odd = said.judge(&bar);
+            if odd.is_some() && !confirmed {
+                self.doubts.ask(bar);
+                return Next::Fetch(close, vec![bar.symbol]);
+            }
+            return Next::Say(Market::LateBar { bar: bar.ordered(), odd });
         }
         self.pending.retain(|close, _| said.last.is_none_or(|last| *close > last));
         let Some((&close, bars)) = self.pending.first_key_value() else { return Next::Idle };
         if !self.is_caught_up(said) {
             return Next::Idle;
         }
+        self.doubts.expire(close, now);
+        if let Some(refused) = self.doubts.say() {
+            return Next::Say(refused);
+        }
+        let doubtful = self.doubts.of(close);
         let missing: Vec<Symbol> = said.expected(close).filter(|s| !bars.contains_key(s)).collect();
         // In lockstep a bar that was told of is on its way, however long it takes.
         let told = self.told.as_ref().is_some_and(|(at, _)| *at == close);
@@ -352,16 +499,19 @@ impl Gathering {
         let waited = open.filter(|s| self.lockstep || said.waited_for(*s));
         let waited: Vec<Symbol> = waited.collect();
         let holes = self.holes(said, close, bars, now);
+        if !doubtful.is_empty() {
+            let late = !told && now >= close + grace;
+            let others =
+                waited.into_iter().chain(holes).filter(|symbol| late && !doubtful.contains(symbol));
+            return Next::Fetch(close, doubtful.iter().copied().chain(others).collect());
+        }
         if waited.is_empty() && holes.is_empty() {
-            let bars = self.pending.remove(&close).unwrap_or_default().into_values();
-            let bars: Vec<Bar> = bars.filter(|bar| said.has_past(bar.symbol)).collect();
-            if bars.is_empty() {
-                return self.next(said, now, grace);
-            }
-            return Next::Say(Market::Close { time: close, bars, missing });
+            return self
+                .complete(said, close, missing)
+                .unwrap_or_else(|| self.next(said, now, grace));
         }
         if told {
-            return Next::Idle;
+            return if holes.is_empty() { Next::Idle } else { Next::Fetch(close, holes) };
         }
         if holes.is_empty() && now < close + grace {
             return Next::Wait(close + grace);
@@ -369,23 +519,52 @@ impl Gathering {
         Next::Fetch(close, waited.into_iter().chain(holes).collect())
     }
 
-    /// Symbols whose bars before `close` were neither said nor looked for. In lockstep the exchange
-    /// tells of each minute who traded.
+    /// Says a close that all have delivered to, or asks about its odd bars; none where it has no
+    /// bars of symbols with a past.
+    fn complete(&mut self, said: &Closes, close: UtcMs, missing: Vec<Symbol>) -> Option<Next> {
+        let bars = self.pending.get_mut(&close)?;
+        bars.retain(|symbol, _| said.has_past(*symbol));
+        let mut odd = Vec::new();
+        let mut doubtful = Vec::new();
+        for (symbol, held) in bars.iter() {
+            let Some(why) = said.judge(&held.bar) else { continue };
+            if held.confirmed {
+                odd.push(OddBar { symbol: *symbol, why });
+            } else {
+                doubtful.push(*symbol);
+            }
+        }
+        for symbol in &doubtful {
+            if let Some(held) = bars.remove(symbol) {
+                self.doubts.ask(held.bar);
+            }
+        }
+        if !doubtful.is_empty() {
+            return Some(Next::Fetch(close, doubtful));
+        }
+        let bars = self.pending.remove(&close).unwrap_or_default().into_values();
+        let bars: Vec<Bar> = bars.map(|held| held.bar.ordered()).collect();
+        (!bars.is_empty()).then_some(Next::Say(Market::Close { time: close, bars, missing, odd }))
+    }
+
+    /// Symbols whose bars before `close` were neither said nor looked for, or refused. In lockstep
+    /// the exchange tells of each minute who traded.
     fn holes(
         &self,
         said: &Closes,
         close: UtcMs,
-        bars: &BTreeMap<Symbol, Bar>,
+        bars: &BTreeMap<Symbol, Held>,
         now: UtcMs,
     ) -> Vec<Symbol> {
-        if self.lockstep || now > close + HOLE {
+        if now > close + HOLE {
             return Vec::new();
         }
         let before = close - MINUTE;
         let hole = |symbol: &&Symbol| {
+            let looked = self.looked.get(symbol).is_some_and(|through| *through >= before);
             said.has_past(**symbol)
                 && !said.has(**symbol, before)
-                && self.looked.get(symbol).is_none_or(|through| *through < before)
+                && (self.doubts.wants_again(**symbol, before) || !(looked || self.lockstep))
         };
         bars.keys().filter(hole).copied().collect()
     }
@@ -393,6 +572,7 @@ impl Gathering {
     fn is_absent(&self, symbol: Symbol, close: UtcMs) -> bool {
         let told = self.told.as_ref().filter(|(at, _)| *at == close);
         told.is_some_and(|(_, traded)| !traded.contains(&symbol))
+            || self.doubts.gave_up(symbol, close)
             || self.looked.get(&symbol).is_some_and(|through| *through >= close)
     }
 }

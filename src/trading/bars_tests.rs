@@ -1,6 +1,7 @@
 use super::*;
 use crate::domain::fact::Listed;
-use crate::trading::testing::{bar, input, sym};
+use crate::domain::money::Price;
+use crate::trading::testing::{Series, bar, input, sym};
 
 const GRACE: UtcMs = 2_000;
 
@@ -75,13 +76,21 @@ fn list(symbols: &[Symbol]) -> String {
 
 fn tell(market: &Market) -> String {
     match market {
-        Market::Close { time, bars, missing } => {
+        Market::Close { time, bars, missing, odd } => {
             let bars: Vec<Symbol> = bars.iter().map(|bar| bar.symbol).collect();
             let without =
                 if missing.is_empty() { String::new() } else { format!(" -{}", list(missing)) };
-            format!("close {} {}{without}", time / MINUTE, list(&bars))
+            let odd: Vec<String> =
+                odd.iter().map(|o| format!(" {}:{:?}", o.symbol, o.why)).collect();
+            format!("close {} {}{without}{}", time / MINUTE, list(&bars), odd.join(""))
         }
-        Market::LateBar { bar } => format!("late {} {}", bar.open_time / MINUTE + 1, bar.symbol),
+        Market::LateBar { bar, odd } => {
+            let odd = odd.map_or(String::new(), |why| format!(" {why:?}"));
+            format!("late {} {}{odd}", bar.open_time / MINUTE + 1, bar.symbol)
+        }
+        Market::BarRefused { symbol, time, reason, .. } => {
+            format!("refused {} {symbol} ({reason})", time / MINUTE + 1)
+        }
         Market::HistoryLoaded { .. }
         | Market::HistoryBars { .. }
         | Market::Instruments { .. }
@@ -233,4 +242,169 @@ fn who_missed_most_recent_closes_is_not_waited_for() {
     assert_eq!(told.go(843), "fetch 14 B");
     told.bar("B", 14);
     assert_eq!(told.go(843), "close 14 A B");
+}
+
+/// A and B, whose last bars closed at minute 11 at a price of 100.
+fn at_a_hundred(lockstep: bool) -> Told {
+    let mut told = Told::new(lockstep, &["A", "B"]);
+    told.past(&["A", "B"], 10);
+    told.priced("A", 11, 100);
+    told.priced("B", 11, 100);
+    assert_eq!(told.go(661), "close 11 A B");
+    told
+}
+
+impl Told {
+    /// The bar of the minute that ends at `end` comes by the stream, at that price.
+    fn priced(&mut self, symbol: &str, end: i64, price: i64) -> Offered {
+        self.gathering.offer(&self.said, bar(symbol, end - 1, price))
+    }
+
+    /// The records were looked through up to the end of a minute and held these (minute, price,
+    /// whether they repeated an odd one).
+    fn records(&mut self, symbol: &str, through: i64, bars: &[(i64, i64, bool)], seconds: i64) {
+        for (end, price, confirmed) in bars {
+            self.gathering.found(&self.said, bar(symbol, end - 1, *price), *confirmed);
+        }
+        let through = (sym(symbol), through * MINUTE);
+        self.gathering.looked_at(&self.said, through, Vec::new(), seconds * 1000);
+    }
+}
+
+#[test]
+fn an_odd_bar_of_the_stream_waits_for_the_records_and_enters_marked_where_they_repeat_it() {
+    for lockstep in [false, true] {
+        let mut told = at_a_hundred(lockstep);
+        told.priced("A", 12, 50);
+        told.priced("B", 12, 101);
+        let traded = BTreeSet::from([sym("A"), sym("B")]);
+        told.gathering.told(12 * MINUTE, traded.clone());
+        assert_eq!(told.go(721), "fetch 12 A", "nobody is waited for but A");
+        assert_eq!(told.priced("A", 12, 50), Offered::Known, "told again meanwhile");
+        assert_eq!(told.go(722), "fetch 12 A");
+        told.records("A", 12, &[(12, 50, true)], 723);
+        assert_eq!(told.go(723), "close 12 A B A:Jump");
+        // The next one is near it.
+        told.priced("A", 13, 51);
+        told.priced("B", 13, 101);
+        told.gathering.told(13 * MINUTE, traded);
+        assert_eq!(told.go(781), "close 13 A B");
+    }
+}
+
+#[test]
+fn what_the_records_contradict_is_refused_and_theirs_enters() {
+    let mut told = at_a_hundred(false);
+    told.priced("A", 12, 50);
+    told.priced("B", 12, 101);
+    assert_eq!(told.go(721), "fetch 12 A");
+    told.records("A", 12, &[(12, 99, false)], 723);
+    let why = "the exchange's records contradict the stream";
+    assert_eq!(told.go(723), format!("refused 12 A ({why}), close 12 A B"));
+    assert_eq!(told.said.symbols.get(sym("A")).unwrap().bar, Some(bar("A", 11, 99)));
+    // They have none: it is missing like any other, and looked for once more before what follows.
+    told.priced("A", 13, 500);
+    told.priced("B", 13, 101);
+    assert_eq!(told.go(781), "fetch 13 A");
+    told.records("A", 13, &[], 843);
+    let why = "the exchange's records do not have it";
+    assert_eq!(told.go(843), format!("refused 13 A ({why}), close 13 B -A"));
+    // At most one refusal of a symbol is said in a minute of venue time, all are counted.
+    let strange = Refused::of(&bar("A", 90, 1), "x");
+    told.gathering.refuse(strange.clone(), 843_000);
+    told.gathering.refuse(strange, 844_000);
+    assert_eq!((told.go(843), told.gathering.take_refused()), (String::new(), 4));
+}
+
+#[test]
+fn a_look_that_refuses_is_made_once_more_before_the_next_bar() {
+    for lockstep in [false, true] {
+        let mut told = at_a_hundred(lockstep);
+        told.priced("B", 12, 101);
+        told.gathering.told(12 * MINUTE, BTreeSet::from([sym("B")]));
+        let refused = || vec![Refused::of(&bar("A", 11, 1), "too large")];
+        told.gathering.looked_at(&told.said, (sym("A"), 12 * MINUTE), refused(), 723_000);
+        assert_eq!(told.go(723), "refused 12 A (too large), close 12 B -A");
+        for symbol in ["A", "B"] {
+            told.priced(symbol, 13, 101);
+        }
+        told.gathering.told(13 * MINUTE, BTreeSet::from([sym("A"), sym("B")]));
+        assert_eq!(told.go(781), "fetch 13 A");
+        // Refused again: the close waits no more.
+        let mut again = told.gathering.clone();
+        again.looked_at(&told.said, (sym("A"), 13 * MINUTE), refused(), 785_000);
+        assert!(matches!(again.next(&told.said, 785_000, GRACE), Next::Say(_)));
+        told.records("A", 13, &[(12, 100, false), (13, 101, false)], 785);
+        assert_eq!(told.go(785), "late 12 A, close 13 A B");
+    }
+}
+
+#[test]
+fn records_that_do_not_answer_hold_the_others_up_for_a_minute() {
+    let mut told = at_a_hundred(false);
+    told.priced("A", 12, 50);
+    told.priced("B", 12, 101);
+    assert_eq!(told.go(721), "fetch 12 A");
+    assert_eq!(told.go(780), "fetch 12 A");
+    let why = "the exchange's records did not answer within a minute";
+    assert_eq!(told.go(781), format!("refused 12 A ({why}), close 12 B -A"));
+    // It is odd after what was said last: asked about again.
+    told.priced("A", 13, 51);
+    told.priced("B", 13, 101);
+    assert_eq!(told.go(782), "fetch 13 A");
+    told.records("A", 13, &[(12, 50, true), (13, 51, true)], 790);
+    assert_eq!(told.go(790), "late 12 A Jump, close 13 A B");
+}
+
+#[test]
+fn a_bar_whose_prices_contradict_each_other_enters_with_them_in_order() {
+    let mut told = at_a_hundred(false);
+    let odd = Bar { high: Price(9_000_000_000), ..bar("A", 11, 100) };
+    told.gathering.found(&told.said, odd, true);
+    told.priced("B", 12, 101);
+    let said = told.gathering.next(&told.said, 721_000, GRACE);
+    let Next::Say(Market::Close { bars, odd: marked, .. }) = said else { panic!("{said:?}") };
+    assert_eq!((bars[0], marked.len()), (odd.ordered(), 1));
+    assert!(bars[0].validate().is_ok());
+}
+
+#[test]
+fn the_limit_of_a_jump_is_what_is_configured_last() {
+    let mut told = at_a_hundred(false);
+    let mut settings = crate::domain::settings::Settings::default();
+    settings.market.max_jump_percent = 60;
+    let configured = crate::trading::testing::configured(&settings);
+    told.said.evolve(&input(90, configured));
+    told.priced("A", 12, 50);
+    told.priced("B", 12, 101);
+    assert_eq!(told.go(721), "close 12 A B");
+    let mut again = Closes::default();
+    again.load(&told.said.save()).unwrap();
+    assert_eq!(again, told.said);
+}
+
+#[test]
+#[cfg_attr(shared_absent, ignore = "the shared material is absent")]
+fn no_bar_of_a_recording_is_odd_but_for_a_split() {
+    // On 2014-06-09 a share of AAPL became seven.
+    const SPLIT: UtcMs = 1_402_300_800_000;
+    let rules = MarketRules::default();
+    for name in [
+        "binance/BTCBUSD",
+        "binance_futures/ADAUSDT",
+        "btcperp/BTC-PERP",
+        "coinbase/BTCUSD",
+        "coinbase/ETHUSD",
+        "coinbase/LTCUSD",
+        "freqtrade/XRPETH",
+        "us_equities/AAPL",
+        "us_equities/SPY",
+    ] {
+        let series = Series::read(&format!("data/{name}_1m.csv.gz"), usize::MAX);
+        let (recent, max_jump_percent) = (Recent::default(), rules.max_jump_percent);
+        let odd = Known { recent, max_jump_percent }.odd(&series.bars);
+        let wanted: &[UtcMs] = if name == "us_equities/AAPL" { &[SPLIT] } else { &[] };
+        assert_eq!(odd, wanted, "{name}");
+        assert!(series.bars.len() > 1_000, "{name}");
+    }
 }

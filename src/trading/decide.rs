@@ -6,6 +6,8 @@
 //! percent more until its order is final; what of it has been filled is held no longer, for it has
 //! left the cash. While an operator has everything sold, what is held is left without a signal.
 //!
+//! After an odd bar of a symbol entries pause for 15 closes. Exits go on: the bar may be a crash.
+//!
 //! A signal to sell opens an exit that is owed until it is done: see [`exits`].
 //!
 //! Invariants, asserted by `check`:
@@ -30,6 +32,7 @@ use crate::domain::fact::{
 use crate::domain::id::{ClientOrderId, Symbol, SymbolMap};
 use crate::domain::instrument::Instrument;
 use crate::domain::money::{self, Decimal, Price};
+use crate::domain::odd::Oddity;
 use crate::domain::order::{OrderIntent, OrderType, Side};
 use crate::domain::settings::Settings;
 use crate::domain::switch::Switch;
@@ -47,6 +50,8 @@ pub const LEAVES: &str = "flatten";
 /// What is held for a buy, as a multiple of its value at the close, in percent: prices move and
 /// fees come.
 const HOLD_PERCENT: i64 = 101;
+/// Closes for which a symbol is not entered after an odd bar, that of the bar included.
+const PAUSE: u32 = 15;
 
 /// An intent that was approved here and nowhere else: only this module makes one, from a decision
 /// taken or from the fact that told it.
@@ -137,6 +142,10 @@ pub struct Decide {
     caps: Caps,
     /// Signals of this close, with the fact each came in.
     waiting: Vec<(Key, Signal)>,
+    /// Symbols with an odd bar, why it was, and for how many closes they are not entered, the last
+    /// one included.
+    #[serde(default)]
+    odd: SymbolMap<(Oddity, u32)>,
 }
 
 /// The newest bar of a symbol.
@@ -182,6 +191,7 @@ impl Decide {
     fn judge(&self, signal: &Signal, round: &mut Round) -> Result<Approved, Refusal> {
         self.level_allows(signal)?;
         self.listing_allows(signal.symbol)?;
+        self.bars_allow(signal.symbol)?;
         let rule = self.instrument(signal.symbol)?;
         if round.pending.contains(&signal.symbol) {
             return no("pending", format!("an order in {} is not final yet", signal.symbol));
@@ -259,11 +269,34 @@ impl Decide {
         Ok(())
     }
 
+    /// Whether a symbol may be entered after its last bars.
+    fn bars_allow(&self, symbol: Symbol) -> Result<(), Refusal> {
+        let Some((why, left)) = self.odd.get(symbol) else { return Ok(()) };
+        let (why, closes) = (why.words(), if *left == 1 { "close" } else { "closes" });
+        no("odd-bar", format!("{symbol} had an odd bar: {why}; entries pause for {left} {closes}"))
+    }
+
+    /// A close counts down the pauses after odd bars.
+    fn pauses_end(&mut self) {
+        let mut over = Vec::new();
+        for (symbol, (_, left)) in self.odd.iter_mut() {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                over.push(symbol);
+            }
+        }
+        self.odd.remove_all(&over);
+    }
+
     fn market(&mut self, market: &Market) {
         match market {
-            Market::Close { time, bars, .. } => {
+            Market::Close { time, bars, odd, .. } => {
                 self.closed = *time;
                 self.exits.close();
+                self.pauses_end();
+                for odd in odd {
+                    self.odd.insert(odd.symbol, (odd.why, PAUSE));
+                }
                 let mut near = 0;
                 for bar in bars {
                     let newest = Newest { time: *time, close: bar.close };
@@ -285,11 +318,19 @@ impl Decide {
                 let rows = self.listed.get_or_insert_default();
                 rows.remove_all(unlisted);
                 self.newest.remove_all(unlisted);
+                self.odd.remove_all(unlisted);
                 for row in listed {
                     rows.insert(row.symbol, row.clone());
                 }
             }
-            Market::LateBar { .. } | Market::HistoryLoaded { .. } | Market::HistoryBars { .. } => {}
+            // No close counts it: the next one is the first of its pause.
+            Market::LateBar { bar, odd: Some(why) } => {
+                self.odd.insert(bar.symbol, (*why, PAUSE + 1));
+            }
+            Market::LateBar { odd: None, .. }
+            | Market::BarRefused { .. }
+            | Market::HistoryLoaded { .. }
+            | Market::HistoryBars { .. } => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! The decision, round by round.
 
 use super::*;
+use crate::domain::odd::OddBar;
 use crate::domain::order::{Balance, OrderStatus};
 use crate::trading::testing::{
     bar, changed, close, configured, dec, fact, facts_of, input, instrument, position, reconciled,
@@ -25,7 +26,7 @@ fn ready(change: impl FnOnce(&mut Settings)) -> Decide {
     }
     facts_of(&mut stage, &fact(1, 800, reconciled(1, "10000")));
     let bars = ["ADAUSDT", "BTCUSDT", "ETHUSDT"].map(|symbol| bar(symbol, 9, 100)).to_vec();
-    let closed = Market::Close { time: T, bars, missing: Vec::new() };
+    let closed = Market::close(T, bars, Vec::new());
     assert!(facts_of(&mut stage, &input(1, Body::Market(closed))).is_empty());
     stage
 }
@@ -511,4 +512,47 @@ fn a_new_entry_takes_an_exit_back_that_is_not_on_its_way() {
     exits(&mut stage, &signals(vec![sell("BTCUSDT")]));
     assert_eq!(stage.next_wake(), None);
     assert_ne!(living(&stage), id);
+}
+
+#[test]
+fn after_an_odd_bar_nothing_is_bought_for_15_closes_and_what_is_held_is_sold() {
+    let mut stage = ready(|_| ());
+    let symbol = sym("BTCUSDT");
+    let close_at = |minute: i64, odd: &[OddBar]| {
+        let bars = ["ADAUSDT", "BTCUSDT", "ETHUSDT"].map(|symbol| bar(symbol, minute, 100));
+        let (bars, missing, odd) = (bars.to_vec(), Vec::new(), odd.to_vec());
+        Body::Market(Market::Close { time: (minute + 1) * MINUTE, bars, missing, odd })
+    };
+    let why = Oddity::Jump;
+    facts_of(&mut stage, &input(1, close_at(10, &[OddBar { symbol, why }])));
+    let paused = |left: &str| {
+        let text = "BTCUSDT had an odd bar: its price jumped; entries pause for";
+        format!("BTCUSDT odd-bar: {text} {left}")
+    };
+    let mut first = ask(&mut stage, &[buy("BTCUSDT"), buy("ADAUSDT")]);
+    first.sort();
+    assert!(first[1].starts_with("Buy ") && first[1].contains(" ADAUSDT "), "{first:?}");
+    assert_eq!(first[0], paused("15 closes"));
+    let bytes = stage.save();
+    stage.load(&bytes).unwrap();
+    for minute in 11..25 {
+        facts_of(&mut stage, &input(1, close_at(minute, &[])));
+        let left = match 25 - minute {
+            1 => "1 close".to_owned(),
+            left => format!("{left} closes"),
+        };
+        assert_eq!(ask(&mut stage, &[buy("BTCUSDT")]), [paused(&left)]);
+    }
+    facts_of(&mut stage, &input(1, close_at(25, &[])));
+    assert!(ask(&mut stage, &[buy("BTCUSDT")])[0].starts_with("Buy "));
+    // A late one pauses the closes that follow it, and sales never pause.
+    let late = Market::LateBar { bar: bar("ETHUSDT", 24, 50), odd: Some(Oddity::Order) };
+    facts_of(&mut stage, &input(1, Body::Market(late)));
+    facts_of(&mut stage, &input(1, close_at(26, &[])));
+    assert!(ask(&mut stage, &[buy("ETHUSDT")])[0].contains("odd-bar"));
+    facts_of(&mut stage, &fact(1, 800, position("ETHUSDT", "1", "10000")));
+    let signals = Body::Analysis(Analysis::Signals { rows: vec![sell("ETHUSDT")] });
+    let said = facts_of(&mut stage, &fact(2, 400, signals));
+    let sold = said.iter().any(|body| matches!(body, Body::Decision(Decision::Approved { .. })));
+    assert!(sold, "{said:?}");
 }

@@ -116,7 +116,7 @@ impl World {
     fn close(&mut self, bars: Vec<Bar>) {
         self.time = bars[0].open_time + MINUTE;
         self.prices.extend(bars.iter().map(|bar| (bar.symbol, bar.close)));
-        self.give(Body::Market(Market::Close { time: self.time, bars, missing: Vec::new() }));
+        self.give(Body::Market(Market::close(self.time, bars, Vec::new())));
         let sends = self.book.to_send(self.time);
         if sends.is_empty() {
             return;

@@ -220,8 +220,8 @@ impl Stage for RollUp {
         self.finished.iter_mut().for_each(Vec::clear);
         let Body::Market(market) = &fact.body else { return };
         match market {
-            Market::Close { time, bars, missing } => self.close(*time, bars, missing),
-            Market::LateBar { bar } => {
+            Market::Close { time, bars, missing, .. } => self.close(*time, bars, missing),
+            Market::LateBar { bar, .. } => {
                 let finished = &mut self.finished;
                 let mut sink = |level: usize, rolled: RolledBar| finished[level].push(rolled);
                 self.rollers.entry(bar.symbol).add(bar, &mut sink);
@@ -235,6 +235,7 @@ impl Stage for RollUp {
             Market::Universe { unlisted, .. } => self.rollers.remove_all(unlisted),
             Market::HistoryBars { .. }
             | Market::HistoryLoaded { .. }
+            | Market::BarRefused { .. }
             | Market::Instruments { .. } => {}
         }
     }
@@ -272,11 +273,11 @@ mod tests {
 
     fn close(stage: &mut RollUp, minute: i64, bars: &[(&str, i64)], missing: &[&str]) -> String {
         let symbol = |s: &&str| Symbol::new(s).unwrap();
-        let body = Body::Market(Market::Close {
-            time: (minute + 1) * MINUTE,
-            bars: bars.iter().map(|(s, price)| bar(s, minute, *price)).collect(),
-            missing: missing.iter().map(symbol).collect(),
-        });
+        let body = Body::Market(Market::close(
+            (minute + 1) * MINUTE,
+            bars.iter().map(|(s, price)| bar(s, minute, *price)).collect(),
+            missing.iter().map(symbol).collect(),
+        ));
         say(stage, minute, body)
     }
 
@@ -314,7 +315,7 @@ mod tests {
     #[test]
     fn late_bars_count_while_their_bucket_is_open_and_nothing_newer_came() {
         let mut stage = RollUp::default();
-        let late = |minute| Body::Market(Market::LateBar { bar: bar("A", minute, 5) });
+        let late = |minute| Body::Market(Market::LateBar { bar: bar("A", minute, 5), odd: None });
         close(&mut stage, 2, &[("A", 1)], &[]);
         assert_eq!(say(&mut stage, 3, late(3)), "");
         assert_eq!(say(&mut stage, 3, late(1)), "");
@@ -378,7 +379,7 @@ mod tests {
     fn answers_inputs_only() {
         let fact = Fact {
             key: Key { n: 1, rank: 100, i: 0 },
-            ..input(1, Body::Market(Market::LateBar { bar: bar("A", 1, 1) }))
+            ..input(1, Body::Market(Market::LateBar { bar: bar("A", 1, 1), odd: None }))
         };
         assert!(facts_of(&mut RollUp::default(), &fact).is_empty());
     }

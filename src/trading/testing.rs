@@ -40,7 +40,7 @@ pub(crate) fn bar(symbol: &str, minute: i64, price: i64) -> Bar {
 /// The close of a minute with one bar.
 pub(crate) fn close(symbol: &str, minute: i64, price: i64) -> Body {
     let bars = vec![bar(symbol, minute, price)];
-    Body::Market(Market::Close { time: (minute + 1) * MINUTE, bars, missing: Vec::new() })
+    Body::Market(Market::close((minute + 1) * MINUTE, bars, Vec::new()))
 }
 
 /// An input fact.

@@ -307,7 +307,7 @@ impl Universe {
 
     fn market(&mut self, fact: &Fact<Body>, market: &Market) {
         match market {
-            Market::Close { time, bars, missing } => {
+            Market::Close { time, bars, missing, .. } => {
                 self.closed(*time, bars.iter().map(|bar| bar.symbol), missing);
             }
             Market::Instruments { rules } => self.instruments.learn(rules),
@@ -325,7 +325,10 @@ impl Universe {
                     self.rows.insert(now.symbol, row);
                 }
             }
-            Market::LateBar { .. } | Market::HistoryLoaded { .. } | Market::HistoryBars { .. } => {}
+            Market::LateBar { .. }
+            | Market::BarRefused { .. }
+            | Market::HistoryLoaded { .. }
+            | Market::HistoryBars { .. } => {}
         }
     }
 

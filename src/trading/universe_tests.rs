@@ -183,7 +183,7 @@ fn closes_missed_in_a_row_make_it_ask() {
     told.ask(&BOTH, 1);
     let missed = |minute: i64, symbol: &str| {
         let missing = names(&[symbol]);
-        Body::Market(Market::Close { time: minute * MINUTE, bars: Vec::new(), missing })
+        Body::Market(Market::close(minute * MINUTE, Vec::new(), missing))
     };
     told.hear(missed(2, "BTCUSDT"));
     told.hear(missed(3, "BTCUSDT"));

@@ -109,6 +109,28 @@ pub enum Request {
     },
 }
 
+/// Bars of a venue's records.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bars {
+    /// Those that can be held, ascending by opening time. Their prices may contradict each other.
+    pub held: Vec<Bar>,
+    /// Those that no type holds or that are beyond the limits, ascending by opening time.
+    pub unheld: Vec<UnheldBar>,
+}
+
+/// A bar that no type holds, or that is beyond the limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnheldBar {
+    /// What it is of.
+    pub symbol: Symbol,
+    /// Its opening time, UTC milliseconds.
+    pub open_time: UtcMs,
+    /// Why it cannot be held.
+    pub why: String,
+    /// What it claims, in words.
+    pub claimed: String,
+}
+
 /// What a venue answers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
@@ -117,7 +139,7 @@ pub enum Report {
     /// To `Instruments`, by symbol.
     Instruments(Vec<Instrument>),
     /// To `Klines`, ascending by opening time.
-    Bars(Vec<Bar>),
+    Bars(Bars),
     /// To `Account`.
     Account(AccountPicture),
     /// To `OpenOrders`, by venue order id.
@@ -181,6 +203,8 @@ pub enum MarketReport {
         /// Venue time of the message, UTC milliseconds.
         time: UtcMs,
     },
+    /// A closed bar that cannot be held.
+    Unheld(UnheldBar),
     /// Something else: counted, not used.
     Other {
         /// The venue's name for it.

@@ -32,7 +32,7 @@ fn every_transparent_fault_ends_the_same() {
     let faults = KINDS.iter().filter_map(|row| transparent(row.kind, 3));
     let plans: Vec<Plan> =
         faults.map(|fault| Plan { faults: vec![fault], ..Plan::default() }).collect();
-    assert_eq!(plans.len(), 12);
+    assert_eq!(plans.len(), 13);
     none_failed("small", &sweep(feed, &plans, &learned.picture));
 }
 

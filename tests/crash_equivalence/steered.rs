@@ -17,7 +17,7 @@ fn events(outcome: &Outcome) -> Vec<(i64, String)> {
     let (mut minute, mut events) = (0, Vec::new());
     for fact in &outcome.facts {
         let event = match &fact.body {
-            Body::Market(Market::Close { time, bars, missing }) => {
+            Body::Market(Market::Close { time, bars, missing, .. }) => {
                 minute = (time - START) / MINUTE;
                 let symbols = bars.iter().map(|bar| bar.symbol).chain(missing.iter().copied());
                 format!("close of {}", symbols.map(|s| s.to_string()).collect::<Vec<_>>().join(" "))

@@ -58,7 +58,7 @@ fn symbols_that_come_and_go_have_a_defined_beginning_and_end() {
     let mut held = BTreeMap::new();
     for fact in &outcome.facts {
         match &fact.body {
-            Body::Market(Market::Close { time, bars, missing }) => {
+            Body::Market(Market::Close { time, bars, missing, .. }) => {
                 let symbols = bars.iter().map(|b| b.symbol).chain(missing.iter().copied());
                 let here = symbols.into_iter().any(|symbol| symbol.as_str() == "AAAUSD");
                 minutes.insert((time - START) / MINUTE, here);

@@ -43,12 +43,12 @@ fn poison(data: &Path) {
     let unread = Vec::new();
     let said = [
         Body::Venue(Venue::Account { life: 1, time, balances, open, unread }),
-        Body::Market(Market::Close { time, bars: bars.clone(), missing: Vec::new() }),
-        Body::Market(Market::Close {
-            time: time + MINUTE,
-            bars: bars.into_iter().map(|bar| Bar { open_time: time, ..bar }).collect(),
+        Body::Market(Market::close(time, bars.clone(), Vec::new())),
+        Body::Market(Market::close(
+            time + MINUTE,
+            bars.into_iter().map(|bar| Bar { open_time: time, ..bar }).collect(),
             missing,
-        }),
+        )),
     ];
     let stages = seats(&everwarm::trading::specs());
     let journal = Journal::open(store, stages, Options::new(|why| panic!("{why}"))).unwrap();

@@ -257,9 +257,9 @@ fn minute(desk: &mut Desk, dice: &mut Dice, minute: i64, refused: &mut u32) {
         let told = rows.and_then(|rows| map::bars(symbol, Timeframe::M1, &rows));
         match told {
             // The closer takes the bars of the minute.
-            Ok(told) if told[0].open_time == open_time => bars.extend(told),
+            Ok(told) if told[0].open_time == open_time => bars.push(told[0].ordered()),
             Ok(told) => {
-                desk.give(Body::Market(Market::LateBar { bar: told[0] }));
+                desk.give(Body::Market(Market::LateBar { bar: told[0].ordered(), odd: None }));
                 missing.push(symbol);
             }
             Err(_) => {
@@ -275,9 +275,9 @@ fn minute(desk: &mut Desk, dice: &mut Dice, minute: i64, refused: &mut u32) {
     if let Ok(MarketFrame::Kline(event)) = decode_market(&bytes(&frame))
         && let Ok(MarketReport::Bar { bar, .. }) = map::kline_event(&event)
     {
-        desk.give(Body::Market(Market::LateBar { bar }));
+        desk.give(Body::Market(Market::LateBar { bar, odd: None }));
     }
-    desk.give(Body::Market(Market::Close { time: desk.time, bars, missing }));
+    desk.give(Body::Market(Market::close(desk.time, bars, missing)));
     for intent in desk.orders() {
         desk.trades += 1;
         let id = desk.book.get(&intent.client_id).and_then(|order| order.venue_order_id);
@@ -331,7 +331,7 @@ fn raw(dice: &mut Dice, desk: &Desk, living: &[OrderIntent]) -> Body {
             let open_time = desk.time - MINUTE;
             let bar = Bar { symbol, open_time, open, high, low, close, volume };
             let missing = Vec::new();
-            Body::Market(Market::Close { time: desk.time, bars: vec![bar], missing })
+            Body::Market(Market::close(desk.time, vec![bar], missing))
         }
         1 => {
             let mut balance = |asset: &str| Balance {
@@ -430,7 +430,7 @@ fn a_crash_of_the_market_is_never_hidden_from_exits() {
         let rows: Vec<wire::KlineRow> = decode("klines", &bytes(&page)).unwrap();
         let bars = map::bars(Symbol::new("BTCUSDT").unwrap(), Timeframe::M1, &rows).unwrap();
         let missing = Vec::new();
-        desk.give(Body::Market(Market::Close { time: desk.time, bars, missing }));
+        desk.give(Body::Market(Market::close(desk.time, bars, missing)));
         for intent in desk.orders() {
             desk.trades += 1;
             sides.push(intent.side);

@@ -55,7 +55,8 @@ async fn a_client_with_an_ed25519_key_places_hears_and_cancels() {
     assert_eq!(next().await, Event::Subscribed);
 
     let rules = venue.instruments(&[]).await.unwrap().remove(0);
-    let bars = venue.klines(rules.symbol, "1m".parse().unwrap(), 0, i64::MAX, 1).await.unwrap();
+    let bars =
+        venue.klines(rules.symbol, "1m".parse().unwrap(), 0, i64::MAX, 1).await.unwrap().held;
     let mut intent = resting_buy(rules.symbol);
     let half = bars[0].close.decimal() / Decimal::TWO;
     let down = |value: Decimal, step: Decimal| (value / step).trunc() * step;

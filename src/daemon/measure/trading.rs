@@ -38,6 +38,9 @@ pub fn market(page: &mut Page, world: &World, watch: &Watch, venue: &str) {
     let (same, revised) = world.board.bars.get();
     page.count("everwarm_bar_repeats_total", &["same"], same);
     page.count("everwarm_bar_repeats_total", &["revised"], revised);
+    let (odd, refused) = world.board.bars.strange();
+    page.count("everwarm_bars_odd_total", &["confirmed"], odd);
+    page.count("everwarm_bars_odd_total", &["refused"], refused);
     let (symbols, stale_s) = {
         let mut seen = watch.seen();
         let told = seen.told.now();

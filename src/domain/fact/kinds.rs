@@ -50,6 +50,7 @@ pub mod kind {
     pub const EQUITY: u8 = 49;
     pub const RECONCILED: u8 = 50;
     pub const ADJUSTED: u8 = 51;
+    pub const BAR_REFUSED: u8 = 68;
     pub const OWED: u8 = 84;
     pub const ADOPTED: u8 = 93;
     pub const PANIC_TRADED: u8 = 94;
@@ -192,6 +193,8 @@ kinds! {
         "the account against the books; trading may go on, or why not";
     ADJUSTED "Ledger.Adjusted" "ledger" false JOURNAL
         "the books took the venue's word for less of an asset, or took over a surplus";
+    BAR_REFUSED "Market.BarRefused" "closer" false JOURNAL
+        "a bar that the venue's records contradict or no type holds; at most one a symbol a minute";
     OWED "Decision.Owed" "decision" false JOURNAL
         "an exit that was decided and is not done: opened, waiting for another reason, or ended";
     ADOPTED "Operator.Adopted" "operator" true JOURNAL
@@ -212,6 +215,7 @@ impl fact::Body for Body {
                 Market::HistoryBars { .. } => kind::HISTORY_BARS,
                 Market::Instruments { .. } => kind::INSTRUMENTS,
                 Market::Universe { .. } => kind::UNIVERSE,
+                Market::BarRefused { .. } => kind::BAR_REFUSED,
             },
             Body::Venue(v) => match v {
                 Venue::Sent { .. } => kind::SENT,
@@ -346,9 +350,11 @@ impl Body {
     fn heap(&self) -> usize {
         match self {
             Body::Market(m) => match m {
-                Market::Close { bars, missing, .. } => {
-                    size_of_val(bars.as_slice()) + size_of_val(missing.as_slice())
+                Market::Close { bars, missing, odd, .. } => {
+                    let flat = size_of_val(bars.as_slice()) + size_of_val(missing.as_slice());
+                    flat + size_of_val(odd.as_slice())
                 }
+                Market::BarRefused { reason, claimed, .. } => reason.len() + claimed.len(),
                 Market::HistoryBars { bars, .. } => size_of_val(bars.as_slice()),
                 Market::Instruments { rules } => size_of_val(rules.as_slice()) + rules.len() * TEXT,
                 Market::Universe { listed, unlisted, .. } => {
@@ -445,7 +451,10 @@ mod tests {
             atr: 0.0,
         };
         let timeframe = Timeframe::M1;
-        let close = |n| Market::Close { time: 0, bars: vec![bar; n], missing: Vec::new() };
+        let close = |n| {
+            let (bars, missing, odd) = (vec![bar; n], Vec::new(), Vec::new());
+            Market::Close { time: 0, bars, missing, odd }
+        };
         let features = |n| Analysis::Features { timeframe, rows: vec![row; n] };
         let past = |n| Market::HistoryBars { symbol, timeframe, bars: vec![bar; n] };
         let kinds: [(&dyn Fn(usize) -> Body, usize); 3] = [

@@ -11,6 +11,7 @@ use super::id::{ClientOrderId, Symbol};
 use super::instrument::Instrument;
 use super::market::{Bar, RolledBar};
 use super::money::{Decimal, Price};
+use super::odd::{OddBar, Oddity};
 use super::order::{
     Balance, OrderIntent, OrderReport, OrderStatus, PanicTrade, SendAttempt, Side, VenueFill,
 };
@@ -50,11 +51,29 @@ pub enum Market {
         bars: Vec<Bar>,
         /// Expected symbols without a bar in this minute, by name.
         missing: Vec<Symbol>,
+        /// Which of the bars are odd, by symbol: the venue's records repeated them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        odd: Vec<OddBar>,
     },
     /// A bar that came after its close was said.
     LateBar {
         /// The bar.
         bar: Bar,
+        /// Why it is odd, where it is; the venue's records repeated it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        odd: Option<Oddity>,
+    },
+    /// A bar was not believed: the venue's records contradict it, or no type holds it. Nothing is
+    /// decided by it.
+    BarRefused {
+        /// What it is of.
+        symbol: Symbol,
+        /// Its opening time, UTC milliseconds, as it was claimed.
+        time: UtcMs,
+        /// Why it was refused, in words.
+        reason: String,
+        /// What was claimed, in words.
+        claimed: String,
     },
     /// A range of past bars is in the history and may be used.
     HistoryLoaded {

@@ -2,6 +2,16 @@
 
 use super::{Analysis, Body, Decision, Ledger, Market, Order};
 use crate::domain::id::Symbol;
+use crate::domain::market::Bar;
+use crate::domain::time::UtcMs;
+
+impl Market {
+    /// A close without odd bars.
+    #[must_use]
+    pub const fn close(time: UtcMs, bars: Vec<Bar>, missing: Vec<Symbol>) -> Market {
+        Market::Close { time, bars, missing, odd: Vec::new() }
+    }
+}
 
 impl Body {
     /// The symbols it is about, as they come in it.
@@ -42,9 +52,10 @@ impl Body {
         }
         let mut left = self.clone();
         match &mut left {
-            Body::Market(Market::Close { bars, missing, .. }) => {
+            Body::Market(Market::Close { bars, missing, odd, .. }) => {
                 bars.retain(|bar| !cut(&bar.symbol));
                 missing.retain(|symbol| !cut(symbol));
+                odd.retain(|odd| !cut(&odd.symbol));
             }
             Body::Market(Market::Instruments { rules }) => rules.retain(|rule| !cut(&rule.symbol)),
             Body::Market(Market::Universe { listed, unlisted, .. }) => {
@@ -71,9 +82,11 @@ impl Body {
     /// The one symbol it is about.
     fn symbol(&self) -> Option<Symbol> {
         match self {
-            Body::Market(Market::LateBar { bar }) => Some(bar.symbol),
+            Body::Market(Market::LateBar { bar, .. }) => Some(bar.symbol),
             Body::Market(
-                Market::HistoryLoaded { symbol, .. } | Market::HistoryBars { symbol, .. },
+                Market::HistoryLoaded { symbol, .. }
+                | Market::HistoryBars { symbol, .. }
+                | Market::BarRefused { symbol, .. },
             )
             | Body::Order(Order::Changed { symbol, .. } | Order::Filled { symbol, .. })
             | Body::Ledger(Ledger::Position { symbol, .. }) => Some(*symbol),
@@ -96,6 +109,7 @@ mod tests {
     use crate::domain::id::Symbol;
     use crate::domain::market::Bar;
     use crate::domain::money::{Decimal, Price};
+    use crate::domain::odd::{OddBar, Oddity};
     use everwarm_runtime::fact::Body as _;
 
     #[test]
@@ -105,12 +119,13 @@ mod tests {
         let volume = Decimal::ONE;
         let bar = |name| Bar { symbol: symbol(name), open_time: 0, open, high, low, close, volume };
         let missing = vec![symbol("C"), symbol("D")];
-        let body = |bars, missing| Body::Market(Market::Close { time: 0, bars, missing });
-        let whole = body(vec![bar("A"), bar("B")], missing);
+        let odd = |name| OddBar { symbol: symbol(name), why: Oddity::Jump };
+        let body = |bars, missing, odd| Body::Market(Market::Close { time: 0, bars, missing, odd });
+        let whole = body(vec![bar("A"), bar("B")], missing, vec![odd("A"), odd("B")]);
         assert_eq!(whole.parts(), ["A", "B", "C", "D"]);
         let left = whole.without(&["B".into(), "C".into(), "X".into()]);
-        assert_eq!(left, Some(body(vec![bar("A")], vec![symbol("D")])));
-        let late = Body::Market(Market::LateBar { bar: bar("A") });
+        assert_eq!(left, Some(body(vec![bar("A")], vec![symbol("D")], vec![odd("A")])));
+        let late = Body::Market(Market::LateBar { bar: bar("A"), odd: None });
         assert_eq!(late.without(&["B".into()]), Some(late.clone()));
         assert_eq!((late.parts(), late.without(&["A".into()])), (vec!["A".into()], None));
     }

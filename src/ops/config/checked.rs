@@ -11,7 +11,9 @@ use super::secret::SecretRef;
 use super::values::{LogFormat, MarketSource, Pace, Symbols};
 use super::venue::VenueSource;
 use crate::domain::money::Decimal;
-use crate::domain::settings::{Risk, Selection, Settings, SmaCross, Strategies, Trading};
+use crate::domain::settings::{
+    MarketRules, Risk, Selection, Settings, SmaCross, Strategies, Trading,
+};
 use crate::ops::api::long_enough;
 use crate::ops::known::meant;
 use crate::ops::views::ValueView;
@@ -280,6 +282,7 @@ impl Values {
     fn config(&mut self) -> Config {
         let settings = Settings {
             universe: self.selection(),
+            market: MarketRules { max_jump_percent: self.get("market.max_jump_percent") },
             trading: Trading {
                 quote_asset: self.text("trading.quote_asset"),
                 notional: self.decimal("trading.notional"),

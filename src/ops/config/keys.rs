@@ -116,6 +116,7 @@ keys! {
     "market.symbols": Kind::Symbols;
     "market.pace": text("^(lockstep|real|[1-9][0-9]*x)$", pace);
     "market.until_end": Kind::Flag;
+    "market.max_jump_percent": count(0, 100);
     "market.universe.quote": text("", any);
     "market.universe.top": count(0, 1000);
     "market.universe.min_volume": Kind::Amount { zero: true };

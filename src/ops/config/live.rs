@@ -13,6 +13,7 @@ const LIVE: &[&str] = &[
     "daemon.log",
     "daemon.reload_on_change",
     "market.symbols",
+    "market.max_jump_percent",
     "market.universe.",
     "venue.compare_account_s",
     "trading.notional",

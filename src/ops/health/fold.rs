@@ -6,8 +6,9 @@ use crate::domain::fact::{
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::order::{OrderStatus, Side};
 use crate::domain::settings::Settings;
-use crate::domain::time::UtcMs;
+use crate::domain::time::{MINUTE, UtcMs};
 use crate::ops::fold::StatusFold;
+use crate::ops::tell;
 use crate::ops::views::SymbolView;
 use everwarm_runtime::fact::Fact;
 use serde::{Deserialize, Serialize};
@@ -62,7 +63,13 @@ pub struct HealthFold {
     pub level: BreakerLevel,
     /// When it came to that level; none at normal.
     pub breaker: Option<UtcMs>,
+    /// The last odd or refused bar of each symbol, of the last [`STRANGE`] closes, in words.
+    #[serde(default)]
+    pub strange: BTreeMap<Symbol, (UtcMs, String)>,
 }
+
+/// How long an odd or refused bar is shown: entries pause for as many closes.
+const STRANGE: UtcMs = 15 * MINUTE;
 
 impl HealthFold {
     /// Whether the newest bar of a symbol is older at venue time `now` than one may be.
@@ -83,7 +90,19 @@ impl HealthFold {
         let time = fact.time;
         self.now = self.now.max(time);
         match &fact.body {
-            Body::Market(Market::Close { time, .. }) => self.close = Some(*time),
+            Body::Market(Market::Close { time, odd, .. }) => {
+                self.close = Some(*time);
+                self.strange.retain(|_, (since, _)| *time - *since < STRANGE);
+                for odd in odd {
+                    self.strange.insert(odd.symbol, (*time, tell::odd(odd.symbol, odd.why)));
+                }
+            }
+            Body::Market(Market::LateBar { bar, odd: Some(why) }) => {
+                self.strange.insert(bar.symbol, (time, tell::odd(bar.symbol, *why)));
+            }
+            Body::Market(Market::BarRefused { symbol, .. }) => {
+                self.strange.insert(*symbol, (time, tell::tell(&fact.body, Some(*symbol))));
+            }
             Body::Market(Market::Instruments { .. }) => self.holds(status, time),
             Body::Operator(Operator::Started { .. }) => {
                 self.branches.clear();

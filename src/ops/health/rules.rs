@@ -77,6 +77,7 @@ const RULES: &[(&str, Rule)] = &[
     ("venue", venue),
     ("market", market),
     ("stale", stale),
+    ("odd-bars", odd_bars),
     ("unsent", unsent),
     ("unknown", unknown),
     ("unprotected", unprotected),
@@ -357,6 +358,15 @@ fn stale(signs: &Signs, found: &mut Vec<FindingView>) {
     let todo = "they are not entered; where the venue shows trades, the feed should be looked at";
     let told = finding(Severity::Warning, text, todo).since(oldest, signs.venue);
     found.push(or_off(signs, told.by("everwarm symbols list")));
+}
+
+fn odd_bars(signs: &Signs, found: &mut Vec<FindingView>) {
+    for (symbol, (since, text)) in &signs.facts.strange {
+        let todo = "compare it with the exchange's own chart; exits go on, and after an odd bar \
+                    entries of the symbol pause for 15 closes";
+        let told = finding(Severity::Warning, text.clone(), todo).since(*since, signs.venue);
+        found.push(told.by(format!("everwarm why-not {symbol}")));
+    }
 }
 
 fn unsent(signs: &Signs, found: &mut Vec<FindingView>) {

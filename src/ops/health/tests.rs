@@ -7,6 +7,7 @@ use crate::domain::fact::{
 };
 use crate::domain::id::ClientOrderId;
 use crate::domain::money::Decimal;
+use crate::domain::odd::{OddBar, Oddity};
 use crate::domain::order::Side;
 use crate::domain::quarantine::Quarantine;
 use crate::domain::settings::Settings;
@@ -626,4 +627,42 @@ fn what_only_a_look_tells_is_dated_by_the_first_that_saw_it() {
     assert_eq!(told(T + 9_000, true), so(0, 9));
     assert_eq!(told(T + 10_000, false), []);
     assert_eq!(told(T + 20_000, true), so(20_000, 0), "it begins anew");
+}
+
+#[test]
+fn an_odd_bar_and_a_refused_one_are_shown_for_15_closes() {
+    let after = |minutes: i64| {
+        let mut signs = well();
+        let close = signs.facts.close.unwrap() + MINUTE;
+        let (symbol, why) = (sym("BTCUSD"), Oddity::Jump);
+        let odd = vec![OddBar { symbol, why }];
+        let close_at = |time, odd| {
+            Body::Market(Market::Close { time, bars: Vec::new(), missing: Vec::new(), odd })
+        };
+        let refused = Market::BarRefused {
+            symbol: sym("ETHUSD"),
+            time: close - MINUTE,
+            reason: "the exchange's records contradict the stream".into(),
+            claimed: "open 1".into(),
+        };
+        let mut take = |time, body| {
+            let fact = Fact { time, ..input(900, body) };
+            signs.facts.fold(&fact, &StatusFold::default());
+        };
+        take(close, Body::Market(refused));
+        take(close, close_at(close, odd));
+        for minute in 1..=minutes {
+            take(close + minute * MINUTE, close_at(close + minute * MINUTE, Vec::new()));
+        }
+        let all = findings(&signs).findings;
+        all.into_iter().filter(|found| found.check == "odd-bars").collect::<Vec<_>>()
+    };
+    let shown = after(14);
+    assert_eq!(shown.len(), 2, "{shown:?}");
+    assert!(shown[0].text.starts_with("the bar of BTCUSD is odd: its price jumped"), "{shown:?}");
+    assert!(shown[1].text.contains("records contradict the stream; it claimed open 1"));
+    let command = shown[0].command.clone().unwrap();
+    assert_eq!(command, "everwarm why-not BTCUSD");
+    can_be_typed(&command);
+    assert_eq!(after(15), []);
 }

@@ -164,7 +164,7 @@ impl Fold {
         {
             self.settings = serde_json::from_str(text).ok().or(self.settings.take());
         }
-        if let Body::Market(Market::Close { time, bars, missing }) = &fact.body {
+        if let Body::Market(Market::Close { time, bars, missing, .. }) = &fact.body {
             let before = self.close.replace(*time);
             let started = std::mem::take(&mut self.started).len() as u64;
             // A life that catches up with closes of before began now.

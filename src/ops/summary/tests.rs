@@ -67,7 +67,7 @@ impl Written {
     fn close(&mut self, time: UtcMs, now: UtcMs, equity: &str) -> u64 {
         let bars = vec![bar("BTCUSDT", time / MINUTE - 1, 100)];
         let missing = vec![sym("ETHUSDT")];
-        let n = self.input(now, Body::Market(Market::Close { time, bars, missing }));
+        let n = self.input(now, Body::Market(Market::close(time, bars, missing)));
         let (equity, cash) = (dec(equity), Decimal::ZERO);
         let adjusted = Decimal::ZERO;
         self.say(n, rank::LEDGER.0, Body::Ledger(Ledger::Equity { time, equity, cash, adjusted }));

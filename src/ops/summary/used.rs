@@ -48,7 +48,7 @@ impl Counting {
             // Of closes only the turn of a day counts, and they are the most and the largest.
             Body::Market(Market::Close { time, .. }) if self.day < Some(day_of(*time)) => {
                 self.day = Some(day_of(*time));
-                Body::Market(Market::Close { time: *time, bars: Vec::new(), missing: Vec::new() })
+                Body::Market(Market::close(*time, Vec::new(), Vec::new()))
             }
             Body::Venue(Venue::Sent { .. })
             | Body::Order(Order::Changed { .. } | Order::Filled { .. })

@@ -123,6 +123,7 @@ pub const RULES: &[&str] = &[
     "not-listed",
     "not-reconciled",
     "nothing-to-sell",
+    "odd-bar",
     "other",
     "pending",
     "stale",

@@ -81,7 +81,7 @@ impl Fault {
             Kind::ErrorBefore | Kind::ErrorAfter => [500, 502, 503, 504].contains(&number),
             Kind::PartialFills => (1..=99).contains(&number),
             Kind::Limited | Kind::Banned => (1..=259_200).contains(&number),
-            Kind::UnknownOrder => (1..=1_000).contains(&number),
+            Kind::UnknownOrder | Kind::OddBar | Kind::OddRecords => (1..=1_000).contains(&number),
             Kind::Slow | Kind::Shutdown | Kind::Silent | Kind::ChannelSilent => {
                 (0..=DAY).contains(&number)
             }
@@ -115,7 +115,7 @@ impl Fault {
         let Some(at) = &self.at else { return Ok(()) };
         let places = self.places(symbols.unwrap_or_default());
         let by_symbol = match self.kind.row().scope {
-            Scope::Orders => Symbol::new(at).is_ok(),
+            Scope::Orders | Scope::Bars => Symbol::new(at).is_ok(),
             Scope::Messages | Scope::Both => at.contains('@') && self.meets_message("market", at),
             Scope::Requests | Scope::Clock => false,
         };
@@ -143,10 +143,12 @@ impl Fault {
         {
             if anywhere.meets_message(connection, "") {
                 places.push(connection.to_owned());
-                places.extend(names);
+                let here = |name: &String| anywhere.meets_message(connection, name);
+                places.extend(names.into_iter().filter(here));
             }
         }
-        let traded = symbols.iter().filter(|symbol| anywhere.meets_order(**symbol));
+        let meets = |symbol: &Symbol| anywhere.meets_order(*symbol) || anywhere.meets_bar(*symbol);
+        let traded = symbols.iter().filter(|symbol| meets(symbol));
         places.extend(traded.map(|symbol| symbol.as_str().to_owned()));
         places
     }
@@ -175,13 +177,21 @@ impl Fault {
         orders && self.at.as_ref().is_none_or(|at| at == symbol.as_str())
     }
 
+    /// Whether it can hit bars of that symbol, wherever they are told.
+    #[must_use]
+    pub fn meets_bar(&self, symbol: Symbol) -> bool {
+        let bars = self.kind.row().scope == Scope::Bars;
+        bars && self.at.as_ref().is_none_or(|at| at == symbol.as_str())
+    }
+
     /// Whether it can hit such a message of a connection of that kind (`market` or `user`).
     #[must_use]
     pub fn meets_message(&self, connection: &str, name: &str) -> bool {
         let messages = matches!(self.kind.row().scope, Scope::Messages | Scope::Both);
         let ends_user = self.kind != Kind::UserStreamEnded || connection == "user";
         let here = self.at.as_ref().is_none_or(|at| at == connection || at == name);
-        messages && ends_user && here
+        let bars = connection == "market" && (name.is_empty() || name.ends_with("@kline_1m"));
+        messages && ends_user && here && (self.kind != Kind::OddBar || bars)
     }
 }
 

@@ -26,6 +26,8 @@ pub enum Kind {
     Rotate,
     Shutdown,
     UserStreamEnded,
+    OddBar,
+    OddRecords,
 }
 
 /// What a fault can hit.
@@ -41,6 +43,8 @@ pub enum Scope {
     Clock,
     /// Orders that take.
     Orders,
+    /// Closed bars of a minute, wherever they are told.
+    Bars,
 }
 
 impl Scope {
@@ -53,6 +57,7 @@ impl Scope {
             Scope::Both => "requests, messages",
             Scope::Clock => "clock",
             Scope::Orders => "orders",
+            Scope::Bars => "bars",
         }
     }
 }
@@ -88,7 +93,7 @@ const fn row(
 /// All of them.
 #[rustfmt::skip]
 pub const KINDS: &[Row] = {
-    use Scope::{Both, Clock, Messages, Orders, Requests};
+    use Scope::{Bars, Both, Clock, Messages, Orders, Requests};
     &[
         row(Kind::Reset, "reset", Both, true, None,
             "the connection is cut (RST): before a request is looked at, instead of a message"),
@@ -112,6 +117,8 @@ pub const KINDS: &[Row] = {
             "`serverShutdown` is announced behind the message, then the connection is closed"),
         row(Kind::UserStreamEnded, "user-stream-ended", Messages, true, None,
             "`eventStreamTerminated` instead of the message: the subscription is over"),
+        row(Kind::OddBar, "odd-bar", Messages, true, Some(("per cent of its prices", 10)),
+            "a stream tells a closed bar of 1m with other prices; the records have the true ones"),
         row(Kind::Slow, "slow", Requests, false, Some(("ms", 1_000)), "the answer comes later"),
         row(Kind::ErrorBefore, "error-before", Requests, false, Some(("HTTP status", 503)),
             "5xx, and nothing was done"),
@@ -126,6 +133,8 @@ pub const KINDS: &[Row] = {
             "an order that takes is accepted as `NEW` and trades when the market next does"),
         row(Kind::PartialFills, "partial-fills", Orders, false, Some(("per cent at once", 50)),
             "an order that takes gets a part at once, the rest when the market next trades"),
+        row(Kind::OddRecords, "odd-records", Bars, false, Some(("per cent of its prices", 60)),
+            "streams and records tell a bar of 1m with other prices; orders trade at the true"),
     ]
 };
 

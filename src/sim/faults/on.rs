@@ -3,6 +3,8 @@
 use super::fault::Fault;
 use super::kinds::Kind;
 use crate::domain::id::Symbol;
+use crate::domain::market::Bar;
+use crate::domain::money::Price;
 use crate::domain::time::UtcMs;
 use crate::sim::server::routes::Endpoint;
 use everwarm_runtime::files::write_whole;
@@ -10,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -256,7 +259,11 @@ impl Faults {
     /// What becomes of a message of a connection of that kind.
     #[must_use]
     pub fn message(&self, connection: &str, name: &str, text: &str, now: UtcMs) -> Option<Hit> {
-        let meets = |fault: &Fault| fault.meets_message(connection, name);
+        // The bar of a minute that goes on is another one soon.
+        let closed = text.contains("\"x\":true");
+        let meets = |fault: &Fault| {
+            fault.meets_message(connection, name) && (fault.kind != Kind::OddBar || closed)
+        };
         self.hit(meets, &[connection, name, text], now, |_| u64::MAX)
     }
 
@@ -268,6 +275,38 @@ impl Faults {
         self.hit(meets, &key, minute, |_| u64::MAX)
     }
 
+    /// A closed bar as it is told by streams and records, where that is hit: the same whoever asks,
+    /// and how often.
+    #[must_use]
+    pub fn bar(&self, bar: Bar) -> Option<(Bar, Hit)> {
+        let mut state = self.state();
+        let State { on, hit, .. } = &mut *state;
+        let key = [bar.symbol.as_str(), &bar.open_time.to_string()];
+        let mut found = None;
+        let mut over = false;
+        for on in on.iter_mut().filter(|on| on.fault.meets_bar(bar.symbol)) {
+            let Some(place) = on.drawn(&key, 0) else { continue };
+            if let Entry::Vacant(first) = hit.entry((on.id, place)) {
+                if on.is_over() {
+                    continue;
+                }
+                on.met += 1;
+                if on.met <= on.fault.skip {
+                    continue;
+                }
+                first.insert(1);
+                over = on.is_over();
+            }
+            let told = odd(bar, on.fault.number());
+            found = Some((told, Hit { kind: on.fault.kind, number: count(&on.fault) }));
+            break;
+        }
+        if over && let Err(error) = self.keep(&state) {
+            tracing::warn!(%error, "what is on cannot be kept");
+        }
+        found
+    }
+
     /// How far the clock that timestamps are held against is ahead, milliseconds; below 0 it is
     /// behind.
     #[must_use]
@@ -277,6 +316,14 @@ impl Faults {
         skews.map(|on| on.fault.number()).sum()
     }
 }
+/// A bar with its prices at so many per cent.
+fn odd(bar: Bar, percent: i64) -> Bar {
+    let priced = |price: Price| Price((price.0.saturating_mul(percent) / 100).max(1));
+    let (open, high) = (priced(bar.open), priced(bar.high));
+    let (low, close) = (priced(bar.low), priced(bar.close));
+    Bar { open, high, low, close, ..bar }
+}
+
 /// What is said of a file that cannot be read.
 fn damaged(file: &Path, why: &dyn std::fmt::Display) -> io::Error {
     let file = file.display();

@@ -5,12 +5,14 @@ use super::limits::{Used, seconds};
 use super::routes::{AccountRoute, Change, MarketRoute, Route};
 use crate::domain::id::Symbol;
 use crate::domain::instrument::Instrument;
-use crate::domain::time::UtcMs;
+use crate::domain::market::Bar;
+use crate::domain::time::{MINUTE, UtcMs};
 use crate::sim::exchange::{Exchange, ListKind, OrderList, SimFact, place};
 use crate::sim::market::Market;
 use crate::sim::wire::answers;
 use crate::sim::wire::error::ApiError;
 use crate::sim::wire::info::{account, commission, exchange_info, order_commission};
+use crate::sim::wire::intervals::{INTERVALS, Kline};
 use crate::sim::wire::klines::{self, KlineQuery};
 use crate::sim::wire::lists;
 use crate::sim::wire::market::{self, DayStats, PrintQuery, Selected, selected};
@@ -77,7 +79,10 @@ pub async fn answer(
             Ok(counters.limits().order_counts(counts).to_string())
         }
         Route::Market(route) => {
-            desk.read(|exchange, market, when| seen(exchange, market, route, &ask.params, when))
+            let tell = |bar, now| desk.told(bar, now);
+            desk.read(|exchange, market, when| {
+                seen(exchange, (market, &tell), route, &ask.params, when)
+            })
         }
         Route::Account(route) => desk.read(|exchange, _, when| {
             let deadline = ask.signed(when)?;
@@ -128,7 +133,7 @@ fn info_symbols<'a>(exchange: &'a Exchange, params: &Params) -> Result<Selected<
 /// What anybody may see.
 fn seen(
     exchange: &Exchange,
-    market: &mut dyn Market,
+    (market, tell): (&mut dyn Market, &dyn Fn(Bar, UtcMs) -> Bar),
     route: MarketRoute,
     params: &Params,
     when: When,
@@ -146,7 +151,14 @@ fn seen(
         MarketRoute::Klines => {
             let symbol = orders::symbol(exchange, params)?;
             let query = KlineQuery::read(params)?;
-            return Ok(klines::rows(&query.bars(exchange, market, symbol, now)));
+            let mut bars = query.bars(exchange, market, symbol, now);
+            let closed = |kline: &&mut Kline| {
+                kline.interval == INTERVALS[0] && kline.bar.open_time + MINUTE <= exchange.market()
+            };
+            for kline in bars.iter_mut().filter(closed) {
+                kline.bar = tell(kline.bar, now);
+            }
+            return Ok(klines::rows(&bars));
         }
         MarketRoute::Depth => {
             let (symbol, rules) = one(exchange, params)?;

@@ -7,6 +7,7 @@ use super::pace::{Pace, VenueClock};
 use super::requests::Requests;
 use super::sockets::Patience;
 use crate::domain::id::Symbol;
+use crate::domain::market::Bar;
 use crate::domain::time::{MINUTE, UtcMs};
 use crate::sim::books::{Books, BooksError, Gate};
 use crate::sim::exchange::local::{advances, closed_between};
@@ -15,7 +16,7 @@ use crate::sim::faults::Faults;
 use crate::sim::market::{Market, Paused};
 use crate::sim::wire::error::ApiError;
 use crate::sim::wire::events::events;
-use crate::sim::wire::intervals::Kline;
+use crate::sim::wire::intervals::{INTERVALS, Kline};
 use crate::sim::wire::klines;
 use crate::sim::wire::sign::When;
 use crate::sim::wire::streams;
@@ -282,6 +283,13 @@ impl Desk {
         self.read(|_, _, when| Ok(when.now)).unwrap_or(0)
     }
 
+    /// A closed bar as it is told at venue time `now`: as it is, unless a fault hits it.
+    pub fn told(&self, bar: Bar, now: UtcMs) -> Bar {
+        let Some((odd, hit)) = self.faults.bar(bar) else { return bar };
+        self.requests.spoilt(now, hit, &klines::stream(bar.symbol, INTERVALS[0]));
+        odd
+    }
+
     /// Looks at the books and the market.
     ///
     /// # Errors
@@ -421,7 +429,9 @@ impl Desk {
             let market = &mut inner.market;
             told.extend(streams::messages(exchange, market, input, before, &wanted));
             let reached = exchange.market();
-            told.extend(closed_bars(exchange, market, before, reached, &wanted));
+            let tell = |bar| self.told(bar, reached);
+            let bars: (&mut dyn Market, Tell<'_>) = (market, &tell);
+            told.extend(closed_bars(exchange, bars, before, reached, &wanted));
             told.extend(forming(exchange, &mut inner.market, input));
         }
         let row = (!said.is_empty()).then_some(row);
@@ -457,10 +467,13 @@ impl Desk {
     }
 }
 
+/// A closed bar as it is told.
+type Tell<'a> = &'a dyn Fn(Bar) -> Bar;
+
 /// Messages about the bars that closed after `before`, up to `reached`.
 fn closed_bars(
     exchange: &Exchange,
-    market: &mut dyn Market,
+    (market, tell): (&mut dyn Market, Tell<'_>),
     before: UtcMs,
     reached: UtcMs,
     wanted: &BTreeSet<String>,
@@ -474,7 +487,7 @@ fn closed_bars(
         }
         let mut traded = BTreeSet::new();
         for bar in bars {
-            let (kline, symbol) = (Kline::minute(&bar), bar.symbol);
+            let (kline, symbol) = (Kline::minute(&tell(bar)), bar.symbol);
             traded.insert(symbol);
             let stream = klines::stream(symbol, kline.interval);
             told.push((stream, klines::event(&kline, true, close)));

@@ -1,6 +1,7 @@
 //! Who listens: the connections, what they have subscribed to, and how much each has been sent.
 
 use super::requests::Requests;
+use crate::domain::money::{Decimal, parse_decimal};
 use crate::domain::time::UtcMs;
 use crate::sim::faults::{Faults, Hit, Kind as Fault};
 use everwarm_runtime::clock;
@@ -262,6 +263,7 @@ impl Connection {
                 self.deaf.insert(what, until);
                 true
             }
+            Fault::OddBar => self.send(odd(&text, hit.number)) && self.release(),
             Fault::Duplicate => self.send(text.clone()) && self.send(text) && self.release(),
             Fault::Reorder => self.held.replace(text).is_none_or(|before| self.send(before)),
             Fault::Reset => {
@@ -300,7 +302,8 @@ impl Connection {
             | Fault::UnknownOrder
             | Fault::ClockSkew
             | Fault::LateFills
-            | Fault::PartialFills => self.send(text) && self.release(),
+            | Fault::PartialFills
+            | Fault::OddRecords => self.send(text) && self.release(),
         }
     }
 
@@ -314,6 +317,21 @@ impl Connection {
         let held = self.held.take();
         held.is_none_or(|held| self.send(held))
     }
+}
+
+/// The message of a bar with its prices at so many per cent.
+fn odd(text: &str, percent: u64) -> String {
+    let Ok(mut message) = serde_json::from_str::<Value>(text) else { return text.to_owned() };
+    let wrapped = message.get("data").is_some();
+    let bar = if wrapped { &mut message["data"]["k"] } else { &mut message["k"] };
+    for price in ["o", "h", "l", "c"] {
+        let told = bar[price].as_str().and_then(|text| parse_decimal(text).ok());
+        let told = told.and_then(|price| price.checked_mul(Decimal::from(percent)));
+        let Some(told) = told else { continue };
+        let told = (told / Decimal::ONE_HUNDRED).trunc_with_scale(8);
+        bar[price] = format!("{told:.8}").into();
+    }
+    message.to_string()
 }
 
 /// An event of the account, as it is sent.

@@ -123,7 +123,9 @@ pub fn way(desk: &Desk, hit: Option<Hit>, used: &mut Used) -> Way {
         | Kind::Reorder
         | Kind::Rotate
         | Kind::Shutdown
-        | Kind::UserStreamEnded => Way::Usual,
+        | Kind::UserStreamEnded
+        | Kind::OddBar
+        | Kind::OddRecords => Way::Usual,
     }
 }
 

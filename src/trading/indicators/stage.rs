@@ -265,7 +265,7 @@ impl Stage for Indicators {
         self.series.iter_mut().chain(&mut self.kept).for_each(|series| series.rows.clear());
         match &fact.body {
             Body::Market(Market::Close { bars, .. }) => self.update(Timeframe::M1, bars, |bar| bar),
-            Body::Market(Market::LateBar { bar }) => {
+            Body::Market(Market::LateBar { bar, .. }) => {
                 // Its close has been decided; the state moves on, no row comes of it.
                 let kept = |series: &Series| series.lines.get(bar.symbol).is_some();
                 if let Some(series) = self.of(Timeframe::M1) {

@@ -12,13 +12,12 @@ use super::wire::{self, OrderAnswer, OrderState, TradeRow};
 use crate::domain::bounds;
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::instrument::Instrument;
-use crate::domain::market::Bar;
 use crate::domain::money::Decimal;
 use crate::domain::order::{OrderIntent, OrderReport, ReportSource, SendAttempt};
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::venue::clock::SharedClock;
 use crate::venue::port::{
-    AccountPicture, Asked, ErrorClass, PAGE_MAX, Report, Request, Stamp, TimeSample, Trade,
+    AccountPicture, Asked, Bars, ErrorClass, PAGE_MAX, Report, Request, Stamp, TimeSample, Trade,
     TradesSince, VenueError, VenuePort,
 };
 use crate::venue::rate_limit::{
@@ -254,7 +253,7 @@ impl BinanceClient {
         from: UtcMs,
         to: UtcMs,
         limit: u16,
-    ) -> Result<Vec<Bar>, VenueError> {
+    ) -> Result<Bars, VenueError> {
         let query = Query::new()
             .with("symbol", symbol)
             .with("interval", timeframe)
@@ -264,13 +263,13 @@ impl BinanceClient {
         let cost = Cost(2, Priority::History);
         let answer = self.public("/api/v3/klines", query, cost).await?;
         let rows: Vec<wire::KlineRow> = read("klines", &answer)?;
-        let bars = mapped(Kind::Read, map::bars(symbol, timeframe, &rows))?;
+        let bars = mapped(Kind::Read, map::rows(symbol, timeframe, &rows))?;
         // Pages follow each other by these times: another one would have no end.
-        let strange = bars.iter().find(|bar| !(from..=to).contains(&bar.open_time));
+        let strange = rows.iter().find(|row| !(from..=to).contains(&row.open_time));
         mapped(
             Kind::Read,
-            strange.map_or(Ok(()), |bar| {
-                Err(format!("{symbol}: kline {} was not asked for", bar.open_time))
+            strange.map_or(Ok(()), |row| {
+                Err(format!("{symbol}: kline {} was not asked for", row.open_time))
             }),
         )?;
         Ok(bars)

@@ -37,19 +37,19 @@ pub struct Kline {
     pub interval: String,
     /// First price.
     #[serde(rename = "o")]
-    pub open: Dec,
+    pub open: Told,
     /// Last price.
     #[serde(rename = "c")]
-    pub close: Dec,
+    pub close: Told,
     /// Highest price.
     #[serde(rename = "h")]
-    pub high: Dec,
+    pub high: Told,
     /// Lowest price.
     #[serde(rename = "l")]
-    pub low: Dec,
+    pub low: Told,
     /// Base volume.
     #[serde(rename = "v")]
-    pub volume: Dec,
+    pub volume: Told,
     /// Number of trades.
     #[serde(rename = "n")]
     pub trades: i64,

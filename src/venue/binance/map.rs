@@ -9,6 +9,7 @@ use super::wire::{
     OrderState, RateLimit, Status, SymbolInfo, Told, TradeRow,
 };
 use crate::domain::bounds;
+use crate::domain::clean::clean;
 use crate::domain::id::{ClientOrderId, Symbol};
 use crate::domain::instrument::Instrument;
 use crate::domain::market::Bar;
@@ -17,7 +18,7 @@ use crate::domain::order::{
     Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, ReportSource, Side, VenueFill,
 };
 use crate::domain::time::{Timeframe, UtcMs};
-use crate::venue::port::{AccountReport, MarketReport, Trade};
+use crate::venue::port::{AccountReport, Bars, MarketReport, Trade, UnheldBar};
 
 /// A decimal as the venue wants it: plain, without an exponent, without trailing zeros, so with no
 /// more digits than the step it is a multiple of.
@@ -166,18 +167,31 @@ fn orders(limits: &[RateLimit]) -> impl Iterator<Item = (UtcMs, &RateLimit)> {
 /// The bars of a page of klines.
 ///
 /// # Errors
-/// A bar that no market makes, one of another width, or rows not in ascending order.
-pub fn bars(symbol: Symbol, timeframe: Timeframe, rows: &[KlineRow]) -> Result<Vec<Bar>, String> {
-    let mut bars: Vec<Bar> = Vec::with_capacity(rows.len());
+/// A bar of another width, or rows not in ascending order.
+pub fn rows(symbol: Symbol, timeframe: Timeframe, rows: &[KlineRow]) -> Result<Bars, String> {
+    let mut bars = Bars::default();
+    let mut last = None;
     for row in rows {
         check_interval(timeframe, row.open_time, row.close_time)?;
-        let bar = bar(symbol, row.open_time, [row.open, row.high, row.low, row.close], row.volume)?;
-        if bars.last().is_some_and(|last| last.open_time >= bar.open_time) {
-            return Err(format!("{symbol}: kline {} is out of order", bar.open_time));
+        if last.replace(row.open_time).is_some_and(|last| last >= row.open_time) {
+            return Err(format!("{symbol}: kline {} is out of order", row.open_time));
         }
-        bars.push(bar);
+        let prices = [&row.open, &row.high, &row.low, &row.close];
+        match bar(symbol, row.open_time, prices, &row.volume) {
+            Ok(bar) => bars.held.push(bar),
+            Err(unheld) => bars.unheld.push(unheld),
+        }
     }
     Ok(bars)
+}
+
+/// The bars of a page of klines that can all be held.
+///
+/// # Errors
+/// As [`rows`], or one of them cannot be held.
+pub fn bars(symbol: Symbol, timeframe: Timeframe, page: &[KlineRow]) -> Result<Vec<Bar>, String> {
+    let Bars { held, unheld } = rows(symbol, timeframe, page)?;
+    unheld.into_iter().next().map_or(Ok(held), |unheld| Err(unheld.why))
 }
 
 fn check_interval(timeframe: Timeframe, open: i64, close: i64) -> Result<(), String> {
@@ -188,22 +202,42 @@ fn check_interval(timeframe: Timeframe, open: i64, close: i64) -> Result<(), Str
     Err(format!("kline {open} to {close} is not a bar of {timeframe}"))
 }
 
-fn bar(symbol: Symbol, open_time: i64, prices: [Dec; 4], volume: Dec) -> Result<Bar, String> {
-    let [open, high, low, close] = prices.map(|p| Price::exact(p.0));
+/// A bar; whether its prices contradict each other is for others to judge.
+fn bar(
+    symbol: Symbol,
+    open_time: i64,
+    prices: [&Told; 4],
+    volume: &Told,
+) -> Result<Bar, UnheldBar> {
+    let price = |told: &Told| told.0.clone().and_then(Price::exact);
     let make = || -> Result<Bar, String> {
+        let [open, high, low, close] = prices;
         let bar = Bar {
             symbol,
             open_time,
-            open: open?,
-            high: high?,
-            low: low?,
-            close: close?,
-            volume: num(volume),
+            open: price(open)?,
+            high: price(high)?,
+            low: price(low)?,
+            close: price(close)?,
+            volume: volume.0.clone()?.normalize(),
         };
-        bar.validate().map(|()| bar)
+        Ok(bar)
     };
-    let bar = make().map_err(|e| format!("{symbol} kline {open_time}: {e}"))?;
-    bounds::bar(&bar).map(|()| bar)
+    let bar = make().map_err(|e| format!("{symbol} kline {open_time}: {e}"));
+    bar.and_then(|bar| bounds::bar(&bar).map(|()| bar)).map_err(|why| {
+        let [open, high, low, close] = prices.map(claimed);
+        let volume = claimed(volume);
+        let text = format!("open {open}, high {high}, low {low}, close {close}, volume {volume}");
+        UnheldBar { symbol, open_time, why: clean(&why), claimed: clean(&text) }
+    })
+}
+
+/// A number as it was claimed, or why it cannot be read.
+fn claimed(told: &Told) -> String {
+    match &told.0 {
+        Ok(number) => plain(*number),
+        Err(why) => why.chars().take(80).collect(),
+    }
 }
 
 /// What a kline event says. Widths the domain does not know are `Other`.
@@ -217,8 +251,11 @@ pub fn kline_event(event: &KlineEvent) -> Result<MarketReport, String> {
     };
     let symbol = Symbol::new(&event.symbol)?;
     check_interval(timeframe, k.open_time, k.close_time)?;
-    let bar = bar(symbol, k.open_time, [k.open, k.high, k.low, k.close], k.volume)?;
-    Ok(MarketReport::Bar { bar, timeframe, closed: k.closed, time: event.time })
+    match bar(symbol, k.open_time, [&k.open, &k.high, &k.low, &k.close], &k.volume) {
+        Ok(bar) => Ok(MarketReport::Bar { bar, timeframe, closed: k.closed, time: event.time }),
+        Err(unheld) if k.closed && timeframe == Timeframe::M1 => Ok(MarketReport::Unheld(unheld)),
+        Err(unheld) => Err(unheld.why),
+    }
 }
 
 fn side(side: &OrderSide) -> Result<Side, String> {

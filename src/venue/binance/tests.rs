@@ -183,7 +183,10 @@ fn recorded_market_streams() {
                     assert_ne!(name, "unnamed", "{line}");
                     others += 1;
                 }
-                other @ (Said::Answer { .. } | Said::Ending(_) | Said::Over(_)) => {
+                other @ (Said::Data(MarketReport::Unheld(_))
+                | Said::Answer { .. }
+                | Said::Ending(_)
+                | Said::Over(_)) => {
                     panic!("{other:?}: {line}")
                 }
             }
@@ -361,13 +364,26 @@ fn contradictions_are_errors() {
     assert!(matches!(read(kline), Ok(MarketReport::Bar { closed: true, .. })));
     let later = read(&kline.replace("1m", "3m"));
     assert!(matches!(later, Ok(MarketReport::Other { name }) if name == "kline_3m"));
-    for (from, to) in [
-        ("\"l\":\"1\"", "\"l\":\"1.8\""),
-        ("\"T\":119999", "\"T\":120000"),
-        ("\"h\":\"3\"", "\"h\":\"3.000000001\""),
-        ("\"t\":60000", "\"t\":9223372036854775807"),
-    ] {
+    for (from, to) in
+        [("\"T\":119999", "\"T\":120000"), ("\"t\":60000", "\"t\":9223372036854775807")]
+    {
         assert!(read(&kline.replace(from, to)).is_err(), "{to}");
+    }
+    // Whether prices contradict each other is judged later.
+    let odd = read(&kline.replace("\"l\":\"1\"", "\"l\":\"1.8\""));
+    assert!(matches!(odd, Ok(MarketReport::Bar { closed: true, .. })), "{odd:?}");
+    for (from, to) in [
+        ("\"h\":\"3\"", "\"h\":\"3.000000001\""),
+        ("\"h\":\"3\"", "\"h\":\"99999999999999999999999999999999999\""),
+        ("\"h\":\"3\"", "\"h\":\"three\""),
+        ("\"l\":\"1\"", "\"l\":\"-1\""),
+        ("\"c\":\"2\"", "\"c\":\"0\""),
+        ("\"v\":\"0\"", "\"v\":\"1000000000000001\""),
+    ] {
+        let Ok(MarketReport::Unheld(bar)) = read(&kline.replace(from, to)) else { panic!("{to}") };
+        assert_eq!(bar.open_time, 60_000);
+        assert!(bar.why.starts_with("BTCUSDT kline 60000: "), "{}", bar.why);
+        assert!(read(&kline.replace(from, to).replace("true", "false")).is_err(), "{to}");
     }
 }
 

@@ -305,21 +305,22 @@ pub enum Filter {
     Other,
 }
 
-/// A row of `GET /api/v3/klines`, an array of twelve on the wire.
+/// A row of `GET /api/v3/klines`, an array of twelve on the wire. A number that cannot be read
+/// spoils its own row only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "names and meanings are the venue's")]
 pub struct KlineRow {
     pub open_time: i64,
-    pub open: Dec,
-    pub high: Dec,
-    pub low: Dec,
-    pub close: Dec,
-    pub volume: Dec,
+    pub open: Told,
+    pub high: Told,
+    pub low: Told,
+    pub close: Told,
+    pub volume: Told,
     pub close_time: i64,
-    pub quote_volume: Dec,
+    pub quote_volume: Told,
     pub trades: i64,
-    pub taker_base: Dec,
-    pub taker_quote: Dec,
+    pub taker_base: Told,
+    pub taker_quote: Told,
 }
 
 impl<'de> Deserialize<'de> for KlineRow {

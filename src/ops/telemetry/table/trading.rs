@@ -90,6 +90,15 @@ pub const MARKET: &[Row] = &[
         &[of("how", &["same", "revised"])],
         row("everwarm_bar_repeats_total", C, "", "Bars told again, as they were or otherwise"),
     ),
+    by(
+        &[of("what", &["confirmed", "refused"])],
+        row(
+            "everwarm_bars_odd_total",
+            C,
+            "",
+            "Odd bars that the exchange's records confirmed, and bars that were refused",
+        ),
+    ),
     row("everwarm_closes_total", C, "", "Closes said, over all lives"),
     row(
         "everwarm_close_bars_missing_total",

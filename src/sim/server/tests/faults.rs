@@ -445,3 +445,47 @@ async fn what_was_asked_about_orders_is_written_down() {
         ]
     );
 }
+
+/// The closing prices of the first closed bars as the stream tells them, and as the records do.
+async fn told_prices(fault: Value) -> (Vec<f64>, Vec<f64>) {
+    let dir = Dir::new();
+    let sim = start(options(&dir.0, Pace::Lockstep)).await.expect("started");
+    let client = Client::of(&sim);
+    let mut socket = listen(&client, "btcusdt@kline_1m").await;
+    assert_eq!(client.fault(fault).await.0, 200);
+    let price = |value: &Value| value.as_str().expect("a price").parse().expect("a number");
+    let (mut streamed, mut first) = (Vec::new(), None);
+    // Nobody trades in the third minute.
+    for minute in [1, 2, 4] {
+        client.advance(START + minute * MINUTE).await;
+        let told = loop {
+            let told = next(&mut socket).await["data"]["k"].clone();
+            if told["x"] == true {
+                break told;
+            }
+        };
+        first = first.or(told["t"].as_i64());
+        streamed.push(price(&told["c"]));
+    }
+    let from = first.expect("a bar");
+    let query = format!("symbol=BTCUSDT&interval=1m&startTime={from}&limit=3");
+    let (_, rows) = client.get(&format!("/api/v3/klines?{query}")).await;
+    let records = rows.as_array().expect("rows").iter().map(|row| price(&row[4])).collect();
+    sim.stop().await.expect("a clean end");
+    (streamed, records)
+}
+
+#[tokio::test]
+async fn a_bar_is_odd_by_the_stream_alone_or_whoever_tells_it() {
+    let (streamed, true_ones) =
+        told_prices(json!({"kind": "odd-bar", "times": 1, "skip": 1})).await;
+    assert_eq!(streamed[0].to_bits(), true_ones[0].to_bits());
+    assert!((streamed[1] - true_ones[1] / 10.0).abs() < 0.01, "{streamed:?} {true_ones:?}");
+    assert_eq!(streamed[2..], true_ones[2..]);
+    let odd = json!({"kind": "odd-records", "times": 1, "skip": 1, "value": 60});
+    let (streamed, records) = told_prices(odd).await;
+    assert_eq!(streamed, records, "they agree");
+    let other = |at: usize| (records[at] - true_ones[at]).abs() > 0.01;
+    assert_eq!([0, 1, 2].map(other), [false, true, false], "{records:?} {true_ones:?}");
+    assert!((records[1] - true_ones[1] * 0.6).abs() < 0.01);
+}

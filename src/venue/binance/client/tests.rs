@@ -280,7 +280,7 @@ async fn the_count_of_weight_is_asked_for_before_anything_else() {
         client.klines(symbol(), Timeframe::M1, 0, 1, 1),
     );
     let (first, second) = both.await;
-    assert_eq!((first.unwrap().len(), second.unwrap().len()), (0, 0));
+    assert_eq!((first.unwrap().held, second.unwrap().held), (Vec::new(), Vec::new()));
     let asked = script.asked();
     assert_eq!(asked[0], "GET /api/v3/time");
     assert_eq!(asked.len(), 3, "{asked:?}");
