@@ -18,6 +18,7 @@ pub enum Kind {
     ClockSkew,
     LateFills,
     PartialFills,
+    Hostile,
     Silent,
     ChannelSilent,
     Missing,
@@ -126,6 +127,8 @@ pub const KINDS: &[Row] = {
             "an order that takes is accepted as `NEW` and trades when the market next does"),
         row(Kind::PartialFills, "partial-fills", Orders, false, Some(("per cent at once", 50)),
             "an order that takes gets a part at once, the rest when the market next trades"),
+        row(Kind::Hostile, "hostile", Both, false, None,
+            "an answer or a message is a lie, by its mode; what was asked is done"),
     ]
 };
 
