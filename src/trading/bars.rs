@@ -354,7 +354,8 @@ impl Gathering {
         let holes = self.holes(said, close, bars, now);
         if waited.is_empty() && holes.is_empty() {
             let bars = self.pending.remove(&close).unwrap_or_default().into_values();
-            let bars: Vec<Bar> = bars.filter(|bar| said.has_past(bar.symbol)).collect();
+            let fits = |bar: &Bar| said.has_past(bar.symbol) && !said.has(bar.symbol, close);
+            let bars: Vec<Bar> = bars.filter(fits).collect();
             if bars.is_empty() {
                 return self.next(said, now, grace);
             }

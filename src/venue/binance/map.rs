@@ -46,6 +46,7 @@ fn num(value: Dec) -> Decimal {
 /// A name that is not a symbol, or a rule beyond the limits.
 pub fn instrument(info: &SymbolInfo) -> Result<Instrument, String> {
     let mut it = without_rules(info)?;
+    let mut least = Decimal::ZERO;
     for filter in &info.filters {
         match filter {
             Filter::Price { tick_size, .. } => it.tick_size = num(*tick_size),
@@ -60,6 +61,7 @@ pub fn instrument(info: &SymbolInfo) -> Result<Instrument, String> {
             }
             Filter::Notional { min_notional, apply_min_to_market: market }
             | Filter::MinNotional { min_notional, apply_to_market: market } => {
+                least = least.min(num(*min_notional));
                 it.min_notional = it.min_notional.max(num(*min_notional));
                 it.min_notional_for_market |= *market;
             }
@@ -75,6 +77,10 @@ pub fn instrument(info: &SymbolInfo) -> Result<Instrument, String> {
         bounds::quantity("minQty", it.min_quantity)?;
         bounds::amount("maxQty", it.max_quantity)?;
         bounds::amount("maxQty of market orders", it.market_max_quantity)?;
+        if !it.max_quantity.is_zero() && it.min_quantity > it.max_quantity {
+            return Err(format!("minQty {} is above maxQty {}", it.min_quantity, it.max_quantity));
+        }
+        bounds::quote("minNotional", least)?;
         bounds::quote("minNotional", it.min_notional)
     };
     check().map_err(|why| format!("{}: {why}", info.symbol))?;
@@ -218,6 +224,10 @@ pub fn kline_event(event: &KlineEvent) -> Result<MarketReport, String> {
     let symbol = Symbol::new(&event.symbol)?;
     check_interval(timeframe, k.open_time, k.close_time)?;
     let bar = bar(symbol, k.open_time, [k.open, k.high, k.low, k.close], k.volume)?;
+    if k.closed && event.time < k.close_time {
+        let (open, at) = (k.open_time, event.time);
+        return Err(format!("{symbol} kline {open}: called closed at {at}, before its end"));
+    }
     Ok(MarketReport::Bar { bar, timeframe, closed: k.closed, time: event.time })
 }
 
