@@ -37,6 +37,7 @@ NEVER_AGAIN = [
     ("everwarm::tests branches::*", "branches that fail until their supervisor stops them"),
     ("everwarm::tests bad_days::*", "equality under faults of the venue"),
     ("everwarm::tests poison::*", "inputs that crash a stage"),
+    ("everwarm::tests hostile::*", "a venue that lies"),
     ("everwarm::tests disk::*", "faults of the disk"),
     ("everwarm::tests segments::*", "lost segments of the journal"),
     ("everwarm::tests stores::*", "stores of older versions"),

@@ -5,7 +5,7 @@ use crate::kit::{Folder, Process, ask, run, wait_until};
 use crate::shared::shared;
 use everwarm::chaos::feed::{START, Small};
 use everwarm::domain::time::MINUTE;
-use everwarm::sim::faults::{KINDS, Row};
+use everwarm::sim::faults::{KINDS, MODES, Row};
 use everwarm::sim::server::routes::{Endpoint, TABLE};
 use everwarm::sim::wire::sign::{DEMO_ED25519_KEY, DEMO_KEY, DEMO_SECRET, hmac_hex};
 use everwarm::sim::{Pace, Setup, SimHandle, SimOptions, start};
@@ -265,7 +265,9 @@ fn the_page_has_every_fault() {
         let hits = row.scope.word();
         format!("| `{}` | {hits} | {transparent} | {number} | {} |", row.name, row.text)
     };
-    let absent: Vec<String> = KINDS.iter().map(row).filter(|row| !page.contains(row)).collect();
+    let modes = MODES.iter().map(|row| format!("| `{}` | {} |", row.name, row.text));
+    let all = KINDS.iter().map(row).chain(modes);
+    let absent: Vec<String> = all.filter(|row| !page.contains(row)).collect();
     assert!(absent.is_empty(), "not in docs/EXCHANGE.md:\n{}", absent.join("\n"));
 }
 
@@ -279,7 +281,7 @@ fn faults_are_switched_by_command() {
     wait_until("it says where it listens", || dir.join("port.json").exists());
     let on = ["sim", "fault", "limited", "--at", "GET order", "--times", "2", "--value", "9"];
     let (code, out, err) = run(dir, &on);
-    assert!(code == Some(0) && out.starts_with("fault 1 is on: 429"), "{out}{err}");
+    assert!(code == Some(0) && out.starts_with("fault 1 is on, seed 0: 429"), "{out}{err}");
     let (code, _, err) = run(dir, &["sim", "fault", "limited", "--at", "GET nothing"]);
     assert!(code == Some(2) && err.contains("cannot be at"), "{code:?} {err}");
     let told = ask(dir, &["sim", "faults"]);
@@ -289,6 +291,28 @@ fn faults_are_switched_by_command() {
     assert!(KINDS.iter().all(|row| table.contains(row.name)), "{table}");
     assert!(table.lines().last().is_some_and(|line| line.contains("GET order")), "{table}");
     assert_eq!(ask(dir, &["sim", "lift"]), json!({"off": 1}));
+
+    let hostile = ["sim", "fault", "hostile"];
+    let (code, _, err) = run(dir, &hostile);
+    assert!(code == Some(2) && err.contains("needs a mode: wrong-types"), "{code:?} {err}");
+    let (code, _, err) = run(dir, &[&hostile[..], &["--mode", "nice"]].concat());
+    assert!(code == Some(2) && err.contains("there are wrong-types"), "{code:?} {err}");
+    let placed = ["--mode", "absurd-filters", "--at", "GET account"];
+    let (code, _, err) = run(dir, &[&hostile[..], &placed].concat());
+    assert!(code == Some(2) && err.contains("cannot be at"), "{code:?} {err}");
+    let (code, _, err) = run(dir, &["sim", "fault", "slow", "--mode", "truncated"]);
+    assert!(code == Some(2) && err.contains("has no mode"), "{code:?} {err}");
+    for row in MODES {
+        let on = ["--mode", row.name, "--seed", "77", "--times", "3"];
+        let (code, out, err) = run(dir, &[&hostile[..], &on].concat());
+        assert!(code == Some(0) && out.contains("seed 77") && out.contains(row.text), "{out}{err}");
+    }
+    let told = ask(dir, &["sim", "faults"]);
+    assert_eq!(told["on"].as_array().map(Vec::len), Some(MODES.len()));
+    assert_eq!(told["on"][0]["mode"], "wrong-types");
+    let (_, table, _) = run(dir, &["sim", "faults"]);
+    assert!(MODES.iter().all(|row| table.matches(row.name).count() >= 2), "{table}");
+    assert_eq!(ask(dir, &["sim", "lift"]), json!({"off": MODES.len()}));
     exchange.kill();
 }
 

@@ -1,7 +1,10 @@
 //! What a run has the exchange do wrong: every fault, each seldom enough that the run still gets
 //! through, all drawn from one seed.
 
-use crate::sim::faults::{Fault, KINDS, Kind};
+use crate::sim::faults::{Fault, KINDS, Kind, Mode};
+
+/// Lies whose end is not waited for by the clock on the wall.
+const LIES: [Mode; 4] = [Mode::WrongTypes, Mode::HugeNumbers, Mode::Truncated, Mode::WrongContent];
 
 /// One transparent fault as often as a run can bear it; none for a kind that is consequential.
 #[must_use]
@@ -30,7 +33,8 @@ pub fn transparent(kind: Kind, seed: u64) -> Option<Fault> {
         | Kind::ClockSkew
         | Kind::LateFills
         | Kind::PartialFills
-        | Kind::OddRecords => return None,
+        | Kind::OddRecords
+        | Kind::Hostile => return None,
     })
 }
 
@@ -60,6 +64,10 @@ pub fn consequential(kind: Kind, seed: u64) -> Option<Fault> {
         Kind::PartialFills => Fault { chance: 250, ..fault },
         // The same bars whoever asks: the exchange may have been killed meanwhile.
         Kind::OddRecords => Fault { chance: 5, ..fault },
+        Kind::Hostile => {
+            let mode = LIES[usize::try_from(seed).unwrap_or(0) % LIES.len()];
+            Fault { mode: Some(mode), chance: 30, times: Some(20), ..fault }
+        }
         Kind::Reset
         | Kind::NoAnswer
         | Kind::ErrorAfter
@@ -100,11 +108,12 @@ pub fn that_matter(faults: &[Fault]) -> Vec<Fault> {
 }
 
 /// Whether a run under these faults ends as the same venue does without kills. Not where orders are
-/// filled later: whether that is heard before a close or after it is a matter of chance, and moves
-/// the equity of that close; invariants hold there.
+/// filled later, or the venue lies: whether that is heard before a close or after it is a matter of
+/// chance, and moves the equity of that close; invariants hold there.
 #[must_use]
 pub fn are_comparable(faults: &[Fault]) -> bool {
-    !faults.iter().any(|fault| matches!(fault.kind, Kind::LateFills | Kind::PartialFills))
+    let moves = [Kind::LateFills, Kind::PartialFills, Kind::Hostile];
+    !faults.iter().any(|fault| moves.contains(&fault.kind))
 }
 
 #[cfg(test)]
@@ -125,7 +134,7 @@ mod tests {
         assert_eq!(that_matter(&all), all_consequential(1));
         assert!(are_comparable(&all_transparent(1)) && !are_comparable(&all));
         assert!(are_comparable(&consequential_in(2, 1)));
-        assert_eq!(consequential_in(2, 1).len() + 2, all_consequential(1).len());
+        assert_eq!(consequential_in(2, 1).len() + 3, all_consequential(1).len());
         assert_eq!(consequential_in(3, 1), all_consequential(1));
     }
 }

@@ -17,12 +17,14 @@
 //! Decoders of venues refuse what is beyond them. Stages ask again, because a journal may hold
 //! facts of an earlier version that did not.
 
-use super::fact::{Body, Market, Venue};
+use super::fact::{Body, Market, Operator, Venue};
 use super::id::Symbol;
 use super::market::Bar;
 use super::money::Decimal;
 use super::order::{Balance, OrderReport, VenueFill};
+use super::settings::Settings;
 use super::time::UtcMs;
+use std::ops::RangeInclusive;
 
 /// Most of a quantity, a balance, a fee or the volume of a bar, in units of its asset.
 pub const AMOUNT_MAX: i64 = 1_000_000_000_000_000;
@@ -159,6 +161,20 @@ pub fn report(it: &OrderReport) -> Result<(), String> {
     check().map_err(|why| format!("order {} in {}: {why}", it.venue_order_id, it.symbol))
 }
 
+/// The times of a report on an order and of its fills.
+///
+/// # Errors
+/// Names the order and the times that are possible.
+pub fn times(it: &OrderReport, allowed: &RangeInclusive<UtcMs>) -> Result<(), String> {
+    let all = it.fills.iter().map(|fill| (Some(fill.trade_id), fill.time));
+    let wrong = all.chain([(None, it.time)]).find(|(_, time)| !allowed.contains(time));
+    let Some((trade, time)) = wrong else { return Ok(()) };
+    let trade = trade.map_or(String::new(), |id| format!(", trade {id}"));
+    let (order, symbol) = (it.venue_order_id, it.symbol);
+    let (from, to) = allowed.clone().into_inner();
+    Err(format!("order {order} in {symbol}{trade}: time {time} is not from {from} to {to}"))
+}
+
 fn fill_of(it: &OrderReport, told: &VenueFill) -> Result<(), String> {
     fill(it.symbol, told).map_err(|why| format!("trade {}: {why}", told.trade_id))
 }
@@ -198,6 +214,9 @@ pub fn beyond(body: &Body) -> Vec<String> {
         Body::Market(Market::LateBar { bar: late, .. }) => vec![bar(late)],
         Body::Venue(Venue::Account { balances, .. }) => balances.iter().map(balance).collect(),
         Body::Venue(Venue::Reported(told)) => vec![report(told)],
+        Body::Operator(Operator::ConfigApplied { text, .. }) => {
+            vec![Settings::from_text(text).map(drop)]
+        }
         Body::Market(_)
         | Body::Venue(_)
         | Body::Operator(_)

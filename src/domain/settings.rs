@@ -1,5 +1,6 @@
 //! What the stages are told of the configuration, as one value carried by `ConfigApplied`.
 
+use super::bounds;
 use super::id::Symbol;
 use super::money::Decimal;
 use super::time::Timeframe;
@@ -150,5 +151,40 @@ pub struct SmaCross {
 impl Default for SmaCross {
     fn default() -> Self {
         SmaCross { enabled: true, timeframe: Timeframe::M1, fast: 10, slow: 30 }
+    }
+}
+/// Bars of an average at most.
+const BARS_MAX: u32 = 1_000;
+/// Seconds of any wait at most: ten years.
+const SECONDS_MAX: i64 = 315_360_000;
+
+impl Settings {
+    /// Whether a stage can work by them. A configuration has narrower limits; these hold for what a
+    /// journal holds, however it came there.
+    ///
+    /// # Errors
+    /// Names the value and its limits.
+    pub fn check(&self) -> Result<(), String> {
+        // Any limit of a jump can be reckoned with.
+        let Settings { universe, trading, risk, strategy, market: MarketRules { .. } } = self;
+        let cross = &strategy.sma_cross;
+        for (what, bars) in [("fast", cross.fast), ("slow", cross.slow)] {
+            if !(1..=BARS_MAX).contains(&bars) {
+                return Err(format!("{what} {bars} is not from 1 to {BARS_MAX}"));
+            }
+        }
+        for (what, value) in [
+            ("refresh_s", universe.refresh_s),
+            ("valid_for_s", trading.valid_for_s),
+            ("stale_s", trading.stale_s),
+            ("recv_window_ms", trading.recv_window_ms),
+        ] {
+            if !(0..=SECONDS_MAX).contains(&value) {
+                return Err(format!("{what} {value} is not from 0 to {SECONDS_MAX}"));
+            }
+        }
+        bounds::quote("notional", trading.notional)?;
+        bounds::quote("min_volume", universe.min_volume)?;
+        bounds::quote("max_loss_per_day", risk.max_loss_per_day).map(drop)
     }
 }

@@ -131,6 +131,12 @@ impl State {
 
     fn closed(&mut self, bar: Bar, ticket: Ticket) {
         let close = bar.open_time + MINUTE;
+        if close > self.world.latest() {
+            let (symbol, now) = (self.symbol, self.world.now());
+            tracing::warn!(%symbol, close, now, "a bar called closed before its end is left");
+            self.world.tell(path::CLOSER, CloserMsg::Hello(self.symbol));
+            return;
+        }
         let hole = self.newest.is_some_and(|newest| close > newest + MINUTE);
         if hole && self.world.passing != Passing::Lockstep {
             self.world.tell(path::CLOSER, CloserMsg::Hello(self.symbol));

@@ -51,6 +51,8 @@ pub struct Board {
     last_close: Mutex<Option<LastClose>>,
     /// The newest close that is being said, or was.
     coming: AtomicI64,
+    /// In lockstep how far time was told to move at most; 0: nobody knows yet.
+    reach: AtomicI64,
     venue: Mutex<Option<Trouble>>,
     begun: AtomicBool,
     /// Venue time since which the private stream is subscribed; none: it is not.
@@ -268,6 +270,17 @@ impl Board {
         if self.close().replace(close) != Some(close) {
             self.changed.notify_waiters();
         }
+    }
+
+    /// In lockstep: time is going to be told to move so far.
+    pub fn write_reach(&self, to: UtcMs) {
+        self.reach.fetch_max(to, Release);
+    }
+
+    /// In lockstep the latest time there may be, where that is known.
+    #[must_use]
+    pub fn reach(&self) -> Option<UtcMs> {
+        Some(self.reach.load(Acquire)).filter(|to| *to > 0)
     }
 
     /// A close is about to be said: whoever acts on it finds it here.

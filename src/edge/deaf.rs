@@ -113,6 +113,7 @@ mod tests {
             symbol: sym("BTCUSDT"),
             venue_order_id: None,
             since: 0,
+            decided: 0,
             why: Why::Quiet,
             executed: dec(executed),
             over,

@@ -4,9 +4,9 @@
 //! before it concludes anything. The answers of a round are one append, in the order of the
 //! requests, so that what follows does not depend on which answer came first.
 
+use super::believed::Known;
 use super::deaf::Untold;
 use super::gateway::GatewayMsg;
-use super::gateway_book::GatewayBook;
 use super::unexplained::{self, Applied, Expected, Search};
 use super::universe::UniverseMsg;
 use super::world::{Passing, World, path};
@@ -20,7 +20,6 @@ use everwarm_runtime::chaos::{Sabotage, Site};
 use everwarm_runtime::clock;
 use everwarm_runtime::journal::Writer;
 use futures_util::future::join_all;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
 use std::time::Instant;
@@ -75,9 +74,11 @@ pub enum Errand {
         orders: Vec<(OrderIntent, SendAttempt)>,
         /// The row of their `Sent`.
         row: u64,
+        /// The venue's numbers of our orders.
+        known: Known,
     },
     /// Asks for orders.
-    Query(Vec<ToQuery>, BTreeSet<u64>),
+    Query(Vec<ToQuery>, Known),
     /// Compares the account with the books: orders that live first, then balances.
     Reconcile {
         /// The process life.
@@ -85,7 +86,7 @@ pub enum Errand {
         /// The orders that live.
         asks: Vec<ToQuery>,
         /// Orders of ours that the venue has told of.
-        known: BTreeSet<u64>,
+        known: Known,
         /// Whether the balances wait until all of these orders were found.
         patient: bool,
         /// What the account is to show.
@@ -100,26 +101,21 @@ pub enum Errand {
         /// What nothing explains.
         searches: Vec<Search>,
         /// The venue's ids of our own orders.
-        known: BTreeSet<u64>,
+        known: Known,
         /// Becomes true where the account was reported.
         reported: Arc<AtomicBool>,
     },
 }
 
 /// What a reconciliation goes by.
-struct Known<'a> {
+struct Looking<'a> {
     life: u64,
     /// The orders that live.
     asks: &'a [ToQuery],
     /// The venue's ids of our own orders.
-    orders: &'a BTreeSet<u64>,
+    orders: &'a Known,
     expected: &'a Expected,
     applied: &'a Applied,
-}
-
-/// The orders of ours the venue has told of: a trade of another order is not one of these.
-pub fn known_orders(book: &GatewayBook) -> BTreeSet<u64> {
-    book.orders.numbers()
 }
 
 /// Longest wall time until the venue is asked again, milliseconds: a long wait may end before.
@@ -163,6 +159,11 @@ impl Kept {
         Kept { why: "the round was lost".to_owned(), refused: false, retry_after_ms: None }
     }
 
+    fn doubtful() -> Kept {
+        let why = "the account was told twice, and not the same".to_owned();
+        Kept { why, refused: false, retry_after_ms: None }
+    }
+
     fn ended() -> Kept {
         Kept { why: "the journal has ended".to_owned(), refused: false, retry_after_ms: None }
     }
@@ -171,11 +172,11 @@ impl Kept {
 /// Flies a round; what kept it from the venue, if anything did.
 pub async fn fly(world: &World, writer: &Writer, errand: Errand) -> Option<Kept> {
     let answers = match errand {
-        Errand::Send { orders, row } => send(world, orders, row).await,
+        Errand::Send { orders, row, known } => send(world, orders, row, &known).await,
         Errand::Query(asks, known) => query(world, &asks, &known).await,
         Errand::Reconcile { life, asks, known, patient, expected, applied } => {
             let (orders, expected) = (&known, &*expected);
-            let known = Known { life, asks: &asks, orders, expected, applied: &applied };
+            let known = Looking { life, asks: &asks, orders, expected, applied: &applied };
             reconcile(world, &known, patient).await
         }
         Errand::Account { account, searches, known, reported } => {
@@ -201,7 +202,12 @@ pub async fn fly(world: &World, writer: &Writer, errand: Errand) -> Option<Kept>
 
 type Answers = (Vec<Body>, Option<Kept>);
 
-async fn send(world: &World, orders: Vec<(OrderIntent, SendAttempt)>, row: u64) -> Answers {
+async fn send(
+    world: &World,
+    orders: Vec<(OrderIntent, SendAttempt)>,
+    row: u64,
+    known: &Known,
+) -> Answers {
     let announced = clock::now();
     if !world.journal.durable(row).await {
         return (Vec::new(), Some(Kept::ended()));
@@ -218,17 +224,21 @@ async fn send(world: &World, orders: Vec<(OrderIntent, SendAttempt)>, row: u64) 
         sends.push(async move {
             let began = clock::now();
             let answer = venue.place(&intent, &attempt).await;
-            (answer, attempt, began.elapsed())
+            (answer, intent.close_time, attempt, began.elapsed())
         });
     }
     let answers = join_all(sends).await;
     world.chaos().point(Site::AfterSend, super::gateway::NAME);
     let mut kept = None;
     let mut bodies = Vec::new();
-    for (answer, SendAttempt { client_id, attempt, .. }, took) in answers {
+    for (answer, decided, SendAttempt { client_id, attempt, .. }, took) in answers {
         world.board.meters.submit.time(took);
         bodies.push(Body::Venue(match answer {
-            Ok(report) => Venue::Reported(report),
+            Ok(report) if known.believes(world, &report, decided) => Venue::Reported(report),
+            Ok(_) => {
+                let reason = "the answer cannot be believed".to_owned();
+                Venue::Unanswered { client_id, attempt, reason }
+            }
             Err(e) => {
                 if e.code == FILTER_FAILURE {
                     // By the rules we know it was right: the venue's may be others by now.
@@ -285,7 +295,7 @@ fn refused(world: &World, client_id: ClientOrderId, attempt: u32, e: VenueError)
 }
 
 /// Asks for each order by our id; where the venue has none, looks for a trade that could be of it.
-async fn query(world: &World, asks: &[ToQuery], known: &BTreeSet<u64>) -> Answers {
+async fn query(world: &World, asks: &[ToQuery], known: &Known) -> Answers {
     let mut bodies = Vec::new();
     for ask in asks {
         let asked = world.now();
@@ -317,18 +327,21 @@ enum Found {
     Doubt,
 }
 
-async fn find(world: &World, ask: &ToQuery, known: &BTreeSet<u64>) -> Result<Found, VenueError> {
+async fn find(world: &World, ask: &ToQuery, known: &Known) -> Result<Found, VenueError> {
     let began = clock::now();
     let found = world.venue.find_order(ask.symbol, &ask.client_id).await;
     world.board.meters.query.time(began.elapsed());
     match found {
-        Ok(Some(report)) => return Ok(Found::Order(Box::new(report))),
+        Ok(Some(report)) if known.believes(world, &report, ask.decided) => {
+            return Ok(Found::Order(Box::new(report)));
+        }
+        Ok(Some(_)) => return Ok(Found::Doubt),
         Ok(None) => {}
         Err(e) if e.class == ErrorClass::Absent => {}
         Err(e) => return Err(e),
     }
     let trades = world.venue.trades_since(ask.symbol, TradesSince::Time(ask.since)).await?;
-    let strange = trades.into_iter().filter(|t| !known.contains(&t.venue_order_id));
+    let strange = trades.into_iter().filter(|t| !known.has(t.symbol, t.venue_order_id));
     let strange: Vec<Trade> = strange.collect();
     let count = strange.len();
     // What `everwarm panic` traded is no sign of ours.
@@ -340,7 +353,7 @@ fn is_found(ask: &ToQuery, body: &Body) -> bool {
     matches!(body, Body::Venue(Venue::Reported(report)) if report.client_id == ask.client_id)
 }
 
-async fn reconcile(world: &World, known: &Known<'_>, patient: bool) -> Answers {
+async fn reconcile(world: &World, known: &Looking<'_>, patient: bool) -> Answers {
     let mut bodies = Vec::new();
     let kept = look_at_account(world, known, patient, &mut bodies).await.err();
     if let Some(kept) = &kept {
@@ -353,12 +366,12 @@ async fn reconcile(world: &World, known: &Known<'_>, patient: bool) -> Answers {
 
 async fn look_at_account(
     world: &World,
-    known: &Known<'_>,
+    known: &Looking<'_>,
     patient: bool,
     bodies: &mut Vec<Body>,
 ) -> Result<(), Kept> {
     let no = |e: VenueError| Kept::of(&e);
-    let Known { life, asks, orders, expected, applied } = *known;
+    let Looking { life, asks, orders, expected, applied } = *known;
     // In lockstep the pacer alone says what time it is.
     if world.passing != Passing::Lockstep {
         world.venue.server_time().await.map_err(no)?;
@@ -374,6 +387,11 @@ async fn look_at_account(
     }
     let open = world.venue.open_orders(None).await.map_err(no)?;
     let picture = world.venue.account().await.map_err(no)?;
+    // What follows from it is for good, and a balance may be told wrong once.
+    if picture != world.venue.account().await.map_err(no)? {
+        tracing::warn!("the account was told otherwise the second time; it is asked for again");
+        return Err(Kept::doubtful());
+    }
     world.venue.check_order_counts().await.map_err(no)?;
     let mut open: Vec<_> = open.into_iter().map(|o| (o.client_id, o.symbol)).collect();
     open.sort();

@@ -5,10 +5,11 @@
 //! compared with the books in this life of the process, and compares it now and then while it
 //! trades.
 
+use super::believed::Known;
 use super::board::Rest;
 use super::compare::{CALM_MS, Comparing, Look, Picture, Verdict};
 use super::deaf::{FAIR, Listening, Untold};
-use super::flight::{Errand, Flight, Kept, Round, fly, known_orders};
+use super::flight::{Errand, Flight, Kept, Round, fly};
 use super::gateway_book::GatewayBook;
 use super::private::PrivateMsg;
 use super::turns::{Turn, Turns};
@@ -25,7 +26,6 @@ use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::runner::Runner;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire};
 use std::time::{Duration, Instant};
@@ -334,7 +334,7 @@ impl State {
                     self.world.journal.append(&self.writer, now, account)?;
                     self.reported();
                 } else {
-                    let known = known_orders(book);
+                    let known = Known::of(book);
                     let reported = Arc::new(AtomicBool::new(false));
                     self.reporting = Some(Arc::clone(&reported));
                     self.fly(me, Errand::Account { account, searches, known, reported });
@@ -380,7 +380,7 @@ impl State {
             if let Some(wait) = self.turns.silent(wall()) {
                 return Ok(Due::Held(wait));
             }
-            let known = known_orders(book);
+            let known = Known::of(book);
             return Ok(self.reconcile(life, now, known));
         }
         self.world.chaos().enter(Phase::Live);
@@ -414,7 +414,7 @@ impl State {
 
     fn ask(&mut self, asks: Vec<ToQuery>, now: UtcMs) -> Errand {
         self.asking_all = std::mem::take(&mut self.interrupted);
-        let known = known_orders(self.book.stage());
+        let known = Known::of(self.book.stage());
         let orders = &mut self.book.stage_mut().orders;
         for ask in &asks {
             orders.asked(&ask.client_id, now);
@@ -447,7 +447,7 @@ impl State {
 
     /// Compares the account with the books. An order that is not found may be there nevertheless
     /// and explain what the account shows, so it is looked for first, for a while.
-    fn reconcile(&mut self, life: u64, now: UtcMs, known: BTreeSet<u64>) -> Due {
+    fn reconcile(&mut self, life: u64, now: UtcMs, known: Known) -> Due {
         let since = *self.looking_since.get_or_insert(now);
         let patient = now < since + LOOK_FOR;
         let orders = &self.book.stage().orders;
@@ -478,7 +478,8 @@ impl State {
         self.world.chaos().point(Site::BeforeAppend, NAME);
         let appended = self.world.journal.append(&self.writer, now, vec![sent])?;
         self.world.chaos().point(Site::AfterAppend, NAME);
-        Ok(Errand::Send { orders, row: appended.row })
+        let known = Known::of(self.book.stage());
+        Ok(Errand::Send { orders, row: appended.row, known })
     }
 
     /// Attempts that were announced and have neither an answer nor anybody who waits for one.
@@ -513,7 +514,19 @@ impl State {
             return Ok(false);
         }
         let twice = self.world.chaos().sabotaged(Sabotage::NoDedupe);
-        let hints = std::mem::take(&mut self.hints).into_iter().map(|mut report| {
+        let known = Known::of(self.book.stage());
+        let believed = |report: &OrderReport| {
+            let order = self.book.stage().orders.get(&report.client_id);
+            let decided = order.map_or(0, |order| order.intent.close_time);
+            known.believes(&self.world, report, decided)
+        };
+        let (hints, strange): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.hints).into_iter().partition(believed);
+        self.interrupted |= !strange.is_empty();
+        if hints.is_empty() {
+            return Ok(false);
+        }
+        let hints = hints.into_iter().map(|mut report| {
             if twice {
                 report.fills.iter_mut().for_each(|fill| fill.trade_id += 1_000_000);
             }

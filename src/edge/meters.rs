@@ -1,8 +1,10 @@
 //! What the edge counts of itself: what came by streams, and how long the way to an order was.
 //! Nothing that is decided looks here.
 
+use crate::domain::clean::clean;
 use crate::domain::time::UtcMs;
 use crate::venue::session::Event;
+use crate::venue::sparsely::Sparsely;
 use everwarm_runtime::clock;
 use everwarm_runtime::meter::{HANDLE, Histogram, ONE};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -49,6 +51,8 @@ pub struct StreamMeter {
     pub dropped: AtomicU64,
     /// Our wall time of the newest data, UTC milliseconds; 0: none yet.
     pub newest: AtomicI64,
+    /// What could not be read was said.
+    said: Sparsely,
     /// Which connections are subscribed.
     up: Mutex<Vec<bool>>,
     /// Our wall time since which not all are, UTC milliseconds; 0: all are, or none ever was.
@@ -75,7 +79,11 @@ impl StreamMeter {
                 one(&self.gaps);
                 self.stands(number, true);
             }
-            Event::Garbled { .. } => {
+            Event::Garbled { why } => {
+                if let Some(left_out) = self.said.due() {
+                    let why = clean(why);
+                    tracing::warn!(why, left_out, "a message that cannot be believed");
+                }
                 one(&self.garbled);
                 one(&self.gaps);
             }

@@ -11,6 +11,7 @@
 //! they count, `kinds` how their messages are called there.
 
 pub mod bar;
+pub mod believed;
 pub mod board;
 pub mod branches;
 pub mod clock;

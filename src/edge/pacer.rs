@@ -149,6 +149,7 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
             }
             Wait::Until(at) => {
                 let (to, market) = (at.max(standing.now), standing.market);
+                world.board.write_reach(to);
                 standing = ask_until(|| admin.advance(to, market)).await;
             }
             Wait::Nothing => {
@@ -158,6 +159,7 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
                     continue;
                 };
                 let to = next.max(standing.now);
+                world.board.write_reach(to);
                 world.chaos().point(Site::BeforeSend, NAME);
                 standing = ask_until(|| admin.advance(to, next)).await;
                 world.chaos().point(Site::AfterSend, NAME);
@@ -175,6 +177,7 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
 async fn raise(world: &World, admin: &Admin, found: &Standing) -> Standing {
     let market = world.board.newest_close().map_or(found.market, |close| close.max(found.market));
     let now = found.now.max(market).max(world.now());
+    world.board.write_reach(now);
     let standing = ask_until(|| admin.advance(now, market)).await;
     adopt(world, &standing);
     standing

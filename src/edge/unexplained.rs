@@ -4,6 +4,7 @@
 //! `everwarm panic` sells while no daemon writes the journal. What it did shows as less of a base
 //! asset than the books have. Only then are trades fetched, and only of the symbols concerned.
 
+use super::believed::Known;
 use super::world::World;
 use crate::domain::fact::{Body, Dispute, Ledger, Market, Order, Venue};
 use crate::domain::id::{ClientOrderId, Symbol, SymbolMap};
@@ -181,7 +182,7 @@ pub fn applied(orders: &OrderBook) -> Applied {
 pub async fn fetch(
     world: &World,
     searches: &[Search],
-    known: &BTreeSet<u64>,
+    known: &Known,
 ) -> (Option<Body>, Option<VenueError>) {
     let (mut found, mut error) = (Vec::new(), None);
     for search in searches {
@@ -201,10 +202,10 @@ pub async fn fetch(
 async fn panicked(
     world: &World,
     search: &Search,
-    known: &BTreeSet<u64>,
+    known: &Known,
 ) -> Result<Vec<PanicTrade>, VenueError> {
     let mut trades = world.venue.trades_since(search.symbol, search.from).await?;
-    trades.retain(|t| t.fill.time >= search.since && !known.contains(&t.venue_order_id));
+    trades.retain(|t| t.fill.time >= search.since && !known.has(t.symbol, t.venue_order_id));
     of_panic(world, trades).await
 }
 

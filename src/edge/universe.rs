@@ -16,7 +16,7 @@ use crate::domain::settings::Settings;
 use crate::domain::time::{MINUTE, UtcMs};
 use crate::trading::reload::{self, Refusal};
 use crate::trading::universe::{Universe, Venue};
-use crate::venue::port::VenueError;
+use crate::venue::port::{ErrorClass, VenueError};
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::clock;
 use everwarm_runtime::journal::{Waker, Writer};
@@ -92,6 +92,8 @@ pub struct State {
     /// Tries in a row that were not answered, and when the next may be.
     tries: u32,
     not_before: Option<Instant>,
+    /// What would have been said of an answer that takes something away: it is asked for again.
+    doubted: Option<Vec<Market>>,
     /// Compares what is wanted with what there is.
     steward: JoinHandle<()>,
 }
@@ -141,6 +143,7 @@ impl Actor for UniverseActor {
             asked: None,
             tries: 0,
             not_before: None,
+            doubted: None,
             steward,
         })
     }
@@ -177,7 +180,7 @@ impl Actor for UniverseActor {
             UniverseMsg::Answered { venue, asked, basis } => {
                 state.asking = None;
                 match venue {
-                    Ok(venue) => state.answered(&venue, asked, basis)?,
+                    Ok(venue) => state.answered(&me, &venue, asked, basis)?,
                     Err(why) => state.unanswered(&me, &why),
                 }
             }
@@ -285,11 +288,25 @@ impl State {
 
     fn answered(
         &mut self,
+        me: &ActorRef<UniverseMsg>,
         venue: &Venue,
         asked: UtcMs,
         basis: u64,
     ) -> Result<(), ActorProcessingErr> {
         let said = self.known.stage().say(venue, asked, basis);
+        let again = self.doubted.as_ref().is_some_and(|before| same(before, &said));
+        if self.known.stage().loses(&said) && !again {
+            self.refresh = true;
+            if self.doubted.replace(said).is_some() {
+                let text = "it says each time otherwise what it has".to_owned();
+                self.unanswered(me, &VenueError::new(ErrorClass::NotSent, 0, text));
+            }
+            return Ok(());
+        }
+        let before = self.doubted.take();
+        if before.is_some_and(|before| !same(&before, &said)) {
+            tracing::warn!("what the venue took away it said otherwise the second time");
+        }
         let away = said.iter().any(|market| match market {
             Market::Universe { listed, .. } => {
                 listed.iter().any(|row| row.venue != AtVenue::Trading)
@@ -325,6 +342,18 @@ impl State {
     fn rest(&self, rest: Rest) {
         self.world.board.write(NAME, self.known.cursor(), rest);
     }
+}
+
+/// Whether two answers say the same, whenever they were asked for.
+fn same(one: &[Market], other: &[Market]) -> bool {
+    let same = |(one, other): (&Market, &Market)| match (one, other) {
+        (
+            Market::Universe { basis, listed, unlisted, .. },
+            Market::Universe { basis: b, listed: l, unlisted: u, .. },
+        ) => (basis, listed, unlisted) == (b, l, u),
+        (one, other) => one == other,
+    };
+    one.len() == other.len() && one.iter().zip(other).all(same)
 }
 
 async fn look(world: &World, ranks: bool) -> Result<Venue, VenueError> {

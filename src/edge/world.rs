@@ -19,6 +19,7 @@ use everwarm_runtime::store::StoreError;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::supervise::Directory;
 use ractor::Message;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -90,6 +91,8 @@ impl Passing {
 
 /// Symbols whose bars are looked up at the same time.
 pub const LOOKUPS: usize = 8;
+/// By how much the venue's time may be off from what we hold it to be, milliseconds of wall time.
+const OFF: UtcMs = 2_000;
 
 /// Bars on their way to one actor, at most: a minute of a thousand symbols, four times.
 pub const BARS_WAITING: usize = 4_000;
@@ -186,6 +189,26 @@ impl World {
         self.venue.now()
     }
 
+    /// The latest venue time that there may be: what we hold it to be is some way off, and in
+    /// lockstep what happens may be heard before how far time is.
+    #[must_use]
+    pub fn latest(&self) -> UtcMs {
+        match self.passing {
+            Passing::Lockstep => self.board.reach().unwrap_or(UtcMs::MAX),
+            Passing::Scaled(factor) => self.now().saturating_add(off(factor)),
+        }
+    }
+
+    /// The venue times at which something may have happened that follows from a decision.
+    #[must_use]
+    pub fn times_since(&self, decided: UtcMs) -> RangeInclusive<UtcMs> {
+        let before = match self.passing {
+            Passing::Lockstep => 0,
+            Passing::Scaled(factor) => off(factor),
+        };
+        decided.saturating_sub(before)..=self.latest()
+    }
+
     /// Whether the venue is known to be as far as we are. In lockstep the pacer has to raise it
     /// first.
     #[must_use]
@@ -224,6 +247,11 @@ fn place(directory: &Directory, path: &str) -> Ticket {
 #[must_use]
 pub fn wall() -> UtcMs {
     everwarm_runtime::clock::wall_ms()
+}
+
+/// By how much the venue's time may be off from what we hold it to be, milliseconds of its time.
+fn off(factor: u32) -> UtcMs {
+    OFF.saturating_mul(UtcMs::from(factor.max(1)))
 }
 
 #[cfg(test)]

@@ -240,7 +240,9 @@ impl Stage for Closes {
             Body::Market(market) => self.market(market),
             Body::Venue(Venue::Account { life, .. }) => self.account = Some(*life),
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
-                self.rules = super::settings::applied(text).market;
+                if let Some(settings) = super::settings::applied(text) {
+                    self.rules = settings.market;
+                }
             }
             Body::Venue(_)
             | Body::Operator(_)
@@ -523,7 +525,7 @@ impl Gathering {
     /// bars of symbols with a past.
     fn complete(&mut self, said: &Closes, close: UtcMs, missing: Vec<Symbol>) -> Option<Next> {
         let bars = self.pending.get_mut(&close)?;
-        bars.retain(|symbol, _| said.has_past(*symbol));
+        bars.retain(|symbol, _| said.has_past(*symbol) && !said.has(*symbol, close));
         let mut odd = Vec::new();
         let mut doubtful = Vec::new();
         for (symbol, held) in bars.iter() {

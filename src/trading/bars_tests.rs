@@ -408,3 +408,16 @@ fn no_bar_of_a_recording_is_odd_but_for_a_split() {
         assert!(series.bars.len() > 1_000, "{name}");
     }
 }
+
+#[test]
+fn a_bar_of_a_minute_that_the_past_has_is_no_close() {
+    let mut told = Told::new(false, &["A", "B"]);
+    // They come before the past is known: one of yesterday, one of the last minute of the past.
+    assert_eq!(told.bar("A", 3), Offered::New);
+    assert_eq!(told.bar("A", 10), Offered::New);
+    told.past(&["A", "B"], 10);
+    assert_eq!(told.go(605), "");
+    told.bar("A", 11);
+    told.bar("B", 11);
+    assert_eq!(told.go(661), "close 11 A B");
+}

@@ -531,7 +531,9 @@ impl Stage for Decide {
                 self.caps.confirm(*per_order, *per_day);
             }
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
-                self.settings = super::settings::applied(text);
+                if let Some(settings) = super::settings::applied(text) {
+                    self.settings = settings;
+                }
             }
             Body::Analysis(Analysis::Signals { rows }) => {
                 self.waiting.extend(rows.iter().map(|signal| (fact.key, signal.clone())));

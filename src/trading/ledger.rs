@@ -603,7 +603,9 @@ impl Stage for Ledger {
             }
             Body::Market(Market::Instruments { rules }) => self.instruments.learn(rules),
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
-                self.settings = super::settings::applied(text);
+                if let Some(settings) = super::settings::applied(text) {
+                    self.settings = settings;
+                }
             }
             Body::Venue(Venue::Account { balances, unread, .. }) => {
                 self.account(fact.key.n, balances, unread);

@@ -2,7 +2,8 @@
 
 use crate::domain::settings::Settings;
 
-/// The settings a `ConfigApplied` carries.
-pub(super) fn applied(text: &str) -> Settings {
-    Settings::from_text(text).expect("a configuration is checked before it becomes an input")
+/// The settings a `ConfigApplied` carries. A configuration is checked before it becomes an input;
+/// where a journal holds one that cannot be read all the same, what was in force stays.
+pub(super) fn applied(text: &str) -> Option<Settings> {
+    Settings::from_text(text).ok()
 }

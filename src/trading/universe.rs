@@ -275,6 +275,25 @@ impl Universe {
         rules.into_iter().chain([universe]).collect()
     }
 
+    /// Whether what is to be said takes away, or changes, something that is known. A venue that
+    /// says so once may err.
+    #[must_use]
+    pub fn loses(&self, said: &[Market]) -> bool {
+        said.iter().any(|market| match market {
+            Market::Instruments { rules } => {
+                rules.iter().any(|rule| self.instruments.get(rule.symbol).is_some())
+            }
+            Market::Universe { listed, unlisted, .. } => {
+                !unlisted.is_empty() || listed.iter().any(|row| row.venue != AtVenue::Trading)
+            }
+            Market::Close { .. }
+            | Market::LateBar { .. }
+            | Market::BarRefused { .. }
+            | Market::HistoryLoaded { .. }
+            | Market::HistoryBars { .. } => false,
+        })
+    }
+
     /// What is to be said without asking: that some are left. None: nothing.
     #[must_use]
     pub fn say_finished(&self) -> Option<Market> {
@@ -335,8 +354,8 @@ impl Universe {
     fn operator(&mut self, n: u64, operator: &Operator) {
         match operator {
             Operator::ConfigApplied { text, .. } => {
-                let rule = super::settings::applied(text).universe;
-                if rule != self.rule {
+                let rule = super::settings::applied(text).map(|settings| settings.universe);
+                if let Some(rule) = rule.filter(|rule| *rule != self.rule) {
                     (self.rule, self.basis) = (rule, n);
                 }
             }

@@ -12,6 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// time: clocks drift.
 const SAMPLE_LIFE: UtcMs = 300_000;
 
+/// By how much a sample alone may move the clock, milliseconds of wall time: what is more must be
+/// told twice.
+const STEP: UtcMs = 2_000;
+
 /// Pace of real time, in thousandths.
 pub const REAL_PACE: u32 = 1000;
 
@@ -58,13 +62,15 @@ struct Best {
 pub struct VenueClock {
     pace: Pace,
     best: Option<Best>,
+    /// The offset that a sample told which was not believed yet.
+    doubtful: Option<UtcMs>,
 }
 
 impl VenueClock {
     /// A clock without samples yet.
     #[must_use]
     pub fn new(pace: Pace) -> Self {
-        VenueClock { pace, best: None }
+        VenueClock { pace, best: None, doubtful: None }
     }
 
     /// The venue's time at wall time `wall`, both UTC milliseconds.
@@ -91,7 +97,7 @@ impl VenueClock {
     /// Changes the pace; samples of the old one say nothing about the new.
     pub fn set_pace(&mut self, pace: Pace) {
         self.pace = pace;
-        self.best = None;
+        (self.best, self.doubtful) = (None, None);
     }
 
     /// Moves a manual clock. Others are led by samples.
@@ -106,11 +112,11 @@ impl VenueClock {
     }
 
     /// Takes a sample: the smallest round trip wins, until it is too old. A manual clock takes
-    /// none.
-    pub fn sample(&mut self, s: TimeSample) {
+    /// none. Whether it is believed: one that moves the clock far is, once another says the same.
+    pub fn sample(&mut self, s: TimeSample) -> bool {
         let round_trip = s.received.saturating_sub(s.sent);
         if round_trip < 0 || matches!(self.pace, Pace::Manual(_)) {
-            return;
+            return true;
         }
         let middle = self.base(s.sent.saturating_add(round_trip / 2));
         let offset = s.server.saturating_sub(middle);
@@ -118,8 +124,25 @@ impl VenueClock {
         let better = self.best.is_none_or(|b| {
             round_trip <= b.round_trip || s.received.saturating_sub(b.taken) > SAMPLE_LIFE
         });
+        // Whoever waited long for an answer does not know when it was said.
+        let slack = STEP.saturating_add(round_trip).saturating_mul(self.factor()).unsigned_abs();
+        let far = |from: UtcMs| from.abs_diff(offset) > slack;
+        if far(self.offset()) && self.doubtful.is_none_or(far) {
+            self.doubtful = Some(offset);
+            return false;
+        }
+        self.doubtful = None;
         if better {
             self.best = Some(fresh);
+        }
+        true
+    }
+
+    /// Milliseconds of the venue in one of the wall's, at least 1.
+    fn factor(&self) -> UtcMs {
+        match self.pace {
+            Pace::Scaled { per_mille, .. } => UtcMs::from((per_mille / REAL_PACE).max(1)),
+            Pace::Real | Pace::Manual(_) => 1,
         }
     }
 
@@ -191,6 +214,18 @@ mod tests {
         assert_eq!(clock.offset(), 200);
         clock.sample(sample(9_000, 1, 8_000));
         assert_eq!(clock.offset(), 200, "our own clock jumped back during the request");
+    }
+
+    #[test]
+    fn what_moves_the_clock_far_must_be_told_twice() {
+        let mut clock = VenueClock::new(Pace::Real);
+        assert!(clock.sample(sample(1_000, 1_105, 1_010)));
+        let ages = 315_360_000_000;
+        assert!(!clock.sample(sample(2_000, ages, 2_001)) && clock.offset() == 100);
+        assert!(!clock.sample(sample(2_100, 5, 2_101)) && clock.offset() == 100, "another");
+        assert!(clock.sample(sample(2_200, 2_300, 2_201)) && clock.offset() == 100);
+        assert!(!clock.sample(sample(2_300, 5, 2_301)), "the truth came in between");
+        assert!(clock.sample(sample(2_400, 105, 2_401)) && clock.offset() == -2_295, "twice");
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod rate_limit;
 pub mod secret;
 pub mod session;
 pub mod simulated;
+pub mod sparsely;
 pub mod transport;
 
 pub use port::{ErrorClass, Report, Request, VenueError, VenuePort};

@@ -206,6 +206,7 @@ async fn read(mut answer: reqwest::Response) -> Result<HttpAnswer, TransportErro
     let mut body = Vec::new();
     while let Some(part) = answer.chunk().await.map_err(|e| TransportError::Unknown(describe(e)))? {
         if body.len() + part.len() > BODY_MAX {
+            tracing::warn!(status, "an answer above {BODY_MAX} bytes is left");
             return Err(TransportError::Unknown(format!("an answer above {BODY_MAX} bytes")));
         }
         body.extend_from_slice(&part);

@@ -671,9 +671,12 @@ impl Settings {
     /// The settings in the text of a `ConfigApplied`.
     ///
     /// # Errors
-    /// Names the place in the text.
+    /// Names the place in the text, or the value that is beyond its limit.
     pub fn from_text(text: &str) -> Result<Settings, String> {
-        serde_json::from_str(text).map_err(|e| format!("settings: {e}"))
+        let read: Result<Settings, _> = serde_json::from_str(text);
+        let settings = read.map_err(|e| format!("settings: {e}"))?;
+        settings.check().map_err(|why| format!("settings: {why}"))?;
+        Ok(settings)
     }
 
     /// The text for a `ConfigApplied`.

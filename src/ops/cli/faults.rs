@@ -4,7 +4,7 @@
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, note};
 use crate::ops::text::Table;
-use crate::sim::faults::{Fault, KINDS, Kind};
+use crate::sim::faults::{Fault, KINDS, Kind, MODES, Mode};
 use crate::sim::server::port::PortFile;
 use crate::venue::port::{ErrorClass, VenueError};
 use crate::venue::simulated::Admin;
@@ -57,9 +57,12 @@ pub struct On {
     /// What the number of its kind says.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     value: Option<i64>,
-    /// Seed of its chance.
+    /// Seed of its chance, and of what a hostile venue says.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// How a hostile venue lies; `everwarm sim faults` lists the modes.
+    #[arg(long, value_parser = Mode::named)]
+    mode: Option<Mode>,
     #[command(flatten)]
     exchange: Where,
 }
@@ -93,11 +96,13 @@ pub fn run(steer: &Steer, printer: Printer) -> Result<Exit, Failure> {
                 chance: on.chance,
                 value: on.value,
                 seed: on.seed,
+                mode: on.mode,
             };
             fault.check().map_err(|why| Failure::new(Exit::Usage, why))?;
             let text = serde_json::to_string(&fault).expect("plain values are JSON");
             let answer = on.exchange.ask(async |admin| admin.fault(text).await)?;
-            let line = format!("fault {} is on: {}", answer["id"], on.kind.row().text);
+            let how = on.mode.map_or(on.kind.row().text, |mode| mode.row().text);
+            let line = format!("fault {} is on, seed {}: {how}", answer["id"], on.seed);
             on.exchange.tell(&answer, line, printer)
         }
         Steer::Lift(off) => {
@@ -164,7 +169,9 @@ fn list(exchange: &Where, printer: Printer) -> Result<Exit, Failure> {
                     "default": row.value.map(|(_, default)| default), "what": row.text})
             })
             .collect();
-        return printer.json(&json!({"kinds": kinds, "on": on}));
+        let modes: Vec<Value> =
+            MODES.iter().map(|row| json!({"name": row.name, "what": row.text})).collect();
+        return printer.json(&json!({"kinds": kinds, "modes": modes, "on": on}));
     }
     let mut kinds = Table::new(&["fault", "hits", "number", "what happens"]);
     for row in KINDS {
@@ -173,6 +180,12 @@ fn list(exchange: &Where, printer: Printer) -> Result<Exit, Failure> {
         kinds.row(cells.map(str::to_owned).into());
     }
     printer.table(&kinds)?;
+    let mut modes = Table::new(&["mode of hostile", "what is told"]);
+    for row in MODES {
+        modes.row([row.name, row.text].map(str::to_owned).into());
+    }
+    printer.lines(&[""])?;
+    printer.table(&modes)?;
     let rows = on.as_ref().and_then(Value::as_array).filter(|rows| !rows.is_empty());
     let Some(rows) = rows else {
         if on.is_some() {
@@ -180,14 +193,15 @@ fn list(exchange: &Where, printer: Printer) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Fine);
     };
-    let mut table = Table::new(&["id", "fault", "at", "times", "of 1000", "number", "hits"]);
+    let mut table =
+        Table::new(&["id", "fault", "mode", "at", "times", "of 1000", "number", "seed", "hits"]);
     for row in rows {
         let text = |name: &str| {
             let value = &row[name];
             let plain = value.as_str().map(str::to_owned);
             plain.unwrap_or_else(|| if value.is_null() { String::new() } else { value.to_string() })
         };
-        let cells = ["id", "kind", "at", "times", "chance", "number", "hits"];
+        let cells = ["id", "kind", "mode", "at", "times", "chance", "number", "seed", "hits"];
         table.row(cells.map(text).into());
     }
     printer.lines(&[""])?;

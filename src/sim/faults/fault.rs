@@ -1,6 +1,7 @@
 //! One fault that is on, as people and files write it.
 
 use super::kinds::{Kind, Scope};
+use super::mode::{MODES, Mode};
 use crate::domain::id::Symbol;
 use crate::domain::nearest::nearest;
 use crate::sim::server::routes::{Endpoint, OWN, TABLE};
@@ -42,6 +43,9 @@ pub struct Fault {
     /// Seed of its chance.
     #[serde(default)]
     pub seed: u64,
+    /// How a hostile venue lies; only and always of that kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
 }
 
 fn all() -> u16 {
@@ -52,7 +56,22 @@ impl Fault {
     /// Hits everything it can, for ever.
     #[must_use]
     pub fn of(kind: Kind) -> Fault {
-        Fault { kind, at: None, times: None, skip: 0, chance: ALL, value: None, seed: 0 }
+        Fault {
+            kind,
+            at: None,
+            times: None,
+            skip: 0,
+            chance: ALL,
+            value: None,
+            seed: 0,
+            mode: None,
+        }
+    }
+
+    /// A venue that lies in this way, everywhere and for ever.
+    #[must_use]
+    pub fn hostile(mode: Mode) -> Fault {
+        Fault { mode: Some(mode), ..Fault::of(Kind::Hostile) }
     }
 
     /// Its number.
@@ -76,6 +95,14 @@ impl Fault {
         if self.value.is_some() && row.value.is_none() {
             return Err(format!("{} has no number", row.name));
         }
+        match (self.kind == Kind::Hostile, self.mode) {
+            (true, None) => {
+                let all: Vec<&str> = MODES.iter().map(|row| row.name).collect();
+                return Err(format!("{} needs a mode: {}", row.name, all.join(", ")));
+            }
+            (false, Some(_)) => return Err(format!("{} has no mode", row.name)),
+            (true, Some(_)) | (false, None) => {}
+        }
         let number = self.number();
         let fits = match self.kind {
             Kind::ErrorBefore | Kind::ErrorAfter => [500, 502, 503, 504].contains(&number),
@@ -93,7 +120,8 @@ impl Fault {
             | Kind::Duplicate
             | Kind::Reorder
             | Kind::Rotate
-            | Kind::UserStreamEnded => true,
+            | Kind::UserStreamEnded
+            | Kind::Hostile => true,
         };
         if !fits {
             return Err(format!("{} cannot have the number {number}", row.name));
@@ -159,7 +187,8 @@ impl Fault {
         let requests = matches!(self.kind.row().scope, Scope::Requests | Scope::Both);
         let orders = self.kind != Kind::UnknownOrder || (endpoint.method, endpoint.path) == ORDER;
         let here = self.at.as_ref().is_none_or(|at| is_endpoint(at, endpoint));
-        requests && orders && here
+        let lies = self.mode.is_none_or(|mode| mode.meets_request(endpoint.route));
+        requests && orders && here && lies
     }
 
     /// Whether it can hit what a connection asks about itself: only where it is named, so that a
@@ -167,7 +196,8 @@ impl Fault {
     #[must_use]
     pub fn meets_own(&self, name: &str) -> bool {
         let requests = matches!(self.kind.row().scope, Scope::Requests | Scope::Both);
-        requests && self.kind != Kind::UnknownOrder && self.at.as_deref() == Some(name)
+        let other = matches!(self.kind, Kind::UnknownOrder | Kind::Hostile);
+        requests && !other && self.at.as_deref() == Some(name)
     }
 
     /// Whether it can hit orders of that symbol.
@@ -191,7 +221,8 @@ impl Fault {
         let ends_user = self.kind != Kind::UserStreamEnded || connection == "user";
         let here = self.at.as_ref().is_none_or(|at| at == connection || at == name);
         let bars = connection == "market" && (name.is_empty() || name.ends_with("@kline_1m"));
-        messages && ends_user && here && (self.kind != Kind::OddBar || bars)
+        let lies = self.mode.is_none_or(|mode| mode.meets_message(connection, name));
+        messages && ends_user && here && lies && (self.kind != Kind::OddBar || bars)
     }
 }
 

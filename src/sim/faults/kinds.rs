@@ -18,6 +18,7 @@ pub enum Kind {
     ClockSkew,
     LateFills,
     PartialFills,
+    Hostile,
     Silent,
     ChannelSilent,
     Missing,
@@ -135,6 +136,8 @@ pub const KINDS: &[Row] = {
             "an order that takes gets a part at once, the rest when the market next trades"),
         row(Kind::OddRecords, "odd-records", Bars, false, Some(("per cent of its prices", 60)),
             "streams and records tell a bar of 1m with other prices; orders trade at the true"),
+        row(Kind::Hostile, "hostile", Both, false, None,
+            "an answer or a message is a lie, by its mode; what was asked is done"),
     ]
 };
 

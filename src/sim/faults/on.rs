@@ -2,6 +2,7 @@
 
 use super::fault::Fault;
 use super::kinds::Kind;
+use super::lie::Lie;
 use crate::domain::id::Symbol;
 use crate::domain::market::Bar;
 use crate::domain::money::Price;
@@ -31,6 +32,17 @@ pub struct Hit {
     pub kind: Kind,
     /// The number of its kind.
     pub number: u64,
+    /// What a hostile venue says.
+    pub lie: Option<Lie>,
+}
+
+impl Hit {
+    /// What it is called where it is written down.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let name = self.kind.row().name;
+        self.lie.map_or_else(|| name.to_owned(), |lie| format!("{name} {}", lie.mode.row().name))
+    }
 }
 
 /// What a request is about.
@@ -82,6 +94,10 @@ struct State {
     last: u64,
     /// How often what was drawn was hit already, by fault and key.
     hit: BTreeMap<(u64, u64), u64>,
+    /// How often a hostile fault came to a place, by fault and place.
+    come: BTreeMap<(u64, String), u64>,
+    /// The last two orders of each symbol that were told of.
+    told: BTreeMap<String, [u64; 2]>,
 }
 
 impl State {
@@ -89,13 +105,22 @@ impl State {
     fn first(
         &mut self,
         meets: impl Fn(&Fault) -> bool,
-        key: &[&str],
+        (key, place): (&[&str], usize),
         now: UtcMs,
         most: impl Fn(&Fault) -> u64,
     ) -> Option<(Hit, bool)> {
         for on in self.on.iter_mut().filter(|on| !on.is_over() && meets(&on.fault)) {
             // How old an order is does not change whether it is one of those that are not found.
             let now = if on.fault.kind == Kind::UnknownOrder { 0 } else { now };
+            // Lies are by what came before at their place, not by time.
+            let (key, now) = if on.fault.mode.is_some() {
+                let place = key.get(..place).unwrap_or(key);
+                let come = self.come.entry((on.id, place.join(" "))).or_default();
+                *come += 1;
+                (place, UtcMs::try_from(*come).unwrap_or(UtcMs::MAX))
+            } else {
+                (key, now)
+            };
             let Some(place) = on.drawn(key, now) else { continue };
             if self.hit.len() > REMEMBERED {
                 self.hit.clear();
@@ -107,7 +132,9 @@ impl State {
             *before += 1;
             on.met += 1;
             if on.met > on.fault.skip {
-                let hit = Hit { kind: on.fault.kind, number: count(&on.fault) };
+                // What is said is drawn apart from whether it is.
+                let lie = on.fault.mode.map(|mode| Lie { mode, dice: place / 1_000 });
+                let hit = Hit { kind: on.fault.kind, number: count(&on.fault), lie };
                 return Some((hit, on.is_over()));
             }
         }
@@ -158,7 +185,7 @@ impl Faults {
             on.fault.check().map_err(|why| damaged(&file, &why))?;
         }
         let last = on.iter().map(|on| on.id).max().unwrap_or(0);
-        let state = Mutex::new(State { on, last, hit: BTreeMap::new() });
+        let state = Mutex::new(State { on, last, ..State::default() });
         Ok(Faults { file, stands, state })
     }
 
@@ -218,7 +245,7 @@ impl Faults {
     fn hit(
         &self,
         meets: impl Fn(&Fault) -> bool,
-        key: &[&str],
+        key: (&[&str], usize),
         now: UtcMs,
         most: impl Fn(&Fault) -> u64,
     ) -> Option<Hit> {
@@ -240,7 +267,7 @@ impl Faults {
         let most =
             |fault: &Fault| if fault.kind == Kind::UnknownOrder { count(fault) } else { again };
         let key = [endpoint.method, endpoint.path, &subject.symbol, &subject.id];
-        self.hit(|fault| fault.meets_request(endpoint), &key, now, most)
+        self.hit(|fault| fault.meets_request(endpoint), (&key, 3), now, most)
     }
 
     /// How often the same request is hit at one time: where time stands still it passes when it is
@@ -253,7 +280,7 @@ impl Faults {
     #[must_use]
     pub fn own(&self, name: &str, now: UtcMs) -> Option<Hit> {
         let again = self.again();
-        self.hit(|fault| fault.meets_own(name), &[name], now, |_| again)
+        self.hit(|fault| fault.meets_own(name), (&[name], 1), now, |_| again)
     }
 
     /// What becomes of a message of a connection of that kind.
@@ -264,7 +291,18 @@ impl Faults {
         let meets = |fault: &Fault| {
             fault.meets_message(connection, name) && (fault.kind != Kind::OddBar || closed)
         };
-        self.hit(meets, &[connection, name, text], now, |_| u64::MAX)
+        self.hit(meets, (&[connection, name, text], 2), now, |_| u64::MAX)
+    }
+
+    /// Notes that an order of a symbol was told of, and gives the number of another one, where one
+    /// was told of before.
+    pub fn twin(&self, symbol: &str, order: u64) -> Option<u64> {
+        let mut state = self.state();
+        let told = state.told.entry(symbol.to_owned()).or_default();
+        if told[1] != order {
+            *told = [told[1], order];
+        }
+        (told[0] > 0).then_some(told[0])
     }
 
     /// What becomes of an order that takes: its number is what it gets at once, per cent.
@@ -272,7 +310,7 @@ impl Faults {
     pub fn lag(&self, symbol: Symbol, client_id: &str, minute: UtcMs) -> Option<Hit> {
         let meets = |fault: &Fault| fault.meets_order(symbol);
         let key = [symbol.as_str(), client_id];
-        self.hit(meets, &key, minute, |_| u64::MAX)
+        self.hit(meets, (&key, 2), minute, |_| u64::MAX)
     }
 
     /// A closed bar as it is told by streams and records, where that is hit: the same whoever asks,
@@ -298,7 +336,7 @@ impl Faults {
                 over = on.is_over();
             }
             let told = odd(bar, on.fault.number());
-            found = Some((told, Hit { kind: on.fault.kind, number: count(&on.fault) }));
+            found = Some((told, Hit { kind: on.fault.kind, number: count(&on.fault), lie: None }));
             break;
         }
         if over && let Err(error) = self.keep(&state) {

@@ -2,7 +2,7 @@
 
 use super::answer::Ask;
 use super::desk::Desk;
-use super::hub::{Kind, Subscriptions, Ticket, user_frame};
+use super::hub::{Kind, Subscriptions, Ticket, flood, user_frame};
 use super::limits::{Used, seconds};
 use super::line::Line;
 use super::rest::refuse;
@@ -10,7 +10,7 @@ use super::routes::by_name;
 use super::sockets::{MESSAGE_MAX, named, pump};
 use super::through::{Reply, Way, through, way};
 use crate::domain::time::UtcMs;
-use crate::sim::faults::Hit;
+use crate::sim::faults::{Hit, Told};
 use crate::sim::wire::error::ApiError;
 use crate::sim::wire::params::Params;
 use crate::sim::wire::sign::{self, Registered};
@@ -213,7 +213,8 @@ async fn act(
         about_itself(desk, name.ok_or_else(invalid)?, &ask?)
     };
     match way {
-        Way::Usual => usual(),
+        // What a connection asks about itself is not lied about.
+        Way::Usual | Way::Otherwise(_) => usual(),
         Way::Instead(reply) => spoken(reply),
         Way::Though(reply) => {
             // Nothing of a connection outlives it: what is cut need not be done.
@@ -240,6 +241,12 @@ fn own_hit(desk: &Desk, name: Option<&str>) -> Option<Hit> {
 fn spoken(reply: Reply) -> Result<Act, ApiError> {
     match reply {
         Reply::Said(told) => told.map(Act::Tell),
+        Reply::Lied(_, told) => Ok(Act::Tell(match told {
+            Told::Texts(mut texts) => texts.pop().unwrap_or_default(),
+            Told::Html(text) => text,
+            Told::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Told::Endless { text, .. } => flood(text),
+        })),
         Reply::Page(_) | Reply::Cut => Ok(Act::Cut),
     }
 }

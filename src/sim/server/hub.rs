@@ -3,7 +3,7 @@
 use super::requests::Requests;
 use crate::domain::money::{Decimal, parse_decimal};
 use crate::domain::time::UtcMs;
-use crate::sim::faults::{Faults, Hit, Kind as Fault};
+use crate::sim::faults::{Faults, Hit, Kind as Fault, Lie, Told};
 use everwarm_runtime::clock;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 
 /// Messages that may wait for one connection; one that is further behind is dropped.
 const QUEUE: usize = 1 << 16;
+/// Blanks behind a message that is too long.
+const FLOOD: usize = 2 << 20;
 /// Streams one connection may subscribe to.
 pub const STREAMS_MAX: usize = 1_024;
 
@@ -39,16 +41,26 @@ impl Kind {
 pub enum Frame {
     /// Send this.
     Text(String),
+    /// Send this as bytes.
+    Bytes(Vec<u8>),
     /// Say goodbye, after so long.
     Close(Duration),
     /// Be cut.
     Cut,
 }
 
-/// A message on its way: its stream or event, and its text as a connection is sent it.
+/// A message on its way: its stream or event, its text as a connection is sent it, and the order
+/// it is about.
 struct Message {
     name: String,
     text: String,
+    order: Option<(String, u64)>,
+}
+
+/// A text and so many blanks that no client takes it.
+pub fn flood(mut text: String) -> String {
+    text.extend(std::iter::repeat_n(' ', FLOOD));
+    text
 }
 
 fn wrapped(stream: &str, text: &str) -> String {
@@ -187,6 +199,7 @@ impl Hub {
             let message = |(stream, text): &(String, String)| Message {
                 text: if connection.combined { wrapped(stream, text) } else { text.clone() },
                 name: stream.clone(),
+                order: None,
             };
             wanted.map(message).collect()
         });
@@ -197,6 +210,7 @@ impl Hub {
         let message = |event: &Value| Message {
             text: user_frame(event),
             name: event["e"].as_str().unwrap_or_default().to_owned(),
+            order: event["s"].as_str().map(str::to_owned).zip(event["i"].as_u64()),
         };
         self.publish(Kind::User, now, |connection| {
             let wanted = if connection.subscribed { events } else { &[] };
@@ -216,10 +230,14 @@ impl Hub {
                 if over || connection.is_deaf(&message.name, now) {
                     return true;
                 }
-                let Message { name, text } = &message;
+                let Message { name, text, order } = &message;
                 let hit = self.faults.message(kind.word(), name, text, now);
                 if let Some(hit) = hit {
                     self.requests.spoilt(now, hit, name);
+                }
+                let twin = order.as_ref().and_then(|(symbol, id)| self.faults.twin(symbol, *id));
+                if let Some(lie) = hit.and_then(|hit| hit.lie) {
+                    return connection.lie(lie, &message.text, twin);
                 }
                 connection.take(kind, message, hit, now)
             })
@@ -252,7 +270,7 @@ impl Connection {
 
     /// Takes a message as a fault has it; false where it is over with the connection.
     fn take(&mut self, kind: Kind, message: Message, hit: Option<Hit>, now: UtcMs) -> bool {
-        let Message { name, text } = message;
+        let Message { name, text, .. } = message;
         let Some(hit) = hit else { return self.send(text) && self.release() };
         match hit.kind {
             Fault::Missing => true,
@@ -293,7 +311,8 @@ impl Connection {
                 self.subscribed = false;
                 self.send(json!({"subscriptionId": 0, "event": event}).to_string())
             }
-            Fault::NoAnswer
+            Fault::Hostile
+            | Fault::NoAnswer
             | Fault::Slow
             | Fault::ErrorBefore
             | Fault::ErrorAfter
@@ -305,6 +324,17 @@ impl Connection {
             | Fault::PartialFills
             | Fault::OddRecords => self.send(text) && self.release(),
         }
+    }
+
+    /// Takes a lie instead of a message.
+    fn lie(&mut self, lie: Lie, text: &str, twin: Option<u64>) -> bool {
+        let sent = match lie.tell(text, twin) {
+            Told::Texts(texts) => texts.into_iter().all(|text| self.send(text)),
+            Told::Html(text) => self.send(text),
+            Told::Bytes(bytes) => self.queue.try_send(Frame::Bytes(bytes)).is_ok(),
+            Told::Endless { text, .. } => self.send(flood(text)),
+        };
+        sent && self.release()
     }
 
     fn send(&mut self, text: String) -> bool {

@@ -6,18 +6,24 @@ use super::limits::{Used, seconds};
 use super::line::Line;
 use super::routes::by_path;
 use super::through::{Reply, through};
+use crate::sim::faults::Told;
 use crate::sim::wire::error::ApiError;
 use crate::sim::wire::params::Params;
 use crate::sim::wire::sign;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::StringRejection;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures_util::{Stream, stream};
+use std::convert::Infallible;
 use std::io::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
+/// Wall time between the blanks of a body that comes slowly.
+const BLANK: Duration = Duration::from_millis(50);
 /// Answers that are shorter are not compressed, bytes.
 const GZIP_FROM: usize = 512;
 
@@ -52,12 +58,45 @@ pub async fn handle(
         Reply::Page(status) => {
             page(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY))
         }
+        Reply::Lied(status, told) => lied(status, told),
         Reply::Cut => {
             line.cut();
             // It does not leave: the line is cut.
             page(StatusCode::SERVICE_UNAVAILABLE)
         }
     }
+}
+
+/// A lie on its way.
+fn lied(status: u16, told: Told) -> Response<Body> {
+    const JSON: &str = "application/json;charset=UTF-8";
+    let (kind, body) = match told {
+        Told::Texts(mut texts) => (JSON, Body::from(texts.pop().unwrap_or_default())),
+        Told::Html(text) => ("text/html", Body::from(text)),
+        Told::Bytes(bytes) => (JSON, Body::from(bytes)),
+        Told::Endless { text, fast } => (JSON, Body::from_stream(blanks(text, fast))),
+    };
+    let built = Response::builder().status(status).header(header::CONTENT_TYPE, kind).body(body);
+    built.expect("the parts of this response are well formed")
+}
+
+/// A text, and then blanks until nobody takes them any more.
+fn blanks(text: String, fast: bool) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    let flood = Bytes::from(vec![b' '; 64 << 10]);
+    stream::unfold(Some(Bytes::from(text)), move |first| {
+        let flood = flood.clone();
+        async move {
+            let part = match first {
+                Some(text) => text,
+                None if fast => flood,
+                None => {
+                    tokio::time::sleep(BLANK).await;
+                    Bytes::from_static(b" ")
+                }
+            };
+            Some((Ok(part), None))
+        }
+    })
 }
 
 /// What is said of a body that is too long or no text.

@@ -224,7 +224,9 @@ pub async fn pump<F: Future<Output = ()>>(
                         end.as_mut().reset(tokio::time::Instant::now() + after);
                     }
                     Ok(Ok(Some(Frame::Cut))) => return line.cut(),
-                    Ok(Ok(None | Some(Frame::Text(_))) | Err(_)) | Err(_) => break,
+                    Ok(Ok(None | Some(Frame::Text(_) | Frame::Bytes(_))) | Err(_)) | Err(_) => {
+                        break;
+                    }
                 }
             }
             got = socket.recv() => {
@@ -270,6 +272,7 @@ async fn write(
     for frame in batch.drain(..) {
         match frame {
             Frame::Text(text) => socket.feed(Message::Text(text.into())).await?,
+            Frame::Bytes(bytes) => socket.feed(Message::Binary(bytes.into())).await?,
             Frame::Close(_) | Frame::Cut => other = Some(frame),
         }
     }

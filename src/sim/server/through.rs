@@ -5,9 +5,10 @@ use super::desk::Desk;
 use super::limits::{Used, seconds};
 use super::requests::{self, Requests};
 use super::routes::Endpoint;
-use crate::sim::faults::{Hit, Kind, Subject};
+use crate::sim::faults::{Hit, Kind, Lie, Subject, Told};
 use crate::sim::wire::error::ApiError;
 use crate::sim::wire::params::Params;
+use serde_json::Value;
 use std::time::Duration;
 
 /// What leaves.
@@ -17,6 +18,8 @@ pub enum Reply {
     Said(Result<String, ApiError>),
     /// A page of a machine in front of the exchange, with this status.
     Page(u16),
+    /// A lie, with this status.
+    Lied(u16, Told),
     /// Nothing: the connection is cut.
     Cut,
 }
@@ -47,7 +50,7 @@ pub async fn through(
         let (status, code) = match &reply {
             Reply::Said(Ok(_)) => (200, None),
             Reply::Said(Err(error)) => (error.status, Some(error.code)),
-            Reply::Page(status) => (*status, None),
+            Reply::Page(status) | Reply::Lied(status, _) => (*status, None),
             Reply::Cut => (0, None),
         };
         desk.requests.answered(n, desk.venue_now(), status, code);
@@ -63,6 +66,7 @@ async fn met(
     used: &mut Used,
     hit: Option<Hit>,
 ) -> Reply {
+    let symbol = ask.as_ref().ok().and_then(|ask| ask.params.peek("symbol")).map(str::to_owned);
     let refused = match &weighed {
         Ok(_) => None,
         Err((error, _)) => Some(error.clone()),
@@ -80,7 +84,22 @@ async fn met(
             tokio::time::sleep(wait).await;
             Reply::Said(said)
         }
+        Way::Otherwise(lie) => {
+            let said = done(desk, endpoint, ask, refused, used).await;
+            lied(desk, lie, &symbol.unwrap_or_default(), said)
+        }
     }
+}
+
+/// What is said instead of an answer, whether it was given or refused.
+fn lied(desk: &Desk, lie: Lie, symbol: &str, said: Result<String, ApiError>) -> Reply {
+    let (status, text) = match said {
+        Ok(text) => (200, text),
+        Err(error) => (error.status, error.body().to_string()),
+    };
+    let number = |text: &str| serde_json::from_str::<Value>(text).ok()?.get("orderId")?.as_u64();
+    let twin = desk.faults.twin(symbol, number(&text).unwrap_or(0));
+    Reply::Lied(status, lie.tell(&text, twin))
 }
 
 /// What a fault does to a request.
@@ -94,11 +113,13 @@ pub enum Way {
     Though(Reply),
     /// It is done, and its answer leaves so much later.
     Late(Duration),
+    /// It is done, and a lie leaves instead of its answer.
+    Otherwise(Lie),
 }
 
 /// The way of a request that is hit so.
 pub fn way(desk: &Desk, hit: Option<Hit>, used: &mut Used) -> Way {
-    let Some(Hit { kind, number, .. }) = hit else { return Way::Usual };
+    let Some(Hit { kind, number, lie }) = hit else { return Way::Usual };
     match kind {
         Kind::Reset => Way::Instead(Reply::Cut),
         Kind::ErrorBefore => Way::Instead(broken(number)),
@@ -113,6 +134,7 @@ pub fn way(desk: &Desk, hit: Option<Hit>, used: &mut Used) -> Way {
         Kind::NoAnswer => Way::Though(Reply::Cut),
         Kind::ErrorAfter => Way::Though(broken(number)),
         Kind::Slow => Way::Late(Duration::from_millis(number)),
+        Kind::Hostile => lie.map_or(Way::Usual, Way::Otherwise),
         Kind::ClockSkew
         | Kind::LateFills
         | Kind::PartialFills

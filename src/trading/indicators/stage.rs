@@ -289,7 +289,9 @@ impl Stage for Indicators {
             }
             Body::Analysis(Analysis::Signals { rows }) => self.signalled(fact.key.rank, rows),
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
-                self.configure(&crate::trading::settings::applied(text));
+                if let Some(settings) = crate::trading::settings::applied(text) {
+                    self.configure(&settings);
+                }
             }
             Body::Market(_)
             | Body::Venue(_)

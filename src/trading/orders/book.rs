@@ -132,6 +132,8 @@ pub struct ToQuery {
     pub venue_order_id: Option<u64>,
     /// Venue time its last attempt was signed for: trades of it are not older.
     pub since: UtcMs,
+    /// The close it was decided at: nothing of it is older.
+    pub decided: UtcMs,
     /// Why it is asked.
     pub why: Why,
     /// What the venue has told to be executed so far, base units.
@@ -171,7 +173,8 @@ impl Order {
         let since = self.attempt.map_or(self.intent.close_time, |a| a.timestamp);
         let (venue_order_id, executed) = (self.told_id, self.told_executed);
         let over = self.told.is_some_and(OrderStatus::is_final);
-        ToQuery { client_id, symbol, venue_order_id, since, why, executed, over }
+        let decided = self.intent.close_time;
+        ToQuery { client_id, symbol, venue_order_id, since, decided, why, executed, over }
     }
 
     /// Number of the last attempt that left; 0: never sent.
@@ -429,12 +432,16 @@ impl OrderBook {
         self.orders.contains_key(id) || self.past.has(id)
     }
 
-    /// The venue's numbers of all orders that live or are not yet forgotten: a trade of another one
-    /// is none of ours.
+    /// All orders that live or are not yet forgotten, by symbol and the venue's number: a trade of
+    /// another one is none of ours.
     #[must_use]
-    pub fn numbers(&self) -> BTreeSet<u64> {
-        let living = self.orders.values().filter_map(|order| order.venue_order_id);
-        living.chain(self.past.orders().filter_map(|order| order.venue_order_id)).collect()
+    pub fn numbers(&self) -> BTreeMap<(Symbol, u64), ClientOrderId> {
+        let known = |number: Option<u64>, intent: &OrderIntent| {
+            number.map(|number| ((intent.symbol, number), intent.client_id.clone()))
+        };
+        let living = self.orders.values().filter_map(|o| known(o.venue_order_id, &o.intent));
+        let past = self.past.orders();
+        living.chain(past.filter_map(|o| known(o.venue_order_id, &o.intent))).collect()
     }
 
     /// One order: living, or named by the fact just folded and not yet forgotten.

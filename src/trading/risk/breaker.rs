@@ -227,7 +227,9 @@ impl Stage for Breaker {
                 self.sent.extend(attempts.iter().map(|attempt| attempt.client_id.clone()));
             }
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
-                self.limits = crate::trading::settings::applied(text).risk;
+                if let Some(settings) = crate::trading::settings::applied(text) {
+                    self.limits = settings.risk;
+                }
             }
             // A life begins with all branches up.
             Body::Operator(Operator::Started { .. }) => self.branches.clear(),

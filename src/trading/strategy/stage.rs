@@ -264,7 +264,9 @@ impl<S: Strategy> Stage for StrategyStage<S> {
                 }
             }
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
-                self.configure(S::section(&crate::trading::settings::applied(text)));
+                if let Some(settings) = crate::trading::settings::applied(text) {
+                    self.configure(S::section(&settings));
+                }
             }
             Body::Operator(Operator::Switched {
                 switch: Switch::Strategy { name, on }, ..

@@ -17,8 +17,8 @@ use crate::domain::order::{OrderIntent, OrderReport, ReportSource, SendAttempt};
 use crate::domain::time::{Timeframe, UtcMs};
 use crate::venue::clock::SharedClock;
 use crate::venue::port::{
-    AccountPicture, Asked, Bars, ErrorClass, PAGE_MAX, Report, Request, Stamp, TimeSample, Trade,
-    TradesSince, VenueError, VenuePort,
+    AccountPicture, Asked, Bars, ErrorClass, PAGE_MAX, Report, Request, Stamp, Trade, TradesSince,
+    VenueError, VenuePort,
 };
 use crate::venue::rate_limit::{
     Care, ConnectionLimit, Note, OrderLimit, Priority, Spent, WeightLimit,
@@ -32,6 +32,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
 mod budget;
+mod time;
 mod words;
 
 use budget::First;
@@ -39,7 +40,7 @@ pub use budget::MayPlace;
 
 /// Above this many, the rules of all instruments are asked for at once: addresses have an end.
 const SYMBOLS_IN_QUERY: usize = 100;
-/// How often an order is looked at again because it was filled between two looks.
+/// How often an order or a clock is looked at again because of what it showed.
 const LOOKS_MAX: u32 = 3;
 /// Pages of trades that are read for one question: 200,000 trades.
 const TRADE_PAGES: usize = 200;
@@ -179,22 +180,6 @@ impl BinanceClient {
     #[must_use]
     pub fn clock(&self) -> &SharedClock {
         &self.0.config.clock
-    }
-
-    /// Looks at the venue's clock once and lets [`Self::clock`] know. Weight 1.
-    ///
-    /// # Errors
-    /// As every read.
-    pub async fn server_time(&self) -> Result<TimeSample, VenueError> {
-        let sent = (self.0.config.wall)();
-        let cost = Cost(1, Priority::Fills);
-        let answer = self.public("/api/v3/time", Query::new(), cost).await?;
-        let received = (self.0.config.wall)();
-        let time: wire::ServerTime = read("server time", &answer)?;
-        mapped(Kind::Read, bounds::time("server time", time.server_time))?;
-        let sample = TimeSample { sent, server: time.server_time, received };
-        self.0.config.clock.lock().sample(sample);
-        Ok(sample)
     }
 
     /// The rules of `symbols`, of all if none is named, by symbol; those the venue has. Weight 20.

@@ -6,6 +6,7 @@
 use super::wire::{ErrorBody, error_body};
 use crate::venue::port::{ErrorClass, VenueError};
 use crate::venue::rate_limit::{DOUBT, LONGEST};
+use crate::venue::sparsely::Sparsely;
 use crate::venue::transport::TransportError;
 use std::ops::RangeInclusive;
 
@@ -60,10 +61,18 @@ pub fn of_transport(kind: Kind, error: TransportError) -> VenueError {
     VenueError::new(class, 0, text)
 }
 
-/// What an answer that cannot be read means, although its status was fine.
+/// Answers that were not believed, and were said to be.
+static UNBELIEVED: Sparsely = Sparsely::new();
+
+/// What an answer that cannot be read or believed means, although its status was fine. It is
+/// logged, as often as a person can read it.
 #[must_use]
 pub fn of_unreadable(kind: Kind, text: String) -> VenueError {
-    VenueError::new(unclear(kind), 0, text)
+    let error = VenueError::new(unclear(kind), 0, text);
+    if let Some(left_out) = UNBELIEVED.due() {
+        tracing::warn!(why = error.text, left_out, "an answer that cannot be believed");
+    }
+    error
 }
 
 /// What an answer with an error status means. `retry_after_s` is the header of that name.

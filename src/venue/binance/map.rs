@@ -47,6 +47,7 @@ fn num(value: Dec) -> Decimal {
 /// A name that is not a symbol, or a rule beyond the limits.
 pub fn instrument(info: &SymbolInfo) -> Result<Instrument, String> {
     let mut it = without_rules(info)?;
+    let mut least = Decimal::ZERO;
     for filter in &info.filters {
         match filter {
             Filter::Price { tick_size, .. } => it.tick_size = num(*tick_size),
@@ -61,6 +62,7 @@ pub fn instrument(info: &SymbolInfo) -> Result<Instrument, String> {
             }
             Filter::Notional { min_notional, apply_min_to_market: market }
             | Filter::MinNotional { min_notional, apply_to_market: market } => {
+                least = least.min(num(*min_notional));
                 it.min_notional = it.min_notional.max(num(*min_notional));
                 it.min_notional_for_market |= *market;
             }
@@ -76,6 +78,10 @@ pub fn instrument(info: &SymbolInfo) -> Result<Instrument, String> {
         bounds::quantity("minQty", it.min_quantity)?;
         bounds::amount("maxQty", it.max_quantity)?;
         bounds::amount("maxQty of market orders", it.market_max_quantity)?;
+        if !it.max_quantity.is_zero() && it.min_quantity > it.max_quantity {
+            return Err(format!("minQty {} is above maxQty {}", it.min_quantity, it.max_quantity));
+        }
+        bounds::quote("minNotional", least)?;
         bounds::quote("minNotional", it.min_notional)
     };
     check().map_err(|why| format!("{}: {why}", info.symbol))?;
@@ -251,6 +257,10 @@ pub fn kline_event(event: &KlineEvent) -> Result<MarketReport, String> {
     };
     let symbol = Symbol::new(&event.symbol)?;
     check_interval(timeframe, k.open_time, k.close_time)?;
+    if k.closed && event.time < k.close_time {
+        let (open, at) = (k.open_time, event.time);
+        return Err(format!("{symbol} kline {open}: called closed at {at}, before its end"));
+    }
     match bar(symbol, k.open_time, [&k.open, &k.high, &k.low, &k.close], &k.volume) {
         Ok(bar) => Ok(MarketReport::Bar { bar, timeframe, closed: k.closed, time: event.time }),
         Err(unheld) if k.closed && timeframe == Timeframe::M1 => Ok(MarketReport::Unheld(unheld)),

@@ -353,7 +353,7 @@ fn contradictions_are_errors() {
     ] {
         assert!(read(FULL.replace(from, to)).is_err(), "{to}");
     }
-    let kline = r#"{"e":"kline","E":1,"s":"BTCUSDT","k":{"t":60000,"T":119999,"s":"BTCUSDT",
+    let kline = r#"{"e":"kline","E":120000,"s":"BTCUSDT","k":{"t":60000,"T":119999,"s":"BTCUSDT",
         "i":"1m","f":1,"L":2,"o":"1.5","c":"2","h":"3","l":"1","v":"0","n":0,"x":true}}"#;
     let read = |text: &str| {
         let Ok(MarketFrame::Kline(event)) = decode_market(text.as_bytes()) else {
@@ -578,4 +578,35 @@ fn bytes_gone_bad_never_panic() {
         dice.spoil(&mut bytes);
         read_as_all(&bytes);
     }
+}
+
+#[test]
+fn a_bar_is_not_closed_before_its_end() {
+    let frame = |closed: bool, at: i64| {
+        let text = json!({"e": "kline", "E": at, "s": "BTCUSDT", "k": {"t": 60_000, "T": 119_999,
+            "i": "1m", "o": "1", "c": "1", "h": "1", "l": "1", "v": "1", "n": 1, "x": closed}});
+        let MarketFrame::Kline(event) = decode_market(text.to_string().as_bytes()).unwrap() else {
+            panic!("no kline");
+        };
+        map::kline_event(&event)
+    };
+    assert!(frame(true, 119_999).is_ok() && frame(false, 60_001).is_ok());
+    let why = frame(true, 119_998).unwrap_err();
+    assert!(why.starts_with("BTCUSDT kline 60000: called closed at 119998"), "{why}");
+}
+
+#[test]
+fn rules_that_nobody_can_obey_are_refused() {
+    let rules = |min: &str, max: &str, notional: &str| {
+        let filters = json!([
+            {"filterType": "LOT_SIZE", "minQty": min, "maxQty": max, "stepSize": "0.001"},
+            {"filterType": "NOTIONAL", "minNotional": notional, "applyMinToMarket": true},
+        ]);
+        let info = json!({"symbol": "BTCUSDT", "status": "TRADING", "baseAsset": "BTC",
+            "quoteAsset": "USDT", "filters": filters});
+        map::instrument(&serde_json::from_value(info).unwrap())
+    };
+    assert!(rules("0.001", "9000", "5").is_ok() && rules("1", "0", "5").is_ok());
+    assert_eq!(rules("9", "1", "5").unwrap_err(), "BTCUSDT: minQty 9 is above maxQty 1");
+    assert_eq!(rules("1", "9", "-5").unwrap_err(), "BTCUSDT: minNotional -5 is below 0");
 }

@@ -1,0 +1,51 @@
+//! Words that come often are said now and then, with how many were left out.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Wall time between two.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Sparsely(Mutex<(Option<Instant>, u64)>);
+
+impl Sparsely {
+    /// Nothing was said yet.
+    #[must_use]
+    pub const fn new() -> Sparsely {
+        Sparsely(Mutex::new((None, 0)))
+    }
+
+    /// Whether it is to be said now: how many were left out before.
+    pub fn due(&self) -> Option<u64> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last, left_out) = &mut *state;
+        if last.is_some_and(|last| last.elapsed() < EVERY) {
+            *left_out += 1;
+            return None;
+        }
+        *last = Some(Instant::now());
+        Some(std::mem::take(left_out))
+    }
+}
+
+impl Default for Sparsely {
+    fn default() -> Sparsely {
+        Sparsely::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_at_once_is_said_once() {
+        let sparsely = Sparsely::new();
+        assert_eq!([sparsely.due(), sparsely.due(), sparsely.due()], [Some(0), None, None]);
+        *sparsely.0.lock().unwrap() = (None, 2);
+        assert_eq!(sparsely.due(), Some(2));
+    }
+}
