@@ -482,7 +482,7 @@ async fn a_bar_is_odd_by_the_stream_alone_or_whoever_tells_it() {
     assert_eq!(streamed[0].to_bits(), true_ones[0].to_bits());
     assert!((streamed[1] - true_ones[1] / 10.0).abs() < 0.01, "{streamed:?} {true_ones:?}");
     assert_eq!(streamed[2..], true_ones[2..]);
-    let odd = json!({"kind": "odd-records", "times": 1, "skip": 1, "value": 60});
+    let odd = json!({"kind": "odd-records", "at": "BTCUSDT", "times": 1, "skip": 1, "value": 60});
     let (streamed, records) = told_prices(odd).await;
     assert_eq!(streamed, records, "they agree");
     let other = |at: usize| (records[at] - true_ones[at]).abs() > 0.01;
