@@ -75,7 +75,8 @@ fn every_consequential_fault_under_kills_ends_as_without_them_or_keeps_the_invar
     let mut delays = all_consequential(9);
     delays.retain(|fault| are_comparable(std::slice::from_ref(fault)));
     for faults in each.chain([delays, all_consequential(9)]) {
-        let calm = run(feed, &Plan { faults: faults.clone(), ..Plan::default() }).unwrap();
+        let calm = run(feed, &Plan { faults: faults.clone(), ..Plan::default() });
+        let calm = calm.unwrap_or_else(|why| panic!("{faults:?}: {why}"));
         assert_eq!(calm.broken, Vec::<String>::new(), "{faults:?}");
         met.extend(hits(&calm.asked));
         let plan = |seed| Plan {

@@ -8,7 +8,7 @@ use everwarm::domain::order::{OrderIntent, OrderReport, OrderType, SendAttempt, 
 use everwarm::domain::time::{MINUTE, Timeframe};
 use everwarm::sim::faults::{Fault, MODES, Mode};
 use everwarm::sim::server::port::PortFile;
-use everwarm::sim::{Pace as SimPace, Setup, SimOptions, start};
+use everwarm::sim::{Pace as SimPace, Setup, SimHandle, SimOptions, start};
 use everwarm::venue::binance::{ApiKey, BinanceClient, Config};
 use everwarm::venue::clock::{Pace, SharedClock};
 use everwarm::venue::port::{AccountPicture, ErrorClass, TradesSince, VenueError};
@@ -16,6 +16,7 @@ use everwarm::venue::rate_limit::Note;
 use everwarm::venue::simulated::Admin;
 use everwarm::venue::{Probe, Secret};
 use everwarm_runtime::clock::wall_ms;
+use futures_util::future::join_all;
 use rust_decimal::Decimal;
 use std::sync::Arc;
 
@@ -117,13 +118,11 @@ fn is_plausible(mode: Mode, place: &str) -> bool {
     }
 }
 
-#[tokio::test]
-async fn an_answer_is_the_truth_or_refused_with_its_place_and_the_next_one_is_the_truth() {
-    let folder = Folder::new("hostile-answers");
+/// An exchange whose time stands and whose limits do not count, and its client.
+async fn begin(folder: &Folder) -> (SimHandle, Desk) {
     let options = SimOptions {
         data_dir: folder.0.clone(),
         port: 0,
-        // Time stands, and limits do not count.
         pace: SimPace::Lockstep,
         market: Box::new(Small::new()),
         setup: Setup::default(),
@@ -149,7 +148,13 @@ async fn an_answer_is_the_truth_or_refused_with_its_place_and_the_next_one_is_th
     };
     let client = BinanceClient::new(config).unwrap();
     let symbol = client.instruments(&[]).await.unwrap().remove(0).symbol;
-    let mut desk = Desk { client, admin, symbol, orders: 0 };
+    (sim, Desk { client, admin, symbol, orders: 0 })
+}
+
+#[tokio::test]
+async fn an_answer_is_the_truth_or_refused_with_its_place_and_the_next_one_is_the_truth() {
+    let folder = Folder::new("hostile-answers");
+    let (sim, mut desk) = begin(&folder).await;
     let filled = desk.intent(OrderType::Market, None);
     desk.place(&filled).await.unwrap();
     let resting = desk.intent(OrderType::Limit, Some(Decimal::ONE));
@@ -186,23 +191,20 @@ async fn one(
     refused: &mut u32,
 ) -> Result<(), String> {
     let on = serde_json::to_string(fault).unwrap();
-    let (lie, truth) = match place {
-        "POST order" => {
-            let intent = desk.intent(OrderType::Market, None);
-            desk.admin.fault(on).await.unwrap();
-            let lie = desk.place(&intent).await.map(|report| report.fills);
-            desk.admin.lift(None).await.unwrap();
-            let truth = desk.client.find_order(desk.symbol, &intent.client_id).await;
-            let truth = truth.unwrap().ok_or("it was not done")?.fills;
-            (lie.map(|it| format!("{it:?}")), format!("{truth:?}"))
-        }
-        _ => {
-            let truth = desk.told(place, filled).await.map_err(|e| e.to_string())?;
-            desk.admin.fault(on).await.unwrap();
-            let lie = desk.told(place, filled).await;
-            desk.admin.lift(None).await.unwrap();
-            (lie, truth)
-        }
+    let (lie, truth) = if place == "POST order" {
+        let intent = desk.intent(OrderType::Market, None);
+        desk.admin.fault(on).await.unwrap();
+        let lie = desk.place(&intent).await.map(|report| report.fills);
+        desk.admin.lift(None).await.unwrap();
+        let truth = desk.client.find_order(desk.symbol, &intent.client_id).await;
+        let truth = truth.unwrap().ok_or("it was not done")?.fills;
+        (lie.map(|it| format!("{it:?}")), format!("{truth:?}"))
+    } else {
+        let truth = desk.told(place, filled).await.map_err(|e| e.to_string())?;
+        desk.admin.fault(on).await.unwrap();
+        let lie = desk.told(place, filled).await;
+        desk.admin.lift(None).await.unwrap();
+        (lie, truth)
     };
     match lie {
         Ok(told) if told == truth => {}
@@ -217,4 +219,27 @@ async fn one(
     }
     let after = desk.told(place, filled).await.map_err(|e| format!("afterwards: {e}"))?;
     if after == truth { Ok(()) } else { Err(format!("afterwards {after}")) }
+}
+
+#[tokio::test]
+async fn a_body_without_end_is_left_in_time() {
+    let folder = Folder::new("hostile-endless");
+    let (sim, mut desk) = begin(&folder).await;
+    let filled = desk.intent(OrderType::Market, None);
+    desk.place(&filled).await.unwrap();
+    let places = ["GET time", "GET klines", "GET account", "GET order"];
+    for (seed, place) in (0..).zip(places) {
+        let at = Some(place.to_owned());
+        let fault = Fault { at, seed, times: Some(1), ..Fault::hostile(Mode::EndlessBodies) };
+        desk.admin.fault(serde_json::to_string(&fault).unwrap()).await.unwrap();
+    }
+    // Some come fast and are too long, the others come slowly and never end.
+    let all = join_all(places.map(|place| desk.told(place, &filled))).await;
+    let why: Vec<String> = all.into_iter().map(|told| told.unwrap_err().text).collect();
+    assert!(why.iter().any(|why| why.contains("an answer above")), "{why:?}");
+    assert!(why.iter().any(|why| !why.contains("an answer above")), "{why:?}");
+    for place in places {
+        assert!(desk.told(place, &filled).await.is_ok(), "{place}");
+    }
+    sim.stop().await.unwrap();
 }

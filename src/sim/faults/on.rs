@@ -36,15 +36,6 @@ pub struct Hit {
     pub lie: Option<Lie>,
 }
 
-impl Hit {
-    /// What it is called where it is written down.
-    #[must_use]
-    pub fn name(&self) -> String {
-        let name = self.kind.row().name;
-        self.lie.map_or_else(|| name.to_owned(), |lie| format!("{name} {}", lie.mode.row().name))
-    }
-}
-
 /// What a request is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subject {

@@ -137,7 +137,7 @@ impl Requests {
 
     /// Writes down what a fault did to a message, or an order.
     pub fn spoilt(&self, at: UtcMs, hit: Hit, message: &str) {
-        let (fault, message) = (hit.name(), message.to_owned());
+        let (fault, message) = (hit.kind.row().name.to_owned(), message.to_owned());
         self.write(&Entry::Spoilt { at, fault, message });
     }
 
@@ -206,6 +206,6 @@ pub fn new(endpoint: &Endpoint, subject: &Subject, at: UtcMs, hit: Option<Hit>) 
         timestamp: None,
         window: None,
         since: None,
-        fault: hit.map(|hit| hit.name()),
+        fault: hit.map(|hit| hit.kind.row().name.to_owned()),
     }
 }

@@ -268,6 +268,8 @@ fn by_status(kind: Kind, status: u16, retry_after_s: Option<u64>, own: bool) -> 
         408 | 409 => unclear(kind),
         418 => limited(retry_after_s, WAIT_BAN, own),
         429 => limited(retry_after_s, WAIT_WEIGHT, own),
+        // Without words of the venue that are known, a question may as well go better next time.
+        300..=499 if kind == Kind::Read => unclear(kind),
         300..=499 => ErrorClass::Refused { again: false },
         _ => unclear(kind),
     }

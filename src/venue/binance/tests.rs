@@ -430,8 +430,8 @@ fn the_table_of_errors() {
         (400, -2013, "Order does not exist.", [Unknown, Absent, Absent]),
         (400, -2026, "archived", [no; 3]),
         (409, -2021, "half", [Unknown, Unknown, NotSent]),
-        (404, 0, "", [no; 3]),
-        (400, -9999, "new", [no; 3]),
+        (404, 0, "", [no, no, NotSent]),
+        (400, -9999, "new", [no, no, NotSent]),
     ];
     for (status, code, text, classes) in table {
         let body = match code {
