@@ -8,6 +8,7 @@ mod classic;
 mod clock;
 mod controls;
 mod faults;
+mod forgetful;
 mod limits;
 mod precondition;
 mod promises;

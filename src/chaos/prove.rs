@@ -30,6 +30,9 @@ pub use whole::whole;
 
 /// Kills of one run.
 const KILLS: u64 = 500;
+/// To so many kills at points comes one at a random moment. With the draws there, one kill of about
+/// 28 is of a whole branch.
+const OF_AT_RANDOM: u64 = 4;
 /// Cuts of the disk in one run: each is a life.
 const CUTS: u64 = 24;
 /// Kinds of turns of a venue that does what changes the outcome, see `consequential_in`.
@@ -359,7 +362,7 @@ fn kill_plan(calm: &Outcome, left: u64, die: &mut Die) -> Plan {
     let count = left.min(KILLS);
     Plan {
         strikes: strikes(&calm.passings, count, die),
-        at_random: Some((die.throw(), count / 10)),
+        at_random: Some((die.throw(), count / OF_AT_RANDOM)),
         workers: if die.below(2) == 0 { 4 } else { 1 },
         sizes: Sizes::LARGE,
         ..Plan::default()

@@ -5,8 +5,9 @@ use super::illness::{self, Illness};
 use super::rig::Feed;
 use crate::domain::fact::{Body, Operator};
 use crate::domain::id::Symbol;
+use crate::domain::money::Decimal;
 use crate::domain::settings::Settings;
-use crate::domain::switch::Switch;
+use crate::domain::switch::{SafeStep, Switch};
 use crate::domain::time::UtcMs;
 use crate::edge::board::Rest;
 use crate::edge::closer;
@@ -30,6 +31,13 @@ pub enum Deed {
     Want(Symbol, bool),
     /// An operator switches something.
     Switch(Word),
+    /// A person confirms real money: at most so much of the quote asset an order, and a day.
+    Confirm {
+        /// An order.
+        per_order: i64,
+        /// A UTC day.
+        per_day: i64,
+    },
     /// The configuration changes, and is loaded again.
     Reload(Change),
     /// The venue halts a symbol, lets it trade, or delists it.
@@ -51,6 +59,8 @@ pub enum Word {
     Flatten,
     /// A strategy may enter, or not.
     Strategy(&'static str, bool),
+    /// As much is done as at that step of a careful start.
+    Safe(SafeStep),
 }
 
 impl Word {
@@ -59,6 +69,7 @@ impl Word {
             Word::Halt => Switch::Halt,
             Word::Resume => Switch::Resume,
             Word::Flatten => Switch::Flatten,
+            Word::Safe(step) => Switch::Safe(step),
             Word::Strategy(name, on) => Switch::Strategy { name: name.to_owned(), on },
         }
     }
@@ -132,7 +143,11 @@ fn ill(done: &[(UtcMs, Deed)]) -> BTreeSet<&'static str> {
         match deed {
             Deed::Ill(stage) => _ = ill.insert(*stage),
             Deed::Well(stage) => _ = ill.remove(stage),
-            Deed::Want(..) | Deed::Switch(_) | Deed::Reload(_) | Deed::Stand(..) => {}
+            Deed::Want(..)
+            | Deed::Switch(_)
+            | Deed::Confirm { .. }
+            | Deed::Reload(_)
+            | Deed::Stand(..) => {}
         }
     }
     ill
@@ -196,6 +211,11 @@ async fn act(
         Deed::Switch(said) => {
             let (switch, reason) = (said.switch(), "the script says so".to_owned());
             say(world, Operator::Switched { switch, reason }).await
+        }
+        Deed::Confirm { per_order, per_day } => {
+            let [per_order, per_day] = [per_order, per_day].map(Decimal::from);
+            let account = "the script's".to_owned();
+            say(world, Operator::LiveConfirmed { account, per_order, per_day }).await
         }
         Deed::Reload(_) => match apply(world, content, &content.digest(), false).await {
             Ok(Outcome::Applied(_) | Outcome::Unchanged) => true,
