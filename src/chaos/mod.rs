@@ -8,12 +8,14 @@
 pub mod at_random;
 pub mod compare;
 pub mod crashes;
+mod deeds;
 pub mod disk;
 pub mod faults;
 pub mod feed;
 mod illness;
 pub mod interrupt;
 pub mod invariants;
+pub mod operators;
 mod orphans;
 pub mod plain;
 pub mod process;

@@ -12,6 +12,7 @@ use super::invariants::cursors::Cursors;
 use super::invariants::followed;
 use super::invariants::moving::{Closing, Moving, Waits};
 use super::invariants::{self, Invariants};
+use super::operators::{self, short};
 use super::script::{self, Progress, Script};
 use super::sweep::Die;
 use super::venue::{Make, Venue};
@@ -19,13 +20,13 @@ use super::{compare as picture, requests};
 use crate::domain::fact::Body;
 use crate::domain::order::OrderIntent;
 use crate::domain::settings::Settings;
-use crate::domain::time::UtcMs;
+use crate::domain::time::{MINUTE, UtcMs};
 use crate::edge::projector;
 use crate::life::{Birth, Life};
-use crate::sim::Setup;
 use crate::sim::faults::Fault;
 use crate::sim::server::limits;
 use crate::sim::server::requests::{self as log, Entry};
+use crate::sim::{Pace, Setup};
 use crate::trading::StageSpec;
 use crate::tree::path_of;
 use everwarm_runtime::chaos::faults::{Cut, FaultyDisk, Image, Operation};
@@ -53,6 +54,10 @@ const STUCK: Duration = Duration::from_secs(10);
 const STUCK_AILING: Duration = Duration::from_secs(20);
 /// Wall time for an answer or an end.
 const ENDS: Duration = Duration::from_mins(1);
+/// Wall time between two looks whether a feed is over whose time passes by itself.
+const LOOK: Duration = Duration::from_millis(50);
+/// Venue time after its last close until it is over: whatever was asked for has an answer by then.
+const AFTER: i64 = 15 * MINUTE;
 /// Wall time between two words of how much has struck.
 const TELL: Duration = Duration::from_millis(250);
 /// Identity of the installation in every run.
@@ -112,6 +117,10 @@ pub struct Plan {
     pub image: Option<Image>,
     /// Placed at the exchange by somebody else, with our keys, between the first two lives.
     pub twin: Option<OrderIntent>,
+    /// What operators and others say and do is drawn by this seed, in the place of the script.
+    pub operators: Option<u64>,
+    /// Venue time passes by itself.
+    pub paced: Option<Paced>,
     /// Actors killed at moments drawn by this seed, and how many.
     pub at_random: Option<(u64, u64)>,
     /// How much gathers before something is saved or sealed.
@@ -127,13 +136,26 @@ pub struct Plan {
     pub sabotage: Option<Sabotage>,
 }
 
+/// Venue time that passes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Paced {
+    /// How many times as fast as life.
+    pub factor: u32,
+    /// Minutes of the feed.
+    pub minutes: i64,
+    /// Minutes for which the daemon is dead between two lives, while the exchange goes on.
+    pub away: i64,
+}
+
 impl Plan {
     /// Whether nothing in it could make a difference, however it is run.
     #[must_use]
     pub fn strikes_nothing(&self) -> bool {
         let (image, sizes, workers) = (self.image, self.sizes, self.workers);
         let at_random = self.at_random.filter(|(_, count)| *count == 0);
-        *self == Plan { image, at_random, sizes, workers, ..Plan::default() }
+        let (operators, paced) = (self.operators, self.paced);
+        *self == Plan { image, at_random, sizes, workers, operators, paced, ..Plan::default() }
     }
 }
 
@@ -152,6 +174,8 @@ pub struct Outcome {
     pub missed: Vec<Strike>,
     /// Kills at random moments.
     pub random: Fell,
+    /// What operators and others did.
+    pub told: BTreeMap<&'static str, u64>,
     /// From the end of an actor until it was up again.
     pub restarts: Vec<Duration>,
     /// Disk operations of each life.
@@ -207,12 +231,17 @@ pub fn run(feed: &Feed, plan: &Plan) -> Result<Outcome, String> {
 /// # Errors
 /// As of `run`.
 pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outcome, String> {
+    let drawn = plan.operators.map(|seed| operators::speak(feed, seed));
+    let feed = drawn.as_ref().unwrap_or(feed);
+    let cut = plan.paced.map(|paced| short(feed, paced.minutes));
+    let feed = cut.as_ref().unwrap_or(feed);
     let folder = Folder::new().map_err(|e| e.to_string())?;
     let left = plan.image.unwrap_or(Image::Everything);
     let dir = folder.0.join("exchange");
     let (market, setup) = (Arc::clone(&feed.market), feed.setup.clone());
     limits::prepare(&dir, plan.orders_used).map_err(|e| e.to_string())?;
-    let venue = Venue::start(market, setup, dir.clone(), left, &plan.faults)?;
+    let pace = plan.paced.map_or(Pace::Lockstep, |paced| Pace::Times(paced.factor));
+    let venue = Venue::start((market, setup, pace), dir.clone(), left, &plan.faults)?;
     let chaos = Chaos::off();
     if let Some(sabotage) = plan.sabotage {
         chaos.sabotage(sabotage);
@@ -234,7 +263,7 @@ pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outco
     };
     let all = lives.all();
     tell(lives.fell());
-    let random = lives.random.fell();
+    let (random, told) = (lives.random.fell(), lives.progress.told(&feed.script));
     let restarts = Arc::clone(&lives.restarts);
     let watched = lives.watched.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (Files { journal, history }, count, missed) = all?;
@@ -267,6 +296,7 @@ pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outco
         passings,
         missed,
         random,
+        told,
         restarts,
         operations,
         cut,
@@ -410,6 +440,9 @@ impl Lives<'_> {
                     found = files.left(left.unwrap_or(Image::Everything));
                     if let Some(twin) = self.plan.twin.as_ref().filter(|_| life == 1) {
                         self.venue.place(twin)?;
+                    }
+                    if let Some(paced) = self.plan.paced {
+                        self.venue.pass(paced.away)?;
                     }
                 }
             }
@@ -577,7 +610,7 @@ impl Lives<'_> {
         let me = [std::process::id()];
         let mut closing = Closing::new(life.world.journal.head());
         let tick = Duration::from_millis(2);
-        let mut told = clock::now();
+        let (mut told, mut looked) = (clock::now(), clock::now());
         loop {
             if died.load(Relaxed) {
                 return Ok(Ending::Died);
@@ -593,6 +626,12 @@ impl Lives<'_> {
             let over = tokio::time::timeout(tick, ended.wait_for(|ended| *ended)).await;
             if matches!(over, Ok(Ok(_))) {
                 break;
+            }
+            if self.plan.paced.is_some() && looked.elapsed() >= LOOK {
+                looked = clock::now();
+                if is_over(&life).await {
+                    break;
+                }
             }
             let (close, head) = (life.world.board.last_close(), life.world.journal.head());
             if let Some(inputs) = closing.in_vain(close, head) {
@@ -610,6 +649,15 @@ impl Lives<'_> {
         }
         outcome.map(|_| Ending::Done).map_err(|_| "the tree does not stop".to_owned())
     }
+}
+
+/// Whether venue time that passes by itself is beyond the end of a feed, and all is done.
+async fn is_over(life: &Life) -> bool {
+    let Some(admin) = &life.world.admin else { return true };
+    let Ok(standing) = admin.status().await else { return false };
+    let last = life.world.board.last_close().unwrap_or(UtcMs::MAX);
+    let over = standing.next_close.is_none() && standing.now > last.saturating_add(AFTER);
+    over && life.world.journal.settled()
 }
 
 /// An actor that is starting has no place yet: it is killed as soon as it has one.
