@@ -11,6 +11,7 @@ mod controls;
 mod faults;
 mod forgetful;
 mod limits;
+mod paced;
 mod precondition;
 mod promises;
 mod steered;

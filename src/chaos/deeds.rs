@@ -10,6 +10,7 @@ use crate::domain::money::{Decimal, parse_decimal};
 use crate::domain::order::{OrderIntent, OrderType, SendAttempt, Side};
 use crate::domain::quarantine::Quarantines;
 use crate::edge::board::Rest;
+use crate::edge::config::Content;
 use crate::edge::reload::{Outcome, apply, standing};
 use crate::edge::world::World;
 use crate::edge::{gateway, universe};
@@ -61,17 +62,27 @@ pub(super) async fn at_rest(world: &World) {
 
 /// What was configured before is in force again.
 pub(super) async fn roll_back(act: Act<'_>) -> bool {
+    at_rest(act.world).await;
     let stands = standing(act.world);
     let mut rolled = act.progress.rolled.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if rolled.as_ref().is_none_or(|(number, _)| *number != act.number) {
-        let Some(before) = stands.before.clone() else { return false };
+        // Nothing was in force before.
+        let Some(before) = stands.before.clone() else { return true };
         rolled = Some((act.number, before));
         let mut kept = act.progress.rolled.lock().unwrap_or_else(PoisonError::into_inner);
         kept.clone_from(&rolled);
     }
     let Some((_, before)) = rolled else { return false };
-    let applied = apply(act.world, &before, &stands.now.source, false).await;
-    matches!(applied, Ok(Outcome::Applied(_) | Outcome::Unchanged))
+    apply(act.world, &before, &stands.now.source, false).await.is_ok()
+}
+
+/// What the sources say now is in force, or what is held forbids it.
+pub(super) async fn reload(act: Act<'_>, content: &Content) -> bool {
+    at_rest(act.world).await;
+    match apply(act.world, content, &content.digest(), false).await {
+        Ok(Outcome::Applied(_) | Outcome::Unchanged | Outcome::Refused(_)) => true,
+        Ok(Outcome::Possible) | Err(_) => false,
+    }
 }
 
 /// What is kept is packed and read again.
@@ -110,7 +121,7 @@ fn pack(journal: &Journal<Body>, archive: &Archive, out: &mut dyn Write) -> Resu
 async fn balance(admin: &Admin, asset: &str) -> Option<Decimal> {
     let ledger = admin.ledger().await.ok()?;
     let mut rows = ledger["balances"].as_array()?.iter();
-    let row = rows.find(|row| row["asset"] == asset)?;
+    let Some(row) = rows.find(|row| row["asset"] == asset) else { return Some(Decimal::ZERO) };
     let part = |name: &str| parse_decimal(row[name].as_str()?).ok();
     Some(part("free")? + part("locked")?)
 }
@@ -164,23 +175,15 @@ pub(super) async fn adopt(act: Act<'_>, amount: i64) -> bool {
         }
     }
     let adopted = Operator::Adopted { asset, quantity, position: None, reason };
-    said || (seen && act.say(adopted).await)
+    // What is not there is not taken.
+    said || !seen || act.say(adopted).await
 }
 
-/// The venue's word counts in every conflict.
+/// The venue's word counts in every conflict there is.
 pub(super) async fn resolve(act: Act<'_>) -> bool {
     at_rest(act.world).await;
     let (all, reason) = (facts(act.world), reason(act));
-    let before = all.iter().any(|(_, fact)| {
-        let Body::Operator(Operator::Resolved { reason: of, .. }) = &fact.body else {
-            return false;
-        };
-        *of == reason
-    });
     let Ok(view) = reconcile(&Listed(&all, &[])) else { return false };
-    if view.conflicts.is_empty() {
-        return before;
-    }
     for conflict in view.conflicts {
         let (conflict, accept, reason) = (conflict.conflict, Accept::Venue, reason.clone());
         if !act.say(Operator::Resolved { conflict, accept, reason }).await {
@@ -206,12 +209,13 @@ pub(super) async fn panic(act: Act<'_>, symbol: Symbol) -> bool {
         return true;
     }
     let venue = &act.world.venue;
-    let (Ok(rules), Ok(price)) = (venue.instruments(&[symbol]).await, venue.price(symbol).await)
-    else {
-        return false;
-    };
-    let Some(rule) = rules.first() else { return false };
-    let held = balance(admin, &rule.base).await.unwrap_or_default();
+    let Ok(rules) = venue.instruments(&[symbol]).await else { return false };
+    let Some(rule) = rules.first().filter(|rule| rule.trading) else { return true };
+    let Some(held) = balance(admin, &rule.base).await else { return false };
+    if held.is_zero() {
+        return true;
+    }
+    let Ok(price) = venue.price(symbol).await else { return false };
     let Ok(quantity) = sizing::market(rule, held, price) else { return true };
     let (client_id, now) = (ClientOrderId(id), act.world.now());
     let intent = OrderIntent {
@@ -230,27 +234,26 @@ pub(super) async fn panic(act: Act<'_>, symbol: Symbol) -> bool {
 }
 
 /// What was set aside last is tried again, or done without. A stage that stopped keeps everything
-/// from coming to rest, so that is not waited for.
+/// from coming to rest, so that it stopped is waited for alone.
 pub(super) async fn release(act: Act<'_>, retry: bool) -> bool {
-    let (mut told, mut last, mut ended) = (Quarantines::default(), None, 0);
-    let mut fell = 0;
+    if !retry {
+        at_rest(act.world).await;
+    }
+    let (mut told, mut last) = (Quarantines::default(), None);
     for (_, fact) in &facts(act.world) {
         told.fold(fact);
         if let Body::Operator(Operator::Quarantined { .. }) = &fact.body {
-            (fell, last) = (fell + 1, Some(fact.key.n));
-        } else if let Body::Operator(Operator::Released { quarantine, .. }) = &fact.body {
-            ended = *quarantine;
+            last = Some(fact.key.n);
         }
     }
-    let Some(id) = last.filter(|_| fell >= act.falls) else { return false };
-    if retry {
-        act.illness.repair();
-    }
-    let Ok(quarantine) = releasable(&told, id, retry) else { return id == ended };
+    let passed = act.world.journal.settled();
+    let open = last.and_then(|id| Some((id, releasable(&told, id, retry).ok()?)));
+    let Some((id, quarantine)) = open else { return passed };
     let word = Operator::Released { quarantine: id, retry };
     if !retry {
         return act.say(word).await;
     }
+    act.illness.repair();
     let journal = &act.world.journal;
     let writer = journal.writer("operator");
     let (rank, input) = (Rank(quarantine.rank), quarantine.input);

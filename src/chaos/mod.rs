@@ -17,6 +17,7 @@ pub mod interrupt;
 pub mod invariants;
 pub mod operators;
 mod orphans;
+pub mod paced;
 pub mod plain;
 pub mod process;
 pub mod prove;

@@ -12,7 +12,9 @@ use super::invariants::cursors::Cursors;
 use super::invariants::followed;
 use super::invariants::moving::{Closing, Moving, Waits};
 use super::invariants::{self, Invariants};
-use super::operators::{self, short};
+use super::operators;
+pub use super::paced::Paced;
+use super::paced::{self, short};
 use super::script::{self, Progress, Script};
 use super::sweep::Die;
 use super::venue::{Make, Venue};
@@ -20,7 +22,7 @@ use super::{compare as picture, requests};
 use crate::domain::fact::Body;
 use crate::domain::order::OrderIntent;
 use crate::domain::settings::Settings;
-use crate::domain::time::{MINUTE, UtcMs};
+use crate::domain::time::UtcMs;
 use crate::edge::projector;
 use crate::life::{Birth, Life};
 use crate::sim::faults::Fault;
@@ -54,10 +56,6 @@ const STUCK: Duration = Duration::from_secs(10);
 const STUCK_AILING: Duration = Duration::from_secs(20);
 /// Wall time for an answer or an end.
 const ENDS: Duration = Duration::from_mins(1);
-/// Wall time between two looks whether a feed is over whose time passes by itself.
-const LOOK: Duration = Duration::from_millis(50);
-/// Venue time after its last close until it is over: whatever was asked for has an answer by then.
-const AFTER: i64 = 15 * MINUTE;
 /// Wall time between two words of how much has struck.
 const TELL: Duration = Duration::from_millis(250);
 /// Identity of the installation in every run.
@@ -134,18 +132,6 @@ pub struct Plan {
     pub workers: usize,
     /// A promise broken on purpose.
     pub sabotage: Option<Sabotage>,
-}
-
-/// Venue time that passes by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Paced {
-    /// How many times as fast as life.
-    pub factor: u32,
-    /// Minutes of the feed.
-    pub minutes: i64,
-    /// Minutes for which the daemon is dead between two lives, while the exchange goes on.
-    pub away: i64,
 }
 
 impl Plan {
@@ -627,9 +613,9 @@ impl Lives<'_> {
             if matches!(over, Ok(Ok(_))) {
                 break;
             }
-            if self.plan.paced.is_some() && looked.elapsed() >= LOOK {
+            if self.plan.paced.is_some() && looked.elapsed() >= paced::LOOK {
                 looked = clock::now();
-                if is_over(&life).await {
+                if paced::is_over(&life).await {
                     break;
                 }
             }
@@ -649,15 +635,6 @@ impl Lives<'_> {
         }
         outcome.map(|_| Ending::Done).map_err(|_| "the tree does not stop".to_owned())
     }
-}
-
-/// Whether venue time that passes by itself is beyond the end of a feed, and all is done.
-async fn is_over(life: &Life) -> bool {
-    let Some(admin) = &life.world.admin else { return true };
-    let Ok(standing) = admin.status().await else { return false };
-    let last = life.world.board.last_close().unwrap_or(UtcMs::MAX);
-    let over = standing.next_close.is_none() && standing.now > last.saturating_add(AFTER);
-    over && life.world.journal.settled()
 }
 
 /// An actor that is starting has no place yet: it is killed as soon as it has one.

@@ -13,7 +13,6 @@ use crate::domain::time::UtcMs;
 use crate::edge::board::Rest;
 use crate::edge::closer;
 use crate::edge::config::Content;
-use crate::edge::reload::{Outcome, apply};
 use crate::edge::world::{World, path};
 use everwarm_runtime::chaos::Site;
 use std::collections::{BTreeMap, BTreeSet};
@@ -264,10 +263,8 @@ pub(super) fn play(world: &World, feed: &Feed, progress: &Arc<Progress>, illness
                 }
                 begun.store(number, Relaxed);
                 if world.in_step() {
-                    let falls = |(_, deed): &&(UtcMs, Deed)| matches!(deed, Deed::Fall(..));
-                    let falls = script[..number].iter().filter(falls).count();
                     let (world, progress, illness) = (&world, &*progress, &*illness);
-                    let act = Act { world, progress, illness, number, falls };
+                    let act = Act { world, progress, illness, number };
                     if act.done((*deed, *close), &contents[number]).await {
                         done.store(number, Relaxed);
                     }
@@ -288,8 +285,6 @@ pub(super) struct Act<'a> {
     pub(super) illness: &'a Illness,
     /// Its number, from 1.
     pub(super) number: usize,
-    /// How often a stage was to fail by then.
-    pub(super) falls: usize,
 }
 
 impl Act<'_> {
@@ -306,10 +301,7 @@ impl Act<'_> {
                 let account = "the script's".to_owned();
                 self.say(Operator::LiveConfirmed { account, per_order, per_day }).await
             }
-            Deed::Reload(_) => match apply(self.world, content, &content.digest(), false).await {
-                Ok(Outcome::Applied(_) | Outcome::Unchanged) => true,
-                Ok(Outcome::Refused(_) | Outcome::Possible) | Err(_) => false,
-            },
+            Deed::Reload(_) => deeds::reload(self, content).await,
             Deed::Rollback => deeds::roll_back(self).await,
             Deed::Backup => deeds::back_up(self).await,
             Deed::Pay(amount) => deeds::pay(self, amount).await,
