@@ -312,7 +312,7 @@ pub fn again(
     };
     let mut report = Report { by_chance: which.is_by_chance(), ..Report::default() };
     let (faults, operators) = (that_matter(&plan.faults), plan.operators);
-    let calm = calm(feed, &Plan { faults, operators, ..Plan::default() }, &mut report)?;
+    let calm = calm(feed, &Plan { operators, faults, ..Plan::default() }, &mut report)?;
     for i in 1..=times {
         let outcome = run(feed, plan);
         if let Ok(outcome) = &outcome {

@@ -141,7 +141,7 @@ impl Plan {
         let (image, sizes, workers) = (self.image, self.sizes, self.workers);
         let at_random = self.at_random.filter(|(_, count)| *count == 0);
         let (operators, paced) = (self.operators, self.paced);
-        *self == Plan { image, at_random, sizes, workers, operators, paced, ..Plan::default() }
+        *self == Plan { image, operators, paced, at_random, sizes, workers, ..Plan::default() }
     }
 }
 
@@ -217,17 +217,14 @@ pub fn run(feed: &Feed, plan: &Plan) -> Result<Outcome, String> {
 /// # Errors
 /// As of `run`.
 pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outcome, String> {
-    let drawn = plan.operators.map(|seed| operators::speak(feed, seed));
+    let drawn = drawn(feed, plan);
     let feed = drawn.as_ref().unwrap_or(feed);
-    let cut = plan.paced.map(|paced| short(feed, paced.minutes));
-    let feed = cut.as_ref().unwrap_or(feed);
     let folder = Folder::new().map_err(|e| e.to_string())?;
     let left = plan.image.unwrap_or(Image::Everything);
     let dir = folder.0.join("exchange");
     let (market, setup) = (Arc::clone(&feed.market), feed.setup.clone());
     limits::prepare(&dir, plan.orders_used).map_err(|e| e.to_string())?;
-    let pace = plan.paced.map_or(Pace::Lockstep, |paced| Pace::Times(paced.factor));
-    let venue = Venue::start((market, setup, pace), dir.clone(), left, &plan.faults)?;
+    let venue = Venue::start((market, setup, pace(plan)), dir.clone(), left, &plan.faults)?;
     let chaos = Chaos::off();
     if let Some(sabotage) = plan.sabotage {
         chaos.sabotage(sabotage);
@@ -271,7 +268,6 @@ pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outco
     broken.extend(problems);
     let asked = log::read(&dir).map_err(|e| e.to_string())?;
     broken.extend(requests::check(&asked));
-    let (operations, cut) = (watched.operations, watched.cut);
     let facts = facts.into_iter().map(|(_, fact)| fact).collect();
     let restarts =
         std::mem::take(&mut restarts.lock().unwrap_or_else(PoisonError::into_inner).took);
@@ -284,13 +280,24 @@ pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outco
         random,
         told,
         restarts,
-        operations,
-        cut,
+        operations: watched.operations,
+        cut: watched.cut,
         broken,
         other_versions,
         facts,
         asked,
     })
+}
+
+/// The feed as a plan has it, where it is another one.
+fn drawn(feed: &Feed, plan: &Plan) -> Option<Feed> {
+    let spoken = plan.operators.map(|seed| operators::speak(feed, seed));
+    let cut = plan.paced.map(|paced| short(spoken.as_ref().unwrap_or(feed), paced.minutes));
+    cut.or(spoken)
+}
+
+fn pace(plan: &Plan) -> Pace {
+    plan.paced.map_or(Pace::Lockstep, |paced| Pace::Times(paced.factor))
 }
 
 pub(super) fn runtime(workers: usize) -> Result<Runtime, String> {

@@ -43,11 +43,11 @@ fn every_word_has_its_effect() {
     assert_eq!(operator(|said| matches!(said, Operator::ConfigApplied { .. })), 3);
     let adjusted = |body: &Body| matches!(body, Body::Ledger(Ledger::Adjusted { .. }));
     assert!(count(&outcome, adjusted) >= 2, "what was taken out, and what was adopted");
-    let declined = |code: &str| {
-        count(
-            &outcome,
-            |body| matches!(body, Body::Decision(Decision::Declined { code: of, .. }) if of == code),
-        )
+    let declined = |wanted: &str| {
+        count(&outcome, |body| {
+            let Body::Decision(Decision::Declined { code, .. }) = body else { return false };
+            code == wanted
+        })
     };
     assert!(declined("exits-only") + declined("halted") > 0, "a careful start");
 }
@@ -86,7 +86,8 @@ fn sold_by_hand() -> Feed {
     let feed = feed::commanded();
     let mut script = Vec::new();
     for (_, deed) in feed.script.iter().filter(|(_, deed)| keeps(deed)) {
-        let at = START + (PANIC.0 + 2 * script.len() as i64) * MINUTE;
+        let later = 2 * i64::try_from(script.len()).unwrap();
+        let at = START + (PANIC.0 + later) * MINUTE;
         script.push((at, *deed));
         if !matches!(deed, Deed::Adopt(_)) {
             script.push((at, Deed::Switch(everwarm::chaos::script::Word::Resume)));

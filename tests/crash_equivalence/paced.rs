@@ -1,7 +1,7 @@
-//! Venue time that passes by itself: the daemon is dead for minutes of the market while the exchange
-//! goes on, and comes back. Two such runs are never the same, so what is compared is what must hold
-//! of each: books equal to the exchange's, no order twice, and whatever was to be sold is sold or
-//! owed.
+//! Venue time that passes by itself: the daemon is dead for minutes of the market, the exchange
+//! goes on, and the daemon comes back. Two such runs are never the same, so what is compared is
+//! what must hold of each: books equal to the exchange's, no order twice, and whatever was to be
+//! sold is sold or owed.
 
 use everwarm::chaos::feed;
 use everwarm::chaos::rig::{Feed, Outcome, Paced, Plan, Sizes, run};
@@ -57,7 +57,13 @@ impl Careless {
                     }
                     Body::Analysis(Analysis::Signals { rows })
                 }
-                body => body,
+                body @ (Body::Market(_)
+                | Body::Venue(_)
+                | Body::Operator(_)
+                | Body::Analysis(_)
+                | Body::Decision(_)
+                | Body::Order(_)
+                | Body::Ledger(_)) => body,
             };
             out.say_because(draft.because, body);
         }
