@@ -6,9 +6,12 @@
 mod ailing;
 mod classic;
 mod clock;
+mod commanded;
 mod controls;
 mod faults;
+mod forgetful;
 mod limits;
+mod paced;
 mod precondition;
 mod promises;
 mod steered;
@@ -26,11 +29,12 @@ use std::sync::OnceLock;
 type Named = (&'static str, fn() -> Feed);
 
 /// The feeds, by the name that `EVERWARM_FEED` gives one.
-const FEEDS: [Named; 5] = [
+const FEEDS: [Named; 6] = [
     ("small", feed::small),
     ("moving", feed::moving),
     ("steered", feed::steered),
     ("ailing", feed::ailing),
+    ("commanded", feed::commanded),
     ("upgrade", upgrade::feed_before),
 ];
 

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 /// Wall time between two of them, at most, microseconds.
 const BETWEEN_US: u64 = 60_000;
-/// One of so many strikes a whole branch, and one of so many ten actors at once.
-const SELDOM: u64 = 12;
+/// Of so many draws, these are of a whole branch, and these of ten actors at once.
+const DRAWS: u64 = 8;
+const BRANCHES: std::ops::Range<u64> = 0..3;
+const TENS: std::ops::Range<u64> = 3..4;
 /// Actors that are killed at once.
 const AT_ONCE: u64 = 10;
 
@@ -74,10 +76,13 @@ impl AtRandom {
 fn drawn(tree: &TreeView, most: u64, die: &mut Die) -> (&'static str, Vec<String>) {
     let (mut actors, mut branches) = (Vec::new(), Vec::new());
     tree.children.iter().for_each(|child| sort(child, &mut actors, &mut branches));
-    let (what, mut from, count) = match die.below(SELDOM) {
-        0 => ("a whole branch", branches, 1),
-        1 => ("ten at once", actors, AT_ONCE.min(most)),
-        _ => ("any moment", actors, 1),
+    let drawn = die.below(DRAWS);
+    let (what, mut from, count) = if BRANCHES.contains(&drawn) {
+        ("a whole branch", branches, 1)
+    } else if TENS.contains(&drawn) {
+        ("ten at once", actors, AT_ONCE.min(most))
+    } else {
+        ("any moment", actors, 1)
     };
     die.shuffle(&mut from);
     from.truncate(usize::try_from(count).unwrap_or(1));

@@ -50,7 +50,12 @@ pub(super) const LOOK: Duration = Duration::from_micros(100);
 const LOOK_AT_FILES: Duration = Duration::from_millis(50);
 
 /// What a life that goes on writes, sooner or later.
-const GROWING: [&str; 4] = ["step", LIVE_FILE, "live.segments", history::FILE];
+const GROWING: [&str; 5] = [STEPS[0], STEPS[1], LIVE_FILE, "live.segments", history::FILE];
+
+/// Wall time in which one of two processes gives way.
+const GIVES_WAY: Duration = Duration::from_secs(20);
+/// Its exit code then.
+const HELD_CODE: i32 = 6;
 
 /// Wall time for which a file that is held is asked for again.
 const HELD: Duration = Duration::from_secs(2);
@@ -88,6 +93,10 @@ pub enum Moment {
     Stopping(Duration, Duration),
     /// Where it stands at a kill point.
     At(Strike),
+    /// So long after it is live and has been stopped by SIGSTOP for a while, the second of these.
+    Continued(Duration, Duration),
+    /// So long after it is live; another was started in the same moment, and had to give way.
+    Alone(Duration),
 }
 
 /// How a life ended.
@@ -123,6 +132,8 @@ pub struct Took {
 struct Life<'a> {
     child: Child,
     dir: &'a Path,
+    /// The file in which it says how far it is.
+    step: &'static str,
     began: Instant,
     /// From there until it was live.
     start: Option<Duration>,
@@ -146,9 +157,8 @@ fn struck(dir: &Path) -> PathBuf {
     dir.join("struck")
 }
 
-fn step(dir: &Path) -> Option<Step> {
-    fs::read_to_string(dir.join("step")).ok()?.parse().ok()
-}
+/// Names of the file in which a process says how far it is, and one beside it.
+const STEPS: [&str; 2] = ["step", "step-beside"];
 
 impl Subject {
     /// A program that plays a recording as it is described beside it.
@@ -166,13 +176,19 @@ impl Subject {
     }
 
     fn begin<'a>(&self, dir: &'a Path, strikes: &[Strike]) -> Result<Life<'a>, String> {
-        for file in [struck(dir), dir.join("step")] {
+        for file in [struck(dir), dir.join(STEPS[0]), dir.join(STEPS[1])] {
             if let Err(e) = fs::remove_file(&file)
                 && e.kind() != std::io::ErrorKind::NotFound
             {
                 return Err(io(file.display())(e));
             }
         }
+        let child = self.spawn(dir, STEPS[0], strikes)?;
+        let (began, moving) = (clock::now(), Moving::new(self.patience));
+        Ok(Life { child, dir, step: STEPS[0], began, start: None, looked: began, moving })
+    }
+
+    fn spawn(&self, dir: &Path, step: &str, strikes: &[Strike]) -> Result<Child, String> {
         let errors = File::options().create(true).append(true).open(log(dir));
         let mut command = Command::new(&self.program);
         command.args(["run", "--pace", "lockstep", "--until-end", "--recording"]);
@@ -183,7 +199,7 @@ impl Subject {
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command.stderr(errors.map_err(io(log(dir).display()))?);
-        command.env(STEP, dir.join("step")).env(STRUCK, struck(dir));
+        command.env(STEP, dir.join(step)).env(STRUCK, struck(dir));
         // In every life: the configuration is the same in those that are struck and those that are
         // not.
         command.env("EVERWARM_CHAOS__ENABLED", "true");
@@ -193,9 +209,7 @@ impl Subject {
         if let Some((segment, keep)) = self.sealing {
             command.env(SEALING, format!("{segment},{keep}"));
         }
-        let child = command.spawn().map_err(io(self.program.display()))?;
-        let (began, moving) = (clock::now(), Moving::new(self.patience));
-        Ok(Life { child, dir, began, start: None, looked: began, moving })
+        command.spawn().map_err(io(self.program.display()))
     }
 
     /// One life, killed at its moment.
@@ -206,13 +220,21 @@ impl Subject {
         let strikes = match when {
             Moment::At(strike) => vec![strike.clone()],
             Moment::Reached(step) => step.strikes().to_vec(),
-            Moment::After(_) | Moment::In(..) | Moment::Stopping(..) => Vec::new(),
+            Moment::After(_)
+            | Moment::In(..)
+            | Moment::Stopping(..)
+            | Moment::Continued(..)
+            | Moment::Alone(_) => Vec::new(),
         };
         let mut life = self.begin(dir, &strikes)?;
+        if let Moment::Alone(_) = when {
+            life.beside(self.spawn(dir, STEPS[1], &strikes)?)?;
+        }
         let (mut there, mut told) = (None::<Instant>, None::<Instant>);
         loop {
             if life.is_over()? {
-                let end = if told.is_some() { End::Stopped } else { End::Itself };
+                let stopping = matches!(when, Moment::Stopping(..)) && told.is_some();
+                let end = if stopping { End::Stopped } else { End::Itself };
                 return Ok(Lived { end, start: life.start });
             }
             let is = life.look().map_err(|why| format!("{when:?} is never reached: {why}"))?;
@@ -234,13 +256,24 @@ impl Subject {
                     told.is_some_and(|told| told.elapsed() >= *wait)
                 }
                 Moment::At(_) | Moment::Reached(_) => struck(dir).exists(),
+                Moment::Alone(wait) => since(Step::Live).is_some_and(|there| there >= *wait),
+                Moment::Continued(trading, stands) => {
+                    let there = since(Step::Live).is_some_and(|there| there >= *trading);
+                    if told.is_none() && there {
+                        signal("-STOP", life.child.id())?;
+                        std::thread::park_timeout(*stands);
+                        signal("-CONT", life.child.id())?;
+                        told = Some(clock::now());
+                    }
+                    told.is_some_and(|told| told.elapsed() >= *trading)
+                }
             };
             if due {
                 break;
             }
             std::thread::park_timeout(LOOK);
         }
-        let at = step(dir);
+        let at = life.step();
         life.child.kill().and_then(|()| life.child.wait()).map_err(io("SIGKILL"))?;
         Ok(Lived { end: End::Killed(at), start: life.start })
     }
@@ -261,13 +294,47 @@ impl Subject {
 }
 
 impl Life<'_> {
+    fn step(&self) -> Option<Step> {
+        fs::read_to_string(self.dir.join(self.step)).ok()?.parse().ok()
+    }
+
+    /// One of two processes that were started at once gives way, and this is the other.
+    ///
+    /// # Errors
+    /// None does, or it ends otherwise than for that.
+    fn beside(&mut self, mut other: Child) -> Result<(), String> {
+        let began = clock::now();
+        let ended = loop {
+            let mine = self.child.try_wait().map_err(io("the process"))?;
+            let theirs = other.try_wait().map_err(io("the process beside it"))?;
+            if let Some(status) = mine {
+                std::mem::swap(&mut self.child, &mut other);
+                self.step = STEPS[1];
+                break status;
+            }
+            if let Some(status) = theirs {
+                break status;
+            }
+            if began.elapsed() >= GIVES_WAY {
+                drop(other.kill().and_then(|()| other.wait()));
+                return Err("two were started at once, and none gave way".to_owned());
+            }
+            std::thread::park_timeout(LOOK);
+        };
+        if ended.code() == Some(HELD_CODE) {
+            return Ok(());
+        }
+        let said = fs::read_to_string(log(self.dir)).unwrap_or_default();
+        Err(format!("of two that were started at once one ended with {ended}: {said}"))
+    }
+
     /// How far it is.
     ///
     /// # Errors
     /// It has done nothing new for too long, or this process was told to end.
     fn look(&mut self) -> Result<Option<Step>, String> {
         interrupt::check()?;
-        let at = step(self.dir);
+        let at = self.step();
         if self.start.is_none() && at >= Some(Step::Live) {
             self.start = Some(self.began.elapsed());
         }

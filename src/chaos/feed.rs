@@ -11,6 +11,7 @@ use crate::domain::market::Bar;
 use crate::domain::money::{Decimal, Price};
 use crate::domain::order::{OrderIntent, OrderType, Side};
 use crate::domain::settings::{Risk, Settings};
+use crate::domain::switch::SafeStep;
 use crate::domain::time::{MINUTE, UtcMs};
 use crate::sim::Setup;
 use crate::sim::market::Market;
@@ -263,6 +264,44 @@ pub fn steered() -> Feed {
     ];
     let risk = Risk::default();
     Feed { script, settings: Settings { risk, ..Settings::default() }, ..small() }
+}
+
+/// The same feed, while which people say whatever else they can: what is set aside is released, a
+/// configuration is taken back, money comes and goes and is adopted or resolved, `everwarm panic`
+/// sells, a careful start goes step by step, and backups are made.
+#[must_use]
+pub fn commanded() -> Feed {
+    let b = SHAPES[1].symbol();
+    let at = |minute: i64| START + minute * MINUTE;
+    let script = vec![
+        (at(20), Deed::Fall("indicator", b)),
+        (at(26), Deed::Backup),
+        (at(30), Deed::Release(false)),
+        (at(34), Deed::Reload(Change::Lengths(5, 12))),
+        (at(40), Deed::Rollback),
+        (at(70), Deed::Pay(-500)),
+        (at(70), Deed::Switch(Word::Resume)),
+        (at(76), Deed::Resolve),
+        (at(80), Deed::Pay(900)),
+        (at(80), Deed::Switch(Word::Resume)),
+        (at(84), Deed::Adopt(900)),
+        (at(92), Deed::Panic(b)),
+        (at(92), Deed::Switch(Word::Resume)),
+        (at(100), Deed::Switch(Word::Safe(SafeStep::Collect))),
+        (at(118), Deed::Switch(Word::Safe(SafeStep::Exits))),
+        (at(126), Deed::Switch(Word::Safe(SafeStep::Trade))),
+        (at(140), Deed::Fall("ledger", b)),
+        (at(140), Deed::Release(true)),
+        (at(170), Deed::Confirm { per_order: 700, per_day: 1_500 }),
+        (at(180), Deed::Backup),
+    ];
+    let risk = Risk::default();
+    Feed {
+        script,
+        stages: illness::frail(),
+        settings: Settings { risk, ..small().settings },
+        ..small()
+    }
 }
 
 /// The same feed, in which the averages are kept down for a while, and later the strategy: each

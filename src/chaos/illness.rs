@@ -1,7 +1,14 @@
 //! Stages that cannot be made for as long as a script says so: the supervisor that really restarts
-//! them gives up and keeps them down, and brings them up again once they are well.
+//! them gives up and keeps them down, and brings them up again once they are well. And stages that
+//! fail at a close until they are repaired: what they fail at is set aside.
 
+use super::script::{Deed, Script};
+use crate::domain::fact::{Body, Market};
+use crate::domain::id::Symbol;
+use crate::domain::time::UtcMs;
 use crate::trading::{AnyStage, StageSpec, specs};
+use everwarm_runtime::fact::{Fact, Mask, Rank};
+use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::supervise::{News, SupervisionNotice};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -25,6 +32,8 @@ struct State {
     ill: BTreeSet<&'static str>,
     /// Paths.
     down: BTreeSet<String>,
+    /// Who fails at which close, at the bar of which symbol.
+    falls: Vec<(&'static str, UtcMs, Symbol)>,
 }
 
 impl Illness {
@@ -47,6 +56,32 @@ impl Illness {
         };
     }
 
+    /// Who will fail in this life, after so many deeds of a script.
+    pub(super) fn will_fall(&self, script: &Script, done: usize) {
+        let repaired = script[..done].iter().rposition(|(_, d)| *d == Deed::Release(true));
+        let left = script.iter().skip(repaired.unwrap_or(0));
+        self.lock().falls = left
+            .filter_map(|(close, deed)| {
+                let Deed::Fall(stage, symbol) = deed else { return None };
+                Some((*stage, *close, *symbol))
+            })
+            .collect();
+    }
+
+    /// From here on nobody fails any more.
+    pub(super) fn repair(&self) {
+        self.lock().falls.clear();
+    }
+
+    /// Whether a stage fails at a fact: by the close it is about, for what is said while closes are
+    /// caught up with is said later.
+    fn falls(&self, name: &str, fact: &Fact<Body>) -> bool {
+        let Body::Market(Market::Close { time, bars, .. }) = &fact.body else { return false };
+        let state = self.lock();
+        let mut here = state.falls.iter().filter(|(of, close, _)| *of == name && close == time);
+        here.any(|(.., symbol)| bars.iter().any(|bar| bar.symbol == *symbol))
+    }
+
     /// Takes in what became of a branch. What is down is told to the journal before.
     pub(super) fn hear(&self, notice: &SupervisionNotice) {
         if let News::BranchDown { .. } = &notice.news {
@@ -62,11 +97,12 @@ impl Illness {
     }
 }
 
-/// Every stage; the analysis can fall ill.
+/// Every stage; the analysis can fall ill, and the books can fail.
 pub(super) fn frail() -> Vec<StageSpec> {
     let frail = |spec: StageSpec| match spec.name {
         "indicator" => StageSpec { make: || made("indicator"), ..spec },
         "sma_cross" => StageSpec { make: || made("sma_cross"), ..spec },
+        "ledger" => StageSpec { make: || made("ledger"), ..spec },
         _ => spec,
     };
     specs().into_iter().map(frail).collect()
@@ -74,10 +110,66 @@ pub(super) fn frail() -> Vec<StageSpec> {
 
 fn made(name: &'static str) -> AnyStage {
     let here = HERE.with_borrow(Option::clone);
-    if here.is_some_and(|here| here.lock().ill.contains(name)) {
+    if here.as_ref().is_some_and(|here| here.lock().ill.contains(name)) {
         // As a panic, without the words of one among those of the tests.
         std::panic::resume_unwind(Box::new(format!("no {name} today")));
     }
     let spec = specs().into_iter().find(|spec| spec.name == name).expect("one of the stages");
-    (spec.make)()
+    let stage = (spec.make)();
+    match here {
+        Some(illness) => Box::new(Frail { stage, illness }),
+        None => stage,
+    }
+}
+
+/// A stage that may fail at a close.
+struct Frail {
+    stage: AnyStage,
+    illness: Arc<Illness>,
+}
+
+impl Stage for Frail {
+    type Body = Body;
+    fn rank(&self) -> Rank {
+        self.stage.rank()
+    }
+    fn name(&self) -> &'static str {
+        self.stage.name()
+    }
+    fn version(&self) -> u16 {
+        self.stage.version()
+    }
+    fn on_poison(&self) -> OnPoison {
+        self.stage.on_poison()
+    }
+    fn interest(&self) -> Mask {
+        self.stage.interest()
+    }
+    fn produces(&self) -> Mask {
+        self.stage.produces()
+    }
+    fn evolve(&mut self, fact: &Fact<Body>) {
+        if self.illness.falls(self.stage.name(), fact) {
+            std::panic::resume_unwind(Box::new("it falls at this one".to_owned()));
+        }
+        self.stage.evolve(fact);
+    }
+    fn decide(&self, fact: &Fact<Body>, out: &mut Out<Body>) {
+        self.stage.decide(fact, out);
+    }
+    fn conclude(&self, out: &mut Out<Body>) {
+        self.stage.conclude(out);
+    }
+    fn next_wake(&self) -> Option<i64> {
+        self.stage.next_wake()
+    }
+    fn save(&self) -> Vec<u8> {
+        self.stage.save()
+    }
+    fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.stage.load(bytes)
+    }
+    fn check(&self) {
+        self.stage.check();
+    }
 }

@@ -8,13 +8,16 @@
 pub mod at_random;
 pub mod compare;
 pub mod crashes;
+mod deeds;
 pub mod disk;
 pub mod faults;
 pub mod feed;
 mod illness;
 pub mod interrupt;
 pub mod invariants;
+pub mod operators;
 mod orphans;
+pub mod paced;
 pub mod plain;
 pub mod process;
 pub mod prove;

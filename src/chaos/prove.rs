@@ -12,7 +12,7 @@ use super::crashes::Subject;
 use super::disk::File;
 use super::faults::{all_transparent, are_comparable, consequential_in, that_matter};
 use super::interrupt;
-use super::rig::{Feed, Outcome, Plan, Sizes, run, run_telling};
+use super::rig::{Feed, Outcome, Paced, Plan, Sizes, run, run_telling};
 use super::several::{Tally, several};
 use super::sweep::{Die, IMAGES, OPENING, is_possible, seeded, some_file, verdict};
 use crate::sim::faults::{Fault, KINDS, Kind};
@@ -30,6 +30,15 @@ pub use whole::whole;
 
 /// Kills of one run.
 const KILLS: u64 = 500;
+/// To so many kills at points comes one at a random moment. With the draws there, one kill of about
+/// 28 is of a whole branch.
+const OF_AT_RANDOM: u64 = 4;
+/// Of so many kills one falls while people speak, and then once more venue time passes by itself.
+const SPOKEN: u64 = 4;
+/// Venue time that passes by itself: a part of the recording, and outages of it.
+const PACED: Paced = Paced { factor: 1_200, minutes: 90, away: 20 };
+/// Strikes in such a run, outages among them.
+const PACED_STRIKES: (u64, u64) = (12, 2);
 /// Cuts of the disk in one run: each is a life.
 const CUTS: u64 = 24;
 /// Kinds of turns of a venue that does what changes the outcome, see `consequential_in`.
@@ -141,12 +150,21 @@ fn strike(
         report.struck.entry(("venue", row.name.to_owned())).or_default();
     }
     let (kills, under) = wanted.shares(wanted.kills);
+    let (kills, spoken) = (kills - kills / SPOKEN, kills / SPOKEN);
     if wanted.kills > 0 || wanted.disk > 0 {
-        let calm = calm(feed, Vec::new(), report)?;
-        let run = (feed, &calm);
-        let plan = |left| faulty(kill_plan(&calm, left, &mut die));
+        let undisturbed = calm(feed, &Plan::default(), report)?;
+        let run = (feed, &undisturbed);
+        let plan = |left| faulty(kill_plan(&undisturbed, left, &mut die));
         until(("kills", kills), run, report, tell, plan, count_kills)?;
-        let plan = |left| faulty(cut_plan(&calm, left, &mut die));
+        if spoken > 0 {
+            let operators = Some(wanted.seed);
+            let calm = calm(feed, &Plan { operators, ..Plan::default() }, report)?;
+            let plan = |left| Plan { operators, ..faulty(kill_plan(&calm, left, &mut die)) };
+            let what = ("kills while people speak", spoken);
+            until(what, (feed, &calm), report, tell, plan, count_kills)?;
+            paced(feed, &undisturbed, &mut die, report, tell);
+        }
+        let plan = |left| faulty(cut_plan(&undisturbed, left, &mut die));
         until(("disk faults", wanted.disk), run, report, tell, plan, count_cuts)?;
     }
     if wanted.is_of_the_venue_alone() {
@@ -164,12 +182,44 @@ fn strike(
 fn venue_alone(feed: &Feed, seed: u64, report: &mut Report, tell: Tell<'_>) -> Result<(), String> {
     let all = [all_transparent(seed), consequential_in(0, seed)];
     for (done, faults) in (1..).zip(all) {
-        let calm = calm(feed, that_matter(&faults), report)?;
+        let calm = calm(feed, &Plan { faults: that_matter(&faults), ..Plan::default() }, report)?;
         let plan = Plan { faults, workers: 4, sizes: Sizes::LARGE, ..Plan::default() };
         report.take(&run(feed, &plan), &plan, &calm.picture);
         tell("runs", done, 2);
     }
     Ok(())
+}
+
+/// Strikes and outages while venue time passes by itself. No two such runs are the same: what must
+/// hold of each does.
+fn paced(feed: &Feed, calm: &Outcome, die: &mut Die, report: &mut Report, tell: Tell<'_>) {
+    if report.is_enough() {
+        return;
+    }
+    tell("runs at a pace", 0, 1);
+    let (count, deaths) = PACED_STRIKES;
+    let closes = report.closes.max(1);
+    // As often as in so much of the recording.
+    let of_part = |count: u32| {
+        let minutes = u64::from(PACED.minutes.unsigned_abs().try_into().unwrap_or(u32::MAX));
+        u32::try_from(u64::from(count) * minutes.min(closes) / closes).unwrap_or(1).max(1)
+    };
+    let passings: Passings =
+        calm.passings.iter().map(|(point, count)| (point.clone(), of_part(*count))).collect();
+    let mut plan = Plan { strikes: strikes(&passings, count, die), ..Plan::default() };
+    let live = plan.strikes.iter_mut().filter(|strike| strike.phase == Phase::Live);
+    for strike in live.take(usize::try_from(deaths).unwrap_or(1)) {
+        strike.blow = Blow::Die;
+    }
+    let plan = Plan { paced: Some(PACED), workers: 4, sizes: Sizes::LARGE, ..plan };
+    let outcome = run(feed, &plan);
+    if let Ok(outcome) = &outcome {
+        count_kills(outcome, &mut report.struck);
+        let place = ("pace", format!("{}x, dead for {} min", PACED.factor, PACED.away));
+        *report.struck.entry(place).or_default() += u64::from(outcome.lives - 1);
+    }
+    report.take(&outcome, &plan, &calm.picture);
+    tell("runs at a pace", 1, 1);
 }
 
 /// Kills while the venue does what changes the outcome. Where it answers late or refuses, the runs
@@ -186,7 +236,7 @@ fn consequences(
     while done < wanted && !report.is_enough() {
         let faults = consequential_in(turn, of_the_venue.throw());
         turn += 1;
-        let calm = calm(feed, faults.clone(), report)?;
+        let calm = calm(feed, &Plan { faults: faults.clone(), ..Plan::default() }, report)?;
         // At least one run of each kind of turn.
         let count = KILLS.min(wanted.div_ceil(TURNS)).min(wanted - done);
         let plan = |left| Plan { faults: faults.clone(), ..kill_plan(&calm, left, die) };
@@ -238,7 +288,8 @@ impl Again {
             Again::Within(plan) => {
                 // The history commits by the wall clock.
                 let of_history = plan.cuts.iter().any(|(cut, _)| cut.beside);
-                of_history || plan.at_random.is_some_and(|(_, count)| count > 0)
+                let paced = plan.paced.is_some();
+                of_history || paced || plan.at_random.is_some_and(|(_, count)| count > 0)
             }
             Again::Crashes(_) => true,
         }
@@ -260,7 +311,8 @@ pub fn again(
         Again::Crashes(plan) => return crashed::again(subject, plan, times, tell),
     };
     let mut report = Report { by_chance: which.is_by_chance(), ..Report::default() };
-    let calm = calm(feed, that_matter(&plan.faults), &mut report)?;
+    let (faults, operators) = (that_matter(&plan.faults), plan.operators);
+    let calm = calm(feed, &Plan { operators, faults, ..Plan::default() }, &mut report)?;
     for i in 1..=times {
         let outcome = run(feed, plan);
         if let Ok(outcome) = &outcome {
@@ -276,9 +328,9 @@ pub fn again(
     Ok(report)
 }
 
-/// A run that nothing strikes, of a venue that does so much wrong.
-fn calm(feed: &Feed, faults: Vec<Fault>, report: &mut Report) -> Result<Outcome, String> {
-    let calm = run(feed, &Plan { workers: 1, sizes: Sizes::LARGE, faults, ..Plan::default() })?;
+/// A run that nothing strikes, of a venue that does so much wrong while people say so much.
+fn calm(feed: &Feed, plan: &Plan, report: &mut Report) -> Result<Outcome, String> {
+    let calm = run(feed, &Plan { workers: 1, sizes: Sizes::LARGE, ..plan.clone() })?;
     if let Some(broken) = calm.broken.first() {
         return Err(format!("undisturbed: {broken}"));
     }
@@ -359,7 +411,7 @@ fn kill_plan(calm: &Outcome, left: u64, die: &mut Die) -> Plan {
     let count = left.min(KILLS);
     Plan {
         strikes: strikes(&calm.passings, count, die),
-        at_random: Some((die.throw(), count / 10)),
+        at_random: Some((die.throw(), count / OF_AT_RANDOM)),
         workers: if die.below(2) == 0 { 4 } else { 1 },
         sizes: Sizes::LARGE,
         ..Plan::default()
@@ -383,6 +435,9 @@ fn count_kills(outcome: &Outcome, struck: &mut Counted) -> u64 {
     }
     for (what, times) in &outcome.random {
         *struck.entry(("kill", (*what).to_owned())).or_default() += times;
+    }
+    for (what, times) in &outcome.told {
+        *struck.entry(("word", (*what).to_owned())).or_default() += times;
     }
     outcome.struck.len() as u64 + outcome.random.values().sum::<u64>()
 }
@@ -423,7 +478,9 @@ fn at_a(file: File, operation: Operation) -> String {
 /// What is wrong with what a run under a plan has come to.
 fn wrong(outcome: &Result<Outcome, String>, plan: &Plan, expected: &Picture) -> Option<String> {
     match outcome {
-        Ok(outcome) if !are_comparable(&plan.faults) => outcome.broken.first().cloned(),
+        Ok(outcome) if plan.paced.is_some() || !are_comparable(&plan.faults) => {
+            outcome.broken.first().cloned()
+        }
         outcome => verdict(outcome, expected),
     }
 }

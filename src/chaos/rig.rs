@@ -12,6 +12,9 @@ use super::invariants::cursors::Cursors;
 use super::invariants::followed;
 use super::invariants::moving::{Closing, Moving, Waits};
 use super::invariants::{self, Invariants};
+use super::operators;
+pub use super::paced::Paced;
+use super::paced::{self, short};
 use super::script::{self, Progress, Script};
 use super::sweep::Die;
 use super::venue::{Make, Venue};
@@ -22,10 +25,10 @@ use crate::domain::settings::Settings;
 use crate::domain::time::UtcMs;
 use crate::edge::projector;
 use crate::life::{Birth, Life};
-use crate::sim::Setup;
 use crate::sim::faults::Fault;
 use crate::sim::server::limits;
 use crate::sim::server::requests::{self as log, Entry};
+use crate::sim::{Pace, Setup};
 use crate::trading::StageSpec;
 use crate::tree::path_of;
 use everwarm_runtime::chaos::faults::{Cut, FaultyDisk, Image, Operation};
@@ -112,6 +115,10 @@ pub struct Plan {
     pub image: Option<Image>,
     /// Placed at the exchange by somebody else, with our keys, between the first two lives.
     pub twin: Option<OrderIntent>,
+    /// What operators and others say and do is drawn by this seed, in the place of the script.
+    pub operators: Option<u64>,
+    /// Venue time passes by itself.
+    pub paced: Option<Paced>,
     /// Actors killed at moments drawn by this seed, and how many.
     pub at_random: Option<(u64, u64)>,
     /// How much gathers before something is saved or sealed.
@@ -133,7 +140,8 @@ impl Plan {
     pub fn strikes_nothing(&self) -> bool {
         let (image, sizes, workers) = (self.image, self.sizes, self.workers);
         let at_random = self.at_random.filter(|(_, count)| *count == 0);
-        *self == Plan { image, at_random, sizes, workers, ..Plan::default() }
+        let (operators, paced) = (self.operators, self.paced);
+        *self == Plan { image, operators, paced, at_random, sizes, workers, ..Plan::default() }
     }
 }
 
@@ -152,6 +160,8 @@ pub struct Outcome {
     pub missed: Vec<Strike>,
     /// Kills at random moments.
     pub random: Fell,
+    /// What operators and others did.
+    pub told: BTreeMap<&'static str, u64>,
     /// From the end of an actor until it was up again.
     pub restarts: Vec<Duration>,
     /// Disk operations of each life.
@@ -207,12 +217,14 @@ pub fn run(feed: &Feed, plan: &Plan) -> Result<Outcome, String> {
 /// # Errors
 /// As of `run`.
 pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outcome, String> {
+    let drawn = drawn(feed, plan);
+    let feed = drawn.as_ref().unwrap_or(feed);
     let folder = Folder::new().map_err(|e| e.to_string())?;
     let left = plan.image.unwrap_or(Image::Everything);
     let dir = folder.0.join("exchange");
     let (market, setup) = (Arc::clone(&feed.market), feed.setup.clone());
     limits::prepare(&dir, plan.orders_used).map_err(|e| e.to_string())?;
-    let venue = Venue::start(market, setup, dir.clone(), left, &plan.faults)?;
+    let venue = Venue::start((market, setup, pace(plan)), dir.clone(), left, &plan.faults)?;
     let chaos = Chaos::off();
     if let Some(sabotage) = plan.sabotage {
         chaos.sabotage(sabotage);
@@ -234,7 +246,7 @@ pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outco
     };
     let all = lives.all();
     tell(lives.fell());
-    let random = lives.random.fell();
+    let (random, told) = (lives.random.fell(), lives.progress.told(&feed.script));
     let restarts = Arc::clone(&lives.restarts);
     let watched = lives.watched.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (Files { journal, history }, count, missed) = all?;
@@ -256,7 +268,6 @@ pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outco
     broken.extend(problems);
     let asked = log::read(&dir).map_err(|e| e.to_string())?;
     broken.extend(requests::check(&asked));
-    let (operations, cut) = (watched.operations, watched.cut);
     let facts = facts.into_iter().map(|(_, fact)| fact).collect();
     let restarts =
         std::mem::take(&mut restarts.lock().unwrap_or_else(PoisonError::into_inner).took);
@@ -267,14 +278,26 @@ pub fn run_telling(feed: &Feed, plan: &Plan, tell: &dyn Fn(u64)) -> Result<Outco
         passings,
         missed,
         random,
+        told,
         restarts,
-        operations,
-        cut,
+        operations: watched.operations,
+        cut: watched.cut,
         broken,
         other_versions,
         facts,
         asked,
     })
+}
+
+/// The feed as a plan has it, where it is another one.
+fn drawn(feed: &Feed, plan: &Plan) -> Option<Feed> {
+    let spoken = plan.operators.map(|seed| operators::speak(feed, seed));
+    let cut = plan.paced.map(|paced| short(spoken.as_ref().unwrap_or(feed), paced.minutes));
+    cut.or(spoken)
+}
+
+fn pace(plan: &Plan) -> Pace {
+    plan.paced.map_or(Pace::Lockstep, |paced| Pace::Times(paced.factor))
 }
 
 pub(super) fn runtime(workers: usize) -> Result<Runtime, String> {
@@ -410,6 +433,9 @@ impl Lives<'_> {
                     found = files.left(left.unwrap_or(Image::Everything));
                     if let Some(twin) = self.plan.twin.as_ref().filter(|_| life == 1) {
                         self.venue.place(twin)?;
+                    }
+                    if let Some(paced) = self.plan.paced {
+                        self.venue.pass(paced.away)?;
                     }
                 }
             }
@@ -577,7 +603,7 @@ impl Lives<'_> {
         let me = [std::process::id()];
         let mut closing = Closing::new(life.world.journal.head());
         let tick = Duration::from_millis(2);
-        let mut told = clock::now();
+        let (mut told, mut looked) = (clock::now(), clock::now());
         loop {
             if died.load(Relaxed) {
                 return Ok(Ending::Died);
@@ -593,6 +619,12 @@ impl Lives<'_> {
             let over = tokio::time::timeout(tick, ended.wait_for(|ended| *ended)).await;
             if matches!(over, Ok(Ok(_))) {
                 break;
+            }
+            if self.plan.paced.is_some() && looked.elapsed() >= paced::LOOK {
+                looked = clock::now();
+                if paced::is_over(&life).await {
+                    break;
+                }
             }
             let (close, head) = (life.world.board.last_close(), life.world.journal.head());
             if let Some(inputs) = closing.in_vain(close, head) {

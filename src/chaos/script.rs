@@ -1,27 +1,29 @@
 //! What people and the venue do while a feed is played: at a close each, time standing until it is
 //! done, so that it falls at the same place in every run.
 
+use super::deeds;
 use super::illness::{self, Illness};
 use super::rig::Feed;
 use crate::domain::fact::{Body, Operator};
 use crate::domain::id::Symbol;
+use crate::domain::money::Decimal;
 use crate::domain::settings::Settings;
-use crate::domain::switch::Switch;
+use crate::domain::switch::{SafeStep, Switch};
 use crate::domain::time::UtcMs;
 use crate::edge::board::Rest;
 use crate::edge::closer;
 use crate::edge::config::Content;
-use crate::edge::reload::{Outcome, apply};
 use crate::edge::world::{World, path};
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use everwarm_runtime::chaos::Site;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Its name on the board, and as a writer.
-const NAME: &str = "script";
+/// Its name on the board, at kill points and as a writer.
+pub(super) const NAME: &str = "script";
 /// Wall time between looks.
-const LOOK: Duration = Duration::from_millis(1);
+pub(super) const LOOK: Duration = Duration::from_millis(1);
 
 /// Something that is done once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,14 +32,68 @@ pub enum Deed {
     Want(Symbol, bool),
     /// An operator switches something.
     Switch(Word),
+    /// A person confirms real money: at most so much of the quote asset an order, and a day.
+    Confirm {
+        /// An order.
+        per_order: i64,
+        /// A UTC day.
+        per_day: i64,
+    },
     /// The configuration changes, and is loaded again.
     Reload(Change),
+    /// What was configured before comes into force again; what the sources say stays.
+    Rollback,
+    /// All that is kept is packed, and what was packed is read again.
+    Backup,
+    /// Somebody pays so much of the quote asset in, or takes it out where it is below zero.
+    Pay(i64),
+    /// An operator takes so much of the quote asset into the books, once it was seen.
+    Adopt(i64),
+    /// An operator takes the venue's word on every conflict, once there is one.
+    Resolve,
+    /// `everwarm panic` sells everything held of a symbol.
+    Panic(Symbol),
+    /// A stage fails at the bar of a symbol at this close.
+    Fall(&'static str, Symbol),
+    /// An operator ends what was set aside: the stage is tried again, for it is repaired, or its
+    /// absence is accepted.
+    Release(bool),
     /// The venue halts a symbol, lets it trade, or delists it.
     Stand(Symbol, &'static str),
     /// A stage cannot be made any more, and is kept down until it is well.
     Ill(&'static str),
     /// It can be made again, and is up.
     Well(&'static str),
+}
+
+impl Deed {
+    /// Its name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Deed::Want(_, true) => "a symbol added",
+            Deed::Want(_, false) => "a symbol removed",
+            Deed::Switch(Word::Halt) => "halt",
+            Deed::Switch(Word::Resume) => "resume",
+            Deed::Switch(Word::Flatten) => "flatten",
+            Deed::Switch(Word::Strategy(_, true)) => "enable",
+            Deed::Switch(Word::Strategy(_, false)) => "disable",
+            Deed::Switch(Word::Safe(_)) => "safe-start",
+            Deed::Confirm { .. } => "live caps",
+            Deed::Reload(_) => "reload",
+            Deed::Rollback => "rollback",
+            Deed::Backup => "backup",
+            Deed::Pay(_) => "money paid in or out",
+            Deed::Adopt(_) => "adopt",
+            Deed::Resolve => "resolve",
+            Deed::Panic(_) => "panic",
+            Deed::Stand(..) => "a symbol halted or back",
+            Deed::Ill(_) => "a branch down",
+            Deed::Well(_) => "a branch up",
+            Deed::Fall(..) => "a quarantine",
+            Deed::Release(_) => "a release",
+        }
+    }
 }
 
 /// Words of operators.
@@ -51,6 +107,8 @@ pub enum Word {
     Flatten,
     /// A strategy may enter, or not.
     Strategy(&'static str, bool),
+    /// As much is done as at that step of a careful start.
+    Safe(SafeStep),
 }
 
 impl Word {
@@ -59,6 +117,7 @@ impl Word {
             Word::Halt => Switch::Halt,
             Word::Resume => Switch::Resume,
             Word::Flatten => Switch::Flatten,
+            Word::Safe(step) => Switch::Safe(step),
             Word::Strategy(name, on) => Switch::Strategy { name: name.to_owned(), on },
         }
     }
@@ -99,6 +158,24 @@ pub(super) struct Progress {
     pub(super) done: AtomicUsize,
     /// Deeds begun: what was written into a file stays there.
     pub(super) begun: AtomicUsize,
+    /// What was paid in or out last.
+    pub(super) paid: Mutex<Paid>,
+    /// What a rollback brings back: its deed, and what was configured before.
+    pub(super) rolled: Mutex<Option<(usize, Content)>>,
+}
+
+/// A payment: its deed, and how much there was before. It is made once, whoever is struck.
+pub(super) type Paid = Option<(usize, Decimal)>;
+
+impl Progress {
+    /// What was done of a script.
+    pub(super) fn told(&self, script: &Script) -> BTreeMap<&'static str, u64> {
+        let mut told = BTreeMap::new();
+        for (_, deed) in script.iter().take(self.done.load(Relaxed)) {
+            *told.entry(deed.name()).or_default() += 1;
+        }
+        told
+    }
 }
 
 /// What the sources say once so many deeds are begun.
@@ -132,7 +209,19 @@ fn ill(done: &[(UtcMs, Deed)]) -> BTreeSet<&'static str> {
         match deed {
             Deed::Ill(stage) => _ = ill.insert(*stage),
             Deed::Well(stage) => _ = ill.remove(stage),
-            Deed::Want(..) | Deed::Switch(_) | Deed::Reload(_) | Deed::Stand(..) => {}
+            Deed::Want(..)
+            | Deed::Switch(_)
+            | Deed::Confirm { .. }
+            | Deed::Reload(_)
+            | Deed::Rollback
+            | Deed::Backup
+            | Deed::Pay(_)
+            | Deed::Adopt(_)
+            | Deed::Resolve
+            | Deed::Panic(_)
+            | Deed::Fall(..)
+            | Deed::Release(_)
+            | Deed::Stand(..) => {}
         }
     }
     ill
@@ -147,9 +236,10 @@ pub(super) fn play(world: &World, feed: &Feed, progress: &Arc<Progress>, illness
     world.board.wait_for(NAME);
     let contents = (0..=feed.script.len()).map(|begun| content(feed, begun));
     let (contents, script) = (contents.collect::<Vec<Content>>(), feed.script.clone());
+    illness.will_fall(&script, progress.done.load(Relaxed));
     let (world, progress, illness) = (world.clone(), Arc::clone(progress), Arc::clone(illness));
     tokio::spawn(async move {
-        let Progress { done, begun } = &*progress;
+        let Progress { done, begun, .. } = &*progress;
         let relapsed = ill(&script[..done.load(Relaxed)]);
         if !relapsed.is_empty() {
             world.board.said().await;
@@ -172,10 +262,12 @@ pub(super) fn play(world: &World, feed: &Feed, progress: &Arc<Progress>, illness
                     continue;
                 }
                 begun.store(number, Relaxed);
-                if world.in_step()
-                    && act((&world, &illness), (*deed, *close), &contents[number]).await
-                {
-                    done.store(number, Relaxed);
+                if world.in_step() {
+                    let (world, progress, illness) = (&world, &*progress, &*illness);
+                    let act = Act { world, progress, illness, number };
+                    if act.done((*deed, *close), &contents[number]).await {
+                        done.store(number, Relaxed);
+                    }
                 }
             } else if up_to_date {
                 world.board.write(NAME, n, Rest::Idle);
@@ -185,28 +277,65 @@ pub(super) fn play(world: &World, feed: &Feed, progress: &Arc<Progress>, illness
     });
 }
 
-/// Whether it is done for good. What is not may be done again: it is harmless.
-async fn act(
-    (world, illness): (&World, &Illness),
-    (deed, close): (Deed, UtcMs),
-    content: &Content,
-) -> bool {
-    match deed {
-        Deed::Want(symbol, wanted) => say(world, Operator::SymbolWanted { symbol, wanted }).await,
-        Deed::Switch(said) => {
-            let (switch, reason) = (said.switch(), "the script says so".to_owned());
-            say(world, Operator::Switched { switch, reason }).await
+/// One deed while it is done.
+#[derive(Clone, Copy)]
+pub(super) struct Act<'a> {
+    pub(super) world: &'a World,
+    pub(super) progress: &'a Progress,
+    pub(super) illness: &'a Illness,
+    /// Its number, from 1.
+    pub(super) number: usize,
+}
+
+impl Act<'_> {
+    /// Whether it is done for good. What is not may be done again: it is harmless.
+    async fn done(self, (deed, close): (Deed, UtcMs), content: &Content) -> bool {
+        match deed {
+            Deed::Want(symbol, wanted) => self.say(Operator::SymbolWanted { symbol, wanted }).await,
+            Deed::Switch(said) => {
+                let (switch, reason) = (said.switch(), "the script says so".to_owned());
+                self.say(Operator::Switched { switch, reason }).await
+            }
+            Deed::Confirm { per_order, per_day } => {
+                let [per_order, per_day] = [per_order, per_day].map(Decimal::from);
+                let account = "the script's".to_owned();
+                self.say(Operator::LiveConfirmed { account, per_order, per_day }).await
+            }
+            Deed::Reload(_) => deeds::reload(self, content).await,
+            Deed::Rollback => deeds::roll_back(self).await,
+            Deed::Backup => deeds::back_up(self).await,
+            Deed::Pay(amount) => deeds::pay(self, amount).await,
+            Deed::Adopt(amount) => deeds::adopt(self, amount).await,
+            Deed::Resolve => deeds::resolve(self).await,
+            Deed::Panic(symbol) => deeds::panic(self, symbol).await,
+            Deed::Stand(symbol, standing) => {
+                // What the close leads to may be an order in that symbol.
+                deeds::at_rest(self.world).await;
+                match &self.world.admin {
+                    Some(admin) => admin.stand(symbol, standing, close).await.is_ok(),
+                    None => true,
+                }
+            }
+            Deed::Ill(stage) => fall(self.world, self.illness, stage, true).await,
+            Deed::Well(stage) => fall(self.world, self.illness, stage, false).await,
+            // It does so by itself.
+            Deed::Fall(..) => true,
+            Deed::Release(retry) => deeds::release(self, retry).await,
         }
-        Deed::Reload(_) => match apply(world, content, &content.digest(), false).await {
-            Ok(Outcome::Applied(_) | Outcome::Unchanged) => true,
-            Ok(Outcome::Refused(_) | Outcome::Possible) | Err(_) => false,
-        },
-        Deed::Stand(symbol, standing) => match &world.admin {
-            Some(admin) => admin.stand(symbol, standing, close).await.is_ok(),
-            None => true,
-        },
-        Deed::Ill(stage) => fall(world, illness, stage, true).await,
-        Deed::Well(stage) => fall(world, illness, stage, false).await,
+    }
+
+    /// Whether an operator's word is on disk.
+    pub(super) async fn say(self, operator: Operator) -> bool {
+        let journal = &self.world.journal;
+        let writer = journal.writer("operator");
+        self.world.chaos().point(Site::BeforeAppend, NAME);
+        match journal.append(&writer, self.world.now(), vec![Body::Operator(operator)]) {
+            Ok(at) => {
+                self.world.chaos().point(Site::AfterAppend, NAME);
+                journal.durable(at.row).await
+            }
+            Err(_) => false,
+        }
     }
 }
 
@@ -229,12 +358,4 @@ async fn fall(world: &World, illness: &Illness, stage: &'static str, ill: bool) 
         tokio::time::sleep(LOOK).await;
     }
     world.journal.durable(world.journal.last_row()).await
-}
-
-async fn say(world: &World, operator: Operator) -> bool {
-    let writer = world.journal.writer("operator");
-    match world.journal.append(&writer, world.now(), vec![Body::Operator(operator)]) {
-        Ok(at) => world.journal.durable(at.row).await,
-        Err(_) => false,
-    }
 }

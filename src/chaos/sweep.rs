@@ -5,6 +5,7 @@ use super::compare::Picture;
 use super::disk::{File, Operations};
 use super::interrupt;
 use super::rig::{Feed, Outcome, Plan, run};
+use super::script;
 use super::several::several;
 use crate::domain::fact::Body;
 use everwarm_runtime::chance::draw;
@@ -106,8 +107,11 @@ pub fn target(strike: &Strike) -> Target {
 }
 
 /// Whether striking so means something there: a thread is no actor that could be killed. Its panic
-/// ends the process.
+/// ends the process. People are neither.
 pub(super) fn is_possible(who: &str, blow: Blow) -> bool {
+    if who == script::NAME {
+        return matches!(blow, Blow::Die | Blow::Outage);
+    }
     !THREADS.contains(&who) || blow != Blow::Kill
 }
 

@@ -1,8 +1,10 @@
 //! The exchange of a rig: the real server in this process, over a disk in memory, so that it can be
 //! killed at any moment and started again from its own books.
 
+use super::interrupt;
 use super::rig::runtime;
 use crate::domain::order::{OrderIntent, SendAttempt};
+use crate::domain::time::MINUTE;
 use crate::edge::board::Board;
 use crate::edge::world::{Passing, World, wall};
 use crate::life::Connection;
@@ -41,6 +43,7 @@ struct Running {
 pub(super) struct Venue {
     market: Make,
     setup: Setup,
+    pace: sim::Pace,
     /// Where its port file is.
     dir: PathBuf,
     /// What a kill leaves of its books.
@@ -53,8 +56,7 @@ pub(super) struct Venue {
 impl Venue {
     /// Starts one.
     pub(super) fn start(
-        market: Make,
-        setup: Setup,
+        (market, setup, pace): (Make, Setup, sim::Pace),
         dir: PathBuf,
         left: Image,
         faults: &[Fault],
@@ -62,7 +64,7 @@ impl Venue {
         prepare(&dir, faults).map_err(|e| e.to_string())?;
         let running = Mutex::new(Err("not started".to_owned()));
         let heard = Mutex::default();
-        let venue = Arc::new(Venue { market, setup, dir, left, running, heard });
+        let venue = Arc::new(Venue { market, setup, pace, dir, left, running, heard });
         let running = venue.open(Contents::default(), 0)?;
         *venue.running() = Ok(running);
         Ok(venue)
@@ -75,7 +77,7 @@ impl Venue {
         let options = SimOptions {
             data_dir: self.dir.clone(),
             port,
-            pace: sim::Pace::Lockstep,
+            pace: self.pace,
             market: (self.market)(),
             setup: self.setup.clone(),
             idle_exit: None,
@@ -126,7 +128,26 @@ impl Venue {
         let server = &running.as_ref().map_err(Clone::clone)?.server;
         let file = PortFile::new(server.addr.port(), &server.token, "lockstep");
         let key = (file.api_key.as_str(), file.api_secret.as_str());
-        Connection::simulated(file.port, &file.token, key, Passing::Lockstep)
+        let passing = match self.pace {
+            sim::Pace::Lockstep => Passing::Lockstep,
+            sim::Pace::Times(factor) => Passing::Scaled(factor),
+        };
+        Connection::simulated(file.port, &file.token, key, passing)
+    }
+
+    /// Until so many minutes of venue time have passed by themselves.
+    pub(super) fn pass(&self, minutes: i64) -> Result<(), String> {
+        let admin = self.connection()?.admin.ok_or("a simulated exchange can be steered")?;
+        runtime(1)?.block_on(async {
+            let now = async || admin.status().await.map(|standing| standing.now);
+            let failed = |e: VenueError| e.to_string();
+            let until = now().await.map_err(failed)? + minutes * MINUTE;
+            while now().await.map_err(failed)? < until {
+                interrupt::check()?;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            Ok(())
+        })
     }
 
     /// Has somebody else place an order with our keys.

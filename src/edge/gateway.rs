@@ -18,7 +18,7 @@ use super::world::{Passing, World, path, wall};
 use crate::domain::fact::{Body, Venue};
 use crate::domain::order::{OrderReport, OrderStatus, SendAttempt, Side};
 use crate::domain::time::UtcMs;
-use crate::trading::orders::book::{ToQuery, ToSend, Why};
+use crate::trading::orders::book::{SETTLE_MS, ToQuery, ToSend, Why};
 use crate::venue::binance::MayPlace;
 use everwarm_runtime::chaos::{Phase, Sabotage, Site};
 use everwarm_runtime::clock::{self, steady_ms};
@@ -473,7 +473,12 @@ impl State {
             (to_send.intent, attempt)
         };
         let orders: Vec<_> = due.into_iter().map(attempt).collect();
-        let attempts = orders.iter().map(|(_, attempt)| attempt.clone()).collect();
+        let mut attempts: Vec<_> = orders.iter().map(|(_, attempt)| attempt.clone()).collect();
+        if self.world.chaos().sabotaged(Sabotage::NoSettling) {
+            for attempt in &mut attempts {
+                attempt.recv_window = -SETTLE_MS;
+            }
+        }
         let sent = Body::Venue(Venue::Sent { attempts });
         self.world.chaos().point(Site::BeforeAppend, NAME);
         let appended = self.world.journal.append(&self.writer, now, vec![sent])?;

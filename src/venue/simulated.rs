@@ -148,6 +148,15 @@ impl Admin {
         self.ask::<serde::de::IgnoredAny>(Method::Post, "standing", body).await.map(drop)
     }
 
+    /// Pays so much of an asset in, or takes it out where it is below zero.
+    ///
+    /// # Errors
+    /// It does not answer; asking again pays again.
+    pub async fn fund(&self, asset: &str, amount: &str) -> Result<(), VenueError> {
+        let body = serde_json::json!({"asset": asset, "amount": amount}).to_string();
+        self.ask::<serde::de::IgnoredAny>(Method::Post, "fund", body).await.map(drop)
+    }
+
     /// Has every answer come `ms` milliseconds later, as from far away.
     ///
     /// # Errors

@@ -123,6 +123,8 @@ pub enum Sabotage {
     NoQuery = 6,
     /// What followed the journal may be lost where the journal is sealed.
     SealUnfollowed = 7,
+    /// A request may be sent again while it may still arrive.
+    NoSettling = 8,
 }
 
 /// How often each point was passed.

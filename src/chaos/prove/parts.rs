@@ -39,6 +39,8 @@ parts! {
     Checkpoint "in a checkpoint" "A state is saved.";
     Sealing "sealing" "The oldest part of the journal is made a segment.";
     Stopping "stopping" "It was told to stop.";
+    Continued "after SIGSTOP" "It was stopped for a while, and went on.";
+    Alone "started twice" "Two were started at once, and one gave way.";
 }
 
 /// A kill: when, and what it counts as; none: as the step the life was in.
@@ -98,6 +100,11 @@ impl Part {
                 let (trading, wait) = (at_most(live / 60, die), at_most(ms(8), die));
                 vec![(None, Moment::Stopping(trading, wait))]
             }
+            Part::Continued => {
+                let (trading, stands) = (at_most(live / 60, die), at_most(ms(400), die));
+                vec![(Some(self), Moment::Continued(trading, stands))]
+            }
+            Part::Alone => vec![(Some(self), Moment::Alone(at_most(live / 60, die)))],
             // The next life has something to repair: it is struck among the writes of that.
             Part::Repair => {
                 let (site, nth) =
@@ -164,8 +171,8 @@ mod tests {
         }
         let struck = Part::ALL.iter().map(|part| (*part, 20));
         let struck = struck.filter(|(part, _)| *part != Part::Repair).collect();
-        let parts = spread(&struck, 22, &mut Die(1));
-        assert_eq!(count(&parts, Part::Repair), 12, "{parts:?}");
+        let parts = spread(&struck, 26, &mut Die(1));
+        assert_eq!(count(&parts, Part::Repair), 14, "{parts:?}");
         assert_eq!(count(&parts, Part::Live), 1, "each keeps its turn: {parts:?}");
     }
 

@@ -1,0 +1,264 @@
+//! What operators and others do that takes more than a word: each is done once, whoever is struck
+//! meanwhile.
+
+use super::invariants::Listed;
+use super::rig::Folder;
+use super::script::{Act, LOOK, NAME};
+use crate::domain::fact::{Accept, Body, Ledger, Market, Operator};
+use crate::domain::id::{ClientOrderId, Symbol};
+use crate::domain::money::{Decimal, parse_decimal};
+use crate::domain::order::{OrderIntent, OrderType, SendAttempt, Side};
+use crate::domain::quarantine::Quarantines;
+use crate::edge::board::Rest;
+use crate::edge::config::Content;
+use crate::edge::reload::{Outcome, apply, standing};
+use crate::edge::world::World;
+use crate::edge::{gateway, universe};
+use crate::ops::backup::{self, About, FORMAT, HISTORY, JOURNAL};
+use crate::ops::desk::releasable;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::reconcile::reconcile;
+use crate::trading::risk::sizing;
+use crate::venue::simulated::Admin;
+use everwarm_runtime::chaos::Site;
+use everwarm_runtime::fact::{Fact, Rank};
+use everwarm_runtime::journal::Journal;
+use everwarm_runtime::parcel::{Packer, Record};
+use everwarm_runtime::store::archive::Archive;
+use everwarm_runtime::store::copy::CopyError;
+use serde_json::Value;
+use std::io::Write;
+use std::sync::{Arc, PoisonError};
+
+/// Everything that was said so far.
+fn facts(world: &World) -> Vec<(u64, Fact<Body>)> {
+    let (mut all, mut from) = (Vec::new(), 0);
+    while let Ok(chunks) = world.journal.read(from, 512) {
+        if chunks.is_empty() {
+            break;
+        }
+        for chunk in chunks {
+            let rows = chunk.facts.iter().zip(chunk.first_row..);
+            all.extend(rows.filter(|(_, row)| *row >= from).map(|(fact, row)| (row, fact.clone())));
+            from = from.max(chunk.last_row() + 1);
+        }
+    }
+    all
+}
+
+/// Until everything that was said has led to whatever it leads to. What that waits for may pass, no
+/// bar may.
+pub(super) async fn at_rest(world: &World) {
+    loop {
+        let n = world.journal.head();
+        let idle = |who| world.board.rest(who, n) == Rest::Idle;
+        if world.journal.settled() && [gateway::NAME, universe::NAME].into_iter().all(idle) {
+            return;
+        }
+        world.board.write(NAME, n, Rest::Held);
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// What was configured before is in force again.
+pub(super) async fn roll_back(act: Act<'_>) -> bool {
+    at_rest(act.world).await;
+    let stands = standing(act.world);
+    let mut rolled = act.progress.rolled.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if rolled.as_ref().is_none_or(|(number, _)| *number != act.number) {
+        // Nothing was in force before.
+        let Some(before) = stands.before.clone() else { return true };
+        rolled = Some((act.number, before));
+        let mut kept = act.progress.rolled.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.clone_from(&rolled);
+    }
+    let Some((_, before)) = rolled else { return false };
+    apply(act.world, &before, &stands.now.source, false).await.is_ok()
+}
+
+/// What the sources say now is in force, or what is held forbids it.
+pub(super) async fn reload(act: Act<'_>, content: &Content) -> bool {
+    at_rest(act.world).await;
+    match apply(act.world, content, &content.digest(), false).await {
+        Ok(Outcome::Applied(_) | Outcome::Unchanged | Outcome::Refused(_)) => true,
+        Ok(Outcome::Possible) | Err(_) => false,
+    }
+}
+
+/// What is kept is packed and read again.
+pub(super) async fn back_up(act: Act<'_>) -> bool {
+    let (journal, archive) = (Arc::clone(&act.world.journal), Arc::clone(&act.world.archive));
+    let made = move || {
+        let folder = Folder::new().map_err(|e| backup::failed("backup".as_ref(), &e))?;
+        let file = folder.path().join("backup");
+        backup::write(&file, false, |out| pack(&journal, &archive, out))
+    };
+    match tokio::task::spawn_blocking(made).await {
+        Ok(Ok(view)) => view.about.row > 0,
+        Ok(Err(_)) | Err(_) => false,
+    }
+}
+
+fn pack(journal: &Journal<Body>, archive: &Archive, out: &mut dyn Write) -> Result<(), Failure> {
+    let packed = || -> Result<(), CopyError> {
+        let archive = archive.look_at()?;
+        let journal = journal.store().look_at()?;
+        let (life, row) = (journal.life, journal.row);
+        let about = About { format: FORMAT, life, row, ..About::default() };
+        let mut packer = Packer::new(out)?;
+        packer.put(Record::About(&serde_json::to_vec(&about).expect("plain values")))?;
+        packer.put(Record::Part(JOURNAL))?;
+        journal.copy(&mut |record| packer.put(record))?;
+        packer.put(Record::Part(HISTORY))?;
+        archive.copy(&mut |record| packer.put(record))?;
+        packer.finish()?;
+        Ok(())
+    };
+    packed().map_err(|e| Failure::new(Exit::Failed, e.to_string()))
+}
+
+/// How much the exchange has of an asset, in its own books.
+async fn balance(admin: &Admin, asset: &str) -> Option<Decimal> {
+    let ledger = admin.ledger().await.ok()?;
+    let mut rows = ledger["balances"].as_array()?.iter();
+    let Some(row) = rows.find(|row| row["asset"] == asset) else { return Some(Decimal::ZERO) };
+    let part = |name: &str| parse_decimal(row[name].as_str()?).ok();
+    Some(part("free")? + part("locked")?)
+}
+
+/// What everything is paid in.
+fn quote(world: &World) -> Option<String> {
+    let all = facts(world);
+    let mut rules = all.iter().filter_map(|(_, fact)| match &fact.body {
+        Body::Market(Market::Instruments { rules }) => rules.first(),
+        Body::Market(_)
+        | Body::Venue(_)
+        | Body::Operator(_)
+        | Body::Analysis(_)
+        | Body::Decision(_)
+        | Body::Order(_)
+        | Body::Ledger(_) => None,
+    });
+    rules.next().map(|rule| rule.quote.clone())
+}
+
+/// Somebody pays in or takes out. Whether that was done already shows in what there is.
+pub(super) async fn pay(act: Act<'_>, amount: i64) -> bool {
+    at_rest(act.world).await;
+    let (Some(admin), Some(asset)) = (&act.world.admin, quote(act.world)) else { return false };
+    let Some(now) = balance(admin, &asset).await else { return false };
+    let before = {
+        let mut paid = act.progress.paid.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = paid.filter(|(number, _)| *number == act.number).unwrap_or((act.number, now));
+        *paid = Some(before);
+        before.1
+    };
+    now != before || admin.fund(&asset, &amount.to_string()).await.is_ok()
+}
+
+/// What an operator says of this deed.
+fn reason(act: Act<'_>) -> String {
+    format!("the script's word {}", act.number)
+}
+
+/// What was paid in is ours, once the account shows it.
+pub(super) async fn adopt(act: Act<'_>, amount: i64) -> bool {
+    at_rest(act.world).await;
+    let Some(asset) = quote(act.world) else { return false };
+    let (reason, quantity) = (reason(act), Decimal::from(amount));
+    let (mut said, mut seen) = (false, false);
+    for (_, fact) in facts(act.world) {
+        if let Body::Operator(Operator::Adopted { reason: of, .. }) = &fact.body {
+            said |= *of == reason;
+        } else if let Body::Ledger(Ledger::Reconciled { foreign, .. }) = &fact.body {
+            seen = foreign.iter().any(|(of, more)| *of == asset && *more >= quantity);
+        }
+    }
+    let adopted = Operator::Adopted { asset, quantity, position: None, reason };
+    // What is not there is not taken.
+    said || !seen || act.say(adopted).await
+}
+
+/// The venue's word counts in every conflict there is.
+pub(super) async fn resolve(act: Act<'_>) -> bool {
+    at_rest(act.world).await;
+    let (all, reason) = (facts(act.world), reason(act));
+    let Ok(view) = reconcile(&Listed(&all, &[])) else { return false };
+    for conflict in view.conflicts {
+        let (conflict, accept, reason) = (conflict.conflict, Accept::Venue, reason.clone());
+        if !act.say(Operator::Resolved { conflict, accept, reason }).await {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether the exchange has an order of this id.
+fn has(ledger: &Value, id: &str) -> bool {
+    let mut orders = ledger["orders"].as_array().into_iter().flatten();
+    orders.any(|order| order["client_order_id"] == id)
+}
+
+/// What is held of a symbol is sold past the daemon, as `everwarm panic` does.
+pub(super) async fn panic(act: Act<'_>, symbol: Symbol) -> bool {
+    at_rest(act.world).await;
+    let Some(admin) = &act.world.admin else { return false };
+    let Ok(ledger) = admin.ledger().await else { return false };
+    let id = format!("{}{}-0", ClientOrderId::PANIC_PREFIX, act.number);
+    if has(&ledger, &id) {
+        return true;
+    }
+    let venue = &act.world.venue;
+    let Ok(rules) = venue.instruments(&[symbol]).await else { return false };
+    let Some(rule) = rules.first().filter(|rule| rule.trading) else { return true };
+    let Some(held) = balance(admin, &rule.base).await else { return false };
+    if held.is_zero() {
+        return true;
+    }
+    let Ok(price) = venue.price(symbol).await else { return false };
+    let Ok(quantity) = sizing::market(rule, held, price) else { return true };
+    let (client_id, now) = (ClientOrderId(id), act.world.now());
+    let intent = OrderIntent {
+        client_id: client_id.clone(),
+        strategy: "panic".to_owned(),
+        symbol,
+        side: Side::Sell,
+        order_type: OrderType::Market,
+        quantity,
+        price: None,
+        close_time: now,
+        valid_until: now,
+    };
+    let attempt = SendAttempt { client_id, attempt: 1, timestamp: now, recv_window: 5_000 };
+    venue.place(&intent, &attempt).await.is_ok()
+}
+
+/// What was set aside last is tried again, or done without. A stage that stopped keeps everything
+/// from coming to rest, so that it stopped is waited for alone.
+pub(super) async fn release(act: Act<'_>, retry: bool) -> bool {
+    if !retry {
+        at_rest(act.world).await;
+    }
+    let (mut told, mut last) = (Quarantines::default(), None);
+    for (_, fact) in &facts(act.world) {
+        told.fold(fact);
+        if let Body::Operator(Operator::Quarantined { .. }) = &fact.body {
+            last = Some(fact.key.n);
+        }
+    }
+    let passed = act.world.journal.settled();
+    let open = last.and_then(|id| Some((id, releasable(&told, id, retry).ok()?)));
+    let Some((id, quarantine)) = open else { return passed };
+    let word = Operator::Released { quarantine: id, retry };
+    if !retry {
+        return act.say(word).await;
+    }
+    act.illness.repair();
+    let journal = &act.world.journal;
+    let writer = journal.writer("operator");
+    let (rank, input) = (Rank(quarantine.rank), quarantine.input);
+    act.world.chaos().point(Site::BeforeAppend, NAME);
+    let Ok(at) = journal.release(&writer, Body::Operator(word), rank, input) else { return false };
+    act.world.chaos().point(Site::AfterAppend, NAME);
+    journal.durable(at.row).await
+}

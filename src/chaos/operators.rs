@@ -1,0 +1,121 @@
+//! What operators and others say and do while any feed is played, drawn from a seed: each kind of
+//! word once, at closes anywhere in the feed.
+
+use super::illness;
+use super::rig::Feed;
+use super::script::{Change, Deed, Script, Word};
+use super::sweep::Die;
+use crate::domain::id::Symbol;
+use crate::domain::switch::SafeStep;
+use crate::domain::time::UtcMs;
+use std::sync::Arc;
+
+/// Closes between the parts of what belongs together, at most.
+const APART: u64 = 12;
+/// Closes of a feed at which somebody speaks, at most.
+const CLOSES: usize = 5_000;
+/// Paid in, and taken out.
+const PAID: i64 = 700;
+
+/// The feed, while which people speak as this seed has it.
+#[must_use]
+pub fn speak(feed: &Feed, seed: u64) -> Feed {
+    let mut market = (feed.market)();
+    let (mut closes, mut at) = (Vec::new(), market.start());
+    while let Some(close) = market.next_close(at).filter(|_| closes.len() < CLOSES) {
+        closes.push(close);
+        at = close;
+    }
+    let symbols: Vec<Symbol> = market.instruments().iter().map(|rule| rule.symbol).collect();
+    Feed {
+        market: Arc::clone(&feed.market),
+        setup: feed.setup.clone(),
+        settings: feed.settings.clone(),
+        stages: illness::frail(),
+        script: script(&closes, &symbols, &mut Die(seed)),
+        before: None,
+    }
+}
+
+/// What belongs together, in its order.
+fn turns(symbols: &[Symbol], die: &mut Die) -> Vec<Vec<Deed>> {
+    let at = |die: &mut Die| usize::try_from(die.below(symbols.len() as u64)).unwrap_or(0);
+    let mut some = || symbols[at(die)];
+    let (a, b, c, d) = (some(), some(), some(), some());
+    let say = Deed::Switch;
+    let strategy = |on| say(Word::Strategy("sma_cross", on));
+    let safe = |step| say(Word::Safe(step));
+    vec![
+        vec![say(Word::Halt), say(Word::Resume)],
+        vec![say(Word::Flatten), say(Word::Resume)],
+        vec![strategy(false), strategy(true)],
+        vec![safe(SafeStep::Collect), safe(SafeStep::Exits), safe(SafeStep::Trade)],
+        vec![Deed::Reload(Change::Lengths(6, 14)), Deed::Rollback],
+        vec![Deed::Reload(Change::Positions(2)), Deed::Reload(Change::Positions(6))],
+        vec![Deed::Want(a, false), Deed::Want(a, true)],
+        vec![Deed::Stand(b, "halted"), Deed::Stand(b, "trading")],
+        vec![Deed::Pay(-PAID), say(Word::Resume), Deed::Resolve],
+        vec![Deed::Pay(PAID), say(Word::Resume), Deed::Adopt(PAID)],
+        vec![Deed::Panic(c), say(Word::Resume)],
+        vec![Deed::Fall("indicator", d), Deed::Release(false)],
+        vec![Deed::Backup],
+        vec![Deed::Confirm { per_order: 900, per_day: 40_000 }],
+    ]
+}
+
+/// One after the other: two things at once may forbid each other, and differ by who was first.
+fn script(closes: &[UtcMs], symbols: &[Symbol], die: &mut Die) -> Script {
+    let mut script = Script::new();
+    if symbols.is_empty() {
+        return script;
+    }
+    let mut turns = turns(symbols, die);
+    die.shuffle(&mut turns);
+    let words: u64 = turns.iter().map(|turn| turn.len() as u64).sum();
+    let apart = (closes.len() as u64 / (words + 1)).clamp(1, APART);
+    let spare = (closes.len() as u64).saturating_sub(apart * (words + 1));
+    let pause = spare / (turns.len() as u64 + 1);
+    let mut at = 0;
+    for turn in turns {
+        at += die.below(pause.max(1));
+        let mut moved = false;
+        for deed in turn {
+            // What was done at the exchange is found when the account is compared, and a process
+            // that begins compares it too: nothing is said in between.
+            if !moved {
+                at += 1 + die.below(apart);
+            }
+            moved = matches!(deed, Deed::Pay(_) | Deed::Panic(_));
+            let Some(close) = usize::try_from(at).ok().and_then(|at| closes.get(at)) else {
+                return script;
+            };
+            script.push((*close, deed));
+        }
+    }
+    script
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::feed::small;
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_word_is_drawn_in_a_feed_of_some_hours_whatever_the_seed() {
+        let all: BTreeSet<&str> = turns(&[Symbol::new("AAAUSD").unwrap()], &mut Die(1))
+            .iter()
+            .flatten()
+            .map(|deed| deed.name())
+            .collect();
+        assert!(all.len() > 15, "{all:?}");
+        for seed in 0..20 {
+            let script = speak(&small(), seed).script;
+            let drawn: BTreeSet<&str> = script.iter().map(|(_, deed)| deed.name()).collect();
+            assert_eq!(drawn, all, "{seed}");
+            assert!(script.windows(2).all(|pair| pair[0].0 <= pair[1].0));
+        }
+        assert_ne!(speak(&small(), 1).script, speak(&small(), 2).script);
+        assert_eq!(speak(&small(), 1).script, speak(&small(), 1).script);
+    }
+}

@@ -1,0 +1,101 @@
+//! Venue time that passes by itself, for a part of a feed.
+
+use super::rig::Feed;
+use crate::domain::id::Symbol;
+use crate::domain::instrument::Instrument;
+use crate::domain::market::Bar;
+use crate::domain::time::{MINUTE, UtcMs};
+use crate::life::Life;
+use crate::sim::market::Market;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Wall time between two looks whether a feed is over whose time passes by itself.
+pub(super) const LOOK: Duration = Duration::from_millis(50);
+/// Venue time after its last close until it is over: whatever was asked for has an answer by then.
+const AFTER: i64 = 15 * MINUTE;
+
+/// Venue time that passes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Paced {
+    /// How many times as fast as life.
+    pub factor: u32,
+    /// Minutes of the feed.
+    pub minutes: i64,
+    /// Minutes for which the daemon is dead between two lives, while the exchange goes on.
+    pub away: i64,
+}
+
+/// Whether venue time that passes by itself is beyond the end of a feed, and all is done.
+pub(super) async fn is_over(life: &Life) -> bool {
+    let Some(admin) = &life.world.admin else { return true };
+    let Ok(standing) = admin.status().await else { return false };
+    let last = life.world.board.last_close().unwrap_or(UtcMs::MAX);
+    let over = standing.next_close.is_none() && standing.now > last.saturating_add(AFTER);
+    over && life.world.journal.settled()
+}
+
+/// The feed, over after so many minutes.
+#[must_use]
+pub fn short(feed: &Feed, minutes: i64) -> Feed {
+    let make = Arc::clone(&feed.market);
+    let market = move || -> Box<dyn Market> {
+        let market = make();
+        let end = market.start() + minutes * MINUTE;
+        Box::new(Short { market, end })
+    };
+    Feed {
+        market: Arc::new(market),
+        setup: feed.setup.clone(),
+        settings: feed.settings.clone(),
+        stages: feed.stages.clone(),
+        script: feed.script.clone(),
+        before: feed.before.clone(),
+    }
+}
+
+struct Short {
+    market: Box<dyn Market>,
+    end: UtcMs,
+}
+
+impl Market for Short {
+    fn instruments(&self) -> &[Instrument] {
+        self.market.instruments()
+    }
+
+    fn start(&self) -> UtcMs {
+        self.market.start()
+    }
+
+    fn next_close(&mut self, after: UtcMs) -> Option<UtcMs> {
+        self.market.next_close(after).filter(|close| *close <= self.end)
+    }
+
+    fn bars_closing(&mut self, close: UtcMs) -> Vec<Bar> {
+        if close <= self.end { self.market.bars_closing(close) } else { Vec::new() }
+    }
+
+    fn bars(&mut self, symbol: Symbol, from_open: UtcMs, to_open: UtcMs, limit: usize) -> Vec<Bar> {
+        self.market.bars(symbol, from_open, to_open.min(self.end - MINUTE), limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::feed::small;
+    use super::*;
+
+    #[test]
+    fn a_short_feed_is_over_after_its_minutes() {
+        let feed = short(&small(), 30);
+        let mut market = (feed.market)();
+        let (start, mut closes, mut at) = (market.start(), 0, market.start());
+        while let Some(close) = market.next_close(at) {
+            (closes, at) = (closes + 1, close);
+        }
+        assert_eq!((closes, at), (30, start + 30 * MINUTE));
+    }
+}
