@@ -42,7 +42,7 @@ fn turns(symbols: &[Symbol], die: &mut Die) -> Vec<Vec<Deed>> {
     let at = |die: &mut Die| usize::try_from(die.below(symbols.len() as u64)).unwrap_or(0);
     let mut some = || symbols[at(die)];
     let (a, b, c, d) = (some(), some(), some(), some());
-    let say = Deed::Switch;
+    let say = Deed::Later;
     let strategy = |on| say(Word::Strategy("sma_cross", on));
     let safe = |step| say(Word::Safe(step));
     vec![

@@ -32,6 +32,9 @@ pub enum Deed {
     Want(Symbol, bool),
     /// An operator switches something.
     Switch(Word),
+    /// An operator does, once the orders of the close are not on their way any more: a word beside
+    /// them is heard before one leaves or after it.
+    Later(Word),
     /// A person confirms real money: at most so much of the quote asset an order, and a day.
     Confirm {
         /// An order.
@@ -79,6 +82,7 @@ impl Deed {
             Deed::Switch(Word::Strategy(_, true)) => "enable",
             Deed::Switch(Word::Strategy(_, false)) => "disable",
             Deed::Switch(Word::Safe(_)) => "safe-start",
+            Deed::Later(word) => Deed::Switch(word).name(),
             Deed::Confirm { .. } => "live caps",
             Deed::Reload(_) => "reload",
             Deed::Rollback => "rollback",
@@ -211,6 +215,7 @@ fn ill(done: &[(UtcMs, Deed)]) -> BTreeSet<&'static str> {
             Deed::Well(stage) => _ = ill.remove(stage),
             Deed::Want(..)
             | Deed::Switch(_)
+            | Deed::Later(_)
             | Deed::Confirm { .. }
             | Deed::Reload(_)
             | Deed::Rollback
@@ -293,6 +298,11 @@ impl Act<'_> {
         match deed {
             Deed::Want(symbol, wanted) => self.say(Operator::SymbolWanted { symbol, wanted }).await,
             Deed::Switch(said) => {
+                let (switch, reason) = (said.switch(), "the script says so".to_owned());
+                self.say(Operator::Switched { switch, reason }).await
+            }
+            Deed::Later(said) => {
+                deeds::at_rest(self.world).await;
                 let (switch, reason) = (said.switch(), "the script says so".to_owned());
                 self.say(Operator::Switched { switch, reason }).await
             }

@@ -168,9 +168,9 @@ fn confirmed() -> Feed {
 fn flattened() -> Feed {
     let (at, b) = (|minute: i64| START + minute * MINUTE, Symbol::new("BBBUSD").unwrap());
     let script = vec![
-        (at(48), Deed::Stand(b, "halted")),
-        (at(50), Deed::Switch(Word::Flatten)),
-        (at(58), Deed::Stand(b, "trading")),
+        (at(54), Deed::Stand(b, "halted")),
+        (at(57), Deed::Later(Word::Flatten)),
+        (at(61), Deed::Stand(b, "trading")),
         (at(64), Deed::Switch(Word::Resume)),
     ];
     Feed { script, ..feed::small() }
