@@ -367,7 +367,10 @@ pub struct AdoptView {
     pub asset: String,
     /// How much, above 0; none: all of it.
     #[serde(default)]
-    #[schema(value_type = Option<String>, pattern = "^[0-9]{1,18}(\\.[0-9]{1,8})?$")]
+    #[schema(
+        value_type = Option<String>,
+        pattern = "^[0-9]{0,8}[1-9][0-9]{0,8}(\\.[0-9]{1,8})?$|^[0-9]{1,18}\\.[0-9]{0,7}[1-9]$"
+    )]
     pub quantity: Option<Decimal>,
     /// Why, in 1 to 500 characters; kept in the journal.
     #[schema(min_length = 1, max_length = 500, pattern = "\\S")]

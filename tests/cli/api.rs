@@ -136,10 +136,11 @@ fn assert_patience_ends(dir: &Path, bearer: &str) {
     let file = ApiFile::read(dir).unwrap();
     let crowd: Vec<TcpStream> = (0..80).map(|_| TcpStream::connect(file.addr).unwrap()).collect();
     let busy = |counts: &[(String, u64)]| counts.iter().any(|(r, n)| r == "busy" && *n > 0);
+    // They stay until it has accepted more than there are places for.
+    wait_until("those without room are counted", || busy(&refused(dir)));
     for stream in crowd {
         drop(stream.shutdown(Shutdown::Both));
     }
-    wait_until("those without room are counted", || busy(&refused(dir)));
 }
 
 /// Requests are counted by the pattern of their path, and the start is timed.

@@ -11,7 +11,7 @@ use everwarm::sim::server::port::PortFile;
 use everwarm::sim::{Pace as SimPace, Setup, SimHandle, SimOptions, start};
 use everwarm::venue::binance::{ApiKey, BinanceClient, Config};
 use everwarm::venue::clock::{Pace, SharedClock};
-use everwarm::venue::port::{AccountPicture, ErrorClass, TradesSince, VenueError};
+use everwarm::venue::port::{AccountPicture, Bars, ErrorClass, TradesSince, VenueError};
 use everwarm::venue::rate_limit::Note;
 use everwarm::venue::simulated::Admin;
 use everwarm::venue::{Probe, Secret};
@@ -78,7 +78,11 @@ impl Desk {
             }
             "GET klines" => {
                 let (from, to) = (START + MINUTE, START + 12 * MINUTE);
-                format!("{:?}", it.klines(symbol, Timeframe::M1, from, to, 10).await?)
+                let Bars { held, unheld } = it.klines(symbol, Timeframe::M1, from, to, 10).await?;
+                if !unheld.is_empty() {
+                    return Err(left("a bar"));
+                }
+                format!("{held:?}")
             }
             "GET account" => {
                 let AccountPicture { balances, unread, .. } = it.account().await?;

@@ -198,7 +198,10 @@ fn decoders() -> Vec<Decoder> {
 
 /// The types that the client reads answers as, by the lines in which it does.
 fn read_by_the_client() -> BTreeSet<String> {
-    let text = include_str!("../../src/venue/binance/client.rs");
+    let text = concat!(
+        include_str!("../../src/venue/binance/client.rs"),
+        include_str!("../../src/venue/binance/client/time.rs")
+    );
     let reads = |said: &String| {
         ["= read(\"", "self.signed_read(", "wire::decode("].iter().any(|call| said.contains(call))
     };
