@@ -5,6 +5,7 @@
 //! asset than the books have. Only then are trades fetched, and only of the symbols concerned.
 
 use super::believed::Known;
+use super::retry;
 use super::world::World;
 use crate::domain::fact::{Body, Dispute, Ledger, Market, Order, Venue};
 use crate::domain::id::{ClientOrderId, Symbol, SymbolMap};
@@ -19,6 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Symbols of which trades are fetched in one comparison at most: weight 1,000 of 6,000 a minute.
 const SEARCHES_MAX: usize = 50;
+/// How often the venue is asked for an order of which it has a trade and does not know the order.
+const TRIES: u32 = 5;
 /// By how much the balances the venue shows may lag behind its trades, milliseconds.
 const LAG_MS: UtcMs = 10_000;
 
@@ -218,7 +221,7 @@ pub async fn of_panic(world: &World, trades: Vec<Trade>) -> Result<Vec<PanicTrad
     let mut found = Vec::new();
     for Trade { venue_order_id, symbol, side, fill } in trades {
         if let std::collections::btree_map::Entry::Vacant(unknown) = ids.entry(venue_order_id) {
-            unknown.insert(world.venue.client_id_of(symbol, venue_order_id).await?);
+            unknown.insert(whose(world, symbol, venue_order_id).await?);
         }
         let id = ids.get(&venue_order_id).cloned().flatten();
         if let Some(client_id) = id.filter(ClientOrderId::is_panic) {
@@ -226,6 +229,22 @@ pub async fn of_panic(world: &World, trades: Vec<Trade>) -> Result<Vec<PanicTrad
         }
     }
     Ok(found)
+}
+
+/// The id its sender gave an order that has traded; none where the venue does not know the order
+/// however often it is asked. It may know the trade before the order.
+async fn whose(
+    world: &World,
+    symbol: Symbol,
+    order: u64,
+) -> Result<Option<ClientOrderId>, VenueError> {
+    for tries in 0..TRIES {
+        if let Some(id) = world.venue.client_id_of(symbol, order).await? {
+            return Ok(Some(id));
+        }
+        tokio::time::sleep(retry::after(tries, world.passing)).await;
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -71,8 +71,8 @@ async fn a_bar_that_closed_just_before_the_stream_was_subscribed_is_said_before_
     let (dir, config) = (there.1.join("data"), there.configured());
     there.advance(CLOSE - 20_000, CLOSE - MINUTE).await;
     let before = daemon(&dir, &config);
-    // Some seconds later: until its clock has been read again, the daemon refuses that bar as one of
-    // the future, and then looks for it.
+    // Some seconds later: the daemon refuses that bar as one of the future until it has read the
+    // venue's clock again, and then looks for it.
     there.advance(CLOSE + 10_000, CLOSE).await;
     let said = |close: i64| ask(&dir, &["status"])["close_time"] == close;
     let on_disk = || ask(&dir, &["status"])["unsynced"] == 0;
