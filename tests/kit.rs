@@ -21,6 +21,8 @@ use std::time::Duration;
 pub const BINARY: &str = env!("CARGO_BIN_EXE_everwarm");
 /// Wall time anything may take that a test waits for: long enough for a machine that is busy.
 pub const PATIENCE: Duration = Duration::from_mins(3);
+/// The same of a command with many runs of its own: the limit of its test ends it before.
+const COMMAND: Duration = Duration::from_mins(9);
 
 /// A folder of its own, removed at the end with whatever exchange runs in it.
 pub struct Folder(pub PathBuf);
@@ -79,14 +81,18 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 /// Waits for the end of a process that was asked to end or does so by itself. One that does not is
 /// killed, and fails the test.
 pub fn end_of(child: &mut Child) -> ExitStatus {
+    end_within(child, PATIENCE)
+}
+
+fn end_within(child: &mut Child, within: Duration) -> ExitStatus {
     let began = everwarm_runtime::clock::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             return status;
         }
-        if began.elapsed() >= PATIENCE {
+        if began.elapsed() >= within {
             child.kill().unwrap();
-            panic!("process {} does not end within {PATIENCE:?}", child.id());
+            panic!("process {} does not end within {within:?}", child.id());
         }
         std::thread::park_timeout(Duration::from_millis(2));
     }
@@ -102,7 +108,7 @@ pub fn printed(command: &mut Command) -> Output {
     let mut child = command.stdin(Stdio::null()).spawn().unwrap();
     let out = child.stdout.take().map(bytes);
     let err = child.stderr.take().map(bytes);
-    let status = end_of(&mut child);
+    let status = end_within(&mut child, COMMAND);
     let kept = |pipe: Option<Receiver<Vec<u8>>>| {
         let all = pipe.map(|pipe| pipe.recv_timeout(PATIENCE));
         all.unwrap_or(Ok(Vec::new())).expect("whoever it started closes its output, too")
