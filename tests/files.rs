@@ -20,22 +20,23 @@ use std::process::Command;
 
 const TRADES: [&str; 5] = ["run", "--pace", "lockstep", "--symbols", "2"];
 
-/// Runs until orders were filled and the history has some of them on disk, then kills the daemon.
+/// Runs until orders were filled and the history has some of them, and stops in order: the history
+/// is on disk then. A second daemon is killed.
 fn traded(dir: &Path) {
-    loop {
-        let daemon = Process::start(dir, &TRADES);
-        daemon.says(" fill ");
-        wait_until("fills are in the history", || {
-            let (code, out, _) = run(dir, &["fills", "--json"]);
-            code == Some(0) && out.contains("quantity")
-        });
-        daemon.kill();
-        // The history is flushed now and then: what a kill takes from it is projected again.
-        let archive = Archive::open(&dir.join(history::FILE)).unwrap();
-        if projected_through(&archive).unwrap() > 0 {
-            return;
-        }
-    }
+    let daemon = Process::start(dir, &TRADES);
+    daemon.says(" fill ");
+    wait_until("fills are in the history", || {
+        let (code, out, _) = run(dir, &["fills", "--json"]);
+        code == Some(0) && out.contains("quantity")
+    });
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    let archive = Archive::open(&dir.join(history::FILE)).unwrap();
+    assert!(projected_through(&archive).unwrap() > 0, "it follows the journal");
+    drop(archive);
+    let daemon = Process::start(dir, &TRADES);
+    daemon.says("may trade");
+    daemon.kill();
 }
 
 fn take_away(dir: &Path, names: &[&str]) {
