@@ -1,5 +1,5 @@
-//! What operators and others do that takes more than a word: each is done once, whoever is struck
-//! meanwhile.
+//! Deeds of operators and others that take several steps. Each is done once, also where a process
+//! or an actor is killed in between.
 
 use super::invariants::Listed;
 use super::rig::Folder;
@@ -233,8 +233,8 @@ pub(super) async fn panic(act: Act<'_>, symbol: Symbol) -> bool {
     venue.place(&intent, &attempt).await.is_ok()
 }
 
-/// What was set aside last is tried again, or done without. A stage that stopped keeps everything
-/// from coming to rest, so that it stopped is waited for alone.
+/// Releases the last quarantine: retries the input, or drops it. A stopped stage keeps everything
+/// from coming to rest, so a retry waits only until the stage has stopped.
 pub(super) async fn release(act: Act<'_>, retry: bool) -> bool {
     if !retry {
         at_rest(act.world).await;

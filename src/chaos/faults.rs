@@ -62,7 +62,7 @@ pub fn consequential(kind: Kind, seed: u64) -> Option<Fault> {
         }
         Kind::LateFills => Fault { chance: 150, ..fault },
         Kind::PartialFills => Fault { chance: 250, ..fault },
-        // The same bars whoever asks: the exchange may have been killed meanwhile.
+        // Every request gets the same bars, also from an exchange that was started again.
         Kind::OddRecords => Fault { chance: 5, ..fault },
         Kind::Hostile => {
             let mode = LIES[usize::try_from(seed).unwrap_or(0) % LIES.len()];

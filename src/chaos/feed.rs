@@ -266,9 +266,8 @@ pub fn steered() -> Feed {
     Feed { script, settings: Settings { risk, ..Settings::default() }, ..small() }
 }
 
-/// The same feed, while which people say whatever else they can: what is set aside is released, a
-/// configuration is taken back, money comes and goes and is adopted or resolved, `everwarm panic`
-/// sells, a careful start goes step by step, and backups are made.
+/// The same feed with operators who release quarantines, roll a configuration back, sell by
+/// `everwarm panic`, start carefully step by step, confirm caps and make backups.
 #[must_use]
 pub fn commanded() -> Feed {
     let b = SHAPES[1].symbol();
@@ -298,8 +297,8 @@ pub fn commanded() -> Feed {
     }
 }
 
-/// The same, while which money is taken out and written off, and paid in and adopted. At which
-/// close the first is written off depends on when a life compares the account.
+/// The same with a withdrawal that is written off, and a deposit that is adopted. The close of the
+/// write-off depends on when a life compares the account.
 #[must_use]
 pub fn paid() -> Feed {
     let at = |minute: i64| START + minute * MINUTE;

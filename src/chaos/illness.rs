@@ -1,6 +1,6 @@
 //! Stages that cannot be made for as long as a script says so: the supervisor that really restarts
 //! them gives up and keeps them down, and brings them up again once they are well. And stages that
-//! fail at a close until they are repaired: what they fail at is set aside.
+//! fail at a close until they are repaired: that input is quarantined.
 
 use super::script::{Deed, Script};
 use crate::domain::fact::{Body, Market};
@@ -73,8 +73,8 @@ impl Illness {
         self.lock().falls.clear();
     }
 
-    /// Whether a stage fails at a fact: by the close it is about, for what is said while closes are
-    /// caught up with is said later.
+    /// Whether a stage fails at a fact. The time of the close decides: a fact is appended later
+    /// than its close while the daemon catches up.
     fn falls(&self, name: &str, fact: &Fact<Body>) -> bool {
         let Body::Market(Market::Close { time, bars, .. }) = &fact.body else { return false };
         let state = self.lock();

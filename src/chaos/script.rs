@@ -58,8 +58,7 @@ pub enum Deed {
     Panic(Symbol),
     /// A stage fails at the bar of a symbol at this close.
     Fall(&'static str, Symbol),
-    /// An operator ends what was set aside: the stage is tried again, for it is repaired, or its
-    /// absence is accepted.
+    /// An operator ends a quarantine: retries the repaired stage (true), or drops the input.
     Release(bool),
     /// The venue halts a symbol, lets it trade, or delists it.
     Stand(Symbol, &'static str),
@@ -168,7 +167,7 @@ pub(super) struct Progress {
     pub(super) rolled: Mutex<Option<(usize, Content)>>,
 }
 
-/// A payment: its deed, and how much there was before. It is made once, whoever is struck.
+/// A payment: its deed, and the balance before it. It is made once, also where a process is killed.
 pub(super) type Paid = Option<(usize, Decimal)>;
 
 impl Progress {

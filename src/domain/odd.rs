@@ -3,7 +3,7 @@
 //!
 //! A bar is odd where its prices contradict each other, where it lies too far from the close before
 //! it, or where its volume is far above the volumes before it. The rule is a function of the bar,
-//! of the bars before it and of one setting, so that whoever asks gets the same answer.
+//! of the bars before it and of one setting, so its answer is always the same.
 
 use super::id::Symbol;
 use super::market::Bar;

@@ -46,7 +46,10 @@ impl Known {
     pub fn believes(&self, world: &World, report: &OrderReport, decided: UtcMs) -> bool {
         let checked = self.check(report, &world.times_since(decided));
         if let Err(why) = &checked {
-            tracing::warn!(why, "what is told of an order cannot be believed; it is asked for");
+            tracing::warn!(
+                why,
+                "the venue's report of an order cannot be true; the order is queried"
+            );
         }
         checked.is_ok()
     }
