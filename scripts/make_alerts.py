@@ -155,6 +155,11 @@ alert("StaleSymbols", WARN, "5m",
       "Their newest bars are older than trading.stale_s: nothing is bought of them. everwarm_feed_symbol_age_seconds says which.",
       {"everwarm_feed_stale_symbols": "30x60", "everwarm_feed_symbols": "300x60"}, {},
       {"everwarm_feed_stale_symbols": "15x60", "everwarm_feed_symbols": "300x60"}, at=600)
+alert("BarsRefused", WARN, "", 'increase(everwarm_bars_odd_total{what="refused"}[10m]) > 0',
+      "{{ $labels.instance }} refused bars",
+      "The venue's records contradict bars of its stream, or no type holds them. `everwarm doctor` names the symbols.",
+      {'everwarm_bars_odd_total{what="refused"}': "0x4 1x40"}, {"what": "refused"},
+      {'everwarm_bars_odd_total{what="confirmed"}': "0x4 1x40"}, at=300)
 alert("OrderRejects", WARN, "",
       "sum by (job, instance, venue) (increase(everwarm_order_rejects_total[10m])) >= 5"
       " and on (job, instance) sum by (job, instance) (increase(everwarm_order_rejects_total[10m]))"

@@ -342,6 +342,10 @@ BOARDS = {
                   "cpm", ("60 * " + rate("everwarm_stream_lagged_total", "instance"), "{{instance}}")),
             graph("Messages", "Messages and signs of life a minute that were taken, by receiver.",
                   "cpm", ("60 * " + rate("everwarm_messages_total", "receiver"), "{{receiver}}")),
+            stat("Receivers that take nothing", "For how long a receiver takes no message. Bad: above ten minutes.",
+                 "s", ("everwarm_messages_failing_seconds{$S}", "{{receiver}}"), warn=600),
+            stat("Refused messages", "Messages that a receiver refused for good. Bad: any.",
+                 "none", ("everwarm_messages_refused{$S}", "{{receiver}}"), warn=1),
         ]),
         ("These metrics", [
             graph("Time to render", "How long /metrics takes. Bad: above 100 ms.",

@@ -117,6 +117,16 @@ fn pack(journal: &Journal<Body>, archive: &Archive, out: &mut dyn Write) -> Resu
     packed().map_err(|e| Failure::new(Exit::Failed, e.to_string()))
 }
 
+/// Everything that was said so far, once this life has compared the account: a life that has not
+/// compared it yet knows of no conflict and of no surplus.
+fn compared(world: &World) -> Option<Vec<(u64, Fact<Body>)>> {
+    let (all, now) = (facts(world), world.journal.life());
+    let of_this_life = |(_, fact): &(u64, Fact<Body>)| {
+        matches!(fact.body, Body::Ledger(Ledger::Reconciled { life, .. }) if life == now)
+    };
+    all.iter().any(of_this_life).then_some(all)
+}
+
 /// How much the exchange has of an asset, in its own books.
 async fn balance(admin: &Admin, asset: &str) -> Option<Decimal> {
     let ledger = admin.ledger().await.ok()?;
@@ -167,7 +177,8 @@ pub(super) async fn adopt(act: Act<'_>, amount: i64) -> bool {
     let Some(asset) = quote(act.world) else { return false };
     let (reason, quantity) = (reason(act), Decimal::from(amount));
     let (mut said, mut seen) = (false, false);
-    for (_, fact) in facts(act.world) {
+    let Some(all) = compared(act.world) else { return false };
+    for (_, fact) in all {
         if let Body::Operator(Operator::Adopted { reason: of, .. }) = &fact.body {
             said |= *of == reason;
         } else if let Body::Ledger(Ledger::Reconciled { foreign, .. }) = &fact.body {
@@ -182,7 +193,7 @@ pub(super) async fn adopt(act: Act<'_>, amount: i64) -> bool {
 /// The venue's word counts in every conflict there is.
 pub(super) async fn resolve(act: Act<'_>) -> bool {
     at_rest(act.world).await;
-    let (all, reason) = (facts(act.world), reason(act));
+    let (Some(all), reason) = (compared(act.world), reason(act)) else { return false };
     let Ok(view) = reconcile(&Listed(&all, &[])) else { return false };
     for conflict in view.conflicts {
         let (conflict, accept, reason) = (conflict.conflict, Accept::Venue, reason.clone());

@@ -278,6 +278,12 @@ pub fn commanded() -> Feed {
         (at(30), Deed::Release(false)),
         (at(34), Deed::Reload(Change::Lengths(5, 12))),
         (at(40), Deed::Rollback),
+        (at(70), Deed::Pay(-500)),
+        (at(70), Deed::Switch(Word::Resume)),
+        (at(76), Deed::Resolve),
+        (at(80), Deed::Pay(900)),
+        (at(80), Deed::Switch(Word::Resume)),
+        (at(84), Deed::Adopt(900)),
         (at(92), Deed::Panic(b)),
         (at(92), Deed::Switch(Word::Resume)),
         (at(100), Deed::Switch(Word::Safe(SafeStep::Collect))),
@@ -295,24 +301,6 @@ pub fn commanded() -> Feed {
         settings: Settings { risk, ..small().settings },
         ..small()
     }
-}
-
-/// The same with a withdrawal that is written off, and a deposit that is adopted. The close of the
-/// write-off depends on when a life compares the account.
-#[must_use]
-pub fn paid() -> Feed {
-    let at = |minute: i64| START + minute * MINUTE;
-    let mut feed = commanded();
-    feed.script.extend([
-        (at(70), Deed::Pay(-500)),
-        (at(70), Deed::Switch(Word::Resume)),
-        (at(76), Deed::Resolve),
-        (at(80), Deed::Pay(900)),
-        (at(80), Deed::Switch(Word::Resume)),
-        (at(84), Deed::Adopt(900)),
-    ]);
-    feed.script.sort_by_key(|(at, _)| *at);
-    feed
 }
 
 /// The same feed, in which the averages are kept down for a while, and later the strategy: each

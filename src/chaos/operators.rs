@@ -14,6 +14,9 @@ use std::sync::Arc;
 const APART: u64 = 12;
 /// Closes of a feed at which somebody speaks, at most.
 const CLOSES: usize = 5_000;
+/// Paid in, and taken out.
+const PAID: i64 = 700;
+
 /// The feed, while which people speak as this seed has it.
 #[must_use]
 pub fn speak(feed: &Feed, seed: u64) -> Feed {
@@ -51,6 +54,8 @@ fn turns(symbols: &[Symbol], die: &mut Die) -> Vec<Vec<Deed>> {
         vec![Deed::Reload(Change::Positions(2)), Deed::Reload(Change::Positions(6))],
         vec![Deed::Want(a, false), Deed::Want(a, true)],
         vec![Deed::Stand(b, "halted"), Deed::Stand(b, "trading")],
+        vec![Deed::Pay(-PAID), say(Word::Resume), Deed::Resolve],
+        vec![Deed::Pay(PAID), say(Word::Resume), Deed::Adopt(PAID)],
         vec![Deed::Panic(c), say(Word::Resume)],
         vec![Deed::Fall("indicator", d), Deed::Release(false)],
         vec![Deed::Backup],
@@ -103,7 +108,7 @@ mod tests {
             .flatten()
             .map(|deed| deed.name())
             .collect();
-        assert!(all.len() > 12, "{all:?}");
+        assert!(all.len() > 15, "{all:?}");
         for seed in 0..20 {
             let script = speak(&small(), seed).script;
             let drawn: BTreeSet<&str> = script.iter().map(|(_, deed)| deed.name()).collect();

@@ -33,8 +33,8 @@ const KILLS: u64 = 500;
 /// To so many kills at points comes one at a random moment. With the draws there, one kill of about
 /// 28 is of a whole branch.
 const OF_AT_RANDOM: u64 = 4;
-/// Kills from which on venue time passes by itself once, too.
-const KILLS_PACED: u64 = 4;
+/// Of so many kills one falls while people speak, and then once more venue time passes by itself.
+const SPOKEN: u64 = 4;
 /// Venue time that passes by itself: a part of the recording, and outages of it.
 const PACED: Paced = Paced { factor: 1_200, minutes: 90, away: 20 };
 /// Strikes in such a run, outages among them.
@@ -150,12 +150,18 @@ fn strike(
         report.struck.entry(("venue", row.name.to_owned())).or_default();
     }
     let (kills, under) = wanted.shares(wanted.kills);
+    let (kills, spoken) = (kills - kills / SPOKEN, kills / SPOKEN);
     if wanted.kills > 0 || wanted.disk > 0 {
         let undisturbed = calm(feed, &Plan::default(), report)?;
         let run = (feed, &undisturbed);
         let plan = |left| faulty(kill_plan(&undisturbed, left, &mut die));
         until(("kills", kills), run, report, tell, plan, count_kills)?;
-        if kills >= KILLS_PACED {
+        if spoken > 0 {
+            let operators = Some(wanted.seed);
+            let calm = calm(feed, &Plan { operators, ..Plan::default() }, report)?;
+            let plan = |left| Plan { operators, ..faulty(kill_plan(&calm, left, &mut die)) };
+            let what = ("kills while people speak", spoken);
+            until(what, (feed, &calm), report, tell, plan, count_kills)?;
             paced(feed, &undisturbed, &mut die, report, tell);
         }
         let plan = |left| faulty(cut_plan(&undisturbed, left, &mut die));

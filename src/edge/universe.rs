@@ -92,7 +92,7 @@ pub struct State {
     /// Tries in a row that were not answered, and when the next may be.
     tries: u32,
     not_before: Option<Instant>,
-    /// What would have been said of an answer that takes something away: it is asked for again.
+    /// What would have been said of an answer that is doubted: it is asked for again.
     doubted: Option<Vec<Market>>,
     /// Compares what is wanted with what there is.
     steward: JoinHandle<()>,
@@ -295,7 +295,7 @@ impl State {
     ) -> Result<(), ActorProcessingErr> {
         let said = self.known.stage().say(venue, asked, basis);
         let again = self.doubted.as_ref().is_some_and(|before| same(before, &said));
-        if self.known.stage().loses(&said) && !again {
+        if self.known.stage().doubts(&said) && !again {
             self.refresh = true;
             if self.doubted.replace(said).is_some() {
                 let text = "it says each time otherwise what it has".to_owned();
@@ -305,7 +305,7 @@ impl State {
         }
         let before = self.doubted.take();
         if before.is_some_and(|before| !same(&before, &said)) {
-            tracing::warn!("what the venue took away it said otherwise the second time");
+            tracing::warn!("the venue said otherwise what it has the second time");
         }
         let away = said.iter().any(|market| match market {
             Market::Universe { listed, .. } => {

@@ -275,14 +275,12 @@ impl Universe {
         rules.into_iter().chain([universe]).collect()
     }
 
-    /// Whether what is to be said takes away, or changes, something that is known. A venue that
-    /// says so once may err.
+    /// Whether what is to be said has to be heard twice: it takes something away, or tells rules.
+    /// A venue that says so once may err, and orders follow the first rules as they do later ones.
     #[must_use]
-    pub fn loses(&self, said: &[Market]) -> bool {
+    pub fn doubts(&self, said: &[Market]) -> bool {
         said.iter().any(|market| match market {
-            Market::Instruments { rules } => {
-                rules.iter().any(|rule| self.instruments.get(rule.symbol).is_some())
-            }
+            Market::Instruments { rules } => !rules.is_empty(),
             Market::Universe { listed, unlisted, .. } => {
                 !unlisted.is_empty() || listed.iter().any(|row| row.venue != AtVenue::Trading)
             }

@@ -209,22 +209,22 @@ fn a_word_that_came_while_the_venue_was_asked_is_not_lost() {
 }
 
 #[test]
-fn what_is_taken_away_or_changed_is_a_loss_and_what_is_new_is_none() {
+fn what_takes_something_away_or_tells_rules_has_to_be_heard_twice() {
     let mut told = Told::new(Selection::default());
-    let loses = |told: &Told, venue: &Venue| {
+    let doubted = |told: &Told, venue: &Venue| {
         let said = told.0.say(venue, MINUTE, told.0.basis());
-        told.0.loses(&said)
+        told.0.doubts(&said)
     };
     let both = venue(&BOTH);
-    assert!(!loses(&told, &both), "nothing was known");
+    assert!(doubted(&told, &both), "the first rules of all");
     told.ask(&BOTH, 1);
-    assert!(!loses(&told, &both), "nothing is new");
+    assert!(!doubted(&told, &both), "nothing is new");
     let more = [&BOTH[..], &[("SOLUSDT", true, 1)]].concat();
-    assert!(!loses(&told, &venue(&more)));
-    assert!(loses(&told, &venue(&BOTH[..1])), "one is gone");
-    assert!(loses(&told, &Venue::default()), "all are gone");
-    assert!(loses(&told, &venue(&[BOTH[0], ("ETHUSDT", false, 1)])), "one is halted");
+    assert!(doubted(&told, &venue(&more)), "the rules of one more");
+    assert!(doubted(&told, &venue(&BOTH[..1])), "one is gone");
+    assert!(doubted(&told, &Venue::default()), "all are gone");
+    assert!(doubted(&told, &venue(&[BOTH[0], ("ETHUSDT", false, 1)])), "one is halted");
     let mut other = both;
     other.rules[0].lot_size = dec("5");
-    assert!(loses(&told, &other), "a rule is another");
+    assert!(doubted(&told, &other), "a rule is another");
 }

@@ -27,9 +27,9 @@ fn count(outcome: &Outcome, is: impl Fn(&Body) -> bool) -> usize {
 
 #[test]
 fn every_word_has_its_effect() {
-    let outcome = run(&feed::paid(), &Plan { workers: 2, ..Plan::default() }).unwrap();
+    let outcome = run(&feed::commanded(), &Plan { workers: 2, ..Plan::default() }).unwrap();
     assert_eq!(outcome.broken, [""; 0]);
-    let script = feed::paid().script;
+    let script = feed::commanded().script;
     let told: u64 = outcome.told.values().sum();
     assert_eq!(told, script.len() as u64, "{:?}", outcome.told);
     let operator = |is: fn(&Operator) -> bool| {
@@ -64,7 +64,7 @@ fn kills_around_every_word_end_the_same() {
             |nth| Strike { site: *site, who: who.clone(), phase: *phase, nth, blow: Blow::Die };
         groups.extend((1..=*count).map(|nth| vec![strike(nth)]));
     }
-    assert!(groups.len() >= 12, "{}", groups.len());
+    assert!(groups.len() >= 18, "{}", groups.len());
     passings.retain(|(_, who, _), _| ["config", "breaker", "ledger"].contains(&who.as_str()));
     let mut targets = every_target(&passings, &mut die);
     die.shuffle(&mut targets);
@@ -83,7 +83,7 @@ fn kills_around_every_word_end_the_same() {
 /// The feed around a sale by `everwarm panic`, and a deposit that is adopted.
 fn sold_by_hand() -> Feed {
     let keeps = |deed: &Deed| matches!(deed, Deed::Panic(_) | Deed::Pay(900) | Deed::Adopt(_));
-    let feed = feed::paid();
+    let feed = feed::commanded();
     let mut script = Vec::new();
     for (_, deed) in feed.script.iter().filter(|(_, deed)| keeps(deed)) {
         let later = 2 * i64::try_from(script.len()).unwrap();
@@ -132,7 +132,7 @@ fn kills_around_what_panic_sold_and_what_is_adopted_end_the_same() {
 }
 
 #[test]
-fn words_drawn_for_any_feed_are_said_and_kills_break_no_invariant() {
+fn words_drawn_for_any_feed_are_said_and_kills_end_the_same() {
     let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in [number("EVERWARM_SEED").unwrap_or(1), 3] {
         let operators = Some(seed);
@@ -141,16 +141,14 @@ fn words_drawn_for_any_feed_are_said_and_kills_break_no_invariant() {
         let mut die = Die(seed);
         let mixed = |_| mixture(&learned.passings, &learned.operations, die.throw());
         let plans: Vec<Plan> = (0..MIXTURES).map(mixed).collect();
-        for plan in plans {
-            let plan = Plan { operators, ..plan };
-            let outcome = run(&feed, &plan).unwrap_or_else(|why| panic!("{plan:?}: {why}"));
-            assert_eq!(outcome.broken, [""; 0], "EVERWARM_SEED={seed} {plan:?}");
-        }
+        let plans: Vec<Plan> = plans.into_iter().map(|plan| Plan { operators, ..plan }).collect();
+        let swept = sweep(&feed, &plans, &learned.picture);
+        none_failed("small", &swept);
         let outcome = run(&feed, &Plan { operators, ..Plan::default() }).unwrap();
         outcome.told.into_iter().for_each(|(what, times)| *kinds.entry(what).or_default() += times);
     }
     println!("{kinds:?}");
-    for what in ["flatten", "safe-start", "rollback", "panic", "a release"] {
+    for what in ["flatten", "safe-start", "rollback", "resolve", "adopt", "panic", "a release"] {
         assert!(kinds.get(what).is_some_and(|times| *times >= 2), "{what}: {kinds:?}");
     }
 }
