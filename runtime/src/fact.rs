@@ -5,6 +5,7 @@
 //! stands in the file is its row, which no stage ever sees.
 
 pub use crate::poison::{Effect, Quarantine};
+use crate::roster::{Change, Joined};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -147,6 +148,13 @@ pub enum RuntimeEvent {
         /// The input that said that it was.
         quarantine: u64,
     },
+    /// A stage takes part from the next input on.
+    Joined(Joined),
+    /// The stage of this rank takes part no more: the input before was its last.
+    Left {
+        /// Its rank.
+        rank: Rank,
+    },
 }
 
 /// What the application says. The runtime asks this much of it and no more.
@@ -179,6 +187,10 @@ pub trait Body: Clone + fmt::Debug + Send + Sync + 'static {
     }
     /// Puts what the runtime has to say into the application's words.
     fn runtime(event: RuntimeEvent) -> Self;
+    /// Who joins or leaves by this input, as [`Body::runtime`] put it into words.
+    fn roster(&self) -> Option<Change> {
+        None
+    }
 }
 
 /// Resolves inputs that only refer to bulk data kept elsewhere (a range of history, say).

@@ -14,6 +14,7 @@ mod inner;
 mod options;
 mod past;
 mod poison;
+mod roster;
 mod seal;
 mod waker;
 
@@ -26,6 +27,7 @@ use crate::stage::Stage;
 use crate::store::{self, Batch, CheckpointRow, Committed, Op, Store, StoreError};
 use inner::{GATHER_BYTES, Inner, Reader};
 pub use options::Options;
+pub use roster::Enrol;
 pub(crate) use past::Past;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -65,6 +67,10 @@ pub struct StageInfo {
     pub interest: Mask,
     /// What it says.
     pub produces: Mask,
+    /// Older versions whose saved states it takes over.
+    pub converts: &'static [u16],
+    /// What it saves before it was given anything.
+    pub fresh: Vec<u8>,
 }
 
 impl StageInfo {
@@ -77,6 +83,8 @@ impl StageInfo {
             version: stage.version(),
             interest: stage.interest(),
             produces: stage.produces(),
+            converts: stage.converts(),
+            fresh: stage.save(),
         }
     }
 }
@@ -176,6 +184,8 @@ pub struct Journal<B: Body> {
 pub(crate) struct Attached<B> {
     pub seat: Seat<B>,
     pub passed: u64,
+    /// The input by which it joined; 0: it was there before the first.
+    pub joined: u64,
     /// Last input an older version passed; what it decided is not decided again.
     pub since: u64,
     pub checkpoint: Option<Arc<CheckpointRow>>,
@@ -197,8 +207,10 @@ pub(crate) struct Seat<B> {
 impl<B: Body> Journal<B> {
     /// Opens the journal in `store` for these stages and starts the store thread.
     ///
+    /// A stage the journal does not know joins it: it is given what comes from here on.
+    ///
     /// # Errors
-    /// See [`StoreError`].
+    /// A stage that takes part is not among them, or see [`StoreError`].
     pub fn open(
         store: Store,
         mut stages: Vec<StageInfo>,
@@ -206,6 +218,7 @@ impl<B: Body> Journal<B> {
     ) -> Result<Arc<Self>, StoreError> {
         stages.sort_by_key(|s| s.rank);
         let found = store.recover()?;
+        roster::check(&store, &found, &stages)?;
         let mut inner = Inner::new(&found, &stages);
         inner.load_tail(&store)?;
         let durable = watch::Sender::new(found.row);
@@ -231,6 +244,7 @@ impl<B: Body> Journal<B> {
         let sealing = journal.start_sealing().map_err(io)?;
         *journal.threads.lock().unwrap_or_else(PoisonError::into_inner) = vec![sealing, writing];
         journal.announce_upgrades();
+        journal.join_new();
         journal.begin_up();
         Ok(journal)
     }
@@ -425,13 +439,13 @@ impl<B: Body> Journal<B> {
     /// How far each stage is: (name, last input passed).
     #[must_use]
     pub fn progress(&self) -> Vec<(&'static str, u64)> {
-        self.lock().stages.iter().map(|s| (s.info.name, s.passed)).collect()
+        self.lock().present().map(|s| (s.info.name, s.passed)).collect()
     }
 
     /// How long ago the state of each stage was last saved for the next process; at first since the
     /// journal was opened.
     pub fn saved(&self) -> Vec<(&'static str, Duration)> {
-        self.lock().stages.iter().map(|s| (s.info.name, s.saved_at.elapsed())).collect()
+        self.lock().present().map(|s| (s.info.name, s.saved_at.elapsed())).collect()
     }
 
     /// Flushes everything and ends the store thread. Appends are refused from here on.

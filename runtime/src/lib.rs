@@ -17,6 +17,7 @@ pub mod meter;
 pub mod parcel;
 pub mod plain;
 pub mod poison;
+pub mod roster;
 pub mod runner;
 pub mod shell;
 pub mod stage;

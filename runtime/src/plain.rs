@@ -5,11 +5,16 @@
 
 use crate::fact::{Body, Fact, Key, Library, Mask, Rank};
 use crate::poison::{Cut, Skips};
+use crate::roster::{Change, Joined};
 use crate::stage::{Retold, Stage, Step};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// What a stage said about an input, where that is known and it is not to be asked.
 pub type Told<'a, B> = &'a mut dyn FnMut(Rank, u64) -> Result<Option<Vec<Fact<B>>>, String>;
+
+/// Makes the stage that joins; none where the application has no such.
+pub type Make<B> = Box<dyn Fn(&Joined) -> Option<Box<dyn Stage<Body = B>>>>;
 
 /// The stages of one application, fed input by input.
 pub struct PlainLoop<B: Body> {
@@ -19,6 +24,9 @@ pub struct PlainLoop<B: Body> {
     said: Vec<Vec<Fact<B>>>,
     step: Step<B>,
     library: Box<dyn Library<B>>,
+    /// Makes those who join, and what is set aside for each rank.
+    make: Make<B>,
+    skips: BTreeMap<Rank, Skips>,
     n: u64,
     time: i64,
 }
@@ -27,6 +35,14 @@ struct Lane<B: Body> {
     stage: Box<dyn Stage<Body = B>>,
     interest: Mask,
     skips: Skips,
+    /// It has left by the present input.
+    left: bool,
+}
+
+impl<B: Body> Lane<B> {
+    fn new(stage: Box<dyn Stage<Body = B>>) -> Lane<B> {
+        Lane { interest: stage.interest(), skips: Skips::default(), left: false, stage }
+    }
 }
 
 impl<B: Body> fmt::Debug for PlainLoop<B> {
@@ -58,18 +74,22 @@ impl<B: Body> PlainLoop<B> {
             assert!(a.rank() < b.rank(), "{} and {} have one rank", a.name(), b.name());
         }
         let said = stages.iter().map(|_| Vec::new()).collect();
-        let lane = |stage: Box<dyn Stage<Body = B>>| Lane {
-            interest: stage.interest(),
-            skips: Skips::default(),
-            stage,
-        };
-        let lanes = stages.into_iter().map(lane).collect();
-        PlainLoop { lanes, said, step: Step::default(), library, n: 0, time: i64::MIN }
+        let lanes = stages.into_iter().map(Lane::new).collect();
+        let (make, skips): (Make<B>, _) = (Box::new(|_| None), BTreeMap::new());
+        PlainLoop { lanes, said, step: Step::default(), library, make, skips, n: 0, time: i64::MIN }
+    }
+
+    /// Has those who join by an input made by `make`.
+    #[must_use]
+    pub fn joined_by(mut self, make: Make<B>) -> PlainLoop<B> {
+        self.make = make;
+        self
     }
 
     /// Leaves out for the stage of this rank what was set aside; to be said before the inputs
     /// concerned.
     pub fn skip(&mut self, rank: Rank, skips: &Skips) {
+        self.skips.insert(rank, skips.clone());
         for lane in self.lanes.iter_mut().filter(|lane| lane.stage.rank() == rank) {
             lane.skips = skips.clone();
         }
@@ -94,8 +114,8 @@ impl<B: Body> PlainLoop<B> {
     /// input counts as that.
     ///
     /// # Errors
-    /// The library does not have what the input refers to; the loop is then as before. Or `told`
-    /// fails; then it is of no use any more.
+    /// The library does not have what the input refers to, or a stage joins or leaves that cannot;
+    /// the loop is then as before. Or `told` fails; then it is of no use any more.
     pub fn input_told(
         &mut self,
         time: i64,
@@ -106,6 +126,7 @@ impl<B: Body> PlainLoop<B> {
         let kind = body.kind();
         let wanted = self.lanes.iter().any(|lane| lane.interest.has(kind));
         let resolved = if wanted { self.library.resolve(&body)? } else { None };
+        let joins = self.change(body.roster())?;
         self.n += 1;
         self.time = self.time.max(time);
         let input = Fact {
@@ -119,12 +140,15 @@ impl<B: Body> PlainLoop<B> {
         let given = resolved.map(|body| Fact { body, because: Vec::new(), ..input });
         let given = given.as_ref().unwrap_or(&input);
         for (index, lane) in self.lanes.iter_mut().enumerate() {
-            let Lane { stage, interest, skips } = lane;
+            let Lane { stage, interest, skips, left } = lane;
             let stage = &mut **stage;
             let cut = skips.at(self.n);
             let (lower, rest) = self.said.split_at_mut(index);
             let Some((own, higher)) = rest.split_first_mut() else { break };
             own.clear();
+            if *left {
+                continue;
+            }
             // Who was kept down then was not asked.
             let unasked = (!skips.asked(self.n)).then(Vec::new);
             let held = told(stage.rank(), self.n)?.or(unasked);
@@ -153,7 +177,44 @@ impl<B: Body> PlainLoop<B> {
             self.step.finish(stage, own);
             own.iter().for_each(&mut *sink);
         }
+        if let Some(at) = self.lanes.iter().position(|lane| lane.left) {
+            self.lanes.remove(at);
+            self.said.remove(at);
+        }
+        if let Some(stage) = joins {
+            let rank = stage.rank();
+            let at = self.lanes.partition_point(|lane| lane.stage.rank() < rank);
+            let skips = self.skips.get(&rank).cloned().unwrap_or_default();
+            self.lanes.insert(at, Lane { skips, ..Lane::new(stage) });
+            self.said.insert(at, Vec::new());
+        }
         Ok(self.n)
+    }
+
+    /// Who joins behind the next input; who leaves by it is not given it.
+    fn change(
+        &mut self,
+        change: Option<Change>,
+    ) -> Result<Option<Box<dyn Stage<Body = B>>>, String> {
+        let place = |rank: Rank| self.lanes.iter().position(|lane| lane.stage.rank() == rank);
+        match change {
+            None => Ok(None),
+            Some(Change::Joined(who)) => {
+                let Joined { rank, id, kind, .. } = &who;
+                if place(*rank).is_some() {
+                    return Err(format!("{id} joins at rank {}, which is taken", rank.0));
+                }
+                let none = || format!("{id} joins, of kind {kind}, which is not known");
+                let stage = (self.make)(&who).ok_or_else(none)?;
+                assert_eq!(stage.rank(), *rank, "{id} is made for the rank it joins at");
+                Ok(Some(stage))
+            }
+            Some(Change::Left(rank)) => {
+                let at = place(rank).ok_or_else(|| format!("nobody at rank {} leaves", rank.0))?;
+                self.lanes[at].left = true;
+                Ok(None)
+            }
+        }
     }
 
     /// The earliest event time at which a stage wants a clock input.

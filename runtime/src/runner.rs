@@ -107,12 +107,16 @@ impl<S: Stage + ?Sized> Runner<S> {
         journal.chaos().point(Site::BeforeResume, name);
         let attached = journal.attach(stage.rank());
         let mut report = ResumeReport::default();
-        if let Some(saved) = attached.checkpoint.filter(|c| c.version == version) {
-            let load = stage.load(&saved.state);
+        let mut cursor = attached.joined;
+        if let Some(saved) = attached.checkpoint {
+            let load = if saved.version == version {
+                stage.load(&saved.state)
+            } else {
+                stage.convert(saved.version, &saved.state)
+            };
             load.map_err(|reason| RunError::Load { stage: name, n: saved.n, reason })?;
-            report.checkpoint = saved.n;
+            (report.checkpoint, cursor) = (saved.n, saved.n);
         }
-        let cursor = report.checkpoint;
         let (seat, past) = (attached.seat, attached.past);
         let mut runner =
             Runner { stage, journal, seat, library, past, cursor, step: Step::default(), fed: 0 };

@@ -52,6 +52,18 @@ pub trait Stage: Send + 'static {
     /// # Errors
     /// Says what is wrong with the bytes.
     fn load(&mut self, bytes: &[u8]) -> Result<(), String>;
+    /// Older versions whose saved states [`Stage::convert`] takes over. The past of others is read
+    /// again.
+    fn converts(&self) -> &'static [u16] {
+        &[]
+    }
+    /// Takes over what [`Stage::save`] of one of those versions wrote, whatever it was before.
+    ///
+    /// # Errors
+    /// Says what is wrong with the bytes.
+    fn convert(&mut self, version: u16, _bytes: &[u8]) -> Result<(), String> {
+        Err(format!("a state of version {version} is not read by this one"))
+    }
     /// Asserts the invariants of the state; called after every input in debug and chaos runs.
     fn check(&self) {}
 }

@@ -1,5 +1,5 @@
-//! A stage without a saved state, because it is new or speaks under a new version, reads the past
-//! from the file a block at a time: through segments and the live file, whatever its length.
+//! A stage that speaks under a new version and converts no older state reads the past from the file
+//! a block at a time: through segments and the live file, whatever its length.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
@@ -141,19 +141,14 @@ impl Stage for Adder {
 
 type Stages = Vec<Box<dyn Stage<Body = Word>>>;
 
-/// Those of the first life.
-fn before() -> Stages {
-    vec![Adder::boxed(10, 1, &[0]), Adder::boxed(20, 1, &[0, 10])]
-}
-
-/// The first speaks under a new version; two are new, of which one sees what a higher rank said
-/// about the input before, and the other sees the one.
-fn after() -> Stages {
+/// Those of one life: three of them under this version, of which one sees what a higher rank said
+/// about the input before, and another sees that one.
+fn stages(version: u16) -> Stages {
     vec![
-        Adder::boxed(5, 1, &[0, 20]),
-        Adder::boxed(10, 2, &[0]),
+        Adder::boxed(5, version, &[0, 20]),
+        Adder::boxed(10, version, &[0]),
         Adder::boxed(20, 1, &[0, 10]),
-        Adder::boxed(30, 1, &[0, 5]),
+        Adder::boxed(30, version, &[0, 5]),
     ]
 }
 
@@ -238,9 +233,9 @@ fn said(disk: &FaultyDisk) -> BTreeMap<(u16, u64), u64> {
 }
 
 #[test]
-fn a_long_past_is_read_in_pieces_by_new_and_by_upgraded_stages() {
+fn a_long_past_is_read_in_pieces_by_upgraded_stages() {
     let disk = FaultyDisk::holding(Vec::new(), None);
-    let mut life = Life::begin(&disk, before());
+    let mut life = Life::begin(&disk, stages(1));
     for from in (1..=INPUTS).step_by(100) {
         life.append(from..=from + 99);
         life.catch_up();
@@ -255,12 +250,10 @@ fn a_long_past_is_read_in_pieces_by_new_and_by_upgraded_stages() {
     assert_eq!(ALIVE.load(SeqCst), 0, "nothing is left of the first life");
 
     MOST.store(0, SeqCst);
-    let mut life = Life::begin(&disk, after());
-    // Killed in the middle of its past, the new one begins again and finds what it has said.
-    life.runners[0].catch_up(64, |_| ()).unwrap();
-    life.runners[0].catch_up(64, |_| ()).unwrap();
-    assert!(life.runners[0].cursor() > 0);
-    life.replace(0, after().remove(0));
+    let mut life = Life::begin(&disk, stages(2));
+    // One that is killed before it has saved itself reads all of it again.
+    assert!(life.runners[0].cursor() >= INPUTS);
+    life.replace(0, stages(2).remove(0));
     life.catch_up();
     let most = MOST.load(SeqCst);
     assert!(most < 4_000, "{most} of more than {facts} facts were in memory at once");
@@ -270,15 +263,7 @@ fn a_long_past_is_read_in_pieces_by_new_and_by_upgraded_stages() {
     life.end();
 
     // The same without any of it: each stage under the version it had.
-    let mut plain = PlainLoop::new(
-        vec![
-            Adder::boxed(5, 1, &[0, 20]),
-            Adder::boxed(10, 1, &[0]),
-            Adder::boxed(20, 1, &[0, 10]),
-            Adder::boxed(30, 1, &[0, 5]),
-        ],
-        Box::new(NoLibrary),
-    );
+    let mut plain = PlainLoop::new(stages(1), Box::new(NoLibrary));
     let mut expected = BTreeMap::new();
     for number in 1..=INPUTS {
         let mut keep = |fact: &Fact<Word>| {
@@ -294,10 +279,11 @@ fn a_long_past_is_read_in_pieces_by_new_and_by_upgraded_stages() {
     assert_eq!(new.keys().filter(past).count(), expected.len(), "nothing else is said of it");
     // Under its new version it goes on from the sum of all there was, its own words included.
     let mut sum: u64 = 0;
-    let upgrade = INPUTS + 1;
-    for n in (1..upgrade).chain(upgrade + 1..upgrade + 200) {
+    // Three inputs say that three are upgraded.
+    let upgraded = INPUTS + 3;
+    for n in (1..=INPUTS).chain(upgraded + 1..=upgraded + 200) {
         sum = sum.wrapping_mul(31).wrapping_add(new[&(0, n)].wrapping_mul(3));
-        let version = if n < upgrade { 1 } else { 2 };
+        let version = if n <= INPUTS { 1 } else { 2 };
         let says = (!sum.is_multiple_of(3)).then(|| sum.wrapping_mul(version));
         assert_eq!(new.get(&(10, n)).copied(), says, "input {n}");
         sum = says.map_or(sum, |own| sum.wrapping_mul(31).wrapping_add(own.wrapping_mul(13)));

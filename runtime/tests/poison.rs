@@ -59,7 +59,9 @@ impl Body for Words {
         let q = match event {
             RuntimeEvent::Quarantined(q) => q,
             RuntimeEvent::Released { quarantine } => return Words(4, vec![quarantine.to_string()]),
-            RuntimeEvent::StageUpgraded { .. } => panic!("{event:?}"),
+            RuntimeEvent::StageUpgraded { .. }
+            | RuntimeEvent::Joined(_)
+            | RuntimeEvent::Left { .. } => panic!("{event:?}"),
         };
         let told = format!("{} {} {:?} x{} {}", q.stage, q.n, q.effect, q.failures, q.why);
         Words(3, [vec![told], q.parts].concat())

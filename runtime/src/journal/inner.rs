@@ -5,6 +5,7 @@ use super::{AppendError, Chunk, Round, StageInfo, TAIL_BYTES, Waker};
 use crate::clock;
 use crate::fact::{Body, Fact, Key, Mask, Rank};
 use crate::poison::{At, Poison};
+use crate::roster::{Joined, Member};
 use crate::store::{Batch, CheckpointRow, Op, Recovered, Sealing, Store, StoreError};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
@@ -23,12 +24,18 @@ pub(super) struct Slot<B> {
 
 pub(super) struct StageState {
     pub(super) info: StageInfo,
+    /// As the roster has it.
+    pub(super) who: Joined,
     pub(super) lower: Vec<usize>,
     pub(super) higher: Vec<usize>,
     pub(super) incarnation: u64,
     /// It is kept down: inputs are passed for it.
     pub(super) absent: bool,
     pub(super) passed: u64,
+    /// The input by which it joined, 0 where it was there before the first; and the one by which it
+    /// left.
+    pub(super) joined: u64,
+    pub(super) left: Option<u64>,
     /// Version that spoke last, and the last input an older version passed.
     pub(super) spoke: u16,
     pub(super) since: u64,
@@ -55,6 +62,42 @@ pub(super) struct StageState {
     pub(super) mark: u64,
 }
 
+impl StageState {
+    /// One that was given nothing yet.
+    pub(super) fn new(info: StageInfo) -> StageState {
+        StageState {
+            who: super::roster::fixed(&info),
+            lower: Vec::new(),
+            higher: Vec::new(),
+            incarnation: 0,
+            absent: false,
+            passed: 0,
+            joined: 0,
+            left: None,
+            spoke: 0,
+            since: 0,
+            checkpoint: None,
+            written: 0,
+            saved_at: clock::now(),
+            saved_behind: 0,
+            needs: 0,
+            said_behind: 0,
+            waker: None,
+            next_wake: None,
+            poison: Poison::default(),
+            at: Arc::default(),
+            poison_changed: false,
+            mark: 0,
+            info,
+        }
+    }
+
+    /// Whether it has left and passed its last input: nobody waits for it.
+    pub(super) fn is_over(&self) -> bool {
+        self.left.is_some_and(|left| self.passed + 1 >= left)
+    }
+}
+
 pub(super) struct Reader {
     pub(super) mask: Mask,
     pub(super) waker: Arc<Waker>,
@@ -70,6 +113,8 @@ pub(super) struct Inner<B> {
     pub(super) published: u64,
     pub(super) rounds: VecDeque<Slot<B>>,
     pub(super) pending: Vec<Op<B>>,
+    /// Rows of the roster that the next commit writes.
+    pub(super) roster: Vec<Member>,
     pub(super) pending_bytes: usize,
     pub(super) pending_since: Option<Instant>,
     /// Bytes waiting above which the store thread is woken: none where it has nothing to do.
@@ -99,45 +144,29 @@ impl<B: Body> Inner<B> {
             let row = found.passed.iter().find(|(r, _)| *r == rank);
             row.map(|(_, p)| *p).unwrap_or_default()
         };
-        let depends = |s: &StageInfo, on: &StageInfo| s.interest.meets(on.produces);
-        let sides = |i: usize| {
-            let depends = |on: &usize| depends(&infos[i], &infos[*on]);
-            ((0..i).filter(depends).collect(), (i + 1..infos.len()).filter(depends).collect())
-        };
-        let state = |i: usize| {
-            let info = infos[i].clone();
-            let (lower, higher) = sides(i);
+        let state = |info: &StageInfo| {
             let last = passed(info.rank.0);
             let upgraded = last.version != 0 && last.version != info.version;
             let saved = found.checkpoints.iter().find(|(r, _)| *r == info.rank.0);
-            let usable = saved.filter(|(_, c)| c.version == info.version);
+            let reads = |v: u16| v == info.version || info.converts.contains(&v);
+            let usable = saved.filter(|(_, c)| reads(c.version));
             let poison = found.poison.iter().find(|(r, _)| *r == info.rank.0);
             let mut poison = poison.map(|(_, p)| p.clone()).unwrap_or_default();
             let poison_changed = poison.reopen(upgraded);
             StageState {
-                lower,
-                higher,
-                incarnation: 0,
-                absent: false,
                 passed: last.n,
                 spoke: last.version,
                 since: if upgraded { last.n } else { last.since },
                 checkpoint: usable.map(|(_, c)| Arc::new(c.clone())),
                 written: usable.map_or(0, |(_, c)| c.n),
-                saved_at: clock::now(),
-                saved_behind: 0,
-                needs: 0,
-                said_behind: 0,
-                waker: None,
-                next_wake: None,
                 poison,
-                at: Arc::default(),
                 poison_changed,
-                mark: 0,
-                info,
+                ..StageState::new(info.clone())
             }
         };
-        Inner {
+        let mut stages: Vec<StageState> = infos.iter().map(state).collect();
+        let roster = super::roster::enrol(found, &mut stages);
+        let mut inner = Inner {
             next_row: found.row + 1,
             head: passed(0).n,
             time: i64::MIN,
@@ -146,6 +175,7 @@ impl<B: Body> Inner<B> {
             published: 0,
             rounds: VecDeque::new(),
             pending: Vec::new(),
+            roster,
             pending_bytes: 0,
             pending_since: None,
             gather: 0,
@@ -157,19 +187,40 @@ impl<B: Body> Inner<B> {
             synced_at: clock::now(),
             sync_wanted: 0,
             marks: super::poison::Marks::default(),
-            stages: (0..infos.len()).map(state).collect(),
+            stages,
             writers: BTreeMap::new(),
             readers: BTreeMap::new(),
             closing: false,
             abandoned: false,
             ended: false,
+        };
+        inner.relate();
+        inner
+    }
+
+    /// Those who take part, or have not passed their last input.
+    pub(super) fn present(&self) -> impl Iterator<Item = &StageState> {
+        self.stages.iter().filter(|s| !s.is_over())
+    }
+
+    /// Finds out again who sees what whom says.
+    pub(super) fn relate(&mut self) {
+        let mut by_rank: Vec<usize> = (0..self.stages.len()).collect();
+        by_rank.sort_by_key(|i| self.stages[*i].info.rank);
+        for (place, index) in by_rank.iter().enumerate() {
+            let interest = self.stages[*index].info.interest;
+            let seen = |q: &&usize| interest.meets(self.stages[**q].info.produces);
+            let lower = by_rank[..place].iter().filter(seen).copied().collect();
+            let higher = by_rank[place + 1..].iter().filter(seen).copied().collect();
+            let state = &mut self.stages[*index];
+            (state.lower, state.higher) = (lower, higher);
         }
     }
 
     /// Reads what the stages have to evolve: everything behind the oldest checkpoint. Who has none
     /// reads the past by itself.
     pub(super) fn load_tail(&mut self, store: &Store) -> Result<(), StoreError> {
-        let saved = self.stages.iter().filter_map(|s| s.checkpoint.as_ref());
+        let saved = self.present().filter_map(|s| s.checkpoint.as_ref());
         let oldest = saved.min_by_key(|c| c.n).map(|c| c.row);
         self.load_from(oldest.map_or_else(|| store.live_from(), Ok)?, store)?;
         // Nothing but words about inputs that are sealed.
@@ -182,7 +233,8 @@ impl<B: Body> Inner<B> {
             self.load_from(0, store)?;
         }
         let lacks = self.lacks_the_past(0);
-        for state in self.stages.iter_mut().filter(|s| lacks && s.checkpoint.is_none()) {
+        let lacking = |s: &&mut StageState| lacks && s.checkpoint.is_none() && !s.is_over();
+        for state in self.stages.iter_mut().filter(lacking) {
             state.needs = u64::MAX;
         }
         Ok(())
@@ -335,7 +387,7 @@ impl<B: Body> Inner<B> {
 
     /// Whether every stage has passed the head, and what asked for a flush has been flushed.
     pub(super) fn settled(&self) -> bool {
-        self.sync_wanted <= self.durable && self.stages.iter().all(|s| s.passed == self.head)
+        self.sync_wanted <= self.durable && self.present().all(|s| s.passed == self.head)
     }
 
     /// Asks for a flush where a synced fact waits; true where the store thread should look now.
@@ -371,9 +423,12 @@ impl<B: Body> Inner<B> {
     /// said about the input before.
     pub(super) fn ready(&self, index: usize) -> u64 {
         let stage = &self.stages[index];
-        let lower = stage.lower.iter().map(|q| self.stages[*q].passed);
-        let higher = stage.higher.iter().map(|q| self.stages[*q].passed + 1);
-        lower.chain(higher).fold(self.head, u64::min)
+        let waits = |q: &&usize| !self.stages[**q].is_over();
+        let lower = stage.lower.iter().filter(waits).map(|q| self.stages[*q].passed);
+        let higher = stage.higher.iter().filter(waits).map(|q| self.stages[*q].passed + 1);
+        // Who has left is not given the input by which it did.
+        let last = stage.left.map_or(self.head, |left| (left - 1).min(self.head));
+        lower.chain(higher).fold(last, u64::min)
     }
 
     pub(super) fn round(&self, index: usize, n: u64) -> Round<B> {
@@ -447,7 +502,8 @@ impl<B: Body> Inner<B> {
         self.pending_bytes = 0;
         let (poison, last) = (self.poison_rows(), self.closing);
         let (ops, head, bytes) = (std::mem::take(&mut self.pending), self.head, self.bytes.0);
-        Batch { ops, passed, head, bytes, poison, sync, last }
+        let roster = std::mem::take(&mut self.roster);
+        Batch { ops, passed, roster, head, bytes, poison, sync, last }
     }
 
     /// Whether the live file holds enough for a segment besides what stays in it.
@@ -462,7 +518,7 @@ impl<B: Body> Inner<B> {
             Some(checkpoint) if s.needs == 0 => checkpoint.n,
             _ => s.needs,
         };
-        let base = self.stages.iter().map(saved).fold(self.head, u64::min);
+        let base = self.present().map(saved).fold(self.head, u64::min);
         while self.rounds.front().is_some_and(|s| s.n < base && last_row(s) <= self.committed) {
             let gone = self.rounds.pop_front().expect("it was just looked at");
             let first = self.tail.front().map_or(self.next_row, |c| c.first_row);

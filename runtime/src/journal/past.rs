@@ -156,7 +156,8 @@ impl<B: Body> Journal<B> {
     pub(crate) fn attach(&self, rank: Rank) -> Attached<B> {
         let mut inner = self.lock();
         let index = inner.index_of(rank);
-        let saved = inner.stages[index].checkpoint.as_ref().map_or(0, |c| c.n);
+        let stage = &inner.stages[index];
+        let saved = stage.checkpoint.as_ref().map_or(stage.joined, |c| c.n);
         let past = inner.lacks_the_past(saved).then(|| inner.past(index));
         let state = &mut inner.stages[index];
         state.needs = if past.is_some() { u64::MAX } else { 0 };
@@ -173,15 +174,16 @@ impl<B: Body> Journal<B> {
             version: state.info.version,
             marker: std::marker::PhantomData,
         };
-        let (passed, since) = (state.passed, state.since);
-        Attached { seat, passed, since, checkpoint: state.checkpoint.clone(), past }
+        let (passed, joined, since) = (state.passed, state.joined, state.since);
+        Attached { seat, passed, joined, since, checkpoint: state.checkpoint.clone(), past }
     }
 
     /// Says which stages speak under another version from here on.
     pub(super) fn announce_upgrades(&self) {
         let upgraded: Vec<B> = {
             let inner = self.lock();
-            let changed = |s: &&StageState| s.spoke != 0 && s.spoke != s.info.version;
+            let changed =
+                |s: &&StageState| !s.is_over() && s.spoke != 0 && s.spoke != s.info.version;
             let event = |s: &StageState| {
                 let (rank, from, to) = (s.info.rank, s.spoke, s.info.version);
                 B::runtime(RuntimeEvent::StageUpgraded { rank, from, to })

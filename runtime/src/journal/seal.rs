@@ -102,7 +102,7 @@ impl<B: Body> Journal<B> {
         let followers = self.options.followers.iter().map(said);
         let held = inner.holds.values().copied().chain(followers).min();
         let until = held.map_or(u64::MAX, |row| row.saturating_sub(1)).min(inner.durable);
-        let ranks = inner.stages.iter().map(|stage| stage.info.rank.0).collect();
+        let ranks = inner.present().map(|stage| stage.info.rank.0).collect();
         Some((ranks, until, inner.sealing.segment))
     }
 

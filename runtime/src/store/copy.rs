@@ -7,7 +7,7 @@
 
 use super::archive::Archive;
 use super::file::{Store, StoreError, number};
-use super::rows::{BLOCKS, CHECKPOINTS, META, PASSED, POISON};
+use super::rows::{BLOCKS, CHECKPOINTS, META, PASSED, POISON, ROSTER};
 use super::segments::{self, SEGMENTS, Segment, Shelf};
 use crate::parcel::Record;
 use redb::{
@@ -80,6 +80,7 @@ impl StoreLook {
         copy_table(&read, PASSED, &path, take)?;
         copy_table(&read, CHECKPOINTS, &path, take)?;
         copy_table(&read, POISON, &path, take)?;
+        copy_table(&read, ROSTER, &path, take)?;
         copy_table(&read, SEGMENTS, &path, take)?;
         let segments = segments::from(&read, 0).map_err(of)?;
         drop(read);
@@ -286,6 +287,7 @@ impl Making {
                 put(write, CHECKPOINTS, key, value)
             }
             (Make::Store, name) if name == POISON.name() => put(write, POISON, key, value),
+            (Make::Store, name) if name == ROSTER.name() => put(write, ROSTER, key, value),
             (Make::Store, name) if name == SEGMENTS.name() => put(write, SEGMENTS, key, value),
             (Make::Store, name) => Err(redb::Error::Corrupted(format!("no table {name:?}"))),
         };

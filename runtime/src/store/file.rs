@@ -5,13 +5,14 @@
 //! is refused and left as it is, to the byte: see `careful.rs`.
 
 use super::careful::{self, Access, Hold, Reads};
-use super::rows::{self, BLOCKS, CHECKPOINTS, META, PASSED, POISON};
+use super::rows::{self, BLOCKS, CHECKPOINTS, META, PASSED, POISON, ROSTER};
 use super::segments::{self, Segment, Shelf};
 use crate::chaos::Chaos;
 use crate::chaos::faults::FaultyDisk;
 use crate::fact::{Body, Fact};
 use crate::files::{is_full, sync_name};
 use crate::poison::Poison;
+use crate::roster::Member;
 use redb::{
     Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, StorageError,
     TableError,
@@ -156,6 +157,8 @@ pub struct Recovered {
     pub(crate) passed: Vec<(u16, rows::PassedRow)>,
     pub(crate) checkpoints: Vec<(u16, rows::CheckpointRow)>,
     pub(crate) poison: Vec<(u16, Poison)>,
+    /// Who takes part, by rank.
+    pub(crate) roster: Vec<Member>,
     /// Bytes of blocks ever written, and how many of them are sealed.
     pub(crate) bytes: (u64, u64),
 }
@@ -322,8 +325,18 @@ impl Store {
             found.bytes = (written.map_or(0, |(_, p)| p.since), segments::sealed_bytes(&read)?);
             found.checkpoints = checkpoints(&read)?;
             found.poison = poison(&read)?;
+            found.roster = roster(&read)?;
             Ok(found)
         };
+        read().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Who takes part or did, by rank; empty in a file that was made before there was a roster.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn roster(&self) -> Result<Vec<Member>, StoreError> {
+        let read = || -> Result<Vec<Member>, redb::Error> { roster(&self.db.begin_read()?) };
         read().map_err(|e| StoreError::of(&self.path, e))
     }
 
@@ -631,6 +644,24 @@ fn poison(read: &ReadTransaction) -> Result<Vec<(u16, Poison)>, redb::Error> {
         Ok((rank.value(), poison.map_err(torn)?))
     };
     table.iter()?.map(row).collect()
+}
+
+fn roster(read: &ReadTransaction) -> Result<Vec<Member>, redb::Error> {
+    let table = match read.open_table(ROSTER) {
+        // A file that was made before there was this table.
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        table => table?,
+    };
+    let mut members = Vec::new();
+    for kv in table.iter()? {
+        let (rank, bytes) = kv?;
+        members.push(rows::decode_member(rank.value(), bytes.value())?);
+    }
+    let passed = read.open_table(PASSED)?;
+    for member in &mut members {
+        member.passed = passed.get(member.who.rank.0)?.map_or(0, |row| row.value().0);
+    }
+    Ok(members)
 }
 
 fn check_magic(path: &Path) -> Result<(), StoreError> {

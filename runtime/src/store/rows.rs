@@ -5,6 +5,7 @@
 //! first number, then (length, fact) each. One fact larger than a block has a row of its own.
 
 use crate::fact::{Body, Fact, Key};
+use crate::roster::Member;
 use redb::{Database, ReadableTable, TableDefinition};
 use std::ops::ControlFlow;
 
@@ -20,6 +21,9 @@ pub(super) const CHECKPOINTS: TableDefinition<'_, u16, (u64, u64, u16, &[u8])> =
 /// Rank → how often the stage failed at an input, and what it is not given. Where nothing of it is,
 /// there is no row.
 pub(super) const POISON: TableDefinition<'_, u16, &[u8]> = TableDefinition::new("poison_v1");
+/// Rank → who it is, and from which input to which it takes part. A file that was made before there
+/// was this table has none: then everybody was there before the first input.
+pub(super) const ROSTER: TableDefinition<'_, u16, &[u8]> = TableDefinition::new("roster_v1");
 /// Name → value.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta_v1");
 
@@ -57,6 +61,17 @@ impl From<(u64, u64, u16, &[u8])> for CheckpointRow {
     fn from((n, row, version, state): (u64, u64, u16, &[u8])) -> Self {
         CheckpointRow { n, row, version, state: state.to_vec() }
     }
+}
+
+pub(super) fn encode_member(member: &Member) -> Vec<u8> {
+    rmp_serde::to_vec(member).expect("a member is plain values, memory takes them")
+}
+
+pub(super) fn decode_member(rank: u16, bytes: &[u8]) -> Result<Member, redb::Error> {
+    let torn = |why: String| redb::Error::Corrupted(format!("roster, rank {rank}: {why}"));
+    let member: Member = rmp_serde::from_slice(bytes).map_err(|e| torn(e.to_string()))?;
+    let known = member.who.rank.0;
+    if known == rank { Ok(member) } else { Err(torn(format!("it is about rank {known}"))) }
 }
 
 /// Appends the fact as it lies in a block.

@@ -6,12 +6,13 @@
 
 use super::file::SCHEMA;
 use super::file::{Store, StoreError};
-use super::rows::{self, BLOCK_MAX, BLOCKS, CHECKPOINTS, CheckpointRow, META, PASSED, POISON};
+use super::rows::{self, BLOCK_MAX, BLOCKS, CHECKPOINTS, CheckpointRow, META, PASSED, POISON, ROSTER};
 use super::segments::{self, Segment};
 use crate::chaos::{Chaos, Site};
 use crate::clock;
 use crate::fact::Body;
 use crate::journal::Chunk;
+use crate::roster::Member;
 use redb::Durability;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,8 @@ pub(crate) struct Batch<B> {
     pub ops: Vec<Op<B>>,
     /// (rank, last input passed, version, last input an older version passed), as of the last op.
     pub passed: Vec<(u16, u64, u16, u64)>,
+    /// Whose part in it changed.
+    pub roster: Vec<Member>,
     /// Last input, as of the last op.
     pub head: u64,
     /// Bytes of blocks written before this batch.
@@ -130,6 +133,12 @@ impl Writer<'_> {
             for op in &batch.ops {
                 if let Op::Checkpoint(rank, c) = op {
                     checkpoints.insert(rank, (c.n, c.row, c.version, c.state.as_slice()))?;
+                }
+            }
+            if !batch.roster.is_empty() {
+                let mut roster = write.open_table(ROSTER)?;
+                for member in &batch.roster {
+                    roster.insert(member.who.rank.0, rows::encode_member(member).as_slice())?;
                 }
             }
             if !batch.poison.is_empty() {
