@@ -307,13 +307,18 @@ impl Life<'_> {
         let ended = loop {
             let mine = self.child.try_wait().map_err(io("the process"))?;
             let theirs = other.try_wait().map_err(io("the process beside it"))?;
-            if let Some(status) = mine {
-                std::mem::swap(&mut self.child, &mut other);
-                self.step = STEPS[1];
-                break status;
-            }
-            if let Some(status) = theirs {
-                break status;
+            match (mine, theirs) {
+                // The recording was over before the other one gave way.
+                (Some(status), None) if status.success() => {}
+                (None, Some(status)) if status.success() => {}
+                (Some(mine), Some(theirs)) if mine.success() => break theirs,
+                (Some(status), _) => {
+                    std::mem::swap(&mut self.child, &mut other);
+                    self.step = STEPS[1];
+                    break status;
+                }
+                (None, Some(status)) => break status,
+                (None, None) => {}
             }
             if began.elapsed() >= GIVES_WAY {
                 drop(other.kill().and_then(|()| other.wait()));
@@ -321,7 +326,8 @@ impl Life<'_> {
             }
             std::thread::park_timeout(LOOK);
         };
-        if ended.code() == Some(HELD_CODE) {
+        // Who begins behind the other's end finds nothing left to do.
+        if ended.code() == Some(HELD_CODE) || ended.success() {
             return Ok(());
         }
         let said = fs::read_to_string(log(self.dir)).unwrap_or_default();

@@ -78,6 +78,12 @@ impl Recent {
         self.volumes.push(bar.volume);
     }
 
+    /// Whether no bar was taken in: nothing can be compared with the next.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.time.is_none()
+    }
+
     /// Why `bar` is odd after these; none: it is not. A jump of more than `max_jump_percent` of the
     /// last close is odd; 0: none is.
     #[must_use]

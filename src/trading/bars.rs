@@ -11,7 +11,8 @@
 //! late; one that differs from what was said of its minute is a revision, and the first stays.
 //!
 //! A bar is judged when its close is complete, by what was said before: see [`crate::domain::odd`].
-//! An odd one of a stream is held back until the venue's records were asked: see [`doubt`].
+//! An odd one of a stream is held back until the venue's records were asked: see [`doubt`]. So is
+//! the first one of a symbol without a past: nothing can be compared with it.
 
 mod doubt;
 
@@ -108,6 +109,19 @@ impl Closes {
     fn judge(&self, bar: &Bar) -> Option<Oddity> {
         let of = self.symbols.get(bar.symbol)?;
         of.recent.judge(bar, self.rules.max_jump_percent)
+    }
+
+    /// Whether nothing is known that a bar of this symbol could be compared with.
+    fn is_first(&self, symbol: Symbol) -> bool {
+        self.symbols.get(symbol).is_none_or(|of| of.recent.is_empty())
+    }
+
+    /// Whether a bar waits for the venue's records, and why it is odd.
+    fn doubts(&self, held: &Held) -> (bool, Option<Oddity>) {
+        let odd = self.judge(&held.bar);
+        let unrepeated = odd.is_some() && held.told != Told::Twice;
+        let unknown = held.told == Told::Streamed && self.is_first(held.bar.symbol);
+        (unrepeated || unknown, odd)
     }
 
     /// The odd ones among the bars of the next close.
@@ -325,12 +339,31 @@ pub struct Gathering {
     doubts: Doubts,
 }
 
+/// How a bar was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Told {
+    /// By a stream.
+    Streamed,
+    /// By the venue's records.
+    Recorded,
+    /// By the venue's records, which repeated it: it enters its close however odd it is.
+    Twice,
+}
+
 /// A bar on its way.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     bar: Bar,
-    /// Whether the venue's records repeated it: it enters its close however odd it is.
-    confirmed: bool,
+    told: Told,
+}
+
+impl Held {
+    /// The same bar was told in another way, too.
+    fn also(&mut self, other: &Held) {
+        if self.bar == other.bar {
+            self.told = self.told.max(other.told);
+        }
+    }
 }
 
 impl Gathering {
@@ -347,12 +380,13 @@ impl Gathering {
             // The records are asked already.
             return Offered::Known;
         }
-        self.take(said, Held { bar, confirmed: false })
+        self.take(said, Held { bar, told: Told::Streamed })
     }
 
     /// A bar was found in the venue's records; `confirmed`: it is odd and they repeated it.
     pub fn found(&mut self, said: &Closes, bar: Bar, confirmed: bool) -> Offered {
-        self.take(said, Held { bar, confirmed })
+        let told = if confirmed { Told::Twice } else { Told::Recorded };
+        self.take(said, Held { bar, told })
     }
 
     fn take(&mut self, said: &Closes, held: Held) -> Offered {
@@ -373,7 +407,7 @@ impl Gathering {
         if said.last.is_some_and(|last| close <= last) {
             let is = |l: &&mut Held| (l.bar.symbol, l.bar.open_time) == (bar.symbol, bar.open_time);
             if let Some(known) = self.late.iter_mut().find(is) {
-                known.confirmed |= held.confirmed && known.bar == bar;
+                known.also(&held);
                 return same(&known.bar);
             }
             self.late.push(held);
@@ -383,7 +417,7 @@ impl Gathering {
         }
         let of = self.pending.entry(close).or_default();
         if let Some(known) = of.get_mut(&bar.symbol) {
-            known.confirmed |= held.confirmed && known.bar == bar;
+            known.also(&held);
             return same(&known.bar);
         }
         of.insert(bar.symbol, held);
@@ -467,13 +501,14 @@ impl Gathering {
         if let Some(refused) = self.doubts.say() {
             return Next::Say(refused);
         }
-        while let Some(Held { bar, confirmed }) = self.late.pop() {
+        while let Some(held) = self.late.pop() {
+            let bar = held.bar;
             let close = bar.open_time + MINUTE;
             if said.has(bar.symbol, close) || !said.has_past(bar.symbol) {
                 continue;
             }
-            let odd = said.judge(&bar);
-            if odd.is_some() && !confirmed {
+            let (doubtful, odd) = said.doubts(&held);
+            if doubtful {
                 self.doubts.ask(bar);
                 return Next::Fetch(close, vec![bar.symbol]);
             }
@@ -529,11 +564,11 @@ impl Gathering {
         let mut odd = Vec::new();
         let mut doubtful = Vec::new();
         for (symbol, held) in bars.iter() {
-            let Some(why) = said.judge(&held.bar) else { continue };
-            if held.confirmed {
-                odd.push(OddBar { symbol: *symbol, why });
-            } else {
+            let (in_doubt, why) = said.doubts(held);
+            if in_doubt {
                 doubtful.push(*symbol);
+            } else {
+                odd.extend(why.map(|why| OddBar { symbol: *symbol, why }));
             }
         }
         for symbol in &doubtful {

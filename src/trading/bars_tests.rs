@@ -33,11 +33,18 @@ impl Told {
 
     /// Their past up to the end of a minute is there.
     fn past(&mut self, symbols: &[&str], through: i64) {
+        self.past_at(symbols, through, through);
+    }
+
+    /// The same, and a last price.
+    fn past_at(&mut self, symbols: &[&str], through: i64, price: i64) {
         for symbol in symbols {
+            let bars = vec![bar(symbol, through - 1, price)];
             let (symbol, to) = (sym(symbol), (through - 1) * MINUTE);
             let timeframe = crate::domain::time::Timeframe::M1;
             let (from, count, digest) = (to, 1, 0);
             self.hear(Market::HistoryLoaded { symbol, timeframe, from, to, count, digest });
+            self.hear(Market::HistoryBars { symbol, timeframe, bars });
             self.gathering.looked(symbol, through * MINUTE);
         }
     }
@@ -240,14 +247,14 @@ fn who_missed_most_recent_closes_is_not_waited_for() {
     }
     told.bar("A", 14);
     assert_eq!(told.go(843), "fetch 14 B");
-    told.bar("B", 14);
+    told.priced("B", 14, 11);
     assert_eq!(told.go(843), "close 14 A B");
 }
 
 /// A and B, whose last bars closed at minute 11 at a price of 100.
 fn at_a_hundred(lockstep: bool) -> Told {
     let mut told = Told::new(lockstep, &["A", "B"]);
-    told.past(&["A", "B"], 10);
+    told.past_at(&["A", "B"], 10, 100);
     told.priced("A", 11, 100);
     told.priced("B", 11, 100);
     assert_eq!(told.go(661), "close 11 A B");
@@ -289,6 +296,27 @@ fn an_odd_bar_of_the_stream_waits_for_the_records_and_enters_marked_where_they_r
         told.priced("B", 13, 101);
         told.gathering.told(13 * MINUTE, traded);
         assert_eq!(told.go(781), "close 13 A B");
+    }
+}
+
+#[test]
+fn the_first_bar_of_a_symbol_without_a_past_waits_for_the_records() {
+    for lockstep in [false, true] {
+        let mut told = Told::new(lockstep, &["A"]);
+        let (symbol, timeframe) = (sym("A"), crate::domain::time::Timeframe::M1);
+        let (from, to, count, digest) = (0, 9 * MINUTE, 0, 0);
+        told.hear(Market::HistoryLoaded { symbol, timeframe, from, to, count, digest });
+        told.gathering.looked(symbol, 10 * MINUTE);
+        told.gathering.told(11 * MINUTE, BTreeSet::from([symbol]));
+        told.priced("A", 11, 10);
+        assert_eq!(told.go(661), "fetch 11 A", "nothing can be compared with it");
+        // Its records tell another price.
+        told.records("A", 11, &[(11, 100, false)], 662);
+        let said = told.go(662);
+        assert!(said.starts_with("refused") && said.ends_with("close 11 A"), "{said}");
+        told.gathering.told(12 * MINUTE, BTreeSet::from([symbol]));
+        told.priced("A", 12, 101);
+        assert_eq!(told.go(721), "close 12 A", "one of the records is believed");
     }
 }
 

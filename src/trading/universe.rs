@@ -370,6 +370,8 @@ impl Universe {
             | Operator::Switched { .. }
             | Operator::Clock { .. }
             | Operator::StageUpgraded { .. }
+            | Operator::StageJoined { .. }
+            | Operator::StageLeft { .. }
             | Operator::Quarantined { .. }
             | Operator::Released { .. }
             | Operator::Restarted { .. } => {}

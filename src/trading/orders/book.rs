@@ -466,6 +466,8 @@ impl OrderBook {
             Operator::LiveConfirmed { .. }
             | Operator::ConfigApplied { .. }
             | Operator::StageUpgraded { .. }
+            | Operator::StageJoined { .. }
+            | Operator::StageLeft { .. }
             | Operator::Quarantined { .. }
             | Operator::Released { .. }
             | Operator::Branch { .. }
