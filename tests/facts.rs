@@ -187,6 +187,14 @@ fn operators() -> Vec<Operator> {
             reason: "r".into(),
         },
         Operator::StageUpgraded { rank: u16::MAX, from: 1, to: 2 },
+        Operator::StageJoined {
+            rank: 401,
+            id: "fast".into(),
+            kind: "sma_cross".into(),
+            version: u16::MAX,
+            settings: "{\"fast\":5}".into(),
+        },
+        Operator::StageLeft { rank: 401 },
         Operator::Quarantined {
             rank: 200,
             stage: "indicator".into(),

@@ -1,6 +1,6 @@
 //! What the inputs of a journal imply, derived once more in a plain loop, beside what it holds.
 
-use super::set_aside;
+use super::{set_aside, torn_is_a_problem};
 use crate::domain::fact::Body;
 use crate::history::HistoryLibrary;
 use crate::ops::desk::JournalFacts;
@@ -8,8 +8,10 @@ use crate::ops::exit::Failure;
 use crate::trading;
 use everwarm_runtime::fact::{Body as _, Fact, Key, Rank};
 use everwarm_runtime::plain::{PlainLoop, Told};
+use everwarm_runtime::roster::{Change, Joined};
 use everwarm_runtime::store::archive::Archive;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// The stages of this version, given the inputs of a journal as they come by.
@@ -35,7 +37,12 @@ impl Again {
     /// Nothing yet. What was set aside then is set aside now.
     pub(super) fn new(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<Again, Failure> {
         let library = HistoryLibrary::new(archive);
-        let mut plain = PlainLoop::new(trading::stages(), Box::new(library));
+        let later = joined(journal)?;
+        let there = trading::stages().into_iter().filter(|stage| !later.contains(&stage.rank()));
+        // None joins but those that a later program added.
+        let make = |who: &Joined| trading::stages().into_iter().find(|s| s.rank() == who.rank);
+        let plain = PlainLoop::new(there.collect(), Box::new(library));
+        let mut plain = plain.joined_by(Box::new(make));
         for (rank, skips) in set_aside(journal)? {
             plain.skip(Rank(rank), &skips);
         }
@@ -93,6 +100,18 @@ impl Again {
         let all = std::mem::take(&mut self.expected);
         all.into_iter().filter(|(key, _)| passed(key)).map(|(_, fact)| fact).collect()
     }
+}
+
+/// The ranks that were not there from the start.
+fn joined(journal: &dyn JournalFacts) -> Result<BTreeSet<Rank>, Failure> {
+    let mut ranks = BTreeSet::new();
+    let read = journal.each(0, &mut |_, fact| {
+        if let Some(Change::Joined(who)) = fact.body.roster() {
+            ranks.insert(who.rank);
+        }
+        ControlFlow::Continue(())
+    });
+    read.map_err(torn_is_a_problem).map(|()| ranks)
 }
 
 /// What a fact says and follows from, as it is compared: floats by bits.

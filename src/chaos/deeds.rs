@@ -121,10 +121,17 @@ fn pack(journal: &Journal<Body>, archive: &Archive, out: &mut dyn Write) -> Resu
 /// compared it yet knows of no conflict and of no surplus.
 fn compared(world: &World) -> Option<Vec<(u64, Fact<Body>)>> {
     let (all, now) = (facts(world), world.journal.life());
-    let of_this_life = |(_, fact): &(u64, Fact<Body>)| {
-        matches!(fact.body, Body::Ledger(Ledger::Reconciled { life, .. }) if life == now)
-    };
-    all.iter().any(of_this_life).then_some(all)
+    let compared = all.iter().any(|(_, fact)| match fact.body {
+        Body::Ledger(Ledger::Reconciled { life, .. }) => life == now,
+        Body::Market(_)
+        | Body::Venue(_)
+        | Body::Operator(_)
+        | Body::Analysis(_)
+        | Body::Decision(_)
+        | Body::Order(_)
+        | Body::Ledger(_) => false,
+    });
+    compared.then_some(all)
 }
 
 /// How much the exchange has of an asset, in its own books.

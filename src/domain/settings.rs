@@ -188,3 +188,22 @@ impl Settings {
         bounds::quote("max_loss_per_day", risk.max_loss_per_day).map(drop)
     }
 }
+
+impl Settings {
+    /// The settings in the text of a `ConfigApplied`.
+    ///
+    /// # Errors
+    /// Names the place in the text, or the value that is beyond its limit.
+    pub fn from_text(text: &str) -> Result<Settings, String> {
+        let read: Result<Settings, _> = serde_json::from_str(text);
+        let settings = read.map_err(|e| format!("settings: {e}"))?;
+        settings.check().map_err(|why| format!("settings: {why}"))?;
+        Ok(settings)
+    }
+
+    /// The text for a `ConfigApplied`.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).expect("settings are plain values")
+    }
+}

@@ -152,6 +152,8 @@ impl StatusFold {
             }
             Operator::Clock { .. }
             | Operator::StageUpgraded { .. }
+            | Operator::StageJoined { .. }
+            | Operator::StageLeft { .. }
             | Operator::Quarantined { .. }
             | Operator::Released { .. }
             | Operator::Switched { .. }

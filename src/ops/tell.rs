@@ -305,6 +305,13 @@ fn tell_operator(operator: &Operator) -> String {
         Operator::StageUpgraded { rank, from, to } => {
             format!("the stage of rank {rank} speaks as version {to}, before {from}")
         }
+        Operator::StageJoined { rank, id, kind, version, .. } => {
+            let of = if id == kind { String::new() } else { format!(" of kind {kind}") };
+            format!("{id}{of} takes part from here on, at rank {rank}, as version {version}")
+        }
+        Operator::StageLeft { rank } => {
+            format!("the stage of rank {rank} takes part no more")
+        }
         Operator::Quarantined { .. } => {
             Quarantine::told(operator, 0).map_or_else(String::new, |told| told.words())
         }

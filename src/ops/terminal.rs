@@ -261,6 +261,10 @@ impl TerminalState {
                 let text = tell::tell(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "upgrade", &text, Paint::Plain)]
             }
+            Operator::StageJoined { .. } | Operator::StageLeft { .. } => {
+                let text = tell::tell(&Body::Operator(operator.clone()), None);
+                vec![self.row("", "stages", &text, Paint::Plain)]
+            }
             Operator::Quarantined { .. } => {
                 let text = tell::tell(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "set aside", &text, Paint::Red)]

@@ -39,7 +39,7 @@ const WORLD: &[&str] = &[
 ];
 
 const RULES: &[Rule] = &[
-    Rule { module: "domain", may_import: &[], runtime: &["fact"], never: WORLD },
+    Rule { module: "domain", may_import: &[], runtime: &["fact", "roster"], never: WORLD },
     Rule {
         module: "trading",
         may_import: &["domain"],

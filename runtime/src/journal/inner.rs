@@ -92,6 +92,11 @@ impl StageState {
         }
     }
 
+    /// The input at which its next instance begins.
+    pub(super) fn begins(&self) -> u64 {
+        self.checkpoint.as_ref().map_or(self.joined, |c| c.n)
+    }
+
     /// Whether it has left and passed its last input: nobody waits for it.
     pub(super) fn is_over(&self) -> bool {
         self.left.is_some_and(|left| self.passed + 1 >= left)

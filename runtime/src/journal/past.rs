@@ -156,8 +156,7 @@ impl<B: Body> Journal<B> {
     pub(crate) fn attach(&self, rank: Rank) -> Attached<B> {
         let mut inner = self.lock();
         let index = inner.index_of(rank);
-        let stage = &inner.stages[index];
-        let saved = stage.checkpoint.as_ref().map_or(stage.joined, |c| c.n);
+        let saved = inner.stages[index].begins();
         let past = inner.lacks_the_past(saved).then(|| inner.past(index));
         let state = &mut inner.stages[index];
         state.needs = if past.is_some() { u64::MAX } else { 0 };

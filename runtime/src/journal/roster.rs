@@ -143,8 +143,8 @@ impl<B: Body> Inner<B> {
 }
 
 impl<B: Body> Journal<B> {
-    /// Appends inputs as [`Journal::append`], and in the same act has stages join and leave, each by
-    /// an input of its own behind them.
+    /// Appends inputs as [`Journal::append`], and in the same act has stages join and leave, each
+    /// by an input of its own behind them.
     ///
     /// # Errors
     /// See [`AppendError`].

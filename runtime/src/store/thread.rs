@@ -6,7 +6,9 @@
 
 use super::file::SCHEMA;
 use super::file::{Store, StoreError};
-use super::rows::{self, BLOCK_MAX, BLOCKS, CHECKPOINTS, CheckpointRow, META, PASSED, POISON, ROSTER};
+use super::rows::{
+    self, BLOCK_MAX, BLOCKS, CHECKPOINTS, CheckpointRow, META, PASSED, POISON, ROSTER,
+};
 use super::segments::{self, Segment};
 use crate::chaos::{Chaos, Site};
 use crate::clock;

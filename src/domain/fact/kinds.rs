@@ -6,7 +6,8 @@
 
 use super::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
 use crate::domain::id::Symbol;
-use everwarm_runtime::fact::{self, RuntimeEvent};
+use everwarm_runtime::fact::{self, Rank, RuntimeEvent};
+use everwarm_runtime::roster::{Change, Joined};
 
 /// Kind numbers.
 pub mod kind {
@@ -50,6 +51,8 @@ pub mod kind {
     pub const EQUITY: u8 = 49;
     pub const RECONCILED: u8 = 50;
     pub const ADJUSTED: u8 = 51;
+    pub const STAGE_JOINED: u8 = 52;
+    pub const STAGE_LEFT: u8 = 53;
     pub const BAR_REFUSED: u8 = 68;
     pub const OWED: u8 = 84;
     pub const ADOPTED: u8 = 93;
@@ -193,6 +196,10 @@ kinds! {
         "the account against the books; trading may go on, or why not";
     ADJUSTED "Ledger.Adjusted" "ledger" false JOURNAL
         "the books took the venue's word for less of an asset, or took over a surplus";
+    STAGE_JOINED "Operator.StageJoined" "runtime" true JOURNAL
+        "a stage takes part from the next input on";
+    STAGE_LEFT "Operator.StageLeft" "runtime" true JOURNAL
+        "a stage takes part no more";
     BAR_REFUSED "Market.BarRefused" "closer" false JOURNAL
         "a bar that the venue's records contradict or no type holds; at most one a symbol a minute";
     OWED "Decision.Owed" "decision" false JOURNAL
@@ -232,6 +239,8 @@ impl fact::Body for Body {
                 Operator::Clock { .. } => kind::CLOCK,
                 Operator::ConfigApplied { .. } => kind::CONFIG_APPLIED,
                 Operator::StageUpgraded { .. } => kind::STAGE_UPGRADED,
+                Operator::StageJoined { .. } => kind::STAGE_JOINED,
+                Operator::StageLeft { .. } => kind::STAGE_LEFT,
                 Operator::Quarantined { .. } => kind::QUARANTINED,
                 Operator::Released { .. } => kind::RELEASED,
                 Operator::Branch { .. } => kind::BRANCH,
@@ -285,6 +294,8 @@ impl fact::Body for Body {
                 | kind::HISTORY_LOADED
                 | kind::QUARANTINED
                 | kind::RELEASED
+                | kind::STAGE_JOINED
+                | kind::STAGE_LEFT
                 | kind::BRANCH
                 | kind::UNIVERSE
                 | kind::SYMBOL_WANTED
@@ -325,6 +336,11 @@ impl fact::Body for Body {
             RuntimeEvent::StageUpgraded { rank, from, to } => {
                 Body::Operator(Operator::StageUpgraded { rank: rank.0, from, to })
             }
+            RuntimeEvent::Joined(Joined { rank, id, kind, version, settings }) => {
+                let rank = rank.0;
+                Body::Operator(Operator::StageJoined { rank, id, kind, version, settings })
+            }
+            RuntimeEvent::Left { rank } => Body::Operator(Operator::StageLeft { rank: rank.0 }),
             RuntimeEvent::Quarantined(q) => Body::Operator(Operator::Quarantined {
                 rank: q.rank.0,
                 stage: q.stage.to_owned(),
@@ -338,6 +354,19 @@ impl fact::Body for Body {
                 Body::Operator(Operator::Released { quarantine, retry: true })
             }
         }
+    }
+
+    fn roster(&self) -> Option<Change> {
+        if let Body::Operator(Operator::StageLeft { rank }) = self {
+            return Some(Change::Left(Rank(*rank)));
+        }
+        let Body::Operator(Operator::StageJoined { rank, id, kind, version, settings }) = self
+        else {
+            return None;
+        };
+        let (rank, version) = (Rank(*rank), *version);
+        let (id, kind, settings) = (id.clone(), kind.clone(), settings.clone());
+        Some(Change::Joined(Joined { rank, id, kind, version, settings }))
     }
 }
 
@@ -385,9 +414,9 @@ impl Body {
                     let pairs = origins.len() + values.len();
                     text.len() + pairs * (size_of::<(String, String)>() + 2 * TEXT)
                 }
-                Operator::Switched { reason, .. } | Operator::Adopted { reason, .. } => {
-                    2 * TEXT + reason.len()
-                }
+                Operator::Switched { reason: text, .. }
+                | Operator::Adopted { reason: text, .. }
+                | Operator::StageJoined { settings: text, .. } => 2 * TEXT + text.len(),
                 Operator::LiveConfirmed { .. }
                 | Operator::Started { .. }
                 | Operator::Clock { .. } => TEXT,
@@ -398,6 +427,7 @@ impl Body {
                     path.len() + down.as_ref().map_or(0, String::len)
                 }
                 Operator::StageUpgraded { .. }
+                | Operator::StageLeft { .. }
                 | Operator::Released { .. }
                 | Operator::SymbolWanted { .. } => 0,
                 Operator::Resolved { reason, .. } => 4 * TEXT + reason.len(),

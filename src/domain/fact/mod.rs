@@ -303,6 +303,24 @@ pub enum Operator {
         /// The version from here on.
         to: u16,
     },
+    /// A stage takes part from the next input on. Synced: what it says needs it.
+    StageJoined {
+        /// Its rank.
+        rank: u16,
+        /// Its name.
+        id: String,
+        /// What it is made as.
+        kind: String,
+        /// The version that begins.
+        version: u16,
+        /// What it is made with, as the configuration has it; empty: nothing.
+        settings: String,
+    },
+    /// A stage takes part no more: the input before was its last. Synced.
+    StageLeft {
+        /// Its rank.
+        rank: u16,
+    },
     /// A stage failed too often at an input, or is kept down from one on. Synced, and known before
     /// a replay.
     Quarantined {
@@ -664,24 +682,5 @@ impl Operator {
         let (text, source) = (settings.to_text(), String::new());
         let (origins, values) = (Vec::new(), Vec::new());
         Operator::ConfigApplied { generation, text, origins, values, source }
-    }
-}
-
-impl Settings {
-    /// The settings in the text of a `ConfigApplied`.
-    ///
-    /// # Errors
-    /// Names the place in the text, or the value that is beyond its limit.
-    pub fn from_text(text: &str) -> Result<Settings, String> {
-        let read: Result<Settings, _> = serde_json::from_str(text);
-        let settings = read.map_err(|e| format!("settings: {e}"))?;
-        settings.check().map_err(|why| format!("settings: {why}"))?;
-        Ok(settings)
-    }
-
-    /// The text for a `ConfigApplied`.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        serde_json::to_string(self).expect("settings are plain values")
     }
 }

@@ -311,6 +311,8 @@ impl Body for SimFact {
                 unreachable!("failures of the {} are not counted", q.stage)
             }
             RuntimeEvent::Released { .. } => unreachable!("it is never kept down"),
+            RuntimeEvent::Joined(who) => unreachable!("{} is there from the start", who.id),
+            RuntimeEvent::Left { .. } => unreachable!("it never leaves"),
         }
     }
 }
