@@ -19,11 +19,11 @@ mod common;
 use common::machine::load;
 use common::market::{Instant as Filling, Seen, Tape};
 use common::{sized, spread};
-use everwarm::domain::market::Bar;
-use everwarm::domain::time::UtcMs;
 use everwarm::sim::market::{Market, Seeded};
 use everwarm::sim::{Local, Setup};
 use everwarm::trading;
+use everwarm_domain::market::Bar;
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::fact::NoLibrary;
 use everwarm_runtime::plain::PlainLoop;
 use std::collections::BTreeMap;
@@ -99,7 +99,7 @@ struct Made {
 }
 
 impl Market for Made {
-    fn instruments(&self) -> &[everwarm::domain::instrument::Instrument] {
+    fn instruments(&self) -> &[everwarm_domain::instrument::Instrument] {
         self.market.instruments()
     }
     fn start(&self) -> UtcMs {
@@ -113,7 +113,7 @@ impl Market for Made {
     }
     fn bars(
         &mut self,
-        symbol: everwarm::domain::id::Symbol,
+        symbol: everwarm_domain::id::Symbol,
         from_open: UtcMs,
         to_open: UtcMs,
         limit: usize,

@@ -27,7 +27,6 @@ mod watch;
 
 use crate::audit::{self, store_failure};
 use crate::chaos::process::Step;
-use crate::domain::time::{MINUTE, UtcMs};
 use crate::edge::config::Content;
 use crate::edge::exchange::{Launch, LaunchError};
 use crate::edge::projector;
@@ -52,6 +51,7 @@ use crate::sim::{self, Setup, SimError, SimOptions};
 use crate::trading;
 use crate::venue::binance::{Environment, Hosts};
 use desk::LiveDesk;
+use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::chaos::{Chaos, Phase};
 use everwarm_runtime::clock;
 use everwarm_runtime::files::{is_full, keep_private};

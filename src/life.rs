@@ -2,10 +2,6 @@
 //!
 //! There is one way to start, and a crash is its normal case.
 
-use crate::domain::fact::Body;
-use crate::domain::id::Symbol;
-use crate::domain::market::Bar;
-use crate::domain::time::Timeframe;
 use crate::edge::board::Board;
 use crate::edge::branches;
 use crate::edge::config::{Content, InForce, Wanted};
@@ -26,6 +22,10 @@ use crate::venue::port::VenueError;
 use crate::venue::rate_limit::Note;
 use crate::venue::simulated::Admin;
 use crate::venue::{Probe, Secret};
+use everwarm_domain::fact::Body;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::time::Timeframe;
 use everwarm_runtime::chaos::Chaos;
 use everwarm_runtime::clock;
 use everwarm_runtime::journal::{Journal, Options, StageInfo};

@@ -2,12 +2,12 @@
 
 use super::kit::{Folder, PATIENCE, Process, ask, run, small_recording, until_end};
 use everwarm::audit::{StoreFacts, verify};
-use everwarm::domain::fact::kinds::{KindInfo, TABLE, kind, rank};
-use everwarm::domain::fact::{Accept, Body, Conflict, Dispute, Operator, Venue};
 use everwarm::history;
 use everwarm::life::{APPLICATION, LIVE_FILE, places as seats};
 use everwarm::ops::exit::Exit;
 use everwarm::ops::views::CheckpointState;
+use everwarm_domain::fact::kinds::{KindInfo, TABLE, kind, rank};
+use everwarm_domain::fact::{Accept, Body, Conflict, Dispute, Operator, Venue};
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use everwarm_runtime::fact::{Body as _, Fact};
 use everwarm_runtime::journal::{Journal, Options};

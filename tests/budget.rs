@@ -2,7 +2,6 @@
 
 use crate::kit::{BINARY, Folder, Process, ask, made_recording, run, wait_until};
 use everwarm::chaos::crashes::{End, Moment, Subject};
-use everwarm::domain::time::MINUTE;
 use everwarm::sim::server::limits::Counters;
 use everwarm::sim::server::port::PortFile;
 use everwarm::sim::wire::info::Limits;
@@ -11,6 +10,7 @@ use everwarm::venue::binance::{BinanceClient, Config};
 use everwarm::venue::clock::{Pace, SharedClock};
 use everwarm::venue::rate_limit::{Care, ConnectionLimit, Note, Spent};
 use everwarm::venue::simulated::Admin;
+use everwarm_domain::time::MINUTE;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use everwarm_runtime::clock;
 use std::fs;

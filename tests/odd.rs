@@ -2,11 +2,11 @@
 //! exits.
 
 use crate::kit::{Folder, Process, ask, run, wait_until_free};
-use everwarm::domain::fact::{Body, Market};
-use everwarm::domain::id::Symbol;
-use everwarm::domain::odd::Oddity;
 use everwarm::life::{APPLICATION, LIVE_FILE};
 use everwarm::sim::faults::{Fault, Kind, prepare};
+use everwarm_domain::fact::{Body, Market};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::odd::Oddity;
 use everwarm_runtime::fact::Fact;
 use everwarm_runtime::store::Store;
 use serde_json::Value;

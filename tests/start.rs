@@ -1,9 +1,6 @@
 //! A start whose past is missing: the bars of many symbols from a venue that is far away.
 
 use crate::kit::Folder;
-use everwarm::domain::fact::{Body, Ledger, Market};
-use everwarm::domain::settings::Settings;
-use everwarm::domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm::edge::config::Content;
 use everwarm::edge::world::{LOOKUPS, Passing, World};
 use everwarm::history;
@@ -17,6 +14,9 @@ use everwarm::trading::specs;
 use everwarm::venue::binance::map;
 use everwarm::venue::binance::wire::{self, decode};
 use everwarm::venue::simulated::Admin;
+use everwarm_domain::fact::{Body, Ledger, Market};
+use everwarm_domain::settings::Settings;
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_runtime::chaos::Chaos;
 use everwarm_runtime::clock;
 use everwarm_runtime::store::Store;

@@ -43,10 +43,7 @@ fn files(places: &[&str], endings: &[&str]) -> Vec<Source> {
 
 /// Every Rust file of the workspace.
 fn rust_files() -> Vec<Source> {
-    let found = files(
-        &["src", "tests", "benches", "runtime/src", "runtime/tests", "runtime/examples"],
-        &[".rs"],
-    );
+    let found = files(&["src", "tests", "benches", "crates", "runtime"], &[".rs"]);
     assert!(found.len() > 20, "the sources are not where they are looked for");
     found
 }

@@ -1,17 +1,17 @@
 //! Closes made before timing starts, and a venue in the loop that fills every order at once.
 
-use everwarm::domain::fact::{Body, Ledger, Market as MarketFact, Operator, Order, Venue};
-use everwarm::domain::id::Symbol;
-use everwarm::domain::instrument::Instrument;
-use everwarm::domain::market::Bar;
-use everwarm::domain::money::{Decimal, Price};
-use everwarm::domain::order::{
-    Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, ReportSource, SendAttempt, VenueFill,
-};
-use everwarm::domain::settings::Settings;
-use everwarm::domain::time::{MINUTE, UtcMs};
 use everwarm::sim::market::{Market, Seeded};
 use everwarm::trading;
+use everwarm_domain::fact::{Body, Ledger, Market as MarketFact, Operator, Order, Venue};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::order::{
+    Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, ReportSource, SendAttempt, VenueFill,
+};
+use everwarm_domain::settings::Settings;
+use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::fact::{Fact, NoLibrary};
 use everwarm_runtime::plain::PlainLoop;
 

@@ -2,15 +2,15 @@
 //! disk.
 
 use super::market::{Instant as Filling, Seen, Tape};
-use everwarm::domain::fact::kinds::kind;
-use everwarm::domain::fact::{Body, Order};
-use everwarm::domain::market::Bar;
-use everwarm::domain::order::OrderIntent;
-use everwarm::domain::time::UtcMs;
 use everwarm::edge::config::InForce;
 use everwarm::edge::gateway_book::GatewayBook;
 use everwarm::life::{APPLICATION, places};
 use everwarm::trading::{self, bars::Closes, universe::Universe};
+use everwarm_domain::fact::kinds::kind;
+use everwarm_domain::fact::{Body, Order};
+use everwarm_domain::market::Bar;
+use everwarm_domain::order::OrderIntent;
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::fact::{Mask, NoLibrary};
 use everwarm_runtime::journal::{Journal, Options, Waker, Writer};
 use everwarm_runtime::runner::ResumeReport;

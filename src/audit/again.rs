@@ -1,11 +1,11 @@
 //! What the inputs of a journal imply, derived once more in a plain loop, beside what it holds.
 
 use super::set_aside;
-use crate::domain::fact::Body;
 use crate::history::HistoryLibrary;
 use crate::ops::desk::JournalFacts;
 use crate::ops::exit::Failure;
 use crate::trading;
+use everwarm_domain::fact::Body;
 use everwarm_runtime::fact::{Body as _, Fact, Key, Rank};
 use everwarm_runtime::plain::{PlainLoop, Told};
 use everwarm_runtime::store::archive::Archive;

@@ -4,16 +4,16 @@
 
 use super::compare::{Picture, ledger, ours};
 use super::rig::{Feed, Folder};
-use crate::domain::fact::{Body, Market as Said, Operator, Order, Venue};
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::market::Bar;
-use crate::domain::order::{OrderIntent, OrderStatus, SendAttempt};
-use crate::domain::time::{MINUTE, Timeframe, UtcMs};
 use crate::edge::bar::HISTORY_BARS;
 use crate::history::{HistoryLibrary, bars};
 use crate::sim::Local;
 use crate::sim::exchange::NewOrder;
 use crate::trading::bars::Closes;
+use everwarm_domain::fact::{Body, Market as Said, Operator, Order, Venue};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::market::Bar;
+use everwarm_domain::order::{OrderIntent, OrderStatus, SendAttempt};
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_runtime::fact::{Fact, Key};
 use everwarm_runtime::plain::PlainLoop;
 use everwarm_runtime::stage::Stage as _;

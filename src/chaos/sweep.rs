@@ -7,7 +7,7 @@ use super::interrupt;
 use super::rig::{Feed, Outcome, Plan, run};
 use super::script;
 use super::several::several;
-use crate::domain::fact::Body;
+use everwarm_domain::fact::Body;
 use everwarm_runtime::chance::draw;
 use everwarm_runtime::chaos::faults::{Cut, Image, Operation};
 use everwarm_runtime::chaos::points::Passings;

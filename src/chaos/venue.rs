@@ -3,8 +3,6 @@
 
 use super::interrupt;
 use super::rig::runtime;
-use crate::domain::order::{OrderIntent, SendAttempt};
-use crate::domain::time::MINUTE;
 use crate::edge::board::Board;
 use crate::edge::world::{Passing, World, wall};
 use crate::life::Connection;
@@ -19,6 +17,8 @@ use crate::venue::clock::{Pace, SharedClock};
 use crate::venue::port::VenueError;
 use crate::venue::rate_limit::Note;
 use crate::venue::simulated::Admin;
+use everwarm_domain::order::{OrderIntent, SendAttempt};
+use everwarm_domain::time::MINUTE;
 use everwarm_runtime::chaos::faults::{Contents, FaultyDisk, Image};
 use everwarm_runtime::store::Store;
 use serde_json::Value;

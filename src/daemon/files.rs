@@ -7,8 +7,6 @@
 use super::{Watch, identity, live};
 use crate::audit::store_failure;
 use crate::chaos::process::Step;
-use crate::domain::fact::{Body, Operator};
-use crate::domain::id::ClientOrderId;
 use crate::edge::world::wall;
 use crate::history::{self, projection::projected_through};
 use crate::life::{APPLICATION, Connection, LIVE_FILE};
@@ -17,6 +15,8 @@ use crate::ops::config::{Config, Sources};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::text::{count, shell_word};
 use crate::ops::views::LiveView;
+use everwarm_domain::fact::{Body, Operator};
+use everwarm_domain::id::ClientOrderId;
 use everwarm_runtime::chaos::{Chaos, Site};
 use everwarm_runtime::clock;
 use everwarm_runtime::fact::Fact;

@@ -2,12 +2,6 @@
 //! what the venue shows in the end. Knows neither journal nor books, so it works when they do not.
 
 use super::{elsewhere, launch, passing, runtime};
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::instrument::Instrument;
-use crate::domain::money::Decimal;
-use crate::domain::order::{OrderIntent, OrderReport, OrderType, PANIC, SendAttempt, Side};
-use crate::domain::settings::Selection;
-use crate::domain::time::UtcMs;
 use crate::edge::world::{Passing, wall};
 use crate::life::Connection;
 use crate::ops::cli::Panic;
@@ -19,6 +13,12 @@ use crate::trading::orders::book::SETTLE_MS;
 use crate::trading::risk::sizing::{self, TooSmall};
 use crate::venue::binance::BinanceClient;
 use crate::venue::port::{ErrorClass, Stamp, VenueError};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, PANIC, SendAttempt, Side};
+use everwarm_domain::settings::Selection;
+use everwarm_domain::time::UtcMs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

@@ -3,13 +3,13 @@
 
 use super::FOLLOWERS;
 use crate::audit::store_failure;
-use crate::domain::fact::{Body, Operator};
-use crate::domain::quarantine::Quarantines;
 use crate::life::{APPLICATION, LIVE_FILE, places};
 use crate::ops::desk::{JournalFacts, releasable};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::views::QuarantineView;
 use crate::trading;
+use everwarm_domain::fact::{Body, Operator};
+use everwarm_domain::quarantine::Quarantines;
 use everwarm_runtime::fact::{Fact, Rank};
 use everwarm_runtime::journal::{AppendError, Journal, Options};
 use everwarm_runtime::store::Store;

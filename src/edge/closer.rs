@@ -7,11 +7,11 @@
 use super::board::Rest;
 use super::world::{Passing, World, path};
 use super::{bar, pacer};
-use crate::domain::fact::{Body, Market};
-use crate::domain::id::Symbol;
-use crate::domain::market::Bar;
-use crate::domain::time::{MINUTE, Timeframe, UtcMs};
 use crate::trading::bars::{Closes, Gathering, Next, Offered, Refused};
+use everwarm_domain::fact::{Body, Market};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::mailbox::Ticket;

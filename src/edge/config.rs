@@ -6,10 +6,10 @@
 //! after a restart of the actor.
 
 use super::world::World;
-use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{Body, Operator};
-use crate::domain::settings::Settings;
-use crate::domain::switch::Switches;
+use everwarm_domain::fact::kinds::{kind, rank};
+use everwarm_domain::fact::{Body, Operator};
+use everwarm_domain::settings::Settings;
+use everwarm_domain::switch::Switches;
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::journal::{Waker, Writer};

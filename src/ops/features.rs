@@ -1,8 +1,8 @@
 //! What the indicator stage said lately of each symbol and width: its own values, for charts.
 
-use crate::domain::fact::{Analysis, Body};
-use crate::domain::id::Symbol;
-use crate::domain::time::{Timeframe, UtcMs};
+use everwarm_domain::fact::{Analysis, Body};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_runtime::fact::Fact;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};

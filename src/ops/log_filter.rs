@@ -1,7 +1,7 @@
 //! Reads the filter of the log. A word that names nothing is a mistake: as the name of a part of
 //! the program it would be taken, and nothing would be logged any more.
 
-use crate::domain::nearest::nearest;
+use everwarm_domain::nearest::nearest;
 use tracing_subscriber::EnvFilter;
 
 /// What a directive may name alone, and behind the sign of equality.
@@ -15,7 +15,7 @@ const PARTS: [(&str, &[&str]); 2] = [
     (
         "everwarm",
         &[
-            "audit", "chaos", "daemon", "domain", "edge", "history", "life", "ops", "sim",
+            "audit", "chaos", "daemon", "edge", "history", "life", "ops", "shapes", "sim",
             "trading", "tree", "venue",
         ],
     ),

@@ -6,7 +6,7 @@ use super::desk::JournalFacts;
 use super::exit::Failure;
 use super::print::note;
 use super::text::{count, thousands};
-use crate::domain::fact::Body;
+use everwarm_domain::fact::Body;
 use everwarm_runtime::fact::Fact;
 use everwarm_runtime::store::{CheckpointRow, Left};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};

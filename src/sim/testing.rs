@@ -4,13 +4,13 @@ use super::exchange::{
     Amount, Leg, Local, NewList, NewOrder, OrderKind, Shape, Stop, TimeInForce, Trigger,
 };
 use super::market::Market;
-use crate::domain::id::Symbol;
-use crate::domain::instrument::Instrument;
-use crate::domain::market::Bar;
-use crate::domain::money::{Decimal, Price, parse_decimal};
-use crate::domain::order::Side;
-use crate::domain::time::{MINUTE, UtcMs};
 use crate::sim::exchange::local::Setup;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, Price, parse_decimal};
+use everwarm_domain::order::Side;
+use everwarm_domain::time::{MINUTE, UtcMs};
 
 /// When the fake market opens.
 pub const START: UtcMs = 1_700_000_040_000;

@@ -10,21 +10,22 @@
 //! symbol waits until what lies between was looked for. A bar of a close that was said already is
 //! late; one that differs from what was said of its minute is a revision, and the first stays.
 //!
-//! A bar is judged when its close is complete, by what was said before: see [`crate::domain::odd`].
-//! An odd one of a stream is held back until the venue's records were asked: see [`doubt`].
+//! A bar is judged when its close is complete, by what was said before: see
+//! [`everwarm_domain::odd`]. An odd one of a stream is held back until the venue's records were
+//! asked: see [`doubt`].
 
 mod doubt;
 
 pub use doubt::Refused;
 
-use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{AtVenue, Body, Market, Operator, Venue};
-use crate::domain::id::{Symbol, SymbolMap};
-use crate::domain::market::Bar;
-use crate::domain::odd::{OddBar, Oddity, Recent};
-use crate::domain::settings::MarketRules;
-use crate::domain::time::{MINUTE, UtcMs};
 use doubt::Doubts;
+use everwarm_domain::fact::kinds::{kind, rank};
+use everwarm_domain::fact::{AtVenue, Body, Market, Operator, Venue};
+use everwarm_domain::id::{Symbol, SymbolMap};
+use everwarm_domain::market::Bar;
+use everwarm_domain::odd::{OddBar, Oddity, Recent};
+use everwarm_domain::settings::MarketRules;
+use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
 use serde::{Deserialize, Serialize};

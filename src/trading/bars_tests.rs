@@ -1,7 +1,7 @@
 use super::*;
-use crate::domain::fact::Listed;
-use crate::domain::money::Price;
 use crate::trading::testing::{Series, bar, input, sym};
+use everwarm_domain::fact::Listed;
+use everwarm_domain::money::Price;
 
 const GRACE: UtcMs = 2_000;
 
@@ -35,7 +35,7 @@ impl Told {
     fn past(&mut self, symbols: &[&str], through: i64) {
         for symbol in symbols {
             let (symbol, to) = (sym(symbol), (through - 1) * MINUTE);
-            let timeframe = crate::domain::time::Timeframe::M1;
+            let timeframe = everwarm_domain::time::Timeframe::M1;
             let (from, count, digest) = (to, 1, 0);
             self.hear(Market::HistoryLoaded { symbol, timeframe, from, to, count, digest });
             self.gathering.looked(symbol, through * MINUTE);
@@ -371,7 +371,7 @@ fn a_bar_whose_prices_contradict_each_other_enters_with_them_in_order() {
 #[test]
 fn the_limit_of_a_jump_is_what_is_configured_last() {
     let mut told = at_a_hundred(false);
-    let mut settings = crate::domain::settings::Settings::default();
+    let mut settings = everwarm_domain::settings::Settings::default();
     settings.market.max_jump_percent = 60;
     let configured = crate::trading::testing::configured(&settings);
     told.said.evolve(&input(90, configured));

@@ -6,9 +6,9 @@
 //! one of the standard library may change with it. 105 bits of it are told: among a billion ids the
 //! odds that two are equal are below one in 10^13.
 
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::order::Side;
-use crate::domain::time::UtcMs;
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::order::Side;
+use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 
 /// Longest readable piece.
@@ -105,8 +105,8 @@ fn rounds(v: &mut [u64; 4], count: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::fact::Signal;
     use crate::trading::testing::signal;
+    use everwarm_domain::fact::Signal;
     use std::collections::BTreeSet;
 
     /// The id of the order that a signal leads to.

@@ -24,19 +24,19 @@ use super::client_id::{self, Identity};
 use super::instruments::Instruments;
 use super::risk::caps::Caps;
 use super::risk::sizing::{self, TooSmall};
-use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{
+use everwarm_domain::fact::kinds::{kind, rank};
+use everwarm_domain::fact::{
     Analysis, AtVenue, Body, BreakerLevel, Decision, Ledger, Listed, Market, Operator, Order,
     Signal, Venue,
 };
-use crate::domain::id::{ClientOrderId, Symbol, SymbolMap};
-use crate::domain::instrument::Instrument;
-use crate::domain::money::{self, Decimal, Price};
-use crate::domain::odd::Oddity;
-use crate::domain::order::{OrderIntent, OrderType, Side};
-use crate::domain::settings::Settings;
-use crate::domain::switch::Switch;
-use crate::domain::time::{MINUTE, UtcMs};
+use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::{self, Decimal, Price};
+use everwarm_domain::odd::Oddity;
+use everwarm_domain::order::{OrderIntent, OrderType, Side};
+use everwarm_domain::settings::Settings;
+use everwarm_domain::switch::Switch;
+use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::fact::{Fact, Key, Mask, Rank};
 use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;

@@ -1,12 +1,12 @@
 //! The decision, round by round.
 
 use super::*;
-use crate::domain::odd::OddBar;
-use crate::domain::order::{Balance, OrderStatus};
 use crate::trading::testing::{
     bar, changed, close, configured, dec, fact, facts_of, input, instrument, position, reconciled,
     signal, sym,
 };
+use everwarm_domain::odd::OddBar;
+use everwarm_domain::order::{Balance, OrderStatus};
 
 const T: i64 = 600_000;
 
@@ -85,7 +85,7 @@ fn no_more_is_entered_than_a_person_confirmed() {
              more are above it"
         ]
     );
-    let tomorrow = |symbol| signal(symbol, Side::Buy, T + crate::domain::time::DAY);
+    let tomorrow = |symbol| signal(symbol, Side::Buy, T + everwarm_domain::time::DAY);
     assert_eq!(ask(&mut stage, &[tomorrow("ETHUSDT")]), ["Buy 1 ETHUSDT holding 101"]);
 
     let mut stage = ready(|settings| settings.trading.notional = dec("1000"));
@@ -459,11 +459,11 @@ fn nothing_external_is_sold_after_a_sale_by_hand() {
         input(n, Body::Venue(Venue::Account { life: 1, time: 0, balances, open, unread }))
     };
     let books = |n: u64, conflict: bool| {
-        let conflict = conflict.then(|| crate::domain::fact::Conflict {
+        let conflict = conflict.then(|| everwarm_domain::fact::Conflict {
             about: "BTC".into(),
             ours: "5".into(),
             theirs: "2".into(),
-            dispute: crate::domain::fact::Dispute::Balance,
+            dispute: everwarm_domain::fact::Dispute::Balance,
         });
         let foreign = vec![("BTC".to_owned(), dec("2"))];
         let (conflicts, cash) = (conflict.into_iter().collect(), dec("9700"));

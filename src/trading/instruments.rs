@@ -1,8 +1,8 @@
 //! The venue's rules as stages know them.
 
-use crate::domain::id::{Symbol, SymbolMap};
-use crate::domain::instrument::Instrument;
-use crate::domain::settings::Settings;
+use everwarm_domain::id::{Symbol, SymbolMap};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::settings::Settings;
 use serde::{Deserialize, Serialize};
 
 /// The newest rules of each instrument.

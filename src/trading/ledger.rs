@@ -17,8 +17,8 @@
 //! is of ours, it is a conflict until it can be read.
 //!
 //! Only decimals here, never floats. Amounts are exact; average costs have 28 digits. No sum
-//! overflows: within the limits of [`crate::domain::bounds`] all fit, and beyond them they stay at
-//! the largest decimal.
+//! overflows: within the limits of [`everwarm_domain::bounds`] all fit, and beyond them they stay
+//! at the largest decimal.
 //!
 //! Invariants, asserted by `check`:
 //! 1. No position is negative, and one of nothing has no cost.
@@ -29,16 +29,16 @@
 mod position;
 
 use super::instruments::Instruments;
-use crate::domain::bounds::AMOUNT_MAX;
-use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{
+use everwarm_domain::bounds::AMOUNT_MAX;
+use everwarm_domain::fact::kinds::{kind, rank};
+use everwarm_domain::fact::{
     Accept, Body, Conflict, Dispute, Ledger as Said, Market, Operator, Order, Part, Venue,
 };
-use crate::domain::id::{Symbol, SymbolMap};
-use crate::domain::money::{self, Decimal, Price};
-use crate::domain::order::{Balance, Side, VenueFill};
-use crate::domain::settings::Settings;
-use crate::domain::time::UtcMs;
+use everwarm_domain::id::{Symbol, SymbolMap};
+use everwarm_domain::money::{self, Decimal, Price};
+use everwarm_domain::order::{Balance, Side, VenueFill};
+use everwarm_domain::settings::Settings;
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::fact::{Fact, Key, Mask, Rank};
 use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;

@@ -72,7 +72,7 @@ fn ready() -> Ledger {
 fn fill(ledger: &mut Ledger, side: Side, price: &str, quantity: &str, fee: &str) -> String {
     let (fee, fee_asset) = fee.split_once(' ').unwrap();
     let body = Body::Order(Order::Filled {
-        client_id: crate::domain::id::ClientOrderId("ew-1".to_owned()),
+        client_id: everwarm_domain::id::ClientOrderId("ew-1".to_owned()),
         strategy: "s".to_owned(),
         symbol: sym("BTCUSDT"),
         side,
@@ -255,7 +255,7 @@ fn a_word_on_what_is_no_conflict_changes_nothing() {
 fn panic_sale(ledger: &mut Ledger, n: u64, price: &str, quantity: &str, fee: &str) -> String {
     let (fee, fee_asset) = fee.split_once(' ').unwrap();
     let body = Body::Order(Order::Filled {
-        client_id: crate::domain::id::ClientOrderId("ew-panic-1-0".to_owned()),
+        client_id: everwarm_domain::id::ClientOrderId("ew-panic-1-0".to_owned()),
         strategy: "panic".to_owned(),
         symbol: sym("BTCUSDT"),
         side: Side::Sell,

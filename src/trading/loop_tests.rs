@@ -3,18 +3,20 @@
 use super::orders::OrderBook;
 use super::stages;
 use super::testing::{bar, configured, dec, instrument, sym};
-use crate::domain::fact::kinds::kind;
-use crate::domain::fact::{Accept, AtVenue, Body, Ledger, Listed, Market, Operator, Order, Venue};
-use crate::domain::id::Symbol;
-use crate::domain::market::Bar;
-use crate::domain::money::{Decimal, Price};
-use crate::domain::order::{
+use everwarm_domain::fact::kinds::kind;
+use everwarm_domain::fact::{
+    Accept, AtVenue, Body, Ledger, Listed, Market, Operator, Order, Venue,
+};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::order::{
     Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, ReportSource, SendAttempt, Side,
     VenueFill,
 };
-use crate::domain::settings::Settings;
-use crate::domain::switch::Switch;
-use crate::domain::time::{MINUTE, Timeframe, UtcMs};
+use everwarm_domain::settings::Settings;
+use everwarm_domain::switch::Switch;
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_runtime::fact::{Body as _, Fact, Library};
 use everwarm_runtime::plain::PlainLoop;
 use std::collections::BTreeMap;
@@ -362,7 +364,7 @@ fn history_makes_the_first_close_count() {
     assert_eq!(world.count(kind::HISTORY_BARS), 0, "the journal keeps the reference");
     world.close(vec![bar("BTCUSDT", 4, 110)]);
     let row = world.facts.iter().find_map(|fact| {
-        let Body::Analysis(crate::domain::fact::Analysis::Features { rows, .. }) = &fact.body
+        let Body::Analysis(everwarm_domain::fact::Analysis::Features { rows, .. }) = &fact.body
         else {
             return None;
         };

@@ -3,9 +3,9 @@
 
 use super::risk::limits::Counts;
 use super::universe::Universe;
-use crate::domain::money::Decimal;
-use crate::domain::settings::{Risk, Settings};
-use crate::domain::time::date_of;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::settings::{Risk, Settings};
+use everwarm_domain::time::date_of;
 
 /// Why a configuration may not be put in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,9 +81,9 @@ pub fn below_used(used: &Counts, old: &Risk, new: &Risk) -> Vec<Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::fact::{AtVenue, Body, Listed, Market};
-    use crate::domain::id::Symbol;
     use crate::trading::testing::{dec, fact, input, instrument, position, sym};
+    use everwarm_domain::fact::{AtVenue, Body, Listed, Market};
+    use everwarm_domain::id::Symbol;
     use everwarm_runtime::stage::Stage as _;
 
     /// Two symbols are listed; of one, 2 are held, of the other less than can be sold.

@@ -13,12 +13,12 @@
 //! 3. The open bucket of a width, where there is one, lies in the open bucket of each greater width
 //!    that is there.
 
-use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{Analysis, Body, Market};
-use crate::domain::id::{Symbol, SymbolMap};
-use crate::domain::market::{Bar, RolledBar};
-use crate::domain::money::{Decimal, Price};
-use crate::domain::time::{MINUTE, Timeframe, UtcMs};
+use everwarm_domain::fact::kinds::{kind, rank};
+use everwarm_domain::fact::{Analysis, Body, Market};
+use everwarm_domain::id::{Symbol, SymbolMap};
+use everwarm_domain::market::{Bar, RolledBar};
+use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;

@@ -1,6 +1,6 @@
 //! How stages read the settings of an input.
 
-use crate::domain::settings::Settings;
+use everwarm_domain::settings::Settings;
 
 /// The settings a `ConfigApplied` carries. A configuration is checked before it becomes an input;
 /// where a journal holds one that cannot be read all the same, what was in force stays.

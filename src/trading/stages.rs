@@ -7,8 +7,8 @@ use super::orders::Manager;
 use super::risk::Breaker;
 use super::rollup::RollUp;
 use super::strategy::REGISTRY;
-use crate::domain::fact::Body;
-use crate::domain::fact::kinds::rank;
+use everwarm_domain::fact::Body;
+use everwarm_domain::fact::kinds::rank;
 use everwarm_runtime::fact::Rank;
 use everwarm_runtime::stage::Stage;
 

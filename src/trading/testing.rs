@@ -1,13 +1,13 @@
 //! What the tests of stages share: short ways to make facts, and the shared test material.
 
-use crate::domain::fact::{Body, Ledger, Market, Operator, Order, Signal, Venue};
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::instrument::Instrument;
-use crate::domain::market::Bar;
-use crate::domain::money::{Decimal, Price, parse_decimal};
-use crate::domain::order::{Liquidity, OrderStatus, SendAttempt, Side, VenueFill};
-use crate::domain::settings::Settings;
-use crate::domain::time::MINUTE;
+use everwarm_domain::fact::{Body, Ledger, Market, Operator, Order, Signal, Venue};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, Price, parse_decimal};
+use everwarm_domain::order::{Liquidity, OrderStatus, SendAttempt, Side, VenueFill};
+use everwarm_domain::settings::Settings;
+use everwarm_domain::time::MINUTE;
 use everwarm_runtime::fact::{Fact, Key};
 use everwarm_runtime::stage::{Out, Stage};
 use std::io::Read;

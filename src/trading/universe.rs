@@ -7,13 +7,13 @@
 //! listed as such for as long as it is wanted or held.
 
 use super::instruments::Instruments;
-use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{AtVenue, Body, Ledger, Listed, Market, Operator, Order};
-use crate::domain::id::{ClientOrderId, Symbol, SymbolMap};
-use crate::domain::instrument::Instrument;
-use crate::domain::money::Decimal;
-use crate::domain::settings::Selection;
-use crate::domain::time::UtcMs;
+use everwarm_domain::fact::kinds::{kind, rank};
+use everwarm_domain::fact::{AtVenue, Body, Ledger, Listed, Market, Operator, Order};
+use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::settings::Selection;
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{Out, Stage};
 use everwarm_runtime::state;

@@ -1,9 +1,9 @@
 use super::*;
-use crate::domain::fact::Operator;
-use crate::domain::order::OrderStatus;
-use crate::domain::settings::Settings;
-use crate::domain::time::MINUTE;
 use crate::trading::testing::{changed, configured, dec, fact, input, instrument, position, sym};
+use everwarm_domain::fact::Operator;
+use everwarm_domain::order::OrderStatus;
+use everwarm_domain::settings::Settings;
+use everwarm_domain::time::MINUTE;
 
 /// Symbols with quote, whether they trade, and volume.
 fn venue(rows: &[(&str, bool, i64)]) -> Venue {
@@ -131,12 +131,12 @@ fn a_symbol_is_left_until_nothing_of_it_is_left() {
     assert!(told.0.is_due(MINUTE), "a word is acted on at once");
     assert_eq!(told.ask(&BOTH, 2), "BTCUSDT leaving, -ETHUSDT");
     assert_eq!((told.0.say_finished(), told.0.is_due(2 * MINUTE)), (None, false));
-    let intent = crate::domain::order::OrderIntent {
+    let intent = everwarm_domain::order::OrderIntent {
         client_id: ClientOrderId("ew-1".into()),
         strategy: "s".into(),
         symbol: sym("BTCUSDT"),
-        side: crate::domain::order::Side::Sell,
-        order_type: crate::domain::order::OrderType::Market,
+        side: everwarm_domain::order::Side::Sell,
+        order_type: everwarm_domain::order::OrderType::Market,
         quantity: dec("1"),
         price: None,
         close_time: 0,

@@ -5,13 +5,13 @@
 use everwarm::chaos::feed::{self, START};
 use everwarm::chaos::rig::{Feed, Outcome, Plan, Sizes, run};
 use everwarm::chaos::script::{Deed, Word};
-use everwarm::domain::fact::{Body, Market, Operator, Venue};
-use everwarm::domain::id::Symbol;
-use everwarm::domain::settings::{Risk, Settings};
-use everwarm::domain::switch::Switch;
-use everwarm::domain::time::MINUTE;
 use everwarm::sim::faults::{Fault, Kind};
 use everwarm::trading::{AnyStage, StageSpec, specs};
+use everwarm_domain::fact::{Body, Market, Operator, Venue};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::settings::{Risk, Settings};
+use everwarm_domain::switch::Switch;
+use everwarm_domain::time::MINUTE;
 use everwarm_runtime::chaos::faults::Image;
 use everwarm_runtime::chaos::{Blow, Phase, Sabotage, Site, Strike};
 use everwarm_runtime::fact::{Fact, Mask, Rank};

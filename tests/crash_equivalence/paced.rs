@@ -5,10 +5,10 @@
 
 use everwarm::chaos::feed;
 use everwarm::chaos::rig::{Feed, Outcome, Paced, Plan, Sizes, run};
-use everwarm::domain::fact::{Analysis, Body, Decision, Operator, Order, Signal};
-use everwarm::domain::id::Symbol;
-use everwarm::domain::order::Side;
 use everwarm::trading::{AnyStage, StageSpec, specs};
+use everwarm_domain::fact::{Analysis, Body, Decision, Operator, Order, Signal};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::order::Side;
 use everwarm_runtime::chaos::faults::Image;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use everwarm_runtime::fact::{Fact, Mask, Rank};

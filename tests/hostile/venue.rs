@@ -7,13 +7,13 @@ use crate::kit::{
 };
 use everwarm::chaos::crashes::{Subject, picture};
 use everwarm::chaos::feed::{MINUTES, START, Small};
-use everwarm::domain::market::Bar;
-use everwarm::domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm::history::{self, bars};
 use everwarm::sim::faults::{Fault, MODES, Mode, prepare};
 use everwarm::sim::market::Market as _;
 use everwarm::sim::server::port::PortFile;
 use everwarm::venue::simulated::Admin;
+use everwarm_domain::market::Bar;
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_runtime::chance::draw;
 use everwarm_runtime::store::archive::Archive;
 use serde_json::{Value, json};

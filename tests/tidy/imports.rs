@@ -39,19 +39,13 @@ const WORLD: &[&str] = &[
 ];
 
 const RULES: &[Rule] = &[
-    Rule { module: "domain", may_import: &[], runtime: &["fact"], never: WORLD },
-    Rule {
-        module: "trading",
-        may_import: &["domain"],
-        runtime: &["fact", "stage", "state"],
-        never: WORLD,
-    },
-    Rule { module: "venue", may_import: &["domain"], runtime: &[], never: SOCKETS },
-    Rule { module: "sim", may_import: &["domain", "venue"], runtime: &["*"], never: &["ractor"] },
-    Rule { module: "history", may_import: &["domain", "venue"], runtime: &["*"], never: SOCKETS },
+    Rule { module: "trading", may_import: &[], runtime: &["fact", "stage", "state"], never: WORLD },
+    Rule { module: "venue", may_import: &[], runtime: &[], never: SOCKETS },
+    Rule { module: "sim", may_import: &["venue"], runtime: &["*"], never: &["ractor"] },
+    Rule { module: "history", may_import: &["shapes", "venue"], runtime: &["*"], never: SOCKETS },
     Rule {
         module: "edge",
-        may_import: &["domain", "trading", "venue", "sim", "history"],
+        may_import: &["trading", "venue", "sim", "history"],
         runtime: &["*"],
         never: &[],
     },
@@ -62,9 +56,9 @@ const RULES: &[Rule] = &[
 /// The rig runs whole lives, strikes actors where the tree has them, and looks at what people are
 /// told in the end.
 const CHAOS: &[&str] =
-    &["domain", "trading", "venue", "sim", "history", "edge", "ops", "audit", "life", "tree"];
+    &["trading", "venue", "sim", "history", "edge", "ops", "audit", "life", "tree"];
 
-const BELOW_OPS: &[&str] = &["domain", "trading", "venue", "sim", "history", "edge"];
+const BELOW_OPS: &[&str] = &["shapes", "trading", "venue", "sim", "history", "edge"];
 
 /// Client sockets; in `venue`, `transport.rs` is the one place for them.
 const SOCKETS: &[&str] =
@@ -259,10 +253,9 @@ fn the_table_catches_what_it_should() {
         ("trading", "src/trading/a.rs", "use std::{fmt, fs::File};"),
         ("trading", "src/trading/a.rs", "let t = std::time::Instant::now();"),
         ("trading", "src/trading/a.rs", "use everwarm_runtime::journal::Journal;"),
-        ("trading", "src/trading/a.rs", "use crate::{domain::id,\n    venue::port};"),
+        ("trading", "src/trading/a.rs", "use crate::{trading::id,\n    venue::port};"),
         ("trading", "src/trading/a.rs", "use super::super::edge::gateway;"),
         ("trading", "src/trading/mod.rs", "pub use super::edge::gateway;"),
-        ("domain", "src/domain/id.rs", "fn f(x: crate::trading::decide::D) {}"),
         ("venue", "src/venue/binance/wire.rs", "use reqwest::Client;"),
         ("venue", "src/venue/binance/wire.rs", "use everwarm_runtime::clock::Clock;"),
         ("venue", "src/venue/transport.rs", "use everwarm_runtime::journal::Journal;"),
@@ -282,7 +275,7 @@ fn the_table_catches_what_it_should() {
         (
             "trading",
             "src/trading/a/b.rs",
-            "use super::super::indicators::Sma; use crate::domain::id;",
+            "use super::super::indicators::Sma; use everwarm_domain::id;",
         ),
         ("trading", "src/trading/a.rs", "use everwarm_runtime::{fact::Fact, stage::Stage};"),
         ("trading", "src/trading/a.rs", "use std::collections::BTreeMap; let timed = my_tokio::x;"),

@@ -89,11 +89,14 @@ fn the_runtime_has_no_word_of_the_trade() {
 
 #[test]
 fn ranks_are_listed_in_one_file_and_none_is_taken_twice() {
-    const LIST: &str = "src/domain/fact/kinds.rs";
+    const LIST: &str = "crates/domain/src/fact/kinds.rs";
     let mut findings = Vec::new();
     let mut taken: BTreeMap<String, usize> = BTreeMap::new();
     // The simulated exchange has a journal, and ranks, of its own.
-    let daemon = |s: &&Source| s.path.starts_with("src/") && !s.path.starts_with("src/sim/");
+    let daemon = |s: &&Source| {
+        let ours = ["src/", "crates/"].iter().any(|place| s.path.starts_with(place));
+        ours && !s.path.starts_with("src/sim/")
+    };
     for source in rust_files().iter().filter(daemon) {
         let Some(code) = product_code(source) else { continue };
         for (at, _) in code.match_indices("Rank(") {
@@ -147,7 +150,8 @@ fn secret(line: &str) -> Option<String> {
 
 #[test]
 fn nothing_looks_like_a_secret() {
-    let places = ["src", "tests", "runtime", "docs", "config", ".ci", "README.md", "CHANGELOG.md"];
+    let places =
+        ["src", "tests", "crates", "runtime", "docs", "config", ".ci", "README.md", "CHANGELOG.md"];
     let endings = [".rs", ".toml", ".md", ".json", ".sh", "/run", ".yml", ".txt"];
     let mut findings = Vec::new();
     for source in files(&places, &endings) {

@@ -2,12 +2,12 @@
 
 use crate::cli::api::{EVERY_COMMAND, every_path, holding};
 use crate::kit::{Folder, PATIENCE, Process, ask, run, wait_until};
-use everwarm::domain::id::Symbol;
 use everwarm::sim::server::port::{PRIVATE_KEY_FILE, PortFile};
 use everwarm::sim::wire::sign::{DEMO_ED25519_KEY, DEMO_KEY, DEMO_SECRET};
 use everwarm::venue::Secret;
 use everwarm::venue::binance::{ApiKey, BinanceClient};
 use everwarm::venue::port::TradesSince;
+use everwarm_domain::id::Symbol;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;

@@ -5,10 +5,10 @@
 //! What is looked at is the disk, never the journal's own word for what is on it.
 
 use crate::chaos::requests::places;
-use crate::domain::fact::{Body, Venue};
-use crate::domain::id::ClientOrderId;
-use crate::domain::time::UtcMs;
 use crate::sim::server::requests::Entry;
+use everwarm_domain::fact::{Body, Venue};
+use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::fact::Fact;
 use std::collections::BTreeSet;
 

@@ -1,6 +1,6 @@
 //! Inputs are numbered without gaps.
 
-use crate::domain::fact::Body;
+use everwarm_domain::fact::Body;
 use everwarm_runtime::fact::Fact;
 
 /// The last number.

@@ -2,7 +2,7 @@
 //! venue.
 
 use super::orders;
-use crate::domain::fact::{Body, Order};
+use everwarm_domain::fact::{Body, Order};
 use everwarm_runtime::fact::Fact;
 use serde_json::Value;
 use std::collections::BTreeSet;

@@ -1,12 +1,12 @@
 //! Whatever is held and could be sold belongs to a strategy whose last signal is an entry, or its
 //! exit is owed.
 
-use crate::domain::fact::{Analysis, Body, Decision, Ledger, Market};
-use crate::domain::id::Symbol;
-use crate::domain::instrument::Instrument;
-use crate::domain::money::Decimal;
-use crate::domain::order::Side;
 use crate::trading::risk::sizing;
+use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::Side;
 use everwarm_runtime::fact::Fact;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,12 +1,12 @@
 //! What people are told is whole: no signal stays pending behind a close that the ledger has
 //! passed, and the story of an order has the signal that led to it.
 
-use crate::domain::fact::kinds::rank;
-use crate::domain::fact::{Body, Decision, Ledger};
 use crate::ops::desk::JournalFacts;
 use crate::ops::explain::explain;
 use crate::ops::signals::SignalFold;
 use crate::ops::views::Outcome;
+use everwarm_domain::fact::kinds::rank;
+use everwarm_domain::fact::{Body, Decision, Ledger};
 use everwarm_runtime::fact::{Fact, Key};
 use std::collections::BTreeMap;
 

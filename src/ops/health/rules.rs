@@ -4,14 +4,14 @@ use super::causes::causes_first;
 use super::exposed::{Cause, exposed};
 use super::lasting;
 use super::signs::{Signs, Waiting};
-use crate::domain::fact::{BreakerLevel, Standing};
-use crate::domain::id::Symbol;
-use crate::domain::order::Side;
-use crate::domain::switch::SafeStep;
-use crate::domain::time::{MINUTE, UtcMs};
 use crate::ops::tell;
 use crate::ops::text::{count, instant, plain, shell_word, thousands};
 use crate::ops::views::{ApartView, FindingView, HealthView, OwedState, Severity};
+use everwarm_domain::fact::{BreakerLevel, Standing};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::order::Side;
+use everwarm_domain::switch::SafeStep;
+use everwarm_domain::time::{MINUTE, UtcMs};
 
 /// How long a part may stand still that has something to do, or is never done, milliseconds of wall
 /// time; and what to do then. All others are stages: the last line.

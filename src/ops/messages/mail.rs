@@ -8,9 +8,9 @@
 
 use super::news::{INTEREST, Topic};
 use super::outbox::{Message, Outbox, put};
-use crate::domain::fact::Body;
-use crate::domain::time::UtcMs;
 use crate::ops::views::ApartView;
+use everwarm_domain::fact::Body;
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::fact::{Body as _, Fact};
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::store::StoreError;
@@ -270,7 +270,7 @@ fn apart_key(receiver: &str) -> String {
 mod tests {
     use super::super::super::sample::{T, journal};
     use super::*;
-    use crate::domain::fact::{BreakerLevel, Decision};
+    use everwarm_domain::fact::{BreakerLevel, Decision};
     use everwarm_runtime::fact::Key;
 
     fn halt(n: u64) -> Fact<Body> {

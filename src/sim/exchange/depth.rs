@@ -7,9 +7,9 @@
 
 use super::live::Tape;
 use super::matching::worse;
-use crate::domain::instrument::Instrument;
-use crate::domain::money::{Decimal, floor_to_step};
-use crate::domain::order::Side;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::{Decimal, floor_to_step};
+use everwarm_domain::order::Side;
 
 /// Distance of the first level, in millionths of the last price.
 pub const FIRST: u64 = 20;

@@ -1,7 +1,7 @@
 //! Chance as a function of what is known: no generator, no state, no order of calls.
 
-use crate::domain::id::Symbol;
-use crate::domain::time::UtcMs;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::time::UtcMs;
 use sha2::{Digest, Sha256};
 
 /// What is drawn for; different purposes draw independently.

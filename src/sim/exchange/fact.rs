@@ -3,12 +3,12 @@
 
 use super::order::OrderList;
 use super::request::{Cancel, CancelMany, NewList, NewOrder, OrderKind, Replace};
-use crate::domain::id::Symbol;
-use crate::domain::instrument::Instrument;
-use crate::domain::market::Bar;
-use crate::domain::money::Decimal;
-use crate::domain::order::Side;
-use crate::domain::time::UtcMs;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::Side;
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::fact::{Body, Mask, RuntimeEvent};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

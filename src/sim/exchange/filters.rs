@@ -3,9 +3,9 @@
 use super::order::Order;
 use super::request::{Amount, OrderKind};
 use super::turn::Turn;
-use crate::domain::instrument::Instrument;
-use crate::domain::money::Decimal;
-use crate::domain::order::Side;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::Side;
 
 /// Open orders one symbol may have.
 pub const MAX_NUM_ORDERS: usize = 200;

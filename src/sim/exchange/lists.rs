@@ -7,8 +7,8 @@ use super::place::{at_once, funds, in_time, needed, open_market, refusal, unused
 use super::request::{Leg, ListKind, NewList, OrderKind, Shape};
 use super::state::Exchange;
 use super::turn::{Levels, Turn};
-use crate::domain::instrument::Instrument;
-use crate::domain::money::Decimal;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::Decimal;
 
 const PRICES: &str = "The relationship of the prices for the orders is not correct.";
 

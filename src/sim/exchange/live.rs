@@ -2,12 +2,12 @@
 
 use super::fact::{Accepted, Opened, SimFact, Traded};
 use super::order::{Order, OrderList, Status};
-use crate::domain::id::{Symbol, SymbolMap};
-use crate::domain::instrument::Instrument;
-use crate::domain::money::Decimal;
-use crate::domain::order::Side;
-use crate::domain::time::UtcMs;
 use crate::sim::market::Pause;
+use everwarm_domain::id::{Symbol, SymbolMap};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::Side;
+use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,12 +4,14 @@ use super::fact::{Accepted, Advance, Opened, SimFact};
 use super::order::{Order, Status, Trade};
 use super::request::NewOrder;
 use super::state::{Exchange, RANK};
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::market::Bar;
-use crate::domain::money::Decimal;
-use crate::domain::order::{Balance, Liquidity, OrderReport, OrderStatus, ReportSource, VenueFill};
-use crate::domain::time::{MINUTE, UtcMs};
 use crate::sim::market::Market;
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{
+    Balance, Liquidity, OrderReport, OrderStatus, ReportSource, VenueFill,
+};
+use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::fact::{Fact, Key};
 use everwarm_runtime::stage::{Out, Stage};
 use std::collections::BTreeMap;
@@ -42,7 +44,7 @@ impl Setup {
             let each = Decimal::from(DEFAULT_BALANCE);
             balances.extend(instruments.iter().map(|i| (i.quote.clone(), each)));
         }
-        let mut before = |i: &crate::domain::instrument::Instrument| {
+        let mut before = |i: &everwarm_domain::instrument::Instrument| {
             last_bars(market, i.symbol, at - MINUTE, 1).pop()
         };
         let last = instruments.iter().filter_map(&mut before).collect();

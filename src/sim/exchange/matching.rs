@@ -7,12 +7,12 @@ use super::live::Tape;
 use super::order::Order;
 use super::state::Exchange;
 use super::turn::Turn;
-use crate::domain::id::Symbol;
-use crate::domain::instrument::Instrument;
-use crate::domain::market::Bar;
-use crate::domain::money::{Decimal, floor_to_step};
-use crate::domain::order::Side;
-use crate::domain::time::UtcMs;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, floor_to_step};
+use everwarm_domain::order::Side;
+use everwarm_domain::time::UtcMs;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 

@@ -2,10 +2,10 @@
 
 use super::fact::TimeInForce;
 use super::request::{ListKind, OrderKind};
-use crate::domain::id::Symbol;
-use crate::domain::money::Decimal;
-use crate::domain::order::Side;
-use crate::domain::time::UtcMs;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::Side;
+use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 
 /// Where an order stands, in the protocol's words.

@@ -6,11 +6,11 @@ use super::order::{Order, OrderList};
 use super::request::{Amount, Cancel, CancelMany, Many, NewOrder, OrderKind, Replace, Target};
 use super::state::Exchange;
 use super::turn::{Levels, Turn, cut};
-use crate::domain::id::Symbol;
-use crate::domain::instrument::Instrument;
-use crate::domain::money::{Decimal, floor_to_step};
-use crate::domain::order::Side;
-use crate::domain::time::UtcMs;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::{Decimal, floor_to_step};
+use everwarm_domain::order::Side;
+use everwarm_domain::time::UtcMs;
 
 const LATE: &str = "Timestamp for this request is outside of the recvWindow.";
 const EMPTY_BOOK: &str = "Order book liquidity is less than `LOT_SIZE` filter minimum quantity.";

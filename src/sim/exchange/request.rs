@@ -1,10 +1,10 @@
 //! What may be asked of the core: orders, lists, cancels.
 
 use super::fact::TimeInForce;
-use crate::domain::id::Symbol;
-use crate::domain::money::Decimal;
-use crate::domain::order::{OrderIntent, OrderType, Side};
-use crate::domain::time::UtcMs;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{OrderIntent, OrderType, Side};
+use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 
 /// How much is ordered.

@@ -5,12 +5,12 @@ use super::{
     Amount, Cancel, CancelMany, Exchange, Local, Many, NewOrder, OrderKind, Replace, Status,
     Target, TimeInForce, Trigger,
 };
-use crate::domain::money::Decimal;
-use crate::domain::order::{OrderReport, OrderStatus, Side};
-use crate::domain::time::{MINUTE, UtcMs};
 use crate::sim::testing::{
     Fake, START, at_limit, at_market, bar, dec, listed, order, setup, stop, sym,
 };
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{OrderReport, OrderStatus, Side};
+use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::fact::Body;
 use everwarm_runtime::stage::Stage;
 

@@ -9,11 +9,11 @@ use super::matching::{Fill, ladder};
 use super::order::{Order, OrderList, Status};
 use super::request::{Amount, OrderKind};
 use super::state::Exchange;
-use crate::domain::id::Symbol;
-use crate::domain::instrument::Instrument;
-use crate::domain::money::{Decimal, floor_to_step};
-use crate::domain::order::Side;
-use crate::domain::time::UtcMs;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::{Decimal, floor_to_step};
+use everwarm_domain::order::Side;
+use everwarm_domain::time::UtcMs;
 
 /// Prices with the quantity at each, worst last.
 pub type Levels = Vec<(Decimal, Decimal)>;

@@ -2,10 +2,10 @@
 
 use super::kinds::{Kind, Scope};
 use super::mode::{MODES, Mode};
-use crate::domain::id::Symbol;
-use crate::domain::nearest::nearest;
 use crate::sim::server::routes::{Endpoint, OWN, TABLE};
 use crate::sim::wire::streams;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::nearest::nearest;
 use serde::{Deserialize, Serialize};
 
 /// Hits in a thousand where none is given: all.

@@ -4,7 +4,7 @@
 //! what it says instead, is drawn from its dice.
 
 use super::mode::Mode;
-use crate::domain::money::{Decimal, parse_decimal};
+use everwarm_domain::money::{Decimal, parse_decimal};
 use everwarm_runtime::chance::draw;
 use serde_json::{Value, json};
 

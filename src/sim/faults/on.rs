@@ -3,11 +3,11 @@
 use super::fault::Fault;
 use super::kinds::Kind;
 use super::lie::Lie;
-use crate::domain::id::Symbol;
-use crate::domain::market::Bar;
-use crate::domain::money::Price;
-use crate::domain::time::UtcMs;
 use crate::sim::server::routes::Endpoint;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::Price;
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::files::write_whole;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

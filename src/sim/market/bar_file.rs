@@ -7,10 +7,10 @@
 
 use super::recording::Notice;
 use super::recording_error::{Fault, RecordingError};
-use crate::domain::id::Symbol;
-use crate::domain::market::Bar;
-use crate::domain::money::{Decimal, PRICE_SCALE, Price, parse_decimal};
-use crate::domain::time::{MINUTE, UtcMs};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, PRICE_SCALE, Price, parse_decimal};
+use everwarm_domain::time::{MINUTE, UtcMs};
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};

@@ -1,7 +1,7 @@
 //! What is assumed of an instrument about which only its name is known.
 
-use crate::domain::instrument::Instrument;
-use crate::domain::money::Decimal;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::Decimal;
 use std::collections::BTreeSet;
 
 /// Assets that things are priced in. A name's quote is the longest of these it ends with.

@@ -2,7 +2,7 @@
 //!
 //! A market knows all its bars, the future ones too; what is already visible is the exchange's
 //! business. Bars of a symbol are ascending by opening time, at most one a minute, and each passes
-//! [`Bar::validate`](crate::domain::market::Bar::validate).
+//! [`Bar::validate`](everwarm_domain::market::Bar::validate).
 
 mod bar_file;
 mod defaults;
@@ -18,10 +18,10 @@ pub use recording::{Notice, Recording};
 pub use recording_error::{Fault, RecordingError};
 pub use seeded::{DEFAULT_HISTORY_BARS, Seeded};
 
-use crate::domain::id::Symbol;
-use crate::domain::instrument::Instrument;
-use crate::domain::market::Bar;
-use crate::domain::time::UtcMs;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::time::UtcMs;
 
 /// A source of 1m bars with the rules of its instruments.
 pub trait Market: Send {

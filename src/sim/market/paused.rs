@@ -2,10 +2,10 @@
 //! told of that, laid over whatever it plays.
 
 use super::Market;
-use crate::domain::id::Symbol;
-use crate::domain::instrument::Instrument;
-use crate::domain::market::Bar;
-use crate::domain::time::{MINUTE, UtcMs};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::time::{MINUTE, UtcMs};
 use serde::{Deserialize, Serialize};
 
 /// Closes without a bar that are passed over at once; a market of nothing else has ended.

@@ -18,7 +18,7 @@
 //!
 //! Numbers are strings, or TOML numbers. Unknown keys, and symbols without a file, are errors.
 
-use crate::domain::money::{Decimal, PRICE_SCALE, parse_decimal};
+use everwarm_domain::money::{Decimal, PRICE_SCALE, parse_decimal};
 use serde::{Deserialize, Deserializer, de};
 use std::collections::BTreeMap;
 use std::fmt;

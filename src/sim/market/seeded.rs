@@ -8,11 +8,11 @@
 //! bars cross about every 20 to 40 bars.
 
 use super::{Market, split_name};
-use crate::domain::id::Symbol;
-use crate::domain::instrument::Instrument;
-use crate::domain::market::Bar;
-use crate::domain::money::{Decimal, PRICE_SCALE, Price};
-use crate::domain::time::{MINUTE, UtcMs};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, PRICE_SCALE, Price};
+use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::chance::mix;
 
 /// Bars before the start that a person has some use for: what one request to the exchange returns.
@@ -274,7 +274,7 @@ fn below(draw: u64, bound: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::DAY;
+    use everwarm_domain::time::DAY;
 
     const START: UtcMs = 1_700_000_040_000;
 

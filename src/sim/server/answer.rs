@@ -3,10 +3,6 @@
 use super::desk::Desk;
 use super::limits::{Used, seconds};
 use super::routes::{AccountRoute, Change, MarketRoute, Route};
-use crate::domain::id::Symbol;
-use crate::domain::instrument::Instrument;
-use crate::domain::market::Bar;
-use crate::domain::time::{MINUTE, UtcMs};
 use crate::sim::exchange::{Exchange, ListKind, OrderList, SimFact, place};
 use crate::sim::market::Market;
 use crate::sim::wire::answers;
@@ -21,6 +17,10 @@ use crate::sim::wire::params::Params;
 use crate::sim::wire::queries::{Past, TradeQuery};
 use crate::sim::wire::sign::{self, When};
 use crate::sim::wire::window::{self, Window};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::time::{MINUTE, UtcMs};
 use serde_json::{Value, json};
 
 /// A request: its parameters, who sent it, and what of it was signed.

@@ -1,9 +1,9 @@
 //! Who listens: the connections, what they have subscribed to, and how much each has been sent.
 
 use super::requests::Requests;
-use crate::domain::money::{Decimal, parse_decimal};
-use crate::domain::time::UtcMs;
 use crate::sim::faults::{Faults, Hit, Kind as Fault, Lie, Told};
+use everwarm_domain::money::{Decimal, parse_decimal};
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::clock;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! How fast venue time runs.
 
-use crate::domain::time::UtcMs;
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::clock;
 use std::fmt;
 use std::time::{Duration, Instant};

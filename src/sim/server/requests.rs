@@ -6,8 +6,8 @@
 //! of the one before.
 
 use super::routes::{Endpoint, Route};
-use crate::domain::time::UtcMs;
 use crate::sim::faults::{Hit, Subject};
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::clock;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, rename};

@@ -8,7 +8,6 @@ use super::pace::{Pace, VenueClock};
 use super::port::{self, PortFile};
 use super::requests::Requests;
 use super::{admin, api, rest, sockets};
-use crate::domain::time::UtcMs;
 use crate::sim::books::{Books, BooksError};
 use crate::sim::exchange::local::Setup;
 use crate::sim::faults::Faults;
@@ -17,6 +16,7 @@ use crate::sim::wire::info::Limits;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::any;
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::clock;
 use everwarm_runtime::store::{Store, StoreError};
 use std::fmt;
@@ -224,7 +224,7 @@ pub async fn start_on(store: Store, options: SimOptions) -> Result<SimHandle, Si
 }
 
 fn same_market(dir: &Path, books: &Books, market: &dyn Market) -> Result<(), SimError> {
-    let names = |list: &[crate::domain::instrument::Instrument]| {
+    let names = |list: &[everwarm_domain::instrument::Instrument]| {
         list.iter().map(|i| i.symbol.to_string()).collect::<Vec<_>>().join(", ")
     };
     let (books, market) = (names(books.exchange().instruments()), names(market.instruments()));

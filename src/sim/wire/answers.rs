@@ -2,8 +2,8 @@
 
 use super::number;
 use super::orders::{ResponseType, order_type, side};
-use crate::domain::money::Decimal;
 use crate::sim::exchange::{Exchange, Order, OrderList, SimFact, Status};
+use everwarm_domain::money::Decimal;
 use serde_json::{Value, json};
 
 fn with(mut value: Value, more: Value) -> Value {

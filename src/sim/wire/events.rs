@@ -2,10 +2,10 @@
 
 use super::number;
 use super::orders::{kind_word, order_type, side};
-use crate::domain::money::Decimal;
-use crate::domain::time::UtcMs;
 use crate::sim::exchange::fact::{Accepted, Traded};
 use crate::sim::exchange::{Exchange, Order, Replace, SimFact, Status};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::time::UtcMs;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 

@@ -1,15 +1,15 @@
 //! exchangeInfo and account.
 
 use super::number;
-use crate::domain::id::Symbol;
-use crate::domain::instrument::Instrument;
-use crate::domain::money::Decimal;
 use crate::sim::exchange::Exchange;
 use crate::sim::exchange::filters::{
     MAX_NOTIONAL, MAX_NUM_ALGO_ORDERS, MAX_NUM_ORDER_LISTS, MAX_NUM_ORDERS, MAX_PRICE,
     PERCENT_PRICE, max_quantity,
 };
 use crate::sim::exchange::matching::FEE_RATE;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::Decimal;
 use serde_json::{Value, json};
 
 /// The limits the exchange announces and holds.

@@ -2,9 +2,9 @@
 
 use super::error::ApiError;
 use super::klines::quote;
-use crate::domain::market::Bar;
-use crate::domain::money::Decimal;
-use crate::domain::time::{DAY, MINUTE, UtcMs};
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::time::{DAY, MINUTE, UtcMs};
 
 /// Trades in a bar of a minute.
 const TRADES: i64 = 4;

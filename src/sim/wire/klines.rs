@@ -5,13 +5,13 @@ use super::intervals::{INTERVALS, Interval, Kline};
 use super::number;
 use super::params::Params;
 use super::queries::page;
-use crate::domain::id::Symbol;
-use crate::domain::market::Bar;
-use crate::domain::money::{Decimal, Price};
-use crate::domain::time::{MINUTE, Timeframe, UtcMs};
 use crate::sim::exchange::matching::path;
 use crate::sim::exchange::{Exchange, local::last_bars};
 use crate::sim::market::Market;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 

@@ -3,11 +3,11 @@
 use super::error::ApiError;
 use super::orders::{Names, ResponseType, read_side, response_type, symbol};
 use super::params::Params;
-use crate::domain::order::Side;
-use crate::domain::time::UtcMs;
 use crate::sim::exchange::{
     CancelMany, Exchange, Leg, ListKind, Many, NewList, OrderList, Shape, Trigger,
 };
+use everwarm_domain::order::Side;
+use everwarm_domain::time::UtcMs;
 
 const ABOVE: Names = Names { prefix: "above", quantity: "quantity" };
 const BELOW: Names = Names { prefix: "below", quantity: "quantity" };

@@ -9,16 +9,16 @@ use super::number;
 use super::orders;
 use super::params::{Params, TIME_MAX};
 use super::queries::page;
-use crate::domain::id::Symbol;
-use crate::domain::instrument::Instrument;
-use crate::domain::market::Bar;
-use crate::domain::money::{Decimal, Price};
-use crate::domain::order::Side;
-use crate::domain::time::{DAY, MINUTE, UtcMs};
 use crate::sim::exchange::local::last_bars;
 use crate::sim::exchange::matching::path;
 use crate::sim::exchange::{Exchange, Tape, depth};
 use crate::sim::market::Market;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::order::Side;
+use everwarm_domain::time::{DAY, MINUTE, UtcMs};
 use serde_json::{Value, json};
 
 /// Trades in a bar.

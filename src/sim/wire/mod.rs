@@ -15,7 +15,7 @@ pub mod sign;
 pub mod streams;
 pub mod window;
 
-use crate::domain::money::Decimal;
+use everwarm_domain::money::Decimal;
 
 /// A number as the protocol writes it: at least eight decimals, never an exponent.
 #[must_use]

@@ -2,14 +2,14 @@
 
 use super::error::ApiError;
 use super::params::Params;
-use crate::domain::id::Symbol;
-use crate::domain::money::Decimal;
-use crate::domain::order::Side;
-use crate::domain::time::UtcMs;
 use crate::sim::exchange::{
     Amount, Cancel, CancelMany, Exchange, Many, NewOrder, Order, OrderKind, Replace, Stop, Target,
     TimeInForce, Trigger,
 };
+use everwarm_domain::id::Symbol;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::Side;
+use everwarm_domain::time::UtcMs;
 
 /// How much the answer to a new order tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! Request parameters: taken out by name, with what the protocol says where they are wrong.
 
 use super::error::ApiError;
-use crate::domain::id::Symbol;
-use crate::domain::money::Decimal;
-use crate::domain::time::UtcMs;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::time::UtcMs;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 

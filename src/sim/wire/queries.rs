@@ -4,9 +4,9 @@ use super::answers::{listed, queried};
 use super::error::ApiError;
 use super::number;
 use super::params::Params;
-use crate::domain::id::Symbol;
-use crate::domain::time::{DAY, UtcMs};
 use crate::sim::exchange::{Exchange, Order, OrderList, Trade};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::time::{DAY, UtcMs};
 use serde_json::{Value, json};
 
 /// Which trades are asked for.

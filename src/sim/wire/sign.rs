@@ -2,10 +2,10 @@
 
 use super::error::ApiError;
 use super::params::Params;
-use crate::domain::money::Decimal;
-use crate::domain::time::UtcMs;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::time::UtcMs;
 use hmac::{Hmac, KeyInit, Mac};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use sha2::Sha256;

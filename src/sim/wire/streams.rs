@@ -4,11 +4,11 @@ use super::intervals::INTERVALS;
 use super::klines;
 use super::market::{DayStats, book, book_event, prints};
 use super::number;
-use crate::domain::id::Symbol;
-use crate::domain::market::Bar;
-use crate::domain::time::UtcMs;
 use crate::sim::exchange::{Exchange, SimFact, Tape};
 use crate::sim::market::Market;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::time::UtcMs;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 

@@ -7,10 +7,10 @@ use super::orders::{ResponseType, new_order};
 use super::params::Params;
 use super::queries::TradeQuery;
 use super::sign::{self, DEMO_KEY, DEMO_SECRET, When, hmac_hex};
-use crate::domain::order::Side;
-use crate::domain::time::{DAY, MINUTE, UtcMs};
 use crate::sim::exchange::{Local, SimFact, TimeInForce};
 use crate::sim::testing::{Fake, HISTORY, START, at_limit, at_market, bar, dec, setup, sym};
+use everwarm_domain::order::Side;
+use everwarm_domain::time::{DAY, MINUTE, UtcMs};
 use serde_json::{Value, json};
 
 fn params(query: &str) -> Params {

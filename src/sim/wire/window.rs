@@ -3,10 +3,10 @@
 use super::error::ApiError;
 use super::market::DayStats;
 use super::params::Params;
-use crate::domain::id::Symbol;
-use crate::domain::time::{MINUTE, UtcMs};
 use crate::sim::exchange::Exchange;
 use crate::sim::market::Market;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::time::{MINUTE, UtcMs};
 use serde_json::Value;
 
 const HOUR: i64 = 60 * MINUTE;

@@ -6,11 +6,11 @@
 //! of venue time at most. A refused bar is looked for once more before the next bar of its symbol.
 
 use super::HOLE;
-use crate::domain::fact::Market;
-use crate::domain::id::Symbol;
-use crate::domain::market::Bar;
-use crate::domain::money::Price;
-use crate::domain::time::{MINUTE, UtcMs};
+use everwarm_domain::fact::Market;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::Price;
+use everwarm_domain::time::{MINUTE, UtcMs};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Refusals that wait to be said, at most.

@@ -9,13 +9,13 @@
 //! lacked of it. While a balance conflict stands in the asset nothing of it is sold, and after one,
 //! and after a resume, not before a later account was compared.
 
-use crate::domain::fact::{Conflict, Dispute};
-use crate::domain::id::{Symbol, SymbolMap};
-use crate::domain::instrument::Instrument;
-use crate::domain::money::Decimal;
-use crate::domain::order::{Balance, OrderStatus};
-use crate::domain::time::UtcMs;
 use crate::trading::instruments::Instruments;
+use everwarm_domain::fact::{Conflict, Dispute};
+use everwarm_domain::id::{Symbol, SymbolMap};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{Balance, OrderStatus};
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::fact::Key;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,11 +2,11 @@
 
 use super::exits::{self, Ended, Exit};
 use super::{Approved, Decide, Hold, LEAVES, Refusal, Round, client_id, no, too_small};
-use crate::domain::fact::{Body, BreakerLevel, Decision, Signal};
-use crate::domain::id::Symbol;
-use crate::domain::money::Decimal;
-use crate::domain::order::{OrderIntent, OrderStatus, OrderType, Side};
 use crate::trading::risk::sizing;
+use everwarm_domain::fact::{Body, BreakerLevel, Decision, Signal};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, Side};
 use everwarm_runtime::fact::{Fact, Key};
 use everwarm_runtime::stage::Out;
 

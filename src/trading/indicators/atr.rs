@@ -1,8 +1,8 @@
 //! Average true range, smoothed by Wilder: defined from the bar after the n-th.
 
 use super::Indicator;
-use crate::domain::market::Bar;
-use crate::domain::money::Price;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::Price;
 use serde::{Deserialize, Serialize};
 
 /// Wilder's mean of the true ranges.

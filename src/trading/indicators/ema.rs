@@ -2,7 +2,7 @@
 
 use super::Indicator;
 use super::sma::mean;
-use crate::domain::market::Bar;
+use everwarm_domain::market::Bar;
 use serde::{Deserialize, Serialize};
 
 /// Exponential mean of the closes, k = 2 / (n + 1).

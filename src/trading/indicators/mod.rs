@@ -14,7 +14,7 @@ pub use ema::Ema;
 pub use sma::Sma;
 pub use stage::Indicators;
 
-use crate::domain::market::Bar;
+use everwarm_domain::market::Bar;
 
 /// A number computed from bars, one update a bar.
 pub trait Indicator {

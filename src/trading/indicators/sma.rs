@@ -3,8 +3,8 @@
 //! The sum is an integer, so it is exact and does not depend on where it started.
 
 use super::Indicator;
-use crate::domain::market::Bar;
-use crate::domain::money::{PRICE_SCALE, Price};
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{PRICE_SCALE, Price};
 use serde::{Deserialize, Serialize};
 
 /// Mean of the last closes.

@@ -10,15 +10,15 @@
 //! 2. What is kept is kept for somebody.
 
 use super::{Atr, Ema, Indicator, Sma};
-use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{Analysis, Body, FeatureRow, Market, Operator, Signal};
-use crate::domain::id::{Symbol, SymbolMap};
-use crate::domain::market::Bar;
-use crate::domain::order::Side;
-use crate::domain::settings::Settings;
-use crate::domain::time::{Timeframe, UtcMs};
 use crate::trading::rollup::{Roller, WIDTHS};
 use crate::trading::strategy::{self, Need};
+use everwarm_domain::fact::kinds::{kind, rank};
+use everwarm_domain::fact::{Analysis, Body, FeatureRow, Market, Operator, Signal};
+use everwarm_domain::id::{Symbol, SymbolMap};
+use everwarm_domain::market::Bar;
+use everwarm_domain::order::Side;
+use everwarm_domain::settings::Settings;
+use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;

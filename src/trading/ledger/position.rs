@@ -1,7 +1,7 @@
 //! One position of the books.
 
 use super::shrink;
-use crate::domain::money::{self, Decimal};
+use everwarm_domain::money::{self, Decimal};
 use serde::{Deserialize, Serialize};
 
 /// What is held of a symbol, at average cost.

@@ -1,7 +1,7 @@
 //! The one transition table of an order: every legal pair of status and event is a row, every other
 //! pair is an error that names both halves.
 
-use crate::domain::order::OrderStatus;
+use everwarm_domain::order::OrderStatus;
 use std::fmt;
 
 /// What may happen to an order.

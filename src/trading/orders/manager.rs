@@ -12,13 +12,13 @@
 use super::book::{Order, OrderBook};
 use super::lifecycle::{self, Event};
 use super::reconcile;
-use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{
+use crate::trading::decide::Approved;
+use everwarm_domain::fact::kinds::{kind, rank};
+use everwarm_domain::fact::{
     Accept, Body, Conflict, Dispute, Market, Operator, Order as Said, Venue,
 };
-use crate::domain::id::ClientOrderId;
-use crate::domain::order::{OrderStatus, PANIC, PanicTrade, SendAttempt};
-use crate::trading::decide::Approved;
+use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::order::{OrderStatus, PANIC, PanicTrade, SendAttempt};
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;

@@ -1,12 +1,12 @@
 //! The order manager: tables of inputs and of what it says.
 
 use super::*;
-use crate::domain::fact::{Conflict, Decision};
-use crate::domain::id::Symbol;
-use crate::domain::money::Decimal;
-use crate::domain::order::{OrderIntent, OrderReport, OrderType, ReportSource, Side, VenueFill};
 use crate::trading::orders::book::{QUIET_MS, ToSend, Why};
 use crate::trading::testing::{dec, fact, facts_of, input, sent, sym, trade};
+use everwarm_domain::fact::{Conflict, Decision};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, ReportSource, Side, VenueFill};
 
 const ID: &str = "ew-smacross-a";
 /// Venue time of the first attempt; it is settled 15 s later.

@@ -4,8 +4,8 @@
 //! blocks are forgotten, the oldest first: those over for a day, and what is too many.
 
 use super::book::Order;
-use crate::domain::id::ClientOrderId;
-use crate::domain::time::{DAY, UtcMs};
+use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::time::{DAY, UtcMs};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cmp::Ordering;
@@ -173,9 +173,9 @@ impl<'de> Deserialize<'de> for Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::money::Decimal;
-    use crate::domain::order::{OrderIntent, OrderType, Side};
     use crate::trading::testing::sym;
+    use everwarm_domain::money::Decimal;
+    use everwarm_domain::order::{OrderIntent, OrderType, Side};
     use everwarm_runtime::fact::Key;
     use everwarm_runtime::state;
 

@@ -1,10 +1,10 @@
 //! The orders open at the venue against ours, and when an absence is proved.
 
 use super::book::{Order, OrderBook, PROOF_GAP_MS};
-use crate::domain::fact::{Conflict, Dispute};
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::order::OrderStatus;
-use crate::domain::time::UtcMs;
+use everwarm_domain::fact::{Conflict, Dispute};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::order::OrderStatus;
+use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -15,17 +15,17 @@
 //! one.
 
 use super::limits::Counts;
-use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{
+use everwarm_domain::fact::kinds::{kind, rank};
+use everwarm_domain::fact::{
     Body, BreakerLevel, Decision, Dispute, Ledger, Market, Operator, Order, Venue,
 };
-use crate::domain::id::{ClientOrderId, Symbol, SymbolMap};
-use crate::domain::money::Decimal;
-use crate::domain::order::{OrderStatus, Side};
-use crate::domain::quarantine::Quarantines;
-use crate::domain::settings::Risk;
-use crate::domain::switch::Switches;
-use crate::domain::time::day_of;
+use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{OrderStatus, Side};
+use everwarm_domain::quarantine::Quarantines;
+use everwarm_domain::settings::Risk;
+use everwarm_domain::switch::Switches;
+use everwarm_domain::time::day_of;
 use everwarm_runtime::fact::{Effect, Fact, Mask, Rank};
 use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;
@@ -286,12 +286,12 @@ impl Stage for Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::fact::{Conflict, Dispute};
-    use crate::domain::settings::Settings;
-    use crate::domain::switch::{SafeStep, Switch};
     use crate::trading::testing::{
         changed, close, configured, dec, fact, facts_of, filled, input, sent, sym,
     };
+    use everwarm_domain::fact::{Conflict, Dispute};
+    use everwarm_domain::settings::Settings;
+    use everwarm_domain::switch::{SafeStep, Switch};
 
     const DAY_MINUTES: i64 = 1440;
 
@@ -341,12 +341,12 @@ mod tests {
     fn the_requests_of_one_owed_exit_that_fail_count_once() {
         let mut stage = breaker(2, 0, "0");
         let mut fails = |id: &str, symbol: &str| {
-            let intent = crate::domain::order::OrderIntent {
+            let intent = everwarm_domain::order::OrderIntent {
                 client_id: ClientOrderId(id.to_owned()),
                 strategy: "sma_cross".to_owned(),
                 symbol: sym(symbol),
                 side: Side::Sell,
-                order_type: crate::domain::order::OrderType::Market,
+                order_type: everwarm_domain::order::OrderType::Market,
                 quantity: dec("1"),
                 price: None,
                 close_time: 0,

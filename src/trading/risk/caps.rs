@@ -5,8 +5,8 @@
 //! Two count by it, each from facts of its own: the decision what it approved, the gateway what it
 //! sent.
 
-use crate::domain::money::Decimal;
-use crate::domain::time::{UtcMs, date_of, day_of};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::time::{UtcMs, date_of, day_of};
 use serde::{Deserialize, Serialize};
 
 /// What was confirmed, and what of the day is used up.
@@ -75,8 +75,8 @@ impl Caps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::DAY;
     use crate::trading::testing::dec;
+    use everwarm_domain::time::DAY;
 
     #[test]
     fn each_cap_holds_and_a_later_day_begins_at_nothing() {

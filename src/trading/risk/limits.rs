@@ -1,15 +1,15 @@
 //! What has happened today and lately, against the limits. Plain arithmetic; the breaker obeys it.
 
-use crate::domain::fact::BreakerLevel;
-use crate::domain::money::Decimal;
-use crate::domain::settings::Risk;
-use crate::domain::time::date_of;
+use everwarm_domain::fact::BreakerLevel;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::settings::Risk;
+use everwarm_domain::time::date_of;
 use serde::{Deserialize, Serialize};
 
 /// Counts the limits are held against, since the beginning of a UTC day.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Number of the UTC day; see [`crate::domain::time::day_of`].
+    /// Number of the UTC day; see [`everwarm_domain::time::day_of`].
     pub day: i64,
     /// Rejected or expired orders since the last fill. A new day begins at zero: it is the date
     /// that lifts what nobody lifted.

@@ -1,7 +1,7 @@
 //! How large an order may be under the venue's rules. Quantities are only ever rounded down.
 
-use crate::domain::instrument::Instrument;
-use crate::domain::money::Decimal;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::Decimal;
 
 /// Why a quantity cannot be ordered.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,10 +10,10 @@ mod stage;
 pub use sma_cross::SmaCross;
 pub use stage::StrategyStage;
 
-use crate::domain::fact::{Body, FeatureRow};
-use crate::domain::order::Side;
-use crate::domain::settings::Settings;
-use crate::domain::time::Timeframe;
+use everwarm_domain::fact::{Body, FeatureRow};
+use everwarm_domain::order::Side;
+use everwarm_domain::settings::Settings;
+use everwarm_domain::time::Timeframe;
 use everwarm_runtime::fact::Rank;
 use everwarm_runtime::stage::Stage;
 use serde::de::DeserializeOwned;

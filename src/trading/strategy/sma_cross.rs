@@ -5,10 +5,10 @@
 //! below the slow one: it crossed while nobody asked, because the stage was kept down.
 
 use super::{Need, Strategy, Wish};
-use crate::domain::fact::FeatureRow;
-use crate::domain::fact::kinds::rank;
-use crate::domain::order::Side;
-use crate::domain::settings::{self, Settings};
+use everwarm_domain::fact::FeatureRow;
+use everwarm_domain::fact::kinds::rank;
+use everwarm_domain::order::Side;
+use everwarm_domain::settings::{self, Settings};
 use everwarm_runtime::fact::Rank;
 use std::cmp::Ordering;
 
@@ -92,12 +92,12 @@ fn show(fast: f64, slow: f64) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::fact::{Analysis, Body, Operator};
-    use crate::domain::money::Price;
-    use crate::domain::switch::Switch;
-    use crate::domain::time::Timeframe;
     use crate::trading::strategy::StrategyStage;
     use crate::trading::testing::{configured, facts_of, input, sym};
+    use everwarm_domain::fact::{Analysis, Body, Operator};
+    use everwarm_domain::money::Price;
+    use everwarm_domain::switch::Switch;
+    use everwarm_domain::time::Timeframe;
     use everwarm_runtime::stage::Stage;
 
     const NAN: f64 = f64::NAN;

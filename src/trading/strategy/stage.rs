@@ -10,17 +10,17 @@
 //!    configured meanwhile.
 
 use super::{Need, Strategy};
-use crate::domain::fact::kinds::kind;
-use crate::domain::fact::{
-    Analysis, Body, Decision, FeatureRow, Ledger, Market, Operator, Order, Signal,
-};
-use crate::domain::id::{ClientOrderId, SymbolMap};
-use crate::domain::instrument::Instrument;
-use crate::domain::money::Decimal;
-use crate::domain::order::Side;
-use crate::domain::switch::Switch;
 use crate::trading::instruments::Instruments;
 use crate::trading::risk::sizing;
+use everwarm_domain::fact::kinds::kind;
+use everwarm_domain::fact::{
+    Analysis, Body, Decision, FeatureRow, Ledger, Market, Operator, Order, Signal,
+};
+use everwarm_domain::id::{ClientOrderId, SymbolMap};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::Side;
+use everwarm_domain::switch::Switch;
 use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::state;

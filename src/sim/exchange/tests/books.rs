@@ -1,14 +1,14 @@
 //! Whatever is asked, no money appears or vanishes, and what is locked is what orders hold.
 
 use super::cancel_of;
-use crate::domain::money::Decimal;
-use crate::domain::order::Side;
-use crate::domain::time::{MINUTE, UtcMs};
 use crate::sim::exchange::{
     Amount, CancelMany, Exchange, Leg, Local, Many, NewList, NewOrder, OrderKind, Replace, Shape,
     SimFact, Stop, TimeInForce, Trigger,
 };
 use crate::sim::testing::{Fake, START, bar, setup, sym};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::Side;
+use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::chance::draw;
 use everwarm_runtime::fact::Body;
 use everwarm_runtime::stage::Stage;
@@ -169,7 +169,16 @@ fn money_is_neither_made_nor_lost() {
 fn older_facts_are_understood() {
     #[derive(serde::Serialize)]
     enum Older {
-        Accepted(u64, &'static str, crate::domain::id::Symbol, Side, OrderKind, Decimal, u64, i64),
+        Accepted(
+            u64,
+            &'static str,
+            everwarm_domain::id::Symbol,
+            Side,
+            OrderKind,
+            Decimal,
+            u64,
+            i64,
+        ),
         Cancel((crate::sim::exchange::Target, Option<String>, i64, i64)),
     }
     let kind = OrderKind::Market(Amount::Base(Decimal::ONE));

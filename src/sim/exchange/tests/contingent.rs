@@ -1,14 +1,14 @@
 //! Lists of orders, cancels of several, and replacing.
 
 use super::{CLOSE, cancel, cancel_of, trades};
-use crate::domain::money::Decimal;
-use crate::domain::order::Side;
-use crate::domain::time::UtcMs;
 use crate::sim::exchange::{
     CancelMany, Local, Many, NewList, OrderKind, Replace, Shape, SimFact, Status, TimeInForce,
     Trigger,
 };
 use crate::sim::testing::{Fake, at_limit, at_market, dec, leg, listed, maker, stop, sym};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::Side;
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::stage::Stage;
 
 const PRICES: &str = "The relationship of the prices for the orders is not correct.";

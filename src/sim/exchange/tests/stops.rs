@@ -1,10 +1,10 @@
 //! Orders that wait for a price, and orders that must rest.
 
 use super::{CLOSE, refused, trades};
-use crate::domain::money::Decimal;
-use crate::domain::order::{OrderStatus, Side};
 use crate::sim::exchange::{Local, SimFact, Status, TimeInForce, Trigger};
 use crate::sim::testing::{Fake, at_limit, dec, maker, order, stop};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{OrderStatus, Side};
 use everwarm_runtime::stage::Stage;
 
 const SELL: Side = Side::Sell;

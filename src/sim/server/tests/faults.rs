@@ -1,12 +1,12 @@
 //! Misbehaviour on request, as a client meets it.
 
 use super::{CLOSE, Client, Dir, Method, Socket, ask, next, options, subscribe_user};
-use crate::domain::time::{MINUTE, UtcMs};
 use crate::sim::faults::{Fault, Kind, prepare};
 use crate::sim::server::requests::{self, Entry};
 use crate::sim::server::{Pace, start};
 use crate::sim::testing::START;
 use crate::sim::wire::sign::{DEMO_KEY, DEMO_SECRET, hmac_hex};
+use everwarm_domain::time::{MINUTE, UtcMs};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use std::error::Error as _;

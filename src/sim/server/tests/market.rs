@@ -1,9 +1,9 @@
 //! Market data and limits over the wire.
 
 use super::{CLOSE, Client, Dir, ask, next, options};
-use crate::domain::time::MINUTE;
 use crate::sim::server::{Pace, start};
 use crate::sim::testing::{Fake, START, bar};
+use everwarm_domain::time::MINUTE;
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use std::io::Read;

@@ -1,11 +1,11 @@
 //! Streams and the WebSocket API.
 
 use super::{CLOSE, Client, Dir, Duration, Method, Socket, TcpStream, ask, next, options};
-use crate::domain::time::MINUTE;
 use crate::sim::server::sockets::Patience;
 use crate::sim::server::{Pace, start};
 use crate::sim::testing::START;
 use crate::sim::wire::sign::{DEMO_KEY, DEMO_SECRET, hmac_hex, socket_payload};
+use everwarm_domain::time::MINUTE;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

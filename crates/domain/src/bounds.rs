@@ -248,7 +248,7 @@ fn short(what: &str, value: Decimal) -> Result<Decimal, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::money::parse_decimal;
+    use crate::money::parse_decimal;
 
     fn dec(text: &str) -> Decimal {
         parse_decimal(text).unwrap()

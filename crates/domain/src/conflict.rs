@@ -4,7 +4,7 @@ use super::id::ClientOrderId;
 use serde::{Deserialize, Serialize};
 
 /// What a difference is about, and so what follows from it until it is resolved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dispute {
     /// Less of an asset than the books say: nothing is entered, positions may be left.
@@ -20,7 +20,7 @@ pub enum Dispute {
 }
 
 /// A difference between the venue and us that no record explains.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
     /// What it is about: an asset, or `order ` and our id of it.
     pub about: String,
@@ -34,7 +34,7 @@ pub struct Conflict {
 }
 
 /// Whose word counts in a conflict from here on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Accept {
     /// The venue's: our books take it over.

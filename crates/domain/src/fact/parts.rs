@@ -1,9 +1,9 @@
 //! What of a fact is about which symbol, so that one symbol can be left out of it.
 
 use super::{Analysis, Body, Decision, Ledger, Market, Order};
-use crate::domain::id::Symbol;
-use crate::domain::market::Bar;
-use crate::domain::time::UtcMs;
+use crate::id::Symbol;
+use crate::market::Bar;
+use crate::time::UtcMs;
 
 impl Market {
     /// A close without odd bars.
@@ -105,11 +105,11 @@ impl Body {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::fact::{Body, Market};
-    use crate::domain::id::Symbol;
-    use crate::domain::market::Bar;
-    use crate::domain::money::{Decimal, Price};
-    use crate::domain::odd::{OddBar, Oddity};
+    use crate::fact::{Body, Market};
+    use crate::id::Symbol;
+    use crate::market::Bar;
+    use crate::money::{Decimal, Price};
+    use crate::odd::{OddBar, Oddity};
     use everwarm_runtime::fact::Body as _;
 
     #[test]

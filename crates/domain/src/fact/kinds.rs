@@ -5,7 +5,7 @@
 //! packed.
 
 use super::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
-use crate::domain::id::Symbol;
+use crate::id::Symbol;
 use everwarm_runtime::fact::{self, RuntimeEvent};
 
 /// Kind numbers.
@@ -421,10 +421,10 @@ impl Body {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::fact::FeatureRow;
-    use crate::domain::market::Bar;
-    use crate::domain::money::{Decimal, Price};
-    use crate::domain::time::Timeframe;
+    use crate::fact::FeatureRow;
+    use crate::market::Bar;
+    use crate::money::{Decimal, Price};
+    use crate::time::Timeframe;
     use everwarm_runtime::fact::Body as _;
 
     #[test]

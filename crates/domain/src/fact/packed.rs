@@ -7,11 +7,11 @@
 
 use super::kinds::kind;
 use super::{Analysis, Body, FeatureRow, Market};
-use crate::domain::id::Symbol;
-use crate::domain::market::{Bar, RolledBar};
-use crate::domain::money::{Decimal, Price};
-use crate::domain::odd::{OddBar, Oddity};
-use crate::domain::time::Timeframe;
+use crate::id::Symbol;
+use crate::market::{Bar, RolledBar};
+use crate::money::{Decimal, Price};
+use crate::odd::{OddBar, Oddity};
+use crate::time::Timeframe;
 
 /// First byte of a packed fact; reserved in MessagePack.
 const MARK: u8 = 0xC1;

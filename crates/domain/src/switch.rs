@@ -48,19 +48,7 @@ impl Switch {
 }
 
 /// Steps of a careful start.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    utoipa::ToSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SafeStep {
     /// Data is collected and the account looked at; nothing is sent.
@@ -85,7 +73,7 @@ impl SafeStep {
 }
 
 /// Why and since when something stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     /// In the operator's words.
     pub reason: String,
@@ -94,7 +82,7 @@ pub struct Said {
 }
 
 /// What stands: a fold over the words of operators.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Switches {
     /// Nothing is entered.

@@ -1,4 +1,4 @@
-//! Words of the trade: values only. Imports std, decimal arithmetic and serde, nothing else.
+//! Words of the trade: values and facts. The crate touches no file, socket or clock.
 
 pub mod bounds;
 pub mod clean;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One input set aside for one stage.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantine {
     /// Rank of the stage.
     pub rank: u16,
@@ -17,7 +17,6 @@ pub struct Quarantine {
     /// Number of the input.
     pub input: u64,
     /// What is done about it.
-    #[schema(value_type = String)]
     pub effect: Effect,
     /// The symbols without which the stage does not fail.
     pub symbols: Vec<Symbol>,
