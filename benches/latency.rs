@@ -28,7 +28,7 @@ use everwarm::venue::binance::sign::Query;
 use everwarm_domain::fact::Body;
 use everwarm_domain::order::OrderIntent;
 use everwarm_domain::time::UtcMs;
-use everwarm_runtime::fact::NoLibrary;
+use everwarm_kernel::fact::NoLibrary;
 use everwarm_runtime::journal::{Journal, Waker, Writer};
 use everwarm_runtime::runner::Runner;
 use everwarm_runtime::supervise::worker;

@@ -24,8 +24,8 @@ use everwarm::sim::{Local, Setup};
 use everwarm::trading;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::UtcMs;
-use everwarm_runtime::fact::NoLibrary;
-use everwarm_runtime::plain::PlainLoop;
+use everwarm_kernel::fact::NoLibrary;
+use everwarm_kernel::plain::PlainLoop;
 use std::collections::BTreeMap;
 use std::time::Instant;
 

@@ -26,11 +26,11 @@ use everwarm_domain::fact::Body;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::Timeframe;
+use everwarm_kernel::stage::Stage;
 use everwarm_runtime::chaos::Chaos;
 use everwarm_runtime::clock;
 use everwarm_runtime::journal::{Journal, Options, StageInfo};
 use everwarm_runtime::runner::ResumeReport;
-use everwarm_runtime::stage::Stage;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{Store, StoreError};
 use everwarm_runtime::supervise::{

@@ -256,7 +256,7 @@ pub struct Quarantine {
 mod tests {
     use super::*;
     use everwarm_domain::{conflict, quarantine, switch};
-    use everwarm_runtime::fact::Effect;
+    use everwarm_kernel::fact::Effect;
     use serde_json::{Value, json};
 
     fn words<T: Copy + Serialize, S: From<T> + ToSchema>(values: &[T]) {

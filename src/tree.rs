@@ -19,9 +19,9 @@ pub use crate::edge::world::path::of as path_of;
 use crate::edge::{bar::BarActor, clock::Clock, closer::Closer, feed::Feed, private::Private};
 use crate::trading::StageSpec;
 use everwarm_domain::fact::Body;
+use everwarm_kernel::stage::OnPoison;
 use everwarm_runtime::runner::ResumeReport;
 use everwarm_runtime::shell::{StageActor, StageArguments};
-use everwarm_runtime::stage::OnPoison;
 use everwarm_runtime::supervise::{
     Backoff, ChildSpec, Strategy, SupervisorSpec, supervisor, worker,
 };

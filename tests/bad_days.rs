@@ -11,7 +11,7 @@ use everwarm::chaos::process::Step;
 use everwarm::chaos::requests::{check, count};
 use everwarm::sim::faults::{Fault, KINDS, Kind, prepare};
 use everwarm::sim::server::requests::{self, Entry};
-use everwarm_runtime::chance::draw;
+use everwarm_kernel::chance::draw;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;

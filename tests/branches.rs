@@ -20,7 +20,7 @@ use everwarm_domain::order::Side;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::{MINUTE, UtcMs};
-use everwarm_runtime::fact::Fact;
+use everwarm_kernel::fact::Fact;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fs;
 use std::sync::Arc;

@@ -17,8 +17,8 @@ use everwarm_domain::order::{
 };
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::Timeframe;
+use everwarm_kernel::fact::{Body as _, Effect, Fact};
 use everwarm_runtime::chaos::faults::FaultyDisk;
-use everwarm_runtime::fact::{Body as _, Effect, Fact};
 use everwarm_runtime::journal::{Journal, Options};
 use everwarm_runtime::store::Store;
 use std::collections::BTreeSet;
@@ -327,7 +327,7 @@ fn a_fill_that_does_not_say_whether_it_waited_is_written_as_it_was_before_any_di
 #[test]
 fn every_kind_of_fact_comes_back_from_the_file_as_it_was() {
     let said = all();
-    let kinds: BTreeSet<u8> = said.iter().map(everwarm_runtime::fact::Body::kind).collect();
+    let kinds: BTreeSet<u8> = said.iter().map(everwarm_kernel::fact::Body::kind).collect();
     let missing = TABLE.iter().filter(|row| !kinds.contains(&row.kind)).map(|row| row.name);
     assert_eq!(missing.collect::<Vec<_>>(), Vec::<&str>::new());
 

@@ -7,7 +7,7 @@ use everwarm::sim::faults::{Fault, Kind, prepare};
 use everwarm_domain::fact::{Body, Market};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::odd::Oddity;
-use everwarm_runtime::fact::Fact;
+use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::Store;
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -9,7 +9,7 @@ use everwarm::ops::text::date;
 use everwarm_domain::fact::{Body, Market};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::time::DAY;
-use everwarm_runtime::fact::Fact;
+use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::Store;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

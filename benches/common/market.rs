@@ -12,8 +12,8 @@ use everwarm_domain::order::{
 };
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{MINUTE, UtcMs};
-use everwarm_runtime::fact::{Fact, NoLibrary};
-use everwarm_runtime::plain::PlainLoop;
+use everwarm_kernel::fact::{Fact, NoLibrary};
+use everwarm_kernel::plain::PlainLoop;
 
 /// A full minute.
 pub const START: UtcMs = 1_700_000_040_000;

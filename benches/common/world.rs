@@ -11,7 +11,7 @@ use everwarm_domain::fact::{Body, Order};
 use everwarm_domain::market::Bar;
 use everwarm_domain::order::OrderIntent;
 use everwarm_domain::time::UtcMs;
-use everwarm_runtime::fact::{Mask, NoLibrary};
+use everwarm_kernel::fact::{Mask, NoLibrary};
 use everwarm_runtime::journal::{Journal, Options, Waker, Writer};
 use everwarm_runtime::runner::ResumeReport;
 use everwarm_runtime::shell::{MakeStage, StageActor, StageArguments};

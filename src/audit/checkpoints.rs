@@ -12,7 +12,7 @@ use crate::ops::exit::{Exit, Failure};
 use crate::ops::store_check::CHECKPOINT;
 use crate::ops::views::{CheckpointState, CheckpointView, ProblemView};
 use crate::trading;
-use everwarm_runtime::fact::Key;
+use everwarm_kernel::fact::Key;
 use everwarm_runtime::store::{CheckpointRow, Store};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

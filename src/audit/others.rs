@@ -5,7 +5,7 @@ use crate::ops::desk::JournalFacts;
 use crate::ops::exit::Failure;
 use crate::ops::views::OtherVersionView;
 use everwarm_domain::fact::{Body, Operator};
-use everwarm_runtime::fact::Fact;
+use everwarm_kernel::fact::Fact;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 

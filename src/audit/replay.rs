@@ -11,7 +11,7 @@ use crate::ops::text::instant;
 use crate::ops::views::{DecidedView, ReplayView, ReplayedStageView};
 use everwarm_domain::fact::Body;
 use everwarm_domain::time::UtcMs;
-use everwarm_runtime::fact::{Body as _, Fact};
+use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_runtime::store::archive::Archive;
 use std::collections::BTreeMap;
 use std::sync::Arc;

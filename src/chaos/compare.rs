@@ -10,7 +10,7 @@ use everwarm_domain::fact::{Body, Decision, Market, Order as Said, kinds};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::order::{OrderIntent, Side};
 use everwarm_domain::time::{Timeframe, UtcMs};
-use everwarm_runtime::fact::Fact;
+use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::archive::Archive;
 use serde::Serialize;
 use serde_json::{Value, json};

@@ -2,8 +2,8 @@
 
 use crate::life::APPLICATION;
 use everwarm_domain::fact::Body;
+use everwarm_kernel::fact::Fact;
 use everwarm_runtime::chaos::faults::{Contents, Cut, FaultyDisk, Image, Operation};
-use everwarm_runtime::fact::Fact;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{CheckpointRow, Store};
 use std::cmp::Reverse;

@@ -21,7 +21,7 @@ use crate::ops::exit::Failure;
 use crate::ops::views::ProblemView;
 use everwarm_domain::fact::Body;
 use everwarm_domain::money::{Decimal, parse_decimal};
-use everwarm_runtime::fact::Fact;
+use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::CheckpointRow;
 use everwarm_runtime::store::archive::Archive;
 use serde_json::Value;

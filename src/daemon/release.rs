@@ -10,7 +10,7 @@ use crate::ops::views::QuarantineView;
 use crate::trading;
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::quarantine::Quarantines;
-use everwarm_runtime::fact::{Fact, Rank};
+use everwarm_kernel::fact::{Fact, Rank};
 use everwarm_runtime::journal::{AppendError, Journal, Options};
 use everwarm_runtime::store::Store;
 use std::ops::ControlFlow;

@@ -6,7 +6,7 @@
 
 use super::restarts::Restarting;
 use everwarm_domain::fact::{Body, Operator};
-use everwarm_runtime::fact::Rank;
+use everwarm_kernel::fact::Rank;
 use everwarm_runtime::journal::{AppendError, Journal};
 use everwarm_runtime::supervise::{Directory, News, Observer, SupervisionNotice};
 use std::collections::{BTreeMap, BTreeSet};

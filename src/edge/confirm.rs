@@ -172,7 +172,7 @@ mod tests {
     use crate::trading::testing::{bar, close, input, sym};
     use everwarm_domain::fact::{Body, Market};
     use everwarm_domain::time::MINUTE;
-    use everwarm_runtime::stage::Stage;
+    use everwarm_kernel::stage::Stage;
 
     /// By a last close of 100.
     fn known() -> Known {

@@ -3,8 +3,8 @@
 use super::world::World;
 use crate::history::Projector;
 use everwarm_domain::fact::Body;
+use everwarm_kernel::fact::{Fact, Mask};
 use everwarm_runtime::chaos::{Sabotage, Site};
-use everwarm_runtime::fact::{Fact, Mask};
 use everwarm_runtime::journal::{Chunk, Journal, Waker};
 use everwarm_runtime::store::StoreError;
 use ractor::{Actor, ActorProcessingErr, ActorRef};

@@ -14,7 +14,7 @@ use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{Balance, OrderReport, PanicTrade, Side};
 use everwarm_domain::time::UtcMs;
-use everwarm_runtime::fact::Fact;
+use everwarm_kernel::fact::Fact;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -11,7 +11,7 @@ use everwarm_domain::fact::{Body, Market};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::{Timeframe, UtcMs};
-use everwarm_runtime::fact::Library;
+use everwarm_kernel::fact::Library;
 use everwarm_runtime::store::archive::{Archive, ArchiveError, Op};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;

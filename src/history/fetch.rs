@@ -8,7 +8,7 @@ use everwarm_domain::fact::{Body, Market};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::{Timeframe, UtcMs};
-use everwarm_runtime::fact::{Fact, Library as _};
+use everwarm_kernel::fact::{Fact, Library as _};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{Store, StoreError};
 use std::ops::{ControlFlow, RangeInclusive};

@@ -13,7 +13,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::{Timeframe, UtcMs};
-use everwarm_runtime::fact::{Fact, Key, Mask};
+use everwarm_kernel::fact::{Fact, Key, Mask};
 use everwarm_runtime::store::archive::{Archive, ArchiveError, Op};
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -12,7 +12,7 @@ use everwarm_domain::market::{Bar, RolledBar};
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{Liquidity, OrderIntent, OrderStatus, OrderType, Side, VenueFill};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
-use everwarm_runtime::fact::{Fact, Key, Library};
+use everwarm_kernel::fact::{Fact, Key, Library};
 use everwarm_runtime::store::archive::Archive;
 use std::path::PathBuf;
 use std::sync::Arc;

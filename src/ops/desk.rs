@@ -16,7 +16,7 @@ use everwarm_domain::fact::Body;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::quarantine::{Quarantine, Quarantines};
 use everwarm_domain::time::{Timeframe, UtcMs};
-use everwarm_runtime::fact::{Effect, Fact};
+use everwarm_kernel::fact::{Effect, Fact};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{CheckpointRow, Left};
 use std::ops::ControlFlow;
@@ -239,7 +239,7 @@ pub fn releasable(all: &Quarantines, id: u64, retry: bool) -> Result<&Quarantine
 mod tests {
     use super::*;
     use everwarm_domain::fact::Operator;
-    use everwarm_runtime::fact::Key;
+    use everwarm_kernel::fact::Key;
 
     #[test]
     fn each_quarantine_ends_only_by_what_is_true_of_it() {

@@ -7,8 +7,8 @@ use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Operator, 
 use everwarm_domain::id::Symbol;
 use everwarm_domain::order::OrderStatus;
 use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_runtime::clock::wall_ms;
-use everwarm_runtime::fact::{Body as _, Fact};
 use everwarm_runtime::supervise::{Harm, News};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;

@@ -16,7 +16,7 @@ use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Order, Ven
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::OrderStatus;
-use everwarm_runtime::fact::{Body as _, Fact, Key};
+use everwarm_kernel::fact::{Body as _, Fact, Key};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 

@@ -3,7 +3,7 @@
 use everwarm_domain::fact::{Analysis, Body};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::time::{Timeframe, UtcMs};
-use everwarm_runtime::fact::Fact;
+use everwarm_kernel::fact::Fact;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use utoipa::ToSchema;

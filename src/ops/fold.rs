@@ -17,8 +17,8 @@ use everwarm_domain::quarantine::Quarantines;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::{SafeStep, Said, Switches};
 use everwarm_domain::time::UtcMs;
-use everwarm_runtime::fact::{Effect, Fact};
-use everwarm_runtime::stage::Stage as _;
+use everwarm_kernel::fact::{Effect, Fact};
+use everwarm_kernel::stage::Stage as _;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -451,7 +451,7 @@ mod tests {
     use everwarm_domain::fact::{Conflict, Ledger};
     use everwarm_domain::switch::Switch;
     use everwarm_domain::time::MINUTE;
-    use everwarm_runtime::fact::Key;
+    use everwarm_kernel::fact::Key;
 
     #[test]
     fn the_status_is_what_the_facts_tell() {

@@ -7,7 +7,7 @@ use super::signals::SignalFold;
 use super::telemetry::Counts;
 use everwarm_domain::fact::kinds::rank;
 use everwarm_domain::fact::{Analysis, Body, Market};
-use everwarm_runtime::fact::{Body as _, Fact, Key};
+use everwarm_kernel::fact::{Body as _, Fact, Key};
 use everwarm_runtime::store::Left;
 use everwarm_runtime::store::archive::{Archive, ArchiveError, Op};
 use serde::{Deserialize, Serialize};

@@ -23,7 +23,7 @@ use crate::history::{self, History, Projector, bars};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::order::OrderStatus;
 use everwarm_domain::time::{Timeframe, UtcMs};
-use everwarm_runtime::fact::Body as _;
+use everwarm_kernel::fact::Body as _;
 use everwarm_runtime::store::Left;
 use everwarm_runtime::store::archive::Archive;
 use std::ops::ControlFlow;
@@ -307,7 +307,7 @@ mod tests {
     use everwarm_domain::fact::{Body, BreakerLevel, Decision, Operator};
     use everwarm_domain::settings::Settings;
     use everwarm_domain::switch::{SafeStep, Switch};
-    use everwarm_runtime::fact::Key;
+    use everwarm_kernel::fact::Key;
 
     /// The sample, and what was said after it.
     fn after(folder: &Path, said: &[Body]) -> OfflineDesk {
@@ -316,7 +316,7 @@ mod tests {
         for (n, body) in (9..).zip(said) {
             let last = facts.last().unwrap().clone();
             let key = Key { n, rank: 0, i: 0 };
-            facts.push(everwarm_runtime::fact::Fact { key, body: body.clone(), ..last });
+            facts.push(everwarm_kernel::fact::Fact { key, body: body.clone(), ..last });
         }
         let proofs = Proofs {
             verify: |_, _| Ok(VerifyView::default()),

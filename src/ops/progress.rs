@@ -7,7 +7,7 @@ use super::exit::Failure;
 use super::print::note;
 use super::text::{count, thousands};
 use everwarm_domain::fact::Body;
-use everwarm_runtime::fact::Fact;
+use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::{CheckpointRow, Left};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;

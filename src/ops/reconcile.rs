@@ -15,8 +15,8 @@ use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{Balance, OrderStatus};
 use everwarm_domain::time::UtcMs;
-use everwarm_runtime::fact::{Body as _, Fact, Key, Mask};
-use everwarm_runtime::stage::Stage as _;
+use everwarm_kernel::fact::{Body as _, Fact, Key, Mask};
+use everwarm_kernel::stage::Stage as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 

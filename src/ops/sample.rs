@@ -15,7 +15,7 @@ use everwarm_domain::order::{
     SendAttempt, Side, VenueFill,
 };
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
-use everwarm_runtime::fact::{Fact, Key};
+use everwarm_kernel::fact::{Fact, Key};
 use std::ops::ControlFlow;
 
 /// 2021-01-08 12:03 UTC.

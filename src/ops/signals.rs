@@ -3,7 +3,7 @@
 use super::views::{Outcome, SignalView};
 use everwarm_domain::fact::{Analysis, Body, Decision, Signal};
 use everwarm_domain::id::Symbol;
-use everwarm_runtime::fact::{Fact, Key};
+use everwarm_kernel::fact::{Fact, Key};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 

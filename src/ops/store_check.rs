@@ -8,7 +8,7 @@ use super::text::{count, thousands};
 use super::views::{CheckpointState, CheckpointView, FileState, FileView, ProblemView};
 use crate::history::{self, History, projection::projected_through};
 use crate::sim::books::{self, BooksError};
-use everwarm_runtime::fact::Key;
+use everwarm_kernel::fact::Key;
 use everwarm_runtime::store::StoreError;
 use everwarm_runtime::store::archive::Archive;
 use std::fmt::Write as _;

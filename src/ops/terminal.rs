@@ -18,7 +18,7 @@ use everwarm_domain::money::{Decimal, total};
 use everwarm_domain::odd::OddBar;
 use everwarm_domain::order::{OrderReport, OrderStatus, ReportSource, Side};
 use everwarm_domain::time::UtcMs;
-use everwarm_runtime::fact::Fact;
+use everwarm_kernel::fact::Fact;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -471,7 +471,7 @@ mod tests {
     use super::super::sample::{T, close, equity, journal};
     use super::*;
     use everwarm_domain::time::MINUTE;
-    use everwarm_runtime::fact::Key;
+    use everwarm_kernel::fact::Key;
 
     #[test]
     fn a_life_as_it_is_read() {

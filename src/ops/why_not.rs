@@ -16,7 +16,7 @@ use everwarm_domain::quarantine::{Quarantine, Quarantines};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::Switches;
 use everwarm_domain::time::{Timeframe, UtcMs};
-use everwarm_runtime::fact::{Effect, Fact};
+use everwarm_kernel::fact::{Effect, Fact};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 

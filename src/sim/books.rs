@@ -1,7 +1,7 @@
 //! The exchange's books on disk: its core as a stage over a journal of its own.
 
 use super::exchange::{Exchange, SimFact};
-use everwarm_runtime::fact::NoLibrary;
+use everwarm_kernel::fact::NoLibrary;
 use everwarm_runtime::files::Lock;
 use everwarm_runtime::journal::{AppendError, Journal, Options, StageInfo, Writer};
 use everwarm_runtime::runner::{RunError, Runner};

@@ -26,8 +26,8 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::odd::{OddBar, Oddity, Recent};
 use everwarm_domain::settings::MarketRules;
 use everwarm_domain::time::{MINUTE, UtcMs};
-use everwarm_runtime::fact::{Fact, Mask, Rank};
-use everwarm_runtime::stage::{Out, Stage};
+use everwarm_kernel::fact::{Fact, Mask, Rank};
+use everwarm_kernel::stage::{Out, Stage};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -255,10 +255,10 @@ impl Stage for Closes {
     }
     fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
     fn save(&self) -> Vec<u8> {
-        everwarm_runtime::state::save(FORMAT, self)
+        everwarm_kernel::state::save(FORMAT, self)
     }
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
-        *self = everwarm_runtime::state::load(FORMAT, bytes)?;
+        *self = everwarm_kernel::state::load(FORMAT, bytes)?;
         Ok(())
     }
 }

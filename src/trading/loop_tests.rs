@@ -17,8 +17,8 @@ use everwarm_domain::order::{
 use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
-use everwarm_runtime::fact::{Body as _, Fact, Library};
-use everwarm_runtime::plain::PlainLoop;
+use everwarm_kernel::fact::{Body as _, Fact, Library};
+use everwarm_kernel::plain::PlainLoop;
 use std::collections::BTreeMap;
 
 /// How the venue's reports reach us.

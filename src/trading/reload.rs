@@ -84,7 +84,7 @@ mod tests {
     use crate::trading::testing::{dec, fact, input, instrument, position, sym};
     use everwarm_domain::fact::{AtVenue, Body, Listed, Market};
     use everwarm_domain::id::Symbol;
-    use everwarm_runtime::stage::Stage as _;
+    use everwarm_kernel::stage::Stage as _;
 
     /// Two symbols are listed; of one, 2 are held, of the other less than can be sold.
     fn present() -> Universe {

@@ -19,9 +19,9 @@ use everwarm_domain::id::{Symbol, SymbolMap};
 use everwarm_domain::market::{Bar, RolledBar};
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
-use everwarm_runtime::fact::{Fact, Mask, Rank};
-use everwarm_runtime::stage::{OnPoison, Out, Stage};
-use everwarm_runtime::state;
+use everwarm_kernel::fact::{Fact, Mask, Rank};
+use everwarm_kernel::stage::{OnPoison, Out, Stage};
+use everwarm_kernel::state;
 use serde::{Deserialize, Serialize};
 
 /// The widths made, ascending.
@@ -269,7 +269,7 @@ impl Stage for RollUp {
 mod tests {
     use super::*;
     use crate::trading::testing::{Series, bar, facts_of, golden, input};
-    use everwarm_runtime::fact::Key;
+    use everwarm_kernel::fact::Key;
 
     fn close(stage: &mut RollUp, minute: i64, bars: &[(&str, i64)], missing: &[&str]) -> String {
         let symbol = |s: &&str| Symbol::new(s).unwrap();

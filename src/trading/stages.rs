@@ -9,8 +9,8 @@ use super::rollup::RollUp;
 use super::strategy::REGISTRY;
 use everwarm_domain::fact::Body;
 use everwarm_domain::fact::kinds::rank;
-use everwarm_runtime::fact::Rank;
-use everwarm_runtime::stage::Stage;
+use everwarm_kernel::fact::Rank;
+use everwarm_kernel::stage::Stage;
 
 /// A stage of ours, ready to be run by whatever runs stages.
 pub type AnyStage = Box<dyn Stage<Body = Body>>;

@@ -8,8 +8,8 @@ use everwarm_domain::money::{Decimal, Price, parse_decimal};
 use everwarm_domain::order::{Liquidity, OrderStatus, SendAttempt, Side, VenueFill};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::MINUTE;
-use everwarm_runtime::fact::{Fact, Key};
-use everwarm_runtime::stage::{Out, Stage};
+use everwarm_kernel::fact::{Fact, Key};
+use everwarm_kernel::stage::{Out, Stage};
 use std::io::Read;
 use std::path::Path;
 

@@ -12,8 +12,8 @@ use everwarm::chaos::sweep::{Die, every_target, learn, mixture, pack, sweep};
 use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{Body, Decision, Ledger, Operator};
 use everwarm_domain::time::MINUTE;
+use everwarm_kernel::fact::Body as _;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
-use everwarm_runtime::fact::Body as _;
 use std::collections::BTreeMap;
 
 /// Mixtures in every test run.

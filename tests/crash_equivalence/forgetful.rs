@@ -12,10 +12,10 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::settings::{Risk, Settings};
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::MINUTE;
+use everwarm_kernel::fact::{Fact, Mask, Rank};
+use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::chaos::faults::Image;
 use everwarm_runtime::chaos::{Blow, Phase, Sabotage, Site, Strike};
-use everwarm_runtime::fact::{Fact, Mask, Rank};
-use everwarm_runtime::stage::{OnPoison, Out, Stage};
 
 /// Passings of its step at which a stage is killed: every other one up to this.
 const PASSINGS: u32 = 4_000;

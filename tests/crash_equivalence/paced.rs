@@ -9,10 +9,10 @@ use everwarm::trading::{AnyStage, StageSpec, specs};
 use everwarm_domain::fact::{Analysis, Body, Decision, Operator, Order, Signal};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::order::Side;
+use everwarm_kernel::fact::{Fact, Mask, Rank};
+use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::chaos::faults::Image;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
-use everwarm_runtime::fact::{Fact, Mask, Rank};
-use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use std::collections::BTreeMap;
 
 /// What was before exits were owed: a strategy says once that it sells, and its decision requests

@@ -10,9 +10,9 @@ use everwarm_domain::fact::kinds::rank;
 use everwarm_domain::fact::{Body, Decision, Operator, Order};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::Side;
+use everwarm_kernel::fact::{Fact, Mask, Rank};
+use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
-use everwarm_runtime::fact::{Fact, Mask, Rank};
-use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use std::collections::BTreeSet;
 
 /// The version of the first life.

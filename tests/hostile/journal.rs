@@ -8,7 +8,7 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::Balance;
 use everwarm_domain::time::MINUTE;
-use everwarm_runtime::fact::Fact;
+use everwarm_kernel::fact::Fact;
 use everwarm_runtime::journal::{Journal, Options};
 use everwarm_runtime::store::Store;
 use std::ops::ControlFlow;

@@ -15,9 +15,9 @@ use everwarm_domain::order::{
 };
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{MINUTE, Timeframe};
-use everwarm_runtime::chance::draw;
-use everwarm_runtime::fact::{Fact, Library};
-use everwarm_runtime::plain::PlainLoop;
+use everwarm_kernel::chance::draw;
+use everwarm_kernel::fact::{Fact, Library};
+use everwarm_kernel::plain::PlainLoop;
 use serde_json::{Value, json};
 
 /// Numbers that break something somewhere.

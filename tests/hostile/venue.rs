@@ -14,7 +14,7 @@ use everwarm::sim::server::port::PortFile;
 use everwarm::venue::simulated::Admin;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
-use everwarm_runtime::chance::draw;
+use everwarm_kernel::chance::draw;
 use everwarm_runtime::store::archive::Archive;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

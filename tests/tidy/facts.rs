@@ -3,7 +3,7 @@
 
 use super::root;
 use everwarm_domain::fact::kinds::TABLE;
-use everwarm_runtime::fact::KINDS;
+use everwarm_kernel::fact::KINDS;
 use std::fmt::Write;
 
 const PAGE: &str = "docs/FACTS.md";

@@ -73,7 +73,7 @@ const ASKERS: &[&str] = &[
     "src/daemon/notify.rs",
     "src/main.rs",
     "src/chaos/",
-    "runtime/examples/",
+    "crates/runtime/examples/",
     "benches/",
 ];
 
@@ -205,7 +205,7 @@ fn only_the_store_names_the_database() {
     let mut findings = Vec::new();
     for source in rust_files() {
         let Some(code) = product_code(&source) else { continue };
-        if source.path.starts_with("runtime/src/store") {
+        if source.path.starts_with("crates/runtime/src/store") {
             continue;
         }
         for (at, _) in named(&code, "redb::") {

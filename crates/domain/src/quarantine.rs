@@ -3,7 +3,7 @@
 use super::fact::{Body, Operator};
 use super::id::Symbol;
 use super::time::UtcMs;
-use everwarm_runtime::fact::{Effect, Fact};
+use everwarm_kernel::fact::{Effect, Fact};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

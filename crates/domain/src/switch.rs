@@ -2,7 +2,7 @@
 
 use super::fact::{Body, BreakerLevel, Operator};
 use super::time::UtcMs;
-use everwarm_runtime::fact::Fact;
+use everwarm_kernel::fact::Fact;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

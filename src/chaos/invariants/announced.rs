@@ -9,7 +9,7 @@ use crate::sim::server::requests::Entry;
 use everwarm_domain::fact::{Body, Venue};
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::time::UtcMs;
-use everwarm_runtime::fact::Fact;
+use everwarm_kernel::fact::Fact;
 use std::collections::BTreeSet;
 
 /// What was announced on disk so far: ids with the timestamps they were signed for.

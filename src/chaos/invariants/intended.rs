@@ -3,7 +3,7 @@
 use super::orders;
 use everwarm_domain::fact::{Body, Order, Venue};
 use everwarm_domain::id::ClientOrderId;
-use everwarm_runtime::fact::Fact;
+use everwarm_kernel::fact::Fact;
 use serde_json::Value;
 use std::collections::BTreeSet;
 

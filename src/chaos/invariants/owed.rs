@@ -7,7 +7,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::Side;
-use everwarm_runtime::fact::Fact;
+use everwarm_kernel::fact::Fact;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where exits stand so far.

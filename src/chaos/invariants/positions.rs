@@ -9,7 +9,7 @@ use everwarm_domain::fact::{Body, Ledger, Market, Order, Part};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{Side, VenueFill};
-use everwarm_runtime::fact::Fact;
+use everwarm_kernel::fact::Fact;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -7,8 +7,8 @@ use crate::trading::decide::Decide;
 use everwarm_domain::fact::{Body, Decision, Order};
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::money::Decimal;
-use everwarm_runtime::fact::Fact;
-use everwarm_runtime::stage::Stage as _;
+use everwarm_kernel::fact::Fact;
+use everwarm_kernel::stage::Stage as _;
 use std::collections::BTreeMap;
 
 /// By how much one fill may differ from what the venue told of its order: it rounds to this.

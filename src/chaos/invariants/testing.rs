@@ -8,7 +8,7 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{
     Liquidity, OrderIntent, OrderStatus, OrderType, SendAttempt, Side, VenueFill,
 };
-use everwarm_runtime::fact::{Fact, Key, Rank};
+use everwarm_kernel::fact::{Fact, Key, Rank};
 use serde_json::{Value, json};
 
 fn fact(n: u64, rank: Rank, body: Body) -> Fact<Body> {

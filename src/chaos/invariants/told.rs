@@ -7,7 +7,7 @@ use crate::ops::signals::SignalFold;
 use crate::ops::views::Outcome;
 use everwarm_domain::fact::kinds::rank;
 use everwarm_domain::fact::{Body, Decision, Ledger};
-use everwarm_runtime::fact::{Fact, Key};
+use everwarm_kernel::fact::{Fact, Key};
 use std::collections::BTreeMap;
 
 /// Stories that are looked at of one run.

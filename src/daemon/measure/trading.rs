@@ -8,7 +8,7 @@ use crate::ops::health::exposed;
 use crate::ops::telemetry::Page;
 use crate::ops::views::{OwedState, StatusView, SwitchesView, SymbolView};
 use everwarm_domain::fact::{BreakerLevel, Standing};
-use everwarm_runtime::fact::Effect;
+use everwarm_kernel::fact::Effect;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Says what came of the market, and how old the newest bars are.

@@ -18,7 +18,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use everwarm_domain::fact::{Accept, Conflict, Dispute};
 use everwarm_domain::quarantine::Quarantine;
-use everwarm_runtime::fact::Effect;
+use everwarm_kernel::fact::Effect;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@ use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::{OrderStatus, Side};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{MINUTE, UtcMs};
-use everwarm_runtime::fact::Fact;
+use everwarm_kernel::fact::Fact;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -198,12 +198,12 @@ fn quarantine(signs: &Signs, found: &mut Vec<FindingView>) {
     for one in &signs.quarantines {
         let text = format!("quarantine {}: {}", one.id, one.text);
         let (todo, verb) = match one.quarantine.effect {
-            everwarm_runtime::fact::Effect::Parts => {
+            everwarm_kernel::fact::Effect::Parts => {
                 ("look at what the input was; then let the symbols be bought again", "drop")
             }
-            everwarm_runtime::fact::Effect::Stage
-            | everwarm_runtime::fact::Effect::Stopped
-            | everwarm_runtime::fact::Effect::Down => {
+            everwarm_kernel::fact::Effect::Stage
+            | everwarm_kernel::fact::Effect::Stopped
+            | everwarm_kernel::fact::Effect::Down => {
                 ("repair the cause, then have it tried again", "retry")
             }
         };

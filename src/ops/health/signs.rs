@@ -7,7 +7,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::switch::Switches;
 use everwarm_domain::time::UtcMs;
-use everwarm_runtime::fact::Effect;
+use everwarm_kernel::fact::Effect;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -19,7 +19,7 @@ use everwarm_domain::quarantine::Quarantine;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::{SafeStep, Switch};
 use everwarm_domain::time::{MINUTE, UtcMs};
-use everwarm_runtime::fact::{Effect, Fact};
+use everwarm_kernel::fact::{Effect, Fact};
 
 /// A daemon that is well and holds one symbol.
 fn well() -> Signs {

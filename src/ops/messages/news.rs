@@ -11,7 +11,7 @@ use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::OrderStatus;
 use everwarm_domain::time::{DAY, UtcMs, day_of};
-use everwarm_runtime::fact::{Effect, Fact, Mask};
+use everwarm_kernel::fact::{Effect, Fact, Mask};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -446,7 +446,7 @@ impl Span {
 mod tests {
     use super::super::super::sample::{T, equity, journal};
     use super::*;
-    use everwarm_runtime::fact::{Body as _, Key};
+    use everwarm_kernel::fact::{Body as _, Key};
 
     fn all(news: &mut News, facts: &[Fact<Body>]) -> Vec<(Topic, String)> {
         let items = facts.iter().flat_map(|fact| news.fold(fact)).collect::<Vec<_>>();

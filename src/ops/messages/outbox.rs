@@ -8,7 +8,7 @@
 
 use super::news::{Item, News, Topic};
 use everwarm_domain::fact::Body;
-use everwarm_runtime::fact::Fact;
+use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::archive::{Archive, ArchiveError, Op};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -163,7 +163,7 @@ mod tests {
     use everwarm_domain::fact::Ledger;
     use everwarm_domain::money::Decimal;
     use everwarm_domain::time::DAY;
-    use everwarm_runtime::fact::{Body as _, Key};
+    use everwarm_kernel::fact::{Body as _, Key};
     use serde_json::json;
 
     #[test]

@@ -16,7 +16,7 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::order::OrderStatus;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{DAY, MINUTE, UtcMs, day_of};
-use everwarm_runtime::fact::{Fact, Key};
+use everwarm_kernel::fact::{Fact, Key};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;

@@ -9,8 +9,8 @@ use everwarm_domain::fact::{Body, Ledger, Market, Order, Venue};
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::time::{DAY, UtcMs, day_of};
-use everwarm_runtime::fact::{Fact, Key};
-use everwarm_runtime::stage::Stage as _;
+use everwarm_kernel::fact::{Fact, Key};
+use everwarm_kernel::stage::Stage as _;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most that was used on a UTC day.

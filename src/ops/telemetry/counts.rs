@@ -12,9 +12,9 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, total};
 use everwarm_domain::order::{Liquidity, OrderIntent, OrderStatus, Side, VenueFill};
 use everwarm_domain::settings::Settings;
-use everwarm_runtime::fact::Fact;
+use everwarm_kernel::fact::Fact;
+use everwarm_kernel::stage::Stage as _;
 use everwarm_runtime::meter::Reading;
-use everwarm_runtime::stage::Stage as _;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -9,7 +9,7 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::Side;
 use everwarm_domain::time::UtcMs;
-use everwarm_runtime::fact::{Body, Mask, RuntimeEvent};
+use everwarm_kernel::fact::{Body, Mask, RuntimeEvent};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -12,8 +12,8 @@ use everwarm_domain::order::{
     Balance, Liquidity, OrderReport, OrderStatus, ReportSource, VenueFill,
 };
 use everwarm_domain::time::{MINUTE, UtcMs};
-use everwarm_runtime::fact::{Fact, Key};
-use everwarm_runtime::stage::{Out, Stage};
+use everwarm_kernel::fact::{Fact, Key};
+use everwarm_kernel::stage::{Out, Stage};
 use std::collections::BTreeMap;
 use std::fmt;
 

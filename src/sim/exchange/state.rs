@@ -12,9 +12,9 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{Balance, Side};
 use everwarm_domain::time::{MINUTE, UtcMs};
-use everwarm_runtime::fact::{Fact, Mask, Rank};
-use everwarm_runtime::stage::{Out, Stage};
-use everwarm_runtime::state;
+use everwarm_kernel::fact::{Fact, Mask, Rank};
+use everwarm_kernel::stage::{Out, Stage};
+use everwarm_kernel::state;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

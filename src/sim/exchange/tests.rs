@@ -11,8 +11,8 @@ use crate::sim::testing::{
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{OrderReport, OrderStatus, Side};
 use everwarm_domain::time::{MINUTE, UtcMs};
-use everwarm_runtime::fact::Body;
-use everwarm_runtime::stage::Stage;
+use everwarm_kernel::fact::Body;
+use everwarm_kernel::stage::Stage;
 
 mod books;
 mod contingent;

@@ -5,7 +5,7 @@
 
 use super::mode::Mode;
 use everwarm_domain::money::{Decimal, parse_decimal};
-use everwarm_runtime::chance::draw;
+use everwarm_kernel::chance::draw;
 use serde_json::{Value, json};
 
 /// A day, milliseconds.

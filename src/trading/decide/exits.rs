@@ -16,7 +16,7 @@ use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{Balance, OrderStatus};
 use everwarm_domain::time::UtcMs;
-use everwarm_runtime::fact::Key;
+use everwarm_kernel::fact::Key;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -7,8 +7,8 @@ use everwarm_domain::fact::{Body, BreakerLevel, Decision, Signal};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, Side};
-use everwarm_runtime::fact::{Fact, Key};
-use everwarm_runtime::stage::Out;
+use everwarm_kernel::fact::{Fact, Key};
+use everwarm_kernel::stage::Out;
 
 /// What becomes of an exit in this round.
 enum Fate {

@@ -19,9 +19,9 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::order::Side;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{Timeframe, UtcMs};
-use everwarm_runtime::fact::{Fact, Mask, Rank};
-use everwarm_runtime::stage::{OnPoison, Out, Stage};
-use everwarm_runtime::state;
+use everwarm_kernel::fact::{Fact, Mask, Rank};
+use everwarm_kernel::stage::{OnPoison, Out, Stage};
+use everwarm_kernel::state;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -23,7 +23,7 @@ use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{self, Decimal};
 use everwarm_domain::order::{OrderIntent, OrderReport, OrderStatus, ReportSource, VenueFill};
 use everwarm_domain::time::UtcMs;
-use everwarm_runtime::fact::{Fact, Key, Mask};
+use everwarm_kernel::fact::{Fact, Key, Mask};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -349,7 +349,7 @@ impl OrderBook {
     /// # Errors
     /// Says what is wrong with the bytes.
     pub fn from_checkpoint(bytes: &[u8]) -> Result<OrderBook, String> {
-        everwarm_runtime::state::load(super::manager::FORMAT, bytes)
+        everwarm_kernel::state::load(super::manager::FORMAT, bytes)
     }
 
     /// Takes in one fact; facts that do not concern orders change nothing.

@@ -19,9 +19,9 @@ use everwarm_domain::fact::{
 };
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::order::{OrderStatus, PANIC, PanicTrade, SendAttempt};
-use everwarm_runtime::fact::{Fact, Mask, Rank};
-use everwarm_runtime::stage::{OnPoison, Out, Stage};
-use everwarm_runtime::state;
+use everwarm_kernel::fact::{Fact, Mask, Rank};
+use everwarm_kernel::stage::{OnPoison, Out, Stage};
+use everwarm_kernel::state;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const FORMAT: u8 = 2;

@@ -176,8 +176,8 @@ mod tests {
     use crate::trading::testing::sym;
     use everwarm_domain::money::Decimal;
     use everwarm_domain::order::{OrderIntent, OrderType, Side};
-    use everwarm_runtime::fact::Key;
-    use everwarm_runtime::state;
+    use everwarm_kernel::fact::Key;
+    use everwarm_kernel::state;
 
     fn order(i: u64) -> Order {
         let intent = OrderIntent {

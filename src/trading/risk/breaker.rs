@@ -26,9 +26,9 @@ use everwarm_domain::quarantine::Quarantines;
 use everwarm_domain::settings::Risk;
 use everwarm_domain::switch::Switches;
 use everwarm_domain::time::day_of;
-use everwarm_runtime::fact::{Effect, Fact, Mask, Rank};
-use everwarm_runtime::stage::{OnPoison, Out, Stage};
-use everwarm_runtime::state;
+use everwarm_kernel::fact::{Effect, Fact, Mask, Rank};
+use everwarm_kernel::stage::{OnPoison, Out, Stage};
+use everwarm_kernel::state;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -9,7 +9,7 @@ use everwarm_domain::fact::FeatureRow;
 use everwarm_domain::fact::kinds::rank;
 use everwarm_domain::order::Side;
 use everwarm_domain::settings::{self, Settings};
-use everwarm_runtime::fact::Rank;
+use everwarm_kernel::fact::Rank;
 use std::cmp::Ordering;
 
 /// The strategy.
@@ -98,7 +98,7 @@ mod tests {
     use everwarm_domain::money::Price;
     use everwarm_domain::switch::Switch;
     use everwarm_domain::time::Timeframe;
-    use everwarm_runtime::stage::Stage;
+    use everwarm_kernel::stage::Stage;
 
     const NAN: f64 = f64::NAN;
 

@@ -6,7 +6,7 @@
 
 use super::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
 use crate::id::Symbol;
-use everwarm_runtime::fact::{self, RuntimeEvent};
+use everwarm_kernel::fact::{self, RuntimeEvent};
 
 /// Kind numbers.
 pub mod kind {
@@ -59,7 +59,7 @@ pub mod kind {
 
 /// Ranks of the stages: fixed, spaced, none reused. A later stage takes a free number.
 pub mod rank {
-    use everwarm_runtime::fact::Rank;
+    use everwarm_kernel::fact::Rank;
     /// 1m bars to wider ones.
     pub const ROLL_UP: Rank = Rank(100);
     /// Bars to indicator values.
@@ -425,7 +425,7 @@ mod tests {
     use crate::market::Bar;
     use crate::money::{Decimal, Price};
     use crate::time::Timeframe;
-    use everwarm_runtime::fact::Body as _;
+    use everwarm_kernel::fact::Body as _;
 
     #[test]
     fn what_grows_with_the_symbols_weighs_what_it_takes() {

@@ -18,7 +18,7 @@ use super::order::{
 use super::settings::Settings;
 use super::switch::Switch;
 use super::time::{Timeframe, UtcMs};
-use everwarm_runtime::fact::Effect;
+use everwarm_kernel::fact::Effect;
 use serde::{Deserialize, Serialize};
 
 /// What a fact says.

@@ -307,7 +307,7 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use everwarm_runtime::fact::Body as _;
+    use everwarm_kernel::fact::Body as _;
 
     fn bars() -> Vec<Bar> {
         let bar = |name: &str, open_time, prices: [i64; 4], volume: Decimal| {

@@ -110,7 +110,7 @@ mod tests {
     use crate::market::Bar;
     use crate::money::{Decimal, Price};
     use crate::odd::{OddBar, Oddity};
-    use everwarm_runtime::fact::Body as _;
+    use everwarm_kernel::fact::Body as _;
 
     #[test]
     fn a_symbol_is_left_out_of_a_close_and_nothing_else_is() {

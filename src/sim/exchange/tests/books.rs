@@ -9,9 +9,9 @@ use crate::sim::testing::{Fake, START, bar, setup, sym};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::Side;
 use everwarm_domain::time::{MINUTE, UtcMs};
-use everwarm_runtime::chance::draw;
-use everwarm_runtime::fact::Body;
-use everwarm_runtime::stage::Stage;
+use everwarm_kernel::chance::draw;
+use everwarm_kernel::fact::Body;
+use everwarm_kernel::stage::Stage;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 

@@ -9,7 +9,7 @@ use crate::sim::testing::{Fake, at_limit, at_market, dec, leg, listed, maker, st
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::Side;
 use everwarm_domain::time::UtcMs;
-use everwarm_runtime::stage::Stage;
+use everwarm_kernel::stage::Stage;
 
 const PRICES: &str = "The relationship of the prices for the orders is not correct.";
 

@@ -5,7 +5,7 @@ use crate::sim::exchange::{Local, SimFact, Status, TimeInForce, Trigger};
 use crate::sim::testing::{Fake, at_limit, dec, maker, order, stop};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{OrderStatus, Side};
-use everwarm_runtime::stage::Stage;
+use everwarm_kernel::stage::Stage;
 
 const SELL: Side = Side::Sell;
 const BUY: Side = Side::Buy;

@@ -6,7 +6,7 @@ use crate::sim::server::sockets::Patience;
 use crate::sim::server::{Pace, start};
 use crate::sim::testing::START;
 use crate::sim::wire::sign::{DEMO_KEY, DEMO_SECRET, hmac_hex, socket_payload};
-use everwarm_runtime::chance::draw;
+use everwarm_kernel::chance::draw;
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
