@@ -48,7 +48,6 @@ use crate::sim::books::BooksError;
 use crate::sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
 use crate::sim::server::port::PortFile;
 use crate::sim::{self, Setup, SimError, SimOptions};
-use crate::trading;
 use crate::venue::binance::{Environment, Hosts};
 use desk::LiveDesk;
 use everwarm_domain::time::{MINUTE, UtcMs};
@@ -219,7 +218,7 @@ async fn daemon(
         connection,
         content: Content::new(&traded.settings, config.origins(), config.live_values()),
         installation: opened.installation.clone(),
-        stages: trading::specs(),
+        stages: everwarm_trading::specs(),
         exchange,
         workers_on: workers.handle().clone(),
         retry: crate::tree::RETRY,

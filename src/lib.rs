@@ -1,7 +1,7 @@
 //! everwarm: a trading daemon that cannot be caught cold.
 //!
 //! The map, in the order a price flows: [`venue`] (the wire) → [`edge`] (feed, bars, closer) → the
-//! journal of `everwarm_runtime` → [`trading`] (pure stages by rank) → [`edge`] (gateway) →
+//! journal of `everwarm_runtime` → `everwarm_trading` (pure stages by rank) → [`edge`] (gateway) →
 //! [`venue`]. `everwarm_domain` holds the words, [`history`] what is kept for looking back, [`sim`]
 //! the simulated exchange, [`ops`] what people see, in [`shapes`] that programs know, [`chaos`] the
 //! proof.
@@ -18,7 +18,6 @@ pub mod life;
 pub mod ops;
 pub mod shapes;
 pub mod sim;
-pub mod trading;
 pub mod tree;
 pub mod venue;
 

@@ -13,7 +13,6 @@ use crate::history::bars::keep;
 use crate::history::fetch::{fetch, lost};
 use crate::history::keeper::Keeper;
 use crate::history::queries::HistoryError;
-use crate::trading::{StageSpec, bars::Closes, universe::Universe};
 use crate::tree::{self, Seed};
 use crate::venue::binance::stream::STREAMS_MAX;
 use crate::venue::binance::{ApiKey, BinanceClient, Config as VenueConfig};
@@ -36,6 +35,7 @@ use everwarm_runtime::store::{Store, StoreError};
 use everwarm_runtime::supervise::{
     ChildSpec, Directory, Observer, RootError, RootHandle, RootOutcome, Tree,
 };
+use everwarm_trading::{StageSpec, bars::Closes, universe::Universe};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

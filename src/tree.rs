@@ -17,7 +17,6 @@ use crate::edge::universe::{MakeBar, UniverseActor};
 use crate::edge::world::World;
 pub use crate::edge::world::path::of as path_of;
 use crate::edge::{bar::BarActor, clock::Clock, closer::Closer, feed::Feed, private::Private};
-use crate::trading::StageSpec;
 use everwarm_domain::fact::Body;
 use everwarm_kernel::stage::OnPoison;
 use everwarm_runtime::runner::ResumeReport;
@@ -25,6 +24,7 @@ use everwarm_runtime::shell::{StageActor, StageArguments};
 use everwarm_runtime::supervise::{
     Backoff, ChildSpec, Strategy, SupervisorSpec, supervisor, worker,
 };
+use everwarm_trading::StageSpec;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;

@@ -64,8 +64,9 @@ fn without_comments(text: &str) -> String {
 /// The code of a product file: no comments, and nothing from its test module on.
 fn product_code(source: &Source) -> Option<String> {
     let ends = ["/tests.rs", "_tests.rs", "/testing.rs"];
-    let test_file =
-        ends.iter().any(|end| source.path.ends_with(end)) || source.path.contains("/tests/");
+    let test_file = ends.iter().any(|end| source.path.ends_with(end))
+        || source.path.contains("/tests/")
+        || source.path.contains("/testing/");
     if test_file || source.path.starts_with("tests/") {
         return None;
     }

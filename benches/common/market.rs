@@ -1,7 +1,6 @@
 //! Closes made before timing starts, and a venue in the loop that fills every order at once.
 
 use everwarm::sim::market::{Market, Seeded};
-use everwarm::trading;
 use everwarm_domain::fact::{Body, Ledger, Market as MarketFact, Operator, Order, Venue};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
@@ -156,7 +155,7 @@ impl Instant {
 
 /// What the plain loop says of a tape whose orders are filled at once: no actor, store or thread.
 pub fn undisturbed(tape: &Tape) -> Seen {
-    let mut plain = PlainLoop::new(trading::stages(), Box::new(NoLibrary));
+    let mut plain = PlainLoop::new(everwarm_trading::stages(), Box::new(NoLibrary));
     let (mut seen, mut venue) = (Seen::default(), Instant::default());
     for body in tape.prologue() {
         plain.input(0, body, &mut |fact| seen.note(fact)).expect("nothing is referred to");

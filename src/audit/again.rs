@@ -4,7 +4,6 @@ use super::set_aside;
 use crate::history::HistoryLibrary;
 use crate::ops::desk::JournalFacts;
 use crate::ops::exit::Failure;
-use crate::trading;
 use everwarm_domain::fact::Body;
 use everwarm_kernel::fact::{Body as _, Fact, Key, Rank};
 use everwarm_kernel::plain::{PlainLoop, Told};
@@ -35,7 +34,7 @@ impl Again {
     /// Nothing yet. What was set aside then is set aside now.
     pub(super) fn new(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<Again, Failure> {
         let library = HistoryLibrary::new(archive);
-        let mut plain = PlainLoop::new(trading::stages(), Box::new(library));
+        let mut plain = PlainLoop::new(everwarm_trading::stages(), Box::new(library));
         for (rank, skips) in set_aside(journal)? {
             plain.skip(Rank(rank), &skips);
         }

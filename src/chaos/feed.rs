@@ -7,7 +7,6 @@ use super::rig::Feed;
 use super::script::{Change, Deed, Word};
 use crate::sim::Setup;
 use crate::sim::market::Market;
-use crate::trading;
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
@@ -216,7 +215,7 @@ pub fn small() -> Feed {
         market: Arc::new(|| Box::new(Small::new())),
         setup: Setup { seed: 7, max_position, ..Setup::default() },
         settings: Settings { risk, ..Settings::default() },
-        stages: trading::specs(),
+        stages: everwarm_trading::specs(),
         script: Vec::new(),
         before: None,
     }

@@ -8,7 +8,6 @@ use crate::edge::bar::HISTORY_BARS;
 use crate::history::{HistoryLibrary, bars};
 use crate::sim::Local;
 use crate::sim::exchange::NewOrder;
-use crate::trading::bars::Closes;
 use everwarm_domain::fact::{Body, Market as Said, Operator, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::market::Bar;
@@ -18,6 +17,7 @@ use everwarm_kernel::fact::{Fact, Key};
 use everwarm_kernel::plain::PlainLoop;
 use everwarm_kernel::stage::Stage as _;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_trading::bars::Closes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

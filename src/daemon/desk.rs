@@ -32,13 +32,13 @@ use crate::ops::views::{
 };
 use crate::ops::views::{ReloadsView, ReplayView, SwitchesView};
 use crate::ops::why_not::why_not;
-use crate::trading::strategy;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_runtime::clock;
 use everwarm_runtime::meter::Meter;
 use everwarm_runtime::supervise::TreeView;
+use everwarm_trading::strategy;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;

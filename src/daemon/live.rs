@@ -13,7 +13,6 @@ use crate::ops::desk::JournalFacts;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::memory::Memory;
 use crate::ops::views::{AccountView, LiveView};
-use crate::trading;
 use crate::venue::port::{AccountPicture, ErrorClass, VenueError};
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_runtime::chaos::Chaos;
@@ -184,7 +183,7 @@ pub fn confirm(config: &Config, live: &LiveView) -> Result<(), Failure> {
     let store = opened.store.clone();
     identity::note(&config.data_dir, &traded.words)?;
     let options = Options { followers: FOLLOWERS, ..Options::new(|_| ()) };
-    let journal = Journal::open(store, places(&trading::specs()), options);
+    let journal = Journal::open(store, places(&everwarm_trading::specs()), options);
     let journal = journal.map_err(|e| store_failure(&e))?;
     let writer = journal.writer(NAME);
     let LiveView { account, per_order, per_day } = live.clone();

@@ -9,8 +9,6 @@ use crate::ops::config::{Config, Symbols, VenueSource};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::sim::server::port::PortFile;
-use crate::trading::orders::book::SETTLE_MS;
-use crate::trading::risk::sizing::{self, TooSmall};
 use crate::venue::binance::BinanceClient;
 use crate::venue::port::{ErrorClass, Stamp, VenueError};
 use everwarm_domain::id::{ClientOrderId, Symbol};
@@ -19,6 +17,8 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, PANIC, SendAttempt, Side};
 use everwarm_domain::settings::Selection;
 use everwarm_domain::time::UtcMs;
+use everwarm_trading::orders::book::SETTLE_MS;
+use everwarm_trading::risk::sizing::{self, TooSmall};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

@@ -19,9 +19,9 @@ use crate::ops::exit::{Exit, Failure};
 use crate::ops::views::{
     ReloadCountView, ReloadResult, ReloadView, ReloadsView, Trigger, ValueView,
 };
-use crate::trading::reload::{Refusal, below_used};
-use crate::trading::risk::limits::Counts;
 use everwarm_domain::instrument::Instrument;
+use everwarm_trading::reload::{Refusal, below_used};
+use everwarm_trading::risk::limits::Counts;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -10,11 +10,11 @@ use crate::ops::exit::{Exit, Failure};
 use crate::ops::fold::StatusFold;
 use crate::ops::tell;
 use crate::ops::views::{SwitchWord, SwitchedView, SwitchesView};
-use crate::trading::strategy::{self, REGISTRY};
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::nearest::nearest;
 use everwarm_domain::switch::{Switch, Switches};
 use everwarm_runtime::journal::Journal;
+use everwarm_trading::strategy::{self, REGISTRY};
 use std::ops::ControlFlow;
 use std::path::Path;
 

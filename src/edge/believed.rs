@@ -58,9 +58,9 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trading::testing::{dec, sym, trade};
     use everwarm_domain::money::Decimal;
     use everwarm_domain::order::{OrderStatus, ReportSource, Side};
+    use everwarm_trading::testing::{dec, sym, trade};
 
     #[test]
     fn a_number_of_another_order_and_times_of_another_age_are_not_believed() {

@@ -7,7 +7,6 @@
 use super::board::Rest;
 use super::world::{Passing, World, path};
 use super::{bar, pacer};
-use crate::trading::bars::{Closes, Gathering, Next, Offered, Refused};
 use everwarm_domain::fact::{Body, Market};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
@@ -16,6 +15,7 @@ use everwarm_runtime::chaos::Site;
 use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::runner::Runner;
+use everwarm_trading::bars::{Closes, Gathering, Next, Offered, Refused};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -313,7 +313,7 @@ fn inputs(now: &InForce, life: u64, wanted: Wanted) -> Vec<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trading::testing::input;
+    use everwarm_trading::testing::input;
 
     fn wanted(fast: u32) -> Wanted {
         let mut settings = Settings::default();

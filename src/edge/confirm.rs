@@ -8,11 +8,11 @@
 use super::world::{Passing, World};
 use crate::history::fetch::fetch;
 use crate::history::need::{Times, pages};
-use crate::trading::bars::{Known, Refused};
 use crate::venue::port::{Bars, UnheldBar, VenueError};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_trading::bars::{Known, Refused};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -168,11 +168,11 @@ pub(super) async fn fetch_all(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trading::bars::Closes;
-    use crate::trading::testing::{bar, close, input, sym};
     use everwarm_domain::fact::{Body, Market};
     use everwarm_domain::time::MINUTE;
     use everwarm_kernel::stage::Stage;
+    use everwarm_trading::bars::Closes;
+    use everwarm_trading::testing::{bar, close, input, sym};
 
     /// By a last close of 100.
     fn known() -> Known {

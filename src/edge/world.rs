@@ -51,7 +51,7 @@ pub mod path {
     /// theirs, and a symbol is that of its bars.
     #[must_use]
     pub fn of(name: &str) -> String {
-        let is_stage = crate::trading::specs().iter().any(|stage| stage.name == name);
+        let is_stage = everwarm_trading::specs().iter().any(|stage| stage.name == name);
         match name {
             "closer" => CLOSER.to_owned(),
             "gateway" => GATEWAY.to_owned(),

@@ -4,7 +4,6 @@ use super::bars::{self, digest};
 use super::page::{Page, Paged};
 use super::projection::projected_through;
 use super::{History, HistoryLibrary, Projector};
-use crate::trading::testing::instrument;
 use everwarm_domain::fact::{Analysis, Body, Ledger, Market, Order};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;
@@ -14,6 +13,7 @@ use everwarm_domain::order::{Liquidity, OrderIntent, OrderStatus, OrderType, Sid
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_kernel::fact::{Fact, Key, Library};
 use everwarm_runtime::store::archive::Archive;
+use everwarm_trading::testing::instrument;
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -1,7 +1,6 @@
 //! What happened lately, in words: facts that people want to know of, and what supervisors told.
 
 use super::tell::tell;
-use crate::trading::decide::REFUSALS;
 use everwarm_domain::fact::BreakerLevel;
 use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
 use everwarm_domain::id::Symbol;
@@ -10,6 +9,7 @@ use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_runtime::clock::wall_ms;
 use everwarm_runtime::supervise::{Harm, News};
+use everwarm_trading::decide::REFUSALS;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 

@@ -4,9 +4,6 @@ use super::views::{
     LiveView, OwedState, OwedView, QuarantineView, State, StatusView, SwitchesView, SymbolView,
     VersionView,
 };
-use crate::trading::decide::REFUSALS;
-use crate::trading::strategy;
-use crate::trading::universe::Universe;
 use everwarm_domain::fact::{
     AtVenue, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Venue,
 };
@@ -19,6 +16,9 @@ use everwarm_domain::switch::{SafeStep, Said, Switches};
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Effect, Fact};
 use everwarm_kernel::stage::Stage as _;
+use everwarm_trading::decide::REFUSALS;
+use everwarm_trading::strategy;
+use everwarm_trading::universe::Universe;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;

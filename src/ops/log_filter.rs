@@ -15,8 +15,8 @@ const PARTS: [(&str, &[&str]); 2] = [
     (
         "everwarm",
         &[
-            "audit", "chaos", "daemon", "edge", "history", "life", "ops", "shapes", "sim",
-            "trading", "tree", "venue",
+            "audit", "chaos", "daemon", "edge", "history", "life", "ops", "shapes", "sim", "tree",
+            "venue",
         ],
     ),
     (

@@ -303,11 +303,11 @@ impl Desk for OfflineDesk {
 mod tests {
     use super::super::sample::{Facts, journal};
     use super::*;
-    use crate::trading::testing::configured;
     use everwarm_domain::fact::{Body, BreakerLevel, Decision, Operator};
     use everwarm_domain::settings::Settings;
     use everwarm_domain::switch::{SafeStep, Switch};
     use everwarm_kernel::fact::Key;
+    use everwarm_trading::testing::configured;
 
     /// The sample, and what was said after it.
     fn after(folder: &Path, said: &[Body]) -> OfflineDesk {

@@ -5,7 +5,6 @@ use super::exit::{Exit, Failure};
 use super::views::{
     AdoptView, AdoptedView, BalanceView, ConflictView, OpenView, ReconcileView, ResolvedView,
 };
-use crate::trading::ledger::Ledger;
 use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{
     Body, Conflict, Dispute, Ledger as Books, Market, Operator, Order, Venue,
@@ -17,6 +16,7 @@ use everwarm_domain::order::{Balance, OrderStatus};
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Body as _, Fact, Key, Mask};
 use everwarm_kernel::stage::Stage as _;
+use everwarm_trading::ledger::Ledger;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 

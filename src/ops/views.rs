@@ -19,7 +19,6 @@ pub use proof::{
 
 use super::config::ConfigErrors;
 use crate::shapes;
-use crate::trading::universe::Row;
 use everwarm_domain::fact::{Accept, BreakerLevel, Conflict, Standing};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::market::Bar;
@@ -27,6 +26,7 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{OrderStatus, Side};
 use everwarm_domain::quarantine::Quarantine;
 use everwarm_domain::time::UtcMs;
+use everwarm_trading::universe::Row;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

@@ -5,7 +5,6 @@
 
 use everwarm::chaos::feed;
 use everwarm::chaos::rig::{Feed, Outcome, Paced, Plan, Sizes, run};
-use everwarm::trading::{AnyStage, StageSpec, specs};
 use everwarm_domain::fact::{Analysis, Body, Decision, Operator, Order, Signal};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::order::Side;
@@ -13,6 +12,7 @@ use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::chaos::faults::Image;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+use everwarm_trading::{AnyStage, StageSpec, specs};
 use std::collections::BTreeMap;
 
 /// What was before exits were owed: a strategy says once that it sells, and its decision requests

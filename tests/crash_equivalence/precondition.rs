@@ -8,8 +8,8 @@ use everwarm::chaos::rig::{Feed, Plan, run};
 use everwarm::chaos::{feed, plain};
 use everwarm::sim::Setup;
 use everwarm::sim::market::Recording;
-use everwarm::trading::specs;
 use everwarm_domain::settings::Settings;
+use everwarm_trading::specs;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

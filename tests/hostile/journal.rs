@@ -50,7 +50,7 @@ fn poison(data: &Path) {
             missing,
         )),
     ];
-    let stages = seats(&everwarm::trading::specs());
+    let stages = seats(&everwarm_trading::specs());
     let journal = Journal::open(store, stages, Options::new(|why| panic!("{why}"))).unwrap();
     let writer = journal.writer("test");
     for body in said {

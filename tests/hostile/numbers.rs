@@ -1,7 +1,5 @@
 //! Arbitrary numbers, through the decoders and past them, into all stages.
 
-use everwarm::trading::orders::OrderBook;
-use everwarm::trading::stages;
 use everwarm::venue::binance::frames::{MarketFrame, UserFrame, decode_market, decode_user};
 use everwarm::venue::binance::map;
 use everwarm::venue::binance::wire::{self, decode};
@@ -18,6 +16,8 @@ use everwarm_domain::time::{MINUTE, Timeframe};
 use everwarm_kernel::chance::draw;
 use everwarm_kernel::fact::{Fact, Library};
 use everwarm_kernel::plain::PlainLoop;
+use everwarm_trading::orders::OrderBook;
+use everwarm_trading::stages;
 use serde_json::{Value, json};
 
 /// Numbers that break something somewhere.
@@ -136,7 +136,7 @@ impl Desk {
     /// What may be sent leaves; all orders that live.
     fn orders(&mut self) -> Vec<OrderIntent> {
         let due = self.book.to_send(self.time);
-        let attempt = |send: &everwarm::trading::orders::book::ToSend| SendAttempt {
+        let attempt = |send: &everwarm_trading::orders::book::ToSend| SendAttempt {
             client_id: send.intent.client_id.clone(),
             attempt: send.attempt,
             timestamp: self.time,

@@ -1,7 +1,6 @@
 //! Stored forms: arbitrary bytes and arbitrary values for the facts of a journal and for settings
 //! give a value or an error, and stages take what is given.
 
-use everwarm::trading::stages;
 use everwarm_domain::fact::{Body, Market, Operator, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::market::Bar;
@@ -14,6 +13,7 @@ use everwarm_domain::time::MINUTE;
 use everwarm_kernel::chance::draw;
 use everwarm_kernel::fact::{Body as _, Library};
 use everwarm_kernel::plain::PlainLoop;
+use everwarm_trading::stages;
 use serde_json::Value;
 use std::ops::Range;
 

@@ -3,12 +3,12 @@
 //! paid since. What was paid is the sum of its fills, of which the decision knows nothing; what the
 //! venue has executed and told no fill of yet counts as it told it.
 
-use crate::trading::decide::Decide;
 use everwarm_domain::fact::{Body, Decision, Order};
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::money::Decimal;
 use everwarm_kernel::fact::Fact;
 use everwarm_kernel::stage::Stage as _;
+use everwarm_trading::decide::Decide;
 use std::collections::BTreeMap;
 
 /// By how much one fill may differ from what the venue told of its order: it rounds to this.

@@ -75,7 +75,7 @@ mod tests {
     use super::super::Listed;
     use super::*;
     use crate::ops::lagging::lagging;
-    use crate::trading::loop_tests::two_runs;
+    use everwarm_trading::testing::world::two_runs;
 
     #[test]
     fn a_signal_without_its_decision_is_found() {

@@ -7,7 +7,6 @@ use crate::ops::fold::StatusFold;
 use crate::ops::views::{
     ApartView, CheckView, DeliveryView, FindingView, QuarantineView, Severity, SymbolView,
 };
-use crate::trading::testing::{configured, input, instrument, sym};
 use everwarm_domain::fact::{
     Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Market, Standing,
 };
@@ -20,6 +19,7 @@ use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::{SafeStep, Switch};
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::fact::{Effect, Fact};
+use everwarm_trading::testing::{configured, input, instrument, sym};
 
 /// A daemon that is well and holds one symbol.
 fn well() -> Signs {

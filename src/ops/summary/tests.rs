@@ -4,8 +4,6 @@
 use super::*;
 use crate::history::Projector;
 use crate::ops::sample::Facts;
-use crate::trading::risk::Breaker;
-use crate::trading::testing::{bar, changed, dec, filled, sent, signal, sym};
 use everwarm_domain::fact::kinds::rank;
 use everwarm_domain::fact::{Body, Decision, Ledger, Market, Operator, Order};
 use everwarm_domain::id::ClientOrderId;
@@ -15,6 +13,8 @@ use everwarm_domain::time::{DAY, MINUTE, UtcMs, day_of};
 use everwarm_kernel::fact::{Fact, Key};
 use everwarm_kernel::stage::Stage as _;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_trading::risk::Breaker;
+use everwarm_trading::testing::{bar, changed, dec, filled, sent, signal, sym};
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -4,13 +4,13 @@
 use super::period::Period;
 use crate::history::booked::Booked;
 use crate::history::records::OrderView;
-use crate::trading::risk::Breaker;
 use everwarm_domain::fact::{Body, Ledger, Market, Order, Venue};
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::time::{DAY, UtcMs, day_of};
 use everwarm_kernel::fact::{Fact, Key};
 use everwarm_kernel::stage::Stage as _;
+use everwarm_trading::risk::Breaker;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most that was used on a UTC day.

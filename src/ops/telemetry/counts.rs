@@ -2,8 +2,6 @@
 
 use super::Page;
 use super::table::{RULES, SLIPPAGE};
-use crate::trading::risk::{Breaker, limits};
-use crate::trading::strategy::REGISTRY;
 use everwarm_domain::fact::{
     Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Venue,
 };
@@ -15,6 +13,8 @@ use everwarm_domain::settings::Settings;
 use everwarm_kernel::fact::Fact;
 use everwarm_kernel::stage::Stage as _;
 use everwarm_runtime::meter::Reading;
+use everwarm_trading::risk::{Breaker, limits};
+use everwarm_trading::strategy::REGISTRY;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -381,8 +381,8 @@ mod tests {
     use super::*;
     use crate::ops::fold::StatusFold;
     use crate::ops::sample::journal;
-    use crate::trading::testing::{close, configured, dec, fact, filled, input, instrument, sym};
     use everwarm_domain::fact::{Conflict, Dispute};
+    use everwarm_trading::testing::{close, configured, dec, fact, filled, input, instrument, sym};
 
     #[test]
     fn a_position_that_cannot_be_is_a_violation() {
