@@ -19,12 +19,12 @@ mod common;
 use common::machine::load;
 use common::market::{Instant as Filling, Seen, Tape};
 use common::{sized, spread};
-use everwarm::sim::market::{Market, Seeded};
-use everwarm::sim::{Local, Setup};
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::NoLibrary;
 use everwarm_kernel::plain::PlainLoop;
+use everwarm_sim::market::{Market, Seeded};
+use everwarm_sim::{Local, Setup};
 use std::collections::BTreeMap;
 use std::time::Instant;
 

@@ -10,8 +10,6 @@ use everwarm::edge::world::{Passing, World};
 use everwarm::history;
 use everwarm::life::{APPLICATION, Birth, Connection, LIVE_FILE, Life};
 use everwarm::ops::api::TOKEN_FILE;
-use everwarm::sim::server::port::PortFile;
-use everwarm::sim::{Pace, SimHandle, SimOptions};
 use everwarm_domain::fact::{Analysis, Body, BreakerLevel, Decision, Market, Operator, Order};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::order::Side;
@@ -23,6 +21,8 @@ use everwarm_runtime::chaos::Chaos;
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::supervise::ChildSpec;
+use everwarm_sim::server::port::PortFile;
+use everwarm_sim::{Pace, SimHandle, SimOptions};
 use everwarm_trading::{AnyStage, StageSpec, specs};
 use std::path::Path;
 use std::sync::Arc;
@@ -269,7 +269,7 @@ impl Stand {
             setup: feed.setup,
             idle_exit: None,
         };
-        let exchange = venue.block_on(everwarm::sim::start(options)).unwrap();
+        let exchange = venue.block_on(everwarm_sim::start(options)).unwrap();
         Stand { folder, exchange, venue, settings: feed.settings }
     }
 

@@ -1,6 +1,5 @@
 //! Closes made before timing starts, and a venue in the loop that fills every order at once.
 
-use everwarm::sim::market::{Market, Seeded};
 use everwarm_domain::fact::{Body, Ledger, Market as MarketFact, Operator, Order, Venue};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
@@ -13,6 +12,7 @@ use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::fact::{Fact, NoLibrary};
 use everwarm_kernel::plain::PlainLoop;
+use everwarm_sim::market::{Market, Seeded};
 
 /// A full minute.
 pub const START: UtcMs = 1_700_000_040_000;

@@ -5,8 +5,6 @@
 use super::illness;
 use super::rig::Feed;
 use super::script::{Change, Deed, Word};
-use crate::sim::Setup;
-use crate::sim::market::Market;
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
@@ -15,6 +13,8 @@ use everwarm_domain::order::{OrderIntent, OrderType, Side};
 use everwarm_domain::settings::{Risk, Settings};
 use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_sim::Setup;
+use everwarm_sim::market::Market;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

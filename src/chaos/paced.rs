@@ -2,11 +2,11 @@
 
 use super::rig::Feed;
 use crate::life::Life;
-use crate::sim::market::Market;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_sim::market::Market;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;

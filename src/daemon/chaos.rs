@@ -11,8 +11,8 @@ use crate::chaos::rig::Feed;
 use crate::ops::cli::ChaosConfig;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::views::{ChaosView, StruckView, UnequalView};
-use crate::sim::Setup;
 use everwarm_runtime::clock;
+use everwarm_sim::Setup;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -6,12 +6,12 @@
 use crate::ops::config::{Config, Given, MarketSource, Remote, Symbols, noted};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::known::meant;
-use crate::sim::market::Market;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::settings::{Selection, Settings};
 use everwarm_runtime::files::{is_full, write_whole};
+use everwarm_sim::market::Market;
 use everwarm_trading::universe::{self, Venue};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;

@@ -8,7 +8,6 @@ use crate::ops::cli::Panic;
 use crate::ops::config::{Config, Symbols, VenueSource};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
-use crate::sim::server::port::PortFile;
 use crate::venue::binance::BinanceClient;
 use crate::venue::port::{ErrorClass, Stamp, VenueError};
 use everwarm_domain::id::{ClientOrderId, Symbol};
@@ -17,6 +16,7 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, PANIC, SendAttempt, Side};
 use everwarm_domain::settings::Selection;
 use everwarm_domain::time::UtcMs;
+use everwarm_sim::server::port::PortFile;
 use everwarm_trading::orders::book::SETTLE_MS;
 use everwarm_trading::risk::sizing::{self, TooSmall};
 use std::collections::{BTreeMap, BTreeSet};
@@ -376,7 +376,7 @@ impl Hand {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::market::{Market as _, Seeded};
+    use everwarm_sim::market::{Market as _, Seeded};
 
     #[test]
     fn of_all_the_venue_has_only_what_the_configuration_may_have_bought_is_sold() {

@@ -5,7 +5,6 @@
 use everwarm::chaos::feed::{self, START};
 use everwarm::chaos::rig::{Feed, Outcome, Plan, Sizes, run};
 use everwarm::chaos::script::{Deed, Word};
-use everwarm::sim::faults::{Fault, Kind};
 use everwarm_domain::fact::{Body, Market, Operator, Venue};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::settings::{Risk, Settings};
@@ -15,6 +14,7 @@ use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::chaos::faults::Image;
 use everwarm_runtime::chaos::{Blow, Phase, Sabotage, Site, Strike};
+use everwarm_sim::faults::{Fault, Kind};
 use everwarm_trading::{AnyStage, StageSpec, specs};
 
 /// Passings of its step at which a stage is killed: every other one up to this.

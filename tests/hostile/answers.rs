@@ -3,9 +3,6 @@
 
 use crate::kit::Folder;
 use everwarm::chaos::feed::{START, Small};
-use everwarm::sim::faults::{Fault, MODES, Mode};
-use everwarm::sim::server::port::PortFile;
-use everwarm::sim::{Pace as SimPace, Setup, SimHandle, SimOptions, start};
 use everwarm::venue::binance::{ApiKey, BinanceClient, Config};
 use everwarm::venue::clock::{Pace, SharedClock};
 use everwarm::venue::port::{AccountPicture, Bars, ErrorClass, TradesSince, VenueError};
@@ -16,6 +13,9 @@ use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, SendAttempt, Side};
 use everwarm_domain::time::{MINUTE, Timeframe};
 use everwarm_runtime::clock::wall_ms;
+use everwarm_sim::faults::{Fault, MODES, Mode};
+use everwarm_sim::server::port::PortFile;
+use everwarm_sim::{Pace as SimPace, Setup, SimHandle, SimOptions, start};
 use futures_util::future::join_all;
 use rust_decimal::Decimal;
 use std::sync::Arc;

@@ -8,14 +8,14 @@ use crate::kit::{
 use everwarm::chaos::crashes::{Subject, picture};
 use everwarm::chaos::feed::{MINUTES, START, Small};
 use everwarm::history::{self, bars};
-use everwarm::sim::faults::{Fault, MODES, Mode, prepare};
-use everwarm::sim::market::Market as _;
-use everwarm::sim::server::port::PortFile;
 use everwarm::venue::simulated::Admin;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_kernel::chance::draw;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_sim::faults::{Fault, MODES, Mode, prepare};
+use everwarm_sim::market::Market as _;
+use everwarm_sim::server::port::PortFile;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -38,6 +38,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("everwarm-domain", &["everwarm-kernel"]),
     ("everwarm-kernel", &[]),
     ("everwarm-runtime", &["everwarm-kernel"]),
+    ("everwarm-sim", &["everwarm-domain", "everwarm-kernel", "everwarm-runtime"]),
     ("everwarm-trading", &["everwarm-analysis", "everwarm-domain", "everwarm-kernel"]),
 ];
 
@@ -46,23 +47,17 @@ const NEVER_IN_TRADING: &[&str] = &["tokio", "ractor", "redb", "jiff"];
 
 const RULES: &[Rule] = &[
     Rule { module: "venue", may_import: &[], runtime: &[], never: SOCKETS },
-    Rule {
-        module: "sim",
-        may_import: &["venue"],
-        runtime: &["*"],
-        never: &["ractor", "everwarm_trading"],
-    },
     Rule { module: "history", may_import: &["shapes", "venue"], runtime: &["*"], never: SOCKETS },
-    Rule { module: "edge", may_import: &["venue", "sim", "history"], runtime: &["*"], never: &[] },
+    Rule { module: "edge", may_import: &["venue", "history"], runtime: &["*"], never: &[] },
     Rule { module: "ops", may_import: BELOW_OPS, runtime: &["*"], never: &[] },
     Rule { module: "chaos", may_import: CHAOS, runtime: &["*"], never: &[] },
 ];
 
 /// The rig runs whole lives, strikes actors where the tree has them, and looks at what people are
 /// told in the end.
-const CHAOS: &[&str] = &["venue", "sim", "history", "edge", "ops", "audit", "life", "tree"];
+const CHAOS: &[&str] = &["venue", "history", "edge", "ops", "audit", "life", "tree"];
 
-const BELOW_OPS: &[&str] = &["shapes", "venue", "sim", "history", "edge"];
+const BELOW_OPS: &[&str] = &["shapes", "venue", "history", "edge"];
 
 /// Client sockets, for which `venue/**/transport.rs` is the one place; and what decides.
 const SOCKETS: &[&str] = &[
@@ -74,6 +69,7 @@ const SOCKETS: &[&str] = &[
     "hyper",
     "ractor",
     "everwarm_trading",
+    "everwarm_sim",
 ];
 
 /// What `venue/**/transport.rs` may name of the runtime: kill points and the clock.
@@ -185,9 +181,6 @@ fn breaks(rule: &Rule, modules: &[String], path: &str, code: &str) -> Vec<String
         let known = modules.iter().any(|m| m == module);
         if known && module != rule.module && !rule.may_import.contains(&module) {
             finding(at, &format!("crate::{module}"));
-        }
-        if name == "venue::transport" && rule.module == "sim" {
-            finding(at, "the client's transport");
         }
     }
     let transport = rule.module == "venue" && path.ends_with("/transport.rs");
@@ -334,8 +327,6 @@ fn the_table_catches_what_it_should() {
         ("venue", "src/venue/binance/wire.rs", "use reqwest::Client;"),
         ("venue", "src/venue/binance/wire.rs", "use everwarm_runtime::clock::Clock;"),
         ("venue", "src/venue/transport.rs", "use everwarm_runtime::journal::Journal;"),
-        ("sim", "src/sim/server.rs", "use everwarm_trading::ledger;"),
-        ("sim", "src/sim/server.rs", "use crate::venue::transport::Client;"),
         ("edge", "src/edge/gateway.rs", "use crate::tree;"),
         ("edge", "src/edge/gateway.rs", "use crate::ops::api;"),
         ("edge", "src/edge/gateway.rs", "use crate::life::Life;"),
@@ -349,7 +340,6 @@ fn the_table_catches_what_it_should() {
     let allowed = [
         ("history", "src/history/a/b.rs", "use super::super::page; use everwarm_domain::id;"),
         ("venue", "src/venue/transport.rs", "use reqwest::Client; use everwarm_runtime::clock;"),
-        ("sim", "src/sim/server.rs", "use crate::venue::binance::wire; use axum::Router;"),
         ("chaos", "src/chaos/rig.rs", "use crate::life::Life; use crate::tree::path_of;"),
         ("edge", "src/edge/feed.rs", "use crate::{venue, history::ensure, edge::closer};"),
     ];

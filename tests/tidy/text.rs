@@ -100,7 +100,7 @@ fn ranks_are_listed_in_one_file_and_none_is_taken_twice() {
     // The simulated exchange has a journal, and ranks, of its own.
     let daemon = |s: &&Source| {
         let ours = ["src/", "crates/"].iter().any(|place| s.path.starts_with(place));
-        ours && !s.path.starts_with("src/sim/") && !is_below_trade(s)
+        ours && !s.path.starts_with("crates/sim/") && !is_below_trade(s)
     };
     for source in rust_files().iter().filter(daemon) {
         let Some(code) = product_code(source) else { continue };

@@ -1,6 +1,5 @@
 //! Facts and books for the tests of the invariants.
 
-use crate::sim::server::requests::{Asked, Entry};
 use everwarm_domain::fact::kinds::rank;
 use everwarm_domain::fact::{Body, Decision, Ledger, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol};
@@ -9,6 +8,7 @@ use everwarm_domain::order::{
     Liquidity, OrderIntent, OrderStatus, OrderType, SendAttempt, Side, VenueFill,
 };
 use everwarm_kernel::fact::{Fact, Key, Rank};
+use everwarm_sim::server::requests::{Asked, Entry};
 use serde_json::{Value, json};
 
 fn fact(n: u64, rank: Rank, body: Body) -> Fact<Body> {
