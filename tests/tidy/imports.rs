@@ -46,6 +46,7 @@ const CRATES: &[(&str, &[&str])] = &[
 const NEVER_IN_TRADING: &[&str] = &["tokio", "ractor", "redb", "jiff"];
 
 const RULES: &[Rule] = &[
+    Rule { module: "shapes", may_import: &[], runtime: &[], never: SOCKETS },
     Rule { module: "venue", may_import: &[], runtime: &[], never: SOCKETS },
     Rule { module: "history", may_import: &["shapes", "venue"], runtime: &["*"], never: SOCKETS },
     Rule { module: "edge", may_import: &["venue", "history"], runtime: &["*"], never: &[] },
