@@ -1,29 +1,19 @@
-//! Tells tests whether the shared material is there, so that those that need it are reported as
-//! ignored where it is not. Where `CI` is set they run, and fail.
+//! Tells tests whether the shared material is there.
 //!
 //! And tells the program its revision and its day, in a release build: from the environment
 //! (`BUILD_REVISION`, `SOURCE_DATE_EPOCH`), else from git, else not at all. A build for development
 //! does not say them, so that a commit alone builds nothing again.
 
+#[path = "tests/shared_absent.rs"]
+mod shared_absent;
+
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 fn main() {
     version();
-    let shared = env::var_os("EVERWARM_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let sign = shared.join("data/README.md");
-    println!("cargo::rustc-check-cfg=cfg(shared_absent)");
-    println!("cargo::rerun-if-env-changed=EVERWARM_SHARED");
-    println!("cargo::rerun-if-env-changed=CI");
-    if sign.exists() {
-        // What is not there counts as changed: everything would be built anew each time.
-        println!("cargo::rerun-if-changed={}", sign.display());
-    }
-    if env::var_os("CI").is_none() && !sign.exists() {
-        println!("cargo::rustc-cfg=shared_absent");
-    }
+    shared_absent::declare();
 }
 
 fn version() {

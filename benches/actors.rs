@@ -22,8 +22,8 @@ use common::machine::{cpu, folder, load, memory};
 use common::market::{START, Tape, undisturbed};
 use common::world::{Feeder, grow, journal, runtime};
 use common::{short, sized, spread};
-use everwarm::domain::fact::Body;
-use everwarm::sim::market::{Market, Seeded};
+use everwarm_domain::fact::Body;
+use everwarm_sim::market::{Market, Seeded};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
@@ -136,7 +136,7 @@ fn remember() {
             time = market.next_close(time).expect("a seeded market has no end");
             let bars = market.bars_closing(time);
             let (missing, given) = (Vec::new(), bars.clone());
-            let body = Body::Market(everwarm::domain::fact::Market::close(time, bars, missing));
+            let body = Body::Market(everwarm_domain::fact::Market::close(time, bars, missing));
             feeder.close(time, body, &given).await;
         }
         feeder.settled().await;

@@ -22,8 +22,7 @@ use common::machine::{folder, load};
 use common::market::{Tape, undisturbed};
 use common::world::{Feeder, grow, journal, runtime};
 use common::{p50_p99, short, sized};
-use everwarm::domain::fact::Body;
-use everwarm::trading;
+use everwarm_domain::fact::Body;
 use everwarm_runtime::chaos::Injected;
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::runner::ResumeReport;
@@ -80,7 +79,7 @@ fn kill(
     starts: &Receiver<Start>,
     seed: u64,
 ) -> BTreeMap<&'static str, Recovery> {
-    let names: Vec<_> = trading::specs().iter().map(|spec| spec.name).collect();
+    let names: Vec<_> = everwarm_trading::specs().iter().map(|spec| spec.name).collect();
     let mut recoveries: BTreeMap<&'static str, Recovery> = BTreeMap::new();
     let (mut chance, mut kills) = (seed, 0);
     while !over.load(Relaxed) || kills < LEAST {

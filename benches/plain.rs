@@ -19,13 +19,12 @@ mod common;
 use common::machine::load;
 use common::market::{Instant as Filling, Seen, Tape};
 use common::{sized, spread};
-use everwarm::domain::market::Bar;
-use everwarm::domain::time::UtcMs;
-use everwarm::sim::market::{Market, Seeded};
-use everwarm::sim::{Local, Setup};
-use everwarm::trading;
-use everwarm_runtime::fact::NoLibrary;
-use everwarm_runtime::plain::PlainLoop;
+use everwarm_domain::market::Bar;
+use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::NoLibrary;
+use everwarm_kernel::plain::PlainLoop;
+use everwarm_sim::market::{Market, Seeded};
+use everwarm_sim::{Local, Setup};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -41,7 +40,7 @@ struct Run {
 }
 
 fn run(tape: &Tape) -> Run {
-    let mut plain = PlainLoop::new(trading::stages(), Box::new(NoLibrary));
+    let mut plain = PlainLoop::new(everwarm_trading::stages(), Box::new(NoLibrary));
     let (mut seen, mut venue) = (Seen::default(), Filling::default());
     for body in tape.prologue() {
         plain.input(0, body, &mut |fact| seen.note(fact)).expect("nothing is referred to");
@@ -65,7 +64,7 @@ fn run(tape: &Tape) -> Run {
 fn shares(tape: &Tape) {
     // Without the stages above it, what a stage sees is the same; so they are taken off from the
     // top.
-    let names: Vec<_> = trading::specs().iter().map(|s| s.name).collect();
+    let names: Vec<_> = everwarm_trading::specs().iter().map(|s| s.name).collect();
     let mut before = f64::NAN;
     for count in 0..=names.len() {
         let mut times: Vec<f64> = (0..3).map(|_| nanos(tape, count)).collect();
@@ -78,7 +77,7 @@ fn shares(tape: &Tape) {
 }
 
 fn nanos(tape: &Tape, count: usize) -> f64 {
-    let stages = trading::stages().into_iter().take(count).collect();
+    let stages = everwarm_trading::stages().into_iter().take(count).collect();
     let mut plain = PlainLoop::new(stages, Box::new(NoLibrary));
     for body in tape.prologue() {
         plain.input(0, body, &mut |_| ()).expect("nothing is referred to");
@@ -99,7 +98,7 @@ struct Made {
 }
 
 impl Market for Made {
-    fn instruments(&self) -> &[everwarm::domain::instrument::Instrument] {
+    fn instruments(&self) -> &[everwarm_domain::instrument::Instrument] {
         self.market.instruments()
     }
     fn start(&self) -> UtcMs {
@@ -113,7 +112,7 @@ impl Market for Made {
     }
     fn bars(
         &mut self,
-        symbol: everwarm::domain::id::Symbol,
+        symbol: everwarm_domain::id::Symbol,
         from_open: UtcMs,
         to_open: UtcMs,
         limit: usize,

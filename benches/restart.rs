@@ -19,12 +19,12 @@ mod common;
 
 use common::machine::{folder, load};
 use common::{p50_p99, quantile, short, sized};
+use everwarm_kernel::fact::{Body, Fact, Mask, NoLibrary, Rank, RuntimeEvent};
+use everwarm_kernel::stage::{Out, Stage};
 use everwarm_runtime::chaos::faults::FaultyDisk;
-use everwarm_runtime::fact::{Body, Fact, Mask, NoLibrary, Rank, RuntimeEvent};
 use everwarm_runtime::journal::{Journal, Options, StageInfo};
 use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::shell::{StageActor, StageArguments};
-use everwarm_runtime::stage::{Out, Stage};
 use everwarm_runtime::store::Store;
 use everwarm_runtime::supervise::{Injected, RootHandle, Strategy, Tree, supervisor, worker};
 use ractor::{Actor, ActorProcessingErr, ActorRef};

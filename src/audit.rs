@@ -9,19 +9,18 @@ mod replay;
 pub use checkpoints::forget as forget_checkpoint;
 pub use replay::replay;
 
-use crate::domain::bounds;
-use crate::domain::fact::{Body, Operator};
-use crate::domain::id::Symbol;
-use crate::domain::quarantine::{Quarantine, Quarantines};
 use crate::life::{APPLICATION, LIVE_FILE};
 use crate::ops::desk::JournalFacts;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::views::{ProblemView, VerifyView};
-use crate::trading;
 use again::{Again, Beside};
 use checkpoints::Saved;
-use everwarm_runtime::fact::{Body as _, Effect, Fact, Rank};
-use everwarm_runtime::poison::Skips;
+use everwarm_domain::bounds;
+use everwarm_domain::fact::{Body, Operator};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::quarantine::{Quarantine, Quarantines};
+use everwarm_kernel::fact::{Body as _, Effect, Fact, Rank};
+use everwarm_kernel::skips::Skips;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{CheckpointRow, Left, Store, StoreError};
 use others::Span;
@@ -91,7 +90,7 @@ pub fn open(data_dir: &Path) -> Result<Box<dyn JournalFacts>, Failure> {
 /// # Errors
 /// The journal cannot be read, or the past bars an input refers to are not there.
 pub fn verify(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<VerifyView, Failure> {
-    let versions = trading::stages().iter().map(|s| (s.rank().0, s.version())).collect();
+    let versions = everwarm_trading::stages().iter().map(|s| (s.rank().0, s.version())).collect();
     let spans = others::spans(journal, &versions).map_err(torn_is_a_problem)?;
     // What is saved before the facts are read stands on facts that are read.
     let saved = Saved::new(journal.checkpoints()?);

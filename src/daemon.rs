@@ -27,7 +27,6 @@ mod watch;
 
 use crate::audit::{self, store_failure};
 use crate::chaos::process::Step;
-use crate::domain::time::{MINUTE, UtcMs};
 use crate::edge::config::Content;
 use crate::edge::exchange::{Launch, LaunchError};
 use crate::edge::projector;
@@ -45,18 +44,18 @@ use crate::ops::print::Printer;
 use crate::ops::progress::Progress;
 use crate::ops::store_check::Files;
 use crate::ops::views::{ClearedView, LiveView};
-use crate::sim::books::BooksError;
-use crate::sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
-use crate::sim::server::port::PortFile;
-use crate::sim::{self, Setup, SimError, SimOptions};
-use crate::trading;
 use crate::venue::binance::{Environment, Hosts};
 use desk::LiveDesk;
+use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::chaos::{Chaos, Phase};
 use everwarm_runtime::clock;
 use everwarm_runtime::files::{is_full, keep_private};
 use everwarm_runtime::store::archive::ArchiveError;
 use everwarm_runtime::supervise::{RootOutcome, Watchdog};
+use everwarm_sim::books::BooksError;
+use everwarm_sim::market::{DEFAULT_HISTORY_BARS, Market, Recording, Seeded};
+use everwarm_sim::server::port::PortFile;
+use everwarm_sim::{Setup, SimError, SimOptions};
 use identity::Traded;
 use measure::{Parts, Sampled};
 use notify::Notify;
@@ -219,7 +218,7 @@ async fn daemon(
         connection,
         content: Content::new(&traded.settings, config.origins(), config.live_values()),
         installation: opened.installation.clone(),
-        stages: trading::specs(),
+        stages: everwarm_trading::specs(),
         exchange,
         workers_on: workers.handle().clone(),
         retry: crate::tree::RETRY,
@@ -628,8 +627,8 @@ fn launch(config: &Config) -> Result<Launch, Failure> {
 fn exchange(config: SimConfig) -> Result<Exit, Failure> {
     let (market, setup) = market(&config.market)?;
     let pace = match config.market.pace {
-        Pace::Lockstep => sim::Pace::Lockstep,
-        Pace::Times(factor) => sim::Pace::Times(factor),
+        Pace::Lockstep => everwarm_sim::Pace::Lockstep,
+        Pace::Times(factor) => everwarm_sim::Pace::Times(factor),
     };
     let options = SimOptions {
         data_dir: config.data_dir,
@@ -640,7 +639,7 @@ fn exchange(config: SimConfig) -> Result<Exit, Failure> {
         idle_exit: config.idle_exit,
     };
     let runtime = runtime(2, "exchange")?;
-    let served = runtime.block_on(sim::serve(options));
+    let served = runtime.block_on(everwarm_sim::serve(options));
     served.map(|()| Exit::Fine).map_err(|e| match e {
         SimError::Books(BooksError::Store(e)) => store_failure(&e),
         SimError::OtherMarket { .. } => Failure::new(Exit::Refused, e.to_string()),

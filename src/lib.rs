@@ -1,9 +1,10 @@
 //! everwarm: a trading daemon that cannot be caught cold.
 //!
 //! The map, in the order a price flows: [`venue`] (the wire) → [`edge`] (feed, bars, closer) → the
-//! journal of `everwarm_runtime` → [`trading`] (pure stages by rank) → [`edge`] (gateway) →
-//! [`venue`]. [`domain`] holds the words, [`history`] what is kept for looking back, [`sim`] the
-//! simulated exchange, [`ops`] what people see, [`chaos`] the proof.
+//! journal of `everwarm_runtime` → `everwarm_trading` (pure stages by rank) → [`edge`] (gateway) →
+//! [`venue`]. `everwarm_domain` holds the words, [`history`] what is kept for looking back,
+//! `everwarm_sim` the simulated exchange, [`ops`] what people see, in [`shapes`] that programs know,
+//! [`chaos`] the proof.
 //!
 //! What holds it together: [`tree`] is the supervision tree, [`life`] one life from an opened store
 //! to a stopped tree, [`daemon`] the process around lives, [`audit`] the journal read back.
@@ -11,13 +12,11 @@
 pub mod audit;
 pub mod chaos;
 pub mod daemon;
-pub mod domain;
 pub mod edge;
 pub mod history;
 pub mod life;
 pub mod ops;
-pub mod sim;
-pub mod trading;
+pub mod shapes;
 pub mod tree;
 pub mod venue;
 

@@ -2,10 +2,6 @@
 //!
 //! There is one way to start, and a crash is its normal case.
 
-use crate::domain::fact::Body;
-use crate::domain::id::Symbol;
-use crate::domain::market::Bar;
-use crate::domain::time::Timeframe;
 use crate::edge::board::Board;
 use crate::edge::branches;
 use crate::edge::config::{Content, InForce, Wanted};
@@ -17,7 +13,6 @@ use crate::history::bars::keep;
 use crate::history::fetch::{fetch, lost};
 use crate::history::keeper::Keeper;
 use crate::history::queries::HistoryError;
-use crate::trading::{StageSpec, bars::Closes, universe::Universe};
 use crate::tree::{self, Seed};
 use crate::venue::binance::stream::STREAMS_MAX;
 use crate::venue::binance::{ApiKey, BinanceClient, Config as VenueConfig};
@@ -26,16 +21,21 @@ use crate::venue::port::VenueError;
 use crate::venue::rate_limit::Note;
 use crate::venue::simulated::Admin;
 use crate::venue::{Probe, Secret};
+use everwarm_domain::fact::Body;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::time::Timeframe;
+use everwarm_kernel::stage::Stage;
 use everwarm_runtime::chaos::Chaos;
 use everwarm_runtime::clock;
 use everwarm_runtime::journal::{Journal, Options, StageInfo};
 use everwarm_runtime::runner::ResumeReport;
-use everwarm_runtime::stage::Stage;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{Store, StoreError};
 use everwarm_runtime::supervise::{
     ChildSpec, Directory, Observer, RootError, RootHandle, RootOutcome, Tree,
 };
+use everwarm_trading::{StageSpec, bars::Closes, universe::Universe};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

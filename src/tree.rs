@@ -7,7 +7,6 @@
 //! looks and holds no money (analysis, bars, feeds, the desk) is kept down and tried now and then.
 //! That is an input, by which the breaker leaves exits only until the branch is up again.
 
-use crate::domain::fact::Body;
 use crate::edge::config::{ConfigActor, Wanted};
 use crate::edge::exchange::{Keeper, Launch};
 use crate::edge::flight::Flight;
@@ -18,13 +17,14 @@ use crate::edge::universe::{MakeBar, UniverseActor};
 use crate::edge::world::World;
 pub use crate::edge::world::path::of as path_of;
 use crate::edge::{bar::BarActor, clock::Clock, closer::Closer, feed::Feed, private::Private};
-use crate::trading::StageSpec;
+use everwarm_domain::fact::Body;
+use everwarm_kernel::stage::OnPoison;
 use everwarm_runtime::runner::ResumeReport;
 use everwarm_runtime::shell::{StageActor, StageArguments};
-use everwarm_runtime::stage::OnPoison;
 use everwarm_runtime::supervise::{
     Backoff, ChildSpec, Strategy, SupervisorSpec, supervisor, worker,
 };
+use everwarm_trading::StageSpec;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;

@@ -2,14 +2,14 @@
 
 use super::kit::{Folder, PATIENCE, Process, ask, run, small_recording, until_end};
 use everwarm::audit::{StoreFacts, verify};
-use everwarm::domain::fact::kinds::{KindInfo, TABLE, kind, rank};
-use everwarm::domain::fact::{Accept, Body, Conflict, Dispute, Operator, Venue};
 use everwarm::history;
 use everwarm::life::{APPLICATION, LIVE_FILE, places as seats};
 use everwarm::ops::exit::Exit;
 use everwarm::ops::views::CheckpointState;
+use everwarm_domain::fact::kinds::{KindInfo, TABLE, kind, rank};
+use everwarm_domain::fact::{Accept, Body, Conflict, Dispute, Operator, Venue};
+use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
-use everwarm_runtime::fact::{Body as _, Fact};
 use everwarm_runtime::journal::{Journal, Options};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{CheckpointRow, Store};
@@ -78,7 +78,7 @@ fn adjust(data: &Path) {
         Body::Operator(Operator::Resolved { conflict, accept, reason }),
     ];
     let store = Store::open(&data.join(LIVE_FILE), APPLICATION).unwrap();
-    let stages = seats(&everwarm::trading::specs());
+    let stages = seats(&everwarm_trading::specs());
     let journal = Journal::open(store, stages, Options::new(|why| panic!("{why}"))).unwrap();
     let writer = journal.writer("test");
     for body in said {
@@ -195,7 +195,7 @@ fn one_altered_byte_of_any_derived_fact_is_found_and_named() {
 /// Deciding stages with what is kept of them, by rank.
 fn kept(store: &Store) -> Vec<(u16, &'static str)> {
     let kept: Vec<u16> = store.checkpoints().unwrap().iter().map(|(rank, _)| *rank).collect();
-    let specs = everwarm::trading::specs();
+    let specs = everwarm_trading::specs();
     let found = specs.iter().filter(|spec| kept.contains(&spec.rank.0));
     found.map(|spec| (spec.rank.0, spec.name)).collect()
 }
@@ -226,7 +226,7 @@ fn a_damaged_checkpoint_is_named_and_can_be_derived_again() {
         let all = sound["checkpoints"].as_array().unwrap().iter();
         all.filter(|one| one["state"] == state).map(|one| one["stage"].as_str().unwrap()).collect()
     };
-    let stages: Vec<&str> = everwarm::trading::specs().iter().map(|spec| spec.name).collect();
+    let stages: Vec<&str> = everwarm_trading::specs().iter().map(|spec| spec.name).collect();
     assert_eq!(of("same"), stages, "every stage that decides was saved and compared");
     assert!(!of("follower").is_empty(), "{sound}");
 
@@ -259,7 +259,7 @@ fn a_damaged_checkpoint_is_named_and_can_be_derived_again() {
     }
     // A whole state that is another one, of every stage that has any.
     let mut others = 0;
-    for spec in everwarm::trading::specs() {
+    for spec in everwarm_trading::specs() {
         let empty = (spec.make)().save();
         others += usize::from(empty != saved[&spec.rank.0].state);
         facts.0.alter_checkpoint(spec.rank.0, move |row| row.state = empty).unwrap();

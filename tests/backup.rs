@@ -6,11 +6,11 @@ use crate::kit::{
     BINARY, Folder, Process, ask, end_of, exchange, kill_exchange, made_recording, run, runs, told,
     until_end, wait_until, wait_until_free,
 };
-use everwarm::domain::money::Decimal;
 use everwarm::life::LIVE_FILE;
 use everwarm::ops::api::AUDIT_FILE;
 use everwarm::ops::backup;
-use everwarm_runtime::chance::mix;
+use everwarm_domain::money::Decimal;
+use everwarm_kernel::chance::mix;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -9,9 +9,9 @@ use everwarm::chaos::crashes::{End, Moment, Subject, Took, kill_exchange, pictur
 use everwarm::chaos::faults::all_transparent;
 use everwarm::chaos::process::Step;
 use everwarm::chaos::requests::{check, count};
-use everwarm::sim::faults::{Fault, KINDS, Kind, prepare};
-use everwarm::sim::server::requests::{self, Entry};
-use everwarm_runtime::chance::draw;
+use everwarm_kernel::chance::draw;
+use everwarm_sim::faults::{Fault, KINDS, Kind, prepare};
+use everwarm_sim::server::requests::{self, Entry};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;

@@ -3,8 +3,8 @@
 
 use crate::hand::{Hand, held, held_and_killed};
 use crate::kit::{Folder, Process, ask, run, wait_until};
-use everwarm::domain::fact::{Body, Ledger};
-use everwarm::domain::money::Decimal;
+use everwarm_domain::fact::{Body, Ledger};
+use everwarm_domain::money::Decimal;
 use serde_json::{Value, json};
 use std::fs;
 use std::ops::ControlFlow;

@@ -3,7 +3,7 @@
 
 use crate::hand::{Hand, held, held_and_killed};
 use crate::kit::{Folder, Process, ask, run, wait_until};
-use everwarm::domain::fact::{Body, Venue};
+use everwarm_domain::fact::{Body, Venue};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::fs;

@@ -4,11 +4,11 @@
 use crate::kit::{Folder, Process, ask, run, wait_until};
 use crate::shared::shared;
 use everwarm::chaos::feed::{START, Small};
-use everwarm::domain::time::MINUTE;
-use everwarm::sim::faults::{KINDS, MODES, Row};
-use everwarm::sim::server::routes::{Endpoint, TABLE};
-use everwarm::sim::wire::sign::{DEMO_ED25519_KEY, DEMO_KEY, DEMO_SECRET, hmac_hex};
-use everwarm::sim::{Pace, Setup, SimHandle, SimOptions, start};
+use everwarm_domain::time::MINUTE;
+use everwarm_sim::faults::{KINDS, MODES, Row};
+use everwarm_sim::server::routes::{Endpoint, TABLE};
+use everwarm_sim::wire::sign::{DEMO_ED25519_KEY, DEMO_KEY, DEMO_SECRET, hmac_hex};
+use everwarm_sim::{Pace, Setup, SimHandle, SimOptions, start};
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Method;
 use serde_json::{Value, json};

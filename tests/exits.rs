@@ -1,7 +1,7 @@
 //! Exits are owed: a position whose exit was decided is sold, whatever happened in between.
 
 use crate::kit::{Folder, Process, ask, exchange, wait_until};
-use everwarm::sim::server::port::PortFile;
+use everwarm_sim::server::port::PortFile;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs;

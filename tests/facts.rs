@@ -1,24 +1,24 @@
 //! Every kind of fact goes through the file and comes back as it was.
 
-use everwarm::domain::fact::kinds::TABLE;
-use everwarm::domain::fact::{
+use everwarm::life::APPLICATION;
+use everwarm_domain::fact::kinds::TABLE;
+use everwarm_domain::fact::{
     Accept, Analysis, AtVenue, Body, BreakerLevel, Conflict, Decision, Dispute, FeatureRow, Ledger,
     Listed, Market, Operator, Order, Part, Restarts, Signal, Venue,
 };
-use everwarm::domain::id::{ClientOrderId, Symbol};
-use everwarm::domain::instrument::Instrument;
-use everwarm::domain::market::{Bar, RolledBar};
-use everwarm::domain::money::{Decimal, Price};
-use everwarm::domain::odd::{OddBar, Oddity};
-use everwarm::domain::order::{
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::{Bar, RolledBar};
+use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::odd::{OddBar, Oddity};
+use everwarm_domain::order::{
     Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, OrderType, PanicTrade, ReportSource,
     SendAttempt, Side, VenueFill,
 };
-use everwarm::domain::switch::Switch;
-use everwarm::domain::time::Timeframe;
-use everwarm::life::APPLICATION;
+use everwarm_domain::switch::Switch;
+use everwarm_domain::time::Timeframe;
+use everwarm_kernel::fact::{Body as _, Effect, Fact};
 use everwarm_runtime::chaos::faults::FaultyDisk;
-use everwarm_runtime::fact::{Body as _, Effect, Fact};
 use everwarm_runtime::journal::{Journal, Options};
 use everwarm_runtime::store::Store;
 use std::collections::BTreeSet;
@@ -335,7 +335,7 @@ fn a_fill_that_does_not_say_whether_it_waited_is_written_as_it_was_before_any_di
 #[test]
 fn every_kind_of_fact_comes_back_from_the_file_as_it_was() {
     let said = all();
-    let kinds: BTreeSet<u8> = said.iter().map(everwarm_runtime::fact::Body::kind).collect();
+    let kinds: BTreeSet<u8> = said.iter().map(everwarm_kernel::fact::Body::kind).collect();
     let missing = TABLE.iter().filter(|row| !kinds.contains(&row.kind)).map(|row| row.name);
     assert_eq!(missing.collect::<Vec<_>>(), Vec::<&str>::new());
 

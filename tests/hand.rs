@@ -1,9 +1,9 @@
 //! The account of a daemon as somebody sees it who asks its exchange directly.
 
 use crate::kit::{Process, ask, wait_until};
-use everwarm::domain::money::Decimal;
-use everwarm::sim::server::port::PortFile;
-use everwarm::sim::wire::sign::hmac_hex;
+use everwarm_domain::money::Decimal;
+use everwarm_sim::server::port::PortFile;
+use everwarm_sim::wire::sign::hmac_hex;
 use reqwest::Method;
 use serde_json::Value;
 use std::path::Path;

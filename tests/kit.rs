@@ -3,11 +3,11 @@
 
 use everwarm::chaos::feed::{MINUTES, START, Small};
 use everwarm::chaos::process::STRIKES;
-use everwarm::domain::time::MINUTE;
 use everwarm::ops::api::ApiFile;
-use everwarm::sim::market::{Market, Seeded};
-use everwarm::sim::server::port::PortFile;
+use everwarm_domain::time::MINUTE;
 use everwarm_runtime::chaos::Strike;
+use everwarm_sim::market::{Market, Seeded};
+use everwarm_sim::server::port::PortFile;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs;

@@ -2,13 +2,13 @@
 //! exits.
 
 use crate::kit::{Folder, Process, ask, run, wait_until_free};
-use everwarm::domain::fact::{Body, Market};
-use everwarm::domain::id::Symbol;
-use everwarm::domain::odd::Oddity;
 use everwarm::life::{APPLICATION, LIVE_FILE};
-use everwarm::sim::faults::{Fault, Kind, prepare};
-use everwarm_runtime::fact::Fact;
+use everwarm_domain::fact::{Body, Market};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::odd::Oddity;
+use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::Store;
+use everwarm_sim::faults::{Fault, Kind, prepare};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -5,25 +5,25 @@ use super::kit::{Folder, Process, ask, run as command, small_recording};
 use everwarm::chaos::feed::{self, START};
 use everwarm::chaos::rig::{Feed, Plan, run};
 use everwarm::chaos::sweep::{learn, mixture, sweep};
-use everwarm::domain::fact::{Analysis, Body, BreakerLevel, Decision, Market, Operator, Order};
-use everwarm::domain::id::Symbol;
-use everwarm::domain::order::Side;
-use everwarm::domain::settings::Settings;
-use everwarm::domain::time::{MINUTE, UtcMs};
 use everwarm::edge::config::Content;
 use everwarm::edge::world::{Passing, World};
 use everwarm::history;
 use everwarm::life::{APPLICATION, Birth, Connection, LIVE_FILE, Life};
 use everwarm::ops::api::TOKEN_FILE;
-use everwarm::sim::server::port::PortFile;
-use everwarm::sim::{Pace, SimHandle, SimOptions};
-use everwarm::trading::{AnyStage, StageSpec, specs};
+use everwarm_domain::fact::{Analysis, Body, BreakerLevel, Decision, Market, Operator, Order};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::order::Side;
+use everwarm_domain::settings::Settings;
+use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_kernel::fact::{Effect, Fact, Mask, Rank};
+use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::chaos::Chaos;
-use everwarm_runtime::fact::{Effect, Fact, Mask, Rank};
-use everwarm_runtime::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::supervise::ChildSpec;
+use everwarm_sim::server::port::PortFile;
+use everwarm_sim::{Pace, SimHandle, SimOptions};
+use everwarm_trading::{AnyStage, StageSpec, specs};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -269,7 +269,7 @@ impl Stand {
             setup: feed.setup,
             idle_exit: None,
         };
-        let exchange = venue.block_on(everwarm::sim::start(options)).unwrap();
+        let exchange = venue.block_on(everwarm_sim::start(options)).unwrap();
         Stand { folder, exchange, venue, settings: feed.settings }
     }
 

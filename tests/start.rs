@@ -1,26 +1,26 @@
 //! A start whose past is missing: the bars of many symbols from a venue that is far away.
 
 use crate::kit::Folder;
-use everwarm::domain::fact::{Body, Ledger, Market};
-use everwarm::domain::settings::Settings;
-use everwarm::domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm::edge::config::Content;
 use everwarm::edge::world::{LOOKUPS, Passing, World};
 use everwarm::history;
 use everwarm::life::{APPLICATION, Birth, Connection, LIVE_FILE, Life};
-use everwarm::sim::market::{Market as _, Seeded};
-use everwarm::sim::server::port::PortFile;
-use everwarm::sim::wire::intervals::Kline;
-use everwarm::sim::wire::klines::rows;
-use everwarm::sim::{Pace, Setup, SimOptions, start};
-use everwarm::trading::specs;
 use everwarm::venue::binance::map;
 use everwarm::venue::binance::wire::{self, decode};
 use everwarm::venue::simulated::Admin;
+use everwarm_domain::fact::{Body, Ledger, Market};
+use everwarm_domain::settings::Settings;
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_runtime::chaos::Chaos;
 use everwarm_runtime::clock;
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_sim::market::{Market as _, Seeded};
+use everwarm_sim::server::port::PortFile;
+use everwarm_sim::wire::intervals::Kline;
+use everwarm_sim::wire::klines::rows;
+use everwarm_sim::{Pace, Setup, SimOptions, start};
+use everwarm_trading::specs;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};

@@ -9,11 +9,11 @@ use crate::kit::{
     BINARY, Folder, Process, ask, exchange, made_recording, run, runs, until_end, wait_until,
 };
 use everwarm::chaos::crashes::{End, Moment, Subject, kill_exchange, picture};
-use everwarm::domain::fact::{Body, Order, Venue};
 use everwarm::life::{APPLICATION, LIVE_FILE};
 use everwarm::ops::backup;
+use everwarm_domain::fact::{Body, Order, Venue};
+use everwarm_kernel::fact::Fact;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
-use everwarm_runtime::fact::Fact;
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::file::SCHEMA;
 use flate2::Compression;

@@ -43,10 +43,7 @@ fn files(places: &[&str], endings: &[&str]) -> Vec<Source> {
 
 /// Every Rust file of the workspace.
 fn rust_files() -> Vec<Source> {
-    let found = files(
-        &["src", "tests", "benches", "runtime/src", "runtime/tests", "runtime/examples"],
-        &[".rs"],
-    );
+    let found = files(&["src", "tests", "benches", "crates"], &[".rs"]);
     assert!(found.len() > 20, "the sources are not where they are looked for");
     found
 }
@@ -67,8 +64,9 @@ fn without_comments(text: &str) -> String {
 /// The code of a product file: no comments, and nothing from its test module on.
 fn product_code(source: &Source) -> Option<String> {
     let ends = ["/tests.rs", "_tests.rs", "/testing.rs"];
-    let test_file =
-        ends.iter().any(|end| source.path.ends_with(end)) || source.path.contains("/tests/");
+    let test_file = ends.iter().any(|end| source.path.ends_with(end))
+        || source.path.contains("/tests/")
+        || source.path.contains("/testing/");
     if test_file || source.path.starts_with("tests/") {
         return None;
     }

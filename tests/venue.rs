@@ -11,13 +11,13 @@ mod panic;
 mod remote;
 
 use crate::kit::{BINARY, Folder};
-use everwarm::sim::market::Seeded;
-use everwarm::sim::{self, Setup, SimHandle, SimOptions, start};
 use everwarm::venue::Probe;
 use everwarm::venue::binance::{ApiKey, BinanceClient, Config};
 use everwarm::venue::clock::{Pace, SharedClock};
 use everwarm::venue::rate_limit::Note;
 use everwarm_runtime::clock::wall_ms;
+use everwarm_sim::market::Seeded;
+use everwarm_sim::{Setup, SimHandle, SimOptions, start};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -30,7 +30,7 @@ async fn exchange(folder: &Folder) -> SimHandle {
     let options = SimOptions {
         data_dir: folder.0.clone(),
         port: 0,
-        pace: sim::Pace::Times(1),
+        pace: everwarm_sim::Pace::Times(1),
         market: Box::new(Seeded::new(1, 2, minute, 10)),
         setup: Setup::default(),
         idle_exit: None,

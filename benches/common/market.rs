@@ -1,19 +1,18 @@
 //! Closes made before timing starts, and a venue in the loop that fills every order at once.
 
-use everwarm::domain::fact::{Body, Ledger, Market as MarketFact, Operator, Order, Venue};
-use everwarm::domain::id::Symbol;
-use everwarm::domain::instrument::Instrument;
-use everwarm::domain::market::Bar;
-use everwarm::domain::money::{Decimal, Price};
-use everwarm::domain::order::{
+use everwarm_domain::fact::{Body, Ledger, Market as MarketFact, Operator, Order, Venue};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::order::{
     Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, ReportSource, SendAttempt, VenueFill,
 };
-use everwarm::domain::settings::Settings;
-use everwarm::domain::time::{MINUTE, UtcMs};
-use everwarm::sim::market::{Market, Seeded};
-use everwarm::trading;
-use everwarm_runtime::fact::{Fact, NoLibrary};
-use everwarm_runtime::plain::PlainLoop;
+use everwarm_domain::settings::Settings;
+use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_kernel::fact::{Fact, NoLibrary};
+use everwarm_kernel::plain::PlainLoop;
+use everwarm_sim::market::{Market, Seeded};
 
 /// A full minute.
 pub const START: UtcMs = 1_700_000_040_000;
@@ -156,7 +155,7 @@ impl Instant {
 
 /// What the plain loop says of a tape whose orders are filled at once: no actor, store or thread.
 pub fn undisturbed(tape: &Tape) -> Seen {
-    let mut plain = PlainLoop::new(trading::stages(), Box::new(NoLibrary));
+    let mut plain = PlainLoop::new(everwarm_trading::stages(), Box::new(NoLibrary));
     let (mut seen, mut venue) = (Seen::default(), Instant::default());
     for body in tape.prologue() {
         plain.input(0, body, &mut |fact| seen.note(fact)).expect("nothing is referred to");

@@ -2,16 +2,15 @@
 //! disk.
 
 use super::market::{Instant as Filling, Seen, Tape};
-use everwarm::domain::fact::kinds::kind;
-use everwarm::domain::fact::{Body, Order};
-use everwarm::domain::market::Bar;
-use everwarm::domain::order::OrderIntent;
-use everwarm::domain::time::UtcMs;
 use everwarm::edge::config::InForce;
 use everwarm::edge::gateway_book::GatewayBook;
 use everwarm::life::{APPLICATION, places};
-use everwarm::trading::{self, bars::Closes, universe::Universe};
-use everwarm_runtime::fact::{Mask, NoLibrary};
+use everwarm_domain::fact::kinds::kind;
+use everwarm_domain::fact::{Body, Order};
+use everwarm_domain::market::Bar;
+use everwarm_domain::order::OrderIntent;
+use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::{Mask, NoLibrary};
 use everwarm_runtime::journal::{Journal, Options, Waker, Writer};
 use everwarm_runtime::runner::ResumeReport;
 use everwarm_runtime::shell::{MakeStage, StageActor, StageArguments};
@@ -19,6 +18,8 @@ use everwarm_runtime::store::Store;
 use everwarm_runtime::supervise::{
     Backoff, ChildSpec, RootHandle, Strategy, Tree, supervisor, worker,
 };
+use everwarm_trading::bars::Closes;
+use everwarm_trading::universe::Universe;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -47,7 +48,7 @@ pub fn journal(dir: &Path) -> Arc<Journal<Body>> {
 /// The journal in an opened store.
 pub fn journal_in(store: Store) -> Arc<Journal<Body>> {
     let options = Options::new(|why| panic!("the store ended: {why}"));
-    Journal::open(store, places(&trading::specs()), options)
+    Journal::open(store, places(&everwarm_trading::specs()), options)
         .expect("a store that was opened can be read")
 }
 
@@ -91,10 +92,11 @@ pub async fn grow(
         worker.on(workers_on.clone())
     };
     let mut here: Vec<_> = followers().into_iter().map(|(name, _)| name).collect();
-    here.extend(trading::specs().iter().map(|stage| stage.name));
+    here.extend(everwarm_trading::specs().iter().map(|stage| stage.name));
     let (waited_for, here) = (waited_for(journal), here.into_iter().collect::<BTreeSet<_>>());
     assert_eq!(waited_for, here, "left: whom the journal waits for; right: who is started");
-    let stages = trading::specs().into_iter().map(|stage| child(stage.name, Arc::new(stage.make)));
+    let stages =
+        everwarm_trading::specs().into_iter().map(|stage| child(stage.name, Arc::new(stage.make)));
     let followers = followers().into_iter().filter(|(name, _)| !without.contains(name));
     let followers = followers.map(|(name, make)| child(name, make));
     let root = supervisor("root", Strategy::OneForOne)

@@ -1,14 +1,13 @@
 //! What the inputs of a journal imply, derived once more in a plain loop, beside what it holds.
 
 use super::{set_aside, torn_is_a_problem};
-use crate::domain::fact::Body;
 use crate::history::HistoryLibrary;
 use crate::ops::desk::JournalFacts;
 use crate::ops::exit::Failure;
-use crate::trading;
-use everwarm_runtime::fact::{Body as _, Fact, Key, Rank};
-use everwarm_runtime::plain::{PlainLoop, Told};
-use everwarm_runtime::roster::{Change, Joined};
+use everwarm_domain::fact::Body;
+use everwarm_kernel::fact::{Body as _, Fact, Key, Rank};
+use everwarm_kernel::plain::{PlainLoop, Told};
+use everwarm_kernel::roster::{Change, Joined};
 use everwarm_runtime::store::archive::Archive;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -38,9 +37,11 @@ impl Again {
     pub(super) fn new(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<Again, Failure> {
         let library = HistoryLibrary::new(archive);
         let later = joined(journal)?;
-        let there = trading::stages().into_iter().filter(|stage| !later.contains(&stage.rank()));
+        let there =
+            everwarm_trading::stages().into_iter().filter(|stage| !later.contains(&stage.rank()));
         // None joins but those that a later program added.
-        let make = |who: &Joined| trading::stages().into_iter().find(|s| s.rank() == who.rank);
+        let make =
+            |who: &Joined| everwarm_trading::stages().into_iter().find(|s| s.rank() == who.rank);
         let plain = PlainLoop::new(there.collect(), Box::new(library));
         let mut plain = plain.joined_by(Box::new(make));
         for (rank, skips) in set_aside(journal)? {

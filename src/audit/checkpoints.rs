@@ -11,8 +11,7 @@ use crate::life::{APPLICATION, LIVE_FILE, places};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::store_check::CHECKPOINT;
 use crate::ops::views::{CheckpointState, CheckpointView, ProblemView};
-use crate::trading;
-use everwarm_runtime::fact::Key;
+use everwarm_kernel::fact::Key;
 use everwarm_runtime::store::{CheckpointRow, Store};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,12 +29,12 @@ pub(super) struct Saved {
 impl Saved {
     /// Nothing is compared yet.
     pub(super) fn new(all: Vec<(u16, CheckpointRow)>) -> Saved {
-        let names = places(&trading::specs());
+        let names = places(&everwarm_trading::specs());
         let names = names.into_iter().map(|place| (place.rank.0, place.name)).collect();
         let (compared, damaged) = (BTreeMap::new(), Vec::new());
         let mut saved = Saved { left: BTreeMap::new(), names, compared, damaged };
         for (rank, row) in all {
-            let spec = trading::specs().into_iter().find(|spec| spec.rank.0 == rank);
+            let spec = everwarm_trading::specs().into_iter().find(|spec| spec.rank.0 == rank);
             match spec.map(|spec| (spec.make)().version()) {
                 None => saved.told(rank, row.n, CheckpointState::Follower),
                 Some(version) if version != row.version => {
@@ -107,8 +106,10 @@ fn differs(rank: u16, saved: &CheckpointRow, row: u64, again: &Again) -> Option<
     if saved.row != row {
         return Some(format!("it names row {}, its input lies in row {row}", saved.row));
     }
-    let (derived, spec) =
-        (again.state(rank)?, trading::specs().into_iter().find(|spec| spec.rank.0 == rank)?);
+    let (derived, spec) = (
+        again.state(rank)?,
+        everwarm_trading::specs().into_iter().find(|spec| spec.rank.0 == rank)?,
+    );
     if derived == saved.state {
         return None;
     }
@@ -131,7 +132,7 @@ fn differs(rank: u16, saved: &CheckpointRow, row: u64, again: &Again) -> Option<
 /// # Errors
 /// There is no such stage, it is a follower, or the files cannot be used.
 pub fn forget(data_dir: &Path, stage: &str) -> Result<Option<u64>, Failure> {
-    let specs = trading::specs();
+    let specs = everwarm_trading::specs();
     let Some(spec) = specs.iter().find(|spec| spec.name == stage) else {
         let names: Vec<&str> = specs.iter().map(|spec| spec.name).collect();
         let follows = places(&specs).iter().any(|place| place.name == stage);

@@ -3,15 +3,15 @@
 
 use super::again::{Again, Beside};
 use super::through;
-use crate::domain::fact::Body;
-use crate::domain::time::UtcMs;
 use crate::ops::desk::JournalFacts;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::summary::Period;
 use crate::ops::tell::tell;
 use crate::ops::text::instant;
 use crate::ops::views::{DecidedView, ReplayView, ReplayedStageView};
-use everwarm_runtime::fact::{Body as _, Fact};
+use everwarm_domain::fact::Body;
+use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_runtime::store::archive::Archive;
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -3,14 +3,14 @@
 //! numbers, no venue ids, no venue times: a resend moves those and nothing else.
 
 use super::invariants::Listed;
-use crate::domain::fact::{Body, Decision, Market, Order as Said, kinds};
-use crate::domain::id::Symbol;
-use crate::domain::order::{OrderIntent, Side};
-use crate::domain::time::{Timeframe, UtcMs};
 use crate::history::{History, Projector, bars};
 use crate::ops::explain::explain;
 use crate::ops::signals::SignalFold;
-use everwarm_runtime::fact::Fact;
+use everwarm_domain::fact::{Body, Decision, Market, Order as Said, kinds};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::order::{OrderIntent, Side};
+use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::archive::Archive;
 use serde::Serialize;
 use serde_json::{Value, json};

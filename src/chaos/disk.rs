@@ -1,9 +1,9 @@
 //! What lies on the disk in memory of a life of the rig, and what is left of it.
 
-use crate::domain::fact::Body;
 use crate::life::APPLICATION;
+use everwarm_domain::fact::Body;
+use everwarm_kernel::fact::Fact;
 use everwarm_runtime::chaos::faults::{Contents, Cut, FaultyDisk, Image, Operation};
-use everwarm_runtime::fact::Fact;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{CheckpointRow, Store};
 use std::cmp::Reverse;

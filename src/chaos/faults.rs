@@ -1,7 +1,7 @@
 //! What a run has the exchange do wrong: every fault, each seldom enough that the run still gets
 //! through, all drawn from one seed.
 
-use crate::sim::faults::{Fault, KINDS, Kind, Mode};
+use everwarm_sim::faults::{Fault, KINDS, Kind, Mode};
 
 /// Lies whose end is not waited for by the clock on the wall.
 const LIES: [Mode; 4] = [Mode::WrongTypes, Mode::HugeNumbers, Mode::Truncated, Mode::WrongContent];

@@ -5,17 +5,16 @@
 use super::illness;
 use super::rig::Feed;
 use super::script::{Change, Deed, Word};
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::instrument::Instrument;
-use crate::domain::market::Bar;
-use crate::domain::money::{Decimal, Price};
-use crate::domain::order::{OrderIntent, OrderType, Side};
-use crate::domain::settings::{Risk, Settings};
-use crate::domain::switch::SafeStep;
-use crate::domain::time::{MINUTE, UtcMs};
-use crate::sim::Setup;
-use crate::sim::market::Market;
-use crate::trading;
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::order::{OrderIntent, OrderType, Side};
+use everwarm_domain::settings::{Risk, Settings};
+use everwarm_domain::switch::SafeStep;
+use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_sim::Setup;
+use everwarm_sim::market::Market;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -216,7 +215,7 @@ pub fn small() -> Feed {
         market: Arc::new(|| Box::new(Small::new())),
         setup: Setup { seed: 7, max_position, ..Setup::default() },
         settings: Settings { risk, ..Settings::default() },
-        stages: trading::specs(),
+        stages: everwarm_trading::specs(),
         script: Vec::new(),
         before: None,
     }

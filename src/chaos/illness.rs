@@ -3,13 +3,13 @@
 //! fail at a close until they are repaired: that input is quarantined.
 
 use super::script::{Deed, Script};
-use crate::domain::fact::{Body, Market};
-use crate::domain::id::Symbol;
-use crate::domain::time::UtcMs;
-use crate::trading::{AnyStage, StageSpec, specs};
-use everwarm_runtime::fact::{Fact, Mask, Rank};
-use everwarm_runtime::stage::{OnPoison, Out, Stage};
+use everwarm_domain::fact::{Body, Market};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::{Fact, Mask, Rank};
+use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::supervise::{News, SupervisionNotice};
+use everwarm_trading::{AnyStage, StageSpec, specs};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

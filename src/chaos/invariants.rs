@@ -16,12 +16,12 @@ mod testing;
 pub mod told;
 
 use crate::audit;
-use crate::domain::fact::Body;
-use crate::domain::money::{Decimal, parse_decimal};
 use crate::ops::desk::JournalFacts;
 use crate::ops::exit::Failure;
 use crate::ops::views::ProblemView;
-use everwarm_runtime::fact::Fact;
+use everwarm_domain::fact::Body;
+use everwarm_domain::money::{Decimal, parse_decimal};
+use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::CheckpointRow;
 use everwarm_runtime::store::archive::Archive;
 use serde_json::Value;

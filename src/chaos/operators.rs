@@ -5,9 +5,9 @@ use super::illness;
 use super::rig::Feed;
 use super::script::{Change, Deed, Script, Word};
 use super::sweep::Die;
-use crate::domain::id::Symbol;
-use crate::domain::switch::SafeStep;
-use crate::domain::time::UtcMs;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::switch::SafeStep;
+use everwarm_domain::time::UtcMs;
 use std::sync::Arc;
 
 /// Closes between the parts of what belongs together, at most.

@@ -1,12 +1,12 @@
 //! Venue time that passes by itself, for a part of a feed.
 
 use super::rig::Feed;
-use crate::domain::id::Symbol;
-use crate::domain::instrument::Instrument;
-use crate::domain::market::Bar;
-use crate::domain::time::{MINUTE, UtcMs};
 use crate::life::Life;
-use crate::sim::market::Market;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_sim::market::Market;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,20 +4,20 @@
 
 use super::compare::{Picture, ledger, ours};
 use super::rig::{Feed, Folder};
-use crate::domain::fact::{Body, Market as Said, Operator, Order, Venue};
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::market::Bar;
-use crate::domain::order::{OrderIntent, OrderStatus, SendAttempt};
-use crate::domain::time::{MINUTE, Timeframe, UtcMs};
 use crate::edge::bar::HISTORY_BARS;
 use crate::history::{HistoryLibrary, bars};
-use crate::sim::Local;
-use crate::sim::exchange::NewOrder;
-use crate::trading::bars::Closes;
-use everwarm_runtime::fact::{Fact, Key};
-use everwarm_runtime::plain::PlainLoop;
-use everwarm_runtime::stage::Stage as _;
+use everwarm_domain::fact::{Body, Market as Said, Operator, Order, Venue};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::market::Bar;
+use everwarm_domain::order::{OrderIntent, OrderStatus, SendAttempt};
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
+use everwarm_kernel::fact::{Fact, Key};
+use everwarm_kernel::plain::PlainLoop;
+use everwarm_kernel::stage::Stage as _;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_sim::Local;
+use everwarm_sim::exchange::NewOrder;
+use everwarm_trading::bars::Closes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ pub fn play(feed: &Feed) -> Result<Picture, String> {
     while let Some(close) = play.venue.next_close() {
         play.close(close)?;
     }
-    let theirs = ledger(&crate::sim::wire::events::ledger(play.venue.exchange()));
+    let theirs = ledger(&everwarm_sim::wire::events::ledger(play.venue.exchange()));
     Ok(Picture { ours: ours(&play.facts, &archive)?, theirs })
 }
 

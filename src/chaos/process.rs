@@ -5,8 +5,8 @@
 //! SIGKILL.
 
 use crate::tree::path_of;
+use everwarm_kernel::fact::Body;
 use everwarm_runtime::chaos::{Blow, Chaos, Injected, Phase, Site, Strike};
-use everwarm_runtime::fact::Body;
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::store::Sealing;
 use everwarm_runtime::supervise::Directory;

@@ -7,8 +7,8 @@
 //! which it could still arrive (its timestamp, its window and the server's own deadline), two
 //! queries a second apart found nothing, and the trades since were looked at.
 
-use crate::domain::time::UtcMs;
-use crate::sim::server::requests::{Answered, Asked, Entry};
+use everwarm_domain::time::UtcMs;
+use everwarm_sim::server::requests::{Answered, Asked, Entry};
 use std::collections::BTreeMap;
 
 /// The server's own deadline, milliseconds.

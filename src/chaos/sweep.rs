@@ -7,12 +7,12 @@ use super::interrupt;
 use super::rig::{Feed, Outcome, Plan, run};
 use super::script;
 use super::several::several;
-use crate::domain::fact::Body;
-use everwarm_runtime::chance::draw;
+use everwarm_domain::fact::Body;
+use everwarm_kernel::chance::draw;
+use everwarm_kernel::fact::Fact;
 use everwarm_runtime::chaos::faults::{Cut, Image, Operation};
 use everwarm_runtime::chaos::points::Passings;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
-use everwarm_runtime::fact::Fact;
 use std::collections::BTreeMap;
 
 /// Names of the threads of the journal at kill points: they are no actors.

@@ -3,24 +3,24 @@
 
 use super::interrupt;
 use super::rig::runtime;
-use crate::domain::order::{OrderIntent, SendAttempt};
-use crate::domain::time::MINUTE;
 use crate::edge::board::Board;
 use crate::edge::world::{Passing, World, wall};
 use crate::life::Connection;
-use crate::sim::books::APPLICATION;
-use crate::sim::faults::{Fault, prepare};
-use crate::sim::market::Market;
-use crate::sim::server::port::PortFile;
-use crate::sim::{self, Setup, SimHandle, SimOptions, start_on};
 use crate::venue::Probe;
 use crate::venue::binance::{BinanceClient, Config};
 use crate::venue::clock::{Pace, SharedClock};
 use crate::venue::port::VenueError;
 use crate::venue::rate_limit::Note;
 use crate::venue::simulated::Admin;
+use everwarm_domain::order::{OrderIntent, SendAttempt};
+use everwarm_domain::time::MINUTE;
 use everwarm_runtime::chaos::faults::{Contents, FaultyDisk, Image};
 use everwarm_runtime::store::Store;
+use everwarm_sim::books::APPLICATION;
+use everwarm_sim::faults::{Fault, prepare};
+use everwarm_sim::market::Market;
+use everwarm_sim::server::port::PortFile;
+use everwarm_sim::{Setup, SimHandle, SimOptions, start_on};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,7 +43,7 @@ struct Running {
 pub(super) struct Venue {
     market: Make,
     setup: Setup,
-    pace: sim::Pace,
+    pace: everwarm_sim::Pace,
     /// Where its port file is.
     dir: PathBuf,
     /// What a kill leaves of its books.
@@ -56,7 +56,7 @@ pub(super) struct Venue {
 impl Venue {
     /// Starts one.
     pub(super) fn start(
-        (market, setup, pace): (Make, Setup, sim::Pace),
+        (market, setup, pace): (Make, Setup, everwarm_sim::Pace),
         dir: PathBuf,
         left: Image,
         faults: &[Fault],
@@ -129,8 +129,8 @@ impl Venue {
         let file = PortFile::new(server.addr.port(), &server.token, "lockstep");
         let key = (file.api_key.as_str(), file.api_secret.as_str());
         let passing = match self.pace {
-            sim::Pace::Lockstep => Passing::Lockstep,
-            sim::Pace::Times(factor) => Passing::Scaled(factor),
+            everwarm_sim::Pace::Lockstep => Passing::Lockstep,
+            everwarm_sim::Pace::Times(factor) => Passing::Scaled(factor),
         };
         Connection::simulated(file.port, &file.token, key, passing)
     }

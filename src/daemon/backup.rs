@@ -9,7 +9,6 @@
 use super::identity;
 use super::release::{Whole, in_files};
 use crate::audit::store_failure;
-use crate::domain::fact::{Body, Operator};
 use crate::edge::world::{World, wall};
 use crate::history;
 use crate::life::{APPLICATION, LIVE_FILE};
@@ -18,6 +17,7 @@ use crate::ops::backup::{self, About, FORMAT, HISTORY, JOURNAL, NOTES, Pack, Res
 use crate::ops::desk::JournalFacts as _;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::views::VersionView;
+use everwarm_domain::fact::{Body, Operator};
 use everwarm_runtime::files::sync_name;
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::parcel::{Packer, Record};

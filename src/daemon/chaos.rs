@@ -11,9 +11,8 @@ use crate::chaos::rig::Feed;
 use crate::ops::cli::ChaosConfig;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::views::{ChaosView, StruckView, UnequalView};
-use crate::sim::Setup;
-use crate::trading;
 use everwarm_runtime::clock;
+use everwarm_sim::Setup;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,7 +109,7 @@ fn feed(asked: &ChaosConfig) -> Result<Feed, Failure> {
         market: Arc::new(make),
         setup: Setup { seed: asked.seed, ..setup },
         settings,
-        stages: trading::specs(),
+        stages: everwarm_trading::specs(),
         script: Vec::new(),
         before: None,
     })

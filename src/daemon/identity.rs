@@ -3,16 +3,16 @@
 //! Positions and orders of one market mean nothing in another. The note is compared before any file
 //! is opened and any process started.
 
-use crate::domain::id::Symbol;
-use crate::domain::instrument::Instrument;
-use crate::domain::money::Decimal;
-use crate::domain::settings::{Selection, Settings};
 use crate::ops::config::{Config, Given, MarketSource, Remote, Symbols, noted};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::known::meant;
-use crate::sim::market::Market;
-use crate::trading::universe::{self, Venue};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::settings::{Selection, Settings};
 use everwarm_runtime::files::{is_full, write_whole};
+use everwarm_sim::market::Market;
+use everwarm_trading::universe::{self, Venue};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::Path;

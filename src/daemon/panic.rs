@@ -2,23 +2,23 @@
 //! what the venue shows in the end. Knows neither journal nor books, so it works when they do not.
 
 use super::{elsewhere, launch, passing, runtime};
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::instrument::Instrument;
-use crate::domain::money::Decimal;
-use crate::domain::order::{OrderIntent, OrderReport, OrderType, PANIC, SendAttempt, Side};
-use crate::domain::settings::Selection;
-use crate::domain::time::UtcMs;
 use crate::edge::world::{Passing, wall};
 use crate::life::Connection;
 use crate::ops::cli::Panic;
 use crate::ops::config::{Config, Symbols, VenueSource};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
-use crate::sim::server::port::PortFile;
-use crate::trading::orders::book::SETTLE_MS;
-use crate::trading::risk::sizing::{self, TooSmall};
 use crate::venue::binance::BinanceClient;
 use crate::venue::port::{ErrorClass, Stamp, VenueError};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, PANIC, SendAttempt, Side};
+use everwarm_domain::settings::Selection;
+use everwarm_domain::time::UtcMs;
+use everwarm_sim::server::port::PortFile;
+use everwarm_trading::orders::book::SETTLE_MS;
+use everwarm_trading::risk::sizing::{self, TooSmall};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -376,7 +376,7 @@ impl Hand {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::market::{Market as _, Seeded};
+    use everwarm_sim::market::{Market as _, Seeded};
 
     #[test]
     fn of_all_the_venue_has_only_what_the_configuration_may_have_bought_is_sold() {

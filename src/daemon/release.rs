@@ -3,14 +3,13 @@
 
 use super::FOLLOWERS;
 use crate::audit::store_failure;
-use crate::domain::fact::{Body, Operator};
-use crate::domain::quarantine::Quarantines;
 use crate::life::{APPLICATION, LIVE_FILE, places};
 use crate::ops::desk::{JournalFacts, releasable};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::views::QuarantineView;
-use crate::trading;
-use everwarm_runtime::fact::{Fact, Rank};
+use everwarm_domain::fact::{Body, Operator};
+use everwarm_domain::quarantine::Quarantines;
+use everwarm_kernel::fact::{Fact, Rank};
 use everwarm_runtime::journal::{AppendError, Journal, Options};
 use everwarm_runtime::store::Store;
 use std::ops::ControlFlow;
@@ -51,7 +50,7 @@ pub(super) fn in_files<T>(
     }
     let store = Store::open(&file, APPLICATION).map_err(|e| store_failure(&e))?;
     let options = Options { followers: FOLLOWERS, ..Options::new(|_| ()) };
-    let journal = Journal::open(store, places(&trading::specs()), options);
+    let journal = Journal::open(store, places(&everwarm_trading::specs()), options);
     let journal = journal.map_err(|e| store_failure(&e))?;
     let said = say(&journal);
     journal.close();

@@ -8,7 +8,6 @@ pub use listen::actors;
 use super::identity::{Traded, leaves_some};
 use super::market;
 use super::watch::Watch;
-use crate::domain::instrument::Instrument;
 use crate::edge::board::Board;
 use crate::edge::config::{Content, Standing};
 use crate::edge::reload::{Outcome, apply, standing};
@@ -20,8 +19,9 @@ use crate::ops::exit::{Exit, Failure};
 use crate::ops::views::{
     ReloadCountView, ReloadResult, ReloadView, ReloadsView, Trigger, ValueView,
 };
-use crate::trading::reload::{Refusal, below_used};
-use crate::trading::risk::limits::Counts;
+use everwarm_domain::instrument::Instrument;
+use everwarm_trading::reload::{Refusal, below_used};
+use everwarm_trading::risk::limits::Counts;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -391,7 +391,7 @@ pub fn beside(traded: &Traded, watch: &Watch) -> Beside {
 #[cfg(test)]
 mod tests {
     use super::restart_keys;
-    use crate::domain::settings::Settings;
+    use everwarm_domain::settings::Settings;
 
     #[test]
     fn what_takes_a_restart_is_told_of_two_texts_of_the_settings() {

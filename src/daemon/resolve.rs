@@ -2,10 +2,10 @@
 //! the running journal or in the files of a daemon that is not running.
 
 use super::release::{NAME, Whole, ended, in_files, in_journal};
-use crate::domain::fact::{Body, Operator};
 use crate::ops::exit::Failure;
 use crate::ops::reconcile::{adoptable, reconcile, resolvable};
 use crate::ops::views::{AdoptView, AdoptedView, ConflictView, ResolveView, ResolvedView};
+use everwarm_domain::fact::{Body, Operator};
 use everwarm_runtime::journal::Journal;
 use std::path::Path;
 

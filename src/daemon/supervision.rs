@@ -3,10 +3,10 @@
 
 use super::reload::seconds_in_force;
 use super::watch::Watch;
-use crate::domain::fact::Body;
 use crate::edge::world::World;
 use crate::edge::world::path::STAGES;
 use crate::ops::exit::{Exit, Failure};
+use everwarm_domain::fact::Body;
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::runner::ResumeReport;
 use everwarm_runtime::supervise::{Limits, News, SupervisionNotice, Tree, Watchdog};

@@ -3,9 +3,6 @@
 
 use super::release::{NAME, Whole, ended, in_files, in_journal};
 use super::steward;
-use crate::domain::fact::{Body, Operator};
-use crate::domain::nearest::nearest;
-use crate::domain::switch::{Switch, Switches};
 use crate::edge::reload::standing;
 use crate::edge::world::World;
 use crate::ops::desk::JournalFacts as _;
@@ -13,8 +10,11 @@ use crate::ops::exit::{Exit, Failure};
 use crate::ops::fold::StatusFold;
 use crate::ops::tell;
 use crate::ops::views::{SwitchWord, SwitchedView, SwitchesView};
-use crate::trading::strategy::{self, REGISTRY};
+use everwarm_domain::fact::{Body, Operator};
+use everwarm_domain::nearest::nearest;
+use everwarm_domain::switch::{Switch, Switches};
 use everwarm_runtime::journal::Journal;
+use everwarm_trading::strategy::{self, REGISTRY};
 use std::ops::ControlFlow;
 use std::path::Path;
 

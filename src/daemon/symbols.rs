@@ -1,13 +1,13 @@
 //! An operator's word on a symbol: an input, which the universe then follows.
 
-use crate::domain::fact::{Body, Operator};
-use crate::domain::id::Symbol;
 use crate::edge::universe::UniverseMsg;
 use crate::edge::world::{World, path};
 use crate::ops::desk::SymbolsChange;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::known::meant;
 use crate::ops::views::{SymbolView, SymbolsChangeView};
+use everwarm_domain::fact::{Body, Operator};
+use everwarm_domain::id::Symbol;
 use tokio::runtime::Handle;
 
 /// Name of the operator as a writer.

@@ -7,8 +7,6 @@
 
 use crate::audit::store_failure;
 use crate::chaos::process::{Step, Steps};
-use crate::domain::fact::{Body, Ledger, Market, Operator};
-use crate::domain::time::{MINUTE, UtcMs};
 use crate::ops::desk::JournalFacts;
 use crate::ops::events::EventLog;
 use crate::ops::exit::Failure;
@@ -19,9 +17,11 @@ use crate::ops::telemetry::Supervised;
 use crate::ops::terminal::TerminalState;
 use crate::ops::text::shell_word;
 use crate::ops::views::StepView;
+use everwarm_domain::fact::{Body, Ledger, Market, Operator};
+use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_kernel::fact::{Body as _, Fact, Mask};
 use everwarm_runtime::chaos::Chaos;
 use everwarm_runtime::clock;
-use everwarm_runtime::fact::{Body as _, Fact, Mask};
 use everwarm_runtime::journal::{Journal, Waker};
 use everwarm_runtime::store::Left;
 use everwarm_runtime::store::archive::Archive;

@@ -4,10 +4,10 @@
 
 use super::gateway_book::GatewayBook;
 use super::world::World;
-use crate::domain::bounds;
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::order::OrderReport;
-use crate::domain::time::UtcMs;
+use everwarm_domain::bounds;
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::order::OrderReport;
+use everwarm_domain::time::UtcMs;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
@@ -58,9 +58,9 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::money::Decimal;
-    use crate::domain::order::{OrderStatus, ReportSource, Side};
-    use crate::trading::testing::{dec, sym, trade};
+    use everwarm_domain::money::Decimal;
+    use everwarm_domain::order::{OrderStatus, ReportSource, Side};
+    use everwarm_trading::testing::{dec, sym, trade};
 
     #[test]
     fn a_number_of_another_order_and_times_of_another_age_are_not_believed() {

@@ -5,9 +5,9 @@
 
 use super::config::Standing;
 use super::meters::Meters;
-use crate::domain::id::Symbol;
-use crate::domain::time::UtcMs;
-use crate::trading::bars::Offered;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::time::UtcMs;
+use everwarm_trading::bars::Offered;
 use std::collections::BTreeMap;
 use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,

@@ -3,7 +3,7 @@
 
 use super::board::Rest;
 use super::world::{Passing, World};
-use crate::domain::fact::{Body, Operator};
+use everwarm_domain::fact::{Body, Operator};
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::clock;
 use everwarm_runtime::journal::Writer;

@@ -6,13 +6,13 @@
 //! orders while it was taken, and when it lists those orders as working that we do, as far filled.
 //! Where it does not, our orders are asked for first; what is then still otherwise is said.
 
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::money::Decimal;
-use crate::domain::order::Balance;
-use crate::domain::time::UtcMs;
-use crate::trading::orders::book::OrderBook;
 use crate::venue::binance::BinanceClient;
 use crate::venue::port::{AccountPicture, VenueError};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::Balance;
+use everwarm_domain::time::UtcMs;
+use everwarm_trading::orders::book::OrderBook;
 use std::collections::BTreeSet;
 
 /// How long nothing of ours may have moved before the account is looked at, and how long lies
@@ -162,11 +162,11 @@ impl Comparing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::fact::kinds::rank;
-    use crate::domain::fact::{Body, Order};
-    use crate::domain::order::{OrderIntent, OrderStatus, OrderType, Side};
-    use crate::trading::testing::{dec, fact, input, sent, sym};
     use crate::venue::port::ErrorClass;
+    use everwarm_domain::fact::kinds::rank;
+    use everwarm_domain::fact::{Body, Order};
+    use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, Side};
+    use everwarm_trading::testing::{dec, fact, input, sent, sym};
 
     fn picture(usdt: &str, open: &[(&str, &str)]) -> Picture {
         let (asset, free) = ("USDT".to_owned(), dec(usdt));

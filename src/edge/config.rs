@@ -6,16 +6,16 @@
 //! after a restart of the actor.
 
 use super::world::World;
-use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{Body, Operator};
-use crate::domain::settings::Settings;
-use crate::domain::switch::Switches;
+use everwarm_domain::fact::kinds::{kind, rank};
+use everwarm_domain::fact::{Body, Operator};
+use everwarm_domain::settings::Settings;
+use everwarm_domain::switch::Switches;
+use everwarm_kernel::fact::{Fact, Mask, Rank};
+use everwarm_kernel::stage::{Out, Stage};
+use everwarm_kernel::state;
 use everwarm_runtime::chaos::Site;
-use everwarm_runtime::fact::{Fact, Mask, Rank};
 use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::runner::Runner;
-use everwarm_runtime::stage::{Out, Stage};
-use everwarm_runtime::state;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -313,7 +313,7 @@ fn inputs(now: &InForce, life: u64, wanted: Wanted) -> Vec<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trading::testing::input;
+    use everwarm_trading::testing::input;
 
     fn wanted(fast: u32) -> Wanted {
         let mut settings = Settings::default();

@@ -6,13 +6,13 @@
 //! asks at most [`ROUNDS`] times more, however many past bars are odd.
 
 use super::world::{Passing, World};
-use crate::domain::id::Symbol;
-use crate::domain::market::Bar;
-use crate::domain::time::{Timeframe, UtcMs};
 use crate::history::fetch::fetch;
 use crate::history::need::{Times, pages};
-use crate::trading::bars::{Known, Refused};
 use crate::venue::port::{Bars, UnheldBar, VenueError};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_trading::bars::{Known, Refused};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -168,11 +168,11 @@ pub(super) async fn fetch_all(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::fact::{Body, Market};
-    use crate::domain::time::MINUTE;
-    use crate::trading::bars::Closes;
-    use crate::trading::testing::{bar, close, input, sym};
-    use everwarm_runtime::stage::Stage;
+    use everwarm_domain::fact::{Body, Market};
+    use everwarm_domain::time::MINUTE;
+    use everwarm_kernel::stage::Stage;
+    use everwarm_trading::bars::Closes;
+    use everwarm_trading::testing::{bar, close, input, sym};
 
     /// By a last close of 100.
     fn known() -> Known {

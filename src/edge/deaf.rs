@@ -5,12 +5,12 @@
 //! subscribed, and it has not said so some seconds after a question did, it is given up.
 
 use super::world::{Passing, World};
-use crate::domain::id::ClientOrderId;
-use crate::domain::money::Decimal;
-use crate::domain::order::OrderReport;
-use crate::domain::time::UtcMs;
-use crate::trading::orders::book::ToQuery;
+use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::OrderReport;
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::clock::steady_ms;
+use everwarm_trading::orders::book::ToQuery;
 use std::time::Duration;
 
 /// Wall time a stream has to tell what a question has found. Longer than it is ever behind.
@@ -99,9 +99,9 @@ impl Listening {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::order::{OrderStatus, ReportSource, Side};
-    use crate::trading::orders::book::Why;
-    use crate::trading::testing::{dec, sym};
+    use everwarm_domain::order::{OrderStatus, ReportSource, Side};
+    use everwarm_trading::orders::book::Why;
+    use everwarm_trading::testing::{dec, sym};
 
     const SUBSCRIBED: UtcMs = 1_000;
     const FOUND: i64 = 70;

@@ -3,8 +3,8 @@
 //! daemon does not hit it, and Ctrl-C does not either.
 
 use super::world::{World, wall};
-use crate::sim::server::port::{PORT_FILE, PortFile};
 use crate::venue::simulated::Admin;
+use everwarm_sim::server::port::{PORT_FILE, PortFile};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::ffi::OsString;
 use std::fs::{self, File};

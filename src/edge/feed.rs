@@ -9,10 +9,10 @@ use super::closer::CloserMsg;
 use super::spread::Spread;
 use super::stream::Stream;
 use super::world::{BARS_WAITING, World, path};
-use crate::domain::id::Symbol;
-use crate::domain::time::Timeframe;
 use crate::venue::port::MarketReport;
 use crate::venue::session::Event;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::time::Timeframe;
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::mailbox::{Mailbox, Ticket};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -231,9 +231,9 @@ fn hearing(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::id::Symbol;
-    use crate::domain::market::Bar;
-    use crate::domain::money::{Decimal, Price};
+    use everwarm_domain::id::Symbol;
+    use everwarm_domain::market::Bar;
+    use everwarm_domain::money::{Decimal, Price};
 
     fn bar(open_time: i64, closed: bool) -> Event<MarketReport> {
         let (symbol, price) = (Symbol::new("A").unwrap(), Price(1));

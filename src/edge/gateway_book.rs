@@ -1,19 +1,19 @@
 //! What the gateway goes by: a fold over orders and reconciliations that says nothing itself.
 
 use super::unexplained::Expected;
-use crate::domain::fact::kinds::{kind, rank};
-use crate::domain::fact::{
+use everwarm_domain::fact::kinds::{kind, rank};
+use everwarm_domain::fact::{
     Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Market, Operator, Order, Venue,
 };
-use crate::domain::id::ClientOrderId;
-use crate::domain::money::Decimal;
-use crate::domain::order::{SendAttempt, Side};
-use crate::domain::switch::{Switch, Switches};
-use crate::trading::orders::book::{OrderBook, ToSend};
-use crate::trading::risk::caps::Caps;
-use everwarm_runtime::fact::{Fact, Mask, Rank};
-use everwarm_runtime::stage::{Out, Stage};
-use everwarm_runtime::state;
+use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{SendAttempt, Side};
+use everwarm_domain::switch::{Switch, Switches};
+use everwarm_kernel::fact::{Fact, Mask, Rank};
+use everwarm_kernel::stage::{Out, Stage};
+use everwarm_kernel::state;
+use everwarm_trading::orders::book::{OrderBook, ToSend};
+use everwarm_trading::risk::caps::Caps;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -192,9 +192,9 @@ impl Stage for GatewayBook {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::order::{OrderIntent, OrderType};
-    use crate::domain::switch::SafeStep;
-    use crate::trading::testing::{dec, fact, input, sent, sym};
+    use everwarm_domain::order::{OrderIntent, OrderType};
+    use everwarm_domain::switch::SafeStep;
+    use everwarm_trading::testing::{dec, fact, input, sent, sym};
 
     fn intent(id: &str, side: Side) -> OrderIntent {
         OrderIntent {
@@ -283,7 +283,7 @@ mod tests {
         }
         // What was traded by hand while it was halted has to be seen first.
         assert!(!halted.is_reconciled(2));
-        halted.evolve(&fact(4, 800, crate::trading::testing::reconciled(2, "1")));
+        halted.evolve(&fact(4, 800, everwarm_trading::testing::reconciled(2, "1")));
         assert_eq!(may(&halted), [true, true]);
     }
 }

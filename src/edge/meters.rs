@@ -1,10 +1,10 @@
 //! What the edge counts of itself: what came by streams, and how long the way to an order was.
 //! Nothing that is decided looks here.
 
-use crate::domain::clean::clean;
-use crate::domain::time::UtcMs;
 use crate::venue::session::Event;
 use crate::venue::sparsely::Sparsely;
+use everwarm_domain::clean::clean;
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::clock;
 use everwarm_runtime::meter::{HANDLE, Histogram, ONE};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};

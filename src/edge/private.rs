@@ -4,11 +4,11 @@
 use super::gateway::GatewayMsg;
 use super::stream::Stream;
 use super::world::{World, path};
-use crate::domain::id::ClientOrderId;
-use crate::domain::time::UtcMs;
 use crate::venue::binance::stream::PRIVATE_WEIGHT;
 use crate::venue::port::AccountReport;
 use crate::venue::session::Event;
+use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::mailbox::Ticket;
 use ractor::{Actor, ActorProcessingErr, ActorRef};

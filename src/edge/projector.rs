@@ -1,10 +1,10 @@
 //! Follows what is on disk into the history: bars, orders, fills, trades, equity.
 
 use super::world::World;
-use crate::domain::fact::Body;
 use crate::history::Projector;
+use everwarm_domain::fact::Body;
+use everwarm_kernel::fact::{Fact, Mask};
 use everwarm_runtime::chaos::{Sabotage, Site};
-use everwarm_runtime::fact::{Fact, Mask};
 use everwarm_runtime::journal::{Chunk, Journal, Waker};
 use everwarm_runtime::store::StoreError;
 use ractor::{Actor, ActorProcessingErr, ActorRef};

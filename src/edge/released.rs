@@ -2,9 +2,9 @@
 //! of the same moment, so that a look at a symbol's bars costs one round trip and not two.
 
 use super::world::{Passing, World};
-use crate::domain::time::{Timeframe, UtcMs};
 use crate::venue::port::{CLOSE_MARGIN, ErrorClass, VenueError};
 use crate::venue::simulated::Standing;
+use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_runtime::clock::steady_ms;
 use std::time::Duration;
 use tokio::sync::Mutex;

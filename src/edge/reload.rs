@@ -7,8 +7,8 @@
 use super::config::{ConfigMsg, Content, Standing};
 use super::universe::UniverseMsg;
 use super::world::{World, path};
-use crate::trading::reload::Refusal;
 use everwarm_runtime::clock;
+use everwarm_trading::reload::Refusal;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;

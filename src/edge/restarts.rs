@@ -2,7 +2,7 @@
 //! is told at once, what follows within ten seconds together, so that a loop of restarts does not
 //! fill the journal.
 
-use crate::domain::fact::{Body, Operator, Restarts};
+use everwarm_domain::fact::{Body, Operator, Restarts};
 use everwarm_runtime::journal::{Journal, Writer};
 use everwarm_runtime::supervise::{Directory, Exit, News, SupervisionNotice};
 use std::collections::BTreeMap;

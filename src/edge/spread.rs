@@ -1,6 +1,6 @@
 //! Which market connection carries which symbols, where one cannot carry them all. Pure.
 
-use crate::domain::id::Symbol;
+use everwarm_domain::id::Symbol;
 
 /// Symbols by connection.
 #[derive(Clone, Debug, PartialEq, Eq)]

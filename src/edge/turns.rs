@@ -7,7 +7,7 @@
 //! most while it may be asked, so orders that are refused again and again do not stand in its way.
 
 use super::flight::Kept;
-use crate::domain::time::UtcMs;
+use everwarm_domain::time::UtcMs;
 
 /// Wall time before an unreachable venue is tried again, milliseconds: first and longest.
 const BACK_OFF: (UtcMs, UtcMs) = (20, 1_000);

@@ -7,14 +7,14 @@
 use super::believed::Known;
 use super::retry;
 use super::world::World;
-use crate::domain::fact::{Body, Dispute, Ledger, Market, Order, Venue};
-use crate::domain::id::{ClientOrderId, Symbol, SymbolMap};
-use crate::domain::money::Decimal;
-use crate::domain::order::{Balance, OrderReport, PanicTrade, Side};
-use crate::domain::time::UtcMs;
-use crate::trading::orders::book::OrderBook;
 use crate::venue::port::{Trade, TradesSince, VenueError};
-use everwarm_runtime::fact::Fact;
+use everwarm_domain::fact::{Body, Dispute, Ledger, Market, Order, Venue};
+use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{Balance, OrderReport, PanicTrade, Side};
+use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::Fact;
+use everwarm_trading::orders::book::OrderBook;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -250,9 +250,9 @@ async fn whose(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::fact::Conflict;
-    use crate::domain::order::{OrderStatus, ReportSource};
-    use crate::trading::testing::{dec, fact, filled, input, instrument, position, sym, trade};
+    use everwarm_domain::fact::Conflict;
+    use everwarm_domain::order::{OrderStatus, ReportSource};
+    use everwarm_trading::testing::{dec, fact, filled, input, instrument, position, sym, trade};
 
     fn balance(asset: &str, free: &str) -> Balance {
         Balance { asset: asset.to_owned(), free: dec(free), locked: Decimal::ZERO }

@@ -3,15 +3,15 @@
 use super::board::Board;
 use super::pens::Pens;
 use super::released::Released;
-use crate::domain::fact::Body;
-use crate::domain::id::Symbol;
-use crate::domain::time::UtcMs;
 use crate::history::HistoryLibrary;
 use crate::history::keeper::Keeper;
 use crate::history::queries::HistoryError;
 use crate::venue::binance::BinanceClient;
 use crate::venue::clock::SharedClock;
 use crate::venue::simulated::Admin;
+use everwarm_domain::fact::Body;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::chaos::Chaos;
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::mailbox::Ticket;
@@ -51,7 +51,7 @@ pub mod path {
     /// theirs, and a symbol is that of its bars.
     #[must_use]
     pub fn of(name: &str) -> String {
-        let is_stage = crate::trading::specs().iter().any(|stage| stage.name == name);
+        let is_stage = everwarm_trading::specs().iter().any(|stage| stage.name == name);
         match name {
             "closer" => CLOSER.to_owned(),
             "gateway" => GATEWAY.to_owned(),

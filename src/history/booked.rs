@@ -4,10 +4,10 @@ use super::code::{self, SYMBOL};
 use super::projection::{CHANGES, FILLS};
 use super::queries::{History, HistoryError, decode};
 use super::records::PositionState;
-use crate::domain::fact::Order;
-use crate::domain::id::Symbol;
-use crate::domain::order::{Side, VenueFill};
-use crate::domain::time::UtcMs;
+use everwarm_domain::fact::Order;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::order::{Side, VenueFill};
+use everwarm_domain::time::UtcMs;
 use std::collections::{BTreeMap, VecDeque};
 
 /// A change of the books of one symbol.

@@ -1,9 +1,9 @@
 //! Keys and values of the history's tables as bytes. Keys sort as what they stand for.
 
-use crate::domain::id::Symbol;
-use crate::domain::market::Bar;
-use crate::domain::money::{Decimal, Price};
-use crate::domain::time::{Timeframe, UtcMs};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::time::{Timeframe, UtcMs};
 
 /// Bytes of a bar without its symbol.
 pub const BAR: usize = 8 + 4 * 8 + 16;

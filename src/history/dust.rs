@@ -2,8 +2,8 @@
 
 use super::projection::RULES;
 use super::queries::{History, HistoryError, decode};
-use crate::domain::instrument::Instrument;
-use crate::domain::money::Decimal;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::Decimal;
 use std::collections::BTreeMap;
 use std::ops::Bound::Included;
 

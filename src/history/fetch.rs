@@ -2,13 +2,13 @@
 //! announced.
 
 use super::bars::{self, HistoryLibrary, digest};
-use crate::domain::fact::{Body, Market};
-use crate::domain::id::Symbol;
-use crate::domain::market::Bar;
-use crate::domain::time::{Timeframe, UtcMs};
 use crate::venue::binance::BinanceClient;
 use crate::venue::port::{Bars, PAGE_MAX, VenueError};
-use everwarm_runtime::fact::{Fact, Library as _};
+use everwarm_domain::fact::{Body, Market};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_kernel::fact::{Fact, Library as _};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{Store, StoreError};
 use std::ops::{ControlFlow, RangeInclusive};

@@ -3,10 +3,10 @@
 use super::bars::{self, nothing, outage_ops};
 use super::need::Times;
 use super::queries::HistoryError;
-use crate::domain::fact::Market;
-use crate::domain::id::Symbol;
-use crate::domain::market::Bar;
-use crate::domain::time::Timeframe;
+use everwarm_domain::fact::Market;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::time::Timeframe;
 use everwarm_runtime::store::StoreError;
 use everwarm_runtime::store::archive::Archive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

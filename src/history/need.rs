@@ -1,8 +1,8 @@
 //! What of the past is missing: the one place that says so, at a start and in the middle of
 //! trading.
 
-use crate::domain::time::{Timeframe, UtcMs};
 use crate::venue::port::PAGE_MAX;
+use everwarm_domain::time::{Timeframe, UtcMs};
 use std::ops::RangeInclusive;
 
 /// Opening times of bars, first and last.
@@ -70,7 +70,7 @@ pub fn pages(holes: &[Times], timeframe: Timeframe) -> Vec<Times> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::time::MINUTE;
+    use everwarm_domain::time::MINUTE;
 
     /// In minutes: what is had, where the venue has none, how many, now.
     fn check(have: &[i64], none: &[(i64, i64)], count: i64, now: i64) -> String {

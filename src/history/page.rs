@@ -1,7 +1,7 @@
 //! A list read page by page, from its newest rows backwards.
 
 use super::code;
-use crate::domain::time::UtcMs;
+use everwarm_domain::time::UtcMs;
 use std::fmt;
 use std::str::FromStr;
 

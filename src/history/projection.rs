@@ -7,13 +7,13 @@
 
 use super::code;
 use super::records::{EquityState, OrderState, PositionState};
-use crate::domain::fact::kinds::kind;
-use crate::domain::fact::{Analysis, Body, Ledger, Market, Order};
-use crate::domain::id::Symbol;
-use crate::domain::instrument::Instrument;
-use crate::domain::market::Bar;
-use crate::domain::time::{Timeframe, UtcMs};
-use everwarm_runtime::fact::{Fact, Key, Mask};
+use everwarm_domain::fact::kinds::kind;
+use everwarm_domain::fact::{Analysis, Body, Ledger, Market, Order};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_kernel::fact::{Fact, Key, Mask};
 use everwarm_runtime::store::archive::{Archive, ArchiveError, Op};
 use serde::Serialize;
 use std::collections::BTreeMap;

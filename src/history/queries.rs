@@ -8,11 +8,11 @@ use super::records::{
     EquityState, EquityView, FillView, OrderState, OrderView, PositionState, PositionView,
     TradeView, quotient,
 };
-use crate::domain::fact::Order;
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::money::Decimal;
-use crate::domain::order::{OrderIntent, OrderStatus};
-use crate::domain::time::{Timeframe, UtcMs};
+use everwarm_domain::fact::Order;
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{OrderIntent, OrderStatus};
+use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_runtime::store::archive::{Archive, ArchiveError, Row};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};

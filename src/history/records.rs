@@ -1,11 +1,12 @@
 //! What the history answers with. The JSON of these is the public shape, the same on the command
 //! line and over HTTP: decimals are strings without trailing zeros, times UTC milliseconds.
 
-use crate::domain::fact::Standing;
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::money::Decimal;
-use crate::domain::order::{OrderStatus, OrderType, Side};
-use crate::domain::time::UtcMs;
+use crate::shapes;
+use everwarm_domain::fact::Standing;
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{OrderStatus, OrderType, Side};
+use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -16,21 +17,26 @@ const QUOTIENT_DECIMALS: u32 = 12;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OrderView {
     /// Our id.
+    #[schema(value_type = shapes::ClientOrderId)]
     pub client_order_id: ClientOrderId,
     /// The venue's id, once known.
     pub venue_order_id: Option<u64>,
     /// What is traded.
+    #[schema(value_type = shapes::Symbol)]
     pub symbol: Symbol,
     /// Direction.
+    #[schema(value_type = shapes::Side)]
     pub side: Side,
     /// How it is priced.
     #[serde(rename = "type")]
+    #[schema(value_type = shapes::OrderType)]
     pub order_type: OrderType,
     /// Ordered quantity in base units.
     pub quantity: Decimal,
     /// Limit price; none for market orders.
     pub price: Option<Decimal>,
     /// Where it stands.
+    #[schema(value_type = shapes::OrderStatus)]
     pub status: OrderStatus,
     /// Cumulative filled quantity in base units.
     pub filled_quantity: Decimal,
@@ -48,10 +54,13 @@ pub struct FillView {
     /// The venue's id, unique per symbol.
     pub trade_id: u64,
     /// Our id of the order.
+    #[schema(value_type = shapes::ClientOrderId)]
     pub client_order_id: ClientOrderId,
     /// What was traded.
+    #[schema(value_type = shapes::Symbol)]
     pub symbol: Symbol,
     /// Direction.
+    #[schema(value_type = shapes::Side)]
     pub side: Side,
     /// In quote units.
     pub price: Decimal,
@@ -69,6 +78,7 @@ pub struct FillView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PositionView {
     /// Of what.
+    #[schema(value_type = shapes::Symbol)]
     pub symbol: Symbol,
     /// Base units held.
     pub quantity: Decimal,
@@ -80,6 +90,7 @@ pub struct PositionView {
     pub unrealized_pnl: Option<Decimal>,
     /// How its symbol stands; none where it is not listed.
     #[serde(default)]
+    #[schema(value_type = Option<shapes::Standing>)]
     pub standing: Option<Standing>,
 }
 
@@ -113,6 +124,7 @@ pub struct EquityState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TradeView {
     /// What was traded.
+    #[schema(value_type = shapes::Symbol)]
     pub symbol: Symbol,
     /// Venue time of its first execution, UTC milliseconds.
     pub opened: UtcMs,

@@ -2,7 +2,7 @@
 //! read again before it gets it.
 
 use super::exit::{Exit, Failure};
-use crate::domain::time::UtcMs;
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::files::{is_full, sync_name};
 use everwarm_runtime::parcel::{Record, Unpacker};
 use serde::{Deserialize, Serialize};

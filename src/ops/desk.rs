@@ -11,12 +11,12 @@ use super::views::{
     VerifyView,
 };
 use super::views::{ReloadView, ReloadsView, ReplayView, SwitchWord, SwitchedView, SwitchesView};
-use crate::domain::fact::Body;
-use crate::domain::id::Symbol;
-use crate::domain::quarantine::{Quarantine, Quarantines};
-use crate::domain::time::{Timeframe, UtcMs};
 use crate::history::page::{Page, Paged};
-use everwarm_runtime::fact::{Effect, Fact};
+use everwarm_domain::fact::Body;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::quarantine::{Quarantine, Quarantines};
+use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_kernel::fact::{Effect, Fact};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{CheckpointRow, Left};
 use std::ops::ControlFlow;
@@ -238,8 +238,8 @@ pub fn releasable(all: &Quarantines, id: u64, retry: bool) -> Result<&Quarantine
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::fact::Operator;
-    use everwarm_runtime::fact::Key;
+    use everwarm_domain::fact::Operator;
+    use everwarm_kernel::fact::Key;
 
     #[test]
     fn each_quarantine_ends_only_by_what_is_true_of_it() {

@@ -3,7 +3,7 @@
 //! without what adjustments changed of it so far. A fall is a share of the highest value and what
 //! adjustments changed: they move it with them.
 
-use crate::domain::money::Decimal;
+use everwarm_domain::money::Decimal;
 use serde::{Deserialize, Serialize};
 
 /// The equity without adjustments: what it would be had nothing been taken out.

@@ -1,15 +1,15 @@
 //! What happened lately, in words: facts that people want to know of, and what supervisors told.
 
 use super::tell::tell;
-use crate::domain::fact::BreakerLevel;
-use crate::domain::fact::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
-use crate::domain::id::Symbol;
-use crate::domain::order::OrderStatus;
-use crate::domain::time::UtcMs;
-use crate::trading::decide::REFUSALS;
+use everwarm_domain::fact::BreakerLevel;
+use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::order::OrderStatus;
+use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_runtime::clock::wall_ms;
-use everwarm_runtime::fact::{Body as _, Fact};
 use everwarm_runtime::supervise::{Harm, News};
+use everwarm_trading::decide::REFUSALS;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 

@@ -12,11 +12,11 @@ use super::exit::Failure;
 use super::tell::{self, tell};
 use super::text::{plain, rounded};
 use super::views::{ExplainStep, ExplainView};
-use crate::domain::fact::{Analysis, Body, Decision, Ledger, Market, Order, Venue};
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::money::Decimal;
-use crate::domain::order::OrderStatus;
-use everwarm_runtime::fact::{Body as _, Fact, Key};
+use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Order, Venue};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::OrderStatus;
+use everwarm_kernel::fact::{Body as _, Fact, Key};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 

@@ -1,9 +1,9 @@
 //! What the indicator stage said lately of each symbol and width: its own values, for charts.
 
-use crate::domain::fact::{Analysis, Body};
-use crate::domain::id::Symbol;
-use crate::domain::time::{Timeframe, UtcMs};
-use everwarm_runtime::fact::Fact;
+use everwarm_domain::fact::{Analysis, Body};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_kernel::fact::Fact;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use utoipa::ToSchema;

@@ -4,21 +4,21 @@ use super::views::{
     LiveView, OwedState, OwedView, QuarantineView, State, StatusView, SwitchesView, SymbolView,
     VersionView,
 };
-use crate::domain::fact::{
+use everwarm_domain::fact::{
     AtVenue, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Venue,
 };
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::money::{Decimal, total};
-use crate::domain::order::OrderStatus;
-use crate::domain::quarantine::Quarantines;
-use crate::domain::settings::Settings;
-use crate::domain::switch::{SafeStep, Said, Switches};
-use crate::domain::time::UtcMs;
-use crate::trading::decide::REFUSALS;
-use crate::trading::strategy;
-use crate::trading::universe::Universe;
-use everwarm_runtime::fact::{Effect, Fact};
-use everwarm_runtime::stage::Stage as _;
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::money::{Decimal, total};
+use everwarm_domain::order::OrderStatus;
+use everwarm_domain::quarantine::Quarantines;
+use everwarm_domain::settings::Settings;
+use everwarm_domain::switch::{SafeStep, Said, Switches};
+use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::{Effect, Fact};
+use everwarm_kernel::stage::Stage as _;
+use everwarm_trading::decide::REFUSALS;
+use everwarm_trading::strategy;
+use everwarm_trading::universe::Universe;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -387,7 +387,7 @@ impl StatusFold {
         }
         view.ready = view.state == State::Trading;
         view.held = self.held(&view);
-        let told = |c: &crate::domain::fact::Conflict| {
+        let told = |c: &everwarm_domain::fact::Conflict| {
             format!("conflict {}, {}; see everwarm reconcile", c.id(), super::tell::conflict(c))
         };
         view.problems = view.conflicts.iter().map(told).collect();
@@ -450,10 +450,10 @@ impl StatusFold {
 mod tests {
     use super::super::sample::{T, journal};
     use super::*;
-    use crate::domain::fact::{Conflict, Ledger};
-    use crate::domain::switch::Switch;
-    use crate::domain::time::MINUTE;
-    use everwarm_runtime::fact::Key;
+    use everwarm_domain::fact::{Conflict, Ledger};
+    use everwarm_domain::switch::Switch;
+    use everwarm_domain::time::MINUTE;
+    use everwarm_kernel::fact::Key;
 
     #[test]
     fn the_status_is_what_the_facts_tell() {
@@ -558,7 +558,7 @@ mod tests {
             about: "USD".into(),
             ours: "5".into(),
             theirs: "4".into(),
-            dispute: crate::domain::fact::Dispute::Balance,
+            dispute: everwarm_domain::fact::Dispute::Balance,
         };
         let conflicts = vec![conflict];
         let view = say(Body::Ledger(Ledger::Reconciled {

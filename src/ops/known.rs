@@ -2,10 +2,10 @@
 
 use super::exit::{Exit, Failure};
 use super::views::SymbolView;
-use crate::domain::id::Symbol;
-use crate::domain::nearest::nearest;
-use crate::domain::time::Timeframe;
 use crate::history::bars;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::nearest::nearest;
+use everwarm_domain::time::Timeframe;
 use everwarm_runtime::store::archive::Archive;
 
 /// That `symbol` is listed, or bars of it are kept.

@@ -9,16 +9,16 @@ use super::reconcile::reconcile;
 use super::sample::Facts;
 use super::summary::{Period, summary};
 use super::why_not::why_not;
-use crate::domain::fact::kinds::rank;
-use crate::domain::fact::{Body, Market, Order};
-use crate::domain::id::Symbol;
-use crate::domain::time::{DAY, Timeframe, UtcMs};
 use crate::history::{History, Projector};
-use crate::trading::loop_tests::two_runs;
-use crate::trading::stages;
-use everwarm_runtime::chance::draw;
-use everwarm_runtime::fact::{Fact, Key, Mask};
+use everwarm_domain::fact::kinds::rank;
+use everwarm_domain::fact::{Body, Market, Order};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::time::{DAY, Timeframe, UtcMs};
+use everwarm_kernel::chance::draw;
+use everwarm_kernel::fact::{Fact, Key, Mask};
 use everwarm_runtime::store::archive::Archive;
+use everwarm_trading::stages;
+use everwarm_trading::testing::world::two_runs;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub(crate) fn lagging(facts: &[Fact<Body>], mut seed: u64) -> Vec<Fact<Body>> {
         said.entry((fact.key.rank, fact.key.n)).or_default().push(fact.clone());
     }
     let last = facts.iter().map(|fact| fact.key.n).max().unwrap();
-    let lane = |stage: &crate::trading::AnyStage| Lane {
+    let lane = |stage: &everwarm_trading::AnyStage| Lane {
         rank: stage.rank().0,
         interest: stage.interest(),
         produces: stage.produces(),

@@ -1,46 +1,40 @@
 //! Reads the filter of the log. A word that names nothing is a mistake: as the name of a part of
 //! the program it would be taken, and nothing would be logged any more.
 
-use crate::domain::nearest::nearest;
+use everwarm_domain::nearest::nearest;
 use tracing_subscriber::EnvFilter;
 
 /// What a directive may name alone, and behind the sign of equality.
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
 /// Crates that log. A part of one is named behind `::`.
-const CRATES: [&str; 5] = ["everwarm", "everwarm_runtime", "ractor", "hyper_util", "tokio"];
+const CRATES: [&str; 6] =
+    ["everwarm", "everwarm_runtime", "everwarm_sim", "ractor", "hyper_util", "tokio"];
 
 /// Parts of ours by crate, as their roots name them.
-const PARTS: [(&str, &[&str]); 2] = [
+const PARTS: [(&str, &[&str]); 3] = [
     (
         "everwarm",
-        &[
-            "audit", "chaos", "daemon", "domain", "edge", "history", "life", "ops", "sim",
-            "trading", "tree", "venue",
-        ],
+        &["audit", "chaos", "daemon", "edge", "history", "life", "ops", "shapes", "tree", "venue"],
     ),
     (
         "everwarm_runtime",
         &[
-            "chance",
             "chaos",
             "clock",
-            "fact",
             "files",
             "journal",
             "mailbox",
             "meter",
             "parcel",
-            "plain",
             "poison",
             "runner",
             "shell",
-            "stage",
-            "state",
             "store",
             "supervise",
         ],
     ),
+    ("everwarm_sim", &["books", "exchange", "faults", "market", "server", "wire"]),
 ];
 
 /// The filter that a text says.
@@ -142,7 +136,11 @@ mod tests {
 
     #[test]
     fn the_parts_are_those_of_the_crates() {
-        let roots = [include_str!("../lib.rs"), include_str!("../../runtime/src/lib.rs")];
+        let roots = [
+            include_str!("../lib.rs"),
+            include_str!("../../crates/runtime/src/lib.rs"),
+            include_str!("../../crates/sim/src/lib.rs"),
+        ];
         for ((name, parts), root) in PARTS.iter().zip(roots) {
             let modules = root.lines().filter_map(|line| line.strip_prefix("pub mod "));
             let modules: Vec<&str> = modules.map(|line| line.trim_end_matches(';')).collect();

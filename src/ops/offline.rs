@@ -17,13 +17,13 @@ use super::views::{
 };
 use super::views::{ReloadsView, ReplayView, SwitchesView};
 use super::why_not::why_not;
-use crate::domain::id::Symbol;
-use crate::domain::order::OrderStatus;
-use crate::domain::time::{Timeframe, UtcMs};
 use crate::history::page::{Page, Paged};
 use crate::history::projection::{INTEREST, projected_through};
 use crate::history::{self, History, Projector, bars};
-use everwarm_runtime::fact::Body as _;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::order::OrderStatus;
+use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_kernel::fact::Body as _;
 use everwarm_runtime::store::Left;
 use everwarm_runtime::store::archive::Archive;
 use std::ops::ControlFlow;
@@ -303,11 +303,11 @@ impl Desk for OfflineDesk {
 mod tests {
     use super::super::sample::{Facts, journal};
     use super::*;
-    use crate::domain::fact::{Body, BreakerLevel, Decision, Operator};
-    use crate::domain::settings::Settings;
-    use crate::domain::switch::{SafeStep, Switch};
-    use crate::trading::testing::configured;
-    use everwarm_runtime::fact::Key;
+    use everwarm_domain::fact::{Body, BreakerLevel, Decision, Operator};
+    use everwarm_domain::settings::Settings;
+    use everwarm_domain::switch::{SafeStep, Switch};
+    use everwarm_kernel::fact::Key;
+    use everwarm_trading::testing::configured;
 
     /// The sample, and what was said after it.
     fn after(folder: &Path, said: &[Body]) -> OfflineDesk {
@@ -316,7 +316,7 @@ mod tests {
         for (n, body) in (9..).zip(said) {
             let last = facts.last().unwrap().clone();
             let key = Key { n, rank: 0, i: 0 };
-            facts.push(everwarm_runtime::fact::Fact { key, body: body.clone(), ..last });
+            facts.push(everwarm_kernel::fact::Fact { key, body: body.clone(), ..last });
         }
         let proofs = Proofs {
             verify: |_, _| Ok(VerifyView::default()),

@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use super::text::Table;
-use crate::domain::clean::is_hidden;
+use everwarm_domain::clean::is_hidden;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal, Write};

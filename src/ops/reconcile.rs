@@ -5,18 +5,18 @@ use super::exit::{Exit, Failure};
 use super::views::{
     AdoptView, AdoptedView, BalanceView, ConflictView, OpenView, ReconcileView, ResolvedView,
 };
-use crate::domain::fact::kinds::kind;
-use crate::domain::fact::{
+use everwarm_domain::fact::kinds::kind;
+use everwarm_domain::fact::{
     Body, Conflict, Dispute, Ledger as Books, Market, Operator, Order, Venue,
 };
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::instrument::Instrument;
-use crate::domain::money::{Decimal, Price};
-use crate::domain::order::{Balance, OrderStatus};
-use crate::domain::time::UtcMs;
-use crate::trading::ledger::Ledger;
-use everwarm_runtime::fact::{Body as _, Fact, Key, Mask};
-use everwarm_runtime::stage::Stage as _;
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::order::{Balance, OrderStatus};
+use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::{Body as _, Fact, Key, Mask};
+use everwarm_kernel::stage::Stage as _;
+use everwarm_trading::ledger::Ledger;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -306,7 +306,7 @@ fn balances(picture: &Picture) -> Vec<BalanceView> {
 mod tests {
     use super::super::sample::{Facts, dec, journal};
     use super::*;
-    use crate::domain::fact::Accept;
+    use everwarm_domain::fact::Accept;
 
     fn asks(id: &str, reason: &str, dispute: Dispute) -> Result<Conflict, Exit> {
         let (about, ours, theirs) = ("BTC".to_owned(), "2".to_owned(), "1".to_owned());

@@ -12,10 +12,10 @@ use super::views::{
     ValueView, VerifyView,
 };
 use super::views::{ReloadView, ReloadsView, ReplayView, SwitchWord, SwitchedView, SwitchesView};
-use crate::domain::id::Symbol;
-use crate::domain::switch::Switch;
-use crate::domain::time::{Timeframe, UtcMs};
 use crate::history::page::{Page, Paged};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::switch::Switch;
+use everwarm_domain::time::{Timeframe, UtcMs};
 use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 use serde::Serialize;

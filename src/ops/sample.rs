@@ -3,19 +3,19 @@
 
 use super::desk::JournalFacts;
 use super::exit::Failure;
-use crate::domain::fact::{
+use everwarm_domain::fact::{
     Analysis, Body, BreakerLevel, Decision, FeatureRow, Ledger, Market, Operator, Order, Signal,
     Venue,
 };
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::market::Bar;
-use crate::domain::money::{Decimal, Price};
-use crate::domain::order::{
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::order::{
     Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource,
     SendAttempt, Side, VenueFill,
 };
-use crate::domain::time::{MINUTE, Timeframe, UtcMs};
-use everwarm_runtime::fact::{Fact, Key};
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
+use everwarm_kernel::fact::{Fact, Key};
 use std::ops::ControlFlow;
 
 /// 2021-01-08 12:03 UTC.

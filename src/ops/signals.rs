@@ -1,9 +1,9 @@
 //! Signals and what became of them: a pure fold over facts.
 
 use super::views::{Outcome, SignalView};
-use crate::domain::fact::{Analysis, Body, Decision, Signal};
-use crate::domain::id::Symbol;
-use everwarm_runtime::fact::{Fact, Key};
+use everwarm_domain::fact::{Analysis, Body, Decision, Signal};
+use everwarm_domain::id::Symbol;
+use everwarm_kernel::fact::{Fact, Key};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 

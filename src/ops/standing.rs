@@ -1,9 +1,10 @@
 //! What people are told of reloads and of what operators have switched.
 
 use super::views::DifferenceView;
-use crate::domain::fact::BreakerLevel;
-use crate::domain::switch::{SafeStep, Switch, Switches};
-use crate::domain::time::UtcMs;
+use crate::shapes;
+use everwarm_domain::fact::BreakerLevel;
+use everwarm_domain::switch::{SafeStep, Switch, Switches};
+use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -154,6 +155,7 @@ pub fn enables(strategy: &str) -> String {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SwitchesView {
     /// What they allow; the breaker may allow less.
+    #[schema(value_type = shapes::BreakerLevel)]
     pub allows: BreakerLevel,
     /// Why not everything, one sentence each.
     pub reasons: Vec<String>,
@@ -162,6 +164,7 @@ pub struct SwitchesView {
     pub configured_off: Vec<String>,
     /// What stands.
     #[serde(flatten)]
+    #[schema(value_type = shapes::Switches)]
     pub switches: Switches,
 }
 
@@ -218,6 +221,7 @@ pub struct ReasonView {
 #[serde(deny_unknown_fields)]
 pub struct SafeView {
     /// How much may be done.
+    #[schema(value_type = shapes::SafeStep)]
     pub step: SafeStep,
     /// Why; kept in the journal.
     #[schema(min_length = 1, pattern = "\\S")]

@@ -2,19 +2,19 @@
 
 use super::standing::enables;
 use super::text::{amount, clock, count, instant, plain, rounded};
-use crate::domain::fact::{
+use everwarm_domain::fact::{
     Accept, Analysis, Body, BreakerLevel, Conflict, Decision, Dispute, FeatureRow, Ledger, Market,
     Operator, Order, Part, Restarts, Signal, Venue,
 };
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::market::Bar;
-use crate::domain::money::Decimal;
-use crate::domain::odd::Oddity;
-use crate::domain::order::{
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::odd::Oddity;
+use everwarm_domain::order::{
     Balance, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource, Side,
 };
-use crate::domain::quarantine::Quarantine;
-use crate::domain::switch::{SafeStep, Switch};
+use everwarm_domain::quarantine::Quarantine;
+use everwarm_domain::switch::{SafeStep, Switch};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -206,7 +206,7 @@ fn list(items: impl Iterator<Item = String>) -> String {
 fn tell_venue(venue: &Venue) -> String {
     match venue {
         Venue::Sent { attempts } => {
-            let one = |a: &crate::domain::order::SendAttempt| {
+            let one = |a: &everwarm_domain::order::SendAttempt| {
                 let until = clock(a.timestamp.saturating_add(a.recv_window));
                 format!(
                     "order {}, attempt {}, signed for {}, void after {until}",

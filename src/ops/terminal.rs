@@ -10,15 +10,15 @@ use super::text::{
     Paint, amount, clock, count, date, fit, instant, plain, rounded, signed, thousands, took,
 };
 use super::views::StepView;
-use crate::domain::fact::{
+use everwarm_domain::fact::{
     Analysis, Body, BreakerLevel, Conflict, Decision, Ledger, Market, Operator, Order, Venue,
 };
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::money::{Decimal, total};
-use crate::domain::odd::OddBar;
-use crate::domain::order::{OrderReport, OrderStatus, ReportSource, Side};
-use crate::domain::time::UtcMs;
-use everwarm_runtime::fact::Fact;
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::money::{Decimal, total};
+use everwarm_domain::odd::OddBar;
+use everwarm_domain::order::{OrderReport, OrderStatus, ReportSource, Side};
+use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::Fact;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -125,7 +125,7 @@ impl TerminalState {
             Body::Venue(venue) => self.venue(time, venue),
             Body::Operator(operator) => self.operator(operator),
             Body::Analysis(Analysis::Signals { rows }) => {
-                let line = |signal: &crate::domain::fact::Signal| {
+                let line = |signal: &everwarm_domain::fact::Signal| {
                     let (side, symbol) = (tell::side(signal.side), signal.symbol);
                     let text = format!("{side} {symbol} at {}: {}", signal.price, signal.reason);
                     self.row(&clock(time), "signal", &text, Paint::Plain)
@@ -474,8 +474,8 @@ impl TerminalState {
 mod tests {
     use super::super::sample::{T, close, equity, journal};
     use super::*;
-    use crate::domain::time::MINUTE;
-    use everwarm_runtime::fact::Key;
+    use everwarm_domain::time::MINUTE;
+    use everwarm_kernel::fact::Key;
 
     #[test]
     fn a_life_as_it_is_read() {
@@ -581,7 +581,7 @@ mod tests {
             about: "USD".into(),
             ours: "5".into(),
             theirs: "4".into(),
-            dispute: crate::domain::fact::Dispute::Balance,
+            dispute: everwarm_domain::fact::Dispute::Balance,
         };
         fact.body = Body::Ledger(Ledger::Reconciled {
             life: 1,

@@ -1,7 +1,7 @@
 //! Small pieces of text for people: instants, numbers, tables, colour.
 
-use crate::domain::money::Decimal;
-use crate::domain::time::{DAY, UtcMs, day_of};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::time::{DAY, UtcMs, day_of};
 use std::time::Duration;
 
 /// Year, month and day of a UTC day number (days since the Unix epoch).

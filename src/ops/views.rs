@@ -18,14 +18,15 @@ pub use proof::{
 };
 
 use super::config::ConfigErrors;
-use crate::domain::fact::{Accept, BreakerLevel, Conflict, Standing};
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::market::Bar;
-use crate::domain::money::Decimal;
-use crate::domain::order::{OrderStatus, Side};
-use crate::domain::quarantine::Quarantine;
-use crate::domain::time::UtcMs;
-use crate::trading::universe::Row;
+use crate::shapes;
+use everwarm_domain::fact::{Accept, BreakerLevel, Conflict, Standing};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{OrderStatus, Side};
+use everwarm_domain::quarantine::Quarantine;
+use everwarm_domain::time::UtcMs;
+use everwarm_trading::universe::Row;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -104,12 +105,15 @@ pub struct StatusView {
     /// Symbols in the newest close, missing ones included.
     pub symbols: u64,
     /// Level of the breaker.
+    #[schema(value_type = shapes::BreakerLevel)]
     pub breaker: BreakerLevel,
     /// Why it is not at normal.
     pub breaker_reasons: Vec<String>,
     /// Symbols of which nothing is bought, by name.
+    #[schema(value_type = Vec<shapes::Symbol>)]
     pub barred: Vec<Symbol>,
     /// Differences with the venue that nothing explains.
+    #[schema(value_type = Vec<shapes::Conflict>)]
     pub conflicts: Vec<Conflict>,
     /// What of the account is not ours: surplus balances by asset, never traded.
     pub foreign: Vec<(String, Decimal)>,
@@ -167,8 +171,10 @@ impl StatusView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SymbolView {
     /// Which.
+    #[schema(value_type = shapes::Symbol)]
     pub symbol: Symbol,
     /// How it stands.
+    #[schema(value_type = shapes::Standing)]
     pub state: Standing,
     /// Whether it is to be traded.
     pub wanted: bool,
@@ -255,6 +261,7 @@ pub struct QuarantineView {
     pub id: u64,
     /// What was set aside.
     #[serde(flatten)]
+    #[schema(value_type = shapes::Quarantine)]
     pub quarantine: Quarantine,
     /// The same in words.
     pub text: String,
@@ -307,10 +314,13 @@ pub struct BalanceView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OpenView {
     /// Its id; the venue's name for it where it is not ours.
+    #[schema(value_type = shapes::ClientOrderId)]
     pub client_order_id: ClientOrderId,
     /// What it trades.
+    #[schema(value_type = shapes::Symbol)]
     pub symbol: Symbol,
     /// Where it stands in the books; none: they do not know it.
+    #[schema(value_type = Option<shapes::OrderStatus>)]
     pub ours: Option<OrderStatus>,
     /// Whether it is open at the venue in the picture.
     pub open: bool,
@@ -325,6 +335,7 @@ pub struct ConflictView {
     pub id: String,
     /// Both sides.
     #[serde(flatten)]
+    #[schema(value_type = shapes::Conflict)]
     pub conflict: Conflict,
 }
 
@@ -343,6 +354,7 @@ pub struct ResolvedView {
     #[serde(flatten)]
     pub conflict: ConflictView,
     /// Whose word counts.
+    #[schema(value_type = shapes::Accept)]
     pub accept: Accept,
     /// Why, in the operator's words.
     pub reason: String,
@@ -353,6 +365,7 @@ pub struct ResolvedView {
 #[serde(deny_unknown_fields)]
 pub struct ResolveView {
     /// Whose word counts.
+    #[schema(value_type = shapes::Accept)]
     pub accept: Accept,
     /// Why, in 1 to 500 characters; kept in the journal.
     #[schema(min_length = 1, max_length = 500, pattern = "\\S")]
@@ -385,6 +398,7 @@ pub struct AdoptedView {
     /// How much.
     pub quantity: Decimal,
     /// The symbol of which it is a position now; none: it is cash.
+    #[schema(value_type = Option<shapes::Symbol>)]
     pub symbol: Option<Symbol>,
     /// Why, in the operator's words.
     pub reason: String,
@@ -423,8 +437,10 @@ pub struct SignalView {
     /// Who wished.
     pub strategy: String,
     /// For what.
+    #[schema(value_type = shapes::Symbol)]
     pub symbol: Symbol,
     /// Buy enters, sell leaves.
+    #[schema(value_type = shapes::Side)]
     pub side: Side,
     /// Closing price it was decided on.
     pub price: Decimal,
@@ -435,6 +451,7 @@ pub struct SignalView {
     /// Why it was declined, in words.
     pub declined: Option<String>,
     /// The order it led to.
+    #[schema(value_type = Option<shapes::ClientOrderId>)]
     pub client_order_id: Option<ClientOrderId>,
 }
 

@@ -7,16 +7,16 @@ use super::explain::step;
 use super::tell;
 use super::text::instant;
 use super::views::ExplainView;
-use crate::domain::fact::{
+use everwarm_domain::fact::{
     Analysis, AtVenue, Body, BreakerLevel, Decision, FeatureRow, Ledger, Listed, Market, Operator,
     Order, Signal, Standing,
 };
-use crate::domain::id::Symbol;
-use crate::domain::quarantine::{Quarantine, Quarantines};
-use crate::domain::settings::Settings;
-use crate::domain::switch::Switches;
-use crate::domain::time::{Timeframe, UtcMs};
-use everwarm_runtime::fact::{Effect, Fact};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::quarantine::{Quarantine, Quarantines};
+use everwarm_domain::settings::Settings;
+use everwarm_domain::switch::Switches;
+use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_kernel::fact::{Effect, Fact};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -379,7 +379,7 @@ fn stand(row: &FeatureRow) -> Option<&'static str> {
 mod tests {
     use super::super::sample::{Facts, T, journal};
     use super::*;
-    use crate::domain::time::MINUTE;
+    use everwarm_domain::time::MINUTE;
 
     fn title(facts: &Facts, symbol: &str, time: Option<UtcMs>) -> String {
         why_not(facts, Symbol::new(symbol).unwrap(), time).unwrap().title

@@ -5,7 +5,7 @@
 //! recvWindow means the same at every pace.
 
 use super::port::TimeSample;
-use crate::domain::time::UtcMs;
+use everwarm_domain::time::UtcMs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A sample with a longer round trip replaces a better one after this long, milliseconds of wall

@@ -3,12 +3,12 @@
 //! Nothing here names a venue. An adapter implements [`VenuePort`]; how it words a request, signs
 //! it and reads the answer is its own business.
 
-use crate::domain::clean::{TEXT_MAX, clean, is_hidden};
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::instrument::Instrument;
-use crate::domain::market::Bar;
-use crate::domain::order::{Balance, OrderIntent, OrderReport, SendAttempt, Side, VenueFill};
-use crate::domain::time::{Timeframe, UtcMs};
+use everwarm_domain::clean::{TEXT_MAX, clean, is_hidden};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::order::{Balance, OrderIntent, OrderReport, SendAttempt, Side, VenueFill};
+use everwarm_domain::time::{Timeframe, UtcMs};
 use std::future::Future;
 use std::pin::Pin;
 

@@ -12,7 +12,7 @@
 //! who is started again during one stays silent, and many starts in a row open and place no more
 //! than one process may.
 
-use crate::domain::time::UtcMs;
+use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::fmt;

@@ -17,7 +17,7 @@
 //! 6. A connection that the venue will end, or that is [`ROTATE`] old, stays in use until its
 //!    successor is subscribed; both carry the same then, and nothing is lost between them.
 
-use crate::domain::time::UtcMs;
+use everwarm_domain::time::UtcMs;
 use std::collections::BTreeSet;
 
 /// Longest silence, milliseconds; venues ping every 20 s.

@@ -4,8 +4,8 @@
 use super::port::{ErrorClass, VenueError};
 use super::secret::Secret;
 use super::transport::{Http, HttpRequest, Method, Probe, READ_TIMEOUT, TransportError};
-use crate::domain::id::Symbol;
-use crate::domain::time::UtcMs;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::time::UtcMs;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

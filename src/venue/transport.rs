@@ -7,7 +7,7 @@
 use super::address::Address;
 use super::rate_limit::DOUBT;
 use super::secret::Secret;
-use crate::domain::clean::clean;
+use everwarm_domain::clean::clean;
 use futures_util::{SinkExt, StreamExt};
 use std::fmt;
 use std::sync::{Arc, Once};

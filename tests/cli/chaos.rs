@@ -4,8 +4,8 @@ use crate::kit::{
     BINARY, Folder, Process, made_recording, output, plain, run, runs, small_recording, wait_until,
 };
 use everwarm::chaos::prove::Part;
-use everwarm::sim::faults::{KINDS, Kind};
-use everwarm::sim::server::port::PortFile;
+use everwarm_sim::faults::{KINDS, Kind};
+use everwarm_sim::server::port::PortFile;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 
 use crate::cli::look::measured;
 use crate::kit::{Folder, Process, ask, run, wait_until};
-use everwarm::domain::time::day_of;
+use everwarm_domain::time::day_of;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;

@@ -6,8 +6,8 @@ use crate::kit::{
     small_recording, until_end, wait_until,
 };
 use everwarm::chaos::feed::{MINUTES, START};
-use everwarm::domain::time::MINUTE;
 use everwarm::ops::api::ApiFile;
+use everwarm_domain::time::MINUTE;
 use serde_json::Value;
 use std::fs;
 use std::io::{Read, Write};

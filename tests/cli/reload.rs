@@ -3,9 +3,9 @@
 use crate::cli::look::get;
 use crate::kit::{Folder, PATIENCE, Process, ask, run, wait_until};
 use everwarm::audit;
-use everwarm::domain::fact::{Body, Operator};
-use everwarm::domain::money::Decimal;
-use everwarm::domain::settings::Settings;
+use everwarm_domain::fact::{Body, Operator};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::settings::Settings;
 use serde_json::Value;
 use std::fs;
 use std::ops::ControlFlow;

@@ -1,7 +1,7 @@
 //! Symbols come and go while the daemon trades, by an operator's word and by the venue's.
 
 use crate::kit::{Folder, Process, ask, made_recording, run, until_end, wait_until};
-use everwarm::sim::server::port::PortFile;
+use everwarm_sim::server::port::PortFile;
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -155,8 +155,8 @@ fn rules_that_changed_are_asked_for_when_an_order_is_refused_by_them() {
     let daemon = Process::start(&dir, &arguments);
     daemon.says("may trade");
     daemon.answers();
-    let made = everwarm::sim::market::Seeded::new(1, SYMBOLS, 0, 0);
-    let lots: BTreeMap<String, Decimal> = everwarm::sim::market::Market::instruments(&made)
+    let made = everwarm_sim::market::Seeded::new(1, SYMBOLS, 0, 0);
+    let lots: BTreeMap<String, Decimal> = everwarm_sim::market::Market::instruments(&made)
         .iter()
         // No multiple of it is one by chance five times in a row.
         .map(|rule| (rule.symbol.to_string(), rule.lot_size * Decimal::from(70)))

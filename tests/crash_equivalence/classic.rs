@@ -3,8 +3,8 @@
 
 use super::learned;
 use everwarm::chaos::rig::{Outcome, Plan, run};
-use everwarm::domain::fact::{Analysis, Body, Market, Operator, Order, Venue};
-use everwarm::domain::order::ReportSource;
+use everwarm_domain::fact::{Analysis, Body, Market, Operator, Order, Venue};
+use everwarm_domain::order::ReportSource;
 use everwarm_runtime::chaos::faults::Image;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 

@@ -9,8 +9,8 @@ use super::learned;
 use everwarm::chaos::feed;
 use everwarm::chaos::rig::{Outcome, Plan, run};
 use everwarm::chaos::sweep::{BLOWS, verdict};
-use everwarm::domain::fact::{Body, Operator, Order};
-use everwarm::domain::order::OrderStatus;
+use everwarm_domain::fact::{Body, Operator, Order};
+use everwarm_domain::order::OrderStatus;
 use everwarm_runtime::chaos::faults::Image;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 

@@ -9,11 +9,11 @@ use everwarm::chaos::paced::short;
 use everwarm::chaos::rig::{Feed, Outcome, Plan, run};
 use everwarm::chaos::script::Deed;
 use everwarm::chaos::sweep::{Die, every_target, learn, mixture, pack, sweep};
-use everwarm::domain::fact::kinds::kind;
-use everwarm::domain::fact::{Body, Decision, Ledger, Operator};
-use everwarm::domain::time::MINUTE;
+use everwarm_domain::fact::kinds::kind;
+use everwarm_domain::fact::{Body, Decision, Ledger, Operator};
+use everwarm_domain::time::MINUTE;
+use everwarm_kernel::fact::Body as _;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
-use everwarm_runtime::fact::Body as _;
 use std::collections::BTreeMap;
 
 /// Mixtures in every test run.

@@ -4,8 +4,8 @@ use super::learned;
 use everwarm::chaos::compare::Picture;
 use everwarm::chaos::rig::{Feed, Plan, run};
 use everwarm::chaos::sweep::{mixture, verdict};
-use everwarm::sim::faults::{Fault, Kind};
 use everwarm_runtime::chaos::{Blow, Sabotage, Site};
+use everwarm_sim::faults::{Fault, Kind};
 
 /// Plans within which a broken promise is caught, at most.
 const BOUND: u64 = 40;

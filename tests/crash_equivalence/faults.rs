@@ -8,9 +8,9 @@ use everwarm::chaos::faults::{
 use everwarm::chaos::requests;
 use everwarm::chaos::rig::{Plan, run};
 use everwarm::chaos::sweep::{mixture, sweep, verdict};
-use everwarm::sim::faults::{Fault, KINDS, Kind};
-use everwarm::sim::server::requests::Entry;
 use everwarm_runtime::chaos::{Blow, Sabotage};
+use everwarm_sim::faults::{Fault, KINDS, Kind};
+use everwarm_sim::server::requests::Entry;
 use std::collections::BTreeSet;
 
 /// Mixtures of kills and outages under all faults.

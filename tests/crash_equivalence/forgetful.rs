@@ -5,17 +5,17 @@
 use everwarm::chaos::feed::{self, START};
 use everwarm::chaos::rig::{Feed, Outcome, Plan, Sizes, run};
 use everwarm::chaos::script::{Deed, Word};
-use everwarm::domain::fact::{Body, Market, Operator, Venue};
-use everwarm::domain::id::Symbol;
-use everwarm::domain::settings::{Risk, Settings};
-use everwarm::domain::switch::Switch;
-use everwarm::domain::time::MINUTE;
-use everwarm::sim::faults::{Fault, Kind};
-use everwarm::trading::{AnyStage, StageSpec, specs};
+use everwarm_domain::fact::{Body, Market, Operator, Venue};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::settings::{Risk, Settings};
+use everwarm_domain::switch::Switch;
+use everwarm_domain::time::MINUTE;
+use everwarm_kernel::fact::{Fact, Mask, Rank};
+use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::chaos::faults::Image;
 use everwarm_runtime::chaos::{Blow, Phase, Sabotage, Site, Strike};
-use everwarm_runtime::fact::{Fact, Mask, Rank};
-use everwarm_runtime::stage::{OnPoison, Out, Stage};
+use everwarm_sim::faults::{Fault, Kind};
+use everwarm_trading::{AnyStage, StageSpec, specs};
 
 /// Passings of its step at which a stage is killed: every other one up to this.
 const PASSINGS: u32 = 4_000;

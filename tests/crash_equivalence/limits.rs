@@ -3,10 +3,10 @@
 use super::learned;
 use everwarm::chaos::rig::{Outcome, Plan, run};
 use everwarm::chaos::sweep::verdict;
-use everwarm::domain::fact::{Body, Order, Venue};
-use everwarm::sim::server::requests::Entry;
-use everwarm::sim::wire::info::Limits;
+use everwarm_domain::fact::{Body, Order, Venue};
 use everwarm_runtime::clock;
+use everwarm_sim::server::requests::Entry;
+use everwarm_sim::wire::info::Limits;
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread::park_timeout;
 use std::time::Duration;

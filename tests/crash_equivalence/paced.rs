@@ -5,14 +5,14 @@
 
 use everwarm::chaos::feed;
 use everwarm::chaos::rig::{Feed, Outcome, Paced, Plan, Sizes, run};
-use everwarm::domain::fact::{Analysis, Body, Decision, Operator, Order, Signal};
-use everwarm::domain::id::Symbol;
-use everwarm::domain::order::Side;
-use everwarm::trading::{AnyStage, StageSpec, specs};
+use everwarm_domain::fact::{Analysis, Body, Decision, Operator, Order, Signal};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::order::Side;
+use everwarm_kernel::fact::{Fact, Mask, Rank};
+use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::chaos::faults::Image;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
-use everwarm_runtime::fact::{Fact, Mask, Rank};
-use everwarm_runtime::stage::{OnPoison, Out, Stage};
+use everwarm_trading::{AnyStage, StageSpec, specs};
 use std::collections::BTreeMap;
 
 /// What was before exits were owed: a strategy says once that it sells, and its decision requests

@@ -6,10 +6,10 @@ use crate::shared::shared;
 use everwarm::chaos::compare::Picture;
 use everwarm::chaos::rig::{Feed, Plan, run};
 use everwarm::chaos::{feed, plain};
-use everwarm::domain::settings::Settings;
-use everwarm::sim::Setup;
-use everwarm::sim::market::Recording;
-use everwarm::trading::specs;
+use everwarm_domain::settings::Settings;
+use everwarm_sim::Setup;
+use everwarm_sim::market::Recording;
+use everwarm_trading::specs;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 
 use super::learned;
 use everwarm::chaos::rig::{Outcome, Plan, run};
-use everwarm::domain::fact::{Body, Operator, Venue};
+use everwarm_domain::fact::{Body, Operator, Venue};
 use everwarm_runtime::chaos::faults::Image;
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use std::collections::BTreeMap;

@@ -5,9 +5,9 @@ use super::{learned_of, none_failed, number};
 use everwarm::chaos::feed::{self, START};
 use everwarm::chaos::rig::{Outcome, Plan, run};
 use everwarm::chaos::sweep::{Die, every_target, mixture, pack, sweep};
-use everwarm::domain::fact::{Analysis, Body, Decision, Market, Operator, Order};
-use everwarm::domain::order::Side;
-use everwarm::domain::time::MINUTE;
+use everwarm_domain::fact::{Analysis, Body, Decision, Market, Operator, Order};
+use everwarm_domain::order::Side;
+use everwarm_domain::time::MINUTE;
 
 /// Mixtures in every test run.
 const MIXTURES: u64 = 8;

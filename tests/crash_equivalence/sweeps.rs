@@ -8,7 +8,6 @@ use everwarm::chaos::sweep::{
     sweep_all,
 };
 use everwarm::edge::projector;
-use everwarm::trading;
 use everwarm_runtime::chaos::{Site, Strike};
 use std::collections::BTreeSet;
 
@@ -66,7 +65,7 @@ fn every_point_every_blow_and_every_kind_of_cut_end_the_same() {
     for site in Site::ALL {
         assert!(swept.struck.keys().any(|(struck, ..)| struck == site), "{site} is never passed");
     }
-    for stage in trading::specs() {
+    for stage in everwarm_trading::specs() {
         let of = swept.struck.keys().filter(|(_, who, ..)| who == stage.name);
         let sites: BTreeSet<Site> = of.map(|(site, ..)| *site).collect();
         assert_eq!(sites, STAGE_SITES.into(), "{}", stage.name);

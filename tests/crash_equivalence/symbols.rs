@@ -4,8 +4,8 @@ use super::{learned_of, none_failed, number};
 use everwarm::chaos::feed::{self, START};
 use everwarm::chaos::rig::{Outcome, Plan, run};
 use everwarm::chaos::sweep::{Die, every_target, mixture, pack, sweep};
-use everwarm::domain::fact::{Body, Ledger, Market};
-use everwarm::domain::time::MINUTE;
+use everwarm_domain::fact::{Body, Ledger, Market};
+use everwarm_domain::time::MINUTE;
 use std::collections::BTreeMap;
 
 /// Mixtures in every test run.

@@ -5,14 +5,14 @@ use super::{learned, learned_of, none_failed};
 use everwarm::chaos::feed;
 use everwarm::chaos::rig::{Feed, Outcome, Plan, run};
 use everwarm::chaos::sweep::{mixture, sweep, verdict};
-use everwarm::domain::fact::kinds::rank;
-use everwarm::domain::fact::{Body, Decision, Operator, Order};
-use everwarm::domain::money::Decimal;
-use everwarm::domain::order::Side;
-use everwarm::trading::{AnyStage, StageSpec, specs};
+use everwarm_domain::fact::kinds::rank;
+use everwarm_domain::fact::{Body, Decision, Operator, Order};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::Side;
+use everwarm_kernel::fact::{Fact, Mask, Rank};
+use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
-use everwarm_runtime::fact::{Fact, Mask, Rank};
-use everwarm_runtime::stage::{OnPoison, Out, Stage};
+use everwarm_trading::{AnyStage, StageSpec, specs};
 use std::collections::BTreeSet;
 
 /// The version of the first life.

@@ -3,19 +3,19 @@
 
 use crate::kit::Folder;
 use everwarm::chaos::feed::{START, Small};
-use everwarm::domain::id::{ClientOrderId, Symbol};
-use everwarm::domain::order::{OrderIntent, OrderReport, OrderType, SendAttempt, Side};
-use everwarm::domain::time::{MINUTE, Timeframe};
-use everwarm::sim::faults::{Fault, MODES, Mode};
-use everwarm::sim::server::port::PortFile;
-use everwarm::sim::{Pace as SimPace, Setup, SimHandle, SimOptions, start};
 use everwarm::venue::binance::{ApiKey, BinanceClient, Config};
 use everwarm::venue::clock::{Pace, SharedClock};
 use everwarm::venue::port::{AccountPicture, Bars, ErrorClass, TradesSince, VenueError};
 use everwarm::venue::rate_limit::Note;
 use everwarm::venue::simulated::Admin;
 use everwarm::venue::{Probe, Secret};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, SendAttempt, Side};
+use everwarm_domain::time::{MINUTE, Timeframe};
 use everwarm_runtime::clock::wall_ms;
+use everwarm_sim::faults::{Fault, MODES, Mode};
+use everwarm_sim::server::port::PortFile;
+use everwarm_sim::{Pace as SimPace, Setup, SimHandle, SimOptions, start};
 use futures_util::future::join_all;
 use rust_decimal::Decimal;
 use std::sync::Arc;

@@ -1,14 +1,14 @@
 //! A journal in which an earlier version left numbers that no venue may send.
 
 use crate::kit::{Folder, ask, run, small_recording, until_end};
-use everwarm::domain::fact::{Body, Market, Venue};
-use everwarm::domain::id::Symbol;
-use everwarm::domain::market::Bar;
-use everwarm::domain::money::{Decimal, Price};
-use everwarm::domain::order::Balance;
-use everwarm::domain::time::MINUTE;
 use everwarm::life::{APPLICATION, LIVE_FILE, places as seats};
-use everwarm_runtime::fact::Fact;
+use everwarm_domain::fact::{Body, Market, Venue};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::order::Balance;
+use everwarm_domain::time::MINUTE;
+use everwarm_kernel::fact::Fact;
 use everwarm_runtime::journal::{Journal, Options};
 use everwarm_runtime::store::Store;
 use std::ops::ControlFlow;
@@ -50,7 +50,7 @@ fn poison(data: &Path) {
             missing,
         )),
     ];
-    let stages = seats(&everwarm::trading::specs());
+    let stages = seats(&everwarm_trading::specs());
     let journal = Journal::open(store, stages, Options::new(|why| panic!("{why}"))).unwrap();
     let writer = journal.writer("test");
     for body in said {

@@ -1,23 +1,23 @@
 //! Arbitrary numbers, through the decoders and past them, into all stages.
 
-use everwarm::domain::fact::{Body, Ledger, Market, Operator, Order, Venue};
-use everwarm::domain::id::{ClientOrderId, Symbol};
-use everwarm::domain::market::Bar;
-use everwarm::domain::money::{Decimal, Price};
-use everwarm::domain::order::{
-    Balance, OrderIntent, OrderReport, OrderStatus, ReportSource, SendAttempt, Side, VenueFill,
-};
-use everwarm::domain::settings::Settings;
-use everwarm::domain::time::{MINUTE, Timeframe};
-use everwarm::trading::orders::OrderBook;
-use everwarm::trading::stages;
 use everwarm::venue::binance::frames::{MarketFrame, UserFrame, decode_market, decode_user};
 use everwarm::venue::binance::map;
 use everwarm::venue::binance::wire::{self, decode};
 use everwarm::venue::port::MarketReport;
-use everwarm_runtime::chance::draw;
-use everwarm_runtime::fact::{Fact, Library};
-use everwarm_runtime::plain::PlainLoop;
+use everwarm_domain::fact::{Body, Ledger, Market, Operator, Order, Venue};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::order::{
+    Balance, OrderIntent, OrderReport, OrderStatus, ReportSource, SendAttempt, Side, VenueFill,
+};
+use everwarm_domain::settings::Settings;
+use everwarm_domain::time::{MINUTE, Timeframe};
+use everwarm_kernel::chance::draw;
+use everwarm_kernel::fact::{Fact, Library};
+use everwarm_kernel::plain::PlainLoop;
+use everwarm_trading::orders::OrderBook;
+use everwarm_trading::stages;
 use serde_json::{Value, json};
 
 /// Numbers that break something somewhere.
@@ -136,7 +136,7 @@ impl Desk {
     /// What may be sent leaves; all orders that live.
     fn orders(&mut self) -> Vec<OrderIntent> {
         let due = self.book.to_send(self.time);
-        let attempt = |send: &everwarm::trading::orders::book::ToSend| SendAttempt {
+        let attempt = |send: &everwarm_trading::orders::book::ToSend| SendAttempt {
             client_id: send.intent.client_id.clone(),
             attempt: send.attempt,
             timestamp: self.time,
@@ -314,7 +314,7 @@ fn no_number_that_a_decoder_lets_through_breaks_a_stage_or_the_books() {
         }
         assert!(refused > 50, "seed {seed}: {refused} were refused");
         let worth = desk.equity.abs();
-        let most = Decimal::from(everwarm::domain::bounds::QUOTE_MAX) * Decimal::ONE_THOUSAND;
+        let most = Decimal::from(everwarm_domain::bounds::QUOTE_MAX) * Decimal::ONE_THOUSAND;
         assert!(worth <= most, "seed {seed}: {worth}");
     }
 }

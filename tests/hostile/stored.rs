@@ -1,19 +1,19 @@
 //! Stored forms: arbitrary bytes and arbitrary values for the facts of a journal and for settings
 //! give a value or an error, and stages take what is given.
 
-use everwarm::domain::fact::{Body, Market, Operator, Venue};
-use everwarm::domain::id::{ClientOrderId, Symbol};
-use everwarm::domain::market::Bar;
-use everwarm::domain::money::{Decimal, Price};
-use everwarm::domain::order::{
+use everwarm_domain::fact::{Body, Market, Operator, Venue};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::order::{
     Balance, Liquidity, OrderReport, OrderStatus, ReportSource, SendAttempt, Side, VenueFill,
 };
-use everwarm::domain::settings::Settings;
-use everwarm::domain::time::MINUTE;
-use everwarm::trading::stages;
-use everwarm_runtime::chance::draw;
-use everwarm_runtime::fact::{Body as _, Library};
-use everwarm_runtime::plain::PlainLoop;
+use everwarm_domain::settings::Settings;
+use everwarm_domain::time::MINUTE;
+use everwarm_kernel::chance::draw;
+use everwarm_kernel::fact::{Body as _, Library};
+use everwarm_kernel::plain::PlainLoop;
+use everwarm_trading::stages;
 use serde_json::Value;
 use std::ops::Range;
 

@@ -2,19 +2,19 @@
 //! anew.
 
 use super::root;
-use everwarm::domain::fact::kinds::TABLE;
-use everwarm_runtime::fact::KINDS;
+use everwarm_domain::fact::kinds::TABLE;
+use everwarm_kernel::fact::KINDS;
 use std::fmt::Write;
 
 const PAGE: &str = "docs/FACTS.md";
-const TABLE_FILE: &str = "src/domain/fact/kinds.rs";
+const TABLE_FILE: &str = "crates/domain/src/fact/kinds.rs";
 
 const HEAD: &str = "\
 # Facts
 
 Everything that happened is a fact in one journal. This page is generated from the table in
-`src/domain/fact/kinds.rs` (`EVERWARM_BLESS=1 cargo test facts` writes it anew); what a fact carries
-is told beside its type in `src/domain/fact/mod.rs`.
+`crates/domain/src/fact/kinds.rs` (`EVERWARM_BLESS=1 cargo test facts` writes it anew); what a fact
+carries is told beside its type in `crates/domain/src/fact/mod.rs`.
 
 *Flushed*: **synced** facts make the commit that carries them wait for the disk, at once; **lazy**
 ones are committed within 10 ms and on disk within a second, always in order. Numbers are never

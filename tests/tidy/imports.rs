@@ -1,7 +1,9 @@
-//! Who may import whom. The table is the one of the layout: a lower module never knows a higher
-//! one, what decides never touches the world, sockets and the database have one place each.
+//! Who may import whom, as far as the compiler does not hold it. Between crates, lists of what each
+//! may use, by the lock file. Between modules of the daemon, a lower one never knows a higher one.
+//! What decides never touches the world; sockets and the database have one place each.
 
-use super::{Source, line_of, none, product_code, rust_files};
+use super::{Source, line_of, none, product_code, root, rust_files};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What one part of the crate may name.
 struct Rule {
@@ -14,20 +16,8 @@ struct Rule {
     never: &'static [&'static str],
 }
 
-/// The world, to those who must not touch it.
+/// Parts of std that touch the world. What decides names none of them.
 const WORLD: &[&str] = &[
-    "tokio",
-    "ractor",
-    "axum",
-    "reqwest",
-    "tokio_tungstenite",
-    "rustls",
-    "redb",
-    "metrics",
-    "tracing",
-    "rand",
-    "figment",
-    "clap",
     "std::fs",
     "std::env",
     "std::net",
@@ -38,37 +28,50 @@ const WORLD: &[&str] = &[
     "std::sync",
 ];
 
+/// Crates that decide, or that those use.
+const PURE: &[&str] =
+    &["crates/kernel/src/", "crates/domain/src/", "crates/analysis/src/", "crates/trading/src/"];
+
+/// Crates of ours, and which of ours each may use.
+const CRATES: &[(&str, &[&str])] = &[
+    ("everwarm-analysis", &[]),
+    ("everwarm-domain", &["everwarm-kernel"]),
+    ("everwarm-kernel", &[]),
+    ("everwarm-runtime", &["everwarm-kernel"]),
+    ("everwarm-sim", &["everwarm-domain", "everwarm-kernel", "everwarm-runtime"]),
+    ("everwarm-trading", &["everwarm-analysis", "everwarm-domain", "everwarm-kernel"]),
+];
+
+/// What no decision may depend on, not even through another crate.
+const NEVER_IN_TRADING: &[&str] = &["tokio", "ractor", "redb", "jiff"];
+
 const RULES: &[Rule] = &[
-    Rule { module: "domain", may_import: &[], runtime: &["fact", "roster"], never: WORLD },
-    Rule {
-        module: "trading",
-        may_import: &["domain"],
-        runtime: &["fact", "stage", "state"],
-        never: WORLD,
-    },
-    Rule { module: "venue", may_import: &["domain"], runtime: &[], never: SOCKETS },
-    Rule { module: "sim", may_import: &["domain", "venue"], runtime: &["*"], never: &["ractor"] },
-    Rule { module: "history", may_import: &["domain", "venue"], runtime: &["*"], never: SOCKETS },
-    Rule {
-        module: "edge",
-        may_import: &["domain", "trading", "venue", "sim", "history"],
-        runtime: &["*"],
-        never: &[],
-    },
+    Rule { module: "shapes", may_import: &[], runtime: &[], never: SOCKETS },
+    Rule { module: "venue", may_import: &[], runtime: &[], never: SOCKETS },
+    Rule { module: "history", may_import: &["shapes", "venue"], runtime: &["*"], never: SOCKETS },
+    Rule { module: "edge", may_import: &["venue", "history"], runtime: &["*"], never: &[] },
     Rule { module: "ops", may_import: BELOW_OPS, runtime: &["*"], never: &[] },
     Rule { module: "chaos", may_import: CHAOS, runtime: &["*"], never: &[] },
 ];
 
 /// The rig runs whole lives, strikes actors where the tree has them, and looks at what people are
 /// told in the end.
-const CHAOS: &[&str] =
-    &["domain", "trading", "venue", "sim", "history", "edge", "ops", "audit", "life", "tree"];
+const CHAOS: &[&str] = &["venue", "history", "edge", "ops", "audit", "life", "tree"];
 
-const BELOW_OPS: &[&str] = &["domain", "trading", "venue", "sim", "history", "edge"];
+const BELOW_OPS: &[&str] = &["shapes", "venue", "history", "edge"];
 
-/// Client sockets; in `venue`, `transport.rs` is the one place for them.
-const SOCKETS: &[&str] =
-    &["reqwest", "tokio_tungstenite", "tokio::net", "std::net", "axum", "hyper", "ractor"];
+/// Client sockets, for which `venue/**/transport.rs` is the one place; and what decides.
+const SOCKETS: &[&str] = &[
+    "reqwest",
+    "tokio_tungstenite",
+    "tokio::net",
+    "std::net",
+    "axum",
+    "hyper",
+    "ractor",
+    "everwarm_trading",
+    "everwarm_sim",
+];
 
 /// What `venue/**/transport.rs` may name of the runtime: kill points and the clock.
 const TRANSPORT_RUNTIME: &[&str] = &["chaos", "clock"];
@@ -79,7 +82,7 @@ const ASKERS: &[&str] = &[
     "src/daemon/notify.rs",
     "src/main.rs",
     "src/chaos/",
-    "runtime/examples/",
+    "crates/runtime/examples/",
     "benches/",
 ];
 
@@ -149,6 +152,22 @@ fn named_of_crate(path: &str, code: &str) -> Vec<(usize, String)> {
     found
 }
 
+/// Where `code` names one of `banned`.
+fn named_of<'a>(code: &str, banned: &[&'a str]) -> Vec<(usize, &'a str)> {
+    let mut found = Vec::new();
+    for banned in banned {
+        for (at, _) in named(code, &format!("{banned}::")) {
+            found.push((at, *banned));
+        }
+        for (at, name) in named(code, "std::") {
+            if format!("std::{name}").starts_with(banned) && code[at..].starts_with("std::{") {
+                found.push((at, *banned));
+            }
+        }
+    }
+    found
+}
+
 fn breaks(rule: &Rule, modules: &[String], path: &str, code: &str) -> Vec<String> {
     let mut findings = Vec::new();
     let mut finding = |at: usize, what: &str| {
@@ -164,9 +183,6 @@ fn breaks(rule: &Rule, modules: &[String], path: &str, code: &str) -> Vec<String
         if known && module != rule.module && !rule.may_import.contains(&module) {
             finding(at, &format!("crate::{module}"));
         }
-        if name == "venue::transport" && rule.module == "sim" {
-            finding(at, "the client's transport");
-        }
     }
     let transport = rule.module == "venue" && path.ends_with("/transport.rs");
     let runtime = if transport { TRANSPORT_RUNTIME } else { rule.runtime };
@@ -177,15 +193,8 @@ fn breaks(rule: &Rule, modules: &[String], path: &str, code: &str) -> Vec<String
         }
     }
     let never = if transport { &["axum", "ractor"] } else { rule.never };
-    for banned in never {
-        for (at, _) in named(code, &format!("{banned}::")) {
-            finding(at, banned);
-        }
-        for (at, name) in named(code, "std::") {
-            if format!("std::{name}").starts_with(banned) && code[at..].starts_with("std::{") {
-                finding(at, banned);
-            }
-        }
+    for (at, banned) in named_of(code, never) {
+        finding(at, banned);
     }
     findings
 }
@@ -207,11 +216,69 @@ fn nobody_imports_what_the_table_forbids() {
 }
 
 #[test]
+fn what_decides_touches_nothing_of_the_world() {
+    let mut findings = Vec::new();
+    for source in rust_files() {
+        let pure = PURE.iter().any(|place| source.path.starts_with(place));
+        let Some(code) = product_code(&source).filter(|_| pure) else { continue };
+        for (at, banned) in named_of(&code, WORLD) {
+            findings.push(format!("{}:{}: names {banned}", source.path, line_of(&code, at)));
+        }
+    }
+    none(&findings);
+}
+
+/// What each package of the lock file depends on, of any version and for any purpose.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let lock: toml::Table = lock.parse().unwrap();
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for package in lock["package"].as_array().unwrap() {
+        let name = package["name"].as_str().unwrap().to_owned();
+        let used = package.get("dependencies").and_then(|used| used.as_array());
+        let used = used.into_iter().flatten().filter_map(|used| used.as_str()?.split(' ').next());
+        found.entry(name).or_default().extend(used.map(str::to_owned));
+    }
+    found
+}
+
+#[test]
+fn a_crate_uses_what_its_layer_may() {
+    let dependencies = dependencies();
+    let ours = |name: &&String| name.starts_with("everwarm-");
+    let mut findings = Vec::new();
+    for (name, used) in dependencies.iter().filter(|(name, _)| ours(name)) {
+        let Some((_, allowed)) = CRATES.iter().find(|(listed, _)| listed == name) else {
+            findings.push(format!("{name} is not in the list of crates"));
+            continue;
+        };
+        let more = used.iter().filter(ours).filter(|used| !allowed.contains(&used.as_str()));
+        findings.extend(more.map(|used| format!("{name} must not use {used}")));
+    }
+    assert!(CRATES.iter().all(|(name, _)| dependencies.contains_key(*name)), "a crate is gone");
+    none(&findings);
+}
+
+#[test]
+fn no_decision_depends_on_the_world() {
+    let dependencies = dependencies();
+    let mut reached = BTreeSet::from(["everwarm-trading"]);
+    let mut next = vec!["everwarm-trading"];
+    while let Some(name) = next.pop() {
+        let used = dependencies[name].iter().map(String::as_str);
+        next.extend(used.filter(|used| reached.insert(*used)));
+    }
+    assert!(reached.contains("rust_decimal"), "the lock file is read wrongly: {reached:?}");
+    let banned = NEVER_IN_TRADING.iter().filter(|name| reached.contains(**name));
+    none(&banned.map(|name| format!("everwarm-trading depends on {name}")).collect::<Vec<_>>());
+}
+
+#[test]
 fn only_the_store_names_the_database() {
     let mut findings = Vec::new();
     for source in rust_files() {
         let Some(code) = product_code(&source) else { continue };
-        if source.path.starts_with("runtime/src/store") {
+        if source.path.starts_with("crates/runtime/src/store") {
             continue;
         }
         for (at, _) in named(&code, "redb::") {
@@ -255,19 +322,12 @@ fn the_table_catches_what_it_should() {
         breaks(rule, &modules, path, code).len()
     };
     let caught = [
-        ("trading", "src/trading/a.rs", "use tokio::sync::mpsc;"),
-        ("trading", "src/trading/a.rs", "use std::{fmt, fs::File};"),
-        ("trading", "src/trading/a.rs", "let t = std::time::Instant::now();"),
-        ("trading", "src/trading/a.rs", "use everwarm_runtime::journal::Journal;"),
-        ("trading", "src/trading/a.rs", "use crate::{domain::id,\n    venue::port};"),
-        ("trading", "src/trading/a.rs", "use super::super::edge::gateway;"),
-        ("trading", "src/trading/mod.rs", "pub use super::edge::gateway;"),
-        ("domain", "src/domain/id.rs", "fn f(x: crate::trading::decide::D) {}"),
+        ("history", "src/history/a.rs", "use crate::{venue::id,\n    edge::feed};"),
+        ("history", "src/history/a.rs", "use super::super::edge::gateway;"),
+        ("history", "src/history/mod.rs", "pub use super::edge::gateway;"),
         ("venue", "src/venue/binance/wire.rs", "use reqwest::Client;"),
         ("venue", "src/venue/binance/wire.rs", "use everwarm_runtime::clock::Clock;"),
         ("venue", "src/venue/transport.rs", "use everwarm_runtime::journal::Journal;"),
-        ("sim", "src/sim/server.rs", "use crate::trading::ledger;"),
-        ("sim", "src/sim/server.rs", "use crate::venue::transport::Client;"),
         ("edge", "src/edge/gateway.rs", "use crate::tree;"),
         ("edge", "src/edge/gateway.rs", "use crate::ops::api;"),
         ("edge", "src/edge/gateway.rs", "use crate::life::Life;"),
@@ -279,19 +339,16 @@ fn the_table_catches_what_it_should() {
         assert_eq!(check(module, path, code), 1, "{path}: {code}");
     }
     let allowed = [
-        (
-            "trading",
-            "src/trading/a/b.rs",
-            "use super::super::indicators::Sma; use crate::domain::id;",
-        ),
-        ("trading", "src/trading/a.rs", "use everwarm_runtime::{fact::Fact, stage::Stage};"),
-        ("trading", "src/trading/a.rs", "use std::collections::BTreeMap; let timed = my_tokio::x;"),
+        ("history", "src/history/a/b.rs", "use super::super::page; use everwarm_domain::id;"),
         ("venue", "src/venue/transport.rs", "use reqwest::Client; use everwarm_runtime::clock;"),
-        ("sim", "src/sim/server.rs", "use crate::venue::binance::wire; use axum::Router;"),
         ("chaos", "src/chaos/rig.rs", "use crate::life::Life; use crate::tree::path_of;"),
         ("edge", "src/edge/feed.rs", "use crate::{venue, history::ensure, edge::closer};"),
     ];
     for (module, path, code) in allowed {
         assert_eq!(check(module, path, code), 0, "{path}: {code}");
     }
+    let names = |code: &str| named_of(code, WORLD).len();
+    assert_eq!(names("use std::{fmt, fs::File};"), 1);
+    assert_eq!(names("let t = std::time::Instant::now();"), 1);
+    assert_eq!(names("use std::collections::BTreeMap; let timed = my_std::time::x;"), 0);
 }

@@ -23,7 +23,7 @@ fn the_page_of_the_api_has_every_path_and_every_code() {
 fn variables_of_tests_and_benches_are_not_taken_for_configuration() {
     let mut findings = Vec::new();
     for source in rust_files() {
-        let others = ["runtime/", "src/ops/config/", "tests/cli/", "tests/tidy/"];
+        let others = ["crates/runtime/", "src/ops/config/", "tests/cli/", "tests/tidy/"];
         if others.iter().any(|at| source.path.starts_with(at)) {
             continue;
         }

@@ -73,10 +73,15 @@ fn words(code: &str) -> Vec<(usize, String)> {
     found
 }
 
+/// Whether a file is of a crate that carries any application.
+fn is_below_trade(source: &Source) -> bool {
+    ["crates/kernel/", "crates/runtime/"].iter().any(|place| source.path.starts_with(place))
+}
+
 #[test]
 fn the_runtime_has_no_word_of_the_trade() {
     let mut findings = Vec::new();
-    for source in rust_files().iter().filter(|s| s.path.starts_with("runtime/")) {
+    for source in rust_files().iter().filter(|s| is_below_trade(s)) {
         let code = without_comments(&source.text);
         for (at, word) in words(&code) {
             if TRADE_WORDS.contains(&word.as_str()) {
@@ -89,11 +94,14 @@ fn the_runtime_has_no_word_of_the_trade() {
 
 #[test]
 fn ranks_are_listed_in_one_file_and_none_is_taken_twice() {
-    const LIST: &str = "src/domain/fact/kinds.rs";
+    const LIST: &str = "crates/domain/src/fact/kinds.rs";
     let mut findings = Vec::new();
     let mut taken: BTreeMap<String, usize> = BTreeMap::new();
     // The simulated exchange has a journal, and ranks, of its own.
-    let daemon = |s: &&Source| s.path.starts_with("src/") && !s.path.starts_with("src/sim/");
+    let daemon = |s: &&Source| {
+        let ours = ["src/", "crates/"].iter().any(|place| s.path.starts_with(place));
+        ours && !s.path.starts_with("crates/sim/") && !is_below_trade(s)
+    };
     for source in rust_files().iter().filter(daemon) {
         let Some(code) = product_code(source) else { continue };
         for (at, _) in code.match_indices("Rank(") {
@@ -147,7 +155,7 @@ fn secret(line: &str) -> Option<String> {
 
 #[test]
 fn nothing_looks_like_a_secret() {
-    let places = ["src", "tests", "runtime", "docs", "config", ".ci", "README.md", "CHANGELOG.md"];
+    let places = ["src", "tests", "crates", "docs", "config", ".ci", "README.md", "CHANGELOG.md"];
     let endings = [".rs", ".toml", ".md", ".json", ".sh", "/run", ".yml", ".txt"];
     let mut findings = Vec::new();
     for source in files(&places, &endings) {

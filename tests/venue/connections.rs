@@ -2,7 +2,7 @@
 //! itself.
 
 use crate::kit::{Folder, Process, ask, exchange, kill_exchange, runs, wait_until};
-use everwarm::sim::server::port::PortFile;
+use everwarm_sim::server::port::PortFile;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -44,8 +44,8 @@ fn many_symbols_are_spread_over_connections_that_come_back() {
     daemon.says("may trade");
     daemon.answers();
     four_connections(&dir);
-    let made = everwarm::sim::market::Seeded::new(1, 7, 0, 0);
-    let rules = everwarm::sim::market::Market::instruments(&made).iter();
+    let made = everwarm_sim::market::Seeded::new(1, 7, 0, 0);
+    let rules = everwarm_sim::market::Market::instruments(&made).iter();
     let symbols: Vec<String> = rules.map(|rule| rule.symbol.to_string()).collect();
     wait_until("all symbols have bars", || newest(&dir, &symbols).is_some());
     let before = newest(&dir, &symbols).unwrap();

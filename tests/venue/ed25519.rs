@@ -2,16 +2,16 @@
 
 use super::{client, exchange};
 use crate::kit::{Folder, PATIENCE};
-use everwarm::domain::id::{ClientOrderId, Symbol};
-use everwarm::domain::order::{OrderIntent, OrderStatus, OrderType, SendAttempt, Side};
-use everwarm::sim::server::port::PRIVATE_KEY_FILE;
-use everwarm::sim::wire::sign::DEMO_ED25519_KEY;
 use everwarm::venue::Secret;
 use everwarm::venue::binance::ApiKey;
 use everwarm::venue::link::{self, Wiring};
 use everwarm::venue::port::{AccountReport, ErrorClass, Stamp};
 use everwarm::venue::session::{Event, Moment};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, SendAttempt, Side};
 use everwarm_runtime::clock::{steady_ms, wall_ms};
+use everwarm_sim::server::port::PRIVATE_KEY_FILE;
+use everwarm_sim::wire::sign::DEMO_ED25519_KEY;
 use rust_decimal::Decimal;
 use std::ops::ControlFlow;
 use tokio::sync::mpsc;

@@ -4,8 +4,8 @@
 use super::on_terminal;
 use super::remote::Elsewhere;
 use crate::kit::{ask, run, wait_until};
-use everwarm::domain::fact::{Body, Operator};
 use everwarm::life::{APPLICATION, LIVE_FILE};
+use everwarm_domain::fact::{Body, Operator};
 use everwarm_runtime::journal::{Journal, Options};
 use everwarm_runtime::store::Store;
 use rust_decimal::Decimal;

@@ -2,13 +2,13 @@
 
 use super::{client, exchange};
 use crate::kit::Folder;
-use everwarm::domain::id::ClientOrderId;
-use everwarm::domain::order::{OrderIntent, OrderType, SendAttempt, Side};
-use everwarm::sim::server::port::PortFile;
 use everwarm::venue::Secret;
 use everwarm::venue::binance::{ApiKey, BinanceClient};
 use everwarm::venue::port::ErrorClass;
+use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side};
 use everwarm_runtime::clock;
+use everwarm_sim::server::port::PortFile;
 use futures_util::future::join_all;
 use rust_decimal::Decimal;
 use std::time::Duration;

@@ -2,9 +2,9 @@
 
 use crate::kit::{Folder, Process, ask, wait_until};
 use everwarm::chaos::feed::{START, Small};
-use everwarm::domain::time::MINUTE;
-use everwarm::sim::wire::sign::{DEMO_KEY, DEMO_SECRET};
-use everwarm::sim::{Pace, Setup, SimHandle, SimOptions, start};
+use everwarm_domain::time::MINUTE;
+use everwarm_sim::wire::sign::{DEMO_KEY, DEMO_SECRET};
+use everwarm_sim::{Pace, Setup, SimHandle, SimOptions, start};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -3,11 +3,11 @@
 use super::on_terminal;
 use super::remote::Elsewhere;
 use crate::kit::{Folder, Process, run, wait_until};
-use everwarm::domain::id::{ClientOrderId, Symbol};
-use everwarm::domain::money::{Decimal, floor_to_step};
-use everwarm::domain::order::{OrderIntent, OrderType, SendAttempt, Side};
-use everwarm::sim::server::port::PortFile;
 use everwarm::venue::binance::BinanceClient;
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::money::{Decimal, floor_to_step};
+use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side};
+use everwarm_sim::server::port::PortFile;
 use std::path::Path;
 
 /// Places a buy: resting far below the market, or at the market.

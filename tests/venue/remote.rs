@@ -2,12 +2,12 @@
 
 use crate::cli::api::{EVERY_COMMAND, every_path, holding};
 use crate::kit::{Folder, PATIENCE, Process, ask, run, wait_until};
-use everwarm::domain::id::Symbol;
-use everwarm::sim::server::port::{PRIVATE_KEY_FILE, PortFile};
-use everwarm::sim::wire::sign::{DEMO_ED25519_KEY, DEMO_KEY, DEMO_SECRET};
 use everwarm::venue::Secret;
 use everwarm::venue::binance::{ApiKey, BinanceClient};
 use everwarm::venue::port::TradesSince;
+use everwarm_domain::id::Symbol;
+use everwarm_sim::server::port::{PRIVATE_KEY_FILE, PortFile};
+use everwarm_sim::wire::sign::{DEMO_ED25519_KEY, DEMO_KEY, DEMO_SECRET};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -37,8 +37,8 @@ impl Elsewhere {
         let key = folder.join("key");
         fs::write(&key, DEMO_ED25519_KEY).unwrap();
         fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).unwrap();
-        let symbols = everwarm::sim::market::Seeded::new(1, symbols, 0, 0);
-        let symbols = everwarm::sim::market::Market::instruments(&symbols).iter();
+        let symbols = everwarm_sim::market::Seeded::new(1, symbols, 0, 0);
+        let symbols = everwarm_sim::market::Market::instruments(&symbols).iter();
         let symbols = symbols.map(|rule| rule.symbol.to_string()).collect();
         Elsewhere { exchange, folder, port, symbols }
     }

@@ -2,13 +2,13 @@
 
 use super::spoil::{Step, spoiled, with_more, with_new_words, with_other_types};
 use super::{lines, real, recorded};
-use everwarm::domain::id::Symbol;
-use everwarm::domain::order::ReportSource;
-use everwarm::domain::time::Timeframe;
 use everwarm::venue::binance::error::{Kind, of_answer};
 use everwarm::venue::binance::frames::{MarketFrame, UserFrame, decode_market, decode_user};
 use everwarm::venue::binance::map;
 use everwarm::venue::binance::wire::{self, OrderAnswer, decode, decode_order_answer};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::order::ReportSource;
+use everwarm_domain::time::Timeframe;
 use serde_json::Value;
 use std::collections::BTreeSet;
 

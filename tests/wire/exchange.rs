@@ -1,16 +1,16 @@
 //! What the exchange reads before it looks at anything else: query strings, bodies, streams.
-//! Whole requests and frames are sent to a running one in `src/sim/server/tests/hostile.rs`.
+//! Whole requests and frames are sent to a running one in `crates/sim/src/server/tests/hostile.rs`.
 
 use super::spoil::spoiled;
 use everwarm::chaos::feed::{START, Small};
-use everwarm::sim::exchange::ListKind;
-use everwarm::sim::faults::Fault;
-use everwarm::sim::server::requests::Entry;
-use everwarm::sim::server::routes::TABLE;
-use everwarm::sim::wire::params::Params;
-use everwarm::sim::wire::sign::{DEMO_KEY, When, check, rest_payload};
-use everwarm::sim::wire::{klines::KlineQuery, lists, orders, queries};
-use everwarm::sim::{Local, Setup};
+use everwarm_sim::exchange::ListKind;
+use everwarm_sim::faults::Fault;
+use everwarm_sim::server::requests::Entry;
+use everwarm_sim::server::routes::TABLE;
+use everwarm_sim::wire::params::Params;
+use everwarm_sim::wire::sign::{DEMO_KEY, When, check, rest_payload};
+use everwarm_sim::wire::{klines::KlineQuery, lists, orders, queries};
+use everwarm_sim::{Local, Setup};
 
 const ORDER: &str = "symbol=AAAUSD&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1.5&price=99.01&\
                      newClientOrderId=one&newOrderRespType=FULL&recvWindow=5000&\

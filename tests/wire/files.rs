@@ -4,7 +4,7 @@ use super::spoil::spoiled;
 use crate::kit::{Folder, small_recording};
 use everwarm::ops::config::ConfigErrors;
 use everwarm::ops::config::layers::Layer;
-use everwarm::sim::market::Recording;
+use everwarm_sim::market::Recording;
 use std::fs;
 
 const CONFIG: &str = include_str!("../../config/default.toml");

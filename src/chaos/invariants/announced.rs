@@ -5,11 +5,11 @@
 //! What is looked at is the disk, never the journal's own word for what is on it.
 
 use crate::chaos::requests::places;
-use crate::domain::fact::{Body, Venue};
-use crate::domain::id::ClientOrderId;
-use crate::domain::time::UtcMs;
-use crate::sim::server::requests::Entry;
-use everwarm_runtime::fact::Fact;
+use everwarm_domain::fact::{Body, Venue};
+use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::Fact;
+use everwarm_sim::server::requests::Entry;
 use std::collections::BTreeSet;
 
 /// What was announced on disk so far: ids with the timestamps they were signed for.

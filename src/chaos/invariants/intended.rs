@@ -1,9 +1,9 @@
 //! Every order at the venue was decided and announced before.
 
 use super::orders;
-use crate::domain::fact::{Body, Order, Venue};
-use crate::domain::id::ClientOrderId;
-use everwarm_runtime::fact::Fact;
+use everwarm_domain::fact::{Body, Order, Venue};
+use everwarm_domain::id::ClientOrderId;
+use everwarm_kernel::fact::Fact;
 use serde_json::Value;
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! Nothing is stuck: in a feed that goes on something new is said every now and then, and what is
 //! said leads to another close.
 
-use crate::domain::time::UtcMs;
+use everwarm_domain::time::UtcMs;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

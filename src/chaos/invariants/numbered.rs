@@ -1,7 +1,7 @@
 //! Inputs are numbered without gaps.
 
-use crate::domain::fact::Body;
-use everwarm_runtime::fact::Fact;
+use everwarm_domain::fact::Body;
+use everwarm_kernel::fact::Fact;
 
 /// The last number.
 #[derive(Debug, Default)]

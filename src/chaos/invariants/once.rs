@@ -2,8 +2,8 @@
 //! venue.
 
 use super::orders;
-use crate::domain::fact::{Body, Order};
-use everwarm_runtime::fact::Fact;
+use everwarm_domain::fact::{Body, Order};
+use everwarm_kernel::fact::Fact;
 use serde_json::Value;
 use std::collections::BTreeSet;
 

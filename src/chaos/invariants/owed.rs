@@ -1,13 +1,13 @@
 //! Whatever is held and could be sold belongs to a strategy whose last signal is an entry, or its
 //! exit is owed.
 
-use crate::domain::fact::{Analysis, Body, Decision, Ledger, Market};
-use crate::domain::id::Symbol;
-use crate::domain::instrument::Instrument;
-use crate::domain::money::Decimal;
-use crate::domain::order::Side;
-use crate::trading::risk::sizing;
-use everwarm_runtime::fact::Fact;
+use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::Side;
+use everwarm_kernel::fact::Fact;
+use everwarm_trading::risk::sizing;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Where exits stand so far.
@@ -67,7 +67,7 @@ impl Owed {
 mod tests {
     use super::super::testing::position;
     use super::*;
-    use crate::trading::testing::{close, input, instrument, signal};
+    use everwarm_trading::testing::{close, input, instrument, signal};
 
     #[test]
     fn what_is_to_be_sold_and_forgotten_is_found() {
@@ -84,7 +84,7 @@ mod tests {
         let mut say = |ended: Option<&str>| {
             let said = Decision::Owed {
                 strategy: "sma_cross".into(),
-                symbol: crate::trading::testing::sym("BTCUSDT"),
+                symbol: everwarm_trading::testing::sym("BTCUSDT"),
                 since: 0,
                 cause: String::new(),
                 revision: 0,

@@ -5,11 +5,11 @@
 //! the venue's word for less: that is an adjustment, and counts.
 
 use super::orders;
-use crate::domain::fact::{Body, Ledger, Market, Order, Part};
-use crate::domain::id::Symbol;
-use crate::domain::money::Decimal;
-use crate::domain::order::{Side, VenueFill};
-use everwarm_runtime::fact::Fact;
+use everwarm_domain::fact::{Body, Ledger, Market, Order, Part};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{Side, VenueFill};
+use everwarm_kernel::fact::Fact;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,12 +3,12 @@
 //! paid since. What was paid is the sum of its fills, of which the decision knows nothing; what the
 //! venue has executed and told no fill of yet counts as it told it.
 
-use crate::domain::fact::{Body, Decision, Order};
-use crate::domain::id::ClientOrderId;
-use crate::domain::money::Decimal;
-use crate::trading::decide::Decide;
-use everwarm_runtime::fact::Fact;
-use everwarm_runtime::stage::Stage as _;
+use everwarm_domain::fact::{Body, Decision, Order};
+use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::money::Decimal;
+use everwarm_kernel::fact::Fact;
+use everwarm_kernel::stage::Stage as _;
+use everwarm_trading::decide::Decide;
 use std::collections::BTreeMap;
 
 /// By how much one fill may differ from what the venue told of its order: it rounds to this.
@@ -109,7 +109,7 @@ impl Reservations {
 mod tests {
     use super::super::testing::{approved, changed, filled, intent};
     use super::*;
-    use crate::domain::order::{OrderStatus, Side};
+    use everwarm_domain::order::{OrderStatus, Side};
 
     fn after(facts: &[Fact<Body>]) -> Vec<String> {
         let mut reservations = Reservations::default();

@@ -1,14 +1,14 @@
 //! Facts and books for the tests of the invariants.
 
-use crate::domain::fact::kinds::rank;
-use crate::domain::fact::{Body, Decision, Ledger, Order, Venue};
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::money::Decimal;
-use crate::domain::order::{
+use everwarm_domain::fact::kinds::rank;
+use everwarm_domain::fact::{Body, Decision, Ledger, Order, Venue};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{
     Liquidity, OrderIntent, OrderStatus, OrderType, SendAttempt, Side, VenueFill,
 };
-use crate::sim::server::requests::{Asked, Entry};
-use everwarm_runtime::fact::{Fact, Key, Rank};
+use everwarm_kernel::fact::{Fact, Key, Rank};
+use everwarm_sim::server::requests::{Asked, Entry};
 use serde_json::{Value, json};
 
 fn fact(n: u64, rank: Rank, body: Body) -> Fact<Body> {

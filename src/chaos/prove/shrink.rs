@@ -85,8 +85,8 @@ mod tests {
     use super::super::Difference;
     use super::*;
     use crate::chaos::faults::{all_consequential, all_transparent};
-    use crate::sim::faults::Kind;
     use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
+    use everwarm_sim::faults::Kind;
     use std::cell::Cell;
 
     fn strike(nth: u32) -> Strike {

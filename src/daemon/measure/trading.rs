@@ -1,14 +1,14 @@
 //! What is measured of the market, the orders and the account.
 
 use super::super::watch::Watch;
-use crate::domain::fact::{BreakerLevel, Standing};
 use crate::edge::meters::StreamMeter;
 use crate::edge::reload::standing;
 use crate::edge::world::{Passing, World};
 use crate::ops::health::exposed;
 use crate::ops::telemetry::Page;
 use crate::ops::views::{OwedState, StatusView, SwitchesView, SymbolView};
-use everwarm_runtime::fact::Effect;
+use everwarm_domain::fact::{BreakerLevel, Standing};
+use everwarm_kernel::fact::Effect;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Says what came of the market, and how old the newest bars are.

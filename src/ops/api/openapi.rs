@@ -2,8 +2,6 @@
 //! answered. A test holds the table and the router together.
 
 use super::problem::Problem;
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::time::Timeframe;
 use crate::ops::harm::{BranchView, HarmView};
 use crate::ops::summary::SummaryView;
 use crate::ops::views::{
@@ -13,12 +11,13 @@ use crate::ops::views::{
     SafeView, SessionView, SignalView, StatusView, SwitchedView, SwitchesView, SymbolView,
     SymbolsChangeView, TradeView, ValueView, VerifyView, VersionView,
 };
+use crate::shapes::SYMBOL;
+use everwarm_domain::time::Timeframe;
 use serde_json::{Map, Value, json};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use utoipa::openapi::schema::{ObjectBuilder, Schema};
-use utoipa::openapi::{RefOr, Type};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
 
 /// Shapes by name.
 type Schemas = BTreeMap<String, RefOr<Schema>>;
@@ -276,8 +275,6 @@ fn in_query(name: &str) -> Value {
     json!({ "name": name, "in": "query", "required": false, "schema": schema })
 }
 
-const SYMBOL: &str = "^[A-Za-z0-9._-]{1,16}$";
-
 fn one<T: ToSchema>(schemas: &mut Schemas) -> Value {
     let mut parts = vec![(T::name().into_owned(), T::schema())];
     T::schemas(&mut parts);
@@ -299,32 +296,6 @@ fn nothing(_: &mut Schemas) -> Value {
 
 fn text(_: &mut Schemas) -> Value {
     json!({ "type": "string" })
-}
-
-impl PartialSchema for Symbol {
-    fn schema() -> RefOr<Schema> {
-        let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(SYMBOL));
-        text.description(Some("A venue's name for an instrument.")).into()
-    }
-}
-
-impl ToSchema for Symbol {
-    fn name() -> Cow<'static, str> {
-        "Symbol".into()
-    }
-}
-
-impl PartialSchema for ClientOrderId {
-    fn schema() -> RefOr<Schema> {
-        let text = ObjectBuilder::new().schema_type(Type::String);
-        text.description(Some("Our id of an order.")).into()
-    }
-}
-
-impl ToSchema for ClientOrderId {
-    fn name() -> Cow<'static, str> {
-        "ClientOrderId".into()
-    }
 }
 
 #[cfg(test)]

@@ -11,8 +11,6 @@ use super::writes::{
     Changes, adopt, clear_limits, kill, log_level, refresh_symbols, release, resolve, retry,
     set_log_level, want_symbol, written,
 };
-use crate::domain::id::Symbol;
-use crate::domain::time::{Timeframe, UtcMs};
 use crate::history::page::{Page, Paged};
 use crate::ops::config::schema::schema;
 use crate::ops::desk::Desk;
@@ -28,6 +26,8 @@ use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::time::{Timeframe, UtcMs};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,12 +3,12 @@
 use super::problem::Refusal;
 use super::routes::Api;
 use super::writes::{Nothing, change};
-use crate::domain::switch::Switch;
 use crate::ops::desk::ReloadHow;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::views::{NamedView, ReasonView, SafeView, SwitchWord, SwitchedView};
 use axum::extract::{Path as UrlPath, RawQuery, Request, State};
 use axum::response::Response;
+use everwarm_domain::switch::Switch;
 use std::sync::Arc;
 
 /// Reads the configuration again, or says what would become of that.

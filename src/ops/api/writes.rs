@@ -3,7 +3,6 @@
 use super::problem::{Detail, Refusal, json, problem};
 use super::routes::Api;
 use super::token::Token;
-use crate::domain::id::Symbol;
 use crate::edge::world::wall;
 use crate::ops::backup::Pack;
 use crate::ops::desk::{
@@ -19,6 +18,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
+use everwarm_domain::id::Symbol;
 use everwarm_runtime::clock;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

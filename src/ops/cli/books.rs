@@ -2,11 +2,11 @@
 
 use super::Core;
 use super::ask::{Args, ListArgs};
-use crate::domain::fact::Standing;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::text::{Table, amount, instant, plain, rounded, signed};
 use crate::ops::views::TradeView;
+use everwarm_domain::fact::Standing;
 
 /// Prints positions.
 pub fn positions(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {

@@ -1,13 +1,13 @@
 //! `everwarm explain ID`.
 
 use super::{Core, ask};
-use crate::domain::id::Symbol;
-use crate::domain::time::UtcMs;
 use crate::ops::api::no_story;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::text::{Paint, instant, instant_of, wrap};
 use crate::ops::views::ExplainView;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::time::UtcMs;
 
 /// Columns of a line of the story, where the terminal is wider.
 const WIDTH_MAX: usize = 120;

@@ -4,11 +4,11 @@
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, note};
 use crate::ops::text::Table;
-use crate::sim::faults::{Fault, KINDS, Kind, MODES, Mode};
-use crate::sim::server::port::PortFile;
 use crate::venue::port::{ErrorClass, VenueError};
 use crate::venue::simulated::Admin;
 use clap::Subcommand;
+use everwarm_sim::faults::{Fault, KINDS, Kind, MODES, Mode};
+use everwarm_sim::server::port::PortFile;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 

@@ -2,13 +2,13 @@
 
 use super::Core;
 use super::ask::ListArgs;
-use crate::domain::id::Symbol;
-use crate::domain::time::Timeframe;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::tell;
 use crate::ops::text::{Table, amount, count, instant, plain, rounded};
 use crate::ops::views::{AuditView, BarView, EquityView, FillView, OrderView, Outcome, SignalView};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::time::Timeframe;
 
 /// Prints orders.
 pub fn orders(args: &ListArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {

@@ -42,9 +42,9 @@ use super::views::{
     AccountView, AdoptView, AdoptedView, ChaosView, ClearedView, LiveView, QuarantineView,
     ResolveView, ResolvedView, SwitchWord, SwitchedView,
 };
-use crate::domain::switch::Switch;
 pub use chaos::ChaosConfig;
 use clap::{CommandFactory as _, Parser, Subcommand};
+use everwarm_domain::switch::Switch;
 pub use panic::Panic;
 use rustix::fs::Mode;
 pub use sim::SimConfig;

@@ -3,8 +3,6 @@
 use super::Core;
 use super::live::typed;
 use super::run::{put, sources};
-use crate::domain::id::Symbol;
-use crate::domain::switch::Switch;
 use crate::ops::api::Token;
 use crate::ops::config::{Config, Look, Symbols, VenueSource};
 use crate::ops::exit::{Exit, Failure};
@@ -12,6 +10,8 @@ use crate::ops::print::{Printer, note};
 use crate::ops::remote::RemoteDesk;
 use crate::ops::views::SwitchWord;
 use clap::ValueEnum;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::switch::Switch;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::mpsc;

@@ -7,7 +7,7 @@ use crate::ops::print::{Printer, confirm};
 use crate::ops::text::hang;
 use crate::ops::views::QuarantineView;
 use clap::Subcommand;
-use everwarm_runtime::fact::Effect;
+use everwarm_kernel::fact::Effect;
 
 /// Characters before the text of a quarantine, where its number is short.
 const INDENT: usize = 4;

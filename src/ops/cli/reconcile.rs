@@ -3,8 +3,6 @@
 
 use super::Core;
 use super::ask::Args;
-use crate::domain::fact::{Accept, Dispute};
-use crate::domain::money::Decimal;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
 use crate::ops::tell;
@@ -12,6 +10,8 @@ use crate::ops::text::{Table, instant, plain, wrap};
 use crate::ops::views::{
     AdoptView, AdoptedView, BalanceView, ConflictView, OpenView, ReconcileView, ResolveView,
 };
+use everwarm_domain::fact::{Accept, Dispute};
+use everwarm_domain::money::Decimal;
 
 /// Prints both sides.
 pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {

@@ -3,13 +3,13 @@
 
 use super::Core;
 use super::ask::Args;
-use crate::domain::switch::{SafeStep, Switch};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
 use crate::ops::standing::enables;
 use crate::ops::tell;
 use crate::ops::text::{instant, wrap};
 use crate::ops::views::{SwitchWord, SwitchesView};
+use everwarm_domain::switch::{SafeStep, Switch};
 
 /// A word with its reason.
 #[derive(Clone, Debug, clap::Args)]

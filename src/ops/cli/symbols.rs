@@ -2,13 +2,13 @@
 
 use super::Core;
 use super::ask::Args;
-use crate::domain::id::Symbol;
 use crate::ops::desk::SymbolsChange;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
 use crate::ops::text::{Table, instant, plain};
 use crate::ops::views::SymbolView;
 use clap::Subcommand;
+use everwarm_domain::id::Symbol;
 
 /// Flags of `symbols`.
 #[derive(Debug, clap::Args)]

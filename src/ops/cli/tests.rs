@@ -1,8 +1,6 @@
 //! The command line without a process: what is parsed, what is printed, who answers.
 
 use super::{Cli, Command, Core, ask, doctor, explain, lists, status, tree};
-use crate::domain::fact::{Accept, Conflict, Dispute};
-use crate::domain::quarantine::Quarantine;
 use crate::ops::api::{Api, ApiFile, Changes, Entry, Hold, LogLevel, Refusals, Token, serve};
 use crate::ops::desk::{Desk, JournalFacts, Proofs};
 use crate::ops::exit::{Exit, Failure};
@@ -18,7 +16,9 @@ use crate::ops::views::{
 use crate::venue::secret::Secret;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-use everwarm_runtime::fact::Effect;
+use everwarm_domain::fact::{Accept, Conflict, Dispute};
+use everwarm_domain::quarantine::Quarantine;
+use everwarm_kernel::fact::Effect;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

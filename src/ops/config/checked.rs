@@ -10,15 +10,15 @@ use super::noted;
 use super::secret::SecretRef;
 use super::values::{LogFormat, MarketSource, Pace, Symbols};
 use super::venue::VenueSource;
-use crate::domain::money::Decimal;
-use crate::domain::settings::{
-    MarketRules, Risk, Selection, Settings, SmaCross, Strategies, Trading,
-};
 use crate::ops::api::long_enough;
 use crate::ops::known::meant;
 use crate::ops::views::ValueView;
-use crate::sim::market::Seeded;
 use crate::venue::secret::Secret;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::settings::{
+    MarketRules, Risk, Selection, Settings, SmaCross, Strategies, Trading,
+};
+use everwarm_sim::market::Seeded;
 use figment::Figment;
 use figment::value::Value;
 use serde::de::DeserializeOwned;

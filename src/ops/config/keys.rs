@@ -4,12 +4,12 @@
 use super::layers::DEFAULTS;
 use super::secret::SecretRef;
 use super::values::{Pace, Symbols};
-use crate::domain::id::Symbol;
-use crate::domain::money::Decimal;
-use crate::domain::nearest::nearest;
 use crate::ops::log_filter;
 use crate::ops::messages::news::Topic;
 use crate::venue::binance::Environment;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::nearest::nearest;
 use figment::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

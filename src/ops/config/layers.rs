@@ -3,8 +3,8 @@
 
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::keys::{self, KEYS};
-use crate::domain::nearest::nearest;
 use crate::ops::heap;
+use everwarm_domain::nearest::nearest;
 use figment::value::{Dict, Map, Tag, Value};
 use figment::{Metadata, Profile, Provider};
 use std::collections::{BTreeMap, BTreeSet};

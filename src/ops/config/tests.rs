@@ -2,7 +2,7 @@
 
 use super::keys;
 use super::*;
-use crate::domain::settings::Settings;
+use everwarm_domain::settings::Settings;
 use std::net::SocketAddr;
 use std::path::Path;
 

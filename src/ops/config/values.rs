@@ -1,6 +1,6 @@
 //! Values of the configuration that are more than a text or a number.
 
-use crate::domain::id::Symbol;
+use everwarm_domain::id::Symbol;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;

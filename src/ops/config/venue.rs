@@ -2,10 +2,10 @@
 
 use super::checked::Values;
 use super::values::{MarketSource, Pace, Symbols};
-use crate::domain::id::Symbol;
 use crate::venue::Secret;
 use crate::venue::address::Address;
 use crate::venue::binance::{ApiKey, Environment, Hosts};
+use everwarm_domain::id::Symbol;
 
 /// Where orders go.
 #[derive(Clone, Debug, PartialEq, Eq)]

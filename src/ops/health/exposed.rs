@@ -1,11 +1,11 @@
 //! What is held and cannot be left now: one answer for `doctor` and for the metric.
 
 use super::fold::HealthFold;
-use crate::domain::fact::{BreakerLevel, Standing};
-use crate::domain::id::Symbol;
-use crate::domain::money::Decimal;
-use crate::domain::time::UtcMs;
 use crate::ops::views::SymbolView;
+use everwarm_domain::fact::{BreakerLevel, Standing};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::time::UtcMs;
 use std::collections::BTreeMap;
 
 /// A position that cannot be left now.

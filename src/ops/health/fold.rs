@@ -1,16 +1,16 @@
 //! What facts tell of health: what is open, and since when, in event time.
 
-use crate::domain::fact::{
-    Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order,
-};
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::order::{OrderStatus, Side};
-use crate::domain::settings::Settings;
-use crate::domain::time::{MINUTE, UtcMs};
 use crate::ops::fold::StatusFold;
 use crate::ops::tell;
 use crate::ops::views::SymbolView;
-use everwarm_runtime::fact::Fact;
+use everwarm_domain::fact::{
+    Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order,
+};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::order::{OrderStatus, Side};
+use everwarm_domain::settings::Settings;
+use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_kernel::fact::Fact;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -166,7 +166,7 @@ impl HealthFold {
             Ledger::Position { .. } => self.holds(status, time),
             Ledger::Reconciled { conflicts, .. } => {
                 let since = |id: &String| self.conflicts.get(id).copied().unwrap_or(time);
-                let ids = conflicts.iter().map(crate::domain::fact::Conflict::id);
+                let ids = conflicts.iter().map(everwarm_domain::fact::Conflict::id);
                 self.conflicts = ids.map(|id| (id.clone(), since(&id))).collect();
             }
             Ledger::Equity { .. } | Ledger::Adjusted { .. } => {}

@@ -1,8 +1,8 @@
 //! What no fact and no clock of its own dates: since when it has been so, by looking now and then.
 
 use super::signs::Signs;
-use crate::domain::time::UtcMs;
 use crate::ops::views::{CheckView, Severity};
+use everwarm_domain::time::UtcMs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 

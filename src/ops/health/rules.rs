@@ -4,14 +4,14 @@ use super::causes::causes_first;
 use super::exposed::{Cause, exposed};
 use super::lasting;
 use super::signs::{Signs, Waiting};
-use crate::domain::fact::{BreakerLevel, Standing};
-use crate::domain::id::Symbol;
-use crate::domain::order::Side;
-use crate::domain::switch::SafeStep;
-use crate::domain::time::{MINUTE, UtcMs};
 use crate::ops::tell;
 use crate::ops::text::{count, instant, plain, shell_word, thousands};
 use crate::ops::views::{ApartView, FindingView, HealthView, OwedState, Severity};
+use everwarm_domain::fact::{BreakerLevel, Standing};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::order::Side;
+use everwarm_domain::switch::SafeStep;
+use everwarm_domain::time::{MINUTE, UtcMs};
 
 /// How long a part may stand still that has something to do, or is never done, milliseconds of wall
 /// time; and what to do then. All others are stages: the last line.
@@ -198,12 +198,12 @@ fn quarantine(signs: &Signs, found: &mut Vec<FindingView>) {
     for one in &signs.quarantines {
         let text = format!("quarantine {}: {}", one.id, one.text);
         let (todo, verb) = match one.quarantine.effect {
-            everwarm_runtime::fact::Effect::Parts => {
+            everwarm_kernel::fact::Effect::Parts => {
                 ("look at what the input was; then let the symbols be bought again", "drop")
             }
-            everwarm_runtime::fact::Effect::Stage
-            | everwarm_runtime::fact::Effect::Stopped
-            | everwarm_runtime::fact::Effect::Down => {
+            everwarm_kernel::fact::Effect::Stage
+            | everwarm_kernel::fact::Effect::Stopped
+            | everwarm_kernel::fact::Effect::Down => {
                 ("repair the cause, then have it tried again", "retry")
             }
         };

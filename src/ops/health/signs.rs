@@ -1,13 +1,13 @@
 //! What is known of a daemon, as plain values.
 
 use super::fold::HealthFold;
-use crate::domain::fact::BreakerLevel;
-use crate::domain::id::Symbol;
-use crate::domain::money::Decimal;
-use crate::domain::switch::Switches;
-use crate::domain::time::UtcMs;
 use crate::ops::views::{CheckView, DeliveryView, QuarantineView, StatusView, SymbolView};
-use everwarm_runtime::fact::Effect;
+use everwarm_domain::fact::BreakerLevel;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::switch::Switches;
+use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::Effect;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

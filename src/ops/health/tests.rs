@@ -2,24 +2,24 @@
 
 use super::super::sample::{T, dec, journal};
 use super::*;
-use crate::domain::fact::{
-    Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Market, Standing,
-};
-use crate::domain::id::ClientOrderId;
-use crate::domain::money::Decimal;
-use crate::domain::odd::{OddBar, Oddity};
-use crate::domain::order::Side;
-use crate::domain::quarantine::Quarantine;
-use crate::domain::settings::Settings;
-use crate::domain::switch::{SafeStep, Switch};
-use crate::domain::time::{MINUTE, UtcMs};
 use crate::ops::cli::can_be_typed;
 use crate::ops::fold::StatusFold;
 use crate::ops::views::{
     ApartView, CheckView, DeliveryView, FindingView, QuarantineView, Severity, SymbolView,
 };
-use crate::trading::testing::{configured, input, instrument, sym};
-use everwarm_runtime::fact::{Effect, Fact};
+use everwarm_domain::fact::{
+    Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Market, Standing,
+};
+use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::odd::{OddBar, Oddity};
+use everwarm_domain::order::Side;
+use everwarm_domain::quarantine::Quarantine;
+use everwarm_domain::settings::Settings;
+use everwarm_domain::switch::{SafeStep, Switch};
+use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_kernel::fact::{Effect, Fact};
+use everwarm_trading::testing::{configured, input, instrument, sym};
 
 /// A daemon that is well and holds one symbol.
 fn well() -> Signs {

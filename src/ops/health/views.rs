@@ -1,6 +1,6 @@
 //! What `doctor` answers.
 
-use crate::domain::time::UtcMs;
+use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

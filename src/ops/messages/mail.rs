@@ -8,10 +8,10 @@
 
 use super::news::{INTEREST, Topic};
 use super::outbox::{Message, Outbox, put};
-use crate::domain::fact::Body;
-use crate::domain::time::UtcMs;
 use crate::ops::views::ApartView;
-use everwarm_runtime::fact::{Body as _, Fact};
+use everwarm_domain::fact::Body;
+use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::store::StoreError;
 use everwarm_runtime::store::archive::{Archive, ArchiveError};
@@ -270,8 +270,8 @@ fn apart_key(receiver: &str) -> String {
 mod tests {
     use super::super::super::sample::{T, journal};
     use super::*;
-    use crate::domain::fact::{BreakerLevel, Decision};
-    use everwarm_runtime::fact::Key;
+    use everwarm_domain::fact::{BreakerLevel, Decision};
+    use everwarm_kernel::fact::Key;
 
     fn halt(n: u64) -> Fact<Body> {
         let key = Key { n, rank: 500, i: 0 };

@@ -1,17 +1,17 @@
 //! What of the facts people are told: a pure fold, one item a fact that is worth it.
 
-use crate::domain::fact::kinds::kind;
-use crate::domain::fact::{
-    Body, BreakerLevel, Conflict, Decision, Ledger, Operator, Order, Restarts,
-};
-use crate::domain::id::ClientOrderId;
-use crate::domain::money::Decimal;
-use crate::domain::order::OrderStatus;
-use crate::domain::time::{DAY, UtcMs, day_of};
 use crate::ops::earned::{Course, earned};
 use crate::ops::tell::tell;
 use crate::ops::text::{amount, civil, count, date, fit, signed};
-use everwarm_runtime::fact::{Effect, Fact, Mask};
+use everwarm_domain::fact::kinds::kind;
+use everwarm_domain::fact::{
+    Body, BreakerLevel, Conflict, Decision, Ledger, Operator, Order, Restarts,
+};
+use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::OrderStatus;
+use everwarm_domain::time::{DAY, UtcMs, day_of};
+use everwarm_kernel::fact::{Effect, Fact, Mask};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -446,7 +446,7 @@ impl Span {
 mod tests {
     use super::super::super::sample::{T, equity, journal};
     use super::*;
-    use everwarm_runtime::fact::{Body as _, Key};
+    use everwarm_kernel::fact::{Body as _, Key};
 
     fn all(news: &mut News, facts: &[Fact<Body>]) -> Vec<(Topic, String)> {
         let items = facts.iter().flat_map(|fact| news.fold(fact)).collect::<Vec<_>>();

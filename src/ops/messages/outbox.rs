@@ -7,8 +7,8 @@
 //! 4. It holds one message and the items of the next, whatever lies behind it in the journal.
 
 use super::news::{Item, News, Topic};
-use crate::domain::fact::Body;
-use everwarm_runtime::fact::Fact;
+use everwarm_domain::fact::Body;
+use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::archive::{Archive, ArchiveError, Op};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -160,10 +160,10 @@ pub(super) fn put(key: &str, value: &impl Serialize) -> Op {
 mod tests {
     use super::super::super::sample::{T, journal};
     use super::*;
-    use crate::domain::fact::Ledger;
-    use crate::domain::money::Decimal;
-    use crate::domain::time::DAY;
-    use everwarm_runtime::fact::{Body as _, Key};
+    use everwarm_domain::fact::Ledger;
+    use everwarm_domain::money::Decimal;
+    use everwarm_domain::time::DAY;
+    use everwarm_kernel::fact::{Body as _, Key};
     use serde_json::json;
 
     #[test]

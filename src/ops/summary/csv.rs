@@ -1,12 +1,12 @@
 //! Tables for accountants: every amount exactly as the venue told it or the books have it.
 
 use super::period::Period;
-use crate::domain::id::ClientOrderId;
-use crate::domain::time::UtcMs;
 use crate::history::records::{FillView, OrderView, TradeView};
 use crate::ops::exit::Failure;
 use crate::ops::tell;
 use crate::ops::text::{instant, plain};
+use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::time::UtcMs;
 use std::collections::BTreeMap;
 use std::path::Path;
 

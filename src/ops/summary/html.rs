@@ -3,8 +3,8 @@
 use super::period::Period;
 use super::running::LOSS;
 use super::view::{Made, Point, SummaryView};
-use crate::domain::money::Decimal;
 use crate::ops::text::{amount, count, instant, plain, signed, thousands};
+use everwarm_domain::money::Decimal;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 

@@ -8,15 +8,15 @@
 use super::Kept;
 use super::period::Period;
 use super::view::{Made, Money, Point};
-use crate::domain::id::Symbol;
-use crate::domain::money::{Decimal, total};
-use crate::domain::order::Side;
-use crate::domain::time::UtcMs;
 use crate::history::History;
 use crate::history::booked::Booked;
 use crate::history::queries::HistoryError;
 use crate::history::records::{EquityView, PositionState};
 use crate::ops::earned::{self, Course};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::money::{Decimal, total};
+use everwarm_domain::order::Side;
+use everwarm_domain::time::UtcMs;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Points of a chart.

@@ -1,7 +1,7 @@
 //! A stretch of event time.
 
-use crate::domain::time::{DAY, UtcMs, day_of};
 use crate::ops::text::{civil, date, instant, instant_of};
+use everwarm_domain::time::{DAY, UtcMs, day_of};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

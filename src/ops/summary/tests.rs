@@ -2,19 +2,19 @@
 //! is heard of late.
 
 use super::*;
-use crate::domain::fact::kinds::rank;
-use crate::domain::fact::{Body, Decision, Ledger, Market, Operator, Order};
-use crate::domain::id::ClientOrderId;
-use crate::domain::money::Decimal;
-use crate::domain::order::{OrderIntent, OrderStatus, OrderType, Side};
-use crate::domain::time::{DAY, MINUTE, UtcMs, day_of};
 use crate::history::Projector;
 use crate::ops::sample::Facts;
-use crate::trading::risk::Breaker;
-use crate::trading::testing::{bar, changed, dec, filled, sent, signal, sym};
-use everwarm_runtime::fact::{Fact, Key};
-use everwarm_runtime::stage::Stage as _;
+use everwarm_domain::fact::kinds::rank;
+use everwarm_domain::fact::{Body, Decision, Ledger, Market, Operator, Order};
+use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, Side};
+use everwarm_domain::time::{DAY, MINUTE, UtcMs, day_of};
+use everwarm_kernel::fact::{Fact, Key};
+use everwarm_kernel::stage::Stage as _;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_trading::risk::Breaker;
+use everwarm_trading::testing::{bar, changed, dec, filled, sent, signal, sym};
 use std::path::PathBuf;
 use std::sync::Arc;
 

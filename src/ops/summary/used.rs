@@ -2,15 +2,15 @@
 //! the order in which it saw them.
 
 use super::period::Period;
-use crate::domain::fact::{Body, Ledger, Market, Order, Venue};
-use crate::domain::id::ClientOrderId;
-use crate::domain::money::Decimal;
-use crate::domain::time::{DAY, UtcMs, day_of};
 use crate::history::booked::Booked;
 use crate::history::records::OrderView;
-use crate::trading::risk::Breaker;
-use everwarm_runtime::fact::{Fact, Key};
-use everwarm_runtime::stage::Stage as _;
+use everwarm_domain::fact::{Body, Ledger, Market, Order, Venue};
+use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::time::{DAY, UtcMs, day_of};
+use everwarm_kernel::fact::{Fact, Key};
+use everwarm_kernel::stage::Stage as _;
+use everwarm_trading::risk::Breaker;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most that was used on a UTC day.

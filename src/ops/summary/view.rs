@@ -1,9 +1,9 @@
 //! The public shape of a summary.
 
 use super::period::Period;
-use crate::domain::money::Decimal;
-use crate::domain::time::UtcMs;
 use crate::ops::text::{count, instant};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;

@@ -2,19 +2,19 @@
 
 use super::Page;
 use super::table::{RULES, SLIPPAGE};
-use crate::domain::fact::{
+use everwarm_domain::fact::{
     Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Venue,
 };
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::market::Bar;
-use crate::domain::money::{Decimal, total};
-use crate::domain::order::{Liquidity, OrderIntent, OrderStatus, Side, VenueFill};
-use crate::domain::settings::Settings;
-use crate::trading::risk::{Breaker, limits};
-use crate::trading::strategy::REGISTRY;
-use everwarm_runtime::fact::Fact;
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, total};
+use everwarm_domain::order::{Liquidity, OrderIntent, OrderStatus, Side, VenueFill};
+use everwarm_domain::settings::Settings;
+use everwarm_kernel::fact::Fact;
+use everwarm_kernel::stage::Stage as _;
 use everwarm_runtime::meter::Reading;
-use everwarm_runtime::stage::Stage as _;
+use everwarm_trading::risk::{Breaker, limits};
+use everwarm_trading::strategy::REGISTRY;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -379,10 +379,10 @@ fn number(amount: Decimal) -> f64 {
 mod tests {
     use super::super::Rejected;
     use super::*;
-    use crate::domain::fact::{Conflict, Dispute};
     use crate::ops::fold::StatusFold;
     use crate::ops::sample::journal;
-    use crate::trading::testing::{close, configured, dec, fact, filled, input, instrument, sym};
+    use everwarm_domain::fact::{Conflict, Dispute};
+    use everwarm_trading::testing::{close, configured, dec, fact, filled, input, instrument, sym};
 
     #[test]
     fn a_position_that_cannot_be_is_a_violation() {

@@ -1,9 +1,10 @@
 //! Exits that are owed, as they are shown.
 
-use crate::domain::id::Symbol;
-use crate::domain::money::Decimal;
-use crate::domain::time::UtcMs;
 use crate::ops::tell;
+use crate::shapes;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -11,6 +12,7 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OwedView {
     /// What is to be sold.
+    #[schema(value_type = shapes::Symbol)]
     pub symbol: Symbol,
     /// Whose: a strategy, or `flatten` for what an operator has sold.
     pub strategy: String,

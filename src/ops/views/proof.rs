@@ -1,6 +1,6 @@
 //! What the proofs show: the journal derived again, and a recording played under misfortune.
 
-use crate::domain::time::UtcMs;
+use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

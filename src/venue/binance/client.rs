@@ -9,12 +9,6 @@ use super::map;
 use super::sign::{ApiKey, Query};
 use super::stream::{MarketStreams, UserStream};
 use super::wire::{self, OrderAnswer, OrderState, TradeRow};
-use crate::domain::bounds;
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::instrument::Instrument;
-use crate::domain::money::Decimal;
-use crate::domain::order::{OrderIntent, OrderReport, ReportSource, SendAttempt};
-use crate::domain::time::{Timeframe, UtcMs};
 use crate::venue::clock::SharedClock;
 use crate::venue::port::{
     AccountPicture, Asked, Bars, ErrorClass, PAGE_MAX, Report, Request, Stamp, Trade, TradesSince,
@@ -25,6 +19,12 @@ use crate::venue::rate_limit::{
 };
 use crate::venue::session::Session;
 use crate::venue::transport::{Http, HttpRequest, Method, PLACE_TIMEOUT, Probe, READ_TIMEOUT};
+use everwarm_domain::bounds;
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{OrderIntent, OrderReport, ReportSource, SendAttempt};
+use everwarm_domain::time::{Timeframe, UtcMs};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};

@@ -8,17 +8,17 @@ use super::wire::{
     AssetBalance, Dec, ExchangeInfo, ExecutionType, Filter, KlineRow, OrderAck, OrderSide,
     OrderState, RateLimit, Status, SymbolInfo, Told, TradeRow,
 };
-use crate::domain::bounds;
-use crate::domain::clean::clean;
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::instrument::Instrument;
-use crate::domain::market::Bar;
-use crate::domain::money::{Decimal, Price};
-use crate::domain::order::{
+use crate::venue::port::{AccountReport, Bars, MarketReport, Trade, UnheldBar};
+use everwarm_domain::bounds;
+use everwarm_domain::clean::clean;
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::order::{
     Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, ReportSource, Side, VenueFill,
 };
-use crate::domain::time::{Timeframe, UtcMs};
-use crate::venue::port::{AccountReport, Bars, MarketReport, Trade, UnheldBar};
+use everwarm_domain::time::{Timeframe, UtcMs};
 
 /// A decimal as the venue wants it: plain, without an exponent, without trailing zeros, so with no
 /// more digits than the step it is a multiple of.

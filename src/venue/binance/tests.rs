@@ -4,13 +4,13 @@ use super::error::{Kind, of_answer, of_error, of_transport};
 use super::frames::{MarketFrame, UserFrame, decode_market, decode_user};
 use super::wire::{self, OrderAnswer, OrderState, decode, decode_order_answer, error_body};
 use super::{map, stream};
-use crate::domain::id::{ClientOrderId, Symbol};
-use crate::domain::money::{Decimal, parse_decimal};
-use crate::domain::order::{OrderReport, OrderStatus, ReportSource, Side};
-use crate::domain::time::Timeframe;
 use crate::venue::port::{AccountReport, ErrorClass, MarketReport};
 use crate::venue::session::{Hello, Protocol, Said};
 use crate::venue::transport::TransportError;
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::money::{Decimal, parse_decimal};
+use everwarm_domain::order::{OrderReport, OrderStatus, ReportSource, Side};
+use everwarm_domain::time::Timeframe;
 use serde_json::{Value, json};
 use std::io::Read;
 use std::sync::Arc;
@@ -491,7 +491,7 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, below: usize) -> usize {
-        usize::try_from(everwarm_runtime::chance::draw(&mut self.0) % below as u64).unwrap()
+        usize::try_from(everwarm_kernel::chance::draw(&mut self.0) % below as u64).unwrap()
     }
 
     fn spoil(&mut self, bytes: &mut Vec<u8>) {

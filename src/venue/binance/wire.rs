@@ -3,7 +3,7 @@
 //! Unknown fields and unknown words are tolerated; a wrong type is an error that names the message
 //! and the place. Numbers of money are decimal strings and never pass through a float.
 
-use crate::domain::money::{Decimal, parse_decimal};
+use everwarm_domain::money::{Decimal, parse_decimal};
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

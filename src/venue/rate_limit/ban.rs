@@ -5,7 +5,7 @@
 //! venue has lifted, does not last.
 
 use super::{WaitMs, end_of, wait};
-use crate::domain::time::UtcMs;
+use everwarm_domain::time::UtcMs;
 
 /// The longest wait that is believed without the venue's own words, milliseconds; in a longer one
 /// is looked whether it still holds.

@@ -13,7 +13,7 @@
 
 use super::ban::{Ban, Gate};
 use super::{Priority, TRY, WaitMs, wait};
-use crate::domain::time::UtcMs;
+use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 
 /// Width of the window that is told as `10S`, milliseconds.

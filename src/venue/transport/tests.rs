@@ -1,12 +1,12 @@
 //! Real sockets on loopback: what is told of a request that got no answer, and a link end to end.
 
 use super::*;
-use crate::domain::time::UtcMs;
 use crate::venue::link::{self, Wiring};
 use crate::venue::session::{Event, Hello, Moment, Protocol, Said, Session};
 use axum::extract::ws::{Message as ServerMessage, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use axum::routing::get;
+use everwarm_domain::time::UtcMs;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -1,8 +1,6 @@
 //! What the venue allows, as the client keeps it: who may leave now, and who waits for how long.
 
 use super::{BinanceClient, Cost, Patience};
-use crate::domain::order::Side;
-use crate::domain::time::UtcMs;
 use crate::venue::binance::error::Kind;
 use crate::venue::clock::Pace;
 use crate::venue::port::{ErrorClass, TimeSample, VenueError};
@@ -11,6 +9,8 @@ use crate::venue::rate_limit::{
     WeightLimit,
 };
 use crate::venue::transport::HttpAnswer;
+use everwarm_domain::order::Side;
+use everwarm_domain::time::UtcMs;
 use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{MutexGuard, PoisonError};

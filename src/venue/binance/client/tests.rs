@@ -1,12 +1,12 @@
 //! The client against a small server that plays back answers and remembers what it was asked.
 
 use super::*;
-use crate::domain::order::{OrderType, Side};
 use crate::venue::binance::sign::tests::documented_key;
 use crate::venue::clock::Pace;
 use axum::extract::State as ServerState;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, Method as HttpMethod, StatusCode, Uri};
+use everwarm_domain::order::{OrderType, Side};
 use std::collections::VecDeque;
 
 /// Status, body and seconds to wait.

@@ -1,12 +1,12 @@
 //! The venue's clock, as the client looks at it.
 
 use super::{BinanceClient, Cost, LOOKS_MAX, mapped, read};
-use crate::domain::bounds;
 use crate::venue::binance::error::{self, Kind};
 use crate::venue::binance::sign::Query;
 use crate::venue::binance::wire;
 use crate::venue::port::{TimeSample, VenueError};
 use crate::venue::rate_limit::Priority;
+use everwarm_domain::bounds;
 
 impl BinanceClient {
     /// Looks at the venue's clock and lets [`Self::clock`] know; again where what it says is far

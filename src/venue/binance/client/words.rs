@@ -1,10 +1,10 @@
 //! Requests in the venue's words.
 
-use crate::domain::money::Decimal;
-use crate::domain::order::{OrderIntent, OrderType, SendAttempt, Side};
 use crate::venue::binance::map;
 use crate::venue::binance::sign::Query;
 use crate::venue::port::{ErrorClass, VenueError};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side};
 
 /// The words of a new order, in the order they are sent.
 pub(super) fn order(intent: &OrderIntent, attempt: &SendAttempt) -> Result<Query, VenueError> {

@@ -1,0 +1,57 @@
+//! Average true range, smoothed by Wilder: defined from the bar after the n-th.
+
+use crate::{Bar, Indicator, to_f64};
+use serde::{Deserialize, Serialize};
+
+/// Wilder's mean of the true ranges.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Atr {
+    length: u32,
+    previous: Option<i64>,
+    /// True ranges taken into the seed; `length` once it is made.
+    seeded: u32,
+    value: f64,
+    seed: f64,
+}
+
+impl Atr {
+    /// Over `length` true ranges; at least 1.
+    #[must_use]
+    pub fn new(length: u32) -> Atr {
+        Atr { length: length.max(1), previous: None, seeded: 0, value: f64::NAN, seed: 0.0 }
+    }
+}
+
+impl Indicator for Atr {
+    fn update(&mut self, bar: &Bar) -> f64 {
+        let Some(before) = self.previous.replace(bar.close) else { return f64::NAN };
+        // Prices are above 0, so this fits; a journal may hold others.
+        let range = bar.high.max(before).saturating_sub(bar.low.min(before));
+        let range = to_f64(range);
+        let n = f64::from(self.length);
+        if self.seeded < self.length {
+            self.seeded += 1;
+            self.seed += range;
+            if self.seeded == self.length {
+                self.value = self.seed / n;
+            }
+        } else {
+            self.value = (self.value * (n - 1.0) + range) / n;
+        }
+        self.value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::bar;
+
+    #[test]
+    fn counts_the_jump_from_the_previous_close() {
+        let mut atr = Atr::new(2);
+        let values: Vec<_> = [10, 14, 12, 20].iter().map(|p| atr.update(&bar(*p))).collect();
+        assert!(values[..2].iter().all(|v| v.is_nan()));
+        assert_eq!(values[2..], [3.0, 5.5]);
+    }
+}

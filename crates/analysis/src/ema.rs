@@ -1,0 +1,54 @@
+//! Exponential moving average, seeded with the simple mean of its first n closes.
+
+use crate::sma::mean;
+use crate::{Bar, Indicator, to_f64};
+use serde::{Deserialize, Serialize};
+
+/// Exponential mean of the closes, k = 2 / (n + 1).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ema {
+    length: u32,
+    /// Closes taken into the seed; `length` once it is made.
+    seeded: u32,
+    seed: i128,
+    value: f64,
+}
+
+impl Ema {
+    /// Over `length` closes; at least 1.
+    #[must_use]
+    pub fn new(length: u32) -> Ema {
+        Ema { length: length.max(1), seeded: 0, seed: 0, value: f64::NAN }
+    }
+}
+
+impl Indicator for Ema {
+    fn update(&mut self, bar: &Bar) -> f64 {
+        if self.seeded < self.length {
+            self.seeded += 1;
+            self.seed += i128::from(bar.close);
+            if self.seeded == self.length {
+                self.value = mean(self.seed, self.length);
+            }
+        } else {
+            let k = 2.0 / f64::from(self.length + 1);
+            // In this order, as the reference does it: another order gives other bits.
+            self.value = (to_f64(bar.close) - self.value) * k + self.value;
+        }
+        self.value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::bar;
+
+    #[test]
+    fn starts_from_the_mean() {
+        let mut ema = Ema::new(3);
+        let values: Vec<_> = [1, 2, 6, 5].iter().map(|p| ema.update(&bar(*p))).collect();
+        assert!(values[..2].iter().all(|v| v.is_nan()));
+        assert_eq!(values[2..], [3.0, 4.0]);
+    }
+}

@@ -1,0 +1,76 @@
+//! Simple moving average: the mean of the last n closes, first defined at the n-th.
+//!
+//! The sum is an integer, so it is exact and does not depend on where it started.
+
+use crate::{Bar, Indicator, SCALE};
+use serde::{Deserialize, Serialize};
+
+/// Mean of the last closes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sma {
+    length: u32,
+    /// The last closes, as a ring once it is full.
+    window: Vec<i64>,
+    /// Where the next close goes once the ring is full.
+    next: u32,
+    sum: i128,
+}
+
+impl Sma {
+    /// Over `length` closes; at least 1.
+    #[must_use]
+    pub fn new(length: u32) -> Sma {
+        let length = length.max(1);
+        Sma { length, window: Vec::with_capacity(length as usize), next: 0, sum: 0 }
+    }
+}
+
+/// The mean of `count` prices that sum up to `sum`, in quote units.
+#[expect(clippy::cast_precision_loss, reason = "the one place where the exact sum becomes a float")]
+pub(crate) fn mean(sum: i128, count: u32) -> f64 {
+    let scale = f64::from(10_u32.pow(SCALE));
+    // The 64-bit conversion is the fast one, and sums rarely need more.
+    let sum = i64::try_from(sum).map_or(sum as f64, |s| s as f64);
+    sum / (f64::from(count) * scale)
+}
+
+impl Indicator for Sma {
+    fn update(&mut self, bar: &Bar) -> f64 {
+        self.sum += i128::from(bar.close);
+        if self.window.len() < self.length as usize {
+            self.window.push(bar.close);
+            if self.window.len() < self.length as usize {
+                return f64::NAN;
+            }
+        } else {
+            let oldest = std::mem::replace(&mut self.window[self.next as usize], bar.close);
+            self.sum -= i128::from(oldest);
+            self.next = if self.next + 1 == self.length { 0 } else { self.next + 1 };
+        }
+        mean(self.sum, self.length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::bar;
+    use crate::to_f64;
+
+    #[test]
+    fn is_the_mean_of_the_last_closes_from_the_nth_on() {
+        let mut sma = Sma::new(3);
+        let values: Vec<_> = [1, 2, 6, 4, 5, 9].iter().map(|p| sma.update(&bar(*p))).collect();
+        assert!(values[0].is_nan() && values[1].is_nan());
+        assert_eq!(values[2..], [3.0, 4.0, 5.0, 6.0]);
+    }
+
+    #[test]
+    fn holds_the_largest_prices() {
+        let mut sma = Sma::new(2);
+        let dear = Bar { close: i64::MAX, ..bar(1) };
+        sma.update(&dear);
+        let value = sma.update(&dear);
+        assert!((value - to_f64(i64::MAX)).abs() < 1e-3);
+    }
+}

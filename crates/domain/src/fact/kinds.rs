@@ -1,0 +1,505 @@
+//! Kinds of facts: their numbers in masks, who makes them, how durable they are, how they are
+//! written.
+//!
+//! Numbers are never reused. A fact is written as MessagePack, positional; the large ones are
+//! packed.
+
+use super::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
+use crate::id::Symbol;
+use everwarm_kernel::fact::{self, Rank, RuntimeEvent};
+use everwarm_kernel::roster::{Change, Joined};
+
+/// Kind numbers.
+pub mod kind {
+    #![expect(missing_docs, reason = "each constant is the number of the fact of that name")]
+    pub const CLOSE: u8 = 0;
+    pub const LATE_BAR: u8 = 1;
+    pub const HISTORY_LOADED: u8 = 2;
+    pub const HISTORY_BARS: u8 = 3;
+    pub const INSTRUMENTS: u8 = 4;
+    pub const UNIVERSE: u8 = 5;
+    pub const SYMBOL_WANTED: u8 = 6;
+    pub const SWITCHED: u8 = 7;
+    pub const SENT: u8 = 8;
+    pub const REPORTED: u8 = 9;
+    pub const REFUSED: u8 = 10;
+    pub const UNANSWERED: u8 = 11;
+    pub const ABSENT: u8 = 12;
+    pub const ACCOUNT: u8 = 13;
+    pub const KEPT: u8 = 14;
+    pub const LIVE_CONFIRMED: u8 = 15;
+    pub const STARTED: u8 = 16;
+    pub const CLOCK: u8 = 17;
+    pub const CONFIG_APPLIED: u8 = 18;
+    pub const STAGE_UPGRADED: u8 = 19;
+    pub const QUARANTINED: u8 = 20;
+    pub const RELEASED: u8 = 21;
+    pub const RESOLVED: u8 = 22;
+    pub const BRANCH: u8 = 23;
+    pub const ROLLED: u8 = 24;
+    pub const FEATURES: u8 = 25;
+    pub const SIGNALS: u8 = 26;
+    pub const BREAKER: u8 = 32;
+    pub const APPROVED: u8 = 33;
+    pub const DECLINED: u8 = 34;
+    pub const INTENT: u8 = 40;
+    pub const GRANTED: u8 = 41;
+    pub const CHANGED: u8 = 42;
+    pub const FILLED: u8 = 43;
+    pub const COMPARED: u8 = 44;
+    pub const POSITION: u8 = 48;
+    pub const EQUITY: u8 = 49;
+    pub const RECONCILED: u8 = 50;
+    pub const ADJUSTED: u8 = 51;
+    pub const STAGE_JOINED: u8 = 52;
+    pub const STAGE_LEFT: u8 = 53;
+    pub const BAR_REFUSED: u8 = 68;
+    pub const OWED: u8 = 84;
+    pub const ADOPTED: u8 = 93;
+    pub const PANIC_TRADED: u8 = 94;
+    pub const RESTARTED: u8 = 97;
+}
+
+/// Ranks of the stages: fixed, spaced, none reused. A later stage takes a free number.
+pub mod rank {
+    use everwarm_kernel::fact::Rank;
+    /// 1m bars to wider ones.
+    pub const ROLL_UP: Rank = Rank(100);
+    /// Bars to indicator values.
+    pub const INDICATOR: Rank = Rank(200);
+    /// The `sma_cross` strategy. Strategies take 400 to 499.
+    pub const SMA_CROSS: Rank = Rank(400);
+    /// The circuit breaker.
+    pub const BREAKER: Rank = Rank(500);
+    /// Approves and reserves.
+    pub const DECISION: Rank = Rank(600);
+    /// Intents to final orders.
+    pub const ORDER_MANAGER: Rank = Rank(700);
+    /// Which symbols are listed, and what of them is held; followed by the universe.
+    pub const UNIVERSE: Rank = Rank(880);
+    /// Life and settings in force; followed by the configuration.
+    pub const CONFIG: Rank = Rank(890);
+    /// What was said about closes; followed by the closer.
+    pub const CLOSES: Rank = Rank(910);
+    /// What is to be sent and asked; followed by the gateway.
+    pub const GATEWAY: Rank = Rank(900);
+    /// Fills to positions and equity.
+    pub const LEDGER: Rank = Rank(800);
+}
+
+/// One row of `docs/FACTS.md`.
+#[derive(Clone, Copy, Debug)]
+pub struct KindInfo {
+    /// Number in masks.
+    pub kind: u8,
+    /// `Group.Name`.
+    pub name: &'static str,
+    /// Who makes it.
+    pub made_by: &'static str,
+    /// Flushed at once.
+    pub synced: bool,
+    /// How long it is kept.
+    pub kept: &'static str,
+    /// What it says.
+    pub about: &'static str,
+}
+
+const JOURNAL: &str = "journal";
+const PROJECTED: &str = "journal; projected into history";
+
+macro_rules! kinds {
+    ($($kind:ident $name:literal $by:literal $synced:literal $kept:ident $about:literal;)*) => {
+        /// Every kind, by number.
+        pub const TABLE: &[KindInfo] = &[$(KindInfo {
+            kind: kind::$kind, name: $name, made_by: $by, synced: $synced, kept: $kept,
+            about: $about,
+        }),*];
+    };
+}
+
+kinds! {
+    CLOSE "Market.Close" "closer" false PROJECTED
+        "all 1m bars of one closing time: one decision round";
+    LATE_BAR "Market.LateBar" "closer" false PROJECTED
+        "a bar that came after its close was said";
+    HISTORY_LOADED "Market.HistoryLoaded" "history" true JOURNAL
+        "a range of past bars may be used, with its digest; closes begin after it";
+    HISTORY_BARS "Market.HistoryBars" "shell" false JOURNAL
+        "never written: what a stage is given in place of HistoryLoaded";
+    INSTRUMENTS "Market.Instruments" "universe" false JOURNAL
+        "the venue's rules for the wanted instruments";
+    UNIVERSE "Market.Universe" "universe" true JOURNAL
+        "which symbols are listed from here on, and how each stands: what changed";
+    SYMBOL_WANTED "Operator.SymbolWanted" "operator" true JOURNAL
+        "an operator adds or removes a symbol; goes before any rule";
+    SWITCHED "Operator.Switched" "operator" true JOURNAL
+        "an operator turns something on or off: trading, a strategy, a process";
+    SENT "Venue.Sent" "gateway" true JOURNAL
+        "requests that leave once this is on disk";
+    REPORTED "Venue.Reported" "gateway, private stream" false JOURNAL
+        "the venue's word on an order";
+    REFUSED "Venue.Refused" "gateway" true JOURNAL
+        "a definite no to one attempt: the venue keeps no record of it";
+    UNANSWERED "Venue.Unanswered" "gateway" false JOURNAL
+        "an attempt has no clear answer";
+    ABSENT "Venue.Absent" "gateway" false JOURNAL
+        "the venue knows neither the order nor a trade of it";
+    ACCOUNT "Venue.Account" "gateway" false JOURNAL
+        "balances and open orders, compared with the books";
+    KEPT "Analysis.Kept" "indicator" false JOURNAL
+        "indicator values under lengths that something held was opened with";
+    LIVE_CONFIRMED "Operator.LiveConfirmed" "operator" true JOURNAL
+        "a person typed the account that trades real money, and its caps";
+    STARTED "Operator.Started" "daemon" true JOURNAL
+        "a process started on this store";
+    CLOCK "Operator.Clock" "clock" false JOURNAL
+        "the earliest wake-up of a stage is due";
+    CONFIG_APPLIED "Operator.ConfigApplied" "daemon" true JOURNAL
+        "the configuration in force from here on";
+    STAGE_UPGRADED "Operator.StageUpgraded" "runtime" false JOURNAL
+        "a stage speaks under a new version from here on";
+    QUARANTINED "Operator.Quarantined" "runtime" true JOURNAL
+        "a stage failed too often at an input, or is kept down from one on; what is done about it";
+    RELEASED "Operator.Released" "operator, runtime" true JOURNAL
+        "that ends: the stage is tried or asked again, or its absence is accepted";
+    RESOLVED "Operator.Resolved" "operator" true JOURNAL
+        "a conflict ends: the venue's word is taken, or set aside";
+    BRANCH "Operator.Branch" "supervisor" true JOURNAL
+        "a branch of the tree is kept down after too many failures, or is up again";
+    ROLLED "Analysis.Rolled" "roll-up" false JOURNAL
+        "wider bars completed by a close";
+    FEATURES "Analysis.Features" "indicator" false JOURNAL
+        "indicator values after a close";
+    SIGNALS "Analysis.Signals" "strategies" false JOURNAL
+        "wishes of one strategy after a close";
+    BREAKER "Decision.Breaker" "breaker" false JOURNAL
+        "the breaker changed its level or reasons";
+    APPROVED "Decision.Approved" "decision" false JOURNAL
+        "a signal may be traded; funds are reserved";
+    DECLINED "Decision.Declined" "decision" false JOURNAL
+        "a signal may not be traded, and why";
+    INTENT "Order.Intent" "order manager" false PROJECTED
+        "to be sent once, while valid";
+    GRANTED "Order.Granted" "order manager" false JOURNAL
+        "another attempt with the same id is safe";
+    CHANGED "Order.Changed" "order manager" false PROJECTED
+        "an order changed its status or filled quantity";
+    FILLED "Order.Filled" "order manager" false PROJECTED
+        "one execution, applied once";
+    COMPARED "Order.Compared" "order manager" false JOURNAL
+        "open orders at the venue against ours";
+    POSITION "Ledger.Position" "ledger" false JOURNAL
+        "a position changed";
+    EQUITY "Ledger.Equity" "ledger" false PROJECTED
+        "value of the account after a close";
+    RECONCILED "Ledger.Reconciled" "ledger" true JOURNAL
+        "the account against the books; trading may go on, or why not";
+    ADJUSTED "Ledger.Adjusted" "ledger" false JOURNAL
+        "the books took the venue's word for less of an asset, or took over a surplus";
+    STAGE_JOINED "Operator.StageJoined" "runtime" true JOURNAL
+        "a stage takes part from the next input on";
+    STAGE_LEFT "Operator.StageLeft" "runtime" true JOURNAL
+        "a stage takes part no more";
+    BAR_REFUSED "Market.BarRefused" "closer" false JOURNAL
+        "a bar that the venue's records contradict or no type holds; at most one a symbol a minute";
+    OWED "Decision.Owed" "decision" false JOURNAL
+        "an exit that was decided and is not done: opened, waiting for another reason, or ended";
+    ADOPTED "Operator.Adopted" "operator" true JOURNAL
+        "an operator takes a surplus into our books";
+    PANIC_TRADED "Venue.PanicTraded" "gateway" false JOURNAL
+        "what `everwarm panic` traded; each trade counts once";
+    RESTARTED "Operator.Restarted" "supervisor" false JOURNAL
+        "actors that were started again, by name and cause, gathered for ten seconds";
+}
+
+impl fact::Body for Body {
+    fn kind(&self) -> u8 {
+        match self {
+            Body::Market(m) => match m {
+                Market::Close { .. } => kind::CLOSE,
+                Market::LateBar { .. } => kind::LATE_BAR,
+                Market::HistoryLoaded { .. } => kind::HISTORY_LOADED,
+                Market::HistoryBars { .. } => kind::HISTORY_BARS,
+                Market::Instruments { .. } => kind::INSTRUMENTS,
+                Market::Universe { .. } => kind::UNIVERSE,
+                Market::BarRefused { .. } => kind::BAR_REFUSED,
+            },
+            Body::Venue(v) => match v {
+                Venue::Sent { .. } => kind::SENT,
+                Venue::Reported(_) => kind::REPORTED,
+                Venue::Refused { .. } => kind::REFUSED,
+                Venue::Unanswered { .. } => kind::UNANSWERED,
+                Venue::Absent { .. } => kind::ABSENT,
+                Venue::Account { .. } => kind::ACCOUNT,
+                Venue::PanicTraded { .. } => kind::PANIC_TRADED,
+            },
+            Body::Operator(o) => match o {
+                Operator::LiveConfirmed { .. } => kind::LIVE_CONFIRMED,
+                Operator::Started { .. } => kind::STARTED,
+                Operator::Clock { .. } => kind::CLOCK,
+                Operator::ConfigApplied { .. } => kind::CONFIG_APPLIED,
+                Operator::StageUpgraded { .. } => kind::STAGE_UPGRADED,
+                Operator::StageJoined { .. } => kind::STAGE_JOINED,
+                Operator::StageLeft { .. } => kind::STAGE_LEFT,
+                Operator::Quarantined { .. } => kind::QUARANTINED,
+                Operator::Released { .. } => kind::RELEASED,
+                Operator::Branch { .. } => kind::BRANCH,
+                Operator::SymbolWanted { .. } => kind::SYMBOL_WANTED,
+                Operator::Resolved { .. } => kind::RESOLVED,
+                Operator::Switched { .. } => kind::SWITCHED,
+                Operator::Adopted { .. } => kind::ADOPTED,
+                Operator::Restarted { .. } => kind::RESTARTED,
+            },
+            Body::Analysis(a) => match a {
+                Analysis::Rolled { .. } => kind::ROLLED,
+                Analysis::Features { .. } => kind::FEATURES,
+                Analysis::Kept { .. } => kind::KEPT,
+                Analysis::Signals { .. } => kind::SIGNALS,
+            },
+            Body::Decision(d) => match d {
+                Decision::Breaker { .. } => kind::BREAKER,
+                Decision::Approved { .. } => kind::APPROVED,
+                Decision::Declined { .. } => kind::DECLINED,
+                Decision::Owed { .. } => kind::OWED,
+            },
+            Body::Order(o) => match o {
+                Order::Intent(_) => kind::INTENT,
+                Order::Granted { .. } => kind::GRANTED,
+                Order::Changed { .. } => kind::CHANGED,
+                Order::Filled { .. } => kind::FILLED,
+                Order::Compared { .. } => kind::COMPARED,
+            },
+            Body::Ledger(l) => match l {
+                Ledger::Position { .. } => kind::POSITION,
+                Ledger::Equity { .. } => kind::EQUITY,
+                Ledger::Reconciled { .. } => kind::RECONCILED,
+                Ledger::Adjusted { .. } => kind::ADJUSTED,
+            },
+        }
+    }
+
+    fn name(kind: u8) -> &'static str {
+        TABLE.iter().find(|row| row.kind == kind).map_or("?", |row| row.name)
+    }
+
+    fn synced(&self) -> bool {
+        matches!(
+            self.kind(),
+            kind::SENT
+                | kind::REFUSED
+                | kind::LIVE_CONFIRMED
+                | kind::STARTED
+                | kind::CONFIG_APPLIED
+                | kind::RECONCILED
+                | kind::HISTORY_LOADED
+                | kind::QUARANTINED
+                | kind::RELEASED
+                | kind::STAGE_JOINED
+                | kind::STAGE_LEFT
+                | kind::BRANCH
+                | kind::UNIVERSE
+                | kind::SYMBOL_WANTED
+                | kind::RESOLVED
+                | kind::SWITCHED
+                | kind::ADOPTED
+        )
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        if super::packed::encode(self, out) {
+            return;
+        }
+        rmp_serde::encode::write(out, self).expect("facts are plain values and memory takes them");
+    }
+
+    fn weight(&self) -> usize {
+        size_of::<Body>() + self.heap()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        if let Some(packed) = super::packed::decode(bytes) {
+            return packed;
+        }
+        rmp_serde::from_slice(bytes).map_err(|e| e.to_string())
+    }
+
+    fn parts(&self) -> Vec<String> {
+        self.symbols().iter().map(Symbol::to_string).collect()
+    }
+
+    fn without(&self, parts: &[String]) -> Option<Self> {
+        self.without_symbols(|symbol| parts.iter().any(|part| part == symbol.as_str()))
+    }
+
+    fn runtime(event: RuntimeEvent) -> Self {
+        match event {
+            RuntimeEvent::StageUpgraded { rank, from, to } => {
+                Body::Operator(Operator::StageUpgraded { rank: rank.0, from, to })
+            }
+            RuntimeEvent::Joined(Joined { rank, id, kind, version, settings }) => {
+                let rank = rank.0;
+                Body::Operator(Operator::StageJoined { rank, id, kind, version, settings })
+            }
+            RuntimeEvent::Left { rank } => Body::Operator(Operator::StageLeft { rank: rank.0 }),
+            RuntimeEvent::Quarantined(q) => Body::Operator(Operator::Quarantined {
+                rank: q.rank.0,
+                stage: q.stage.to_owned(),
+                input: q.n,
+                effect: q.effect,
+                symbols: q.parts.iter().filter_map(|part| Symbol::new(part).ok()).collect(),
+                failures: q.failures,
+                why: q.why,
+            }),
+            RuntimeEvent::Released { quarantine } => {
+                Body::Operator(Operator::Released { quarantine, retry: true })
+            }
+        }
+    }
+
+    fn roster(&self) -> Option<Change> {
+        if let Body::Operator(Operator::StageLeft { rank }) = self {
+            return Some(Change::Left(Rank(*rank)));
+        }
+        let Body::Operator(Operator::StageJoined { rank, id, kind, version, settings }) = self
+        else {
+            return None;
+        };
+        let (rank, version) = (Rank(*rank), *version);
+        let (id, kind, settings) = (id.clone(), kind.clone(), settings.clone());
+        Some(Change::Joined(Joined { rank, id, kind, version, settings }))
+    }
+}
+
+/// Rough heap use of a short text: names, ids and reasons are tens of bytes.
+const TEXT: usize = 48;
+
+impl Body {
+    /// Rough heap use, bytes. What grows with the number of symbols is counted, the rest is
+    /// estimated.
+    fn heap(&self) -> usize {
+        match self {
+            Body::Market(m) => match m {
+                Market::Close { bars, missing, odd, .. } => {
+                    let flat = size_of_val(bars.as_slice()) + size_of_val(missing.as_slice());
+                    flat + size_of_val(odd.as_slice())
+                }
+                Market::BarRefused { reason, claimed, .. } => reason.len() + claimed.len(),
+                Market::HistoryBars { bars, .. } => size_of_val(bars.as_slice()),
+                Market::Instruments { rules } => size_of_val(rules.as_slice()) + rules.len() * TEXT,
+                Market::Universe { listed, unlisted, .. } => {
+                    let flat = size_of_val(listed.as_slice()) + size_of_val(unlisted.as_slice());
+                    flat + listed.len() * TEXT
+                }
+                Market::LateBar { .. } | Market::HistoryLoaded { .. } => 0,
+            },
+            Body::Venue(v) => match v {
+                Venue::Sent { attempts } => {
+                    size_of_val(attempts.as_slice()) + attempts.len() * TEXT
+                }
+                Venue::Reported(report) => {
+                    let fills = report.fills.as_slice();
+                    TEXT + size_of_val(fills) + fills.len() * TEXT
+                }
+                Venue::Refused { .. } | Venue::Unanswered { .. } | Venue::Absent { .. } => 2 * TEXT,
+                Venue::Account { balances, open, .. } => {
+                    let flat = size_of_val(balances.as_slice()) + size_of_val(open.as_slice());
+                    flat + (balances.len() + open.len()) * TEXT
+                }
+                Venue::PanicTraded { trades } => {
+                    size_of_val(trades.as_slice()) + trades.len() * 2 * TEXT
+                }
+            },
+            Body::Operator(o) => match o {
+                Operator::ConfigApplied { text, origins, values, .. } => {
+                    let pairs = origins.len() + values.len();
+                    text.len() + pairs * (size_of::<(String, String)>() + 2 * TEXT)
+                }
+                Operator::Switched { reason: text, .. }
+                | Operator::Adopted { reason: text, .. }
+                | Operator::StageJoined { settings: text, .. } => 2 * TEXT + text.len(),
+                Operator::LiveConfirmed { .. }
+                | Operator::Started { .. }
+                | Operator::Clock { .. } => TEXT,
+                Operator::Quarantined { symbols, why, .. } => {
+                    size_of_val(symbols.as_slice()) + why.len() + TEXT
+                }
+                Operator::Branch { path, down } => {
+                    path.len() + down.as_ref().map_or(0, String::len)
+                }
+                Operator::StageUpgraded { .. }
+                | Operator::StageLeft { .. }
+                | Operator::Released { .. }
+                | Operator::SymbolWanted { .. } => 0,
+                Operator::Resolved { reason, .. } => 4 * TEXT + reason.len(),
+                Operator::Restarted { actors } => {
+                    size_of_val(actors.as_slice()) + actors.len() * TEXT
+                }
+            },
+            Body::Analysis(a) => match a {
+                Analysis::Rolled { bars, .. } => size_of_val(bars.as_slice()),
+                Analysis::Features { rows, .. } | Analysis::Kept { rows, .. } => {
+                    size_of_val(rows.as_slice())
+                }
+                Analysis::Signals { rows } => size_of_val(rows.as_slice()) + rows.len() * 2 * TEXT,
+            },
+            Body::Decision(_) | Body::Order(_) => 4 * TEXT,
+            Body::Ledger(_) => TEXT,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fact::FeatureRow;
+    use crate::market::Bar;
+    use crate::money::{Decimal, Price};
+    use crate::time::Timeframe;
+    use everwarm_kernel::fact::Body as _;
+
+    #[test]
+    fn what_grows_with_the_symbols_weighs_what_it_takes() {
+        let symbol = Symbol::new("A").unwrap();
+        let price = Price(1);
+        let volume = Decimal::ONE;
+        let bar = Bar {
+            symbol,
+            open_time: 0,
+            open: price,
+            high: price,
+            low: price,
+            close: price,
+            volume,
+        };
+        let row = FeatureRow {
+            symbol,
+            time: 0,
+            close: price,
+            sma_fast: 0.0,
+            sma_slow: 0.0,
+            ema: 0.0,
+            atr: 0.0,
+        };
+        let timeframe = Timeframe::M1;
+        let close = |n| {
+            let (bars, missing, odd) = (vec![bar; n], Vec::new(), Vec::new());
+            Market::Close { time: 0, bars, missing, odd }
+        };
+        let features = |n| Analysis::Features { timeframe, rows: vec![row; n] };
+        let past = |n| Market::HistoryBars { symbol, timeframe, bars: vec![bar; n] };
+        let kinds: [(&dyn Fn(usize) -> Body, usize); 3] = [
+            (&|n| Body::Market(close(n)), size_of::<Bar>()),
+            (&|n| Body::Analysis(features(n)), size_of::<FeatureRow>()),
+            (&|n| Body::Market(past(n)), size_of::<Bar>()),
+        ];
+        for (body, each) in kinds {
+            let (one, many) = (body(1).weight(), body(301).weight());
+            assert_eq!(many - one, 300 * each);
+            assert!(one >= size_of::<Body>());
+        }
+        // 300 symbols: a close and its features are tens of kilobytes, which bounds of megabytes
+        // must see.
+        let round = Body::Market(close(300)).weight() + Body::Analysis(features(300)).weight();
+        assert!((30_000..60_000).contains(&round), "{round}");
+    }
+}

@@ -1,0 +1,674 @@
+//! Every fact there is, grouped. `docs/FACTS.md` is generated from [`kinds::TABLE`].
+//!
+//! Inputs come from outside and are numbered; derived facts are said by the stage of one rank.
+
+pub mod kinds;
+mod packed;
+mod parts;
+
+pub use super::conflict::{Accept, Conflict, Dispute};
+use super::id::{ClientOrderId, Symbol};
+use super::instrument::Instrument;
+use super::market::{Bar, RolledBar};
+use super::money::{Decimal, Price};
+use super::odd::{OddBar, Oddity};
+use super::order::{
+    Balance, OrderIntent, OrderReport, OrderStatus, PanicTrade, SendAttempt, Side, VenueFill,
+};
+use super::settings::Settings;
+use super::switch::Switch;
+use super::time::{Timeframe, UtcMs};
+use everwarm_kernel::fact::Effect;
+use serde::{Deserialize, Serialize};
+
+/// What a fact says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Body {
+    /// Inputs: what the market did.
+    Market(Market),
+    /// Inputs: what went to the venue and what it said.
+    Venue(Venue),
+    /// Inputs: the process, the clock, people and the runtime.
+    Operator(Operator),
+    /// Derived: numbers and wishes.
+    Analysis(Analysis),
+    /// Derived: what may be done and what is to be done.
+    Decision(Decision),
+    /// Derived: what became of orders.
+    Order(Order),
+    /// Derived: the books.
+    Ledger(Ledger),
+}
+
+/// Inputs: what the market did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Market {
+    /// All 1m bars that closed at `time`, sorted by symbol: one decision round.
+    Close {
+        /// End of the minute, UTC milliseconds: `open_time` of the bars + 60,000.
+        time: UtcMs,
+        /// The closed bars by symbol.
+        bars: Vec<Bar>,
+        /// Expected symbols without a bar in this minute, by name.
+        missing: Vec<Symbol>,
+        /// Which of the bars are odd, by symbol: the venue's records repeated them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        odd: Vec<OddBar>,
+    },
+    /// A bar that came after its close was said.
+    LateBar {
+        /// The bar.
+        bar: Bar,
+        /// Why it is odd, where it is; the venue's records repeated it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        odd: Option<Oddity>,
+    },
+    /// A bar was not believed: the venue's records contradict it, or no type holds it. Nothing is
+    /// decided by it.
+    BarRefused {
+        /// What it is of.
+        symbol: Symbol,
+        /// Its opening time, UTC milliseconds, as it was claimed.
+        time: UtcMs,
+        /// Why it was refused, in words.
+        reason: String,
+        /// What was claimed, in words.
+        claimed: String,
+    },
+    /// A range of past bars is in the history and may be used.
+    HistoryLoaded {
+        /// What they are of.
+        symbol: Symbol,
+        /// Their width.
+        timeframe: Timeframe,
+        /// Opening time of the first bar.
+        from: UtcMs,
+        /// Opening time of the last bar.
+        to: UtcMs,
+        /// Number of bars.
+        count: u32,
+        /// Digest over the bars as stored.
+        digest: u64,
+    },
+    /// What a stage is given in place of `HistoryLoaded`. Never in the journal.
+    HistoryBars {
+        /// What they are of.
+        symbol: Symbol,
+        /// Their width.
+        timeframe: Timeframe,
+        /// Ascending by opening time.
+        bars: Vec<Bar>,
+    },
+    /// The venue's rules for the instruments that are wanted; replaces the rules of those named.
+    Instruments {
+        /// By symbol.
+        rules: Vec<Instrument>,
+    },
+    /// Which symbols are listed from here on: what changed, and that the venue was asked.
+    Universe {
+        /// Event time at which the venue was asked.
+        asked: UtcMs,
+        /// The last input with a rule or a word of an operator that was taken into account.
+        basis: u64,
+        /// New symbols, and those whose standing changed; by symbol.
+        listed: Vec<Listed>,
+        /// Symbols that are not listed any more: forgotten, but for the books; by name.
+        unlisted: Vec<Symbol>,
+    },
+}
+
+/// A symbol that is listed, and how it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// Which.
+    pub symbol: Symbol,
+    /// Whether it is to be traded; where not, it is left as soon as nothing of it is held.
+    pub wanted: bool,
+    /// What the venue does with it.
+    pub venue: AtVenue,
+    /// Why it is wanted or not, in words.
+    pub why: String,
+}
+
+/// What a venue does with a symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AtVenue {
+    /// It takes orders.
+    Trading,
+    /// It has it, and takes no orders now.
+    Halted,
+    /// It does not have it.
+    Gone,
+}
+
+/// How a listed symbol stands, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// Entries and exits.
+    Trading,
+    /// Exits only, until nothing is held; then it is listed no more.
+    Leaving,
+    /// The venue takes no orders in it now; it comes back by itself.
+    Halted,
+    /// The venue does not have it; what is held cannot be sold.
+    Gone,
+}
+
+impl Standing {
+    /// The word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Standing::Trading => "trading",
+            Standing::Leaving => "leaving",
+            Standing::Halted => "halted",
+            Standing::Gone => "gone",
+        }
+    }
+}
+
+impl Listed {
+    /// How it stands.
+    #[must_use]
+    pub const fn standing(&self) -> Standing {
+        match (self.venue, self.wanted) {
+            (AtVenue::Trading, true) => Standing::Trading,
+            (AtVenue::Trading, false) => Standing::Leaving,
+            (AtVenue::Halted, _) => Standing::Halted,
+            (AtVenue::Gone, _) => Standing::Gone,
+        }
+    }
+}
+
+/// Inputs: what went to the venue and what it said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Venue {
+    /// These requests leave once this is on disk. Synced.
+    Sent {
+        /// All orders of one close together.
+        attempts: Vec<SendAttempt>,
+    },
+    /// The venue's word on an order.
+    Reported(OrderReport),
+    /// A definite no to one attempt: the order was not accepted.
+    Refused {
+        /// Our id.
+        client_id: ClientOrderId,
+        /// The attempt refused.
+        attempt: u32,
+        /// The venue's error code.
+        code: i32,
+        /// The venue's words.
+        text: String,
+        /// Whether the same order may be tried again (clock, rate limit), or is wrong as it stands.
+        again: bool,
+    },
+    /// An attempt has no clear answer: the order may or may not exist.
+    Unanswered {
+        /// Our id.
+        client_id: ClientOrderId,
+        /// The attempt.
+        attempt: u32,
+        /// What happened.
+        reason: String,
+    },
+    /// The venue was asked for an order by our id and for the symbol's trades, and found neither.
+    Absent {
+        /// Our id.
+        client_id: ClientOrderId,
+        /// Venue time at which it was asked.
+        asked: UtcMs,
+    },
+    /// The account as the venue has it, after everything the query round of this life turned up is
+    /// in the journal; what is compared with the books.
+    Account {
+        /// Number of the process life that asked.
+        life: u64,
+        /// Venue time of the picture.
+        time: UtcMs,
+        /// Balances other than zero, by asset.
+        balances: Vec<Balance>,
+        /// Client ids of the orders open at the venue, with symbol, by id.
+        open: Vec<(ClientOrderId, Symbol)>,
+        /// Assets whose balances cannot be believed, by name: they are not among the balances.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unread: Vec<String>,
+    },
+    /// What `everwarm panic` traded, as far as the venue was asked for it: the books did not
+    /// explain a balance. A trade may be reported again; it counts once.
+    PanicTraded {
+        /// By symbol, then trade id.
+        trades: Vec<PanicTrade>,
+    },
+}
+
+/// Inputs: the process, the clock, people and the runtime.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Operator {
+    /// A process started on this store. Synced.
+    Started {
+        /// Number of this life, from 1.
+        life: u64,
+        /// Identity of the installation, part of every client order id.
+        installation: String,
+        /// Rises by restore, wipe or an operator; part of every client order id.
+        epoch: u64,
+    },
+    /// A person typed the account that may trade real money from here on, and how much of it at
+    /// most. Another account needs another one; the last is in force. Synced.
+    LiveConfirmed {
+        /// The venue's number of the account.
+        account: String,
+        /// Most quote amount of one entry.
+        per_order: Decimal,
+        /// Most quote amount of all entries of a UTC day.
+        per_day: Decimal,
+    },
+    /// The earliest wake-up of a stage is due.
+    Clock {
+        /// Event time, UTC milliseconds.
+        time: UtcMs,
+    },
+    /// The configuration in force from here on. Synced.
+    ConfigApplied {
+        /// From 1.
+        generation: u64,
+        /// The settings as JSON; see [`Settings`].
+        text: String,
+        /// Where values other than defaults came from: (key, origin).
+        origins: Vec<(String, String)>,
+        /// Every value that may change while it trades, as JSON: (key, value).
+        #[serde(default)]
+        values: Vec<(String, String)>,
+        /// Digest of what the sources said when it was put in force. After a rollback they say
+        /// something else than what is in force, and a start does not undo that.
+        #[serde(default)]
+        source: String,
+    },
+    /// An operator turns something on or off, until an operator says otherwise. Synced.
+    Switched {
+        /// What.
+        switch: Switch,
+        /// Why, in the operator's words.
+        reason: String,
+    },
+    /// A stage speaks under a new version from here on.
+    StageUpgraded {
+        /// Its rank.
+        rank: u16,
+        /// The version before.
+        from: u16,
+        /// The version from here on.
+        to: u16,
+    },
+    /// A stage takes part from the next input on. Synced: what it says needs it.
+    StageJoined {
+        /// Its rank.
+        rank: u16,
+        /// Its name.
+        id: String,
+        /// What it is made as.
+        kind: String,
+        /// The version that begins.
+        version: u16,
+        /// What it is made with, as the configuration has it; empty: nothing.
+        settings: String,
+    },
+    /// A stage takes part no more: the input before was its last. Synced.
+    StageLeft {
+        /// Its rank.
+        rank: u16,
+    },
+    /// A stage failed too often at an input, or is kept down from one on. Synced, and known before
+    /// a replay.
+    Quarantined {
+        /// Rank of the stage.
+        rank: u16,
+        /// Its name.
+        stage: String,
+        /// Number of the input.
+        input: u64,
+        /// What is done about it.
+        effect: Effect,
+        /// The symbols without which the stage does not fail; empty: none help.
+        symbols: Vec<Symbol>,
+        /// Failures.
+        failures: u32,
+        /// The text of the last.
+        why: String,
+    },
+    /// An operator ends a quarantine, or the runtime that of a stage that was kept down. Synced.
+    Released {
+        /// Number of the input that told of it.
+        quarantine: u64,
+        /// Whether the stage is tried again; where not, its absence is accepted.
+        retry: bool,
+    },
+    /// A branch of the supervision tree is kept down, or is up again. Synced. A life begins with
+    /// all of them up.
+    Branch {
+        /// Its place in the tree.
+        path: String,
+        /// How it ended last, where it is kept down.
+        down: Option<String>,
+    },
+    /// An operator's word on a symbol, which goes before any rule. Synced.
+    SymbolWanted {
+        /// Which.
+        symbol: Symbol,
+        /// Whether it is to be traded.
+        wanted: bool,
+    },
+    /// An operator ends a conflict. Synced.
+    Resolved {
+        /// Both sides, as the operator saw them.
+        conflict: Conflict,
+        /// Whose word counts.
+        accept: Accept,
+        /// Why, in the operator's words.
+        reason: String,
+    },
+    /// An operator takes a surplus into our books. Synced.
+    Adopted {
+        /// Of what.
+        asset: String,
+        /// How much; at most what is external is taken.
+        quantity: Decimal,
+        /// The position it becomes part of, and the last price, which is its cost; none: it is
+        /// cash.
+        position: Option<(Symbol, Decimal)>,
+        /// Why, in the operator's words.
+        reason: String,
+    },
+    /// Actors were started again after they had ended by themselves: gathered, so that there are
+    /// few of them however often that happens.
+    Restarted {
+        /// By actor and cause.
+        actors: Vec<Restarts>,
+    },
+}
+
+/// How often an actor was started again for one cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restarts {
+    /// Its name in the tree; `bar` for those of all symbols.
+    pub actor: String,
+    /// Why it had ended, in one word, as metrics say it.
+    pub reason: String,
+    /// How often.
+    pub times: u32,
+}
+
+/// Derived: numbers and wishes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Analysis {
+    /// Bars of a larger width that were completed by this close.
+    Rolled {
+        /// Their width.
+        timeframe: Timeframe,
+        /// By symbol.
+        bars: Vec<RolledBar>,
+    },
+    /// Indicator values after this close.
+    Features {
+        /// Width of the bars they are computed on.
+        timeframe: Timeframe,
+        /// One row a symbol, by symbol.
+        rows: Vec<FeatureRow>,
+    },
+    /// Indicator values after this close under lengths that are not configured any more, for those
+    /// who hold something that was opened by them. Never empty.
+    Kept {
+        /// Width of the bars they are computed on.
+        timeframe: Timeframe,
+        /// Length of the fast average, in bars.
+        fast: u32,
+        /// Length of the slow averages, in bars.
+        slow: u32,
+        /// One row a symbol, by symbol.
+        rows: Vec<FeatureRow>,
+    },
+    /// Wishes of one strategy after this close. Never empty.
+    Signals {
+        /// By symbol.
+        rows: Vec<Signal>,
+    },
+}
+
+/// Indicator values of one symbol after one bar. `NaN` is "not defined yet".
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeatureRow {
+    /// Whose.
+    pub symbol: Symbol,
+    /// End of the bar, UTC milliseconds.
+    pub time: UtcMs,
+    /// Closing price of the bar.
+    pub close: Price,
+    /// Fast simple moving average, in price units.
+    pub sma_fast: f64,
+    /// Slow simple moving average, in price units.
+    pub sma_slow: f64,
+    /// Exponential moving average over the slow length, in price units.
+    pub ema: f64,
+    /// Average true range (14), in price units.
+    pub atr: f64,
+}
+
+/// A strategy's wish.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signal {
+    /// Who wishes.
+    pub strategy: String,
+    /// For what.
+    pub symbol: Symbol,
+    /// Buy enters, sell leaves.
+    pub side: Side,
+    /// 0 to 1,000,000.
+    pub confidence_ppm: u32,
+    /// Closing price it was decided on.
+    pub price: Price,
+    /// End of the bar it was decided on, UTC milliseconds.
+    pub close_time: UtcMs,
+    /// Why, in words a person understands.
+    pub reason: String,
+}
+
+/// Levels of the circuit breaker, everywhere the same words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BreakerLevel {
+    /// All is allowed.
+    #[default]
+    Normal,
+    /// Entries are smaller.
+    Reduced,
+    /// Positions may be left, not entered.
+    ExitsOnly,
+    /// Nothing is sent.
+    Halted,
+}
+
+/// Derived: what may be done and what is to be done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Decision {
+    /// The breaker changed its level or its reasons.
+    Breaker {
+        /// The level from here on.
+        level: BreakerLevel,
+        /// Why, one sentence a reason; empty at normal.
+        reasons: Vec<String>,
+        /// Symbols of which nothing is bought, and why; by symbol.
+        #[serde(default)]
+        barred: Vec<(Symbol, String)>,
+    },
+    /// A signal may be traded; the funds are reserved. Only `risk` makes these.
+    Approved {
+        /// What is to be sent.
+        intent: OrderIntent,
+        /// Quote amount held for it until it is final.
+        reserved: Decimal,
+        /// The signal's reason.
+        reason: String,
+    },
+    /// A signal may not be traded.
+    Declined {
+        /// The signal.
+        signal: Signal,
+        /// Machine-readable reason, like `max-positions`.
+        code: String,
+        /// The same in words.
+        text: String,
+    },
+    /// An exit that was decided and is not done: said when it opens, when what keeps it waiting
+    /// changes, and when it ends.
+    Owed {
+        /// Whose: a strategy, or `flatten` for what an operator has sold.
+        strategy: String,
+        /// What is to be sold.
+        symbol: Symbol,
+        /// The close it was decided on, UTC milliseconds.
+        since: UtcMs,
+        /// Why it was decided, in words.
+        cause: String,
+        /// Number of the next request for it, from 0.
+        revision: u32,
+        /// Equal refusals in a row.
+        tries: u32,
+        /// Why it is not requested now; none where its request is on its way.
+        refusal: Option<String>,
+        /// Why it is over; none while it is owed.
+        ended: Option<String>,
+    },
+}
+
+/// Derived: what became of orders.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Order {
+    /// To be sent once, while valid.
+    Intent(OrderIntent),
+    /// Another attempt with the same id is granted.
+    Granted {
+        /// Our id.
+        client_id: ClientOrderId,
+        /// Number of the attempt that may be sent.
+        attempt: u32,
+        /// Why it is safe.
+        reason: String,
+    },
+    /// An order changed.
+    Changed {
+        /// Our id.
+        client_id: ClientOrderId,
+        /// Its symbol.
+        symbol: Symbol,
+        /// The venue's id, once known.
+        venue_order_id: Option<u64>,
+        /// Where it stands from here on.
+        status: OrderStatus,
+        /// Cumulative filled quantity.
+        executed: Decimal,
+        /// Cumulative quote amount of the fills.
+        executed_quote: Decimal,
+        /// Why, where it is not obvious.
+        reason: String,
+    },
+    /// One execution, applied once.
+    Filled {
+        /// Our id.
+        client_id: ClientOrderId,
+        /// Who wanted the order.
+        strategy: String,
+        /// What was traded.
+        symbol: Symbol,
+        /// Direction.
+        side: Side,
+        /// Number of this fill among the order's, from 1.
+        k: u32,
+        /// The execution.
+        fill: VenueFill,
+    },
+    /// The open orders of the account were compared with ours (part of a reconciliation).
+    Compared {
+        /// Number of the process life.
+        life: u64,
+        /// What cannot be explained.
+        conflicts: Vec<Conflict>,
+    },
+}
+
+/// Derived: the books.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Ledger {
+    /// A position changed.
+    Position {
+        /// Of what.
+        symbol: Symbol,
+        /// Base units held.
+        quantity: Decimal,
+        /// What the units held have cost, in quote units, fees in quote excluded.
+        cost: Decimal,
+        /// Profit locked in since the beginning, in quote units, fees included.
+        realized_pnl: Decimal,
+        /// Quote units of cash after the fill.
+        cash: Decimal,
+    },
+    /// Value of the account after a close.
+    Equity {
+        /// The close, UTC milliseconds.
+        time: UtcMs,
+        /// Cash plus positions at the mark.
+        equity: Decimal,
+        /// Cash.
+        cash: Decimal,
+        /// What adjustments changed of it since the beginning: neither profit nor loss.
+        #[serde(default)]
+        adjusted: Decimal,
+    },
+    /// The account was compared with the books; without conflicts trading may go on. Synced.
+    Reconciled {
+        /// Number of the process life it holds for.
+        life: u64,
+        /// What cannot be explained; empty: trading may go on.
+        conflicts: Vec<Conflict>,
+        /// Quote units of cash, as the books have it.
+        cash: Decimal,
+        /// Surplus balances that are not ours: recorded, never traded.
+        foreign: Vec<(String, Decimal)>,
+    },
+    /// The books changed because an operator said so: they took the venue's word for less of an
+    /// asset, or took over a surplus. What is held is the fills and these.
+    Adjusted {
+        /// Of what.
+        asset: String,
+        /// What of it changed.
+        part: Part,
+        /// Change of the amount: negative where something was missing.
+        amount: Decimal,
+        /// What it changed of the equity, quote units at the mark.
+        value: Decimal,
+    },
+}
+
+/// What of an asset an adjustment changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// What is not ours.
+    Foreign,
+    /// Cash.
+    Cash,
+    /// What is held of a symbol.
+    Position(Symbol),
+}
+
+impl Operator {
+    /// Settings in force, without where they came from.
+    #[must_use]
+    pub fn configured(generation: u64, settings: &Settings) -> Operator {
+        let (text, source) = (settings.to_text(), String::new());
+        let (origins, values) = (Vec::new(), Vec::new());
+        Operator::ConfigApplied { generation, text, origins, values, source }
+    }
+}

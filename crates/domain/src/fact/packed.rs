@@ -1,0 +1,431 @@
+//! The written form of the facts that grow with the number of symbols: closes, rolled bars,
+//! features.
+//!
+//! Nearly all bytes of a journal are theirs, so they are packed by hand: a mark that MessagePack
+//! never uses, the kind, then numbers of variable length. Prices of a bar are told as distances
+//! from its open, times as distances from that of the fact. Every value comes back bit for bit.
+
+use super::kinds::kind;
+use super::{Analysis, Body, FeatureRow, Market};
+use crate::id::Symbol;
+use crate::market::{Bar, RolledBar};
+use crate::money::{Decimal, Price};
+use crate::odd::{OddBar, Oddity};
+use crate::time::Timeframe;
+
+/// First byte of a packed fact; reserved in MessagePack.
+const MARK: u8 = 0xC1;
+/// In the byte of a decimal's scale: it is negative.
+const NEGATIVE: u8 = 0x80;
+const PADDED: &str = "a number is longer than it needs to be";
+
+/// Appends the packed form; false where the fact has none.
+pub(super) fn encode(body: &Body, out: &mut Vec<u8>) -> bool {
+    match body {
+        Body::Market(Market::Close { time, bars, missing, odd }) => {
+            out.extend([MARK, kind::CLOSE]);
+            signed(*time, out);
+            count(bars.len(), out);
+            for each in bars {
+                bar(each, *time, out);
+            }
+            count(missing.len(), out);
+            for name in missing {
+                symbol(*name, out);
+            }
+            // Nearly no close has any, and none of an earlier version has this part.
+            if !odd.is_empty() {
+                count(odd.len(), out);
+                for each in odd {
+                    symbol(each.symbol, out);
+                    out.push(place(&Oddity::ALL, &each.why));
+                }
+            }
+        }
+        Body::Analysis(Analysis::Rolled { timeframe, bars }) => {
+            out.extend([MARK, kind::ROLLED, index(*timeframe)]);
+            count(bars.len(), out);
+            let near = bars.first().map_or(0, |rolled| rolled.bar.open_time);
+            signed(near, out);
+            for rolled in bars {
+                bar(&rolled.bar, near, out);
+                unsigned(rolled.count.into(), out);
+                out.push(rolled.complete.into());
+            }
+        }
+        Body::Analysis(Analysis::Features { timeframe, rows }) => {
+            out.extend([MARK, kind::FEATURES, index(*timeframe)]);
+            count(rows.len(), out);
+            let near = rows.first().map_or(0, |row| row.time);
+            signed(near, out);
+            for row in rows {
+                symbol(row.symbol, out);
+                signed(row.time.wrapping_sub(near), out);
+                signed(row.close.0, out);
+                for value in [row.sma_fast, row.sma_slow, row.ema, row.atr] {
+                    out.extend_from_slice(&value.to_bits().to_le_bytes());
+                }
+            }
+        }
+        Body::Market(_)
+        | Body::Venue(_)
+        | Body::Operator(_)
+        | Body::Analysis(_)
+        | Body::Decision(_)
+        | Body::Order(_)
+        | Body::Ledger(_) => return false,
+    }
+    true
+}
+
+/// Reads a packed fact; none where the bytes do not begin as one.
+pub(super) fn decode(bytes: &[u8]) -> Option<Result<Body, String>> {
+    let [MARK, kind, rest @ ..] = bytes else { return None };
+    let mut from = Reader(rest);
+    Some(from.body(*kind).and_then(|body| match from.0 {
+        [] => Ok(body),
+        left => Err(format!("{} bytes too many", left.len())),
+    }))
+}
+
+fn bar(bar: &Bar, near: i64, out: &mut Vec<u8>) {
+    let Bar { open_time, open, high, low, close, volume, .. } = bar;
+    symbol(bar.symbol, out);
+    signed(open_time.wrapping_sub(near), out);
+    signed(open.0, out);
+    for price in [high, low, close] {
+        signed(price.0.wrapping_sub(open.0), out);
+    }
+    let scale = u8::try_from(volume.scale()).expect("a decimal has at most 28 decimals");
+    out.push(scale | if volume.is_sign_negative() { NEGATIVE } else { 0 });
+    unsigned(volume.mantissa().unsigned_abs(), out);
+}
+
+fn symbol(symbol: Symbol, out: &mut Vec<u8>) {
+    let name = symbol.as_str().as_bytes();
+    out.push(u8::try_from(name.len()).expect("a symbol is short"));
+    out.extend_from_slice(name);
+}
+
+fn index(timeframe: Timeframe) -> u8 {
+    place(&Timeframe::ALL, &timeframe)
+}
+
+fn place<T: PartialEq>(all: &[T], one: &T) -> u8 {
+    let at = all.iter().position(|other| other == one);
+    at.and_then(|at| u8::try_from(at).ok()).expect("all are listed, and few")
+}
+
+fn count(count: usize, out: &mut Vec<u8>) {
+    unsigned(count as u128, out);
+}
+
+/// Seven bits a byte, the lowest first; the last byte is below 128.
+fn unsigned(mut value: u128, out: &mut Vec<u8>) {
+    // Most numbers fit a word, and words are faster.
+    while value > u128::from(u64::MAX) {
+        out.push(low_bits(value) | 0x80);
+        value >>= 7;
+    }
+    let mut value = u64::try_from(value).expect("it was just reduced to that");
+    while value > 0x7f {
+        out.push(low_bits(value.into()) | 0x80);
+        value >>= 7;
+    }
+    out.push(low_bits(value.into()));
+}
+
+fn low_bits(value: u128) -> u8 {
+    value.to_le_bytes()[0] & 0x7f
+}
+
+/// Small numbers of either sign are short.
+fn signed(value: i64, out: &mut Vec<u8>) {
+    unsigned(((value << 1) ^ (value >> 63)).cast_unsigned().into(), out);
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn body(&mut self, kind: u8) -> Result<Body, String> {
+        match kind {
+            kind::CLOSE => {
+                let time = self.signed()?;
+                let bars = self.list(|from| from.bar(time))?;
+                let missing = self.list(Self::symbol)?;
+                let ends = self.0.is_empty();
+                let odd = if ends { Vec::new() } else { self.list(Self::odd)? };
+                // One value has one form only.
+                if !ends && odd.is_empty() {
+                    return Err("1 bytes too many".to_owned());
+                }
+                Ok(Body::Market(Market::Close { time, bars, missing, odd }))
+            }
+            kind::ROLLED => {
+                let timeframe = self.timeframe()?;
+                let (bars, near) = self.head()?;
+                let bars = self.times(bars, |from| {
+                    let bar = from.bar(near)?;
+                    let count = u32::try_from(from.unsigned()?).map_err(|_| "too large a count")?;
+                    let complete = match from.byte()? {
+                        0 => false,
+                        1 => true,
+                        other => return Err(format!("{other} is neither yes nor no")),
+                    };
+                    Ok(RolledBar { bar, count, complete })
+                })?;
+                Ok(Body::Analysis(Analysis::Rolled { timeframe, bars }))
+            }
+            kind::FEATURES => {
+                let timeframe = self.timeframe()?;
+                let (rows, near) = self.head()?;
+                let rows = self.times(rows, |from| from.row(near))?;
+                Ok(Body::Analysis(Analysis::Features { timeframe, rows }))
+            }
+            other => Err(format!("facts of kind {other} are not packed")),
+        }
+    }
+
+    /// A count, and the time others are told as distances from. One value has one form only.
+    fn head(&mut self) -> Result<(u128, i64), String> {
+        match (self.unsigned()?, self.signed()?) {
+            (0, near) if near != 0 => Err("a time without rows".to_owned()),
+            head => Ok(head),
+        }
+    }
+
+    fn bar(&mut self, near: i64) -> Result<Bar, String> {
+        let symbol = self.symbol()?;
+        let open_time = self.signed()?.wrapping_add(near);
+        let open = self.signed()?;
+        let mut price = || self.signed().map(|distance| Price(distance.wrapping_add(open)));
+        let (high, low, close) = (price()?, price()?, price()?);
+        let scale = self.byte()?;
+        let units = i128::try_from(self.unsigned()?).map_err(|_| "too large a volume")?;
+        let volume = Decimal::try_from_i128_with_scale(units, (scale & !NEGATIVE).into());
+        let mut volume = volume.map_err(|e| format!("volume: {e}"))?;
+        volume.set_sign_negative(scale & NEGATIVE != 0);
+        Ok(Bar { symbol, open_time, open: Price(open), high, low, close, volume })
+    }
+
+    fn odd(&mut self) -> Result<OddBar, String> {
+        let symbol = self.symbol()?;
+        let number = self.byte()?;
+        let why = Oddity::ALL.get(usize::from(number)).copied();
+        let why = why.ok_or_else(|| format!("no bar is odd for reason {number}"))?;
+        Ok(OddBar { symbol, why })
+    }
+
+    fn row(&mut self, near: i64) -> Result<FeatureRow, String> {
+        let symbol = self.symbol()?;
+        let time = self.signed()?.wrapping_add(near);
+        let close = Price(self.signed()?);
+        let (sma_fast, sma_slow) = (self.float()?, self.float()?);
+        let (ema, atr) = (self.float()?, self.float()?);
+        Ok(FeatureRow { symbol, time, close, sma_fast, sma_slow, ema, atr })
+    }
+
+    fn list<T>(
+        &mut self,
+        one: impl FnMut(&mut Self) -> Result<T, String>,
+    ) -> Result<Vec<T>, String> {
+        let count = self.unsigned()?;
+        self.times(count, one)
+    }
+
+    fn times<T>(
+        &mut self,
+        count: u128,
+        mut one: impl FnMut(&mut Self) -> Result<T, String>,
+    ) -> Result<Vec<T>, String> {
+        // Each takes a byte at least: a wrong count never asks for more memory than there are
+        // bytes.
+        let count = usize::try_from(count).ok().filter(|count| *count <= self.0.len());
+        let count = count.ok_or("more are announced than there are bytes")?;
+        let mut all = Vec::with_capacity(count);
+        for _ in 0..count {
+            all.push(one(self)?);
+        }
+        Ok(all)
+    }
+
+    fn symbol(&mut self) -> Result<Symbol, String> {
+        let length = self.byte()?;
+        let name = self.take(length.into())?;
+        Symbol::new(std::str::from_utf8(name).map_err(|e| e.to_string())?)
+    }
+
+    fn timeframe(&mut self) -> Result<Timeframe, String> {
+        let index = self.byte()?;
+        let found = Timeframe::ALL.get(usize::from(index)).copied();
+        found.ok_or_else(|| format!("there is no width {index}"))
+    }
+
+    fn float(&mut self) -> Result<f64, String> {
+        let bytes = self.take(8)?.try_into().expect("the length was asked for");
+        Ok(f64::from_bits(u64::from_le_bytes(bytes)))
+    }
+
+    fn signed(&mut self) -> Result<i64, String> {
+        let value = u64::try_from(self.unsigned()?).map_err(|_| "too large a number")?;
+        Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
+    }
+
+    fn unsigned(&mut self) -> Result<u128, String> {
+        let mut value = 0_u64;
+        for shift in (0..63).step_by(7) {
+            let byte = self.byte()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return if byte == 0 && shift > 0 { Err(PADDED.into()) } else { Ok(value.into()) };
+            }
+        }
+        let mut value = u128::from(value);
+        for shift in (63..126).step_by(7) {
+            let byte = self.byte()?;
+            value |= u128::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return if byte == 0 { Err(PADDED.into()) } else { Ok(value) };
+            }
+        }
+        Err("a number has no end".to_owned())
+    }
+
+    fn byte(&mut self) -> Result<u8, String> {
+        let (first, rest) = self.0.split_first().ok_or("cut short")?;
+        self.0 = rest;
+        Ok(*first)
+    }
+
+    fn take(&mut self, count: usize) -> Result<&[u8], String> {
+        let (head, rest) = self.0.split_at_checked(count).ok_or("cut short")?;
+        self.0 = rest;
+        Ok(head)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everwarm_kernel::fact::Body as _;
+
+    fn bars() -> Vec<Bar> {
+        let bar = |name: &str, open_time, prices: [i64; 4], volume: Decimal| {
+            let [open, high, low, close] = prices.map(Price);
+            let symbol = Symbol::new(name).unwrap();
+            Bar { symbol, open_time, open, high, low, close, volume }
+        };
+        let mut minus_nothing = Decimal::ZERO;
+        minus_nothing.set_sign_negative(true);
+        vec![
+            bar("A", 1_700_000_040_000, [5, 9, 1, 7], Decimal::new(120, 2)),
+            bar("BTCUSDT", i64::MIN, [i64::MIN, i64::MAX, 0, -1], Decimal::MAX),
+            bar("SIXTEEN-LETTERS_", i64::MAX, [0; 4], Decimal::new(-1, 28)),
+            bar("Z", -60_000, [i64::MAX, i64::MIN, -7, 1], minus_nothing),
+        ]
+    }
+
+    fn bodies() -> Vec<Body> {
+        let missing = vec![Symbol::new("M").unwrap(), Symbol::new("N-1").unwrap()];
+        let rolled = |bar| RolledBar { bar, count: u32::MAX, complete: true };
+        let rolled: Vec<_> = bars().into_iter().map(rolled).collect();
+        let row = |bar: Bar| FeatureRow {
+            symbol: bar.symbol,
+            time: bar.open_time,
+            close: bar.close,
+            sma_fast: f64::from_bits(0x7ff8_0000_0000_0001),
+            sma_slow: -0.0,
+            ema: f64::MIN_POSITIVE,
+            atr: f64::INFINITY,
+        };
+        let rows: Vec<_> = bars().into_iter().map(row).collect();
+        let odd = vec![
+            OddBar { symbol: Symbol::new("A").unwrap(), why: Oddity::Order },
+            OddBar { symbol: Symbol::new("Z").unwrap(), why: Oddity::Volume },
+        ];
+        let close = |time, bars, missing, odd| Market::Close { time, bars, missing, odd };
+        let features = |rows| Analysis::Features { timeframe: Timeframe::M1, rows };
+        vec![
+            Body::Market(close(1_700_000_100_000, bars(), missing.clone(), Vec::new())),
+            Body::Market(close(1_700_000_100_000, bars(), missing, odd)),
+            Body::Market(close(-1, Vec::new(), Vec::new(), Vec::new())),
+            Body::Analysis(Analysis::Rolled { timeframe: Timeframe::D1, bars: rolled }),
+            Body::Analysis(Analysis::Rolled { timeframe: Timeframe::M5, bars: Vec::new() }),
+            Body::Analysis(features(rows)),
+            Body::Analysis(features(Vec::new())),
+        ]
+    }
+
+    fn encoded(body: &Body) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        body.encode(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn every_value_comes_back_bit_for_bit() {
+        for body in bodies() {
+            let bytes = encoded(&body);
+            assert_eq!(bytes[0], MARK);
+            let back = Body::decode(&bytes).unwrap();
+            assert_eq!(encoded(&back), bytes, "{body:?}");
+            assert_eq!(format!("{back:?}"), format!("{body:?}"));
+            assert_eq!(
+                serde_json::to_string(&back).unwrap(),
+                serde_json::to_string(&body).unwrap()
+            );
+        }
+    }
+
+    /// Bytes of the odd bars of a close; none where it has none.
+    fn odd_part(body: &Body) -> Option<usize> {
+        let Body::Market(Market::Close { odd, .. }) = body else { return None };
+        let each = odd.iter().map(|odd| odd.symbol.as_str().len() + 2);
+        (!odd.is_empty()).then(|| each.sum::<usize>() + 1)
+    }
+
+    #[test]
+    fn any_bytes_give_a_value_or_an_error() {
+        for body in bodies() {
+            let bytes = encoded(&body);
+            for end in 0..bytes.len() {
+                // Without its odd bars a close is one of an earlier version.
+                let earlier = odd_part(&body).is_some_and(|length| end == bytes.len() - length);
+                let read = Body::decode(&bytes[..end]);
+                assert_eq!(read.is_ok(), earlier, "{end} bytes of {body:?}");
+            }
+            let longer = [bytes.as_slice(), &[0]].concat();
+            assert!(Body::decode(&longer).unwrap_err().contains("too many"));
+            for at in 0..bytes.len() {
+                for change in [1, 0x80, 0xff] {
+                    let mut altered = bytes.clone();
+                    altered[at] ^= change;
+                    // Another value or an error, never the same one.
+                    if let Ok(other) = Body::decode(&altered) {
+                        assert_ne!(encoded(&other), bytes, "byte {at}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_bar_takes_few_bytes() {
+        let price = |cents: i64| Price(cents * 1_000_000);
+        let bar = Bar {
+            symbol: Symbol::new("BTCUSDT").unwrap(),
+            open_time: 1_700_000_040_000,
+            open: price(6_012_345),
+            high: price(6_013_000),
+            low: price(6_011_000),
+            close: price(6_012_999),
+            volume: Decimal::new(123_456, 5),
+        };
+        let close = |bars| {
+            let (time, missing, odd) = (1_700_000_100_000, Vec::new(), Vec::new());
+            encoded(&Body::Market(Market::Close { time, bars, missing, odd })).len()
+        };
+        let each = close(vec![bar; 101]) - close(vec![bar]);
+        assert!(each <= 100 * 40, "{each}");
+    }
+}

@@ -1,0 +1,17 @@
+//! Words of the trade: values and facts. The crate touches no file, socket or clock.
+
+pub mod bounds;
+pub mod clean;
+pub mod conflict;
+pub mod fact;
+pub mod id;
+pub mod instrument;
+pub mod market;
+pub mod money;
+pub mod nearest;
+pub mod odd;
+pub mod order;
+pub mod quarantine;
+pub mod settings;
+pub mod switch;
+pub mod time;

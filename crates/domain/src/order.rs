@@ -1,0 +1,208 @@
+//! Orders: what we intend, what the venue says of it.
+
+use super::id::{ClientOrderId, Symbol};
+use super::money::Decimal;
+use super::time::UtcMs;
+use serde::{Deserialize, Serialize};
+
+/// Direction of an order or signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// Buys the base asset.
+    Buy,
+    /// Sells the base asset.
+    Sell,
+}
+
+/// How an order is priced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OrderType {
+    /// At once, at whatever price.
+    Market,
+    /// At the given price or better, until cancelled.
+    Limit,
+}
+
+/// Where an order stands. `Unknown` is a state, not an error: sent, and no clear answer yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderStatus {
+    /// Decided, not sent.
+    Intent,
+    /// A request is on its way.
+    Sent,
+    /// Sent, and the venue has not proved whether it knows it.
+    Unknown,
+    /// Acknowledged and working.
+    Open,
+    /// Working, with some of it filled.
+    PartlyFilled,
+    /// All of it filled.
+    Filled,
+    /// Ended by a cancel; may have fills.
+    Cancelled,
+    /// Never accepted.
+    Rejected,
+    /// Ended by time or by the venue's rules; may have fills.
+    Expired,
+}
+
+impl OrderStatus {
+    /// No further change is expected.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        match self {
+            OrderStatus::Filled
+            | OrderStatus::Cancelled
+            | OrderStatus::Rejected
+            | OrderStatus::Expired => true,
+            OrderStatus::Intent
+            | OrderStatus::Sent
+            | OrderStatus::Unknown
+            | OrderStatus::Open
+            | OrderStatus::PartlyFilled => false,
+        }
+    }
+}
+
+/// The strategy that `everwarm panic` trades as; no strategy of a daemon has this name.
+pub const PANIC: &str = "panic";
+
+/// A durable decision to trade, written before anything is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderIntent {
+    /// Our id, a function of the intent.
+    pub client_id: ClientOrderId,
+    /// Who wanted it.
+    pub strategy: String,
+    /// What to trade.
+    pub symbol: Symbol,
+    /// Direction.
+    pub side: Side,
+    /// How it is priced.
+    pub order_type: OrderType,
+    /// Quantity in base units, a multiple of the lot size.
+    pub quantity: Decimal,
+    /// Limit price; none for market orders.
+    pub price: Option<Decimal>,
+    /// The close that led to it, UTC milliseconds.
+    pub close_time: UtcMs,
+    /// Not sent for the first time after this instant of venue time.
+    pub valid_until: UtcMs,
+}
+
+/// What an execution was to the book of the venue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Liquidity {
+    /// Our order waited in it.
+    Maker,
+    /// Our order met one that waited.
+    Taker,
+}
+
+impl Liquidity {
+    /// Of an order that waited in the book, or did not.
+    #[must_use]
+    pub const fn of(waited: bool) -> Liquidity {
+        if waited { Liquidity::Maker } else { Liquidity::Taker }
+    }
+}
+
+/// One execution as the venue tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VenueFill {
+    /// The venue's id of the trade, unique per symbol.
+    pub trade_id: u64,
+    /// Price in quote units.
+    pub price: Decimal,
+    /// Quantity in base units.
+    pub quantity: Decimal,
+    /// Commission, in `fee_asset` units.
+    pub fee: Decimal,
+    /// Asset the commission was paid in.
+    pub fee_asset: String,
+    /// Venue time of the trade.
+    pub time: UtcMs,
+    /// Whether it waited in the book; none in facts of versions that did not note it, which stay
+    /// byte for byte what they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub liquidity: Option<Liquidity>,
+}
+
+/// Where a report came from; reports of all sources feed the same idempotent function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReportSource {
+    /// The answer to the order request.
+    Answer,
+    /// A query by id.
+    Query,
+    /// The private stream: a hint, REST is the truth.
+    Stream,
+}
+
+/// The venue's word on one order of ours. `executed` is cumulative; `fills` may be a part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderReport {
+    /// Who says so.
+    pub source: ReportSource,
+    /// Our id.
+    pub client_id: ClientOrderId,
+    /// The venue's id.
+    pub venue_order_id: u64,
+    /// What is traded.
+    pub symbol: Symbol,
+    /// Direction.
+    pub side: Side,
+    /// Where it stands: never `Intent`, `Sent` or `Unknown`.
+    pub status: OrderStatus,
+    /// Ordered quantity.
+    pub quantity: Decimal,
+    /// Cumulative filled quantity.
+    pub executed: Decimal,
+    /// Cumulative quote amount of the fills.
+    pub executed_quote: Decimal,
+    /// The fills that came with the report, ascending by trade id.
+    pub fills: Vec<VenueFill>,
+    /// Venue time of the report.
+    pub time: UtcMs,
+}
+
+/// One execution of an order that `everwarm panic` placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PanicTrade {
+    /// The id that `everwarm panic` gave the order.
+    pub client_id: ClientOrderId,
+    /// What was traded.
+    pub symbol: Symbol,
+    /// Direction.
+    pub side: Side,
+    /// The execution.
+    pub fill: VenueFill,
+}
+
+/// One request that is about to leave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendAttempt {
+    /// Our id.
+    pub client_id: ClientOrderId,
+    /// From 1.
+    pub attempt: u32,
+    /// The venue time the bytes are signed for, UTC milliseconds.
+    pub timestamp: UtcMs,
+    /// How long after `timestamp` the venue may still accept them, milliseconds.
+    pub recv_window: i64,
+}
+
+/// Balance of one asset at the venue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balance {
+    /// Its name.
+    pub asset: String,
+    /// Free to use.
+    pub free: Decimal,
+    /// Held by open orders.
+    pub locked: Decimal,
+}

@@ -1,0 +1,132 @@
+//! What was set aside because a stage failed at it, and was not released yet.
+
+use super::fact::{Body, Operator};
+use super::id::Symbol;
+use super::time::UtcMs;
+use everwarm_kernel::fact::{Effect, Fact};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One input set aside for one stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantine {
+    /// Rank of the stage.
+    pub rank: u16,
+    /// Its name.
+    pub stage: String,
+    /// Number of the input.
+    pub input: u64,
+    /// What is done about it.
+    pub effect: Effect,
+    /// The symbols without which the stage does not fail.
+    pub symbols: Vec<Symbol>,
+    /// Failures.
+    pub failures: u32,
+    /// The text of the last.
+    pub why: String,
+    /// Event time at which it was set aside, UTC milliseconds.
+    pub time: UtcMs,
+    /// Whether an operator has dropped it: the stage stays out, and nothing is held back for that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dropped: bool,
+}
+
+impl Quarantine {
+    /// What a fact of event time `time` tells of one.
+    #[must_use]
+    pub fn told(operator: &Operator, time: UtcMs) -> Option<Quarantine> {
+        let Operator::Quarantined { rank, stage, input, effect, symbols, failures, why } = operator
+        else {
+            return None;
+        };
+        Some(Quarantine {
+            rank: *rank,
+            stage: stage.clone(),
+            input: *input,
+            effect: *effect,
+            symbols: symbols.clone(),
+            failures: *failures,
+            why: why.clone(),
+            time,
+            dropped: false,
+        })
+    }
+
+    /// What follows from it, in words that hold for every run of the same market: numbers of inputs
+    /// and of failures are not the same in all of them.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let Quarantine { stage, .. } = self;
+        match self.effect {
+            Effect::Parts => {
+                format!("{stage} failed at it and went on without; an operator has to look")
+            }
+            Effect::Stage => format!("{stage} failed and is out; an operator has to decide"),
+            Effect::Down => format!("{stage} failed too often and is kept down"),
+            Effect::Stopped => {
+                format!("{stage} failed and stands still; an operator has to decide")
+            }
+        }
+    }
+
+    /// What happened and what follows from it, in words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let Quarantine { stage, input, failures, why, .. } = self;
+        let names: Vec<&str> = self.symbols.iter().map(Symbol::as_str).collect();
+        let names = names.join(", ");
+        let follows = match self.effect {
+            Effect::Parts => {
+                format!("it was not given {names} there; nothing of {names} is bought")
+            }
+            Effect::Stage if self.dropped => {
+                "it is given nothing any more, as an operator decided, and nothing is bought or \
+                 left by what it would say"
+                    .to_owned()
+            }
+            Effect::Stage => "it is given nothing any more; nothing is bought".to_owned(),
+            Effect::Down => {
+                return format!("{stage} is down ({why}): it is not asked from input {input} on");
+            }
+            Effect::Stopped => "it never skips, so nothing is decided or sent".to_owned(),
+        };
+        format!("{stage} failed {failures} times at input {input} ({why}): {follows}")
+    }
+}
+
+/// What is set aside, by the number of the input that told of it. What is not asked of a stage that
+/// is kept down is not among it: its branch tells of it, and no operator has to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantines(BTreeMap<u64, Quarantine>);
+
+impl Quarantines {
+    /// Takes one fact in, in the order of the journal.
+    pub fn fold(&mut self, fact: &Fact<Body>) {
+        let Body::Operator(operator) = &fact.body else { return };
+        if let Operator::Released { quarantine, retry } = operator {
+            match self.0.get_mut(quarantine) {
+                // It is still out, and may still be tried again.
+                Some(out) if out.effect == Effect::Stage && !retry => out.dropped = true,
+                Some(_) | None => _ = self.0.remove(quarantine),
+            }
+        }
+        let told = Quarantine::told(operator, fact.time).filter(|q| q.effect != Effect::Down);
+        self.0.extend(told.map(|told| (fact.key.n, told)));
+    }
+
+    /// All of them, with their numbers, oldest first; stages that an operator dropped among them.
+    pub fn all(&self) -> impl Iterator<Item = (u64, &Quarantine)> {
+        self.0.iter().map(|(id, quarantine)| (*id, quarantine))
+    }
+
+    /// Those that hold something back until an operator decides.
+    pub fn held(&self) -> impl Iterator<Item = &Quarantine> {
+        self.0.values().filter(|quarantine| !quarantine.dropped)
+    }
+
+    /// The one of this number.
+    #[must_use]
+    pub fn get(&self, id: u64) -> Option<&Quarantine> {
+        self.0.get(&id)
+    }
+}

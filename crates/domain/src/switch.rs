@@ -1,0 +1,242 @@
+//! What operators turn on and off while it trades, and what of it stands.
+
+use super::fact::{Body, BreakerLevel, Operator};
+use super::time::UtcMs;
+use everwarm_kernel::fact::Fact;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A word of an operator, in force until another one takes it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Switch {
+    /// Nothing is entered; positions may be left.
+    Halt,
+    /// What was halted or flattened goes on.
+    Resume,
+    /// Nothing is entered, and everything held is sold.
+    Flatten,
+    /// How much a daemon that was started carefully may do.
+    Safe(SafeStep),
+    /// A strategy wishes to enter or not; what it holds it leaves by its rules.
+    Strategy {
+        /// Its name.
+        name: String,
+        /// Whether it may enter.
+        on: bool,
+    },
+    /// A branch of the supervision tree runs or not.
+    Process {
+        /// Its place in the tree.
+        path: String,
+        /// Whether it runs.
+        on: bool,
+    },
+}
+
+impl Switch {
+    /// Turns a strategy, or a process where the name is a place in the tree, on or off.
+    #[must_use]
+    pub fn named(name: &str, on: bool) -> Switch {
+        let name = name.to_owned();
+        if name.contains('/') {
+            Switch::Process { path: name, on }
+        } else {
+            Switch::Strategy { name, on }
+        }
+    }
+}
+
+/// Steps of a careful start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SafeStep {
+    /// Data is collected and the account looked at; nothing is sent.
+    Collect,
+    /// Positions may be left, too.
+    Exits,
+    /// Everything.
+    #[default]
+    Trade,
+}
+
+impl SafeStep {
+    /// The word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            SafeStep::Collect => "collect",
+            SafeStep::Exits => "exits",
+            SafeStep::Trade => "trade",
+        }
+    }
+}
+
+/// Why and since when something stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// In the operator's words.
+    pub reason: String,
+    /// Event time, UTC milliseconds.
+    pub since: UtcMs,
+}
+
+/// What stands: a fold over the words of operators.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Switches {
+    /// Nothing is entered.
+    pub halted: Option<Said>,
+    /// Everything held is sold.
+    pub flatten: Option<Said>,
+    /// The step of a careful start that was not finished.
+    pub safe: Option<(SafeStep, Said)>,
+    /// Strategies that may not enter, by name.
+    pub strategies: BTreeMap<String, Said>,
+    /// Branches of the tree that do not run, by their place in it.
+    pub processes: BTreeMap<String, Said>,
+}
+
+impl Switches {
+    /// Whether a place in the tree, or one above it, is turned off.
+    #[must_use]
+    pub fn is_off(&self, path: &str) -> bool {
+        let below =
+            |of: &String| path.strip_prefix(of).is_some_and(|r| r.is_empty() || r.starts_with('/'));
+        self.processes.keys().any(below)
+    }
+
+    /// Takes a fact in.
+    pub fn fold(&mut self, fact: &Fact<Body>) {
+        if let Body::Operator(Operator::Switched { switch, reason }) = &fact.body {
+            self.apply(switch, reason, fact.time);
+        }
+    }
+
+    /// Takes a word in, said at event time `since`. Said twice, the first reason and its time stay.
+    pub fn apply(&mut self, switch: &Switch, reason: &str, since: UtcMs) {
+        if !self.would_change(switch) {
+            return;
+        }
+        let said = Said { reason: reason.to_owned(), since };
+        match switch {
+            Switch::Halt => self.halted = Some(said),
+            Switch::Resume => (self.halted, self.flatten) = (None, None),
+            Switch::Flatten => self.flatten = Some(said),
+            Switch::Safe(SafeStep::Trade) => self.safe = None,
+            Switch::Safe(step) => self.safe = Some((*step, said)),
+            Switch::Strategy { name, on } => put(&mut self.strategies, name, *on, said),
+            Switch::Process { path, on } => put(&mut self.processes, path, *on, said),
+        }
+    }
+
+    /// Whether a word says something else than what stands.
+    #[must_use]
+    pub fn would_change(&self, switch: &Switch) -> bool {
+        match switch {
+            Switch::Halt => self.halted.is_none(),
+            Switch::Resume => self.halted.is_some() || self.flatten.is_some(),
+            Switch::Flatten => self.flatten.is_none(),
+            Switch::Safe(step) => self.step() != *step,
+            Switch::Strategy { name, on } => self.strategies.contains_key(name) == *on,
+            Switch::Process { path, on } => self.processes.contains_key(path) == *on,
+        }
+    }
+
+    /// How far a careful start is.
+    #[must_use]
+    pub fn step(&self) -> SafeStep {
+        self.safe.as_ref().map_or(SafeStep::Trade, |(step, _)| *step)
+    }
+
+    /// What holds trading back: how much each word allows, what it is, and what was said.
+    fn holds(&self) -> impl Iterator<Item = (BreakerLevel, &'static str, &Said)> {
+        let safe = self.safe.as_ref().map(|(step, said)| match step {
+            SafeStep::Collect => {
+                (BreakerLevel::Halted, "a careful start, only data is collected", said)
+            }
+            SafeStep::Exits | SafeStep::Trade => {
+                (BreakerLevel::ExitsOnly, "a careful start, positions may only be left", said)
+            }
+        });
+        let held = [
+            (&self.flatten, "an operator has everything sold"),
+            (&self.halted, "an operator halted trading"),
+        ];
+        let held = held.into_iter().filter_map(|(said, what)| {
+            said.as_ref().map(|said| (BreakerLevel::ExitsOnly, what, said))
+        });
+        safe.into_iter().chain(held)
+    }
+
+    /// How much operators allow, and a sentence for each thing that holds trading back.
+    #[must_use]
+    pub fn level(&self) -> (BreakerLevel, Vec<String>) {
+        let level = self.holds().map(|(level, ..)| level).max().unwrap_or_default();
+        let reason = |(_, what, said): (_, &str, &Said)| format!("{what}: {}", said.reason);
+        (level, self.holds().map(reason).collect())
+    }
+
+    /// Event time since which operators allow no more than a level; none: that is not their doing.
+    #[must_use]
+    pub fn since(&self, level: BreakerLevel) -> Option<UtcMs> {
+        self.holds().filter(|(of, ..)| *of == level).map(|(.., said)| said.since).min()
+    }
+}
+
+fn put(off: &mut BTreeMap<String, Said>, name: &str, on: bool, said: Said) {
+    if on {
+        off.remove(name);
+    } else {
+        off.insert(name.to_owned(), said);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(words: &[(Switch, &str)]) -> Switches {
+        let mut switches = Switches::default();
+        for ((switch, reason), since) in words.iter().zip(1..) {
+            switches.apply(switch, reason, since);
+        }
+        switches
+    }
+
+    #[test]
+    fn what_is_said_twice_keeps_its_first_reason_and_resume_ends_both() {
+        let halted = after(&[(Switch::Halt, "a"), (Switch::Halt, "b")]);
+        let why = ["an operator halted trading: a".to_owned()];
+        assert_eq!(halted.level(), (BreakerLevel::ExitsOnly, why.into()));
+        assert_eq!(halted.halted.as_ref().unwrap().since, 1);
+        assert!(!halted.would_change(&Switch::Halt) && halted.would_change(&Switch::Flatten));
+        let over = after(&[(Switch::Halt, "a"), (Switch::Flatten, "b"), (Switch::Resume, "c")]);
+        assert_eq!(over, Switches::default());
+        assert!(!over.would_change(&Switch::Resume));
+    }
+
+    #[test]
+    fn a_careful_start_goes_step_by_step_and_apart_from_a_halt() {
+        let step = |step| (Switch::Safe(step), "s");
+        let collect = after(&[step(SafeStep::Collect), (Switch::Halt, "h")]);
+        assert_eq!((collect.level().0, collect.level().1.len()), (BreakerLevel::Halted, 2));
+        let exits = after(&[step(SafeStep::Collect), step(SafeStep::Exits)]);
+        assert_eq!((exits.level().0, exits.step()), (BreakerLevel::ExitsOnly, SafeStep::Exits));
+        let since = [BreakerLevel::ExitsOnly, BreakerLevel::Halted, BreakerLevel::Reduced];
+        assert_eq!(since.map(|level| collect.since(level)), [Some(2), Some(1), None]);
+        let resumed = after(&[step(SafeStep::Exits), (Switch::Resume, "r")]);
+        assert_eq!(resumed.step(), SafeStep::Exits, "another switch");
+        let trade = after(&[step(SafeStep::Collect), step(SafeStep::Trade)]);
+        assert_eq!(trade, Switches::default());
+    }
+
+    #[test]
+    fn strategies_and_processes_are_off_until_they_are_on() {
+        let strategy = |on| Switch::Strategy { name: "s".into(), on };
+        let off = after(&[(strategy(false), "a")]);
+        assert!(off.strategies.contains_key("s") && off.level().0 == BreakerLevel::Normal);
+        assert!(off.would_change(&strategy(true)) && !off.would_change(&strategy(false)));
+        assert_eq!(after(&[(strategy(false), "a"), (strategy(true), "b")]), Switches::default());
+    }
+}

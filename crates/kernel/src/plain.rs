@@ -1,0 +1,399 @@
+//! The plain loop over inputs and ranks: one thread, no actors, no store.
+//!
+//! It says what the facts of an application *are*; everything else the runtime does must lead to
+//! the same. Replays, backtests and audits run on it.
+
+use crate::fact::{Body, Fact, Key, Library, Mask, Rank};
+use crate::roster::{Change, Joined};
+use crate::skips::{Cut, Skips};
+use crate::stage::{Retold, Stage, Step};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What a stage said about an input, where that is known and it is not to be asked.
+pub type Told<'a, B> = &'a mut dyn FnMut(Rank, u64) -> Result<Option<Vec<Fact<B>>>, String>;
+
+/// Makes the stage that joins; none where the application has no such.
+pub type Make<B> = Box<dyn Fn(&Joined) -> Option<Box<dyn Stage<Body = B>>>>;
+
+/// The stages of one application, fed input by input.
+pub struct PlainLoop<B: Body> {
+    lanes: Vec<Lane<B>>,
+    /// What each stage said about the last input it was given, in the order of the stages. A stage
+    /// that is about to be fed `n` finds those above it still holding `n - 1`.
+    said: Vec<Vec<Fact<B>>>,
+    step: Step<B>,
+    library: Box<dyn Library<B>>,
+    /// Makes those who join, and what is set aside for each rank.
+    make: Make<B>,
+    skips: BTreeMap<Rank, Skips>,
+    n: u64,
+    time: i64,
+}
+
+struct Lane<B: Body> {
+    stage: Box<dyn Stage<Body = B>>,
+    interest: Mask,
+    skips: Skips,
+    /// It has left by the present input.
+    left: bool,
+}
+
+impl<B: Body> Lane<B> {
+    fn new(stage: Box<dyn Stage<Body = B>>) -> Lane<B> {
+        Lane { interest: stage.interest(), skips: Skips::default(), left: false, stage }
+    }
+}
+
+impl<B: Body> fmt::Debug for PlainLoop<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.lanes.iter().map(|lane| lane.stage.name()).collect();
+        f.debug_struct("PlainLoop")
+            .field("stages", &names)
+            .field("n", &self.n)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B: Body> PlainLoop<B> {
+    /// A loop that has seen no input. The stages may come in any order.
+    ///
+    /// # Panics
+    /// Two stages of one rank, or one at the rank of inputs.
+    #[must_use]
+    pub fn new(
+        mut stages: Vec<Box<dyn Stage<Body = B>>>,
+        library: Box<dyn Library<B>>,
+    ) -> PlainLoop<B> {
+        stages.sort_by_key(|stage| stage.rank());
+        for stage in &stages {
+            assert!(stage.rank() > Rank::INPUT, "{} has the rank of inputs", stage.name());
+        }
+        for pair in stages.windows(2) {
+            let (a, b) = (&pair[0], &pair[1]);
+            assert!(a.rank() < b.rank(), "{} and {} have one rank", a.name(), b.name());
+        }
+        let said = stages.iter().map(|_| Vec::new()).collect();
+        let lanes = stages.into_iter().map(Lane::new).collect();
+        let (make, skips): (Make<B>, _) = (Box::new(|_| None), BTreeMap::new());
+        PlainLoop { lanes, said, step: Step::default(), library, make, skips, n: 0, time: i64::MIN }
+    }
+
+    /// Has those who join by an input made by `make`.
+    #[must_use]
+    pub fn joined_by(mut self, make: Make<B>) -> PlainLoop<B> {
+        self.make = make;
+        self
+    }
+
+    /// Leaves out for the stage of this rank what was set aside; to be said before the inputs
+    /// concerned.
+    pub fn skip(&mut self, rank: Rank, skips: &Skips) {
+        self.skips.insert(rank, skips.clone());
+        for lane in self.lanes.iter_mut().filter(|lane| lane.stage.rank() == rank) {
+            lane.skips = skips.clone();
+        }
+    }
+
+    /// Gives one input to every stage, see [`PlainLoop::input_told`].
+    ///
+    /// # Errors
+    /// The library does not have what the input refers to; the loop is then as before.
+    pub fn input(
+        &mut self,
+        time: i64,
+        body: B,
+        sink: &mut impl FnMut(&Fact<B>),
+    ) -> Result<u64, String> {
+        self.input_told(time, body, &mut |_, _| Ok(None), sink)
+    }
+
+    /// Gives one input to every stage and returns its number. `told` is asked what a stage said
+    /// about it: what is known is folded as it is and the stage is not asked. `sink` is shown the
+    /// input, then what was said about it, in the order of keys. A `time` before that of the last
+    /// input counts as that.
+    ///
+    /// # Errors
+    /// The library does not have what the input refers to, or a stage joins or leaves that cannot;
+    /// the loop is then as before. Or `told` fails; then it is of no use any more.
+    pub fn input_told(
+        &mut self,
+        time: i64,
+        body: B,
+        told: Told<'_, B>,
+        sink: &mut impl FnMut(&Fact<B>),
+    ) -> Result<u64, String> {
+        let kind = body.kind();
+        let wanted = self.lanes.iter().any(|lane| lane.interest.has(kind));
+        let resolved = if wanted { self.library.resolve(&body)? } else { None };
+        let joins = self.change(body.roster())?;
+        self.n += 1;
+        self.time = self.time.max(time);
+        let input = Fact {
+            key: Key { n: self.n, rank: Rank::INPUT.0, i: 0 },
+            time: self.time,
+            version: 0,
+            because: Vec::new(),
+            body,
+        };
+        sink(&input);
+        let given = resolved.map(|body| Fact { body, because: Vec::new(), ..input });
+        let given = given.as_ref().unwrap_or(&input);
+        for (index, lane) in self.lanes.iter_mut().enumerate() {
+            let Lane { stage, interest, skips, left } = lane;
+            let stage = &mut **stage;
+            let cut = skips.at(self.n);
+            let (lower, rest) = self.said.split_at_mut(index);
+            let Some((own, higher)) = rest.split_first_mut() else { break };
+            own.clear();
+            if *left {
+                continue;
+            }
+            // Who was kept down then was not asked.
+            let unasked = (!skips.asked(self.n)).then(Vec::new);
+            let held = told(stage.rank(), self.n)?.or(unasked);
+            self.step.begin(self.n, self.time);
+            let before = higher.iter().flatten().filter(|f| interest.has(f.body.kind()));
+            // Interest is told in the kinds of the journal, where the reference stands.
+            let now = interest.has(kind).then_some(given);
+            let said = lower.iter().flatten().filter(|f| interest.has(f.body.kind()));
+            if let Some(held) = held {
+                let mut retold = Retold::new(&held);
+                for fact in before.chain(now).chain(said).filter_map(|fact| cut.apply(fact)) {
+                    retold.feed(stage, &fact);
+                }
+                retold.finish(stage);
+                own.extend(held);
+                own.iter().for_each(&mut *sink);
+                continue;
+            }
+            for fact in before.chain(now).chain(said) {
+                if cut == Cut::Nothing {
+                    self.step.feed(stage, fact, own);
+                } else if let Some(left) = cut.apply(fact) {
+                    self.step.feed(stage, &left, own);
+                }
+            }
+            self.step.finish(stage, own);
+            own.iter().for_each(&mut *sink);
+        }
+        if let Some(at) = self.lanes.iter().position(|lane| lane.left) {
+            self.lanes.remove(at);
+            self.said.remove(at);
+        }
+        if let Some(stage) = joins {
+            let rank = stage.rank();
+            let at = self.lanes.partition_point(|lane| lane.stage.rank() < rank);
+            let skips = self.skips.get(&rank).cloned().unwrap_or_default();
+            self.lanes.insert(at, Lane { skips, ..Lane::new(stage) });
+            self.said.insert(at, Vec::new());
+        }
+        Ok(self.n)
+    }
+
+    /// Who joins behind the next input; who leaves by it is not given it.
+    fn change(
+        &mut self,
+        change: Option<Change>,
+    ) -> Result<Option<Box<dyn Stage<Body = B>>>, String> {
+        let place = |rank: Rank| self.lanes.iter().position(|lane| lane.stage.rank() == rank);
+        match change {
+            None => Ok(None),
+            Some(Change::Joined(who)) => {
+                let Joined { rank, id, kind, .. } = &who;
+                if place(*rank).is_some() {
+                    return Err(format!("{id} joins at rank {}, which is taken", rank.0));
+                }
+                let none = || format!("{id} joins, of kind {kind}, which is not known");
+                let stage = (self.make)(&who).ok_or_else(none)?;
+                assert_eq!(stage.rank(), *rank, "{id} is made for the rank it joins at");
+                Ok(Some(stage))
+            }
+            Some(Change::Left(rank)) => {
+                let at = place(rank).ok_or_else(|| format!("nobody at rank {} leaves", rank.0))?;
+                self.lanes[at].left = true;
+                Ok(None)
+            }
+        }
+    }
+
+    /// The earliest event time at which a stage wants a clock input.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<i64> {
+        let awake = self.lanes.iter().filter(|lane| lane.skips.awake(self.n));
+        awake.filter_map(|lane| lane.stage.next_wake()).min()
+    }
+
+    /// Number of the last input; 0 before the first.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        self.n
+    }
+
+    /// The stages by rank.
+    pub fn stages(&self) -> impl Iterator<Item = &dyn Stage<Body = B>> {
+        self.lanes.iter().map(|lane| &*lane.stage)
+    }
+
+    /// The stages by rank, to save, load or replace between two inputs.
+    pub fn stages_mut(&mut self) -> impl Iterator<Item = &mut Box<dyn Stage<Body = B>>> {
+        self.lanes.iter_mut().map(|lane| &mut lane.stage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fact::{NoLibrary, RuntimeEvent};
+    use crate::stage::Out;
+    use std::sync::{Arc, Mutex};
+
+    /// `(kind, number)`; kind 0 is the input.
+    #[derive(Clone, Debug, PartialEq)]
+    struct Word(u8, u64);
+
+    impl Body for Word {
+        fn kind(&self) -> u8 {
+            self.0
+        }
+        fn name(_: u8) -> &'static str {
+            "word"
+        }
+        fn synced(&self) -> bool {
+            false
+        }
+        fn encode(&self, out: &mut Vec<u8>) {
+            out.push(self.0);
+        }
+        fn decode(_: &[u8]) -> Result<Self, String> {
+            Err("not needed".into())
+        }
+        fn runtime(_: RuntimeEvent) -> Self {
+            Word(63, 0)
+        }
+    }
+
+    type Log = Arc<Mutex<Vec<String>>>;
+
+    /// Notes everything it is shown; answers inputs with its own kind, and concludes with kind +
+    /// 10.
+    struct Noter {
+        kind: u8,
+        log: Log,
+    }
+
+    impl Noter {
+        fn note(&self, what: &str, fact: &Fact<Word>) {
+            self.log.lock().unwrap().push(format!("{} {what} {}", self.kind, fact.key));
+        }
+    }
+
+    impl Stage for Noter {
+        type Body = Word;
+        fn rank(&self) -> Rank {
+            Rank(u16::from(self.kind))
+        }
+        fn name(&self) -> &'static str {
+            "noter"
+        }
+        fn interest(&self) -> Mask {
+            Mask::of(&[0, 1, 2, 3])
+        }
+        fn produces(&self) -> Mask {
+            Mask::ALL
+        }
+        fn evolve(&mut self, fact: &Fact<Word>) {
+            self.note("folds", fact);
+        }
+        fn decide(&self, fact: &Fact<Word>, out: &mut Out<Word>) {
+            self.note("decides", fact);
+            if fact.key.rank == 0 {
+                out.say(Word(self.kind, fact.key.n));
+            }
+        }
+        fn conclude(&self, out: &mut Out<Word>) {
+            out.say_because([Key::default()], Word(self.kind + 10, 0));
+        }
+        fn save(&self) -> Vec<u8> {
+            Vec::new()
+        }
+        fn load(&mut self, _: &[u8]) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    fn noters(log: &Log) -> Vec<Box<dyn Stage<Body = Word>>> {
+        let noter =
+            |kind| Box::new(Noter { kind, log: log.clone() }) as Box<dyn Stage<Body = Word>>;
+        vec![noter(2), noter(1)]
+    }
+
+    #[test]
+    fn feeds_higher_of_before_then_the_input_then_lower() {
+        let log = Log::default();
+        let mut plain = PlainLoop::new(noters(&log), Box::new(NoLibrary));
+        let mut keys = Vec::new();
+        plain.input(5, Word(0, 0), &mut |f| keys.push(f.key.to_string())).unwrap();
+        assert_eq!(keys, ["1", "1.1.0", "1.1.1", "1.2.0", "1.2.1"]);
+        log.lock().unwrap().clear();
+        let mut times = Vec::new();
+        plain.input(3, Word(0, 0), &mut |f| times.push(f.time)).unwrap();
+        assert_eq!(times, [5; 5], "time never decreases");
+        let expected = [
+            "1 folds 1.2.0",
+            "1 decides 1.2.0",
+            "1 folds 2",
+            "1 decides 2",
+            "1 folds 2.1.0",
+            "1 folds 2.1.1",
+            "2 folds 2",
+            "2 decides 2",
+            "2 folds 2.2.0",
+            "2 folds 2.1.0",
+            "2 decides 2.1.0",
+            "2 folds 2.2.1",
+        ];
+        assert_eq!(*log.lock().unwrap(), expected);
+    }
+
+    #[test]
+    fn a_stage_that_sees_nothing_says_nothing() {
+        let log = Log::default();
+        let mut plain = PlainLoop::new(noters(&log), Box::new(NoLibrary));
+        let mut facts = 0;
+        plain.input(0, Word(9, 0), &mut |_| facts += 1).unwrap();
+        assert_eq!(facts, 1);
+        assert!(log.lock().unwrap().is_empty());
+    }
+
+    struct Doubles;
+
+    impl Library<Word> for Doubles {
+        fn resolve(&self, body: &Word) -> Result<Option<Word>, String> {
+            match body.1 {
+                7 => Err("seven is not there".into()),
+                number => Ok(Some(Word(3, number * 2))),
+            }
+        }
+    }
+
+    #[test]
+    fn resolves_references_and_keeps_them_in_the_journal() {
+        let mut plain = PlainLoop::new(noters(&Log::default()), Box::new(Doubles));
+        let mut first = None;
+        plain.input(0, Word(0, 4), &mut |f| _ = first.get_or_insert(f.body.clone())).unwrap();
+        assert_eq!(first, Some(Word(0, 4)));
+        let refused = plain.input(0, Word(0, 7), &mut |_| {});
+        assert_eq!(refused, Err("seven is not there".into()));
+        assert_eq!(plain.last(), 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "have one rank")]
+    fn refuses_two_stages_of_one_rank() {
+        let log = Log::default();
+        let mut stages = noters(&log);
+        stages.extend(noters(&log));
+        drop(PlainLoop::new(stages, Box::new(NoLibrary)));
+    }
+}

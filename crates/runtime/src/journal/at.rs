@@ -1,0 +1,34 @@
+//! Inputs that stand on what was known up to one input: they are said there or not at all.
+
+use super::{AppendError, Appended, Journal, Writer};
+use everwarm_kernel::fact::Body;
+
+impl<B: Body> Journal<B> {
+    /// Appends inputs where `head` is the last input, as [`Journal::append`]; none where another
+    /// came after it, so that whoever judged looks again.
+    ///
+    /// # Errors
+    /// See [`AppendError`].
+    pub fn append_at(
+        &self,
+        writer: &Writer,
+        head: u64,
+        bodies: Vec<B>,
+    ) -> Result<Option<Appended>, AppendError> {
+        let mut wake = Vec::new();
+        let (appended, notify) = {
+            let mut inner = self.lock();
+            inner.open()?;
+            if inner.writers.get(writer.name) != Some(&writer.incarnation) {
+                return Err(AppendError::Fenced);
+            }
+            if inner.head != head {
+                return Ok(None);
+            }
+            let notify = inner.append_inputs(i64::MIN, bodies, &mut wake);
+            (Appended { n: inner.head, row: inner.next_row - 1 }, notify)
+        };
+        self.tell(&wake, notify);
+        Ok(Some(appended))
+    }
+}

@@ -1,0 +1,206 @@
+//! Failures of stages as the journal keeps them: written in the commits of its facts, and a gate
+//! before each try.
+
+use super::inner::Inner;
+use super::{AppendError, Appended, Chunk, Journal, Round, Seat, Waker, Writer};
+use everwarm_kernel::fact::{Body, Fact, Rank, RuntimeEvent};
+use everwarm_kernel::skips::{Cut, Effect};
+use std::sync::{Arc, PoisonError};
+
+/// How far what is known of failures is on disk: changes are numbered, commits reach a number.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    last: u64,
+    handed: u64,
+    committed: u64,
+    durable: u64,
+}
+
+impl Marks {
+    /// Whether a change waits for its flush.
+    pub(super) fn waiting(&self) -> bool {
+        self.last > self.durable
+    }
+}
+
+impl<B: Body> Inner<B> {
+    /// A change that must be on disk before the stage tries again.
+    pub(super) fn mark(&mut self, index: usize) {
+        self.marks.last += 1;
+        let state = &mut self.stages[index];
+        (state.mark, state.poison_changed) = (self.marks.last, true);
+    }
+
+    /// The last input up to `wanted` the stage may be given. It does not come past an input at
+    /// which it stopped, nor to one at which it failed before it is on disk that it tries again.
+    /// Whether the store thread should look now.
+    pub(super) fn admitted(&mut self, index: usize, wanted: u64) -> (u64, bool) {
+        let ready = self.ready(index);
+        let state = &mut self.stages[index];
+        let Some(n) = state.poison.failed_at().filter(|n| *n <= ready.min(wanted)) else {
+            return (ready, false);
+        };
+        if state.poison.is_stopped() {
+            return (n - 1, false);
+        }
+        let marked = state.poison.try_again();
+        if marked {
+            self.mark(index);
+        }
+        let open = self.stages[index].mark <= self.marks.durable;
+        (if open { ready } else { n - 1 }, marked)
+    }
+
+    /// What the next commit writes about failures.
+    pub(super) fn poison_rows(&mut self) -> Vec<(u16, Option<Vec<u8>>)> {
+        self.marks.handed = self.marks.last;
+        let mut rows = Vec::new();
+        for state in &mut self.stages {
+            if self.closing && state.poison.give_up() {
+                state.poison_changed = true;
+            }
+            if std::mem::take(&mut state.poison_changed) {
+                rows.push((state.info.rank.0, state.poison.row()));
+            }
+        }
+        rows
+    }
+
+    /// A commit is done; who may try again now.
+    pub(super) fn marked(&mut self, synced: bool) -> Vec<Arc<Waker>> {
+        self.marks.committed = self.marks.handed;
+        if !synced || self.marks.durable == self.marks.committed {
+            return Vec::new();
+        }
+        self.marks.durable = self.marks.committed;
+        let waiting = self.stages.iter().filter(|s| s.poison.failed_at().is_some());
+        waiting.filter_map(|s| s.waker.clone()).collect()
+    }
+}
+
+impl<B: Body> Journal<B> {
+    /// The stage has failed at input `n`.
+    pub(crate) fn failed(&self, seat: &Seat<B>, n: u64, why: &str) {
+        let mut inner = self.lock();
+        let state = &mut inner.stages[seat.index];
+        if state.incarnation != seat.incarnation {
+            return;
+        }
+        state.poison.failed(n, why);
+        inner.mark(seat.index);
+        drop(inner);
+        self.tell(&[], true);
+    }
+
+    /// The stage of this name holds its thread, and the process is about to end for it: that is
+    /// noted as a failure at the input it handles. Returns when it is on disk, or the journal has
+    /// ended; false at once where it handles no input, or one that is not to be counted.
+    pub fn held(&self, name: &str, why: &str) -> bool {
+        let mut inner = self.lock();
+        let Some(index) = inner.stages.iter().position(|s| s.info.name == name) else {
+            return false;
+        };
+        let state = &mut inner.stages[index];
+        let n = state.at.input();
+        // It has come to its end meanwhile.
+        if n <= state.passed {
+            return false;
+        }
+        state.poison.held(n, why);
+        inner.mark(index);
+        let mark = inner.stages[index].mark;
+        self.work.notify_one();
+        let waiting = |inner: &mut Inner<B>| inner.marks.durable < mark && !inner.ended;
+        let waited = self.commits.wait_while(inner, waiting);
+        waited.unwrap_or_else(PoisonError::into_inner).marks.durable >= mark
+    }
+
+    /// Sets the input aside at which the stage failed: one act with the input that says so.
+    pub(crate) fn quarantine(
+        &self,
+        seat: &Seat<B>,
+        effect: Effect,
+        parts: Vec<String>,
+    ) -> Result<(), AppendError> {
+        let mut wake = Vec::new();
+        {
+            let mut inner = self.lock();
+            inner.open()?;
+            let state = &mut inner.stages[seat.index];
+            if state.incarnation != seat.incarnation {
+                return Err(AppendError::Fenced);
+            }
+            let name = state.info.name;
+            let quarantine = state.poison.set_aside(Rank(seat.rank), name, effect, parts);
+            if effect == Effect::Stage {
+                state.next_wake = None;
+            }
+            inner.mark(seat.index);
+            let body = B::runtime(RuntimeEvent::Quarantined(quarantine));
+            inner.append_inputs(i64::MIN, vec![body], &mut wake);
+        }
+        self.tell(&wake, true);
+        Ok(())
+    }
+
+    /// Appends an input by which what was set aside for a stage at input `n` is released: where it
+    /// stopped it tries again, where it was given nothing it is given what comes after this input.
+    ///
+    /// # Errors
+    /// See [`AppendError`].
+    pub fn release(
+        &self,
+        writer: &Writer,
+        body: B,
+        rank: Rank,
+        n: u64,
+    ) -> Result<Appended, AppendError> {
+        let mut wake = Vec::new();
+        let appended = {
+            let mut inner = self.lock();
+            inner.open()?;
+            if inner.writers.get(writer.name) != Some(&writer.incarnation) {
+                return Err(AppendError::Fenced);
+            }
+            let head = inner.head + 1;
+            if let Some(index) = inner.index_of_rank(rank.0) {
+                inner.stages[index].poison.release(n, head);
+                inner.mark(index);
+            }
+            inner.append_inputs(i64::MIN, vec![body], &mut wake);
+            Appended { n: head, row: inner.next_row - 1 }
+        };
+        self.tell(&wake, true);
+        Ok(appended)
+    }
+}
+
+impl<B: Body> Round<B> {
+    /// Without what is cut out.
+    pub(crate) fn without(mut self, cut: &Cut) -> Round<B> {
+        if *cut != Cut::Nothing {
+            let left = |chunk: &Arc<Chunk<B>>| {
+                let facts: Vec<Fact<B>> =
+                    chunk.facts.iter().filter_map(|fact| cut.apply(fact)).collect();
+                (!facts.is_empty()).then(|| Arc::new(Chunk::new(chunk.first_row, facts)))
+            };
+            self.seen = self.seen.iter().filter_map(left).collect();
+        }
+        self
+    }
+
+    /// A round of the same facts.
+    pub(crate) fn again(&self) -> Round<B> {
+        let Round { n, time, failures, held, asked, .. } = *self;
+        Round { n, time, seen: self.seen.clone(), own: self.own.clone(), failures, held, asked }
+    }
+
+    /// Names of the parts of what is seen, ascending.
+    pub(crate) fn parts(&self) -> Vec<String> {
+        let facts = self.seen.iter().flat_map(|chunk| &chunk.facts);
+        let mut parts: Vec<String> = facts.flat_map(|fact| fact.body.parts()).collect();
+        parts.sort_unstable();
+        parts.dedup();
+        parts
+    }
+}

@@ -1,0 +1,202 @@
+//! Who takes part: read when the journal is opened, changed by inputs.
+
+use super::inner::{Inner, StageState};
+use super::{AppendError, Appended, Journal, StageInfo, Waker, Writer};
+use crate::store::{CheckpointRow, Op, Recovered, Store, StoreError};
+use everwarm_kernel::fact::{Body, Mask, Rank, RuntimeEvent};
+use everwarm_kernel::roster::{Joined, Member};
+use std::sync::Arc;
+
+/// What is to change about who takes part.
+#[derive(Clone, Debug)]
+pub enum Enrol {
+    /// This stage joins, of that kind and with those settings. Its rank is free, or that of a stage
+    /// that has left and passed its last input.
+    Join {
+        /// Its place, its name and the rest.
+        info: StageInfo,
+        /// What it is made as.
+        kind: String,
+        /// What it is made with.
+        settings: String,
+    },
+    /// The stage of this rank leaves.
+    Leave(Rank),
+}
+
+/// Whether all are there who take part, or have not passed their last input.
+pub(super) fn check(
+    store: &Store,
+    found: &Recovered,
+    infos: &[StageInfo],
+) -> Result<(), StoreError> {
+    for member in found.roster.iter().filter(|member| !member.is_over()) {
+        let Joined { rank, id, kind, .. } = &member.who;
+        if !infos.iter().any(|info| info.rank == *rank) {
+            let reason = format!(
+                "{id} of kind {kind} takes part in it at rank {}, which this program does not have",
+                rank.0
+            );
+            return Err(StoreError::Foreign { path: store.path.clone(), reason });
+        }
+    }
+    Ok(())
+}
+
+/// A stage this program does not have: what it said stays where it stands.
+fn gone(rank: u16, version: u16) -> StageInfo {
+    StageInfo {
+        rank: Rank(rank),
+        name: "gone",
+        version,
+        interest: Mask::NONE,
+        produces: Mask::ALL,
+        converts: &[],
+        fresh: Vec::new(),
+    }
+}
+
+/// Puts the roster of the file beside these stages: adds those that are gone, and marks those that
+/// have still to join. Returns the rows that have to be written.
+pub(super) fn enrol(found: &Recovered, stages: &mut Vec<StageState>) -> Vec<Member> {
+    for (rank, passed) in found.passed.iter().filter(|(rank, _)| *rank != 0) {
+        if !stages.iter().any(|s| s.info.rank.0 == *rank) {
+            let mut state = StageState::new(gone(*rank, passed.version));
+            (state.passed, state.spoke, state.since) = (passed.n, passed.version, passed.since);
+            state.left = Some(passed.n + 1);
+            stages.push(state);
+        }
+    }
+    let is_new = found.row == 0;
+    let mut rows = Vec::new();
+    for state in stages.iter_mut() {
+        let row = found.roster.iter().find(|member| member.who.rank == state.info.rank);
+        if let Some(Member { who, joined, left, .. }) = row {
+            (state.who, state.joined) = (who.clone(), *joined);
+            state.left = state.left.or(*left);
+        } else if is_new || found.roster.is_empty() {
+            // Whoever spoke before there was a roster was there before the first input.
+            let (who, left, passed) = (state.who.clone(), state.left, state.passed);
+            rows.push(Member { who, joined: 0, left, passed });
+        } else {
+            // It has still to join.
+            state.left = Some(1);
+        }
+    }
+    rows
+}
+
+/// A stage that no configuration names.
+pub(super) fn fixed(info: &StageInfo) -> Joined {
+    let (id, kind) = (info.name.to_owned(), info.name.to_owned());
+    Joined { rank: info.rank, id, kind, version: info.version, settings: String::new() }
+}
+
+impl<B: Body> Inner<B> {
+    fn enrol(&mut self, change: Enrol, wake: &mut Vec<Arc<Waker>>) {
+        match change {
+            Enrol::Join { info, kind, settings } => {
+                let who = Joined { kind, settings, ..fixed(&info) };
+                self.join(info, who, wake);
+            }
+            Enrol::Leave(rank) => self.leave(rank, wake),
+        }
+    }
+
+    fn join(&mut self, info: StageInfo, who: Joined, wake: &mut Vec<Arc<Waker>>) {
+        self.append_inputs(i64::MIN, vec![B::runtime(RuntimeEvent::Joined(who.clone()))], wake);
+        let (n, row) = (self.head, self.next_row - 1);
+        let (version, state) = (info.version, info.fresh.clone());
+        let saved = Arc::new(CheckpointRow { n, row, version, state });
+        let mut new = StageState::new(info);
+        new.who = who.clone();
+        (new.passed, new.joined, new.spoke, new.since) = (n, n, version, n);
+        (new.written, new.saved_behind) = (n, self.published);
+        new.checkpoint = Some(Arc::clone(&saved));
+        // What was set aside for who had its place before is over.
+        new.poison_changed = true;
+        self.pending_bytes += saved.state.len();
+        self.pending.push(Op::Checkpoint(who.rank.0, saved));
+        if let Some(index) = self.index_of_rank(who.rank.0) {
+            let before = &self.stages[index];
+            assert!(before.is_over(), "{} takes part already", before.info.name);
+            // What an instance of it may still say is refused.
+            new.incarnation = before.incarnation + 1;
+            self.stages[index] = new;
+        } else {
+            self.stages.push(new);
+        }
+        self.roster.push(Member { who, joined: n, left: None, passed: n });
+        self.relate();
+    }
+
+    fn leave(&mut self, rank: Rank, wake: &mut Vec<Arc<Waker>>) {
+        let index = self.index_of(rank);
+        assert!(self.stages[index].left.is_none(), "rank {} has left already", rank.0);
+        self.append_inputs(i64::MIN, vec![B::runtime(RuntimeEvent::Left { rank })], wake);
+        let (left, state) = (Some(self.head), &mut self.stages[index]);
+        (state.left, state.next_wake) = (left, None);
+        let (who, joined, passed) = (state.who.clone(), state.joined, state.passed);
+        self.roster.push(Member { who, joined, left, passed });
+        self.wake_ready(None, wake);
+    }
+}
+
+impl<B: Body> Journal<B> {
+    /// Appends inputs as [`Journal::append`], and in the same act has stages join and leave, each
+    /// by an input of its own behind them.
+    ///
+    /// # Errors
+    /// See [`AppendError`].
+    ///
+    /// # Panics
+    /// A stage joins that takes part, or one leaves that does not.
+    pub fn append_and_enrol(
+        &self,
+        writer: &Writer,
+        time: i64,
+        bodies: Vec<B>,
+        changes: Vec<Enrol>,
+    ) -> Result<Appended, AppendError> {
+        let mut wake = Vec::new();
+        let appended = {
+            let mut inner = self.lock();
+            inner.open()?;
+            if inner.writers.get(writer.name) != Some(&writer.incarnation) {
+                return Err(AppendError::Fenced);
+            }
+            inner.append_inputs(time, bodies, &mut wake);
+            for change in changes {
+                inner.enrol(change, &mut wake);
+            }
+            inner.want(true);
+            inner.wake_ready(None, &mut wake);
+            Appended { n: inner.head, row: inner.next_row - 1 }
+        };
+        self.tell(&wake, true);
+        Ok(appended)
+    }
+
+    /// Those of this program that the journal does not know join it.
+    pub(super) fn join_new(&self) {
+        let mut inner = self.lock();
+        let new = |s: &&StageState| s.left == Some(1) && s.joined == 0 && s.passed == 0;
+        let infos: Vec<StageInfo> =
+            inner.stages.iter().filter(new).map(|s| s.info.clone()).collect();
+        for info in infos {
+            let who = fixed(&info);
+            inner.join(info, who, &mut Vec::new());
+        }
+    }
+
+    /// Who takes part, by rank: its name, the input by which it joined, and the one by which it
+    /// left where it has not passed its last input yet.
+    #[must_use]
+    pub fn present(&self) -> Vec<(Rank, &'static str, u64, Option<u64>)> {
+        let inner = self.lock();
+        let mut all: Vec<_> =
+            inner.present().map(|s| (s.info.rank, s.info.name, s.joined, s.left)).collect();
+        all.sort_by_key(|(rank, ..)| *rank);
+        all
+    }
+}

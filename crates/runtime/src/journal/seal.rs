@@ -1,0 +1,125 @@
+//! Keeps the live file small: a thread of its own packs the oldest part of the journal into
+//! segments, the store thread names them in a commit.
+//!
+//! Nothing that a start needs is ever sealed: a segment ends before the oldest state in the file
+//! and before what projections have still to read. Any error or panic ends the process, as on the
+//! store thread.
+
+use super::Journal;
+use crate::chaos::Site;
+use crate::store::{Op, Sealing, StoreError};
+use everwarm_kernel::fact::Body;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// Name of the thread at kill points.
+pub(crate) const NAME: &str = "sealer";
+/// Time until a segment is looked for again where states or projections were too far behind.
+const AGAIN: Duration = Duration::from_millis(250);
+
+struct Panicked<'a, B: Body>(&'a Journal<B>);
+
+impl<B: Body> Drop for Panicked<'_, B> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let path = self.0.store.path.clone();
+            let reason = "the sealing thread panicked".to_owned();
+            self.0.fail(&StoreError::Io { path, reason });
+        }
+    }
+}
+
+impl<B: Body> Journal<B> {
+    /// Seals at other sizes than the usual ones.
+    pub fn seal_after(&self, sealing: Sealing) {
+        self.lock().sealing = sealing;
+        self.seals.notify_one();
+    }
+
+    /// Rows from `row` on are still to be read by the projection of this name, also after a crash:
+    /// they stay in the live file. What it has read without a flush of its own counts as unread.
+    pub fn hold(&self, name: &'static str, row: u64) {
+        self.lock().holds.insert(name, row);
+    }
+
+    /// The same where a projection of this name begins: what one before it in this process has said
+    /// to be durable stays so, and no more than that.
+    pub fn hold_from(&self, name: &'static str, row: u64) {
+        self.lock().holds.entry(name).or_insert(row);
+    }
+
+    /// Whether there is enough for a segment in the live file: a projection that has read it makes
+    /// that durable and says so by [`Journal::hold`].
+    #[must_use]
+    pub fn wants_room(&self) -> bool {
+        self.lock().seals()
+    }
+
+    /// Runs until the journal ends.
+    pub(super) fn seal(&self) {
+        let _guard = Panicked(self);
+        if let Err(e) = self.store.sweep() {
+            return self.fail(&e);
+        }
+        while let Some((ranks, until, size)) = self.until_due() {
+            self.options.chaos.point(Site::BeforeSegment, NAME);
+            match self.store.seal(&ranks, until, size) {
+                Err(e) => return self.fail(&e),
+                Ok(Some(segment)) => {
+                    self.options.chaos.point(Site::AfterSegment, NAME);
+                    let mut inner = self.lock();
+                    if inner.closing || inner.ended {
+                        // The last commit may be on its way: the file is swept at the next start.
+                        return;
+                    }
+                    inner.pending.push(Op::Seal(segment));
+                    drop(inner);
+                    self.work.notify_one();
+                    if !self.until_sealed(segment.end) {
+                        return;
+                    }
+                }
+                Ok(None) => {
+                    let waited = self.seals.wait_timeout(self.lock(), AGAIN);
+                    drop(waited.unwrap_or_else(PoisonError::into_inner));
+                }
+            }
+        }
+    }
+
+    /// Waits until there is enough for a segment; the ranks that save states, the last row that may
+    /// be sealed, and how much.
+    fn until_due(&self) -> Option<(Vec<u16>, u64, u64)> {
+        let mut inner = self.lock();
+        while !inner.seals() || inner.ended || inner.closing {
+            if inner.ended || inner.closing {
+                return None;
+            }
+            inner = self.seals.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        // Who has not said yet how far it is may not have read anything.
+        let said = |name: &&str| inner.holds.get(name).copied().unwrap_or_default();
+        let followers = self.options.followers.iter().map(said);
+        let held = inner.holds.values().copied().chain(followers).min();
+        let until = held.map_or(u64::MAX, |row| row.saturating_sub(1)).min(inner.durable);
+        let ranks = inner.present().map(|stage| stage.info.rank.0).collect();
+        Some((ranks, until, inner.sealing.segment))
+    }
+
+    /// Waits until that much is sealed; false where the journal ended before.
+    fn until_sealed(&self, end: u64) -> bool {
+        let mut inner = self.lock();
+        while inner.bytes.1 < end {
+            if inner.ended {
+                return false;
+            }
+            inner = self.seals.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        true
+    }
+
+    pub(super) fn start_sealing(self: &Arc<Self>) -> std::io::Result<std::thread::JoinHandle<()>> {
+        let own = Arc::clone(self);
+        std::thread::Builder::new().name(NAME.into()).spawn(move || own.seal())
+    }
+}

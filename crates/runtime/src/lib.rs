@@ -1,0 +1,25 @@
+//! Supervised, durable actors: a journal, pure stages over it, and a supervisor. Knows nothing of
+//! trading.
+//!
+//! [`journal`] keeps one order of facts over a [`store`]. A stage of [`everwarm_kernel`] is a pure
+//! state machine over facts: [`runner`] resumes one, [`shell`] is the actor around it.
+//! [`supervise`] keeps actors alive, [`mailbox`] bounds what they are sent, [`meter`] counts what
+//! they do; [`chaos`] is how all of it is put to the test.
+
+pub mod chaos;
+pub mod clock;
+pub mod files;
+pub mod journal;
+pub mod mailbox;
+pub mod meter;
+pub mod parcel;
+pub mod poison;
+pub mod runner;
+pub mod shell;
+pub mod store;
+pub mod supervise;
+
+/// The guide; its code is tested with the rest.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Guide;

@@ -1,0 +1,694 @@
+//! The live file: opening, safe creation, reading.
+//!
+//! Creation is the one unsafe moment of the engine, so a file is made under a temporary name,
+//! flushed, and renamed; the final path is only ever opened. A file that is foreign, newer or torn
+//! is refused and left as it is, to the byte: see `careful.rs`.
+
+use super::careful::{self, Access, Hold, Reads};
+use super::rows::{self, BLOCKS, CHECKPOINTS, META, PASSED, POISON, ROSTER};
+use super::segments::{self, Segment, Shelf};
+use crate::chaos::Chaos;
+use crate::chaos::faults::FaultyDisk;
+use crate::files::{is_full, sync_name};
+use crate::poison::Poison;
+use everwarm_kernel::fact::{Body, Fact};
+use everwarm_kernel::roster::Member;
+use redb::{
+    Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable, StorageError,
+    TableError,
+};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::ops::{ControlFlow, RangeInclusive};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Version of the layout of the live file, which a life that writes raises it to: 2 knows of
+/// segments, 3 of facts with members that older programs do not read, 4 of kinds of facts above 63.
+pub const SCHEMA: u64 = 4;
+/// What is read again in normal work is small: the newest block, the roots, the checkpoints.
+const CACHE_BYTES: usize = 8 << 20;
+const MAGIC: &[u8; 4] = b"redb";
+
+/// Why a store cannot be opened or has ended.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has it open.
+    #[error("{} is held by another process", .0.display())]
+    Held(PathBuf),
+    /// It is not a store of this application.
+    #[error(
+        "{} is not a store of this application: {reason}; it was not touched",
+        path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What was found instead.
+        reason: String,
+    },
+    /// It was written by a newer version.
+    #[error(
+        "{} has layout {found}, this program knows {SCHEMA}: use the newer program; it was not \
+         touched",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its layout.
+        found: u64,
+    },
+    /// Its contents are damaged.
+    #[error("{} is damaged: {reason}", path.display())]
+    Torn {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
+    /// The disk is full.
+    #[error("no space left for {}", .0.display())]
+    Full(PathBuf),
+    /// Reading or writing failed.
+    #[error("{}: {reason}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+impl StoreError {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every other error of another crate is told as it is"
+    )]
+    pub(crate) fn of(path: &Path, error: impl Into<redb::Error>) -> StoreError {
+        let path = path.to_owned();
+        match error.into() {
+            redb::Error::DatabaseAlreadyOpen => StoreError::Held(path),
+            redb::Error::Corrupted(reason) => StoreError::Torn { path, reason },
+            redb::Error::UpgradeRequired(v) => {
+                StoreError::Foreign { path, reason: format!("engine format {v}") }
+            }
+            redb::Error::Io(e) => StoreError::io(&path, &e),
+            other => StoreError::Io { path, reason: other.to_string() },
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every other error of another crate is told as it is"
+    )]
+    pub(crate) fn io(path: &Path, error: &io::Error) -> StoreError {
+        match error.kind() {
+            _ if is_full(error) => StoreError::Full(path.to_owned()),
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                StoreError::Torn { path: path.to_owned(), reason: error.to_string() }
+            }
+            _ => StoreError::Io { path: path.to_owned(), reason: error.to_string() },
+        }
+    }
+}
+
+/// An open live file. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) db: Arc<Database>,
+    pub(crate) path: PathBuf,
+    pub(crate) shelf: Shelf,
+    /// Which file it is; none for a disk in memory.
+    identity: Option<(u64, u64)>,
+}
+
+/// A store that may be opened; dropped, its file stays as it is.
+pub struct CheckedStore {
+    store: Store,
+    hold: Hold,
+}
+
+impl CheckedStore {
+    /// What can be read of it.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Opens it: what a crash left is repaired in the file. Kill points are passed before each
+    /// write and flush of that.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn accept(self, chaos: &Chaos) -> Result<Store, StoreError> {
+        self.hold.release(chaos).map_err(|e| StoreError::io(&self.store.path, &e))?;
+        Ok(self.store)
+    }
+}
+
+/// What one opening found.
+#[derive(Clone, Debug, Default)]
+pub struct Recovered {
+    /// Number of this life, from 1.
+    pub life: u64,
+    /// Last row committed; rows are numbered from 1, one a fact.
+    pub row: u64,
+    pub(crate) passed: Vec<(u16, rows::PassedRow)>,
+    pub(crate) checkpoints: Vec<(u16, rows::CheckpointRow)>,
+    pub(crate) poison: Vec<(u16, Poison)>,
+    /// Who takes part, by rank.
+    pub(crate) roster: Vec<Member>,
+    /// Bytes of blocks ever written, and how many of them are sealed.
+    pub(crate) bytes: (u64, u64),
+}
+
+impl Recovered {
+    /// The last input each stage has passed, by rank.
+    pub fn progress(&self) -> impl Iterator<Item = (u16, u64)> {
+        let stages = self.passed.iter().filter(|(rank, _)| *rank != 0);
+        stages.map(|(rank, passed)| (*rank, passed.n))
+    }
+}
+
+impl Store {
+    /// Opens the store of `application` at `path`, making it first where there is none.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; a file that is refused is not changed.
+    pub fn open(path: &Path, application: &str) -> Result<Store, StoreError> {
+        if !path.exists() {
+            create(path, application)?;
+        }
+        match Store::check(path, application)? {
+            Some(checked) => checked.accept(&Chaos::off()),
+            None => Err(StoreError::io(path, &io::ErrorKind::NotFound.into())),
+        }
+    }
+
+    /// Opens the store of `application` at `path` as far as it can be without changing the file, so
+    /// that others can be looked at first; none where there is none.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn check(path: &Path, application: &str) -> Result<Option<CheckedStore>, StoreError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let (store, hold) = Store::checked(path, application, Access::Own)?;
+        Ok(Some(CheckedStore { store, hold }))
+    }
+
+    /// Opens the store of `application` at `path` to read what is in it; what a crash left is
+    /// repaired in memory, and the file is not changed whatever is done. It need not be writable.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn look(path: &Path, application: &str) -> Result<Store, StoreError> {
+        Store::checked(path, application, Access::Look).map(|(store, _)| store)
+    }
+
+    fn checked(
+        path: &Path,
+        application: &str,
+        access: Access,
+    ) -> Result<(Store, Hold), StoreError> {
+        check_magic(path)?;
+        let opened = careful::open(path, CACHE_BYTES, access, Reads::Everything);
+        let (db, hold) = opened.map_err(|e| StoreError::of(path, e))?;
+        let shelf = Shelf::beside(path);
+        let (path, identity) = (path.to_owned(), hold.identity());
+        let store = Store { db: Arc::new(db), path, shelf, identity };
+        store.check_owner(application)?;
+        Ok((store, hold))
+    }
+
+    /// Opens a store on a disk in memory, making it first where the disk is empty.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn on_disk(disk: FaultyDisk, application: &str) -> Result<Store, StoreError> {
+        let path = Path::new("memory");
+        let fresh = redb::StorageBackend::len(&disk).map_err(|e| StoreError::io(path, &e))? == 0;
+        let shelf = Shelf::Memory(disk.clone());
+        let db = Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(disk);
+        let store = Store::from(db, path, shelf)?;
+        if fresh {
+            store.write_owner(application)?;
+        }
+        store.check_owner(application)?;
+        Ok(store)
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every other error of another crate is told as it is"
+    )]
+    fn from(
+        db: Result<Database, DatabaseError>,
+        path: &Path,
+        shelf: Shelf,
+    ) -> Result<Store, StoreError> {
+        let db = db.map_err(|e| match e {
+            DatabaseError::Storage(StorageError::Io(e))
+                if e.kind() == io::ErrorKind::InvalidData =>
+            {
+                StoreError::Foreign { path: path.to_owned(), reason: e.to_string() }
+            }
+            other => StoreError::of(path, other),
+        })?;
+        Ok(Store { db: Arc::new(db), path: path.to_owned(), shelf, identity: None })
+    }
+
+    fn write_owner(&self, application: &str) -> Result<(), StoreError> {
+        let fill = || -> Result<(), redb::Error> {
+            let write = self.db.begin_write()?;
+            {
+                let mut meta = write.open_table(META)?;
+                meta.insert("application", application.as_bytes())?;
+                meta.insert("schema", 1_u64.to_le_bytes().as_slice())?;
+            }
+            write.open_table(BLOCKS)?;
+            write.open_table(PASSED)?;
+            write.open_table(CHECKPOINTS)?;
+            write.open_table(POISON)?;
+            write.commit()?;
+            Ok(())
+        };
+        fill().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every other error of another crate is told as it is"
+    )]
+    fn check_owner(&self, application: &str) -> Result<(), StoreError> {
+        let read = || -> Result<(Vec<u8>, u64), redb::Error> {
+            let meta = self.db.begin_read()?.open_table(META)?;
+            let owner = meta.get("application")?.map(|v| v.value().to_vec()).unwrap_or_default();
+            Ok((owner, number(&meta, "schema")?))
+        };
+        let path = self.path.clone();
+        let (owner, schema) = read().map_err(|e| match e {
+            redb::Error::TableDoesNotExist(t) | redb::Error::TableTypeMismatch { table: t, .. } => {
+                StoreError::Foreign { path: path.clone(), reason: format!("table {t} is not ours") }
+            }
+            other => StoreError::of(&path, other),
+        })?;
+        if owner != application.as_bytes() {
+            let reason = format!("it belongs to {:?}", String::from_utf8_lossy(&owner));
+            return Err(StoreError::Foreign { path, reason });
+        }
+        if schema > SCHEMA {
+            return Err(StoreError::Newer { path, found: schema });
+        }
+        Ok(())
+    }
+
+    /// What is in the file: the number of the next life, the head, progress and checkpoints.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn recover(&self) -> Result<Recovered, StoreError> {
+        let read = || -> Result<Recovered, redb::Error> {
+            let read = self.db.begin_read()?;
+            let life = number(&read.open_table(META)?, "life")? + 1;
+            let row = read.open_table(BLOCKS)?.last()?.map(|kv| kv.0.value());
+            let sealed = segments::from(&read, 0)?.last().map_or(0, |segment| segment.last);
+            let row = row.unwrap_or(sealed);
+            let mut found = Recovered { life, row, ..Recovered::default() };
+            for kv in read.open_table(PASSED)?.iter()? {
+                let (rank, value) = kv?;
+                found.passed.push((rank.value(), rows::PassedRow::from(value.value())));
+            }
+            let written = found.passed.iter().find(|(rank, _)| *rank == 0);
+            found.bytes = (written.map_or(0, |(_, p)| p.since), segments::sealed_bytes(&read)?);
+            found.checkpoints = checkpoints(&read)?;
+            found.poison = poison(&read)?;
+            found.roster = roster(&read)?;
+            Ok(found)
+        };
+        read().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Who takes part or did, by rank; empty in a file that was made before there was a roster.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn roster(&self) -> Result<Vec<Member>, StoreError> {
+        let read = || -> Result<Vec<Member>, redb::Error> { roster(&self.db.begin_read()?) };
+        read().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Where it was opened.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the file is still found under its name. One that was deleted or replaced takes what
+    /// is written, and all of it is gone when the process ends.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        let Some(ours) = self.identity else { return true };
+        match fs::metadata(&self.path) {
+            Ok(about) => careful::identity(&about) == Some(ours),
+            Err(e) => e.kind() != io::ErrorKind::NotFound,
+        }
+    }
+
+    /// Whether nothing was ever said in it.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn is_new(&self) -> Result<bool, StoreError> {
+        let read = || -> Result<bool, redb::Error> {
+            let read = self.db.begin_read()?;
+            let blocks = read.open_table(BLOCKS)?.last()?.is_some();
+            Ok(!blocks && segments::from(&read, 0)?.is_empty())
+        };
+        read().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// The first row that is not sealed, from 1.
+    pub(crate) fn live_from(&self) -> Result<u64, StoreError> {
+        let read = || -> Result<u64, redb::Error> {
+            let sealed = segments::from(&self.db.begin_read()?, 0)?;
+            Ok(sealed.last().map_or(0, |segment| segment.last) + 1)
+        };
+        read().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Shows every committed fact from row `from` on, with its row, in the order of the journal:
+    /// first what is sealed, then what lies in the live file.
+    ///
+    /// # Errors
+    /// A damaged row or segment, or see [`StoreError`].
+    pub fn scan<B: Body>(&self, from: u64, see: &mut Scan<'_, B>) -> Result<(), StoreError> {
+        let of = |e: redb::Error| StoreError::of(&self.path, e);
+        // One look at both: what is sealed meanwhile is still in the live file as this sees it.
+        let read = self.db.begin_read().map_err(|e| of(e.into()))?;
+        for segment in segments::from(&read, from).map_err(of)? {
+            if self.scan_segment(&segment, from, see)?.is_break() {
+                return Ok(());
+            }
+        }
+        let torn = |reason| StoreError::Torn { path: self.path.clone(), reason };
+        let blocks = read.open_table(BLOCKS).map_err(|e| of(e.into()))?;
+        for kv in blocks.range(from..).map_err(|e| of(e.into()))? {
+            let (last, block) = kv.map_err(|e| of(e.into()))?;
+            let walk = rows::decode_block(block.value(), from, see);
+            let flow = walk.map_err(|why| torn(format!("block {}: {why}", last.value())))?;
+            if flow.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Store::scan`], but where a segment cannot be read, it is passed over from there on:
+    /// which of its rows are lost is told, and why.
+    ///
+    /// # Errors
+    /// A damaged row of the live file, or see [`StoreError`].
+    pub fn scan_left<B: Body>(
+        &self,
+        mut from: u64,
+        see: &mut dyn FnMut(Left<'_, Fact<B>>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        loop {
+            let scanned = self.scan(from, &mut |row, fact| {
+                from = row + 1;
+                see(Left::Row(row, &fact))
+            });
+            let Err(torn @ StoreError::Torn { .. }) = scanned else { return scanned };
+            let Some(last) = self.sealed_with(from)? else { return Err(torn) };
+            if see(Left::Lost(from..=last, &torn)).is_break() {
+                return Ok(());
+            }
+            from = last + 1;
+        }
+    }
+
+    fn scan_segment<B: Body>(
+        &self,
+        segment: &Segment,
+        from: u64,
+        see: &mut Scan<'_, B>,
+    ) -> Result<ControlFlow<()>, StoreError> {
+        let path = self.shelf.path(&segment.name());
+        let torn = |reason| StoreError::Torn { path: path.clone(), reason };
+        let io = |e: io::Error| {
+            let missing = e.kind() == io::ErrorKind::NotFound;
+            if missing { torn("it is missing".to_owned()) } else { StoreError::io(&path, &e) }
+        };
+        for block in self.shelf.open(segment).map_err(io)? {
+            let (last, block) = block.map_err(io)?;
+            if last < from {
+                continue;
+            }
+            let walk = rows::decode_block(&block, from, see);
+            let flow = walk.map_err(|why| torn(format!("block {last}: {why}")))?;
+            if flow.is_break() {
+                return Ok(flow);
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Packs the oldest facts, up to the row that every one of these ranks has saved its state at
+    /// and up to `until`, into a segment of about `size` bytes, where there is enough for one.
+    pub(crate) fn seal(
+        &self,
+        ranks: &[u16],
+        until: u64,
+        size: u64,
+    ) -> Result<Option<Segment>, StoreError> {
+        let pack = || -> Result<Option<Segment>, redb::Error> {
+            let read = self.db.begin_read()?;
+            let saved = read.open_table(CHECKPOINTS)?;
+            let mut until = until;
+            for rank in ranks {
+                // A restart reads from there on: it never needs a segment.
+                let row = saved.get(rank)?.map_or(0, |saved| saved.value().1);
+                until = until.min(row.saturating_sub(1));
+            }
+            segments::pack(&read, &self.shelf, (size, until))
+        };
+        pack().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Removes segments that a crash left before the live file knew of them.
+    pub(crate) fn sweep(&self) -> Result<(), StoreError> {
+        let sweep = || -> Result<(), redb::Error> {
+            let named = segments::from(&self.db.begin_read()?, 0)?;
+            Ok(self.shelf.sweep(&named)?)
+        };
+        sweep().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Last row of the segment that holds `row`; none where the live file holds it.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn sealed_with(&self, row: u64) -> Result<Option<u64>, StoreError> {
+        let read = || -> Result<Option<u64>, redb::Error> {
+            let all = segments::from(&self.db.begin_read()?, row)?;
+            Ok(all.first().map(|segment| segment.last))
+        };
+        read().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Number of segments, and bytes of their files.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn segments(&self) -> Result<(u64, u64), StoreError> {
+        let read = || -> Result<(u64, u64), redb::Error> {
+            let all = segments::from(&self.db.begin_read()?, 0)?;
+            Ok((all.len() as u64, all.iter().map(|segment| segment.size).sum()))
+        };
+        read().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Size of the file in bytes, 0 for a disk in memory.
+    #[must_use]
+    pub fn file_bytes(&self) -> u64 {
+        fs::metadata(&self.path).map_or(0, |m| m.len())
+    }
+
+    /// The version of the layout the file has.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn schema(&self) -> Result<u64, StoreError> {
+        let read = || -> Result<u64, redb::Error> {
+            number(&self.db.begin_read()?.open_table(META)?, "schema")
+        };
+        read().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Writes another layout into the file than it has; for tests of refusing alone.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn alter_schema(&self, schema: u64) -> Result<(), StoreError> {
+        let alter = || -> Result<(), redb::Error> {
+            let write = self.db.begin_write()?;
+            write.open_table(META)?.insert("schema", schema.to_le_bytes().as_slice())?;
+            write.commit()?;
+            Ok(())
+        };
+        alter().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// The saved state of each stage, by rank.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn checkpoints(&self) -> Result<Vec<(u16, rows::CheckpointRow)>, StoreError> {
+        let read = || -> Result<Vec<(u16, rows::CheckpointRow)>, redb::Error> {
+            checkpoints(&self.db.begin_read()?)
+        };
+        read().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Removes the saved state of the stage of that rank: its next start derives it again from the
+    /// first fact on. The input it stood at; none where there is none.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn forget_checkpoint(&self, rank: u16) -> Result<Option<u64>, StoreError> {
+        let forget = || -> Result<Option<u64>, redb::Error> {
+            let write = self.db.begin_write()?;
+            let stood = write.open_table(CHECKPOINTS)?.remove(rank)?.map(|saved| saved.value().0);
+            write.commit()?;
+            Ok(stood)
+        };
+        forget().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Changes the saved state of the stage of that rank; for tests of `verify` alone.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn alter_checkpoint(
+        &self,
+        rank: u16,
+        change: impl FnOnce(&mut rows::CheckpointRow),
+    ) -> Result<(), StoreError> {
+        let alter = || -> Result<(), redb::Error> {
+            let write = self.db.begin_write()?;
+            {
+                let mut table = write.open_table(CHECKPOINTS)?;
+                let found = table.get(rank)?.map(|row| rows::CheckpointRow::from(row.value()));
+                if let Some(mut row) = found {
+                    change(&mut row);
+                    table.insert(rank, (row.n, row.row, row.version, row.state.as_slice()))?;
+                }
+            }
+            write.commit()?;
+            Ok(())
+        };
+        alter().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Overwrites one byte of the body of the fact in `row`; for tests of `verify` alone.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn alter_fact(&self, row: u64, change: impl Fn(&mut Vec<u8>)) -> Result<(), StoreError> {
+        rows::alter(&self.db, row, change).map_err(|e| StoreError::of(&self.path, e))
+    }
+}
+
+/// What is left of a journal of which segments may be gone, in its order.
+#[derive(Debug)]
+pub enum Left<'a, F> {
+    /// A fact, and its row.
+    Row(u64, &'a F),
+    /// Rows that cannot be read, and why.
+    Lost(RangeInclusive<u64>, &'a StoreError),
+}
+
+/// What a scan shows facts to.
+pub type Scan<'a, B> = dyn FnMut(u64, Fact<B>) -> ControlFlow<()> + 'a;
+
+pub(super) fn number(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    key: &str,
+) -> Result<u64, redb::Error> {
+    let bytes = table.get(key)?.map(|v| v.value().to_vec()).unwrap_or_default();
+    Ok(bytes.try_into().map_or(0, u64::from_le_bytes))
+}
+
+fn checkpoints(read: &ReadTransaction) -> Result<Vec<(u16, rows::CheckpointRow)>, redb::Error> {
+    let mut found = Vec::new();
+    for kv in read.open_table(CHECKPOINTS)?.iter()? {
+        let (rank, value) = kv?;
+        found.push((rank.value(), rows::CheckpointRow::from(value.value())));
+    }
+    Ok(found)
+}
+
+fn poison(read: &ReadTransaction) -> Result<Vec<(u16, Poison)>, redb::Error> {
+    let table = match read.open_table(POISON) {
+        // A file that was made before there was this table.
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        table => table?,
+    };
+    let row = |kv: Result<(redb::AccessGuard<'_, u16>, redb::AccessGuard<'_, &[u8]>), _>| {
+        let (rank, bytes) = kv.map_err(redb::Error::from)?;
+        let poison = rmp_serde::from_slice(bytes.value());
+        let torn = |e| redb::Error::Corrupted(format!("failures of rank {}: {e}", rank.value()));
+        Ok((rank.value(), poison.map_err(torn)?))
+    };
+    table.iter()?.map(row).collect()
+}
+
+fn roster(read: &ReadTransaction) -> Result<Vec<Member>, redb::Error> {
+    let table = match read.open_table(ROSTER) {
+        // A file that was made before there was this table.
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        table => table?,
+    };
+    let mut members = Vec::new();
+    for kv in table.iter()? {
+        let (rank, bytes) = kv?;
+        members.push(rows::decode_member(rank.value(), bytes.value())?);
+    }
+    let passed = read.open_table(PASSED)?;
+    for member in &mut members {
+        member.passed = passed.get(member.who.rank.0)?.map_or(0, |row| row.value().0);
+    }
+    Ok(members)
+}
+
+fn check_magic(path: &Path) -> Result<(), StoreError> {
+    let io = |e: io::Error| StoreError::io(path, &e);
+    let mut head = Vec::new();
+    File::open(path).map_err(io)?.take(4).read_to_end(&mut head).map_err(io)?;
+    if head != MAGIC {
+        let reason = "it does not begin as a store does".to_owned();
+        return Err(StoreError::Foreign { path: path.to_owned(), reason });
+    }
+    Ok(())
+}
+
+fn create(path: &Path, application: &str) -> Result<(), StoreError> {
+    let io = |e: io::Error| StoreError::io(path, &e);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(io)?;
+    let new = path.with_extension("new");
+    match fs::remove_file(&new) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(io(e)),
+        Ok(()) | Err(_) => {}
+    }
+    // What fails is told of the file by the name it is known by.
+    let store = Store::from(Database::builder().create(&new), path, Shelf::beside(path))?;
+    store.write_owner(application)?;
+    drop(store);
+    File::open(&new).and_then(|f| f.sync_all()).map_err(io)?;
+    fs::rename(&new, path).map_err(io)?;
+    sync_name(path).map_err(io)
+}

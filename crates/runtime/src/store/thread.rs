@@ -1,0 +1,204 @@
+//! The one thread that writes the live file.
+//!
+//! It commits behind the journal, in order: what one commit gathers is one batch. Unsynced commits
+//! bound memory and keep the synced one short; they die with the process. Any error or panic ends
+//! the process: a flush is never retried, a file never reopened inside a process.
+
+use super::file::SCHEMA;
+use super::file::{Store, StoreError};
+use super::rows::{
+    self, BLOCK_MAX, BLOCKS, CHECKPOINTS, CheckpointRow, META, PASSED, POISON, ROSTER,
+};
+use super::segments::{self, Segment};
+use crate::chaos::{Chaos, Site};
+use crate::clock;
+use crate::journal::Chunk;
+use everwarm_kernel::fact::Body;
+use everwarm_kernel::roster::Member;
+use redb::Durability;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Name of the thread at kill points.
+pub(crate) const NAME: &str = "store-thread";
+
+/// One thing to write, in the order of the journal.
+pub(crate) enum Op<B> {
+    Facts(Arc<Chunk<B>>),
+    Checkpoint(u16, Arc<CheckpointRow>),
+    /// Its file is on disk: the live file names it and lets go of what it holds.
+    Seal(Segment),
+}
+
+/// What one commit wrote.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Committed {
+    /// The last row written, if any was.
+    pub row: Option<u64>,
+    /// Bytes of blocks written.
+    pub bytes: u64,
+    /// Bytes of blocks sealed so far, where that changed.
+    pub sealed: Option<u64>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What one commit writes.
+pub(crate) struct Batch<B> {
+    pub ops: Vec<Op<B>>,
+    /// (rank, last input passed, version, last input an older version passed), as of the last op.
+    pub passed: Vec<(u16, u64, u16, u64)>,
+    /// Whose part in it changed.
+    pub roster: Vec<Member>,
+    /// Last input, as of the last op.
+    pub head: u64,
+    /// Bytes of blocks written before this batch.
+    pub bytes: u64,
+    /// (rank, what is known of its failures) where that changed; no bytes: nothing any more.
+    pub poison: Vec<(u16, Option<Vec<u8>>)>,
+    /// Flush it.
+    pub sync: bool,
+    /// Nothing follows.
+    pub last: bool,
+}
+
+/// Where batches come from and what has been done is told to.
+pub(crate) trait Source<B>: Send + Sync {
+    /// Waits for the next batch; none where nothing more is to be written.
+    fn next(&self) -> Option<Batch<B>>;
+    /// A batch is committed.
+    fn committed(&self, done: Committed, synced: bool);
+    /// The store has ended.
+    fn failed(&self, why: StoreError);
+}
+
+struct Panicked<'a, B>(&'a dyn Source<B>, &'a Store);
+
+impl<B> Drop for Panicked<'_, B> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let reason = "the store thread panicked".to_owned();
+            self.0.failed(StoreError::Io { path: self.1.path.clone(), reason });
+        }
+    }
+}
+
+/// Runs until the last batch or the first failure.
+pub(crate) fn run<B: Body>(store: &Store, source: &dyn Source<B>, life: u64, chaos: &Chaos) {
+    let _guard = Panicked(source, store);
+    let mut writer = Writer { store, chaos, life: Some(life), buffer: Vec::with_capacity(1 << 17) };
+    while let Some(batch) = source.next() {
+        chaos.point(Site::BeforeCommit, NAME);
+        let began = clock::now();
+        match writer.commit(&batch) {
+            Ok(mut done) => {
+                done.took = began.elapsed();
+                chaos.point(Site::AfterCommit, NAME);
+                chaos.point(Site::BeforePublish, NAME);
+                source.committed(done, batch.sync);
+            }
+            Err(e) => return source.failed(StoreError::of(&store.path, e)),
+        }
+        if batch.last {
+            return;
+        }
+    }
+}
+
+struct Writer<'a> {
+    store: &'a Store,
+    chaos: &'a Chaos,
+    /// The number of this life, until it is written with the first batch.
+    life: Option<u64>,
+    buffer: Vec<u8>,
+}
+
+impl Writer<'_> {
+    fn commit<B: Body>(&mut self, batch: &Batch<B>) -> Result<Committed, redb::Error> {
+        let mut write = self.store.db.begin_write()?;
+        let durability = if batch.sync { Durability::Immediate } else { Durability::None };
+        write.set_durability(durability).map_err(|e| redb::Error::Io(std::io::Error::other(e)))?;
+        let mut done = self.write_facts(&write, &batch.ops)?;
+        for op in &batch.ops {
+            if let Op::Seal(segment) = op {
+                segments::announce(&write, segment)?;
+                done.sealed = Some(segment.end);
+            }
+        }
+        {
+            let mut passed = write.open_table(PASSED)?;
+            for (rank, n, version, since) in &batch.passed {
+                passed.insert(rank, (*n, *version, *since))?;
+            }
+            passed.insert(0, (batch.head, 0, batch.bytes + done.bytes))?;
+            let mut checkpoints = write.open_table(CHECKPOINTS)?;
+            for op in &batch.ops {
+                if let Op::Checkpoint(rank, c) = op {
+                    checkpoints.insert(rank, (c.n, c.row, c.version, c.state.as_slice()))?;
+                }
+            }
+            if !batch.roster.is_empty() {
+                let mut roster = write.open_table(ROSTER)?;
+                for member in &batch.roster {
+                    roster.insert(member.who.rank.0, rows::encode_member(member).as_slice())?;
+                }
+            }
+            if !batch.poison.is_empty() {
+                let mut poison = write.open_table(POISON)?;
+                for (rank, row) in &batch.poison {
+                    match row {
+                        Some(row) => poison.insert(rank, row.as_slice())?,
+                        None => poison.remove(rank)?,
+                    };
+                }
+            }
+            if let Some(life) = self.life {
+                let mut meta = write.open_table(META)?;
+                meta.insert("life", life.to_le_bytes().as_slice())?;
+                // Older programs may not read what this life is going to say.
+                meta.insert("schema", SCHEMA.to_le_bytes().as_slice())?;
+            }
+        }
+        self.chaos.point(Site::BeforeSync, NAME);
+        write.commit()?;
+        self.life = None;
+        Ok(done)
+    }
+
+    fn write_facts<B: Body>(
+        &mut self,
+        write: &redb::WriteTransaction,
+        ops: &[Op<B>],
+    ) -> Result<Committed, redb::Error> {
+        let mut done = Committed::default();
+        let mut blocks = write.open_table(BLOCKS)?;
+        let buffer = &mut self.buffer;
+        buffer.clear();
+        for op in ops {
+            let Op::Facts(chunk) = op else { continue };
+            for (i, fact) in chunk.facts.iter().enumerate() {
+                let row = chunk.first_row + i as u64;
+                if buffer.is_empty() {
+                    buffer.extend_from_slice(&row.to_le_bytes());
+                }
+                let at = buffer.len();
+                buffer.extend_from_slice(&[0; 4]);
+                rows::encode_fact(fact, buffer);
+                let len = u32::try_from(buffer.len() - at - 4).expect("a fact is below 4 GB");
+                buffer[at..at + 4].copy_from_slice(&len.to_le_bytes());
+                if buffer.len() > BLOCK_MAX && at > 8 {
+                    blocks.insert(row - 1, &buffer[..at])?;
+                    done.bytes += at as u64;
+                    buffer.drain(..at);
+                    buffer.splice(0..0, row.to_le_bytes());
+                }
+                done.row = Some(row);
+            }
+        }
+        if let Some(row) = done.row {
+            blocks.insert(row, buffer.as_slice())?;
+            done.bytes += buffer.len() as u64;
+        }
+        Ok(done)
+    }
+}

@@ -1,0 +1,210 @@
+//! Two stages over a journal on a disk that forgets: whatever is lost, what is said in the end is
+//! the same.
+
+#![cfg(test)]
+
+use everwarm_kernel::fact::{Body, Fact, Mask, NoLibrary, Rank, RuntimeEvent};
+use everwarm_kernel::stage::{Out, Stage};
+use everwarm_runtime::chaos::faults::{FaultyDisk, Image};
+use everwarm_runtime::journal::{Journal, Options, StageInfo};
+use everwarm_runtime::runner::Runner;
+use everwarm_runtime::store::{Sealing, Store};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+#[derive(Clone, Debug, PartialEq)]
+enum Say {
+    Tick(u64),
+    Sum(u64),
+    Answer(u64),
+}
+
+impl Body for Say {
+    fn kind(&self) -> u8 {
+        match self {
+            Say::Tick(_) => 0,
+            Say::Sum(_) => 1,
+            Say::Answer(_) => 2,
+        }
+    }
+    fn name(_: u8) -> &'static str {
+        "say"
+    }
+    fn synced(&self) -> bool {
+        false
+    }
+    fn encode(&self, out: &mut Vec<u8>) {
+        let (Say::Tick(v) | Say::Sum(v) | Say::Answer(v)) = self;
+        out.push(self.kind());
+        out.extend_from_slice(&v.to_le_bytes());
+    }
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let v = u64::from_le_bytes(bytes[1..].try_into().map_err(|_| "short")?);
+        Ok([Say::Tick(v), Say::Sum(v), Say::Answer(v)][usize::from(bytes[0])].clone())
+    }
+    fn runtime(_: RuntimeEvent) -> Self {
+        Say::Tick(0)
+    }
+}
+
+/// Adds up ticks, and what the higher stage answered about the input before.
+#[derive(Default)]
+struct Adder(u64);
+
+impl Stage for Adder {
+    type Body = Say;
+    fn rank(&self) -> Rank {
+        Rank(10)
+    }
+    fn name(&self) -> &'static str {
+        "adder"
+    }
+    fn interest(&self) -> Mask {
+        Mask::of(&[0, 2])
+    }
+    fn produces(&self) -> Mask {
+        Mask::of(&[1])
+    }
+    fn evolve(&mut self, fact: &Fact<Say>) {
+        match fact.body {
+            Say::Tick(v) => self.0 = self.0.wrapping_add(v),
+            Say::Answer(v) => self.0 = self.0.wrapping_mul(31).wrapping_add(v),
+            Say::Sum(_) => {}
+        }
+    }
+    fn decide(&self, fact: &Fact<Say>, out: &mut Out<Say>) {
+        if matches!(fact.body, Say::Tick(v) if v % 3 == 0) {
+            out.say(Say::Sum(self.0));
+        }
+    }
+    fn save(&self) -> Vec<u8> {
+        self.0.to_le_bytes().to_vec()
+    }
+    fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.0 = u64::from_le_bytes(bytes.try_into().map_err(|_| "short")?);
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Answerer(u64);
+
+impl Stage for Answerer {
+    type Body = Say;
+    fn rank(&self) -> Rank {
+        Rank(20)
+    }
+    fn name(&self) -> &'static str {
+        "answerer"
+    }
+    fn interest(&self) -> Mask {
+        Mask::of(&[1])
+    }
+    fn produces(&self) -> Mask {
+        Mask::of(&[2])
+    }
+    fn evolve(&mut self, fact: &Fact<Say>) {
+        if let Say::Sum(v) = fact.body {
+            self.0 ^= v;
+        }
+    }
+    fn decide(&self, _: &Fact<Say>, out: &mut Out<Say>) {
+        out.say(Say::Answer(self.0));
+    }
+    fn save(&self) -> Vec<u8> {
+        self.0.to_le_bytes().to_vec()
+    }
+    fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.0 = u64::from_le_bytes(bytes.try_into().map_err(|_| "short")?);
+        Ok(())
+    }
+}
+
+const TICKS: u64 = 3000;
+
+/// One life: goes on from what the disk holds until the end or until the disk dies.
+fn live(disk: &FaultyDisk, save_every: u64) -> Option<Vec<Fact<Say>>> {
+    let store = Store::on_disk(disk.clone(), "test").ok()?;
+    let stages = vec![StageInfo::of(&Adder::default()), StageInfo::of(&Answerer::default())];
+    let options = Options { lazy: std::time::Duration::ZERO, ..Options::new(|_| ()) };
+    let journal = Journal::open(store.clone(), stages, options).ok()?;
+    journal.seal_after(Sealing { segment: 16 << 10, keep: 16 << 10 });
+    let library = Arc::new(NoLibrary);
+    let (mut low, _) =
+        Runner::resume(Arc::clone(&journal), Box::<Adder>::default(), library.clone()).unwrap();
+    let (mut high, _) =
+        Runner::resume(Arc::clone(&journal), Box::<Answerer>::default(), library).unwrap();
+    let writer = journal.writer("ticks");
+    while journal.head() < TICKS && !disk.is_dead() {
+        let n = journal.head() + 1;
+        if journal.append(&writer, n.cast_signed(), vec![Say::Tick(n)]).is_err() {
+            break;
+        }
+        if n % 7 == 0 || n == TICKS {
+            while !journal.settled() {
+                low.catch_up(5, |_| ()).ok()?;
+                high.catch_up(5, |_| ()).ok()?;
+            }
+        }
+        if n % 60 == 0 {
+            let row = journal.last_row();
+            tokio::runtime::Builder::new_current_thread()
+                .build()
+                .unwrap()
+                .block_on(journal.durable(row));
+        }
+        if n % save_every == 0 {
+            low.save();
+            if n % (2 * save_every) == 0 {
+                high.save();
+            }
+        }
+    }
+    journal.close();
+    if disk.is_dead() {
+        return None;
+    }
+    let mut facts = Vec::new();
+    store
+        .scan(0, &mut |_, fact| {
+            facts.push(fact);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    facts.sort_by_key(|f| f.key);
+    Some(facts)
+}
+
+#[test]
+fn s69_whatever_the_disk_loses_the_same_is_said_in_the_end() {
+    let calm = FaultyDisk::holding(Vec::new(), None);
+    let expected = live(&calm, 100).expect("nothing disturbs it");
+    assert!(expected.len() >= 5000);
+    let sealed = Store::on_disk(calm.clone(), "test").unwrap().segments().unwrap();
+    assert!(sealed.0 > 5, "only {} segments: sealing is not disturbed", sealed.0);
+    let operations = calm.operations().len() as u64;
+    let mut deaths = 0;
+    for seed in 0..40_u64 {
+        let mut image = {
+            let fresh = FaultyDisk::holding(Vec::new(), None);
+            drop(Store::on_disk(fresh.clone(), "test").unwrap());
+            fresh.image(Image::Synced)
+        };
+        for cut in 0.. {
+            let at = (cut < 6).then_some(20 + (seed * 977 + cut * 131) % operations.max(100));
+            let disk = FaultyDisk::holding(image, at);
+            if let Some(facts) = live(&disk, 100 + seed) {
+                assert_eq!(facts.len(), expected.len(), "seed {seed}");
+                assert!(facts == expected, "seed {seed}: the facts differ");
+                break;
+            }
+            deaths += 1;
+            image = match (seed + cut) % 3 {
+                0 => disk.image(Image::Synced),
+                1 => disk.image(Image::Everything),
+                _ => disk.image(Image::Sectors(seed * 31 + cut)),
+            };
+        }
+    }
+    assert!(deaths > 40, "only {deaths} deaths: the test does not disturb");
+}

@@ -1,0 +1,52 @@
+//! The book that is shown: levels at fixed distances around the last trade.
+//!
+//! Level `i` lies 20 + 30 i millionths from the last price, on the tick, each behind the one
+//! before, and holds a fiftieth of the last bar's volume, times `i` + 1. What a taking order really
+//! gets is drawn (see `matching::ladder`) and never better than the first level. Orders of the
+//! account are not in it.
+
+use super::live::Tape;
+use super::matching::worse;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::{Decimal, floor_to_step};
+use everwarm_domain::order::Side;
+
+/// Distance of the first level, in millionths of the last price.
+pub const FIRST: u64 = 20;
+/// Distance from level to level, in millionths of the last price.
+pub const STEP: u64 = 30;
+/// Part of the last bar's volume at the first level: one in so many.
+const PART: i64 = 50;
+
+/// The first `count` levels on the side where `side` takes: price and quantity, best first.
+#[must_use]
+pub fn levels(
+    tape: &Tape,
+    rules: &Instrument,
+    side: Side,
+    count: usize,
+) -> Vec<(Decimal, Decimal)> {
+    let part = tape.volume / Decimal::from(PART);
+    let mut levels: Vec<(Decimal, Decimal)> = Vec::with_capacity(count);
+    let mut away = FIRST;
+    for i in 0..count {
+        let distance = tape.last * Decimal::from(away) / Decimal::from(1_000_000);
+        let before = levels.last().map(|level| level.0);
+        let price = worse(rules, side, tape.last, distance, before);
+        if before == Some(price) {
+            break;
+        }
+        let wanted = floor_to_step(part * Decimal::from(i + 1), rules.lot_size);
+        let least = if rules.min_quantity.is_zero() { rules.lot_size } else { rules.min_quantity };
+        levels.push((price, wanted.max(least)));
+        away += STEP;
+    }
+    levels
+}
+
+/// The best bid and the best ask.
+#[must_use]
+pub fn best(tape: &Tape, rules: &Instrument) -> (Decimal, Decimal) {
+    let price = |side| levels(tape, rules, side, 1).first().map_or(tape.last, |level| level.0);
+    (price(Side::Sell), price(Side::Buy))
+}

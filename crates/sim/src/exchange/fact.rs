@@ -1,0 +1,318 @@
+//! What happens at the exchange, as facts: inputs are requests and the passing of time, derived
+//! facts are what the core makes of them.
+
+use super::order::OrderList;
+use super::request::{Cancel, CancelMany, NewList, NewOrder, OrderKind, Replace};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::Side;
+use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::{Body, Mask, RuntimeEvent};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How a symbol stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// It trades.
+    Trading,
+    /// It does not trade now.
+    Halted,
+    /// The exchange does not have it any more.
+    Delisted,
+}
+
+/// What happened at the exchange.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum SimFact {
+    /// Input: the exchange opened its books. The first input there is.
+    Opened(Opened),
+    /// Input: money was paid in, or taken out where `amount` is negative.
+    Funded {
+        /// What.
+        asset: String,
+        /// How much, in units of the asset.
+        amount: Decimal,
+        /// Venue time.
+        at: UtcMs,
+    },
+    /// Input: a symbol stops trading, goes on, or is delisted.
+    Standing {
+        /// Which.
+        symbol: Symbol,
+        /// How it stands from here on.
+        standing: Standing,
+        /// The last close before that.
+        since: UtcMs,
+        /// Venue time.
+        at: UtcMs,
+    },
+    /// Input: the rules of a symbol are others from here on; what is in the books stays.
+    Ruled {
+        /// All of them.
+        rules: Instrument,
+        /// Venue time.
+        at: UtcMs,
+    },
+    /// Input: somebody asks for an order.
+    Place(NewOrder),
+    /// Input: somebody asks to cancel one.
+    Cancel(Cancel),
+    /// Input: somebody asks for a list of orders.
+    PlaceList(NewList),
+    /// Input: somebody asks to cancel several.
+    CancelMany(CancelMany),
+    /// Input: somebody asks to cancel one and to place another.
+    Replace(Replace),
+    /// Input: time passed.
+    Advance(Advance),
+    /// Input: the core was started under another version.
+    Upgraded {
+        /// The version before.
+        from: u16,
+        /// The version from here on.
+        to: u16,
+    },
+    /// The order is in the books.
+    Accepted(Accepted),
+    /// A part of an order was executed.
+    Traded(Traded),
+    /// The request was refused; nothing else happened.
+    Rejected {
+        /// The protocol's error code.
+        code: i32,
+        /// The protocol's words.
+        msg: String,
+    },
+    /// An order was cancelled on request.
+    Cancelled {
+        /// The venue's id of the order.
+        order: u64,
+        /// The client's id of the cancel.
+        cancel_id: String,
+        /// Number of this execution event.
+        execution: u64,
+        /// Venue time.
+        at: UtcMs,
+    },
+    /// The unfilled rest of an order was dropped by its own terms or those of its list.
+    Expired {
+        /// The venue's id of the order.
+        order: u64,
+        /// Number of this execution event.
+        execution: u64,
+        /// Venue time.
+        at: UtcMs,
+    },
+    /// A list is in the books; its orders follow.
+    Listed(OrderList),
+    /// A waiting order entered the market: its stop was reached.
+    Triggered {
+        /// The venue's id of the order.
+        order: u64,
+        /// Number of this execution event.
+        execution: u64,
+        /// Venue time.
+        at: UtcMs,
+    },
+    /// A pending order was placed: the working order of its list is filled.
+    Activated {
+        /// The venue's id of the order.
+        order: u64,
+        /// Number of this execution event.
+        execution: u64,
+        /// Venue time.
+        at: UtcMs,
+    },
+}
+
+/// How the books begin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Opened {
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Venue time.
+    pub at: UtcMs,
+    /// What is traded, by symbol.
+    pub instruments: Vec<Instrument>,
+    /// Free balances by asset.
+    pub balances: BTreeMap<String, Decimal>,
+    /// The largest holding of the base asset, for symbols that have such a filter.
+    pub max_position: BTreeMap<Symbol, Decimal>,
+    /// The last closed bar of each symbol that has one.
+    pub last: Vec<Bar>,
+}
+
+/// How long an order works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TimeInForce {
+    /// Until cancelled.
+    Gtc,
+    /// What can be executed at once, the rest expires.
+    Ioc,
+    /// All at once or nothing.
+    Fok,
+}
+
+impl TimeInForce {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn wire(self) -> &'static str {
+        match self {
+            TimeInForce::Gtc => "GTC",
+            TimeInForce::Ioc => "IOC",
+            TimeInForce::Fok => "FOK",
+        }
+    }
+}
+
+/// Time passed, by at most one close.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Advance {
+    /// Venue time is raised to this.
+    pub now: UtcMs,
+    /// Trades up to and including this instant are released.
+    pub market: UtcMs,
+    /// The minute with trades to release in this step; its bars by symbol.
+    pub minute: Option<(UtcMs, Vec<Bar>)>,
+}
+
+/// An order as it entered the books.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// The venue's id.
+    pub order: u64,
+    /// The client's id.
+    pub client_id: String,
+    /// What is traded.
+    pub symbol: Symbol,
+    /// Direction.
+    pub side: Side,
+    /// How it is priced.
+    pub kind: OrderKind,
+    /// Quantity in base units; for orders in quote units what that amount gives.
+    pub quantity: Decimal,
+    /// Number of this execution event.
+    pub execution: u64,
+    /// Venue time.
+    pub at: UtcMs,
+    /// The list it belongs to.
+    #[serde(default)]
+    pub list: Option<u64>,
+    /// Whether it waits for the working order of its list.
+    #[serde(default)]
+    pub pending: bool,
+}
+
+/// One execution.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Traded {
+    /// The venue's id of the order.
+    pub order: u64,
+    /// What was traded.
+    pub symbol: Symbol,
+    /// Id of the trade, counting from 1 per symbol.
+    pub trade: u64,
+    /// In quote units.
+    pub price: Decimal,
+    /// In base units.
+    pub quantity: Decimal,
+    /// In units of `fee_asset`.
+    pub fee: Decimal,
+    /// Base on buys, quote on sells.
+    pub fee_asset: String,
+    /// Whether the order was resting.
+    pub maker: bool,
+    /// Filled quantity of the order, this trade included.
+    pub executed: Decimal,
+    /// Quote amount of the order, this trade included.
+    pub executed_quote: Decimal,
+    /// Number of this execution event.
+    pub execution: u64,
+    /// Venue time.
+    pub at: UtcMs,
+}
+
+/// Kinds that come from outside.
+pub const INPUTS: Mask = Mask::of(&[0, 1, 2, 3, 4, 5, 6, 7, 16, 24, 25]);
+/// Kinds the core says.
+pub const DERIVED: Mask = Mask::of(&[8, 9, 10, 11, 12, 13, 14, 15]);
+
+impl Body for SimFact {
+    fn kind(&self) -> u8 {
+        match self {
+            SimFact::Opened(_) => 0,
+            SimFact::Funded { .. } => 1,
+            SimFact::Place(_) => 2,
+            SimFact::Cancel(_) => 3,
+            SimFact::Advance(_) => 4,
+            SimFact::Upgraded { .. } => 5,
+            SimFact::PlaceList(_) => 6,
+            SimFact::CancelMany(_) => 7,
+            SimFact::Accepted(_) => 8,
+            SimFact::Traded(_) => 9,
+            SimFact::Rejected { .. } => 10,
+            SimFact::Cancelled { .. } => 11,
+            SimFact::Expired { .. } => 12,
+            SimFact::Listed(_) => 13,
+            SimFact::Triggered { .. } => 14,
+            SimFact::Activated { .. } => 15,
+            SimFact::Replace(_) => 16,
+            SimFact::Standing { .. } => 24,
+            SimFact::Ruled { .. } => 25,
+        }
+    }
+
+    fn name(kind: u8) -> &'static str {
+        match kind {
+            0 => "Opened",
+            1 => "Funded",
+            2 => "Place",
+            3 => "Cancel",
+            4 => "Advance",
+            5 => "Upgraded",
+            6 => "PlaceList",
+            7 => "CancelMany",
+            8 => "Accepted",
+            9 => "Traded",
+            10 => "Rejected",
+            11 => "Cancelled",
+            12 => "Expired",
+            13 => "Listed",
+            14 => "Triggered",
+            15 => "Activated",
+            16 => "Replace",
+            24 => "Standing",
+            25 => "Ruled",
+            _ => "?",
+        }
+    }
+
+    /// All but the passing of time: what is answered or pushed must be on disk before.
+    fn synced(&self) -> bool {
+        !matches!(self, SimFact::Advance(_))
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        rmp_serde::encode::write(out, self).expect("plain values into memory always encode");
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        rmp_serde::from_slice(bytes).map_err(|e| e.to_string())
+    }
+
+    fn runtime(event: RuntimeEvent) -> Self {
+        match event {
+            RuntimeEvent::StageUpgraded { from, to, .. } => SimFact::Upgraded { from, to },
+            RuntimeEvent::Quarantined(q) => {
+                unreachable!("failures of the {} are not counted", q.stage)
+            }
+            RuntimeEvent::Released { .. } => unreachable!("it is never kept down"),
+            RuntimeEvent::Joined(who) => unreachable!("{} is there from the start", who.id),
+            RuntimeEvent::Left { .. } => unreachable!("it never leaves"),
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The exchange without a journal, a socket or a clock: for the plain loop and for tests.
+
+use super::fact::{Accepted, Advance, Opened, SimFact};
+use super::order::{Order, Status, Trade};
+use super::request::NewOrder;
+use super::state::{Exchange, RANK};
+use crate::market::Market;
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{
+    Balance, Liquidity, OrderReport, OrderStatus, ReportSource, VenueFill,
+};
+use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_kernel::fact::{Fact, Key};
+use everwarm_kernel::stage::{Out, Stage};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Free amount of each quote asset where a fresh exchange is told nothing else.
+pub const DEFAULT_BALANCE: i64 = 100_000;
+/// How far back the last bar before the start is looked for.
+const LOOK_BACK: UtcMs = 7 * 24 * 60 * MINUTE;
+
+/// What a fresh exchange begins with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Setup {
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Free balances by asset; empty: [`DEFAULT_BALANCE`] of each quote asset.
+    pub balances: BTreeMap<String, Decimal>,
+    /// The largest holding of the base asset, for symbols that are to have such a filter.
+    pub max_position: BTreeMap<Symbol, Decimal>,
+}
+
+impl Setup {
+    /// The first fact of books over `market`.
+    #[must_use]
+    pub fn open(&self, market: &mut dyn Market) -> SimFact {
+        let instruments = market.instruments().to_vec();
+        let at = market.start();
+        let mut balances = self.balances.clone();
+        if balances.is_empty() {
+            let each = Decimal::from(DEFAULT_BALANCE);
+            balances.extend(instruments.iter().map(|i| (i.quote.clone(), each)));
+        }
+        let mut before = |i: &everwarm_domain::instrument::Instrument| {
+            last_bars(market, i.symbol, at - MINUTE, 1).pop()
+        };
+        let last = instruments.iter().filter_map(&mut before).collect();
+        let max_position = self.max_position.clone();
+        SimFact::Opened(Opened { seed: self.seed, at, instruments, balances, max_position, last })
+    }
+}
+
+/// The newest `limit` bars with opening times up to `to_open`, ascending, as far as a week of
+/// nothing.
+pub fn last_bars(
+    market: &mut dyn Market,
+    symbol: Symbol,
+    to_open: UtcMs,
+    limit: usize,
+) -> Vec<Bar> {
+    let wanted = UtcMs::try_from(limit).unwrap_or(UtcMs::MAX / MINUTE);
+    let mut width = wanted.saturating_mul(MINUTE);
+    loop {
+        let from = to_open.saturating_sub(width).saturating_add(MINUTE);
+        let mut bars = market.bars(symbol, from, to_open, usize::MAX);
+        let enough = bars.len() >= limit;
+        if enough || width > LOOK_BACK.max(wanted.saturating_mul(2 * MINUTE)) {
+            bars.drain(..bars.len().saturating_sub(limit));
+            return bars;
+        }
+        width = width.saturating_mul(2);
+    }
+}
+
+/// The inputs that bring `exchange` to venue time `to` with trades up to `market_to` released: one
+/// for each minute with trades to release, and one for what is left. None where it is there
+/// already.
+pub fn advances(
+    exchange: &Exchange,
+    market: &mut dyn Market,
+    to: UtcMs,
+    market_to: UtcMs,
+) -> Vec<SimFact> {
+    let (now, released) = (exchange.now().max(to), exchange.market().max(market_to));
+    let mut inputs = Vec::new();
+    let (mut at, mut reached) = (exchange.now(), exchange.market());
+    while let Some(close) = market.next_close(reached + 1) {
+        if close - 4 > released {
+            break;
+        }
+        let minute = Some((close, market.bars_closing(close)));
+        reached = released.min(close);
+        at = at.max(reached.min(now));
+        inputs.push(SimFact::Advance(Advance { now: at, market: reached, minute }));
+        if reached == released {
+            break;
+        }
+    }
+    if (at, reached) != (now, released) {
+        inputs.push(SimFact::Advance(Advance { now, market: released, minute: None }));
+    }
+    inputs
+}
+
+/// Steps `exchange` over one input and gives what it said.
+pub fn step(exchange: &mut Exchange, n: u64, input: SimFact) -> Vec<SimFact> {
+    let time = exchange.now();
+    let key = Key { n, rank: 0, i: 0 };
+    let fact = Fact { key, time, version: 0, because: Vec::new(), body: input };
+    exchange.evolve(&fact);
+    let mut out = Out::default();
+    exchange.decide(&fact, &mut out);
+    let mut said = Vec::new();
+    for (i, draft) in out.take().into_iter().enumerate() {
+        let i = u16::try_from(i).expect("one request says fewer than 65,536 facts");
+        let key = Key { n, rank: RANK.0, i };
+        let version = exchange.version();
+        let fact = Fact { key, time, version, because: draft.because, body: draft.body };
+        exchange.evolve(&fact);
+        said.push(fact.body);
+    }
+    said
+}
+
+/// An exchange in this process; the same core over the same market as behind the sockets.
+pub struct Local {
+    exchange: Exchange,
+    market: Box<dyn Market>,
+    n: u64,
+}
+
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local")
+            .field("exchange", &self.exchange)
+            .field("n", &self.n)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Local {
+    /// Opens fresh books over `market`.
+    #[must_use]
+    pub fn open(mut market: Box<dyn Market>, setup: &Setup) -> Local {
+        let mut exchange = Exchange::default();
+        step(&mut exchange, 1, setup.open(market.as_mut()));
+        Local { exchange, market, n: 1 }
+    }
+
+    /// The books.
+    #[must_use]
+    pub fn exchange(&self) -> &Exchange {
+        &self.exchange
+    }
+
+    /// The market, for what the protocol serves straight from it.
+    pub fn market(&mut self) -> &mut dyn Market {
+        self.market.as_mut()
+    }
+
+    /// The next minute close at which bars would be released; none when the recording has ended.
+    pub fn next_close(&mut self) -> Option<UtcMs> {
+        self.market.next_close(self.exchange.market())
+    }
+
+    /// The bars of the minutes that closed after `after`, up to what is released, by close and
+    /// symbol.
+    pub fn closed_since(&mut self, after: UtcMs) -> Vec<(UtcMs, Vec<Bar>)> {
+        closed_between(self.market.as_mut(), after, self.exchange.market())
+    }
+
+    /// Raises venue time and the released market, and gives what followed.
+    pub fn advance(&mut self, to: UtcMs, market_to: UtcMs) -> Vec<SimFact> {
+        let inputs = advances(&self.exchange, self.market.as_mut(), to, market_to);
+        inputs.into_iter().flat_map(|input| self.step(input)).collect()
+    }
+
+    /// Asks for an order.
+    ///
+    /// # Errors
+    /// The protocol's code and words of a refusal.
+    pub fn place(&mut self, order: NewOrder) -> Result<OrderReport, (i32, String)> {
+        let said = self.step(SimFact::Place(order));
+        match said.first() {
+            Some(SimFact::Rejected { code, msg }) => Err((*code, msg.clone())),
+            Some(SimFact::Accepted(Accepted { order, .. })) => {
+                let order = self.exchange.order(*order).expect("an accepted order is in the books");
+                Ok(report(&self.exchange, order))
+            }
+            _ => unreachable!("a request for an order is accepted or rejected"),
+        }
+    }
+
+    /// Steps over any input; for cancels and payments.
+    pub fn step(&mut self, input: SimFact) -> Vec<SimFact> {
+        self.n += 1;
+        step(&mut self.exchange, self.n, input)
+    }
+
+    /// Balances other than zero, by asset.
+    #[must_use]
+    pub fn account(&self) -> Vec<Balance> {
+        let mut balances = self.exchange.balances();
+        balances.retain(|b| !b.free.is_zero() || !b.locked.is_zero());
+        balances
+    }
+}
+
+/// The bars of the minutes that closed after `after`, up to and including `upto`.
+pub fn closed_between(
+    market: &mut dyn Market,
+    after: UtcMs,
+    upto: UtcMs,
+) -> Vec<(UtcMs, Vec<Bar>)> {
+    let mut closed = Vec::new();
+    let mut reached = after;
+    while let Some(close) = market.next_close(reached).filter(|close| *close <= upto) {
+        closed.push((close, market.bars_closing(close)));
+        reached = close;
+    }
+    closed
+}
+
+/// What the answer to the request for `order` says, as the client reads it.
+#[must_use]
+pub fn report(exchange: &Exchange, order: &Order) -> OrderReport {
+    let fill = |trade: &Trade| VenueFill {
+        trade_id: trade.id,
+        price: trade.price,
+        quantity: trade.quantity,
+        fee: trade.fee,
+        fee_asset: trade.fee_asset.clone(),
+        time: trade.time,
+        liquidity: Some(Liquidity::of(trade.maker)),
+    };
+    OrderReport {
+        source: ReportSource::Answer,
+        client_id: ClientOrderId(order.client_id.clone()),
+        venue_order_id: order.id,
+        symbol: order.symbol,
+        side: order.side,
+        status: match order.status {
+            Status::New | Status::PendingNew => OrderStatus::Open,
+            Status::PartiallyFilled => OrderStatus::PartlyFilled,
+            Status::Filled => OrderStatus::Filled,
+            Status::Canceled => OrderStatus::Cancelled,
+            Status::Expired => OrderStatus::Expired,
+        },
+        quantity: order.quantity,
+        executed: order.executed,
+        executed_quote: order.executed_quote,
+        fills: exchange.trades_of(order).map(fill).collect(),
+        time: order.updated,
+    }
+}

@@ -1,0 +1,271 @@
+//! Who trades at what price: the path through a bar, resting orders along it, and the prices a
+//! taking order meets.
+
+use super::draw::{Draw, Purpose};
+use super::fact::{Advance, SimFact, Traded};
+use super::live::Tape;
+use super::order::Order;
+use super::state::Exchange;
+use super::turn::Turn;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, floor_to_step};
+use everwarm_domain::order::Side;
+use everwarm_domain::time::UtcMs;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+/// Part of what is traded that is kept as the fee: one in a thousand.
+pub const FEE_RATE: Decimal = Decimal::from_parts(1, 0, 0, false, 3);
+/// Decimals of fees, and of prices without a tick.
+pub const MONEY_SCALE: u32 = 8;
+/// Trades of a taking order that is split, at most.
+const SPLIT_MAX: u64 = 4;
+/// Share of a bar's volume that resting orders can have, in per cent.
+const SHARE: (u64, u64) = (5, 25);
+/// An order beyond this part of the last bar's volume is large and always split, in per cent.
+const LARGE: u64 = 10;
+/// Slippage of the first trade, in millionths of the last price.
+const SLIP: (u64, u64) = (20, 120);
+/// Further slippage of each next trade, in millionths; grows with the order's size.
+const STEP: (u64, u64) = (30, 150);
+/// The most by which an order's size multiplies [`STEP`].
+const IMPACT_MAX: u64 = 50;
+
+/// One trade of the path through a bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Venue time.
+    pub time: UtcMs,
+    /// In quote units.
+    pub price: Decimal,
+}
+
+/// The four trades of the bar that closes at `close`, in order.
+#[must_use]
+pub fn path(close: UtcMs, bar: &Bar) -> [Step; 4] {
+    let (second, third) =
+        if bar.close >= bar.open { (bar.low, bar.high) } else { (bar.high, bar.low) };
+    let mut time = close - 5;
+    [bar.open, second, third, bar.close].map(|price| {
+        time += 1;
+        Step { time, price: price.decimal().normalize() }
+    })
+}
+
+/// What follows from the trades that `advance` has just released: at each of them resting orders
+/// fill first, the better price before the worse, then stops that it reaches enter the market.
+#[must_use]
+pub fn released(exchange: &Exchange, advance: &Advance) -> Vec<SimFact> {
+    let Some((close, bars)) = &advance.minute else { return Vec::new() };
+    let open: BTreeSet<Symbol> = exchange.open_orders().map(|order| order.symbol).collect();
+    let traded = bars.iter().map(|bar| bar.symbol).filter(|symbol| open.contains(symbol));
+    let mut symbols: Vec<Symbol> = traded.collect();
+    symbols.sort_unstable();
+    if symbols.is_empty() {
+        return Vec::new();
+    }
+    let mut steps: Vec<(UtcMs, &Bar, Decimal)> = Vec::new();
+    for bar in bars.iter().filter(|b| open.contains(&b.symbol)) {
+        for step in path(*close, bar) {
+            if exchange.released_before < step.time && step.time <= exchange.market() {
+                steps.push((step.time, bar, step.price));
+            }
+        }
+    }
+    steps.sort_by_key(|(time, bar, _)| (*time, bar.symbol));
+    let mut turn = Turn::of(exchange, &symbols);
+    for (time, bar, price) in steps {
+        turn.live.tapes.entry(bar.symbol).last = price;
+        let of_symbol = || turn.live.open.values().filter(|order| order.symbol == bar.symbol);
+        let mut touched: Vec<&Order> = of_symbol().filter(|o| touches(o, price)).collect();
+        touched.sort_by_key(|o| (Reverse(eagerness(o)), o.id));
+        let touched: Vec<u64> = touched.into_iter().map(|order| order.id).collect();
+        let stopped: Vec<u64> =
+            of_symbol().filter(|o| stops(o, price)).map(|order| order.id).collect();
+        let late: Vec<u64> = of_symbol().filter(|o| lags(o)).map(|order| order.id).collect();
+        for id in late {
+            if let Some(at) = turn.order(id).map(|order| time.max(order.time)) {
+                turn.enter(id, *close, at);
+            }
+        }
+        for id in touched {
+            fill(&mut turn, id, *close, bar, time);
+        }
+        for id in stopped {
+            // The fill of its pair may have ended it.
+            if let Some(order) = turn.order(id) {
+                let at = time.max(order.time);
+                turn.trigger(id, *close, at);
+            }
+        }
+    }
+    turn.end()
+}
+
+fn touches(order: &Order, price: Decimal) -> bool {
+    order.working.is_some()
+        && order.limit().is_some_and(|limit| match order.side {
+            Side::Buy => price <= limit,
+            Side::Sell => price >= limit,
+        })
+}
+
+fn stops(order: &Order, price: Decimal) -> bool {
+    order.waits() && order.kind.stop().is_some_and(|stop| stop.reached(order.side, price))
+}
+
+/// Whether an order takes what it did not get when it was placed.
+fn lags(order: &Order) -> bool {
+    order.working.is_some() && !order.kind.rests() && !order.waits()
+}
+
+/// Orders its side's book: the better price for the other side comes first.
+fn eagerness(order: &Order) -> Decimal {
+    let limit = order.limit().unwrap_or_default();
+    match order.side {
+        Side::Buy => limit,
+        Side::Sell => -limit,
+    }
+}
+
+/// Fills a resting order as far as the minute has something left for it.
+fn fill(turn: &mut Turn<'_>, id: u64, close: UtcMs, bar: &Bar, time: UtcMs) {
+    let Some(order) = turn.order(id) else { return };
+    let (Some(rules), Some(price)) = (turn.rules.instrument(order.symbol), order.limit()) else {
+        return;
+    };
+    let quantity = floor_to_step(budget(turn, close, bar), rules.lot_size).min(order.rest());
+    if quantity > Decimal::ZERO {
+        let at = time.max(order.time);
+        turn.trade(id, Fill { price, quantity, maker: true, at });
+    }
+}
+
+/// What resting orders can have of the bar's volume, less what they have had of it.
+fn budget(turn: &Turn<'_>, close: UtcMs, bar: &Bar) -> Decimal {
+    let draw = turn.draw(bar.symbol, close, "");
+    let share = Decimal::new(as_i64(draw.between(Purpose::Share, SHARE.0, SHARE.1)), 2);
+    let tape = turn.tape(bar.symbol).filter(|tape| tape.minute == close);
+    let taken = tape.map_or(Decimal::ZERO, |tape| tape.taken);
+    (bar.volume * share - taken).max(Decimal::ZERO)
+}
+
+/// An execution about to be said.
+#[derive(Clone, Copy, Debug)]
+pub struct Fill {
+    /// In quote units.
+    pub price: Decimal,
+    /// In base units.
+    pub quantity: Decimal,
+    /// Whether the order was resting.
+    pub maker: bool,
+    /// Venue time.
+    pub at: UtcMs,
+}
+
+impl Fill {
+    /// The fact.
+    #[must_use]
+    pub fn fact(self, rules: &Instrument, order: &Order, trade: u64, execution: u64) -> Traded {
+        let amount = self.price * self.quantity;
+        let (bought, asset) = match order.side {
+            Side::Buy => (self.quantity, &rules.base),
+            Side::Sell => (amount, &rules.quote),
+        };
+        Traded {
+            order: order.id,
+            symbol: order.symbol,
+            trade,
+            price: self.price,
+            quantity: self.quantity,
+            fee: (bought * FEE_RATE).trunc_with_scale(MONEY_SCALE).normalize(),
+            fee_asset: asset.clone(),
+            maker: self.maker,
+            executed: (order.executed + self.quantity).normalize(),
+            executed_quote: (order.executed_quote + amount).normalize(),
+            execution,
+            at: self.at,
+        }
+    }
+}
+
+/// The prices at which a taking order of `quantity` would trade, worst last, with the quantity at
+/// each.
+#[must_use]
+pub fn ladder(
+    tape: &Tape,
+    rules: &Instrument,
+    side: Side,
+    quantity: Decimal,
+    draw: &Draw<'_>,
+) -> Vec<(Decimal, Decimal)> {
+    let count = Decimal::from(pieces(tape, rules, quantity, draw));
+    let part = floor_to_step(quantity / count, rules.lot_size);
+    let impact = Decimal::from(draw.between(Purpose::Step, STEP.0, STEP.1)) * size(tape, quantity);
+    let slip = Decimal::from(draw.between(Purpose::Slip, SLIP.0, SLIP.1));
+    let mut levels: Vec<(Decimal, Decimal)> = Vec::new();
+    let (mut left, mut millionths) = (quantity, slip);
+    while left > Decimal::ZERO {
+        let last = Decimal::from(levels.len() + 1) >= count || part.is_zero();
+        let piece = if last { left } else { part };
+        let away = tape.last * millionths / Decimal::from(1_000_000);
+        let best = levels.last().map(|level| level.0);
+        levels.push((worse(rules, side, tape.last, away, best), piece));
+        left -= piece;
+        millionths += impact;
+    }
+    levels
+}
+
+/// How many trades a taking order becomes.
+fn pieces(tape: &Tape, rules: &Instrument, quantity: Decimal, draw: &Draw<'_>) -> u64 {
+    let large = quantity * Decimal::from(100) > tape.volume * Decimal::from(LARGE);
+    let number = draw.number(Purpose::Split);
+    if !large && !number.is_multiple_of(4) {
+        return 1;
+    }
+    let wanted = 2 + (number >> 8) % (SPLIT_MAX - 1);
+    if rules.lot_size.is_zero() {
+        return wanted;
+    }
+    let lots = (quantity / rules.lot_size).trunc();
+    if lots < Decimal::from(wanted) { 1 } else { wanted }
+}
+
+/// One and the order's size in volumes of the last bar, bounded.
+fn size(tape: &Tape, quantity: Decimal) -> Decimal {
+    let max = Decimal::from(IMPACT_MAX);
+    let volumes = quantity.checked_div(tape.volume).unwrap_or(max);
+    Decimal::ONE + volumes.trunc().min(max)
+}
+
+/// A price `away` from `last` to the taker's loss, on the grid, and behind `best`.
+#[must_use]
+pub fn worse(
+    rules: &Instrument,
+    side: Side,
+    last: Decimal,
+    away: Decimal,
+    best: Option<Decimal>,
+) -> Decimal {
+    let unit = Decimal::new(1, MONEY_SCALE);
+    let tick = if rules.tick_size.is_zero() { unit } else { rules.tick_size };
+    let price = match side {
+        Side::Buy => {
+            let floor = floor_to_step(last + away, tick);
+            let up = if floor < last + away { floor + tick } else { floor };
+            best.map_or(up, |best| up.max(best + tick))
+        }
+        Side::Sell => {
+            let down = floor_to_step(last - away, tick);
+            best.map_or(down, |best| down.min(best - tick)).max(tick)
+        }
+    };
+    price.normalize()
+}
+
+fn as_i64(small: u64) -> i64 {
+    i64::try_from(small).expect("a percentage fits")
+}

@@ -1,0 +1,197 @@
+//! What is in the books: orders, lists of orders, trades.
+
+use super::fact::TimeInForce;
+use super::request::{ListKind, OrderKind};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::Side;
+use everwarm_domain::time::UtcMs;
+use serde::{Deserialize, Serialize};
+
+/// Where an order stands, in the protocol's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Status {
+    /// In the books, nothing filled; a stop that has not been reached stands here too.
+    New,
+    /// A leg of a list whose working order is not filled yet; holds nothing.
+    PendingNew,
+    /// Working, a part filled.
+    PartiallyFilled,
+    /// All filled.
+    Filled,
+    /// Ended by a cancel.
+    Canceled,
+    /// Ended by its own terms or those of its list.
+    Expired,
+}
+
+impl Status {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn wire(self) -> &'static str {
+        match self {
+            Status::New => "NEW",
+            Status::PendingNew => "PENDING_NEW",
+            Status::PartiallyFilled => "PARTIALLY_FILLED",
+            Status::Filled => "FILLED",
+            Status::Canceled => "CANCELED",
+            Status::Expired => "EXPIRED",
+        }
+    }
+
+    /// Whether the order may still trade.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Status::New | Status::PendingNew | Status::PartiallyFilled)
+    }
+}
+
+/// An order in the books.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// The venue's id, counting from 1.
+    pub id: u64,
+    /// The client's id.
+    pub client_id: String,
+    /// What is traded.
+    pub symbol: Symbol,
+    /// Direction.
+    pub side: Side,
+    /// How it is priced.
+    pub kind: OrderKind,
+    /// Ordered quantity in base units.
+    pub quantity: Decimal,
+    /// Where it stands.
+    pub status: Status,
+    /// Filled quantity.
+    pub executed: Decimal,
+    /// Quote amount of the fills.
+    pub executed_quote: Decimal,
+    /// Venue time of acceptance.
+    pub time: UtcMs,
+    /// Venue time of the last change.
+    pub updated: UtcMs,
+    /// Close of the last released minute at acceptance.
+    pub minute: UtcMs,
+    /// Positions of its trades among those of the symbol.
+    pub trades: Vec<usize>,
+    /// The list it belongs to.
+    pub list: Option<u64>,
+    /// Since when it is in the market; none for what waits for a stop or a working order.
+    pub working: Option<UtcMs>,
+}
+
+impl Order {
+    /// Quantity still to fill.
+    #[must_use]
+    pub fn rest(&self) -> Decimal {
+        self.quantity - self.executed
+    }
+
+    /// The limit price; none for orders at whatever price.
+    #[must_use]
+    pub fn limit(&self) -> Option<Decimal> {
+        self.kind.limit()
+    }
+
+    /// How long it works; orders at whatever price are said to work until cancelled.
+    #[must_use]
+    pub fn tif(&self) -> TimeInForce {
+        self.kind.tif()
+    }
+
+    /// The ordered amount in quote units; zero where it was given in base units.
+    #[must_use]
+    pub fn quote_quantity(&self) -> Decimal {
+        self.kind.quote_amount().unwrap_or_default()
+    }
+
+    /// Whether it waits for its stop to be reached.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.status == Status::New && self.working.is_none()
+    }
+
+    /// What it holds by itself, in base units for sales and quote units for purchases.
+    #[must_use]
+    pub fn holds(&self) -> Decimal {
+        match self.status {
+            Status::New | Status::PartiallyFilled => self.kind.holds(self.side, self.rest()),
+            Status::PendingNew | Status::Filled | Status::Canceled | Status::Expired => {
+                Decimal::ZERO
+            }
+        }
+    }
+}
+
+/// Orders that depend on each other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OrderList {
+    /// The venue's id, counting from 1.
+    pub id: u64,
+    /// The client's id of the list.
+    pub client_id: String,
+    /// What is traded.
+    pub symbol: Symbol,
+    /// How they depend on each other.
+    pub kind: ListKind,
+    /// The venue's ids of its orders; a working order is the first, a stop stands before its pair.
+    pub orders: Vec<u64>,
+    /// Venue time of acceptance.
+    pub time: UtcMs,
+    /// Venue time at which its last order ended; none while one is open.
+    pub done: Option<UtcMs>,
+}
+
+impl OrderList {
+    /// The orders of which one ends the other.
+    #[must_use]
+    pub fn pair(&self) -> &[u64] {
+        match self.kind {
+            ListKind::Oco => &self.orders,
+            ListKind::Oto => &[],
+            ListKind::Otoco => self.orders.get(1..).unwrap_or_default(),
+        }
+    }
+
+    /// The order whose fill brings the others into the market.
+    #[must_use]
+    pub fn working(&self) -> Option<u64> {
+        match self.kind {
+            ListKind::Oco => None,
+            ListKind::Oto | ListKind::Otoco => self.orders.first().copied(),
+        }
+    }
+
+    /// The orders that wait for it.
+    #[must_use]
+    pub fn pending(&self) -> &[u64] {
+        match self.kind {
+            ListKind::Oco => &[],
+            ListKind::Oto | ListKind::Otoco => self.orders.get(1..).unwrap_or_default(),
+        }
+    }
+}
+
+/// A trade in the books.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trade {
+    /// Counting from 1 per symbol.
+    pub id: u64,
+    /// The venue's id of the order.
+    pub order: u64,
+    /// In quote units.
+    pub price: Decimal,
+    /// In base units.
+    pub quantity: Decimal,
+    /// In units of `fee_asset`.
+    pub fee: Decimal,
+    /// What the fee was paid in.
+    pub fee_asset: String,
+    /// Whether the order was resting.
+    pub maker: bool,
+    /// Whether it was a buy.
+    pub buyer: bool,
+    /// Venue time.
+    pub time: UtcMs,
+}

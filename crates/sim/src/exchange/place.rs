@@ -1,0 +1,269 @@
+//! What becomes of a request for an order, or to cancel some: the complete outcome at once.
+
+use super::fact::{Accepted, SimFact};
+use super::filters::{self, Refusal};
+use super::order::{Order, OrderList};
+use super::request::{Amount, Cancel, CancelMany, Many, NewOrder, OrderKind, Replace, Target};
+use super::state::Exchange;
+use super::turn::{Levels, Turn, cut};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::{Decimal, floor_to_step};
+use everwarm_domain::order::Side;
+use everwarm_domain::time::UtcMs;
+
+const LATE: &str = "Timestamp for this request is outside of the recvWindow.";
+const EMPTY_BOOK: &str = "Order book liquidity is less than `LOT_SIZE` filter minimum quantity.";
+const POOR: &str = "Account has insufficient balance for requested action.";
+
+pub(super) fn refusal(code: i32, text: &str) -> Refusal {
+    (code, text.to_owned())
+}
+
+/// What follows from a request for an order.
+#[must_use]
+pub fn place(exchange: &Exchange, order: &NewOrder) -> Vec<SimFact> {
+    let mut turn = Turn::of(exchange, &[order.symbol]);
+    match admit(&mut turn, order) {
+        Ok(()) => turn.end(),
+        Err(refused) => turn.refuse(refused),
+    }
+}
+
+/// Checks an order as if it were placed.
+///
+/// # Errors
+/// The refusal of rules and filters. Balances are not looked at.
+pub fn test(exchange: &Exchange, order: &NewOrder) -> Result<(), Refusal> {
+    formal(&Turn::of(exchange, &[order.symbol]), order).map(|_| ())
+}
+
+/// The checks that need neither money nor the book.
+fn formal<'a>(turn: &Turn<'a>, order: &NewOrder) -> Result<&'a Instrument, Refusal> {
+    in_time(turn, order.deadline)?;
+    let rules = open_market(turn, order.symbol)?;
+    filters::check(turn, rules, order.side, &order.kind)?;
+    filters::check_number(turn, rules, &[&order.kind])?;
+    Ok(rules)
+}
+
+/// Says what becomes of an order, or nothing.
+fn admit(turn: &mut Turn<'_>, order: &NewOrder) -> Result<(), Refusal> {
+    let rules = formal(turn, order)?;
+    let id = turn.live.orders + 1;
+    let client_id = order.client_id.clone();
+    let client_id = client_id.unwrap_or_else(|| turn.made_up("sim", order.symbol, id));
+    unused(turn, order.symbol, &client_id)?;
+    turn.immediate(rules, order.side, &order.kind)?;
+    let levels = at_once(turn, rules, order.side, &order.kind, &client_id)?;
+    let filled = || levels.iter().map(|l| l.1).sum::<Decimal>();
+    let quantity = order.kind.quantity().unwrap_or_else(filled).normalize();
+    let needed = needed(order.side, &order.kind, &levels);
+    funds(turn, rules, order.side, needed)?;
+    let at = turn.live.now;
+    turn.accept(Accepted {
+        order: id,
+        client_id,
+        symbol: order.symbol,
+        side: order.side,
+        kind: order.kind,
+        quantity,
+        execution: turn.execution(),
+        at,
+        list: None,
+        pending: false,
+    });
+    match order.at_once {
+        _ if order.kind.stop().is_some() => {}
+        None => turn.take(id, &levels, at),
+        Some(share) => turn.begin_to_take(id, &first_part(rules, levels, share), at),
+    }
+    Ok(())
+}
+
+/// What of the levels comes at once, per cent.
+fn first_part(rules: &Instrument, levels: Levels, share: u8) -> Levels {
+    let all: Decimal = levels.iter().map(|level| level.1).sum();
+    let most = floor_to_step(all * Decimal::new(share.into(), 2), rules.lot_size);
+    cut(levels, most)
+}
+
+/// # Errors
+/// -1021 where the deadline has passed.
+pub(super) fn in_time(turn: &Turn<'_>, deadline: UtcMs) -> Result<(), Refusal> {
+    if turn.live.now > deadline { Err(refusal(-1021, LATE)) } else { Ok(()) }
+}
+
+/// # Errors
+/// -1121 and -2010 where the symbol is not traded.
+pub(super) fn open_market<'a>(turn: &Turn<'a>, symbol: Symbol) -> Result<&'a Instrument, Refusal> {
+    let rules = turn.rules.instrument(symbol).ok_or_else(|| refusal(-1121, "Invalid symbol."))?;
+    if turn.rules.delisted.contains(&symbol) {
+        return Err(refusal(-1121, "Invalid symbol."));
+    }
+    if rules.trading { Ok(rules) } else { Err(refusal(-2010, "Market is closed.")) }
+}
+
+/// A client's id protects among open orders only.
+///
+/// # Errors
+/// -2010 where an open order has it.
+pub(super) fn unused(turn: &Turn<'_>, symbol: Symbol, client_id: &str) -> Result<(), Refusal> {
+    let same = |order: &Order| order.symbol == symbol && order.client_id == client_id;
+    if turn.live.open.values().any(same) {
+        return Err(refusal(-2010, "Duplicate order sent."));
+    }
+    Ok(())
+}
+
+/// What an order can have at once; nothing where it waits for its stop.
+///
+/// # Errors
+/// -2010 where there is nothing to have for an order that must, -1013 for an amount that is too
+/// small for the book.
+pub(super) fn at_once(
+    turn: &Turn<'_>,
+    rules: &Instrument,
+    side: Side,
+    kind: &OrderKind,
+    client_id: &str,
+) -> Result<Levels, Refusal> {
+    match kind {
+        OrderKind::Stop(_) | OrderKind::LimitMaker { .. } => return Ok(Levels::new()),
+        OrderKind::Market(_) if turn.tape(rules.symbol).is_none() => {
+            return Err(refusal(-2010, EMPTY_BOOK));
+        }
+        OrderKind::Market(_) | OrderKind::Limit { .. } => {}
+    }
+    let levels = turn.levels(rules, side, kind, turn.live.last_close, client_id);
+    if kind.quote_amount().is_some() {
+        let quantity = levels.iter().map(|l| l.1).sum();
+        filters::check_quantity(turn, rules, side, quantity)?;
+    }
+    Ok(levels)
+}
+
+/// What an order needs: the whole limit, or what it will cost at once.
+pub(super) fn needed(side: Side, kind: &OrderKind, levels: &Levels) -> Decimal {
+    match (side, kind) {
+        (Side::Buy, OrderKind::Market(_)) => levels.iter().map(|(p, q)| p * q).sum(),
+        (Side::Sell, OrderKind::Market(Amount::Quote(_))) => levels.iter().map(|l| l.1).sum(),
+        (Side::Sell, OrderKind::Market(Amount::Base(quantity))) => *quantity,
+        (_, OrderKind::Limit { .. } | OrderKind::LimitMaker { .. } | OrderKind::Stop(_)) => {
+            kind.holds(side, kind.quantity().unwrap_or_default())
+        }
+    }
+}
+
+/// # Errors
+/// -2010 where the account cannot pay.
+pub(super) fn funds(
+    turn: &Turn<'_>,
+    rules: &Instrument,
+    side: Side,
+    needed: Decimal,
+) -> Result<(), Refusal> {
+    let asset = match side {
+        Side::Buy => &rules.quote,
+        Side::Sell => &rules.base,
+    };
+    if turn.live.purse(asset).free < needed { Err(refusal(-2010, POOR)) } else { Ok(()) }
+}
+
+/// What follows from a request to cancel.
+#[must_use]
+pub fn cancel(exchange: &Exchange, cancel: &Cancel) -> Vec<SimFact> {
+    let mut turn = Turn::of(exchange, &[cancel.target.symbol]);
+    match cancelled(exchange, &mut turn, cancel) {
+        Ok(()) => turn.end(),
+        Err(refused) => turn.refuse(refused),
+    }
+}
+
+fn unknown() -> Refusal {
+    refusal(-2011, "Unknown order sent.")
+}
+
+fn cancelled(exchange: &Exchange, turn: &mut Turn<'_>, cancel: &Cancel) -> Result<(), Refusal> {
+    in_time(turn, cancel.deadline)?;
+    let order = cancellable(exchange, &cancel.target)?;
+    if cancel.only_begun.is_some_and(|begun| begun == order.executed.is_zero()) {
+        let text = "Order was not canceled due to cancel restrictions.";
+        return Err(refusal(-2011, text));
+    }
+    let cancel_id = cancel_id(turn, order.symbol, cancel.cancel_id.as_ref());
+    turn.cancel(order.id, &cancel_id);
+    Ok(())
+}
+
+fn cancel_id(turn: &Turn<'_>, symbol: Symbol, given: Option<&String>) -> String {
+    let made_up = || turn.made_up("cxl", symbol, turn.execution());
+    given.cloned().unwrap_or_else(made_up)
+}
+
+fn cancellable<'a>(exchange: &'a Exchange, target: &Target) -> Result<&'a Order, Refusal> {
+    let order = exchange.find(target).map_err(|(code, text)| match code {
+        -2039 => refusal(code, text),
+        _ => unknown(),
+    })?;
+    if order.status.is_open() { Ok(order) } else { Err(unknown()) }
+}
+
+/// What follows from a request to cancel several.
+#[must_use]
+pub fn cancel_many(exchange: &Exchange, cancel: &CancelMany) -> Vec<SimFact> {
+    let mut turn = Turn::of(exchange, &[cancel.symbol]);
+    if let Err(refused) = in_time(&turn, cancel.deadline) {
+        return turn.refuse(refused);
+    }
+    let lists = || turn.live.lists.values().filter(|list| list.symbol == cancel.symbol);
+    let (ids, absent): (Vec<u64>, Refusal) = match &cancel.many {
+        Many::Symbol => {
+            let open = turn.live.open.values().filter(|o| o.symbol == cancel.symbol);
+            (open.map(|o| o.id).collect(), unknown())
+        }
+        Many::List(id) => {
+            let list = lists().find(|list| list.id == *id);
+            (first_of(list), refusal(-2011, "Unknown order list sent."))
+        }
+        Many::ListNamed(name) => {
+            let list = lists().find(|list| list.client_id == *name);
+            (first_of(list), refusal(-2011, "Unknown order list sent."))
+        }
+    };
+    if ids.is_empty() {
+        return turn.refuse(absent);
+    }
+    let cancel_id = cancel_id(&turn, cancel.symbol, cancel.cancel_id.as_ref());
+    for id in ids {
+        // Its list may have taken it along.
+        turn.cancel(id, &cancel_id);
+    }
+    turn.end()
+}
+
+fn first_of(list: Option<&OrderList>) -> Vec<u64> {
+    list.map(|list| list.orders.clone()).unwrap_or_default()
+}
+
+/// What follows from a request to cancel one order and to place another. Rules and filters of the
+/// new one are checked before anything is done.
+#[must_use]
+pub fn replace(exchange: &Exchange, replace: &Replace) -> Vec<SimFact> {
+    let mut symbols = [replace.cancel.target.symbol, replace.order.symbol];
+    symbols.sort_unstable();
+    let mut turn = Turn::of(exchange, &symbols);
+    if let Err(refused) = formal(&turn, &replace.order) {
+        return turn.refuse(refused);
+    }
+    if let Err(refused) = cancelled(exchange, &mut turn, &replace.cancel) {
+        if !replace.regardless {
+            return turn.refuse(refused);
+        }
+        turn.note(refused);
+    }
+    match admit(&mut turn, &replace.order) {
+        Ok(()) => turn.end(),
+        Err(refused) => turn.refuse(refused),
+    }
+}

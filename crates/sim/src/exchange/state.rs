@@ -1,0 +1,415 @@
+//! The books: what facts have made of orders, trades, balances and tapes.
+
+use super::fact::{Advance, DERIVED, INPUTS, Opened, SimFact, Standing, Traded};
+use super::live::{Ended, Live, Purse, Rules, Tape};
+use super::order::{Order, OrderList, Trade};
+use super::request::Target;
+use super::{lists, matching, place};
+use crate::market::Pause;
+use everwarm_domain::id::{Symbol, SymbolMap};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{Balance, Side};
+use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_kernel::fact::{Fact, Mask, Rank};
+use everwarm_kernel::stage::{Out, Stage};
+use everwarm_kernel::state;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Rank of the exchange in its own journal.
+pub const RANK: Rank = Rank(10);
+const FORMAT: u8 = 3;
+
+/// The exchange: its books, its clocks, and the rules it goes by.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Exchange {
+    pub(super) rules: Rules,
+    pub(super) live: Live,
+    closed: BTreeMap<u64, Order>,
+    closed_lists: BTreeMap<u64, OrderList>,
+    newest: BTreeMap<(Symbol, String), u64>,
+    trades: SymbolMap<Vec<Trade>>,
+    market: UtcMs,
+    pub(super) released_before: UtcMs,
+    opened: UtcMs,
+    shown: Option<UtcMs>,
+}
+
+impl Exchange {
+    /// Whether the books have been opened.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.rules.instruments.is_empty()
+    }
+
+    /// Venue time.
+    #[must_use]
+    pub fn now(&self) -> UtcMs {
+        self.live.now
+    }
+
+    /// Trades up to and including this instant are released.
+    #[must_use]
+    pub fn market(&self) -> UtcMs {
+        self.market
+    }
+
+    /// Close of the last minute whose trades are all released.
+    #[must_use]
+    pub fn last_close(&self) -> UtcMs {
+        self.live.last_close
+    }
+
+    /// The last close since the books were opened whose bars everybody has been shown.
+    #[must_use]
+    pub fn shown_close(&self) -> Option<UtcMs> {
+        self.shown
+    }
+
+    /// What is traded, by symbol.
+    #[must_use]
+    pub fn instruments(&self) -> &[Instrument] {
+        &self.rules.instruments
+    }
+
+    /// Whether it is listed, halted or not.
+    #[must_use]
+    pub fn lists_symbol(&self, symbol: Symbol) -> bool {
+        !self.rules.delisted.contains(&symbol)
+    }
+
+    /// When which symbols did not trade.
+    #[must_use]
+    pub fn pauses(&self) -> &[Pause] {
+        &self.rules.pauses
+    }
+
+    /// The rules of one symbol.
+    #[must_use]
+    pub fn instrument(&self, symbol: Symbol) -> Option<&Instrument> {
+        self.rules.instrument(symbol)
+    }
+
+    /// The largest holding of the base asset, where the symbol has such a filter.
+    #[must_use]
+    pub fn max_position(&self, symbol: Symbol) -> Option<Decimal> {
+        self.rules.max_position.get(&symbol).copied()
+    }
+
+    /// What the market of `symbol` last did.
+    #[must_use]
+    pub fn tape(&self, symbol: Symbol) -> Option<&Tape> {
+        self.live.tapes.get(symbol)
+    }
+
+    /// All balances by asset.
+    #[must_use]
+    pub fn balances(&self) -> Vec<Balance> {
+        self.live
+            .purses
+            .iter()
+            .map(|(a, p)| Balance { asset: a.clone(), free: p.free, locked: p.locked })
+            .collect()
+    }
+
+    /// The balance of one asset.
+    #[must_use]
+    pub fn purse(&self, asset: &str) -> Purse {
+        self.live.purse(asset)
+    }
+
+    /// All orders by id.
+    pub fn orders(&self) -> impl Iterator<Item = &Order> {
+        (1..=self.live.orders).filter_map(|id| self.order(id))
+    }
+
+    /// The order with this id.
+    #[must_use]
+    pub fn order(&self, id: u64) -> Option<&Order> {
+        self.live.open.get(&id).or_else(|| self.closed.get(&id))
+    }
+
+    /// The open orders, by id.
+    pub fn open_orders(&self) -> impl Iterator<Item = &Order> {
+        self.live.open.values()
+    }
+
+    /// The newest order of a client's id.
+    #[must_use]
+    pub fn newest(&self, symbol: Symbol, client_id: &str) -> Option<&Order> {
+        let id = self.newest.get(&(symbol, client_id.to_owned()))?;
+        self.order(*id)
+    }
+
+    /// Finds an order as a query names it.
+    ///
+    /// # Errors
+    /// -2013 where there is none, -2039 where the two ids are of different orders.
+    pub fn find(&self, target: &Target) -> Result<&Order, (i32, &'static str)> {
+        let absent = (-2013, "Order does not exist.");
+        let by_client = |id: &String| self.newest(target.symbol, id).ok_or(absent);
+        match (target.order, &target.client_id) {
+            (None, None) => Err(absent),
+            (None, Some(client)) => by_client(client),
+            (Some(id), client) => {
+                let order = self.order(id).filter(|o| o.symbol == target.symbol).ok_or(absent)?;
+                if client.as_ref().is_some_and(|c| *c != order.client_id) {
+                    return Err((-2039, "Client order ID is not correct for this order ID."));
+                }
+                Ok(order)
+            }
+        }
+    }
+
+    /// All trades of one symbol by id.
+    #[must_use]
+    pub fn trades(&self, symbol: Symbol) -> &[Trade] {
+        self.trades.get(symbol).map_or(&[], Vec::as_slice)
+    }
+
+    /// The trades of one order by id.
+    pub fn trades_of<'a>(&'a self, order: &'a Order) -> impl Iterator<Item = &'a Trade> {
+        let all = self.trades(order.symbol);
+        order.trades.iter().filter_map(move |i| all.get(*i))
+    }
+
+    /// All lists by id.
+    pub fn lists(&self) -> impl Iterator<Item = &OrderList> {
+        (1..=self.live.listed).filter_map(|id| self.list(id))
+    }
+
+    /// The lists with an open order, by id.
+    pub fn open_lists(&self) -> impl Iterator<Item = &OrderList> {
+        self.live.lists.values()
+    }
+
+    /// The list with this id.
+    #[must_use]
+    pub fn list(&self, id: u64) -> Option<&OrderList> {
+        self.live.lists.get(&id).or_else(|| self.closed_lists.get(&id))
+    }
+
+    /// The newest list of a client's id.
+    #[must_use]
+    pub fn list_named(&self, client_id: &str) -> Option<&OrderList> {
+        let all = self.live.lists.values().rev().chain(self.closed_lists.values().rev());
+        all.into_iter().find(|list| list.client_id == client_id)
+    }
+
+    fn opened(&mut self, opened: &Opened) {
+        *self = Exchange::default();
+        self.rules.seed = opened.seed;
+        self.rules.instruments.clone_from(&opened.instruments);
+        self.rules.instruments.sort_by_key(|i| i.symbol);
+        self.rules.max_position.clone_from(&opened.max_position);
+        self.live.open(opened);
+        (self.market, self.opened) = (opened.at, opened.at);
+        for bar in &opened.last {
+            let minute = bar.open_time + MINUTE;
+            self.live.last_close = self.live.last_close.max(minute);
+            let (last, volume) = (bar.close.decimal().normalize(), bar.volume);
+            let tape = Tape { last, minute, volume, taken: Decimal::ZERO };
+            self.live.tapes.insert(bar.symbol, tape);
+        }
+    }
+
+    fn advanced(&mut self, advance: &Advance) {
+        self.released_before = self.market;
+        self.passed(advance.now);
+        self.market = self.market.max(advance.market);
+        if let Some((close, bars)) = &advance.minute {
+            for bar in bars {
+                self.roll(*close, bar);
+            }
+            if self.market >= close - 1 {
+                self.live.last_close = self.live.last_close.max(*close);
+            }
+        }
+        let last_close = self.live.last_close;
+        if last_close > self.opened && self.market >= last_close {
+            self.shown = Some(last_close);
+        }
+    }
+
+    fn passed(&mut self, to: UtcMs) {
+        self.live.now = self.live.now.max(to);
+    }
+
+    fn stand(&mut self, symbol: Symbol, standing: Standing, since: UtcMs) {
+        let open = self.rules.pauses.iter_mut().find(|p| p.symbol == symbol && p.to.is_none());
+        match (standing, open) {
+            (Standing::Trading, Some(pause)) => pause.to = Some(since),
+            (Standing::Halted | Standing::Delisted, None) => {
+                self.rules.pauses.push(Pause { symbol, from: since, to: None });
+            }
+            (Standing::Trading, None) | (Standing::Halted | Standing::Delisted, Some(_)) => {}
+        }
+        if standing == Standing::Delisted {
+            self.rules.delisted.insert(symbol);
+        } else {
+            self.rules.delisted.remove(&symbol);
+        }
+        if let Some(rules) = self.rules.instruments.iter_mut().find(|i| i.symbol == symbol) {
+            rules.trading = standing == Standing::Trading;
+        }
+    }
+
+    fn roll(&mut self, close: UtcMs, bar: &Bar) {
+        let steps = matching::path(close, bar);
+        let released = steps
+            .into_iter()
+            .rfind(|step| self.released_before < step.time && step.time <= self.market);
+        let Some(step) = released else { return };
+        let tape = self.live.tapes.entry(bar.symbol);
+        if tape.minute != close {
+            *tape = Tape { minute: close, volume: bar.volume, ..Tape::default() };
+        }
+        tape.last = step.price;
+    }
+
+    fn applied(&mut self, fact: &SimFact) {
+        let Ended { order, list } = self.live.apply(&self.rules, fact);
+        if let Some(order) = order {
+            self.closed.insert(order.id, order);
+        }
+        if let Some(list) = list {
+            self.closed_lists.insert(list.id, list);
+        }
+    }
+
+    fn recorded(&mut self, fact: &Traded) {
+        let buyer = self.order(fact.order).is_some_and(|order| order.side == Side::Buy);
+        self.trades.entry(fact.symbol).push(Trade {
+            id: fact.trade,
+            order: fact.order,
+            price: fact.price,
+            quantity: fact.quantity,
+            fee: fact.fee,
+            fee_asset: fact.fee_asset.clone(),
+            maker: fact.maker,
+            buyer,
+            time: fact.at,
+        });
+    }
+}
+
+impl Stage for Exchange {
+    type Body = SimFact;
+
+    fn rank(&self) -> Rank {
+        RANK
+    }
+
+    fn name(&self) -> &'static str {
+        "exchange"
+    }
+
+    /// 2: stops and lists; 3: symbols that do not trade. Books of before are read again from their
+    /// facts.
+    fn version(&self) -> u16 {
+        3
+    }
+
+    fn interest(&self) -> Mask {
+        INPUTS
+    }
+
+    fn produces(&self) -> Mask {
+        DERIVED
+    }
+
+    fn evolve(&mut self, fact: &Fact<SimFact>) {
+        match &fact.body {
+            SimFact::Opened(opened) => self.opened(opened),
+            SimFact::Funded { asset, amount, at } => {
+                self.passed(*at);
+                self.live.purses.entry(asset.clone()).or_default().free += *amount;
+            }
+            SimFact::Standing { symbol, standing, since, at } => {
+                self.passed(*at);
+                self.stand(*symbol, *standing, *since);
+            }
+            SimFact::Ruled { rules, at } => {
+                self.passed(*at);
+                let known = self.rules.instruments.iter_mut().find(|i| i.symbol == rules.symbol);
+                if let Some(known) = known {
+                    known.clone_from(rules);
+                }
+            }
+            SimFact::Place(order) => self.passed(order.at),
+            SimFact::Cancel(cancel) => self.passed(cancel.at),
+            SimFact::PlaceList(list) => self.passed(list.at),
+            SimFact::CancelMany(cancel) => self.passed(cancel.at),
+            SimFact::Replace(replace) => self.passed(replace.order.at),
+            SimFact::Advance(advance) => self.advanced(advance),
+            SimFact::Accepted(accepted) => {
+                let name = (accepted.symbol, accepted.client_id.clone());
+                self.newest.insert(name, accepted.order);
+                self.applied(&fact.body);
+            }
+            SimFact::Traded(traded) => {
+                self.applied(&fact.body);
+                self.recorded(traded);
+            }
+            SimFact::Cancelled { .. }
+            | SimFact::Expired { .. }
+            | SimFact::Listed(_)
+            | SimFact::Triggered { .. }
+            | SimFact::Activated { .. } => self.applied(&fact.body),
+            SimFact::Upgraded { .. } | SimFact::Rejected { .. } => {}
+        }
+    }
+
+    fn decide(&self, fact: &Fact<SimFact>, out: &mut Out<SimFact>) {
+        let said = match &fact.body {
+            SimFact::Place(order) => place::place(self, order),
+            SimFact::Cancel(cancel) => place::cancel(self, cancel),
+            SimFact::PlaceList(list) => lists::place(self, list),
+            SimFact::CancelMany(cancel) => place::cancel_many(self, cancel),
+            SimFact::Replace(replace) => place::replace(self, replace),
+            SimFact::Advance(advance) => matching::released(self, advance),
+            SimFact::Opened(_)
+            | SimFact::Funded { .. }
+            | SimFact::Standing { .. }
+            | SimFact::Ruled { .. }
+            | SimFact::Upgraded { .. }
+            | SimFact::Accepted(_)
+            | SimFact::Traded(_)
+            | SimFact::Rejected { .. }
+            | SimFact::Cancelled { .. }
+            | SimFact::Expired { .. }
+            | SimFact::Listed(_)
+            | SimFact::Triggered { .. }
+            | SimFact::Activated { .. } => Vec::new(),
+        };
+        for body in said {
+            out.say(body);
+        }
+    }
+
+    fn save(&self) -> Vec<u8> {
+        state::save(FORMAT, self)
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
+        *self = state::load(FORMAT, bytes)?;
+        Ok(())
+    }
+
+    fn check(&self) {
+        let mut held = self.live.locked(&self.rules);
+        for (asset, purse) in &self.live.purses {
+            let held = held.remove(asset).unwrap_or_default();
+            assert_eq!(purse.locked, held, "{asset}: locked is not what open orders hold");
+        }
+        assert!(held.is_empty(), "money is held of assets nobody has: {held:?}");
+        let known = self.live.open.len() + self.closed.len();
+        assert_eq!(self.orders().count(), known, "order ids count up without gaps");
+        for list in self.open_lists() {
+            let open = list.orders.iter().any(|id| self.live.open.contains_key(id));
+            assert!(open, "list {} is open without an open order", list.id);
+        }
+    }
+}

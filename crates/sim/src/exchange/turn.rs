@@ -1,0 +1,350 @@
+//! What follows from one input, fact by fact, each on what the one before has left.
+
+use super::draw::{Draw, Purpose};
+use super::fact::TimeInForce;
+use super::fact::{Accepted, SimFact, Traded};
+use super::filters::Refusal;
+use super::live::{Live, Rules, Tape};
+use super::matching::{Fill, ladder};
+use super::order::{Order, OrderList, Status};
+use super::request::{Amount, OrderKind};
+use super::state::Exchange;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::{Decimal, floor_to_step};
+use everwarm_domain::order::Side;
+use everwarm_domain::time::UtcMs;
+
+/// Prices with the quantity at each, worst last.
+pub type Levels = Vec<(Decimal, Decimal)>;
+
+/// A decision being made.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    /// The rules.
+    pub rules: &'a Rules,
+    /// What can change of its symbols, as the facts said so far leave it.
+    pub live: Live,
+    said: Vec<SimFact>,
+}
+
+impl<'a> Turn<'a> {
+    /// A turn on the books as they are, about these symbols alone; they are ascending.
+    #[must_use]
+    pub fn of(exchange: &'a Exchange, symbols: &[Symbol]) -> Turn<'a> {
+        let live = exchange.live.part(&exchange.rules, symbols);
+        Turn { rules: &exchange.rules, live, said: Vec::new() }
+    }
+
+    /// Says a fact.
+    fn say(&mut self, fact: SimFact) -> Option<Order> {
+        let ended = self.live.apply(self.rules, &fact);
+        self.said.push(fact);
+        ended.order
+    }
+
+    /// What was said.
+    #[must_use]
+    pub fn end(self) -> Vec<SimFact> {
+        self.said
+    }
+
+    /// Says that a part of the request is refused.
+    pub fn note(&mut self, (code, msg): Refusal) {
+        self.said.push(SimFact::Rejected { code, msg });
+    }
+
+    /// What was said, and a refusal behind it.
+    #[must_use]
+    pub fn refuse(mut self, refused: Refusal) -> Vec<SimFact> {
+        self.note(refused);
+        self.said
+    }
+
+    /// What the market of `symbol` last did.
+    #[must_use]
+    pub fn tape(&self, symbol: Symbol) -> Option<&Tape> {
+        self.live.tapes.get(symbol)
+    }
+
+    /// An open order.
+    #[must_use]
+    pub fn order(&self, id: u64) -> Option<&Order> {
+        self.live.open.get(&id)
+    }
+
+    fn list_of(&self, order: &Order) -> Option<&OrderList> {
+        self.live.lists.get(&order.list?)
+    }
+
+    /// The number of the next execution event.
+    #[must_use]
+    pub fn execution(&self) -> u64 {
+        self.live.executions + 1
+    }
+
+    /// Chance for one order in the minute that closes at `minute`.
+    #[must_use]
+    pub fn draw<'d>(&self, symbol: Symbol, minute: UtcMs, client_id: &'d str) -> Draw<'d> {
+        Draw { seed: self.rules.seed, symbol, minute, client_id }
+    }
+
+    /// An id for a client that gave none: of the `number`th thing of a kind.
+    #[must_use]
+    pub fn made_up(&self, head: &str, symbol: Symbol, number: u64) -> String {
+        let name = self.draw(symbol, 0, &number.to_string()).number(Purpose::Name);
+        format!("{head}{name:016x}")
+    }
+
+    /// Puts an order into the books.
+    pub fn accept(&mut self, accepted: Accepted) {
+        self.say(SimFact::Accepted(accepted));
+    }
+
+    /// Puts a list into the books.
+    pub fn list(&mut self, list: OrderList) {
+        self.say(SimFact::Listed(list));
+    }
+
+    /// What an order of this kind can have at once.
+    #[must_use]
+    pub fn levels(
+        &self,
+        rules: &Instrument,
+        side: Side,
+        kind: &OrderKind,
+        minute: UtcMs,
+        client_id: &str,
+    ) -> Levels {
+        let Some(tape) = self.tape(rules.symbol) else { return Levels::new() };
+        let draw = self.draw(rules.symbol, minute, client_id);
+        let all = |quantity| ladder(tape, rules, side, quantity, &draw);
+        let Some(quantity) = kind.quantity() else {
+            let amount = kind.quote_amount().unwrap_or_default();
+            let about = floor_to_step(amount / tape.last, rules.lot_size);
+            return spend(rules, side, amount, all(about));
+        };
+        let mut levels = all(quantity);
+        if let Some(price) = kind.limit() {
+            levels.retain(|(at, _)| match side {
+                Side::Buy => *at <= price,
+                Side::Sell => *at >= price,
+            });
+        }
+        let part = levels.iter().map(|l| l.1).sum::<Decimal>() < quantity;
+        if part && kind.tif() == TimeInForce::Fok {
+            levels.clear();
+        }
+        levels
+    }
+
+    /// An order that has just entered the market takes what it can; what then does not rest,
+    /// expires.
+    pub fn take(&mut self, id: u64, levels: &Levels, at: UtcMs) {
+        self.begin_to_take(id, levels, at);
+        if self.order(id).is_some_and(|order| !order.kind.rests()) {
+            self.expire(id, at);
+        }
+    }
+
+    /// An order that has just entered the market takes a part of what it can; it goes on when the
+    /// market next trades.
+    pub fn begin_to_take(&mut self, id: u64, levels: &Levels, at: UtcMs) {
+        for (price, quantity) in levels {
+            self.trade(id, Fill { price: *price, quantity: *quantity, maker: false, at });
+        }
+    }
+
+    /// Executes a part of an order, and what its list makes of that.
+    pub fn trade(&mut self, id: u64, fill: Fill) {
+        let first = self.order(id).is_some_and(|order| order.executed.is_zero());
+        if first {
+            self.end_other(id, fill.at);
+        }
+        let Some(order) = self.order(id) else { return };
+        let Some(rules) = self.rules.instrument(order.symbol) else { return };
+        let number = self.live.trades.get(order.symbol).copied().unwrap_or_default() + 1;
+        let traded: Traded = fill.fact(rules, order, number, self.execution());
+        if let Some(order) = self.say(SimFact::Traded(traded)) {
+            self.follow(&order, fill.at);
+        }
+    }
+
+    /// Drops an order by its own terms, and what its list makes of that.
+    pub fn expire(&mut self, id: u64, at: UtcMs) {
+        let execution = self.execution();
+        if let Some(order) = self.say(SimFact::Expired { order: id, execution, at }) {
+            self.follow(&order, at);
+        }
+    }
+
+    /// Cancels an order, with all of its list.
+    pub fn cancel(&mut self, id: u64, cancel_id: &str) {
+        let Some(order) = self.order(id) else { return };
+        let all = self.list_of(order).map_or_else(|| vec![id], |list| list.orders.clone());
+        let at = self.live.now;
+        for order in all {
+            if self.order(order).is_some() {
+                let (execution, cancel_id) = (self.execution(), cancel_id.to_owned());
+                self.say(SimFact::Cancelled { order, cancel_id, execution, at });
+            }
+        }
+    }
+
+    /// The stop of an order is reached: it enters the market of the minute that closes at `minute`.
+    pub fn trigger(&mut self, id: u64, minute: UtcMs, at: UtcMs) {
+        self.end_other(id, at);
+        let execution = self.execution();
+        self.say(SimFact::Triggered { order: id, execution, at });
+        self.enter(id, minute, at);
+    }
+
+    /// An order takes what it can of the market of the minute that closes at `minute`.
+    pub fn enter(&mut self, id: u64, minute: UtcMs, at: UtcMs) {
+        let Some(order) = self.order(id).cloned() else { return };
+        let Some(rules) = self.rules.instrument(order.symbol) else { return };
+        let mut levels = self.levels(rules, order.side, &order.kind, minute, &order.client_id);
+        if order.side == Side::Buy && order.limit().is_none() {
+            let budget = self.live.purse(&rules.quote).free + order.holds();
+            levels = affordable(rules, budget, levels);
+        }
+        let mut most = order.rest();
+        if order.side == Side::Sell && order.limit().is_none() {
+            most = most.min(self.live.purse(&rules.base).free + order.holds());
+        }
+        self.take(id, &cut(levels, floor_to_step(most, rules.lot_size)), at);
+    }
+
+    /// Of a pair the other one ends where one begins to trade or its stop is reached.
+    fn end_other(&mut self, id: u64, at: UtcMs) {
+        let Some(order) = self.order(id) else { return };
+        let Some(list) = self.list_of(order) else { return };
+        let pair = list.pair();
+        let others: Vec<u64> = if pair.contains(&id) {
+            pair.iter().copied().filter(|other| *other != id).collect()
+        } else {
+            Vec::new()
+        };
+        for other in others {
+            if self.order(other).is_some() {
+                let execution = self.execution();
+                self.say(SimFact::Expired { order: other, execution, at });
+            }
+        }
+    }
+
+    /// What becomes of those that waited for `ended`.
+    fn follow(&mut self, ended: &Order, at: UtcMs) {
+        let Some(list) = self.list_of(ended) else { return };
+        if list.working() != Some(ended.id) {
+            return;
+        }
+        let pending = list.pending().to_vec();
+        if ended.status == Status::Filled && self.can_activate(&pending) {
+            for order in &pending {
+                let execution = self.execution();
+                self.say(SimFact::Activated { order: *order, execution, at });
+            }
+            let minute = self.live.last_close;
+            for id in pending {
+                if self.order(id).is_some_and(|order| !order.waits()) {
+                    self.enter(id, minute, at);
+                }
+            }
+        } else {
+            for order in pending {
+                let execution = self.execution();
+                self.say(SimFact::Expired { order, execution, at });
+            }
+        }
+    }
+
+    /// Whether orders that waited can be placed: the money is there, no stop is reached already,
+    /// and what must rest would.
+    fn can_activate(&self, pending: &[u64]) -> bool {
+        let orders: Vec<&Order> = pending.iter().filter_map(|id| self.order(*id)).collect();
+        let fits = |order: &&Order| {
+            let Some(rules) = self.rules.instrument(order.symbol) else { return false };
+            let asset = match order.side {
+                Side::Buy => &rules.quote,
+                Side::Sell => &rules.base,
+            };
+            let needed = match order.kind {
+                OrderKind::Market(Amount::Base(quantity)) if order.side == Side::Sell => quantity,
+                OrderKind::Market(_) => Decimal::ZERO,
+                OrderKind::Limit { .. } | OrderKind::LimitMaker { .. } | OrderKind::Stop(_) => {
+                    order.kind.holds(order.side, order.rest())
+                }
+            };
+            self.live.purse(asset).free >= needed
+                && self.immediate(rules, order.side, &order.kind).is_ok()
+        };
+        orders.iter().all(fits)
+    }
+
+    /// Refuses what must wait and would not: a stop that is reached already, and an order that must
+    /// rest but would take.
+    ///
+    /// # Errors
+    /// -2010 in the protocol's words.
+    pub fn immediate(
+        &self,
+        rules: &Instrument,
+        side: Side,
+        kind: &OrderKind,
+    ) -> Result<(), Refusal> {
+        let Some(tape) = self.tape(rules.symbol) else { return Ok(()) };
+        let refusal = |text: &str| Err((-2010, text.to_owned()));
+        match kind {
+            OrderKind::Stop(stop) if stop.reached(side, tape.last) => {
+                refusal("Order would trigger immediately.")
+            }
+            OrderKind::LimitMaker { price, .. } => {
+                let (bid, ask) = super::depth::best(tape, rules);
+                let takes = match side {
+                    Side::Buy => *price >= ask,
+                    Side::Sell => *price <= bid,
+                };
+                if takes { refusal("Order would immediately match and take.") } else { Ok(()) }
+            }
+            OrderKind::Stop(_) | OrderKind::Market(_) | OrderKind::Limit { .. } => Ok(()),
+        }
+    }
+}
+
+/// Cuts a ladder to a quantity.
+#[must_use]
+pub fn cut(levels: Levels, most: Decimal) -> Levels {
+    let mut left = most;
+    let mut kept = Levels::new();
+    for (price, quantity) in levels {
+        let quantity = left.min(quantity);
+        if quantity > Decimal::ZERO {
+            kept.push((price, quantity));
+            left -= quantity;
+        }
+    }
+    kept
+}
+
+/// Cuts a ladder to what an amount in quote units pays for, or brings in.
+fn spend(rules: &Instrument, side: Side, amount: Decimal, levels: Levels) -> Levels {
+    let mut left = amount;
+    let count = levels.len();
+    let mut kept = Vec::new();
+    for (i, (price, wanted)) in levels.into_iter().enumerate() {
+        let affordable = floor_to_step(left / price, rules.lot_size);
+        let last_of_sale = side == Side::Sell && i + 1 == count;
+        let quantity = if last_of_sale { affordable } else { wanted.min(affordable) };
+        if quantity > Decimal::ZERO {
+            left -= price * quantity;
+            kept.push((price, quantity));
+        }
+    }
+    kept
+}
+
+/// Cuts a ladder to what a purchase can pay.
+fn affordable(rules: &Instrument, budget: Decimal, levels: Levels) -> Levels {
+    spend(rules, Side::Buy, budget, levels)
+}

@@ -1,0 +1,243 @@
+//! Reads one file of recorded 1m bars, strictly: every row is a valid bar or the file is refused.
+//!
+//! The one repair: a row equal to the row before it in every value is dropped, with a notice.
+//! Fields are plain, without quotes; columns are found by name in the header, in any order, and
+//! others are skipped; blank lines are skipped. A plain file must end with a line end, for a row
+//! cut in its last number would otherwise pass as a bar; a compressed one carries its own checksum.
+
+use super::recording::Notice;
+use super::recording_error::{Fault, RecordingError};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, PRICE_SCALE, Price, parse_decimal};
+use everwarm_domain::time::{MINUTE, UtcMs};
+use flate2::bufread::MultiGzDecoder;
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::path::Path;
+
+const COLUMNS: [&str; 6] = ["open_time", "open", "high", "low", "close", "volume"];
+
+/// Longest line taken, in bytes: ten times a wide row. Bounds what a file without line ends can ask
+/// for.
+const LINE_MAX: u64 = 4_096;
+
+/// 1990-01-01 and 2100-01-01: seconds and microseconds taken for milliseconds fall outside.
+const TIME_RANGE: std::ops::Range<UtcMs> = 631_152_000_000..4_102_444_800_000;
+
+/// Largest volume, in any unit, 10^18: divided by the smallest step it still fits a decimal.
+pub(super) const VOLUME_MAX: Decimal = Decimal::from_parts(2_808_348_672, 232_830_643, 0, false, 0);
+
+/// The rows of one file.
+#[derive(Debug, Default)]
+pub(super) struct BarFile {
+    /// Bars with the line each stands on, ascending; volume as written.
+    pub rows: Vec<(u64, Bar)>,
+    /// Most decimals of a price.
+    pub price_scale: u32,
+    /// Most decimals of a volume; `None` where no row has one.
+    pub volume_scale: Option<u32>,
+    /// What was dropped.
+    pub notices: Vec<Notice>,
+}
+
+/// Reads `path`, compressed where its name ends with `.gz`.
+pub(super) fn read_path(path: &Path, symbol: Symbol) -> Result<BarFile, RecordingError> {
+    let file = File::open(path).map_err(|e| RecordingError::of(path, Fault::Io(e.to_string())))?;
+    let file = BufReader::new(file);
+    if path.extension().is_some_and(|e| e == "gz") {
+        let text = BufReader::with_capacity(1 << 16, MultiGzDecoder::new(file));
+        Reader { path, symbol, checksummed: true, line: 0 }.read(text)
+    } else {
+        Reader { path, symbol, checksummed: false, line: 0 }.read(file)
+    }
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    symbol: Symbol,
+    checksummed: bool,
+    line: u64,
+}
+
+impl Reader<'_> {
+    fn read(mut self, mut text: impl BufRead) -> Result<BarFile, RecordingError> {
+        let mut line = Vec::new();
+        if !self.next_line(&mut text, &mut line)? {
+            return Err(RecordingError::of(self.path, Fault::Empty("no header")));
+        }
+        let columns = Columns::find(self.text(&line)?).map_err(|f| self.fault(f))?;
+        let mut out = BarFile::default();
+        while self.next_line(&mut text, &mut line)? {
+            let row = self.text(&line)?;
+            self.row(&columns, row, &mut out).map_err(|f| self.fault(f))?;
+        }
+        if out.rows.is_empty() {
+            return Err(RecordingError::of(self.path, Fault::Empty("a header but no rows")));
+        }
+        Ok(out)
+    }
+
+    /// Takes the next line that is not blank, without its end; false at the end of the file.
+    fn next_line(
+        &mut self,
+        text: &mut impl BufRead,
+        line: &mut Vec<u8>,
+    ) -> Result<bool, RecordingError> {
+        loop {
+            line.clear();
+            self.line += 1;
+            let read = text.by_ref().take(LINE_MAX).read_until(b'\n', line);
+            let bytes = read.map_err(|e| self.fault(self.io_fault(&e)))?;
+            if bytes == 0 {
+                return Ok(false);
+            }
+            if line.last() == Some(&b'\n') {
+                line.pop();
+            } else if bytes as u64 == LINE_MAX {
+                return Err(self.fault(Fault::NotText("longer than 4096 bytes")));
+            } else if !self.checksummed {
+                let hint = ": the last line has no end (if it is whole, add one)";
+                return Err(self.fault(Fault::CutShort(hint)));
+            }
+            if line.last() == Some(&b'\r') {
+                line.pop();
+            }
+            if !line.is_empty() {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn io_fault(&self, error: &std::io::Error) -> Fault {
+        let (kind, text) = (error.kind(), error.to_string());
+        if kind == ErrorKind::UnexpectedEof {
+            Fault::CutShort("")
+        } else if self.checksummed
+            && matches!(kind, ErrorKind::InvalidData | ErrorKind::InvalidInput)
+        {
+            Fault::Damaged(text)
+        } else {
+            Fault::Io(text)
+        }
+    }
+
+    fn text<'l>(&self, line: &'l [u8]) -> Result<&'l str, RecordingError> {
+        let text = std::str::from_utf8(line).map_err(|_| Fault::NotText("not UTF-8"));
+        text.map_err(|f| self.fault(f))
+    }
+
+    fn fault(&self, fault: Fault) -> RecordingError {
+        RecordingError::at(self.path, self.line, fault)
+    }
+
+    fn row(&self, columns: &Columns, row: &str, out: &mut BarFile) -> Result<(), Fault> {
+        let fields = columns.fields(row)?;
+        let open_time = time(fields[0])?;
+        let mut prices = [Price::default(); 4];
+        let mut price_scale = 0;
+        for (i, price) in prices.iter_mut().enumerate() {
+            let (column, text) = (COLUMNS[i + 1], fields[i + 1]);
+            let value = number(column, text)?.normalize();
+            let wrong = |_| Fault::Price { column, text: text.to_owned() };
+            *price = Price::exact(value).map_err(wrong)?;
+            price_scale = price_scale.max(value.scale());
+        }
+        let [open, high, low, close] = prices;
+        let (volume, volume_scale) = volume(fields[5])?;
+        let bar = Bar { symbol: self.symbol, open_time, open, high, low, close, volume };
+        bar.validate().map_err(Fault::Bar)?;
+        if let Some((_, last)) = out.rows.last() {
+            if *last == bar {
+                let text = "dropped: the same as the row before it";
+                out.notices.push(Notice::at(self.path, self.line, text));
+                return Ok(());
+            }
+            if last.open_time == open_time {
+                return Err(Fault::Duplicate(open_time));
+            }
+            if last.open_time > open_time {
+                return Err(Fault::Disorder(open_time, last.open_time));
+            }
+        }
+        out.price_scale = out.price_scale.max(price_scale);
+        out.volume_scale = out.volume_scale.max(volume_scale);
+        out.rows.push((self.line, bar));
+        Ok(())
+    }
+}
+
+/// Where the wanted columns stand.
+struct Columns {
+    places: [usize; 6],
+    count: usize,
+}
+
+impl Columns {
+    fn find(header: &str) -> Result<Columns, Fault> {
+        let header = header.strip_prefix('\u{feff}').unwrap_or(header);
+        let names: Vec<&str> = header.split(',').map(str::trim).collect();
+        let mut places = [0; 6];
+        for (place, wanted) in places.iter_mut().zip(COLUMNS) {
+            let mut found =
+                names.iter().enumerate().filter(|(_, name)| name.eq_ignore_ascii_case(wanted));
+            *place = found.next().ok_or(Fault::MissingColumn(wanted))?.0;
+            if found.next().is_some() {
+                return Err(Fault::ColumnTwice(wanted));
+            }
+        }
+        Ok(Columns { places, count: names.len() })
+    }
+
+    fn fields<'r>(&self, row: &'r str) -> Result<[&'r str; 6], Fault> {
+        let mut fields = [""; 6];
+        let mut found = 0;
+        for (at, field) in row.split(',').enumerate() {
+            found += 1;
+            for (wanted, place) in self.places.iter().enumerate() {
+                if *place == at {
+                    fields[wanted] = field.trim();
+                }
+            }
+        }
+        if found == self.count {
+            Ok(fields)
+        } else {
+            Err(Fault::Fields { found, wanted: self.count })
+        }
+    }
+}
+
+fn time(text: &str) -> Result<UtcMs, Fault> {
+    let wanted = "a whole number of milliseconds";
+    let wrong = |_| Fault::NotANumber { column: COLUMNS[0], text: text.to_owned(), wanted };
+    let time: UtcMs = text.parse().map_err(wrong)?;
+    if !TIME_RANGE.contains(&time) {
+        return Err(Fault::TimeRange(time));
+    }
+    match time.rem_euclid(MINUTE) {
+        0 => Ok(time),
+        past => Err(Fault::OffGrid(time, past)),
+    }
+}
+
+/// A plain decimal: digits, one point, a minus. The parser alone would take more (`1_000`, `+1`).
+fn number(column: &'static str, text: &str) -> Result<Decimal, Fault> {
+    let plain = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-'));
+    let value = plain.then(|| parse_decimal(text).ok()).flatten();
+    let wanted = "a plain decimal number";
+    value.ok_or_else(|| Fault::NotANumber { column, text: text.to_owned(), wanted })
+}
+
+/// A volume and its decimals; an empty field is zero, and zero says nothing about decimals.
+fn volume(text: &str) -> Result<(Decimal, Option<u32>), Fault> {
+    if text.is_empty() {
+        return Ok((Decimal::ZERO, None));
+    }
+    let value = number(COLUMNS[5], text)?.normalize();
+    if value > VOLUME_MAX {
+        return Err(Fault::Volume(text.to_owned()));
+    }
+    let scale = (!value.is_zero()).then(|| value.scale().min(PRICE_SCALE));
+    Ok((value, scale))
+}

@@ -1,0 +1,44 @@
+//! What the simulated exchange plays: a market of 1m bars, recorded or made from a seed.
+//!
+//! A market knows all its bars, the future ones too; what is already visible is the exchange's
+//! business. Bars of a symbol are ascending by opening time, at most one a minute, and each passes
+//! [`Bar::validate`](everwarm_domain::market::Bar::validate).
+
+mod bar_file;
+mod defaults;
+mod paused;
+mod recording;
+mod recording_config;
+mod recording_error;
+mod seeded;
+
+pub use defaults::{default_balances, split_name};
+pub use paused::{Pause, Paused};
+pub use recording::{Notice, Recording};
+pub use recording_error::{Fault, RecordingError};
+pub use seeded::{DEFAULT_HISTORY_BARS, Seeded};
+
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::time::UtcMs;
+
+/// A source of 1m bars with the rules of its instruments.
+pub trait Market: Send {
+    /// Rules of every instrument, by symbol.
+    fn instruments(&self) -> &[Instrument];
+
+    /// Venue time at which a fresh exchange opens, UTC milliseconds, a full minute.
+    fn start(&self) -> UtcMs;
+
+    /// The next minute close strictly after `after` at which any symbol has a bar; `None`: it has
+    /// ended.
+    fn next_close(&mut self, after: UtcMs) -> Option<UtcMs>;
+
+    /// The bars of the minute that ends at `close`, by symbol.
+    fn bars_closing(&mut self, close: UtcMs) -> Vec<Bar>;
+
+    /// The first `limit` bars of `symbol` whose opening times lie within `from_open..=to_open`,
+    /// ascending. Empty for an unknown symbol.
+    fn bars(&mut self, symbol: Symbol, from_open: UtcMs, to_open: UtcMs, limit: usize) -> Vec<Bar>;
+}

@@ -1,0 +1,318 @@
+//! A folder of recorded bars as a market.
+//!
+//! Every `SYMBOL_1m.csv` and `SYMBOL_1m.csv.gz` of the folder is read into memory (72 bytes a bar);
+//! other files are left alone. The market starts at the opening of its first bar over all symbols.
+//! A symbol may start late, have gaps and end early: it simply has no bar in those minutes, and the
+//! market ends with the last bar of its longest symbol. What the files do not say is in
+//! `recording.toml`, read from the folder where it is there, or from a path given.
+
+use super::Market;
+use super::bar_file::{self, BarFile, VOLUME_MAX};
+use super::defaults;
+use super::recording_config::{Amount, Config, SymbolConfig, VolumeUnit};
+use super::recording_error::{Fault, RecordingError};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, PRICE_SCALE, Price, floor_to_step};
+use everwarm_domain::time::{MINUTE, UtcMs};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The configuration's name in the folder.
+const CONFIG_FILE: &str = "recording.toml";
+
+/// Lot where no volume tells one: fine enough for an asset of 60,000 quote units.
+const FALLBACK_LOT: Decimal = Decimal::from_parts(1, 0, 0, false, 5);
+
+/// Largest quantity of one order where none is declared, as Binance has it for its cheaper assets.
+const MAX_QUANTITY: Decimal = Decimal::from_parts(9_000_000, 0, 0, false, 0);
+
+/// Something repaired while reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The file.
+    pub file: PathBuf,
+    /// Line in the (uncompressed) file, from 1, where it is about a line.
+    pub line: Option<u64>,
+    /// What was done.
+    pub text: String,
+}
+
+impl Notice {
+    pub(super) fn at(file: &Path, line: u64, text: &str) -> Notice {
+        Notice { file: file.to_owned(), line: Some(line), text: text.to_owned() }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        write!(f, ": {}", self.text)
+    }
+}
+
+/// A folder of recorded 1m bars. All rows are checked before the first is played.
+#[derive(Debug)]
+pub struct Recording {
+    instruments: Vec<Instrument>,
+    /// Bars by instrument, ascending; never empty.
+    bars: Vec<Vec<Bar>>,
+    /// Opening times at which any symbol has a bar, ascending.
+    opens: Vec<UtcMs>,
+    max_positions: BTreeMap<Symbol, Decimal>,
+    balances: Vec<(String, Decimal)>,
+    notices: Vec<Notice>,
+}
+
+impl Recording {
+    /// Reads and checks a whole folder; `config` in place of the folder's own `recording.toml`.
+    ///
+    /// # Errors
+    /// The first thing found wrong, with file, line and reason; nothing is played then.
+    pub fn open(folder: &Path, config: Option<&Path>) -> Result<Recording, RecordingError> {
+        let files = bar_files(folder)?;
+        let (config_path, mut config) = read_config(folder, config)?;
+        let mut recording = Recording {
+            instruments: Vec::new(),
+            bars: Vec::new(),
+            opens: Vec::new(),
+            max_positions: BTreeMap::new(),
+            balances: Vec::new(),
+            notices: Vec::new(),
+        };
+        for (symbol, path) in &files {
+            let symbol_config = config.symbols.remove(symbol.as_str()).unwrap_or_default();
+            recording.add(*symbol, path, &symbol_config)?;
+            if let Some(reason) = recording.instruments.last().and_then(impossible) {
+                return Err(RecordingError::of(&config_path, Fault::Config(reason)));
+            }
+        }
+        if let Some(name) = config.symbols.keys().next() {
+            let text = format!("symbols.{name}: the recording has no file {name}_1m.csv[.gz]");
+            return Err(RecordingError::of(&config_path, Fault::Config(text)));
+        }
+        let mut opens: Vec<UtcMs> = recording.bars.iter().flatten().map(|b| b.open_time).collect();
+        opens.sort_unstable();
+        opens.dedup();
+        recording.opens = opens;
+        recording.balances = if config.account.balances.is_empty() {
+            defaults::default_balances(&recording.instruments)
+        } else {
+            config.account.balances.into_iter().map(|(asset, amount)| (asset, amount.0)).collect()
+        };
+        Ok(recording)
+    }
+
+    /// What was repaired, in the order of files and lines.
+    #[must_use]
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
+    /// What the account starts with, by asset.
+    #[must_use]
+    pub fn balances(&self) -> &[(String, Decimal)] {
+        &self.balances
+    }
+
+    /// Base units of `symbol` that may be held and on order together, where a limit is declared.
+    #[must_use]
+    pub fn max_position(&self, symbol: Symbol) -> Option<Decimal> {
+        self.max_positions.get(&symbol).copied()
+    }
+
+    /// Number of bars over all symbols.
+    #[must_use]
+    pub fn bar_count(&self) -> usize {
+        self.bars.iter().map(Vec::len).sum()
+    }
+
+    fn add(
+        &mut self,
+        symbol: Symbol,
+        path: &Path,
+        config: &SymbolConfig,
+    ) -> Result<(), RecordingError> {
+        let mut file = bar_file::read_path(path, symbol)?;
+        let instrument = instrument(symbol, config, &file);
+        if instrument.base == instrument.quote {
+            let text = format!("{symbol}: base and quote are both {}", instrument.base);
+            return Err(RecordingError::of(path, Fault::Config(text)));
+        }
+        if let Some(tick) = config.tick {
+            check_ticks(path, &file, tick.0)?;
+        }
+        self.notices.append(&mut file.notices);
+        let mut bars = Vec::with_capacity(file.rows.len());
+        let mut rounded = 0_u64;
+        for (line, mut bar) in file.rows {
+            let written = bar.volume;
+            bar.volume = match config.volume {
+                VolumeUnit::Base if written.scale() > PRICE_SCALE => {
+                    rounded += 1;
+                    written.trunc_with_scale(PRICE_SCALE).normalize()
+                }
+                VolumeUnit::Base => written,
+                VolumeUnit::Quote => base_volume(written, bar.close, instrument.lot_size)
+                    .ok_or_else(|| {
+                        RecordingError::at(path, line, Fault::Volume(written.to_string()))
+                    })?,
+            };
+            bars.push(bar);
+        }
+        if rounded > 0 {
+            let text = format!("{rounded} volumes with more than 8 decimals are rounded down to 8");
+            self.notices.push(Notice { file: path.to_owned(), line: None, text });
+        }
+        if let Some(limit) = config.max_position {
+            self.max_positions.insert(symbol, limit.0);
+        }
+        self.instruments.push(instrument);
+        self.bars.push(bars);
+        Ok(())
+    }
+
+    fn index(&self, symbol: Symbol) -> Option<usize> {
+        self.instruments.binary_search_by(|i| i.symbol.cmp(&symbol)).ok()
+    }
+}
+
+impl Market for Recording {
+    fn instruments(&self) -> &[Instrument] {
+        &self.instruments
+    }
+
+    fn start(&self) -> UtcMs {
+        *self.opens.first().expect("every file has a row and there is a file")
+    }
+
+    fn next_close(&mut self, after: UtcMs) -> Option<UtcMs> {
+        let next = self.opens.partition_point(|open| open + MINUTE <= after);
+        self.opens.get(next).map(|open| open + MINUTE)
+    }
+
+    fn bars_closing(&mut self, close: UtcMs) -> Vec<Bar> {
+        let Some(open) = close.checked_sub(MINUTE) else { return Vec::new() };
+        let find = |bars: &Vec<Bar>| {
+            bars.binary_search_by_key(&open, |b| b.open_time).ok().map(|i| bars[i])
+        };
+        self.bars.iter().filter_map(find).collect()
+    }
+
+    fn bars(&mut self, symbol: Symbol, from_open: UtcMs, to_open: UtcMs, limit: usize) -> Vec<Bar> {
+        let Some(index) = self.index(symbol) else { return Vec::new() };
+        let bars = &self.bars[index];
+        let from = bars.partition_point(|b| b.open_time < from_open);
+        bars[from..].iter().take_while(|b| b.open_time <= to_open).take(limit).copied().collect()
+    }
+}
+
+/// The `_1m` files of a folder by symbol.
+fn bar_files(folder: &Path) -> Result<BTreeMap<Symbol, PathBuf>, RecordingError> {
+    let refused = |e: std::io::Error| RecordingError::of(folder, Fault::Io(e.to_string()));
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).map_err(refused)? {
+        let path = entry.map_err(refused)?.path();
+        let Some(name) = path.file_name().map(std::ffi::OsStr::to_string_lossy) else { continue };
+        let stem = name.strip_suffix(".gz").unwrap_or(&name);
+        let Some(name) = stem.strip_suffix("_1m.csv") else { continue };
+        if path.is_dir() {
+            continue;
+        }
+        let wrong = |reason| RecordingError::of(&path, Fault::Name(reason));
+        let symbol = Symbol::new(name).map_err(wrong)?;
+        // A stream of the exchange has its symbol in small letters and tells it in capitals: bars
+        // of another name would find nobody.
+        let capitals = name.to_ascii_uppercase();
+        if name != capitals {
+            let reason = format!("{name:?} has small letters; rename it to {capitals:?}");
+            return Err(wrong(reason));
+        }
+        if files.insert(symbol, path.clone()).is_some() {
+            return Err(RecordingError::of(folder, Fault::SymbolTwice(symbol.to_string())));
+        }
+    }
+    if files.is_empty() {
+        return Err(RecordingError::of(folder, Fault::NoFiles));
+    }
+    Ok(files)
+}
+
+fn read_config(folder: &Path, given: Option<&Path>) -> Result<(PathBuf, Config), RecordingError> {
+    let path = given.map_or_else(|| folder.join(CONFIG_FILE), Path::to_owned);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && given.is_none() => String::new(),
+        Err(e) => return Err(RecordingError::of(&path, Fault::Io(e.to_string()))),
+    };
+    match Config::parse(&text) {
+        Ok(config) => Ok((path, config)),
+        Err((line, reason)) => {
+            Err(RecordingError { file: path, line, fault: Fault::Config(reason) })
+        }
+    }
+}
+
+fn instrument(symbol: Symbol, config: &SymbolConfig, file: &BarFile) -> Instrument {
+    let (base, quote) = defaults::split_name(symbol.as_str());
+    let base = config.base.clone().unwrap_or(base);
+    let quote = config.quote.clone().unwrap_or(quote);
+    let told = |amount: Option<Amount>, otherwise: Decimal| amount.map_or(otherwise, |a| a.0);
+    let file_lot = match (config.volume, file.volume_scale) {
+        (VolumeUnit::Base, Some(scale)) => Decimal::new(1, scale),
+        (VolumeUnit::Base, None) | (VolumeUnit::Quote, _) => FALLBACK_LOT,
+    };
+    let lot_size = told(config.lot, file_lot);
+    Instrument {
+        symbol,
+        base,
+        min_notional: told(config.min_notional, defaults::min_notional(&quote)),
+        quote,
+        trading: true,
+        tick_size: told(config.tick, Decimal::new(1, file.price_scale)),
+        lot_size,
+        min_quantity: told(config.min_quantity, lot_size),
+        max_quantity: told(config.max_quantity, MAX_QUANTITY),
+        market_lot_size: Decimal::ZERO,
+        market_max_quantity: Decimal::ZERO,
+        min_notional_for_market: true,
+    }
+}
+
+/// Why no order of an instrument could ever be placed, where none could.
+fn impossible(rule: &Instrument) -> Option<String> {
+    let Instrument { symbol, min_quantity, max_quantity, lot_size, .. } = rule;
+    let (key, least) =
+        if lot_size >= min_quantity { ("lot", lot_size) } else { ("min_quantity", min_quantity) };
+    (least > max_quantity).then(|| {
+        let text = "no order could be placed";
+        format!("symbols.{symbol}: {key} {least} is above max_quantity {max_quantity}: {text}")
+    })
+}
+
+/// A quote amount in base units at `close`, down to the lot; `None` where it is out of range.
+fn base_volume(quote: Decimal, close: Price, lot: Decimal) -> Option<Decimal> {
+    let base = quote.checked_div(close.decimal()).filter(|v| *v <= VOLUME_MAX)?;
+    Some(floor_to_step(base, lot))
+}
+
+fn check_ticks(path: &Path, file: &BarFile, tick: Decimal) -> Result<(), RecordingError> {
+    let off = |price: Price| !(price.decimal() % tick).is_zero();
+    for (line, bar) in &file.rows {
+        let prices =
+            [("open", bar.open), ("high", bar.high), ("low", bar.low), ("close", bar.close)];
+        if let Some((column, price)) = prices.into_iter().find(|(_, price)| off(*price)) {
+            let (text, tick) = (price.to_string(), tick.to_string());
+            return Err(RecordingError::at(path, *line, Fault::OffTick { column, text, tick }));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,318 @@
+//! The WebSocket API: the same requests as over REST, and the account's events.
+
+use super::answer::Ask;
+use super::desk::Desk;
+use super::hub::{Kind, Subscriptions, Ticket, flood, user_frame};
+use super::limits::{Used, seconds};
+use super::line::Line;
+use super::rest::refuse;
+use super::routes::by_name;
+use super::sockets::{MESSAGE_MAX, named, pump};
+use super::through::{Reply, Way, through, way};
+use crate::faults::{Hit, Told};
+use crate::wire::error::ApiError;
+use crate::wire::params::Params;
+use crate::wire::sign::{self, Registered};
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{ConnectInfo, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use everwarm_domain::time::UtcMs;
+use everwarm_runtime::clock;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::time::sleep;
+
+/// What opening a connection weighs.
+const OPENING: u64 = 2;
+/// What requests about the connection itself weigh.
+const OWN: u64 = 2;
+/// What a request weighs that is not known.
+const UNKNOWN: u64 = 1;
+
+/// `/ws-api/v3`: requests and the account's events.
+pub async fn api(
+    State(desk): State<Arc<Desk>>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    desk.touch();
+    let now = seconds();
+    let weighed = desk.counters().weigh(OPENING, now);
+    let counted = weighed.and_then(|_| desk.counters().connect(now));
+    if let Err((error, used)) = counted {
+        return refuse(&error, used);
+    }
+    let id = named(&headers);
+    upgrade.max_message_size(MESSAGE_MAX).on_upgrade(move |socket| async move {
+        let (ticket, waiting) = desk.hub.join(Kind::User, id, false);
+        let (desk, line, ticket) = (&*desk, &line, &ticket);
+        let take = |text| asked(desk, line, ticket, text);
+        pump(desk, line, (socket, waiting), None, take).await;
+        desk.hub.leave(ticket);
+    })
+}
+
+/// What a request does once it has been checked.
+enum Act {
+    Cut,
+    Tell(String),
+    Subscribe,
+    Subscriptions,
+    Unsubscribe,
+    Logon { key: String, now: UtcMs },
+    Session { now: UtcMs },
+    Logout { now: UtcMs },
+}
+
+impl Act {
+    /// The result, and what is sent behind it.
+    fn perform(self, own: &mut Subscriptions<'_>) -> Result<(String, Option<String>), ApiError> {
+        let result = match self {
+            Act::Tell(text) => text,
+            Act::Cut => return Err(ApiError::internal()),
+            Act::Subscribe if *own.user => {
+                let msg = "User Data Stream subscription already active.";
+                return Err(ApiError::new(-2035, msg));
+            }
+            Act::Subscribe => {
+                *own.user = true;
+                json!({"subscriptionId": 0}).to_string()
+            }
+            Act::Subscriptions => {
+                let all = own.user.then(|| json!({"subscriptionId": 0}));
+                all.into_iter().collect::<Value>().to_string()
+            }
+            Act::Unsubscribe if !*own.user => {
+                let msg = "User Data Stream subscription not active.";
+                return Err(ApiError::new(-2036, msg));
+            }
+            Act::Unsubscribe => return Ok(("{}".to_owned(), unsubscribed(own))),
+            Act::Logon { key, now } => {
+                *own.logged_on = Some(clock::wall_ms());
+                session(own, Some(&key), now).to_string()
+            }
+            Act::Session { now } => {
+                let key = own.logged_on.is_some().then_some(sign::DEMO_ED25519_KEY);
+                session(own, key, now).to_string()
+            }
+            Act::Logout { now } => {
+                let was = own.logged_on.take().is_some();
+                let ended = if was { unsubscribed(own) } else { None };
+                return Ok((session(own, None, now).to_string(), ended));
+            }
+        };
+        Ok((result, None))
+    }
+}
+
+/// Ends the account's events on a connection; what tells of it, where there were any.
+fn unsubscribed(own: &mut Subscriptions<'_>) -> Option<String> {
+    let was = std::mem::replace(own.user, false);
+    was.then(|| user_frame(&json!({"e": "eventStreamTerminated", "E": clock::wall_ms()})))
+}
+
+fn session(own: &Subscriptions<'_>, key: Option<&str>, now: UtcMs) -> Value {
+    json!({
+        "apiKey": key, "authorizedSince": own.logged_on, "connectedSince": own.opened,
+        "returnRateLimits": true, "serverTime": now, "userDataStream": own.user,
+    })
+}
+
+/// What the answer says besides the result.
+struct Frame {
+    id: Value,
+    used: Used,
+    rates: bool,
+    /// What a fault says instead of the result, though it was done.
+    instead: Option<ApiError>,
+}
+
+async fn asked(desk: &Desk, line: &Line, ticket: &Ticket, text: String) {
+    let request: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+    let id = request.get("id").cloned().unwrap_or(Value::Null);
+    let mut frame = Frame { id, used: Used::default(), rates: true, instead: None };
+    let act = act(desk, ticket, &request, &mut frame).await;
+    if matches!(act, Ok(Act::Cut)) {
+        return line.cut();
+    }
+    desk.hub.answer(ticket, |own| {
+        let (result, behind) = match act.and_then(|act| act.perform(own)) {
+            Ok((result, behind)) => (Ok(result), behind),
+            Err(error) => (Err(error), None),
+        };
+        let result = frame.instead.take().map_or(result, Err);
+        [Some(frame.told(desk, result)), behind].into_iter().flatten().collect()
+    });
+}
+
+impl Frame {
+    fn told(&self, desk: &Desk, result: Result<String, ApiError>) -> String {
+        let id = &self.id;
+        let rates = if self.rates {
+            format!(",\"rateLimits\":{}", desk.counters().rows(&self.used))
+        } else {
+            String::new()
+        };
+        match result {
+            Ok(text) => format!("{{\"id\":{id},\"status\":200,\"result\":{text}{rates}}}"),
+            Err(mut error) => {
+                if let Some(left) = self.used.retry_after {
+                    let now = clock::wall_ms();
+                    let left = i64::try_from(left).unwrap_or(i64::MAX / 1000) * 1000;
+                    error.data = Some(json!({"serverTime": now, "retryAfter": now + left}));
+                }
+                let (status, body) = (error.status, error.body());
+                format!("{{\"id\":{id},\"status\":{status},\"error\":{body}{rates}}}")
+            }
+        }
+    }
+}
+
+async fn act(
+    desk: &Desk,
+    ticket: &Ticket,
+    request: &Value,
+    frame: &mut Frame,
+) -> Result<Act, ApiError> {
+    let invalid = || ApiError::new(-1135, "Invalid JSON Request");
+    let name = request.get("method").and_then(Value::as_str);
+    let endpoint = name.and_then(by_name);
+    let sent = parameters(request.get("params"))
+        .map(|list| (sign::socket_payload(&list), Params::of(list)));
+    let weight = match (endpoint, name) {
+        (Some(endpoint), _) => {
+            let nothing = Params::default();
+            endpoint.weight.of(sent.as_ref().map_or(&nothing, |(_, params)| params))
+        }
+        (None, Some(name)) if name.starts_with("userDataStream.") => OWN,
+        (None, Some(name)) if name.starts_with("session.") => OWN,
+        (None, _) => UNKNOWN,
+    };
+    let weighed = desk.counters().weigh(weight, seconds());
+    frame.used = match &weighed {
+        Ok(used) | Err((_, used)) => *used,
+    };
+    let fits = |id: &Value| {
+        id.is_null() || id.is_i64() || id.is_u64() || id.as_str().is_some_and(|t| t.len() <= 36)
+    };
+    if !fits(&frame.id) {
+        frame.id = Value::Null;
+        return Err(invalid());
+    }
+    let logged_on = desk.hub.is_logged_on(ticket);
+    let ask = sent.and_then(|(payload, params)| ask(payload, params, logged_on, frame));
+    if let Some(endpoint) = endpoint {
+        return spoken(through(desk, endpoint, ask, weighed, &mut frame.used).await);
+    }
+    let hit = own_hit(desk, name);
+    let way = way(desk, hit, &mut frame.used);
+    let usual = || {
+        weighed.map_err(|(error, _)| error)?;
+        about_itself(desk, name.ok_or_else(invalid)?, &ask?)
+    };
+    match way {
+        // What a connection asks about itself is not lied about.
+        Way::Usual | Way::Otherwise(_) => usual(),
+        Way::Instead(reply) => spoken(reply),
+        Way::Though(reply) => {
+            // Nothing of a connection outlives it: what is cut need not be done.
+            let told = spoken(reply);
+            frame.instead = told.as_ref().err().cloned();
+            if told.is_ok() { told } else { usual() }
+        }
+        Way::Late(wait) => {
+            let act = usual();
+            sleep(wait).await;
+            act
+        }
+    }
+}
+
+/// The fault that a request about the connection itself meets; it is written down.
+fn own_hit(desk: &Desk, name: Option<&str>) -> Option<Hit> {
+    let (name, now) = (name?, desk.venue_now());
+    let hit = desk.faults.own(name, now)?;
+    desk.requests.spoilt(now, hit, name);
+    Some(hit)
+}
+
+fn spoken(reply: Reply) -> Result<Act, ApiError> {
+    match reply {
+        Reply::Said(told) => told.map(Act::Tell),
+        Reply::Lied(_, told) => Ok(Act::Tell(match told {
+            Told::Texts(mut texts) => texts.pop().unwrap_or_default(),
+            Told::Html(text) => text,
+            Told::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Told::Endless { text, .. } => flood(text),
+        })),
+        Reply::Page(_) | Reply::Cut => Ok(Act::Cut),
+    }
+}
+
+/// Requests about the connection itself.
+fn about_itself(desk: &Desk, name: &str, ask: &Ask) -> Result<Act, ApiError> {
+    let now = || desk.read(|_, _, when| Ok(when.now));
+    match name {
+        "userDataStream.subscribe.signature" => {
+            if ask.key.is_none() {
+                return Err(ApiError::mandatory("apiKey"));
+            }
+            desk.read(|_, _, when| ask.signed(when))?;
+            ask.params.finish()?;
+            Ok(Act::Subscribe)
+        }
+        "userDataStream.subscribe" => {
+            ask.params.finish()?;
+            if !ask.logged_on {
+                return Err(ApiError::new(-2014, "API-key format invalid."));
+            }
+            Ok(Act::Subscribe)
+        }
+        "userDataStream.unsubscribe" => {
+            ask.params.integer("subscriptionId")?;
+            ask.params.finish()?;
+            Ok(Act::Unsubscribe)
+        }
+        "session.subscriptions" => Ok(Act::Subscriptions),
+        "session.logon" => {
+            let key = ask.key.clone().ok_or_else(|| ApiError::mandatory("apiKey"))?;
+            if sign::key(Some(&key))? != Registered::Ed25519 {
+                return Err(ApiError::new(-4056, "HMAC_SHA256 API key is not supported."));
+            }
+            desk.read(|_, _, when| ask.signed(when))?;
+            ask.params.finish()?;
+            Ok(Act::Logon { key, now: now()? })
+        }
+        "session.status" => Ok(Act::Session { now: now()? }),
+        "session.logout" => Ok(Act::Logout { now: now()? }),
+        _ => Err(ApiError::new(-1020, "This operation is not supported.")),
+    }
+}
+
+fn ask(
+    payload: String,
+    params: Params,
+    logged_on: bool,
+    frame: &mut Frame,
+) -> Result<Ask, ApiError> {
+    frame.rates = params.text("returnRateLimits")? != Some("false");
+    let key = params.text("apiKey")?.map(str::to_owned);
+    Ok(Ask { params, key, payload, logged_on })
+}
+
+fn parameters(params: Option<&Value>) -> Result<Vec<(String, String)>, ApiError> {
+    let invalid = || ApiError::new(-1135, "Invalid JSON Request");
+    let map = match params {
+        None => return Ok(Vec::new()),
+        Some(Value::Object(map)) => map,
+        Some(_) => return Err(invalid()),
+    };
+    let text = |value: &Value| match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(_) | Value::Bool(_) | Value::Array(_) => Ok(value.to_string()),
+        Value::Null | Value::Object(_) => Err(invalid()),
+    };
+    map.iter().map(|(name, value)| Ok((name.clone(), text(value)?))).collect()
+}

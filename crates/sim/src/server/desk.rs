@@ -1,0 +1,568 @@
+//! Where requests come in, one at a time, and what follows goes out in the same order, after it is
+//! on disk.
+
+use super::hub::Hub;
+use super::limits::{Counters, seconds};
+use super::pace::{Pace, VenueClock};
+use super::requests::Requests;
+use super::sockets::Patience;
+use crate::books::{Books, BooksError, Gate};
+use crate::exchange::local::{advances, closed_between};
+use crate::exchange::{Exchange, SimFact};
+use crate::faults::Faults;
+use crate::market::{Market, Paused};
+use crate::wire::error::ApiError;
+use crate::wire::events::events;
+use crate::wire::intervals::{INTERVALS, Kline};
+use crate::wire::klines;
+use crate::wire::sign::When;
+use crate::wire::streams;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_runtime::clock;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+/// The most of a silence that is looked through for bars that end in it.
+const SILENCE: UtcMs = 7 * 24 * 60 * MINUTE;
+
+/// What goes out together.
+struct Parcel {
+    /// The row that must be on disk before.
+    row: Option<u64>,
+    events: Vec<Value>,
+    klines: Vec<(String, String)>,
+    /// Venue time of it.
+    at: UtcMs,
+    done: Option<oneshot::Sender<()>>,
+}
+
+struct Inner {
+    books: Books,
+    market: Paused,
+    outbox: mpsc::UnboundedSender<Parcel>,
+}
+
+/// Whether the server runs, and why it ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It runs.
+    Running,
+    /// It ends as asked.
+    Stopping,
+    /// The books cannot be written any more.
+    Failed(String),
+    /// The books find no room.
+    Full(String),
+}
+
+impl Phase {
+    /// Resolves when the server is to end.
+    pub async fn over(of: &mut watch::Receiver<Phase>) {
+        // Nobody left to say so means the same.
+        drop(of.wait_for(|phase| *phase != Phase::Running).await.map(|_| ()));
+    }
+
+    async fn failed(of: &mut watch::Receiver<Phase>) {
+        drop(
+            of.wait_for(|phase| matches!(phase, Phase::Failed(_) | Phase::Full(_)))
+                .await
+                .map(|_| ()),
+        );
+    }
+}
+
+/// The exchange as its sockets see it.
+pub struct Desk {
+    /// None once the books are closed: whoever still holds the desk does not hold the file.
+    inner: Mutex<Option<Inner>>,
+    clock: VenueClock,
+    phase: watch::Sender<Phase>,
+    counters: Mutex<Counters>,
+    started: Instant,
+    last_seen: AtomicU64,
+    /// Whether somebody has said what time it is since this process began; see [`Desk::in_step`].
+    told: AtomicBool,
+    /// What misbehaves on request.
+    pub faults: Arc<Faults>,
+    /// What was asked about orders.
+    pub requests: Arc<Requests>,
+    /// How far away it is, and who asked for bars at the same time.
+    distance: Distance,
+    patience: Mutex<Patience>,
+    /// The connections.
+    pub hub: Hub,
+    /// What admin requests carry.
+    pub token: String,
+}
+
+/// How long answers take, as from far away, and how many for bars were waited for at once.
+#[derive(Debug, Default)]
+pub struct Distance {
+    ms: AtomicU64,
+    now: AtomicU64,
+    most: AtomicU64,
+}
+
+impl Distance {
+    /// Has every answer to a REST request come `ms` milliseconds later.
+    pub fn set(&self, ms: u32) {
+        self.ms.store(ms.into(), Relaxed);
+    }
+
+    /// Waits as long as an answer takes; counts those that want `bars`.
+    pub async fn pass(&self, bars: bool) {
+        let ms = self.ms.load(Relaxed);
+        if ms == 0 {
+            return;
+        }
+        let one = u64::from(bars);
+        self.most.fetch_max(self.now.fetch_add(one, Relaxed) + one, Relaxed);
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        self.now.fetch_sub(one, Relaxed);
+    }
+
+    /// Most requests for bars at once while answers took time.
+    pub fn most(&self) -> u64 {
+        self.most.load(Relaxed)
+    }
+}
+
+/// Where time stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Venue time.
+    pub now: UtcMs,
+    /// Trades up to here are released.
+    pub market: UtcMs,
+    /// The last close since the books were opened whose bars have been shown.
+    pub last_close: Option<UtcMs>,
+    /// The symbols of those bars, by name.
+    pub closed: Vec<Symbol>,
+    /// The next close with bars; none when the recording has ended.
+    pub next_close: Option<UtcMs>,
+    /// See [`Desk::in_step`].
+    pub in_step: bool,
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk")
+            .field("clock", &self.clock)
+            .field("hub", &self.hub)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The market as the books say who trades in it.
+fn over(books: &Books, market: Box<dyn Market>) -> Paused {
+    Paused::over(market, books.exchange().pauses().to_vec())
+}
+
+impl Desk {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a parcel follows `room`, and its asker waits for it"
+    )]
+    /// Opens a desk over `books` and starts what sends its parcels out.
+    pub fn open(
+        books: Books,
+        market: Box<dyn Market>,
+        clock: VenueClock,
+        token: String,
+        phase: watch::Sender<Phase>,
+        (counters, faults, requests): (Counters, Faults, Requests),
+    ) -> (Arc<Desk>, JoinHandle<()>) {
+        let (faults, requests) = (Arc::new(faults), Arc::new(requests));
+        let (outbox, parcels) = mpsc::unbounded_channel();
+        let gate = books.gate();
+        let desk = Arc::new(Desk {
+            inner: Mutex::new(Some(Inner { market: over(&books, market), books, outbox })),
+            clock,
+            phase,
+            counters: Mutex::new(counters),
+            started: clock::now(),
+            last_seen: AtomicU64::new(0),
+            told: AtomicBool::new(false),
+            hub: Hub::new(Arc::clone(&faults), Arc::clone(&requests)),
+            faults,
+            requests,
+            distance: Distance::default(),
+            patience: Mutex::default(),
+            token,
+        });
+        let sending = tokio::spawn(send_out(Arc::clone(&desk), gate, parcels));
+        (desk, sending)
+    }
+
+    /// A panic while the books were held leaves them in an unknown state: the server ends.
+    fn with<T>(&self, act: impl FnOnce(&mut Inner) -> Result<T, ApiError>) -> Result<T, ApiError> {
+        let mut inner = self.inner.lock().map_err(|_| {
+            self.fail("a request failed while it held the books".to_owned());
+            ApiError::internal()
+        })?;
+        act(inner.as_mut().ok_or_else(ApiError::internal)?)
+    }
+
+    /// Waits while the disk is too far behind.
+    async fn room(&self) -> Result<(), ApiError> {
+        let gate = self.with(|inner| Ok(inner.books.gate()))?;
+        gate.room().await;
+        Ok(())
+    }
+
+    fn fail(&self, why: String) {
+        self.phase.send_if_modified(|phase| {
+            let first = !matches!(phase, Phase::Failed(_) | Phase::Full(_));
+            if first {
+                *phase = Phase::Failed(why);
+            }
+            first
+        });
+    }
+
+    fn broken(&self, error: &BooksError) -> ApiError {
+        self.fail(error.to_string());
+        ApiError::internal()
+    }
+
+    /// Ends the server.
+    pub fn stop(&self) {
+        self.phase.send_if_modified(|phase| {
+            let running = *phase == Phase::Running;
+            if running {
+                *phase = Phase::Stopping;
+            }
+            running
+        });
+    }
+
+    /// To be told when the server ends.
+    pub fn phase(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &VenueClock {
+        &self.clock
+    }
+
+    /// The counters of limits.
+    pub fn counters(&self) -> MutexGuard<'_, Counters> {
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a client is there.
+    pub fn touch(&self) {
+        let passed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_seen.store(passed, Relaxed);
+    }
+
+    /// How long there has been no request and no connection.
+    pub fn idle(&self) -> Duration {
+        if self.hub.connections() > 0 {
+            self.touch();
+        }
+        self.started.elapsed().saturating_sub(Duration::from_millis(self.last_seen.load(Relaxed)))
+    }
+
+    fn when(&self, exchange: &Exchange) -> When {
+        let now = self.clock.now().map_or(exchange.now(), |now| now.max(exchange.now()));
+        When { now, factor: self.clock.pace().factor(), skew: self.faults.skew() }
+    }
+
+    /// Venue time, for notes; 0 where the server is broken.
+    pub fn venue_now(&self) -> UtcMs {
+        self.read(|_, _, when| Ok(when.now)).unwrap_or(0)
+    }
+
+    /// A closed bar as it is told at venue time `now`: as it is, unless a fault hits it.
+    pub fn told(&self, bar: Bar, now: UtcMs) -> Bar {
+        let Some((odd, hit)) = self.faults.bar(bar) else { return bar };
+        self.requests.spoilt(now, hit, &klines::stream(bar.symbol, INTERVALS[0]));
+        odd
+    }
+
+    /// Looks at the books and the market.
+    ///
+    /// # Errors
+    /// What `look` says; -1000 where the server is broken.
+    pub fn read<T>(
+        &self,
+        look: impl FnOnce(&Exchange, &mut dyn Market, When) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        self.with(|Inner { books, market, .. }| {
+            let when = self.when(books.exchange());
+            look(books.exchange(), market, when)
+        })
+    }
+
+    /// Where time stands.
+    ///
+    /// # Errors
+    /// -1000 where the server is broken.
+    pub fn standing(&self) -> Result<Standing, ApiError> {
+        self.read(|exchange, market, when| {
+            let last_close = exchange.shown_close();
+            let bars = last_close.map(|close| market.bars_closing(close)).unwrap_or_default();
+            Ok(Standing {
+                now: when.now,
+                market: exchange.market(),
+                last_close,
+                closed: bars.iter().map(|bar| bar.symbol).collect(),
+                next_close: market.next_close(exchange.market()),
+                in_step: self.in_step().is_ok(),
+            })
+        })
+    }
+
+    /// Whether it is known how far time is. A kill may have lost the last minutes of lockstep:
+    /// until the pacer has told how far they were, an order would trade on a market that is over
+    /// for its sender, and a look would miss what its sender has seen already.
+    ///
+    /// # Errors
+    /// -1008: to be asked again.
+    pub fn in_step(&self) -> Result<(), ApiError> {
+        if self.clock.pace() != Pace::Lockstep || self.told.load(Relaxed) {
+            return Ok(());
+        }
+        let busy = "Server is currently overloaded with other requests. Please try again in a few \
+                    minutes.";
+        Err(ApiError { status: 503, ..ApiError::new(-1008, busy) })
+    }
+
+    /// Takes a request: `make` reads it, the books decide, `answer` says what became of it. The
+    /// answer is given when all of it is on disk and the account's events are on their way.
+    ///
+    /// # Errors
+    /// What `make` and `answer` say; -1000 where it is not known what is on disk.
+    pub async fn request<X, T>(
+        &self,
+        make: impl FnOnce(&Exchange, When) -> Result<(SimFact, X), ApiError>,
+        answer: impl FnOnce(&Exchange, &[SimFact], X) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        self.room().await?;
+        let (answer, done) = self.with(|inner| {
+            let when = self.when(inner.books.exchange());
+            let (input, more) = make(inner.books.exchange(), when)?;
+            let (said, row) =
+                inner.books.request(input.clone()).map_err(|error| self.broken(&error))?;
+            self.give_back(&said);
+            let exchange = inner.books.exchange();
+            let answer = answer(exchange, &said, more);
+            let events = events(exchange, &input, &said);
+            let (done, wait) = oneshot::channel();
+            let (row, klines, done) = (Some(row), Vec::new(), Some(done));
+            let parcel = Parcel { row, events, klines, at: when.now, done };
+            inner.outbox.send(parcel).map_err(|_| ApiError::internal())?;
+            Ok((answer, wait))
+        })?;
+        done.await.map_err(|_| ApiError::internal())?;
+        answer
+    }
+
+    /// How far away it is.
+    pub fn distance(&self) -> &Distance {
+        &self.distance
+    }
+
+    /// How long connections are waited for.
+    pub fn patience(&self) -> Patience {
+        *self.patience.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has connections that are opened from now on waited for otherwise.
+    #[cfg(test)]
+    pub fn wait(&self, patience: Patience) {
+        *self.patience.lock().unwrap_or_else(PoisonError::into_inner) = patience;
+    }
+
+    /// Has the market go by what the books say of who does not trade.
+    ///
+    /// # Errors
+    /// -1000 where the server is broken.
+    pub fn pause(&self) -> Result<(), ApiError> {
+        self.with(|Inner { books, market, .. }| {
+            market.set(books.exchange().pauses().to_vec());
+            Ok(())
+        })
+    }
+
+    /// Raises venue time and the released market, never lowers them; resolves when everything that
+    /// follows is on its way.
+    ///
+    /// # Errors
+    /// -1000 where the server is broken.
+    pub async fn advance(&self, to: UtcMs, market_to: UtcMs) -> Result<(), ApiError> {
+        self.room().await?;
+        let wait = self.with(|inner| {
+            let inputs = advances(inner.books.exchange(), &mut inner.market, to, market_to);
+            for input in inputs {
+                self.advance_step(inner, &input)?;
+            }
+            // While the books are held: whoever finds it told finds it done.
+            self.told.store(true, Relaxed);
+            let (done, wait) = oneshot::channel();
+            let (row, events, klines, done) = (None, Vec::new(), Vec::new(), Some(done));
+            let parcel = Parcel { row, events, klines, at: to, done };
+            inner.outbox.send(parcel).map_err(|_| ApiError::internal())?;
+            Ok(wait)
+        })?;
+        wait.await.map_err(|_| ApiError::internal())
+    }
+
+    fn advance_step(&self, inner: &mut Inner, input: &SimFact) -> Result<(), ApiError> {
+        let before = inner.books.exchange().market();
+        let (said, row) =
+            inner.books.request(input.clone()).map_err(|error| self.broken(&error))?;
+        self.give_back(&said);
+        let exchange = inner.books.exchange();
+        let mut told = Vec::new();
+        if let Some(wanted) = self.hub.wanted() {
+            let market = &mut inner.market;
+            told.extend(streams::messages(exchange, market, input, before, &wanted));
+            let reached = exchange.market();
+            let tell = |bar| self.told(bar, reached);
+            let bars: (&mut dyn Market, Tell<'_>) = (market, &tell);
+            told.extend(closed_bars(exchange, bars, before, reached, &wanted));
+            told.extend(forming(exchange, &mut inner.market, input));
+        }
+        let row = (!said.is_empty()).then_some(row);
+        let events = events(exchange, input, &said);
+        let at = exchange.now();
+        let parcel = Parcel { row, events, klines: told, at, done: None };
+        inner.outbox.send(parcel).map_err(|_| ApiError::internal())
+    }
+
+    /// Orders that get their first fill give their slots back.
+    fn give_back(&self, said: &[SimFact]) {
+        let first = |fact: &&SimFact| {
+            let SimFact::Traded(traded) = fact else { return false };
+            traded.executed == traded.quantity
+        };
+        let filled = said.iter().filter(first).count() as u64;
+        if filled > 0 {
+            self.counters().filled(filled, seconds());
+        }
+    }
+
+    /// Saves the books and ends their journal. Blocks until all is on disk.
+    pub fn close(&self) {
+        let inner = match self.inner.lock() {
+            Ok(mut inner) => inner.take().map(|mut inner| {
+                inner.books.save();
+                inner
+            }),
+            // A state that a panic has left behind is not saved; the journal has what happened.
+            Err(poisoned) => poisoned.into_inner().take(),
+        };
+        drop(inner);
+    }
+}
+
+/// A closed bar as it is told.
+type Tell<'a> = &'a dyn Fn(Bar) -> Bar;
+
+/// Messages about the bars that closed after `before`, up to `reached`.
+fn closed_bars(
+    exchange: &Exchange,
+    (market, tell): (&mut dyn Market, Tell<'_>),
+    before: UtcMs,
+    reached: UtcMs,
+    wanted: &BTreeSet<String>,
+) -> Vec<(String, String)> {
+    let mut told = Vec::new();
+    let wide = klines::has_wider(wanted);
+    let mut silent_from = before;
+    for (close, bars) in closed_between(market, before, reached) {
+        if wide {
+            told.extend(ended_in_silence(exchange, market, silent_from, close - MINUTE, wanted));
+        }
+        let mut traded = BTreeSet::new();
+        for bar in bars {
+            let (kline, symbol) = (Kline::minute(&tell(bar)), bar.symbol);
+            traded.insert(symbol);
+            let stream = klines::stream(symbol, kline.interval);
+            told.push((stream, klines::event(&kline, true, close)));
+            if wide {
+                told.extend(klines::wider(market, symbol, (close, true), wanted));
+            }
+        }
+        let others = exchange.instruments().iter().map(|rules| rules.symbol);
+        for symbol in others.filter(|symbol| wide && !traded.contains(symbol)) {
+            told.extend(klines::wider(market, symbol, (close, false), wanted));
+        }
+        silent_from = close;
+    }
+    if wide {
+        told.extend(ended_in_silence(exchange, market, silent_from, reached, wanted));
+    }
+    told
+}
+
+/// Wider bars that end with a minute in which nobody traded, after `before` and up to `reached`.
+fn ended_in_silence(
+    exchange: &Exchange,
+    market: &mut dyn Market,
+    before: UtcMs,
+    reached: UtcMs,
+    wanted: &BTreeSet<String>,
+) -> Vec<(String, String)> {
+    let first = before.max(reached - SILENCE) / MINUTE + 1;
+    let mut told = Vec::new();
+    for close in (first..=reached / MINUTE).map(|minute| minute * MINUTE) {
+        for rules in exchange.instruments() {
+            told.extend(klines::wider(market, rules.symbol, (close, false), wanted));
+        }
+    }
+    told
+}
+
+/// Messages about bars whose trades have begun and whose minute has not ended.
+fn forming(exchange: &Exchange, market: &mut dyn Market, input: &SimFact) -> Vec<(String, String)> {
+    let SimFact::Advance(advance) = input else { return Vec::new() };
+    let Some((close, bars)) = advance.minute.as_ref().filter(|(c, _)| exchange.market() < *c)
+    else {
+        return Vec::new();
+    };
+    let at = exchange.market();
+    let part = |symbol| klines::forming(exchange, market, symbol, close - 1);
+    let bars = bars.iter().map(|bar| bar.symbol).filter_map(part);
+    let minutes = bars.map(|bar| Kline::minute(&bar));
+    let told = |kline: Kline| {
+        let stream = klines::stream(kline.bar.symbol, kline.interval);
+        (stream, klines::event(&kline, false, at))
+    };
+    minutes.map(told).collect()
+}
+
+/// Sends parcels out in order, each after what it tells is on disk. Ends with the desk, or with the
+/// disk.
+async fn send_out(desk: Arc<Desk>, gate: Gate, mut parcels: mpsc::UnboundedReceiver<Parcel>) {
+    let mut phase = desk.phase();
+    loop {
+        let parcel = tokio::select! {
+            parcel = parcels.recv() => parcel,
+            () = Phase::failed(&mut phase) => None,
+        };
+        let Some(parcel) = parcel else { return };
+        if let Some(row) = parcel.row
+            && !gate.durable(row).await
+        {
+            return;
+        }
+        desk.hub.publish_user(&parcel.events, parcel.at);
+        desk.hub.publish_market(&parcel.klines, parcel.at);
+        if let Some(done) = parcel.done {
+            // A requester that has gone away does not need to know.
+            done.send(()).ok();
+        }
+    }
+}

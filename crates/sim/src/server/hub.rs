@@ -1,0 +1,385 @@
+//! Who listens: the connections, what they have subscribed to, and how much each has been sent.
+
+use super::requests::Requests;
+use crate::faults::{Faults, Hit, Kind as Fault, Lie, Told};
+use everwarm_domain::money::{Decimal, parse_decimal};
+use everwarm_domain::time::UtcMs;
+use everwarm_runtime::clock;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Messages that may wait for one connection; one that is further behind is dropped.
+const QUEUE: usize = 1 << 16;
+/// Blanks behind a message that is too long.
+const FLOOD: usize = 2 << 20;
+/// Streams one connection may subscribe to.
+pub const STREAMS_MAX: usize = 1_024;
+
+/// The two kinds of connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Market streams.
+    Market,
+    /// The WebSocket API.
+    User,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Kind::Market => "market",
+            Kind::User => "user",
+        }
+    }
+}
+
+/// What a connection is given to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// Send this.
+    Text(String),
+    /// Send this as bytes.
+    Bytes(Vec<u8>),
+    /// Say goodbye, after so long.
+    Close(Duration),
+    /// Be cut.
+    Cut,
+}
+
+/// A message on its way: its stream or event, its text as a connection is sent it, and the order
+/// it is about.
+struct Message {
+    name: String,
+    text: String,
+    order: Option<(String, u64)>,
+}
+
+/// A text and so many blanks that no client takes it.
+pub fn flood(mut text: String) -> String {
+    text.extend(std::iter::repeat_n(' ', FLOOD));
+    text
+}
+
+fn wrapped(stream: &str, text: &str) -> String {
+    format!("{{\"stream\":\"{stream}\",\"data\":{text}}}")
+}
+
+/// A connection's place among the others. A second connection of the same name ends the first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    kind: Kind,
+    id: String,
+    serial: u64,
+}
+
+#[derive(Debug)]
+struct Connection {
+    serial: u64,
+    queue: mpsc::Sender<Frame>,
+    streams: BTreeSet<String>,
+    combined: bool,
+    subscribed: bool,
+    frames: u64,
+    /// What it is not sent any more, and until which venue time; empty: all.
+    deaf: BTreeMap<String, UtcMs>,
+    /// What is sent behind the next message.
+    held: Option<String>,
+    opened: UtcMs,
+    logged_on: Option<UtcMs>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    connections: BTreeMap<(Kind, String), Connection>,
+    serial: u64,
+}
+
+/// All connections.
+#[derive(Debug)]
+pub struct Hub {
+    state: Mutex<State>,
+    faults: Arc<Faults>,
+    requests: Arc<Requests>,
+}
+
+impl Hub {
+    /// None yet; messages meet these faults, which are written down.
+    #[must_use]
+    pub fn new(faults: Arc<Faults>, requests: Arc<Requests>) -> Hub {
+        Hub { state: Mutex::default(), faults, requests }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a connection in, under the name it gave or one of ours.
+    pub fn join(
+        &self,
+        kind: Kind,
+        id: Option<String>,
+        combined: bool,
+    ) -> (Ticket, mpsc::Receiver<Frame>) {
+        let mut state = self.lock();
+        state.serial += 1;
+        let serial = state.serial;
+        let id = id.unwrap_or_else(|| format!("connection-{serial}"));
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        let connection = Connection {
+            serial,
+            queue,
+            streams: BTreeSet::new(),
+            combined,
+            subscribed: false,
+            frames: 0,
+            deaf: BTreeMap::new(),
+            held: None,
+            opened: clock::wall_ms(),
+            logged_on: None,
+        };
+        state.connections.insert((kind, id.clone()), connection);
+        (Ticket { kind, id, serial }, waiting)
+    }
+
+    /// Lets a connection go.
+    pub fn leave(&self, ticket: &Ticket) {
+        let mut state = self.lock();
+        let key = (ticket.kind, ticket.id.clone());
+        if state.connections.get(&key).is_some_and(|c| c.serial == ticket.serial) {
+            state.connections.remove(&key);
+        }
+    }
+
+    /// Changes a connection and answers it, in one act: no frame falls between.
+    pub fn answer(&self, ticket: &Ticket, act: impl FnOnce(&mut Subscriptions<'_>) -> Vec<String>) {
+        let mut state = self.lock();
+        let key = (ticket.kind, ticket.id.clone());
+        let Some(connection) = state.connections.get_mut(&key) else { return };
+        if connection.serial != ticket.serial {
+            return;
+        }
+        let mut subscriptions = Subscriptions {
+            streams: &mut connection.streams,
+            combined: &mut connection.combined,
+            user: &mut connection.subscribed,
+            logged_on: &mut connection.logged_on,
+            opened: connection.opened,
+        };
+        let mut answers = act(&mut subscriptions).into_iter().map(Frame::Text);
+        if answers.any(|answer| connection.queue.try_send(answer).is_err()) {
+            state.connections.remove(&key);
+        }
+    }
+
+    /// Whether a connection has logged on.
+    pub fn is_logged_on(&self, ticket: &Ticket) -> bool {
+        let state = self.lock();
+        let connection = state.connections.get(&(ticket.kind, ticket.id.clone()));
+        connection.is_some_and(|c| c.serial == ticket.serial && c.logged_on.is_some())
+    }
+
+    /// The market streams somebody listens to; none where nobody is connected to them.
+    pub fn wanted(&self) -> Option<BTreeSet<String>> {
+        let state = self.lock();
+        let of_market = state.connections.iter().filter(|((kind, _), _)| *kind == Kind::Market);
+        let mut all = None;
+        for (_, connection) in of_market {
+            all.get_or_insert_with(BTreeSet::new).extend(connection.streams.iter().cloned());
+        }
+        all
+    }
+
+    /// Sends stream messages (name, text), at a venue time, to those who have subscribed to them.
+    pub fn publish_market(&self, messages: &[(String, String)], now: UtcMs) {
+        self.publish(Kind::Market, now, |connection| {
+            let wanted = messages.iter().filter(|(stream, _)| connection.streams.contains(stream));
+            let message = |(stream, text): &(String, String)| Message {
+                text: if connection.combined { wrapped(stream, text) } else { text.clone() },
+                name: stream.clone(),
+                order: None,
+            };
+            wanted.map(message).collect()
+        });
+    }
+
+    /// Sends events of the account, at a venue time, to those who have subscribed to them.
+    pub fn publish_user(&self, events: &[Value], now: UtcMs) {
+        let message = |event: &Value| Message {
+            text: user_frame(event),
+            name: event["e"].as_str().unwrap_or_default().to_owned(),
+            order: event["s"].as_str().map(str::to_owned).zip(event["i"].as_u64()),
+        };
+        self.publish(Kind::User, now, |connection| {
+            let wanted = if connection.subscribed { events } else { &[] };
+            wanted.iter().map(message).collect()
+        });
+    }
+
+    fn publish(&self, kind: Kind, now: UtcMs, messages: impl Fn(&Connection) -> Vec<Message>) {
+        let mut state = self.lock();
+        state.connections.retain(|(is, _), connection| {
+            if *is != kind {
+                return true;
+            }
+            messages(connection).into_iter().all(|message| {
+                // A message may have ended the subscription that the others were for.
+                let over = kind == Kind::User && !connection.subscribed;
+                if over || connection.is_deaf(&message.name, now) {
+                    return true;
+                }
+                let Message { name, text, order } = &message;
+                let hit = self.faults.message(kind.word(), name, text, now);
+                if let Some(hit) = hit {
+                    self.requests.spoilt(now, hit, name);
+                }
+                let twin = order.as_ref().and_then(|(symbol, id)| self.faults.twin(symbol, *id));
+                if let Some(lie) = hit.and_then(|hit| hit.lie) {
+                    return connection.lie(lie, &message.text, twin);
+                }
+                connection.take(kind, message, hit, now)
+            })
+        });
+    }
+
+    /// Data frames each connection of a kind has ever carried, by name.
+    pub fn frames(&self, kind: Kind) -> BTreeMap<String, u64> {
+        let state = self.lock();
+        let of_kind = state.connections.iter().filter(|((is, _), _)| *is == kind);
+        of_kind.map(|((_, id), connection)| (id.clone(), connection.frames)).collect()
+    }
+
+    /// Number of connections.
+    pub fn connections(&self) -> usize {
+        self.lock().connections.len()
+    }
+
+    /// Lets all go.
+    pub fn clear(&self) {
+        self.lock().connections.clear();
+    }
+}
+
+impl Connection {
+    fn is_deaf(&self, name: &str, now: UtcMs) -> bool {
+        let until = [self.deaf.get(""), self.deaf.get(name)];
+        until.into_iter().flatten().any(|until| now < *until)
+    }
+
+    /// Takes a message as a fault has it; false where it is over with the connection.
+    fn take(&mut self, kind: Kind, message: Message, hit: Option<Hit>, now: UtcMs) -> bool {
+        let Message { name, text, .. } = message;
+        let Some(hit) = hit else { return self.send(text) && self.release() };
+        match hit.kind {
+            Fault::Missing => true,
+            Fault::Silent | Fault::ChannelSilent => {
+                let what = if hit.kind == Fault::Silent { String::new() } else { name };
+                let until = UtcMs::try_from(hit.number).ok().filter(|length| *length > 0);
+                let until = until.map_or(UtcMs::MAX, |length| now.saturating_add(length));
+                self.deaf.insert(what, until);
+                true
+            }
+            Fault::OddBar => self.send(odd(&text, hit.number)) && self.release(),
+            Fault::Duplicate => self.send(text.clone()) && self.send(text) && self.release(),
+            Fault::Reorder => self.held.replace(text).is_none_or(|before| self.send(before)),
+            Fault::Reset => {
+                // Whether it takes that: it is over with it.
+                drop(self.queue.try_send(Frame::Cut));
+                false
+            }
+            Fault::Rotate => {
+                if self.send(text) && self.release() {
+                    drop(self.queue.try_send(Frame::Close(Duration::ZERO)));
+                }
+                false
+            }
+            Fault::Shutdown => {
+                let event = json!({"e": "serverShutdown", "E": now});
+                let notice = match (kind, self.combined) {
+                    (Kind::User, _) => json!({"event": event}).to_string(),
+                    (Kind::Market, true) => wrapped("!serverShutdown", &event.to_string()),
+                    (Kind::Market, false) => event.to_string(),
+                };
+                let said = self.send(text) && self.release() && self.send(notice);
+                let close = Frame::Close(Duration::from_millis(hit.number));
+                said && self.queue.try_send(close).is_ok()
+            }
+            Fault::UserStreamEnded => {
+                let event = json!({"e": "eventStreamTerminated", "E": now});
+                self.subscribed = false;
+                self.send(json!({"subscriptionId": 0, "event": event}).to_string())
+            }
+            Fault::Hostile
+            | Fault::NoAnswer
+            | Fault::Slow
+            | Fault::ErrorBefore
+            | Fault::ErrorAfter
+            | Fault::Limited
+            | Fault::Banned
+            | Fault::UnknownOrder
+            | Fault::ClockSkew
+            | Fault::LateFills
+            | Fault::PartialFills
+            | Fault::OddRecords => self.send(text) && self.release(),
+        }
+    }
+
+    /// Takes a lie instead of a message.
+    fn lie(&mut self, lie: Lie, text: &str, twin: Option<u64>) -> bool {
+        let sent = match lie.tell(text, twin) {
+            Told::Texts(texts) => texts.into_iter().all(|text| self.send(text)),
+            Told::Html(text) => self.send(text),
+            Told::Bytes(bytes) => self.queue.try_send(Frame::Bytes(bytes)).is_ok(),
+            Told::Endless { text, .. } => self.send(flood(text)),
+        };
+        sent && self.release()
+    }
+
+    fn send(&mut self, text: String) -> bool {
+        self.frames += 1;
+        self.queue.try_send(Frame::Text(text)).is_ok()
+    }
+
+    /// Sends what was held back.
+    fn release(&mut self) -> bool {
+        let held = self.held.take();
+        held.is_none_or(|held| self.send(held))
+    }
+}
+
+/// The message of a bar with its prices at so many per cent.
+fn odd(text: &str, percent: u64) -> String {
+    let Ok(mut message) = serde_json::from_str::<Value>(text) else { return text.to_owned() };
+    let wrapped = message.get("data").is_some();
+    let bar = if wrapped { &mut message["data"]["k"] } else { &mut message["k"] };
+    for price in ["o", "h", "l", "c"] {
+        let told = bar[price].as_str().and_then(|text| parse_decimal(text).ok());
+        let told = told.and_then(|price| price.checked_mul(Decimal::from(percent)));
+        let Some(told) = told else { continue };
+        let told = (told / Decimal::ONE_HUNDRED).trunc_with_scale(8);
+        bar[price] = format!("{told:.8}").into();
+    }
+    message.to_string()
+}
+
+/// An event of the account, as it is sent.
+pub fn user_frame(event: &Value) -> String {
+    json!({"subscriptionId": 0, "event": event}).to_string()
+}
+
+/// What a connection may change of itself.
+#[derive(Debug)]
+pub struct Subscriptions<'a> {
+    /// Market streams.
+    pub streams: &'a mut BTreeSet<String>,
+    /// Whether messages carry the names of their streams.
+    pub combined: &'a mut bool,
+    /// Events of the account.
+    pub user: &'a mut bool,
+    /// When it logged on; the clock on the wall, UTC milliseconds.
+    pub logged_on: &'a mut Option<UtcMs>,
+    /// When it was opened; the clock on the wall, UTC milliseconds.
+    pub opened: UtcMs,
+}

@@ -1,0 +1,107 @@
+//! How fast venue time runs.
+
+use everwarm_domain::time::UtcMs;
+use everwarm_runtime::clock;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// The largest pace.
+const FACTOR_MAX: u32 = 100_000;
+/// How many times the venue's request limits hold in lockstep, where venue time stands still.
+const LOCKSTEP_LIMITS: u64 = 1_000;
+
+/// How fast venue time runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Only when told.
+    Lockstep,
+    /// This many times as fast as life; 1 is real time.
+    Times(u32),
+}
+
+impl Pace {
+    /// What the age of requests is scaled by.
+    #[must_use]
+    pub fn factor(self) -> u32 {
+        match self {
+            Pace::Lockstep => 1,
+            Pace::Times(factor) => factor,
+        }
+    }
+
+    /// What the venue's request limits, counted in wall time, are multiplied by.
+    #[must_use]
+    pub fn limits(self) -> u64 {
+        match self {
+            Pace::Lockstep => LOCKSTEP_LIMITS,
+            Pace::Times(factor) => u64::from(factor),
+        }
+    }
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Pace::Lockstep => f.write_str("lockstep"),
+            Pace::Times(1) => f.write_str("real"),
+            Pace::Times(factor) => write!(f, "{factor}x"),
+        }
+    }
+}
+
+impl std::str::FromStr for Pace {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Pace, String> {
+        let wrong = || format!("{text:?} is not a pace: lockstep, real, or 2x to {FACTOR_MAX}x");
+        match text {
+            "lockstep" => Ok(Pace::Lockstep),
+            "real" => Ok(Pace::Times(1)),
+            _ => {
+                let factor = text.strip_suffix('x').and_then(|t| t.parse::<u32>().ok());
+                let fits = factor.filter(|f| (1..=FACTOR_MAX).contains(f));
+                fits.map(Pace::Times).ok_or_else(wrong)
+            }
+        }
+    }
+}
+
+/// Venue time out of wall time.
+#[derive(Clone, Copy, Debug)]
+pub struct VenueClock {
+    pace: Pace,
+    base: UtcMs,
+    started: Instant,
+}
+
+impl VenueClock {
+    /// A clock that stands at `base` now.
+    #[must_use]
+    pub fn starting(pace: Pace, base: UtcMs) -> VenueClock {
+        VenueClock { pace, base, started: clock::now() }
+    }
+
+    /// Its pace.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        self.pace
+    }
+
+    /// Venue time, where it runs by itself.
+    #[must_use]
+    pub fn now(&self) -> Option<UtcMs> {
+        match self.pace {
+            Pace::Lockstep => None,
+            Pace::Times(factor) => {
+                let passed = self.started.elapsed() * factor;
+                Some(self.base + UtcMs::try_from(passed.as_millis()).unwrap_or(UtcMs::MAX / 2))
+            }
+        }
+    }
+
+    /// Wall time until venue time is `at`; nothing where it stands still.
+    #[must_use]
+    pub fn until(&self, at: UtcMs) -> Duration {
+        let left = at.saturating_sub(self.now().unwrap_or(at));
+        Duration::from_millis(u64::try_from(left).unwrap_or(0)) / self.pace.factor()
+    }
+}

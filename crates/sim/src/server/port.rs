@@ -1,0 +1,110 @@
+//! The port file: how a client on this machine finds the exchange.
+
+use crate::wire::sign::{DEMO_KEY, DEMO_SECRET, demo_private_key};
+use everwarm_runtime::files::write_whole;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Name of the file in the data directory.
+pub const PORT_FILE: &str = "port.json";
+/// Name of the file with the private half of the Ed25519 key of the account.
+pub const PRIVATE_KEY_FILE: &str = "ed25519.pem";
+
+/// What the file says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortFile {
+    /// Where it listens, on 127.0.0.1.
+    pub port: u16,
+    /// Its process.
+    pub pid: u32,
+    /// What admin requests carry.
+    pub token: String,
+    /// How fast venue time runs: `lockstep`, `real` or like `60x`.
+    pub pace: String,
+    /// Key of the account.
+    pub api_key: String,
+    /// Its secret.
+    pub api_secret: String,
+}
+
+impl PortFile {
+    /// What a server says of itself.
+    #[must_use]
+    pub fn new(port: u16, token: &str, pace: &str) -> PortFile {
+        PortFile {
+            port,
+            pid: std::process::id(),
+            token: token.to_owned(),
+            pace: pace.to_owned(),
+            api_key: DEMO_KEY.to_owned(),
+            api_secret: DEMO_SECRET.to_owned(),
+        }
+    }
+
+    /// Writes it into `dir`, whole or not at all, readable by the owner alone; beside it the
+    /// private half of the Ed25519 key.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn write(&self, dir: &Path) -> io::Result<()> {
+        write_whole(&dir.join(PRIVATE_KEY_FILE), demo_private_key().as_bytes())?;
+        write_whole(&dir.join(PORT_FILE), &serde_json::to_vec(self)?)
+    }
+
+    /// Reads it from `dir`; none where there is no such file.
+    ///
+    /// # Errors
+    /// It cannot be read, or is something else.
+    pub fn read(dir: &Path) -> io::Result<Option<PortFile>> {
+        read_json(&dir.join(PORT_FILE), "remove the file: the exchange writes it at its start")
+    }
+}
+
+/// What a file of the exchange holds; none where there is no such file.
+///
+/// # Errors
+/// It cannot be read, or is something else: which one it is, and what helps.
+pub fn read_json<T: DeserializeOwned>(file: &Path, remedy: &str) -> io::Result<Option<T>> {
+    let told =
+        |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}; {remedy}", file.display()));
+    match std::fs::read(file) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| told(e.into())).map(Some),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(told(e)),
+    }
+}
+
+/// Whether `dir` is no longer that of the server of this token: another has begun there, or the
+/// folder was taken away. What cannot be read for the moment says neither.
+#[must_use]
+pub fn was_taken(dir: &Path, token: &str) -> bool {
+    match PortFile::read(dir) {
+        Ok(told) => told.is_none_or(|file| file.token != token),
+        Err(_) => false,
+    }
+}
+
+/// Where it lies.
+#[must_use]
+pub fn path(dir: &Path) -> PathBuf {
+    dir.join(PORT_FILE)
+}
+
+/// A token nobody can guess: the standard library's hash keys come from the system's random source.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "chance is what a token is made of")]
+pub fn token() -> String {
+    let mut hash = Sha256::new();
+    for i in 0..8_u64 {
+        hash.update(RandomState::new().hash_one(i).to_be_bytes());
+    }
+    hash.finalize().iter().take(16).fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing into memory cannot fail");
+        text
+    })
+}

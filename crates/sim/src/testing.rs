@@ -1,0 +1,177 @@
+//! A market small enough to know by heart.
+
+use super::exchange::{
+    Amount, Leg, Local, NewList, NewOrder, OrderKind, Shape, Stop, TimeInForce, Trigger,
+};
+use super::market::Market;
+use crate::exchange::local::Setup;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, Price, parse_decimal};
+use everwarm_domain::order::Side;
+use everwarm_domain::time::{MINUTE, UtcMs};
+
+/// When the fake market opens.
+pub const START: UtcMs = 1_700_000_040_000;
+/// Minutes of history before that.
+pub const HISTORY: i64 = 10;
+
+/// A decimal out of text.
+pub fn dec(text: &str) -> Decimal {
+    parse_decimal(text).expect("a decimal")
+}
+
+/// A symbol out of text.
+pub fn sym(text: &str) -> Symbol {
+    Symbol::new(text).expect("a symbol")
+}
+
+/// Bars of BTCUSDT and ETHUSDT: ten flat ones at 100 and 10 before the start, then as given.
+pub struct Fake {
+    instruments: Vec<Instrument>,
+    bars: Vec<Bar>,
+}
+
+/// A bar that opens `minute` minutes after the start.
+pub fn bar(symbol: &str, minute: i64, prices: [&str; 4], volume: &str) -> Bar {
+    let price = |text| Price::exact(dec(text)).expect("a price");
+    let [open, high, low, close] = prices.map(price);
+    let open_time = START + minute * MINUTE;
+    Bar { symbol: sym(symbol), open_time, open, high, low, close, volume: dec(volume) }
+}
+
+fn instrument(base: &str) -> Instrument {
+    Instrument {
+        symbol: sym(&format!("{base}USDT")),
+        base: base.to_owned(),
+        quote: "USDT".to_owned(),
+        trading: true,
+        tick_size: dec("0.01"),
+        lot_size: dec("0.001"),
+        min_quantity: dec("0.001"),
+        max_quantity: dec("9000"),
+        market_lot_size: Decimal::ZERO,
+        market_max_quantity: dec("500"),
+        min_notional: dec("5"),
+        min_notional_for_market: true,
+    }
+}
+
+impl Fake {
+    /// A market with these bars after its start.
+    pub fn new(after: &[Bar]) -> Fake {
+        let mut bars: Vec<Bar> = (-HISTORY..0)
+            .flat_map(|m| [("BTCUSDT", "100", m), ("ETHUSDT", "10", m)])
+            .map(|(symbol, price, m)| bar(symbol, m, [price; 4], "10"))
+            .collect();
+        bars.extend_from_slice(after);
+        bars.sort_by_key(|b| (b.open_time, b.symbol));
+        Fake { instruments: vec![instrument("BTC"), instrument("ETH")], bars }
+    }
+
+    /// A rising minute, a falling one, nothing for a minute, a flat one without volume.
+    pub fn usual() -> Fake {
+        Fake::new(&[
+            bar("BTCUSDT", 0, ["100", "110", "95", "105"], "40"),
+            bar("ETHUSDT", 0, ["10", "10", "10", "10"], "40"),
+            bar("BTCUSDT", 1, ["105", "108", "90", "92"], "40"),
+            bar("BTCUSDT", 3, ["92", "92", "92", "92"], "0"),
+        ])
+    }
+
+    /// The same market without one symbol.
+    pub fn without(mut self, symbol: &str) -> Fake {
+        let symbol = sym(symbol);
+        self.instruments.retain(|i| i.symbol != symbol);
+        self.bars.retain(|b| b.symbol != symbol);
+        self
+    }
+
+    /// The same market in which nobody ever traded one symbol.
+    pub fn never_traded(mut self, symbol: &str) -> Fake {
+        let symbol = sym(symbol);
+        self.bars.retain(|b| b.symbol != symbol);
+        self
+    }
+
+    /// The rules of one symbol, to change.
+    pub fn rules(&mut self, symbol: &str) -> &mut Instrument {
+        let symbol = sym(symbol);
+        self.instruments.iter_mut().find(|i| i.symbol == symbol).expect("a known symbol")
+    }
+
+    /// An exchange over it, with 1,000 BTC beside the usual money.
+    pub fn local(self) -> Local {
+        Local::open(Box::new(self), &setup())
+    }
+}
+
+/// Seed 7, 100,000 USDT, 1,000 BTC.
+pub fn setup() -> Setup {
+    let balances = [("USDT".to_owned(), dec("100000")), ("BTC".to_owned(), dec("1000"))];
+    Setup { seed: 7, balances: balances.into(), ..Setup::default() }
+}
+
+impl Market for Fake {
+    fn instruments(&self) -> &[Instrument] {
+        &self.instruments
+    }
+
+    fn start(&self) -> UtcMs {
+        START
+    }
+
+    fn next_close(&mut self, after: UtcMs) -> Option<UtcMs> {
+        self.bars.iter().map(|b| b.open_time + MINUTE).find(|close| *close > after)
+    }
+
+    fn bars_closing(&mut self, close: UtcMs) -> Vec<Bar> {
+        self.bars.iter().filter(|b| b.open_time + MINUTE == close).copied().collect()
+    }
+
+    fn bars(&mut self, symbol: Symbol, from: UtcMs, to: UtcMs, limit: usize) -> Vec<Bar> {
+        let all = self.bars.iter().filter(|b| b.symbol == symbol);
+        let within = all.filter(|b| (from..=to).contains(&b.open_time));
+        within.take(limit).copied().collect()
+    }
+}
+
+/// A market order for a quantity.
+pub fn at_market(side: Side, quantity: &str, id: &str) -> NewOrder {
+    order(side, OrderKind::Market(Amount::Base(dec(quantity))), id)
+}
+
+/// A limit order.
+pub fn at_limit(side: Side, quantity: &str, price: &str, tif: TimeInForce, id: &str) -> NewOrder {
+    order(side, OrderKind::Limit { quantity: dec(quantity), price: dec(price), tif }, id)
+}
+
+/// A stop; with a limit price it works until cancelled.
+pub fn stop(trigger: Trigger, quantity: &str, at: &str, limit: Option<&str>) -> OrderKind {
+    let limit = limit.map(|price| (dec(price), TimeInForce::Gtc));
+    OrderKind::Stop(Stop { quantity: dec(quantity), at: dec(at), trigger, limit })
+}
+
+/// An order that must rest.
+pub fn maker(quantity: &str, price: &str) -> OrderKind {
+    OrderKind::LimitMaker { quantity: dec(quantity), price: dec(price) }
+}
+
+/// An order of a list.
+pub fn leg(side: Side, kind: OrderKind, id: &str) -> Leg {
+    Leg { side, kind, client_id: Some(id.to_owned()) }
+}
+
+/// A list.
+pub fn listed(shape: Shape, id: &str) -> NewList {
+    let (at, deadline) = (0, UtcMs::MAX);
+    NewList { symbol: sym("BTCUSDT"), client_id: Some(id.to_owned()), shape, at, deadline }
+}
+
+/// An order of any kind.
+pub fn order(side: Side, kind: OrderKind, id: &str) -> NewOrder {
+    let client_id = Some(id.to_owned());
+    let (at, deadline) = (0, UtcMs::MAX);
+    NewOrder { symbol: sym("BTCUSDT"), side, kind, client_id, at, deadline, at_once: None }
+}

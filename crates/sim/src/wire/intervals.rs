@@ -1,0 +1,149 @@
+//! Bars of any width out of those of a minute.
+
+use super::error::ApiError;
+use super::klines::quote;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::time::{DAY, MINUTE, UtcMs};
+
+/// Trades in a bar of a minute.
+const TRADES: i64 = 4;
+
+/// Width of a bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval {
+    /// The word on the wire.
+    pub name: &'static str,
+    /// In minutes.
+    minutes: i64,
+    /// Bars open at multiples of the width from here on.
+    offset: UtcMs,
+}
+
+const fn width(name: &'static str, minutes: i64) -> Interval {
+    Interval { name, minutes, offset: 0 }
+}
+
+/// All widths there are here; weeks begin on Monday.
+pub const INTERVALS: [Interval; 14] = [
+    width("1m", 1),
+    width("3m", 3),
+    width("5m", 5),
+    width("15m", 15),
+    width("30m", 30),
+    width("1h", 60),
+    width("2h", 120),
+    width("4h", 240),
+    width("6h", 360),
+    width("8h", 480),
+    width("12h", 720),
+    width("1d", 1_440),
+    width("3d", 4_320),
+    Interval { name: "1w", minutes: 10_080, offset: 4 * DAY },
+];
+
+impl Interval {
+    /// The width a word names.
+    ///
+    /// # Errors
+    /// -1120; seconds and months are not simulated.
+    pub fn read(word: &str) -> Result<Interval, ApiError> {
+        let found = INTERVALS.into_iter().find(|interval| interval.name == word);
+        found.ok_or_else(|| ApiError::new(-1120, "Invalid interval."))
+    }
+
+    /// Width in milliseconds.
+    #[must_use]
+    pub fn ms(self) -> UtcMs {
+        self.minutes * MINUTE
+    }
+
+    /// Opening time of the bar that holds `time`.
+    #[must_use]
+    pub fn open_of(self, time: UtcMs) -> UtcMs {
+        (time - self.offset).div_euclid(self.ms()) * self.ms() + self.offset
+    }
+
+    /// The first opening time that is not before `time`.
+    #[must_use]
+    pub fn next_open(self, time: UtcMs) -> UtcMs {
+        let open = self.open_of(time);
+        if open < time { open + self.ms() } else { open }
+    }
+
+    /// How many bars of a minute `count` of these take, and one more.
+    #[must_use]
+    pub fn minutes_of(self, count: usize) -> usize {
+        let minutes = usize::try_from(self.minutes).unwrap_or(1);
+        if minutes == 1 { count } else { count.saturating_add(1).saturating_mul(minutes) }
+    }
+
+    /// The bars of this width that bars of a minute make, in their order.
+    #[must_use]
+    pub fn fold(self, minutes: &[Bar]) -> Vec<Kline> {
+        let mut folded: Vec<Kline> = Vec::new();
+        for bar in minutes {
+            let open_time = self.open_of(bar.open_time);
+            match folded.last_mut().filter(|last| last.bar.open_time == open_time) {
+                Some(last) => last.add(bar),
+                None => folded.push(Kline::opening(self, bar)),
+            }
+        }
+        folded
+    }
+}
+
+/// A bar as it is told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Kline {
+    /// Its prices and volume; the opening time is its own.
+    pub bar: Bar,
+    /// Its width.
+    pub interval: Interval,
+    /// Volume in quote units.
+    pub quote: Decimal,
+    /// Number of trades.
+    pub trades: i64,
+    /// Ids of the first and the last trade; none where nothing was traded.
+    pub ids: Option<(i64, i64)>,
+}
+
+impl Kline {
+    /// A bar of a minute.
+    #[must_use]
+    pub fn minute(bar: &Bar) -> Kline {
+        Kline::opening(INTERVALS[0], bar)
+    }
+
+    fn opening(interval: Interval, bar: &Bar) -> Kline {
+        let first = bar.open_time / MINUTE * TRADES;
+        let traded = !bar.volume.is_zero();
+        Kline {
+            bar: Bar { open_time: interval.open_of(bar.open_time), ..*bar },
+            interval,
+            quote: quote(bar),
+            trades: if traded { TRADES } else { 0 },
+            ids: traded.then_some((first, first + TRADES - 1)),
+        }
+    }
+
+    fn add(&mut self, bar: &Bar) {
+        let more = Kline::opening(self.interval, bar);
+        self.bar.high = self.bar.high.max(bar.high);
+        self.bar.low = self.bar.low.min(bar.low);
+        self.bar.close = bar.close;
+        self.bar.volume += bar.volume;
+        self.quote += more.quote;
+        self.trades += more.trades;
+        self.ids = match (self.ids, more.ids) {
+            (Some((first, _)), Some((_, last))) => Some((first, last)),
+            (ids, None) | (None, ids) => ids,
+        };
+    }
+
+    /// The last instant it covers.
+    #[must_use]
+    pub fn close_time(&self) -> UtcMs {
+        self.bar.open_time + self.interval.ms() - 1
+    }
+}

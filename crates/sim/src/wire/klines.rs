@@ -1,0 +1,222 @@
+//! Bars as the protocol writes them, as rows of a query and as stream messages.
+
+use super::error::ApiError;
+use super::intervals::{INTERVALS, Interval, Kline};
+use super::number;
+use super::params::Params;
+use super::queries::page;
+use crate::exchange::matching::path;
+use crate::exchange::{Exchange, local::last_bars};
+use crate::market::Market;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+/// Which bars are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KlineQuery {
+    interval: Interval,
+    start: Option<UtcMs>,
+    end: Option<UtcMs>,
+    limit: usize,
+}
+
+impl KlineQuery {
+    /// Reads a request for bars.
+    ///
+    /// # Errors
+    /// -1102 without an interval, -1120 for one that is not served, and what is wrong with the
+    /// rest.
+    pub fn read(params: &Params) -> Result<KlineQuery, ApiError> {
+        let interval = Interval::read(params.required("interval")?)?;
+        let (start, end) = (params.time("startTime")?, params.time("endTime")?);
+        let limit = page(params)?;
+        params.finish()?;
+        Ok(KlineQuery { interval, start, end, limit })
+    }
+
+    /// The bars that are visible now, ascending; the last one may be forming still.
+    pub fn bars(
+        &self,
+        exchange: &Exchange,
+        market: &mut dyn Market,
+        symbol: Symbol,
+        now: UtcMs,
+    ) -> Vec<Kline> {
+        let closed = exchange.market() - MINUTE;
+        // The last minute of the last bar that opens early enough.
+        let bound = |end| self.interval.open_of(end) + self.interval.ms() - MINUTE;
+        let end = self.end.map_or(UtcMs::MAX, bound);
+        let count = self.interval.minutes_of(self.limit);
+        let forming = forming(exchange, market, symbol, now).filter(|f| f.open_time <= end);
+        let (mut bars, forming) = match self.start.map(|start| self.interval.next_open(start)) {
+            Some(start) => {
+                let bars = market.bars(symbol, start, closed.min(end), count);
+                (bars, forming.filter(|f| f.open_time >= start))
+            }
+            None => (last_bars(market, symbol, closed.min(end), count), forming),
+        };
+        bars.extend(forming);
+        let mut folded = self.interval.fold(&bars);
+        match self.start {
+            Some(_) => folded.truncate(self.limit),
+            None => drop(folded.drain(..folded.len().saturating_sub(self.limit))),
+        }
+        folded
+    }
+}
+
+/// The bar of the minute that venue time is in, as far as its trades are released; before the first
+/// of them it is flat at the last price, without volume.
+pub fn forming(
+    exchange: &Exchange,
+    market: &mut dyn Market,
+    symbol: Symbol,
+    now: UtcMs,
+) -> Option<Bar> {
+    let open_time = Timeframe::M1.open_of(now);
+    let close = open_time + MINUTE;
+    if !(open_time..close).contains(&exchange.market()) {
+        return None;
+    }
+    let bar = market.bars(symbol, open_time, open_time, 1).pop()?;
+    let price = |value: Decimal| Price::exact(value).unwrap_or_default();
+    let last = price(exchange.tape(symbol)?.last);
+    let released: Vec<Price> = path(close, &bar)
+        .into_iter()
+        .filter(|step| step.time <= exchange.market())
+        .map(|step| price(step.price))
+        .collect();
+    let (Some(open), Some(close)) = (released.first(), released.last()) else {
+        let volume = Decimal::ZERO;
+        return Some(Bar {
+            symbol,
+            open_time,
+            open: last,
+            high: last,
+            low: last,
+            close: last,
+            volume,
+        });
+    };
+    let high = released.iter().copied().max().unwrap_or_default();
+    let low = released.iter().copied().min().unwrap_or_default();
+    let part = Decimal::from(released.len()) / Decimal::from(4);
+    let volume = (bar.volume * part).trunc_with_scale(8);
+    Some(Bar { symbol, open_time, open: *open, high, low, close: *close, volume })
+}
+
+/// What a bar's volume came to in quote units: at the mean of its four prices.
+#[must_use]
+pub fn quote(bar: &Bar) -> Decimal {
+    let sum: i64 = [bar.open, bar.high, bar.low, bar.close].iter().map(|p| p.0 / 4).sum();
+    (Price(sum).decimal() * bar.volume).trunc_with_scale(8)
+}
+
+/// What of a volume takers bought: half of it.
+fn half(volume: Decimal) -> Decimal {
+    (volume * Decimal::new(5, 1)).trunc_with_scale(8)
+}
+
+/// The rows of an answer, as JSON text.
+#[must_use]
+pub fn rows(bars: &[Kline]) -> String {
+    let mut text = String::with_capacity(bars.len() * 160 + 2);
+    text.push('[');
+    for (i, kline) in bars.iter().enumerate() {
+        let bar = &kline.bar;
+        let comma = if i == 0 { "" } else { "," };
+        write!(
+            text,
+            "{comma}[{},\"{}\",\"{}\",\"{}\",\"{}\",\"{}\",{},\"{}\",{},\"{}\",\"{}\",\"0\"]",
+            bar.open_time,
+            price(bar.open),
+            price(bar.high),
+            price(bar.low),
+            price(bar.close),
+            number(bar.volume),
+            kline.close_time(),
+            number(kline.quote),
+            kline.trades,
+            number(half(bar.volume)),
+            number(half(kline.quote)),
+        )
+        .expect("writing into memory cannot fail");
+    }
+    text.push(']');
+    text
+}
+
+fn price(price: Price) -> String {
+    format!("{:.8}", price.decimal())
+}
+
+/// Name of the stream that carries the bars of `symbol`.
+#[must_use]
+pub fn stream(symbol: Symbol, interval: Interval) -> String {
+    format!("{}@kline_{}", symbol.as_str().to_lowercase(), interval.name)
+}
+
+/// Whether anybody listens to bars that are wider than a minute.
+#[must_use]
+pub fn has_wider(wanted: &BTreeSet<String>) -> bool {
+    wanted.iter().any(|stream| stream.contains("@kline_") && !stream.ends_with("@kline_1m"))
+}
+
+/// The streams of wider bars that go on with the minute that closed at `close`, or, where nothing
+/// `traded` in it, that end with it.
+pub fn wider(
+    market: &mut dyn Market,
+    symbol: Symbol,
+    (close, traded): (UtcMs, bool),
+    wanted: &BTreeSet<String>,
+) -> Vec<(String, String)> {
+    let mut messages = Vec::new();
+    for interval in INTERVALS.into_iter().skip(1) {
+        let stream = stream(symbol, interval);
+        let open = interval.open_of(close - MINUTE);
+        let closed = open + interval.ms() <= close;
+        if !wanted.contains(&stream) || !(traded || closed) {
+            continue;
+        }
+        let bars = market.bars(symbol, open, close - MINUTE, usize::MAX);
+        let told = interval.fold(&bars).last().map(|kline| event(kline, closed, close));
+        messages.extend(told.map(|text| (stream, text)));
+    }
+    messages
+}
+
+/// A stream message, as JSON text.
+#[must_use]
+pub fn event(kline: &Kline, closed: bool, at: UtcMs) -> String {
+    let bar = &kline.bar;
+    let (first, last) = kline.ids.unwrap_or((-1, -1));
+    format!(
+        concat!(
+            "{{\"e\":\"kline\",\"E\":{},\"s\":\"{}\",\"k\":{{\"t\":{},\"T\":{},\"s\":\"{}\",",
+            "\"i\":\"{}\",\"f\":{},\"L\":{},\"o\":\"{}\",\"c\":\"{}\",\"h\":\"{}\",\"l\":\"{}\",",
+            "\"v\":\"{}\",\"n\":{},\"x\":{},\"q\":\"{}\",\"V\":\"{}\",\"Q\":\"{}\",\"B\":\"0\"}}}}"
+        ),
+        at,
+        bar.symbol,
+        bar.open_time,
+        kline.close_time(),
+        bar.symbol,
+        kline.interval.name,
+        first,
+        last,
+        price(bar.open),
+        price(bar.close),
+        price(bar.high),
+        price(bar.low),
+        number(bar.volume),
+        kline.trades,
+        closed,
+        number(kline.quote),
+        number(half(bar.volume)),
+        number(half(kline.quote)),
+    )
+}

@@ -1,0 +1,452 @@
+use super::*;
+use crate::testing::golden::Series;
+use crate::testing::{bar, input, sym};
+use everwarm_domain::fact::Listed;
+use everwarm_domain::money::Price;
+
+const GRACE: UtcMs = 2_000;
+
+/// A closer without its actor.
+struct Told {
+    said: Closes,
+    gathering: Gathering,
+    n: u64,
+}
+
+impl Told {
+    fn new(lockstep: bool, symbols: &[&str]) -> Told {
+        let mut told = Told { said: Closes::default(), gathering: Gathering::new(lockstep), n: 0 };
+        told.list(symbols, AtVenue::Trading);
+        told
+    }
+
+    fn hear(&mut self, market: Market) {
+        self.n += 1;
+        self.said.evolve(&input(self.n, Body::Market(market)));
+    }
+
+    fn list(&mut self, symbols: &[&str], venue: AtVenue) {
+        let why = String::new();
+        let row = |s: &&str| Listed { symbol: sym(s), wanted: true, venue, why: why.clone() };
+        let listed = symbols.iter().map(row).collect();
+        self.hear(Market::Universe { asked: 0, basis: 0, listed, unlisted: Vec::new() });
+    }
+
+    /// Their past up to the end of a minute is there.
+    fn past(&mut self, symbols: &[&str], through: i64) {
+        self.past_at(symbols, through, through);
+    }
+
+    /// The same, and a last price.
+    fn past_at(&mut self, symbols: &[&str], through: i64, price: i64) {
+        for symbol in symbols {
+            let bars = vec![bar(symbol, through - 1, price)];
+            let (symbol, to) = (sym(symbol), (through - 1) * MINUTE);
+            let timeframe = everwarm_domain::time::Timeframe::M1;
+            let (from, count, digest) = (to, 1, 0);
+            self.hear(Market::HistoryLoaded { symbol, timeframe, from, to, count, digest });
+            self.hear(Market::HistoryBars { symbol, timeframe, bars });
+            self.gathering.looked(symbol, through * MINUTE);
+        }
+    }
+
+    /// The bar of the minute that ends at `end` comes.
+    fn bar(&mut self, symbol: &str, end: i64) -> Offered {
+        self.gathering.offer(&self.said, bar(symbol, end - 1, end))
+    }
+
+    /// What it does at a second of venue time, all that can be said being said.
+    fn go(&mut self, seconds: i64) -> String {
+        let mut words = Vec::new();
+        loop {
+            match self.gathering.next(&self.said, seconds * 1000, GRACE) {
+                Next::Say(market) => {
+                    words.push(tell(&market));
+                    self.hear(market);
+                }
+                Next::Fetch(close, symbols) => {
+                    words.push(format!("fetch {} {}", close / MINUTE, list(&symbols)));
+                    return words.join(", ");
+                }
+                Next::Wait(until) => {
+                    words.push(format!("wait {}", until / 1000));
+                    return words.join(", ");
+                }
+                Next::Idle => return words.join(", "),
+            }
+        }
+    }
+}
+
+fn list(symbols: &[Symbol]) -> String {
+    symbols.iter().map(Symbol::as_str).collect::<Vec<_>>().join(" ")
+}
+
+fn tell(market: &Market) -> String {
+    match market {
+        Market::Close { time, bars, missing, odd } => {
+            let bars: Vec<Symbol> = bars.iter().map(|bar| bar.symbol).collect();
+            let without =
+                if missing.is_empty() { String::new() } else { format!(" -{}", list(missing)) };
+            let odd: Vec<String> =
+                odd.iter().map(|o| format!(" {}:{:?}", o.symbol, o.why)).collect();
+            format!("close {} {}{without}{}", time / MINUTE, list(&bars), odd.join(""))
+        }
+        Market::LateBar { bar, odd } => {
+            let odd = odd.map_or(String::new(), |why| format!(" {why:?}"));
+            format!("late {} {}{odd}", bar.open_time / MINUTE + 1, bar.symbol)
+        }
+        Market::BarRefused { symbol, time, reason, .. } => {
+            format!("refused {} {symbol} ({reason})", time / MINUTE + 1)
+        }
+        Market::HistoryLoaded { .. }
+        | Market::HistoryBars { .. }
+        | Market::Instruments { .. }
+        | Market::Universe { .. } => panic!("{market:?}"),
+    }
+}
+
+#[test]
+fn a_close_is_said_once_all_have_delivered_or_are_known_to_have_none() {
+    let mut told = Told::new(false, &["A", "B"]);
+    told.past(&["A"], 10);
+    told.bar("A", 11);
+    assert_eq!(told.go(661), "", "B's past is not there yet: before the first close all wait");
+    told.past(&["B"], 10);
+    assert_eq!(told.go(661), "wait 662");
+    assert_eq!(told.bar("B", 11), Offered::New);
+    assert_eq!(told.go(661), "close 11 A B");
+    told.bar("A", 12);
+    assert_eq!(told.go(723), "fetch 12 B");
+    told.gathering.looked(sym("B"), 12 * MINUTE);
+    assert_eq!(told.go(723), "close 12 A -B");
+    assert_eq!(told.bar("B", 12), Offered::New);
+    assert_eq!(told.go(724), "late 12 B");
+    assert_eq!(told.go(724), "", "once");
+}
+
+#[test]
+fn repeats_are_known_and_what_differs_is_a_revision() {
+    let mut told = Told::new(false, &["A", "B"]);
+    told.past(&["A", "B"], 10);
+    assert_eq!(told.bar("A", 11), Offered::New);
+    assert_eq!(told.bar("A", 11), Offered::Known, "twice before its close");
+    assert_eq!(told.gathering.offer(&told.said, bar("A", 10, 5)), Offered::Revised);
+    told.bar("B", 11);
+    assert_eq!(told.go(661), "close 11 A B");
+    assert_eq!(told.bar("A", 11), Offered::Known, "and after");
+    assert_eq!(told.gathering.offer(&told.said, bar("A", 10, 5)), Offered::Revised);
+    assert_eq!(told.bar("A", 9), Offered::Known, "of the past");
+    assert_eq!(told.bar("C", 12), Offered::Strange);
+    assert_eq!(told.go(662), "");
+}
+
+#[test]
+fn a_hole_is_looked_for_before_what_follows_it_is_said() {
+    let mut told = Told::new(false, &["A", "B"]);
+    told.past(&["A", "B"], 10);
+    // The stream was away for a minute; nobody has the bars of 11.
+    told.bar("A", 12);
+    told.bar("B", 12);
+    assert_eq!(told.go(721), "fetch 12 A B");
+    for symbol in ["A", "B"] {
+        told.bar(symbol, 11);
+        told.gathering.looked(sym(symbol), 12 * MINUTE);
+    }
+    assert_eq!(told.go(721), "close 11 A B, close 12 A B");
+    // The venue has none of 13: known once it was asked.
+    told.bar("A", 14);
+    told.bar("B", 14);
+    for symbol in ["A", "B"] {
+        told.gathering.looked(sym(symbol), 13 * MINUTE);
+    }
+    assert_eq!(told.go(841), "close 14 A B");
+    // A venue that streams and does not answer must not stop everything.
+    told.bar("A", 16);
+    told.bar("B", 16);
+    assert_eq!(told.go(961), "fetch 16 A B");
+    assert_eq!(told.go(1021), "close 16 A B");
+    assert_eq!(told.bar("A", 15), Offered::Known, "it would be behind what was said");
+}
+
+#[test]
+fn who_joins_is_expected_once_its_past_is_there() {
+    let mut told = Told::new(false, &["A"]);
+    told.past(&["A"], 10);
+    told.bar("A", 11);
+    assert_eq!(told.go(661), "close 11 A");
+    told.list(&["B"], AtVenue::Trading);
+    told.bar("A", 12);
+    told.bar("B", 12);
+    assert_eq!(told.go(721), "close 12 A", "not waited for, and not in it");
+    told.past(&["B"], 11);
+    assert_eq!(told.bar("B", 12), Offered::New);
+    assert_eq!(told.go(722), "late 12 B");
+    told.bar("A", 13);
+    assert_eq!(told.go(781), "wait 782", "from here on it is expected");
+    told.bar("B", 13);
+    assert_eq!(told.go(781), "close 13 A B");
+    // In lockstep time stands until its past is there.
+    let mut told = Told::new(true, &["A"]);
+    told.past(&["A"], 10);
+    told.bar("A", 11);
+    told.gathering.told(11 * MINUTE, BTreeSet::from([sym("A")]));
+    assert_eq!(told.go(660), "close 11 A");
+    told.list(&["B"], AtVenue::Trading);
+    assert!(!told.gathering.is_caught_up(&told.said));
+    told.past(&["B"], 11);
+    assert!(told.gathering.is_caught_up(&told.said));
+}
+
+#[test]
+fn who_is_halted_gone_or_unlisted_is_not_waited_for() {
+    let mut told = Told::new(false, &["A", "B", "C", "D"]);
+    told.past(&["A", "B", "C", "D"], 10);
+    for symbol in ["A", "B", "C", "D"] {
+        told.bar(symbol, 11);
+    }
+    assert_eq!(told.go(661), "close 11 A B C D");
+    told.list(&["B"], AtVenue::Halted);
+    told.list(&["C"], AtVenue::Gone);
+    let (listed, unlisted) = (Vec::new(), vec![sym("D")]);
+    told.hear(Market::Universe { asked: 0, basis: 0, listed, unlisted });
+    told.bar("A", 12);
+    assert_eq!(told.bar("D", 12), Offered::Strange);
+    assert_eq!(told.go(721), "close 12 A");
+    // It trades again: expected as before, what was between is looked for.
+    told.list(&["B"], AtVenue::Trading);
+    told.bar("A", 13);
+    told.bar("B", 13);
+    assert_eq!(told.go(781), "fetch 13 B");
+    told.gathering.looked(sym("B"), 13 * MINUTE);
+    assert_eq!(told.go(781), "close 13 A B");
+    // Back after it was unlisted: as if it had never been.
+    told.list(&["D"], AtVenue::Trading);
+    assert_eq!(told.said.through(sym("D")), None);
+}
+
+#[test]
+fn who_missed_most_recent_closes_is_not_waited_for() {
+    let mut told = Told::new(false, &["A", "B"]);
+    told.past(&["A", "B"], 10);
+    for end in 11..14 {
+        told.bar("A", end);
+        assert_eq!(told.go(end * 60 + 3), format!("fetch {end} B"));
+        told.gathering.looked(sym("B"), end * MINUTE);
+        assert_eq!(told.go(end * 60 + 3), format!("close {end} A -B"));
+    }
+    told.bar("A", 14);
+    assert_eq!(told.go(841), "close 14 A -B");
+    // In lockstep it is, by one too who was not told of this minute: what is said then must not
+    // depend on whether the one before was killed.
+    let mut told = Told::new(true, &["A", "B"]);
+    told.past(&["A", "B"], 10);
+    for end in 11..14 {
+        told.bar("A", end);
+        told.gathering.told(end * MINUTE, BTreeSet::from([sym("A")]));
+        assert_eq!(told.go(end * 60), format!("close {end} A -B"));
+    }
+    told.bar("A", 14);
+    assert_eq!(told.go(843), "fetch 14 B");
+    told.priced("B", 14, 11);
+    assert_eq!(told.go(843), "close 14 A B");
+}
+
+/// A and B, whose last bars closed at minute 11 at a price of 100.
+fn at_a_hundred(lockstep: bool) -> Told {
+    let mut told = Told::new(lockstep, &["A", "B"]);
+    told.past_at(&["A", "B"], 10, 100);
+    told.priced("A", 11, 100);
+    told.priced("B", 11, 100);
+    assert_eq!(told.go(661), "close 11 A B");
+    told
+}
+
+impl Told {
+    /// The bar of the minute that ends at `end` comes by the stream, at that price.
+    fn priced(&mut self, symbol: &str, end: i64, price: i64) -> Offered {
+        self.gathering.offer(&self.said, bar(symbol, end - 1, price))
+    }
+
+    /// The records were looked through up to the end of a minute and held these (minute, price,
+    /// whether they repeated an odd one).
+    fn records(&mut self, symbol: &str, through: i64, bars: &[(i64, i64, bool)], seconds: i64) {
+        for (end, price, confirmed) in bars {
+            self.gathering.found(&self.said, bar(symbol, end - 1, *price), *confirmed);
+        }
+        let through = (sym(symbol), through * MINUTE);
+        self.gathering.looked_at(&self.said, through, Vec::new(), seconds * 1000);
+    }
+}
+
+#[test]
+fn an_odd_bar_of_the_stream_waits_for_the_records_and_enters_marked_where_they_repeat_it() {
+    for lockstep in [false, true] {
+        let mut told = at_a_hundred(lockstep);
+        told.priced("A", 12, 50);
+        told.priced("B", 12, 101);
+        let traded = BTreeSet::from([sym("A"), sym("B")]);
+        told.gathering.told(12 * MINUTE, traded.clone());
+        assert_eq!(told.go(721), "fetch 12 A", "nobody is waited for but A");
+        assert_eq!(told.priced("A", 12, 50), Offered::Known, "told again meanwhile");
+        assert_eq!(told.go(722), "fetch 12 A");
+        told.records("A", 12, &[(12, 50, true)], 723);
+        assert_eq!(told.go(723), "close 12 A B A:Jump");
+        // The next one is near it.
+        told.priced("A", 13, 51);
+        told.priced("B", 13, 101);
+        told.gathering.told(13 * MINUTE, traded);
+        assert_eq!(told.go(781), "close 13 A B");
+    }
+}
+
+#[test]
+fn the_first_bar_of_a_symbol_without_a_past_waits_for_the_records() {
+    for lockstep in [false, true] {
+        let mut told = Told::new(lockstep, &["A"]);
+        let (symbol, timeframe) = (sym("A"), everwarm_domain::time::Timeframe::M1);
+        let (from, to, count, digest) = (0, 9 * MINUTE, 0, 0);
+        told.hear(Market::HistoryLoaded { symbol, timeframe, from, to, count, digest });
+        told.gathering.looked(symbol, 10 * MINUTE);
+        told.gathering.told(11 * MINUTE, BTreeSet::from([symbol]));
+        told.priced("A", 11, 10);
+        assert_eq!(told.go(661), "fetch 11 A", "nothing can be compared with it");
+        // Its records tell another price.
+        told.records("A", 11, &[(11, 100, false)], 662);
+        let said = told.go(662);
+        assert!(said.starts_with("refused") && said.ends_with("close 11 A"), "{said}");
+        told.gathering.told(12 * MINUTE, BTreeSet::from([symbol]));
+        told.priced("A", 12, 101);
+        assert_eq!(told.go(721), "close 12 A", "one of the records is believed");
+    }
+}
+
+#[test]
+fn what_the_records_contradict_is_refused_and_theirs_enters() {
+    let mut told = at_a_hundred(false);
+    told.priced("A", 12, 50);
+    told.priced("B", 12, 101);
+    assert_eq!(told.go(721), "fetch 12 A");
+    told.records("A", 12, &[(12, 99, false)], 723);
+    let why = "the exchange's records contradict the stream";
+    assert_eq!(told.go(723), format!("refused 12 A ({why}), close 12 A B"));
+    assert_eq!(told.said.symbols.get(sym("A")).unwrap().bar, Some(bar("A", 11, 99)));
+    // They have none: it is missing like any other, and looked for once more before what follows.
+    told.priced("A", 13, 500);
+    told.priced("B", 13, 101);
+    assert_eq!(told.go(781), "fetch 13 A");
+    told.records("A", 13, &[], 843);
+    let why = "the exchange's records do not have it";
+    assert_eq!(told.go(843), format!("refused 13 A ({why}), close 13 B -A"));
+    // At most one refusal of a symbol is said in a minute of venue time, all are counted.
+    let strange = Refused::of(&bar("A", 90, 1), "x");
+    told.gathering.refuse(strange.clone(), 843_000);
+    told.gathering.refuse(strange, 844_000);
+    assert_eq!((told.go(843), told.gathering.take_refused()), (String::new(), 4));
+}
+
+#[test]
+fn a_look_that_refuses_is_made_once_more_before_the_next_bar() {
+    for lockstep in [false, true] {
+        let mut told = at_a_hundred(lockstep);
+        told.priced("B", 12, 101);
+        told.gathering.told(12 * MINUTE, BTreeSet::from([sym("B")]));
+        let refused = || vec![Refused::of(&bar("A", 11, 1), "too large")];
+        told.gathering.looked_at(&told.said, (sym("A"), 12 * MINUTE), refused(), 723_000);
+        assert_eq!(told.go(723), "refused 12 A (too large), close 12 B -A");
+        for symbol in ["A", "B"] {
+            told.priced(symbol, 13, 101);
+        }
+        told.gathering.told(13 * MINUTE, BTreeSet::from([sym("A"), sym("B")]));
+        assert_eq!(told.go(781), "fetch 13 A");
+        // Refused again: the close waits no more.
+        let mut again = told.gathering.clone();
+        again.looked_at(&told.said, (sym("A"), 13 * MINUTE), refused(), 785_000);
+        assert!(matches!(again.next(&told.said, 785_000, GRACE), Next::Say(_)));
+        told.records("A", 13, &[(12, 100, false), (13, 101, false)], 785);
+        assert_eq!(told.go(785), "late 12 A, close 13 A B");
+    }
+}
+
+#[test]
+fn records_that_do_not_answer_hold_the_others_up_for_a_minute() {
+    let mut told = at_a_hundred(false);
+    told.priced("A", 12, 50);
+    told.priced("B", 12, 101);
+    assert_eq!(told.go(721), "fetch 12 A");
+    assert_eq!(told.go(780), "fetch 12 A");
+    let why = "the exchange's records did not answer within a minute";
+    assert_eq!(told.go(781), format!("refused 12 A ({why}), close 12 B -A"));
+    // It is odd after what was said last: asked about again.
+    told.priced("A", 13, 51);
+    told.priced("B", 13, 101);
+    assert_eq!(told.go(782), "fetch 13 A");
+    told.records("A", 13, &[(12, 50, true), (13, 51, true)], 790);
+    assert_eq!(told.go(790), "late 12 A Jump, close 13 A B");
+}
+
+#[test]
+fn a_bar_whose_prices_contradict_each_other_enters_with_them_in_order() {
+    let mut told = at_a_hundred(false);
+    let odd = Bar { high: Price(9_000_000_000), ..bar("A", 11, 100) };
+    told.gathering.found(&told.said, odd, true);
+    told.priced("B", 12, 101);
+    let said = told.gathering.next(&told.said, 721_000, GRACE);
+    let Next::Say(Market::Close { bars, odd: marked, .. }) = said else { panic!("{said:?}") };
+    assert_eq!((bars[0], marked.len()), (odd.ordered(), 1));
+    assert!(bars[0].validate().is_ok());
+}
+
+#[test]
+fn the_limit_of_a_jump_is_what_is_configured_last() {
+    let mut told = at_a_hundred(false);
+    let mut settings = everwarm_domain::settings::Settings::default();
+    settings.market.max_jump_percent = 60;
+    let configured = crate::testing::configured(&settings);
+    told.said.evolve(&input(90, configured));
+    told.priced("A", 12, 50);
+    told.priced("B", 12, 101);
+    assert_eq!(told.go(721), "close 12 A B");
+    let mut again = Closes::default();
+    again.load(&told.said.save()).unwrap();
+    assert_eq!(again, told.said);
+}
+
+#[test]
+#[cfg_attr(shared_absent, ignore = "the shared material is absent")]
+fn no_bar_of_a_recording_is_odd_but_for_a_split() {
+    // On 2014-06-09 a share of AAPL became seven.
+    const SPLIT: UtcMs = 1_402_300_800_000;
+    let rules = MarketRules::default();
+    for name in [
+        "binance/BTCBUSD",
+        "binance_futures/ADAUSDT",
+        "btcperp/BTC-PERP",
+        "coinbase/BTCUSD",
+        "coinbase/ETHUSD",
+        "coinbase/LTCUSD",
+        "freqtrade/XRPETH",
+        "us_equities/AAPL",
+        "us_equities/SPY",
+    ] {
+        let series = Series::read(&format!("data/{name}_1m.csv.gz"), usize::MAX);
+        let (recent, max_jump_percent) = (Recent::default(), rules.max_jump_percent);
+        let odd = Known { recent, max_jump_percent }.odd(&series.bars);
+        let wanted: &[UtcMs] = if name == "us_equities/AAPL" { &[SPLIT] } else { &[] };
+        assert_eq!(odd, wanted, "{name}");
+        assert!(series.bars.len() > 1_000, "{name}");
+    }
+}
+
+#[test]
+fn a_bar_of_a_minute_that_the_past_has_is_no_close() {
+    let mut told = Told::new(false, &["A", "B"]);
+    // They come before the past is known: one of yesterday, one of the last minute of the past.
+    assert_eq!(told.bar("A", 3), Offered::New);
+    assert_eq!(told.bar("A", 10), Offered::New);
+    told.past(&["A", "B"], 10);
+    assert_eq!(told.go(605), "");
+    told.bar("A", 11);
+    told.bar("B", 11);
+    assert_eq!(told.go(661), "close 11 A B");
+}

@@ -1,0 +1,165 @@
+//! Client order ids: `ew-`, a readable piece of the strategy's name, and a hash of what was
+//! decided.
+//!
+//! The id is a function of the intent and of nothing else, so the same decision has the same id in
+//! every life of the daemon. The hash is SipHash-2-4 with 128 bits, written out here because the
+//! one of the standard library may change with it. 105 bits of it are told: among a billion ids the
+//! odds that two are equal are below one in 10^13.
+
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::order::Side;
+use everwarm_domain::time::UtcMs;
+use serde::{Deserialize, Serialize};
+
+/// Longest readable piece.
+const WORD_MAX: usize = 11;
+/// Characters of hash, five bits each.
+const HASH_CHARS: u32 = 21;
+const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+/// Fixed for ever: another key is another id for the same intent.
+const KEY: (u64, u64) = (0x6576_6572_7761_726d, 0x6f72_6465_7220_6964);
+/// Whose ids they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Identity {
+    pub(super) installation: String,
+    pub(super) epoch: u64,
+}
+
+/// The id of the order that a decision on the close `close` leads to. A repeated request of the
+/// same decision is another order: `revision` counts them from 0.
+pub(super) fn of(
+    identity: &Identity,
+    strategy: &str,
+    symbol: Symbol,
+    side: Side,
+    close: UtcMs,
+    revision: u32,
+) -> ClientOrderId {
+    let leg = match side {
+        Side::Buy => "entry",
+        Side::Sell => "exit",
+    };
+    let mut text = Vec::new();
+    let words = [&identity.installation, strategy, symbol.as_str(), leg];
+    for word in words {
+        // With its length, so that no two lists of words give the same text.
+        text.extend((word.len() as u64).to_le_bytes());
+        text.extend(word.as_bytes());
+    }
+    text.extend(identity.epoch.to_le_bytes());
+    text.extend(u64::from(revision).to_le_bytes());
+    text.extend(close.to_le_bytes());
+    let mut hash = sip_hash_128(KEY, &text);
+    let mut id = String::from(ClientOrderId::PREFIX);
+    id.extend(strategy.chars().filter(char::is_ascii_alphanumeric).take(WORD_MAX));
+    id.push('-');
+    for _ in 0..HASH_CHARS {
+        id.push(char::from(BASE32[(hash & 31) as usize]));
+        hash >>= 5;
+    }
+    ClientOrderId(id)
+}
+
+/// SipHash-2-4 with a result of 128 bits (Aumasson and Bernstein); the first half is the low one.
+fn sip_hash_128((k0, k1): (u64, u64), bytes: &[u8]) -> u128 {
+    let mut v = [
+        k0 ^ 0x736f_6d65_7073_6575,
+        k1 ^ 0x646f_7261_6e64_6f6d ^ 0xee,
+        k0 ^ 0x6c79_6765_6e65_7261,
+        k1 ^ 0x7465_6462_7974_6573,
+    ];
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    last[7] = bytes.len().to_le_bytes()[0];
+    for word in words.iter().chain([&last]) {
+        let word = u64::from_le_bytes(*word);
+        v[3] ^= word;
+        rounds(&mut v, 2);
+        v[0] ^= word;
+    }
+    v[2] ^= 0xee;
+    rounds(&mut v, 4);
+    let low = v[0] ^ v[1] ^ v[2] ^ v[3];
+    v[1] ^= 0xdd;
+    rounds(&mut v, 4);
+    let high = v[0] ^ v[1] ^ v[2] ^ v[3];
+    u128::from(high) << 64 | u128::from(low)
+}
+
+fn rounds(v: &mut [u64; 4], count: u32) {
+    for _ in 0..count {
+        v[0] = v[0].wrapping_add(v[1]);
+        v[1] = v[1].rotate_left(13) ^ v[0];
+        v[0] = v[0].rotate_left(32);
+        v[2] = v[2].wrapping_add(v[3]);
+        v[3] = v[3].rotate_left(16) ^ v[2];
+        v[0] = v[0].wrapping_add(v[3]);
+        v[3] = v[3].rotate_left(21) ^ v[0];
+        v[2] = v[2].wrapping_add(v[1]);
+        v[1] = v[1].rotate_left(17) ^ v[2];
+        v[2] = v[2].rotate_left(32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::signal;
+    use everwarm_domain::fact::Signal;
+    use std::collections::BTreeSet;
+
+    /// The id of the order that a signal leads to.
+    fn of(identity: &Identity, signal: &Signal) -> ClientOrderId {
+        let Signal { strategy, symbol, side, close_time, .. } = signal;
+        super::of(identity, strategy, *symbol, *side, *close_time, 0)
+    }
+
+    #[test]
+    fn hashes_as_published() {
+        let key = (0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908);
+        let empty = 0x9302_55c7_1472_f66d_e6a8_25ba_047f_81a3;
+        let one = 0x45fc_229b_1159_7634_44af_996b_d8c1_87da;
+        assert_eq!(sip_hash_128(key, &[]), empty);
+        assert_eq!(sip_hash_128(key, &[0]), one);
+    }
+
+    #[test]
+    fn is_a_legal_id_that_never_changes() {
+        let identity = Identity { installation: "inst".into(), epoch: 1 };
+        let id = of(&identity, &signal("BTCUSDT", Side::Buy, 60_000));
+        assert_eq!(id.0, "ew-smacross-".to_owned() + &id.0[12..]);
+        let long = of(
+            &identity,
+            &Signal { strategy: "a_very.long/name".into(), ..signal("B", Side::Buy, 1) },
+        );
+        for id in [&id.0, &long.0] {
+            assert!(
+                id.len() <= 36 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'),
+                "{id}"
+            );
+        }
+        assert_eq!(id.0, "ew-smacross-vttl6uz4vjpklaecrhrhs");
+    }
+
+    #[test]
+    fn every_part_of_the_intent_counts() {
+        let identity = Identity { installation: "inst".into(), epoch: 1 };
+        let base = signal("BTCUSDT", Side::Buy, 60_000);
+        let mut ids = BTreeSet::from([of(&identity, &base)]);
+        let others = [
+            Signal { strategy: "other".into(), ..base.clone() },
+            signal("BTCUSD", Side::Buy, 60_000),
+            signal("BTCUSDT", Side::Sell, 60_000),
+            signal("BTCUSDT", Side::Buy, 120_000),
+        ];
+        ids.extend(others.iter().map(|other| of(&identity, other)));
+        ids.insert(of(&Identity { epoch: 2, ..identity.clone() }, &base));
+        ids.insert(of(&Identity { installation: "insu".into(), ..identity.clone() }, &base));
+        let again = super::of(&identity, "sma_cross", base.symbol, Side::Buy, 60_000, 1);
+        ids.insert(again);
+        assert_eq!(ids.len(), 8);
+        // What the decision was not made of does not.
+        assert!(ids.contains(&of(&identity, &Signal { confidence_ppm: 9, ..base })));
+    }
+}

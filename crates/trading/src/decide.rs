@@ -1,0 +1,603 @@
+//! The decision: one stage alone approves and reserves.
+//!
+//! All signals of a close are decided together, after the breaker has spoken: by confidence, the
+//! surest first, then by symbol and strategy; sales go first. A buy gets exactly one answer,
+//! `Approved` or `Declined`, a sell `Owed` or `Declined`. A buy holds its quote amount and one
+//! percent more until its order is final; what of it has been filled is held no longer, for it has
+//! left the cash. While an operator has everything sold, what is held is left without a signal.
+//!
+//! After an odd bar of a symbol entries pause for 15 closes. Exits go on: the bar may be a crash.
+//!
+//! A signal to sell opens an exit that is owed until it is done: see [`exits`].
+//!
+//! Invariants, asserted by `check`:
+//! 1. Between inputs no signal waits for its answer.
+//! 2. A symbol has at most one order that is not final.
+//! 3. Nothing held is negative.
+
+mod exits;
+mod owed;
+
+pub use exits::REFUSALS;
+
+use super::client_id::{self, Identity};
+use super::instruments::Instruments;
+use super::risk::caps::Caps;
+use super::risk::sizing::{self, TooSmall};
+use everwarm_domain::fact::kinds::{kind, rank};
+use everwarm_domain::fact::{
+    Analysis, AtVenue, Body, BreakerLevel, Decision, Ledger, Listed, Market, Operator, Order,
+    Signal, Venue,
+};
+use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::{self, Decimal, Price};
+use everwarm_domain::odd::Oddity;
+use everwarm_domain::order::{OrderIntent, OrderType, Side};
+use everwarm_domain::settings::Settings;
+use everwarm_domain::switch::Switch;
+use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_kernel::fact::{Fact, Key, Mask, Rank};
+use everwarm_kernel::stage::{OnPoison, Out, Stage};
+use everwarm_kernel::state;
+use exits::Exits;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+const FORMAT: u8 = 5;
+/// Who leaves what an operator has sold, in place of a strategy.
+pub const LEAVES: &str = "flatten";
+/// What is held for a buy, as a multiple of its value at the close, in percent: prices move and
+/// fees come.
+const HOLD_PERCENT: i64 = 101;
+/// Closes for which a symbol is not entered after an odd bar, that of the bar included.
+const PAUSE: u32 = 15;
+
+/// An intent that was approved here and nowhere else: only this module makes one, from a decision
+/// taken or from the fact that told it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approved {
+    intent: OrderIntent,
+    reserved: Decimal,
+    reason: String,
+}
+
+impl Approved {
+    /// The approval a fact tells; none for facts of other kinds or of other stages.
+    #[must_use]
+    pub fn told(fact: &Fact<Body>) -> Option<Approved> {
+        let Body::Decision(Decision::Approved { intent, reserved, reason }) = &fact.body else {
+            return None;
+        };
+        let (intent, reserved, reason) = (intent.clone(), *reserved, reason.clone());
+        (fact.key.rank == rank::DECISION.0).then_some(Approved { intent, reserved, reason })
+    }
+
+    /// What is to be sent.
+    #[must_use]
+    pub fn intent(&self) -> &OrderIntent {
+        &self.intent
+    }
+
+    fn into_body(self) -> Body {
+        let Approved { intent, reserved, reason } = self;
+        Body::Decision(Decision::Approved { intent, reserved, reason })
+    }
+}
+
+/// Why a signal is not traded.
+struct Refusal {
+    code: &'static str,
+    text: String,
+}
+
+fn no<T>(code: &'static str, text: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal { code, text: text.into() })
+}
+
+/// What is held for an order that is not final.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Hold {
+    strategy: String,
+    symbol: Symbol,
+    side: Side,
+    /// Whether the venue may have it.
+    left: bool,
+    reserved: Decimal,
+    executed_quote: Decimal,
+}
+
+impl Hold {
+    fn open(&self) -> Decimal {
+        self.reserved.saturating_sub(self.executed_quote).max(Decimal::ZERO)
+    }
+}
+
+/// The stage.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Decide {
+    settings: Settings,
+    identity: Identity,
+    instruments: Instruments,
+    level: BreakerLevel,
+    reasons: Vec<String>,
+    /// Symbols of which nothing is bought, and why.
+    barred: Vec<(Symbol, String)>,
+    /// Quote units of cash; none until the account was compared for the first time.
+    cash: Option<Decimal>,
+    /// Base units held, where there are any.
+    positions: SymbolMap<Decimal>,
+    holds: BTreeMap<ClientOrderId, Hold>,
+    /// How each listed symbol stands; none before any was told.
+    listed: Option<SymbolMap<Listed>>,
+    /// The last close, and the end of the newest bar of each symbol.
+    closed: UtcMs,
+    newest: SymbolMap<Newest>,
+    /// Event time.
+    time: UtcMs,
+    /// The word by which an operator has everything sold.
+    flatten: Option<Key>,
+    exits: Exits,
+    /// Of live trading; counted is what is held for an entry when it is approved.
+    caps: Caps,
+    /// Signals of this close, with the fact each came in.
+    waiting: Vec<(Key, Signal)>,
+    /// Symbols with an odd bar, why it was, and for how many closes they are not entered, the last
+    /// one included.
+    #[serde(default)]
+    odd: SymbolMap<(Oddity, u32)>,
+}
+
+/// The newest bar of a symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Newest {
+    /// Its end.
+    time: UtcMs,
+    /// Its closing price.
+    close: Price,
+}
+
+/// The running account of one round.
+struct Round {
+    cash: Option<Decimal>,
+    /// Symbols with an entry on the way or a position, by name.
+    taken: Vec<Symbol>,
+    /// Symbols with an order that is not final, by name.
+    pending: Vec<Symbol>,
+    caps: Caps,
+}
+
+impl Decide {
+    /// The orders something is held for: those that are not final; and how much of the quote still.
+    pub fn held(&self) -> impl Iterator<Item = (&ClientOrderId, Decimal)> {
+        self.holds.iter().map(|(id, hold)| (id, hold.open()))
+    }
+
+    fn round(&self) -> Round {
+        let held = money::total(self.holds.values().map(Hold::open));
+        let is_long = |symbol: Symbol, quantity: Decimal| {
+            self.instruments.get(symbol).is_none_or(|rule| rule.sells(quantity))
+        };
+        let positions = self.positions.iter().filter(|(s, q)| is_long(*s, **q)).map(|(s, _)| s);
+        let entries = self.holds.values().filter(|h| h.side == Side::Buy).map(|h| h.symbol);
+        let mut taken: Vec<Symbol> = positions.chain(entries).collect();
+        taken.sort_unstable();
+        taken.dedup();
+        let pending = self.holds.values().map(|hold| hold.symbol).collect();
+        let cash = self.cash.map(|cash| cash.saturating_sub(held));
+        Round { cash, taken, pending, caps: self.caps.clone() }
+    }
+
+    fn judge(&self, signal: &Signal, round: &mut Round) -> Result<Approved, Refusal> {
+        self.level_allows(signal)?;
+        self.listing_allows(signal.symbol)?;
+        self.bars_allow(signal.symbol)?;
+        let rule = self.instrument(signal.symbol)?;
+        if round.pending.contains(&signal.symbol) {
+            return no("pending", format!("an order in {} is not final yet", signal.symbol));
+        }
+        let (quantity, reserved) = self.entry(signal, rule, round)?;
+        round.pending.push(signal.symbol);
+        round.taken.push(signal.symbol);
+        round.cash = round.cash.map(|cash| cash.saturating_sub(reserved));
+        round.caps.spend(signal.close_time, reserved);
+        let Signal { strategy, symbol, side, close_time, .. } = signal;
+        let intent = OrderIntent {
+            client_id: client_id::of(&self.identity, strategy, *symbol, *side, *close_time, 0),
+            strategy: strategy.clone(),
+            symbol: *symbol,
+            side: *side,
+            order_type: OrderType::Market,
+            quantity,
+            price: None,
+            close_time: *close_time,
+            valid_until: self.valid_until(*close_time),
+        };
+        Ok(Approved { intent, reserved, reason: signal.reason.clone() })
+    }
+
+    /// Until when an order may be sent that is good from `from` on.
+    fn valid_until(&self, from: UtcMs) -> UtcMs {
+        from.saturating_add(self.settings.trading.valid_for_s.saturating_mul(1000))
+    }
+
+    /// Whether the breaker allows an entry.
+    fn level_allows(&self, signal: &Signal) -> Result<(), Refusal> {
+        let why = self.reasons.join("; ");
+        if let Some((_, why)) = self.barred.iter().find(|(symbol, _)| *symbol == signal.symbol) {
+            return no("barred", why.clone());
+        }
+        match self.level {
+            BreakerLevel::Halted => no("halted", format!("trading is halted: {why}")),
+            BreakerLevel::ExitsOnly => {
+                no("exits-only", format!("positions may be left, not entered: {why}"))
+            }
+            BreakerLevel::Normal | BreakerLevel::Reduced => Ok(()),
+        }
+    }
+
+    /// Whether a symbol may be entered, as it is listed and as fresh as its bars are.
+    fn listing_allows(&self, symbol: Symbol) -> Result<(), Refusal> {
+        if let Some(listed) = &self.listed {
+            let Some(row) = listed.get(symbol) else {
+                return no("not-listed", format!("{symbol} is not traded any more"));
+            };
+            match row.venue {
+                AtVenue::Trading if row.wanted => {}
+                AtVenue::Trading => {
+                    return no("leaving", format!("{symbol} is being left: {}", row.why));
+                }
+                AtVenue::Halted => {
+                    return no(
+                        "venue-halted",
+                        format!("the venue takes no orders in {symbol} now"),
+                    );
+                }
+                AtVenue::Gone => {
+                    return no("gone", format!("the venue does not have {symbol} any more"));
+                }
+            }
+        }
+        let limit = self.settings.trading.stale_s;
+        let newest = self.newest.get(symbol).map_or(self.closed, |newest| newest.time);
+        let age = self.closed.saturating_sub(newest) / 1000;
+        if age > limit {
+            let minutes = self.closed.saturating_sub(newest) / MINUTE;
+            let text = format!("the newest bar of {symbol} is {minutes} min old, {limit} s may be");
+            return no("stale", text);
+        }
+        Ok(())
+    }
+
+    /// Whether a symbol may be entered after its last bars.
+    fn bars_allow(&self, symbol: Symbol) -> Result<(), Refusal> {
+        let Some((why, left)) = self.odd.get(symbol) else { return Ok(()) };
+        let (why, closes) = (why.words(), if *left == 1 { "close" } else { "closes" });
+        no("odd-bar", format!("{symbol} had an odd bar: {why}; entries pause for {left} {closes}"))
+    }
+
+    /// A close counts down the pauses after odd bars.
+    fn pauses_end(&mut self) {
+        let mut over = Vec::new();
+        for (symbol, (_, left)) in self.odd.iter_mut() {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                over.push(symbol);
+            }
+        }
+        self.odd.remove_all(&over);
+    }
+
+    fn market(&mut self, market: &Market) {
+        match market {
+            Market::Close { time, bars, odd, .. } => {
+                self.closed = *time;
+                self.exits.close();
+                self.pauses_end();
+                for odd in odd {
+                    self.odd.insert(odd.symbol, (odd.why, PAUSE));
+                }
+                let mut near = 0;
+                for bar in bars {
+                    let newest = Newest { time: *time, close: bar.close };
+                    *self.newest.near(&mut near, bar.symbol, || newest) = newest;
+                }
+            }
+            Market::Instruments { rules } => {
+                for rule in rules {
+                    if self.instruments.get(rule.symbol) != Some(rule) {
+                        self.exits.changed(rule.symbol);
+                    }
+                }
+                self.instruments.learn(rules);
+            }
+            Market::Universe { listed, unlisted, .. } => {
+                for row in listed {
+                    self.exits.changed(row.symbol);
+                }
+                let rows = self.listed.get_or_insert_default();
+                rows.remove_all(unlisted);
+                self.newest.remove_all(unlisted);
+                self.odd.remove_all(unlisted);
+                for row in listed {
+                    rows.insert(row.symbol, row.clone());
+                }
+            }
+            // No close counts it: the next one is the first of its pause.
+            Market::LateBar { bar, odd: Some(why) } => {
+                self.odd.insert(bar.symbol, (*why, PAUSE + 1));
+            }
+            Market::LateBar { odd: None, .. }
+            | Market::BarRefused { .. }
+            | Market::HistoryLoaded { .. }
+            | Market::HistoryBars { .. } => {}
+        }
+    }
+
+    fn instrument(&self, symbol: Symbol) -> Result<&Instrument, Refusal> {
+        let Some(rule) = self.instruments.get(symbol) else {
+            return no("instrument", format!("the venue's rules for {symbol} are not known"));
+        };
+        if !rule.trading {
+            return no("instrument", format!("the venue does not take orders in {symbol} now"));
+        }
+        match self.instruments.quote_asset(&self.settings) {
+            Some(quote) if quote != rule.quote => {
+                no("instrument", format!("{symbol} is paid in {}, cash is {quote}", rule.quote))
+            }
+            Some(_) | None => Ok(rule),
+        }
+    }
+
+    /// Quantity of an entry and the quote amount to hold for it.
+    fn entry(
+        &self,
+        signal: &Signal,
+        rule: &Instrument,
+        round: &Round,
+    ) -> Result<(Decimal, Decimal), Refusal> {
+        let symbol = signal.symbol;
+        if round.taken.contains(&symbol) {
+            return no("already-long", format!("{symbol} is held already"));
+        }
+        let (open, most) = (round.taken.len(), self.settings.trading.max_positions);
+        if open >= most as usize {
+            return no("max-positions", format!("{open} of {most} positions are taken"));
+        }
+        let full = self.settings.trading.notional;
+        let notional = match self.level {
+            BreakerLevel::Reduced => full / Decimal::TWO,
+            BreakerLevel::Normal | BreakerLevel::ExitsOnly | BreakerLevel::Halted => full,
+        };
+        let Some(cash) = round.cash else {
+            return no("not-reconciled", "the cash is not known before the account was compared");
+        };
+        let hold = |notional: Decimal| notional.saturating_mul(Decimal::new(HOLD_PERCENT, 2));
+        if hold(notional) > cash {
+            let (need, cash) = (hold(notional).normalize(), cash.normalize());
+            return no("cash", format!("{need} {} are needed, {cash} are free", rule.quote));
+        }
+        let price = signal.price.decimal();
+        let quantity = sizing::buy(rule, notional, price).map_err(too_small)?;
+        let reserved = hold(quantity.saturating_mul(price)).normalize();
+        match round.caps.allows(signal.close_time, reserved) {
+            Ok(()) => Ok((quantity, reserved)),
+            Err(text) => no("live-cap", text),
+        }
+    }
+
+    fn ledger(&mut self, key: Key, ledger: &Ledger) {
+        match ledger {
+            Ledger::Position { symbol, quantity, cash, .. } => {
+                self.cash = Some(*cash);
+                self.exits.changed(*symbol);
+                if quantity.is_zero() {
+                    self.positions.remove(*symbol);
+                } else {
+                    self.positions.insert(*symbol, *quantity);
+                }
+            }
+            Ledger::Reconciled { cash, conflicts, foreign, .. } => {
+                self.cash = Some(*cash);
+                let held = self.held_by_asset();
+                self.exits.reconciled(key.n, conflicts, foreign, &held);
+            }
+            Ledger::Equity { .. } | Ledger::Adjusted { .. } => {}
+        }
+    }
+
+    fn order(&mut self, order: &Order) {
+        match order {
+            Order::Changed { client_id, status, executed, executed_quote, reason, .. } => {
+                if status.is_final() {
+                    if let Some(hold) = self.holds.remove(client_id) {
+                        self.sale_ended(&hold, *status, *executed, reason);
+                    }
+                } else if let Some(hold) = self.holds.get_mut(client_id) {
+                    hold.executed_quote = *executed_quote;
+                    hold.left = true;
+                }
+            }
+            Order::Granted { client_id, .. } => {
+                if let Some(hold) = self.holds.get_mut(client_id) {
+                    hold.left = false;
+                }
+            }
+            Order::Intent(_) | Order::Filled { .. } | Order::Compared { .. } => {}
+        }
+    }
+
+    fn own(&mut self, fact: &Fact<Body>, decision: &Decision) {
+        let answered = match decision {
+            Decision::Breaker { level, reasons, barred } => {
+                self.level = *level;
+                self.reasons.clone_from(reasons);
+                self.barred.clone_from(barred);
+                return;
+            }
+            Decision::Approved { intent, reserved, .. } => {
+                let OrderIntent { symbol, side, client_id, .. } = intent;
+                let executed_quote = Decimal::ZERO;
+                let (symbol, side, reserved) = (*symbol, *side, *reserved);
+                let (strategy, left) = (intent.strategy.clone(), false);
+                let hold = Hold { strategy, symbol, side, left, reserved, executed_quote };
+                self.exit_requested(intent);
+                if side == Side::Buy {
+                    self.caps.spend(intent.close_time, reserved);
+                }
+                self.holds.insert(client_id.clone(), hold);
+                (intent.symbol, &intent.strategy)
+            }
+            Decision::Declined { signal, .. } => (signal.symbol, &signal.strategy),
+            Decision::Owed { symbol, strategy, ended: None, .. } => {
+                self.exit_said(fact, decision);
+                (*symbol, strategy)
+            }
+            Decision::Owed { .. } => {
+                self.exit_said(fact, decision);
+                return;
+            }
+        };
+        self.waiting.retain(|(_, signal)| (signal.symbol, &signal.strategy) != answered);
+    }
+}
+
+fn too_small(TooSmall(text): TooSmall) -> Refusal {
+    Refusal { code: "too-small", text }
+}
+
+impl Stage for Decide {
+    type Body = Body;
+
+    fn rank(&self) -> Rank {
+        rank::DECISION
+    }
+
+    fn name(&self) -> &'static str {
+        "decision"
+    }
+
+    fn version(&self) -> u16 {
+        5
+    }
+
+    fn on_poison(&self) -> OnPoison {
+        OnPoison::Stop
+    }
+
+    fn interest(&self) -> Mask {
+        Mask::of(&[
+            kind::CLOSE,
+            kind::INSTRUMENTS,
+            kind::UNIVERSE,
+            kind::LIVE_CONFIRMED,
+            kind::STARTED,
+            kind::CLOCK,
+            kind::CONFIG_APPLIED,
+            kind::SWITCHED,
+            kind::ACCOUNT,
+            kind::SIGNALS,
+            kind::BREAKER,
+            kind::GRANTED,
+            kind::CHANGED,
+            kind::POSITION,
+            kind::RECONCILED,
+        ])
+    }
+
+    fn produces(&self) -> Mask {
+        Mask::of(&[kind::APPROVED, kind::DECLINED, kind::OWED])
+    }
+
+    fn evolve(&mut self, fact: &Fact<Body>) {
+        self.time = self.time.max(fact.time);
+        match &fact.body {
+            Body::Market(market) => self.market(market),
+            Body::Operator(Operator::Switched { switch, .. }) => match switch {
+                Switch::Flatten => self.flatten = self.flatten.or(Some(fact.key)),
+                Switch::Resume => {
+                    self.flatten = None;
+                    self.exits.resumed(fact.key.n);
+                }
+                Switch::Halt
+                | Switch::Safe(_)
+                | Switch::Strategy { .. }
+                | Switch::Process { .. } => {}
+            },
+            Body::Operator(Operator::Started { installation, epoch, .. }) => {
+                self.identity = Identity { installation: installation.clone(), epoch: *epoch };
+            }
+            Body::Operator(Operator::LiveConfirmed { per_order, per_day, .. }) => {
+                self.caps.confirm(*per_order, *per_day);
+            }
+            Body::Operator(Operator::ConfigApplied { text, .. }) => {
+                if let Some(settings) = super::settings::applied(text) {
+                    self.settings = settings;
+                }
+            }
+            Body::Analysis(Analysis::Signals { rows }) => {
+                self.waiting.extend(rows.iter().map(|signal| (fact.key, signal.clone())));
+            }
+            Body::Decision(decision) => self.own(fact, decision),
+            Body::Order(order) => self.order(order),
+            Body::Ledger(ledger) => self.ledger(fact.key, ledger),
+            Body::Venue(Venue::Account { balances, unread, .. }) => {
+                self.exits.account(fact.key.n, balances, unread);
+            }
+            Body::Venue(_) | Body::Operator(_) | Body::Analysis(_) => {}
+        }
+    }
+
+    fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
+
+    fn conclude(&self, out: &mut Out<Body>) {
+        if self.waiting.is_empty() && self.flatten.is_none() && self.exits.is_empty() {
+            return;
+        }
+        let mut waiting: Vec<&(Key, Signal)> = self.waiting.iter().collect();
+        waiting.sort_by(|(_, a), (_, b)| {
+            let order = b.confidence_ppm.cmp(&a.confidence_ppm);
+            order.then_with(|| (a.symbol, &a.strategy).cmp(&(b.symbol, &b.strategy)))
+        });
+        let mut round = self.round();
+        self.conclude_exits(&waiting, &mut round, out);
+        for (key, signal) in waiting.iter().filter(|(_, signal)| signal.side == Side::Buy) {
+            let body = match self.judge(signal, &mut round) {
+                Ok(approved) => approved.into_body(),
+                Err(Refusal { code, text }) => {
+                    let (signal, code) = (signal.clone(), code.to_owned());
+                    Body::Decision(Decision::Declined { signal, code, text })
+                }
+            };
+            out.say_because([*key], body);
+        }
+    }
+
+    fn next_wake(&self) -> Option<i64> {
+        (!self.exits.is_empty() && self.exit_is_due()).then_some(self.time)
+    }
+
+    fn save(&self) -> Vec<u8> {
+        state::save(FORMAT, self)
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
+        *self = state::load(FORMAT, bytes)?;
+        Ok(())
+    }
+
+    fn check(&self) {
+        self.exits.check();
+        assert!(self.waiting.is_empty(), "1: {:?}", self.waiting);
+        let mut symbols: Vec<_> = self.holds.values().map(|hold| hold.symbol).collect();
+        symbols.sort_unstable();
+        assert!(symbols.windows(2).all(|w| w[0] < w[1]), "2: {symbols:?}");
+        let positive = |hold: &Hold| hold.open() >= Decimal::ZERO;
+        assert!(self.holds.values().all(positive), "3: {:?}", self.holds);
+        assert!(self.positions.iter().all(|(_, q)| *q > Decimal::ZERO), "3: {:?}", self.positions);
+    }
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -1,0 +1,65 @@
+//! The stage that runs the indicators of `everwarm_analysis`.
+
+mod stage;
+
+pub use stage::Indicators;
+
+use everwarm_analysis::Bar as Plain;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::PRICE_SCALE;
+
+const _: () = assert!(PRICE_SCALE == everwarm_analysis::SCALE, "prices are passed on as they are");
+
+/// A bar as indicators know it.
+fn plain(bar: &Bar) -> Plain {
+    Plain { open: bar.open.0, high: bar.high.0, low: bar.low.0, close: bar.close.0 }
+}
+
+#[cfg(test)]
+mod golden_tests {
+    use super::*;
+    use crate::testing::golden::{Series, golden};
+    use everwarm_analysis::{Atr, Ema, Indicator, Sma};
+
+    type Make = fn() -> Box<dyn Indicator>;
+
+    fn check(set: &str, data: &str, rows: usize) {
+        let series = Series::read(data, rows);
+        let expected = golden(&format!("golden/{set}/indicators.csv.gz"));
+        assert_eq!(expected.len(), series.bars.len(), "{set}");
+        // Columns as the header names them.
+        let columns: [(usize, &str, Make); 9] = [
+            (2, "sma_20", || Box::new(Sma::new(20))),
+            (3, "sma_30", || Box::new(Sma::new(30))),
+            (4, "sma_31", || Box::new(Sma::new(31))),
+            (5, "sma_50", || Box::new(Sma::new(50))),
+            (6, "ema_9", || Box::new(Ema::new(9))),
+            (7, "ema_21", || Box::new(Ema::new(21))),
+            (8, "ema_50", || Box::new(Ema::new(50))),
+            (9, "ema_200", || Box::new(Ema::new(200))),
+            (12, "atr_14", || Box::new(Atr::new(14))),
+        ];
+        for (column, name, make) in columns {
+            let mut indicator = make();
+            for (bar, row) in series.bars.iter().zip(&expected) {
+                let (value, at) = (indicator.update(&plain(bar)), &row[0]);
+                if row[column].is_empty() {
+                    assert!(value.is_nan(), "{set} {name} at {at}: {value} is too early");
+                    continue;
+                }
+                let want: f64 = row[column].parse().unwrap();
+                let off = (value - want).abs() / want.abs();
+                assert!(off <= 1e-12, "{set} {name} at {at}: {value} instead of {want}");
+            }
+        }
+    }
+
+    #[test]
+    #[cfg_attr(shared_absent, ignore = "the shared material is absent")]
+    fn equal_the_golden_values() {
+        check("btcperp_1m", "data/btcperp/BTC-PERP_1m.csv.gz", 6000);
+        check("spy_1d", "data/us_equities/SPY_1d.csv.gz", usize::MAX);
+        check("unittest_1m", "data/poloniex_old/UNITTEST-BTC_1m.csv.gz", 5000);
+        check("eurusd_15m", "data/fx/EURUSD_15m.csv.gz", 6000);
+    }
+}

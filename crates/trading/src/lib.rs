@@ -1,0 +1,48 @@
+//! PURE: the stages in rank order. Facts in, facts out; no clock, socket, file or chance.
+//!
+//! ```text
+//!  rank  stage          module      sees                                says
+//!  ───── ────────────── ─────────── ─────────────────────────────────── ─────────────────────────
+//!  100   roll-up        rollup      Close, past bars                    Rolled
+//!  200   indicator      indicators  Close, Rolled, past bars            Features
+//!  400…  strategies     strategy    Features; positions, orders and     Signals
+//!                                   owed exits (n-1)
+//!  500   breaker        risk        Close, Sent, what is set aside;     Breaker, on change
+//!                                   orders, ledger (n-1)
+//!  600   decision       decide      Close, Signals, Breaker, Account;   Approved, Declined,
+//!                                   orders, ledger (n-1)                Owed
+//!  700   order manager  orders      Approved, Sent, answers, Account    Intent, Granted, Changed,
+//!                                                                       Filled, Compared
+//!  800   ledger         ledger      Close, Filled, Account, Compared    Position, Equity,
+//!                                                                       Reconciled
+//! ```
+//!
+//! Settings reach every stage by `ConfigApplied`, the venue's rules by `Instruments`, which symbols
+//! are listed by `Universe`, whose ids they are by `Started`. The table the stages are made from is
+//! [`specs`].
+
+pub mod bars;
+mod client_id;
+pub mod decide;
+pub mod indicators;
+mod instruments;
+pub mod ledger;
+pub mod orders;
+pub mod reload;
+pub mod risk;
+pub mod rollup;
+mod settings;
+mod stages;
+pub mod strategy;
+pub mod universe;
+
+#[doc(hidden)]
+pub mod testing;
+
+#[cfg(test)]
+mod loop_tests;
+#[cfg(test)]
+#[path = "../../../tests/shared.rs"]
+mod shared;
+
+pub use stages::{AnyStage, StageSpec, specs, stages};

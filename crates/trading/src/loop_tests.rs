@@ -1,0 +1,140 @@
+//! All stages together on the plain loop.
+
+use super::testing::world::{Delivery, History, World, settings};
+use super::testing::{bar, configured, dec, sym};
+use crate::stages;
+use everwarm_domain::fact::kinds::kind;
+use everwarm_domain::fact::{Body, Ledger, Market, Order};
+use everwarm_domain::market::Bar;
+use everwarm_domain::order::Side;
+use everwarm_domain::time::{MINUTE, Timeframe};
+use everwarm_kernel::fact::{Body as _, Fact};
+use everwarm_kernel::plain::PlainLoop;
+
+impl World {
+    /// A walk of three symbols that ends in a close without a trade.
+    fn walk(&mut self, closes: i64) {
+        self.walk_from(1, closes);
+    }
+
+    fn bytes(&self, wanted: impl Fn(&Fact<Body>) -> bool) -> Vec<Vec<u8>> {
+        let encode = |fact: &Fact<Body>| {
+            let mut bytes = Vec::new();
+            fact.body.encode(&mut bytes);
+            bytes
+        };
+        self.facts.iter().filter(|fact| wanted(fact)).map(encode).collect()
+    }
+
+    fn count(&self, kind: u8) -> usize {
+        self.facts.iter().filter(|fact| fact.body.kind() == kind).count()
+    }
+}
+
+#[test]
+fn a_round_trip_is_right_to_the_cent() {
+    let mut world = World::new(Delivery::Whole, 0);
+    for (minute, price) in (1..).zip([100, 99, 98, 110, 120, 125, 90, 80]) {
+        world.close(vec![bar("BTCUSDT", minute, price)]);
+    }
+    let last = world.facts.iter().rev();
+    let positions = world.facts.iter().filter_map(|fact| {
+        let Body::Ledger(Ledger::Position { quantity, realized_pnl, cash, .. }) = &fact.body else {
+            return None;
+        };
+        Some(format!("{quantity} {realized_pnl} {cash}"))
+    });
+    // Bought at 110 in two halves for 1,000 rounded down, sold at 90; a thousandth each way.
+    let expected = ["4.5454 -0.499994 9499.506006", "9.0909 -0.999999 8999.001001"];
+    let positions: Vec<String> = positions.collect();
+    assert_eq!(positions[..2], expected);
+    assert_eq!(positions.len(), 4);
+    let bought = dec("9.0909") * dec("110");
+    let sold = dec("9.0909") * dec("90");
+    let profit = (sold - bought - (bought + sold) * dec("0.001")).normalize();
+    let cash = (dec("10000") + profit).normalize();
+    assert_eq!(positions[3], format!("0 {profit} {cash}"));
+    let mut equities = last.filter_map(|fact| {
+        let Body::Ledger(Ledger::Equity { equity, cash, .. }) = &fact.body else { return None };
+        Some((*equity, *cash))
+    });
+    assert_eq!(equities.next(), Some((cash, cash)));
+    assert_eq!(world.funds["USDT"], cash);
+    // What was said follows from what was seen: the buy was decided at 110, valid for 300 s.
+    let intents = world.facts.iter().filter_map(|fact| {
+        let Body::Order(Order::Intent(intent)) = &fact.body else { return None };
+        Some(intent)
+    });
+    let sides: Vec<_> = intents.map(|i| (i.side, i.close_time, i.valid_until)).collect();
+    assert_eq!(
+        sides,
+        [(Side::Buy, 5 * MINUTE, 10 * MINUTE), (Side::Sell, 8 * MINUTE, 13 * MINUTE)]
+    );
+}
+
+#[test]
+fn the_same_inputs_give_the_same_facts_and_the_venue_agrees() {
+    let mut once = World::new(Delivery::Torn, 0);
+    once.walk(400);
+    assert!(once.count(kind::FILLED) > 40, "{} fills", once.count(kind::FILLED));
+    assert!(once.count(kind::DECLINED) > 0);
+    once.account();
+    let last = once.facts.last().map(|fact| &fact.body);
+    assert!(
+        matches!(last, Some(Body::Ledger(Ledger::Reconciled { conflicts, foreign, .. }))
+            if conflicts.is_empty() && foreign.is_empty()),
+        "{last:?}"
+    );
+    let mut twice = World::new(Delivery::Torn, 0);
+    twice.walk(400);
+    twice.account();
+    assert!(once.facts == twice.facts || once.bytes(|_| true) == twice.bytes(|_| true));
+    // Resumed from checkpoints at every turn.
+    for resume_every in [1, 7, 100] {
+        let mut resumed = World::new(Delivery::Torn, resume_every);
+        resumed.walk(400);
+        resumed.account();
+        assert_eq!(once.facts.len(), resumed.facts.len());
+        assert!(once.bytes(|_| true) == resumed.bytes(|_| true), "every {resume_every}");
+    }
+}
+
+#[test]
+fn however_reports_come_the_books_are_the_same() {
+    let books = [Delivery::Whole, Delivery::Torn, Delivery::Scrambled].map(|delivery| {
+        let mut world = World::new(delivery, 0);
+        world.walk(300);
+        assert_eq!(world.count(kind::COMPARED), 1, "no conflict came of it");
+        let kinds = [kind::FILLED, kind::POSITION, kind::EQUITY, kind::INTENT, kind::FEATURES];
+        kinds.map(|kind| world.bytes(|fact| fact.body.kind() == kind))
+    });
+    assert!(books[0] == books[1] && books[1] == books[2]);
+}
+
+#[test]
+fn history_makes_the_first_close_count() {
+    let bars: Vec<Bar> = (1..=3).zip([100, 99, 98]).map(|(m, p)| bar("BTCUSDT", m, p)).collect();
+    let mut world = World::new(Delivery::Whole, 0);
+    world.plain = PlainLoop::new(stages(), Box::new(History(bars)));
+    world.give(configured(&settings()));
+    world.give(Body::Market(Market::HistoryLoaded {
+        symbol: sym("BTCUSDT"),
+        timeframe: Timeframe::M1,
+        from: MINUTE,
+        to: 3 * MINUTE,
+        count: 3,
+        digest: 0,
+    }));
+    assert_eq!(world.count(kind::FEATURES), 0);
+    assert_eq!(world.count(kind::HISTORY_BARS), 0, "the journal keeps the reference");
+    world.close(vec![bar("BTCUSDT", 4, 110)]);
+    let row = world.facts.iter().find_map(|fact| {
+        let Body::Analysis(everwarm_domain::fact::Analysis::Features { rows, .. }) = &fact.body
+        else {
+            return None;
+        };
+        Some(rows[0])
+    });
+    let row = row.unwrap();
+    assert_eq!((row.sma_fast, row.sma_slow), (104.0, 307.0 / 3.0));
+}

@@ -1,0 +1,200 @@
+//! The one transition table of an order: every legal pair of status and event is a row, every other
+//! pair is an error that names both halves.
+
+use everwarm_domain::order::OrderStatus;
+use std::fmt;
+
+/// What may happen to an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An attempt is about to leave.
+    Sent,
+    /// The attempt on its way has no clear answer, or nobody is left who could hear it.
+    Lost,
+    /// Another attempt is safe.
+    Granted,
+    /// A definite no to the attempt.
+    Refused,
+    /// Too late to send it.
+    Lapsed,
+    /// The venue has it, with nothing filled as far as is known.
+    Opened,
+    /// The venue has filled some of it.
+    PartFilled,
+    /// The venue has filled all of it.
+    Filled,
+    /// The venue says it was cancelled.
+    Cancelled,
+    /// The venue says it was rejected.
+    Rejected,
+    /// The venue says it expired.
+    Expired,
+}
+
+/// A pair that has no row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Illegal {
+    /// Where the order stood.
+    pub status: OrderStatus,
+    /// What is said to have happened.
+    pub event: Event,
+}
+
+impl fmt::Display for Illegal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an order that is {:?} cannot be {:?}", self.status, self.event)
+    }
+}
+
+impl std::error::Error for Illegal {}
+
+/// Where an order stands after an event.
+///
+/// # Errors
+/// The pair is not in the table.
+#[expect(
+    clippy::match_same_arms,
+    clippy::unnested_or_patterns,
+    reason = "a table is read by its rows, in the order in which an order lives"
+)]
+pub fn next(status: OrderStatus, event: Event) -> Result<OrderStatus, Illegal> {
+    use Event as E;
+    use OrderStatus as S;
+    Ok(match (status, event) {
+        // Our half: what happens to requests.
+        (S::Intent, E::Sent) => S::Sent,
+        (S::Intent, E::Lapsed) => S::Expired,
+        // It left in the same moment in which it lapsed.
+        (S::Expired, E::Sent) => S::Sent,
+        (S::Sent | S::Unknown, E::Lost) => S::Unknown,
+        (S::Sent | S::Unknown, E::Granted) => S::Intent,
+        (S::Sent | S::Unknown, E::Refused) => S::Rejected,
+        // Proved absent, and too late for another attempt; or refused, and too late.
+        (S::Sent | S::Unknown, E::Lapsed) => S::Expired,
+        // The venue's word counts more than a lost answer.
+        (
+            S::Open | S::PartlyFilled | S::Filled | S::Cancelled | S::Rejected | S::Expired,
+            E::Lost,
+        ) => status,
+
+        // The venue's half. An intent with a granted attempt may be found after all.
+        (S::Intent | S::Sent | S::Unknown | S::Open, E::Opened) => S::Open,
+        (S::Intent | S::Sent | S::Unknown | S::Open | S::PartlyFilled, E::PartFilled)
+        | (S::PartlyFilled, E::Opened) => S::PartlyFilled,
+        (S::Intent | S::Sent | S::Unknown | S::Open | S::PartlyFilled, E::Filled) => S::Filled,
+        (S::Intent | S::Sent | S::Unknown | S::Open | S::PartlyFilled, E::Cancelled) => {
+            S::Cancelled
+        }
+        (S::Intent | S::Sent | S::Unknown | S::Open | S::PartlyFilled, E::Expired) => S::Expired,
+        (S::Intent | S::Sent | S::Unknown | S::Open, E::Rejected) => S::Rejected,
+
+        // A fill after the end: it counts, and the end stays unless all of it is filled.
+        (S::Cancelled | S::Expired, E::Filled) => S::Filled,
+        (S::Cancelled | S::Expired, E::PartFilled)
+        // Old news of an order that is final.
+        | (S::Cancelled | S::Expired, E::Opened | E::Cancelled | E::Expired)
+        | (S::Rejected, E::Rejected)
+        | (
+            S::Filled,
+            E::Opened | E::PartFilled | E::Filled | E::Cancelled | E::Expired | E::Rejected,
+        ) => status,
+
+        (
+            S::Intent | S::Open | S::PartlyFilled | S::Filled | S::Cancelled | S::Rejected,
+            E::Granted | E::Refused,
+        )
+        | (S::Expired, E::Granted | E::Refused | E::Lapsed | E::Rejected)
+        | (
+            S::Sent
+            | S::Unknown
+            | S::Open
+            | S::PartlyFilled
+            | S::Filled
+            | S::Cancelled
+            | S::Rejected,
+            E::Sent,
+        )
+        | (S::Open | S::PartlyFilled | S::Filled | S::Cancelled | S::Rejected, E::Lapsed)
+        | (S::Intent, E::Lost)
+        | (S::PartlyFilled | S::Cancelled, E::Rejected)
+        | (S::Rejected, E::Opened | E::PartFilled | E::Filled | E::Cancelled | E::Expired) => {
+            return Err(Illegal { status, event });
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Event as E;
+    use OrderStatus as S;
+
+    const STATUSES: [S; 9] = [
+        S::Intent,
+        S::Sent,
+        S::Unknown,
+        S::Open,
+        S::PartlyFilled,
+        S::Filled,
+        S::Cancelled,
+        S::Rejected,
+        S::Expired,
+    ];
+    const EVENTS: [E; 11] = [
+        E::Sent,
+        E::Lost,
+        E::Granted,
+        E::Refused,
+        E::Lapsed,
+        E::Opened,
+        E::PartFilled,
+        E::Filled,
+        E::Cancelled,
+        E::Rejected,
+        E::Expired,
+    ];
+
+    /// The whole table at a glance: a row a status, a column an event, `.` an illegal pair.
+    #[test]
+    fn the_table() {
+        let letter = |s: S| match s {
+            S::Intent => 'I',
+            S::Sent => 'S',
+            S::Unknown => 'U',
+            S::Open => 'O',
+            S::PartlyFilled => 'P',
+            S::Filled => 'F',
+            S::Cancelled => 'C',
+            S::Rejected => 'R',
+            S::Expired => 'E',
+        };
+        //              SLGRLOPFCRE
+        let expected = "S...EOPFCRE \
+                        .UIREOPFCRE \
+                        .UIREOPFCRE \
+                        .O...OPFCRE \
+                        .P...PPFC.E \
+                        .F...FFFFFF \
+                        .C...CCFC.C \
+                        .R.......R. \
+                        SE...EEFE.E";
+        let row = |s: S| EVENTS.iter().map(|e| next(s, *e).map_or('.', letter)).collect::<String>();
+        assert_eq!(STATUSES.map(row).join(" "), expected);
+    }
+
+    #[test]
+    fn a_final_order_stays_final_but_for_what_left_as_it_lapsed() {
+        for status in STATUSES.into_iter().filter(|s| s.is_final()) {
+            for event in EVENTS {
+                let after = next(status, event);
+                assert!(after.is_err() || after == Ok(S::Sent) || after.is_ok_and(S::is_final));
+            }
+        }
+    }
+
+    #[test]
+    fn an_illegal_pair_names_both_halves() {
+        let error = next(S::Open, E::Sent).unwrap_err();
+        assert_eq!(error.to_string(), "an order that is Open cannot be Sent");
+    }
+}

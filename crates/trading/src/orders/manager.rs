@@ -1,0 +1,350 @@
+//! The order manager: from approvals to intents, from answers to what became of them.
+//!
+//! Only it grants another attempt, and only on a definite no or on a proved absence while the order
+//! is still worth sending. Statuses move forward only; a fill counts once by its trade id, in the
+//! order of trade ids, and only when the fills known add up to what the venue says is executed, so
+//! that reports in any order, doubled or torn, lead to the same fills. What contradicts the records
+//! becomes a conflict at once and stays one until an operator ends it or the epoch changes.
+//!
+//! Its invariants are those of the [`OrderBook`] and one more, asserted by `check`: an order that
+//! is final has applied all fills it knows of, unless some are missing.
+
+use super::book::{Order, OrderBook};
+use super::lifecycle::{self, Event};
+use super::reconcile;
+use crate::decide::Approved;
+use everwarm_domain::fact::kinds::{kind, rank};
+use everwarm_domain::fact::{
+    Accept, Body, Conflict, Dispute, Market, Operator, Order as Said, Venue,
+};
+use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::order::{OrderStatus, PANIC, PanicTrade, SendAttempt};
+use everwarm_kernel::fact::{Fact, Mask, Rank};
+use everwarm_kernel::stage::{OnPoison, Out, Stage};
+use everwarm_kernel::state;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) const FORMAT: u8 = 2;
+
+/// The stage.
+#[derive(Debug, Default)]
+pub struct Manager {
+    book: OrderBook,
+}
+
+impl Manager {
+    /// What is known of every order.
+    #[must_use]
+    pub fn book(&self) -> &OrderBook {
+        &self.book
+    }
+
+    /// The status of an order after an event; none where that is what it has, or where the pair is
+    /// illegal.
+    fn shift(order: &Order, event: Event) -> Option<OrderStatus> {
+        lifecycle::next(order.status, event).ok().filter(|status| *status != order.status)
+    }
+
+    /// Notes as conflicts the events of this input that no row of the table allows.
+    fn contradictions(&mut self, venue: &Venue) {
+        let mut events: Vec<(&ClientOrderId, Event)> = Vec::new();
+        match venue {
+            Venue::Sent { attempts } => {
+                events.extend(attempts.iter().map(|sent| (&sent.client_id, Event::Sent)));
+            }
+            Venue::Refused { client_id, attempt, .. } => {
+                if self.book.get(client_id).is_some_and(|order| order.is_current(*attempt)) {
+                    events.push((client_id, Event::Refused));
+                }
+            }
+            Venue::Reported(report) => {
+                let order = self.book.get(&report.client_id);
+                let told = order.filter(|order| order.told_id == Some(report.venue_order_id));
+                let event = told.and_then(Order::told_event);
+                events.extend(event.map(|event| (&report.client_id, event)));
+            }
+            Venue::Unanswered { .. }
+            | Venue::Absent { .. }
+            | Venue::Account { .. }
+            | Venue::PanicTraded { .. } => {}
+        }
+        for (id, event) in events {
+            let Some(order) = self.book.get(id) else { continue };
+            if let Err(illegal) = lifecycle::next(order.status, event) {
+                let ours = format!("{:?}", order.status);
+                self.book.conflict(Dispute::Order, id, ours, illegal.to_string());
+            }
+        }
+    }
+
+    fn say(order: &Order, status: OrderStatus, reason: &str, out: &mut Out<Body>) {
+        out.say_because(
+            [order.key],
+            Body::Order(Said::Changed {
+                client_id: order.intent.client_id.clone(),
+                symbol: order.intent.symbol,
+                venue_order_id: order.told_id,
+                status,
+                executed: order.executed.normalize(),
+                executed_quote: order.executed_quote.normalize(),
+                reason: reason.to_owned(),
+            }),
+        );
+    }
+
+    fn change(order: &Order, event: Event, reason: &str, out: &mut Out<Body>) {
+        if let Some(status) = Self::shift(order, event) {
+            Self::say(order, status, reason, out);
+        }
+    }
+
+    /// Ends orders whose time has come before they left.
+    fn lapse(&self, out: &mut Out<Body>) {
+        for order in self.book.living().filter(|order| order.is_due()) {
+            if self.book.time > order.intent.valid_until {
+                Self::change(order, Event::Lapsed, "not sent in time", out);
+            }
+        }
+    }
+
+    /// Another attempt, or the end where it is too late for one.
+    fn again(&self, order: &Order, why: &str, out: &mut Out<Body>) {
+        if lifecycle::next(order.status, Event::Granted).is_err() {
+            return;
+        }
+        if self.book.time > order.intent.valid_until {
+            Self::change(order, Event::Lapsed, &format!("{why}; too late to send it again"), out);
+            return;
+        }
+        let (client_id, attempt) = (order.intent.client_id.clone(), order.sent() + 1);
+        let reason = why.to_owned();
+        out.say_because([order.key], Body::Order(Said::Granted { client_id, attempt, reason }));
+    }
+
+    fn sent(&self, attempts: &[SendAttempt], out: &mut Out<Body>) {
+        for sent in attempts {
+            let Some(order) = self.book.get(&sent.client_id) else { continue };
+            if order.sent() == sent.attempt {
+                Self::change(order, Event::Sent, &format!("attempt {}", sent.attempt), out);
+            }
+        }
+    }
+
+    fn reported(order: &Order, out: &mut Out<Body>) {
+        let Some(event) = order.told_event() else { return };
+        let mut after = order.clone();
+        if !order.fills_missing() {
+            for known in order.fills.values().filter(|known| !known.applied) {
+                after.applied += 1;
+                after.apply(&known.fill);
+                out.say_because(
+                    [order.key],
+                    Body::Order(Said::Filled {
+                        client_id: order.intent.client_id.clone(),
+                        strategy: order.intent.strategy.clone(),
+                        symbol: order.intent.symbol,
+                        side: order.intent.side,
+                        k: after.applied,
+                        fill: known.fill.clone(),
+                    }),
+                );
+            }
+        }
+        let status = Self::shift(order, event).unwrap_or(order.status);
+        let now = (status, order.told_id, after.applied);
+        if now != (order.status, order.venue_order_id, order.applied) {
+            let missing = "the venue tells more executed than fills; they are being fetched";
+            Self::say(&after, status, if order.fills_missing() { missing } else { "" }, out);
+        }
+    }
+
+    fn venue(&self, venue: &Venue, out: &mut Out<Body>) {
+        match venue {
+            Venue::Sent { attempts } => self.sent(attempts, out),
+            Venue::Reported(report) => {
+                let order = self.book.get(&report.client_id);
+                if let Some(order) = order.filter(|o| o.told_id == Some(report.venue_order_id)) {
+                    Self::reported(order, out);
+                }
+            }
+            Venue::Refused { client_id, attempt, code, text, again } => {
+                let order = self.book.get(client_id).filter(|order| order.is_current(*attempt));
+                let Some(order) = order else { return };
+                let why = format!("the venue refused attempt {attempt}: {text} ({code})");
+                if *again {
+                    self.again(order, &why, out);
+                } else {
+                    Self::change(order, Event::Refused, &why, out);
+                }
+            }
+            Venue::Unanswered { client_id, attempt, reason } => {
+                let order = self.book.get(client_id).filter(|order| order.is_current(*attempt));
+                if let Some(order) = order {
+                    Self::change(order, Event::Lost, reason, out);
+                }
+            }
+            Venue::Absent { client_id, asked } => {
+                let order = self.book.get(client_id);
+                if let Some(order) = order.filter(|o| reconcile::proves_absence(o, *asked)) {
+                    let attempt = order.sent();
+                    let why = format!(
+                        "attempt {attempt} can no longer arrive, and asked twice the venue has \
+                         neither the order nor a trade of it"
+                    );
+                    self.again(order, &why, out);
+                }
+            }
+            Venue::Account { life, time, open, .. } => {
+                let conflicts = reconcile::compare(&self.book, *time, open);
+                out.say(Body::Order(Said::Compared { life: *life, conflicts }));
+                return;
+            }
+            Venue::PanicTraded { trades } => self.panicked(trades, out),
+        }
+        if self.book.fresh {
+            let (life, conflicts) = (self.book.life, self.book.conflicts.clone());
+            out.say(Body::Order(Said::Compared { life, conflicts }));
+        }
+    }
+
+    /// Books what `everwarm panic` traded, each trade once: it is no order of ours, but what it
+    /// sold was.
+    fn panicked(&self, trades: &[PanicTrade], out: &mut Out<Body>) {
+        let mut more: BTreeMap<&ClientOrderId, BTreeSet<u64>> = BTreeMap::new();
+        for PanicTrade { client_id, symbol, side, fill } in trades {
+            let (before, booked) = self.book.panicked.booked(client_id, fill.trade_id);
+            let more = more.entry(client_id).or_default();
+            if booked || !client_id.is_panic() || !more.insert(fill.trade_id) {
+                continue;
+            }
+            out.say(Body::Order(Said::Filled {
+                client_id: client_id.clone(),
+                strategy: PANIC.to_owned(),
+                symbol: *symbol,
+                side: *side,
+                k: u32::try_from(before + more.len()).unwrap_or(u32::MAX),
+                fill: fill.clone(),
+            }));
+        }
+    }
+
+    /// Takes the venue's word for an order: it is over as the venue says. One that another has sent
+    /// under our id is not sent a second time; one that we hold to be over stays so, and what is
+    /// still filled of it counts when it is told.
+    fn resolved(&self, conflict: &Conflict, out: &mut Out<Body>) {
+        let order = conflict.order().and_then(|id| self.book.get(&id).cloned());
+        let Some(order) = order else { return };
+        let told = order.told.filter(|status| status.is_final());
+        let (status, reason) = match (conflict.dispute, told) {
+            (Dispute::Twin, _) if order.sent() == 0 => {
+                (OrderStatus::Expired, "another has sent an order of this id")
+            }
+            (Dispute::Order, Some(told)) => (told, "an operator took the venue's word"),
+            (Dispute::Order, None) if order.is_working() => (
+                OrderStatus::Cancelled,
+                "the venue has it no longer, and an operator took its word",
+            ),
+            (Dispute::Balance | Dispute::Order | Dispute::Twin | Dispute::Setup, _) => return,
+        };
+        if status != order.status {
+            Self::say(&order, status, reason, out);
+        }
+    }
+
+    fn started(&self, life: u64, out: &mut Out<Body>) {
+        for order in self.book.living() {
+            let why = format!("life {life} began before the answer was heard");
+            if order.status == OrderStatus::Sent {
+                Self::change(order, Event::Lost, &why, out);
+            }
+        }
+    }
+}
+
+impl Stage for Manager {
+    type Body = Body;
+
+    fn version(&self) -> u16 {
+        2
+    }
+
+    fn rank(&self) -> Rank {
+        rank::ORDER_MANAGER
+    }
+
+    fn name(&self) -> &'static str {
+        "order-manager"
+    }
+
+    fn on_poison(&self) -> OnPoison {
+        OnPoison::Stop
+    }
+
+    fn interest(&self) -> Mask {
+        OrderBook::INPUTS.and(Mask::of(&[kind::APPROVED]))
+    }
+
+    fn produces(&self) -> Mask {
+        OrderBook::SAID.and(Mask::of(&[kind::COMPARED]))
+    }
+
+    fn evolve(&mut self, fact: &Fact<Body>) {
+        self.book.fold(fact);
+        if let Body::Venue(venue) = &fact.body {
+            self.contradictions(venue);
+        }
+    }
+
+    fn decide(&self, fact: &Fact<Body>, out: &mut Out<Body>) {
+        match &fact.body {
+            Body::Venue(venue) => {
+                self.venue(venue, out);
+                self.lapse(out);
+            }
+            Body::Market(Market::Close { .. }) | Body::Operator(Operator::Clock { .. }) => {
+                self.lapse(out);
+            }
+            Body::Operator(Operator::Started { life, .. }) => self.started(*life, out),
+            Body::Operator(Operator::Resolved { conflict, accept: Accept::Venue, .. }) => {
+                self.resolved(conflict, out);
+            }
+            Body::Decision(_) => {
+                let approved = Approved::told(fact);
+                let intent = approved.as_ref().map(Approved::intent);
+                if let Some(intent) = intent.filter(|i| !self.book.remembers(&i.client_id)) {
+                    out.say_because([fact.key], Body::Order(Said::Intent(intent.clone())));
+                }
+            }
+            Body::Market(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
+        }
+    }
+
+    fn next_wake(&self) -> Option<i64> {
+        let due = self.book.living().filter(|order| order.is_due());
+        due.map(|order| order.intent.valid_until.saturating_add(1)).min()
+    }
+
+    fn save(&self) -> Vec<u8> {
+        state::save(FORMAT, &self.book)
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.book = OrderBook::from_checkpoint(bytes)?;
+        Ok(())
+    }
+
+    fn check(&self) {
+        self.book.check();
+        for order in self.book.living().filter(|order| order.status.is_final()) {
+            assert!(order.fills_missing(), "a final order that lives lacks fills: {order:?}");
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "manager_tests.rs"]
+mod tests;

@@ -1,0 +1,241 @@
+//! Orders that are over: nearly nobody asks for one, but every checkpoint carries them.
+//!
+//! They lie packed in a few blocks of bytes, so that saving and loading them is copying. Whole
+//! blocks are forgotten, the oldest first: those over for a day, and what is too many.
+
+use super::book::Order;
+use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::time::{DAY, UtcMs};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+use std::fmt;
+
+/// How long an order that is over is remembered at least, for late reports of it, where the next
+/// bound allows; event time, milliseconds.
+const REMEMBERED_MS: i64 = DAY;
+/// So many orders are remembered at least: minutes of them where hundreds of symbols trade at every
+/// close, months where a few do. The venue tells of an order that is over within seconds or never.
+const REMEMBERED: usize = 1024;
+/// Orders in a block.
+const BLOCK: usize = 128;
+
+/// All orders that are over and not yet forgotten.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Past {
+    /// The oldest first.
+    blocks: VecDeque<Block>,
+    /// Nothing newer than this was forgotten.
+    forgotten: UtcMs,
+}
+
+/// Orders by the time at which they were put here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Block {
+    /// The latest event time or venue time of an order in it.
+    newest: UtcMs,
+    /// Where each order begins in `bytes`, by id.
+    places: Vec<u32>,
+    bytes: Bytes,
+}
+
+/// Bytes that are saved as such.
+#[derive(Clone, Debug, PartialEq)]
+struct Bytes(Vec<u8>);
+
+impl Default for Past {
+    fn default() -> Self {
+        Past { blocks: VecDeque::new(), forgotten: UtcMs::MIN }
+    }
+}
+
+impl Past {
+    /// Takes in an order that is over as of event time `now`. One of the same id is hidden by it.
+    pub(super) fn put(&mut self, order: &Order, now: UtcMs) {
+        if self.blocks.back().is_none_or(|block| block.places.len() >= BLOCK) {
+            self.blocks.push_back(Block::default());
+        }
+        let block = self.blocks.back_mut().expect("one was just seen to");
+        block.put(order);
+        block.newest = block.newest.max(now).max(order.told_at);
+        let others = |all: &VecDeque<Block>| (all.len() - 1) * BLOCK;
+        while others(&self.blocks) > REMEMBERED {
+            self.forget();
+        }
+    }
+
+    /// Forgets what has been over for a day as of event time `now`.
+    pub(super) fn pass(&mut self, now: UtcMs) {
+        let bound = now.saturating_sub(REMEMBERED_MS);
+        while self.blocks.front().is_some_and(|block| block.newest < bound) {
+            self.forget();
+        }
+    }
+
+    /// Whether an order of ours that was alive at this time would still be known as of event time
+    /// `now`.
+    pub(super) fn reaches(&self, time: UtcMs, now: UtcMs) -> bool {
+        time > self.forgotten && time >= now.saturating_sub(REMEMBERED_MS)
+    }
+
+    /// The order as it was put last.
+    pub(super) fn get(&self, id: &ClientOrderId) -> Option<Order> {
+        self.find(id).map(unpacked)
+    }
+
+    /// All of them; one that was put again may come as it was before, too.
+    pub(super) fn orders(&self) -> impl Iterator<Item = Order> {
+        let of = |block: &'_ Block, place: &u32| unpacked(block.at(*place).1);
+        self.blocks.iter().flat_map(move |block| block.places.iter().map(move |p| of(block, p)))
+    }
+
+    pub(super) fn has(&self, id: &ClientOrderId) -> bool {
+        self.find(id).is_some()
+    }
+
+    fn find(&self, id: &ClientOrderId) -> Option<&[u8]> {
+        self.blocks.iter().rev().find_map(|block| block.find(id.0.as_bytes()).ok())
+    }
+
+    fn forget(&mut self) {
+        if let Some(block) = self.blocks.pop_front() {
+            self.forgotten = self.forgotten.max(block.newest);
+        }
+    }
+}
+
+fn unpacked(packed: &[u8]) -> Order {
+    rmp_serde::from_slice(packed)
+        .expect("only this module packs, and the store checks what it keeps")
+}
+
+impl Default for Block {
+    fn default() -> Self {
+        let (places, bytes) = (Vec::with_capacity(BLOCK), Bytes(Vec::new()));
+        Block { newest: UtcMs::MIN, places, bytes }
+    }
+}
+
+impl Block {
+    /// An order lies here as the length of its id (one byte), its id, and itself as `MessagePack`.
+    fn put(&mut self, order: &Order) {
+        let id = order.intent.client_id.0.as_bytes();
+        let place = u32::try_from(self.bytes.0.len()).expect("a block is far below 4 GB");
+        let length = u8::try_from(id.len()).expect("an id has at most 36 characters");
+        match self.search(id) {
+            Ok(at) => self.places[at] = place,
+            Err(at) => self.places.insert(at, place),
+        }
+        self.bytes.0.push(length);
+        self.bytes.0.extend_from_slice(id);
+        rmp_serde::encode::write(&mut self.bytes.0, order).expect("an order is plain values");
+    }
+
+    fn search(&self, id: &[u8]) -> Result<usize, usize> {
+        let of = |place: &u32| -> Ordering { self.at(*place).0.cmp(id) };
+        self.places.binary_search_by(of)
+    }
+
+    fn find(&self, id: &[u8]) -> Result<&[u8], usize> {
+        self.search(id).map(|at| self.at(self.places[at]).1)
+    }
+
+    /// The id there, and the rest from its order on.
+    fn at(&self, place: u32) -> (&[u8], &[u8]) {
+        let bytes = &self.bytes.0[place as usize..];
+        bytes[1..].split_at(usize::from(bytes[0]))
+    }
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Block;
+        impl Visitor<'_> for Block {
+            type Value = Bytes;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("packed orders")
+            }
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Bytes, E> {
+                Ok(Bytes(bytes.to_vec()))
+            }
+        }
+        from.deserialize_bytes(Block)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::sym;
+    use everwarm_domain::money::Decimal;
+    use everwarm_domain::order::{OrderIntent, OrderType, Side};
+    use everwarm_kernel::fact::Key;
+    use everwarm_kernel::state;
+
+    fn order(i: u64) -> Order {
+        let intent = OrderIntent {
+            client_id: id(i),
+            strategy: "sma_cross".to_owned(),
+            symbol: sym("BTCUSDT"),
+            side: Side::Buy,
+            order_type: OrderType::Market,
+            quantity: Decimal::ONE,
+            price: None,
+            close_time: 0,
+            valid_until: 0,
+        };
+        Order::new(intent, Key { n: i, rank: 1, i: 0 })
+    }
+
+    /// Ids do not come in their order.
+    fn id(i: u64) -> ClientOrderId {
+        ClientOrderId(format!("ew-{:016x}", i.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+    }
+
+    #[test]
+    fn gives_back_the_last_of_each_id_also_after_a_checkpoint() {
+        let mut past = Past::default();
+        for i in 0..1000 {
+            past.put(&order(i), 5);
+        }
+        let mut again = order(3);
+        again.granted = 7;
+        past.put(&again, 6);
+        let past: Past = state::load(1, &state::save(1, &past)).unwrap();
+        for i in (0..1000).filter(|i| *i != 3) {
+            assert_eq!(past.get(&id(i)), Some(order(i)));
+        }
+        assert_eq!(past.get(&id(3)), Some(again));
+        assert!(!past.has(&id(1000)) && past.get(&id(1000)).is_none());
+        let all: Vec<Order> = past.orders().collect();
+        assert_eq!(all.len(), 1001);
+        assert!((0..1000).all(|i| all.iter().any(|order| order.intent.client_id == id(i))));
+    }
+
+    #[test]
+    fn forgets_after_a_day_or_by_number_and_knows_how_far_it_reaches() {
+        let mut past = Past::default();
+        past.put(&order(0), 100);
+        past.pass(100 + DAY);
+        assert!(past.has(&id(0)) && past.reaches(101, 101 + DAY));
+        past.pass(101 + DAY);
+        assert!(!past.has(&id(0)));
+        assert!(!past.reaches(100, 101) && past.reaches(101, 101));
+
+        for i in 1..=10_000 {
+            past.put(&order(i), 1000 + i.cast_signed());
+        }
+        let kept = (1..=10_000).filter(|i| past.has(&id(*i))).count();
+        assert!((REMEMBERED..=REMEMBERED + BLOCK).contains(&kept), "{kept}");
+        assert!(past.has(&id(10_000)) && !past.has(&id(1)));
+        let oldest = (1..=10_000).find(|i| past.has(&id(*i))).unwrap().cast_signed();
+        assert!(past.reaches(1000 + oldest, 20_000) && !past.reaches(999 + oldest, 20_000));
+    }
+}

@@ -1,0 +1,117 @@
+//! The orders open at the venue against ours, and when an absence is proved.
+
+use super::book::{Order, OrderBook, PROOF_GAP_MS};
+use everwarm_domain::fact::{Conflict, Dispute};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::order::OrderStatus;
+use everwarm_domain::time::UtcMs;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Conflicts kept at most: one is enough to halt, a few to understand.
+const CONFLICTS_MAX: usize = 32;
+
+/// What the list of open orders at venue time `time` contradicts, besides what is contradicted
+/// already. What the venue said after that picture explains a difference; orders that are not ours
+/// are not looked at.
+pub(super) fn compare(
+    book: &OrderBook,
+    time: UtcMs,
+    open: &[(ClientOrderId, Symbol)],
+) -> Vec<Conflict> {
+    let mut conflicts = book.conflicts.clone();
+    for (id, symbol) in open.iter().filter(|(id, _)| id.is_ours()) {
+        let (dispute, ours) = match book.get(id) {
+            None => (Dispute::Twin, Conflict::UNKNOWN.to_owned()),
+            Some(order) if order.sent() == 0 => (Dispute::Twin, "never sent".to_owned()),
+            Some(order) if order.status.is_final() && order.told_at < time => {
+                (Dispute::Order, format!("{:?}", order.status))
+            }
+            Some(_) => continue,
+        };
+        let theirs = format!("open in {symbol}");
+        conflicts.push(Conflict::of_order(dispute, id, ours, theirs));
+    }
+    let listed = |order: &Order| open.iter().any(|(id, _)| *id == order.intent.client_id);
+    for order in book.open().filter(|order| order.told_at < time && !listed(order)) {
+        let ours = format!("{:?} in {}", order.status, order.intent.symbol);
+        let theirs = "not among the open orders; only a query can tell what became of it";
+        let id = &order.intent.client_id;
+        conflicts.push(Conflict::of_order(Dispute::Order, id, ours, theirs.to_owned()));
+    }
+    conflicts.retain(|conflict| !book.sets_aside(conflict));
+    conflicts.sort_by(|a, b| (&a.about, &a.ours).cmp(&(&b.about, &b.ours)));
+    conflicts.dedup_by(|a, b| a.about == b.about);
+    conflicts
+}
+
+/// Whether an absence seen at `asked` completes the proof that the last attempt was never accepted:
+/// it could no longer arrive when the venue was asked, twice, a second apart.
+pub(super) fn proves_absence(order: &Order, asked: UtcMs) -> bool {
+    let unclear = matches!(order.status, OrderStatus::Sent | OrderStatus::Unknown);
+    unclear
+        && order.told.is_none()
+        && order.is_current(order.sent())
+        && order.absent.is_some_and(|first| asked.saturating_sub(first) >= PROOF_GAP_MS)
+}
+
+impl OrderBook {
+    /// Notes a contradiction, once.
+    pub(super) fn conflict(
+        &mut self,
+        dispute: Dispute,
+        id: &ClientOrderId,
+        ours: String,
+        theirs: String,
+    ) {
+        let conflict = Conflict::of_order(dispute, id, ours, theirs);
+        let known = |c: &Conflict| c.about == conflict.about && c.ours == conflict.ours;
+        let room = self.conflicts.len() < CONFLICTS_MAX;
+        if room && !self.conflicts.iter().any(known) && !self.sets_aside(&conflict) {
+            self.conflicts.push(conflict);
+            self.fresh = true;
+        }
+    }
+
+    /// Whether an operator has ended this conflict. An unknown order is left once and for all,
+    /// whatever the venue says of it next.
+    pub(super) fn sets_aside(&self, conflict: &Conflict) -> bool {
+        let unknown = conflict.ours == Conflict::UNKNOWN;
+        self.aside.contains(&conflict.id()) || (unknown && self.aside.contains(&conflict.about))
+    }
+
+    pub(super) fn resolved(&mut self, conflict: &Conflict) {
+        if conflict.order().is_some() {
+            self.conflicts.retain(|c| c.id() != conflict.id());
+            self.aside.insert(conflict.id());
+            if conflict.ours == Conflict::UNKNOWN {
+                self.aside.insert(conflict.about.clone());
+            }
+        }
+    }
+}
+
+impl Order {
+    /// The venue's ids of the trades that count already.
+    pub fn applied_trades(&self) -> impl Iterator<Item = u64> {
+        self.fills.iter().filter(|(_, known)| known.applied).map(|(id, _)| *id)
+    }
+}
+
+/// Trade ids of `everwarm panic` that are booked, by its orders.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Panicked(BTreeMap<ClientOrderId, BTreeSet<u64>>);
+
+impl Panicked {
+    /// A trade is booked.
+    pub(super) fn book(&mut self, id: &ClientOrderId, trade_id: u64) {
+        self.0.entry(id.clone()).or_default().insert(trade_id);
+    }
+
+    /// How many trades of this order are booked, and whether this one is.
+    pub(super) fn booked(&self, id: &ClientOrderId, trade_id: u64) -> (usize, bool) {
+        let booked = self.0.get(id);
+        booked.map_or((0, false), |booked| (booked.len(), booked.contains(&trade_id)))
+    }
+}

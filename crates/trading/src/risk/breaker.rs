@@ -1,0 +1,492 @@
+//! The circuit breaker: says how much is allowed, only when that changes.
+//!
+//! Reaching a limit of failures, entries or loss means exits only, until the counts are back below
+//! it or a new UTC day begins with a close. Books or orders that contradict the venue mean exits
+//! only until no conflict is left, a twin halts until then. A stage that was given nothing any more
+//! means exits only, one that was not given a symbol means no buys of that symbol, until an
+//! operator releases it. A branch of the supervision tree that is kept down means exits only, until
+//! it is up again. What an operator halts, flattens or starts carefully counts until he says
+//! otherwise. It speaks once an input, after all it sees of it, so the decision of the same
+//! close already knows.
+//!
+//! Requests of one owed exit that fail count as one failure, however often it is requested.
+//!
+//! Invariant, asserted by `check`: at the normal level there is no reason, at any other there is
+//! one.
+
+use super::limits::Counts;
+use everwarm_domain::fact::kinds::{kind, rank};
+use everwarm_domain::fact::{
+    Body, BreakerLevel, Decision, Dispute, Ledger, Market, Operator, Order, Venue,
+};
+use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{OrderStatus, Side};
+use everwarm_domain::quarantine::Quarantines;
+use everwarm_domain::settings::Risk;
+use everwarm_domain::switch::Switches;
+use everwarm_domain::time::day_of;
+use everwarm_kernel::fact::{Effect, Fact, Mask, Rank};
+use everwarm_kernel::stage::{OnPoison, Out, Stage};
+use everwarm_kernel::state;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+const FORMAT: u8 = 5;
+
+/// The stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Breaker {
+    limits: Risk,
+    counts: Counts,
+    /// Orders that have left and are not final: only these can fail.
+    sent: BTreeSet<ClientOrderId>,
+    /// Orders to sell that are not final, with whose they are and what they sell.
+    exits: BTreeMap<ClientOrderId, (Symbol, String)>,
+    /// Owed exits of which a failure has been counted: requests of one exit count once.
+    failed: BTreeSet<(Symbol, String)>,
+    /// Profit locked in by symbol, as last told.
+    realized: SymbolMap<Decimal>,
+    /// Number of conflicts of the last reconciliation, and how many of them tell of a twin.
+    conflicts: usize,
+    twins: usize,
+    quarantines: Quarantines,
+    /// Paths of the branches that are kept down.
+    branches: BTreeSet<String>,
+    switches: Switches,
+    level: BreakerLevel,
+    reasons: Vec<String>,
+    barred: Vec<(Symbol, String)>,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Breaker {
+            limits: Risk::default(),
+            counts: Counts::default(),
+            sent: BTreeSet::new(),
+            exits: BTreeMap::new(),
+            failed: BTreeSet::new(),
+            realized: SymbolMap::default(),
+            conflicts: 0,
+            twins: 0,
+            quarantines: Quarantines::default(),
+            branches: BTreeSet::new(),
+            switches: Switches::default(),
+            level: BreakerLevel::Normal,
+            reasons: Vec::new(),
+            barred: Vec::new(),
+        }
+    }
+}
+
+impl Breaker {
+    /// What has happened, as the limits count it, and the limits.
+    #[must_use]
+    pub fn counted(&self) -> (&Counts, &Risk) {
+        (&self.counts, &self.limits)
+    }
+
+    fn judge(&self) -> (BreakerLevel, Vec<String>) {
+        let (mut level, mut reasons) = self.switches.level();
+        let (counted, told) = self.counts.judge(&self.limits);
+        level = level.max(counted);
+        reasons.extend(told);
+        for quarantine in self.quarantines.held().filter(|q| q.effect != Effect::Parts) {
+            level = level.max(BreakerLevel::ExitsOnly);
+            reasons.push(quarantine.reason());
+        }
+        for path in &self.branches {
+            level = level.max(BreakerLevel::ExitsOnly);
+            reasons.push(format!("{path} failed too often and is kept down"));
+        }
+        if self.conflicts == 0 {
+            return (level, reasons);
+        }
+        let found = self.conflicts;
+        let differences = if found == 1 { "difference" } else { "differences" };
+        let told = format!("{found} {differences} to the venue that no record explains");
+        reasons.insert(0, told);
+        if self.twins == 0 {
+            return (level.max(BreakerLevel::ExitsOnly), reasons);
+        }
+        let twin = "an order under our name is not of this journal: another daemon trades with the \
+                    same identity, or this is an old backup";
+        reasons.insert(0, twin.to_owned());
+        (BreakerLevel::Halted, reasons)
+    }
+
+    /// Symbols of which nothing may be bought; the latest reason of each.
+    fn bars(&self) -> Vec<(Symbol, String)> {
+        let parts = self.quarantines.held().filter(|q| q.effect == Effect::Parts);
+        let each = parts.flat_map(|q| q.symbols.iter().map(|symbol| (*symbol, q.reason())));
+        each.collect::<BTreeMap<_, _>>().into_iter().collect()
+    }
+
+    fn order(&mut self, order: &Order) {
+        match order {
+            Order::Changed { client_id, status, executed, .. } => {
+                if !status.is_final() {
+                    return;
+                }
+                let failed = match status {
+                    OrderStatus::Rejected | OrderStatus::Expired => executed.is_zero(),
+                    OrderStatus::Filled
+                    | OrderStatus::Cancelled
+                    | OrderStatus::Intent
+                    | OrderStatus::Sent
+                    | OrderStatus::Unknown
+                    | OrderStatus::Open
+                    | OrderStatus::PartlyFilled => false,
+                };
+                let exit = self.exits.remove(client_id);
+                if self.sent.remove(client_id)
+                    && failed
+                    && exit.is_none_or(|exit| self.failed.insert(exit))
+                {
+                    self.counts.failures += 1;
+                }
+            }
+            Order::Filled { side, k, .. } => {
+                self.counts.failures = 0;
+                if (*side, *k) == (Side::Buy, 1) {
+                    self.counts.entries += 1;
+                }
+            }
+            Order::Intent(intent) if intent.side == Side::Sell => {
+                let exit = (intent.symbol, intent.strategy.clone());
+                self.exits.insert(intent.client_id.clone(), exit);
+            }
+            Order::Intent(_) | Order::Granted { .. } | Order::Compared { .. } => {}
+        }
+    }
+
+    fn ledger(&mut self, ledger: &Ledger) {
+        match ledger {
+            Ledger::Position { symbol, realized_pnl, .. } => {
+                let last = self.realized.entry(*symbol);
+                let made = realized_pnl.saturating_sub(std::mem::replace(last, *realized_pnl));
+                self.counts.realized = self.counts.realized.saturating_add(made);
+            }
+            Ledger::Reconciled { conflicts, .. } => {
+                self.conflicts = conflicts.len();
+                let twins = conflicts.iter().filter(|c| c.dispute == Dispute::Twin);
+                self.twins = twins.count();
+            }
+            Ledger::Equity { .. } | Ledger::Adjusted { .. } => {}
+        }
+    }
+}
+
+impl Stage for Breaker {
+    type Body = Body;
+
+    fn rank(&self) -> Rank {
+        rank::BREAKER
+    }
+
+    fn name(&self) -> &'static str {
+        "breaker"
+    }
+
+    fn version(&self) -> u16 {
+        5
+    }
+
+    fn on_poison(&self) -> OnPoison {
+        OnPoison::Stop
+    }
+
+    fn interest(&self) -> Mask {
+        Mask::of(&[
+            kind::CLOSE,
+            kind::SENT,
+            kind::CONFIG_APPLIED,
+            kind::QUARANTINED,
+            kind::RELEASED,
+            kind::STARTED,
+            kind::SWITCHED,
+            kind::BRANCH,
+            kind::OWED,
+            kind::INTENT,
+            kind::CHANGED,
+            kind::FILLED,
+            kind::POSITION,
+            kind::RECONCILED,
+        ])
+    }
+
+    fn produces(&self) -> Mask {
+        Mask::of(&[kind::BREAKER])
+    }
+
+    fn evolve(&mut self, fact: &Fact<Body>) {
+        match &fact.body {
+            Body::Market(Market::Close { time, .. }) => self.counts.turn(day_of(*time)),
+            Body::Venue(Venue::Sent { attempts }) => {
+                self.sent.extend(attempts.iter().map(|attempt| attempt.client_id.clone()));
+            }
+            Body::Operator(Operator::ConfigApplied { text, .. }) => {
+                if let Some(settings) = crate::settings::applied(text) {
+                    self.limits = settings.risk;
+                }
+            }
+            // A life begins with all branches up.
+            Body::Operator(Operator::Started { .. }) => self.branches.clear(),
+            Body::Operator(Operator::Branch { path, down }) => {
+                self.branches.remove(path);
+                self.branches.extend(down.as_ref().map(|_| path.clone()));
+            }
+            Body::Operator(Operator::Switched { .. }) => self.switches.fold(fact),
+            Body::Order(order) => self.order(order),
+            Body::Ledger(ledger) => self.ledger(ledger),
+            Body::Operator(Operator::Quarantined { .. } | Operator::Released { .. }) => {
+                self.quarantines.fold(fact);
+            }
+            Body::Decision(Decision::Breaker { level, reasons, barred }) => {
+                self.level = *level;
+                self.reasons.clone_from(reasons);
+                self.barred.clone_from(barred);
+            }
+            Body::Decision(Decision::Owed { symbol, strategy, ended: Some(_), .. }) => {
+                self.failed.remove(&(*symbol, strategy.clone()));
+            }
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_) => {}
+        }
+    }
+
+    fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
+
+    fn conclude(&self, out: &mut Out<Body>) {
+        let ((level, reasons), barred) = (self.judge(), self.bars());
+        if level != self.level || reasons != self.reasons || barred != self.barred {
+            out.say(Body::Decision(Decision::Breaker { level, reasons, barred }));
+        }
+    }
+
+    fn save(&self) -> Vec<u8> {
+        state::save(FORMAT, self)
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
+        *self = state::load(FORMAT, bytes)?;
+        Ok(())
+    }
+
+    fn check(&self) {
+        let quiet = self.level == BreakerLevel::Normal;
+        assert_eq!(quiet, self.reasons.is_empty(), "{:?} {:?}", self.level, self.reasons);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{
+        changed, close, configured, dec, fact, facts_of, filled, input, sent, sym,
+    };
+    use everwarm_domain::fact::{Conflict, Dispute};
+    use everwarm_domain::settings::Settings;
+    use everwarm_domain::switch::{SafeStep, Switch};
+
+    const DAY_MINUTES: i64 = 1440;
+
+    fn said(stage: &mut Breaker, rank: u16, body: Body) -> String {
+        let facts = facts_of(stage, &fact(1, rank, body));
+        let words = facts.into_iter().map(|body| {
+            let Body::Decision(Decision::Breaker { level, reasons, barred }) = body else {
+                panic!()
+            };
+            let barred: Vec<&str> = barred.iter().map(|(symbol, _)| symbol.as_str()).collect();
+            let barred = if barred.is_empty() { String::new() } else { format!(" not {barred:?}") };
+            format!("{level:?} {reasons:?}{barred}")
+        });
+        words.collect::<Vec<_>>().join("; ")
+    }
+
+    fn breaker(failures: u32, trades: u32, loss: &str) -> Breaker {
+        let risk = Risk {
+            max_consecutive_failures: failures,
+            max_trades_per_day: trades,
+            max_loss_per_day: dec(loss),
+        };
+        let settings = Settings { risk, ..Settings::default() };
+        let mut stage = Breaker::default();
+        assert_eq!(said(&mut stage, 0, configured(&settings)), "");
+        stage
+    }
+
+    #[test]
+    fn failures_in_a_row_count_only_for_orders_that_left_and_a_fill_forgives() {
+        let mut stage = breaker(2, 0, "0");
+        let rejected = |id| changed(id, OrderStatus::Rejected, "0");
+        assert_eq!(said(&mut stage, 700, changed("ew-0", OrderStatus::Expired, "0")), "");
+        for id in ["ew-1", "ew-2", "ew-3", "ew-4"] {
+            facts_of(&mut stage, &input(1, sent(id, 1, 0)));
+        }
+        assert_eq!(said(&mut stage, 700, rejected("ew-1")), "");
+        assert_eq!(said(&mut stage, 700, filled("ew-2", Side::Buy, 1, "5", "1")), "");
+        assert_eq!(said(&mut stage, 700, rejected("ew-3")), "");
+        assert_eq!(said(&mut stage, 700, rejected("ew-3")), "", "told twice, counted once");
+        let tripped = said(&mut stage, 700, changed("ew-4", OrderStatus::Expired, "0"));
+        assert!(tripped.starts_with("ExitsOnly [\"1970-01-01: 2 orders"), "{tripped}");
+        assert_eq!(said(&mut stage, 700, filled("ew-2", Side::Sell, 2, "5", "1")), "Normal []");
+    }
+
+    #[test]
+    fn the_requests_of_one_owed_exit_that_fail_count_once() {
+        let mut stage = breaker(2, 0, "0");
+        let mut fails = |id: &str, symbol: &str| {
+            let intent = everwarm_domain::order::OrderIntent {
+                client_id: ClientOrderId(id.to_owned()),
+                strategy: "sma_cross".to_owned(),
+                symbol: sym(symbol),
+                side: Side::Sell,
+                order_type: everwarm_domain::order::OrderType::Market,
+                quantity: dec("1"),
+                price: None,
+                close_time: 0,
+                valid_until: 0,
+            };
+            assert_eq!(said(&mut stage, 700, Body::Order(Order::Intent(intent))), "");
+            facts_of(&mut stage, &input(1, sent(id, 1, 0)));
+            said(&mut stage, 700, changed(id, OrderStatus::Rejected, "0"))
+        };
+        assert_eq!(fails("ew-1", "A"), "");
+        assert_eq!(fails("ew-2", "A"), "", "the same exit");
+        assert_eq!(fails("ew-3", "A"), "");
+        let tripped = fails("ew-4", "B");
+        assert!(tripped.starts_with("ExitsOnly [\"1970-01-01: 2 orders"), "{tripped}");
+    }
+
+    #[test]
+    fn entries_and_losses_count_until_the_day_turns() {
+        let mut stage = breaker(0, 1, "10");
+        assert_eq!(said(&mut stage, 0, close("A", 0, 1)), "");
+        let tripped = said(&mut stage, 700, filled("ew-1", Side::Buy, 1, "5", "1"));
+        assert!(tripped.contains("1 entries"), "{tripped}");
+        assert_eq!(said(&mut stage, 0, close("A", DAY_MINUTES - 2, 1)), "");
+        assert_eq!(said(&mut stage, 0, close("A", DAY_MINUTES - 1, 1)), "Normal []");
+        let position = |realized| {
+            Body::Ledger(Ledger::Position {
+                symbol: sym("A"),
+                quantity: Decimal::ZERO,
+                cost: Decimal::ZERO,
+                realized_pnl: dec(realized),
+                cash: Decimal::ZERO,
+            })
+        };
+        assert_eq!(said(&mut stage, 800, position("5")), "");
+        assert_eq!(said(&mut stage, 800, position("-4")), "");
+        let tripped = said(&mut stage, 800, position("-10"));
+        assert!(tripped.contains("1970-01-02: the limit of 10 realised loss"), "{tripped}");
+        let bytes = stage.save();
+        stage.load(&bytes).unwrap();
+        assert_eq!(said(&mut stage, 0, close("A", 2 * DAY_MINUTES, 1)), "Normal []");
+        assert_eq!(said(&mut stage, 800, position("-11")), "", "one since midnight");
+    }
+
+    #[test]
+    fn conflicts_leave_exits_only_and_a_twin_halts_until_none_is_left() {
+        let mut stage = breaker(0, 0, "0");
+        let reconciled = |disputes: &[Dispute]| {
+            let conflict = |dispute: &Dispute| Conflict {
+                about: "BTC".into(),
+                ours: "1".into(),
+                theirs: "0".into(),
+                dispute: *dispute,
+            };
+            Body::Ledger(Ledger::Reconciled {
+                life: 1,
+                conflicts: disputes.iter().map(conflict).collect(),
+                cash: Decimal::ZERO,
+                foreign: Vec::new(),
+            })
+        };
+        assert_eq!(said(&mut stage, 800, reconciled(&[])), "");
+        let exits = said(&mut stage, 800, reconciled(&[Dispute::Balance, Dispute::Order]));
+        assert!(exits.starts_with("ExitsOnly [\"2 differences"), "{exits}");
+        let halted = said(&mut stage, 800, reconciled(&[Dispute::Twin]));
+        assert!(halted.starts_with("Halted [\"an order under our name"), "{halted}");
+        assert_eq!(said(&mut stage, 800, reconciled(&[])), "Normal []");
+    }
+
+    #[test]
+    fn a_branch_that_is_kept_down_leaves_exits_only_until_it_is_up_or_a_life_begins() {
+        let mut stage = breaker(0, 0, "0");
+        let mut told = |path: &str, down: bool| {
+            let down = down.then(|| "broken".to_owned());
+            said(&mut stage, 0, Body::Operator(Operator::Branch { path: path.into(), down }))
+        };
+        let reason = "failed too often and is kept down";
+        assert_eq!(told("root/b", true), format!("ExitsOnly [\"root/b {reason}\"]"));
+        assert_eq!(told("root/b", true), "", "told again");
+        let both = format!("ExitsOnly [\"root/a {reason}\", \"root/b {reason}\"]");
+        assert_eq!(told("root/a", true), both);
+        assert_eq!(told("root/b", false), format!("ExitsOnly [\"root/a {reason}\"]"));
+        let bytes = stage.save();
+        stage.load(&bytes).unwrap();
+        let started = Operator::Started { life: 2, installation: "i".into(), epoch: 0 };
+        assert_eq!(said(&mut stage, 0, Body::Operator(started)), "Normal []");
+    }
+
+    #[test]
+    fn a_quarantine_bars_its_symbols_or_all_entries_until_it_is_released() {
+        let mut stage = breaker(0, 0, "0");
+        let mut n = 0;
+        let mut hear = |stage: &mut Breaker, operator| {
+            n += 1;
+            facts_of(stage, &input(n, Body::Operator(operator)))
+        };
+        let quarantined = |effect, symbols: &[&str]| Operator::Quarantined {
+            rank: 200,
+            stage: "indicator".into(),
+            input: 7,
+            effect,
+            symbols: symbols.iter().map(|name| sym(name)).collect(),
+            failures: 3,
+            why: "broken".into(),
+        };
+        let mut told = |stage: &mut Breaker, operator| match hear(stage, operator).as_slice() {
+            [] => String::new(),
+            [Body::Decision(Decision::Breaker { level, reasons, barred })] => {
+                let symbols: Vec<_> = barred.iter().map(|(symbol, _)| symbol.to_string()).collect();
+                format!("{level:?} {} {}", reasons.len(), symbols.join(" "))
+            }
+            other => panic!("{other:?}"),
+        };
+        let parts = quarantined(Effect::Parts, &["B", "A"]);
+        assert_eq!(told(&mut stage, parts), "Normal 0 A B");
+        assert_eq!(told(&mut stage, quarantined(Effect::Parts, &["A"])), "");
+        let released = |quarantine| Operator::Released { quarantine, retry: false };
+        assert_eq!(told(&mut stage, released(1)), "Normal 0 A");
+        assert_eq!(told(&mut stage, quarantined(Effect::Stage, &[])), "ExitsOnly 1 A");
+        let bytes = stage.save();
+        stage.load(&bytes).unwrap();
+        assert_eq!(told(&mut stage, quarantined(Effect::Stopped, &["C"])), "ExitsOnly 2 A");
+        assert_eq!(told(&mut stage, released(5)), "ExitsOnly 1 A");
+        assert_eq!(told(&mut stage, released(4)), "Normal 0 A");
+        assert_eq!(told(&mut stage, released(9)), "", "none of that number");
+        assert_eq!(told(&mut stage, released(2)), "Normal 0 ");
+    }
+
+    #[test]
+    fn what_operators_switch_is_a_level_with_their_reason() {
+        let mut stage = breaker(0, 0, "0");
+        let mut told = |switch| {
+            let reason = "storm".to_owned();
+            said(&mut stage, 0, Body::Operator(Operator::Switched { switch, reason }))
+        };
+        let halted = "ExitsOnly [\"an operator halted trading: storm\"]";
+        assert_eq!(told(Switch::Halt), halted);
+        assert_eq!(told(Switch::Halt), "");
+        assert!(told(Switch::Flatten).starts_with("ExitsOnly [\"an operator has everything sold"));
+        assert!(told(Switch::Safe(SafeStep::Collect)).starts_with("Halted [\"a careful start"));
+        assert!(told(Switch::Resume).starts_with("Halted [\"a careful start"));
+        assert_eq!(told(Switch::Safe(SafeStep::Trade)), "Normal []");
+    }
+}

@@ -1,0 +1,118 @@
+//! Hard caps of live trading: most quote amount of one entry, and of a UTC day's. They come from a
+//! person's confirmation and from nowhere else; no configuration raises them. Orders that leave a
+//! position are never capped: what holds them back would only make a loss larger.
+//!
+//! Two count by it, each from facts of its own: the decision what it approved, the gateway what it
+//! sent.
+
+use everwarm_domain::money::Decimal;
+use everwarm_domain::time::{UtcMs, date_of, day_of};
+use serde::{Deserialize, Serialize};
+
+/// What was confirmed, and what of the day is used up.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Caps {
+    confirmed: Option<Confirmed>,
+    day: i64,
+    used: Decimal,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Confirmed {
+    per_order: Decimal,
+    per_day: Decimal,
+}
+
+impl Caps {
+    /// A person confirmed these, in quote units. What the day used stays used.
+    pub fn confirm(&mut self, per_order: Decimal, per_day: Decimal) {
+        self.confirmed = Some(Confirmed { per_order, per_day });
+    }
+
+    /// Whether a person confirmed anything.
+    #[must_use]
+    pub fn is_confirmed(&self) -> bool {
+        self.confirmed.is_some()
+    }
+
+    /// An entry worth `amount` goes on its way, decided at `time`.
+    pub fn spend(&mut self, time: UtcMs, amount: Decimal) {
+        let day = day_of(time);
+        if day > self.day {
+            (self.day, self.used) = (day, Decimal::ZERO);
+        }
+        self.used = self.used.saturating_add(amount);
+    }
+
+    /// What entries of the day of `time` have used up, in quote units.
+    #[must_use]
+    pub fn used(&self, time: UtcMs) -> Decimal {
+        if day_of(time) > self.day { Decimal::ZERO } else { self.used }
+    }
+
+    /// Whether an entry worth `amount` may go on its way, decided at `time`.
+    ///
+    /// # Errors
+    /// The cap in its way, and by how much.
+    pub fn allows(&self, time: UtcMs, amount: Decimal) -> Result<(), String> {
+        let Some(Confirmed { per_order, per_day }) = self.confirmed else { return Ok(()) };
+        let amount = amount.normalize();
+        if amount > per_order {
+            return Err(format!("{amount} is above the confirmed cap of {per_order} an order"));
+        }
+        let used = self.used(time).normalize();
+        if used.saturating_add(amount) > per_day {
+            let date = date_of(day_of(time));
+            return Err(format!(
+                "{used} of the confirmed cap of {per_day} a day are used on {date}, {amount} more \
+                 are above it"
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::dec;
+    use everwarm_domain::time::DAY;
+
+    #[test]
+    fn each_cap_holds_and_a_later_day_begins_at_nothing() {
+        let mut caps = Caps::default();
+        assert_eq!(caps.allows(0, dec("1000000")), Ok(()), "nobody trades live");
+        caps.confirm(dec("100"), dec("250"));
+        assert_eq!(caps.allows(0, dec("100")), Ok(()));
+        assert_eq!(
+            caps.allows(0, dec("100.01")).unwrap_err(),
+            "100.01 is above the confirmed cap of 100 an order"
+        );
+        caps.spend(1, dec("100"));
+        caps.spend(2, dec("100"));
+        assert_eq!(caps.allows(3, dec("50")), Ok(()));
+        assert_eq!(
+            caps.allows(3, dec("50.5")).unwrap_err(),
+            "200 of the confirmed cap of 250 a day are used on 1970-01-01, 50.5 more are above it"
+        );
+        assert_eq!(caps.allows(DAY, dec("100")), Ok(()));
+        caps.spend(DAY, dec("90"));
+        assert_eq!((caps.used(DAY), caps.used(2 * DAY)), (dec("90"), Decimal::ZERO));
+        // What was decided before midnight and comes after it counts for the later day.
+        caps.spend(DAY - 1, dec("90"));
+        assert_eq!(caps.used(DAY), dec("180"));
+        assert!(caps.allows(DAY - 1, dec("90")).is_err());
+    }
+
+    #[test]
+    fn another_confirmation_replaces_the_caps_and_not_what_was_used() {
+        let mut caps = Caps::default();
+        caps.confirm(dec("100"), dec("150"));
+        caps.spend(0, dec("100"));
+        assert!(caps.allows(0, dec("60")).is_err());
+        caps.confirm(dec("100"), dec("200"));
+        assert_eq!(caps.allows(0, dec("60")), Ok(()));
+        caps.confirm(dec("50"), dec("200"));
+        assert!(caps.allows(0, dec("60")).is_err());
+    }
+}

@@ -1,0 +1,123 @@
+//! What has happened today and lately, against the limits. Plain arithmetic; the breaker obeys it.
+
+use everwarm_domain::fact::BreakerLevel;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::settings::Risk;
+use everwarm_domain::time::date_of;
+use serde::{Deserialize, Serialize};
+
+/// Counts the limits are held against, since the beginning of a UTC day.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Number of the UTC day; see [`everwarm_domain::time::day_of`].
+    pub day: i64,
+    /// Rejected or expired orders since the last fill. A new day begins at zero: it is the date
+    /// that lifts what nobody lifted.
+    pub failures: u32,
+    /// Entries filled, wholly or partly.
+    pub entries: u32,
+    /// Profit locked in, in quote units; a loss is negative.
+    pub realized: Decimal,
+}
+
+impl Counts {
+    /// Begins `day` where it is later.
+    pub fn turn(&mut self, day: i64) {
+        if day > self.day {
+            *self = Counts { day, ..Counts::default() };
+        }
+    }
+
+    /// The share of each limit that is used up, by its name; 0 where it is off. One that is used up
+    /// wholly is a reason of [`Counts::judge`].
+    #[must_use]
+    pub fn used(&self, limits: &Risk) -> [(&'static str, Decimal); 3] {
+        let share = |used: Decimal, most: Decimal| {
+            // Zero switches a limit off.
+            if most.is_zero() {
+                Decimal::ZERO
+            } else {
+                used.max(Decimal::ZERO).checked_div(most).unwrap_or(Decimal::MAX)
+            }
+        };
+        [
+            (
+                "failures_in_a_row",
+                share(self.failures.into(), limits.max_consecutive_failures.into()),
+            ),
+            ("entries_per_day", share(self.entries.into(), limits.max_trades_per_day.into())),
+            ("loss_per_day", share(-self.realized, limits.max_loss_per_day)),
+        ]
+    }
+
+    /// The level these counts lead to, and why.
+    #[must_use]
+    pub fn judge(&self, limits: &Risk) -> (BreakerLevel, Vec<String>) {
+        let date = date_of(self.day);
+        let mut reasons = Vec::new();
+        let most = limits.max_consecutive_failures;
+        if most > 0 && self.failures >= most {
+            reasons.push(format!("{date}: {most} orders in a row were rejected or expired"));
+        }
+        let most = limits.max_trades_per_day;
+        if most > 0 && self.entries >= most {
+            reasons.push(format!("{date}: the limit of {most} entries a day is reached"));
+        }
+        let most = limits.max_loss_per_day;
+        if most > Decimal::ZERO && -self.realized >= most {
+            reasons.push(format!("{date}: the limit of {most} realised loss a day is reached"));
+        }
+        let level = if reasons.is_empty() { BreakerLevel::Normal } else { BreakerLevel::ExitsOnly };
+        (level, reasons)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::dec;
+
+    #[test]
+    fn each_limit_trips_at_its_number_and_zero_is_off() {
+        let limits = Risk {
+            max_consecutive_failures: 2,
+            max_trades_per_day: 3,
+            max_loss_per_day: dec("10.5"),
+        };
+        let off = Risk {
+            max_consecutive_failures: 0,
+            max_trades_per_day: 0,
+            max_loss_per_day: Decimal::ZERO,
+        };
+        let cases = [
+            ((0, 0, "0"), ""),
+            ((1, 2, "-10.4"), ""),
+            ((2, 0, "0"), "1970-01-02: 2 orders in a row were rejected or expired"),
+            ((0, 3, "0"), "1970-01-02: the limit of 3 entries a day is reached"),
+            ((0, 0, "-10.5"), "1970-01-02: the limit of 10.5 realised loss a day is reached"),
+            ((0, 0, "99"), ""),
+        ];
+        for ((failures, entries, realized), reason) in cases {
+            let counts = Counts { day: 1, failures, entries, realized: dec(realized) };
+            let (level, reasons) = counts.judge(&limits);
+            assert_eq!(reasons.join("; "), reason);
+            assert_eq!(level == BreakerLevel::Normal, reason.is_empty());
+            assert_eq!(counts.judge(&off).0, BreakerLevel::Normal);
+            let full = |limits| {
+                counts.used(limits).iter().filter(|(_, used)| *used >= Decimal::ONE).count()
+            };
+            assert_eq!((full(&limits), full(&off)), (reasons.len(), 0), "{reasons:?}");
+        }
+    }
+
+    #[test]
+    fn a_later_day_begins_at_zero() {
+        let mut counts = Counts { day: 4, failures: 1, entries: 1, realized: dec("1") };
+        let before = counts.clone();
+        counts.turn(4);
+        counts.turn(3);
+        assert_eq!(counts, before);
+        counts.turn(5);
+        assert_eq!(counts, Counts { day: 5, ..Counts::default() });
+    }
+}

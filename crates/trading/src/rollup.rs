@@ -1,0 +1,387 @@
+//! 1m bars to 5m, 15m, 1h, 4h and 1d, aligned to the UTC epoch.
+//!
+//! A bucket is finished by the close of its last minute for the symbols of that close, with a bar
+//! or missing; or by the first bar of a later bucket. Past bars from the history fill the buckets
+//! and say nothing. Prices are exact; volumes are exact up to 28 digits, and stay
+//! at the largest decimal where they do not fit.
+//!
+//! Each width is made of the buckets of the width below, so most bars touch one bucket only.
+//!
+//! Invariants, asserted by `check`:
+//! 1. An open bucket begins at a multiple of its width and not after the symbol's last bar.
+//! 2. An open bucket holds from one bar to as many as its width has minutes.
+//! 3. The open bucket of a width, where there is one, lies in the open bucket of each greater width
+//!    that is there.
+
+use everwarm_domain::fact::kinds::{kind, rank};
+use everwarm_domain::fact::{Analysis, Body, Market};
+use everwarm_domain::id::{Symbol, SymbolMap};
+use everwarm_domain::market::{Bar, RolledBar};
+use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
+use everwarm_kernel::fact::{Fact, Mask, Rank};
+use everwarm_kernel::stage::{OnPoison, Out, Stage};
+use everwarm_kernel::state;
+use serde::{Deserialize, Serialize};
+
+/// The widths made, ascending.
+pub const WIDTHS: [Timeframe; 5] =
+    [Timeframe::M5, Timeframe::M15, Timeframe::H1, Timeframe::H4, Timeframe::D1];
+
+const FORMAT: u8 = 1;
+const LEVELS: usize = WIDTHS.len();
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Bucket {
+    open_time: UtcMs,
+    open: Price,
+    high: Price,
+    low: Price,
+    close: Price,
+    volume: Decimal,
+    count: u32,
+}
+
+impl Bucket {
+    fn of(bar: &Bar) -> Bucket {
+        let Bar { open, high, low, close, volume, .. } = *bar;
+        Bucket {
+            open_time: Timeframe::M5.open_of(bar.open_time),
+            open,
+            high,
+            low,
+            close,
+            volume,
+            count: 1,
+        }
+    }
+
+    fn add(&mut self, high: Price, low: Price, close: Price, volume: Decimal, count: u32) {
+        self.high = self.high.max(high);
+        self.low = self.low.min(low);
+        self.close = close;
+        self.volume = self.volume.saturating_add(volume);
+        self.count += count;
+    }
+
+    fn rolled(&self, symbol: Symbol, width: Timeframe) -> RolledBar {
+        let Bucket { open_time, open, high, low, close, volume, count } = *self;
+        let bar = Bar { symbol, open_time, open, high, low, close, volume };
+        RolledBar { bar, count, complete: count == minutes(width) }
+    }
+}
+
+fn minutes(width: Timeframe) -> u32 {
+    u32::try_from(width.ms() / MINUTE).expect("a width is at most a day")
+}
+
+/// The open buckets of one symbol.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Roller {
+    /// Opening time of the last bar.
+    last: UtcMs,
+    /// What opens before this belongs to a bucket that has been said.
+    done: UtcMs,
+    buckets: [Option<Bucket>; LEVELS],
+}
+
+impl Default for Roller {
+    fn default() -> Self {
+        Roller { last: UtcMs::MIN, done: UtcMs::MIN, buckets: [None; LEVELS] }
+    }
+}
+
+impl Roller {
+    /// Adds a 1m bar; `finished` gets the buckets that it shows to be over, with their index in
+    /// [`WIDTHS`]. A bar that is not newer than all before, or of a finished bucket, is left out.
+    pub fn add(&mut self, bar: &Bar, finished: &mut impl FnMut(usize, RolledBar)) {
+        if bar.open_time <= self.last || bar.open_time < self.done {
+            return;
+        }
+        self.last = bar.open_time;
+        if let Some(bucket) = &mut self.buckets[0]
+            && bar.open_time.saturating_sub(bucket.open_time) < Timeframe::M5.ms()
+        {
+            bucket.add(bar.high, bar.low, bar.close, bar.volume, 1);
+            return;
+        }
+        self.finish(bar.symbol, bar.open_time, finished);
+        self.buckets[0] = Some(Bucket::of(bar));
+    }
+
+    /// Finishes the buckets that end at or before `time`, an end of a 5m bucket.
+    pub fn close(
+        &mut self,
+        symbol: Symbol,
+        time: UtcMs,
+        finished: &mut impl FnMut(usize, RolledBar),
+    ) {
+        self.done = self.done.max(time);
+        self.finish(symbol, time, finished);
+    }
+
+    fn finish(&mut self, symbol: Symbol, time: UtcMs, finished: &mut impl FnMut(usize, RolledBar)) {
+        for (level, width) in WIDTHS.into_iter().enumerate() {
+            let over = |b: &mut Bucket| b.open_time.saturating_add(width.ms()) <= time;
+            let Some(child) = self.buckets[level].take_if(over) else { continue };
+            finished(level, child.rolled(symbol, width));
+            let Some(wider) = WIDTHS.get(level + 1) else { continue };
+            match &mut self.buckets[level + 1] {
+                Some(parent) => {
+                    let Bucket { high, low, close, volume, count, .. } = child;
+                    parent.add(high, low, close, volume, count);
+                }
+                empty => {
+                    let open_time = wider.open_of(child.open_time);
+                    *empty = Some(Bucket { open_time, ..child });
+                }
+            }
+        }
+    }
+
+    fn check(&self, symbol: Symbol) {
+        for (level, width) in WIDTHS.into_iter().enumerate() {
+            let Some(bucket) = &self.buckets[level] else { continue };
+            let aligned = width.open_of(bucket.open_time) == bucket.open_time;
+            assert!(aligned && bucket.open_time <= self.last, "1: {symbol} {width}: {bucket:?}");
+            let fits = (1..=minutes(width)).contains(&bucket.count);
+            assert!(fits, "2: {symbol} {width}: {bucket:?}");
+            for (wider, parent) in WIDTHS.iter().zip(&self.buckets).skip(level + 1) {
+                let within = |p: &Bucket| wider.open_of(bucket.open_time) == p.open_time;
+                assert!(parent.as_ref().is_none_or(within), "3: {symbol} {width} in {wider}");
+            }
+        }
+    }
+}
+
+/// The stage.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct RollUp {
+    rollers: SymbolMap<Roller>,
+    /// What the fact just folded has finished; empty between inputs.
+    #[serde(skip)]
+    finished: [Vec<RolledBar>; LEVELS],
+}
+
+impl RollUp {
+    fn close(&mut self, time: UtcMs, bars: &[Bar], missing: &[Symbol]) {
+        let RollUp { rollers, finished } = self;
+        let mut sink = |level: usize, bar: RolledBar| finished[level].push(bar);
+        let ends = Timeframe::M5.open_of(time) == time;
+        let mut near = 0;
+        for bar in bars {
+            let roller = rollers.near(&mut near, bar.symbol, Roller::default);
+            roller.add(bar, &mut sink);
+            if ends {
+                roller.close(bar.symbol, time, &mut sink);
+            }
+        }
+        for symbol in missing.iter().filter(|_| ends) {
+            if let Some(roller) = rollers.get_mut(*symbol) {
+                roller.close(*symbol, time, &mut sink);
+            }
+        }
+        for bars in finished {
+            bars.sort_by_key(|rolled| (rolled.bar.symbol, rolled.bar.open_time));
+        }
+    }
+}
+
+impl Stage for RollUp {
+    type Body = Body;
+
+    fn rank(&self) -> Rank {
+        rank::ROLL_UP
+    }
+
+    fn name(&self) -> &'static str {
+        "roll-up"
+    }
+
+    fn on_poison(&self) -> OnPoison {
+        OnPoison::Skip
+    }
+
+    fn interest(&self) -> Mask {
+        Mask::of(&[
+            kind::CLOSE,
+            kind::LATE_BAR,
+            kind::HISTORY_LOADED,
+            kind::HISTORY_BARS,
+            kind::UNIVERSE,
+        ])
+    }
+
+    fn produces(&self) -> Mask {
+        Mask::of(&[kind::ROLLED])
+    }
+
+    fn evolve(&mut self, fact: &Fact<Body>) {
+        self.finished.iter_mut().for_each(Vec::clear);
+        let Body::Market(market) = &fact.body else { return };
+        match market {
+            Market::Close { time, bars, missing, .. } => self.close(*time, bars, missing),
+            Market::LateBar { bar, .. } => {
+                let finished = &mut self.finished;
+                let mut sink = |level: usize, rolled: RolledBar| finished[level].push(rolled);
+                self.rollers.entry(bar.symbol).add(bar, &mut sink);
+            }
+            Market::HistoryBars { symbol, timeframe: Timeframe::M1, bars } => {
+                let roller = self.rollers.entry(*symbol);
+                for bar in bars {
+                    roller.add(bar, &mut |_, _| {});
+                }
+            }
+            Market::Universe { unlisted, .. } => self.rollers.remove_all(unlisted),
+            Market::HistoryBars { .. }
+            | Market::HistoryLoaded { .. }
+            | Market::BarRefused { .. }
+            | Market::Instruments { .. } => {}
+        }
+    }
+
+    fn decide(&self, fact: &Fact<Body>, out: &mut Out<Body>) {
+        if fact.key.rank != Rank::INPUT.0 {
+            return;
+        }
+        for (timeframe, bars) in WIDTHS.into_iter().zip(&self.finished) {
+            if !bars.is_empty() {
+                out.say(Body::Analysis(Analysis::Rolled { timeframe, bars: bars.clone() }));
+            }
+        }
+    }
+
+    fn save(&self) -> Vec<u8> {
+        state::save(FORMAT, self)
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
+        *self = state::load(FORMAT, bytes)?;
+        Ok(())
+    }
+
+    fn check(&self) {
+        self.rollers.iter().for_each(|(symbol, roller)| roller.check(symbol));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::golden::{Series, golden};
+    use crate::testing::{bar, facts_of, input};
+    use everwarm_kernel::fact::Key;
+
+    fn close(stage: &mut RollUp, minute: i64, bars: &[(&str, i64)], missing: &[&str]) -> String {
+        let symbol = |s: &&str| Symbol::new(s).unwrap();
+        let body = Body::Market(Market::close(
+            (minute + 1) * MINUTE,
+            bars.iter().map(|(s, price)| bar(s, minute, *price)).collect(),
+            missing.iter().map(symbol).collect(),
+        ));
+        say(stage, minute, body)
+    }
+
+    fn say(stage: &mut RollUp, n: i64, body: Body) -> String {
+        let said = facts_of(stage, &input(u64::try_from(n).unwrap(), body));
+        let mut words = Vec::new();
+        for body in said {
+            let Body::Analysis(Analysis::Rolled { timeframe, bars }) = body else { panic!() };
+            for RolledBar { bar, count, complete } in bars {
+                let at = bar.open_time / MINUTE;
+                let mark = if complete { "" } else { "!" };
+                words.push(format!("{timeframe} {} @{at} {}x{count}{mark}", bar.symbol, bar.close));
+            }
+        }
+        words.join(", ")
+    }
+
+    #[test]
+    fn finishes_buckets_by_their_last_minute_or_a_later_bar() {
+        let mut stage = RollUp::default();
+        for minute in 0..4 {
+            assert_eq!(close(&mut stage, minute, &[("A", minute + 1), ("B", 9)], &[]), "");
+        }
+        let said = close(&mut stage, 4, &[("A", 7)], &["B"]);
+        assert_eq!(said, "5m A @0 7x5, 5m B @0 9x4!");
+        assert_eq!(close(&mut stage, 5, &[("A", 8)], &[]), "");
+        // B comes back after A has closed two more buckets; its 15m bucket is finished with it.
+        assert_eq!(close(&mut stage, 17, &[("A", 1)], &[]), "5m A @5 8x1!, 15m A @0 8x6!");
+        assert_eq!(close(&mut stage, 18, &[("A", 1), ("B", 2)], &[]), "15m B @0 9x4!");
+        let said = close(&mut stage, 19, &[("A", 1), ("B", 3)], &[]);
+        assert_eq!(said, "5m A @15 1x3!, 5m B @15 3x2!");
+        stage.check();
+    }
+
+    #[test]
+    fn late_bars_count_while_their_bucket_is_open_and_nothing_newer_came() {
+        let mut stage = RollUp::default();
+        let late = |minute| Body::Market(Market::LateBar { bar: bar("A", minute, 5), odd: None });
+        close(&mut stage, 2, &[("A", 1)], &[]);
+        assert_eq!(say(&mut stage, 3, late(3)), "");
+        assert_eq!(say(&mut stage, 3, late(1)), "");
+        assert_eq!(close(&mut stage, 4, &[], &["A"]), "5m A @0 5x2!");
+        assert_eq!(say(&mut stage, 5, late(4)), "", "its bucket has been said");
+        assert_eq!(close(&mut stage, 5, &[("A", 1)], &[]), "");
+        assert_eq!(close(&mut stage, 9, &[("A", 1)], &[]), "5m A @5 1x2!");
+    }
+
+    #[test]
+    fn history_fills_buckets_and_says_nothing() {
+        let mut stage = RollUp::default();
+        let bars = (0..13).map(|m| bar("A", m, m + 1)).collect();
+        let symbol = Symbol::new("A").unwrap();
+        let history = Market::HistoryBars { symbol, timeframe: Timeframe::M1, bars };
+        assert_eq!(say(&mut stage, 1, Body::Market(history)), "");
+        let bytes = stage.save();
+        stage = RollUp::default();
+        stage.load(&bytes).unwrap();
+        assert_eq!(close(&mut stage, 13, &[("A", 1)], &[]), "");
+        assert_eq!(close(&mut stage, 14, &[("A", 2)], &[]), "5m A @10 2x5, 15m A @0 2x15");
+    }
+
+    #[test]
+    #[cfg_attr(shared_absent, ignore = "the shared material is absent")]
+    fn equals_the_golden_roll_ups() {
+        let sets = [
+            ("data/btcperp/BTC-PERP_1m.csv.gz", "BTC-PERP"),
+            ("data/poloniex_old/UNITTEST-BTC_1m.csv.gz", "UNITTEST-BTC"),
+            ("data/coinbase/BTCUSD_1m.csv.gz", "coinbase-BTCUSD"),
+        ];
+        for (data, tag) in sets {
+            let series = Series::read(data, usize::MAX);
+            let mut finished: [Vec<RolledBar>; LEVELS] = Default::default();
+            let mut roller = Roller::default();
+            let mut sink = |level: usize, bar| finished[level].push(bar);
+            for bar in &series.bars {
+                roller.add(bar, &mut sink);
+            }
+            roller.close(series.bars[0].symbol, UtcMs::MAX, &mut sink);
+            for (width, bars) in WIDTHS.into_iter().zip(finished) {
+                let expected = golden(&format!("golden/rollup/{tag}_{width}.csv.gz"));
+                assert_eq!(expected.len(), bars.len(), "{tag} {width}");
+                for (row, RolledBar { bar, count, complete }) in expected.iter().zip(bars) {
+                    let Bar { open_time, open, high, low, close, volume, .. } = bar;
+                    let volume = volume.normalize();
+                    let got = format!(
+                        "{open_time},{open},{high},{low},{close},{volume},{count},{}",
+                        u8::from(complete)
+                    );
+                    let volume: Decimal = row[5].parse().unwrap();
+                    let mut row = row.clone();
+                    row[5] = volume.normalize().to_string();
+                    assert_eq!(got, row.join(","), "{tag} {width}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn answers_inputs_only() {
+        let fact = Fact {
+            key: Key { n: 1, rank: 100, i: 0 },
+            ..input(1, Body::Market(Market::LateBar { bar: bar("A", 1, 1), odd: None }))
+        };
+        assert!(facts_of(&mut RollUp::default(), &fact).is_empty());
+    }
+}

@@ -1,0 +1,270 @@
+//! Long when the fast average crosses above the slow one, flat when it crosses below.
+//!
+//! The first row on which both averages are defined only tells where they stand; a row on which one
+//! is not defined tells nothing. What was entered is also left where the fast average is found
+//! below the slow one: it crossed while nobody asked, because the stage was kept down.
+
+use super::{Need, Strategy, Wish};
+use everwarm_domain::fact::FeatureRow;
+use everwarm_domain::fact::kinds::rank;
+use everwarm_domain::order::Side;
+use everwarm_domain::settings::{self, Settings};
+use everwarm_kernel::fact::Rank;
+use std::cmp::Ordering;
+
+/// The strategy.
+#[derive(Clone, Copy, Debug)]
+pub struct SmaCross;
+
+impl Strategy for SmaCross {
+    const NAME: &'static str = "sma_cross";
+    const RANK: Rank = rank::SMA_CROSS;
+    const VERSION: u16 = 4;
+    type Section = settings::SmaCross;
+    /// Whether the fast average stood below (-1), at (0) or above (1) the slow one.
+    type Memory = Option<i8>;
+
+    fn section(settings: &Settings) -> Option<Self::Section> {
+        Some(settings.strategy.sma_cross.clone()).filter(|section| section.enabled)
+    }
+
+    fn need(section: &Self::Section) -> Need {
+        Need { timeframe: section.timeframe, fast: section.fast, slow: section.slow }
+    }
+
+    fn update(
+        section: &Self::Section,
+        before: &mut Option<i8>,
+        long: bool,
+        row: &FeatureRow,
+    ) -> Option<Wish> {
+        let (fast, slow) = (row.sma_fast, row.sma_slow);
+        let now = match fast.partial_cmp(&slow)? {
+            Ordering::Less => -1,
+            Ordering::Equal => 0,
+            Ordering::Greater => 1,
+        };
+        let before = before.replace(now)?;
+        let late = long && now < 0;
+        let (side, word) = match (before <= 0 && now > 0, late || (before >= 0 && now < 0)) {
+            (true, _) => (Side::Buy, "above"),
+            (_, true) => (Side::Sell, "below"),
+            (false, false) => return None,
+        };
+        // Spares the words where the wish would not be passed on.
+        if (side == Side::Buy) == long {
+            return None;
+        }
+        let (f, s) = show(fast, slow);
+        let reason = format!("sma{} {f} crossed {word} sma{} {s}", section.fast, section.slow);
+        Some(Wish { side, confidence_ppm: distance_ppm(fast, slow), reason })
+    }
+}
+
+/// Distance of the averages relative to the slow one, in millionths; at most one million.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, which is what is wanted"
+)]
+fn distance_ppm(fast: f64, slow: f64) -> u32 {
+    (((fast - slow) / slow).abs() * 1e6).min(1e6) as u32
+}
+
+/// Both numbers with as few decimals as tell them apart: two for prices from 100, more for smaller
+/// ones.
+fn show(fast: f64, slow: f64) -> (String, String) {
+    let fewest = match slow.abs() {
+        v if v >= 100.0 => 2,
+        v if v >= 1.0 => 4,
+        _ => 6,
+    };
+    let mut shown = (String::new(), String::new());
+    for decimals in fewest..=12 {
+        shown = (format!("{fast:.decimals$}"), format!("{slow:.decimals$}"));
+        if shown.0 != shown.1 {
+            break;
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::strategy::StrategyStage;
+    use crate::testing::{configured, facts_of, input, sym};
+    use everwarm_domain::fact::{Analysis, Body, Operator};
+    use everwarm_domain::money::Price;
+    use everwarm_domain::switch::Switch;
+    use everwarm_domain::time::Timeframe;
+    use everwarm_kernel::stage::Stage;
+
+    const NAN: f64 = f64::NAN;
+
+    fn row(fast: f64, slow: f64) -> FeatureRow {
+        let close = Price(100_000_000);
+        FeatureRow {
+            symbol: sym("A"),
+            time: 0,
+            close,
+            sma_fast: fast,
+            sma_slow: slow,
+            ema: NAN,
+            atr: NAN,
+        }
+    }
+
+    fn run(rows: &[(f64, f64)]) -> Vec<String> {
+        let mut stage = StrategyStage::<SmaCross>::default();
+        facts_of(&mut stage, &input(1, configured(&Settings::default())));
+        let mut said = Vec::new();
+        for (n, (fast, slow)) in (2..).zip(rows) {
+            let rows = vec![row(*fast, *slow)];
+            let features = Analysis::Features { timeframe: Timeframe::M1, rows };
+            for body in facts_of(&mut stage, &input(n, Body::Analysis(features))) {
+                let Body::Analysis(Analysis::Signals { rows }) = body else { panic!() };
+                assert_eq!(rows.len(), 1);
+                said.push(format!("{n} {:?} {}", rows[0].side, rows[0].reason));
+            }
+            // A resumed stage goes on where it was.
+            let bytes = stage.save();
+            stage = StrategyStage::default();
+            stage.load(&bytes).unwrap();
+        }
+        said
+    }
+
+    #[test]
+    fn buys_above_and_sells_below() {
+        let said = run(&[
+            (NAN, NAN),
+            (99.0, NAN),
+            (99.0, 100.0),
+            (101.2, 100.95),
+            (102.0, 101.0),
+            (100.0, 101.0),
+        ]);
+        let up = "5 Buy sma10 101.20 crossed above sma30 100.95";
+        let down = "7 Sell sma10 100.00 crossed below sma30 101.00";
+        assert_eq!(said, [up, down]);
+    }
+
+    #[test]
+    fn the_first_defined_row_only_tells_where_they_stand() {
+        assert!(run(&[(2.0, 1.0), (3.0, 1.0)]).is_empty());
+        assert!(run(&[(1.0, 2.0), (0.5, 2.0)]).is_empty());
+    }
+
+    #[test]
+    fn sells_nothing_it_did_not_buy_and_buys_once() {
+        assert!(run(&[(2.0, 1.0), (1.0, 2.0)]).is_empty(), "no sell without a buy");
+        let touch = [(1.0, 2.0), (3.0, 2.0), (2.0, 2.0), (3.0, 2.0), (2.0, 2.0), (1.0, 2.0)];
+        let said = run(&touch);
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].starts_with("3 Buy") && said[1].starts_with("7 Sell"), "{said:?}");
+    }
+
+    #[test]
+    fn rows_without_values_change_nothing() {
+        let said = run(&[(1.0, 2.0), (NAN, 2.0), (3.0, 2.0)]);
+        assert_eq!(said.len(), 1);
+    }
+
+    #[test]
+    fn shows_enough_digits_and_bounds_its_confidence() {
+        assert_eq!(show(46_456.501, 46_456.502), ("46456.501".into(), "46456.502".into()));
+        assert_eq!(show(0.001_620_08, 0.001_61), ("0.001620".into(), "0.001610".into()));
+        assert_eq!(distance_ppm(101.0, 100.0), 10_000);
+        assert_eq!(distance_ppm(1000.0, 1.0), 1_000_000);
+    }
+
+    #[test]
+    fn while_an_operator_has_it_off_it_only_sells_and_it_is_warm_when_it_is_on_again() {
+        let mut stage = StrategyStage::<SmaCross>::default();
+        facts_of(&mut stage, &input(1, configured(&Settings::default())));
+        let mut hear = |body: Body| facts_of(&mut stage, &input(2, body)).len();
+        let rows = |fast, slow| {
+            let rows = vec![row(fast, slow)];
+            Body::Analysis(Analysis::Features { timeframe: Timeframe::M1, rows })
+        };
+        let turn = |on| {
+            let switch = Switch::Strategy { name: "sma_cross".into(), on };
+            Body::Operator(Operator::Switched { switch, reason: "r".into() })
+        };
+        assert_eq!((hear(rows(1.0, 2.0)), hear(rows(3.0, 2.0))), (0, 1), "bought");
+        assert_eq!(hear(turn(false)), 0);
+        assert_eq!(hear(rows(1.0, 2.0)), 1, "what it has it leaves");
+        assert_eq!(hear(rows(3.0, 2.0)), 0, "and enters nothing");
+        assert_eq!(hear(rows(1.0, 2.0)), 0);
+        assert_eq!(hear(turn(true)), 0);
+        assert_eq!(hear(rows(3.0, 2.0)), 1, "it knew where they stood");
+    }
+
+    #[test]
+    fn what_was_entered_is_left_by_the_lengths_it_was_entered_by() {
+        let mut stage = StrategyStage::<SmaCross>::default();
+        let mut hear = |body: Body| {
+            let bytes = stage.save();
+            stage.load(&bytes).unwrap();
+            let said = facts_of(&mut stage, &input(2, body));
+            let words = said.iter().map(|body| {
+                let Body::Analysis(Analysis::Signals { rows }) = body else { panic!() };
+                rows[0].reason.clone()
+            });
+            words.collect::<Vec<_>>().join("; ")
+        };
+        let under = |fast, slow, enabled| {
+            let mut settings = Settings::default();
+            settings.strategy.sma_cross =
+                settings::SmaCross { enabled, fast, slow, ..settings.strategy.sma_cross };
+            configured(&settings)
+        };
+        let now = |fast, slow| {
+            let rows = vec![row(fast, slow)];
+            Body::Analysis(Analysis::Features { timeframe: Timeframe::M1, rows })
+        };
+        let kept = |fast, slow| {
+            let (timeframe, rows) = (Timeframe::M1, vec![row(fast, slow)]);
+            Body::Analysis(Analysis::Kept { timeframe, fast: 10, slow: 30, rows })
+        };
+        hear(under(10, 30, true));
+        assert_eq!(hear(now(1.0, 2.0)), "");
+        assert!(hear(now(3.0, 2.0)).contains("crossed above sma30"));
+        hear(under(5, 20, true));
+        assert_eq!(hear(now(1.0, 2.0)), "", "not its lengths");
+        assert_eq!(hear(kept(3.0, 2.0)), "");
+        hear(under(5, 20, false));
+        assert!(hear(kept(1.0, 2.0)).contains("sma10 1.0000 crossed below sma30"), "off or not");
+        assert_eq!(hear(kept(3.0, 2.0)), "", "nothing is entered by them");
+        hear(under(5, 20, true));
+        assert_eq!(hear(now(1.0, 2.0)), "");
+        assert!(hear(now(3.0, 2.0)).contains("crossed above sma20"));
+        // What is configured again goes on where it was.
+        hear(under(10, 30, true));
+        hear(under(5, 20, true));
+        assert!(hear(now(1.0, 2.0)).contains("crossed below sma20"));
+    }
+
+    #[test]
+    fn what_crossed_while_nobody_asked_is_left_at_the_next_row() {
+        let features = |fast| {
+            let rows = vec![row(fast, 2.0)];
+            Body::Analysis(Analysis::Features { timeframe: Timeframe::M1, rows })
+        };
+        let mut stage = StrategyStage::<SmaCross>::default();
+        facts_of(&mut stage, &input(1, configured(&Settings::default())));
+        assert!(facts_of(&mut stage, &input(2, features(1.0))).is_empty());
+        let said = |stage: &mut _, n, fast| {
+            let said = facts_of(stage, &input(n, features(fast)));
+            let [Body::Analysis(Analysis::Signals { rows })] = &said[..] else {
+                panic!("{said:?}")
+            };
+            rows[0].side
+        };
+        assert_eq!(said(&mut stage, 3, 3.0), Side::Buy);
+        stage.evolve(&input(4, features(1.0)));
+        assert_eq!(said(&mut stage, 5, 1.5), Side::Sell);
+        assert!(facts_of(&mut stage, &input(6, features(1.0))).is_empty(), "once");
+    }
+}

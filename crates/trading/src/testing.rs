@@ -1,0 +1,177 @@
+//! What tests share: short ways to make facts. Tests of the crates above use them too.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+#[cfg(test)]
+pub mod golden;
+pub mod world;
+
+use everwarm_domain::fact::{Body, Ledger, Market, Operator, Order, Signal, Venue};
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::{Decimal, Price, parse_decimal};
+use everwarm_domain::order::{Liquidity, OrderStatus, SendAttempt, Side, VenueFill};
+use everwarm_domain::settings::Settings;
+use everwarm_domain::time::MINUTE;
+use everwarm_kernel::fact::{Fact, Key};
+use everwarm_kernel::stage::{Out, Stage};
+
+/// A decimal from its text.
+pub fn dec(text: &str) -> Decimal {
+    parse_decimal(text).unwrap()
+}
+
+/// A symbol from its text.
+pub fn sym(text: &str) -> Symbol {
+    Symbol::new(text).unwrap()
+}
+
+/// The bar of a minute (counted from the epoch) at one price, in whole quote units.
+pub fn bar(symbol: &str, minute: i64, price: i64) -> Bar {
+    let price = Price(price * 100_000_000);
+    Bar {
+        symbol: sym(symbol),
+        open_time: minute * MINUTE,
+        open: price,
+        high: price,
+        low: price,
+        close: price,
+        volume: Decimal::ONE,
+    }
+}
+
+/// The close of a minute with one bar.
+pub fn close(symbol: &str, minute: i64, price: i64) -> Body {
+    let bars = vec![bar(symbol, minute, price)];
+    Body::Market(Market::close((minute + 1) * MINUTE, bars, Vec::new()))
+}
+
+/// An input fact.
+pub fn input(n: u64, body: Body) -> Fact<Body> {
+    fact(n, 0, body)
+}
+
+/// A fact said by the stage of a rank.
+pub fn fact(n: u64, rank: u16, body: Body) -> Fact<Body> {
+    let key = Key { n, rank, i: 0 };
+    Fact { key, time: 0, version: 0, because: Vec::new(), body }
+}
+
+/// Feeds one fact to a stage by itself and returns what it says, its own facts folded too.
+pub fn facts_of(stage: &mut dyn Stage<Body = Body>, given: &Fact<Body>) -> Vec<Body> {
+    let mut said = Vec::new();
+    let mut out = Out::default();
+    stage.evolve(given);
+    stage.decide(given, &mut out);
+    take(stage, given.key.n, &mut out, &mut said);
+    stage.conclude(&mut out);
+    take(stage, given.key.n, &mut out, &mut said);
+    stage.check();
+    said
+}
+
+fn take(stage: &mut dyn Stage<Body = Body>, n: u64, out: &mut Out<Body>, said: &mut Vec<Body>) {
+    for draft in out.take() {
+        stage.evolve(&fact(n, stage.rank().0, draft.body.clone()));
+        said.push(draft.body);
+    }
+}
+
+/// The input that puts settings in force.
+pub fn configured(settings: &Settings) -> Body {
+    Body::Operator(Operator::configured(1, settings))
+}
+
+/// An instrument `XXXUSDT` with steps of 0.0001, from 0.0001 to 9000, worth at least 10.
+pub fn instrument(symbol: &str) -> Instrument {
+    Instrument {
+        symbol: sym(symbol),
+        base: symbol.trim_end_matches("USDT").to_owned(),
+        quote: "USDT".to_owned(),
+        trading: true,
+        tick_size: dec("0.01"),
+        lot_size: dec("0.0001"),
+        min_quantity: dec("0.0001"),
+        max_quantity: dec("9000"),
+        market_lot_size: Decimal::ZERO,
+        market_max_quantity: Decimal::ZERO,
+        min_notional: dec("10"),
+        min_notional_for_market: true,
+    }
+}
+
+/// A signal of `sma_cross` at a price of 100.
+pub fn signal(symbol: &str, side: Side, close_time: i64) -> Signal {
+    Signal {
+        strategy: "sma_cross".to_owned(),
+        symbol: sym(symbol),
+        side,
+        confidence_ppm: 1,
+        price: Price(10_000_000_000),
+        close_time,
+        reason: "because".to_owned(),
+    }
+}
+
+/// A change of an order in `BTCUSDT` whose fills were at 100.
+pub fn changed(id: &str, status: OrderStatus, executed: &str) -> Body {
+    Body::Order(Order::Changed {
+        client_id: ClientOrderId(id.to_owned()),
+        symbol: sym("BTCUSDT"),
+        venue_order_id: Some(1),
+        status,
+        executed: dec(executed),
+        executed_quote: dec(executed) * dec("100"),
+        reason: String::new(),
+    })
+}
+
+/// The `k`-th fill of an order in `BTCUSDT`, without fees.
+pub fn filled(id: &str, side: Side, k: u32, price: &str, quantity: &str) -> Body {
+    Body::Order(Order::Filled {
+        client_id: ClientOrderId(id.to_owned()),
+        strategy: "sma_cross".to_owned(),
+        symbol: sym("BTCUSDT"),
+        side,
+        k,
+        fill: trade(u64::from(k), price, quantity),
+    })
+}
+
+/// An execution without fee.
+pub fn trade(trade_id: u64, price: &str, quantity: &str) -> VenueFill {
+    VenueFill {
+        trade_id,
+        price: dec(price),
+        quantity: dec(quantity),
+        fee: Decimal::ZERO,
+        fee_asset: "USDT".to_owned(),
+        time: 0,
+        liquidity: Some(Liquidity::Taker),
+    }
+}
+
+/// A request that leaves at `timestamp` and may arrive for 5 s.
+pub fn sent(id: &str, attempt: u32, timestamp: i64) -> Body {
+    let client_id = ClientOrderId(id.to_owned());
+    let attempts = vec![SendAttempt { client_id, attempt, timestamp, recv_window: 5_000 }];
+    Body::Venue(Venue::Sent { attempts })
+}
+
+/// A reconciliation without conflicts.
+pub fn reconciled(life: u64, cash: &str) -> Body {
+    let (conflicts, foreign) = (Vec::new(), Vec::new());
+    Body::Ledger(Ledger::Reconciled { life, conflicts, cash: dec(cash), foreign })
+}
+
+/// A position without cost.
+pub fn position(symbol: &str, quantity: &str, cash: &str) -> Body {
+    Body::Ledger(Ledger::Position {
+        symbol: sym(symbol),
+        quantity: dec(quantity),
+        cost: Decimal::ZERO,
+        realized_pnl: Decimal::ZERO,
+        cash: dec(cash),
+    })
+}

@@ -1,0 +1,451 @@
+//! Which symbols are traded: the rule, and what follows from it.
+//!
+//! [`wanted`] says what the rule and the words of operators come to, given what the venue has.
+//! [`Universe`] follows what was said and knows when the venue is to be asked again and what is to
+//! be said then. A symbol that is not wanted any more is left first: it is listed until nothing of
+//! it is held and no order in it lives. One that the venue does not have, or takes no orders in, is
+//! listed as such for as long as it is wanted or held.
+
+use super::instruments::Instruments;
+use everwarm_domain::fact::kinds::{kind, rank};
+use everwarm_domain::fact::{AtVenue, Body, Ledger, Listed, Market, Operator, Order};
+use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap};
+use everwarm_domain::instrument::Instrument;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::settings::Selection;
+use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::{Fact, Mask, Rank};
+use everwarm_kernel::stage::{Out, Stage};
+use everwarm_kernel::state;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+const FORMAT: u8 = 1;
+/// Most symbols that are listed: what one connection of a venue carries, less a reserve.
+pub const SYMBOLS_MAX: usize = 1000;
+/// Closes missed in a row after which the venue is asked whether the symbol still trades.
+const MISSES: u32 = 3;
+/// Time between two looks while a wanted symbol does not trade, milliseconds of event time.
+const RETURN: UtcMs = 300_000;
+/// A symbol that is in stays in while its volume is among the first `top` and a quarter more: who
+/// stands at the edge does not come and go with every look.
+const EDGE: usize = 4;
+
+/// What the venue has: rules by symbol, and the volume of a day in quote units where volumes
+/// decide.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Venue {
+    /// Rules of everything it has.
+    pub rules: Vec<Instrument>,
+    /// Quote volume of a day.
+    pub volumes: BTreeMap<Symbol, Decimal>,
+}
+
+/// The symbols to be traded, and why each. `listed` tells who is in already.
+#[must_use]
+pub fn wanted(
+    rule: &Selection,
+    words: &BTreeMap<Symbol, bool>,
+    venue: &Venue,
+    listed: impl Fn(Symbol) -> bool,
+) -> BTreeMap<Symbol, String> {
+    let mut chosen = by_rule(rule, venue, listed);
+    for (symbol, wanted) in words {
+        if *wanted {
+            chosen.insert(*symbol, "an operator added it".to_owned());
+        } else {
+            chosen.remove(symbol);
+        }
+    }
+    while chosen.len() > SYMBOLS_MAX {
+        chosen.pop_last();
+    }
+    chosen
+}
+
+fn by_rule(
+    rule: &Selection,
+    venue: &Venue,
+    listed: impl Fn(Symbol) -> bool,
+) -> BTreeMap<Symbol, String> {
+    let why = if rule.names.is_empty() { "the rule takes it" } else { "it is named" };
+    let fits = |it: &&Instrument| {
+        (rule.names.is_empty() || rule.names.binary_search(&it.symbol).is_ok())
+            && (rule.quote.is_empty() || rule.quote == it.quote)
+            && !rule.exclude.contains(&it.symbol)
+            // One that is in and is halted comes back; one that is not named does not come in so.
+            && (it.trading || !rule.names.is_empty() || listed(it.symbol))
+    };
+    let mut fitting: Vec<Symbol> = venue.rules.iter().filter(fits).map(|it| it.symbol).collect();
+    if rule.ranks() {
+        let volume = |symbol: &Symbol| venue.volumes.get(symbol).copied().unwrap_or_default();
+        fitting.retain(|symbol| volume(symbol) >= rule.min_volume);
+        fitting.sort_by(|a, b| volume(b).cmp(&volume(a)).then(a.cmp(b)));
+        if rule.top > 0 {
+            let top = usize::try_from(rule.top).unwrap_or(usize::MAX);
+            fitting.truncate(top + top / EDGE);
+            // Who is in comes first; both halves stay by volume.
+            fitting.sort_by_key(|symbol| !listed(*symbol));
+            fitting.truncate(top);
+        }
+    }
+    let mut chosen: BTreeMap<Symbol, String> =
+        fitting.into_iter().map(|symbol| (symbol, why.to_owned())).collect();
+    if !rule.ranks() {
+        // Who is named is wanted, even where the venue does not have it.
+        let absent =
+            rule.names.iter().filter(|name| venue.rules.iter().all(|r| r.symbol != **name));
+        let absent = absent.filter(|name| !rule.exclude.contains(name));
+        chosen.extend(absent.map(|name| (*name, why.to_owned())));
+    }
+    chosen
+}
+
+/// One listed symbol.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// How it stands.
+    pub listed: Listed,
+    /// Since which event time.
+    pub since: UtcMs,
+    /// End of its newest bar in a close.
+    pub newest: Option<UtcMs>,
+    /// Closes missed in a row.
+    misses: u32,
+}
+
+/// What was said about the universe, and what bears on it: a fold that says nothing itself.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Universe {
+    rule: Selection,
+    words: BTreeMap<Symbol, bool>,
+    /// The last input with a rule or a word.
+    basis: u64,
+    /// What the last said universe took into account.
+    said: u64,
+    asked: Option<UtcMs>,
+    rows: SymbolMap<Row>,
+    instruments: Instruments,
+    positions: SymbolMap<Decimal>,
+    /// Orders that are not final.
+    orders: BTreeMap<ClientOrderId, Symbol>,
+    /// Whether a symbol has missed so many closes that the venue is to be asked.
+    doubt: bool,
+    last_close: Option<UtcMs>,
+}
+
+impl Universe {
+    /// What is listed, by name.
+    pub fn rows(&self) -> impl Iterator<Item = (Symbol, &Row)> {
+        self.rows.iter()
+    }
+
+    /// Whether the venue was asked at all.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// The rule in force.
+    #[must_use]
+    pub fn rule(&self) -> &Selection {
+        &self.rule
+    }
+
+    /// The last close that was said.
+    #[must_use]
+    pub fn last_close(&self) -> Option<UtcMs> {
+        self.last_close
+    }
+
+    /// Whether the venue is to be asked at event time `now`.
+    #[must_use]
+    pub fn is_due(&self, now: UtcMs) -> bool {
+        let Some(asked) = self.asked else { return true };
+        let away = self
+            .rows
+            .iter()
+            .any(|(_, row)| row.listed.wanted && row.listed.venue != AtVenue::Trading);
+        let period = self.rule.refresh_s.saturating_mul(1000).max(1);
+        let period = if away { period.min(RETURN) } else { period };
+        // Looks lie on a grid, so that it does not matter who looked when.
+        self.doubt || self.basis > self.said || now.div_euclid(period) > asked.div_euclid(period)
+    }
+
+    /// Symbols that are not wanted and of which nothing is left.
+    #[must_use]
+    pub fn finished(&self) -> Vec<Symbol> {
+        let living: BTreeSet<Symbol> = self.orders.values().copied().collect();
+        let over = self.rows.iter().filter(|(symbol, row)| {
+            !row.listed.wanted && !living.contains(symbol) && !self.is_held(*symbol)
+        });
+        over.map(|(symbol, _)| symbol).collect()
+    }
+
+    /// What is held of a symbol, where that could be sold by its size.
+    #[must_use]
+    pub fn held(&self, symbol: Symbol) -> Option<Decimal> {
+        self.positions.get(symbol).copied().filter(|_| self.is_held(symbol))
+    }
+
+    /// What is held and could be sold by its size, listed or not, by name.
+    pub fn all_held(&self) -> impl Iterator<Item = (Symbol, Decimal)> {
+        let held = self.positions.iter().map(|(symbol, held)| (symbol, *held));
+        held.filter(|(symbol, _)| self.is_held(*symbol))
+    }
+
+    /// What is held or has an order that is not over, by name.
+    #[must_use]
+    pub fn bound(&self) -> BTreeSet<Symbol> {
+        let held = self.all_held().map(|(symbol, _)| symbol);
+        held.chain(self.orders.values().copied()).collect()
+    }
+
+    /// Of what is bound and wanted, that which the rule takes and another rule names no more, with
+    /// the key of the part of the rule that lets it go. What goes by its volume is left in its own
+    /// time.
+    #[must_use]
+    pub fn let_go(&self, old: &Selection, new: &Selection) -> Vec<(Symbol, &'static str)> {
+        let why = |symbol: Symbol, rule: &Selection| {
+            let quote = self.instruments.get(symbol).map_or("", |it| it.quote.as_str());
+            if !rule.names.is_empty() && rule.names.binary_search(&symbol).is_err() {
+                Some("market.symbols")
+            } else if rule.exclude.contains(&symbol) {
+                Some("market.universe.exclude")
+            } else if !rule.quote.is_empty() && rule.quote != quote {
+                Some("market.universe.quote")
+            } else {
+                None
+            }
+        };
+        // An operator's word goes before any rule.
+        let ruled = self.bound().into_iter().filter(|symbol| !self.words.contains_key(symbol));
+        let taken = ruled.filter(|symbol| why(*symbol, old).is_none());
+        taken.filter_map(|symbol| Some((symbol, why(symbol, new)?))).collect()
+    }
+
+    /// Whether an order in it lives, or something of it is held that could be sold.
+    fn is_bound(&self, symbol: Symbol) -> bool {
+        self.is_held(symbol) || self.orders.values().any(|of| *of == symbol)
+    }
+
+    fn is_held(&self, symbol: Symbol) -> bool {
+        let held = self.positions.get(symbol).copied().unwrap_or_default();
+        let dust = self.instruments.get(symbol).is_some_and(|rule| !rule.sells(held));
+        !held.is_zero() && !dust
+    }
+
+    /// What is to be said after the venue was asked at event time `now`: rules that are new, and
+    /// the universe. `basis` is [`Universe::basis`] of when it was asked.
+    #[must_use]
+    pub fn say(&self, venue: &Venue, now: UtcMs, basis: u64) -> Vec<Market> {
+        let chosen = wanted(&self.rule, &self.words, venue, |symbol| {
+            self.rows.get(symbol).is_some_and(|row| row.listed.wanted)
+        });
+        let at: BTreeMap<Symbol, AtVenue> = venue.rules.iter().map(standing).collect();
+        let (mut listed, mut unlisted) = (Vec::new(), Vec::new());
+        let before = self.rows.iter().map(|(symbol, _)| symbol);
+        let all: BTreeSet<Symbol> = chosen.keys().copied().chain(before).collect();
+        for symbol in all {
+            let why = chosen.get(&symbol).cloned();
+            if why.is_none() && !self.is_bound(symbol) {
+                unlisted.push(symbol);
+                continue;
+            }
+            let removed = self.words.get(&symbol) == Some(&false);
+            let not = if removed { "an operator removed it" } else { "the rule leaves it out" };
+            let now = Listed {
+                symbol,
+                wanted: why.is_some(),
+                venue: at.get(&symbol).copied().unwrap_or(AtVenue::Gone),
+                why: why.unwrap_or_else(|| not.to_owned()),
+            };
+            if self.rows.get(symbol).is_none_or(|row| row.listed != now) {
+                listed.push(now);
+            }
+        }
+        let known = |symbol| chosen.contains_key(&symbol) || self.rows.get(symbol).is_some();
+        let new = |rule: &&Instrument| {
+            known(rule.symbol) && self.instruments.get(rule.symbol) != Some(*rule)
+        };
+        let mut rules: Vec<Instrument> = venue.rules.iter().filter(new).cloned().collect();
+        rules.sort_by_key(|rule| rule.symbol);
+        let rules = (!rules.is_empty()).then_some(Market::Instruments { rules });
+        let universe = Market::Universe { asked: now, basis, listed, unlisted };
+        rules.into_iter().chain([universe]).collect()
+    }
+
+    /// Whether what is to be said has to be heard twice: it takes something away, or tells rules.
+    /// A venue that says so once may err, and orders follow the first rules as they do later ones.
+    #[must_use]
+    pub fn doubts(&self, said: &[Market]) -> bool {
+        said.iter().any(|market| match market {
+            Market::Instruments { rules } => !rules.is_empty(),
+            Market::Universe { listed, unlisted, .. } => {
+                !unlisted.is_empty() || listed.iter().any(|row| row.venue != AtVenue::Trading)
+            }
+            Market::Close { .. }
+            | Market::LateBar { .. }
+            | Market::BarRefused { .. }
+            | Market::HistoryLoaded { .. }
+            | Market::HistoryBars { .. } => false,
+        })
+    }
+
+    /// What is to be said without asking: that some are left. None: nothing.
+    #[must_use]
+    pub fn say_finished(&self) -> Option<Market> {
+        let unlisted = self.finished();
+        let asked = self.asked.filter(|_| !unlisted.is_empty())?;
+        Some(Market::Universe { asked, basis: self.said, listed: Vec::new(), unlisted })
+    }
+
+    /// Number of the last input with a rule or a word.
+    #[must_use]
+    pub fn basis(&self) -> u64 {
+        self.basis
+    }
+
+    fn closed(&mut self, time: UtcMs, traded: impl Iterator<Item = Symbol>, missing: &[Symbol]) {
+        self.last_close = Some(time);
+        for symbol in traded {
+            if let Some(row) = self.rows.get_mut(symbol) {
+                (row.misses, row.newest) = (0, Some(time));
+                // It is back, it seems.
+                self.doubt |= row.listed.venue != AtVenue::Trading;
+            }
+        }
+        for symbol in missing {
+            let Some(row) = self.rows.get_mut(*symbol) else { continue };
+            row.misses = row.misses.saturating_add(1);
+            self.doubt |= row.misses == MISSES && row.listed.venue == AtVenue::Trading;
+        }
+    }
+
+    fn market(&mut self, fact: &Fact<Body>, market: &Market) {
+        match market {
+            Market::Close { time, bars, missing, .. } => {
+                self.closed(*time, bars.iter().map(|bar| bar.symbol), missing);
+            }
+            Market::Instruments { rules } => self.instruments.learn(rules),
+            Market::Universe { asked, basis, listed, unlisted } => {
+                (self.asked, self.said, self.doubt) = (Some(*asked), *basis, false);
+                for symbol in unlisted {
+                    self.rows.remove(*symbol);
+                }
+                for now in listed {
+                    let before = self.rows.get(now.symbol);
+                    let same = before.filter(|b| b.listed.standing() == now.standing());
+                    let since = same.map_or(fact.time, |row| row.since);
+                    let (misses, newest) = before.map_or((0, None), |b| (b.misses, b.newest));
+                    let row = Row { listed: now.clone(), since, newest, misses };
+                    self.rows.insert(now.symbol, row);
+                }
+            }
+            Market::LateBar { .. }
+            | Market::BarRefused { .. }
+            | Market::HistoryLoaded { .. }
+            | Market::HistoryBars { .. } => {}
+        }
+    }
+
+    fn operator(&mut self, n: u64, operator: &Operator) {
+        match operator {
+            Operator::ConfigApplied { text, .. } => {
+                let rule = super::settings::applied(text).map(|settings| settings.universe);
+                if let Some(rule) = rule.filter(|rule| *rule != self.rule) {
+                    (self.rule, self.basis) = (rule, n);
+                }
+            }
+            Operator::SymbolWanted { symbol, wanted } => {
+                if self.words.insert(*symbol, *wanted) != Some(*wanted) {
+                    self.basis = n;
+                }
+            }
+            Operator::Started { .. }
+            | Operator::Branch { .. }
+            | Operator::LiveConfirmed { .. }
+            | Operator::Resolved { .. }
+            | Operator::Adopted { .. }
+            | Operator::Switched { .. }
+            | Operator::Clock { .. }
+            | Operator::StageUpgraded { .. }
+            | Operator::StageJoined { .. }
+            | Operator::StageLeft { .. }
+            | Operator::Quarantined { .. }
+            | Operator::Released { .. }
+            | Operator::Restarted { .. } => {}
+        }
+    }
+
+    fn order(&mut self, order: &Order) {
+        match order {
+            Order::Intent(intent) => {
+                self.orders.insert(intent.client_id.clone(), intent.symbol);
+            }
+            Order::Changed { client_id, status, .. } if status.is_final() => {
+                self.orders.remove(client_id);
+            }
+            Order::Changed { .. }
+            | Order::Granted { .. }
+            | Order::Filled { .. }
+            | Order::Compared { .. } => {}
+        }
+    }
+}
+
+fn standing(rule: &Instrument) -> (Symbol, AtVenue) {
+    (rule.symbol, if rule.trading { AtVenue::Trading } else { AtVenue::Halted })
+}
+
+impl Stage for Universe {
+    type Body = Body;
+    fn rank(&self) -> Rank {
+        rank::UNIVERSE
+    }
+    fn name(&self) -> &'static str {
+        "universe"
+    }
+    fn interest(&self) -> Mask {
+        Mask::of(&[
+            kind::CLOSE,
+            kind::INSTRUMENTS,
+            kind::UNIVERSE,
+            kind::CONFIG_APPLIED,
+            kind::SYMBOL_WANTED,
+            kind::INTENT,
+            kind::CHANGED,
+            kind::POSITION,
+        ])
+    }
+    fn produces(&self) -> Mask {
+        Mask::NONE
+    }
+    fn evolve(&mut self, fact: &Fact<Body>) {
+        match &fact.body {
+            Body::Market(market) => self.market(fact, market),
+            Body::Operator(operator) => self.operator(fact.key.n, operator),
+            Body::Order(order) => self.order(order),
+            Body::Ledger(Ledger::Position { symbol, quantity, .. }) => {
+                if quantity.is_zero() {
+                    self.positions.remove(*symbol);
+                } else {
+                    self.positions.insert(*symbol, *quantity);
+                }
+            }
+            Body::Venue(_) | Body::Analysis(_) | Body::Decision(_) | Body::Ledger(_) => {}
+        }
+    }
+    fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
+    fn save(&self) -> Vec<u8> {
+        state::save(FORMAT, self)
+    }
+    fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
+        *self = state::load(FORMAT, bytes)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "universe_tests.rs"]
+mod tests;

@@ -1,0 +1,230 @@
+use super::*;
+use crate::testing::{changed, configured, dec, fact, input, instrument, position, sym};
+use everwarm_domain::fact::Operator;
+use everwarm_domain::order::OrderStatus;
+use everwarm_domain::settings::Settings;
+use everwarm_domain::time::MINUTE;
+
+/// Symbols with quote, whether they trade, and volume.
+fn venue(rows: &[(&str, bool, i64)]) -> Venue {
+    let rule = |(name, trading, _): &(&str, bool, i64)| {
+        let mut rule = instrument(name);
+        rule.trading = *trading;
+        if let Some(base) = name.strip_suffix("EUR") {
+            (rule.base, rule.quote) = (base.to_owned(), "EUR".to_owned());
+        }
+        rule
+    };
+    let volumes = rows.iter().map(|(name, _, volume)| (sym(name), Decimal::from(*volume)));
+    Venue { rules: rows.iter().map(rule).collect(), volumes: volumes.collect() }
+}
+
+fn names(names: &[&str]) -> Vec<Symbol> {
+    let mut all: Vec<Symbol> = names.iter().map(|name| sym(name)).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn the_rule_and_the_words_of_operators_choose() {
+    let rows = [
+        ("AUSDT", true, 50),
+        ("BUSDT", true, 40),
+        ("CUSDT", true, 30),
+        ("DUSDT", false, 90),
+        ("EEUR", true, 80),
+    ];
+    let check = |rule: &Selection, words: &[(&str, bool)], listed: &[&str], chosen: &str| {
+        let words = words.iter().map(|(name, wanted)| (sym(name), *wanted)).collect();
+        let found = wanted(rule, &words, &venue(&rows), |s| listed.contains(&s.as_str()));
+        let found: Vec<&str> = found.keys().map(Symbol::as_str).collect();
+        assert_eq!(found.join(" "), chosen, "{rule:?} {listed:?}");
+    };
+    let all = Selection::default();
+    check(&all, &[], &[], "AUSDT BUSDT CUSDT EEUR");
+    check(&all, &[], &["DUSDT"], "AUSDT BUSDT CUSDT DUSDT EEUR");
+    check(&all, &[("DUSDT", true), ("AUSDT", false)], &[], "BUSDT CUSDT DUSDT EEUR");
+    let usdt = Selection { quote: "USDT".into(), ..all.clone() };
+    check(&usdt, &[], &[], "AUSDT BUSDT CUSDT");
+    let without = Selection { exclude: names(&["AUSDT", "EEUR"]), ..all.clone() };
+    check(&without, &[], &[], "BUSDT CUSDT");
+    check(&without, &[("EEUR", true)], &[], "BUSDT CUSDT EEUR");
+    let named = Selection { names: names(&["BUSDT", "DUSDT", "XUSDT"]), ..all.clone() };
+    check(&named, &[], &[], "BUSDT DUSDT XUSDT");
+    let large = Selection { min_volume: dec("40"), ..all.clone() };
+    check(&large, &[], &[], "AUSDT BUSDT EEUR");
+    let two = Selection { top: 2, ..usdt.clone() };
+    check(&two, &[], &[], "AUSDT BUSDT");
+    check(&two, &[("CUSDT", true)], &[], "AUSDT BUSDT CUSDT");
+    // At the edge, who is in stays in.
+    let four: Vec<(String, bool, i64)> =
+        (0..6).map(|i| (format!("S{i}USDT"), true, 100 - i)).collect();
+    let rows: Vec<(&str, bool, i64)> = four.iter().map(|(n, t, v)| (n.as_str(), *t, *v)).collect();
+    let top = Selection { top: 4, ..all };
+    let chosen = |listed: &[&str]| {
+        let found = wanted(&top, &BTreeMap::new(), &venue(&rows), |s| listed.contains(&s.as_str()));
+        found.keys().map(Symbol::to_string).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(chosen(&[]), "S0USDT S1USDT S2USDT S3USDT");
+    assert_eq!(chosen(&["S4USDT"]), "S0USDT S1USDT S2USDT S4USDT");
+    assert_eq!(chosen(&["S5USDT"]), "S0USDT S1USDT S2USDT S3USDT");
+}
+
+/// A universe, what the venue has, and the number of the last input.
+struct Told(Universe, u64);
+
+impl Told {
+    fn new(rule: Selection) -> Told {
+        let mut told = Told(Universe::default(), 0);
+        told.hear(configured(&Settings { universe: rule, ..Settings::default() }));
+        told
+    }
+
+    fn hear(&mut self, body: Body) {
+        self.1 += 1;
+        self.0.evolve(&input(self.1, body));
+        let mut again = Universe::default();
+        again.load(&self.0.save()).unwrap();
+        assert_eq!(again.save(), self.0.save());
+    }
+
+    /// Asks at a minute; what changed, in words.
+    fn ask(&mut self, rows: &[(&str, bool, i64)], minute: i64) -> String {
+        let said = self.0.say(&venue(rows), minute * MINUTE, self.0.basis());
+        self.say(said)
+    }
+
+    fn say(&mut self, said: Vec<Market>) -> String {
+        let mut words = Vec::new();
+        for market in said {
+            if let Market::Universe { listed, unlisted, .. } = &market {
+                words
+                    .extend(listed.iter().map(|l| format!("{} {}", l.symbol, l.standing().name())));
+                words.extend(unlisted.iter().map(|symbol| format!("-{symbol}")));
+            }
+            self.hear(Body::Market(market));
+        }
+        words.join(", ")
+    }
+
+    fn word(&mut self, symbol: &str, wanted: bool) {
+        self.hear(Body::Operator(Operator::SymbolWanted { symbol: sym(symbol), wanted }));
+    }
+
+    fn order(&mut self, id: &str, status: OrderStatus) {
+        self.1 += 1;
+        self.0.evolve(&fact(self.1, 700, changed(id, status, "0")));
+    }
+}
+
+const BOTH: [(&str, bool, i64); 2] = [("BTCUSDT", true, 1), ("ETHUSDT", true, 1)];
+
+#[test]
+fn a_symbol_is_left_until_nothing_of_it_is_left() {
+    let mut told = Told::new(Selection::default());
+    assert!(told.0.is_due(0), "the venue was never asked");
+    assert_eq!(told.ask(&BOTH, 1), "BTCUSDT trading, ETHUSDT trading");
+    assert!(!told.0.is_due(59 * MINUTE) && told.0.is_due(60 * MINUTE), "once an hour");
+    told.hear(position("BTCUSDT", "1", "0"));
+    told.word("BTCUSDT", false);
+    told.word("ETHUSDT", false);
+    assert!(told.0.is_due(MINUTE), "a word is acted on at once");
+    assert_eq!(told.ask(&BOTH, 2), "BTCUSDT leaving, -ETHUSDT");
+    assert_eq!((told.0.say_finished(), told.0.is_due(2 * MINUTE)), (None, false));
+    let intent = everwarm_domain::order::OrderIntent {
+        client_id: ClientOrderId("ew-1".into()),
+        strategy: "s".into(),
+        symbol: sym("BTCUSDT"),
+        side: everwarm_domain::order::Side::Sell,
+        order_type: everwarm_domain::order::OrderType::Market,
+        quantity: dec("1"),
+        price: None,
+        close_time: 0,
+        valid_until: 0,
+    };
+    told.hear(Body::Order(Order::Intent(intent)));
+    told.hear(position("BTCUSDT", "0.00001", "0"));
+    assert_eq!(told.0.say_finished(), None, "an order lives");
+    told.order("ew-1", OrderStatus::PartlyFilled);
+    assert_eq!(told.0.say_finished(), None);
+    told.order("ew-1", OrderStatus::Filled);
+    let said = told.0.say_finished().expect("dust is nothing");
+    assert_eq!(told.say(vec![said]), "-BTCUSDT");
+    assert_eq!(told.0.say_finished(), None, "said once");
+    told.word("BTCUSDT", true);
+    assert_eq!(told.ask(&BOTH, 3), "BTCUSDT trading", "and back");
+    told.word("BTCUSDT", true);
+    assert!(!told.0.is_due(3 * MINUTE), "the same word again is none");
+}
+
+#[test]
+fn a_pair_that_stops_trading_has_a_defined_end() {
+    let mut told = Told::new(Selection::default());
+    told.ask(&BOTH, 1);
+    let halted = [("BTCUSDT", false, 1), ("ETHUSDT", true, 1)];
+    assert_eq!(told.ask(&halted, 2), "BTCUSDT halted");
+    assert_eq!(told.ask(&halted, 3), "", "nothing new");
+    assert!(!told.0.is_due(4 * MINUTE) && told.0.is_due(5 * MINUTE), "it is asked for soon");
+    assert_eq!(told.ask(&BOTH, 5), "BTCUSDT trading", "it comes back by itself");
+    assert!(!told.0.is_due(10 * MINUTE));
+    // Gone for good: with something held it stays on the list, else it goes.
+    told.hear(position("BTCUSDT", "1", "0"));
+    assert_eq!(told.ask(&[], 6), "BTCUSDT gone, -ETHUSDT");
+    assert_eq!(told.0.held(sym("BTCUSDT")), Some(dec("1")));
+    assert_eq!(told.ask(&[], 7), "");
+    assert_eq!(told.0.say_finished(), None);
+    let since: Vec<_> = told.0.rows().map(|(_, row)| row.listed.wanted).collect();
+    assert_eq!(since, [false]);
+}
+
+#[test]
+fn closes_missed_in_a_row_make_it_ask() {
+    let mut told = Told::new(Selection::default());
+    told.ask(&BOTH, 1);
+    let missed = |minute: i64, symbol: &str| {
+        let missing = names(&[symbol]);
+        Body::Market(Market::close(minute * MINUTE, Vec::new(), missing))
+    };
+    told.hear(missed(2, "BTCUSDT"));
+    told.hear(missed(3, "BTCUSDT"));
+    told.hear(missed(4, "ETHUSDT"));
+    assert!(!told.0.is_due(4 * MINUTE));
+    told.hear(missed(5, "BTCUSDT"));
+    assert!(told.0.is_due(5 * MINUTE), "the third in a row");
+    assert_eq!(told.ask(&BOTH, 5), "");
+    told.hear(missed(6, "BTCUSDT"));
+    assert!(!told.0.is_due(6 * MINUTE), "asked once");
+}
+
+#[test]
+fn a_word_that_came_while_the_venue_was_asked_is_not_lost() {
+    let mut told = Told::new(Selection::default());
+    told.ask(&BOTH, 1);
+    told.word("BTCUSDT", false);
+    let before = told.0.basis();
+    told.word("ETHUSDT", false);
+    let said = told.0.say(&venue(&BOTH), 2 * MINUTE, before);
+    told.say(said);
+    assert!(told.0.is_due(2 * MINUTE), "what was asked before the word does not settle it");
+}
+
+#[test]
+fn what_takes_something_away_or_tells_rules_has_to_be_heard_twice() {
+    let mut told = Told::new(Selection::default());
+    let doubted = |told: &Told, venue: &Venue| {
+        let said = told.0.say(venue, MINUTE, told.0.basis());
+        told.0.doubts(&said)
+    };
+    let both = venue(&BOTH);
+    assert!(doubted(&told, &both), "the first rules of all");
+    told.ask(&BOTH, 1);
+    assert!(!doubted(&told, &both), "nothing is new");
+    let more = [&BOTH[..], &[("SOLUSDT", true, 1)]].concat();
+    assert!(doubted(&told, &venue(&more)), "the rules of one more");
+    assert!(doubted(&told, &venue(&BOTH[..1])), "one is gone");
+    assert!(doubted(&told, &Venue::default()), "all are gone");
+    assert!(doubted(&told, &venue(&[BOTH[0], ("ETHUSDT", false, 1)])), "one is halted");
+    let mut other = both;
+    other.rules[0].lot_size = dec("5");
+    assert!(doubted(&told, &other), "a rule is another");
+}
