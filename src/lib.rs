@@ -3,8 +3,8 @@
 //! The map, in the order a price flows: [`venue`] (the wire) → [`edge`] (feed, bars, closer) → the
 //! journal of `everwarm_runtime` → `everwarm_trading` (pure stages by rank) → [`edge`] (gateway) →
 //! [`venue`]. `everwarm_domain` holds the words, [`history`] what is kept for looking back,
-//! `everwarm_sim` the simulated exchange, [`ops`] what people see, in [`shapes`] that programs know,
-//! [`chaos`] the proof.
+//! `everwarm_sim` the simulated exchange, [`ops`] what people see, in [`shapes`] that programs
+//! know, [`chaos`] the proof.
 //!
 //! What holds it together: [`tree`] is the supervision tree, [`life`] one life from an opened store
 //! to a stopped tree, [`daemon`] the process around lives, [`audit`] the journal read back.

@@ -274,6 +274,38 @@ fn no_decision_depends_on_the_world() {
 }
 
 #[test]
+fn files_of_supervision_do_not_import_in_a_circle() {
+    const FOLDER: &str = "crates/runtime/src/supervise/";
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in rust_files() {
+        let Some(inner) = source.path.strip_prefix(FOLDER).filter(|at| *at != "mod.rs") else {
+            continue;
+        };
+        let Some(code) = product_code(&source) else { continue };
+        let module = inner.split('/').next().unwrap_or("").trim_end_matches(".rs");
+        let mut paths = named(&code, &"super::".repeat(inner.split('/').count()));
+        paths.extend(named(&code, "crate::supervise::"));
+        let names = paths.iter().map(|(_, path)| path.split("::").next().unwrap_or("").to_owned());
+        uses.entry(module.to_owned()).or_default().extend(names.filter(|name| name != module));
+    }
+    let known: BTreeSet<String> = uses.keys().cloned().collect();
+    assert!(known.len() > 10, "the files are not where they are looked for");
+    for used in uses.values_mut() {
+        used.retain(|name| known.contains(name));
+    }
+    // Who uses nobody that is left is no part of a circle.
+    while let Some(free) = uses.iter().find(|(_, used)| used.is_empty()) {
+        let free = free.0.clone();
+        uses.remove(&free);
+        for used in uses.values_mut() {
+            used.remove(&free);
+        }
+    }
+    let left = uses.iter().map(|(name, used)| format!("{name} uses {used:?}"));
+    none(&left.collect::<Vec<_>>());
+}
+
+#[test]
 fn only_the_store_names_the_database() {
     let mut findings = Vec::new();
     for source in rust_files() {

@@ -6,72 +6,13 @@
 //! supervisor's. So ractor gets an empty state, and the real one is dropped here: on the actor's
 //! own thread, before its task ends.
 
-use super::exit::{discard, plain};
-use super::harm::befall;
+use super::exit::{Injected, discard, plain};
+use super::harm::Harm;
 use super::slot::Slot;
 use crate::meter::Meter;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
-use std::future::poll_fn;
-use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
-
-/// Counts entries and exits: odd while one is inside. An await is an exit, so only what does not
-/// yield is seen as long. Costs two additions a poll, and no look at a clock.
-#[derive(Debug, Default)]
-struct Count(AtomicU64);
-
-/// Leaves when dropped, by whatever end of a poll.
-struct Inside<'a>(&'a Count);
-
-impl Drop for Inside<'_> {
-    fn drop(&mut self) {
-        self.0.0.fetch_add(1, Relaxed);
-    }
-}
-
-impl Count {
-    fn inside(&self) -> Option<u64> {
-        Some(self.0.load(Relaxed)).filter(|entries| !entries.is_multiple_of(2))
-    }
-
-    async fn watched<F: Future>(&self, work: F) -> F::Output {
-        let mut work = pin!(work);
-        poll_fn(|context| {
-            self.0.fetch_add(1, Relaxed);
-            let _inside = Inside(self);
-            work.as_mut().poll(context)
-        })
-        .await
-    }
-}
-
-/// Whether an actor holds a thread: with its start, which may have much to read, or with a handler.
-#[derive(Debug, Default)]
-pub(crate) struct Busy {
-    starts: Count,
-    handlers: Count,
-}
-
-/// Which entry holds the thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Entry {
-    Start(u64),
-    Handler(u64),
-}
-
-impl Busy {
-    /// Which entry is inside now; `None`: nobody.
-    pub(crate) fn inside(&self) -> Option<Entry> {
-        let handler = || self.handlers.inside().map(Entry::Handler);
-        self.starts.inside().map(Entry::Start).or_else(handler)
-    }
-
-    async fn watched<F: Future>(&self, handler: F) -> F::Output {
-        self.handlers.watched(handler).await
-    }
-}
 
 /// Counts a panic of the handler it is dropped in.
 struct Panics<'a>(&'a Meter);
@@ -128,7 +69,7 @@ impl<A: Actor> Actor for Watched<A> {
     ) -> Result<(), ActorProcessingErr> {
         self.me.get_or_init(|| me.get_id());
         self.slot.mailbox().meter().expect::<A::Msg>();
-        let started = self.slot.busy().starts.watched(self.actor.pre_start(me, arguments)).await?;
+        let started = self.slot.busy().starts(self.actor.pre_start(me, arguments)).await?;
         *self.state.lock().await = Some(started);
         Ok(())
     }
@@ -139,13 +80,13 @@ impl<A: Actor> Actor for Watched<A> {
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
         let mut state = self.state();
-        let done = self.slot.busy().watched(self.actor.post_start(me, &mut state)).await;
+        let done = self.slot.busy().handles(self.actor.post_start(me, &mut state)).await;
         done.map_err(|error| plain(error.as_ref()))
     }
 
     async fn post_stop(&self, me: ActorRef<A::Msg>, (): &mut ()) -> Result<(), ActorProcessingErr> {
         let mut state = self.state();
-        let done = self.slot.busy().watched(self.actor.post_stop(me, &mut state)).await;
+        let done = self.slot.busy().handles(self.actor.post_stop(me, &mut state)).await;
         done.map_err(|error| plain(error.as_ref()))
     }
 
@@ -168,7 +109,7 @@ impl<A: Actor> Actor for Watched<A> {
             }
             self.actor.handle(me, message, &mut state).await
         };
-        let done = self.slot.busy().watched(handler).await;
+        let done = self.slot.busy().handles(handler).await;
         meter.handled(kind, began, done.is_ok());
         done.map_err(|error| plain(error.as_ref()))
     }
@@ -181,6 +122,23 @@ impl<A: Actor> Actor for Watched<A> {
     ) -> Result<(), ActorProcessingErr> {
         let mut state = self.state();
         let handler = self.actor.handle_supervisor_evt(me, event, &mut state);
-        self.slot.busy().watched(handler).await.map_err(|error| plain(error.as_ref()))
+        self.slot.busy().handles(handler).await.map_err(|error| plain(error.as_ref()))
+    }
+}
+
+/// Does what was planned for the instance that handles a message now.
+#[cold]
+fn befall(slot: &Slot) {
+    match slot.take_harm() {
+        None | Some(Harm::Kill | Harm::Stop) => {}
+        Some(Harm::Panic) => Injected(format!("a panic of {}", slot.path())).panic(),
+        Some(Harm::Stall(long)) => {
+            #[expect(clippy::disallowed_methods, reason = "what was asked for")]
+            std::thread::sleep(long);
+        }
+        Some(Harm::Abort) => {
+            #[expect(clippy::disallowed_methods, reason = "what was asked for")]
+            std::process::abort();
+        }
     }
 }

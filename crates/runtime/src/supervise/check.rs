@@ -1,45 +1,9 @@
 //! What is wrong with a spec, told before anything is started.
 
-use super::spec::{
-    AutoShutdown, Body, ChildSpec, OnGiveUp, Restart, Settings, Shutdown, Strategy, SupervisorSpec,
-};
+use super::rules::{AutoShutdown, OnGiveUp, Restart, Settings, Shutdown, SpecError, Strategy};
+use super::spec::{Body, ChildSpec, SupervisorSpec};
 use std::collections::BTreeSet;
 use std::time::Duration;
-
-/// Why a spec is refused before anything is started.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SpecError {
-    /// An id is empty or has a slash, which separates the parts of a path.
-    #[error("{0:?} is not an id: it must not be empty nor have a '/'")]
-    BadId(String),
-    /// Two children of one supervisor have this id.
-    #[error("two children are called {0:?}")]
-    TwiceTheSame(String),
-    /// This supervisor has a period of zero.
-    #[error("{0:?} has a period of zero")]
-    ZeroPeriod(String),
-    /// This child would be killed or called too slow at once, or retried without a pause.
-    #[error("{0:?} has a time limit of zero")]
-    ZeroLimit(String),
-    /// This child is significant, and its supervisor never stops by itself.
-    #[error("{0:?} is significant, but its supervisor has no auto-shutdown")]
-    SignificantForNothing(String),
-    /// This child is significant, and never ends for good.
-    #[error("{0:?} is significant, but permanent: it never ends for good")]
-    SignificantPermanent(String),
-    /// This pool is to stop by itself, and nothing in it can be significant.
-    #[error("{0:?} is a pool, which has no auto-shutdown")]
-    PoolWithAutoShutdown(String),
-    /// This pool has none or several templates, or another kind of child.
-    #[error("{0:?} is a pool, which has one template and no other child")]
-    NotOneTemplate(String),
-    /// This is a template, and its supervisor no pool.
-    #[error("{0:?} is a template, which only a pool has")]
-    TemplateOutsidePool(String),
-    /// This child of a pool was started with arguments its new template does not take.
-    #[error("{0:?} was started with arguments of another type than the new template takes")]
-    OtherArguments(String),
-}
 
 impl SupervisorSpec {
     /// Checks this supervisor and all below.

@@ -1,7 +1,7 @@
 //! What a supervisor's policy hears and says.
 
-use super::check::SpecError;
 use super::exit::{Exit, StartError};
+use super::rules::{Kind, SpecError};
 use ractor::ActorCell;
 use serde::Serialize;
 use std::time::Duration;
@@ -216,4 +216,17 @@ pub enum RequestError {
     /// The child could not be started; it is not listed.
     #[error(transparent)]
     Start(#[from] StartError),
+}
+
+/// Something a supervisor tells about a child.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SupervisionNotice {
+    /// The child's path.
+    pub path: String,
+    /// Worker or supervisor.
+    pub kind: Kind,
+    /// Wall clock, UTC milliseconds.
+    pub at_ms: i64,
+    /// What happened.
+    pub news: News,
 }

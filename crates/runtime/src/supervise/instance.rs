@@ -5,12 +5,13 @@
 //! to kill, and tells of the end in its place. While it runs it holds a share of the supervisor's
 //! subtree, so that a parent can wait for the last of them.
 
-use super::event::{News, Seat};
+use super::event::{News, SupervisionNotice};
 use super::exit::{Exit, StartError, discard};
+use super::rules::Kind;
 use super::slot::Slot;
-use super::spec::{BoxFuture, ChildSpec, Extra, Instance, Kind, StartContext, Started};
-use super::supervisor::{Msg, SupervisionNotice, Tree};
-use ractor::{ActorCell, ActorId, ActorRef};
+use super::spec::{BoxFuture, ChildSpec, Extra, Instance, StartContext, Started, Supervise};
+use super::tree::Tree;
+use ractor::{ActorCell, ActorId};
 use std::convert::Infallible;
 use std::future::ready;
 use std::sync::Arc;
@@ -75,9 +76,8 @@ impl Drop for Gone {
 
 /// Sends the last report when dropped, so that it comes whatever ends the task.
 pub(crate) struct Reporter {
-    pub supervisor: ActorRef<Msg>,
-    pub seat: Seat,
-    pub generation: u64,
+    /// Tells the supervisor. One that is gone needs no report.
+    pub tell: Box<dyn Fn(Report) + Send + Sync>,
     pub actor: Option<ActorId>,
     /// Why it is not up; `None` once it is, or where it was not to be.
     pub error: Option<StartError>,
@@ -87,8 +87,7 @@ pub(crate) struct Reporter {
 
 impl Reporter {
     fn send(&self, report: Report) {
-        // A supervisor that is gone needs no report.
-        self.supervisor.cast(Msg::Report(self.seat, self.generation, report)).ok();
+        (self.tell)(report);
     }
 }
 
@@ -106,7 +105,7 @@ impl Drop for Reporter {
 /// finds all told.
 pub(crate) async fn attend(
     _share: Share,
-    spec: ChildSpec,
+    (spec, supervise): (ChildSpec, Supervise),
     context: StartContext,
     mut wish: watch::Receiver<Wish>,
     mut report: Reporter,
@@ -118,7 +117,7 @@ pub(crate) async fn attend(
         () = no_longer_wanted(&mut wish) => {
             Err(StartError::new(path.clone(), "its start was given up"))
         }
-        started = async { spec.start(context).await } => started,
+        started = async { spec.start(context, supervise).await } => started,
     };
     // What a start was made from is not kept beside what came of it. Whoever is up stays attended
     // to, whatever happens in that drop.
@@ -130,7 +129,7 @@ pub(crate) async fn attend(
             return;
         }
     };
-    let Some(Instance { cell, ready: up, mut gone }) = instance else {
+    let Some(Instance { cell, stop, ready: up, mut gone }) = instance else {
         report.error = None;
         return;
     };
@@ -175,7 +174,7 @@ pub(crate) async fn attend(
                 if let Some(gone) = report.gone.as_mut().filter(|_| !orphan) {
                     gone.asked = wish != Wish::Live;
                 }
-                obey(wish, kind, &cell);
+                obey(wish, stop, &cell);
             }
         }
     }
@@ -186,14 +185,10 @@ async fn no_longer_wanted(wish: &mut watch::Receiver<Wish>) {
     drop(wish.wait_for(|wish| *wish != Wish::Live).await);
 }
 
-fn obey(wish: Wish, kind: Kind, cell: &ActorCell) {
-    match (wish, kind) {
-        (Wish::Live, _) => {}
-        (Wish::Stop, Kind::Worker) => cell.stop(Some("asked to stop".to_owned())),
-        (Wish::Stop, Kind::Supervisor) => {
-            // One that is gone need not be asked.
-            ActorRef::<Msg>::from(cell.clone()).cast(Msg::Stop(None)).ok();
-        }
-        (Wish::Kill, _) => cell.kill(),
+fn obey(wish: Wish, stop: fn(&ActorCell), cell: &ActorCell) {
+    match wish {
+        Wish::Live => {}
+        Wish::Stop => stop(cell),
+        Wish::Kill => cell.kill(),
     }
 }

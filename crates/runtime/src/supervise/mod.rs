@@ -1,15 +1,20 @@
 //! Supervision: a tree of actors that is declared as data, started and stopped in order, and whose
 //! failed parts are replaced.
 //!
-//! `spec` says what a tree is made of, `check` what is wrong with that. `policy` is a pure state
-//! machine that holds every rule, in the words of `event`. `supervisor` is the actor that obeys it,
-//! `instance` the task beside each actor, `requests` what may be asked of it, `root` the handle of
-//! it all. Others are found through `slot`. `exit` tells how an actor ended. `watchdog` sees what a
-//! kill cannot end: handlers that hold their thread, which `busy` stamps. `harm` is what may be
-//! done to an actor on purpose.
+//! Plain data lies below: `rules` say how a tree behaves, `event` what happens in it, `exit` how
+//! an actor ended, `harm` what may be done to one on purpose. `policy` is a pure state machine over
+//! them that holds every rule. Others are found through `slot`, and `tree` is what all share.
+//!
+//! `spec` says how each child is started, `check` what is wrong with that. `supervisor` is the
+//! actor that obeys the policy, `instance` the task beside each actor, `busy` the one wrapper
+//! around actors. `requests` may be asked of a supervisor, `disturb` does harm, `root` is the
+//! handle of it all. `watchdog` sees what a kill cannot end: handlers that hold their thread, as
+//! `stamp` notes.
 
 mod busy;
 mod check;
+mod child;
+mod disturb;
 mod event;
 mod exit;
 mod harm;
@@ -17,23 +22,31 @@ mod instance;
 mod policy;
 mod requests;
 mod root;
+mod rules;
 mod slot;
 mod spec;
+mod stamp;
 mod supervisor;
+mod tree;
 mod watchdog;
 
-pub use check::SpecError;
-pub use event::{Action, ChildView, Event, News, Outcome, RequestError, Seat, State, Timer};
+pub use child::Child;
+pub use disturb::NotHarmed;
+pub use event::{
+    Action, ChildView, Event, News, Outcome, RequestError, Seat, State, SupervisionNotice, Timer,
+};
 pub use exit::{Exit, GaveUp, Ignore, Injected, StartError};
-pub use harm::{Harm, NotHarmed};
+pub use harm::Harm;
 pub use policy::Policy;
-pub use requests::{Child, ChildInfo, Count, SupervisorRef};
+pub use requests::{ChildInfo, Count, SupervisorRef};
 pub use root::{RootError, RootHandle, RootOutcome};
+pub use rules::{
+    AutoShutdown, Backoff, Kind, OnGiveUp, Restart, Rules, Settings, Shutdown, SpecError, Strategy,
+};
 pub use slot::{ActorReading, Directory, Slot, TreeView, Unsent};
 pub use spec::{
-    AutoShutdown, Backoff, BoxFuture, ChildSpec, Extra, Kind, OnGiveUp, Restart, Rules, Settings,
-    Shutdown, StartContext, StartFn, Started, Strategy, SupervisorSpec, custom, supervisor,
-    template, worker,
+    BoxFuture, ChildSpec, Extra, StartContext, StartFn, Started, SupervisorSpec, custom,
+    supervisor, template, worker,
 };
-pub use supervisor::{Observer, SupervisionNotice, Tree, Wall};
+pub use tree::{Observer, Tree, Wall};
 pub use watchdog::{Limits, Watchdog};

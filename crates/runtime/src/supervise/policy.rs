@@ -23,7 +23,7 @@ mod next;
 mod requests;
 
 use super::event::{Action, ChildView, Event, News, Outcome, Seat, State, Timer};
-use super::spec::{Rules, Settings};
+use super::rules::{Rules, Settings};
 use budget::Counted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

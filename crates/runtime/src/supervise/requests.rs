@@ -1,40 +1,18 @@
 //! What is asked of a supervisor at run time, and its answers.
 
-use super::check::{SpecError, check_list};
+use super::check::check_list;
+use super::child::Child;
 use super::event::{RequestError, Seat, State};
 use super::exit::StartError;
-use super::slot::Slot;
-use super::spec::{ChildSpec, Extra, Kind, Rules, Strategy};
+use super::rules::{Kind, Rules, SpecError, Strategy};
+use super::slot::{Directory, Slot};
+use super::spec::{ChildSpec, Extra};
 use super::supervisor::{Msg, Reply, Seated, Shell};
-use ractor::{ActorCell, ActorId};
+use ractor::ActorCell;
 use std::any::Any;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
-
-/// A child that is up because it was asked for.
-#[derive(Clone)]
-pub struct Child {
-    /// Its place in the tree, at which its later instances are found too.
-    pub path: String,
-    /// The instance; `None` where it had nothing to do, or has ended already.
-    pub cell: Option<ActorCell>,
-    /// What its start told.
-    pub extra: Option<Extra>,
-    pub(super) seat: Seat,
-    /// The supervisor it is a child of.
-    pub(super) of: ActorId,
-}
-
-impl fmt::Debug for Child {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Child")
-            .field("path", &self.path)
-            .field("cell", &self.cell)
-            .finish_non_exhaustive()
-    }
-}
 
 /// A listed child.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +58,7 @@ pub struct SupervisorRef {
 
 #[expect(clippy::missing_errors_doc, reason = "the type says what all have in common")]
 impl SupervisorRef {
-    pub(crate) fn new(slot: Arc<Slot>) -> SupervisorRef {
+    fn new(slot: Arc<Slot>) -> SupervisorRef {
         SupervisorRef { slot }
     }
 
@@ -225,6 +203,13 @@ impl SupervisorRef {
         let message = Msg::Ask(Box::new(move |shell| ask(shell, reply)));
         self.slot.send(message).map_err(|_| RequestError::NotRunning)?;
         answer.await.unwrap_or(Err(RequestError::NotRunning))
+    }
+}
+
+impl Directory {
+    /// The supervisor at `path`, to ask it for children.
+    pub fn supervisor(&self, path: &str) -> SupervisorRef {
+        SupervisorRef::new(self.slot(path))
     }
 }
 

@@ -1,11 +1,12 @@
 //! The root of a tree: starting it, stopping it, and learning how it ended.
 
-use super::check::SpecError;
 use super::event::{ChildView, State};
 use super::exit::{Exit, GaveUp, StartError};
+use super::rules::{Kind, SpecError};
 use super::slot::{Directory, Slot};
-use super::spec::{Instance, Kind, SupervisorSpec};
-use super::supervisor::{Msg, Observer, Tree, Wall, spawn};
+use super::spec::{Instance, SupervisorSpec};
+use super::supervisor::{Msg, spawn};
+use super::tree::{Observer, Tree, Wall};
 use ractor::ActorCell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +57,7 @@ impl Tree {
         let slot = self.directory.slot(&path);
         self.show(&slot, State::Starting, None);
         let root = spawn(Arc::new(spec), path.clone(), self.clone(), None).await?;
-        let Instance { cell, ready, gone } = root;
+        let Instance { cell, ready, gone, .. } = root;
         slot.fill(cell.clone());
         let mut abandoned = KillOnDrop(Some(cell.clone()));
         let up = match ready {

@@ -4,13 +4,11 @@
 //! process and is filled and emptied by the supervisor; a path may be asked for before it is in the
 //! tree.
 
-use super::busy::Busy;
-use super::event::{ChildView, News, State};
+use super::event::{ChildView, News, State, SupervisionNotice};
 use super::exit::{Exit, Injected};
 use super::harm::Harm;
-use super::requests::SupervisorRef;
-use super::spec::Kind;
-use super::supervisor::SupervisionNotice;
+use super::rules::Kind;
+use super::stamp::Busy;
 use crate::mailbox::Mailbox;
 use crate::meter::{Meter, Wanted};
 use ractor::{ActorCell, ActorId, ActorRef, Message};
@@ -349,11 +347,6 @@ impl Directory {
         let listed = below.filter(|(_, slot)| slot.record().node.is_some());
         let ids = listed.map(|(of, _)| &of[above.len()..]);
         ids.filter(|id| !id.contains('/')).map(str::to_owned).collect()
-    }
-
-    /// The supervisor at `path`, to ask it for children.
-    pub fn supervisor(&self, path: &str) -> SupervisorRef {
-        SupervisorRef::new(self.slot(path))
     }
 
     /// Kills the instance at `path`; false when there is none. It takes effect at its next await.

@@ -1,4 +1,4 @@
-//! What a tree is made of, as data: children, their rules, and how each is started.
+//! What a tree is made of: children, their rules, and how each is started.
 //!
 //! ```
 //! use everwarm_runtime::supervise::{Strategy, supervisor, worker};
@@ -23,10 +23,12 @@
 
 use super::busy::Watched;
 use super::exit::{Ignore, StartError};
-use super::supervisor::{self, Tree};
+use super::rules::{
+    AutoShutdown, Backoff, Kind, OnGiveUp, Restart, Rules, Settings, Shutdown, Strategy,
+};
+use super::tree::Tree;
 use crate::mailbox::Mailbox;
 use ractor::{Actor, ActorCell};
-use serde::Serialize;
 use std::any::Any;
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -41,138 +43,6 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// Starts one instance. It may be dropped half way, at a start limit or a stop.
 pub type StartFn =
     Arc<dyn Fn(StartContext) -> BoxFuture<Result<Started, StartError>> + Send + Sync>;
-
-/// When a child that ended is started again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Restart {
-    /// After every exit.
-    Permanent,
-    /// After an abnormal exit; a kill is one.
-    Transient,
-    /// Never; its spec goes with its instance.
-    Temporary,
-}
-
-/// How a child is ended on request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shutdown {
-    /// Killed at once.
-    Kill,
-    /// Asked, and killed after this time.
-    Timed(Duration),
-    /// Asked, and waited for as long as it takes.
-    Infinite,
-}
-
-/// What using up the budget means for the parent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnGiveUp {
-    /// The parent gives up too.
-    Escalate,
-    /// The parent keeps the branch down and tries again each `retry`, without counting it.
-    /// Under `RestForOne` and `OneForAll` what depends on the branch stays down with it.
-    Degrade {
-        /// Time between two tries.
-        retry: Duration,
-    },
-}
-
-/// Growing delay before a restart. The first restart comes at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Backoff {
-    /// Before the second restart in a row; doubles with each further one.
-    pub first: Duration,
-    /// The delay grows no further. (Nor so far that the budget could not be used up in its period.)
-    pub max: Duration,
-    /// An instance that lived this long makes the delay start anew.
-    pub healthy: Duration,
-}
-
-/// Which children a failure touches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Strategy {
-    /// The failed one.
-    OneForOne,
-    /// The failed one and those after it.
-    RestForOne,
-    /// All of them.
-    OneForAll,
-    /// The failed one, and each child has the budget for itself. For children of one kind, of which
-    /// one that is bad must not use up what the others have.
-    Dynamic,
-    /// The failed one. Starts empty; its children are made from one [`template`] and known by their
-    /// handles, and it stops them all at the same time.
-    Pool,
-}
-
-/// Whether a supervisor stops when children that matter have done their work.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AutoShutdown {
-    /// Never.
-    #[default]
-    Never,
-    /// When the first significant child has ended for good.
-    AnySignificant,
-    /// When the last significant child has ended for good.
-    AllSignificant,
-}
-
-/// Worker or supervisor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// An actor that does the work.
-    Worker,
-    /// An actor that only starts, stops and restarts.
-    Supervisor,
-}
-
-/// How a supervisor treats one child.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
-    /// When it is started again.
-    pub restart: Restart,
-    /// How it is ended.
-    pub shutdown: Shutdown,
-    /// A start that takes longer has failed.
-    pub start_limit: Duration,
-    /// Delay before restarts.
-    pub backoff: Backoff,
-    /// What using up the budget means.
-    pub on_give_up: OnGiveUp,
-    /// Whether its end for good counts for the auto-shutdown of its supervisor.
-    pub significant: bool,
-}
-
-/// How many restarts a supervisor allows, and whom a failure touches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Whom a failure touches.
-    pub strategy: Strategy,
-    /// Restarts allowed within a period; one more and the supervisor gives up.
-    pub intensity: u32,
-    /// Length of the sliding window.
-    pub period: Duration,
-    /// Whether it stops when children that matter have ended.
-    pub auto_shutdown: AutoShutdown,
-}
-
-impl Rules {
-    fn of(kind: Kind) -> Rules {
-        let (shutdown, start_limit) = match kind {
-            Kind::Worker => (Shutdown::Timed(Duration::from_secs(5)), Duration::from_secs(30)),
-            Kind::Supervisor => (Shutdown::Infinite, Duration::from_mins(5)),
-        };
-        let backoff = Backoff {
-            first: Duration::from_millis(100),
-            max: Duration::from_secs(10),
-            healthy: Duration::from_secs(10),
-        };
-        let on_give_up = OnGiveUp::Escalate;
-        let (restart, significant) = (Restart::Permanent, false);
-        Rules { restart, shutdown, start_limit, backoff, on_give_up, significant }
-    }
-}
 
 /// Given to a start function.
 #[derive(Clone)]
@@ -209,6 +79,8 @@ pub struct Started {
 /// A new instance.
 pub(crate) struct Instance {
     pub cell: ActorCell,
+    /// Asks it to stop.
+    pub stop: fn(&ActorCell),
     /// Ends when the instance is fit for use, where that is later than its start.
     pub ready: Option<BoxFuture<Result<(), StartError>>>,
     /// Ends when nothing of it is left.
@@ -220,7 +92,8 @@ impl Started {
     pub fn new(cell: ActorCell, task: JoinHandle<()>) -> Started {
         // A join error says that the task was cancelled or panicked; it is gone either way.
         let gone = Box::pin(async move { drop(task.await) });
-        Started { instance: Some(Instance { cell, ready: None, gone }), extra: None }
+        let stop = |cell: &ActorCell| cell.stop(Some("asked to stop".to_owned()));
+        Started { instance: Some(Instance { cell, stop, ready: None, gone }), extra: None }
     }
 
     /// There is nothing to do: the child is listed without an instance. A worker's `pre_start` says
@@ -236,6 +109,10 @@ impl Started {
         self
     }
 }
+
+/// Starts a supervisor and all below it.
+pub(crate) type Supervise =
+    fn(Arc<SupervisorSpec>, StartContext) -> BoxFuture<Result<Started, StartError>>;
 
 /// `None`: it takes arguments of another type.
 type TemplateFn = Arc<dyn Fn(Extra) -> Option<StartFn> + Send + Sync>;
@@ -258,29 +135,33 @@ pub struct ChildSpec {
     pub(crate) body: Body,
 }
 
+/// Starts an actor made by `make`, anew each time.
+fn starting<A: Actor>(
+    make: impl Fn(&StartContext) -> (A, A::Arguments) + Send + Sync + 'static,
+) -> StartFn {
+    let make = Arc::new(make);
+    Arc::new(move |context| {
+        let make = make.clone();
+        Box::pin(async move {
+            let (actor, arguments) = make(&context);
+            let supervisor = context.supervisor.clone();
+            let slot = context.tree.directory.slot(&context.path);
+            let actor = Watched::new(actor, slot);
+            match Actor::spawn_linked(None, actor, arguments, supervisor).await {
+                Ok((actor, task)) => Ok(Started::new(actor.get_cell(), task)),
+                Err(error) if Ignore::is(&error) => Ok(Started::ignored()),
+                Err(error) => Err(StartError::of(context.path, &error)),
+            }
+        })
+    })
+}
+
 /// A worker made from any actor: `make` gives the actor and its arguments, anew at each start.
 pub fn worker<A: Actor>(
     id: &str,
     make: impl Fn(&StartContext) -> (A, A::Arguments) + Send + Sync + 'static,
 ) -> ChildSpec {
-    let make = Arc::new(make);
-    custom(
-        id,
-        Arc::new(move |context| {
-            let make = make.clone();
-            Box::pin(async move {
-                let (actor, arguments) = make(&context);
-                let supervisor = context.supervisor.clone();
-                let slot = context.tree.directory.slot(&context.path);
-                let actor = Watched::new(actor, slot);
-                match Actor::spawn_linked(None, actor, arguments, supervisor).await {
-                    Ok((actor, task)) => Ok(Started::new(actor.get_cell(), task)),
-                    Err(error) if Ignore::is(&error) => Ok(Started::ignored()),
-                    Err(error) => Err(StartError::of(context.path, &error)),
-                }
-            })
-        }),
-    )
+    custom(id, starting(make))
 }
 
 /// What the children of a [`Strategy::Pool`] are made from: `make` gives the actor and its
@@ -293,8 +174,7 @@ pub fn template<P: Send + Sync + 'static, A: Actor>(
     let bind = move |extra: Extra| -> Option<StartFn> {
         let given = extra.downcast::<P>().ok()?;
         let make = Arc::clone(&make);
-        let bound = worker("", move |context| make(context, &given));
-        Some(Arc::new(move |context| bound.start(context)))
+        Some(starting(move |context| make(context, &given)))
     };
     ChildSpec {
         id: id.into(),
@@ -393,10 +273,15 @@ impl ChildSpec {
         self
     }
 
-    pub(crate) fn start(&self, context: StartContext) -> BoxFuture<Result<Started, StartError>> {
+    /// Starts it; a supervisor by `supervise`.
+    pub(crate) fn start(
+        &self,
+        context: StartContext,
+        supervise: Supervise,
+    ) -> BoxFuture<Result<Started, StartError>> {
         match &self.body {
             Body::Worker(start) => start(context),
-            Body::Supervisor(spec) => Box::pin(supervisor::start(spec.clone(), context)),
+            Body::Supervisor(spec) => supervise(spec.clone(), context),
             Body::Template(_) | Body::Spent(_) => {
                 let why = "it is no child by itself, or was temporary";
                 Box::pin(ready(Err(StartError::new(context.path, why))))

@@ -5,16 +5,15 @@
 //! which always comes before, only says why.
 
 use super::busy::Watched;
-use super::event::{Action, Event, News, Outcome, RequestError, Seat, Timer};
+use super::child::Child;
+use super::event::{Action, Event, News, Outcome, RequestError, Seat, SupervisionNotice, Timer};
 use super::exit::{Exit, GaveUp, StartError, discard};
 use super::instance::{Report, Reporter, Share, Wish, attend};
 use super::policy::Policy;
-use super::requests::Child;
-use super::slot::{Directory, Slot, Window};
-use super::spec::{
-    ChildSpec, Extra, Instance, Kind, Restart, Settings, StartContext, Started, Strategy,
-    SupervisorSpec,
-};
+use super::rules::{Kind, Restart, Settings, Strategy};
+use super::slot::{Slot, Window};
+use super::spec::{BoxFuture, ChildSpec, Extra, Instance, StartContext, Started, SupervisorSpec};
+use super::tree::Tree;
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -23,37 +22,6 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
-
-/// Something a supervisor tells about a child.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SupervisionNotice {
-    /// The child's path.
-    pub path: String,
-    /// Worker or supervisor.
-    pub kind: Kind,
-    /// Wall clock, UTC milliseconds.
-    pub at_ms: i64,
-    /// What happened.
-    pub news: News,
-}
-
-/// Is told everything a supervisor does. Called in the supervisor, or beside a child that ended
-/// with it: it must be quick and never panic.
-pub type Observer = Arc<dyn Fn(&SupervisionNotice) + Send + Sync>;
-
-/// Tells the wall clock's time, UTC milliseconds; for people only.
-pub type Wall = Arc<dyn Fn() -> i64 + Send + Sync>;
-
-/// What a whole tree shares. Cheap to clone.
-#[derive(Clone)]
-pub struct Tree {
-    /// Where its actors are found.
-    pub directory: Directory,
-    /// Who is told.
-    pub observer: Observer,
-    /// What time it is.
-    pub wall: Wall,
-}
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, RequestError>>;
 
@@ -380,10 +348,11 @@ impl Shell {
             restarts: self.policy.view(seat).map_or(0, |view| view.ups),
             tree: self.tree.clone(),
         };
+        let me = self.myself.clone();
         let report = Reporter {
-            supervisor: self.myself.clone(),
-            seat,
-            generation,
+            tell: Box::new(move |report| {
+                me.cast(Msg::Report(seat, generation, report)).ok();
+            }),
             actor: None,
             error: Some(StartError::new(path, "its start panicked or lost its runtime")),
             gone: None,
@@ -391,7 +360,7 @@ impl Shell {
         let (spec, wish) = (child.spec.clone(), child.wish.subscribe());
         let runtime = spec.on.clone().unwrap_or_else(Handle::current);
         self.in_flight += 1;
-        runtime.spawn(attend(self.share.clone(), spec, context, wish, report));
+        runtime.spawn(attend(self.share.clone(), (spec, start), context, wish, report));
     }
 
     fn wish(&self, seat: Seat, wish: Wish) {
@@ -505,12 +474,19 @@ impl Shell {
 }
 
 /// Starts a supervisor under its parent; it is ready when all below it is up.
-pub(crate) async fn start(
+fn start(
     spec: Arc<SupervisorSpec>,
     context: StartContext,
-) -> Result<Started, StartError> {
-    let instance = spawn(spec, context.path, context.tree, Some(context.supervisor)).await?;
-    Ok(Started { instance: Some(instance), extra: None })
+) -> BoxFuture<Result<Started, StartError>> {
+    Box::pin(async move {
+        let instance = spawn(spec, context.path, context.tree, Some(context.supervisor)).await?;
+        Ok(Started { instance: Some(instance), extra: None })
+    })
+}
+
+/// Asks the supervisor in this cell to stop. One that is gone need not be asked.
+pub(crate) fn ask_to_stop(cell: &ActorCell) {
+    ActorRef::<Msg>::from(cell.clone()).cast(Msg::Stop(None)).ok();
 }
 
 pub(crate) async fn spawn(
@@ -531,6 +507,7 @@ pub(crate) async fn spawn(
     let lost = StartError::new(&path, "ended while starting");
     Ok(Instance {
         cell: actor.get_cell(),
+        stop: ask_to_stop,
         ready: Some(Box::pin(async move { ready.await.unwrap_or(Err(lost)) })),
         gone: Box::pin(async move {
             // However the task ended: it has.

@@ -4,10 +4,10 @@
 //! one limit it is reported, past another somebody has to end the process. So it is with a start,
 //! which its supervisor cannot give up either; but it may have much to read.
 
-use super::busy::Entry;
 use super::event::News;
 use super::slot::Slot;
-use super::supervisor::Tree;
+use super::stamp::Entry;
+use super::tree::Tree;
 use crate::clock;
 use std::collections::BTreeMap;
 use std::io;

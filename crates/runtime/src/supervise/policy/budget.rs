@@ -1,7 +1,7 @@
 //! The arithmetic of restarts: what is counted, what it allows, how long is waited.
 
 use super::super::event::{News, Outcome, Seat, Timer};
-use super::super::spec::{OnGiveUp, Settings, Strategy};
+use super::super::rules::{OnGiveUp, Settings, Strategy};
 use super::{Phase, Policy};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

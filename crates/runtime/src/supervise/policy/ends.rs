@@ -2,7 +2,7 @@
 
 use super::super::event::{Action, News, Outcome, Seat, Timer};
 use super::super::exit::{Exit, StartError};
-use super::super::spec::{AutoShutdown, OnGiveUp, Restart, Shutdown, Strategy};
+use super::super::rules::{AutoShutdown, OnGiveUp, Restart, Shutdown, Strategy};
 use super::{Asked, Mode, Phase, Policy};
 use std::time::Duration;
 

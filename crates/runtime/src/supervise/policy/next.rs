@@ -1,7 +1,7 @@
 //! What follows from where everybody stands: who is stopped, who is started, whether it ends.
 
 use super::super::event::{Action, Outcome, Seat, Timer};
-use super::super::spec::{Shutdown, Strategy};
+use super::super::rules::{Shutdown, Strategy};
 use super::{Mode, Phase, Policy};
 use std::time::Duration;
 

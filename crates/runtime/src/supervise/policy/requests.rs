@@ -1,7 +1,7 @@
 //! What is asked of a supervisor at run time. A request costs no budget and touches no other child.
 
 use super::super::event::{Action, RequestError, Seat};
-use super::super::spec::{Rules, Strategy};
+use super::super::rules::{Rules, Strategy};
 use super::{Asked, Mode, Phase, Policy};
 use std::sync::Arc;
 use std::time::Duration;

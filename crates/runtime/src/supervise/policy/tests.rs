@@ -8,7 +8,7 @@ mod significant;
 use super::*;
 use crate::supervise::event::RequestError;
 use crate::supervise::exit::{Exit, StartError};
-use crate::supervise::spec::{AutoShutdown, Backoff, OnGiveUp, Restart, Shutdown, Strategy};
+use crate::supervise::rules::{AutoShutdown, Backoff, OnGiveUp, Restart, Shutdown, Strategy};
 
 const MS: Duration = Duration::from_millis(1);
 

@@ -8,6 +8,7 @@ mod significant;
 
 use super::*;
 use crate::supervise::Ignore;
+use crate::supervise::rules::*;
 use crate::supervise::spec::*;
 use crate::supervise::{Injected, RootError, RootHandle, RootOutcome, SpecError, State, TreeView};
 use std::sync::Mutex;

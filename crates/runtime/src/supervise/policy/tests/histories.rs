@@ -2,7 +2,7 @@
 //! order and from instances that were replaced.
 
 use super::*;
-use crate::supervise::spec::Strategy;
+use crate::supervise::rules::Strategy;
 use proptest::prelude::{ProptestConfig, any, proptest};
 
 /// What is done next, to whom, and how; each taken modulo what there is.

@@ -2,7 +2,7 @@
 //! does is a few lines, and the policy must come to the same.
 
 use super::*;
-use crate::supervise::spec::Strategy;
+use crate::supervise::rules::Strategy;
 use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
 
 #[derive(Clone, Debug, PartialEq)]

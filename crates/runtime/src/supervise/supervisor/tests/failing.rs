@@ -171,7 +171,11 @@ async fn s06_a_start_function_that_panics_or_fails_fails_that_start_and_nothing_
                 let ill = ill(times.fetch_add(1, SeqCst));
                 assert!(!(ill && panics), "no start");
                 let error = StartError::new(context.path.clone(), "no start");
-                if ill { Box::pin(async { Err(error) }) } else { inner.start(context) }
+                if ill {
+                    Box::pin(async { Err(error) })
+                } else {
+                    inner.start(context, super::super::start)
+                }
             };
             custom(id, Arc::new(start))
         };
