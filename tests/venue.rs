@@ -39,14 +39,14 @@ async fn exchange(folder: &Folder) -> SimHandle {
 }
 
 /// A client of the exchange there.
-fn client(addr: SocketAddr, key: ApiKey) -> BinanceClient {
+fn client(addr: SocketAddr, key: ApiKey, pace: Pace) -> BinanceClient {
     let config = Config {
         rest: format!("http://{addr}"),
         stream: format!("ws://{addr}"),
         ws_api: format!("ws://{addr}/ws-api/v3"),
         key: Some(key),
         recv_window: 5_000,
-        clock: SharedClock::new(Pace::Real),
+        clock: SharedClock::new(pace),
         wall: Arc::new(wall_ms),
         probe: Probe::default(),
         note: Note::default(),

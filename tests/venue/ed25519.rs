@@ -4,6 +4,7 @@ use super::{client, exchange};
 use crate::kit::{Folder, PATIENCE};
 use everwarm::venue::Secret;
 use everwarm::venue::binance::ApiKey;
+use everwarm::venue::clock::Pace;
 use everwarm::venue::link::{self, Wiring};
 use everwarm::venue::port::{AccountReport, ErrorClass, Stamp};
 use everwarm::venue::session::{Event, Moment};
@@ -36,7 +37,7 @@ async fn a_client_with_an_ed25519_key_places_hears_and_cancels() {
     let sim = exchange(&folder).await;
     let pem = Secret::new(&std::fs::read_to_string(folder.join(PRIVATE_KEY_FILE)).unwrap());
     let key = ApiKey::ed25519(Secret::new(DEMO_ED25519_KEY), &pem).unwrap();
-    let venue = client(sim.addr, key);
+    let venue = client(sim.addr, key, Pace::Real);
     venue.server_time().await.unwrap();
 
     let (heard, mut events) = mpsc::channel(1_000);
@@ -86,7 +87,7 @@ async fn a_client_with_an_ed25519_key_places_hears_and_cancels() {
     let other = pem.expose().replace("vS2V5", "vS2V6");
     assert_ne!(other, pem.expose());
     let other = ApiKey::ed25519(Secret::new(DEMO_ED25519_KEY), &Secret::new(&other)).unwrap();
-    let refused = client(sim.addr, other).account().await.unwrap_err();
+    let refused = client(sim.addr, other, Pace::Real).account().await.unwrap_err();
     assert_eq!((refused.class, refused.code), (ErrorClass::Halt, -1022));
     sim.stop().await.unwrap();
 }

@@ -4,6 +4,7 @@ use super::{client, exchange};
 use crate::kit::Folder;
 use everwarm::venue::Secret;
 use everwarm::venue::binance::{ApiKey, BinanceClient};
+use everwarm::venue::clock::Pace;
 use everwarm::venue::port::ErrorClass;
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side};
@@ -38,7 +39,7 @@ async fn orders_wait_for_their_window_and_none_is_too_many() {
     let sim = exchange(&folder).await;
     let file = PortFile::read(&folder.0).unwrap().unwrap();
     let key = || ApiKey::hmac(Secret::new(&file.api_key), Secret::new(&file.api_secret));
-    let (ours, others) = (client(sim.addr, key()), client(sim.addr, key()));
+    let (ours, others) = [0, 1].map(|_| client(sim.addr, key(), Pace::Real)).into();
     ours.server_time().await.unwrap();
     others.server_time().await.unwrap();
     let rules = ours.instruments(&[]).await.unwrap().remove(0);

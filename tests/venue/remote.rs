@@ -4,8 +4,10 @@ use crate::cli::api::{EVERY_COMMAND, every_path, holding};
 use crate::kit::{Folder, PATIENCE, Process, ask, run, wait_until};
 use everwarm::venue::Secret;
 use everwarm::venue::binance::{ApiKey, BinanceClient};
+use everwarm::venue::clock::Pace;
 use everwarm::venue::port::TradesSince;
 use everwarm_domain::id::Symbol;
+use everwarm_runtime::clock::wall_ms;
 use everwarm_sim::server::port::{PRIVATE_KEY_FILE, PortFile};
 use everwarm_sim::wire::sign::{DEMO_ED25519_KEY, DEMO_KEY, DEMO_SECRET};
 use serde_json::Value;
@@ -71,7 +73,10 @@ impl Elsewhere {
     /// The exchange as its owner sees it.
     pub fn client(&self) -> BinanceClient {
         let key = ApiKey::hmac(Secret::new(DEMO_KEY), Secret::new(DEMO_SECRET));
-        super::client(SocketAddr::from(([127, 0, 0, 1], self.port)), key)
+        // As fast as the exchange: its time is believed then, however slow this machine is.
+        let (wall, per_mille) = (wall_ms(), 60_000);
+        let pace = Pace::Scaled { wall, venue: wall, per_mille };
+        super::client(SocketAddr::from(([127, 0, 0, 1], self.port)), key, pace)
     }
 
     /// Every trade of the account there: (symbol, trade id).
