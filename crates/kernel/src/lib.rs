@@ -1,8 +1,9 @@
 //! Facts and the pure state machines over them. No thread, file, clock or actor.
 //!
 //! A [`fact`] is one entry of a journal, a [`stage`] a state machine over facts. [`plain`] runs
-//! stages in one thread and says what the facts of an application are. [`skips`] names the inputs a
-//! stage is not given, [`roster`] who takes part, [`state`] encodes a stage's state, [`chance`] draws seeded numbers.
+//! stages in one thread and says what the facts of an application are. [`roster`] says which stages
+//! take part, [`skips`] which inputs a stage is not given. [`state`] encodes a stage's state,
+//! [`chance`] draws seeded numbers.
 
 pub mod chance;
 pub mod fact;
