@@ -18,6 +18,7 @@ use everwarm_runtime::chaos::Strike;
 use everwarm_runtime::clock;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{Store, StoreError};
+use everwarm_sim::books::Books;
 use everwarm_sim::market::Recording;
 use everwarm_sim::server::port::PortFile;
 use everwarm_sim::server::requests;
@@ -58,7 +59,7 @@ const GIVES_WAY: Duration = Duration::from_secs(20);
 const HELD_CODE: i32 = 6;
 
 /// Wall time for which a file that is held is asked for again.
-const HELD: Duration = Duration::from_secs(2);
+const HELD: Duration = Duration::from_secs(20);
 
 /// A program that plays a recording to its end.
 #[derive(Clone, Debug)]
@@ -492,6 +493,8 @@ fn once_free<T>(open: impl Fn() -> Result<T, StoreError>) -> Result<T, String> {
 fn books(dir: &Path, subject: &Subject) -> Result<Value, String> {
     let recording = Recording::open(&subject.recording, subject.description.as_deref());
     let recording = recording.map_err(|e| e.to_string())?;
+    // The exchange of the last life may still be ending.
+    once_free(|| Books::store(&dir.join("exchange")).map(drop))?;
     super::rig::runtime(1)?.block_on(async {
         let exchange = start(SimOptions {
             data_dir: dir.join("exchange"),
