@@ -177,8 +177,8 @@ fn goes_on(dir: &Path, recording: &str) {
     assert_eq!(ask(dir, &["replay"])["differing"], 0);
 }
 
-/// What an older program left when it was killed with an order open: layout 3.
-const KILLED: &str = "killed-3";
+/// What older programs left when they were killed with an order open, by layout.
+const KILLED: [u64; 2] = [3, 4];
 
 /// The program that is upgraded from: that of the test, where `UPGRADE_FROM` names no older one.
 fn older() -> PathBuf {
@@ -249,12 +249,15 @@ fn finds_the_end_of_the_order(dir: &Path, recording: &str) {
 #[test]
 fn what_an_older_program_left_with_an_order_open_goes_on() {
     let folder = Folder::new("stores-killed");
-    let (recording, dir) = (folder.join("recording"), folder.join("data"));
+    let recording = folder.join("recording");
     unpack(&samples().join("recording"), &recording);
-    unpack(&samples().join(KILLED), &dir);
-    assert_eq!(schema(&dir), 3);
-    finds_the_end_of_the_order(&dir, recording.to_str().unwrap());
-    assert_eq!(schema(&dir), SCHEMA, "an older program must not read on");
+    for layout in KILLED {
+        let dir = folder.join(&format!("killed-{layout}"));
+        unpack(&samples().join(format!("killed-{layout}")), &dir);
+        assert_eq!(schema(&dir), layout);
+        finds_the_end_of_the_order(&dir, recording.to_str().unwrap());
+        assert_eq!(schema(&dir), SCHEMA, "an older program must not read on");
+    }
 }
 
 #[test]
@@ -277,5 +280,5 @@ fn make_the_killed_sample() {
     for left in ["stderr.log", "struck", "step"] {
         fs::remove_file(dir.join(left)).ok();
     }
-    pack(&dir, &samples().join(KILLED));
+    pack(&dir, &samples().join(format!("killed-{SCHEMA}")));
 }
