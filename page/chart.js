@@ -1,6 +1,6 @@
 // Candles of one symbol, with what the indicator stage says of them, signals, orders and fills.
 import { Component, createRef, html } from "/page/html.js";
-import { get, setting } from "/page/api.js";
+import { get } from "/page/api.js";
 import { onChange, rows, status } from "/page/store.js";
 import { Choice, Panel } from "/page/table.js";
 import { price } from "/page/format.js";
@@ -17,6 +17,14 @@ const PAUSE = 500; // Between two questions for new bars, ms.
 // What the indicator stage said of the bars, as far as it is known.
 const said = (bars, name) => bars.filter((bar) => bar.indicators?.[name] != null)
   .map((bar) => ({ time: bar.time, value: bar.indicators[name] }));
+
+// Which features are drawn: those that lie where prices do, at most six.
+const drawn = (bars) => {
+  const near = (bar, value) => value > bar.close / 2 && value < bar.close * 2;
+  const last = bars.findLast((bar) => bar.indicators) ?? {};
+  return Object.keys(last.indicators ?? {})
+    .filter((name) => near(last, last.indicators[name])).slice(0, 6);
+};
 
 const candle = (bar) => ({
   time: bar.open_time / 1000, open: Number(bar.open), high: Number(bar.high),
@@ -49,10 +57,7 @@ export class Chart extends Component {
       layout: { attributionLogo: true },
     });
     this.candles = this.chart.addSeries(CandlestickSeries, {});
-    const line = { lineWidth: 2, priceLineVisible: false, lastValueVisible: false };
-    this.fast = this.chart.addSeries(LineSeries, line);
-    this.slow = this.chart.addSeries(LineSeries, { ...line, lineStyle: 2 });
-    this.ema = this.chart.addSeries(LineSeries, { ...line, lineWidth: 1, lineStyle: 1 });
+    this.features = new Map();
     this.markers = createSeriesMarkers(this.candles, []);
     onTheme(() => this.paint());
     onChange((changed) => this.changed(changed));
@@ -69,9 +74,7 @@ export class Chart extends Component {
       upColor: c.panel, borderUpColor: c.gain, wickUpColor: c.gain,
       downColor: c.loss, borderDownColor: c.loss, wickDownColor: c.loss,
     });
-    this.fast.applyOptions({ color: c.accent });
-    this.slow.applyOptions({ color: c.blue });
-    this.ema.applyOptions({ color: c.ink });
+    this.colour();
     this.mark();
   }
 
@@ -143,14 +146,31 @@ export class Chart extends Component {
     this.mark();
   }
 
+  // A line for each feature: the first is whole, others are dashed and dotted.
   averages() {
-    this.fast.setData(said(this.bars, "sma_fast"));
-    this.slow.setData(said(this.bars, "sma_slow"));
-    this.ema.setData(said(this.bars, "ema"));
+    const names = drawn(this.bars);
+    for (const [name, line] of this.features) {
+      if (!names.includes(name)) {
+        this.chart.removeSeries(line);
+        this.features.delete(name);
+      }
+    }
+    for (const name of names) {
+      if (!this.features.has(name)) {
+        this.features.set(name, this.chart.addSeries(LineSeries, { lineWidth: 2,
+          priceLineVisible: false, lastValueVisible: false }));
+      }
+      this.features.get(name).setData(said(this.bars, name));
+    }
+    this.colour();
   }
 
-  lengths() {
-    return [setting("strategy.sma_cross.fast") ?? 10, setting("strategy.sma_cross.slow") ?? 30];
+  colour() {
+    const c = paint();
+    const colours = [c.accent, c.blue, c.ink];
+    [...this.features.values()].forEach((line, i) => line.applyOptions({
+      color: colours[i % colours.length], lineStyle: [0, 2, 1][i % 3],
+    }));
   }
 
   draw() {
@@ -199,11 +219,12 @@ export class Chart extends Component {
       .includes(row.status));
     this.lines = open.map((row) => this.candles.createPriceLine({ price: Number(row.price),
       color: c.blue, lineStyle: 2, axisLabelVisible: true, title: `${row.side} ${row.status}` }));
-    const [fast, slow] = this.lengths();
     const last = this.bars.at(-1);
-    this.setState({ told: `Last close ${price(last.close)}. SMA ${fast} (line), SMA ${slow} `
-      + `(dashed) and EMA ${slow} (dotted), as the indicator stage said. ${signals.length} `
-      + `signals (dots), ${orders.length} orders, ${fills.length} fills (B bought, S sold).` });
+    const lines = [...this.features.keys()].map((name, i) =>
+      `${name} (${["line", "dashed", "dotted"][i % 3]})`).join(", ");
+    this.setState({ told: `Last close ${price(last.close)}. ${lines ? `${lines}. ` : ""}`
+      + `${signals.length} signals (dots), ${orders.length} orders, `
+      + `${fills.length} fills (B bought, S sold).` });
   }
 
   render(_, { symbol, width, told }) {

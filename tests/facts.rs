@@ -3,9 +3,10 @@
 use everwarm::life::APPLICATION;
 use everwarm_domain::fact::kinds::TABLE;
 use everwarm_domain::fact::{
-    Accept, Analysis, AtVenue, Body, BreakerLevel, Conflict, Decision, Dispute, FeatureRow, Ledger,
-    Listed, Market, Operator, Order, Part, Restarts, Signal, Venue,
+    Accept, Analysis, AtVenue, Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Listed,
+    Market, Operator, Order, Part, Restarts, Retained, Signal, Venue,
 };
+use everwarm_domain::features::{FeatureHead, FeatureTable};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::{Bar, RolledBar};
@@ -181,6 +182,7 @@ fn operators() -> Vec<Operator> {
             origins: origins.clone(),
             values: origins,
             source: "s".into(),
+            retained: vec![Retained { id: "s".into(), settings: "{}".into() }],
         },
         Operator::Switched {
             switch: Switch::Strategy { name: "s".into(), on: false },
@@ -252,22 +254,20 @@ fn orders() -> Vec<Order> {
 
 fn derived() -> Vec<Body> {
     let (symbol, quantity, cash) = (symbol(), odd(), Decimal::MAX);
-    let row = FeatureRow {
-        symbol,
-        time: i64::MIN,
-        close: Price(i64::MAX),
-        sma_fast: f64::from_bits(0x7ff8_0000_0000_0001),
-        sma_slow: -0.0,
-        ema: f64::MIN_POSITIVE,
-        atr: f64::INFINITY,
-    };
+    let head = FeatureHead { symbol, time: i64::MIN, close: Price(i64::MAX) };
+    let floats = [f64::from_bits(0x7ff8_0000_0000_0001), -0.0, f64::MIN_POSITIVE, f64::INFINITY];
+    let old = FeatureTable::of(4, vec![head], floats.to_vec());
+    let new = FeatureTable::of(4, vec![head], vec![f64::NAN, -0.0, f64::MIN_POSITIVE, f64::MAX]);
+    let values = |plan, table| Analysis::FeatureValues { plan, timeframe: Timeframe::M1, table };
     let rolled = RolledBar { bar: bar(), count: u32::MAX, complete: false };
     let (timeframe, reason) = (Timeframe::M1, "r".to_owned());
     let foreign = vec![("BNB".to_owned(), odd())];
     vec![
         Body::Analysis(Analysis::Rolled { timeframe, bars: vec![rolled] }),
-        Body::Analysis(Analysis::Features { timeframe, rows: vec![row] }),
-        Body::Analysis(Analysis::Kept { timeframe, fast: 3, slow: u32::MAX, rows: vec![row] }),
+        Body::Analysis(values(0, old.clone())),
+        Body::Analysis(Analysis::Kept { timeframe, fast: 3, slow: u32::MAX, rows: old }),
+        Body::Analysis(Analysis::FeaturePlan { plan: u64::MAX, features: vec!["f".into()] }),
+        Body::Analysis(values(u64::MAX, new)),
         Body::Analysis(Analysis::Signals { rows: vec![signal()] }),
         Body::Decision(Decision::Breaker {
             level: BreakerLevel::ExitsOnly,
@@ -358,9 +358,6 @@ fn every_kind_of_fact_comes_back_from_the_file_as_it_was() {
     for (n, (fact, body)) in (1..).zip(found.iter().zip(&said)) {
         assert_eq!((fact.key.n, fact.time), (n, 77));
         assert_eq!(encoded(&fact.body), encoded(body), "{body:?}");
-        // What is not a float is equal as a value too.
-        let float =
-            matches!(body, Body::Analysis(Analysis::Features { .. } | Analysis::Kept { .. }));
-        assert!(float || fact.body == *body, "{body:?} came back as {:?}", fact.body);
+        assert!(fact.body == *body, "{body:?} came back as {:?}", fact.body);
     }
 }

@@ -84,8 +84,8 @@ impl Stage for Failing {
             Body::Market(Market::Close { time, bars, .. }) => {
                 self.fails(fact.time, bars.iter().map(|bar| (*time, bar.symbol)))
             }
-            Body::Analysis(Analysis::Features { rows, .. }) => {
-                self.fails(fact.time, rows.iter().map(|row| (row.time, row.symbol)))
+            Body::Analysis(Analysis::FeatureValues { table, .. }) => {
+                self.fails(fact.time, table.rows().map(|row| (row.head.time, row.head.symbol)))
             }
             Body::Market(_)
             | Body::Venue(_)

@@ -9,7 +9,8 @@ use crate::ops::summary::Period;
 use crate::ops::tell::tell;
 use crate::ops::text::instant;
 use crate::ops::views::{DecidedView, ReplayView, ReplayedStageView};
-use everwarm_domain::fact::Body;
+use everwarm_domain::fact::kinds::kind;
+use everwarm_domain::fact::{Analysis, Body};
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_runtime::store::archive::Archive;
@@ -67,9 +68,13 @@ impl Replay {
             return self.again.input(fact, &mut |_, _| Ok(None));
         }
         let beside = self.again.held(fact);
-        if asked {
+        // A plan follows from the configuration alone, and earlier versions told none.
+        if asked && fact.body.kind() != kind::FEATURE_PLAN {
             match beside {
                 Beside::Same => self.stage(fact).same += 1,
+                Beside::Other(now) if is_said_again(&fact.body, &now.body) => {
+                    self.stage(fact).same += 1;
+                }
                 Beside::Other(now) => self.differs(Some(fact), Some(&now)),
                 Beside::Nothing => self.differs(Some(fact), None),
             }
@@ -101,8 +106,9 @@ impl Replay {
 
     /// What is said now and was not, up to where its stage is known to have spoken.
     fn conclude(mut self) -> ReplayView {
+        let plan = |fact: &Fact<Body>| fact.body.kind() == kind::FEATURE_PLAN;
         for fact in self.again.missing() {
-            if self.is_asked(&fact) {
+            if self.is_asked(&fact) && !plan(&fact) {
                 self.differs(None, Some(&fact));
             }
         }
@@ -114,4 +120,23 @@ impl Replay {
         }
         self.view
     }
+}
+
+/// Whether the values that were said are said today: by another plan, or among those that an
+/// earlier version said in another form.
+fn is_said_again(then: &Body, now: &Body) -> bool {
+    let (
+        Body::Analysis(Analysis::FeatureValues { timeframe: width, table: then, .. }),
+        Body::Analysis(Analysis::FeatureValues { timeframe, table: now, .. }),
+    ) = (then, now)
+    else {
+        return false;
+    };
+    let same = |a: f64, b: f64| a.to_bits() == b.to_bits() || !(a.is_finite() || b.is_finite());
+    width == timeframe
+        && then.len() == now.len()
+        && then.rows().zip(now.rows()).all(|(then, now)| {
+            let said = |value: &f64| then.values.iter().any(|other| same(*value, *other));
+            then.head == now.head && now.values.iter().all(said)
+        })
 }

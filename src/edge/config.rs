@@ -7,7 +7,7 @@
 
 use super::world::World;
 use everwarm_domain::fact::kinds::{kind, rank};
-use everwarm_domain::fact::{Body, Operator};
+use everwarm_domain::fact::{Body, Operator, Retained};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::Switches;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
@@ -16,6 +16,7 @@ use everwarm_kernel::state;
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::runner::Runner;
+use everwarm_trading::strategy;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -34,6 +35,9 @@ pub struct Applied {
     pub content: Content,
     /// Digest of what the sources said when it was put in force.
     pub source: String,
+    /// Former settings that it carries.
+    #[serde(default)]
+    pub retained: Vec<Retained>,
 }
 
 /// What a configuration says.
@@ -71,11 +75,20 @@ impl Content {
         format!("{:016x}", fnv(said.as_bytes()))
     }
 
-    /// As the input that puts it in force.
+    /// As the input that puts it in force behind another one, whose settings it carries where
+    /// something may still be held by them.
     #[must_use]
-    pub fn input(self, generation: u64, source: String) -> Body {
+    pub fn input(self, before: &Applied, source: String) -> Body {
+        let now = self.settings();
+        let generation = before.generation + 1;
+        let retained = match before.generation {
+            0 => Vec::new(),
+            _ => strategy::retained(&before.content.settings(), &before.retained, &now),
+        };
         let Content { text, origins, values } = self;
-        Body::Operator(Operator::ConfigApplied { generation, text, origins, values, source })
+        let applied =
+            Operator::ConfigApplied { generation, text, origins, values, source, retained };
+        Body::Operator(applied)
     }
 }
 
@@ -137,11 +150,13 @@ impl Stage for InForce {
                 origins,
                 values,
                 source,
+                retained,
             }) => {
                 let (generation, source) = (*generation, source.clone());
+                let retained = retained.clone();
                 let (text, origins, values) = (text.clone(), origins.clone(), values.clone());
                 let content = Content { text, origins, values };
-                let now = Applied { generation, content, source };
+                let now = Applied { generation, content, source, retained };
                 let before = std::mem::replace(&mut self.standing.now, now);
                 self.standing.before = (before.generation > 0).then_some(before.content);
             }
@@ -274,10 +289,11 @@ impl State {
         content: Content,
         source: String,
     ) -> Result<Option<u64>, ActorProcessingErr> {
-        if self.in_force.stage().standing.now.generation != base {
+        let now = &self.in_force.stage().standing.now;
+        if now.generation != base {
             return Ok(None);
         }
-        let input = content.input(base + 1, source);
+        let input = content.input(now, source);
         self.world.chaos().point(Site::BeforeAppend, NAME);
         let appended = self.world.journal.append_at(&self.writer, at, vec![input])?;
         self.world.chaos().point(Site::AfterAppend, NAME);
@@ -296,7 +312,7 @@ fn inputs(now: &InForce, life: u64, wanted: Wanted) -> Vec<Body> {
     let installation = if fresh { wanted.installation } else { now.installation.clone() };
     let started = Operator::Started { life, installation, epoch: now.epoch };
     let mut inputs = vec![Body::Operator(started)];
-    let (Applied { generation, content, source }, digest) =
+    let (Applied { generation, content, source, .. }, digest) =
         (&now.standing.now, wanted.content.digest());
     // Journals of older versions have no digest.
     let same = if source.is_empty() {
@@ -305,7 +321,7 @@ fn inputs(now: &InForce, life: u64, wanted: Wanted) -> Vec<Body> {
         *source == digest
     };
     if !same {
-        inputs.push(wanted.content.input(generation + 1, digest));
+        inputs.push(wanted.content.input(&now.standing.now, digest));
     }
     inputs
 }
@@ -346,15 +362,41 @@ mod tests {
     }
 
     #[test]
+    fn a_configuration_carries_the_settings_that_it_changes() {
+        let mut stage = InForce::default();
+        let first = inputs(&stage, 1, wanted(10));
+        fold(&mut stage, &first);
+        let carried = |stage: &mut InForce, fast| {
+            let said = wanted(fast).content.input(&stage.standing.now, String::new());
+            fold(stage, &[said]);
+            let retained = stage.standing.now.retained.iter();
+            let words = retained.map(|row| row.settings.split('"').collect::<Vec<_>>().concat());
+            words.collect::<Vec<_>>().join(" ")
+        };
+        assert!(stage.standing.now.retained.is_empty(), "nothing came before");
+        assert!(carried(&mut stage, 11).contains("fast:10"));
+        let third = carried(&mut stage, 12);
+        assert!(third.contains("fast:10") && third.contains("fast:11"), "{third}");
+        let again = carried(&mut stage, 10);
+        assert!(!again.contains("fast:10"), "it is in force again: {again}");
+        for fast in 13..20 {
+            carried(&mut stage, fast);
+        }
+        assert_eq!(stage.standing.now.retained.len(), 4, "few are carried");
+    }
+
+    #[test]
     fn a_rollback_outlives_starts_until_the_sources_say_something_new() {
         let mut stage = InForce::default();
         let first = inputs(&stage, 1, wanted(10));
         fold(&mut stage, &first);
         let newer = wanted(11).content;
-        fold(&mut stage, &[newer.clone().input(2, newer.digest())]);
+        let second = newer.clone().input(&stage.standing.now, newer.digest());
+        fold(&mut stage, &[second]);
         let before = stage.standing.before.clone().expect("one was in force");
         assert_eq!(before, wanted(10).content);
-        fold(&mut stage, &[before.input(3, newer.digest())]);
+        let third = before.input(&stage.standing.now, newer.digest());
+        fold(&mut stage, &[third]);
         assert_eq!(stage.standing.now.content.settings().strategy.sma_cross.fast, 10);
         assert_eq!(stage.standing.before.as_ref(), Some(&newer));
         assert_eq!(inputs(&stage, 2, wanted(11)).len(), 1, "they say what was rolled back");

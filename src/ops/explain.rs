@@ -9,6 +9,7 @@
 
 use super::desk::JournalFacts;
 use super::exit::Failure;
+use super::features::Plans;
 use super::tell::{self, tell};
 use super::text::{plain, rounded};
 use super::views::{ExplainStep, ExplainView};
@@ -130,6 +131,7 @@ struct Story {
     wanted: BTreeSet<Key>,
     /// Rows of inputs by their number: what is said about an input lies behind it.
     rows: BTreeMap<u64, u64>,
+    plans: Plans,
     /// The row of the last fact that was gathered: all causes lie before it.
     last: u64,
 }
@@ -144,6 +146,7 @@ impl Story {
                 self.rows.insert(fact.key.n, row);
                 noted = row + NOTE_EVERY;
             }
+            self.plans.fold(fact);
             if let Body::Decision(Decision::Breaker { .. }) = fact.body {
                 breaker.insert(fact.key, fact.clone());
             }
@@ -258,16 +261,16 @@ impl Story {
         before_asked
             && match &fact.body {
                 Body::Market(Market::Close { .. }) => true,
-                Body::Analysis(Analysis::Features { rows, .. } | Analysis::Kept { rows, .. }) => {
-                    rows.iter().any(|r| ours(r.symbol))
-                }
+                Body::Analysis(
+                    Analysis::FeatureValues { table, .. } | Analysis::Kept { rows: table, .. },
+                ) => table.row(focus).is_some(),
                 Body::Analysis(Analysis::Signals { rows }) => rows.iter().any(|r| ours(r.symbol)),
                 _ => false,
             }
     }
 
     fn told(&self, id: &str) -> ExplainView {
-        let steps = self.facts.values().map(|fact| step(fact, self.focus));
+        let steps = self.facts.values().map(|fact| step(fact, self.focus, &self.plans));
         ExplainView { id: id.to_owned(), title: self.title(id), steps: steps.collect() }
     }
 
@@ -336,14 +339,19 @@ fn found(venue: &Venue, order: &ClientOrderId) -> Option<OrderStatus> {
 }
 
 /// A fact as one step of a story.
-pub fn step(fact: &Fact<Body>, focus: Option<Symbol>) -> ExplainStep {
+pub fn step(fact: &Fact<Body>, focus: Option<Symbol>, plans: &Plans) -> ExplainStep {
+    let values = focus.and_then(|symbol| Some((symbol, plans.values(&fact.body, symbol)?)));
+    let text = match values {
+        Some((symbol, values)) => tell::features(symbol, &values),
+        None => tell(&fact.body, focus),
+    };
     ExplainStep {
         key: fact.key.to_string(),
         because: fact.because.iter().map(Key::to_string).collect(),
         kind: Body::name(fact.body.kind()).to_owned(),
         time: fact.time,
         depth: u8::from(fact.key.rank > 0),
-        text: tell(&fact.body, focus),
+        text,
     }
 }
 
@@ -425,8 +433,7 @@ mod tests {
             "1.500.0 the breaker is at normal",
             "3 the close of 12:03 UTC: ETHUSD opened 1245, high 1251, low 1241, closed 1250, \
              volume 12.5; without LTCUSD",
-            "3.200.0 indicators of ETHUSD on 1m bars: fast average 1249.5000, slow average \
-             1249.2500, true range not defined yet",
+            "3.200.0 features of ETHUSD: sma(10)@1m 1249.5000, sma(30)@1m 1249.2500",
             "3.400.0 sma_cross wishes to buy ETHUSD at 1250: the 10-bar average crossed above the \
              30-bar one",
             "3.600.0 risk approved: buy 0.8 ETHUSD at the market, 1,005.00 reserved",
@@ -456,12 +463,12 @@ mod tests {
         let facts = |count: usize| Facts(journal().0[..count].to_vec());
         let title = |count, at_rest| explain(&facts(count), ID, at_rest).unwrap().unwrap().title;
         let unknown = tell::status(OrderStatus::Unknown);
-        for count in [12, 13] {
+        for count in [13, 14] {
             assert!(title(count, true).ends_with(&format!(": {unknown}")), "{count}");
         }
-        assert!(title(11, true).ends_with(tell::status(OrderStatus::Intent)));
-        assert!(!title(12, false).contains(unknown), "the order manager speaks in a moment");
-        assert!(title(14, true).contains(tell::status(OrderStatus::Filled)));
+        assert!(title(12, true).ends_with(tell::status(OrderStatus::Intent)));
+        assert!(!title(13, false).contains(unknown), "the order manager speaks in a moment");
+        assert!(title(15, true).contains(tell::status(OrderStatus::Filled)));
     }
 
     #[test]

@@ -483,21 +483,21 @@ mod tests {
         let mut fold = StatusFold::default();
         let facts = journal().0;
         // Killed with the announcement on disk, before the order manager spoke about it.
-        for fact in &facts[..12] {
+        for fact in &facts[..13] {
             fold.fold(fact);
         }
-        assert!(matches!(facts[11].body, Body::Venue(Venue::Sent { .. })));
+        assert!(matches!(facts[12].body, Body::Venue(Venue::Sent { .. })));
         let counts = |view: StatusView| (view.open_orders, view.unknown_orders);
         assert_eq!((counts(fold.view()), counts(fold.view_at_rest())), ((1, 0), (1, 1)));
         let found: Vec<_> = fold.at_rest().into_values().collect();
-        assert_eq!(found, [(OrderStatus::Unknown, Some(facts[11].time))]);
+        assert_eq!(found, [(OrderStatus::Unknown, Some(facts[12].time))]);
         // And after it spoke.
-        fold.fold(&facts[12]);
+        fold.fold(&facts[13]);
         assert_eq!((counts(fold.view()), counts(fold.view_at_rest())), ((1, 0), (1, 1)));
         // The venue's report is known, and what follows from it is not.
-        fold.fold(&facts[13]);
+        fold.fold(&facts[14]);
         assert_eq!((counts(fold.view()), counts(fold.view_at_rest())), ((1, 0), (0, 0)));
-        for fact in &facts[14..] {
+        for fact in &facts[15..] {
             fold.fold(fact);
         }
         assert!(fold.at_rest().is_empty());

@@ -93,8 +93,12 @@ fn known(key: Key) -> Option<Key> {
 fn is_silent(body: &Body) -> bool {
     matches!(
         body,
-        Body::Analysis(Analysis::Rolled { .. } | Analysis::Features { .. } | Analysis::Kept { .. })
-            | Body::Market(Market::HistoryLoaded { .. })
+        Body::Analysis(
+            Analysis::Rolled { .. }
+                | Analysis::FeaturePlan { .. }
+                | Analysis::FeatureValues { .. }
+                | Analysis::Kept { .. }
+        ) | Body::Market(Market::HistoryLoaded { .. })
     )
 }
 

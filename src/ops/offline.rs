@@ -343,10 +343,10 @@ mod tests {
             std::fs::remove_dir_all(&folder).unwrap();
             (status.unknown_orders, order.status, found)
         };
-        assert_eq!(told(11), (0, OrderStatus::Intent, false), "decided, and not announced");
-        assert_eq!(told(12), (1, OrderStatus::Unknown, true), "announced");
-        assert_eq!(told(13), (1, OrderStatus::Unknown, true), "and the order manager has said so");
-        assert_eq!(told(14), (0, OrderStatus::Filled, false), "the venue has reported it");
+        assert_eq!(told(12), (0, OrderStatus::Intent, false), "decided, and not announced");
+        assert_eq!(told(13), (1, OrderStatus::Unknown, true), "announced");
+        assert_eq!(told(14), (1, OrderStatus::Unknown, true), "and the order manager has said so");
+        assert_eq!(told(15), (0, OrderStatus::Filled, false), "the venue has reported it");
     }
 
     #[test]
@@ -401,7 +401,7 @@ mod tests {
             };
             OfflineDesk::open(&folder, journal, proofs).unwrap()
         };
-        assert_eq!(open(16).fills(None).unwrap().len(), 2);
+        assert_eq!(open(17).fills(None).unwrap().len(), 2);
         let desk = open(facts.len());
         assert_eq!(desk.fills(None).unwrap().len(), 2);
         assert_eq!(desk.equity(None).unwrap().len(), 2);

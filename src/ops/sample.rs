@@ -4,9 +4,9 @@
 use super::desk::JournalFacts;
 use super::exit::Failure;
 use everwarm_domain::fact::{
-    Analysis, Body, BreakerLevel, Decision, FeatureRow, Ledger, Market, Operator, Order, Signal,
-    Venue,
+    Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Signal, Venue,
 };
+use everwarm_domain::features::{FeatureHead, FeatureTable};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
@@ -162,18 +162,16 @@ fn position(quantity: &str, cost: &str) -> Body {
     })
 }
 
+fn planned() -> Body {
+    let features = ["sma(10)@1m", "sma(30)@1m"].map(str::to_owned).to_vec();
+    Body::Analysis(Analysis::FeaturePlan { plan: 2, features })
+}
+
 fn features() -> Body {
-    let row = |name: &str| FeatureRow {
-        symbol: symbol(name),
-        time: T,
-        close: Price(125_000_000_000),
-        sma_fast: 1249.5,
-        sma_slow: 1249.25,
-        ema: 1249.0,
-        atr: f64::NAN,
-    };
-    let rows = vec![row("BTCUSD"), row("ETHUSD")];
-    Body::Analysis(Analysis::Features { timeframe: Timeframe::M1, rows })
+    let head = |name| FeatureHead { symbol: symbol(name), time: T, close: Price(125_000_000_000) };
+    let heads = ["BTCUSD", "ETHUSD"].map(head).to_vec();
+    let table = FeatureTable::of(2, heads, [1249.5, 1249.25].repeat(2));
+    Body::Analysis(Analysis::FeatureValues { plan: 2, timeframe: Timeframe::M1, table })
 }
 
 fn account() -> Body {
@@ -228,6 +226,7 @@ pub fn journal() -> Facts {
     say(1, 500, 0, T - MINUTE, vec![], breaker(BreakerLevel::Normal, vec![]));
     say(2, 0, 0, T - MINUTE, vec![], account());
     say(2, 800, 0, T - MINUTE, vec![], reconciled());
+    say(2, 200, 0, T - MINUTE, vec![], planned());
     say(3, 0, 0, T, vec![], close(T));
     say(3, 200, 0, T, vec![], features());
     say(3, 400, 0, T, vec![key(3, 200, 0)], signals);

@@ -202,7 +202,7 @@ mod tests {
     fn a_journal_is_checked_for_its_order() {
         let facts = journal().0;
         let (_, told) = journal_of(&Facts(facts.clone())).unwrap();
-        assert_eq!(told, "21 facts, 6 inputs");
+        assert_eq!(told, "22 facts, 6 inputs");
         let mut gap = facts.clone();
         gap.remove(2);
         let told = journal_of(&Facts(gap)).unwrap_err();

@@ -3,8 +3,8 @@
 use super::standing::enables;
 use super::text::{amount, clock, count, instant, plain, rounded};
 use everwarm_domain::fact::{
-    Accept, Analysis, Body, BreakerLevel, Conflict, Decision, Dispute, FeatureRow, Ledger, Market,
-    Operator, Order, Part, Restarts, Signal, Venue,
+    Accept, Analysis, Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Market, Operator,
+    Order, Part, Restarts, Signal, Venue,
 };
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::market::Bar;
@@ -395,36 +395,29 @@ fn tell_analysis(analysis: &Analysis, focus: Option<Symbol>) -> String {
                 }
             }
         }
-        Analysis::Features { timeframe, rows } => {
-            let rows = some(rows, |r| r.symbol, focus);
-            if let (Some(_), [one]) = (focus, rows.as_slice()) {
-                features(timeframe.name(), one)
-            } else {
-                let of = count(rows.len() as u64, "symbol");
-                format!("indicators on {timeframe} bars of {of}")
-            }
+        Analysis::FeaturePlan { features, .. } => {
+            format!(
+                "computes {} from here on",
+                if features.is_empty() { "no feature".to_owned() } else { features.join(", ") }
+            )
         }
-        Analysis::Kept { timeframe, fast, slow, rows } => {
-            let rows = some(rows, |r| r.symbol, focus);
-            let of = match (focus, rows.as_slice()) {
-                (Some(_), [one]) => features(timeframe.name(), one),
-                (_, _) => format!("indicators of {}", count(rows.len() as u64, "symbol")),
-            };
-            format!("{of}, under the lengths it was entered by ({fast}, {slow})")
+        Analysis::FeatureValues { timeframe, table, .. } => {
+            format!("features on {timeframe} bars of {}", count(table.len() as u64, "symbol"))
         }
+        Analysis::Kept { timeframe, fast, slow, rows } => format!(
+            "averages on {timeframe} bars of {}, under the lengths they were entered by ({fast}, \
+             {slow})",
+            count(rows.len() as u64, "symbol")
+        ),
         Analysis::Signals { rows } => list(some(rows, |r| r.symbol, focus).into_iter().map(signal)),
     }
 }
 
-fn features(timeframe: &str, row: &FeatureRow) -> String {
+/// The values of the features of one symbol, by name.
+pub fn features(symbol: Symbol, values: &[(String, f64)]) -> String {
     let value = |v: f64| if v.is_finite() { format!("{v:.4}") } else { "not defined yet".into() };
-    format!(
-        "indicators of {} on {timeframe} bars: fast average {}, slow average {}, true range {}",
-        row.symbol,
-        value(row.sma_fast),
-        value(row.sma_slow),
-        value(row.atr)
-    )
+    let all: Vec<String> = values.iter().map(|(name, v)| format!("{name} {}", value(*v))).collect();
+    format!("features of {symbol}: {}", all.join(", "))
 }
 
 fn signal(signal: &Signal) -> String {

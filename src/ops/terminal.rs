@@ -133,7 +133,10 @@ impl TerminalState {
                 rows.iter().map(line).collect()
             }
             Body::Analysis(
-                Analysis::Rolled { .. } | Analysis::Features { .. } | Analysis::Kept { .. },
+                Analysis::Rolled { .. }
+                | Analysis::FeaturePlan { .. }
+                | Analysis::FeatureValues { .. }
+                | Analysis::Kept { .. },
             ) => Vec::new(),
             Body::Decision(decision) => self.decision(time, decision),
             Body::Order(order) => self.order(time, order),

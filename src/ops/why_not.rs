@@ -4,18 +4,19 @@
 use super::desk::JournalFacts;
 use super::exit::{Exit, Failure};
 use super::explain::step;
+use super::features::Plans;
 use super::tell;
 use super::text::instant;
 use super::views::ExplainView;
 use everwarm_domain::fact::{
-    Analysis, AtVenue, Body, BreakerLevel, Decision, FeatureRow, Ledger, Listed, Market, Operator,
-    Order, Signal, Standing,
+    Analysis, AtVenue, Body, BreakerLevel, Decision, Ledger, Listed, Market, Operator, Order,
+    Signal, Standing,
 };
 use everwarm_domain::id::Symbol;
 use everwarm_domain::quarantine::{Quarantine, Quarantines};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::Switches;
-use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Effect, Fact};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -100,8 +101,9 @@ struct Round {
     facts: Vec<Fact<Body>>,
     /// Whether the symbol has a bar in it, lacks one, or is not expected.
     bar: Option<bool>,
-    row: Option<(Timeframe, FeatureRow)>,
-    before: Option<FeatureRow>,
+    /// Both averages.
+    row: Option<(f64, f64)>,
+    before: Option<(f64, f64)>,
     signal: Option<Signal>,
 }
 
@@ -119,7 +121,8 @@ struct Seen {
     breaker: Option<Fact<Body>>,
     /// How the symbol is listed, and the close before.
     listed: Option<Listed>,
-    row: Option<FeatureRow>,
+    row: Option<(f64, f64)>,
+    plans: Plans,
     wished: Option<Signal>,
     answer: Option<ExplainView>,
 }
@@ -137,6 +140,7 @@ impl Seen {
             breaker: None,
             listed: None,
             row: None,
+            plans: Plans::default(),
             wished: None,
             answer: None,
         }
@@ -144,6 +148,7 @@ impl Seen {
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
     fn fold(&mut self, fact: &Fact<Body>) {
+        self.plans.fold(fact);
         match &fact.body {
             Body::Market(Market::Close { time, bars, missing, .. }) if fact.key.n == self.input => {
                 let has = bars.iter().any(|bar| bar.symbol == self.symbol);
@@ -200,17 +205,19 @@ impl Seen {
     fn analysis(&mut self, fact: &Fact<Body>, analysis: &Analysis) {
         let round = self.round.as_mut().filter(|_| fact.key.n == self.input);
         match analysis {
-            Analysis::Features { timeframe, rows } => {
-                let Some(row) = rows.iter().find(|row| row.symbol == self.symbol) else { return };
-                let before = self.row.replace(*row);
-                if let Some(round) = round {
+            Analysis::FeatureValues { .. } => {
+                let Some(values) = self.plans.values(&fact.body, self.symbol) else { return };
+                let before = match self.averages(&values) {
+                    Some(now) => self.row.replace(now),
+                    None => self.row,
+                };
+                if let Some(round) = self.round.as_mut().filter(|_| fact.key.n == self.input) {
                     round.facts.push(fact.clone());
-                    (round.row, round.before) = (Some((*timeframe, *row)), before);
+                    (round.row, round.before) = (self.row, before);
                 }
             }
             Analysis::Kept { rows, .. } => {
-                if let Some(round) = round.filter(|_| rows.iter().any(|r| r.symbol == self.symbol))
-                {
+                if let Some(round) = round.filter(|_| rows.row(self.symbol).is_some()) {
                     round.facts.push(fact.clone());
                 }
             }
@@ -225,8 +232,18 @@ impl Seen {
                     self.wished = Some(signal.clone());
                 }
             }
-            Analysis::Rolled { .. } => {}
+            Analysis::Rolled { .. } | Analysis::FeaturePlan { .. } => {}
         }
+    }
+
+    /// Both averages that are configured, where these values have them.
+    fn averages(&self, values: &[(String, f64)]) -> Option<(f64, f64)> {
+        let section = &self.settings.strategy.sma_cross;
+        let of = |length: u32| {
+            let name = format!("sma({length})@{}", section.timeframe);
+            values.iter().find(|(feature, _)| *feature == name).map(|(_, value)| *value)
+        };
+        of(section.fast).zip(of(section.slow))
     }
 
     fn told(&mut self, mut round: Round) -> ExplainView {
@@ -238,7 +255,7 @@ impl Seen {
         ExplainView {
             id: format!("{symbol} {}", round.time),
             title: format!("{symbol} at the close of {time} UTC: {why}"),
-            steps: round.facts.iter().map(|fact| step(fact, Some(symbol))).collect(),
+            steps: round.facts.iter().map(|fact| step(fact, Some(symbol), &self.plans)).collect(),
         }
     }
 
@@ -326,7 +343,7 @@ impl Seen {
         if let Some(away) = self.speechless() {
             return away;
         }
-        let Some((_, row)) = &round.row else {
+        let Some(row) = &round.row else {
             let timeframe = section.timeframe;
             return format!("sma_cross looks at {timeframe} bars, and none ended at this close");
         };
@@ -367,8 +384,8 @@ fn away(row: &Listed) -> &str {
 }
 
 /// Where the fast average stands; `None` where one is not defined.
-fn stand(row: &FeatureRow) -> Option<&'static str> {
-    row.sma_fast.partial_cmp(&row.sma_slow).map(|order| match order {
+fn stand((fast, slow): &(f64, f64)) -> Option<&'static str> {
+    fast.partial_cmp(slow).map(|order| match order {
         std::cmp::Ordering::Less => "stands below",
         std::cmp::Ordering::Equal => "stands at",
         std::cmp::Ordering::Greater => "stands above",
@@ -379,7 +396,10 @@ fn stand(row: &FeatureRow) -> Option<&'static str> {
 mod tests {
     use super::super::sample::{Facts, T, journal};
     use super::*;
+    use everwarm_domain::fact::kinds::kind;
+    use everwarm_domain::features::FeatureTable;
     use everwarm_domain::time::MINUTE;
+    use everwarm_kernel::fact::Body as _;
 
     fn title(facts: &Facts, symbol: &str, time: Option<UtcMs>) -> String {
         why_not(facts, Symbol::new(symbol).unwrap(), time).unwrap().title
@@ -428,20 +448,31 @@ mod tests {
             let (mut facts, mut n) = (Vec::new(), 0);
             for (fast, slow) in rows {
                 n += 1;
-                let Body::Analysis(Analysis::Features { timeframe, rows }) = &sample[5].body else {
-                    panic!("the sample's sixth fact has the features")
+                let at = |kind| sample.iter().position(move |f| f.body.kind() == kind).unwrap();
+                let features = &sample[at(kind::FEATURE_VALUES)].body;
+                let Body::Analysis(Analysis::FeatureValues { plan, timeframe, table }) = features
+                else {
+                    panic!("it has values")
                 };
-                let mut rows = rows.clone();
-                for row in &mut rows {
-                    (row.sma_fast, row.sma_slow) = (*fast, *slow);
+                let heads: Vec<_> = table.rows().map(|row| row.head).collect();
+                let values = [*fast, *slow].repeat(heads.len());
+                let table = FeatureTable::of(2, heads, values);
+                let (plan, timeframe) = (*plan, *timeframe);
+                let features = Analysis::FeatureValues { plan, timeframe, table };
+                let close = &sample[at(kind::CLOSE)];
+                let equity = &sample[at(kind::EQUITY)];
+                let planned = &sample[at(kind::FEATURE_PLAN)];
+                if n == 1 {
+                    let mut planned = planned.clone();
+                    planned.key.n = 1;
+                    facts.push(planned);
                 }
-                let features = Analysis::Features { timeframe: *timeframe, rows };
                 for (rank, body) in [
-                    (0, sample[4].body.clone()),
+                    (0, close.body.clone()),
                     (200, Body::Analysis(features)),
-                    (800, sample[10].body.clone()),
+                    (800, equity.body.clone()),
                 ] {
-                    let mut fact = sample[4].clone();
+                    let mut fact = close.clone();
                     (fact.key.n, fact.key.rank, fact.body) = (n, rank, body);
                     facts.push(fact);
                 }

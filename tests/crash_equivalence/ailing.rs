@@ -26,7 +26,7 @@ fn averages(outcome: &Outcome) -> (BTreeMap<i64, Vec<String>>, Vec<String>) {
                 minute = (time - START) / MINUTE;
                 closes.insert(fact.key.n, minute);
             }
-            Body::Analysis(features @ Analysis::Features { .. }) => {
+            Body::Analysis(features @ Analysis::FeatureValues { .. }) => {
                 // Closes that were owed are said before anybody speaks about the first of them.
                 let of = averages.entry(closes[&fact.key.n]).or_default();
                 of.push(format!("{features:?}"));

@@ -56,11 +56,10 @@ fn averages_are_valid_at_once_after_a_kill() {
     let outcome = death(Site::BeforeStep, "indicator", 100);
     let mut rows = 0;
     for fact in &outcome.facts[second_life(&outcome)..] {
-        let Body::Analysis(Analysis::Features { rows: these, .. }) = &fact.body else { continue };
-        for row in these {
+        let Body::Analysis(Analysis::FeatureValues { table, .. }) = &fact.body else { continue };
+        for row in table.rows() {
             rows += 1;
-            let valid = row.sma_fast.is_finite() && row.sma_slow.is_finite() && row.ema.is_finite();
-            assert!(valid && row.atr.is_finite(), "{row:?}");
+            assert!(row.values.iter().all(|value| value.is_finite()), "{row:?}");
         }
     }
     assert!(rows > 200, "{rows} rows");

@@ -1,7 +1,7 @@
 //! Stored forms: arbitrary bytes and arbitrary values for the facts of a journal and for settings
 //! give a value or an error, and stages take what is given.
 
-use everwarm_domain::fact::{Body, Market, Operator, Venue};
+use everwarm_domain::fact::{Body, Market, Operator, Retained, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
@@ -186,6 +186,7 @@ fn run(text: &str) {
         origins: Vec::new(),
         values: Vec::new(),
         source: String::new(),
+        retained: vec![Retained { id: "sma_cross".into(), settings: text.to_owned() }],
     };
     give(time, Body::Operator(applied));
     let [close, late, account, ..] = &facts()[..] else { panic!("too few") };

@@ -1,6 +1,6 @@
 //! Average true range, smoothed by Wilder: defined from the bar after the n-th.
 
-use crate::{Bar, Indicator, to_f64};
+use crate::{Bar, Catalogued, Indicator, LENGTH, Param, to_f64};
 use serde::{Deserialize, Serialize};
 
 /// Wilder's mean of the true ranges.
@@ -39,6 +39,17 @@ impl Indicator for Atr {
             self.value = (self.value * (n - 1.0) + range) / n;
         }
         self.value
+    }
+}
+
+impl Catalogued for Atr {
+    const NAME: &'static str = "atr";
+    const PARAMS: &'static [Param] = &[LENGTH];
+    fn make(params: &[u32], _: usize) -> Atr {
+        Atr::new(params[0])
+    }
+    fn warm_up(params: &[u32]) -> u32 {
+        params[0].saturating_add(1)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Exponential moving average, seeded with the simple mean of its first n closes.
 
 use crate::sma::mean;
-use crate::{Bar, Indicator, to_f64};
+use crate::{Bar, Catalogued, Indicator, LENGTH, Param, to_f64};
 use serde::{Deserialize, Serialize};
 
 /// Exponential mean of the closes, k = 2 / (n + 1).
@@ -36,6 +36,17 @@ impl Indicator for Ema {
             self.value = (to_f64(bar.close) - self.value) * k + self.value;
         }
         self.value
+    }
+}
+
+impl Catalogued for Ema {
+    const NAME: &'static str = "ema";
+    const PARAMS: &'static [Param] = &[LENGTH];
+    fn make(params: &[u32], _: usize) -> Ema {
+        Ema::new(params[0])
+    }
+    fn warm_up(params: &[u32]) -> u32 {
+        params[0]
     }
 }
 

@@ -5,12 +5,28 @@
 //! bit for bit.
 
 mod atr;
+mod bank;
+mod catalog;
+mod close;
 mod ema;
+mod formula;
 mod sma;
 
 pub use atr::Atr;
+pub use bank::{Bank, state};
+pub use catalog::{Catalogued, Entry, Param};
+pub use close::Close;
 pub use ema::Ema;
+pub use formula::Formula;
 pub use sma::Sma;
+
+use catalog::entry;
+
+/// Every indicator there is. A new one is its file and its line here.
+pub const CATALOG: &[Entry] = &[entry::<Close>(), entry::<Sma>(), entry::<Ema>(), entry::<Atr>()];
+
+/// The most usual parameter: a number of bars.
+pub(crate) const LENGTH: Param = Param { name: "length", least: 1, most: 10_000 };
 
 /// Decimals of a price: a price is an integer in units of 10^-8.
 pub const SCALE: u32 = 8;

@@ -2,7 +2,7 @@
 //!
 //! The sum is an integer, so it is exact and does not depend on where it started.
 
-use crate::{Bar, Indicator, SCALE};
+use crate::{Bar, Catalogued, Indicator, LENGTH, Param, SCALE};
 use serde::{Deserialize, Serialize};
 
 /// Mean of the last closes.
@@ -48,6 +48,17 @@ impl Indicator for Sma {
             self.next = if self.next + 1 == self.length { 0 } else { self.next + 1 };
         }
         mean(self.sum, self.length)
+    }
+}
+
+impl Catalogued for Sma {
+    const NAME: &'static str = "sma";
+    const PARAMS: &'static [Param] = &[LENGTH];
+    fn make(params: &[u32], _: usize) -> Sma {
+        Sma::new(params[0])
+    }
+    fn warm_up(params: &[u32]) -> u32 {
+        params[0]
     }
 }
 

@@ -4,6 +4,7 @@ pub mod bounds;
 pub mod clean;
 pub mod conflict;
 pub mod fact;
+pub mod features;
 pub mod id;
 pub mod instrument;
 pub mod market;

@@ -105,7 +105,8 @@ fn however_reports_come_the_books_are_the_same() {
         let mut world = World::new(delivery, 0);
         world.walk(300);
         assert_eq!(world.count(kind::COMPARED), 1, "no conflict came of it");
-        let kinds = [kind::FILLED, kind::POSITION, kind::EQUITY, kind::INTENT, kind::FEATURES];
+        let kinds =
+            [kind::FILLED, kind::POSITION, kind::EQUITY, kind::INTENT, kind::FEATURE_VALUES];
         kinds.map(|kind| world.bytes(|fact| fact.body.kind() == kind))
     });
     assert!(books[0] == books[1] && books[1] == books[2]);
@@ -125,16 +126,16 @@ fn history_makes_the_first_close_count() {
         count: 3,
         digest: 0,
     }));
-    assert_eq!(world.count(kind::FEATURES), 0);
+    assert_eq!(world.count(kind::FEATURE_VALUES), 0);
     assert_eq!(world.count(kind::HISTORY_BARS), 0, "the journal keeps the reference");
     world.close(vec![bar("BTCUSDT", 4, 110)]);
-    let row = world.facts.iter().find_map(|fact| {
-        let Body::Analysis(everwarm_domain::fact::Analysis::Features { rows, .. }) = &fact.body
+    let values = world.facts.iter().find_map(|fact| {
+        let Body::Analysis(everwarm_domain::fact::Analysis::FeatureValues { table, .. }) =
+            &fact.body
         else {
             return None;
         };
-        Some(rows[0])
+        table.rows().next().map(|row| row.values.to_vec())
     });
-    let row = row.unwrap();
-    assert_eq!((row.sma_fast, row.sma_slow), (104.0, 307.0 / 3.0));
+    assert_eq!(values.unwrap(), [104.0, 307.0 / 3.0]);
 }

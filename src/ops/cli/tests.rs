@@ -152,7 +152,7 @@ fn a_story_is_indented_and_wrapped() {
             "2021-01-08 12:03 UTC",
             "  the close of 12:03 UTC: ETHUSD opened 1245, high 1251, low 1241,",
             "    closed 1250, volume 12.5; without LTCUSD [3]",
-            "    indicators of ETHUSD on 1m bars: fast average 1249.5000, slow",
+            "    features of ETHUSD: sma(10)@1m 1249.5000, sma(30)@1m 1249.2500",
         ]
     );
 }

@@ -348,7 +348,7 @@ impl Counts {
         let Some(settings) = &self.settings else { return };
         for strategy in REGISTRY {
             let name = strategy.name;
-            page.flag("everwarm_strategy_enabled", &[name], (strategy.need)(settings).is_some());
+            page.flag("everwarm_strategy_enabled", &[name], (strategy.section)(settings).is_some());
             let silent = [Side::Buy, Side::Sell]
                 .into_iter()
                 .filter(|side| !self.signals.contains_key(&(name.to_owned(), *side)));

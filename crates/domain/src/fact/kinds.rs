@@ -53,6 +53,8 @@ pub mod kind {
     pub const ADJUSTED: u8 = 51;
     pub const STAGE_JOINED: u8 = 52;
     pub const STAGE_LEFT: u8 = 53;
+    pub const FEATURE_PLAN: u8 = 56;
+    pub const FEATURE_VALUES: u8 = 57;
     pub const BAR_REFUSED: u8 = 68;
     pub const OWED: u8 = 84;
     pub const ADOPTED: u8 = 93;
@@ -147,7 +149,7 @@ kinds! {
     ACCOUNT "Venue.Account" "gateway" false JOURNAL
         "balances and open orders, compared with the books";
     KEPT "Analysis.Kept" "indicator" false JOURNAL
-        "indicator values under lengths that something held was opened with";
+        "of earlier versions: values under lengths that something held was opened with";
     LIVE_CONFIRMED "Operator.LiveConfirmed" "operator" true JOURNAL
         "a person typed the account that trades real money, and its caps";
     STARTED "Operator.Started" "daemon" true JOURNAL
@@ -169,7 +171,7 @@ kinds! {
     ROLLED "Analysis.Rolled" "roll-up" false JOURNAL
         "wider bars completed by a close";
     FEATURES "Analysis.Features" "indicator" false JOURNAL
-        "indicator values after a close";
+        "of earlier versions: the averages of the one strategy there was after a close";
     SIGNALS "Analysis.Signals" "strategies" false JOURNAL
         "wishes of one strategy after a close";
     BREAKER "Decision.Breaker" "breaker" false JOURNAL
@@ -200,6 +202,10 @@ kinds! {
         "a stage takes part from the next input on";
     STAGE_LEFT "Operator.StageLeft" "runtime" true JOURNAL
         "a stage takes part no more";
+    FEATURE_PLAN "Analysis.FeaturePlan" "indicator" false JOURNAL
+        "which features are computed from here on";
+    FEATURE_VALUES "Analysis.FeatureValues" "indicator" false JOURNAL
+        "values of the features of one width after a close";
     BAR_REFUSED "Market.BarRefused" "closer" false JOURNAL
         "a bar that the venue's records contradict or no type holds; at most one a symbol a minute";
     OWED "Decision.Owed" "decision" false JOURNAL
@@ -252,7 +258,9 @@ impl fact::Body for Body {
             },
             Body::Analysis(a) => match a {
                 Analysis::Rolled { .. } => kind::ROLLED,
-                Analysis::Features { .. } => kind::FEATURES,
+                Analysis::FeaturePlan { .. } => kind::FEATURE_PLAN,
+                Analysis::FeatureValues { plan: 0, .. } => kind::FEATURES,
+                Analysis::FeatureValues { .. } => kind::FEATURE_VALUES,
                 Analysis::Kept { .. } => kind::KEPT,
                 Analysis::Signals { .. } => kind::SIGNALS,
             },
@@ -410,9 +418,10 @@ impl Body {
                 }
             },
             Body::Operator(o) => match o {
-                Operator::ConfigApplied { text, origins, values, .. } => {
+                Operator::ConfigApplied { text, origins, values, retained, .. } => {
                     let pairs = origins.len() + values.len();
-                    text.len() + pairs * (size_of::<(String, String)>() + 2 * TEXT)
+                    let former: usize = retained.iter().map(|row| row.settings.len() + TEXT).sum();
+                    text.len() + former + pairs * (size_of::<(String, String)>() + 2 * TEXT)
                 }
                 Operator::Switched { reason: text, .. }
                 | Operator::Adopted { reason: text, .. }
@@ -437,8 +446,9 @@ impl Body {
             },
             Body::Analysis(a) => match a {
                 Analysis::Rolled { bars, .. } => size_of_val(bars.as_slice()),
-                Analysis::Features { rows, .. } | Analysis::Kept { rows, .. } => {
-                    size_of_val(rows.as_slice())
+                Analysis::FeaturePlan { features, .. } => features.len() * 2 * TEXT,
+                Analysis::FeatureValues { table, .. } | Analysis::Kept { rows: table, .. } => {
+                    table.heap()
                 }
                 Analysis::Signals { rows } => size_of_val(rows.as_slice()) + rows.len() * 2 * TEXT,
             },
@@ -451,7 +461,7 @@ impl Body {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fact::FeatureRow;
+    use crate::features::{FeatureHead, FeatureTable};
     use crate::market::Bar;
     use crate::money::{Decimal, Price};
     use crate::time::Timeframe;
@@ -471,25 +481,21 @@ mod tests {
             close: price,
             volume,
         };
-        let row = FeatureRow {
-            symbol,
-            time: 0,
-            close: price,
-            sma_fast: 0.0,
-            sma_slow: 0.0,
-            ema: 0.0,
-            atr: 0.0,
-        };
+        let head = FeatureHead { symbol, time: 0, close: price };
         let timeframe = Timeframe::M1;
         let close = |n| {
             let (bars, missing, odd) = (vec![bar; n], Vec::new(), Vec::new());
             Market::Close { time: 0, bars, missing, odd }
         };
-        let features = |n| Analysis::Features { timeframe, rows: vec![row; n] };
+        let features = |n| {
+            let table = FeatureTable::of(4, vec![head; n], vec![0.0; 4 * n]);
+            Analysis::FeatureValues { plan: 1, timeframe, table }
+        };
+        let row = size_of::<FeatureHead>() + 4 * size_of::<f64>();
         let past = |n| Market::HistoryBars { symbol, timeframe, bars: vec![bar; n] };
         let kinds: [(&dyn Fn(usize) -> Body, usize); 3] = [
             (&|n| Body::Market(close(n)), size_of::<Bar>()),
-            (&|n| Body::Analysis(features(n)), size_of::<FeatureRow>()),
+            (&|n| Body::Analysis(features(n)), row),
             (&|n| Body::Market(past(n)), size_of::<Bar>()),
         ];
         for (body, each) in kinds {

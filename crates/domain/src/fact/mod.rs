@@ -7,6 +7,7 @@ mod packed;
 mod parts;
 
 pub use super::conflict::{Accept, Conflict, Dispute};
+use super::features::FeatureTable;
 use super::id::{ClientOrderId, Symbol};
 use super::instrument::Instrument;
 use super::market::{Bar, RolledBar};
@@ -286,6 +287,9 @@ pub enum Operator {
         /// something else than what is in force, and a start does not undo that.
         #[serde(default)]
         source: String,
+        /// Former settings of strategies, by which something may be held still.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        retained: Vec<Retained>,
     },
     /// An operator turns something on or off, until an operator says otherwise. Synced.
     Switched {
@@ -390,6 +394,15 @@ pub enum Operator {
     },
 }
 
+/// Settings by which a strategy may still hold what it has entered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retained {
+    /// Which strategy.
+    pub id: String,
+    /// Its section of the configuration then, as JSON.
+    pub settings: String,
+}
+
 /// How often an actor was started again for one cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restarts {
@@ -411,15 +424,25 @@ pub enum Analysis {
         /// By symbol.
         bars: Vec<RolledBar>,
     },
-    /// Indicator values after this close.
-    Features {
+    /// Which features are computed from here on; said where the configuration changes that.
+    FeaturePlan {
+        /// Number of the input that put the configuration in force.
+        plan: u64,
+        /// The features, in their order: `sma(20)@1h`. The columns of values come in this order.
+        features: Vec<String>,
+    },
+    /// Values of the features of one width after this close.
+    FeatureValues {
+        /// Number of the plan; 0: of an earlier version, whose columns were the fast and the slow
+        /// simple average, the exponential one and the true range of the one strategy there was.
+        plan: u64,
         /// Width of the bars they are computed on.
         timeframe: Timeframe,
-        /// One row a symbol, by symbol.
-        rows: Vec<FeatureRow>,
+        /// One row a symbol, by symbol; one column a feature of that width.
+        table: FeatureTable,
     },
-    /// Indicator values after this close under lengths that are not configured any more, for those
-    /// who hold something that was opened by them. Never empty.
+    /// Of earlier versions: the same four values under lengths that were not configured any more,
+    /// for those who held something that was opened by them.
     Kept {
         /// Width of the bars they are computed on.
         timeframe: Timeframe,
@@ -428,32 +451,13 @@ pub enum Analysis {
         /// Length of the slow averages, in bars.
         slow: u32,
         /// One row a symbol, by symbol.
-        rows: Vec<FeatureRow>,
+        rows: FeatureTable,
     },
     /// Wishes of one strategy after this close. Never empty.
     Signals {
         /// By symbol.
         rows: Vec<Signal>,
     },
-}
-
-/// Indicator values of one symbol after one bar. `NaN` is "not defined yet".
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FeatureRow {
-    /// Whose.
-    pub symbol: Symbol,
-    /// End of the bar, UTC milliseconds.
-    pub time: UtcMs,
-    /// Closing price of the bar.
-    pub close: Price,
-    /// Fast simple moving average, in price units.
-    pub sma_fast: f64,
-    /// Slow simple moving average, in price units.
-    pub sma_slow: f64,
-    /// Exponential moving average over the slow length, in price units.
-    pub ema: f64,
-    /// Average true range (14), in price units.
-    pub atr: f64,
 }
 
 /// A strategy's wish.
@@ -669,6 +673,7 @@ impl Operator {
     pub fn configured(generation: u64, settings: &Settings) -> Operator {
         let (text, source) = (settings.to_text(), String::new());
         let (origins, values) = (Vec::new(), Vec::new());
-        Operator::ConfigApplied { generation, text, origins, values, source }
+        let retained = Vec::new();
+        Operator::ConfigApplied { generation, text, origins, values, source, retained }
     }
 }

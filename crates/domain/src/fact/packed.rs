@@ -6,7 +6,8 @@
 //! from its open, times as distances from that of the fact. Every value comes back bit for bit.
 
 use super::kinds::kind;
-use super::{Analysis, Body, FeatureRow, Market};
+use super::{Analysis, Body, Market};
+use crate::features::{FeatureHead, FeatureTable};
 use crate::id::Symbol;
 use crate::market::{Bar, RolledBar};
 use crate::money::{Decimal, Price};
@@ -17,6 +18,10 @@ use crate::time::Timeframe;
 const MARK: u8 = 0xC1;
 /// In the byte of a decimal's scale: it is negative.
 const NEGATIVE: u8 = 0x80;
+/// Columns of values of earlier versions.
+const OLD_COLUMNS: usize = 4;
+/// More columns than any plan has.
+const COLUMNS_MAX: usize = 100_000;
 const PADDED: &str = "a number is longer than it needs to be";
 
 /// Appends the packed form; false where the fact has none.
@@ -53,18 +58,26 @@ pub(super) fn encode(body: &Body, out: &mut Vec<u8>) -> bool {
                 out.push(rolled.complete.into());
             }
         }
-        Body::Analysis(Analysis::Features { timeframe, rows }) => {
-            out.extend([MARK, kind::FEATURES, index(*timeframe)]);
-            count(rows.len(), out);
-            let near = rows.first().map_or(0, |row| row.time);
+        Body::Analysis(Analysis::FeatureValues { plan, timeframe, table }) => {
+            let kind = if *plan == 0 { kind::FEATURES } else { kind::FEATURE_VALUES };
+            out.extend([MARK, kind, index(*timeframe)]);
+            if *plan > 0 {
+                unsigned((*plan).into(), out);
+                count(table.columns(), out);
+            }
+            count(table.len(), out);
+            let near = table.rows().next().map_or(0, |row| row.head.time);
             signed(near, out);
-            for row in rows {
-                symbol(row.symbol, out);
-                signed(row.time.wrapping_sub(near), out);
-                signed(row.close.0, out);
-                for value in [row.sma_fast, row.sma_slow, row.ema, row.atr] {
-                    out.extend_from_slice(&value.to_bits().to_le_bytes());
+            for row in table.rows() {
+                symbol(row.head.symbol, out);
+                signed(row.head.time.wrapping_sub(near), out);
+                signed(row.head.close.0, out);
+                if *plan == 0 {
+                    row.values.iter().for_each(|value| float(*value, out));
                 }
+            }
+            if *plan > 0 {
+                columns(table, out);
             }
         }
         Body::Market(_)
@@ -86,6 +99,25 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Result<Body, String>> {
         [] => Ok(body),
         left => Err(format!("{} bytes too many", left.len())),
     }))
+}
+
+/// Column by column: a bit for each row, set where the value is defined, and those that are.
+fn columns(table: &FeatureTable, out: &mut Vec<u8>) {
+    for column in 0..table.columns() {
+        let bits = out.len();
+        out.resize(bits + table.len().div_ceil(8), 0);
+        for (at, row) in table.rows().enumerate() {
+            let value = row.values[column];
+            if value.is_finite() {
+                out[bits + at / 8] |= 1 << (at % 8);
+                float(value, out);
+            }
+        }
+    }
+}
+
+fn float(value: f64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&value.to_bits().to_le_bytes());
 }
 
 fn bar(bar: &Bar, near: i64, out: &mut Vec<u8>) {
@@ -179,8 +211,29 @@ impl Reader<'_> {
             kind::FEATURES => {
                 let timeframe = self.timeframe()?;
                 let (rows, near) = self.head()?;
-                let rows = self.times(rows, |from| from.row(near))?;
-                Ok(Body::Analysis(Analysis::Features { timeframe, rows }))
+                let mut table = FeatureTable::new(OLD_COLUMNS);
+                self.times(rows, |from| {
+                    let head = from.feature_head(near)?;
+                    let mut values = [f64::NAN; OLD_COLUMNS];
+                    for value in &mut values {
+                        *value = from.float()?;
+                    }
+                    table.push(head, values);
+                    Ok(())
+                })?;
+                Ok(Body::Analysis(Analysis::FeatureValues { plan: 0, timeframe, table }))
+            }
+            kind::FEATURE_VALUES => {
+                let timeframe = self.timeframe()?;
+                let plan = u64::try_from(self.unsigned()?).map_err(|_| "too large a plan")?;
+                if plan == 0 {
+                    return Err("values of no plan".to_owned());
+                }
+                let columns = self.unsigned()?;
+                let (rows, near) = self.head()?;
+                let heads = self.times(rows, |from| from.feature_head(near))?;
+                let table = self.feature_table(columns, heads)?;
+                Ok(Body::Analysis(Analysis::FeatureValues { plan, timeframe, table }))
             }
             other => Err(format!("facts of kind {other} are not packed")),
         }
@@ -216,13 +269,36 @@ impl Reader<'_> {
         Ok(OddBar { symbol, why })
     }
 
-    fn row(&mut self, near: i64) -> Result<FeatureRow, String> {
+    fn feature_head(&mut self, near: i64) -> Result<FeatureHead, String> {
         let symbol = self.symbol()?;
         let time = self.signed()?.wrapping_add(near);
-        let close = Price(self.signed()?);
-        let (sma_fast, sma_slow) = (self.float()?, self.float()?);
-        let (ema, atr) = (self.float()?, self.float()?);
-        Ok(FeatureRow { symbol, time, close, sma_fast, sma_slow, ema, atr })
+        Ok(FeatureHead { symbol, time, close: Price(self.signed()?) })
+    }
+
+    fn feature_table(
+        &mut self,
+        columns: u128,
+        heads: Vec<FeatureHead>,
+    ) -> Result<FeatureTable, String> {
+        let rows = heads.len();
+        let bytes = rows.div_ceil(8);
+        let fits = |columns: &usize| columns.saturating_mul(bytes) <= self.0.len();
+        let columns = usize::try_from(columns).ok().filter(fits);
+        let columns = columns.filter(|columns| *columns <= COLUMNS_MAX);
+        let columns = columns.ok_or("more columns are announced than there are bytes")?;
+        let mut values = vec![f64::NAN; columns * rows];
+        for column in 0..columns {
+            let bits = self.take(bytes)?.to_vec();
+            let beyond = (rows..bytes * 8).any(|at| bits[at / 8] >> (at % 8) & 1 == 1);
+            if beyond {
+                return Err("a value beyond the last row".to_owned());
+            }
+            for at in (0..rows).filter(|at| bits[at / 8] >> (at % 8) & 1 == 1) {
+                let value = Some(self.float()?).filter(|value| value.is_finite());
+                values[at * columns + column] = value.ok_or("a value that is no number")?;
+            }
+        }
+        Ok(FeatureTable::of(columns, heads, values))
     }
 
     fn list<T>(
@@ -329,30 +405,30 @@ mod tests {
         let missing = vec![Symbol::new("M").unwrap(), Symbol::new("N-1").unwrap()];
         let rolled = |bar| RolledBar { bar, count: u32::MAX, complete: true };
         let rolled: Vec<_> = bars().into_iter().map(rolled).collect();
-        let row = |bar: Bar| FeatureRow {
-            symbol: bar.symbol,
-            time: bar.open_time,
-            close: bar.close,
-            sma_fast: f64::from_bits(0x7ff8_0000_0000_0001),
-            sma_slow: -0.0,
-            ema: f64::MIN_POSITIVE,
-            atr: f64::INFINITY,
-        };
-        let rows: Vec<_> = bars().into_iter().map(row).collect();
+        let head =
+            |bar: Bar| FeatureHead { symbol: bar.symbol, time: bar.open_time, close: bar.close };
+        let heads: Vec<_> = bars().into_iter().map(head).collect();
+        let odds = [f64::from_bits(0x7ff8_0000_0000_0001), -0.0, f64::MIN_POSITIVE, f64::INFINITY];
+        let old = FeatureTable::of(4, heads.clone(), odds.repeat(heads.len()));
+        let some = [f64::NAN, -0.0, f64::MIN_POSITIVE];
+        let new = FeatureTable::of(3, heads.clone(), some.repeat(heads.len()));
         let odd = vec![
             OddBar { symbol: Symbol::new("A").unwrap(), why: Oddity::Order },
             OddBar { symbol: Symbol::new("Z").unwrap(), why: Oddity::Volume },
         ];
         let close = |time, bars, missing, odd| Market::Close { time, bars, missing, odd };
-        let features = |rows| Analysis::Features { timeframe: Timeframe::M1, rows };
+        let features =
+            |plan, table| Analysis::FeatureValues { plan, timeframe: Timeframe::M1, table };
         vec![
             Body::Market(close(1_700_000_100_000, bars(), missing.clone(), Vec::new())),
             Body::Market(close(1_700_000_100_000, bars(), missing, odd)),
             Body::Market(close(-1, Vec::new(), Vec::new(), Vec::new())),
             Body::Analysis(Analysis::Rolled { timeframe: Timeframe::D1, bars: rolled }),
             Body::Analysis(Analysis::Rolled { timeframe: Timeframe::M5, bars: Vec::new() }),
-            Body::Analysis(features(rows)),
-            Body::Analysis(features(Vec::new())),
+            Body::Analysis(features(0, old)),
+            Body::Analysis(features(0, FeatureTable::new(4))),
+            Body::Analysis(features(7, new)),
+            Body::Analysis(features(300, FeatureTable::new(0))),
         ]
     }
 

@@ -29,15 +29,16 @@ impl Body {
             Body::Analysis(Analysis::Rolled { bars, .. }) => {
                 bars.iter().map(|rolled| rolled.bar.symbol).collect()
             }
-            Body::Analysis(Analysis::Features { rows, .. } | Analysis::Kept { rows, .. }) => {
-                rows.iter().map(|row| row.symbol).collect()
-            }
+            Body::Analysis(
+                Analysis::FeatureValues { table, .. } | Analysis::Kept { rows: table, .. },
+            ) => table.rows().map(|row| row.head.symbol).collect(),
             Body::Analysis(Analysis::Signals { rows }) => {
                 rows.iter().map(|row| row.symbol).collect()
             }
             Body::Market(_)
             | Body::Venue(_)
             | Body::Operator(_)
+            | Body::Analysis(Analysis::FeaturePlan { .. })
             | Body::Decision(_)
             | Body::Order(_)
             | Body::Ledger(_) => self.symbol().into_iter().collect(),
@@ -65,13 +66,14 @@ impl Body {
             Body::Analysis(Analysis::Rolled { bars, .. }) => {
                 bars.retain(|rolled| !cut(&rolled.bar.symbol));
             }
-            Body::Analysis(Analysis::Features { rows, .. } | Analysis::Kept { rows, .. }) => {
-                rows.retain(|r| !cut(&r.symbol));
-            }
+            Body::Analysis(
+                Analysis::FeatureValues { table, .. } | Analysis::Kept { rows: table, .. },
+            ) => *table = table.without(cut),
             Body::Analysis(Analysis::Signals { rows }) => rows.retain(|row| !cut(&row.symbol)),
             Body::Market(_)
             | Body::Venue(_)
             | Body::Operator(_)
+            | Body::Analysis(Analysis::FeaturePlan { .. })
             | Body::Decision(_)
             | Body::Order(_)
             | Body::Ledger(_) => {}

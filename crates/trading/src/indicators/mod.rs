@@ -1,7 +1,11 @@
-//! The stage that runs the indicators of `everwarm_analysis`.
+//! The stage that runs the indicators of `everwarm_analysis`, by the names of features.
 
+mod feature;
+mod old;
+mod series;
 mod stage;
 
+pub use feature::{BYTES_MAX, FEATURES_MAX, Feature, check, columns, old_columns};
 pub use stage::Indicators;
 
 use everwarm_analysis::Bar as Plain;

@@ -10,19 +10,23 @@ mod stage;
 pub use sma_cross::SmaCross;
 pub use stage::StrategyStage;
 
-use everwarm_domain::fact::{Body, FeatureRow};
+use everwarm_domain::fact::{Body, Retained};
+use everwarm_domain::features::FeatureHead;
 use everwarm_domain::order::Side;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::Timeframe;
 use everwarm_kernel::fact::Rank;
 use everwarm_kernel::stage::Stage;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 /// Every strategy, by rank.
 pub const REGISTRY: &[Entry] = &[entry::<SmaCross>()];
+
+/// Former settings of one strategy that a configuration carries at most. What was entered under
+/// older ones is left by those in force.
+const RETAINED_MAX: usize = 4;
 
 /// Trading logic of one kind, symbol by symbol.
 pub trait Strategy: Send + 'static {
@@ -30,8 +34,10 @@ pub trait Strategy: Send + 'static {
     const NAME: &'static str;
     /// Its rank, 400 to 499, never that of another one.
     const RANK: Rank;
-    /// Rises whenever the same rows may give other wishes.
+    /// Rises whenever the same values may give other wishes.
     const VERSION: u16;
+    /// Older versions whose states are taken over.
+    const CONVERTS: &'static [u16] = &[];
     /// Its section of the settings.
     type Section: Clone + Debug + PartialEq + Send + Serialize + DeserializeOwned;
     /// What it remembers of a symbol.
@@ -39,16 +45,27 @@ pub trait Strategy: Send + 'static {
 
     /// Its section; none when it is off.
     fn section(settings: &Settings) -> Option<Self::Section>;
-    /// The rows it wants to be given.
-    fn need(section: &Self::Section) -> Need;
-    /// Takes the next row of a symbol. `long`: it holds the symbol or has decided to, and no exit
-    /// is decided. Only a buy that begins that and a sell that ends it are passed on.
+    /// Width of the bars it looks at: it is asked about each.
+    fn timeframe(section: &Self::Section) -> Timeframe;
+    /// The features it needs, by name, on bars of that width: `sma(20)@1h`.
+    fn features(section: &Self::Section) -> Vec<String>;
+    /// Takes the next values of a symbol. `long`: it holds the symbol or has decided to, and no
+    /// exit is decided. Only a buy that begins that and a sell that ends it are passed on.
     fn update(
         section: &Self::Section,
         memory: &mut Self::Memory,
         long: bool,
-        row: &FeatureRow,
+        view: &View<'_>,
     ) -> Option<Wish>;
+}
+
+/// What a strategy sees of a symbol after a bar.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// Whose, and of which bar.
+    pub head: FeatureHead,
+    /// The features it asked for, in its order; `NaN` where one is not defined yet.
+    pub values: &'a [f64],
 }
 
 /// What a strategy wants for the symbol of a row.
@@ -62,17 +79,6 @@ pub struct Wish {
     pub reason: String,
 }
 
-/// Rows of indicator values on one width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Need {
-    /// Width of the bars.
-    pub timeframe: Timeframe,
-    /// Length of the fast average, in bars.
-    pub fast: u32,
-    /// Length of the slow averages, in bars.
-    pub slow: u32,
-}
-
 /// One line of the registry.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
@@ -82,8 +88,10 @@ pub struct Entry {
     pub rank: Rank,
     /// A stage with no memory.
     pub make: fn() -> Box<dyn Stage<Body = Body>>,
-    /// The rows it wants under these settings; none when it is off.
-    pub need: fn(&Settings) -> Option<Need>,
+    /// Its section of these settings, as JSON; none when it is off.
+    pub section: fn(&Settings) -> Option<String>,
+    /// The features it needs under a section, which is JSON; none where that cannot be read.
+    pub features: fn(&str) -> Vec<String>,
 }
 
 const fn entry<S: Strategy>() -> Entry {
@@ -91,30 +99,54 @@ const fn entry<S: Strategy>() -> Entry {
         name: S::NAME,
         rank: S::RANK,
         make: || Box::new(StrategyStage::<S>::default()),
-        need: |settings| S::section(settings).map(|section| S::need(&section)),
+        section: |settings| {
+            let text = |section| serde_json::to_string(&section).expect("settings are plain");
+            S::section(settings).map(text)
+        },
+        features: |section| {
+            let section: Option<S::Section> = serde_json::from_str(section).ok();
+            section.map_or_else(Vec::new, |section| S::features(&section))
+        },
     }
 }
 
-/// What each enabled strategy wants, by its rank.
+/// The features that are needed under settings, and under former ones that are retained.
 #[must_use]
-pub fn needs_by_rank(settings: &Settings) -> BTreeMap<u16, Need> {
-    let need = |entry: &Entry| Some((entry.rank.0, (entry.need)(settings)?));
-    REGISTRY.iter().filter_map(need).collect()
+pub fn features(settings: &Settings, retained: &[Retained]) -> Vec<String> {
+    let now = REGISTRY.iter().filter_map(|entry| Some((entry, (entry.section)(settings)?)));
+    let before = retained.iter().filter_map(|former| {
+        let entry = REGISTRY.iter().find(|entry| entry.name == former.id)?;
+        Some((entry, former.settings.clone()))
+    });
+    now.chain(before).flat_map(|(entry, section)| (entry.features)(&section)).collect()
+}
+
+/// The former settings that a configuration carries which follows another one: those it changes or
+/// ends, and the newest of those that were retained already.
+#[must_use]
+pub fn retained(before: &Settings, retained: &[Retained], after: &Settings) -> Vec<Retained> {
+    let mut all = retained.to_vec();
+    for entry in REGISTRY {
+        let (former, now) = ((entry.section)(before), (entry.section)(after));
+        let id = entry.name;
+        let of = |row: &Retained, section: &Option<String>| {
+            row.id == id && section.as_ref() == Some(&row.settings)
+        };
+        all.retain(|row| !of(row, &former) && !of(row, &now));
+        if let Some(settings) = former.clone().filter(|_| former != now) {
+            all.push(Retained { id: id.to_owned(), settings });
+        }
+        while all.iter().filter(|row| row.id == id).count() > RETAINED_MAX {
+            let oldest = all.iter().position(|row| row.id == id);
+            oldest.map(|at| all.remove(at));
+        }
+    }
+    all
 }
 
 /// The strategies that settings have off, by name.
 #[must_use]
 pub fn off(settings: &Settings) -> Vec<String> {
-    let off = REGISTRY.iter().filter(|entry| (entry.need)(settings).is_none());
+    let off = REGISTRY.iter().filter(|entry| (entry.section)(settings).is_none());
     off.map(|entry| entry.name.to_owned()).collect()
-}
-
-/// What the enabled strategies want, by width. A width has one set of lengths; where two strategies
-/// differ, the lower rank's holds.
-#[must_use]
-pub fn needs(settings: &Settings) -> Vec<Need> {
-    let mut needs: Vec<Need> = REGISTRY.iter().filter_map(|entry| (entry.need)(settings)).collect();
-    needs.sort_by_key(|need| need.timeframe);
-    needs.dedup_by_key(|need| need.timeframe);
-    needs
 }

@@ -4,11 +4,11 @@
 //! is not defined tells nothing. What was entered is also left where the fast average is found
 //! below the slow one: it crossed while nobody asked, because the stage was kept down.
 
-use super::{Need, Strategy, Wish};
-use everwarm_domain::fact::FeatureRow;
+use super::{Strategy, View, Wish};
 use everwarm_domain::fact::kinds::rank;
 use everwarm_domain::order::Side;
 use everwarm_domain::settings::{self, Settings};
+use everwarm_domain::time::Timeframe;
 use everwarm_kernel::fact::Rank;
 use std::cmp::Ordering;
 
@@ -19,7 +19,8 @@ pub struct SmaCross;
 impl Strategy for SmaCross {
     const NAME: &'static str = "sma_cross";
     const RANK: Rank = rank::SMA_CROSS;
-    const VERSION: u16 = 4;
+    const VERSION: u16 = 5;
+    const CONVERTS: &'static [u16] = &[4];
     type Section = settings::SmaCross;
     /// Whether the fast average stood below (-1), at (0) or above (1) the slow one.
     type Memory = Option<i8>;
@@ -28,17 +29,21 @@ impl Strategy for SmaCross {
         Some(settings.strategy.sma_cross.clone()).filter(|section| section.enabled)
     }
 
-    fn need(section: &Self::Section) -> Need {
-        Need { timeframe: section.timeframe, fast: section.fast, slow: section.slow }
+    fn timeframe(section: &Self::Section) -> Timeframe {
+        section.timeframe
+    }
+
+    fn features(section: &Self::Section) -> Vec<String> {
+        [section.fast, section.slow].map(|n| format!("sma({n})@{}", section.timeframe)).to_vec()
     }
 
     fn update(
         section: &Self::Section,
         before: &mut Option<i8>,
         long: bool,
-        row: &FeatureRow,
+        view: &View<'_>,
     ) -> Option<Wish> {
-        let (fast, slow) = (row.sma_fast, row.sma_slow);
+        let [fast, slow] = *view.values else { return None };
         let now = match fast.partial_cmp(&slow)? {
             Ordering::Less => -1,
             Ordering::Equal => 0,
@@ -95,6 +100,7 @@ mod tests {
     use crate::strategy::StrategyStage;
     use crate::testing::{configured, facts_of, input, sym};
     use everwarm_domain::fact::{Analysis, Body, Operator};
+    use everwarm_domain::features::{FeatureHead, FeatureTable};
     use everwarm_domain::money::Price;
     use everwarm_domain::switch::Switch;
     use everwarm_domain::time::Timeframe;
@@ -102,27 +108,32 @@ mod tests {
 
     const NAN: f64 = f64::NAN;
 
-    fn row(fast: f64, slow: f64) -> FeatureRow {
-        let close = Price(100_000_000);
-        FeatureRow {
-            symbol: sym("A"),
-            time: 0,
-            close,
-            sma_fast: fast,
-            sma_slow: slow,
-            ema: NAN,
-            atr: NAN,
-        }
+    /// The plan of these lengths on 1m bars.
+    fn planned(lengths: &[u32]) -> Body {
+        let features = lengths.iter().map(|n| format!("sma({n})@1m")).collect();
+        Body::Analysis(Analysis::FeaturePlan { plan: 1, features })
+    }
+
+    /// Values of such a plan after a bar of `A`.
+    fn valued(values: &[f64]) -> Body {
+        let head = FeatureHead { symbol: sym("A"), time: 0, close: Price(100_000_000) };
+        let table = FeatureTable::of(values.len(), vec![head], values.to_vec());
+        Body::Analysis(Analysis::FeatureValues { plan: 1, timeframe: Timeframe::M1, table })
+    }
+
+    /// A stage under the default settings, which ask for these lengths.
+    fn started() -> StrategyStage<SmaCross> {
+        let mut stage = StrategyStage::default();
+        facts_of(&mut stage, &input(1, configured(&Settings::default())));
+        facts_of(&mut stage, &input(1, planned(&[10, 30])));
+        stage
     }
 
     fn run(rows: &[(f64, f64)]) -> Vec<String> {
-        let mut stage = StrategyStage::<SmaCross>::default();
-        facts_of(&mut stage, &input(1, configured(&Settings::default())));
+        let mut stage = started();
         let mut said = Vec::new();
         for (n, (fast, slow)) in (2..).zip(rows) {
-            let rows = vec![row(*fast, *slow)];
-            let features = Analysis::Features { timeframe: Timeframe::M1, rows };
-            for body in facts_of(&mut stage, &input(n, Body::Analysis(features))) {
+            for body in facts_of(&mut stage, &input(n, valued(&[*fast, *slow]))) {
                 let Body::Analysis(Analysis::Signals { rows }) = body else { panic!() };
                 assert_eq!(rows.len(), 1);
                 said.push(format!("{n} {:?} {}", rows[0].side, rows[0].reason));
@@ -181,13 +192,9 @@ mod tests {
 
     #[test]
     fn while_an_operator_has_it_off_it_only_sells_and_it_is_warm_when_it_is_on_again() {
-        let mut stage = StrategyStage::<SmaCross>::default();
-        facts_of(&mut stage, &input(1, configured(&Settings::default())));
+        let mut stage = started();
         let mut hear = |body: Body| facts_of(&mut stage, &input(2, body)).len();
-        let rows = |fast, slow| {
-            let rows = vec![row(fast, slow)];
-            Body::Analysis(Analysis::Features { timeframe: Timeframe::M1, rows })
-        };
+        let rows = |fast: f64, slow: f64| valued(&[fast, slow]);
         let turn = |on| {
             let switch = Switch::Strategy { name: "sma_cross".into(), on };
             Body::Operator(Operator::Switched { switch, reason: "r".into() })
@@ -220,23 +227,21 @@ mod tests {
                 settings::SmaCross { enabled, fast, slow, ..settings.strategy.sma_cross };
             configured(&settings)
         };
-        let now = |fast, slow| {
-            let rows = vec![row(fast, slow)];
-            Body::Analysis(Analysis::Features { timeframe: Timeframe::M1, rows })
-        };
-        let kept = |fast, slow| {
-            let (timeframe, rows) = (Timeframe::M1, vec![row(fast, slow)]);
-            Body::Analysis(Analysis::Kept { timeframe, fast: 10, slow: 30, rows })
-        };
+        // Both pairs are computed: what is entered under one is not the other's.
+        let both = planned(&[10, 20, 30, 5]);
+        let now = |fast: f64, slow: f64| valued(&[NAN, slow, NAN, fast]);
+        let former = |fast: f64, slow: f64| valued(&[fast, NAN, slow, NAN]);
         hear(under(10, 30, true));
-        assert_eq!(hear(now(1.0, 2.0)), "");
-        assert!(hear(now(3.0, 2.0)).contains("crossed above sma30"));
+        hear(both.clone());
+        assert_eq!(hear(former(1.0, 2.0)), "");
+        assert!(hear(former(3.0, 2.0)).contains("crossed above sma30"));
         hear(under(5, 20, true));
+        hear(both.clone());
         assert_eq!(hear(now(1.0, 2.0)), "", "not its lengths");
-        assert_eq!(hear(kept(3.0, 2.0)), "");
+        assert_eq!(hear(former(3.0, 2.0)), "");
         hear(under(5, 20, false));
-        assert!(hear(kept(1.0, 2.0)).contains("sma10 1.0000 crossed below sma30"), "off or not");
-        assert_eq!(hear(kept(3.0, 2.0)), "", "nothing is entered by them");
+        assert!(hear(former(1.0, 2.0)).contains("sma10 1.0000 crossed below sma30"), "off or not");
+        assert_eq!(hear(former(3.0, 2.0)), "", "nothing is entered by them");
         hear(under(5, 20, true));
         assert_eq!(hear(now(1.0, 2.0)), "");
         assert!(hear(now(3.0, 2.0)).contains("crossed above sma20"));
@@ -244,16 +249,32 @@ mod tests {
         hear(under(10, 30, true));
         hear(under(5, 20, true));
         assert!(hear(now(1.0, 2.0)).contains("crossed below sma20"));
+        // What is not computed any more is no reason to hold for ever.
+        assert_eq!(hear(now(1.0, 2.0)), "");
+        assert!(hear(now(3.0, 2.0)).contains("crossed above sma20"));
+        hear(under(10, 30, true));
+        hear(planned(&[10, 30]));
+        assert_eq!(hear(valued(&[3.0, 2.0])), "");
+        assert!(hear(valued(&[1.0, 2.0])).contains("crossed below sma30"));
+    }
+
+    #[test]
+    fn values_of_earlier_versions_are_read() {
+        let mut stage = StrategyStage::<SmaCross>::default();
+        facts_of(&mut stage, &input(1, configured(&Settings::default())));
+        let mut hear = |fast: f64, slow: f64| {
+            let head = FeatureHead { symbol: sym("A"), time: 0, close: Price(100_000_000) };
+            let table = FeatureTable::of(4, vec![head], vec![fast, slow, slow, NAN]);
+            let values = Analysis::FeatureValues { plan: 0, timeframe: Timeframe::M1, table };
+            facts_of(&mut stage, &input(2, Body::Analysis(values))).len()
+        };
+        assert_eq!((hear(1.0, 2.0), hear(3.0, 2.0), hear(1.0, 2.0)), (0, 1, 1));
     }
 
     #[test]
     fn what_crossed_while_nobody_asked_is_left_at_the_next_row() {
-        let features = |fast| {
-            let rows = vec![row(fast, 2.0)];
-            Body::Analysis(Analysis::Features { timeframe: Timeframe::M1, rows })
-        };
-        let mut stage = StrategyStage::<SmaCross>::default();
-        facts_of(&mut stage, &input(1, configured(&Settings::default())));
+        let features = |fast: f64| valued(&[fast, 2.0]);
+        let mut stage = started();
         assert!(facts_of(&mut stage, &input(2, features(1.0))).is_empty());
         let said = |stage: &mut _, n, fast| {
             let said = facts_of(stage, &input(n, features(fast)));

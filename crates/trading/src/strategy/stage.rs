@@ -1,4 +1,4 @@
-//! The stage around any strategy: settings in, rows in, signals out.
+//! The stage around any strategy: settings in, values in, signals out.
 //!
 //! What a strategy holds, which of its entries are on their way and which exits are owed it learns
 //! from the ledger, the orders and the decision, as of the input before. So:
@@ -9,25 +9,28 @@
 //! 4. what was entered under one section of the settings is left under the same one, whatever is
 //!    configured meanwhile.
 
-use super::{Need, Strategy};
+use super::{Strategy, View};
+use crate::indicators::{columns, old_columns};
 use crate::instruments::Instruments;
 use crate::risk::sizing;
 use everwarm_domain::fact::kinds::kind;
-use everwarm_domain::fact::{
-    Analysis, Body, Decision, FeatureRow, Ledger, Market, Operator, Order, Signal,
-};
+use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Signal};
+use everwarm_domain::features::FeatureTable;
 use everwarm_domain::id::{ClientOrderId, SymbolMap};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::Side;
 use everwarm_domain::switch::Switch;
+use everwarm_domain::time::Timeframe;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_kernel::state;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
+/// The form of version 4, which did not know of plans.
+const FORMAT_4: u8 = 3;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
@@ -72,9 +75,26 @@ pub struct StrategyStage<S: Strategy> {
     lines: SymbolMap<Line<S>>,
     standings: SymbolMap<Standing>,
     instruments: Instruments,
-    /// What the row fact just folded led to; empty between inputs.
+    /// Number and features of the plan in force, as it was told.
+    plan: u64,
+    features: Vec<String>,
+    /// Where the values of the section in force are; none where that is to be looked up.
+    #[serde(skip)]
+    places: Option<Vec<usize>>,
+    /// What the values just folded led to; empty between inputs.
     #[serde(skip)]
     signals: Vec<Signal>,
+}
+
+/// The state of version 4.
+#[derive(Deserialize)]
+#[serde(bound = "")]
+struct Version4<S: Strategy> {
+    section: Option<S::Section>,
+    off: bool,
+    lines: SymbolMap<Line<S>>,
+    standings: SymbolMap<Standing>,
+    instruments: Instruments,
 }
 
 impl<S: Strategy> Default for StrategyStage<S> {
@@ -85,34 +105,74 @@ impl<S: Strategy> Default for StrategyStage<S> {
             lines: SymbolMap::default(),
             standings: SymbolMap::default(),
             instruments: Instruments::default(),
+            plan: 0,
+            features: Vec::new(),
+            places: None,
             signals: Vec::new(),
         }
     }
 }
 
 impl<S: Strategy> StrategyStage<S> {
-    fn need(&self) -> Option<Need> {
-        self.section.as_ref().map(S::need)
+    /// Where the values of a section are among columns; none where one is not.
+    fn places(section: &S::Section, columns: &[&str]) -> Option<Vec<usize>> {
+        let place = |feature: &String| columns.iter().position(|column| column == feature);
+        S::features(section).iter().map(place).collect()
     }
 
-    /// Rows that are computed as `need` says. A symbol is given those of the section it was entered
-    /// by, and no others.
-    fn rows(&mut self, need: Need, rows: &[FeatureRow]) {
-        let mut near = 0;
-        for row in rows {
-            let line = self.lines.near(&mut near, row.symbol, Line::default);
-            let section = line.kept.as_ref().or(self.section.as_ref());
-            let Some(section) = section.filter(|section| S::need(section) == need) else {
-                continue;
+    /// Values by a plan. A symbol is given those of the section it was entered by, and no others.
+    fn values(&mut self, plan: u64, timeframe: Timeframe, table: &FeatureTable) {
+        let names: Vec<&str> = columns(&self.features, timeframe).collect();
+        let current = self.section.as_ref().filter(|section| S::timeframe(section) == timeframe);
+        let places = match (current, self.places.take()) {
+            (None, _) => None,
+            // Of an earlier version: what was configured came first.
+            (Some(section), _) if plan == 0 => Some((0..S::features(section).len()).collect()),
+            (Some(_), Some(places)) => Some(places),
+            (Some(section), None) => Self::places(section, &names),
+        };
+        let names: Vec<String> = match plan {
+            0 => Vec::new(),
+            _ => names.into_iter().map(str::to_owned).collect(),
+        };
+        self.rows(timeframe, table, places.as_deref(), &names);
+        self.places = places.filter(|_| plan > 0);
+    }
+
+    fn rows(
+        &mut self,
+        timeframe: Timeframe,
+        table: &FeatureTable,
+        places: Option<&[usize]>,
+        names: &[String],
+    ) {
+        let (mut near, mut values) = (0, Vec::new());
+        for row in table.rows() {
+            let symbol = row.head.symbol;
+            let line = self.lines.near(&mut near, symbol, Line::default);
+            let former;
+            let (section, places) = if let Some(kept) = &line.kept {
+                if S::timeframe(kept) != timeframe {
+                    continue;
+                }
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                former = Self::places(kept, &names);
+                (Some(kept), former.as_deref())
+            } else {
+                (self.section.as_ref(), places)
             };
-            let standing = self.standings.get(row.symbol);
+            let (Some(section), Some(places)) = (section, places) else { continue };
+            values.clear();
+            values.extend(places.iter().filter_map(|place| row.values.get(*place).copied()));
+            let view = View { head: row.head, values: &values };
+            let standing = self.standings.get(symbol);
             let holds = standing.is_some_and(|standing| {
-                let rule = self.instruments.get(row.symbol);
-                !standing.entries.is_empty() || sells(rule, standing.held, row.close.decimal())
+                let rule = self.instruments.get(symbol);
+                !standing.entries.is_empty() || sells(rule, standing.held, row.head.close.decimal())
             });
             let owed = standing.is_some_and(|standing| standing.owed);
             let long = !owed && (holds || line.last == Some(Side::Buy));
-            let Some(wish) = S::update(section, &mut line.memory, long, row) else { continue };
+            let Some(wish) = S::update(section, &mut line.memory, long, &view) else { continue };
             let passes = match wish.side {
                 Side::Buy => !long && !self.off && line.kept.is_none(),
                 Side::Sell => long,
@@ -120,11 +180,11 @@ impl<S: Strategy> StrategyStage<S> {
             if passes {
                 self.signals.push(Signal {
                     strategy: S::NAME.to_owned(),
-                    symbol: row.symbol,
+                    symbol,
                     side: wish.side,
                     confidence_ppm: wish.confidence_ppm.min(1_000_000),
-                    price: row.close,
-                    close_time: row.time,
+                    price: row.head.close,
+                    close_time: row.head.time,
                     reason: wish.reason,
                 });
             }
@@ -144,6 +204,7 @@ impl<S: Strategy> StrategyStage<S> {
         if self.section == section {
             return;
         }
+        self.places = None;
         let before = std::mem::replace(&mut self.section, section);
         for (_, line) in self.lines.iter_mut() {
             let by = line.kept.take().or_else(|| before.clone());
@@ -160,6 +221,22 @@ impl<S: Strategy> StrategyStage<S> {
 }
 
 impl<S: Strategy> StrategyStage<S> {
+    /// A plan is in force. What was entered under a section whose features are not computed any
+    /// more is left under the one in force.
+    fn planned(&mut self, plan: u64, features: &[String]) {
+        (self.plan, self.places) = (plan, None);
+        features.clone_into(&mut self.features);
+        for (_, line) in self.lines.iter_mut() {
+            let lacks = |kept: &S::Section| {
+                S::features(kept).iter().any(|feature| !features.contains(feature))
+            };
+            if line.kept.as_ref().is_some_and(lacks) {
+                line.kept = None;
+                line.memory = S::Memory::default();
+            }
+        }
+    }
+
     /// Takes in what became of orders, of the books and of exits.
     fn stands(&mut self, body: &Body) {
         let symbol = match body {
@@ -226,6 +303,8 @@ impl<S: Strategy> Stage for StrategyStage<S> {
 
     fn interest(&self) -> Mask {
         Mask::of(&[
+            kind::FEATURE_PLAN,
+            kind::FEATURE_VALUES,
             kind::FEATURES,
             kind::KEPT,
             kind::CONFIG_APPLIED,
@@ -246,17 +325,17 @@ impl<S: Strategy> Stage for StrategyStage<S> {
     fn evolve(&mut self, fact: &Fact<Body>) {
         self.signals.clear();
         match &fact.body {
-            Body::Analysis(Analysis::Features { timeframe, rows })
-                if self.need().is_some_and(|need| need.timeframe == *timeframe) =>
+            Body::Analysis(Analysis::FeaturePlan { plan, features }) => {
+                self.planned(*plan, features);
+            }
+            Body::Analysis(Analysis::FeatureValues { plan, timeframe, table })
+                if *plan == 0 || *plan == self.plan =>
             {
-                self.need().into_iter().for_each(|need| self.rows(need, rows));
+                self.values(*plan, *timeframe, table);
             }
             Body::Analysis(Analysis::Kept { timeframe, fast, slow, rows }) => {
-                let need = Need { timeframe: *timeframe, fast: *fast, slow: *slow };
-                // Where that is configured again, the others are the same rows.
-                if self.need() != Some(need) {
-                    self.rows(need, rows);
-                }
+                let names = old_columns(*timeframe, *fast, *slow);
+                self.rows(*timeframe, rows, None, &names);
             }
             Body::Analysis(Analysis::Signals { rows }) if fact.key.rank == S::RANK.0 => {
                 for signal in rows {
@@ -291,6 +370,18 @@ impl<S: Strategy> Stage for StrategyStage<S> {
 
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
         *self = state::load(FORMAT, bytes)?;
+        Ok(())
+    }
+
+    fn converts(&self) -> &'static [u16] {
+        S::CONVERTS
+    }
+
+    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
+        let Version4 { section, off, lines, standings, instruments } =
+            state::load(FORMAT_4, bytes)?;
+        let fresh = StrategyStage::default();
+        *self = StrategyStage { section, off, lines, standings, instruments, ..fresh };
         Ok(())
     }
 }

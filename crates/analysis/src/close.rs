@@ -1,0 +1,36 @@
+//! The closing price itself, as a feature among others.
+
+use crate::{Bar, Catalogued, Indicator, Param, to_f64};
+use serde::{Deserialize, Serialize};
+
+/// The last close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Close;
+
+impl Indicator for Close {
+    fn update(&mut self, bar: &Bar) -> f64 {
+        to_f64(bar.close)
+    }
+}
+
+impl Catalogued for Close {
+    const NAME: &'static str = "close";
+    const PARAMS: &'static [Param] = &[];
+    fn make(_: &[u32], _: usize) -> Close {
+        Close
+    }
+    fn warm_up(_: &[u32]) -> u32 {
+        1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::bar;
+
+    #[test]
+    fn is_the_price_of_the_bar() {
+        assert_eq!(Close.update(&bar(7)).to_bits(), 7.0_f64.to_bits());
+    }
+}

@@ -1,0 +1,216 @@
+//! An indicator with its parameters, as text: `close`, `sma(20)`, `macd(12,26,9).signal`.
+
+use crate::CATALOG;
+use crate::bank::Bank;
+use crate::catalog::Entry;
+use std::cmp::Ordering;
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+/// An indicator with its parameters and the value of it that is meant.
+#[derive(Clone, Debug)]
+pub struct Formula {
+    entry: &'static Entry,
+    params: Vec<u32>,
+    output: usize,
+}
+
+impl Formula {
+    /// An empty bank of it.
+    #[must_use]
+    pub fn bank(&self) -> Box<dyn Bank> {
+        (self.entry.bank)(&self.params, self.output)
+    }
+
+    /// After how many bars it gives its first value.
+    #[must_use]
+    pub fn warm_up(&self) -> u32 {
+        (self.entry.warm_up)(&self.params)
+    }
+
+    /// The name of its indicator.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.entry.name
+    }
+
+    /// Its parameters.
+    #[must_use]
+    pub fn params(&self) -> &[u32] {
+        &self.params
+    }
+
+    /// Bytes that one symbol takes at most, roughly: a price for each bar it may look back on.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let bars: u64 = self.params.iter().map(|param| u64::from(*param)).sum();
+        64 + 8 * bars
+    }
+}
+
+impl Display for Formula {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.entry.name)?;
+        for (i, param) in self.params.iter().enumerate() {
+            write!(f, "{}{param}", if i == 0 { "(" } else { "," })?;
+        }
+        if !self.params.is_empty() {
+            f.write_str(")")?;
+        }
+        match self.entry.outputs.get(self.output) {
+            Some(output) => write!(f, ".{output}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl FromStr for Formula {
+    type Err = String;
+
+    /// Reads the text; spaces around its parts do not matter.
+    fn from_str(text: &str) -> Result<Formula, String> {
+        let whole = text.trim();
+        let (call, output) = match whole.rsplit_once('.') {
+            Some((call, output)) => (call.trim_end(), Some(output.trim())),
+            None => (whole, None),
+        };
+        let (name, params) = match call.split_once('(') {
+            Some((name, rest)) => {
+                let inner = rest.strip_suffix(')');
+                (name.trim_end(), inner.ok_or_else(|| format!("`{whole}` lacks its `)`"))?)
+            }
+            None => (call, ""),
+        };
+        let Some(entry) = CATALOG.iter().find(|entry| entry.name == name) else {
+            let names = CATALOG.iter().map(|entry| entry.name);
+            return Err(format!("there is no indicator `{name}`{}", nearest(name, names)));
+        };
+        let given: Vec<&str> = params.split(',').map(str::trim).filter(|p| !p.is_empty()).collect();
+        if given.len() != entry.params.len() {
+            let names: Vec<&str> = entry.params.iter().map(|param| param.name).collect();
+            let wanted = match &names[..] {
+                [] => "no parameter".to_owned(),
+                names => format!("{}({})", entry.name, names.join(",")),
+            };
+            return Err(format!("`{whole}`: {name} takes {wanted}"));
+        }
+        let mut params = Vec::with_capacity(given.len());
+        for (text, param) in given.iter().zip(entry.params) {
+            let within = |value: &u32| (param.least..=param.most).contains(value);
+            let value = text.parse().ok().filter(within).ok_or_else(|| {
+                let (name, least, most) = (param.name, param.least, param.most);
+                format!("`{whole}`: {name} is a whole number from {least} to {most}")
+            })?;
+            params.push(value);
+        }
+        let output = match output {
+            None if entry.outputs.is_empty() => 0,
+            None => {
+                let all = entry.outputs.join(", ");
+                return Err(format!("`{whole}`: say which value of {name}: {all}"));
+            }
+            Some(output) => {
+                let at = entry.outputs.iter().position(|other| *other == output);
+                at.ok_or_else(|| {
+                    let near = nearest(output, entry.outputs.iter().copied());
+                    format!("`{whole}`: {name} gives no `{output}`{near}")
+                })?
+            }
+        };
+        Ok(Formula { entry, params, output })
+    }
+}
+
+/// The nearest of some names, as the end of a sentence; nothing where none is near.
+fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let distance = |other: &str| strsim::damerau_levenshtein(name, other);
+    let best = names.map(|other| (distance(other), other)).min();
+    best.filter(|(distance, _)| *distance <= 2)
+        .map_or_else(String::new, |(_, other)| format!("; is `{other}` meant?"))
+}
+
+/// Two are equal where their texts are.
+impl PartialEq for Formula {
+    fn eq(&self, other: &Formula) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Formula {}
+
+impl PartialOrd for Formula {
+    fn partial_cmp(&self, other: &Formula) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// By name, then by parameters as numbers, then by output.
+impl Ord for Formula {
+    fn cmp(&self, other: &Formula) -> Ordering {
+        let key = |of: &Formula| (of.entry.name, of.output);
+        let names = self.entry.name.cmp(other.entry.name);
+        names.then_with(|| self.params.cmp(&other.params)).then_with(|| key(self).cmp(&key(other)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(text: &str) -> String {
+        text.parse::<Formula>().unwrap_err()
+    }
+
+    #[test]
+    fn a_text_has_one_form() {
+        for (text, form) in [("close", "close"), (" sma( 20 ) ", "sma(20)"), ("atr(14)", "atr(14)")]
+        {
+            assert_eq!(text.parse::<Formula>().unwrap().to_string(), form);
+        }
+        let formula: Formula = "atr(14)".parse().unwrap();
+        assert_eq!((formula.warm_up(), formula.params()), (15, &[14][..]));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_what_is_near() {
+        assert_eq!(wrong("sna(20)"), "there is no indicator `sna`; is `sma` meant?");
+        assert_eq!(wrong("moon(20)"), "there is no indicator `moon`");
+        assert_eq!(wrong("sma(0)"), "`sma(0)`: length is a whole number from 1 to 10000");
+        assert!(wrong("sma(99999999999)").contains("from 1 to 10000"));
+        assert!(wrong("sma(x)").contains("whole number"));
+        assert_eq!(wrong("sma"), "`sma`: sma takes sma(length)");
+        assert_eq!(wrong("close(3)"), "`close(3)`: close takes no parameter");
+        assert!(wrong("sma(3").contains("lacks its `)`"));
+        assert!(wrong("sma(3).signal").contains("gives no `signal`"));
+    }
+
+    #[test]
+    fn every_indicator_is_warm_when_it_says_and_goes_on_after_a_save() {
+        for entry in CATALOG {
+            let params: Vec<String> = entry.params.iter().map(|_| "5".to_owned()).collect();
+            let text = match params.len() {
+                0 => entry.name.to_owned(),
+                _ => format!("{}({})", entry.name, params.join(",")),
+            };
+            let output = entry.outputs.first().map_or(String::new(), |o| format!(".{o}"));
+            let formula: Formula = format!("{text}{output}").parse().unwrap();
+            let mut bank = formula.bank();
+            bank.insert(0);
+            bank.insert(1);
+            for n in 1..=40_i64 {
+                let bar = crate::testing::bar(100 + n * n % 17);
+                let mut values = [0.0; 2];
+                bank.update(&[(0, bar), (1, bar)], &mut values, 1);
+                let warm = n >= i64::from(formula.warm_up());
+                assert_eq!(values.map(f64::is_nan), [!warm; 2], "{text} after {n} bars");
+                assert_eq!(values[0].to_bits(), values[1].to_bits());
+                let saved = bank.save();
+                assert!(bank.load(&saved, 3).is_err(), "one is missing");
+                bank = formula.bank();
+                bank.load(&saved, 2).unwrap();
+            }
+            bank.remove(0);
+            assert!(bank.load(b"\xff", 1).is_err());
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! A feature: an indicator with its parameters on bars of one width, by name: `sma(20)@1h`.
+
+use everwarm_analysis::Formula;
+use everwarm_domain::time::Timeframe;
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+/// Features of all strategies together, at most.
+pub const FEATURES_MAX: usize = 1_000;
+/// Bytes that their states take together, at most.
+pub const BYTES_MAX: u64 = 256 << 20;
+
+/// A feature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feature {
+    /// Of bars of this width.
+    pub timeframe: Timeframe,
+    /// What is computed of them.
+    pub formula: Formula,
+}
+
+impl Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.formula, self.timeframe)
+    }
+}
+
+impl FromStr for Feature {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Feature, String> {
+        let (formula, width) = text
+            .rsplit_once('@')
+            .ok_or_else(|| format!("`{text}` names no width of bars: `{text}@1h` does"))?;
+        let width = width.trim();
+        let named = |timeframe: &Timeframe| timeframe.name() == width;
+        let timeframe = Timeframe::ALL.into_iter().find(named).ok_or_else(|| {
+            let all = Timeframe::ALL.map(Timeframe::name).join(", ");
+            format!("`{text}`: there are no {width} bars, but {all}")
+        })?;
+        Ok(Feature { timeframe, formula: formula.parse()? })
+    }
+}
+
+/// What these texts name, each once, in the order of their canonical texts. What cannot be read is
+/// left out: a configuration was checked before.
+pub(crate) fn plan(texts: impl IntoIterator<Item = String>) -> Vec<Feature> {
+    let read = texts.into_iter().filter_map(|text| text.parse::<Feature>().ok());
+    let by_text: BTreeMap<String, Feature> =
+        read.map(|feature| (feature.to_string(), feature)).collect();
+    by_text.into_values().collect()
+}
+
+/// Whether so much can be computed of so many symbols.
+///
+/// # Errors
+/// A text names nothing, or there are too many, with the memory they would take.
+pub fn check(texts: &[String], symbols: usize) -> Result<(), String> {
+    for text in texts {
+        text.parse::<Feature>()?;
+    }
+    let features = plan(texts.iter().cloned());
+    let each: u64 = features.iter().map(|feature| feature.formula.bytes()).sum();
+    let bytes = each.saturating_mul(symbols as u64);
+    if features.len() > FEATURES_MAX || bytes > BYTES_MAX {
+        let (count, mb) = (features.len(), bytes.div_ceil(1 << 20));
+        return Err(format!(
+            "{count} features of {symbols} symbols take {mb} MB; there may be {FEATURES_MAX}, and \
+             they may take {} MB: use fewer, shorter ones or fewer symbols",
+            BYTES_MAX >> 20
+        ));
+    }
+    Ok(())
+}
+
+/// The columns of values of a width, in their order, of a plan as it is told.
+pub fn columns(features: &[String], timeframe: Timeframe) -> impl Iterator<Item = &str> {
+    let width = timeframe.name();
+    let of = move |text: &&str| text.rsplit_once('@').is_some_and(|(_, of)| of == width);
+    features.iter().map(String::as_str).filter(of)
+}
+
+/// How the four columns that earlier versions said are named today.
+#[must_use]
+pub fn old_columns(timeframe: Timeframe, fast: u32, slow: u32) -> Vec<String> {
+    ["sma", "sma", "ema", "atr"]
+        .iter()
+        .zip([fast, slow, slow, 14])
+        .map(|(name, length)| format!("{name}({length})@{timeframe}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feature_has_one_text() {
+        let feature: Feature = "sma( 20 ) @ 1h".parse().unwrap();
+        assert_eq!(
+            (feature.to_string().as_str(), feature.timeframe),
+            ("sma(20)@1h", Timeframe::H1)
+        );
+        let wrong = |text: &str| text.parse::<Feature>().unwrap_err();
+        assert_eq!(wrong("sma(20)"), "`sma(20)` names no width of bars: `sma(20)@1h` does");
+        assert!(wrong("sma(20)@2h").contains("there are no 2h bars, but 1m, 5m"));
+        assert!(wrong("smo(20)@1h").contains("is `sma` meant?"));
+    }
+
+    #[test]
+    fn each_is_computed_once_in_the_order_of_texts() {
+        let texts = ["sma(30)@1m", "sma(10)@1m", " sma(30)@1m", "close@5m", "nothing@1m"];
+        let plan = plan(texts.map(str::to_owned));
+        let told: Vec<String> = plan.iter().map(Feature::to_string).collect();
+        assert_eq!(told, ["close@5m", "sma(10)@1m", "sma(30)@1m"]);
+        let of: Vec<&str> = columns(&told, Timeframe::M1).collect();
+        assert_eq!(of, ["sma(10)@1m", "sma(30)@1m"]);
+    }
+
+    #[test]
+    fn too_many_are_refused_with_what_they_would_take() {
+        let many: Vec<String> = (1..=10_000).map(|n| format!("sma({n})@1m")).collect();
+        let why = check(&many, 300).unwrap_err();
+        assert!(why.starts_with("10000 features of 300 symbols take 114"), "{why}");
+        assert!(check(&many[..100], 300).is_ok());
+        assert!(check(&many[..1000], 300).unwrap_err().contains("MB"), "few, and long");
+        assert!(check(&["smo(3)@1m".to_owned()], 1).is_err());
+    }
+}

@@ -1,0 +1,58 @@
+//! The state of version 2 of the indicator stage: two lengths a width, and four indicators by hand.
+//!
+//! What a symbol was entered by under former lengths is forgotten: the configuration of that time
+//! does not carry them. It is left by those in force.
+
+use super::feature::{old_columns, plan};
+use super::stage::Indicators;
+use everwarm_analysis::{Atr, Ema, Sma, state};
+use everwarm_domain::id::{Symbol, SymbolMap};
+use everwarm_domain::time::{Timeframe, UtcMs};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+#[derive(Deserialize)]
+struct Old {
+    series: Vec<OldSeries>,
+    _current: IgnoredAny,
+    _entered: IgnoredAny,
+    _kept: IgnoredAny,
+}
+
+#[derive(Deserialize)]
+struct OldSeries {
+    need: (Timeframe, u32, u32),
+    lines: SymbolMap<OldLine>,
+}
+
+#[derive(Deserialize)]
+struct OldLine {
+    last: UtcMs,
+    fast: Sma,
+    slow: Sma,
+    _ema: Ema,
+    _atr: Atr,
+}
+
+/// The stage that goes on from a state of version 2; it tells its plan with the next input.
+pub(super) fn convert(bytes: &[u8]) -> Result<Indicators, String> {
+    let old: Old = everwarm_kernel::state::load(2, bytes)?;
+    let mut stage = Indicators::default();
+    let texts = old.series.iter().flat_map(|series| {
+        let (timeframe, fast, slow) = series.need;
+        old_columns(timeframe, fast, slow).into_iter().take(2)
+    });
+    stage.configure(plan(texts));
+    for OldSeries { need: (timeframe, fast, slow), lines } in &old.series {
+        let names = old_columns(*timeframe, *fast, *slow);
+        let Some(series) = stage.of(*timeframe) else { continue };
+        let lines: Vec<(Symbol, &OldLine)> = lines.iter().collect();
+        for (near, (symbol, line)) in lines.into_iter().enumerate() {
+            let at = series.place(near, symbol);
+            series.reached(at, line.last);
+            series.adopt(at, &names[0], &state(&line.fast))?;
+            series.adopt(at, &names[1], &state(&line.slow))?;
+        }
+    }
+    Ok(stage)
+}
