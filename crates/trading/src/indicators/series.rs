@@ -129,7 +129,9 @@ impl Series {
     pub(super) fn warm(&mut self, symbol: Symbol, timeframe: Timeframe, bars: &[Bar]) {
         let width = self.timeframe;
         if timeframe == width {
-            bars.iter().for_each(|bar| self.fold(bar));
+            for bar in bars {
+                self.fold(bar);
+            }
             return;
         }
         let (Timeframe::M1, Some(first), Some(last)) = (timeframe, bars.first(), bars.last())
