@@ -219,6 +219,70 @@ fn stages(damaged: &[(String, String)]) -> Vec<&str> {
     damaged.iter().map(|(stage, _)| stage.as_str()).collect()
 }
 
+/// Changes a checkpoint.
+type Harm = fn(&mut CheckpointRow);
+
+/// What a start notices and goes around, and what it cannot know.
+const HARMS: [(Harm, bool); 6] = [
+    (|row| row.state.clear(), true),
+    (|row| row.state.truncate(row.state.len() - 1), true),
+    (|row| row.state[20] ^= 0x40, true),
+    (|row| row.n += 1_000_000, true),
+    (|row| row.row += 1, false),
+    (|row| row.n -= 1, false),
+];
+
+/// A journal whose checkpoints are altered, and what they were: by rank, the newest first.
+struct Altered {
+    facts: StoreFacts,
+    archive: Arc<Archive>,
+    saved: BTreeMap<u16, Vec<CheckpointRow>>,
+}
+
+impl Altered {
+    fn open(data: &Path) -> Altered {
+        let archive = Arc::new(Archive::open(&data.join(history::FILE)).unwrap());
+        let facts = StoreFacts(Store::open(&data.join(LIVE_FILE), APPLICATION).unwrap());
+        let mut saved: BTreeMap<u16, Vec<CheckpointRow>> = BTreeMap::new();
+        for (rank, row) in facts.0.checkpoints().unwrap() {
+            saved.entry(rank).or_default().push(row);
+        }
+        Altered { facts, archive, saved }
+    }
+
+    fn back(&self, rank: u16) {
+        let rows = &self.saved[&rank];
+        self.facts.0.alter_checkpoints(rank, |age, row| row.clone_from(&rows[age])).unwrap();
+    }
+
+    fn newest(&self, rank: u16, harm: impl Fn(&mut CheckpointRow)) {
+        let altered = self.facts.0.alter_checkpoints(rank, |age, row| {
+            if age == 0 {
+                harm(row);
+            }
+        });
+        altered.unwrap();
+    }
+
+    fn damaged(&self) -> Vec<(String, String)> {
+        damaged(&self.facts, &self.archive)
+    }
+
+    /// Each harm to the newest checkpoint of a stage is found, and told with what follows.
+    fn harm(&self, rank: u16, stage: &str) {
+        for (i, (harm, noticed)) in HARMS.into_iter().enumerate() {
+            self.newest(rank, harm);
+            let found = self.damaged();
+            assert_eq!(stages(&found), [stage], "harm {i}");
+            let other = format!("The next start uses the one at input {}", self.saved[&rank][1].n);
+            let remedy = format!("everwarm store forget {stage}.");
+            let follows = if noticed { &other } else { &remedy };
+            assert!(found[0].1.contains(follows), "harm {i}: {found:?}");
+            self.back(rank);
+        }
+    }
+}
+
 #[test]
 fn a_damaged_checkpoint_is_named_and_can_be_derived_again() {
     let folder = Folder::new("audit-checkpoints");
@@ -238,79 +302,38 @@ fn a_damaged_checkpoint_is_named_and_can_be_derived_again() {
     assert_eq!(of("same"), all, "every stage that decides was saved and compared");
     assert!(!of("follower").is_empty(), "{sound}");
 
-    let file = data.join(LIVE_FILE);
-    let archive = Arc::new(Archive::open(&data.join(history::FILE)).unwrap());
-    let facts = StoreFacts(Store::open(&file, APPLICATION).unwrap());
-    let mut saved: BTreeMap<u16, Vec<CheckpointRow>> = BTreeMap::new();
-    for (rank, row) in facts.0.checkpoints().unwrap() {
-        saved.entry(rank).or_default().push(row);
-    }
-    let inputs = |rows: &Vec<CheckpointRow>| rows.iter().map(|row| row.n).collect::<Vec<u64>>();
-    let inputs: BTreeMap<_, _> = saved.iter().map(|(rank, rows)| (rank, inputs(rows))).collect();
-    for (rank, stage) in kept(&facts.0) {
-        assert_eq!(inputs[&rank].len(), 2, "two of {stage} are kept: {inputs:?}");
-    }
-    let back = |rank: u16| {
-        let altered = facts.0.alter_checkpoints(rank, |age, row| *row = saved[&rank][age].clone());
-        altered.unwrap();
-    };
-    let newest = |rank: u16, harm: &dyn Fn(&mut CheckpointRow)| {
-        let altered = facts.0.alter_checkpoints(rank, |age, row| {
-            if age == 0 {
-                harm(row)
-            }
-        });
-        altered.unwrap();
-    };
-    for (rank, stage) in kept(&facts.0) {
-        // With what a start notices and goes around, and with what it cannot know.
-        let harms: [(fn(&mut CheckpointRow), bool); 6] = [
-            (|row| row.state.clear(), true),
-            (|row| row.state.truncate(row.state.len() - 1), true),
-            (|row| row.state[20] ^= 0x40, true),
-            (|row| row.n += 1_000_000, true),
-            (|row| row.row += 1, false),
-            (|row| row.n -= 1, false),
-        ];
-        for (i, (harm, noticed)) in harms.into_iter().enumerate() {
-            newest(rank, &harm);
-            let found = damaged(&facts, &archive);
-            assert_eq!(stages(&found), [stage], "harm {i}");
-            let other = format!("The next start uses the one at input {}", saved[&rank][1].n);
-            let remedy = format!("everwarm store forget {stage}.");
-            let follows = if noticed { &other } else { &remedy };
-            assert!(found[0].1.contains(follows), "harm {i}: {found:?}");
-            back(rank);
-        }
+    let it = Altered::open(&data);
+    for (rank, stage) in kept(&it.facts.0) {
+        assert_eq!(it.saved[&rank].len(), 2, "two of {stage} are kept");
+        it.harm(rank, stage);
         // What another version saved is not read by a start.
-        facts.0.alter_checkpoints(rank, |_, row| row.version += 1).unwrap();
-        assert_eq!(damaged(&facts, &archive), []);
-        back(rank);
+        it.facts.0.alter_checkpoints(rank, |_, row| row.version += 1).unwrap();
+        assert_eq!(it.damaged(), []);
+        it.back(rank);
     }
     // Followers are not compared, but their bytes are looked at.
-    let follower = rank::GATEWAY.0;
-    facts.0.alter_checkpoints(follower, |_, row| row.state[20] ^= 1).unwrap();
-    let found = damaged(&facts, &archive);
+    it.facts.0.alter_checkpoints(rank::GATEWAY.0, |_, row| row.state[20] ^= 1).unwrap();
+    let found = it.damaged();
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found[0].1.contains("checksum"), "{found:?}");
     assert!(found[0].1.contains("The next start derives the state from the facts"), "{found:?}");
-    back(follower);
+    it.back(rank::GATEWAY.0);
     // A whole state that is another one, of every stage that has any.
     let mut others = 0;
     for spec in everwarm_trading::specs() {
         let empty = (spec.make)().save();
-        others += usize::from(empty != saved[&spec.rank.0][0].state);
-        newest(spec.rank.0, &|row| row.state.clone_from(&empty));
+        others += usize::from(empty != it.saved[&spec.rank.0][0].state);
+        it.newest(spec.rank.0, |row| row.state.clone_from(&empty));
     }
-    assert_eq!(damaged(&facts, &archive).len(), others);
+    assert_eq!(it.damaged().len(), others);
     assert!(others > 3, "{others}");
-    for rank in saved.keys() {
-        back(*rank);
+    for rank in it.saved.keys() {
+        it.back(*rank);
     }
-    assert_eq!(damaged(&facts, &archive), []);
+    assert_eq!(it.damaged(), []);
 
-    newest(rank::LEDGER.0, &|row| row.state[20] ^= 1);
-    drop((facts, archive));
+    it.newest(rank::LEDGER.0, |row| row.state[20] ^= 1);
+    drop(it);
     is_seen_from_outside_and_has_a_way_out(&data, &arguments);
 }
 

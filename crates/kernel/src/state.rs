@@ -14,6 +14,7 @@ mod old;
 mod shape;
 mod walk;
 
+use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::{TypeId, type_name};
@@ -33,6 +34,8 @@ struct Known {
     fingerprint: u64,
     /// Whether this is such a state in the older form.
     check_old: fn(&[u8]) -> Result<(), String>,
+    /// Bytes that a state took so far, and some more: it is not grown while it is written.
+    room: usize,
 }
 
 thread_local! {
@@ -48,7 +51,7 @@ fn known<T: DeserializeOwned + 'static>() -> Known {
     let shape = walk::shape_of::<T>()
         .unwrap_or_else(|why| panic!("{} cannot lie in a checkpoint: {why}", type_name::<T>()));
     let check_old = |bytes: &[u8]| walk::read_old::<T>(bytes).map(drop);
-    let known = Known { fingerprint: shape.fingerprint(), check_old };
+    let known = Known { fingerprint: shape.fingerprint(), check_old, room: HEAD };
     TYPES.with_borrow_mut(|types| types.insert(id, known));
     known
 }
@@ -89,16 +92,45 @@ fn checksum(bytes: &[u8]) -> u32 {
     crc.finalize()
 }
 
+/// Takes the bytes of postcard, most of which come one by one or few at a time.
+struct Bytes(Vec<u8>);
+
+impl Flavor for Bytes {
+    type Output = Vec<u8>;
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.0)
+    }
+}
+
 /// The bytes of a checkpoint.
 ///
 /// # Panics
 /// The state is more than plain values.
 pub fn save<T: Serialize + DeserializeOwned + 'static>(format: u8, state: &T) -> Vec<u8> {
-    let mut bytes = vec![0; HEAD];
-    (bytes[0], bytes[1]) = (FORM, format);
-    bytes[FINGERPRINT].copy_from_slice(&known::<T>().fingerprint.to_le_bytes());
-    let mut bytes =
-        postcard::to_extend(state, bytes).expect("states are plain values, memory takes them");
+    let known = known::<T>();
+    let mut bytes = Vec::with_capacity(known.room);
+    bytes.extend([FORM, format]);
+    bytes.extend(known.fingerprint.to_le_bytes());
+    bytes.extend([0; CHECKSUM.end - CHECKSUM.start]);
+    let mut bytes = postcard::serialize_with_flavor(state, Bytes(bytes))
+        .expect("states are plain values, memory takes them");
+    if bytes.len() > known.room {
+        let room = bytes.len() + bytes.len() / 16;
+        TYPES.with_borrow_mut(|types| types.insert(TypeId::of::<T>(), Known { room, ..known }));
+    }
     let sum = checksum(&bytes).to_le_bytes();
     bytes[CHECKSUM].copy_from_slice(&sum);
     bytes

@@ -197,7 +197,7 @@ fn a_flipped_bit_in_the_newest_state_takes_the_one_before_and_nothing_differs() 
     drop(store);
     folder.alter(|age, row| {
         if age == 0 {
-            flip(row)
+            flip(row);
         }
     });
     let (report, damaged) = folder.live(401..421, &[405]);
@@ -284,7 +284,7 @@ fn a_state_that_stands_behind_the_end_of_the_journal_is_not_taken() {
     folder.live(1..21, &[10, 20]);
     folder.alter(|age, row| {
         if age == 0 {
-            row.n += 1_000_000
+            row.n += 1_000_000;
         }
     });
     let (report, damaged) = folder.live(21..31, &[]);

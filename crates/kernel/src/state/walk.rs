@@ -55,7 +55,7 @@ fn deeper(depth: usize) -> Result<usize, Error> {
     if depth == DEPTH { Err(Error::custom("it contains itself")) } else { Ok(depth + 1) }
 }
 
-impl<'a, 'b> Walk<'a, 'b> {
+impl Walk<'_, '_> {
     fn fields<'de, V: Visitor<'de>>(
         self,
         names: &mut dyn ExactSizeIterator<Item = &'static str>,

@@ -532,11 +532,10 @@ impl Store {
         let read = self.db.begin_read().map_err(|e| of(e.into()))?;
         for segment in segments::from(&read, 0).map_err(of)? {
             let path = self.shelf.path(&segment.name());
-            let missing =
-                || StoreError::Torn { path: path.clone(), reason: "it is missing".into() };
-            self.shelf.whole(&segment).map_err(|e| match e.kind() {
-                io::ErrorKind::NotFound => missing(),
-                _ => StoreError::io(&path, &e),
+            self.shelf.whole(&segment).map_err(|e| {
+                let missing = e.kind() == io::ErrorKind::NotFound;
+                let (path, reason) = (path.clone(), "it is missing".to_owned());
+                if missing { StoreError::Torn { path, reason } } else { StoreError::io(&path, &e) }
             })?;
         }
         Ok(())
