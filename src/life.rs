@@ -277,7 +277,11 @@ fn open(birth: &Birth) -> Result<Arc<Journal<Body>>, StoreError> {
         followers: birth.followers,
         ..Options::new(move |why: &StoreError| on_failure(why))
     };
-    Journal::open(birth.store.clone(), places(&birth.stages), options)
+    let journal = Journal::open(birth.store.clone(), places(&birth.stages), options)?;
+    for damaged in journal.damaged() {
+        tracing::warn!("{damaged}");
+    }
+    Ok(journal)
 }
 
 /// The journal of a life that is being begun: where that never comes to its end, what writes ends.

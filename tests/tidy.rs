@@ -5,6 +5,7 @@ mod facts;
 mod imports;
 mod metrics;
 mod promises;
+mod states;
 mod text;
 
 use std::path::{Path, PathBuf};

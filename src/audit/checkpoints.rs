@@ -1,9 +1,9 @@
 //! Checkpoints beside the state that the facts before them give. A start reads a checkpoint and
-//! does not ask whether it is right, so the audit does.
+//! asks only whether its bytes are whole, so the audit asks whether it is right.
 //!
 //! A stage that decides is a function of facts: its state is derived once more and compared.
 //! Followers keep what they heard from the venue or did themselves beside the facts. Facts cannot
-//! tell whether that is right, so they are passed over and named.
+//! tell whether that is right: it is only read whether the bytes are whole.
 
 use super::again::Again;
 use super::store_failure;
@@ -12,6 +12,8 @@ use crate::ops::exit::{Exit, Failure};
 use crate::ops::store_check::CHECKPOINT;
 use crate::ops::views::{CheckpointState, CheckpointView, ProblemView};
 use everwarm_kernel::fact::Key;
+use everwarm_kernel::state;
+use everwarm_runtime::journal::StageInfo;
 use everwarm_runtime::store::{CheckpointRow, Store};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,31 +23,43 @@ use std::path::Path;
 pub(super) struct Saved {
     /// By the input each stands at, with its rank.
     left: BTreeMap<u64, Vec<(u16, CheckpointRow)>>,
-    names: BTreeMap<u16, &'static str>,
+    /// By rank.
+    stages: BTreeMap<u16, StageInfo>,
     compared: BTreeMap<u16, Vec<CheckpointView>>,
-    damaged: Vec<ProblemView>,
+    damaged: Vec<Damaged>,
+}
+
+struct Damaged {
+    rank: u16,
+    input: u64,
+    why: String,
+    /// Whether a start notices, and goes on without it.
+    noticed: bool,
 }
 
 impl Saved {
     /// Nothing is compared yet.
     pub(super) fn new(all: Vec<(u16, CheckpointRow)>) -> Saved {
-        let names = places(&everwarm_trading::specs());
-        let names = names.into_iter().map(|place| (place.rank.0, place.name)).collect();
-        let (compared, damaged) = (BTreeMap::new(), Vec::new());
-        let mut saved = Saved { left: BTreeMap::new(), names, compared, damaged };
+        let specs = everwarm_trading::specs();
+        let stages = places(&specs).into_iter().map(|place| (place.rank.0, place)).collect();
+        let (left, compared) = (BTreeMap::new(), BTreeMap::new());
+        let mut saved = Saved { left, stages, compared, damaged: Vec::new() };
         for (rank, row) in all {
-            let spec = everwarm_trading::specs().into_iter().find(|spec| spec.rank.0 == rank);
-            match spec.map(|spec| (spec.make)().version()) {
-                None => saved.told(rank, row.n, CheckpointState::Follower),
-                Some(version) if version != row.version => {
-                    saved.told(rank, row.n, CheckpointState::OtherVersion);
-                }
-                Some(_) => {
-                    let at = saved.left.entry(row.n).or_default();
-                    // A harness has the same one from several lives.
-                    if !at.iter().any(|(of, other)| (*of, other) == (rank, &row)) {
-                        at.push((rank, row));
-                    }
+            let follows = !specs.iter().any(|spec| spec.rank.0 == rank);
+            let other = |stage: &&StageInfo| stage.version != row.version;
+            let reads = |stage: &StageInfo| state::check(&stage.fresh, &row.state);
+            let stage = saved.stages.get(&rank);
+            if !follows && stage.is_some_and(|stage| other(&stage)) {
+                saved.told(rank, row.n, CheckpointState::OtherVersion);
+            } else if let Some(Err(why)) = stage.filter(|stage| !other(stage)).map(reads) {
+                saved.wrong(rank, row.n, format!("it cannot be read ({why})"), true);
+            } else if follows {
+                saved.told(rank, row.n, CheckpointState::Follower);
+            } else {
+                let at = saved.left.entry(row.n).or_default();
+                // A harness has the same one from several lives.
+                if !at.iter().any(|(of, other)| (*of, other) == (rank, &row)) {
+                    at.push((rank, row));
                 }
             }
         }
@@ -58,13 +72,13 @@ impl Saved {
         let early = self.left.range(..n).map(|(n, _)| *n).collect::<Vec<u64>>();
         for n in early {
             for (rank, _) in self.left.remove(&n).unwrap_or_default() {
-                self.wrong(rank, n, "there is no such input");
+                self.wrong(rank, n, "there is no such input".to_owned(), false);
             }
         }
         for (rank, saved) in self.left.remove(&n).unwrap_or_default() {
             match differs(rank, &saved, row, again) {
                 None => self.told(rank, n, CheckpointState::Same),
-                Some(why) => self.wrong(rank, n, &why),
+                Some(why) => self.wrong(rank, n, why, false),
             }
         }
     }
@@ -73,11 +87,13 @@ impl Saved {
     pub(super) fn end(&mut self, last: u64) -> (Vec<CheckpointView>, Vec<ProblemView>) {
         for (n, at) in std::mem::take(&mut self.left) {
             for (rank, _) in at {
-                self.wrong(rank, n, &format!("the journal ends with input {last}"));
+                self.wrong(rank, n, format!("the journal ends with input {last}"), true);
             }
         }
+        let damaged = std::mem::take(&mut self.damaged);
+        let problems = damaged.iter().map(|one| self.problem(one)).collect();
         let compared = std::mem::take(&mut self.compared).into_values().flatten().collect();
-        (compared, std::mem::take(&mut self.damaged))
+        (compared, problems)
     }
 
     fn told(&mut self, rank: u16, input: u64, state: CheckpointState) {
@@ -85,19 +101,34 @@ impl Saved {
         self.compared.entry(rank).or_default().push(told);
     }
 
-    fn wrong(&mut self, rank: u16, n: u64, why: &str) {
-        self.told(rank, n, CheckpointState::Damaged);
-        let stage = self.name(rank);
-        let text = format!(
-            "the checkpoint of {stage} is damaged: {why}. Stop the daemon, then remove it: \
-             everwarm store forget {stage}. The next start derives the state from the facts"
-        );
-        let key = Key { n, rank, i: 0 }.to_string();
-        self.damaged.push(ProblemView { key, kind: CHECKPOINT.to_owned(), text });
+    fn wrong(&mut self, rank: u16, input: u64, why: String, noticed: bool) {
+        self.told(rank, input, CheckpointState::Damaged);
+        self.damaged.push(Damaged { rank, input, why, noticed });
+    }
+
+    fn problem(&self, damaged: &Damaged) -> ProblemView {
+        let Damaged { rank, input, why, noticed } = damaged;
+        let stage = self.name(*rank);
+        let all = self.compared.get(rank).into_iter().flatten();
+        let sound = |one: &&CheckpointView| {
+            matches!(one.state, CheckpointState::Same | CheckpointState::Follower)
+        };
+        let follows = match all.filter(sound).map(|one| one.input).max() {
+            _ if !noticed => format!(
+                "Stop the daemon, then remove it: everwarm store forget {stage}. The next start \
+                 derives the state from the facts"
+            ),
+            Some(other) => format!("The next start uses the one at input {other}"),
+            None => "The next start derives the state from the facts".to_owned(),
+        };
+        let text =
+            format!("the checkpoint of {stage} at input {input} is damaged: {why}. {follows}");
+        let key = Key { n: *input, rank: *rank, i: 0 }.to_string();
+        ProblemView { key, kind: CHECKPOINT.to_owned(), text }
     }
 
     fn name(&self, rank: u16) -> String {
-        self.names.get(&rank).map_or_else(|| rank.to_string(), ToString::to_string)
+        self.stages.get(&rank).map_or_else(|| rank.to_string(), |stage| stage.name.to_owned())
     }
 }
 
@@ -126,8 +157,9 @@ fn differs(rank: u16, saved: &CheckpointRow, row: u64, again: &Again) -> Option<
     }
 }
 
-/// Removes the checkpoint of a deciding stage from the files of a daemon that does not run: the
-/// next start derives its state from the facts. The input it stood at; none where there was none.
+/// Removes both checkpoints of a deciding stage from the files of a daemon that does not run: the
+/// next start derives its state from the facts. The input the newest stood at; none where there was
+/// none.
 ///
 /// # Errors
 /// There is no such stage, it is a follower, or the files cannot be used.

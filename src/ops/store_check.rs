@@ -131,6 +131,12 @@ pub fn compared(all: &[CheckpointView]) -> String {
         those.map(|one| one.stage.as_str()).collect::<Vec<_>>()
     };
     let same = of(CheckpointState::Same).len() + of(CheckpointState::Damaged).len();
+    let of = |state| {
+        let mut stages = of(state);
+        // Each has two, one after the other.
+        stages.dedup();
+        stages
+    };
     let mut text = format!("{} compared", count(same as u64, "checkpoint"));
     let mut not = |of: Vec<&str>, why: &str| {
         if !of.is_empty() {

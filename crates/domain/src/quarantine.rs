@@ -97,7 +97,47 @@ impl Quarantine {
 /// What is set aside, by the number of the input that told of it. What is not asked of a stage that
 /// is kept down is not among it: its branch tells of it, and no operator has to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Quarantines(BTreeMap<u64, Quarantine>);
+pub struct Quarantines(#[serde(with = "saved")] BTreeMap<u64, Quarantine>);
+
+/// Quarantines in saved states: no member is left out.
+mod saved {
+    use super::{BTreeMap, Effect, Quarantine, Symbol, UtcMs};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(remote = "Quarantine")]
+    struct Saved {
+        rank: u16,
+        stage: String,
+        input: u64,
+        effect: Effect,
+        symbols: Vec<Symbol>,
+        failures: u32,
+        why: String,
+        time: UtcMs,
+        dropped: bool,
+    }
+
+    #[derive(Serialize)]
+    struct Out<'a>(#[serde(with = "Saved")] &'a Quarantine);
+
+    #[derive(Deserialize)]
+    struct In(#[serde(with = "Saved")] Quarantine);
+
+    pub(super) fn serialize<S: Serializer>(
+        all: &BTreeMap<u64, Quarantine>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_map(all.iter().map(|(id, one)| (id, Out(one))))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<BTreeMap<u64, Quarantine>, D::Error> {
+        let all = BTreeMap::<u64, In>::deserialize(from)?;
+        Ok(all.into_iter().map(|(id, In(one))| (id, one)).collect())
+    }
+}
 
 impl Quarantines {
     /// Takes one fact in, in the order of the journal.

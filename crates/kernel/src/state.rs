@@ -1,47 +1,189 @@
-//! How states lie in checkpoints: a version byte, then positional MessagePack.
+//! How states lie in checkpoints.
+//!
+//! Byte 0 is [`FORM`]. Then follow the format number of the stage (1 byte), the fingerprint of the
+//! state's type (8), a checksum of all the rest (4, CRC-32), and the state as postcard. Postcard
+//! writes neither names nor types, so the fingerprint says whether the bytes fit the type.
+//!
+//! Releases before that wrote the format number, then the state as positional MessagePack. Such a
+//! state is still read; no format number is as large as [`FORM`].
+//!
+//! A type in a state has no `skip_serializing_if`, `flatten` or `untagged`: postcard could not read
+//! it back.
 
+mod old;
+mod shape;
+mod walk;
+
+use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::any::{TypeId, type_name};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// The first byte of a state.
+pub const FORM: u8 = 0xa5;
+const FINGERPRINT: std::ops::Range<usize> = 2..10;
+const CHECKSUM: std::ops::Range<usize> = 10..14;
+/// Bytes before the postcard.
+const HEAD: usize = 14;
+
+/// What is known of the type of a state.
+#[derive(Clone, Copy)]
+struct Known {
+    fingerprint: u64,
+    /// Whether this is such a state in the older form.
+    check_old: fn(&[u8]) -> Result<(), String>,
+    /// Bytes that a state took so far, and some more: it is not grown while it is written.
+    room: usize,
+}
+
+thread_local! {
+    /// A fingerprint is found once for each type, by each thread that saves or loads it.
+    static TYPES: RefCell<BTreeMap<TypeId, Known>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+fn known<T: DeserializeOwned + 'static>() -> Known {
+    let id = TypeId::of::<T>();
+    if let Some(known) = TYPES.with_borrow(|types| types.get(&id).copied()) {
+        return known;
+    }
+    let shape = walk::shape_of::<T>()
+        .unwrap_or_else(|why| panic!("{} cannot lie in a checkpoint: {why}", type_name::<T>()));
+    let check_old = |bytes: &[u8]| walk::read_old::<T>(bytes).map(drop);
+    let known = Known { fingerprint: shape.fingerprint(), check_old, room: HEAD };
+    TYPES.with_borrow_mut(|types| types.insert(id, known));
+    known
+}
+
+/// What the head of a state says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The format number of the stage.
+    pub format: u8,
+    /// The fingerprint of the state's type.
+    pub fingerprint: u64,
+}
+
+/// The head of a state, where the checksum is right; none for a state of an older form.
+///
+/// # Errors
+/// The bytes are damaged.
+pub fn head(bytes: &[u8]) -> Result<Option<Head>, String> {
+    match bytes.first() {
+        None => Err("it is empty".to_owned()),
+        Some(form) if *form != FORM => Ok(None),
+        Some(_) => {
+            let damaged = || "its checksum does not match its bytes".to_owned();
+            if bytes.len() < HEAD || bytes[CHECKSUM] != checksum(bytes).to_le_bytes() {
+                return Err(damaged());
+            }
+            let fingerprint = bytes[FINGERPRINT].try_into().map_err(|_| damaged())?;
+            Ok(Some(Head { format: bytes[1], fingerprint: u64::from_le_bytes(fingerprint) }))
+        }
+    }
+}
+
+/// Of everything but the first byte and itself.
+fn checksum(bytes: &[u8]) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&bytes[1..CHECKSUM.start]);
+    crc.update(&bytes[CHECKSUM.end..]);
+    crc.finalize()
+}
+
+/// Takes the bytes of postcard, most of which come one by one or few at a time.
+struct Bytes(Vec<u8>);
+
+impl Flavor for Bytes {
+    type Output = Vec<u8>;
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.0)
+    }
+}
 
 /// The bytes of a checkpoint.
 ///
 /// # Panics
 /// The state is more than plain values.
-pub fn save<T: Serialize>(version: u8, state: &T) -> Vec<u8> {
-    let mut bytes = vec![version];
-    rmp_serde::encode::write(&mut bytes, state)
+pub fn save<T: Serialize + DeserializeOwned + 'static>(format: u8, state: &T) -> Vec<u8> {
+    let known = known::<T>();
+    let mut bytes = Vec::with_capacity(known.room);
+    bytes.extend([FORM, format]);
+    bytes.extend(known.fingerprint.to_le_bytes());
+    bytes.extend([0; CHECKSUM.end - CHECKSUM.start]);
+    let mut bytes = postcard::serialize_with_flavor(state, Bytes(bytes))
         .expect("states are plain values, memory takes them");
+    if bytes.len() > known.room {
+        let room = bytes.len() + bytes.len() / 16;
+        TYPES.with_borrow_mut(|types| types.insert(TypeId::of::<T>(), Known { room, ..known }));
+    }
+    let sum = checksum(&bytes).to_le_bytes();
+    bytes[CHECKSUM].copy_from_slice(&sum);
     bytes
 }
 
-/// Reads what [`save`] wrote under the same version.
+/// Reads what [`save`] wrote under the same format number, now or in an older form.
 ///
 /// # Errors
-/// Another version, or bytes that are not such a state.
-pub fn load<T: DeserializeOwned>(version: u8, bytes: &[u8]) -> Result<T, String> {
-    match bytes.split_first() {
-        Some((v, rest)) if *v == version => {
-            rmp_serde::from_slice(rest).map_err(|e| format!("checkpoint: {e}"))
-        }
-        Some((v, _)) => Err(format!("checkpoint has format {v}, expected {version}")),
-        None => Err("checkpoint is empty".into()),
+/// Another format, a state of another type, or damaged bytes.
+pub fn load<T: DeserializeOwned + 'static>(format: u8, bytes: &[u8]) -> Result<T, String> {
+    let own = Head { format, fingerprint: known::<T>().fingerprint };
+    if !fits(bytes, own)? {
+        return walk::read_old(&bytes[1..]);
     }
+    match postcard::take_from_bytes(&bytes[HEAD..]) {
+        Ok((state, [])) => Ok(state),
+        Ok((_, rest)) => Err(format!("{} bytes follow its end", rest.len())),
+        Err(e) => Err(format!("its values cannot be read: {e}")),
+    }
+}
+
+/// Whether a stage of this program that saves `fresh` can load `bytes`, as far as the bytes tell.
+/// Bytes that [`save`] did not write are believed.
+///
+/// # Errors
+/// Says why it cannot.
+pub fn check(fresh: &[u8], bytes: &[u8]) -> Result<(), String> {
+    let Ok(Some(own)) = head(fresh) else { return Ok(()) };
+    if fits(bytes, own)? {
+        return Ok(());
+    }
+    let of = |known: &&Known| known.fingerprint == own.fingerprint;
+    let known = TYPES.with_borrow(|types| types.values().find(of).copied());
+    known.map_or(Ok(()), |known| (known.check_old)(&bytes[1..]))
+}
+
+/// Whether these are sound bytes of the same format and type; false for those of an older form.
+fn fits(bytes: &[u8], own: Head) -> Result<bool, String> {
+    let found = head(bytes)?;
+    let format = found.map_or(bytes[0], |found| found.format);
+    if format != own.format {
+        let newer = if format > own.format { " (a newer program saved it)" } else { "" };
+        return Err(format!("it has format {format}, this program reads {}{newer}", own.format));
+    }
+    let Some(Head { fingerprint, .. }) = found else { return Ok(false) };
+    if fingerprint != own.fingerprint {
+        return Err(format!(
+            "its type has the fingerprint {fingerprint:016x}, that of this program has {:016x}",
+            own.fingerprint
+        ));
+    }
+    Ok(true)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keeps_bits_and_refuses_what_is_not_its_own() {
-        let state = (f64::from_bits(0x7ff8_0000_0000_0001), -0.0_f64, i128::MIN, u64::MAX);
-        let bytes = save(3, &state);
-        let back: (f64, f64, i128, u64) = load(3, &bytes).unwrap();
-        assert_eq!(back.0.to_bits(), state.0.to_bits());
-        assert_eq!(back.1.to_bits(), state.1.to_bits());
-        assert_eq!((back.2, back.3), (state.2, state.3));
-        assert!(load::<u8>(4, &bytes).unwrap_err().contains("format 3"));
-        assert!(load::<u8>(3, &[]).is_err());
-        assert!(load::<(u8, u8)>(3, &bytes[..4]).is_err());
-    }
-}
+mod tests;

@@ -15,6 +15,7 @@ mod options;
 mod past;
 mod poison;
 mod roster;
+mod saved;
 mod seal;
 mod waker;
 
@@ -29,6 +30,7 @@ use inner::{GATHER_BYTES, Inner, Reader};
 pub use options::Options;
 pub(crate) use past::Past;
 pub use roster::Enrol;
+pub use saved::Damaged;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -219,7 +221,8 @@ impl<B: Body> Journal<B> {
         stages.sort_by_key(|s| s.rank);
         let found = store.recover()?;
         roster::check(&store, &found, &stages)?;
-        let mut inner = Inner::new(&found, &stages);
+        let (mut inner, slots) = Inner::new(&found, &stages);
+        saved::has_past(&store, &inner.damaged)?;
         inner.load_tail(&store)?;
         let durable = watch::Sender::new(found.row);
         let journal = Arc::new(Journal {
@@ -239,7 +242,7 @@ impl<B: Body> Journal<B> {
         });
         let io = |e| StoreError::io(&journal.store.path, &e);
         let own = Arc::clone(&journal);
-        let run = move || store::run(&own.store, &*own, own.life, &own.options.chaos);
+        let run = move || store::run(&own.store, &*own, (own.life, slots), &own.options.chaos);
         let writing = std::thread::Builder::new().name("store".into()).spawn(run).map_err(io)?;
         let sealing = journal.start_sealing().map_err(io)?;
         *journal.threads.lock().unwrap_or_else(PoisonError::into_inner) = vec![sealing, writing];
@@ -434,6 +437,13 @@ impl<B: Body> Journal<B> {
     #[must_use]
     pub fn meter(&self) -> &StoreMeter {
         &self.meter
+    }
+
+    /// Saved states that could not be read when it was opened: each start took the one before, or
+    /// reads the past again.
+    #[must_use]
+    pub fn damaged(&self) -> Vec<Damaged> {
+        self.lock().damaged.clone()
     }
 
     /// How far each stage is: (name, last input passed).

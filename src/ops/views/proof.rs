@@ -25,7 +25,7 @@ pub struct VerifyView {
     /// What other versions of stages said: taken as it is.
     #[serde(default)]
     pub others: Vec<OtherVersionView>,
-    /// Checkpoints, which a start reads instead of the first facts, by rank.
+    /// Checkpoints, which a start reads instead of the first facts, by rank: two of each stage.
     #[serde(default)]
     pub checkpoints: Vec<CheckpointView>,
     /// Facts that are not what their inputs imply, and damaged checkpoints; empty: there are none.
@@ -52,7 +52,8 @@ pub struct CheckpointView {
 pub enum CheckpointState {
     /// It is the same.
     Same,
-    /// It is another, or cannot be read: a start fails, or goes on wrongly.
+    /// It is another, or cannot be read. A start that cannot read it uses the one before, or the
+    /// facts. A start that can read it goes on wrongly.
     Damaged,
     /// Another version of the stage saved it: a start does not read it.
     OtherVersion,

@@ -1,10 +1,10 @@
 //! What lies under the journal's lock: numbering, gates, the tail in memory.
 
 use super::past::last_row;
-use super::{AppendError, Chunk, Round, StageInfo, TAIL_BYTES, Waker};
+use super::{AppendError, Chunk, Damaged, Round, StageInfo, TAIL_BYTES, Waker};
 use crate::clock;
 use crate::poison::{At, Poison};
-use crate::store::{Batch, CheckpointRow, Op, Recovered, Sealing, Store, StoreError};
+use crate::store::{Batch, CheckpointRow, Op, Recovered, Sealing, Slots, Store, StoreError};
 use everwarm_kernel::fact::{Body, Fact, Key, Mask, Rank};
 use everwarm_kernel::roster::{Joined, Member};
 use std::collections::{BTreeMap, VecDeque};
@@ -135,6 +135,8 @@ pub(super) struct Inner<B> {
     pub(super) sync_wanted: u64,
     pub(super) marks: super::poison::Marks,
     pub(super) stages: Vec<StageState>,
+    /// Saved states that could not be read when it was opened.
+    pub(super) damaged: Vec<Damaged>,
     pub(super) writers: BTreeMap<&'static str, u64>,
     pub(super) readers: BTreeMap<&'static str, Reader>,
     pub(super) closing: bool,
@@ -144,7 +146,8 @@ pub(super) struct Inner<B> {
 }
 
 impl<B: Body> Inner<B> {
-    pub(super) fn new(found: &Recovered, infos: &[StageInfo]) -> Inner<B> {
+    /// With it, what is damaged of what is saved, and where the good states lie in the file.
+    pub(super) fn new(found: &Recovered, infos: &[StageInfo]) -> (Inner<B>, Slots) {
         let passed = |rank: u16| {
             let row = found.passed.iter().find(|(r, _)| *r == rank);
             row.map(|(_, p)| *p).unwrap_or_default()
@@ -152,9 +155,6 @@ impl<B: Body> Inner<B> {
         let state = |info: &StageInfo| {
             let last = passed(info.rank.0);
             let upgraded = last.version != 0 && last.version != info.version;
-            let saved = found.checkpoints.iter().find(|(r, _)| *r == info.rank.0);
-            let reads = |v: u16| v == info.version || info.converts.contains(&v);
-            let usable = saved.filter(|(_, c)| reads(c.version));
             let poison = found.poison.iter().find(|(r, _)| *r == info.rank.0);
             let mut poison = poison.map(|(_, p)| p.clone()).unwrap_or_default();
             let poison_changed = poison.reopen(upgraded);
@@ -162,8 +162,6 @@ impl<B: Body> Inner<B> {
                 passed: last.n,
                 spoke: last.version,
                 since: if upgraded { last.n } else { last.since },
-                checkpoint: usable.map(|(_, c)| Arc::new(c.clone())),
-                written: usable.map_or(0, |(_, c)| c.n),
                 poison,
                 poison_changed,
                 ..StageState::new(info.clone())
@@ -171,6 +169,7 @@ impl<B: Body> Inner<B> {
         };
         let mut stages: Vec<StageState> = infos.iter().map(state).collect();
         let roster = super::roster::enrol(found, &mut stages);
+        let (damaged, slots) = super::saved::choose(found, &mut stages);
         let mut inner = Inner {
             next_row: found.row + 1,
             head: passed(0).n,
@@ -193,6 +192,7 @@ impl<B: Body> Inner<B> {
             sync_wanted: 0,
             marks: super::poison::Marks::default(),
             stages,
+            damaged,
             writers: BTreeMap::new(),
             readers: BTreeMap::new(),
             closing: false,
@@ -200,7 +200,7 @@ impl<B: Body> Inner<B> {
             ended: false,
         };
         inner.relate();
-        inner
+        (inner, slots)
     }
 
     /// Those who take part, or have not passed their last input.

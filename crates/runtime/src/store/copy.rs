@@ -6,8 +6,9 @@
 //! compared with the checksum they were sealed with.
 
 use super::archive::Archive;
+use super::checkpoints::CHECKPOINTS;
 use super::file::{Store, StoreError, number};
-use super::rows::{BLOCKS, CHECKPOINTS, META, PASSED, POISON, ROSTER};
+use super::rows::{BLOCKS, META, PASSED, POISON, ROSTER};
 use super::segments::{self, SEGMENTS, Segment, Shelf};
 use crate::parcel::Record;
 use redb::{
@@ -78,7 +79,9 @@ impl StoreLook {
         copy_table(&read, META, &path, take)?;
         copy_table(&read, BLOCKS, &path, take)?;
         copy_table(&read, PASSED, &path, take)?;
-        copy_table(&read, CHECKPOINTS, &path, take)?;
+        for table in CHECKPOINTS {
+            copy_table(&read, table, &path, take)?;
+        }
         copy_table(&read, POISON, &path, take)?;
         copy_table(&read, ROSTER, &path, take)?;
         copy_table(&read, SEGMENTS, &path, take)?;
@@ -283,13 +286,13 @@ impl Making {
             (Make::Store, name) if name == META.name() => put(write, META, key, value),
             (Make::Store, name) if name == BLOCKS.name() => put(write, BLOCKS, key, value),
             (Make::Store, name) if name == PASSED.name() => put(write, PASSED, key, value),
-            (Make::Store, name) if name == CHECKPOINTS.name() => {
-                put(write, CHECKPOINTS, key, value)
-            }
             (Make::Store, name) if name == POISON.name() => put(write, POISON, key, value),
             (Make::Store, name) if name == ROSTER.name() => put(write, ROSTER, key, value),
             (Make::Store, name) if name == SEGMENTS.name() => put(write, SEGMENTS, key, value),
-            (Make::Store, name) => Err(redb::Error::Corrupted(format!("no table {name:?}"))),
+            (Make::Store, name) => match CHECKPOINTS.iter().find(|table| table.name() == name) {
+                Some(table) => put(write, *table, key, value),
+                None => Err(redb::Error::Corrupted(format!("no table {name:?}"))),
+            },
         };
         put.map_err(|e| StoreError::of(&path, e))
     }

@@ -5,7 +5,8 @@
 //! is refused and left as it is, to the byte: see `careful.rs`.
 
 use super::careful::{self, Access, Hold, Reads};
-use super::rows::{self, BLOCKS, CHECKPOINTS, META, PASSED, POISON, ROSTER};
+use super::checkpoints::{self, CHECKPOINTS, Slot};
+use super::rows::{self, BLOCKS, META, PASSED, POISON, ROSTER};
 use super::segments::{self, Segment, Shelf};
 use crate::chaos::Chaos;
 use crate::chaos::faults::FaultyDisk;
@@ -23,9 +24,38 @@ use std::ops::{ControlFlow, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Version of the layout of the live file, which a life that writes raises it to: 2 knows of
-/// segments, 3 of facts with members that older programs do not read, 4 of kinds of facts above 63.
+/// Version of the layout of the live file, as it was released last: 2 knows of segments, 3 of facts
+/// with members that older programs do not read, 4 of kinds of facts above 63.
 pub const SCHEMA: u64 = 4;
+/// What a life that writes raises the layout to. While the next layout is being made, that is a
+/// draft of it: a program reads its own draft and every released layout, but no other draft.
+///
+/// Draft 1 of layout 5 has two checkpoints for each rank, as postcard.
+pub const WRITES: u64 = draft(SCHEMA + 1, 1);
+/// Where the number of a draft lies, above that of its layout.
+const DRAFT_BITS: u32 = 16;
+
+const fn draft(layout: u64, number: u64) -> u64 {
+    layout << DRAFT_BITS | number
+}
+
+/// A layout that this program does not read.
+fn unread(found: u64) -> String {
+    let told = |layout: u64| match layout >> DRAFT_BITS {
+        0 => format!("layout {layout}"),
+        of => format!("draft {} of layout {of}", layout - draft(of, 0)),
+    };
+    let remedy = match found >> DRAFT_BITS {
+        0 => "use the newer program",
+        _ => "use the program that wrote it",
+    };
+    format!(
+        "has {}, this program knows layout {SCHEMA} and {}: {remedy}",
+        told(found),
+        told(WRITES)
+    )
+}
+
 /// What is read again in normal work is small: the newest block, the roots, the checkpoints.
 const CACHE_BYTES: usize = 8 << 20;
 const MAGIC: &[u8; 4] = b"redb";
@@ -47,12 +77,8 @@ pub enum StoreError {
         /// What was found instead.
         reason: String,
     },
-    /// It was written by a newer version.
-    #[error(
-        "{} has layout {found}, this program knows {SCHEMA}: use the newer program; it was not \
-         touched",
-        path.display()
-    )]
+    /// It was written by a newer version, or by another draft of one.
+    #[error("{} {}; it was not touched", path.display(), unread(*found))]
     Newer {
         /// The file.
         path: PathBuf,
@@ -155,7 +181,8 @@ pub struct Recovered {
     /// Last row committed; rows are numbered from 1, one a fact.
     pub row: u64,
     pub(crate) passed: Vec<(u16, rows::PassedRow)>,
-    pub(crate) checkpoints: Vec<(u16, rows::CheckpointRow)>,
+    /// By rank, the newest first.
+    pub(crate) checkpoints: Vec<(u16, Slot, rows::CheckpointRow)>,
     pub(crate) poison: Vec<(u16, Poison)>,
     /// Who takes part, by rank.
     pub(crate) roster: Vec<Member>,
@@ -270,7 +297,9 @@ impl Store {
             }
             write.open_table(BLOCKS)?;
             write.open_table(PASSED)?;
-            write.open_table(CHECKPOINTS)?;
+            for table in CHECKPOINTS {
+                write.open_table(table)?;
+            }
             write.open_table(POISON)?;
             write.commit()?;
             Ok(())
@@ -299,7 +328,7 @@ impl Store {
             let reason = format!("it belongs to {:?}", String::from_utf8_lossy(&owner));
             return Err(StoreError::Foreign { path, reason });
         }
-        if schema > SCHEMA {
+        if schema > SCHEMA && schema != WRITES {
             return Err(StoreError::Newer { path, found: schema });
         }
         Ok(())
@@ -323,7 +352,7 @@ impl Store {
             }
             let written = found.passed.iter().find(|(rank, _)| *rank == 0);
             found.bytes = (written.map_or(0, |(_, p)| p.since), segments::sealed_bytes(&read)?);
-            found.checkpoints = checkpoints(&read)?;
+            found.checkpoints = checkpoints::all(&read)?;
             found.poison = poison(&read)?;
             found.roster = roster(&read)?;
             Ok(found)
@@ -466,13 +495,11 @@ impl Store {
     ) -> Result<Option<Segment>, StoreError> {
         let pack = || -> Result<Option<Segment>, redb::Error> {
             let read = self.db.begin_read()?;
-            let saved = read.open_table(CHECKPOINTS)?;
-            let mut until = until;
-            for rank in ranks {
-                // A restart reads from there on: it never needs a segment.
-                let row = saved.get(rank)?.map_or(0, |saved| saved.value().1);
-                until = until.min(row.saturating_sub(1));
-            }
+            // A restart reads from there on, from the older one where the newer one is damaged: it
+            // never needs a segment.
+            let saved = checkpoints::oldest_rows(&read, ranks)?;
+            let until =
+                saved.into_iter().fold(until, |until, row| until.min(row.saturating_sub(1)));
             segments::pack(&read, &self.shelf, (size, until))
         };
         pack().map_err(|e| StoreError::of(&self.path, e))
@@ -497,6 +524,21 @@ impl Store {
             Ok(all.first().map(|segment| segment.last))
         };
         read().map_err(|e| StoreError::of(&self.path, e))
+    }
+
+    /// Reads every segment, and compares it with the checksum it was sealed with.
+    pub(crate) fn check_segments(&self) -> Result<(), StoreError> {
+        let of = |e: redb::Error| StoreError::of(&self.path, e);
+        let read = self.db.begin_read().map_err(|e| of(e.into()))?;
+        for segment in segments::from(&read, 0).map_err(of)? {
+            let path = self.shelf.path(&segment.name());
+            self.shelf.whole(&segment).map_err(|e| {
+                let missing = e.kind() == io::ErrorKind::NotFound;
+                let (path, reason) = (path.clone(), "it is missing".to_owned());
+                if missing { StoreError::Torn { path, reason } } else { StoreError::io(&path, &e) }
+            })?;
+        }
+        Ok(())
     }
 
     /// Number of segments, and bytes of their files.
@@ -542,57 +584,6 @@ impl Store {
         alter().map_err(|e| StoreError::of(&self.path, e))
     }
 
-    /// The saved state of each stage, by rank.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub fn checkpoints(&self) -> Result<Vec<(u16, rows::CheckpointRow)>, StoreError> {
-        let read = || -> Result<Vec<(u16, rows::CheckpointRow)>, redb::Error> {
-            checkpoints(&self.db.begin_read()?)
-        };
-        read().map_err(|e| StoreError::of(&self.path, e))
-    }
-
-    /// Removes the saved state of the stage of that rank: its next start derives it again from the
-    /// first fact on. The input it stood at; none where there is none.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub fn forget_checkpoint(&self, rank: u16) -> Result<Option<u64>, StoreError> {
-        let forget = || -> Result<Option<u64>, redb::Error> {
-            let write = self.db.begin_write()?;
-            let stood = write.open_table(CHECKPOINTS)?.remove(rank)?.map(|saved| saved.value().0);
-            write.commit()?;
-            Ok(stood)
-        };
-        forget().map_err(|e| StoreError::of(&self.path, e))
-    }
-
-    /// Changes the saved state of the stage of that rank; for tests of `verify` alone.
-    ///
-    /// # Errors
-    /// See [`StoreError`].
-    pub fn alter_checkpoint(
-        &self,
-        rank: u16,
-        change: impl FnOnce(&mut rows::CheckpointRow),
-    ) -> Result<(), StoreError> {
-        let alter = || -> Result<(), redb::Error> {
-            let write = self.db.begin_write()?;
-            {
-                let mut table = write.open_table(CHECKPOINTS)?;
-                let found = table.get(rank)?.map(|row| rows::CheckpointRow::from(row.value()));
-                if let Some(mut row) = found {
-                    change(&mut row);
-                    table.insert(rank, (row.n, row.row, row.version, row.state.as_slice()))?;
-                }
-            }
-            write.commit()?;
-            Ok(())
-        };
-        alter().map_err(|e| StoreError::of(&self.path, e))
-    }
-
     /// Overwrites one byte of the body of the fact in `row`; for tests of `verify` alone.
     ///
     /// # Errors
@@ -620,15 +611,6 @@ pub(super) fn number(
 ) -> Result<u64, redb::Error> {
     let bytes = table.get(key)?.map(|v| v.value().to_vec()).unwrap_or_default();
     Ok(bytes.try_into().map_or(0, u64::from_le_bytes))
-}
-
-fn checkpoints(read: &ReadTransaction) -> Result<Vec<(u16, rows::CheckpointRow)>, redb::Error> {
-    let mut found = Vec::new();
-    for kv in read.open_table(CHECKPOINTS)?.iter()? {
-        let (rank, value) = kv?;
-        found.push((rank.value(), rows::CheckpointRow::from(value.value())));
-    }
-    Ok(found)
 }
 
 fn poison(read: &ReadTransaction) -> Result<Vec<(u16, Poison)>, redb::Error> {

@@ -1,13 +1,14 @@
 //! The only folder that names the storage engine.
 //!
-//! `file.rs` opens and creates the live file, `rows.rs` is how facts lie in it, `thread.rs` is the
-//! one thread that writes it, `reader.rs` reads it block by block, `segments.rs` is what was sealed
-//! of it, `archive.rs` a second file of ordered byte tables for projections; `careful.rs` opens
-//! either without touching it before it is known to be good, `copy.rs` copies either while it is
-//! written.
+//! `file.rs` opens and creates the live file, `rows.rs` is how facts lie in it, `checkpoints.rs`
+//! keeps two saved states of each stage in it, `thread.rs` is the one thread that writes it,
+//! `reader.rs` reads it block by block, `segments.rs` is what was sealed of it, `archive.rs` a
+//! second file of ordered byte tables for projections; `careful.rs` opens either without touching
+//! it before it is known to be good, `copy.rs` copies either while it is written.
 
 pub mod archive;
 mod careful;
+mod checkpoints;
 pub mod copy;
 pub mod file;
 mod reader;
@@ -16,6 +17,7 @@ mod segments;
 mod thread;
 
 pub use careful::quiet_damage;
+pub(crate) use checkpoints::Slots;
 pub(crate) use file::Recovered;
 pub use file::{CheckedStore, Left, Scan, Store, StoreError};
 pub(crate) use reader::Reader;

@@ -15,9 +15,6 @@ pub(super) const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new(
 /// (last input, 0, bytes of blocks ever written).
 pub(super) const PASSED: TableDefinition<'_, u16, (u64, u16, u64)> =
     TableDefinition::new("passed_v1");
-/// Rank → (input it stands at, row of that input, version, state).
-pub(super) const CHECKPOINTS: TableDefinition<'_, u16, (u64, u64, u16, &[u8])> =
-    TableDefinition::new("checkpoints_v1");
 /// Rank → how often the stage failed at an input, and what it is not given. Where nothing of it is,
 /// there is no row.
 pub(super) const POISON: TableDefinition<'_, u16, &[u8]> = TableDefinition::new("poison_v1");

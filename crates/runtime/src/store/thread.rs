@@ -4,11 +4,9 @@
 //! bound memory and keep the synced one short; they die with the process. Any error or panic ends
 //! the process: a flush is never retried, a file never reopened inside a process.
 
-use super::file::SCHEMA;
-use super::file::{Store, StoreError};
-use super::rows::{
-    self, BLOCK_MAX, BLOCKS, CHECKPOINTS, CheckpointRow, META, PASSED, POISON, ROSTER,
-};
+use super::checkpoints::Slots;
+use super::file::{Store, StoreError, WRITES};
+use super::rows::{self, BLOCK_MAX, BLOCKS, CheckpointRow, META, PASSED, POISON, ROSTER};
 use super::segments::{self, Segment};
 use crate::chaos::{Chaos, Site};
 use crate::clock;
@@ -84,9 +82,15 @@ impl<B> Drop for Panicked<'_, B> {
 }
 
 /// Runs until the last batch or the first failure.
-pub(crate) fn run<B: Body>(store: &Store, source: &dyn Source<B>, life: u64, chaos: &Chaos) {
+pub(crate) fn run<B: Body>(
+    store: &Store,
+    source: &dyn Source<B>,
+    (life, slots): (u64, Slots),
+    chaos: &Chaos,
+) {
     let _guard = Panicked(source, store);
-    let mut writer = Writer { store, chaos, life: Some(life), buffer: Vec::with_capacity(1 << 17) };
+    let buffer = Vec::with_capacity(1 << 17);
+    let mut writer = Writer { store, chaos, life: Some(life), slots, buffer };
     while let Some(batch) = source.next() {
         chaos.point(Site::BeforeCommit, NAME);
         let began = clock::now();
@@ -110,6 +114,7 @@ struct Writer<'a> {
     chaos: &'a Chaos,
     /// The number of this life, until it is written with the first batch.
     life: Option<u64>,
+    slots: Slots,
     buffer: Vec<u8>,
 }
 
@@ -131,10 +136,9 @@ impl Writer<'_> {
                 passed.insert(rank, (*n, *version, *since))?;
             }
             passed.insert(0, (batch.head, 0, batch.bytes + done.bytes))?;
-            let mut checkpoints = write.open_table(CHECKPOINTS)?;
             for op in &batch.ops {
-                if let Op::Checkpoint(rank, c) = op {
-                    checkpoints.insert(rank, (c.n, c.row, c.version, c.state.as_slice()))?;
+                if let Op::Checkpoint(rank, state) = op {
+                    self.slots.put(&write, *rank, state)?;
                 }
             }
             if !batch.roster.is_empty() {
@@ -156,7 +160,7 @@ impl Writer<'_> {
                 let mut meta = write.open_table(META)?;
                 meta.insert("life", life.to_le_bytes().as_slice())?;
                 // Older programs may not read what this life is going to say.
-                meta.insert("schema", SCHEMA.to_le_bytes().as_slice())?;
+                meta.insert("schema", WRITES.to_le_bytes().as_slice())?;
             }
         }
         self.chaos.point(Site::BeforeSync, NAME);

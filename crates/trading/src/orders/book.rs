@@ -16,6 +16,7 @@
 use super::lifecycle::Event;
 use super::past::Past;
 use super::reconcile::Panicked;
+use super::saved::Known;
 use everwarm_domain::bounds;
 use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{Body, Conflict, Dispute, Market, Operator, Order as Said, Venue};
@@ -48,13 +49,6 @@ pub struct Attempt {
     pub timestamp: UtcMs,
     /// After this venue time it cannot arrive any more.
     pub settled: UtcMs,
-}
-
-/// A fill as the venue told it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Known {
-    pub(super) fill: VenueFill,
-    pub(super) applied: bool,
 }
 
 /// One order.

@@ -9,6 +9,7 @@ pub mod lifecycle;
 mod manager;
 mod past;
 mod reconcile;
+mod saved;
 
 pub use book::OrderBook;
 pub use manager::Manager;

@@ -129,7 +129,9 @@ impl Block {
         }
         self.bytes.0.push(length);
         self.bytes.0.extend_from_slice(id);
-        rmp_serde::encode::write(&mut self.bytes.0, order).expect("an order is plain values");
+        // See `saved`.
+        let mut to = rmp_serde::Serializer::new(&mut self.bytes.0).with_human_readable();
+        order.serialize(&mut to).expect("an order is plain values");
     }
 
     fn search(&self, id: &[u8]) -> Result<usize, usize> {

@@ -1,0 +1,89 @@
+//! Which saved state a start takes: the newest that this program can read, else the one before it,
+//! else none, and the stage reads its past again.
+
+use super::StageInfo;
+use super::inner::StageState;
+use crate::store::{CheckpointRow, Recovered, Slots, Store, StoreError};
+use everwarm_kernel::state;
+use std::sync::Arc;
+
+/// A saved state that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    /// The stage.
+    pub stage: &'static str,
+    /// The input it stands at.
+    pub n: u64,
+    /// What is wrong with it.
+    pub why: String,
+    /// The input at which the state stands that is taken instead; none: the past is read again.
+    pub instead: Option<u64>,
+}
+
+impl std::fmt::Display for Damaged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Damaged { stage, n, why, .. } = self;
+        write!(f, "the checkpoint of {stage} at input {n} is damaged: {why}")?;
+        match self.instead {
+            Some(before) => write!(f, "; {stage} starts from the one at input {before}"),
+            None => write!(f, "; {stage} derives its state from the first fact on"),
+        }
+    }
+}
+
+/// What a saved state must be for a stage that was given nothing yet; none: another version saved
+/// it that this one does not read.
+fn reads(info: &StageInfo, row: &CheckpointRow) -> Option<Result<(), String>> {
+    if row.version == info.version {
+        return Some(state::check(&info.fresh, &row.state));
+    }
+    // Of another version only the bytes can be judged.
+    info.converts.contains(&row.version).then(|| state::head(&row.state).map(drop))
+}
+
+/// Gives each stage the state it starts from. Returns what is damaged, and where the good ones lie.
+pub(super) fn choose(found: &Recovered, stages: &mut [StageState]) -> (Vec<Damaged>, Slots) {
+    let (mut damaged, mut slots) = (Vec::new(), Slots::default());
+    for state in stages.iter_mut().filter(|state| !state.is_over()) {
+        let rank = state.info.rank.0;
+        let first = damaged.len();
+        // What lies before its join was saved by another that had this rank.
+        let of = |of: u16, row: &CheckpointRow| of == rank && row.n >= state.joined;
+        for (_, slot, row) in found.checkpoints.iter().filter(|(rank, _, row)| of(*rank, row)) {
+            let why = match reads(&state.info, row) {
+                None => continue,
+                Some(Err(why)) => why,
+                Some(Ok(())) if row.n > state.passed || row.row > found.row => {
+                    "the journal has no such input".to_owned()
+                }
+                Some(Ok(())) => {
+                    slots.good(rank, *slot);
+                    state.written = row.n;
+                    state.checkpoint = Some(Arc::new(row.clone()));
+                    break;
+                }
+            };
+            damaged.push(Damaged { stage: state.info.name, n: row.n, why, instead: None });
+        }
+        let instead = state.checkpoint.as_ref().map(|row| row.n);
+        if instead.is_none() && damaged.len() > first {
+            slots.bad(rank);
+        }
+        damaged[first..].iter_mut().for_each(|one| one.instead = instead);
+    }
+    (damaged, slots)
+}
+
+/// Whether the past can be read again of those for whom it has to be.
+pub(super) fn has_past(store: &Store, damaged: &[Damaged]) -> Result<(), StoreError> {
+    let Some(one) = damaged.iter().find(|one| one.instead.is_none()) else { return Ok(()) };
+    store.check_segments().map_err(|e| {
+        let Damaged { stage, n, why, .. } = one;
+        let path = store.path().to_owned();
+        let reason = format!(
+            "the checkpoint of {stage} at input {n} cannot be read ({why}), no other can, and the \
+             facts it would be derived from are not all there: {e}. Restore a backup"
+        );
+        StoreError::Torn { path, reason }
+    })
+}

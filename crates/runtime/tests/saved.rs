@@ -1,0 +1,314 @@
+//! Of each stage two saved states are kept. A start takes the newer one that can be read, and
+//! nothing differs; where none can, the past is read again, or the start is refused by name.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+use everwarm_kernel::fact::{Body, Fact, Mask, NoLibrary, Rank, RuntimeEvent};
+use everwarm_kernel::stage::{Out, Stage};
+use everwarm_kernel::state;
+use everwarm_runtime::clock;
+use everwarm_runtime::journal::{Journal, Options, StageInfo};
+use everwarm_runtime::runner::{ResumeReport, Runner};
+use everwarm_runtime::store::{CheckpointRow, Sealing, Store, StoreError};
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Kind of what the runtime says.
+const RUNTIME: u8 = 60;
+const FORMAT: u8 = 7;
+const RANK: u16 = 10;
+
+#[derive(Clone, Debug)]
+struct Word(u8, u64);
+
+impl Body for Word {
+    fn kind(&self) -> u8 {
+        self.0
+    }
+    fn name(_: u8) -> &'static str {
+        "word"
+    }
+    fn synced(&self) -> bool {
+        false
+    }
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(self.0);
+        out.extend(self.1.to_le_bytes());
+        out.extend([0; 100]);
+    }
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let number = bytes[1..].first_chunk().ok_or("cut short")?;
+        Ok(Word(bytes[0], u64::from_le_bytes(*number)))
+    }
+    fn runtime(_: RuntimeEvent) -> Self {
+        Word(RUNTIME, 0)
+    }
+}
+
+/// Says the sum of all it has seen.
+#[derive(Default)]
+struct Adder(u64);
+
+impl Stage for Adder {
+    type Body = Word;
+    fn rank(&self) -> Rank {
+        Rank(RANK)
+    }
+    fn name(&self) -> &'static str {
+        "adder"
+    }
+    fn interest(&self) -> Mask {
+        Mask::of(&[0])
+    }
+    fn produces(&self) -> Mask {
+        Mask::of(&[1])
+    }
+    fn evolve(&mut self, fact: &Fact<Word>) {
+        if fact.key.rank == 0 {
+            self.0 = self.0.wrapping_mul(31).wrapping_add(fact.body.1);
+        }
+    }
+    fn decide(&self, _: &Fact<Word>, out: &mut Out<Word>) {
+        out.say(Word(1, self.0));
+    }
+    fn save(&self) -> Vec<u8> {
+        state::save(FORMAT, &self.0)
+    }
+    fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.0 = state::load(FORMAT, bytes)?;
+        Ok(())
+    }
+}
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let folder = std::env::temp_dir().join(format!("saved-{}-{name}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        Folder(folder)
+    }
+
+    fn store(&self) -> Store {
+        Store::open(&self.0.join("live.redb"), "saved").unwrap()
+    }
+
+    fn journal(&self) -> Result<Arc<Journal<Word>>, StoreError> {
+        let infos = vec![StageInfo::of(&Adder::default())];
+        let journal = Journal::open(self.store(), infos, Options::new(|why| panic!("{why}")))?;
+        journal.seal_after(Sealing { segment: 20_000, keep: 20_000 });
+        Ok(journal)
+    }
+
+    /// One life that takes these numbers in and saves itself after each of these.
+    fn live(&self, numbers: std::ops::Range<u64>, saves: &[u64]) -> (ResumeReport, Vec<String>) {
+        let journal = self.journal().unwrap();
+        let stage = Box::<Adder>::default();
+        let resumed = Runner::resume(Arc::clone(&journal), stage, Arc::new(NoLibrary));
+        let (mut runner, report) = resumed.unwrap();
+        let writer = journal.writer("feed");
+        for number in numbers {
+            journal.append(&writer, 0, vec![Word(0, number)]).unwrap();
+            while runner.catch_up(64, |_| ()).unwrap() {}
+            if saves.contains(&number) {
+                runner.save();
+            }
+        }
+        drop(runner);
+        journal.close();
+        (report, journal.damaged().iter().map(ToString::to_string).collect())
+    }
+
+    /// Until all of it is sealed that may be.
+    fn seals(&self) {
+        let journal = self.journal().unwrap();
+        let began = clock::now();
+        let segments = || journal.store().segments().unwrap().0;
+        let (mut last, mut since) = (0, began);
+        // Nothing more is sealed for a while.
+        while last == 0 || since.elapsed() < Duration::from_millis(600) {
+            assert!(began.elapsed() < Duration::from_mins(1), "nothing is sealed");
+            #[expect(clippy::disallowed_methods, reason = "waits for another thread")]
+            std::thread::sleep(Duration::from_millis(10));
+            if segments() != last {
+                (last, since) = (segments(), clock::now());
+            }
+        }
+        journal.close();
+    }
+
+    /// The inputs at which its saved states stand, the newest first.
+    fn saved(&self) -> Vec<u64> {
+        self.store().checkpoints().unwrap().iter().map(|(_, row)| row.n).collect()
+    }
+
+    fn alter(&self, change: impl FnMut(usize, &mut CheckpointRow)) {
+        self.store().alter_checkpoints(RANK, change).unwrap();
+    }
+
+    /// What each rank said about each input.
+    fn said(&self) -> BTreeMap<(u64, u16), u64> {
+        let mut said = BTreeMap::new();
+        let scanned = self.store().scan(0, &mut |_, fact: Fact<Word>| {
+            assert_eq!(said.insert((fact.key.n, fact.key.rank), fact.body.1), None);
+            ControlFlow::Continue(())
+        });
+        scanned.unwrap();
+        said
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// What is said where nothing is ever damaged.
+fn expected(last: u64) -> BTreeMap<(u64, u16), u64> {
+    let (mut sum, mut said) = (0_u64, BTreeMap::new());
+    for n in 1..=last {
+        sum = sum.wrapping_mul(31).wrapping_add(n);
+        said.extend([((n, 0), n), ((n, RANK), sum)]);
+    }
+    said
+}
+
+fn flip(row: &mut CheckpointRow) {
+    let last = row.state.len() - 1;
+    row.state[last] ^= 4;
+}
+
+#[test]
+fn a_flipped_bit_in_the_newest_state_takes_the_one_before_and_nothing_differs() {
+    let folder = Folder::new("newest");
+    for (from, to) in [(1, 101), (101, 201), (201, 301), (301, 391), (391, 401)] {
+        folder.live(from..to, &[100, 200, 390]);
+    }
+    assert_eq!(folder.saved(), [390, 200], "two are kept");
+    folder.seals();
+    let store = folder.store();
+    let row = store.checkpoints().unwrap()[1].1.row;
+    assert_eq!(store.sealed_with(row).unwrap(), None, "what follows the older one stays");
+    drop(store);
+    folder.alter(|age, row| {
+        if age == 0 {
+            flip(row);
+        }
+    });
+    let (report, damaged) = folder.live(401..421, &[405]);
+    assert_eq!((report.checkpoint, report.evolved), (200, 200));
+    let [told] = &damaged[..] else { panic!("{damaged:?}") };
+    assert!(told.contains("checkpoint of adder at input 390 is damaged"), "{told}");
+    assert!(told.contains("checksum") && told.contains("from the one at input 200"), "{told}");
+    assert_eq!(folder.saved(), [405, 200], "the damaged one is written over, not the good one");
+    // Nothing is told of it any more, and the journal is what it would have been.
+    let (report, damaged) = folder.live(421..431, &[]);
+    assert_eq!((report.checkpoint, damaged), (405, Vec::new()));
+    assert_eq!(folder.said(), expected(430));
+}
+
+#[test]
+fn where_both_are_damaged_the_past_is_read_again() {
+    let folder = Folder::new("both");
+    folder.live(1..401, &[100, 200, 300, 390]);
+    folder.seals();
+    folder.alter(|_, row| flip(row));
+    let (report, damaged) = folder.live(401..421, &[410]);
+    assert_eq!((report.checkpoint, report.evolved), (0, 400));
+    assert_eq!(damaged.len(), 2, "{damaged:?}");
+    assert!(damaged.iter().all(|told| told.contains("from the first fact on")), "{damaged:?}");
+    assert_eq!(folder.said(), expected(420));
+    assert_eq!(folder.saved(), [410], "the next one replaces both");
+    let (report, damaged) = folder.live(421..422, &[421]);
+    assert_eq!((report.checkpoint, damaged), (410, Vec::new()));
+    assert_eq!(folder.saved(), [421, 410], "both are good again");
+}
+
+#[test]
+fn where_the_past_is_gone_too_the_stage_is_named_and_nothing_is_changed() {
+    let folder = Folder::new("gone");
+    folder.live(1..401, &[100, 200, 300, 390]);
+    folder.seals();
+    folder.alter(|_, row| flip(row));
+    let segments = folder.0.join("live.segments");
+    let first = fs::read_dir(&segments).unwrap().next().unwrap().unwrap().path();
+    let whole = fs::read(&first).unwrap();
+    let mut altered = whole.clone();
+    altered[whole.len() / 2] ^= 1;
+    for bytes in [None, Some(altered)] {
+        fs::remove_file(&first).unwrap();
+        if let Some(bytes) = bytes {
+            fs::write(&first, bytes).unwrap();
+        }
+        let refused = folder.journal().err().unwrap();
+        assert!(matches!(refused, StoreError::Torn { .. }), "{refused:?}");
+        let told = refused.to_string();
+        assert!(told.contains("the checkpoint of adder at input 390"), "{told}");
+        assert!(told.contains(".segment"), "{told}");
+        fs::write(&first, &whole).unwrap();
+    }
+    // It is whole again: so is the start. And a good state needs no segment.
+    let (report, _) = folder.live(401..411, &[405, 410]);
+    assert_eq!(report.evolved, 400);
+    fs::remove_file(&first).unwrap();
+    assert_eq!(folder.live(411..412, &[]).0.checkpoint, 410);
+}
+
+#[test]
+fn a_state_of_a_future_version_is_named() {
+    let folder = Folder::new("future");
+    folder.live(1..21, &[10, 20]);
+    folder.alter(|age, row| {
+        if age == 0 {
+            row.state = state::save(FORMAT + 1, &(1_u64, "more".to_owned()));
+        } else {
+            row.state = state::save(FORMAT, &(1_u64, "more".to_owned()));
+        }
+    });
+    let (report, damaged) = folder.live(21..31, &[]);
+    assert_eq!((report.checkpoint, report.evolved), (0, 20));
+    let [newer, other] = &damaged[..] else { panic!("{damaged:?}") };
+    assert!(newer.contains("it has format 8, this program reads 7 (a newer program"), "{newer}");
+    assert!(other.contains("fingerprint"), "{other}");
+    assert_eq!(folder.said(), expected(30));
+}
+
+#[test]
+fn a_state_that_stands_behind_the_end_of_the_journal_is_not_taken() {
+    let folder = Folder::new("ahead");
+    folder.live(1..21, &[10, 20]);
+    folder.alter(|age, row| {
+        if age == 0 {
+            row.n += 1_000_000;
+        }
+    });
+    let (report, damaged) = folder.live(21..31, &[]);
+    assert_eq!((report.checkpoint, damaged.len()), (10, 1));
+    assert!(damaged[0].contains("no such input"), "{damaged:?}");
+    assert_eq!(folder.said(), expected(30));
+}
+
+#[test]
+fn a_store_with_one_state_in_the_older_form_is_read() {
+    let folder = Folder::new("older");
+    folder.live(1..21, &[20]);
+    assert_eq!(folder.saved(), [20], "there is no other yet");
+    folder.alter(|_, row| {
+        let sum: u64 = state::load(FORMAT, &row.state).unwrap();
+        // The format, and the number as MessagePack has it.
+        row.state = [&[FORMAT, 0xcf][..], &sum.to_be_bytes()].concat();
+    });
+    let (report, damaged) = folder.live(21..31, &[30]);
+    assert_eq!((report.checkpoint, report.evolved, damaged), (20, 0, Vec::new()));
+    assert_eq!(folder.saved(), [30, 20]);
+    // A cut of it is noticed where the newer one is damaged as well.
+    folder.alter(|age, row| if age == 0 { flip(row) } else { row.state.truncate(5) });
+    let (report, damaged) = folder.live(31..41, &[]);
+    assert_eq!((report.checkpoint, damaged.len()), (0, 2));
+    assert_eq!(folder.said(), expected(40));
+}

@@ -1,0 +1,38 @@
+//! Fills in saved states: no member is left out, as some facts leave one.
+
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{Liquidity, VenueFill};
+use everwarm_domain::time::UtcMs;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A fill as the venue told it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Known {
+    #[serde(with = "self")]
+    pub(super) fill: VenueFill,
+    pub(super) applied: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "VenueFill")]
+struct Saved {
+    trade_id: u64,
+    price: Decimal,
+    quantity: Decimal,
+    fee: Decimal,
+    fee_asset: String,
+    time: UtcMs,
+    // Packed orders of releases that left it out.
+    #[serde(default)]
+    liquidity: Option<Liquidity>,
+}
+
+/// What is packed says of itself that it can be read by people, and stays byte for byte what it was
+/// in releases before.
+fn serialize<S: Serializer>(fill: &VenueFill, to: S) -> Result<S::Ok, S::Error> {
+    if to.is_human_readable() { fill.serialize(to) } else { Saved::serialize(fill, to) }
+}
+
+fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<VenueFill, D::Error> {
+    Saved::deserialize(from)
+}
