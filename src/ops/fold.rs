@@ -285,7 +285,7 @@ impl StatusFold {
                 self.view.conflicts.clone_from(conflicts);
                 self.view.foreign.clone_from(foreign);
             }
-            Ledger::Adjusted { .. } => {}
+            Ledger::Adjusted { .. } | Ledger::Lot { .. } => {}
         }
     }
 

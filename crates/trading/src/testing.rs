@@ -73,7 +73,9 @@ pub fn facts_of(stage: &mut dyn Stage<Body = Body>, given: &Fact<Body>) -> Vec<B
 
 fn take(stage: &mut dyn Stage<Body = Body>, n: u64, out: &mut Out<Body>, said: &mut Vec<Body>) {
     for draft in out.take() {
-        stage.evolve(&fact(n, stage.rank().0, draft.body.clone()));
+        let own = fact(n, stage.rank().0, draft.body.clone());
+        let (version, because) = (stage.version(), draft.because);
+        stage.evolve(&Fact { version, because, ..own });
         said.push(draft.body);
     }
 }
