@@ -70,8 +70,17 @@ const wished = [
   why((r) => r.client_order_id ?? r.key),
 ];
 
+const lots = [
+  text("symbol", "symbol", (r) => r.symbol),
+  text("strategy", "strategy", (r) => r.strategy),
+  num("quantity", "held", (r) => r.quantity),
+  num("average", "average", (r) => r.average_price, (r) => quotient(r.average_price)),
+  { id: "opened", name: "opened", value: (r) => r.opened ?? 0,
+    cell: (r) => (r.opened === null ? "–" : html`<${Time} ms=${r.opened} long=${true} />`) },
+];
+
 export class Positions extends Live {
-  static sections = ["positions", "status"];
+  static sections = ["positions", "lots", "status"];
   state = { flat: false };
   render(_, { flat }) {
     const list = [...rows("positions").values()];
@@ -80,6 +89,8 @@ export class Positions extends Live {
     return html`<${Panel} id="positions" title="Positions" aside=${aside}>
       <${Table} label="Positions" rows=${list} columns=${held} id=${(r) => r.symbol} by="symbol"
         filter=${flat ? null : (r) => Number(r.quantity) !== 0} empty="Nothing is held." />
+      <${Table} label="Lots" rows=${[...rows("lots").values()]} columns=${lots}
+        id=${(r) => `${r.symbol} ${r.strategy}`} by="symbol" empty="No strategy holds anything." />
     </${Panel}>`;
   }
 }

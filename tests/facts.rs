@@ -297,6 +297,13 @@ fn derived() -> Vec<Body> {
             realized_pnl: Decimal::MIN,
             cash,
         }),
+        Body::Ledger(Ledger::Lot {
+            strategy: "s".into(),
+            symbol,
+            quantity,
+            cost: cash,
+            opened: Some(-1),
+        }),
         Body::Ledger(Ledger::Equity { time: -1, equity: cash, cash: quantity, adjusted: odd() }),
         Body::Ledger(Ledger::Adjusted {
             asset: "A".into(),

@@ -42,11 +42,14 @@ fn least(dir: &Path) -> BTreeMap<String, Decimal> {
     least
 }
 
-/// What is known of a symbol after its fills, at average cost.
+/// What is known of a symbol after its fills: what the one strategy holds and what the house does,
+/// each at average cost.
 #[derive(Default)]
 struct Held {
     quantity: Decimal,
     cost: Decimal,
+    /// Quantity and cost of what is left of sales: it is sold behind the rest.
+    house: (Decimal, Decimal),
     realized: Decimal,
     fees: BTreeMap<String, Decimal>,
     /// Less than this is not sold: it is no position, and ends a trade.
@@ -70,7 +73,14 @@ impl Held {
                 self.quantity -= fee;
             }
         } else {
-            let share = self.cost * quantity / self.quantity;
+            let (own, cost) = (self.quantity - self.house.0, self.cost - self.house.1);
+            let (first, then) = (quantity.min(own), quantity - quantity.min(own));
+            let mut share = cost * first / own;
+            if !then.is_zero() {
+                let of_house = self.house.1 * then / self.house.0;
+                self.house = (self.house.0 - then, self.house.1 - of_house);
+                share += of_house;
+            }
             self.realized += price * quantity - share;
             self.cost -= share;
             self.quantity -= quantity;
@@ -79,6 +89,7 @@ impl Held {
             self.realized -= fee;
         }
         if fill["side"] == "sell" && self.quantity < self.least {
+            self.house = (self.quantity, self.cost);
             self.results.push(self.realized - self.at_open);
             self.at_open = self.realized;
         }

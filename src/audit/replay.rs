@@ -9,8 +9,8 @@ use crate::ops::summary::Period;
 use crate::ops::tell::tell;
 use crate::ops::text::instant;
 use crate::ops::views::{DecidedView, ReplayView, ReplayedStageView};
-use everwarm_domain::fact::kinds::kind;
-use everwarm_domain::fact::{Analysis, Body};
+use everwarm_domain::fact::kinds::{kind, rank};
+use everwarm_domain::fact::{Analysis, Body, LOTS_FROM, Ledger};
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_runtime::store::archive::Archive;
@@ -31,7 +31,7 @@ pub fn replay(
 ) -> Result<ReplayView, Failure> {
     let again = Again::new(journal, archive)?;
     let (view, stages) = (ReplayView::default(), BTreeMap::new());
-    let mut replay = Replay { again, period, view, stages, times: None };
+    let mut replay = Replay { again, period, view, stages, before_lots: 0, times: None };
     through(journal, |_, fact| replay.take(fact))?;
     if let Some(period) = period.filter(|_| replay.view.inputs == 0) {
         let name = period.name();
@@ -51,6 +51,8 @@ struct Replay {
     view: ReplayView,
     /// How facts compare, by rank.
     stages: BTreeMap<u16, ReplayedStageView>,
+    /// The last input about which a ledger spoke that said no lots.
+    before_lots: u64,
     /// Event times of the first and the last input that have one.
     times: Option<(UtcMs, UtcMs)>,
 }
@@ -67,7 +69,13 @@ impl Replay {
             }
             return self.again.input(fact, &mut |_, _| Ok(None));
         }
-        let beside = self.again.held(fact);
+        if fact.key.rank == rank::LEDGER.0 && fact.version < LOTS_FROM {
+            self.before_lots = fact.key.n;
+        }
+        let mut beside = self.again.held(fact);
+        if matches!(&beside, Beside::Other(now) if same_lot(fact, now)) {
+            beside = Beside::Same;
+        }
         // A plan follows from the configuration alone, and earlier versions told none.
         if asked && fact.body.kind() != kind::FEATURE_PLAN {
             match beside {
@@ -108,6 +116,11 @@ impl Replay {
     fn conclude(mut self) -> ReplayView {
         let plan = |fact: &Fact<Body>| fact.body.kind() == kind::FEATURE_PLAN;
         for fact in self.again.missing() {
+            // That a version did not say what it had no word for is no difference.
+            let lot = matches!(fact.body, Body::Ledger(Ledger::Lot { .. }));
+            if lot && fact.key.n <= self.before_lots {
+                continue;
+            }
             if self.is_asked(&fact) && !plan(&fact) {
                 self.differs(None, Some(&fact));
             }
@@ -139,4 +152,19 @@ fn is_said_again(then: &Body, now: &Body) -> bool {
             let said = |value: &f64| then.values.iter().any(|other| same(*value, *other));
             then.head == now.head && now.values.iter().all(said)
         })
+}
+
+/// Whether both tell the same of a lot of which it was not known then when it was opened: a version
+/// without lots had opened it.
+fn same_lot(then: &Fact<Body>, now: &Fact<Body>) -> bool {
+    let (Body::Ledger(Ledger::Lot { opened: None, .. }), Body::Ledger(now)) =
+        (&then.body, &now.body)
+    else {
+        return false;
+    };
+    let mut now = now.clone();
+    if let Ledger::Lot { opened, .. } = &mut now {
+        *opened = None;
+    }
+    then.body == Body::Ledger(now)
 }

@@ -6,7 +6,7 @@ use super::invariants::Listed;
 use crate::history::{History, Projector, bars};
 use crate::ops::explain::explain;
 use crate::ops::signals::SignalFold;
-use everwarm_domain::fact::{Body, Decision, Market, Order as Said, kinds};
+use everwarm_domain::fact::{Body, Decision, Ledger, Market, Order as Said, kinds};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::order::{OrderIntent, Side};
 use everwarm_domain::time::{Timeframe, UtcMs};
@@ -284,6 +284,10 @@ impl Derived {
                 Body::Order(Said::Intent(intent)) if intent.side == Side::Sell => {
                     let valid_until = intent.close_time;
                     format!("exit {:?}", OrderIntent { valid_until, ..intent.clone() })
+                }
+                // When a lot was opened is event time, too.
+                Body::Ledger(Ledger::Lot { strategy, symbol, quantity, cost, .. }) => {
+                    format!("{strategy} holds {quantity} {symbol} for {cost}")
                 }
                 Body::Market(_)
                 | Body::Venue(_)

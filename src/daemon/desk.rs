@@ -26,9 +26,9 @@ use crate::ops::reconcile::reconcile;
 use crate::ops::summary::{Period, SummaryView, summary};
 use crate::ops::text::instant;
 use crate::ops::views::{
-    AuditView, BarView, CheckView, EquityView, ExplainView, FillView, HealthView, OrderView,
-    PositionView, QuarantineView, ReconcileView, SignalView, State, StatusView, SymbolView,
-    TradeView, ValueView, VerifyView,
+    AuditView, BarView, CheckView, EquityView, ExplainView, FillView, HealthView, LotView,
+    OrderView, PositionView, QuarantineView, ReconcileView, SignalView, State, StatusView,
+    SymbolView, TradeView, ValueView, VerifyView,
 };
 use crate::ops::views::{ReloadsView, ReplayView, SwitchesView};
 use crate::ops::why_not::why_not;
@@ -324,6 +324,10 @@ impl Desk for LiveDesk {
 
     fn fills_page(&self, page: Page) -> Result<Paged<FillView>, Failure> {
         Ok(self.history.fills(page)?)
+    }
+
+    fn lots(&self) -> Result<Vec<LotView>, Failure> {
+        Ok(self.watch.seen().told.now().status.lots())
     }
 
     fn positions(&self) -> Result<Vec<PositionView>, Failure> {

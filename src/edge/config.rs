@@ -24,7 +24,9 @@ use tokio::sync::oneshot;
 
 /// Its name as a writer.
 pub const NAME: &str = "config";
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
+/// The form of version 2.
+const FORMAT_2: u8 = 2;
 
 /// A configuration in force.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -129,7 +131,7 @@ impl Stage for InForce {
         NAME
     }
     fn version(&self) -> u16 {
-        2
+        3
     }
     fn interest(&self) -> Mask {
         // Inputs alone: nobody is waited for.
@@ -176,6 +178,14 @@ impl Stage for InForce {
     }
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
         *self = state::load(FORMAT, bytes)?;
+        Ok(())
+    }
+    fn converts(&self) -> &'static [u16] {
+        &[2]
+    }
+    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
+        // It lacks what a configuration retains, of which none was.
+        *self = state::load(FORMAT_2, bytes)?;
         Ok(())
     }
 }

@@ -138,7 +138,7 @@ fn project_ledger(fact: &Fact<Body>, ledger: &Ledger) -> Vec<Op> {
             let state = EquityState { equity: *equity, cash: *cash, adjusted: *adjusted };
             vec![put(EQUITY, code::time_key(*time).to_vec(), &state)]
         }
-        Ledger::Reconciled { .. } | Ledger::Adjusted { .. } => Vec::new(),
+        Ledger::Reconciled { .. } | Ledger::Adjusted { .. } | Ledger::Lot { .. } => Vec::new(),
     }
 }
 

@@ -6,9 +6,9 @@ use super::exit::{Exit, Failure};
 use super::summary::{Period, SummaryView};
 use super::views::{
     AdoptView, AdoptedView, AuditView, BarView, CheckView, ClearedView, EquityView, ExplainView,
-    FillView, HealthView, OrderView, PositionView, QuarantineView, ReconcileView, ResolveView,
-    ResolvedView, SignalView, StatusView, SymbolView, SymbolsChangeView, TradeView, ValueView,
-    VerifyView,
+    FillView, HealthView, LotView, OrderView, PositionView, QuarantineView, ReconcileView,
+    ResolveView, ResolvedView, SignalView, StatusView, SymbolView, SymbolsChangeView, TradeView,
+    ValueView, VerifyView,
 };
 use super::views::{ReloadView, ReloadsView, ReplayView, SwitchWord, SwitchedView, SwitchesView};
 use crate::history::page::{Page, Paged};
@@ -50,6 +50,8 @@ pub trait Desk: Send + Sync + 'static {
     }
     /// Positions of every symbol ever traded, by symbol.
     fn positions(&self) -> Result<Vec<PositionView>, Failure>;
+    /// What each strategy holds, by symbol, then strategy.
+    fn lots(&self) -> Result<Vec<LotView>, Failure>;
     /// A page of equity by close.
     fn equity_page(&self, page: Page) -> Result<Paged<EquityView>, Failure>;
     /// The newest of them.

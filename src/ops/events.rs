@@ -193,7 +193,7 @@ fn sorted(body: &Body) -> Option<(&'static str, Weight, Option<Symbol>)> {
             ("ledger", if conflicts.is_empty() { Info } else { Bad }, None)
         }
         Body::Ledger(Ledger::Adjusted { .. }) => ("ledger", Warn, None),
-        Body::Ledger(Ledger::Equity { .. })
+        Body::Ledger(Ledger::Equity { .. } | Ledger::Lot { .. })
         | Body::Market(_)
         | Body::Venue(_)
         | Body::Analysis(_)

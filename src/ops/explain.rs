@@ -183,7 +183,10 @@ impl Story {
         });
         // The books change with the fill, in the same round.
         let books = match (&fact.body, self.focus) {
-            (Body::Ledger(Ledger::Position { symbol, .. }), Some(focus)) if *symbol == focus => {
+            (
+                Body::Ledger(Ledger::Position { symbol, .. } | Ledger::Lot { symbol, .. }),
+                Some(focus),
+            ) if *symbol == focus => {
                 let round = Key { n: fact.key.n, ..Key::default() }..=fact.key;
                 self.facts
                     .range(round)
@@ -378,7 +381,7 @@ fn symbol_of(body: &Body) -> Option<Symbol> {
         }
         Body::Decision(Decision::Declined { signal, .. }) => Some(signal.symbol),
         Body::Order(Order::Changed { symbol, .. } | Order::Filled { symbol, .. })
-        | Body::Ledger(Ledger::Position { symbol, .. })
+        | Body::Ledger(Ledger::Position { symbol, .. } | Ledger::Lot { symbol, .. })
         | Body::Market(Market::HistoryLoaded { symbol, .. }) => Some(*symbol),
         Body::Venue(Venue::Reported(report)) => Some(report.symbol),
         Body::Market(Market::LateBar { bar, .. }) => Some(bar.symbol),

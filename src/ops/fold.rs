@@ -1,8 +1,9 @@
 //! Where things stand: a pure fold over facts.
 
+use super::lots::LotFold;
 use super::views::{
-    LiveView, OwedState, OwedView, QuarantineView, State, StatusView, SwitchesView, SymbolView,
-    VersionView,
+    LiveView, LotView, OwedState, OwedView, QuarantineView, State, StatusView, SwitchesView,
+    SymbolView, VersionView,
 };
 use everwarm_domain::fact::{
     AtVenue, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Venue,
@@ -33,11 +34,14 @@ struct Working {
     sent: Option<UtcMs>,
     /// As the venue reported it after that.
     reported: Option<OrderStatus>,
+    /// What it trades, and for whom; none where that was told before lots were kept.
+    #[serde(default)]
+    of: Option<(Symbol, String)>,
 }
 
 impl Working {
     const fn new(status: OrderStatus) -> Working {
-        Working { status, sent: None, reported: None }
+        Working { status, sent: None, reported: None, of: None }
     }
 
     /// As the next start finds it: nobody is left who could receive a response.
@@ -76,6 +80,9 @@ pub struct StatusFold {
     /// Rows of the journal that could not be read: first and last.
     #[serde(default)]
     lost: Vec<(u64, u64)>,
+    /// Whose the positions are.
+    #[serde(default)]
+    lots: LotFold,
 }
 
 impl StatusFold {
@@ -84,6 +91,8 @@ impl StatusFold {
         if fact.key.rank == 0 {
             self.view.head = fact.key.n;
         }
+        self.lots.begin(self.universe.all_held());
+        self.lots.fold(fact);
         self.universe.evolve(fact);
         match &fact.body {
             Body::Market(market) => self.market(market),
@@ -215,7 +224,9 @@ impl StatusFold {
         match order {
             Order::Intent(intent) => {
                 self.view.orders += 1;
-                self.orders.insert(intent.client_id.clone(), Working::new(OrderStatus::Intent));
+                let of = Some((intent.symbol, intent.strategy.clone()));
+                let order = Working { of, ..Working::new(OrderStatus::Intent) };
+                self.orders.insert(intent.client_id.clone(), order);
             }
             Order::Changed { client_id, status, .. } => {
                 if status.is_final() {
@@ -224,7 +235,8 @@ impl StatusFold {
                     // When it was sent stays known while nothing else is.
                     let sent = self.orders.get(client_id).and_then(|order| order.sent);
                     let sent = sent.filter(|_| *status == OrderStatus::Sent);
-                    let order = Working { sent, ..Working::new(*status) };
+                    let of = self.orders.get(client_id).and_then(|order| order.of.clone());
+                    let order = Working { sent, of, ..Working::new(*status) };
                     self.orders.insert(client_id.clone(), order);
                 }
             }
@@ -285,7 +297,7 @@ impl StatusFold {
                 self.view.conflicts.clone_from(conflicts);
                 self.view.foreign.clone_from(foreign);
             }
-            Ledger::Adjusted { .. } => {}
+            Ledger::Adjusted { .. } | Ledger::Lot { .. } => {}
         }
     }
 
@@ -314,11 +326,20 @@ impl StatusFold {
         self.universe.all_held().map(|(symbol, held)| (symbol, held.normalize())).collect()
     }
 
-    /// Places that are taken of those the decision has to give: symbols with something held that
-    /// could be sold, or with an order that is not over.
+    /// What each strategy holds, by symbol, then strategy.
+    #[must_use]
+    pub fn lots(&self) -> Vec<LotView> {
+        self.lots.views().collect()
+    }
+
+    /// Places that are taken of those the decision has to give: lots that could be sold, or with
+    /// an order that is not over.
     #[must_use]
     pub fn taken(&self) -> u64 {
-        self.universe.bound().len() as u64
+        let lots = self.lots.views().filter(|lot| self.universe.sells(lot.symbol, lot.quantity));
+        let lots = lots.map(|lot| (lot.symbol, lot.strategy));
+        let orders = self.orders.values().filter_map(|order| order.of.clone());
+        lots.chain(orders).collect::<BTreeSet<_>>().len() as u64
     }
 
     /// What is held and cannot be sold, one sentence a symbol.
@@ -364,7 +385,8 @@ impl StatusFold {
         view.unknown_orders = unknown.count() as u64;
         view.owed = self.owed.values().cloned().collect();
         for owed in &mut view.owed {
-            owed.held = self.universe.held(owed.symbol).unwrap_or_default().normalize();
+            let lot = || self.lots.held(owed.symbol, &owed.strategy).normalize();
+            owed.held = self.universe.held(owed.symbol).map(|_| lot()).unwrap_or_default();
         }
         // What is sold is over, though the next input is what says so.
         view.owed.retain(|owed| !owed.held.is_zero() || owed.reason.is_some());

@@ -18,6 +18,7 @@ pub mod heap;
 pub mod known;
 pub mod log;
 pub mod log_filter;
+pub mod lots;
 pub mod memory;
 pub mod messages;
 pub mod offline;

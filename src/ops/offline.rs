@@ -11,9 +11,9 @@ use super::memory::{Memory, Told};
 use super::reconcile::reconcile;
 use super::summary::{Period, SummaryView, summary};
 use super::views::{
-    AuditView, BarView, CheckView, EquityView, ExplainView, FillView, HealthView, OrderView,
-    PositionView, QuarantineView, ReconcileView, SignalView, State, StatusView, SymbolView,
-    TradeView, ValueView, VerifyView,
+    AuditView, BarView, CheckView, EquityView, ExplainView, FillView, HealthView, LotView,
+    OrderView, PositionView, QuarantineView, ReconcileView, SignalView, State, StatusView,
+    SymbolView, TradeView, ValueView, VerifyView,
 };
 use super::views::{ReloadsView, ReplayView, SwitchesView};
 use super::why_not::why_not;
@@ -210,6 +210,10 @@ impl Desk for OfflineDesk {
 
     fn fills_page(&self, page: Page) -> Result<Paged<FillView>, Failure> {
         Ok(self.history.fills(page)?)
+    }
+
+    fn lots(&self) -> Result<Vec<LotView>, Failure> {
+        Ok(self.memory()?.now().status.lots())
     }
 
     fn positions(&self) -> Result<Vec<PositionView>, Failure> {

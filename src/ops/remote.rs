@@ -7,9 +7,9 @@ use super::harm::{BranchView, HarmView};
 use super::summary::{Period, SummaryView};
 use super::views::{
     AdoptView, AdoptedView, AuditView, BarView, CheckView, ClearedView, EquityView, ExplainView,
-    FillView, HealthView, LogLevelView, OrderView, PositionView, QuarantineView, ReconcileView,
-    ResolveView, ResolvedView, SignalView, StatusView, SymbolView, SymbolsChangeView, TradeView,
-    ValueView, VerifyView,
+    FillView, HealthView, LogLevelView, LotView, OrderView, PositionView, QuarantineView,
+    ReconcileView, ResolveView, ResolvedView, SignalView, StatusView, SymbolView,
+    SymbolsChangeView, TradeView, ValueView, VerifyView,
 };
 use super::views::{ReloadView, ReloadsView, ReplayView, SwitchWord, SwitchedView, SwitchesView};
 use crate::history::page::{Page, Paged};
@@ -431,6 +431,10 @@ impl Desk for RemoteDesk {
 
     fn fills_page(&self, page: Page) -> Result<Paged<FillView>, Failure> {
         self.page(&self.url(&["api", "v1", "fills"], None), &page)
+    }
+
+    fn lots(&self) -> Result<Vec<LotView>, Failure> {
+        self.get("lots", None)
     }
 
     fn positions(&self) -> Result<Vec<PositionView>, Failure> {

@@ -522,6 +522,14 @@ fn tell_ledger(ledger: &Ledger) -> String {
                 None => format!("no {symbol} held any more, {pnl} locked in, cash {cash}"),
             }
         }
+        Ledger::Lot { strategy, symbol, quantity, cost, .. } => match cost.checked_div(*quantity) {
+            Some(price) => format!(
+                "{strategy} holds {} {symbol} at {} on average",
+                plain(*quantity),
+                rounded(price)
+            ),
+            None => format!("{strategy} holds no {symbol} any more"),
+        },
         Ledger::Equity { time, equity, cash, adjusted } => {
             let (equity, cash) = (amount(*equity), amount(*cash));
             let adjusted = if adjusted.is_zero() {

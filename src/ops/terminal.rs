@@ -407,6 +407,8 @@ impl TerminalState {
                 self.equity = Some((*equity, *cash));
                 self.closes(now).into_iter().collect()
             }
+            // The position of the same fill says it, whoever holds what of it.
+            Ledger::Lot { .. } => Vec::new(),
             Ledger::Adjusted { .. } => {
                 let text = tell::tell(&Body::Ledger(ledger.clone()), None);
                 vec![self.row("", "adjusted", &text, Paint::Yellow)]

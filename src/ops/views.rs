@@ -1,6 +1,7 @@
 //! The public shapes: what `--json` prints is what the API answers. Decimals are strings without
 //! trailing zeros, times UTC milliseconds, absent values `null`.
 
+mod lots;
 mod owed;
 mod proof;
 
@@ -11,6 +12,7 @@ pub use super::standing::{
     SessionView, SwitchWord, SwitchedView, SwitchesView, Trigger,
 };
 pub use crate::history::records::{EquityView, FillView, OrderView, PositionView, TradeView};
+pub use lots::LotView;
 pub use owed::{OwedState, OwedView};
 pub use proof::{
     ChaosView, CheckpointState, CheckpointView, DecidedView, OtherVersionView, ProblemView,

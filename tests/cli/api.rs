@@ -279,6 +279,7 @@ pub const EVERY_COMMAND: &[&[&str]] = &[
     &["orders"],
     &["fills"],
     &["positions"],
+    &["lots"],
     &["trades"],
     &["equity"],
     &["signals"],

@@ -43,6 +43,7 @@ const FILL: [&str; 9] = [
 ];
 const POSITION: [&str; 6] =
     ["average_price", "quantity", "realized_pnl", "standing", "symbol", "unrealized_pnl"];
+const LOT: [&str; 5] = ["average_price", "opened", "quantity", "strategy", "symbol"];
 const EQUITY: [&str; 4] = ["adjusted", "cash", "equity", "time"];
 
 /// Asserts the fields of every row: times are numbers, what is counted in decimals is text.
@@ -67,6 +68,24 @@ fn assert_shape(rows: &Value, fields: &[&str]) {
             {
                 assert!(text.parse::<f64>().is_ok() && !text.contains('e'), "{name}: {row}");
             }
+        }
+    }
+}
+
+/// A position is the sum of its lots, and all that is held is a strategy's.
+fn assert_lots(dir: &Path) {
+    let (lots, positions) = (ask(dir, &["lots"]), ask(dir, &["positions"]));
+    for position in positions.as_array().unwrap() {
+        let of = |lot: &&Value| lot["symbol"] == position["symbol"];
+        let lots: Vec<&Value> = lots.as_array().unwrap().iter().filter(of).collect();
+        let number = |row: &Value| row["quantity"].as_str().unwrap().parse::<f64>().unwrap();
+        let sum: f64 = lots.iter().map(|lot| number(lot)).sum();
+        assert!((sum - number(position)).abs() < 1e-9, "{position} {lots:?}");
+        for lot in lots {
+            let mut names: Vec<&String> = lot.as_object().unwrap().keys().collect();
+            names.sort_unstable();
+            assert_eq!(names, LOT, "{lot}");
+            assert!(lot["strategy"] == "sma_cross" || lot["strategy"] == "house", "{lot}");
         }
     }
 }
@@ -271,6 +290,7 @@ fn the_daemon_and_its_files_answer_the_same() {
     assert_shape(&ask(&dir, &["fills"]), &FILL);
     assert_shape(&ask(&dir, &["positions"]), &POSITION);
     assert_shape(&ask(&dir, &["equity"]), &EQUITY);
+    assert_lots(&dir);
     assert_story(&dir, &ask(&dir, &["orders"])[0]);
     assert_words(&dir, true);
     assert_metrics(&dir);

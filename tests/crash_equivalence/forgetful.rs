@@ -164,14 +164,15 @@ fn confirmed() -> Feed {
     Feed { script, ..feed::small() }
 }
 
-/// The small feed, flattened while one symbol that is held does not trade: it is sold later.
+/// The small feed, flattened while one symbol that is held does not trade, and resumed before it
+/// trades again: it is kept.
 fn flattened() -> Feed {
     let (at, b) = (|minute: i64| START + minute * MINUTE, Symbol::new("BBBUSD").unwrap());
     let script = vec![
         (at(54), Deed::Stand(b, "halted")),
         (at(57), Deed::Later(Word::Flatten)),
-        (at(61), Deed::Stand(b, "trading")),
-        (at(64), Deed::Switch(Word::Resume)),
+        (at(60), Deed::Switch(Word::Resume)),
+        (at(62), Deed::Stand(b, "trading")),
     ];
     Feed { script, ..feed::small() }
 }

@@ -73,8 +73,9 @@ fn what_is_changed_while_it_trades_holds_from_there_on_and_what_is_held_keeps_it
     assert_eq!(within(131, 160, "Buy by"), 0, "halted\n{told}");
     assert!(within(131, 160, "declined exits-only") > 0, "{told}");
     assert!(within(131, 160, "Sell by sma_cross") > 0, "what is held may be left\n{told}");
-    assert!(within(195, 196, "Sell by flatten") > 0, "{told}");
-    assert!(within(195, 198, "sold by flatten") > 0, "{told}");
+    let flattened = "Sell by sma_cross: an operator has everything sold";
+    assert!(within(195, 196, flattened) > 0, "of the lot of who holds it\n{told}");
+    assert!(within(195, 198, "sold by sma_cross") > 0, "{told}");
     assert_eq!(within(196, 215, "Buy by"), 0, "{told}");
 }
 

@@ -70,6 +70,18 @@ impl OrderStatus {
 /// The strategy that `everwarm panic` trades as; no strategy of a daemon has this name.
 pub const PANIC: &str = "panic";
 
+/// Whose lot is what belongs to no strategy: adopted amounts, and what was left of closed lots.
+pub const HOUSE: &str = "house";
+
+/// Who trades by hand.
+pub const MANUAL: &str = "manual";
+
+/// Names that no strategy may have.
+pub const RESERVED: [&str; 3] = [MANUAL, PANIC, HOUSE];
+
+/// The one strategy there was before lots were kept. What was held then is its lot.
+pub const FIRST_STRATEGY: &str = "sma_cross";
+
 /// A durable decision to trade, written before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderIntent {

@@ -1,10 +1,12 @@
 //! The decision: one stage alone approves and reserves.
 //!
 //! All signals of a close are decided together, after the breaker has spoken: by confidence, the
-//! surest first, then by symbol and strategy; sales go first. A buy gets exactly one answer,
-//! `Approved` or `Declined`, a sell `Owed` or `Declined`. A buy holds its quote amount and one
-//! percent more until its order is final; what of it has been filled is held no longer, for it has
-//! left the cash. While an operator has everything sold, what is held is left without a signal.
+//! surest first, then by symbol and strategy; sales go first. Each strategy has a lot of its own:
+//! what another one holds of the same symbol, or has on its way, does not hinder it and is not sold
+//! by it. A buy gets exactly one answer, `Approved` or `Declined`, a sell `Owed` or `Declined`. A
+//! buy holds its quote amount and one percent more until its order is final; what of it has been
+//! filled is held no longer, for it has left the cash. While an operator has everything sold, every
+//! lot is left without a signal.
 //!
 //! After an odd bar of a symbol entries pause for 15 closes. Exits go on: the bar may be a crash.
 //!
@@ -12,7 +14,7 @@
 //!
 //! Invariants, asserted by `check`:
 //! 1. Between inputs no signal waits for its answer.
-//! 2. A symbol has at most one order that is not final.
+//! 2. A strategy has at most one order in a symbol that is not final.
 //! 3. Nothing held is negative.
 
 mod exits;
@@ -22,6 +24,7 @@ pub use exits::REFUSALS;
 
 use super::client_id::{self, Identity};
 use super::instruments::Instruments;
+use super::lots::Lots;
 use super::risk::caps::Caps;
 use super::risk::sizing::{self, TooSmall};
 use everwarm_domain::fact::kinds::{kind, rank};
@@ -42,11 +45,15 @@ use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_kernel::state;
 use exits::Exits;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 5;
-/// Who leaves what an operator has sold, in place of a strategy.
-pub const LEAVES: &str = "flatten";
+const FORMAT: u8 = 6;
+/// The form of the last version without lots: the later members are not in it.
+const FORMAT_BEFORE_LOTS: u8 = 5;
+/// Under which name versions without lots left what an operator had sold, all lots at once.
+const LEAVES: &str = "flatten";
+/// The last version without lots, whose saved states are converted. Lots lie at their end.
+pub(crate) const BEFORE_LOTS: u16 = 5;
 /// What is held for a buy, as a multiple of its value at the close, in percent: prices move and
 /// fees come.
 const HOLD_PERCENT: i64 = 101;
@@ -105,9 +112,20 @@ struct Hold {
     left: bool,
     reserved: Decimal,
     executed_quote: Decimal,
+    /// Base units ordered; zero where a version without lots decided it.
+    #[serde(default)]
+    quantity: Decimal,
+    /// Base units that are filled, where that is known.
+    #[serde(default)]
+    executed: Decimal,
 }
 
 impl Hold {
+    /// Whether it stands in the way of another order of a lot.
+    fn is_of(&self, symbol: Symbol, strategy: &str) -> bool {
+        self.symbol == symbol && (self.strategy == strategy || self.strategy == LEAVES)
+    }
+
     fn open(&self) -> Decimal {
         self.reserved.saturating_sub(self.executed_quote).max(Decimal::ZERO)
     }
@@ -146,6 +164,9 @@ pub struct Decide {
     /// one included.
     #[serde(default)]
     odd: SymbolMap<(Oddity, u32)>,
+    /// Whose the positions are.
+    #[serde(default)]
+    lots: Lots,
 }
 
 /// The newest bar of a symbol.
@@ -160,10 +181,11 @@ struct Newest {
 /// The running account of one round.
 struct Round {
     cash: Option<Decimal>,
-    /// Symbols with an entry on the way or a position, by name.
-    taken: Vec<Symbol>,
-    /// Symbols with an order that is not final, by name.
-    pending: Vec<Symbol>,
+    /// Lots that are held or have an entry on the way.
+    taken: BTreeSet<(Symbol, String)>,
+    /// What this round has decided to sell: of which lots, and base units by asset.
+    sold: BTreeSet<(Symbol, String)>,
+    selling: BTreeMap<String, Decimal>,
     caps: Caps,
 }
 
@@ -178,14 +200,20 @@ impl Decide {
         let is_long = |symbol: Symbol, quantity: Decimal| {
             self.instruments.get(symbol).is_none_or(|rule| rule.sells(quantity))
         };
-        let positions = self.positions.iter().filter(|(s, q)| is_long(*s, **q)).map(|(s, _)| s);
-        let entries = self.holds.values().filter(|h| h.side == Side::Buy).map(|h| h.symbol);
-        let mut taken: Vec<Symbol> = positions.chain(entries).collect();
-        taken.sort_unstable();
-        taken.dedup();
-        let pending = self.holds.values().map(|hold| hold.symbol).collect();
+        let lots = self.lots.iter().filter(|(symbol, _, quantity)| is_long(*symbol, *quantity));
+        let lots = lots.map(|(symbol, strategy, _)| (symbol, strategy.to_owned()));
+        let entries = self.holds.values().filter(|hold| hold.side == Side::Buy);
+        let entries = entries.map(|hold| (hold.symbol, hold.strategy.clone()));
+        let taken = lots.chain(entries).collect();
         let cash = self.cash.map(|cash| cash.saturating_sub(held));
-        Round { cash, taken, pending, caps: self.caps.clone() }
+        let (sold, selling) = (BTreeSet::new(), BTreeMap::new());
+        Round { cash, taken, sold, selling, caps: self.caps.clone() }
+    }
+
+    /// Whether a lot has an order that is not final, or that this round has decided.
+    fn is_pending(&self, symbol: Symbol, strategy: &str, round: &Round) -> bool {
+        self.holds.values().any(|hold| hold.is_of(symbol, strategy))
+            || round.sold.contains(&(symbol, strategy.to_owned()))
     }
 
     fn judge(&self, signal: &Signal, round: &mut Round) -> Result<Approved, Refusal> {
@@ -193,12 +221,11 @@ impl Decide {
         self.listing_allows(signal.symbol)?;
         self.bars_allow(signal.symbol)?;
         let rule = self.instrument(signal.symbol)?;
-        if round.pending.contains(&signal.symbol) {
+        if self.is_pending(signal.symbol, &signal.strategy, round) {
             return no("pending", format!("an order in {} is not final yet", signal.symbol));
         }
         let (quantity, reserved) = self.entry(signal, rule, round)?;
-        round.pending.push(signal.symbol);
-        round.taken.push(signal.symbol);
+        round.taken.insert((signal.symbol, signal.strategy.clone()));
         round.cash = round.cash.map(|cash| cash.saturating_sub(reserved));
         round.caps.spend(signal.close_time, reserved);
         let Signal { strategy, symbol, side, close_time, .. } = signal;
@@ -357,7 +384,7 @@ impl Decide {
         round: &Round,
     ) -> Result<(Decimal, Decimal), Refusal> {
         let symbol = signal.symbol;
-        if round.taken.contains(&symbol) {
+        if round.taken.contains(&(symbol, signal.strategy.clone())) {
             return no("already-long", format!("{symbol} is held already"));
         }
         let (open, most) = (round.taken.len(), self.settings.trading.max_positions);
@@ -386,7 +413,10 @@ impl Decide {
         }
     }
 
-    fn ledger(&mut self, key: Key, ledger: &Ledger) {
+    fn ledger(&mut self, fact: &Fact<Body>, ledger: &Ledger) {
+        if let Some(symbol) = self.lots.fold(fact) {
+            self.exits.changed(symbol);
+        }
         match ledger {
             Ledger::Position { symbol, quantity, cash, .. } => {
                 self.cash = Some(*cash);
@@ -400,9 +430,9 @@ impl Decide {
             Ledger::Reconciled { cash, conflicts, foreign, .. } => {
                 self.cash = Some(*cash);
                 let held = self.held_by_asset();
-                self.exits.reconciled(key.n, conflicts, foreign, &held);
+                self.exits.reconciled(fact.key.n, conflicts, foreign, &held);
             }
-            Ledger::Equity { .. } | Ledger::Adjusted { .. } => {}
+            Ledger::Equity { .. } | Ledger::Adjusted { .. } | Ledger::Lot { .. } => {}
         }
     }
 
@@ -415,6 +445,9 @@ impl Decide {
                     }
                 } else if let Some(hold) = self.holds.get_mut(client_id) {
                     hold.executed_quote = *executed_quote;
+                    if !hold.quantity.is_zero() {
+                        hold.executed = *executed;
+                    }
                     hold.left = true;
                 }
             }
@@ -437,10 +470,21 @@ impl Decide {
             }
             Decision::Approved { intent, reserved, .. } => {
                 let OrderIntent { symbol, side, client_id, .. } = intent;
-                let executed_quote = Decimal::ZERO;
+                let (executed, executed_quote) = (Decimal::ZERO, Decimal::ZERO);
+                let known = fact.version > BEFORE_LOTS;
+                let quantity = if known { intent.quantity } else { Decimal::ZERO };
                 let (symbol, side, reserved) = (*symbol, *side, *reserved);
                 let (strategy, left) = (intent.strategy.clone(), false);
-                let hold = Hold { strategy, symbol, side, left, reserved, executed_quote };
+                let hold = Hold {
+                    strategy,
+                    symbol,
+                    side,
+                    left,
+                    reserved,
+                    executed_quote,
+                    quantity,
+                    executed,
+                };
                 self.exit_requested(intent);
                 if side == Side::Buy {
                     self.caps.spend(intent.close_time, reserved);
@@ -478,7 +522,7 @@ impl Stage for Decide {
     }
 
     fn version(&self) -> u16 {
-        5
+        6
     }
 
     fn on_poison(&self) -> OnPoison {
@@ -501,6 +545,7 @@ impl Stage for Decide {
             kind::GRANTED,
             kind::CHANGED,
             kind::POSITION,
+            kind::LOT,
             kind::RECONCILED,
         ])
     }
@@ -540,7 +585,7 @@ impl Stage for Decide {
             }
             Body::Decision(decision) => self.own(fact, decision),
             Body::Order(order) => self.order(order),
-            Body::Ledger(ledger) => self.ledger(fact.key, ledger),
+            Body::Ledger(ledger) => self.ledger(fact, ledger),
             Body::Venue(Venue::Account { balances, unread, .. }) => {
                 self.exits.account(fact.key.n, balances, unread);
             }
@@ -586,12 +631,22 @@ impl Stage for Decide {
         Ok(())
     }
 
+    fn converts(&self) -> &'static [u16] {
+        &[BEFORE_LOTS]
+    }
+
+    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
+        *self = state::load(FORMAT_BEFORE_LOTS, bytes)?;
+        self.lots = Lots::of_positions(&self.positions);
+        Ok(())
+    }
+
     fn check(&self) {
         self.exits.check();
         assert!(self.waiting.is_empty(), "1: {:?}", self.waiting);
-        let mut symbols: Vec<_> = self.holds.values().map(|hold| hold.symbol).collect();
-        symbols.sort_unstable();
-        assert!(symbols.windows(2).all(|w| w[0] < w[1]), "2: {symbols:?}");
+        let mut lots: Vec<_> = self.holds.values().map(|h| (h.symbol, &h.strategy)).collect();
+        lots.sort_unstable();
+        assert!(lots.windows(2).all(|w| w[0] < w[1]), "2: {lots:?}");
         let positive = |hold: &Hold| hold.open() >= Decimal::ZERO;
         assert!(self.holds.values().all(positive), "3: {:?}", self.holds);
         assert!(self.positions.iter().all(|(_, q)| *q > Decimal::ZERO), "3: {:?}", self.positions);

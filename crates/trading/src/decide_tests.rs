@@ -207,7 +207,7 @@ fn declines_with_a_code_and_both_sides_in_words() {
         (
             "BTCUSDT too-small: 0.00005 BTC rounds down to 0, less than the quantity 0.0001 that \
              BTCUSDT asks for",
-            |stage| stage.positions.insert(sym("BTCUSDT"), dec("0.00005")),
+            |stage| stage.evolve(&fact(1, 800, position("BTCUSDT", "0.00005", "10000"))),
             sell("BTCUSDT"),
         ),
     ];
@@ -295,7 +295,7 @@ fn everything_held_is_sold_once_a_close_for_as_long_as_an_operator_wants_it() {
             let Body::Decision(Decision::Approved { intent, reserved, .. }) = body else {
                 panic!("{body:?}")
             };
-            assert_eq!((intent.side, intent.strategy.as_str()), (Side::Sell, LEAVES));
+            assert_eq!((intent.side, intent.strategy.as_str()), (Side::Sell, "sma_cross"));
             assert_eq!(reserved, Decimal::ZERO);
             (intent.symbol.to_string(), intent.quantity, intent.client_id.0)
         });
@@ -555,4 +555,58 @@ fn after_an_odd_bar_nothing_is_bought_for_15_closes_and_what_is_held_is_sold() {
     let said = facts_of(&mut stage, &fact(2, 400, signals));
     let sold = said.iter().any(|body| matches!(body, Body::Decision(Decision::Approved { .. })));
     assert!(sold, "{said:?}");
+}
+
+impl Decide {
+    /// What the last version without lots saved of this state.
+    pub(crate) fn save_before_lots(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Before<'a> {
+            settings: &'a Settings,
+            identity: &'a Identity,
+            instruments: &'a Instruments,
+            level: BreakerLevel,
+            reasons: &'a [String],
+            barred: &'a [(Symbol, String)],
+            cash: Option<Decimal>,
+            positions: &'a SymbolMap<Decimal>,
+            holds: BTreeMap<&'a ClientOrderId, HoldBefore<'a>>,
+            listed: &'a Option<SymbolMap<Listed>>,
+            closed: UtcMs,
+            newest: &'a SymbolMap<Newest>,
+            time: UtcMs,
+            flatten: Option<Key>,
+            exits: &'a Exits,
+            caps: &'a Caps,
+            waiting: &'a [(Key, Signal)],
+            odd: &'a SymbolMap<(Oddity, u32)>,
+        }
+        type HoldBefore<'a> = (&'a str, Symbol, Side, bool, Decimal, Decimal);
+        let holds = self.holds.iter().map(|(id, hold)| {
+            let Hold { strategy, symbol, side, left, reserved, executed_quote, .. } = hold;
+            (id, (strategy.as_str(), *symbol, *side, *left, *reserved, *executed_quote))
+        });
+        assert!(self.exits.is_empty(), "an exit has more by now");
+        let before = Before {
+            settings: &self.settings,
+            identity: &self.identity,
+            instruments: &self.instruments,
+            level: self.level,
+            reasons: &self.reasons,
+            barred: &self.barred,
+            cash: self.cash,
+            positions: &self.positions,
+            holds: holds.collect(),
+            listed: &self.listed,
+            closed: self.closed,
+            newest: &self.newest,
+            time: self.time,
+            flatten: self.flatten,
+            exits: &self.exits,
+            caps: &self.caps,
+            waiting: &self.waiting,
+            odd: &self.odd,
+        };
+        crate::testing::old_state(FORMAT_BEFORE_LOTS, &before)
+    }
 }

@@ -1,17 +1,24 @@
 //! The books: fills to positions, cash and equity, and the account against them.
 //!
-//! Positions are long only, at average cost. A fee in the quote asset leaves cash and profit, one
-//! in the base asset leaves the position, one in another asset is counted there. The first account
+//! Positions are long only. A position is the sum of its lots: what each strategy holds of a
+//! symbol, at average cost; `position.rs` tells which lot gives. What was adopted belongs to the
+//! house. So does what is left of a lot that is too small to sell when its exit ends: it moves at
+//! the next close, for only closes come at the same place of the journal in every run.
+//!
+//! A fee in the quote asset leaves cash and profit, one in the base asset leaves the lot that was
+//! bought or sold, one in another asset is counted there. The first account
 //! ever seen is the baseline: its quote balance is our cash, all else in it is foreign. Later every
 //! asset is expected to be ours plus foreign: a surplus is foreign too and never traded, a shortage
 //! is a conflict. What is sold beyond a position came out of foreign holdings.
 //!
 //! A conflict ends by the word of an operator. Where the venue's counts, what is missing is taken
-//! out of foreign holdings first, then out of positions and cash: an adjustment, neither profit nor
-//! loss. Where ours counts, the venue may lack as much of that asset, and not more.
+//! out of foreign holdings first, then out of positions, the youngest lot first, and cash: an
+//! adjustment, neither profit nor loss. Where ours counts, the venue may lack as much of that
+//! asset, and not more.
 //!
 //! What an operator adopts moves from external holdings to our cash, or to a position at its last
-//! price: an adjustment, too. What `everwarm panic` sold is booked as the exit of what it sold.
+//! price: an adjustment, too. What `everwarm panic` sold is booked as the exit of what it sold, the
+//! oldest lot first.
 //!
 //! A balance that cannot be believed changes nothing: what was known of that asset stays. Where it
 //! is of ours, it is a conflict until it can be read.
@@ -25,28 +32,37 @@
 //! 2. Nothing foreign is recorded as zero.
 //! 3. Before the baseline nothing is foreign.
 //! 4. What is missing, or may be, is more than nothing.
+//! 5. A position is the sum of its lots; no lot is empty or negative, and none is there twice.
 
+mod booking;
 mod position;
+mod say;
 
+use super::decide::BEFORE_LOTS as BEFORE_LOTS_OF_DECISION;
 use super::instruments::Instruments;
+use super::risk::sizing;
 use everwarm_domain::bounds::AMOUNT_MAX;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
-    Accept, Body, Conflict, Dispute, Ledger as Said, Market, Operator, Order, Part, Venue,
+    Accept, Body, Conflict, Decision, Dispute, LOTS_FROM, Ledger as Said, Market, Operator, Order,
+    Part, Venue,
 };
 use everwarm_domain::id::{Symbol, SymbolMap};
 use everwarm_domain::money::{self, Decimal, Price};
-use everwarm_domain::order::{Balance, Side, VenueFill};
+use everwarm_domain::order::{Balance, Side};
 use everwarm_domain::settings::Settings;
-use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Fact, Key, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_kernel::state;
-use position::Position;
+use position::{Lot, Position};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
+/// The form of the last version without lots: the later members are not in it.
+const FORMAT_BEFORE_LOTS: u8 = 2;
+/// The last version without lots, whose saved states are converted. Lots lie at their end.
+const BEFORE_LOTS: u16 = 2;
 /// Decimal places of our part of a fee that is shared with external holdings.
 const FEE_PLACES: u32 = 8;
 /// What the venue says of a balance that cannot be believed.
@@ -89,6 +105,17 @@ pub struct Ledger {
     /// Adjustments made by the fact just folded.
     #[serde(skip)]
     booked: Vec<Adjustment>,
+    /// What touched the lots of a symbol at the present input, and what they were before.
+    #[serde(skip)]
+    before: Vec<(Symbol, Vec<Key>, Vec<Lot>)>,
+    /// Lots whose exit is over, by symbol and strategy; and whether a close has passed since.
+    #[serde(default)]
+    left: BTreeMap<(Symbol, String), bool>,
+    /// The input of the fact just folded, and of the last close.
+    #[serde(skip)]
+    at: u64,
+    #[serde(skip)]
+    closed: u64,
 }
 
 /// What an adjustment changed: the asset, what of it, the amount, and its value in quote units.
@@ -143,86 +170,6 @@ pub struct Line {
 }
 
 impl Ledger {
-    fn filled(&mut self, symbol: Symbol, side: Side, fill: &VenueFill) {
-        let base = self.instruments.get(symbol).map(|rule| rule.base.as_str());
-        let position = self.positions.entry(symbol);
-        let amount = fill.price.saturating_mul(fill.quantity);
-        let mut beyond = Decimal::ZERO;
-        match side {
-            Side::Buy => {
-                grow(&mut position.quantity, fill.quantity);
-                grow(&mut position.cost, amount);
-                shrink(&mut self.cash, amount);
-            }
-            Side::Sell => {
-                beyond = position.give(fill.quantity, true);
-                grow(&mut position.realized, amount);
-                grow(&mut self.cash, amount);
-            }
-        }
-        if self.quote.as_deref() == Some(fill.fee_asset.as_str()) {
-            shrink(&mut self.cash, fill.fee);
-            shrink(&mut position.realized, fill.fee);
-        } else if base == Some(fill.fee_asset.as_str()) {
-            grow(&mut beyond, position.give(fill.fee, false));
-        } else if !fill.fee.is_zero() {
-            shrink(self.fees.entry(fill.fee_asset.clone()).or_default(), fill.fee);
-        }
-        if position.quantity.is_zero() {
-            self.held.remove(&symbol);
-        } else {
-            self.held.insert(symbol);
-        }
-        if let Some(base) = base
-            && !beyond.is_zero()
-        {
-            let base = base.to_owned();
-            self.surplus(&base, -beyond);
-        }
-    }
-
-    /// Books what `everwarm panic` sold. It sells all there is, whoever bought it, so what it sold
-    /// beyond a position was external, and so is what that brought.
-    fn panicked(&mut self, symbol: Symbol, fill: &VenueFill) {
-        let rule = self.instruments.get(symbol);
-        let base = rule.map(|rule| rule.base.clone()).unwrap_or_default();
-        let quote = self.quote.clone().unwrap_or_default();
-        let position = self.positions.entry(symbol);
-        let mut beyond = position.give(fill.quantity, true);
-        let ours = fill.quantity - beyond;
-        let in_quote = fill.fee_asset == quote;
-        let fee = if in_quote { fill.fee } else { Decimal::ZERO };
-        // Rounded, so that both parts are exact; together they are what the venue took.
-        let share = if beyond.is_zero() || fill.quantity.is_zero() {
-            fee
-        } else {
-            (fee * (ours / fill.quantity)).round_dp(FEE_PLACES)
-        };
-        let brought = fill.price * ours - share;
-        let external = fill.price * beyond - (fee - share);
-        position.realized += brought;
-        self.cash += brought;
-        if fill.fee_asset == base {
-            beyond += position.give(fill.fee, false);
-        } else if !in_quote && !fill.fee.is_zero() {
-            *self.fees.entry(fill.fee_asset.clone()).or_default() -= fill.fee;
-        }
-        if position.quantity.is_zero() {
-            self.held.remove(&symbol);
-        }
-        self.surplus(&base, -beyond);
-        // An account that lacked what was sold had what that brought, as a surplus.
-        if self.missing.contains_key(&base) || self.aside.contains_key(&base) {
-            let recorded = self.foreign.get(&quote).copied().unwrap_or_default();
-            self.surplus(&quote, -brought.min(recorded).max(Decimal::ZERO));
-            if let Some(missing) = self.missing.remove(&base).filter(|m| *m > fill.quantity) {
-                self.missing.insert(base, missing - fill.quantity);
-            }
-        } else {
-            self.surplus(&quote, external);
-        }
-    }
-
     fn surplus(&mut self, asset: &str, amount: Decimal) {
         if amount.is_zero() {
             return;
@@ -367,7 +314,7 @@ impl Ledger {
         conflicts
     }
 
-    fn resolved(&mut self, conflict: &Conflict, accept: Accept) {
+    fn resolved(&mut self, key: Key, conflict: &Conflict, accept: Accept) {
         self.conflicts.retain(|c| c.id() != conflict.id());
         if conflict.dispute != Dispute::Balance {
             return;
@@ -377,54 +324,9 @@ impl Ledger {
         match accept {
             Accept::Venue => {
                 self.aside.remove(asset);
-                self.adjust(asset, missing);
+                self.adjust(key, asset, missing);
             }
             Accept::Ours => drop(self.aside.insert(asset.to_owned(), missing)),
-        }
-    }
-
-    /// Takes what is missing out of what is not ours, then out of positions by symbol, then out of
-    /// cash; what is left then was never there.
-    fn adjust(&mut self, asset: &str, missing: Decimal) {
-        let mut left = missing;
-        let book = |booked: &mut Vec<Adjustment>, part, amount: Decimal, value: Decimal| {
-            booked.push(Adjustment { asset: asset.to_owned(), part, amount, value });
-        };
-        let foreign = self.foreign.get(asset).copied().unwrap_or_default();
-        let taken = foreign.min(left).max(Decimal::ZERO);
-        if !taken.is_zero() {
-            shrink(&mut left, taken);
-            self.surplus(asset, -taken);
-            book(&mut self.booked, Part::Foreign, -taken, Decimal::ZERO);
-        }
-        let is_base = |symbol: &Symbol| {
-            self.instruments.get(*symbol).is_some_and(|rule| rule.base.as_str() == asset)
-        };
-        let held: Vec<Symbol> = self.held.iter().copied().filter(is_base).collect();
-        for symbol in held {
-            let mark = self.marks.get(symbol).map(|mark| mark.decimal());
-            let position = self.positions.entry(symbol);
-            let (taken, cost) = position.write_off(left);
-            if position.quantity.is_zero() {
-                self.held.remove(&symbol);
-            }
-            if !taken.is_zero() {
-                shrink(&mut left, taken);
-                let value = mark.map_or(cost, |mark| mark.saturating_mul(taken));
-                shrink(&mut self.adjusted, value);
-                book(&mut self.booked, Part::Position(symbol), -taken, -value);
-            }
-        }
-        if left.is_zero() {
-            return;
-        }
-        if self.quote.as_deref() == Some(asset) {
-            shrink(&mut self.cash, left);
-            shrink(&mut self.adjusted, left);
-            book(&mut self.booked, Part::Cash, -left, -left);
-        } else {
-            self.surplus(asset, -left);
-            book(&mut self.booked, Part::Foreign, -left, Decimal::ZERO);
         }
     }
 
@@ -446,36 +348,6 @@ impl Ledger {
         self.missing.contains_key(asset)
     }
 
-    /// Takes at most `quantity` of what is external into our books: into cash, or into a position,
-    /// at a price that is its worth and its cost, so that it is neither profit nor loss.
-    fn adopted(&mut self, asset: &str, quantity: Decimal, into: Option<(Symbol, Decimal)>) {
-        let external = self.foreign.get(asset).copied().unwrap_or_default();
-        let amount = quantity.min(external).max(Decimal::ZERO);
-        let is_base = |symbol| self.instruments.get(symbol).is_some_and(|rule| rule.base == asset);
-        let (part, value) = match into {
-            _ if amount.is_zero() => return,
-            None if self.quote.as_deref() == Some(asset) => {
-                self.cash += amount;
-                (Part::Cash, amount)
-            }
-            Some((symbol, price)) if is_base(symbol) => {
-                let position = self.positions.entry(symbol);
-                position.quantity += amount;
-                position.cost += price * amount;
-                self.held.insert(symbol);
-                (Part::Position(symbol), price * amount)
-            }
-            None | Some(_) => return,
-        };
-        self.surplus(asset, -amount);
-        self.adjusted += value;
-        let asset = asset.to_owned();
-        let given = (Part::Foreign, -amount, Decimal::ZERO);
-        for (part, amount, value) in [given, (part, amount, value)] {
-            self.booked.push(Adjustment { asset: asset.clone(), part, amount, value });
-        }
-    }
-
     fn equity(&self) -> Option<(Decimal, Decimal)> {
         self.quote.as_ref()?;
         // Both lists are by name, so each mark is found beside the last one.
@@ -494,73 +366,13 @@ impl Ledger {
         let held = money::total(positions.map(value));
         Some((self.cash.saturating_add(held).normalize(), self.cash.normalize()))
     }
-
-    fn say_equity(&self, time: UtcMs, out: &mut Out<Body>) {
-        if let Some((equity, cash)) = self.equity() {
-            let adjusted = self.adjusted.normalize();
-            out.say(Body::Ledger(Said::Equity { time, equity, cash, adjusted }));
-        }
-    }
-
-    fn say_position(&self, key: Key, symbol: Symbol, out: &mut Out<Body>) {
-        let position = self.positions.get(symbol).copied().unwrap_or_default();
-        out.say_because(
-            [key],
-            Body::Ledger(Said::Position {
-                symbol,
-                quantity: position.quantity.normalize(),
-                cost: position.cost.normalize(),
-                realized_pnl: position.realized.normalize(),
-                cash: self.cash.normalize(),
-            }),
-        );
-    }
-
-    fn say_reconciled(&self, fact: &Fact<Body>, life: u64, out: &mut Out<Body>) {
-        let Body::Order(Order::Compared { conflicts, .. }) = &fact.body else { return };
-        // Orders are compared with each account, and whenever one contradicts; the latter adds to
-        // what the last account came to.
-        let mut all = match &self.picture {
-            Some(picture) if picture.n == fact.key.n => picture.conflicts.clone(),
-            Some(_) | None => self.conflicts.clone(),
-        };
-        for conflict in conflicts {
-            if !all.contains(conflict) {
-                all.push(conflict.clone());
-            }
-        }
-        self.say_all(fact.key, life, all, out);
-    }
-
-    fn say_all(&self, key: Key, life: u64, conflicts: Vec<Conflict>, out: &mut Out<Body>) {
-        let foreign =
-            self.foreign.iter().map(|(asset, amount)| (asset.clone(), amount.normalize()));
-        let (cash, foreign) = (self.cash.normalize(), foreign.collect());
-        let said = Said::Reconciled { life, conflicts, cash, foreign };
-        out.say_because([key], Body::Ledger(said));
-    }
-
-    /// What an operator's word changed, and what is left of the conflicts.
-    fn say_resolved(&self, key: Key, out: &mut Out<Body>) {
-        for Adjustment { asset, part, amount, value } in &self.booked {
-            let (asset, part) = (asset.clone(), *part);
-            let (amount, value) = (amount.normalize(), value.normalize());
-            out.say(Body::Ledger(Said::Adjusted { asset, part, amount, value }));
-            if let Part::Position(symbol) = part {
-                self.say_position(key, symbol, out);
-            }
-        }
-        if self.life > 0 {
-            self.say_all(key, self.life, self.conflicts.clone(), out);
-        }
-    }
 }
 
 impl Stage for Ledger {
     type Body = Body;
 
     fn version(&self) -> u16 {
-        2
+        LOTS_FROM
     }
 
     fn rank(&self) -> Rank {
@@ -583,19 +395,26 @@ impl Stage for Ledger {
             kind::CONFIG_APPLIED,
             kind::RESOLVED,
             kind::ADOPTED,
+            kind::OWED,
             kind::FILLED,
             kind::COMPARED,
         ])
     }
 
     fn produces(&self) -> Mask {
-        Mask::of(&[kind::POSITION, kind::EQUITY, kind::RECONCILED, kind::ADJUSTED])
+        Mask::of(&[kind::POSITION, kind::EQUITY, kind::RECONCILED, kind::ADJUSTED, kind::LOT])
     }
 
     fn evolve(&mut self, fact: &Fact<Body>) {
         self.booked.clear();
+        if self.at != fact.key.n {
+            self.before.clear();
+            self.at = fact.key.n;
+        }
         match &fact.body {
             Body::Market(Market::Close { bars, .. }) => {
+                self.closed = fact.key.n;
+                self.left.retain(|_, passed| !std::mem::replace(passed, true));
                 let mut near = 0;
                 for bar in bars {
                     *self.marks.near(&mut near, bar.symbol, || bar.close) = bar.close;
@@ -613,20 +432,37 @@ impl Stage for Ledger {
             Body::Order(Order::Filled { client_id, symbol, side: Side::Sell, fill, .. })
                 if client_id.is_panic() =>
             {
-                self.panicked(*symbol, fill);
+                self.panicked(fact.key, *symbol, fill);
             }
-            Body::Order(Order::Filled { symbol, side, fill, .. }) => {
-                self.filled(*symbol, *side, fill);
+            Body::Order(Order::Filled { strategy, symbol, side, fill, .. }) => {
+                self.filled((fact.key, fact.time), strategy, *symbol, *side, fill);
             }
             Body::Operator(Operator::Resolved { conflict, accept, .. }) => {
-                self.resolved(conflict, *accept);
+                self.resolved(fact.key, conflict, *accept);
             }
             Body::Operator(Operator::Adopted { asset, quantity, position, .. }) => {
-                self.adopted(asset, *quantity, *position);
+                self.adopted((fact.key, fact.time), asset, *quantity, *position);
             }
             Body::Ledger(Said::Reconciled { life, conflicts, .. }) => {
                 self.life = *life;
                 self.conflicts.clone_from(conflicts);
+            }
+            Body::Ledger(Said::Position { symbol, .. }) if fact.version < LOTS_FROM => {
+                self.positions.entry(*symbol).all_to_first();
+            }
+            Body::Decision(Decision::Owed { strategy, symbol, ended, .. })
+                if fact.version > BEFORE_LOTS_OF_DECISION =>
+            {
+                let name = (*symbol, strategy.clone());
+                if ended.is_some() {
+                    self.left.insert(name, false);
+                } else {
+                    self.left.remove(&name);
+                }
+            }
+            // All but what goes to the house was closed by what was folded before.
+            Body::Ledger(Said::Lot { strategy, symbol, quantity, .. }) if quantity.is_zero() => {
+                self.positions.entry(*symbol).leave_to_house(strategy);
             }
             Body::Market(_)
             | Body::Venue(_)
@@ -641,7 +477,9 @@ impl Stage for Ledger {
     fn decide(&self, fact: &Fact<Body>, out: &mut Out<Body>) {
         match &fact.body {
             Body::Market(Market::Close { time, .. }) => self.say_equity(*time, out),
-            Body::Order(Order::Filled { symbol, .. }) => self.say_position(fact.key, *symbol, out),
+            Body::Order(Order::Filled { symbol, .. }) => {
+                self.say_position(fact.key, *symbol, out);
+            }
             Body::Order(Order::Compared { life, .. }) => self.say_reconciled(fact, *life, out),
             Body::Operator(Operator::Resolved { .. } | Operator::Adopted { .. }) => {
                 self.say_resolved(fact.key, out);
@@ -656,6 +494,15 @@ impl Stage for Ledger {
         }
     }
 
+    fn conclude(&self, out: &mut Out<Body>) {
+        self.say_lots(out);
+        if self.closed == self.at {
+            for (symbol, strategy) in self.left.keys() {
+                self.say_dust(*symbol, strategy, out);
+            }
+        }
+    }
+
     fn save(&self) -> Vec<u8> {
         state::save(FORMAT, self)
     }
@@ -665,8 +512,19 @@ impl Stage for Ledger {
         Ok(())
     }
 
+    fn converts(&self) -> &'static [u16] {
+        &[BEFORE_LOTS]
+    }
+
+    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
+        *self = state::load(FORMAT_BEFORE_LOTS, bytes)?;
+        self.positions.iter_mut().for_each(|(_, position)| position.all_to_first());
+        Ok(())
+    }
+
     fn check(&self) {
         for (symbol, position) in self.positions.iter() {
+            position.check();
             let Position { quantity, cost, .. } = *position;
             assert!(quantity >= Decimal::ZERO, "1: {symbol} {position:?}");
             assert!(!quantity.is_zero() || cost.is_zero(), "1: {symbol} {position:?}");

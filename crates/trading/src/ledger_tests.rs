@@ -4,6 +4,7 @@ use super::*;
 use crate::testing::{
     close, configured, dec, fact, facts_of, filled, input, instrument, sym, trade,
 };
+use everwarm_domain::order::VenueFill;
 
 fn balances(all: &[(&str, &str)]) -> Vec<Balance> {
     let balance = |(asset, free): &(&str, &str)| Balance {
@@ -54,9 +55,11 @@ fn words(said: &[Body]) -> String {
         | Body::Operator(_)
         | Body::Analysis(_)
         | Body::Decision(_)
-        | Body::Order(_) => panic!("{body:?}"),
+        | Body::Order(_)
+        | Body::Ledger(_) => panic!("{body:?}"),
     };
-    said.iter().map(word).collect::<Vec<_>>().join(" | ")
+    let but_lots = said.iter().filter(|body| !matches!(body, Body::Ledger(Said::Lot { .. })));
+    but_lots.map(word).collect::<Vec<_>>().join(" | ")
 }
 
 fn ready() -> Ledger {
@@ -338,4 +341,32 @@ fn what_is_adopted_is_ours_and_neither_profit_nor_loss() {
     assert_eq!(said, "cash 10200 foreign [2 BNB, 300 USDT] conflicts []");
     let said = fill(&mut ledger, Side::Sell, "150", "0.5", "0 USDT");
     assert_eq!(said, "0 cost 0 made 0 cash 10275");
+}
+
+impl Ledger {
+    /// What the last version without lots saved of this state.
+    pub(crate) fn save_before_lots(&self) -> Vec<u8> {
+        let positions = self.positions.iter().map(|(symbol, position)| {
+            let Position { quantity, cost, realized, .. } = position;
+            (symbol, (*quantity, *cost, *realized))
+        });
+        let state = (
+            &self.settings,
+            &self.instruments,
+            &self.quote,
+            self.cash,
+            positions.collect::<Vec<_>>(),
+            &self.held,
+            &self.marks,
+            &self.fees,
+            &self.foreign,
+            &self.picture,
+            &self.conflicts,
+            self.life,
+            &self.missing,
+            &self.aside,
+            self.adjusted,
+        );
+        crate::testing::old_state(FORMAT_BEFORE_LOTS, &state)
+    }
 }

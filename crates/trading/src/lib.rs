@@ -13,8 +13,8 @@
 //!                                   orders, ledger (n-1)                Owed
 //!  700   order manager  orders      Approved, Sent, answers, Account    Intent, Granted, Changed,
 //!                                                                       Filled, Compared
-//!  800   ledger         ledger      Close, Filled, Account, Compared    Position, Equity,
-//!                                                                       Reconciled
+//!  800   ledger         ledger      Close, Owed, Filled, Account,       Position, Lot, Equity,
+//!                                   Compared                            Reconciled, Adjusted
 //! ```
 //!
 //! Settings reach every stage by `ConfigApplied`, the venue's rules by `Instruments`, which symbols
@@ -27,6 +27,7 @@ pub mod decide;
 pub mod indicators;
 mod instruments;
 pub mod ledger;
+pub mod lots;
 pub mod orders;
 pub mod reload;
 pub mod risk;

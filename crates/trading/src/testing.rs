@@ -73,9 +73,18 @@ pub fn facts_of(stage: &mut dyn Stage<Body = Body>, given: &Fact<Body>) -> Vec<B
 
 fn take(stage: &mut dyn Stage<Body = Body>, n: u64, out: &mut Out<Body>, said: &mut Vec<Body>) {
     for draft in out.take() {
-        stage.evolve(&fact(n, stage.rank().0, draft.body.clone()));
+        let own = fact(n, stage.rank().0, draft.body.clone());
+        let (version, because) = (stage.version(), draft.because);
+        stage.evolve(&Fact { version, because, ..own });
         said.push(draft.body);
     }
+}
+
+/// A state as versions before live layout 5 saved it: a byte of form, then positional MessagePack.
+pub fn old_state<T: serde::Serialize>(format: u8, state: &T) -> Vec<u8> {
+    let mut bytes = vec![format];
+    rmp_serde::encode::write(&mut bytes, state).expect("states are plain values");
+    bytes
 }
 
 /// The input that puts settings in force.

@@ -230,9 +230,14 @@ impl Universe {
     }
 
     fn is_held(&self, symbol: Symbol) -> bool {
-        let held = self.positions.get(symbol).copied().unwrap_or_default();
-        let dust = self.instruments.get(symbol).is_some_and(|rule| !rule.sells(held));
-        !held.is_zero() && !dust
+        self.sells(symbol, self.positions.get(symbol).copied().unwrap_or_default())
+    }
+
+    /// Whether as much of a symbol could be sold by its size.
+    #[must_use]
+    pub fn sells(&self, symbol: Symbol, quantity: Decimal) -> bool {
+        let dust = self.instruments.get(symbol).is_some_and(|rule| !rule.sells(quantity));
+        !quantity.is_zero() && !dust
     }
 
     /// What is to be said after the venue was asked at event time `now`: rules that are new, and

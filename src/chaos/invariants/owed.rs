@@ -1,12 +1,13 @@
-//! Whatever is held and could be sold belongs to a strategy whose last signal is an entry, or its
-//! exit is owed.
+//! A lot that could be sold belongs to a strategy whose last signal is an entry, or its exit is
+//! owed.
 
-use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market};
+use everwarm_domain::fact::{Analysis, Body, Decision, Market, Signal};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::Side;
 use everwarm_kernel::fact::Fact;
+use everwarm_trading::lots::Lots;
 use everwarm_trading::risk::sizing;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,32 +16,33 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Owed {
     rules: BTreeMap<Symbol, Instrument>,
     prices: BTreeMap<Symbol, Decimal>,
-    held: BTreeMap<Symbol, Decimal>,
-    /// The newest signal of each symbol.
-    signals: BTreeMap<Symbol, Side>,
+    lots: Lots,
+    /// The newest signal for each lot.
+    signals: BTreeMap<(Symbol, String), Side>,
     open: BTreeSet<(Symbol, String)>,
-    /// What was left of each symbol when its last exit ended.
-    left: BTreeMap<Symbol, Decimal>,
+    /// What was left of each lot when its last exit ended.
+    left: BTreeMap<(Symbol, String), Decimal>,
 }
 
 impl Owed {
     /// Takes one fact, in the order of the journal.
     pub fn see(&mut self, fact: &Fact<Body>) {
+        self.lots.fold(fact);
         if let Body::Market(Market::Instruments { rules }) = &fact.body {
             self.rules.extend(rules.iter().map(|rule| (rule.symbol, rule.clone())));
         } else if let Body::Market(Market::Close { bars, .. }) = &fact.body {
             self.prices.extend(bars.iter().map(|bar| (bar.symbol, bar.close.decimal())));
-        } else if let Body::Ledger(Ledger::Position { symbol, quantity, .. }) = &fact.body {
-            self.held.insert(*symbol, *quantity);
         } else if let Body::Analysis(Analysis::Signals { rows }) = &fact.body {
-            self.signals.extend(rows.iter().map(|signal| (signal.symbol, signal.side)));
+            let name = |s: &Signal| ((s.symbol, s.strategy.clone()), s.side);
+            self.signals.extend(rows.iter().map(name));
         } else if let Body::Decision(Decision::Owed { symbol, strategy, ended, .. }) = &fact.body {
             let name = (*symbol, strategy.clone());
             if ended.is_none() {
                 self.open.insert(name);
             } else {
                 self.open.remove(&name);
-                self.left.insert(*symbol, self.held.get(symbol).copied().unwrap_or_default());
+                let left = self.lots.get(*symbol, strategy);
+                self.left.insert(name, left);
             }
         }
     }
@@ -48,24 +50,28 @@ impl Owed {
     /// What does not hold at the end.
     #[must_use]
     pub fn end(&self) -> Vec<String> {
-        let stays = |(symbol, held): (&Symbol, &Decimal)| {
-            let (rule, price) = (self.rules.get(symbol)?, self.prices.get(symbol)?);
-            let sells = sizing::market(rule, *held, *price).is_ok();
-            let owed = self.open.iter().any(|(of, _)| of == symbol);
-            let sold = self.signals.get(symbol) == Some(&Side::Sell);
-            let dust = self.left.get(symbol) == Some(held);
+        let stays = |(symbol, strategy, held): (Symbol, &str, Decimal)| {
+            let (rule, price) = (self.rules.get(&symbol)?, self.prices.get(&symbol)?);
+            let name = (symbol, strategy.to_owned());
+            let sells = sizing::market(rule, held, *price).is_ok();
+            let owed = self.open.contains(&name);
+            let sold = self.signals.get(&name) == Some(&Side::Sell);
+            let dust = self.left.get(&name) == Some(&held);
             let stays = sells && sold && !owed && !dust;
-            let text =
-                || format!("{held} of {symbol} is held, was to be sold, and no exit is owed");
+            let text = || {
+                format!(
+                    "{held} of {symbol} is held by {strategy}, was to be sold, and no exit is owed"
+                )
+            };
             stays.then(text)
         };
-        self.held.iter().filter_map(stays).collect()
+        self.lots.iter().filter_map(stays).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::position;
+    use super::super::testing::{lot, position};
     use super::*;
     use everwarm_trading::testing::{close, input, instrument, signal};
 
@@ -79,7 +85,7 @@ mod tests {
         owed.see(&position(2, 3));
         assert_eq!(owed.end(), [""; 0], "no strategy has said anything");
         owed.see(&input(3, Body::Analysis(Analysis::Signals { rows })));
-        let found = "3 of BTCUSDT is held, was to be sold, and no exit is owed";
+        let found = "3 of BTCUSDT is held by sma_cross, was to be sold, and no exit is owed";
         assert_eq!(owed.end(), [found]);
         let mut say = |ended: Option<&str>| {
             let said = Decision::Owed {
@@ -99,5 +105,9 @@ mod tests {
         assert_eq!(say(Some("too small")), [""; 0], "what is left is dust");
         owed.see(&position(5, 4));
         assert_eq!(owed.end().len(), 1, "more is held since");
+        owed.see(&lot(6, "b", 2));
+        let rows = vec![Signal { strategy: "b".into(), ..signal("BTCUSDT", Side::Sell, 60_000) }];
+        owed.see(&input(7, Body::Analysis(Analysis::Signals { rows })));
+        assert_eq!(owed.end().len(), 2, "each lot by itself");
     }
 }

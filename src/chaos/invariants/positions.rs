@@ -1,15 +1,19 @@
 //! A position is the sum of its fills, each applied once; and what was filled is what the venue
 //! executed.
 //!
+//! A position is the sum of its lots, too, and no lot is below zero.
+//!
 //! What is sold beyond a position is not ours, so no position is below zero. An operator may take
 //! the venue's word for less: that is an adjustment, and counts.
 
 use super::orders;
+use everwarm_domain::fact::kinds::rank;
 use everwarm_domain::fact::{Body, Ledger, Market, Order, Part};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{Side, VenueFill};
 use everwarm_kernel::fact::Fact;
+use everwarm_trading::lots::Lots;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +27,11 @@ pub struct Positions {
     /// What is held after an input that filled something, and what was said of it.
     after: BTreeMap<(Symbol, u64), Decimal>,
     told: BTreeMap<(Symbol, u64), Decimal>,
+    lots: Lots,
+    /// The newest position of each symbol.
+    sums: BTreeMap<Symbol, Decimal>,
+    /// The input of the fact before.
+    last: u64,
     broken: Vec<String>,
 }
 
@@ -30,6 +39,18 @@ impl Positions {
     /// Takes one fact, in the order of the journal.
     pub fn see(&mut self, fact: &Fact<Body>) {
         let n = fact.key.n;
+        if fact.key.rank == rank::LEDGER.0 {
+            if n != self.last {
+                self.add_up();
+                self.last = n;
+            }
+            self.lots.fold(fact);
+        }
+        if let Body::Ledger(Ledger::Lot { strategy, symbol, quantity, .. }) = &fact.body
+            && *quantity < Decimal::ZERO
+        {
+            self.broken.push(format!("{strategy} holds {quantity} of {symbol} at {n}"));
+        }
         if let Body::Market(Market::Instruments { rules }) = &fact.body {
             self.bases.extend(rules.iter().map(|rule| (rule.symbol, rule.base.clone())));
         } else if let Body::Order(Order::Filled { client_id, symbol, side, fill, .. }) = &fact.body
@@ -47,7 +68,21 @@ impl Positions {
             *self.held.entry(*symbol).or_default() += *amount;
         } else if let Body::Ledger(Ledger::Position { symbol, quantity, .. }) = &fact.body {
             self.told.insert((*symbol, n), *quantity);
+            self.sums.insert(*symbol, *quantity);
         }
+    }
+
+    /// Holds lots against positions, as of all that the ledger said about the input before.
+    fn add_up(&mut self) {
+        for (symbol, held) in &self.sums {
+            let lots = self.lots.sum(*symbol);
+            if lots != *held {
+                let at = self.last;
+                self.broken.push(format!("lots of {symbol} up to {at} are {lots}, held is {held}"));
+            }
+        }
+        // Each is told once.
+        self.sums.retain(|symbol, held| self.lots.sum(*symbol) == *held);
     }
 
     fn held(&self, symbol: Symbol) -> Decimal {
@@ -70,6 +105,12 @@ impl Positions {
     #[must_use]
     pub fn end(&self, ledger: &Value) -> Vec<String> {
         let mut broken = self.broken.clone();
+        for (symbol, held) in &self.sums {
+            let lots = self.lots.sum(*symbol);
+            if lots != *held {
+                broken.push(format!("lots of {symbol} are {lots}, held is {held}"));
+            }
+        }
         for ((symbol, n), held) in &self.after {
             let told = self.told.get(&(*symbol, *n));
             if told != Some(held) {
@@ -96,7 +137,7 @@ impl Positions {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{filled, ledger, position};
+    use super::super::testing::{filled, ledger, lot, position};
     use super::*;
 
     #[test]
@@ -116,6 +157,16 @@ mod tests {
         positions.see(&position(3, 5));
         let books = ledger(&[("a", "3"), ("b", "2"), ("c", "1")]);
         assert!(positions.end(&books)[0].contains("up to 3 are 2"), "{:?}", positions.end(&books));
+    }
+
+    #[test]
+    fn lots_that_are_not_the_position_are_found() {
+        let mut positions = Positions::default();
+        positions.see(&filled(1, "a", Side::Buy, 7, 3));
+        positions.see(&position(1, 3));
+        positions.see(&lot(2, "b", 1));
+        let books = ledger(&[("a", "3")]);
+        assert_eq!(positions.end(&books), ["lots of BTCUSDT are 4, held is 3"]);
     }
 
     #[test]

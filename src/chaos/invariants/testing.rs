@@ -1,7 +1,7 @@
 //! Facts and books for the tests of the invariants.
 
 use everwarm_domain::fact::kinds::rank;
-use everwarm_domain::fact::{Body, Decision, Ledger, Order, Venue};
+use everwarm_domain::fact::{Body, Decision, LOTS_FROM, Ledger, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{
@@ -110,6 +110,18 @@ pub(super) fn position(n: u64, quantity: i64) -> Fact<Body> {
         cash: Decimal::ZERO,
     };
     fact(n, rank::LEDGER, Body::Ledger(body))
+}
+
+/// A lot as the books tell it.
+pub(super) fn lot(n: u64, strategy: &str, quantity: i64) -> Fact<Body> {
+    let body = Ledger::Lot {
+        strategy: strategy.to_owned(),
+        symbol: symbol(),
+        quantity: Decimal::from(quantity),
+        cost: Decimal::ZERO,
+        opened: None,
+    };
+    Fact { version: LOTS_FROM, ..fact(n, rank::LEDGER, Body::Ledger(body)) }
 }
 
 /// The exchange's books with these orders: id, and what was executed.

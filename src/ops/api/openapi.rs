@@ -6,10 +6,10 @@ use crate::ops::harm::{BranchView, HarmView};
 use crate::ops::summary::SummaryView;
 use crate::ops::views::{
     AdoptView, AdoptedView, AuditView, BarView, ClearedView, EquityView, ExplainView, FillView,
-    HealthView, LogLevelView, NamedView, OrderView, PositionView, QuarantineView, ReadyView,
-    ReasonView, ReconcileView, ReloadView, ReloadsView, ReplayView, ResolveView, ResolvedView,
-    SafeView, SessionView, SignalView, StatusView, SwitchedView, SwitchesView, SymbolView,
-    SymbolsChangeView, TradeView, ValueView, VerifyView, VersionView,
+    HealthView, LogLevelView, LotView, NamedView, OrderView, PositionView, QuarantineView,
+    ReadyView, ReasonView, ReconcileView, ReloadView, ReloadsView, ReplayView, ResolveView,
+    ResolvedView, SafeView, SessionView, SignalView, StatusView, SwitchedView, SwitchesView,
+    SymbolView, SymbolsChangeView, TradeView, ValueView, VerifyView, VersionView,
 };
 use crate::shapes::SYMBOL;
 use everwarm_domain::time::Timeframe;
@@ -76,6 +76,7 @@ const ROWS: &[Row] = &[
     get("/api/v1/status", "One screen", one::<StatusView>),
     get("/api/v1/doctor", "What is wrong, since when, and what to do", one::<HealthView>),
     get("/api/v1/positions", "Positions of every symbol ever traded", all::<PositionView>),
+    get("/api/v1/lots", "What each strategy holds", all::<LotView>),
     listed("/api/v1/trades", "Trades from flat to flat", all::<TradeView>),
     Row {
         query: &["from", "to"],

@@ -101,6 +101,7 @@ impl Api {
             .route("/api/v1/status", get(|s| answer(s, Desk::status)))
             .route("/api/v1/doctor", get(|s| answer(s, Desk::doctor)))
             .route("/api/v1/positions", get(|s| answer(s, Desk::positions)))
+            .route("/api/v1/lots", get(|s| answer(s, Desk::lots)))
             .route("/api/v1/verify", one_of(get(|s| answer(s, Desk::verify))))
             .route("/api/v1/replay", one_of(get(replay)))
             .route("/api/v1/backup", get(backup))

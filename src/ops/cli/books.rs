@@ -1,4 +1,4 @@
-//! `everwarm positions`, `trades`: the books.
+//! `everwarm positions`, `lots`, `trades`: the books.
 
 use super::Core;
 use super::ask::{Args, ListArgs};
@@ -28,6 +28,29 @@ pub fn positions(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Fai
             signed(position.realized_pnl),
             position.unrealized_pnl.map_or("-".to_owned(), signed),
             standing(position.standing).to_owned(),
+        ]);
+    }
+    printer.table(&table)
+}
+
+/// Prints lots.
+pub fn lots(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let rows = args.desk(core)?.lots()?;
+    if args.json {
+        return printer.json(&rows);
+    }
+    if rows.is_empty() {
+        printer.note("nothing is held");
+        return Ok(Exit::Fine);
+    }
+    let mut table = Table::new(&["symbol", "strategy", ">quantity", ">average", "opened (UTC)"]);
+    for lot in rows {
+        table.row(vec![
+            lot.symbol.to_string(),
+            lot.strategy,
+            plain(lot.quantity),
+            lot.average_price.map_or("-".to_owned(), rounded),
+            lot.opened.map_or("-".to_owned(), instant),
         ]);
     }
     printer.table(&table)

@@ -142,6 +142,8 @@ enum Command {
     Fills(ask::ListArgs),
     /// What is held, and what it made.
     Positions(ask::Args),
+    /// What each strategy holds.
+    Lots(ask::Args),
     /// Trades from flat to flat, newest last.
     Trades(ask::ListArgs),
     /// What a day or a month came to, for people, as a page, or as tables for accountants.
@@ -272,6 +274,7 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::Orders(args) => lists::orders(&args, core, printer),
         Command::Fills(args) => lists::fills(&args, core, printer),
         Command::Positions(args) => books::positions(&args, core, printer),
+        Command::Lots(args) => books::lots(&args, core, printer),
         Command::Trades(args) => books::trades(&args, core, printer),
         Command::Summary(args) => summary::print(&args, core, printer),
         Command::Equity(args) => lists::equity(&args, core, printer),

@@ -89,7 +89,9 @@ fn without_a_command_it_runs() {
         assert!(Cli::try_parse_from(words).is_ok(), "{text}");
     }
     assert!(Cli::try_parse_from(["everwarm", "--seed", "3", "status"]).is_err());
-    for noun in ["status", "orders", "fills", "positions", "equity", "signals", "tree", "verify"] {
+    for noun in
+        ["status", "orders", "fills", "positions", "lots", "equity", "signals", "tree", "verify"]
+    {
         let words = ["everwarm", noun, "--json", "--data-dir", "x"];
         assert!(Cli::try_parse_from(words).is_ok(), "{noun}");
     }
@@ -276,6 +278,7 @@ fn a_running_daemon_answers_as_its_files_would() {
     assert_eq!(remote.orders(None).unwrap(), files.orders(None).unwrap());
     assert_eq!(remote.fills(Some(1)).unwrap(), files.fills(Some(1)).unwrap());
     assert_eq!(remote.positions().unwrap(), files.positions().unwrap());
+    assert_eq!(remote.lots().unwrap(), files.lots().unwrap());
     assert_eq!(remote.equity(None).unwrap(), files.equity(None).unwrap());
     assert_eq!(remote.trades(None).unwrap(), files.trades(None).unwrap());
     assert_eq!(remote.signals(None).unwrap(), files.signals(None).unwrap());

@@ -169,7 +169,7 @@ impl HealthFold {
                 let ids = conflicts.iter().map(everwarm_domain::fact::Conflict::id);
                 self.conflicts = ids.map(|id| (id.clone(), since(&id))).collect();
             }
-            Ledger::Equity { .. } | Ledger::Adjusted { .. } => {}
+            Ledger::Equity { .. } | Ledger::Adjusted { .. } | Ledger::Lot { .. } => {}
         }
     }
 }

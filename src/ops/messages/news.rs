@@ -291,7 +291,7 @@ impl News {
                 if news { vec![(Topic::Conflict, tell(&fact.body, None))] } else { Vec::new() }
             }
             Ledger::Adjusted { .. } => vec![(Topic::Conflict, tell(&fact.body, None))],
-            Ledger::Position { .. } => Vec::new(),
+            Ledger::Position { .. } | Ledger::Lot { .. } => Vec::new(),
         }
     }
 

@@ -71,6 +71,9 @@ impl Look {
         if let Ok(rows) = desk.positions() {
             self.keyed("positions", &rows, |row| row.symbol.to_string());
         }
+        if let Ok(rows) = desk.lots() {
+            self.keyed("lots", &rows, |row| format!("{} {}", row.symbol, row.strategy));
+        }
         if let Ok(rows) = desk.orders(Some(NEWEST)) {
             self.newest("orders", &rows, |row| row.client_order_id.to_string());
         }

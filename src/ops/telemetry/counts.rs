@@ -243,7 +243,7 @@ impl Counts {
                 self.peak = self.peak.max(equity.saturating_sub(*adjusted));
             }
             Ledger::Reconciled { cash, .. } => self.cash = *cash,
-            Ledger::Adjusted { .. } => {}
+            Ledger::Adjusted { .. } | Ledger::Lot { .. } => {}
         }
     }
 

@@ -14,13 +14,13 @@ pub struct OwedView {
     /// What is to be sold.
     #[schema(value_type = shapes::Symbol)]
     pub symbol: Symbol,
-    /// Whose: a strategy, or `flatten` for what an operator has sold.
+    /// Whose lot is to be sold: a strategy's, or the `house`'s.
     pub strategy: String,
     /// The close it was decided on, UTC milliseconds.
     pub since: UtcMs,
     /// Why it was decided.
     pub cause: String,
-    /// Base units held.
+    /// Base units of the lot.
     pub held: Decimal,
     /// Equal refusals in a row.
     pub refusals: u32,

@@ -57,6 +57,7 @@ pub mod kind {
     pub const FEATURE_VALUES: u8 = 57;
     pub const BAR_REFUSED: u8 = 68;
     pub const OWED: u8 = 84;
+    pub const LOT: u8 = 85;
     pub const ADOPTED: u8 = 93;
     pub const PANIC_TRADED: u8 = 94;
     pub const RESTARTED: u8 = 97;
@@ -210,6 +211,8 @@ kinds! {
         "a bar that the venue's records contradict or no type holds; at most one a symbol a minute";
     OWED "Decision.Owed" "decision" false JOURNAL
         "an exit that was decided and is not done: opened, waiting for another reason, or ended";
+    LOT "Ledger.Lot" "ledger" false JOURNAL
+        "what of a position belongs to one strategy changed";
     ADOPTED "Operator.Adopted" "operator" true JOURNAL
         "an operator takes a surplus into our books";
     PANIC_TRADED "Venue.PanicTraded" "gateway" false JOURNAL
@@ -282,6 +285,7 @@ impl fact::Body for Body {
                 Ledger::Equity { .. } => kind::EQUITY,
                 Ledger::Reconciled { .. } => kind::RECONCILED,
                 Ledger::Adjusted { .. } => kind::ADJUSTED,
+                Ledger::Lot { .. } => kind::LOT,
             },
         }
     }

@@ -528,7 +528,8 @@ pub enum Decision {
     /// An exit that was decided and is not done: said when it opens, when what keeps it waiting
     /// changes, and when it ends.
     Owed {
-        /// Whose: a strategy, or `flatten` for what an operator has sold.
+        /// Whose lot: a strategy's, or the `house`'s. Versions without lots said `flatten` for all
+        /// that an operator had sold of a symbol.
         strategy: String,
         /// What is to be sold.
         symbol: Symbol,
@@ -653,7 +654,25 @@ pub enum Ledger {
         /// What it changed of the equity, quote units at the mark.
         value: Decimal,
     },
+    /// A lot changed: what of a position belongs to one strategy. The position is the sum of its
+    /// lots.
+    Lot {
+        /// Whose: a strategy, or `house` for what belongs to none.
+        strategy: String,
+        /// Of what.
+        symbol: Symbol,
+        /// Base units held; zero where the lot is closed.
+        quantity: Decimal,
+        /// What the units held have cost, in quote units, fees in quote excluded.
+        cost: Decimal,
+        /// Event time at which it was opened, UTC milliseconds; none where it is closed, or was
+        /// opened before lots were kept.
+        opened: Option<UtcMs>,
+    },
 }
+
+/// The version of the ledger from which on it says [`Ledger::Lot`].
+pub const LOTS_FROM: u16 = 3;
 
 /// What of an asset an adjustment changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

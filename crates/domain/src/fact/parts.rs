@@ -91,7 +91,9 @@ impl Body {
                 | Market::BarRefused { symbol, .. },
             )
             | Body::Order(Order::Changed { symbol, .. } | Order::Filled { symbol, .. })
-            | Body::Ledger(Ledger::Position { symbol, .. }) => Some(*symbol),
+            | Body::Ledger(Ledger::Position { symbol, .. } | Ledger::Lot { symbol, .. }) => {
+                Some(*symbol)
+            }
             Body::Decision(Decision::Approved { intent, .. })
             | Body::Order(Order::Intent(intent)) => Some(intent.symbol),
             Body::Market(_)

@@ -5,14 +5,14 @@
 //! small to sell or the strategy signals a new entry. A failed request is repeated at a later
 //! close. After three equal refusals the exit waits 1, 2, 4 … 60 closes.
 //!
-//! What the account does not have is not sold: at most the position less what the last account
-//! lacked of it. While a balance conflict stands in the asset nothing of it is sold, and after one,
-//! and after a resume, not before a later account was compared.
+//! What the account does not have is not sold: of an asset at most what is held less what the last
+//! account lacked of it and what other orders sell. While a balance conflict stands in the asset
+//! nothing of it is sold, and after one, and after a resume, not before a later account was
+//! compared.
 
 use crate::instruments::Instruments;
 use everwarm_domain::fact::{Conflict, Dispute};
 use everwarm_domain::id::{Symbol, SymbolMap};
-use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{Balance, OrderStatus};
 use everwarm_domain::time::UtcMs;
@@ -49,13 +49,22 @@ pub(super) struct Exit {
     wait: u32,
     /// The newest close when it was requested last.
     asked: Option<UtcMs>,
+    /// Whether an operator has it sold, and no strategy.
+    #[serde(default)]
+    pub(super) flattened: bool,
 }
 
 impl Exit {
     /// An exit that was never requested.
     pub(super) fn new(since: UtcMs, cause: String, key: Key, revision: u32) -> Exit {
         let (told, said, refusal, asked) = (None, None, None, None);
-        Exit { since, cause, key, revision, tries: 0, told, said, refusal, wait: 0, asked }
+        let (tries, wait, flattened) = (0, 0, false);
+        Exit { since, cause, key, revision, tries, told, said, refusal, wait, asked, flattened }
+    }
+
+    /// The same exit, which a strategy asks for, too.
+    pub(super) fn taken_over(&self, key: Key, cause: String) -> Exit {
+        Exit { key, cause, flattened: false, ..self.clone() }
     }
 
     /// What a fact about it follows from: what led to it, and what was said of it last.
@@ -126,11 +135,6 @@ impl Exits {
         self.open.get(&(symbol, strategy.to_owned()))
     }
 
-    /// Whether any exit of a symbol is owed.
-    pub(super) fn any_of(&self, symbol: Symbol) -> bool {
-        self.open.keys().any(|(of, _)| *of == symbol)
-    }
-
     /// Number of the first request of an exit decided on the close `since`: an id is never used
     /// twice.
     pub(super) fn first_revision(&self, symbol: Symbol, strategy: &str, since: UtcMs) -> u32 {
@@ -147,7 +151,13 @@ impl Exits {
             return;
         }
         match self.open.get_mut(&name) {
-            Some(exit) => (exit.told, exit.said) = (said.told, said.said),
+            Some(exit) => {
+                (exit.told, exit.said) = (said.told, said.said);
+                // Another fact asks for it, too.
+                if exit.key != said.key {
+                    (exit.key, exit.cause, exit.flattened) = (said.key, said.cause, said.flattened);
+                }
+            }
             None => drop(self.open.insert(name, said)),
         }
     }
@@ -249,12 +259,12 @@ impl Exits {
         }
     }
 
-    /// How much of what is held may be sold.
+    /// How much of an asset of which `held` is held may be sold.
     ///
     /// # Errors
     /// Says why nothing may.
-    pub(super) fn available(&self, rule: &Instrument, held: Decimal) -> Result<Decimal, String> {
-        let (asset, account) = (&rule.base, &self.account);
+    pub(super) fn available(&self, asset: &str, held: Decimal) -> Result<Decimal, String> {
+        let account = &self.account;
         if account.conflicts.contains(asset) {
             return Err(format!("the balance of {asset} differs from the books"));
         }

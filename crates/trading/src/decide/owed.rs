@@ -1,14 +1,17 @@
 //! The part of the decision about exits: which are owed, and which may be requested now.
 
 use super::exits::{self, Ended, Exit};
-use super::{Approved, Decide, Hold, LEAVES, Refusal, Round, client_id, no, too_small};
+use super::{
+    Approved, BEFORE_LOTS, Decide, Hold, LEAVES, Refusal, Round, client_id, no, too_small,
+};
 use crate::risk::sizing;
 use everwarm_domain::fact::{Body, BreakerLevel, Decision, Signal};
 use everwarm_domain::id::Symbol;
-use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, Side};
+use everwarm_domain::money::{self, Decimal};
+use everwarm_domain::order::{HOUSE, OrderIntent, OrderStatus, OrderType, Side};
 use everwarm_kernel::fact::{Fact, Key};
 use everwarm_kernel::stage::Out;
+use std::collections::BTreeSet;
 
 /// What becomes of an exit in this round.
 enum Fate {
@@ -29,9 +32,14 @@ impl Decide {
         round: &mut Round,
         out: &mut Out<Body>,
     ) {
+        let mut opened = BTreeSet::new();
         for (key, signal) in waiting.iter().filter(|(_, signal)| signal.side == Side::Sell) {
+            let Signal { symbol, strategy, .. } = signal;
             match self.open(*key, signal, round) {
-                Ok(exit) => self.follow(signal.symbol, &signal.strategy, &exit, true, round, out),
+                Ok(exit) => {
+                    self.follow(*symbol, strategy, &exit, true, round, out);
+                    opened.insert((*symbol, strategy));
+                }
                 Err(Refusal { code, text }) => {
                     let (signal, code) = (signal.clone(), code.to_owned());
                     let declined = Decision::Declined { signal, code, text };
@@ -39,11 +47,12 @@ impl Decide {
                 }
             }
         }
-        for ((symbol, strategy), exit) in self.exits.iter() {
+        let others = self.exits.iter().filter(|((of, who), _)| !opened.contains(&(*of, who)));
+        for ((symbol, strategy), exit) in others {
             let enters = waiting.iter().any(|(_, signal)| {
                 (signal.side, signal.symbol, &signal.strategy) == (Side::Buy, *symbol, strategy)
             });
-            if enters && !self.sells_now(*symbol) {
+            if enters && !exit.flattened && !self.sells_now(*symbol, strategy) {
                 let why = "the strategy signals a new entry".to_owned();
                 out.say_because(exit.because(), owed(*symbol, strategy, exit, None, Some(why)));
             } else {
@@ -55,7 +64,8 @@ impl Decide {
 
     /// Whether an exit could be requested at once.
     pub(super) fn exit_is_due(&self) -> bool {
-        let mut exits = self.exits.iter().filter(|((symbol, _), _)| !self.sells_now(*symbol));
+        let idle = |symbol, strategy: &str| !self.sells_now(symbol, strategy);
+        let mut exits = self.exits.iter().filter(|((symbol, strategy), _)| idle(*symbol, strategy));
         exits.any(|((symbol, strategy), exit)| {
             let asks = |fate| matches!(fate, Fate::Asks(_));
             asks(self.fate(*symbol, strategy, exit, &self.round()))
@@ -66,20 +76,23 @@ impl Decide {
     fn open(&self, key: Key, signal: &Signal, round: &Round) -> Result<Exit, Refusal> {
         let Signal { symbol, strategy, .. } = signal;
         if let Some(exit) = self.exits.get(*symbol, strategy) {
+            if exit.flattened {
+                // It stays owed when the operator resumes.
+                return Ok(exit.taken_over(key, signal.reason.clone()));
+            }
             let text = format!("the exit decided at {} is owed still", exit.since);
             return no("owed", text);
         }
-        if !round.pending.contains(symbol) {
+        if !self.is_pending(*symbol, strategy, round) {
             let price = signal.price.decimal();
-            match (self.positions.get(*symbol), self.instruments.get(*symbol)) {
-                (None, rule) => {
-                    let base = rule.map_or(symbol.as_str(), |rule| &rule.base);
-                    return no("nothing-to-sell", format!("no {base} is held"));
-                }
-                (Some(held), Some(rule)) => {
-                    sizing::market(rule, *held, price).map_err(too_small)?;
-                }
-                (Some(_), None) => {}
+            let rule = self.instruments.get(*symbol);
+            if self.lots.get(*symbol, strategy).is_zero() {
+                let base = rule.map_or(symbol.as_str(), |rule| &rule.base);
+                return no("nothing-to-sell", format!("no {base} is held"));
+            }
+            if let Some(rule) = rule {
+                let (wanted, _) = self.wanted(*symbol, strategy, round);
+                sizing::market(rule, wanted, price).map_err(too_small)?;
             }
         }
         let revision = self.exits.first_revision(*symbol, strategy, signal.close_time);
@@ -105,16 +118,61 @@ impl Decide {
             out.say_because(exit.because(), owed(symbol, strategy, exit, told, ended));
         }
         if let Some(approved) = approved {
-            round.pending.push(symbol);
+            self.sells(symbol, strategy, approved.intent.quantity, round);
             out.say_because(exit.because(), approved.into_body());
         }
+    }
+
+    /// What a sale of a lot sells: the lot, and with it the house's of that symbol, where nothing
+    /// else sells that; and whether it does.
+    fn wanted(&self, symbol: Symbol, strategy: &str, round: &Round) -> (Decimal, bool) {
+        let lot = self.lots.get(symbol, strategy);
+        let house = self.lots.get(symbol, HOUSE);
+        let living = self.holds.values().any(|h| (h.side, h.symbol) == (Side::Sell, symbol));
+        let decided = round.sold.iter().any(|(of, _)| *of == symbol);
+        let owed = self.exits.get(symbol, HOUSE).is_some();
+        let takes = strategy != HOUSE && !house.is_zero() && !living && !decided && !owed;
+        // Where everything is sold, it has an exit of its own.
+        let takes = takes && (self.flatten.is_none() || !self.sellable(symbol, house));
+        (if takes { lot.saturating_add(house) } else { lot }, takes)
+    }
+
+    /// This round sells `quantity` of a lot.
+    fn sells(&self, symbol: Symbol, strategy: &str, quantity: Decimal, round: &mut Round) {
+        let (_, house) = self.wanted(symbol, strategy, round);
+        if house {
+            round.sold.insert((symbol, HOUSE.to_owned()));
+        }
+        round.sold.insert((symbol, strategy.to_owned()));
+        if let Some(rule) = self.instruments.get(symbol) {
+            let selling = round.selling.entry(rule.base.clone()).or_default();
+            *selling = selling.saturating_add(quantity);
+        }
+    }
+
+    /// Base units of an asset that orders sell: those that are not final, and this round's.
+    fn selling(&self, asset: &str, round: &Round) -> Decimal {
+        let of = |hold: &&Hold| {
+            let rule = self.instruments.get(hold.symbol);
+            hold.side == Side::Sell && rule.is_some_and(|rule| rule.base == asset)
+        };
+        let left = |hold: &Hold| {
+            if hold.quantity.is_zero() {
+                // Who decided it sold all there was.
+                return self.lots.sum(hold.symbol);
+            }
+            hold.quantity.saturating_sub(hold.executed).max(Decimal::ZERO)
+        };
+        let living = money::total(self.holds.values().filter(of).map(left));
+        living.saturating_add(round.selling.get(asset).copied().unwrap_or_default())
     }
 
     fn fate(&self, symbol: Symbol, strategy: &str, exit: &Exit, round: &Round) -> Fate {
         if self.holds.values().any(|hold| hold.sells(symbol, strategy)) {
             return Fate::Waits(None);
         }
-        if strategy == LEAVES && self.flatten.is_none() {
+        let flattened = exit.flattened || strategy == LEAVES;
+        if flattened && self.flatten.is_none() {
             return Fate::Ends("an operator has resumed trading".to_owned());
         }
         match self.request(symbol, strategy, exit, round) {
@@ -132,15 +190,17 @@ impl Decide {
         exit: &Exit,
         round: &Round,
     ) -> Result<Approved, Refusal> {
-        if round.pending.contains(&symbol) {
+        if self.is_pending(symbol, strategy, round) {
             return no("pending", format!("an order in {symbol} is not final yet"));
         }
-        let Some(held) = self.positions.get(symbol) else {
+        if self.lots.get(symbol, strategy).is_zero() {
             return no("nothing-to-sell", format!("nothing of {symbol} is held"));
-        };
+        }
+        let (wanted, _) = self.wanted(symbol, strategy, round);
         let price = self.newest.get(symbol).map(|newest| newest.close.decimal());
-        if let (Some(rule), Some(price)) = (self.instruments.get(symbol), price) {
-            sizing::market(rule, *held, price).map_err(too_small)?;
+        if let Some(rule) = self.instruments.get(symbol) {
+            // Of a symbol that is listed no more only the size counts.
+            sizing::market(rule, wanted, price.unwrap_or(Decimal::MAX)).map_err(too_small)?;
         }
         if self.level == BreakerLevel::Halted {
             let why = self.reasons.join("; ");
@@ -153,11 +213,12 @@ impl Decide {
         let Some(price) = price else {
             return no("no-price", format!("{symbol} has not closed yet"));
         };
-        let available = self.exits.available(rule, *held).or_else(|why| no("account", why))?;
-        let quantity = sizing::market(rule, available, price).or_else(|_| {
-            let (available, held) = (available.normalize(), held.normalize());
-            let base = &rule.base;
-            no("account", format!("the account has {available} of the {held} {base} held"))
+        let (asset, held) = (&rule.base, self.held_of(&rule.base));
+        let available = self.exits.available(asset, held).or_else(|why| no("account", why))?;
+        let available = available.saturating_sub(self.selling(asset, round)).max(Decimal::ZERO);
+        let quantity = sizing::market(rule, wanted.min(available), price).or_else(|_| {
+            let (available, wanted) = (available.normalize(), wanted.normalize());
+            no("account", format!("the account has {available} of the {wanted} {asset} held"))
         })?;
         let revision = exit.revision;
         let client_id =
@@ -177,30 +238,36 @@ impl Decide {
         Ok(Approved { intent, reserved: Decimal::ZERO, reason: exit.cause.clone() })
     }
 
-    /// Opens an exit for everything held where an operator has it sold, and takes those exits back
-    /// where he does not any more.
+    /// Opens an exit for every lot where an operator has everything sold. Those exits end where he
+    /// does not any more.
     fn flatten_all(&self, waiting: &[&(Key, Signal)], round: &mut Round, out: &mut Out<Body>) {
         let Some(word) = self.flatten else { return };
-        for (symbol, held) in self.positions.iter() {
-            let signalled = waiting
-                .iter()
-                .any(|(_, signal)| (signal.side, signal.symbol) == (Side::Sell, symbol));
-            let sellable = self.newest.get(symbol).is_some_and(|newest| {
-                let rule = self.instruments.get(symbol);
-                rule.is_some_and(|rule| sizing::market(rule, *held, newest.close.decimal()).is_ok())
+        for (symbol, strategy, held) in self.lots.iter() {
+            let signalled = waiting.iter().any(|(_, signal)| {
+                (signal.side, signal.symbol, signal.strategy.as_str())
+                    == (Side::Sell, symbol, strategy)
             });
-            if !sellable || signalled || self.exits.any_of(symbol) {
+            let owed = [strategy, LEAVES].iter().any(|of| self.exits.get(symbol, of).is_some());
+            if signalled || owed || !self.sellable(symbol, held) {
                 continue;
             }
             let cause = "an operator has everything sold".to_owned();
-            let revision = self.exits.first_revision(symbol, LEAVES, self.closed);
+            let revision = self.exits.first_revision(symbol, strategy, self.closed);
             let exit = Exit::new(self.closed, cause, word, revision);
-            self.follow(symbol, LEAVES, &exit, true, round, out);
+            self.follow(symbol, strategy, &exit, true, round, out);
         }
     }
 
-    fn sells_now(&self, symbol: Symbol) -> bool {
-        self.holds.values().any(|hold| (hold.side, hold.symbol) == (Side::Sell, symbol))
+    /// Whether an order could sell as much, by the venue's rules and the newest close.
+    fn sellable(&self, symbol: Symbol, quantity: Decimal) -> bool {
+        let (rule, newest) = (self.instruments.get(symbol), self.newest.get(symbol));
+        rule.zip(newest).is_some_and(|(rule, newest)| {
+            sizing::market(rule, quantity, newest.close.decimal()).is_ok()
+        })
+    }
+
+    fn sells_now(&self, symbol: Symbol, strategy: &str) -> bool {
+        self.holds.values().any(|hold| hold.side == Side::Sell && hold.is_of(symbol, strategy))
     }
 
     /// Takes in that an order to sell is over.
@@ -227,6 +294,7 @@ impl Decide {
         let mut exit = Exit::new(*since, cause.clone(), key, *revision);
         exit.told.clone_from(refusal);
         exit.said = Some(fact.key);
+        exit.flattened = fact.version > BEFORE_LOTS && self.flatten == Some(key);
         self.exits.said((*symbol, strategy.clone()), exit, ended.is_some());
     }
 
@@ -235,6 +303,13 @@ impl Decide {
         if intent.side == Side::Sell {
             self.exits.requested(intent.symbol, &intent.strategy, self.closed);
         }
+    }
+
+    /// Base units held of an asset.
+    fn held_of(&self, asset: &str) -> Decimal {
+        let of = |symbol| self.instruments.get(symbol).is_some_and(|rule| rule.base == asset);
+        let held = self.positions.iter().filter(|(symbol, _)| of(*symbol));
+        money::total(held.map(|(_, quantity)| *quantity))
     }
 
     /// Base units held by asset.

@@ -9,19 +9,22 @@ use everwarm_analysis::{Atr, Ema, Sma, state};
 use everwarm_domain::id::{Symbol, SymbolMap};
 use everwarm_domain::time::{Timeframe, UtcMs};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use std::collections::BTreeMap;
+
+/// Width, and the lengths of the fast and the slow averages.
+type Need = (Timeframe, u32, u32);
 
 #[derive(Deserialize)]
 struct Old {
     series: Vec<OldSeries>,
-    _current: IgnoredAny,
-    _entered: IgnoredAny,
-    _kept: IgnoredAny,
+    _current: BTreeMap<u16, Need>,
+    _entered: BTreeMap<(u16, Symbol), Need>,
+    _kept: Vec<OldSeries>,
 }
 
 #[derive(Deserialize)]
 struct OldSeries {
-    need: (Timeframe, u32, u32),
+    need: Need,
     lines: SymbolMap<OldLine>,
 }
 

@@ -117,14 +117,12 @@ fn a_state_of_version_2_goes_on() {
         (line.ema.update(&plain), line.atr.update(&plain));
     }
     lines.insert(sym("A"), line);
-    type Nothing = Vec<u8>;
-    let nothing: Nothing = Vec::new();
     let need = (Timeframe::M1, 1_u32, 2_u32);
-    let empty = std::collections::BTreeMap::<u16, u8>::new();
-    let old = (vec![(need, lines)], empty.clone(), empty, nothing);
+    let current = std::collections::BTreeMap::from([(400_u16, need)]);
+    let entered = std::collections::BTreeMap::from([((400_u16, sym("A")), need)]);
+    let old = (vec![(need, lines)], current, entered, Vec::<u8>::new());
     let mut stage = Indicators::default();
-    let mut bytes = vec![2];
-    rmp_serde::encode::write(&mut bytes, &old).unwrap();
+    let bytes = crate::testing::old_state(2, &old);
     stage.convert(2, &bytes).unwrap();
     assert_eq!(said(&mut stage, 9, close(2, 500)), "plan 9: sma(1)@1m sma(2)@1m", "not newer");
     assert_eq!(said(&mut stage, 10, close(3, 104)), "9 1m 104 103");

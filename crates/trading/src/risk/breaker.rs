@@ -173,7 +173,7 @@ impl Breaker {
                 let twins = conflicts.iter().filter(|c| c.dispute == Dispute::Twin);
                 self.twins = twins.count();
             }
-            Ledger::Equity { .. } | Ledger::Adjusted { .. } => {}
+            Ledger::Equity { .. } | Ledger::Adjusted { .. } | Ledger::Lot { .. } => {}
         }
     }
 }

@@ -14,12 +14,14 @@ use crate::indicators::{columns, old_columns};
 use crate::instruments::Instruments;
 use crate::risk::sizing;
 use everwarm_domain::fact::kinds::kind;
-use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Signal};
+use everwarm_domain::fact::{
+    Analysis, Body, Decision, LOTS_FROM, Ledger, Market, Operator, Order, Signal,
+};
 use everwarm_domain::features::FeatureTable;
 use everwarm_domain::id::{ClientOrderId, SymbolMap};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::Side;
+use everwarm_domain::order::{FIRST_STRATEGY, Side};
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::Timeframe;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
@@ -50,7 +52,7 @@ impl<S: Strategy> Default for Line<S> {
 /// What a strategy has of a symbol, as of the input before.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Standing {
-    /// Base units held.
+    /// Base units of its lot.
     held: Decimal,
     /// Its orders to buy that are not final.
     entries: BTreeSet<ClientOrderId>,
@@ -238,8 +240,8 @@ impl<S: Strategy> StrategyStage<S> {
     }
 
     /// Takes in what became of orders, of the books and of exits.
-    fn stands(&mut self, body: &Body) {
-        let symbol = match body {
+    fn stands(&mut self, fact: &Fact<Body>) {
+        let symbol = match &fact.body {
             Body::Order(Order::Intent(intent)) => {
                 if (intent.side, intent.strategy.as_str()) == (Side::Buy, S::NAME) {
                     let standing = self.standings.entry(intent.symbol);
@@ -253,7 +255,14 @@ impl<S: Strategy> StrategyStage<S> {
                 }
                 *symbol
             }
-            Body::Ledger(Ledger::Position { symbol, quantity, .. }) => {
+            Body::Ledger(Ledger::Lot { strategy, symbol, quantity, .. }) if strategy == S::NAME => {
+                self.standings.entry(*symbol).held = *quantity;
+                *symbol
+            }
+            // Before there were lots all that was held was the one strategy's.
+            Body::Ledger(Ledger::Position { symbol, quantity, .. })
+                if fact.version < LOTS_FROM && S::NAME == FIRST_STRATEGY =>
+            {
                 self.standings.entry(*symbol).held = *quantity;
                 *symbol
             }
@@ -315,6 +324,7 @@ impl<S: Strategy> Stage for StrategyStage<S> {
             kind::INTENT,
             kind::CHANGED,
             kind::POSITION,
+            kind::LOT,
         ])
     }
 
@@ -352,7 +362,7 @@ impl<S: Strategy> Stage for StrategyStage<S> {
             }) if name == S::NAME => self.off = !on,
             Body::Market(Market::Universe { unlisted, .. }) => self.lines.remove_all(unlisted),
             Body::Market(Market::Instruments { rules }) => self.instruments.learn(rules),
-            Body::Order(_) | Body::Ledger(_) | Body::Decision(_) => self.stands(&fact.body),
+            Body::Order(_) | Body::Ledger(_) | Body::Decision(_) => self.stands(fact),
             Body::Market(_) | Body::Venue(_) | Body::Operator(_) | Body::Analysis(_) => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{bar, configured, dec, instrument, sym};
 use crate::orders::OrderBook;
-use crate::stages;
+use crate::{AnyStage, stages};
 use everwarm_domain::fact::{Accept, AtVenue, Body, Ledger, Listed, Market, Operator, Venue};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
@@ -69,8 +69,13 @@ pub fn settings() -> Settings {
 
 impl World {
     pub fn new(delivery: Delivery, resume_every: u64) -> World {
+        World::of(stages(), delivery, resume_every)
+    }
+
+    /// With these stages in place of all of ours.
+    pub fn of(stages: Vec<AnyStage>, delivery: Delivery, resume_every: u64) -> World {
         let mut world = World {
-            plain: PlainLoop::new(stages(), Box::new(History(Vec::new()))),
+            plain: PlainLoop::new(stages, Box::new(History(Vec::new()))),
             book: OrderBook::default(),
             facts: Vec::new(),
             time: 0,

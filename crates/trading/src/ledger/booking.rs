@@ -1,0 +1,195 @@
+//! What changes the books: executions, what an operator accepts, what he adopts.
+
+use super::position::From;
+use super::{Adjustment, FEE_PLACES, Ledger, grow, shrink};
+use everwarm_domain::fact::Part;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{HOUSE, PANIC, Side, VenueFill};
+use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::Key;
+
+impl Ledger {
+    /// Notes the lots of a symbol as they are before the fact of this key changes them.
+    fn touch(&mut self, key: Key, symbol: Symbol) {
+        if let Some((_, keys, _)) = self.before.iter_mut().find(|(of, _, _)| *of == symbol) {
+            keys.push(key);
+            return;
+        }
+        let lots = self.positions.get(symbol).map(|position| position.lots.clone());
+        self.before.push((symbol, vec![key], lots.unwrap_or_default()));
+    }
+
+    /// Books an execution of an order of `strategy`, told by a fact of this key and event time.
+    pub(super) fn filled(
+        &mut self,
+        (key, time): (Key, UtcMs),
+        strategy: &str,
+        symbol: Symbol,
+        side: Side,
+        fill: &VenueFill,
+    ) {
+        self.touch(key, symbol);
+        let strategy = if strategy == PANIC { HOUSE } else { strategy };
+        let base = self.instruments.get(symbol).map(|rule| rule.base.as_str());
+        let position = self.positions.entry(symbol);
+        let amount = fill.price.saturating_mul(fill.quantity);
+        let mut beyond = Decimal::ZERO;
+        match side {
+            Side::Buy => {
+                position.add(strategy, fill.quantity, amount, time);
+                shrink(&mut self.cash, amount);
+            }
+            Side::Sell => {
+                beyond = position.sell(fill.quantity, From::Lot(strategy));
+                grow(&mut position.realized, amount);
+                grow(&mut self.cash, amount);
+            }
+        }
+        if self.quote.as_deref() == Some(fill.fee_asset.as_str()) {
+            shrink(&mut self.cash, fill.fee);
+            shrink(&mut position.realized, fill.fee);
+        } else if base == Some(fill.fee_asset.as_str()) {
+            grow(&mut beyond, position.pay(fill.fee, From::Lot(strategy)));
+        } else if !fill.fee.is_zero() {
+            shrink(self.fees.entry(fill.fee_asset.clone()).or_default(), fill.fee);
+        }
+        if position.quantity.is_zero() {
+            self.held.remove(&symbol);
+        } else {
+            self.held.insert(symbol);
+        }
+        if let Some(base) = base
+            && !beyond.is_zero()
+        {
+            let base = base.to_owned();
+            self.surplus(&base, -beyond);
+        }
+    }
+
+    /// Books what `everwarm panic` sold. It sells all there is, whoever bought it, so what it sold
+    /// beyond a position was external, and so is what that brought. Nobody said which lot it sells.
+    pub(super) fn panicked(&mut self, key: Key, symbol: Symbol, fill: &VenueFill) {
+        self.touch(key, symbol);
+        let rule = self.instruments.get(symbol);
+        let base = rule.map(|rule| rule.base.clone()).unwrap_or_default();
+        let quote = self.quote.clone().unwrap_or_default();
+        let position = self.positions.entry(symbol);
+        let mut beyond = position.sell(fill.quantity, From::Oldest);
+        let ours = fill.quantity - beyond;
+        let in_quote = fill.fee_asset == quote;
+        let fee = if in_quote { fill.fee } else { Decimal::ZERO };
+        // Rounded, so that both parts are exact; together they are what the venue took.
+        let share = if beyond.is_zero() || fill.quantity.is_zero() {
+            fee
+        } else {
+            (fee * (ours / fill.quantity)).round_dp(FEE_PLACES)
+        };
+        let brought = fill.price * ours - share;
+        let external = fill.price * beyond - (fee - share);
+        position.realized += brought;
+        self.cash += brought;
+        if fill.fee_asset == base {
+            beyond += position.pay(fill.fee, From::Oldest);
+        } else if !in_quote && !fill.fee.is_zero() {
+            *self.fees.entry(fill.fee_asset.clone()).or_default() -= fill.fee;
+        }
+        if position.quantity.is_zero() {
+            self.held.remove(&symbol);
+        }
+        self.surplus(&base, -beyond);
+        // An account that lacked what was sold had what that brought, as a surplus.
+        if self.missing.contains_key(&base) || self.aside.contains_key(&base) {
+            let recorded = self.foreign.get(&quote).copied().unwrap_or_default();
+            self.surplus(&quote, -brought.min(recorded).max(Decimal::ZERO));
+            if let Some(missing) = self.missing.remove(&base).filter(|m| *m > fill.quantity) {
+                self.missing.insert(base, missing - fill.quantity);
+            }
+        } else {
+            self.surplus(&quote, external);
+        }
+    }
+
+    /// Takes what is missing out of what is not ours, then out of positions by symbol, the youngest
+    /// lot first, then out of cash; what is left then was never there.
+    pub(super) fn adjust(&mut self, key: Key, asset: &str, missing: Decimal) {
+        let mut left = missing;
+        let book = |booked: &mut Vec<Adjustment>, part, amount: Decimal, value: Decimal| {
+            booked.push(Adjustment { asset: asset.to_owned(), part, amount, value });
+        };
+        let foreign = self.foreign.get(asset).copied().unwrap_or_default();
+        let taken = foreign.min(left).max(Decimal::ZERO);
+        if !taken.is_zero() {
+            shrink(&mut left, taken);
+            self.surplus(asset, -taken);
+            book(&mut self.booked, Part::Foreign, -taken, Decimal::ZERO);
+        }
+        let is_base = |symbol: &Symbol| {
+            self.instruments.get(*symbol).is_some_and(|rule| rule.base.as_str() == asset)
+        };
+        let held: Vec<Symbol> = self.held.iter().copied().filter(is_base).collect();
+        for symbol in held {
+            let mark = self.marks.get(symbol).map(|mark| mark.decimal());
+            self.touch(key, symbol);
+            let position = self.positions.entry(symbol);
+            let (taken, cost) = position.write_off(left);
+            if position.quantity.is_zero() {
+                self.held.remove(&symbol);
+            }
+            if !taken.is_zero() {
+                shrink(&mut left, taken);
+                let value = mark.map_or(cost, |mark| mark.saturating_mul(taken));
+                shrink(&mut self.adjusted, value);
+                book(&mut self.booked, Part::Position(symbol), -taken, -value);
+            }
+        }
+        if left.is_zero() {
+            return;
+        }
+        if self.quote.as_deref() == Some(asset) {
+            shrink(&mut self.cash, left);
+            shrink(&mut self.adjusted, left);
+            book(&mut self.booked, Part::Cash, -left, -left);
+        } else {
+            self.surplus(asset, -left);
+            book(&mut self.booked, Part::Foreign, -left, Decimal::ZERO);
+        }
+    }
+
+    /// Takes at most `quantity` of what is external into our books: into cash, or into the house's
+    /// lot of a symbol,
+    /// at a price that is its worth and its cost, so that it is neither profit nor loss.
+    pub(super) fn adopted(
+        &mut self,
+        (key, time): (Key, UtcMs),
+        asset: &str,
+        quantity: Decimal,
+        into: Option<(Symbol, Decimal)>,
+    ) {
+        let external = self.foreign.get(asset).copied().unwrap_or_default();
+        let amount = quantity.min(external).max(Decimal::ZERO);
+        let is_base = |symbol| self.instruments.get(symbol).is_some_and(|rule| rule.base == asset);
+        let (part, value) = match into {
+            _ if amount.is_zero() => return,
+            None if self.quote.as_deref() == Some(asset) => {
+                self.cash += amount;
+                (Part::Cash, amount)
+            }
+            Some((symbol, price)) if is_base(symbol) => {
+                self.touch(key, symbol);
+                let cost = price * amount;
+                self.positions.entry(symbol).add(HOUSE, amount, cost, time);
+                self.held.insert(symbol);
+                (Part::Position(symbol), price * amount)
+            }
+            None | Some(_) => return,
+        };
+        self.surplus(asset, -amount);
+        self.adjusted += value;
+        let asset = asset.to_owned();
+        let given = (Part::Foreign, -amount, Decimal::ZERO);
+        for (part, amount, value) in [given, (part, amount, value)] {
+            self.booked.push(Adjustment { asset: asset.clone(), part, amount, value });
+        }
+    }
+}

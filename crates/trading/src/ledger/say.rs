@@ -1,0 +1,126 @@
+//! What the ledger says of the books.
+
+use super::position::{Lot, Position};
+use super::{Adjustment, Ledger, sizing};
+use everwarm_domain::fact::{Body, Conflict, Ledger as Said, Order, Part};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::HOUSE;
+use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::{Fact, Key, Rank};
+use everwarm_kernel::stage::Out;
+
+impl Ledger {
+    pub(super) fn say_equity(&self, time: UtcMs, out: &mut Out<Body>) {
+        if let Some((equity, cash)) = self.equity() {
+            let adjusted = self.adjusted.normalize();
+            out.say(Body::Ledger(Said::Equity { time, equity, cash, adjusted }));
+        }
+    }
+
+    pub(super) fn say_position(&self, key: Key, symbol: Symbol, out: &mut Out<Body>) {
+        let none = Position::default();
+        let position = self.positions.get(symbol).unwrap_or(&none);
+        out.say_because(
+            [key],
+            Body::Ledger(Said::Position {
+                symbol,
+                quantity: position.quantity.normalize(),
+                cost: position.cost.normalize(),
+                realized_pnl: position.realized.normalize(),
+                cash: self.cash.normalize(),
+            }),
+        );
+    }
+
+    pub(super) fn say_reconciled(&self, fact: &Fact<Body>, life: u64, out: &mut Out<Body>) {
+        let Body::Order(Order::Compared { conflicts, .. }) = &fact.body else { return };
+        // Orders are compared with each account, and whenever one contradicts; the latter adds to
+        // what the last account came to.
+        let mut all = match &self.picture {
+            Some(picture) if picture.n == fact.key.n => picture.conflicts.clone(),
+            Some(_) | None => self.conflicts.clone(),
+        };
+        for conflict in conflicts {
+            if !all.contains(conflict) {
+                all.push(conflict.clone());
+            }
+        }
+        self.say_all(fact.key, life, all, out);
+    }
+
+    fn say_all(&self, key: Key, life: u64, conflicts: Vec<Conflict>, out: &mut Out<Body>) {
+        let foreign =
+            self.foreign.iter().map(|(asset, amount)| (asset.clone(), amount.normalize()));
+        let (cash, foreign) = (self.cash.normalize(), foreign.collect());
+        let said = Said::Reconciled { life, conflicts, cash, foreign };
+        out.say_because([key], Body::Ledger(said));
+    }
+
+    /// What an operator's word changed, and what is left of the conflicts.
+    pub(super) fn say_resolved(&self, key: Key, out: &mut Out<Body>) {
+        for Adjustment { asset, part, amount, value } in &self.booked {
+            let (asset, part) = (asset.clone(), *part);
+            let (amount, value) = (amount.normalize(), value.normalize());
+            out.say(Body::Ledger(Said::Adjusted { asset, part, amount, value }));
+            if let Part::Position(symbol) = part {
+                self.say_position(key, symbol, out);
+            }
+        }
+        if self.life > 0 {
+            self.say_all(key, self.life, self.conflicts.clone(), out);
+        }
+    }
+
+    /// The lots that the facts about this input changed, the closed ones first. They come last, so
+    /// that what versions without lots said of an input comes at the same place.
+    pub(super) fn say_lots(&self, out: &mut Out<Body>) {
+        for (symbol, keys, before) in &self.before {
+            if let Some(position) = self.positions.get(*symbol) {
+                // The last cause comes first: a version that is not asked, but told what was said,
+                // takes it in behind that one.
+                let keys: Vec<Key> = keys.iter().rev().copied().collect();
+                say_changes(&keys, *symbol, before, &position.lots, out);
+            }
+        }
+    }
+
+    /// What is left of a lot whose exit is over goes to the house, where it is too small to sell.
+    pub(super) fn say_dust(&self, symbol: Symbol, strategy: &str, out: &mut Out<Body>) {
+        let Some(position) = self.positions.get(symbol) else { return };
+        let (rule, mark) = (self.instruments.get(symbol), self.marks.get(symbol));
+        let (Some(rule), Some(mark)) = (rule, mark) else { return };
+        let dust = position.lot(strategy).is_some_and(|lot| {
+            lot.strategy != HOUSE && sizing::market(rule, lot.quantity, mark.decimal()).is_err()
+        });
+        if dust {
+            let mut after = position.clone();
+            after.leave_to_house(strategy);
+            let close = Key { n: self.closed, rank: Rank::INPUT.0, i: 0 };
+            say_changes(&[close], symbol, &position.lots, &after.lots, out);
+        }
+    }
+}
+
+/// Says the lots of a symbol that are not what they were.
+fn say_changes(
+    because: &[Key],
+    symbol: Symbol,
+    before: &[Lot],
+    after: &[Lot],
+    out: &mut Out<Body>,
+) {
+    let gone = before.iter().filter(|lot| after.iter().all(|now| now.strategy != lot.strategy));
+    let closed = gone.map(|lot| Lot {
+        strategy: lot.strategy.clone(),
+        quantity: Decimal::ZERO,
+        cost: Decimal::ZERO,
+        opened: None,
+    });
+    let changed = after.iter().filter(|lot| !before.contains(lot)).cloned();
+    for Lot { strategy, quantity, cost, opened } in closed.chain(changed) {
+        let (quantity, cost) = (quantity.normalize(), cost.normalize());
+        let said = Said::Lot { strategy, symbol, quantity, cost, opened };
+        out.say_because(because, Body::Ledger(said));
+    }
+}
