@@ -28,16 +28,16 @@ fn said(stage: &mut Indicators, n: u64, body: Body) -> String {
     let (bytes, before) = (stage.save(), std::mem::take(stage));
     stage.load(&bytes).unwrap();
     assert_eq!(stage.save(), bytes, "{before:?}");
-    let words = facts_of(stage, &input(n, body)).into_iter().map(|body| match body {
-        Body::Analysis(Analysis::FeaturePlan { plan, features }) => {
-            format!("plan {plan}: {}", features.join(" "))
+    let words = facts_of(stage, &input(n, body)).into_iter().map(|body| {
+        if let Body::Analysis(Analysis::FeaturePlan { plan, features }) = body {
+            return format!("plan {plan}: {}", features.join(" "));
         }
-        Body::Analysis(Analysis::FeatureValues { plan, timeframe, table }) => {
-            let row = table.row(sym("A")).unwrap();
-            let values = row.values.iter().map(|v| format!("{v}")).collect::<Vec<_>>();
-            format!("{plan} {timeframe} {}", values.join(" "))
-        }
-        other => panic!("{other:?}"),
+        let Body::Analysis(Analysis::FeatureValues { plan, timeframe, table }) = body else {
+            panic!("{body:?}")
+        };
+        let row = table.row(sym("A")).unwrap();
+        let values = row.values.iter().map(|v| format!("{v}")).collect::<Vec<_>>();
+        format!("{plan} {timeframe} {}", values.join(" "))
     });
     words.collect::<Vec<_>>().join("; ")
 }
@@ -113,8 +113,10 @@ fn a_state_of_version_2_goes_on() {
     let mut lines = everwarm_domain::id::SymbolMap::default();
     for price in [100, 102] {
         let plain = super::super::plain(&bar("A", 1, price));
-        (line.fast.update(&plain), line.slow.update(&plain));
-        (line.ema.update(&plain), line.atr.update(&plain));
+        line.fast.update(&plain);
+        line.slow.update(&plain);
+        line.ema.update(&plain);
+        line.atr.update(&plain);
     }
     lines.insert(sym("A"), line);
     let need = (Timeframe::M1, 1_u32, 2_u32);
