@@ -93,7 +93,7 @@ fn why_there_was_no_order_is_told_for_every_close() {
             .iter()
             .map(|s| s["kind"].as_str().unwrap())
             .collect();
-        for kind in ["Market.Close", "Analysis.Features", "Analysis.Signals"] {
+        for kind in ["Market.Close", "Analysis.FeatureValues", "Analysis.Signals"] {
             assert!(kinds.contains(&kind), "{kind}: {kinds:?}");
         }
     }

@@ -30,7 +30,9 @@ fn events(outcome: &Outcome) -> Vec<(i64, String)> {
                 let gone = unlisted.iter().map(|symbol| format!("{symbol} -"));
                 format!("listed: {}", listed.chain(gone).collect::<Vec<_>>().join(", "))
             }
-            Body::Analysis(Analysis::Kept { slow, .. }) => format!("kept {slow}"),
+            Body::Analysis(Analysis::FeaturePlan { features, .. }) => {
+                format!("computes {}", features.join(" "))
+            }
             Body::Decision(Decision::Approved { intent, reason, .. }) => {
                 format!("{:?} by {}: {reason} in {}", intent.side, intent.strategy, intent.symbol)
             }
@@ -64,7 +66,7 @@ fn what_is_changed_while_it_trades_holds_from_there_on_and_what_is_held_keeps_it
     for (minute, generation) in [(30, 2), (52, 3), (84, 4), (90, 5), (170, 6), (205, 7), (240, 8)] {
         assert_eq!(within(minute, minute + 1, &format!("generation {generation}")), 1, "{told}");
     }
-    assert!(within(30, 52, "kept 30") > 0, "the lengths before go on for what is held\n{told}");
+    assert!(within(30, 31, "sma(30)@1m") > 0, "the lengths before go on for what is held\n{told}");
     assert!(within(30, 60, "crossed below sma30") > 0, "and it is left by them\n{told}");
     assert_eq!(within(31, 170, "crossed above sma30"), 0, "nothing is entered by them\n{told}");
     assert!(within(31, 170, "crossed above sma12") > 0, "{told}");

@@ -10,6 +10,7 @@ mod catalog;
 mod close;
 mod ema;
 mod formula;
+mod rsi;
 mod sma;
 
 pub use atr::Atr;
@@ -18,12 +19,14 @@ pub use catalog::{Catalogued, Entry, Param};
 pub use close::Close;
 pub use ema::Ema;
 pub use formula::Formula;
+pub use rsi::Rsi;
 pub use sma::Sma;
 
 use catalog::entry;
 
 /// Every indicator there is. A new one is its file and its line here.
-pub const CATALOG: &[Entry] = &[entry::<Close>(), entry::<Sma>(), entry::<Ema>(), entry::<Atr>()];
+pub const CATALOG: &[Entry] =
+    &[entry::<Close>(), entry::<Sma>(), entry::<Ema>(), entry::<Atr>(), entry::<Rsi>()];
 
 /// The most usual parameter: a number of bars.
 pub(crate) const LENGTH: Param = Param { name: "length", least: 1, most: 10_000 };

@@ -4,8 +4,9 @@
 //!  rank  stage          module      sees                                says
 //!  ───── ────────────── ─────────── ─────────────────────────────────── ─────────────────────────
 //!  100   roll-up        rollup      Close, past bars                    Rolled
-//!  200   indicator      indicators  Close, Rolled, past bars            Features
-//!  400…  strategies     strategy    Features; positions, orders and     Signals
+//!  200   indicator      indicators  Close, Rolled, past bars            FeaturePlan,
+//!                                                                       FeatureValues
+//!  400…  strategies     strategy    FeatureValues; lots, orders and     Signals
 //!                                   owed exits (n-1)
 //!  500   breaker        risk        Close, Sent, what is set aside;     Breaker, on change
 //!                                   orders, ledger (n-1)

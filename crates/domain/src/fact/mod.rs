@@ -426,7 +426,7 @@ pub enum Analysis {
     },
     /// Which features are computed from here on; said where the configuration changes that.
     FeaturePlan {
-        /// Number of the input that put the configuration in force.
+        /// Its number, a digest of the features; never 0.
         plan: u64,
         /// The features, in their order: `sma(20)@1h`. The columns of values come in this order.
         features: Vec<String>,

@@ -23,7 +23,7 @@ fn plain(bar: &Bar) -> Plain {
 mod golden_tests {
     use super::*;
     use crate::testing::golden::{Series, golden};
-    use everwarm_analysis::{Atr, Ema, Indicator, Sma};
+    use everwarm_analysis::{Atr, Ema, Indicator, Rsi, Sma};
 
     type Make = fn() -> Box<dyn Indicator>;
 
@@ -32,7 +32,7 @@ mod golden_tests {
         let expected = golden(&format!("golden/{set}/indicators.csv.gz"));
         assert_eq!(expected.len(), series.bars.len(), "{set}");
         // Columns as the header names them.
-        let columns: [(usize, &str, Make); 9] = [
+        let columns: [(usize, &str, Make); 10] = [
             (2, "sma_20", || Box::new(Sma::new(20))),
             (3, "sma_30", || Box::new(Sma::new(30))),
             (4, "sma_31", || Box::new(Sma::new(31))),
@@ -41,6 +41,7 @@ mod golden_tests {
             (7, "ema_21", || Box::new(Ema::new(21))),
             (8, "ema_50", || Box::new(Ema::new(50))),
             (9, "ema_200", || Box::new(Ema::new(200))),
+            (10, "rsi_14", || Box::new(Rsi::new(14))),
             (12, "atr_14", || Box::new(Atr::new(14))),
         ];
         for (column, name, make) in columns {

@@ -9,7 +9,7 @@
 //! 1. There is one series a width, ascending, each with a feature.
 //! 2. The symbols of a series are ascending.
 
-use super::feature::{Feature, plan};
+use super::feature::{Feature, number, plan};
 use super::old;
 use super::series::{Saved, Series};
 use crate::strategy;
@@ -26,8 +26,10 @@ const FORMAT: u8 = 3;
 /// The stage.
 #[derive(Debug, Default)]
 pub struct Indicators {
-    /// Number of the input that told the plan; none: it is to be told.
-    plan: Option<u64>,
+    /// Number of the plan; 0: there is none yet.
+    plan: u64,
+    /// Whether it has been told.
+    told: bool,
     /// In the order of their texts.
     features: Vec<Feature>,
     series: Vec<Series>,
@@ -38,17 +40,19 @@ pub struct Indicators {
 /// The state as it is saved.
 #[derive(Serialize, Deserialize)]
 struct State {
-    plan: Option<u64>,
+    plan: u64,
+    told: bool,
     features: Vec<String>,
     series: Vec<Saved>,
 }
 
 impl Indicators {
     pub(super) fn configure(&mut self, features: Vec<Feature>) {
-        if self.features == features {
+        let number = number(&features);
+        if self.plan == number {
             return;
         }
-        self.plan = None;
+        (self.plan, self.told) = (number, false);
         for timeframe in Timeframe::ALL {
             let wanted = features.iter().any(|feature| feature.timeframe == timeframe);
             let at = self.series.iter().position(|series| series.timeframe >= timeframe);
@@ -131,7 +135,7 @@ impl Stage for Indicators {
                     series.update(fact.key, bars.iter().map(|rolled| &rolled.bar));
                 }
             }
-            Body::Analysis(Analysis::FeaturePlan { plan, .. }) => self.plan = Some(*plan),
+            Body::Analysis(Analysis::FeaturePlan { .. }) => self.told = true,
             Body::Operator(Operator::ConfigApplied { text, retained, .. }) => {
                 if let Some(settings) = crate::settings::applied(text) {
                     self.configure(plan(strategy::features(&settings, retained)));
@@ -150,11 +154,11 @@ impl Stage for Indicators {
     fn decide(&self, _: &Fact<Body>, _: &mut Out<Body>) {}
 
     fn conclude(&self, out: &mut Out<Body>) {
-        if self.plan.is_none() {
+        let plan = self.plan;
+        if plan > 0 && !self.told {
             let features = self.features.iter().map(Feature::to_string).collect();
-            out.say(Body::Analysis(Analysis::FeaturePlan { plan: self.input, features }));
+            out.say(Body::Analysis(Analysis::FeaturePlan { plan, features }));
         }
-        let plan = self.plan.unwrap_or(self.input);
         for series in self.series.iter().rev() {
             if let Some((because, table)) = &series.said {
                 let (timeframe, table) = (series.timeframe, table.clone());
@@ -167,15 +171,16 @@ impl Stage for Indicators {
     fn save(&self) -> Vec<u8> {
         let features = self.features.iter().map(Feature::to_string).collect();
         let series = self.series.iter().map(Series::save).collect();
-        state::save(FORMAT, &State { plan: self.plan, features, series })
+        let (plan, told) = (self.plan, self.told);
+        state::save(FORMAT, &State { plan, told, features, series })
     }
 
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let State { plan, features, series } = state::load(FORMAT, bytes)?;
+        let State { plan, told, features, series } = state::load(FORMAT, bytes)?;
         let features: Result<Vec<Feature>, String> =
             features.iter().map(|text| text.parse()).collect();
         let series: Result<Vec<Series>, String> = series.into_iter().map(Series::load).collect();
-        *self = Indicators { plan, features: features?, series: series?, input: 0 };
+        *self = Indicators { plan, told, features: features?, series: series?, input: 0 };
         Ok(())
     }
 

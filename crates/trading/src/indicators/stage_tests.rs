@@ -23,6 +23,10 @@ fn close(minute: i64, price: i64) -> Body {
     Body::Market(Market::close(time, bars, Vec::new()))
 }
 
+fn plan_of(features: &[String]) -> Vec<Feature> {
+    plan(features.iter().cloned())
+}
+
 /// What is said, in words; the state is saved and read before it is asked.
 fn said(stage: &mut Indicators, n: u64, body: Body) -> String {
     let (bytes, before) = (stage.save(), std::mem::take(stage));
@@ -30,14 +34,16 @@ fn said(stage: &mut Indicators, n: u64, body: Body) -> String {
     assert_eq!(stage.save(), bytes, "{before:?}");
     let words = facts_of(stage, &input(n, body)).into_iter().map(|body| {
         if let Body::Analysis(Analysis::FeaturePlan { plan, features }) = body {
-            return format!("plan {plan}: {}", features.join(" "));
+            assert_eq!(plan, number(&plan_of(&features)));
+            return format!("plan: {}", features.join(" "));
         }
         let Body::Analysis(Analysis::FeatureValues { plan, timeframe, table }) = body else {
             panic!("{body:?}")
         };
+        assert!(plan > 0);
         let row = table.row(sym("A")).unwrap();
         let values = row.values.iter().map(|v| format!("{v}")).collect::<Vec<_>>();
-        format!("{plan} {timeframe} {}", values.join(" "))
+        format!("{timeframe} {}", values.join(" "))
     });
     words.collect::<Vec<_>>().join("; ")
 }
@@ -46,10 +52,10 @@ fn said(stage: &mut Indicators, n: u64, body: Body) -> String {
 fn a_plan_is_told_once_and_values_come_in_its_order() {
     let mut stage = Indicators::default();
     let told = said(&mut stage, 5, under(2, 10, Timeframe::M1, Vec::new()));
-    assert_eq!(told, "plan 5: sma(10)@1m sma(2)@1m");
+    assert_eq!(told, "plan: sma(10)@1m sma(2)@1m");
     assert_eq!(said(&mut stage, 6, under(2, 10, Timeframe::M1, Vec::new())), "");
-    assert_eq!(said(&mut stage, 7, close(1, 100)), "5 1m NaN NaN");
-    assert_eq!(said(&mut stage, 8, close(2, 102)), "5 1m NaN 101");
+    assert_eq!(said(&mut stage, 7, close(1, 100)), "1m NaN NaN");
+    assert_eq!(said(&mut stage, 8, close(2, 102)), "1m NaN 101");
     assert_eq!(said(&mut stage, 9, close(2, 900)), "", "the same bar again");
 }
 
@@ -58,15 +64,15 @@ fn who_stays_in_the_plan_goes_on_and_who_is_new_begins() {
     let mut stage = Indicators::default();
     said(&mut stage, 1, under(1, 2, Timeframe::M1, Vec::new()));
     said(&mut stage, 2, close(1, 100));
-    assert_eq!(said(&mut stage, 3, close(2, 102)), "1 1m 102 101");
+    assert_eq!(said(&mut stage, 3, close(2, 102)), "1m 102 101");
     let former = r#"{"enabled":true,"timeframe":"1m","fast":1,"slow":2}"#.to_owned();
     let retained = vec![Retained { id: "sma_cross".into(), settings: former }];
     let told = said(&mut stage, 4, under(2, 3, Timeframe::M1, retained));
-    assert_eq!(told, "plan 4: sma(1)@1m sma(2)@1m sma(3)@1m");
-    assert_eq!(said(&mut stage, 5, close(3, 104)), "4 1m 104 103 NaN");
+    assert_eq!(told, "plan: sma(1)@1m sma(2)@1m sma(3)@1m");
+    assert_eq!(said(&mut stage, 5, close(3, 104)), "1m 104 103 NaN");
     assert_eq!(
         said(&mut stage, 6, under(2, 3, Timeframe::M5, Vec::new())),
-        "plan 6: sma(2)@5m sma(3)@5m"
+        "plan: sma(2)@5m sma(3)@5m"
     );
     assert_eq!(said(&mut stage, 7, close(4, 104)), "");
 }
@@ -126,7 +132,7 @@ fn a_state_of_version_2_goes_on() {
     let mut stage = Indicators::default();
     let bytes = crate::testing::old_state(2, &old);
     stage.convert(2, &bytes).unwrap();
-    assert_eq!(said(&mut stage, 9, close(2, 500)), "plan 9: sma(1)@1m sma(2)@1m", "not newer");
-    assert_eq!(said(&mut stage, 10, close(3, 104)), "9 1m 104 103");
+    assert_eq!(said(&mut stage, 9, close(2, 500)), "plan: sma(1)@1m sma(2)@1m", "not newer");
+    assert_eq!(said(&mut stage, 10, close(3, 104)), "1m 104 103");
     assert!(stage.convert(2, &bytes[..9]).is_err());
 }

@@ -1,0 +1,78 @@
+//! Relative strength index by Wilder: which part of the moves of the last bars went up, 0 to 100.
+//! Defined from the bar after the n-th.
+
+use crate::{Bar, Catalogued, Indicator, LENGTH, Param, to_f64};
+use serde::{Deserialize, Serialize};
+
+/// Wilder's means of the moves up and down.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rsi {
+    length: u32,
+    previous: Option<i64>,
+    /// Moves taken into the seed; `length` once it is made.
+    seeded: u32,
+    up: f64,
+    down: f64,
+}
+
+impl Rsi {
+    /// Over `length` moves; at least 1.
+    #[must_use]
+    pub fn new(length: u32) -> Rsi {
+        Rsi { length: length.max(1), previous: None, seeded: 0, up: 0.0, down: 0.0 }
+    }
+}
+
+impl Indicator for Rsi {
+    fn update(&mut self, bar: &Bar) -> f64 {
+        let Some(before) = self.previous.replace(bar.close) else { return f64::NAN };
+        let up = to_f64(bar.close.saturating_sub(before).max(0));
+        let down = to_f64(before.saturating_sub(bar.close).max(0));
+        let n = f64::from(self.length);
+        if self.seeded < self.length {
+            self.seeded += 1;
+            self.up += up;
+            self.down += down;
+            if self.seeded < self.length {
+                return f64::NAN;
+            }
+            self.up /= n;
+            self.down /= n;
+        } else {
+            self.up = (self.up * (n - 1.0) + up) / n;
+            self.down = (self.down * (n - 1.0) + down) / n;
+        }
+        let all = self.up + self.down;
+        // Where nothing moved TA-Lib gives 0.
+        if all > 0.0 { 100.0 * (self.up / all) } else { 0.0 }
+    }
+}
+
+impl Catalogued for Rsi {
+    const NAME: &'static str = "rsi";
+    const PARAMS: &'static [Param] = &[LENGTH];
+    fn make(params: &[u32], _: usize) -> Rsi {
+        Rsi::new(params[0])
+    }
+    fn warm_up(params: &[u32]) -> u32 {
+        params[0].saturating_add(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::bar;
+
+    #[test]
+    fn is_the_part_of_the_moves_that_went_up() {
+        let mut rsi = Rsi::new(2);
+        let values: Vec<_> = [10, 13, 12, 14].iter().map(|p| rsi.update(&bar(*p))).collect();
+        assert!(values[..2].iter().all(|v| v.is_nan()));
+        // Means of 1.5 up and 0.5 down, then of 1.75 and 0.25.
+        assert_eq!(values[2..], [75.0, 87.5]);
+        let mut still = Rsi::new(1);
+        still.update(&bar(5));
+        assert_eq!(still.update(&bar(5)).to_bits(), 0.0_f64.to_bits());
+    }
+}
