@@ -55,7 +55,7 @@ pub(crate) fn plan(texts: impl IntoIterator<Item = String>) -> Vec<Feature> {
 /// The number of a plan, a digest of its texts (FNV-1a): the same in each run and each life, and
 /// for a state of an earlier version, which does not know what configured it. Never 0.
 pub(crate) fn number(features: &[Feature]) -> u64 {
-    let text: String = features.iter().map(|feature| format!("{feature} ")).collect();
+    let text = features.iter().map(Feature::to_string).collect::<Vec<String>>().join(" ");
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     text.bytes().fold(0xcbf2_9ce4_8422_2325, step).max(1)
 }
