@@ -173,7 +173,16 @@ def shows(browser, daemon):
         return sorted((row["symbol"], row["quantity"]) for row in rows if float(row["quantity"]))
 
     same("what is held is listed, with how much of it",
-         lambda: sorted((row[0], row[1]) for row in cells(browser, "#positions")), held)
+         lambda: sorted((row[0], row[1])
+                        for row in cells(browser, "#positions [aria-label=Positions]")), held)
+
+    def lots():
+        return sorted((row["symbol"], row["strategy"], row["quantity"])
+                      for row in daemon.get("/api/v1/lots"))
+
+    same("and what each strategy holds of it",
+         lambda: sorted((row[0], row[1], row[2])
+                        for row in cells(browser, "#positions [aria-label=Lots]")), lots)
     expect("nobody has asked for both sides", not cells(browser, "#risk"), cells(browser, "#risk"))
     browser.click("#risk p button")
     browser.until("both sides of the account", "document.querySelectorAll('#risk tbody tr').length > 0")
