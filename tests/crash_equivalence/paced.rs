@@ -191,7 +191,13 @@ fn an_exit_that_is_requested_once_or_never_is_found_by_an_outage_of_market_time(
     // The sound one sells.
     let outcome = run(&feed::small(), &plan).unwrap();
     assert_eq!((outcome.broken.len(), outcome.lives), (0, 2), "{:?}", outcome.broken);
-    // On a machine that is slow enough every request is too old until the feed ends: it is owed.
-    let owed = |body: &Body| matches!(body, Body::Decision(Decision::Owed { ended: None, .. }));
-    assert!(sales(&outcome) > 0 || outcome.facts.iter().any(|fact| owed(&fact.body)));
+    // A machine may be so slow that every request is too old until the feed ends: then the last
+    // word is that it is owed.
+    let mut owed = BTreeMap::new();
+    for fact in &outcome.facts {
+        if let Body::Decision(Decision::Owed { symbol, ended, .. }) = &fact.body {
+            owed.insert(*symbol, ended.is_none());
+        }
+    }
+    assert!(sales(&outcome) > 0 || owed.values().any(|still| *still), "{owed:?}");
 }

@@ -123,7 +123,7 @@ impl PartialEq for FeatureTable {
     }
 }
 
-/// People are told of `values`; elsewhere a row is one list, as the rows of earlier versions are.
+/// JSON names the members. The binary form of a row is one list, like that of earlier versions.
 impl Serialize for FeatureRow<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let FeatureHead { symbol, time, close } = self.head;

@@ -82,7 +82,7 @@ pub fn check(texts: &[String], symbols: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// The columns of values of a width, in their order, of a plan as it is told.
+/// The features of a plan on bars of one width, in the order of the columns of their values.
 pub fn columns(features: &[String], timeframe: Timeframe) -> impl Iterator<Item = &str> {
     let width = timeframe.name();
     let of = move |text: &&str| text.rsplit_once('@').is_some_and(|(_, of)| of == width);

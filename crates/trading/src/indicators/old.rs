@@ -1,7 +1,7 @@
 //! The state of version 2 of the indicator stage: two lengths a width, and four indicators by hand.
 //!
-//! What a symbol was entered by under former lengths is forgotten: the configuration of that time
-//! does not carry them. It is left by those in force.
+//! Former lengths are dropped: the configuration of that time does not carry them. What was entered
+//! under them is left by those in force.
 
 use super::feature::{old_columns, plan};
 use super::stage::Indicators;

@@ -1,8 +1,8 @@
 //! The indicator stage: the features that the enabled strategies need.
 //!
 //! What is computed is the plan: a function of the configuration in force and of the former
-//! settings it carries. It is told by `FeaturePlan`, values by one `FeatureValues` a width and
-//! close, wider widths first. Past bars from the history warm the state and say nothing. A feature
+//! settings it carries. `FeaturePlan` says it. One `FeatureValues` a width and close says the
+//! values, wider widths first. Past bars from the history warm the state and say nothing. A feature
 //! that is in the plan before and after a change goes on; a new one begins with the next bar.
 //!
 //! Invariants, asserted by `check`:

@@ -77,7 +77,7 @@ pub struct StrategyStage<S: Strategy> {
     lines: SymbolMap<Line<S>>,
     standings: SymbolMap<Standing>,
     instruments: Instruments,
-    /// Number and features of the plan in force, as it was told.
+    /// Number and features of the plan in force, from the last `FeaturePlan`.
     plan: u64,
     features: Vec<String>,
     /// Where the values of the section in force are; none where that is to be looked up.
