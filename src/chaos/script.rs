@@ -306,6 +306,8 @@ impl Act<'_> {
                 self.say(Operator::Switched { switch, reason }).await
             }
             Deed::Confirm { per_order, per_day } => {
+                // An order of the close may be above the caps: it is sent before or never.
+                deeds::at_rest(self.world).await;
                 let [per_order, per_day] = [per_order, per_day].map(Decimal::from);
                 let account = "the script's".to_owned();
                 self.say(Operator::LiveConfirmed { account, per_order, per_day }).await
