@@ -90,10 +90,11 @@ pub fn open(data_dir: &Path) -> Result<Box<dyn JournalFacts>, Failure> {
 /// # Errors
 /// The journal cannot be read, or the past bars an input refers to are not there.
 pub fn verify(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<VerifyView, Failure> {
-    let versions = everwarm_trading::stages().iter().map(|s| (s.rank().0, s.version())).collect();
+    let specs = everwarm_trading::specs_joined(&again::joined(journal)?);
+    let versions = specs.iter().map(|spec| (spec.rank.0, spec.build().version())).collect();
     let spans = others::spans(journal, &versions).map_err(torn_is_a_problem)?;
     // What is saved before the facts are read stands on facts that are read.
-    let saved = Saved::new(journal.checkpoints()?);
+    let saved = Saved::new(specs, journal.checkpoints()?);
     let again = Again::new(journal, archive)?;
     let view = VerifyView::default();
     let mut audit = Audit { again, versions, others: spans, saved, view };

@@ -218,7 +218,7 @@ async fn daemon(
         connection,
         content: Content::new(&traded.settings, config.origins(), config.live_values()),
         installation: opened.installation.clone(),
-        stages: everwarm_trading::specs(),
+        stages: opened.stages(&traded.settings)?,
         exchange,
         workers_on: workers.handle().clone(),
         retry: crate::tree::RETRY,

@@ -7,7 +7,7 @@ use crate::edge::branches;
 use crate::edge::config::{Content, InForce, Wanted};
 use crate::edge::exchange::Launch;
 use crate::edge::gateway_book::GatewayBook;
-use crate::edge::world::{LOOKUPS, Passing, World, path, wall};
+use crate::edge::world::{LOOKUPS, Passing, World, wall};
 use crate::history::HistoryLibrary;
 use crate::history::bars::keep;
 use crate::history::fetch::{fetch, lost};
@@ -35,7 +35,7 @@ use everwarm_runtime::store::{Store, StoreError};
 use everwarm_runtime::supervise::{
     ChildSpec, Directory, Observer, RootError, RootHandle, RootOutcome, Tree,
 };
-use everwarm_trading::{StageSpec, bars::Closes, universe::Universe};
+use everwarm_trading::{StageSpec, bars::Closes, specs_joined, universe::Universe};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -198,18 +198,23 @@ impl Life {
     /// # Errors
     /// See [`BirthError`].
     pub async fn begin(
-        birth: Birth,
+        mut birth: Birth,
         ops: impl FnOnce(&World, &Tree) -> Vec<ChildSpec>,
     ) -> Result<Life, BirthError> {
         let mut steps = Steps::default();
+        // Strategies that joined while an earlier life traded.
+        let roster = birth.store.roster()?;
+        for spec in specs_joined(roster.iter().map(|member| &member.who)) {
+            if birth.stages.iter().all(|known| known.rank != spec.rank) {
+                birth.stages.push(spec);
+            }
+        }
         let journal = open(&birth)?;
         let unborn = Unborn(Some(Arc::clone(&journal)));
         steps.took("read the journal");
         let world = world(journal, &birth, &mut steps).await?;
         let (ended, at_end) = watch::channel(false);
-        let ranks = birth.stages.iter().map(|stage| (path::of(stage.name), stage.rank));
-        let observer =
-            branches::observer((&world.journal, &world.directory), ranks.collect(), birth.observer);
+        let observer = branches::observer((&world.journal, &world.directory), birth.observer);
         let tree =
             Tree { directory: world.directory.clone(), ..Tree::new(observer, Arc::new(wall)) };
         let seed = Seed {
@@ -246,7 +251,7 @@ impl Life {
 pub fn places(stages: &[StageSpec]) -> Vec<StageInfo> {
     let followers: [&dyn Stage<Body = Body>; 4] =
         [&Universe::default(), &InForce::default(), &GatewayBook::default(), &Closes::default()];
-    let stages = stages.iter().map(|spec| StageInfo::of(&*(spec.make)()));
+    let stages = stages.iter().map(|spec| StageInfo::of(&*spec.build()));
     stages.chain(followers.map(StageInfo::of)).collect()
 }
 

@@ -7,7 +7,7 @@
 //! looks and holds no money (analysis, bars, feeds, the desk) is kept down and tried now and then.
 //! That is an input, by which the breaker leaves exits only until the branch is up again.
 
-use crate::edge::config::{ConfigActor, Wanted};
+use crate::edge::config::{ConfigActor, MakeStage, Wanted};
 use crate::edge::exchange::{Keeper, Launch};
 use crate::edge::flight::Flight;
 use crate::edge::gateway::Gateway;
@@ -84,31 +84,35 @@ fn store(seed: &Seed) -> SupervisorSpec {
 }
 
 fn config(seed: &Seed) -> ChildSpec {
-    let wanted = seed.wanted.clone();
-    edge("config", seed, move |w| (ConfigActor, (w, wanted.clone())))
+    let (wanted, of) = (seed.wanted.clone(), seed.clone());
+    let make: MakeStage = Arc::new(move |spec| stage(spec, &of));
+    edge("config", seed, move |w| (ConfigActor, (w, wanted.clone(), Arc::clone(&make))))
 }
 
+/// Strategies that join while it trades are added by the configuration.
 fn stages(seed: &Seed) -> SupervisorSpec {
-    let stages = seed.stages.iter().copied().map(|stage| {
-        let (world, on_resume) = (seed.world.clone(), Arc::clone(&seed.on_resume));
-        let arguments = move |mailbox| StageArguments::<Body> {
-            journal: Arc::clone(&world.journal),
-            make: Arc::new(stage.make),
-            library: world.library.clone(),
-            on_resume: Arc::clone(&on_resume),
-            mailbox,
-        };
-        let actor = worker(stage.name, move |c| (StageActor::default(), arguments(c.mailbox())))
-            .backoff(quick())
-            .on(seed.workers_on.clone());
-        match (stage.make)().on_poison() {
-            // Whoever decides waits for it, so nothing is decided meanwhile.
-            OnPoison::Skip => dispensable(actor, seed),
-            OnPoison::Stop | OnPoison::Escalate => actor,
-        }
-    });
+    let stages = seed.stages.iter().map(|spec| stage(*spec, seed));
     // A budget each: one bar may fail several stages as often as it takes to set it aside.
     group("stages", Strategy::Dynamic).children(stages)
+}
+
+fn stage(spec: StageSpec, seed: &Seed) -> ChildSpec {
+    let (world, on_resume) = (seed.world.clone(), Arc::clone(&seed.on_resume));
+    let arguments = move |mailbox| StageArguments::<Body> {
+        journal: Arc::clone(&world.journal),
+        make: Arc::new(move || spec.build()),
+        library: world.library.clone(),
+        on_resume: Arc::clone(&on_resume),
+        mailbox,
+    };
+    let actor = worker(spec.name, move |c| (StageActor::default(), arguments(c.mailbox())))
+        .backoff(quick())
+        .on(seed.workers_on.clone());
+    match spec.build().on_poison() {
+        // Whoever decides waits for it, so nothing is decided meanwhile.
+        OnPoison::Skip => dispensable(actor, seed),
+        OnPoison::Stop | OnPoison::Escalate => actor.into(),
+    }
 }
 
 fn gateways(seed: &Seed) -> SupervisorSpec {

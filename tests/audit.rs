@@ -324,7 +324,7 @@ fn a_damaged_checkpoint_is_named_and_can_be_derived_again() {
     // A whole state that is another one, of every stage that has any.
     let mut others = 0;
     for spec in everwarm_trading::specs() {
-        let empty = (spec.make)().save();
+        let empty = spec.build().save();
         others += usize::from(empty != it.saved[&spec.rank.0][0].state);
         it.newest(spec.rank.0, |row| row.state.clone_from(&empty));
     }
@@ -370,7 +370,7 @@ fn is_seen_from_outside_and_has_a_way_out(data: &Path, arguments: &[&str]) {
 
     // A whole state that is another one is not noticed by a start: a person removes it.
     let empty = everwarm_trading::specs().into_iter().find(|spec| spec.rank == rank::LEDGER);
-    let empty = (empty.unwrap().make)().save();
+    let empty = empty.unwrap().build().save();
     let altered = store().alter_checkpoints(rank::LEDGER.0, |_, row| row.state.clone_from(&empty));
     altered.unwrap();
     let (code, out, err) = run(data, &["store", "check"]);

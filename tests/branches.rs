@@ -14,10 +14,9 @@ use everwarm::ops::fold::StatusFold;
 use everwarm::ops::views::{ReloadResult, StatusView, Trigger};
 use everwarm_domain::fact::{Body, BreakerLevel, Decision, Operator, Order};
 use everwarm_domain::order::Side;
-use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::{MINUTE, UtcMs};
-use everwarm_kernel::fact::Fact;
+use everwarm_kernel::fact::{Fact, Rank};
 use everwarm_sim::Setup;
 use everwarm_sim::market::Seeded;
 use everwarm_trading::{AnyStage, StageSpec, specs};
@@ -80,13 +79,13 @@ fn a_feed_that_is_hopeless_is_kept_down_and_leaves_exits_only_until_it_is_up_aga
 /// While set, no indicator can be made.
 static SICK: AtomicBool = AtomicBool::new(false);
 
-fn brittle() -> AnyStage {
+fn brittle(_: &'static str, _: Rank) -> AnyStage {
     if SICK.load(Relaxed) {
         // As a panic, without the words of one among those of the tests.
         std::panic::resume_unwind(Box::new("no indicator today".to_owned()));
     }
     let spec = specs().into_iter().find(|spec| spec.name == "indicator").unwrap();
-    (spec.make)()
+    spec.build()
 }
 
 fn with_brittle() -> Vec<StageSpec> {
@@ -209,7 +208,7 @@ fn endless() -> Feed {
     Feed {
         market: Arc::new(|| Box::new(Seeded::new(1, 12, feed::START, 60))),
         setup: Setup { seed: 7, ..Setup::default() },
-        settings: Settings::default(),
+        settings: feed::settings(),
         ..feed::small()
     }
 }

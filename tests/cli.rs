@@ -14,6 +14,7 @@ mod nouns;
 mod refuse;
 mod reload;
 mod safety;
+mod strategies;
 mod symbols;
 mod tls;
 mod words;

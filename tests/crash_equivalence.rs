@@ -12,6 +12,7 @@ mod faults;
 mod forgetful;
 mod limits;
 mod paced;
+mod paired;
 mod precondition;
 mod promises;
 mod steered;
@@ -29,10 +30,11 @@ use std::sync::OnceLock;
 type Named = (&'static str, fn() -> Feed);
 
 /// The feeds, by the name that `EVERWARM_FEED` gives one.
-const FEEDS: [Named; 6] = [
+const FEEDS: [Named; 7] = [
     ("small", feed::small),
     ("moving", feed::moving),
     ("steered", feed::steered),
+    ("paired", feed::paired),
     ("ailing", feed::ailing),
     ("commanded", feed::commanded),
     ("upgrade", upgrade::feed_before),

@@ -182,7 +182,7 @@ fn operators() -> Vec<Operator> {
             origins: origins.clone(),
             values: origins,
             source: "s".into(),
-            retained: vec![Retained { id: "s".into(), settings: "{}".into() }],
+            retained: vec![Retained { id: "s".into(), settings: "{}".into(), kind: "k".into() }],
         },
         Operator::Switched {
             switch: Switch::Strategy { name: "s".into(), on: false },

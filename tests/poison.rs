@@ -23,7 +23,7 @@ use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::supervise::ChildSpec;
 use everwarm_sim::server::port::PortFile;
 use everwarm_sim::{Pace, SimHandle, SimOptions};
-use everwarm_trading::{AnyStage, StageSpec, specs};
+use everwarm_trading::{AnyStage, Make, StageSpec, specs};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +47,7 @@ impl Failing {
 
     fn at(name: &str, bars: &'static [&'static str]) -> AnyStage {
         let spec = specs().into_iter().find(|spec| spec.name == name).unwrap();
-        Box::new(Failing((spec.make)(), bars))
+        Box::new(Failing(spec.build(), bars))
     }
 
     /// Whether one of these, by the end of the bar and its symbol, cannot be handled; or what is
@@ -122,13 +122,13 @@ impl Stage for Failing {
 }
 
 /// Our stages, one of them made by `make`.
-fn with(name: &str, make: fn() -> AnyStage) -> Vec<StageSpec> {
+fn with(name: &str, make: Make) -> Vec<StageSpec> {
     let one = |spec: StageSpec| if spec.name == name { StageSpec { make, ..spec } } else { spec };
     specs().into_iter().map(one).collect()
 }
 
 fn sick_indicator() -> Feed {
-    Feed { stages: with("indicator", || Failing::at_one("indicator")), ..feed::small() }
+    Feed { stages: with("indicator", |_, _| Failing::at_one("indicator")), ..feed::small() }
 }
 
 /// Entries after the bad close, by symbol.
@@ -182,7 +182,8 @@ fn a_bar_an_indicator_cannot_handle_costs_its_symbol_and_nothing_else() {
 
 #[test]
 fn a_strategy_that_fails_whatever_it_is_given_is_out_and_nothing_is_bought() {
-    let feed = Feed { stages: with("sma_cross", || Failing::at_all("sma_cross")), ..feed::small() };
+    let feed =
+        Feed { stages: with("sma_cross", |_, _| Failing::at_all("sma_cross")), ..feed::small() };
     let outcome = run(&feed, &Plan { workers: 2, ..Plan::default() }).unwrap();
     assert_eq!(outcome.broken, Vec::<String>::new(), "verify passes");
     let level = outcome.facts.iter().rev().find_map(|fact| {
@@ -202,7 +203,7 @@ fn a_strategy_that_fails_whatever_it_is_given_is_out_and_nothing_is_bought() {
 fn a_bar_that_fails_two_stages_is_set_aside_for_both_and_not_the_end() {
     let mut feed = sick_indicator();
     for spec in feed.stages.iter_mut().filter(|spec| spec.name == "roll-up") {
-        spec.make = || Failing::at_one("roll-up");
+        spec.make = |_, _| Failing::at_one("roll-up");
     }
     let outcome = run(&feed, &Plan { workers: 2, ..Plan::default() }).unwrap();
     assert_eq!(outcome.broken, Vec::<String>::new(), "verify passes");
@@ -347,7 +348,7 @@ fn is_set_aside(life: &Life) -> bool {
 #[test]
 fn a_ledger_that_fails_stands_still_until_an_operator_has_it_tried_again() {
     let stand = Stand::new("poison-ledger");
-    stand.live(with("ledger", || Failing::at_one("ledger")), "it is set aside", is_set_aside);
+    stand.live(with("ledger", |_, _| Failing::at_one("ledger")), "it is set aside", is_set_aside);
     let dir = stand.dir();
     let status = ask(dir, &["status"]);
     assert_eq!(status["breaker"], "halted");
@@ -368,7 +369,7 @@ fn a_ledger_that_fails_stands_still_until_an_operator_has_it_tried_again() {
     // Still broken: set aside again, under another number.
     command(dir, &["quarantine", "retry", &id, "--yes"]);
     assert_eq!(ask(dir, &["quarantine", "list"]), serde_json::json!([]));
-    stand.live(with("ledger", || Failing::at_one("ledger")), "again", is_set_aside);
+    stand.live(with("ledger", |_, _| Failing::at_one("ledger")), "again", is_set_aside);
     let list = ask(dir, &["quarantine", "list"]);
     let again = list[0]["id"].to_string();
     assert_ne!(again, id);

@@ -9,7 +9,6 @@ use everwarm::venue::binance::map;
 use everwarm::venue::binance::wire::{self, decode};
 use everwarm::venue::simulated::Admin;
 use everwarm_domain::fact::{Body, Ledger, Market};
-use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_runtime::chaos::Chaos;
 use everwarm_runtime::clock;
@@ -98,7 +97,7 @@ fn from_nothing(symbols: usize, ms: u32) -> (Duration, u64, u64) {
         archive: Arc::new(Archive::open(&folder.0.join(history::FILE)).unwrap()),
         chaos: Chaos::off(),
         connection: connection.unwrap(),
-        content: Content::new(&Settings::default(), Vec::new(), Vec::new()),
+        content: Content::new(&everwarm::chaos::feed::settings(), Vec::new(), Vec::new()),
         installation: "start".to_owned(),
         stages: specs(),
         exchange: None,

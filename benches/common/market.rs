@@ -6,7 +6,8 @@ use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{
-    Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, ReportSource, SendAttempt, VenueFill,
+    Balance, FIRST_STRATEGY, Liquidity, OrderIntent, OrderReport, OrderStatus, ReportSource,
+    SendAttempt, VenueFill,
 };
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{MINUTE, UtcMs};
@@ -26,6 +27,9 @@ pub struct Tape {
 
 fn settings(symbols: usize) -> Settings {
     let mut settings = Settings::default();
+    for (length, bars) in [("fast", 10), ("slow", 30)] {
+        settings.strategy.set(FIRST_STRATEGY, length, bars);
+    }
     settings.trading.max_positions = u32::try_from(symbols).expect("a few symbols");
     settings
 }
@@ -51,7 +55,9 @@ impl Tape {
     pub fn alternating(symbols: usize, trading: usize, closes: usize) -> Tape {
         let market = Seeded::new(1, symbols, START, 0);
         let mut settings = settings(symbols);
-        (settings.strategy.sma_cross.fast, settings.strategy.sma_cross.slow) = (1, 2);
+        for (length, bars) in [("fast", 1), ("slow", 2)] {
+            settings.strategy.set(FIRST_STRATEGY, length, bars);
+        }
         settings.trading.notional = Decimal::from(100);
         let names: Vec<Symbol> = market.instruments().iter().map(|i| i.symbol).collect();
         let close = |n: i64| {

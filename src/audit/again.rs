@@ -9,7 +9,8 @@ use everwarm_kernel::fact::{Body as _, Fact, Key, Rank};
 use everwarm_kernel::plain::{PlainLoop, Told};
 use everwarm_kernel::roster::{Change, Joined};
 use everwarm_runtime::store::archive::Archive;
-use std::collections::{BTreeMap, BTreeSet};
+use everwarm_trading::StageSpec;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -37,11 +38,13 @@ impl Again {
     pub(super) fn new(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<Again, Failure> {
         let library = HistoryLibrary::new(archive);
         let later = joined(journal)?;
-        let there =
-            everwarm_trading::stages().into_iter().filter(|stage| !later.contains(&stage.rank()));
-        // None joins but those that a later program added.
-        let make =
-            |who: &Joined| everwarm_trading::stages().into_iter().find(|s| s.rank() == who.rank);
+        let there = everwarm_trading::stages()
+            .into_iter()
+            .filter(|stage| later.iter().all(|who| who.rank != stage.rank()));
+        let specs = everwarm_trading::specs_joined(&later);
+        let make = move |who: &Joined| {
+            specs.iter().find(|spec| spec.rank == who.rank).map(StageSpec::build)
+        };
         let plain = PlainLoop::new(there.collect(), Box::new(library));
         let mut plain = plain.joined_by(Box::new(make));
         for (rank, skips) in set_aside(journal)? {
@@ -103,16 +106,16 @@ impl Again {
     }
 }
 
-/// The ranks that were not there from the start.
-fn joined(journal: &dyn JournalFacts) -> Result<BTreeSet<Rank>, Failure> {
-    let mut ranks = BTreeSet::new();
+/// Those who were not there from the start.
+pub(super) fn joined(journal: &dyn JournalFacts) -> Result<Vec<Joined>, Failure> {
+    let mut all = Vec::new();
     let read = journal.each(0, &mut |_, fact| {
         if let Some(Change::Joined(who)) = fact.body.roster() {
-            ranks.insert(who.rank);
+            all.push(who);
         }
         ControlFlow::Continue(())
     });
-    read.map_err(torn_is_a_problem).map(|()| ranks)
+    read.map_err(torn_is_a_problem).map(|()| all)
 }
 
 /// What a fact says and follows from, as it is compared: floats by bits.

@@ -15,6 +15,7 @@ use everwarm_kernel::fact::Key;
 use everwarm_kernel::state;
 use everwarm_runtime::journal::StageInfo;
 use everwarm_runtime::store::{CheckpointRow, Store};
+use everwarm_trading::{StageSpec, specs_joined};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -27,6 +28,7 @@ pub(super) struct Saved {
     stages: BTreeMap<u16, StageInfo>,
     compared: BTreeMap<u16, Vec<CheckpointView>>,
     damaged: Vec<Damaged>,
+    specs: Vec<StageSpec>,
 }
 
 struct Damaged {
@@ -39,13 +41,12 @@ struct Damaged {
 
 impl Saved {
     /// Nothing is compared yet.
-    pub(super) fn new(all: Vec<(u16, CheckpointRow)>) -> Saved {
-        let specs = everwarm_trading::specs();
+    pub(super) fn new(specs: Vec<StageSpec>, all: Vec<(u16, CheckpointRow)>) -> Saved {
         let stages = places(&specs).into_iter().map(|place| (place.rank.0, place)).collect();
         let (left, compared) = (BTreeMap::new(), BTreeMap::new());
-        let mut saved = Saved { left, stages, compared, damaged: Vec::new() };
+        let mut saved = Saved { left, stages, compared, damaged: Vec::new(), specs };
         for (rank, row) in all {
-            let follows = !specs.iter().any(|spec| spec.rank.0 == rank);
+            let follows = !saved.specs.iter().any(|spec| spec.rank.0 == rank);
             let other = |stage: &&StageInfo| stage.version != row.version;
             let reads = |stage: &StageInfo| state::check(&stage.fresh, &row.state);
             let stage = saved.stages.get(&rank);
@@ -76,7 +77,7 @@ impl Saved {
             }
         }
         for (rank, saved) in self.left.remove(&n).unwrap_or_default() {
-            match differs(rank, &saved, row, again) {
+            match differs(self.spec(rank), &saved, row, again) {
                 None => self.told(rank, n, CheckpointState::Same),
                 Some(why) => self.wrong(rank, n, why, false),
             }
@@ -127,26 +128,33 @@ impl Saved {
         ProblemView { key, kind: CHECKPOINT.to_owned(), text }
     }
 
+    fn spec(&self, rank: u16) -> Option<StageSpec> {
+        self.specs.iter().find(|spec| spec.rank.0 == rank).copied()
+    }
+
     fn name(&self, rank: u16) -> String {
         self.stages.get(&rank).map_or_else(|| rank.to_string(), |stage| stage.name.to_owned())
     }
 }
 
 /// What is wrong with a checkpoint of a stage that decides; none: nothing.
-fn differs(rank: u16, saved: &CheckpointRow, row: u64, again: &Again) -> Option<String> {
+fn differs(
+    spec: Option<StageSpec>,
+    saved: &CheckpointRow,
+    row: u64,
+    again: &Again,
+) -> Option<String> {
     if saved.row != row {
         return Some(format!("it names row {}, its input lies in row {row}", saved.row));
     }
-    let (derived, spec) = (
-        again.state(rank)?,
-        everwarm_trading::specs().into_iter().find(|spec| spec.rank.0 == rank)?,
-    );
+    let spec = spec?;
+    let derived = again.state(spec.rank.0)?;
     if derived == saved.state {
         return None;
     }
     // What a start makes of it counts: a form that an older program wrote may be another.
     let loaded = catch_unwind(AssertUnwindSafe(|| {
-        let mut stage = (spec.make)();
+        let mut stage = spec.build();
         stage.load(&saved.state).map(|()| stage.save())
     }));
     match loaded {
@@ -164,7 +172,14 @@ fn differs(rank: u16, saved: &CheckpointRow, row: u64, again: &Again) -> Option<
 /// # Errors
 /// There is no such stage, it is a follower, or the files cannot be used.
 pub fn forget(data_dir: &Path, stage: &str) -> Result<Option<u64>, Failure> {
-    let specs = everwarm_trading::specs();
+    let file = data_dir.join(LIVE_FILE);
+    if !file.exists() {
+        let text = format!("{} holds no journal: there is nothing to forget", data_dir.display());
+        return Err(Failure::new(Exit::Unreachable, text));
+    }
+    let store = Store::open(&file, APPLICATION).map_err(|e| store_failure(&e))?;
+    let roster = store.roster().map_err(|e| store_failure(&e))?;
+    let specs = specs_joined(roster.iter().map(|member| &member.who));
     let Some(spec) = specs.iter().find(|spec| spec.name == stage) else {
         let names: Vec<&str> = specs.iter().map(|spec| spec.name).collect();
         let follows = places(&specs).iter().any(|place| place.name == stage);
@@ -176,11 +191,5 @@ pub fn forget(data_dir: &Path, stage: &str) -> Result<Option<u64>, Failure> {
         let text = format!("{why}; the stages are {}", names.join(", "));
         return Err(Failure::new(Exit::Usage, text));
     };
-    let file = data_dir.join(LIVE_FILE);
-    if !file.exists() {
-        let text = format!("{} holds no journal: there is nothing to forget", data_dir.display());
-        return Err(Failure::new(Exit::Unreachable, text));
-    }
-    let store = Store::open(&file, APPLICATION).map_err(|e| store_failure(&e))?;
     store.forget_checkpoint(spec.rank.0).map_err(|e| store_failure(&e))
 }

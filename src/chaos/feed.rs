@@ -9,8 +9,8 @@ use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
-use everwarm_domain::order::{OrderIntent, OrderType, Side};
-use everwarm_domain::settings::{Risk, Settings};
+use everwarm_domain::order::{FIRST_STRATEGY, OrderIntent, OrderType, Side};
+use everwarm_domain::settings::{Instance, Risk, Settings};
 use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_sim::Setup;
@@ -193,7 +193,7 @@ impl Market for Small {
 pub fn twin() -> OrderIntent {
     OrderIntent {
         client_id: ClientOrderId(format!("{}twin", ClientOrderId::PREFIX)),
-        strategy: "sma_cross".to_owned(),
+        strategy: FIRST_STRATEGY.to_owned(),
         symbol: SHAPES[0].symbol(),
         side: Side::Buy,
         order_type: OrderType::Limit,
@@ -214,7 +214,7 @@ pub fn small() -> Feed {
     Feed {
         market: Arc::new(|| Box::new(Small::new())),
         setup: Setup { seed: 7, max_position, ..Setup::default() },
-        settings: Settings { risk, ..Settings::default() },
+        settings: Settings { risk, ..settings() },
         stages: everwarm_trading::specs(),
         script: Vec::new(),
         before: None,
@@ -249,8 +249,8 @@ pub fn steered() -> Feed {
     let script = vec![
         (at(30), Deed::Reload(Change::Lengths(5, 12))),
         (at(52), Deed::Reload(Change::Positions(3))),
-        (at(60), Deed::Switch(Word::Strategy("sma_cross", false))),
-        (at(80), Deed::Switch(Word::Strategy("sma_cross", true))),
+        (at(60), Deed::Switch(Word::Strategy(FIRST_STRATEGY, false))),
+        (at(80), Deed::Switch(Word::Strategy(FIRST_STRATEGY, true))),
         (at(84), Deed::Reload(Change::Enabled(false))),
         (at(90), Deed::Reload(Change::Enabled(true))),
         (at(130), Deed::Switch(Word::Halt)),
@@ -262,7 +262,51 @@ pub fn steered() -> Feed {
         (at(240), Deed::Reload(Change::Exclude(a, false))),
     ];
     let risk = Risk::default();
-    Feed { script, settings: Settings { risk, ..Settings::default() }, ..small() }
+    Feed { script, settings: Settings { risk, ..settings() }, ..small() }
+}
+
+/// The settings by default, with one strategy.
+#[must_use]
+pub fn settings() -> Settings {
+    let mut settings = Settings::default();
+    for (length, bars) in [("fast", 10), ("slow", 30)] {
+        settings.strategy.set(FIRST_STRATEGY, length, bars);
+    }
+    settings
+}
+
+/// The strategy beside the first one.
+pub const SECOND: &str = "quick";
+/// The one that a reload adds.
+pub const THIRD: &str = "late";
+
+/// The same feed with two strategies of one kind: the second has shorter averages, which change
+/// while it holds something, is off for a while and is removed in the end. A third one is added
+/// while it trades.
+///
+/// # Panics
+/// There are ranks for two.
+#[must_use]
+pub fn paired() -> Feed {
+    let mut settings = small().settings;
+    let second = Instance {
+        kind: settings.strategy.0[FIRST_STRATEGY].kind.clone(),
+        enabled: true,
+        section: r#"{"fast":4,"slow":9}"#.to_owned(),
+    };
+    settings.strategy.0.insert(SECOND.to_owned(), second);
+    let at = |minute: i64| START + minute * MINUTE;
+    let script = vec![
+        (at(58), Deed::Reload(Change::Second(6, 14))),
+        (at(110), Deed::Later(Word::Strategy(SECOND, false))),
+        (at(130), Deed::Later(Word::Strategy(SECOND, true))),
+        (at(160), Deed::Later(Word::Flatten)),
+        (at(170), Deed::Later(Word::Resume)),
+        (at(200), Deed::Reload(Change::Removed)),
+        (at(215), Deed::Reload(Change::Third(5, 11))),
+    ];
+    let stages = everwarm_trading::specs_of(&[], &settings).expect("there are ranks for two");
+    Feed { script, stages, settings, ..small() }
 }
 
 /// The same feed with operators who release quarantines, roll a configuration back, sell by
@@ -310,8 +354,8 @@ pub fn ailing() -> Feed {
     let script = vec![
         (at(55), Deed::Ill("indicator")),
         (at(85), Deed::Well("indicator")),
-        (at(150), Deed::Ill("sma_cross")),
-        (at(175), Deed::Well("sma_cross")),
+        (at(150), Deed::Ill(FIRST_STRATEGY)),
+        (at(175), Deed::Well(FIRST_STRATEGY)),
     ];
     Feed { script, stages: illness::frail(), ..small() }
 }

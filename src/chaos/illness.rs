@@ -5,6 +5,7 @@
 use super::script::{Deed, Script};
 use everwarm_domain::fact::{Body, Market};
 use everwarm_domain::id::Symbol;
+use everwarm_domain::order::FIRST_STRATEGY;
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
@@ -100,9 +101,7 @@ impl Illness {
 /// Every stage; the analysis can fall ill, and the books can fail.
 pub(super) fn frail() -> Vec<StageSpec> {
     let frail = |spec: StageSpec| match spec.name {
-        "indicator" => StageSpec { make: || made("indicator"), ..spec },
-        "sma_cross" => StageSpec { make: || made("sma_cross"), ..spec },
-        "ledger" => StageSpec { make: || made("ledger"), ..spec },
+        "indicator" | FIRST_STRATEGY | "ledger" => StageSpec { make: |name, _| made(name), ..spec },
         _ => spec,
     };
     specs().into_iter().map(frail).collect()
@@ -115,7 +114,7 @@ fn made(name: &'static str) -> AnyStage {
         std::panic::resume_unwind(Box::new(format!("no {name} today")));
     }
     let spec = specs().into_iter().find(|spec| spec.name == name).expect("one of the stages");
-    let stage = (spec.make)();
+    let stage = spec.build();
     match here {
         Some(illness) => Box::new(Frail { stage, illness }),
         None => stage,

@@ -6,6 +6,7 @@ use super::rig::Feed;
 use super::script::{Change, Deed, Script, Word};
 use super::sweep::Die;
 use everwarm_domain::id::Symbol;
+use everwarm_domain::order::FIRST_STRATEGY;
 use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::UtcMs;
 use std::sync::Arc;
@@ -43,7 +44,7 @@ fn turns(symbols: &[Symbol], die: &mut Die) -> Vec<Vec<Deed>> {
     let mut some = || symbols[at(die)];
     let (a, b, c, d) = (some(), some(), some(), some());
     let say = Deed::Later;
-    let strategy = |on| say(Word::Strategy("sma_cross", on));
+    let strategy = |on| say(Word::Strategy(FIRST_STRATEGY, on));
     let safe = |step| say(Word::Safe(step));
     vec![
         vec![say(Word::Halt), say(Word::Resume)],

@@ -11,12 +11,14 @@ use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::market::Bar;
 use everwarm_domain::order::{OrderIntent, OrderStatus, SendAttempt};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
-use everwarm_kernel::fact::{Fact, Key};
+use everwarm_kernel::fact::{Body as _, Fact, Key, RuntimeEvent};
 use everwarm_kernel::plain::PlainLoop;
+use everwarm_kernel::roster::Joined;
 use everwarm_kernel::stage::Stage as _;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_sim::Local;
 use everwarm_sim::exchange::NewOrder;
+use everwarm_trading::StageSpec;
 use everwarm_trading::bars::Closes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,12 +35,15 @@ pub fn play(feed: &Feed) -> Result<Picture, String> {
     let folder = Folder::new().map_err(|e| e.to_string())?;
     let archive = Archive::open(&folder.path().join("history.redb")).map_err(|e| e.to_string())?;
     let archive = Arc::new(archive);
+    let all = || feed.stages.iter().map(StageSpec::build);
+    let there = all().filter(|stage| stage.instance_of().is_none()).collect();
+    let specs = feed.stages.clone();
+    let make =
+        move |who: &Joined| specs.iter().find(|spec| spec.rank == who.rank).map(StageSpec::build);
     let mut play = Play {
         venue: Local::open((feed.market)(), &feed.setup),
-        stages: PlainLoop::new(
-            feed.stages.iter().map(|spec| (spec.make)()).collect(),
-            Box::new(HistoryLibrary::new(Arc::clone(&archive))),
-        ),
+        stages: PlainLoop::new(there, Box::new(HistoryLibrary::new(Arc::clone(&archive))))
+            .joined_by(Box::new(make)),
         facts: Vec::new(),
         waiting: Vec::new(),
         recv_window: feed.settings.trading.recv_window_ms,
@@ -65,6 +70,12 @@ struct Play {
 
 impl Play {
     fn begin(&mut self, feed: &Feed, archive: &Archive) -> Result<(), String> {
+        for stage in feed.stages.iter().map(StageSpec::build) {
+            let Some(kind) = stage.instance_of().map(str::to_owned) else { continue };
+            let (rank, id, version) = (stage.rank(), stage.name().to_owned(), stage.version());
+            let who = Joined { rank, id, kind, version, settings: String::new() };
+            self.input(i64::MIN, Body::runtime(RuntimeEvent::Joined(who)))?;
+        }
         let (life, installation) = (1, super::rig::INSTALLATION.to_owned());
         self.input(i64::MIN, Body::Operator(Operator::Started { life, installation, epoch: 0 }))?;
         let applied = Operator::configured(1, &feed.settings);

@@ -2,6 +2,7 @@
 //! done, so that it falls at the same place in every run.
 
 use super::deeds;
+use super::feed::{SECOND, THIRD};
 use super::illness::{self, Illness};
 use super::rig::Feed;
 use crate::edge::board::Rest;
@@ -11,6 +12,7 @@ use crate::edge::world::{World, path};
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
+use everwarm_domain::order::FIRST_STRATEGY;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::{SafeStep, Switch};
 use everwarm_domain::time::UtcMs;
@@ -131,6 +133,12 @@ impl Word {
 pub enum Change {
     /// Lengths of both averages.
     Lengths(u32, u32),
+    /// Lengths of both averages of the second strategy.
+    Second(u32, u32),
+    /// A third strategy is added, with these lengths.
+    Third(u32, u32),
+    /// The second strategy is not configured any more.
+    Removed,
     /// Whether the strategy is on.
     Enabled(bool),
     /// Entries and positions at most.
@@ -143,10 +151,20 @@ impl Change {
     fn make(self, settings: &mut Settings) {
         match self {
             Change::Lengths(fast, slow) => {
-                let section = &mut settings.strategy.sma_cross;
-                (section.fast, section.slow) = (fast, slow);
+                settings.strategy.set(FIRST_STRATEGY, "fast", fast);
+                settings.strategy.set(FIRST_STRATEGY, "slow", slow);
             }
-            Change::Enabled(on) => settings.strategy.sma_cross.enabled = on,
+            Change::Second(fast, slow) => {
+                settings.strategy.set(SECOND, "fast", fast);
+                settings.strategy.set(SECOND, "slow", slow);
+            }
+            Change::Third(fast, slow) => {
+                let mut third = settings.strategy.0[FIRST_STRATEGY].clone();
+                third.section = format!(r#"{{"fast":{fast},"slow":{slow}}}"#);
+                settings.strategy.0.insert(THIRD.to_owned(), third);
+            }
+            Change::Removed => drop(settings.strategy.0.remove(SECOND)),
+            Change::Enabled(on) => settings.strategy.enable(FIRST_STRATEGY, on),
             Change::Positions(most) => settings.trading.max_positions = most,
             Change::Exclude(symbol, true) => settings.universe.exclude.push(symbol),
             Change::Exclude(symbol, false) => settings.universe.exclude.retain(|s| *s != symbol),

@@ -104,12 +104,14 @@ fn feed(asked: &ChaosConfig) -> Result<Feed, Failure> {
     let source = asked.config.market.clone();
     let (first, setup) = market(&source)?;
     let settings = Traded::of(&asked.config, first.as_ref())?.settings;
+    let stages =
+        everwarm_trading::specs_of(&[], &settings).map_err(|why| Failure::new(Exit::Usage, why))?;
     let make = move || market(&source).expect("it was read a moment ago").0;
     Ok(Feed {
         market: Arc::new(make),
         setup: Setup { seed: asked.seed, ..setup },
         settings,
-        stages: everwarm_trading::specs(),
+        stages,
         script: Vec::new(),
         before: None,
     })

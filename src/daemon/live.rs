@@ -183,7 +183,9 @@ pub fn confirm(config: &Config, live: &LiveView) -> Result<(), Failure> {
     let store = opened.store.clone();
     identity::note(&config.data_dir, &traded.words)?;
     let options = Options { followers: FOLLOWERS, ..Options::new(|_| ()) };
-    let journal = Journal::open(store, places(&everwarm_trading::specs()), options);
+    let roster = store.roster().map_err(|e| store_failure(&e))?;
+    let specs = everwarm_trading::specs_joined(roster.iter().map(|member| &member.who));
+    let journal = Journal::open(store, places(&specs), options);
     let journal = journal.map_err(|e| store_failure(&e))?;
     let writer = journal.writer(NAME);
     let LiveView { account, per_order, per_day } = live.clone();

@@ -14,7 +14,7 @@ use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::nearest::nearest;
 use everwarm_domain::switch::{Switch, Switches};
 use everwarm_runtime::journal::Journal;
-use everwarm_trading::strategy::{self, REGISTRY};
+use everwarm_trading::strategy;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -41,6 +41,7 @@ pub fn offline(data_dir: &Path, said: &SwitchWord) -> Result<SwitchedView, Failu
             told.fold(fact);
             ControlFlow::Continue(())
         })?;
+        is_strategy(&said.switch, &told.switches().switches, told.strategies())?;
         say(journal, i64::MIN, (said, &reason), told.switches())
     })
 }
@@ -52,11 +53,24 @@ pub fn offline(data_dir: &Path, said: &SwitchWord) -> Result<SwitchedView, Failu
 pub fn live(world: &World, said: &SwitchWord) -> Result<SwitchedView, Failure> {
     let reason = checked(said)?;
     let stands = standing(world);
-    let off = strategy::off(&stands.now.content.settings());
-    let stands = SwitchesView::of(&stands.switches, off);
+    let settings = stands.now.content.settings();
+    let stands = SwitchesView::of(&stands.switches, strategy::off(&settings));
+    let strategies: Vec<String> = settings.strategy.0.into_keys().collect();
+    is_strategy(&said.switch, &stands.switches, &strategies)?;
     let places = world.directory.readings().into_iter().map(|reading| reading.path).collect();
     there(&said.switch, &stands.switches, places)?;
     in_journal(&world.journal, |journal| say(journal, world.now(), (said, &reason), stands))
+}
+
+/// Refuses a strategy that is not configured, but one that was turned off before.
+fn is_strategy(switch: &Switch, stands: &Switches, ids: &[String]) -> Result<(), Failure> {
+    let Switch::Strategy { name, .. } = switch else { return Ok(()) };
+    if ids.contains(name) || stands.strategies.contains_key(name) {
+        return Ok(());
+    }
+    let all = ids.join(", ");
+    let text = format!("there is no strategy {name:?}, only {all}");
+    Err(Failure::new(Exit::Failed, text))
 }
 
 /// Refuses a process that is at no place of the tree, but what was turned off there before.
@@ -82,14 +96,11 @@ fn checked(said: &SwitchWord) -> Result<String, Failure> {
         return Err(Failure::new(Exit::Usage, "give a reason: it is kept in the journal"));
     }
     match &said.switch {
-        Switch::Halt | Switch::Resume | Switch::Flatten | Switch::Safe(_) => {}
-        Switch::Strategy { name, .. } => {
-            if REGISTRY.iter().all(|entry| entry.name != name) {
-                let names: Vec<&str> = REGISTRY.iter().map(|entry| entry.name).collect();
-                let text = format!("there is no strategy {name:?}, only {}", names.join(", "));
-                return Err(Failure::new(Exit::Failed, text));
-            }
-        }
+        Switch::Halt
+        | Switch::Resume
+        | Switch::Flatten
+        | Switch::Safe(_)
+        | Switch::Strategy { .. } => {}
         Switch::Process { path, .. } => {
             if !may_be_off(path) {
                 let (all, not) = (DISPENSABLE.join(", "), steward::NAME);

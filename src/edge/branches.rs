@@ -5,22 +5,21 @@
 //! Restarts are told too, see [`super::restarts`].
 
 use super::restarts::Restarting;
+use super::world::path;
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_kernel::fact::Rank;
 use everwarm_runtime::journal::{AppendError, Journal};
 use everwarm_runtime::supervise::{Directory, News, Observer, SupervisionNotice};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Its name as a writer.
 const NAME: &str = "supervisor";
 
-/// Says what becomes of branches, and who was started again, and then tells `next` too. `stages`
-/// are those by their paths.
+/// Says what becomes of branches, and who was started again, and then tells `next` too.
 /// Called by supervisors: an append takes one short lock and waits for nothing.
 pub fn observer(
     (journal, directory): (&Arc<Journal<Body>>, &Directory),
-    stages: BTreeMap<String, Rank>,
     next: Observer,
 ) -> Observer {
     let (journal, writer) = (Arc::clone(journal), journal.writer(NAME));
@@ -34,13 +33,20 @@ pub fn observer(
             let bodies = vec![Body::Operator(operator)];
             journal.append(&writer, i64::MIN, bodies).map_or_else(told, drop);
         }
-        if let Some(rank) = stages.get(&notice.path) {
+        if let Some(rank) = rank_of(&journal, &notice.path) {
             let down = kept_down.contains(&notice.path);
-            stand_in(&journal, *rank, &notice.news, down).unwrap_or_else(told);
+            stand_in(&journal, rank, &notice.news, down).unwrap_or_else(told);
         }
         drop(kept_down);
         next(notice);
     })
+}
+
+/// The rank of the stage at a place in the tree.
+fn rank_of(journal: &Journal<Body>, path: &str) -> Option<Rank> {
+    let name = path.strip_prefix(path::STAGES)?.strip_prefix('/')?;
+    let present = journal.present();
+    present.iter().find(|(_, of, ..)| *of == name).map(|(rank, ..)| *rank)
 }
 
 /// Has the journal pass inputs for a stage that is kept down while it has no instance.

@@ -5,7 +5,7 @@
 //! the board, where the rest of the edge reads it. No file is read here, and none is believed again
 //! after a restart of the actor.
 
-use super::world::World;
+use super::world::{World, path};
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{Body, Operator, Retained};
 use everwarm_domain::settings::Settings;
@@ -14,16 +14,23 @@ use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{Out, Stage};
 use everwarm_kernel::state;
 use everwarm_runtime::chaos::Site;
-use everwarm_runtime::journal::{Waker, Writer};
+use everwarm_runtime::journal::{Enrol, StageInfo, Waker, Writer};
 use everwarm_runtime::runner::Runner;
-use everwarm_trading::strategy;
+use everwarm_runtime::supervise::{ChildSpec, RequestError};
+use everwarm_trading::{StageSpec, instance, strategy};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// Its name as a writer.
 pub const NAME: &str = "config";
+/// Wall time between looks whether each strategy has its actor, and where one could not be started.
+const LOOK: Duration = Duration::from_secs(1);
+const AGAIN: Duration = Duration::from_millis(20);
 const FORMAT: u8 = 3;
 /// The form of version 2.
 const FORMAT_2: u8 = 2;
@@ -199,6 +206,9 @@ pub struct Wanted {
     pub content: Content,
 }
 
+/// Makes the actor of a stage.
+pub type MakeStage = Arc<dyn Fn(StageSpec) -> ChildSpec + Send + Sync>;
+
 /// The actor.
 pub struct ConfigActor;
 
@@ -208,6 +218,14 @@ pub struct State {
     writer: Writer,
     in_force: Runner<InForce>,
     waker: Arc<Waker>,
+    /// Sees to it that each strategy that takes part has its actor.
+    steward: JoinHandle<()>,
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.steward.abort();
+    }
 }
 
 /// What it is told.
@@ -233,19 +251,20 @@ pub enum ConfigMsg {
 impl Actor for ConfigActor {
     type Msg = ConfigMsg;
     type State = State;
-    type Arguments = (World, Wanted);
+    type Arguments = (World, Wanted, MakeStage);
 
     async fn pre_start(
         &self,
         me: ActorRef<ConfigMsg>,
-        (world, wanted): (World, Wanted),
+        (world, wanted, make): (World, Wanted, MakeStage),
     ) -> Result<State, ActorProcessingErr> {
         let writer = world.journal.writer(NAME);
         let (journal, library) = (Arc::clone(&world.journal), world.library.clone());
         let (in_force, _) = Runner::resume(journal, Box::<InForce>::default(), library)?;
         let waker = Waker::new(move || drop(me.send_message(ConfigMsg::Pull)));
         in_force.listen(Arc::clone(&waker));
-        let mut state = State { world, writer, in_force, waker };
+        let steward = tokio::spawn(keep_strategies(world.clone(), make));
+        let mut state = State { world, writer, in_force, waker, steward };
         // What was appended and not folded before the predecessor ended is folded first.
         state.fold()?;
         let inputs = inputs(state.in_force.stage(), state.world.journal.life(), wanted);
@@ -303,13 +322,66 @@ impl State {
         if now.generation != base {
             return Ok(None);
         }
+        let joins = joins(&self.world, &content.settings());
         let input = content.input(now, source);
         self.world.chaos().point(Site::BeforeAppend, NAME);
-        let appended = self.world.journal.append_at(&self.writer, at, vec![input])?;
+        let appended = self.world.journal.append_at(&self.writer, at, vec![input], joins)?;
         self.world.chaos().point(Site::AfterAppend, NAME);
         self.fold()?;
         Ok(appended.map(|at| at.row))
     }
+}
+
+/// The strategies of settings that take no part yet. Where there is no place for one the reload was
+/// refused.
+fn joins(world: &World, settings: &Settings) -> Vec<Enrol> {
+    let members = world.journal.members();
+    let specs = everwarm_trading::specs_of(&members, settings).unwrap_or_default();
+    let new = specs.iter().filter(|spec| members.iter().all(|who| who.rank != spec.rank));
+    let join = |spec: &StageSpec| {
+        let info = StageInfo::of(&*spec.build());
+        let kind = info.instance_of.unwrap_or(info.name).to_owned();
+        Enrol::Join { info, kind, settings: String::new() }
+    };
+    new.map(join).collect()
+}
+
+/// Starts the actors of strategies that joined while it traded, until the end.
+async fn keep_strategies(world: World, make: MakeStage) {
+    let (mut applied, slot) = (world.board.config(), world.directory.slot(path::STAGES));
+    let mut supervisor = slot.changes();
+    loop {
+        applied.borrow_and_update();
+        supervisor.borrow_and_update();
+        let wait = if converge(&world, &make).await { LOOK } else { AGAIN };
+        tokio::select! {
+            changed = applied.changed() => if changed.is_err() { return },
+            changed = supervisor.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Makes actual what the journal says; safe to repeat and to be cut off anywhere. Whether it is so
+/// now.
+async fn converge(world: &World, make: &MakeStage) -> bool {
+    let mut done = true;
+    let supervisor = world.directory.supervisor(path::STAGES);
+    let actual: BTreeSet<String> = world.directory.children(path::STAGES).into_iter().collect();
+    for who in world.journal.members() {
+        if actual.contains(&who.id) {
+            continue;
+        }
+        let Some(spec) = instance(&who.id, &who.kind, who.rank) else { continue };
+        match supervisor.add(make(spec)).await {
+            Ok(_) | Err(RequestError::AlreadyPresent | RequestError::AlreadyStarted(_)) => {}
+            Err(e) => {
+                done = false;
+                tracing::debug!(strategy = who.id, error = %e, "its stage is started later");
+            }
+        }
+    }
+    done
 }
 
 /// What is to be said at the start of life `life`. Within one nothing is: what is in force may be
@@ -339,12 +411,10 @@ fn inputs(now: &InForce, life: u64, wanted: Wanted) -> Vec<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use everwarm_trading::testing::input;
+    use everwarm_trading::testing::{crossing, input};
 
     fn wanted(fast: u32) -> Wanted {
-        let mut settings = Settings::default();
-        settings.strategy.sma_cross.fast = fast;
-        let content = Content::new(&settings, Vec::new(), Vec::new());
+        let content = Content::new(&crossing(fast, 30), Vec::new(), Vec::new());
         Wanted { installation: "here".into(), content }
     }
 
@@ -407,7 +477,7 @@ mod tests {
         assert_eq!(before, wanted(10).content);
         let third = before.input(&stage.standing.now, newer.digest());
         fold(&mut stage, &[third]);
-        assert_eq!(stage.standing.now.content.settings().strategy.sma_cross.fast, 10);
+        assert_eq!(stage.standing.now.content.settings(), crossing(10, 30));
         assert_eq!(stage.standing.before.as_ref(), Some(&newer));
         assert_eq!(inputs(&stage, 2, wanted(11)).len(), 1, "they say what was rolled back");
         assert_eq!(inputs(&stage, 2, wanted(12)).len(), 2);

@@ -9,6 +9,7 @@ use super::universe::UniverseMsg;
 use super::world::{World, path};
 use everwarm_runtime::clock;
 use everwarm_trading::reload::Refusal;
+use everwarm_trading::specs_of;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -73,10 +74,12 @@ pub async fn apply(
             // Whoever appended it did not live to say so.
             return durable(world, world.journal.last_row(), now.generation).await;
         }
-        let Some((at, refusals)) = judge(world, &stands, content).await else {
+        let Some((at, mut refusals)) = judge(world, &stands, content).await else {
             tokio::time::sleep(AGAIN).await;
             continue;
         };
+        let specs = specs_of(&world.journal.members(), &content.settings());
+        refusals.extend(specs.err().map(|reason| Refusal { key: "strategy", reason }));
         if !refusals.is_empty() {
             return Ok(Outcome::Refused(refusals));
         }

@@ -51,7 +51,8 @@ pub mod path {
     /// theirs, and a symbol is that of its bars.
     #[must_use]
     pub fn of(name: &str) -> String {
-        let is_stage = everwarm_trading::specs().iter().any(|stage| stage.name == name);
+        // Symbols are written in capitals.
+        let is_stage = name.bytes().any(|b| b.is_ascii_lowercase());
         match name {
             "closer" => CLOSER.to_owned(),
             "gateway" => GATEWAY.to_owned(),

@@ -7,7 +7,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_kernel::fact::Fact;
-use everwarm_trading::indicators::{columns, old_columns};
+use everwarm_trading::indicators::{columns, old_columns, old_lengths};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Closes that are kept of a symbol and width: some hours of minutes, 12 MB with 300 symbols.
@@ -37,8 +37,7 @@ impl Plans {
         } else if let Body::Operator(Operator::ConfigApplied { text, .. }) = &fact.body
             && let Ok(settings) = Settings::from_text(text)
         {
-            let section = &settings.strategy.sma_cross;
-            self.lengths = (section.fast, section.slow);
+            self.lengths = old_lengths(&settings).unwrap_or(self.lengths);
         }
     }
 

@@ -71,6 +71,9 @@ pub struct StatusFold {
     /// Strategies that the configuration has off.
     #[serde(default)]
     configured_off: Vec<String>,
+    /// All that are configured, by id.
+    #[serde(default)]
+    strategies: Vec<String>,
     /// What operators held trading back by when the breaker spoke last.
     #[serde(default)]
     said: Vec<String>,
@@ -129,6 +132,12 @@ impl StatusFold {
         SwitchesView::of(&self.switches, self.configured_off.clone())
     }
 
+    /// The strategies that are configured, by id.
+    #[must_use]
+    pub fn strategies(&self) -> &[String] {
+        &self.strategies
+    }
+
     fn market(&mut self, market: &Market) {
         if let Market::Close { time, bars, missing, .. } = market {
             self.view.closes += 1;
@@ -148,6 +157,7 @@ impl StatusFold {
                 self.view.config_generation = *generation;
                 if let Ok(settings) = Settings::from_text(text) {
                     self.configured_off = strategy::off(&settings);
+                    self.strategies = settings.strategy.0.keys().cloned().collect();
                 }
             }
             Operator::Branch { path, down } => {

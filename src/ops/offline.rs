@@ -308,10 +308,9 @@ mod tests {
     use super::super::sample::{Facts, journal};
     use super::*;
     use everwarm_domain::fact::{Body, BreakerLevel, Decision, Operator};
-    use everwarm_domain::settings::Settings;
     use everwarm_domain::switch::{SafeStep, Switch};
     use everwarm_kernel::fact::Key;
-    use everwarm_trading::testing::configured;
+    use everwarm_trading::testing::{configured, crossing};
 
     /// The sample, and what was said after it.
     fn after(folder: &Path, said: &[Body]) -> OfflineDesk {
@@ -382,8 +381,8 @@ mod tests {
     #[test]
     fn a_strategy_that_is_configured_off_is_told_as_off() {
         let folder = std::env::temp_dir().join(format!("everwarm-off-{}", std::process::id()));
-        let mut settings = Settings::default();
-        settings.strategy.sma_cross.enabled = false;
+        let mut settings = crossing(10, 30);
+        settings.strategy.enable("sma_cross", false);
         let desk = after(&folder, &[configured(&settings)]);
         assert_eq!(desk.switches().unwrap().configured_off, ["sma_cross"]);
         let off = "sma_cross, by the configuration (strategy.sma_cross.enabled)";

@@ -12,12 +12,15 @@ use everwarm_domain::fact::{
     Analysis, AtVenue, Body, BreakerLevel, Decision, Ledger, Listed, Market, Operator, Order,
     Signal, Standing,
 };
+use everwarm_domain::features::FeatureHead;
 use everwarm_domain::id::Symbol;
+use everwarm_domain::order::Side;
 use everwarm_domain::quarantine::{Quarantine, Quarantines};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::Switches;
-use everwarm_domain::time::UtcMs;
-use everwarm_kernel::fact::{Effect, Fact};
+use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_kernel::fact::{Effect, Fact, Key};
+use everwarm_trading::strategy::{self, Look, View};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -101,10 +104,31 @@ struct Round {
     facts: Vec<Fact<Body>>,
     /// Whether the symbol has a bar in it, lacks one, or is not expected.
     bar: Option<bool>,
-    /// Both averages.
-    row: Option<(f64, f64)>,
-    before: Option<(f64, f64)>,
+    /// Why the strategies that were asked wished nothing, by id.
+    why: BTreeMap<String, String>,
     signal: Option<Signal>,
+}
+
+/// Facts that are kept until they are taken in their order: stages may have spoken about later
+/// inputs before others spoke about this one.
+const WAITING: usize = 4_096;
+
+/// What strategies are shown again.
+enum Shown {
+    Settings(Box<Settings>),
+    Values(Timeframe, FeatureHead, Vec<(String, f64)>),
+    Wished(String, Side),
+}
+
+/// A strategy that is asked again what it was asked.
+struct Asked {
+    section: String,
+    look: Box<dyn Look>,
+    timeframe: Timeframe,
+    /// What it needs, with the newest values.
+    values: Vec<(String, f64)>,
+    /// Whether its last wish was to buy.
+    long: bool,
 }
 
 /// What the journal said so far.
@@ -121,9 +145,10 @@ struct Seen {
     breaker: Option<Fact<Body>>,
     /// How the symbol is listed, and the close before.
     listed: Option<Listed>,
-    row: Option<(f64, f64)>,
+    asked: BTreeMap<String, Asked>,
+    /// What is shown to them, in the order of keys.
+    waiting: BTreeMap<Key, Shown>,
     plans: Plans,
-    wished: Option<Signal>,
     answer: Option<ExplainView>,
 }
 
@@ -139,9 +164,9 @@ impl Seen {
             branches: BTreeMap::new(),
             breaker: None,
             listed: None,
-            row: None,
+            asked: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             plans: Plans::default(),
-            wished: None,
             answer: None,
         }
     }
@@ -155,7 +180,8 @@ impl Seen {
                 let lacks = missing.contains(&self.symbol);
                 let bar = if has { Some(true) } else { lacks.then_some(false) };
                 let (time, facts) = (*time, vec![fact.clone()]);
-                let round = Round { time, facts, bar, row: None, before: None, signal: None };
+                let why = BTreeMap::new();
+                let round = Round { time, facts, bar, why, signal: None };
                 self.round = Some(round);
             }
             Body::Market(Market::Universe { listed, unlisted, .. }) => {
@@ -166,6 +192,7 @@ impl Seen {
             }
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
                 self.settings = Settings::from_text(text).unwrap_or_default();
+                self.show(fact.key, Shown::Settings(Box::new(self.settings.clone())));
             }
             Body::Operator(Operator::Switched { .. }) => self.switches.fold(fact),
             Body::Operator(Operator::Quarantined { .. } | Operator::Released { .. }) => {
@@ -188,6 +215,9 @@ impl Seen {
             Body::Order(Order::Intent(intent)) if intent.symbol == self.symbol => self.note(fact),
             Body::Ledger(Ledger::Equity { .. }) if fact.key.n == self.input => {
                 // The last rank has passed it: all is said.
+                while !self.waiting.is_empty() {
+                    self.take_first();
+                }
                 if let Some(round) = self.round.take() {
                     self.answer = Some(self.told(round));
                 }
@@ -205,16 +235,11 @@ impl Seen {
     fn analysis(&mut self, fact: &Fact<Body>, analysis: &Analysis) {
         let round = self.round.as_mut().filter(|_| fact.key.n == self.input);
         match analysis {
-            Analysis::FeatureValues { .. } => {
+            Analysis::FeatureValues { timeframe, table, .. } => {
                 let Some(values) = self.plans.values(&fact.body, self.symbol) else { return };
-                let before = match self.averages(&values) {
-                    Some(now) => self.row.replace(now),
-                    None => self.row,
-                };
-                if let Some(round) = self.round.as_mut().filter(|_| fact.key.n == self.input) {
-                    round.facts.push(fact.clone());
-                    (round.row, round.before) = (self.row, before);
-                }
+                let Some(row) = table.row(self.symbol) else { return };
+                self.show(fact.key, Shown::Values(*timeframe, row.head, values));
+                self.note(fact);
             }
             Analysis::Kept { rows, .. } => {
                 if let Some(round) = round.filter(|_| rows.row(self.symbol).is_some()) {
@@ -228,22 +253,77 @@ impl Seen {
                 if let Some(round) = round {
                     round.facts.push(fact.clone());
                     round.signal = Some(signal.clone());
-                } else {
-                    self.wished = Some(signal.clone());
                 }
+                let shown = Shown::Wished(signal.strategy.clone(), signal.side);
+                self.show(fact.key, shown);
             }
             Analysis::Rolled { .. } | Analysis::FeaturePlan { .. } => {}
         }
     }
 
-    /// Both averages that are configured, where these values have them.
-    fn averages(&self, values: &[(String, f64)]) -> Option<(f64, f64)> {
-        let section = &self.settings.strategy.sma_cross;
-        let of = |length: u32| {
-            let name = format!("sma({length})@{}", section.timeframe);
-            values.iter().find(|(feature, _)| *feature == name).map(|(_, value)| *value)
-        };
-        of(section.fast).zip(of(section.slow))
+    fn show(&mut self, key: Key, shown: Shown) {
+        self.waiting.insert(key, shown);
+        if self.waiting.len() > WAITING {
+            self.take_first();
+        }
+    }
+
+    /// Shows the first of what waits.
+    fn take_first(&mut self) {
+        let Some((key, shown)) = self.waiting.pop_first() else { return };
+        match shown {
+            Shown::Settings(settings) => self.configured(&settings),
+            Shown::Wished(strategy, side) => {
+                if let Some(asked) = self.asked.get_mut(&strategy) {
+                    asked.long = side == Side::Buy;
+                }
+            }
+            Shown::Values(timeframe, head, values) => {
+                let why = self.see((timeframe, head), &values);
+                if let Some(round) = self.round.as_mut().filter(|_| key.n == self.input) {
+                    round.why.extend(why);
+                }
+            }
+        }
+    }
+
+    /// Another configuration: who goes on under the same settings remembers.
+    fn configured(&mut self, settings: &Settings) {
+        let mut before = std::mem::take(&mut self.asked);
+        for (id, one) in settings.strategy.0.iter().filter(|(_, one)| one.enabled) {
+            let Some(kind) = strategy::kind(&one.kind) else { continue };
+            let Ok(section) = (kind.read)(&one.section) else { continue };
+            let former = before.remove(id);
+            let long = former.as_ref().is_some_and(|former| former.long);
+            let asked = former.filter(|former| former.section == section).or_else(|| {
+                let (look, timeframe) = ((kind.look)(&section)?, (kind.timeframe)(&section)?);
+                let values = (kind.features)(&section).into_iter().map(|name| (name, f64::NAN));
+                Some(Asked { look, timeframe, values: values.collect(), long, section })
+            });
+            self.asked.extend(asked.map(|asked| (id.clone(), asked)));
+        }
+    }
+
+    /// Shows the values of a width to whoever needs them. Why those wished nothing who were asked.
+    fn see(
+        &mut self,
+        (timeframe, head): (Timeframe, FeatureHead),
+        said: &[(String, f64)],
+    ) -> BTreeMap<String, String> {
+        let mut why = BTreeMap::new();
+        for (id, asked) in &mut self.asked {
+            for (name, value) in &mut asked.values {
+                if let Some((_, now)) = said.iter().find(|(said, _)| said == name) {
+                    *value = *now;
+                }
+            }
+            if asked.timeframe == timeframe {
+                let values: Vec<f64> = asked.values.iter().map(|(_, value)| *value).collect();
+                let told = asked.look.see(asked.long, &View { head, values: &values });
+                why.extend(told.map(|told| (id.clone(), told)));
+            }
+        }
+        why
     }
 
     fn told(&mut self, mut round: Round) -> ExplainView {
@@ -307,22 +387,20 @@ impl Seen {
         self.limited().map_or(silent.clone(), |limited| format!("{silent}; besides, {limited}"))
     }
 
-    /// Which stage on the way to a wish says nothing, and why.
-    fn speechless(&self) -> Option<String> {
-        let ways = ["roll-up", "indicator", "sma_cross"];
-        let is_on_it = |name: &str| ways.contains(&name);
-        let out = |one: &Quarantine| one.effect == Effect::Stage && is_on_it(&one.stage);
+    /// Which of these stages says nothing, and why.
+    fn speechless(&self, stages: &[&str]) -> Option<String> {
+        let is_one = |name: &str| stages.contains(&name);
+        let out = |one: &Quarantine| one.effect == Effect::Stage && is_one(&one.stage);
         if let Some((id, one)) = self.quarantines.all().find(|(_, one)| out(one)) {
             return Some(format!("{}; it is quarantine {id}", one.words()));
         }
         let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
-        let (path, why) = self.branches.iter().find(|(path, _)| is_on_it(&name(path)))?;
+        let (path, why) = self.branches.iter().find(|(path, _)| is_one(&name(path)))?;
         Some(format!("{path} is kept down: {why}"))
     }
 
     /// Why no strategy wished anything.
     fn silent(&self, round: &Round) -> String {
-        let section = &self.settings.strategy.sma_cross;
         match round.bar {
             None if self.listed.is_some() => {
                 return "its bars are not expected in this close".to_owned();
@@ -334,41 +412,32 @@ impl Seen {
             }
             Some(true) => {}
         }
-        if !section.enabled {
-            return "no strategy is switched on (strategy.sma_cross.enabled)".to_owned();
+        let all = &self.settings.strategy.0;
+        if all.values().all(|one| !one.enabled) {
+            let keys = all.keys().map(|id| format!("strategy.{id}.enabled"));
+            let keys = keys.collect::<Vec<_>>().join(", ");
+            return format!("no strategy is switched on ({keys})");
         }
-        if let Some(said) = self.switches.strategies.get("sma_cross") {
-            return format!("an operator turned sma_cross off: {}", said.reason);
-        }
-        if let Some(away) = self.speechless() {
+        if let Some(away) = self.speechless(&["roll-up", "indicator"]) {
             return away;
         }
-        let Some(row) = &round.row else {
-            let timeframe = section.timeframe;
-            return format!("sma_cross looks at {timeframe} bars, and none ended at this close");
-        };
-        let Some(now) = stand(row) else {
-            let slow = section.slow;
-            return format!("the averages are not defined yet: the slow one needs {slow} bars");
-        };
-        match round.before.as_ref().and_then(stand) {
-            None => format!(
-                "the fast average {now} the slow one, and sma_cross does not know where it stood \
-                 before"
-            ),
-            Some(before) if before == now => format!(
-                "the fast average {now} the slow one as before, and sma_cross wishes where they \
-                 cross"
-            ),
-            Some(before) => {
-                let last = self.wished.as_ref().map(|signal| tell::side(signal.side));
-                let last = last.map_or("it has bought nothing to sell".to_owned(), |side| {
-                    format!("its last wish, to {side}, stands already")
-                });
-                format!(
-                    "the fast average {now} the slow one, where it {} before, but {last}",
-                    before.replace("stands", "stood")
-                )
+        let each = self.asked.iter().map(|(id, asked)| self.of_one(id, asked, round));
+        each.collect::<Vec<_>>().join("; ")
+    }
+
+    /// Why one strategy wished nothing.
+    fn of_one(&self, id: &str, asked: &Asked, round: &Round) -> String {
+        if let Some(said) = self.switches.strategies.get(id) {
+            return format!("an operator turned {id} off: {}", said.reason);
+        }
+        if let Some(away) = self.speechless(&[id]) {
+            return away;
+        }
+        match round.why.get(id) {
+            Some(why) => format!("{id}: {why}"),
+            None => {
+                let timeframe = asked.timeframe;
+                format!("{id} looks at {timeframe} bars, and none ended at this close")
             }
         }
     }
@@ -383,23 +452,22 @@ fn away(row: &Listed) -> &str {
     }
 }
 
-/// Where the fast average stands; `None` where one is not defined.
-fn stand((fast, slow): &(f64, f64)) -> Option<&'static str> {
-    fast.partial_cmp(slow).map(|order| match order {
-        std::cmp::Ordering::Less => "stands below",
-        std::cmp::Ordering::Equal => "stands at",
-        std::cmp::Ordering::Greater => "stands above",
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{Facts, T, journal};
+    use super::super::sample::{Facts, T};
     use super::*;
     use everwarm_domain::fact::kinds::kind;
     use everwarm_domain::features::FeatureTable;
     use everwarm_domain::time::MINUTE;
     use everwarm_kernel::fact::Body as _;
+    use everwarm_trading::testing::{configured, crossing, input};
+
+    /// The sample under a configuration.
+    fn journal() -> Facts {
+        let mut facts = super::super::sample::journal();
+        facts.0.insert(0, input(0, configured(&crossing(10, 30))));
+        facts
+    }
 
     fn title(facts: &Facts, symbol: &str, time: Option<UtcMs>) -> String {
         why_not(facts, Symbol::new(symbol).unwrap(), time).unwrap().title
@@ -465,7 +533,7 @@ mod tests {
                 if n == 1 {
                     let mut planned = planned.clone();
                     planned.key.n = 1;
-                    facts.push(planned);
+                    facts.extend([input(0, configured(&crossing(10, 30))), planned]);
                 }
                 for (rank, body) in [
                     (0, close.body.clone()),
@@ -484,7 +552,7 @@ mod tests {
                 &[(f64::NAN, f64::NAN)][..],
                 "the averages are not defined yet: the slow one needs 30",
             ),
-            (&[(2.0, 1.0)], "does not know where it stood before"),
+            (&[(2.0, 1.0)], "where it stood before is not known"),
             (&[(2.0, 1.0), (3.0, 1.0)], "stands above the slow one as before"),
             (&[(2.0, 1.0), (0.5, 1.0)], "where it stood above before, but it has bought nothing"),
         ] {

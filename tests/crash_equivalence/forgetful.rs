@@ -15,7 +15,7 @@ use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::chaos::faults::Image;
 use everwarm_runtime::chaos::{Blow, Phase, Sabotage, Site, Strike};
 use everwarm_sim::faults::{Fault, Kind};
-use everwarm_trading::{AnyStage, StageSpec, specs};
+use everwarm_trading::{AnyStage, Make, StageSpec, specs};
 
 /// Passings of its step at which a stage is killed: every other one up to this.
 const PASSINGS: u32 = 4_000;
@@ -89,8 +89,8 @@ impl Stage for Defective {
 fn sound(name: &str) -> Defective {
     let spec = specs().into_iter().find(|spec| spec.name == name).unwrap();
     Defective {
-        stage: (spec.make)(),
-        saved: (spec.make)(),
+        stage: spec.build(),
+        saved: spec.build(),
         forgets: |_| false,
         sleeps: false,
         loaded: false,
@@ -99,7 +99,7 @@ fn sound(name: &str) -> Defective {
 }
 
 /// The feed with another stage in the place of its own.
-fn with(feed: Feed, name: &str, make: fn() -> AnyStage) -> Feed {
+fn with(feed: Feed, name: &str, make: Make) -> Feed {
     let stages = feed.stages.iter();
     let stages =
         stages.map(|spec| if spec.name == name { StageSpec { make, ..*spec } } else { *spec });
@@ -137,7 +137,7 @@ fn found(calm: &Outcome, outcome: &Result<Outcome, String>) -> Option<String> {
 }
 
 /// A defect of a stage is found under kills of it; the sound stage bears the same kills.
-fn is_found(feed: fn() -> Feed, name: &str, defect: fn() -> AnyStage, plan: impl Fn() -> Plan) {
+fn is_found(feed: fn() -> Feed, name: &str, defect: Make, plan: impl Fn() -> Plan) {
     let undisturbed = Plan { strikes: Vec::new(), ..plan() };
     let calm = run(&feed(), &undisturbed).unwrap();
     let borne = run(&feed(), &plan());
@@ -155,7 +155,7 @@ fn is_found(feed: fn() -> Feed, name: &str, defect: fn() -> AnyStage, plan: impl
 /// The small feed, in which one order that the venue refuses is one too many.
 fn strict() -> Feed {
     let risk = Risk { max_consecutive_failures: 1, ..Risk::default() };
-    Feed { settings: Settings { risk, ..Settings::default() }, ..feed::small() }
+    Feed { settings: Settings { risk, ..feed::settings() }, ..feed::small() }
 }
 
 /// The small feed, in which a person allows little real money before anything is bought.
@@ -179,7 +179,7 @@ fn flattened() -> Feed {
 
 /// The small feed, in which the roll-up falls at the bars of one symbol at one close.
 fn poisoned() -> Feed {
-    let make = || -> AnyStage { Box::new(Defective { falls: of_one_close, ..sound("roll-up") }) };
+    let make: Make = |_, _| Box::new(Defective { falls: of_one_close, ..sound("roll-up") });
     with(feed::small(), "roll-up", make)
 }
 
@@ -190,7 +190,7 @@ fn of_one_close(body: &Body) -> bool {
 
 #[test]
 fn a_breaker_that_forgets_which_orders_left_is_found() {
-    let defect = || -> AnyStage {
+    let defect: Make = |_, _| {
         let forgets = |body: &Body| matches!(body, Body::Venue(Venue::Sent { .. }));
         Box::new(Defective { forgets, ..sound("breaker") })
     };
@@ -199,7 +199,7 @@ fn a_breaker_that_forgets_which_orders_left_is_found() {
 
 #[test]
 fn a_decision_that_forgets_to_flatten_is_found() {
-    let defect = || -> AnyStage {
+    let defect: Make = |_, _| {
         let forgets = |body: &Body| {
             let Body::Operator(Operator::Switched { switch, .. }) = body else { return false };
             *switch == Switch::Flatten
@@ -211,7 +211,7 @@ fn a_decision_that_forgets_to_flatten_is_found() {
 
 #[test]
 fn a_decision_that_forgets_the_caps_of_real_money_is_found() {
-    let defect = || -> AnyStage {
+    let defect: Make = |_, _| {
         let forgets = |body: &Body| matches!(body, Body::Operator(Operator::LiveConfirmed { .. }));
         Box::new(Defective { forgets, ..sound("decision") })
     };
@@ -220,7 +220,7 @@ fn a_decision_that_forgets_the_caps_of_real_money_is_found() {
 
 #[test]
 fn a_breaker_that_forgets_quarantines_is_found() {
-    let defect = || -> AnyStage {
+    let defect: Make = |_, _| {
         let forgets = |body: &Body| matches!(body, Body::Operator(Operator::Quarantined { .. }));
         Box::new(Defective { forgets, ..sound("breaker") })
     };
@@ -231,7 +231,7 @@ fn a_breaker_that_forgets_quarantines_is_found() {
 /// too old, by a wake-up alone.
 #[test]
 fn a_wake_up_that_a_checkpoint_loses_is_found() {
-    let defect = || -> AnyStage { Box::new(Defective { sleeps: true, ..sound("order-manager") }) };
+    let defect: Make = |_, _| Box::new(Defective { sleeps: true, ..sound("order-manager") });
     let site = Site::BeforeSend;
     let who = "gateway".to_owned();
     let died = Strike { site, who, phase: Phase::Live, nth: 5, blow: Blow::Die };

@@ -123,7 +123,7 @@ impl Stage for Careless {
 
 fn careless(name: &str) -> AnyStage {
     let spec = specs().into_iter().find(|spec| spec.name == name).unwrap();
-    Box::new(Careless { stage: (spec.make)(), signals: BTreeMap::new() })
+    Box::new(Careless { stage: spec.build(), signals: BTreeMap::new() })
 }
 
 /// The daemon dies at these passings, and is away for so many minutes of the market each time.
@@ -177,8 +177,8 @@ fn outages_of_market_time_leave_nothing_unsold_and_nothing_twice() {
 #[test]
 fn an_exit_that_is_requested_once_or_never_is_found_by_an_outage_of_market_time() {
     let stages = feed::small().stages.into_iter().map(|spec| match spec.name {
-        "decision" => StageSpec { make: || careless("decision"), ..spec },
-        "sma_cross" => StageSpec { make: || careless("sma_cross"), ..spec },
+        "decision" => StageSpec { make: |_, _| careless("decision"), ..spec },
+        "sma_cross" => StageSpec { make: |_, _| careless("sma_cross"), ..spec },
         _ => spec,
     });
     let feed = Feed { stages: stages.collect(), ..feed::small() };

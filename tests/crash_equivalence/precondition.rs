@@ -6,7 +6,6 @@ use crate::shared::shared;
 use everwarm::chaos::compare::Picture;
 use everwarm::chaos::rig::{Feed, Plan, run};
 use everwarm::chaos::{feed, plain};
-use everwarm_domain::settings::Settings;
 use everwarm_sim::Setup;
 use everwarm_sim::market::Recording;
 use everwarm_trading::specs;
@@ -61,7 +60,7 @@ fn a_recording_is_equal_to_the_plain_loop() {
     let feed = Feed {
         market: Arc::new(move || Box::new(Recording::open(&dir, None).unwrap())),
         setup: Setup::default(),
-        settings: Settings::default(),
+        settings: everwarm::chaos::feed::settings(),
         stages: specs(),
         script: Vec::new(),
         before: None,

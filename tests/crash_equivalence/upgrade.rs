@@ -12,7 +12,7 @@ use everwarm_domain::order::Side;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
-use everwarm_trading::{AnyStage, StageSpec, specs};
+use everwarm_trading::{AnyStage, Make, StageSpec, specs};
 use std::collections::BTreeSet;
 
 /// The version of the first life.
@@ -77,18 +77,18 @@ impl Stage for Before {
 }
 
 /// Our stage at a place, as it was before.
-fn before<const AT: usize>() -> AnyStage {
-    Box::new(Before { stage: (specs()[AT].make)(), halves: false })
+fn before<const AT: usize>(_: &'static str, _: Rank) -> AnyStage {
+    Box::new(Before { stage: specs()[AT].build(), halves: false })
 }
 
-fn halving() -> AnyStage {
+fn halving(_: &'static str, _: Rank) -> AnyStage {
     let decision = specs().into_iter().find(|spec| spec.rank == rank::DECISION).unwrap();
-    Box::new(Before { stage: (decision.make)(), halves: true })
+    Box::new(Before { stage: decision.build(), halves: true })
 }
 
 /// All stages as they were before.
 fn all_before() -> Vec<StageSpec> {
-    let makes: [fn() -> AnyStage; 7] =
+    let makes: [Make; 7] =
         [before::<0>, before::<1>, before::<2>, before::<3>, before::<4>, before::<5>, before::<6>];
     let specs = specs();
     assert_eq!(specs.len(), makes.len());
@@ -103,7 +103,7 @@ pub(super) fn feed_before() -> Feed {
 /// The decision alone as it was before.
 fn decision_before() -> Vec<StageSpec> {
     let one = |spec: StageSpec| {
-        let make = if spec.rank == rank::DECISION { halving } else { spec.make };
+        let make: Make = if spec.rank == rank::DECISION { halving } else { spec.make };
         StageSpec { make, ..spec }
     };
     specs().into_iter().map(one).collect()
@@ -153,7 +153,7 @@ fn every_stage_under_another_version_goes_on_where_the_last_one_stood() {
         of
     };
     for spec in specs() {
-        let now = (spec.make)().version();
+        let now = spec.build().version();
         // Some say nothing in the first life, or in the second.
         let spoke = versions(spec.rank.0);
         let in_turn = [BEFORE, now].into_iter().filter(|version| spoke.contains(version));

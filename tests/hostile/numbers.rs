@@ -11,13 +11,13 @@ use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{
     Balance, OrderIntent, OrderReport, OrderStatus, ReportSource, SendAttempt, Side, VenueFill,
 };
-use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{MINUTE, Timeframe};
 use everwarm_kernel::chance::draw;
 use everwarm_kernel::fact::{Fact, Library};
 use everwarm_kernel::plain::PlainLoop;
 use everwarm_trading::orders::OrderBook;
 use everwarm_trading::stages;
+use everwarm_trading::testing::crossing;
 use serde_json::{Value, json};
 
 /// Numbers that break something somewhere.
@@ -112,8 +112,7 @@ impl Desk {
         let mut desk = Desk { plain, book, time: START, equity, fills: 0, trades: 0 };
         let installation = "inst".to_owned();
         desk.give(Body::Operator(Operator::Started { life: 1, installation, epoch: 1 }));
-        let mut settings = Settings::default();
-        (settings.strategy.sma_cross.fast, settings.strategy.sma_cross.slow) = (2, 3);
+        let mut settings = crossing(2, 3);
         settings.risk.max_trades_per_day = 0;
         settings.risk.max_consecutive_failures = 0;
         desk.give(Body::Operator(Operator::configured(1, &settings)));

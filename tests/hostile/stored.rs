@@ -186,7 +186,11 @@ fn run(text: &str) {
         origins: Vec::new(),
         values: Vec::new(),
         source: String::new(),
-        retained: vec![Retained { id: "sma_cross".into(), settings: text.to_owned() }],
+        retained: vec![Retained {
+            id: "sma_cross".into(),
+            settings: text.to_owned(),
+            kind: "sma_cross".into(),
+        }],
     };
     give(time, Body::Operator(applied));
     let [close, late, account, ..] = &facts()[..] else { panic!("too few") };

@@ -3,8 +3,11 @@
 use super::bounds;
 use super::id::Symbol;
 use super::money::Decimal;
-use super::time::Timeframe;
 use serde::{Deserialize, Serialize};
+
+mod strategies;
+
+pub use strategies::{Instance, Strategies};
 
 /// Settings of all stages. Travels as JSON text inside a fact, so that a later field has its
 /// default in older facts.
@@ -17,7 +20,7 @@ pub struct Settings {
     pub trading: Trading,
     /// `[risk]`
     pub risk: Risk,
-    /// `[strategy.*]`
+    /// `[strategy.*]`. States of stages hold none.
     pub strategy: Strategies,
     /// `[market]`. States of stages hold settings by their places: new ones come last.
     pub market: MarketRules,
@@ -126,35 +129,6 @@ impl Default for Risk {
     }
 }
 
-/// One section a strategy.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Strategies {
-    /// `[strategy.sma_cross]`
-    pub sma_cross: SmaCross,
-}
-
-/// Long when the fast average crosses above the slow one, flat when it crosses below.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SmaCross {
-    /// Whether it trades.
-    pub enabled: bool,
-    /// Bars it runs on.
-    pub timeframe: Timeframe,
-    /// Bars of the fast average.
-    pub fast: u32,
-    /// Bars of the slow average.
-    pub slow: u32,
-}
-
-impl Default for SmaCross {
-    fn default() -> Self {
-        SmaCross { enabled: true, timeframe: Timeframe::M1, fast: 10, slow: 30 }
-    }
-}
-/// Bars of an average at most.
-const BARS_MAX: u32 = 1_000;
 /// Seconds of any wait at most: ten years.
 const SECONDS_MAX: i64 = 315_360_000;
 
@@ -166,13 +140,8 @@ impl Settings {
     /// Names the value and its limits.
     pub fn check(&self) -> Result<(), String> {
         // Any limit of a jump can be reckoned with.
-        let Settings { universe, trading, risk, strategy, market: MarketRules { .. } } = self;
-        let cross = &strategy.sma_cross;
-        for (what, bars) in [("fast", cross.fast), ("slow", cross.slow)] {
-            if !(1..=BARS_MAX).contains(&bars) {
-                return Err(format!("{what} {bars} is not from 1 to {BARS_MAX}"));
-            }
-        }
+        // Sections of strategies are their kinds' own.
+        let Settings { universe, trading, risk, strategy: _, market: MarketRules { .. } } = self;
         for (what, value) in [
             ("refresh_s", universe.refresh_s),
             ("valid_for_s", trading.valid_for_s),

@@ -21,6 +21,11 @@ pub trait Stage: Send + 'static {
     fn rank(&self) -> Rank;
     /// Its name, as people and metrics know it.
     fn name(&self) -> &'static str;
+    /// What it is an instance of, where a configuration makes it. Who is one joins each journal by
+    /// an input, also a new one; others are there from the first input of a new journal on.
+    fn instance_of(&self) -> Option<&'static str> {
+        None
+    }
     /// Rises whenever the same facts may give another result.
     fn version(&self) -> u16 {
         1

@@ -24,12 +24,11 @@ use crate::clock;
 use crate::meter::StoreMeter;
 use crate::poison::At;
 use crate::store::{self, Batch, CheckpointRow, Committed, Op, Store, StoreError};
-use everwarm_kernel::fact::{Body, Fact, Mask, Rank};
-use everwarm_kernel::stage::Stage;
+use everwarm_kernel::fact::{Body, Fact, Mask};
 use inner::{GATHER_BYTES, Inner, Reader};
 pub use options::Options;
 pub(crate) use past::Past;
-pub use roster::Enrol;
+pub use roster::{Enrol, StageInfo};
 pub use saved::Damaged;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -55,41 +54,6 @@ const MEMORY_INPUTS: u64 = 32;
 /// A stage saves itself in memory once it was fed this many times the size of its state: then
 /// saving costs a fraction of the work it saves a successor.
 const MEMORY_FED: usize = 2;
-
-/// What the journal knows of a stage.
-#[derive(Clone, Debug)]
-pub struct StageInfo {
-    /// Its place.
-    pub rank: Rank,
-    /// Its name.
-    pub name: &'static str,
-    /// Its version.
-    pub version: u16,
-    /// What it sees.
-    pub interest: Mask,
-    /// What it says.
-    pub produces: Mask,
-    /// Older versions whose saved states it takes over.
-    pub converts: &'static [u16],
-    /// What it saves before it was given anything.
-    pub fresh: Vec<u8>,
-}
-
-impl StageInfo {
-    /// What a stage says of itself.
-    #[must_use]
-    pub fn of<B: Body>(stage: &dyn Stage<Body = B>) -> StageInfo {
-        StageInfo {
-            rank: stage.rank(),
-            name: stage.name(),
-            version: stage.version(),
-            interest: stage.interest(),
-            produces: stage.produces(),
-            converts: stage.converts(),
-            fresh: stage.save(),
-        }
-    }
-}
 
 /// Facts of one append, shared by all readers.
 #[derive(Debug)]

@@ -497,8 +497,9 @@ impl Stage for Ledger {
     fn conclude(&self, out: &mut Out<Body>) {
         self.say_lots(out);
         if self.closed == self.at {
-            for (symbol, strategy) in self.left.keys() {
-                self.say_dust(*symbol, strategy, out);
+            let symbols: BTreeSet<Symbol> = self.left.keys().map(|(symbol, _)| *symbol).collect();
+            for symbol in symbols {
+                self.say_dust(symbol, out);
             }
         }
     }

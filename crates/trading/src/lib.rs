@@ -47,4 +47,4 @@ mod loop_tests;
 #[path = "../../../tests/shared.rs"]
 mod shared;
 
-pub use stages::{AnyStage, StageSpec, specs, stages};
+pub use stages::{AnyStage, Make, StageSpec, instance, specs, specs_joined, specs_of, stages};

@@ -184,6 +184,19 @@ fn dust_goes_to_the_house_when_the_exit_of_its_lot_ends_and_leaves_with_the_next
 }
 
 #[test]
+fn dust_of_two_strategies_goes_to_the_house_at_one_close() {
+    use Side::{Buy, Sell};
+    let mut books = books();
+    for (strategy, dust) in [("a", "0.00005"), ("b", "0.00003")] {
+        books_say(&mut books, strategy, Buy, "100", &format!("1{}", &dust[1..]));
+        books_say(&mut books, strategy, Sell, "100", "1");
+        assert_eq!(lots(&facts_of(&mut books, &owed(strategy, Some("too small")))), "");
+    }
+    let said = facts_of(&mut books, &input(next(), close("BTCUSDT", 3, 100)));
+    assert_eq!(lots(&said), "a 0 for 0, b 0 for 0, house 0.00008 for 0.008");
+}
+
+#[test]
 fn a_version_that_is_told_what_was_said_of_two_fills_has_the_same_lots() {
     let mut books = books();
     books_say(&mut books, "a", Side::Buy, "100", "2");
@@ -585,7 +598,7 @@ impl Stage for Scripted {
 
 /// All our stages, with two that are scripted in place of the strategy.
 fn world(says: Script) -> World {
-    let ours = stages().into_iter().filter(|stage| stage.rank() != rank::SMA_CROSS);
+    let ours = stages().into_iter().filter(|stage| stage.rank() != rank::STRATEGY);
     let two = [("a", 401), ("b", 402)].map(|(name, rank)| {
         let stage: AnyStage = Box::new(Scripted { name, rank, says });
         stage

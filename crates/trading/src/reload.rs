@@ -81,7 +81,7 @@ pub fn below_used(used: &Counts, old: &Risk, new: &Risk) -> Vec<Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{dec, fact, input, instrument, position, sym};
+    use crate::testing::{crossing, dec, fact, input, instrument, position, sym};
     use everwarm_domain::fact::{AtVenue, Body, Listed, Market};
     use everwarm_domain::id::Symbol;
     use everwarm_kernel::stage::Stage as _;
@@ -109,7 +109,7 @@ mod tests {
     }
 
     fn refused(change: impl FnOnce(&mut Settings)) -> String {
-        let old = Settings::default();
+        let old = crossing(10, 30);
         let mut new = old.clone();
         change(&mut new);
         let refusals = check(&present(), &old, &new);
@@ -177,6 +177,6 @@ mod tests {
             "trading.max_positions: 1 positions are held or on their way, 0 would be allowed"
         ));
         assert_eq!(refused(|new| new.trading.max_positions = 1), "");
-        assert_eq!(refused(|new| new.strategy.sma_cross.enabled = false), "");
+        assert_eq!(refused(|new| new.strategy.enable("sma_cross", false)), "");
     }
 }

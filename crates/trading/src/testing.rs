@@ -11,11 +11,21 @@ use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price, parse_decimal};
-use everwarm_domain::order::{Liquidity, OrderStatus, SendAttempt, Side, VenueFill};
+use everwarm_domain::order::{
+    FIRST_STRATEGY, Liquidity, OrderStatus, SendAttempt, Side, VenueFill,
+};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::MINUTE;
 use everwarm_kernel::fact::{Fact, Key};
 use everwarm_kernel::stage::{Out, Stage};
+
+/// Settings by default, with the first strategy under these lengths.
+pub fn crossing(fast: u32, slow: u32) -> Settings {
+    let mut settings = Settings::default();
+    settings.strategy.set(FIRST_STRATEGY, "fast", fast);
+    settings.strategy.set(FIRST_STRATEGY, "slow", slow);
+    settings
+}
 
 /// A decimal from its text.
 pub fn dec(text: &str) -> Decimal {

@@ -3,11 +3,12 @@
 
 use super::beyond::Beyond;
 use super::error::{ConfigErrors, Place};
-use super::keys::{self, KEYS, Kind, decimal, listed, symbols};
+use super::keys::{self, KEYS, Key, Kind, decimal, listed, symbols};
 use super::layers::{Entry, Given, Layer, drop_ins, variables};
 use super::messages::Messages;
 use super::noted;
 use super::secret::SecretRef;
+use super::strategies;
 use super::values::{LogFormat, MarketSource, Pace, Symbols};
 use super::venue::VenueSource;
 use crate::ops::api::long_enough;
@@ -15,9 +16,7 @@ use crate::ops::known::meant;
 use crate::ops::views::ValueView;
 use crate::venue::secret::Secret;
 use everwarm_domain::money::Decimal;
-use everwarm_domain::settings::{
-    MarketRules, Risk, Selection, Settings, SmaCross, Strategies, Trading,
-};
+use everwarm_domain::settings::{MarketRules, Risk, Selection, Settings, Trading};
 use everwarm_sim::market::Seeded;
 use figment::Figment;
 use figment::value::Value;
@@ -248,7 +247,7 @@ fn referred<'a>(files: &'a [Layer], given: impl Iterator<Item = &'a Given>) -> B
 /// The merged values, and what turned out to be wrong with them so far.
 pub(super) struct Values {
     figment: Figment,
-    defaults: Layer,
+    pub(super) defaults: Layer,
     pub(super) set: BTreeMap<String, Entry>,
     errors: ConfigErrors,
 }
@@ -256,7 +255,7 @@ pub(super) struct Values {
 impl Values {
     /// Checks each value by itself.
     fn check(&mut self) {
-        for key in KEYS {
+        for key in KEYS.iter().filter(|key| !matches!(key.kind, Kind::Strategies)) {
             if let Err(e) = key.kind.check(&self.value(key.name)) {
                 self.wrong(key.name, &e);
             }
@@ -280,6 +279,7 @@ impl Values {
 
     /// All values in their types, and the rules between them.
     fn config(&mut self) -> Config {
+        let (strategy, of_strategies) = strategies::read(self);
         let settings = Settings {
             universe: self.selection(),
             market: MarketRules { max_jump_percent: self.get("market.max_jump_percent") },
@@ -296,7 +296,7 @@ impl Values {
                 max_trades_per_day: self.get("risk.max_trades_per_day"),
                 max_loss_per_day: self.decimal("risk.max_loss_per_day"),
             },
-            strategy: Strategies { sma_cross: self.sma_cross() },
+            strategy,
         };
         let market = self.market();
         let venue = self.venue(&market, &settings.trading.quote_asset);
@@ -329,7 +329,7 @@ impl Values {
             messages: self.messages(),
             chaos: self.get("chaos.enabled"),
             chaos_on_live: self.get("chaos.on_live"),
-            values: KEYS.iter().map(|key| self.view(key.name)).collect(),
+            values: KEYS.iter().flat_map(|key| self.views(key, &of_strategies)).collect(),
             variables: Vec::new(),
         }
     }
@@ -379,27 +379,6 @@ impl Values {
             });
             self.wrong(KEY, &format!("the synthetic market has no {symbol}{near}"));
         }
-    }
-
-    fn sma_cross(&mut self) -> SmaCross {
-        const FAST: &str = "strategy.sma_cross.fast";
-        const SLOW: &str = "strategy.sma_cross.slow";
-        let sma = SmaCross {
-            enabled: self.get("strategy.sma_cross.enabled"),
-            timeframe: self.parsed("strategy.sma_cross.timeframe").unwrap_or_default(),
-            fast: self.get(FAST),
-            slow: self.get(SLOW),
-        };
-        if sma.fast >= sma.slow && ![FAST, SLOW].iter().any(|key| self.errors.about(key)) {
-            // Told where somebody set it, if it is the slow one alone.
-            let key = if self.set.contains_key(FAST) { FAST } else { SLOW };
-            let (fast, slow) = (sma.fast, sma.slow);
-            let text = format!(
-                "the fast average's {fast} bars are not fewer than the slow average's {slow}"
-            );
-            self.wrong(key, &text);
-        }
-        sma
     }
 
     /// Looks for what the values name.
@@ -458,6 +437,13 @@ impl Values {
         decimal(&self.value(key)).unwrap_or_default()
     }
 
+    fn views(&self, key: &Key, of_strategies: &[ValueView]) -> Vec<ValueView> {
+        match key.kind {
+            Kind::Strategies => of_strategies.to_vec(),
+            _ => vec![self.view(key.name)],
+        }
+    }
+
     fn view(&self, key: &str) -> ValueView {
         let json = |value: &Value| serde_json::to_value(value).unwrap_or_default();
         let origin = self.set.get(key).map(|entry| entry.place.to_string());
@@ -467,6 +453,11 @@ impl Values {
             default: json(&self.defaults.0[key].value),
             origin: origin.unwrap_or_else(|| ValueView::DEFAULT.to_owned()),
         }
+    }
+
+    /// Whether something was found wrong with a key.
+    pub(super) fn is_wrong(&self, key: &str) -> bool {
+        self.errors.about(key)
     }
 
     pub(super) fn wrong(&mut self, key: &str, text: &str) {

@@ -3,6 +3,7 @@
 
 use super::layers::DEFAULTS;
 use super::secret::SecretRef;
+use super::strategies;
 use super::values::{Pace, Symbols};
 use crate::ops::log_filter;
 use crate::ops::messages::news::Topic;
@@ -61,6 +62,8 @@ pub enum Kind {
     Symbols,
     /// Where a secret is, never the secret.
     Secret,
+    /// Any number of strategies: sections by id, each with the settings of its kind.
+    Strategies,
 }
 
 /// One key.
@@ -133,10 +136,7 @@ keys! {
     "risk.max_trades_per_day": count(0, COUNT_MAX);
     "risk.max_loss_per_day": Kind::Amount { zero: true };
     "risk.alarm_drawdown_percent": count(0, 100);
-    "strategy.sma_cross.enabled": Kind::Flag;
-    "strategy.sma_cross.timeframe": Kind::OneOf(&["1m", "5m", "15m", "1h", "4h", "1d"]);
-    "strategy.sma_cross.fast": count(1, 1000);
-    "strategy.sma_cross.slow": count(1, 1000);
+    "strategy": Kind::Strategies;
     "supervision.restarts": count(1, 1000);
     "supervision.within_s": Kind::Whole { least: 1, most: 3600, unit: Unit::Seconds };
     "api.listen": text("^(.+:[0-9]+)?$", address);
@@ -155,10 +155,12 @@ keys! {
     "chaos.on_live": Kind::Flag;
 }
 
-/// The key of that name.
+/// The key of that name; that of all strategies for a setting of one.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.name == name)
+    let strategies = strategies::setting(name).is_some();
+    let name = if strategies { strategies::KEY } else { name };
+    KEYS.iter().find(|key| key.name == name && (key.name != strategies::KEY || strategies))
 }
 
 /// All names that keys stand below.
@@ -171,7 +173,7 @@ pub fn sections() -> BTreeSet<&'static str> {
 /// Whether keys stand below `name`.
 #[must_use]
 pub fn is_section(name: &str) -> bool {
-    sections().contains(name)
+    sections().contains(name) || name == strategies::KEY || strategies::section(name)
 }
 
 impl Kind {
@@ -190,9 +192,12 @@ impl Kind {
                 .parse::<i64>()
                 .map(Value::from)
                 .map_err(|_| format!("{text:?} is not a whole number")),
-            Kind::Amount { .. } | Kind::OneOf(_) | Kind::Text(_) | Kind::Symbols | Kind::Secret => {
-                Ok(Value::from(text))
-            }
+            Kind::Amount { .. }
+            | Kind::OneOf(_)
+            | Kind::Text(_)
+            | Kind::Symbols
+            | Kind::Secret
+            | Kind::Strategies => Ok(Value::from(text)),
         }
     }
 
@@ -231,6 +236,8 @@ impl Kind {
                 Some(text) => text.parse::<SecretRef>().map(drop),
                 None => Err(super::secret::BY_REFERENCE.to_owned()),
             },
+            // Each is checked by its kind.
+            Kind::Strategies => Ok(()),
         }
     }
 }
@@ -373,17 +380,32 @@ pub fn comments() -> BTreeMap<String, String> {
 mod tests {
     use super::super::layers::Layer;
     use super::*;
+    use everwarm_trading::strategy::{Form, KINDS};
 
     #[test]
     fn the_embedded_file_has_every_key_in_order_with_a_comment_and_a_good_value() {
         let comments = comments();
         let defaults = Layer::defaults();
-        let known: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
-        let mut sorted = known.clone();
+        let plain = || KEYS.iter().filter(|key| !matches!(key.kind, Kind::Strategies));
+        let mut sorted: Vec<&str> = plain().map(|key| key.name).collect();
         sorted.sort_unstable();
-        assert_eq!(defaults.0.keys().collect::<Vec<_>>(), sorted);
+        let (of_strategies, others): (Vec<&str>, Vec<&str>) =
+            defaults.0.keys().map(String::as_str).partition(|key| key.starts_with("strategy."));
+        assert_eq!(others, sorted);
+        for kind in KINDS {
+            let values: serde_json::Value = serde_json::from_str(&(kind.defaults)()).unwrap();
+            for setting in kind.settings {
+                let key = format!("strategy.{}.{}", kind.name, setting.name);
+                assert_eq!(comments[&key], setting.about, "{key}");
+                let told = serde_json::to_value(&defaults.0[&key].value).unwrap();
+                assert_eq!(told, values[setting.name], "{key}");
+            }
+            let own = format!("strategy.{}.", kind.name);
+            let told = of_strategies.iter().filter(|key| key.starts_with(&own)).count();
+            assert_eq!(told, kind.settings.len() + 2, "{}", kind.name);
+        }
         let mut at = 0;
-        for key in KEYS {
+        for key in plain() {
             let comment = comments.get(key.name).map_or("", String::as_str);
             assert!(comment.len() > 10 && comment.ends_with(['.', '?']), "{}: {comment}", key.name);
             let entry = &defaults.0[key.name];
@@ -407,7 +429,8 @@ mod tests {
                 | Kind::OneOf(_)
                 | Kind::Text(_)
                 | Kind::Symbols
-                | Kind::Secret => None,
+                | Kind::Secret
+                | Kind::Strategies => None,
             };
             assert_eq!(says, has, "{}", key.name);
         }
@@ -420,10 +443,8 @@ mod tests {
         assert_eq!(text("daemon.workers", "x"), "\"x\" is not a whole number");
         assert_eq!(wrong("daemon.workers", Value::from(65)), "65 is not within 1 to 64");
         assert_eq!(wrong("market.until_end", Value::from(1)), "1 is neither true nor false");
-        assert_eq!(
-            text("strategy.sma_cross.timeframe", "15"),
-            "\"15\" is none of 1m, 5m, 15m, 1h, 4h, 1d; did you mean \"15m\"?"
-        );
+        let width = strategies::form(Form::Timeframe).check(&Value::from("15")).unwrap_err();
+        assert_eq!(width, "\"15\" is none of 1m, 5m, 15m, 1h, 4h, 1d; did you mean \"15m\"?");
         assert_eq!(text("trading.notional", "nan"), "\"nan\" is not a decimal number");
         assert_eq!(wrong("trading.notional", Value::from(0)), "must be greater than 0");
         assert_eq!(wrong("daemon.log", Value::from(true)), "true is not a text in quotes");

@@ -3,6 +3,7 @@
 
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::keys::{self, KEYS};
+use super::strategies;
 use crate::ops::heap;
 use everwarm_domain::nearest::nearest;
 use figment::value::{Dict, Map, Tag, Value};
@@ -191,7 +192,9 @@ pub fn variable_of(key: &str) -> String {
 }
 
 fn unknown(key: &str, place: Place) -> ConfigError {
-    let nearest = nearest(key, keys::sections().into_iter().chain(KEYS.iter().map(|k| k.name)));
+    let of_strategies: Vec<String> = strategies::near(key).collect();
+    let known = keys::sections().into_iter().chain(KEYS.iter().map(|k| k.name));
+    let nearest = nearest(key, known.chain(of_strategies.iter().map(String::as_str)));
     let variable = place.source.starts_with(PREFIX);
     let text = match nearest {
         Some(other) if variable => {
@@ -241,7 +244,13 @@ impl Parsed<'_> {
                 }
                 continue;
             };
-            if keys::is_section(&key) {
+            if strategies::section(&key) && inner.is_empty() {
+                // It is an instance all the same.
+                let id = key.rsplit('.').next().unwrap_or_default();
+                let (value, value_place) = (Value::from(id), place.clone());
+                let entry = Entry { value, place, value_place };
+                self.layer.0.insert(format!("{key}.kind"), entry);
+            } else if keys::is_section(&key) {
                 self.flatten(&key, inner);
             } else if known {
                 self.errors.push(wrong(place, "is one value, not a section".to_owned()));

@@ -3,6 +3,7 @@
 use super::checked::{Config, Sources};
 use super::error::ConfigErrors;
 use super::layers::drop_ins;
+use super::strategies;
 use crate::ops::views::{DifferenceView, SetView, ValueView};
 use std::path::PathBuf;
 
@@ -75,6 +76,23 @@ pub fn running(
         of.iter().find(|(name, _)| name == key).map(|(_, text)| text.clone())
     };
     let mut all = started.to_vec();
+    // Strategies come and go while it trades; values that an older program noted name none.
+    let of_strategies = |key: &str| strategies::setting(key).is_some();
+    if values.iter().any(|(key, _)| of_strategies(key)) {
+        all.retain(|view| !of_strategies(&view.key) || find(values, &view.key).is_some());
+    }
+    let place = all.iter().position(|view| of_strategies(&view.key)).unwrap_or(all.len());
+    let new = values
+        .iter()
+        .filter(|(key, _)| of_strategies(key) && started.iter().all(|view| view.key != *key));
+    let new: Vec<ValueView> = new
+        .map(|(key, text)| {
+            let value: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+            let (default, origin) = (value.clone(), ValueView::DEFAULT.to_owned());
+            ValueView { key: key.clone(), value, default, origin }
+        })
+        .collect();
+    all.splice(place..place, new);
     for view in all.iter_mut().filter(|view| is_live(&view.key)) {
         let value = find(values, &view.key).and_then(|text| serde_json::from_str(&text).ok());
         if let Some(value) = value {
@@ -122,7 +140,8 @@ mod tests {
 
     #[test]
     fn every_live_key_is_one_and_what_names_the_venue_or_the_store_is_none() {
-        let used = |live: &str| KEYS.iter().any(|key| key.name.starts_with(live));
+        let used =
+            |live: &str| live == "strategy." || KEYS.iter().any(|key| key.name.starts_with(live));
         let unused: Vec<&str> = LIVE.iter().copied().filter(|live| !used(live)).collect();
         assert_eq!(unused, Vec::<&str>::new());
         for key in [

@@ -12,6 +12,7 @@ pub mod messages;
 pub mod noted;
 pub mod schema;
 pub mod secret;
+pub mod strategies;
 pub mod values;
 pub mod venue;
 

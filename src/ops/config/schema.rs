@@ -2,6 +2,7 @@
 
 use super::keys::{KEYS, Kind, comments};
 use super::layers::Layer;
+use super::strategies;
 use serde_json::{Value, json};
 
 /// The schema, of the draft 2020-12.
@@ -12,6 +13,10 @@ pub fn schema() -> Value {
     root["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     root["title"] = json!("everwarm configuration");
     for key in KEYS {
+        if matches!(key.kind, Kind::Strategies) {
+            root["properties"][key.name] = strategies::schema();
+            continue;
+        }
         let mut node = of(key.kind);
         node["description"] = json!(comments.get(key.name));
         node["default"] = serde_json::to_value(&defaults.0[key.name].value).unwrap_or_default();
@@ -29,11 +34,11 @@ pub fn schema() -> Value {
     root
 }
 
-fn section() -> Value {
+pub(super) fn section() -> Value {
     json!({ "type": "object", "additionalProperties": false, "properties": {} })
 }
 
-fn of(kind: Kind) -> Value {
+pub(super) fn of(kind: Kind) -> Value {
     let decimal = r"^[0-9]+(\.[0-9]+)?$";
     match kind {
         Kind::Flag => json!({ "type": "boolean" }),
@@ -54,6 +59,7 @@ fn of(kind: Kind) -> Value {
             { "type": "array", "items": { "type": "string" }, "minItems": 1 },
         ] }),
         Kind::Secret => json!({ "type": "string", "pattern": "^$|^env:.+$|^file:.+$" }),
+        Kind::Strategies => strategies::schema(),
     }
 }
 
@@ -68,12 +74,16 @@ mod tests {
 
     #[test]
     fn the_schema_describes_every_key_and_nothing_else() {
-        let schema = schema();
+        let mut schema = schema();
         assert_eq!(schema["properties"]["market"]["properties"]["seed"]["default"], 1);
         let fast =
             &schema["properties"]["strategy"]["properties"]["sma_cross"]["properties"]["fast"];
         assert_eq!((&fast["minimum"], &fast["maximum"]), (&json!(1), &json!(1000)));
         assert!(fast["description"].as_str().unwrap().contains("fewer than `slow`"), "{fast}");
-        assert_eq!(leaves(&schema), KEYS.len());
+        let strategies = schema["properties"].as_object_mut().unwrap().remove("strategy").unwrap();
+        let slow = &strategies["additionalProperties"]["anyOf"][0];
+        assert_eq!(slow["required"], json!(["kind"]));
+        assert_eq!(slow["properties"]["slow"]["default"], 30);
+        assert_eq!(leaves(&schema), KEYS.len() - 1);
     }
 }

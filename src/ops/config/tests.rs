@@ -44,8 +44,13 @@ fn the_embedded_file_says_the_defaults() {
         until_end: false,
     };
     assert_eq!(config.market, market);
-    assert_eq!(config.settings, Settings::default());
-    assert_eq!((config.origins(), config.values.len()), (vec![], keys::KEYS.len()));
+    let mut settings = Settings::default();
+    for (name, value) in [("fast", 10.into()), ("slow", 30.into()), ("timeframe", "1m".into())] {
+        settings.strategy.set("sma_cross", name, serde_json::Value::clone(&value));
+    }
+    assert_eq!(config.settings, settings);
+    // Five of the strategy in place of its one key.
+    assert_eq!((config.origins(), config.values.len()), (vec![], keys::KEYS.len() + 4));
 }
 
 #[test]
@@ -238,4 +243,72 @@ fn what_panic_needs_is_read_whatever_else_is_wrong() {
     let torn = format!("{venue}{secret}").replace("environment = ", "environment = = ");
     let told = needed("panic-torn", &format!("{torn}{broken}")).unwrap_err();
     assert!(told.contains(":3:"), "{told}");
+}
+
+#[test]
+fn any_number_of_strategies_of_a_kind_are_configured_by_their_ids() {
+    let folder = folder("instances");
+    let file = folder.join("a.toml");
+    let text = "[strategy.quick]\nkind = \"sma_cross\"\nfast = 5\n[strategy.sma_cross]\n\
+                enabled = false\n";
+    let mut sources = written(&file, text);
+    sources.environment = vec![pair("EVERWARM_STRATEGY__QUICK__SLOW", "12")];
+    let config = sources.load(Look::Words).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let all = &config.settings.strategy.0;
+    let quick = &all["quick"];
+    assert_eq!((quick.kind.as_str(), quick.enabled), ("sma_cross", true));
+    assert_eq!(quick.section, r#"{"fast":5,"slow":12,"timeframe":"1m"}"#);
+    assert!(!all["sma_cross"].enabled);
+    let shown = |key: &str| config.values.iter().find(|value| value.key == key).unwrap();
+    assert_eq!(shown("strategy.quick.slow").value, 12);
+    assert_eq!(shown("strategy.quick.slow").origin, "EVERWARM_STRATEGY__QUICK__SLOW");
+    assert_eq!(shown("strategy.quick.timeframe").origin, "default");
+}
+
+#[test]
+fn what_no_strategy_can_be_made_of_is_told_where_it_stands() {
+    let wrong = |text: &str| {
+        let folder = folder("no-instance");
+        let errors = written(&folder.join("a.toml"), text).load(Look::Words).unwrap_err();
+        let told = errors.to_string().replace(&format!("{}/", folder.display()), "");
+        std::fs::remove_dir_all(&folder).unwrap();
+        told
+    };
+    for (text, told) in [
+        (
+            "[strategy.a]\nkind = \"sma_cros\"\n",
+            "a.toml:2:8: strategy.a.kind: there is no kind \"sma_cros\", but sma_cross; did you \
+             mean \"sma_cross\"?",
+        ),
+        ("[strategy.a]\nfast = 3\n", "a.toml:2:8: strategy.a.fast: says no `kind`; there are:"),
+        ("[strategy.a]\n", "a.toml:1:11: strategy.a.kind: there is no kind \"a\", but sma_cross"),
+        (
+            "[strategy.house]\nkind = \"sma_cross\"\n",
+            "a.toml:2:8: strategy.house.kind: the id house is taken",
+        ),
+        (
+            "[strategy.Fast-1]\nkind = \"sma_cross\"\n",
+            "a.toml:2:8: strategy.Fast-1.kind: the id \"Fast-1\" is not 1 to 32 of a-z, 0-9, _",
+        ),
+        (
+            "[strategy.a]\nkind = \"sma_cross\"\nfats = 3\n",
+            "a.toml:3:1: unknown key \"strategy.a.fats\"; did you mean \"strategy.a.fast\"?",
+        ),
+        (
+            "[strategy.a]\nkind = \"sma_cross\"\nfast = 0\n",
+            "a.toml:3:8: strategy.a.fast: 0 is not within 1 to 1000",
+        ),
+        (
+            "[strategy.a]\nkind = \"sma_cross\"\nfast = 40\n",
+            "a.toml:3:8: strategy.a.fast: the fast average's 40 bars are not fewer",
+        ),
+        (
+            "[strategy.a]\nkind = \"sma_cross\"\ntimeframe = \"7m\"\n",
+            "a.toml:3:13: strategy.a.timeframe: \"7m\" is none of 1m, 5m",
+        ),
+    ] {
+        let found = wrong(text);
+        assert!(found.starts_with(told), "{told}\nis not\n{found}");
+    }
 }

@@ -15,11 +15,10 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::odd::{OddBar, Oddity};
 use everwarm_domain::order::Side;
 use everwarm_domain::quarantine::Quarantine;
-use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::{SafeStep, Switch};
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::fact::{Effect, Fact};
-use everwarm_trading::testing::{configured, input, instrument, sym};
+use everwarm_trading::testing::{configured, crossing, input, instrument, sym};
 
 /// A daemon that is well and holds one symbol.
 fn well() -> Signs {
@@ -284,9 +283,9 @@ fn positions_without_an_exit_are_told() {
 #[test]
 fn what_a_strategy_that_is_off_entered_is_left_by_it() {
     let mut signs = well();
-    let mut settings = Settings::default();
+    let mut settings = crossing(10, 30);
     settings.trading.stale_s = 180;
-    settings.strategy.sma_cross.enabled = false;
+    settings.strategy.enable("sma_cross", false);
     signs.facts.fold(&input(900, configured(&settings)), &StatusFold::default());
     assert_eq!(findings(&signs).findings, []);
 }

@@ -14,7 +14,6 @@ use everwarm_kernel::fact::Fact;
 use everwarm_kernel::stage::Stage as _;
 use everwarm_runtime::meter::Reading;
 use everwarm_trading::risk::{Breaker, limits};
-use everwarm_trading::strategy::REGISTRY;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -328,8 +327,8 @@ impl Counts {
             let of = open.entry(&held.buyer).or_default();
             *of = of.saturating_add(made);
         }
-        let known =
-            self.made.keys().map(String::as_str).chain(REGISTRY.iter().map(|entry| entry.name));
+        let configured = self.settings.iter().flat_map(|settings| settings.strategy.0.keys());
+        let known = self.made.keys().chain(configured).map(String::as_str);
         let strategies: BTreeSet<&str> = known.chain(open.keys().copied()).collect();
         for strategy in strategies {
             let made = self.made.get(strategy).cloned().unwrap_or_default();
@@ -346,12 +345,11 @@ impl Counts {
 
     fn show_limits(&self, page: &mut Page, taken: u64) {
         let Some(settings) = &self.settings else { return };
-        for strategy in REGISTRY {
-            let name = strategy.name;
-            page.flag("everwarm_strategy_enabled", &[name], (strategy.section)(settings).is_some());
+        for (name, one) in &settings.strategy.0 {
+            page.flag("everwarm_strategy_enabled", &[name], one.enabled);
             let silent = [Side::Buy, Side::Sell]
                 .into_iter()
-                .filter(|side| !self.signals.contains_key(&(name.to_owned(), *side)));
+                .filter(|side| !self.signals.contains_key(&(name.clone(), *side)));
             silent.for_each(|of| {
                 page.count("everwarm_strategy_signals_total", &[name, side(of)], 0);
             });
@@ -382,7 +380,9 @@ mod tests {
     use crate::ops::fold::StatusFold;
     use crate::ops::sample::journal;
     use everwarm_domain::fact::{Conflict, Dispute};
-    use everwarm_trading::testing::{close, configured, dec, fact, filled, input, instrument, sym};
+    use everwarm_trading::testing::{
+        close, configured, crossing, dec, fact, filled, input, instrument, sym,
+    };
 
     #[test]
     fn a_position_that_cannot_be_is_a_violation() {
@@ -481,9 +481,11 @@ mod tests {
     #[test]
     fn every_strategy_is_there_before_it_wishes_anything() {
         let mut counts = Counts::default();
-        counts.fold(&input(1, configured(&Settings::default())));
+        let mut settings = crossing(10, 30);
+        settings.strategy.0.insert("other".to_owned(), settings.strategy.0["sma_cross"].clone());
+        counts.fold(&input(1, configured(&settings)));
         let text = told(&counts);
-        for name in REGISTRY.iter().map(|entry| entry.name) {
+        for name in ["sma_cross", "other"] {
             for line in [
                 format!("everwarm_strategy_enabled{{strategy=\"{name}\"}} 1"),
                 format!("everwarm_strategy_signals_total{{strategy=\"{name}\",side=\"buy\"}} 0"),

@@ -70,8 +70,8 @@ pub mod rank {
     pub const ROLL_UP: Rank = Rank(100);
     /// Bars to indicator values.
     pub const INDICATOR: Rank = Rank(200);
-    /// The `sma_cross` strategy. Strategies take 400 to 499.
-    pub const SMA_CROSS: Rank = Rank(400);
+    /// The first strategy. Strategies take 400 to 499.
+    pub const STRATEGY: Rank = Rank(400);
     /// The circuit breaker.
     pub const BREAKER: Rank = Rank(500);
     /// Approves and reserves.

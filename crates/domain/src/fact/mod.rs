@@ -401,6 +401,8 @@ pub struct Retained {
     pub id: String,
     /// Its section of the configuration then, as JSON.
     pub settings: String,
+    /// Its kind.
+    pub kind: String,
 }
 
 /// How often an actor was started again for one cause.

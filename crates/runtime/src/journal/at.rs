@@ -1,11 +1,12 @@
 //! Inputs that stand on what was known up to one input: they are said there or not at all.
 
-use super::{AppendError, Appended, Journal, Writer};
+use super::{AppendError, Appended, Enrol, Journal, Writer};
 use everwarm_kernel::fact::Body;
 
 impl<B: Body> Journal<B> {
     /// Appends inputs where `head` is the last input, as [`Journal::append`]; none where another
-    /// came after it, so that whoever judged looks again.
+    /// came after it, so that whoever judged looks again. In the same act stages join and leave
+    /// before them, each by an input of its own: who joins is given these inputs.
     ///
     /// # Errors
     /// See [`AppendError`].
@@ -14,6 +15,7 @@ impl<B: Body> Journal<B> {
         writer: &Writer,
         head: u64,
         bodies: Vec<B>,
+        changes: Vec<Enrol>,
     ) -> Result<Option<Appended>, AppendError> {
         let mut wake = Vec::new();
         let (appended, notify) = {
@@ -24,6 +26,9 @@ impl<B: Body> Journal<B> {
             }
             if inner.head != head {
                 return Ok(None);
+            }
+            for change in changes {
+                inner.enrol(change, &mut wake);
             }
             let notify = inner.append_inputs(i64::MIN, bodies, &mut wake);
             (Appended { n: inner.head, row: inner.next_row - 1 }, notify)

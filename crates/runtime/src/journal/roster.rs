@@ -1,11 +1,50 @@
 //! Who takes part: read when the journal is opened, changed by inputs.
 
 use super::inner::{Inner, StageState};
-use super::{AppendError, Appended, Journal, StageInfo, Waker, Writer};
+use super::{AppendError, Appended, Journal, Waker, Writer};
 use crate::store::{CheckpointRow, Op, Recovered, Store, StoreError};
 use everwarm_kernel::fact::{Body, Mask, Rank, RuntimeEvent};
 use everwarm_kernel::roster::{Joined, Member};
+use everwarm_kernel::stage::Stage;
 use std::sync::Arc;
+
+/// What the journal knows of a stage.
+#[derive(Clone, Debug)]
+pub struct StageInfo {
+    /// Its place.
+    pub rank: Rank,
+    /// Its name.
+    pub name: &'static str,
+    /// What it is an instance of, see [`Stage::instance_of`].
+    pub instance_of: Option<&'static str>,
+    /// Its version.
+    pub version: u16,
+    /// What it sees.
+    pub interest: Mask,
+    /// What it says.
+    pub produces: Mask,
+    /// Older versions whose saved states it takes over.
+    pub converts: &'static [u16],
+    /// What it saves before it was given anything.
+    pub fresh: Vec<u8>,
+}
+
+impl StageInfo {
+    /// What a stage says of itself.
+    #[must_use]
+    pub fn of<B: Body>(stage: &dyn Stage<Body = B>) -> StageInfo {
+        StageInfo {
+            rank: stage.rank(),
+            name: stage.name(),
+            instance_of: stage.instance_of(),
+            version: stage.version(),
+            interest: stage.interest(),
+            produces: stage.produces(),
+            converts: stage.converts(),
+            fresh: stage.save(),
+        }
+    }
+}
 
 /// What is to change about who takes part.
 #[derive(Clone, Debug)]
@@ -48,6 +87,7 @@ fn gone(rank: u16, version: u16) -> StageInfo {
     StageInfo {
         rank: Rank(rank),
         name: "gone",
+        instance_of: None,
         version,
         interest: Mask::NONE,
         produces: Mask::ALL,
@@ -68,13 +108,16 @@ pub(super) fn enrol(found: &Recovered, stages: &mut Vec<StageState>) -> Vec<Memb
         }
     }
     let is_new = found.row == 0;
+    let spoke = |rank: Rank| found.passed.iter().any(|(of, _)| *of == rank.0);
     let mut rows = Vec::new();
     for state in stages.iter_mut() {
         let row = found.roster.iter().find(|member| member.who.rank == state.info.rank);
         if let Some(Member { who, joined, left, .. }) = row {
             (state.who, state.joined) = (who.clone(), *joined);
             state.left = state.left.or(*left);
-        } else if is_new || found.roster.is_empty() {
+        } else if (is_new || found.roster.is_empty())
+            && (state.info.instance_of.is_none() || spoke(state.info.rank))
+        {
             // Whoever spoke before there was a roster was there before the first input.
             let (who, left, passed) = (state.who.clone(), state.left, state.passed);
             rows.push(Member { who, joined: 0, left, passed });
@@ -86,14 +129,15 @@ pub(super) fn enrol(found: &Recovered, stages: &mut Vec<StageState>) -> Vec<Memb
     rows
 }
 
-/// A stage that no configuration names.
+/// A stage that joins without settings of its own.
 pub(super) fn fixed(info: &StageInfo) -> Joined {
-    let (id, kind) = (info.name.to_owned(), info.name.to_owned());
+    let id = info.name.to_owned();
+    let kind = info.instance_of.unwrap_or(info.name).to_owned();
     Joined { rank: info.rank, id, kind, version: info.version, settings: String::new() }
 }
 
 impl<B: Body> Inner<B> {
-    fn enrol(&mut self, change: Enrol, wake: &mut Vec<Arc<Waker>>) {
+    pub(super) fn enrol(&mut self, change: Enrol, wake: &mut Vec<Arc<Waker>>) {
         match change {
             Enrol::Join { info, kind, settings } => {
                 let who = Joined { kind, settings, ..fixed(&info) };
@@ -187,6 +231,14 @@ impl<B: Body> Journal<B> {
             let who = fixed(&info);
             inner.join(info, who, &mut Vec::new());
         }
+    }
+
+    /// Everybody who takes part or ever did, by rank.
+    #[must_use]
+    pub fn members(&self) -> Vec<Joined> {
+        let mut all: Vec<Joined> = self.lock().stages.iter().map(|s| s.who.clone()).collect();
+        all.sort_by_key(|who| who.rank);
+        all
     }
 
     /// Who takes part, by rank: its name, the input by which it joined, and the one by which it

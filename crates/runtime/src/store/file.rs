@@ -31,7 +31,7 @@ pub const SCHEMA: u64 = 4;
 /// draft of it: a program reads its own draft and every released layout, but no other draft.
 ///
 /// Draft 1 of layout 5 has two checkpoints for each rank, as postcard.
-pub const WRITES: u64 = draft(SCHEMA + 1, 1);
+pub const WRITES: u64 = draft(SCHEMA + 1, 2);
 /// Where the number of a draft lies, above that of its layout.
 const DRAFT_BITS: u32 = 16;
 

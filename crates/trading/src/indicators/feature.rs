@@ -1,7 +1,12 @@
 //! A feature: an indicator with its parameters on bars of one width, by name: `sma(20)@1h`.
 
+use crate::strategy;
 use everwarm_analysis::Formula;
+use everwarm_domain::fact::Retained;
+use everwarm_domain::order::FIRST_STRATEGY;
+use everwarm_domain::settings::Settings;
 use everwarm_domain::time::Timeframe;
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -60,6 +65,13 @@ pub(crate) fn number(features: &[Feature]) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, step).max(1)
 }
 
+/// The plan of a configuration: its number, and its features in the order of the columns.
+#[must_use]
+pub fn planned(settings: &Settings, retained: &[Retained]) -> (u64, Vec<String>) {
+    let features = plan(strategy::features(settings, retained));
+    (number(&features), features.iter().map(Feature::to_string).collect())
+}
+
 /// Whether so much can be computed of so many symbols.
 ///
 /// # Errors
@@ -97,6 +109,19 @@ pub fn old_columns(timeframe: Timeframe, fast: u32, slow: u32) -> Vec<String> {
         .zip([fast, slow, slow, 14])
         .map(|(name, length)| format!("{name}({length})@{timeframe}"))
         .collect()
+}
+
+/// The lengths of the one strategy there was when those were said, by the configuration then.
+#[must_use]
+pub fn old_lengths(settings: &Settings) -> Option<(u32, u32)> {
+    #[derive(Deserialize)]
+    struct Lengths {
+        fast: u32,
+        slow: u32,
+    }
+    let one = settings.strategy.0.get(FIRST_STRATEGY)?;
+    let Lengths { fast, slow } = serde_json::from_str(&one.section).ok()?;
+    Some((fast, slow))
 }
 
 #[cfg(test)]

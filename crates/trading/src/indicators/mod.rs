@@ -5,7 +5,9 @@ mod old;
 mod series;
 mod stage;
 
-pub use feature::{BYTES_MAX, FEATURES_MAX, Feature, check, columns, old_columns};
+pub use feature::{
+    BYTES_MAX, FEATURES_MAX, Feature, check, columns, old_columns, old_lengths, planned,
+};
 pub use stage::Indicators;
 
 use everwarm_analysis::Bar as Plain;

@@ -1,13 +1,12 @@
 //! What a plan computes, through changes of it, saves and upgrades.
 
 use super::*;
-use crate::testing::{bar, configured, facts_of, input, sym};
+use crate::testing::{bar, configured, crossing, facts_of, input, sym};
 use everwarm_domain::fact::Retained;
-use everwarm_domain::settings::{Settings, SmaCross};
 
 fn under(fast: u32, slow: u32, timeframe: Timeframe, retained: Vec<Retained>) -> Body {
-    let mut settings = Settings::default();
-    settings.strategy.sma_cross = SmaCross { enabled: true, timeframe, fast, slow };
+    let mut settings = crossing(fast, slow);
+    settings.strategy.set("sma_cross", "timeframe", timeframe.name());
     let Body::Operator(Operator::ConfigApplied {
         generation, text, origins, values, source, ..
     }) = configured(&settings)
@@ -65,8 +64,9 @@ fn who_stays_in_the_plan_goes_on_and_who_is_new_begins() {
     said(&mut stage, 1, under(1, 2, Timeframe::M1, Vec::new()));
     said(&mut stage, 2, close(1, 100));
     assert_eq!(said(&mut stage, 3, close(2, 102)), "1m 102 101");
-    let former = r#"{"enabled":true,"timeframe":"1m","fast":1,"slow":2}"#.to_owned();
-    let retained = vec![Retained { id: "sma_cross".into(), settings: former }];
+    let former = r#"{"timeframe":"1m","fast":1,"slow":2}"#.to_owned();
+    let retained =
+        vec![Retained { id: "sma_cross".into(), settings: former, kind: "sma_cross".into() }];
     let told = said(&mut stage, 4, under(2, 3, Timeframe::M1, retained));
     assert_eq!(told, "plan: sma(1)@1m sma(2)@1m sma(3)@1m");
     assert_eq!(said(&mut stage, 5, close(3, 104)), "1m 104 103 NaN");

@@ -152,11 +152,6 @@ impl Position {
         }
     }
 
-    /// The lot of a strategy.
-    pub(super) fn lot(&self, strategy: &str) -> Option<&Lot> {
-        self.lots.iter().find(|lot| lot.strategy == strategy)
-    }
-
     /// In which order lots are taken out of.
     fn order(&self, from: From<'_>) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.lots.len()).collect();

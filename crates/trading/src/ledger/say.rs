@@ -85,20 +85,22 @@ impl Ledger {
         }
     }
 
-    /// What is left of a lot whose exit is over goes to the house, where it is too small to sell.
-    pub(super) fn say_dust(&self, symbol: Symbol, strategy: &str, out: &mut Out<Body>) {
+    /// What is left of the lots of a symbol whose exits are over goes to the house, where it is too
+    /// small to sell.
+    pub(super) fn say_dust(&self, symbol: Symbol, out: &mut Out<Body>) {
         let Some(position) = self.positions.get(symbol) else { return };
         let (rule, mark) = (self.instruments.get(symbol), self.marks.get(symbol));
         let (Some(rule), Some(mark)) = (rule, mark) else { return };
-        let dust = position.lot(strategy).is_some_and(|lot| {
-            lot.strategy != HOUSE && sizing::market(rule, lot.quantity, mark.decimal()).is_err()
-        });
-        if dust {
-            let mut after = position.clone();
-            after.leave_to_house(strategy);
-            let close = Key { n: self.closed, rank: Rank::INPUT.0, i: 0 };
-            say_changes(&[close], symbol, &position.lots, &after.lots, out);
+        let mut after = position.clone();
+        for lot in &position.lots {
+            let is_over = self.left.contains_key(&(symbol, lot.strategy.clone()));
+            let small = sizing::market(rule, lot.quantity, mark.decimal()).is_err();
+            if is_over && lot.strategy != HOUSE && small {
+                after.leave_to_house(&lot.strategy);
+            }
         }
+        let close = Key { n: self.closed, rank: Rank::INPUT.0, i: 0 };
+        say_changes(&[close], symbol, &position.lots, &after.lots, out);
     }
 }
 

@@ -1,28 +1,34 @@
 //! Strategies: what trades, and nothing about how it is kept alive.
 //!
-//! A strategy is one file that implements [`Strategy`], one line in [`REGISTRY`] and one section of
-//! the settings. It has a rank of its own between 400 and 499 and never sees orders, cash or the
-//! breaker.
+//! A kind of strategy is one file that implements [`Strategy`] and one line in [`KINDS`]. The
+//! configuration makes instances of kinds: `[strategy.<id>]`. An instance has a rank of its own
+//! between 400 and 499 and never sees cash or the breaker. Nothing but its file and its line names
+//! a kind: settings with their schema, checks and defaults, features, and the words for `why-not`
+//! come from the trait.
 
+mod kind;
+mod look;
+mod setting;
 mod sma_cross;
 mod stage;
 
+pub use kind::Kind;
+pub use look::Look;
+pub use setting::{Form, Setting, Wrong};
 pub use sma_cross::SmaCross;
 pub use stage::StrategyStage;
 
-use everwarm_domain::fact::{Body, Retained};
+use everwarm_domain::fact::Retained;
 use everwarm_domain::features::FeatureHead;
 use everwarm_domain::order::Side;
-use everwarm_domain::settings::Settings;
+use everwarm_domain::settings::{Instance, Settings};
 use everwarm_domain::time::Timeframe;
-use everwarm_kernel::fact::Rank;
-use everwarm_kernel::stage::Stage;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 
-/// Every strategy, by rank.
-pub const REGISTRY: &[Entry] = &[entry::<SmaCross>()];
+/// Every kind, by name.
+pub const KINDS: &[Kind] = &[Kind::of::<SmaCross>()];
 
 /// Former settings of one strategy that a configuration carries at most. What was entered under
 /// older ones is left by those in force.
@@ -30,24 +36,30 @@ const RETAINED_MAX: usize = 4;
 
 /// Trading logic of one kind, symbol by symbol.
 pub trait Strategy: Send + 'static {
-    /// Its name: in settings, signals and orders.
-    const NAME: &'static str;
-    /// Its rank, 400 to 499, never that of another one.
-    const RANK: Rank;
+    /// Its name: what `kind` says in the configuration.
+    const KIND: &'static str;
     /// Rises whenever the same values may give other wishes.
     const VERSION: u16;
     /// Older versions whose states are taken over.
     const CONVERTS: &'static [u16] = &[];
-    /// Its section of the settings.
-    type Section: Clone + Debug + PartialEq + Send + Serialize + DeserializeOwned;
+    /// Its settings: the members of its section.
+    const SETTINGS: &'static [Setting];
+    /// Its settings in their types, with their defaults.
+    type Section: Clone + Debug + Default + PartialEq + Send + Serialize + DeserializeOwned;
     /// What it remembers of a symbol.
-    type Memory: Debug + Default + Send + Serialize + DeserializeOwned;
+    type Memory: Clone + Debug + Default + Send + Serialize + DeserializeOwned;
 
-    /// Its section; none when it is off.
-    fn section(settings: &Settings) -> Option<Self::Section>;
-    /// Width of the bars it looks at: it is asked about each.
+    /// What is wrong between its settings. Each by itself was checked.
+    ///
+    /// # Errors
+    /// Names the settings in question.
+    fn check(_section: &Self::Section) -> Result<(), Wrong> {
+        Ok(())
+    }
+    /// Width of the bars at whose ends it is asked.
     fn timeframe(section: &Self::Section) -> Timeframe;
-    /// The features it needs, by name, on bars of that width: `sma(20)@1h`.
+    /// The features it needs, by name: `sma(20)@1h`. Those of wider bars are seen as of the last
+    /// one that ended.
     fn features(section: &Self::Section) -> Vec<String>;
     /// Takes the next values of a symbol. `long`: it holds the symbol or has decided to, and no
     /// exit is decided. Only a buy that begins that and a sell that ends it are passed on.
@@ -57,6 +69,14 @@ pub trait Strategy: Send + 'static {
         long: bool,
         view: &View<'_>,
     ) -> Option<Wish>;
+    /// Why it wished nothing at these values: the first condition that was not met. `memory` is
+    /// that from before.
+    fn why_not(
+        section: &Self::Section,
+        memory: &Self::Memory,
+        long: bool,
+        view: &View<'_>,
+    ) -> String;
 }
 
 /// What a strategy sees of a symbol after a bar.
@@ -79,46 +99,39 @@ pub struct Wish {
     pub reason: String,
 }
 
-/// One line of the registry.
-#[derive(Clone, Copy, Debug)]
-pub struct Entry {
-    /// Its name.
-    pub name: &'static str,
-    /// Its rank.
-    pub rank: Rank,
-    /// A stage with no memory.
-    pub make: fn() -> Box<dyn Stage<Body = Body>>,
-    /// Its section of these settings, as JSON; none when it is off.
-    pub section: fn(&Settings) -> Option<String>,
-    /// The features it needs under a section, which is JSON; none where that cannot be read.
-    pub features: fn(&str) -> Vec<String>,
+/// The kind of that name.
+#[must_use]
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
 }
 
-const fn entry<S: Strategy>() -> Entry {
-    Entry {
-        name: S::NAME,
-        rank: S::RANK,
-        make: || Box::new(StrategyStage::<S>::default()),
-        section: |settings| {
-            let text = |section| serde_json::to_string(&section).expect("settings are plain");
-            S::section(settings).map(text)
-        },
-        features: |section| {
-            let section: Option<S::Section> = serde_json::from_str(section).ok();
-            section.map_or_else(Vec::new, |section| S::features(&section))
-        },
+/// The settings of an instance as its kind knows them, where it is enabled; none where there is no
+/// such instance or kind, or it cannot be read.
+fn section(one: Option<&Instance>) -> Option<(&'static Kind, String)> {
+    let one = one.filter(|one| one.enabled)?;
+    let kind = kind(&one.kind)?;
+    Some((kind, (kind.read)(&one.section).ok()?))
+}
+
+/// What of settings no stage can work by. A kind that this program lacks is nobody's here.
+///
+/// # Errors
+/// Names the strategy and what is wrong.
+pub fn check(settings: &Settings) -> Result<(), String> {
+    for (id, one) in &settings.strategy.0 {
+        if let Some(kind) = kind(&one.kind) {
+            (kind.read)(&one.section).map_err(|wrong| format!("strategy.{id}: {}", wrong.text))?;
+        }
     }
+    Ok(())
 }
 
 /// The features that are needed under settings, and under former ones that are retained.
 #[must_use]
 pub fn features(settings: &Settings, retained: &[Retained]) -> Vec<String> {
-    let now = REGISTRY.iter().filter_map(|entry| Some((entry, (entry.section)(settings)?)));
-    let before = retained.iter().filter_map(|former| {
-        let entry = REGISTRY.iter().find(|entry| entry.name == former.id)?;
-        Some((entry, former.settings.clone()))
-    });
-    now.chain(before).flat_map(|(entry, section)| (entry.features)(&section)).collect()
+    let now = settings.strategy.0.values().filter_map(|one| section(Some(one)));
+    let before = retained.iter().filter_map(|row| Some((kind(&row.kind)?, row.settings.clone())));
+    now.chain(before).flat_map(|(kind, section)| (kind.features)(&section)).collect()
 }
 
 /// The former settings that a configuration carries which follows another one: those it changes or
@@ -126,27 +139,32 @@ pub fn features(settings: &Settings, retained: &[Retained]) -> Vec<String> {
 #[must_use]
 pub fn retained(before: &Settings, retained: &[Retained], after: &Settings) -> Vec<Retained> {
     let mut all = retained.to_vec();
-    for entry in REGISTRY {
-        let (former, now) = ((entry.section)(before), (entry.section)(after));
-        let id = entry.name;
-        let of = |row: &Retained, section: &Option<String>| {
-            row.id == id && section.as_ref() == Some(&row.settings)
+    let mut ids: Vec<&String> = before.strategy.0.keys().chain(after.strategy.0.keys()).collect();
+    ids.sort();
+    ids.dedup();
+    for id in ids {
+        let of = |settings: &Settings| section(settings.strategy.0.get(id));
+        let (former, now) = (of(before), of(after));
+        let is = |row: &Retained, of: &Option<(&Kind, String)>| {
+            row.id == *id && of.as_ref().is_some_and(|(_, section)| *section == row.settings)
         };
-        all.retain(|row| !of(row, &former) && !of(row, &now));
-        if let Some(settings) = former.clone().filter(|_| former != now) {
-            all.push(Retained { id: id.to_owned(), settings });
+        all.retain(|row| !is(row, &former) && !is(row, &now));
+        let same = former.as_ref().map(|(_, s)| s) == now.as_ref().map(|(_, s)| s);
+        if let Some((kind, settings)) = former.filter(|_| !same) {
+            let (id, kind) = (id.clone(), kind.name.to_owned());
+            all.push(Retained { id, settings, kind });
         }
-        while all.iter().filter(|row| row.id == id).count() > RETAINED_MAX {
-            let oldest = all.iter().position(|row| row.id == id);
+        while all.iter().filter(|row| row.id == *id).count() > RETAINED_MAX {
+            let oldest = all.iter().position(|row| row.id == *id);
             oldest.map(|at| all.remove(at));
         }
     }
     all
 }
 
-/// The strategies that settings have off, by name.
+/// The strategies that settings have off, by id.
 #[must_use]
 pub fn off(settings: &Settings) -> Vec<String> {
-    let off = REGISTRY.iter().filter(|entry| (entry.section)(settings).is_none());
-    off.map(|entry| entry.name.to_owned()).collect()
+    let off = settings.strategy.0.iter().filter(|(_, one)| !one.enabled);
+    off.map(|(id, _)| id.clone()).collect()
 }

@@ -4,51 +4,79 @@
 //! is not defined tells nothing. What was entered is also left where the fast average is found
 //! below the slow one: it crossed while nobody asked, because the stage was kept down.
 
+use super::setting::{Form, Setting, Wrong};
 use super::{Strategy, View, Wish};
-use everwarm_domain::fact::kinds::rank;
 use everwarm_domain::order::Side;
-use everwarm_domain::settings::{self, Settings};
 use everwarm_domain::time::Timeframe;
-use everwarm_kernel::fact::Rank;
+use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 
 /// The strategy.
 #[derive(Clone, Copy, Debug)]
 pub struct SmaCross;
 
+/// Its settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Section {
+    /// Bars it runs on.
+    pub timeframe: Timeframe,
+    /// Bars of the fast average.
+    pub fast: u32,
+    /// Bars of the slow average.
+    pub slow: u32,
+}
+
+impl Default for Section {
+    fn default() -> Section {
+        Section { timeframe: Timeframe::M1, fast: 10, slow: 30 }
+    }
+}
+
+const BARS: Form = Form::Whole { least: 1, most: 1000 };
+
 impl Strategy for SmaCross {
-    const NAME: &'static str = "sma_cross";
-    const RANK: Rank = rank::SMA_CROSS;
+    const KIND: &'static str = "sma_cross";
     const VERSION: u16 = 5;
     const CONVERTS: &'static [u16] = &[4];
-    type Section = settings::SmaCross;
+    const SETTINGS: &'static [Setting] = &[
+        Setting {
+            name: "timeframe",
+            form: Form::Timeframe,
+            about: "Bars it runs on: 1m, 5m, 15m, 1h, 4h or 1d.",
+        },
+        Setting { name: "fast", form: BARS, about: "Bars of the fast average; fewer than `slow`." },
+        Setting { name: "slow", form: BARS, about: "Bars of the slow average." },
+    ];
+    type Section = Section;
     /// Whether the fast average stood below (-1), at (0) or above (1) the slow one.
     type Memory = Option<i8>;
 
-    fn section(settings: &Settings) -> Option<Self::Section> {
-        Some(settings.strategy.sma_cross.clone()).filter(|section| section.enabled)
+    fn check(section: &Section) -> Result<(), Wrong> {
+        let Section { fast, slow, .. } = section;
+        if fast < slow {
+            return Ok(());
+        }
+        let text =
+            format!("the fast average's {fast} bars are not fewer than the slow average's {slow}");
+        Err(Wrong { names: &["fast", "slow"], text })
     }
 
-    fn timeframe(section: &Self::Section) -> Timeframe {
+    fn timeframe(section: &Section) -> Timeframe {
         section.timeframe
     }
 
-    fn features(section: &Self::Section) -> Vec<String> {
+    fn features(section: &Section) -> Vec<String> {
         [section.fast, section.slow].map(|n| format!("sma({n})@{}", section.timeframe)).to_vec()
     }
 
     fn update(
-        section: &Self::Section,
+        section: &Section,
         before: &mut Option<i8>,
         long: bool,
         view: &View<'_>,
     ) -> Option<Wish> {
         let [fast, slow] = *view.values else { return None };
-        let now = match fast.partial_cmp(&slow)? {
-            Ordering::Less => -1,
-            Ordering::Equal => 0,
-            Ordering::Greater => 1,
-        };
+        let now = stands(view)?;
         let before = before.replace(now)?;
         let late = long && now < 0;
         let (side, word) = match (before <= 0 && now > 0, late || (before >= 0 && now < 0)) {
@@ -64,6 +92,39 @@ impl Strategy for SmaCross {
         let reason = format!("sma{} {f} crossed {word} sma{} {s}", section.fast, section.slow);
         Some(Wish { side, confidence_ppm: distance_ppm(fast, slow), reason })
     }
+
+    fn why_not(section: &Section, before: &Option<i8>, long: bool, view: &View<'_>) -> String {
+        let Some(now) = stands(view) else {
+            let slow = section.slow;
+            return format!("the averages are not defined yet: the slow one needs {slow} bars");
+        };
+        let word = |at: i8| ["below", "at", "above"][usize::try_from(at + 1).unwrap_or(1)];
+        let stands = format!("the fast average stands {} the slow one", word(now));
+        match before {
+            None => format!("{stands}, and where it stood before is not known"),
+            Some(before) if *before == now => {
+                format!("{stands} as before, and a wish comes where they cross")
+            }
+            Some(before) => {
+                let why = match (long, now < 0) {
+                    (true, _) => "it has bought already",
+                    (false, true) => "it has bought nothing to sell",
+                    (false, false) => "they did not cross",
+                };
+                format!("{stands}, where it stood {} before, but {why}", word(*before))
+            }
+        }
+    }
+}
+
+/// Where the fast average stands; none where one is not defined.
+fn stands(view: &View<'_>) -> Option<i8> {
+    let [fast, slow] = *view.values else { return None };
+    fast.partial_cmp(&slow).map(|order| match order {
+        Ordering::Less => -1,
+        Ordering::Equal => 0,
+        Ordering::Greater => 1,
+    })
 }
 
 /// Distance of the averages relative to the slow one, in millionths; at most one million.
@@ -98,7 +159,8 @@ fn show(fast: f64, slow: f64) -> (String, String) {
 mod tests {
     use super::*;
     use crate::strategy::StrategyStage;
-    use crate::testing::{configured, facts_of, input, sym};
+    use crate::testing::{configured, crossing, facts_of, input, sym};
+    use everwarm_domain::fact::kinds::rank;
     use everwarm_domain::fact::{Analysis, Body, Operator};
     use everwarm_domain::features::{FeatureHead, FeatureTable};
     use everwarm_domain::money::Price;
@@ -121,10 +183,14 @@ mod tests {
         Body::Analysis(Analysis::FeatureValues { plan: 1, timeframe: Timeframe::M1, table })
     }
 
+    fn fresh() -> StrategyStage<SmaCross> {
+        StrategyStage::new("sma_cross", rank::STRATEGY)
+    }
+
     /// A stage under the default settings, which ask for these lengths.
     fn started() -> StrategyStage<SmaCross> {
-        let mut stage = StrategyStage::default();
-        facts_of(&mut stage, &input(1, configured(&Settings::default())));
+        let mut stage = fresh();
+        facts_of(&mut stage, &input(1, configured(&crossing(10, 30))));
         facts_of(&mut stage, &input(1, planned(&[10, 30])));
         stage
     }
@@ -140,7 +206,7 @@ mod tests {
             }
             // A resumed stage goes on where it was.
             let bytes = stage.save();
-            stage = StrategyStage::default();
+            stage = fresh();
             stage.load(&bytes).unwrap();
         }
         said
@@ -210,7 +276,7 @@ mod tests {
 
     #[test]
     fn what_was_entered_is_left_by_the_lengths_it_was_entered_by() {
-        let mut stage = StrategyStage::<SmaCross>::default();
+        let mut stage = fresh();
         let mut hear = |body: Body| {
             let bytes = stage.save();
             stage.load(&bytes).unwrap();
@@ -222,9 +288,8 @@ mod tests {
             words.collect::<Vec<_>>().join("; ")
         };
         let under = |fast, slow, enabled| {
-            let mut settings = Settings::default();
-            settings.strategy.sma_cross =
-                settings::SmaCross { enabled, fast, slow, ..settings.strategy.sma_cross };
+            let mut settings = crossing(fast, slow);
+            settings.strategy.enable("sma_cross", enabled);
             configured(&settings)
         };
         // Both pairs are computed: what is entered under one is not the other's.
@@ -240,14 +305,17 @@ mod tests {
         assert_eq!(hear(now(1.0, 2.0)), "", "not its lengths");
         assert_eq!(hear(former(3.0, 2.0)), "");
         hear(under(5, 20, false));
+        hear(both.clone());
         assert!(hear(former(1.0, 2.0)).contains("sma10 1.0000 crossed below sma30"), "off or not");
         assert_eq!(hear(former(3.0, 2.0)), "", "nothing is entered by them");
         hear(under(5, 20, true));
+        hear(both.clone());
         assert_eq!(hear(now(1.0, 2.0)), "");
         assert!(hear(now(3.0, 2.0)).contains("crossed above sma20"));
         // What is configured again goes on where it was.
         hear(under(10, 30, true));
         hear(under(5, 20, true));
+        hear(both);
         assert!(hear(now(1.0, 2.0)).contains("crossed below sma20"));
         // What is not computed any more is no reason to hold for ever.
         assert_eq!(hear(now(1.0, 2.0)), "");
@@ -260,8 +328,8 @@ mod tests {
 
     #[test]
     fn values_of_earlier_versions_are_read() {
-        let mut stage = StrategyStage::<SmaCross>::default();
-        facts_of(&mut stage, &input(1, configured(&Settings::default())));
+        let mut stage = fresh();
+        facts_of(&mut stage, &input(1, configured(&crossing(10, 30))));
         let mut hear = |fast: f64, slow: f64| {
             let head = FeatureHead { symbol: sym("A"), time: 0, close: Price(100_000_000) };
             let table = FeatureTable::of(4, vec![head], vec![fast, slow, slow, NAN]);

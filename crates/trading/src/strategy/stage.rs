@@ -9,11 +9,12 @@
 //! 4. what was entered under one section of the settings is left under the same one, whatever is
 //!    configured meanwhile.
 
+use super::kind::section;
 use super::{Strategy, View};
-use crate::indicators::{columns, old_columns};
+use crate::indicators::{columns, old_columns, planned};
 use crate::instruments::Instruments;
 use crate::risk::sizing;
-use everwarm_domain::fact::kinds::kind;
+use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
     Analysis, Body, Decision, LOTS_FROM, Ledger, Market, Operator, Order, Signal,
 };
@@ -30,9 +31,9 @@ use everwarm_kernel::state;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
+mod old;
+
 const FORMAT: u8 = 4;
-/// The form of version 4, which did not know of plans.
-const FORMAT_4: u8 = 3;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
@@ -41,11 +42,21 @@ struct Line<S: Strategy> {
     memory: S::Memory,
     /// The section by which it was entered, where another one is configured since.
     kept: Option<S::Section>,
+    /// The newest values of wider bars than it is asked about, each at the place of its feature;
+    /// empty while there are none.
+    wide: Vec<f64>,
 }
 
 impl<S: Strategy> Default for Line<S> {
     fn default() -> Self {
-        Line { last: None, memory: S::Memory::default(), kept: None }
+        Line { last: None, memory: S::Memory::default(), kept: None, wide: Vec::new() }
+    }
+}
+
+impl<S: Strategy> Line<S> {
+    /// What it remembers was of another series.
+    fn forget(&mut self) {
+        (self.memory, self.wide) = (S::Memory::default(), Vec::new());
     }
 }
 
@@ -66,10 +77,26 @@ impl Standing {
     }
 }
 
-/// A strategy as a stage.
+/// Where the values of a section are among the columns of a width; nothing for those that are on
+/// bars of another one.
+type Places = Vec<Option<usize>>;
+
+/// An instance of a strategy as a stage.
+#[derive(Debug)]
+pub struct StrategyStage<S: Strategy> {
+    id: &'static str,
+    rank: Rank,
+    state: State<S>,
+    /// Where the values of the section in force are, by width; none where that is to be looked up.
+    places: Vec<(Timeframe, Places)>,
+    /// What the values just folded led to; empty between inputs.
+    signals: Vec<Signal>,
+}
+
+/// What it saves.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "")]
-pub struct StrategyStage<S: Strategy> {
+struct State<S: Strategy> {
     /// None while it is off.
     section: Option<S::Section>,
     /// Whether an operator has it enter nothing. It goes on looking, so it is warm when it may.
@@ -80,28 +107,11 @@ pub struct StrategyStage<S: Strategy> {
     /// Number and features of the plan in force, from the last `FeaturePlan`.
     plan: u64,
     features: Vec<String>,
-    /// Where the values of the section in force are; none where that is to be looked up.
-    #[serde(skip)]
-    places: Option<Vec<usize>>,
-    /// What the values just folded led to; empty between inputs.
-    #[serde(skip)]
-    signals: Vec<Signal>,
 }
 
-/// The state of version 4.
-#[derive(Deserialize)]
-#[serde(bound = "")]
-struct Version4<S: Strategy> {
-    section: Option<S::Section>,
-    off: bool,
-    lines: SymbolMap<Line<S>>,
-    standings: SymbolMap<Standing>,
-    instruments: Instruments,
-}
-
-impl<S: Strategy> Default for StrategyStage<S> {
+impl<S: Strategy> Default for State<S> {
     fn default() -> Self {
-        StrategyStage {
+        State {
             section: None,
             off: false,
             lines: SymbolMap::default(),
@@ -109,79 +119,104 @@ impl<S: Strategy> Default for StrategyStage<S> {
             instruments: Instruments::default(),
             plan: 0,
             features: Vec::new(),
-            places: None,
-            signals: Vec::new(),
         }
     }
 }
 
 impl<S: Strategy> StrategyStage<S> {
-    /// Where the values of a section are among columns; none where one is not.
-    fn places(section: &S::Section, columns: &[&str]) -> Option<Vec<usize>> {
+    /// The instance of that id at that rank, which has seen nothing.
+    #[must_use]
+    pub fn new(id: &'static str, rank: Rank) -> StrategyStage<S> {
+        let (state, places, signals) = (State::default(), Vec::new(), Vec::new());
+        StrategyStage { id, rank, state, places, signals }
+    }
+
+    /// Where the values of a section are among columns.
+    fn places(section: &S::Section, columns: &[&str]) -> Places {
         let place = |feature: &String| columns.iter().position(|column| column == feature);
         S::features(section).iter().map(place).collect()
     }
 
     /// Values by a plan. A symbol is given those of the section it was entered by, and no others.
     fn values(&mut self, plan: u64, timeframe: Timeframe, table: &FeatureTable) {
-        let names: Vec<&str> = columns(&self.features, timeframe).collect();
-        let current = self.section.as_ref().filter(|section| S::timeframe(section) == timeframe);
-        let places = match (current, self.places.take()) {
+        let names: Vec<&str> = columns(&self.state.features, timeframe).collect();
+        let known = self.places.iter().position(|(width, _)| *width == timeframe);
+        let places = match (&self.state.section, known) {
             (None, _) => None,
             // Of an earlier version: what was configured came first.
-            (Some(section), _) if plan == 0 => Some((0..S::features(section).len()).collect()),
-            (Some(_), Some(places)) => Some(places),
-            (Some(section), None) => Self::places(section, &names),
+            (Some(section), _) if plan == 0 => (S::timeframe(section) == timeframe)
+                .then(|| (0..S::features(section).len()).map(Some).collect()),
+            (Some(_), Some(at)) => Some(self.places.swap_remove(at).1),
+            (Some(section), None) => Some(Self::places(section, &names)),
         };
         let names: Vec<String> = match plan {
             0 => Vec::new(),
             _ => names.into_iter().map(str::to_owned).collect(),
         };
         self.rows(timeframe, table, places.as_deref(), &names);
-        self.places = places.filter(|_| plan > 0);
+        if let Some(places) = places.filter(|_| plan > 0) {
+            self.places.push((timeframe, places));
+        }
     }
 
     fn rows(
         &mut self,
         timeframe: Timeframe,
         table: &FeatureTable,
-        places: Option<&[usize]>,
+        places: Option<&[Option<usize>]>,
         names: &[String],
     ) {
+        let State { section: current, lines, standings, instruments, off, .. } = &mut self.state;
         let (mut near, mut values) = (0, Vec::new());
         for row in table.rows() {
             let symbol = row.head.symbol;
-            let line = self.lines.near(&mut near, symbol, Line::default);
+            let line = lines.near(&mut near, symbol, Line::default);
             let former;
             let (section, places) = if let Some(kept) = &line.kept {
-                if S::timeframe(kept) != timeframe {
-                    continue;
-                }
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
                 former = Self::places(kept, &names);
-                (Some(kept), former.as_deref())
+                (Some(kept), Some(former.as_slice()))
             } else {
-                (self.section.as_ref(), places)
+                (current.as_ref(), places)
             };
             let (Some(section), Some(places)) = (section, places) else { continue };
+            let value = |place: &Option<usize>| {
+                place.and_then(|place| row.values.get(place).copied()).unwrap_or(f64::NAN)
+            };
+            if S::timeframe(section) != timeframe {
+                if places.iter().any(Option::is_some) {
+                    line.wide.resize(places.len(), f64::NAN);
+                    for (wide, place) in line.wide.iter_mut().zip(places) {
+                        if place.is_some() {
+                            *wide = value(place);
+                        }
+                    }
+                }
+                continue;
+            }
             values.clear();
-            values.extend(places.iter().filter_map(|place| row.values.get(*place).copied()));
+            values.extend(places.iter().map(value));
+            for (value, (wide, place)) in values.iter_mut().zip(line.wide.iter().zip(places)) {
+                if place.is_none() {
+                    *value = *wide;
+                }
+            }
             let view = View { head: row.head, values: &values };
-            let standing = self.standings.get(symbol);
+            let standing = standings.get(symbol);
             let holds = standing.is_some_and(|standing| {
-                let rule = self.instruments.get(symbol);
+                let rule = instruments.get(symbol);
                 !standing.entries.is_empty() || sells(rule, standing.held, row.head.close.decimal())
             });
             let owed = standing.is_some_and(|standing| standing.owed);
             let long = !owed && (holds || line.last == Some(Side::Buy));
             let Some(wish) = S::update(section, &mut line.memory, long, &view) else { continue };
             let passes = match wish.side {
-                Side::Buy => !long && !self.off && line.kept.is_none(),
+                Side::Buy => !long && !*off && line.kept.is_none(),
                 Side::Sell => long,
             };
             if passes {
                 self.signals.push(Signal {
-                    strategy: S::NAME.to_owned(),
+                    strategy: self.id.to_owned(),
                     symbol,
                     side: wish.side,
                     confidence_ppm: wish.confidence_ppm.min(1_000_000),
@@ -194,29 +229,30 @@ impl<S: Strategy> StrategyStage<S> {
     }
 
     fn signalled(&mut self, signal: &Signal) {
-        let line = self.lines.entry(signal.symbol);
+        let line = self.state.lines.entry(signal.symbol);
         line.last = Some(signal.side);
         if signal.side == Side::Sell && line.kept.take().is_some() {
             // Rows under other settings are another series.
-            line.memory = S::Memory::default();
+            line.forget();
         }
     }
 
     fn configure(&mut self, section: Option<S::Section>) {
-        if self.section == section {
+        let state = &mut self.state;
+        if state.section == section {
             return;
         }
-        self.places = None;
-        let before = std::mem::replace(&mut self.section, section);
-        for (_, line) in self.lines.iter_mut() {
+        self.places.clear();
+        let before = std::mem::replace(&mut state.section, section);
+        for (_, line) in state.lines.iter_mut() {
             let by = line.kept.take().or_else(|| before.clone());
-            if by == self.section {
+            if by == state.section {
                 continue;
             }
             if line.last == Some(Side::Buy) {
                 line.kept = by;
             } else {
-                line.memory = S::Memory::default();
+                line.forget();
             }
         }
     }
@@ -226,50 +262,52 @@ impl<S: Strategy> StrategyStage<S> {
     /// A plan is in force. What was entered under a section whose features are not computed any
     /// more is left under the one in force.
     fn planned(&mut self, plan: u64, features: &[String]) {
-        (self.plan, self.places) = (plan, None);
-        features.clone_into(&mut self.features);
-        for (_, line) in self.lines.iter_mut() {
+        self.places.clear();
+        self.state.plan = plan;
+        features.clone_into(&mut self.state.features);
+        for (_, line) in self.state.lines.iter_mut() {
             let lacks = |kept: &S::Section| {
                 S::features(kept).iter().any(|feature| !features.contains(feature))
             };
             if line.kept.as_ref().is_some_and(lacks) {
                 line.kept = None;
-                line.memory = S::Memory::default();
+                line.forget();
             }
         }
     }
 
     /// Takes in what became of orders, of the books and of exits.
     fn stands(&mut self, fact: &Fact<Body>) {
+        let standings = &mut self.state.standings;
         let symbol = match &fact.body {
             Body::Order(Order::Intent(intent)) => {
-                if (intent.side, intent.strategy.as_str()) == (Side::Buy, S::NAME) {
-                    let standing = self.standings.entry(intent.symbol);
+                if (intent.side, intent.strategy.as_str()) == (Side::Buy, self.id) {
+                    let standing = standings.entry(intent.symbol);
                     standing.entries.insert(intent.client_id.clone());
                 }
                 return;
             }
             Body::Order(Order::Changed { client_id, symbol, status, .. }) if status.is_final() => {
-                if let Some(standing) = self.standings.get_mut(*symbol) {
+                if let Some(standing) = standings.get_mut(*symbol) {
                     standing.entries.remove(client_id);
                 }
                 *symbol
             }
-            Body::Ledger(Ledger::Lot { strategy, symbol, quantity, .. }) if strategy == S::NAME => {
-                self.standings.entry(*symbol).held = *quantity;
+            Body::Ledger(Ledger::Lot { strategy, symbol, quantity, .. }) if strategy == self.id => {
+                standings.entry(*symbol).held = *quantity;
                 *symbol
             }
             // Before there were lots all that was held was the one strategy's.
             Body::Ledger(Ledger::Position { symbol, quantity, .. })
-                if fact.version < LOTS_FROM && S::NAME == FIRST_STRATEGY =>
+                if fact.version < LOTS_FROM && self.id == FIRST_STRATEGY =>
             {
-                self.standings.entry(*symbol).held = *quantity;
+                standings.entry(*symbol).held = *quantity;
                 *symbol
             }
             Body::Decision(Decision::Owed { strategy, symbol, ended, .. })
-                if strategy == S::NAME =>
+                if strategy == self.id =>
             {
-                self.standings.entry(*symbol).owed = ended.is_none();
+                standings.entry(*symbol).owed = ended.is_none();
                 *symbol
             }
             Body::Market(_)
@@ -280,8 +318,8 @@ impl<S: Strategy> StrategyStage<S> {
             | Body::Order(_)
             | Body::Ledger(_) => return,
         };
-        if self.standings.get(symbol).is_some_and(Standing::is_empty) {
-            self.standings.remove(symbol);
+        if standings.get(symbol).is_some_and(Standing::is_empty) {
+            standings.remove(symbol);
         }
     }
 }
@@ -295,11 +333,16 @@ impl<S: Strategy> Stage for StrategyStage<S> {
     type Body = Body;
 
     fn rank(&self) -> Rank {
-        S::RANK
+        self.rank
     }
 
     fn name(&self) -> &'static str {
-        S::NAME
+        self.id
+    }
+
+    fn instance_of(&self) -> Option<&'static str> {
+        // The first one was there before strategies were instances.
+        (self.rank != rank::STRATEGY).then_some(S::KIND)
     }
 
     fn version(&self) -> u16 {
@@ -339,7 +382,7 @@ impl<S: Strategy> Stage for StrategyStage<S> {
                 self.planned(*plan, features);
             }
             Body::Analysis(Analysis::FeatureValues { plan, timeframe, table })
-                if *plan == 0 || *plan == self.plan =>
+                if *plan == 0 || *plan == self.state.plan =>
             {
                 self.values(*plan, *timeframe, table);
             }
@@ -347,21 +390,29 @@ impl<S: Strategy> Stage for StrategyStage<S> {
                 let names = old_columns(*timeframe, *fast, *slow);
                 self.rows(*timeframe, rows, None, &names);
             }
-            Body::Analysis(Analysis::Signals { rows }) if fact.key.rank == S::RANK.0 => {
+            Body::Analysis(Analysis::Signals { rows }) if fact.key.rank == self.rank.0 => {
                 for signal in rows {
                     self.signalled(signal);
                 }
             }
-            Body::Operator(Operator::ConfigApplied { text, .. }) => {
+            Body::Operator(Operator::ConfigApplied { text, retained, .. }) => {
                 if let Some(settings) = crate::settings::applied(text) {
-                    self.configure(S::section(&settings));
+                    // The plan is told where it changes; who joins under the same one knows it so.
+                    self.places.clear();
+                    let state = &mut self.state;
+                    (state.plan, state.features) = planned(&settings, retained);
+                    let own = settings.strategy.0.get(self.id);
+                    let own = own.filter(|one| one.enabled && one.kind == S::KIND);
+                    self.configure(own.and_then(|one| section::<S>(&one.section).ok()));
                 }
             }
             Body::Operator(Operator::Switched {
                 switch: Switch::Strategy { name, on }, ..
-            }) if name == S::NAME => self.off = !on,
-            Body::Market(Market::Universe { unlisted, .. }) => self.lines.remove_all(unlisted),
-            Body::Market(Market::Instruments { rules }) => self.instruments.learn(rules),
+            }) if name == self.id => self.state.off = !on,
+            Body::Market(Market::Universe { unlisted, .. }) => {
+                self.state.lines.remove_all(unlisted)
+            }
+            Body::Market(Market::Instruments { rules }) => self.state.instruments.learn(rules),
             Body::Order(_) | Body::Ledger(_) | Body::Decision(_) => self.stands(fact),
             Body::Market(_) | Body::Venue(_) | Body::Operator(_) | Body::Analysis(_) => {}
         }
@@ -375,11 +426,12 @@ impl<S: Strategy> Stage for StrategyStage<S> {
     }
 
     fn save(&self) -> Vec<u8> {
-        state::save(FORMAT, self)
+        state::save(FORMAT, &self.state)
     }
 
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
-        *self = state::load(FORMAT, bytes)?;
+        self.state = state::load(FORMAT, bytes)?;
+        self.places.clear();
         Ok(())
     }
 
@@ -388,10 +440,12 @@ impl<S: Strategy> Stage for StrategyStage<S> {
     }
 
     fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
-        let Version4 { section, off, lines, standings, instruments } =
-            state::load(FORMAT_4, bytes)?;
-        let fresh = StrategyStage::default();
-        *self = StrategyStage { section, off, lines, standings, instruments, ..fresh };
+        self.state = old::convert(bytes)?;
+        self.places.clear();
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "stage_tests.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! All stages on the plain loop, against a venue of a few lines.
 
-use super::{bar, configured, dec, instrument, sym};
+use super::{bar, configured, crossing, dec, instrument, sym};
 use crate::orders::OrderBook;
 use crate::{AnyStage, stages};
 use everwarm_domain::fact::{Accept, AtVenue, Body, Ledger, Listed, Market, Operator, Venue};
@@ -61,8 +61,7 @@ impl Library<Body> for History {
 }
 
 pub fn settings() -> Settings {
-    let mut settings = Settings::default();
-    (settings.strategy.sma_cross.fast, settings.strategy.sma_cross.slow) = (2, 3);
+    let mut settings = crossing(2, 3);
     settings.trading.max_positions = 2;
     settings
 }

@@ -1,0 +1,125 @@
+//! The strategies that are configured: instances of kinds, by id.
+
+use crate::time::Timeframe;
+use serde::de::{Deserializer, Error as _};
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// Member of a section that names the kind.
+const KIND: &str = "kind";
+/// Member of a section that says whether it enters.
+const ENABLED: &str = "enabled";
+
+/// One strategy: a kind with settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// What it is.
+    pub kind: String,
+    /// Whether it enters. What it holds it leaves by its rules all the same.
+    pub enabled: bool,
+    /// The settings of its kind: a JSON object, which only the kind reads.
+    pub section: String,
+}
+
+/// Instances by id.
+///
+/// As JSON a section is an object of `kind`, `enabled` and the settings of the kind. A section
+/// without `kind` is of the kind called as its id: so the texts of older configurations are read.
+/// Saved states hold no instances. Where an older state has the settings of its one strategy, they
+/// are passed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Strategies(pub BTreeMap<String, Instance>);
+
+impl Strategies {
+    /// Sets one member of a section, of an instance that is made where there is none: enabled, and
+    /// of the kind called as its id.
+    pub fn set(&mut self, id: &str, member: &str, value: impl Into<Value>) {
+        let fresh = || Instance { kind: id.to_owned(), enabled: true, section: "{}".to_owned() };
+        let one = self.0.entry(id.to_owned()).or_insert_with(fresh);
+        let mut own: Map<String, Value> = serde_json::from_str(&one.section).unwrap_or_default();
+        own.insert(member.to_owned(), value.into());
+        one.section = Value::Object(own).to_string();
+    }
+
+    /// Has an instance enter, or not.
+    pub fn enable(&mut self, id: &str, on: bool) {
+        if let Some(one) = self.0.get_mut(id) {
+            one.enabled = on;
+        }
+    }
+}
+
+/// The place of the one strategy in states.
+#[derive(Serialize, Deserialize)]
+struct InState {
+    sma_cross: (bool, Timeframe, u32, u32),
+}
+
+impl Serialize for Strategies {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if !to.is_human_readable() {
+            return InState { sma_cross: (false, Timeframe::M1, 0, 0) }.serialize(to);
+        }
+        let section = |(id, one): (&String, &Instance)| {
+            let mut all = Map::new();
+            all.insert(KIND.to_owned(), Value::from(one.kind.as_str()));
+            all.insert(ENABLED.to_owned(), Value::from(one.enabled));
+            if let Ok(Value::Object(own)) = serde_json::from_str(&one.section) {
+                all.extend(own);
+            }
+            (id.clone(), Value::Object(all))
+        };
+        self.0.iter().map(section).collect::<Map<String, Value>>().serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Strategies {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Strategies, D::Error> {
+        if !from.is_human_readable() {
+            return InState::deserialize(from).map(|_| Strategies::default());
+        }
+        let sections = BTreeMap::<String, Map<String, Value>>::deserialize(from)?;
+        let read = |(id, mut own): (String, Map<String, Value>)| {
+            let kind = match own.remove(KIND) {
+                None => id.clone(),
+                Some(Value::String(kind)) => kind,
+                Some(other) => return Err(format!("{id}: {other} is no kind of a strategy")),
+            };
+            let enabled = match own.remove(ENABLED) {
+                None => true,
+                Some(Value::Bool(on)) => on,
+                Some(other) => return Err(format!("{id}: enabled is {other}")),
+            };
+            let section = Value::Object(own).to_string();
+            Ok((id, Instance { kind, enabled, section }))
+        };
+        let all: Result<BTreeMap<String, Instance>, String> =
+            sections.into_iter().map(read).collect();
+        all.map(Strategies).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_is_an_object_of_its_kind_and_the_kinds_settings() {
+        let text = r#"{"b":{"enabled":false,"kind":"k","x":[1]},"k":{"fast":3}}"#;
+        let all: Strategies = serde_json::from_str(text).unwrap();
+        let of = |kind: &str, enabled, section: &str| Instance {
+            kind: kind.to_owned(),
+            enabled,
+            section: section.to_owned(),
+        };
+        assert_eq!(all.0["b"], of("k", false, r#"{"x":[1]}"#));
+        assert_eq!(all.0["k"], of("k", true, r#"{"fast":3}"#), "older texts name no kind");
+        let again = serde_json::to_string(&all).unwrap();
+        assert_eq!(serde_json::from_str::<Strategies>(&again).unwrap(), all);
+        for wrong in [r#"{"a":1}"#, r#"{"a":{"kind":2}}"#, r#"{"a":{"enabled":"yes"}}"#] {
+            assert!(serde_json::from_str::<Strategies>(wrong).is_err(), "{wrong}");
+        }
+    }
+}

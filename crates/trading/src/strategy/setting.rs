@@ -1,0 +1,80 @@
+//! The settings of a kind of strategy, as its file lists them.
+
+use everwarm_domain::time::Timeframe;
+use serde_json::{Map, Value};
+
+/// One setting of a kind. Its default is that of the kind's section.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Its name within the section.
+    pub name: &'static str,
+    /// What may stand behind it.
+    pub form: Form,
+    /// What it is, in a sentence for people.
+    pub about: &'static str,
+}
+
+/// What may stand behind a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// True or false.
+    Flag,
+    /// A whole number.
+    Whole {
+        /// The smallest.
+        least: i64,
+        /// The largest.
+        most: i64,
+    },
+    /// A width of bars: `1m`.
+    Timeframe,
+    /// A decimal number that is not negative, as text.
+    Amount {
+        /// Whether it may be 0.
+        zero: bool,
+    },
+    /// One of some words.
+    OneOf(&'static [&'static str]),
+}
+
+/// What is wrong with a section as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// The settings that are in question.
+    pub names: &'static [&'static str],
+    /// What is wrong with them.
+    pub text: String,
+}
+
+/// Checks each member of a section by itself.
+///
+/// # Errors
+/// Names the member.
+pub(super) fn check(settings: &[Setting], section: &Map<String, Value>) -> Result<(), String> {
+    for (name, value) in section {
+        let Some(setting) = settings.iter().find(|setting| setting.name == name) else {
+            return Err(format!("there is no setting {name}"));
+        };
+        let fits = match setting.form {
+            Form::Flag => value.is_boolean(),
+            Form::Whole { least, most } => {
+                value.as_i64().is_some_and(|number| (least..=most).contains(&number))
+            }
+            Form::Timeframe => {
+                let known = |text| Timeframe::ALL.iter().any(|width| width.name() == text);
+                value.as_str().is_some_and(known)
+            }
+            Form::Amount { zero } => {
+                let number = value.as_str().and_then(|text| text.parse().ok());
+                number.is_some_and(|number: everwarm_domain::money::Decimal| {
+                    !number.is_sign_negative() && (zero || !number.is_zero())
+                })
+            }
+            Form::OneOf(words) => value.as_str().is_some_and(|word| words.contains(&word)),
+        };
+        if !fits {
+            return Err(format!("{name} {value} is not possible"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! What every kind may rely on: values of several widths, lots of its own, an id of its own.
+
+use super::*;
+use crate::strategy::setting::Setting;
+use crate::strategy::{SmaCross, Wish};
+use crate::testing::{crossing, fact, facts_of, input, sym};
+use everwarm_domain::features::FeatureHead;
+use everwarm_domain::money::Price;
+use everwarm_domain::order::HOUSE;
+use everwarm_domain::settings::Settings;
+
+/// Long while a minute closes above the average of wider bars.
+struct Above;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Nothing {}
+
+impl Strategy for Above {
+    const KIND: &'static str = "above";
+    const VERSION: u16 = 1;
+    const SETTINGS: &'static [Setting] = &[];
+    type Section = Nothing;
+    type Memory = ();
+
+    fn timeframe(_: &Nothing) -> Timeframe {
+        Timeframe::M1
+    }
+
+    fn features(_: &Nothing) -> Vec<String> {
+        ["close@1m", "sma(2)@5m"].map(str::to_owned).to_vec()
+    }
+
+    fn update(_: &Nothing, (): &mut (), long: bool, view: &View<'_>) -> Option<Wish> {
+        let [close, average] = *view.values else { return None };
+        let side = if long { Side::Sell } else { Side::Buy };
+        let crossed = if long { close < average } else { close > average };
+        let reason = format!("{close} beside {average}");
+        crossed.then_some(Wish { side, confidence_ppm: 1, reason })
+    }
+
+    fn why_not(_: &Nothing, (): &(), _: bool, _: &View<'_>) -> String {
+        "it stands where it stood".to_owned()
+    }
+}
+
+fn configured_as(id: &str, kind: &str, enabled: bool) -> Body {
+    let mut settings = Settings::default();
+    settings.strategy.set(id, "x", 1);
+    let one = settings.strategy.0.get_mut(id).unwrap();
+    (one.kind, one.enabled, one.section) = (kind.to_owned(), enabled, "{}".to_owned());
+    crate::testing::configured(&settings)
+}
+
+fn values(timeframe: Timeframe, value: f64) -> Body {
+    let head = FeatureHead { symbol: sym("A"), time: 0, close: Price(100_000_000) };
+    let table = FeatureTable::of(1, vec![head], vec![value]);
+    Body::Analysis(Analysis::FeatureValues { plan: 1, timeframe, table })
+}
+
+/// What is wished, in words; the state is saved and read before it is asked.
+fn hear<S: Strategy>(stage: &mut StrategyStage<S>, n: u64, body: Body) -> String {
+    let bytes = stage.save();
+    stage.load(&bytes).unwrap();
+    let said = facts_of(stage, &input(n, body));
+    let words = said.iter().map(|body| {
+        let Body::Analysis(Analysis::Signals { rows }) = body else { panic!("{body:?}") };
+        format!("{} {:?} {}", rows[0].strategy, rows[0].side, rows[0].reason)
+    });
+    words.collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn values_of_wider_bars_are_those_of_the_last_one_that_ended() {
+    let mut stage = StrategyStage::<Above>::new("mine", Rank(401));
+    hear(&mut stage, 1, configured_as("mine", "above", true));
+    let features = ["close@1m", "sma(2)@5m"].map(str::to_owned).to_vec();
+    hear(&mut stage, 1, Body::Analysis(Analysis::FeaturePlan { plan: 1, features }));
+    assert_eq!(hear(&mut stage, 2, values(Timeframe::M1, 9.0)), "", "no wide bar has ended");
+    assert_eq!(hear(&mut stage, 3, values(Timeframe::M5, 10.0)), "", "it is asked a minute");
+    assert_eq!(hear(&mut stage, 3, values(Timeframe::M1, 9.0)), "");
+    assert_eq!(hear(&mut stage, 4, values(Timeframe::M1, 11.0)), "mine Buy 11 beside 10");
+    assert_eq!(hear(&mut stage, 5, values(Timeframe::M5, 12.0)), "");
+    assert_eq!(hear(&mut stage, 5, values(Timeframe::M1, 11.5)), "mine Sell 11.5 beside 12");
+}
+
+#[test]
+fn an_instance_hears_of_its_own_id_alone() {
+    let mut stage = StrategyStage::<SmaCross>::new("mine", Rank(401));
+    let (id, rank, kind) = (stage.name(), stage.rank(), stage.instance_of());
+    assert_eq!((id, rank, kind), ("mine", Rank(401), Some("sma_cross")));
+    let mut settings = crossing(10, 30);
+    let other = settings.strategy.0["sma_cross"].clone();
+    facts_of(&mut stage, &input(1, crate::testing::configured(&settings)));
+    assert!(stage.state.section.is_none(), "another one is configured");
+    settings.strategy.0.insert("mine".to_owned(), other);
+    facts_of(&mut stage, &input(1, crate::testing::configured(&settings)));
+    assert!(stage.state.section.is_some());
+    let off = |name: &str| {
+        let switch = Switch::Strategy { name: name.to_owned(), on: false };
+        Body::Operator(Operator::Switched { switch, reason: "r".to_owned() })
+    };
+    facts_of(&mut stage, &input(2, off("sma_cross")));
+    assert!(!stage.state.off);
+    facts_of(&mut stage, &input(2, off("mine")));
+    assert!(stage.state.off);
+    let lot = |strategy: &str| {
+        let (strategy, symbol) = (strategy.to_owned(), sym("A"));
+        let (quantity, cost, opened) = (Decimal::ONE, Decimal::ONE, None);
+        Body::Ledger(Ledger::Lot { strategy, symbol, quantity, cost, opened })
+    };
+    for other in ["sma_cross", HOUSE] {
+        facts_of(&mut stage, &fact(2, 800, lot(other)));
+        assert!(stage.state.standings.get(sym("A")).is_none(), "{other}");
+    }
+    facts_of(&mut stage, &fact(2, 800, lot("mine")));
+    assert_eq!(stage.state.standings.get(sym("A")).unwrap().held, Decimal::ONE);
+}
+
+#[test]
+fn a_section_of_another_kind_is_none() {
+    let mut stage = StrategyStage::<Above>::new("mine", Rank(401));
+    facts_of(&mut stage, &input(1, configured_as("mine", "other", true)));
+    assert!(stage.state.section.is_none());
+    facts_of(&mut stage, &input(1, configured_as("mine", "above", false)));
+    assert!(stage.state.section.is_none());
+    facts_of(&mut stage, &input(1, configured_as("mine", "above", true)));
+    assert!(stage.state.section.is_some());
+}

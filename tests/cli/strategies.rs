@@ -1,0 +1,85 @@
+//! Strategies come and go while the daemon trades, and what they hold stays theirs.
+
+use crate::kit::{Folder, Process, ask, run, wait_until};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+/// Arguments of a made market that goes on for ever.
+fn market(path: &str) -> [&str; 7] {
+    ["run", "--symbols", "8", "--pace", "1200x", "--config", path]
+}
+
+const FIRST: &str = "[trading]\nmax_positions = 50\n[strategy.sma_cross]\nfast = 3\nslow = 7\n";
+const QUICK: &str = "[strategy.quick]\nkind = \"sma_cross\"\nfast = 2\nslow = 5\n";
+
+fn lots(dir: &Path, strategy: &str) -> Vec<Value> {
+    let all = ask(dir, &["lots"]);
+    let all = all.as_array().unwrap().iter().cloned();
+    all.filter(|lot| lot["strategy"] == strategy).collect()
+}
+
+fn signals(dir: &Path, strategy: &str) -> usize {
+    let all = ask(dir, &["signals"]);
+    let rows = all.as_array().unwrap().iter();
+    rows.filter(|row| row["strategy"] == strategy).count()
+}
+
+fn reload(dir: &Path, file: &Path, text: &str) -> (Option<i32>, String) {
+    fs::write(file, text).unwrap();
+    let (code, out, err) = run(dir, &["config", "reload", "--yes"]);
+    (code, format!("{out}{err}"))
+}
+
+fn verified(dir: &Path) {
+    let (code, out, err) = run(dir, &["verify"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+}
+
+#[test]
+fn a_strategy_is_added_killed_switched_off_and_removed_while_another_one_trades() {
+    let folder = Folder::new("strategies");
+    let (dir, file) = (folder.join("data"), folder.join("mine.toml"));
+    let path = file.to_str().unwrap();
+    fs::write(&file, FIRST).unwrap();
+    let daemon = Process::start(&dir, &market(path));
+    daemon.answers();
+    daemon.says("may trade");
+    let (code, told) = reload(&dir, &file, &format!("{FIRST}{QUICK}"));
+    assert_eq!(code, Some(0), "{told}");
+    wait_until("the new strategy holds something", || !lots(&dir, "quick").is_empty());
+    let tree = ask(&dir, &["tree"]).to_string();
+    assert!(tree.contains("quick"), "{tree}");
+
+    // It is there in the next life, with what it holds.
+    daemon.kill();
+    verified(&dir);
+    let daemon = Process::start(&dir, &market(path));
+    daemon.answers();
+    daemon.says("may trade");
+    let before = signals(&dir, "quick");
+    wait_until("it wishes again", || signals(&dir, "quick") > before);
+
+    let (code, out, err) = run(&dir, &["disable", "quick", "--reason", "odd", "--yes"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let (code, _, err) = run(&dir, &["disable", "quack", "--reason", "odd", "--yes"]);
+    assert!(code == Some(1) && err.contains("only quick, sma_cross"), "{err}");
+    wait_until("it leaves what it holds", || lots(&dir, "quick").is_empty());
+    assert_eq!(run(&dir, &["enable", "quick", "--reason", "fine", "--yes"]).0, Some(0));
+    wait_until("it enters again", || !lots(&dir, "quick").is_empty());
+
+    // What it holds it leaves after it was removed.
+    let (code, told) = reload(&dir, &file, FIRST);
+    assert_eq!(code, Some(0), "{told}");
+    wait_until("it has left", || lots(&dir, "quick").is_empty());
+    let rows = ask(&dir, &["config", "show", "--running"]);
+    assert!(!rows.to_string().contains("strategy.quick"), "{rows}");
+    wait_until("the other one goes on", || !lots(&dir, "sma_cross").is_empty());
+
+    // Its id is its kind's for ever, and its place too.
+    let (code, told) = reload(&dir, &file, &format!("{FIRST}{QUICK}"));
+    assert_eq!(code, Some(0), "{told}");
+    wait_until("it enters once more", || !lots(&dir, "quick").is_empty());
+    daemon.kill();
+    verified(&dir);
+}
