@@ -157,7 +157,7 @@ fn interned(id: &str) -> &'static str {
 /// Every stage by rank, with no memory.
 #[must_use]
 pub fn stages() -> Vec<AnyStage> {
-    specs().iter().map(|spec| spec.build()).collect()
+    specs().iter().map(StageSpec::build).collect()
 }
 
 #[cfg(test)]

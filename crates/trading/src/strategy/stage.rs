@@ -410,7 +410,7 @@ impl<S: Strategy> Stage for StrategyStage<S> {
                 switch: Switch::Strategy { name, on }, ..
             }) if name == self.id => self.state.off = !on,
             Body::Market(Market::Universe { unlisted, .. }) => {
-                self.state.lines.remove_all(unlisted)
+                self.state.lines.remove_all(unlisted);
             }
             Body::Market(Market::Instruments { rules }) => self.state.instruments.learn(rules),
             Body::Order(_) | Body::Ledger(_) | Body::Decision(_) => self.stands(fact),
