@@ -16,4 +16,5 @@ mod reload;
 mod safety;
 mod symbols;
 mod tls;
+mod warmed;
 mod words;

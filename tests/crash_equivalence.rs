@@ -29,10 +29,11 @@ use std::sync::OnceLock;
 type Named = (&'static str, fn() -> Feed);
 
 /// The feeds, by the name that `EVERWARM_FEED` gives one.
-const FEEDS: [Named; 6] = [
+const FEEDS: [Named; 7] = [
     ("small", feed::small),
     ("moving", feed::moving),
     ("steered", feed::steered),
+    ("lengthened", feed::lengthened),
     ("ailing", feed::ailing),
     ("commanded", feed::commanded),
     ("upgrade", upgrade::feed_before),

@@ -1,7 +1,9 @@
 //! A feature: an indicator with its parameters on bars of one width, by name: `sma(20)@1h`.
 
+use crate::{settings, strategy};
 use everwarm_analysis::Formula;
-use everwarm_domain::time::Timeframe;
+use everwarm_domain::fact::Retained;
+use everwarm_domain::time::{MINUTE, Timeframe};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -10,6 +12,12 @@ use std::str::FromStr;
 pub const FEATURES_MAX: usize = 1_000;
 /// Bytes that their states take together, at most.
 pub const BYTES_MAX: u64 = 256 << 20;
+
+/// What warms a feature from the history, times the bars after which it gives its first value: what
+/// is older weighs nothing any more in an average that forgets slowly.
+const DEEP: i64 = 10;
+/// Minutes of history that warm a feature, at most: a week, half a megabyte a symbol.
+const MINUTES_MAX: i64 = 10_000;
 
 /// A feature.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +58,23 @@ pub(crate) fn plan(texts: impl IntoIterator<Item = String>) -> Vec<Feature> {
     let by_text: BTreeMap<String, Feature> =
         read.map(|feature| (feature.to_string(), feature)).collect();
     by_text.into_values().collect()
+}
+
+/// The plan of a configuration, and of the former settings it carries; none where it cannot be
+/// read: what was in force stays.
+pub(crate) fn planned(text: &str, retained: &[Retained]) -> Option<Vec<Feature>> {
+    let settings = settings::applied(text)?;
+    Some(plan(strategy::features(&settings, retained)))
+}
+
+/// How many 1m bars of the past warm these features; 0: none.
+pub(crate) fn minutes<'a>(features: impl Iterator<Item = &'a Feature>) -> i64 {
+    let of = |feature: &Feature| {
+        let bars = i64::from(feature.formula.warm_up()).saturating_mul(DEEP);
+        // The first bar of a wide one may be cut off.
+        bars.saturating_add(1).saturating_mul(feature.timeframe.ms() / MINUTE)
+    };
+    features.map(of).max().unwrap_or(0).min(MINUTES_MAX)
 }
 
 /// The number of a plan, a digest of its texts (FNV-1a): the same in each run and each life, and
@@ -102,6 +127,18 @@ pub fn old_columns(timeframe: Timeframe, fast: u32, slow: u32) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_feature_is_warmed_by_ten_times_what_it_needs_and_by_a_week_at_most() {
+        let minutes = |texts: &[&str]| {
+            let features = plan(texts.iter().map(|text| (*text).to_owned()));
+            minutes(features.iter())
+        };
+        assert_eq!(minutes(&[]), 0);
+        assert_eq!(minutes(&["sma(14)@1m", "sma(6)@1m"]), 141);
+        assert_eq!(minutes(&["sma(14)@1m", "sma(6)@5m"]), 305);
+        assert_eq!(minutes(&["sma(9999)@1d"]), MINUTES_MAX);
+    }
 
     #[test]
     fn a_feature_has_one_text() {

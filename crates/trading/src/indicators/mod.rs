@@ -6,6 +6,7 @@ mod series;
 mod stage;
 
 pub use feature::{BYTES_MAX, FEATURES_MAX, Feature, check, columns, old_columns};
+pub(crate) use feature::{minutes, number, planned};
 pub use stage::Indicators;
 
 use everwarm_analysis::Bar as Plain;
