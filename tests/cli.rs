@@ -17,4 +17,5 @@ mod safety;
 mod strategies;
 mod symbols;
 mod tls;
+mod warmed;
 mod words;

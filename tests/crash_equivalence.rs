@@ -30,11 +30,12 @@ use std::sync::OnceLock;
 type Named = (&'static str, fn() -> Feed);
 
 /// The feeds, by the name that `EVERWARM_FEED` gives one.
-const FEEDS: [Named; 7] = [
+const FEEDS: [Named; 8] = [
     ("small", feed::small),
     ("moving", feed::moving),
     ("steered", feed::steered),
     ("paired", feed::paired),
+    ("lengthened", feed::lengthened),
     ("ailing", feed::ailing),
     ("commanded", feed::commanded),
     ("upgrade", upgrade::feed_before),

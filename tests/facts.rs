@@ -123,8 +123,16 @@ fn markets() -> Vec<Market> {
         Market::LateBar { bar: bar(), odd: None },
         Market::LateBar { bar: bar(), odd: Some(Oddity::Volume) },
         Market::BarRefused { symbol, time: i64::MAX, reason: "r".into(), claimed: "c".into() },
-        Market::HistoryLoaded { symbol, timeframe, from: -1, to: 1, count: 9, digest: u64::MAX },
-        Market::HistoryBars { symbol, timeframe, bars },
+        Market::HistoryLoaded {
+            symbol,
+            timeframe,
+            from: -1,
+            to: 1,
+            count: 9,
+            digest: u64::MAX,
+            plan: u64::MAX,
+        },
+        Market::HistoryBars { symbol, timeframe, bars, plan: u64::MAX },
         Market::Instruments { rules: vec![rule] },
         Market::Universe {
             asked: i64::MIN,

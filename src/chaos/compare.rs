@@ -245,6 +245,8 @@ pub struct Derived {
     /// Exits that opened. At which input one ends, and for what it waits meanwhile, may be of this
     /// run alone.
     exits: BTreeSet<(UtcMs, String, String)>,
+    /// Past bars that were loaded for new features: each range once.
+    pasts: Vec<String>,
 }
 
 impl Derived {
@@ -254,6 +256,12 @@ impl Derived {
             self.closes.insert(fact.key.n, *time);
             let text = format!("{} bars, missing {missing:?}, odd {odd:?}", bars.len());
             self.said.insert((*time, 0, 0), text);
+        }
+        if let Body::Market(Market::HistoryLoaded { symbol, plan, from, to, digest, .. }) =
+            &fact.body
+            && *plan > 0
+        {
+            self.pasts.push(format!("past {symbol} {plan} {from} {to} {digest:016x}"));
         }
         if let Body::Decision(Decision::Breaker { .. }) = &fact.body {
             self.breaker.insert((fact.key.n, fact.key.i), format!("{:?}", fact.body));
@@ -309,7 +317,14 @@ impl Derived {
             }
         }
         let line = |((close, rank, i), text)| format!("close {close} rank {rank} {i}: {text}");
+        // Which symbol is first depends on who reads first.
+        self.pasts.sort();
         let exit = |(since, symbol, strategy)| format!("exit {since} {symbol} {strategy}");
-        self.said.into_iter().map(line).chain(self.exits.into_iter().map(exit)).collect()
+        self.said
+            .into_iter()
+            .map(line)
+            .chain(self.exits.into_iter().map(exit))
+            .chain(self.pasts)
+            .collect()
     }
 }

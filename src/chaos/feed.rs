@@ -3,6 +3,7 @@
 //! symbol that ends early, symbols with and without a past.
 
 use super::illness;
+use super::paced::short;
 use super::rig::Feed;
 use super::script::{Change, Deed, Word};
 use everwarm_domain::id::{ClientOrderId, Symbol};
@@ -307,6 +308,17 @@ pub fn paired() -> Feed {
     ];
     let stages = everwarm_trading::specs_of(&[], &settings).expect("there are ranks for two");
     Feed { script, stages, settings, ..small() }
+}
+
+/// Some minutes of the same feed, in which the lengths of the averages change twice.
+#[must_use]
+pub fn lengthened() -> Feed {
+    let at = |minute: i64| START + minute * MINUTE;
+    let script = vec![
+        (at(4), Deed::Reload(Change::Lengths(5, 12))),
+        (at(7), Deed::Reload(Change::Lengths(6, 14))),
+    ];
+    short(&Feed { script, ..steered() }, 10)
 }
 
 /// The same feed with operators who release quarantines, roll a configuration back, sell by

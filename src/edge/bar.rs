@@ -4,6 +4,7 @@
 use super::closer::CloserMsg;
 use super::confirm::{Sought, confirm, fetch_all};
 use super::retry;
+use super::warm;
 use super::world::{Passing, World, path};
 use crate::history::bars;
 use crate::history::keeper::Past;
@@ -17,7 +18,7 @@ use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::clock::steady_ms;
 use everwarm_runtime::mailbox::Ticket;
-use everwarm_trading::bars::{Known, Refused};
+use everwarm_trading::bars::{Known, Owed, Refused};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -52,6 +53,8 @@ pub enum BarMsg {
     Greet,
     /// The stream was interrupted: look again from wherever the closer stands.
     Interrupted,
+    /// Features wait for this past: load it.
+    Warm(Owed),
 }
 
 /// The actor.
@@ -64,6 +67,8 @@ pub struct State {
     /// End of the newest bar passed on.
     newest: Option<UtcMs>,
     look: Option<JoinHandle<()>>,
+    /// What is being loaded for features that wait.
+    warm: Option<(Owed, JoinHandle<()>)>,
     /// Whether the closer has found us.
     greeted: bool,
 }
@@ -73,6 +78,9 @@ impl Drop for State {
         // A look that nobody waits for is not finished.
         if let Some(look) = self.look.take() {
             look.abort();
+        }
+        if let Some((_, warm)) = self.warm.take() {
+            warm.abort();
         }
     }
 }
@@ -87,7 +95,7 @@ impl Actor for BarActor {
         _: ActorRef<BarMsg>,
         (world, symbol): (World, Symbol),
     ) -> Result<State, ActorProcessingErr> {
-        Ok(State { world, symbol, newest: None, look: None, greeted: false })
+        Ok(State { world, symbol, newest: None, look: None, warm: None, greeted: false })
     }
 
     async fn post_start(
@@ -116,6 +124,7 @@ impl Actor for BarActor {
             BarMsg::Greet => state.greet(&me),
             BarMsg::Interrupted => state.world.tell(path::CLOSER, CloserMsg::Hello(state.symbol)),
             BarMsg::Look { from, least, known } => state.look(from, least, known),
+            BarMsg::Warm(owed) => state.warm(owed),
         }
         Ok(())
     }
@@ -143,6 +152,30 @@ impl State {
         }
         self.newest = self.newest.max(Some(close));
         self.world.tell(path::CLOSER, CloserMsg::Closed(bar, ticket));
+    }
+
+    /// Loads what is owed to features, once, however often it is asked for meanwhile.
+    fn warm(&mut self, owed: Owed) {
+        if self.warm.as_ref().is_some_and(|(of, task)| *of == owed && !task.is_finished()) {
+            return;
+        }
+        if let Some((_, before)) = self.warm.take() {
+            before.abort();
+        }
+        let (world, symbol) = (self.world.clone(), self.symbol);
+        let task = tokio::spawn(async move {
+            for tries in 0.. {
+                match warm::load(&world, symbol, &owed).await {
+                    Ok(loaded) => {
+                        let warmed = CloserMsg::Warmed { symbol, owed, loaded };
+                        return world.tell(path::CLOSER, warmed);
+                    }
+                    Err(why) => tracing::debug!(%symbol, why, "the past is loaded again"),
+                }
+                tokio::time::sleep(retry::after(tries, world.passing)).await;
+            }
+        });
+        self.warm = Some((owed, task));
     }
 
     fn look(&mut self, from: Option<UtcMs>, least: Option<UtcMs>, known: Known) {

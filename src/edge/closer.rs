@@ -15,7 +15,7 @@ use everwarm_runtime::chaos::Site;
 use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::runner::Runner;
-use everwarm_trading::bars::{Closes, Gathering, Next, Offered, Refused};
+use everwarm_trading::bars::{Closes, Gathering, Next, Offered, Owed, Refused};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,6 +35,9 @@ const AHEAD_SCALED: UtcMs = 1_000;
 /// Wall time after which bars are looked for of which none has come, besides that; looks for that
 /// are so far apart at least.
 const LATE: Duration = Duration::from_secs(2);
+
+/// How often an input is tried that nothing may come before.
+const TRIES: usize = 8;
 
 /// What the closer is told.
 #[derive(Debug)]
@@ -61,6 +64,15 @@ pub enum CloserMsg {
         history: Option<Market>,
         /// Up to which close nothing is missing in `bars`.
         through: UtcMs,
+    },
+    /// The past that features wait for was written to the history.
+    Warmed {
+        /// Whose.
+        symbol: Symbol,
+        /// What was asked for.
+        owed: Owed,
+        /// What announces it.
+        loaded: Market,
     },
     /// Lockstep: who traded in the minute that ended at `close`.
     Told {
@@ -90,6 +102,8 @@ pub struct State {
     asked: BTreeMap<Symbol, UtcMs>,
     /// How often it was told what is listed, as far as that was acted on.
     universes: u64,
+    /// The input with the plan whose past was last asked for.
+    planned: u64,
     wakes_at: Option<UtcMs>,
 }
 
@@ -110,8 +124,9 @@ impl Actor for Closer {
         let waker = Waker::of(&mailbox, move || drop(me.send_message(CloserMsg::Pull)));
         said.listen(Arc::clone(&waker));
         let gathering = Gathering::new(world.passing == Passing::Lockstep);
-        let asked = BTreeMap::new();
-        Ok(State { world, writer, said, waker, gathering, asked, universes: 0, wakes_at: None })
+        let (asked, wakes_at) = (BTreeMap::new(), None);
+        let (universes, planned) = (0, 0);
+        Ok(State { world, writer, said, waker, gathering, asked, universes, planned, wakes_at })
     }
 
     async fn post_start(
@@ -167,6 +182,12 @@ impl State {
             for symbol in new.collect::<Vec<_>>() {
                 self.send_look(symbol, None);
             }
+            // Who comes back may have been away when it was asked for.
+            self.send_warm();
+        }
+        let planned = self.said.stage().planned();
+        if std::mem::replace(&mut self.planned, planned) != planned {
+            self.send_warm();
         }
         Ok(())
     }
@@ -197,6 +218,14 @@ impl State {
         for symbol in live {
             self.send_look(symbol, None);
         }
+        self.send_warm();
+    }
+
+    /// Asks for all past bars that features wait for.
+    fn send_warm(&self) {
+        for (symbol, owed) in self.said.stage().owing() {
+            self.world.tell(&World::bar_path(symbol), bar::BarMsg::Warm(owed));
+        }
     }
 
     /// Looks for the bars of a close of which no symbol has brought any: every bar that comes is an
@@ -221,7 +250,12 @@ impl State {
     fn take(&mut self, message: CloserMsg) -> Result<(), ActorProcessingErr> {
         match message {
             CloserMsg::Pull => {}
-            CloserMsg::Hello(symbol) => self.send_look(symbol, None),
+            CloserMsg::Hello(symbol) => {
+                self.send_look(symbol, None);
+                if let Some(owed) = self.said.stage().owed(symbol) {
+                    self.world.tell(&World::bar_path(symbol), bar::BarMsg::Warm(owed));
+                }
+            }
             CloserMsg::Closed(bar, _) => self.came(bar),
             CloserMsg::Unheld(refused, _) => self.gathering.refuse(refused, self.world.now()),
             CloserMsg::Looked { symbol, bars, odd, refused, history, through } => {
@@ -250,6 +284,7 @@ impl State {
                 let (said, now) = (self.said.stage(), self.world.now());
                 self.gathering.looked_at(said, (symbol, through), refused, now);
             }
+            CloserMsg::Warmed { symbol, owed, loaded } => self.warmed(symbol, owed, &loaded)?,
             CloserMsg::Told { close, symbols } => self.gathering.told(close, symbols),
             CloserMsg::Nudge => self.look_again(),
             CloserMsg::Overdue => self.overdue(),
@@ -322,6 +357,29 @@ impl State {
         self.world.journal.append(&self.writer, time, vec![Body::Market(market)])?;
         self.world.chaos().point(Site::AfterAppend, NAME);
         self.fold()
+    }
+
+    /// Announces the past that features of a symbol wait for, if it is still what is owed: at the
+    /// end of the journal, so that no other plan comes in between.
+    fn warmed(
+        &mut self,
+        symbol: Symbol,
+        owed: Owed,
+        loaded: &Market,
+    ) -> Result<(), ActorProcessingErr> {
+        for _ in 0..TRIES {
+            if self.said.stage().owed(symbol) != Some(owed) {
+                return Ok(());
+            }
+            self.world.chaos().point(Site::BeforeAppend, NAME);
+            let (head, body) = (self.said.cursor(), Body::Market(loaded.clone()));
+            if self.world.journal.append_at(&self.writer, head, vec![body], Vec::new())?.is_some() {
+                self.world.chaos().point(Site::AfterAppend, NAME);
+            }
+            self.fold()?;
+        }
+        self.send_warm();
+        Ok(())
     }
 
     fn rest(&self, rest: Rest) {

@@ -36,6 +36,7 @@ kinds! {
         BarMsg::Look { .. } => "look",
         BarMsg::Greet => "greet",
         BarMsg::Interrupted => "interrupted",
+        BarMsg::Warm(_) => "warm",
     }
     CloserMsg {
         CloserMsg::Pull => "pull",
@@ -44,6 +45,7 @@ kinds! {
         CloserMsg::Unheld(..) => "unheld",
         CloserMsg::Looked { .. } => "looked",
         CloserMsg::Told { .. } => "told",
+        CloserMsg::Warmed { .. } => "warmed",
         CloserMsg::Nudge => "nudge",
         CloserMsg::Overdue => "overdue",
     }

@@ -76,7 +76,7 @@ pub(super) fn range_ops(
     let key = range_key(timeframe, symbol, first.open_time, digest);
     ops.push(Op::Put { table: RANGES, key, value });
     let (from, to) = (first.open_time, last.open_time);
-    Ok(Some(Market::HistoryLoaded { symbol, timeframe, from, to, count, digest }))
+    Ok(Some(Market::HistoryLoaded { symbol, timeframe, from, to, count, digest, plan: 0 }))
 }
 
 /// What writes down that a venue has no bars of these times.
@@ -132,7 +132,8 @@ pub fn has_any(archive: &Archive) -> Result<bool, ArchiveError> {
 #[must_use]
 pub fn nothing(symbol: Symbol, timeframe: Timeframe, times: RangeInclusive<UtcMs>) -> Market {
     let (from, to) = times.into_inner();
-    Market::HistoryLoaded { symbol, timeframe, from, to, count: 0, digest: digest(&[]) }
+    let digest = digest(&[]);
+    Market::HistoryLoaded { symbol, timeframe, from, to, count: 0, digest, plan: 0 }
 }
 
 /// What is wrong with a range.
@@ -174,6 +175,19 @@ pub fn read(
     symbol: Symbol,
     times: RangeInclusive<UtcMs>,
 ) -> Result<Vec<Bar>, HistoryError> {
+    read_as_of(archive, timeframe, symbol, (times, u64::MAX))
+}
+
+/// The same, as it was told up to input `n`: what facts about later ones told is left out.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_as_of(
+    archive: &Archive,
+    timeframe: Timeframe,
+    symbol: Symbol,
+    (times, n): (RangeInclusive<UtcMs>, u64),
+) -> Result<Vec<Bar>, HistoryError> {
     let mut found = BTreeMap::new();
     let first = range_key(timeframe, symbol, UtcMs::MIN, 0);
     let last = range_key(timeframe, symbol, *times.end(), u64::MAX);
@@ -188,10 +202,12 @@ pub fn read(
         key
     };
     let (first, last) = (row(*times.start(), 0), row(*times.end(), u64::MAX));
-    for (_, value) in archive.range(BARS, &first..=&last, false, usize::MAX)? {
-        let bars = code::named_bars_of(&value).map_err(HistoryError::damaged(BARS))?;
-        let ours = bars.into_iter().filter(|bar| bar.symbol == symbol);
-        found.extend(ours.map(|bar| (bar.open_time, bar)));
+    for (key, value) in archive.range(BARS, &first..=&last, false, usize::MAX)? {
+        if key.get(9..).is_some_and(|told| told > &n.to_be_bytes()[..]) {
+            continue;
+        }
+        let bars = code::bars_named(symbol, &value).map_err(HistoryError::damaged(BARS))?;
+        found.extend(bars.into_iter().map(|bar| (bar.open_time, bar)));
     }
     Ok(found.into_values().filter(|bar| times.contains(&bar.open_time)).collect())
 }
@@ -258,6 +274,7 @@ impl Library<Body> for HistoryLibrary {
             to,
             count,
             digest: want,
+            plan,
         }) = body
         else {
             return Ok(None);
@@ -280,6 +297,7 @@ impl Library<Body> for HistoryLibrary {
         if have != *want {
             return Err(format!("{about}: digest {want:016x} was announced, it is {have:016x}"));
         }
-        Ok(Some(Body::Market(Market::HistoryBars { symbol: *symbol, timeframe: *timeframe, bars })))
+        let (symbol, timeframe, plan) = (*symbol, *timeframe, *plan);
+        Ok(Some(Body::Market(Market::HistoryBars { symbol, timeframe, bars, plan })))
     }
 }

@@ -88,6 +88,14 @@ pub fn named_bars_of(bytes: &[u8]) -> Result<Vec<Bar>, String> {
     bytes.chunks_exact(SYMBOL + BAR).map(bar).collect()
 }
 
+/// Those of one symbol in what [`put_named_bar`] wrote.
+pub fn bars_named(symbol: Symbol, bytes: &[u8]) -> Result<Vec<Bar>, String> {
+    check_length(bytes, SYMBOL + BAR)?;
+    let name = symbol_key(symbol);
+    let ours = bytes.chunks_exact(SYMBOL + BAR).filter_map(|b| b.strip_prefix(&name));
+    ours.map(|bytes| bar_of(symbol, bytes)).collect()
+}
+
 fn check_length(bytes: &[u8], of: usize) -> Result<(), String> {
     match bytes.len() % of {
         0 => Ok(()),
@@ -138,6 +146,8 @@ mod tests {
         };
         assert_eq!(bytes(&bar), bytes(&same));
         assert_eq!(named_bars_of(&bytes(&bar)).unwrap(), [bar]);
+        assert_eq!(bars_named(bar.symbol, &bytes(&bar)).unwrap(), [bar]);
+        assert_eq!(bars_named(Symbol::new("BTC-PER").unwrap(), &bytes(&bar)).unwrap(), []);
         assert!(named_bars_of(&bytes(&bar)[1..]).is_err());
     }
 }

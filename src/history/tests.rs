@@ -393,6 +393,30 @@ fn fetched_and_told_bars_are_read_together() {
 }
 
 #[test]
+fn what_was_told_later_is_not_in_what_was_known() {
+    let folder = Folder::new("as-of");
+    let archive = folder.open();
+    let eth: Vec<Bar> = (-3..1).map(|i| bar("ETHUSD", i * MINUTE, 50)).collect();
+    bars::keep(&archive, Timeframe::M1, &[(symbol("ETHUSD"), eth)]).unwrap();
+    let close = |n: u64, minute: i64| {
+        let bars = ["BTCUSD", "ETHUSD"].map(|name| bar(name, minute * MINUTE, 100 + minute));
+        let body = Market::close((minute + 1) * MINUTE, bars.to_vec(), Vec::new());
+        (n, fact(n, 0, 0, 0, Body::Market(body)))
+    };
+    let late = Market::LateBar { bar: bar("ETHUSD", 2 * MINUTE, 7), odd: None };
+    let facts = [close(1, 1), close(5, 3), (9, fact(9, 0, 0, 0, Body::Market(late)))];
+    apply(&mut Projector::new(Arc::clone(&archive)).unwrap(), &facts);
+    let known = |n: u64| {
+        let (name, times) = (symbol("ETHUSD"), -2 * MINUTE..=9 * MINUTE);
+        let bars = bars::read_as_of(&archive, Timeframe::M1, name, (times, n)).unwrap();
+        bars.iter().map(|b| (b.open_time / MINUTE, b.close.0 / 100_000_000)).collect::<Vec<_>>()
+    };
+    assert_eq!(known(4), [(-2, 50), (-1, 50), (0, 50), (1, 101)]);
+    assert_eq!(known(5).last(), Some(&(3, 103)));
+    assert_eq!(known(9).len(), 6);
+}
+
+#[test]
 fn bars_that_break_the_rules_are_not_kept() {
     let folder = Folder::new("refused");
     let archive = folder.open();

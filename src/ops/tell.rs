@@ -166,11 +166,12 @@ fn tell_market(market: &Market, focus: Option<Symbol>) -> String {
             let time = clock(*time);
             format!("the bar of {symbol} of {time} UTC is refused: {reason}; it claimed {claimed}")
         }
-        Market::HistoryLoaded { symbol, timeframe, from, to, count, .. } => {
+        Market::HistoryLoaded { symbol, timeframe, from, to, count, plan, .. } => {
             let (from, to) = (instant(*from), instant(*to));
-            format!("{count} past {timeframe} bars of {symbol} may be used, {from} to {to} UTC")
+            let by = if *plan > 0 { " by new features" } else { "" };
+            format!("{count} past {timeframe} bars of {symbol} may be used{by}, {from} to {to} UTC")
         }
-        Market::HistoryBars { symbol, timeframe, bars } => {
+        Market::HistoryBars { symbol, timeframe, bars, .. } => {
             format!("{} past {timeframe} bars of {symbol}", bars.len())
         }
         Market::Instruments { rules } => {

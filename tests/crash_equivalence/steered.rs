@@ -8,6 +8,7 @@ use everwarm::chaos::sweep::{Die, every_target, mixture, pack, sweep};
 use everwarm_domain::fact::{Analysis, Body, Decision, Market, Operator, Order};
 use everwarm_domain::order::Side;
 use everwarm_domain::time::MINUTE;
+use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 
 /// Mixtures in every test run.
 const MIXTURES: u64 = 8;
@@ -115,4 +116,69 @@ fn kills_around_every_change_end_the_same() {
     println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
     none_failed("steered", &swept);
     assert!(swept.struck.keys().any(|(_, who, ..)| who == "config"));
+}
+
+#[test]
+fn an_average_that_a_reload_adds_is_there_with_the_next_close() {
+    let outcome = run(&feed::lengthened(), &Plan { workers: 2, ..Plan::default() }).unwrap();
+    assert_eq!(outcome.broken, [""; 0]);
+    let (mut loaded, mut plans, mut rows) = (Vec::new(), 0, 0);
+    for fact in &outcome.facts {
+        match &fact.body {
+            Body::Market(Market::HistoryLoaded { symbol, plan, count, .. }) if *plan > 0 => {
+                assert!(*count > 0 || symbol.as_str() == "CCCUSD", "{symbol} has a past");
+                loaded.push((*plan, *symbol));
+            }
+            Body::Analysis(Analysis::FeaturePlan { .. }) => plans += 1,
+            Body::Analysis(Analysis::FeatureValues { plan, table, .. }) => {
+                for row in table.rows().filter(|row| row.head.symbol.as_str() != "CCCUSD") {
+                    assert!(row.values.iter().all(|v| v.is_finite()), "plan {plan}: {row:?}");
+                    rows += 1;
+                }
+            }
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
+        }
+    }
+    assert_eq!((plans, rows), (3, 20));
+    assert_eq!(loaded.len(), 6, "once a plan and symbol: {loaded:?}");
+    loaded.sort_unstable();
+    loaded.dedup();
+    assert_eq!(loaded.len(), 6);
+}
+
+#[test]
+fn kills_while_the_past_of_a_new_average_is_loaded_end_the_same() {
+    let (feed, learned) = learned_of("lengthened");
+    let mut die = Die(number("EVERWARM_SEED").unwrap_or(1));
+    let mut passings = learned.passings.clone();
+    // Whoever asks for the past and announces it, at every step; those around it somewhere.
+    let sites = [Site::BeforeAppend, Site::AfterAppend, Site::AfterReceive];
+    let mut groups = Vec::new();
+    for ((site, who, phase), count) in &passings {
+        if !(sites.contains(site) && ["closer", "AAAUSD"].contains(&who.as_str())) {
+            continue;
+        }
+        let blows = (1..=*count).flat_map(|nth| [Blow::Kill, Blow::Die].map(|blow| (nth, blow)));
+        let strike =
+            |(nth, blow)| Strike { site: *site, who: who.clone(), phase: *phase, nth, blow };
+        groups.extend(blows.map(|blow| vec![strike(blow)]));
+    }
+    passings.retain(|(_, who, _), _| ["indicator", "projector"].contains(&who.as_str()));
+    groups.extend(every_target(&passings, &mut die));
+    let plans = pack(groups, 4, &mut die);
+    let swept = sweep(feed, &plans, &learned.picture);
+    println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
+    none_failed("lengthened", &swept);
+    for (site, who) in [(Site::BeforeAppend, "closer"), (Site::AfterReceive, "AAAUSD")] {
+        for blow in [Blow::Kill, Blow::Die] {
+            let target = (site, who.to_owned(), Phase::Live, blow);
+            assert!(swept.struck.contains_key(&target), "{target:?}");
+        }
+    }
 }

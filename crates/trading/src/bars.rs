@@ -14,11 +14,18 @@
 //! [`everwarm_domain::odd`]. An odd one of a stream is held back until the venue's records were
 //! asked: see [`doubt`]. So is the first one of a symbol without a past: nothing can be compared
 //! with it.
+//!
+//! A configuration that needs another feature owes it the past of each symbol: see [`owed`]. In
+//! lockstep nothing is said until that is loaded.
 
 mod doubt;
+mod old;
+mod owed;
 
 pub use doubt::Refused;
+pub use owed::Owed;
 
+use crate::indicators::planned;
 use doubt::Doubts;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{AtVenue, Body, Market, Operator, Venue};
@@ -29,6 +36,7 @@ use everwarm_domain::settings::MarketRules;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{Out, Stage};
+use owed::Plan;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,7 +45,7 @@ const MISSES: u32 = 3;
 /// How long a close waits for what lies between a symbol's bars, milliseconds of venue time after
 /// it: a venue that streams and does not answer must not stop everything.
 const HOLE: UtcMs = MINUTE;
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 /// What was said about closes: a fold that says nothing itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -54,6 +62,8 @@ pub struct Closes {
     /// What is believed of the market.
     #[serde(default)]
     rules: MarketRules,
+    /// What is computed.
+    plan: Plan,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -71,6 +81,8 @@ struct SymbolCloses {
     /// Its last bars, history included: what the next one is judged by.
     #[serde(default)]
     recent: Recent,
+    /// Past bars that features wait for.
+    owed: Option<Owed>,
 }
 
 impl SymbolCloses {
@@ -150,6 +162,24 @@ impl Closes {
         self.symbols.get(symbol).is_some_and(SymbolCloses::is_live)
     }
 
+    /// Past bars of a symbol that features wait for; none while the venue does not have it.
+    #[must_use]
+    pub fn owed(&self, symbol: Symbol) -> Option<Owed> {
+        self.symbols.get(symbol).filter(|of| of.is_live())?.owed
+    }
+
+    /// The symbols of which past bars are owed, by name.
+    pub fn owing(&self) -> impl Iterator<Item = (Symbol, Owed)> {
+        let of = self.symbols.iter().filter(|(_, of)| of.is_live());
+        of.filter_map(|(symbol, of)| Some((symbol, of.owed?)))
+    }
+
+    /// The input from which it follows what is owed.
+    #[must_use]
+    pub fn planned(&self) -> u64 {
+        self.plan.n()
+    }
+
     /// Whether its bars belong into closes: its past is known.
     fn has_past(&self, symbol: Symbol) -> bool {
         self.symbols.get(symbol).is_some_and(|of| of.history)
@@ -196,11 +226,19 @@ impl Closes {
                 }
             }
             Market::LateBar { bar, .. } => self.bar(bar),
+            Market::HistoryLoaded { symbol, plan, .. }
+            | Market::HistoryBars { symbol, plan, .. }
+                if *plan > 0 =>
+            {
+                if let Some(of) = self.symbols.get_mut(*symbol) {
+                    of.owed = of.owed.filter(|owed| owed.plan != *plan);
+                }
+            }
             Market::HistoryLoaded { symbol, timeframe, to, .. } => {
                 self.through_is(*symbol, to + timeframe.ms());
                 self.symbols.entry(*symbol).history = true;
             }
-            Market::HistoryBars { symbol, timeframe, bars } => {
+            Market::HistoryBars { symbol, timeframe, bars, .. } => {
                 if let Some(bar) = bars.last() {
                     self.through_is(*symbol, bar.open_time + timeframe.ms());
                 }
@@ -233,7 +271,7 @@ impl Stage for Closes {
         "closer"
     }
     fn version(&self) -> u16 {
-        2
+        3
     }
     fn interest(&self) -> Mask {
         // Inputs alone: what was appended a moment ago is then folded without waiting for any
@@ -254,9 +292,12 @@ impl Stage for Closes {
         match &fact.body {
             Body::Market(market) => self.market(market),
             Body::Venue(Venue::Account { life, .. }) => self.account = Some(*life),
-            Body::Operator(Operator::ConfigApplied { text, .. }) => {
+            Body::Operator(Operator::ConfigApplied { text, retained, .. }) => {
                 if let Some(settings) = super::settings::applied(text) {
                     self.rules = settings.market;
+                }
+                if let Some(features) = planned(text, retained) {
+                    self.plan.turn(&features, fact.key.n, &mut self.symbols);
                 }
             }
             Body::Venue(_)
@@ -273,6 +314,13 @@ impl Stage for Closes {
     }
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
         *self = everwarm_kernel::state::load(FORMAT, bytes)?;
+        Ok(())
+    }
+    fn converts(&self) -> &'static [u16] {
+        &[2]
+    }
+    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
+        *self = old::convert(bytes)?;
         Ok(())
     }
 }
@@ -477,9 +525,13 @@ impl Gathering {
     }
 
     /// Whether every live symbol's records have been looked through once. Once closes are said, one
-    /// without a past is not waited for, but in lockstep: it joins when its past is there.
+    /// without a past is not waited for, but in lockstep: it joins when its past is there. There
+    /// what is owed to features is waited for, too.
     #[must_use]
     pub fn is_caught_up(&self, said: &Closes) -> bool {
+        if self.lockstep && said.owing().next().is_some() {
+            return false;
+        }
         let joins = said.last.is_some() && !self.lockstep;
         said.live().all(|s| self.has_looked(s) || (joins && !said.has_past(s)))
     }

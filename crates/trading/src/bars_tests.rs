@@ -43,9 +43,9 @@ impl Told {
             let bars = vec![bar(symbol, through - 1, price)];
             let (symbol, to) = (sym(symbol), (through - 1) * MINUTE);
             let timeframe = everwarm_domain::time::Timeframe::M1;
-            let (from, count, digest) = (to, 1, 0);
-            self.hear(Market::HistoryLoaded { symbol, timeframe, from, to, count, digest });
-            self.hear(Market::HistoryBars { symbol, timeframe, bars });
+            let (from, count, digest, plan) = (to, 1, 0, 0);
+            self.hear(Market::HistoryLoaded { symbol, timeframe, from, to, count, digest, plan });
+            self.hear(Market::HistoryBars { symbol, timeframe, bars, plan });
             self.gathering.looked(symbol, through * MINUTE);
         }
     }
@@ -305,8 +305,8 @@ fn the_first_bar_of_a_symbol_without_a_past_waits_for_the_records() {
     for lockstep in [false, true] {
         let mut told = Told::new(lockstep, &["A"]);
         let (symbol, timeframe) = (sym("A"), everwarm_domain::time::Timeframe::M1);
-        let (from, to, count, digest) = (0, 9 * MINUTE, 0, 0);
-        told.hear(Market::HistoryLoaded { symbol, timeframe, from, to, count, digest });
+        let (from, to, count, digest, plan) = (0, 9 * MINUTE, 0, 0, 0);
+        told.hear(Market::HistoryLoaded { symbol, timeframe, from, to, count, digest, plan });
         told.gathering.looked(symbol, 10 * MINUTE);
         told.gathering.told(11 * MINUTE, BTreeSet::from([symbol]));
         told.priced("A", 11, 10);
@@ -449,4 +449,90 @@ fn a_bar_of_a_minute_that_the_past_has_is_no_close() {
     told.bar("A", 11);
     told.bar("B", 11);
     assert_eq!(told.go(661), "close 11 A B");
+}
+
+#[test]
+fn a_plan_with_new_features_owes_them_the_past_and_in_lockstep_closes_wait_for_it() {
+    for lockstep in [false, true] {
+        let mut told = at_a_hundred(lockstep);
+        let under = |told: &mut Told, fast, slow| {
+            let settings = crate::testing::crossing(fast, slow);
+            told.n += 1;
+            told.said.evolve(&input(told.n, crate::testing::configured(&settings)));
+            let mut again = Closes::default();
+            again.load(&told.said.save()).unwrap();
+            assert_eq!(again, told.said);
+        };
+        under(&mut told, 10, 30);
+        let all =
+            |told: &Told| told.said.owing().map(|(s, o)| (s.to_string(), o)).collect::<Vec<_>>();
+        assert_eq!(all(&told).len(), 2, "what was computed before was not known");
+        let answer = |told: &mut Told, symbol: &str, plan| {
+            let (timeframe, from, to) = (everwarm_domain::time::Timeframe::M1, 0, 0);
+            let (symbol, count, digest) = (sym(symbol), 0, 0);
+            told.hear(Market::HistoryLoaded { symbol, timeframe, from, to, count, digest, plan });
+        };
+        let plan = all(&told)[0].1.plan;
+        for symbol in ["A", "B"] {
+            answer(&mut told, symbol, plan);
+        }
+        assert_eq!(all(&told), []);
+        under(&mut told, 10, 30);
+        assert_eq!(all(&told), [], "nothing is new");
+
+        // B is away: its bars are owed when it comes back.
+        told.list(&["B"], AtVenue::Gone);
+        under(&mut told, 20, 30);
+        let owed = told.said.owed(sym("A")).unwrap();
+        let (from, to) = ((11 - 201) * MINUTE, 10 * MINUTE);
+        assert_eq!(owed, Owed { plan: owed.plan, n: told.n, from, to });
+        assert_eq!(told.said.owed(sym("B")), None);
+        told.priced("A", 12, 101);
+        told.gathering.told(12 * MINUTE, BTreeSet::from([sym("A")]));
+        assert_eq!(told.go(723), if lockstep { "" } else { "close 12 A" });
+        // Another plan before it is loaded: one range serves both.
+        under(&mut told, 20, 3);
+        answer(&mut told, "A", owed.plan);
+        let both = told.said.owed(sym("A")).unwrap();
+        assert_eq!((both.n, both.plan == owed.plan), (told.n - 1, false));
+        let through = if lockstep { 11 } else { 12 };
+        assert_eq!(both.times(), (through - 201) * MINUTE..=(through - 1) * MINUTE);
+        answer(&mut told, "A", both.plan);
+        assert_eq!(all(&told), []);
+        assert_eq!(told.go(724), if lockstep { "close 12 A" } else { "" });
+        assert_eq!(told.said.through(sym("A")), Some(12 * MINUTE), "no past moves it");
+        told.list(&["B"], AtVenue::Trading);
+        assert_eq!(all(&told), [("B".to_owned(), told.said.owed(sym("B")).unwrap())]);
+        told.hear(Market::Universe {
+            asked: 0,
+            basis: 0,
+            listed: Vec::new(),
+            unlisted: vec![sym("B")],
+        });
+        assert_eq!(all(&told), []);
+    }
+}
+
+#[test]
+fn a_state_of_version_2_goes_on_and_owes_what_is_configured_next() {
+    let told = at_a_hundred(false);
+    let mut symbols = SymbolMap::default();
+    for (symbol, of) in told.said.symbols.iter() {
+        let SymbolCloses { venue, through, bar, history, misses, recent, owed: None } = of.clone()
+        else {
+            panic!("nothing is owed")
+        };
+        symbols.insert(symbol, old::OldSymbol { venue, through, bar, history, misses, recent });
+    }
+    let Closes { last, account, newest, universes, rules, .. } = told.said.clone();
+    let state = old::Old { last, account, newest, universes, symbols, rules };
+    for bytes in [crate::testing::old_state(2, &state), everwarm_kernel::state::save(2, &state)] {
+        let mut again = Closes::default();
+        assert!(again.convert(2, &bytes[..bytes.len() - 2]).is_err());
+        again.convert(2, &bytes).unwrap();
+        assert_eq!(again, told.said);
+        let settings = everwarm_domain::settings::Settings::default();
+        again.evolve(&input(90, crate::testing::configured(&settings)));
+        assert_eq!(again.owing().count(), 2);
+    }
 }

@@ -125,6 +125,7 @@ fn history_makes_the_first_close_count() {
         to: 3 * MINUTE,
         count: 3,
         digest: 0,
+        plan: 0,
     }));
     assert_eq!(world.count(kind::FEATURE_VALUES), 0);
     assert_eq!(world.count(kind::HISTORY_BARS), 0, "the journal keeps the reference");

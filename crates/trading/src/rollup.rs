@@ -226,7 +226,7 @@ impl Stage for RollUp {
                 let mut sink = |level: usize, rolled: RolledBar| finished[level].push(rolled);
                 self.rollers.entry(bar.symbol).add(bar, &mut sink);
             }
-            Market::HistoryBars { symbol, timeframe: Timeframe::M1, bars } => {
+            Market::HistoryBars { symbol, timeframe: Timeframe::M1, bars, plan: 0 } => {
                 let roller = self.rollers.entry(*symbol);
                 for bar in bars {
                     roller.add(bar, &mut |_, _| {});
@@ -331,7 +331,7 @@ mod tests {
         let mut stage = RollUp::default();
         let bars = (0..13).map(|m| bar("A", m, m + 1)).collect();
         let symbol = Symbol::new("A").unwrap();
-        let history = Market::HistoryBars { symbol, timeframe: Timeframe::M1, bars };
+        let history = Market::HistoryBars { symbol, timeframe: Timeframe::M1, bars, plan: 0 };
         assert_eq!(say(&mut stage, 1, Body::Market(history)), "");
         let bytes = stage.save();
         stage = RollUp::default();

@@ -496,7 +496,7 @@ mod tests {
             Analysis::FeatureValues { plan: 1, timeframe, table }
         };
         let row = size_of::<FeatureHead>() + 4 * size_of::<f64>();
-        let past = |n| Market::HistoryBars { symbol, timeframe, bars: vec![bar; n] };
+        let past = |n| Market::HistoryBars { symbol, timeframe, bars: vec![bar; n], plan: 0 };
         let kinds: [(&dyn Fn(usize) -> Body, usize); 3] = [
             (&|n| Body::Market(close(n)), size_of::<Bar>()),
             (&|n| Body::Analysis(features(n)), row),

@@ -3,6 +3,7 @@
 //! Inputs come from outside and are numbered; derived facts are said by the stage of one rank.
 
 pub mod kinds;
+mod listed;
 mod packed;
 mod parts;
 
@@ -20,6 +21,7 @@ use super::settings::Settings;
 use super::switch::Switch;
 use super::time::{Timeframe, UtcMs};
 use everwarm_kernel::fact::Effect;
+pub use listed::{AtVenue, Listed, Standing};
 use serde::{Deserialize, Serialize};
 
 /// What a fact says.
@@ -90,6 +92,10 @@ pub enum Market {
         count: u32,
         /// Digest over the bars as stored.
         digest: u64,
+        /// The number of the plan whose new features wait for it: they alone take it. 0: the past
+        /// of a symbol, for all.
+        #[serde(default)]
+        plan: u64,
     },
     /// What a stage is given in place of `HistoryLoaded`. Never in the journal.
     HistoryBars {
@@ -99,6 +105,8 @@ pub enum Market {
         timeframe: Timeframe,
         /// Ascending by opening time.
         bars: Vec<Bar>,
+        /// Whose they are, as told.
+        plan: u64,
     },
     /// The venue's rules for the instruments that are wanted; replaces the rules of those named.
     Instruments {
@@ -116,71 +124,6 @@ pub enum Market {
         /// Symbols that are not listed any more: forgotten, but for the books; by name.
         unlisted: Vec<Symbol>,
     },
-}
-
-/// A symbol that is listed, and how it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listed {
-    /// Which.
-    pub symbol: Symbol,
-    /// Whether it is to be traded; where not, it is left as soon as nothing of it is held.
-    pub wanted: bool,
-    /// What the venue does with it.
-    pub venue: AtVenue,
-    /// Why it is wanted or not, in words.
-    pub why: String,
-}
-
-/// What a venue does with a symbol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AtVenue {
-    /// It takes orders.
-    Trading,
-    /// It has it, and takes no orders now.
-    Halted,
-    /// It does not have it.
-    Gone,
-}
-
-/// How a listed symbol stands, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Standing {
-    /// Entries and exits.
-    Trading,
-    /// Exits only, until nothing is held; then it is listed no more.
-    Leaving,
-    /// The venue takes no orders in it now; it comes back by itself.
-    Halted,
-    /// The venue does not have it; what is held cannot be sold.
-    Gone,
-}
-
-impl Standing {
-    /// The word.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Standing::Trading => "trading",
-            Standing::Leaving => "leaving",
-            Standing::Halted => "halted",
-            Standing::Gone => "gone",
-        }
-    }
-}
-
-impl Listed {
-    /// How it stands.
-    #[must_use]
-    pub const fn standing(&self) -> Standing {
-        match (self.venue, self.wanted) {
-            (AtVenue::Trading, true) => Standing::Trading,
-            (AtVenue::Trading, false) => Standing::Leaving,
-            (AtVenue::Halted, _) => Standing::Halted,
-            (AtVenue::Gone, _) => Standing::Gone,
-        }
-    }
 }
 
 /// Inputs: what went to the venue and what it said.

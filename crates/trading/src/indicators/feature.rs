@@ -1,11 +1,11 @@
 //! A feature: an indicator with its parameters on bars of one width, by name: `sma(20)@1h`.
 
-use crate::strategy;
+use crate::{settings, strategy};
 use everwarm_analysis::Formula;
 use everwarm_domain::fact::Retained;
 use everwarm_domain::order::FIRST_STRATEGY;
 use everwarm_domain::settings::Settings;
-use everwarm_domain::time::Timeframe;
+use everwarm_domain::time::{MINUTE, Timeframe};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -15,6 +15,12 @@ use std::str::FromStr;
 pub const FEATURES_MAX: usize = 1_000;
 /// Bytes that their states take together, at most.
 pub const BYTES_MAX: u64 = 256 << 20;
+
+/// What warms a feature from the history, times the bars after which it gives its first value: what
+/// is older weighs nothing any more in an average that forgets slowly.
+const DEEP: i64 = 10;
+/// Minutes of history that warm a feature, at most: a week, half a megabyte a symbol.
+const MINUTES_MAX: i64 = 10_000;
 
 /// A feature.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,19 +63,29 @@ pub(crate) fn plan(texts: impl IntoIterator<Item = String>) -> Vec<Feature> {
     by_text.into_values().collect()
 }
 
+/// The plan of a configuration, and of the former settings it carries; none where it cannot be
+/// read: what was in force stays.
+pub(crate) fn planned(text: &str, retained: &[Retained]) -> Option<Vec<Feature>> {
+    let settings = settings::applied(text)?;
+    Some(plan(strategy::features(&settings, retained)))
+}
+
+/// How many 1m bars of the past warm these features; 0: none.
+pub(crate) fn minutes<'a>(features: impl Iterator<Item = &'a Feature>) -> i64 {
+    let of = |feature: &Feature| {
+        let bars = i64::from(feature.formula.warm_up()).saturating_mul(DEEP);
+        // The first bar of a wide one may be cut off.
+        bars.saturating_add(1).saturating_mul(feature.timeframe.ms() / MINUTE)
+    };
+    features.map(of).max().unwrap_or(0).min(MINUTES_MAX)
+}
+
 /// The number of a plan, a digest of its texts (FNV-1a): the same in each run and each life, and
 /// for a state of an earlier version, which does not know what configured it. Never 0.
 pub(crate) fn number(features: &[Feature]) -> u64 {
     let text = features.iter().map(Feature::to_string).collect::<Vec<String>>().join(" ");
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     text.bytes().fold(0xcbf2_9ce4_8422_2325, step).max(1)
-}
-
-/// The plan of a configuration: its number, and its features in the order of the columns.
-#[must_use]
-pub fn planned(settings: &Settings, retained: &[Retained]) -> (u64, Vec<String>) {
-    let features = plan(strategy::features(settings, retained));
-    (number(&features), features.iter().map(Feature::to_string).collect())
 }
 
 /// Whether so much can be computed of so many symbols.
@@ -127,6 +143,18 @@ pub fn old_lengths(settings: &Settings) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_feature_is_warmed_by_ten_times_what_it_needs_and_by_a_week_at_most() {
+        let minutes = |texts: &[&str]| {
+            let features = plan(texts.iter().map(|text| (*text).to_owned()));
+            minutes(features.iter())
+        };
+        assert_eq!(minutes(&[]), 0);
+        assert_eq!(minutes(&["sma(14)@1m", "sma(6)@1m"]), 141);
+        assert_eq!(minutes(&["sma(14)@1m", "sma(6)@5m"]), 305);
+        assert_eq!(minutes(&["sma(9999)@1d"]), MINUTES_MAX);
+    }
 
     #[test]
     fn a_feature_has_one_text() {

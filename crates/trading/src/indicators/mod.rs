@@ -5,9 +5,8 @@ mod old;
 mod series;
 mod stage;
 
-pub use feature::{
-    BYTES_MAX, FEATURES_MAX, Feature, check, columns, old_columns, old_lengths, planned,
-};
+pub use feature::{BYTES_MAX, FEATURES_MAX, Feature, check, columns, old_columns, old_lengths};
+pub(crate) use feature::{minutes, number, planned};
 pub use stage::Indicators;
 
 use everwarm_analysis::Bar as Plain;

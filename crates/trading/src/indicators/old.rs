@@ -1,7 +1,7 @@
 //! The state of version 2 of the indicator stage: two lengths a width, and four indicators by hand.
 //!
 //! Former lengths are dropped: the configuration of that time does not carry them. What was entered
-//! under them is left by those in force.
+//! under them is left by those in force. Symbols that have bars are held to have a past.
 
 use super::feature::{old_columns, plan};
 use super::stage::Indicators;
@@ -46,10 +46,12 @@ pub(super) fn convert(bytes: &[u8]) -> Result<Indicators, String> {
         old_columns(timeframe, fast, slow).into_iter().take(2)
     });
     stage.configure(plan(texts));
+    let mut past = Vec::new();
     for OldSeries { need: (timeframe, fast, slow), lines } in &old.series {
         let names = old_columns(*timeframe, *fast, *slow);
         let Some(series) = stage.of(*timeframe) else { continue };
         let lines: Vec<(Symbol, &OldLine)> = lines.iter().collect();
+        past.extend(lines.iter().map(|(symbol, _)| *symbol));
         for (near, (symbol, line)) in lines.into_iter().enumerate() {
             let at = series.place(near, symbol);
             series.reached(at, line.last);
@@ -57,5 +59,6 @@ pub(super) fn convert(bytes: &[u8]) -> Result<Indicators, String> {
             series.adopt(at, &names[1], &state(&line.slow))?;
         }
     }
+    stage.have_past(past.into_iter());
     Ok(stage)
 }

@@ -1,15 +1,23 @@
 //! All features of one width: one table of symbols, one bank of indicators a feature.
+//!
+//! A feature that joins may wait for the past of a symbol: the bars that come are noted, and it has
+//! no value. It takes the past first, then what was noted. It waits no longer than it would take to
+//! be warm without a past.
 
 use super::feature::Feature;
 use super::plain;
 use crate::rollup::{Roller, WIDTHS};
-use everwarm_analysis::Bank;
+use everwarm_analysis::{Bank, Bar as Plain};
 use everwarm_domain::features::{FeatureHead, FeatureTable};
 use everwarm_domain::id::Symbol;
-use everwarm_domain::market::Bar;
+use everwarm_domain::market::{Bar, RolledBar};
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_kernel::fact::Key;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Bars that are noted for features that wait, at most: a day, which a start may have missed.
+const NOTED_MAX: usize = 1_440;
 
 /// The features of one width.
 #[derive(Debug)]
@@ -19,8 +27,19 @@ pub(super) struct Series {
     symbols: Vec<(Symbol, UtcMs)>,
     /// In the order of the plan; a place for each symbol.
     banks: Vec<(Feature, Box<dyn Bank>)>,
+    /// Symbols for whose past features wait.
+    waits: BTreeMap<Symbol, Wait>,
     /// What the input gave, and the fact it follows from; none between inputs.
     pub(super) said: Option<(Key, FeatureTable)>,
+}
+
+/// Features that wait for the past of one symbol.
+#[derive(Debug, Default)]
+struct Wait {
+    /// Never none.
+    features: Vec<Feature>,
+    /// What came since the first of them joined, with the opening times.
+    bars: Vec<(UtcMs, Plain)>,
 }
 
 /// A series as it is saved.
@@ -30,16 +49,37 @@ pub(super) struct Saved {
     symbols: Vec<(Symbol, UtcMs)>,
     /// By the text of each feature.
     banks: Vec<(String, Vec<u8>)>,
+    waits: Vec<SavedWait>,
 }
+
+/// The symbol, the texts of the features, and bars: the opening time, then the prices.
+type SavedWait = (Symbol, Vec<String>, Vec<(UtcMs, [i64; 4])>);
 
 impl Series {
     pub(super) const fn new(timeframe: Timeframe) -> Series {
-        Series { timeframe, symbols: Vec::new(), banks: Vec::new(), said: None }
+        let waits = BTreeMap::new();
+        Series { timeframe, symbols: Vec::new(), banks: Vec::new(), waits, said: None }
     }
 
-    /// Computes these features of its width from here on. Who was there goes on, who is new begins.
-    pub(super) fn plan(&mut self, features: &[Feature]) {
+    /// Computes these features of its width from here on. Who was there goes on. Who is new waits
+    /// for the past of these symbols, and begins with the next bar of others.
+    pub(super) fn plan<'a>(
+        &mut self,
+        features: &[Feature],
+        past: impl Iterator<Item = &'a Symbol>,
+    ) {
         let mut before = std::mem::take(&mut self.banks);
+        let is_new = |feature: &&Feature| {
+            feature.timeframe == self.timeframe && !before.iter().any(|(of, _)| of == *feature)
+        };
+        let new: Vec<Feature> = features.iter().filter(is_new).cloned().collect();
+        self.waits.retain(|_, wait| {
+            wait.features.retain(|feature| features.contains(feature));
+            !wait.features.is_empty()
+        });
+        for symbol in past.filter(|_| !new.is_empty()) {
+            self.waits.entry(*symbol).or_default().features.extend(new.iter().cloned());
+        }
         for feature in features.iter().filter(|feature| feature.timeframe == self.timeframe) {
             let known = before.iter().position(|(of, _)| of == feature);
             let fresh = || {
@@ -57,6 +97,7 @@ impl Series {
 
     pub(super) fn remove(&mut self, symbols: &[Symbol]) {
         for symbol in symbols {
+            self.waits.remove(symbol);
             if let Ok(at) = self.find(*symbol) {
                 self.symbols.remove(at);
                 self.banks.iter_mut().for_each(|(_, bank)| bank.remove(at));
@@ -104,12 +145,61 @@ impl Series {
         if rows.is_empty() || self.banks.is_empty() {
             return;
         }
+        let values = self.feed(&rows);
+        self.said = Some((because, FeatureTable::of(self.banks.len(), heads, values)));
+    }
+
+    /// Gives a bar each of some symbols, by place, to all features that do not wait for it, and
+    /// gives their values row by row.
+    fn feed(&mut self, rows: &[(usize, Plain)]) -> Vec<f64> {
         let columns = self.banks.len();
         let mut values = vec![f64::NAN; rows.len() * columns];
-        for (column, (_, bank)) in self.banks.iter_mut().enumerate() {
-            bank.update(&rows, &mut values[column..], columns);
+        if self.waits.is_empty() {
+            for (column, (_, bank)) in self.banks.iter_mut().enumerate() {
+                bank.update(rows, &mut values[column..], columns);
+            }
+            return values;
         }
-        self.said = Some((because, FeatureTable::of(columns, heads, values)));
+        for row in rows {
+            self.note(*row);
+        }
+        for (column, (feature, bank)) in self.banks.iter_mut().enumerate() {
+            for (row, values) in rows.iter().zip(values.chunks_mut(columns.max(1))) {
+                let wait = self.waits.get(&self.symbols[row.0].0);
+                if !wait.is_some_and(|wait| wait.features.contains(feature)) {
+                    bank.update(std::slice::from_ref(row), &mut values[column..], columns);
+                }
+            }
+        }
+        values
+    }
+
+    /// Notes a bar for the features that wait for the past of its symbol. Who would be warm by it
+    /// without any past waits no longer, and nobody does where too many were noted.
+    fn note(&mut self, (at, bar): (usize, Plain)) {
+        let (symbol, time) = self.symbols[at];
+        let Some(mut wait) = self.waits.remove(&symbol) else { return };
+        let came = wait.bars.len() + 1;
+        let over = |feature: &Feature| {
+            let wanted = usize::try_from(feature.formula.warm_up()).unwrap_or(NOTED_MAX);
+            came >= wanted.min(NOTED_MAX)
+        };
+        let (over, still): (Vec<Feature>, _) = wait.features.into_iter().partition(over);
+        self.take(at, &over, &wait.bars);
+        if !still.is_empty() {
+            wait.bars.push((time, bar));
+            self.waits.insert(symbol, Wait { features: still, bars: wait.bars });
+        }
+    }
+
+    /// Gives bars of one symbol to some features.
+    fn take(&mut self, at: usize, features: &[Feature], bars: &[(UtcMs, Plain)]) {
+        let wanted = self.banks.iter_mut().filter(|(feature, _)| features.contains(feature));
+        for (_, bank) in wanted {
+            for (_, bar) in bars {
+                bank.update(&[(at, *bar)], &mut [f64::NAN], 1);
+            }
+        }
     }
 
     /// One bar of the past, or one that came late: the state moves, no row comes of it.
@@ -120,37 +210,37 @@ impl Series {
             return;
         }
         *last = bar.open_time;
-        let row = [(at, plain(bar))];
-        let mut value = [f64::NAN];
-        self.banks.iter_mut().for_each(|(_, bank)| bank.update(&row, &mut value, 1));
+        drop(self.feed(&[(at, plain(bar))]));
     }
 
-    /// Past bars of a symbol. 1m bars also warm wider widths, by the roll-up's own rules.
+    /// Past bars of a symbol. 1m bars also warm wider widths.
     pub(super) fn warm(&mut self, symbol: Symbol, timeframe: Timeframe, bars: &[Bar]) {
-        let width = self.timeframe;
-        if timeframe == width {
-            for bar in bars {
-                self.fold(bar);
-            }
-            return;
+        let bars = widened(self.timeframe, (symbol, timeframe, bars), UtcMs::MIN);
+        for bar in &bars {
+            self.fold(bar);
         }
-        let (Timeframe::M1, Some(first), Some(last)) = (timeframe, bars.first(), bars.last())
-        else {
-            return;
-        };
-        let mut roller = Roller::default();
-        // What the window cut off is not a bucket.
-        let mut take = |level: usize, rolled: everwarm_domain::market::RolledBar| {
-            if WIDTHS[level] == width && rolled.bar.open_time >= first.open_time {
-                self.fold(&rolled.bar);
-            }
-        };
-        for bar in bars {
-            roller.add(bar, &mut take);
-        }
-        // The last minute may finish a bucket that the roll-up no longer has open either.
-        let end = last.open_time.saturating_add(Timeframe::M1.ms());
-        roller.close(symbol, Timeframe::M5.open_of(end), &mut take);
+    }
+
+    /// The past that features wait for is there, as far as there is one: closes up to `closed` were
+    /// said of it. They take it, then what came meanwhile. No row comes of it.
+    pub(super) fn end_wait(
+        &mut self,
+        (symbol, timeframe, bars): (Symbol, Timeframe, &[Bar]),
+        closed: UtcMs,
+    ) {
+        let Some(wait) = self.waits.remove(&symbol) else { return };
+        let past = widened(self.timeframe, (symbol, timeframe, bars), closed);
+        let at = self.place(usize::MAX, symbol);
+        let last = &mut self.symbols[at].1;
+        // A bucket that comes yet, or came meanwhile, is not of the past.
+        let noted = wait.bars.first().map(|(time, _)| *time);
+        let seen = Some(*last).filter(|last| *last > UtcMs::MIN);
+        let end = noted.or(seen.map(|last| last.saturating_add(1))).unwrap_or(UtcMs::MAX);
+        let past = past.iter().take_while(|bar| bar.open_time < end);
+        let mut all: Vec<(UtcMs, Plain)> = past.map(|bar| (bar.open_time, plain(bar))).collect();
+        all.extend(wait.bars);
+        *last = all.last().map_or(*last, |(time, _)| (*last).max(*time));
+        self.take(at, &wait.features, &all);
     }
 
     /// Takes over the state of one symbol and feature.
@@ -170,6 +260,7 @@ impl Series {
             timeframe: self.timeframe,
             symbols: self.symbols.clone(),
             banks: self.banks.iter().map(bank).collect(),
+            waits: self.waits.iter().map(Wait::save).collect(),
         }
     }
 
@@ -183,11 +274,68 @@ impl Series {
             series.banks.push((feature, bank));
         }
         series.symbols = saved.symbols;
+        for (symbol, features, bars) in saved.waits {
+            let features: Result<Vec<Feature>, String> =
+                features.iter().map(|text| text.parse()).collect();
+            let bars = bars
+                .into_iter()
+                .map(|(time, [open, high, low, close])| (time, Plain { open, high, low, close }));
+            series.waits.insert(symbol, Wait { features: features?, bars: bars.collect() });
+        }
         Ok(series)
+    }
+
+    /// Whether nothing waits.
+    #[cfg(test)]
+    pub(super) fn is_settled(&self) -> bool {
+        self.waits.is_empty()
     }
 
     pub(super) fn check(&self) {
         let ascending = self.symbols.windows(2).all(|w| w[0].0 < w[1].0);
         assert!(ascending, "2: {:?}", self.symbols);
+        for (symbol, wait) in &self.waits {
+            let known = |feature: &Feature| self.banks.iter().any(|(of, _)| of == feature);
+            let holds = !wait.features.is_empty() && wait.features.iter().all(known);
+            assert!(holds && wait.bars.len() <= NOTED_MAX, "3: {symbol}: {wait:?}");
+        }
     }
+}
+
+impl Wait {
+    fn save((symbol, wait): (&Symbol, &Wait)) -> SavedWait {
+        let features = wait.features.iter().map(Feature::to_string).collect();
+        let bar = |(time, bar): &(UtcMs, Plain)| (*time, [bar.open, bar.high, bar.low, bar.close]);
+        (*symbol, features, wait.bars.iter().map(bar).collect())
+    }
+}
+
+/// Past bars of a symbol at a width: as they are, or 1m bars by the roll-up's own rules. Closes up
+/// to `closed` were said, so that it has finished the buckets that end before.
+fn widened(
+    width: Timeframe,
+    (symbol, timeframe, bars): (Symbol, Timeframe, &[Bar]),
+    closed: UtcMs,
+) -> Vec<Bar> {
+    if timeframe == width {
+        return bars.to_vec();
+    }
+    let mut wide = Vec::new();
+    let (Timeframe::M1, Some(first), Some(last)) = (timeframe, bars.first(), bars.last()) else {
+        return wide;
+    };
+    let mut roller = Roller::default();
+    // What the window cut off is not a bucket.
+    let mut take = |level: usize, rolled: RolledBar| {
+        if WIDTHS[level] == width && rolled.bar.open_time >= first.open_time {
+            wide.push(rolled.bar);
+        }
+    };
+    for bar in bars {
+        roller.add(bar, &mut take);
+    }
+    // The last minute may finish a bucket that the roll-up no longer has open either.
+    let end = last.open_time.saturating_add(Timeframe::M1.ms()).max(closed);
+    roller.close(symbol, Timeframe::M5.open_of(end), &mut take);
+    wide
 }

@@ -3,23 +3,27 @@
 //! What is computed is the plan: a function of the configuration in force and of the former
 //! settings it carries. `FeaturePlan` says it. One `FeatureValues` a width and close says the
 //! values, wider widths first. Past bars from the history warm the state and say nothing. A feature
-//! that is in the plan before and after a change goes on; a new one begins with the next bar.
+//! that is in the plan before and after a change goes on. A new one waits for the past of each
+//! symbol that has one: for the range that is loaded for the plan. Nothing else takes that range.
 //!
 //! Invariants, asserted by `check`:
 //! 1. There is one series a width, ascending, each with a feature.
 //! 2. The symbols of a series are ascending.
+//! 3. Features of the plan wait, and so many bars are noted for them at most.
 
-use super::feature::{Feature, number, plan};
+use super::feature::{Feature, number, planned};
 use super::old;
 use super::series::{Saved, Series};
-use crate::strategy;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{Analysis, Body, Market, Operator};
-use everwarm_domain::time::Timeframe;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_kernel::state;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 const FORMAT: u8 = 3;
 
@@ -33,6 +37,10 @@ pub struct Indicators {
     /// In the order of their texts.
     features: Vec<Feature>,
     series: Vec<Series>,
+    /// Symbols that have a past.
+    past: BTreeSet<Symbol>,
+    /// The last close, and that when the plan was made.
+    closed: (UtcMs, UtcMs),
     /// The input that is folded.
     input: u64,
 }
@@ -44,6 +52,8 @@ struct State {
     told: bool,
     features: Vec<String>,
     series: Vec<Saved>,
+    past: BTreeSet<Symbol>,
+    closed: (UtcMs, UtcMs),
 }
 
 impl Indicators {
@@ -52,7 +62,9 @@ impl Indicators {
         if self.plan == number {
             return;
         }
+        let first = self.plan == 0;
         (self.plan, self.told) = (number, false);
+        self.closed.1 = self.closed.0;
         for timeframe in Timeframe::ALL {
             let wanted = features.iter().any(|feature| feature.timeframe == timeframe);
             let at = self.series.iter().position(|series| series.timeframe >= timeframe);
@@ -62,9 +74,27 @@ impl Indicators {
                 self.series.insert(at, Series::new(timeframe));
             }
         }
-        self.series.iter_mut().for_each(|series| series.plan(&features));
+        for series in &mut self.series {
+            series.plan(&features, self.past.iter().filter(|_| !first));
+        }
         self.series.retain(|series| !series.is_empty());
         self.features = features;
+    }
+
+    /// That these symbols have a past.
+    pub(super) fn have_past(&mut self, symbols: impl Iterator<Item = Symbol>) {
+        self.past.extend(symbols);
+    }
+
+    /// Past bars of a symbol: for all, or for those that wait for them under a plan.
+    fn loaded(&mut self, (symbol, timeframe, bars): (Symbol, Timeframe, &[Bar]), plan: u64) {
+        if plan == 0 {
+            self.past.insert(symbol);
+            self.series.iter_mut().for_each(|series| series.warm(symbol, timeframe, bars));
+        } else if plan == self.plan {
+            let (of, closed) = ((symbol, timeframe, bars), self.closed.1);
+            self.series.iter_mut().for_each(|series| series.end_wait(of, closed));
+        }
     }
 
     pub(super) fn of(&mut self, timeframe: Timeframe) -> Option<&mut Series> {
@@ -113,7 +143,8 @@ impl Stage for Indicators {
             self.series.iter_mut().for_each(|series| series.said = None);
         }
         match &fact.body {
-            Body::Market(Market::Close { bars, .. }) => {
+            Body::Market(Market::Close { time, bars, .. }) => {
+                self.closed.0 = *time;
                 if let Some(series) = self.of(Timeframe::M1) {
                     series.update(fact.key, bars.iter());
                 }
@@ -124,10 +155,15 @@ impl Stage for Indicators {
                     series.warm(bar.symbol, Timeframe::M1, std::slice::from_ref(bar));
                 }
             }
-            Body::Market(Market::HistoryBars { symbol, timeframe, bars }) => {
-                self.series.iter_mut().for_each(|s| s.warm(*symbol, *timeframe, bars));
+            Body::Market(Market::HistoryBars { symbol, timeframe, bars, plan }) => {
+                self.loaded((*symbol, *timeframe, bars), *plan);
+            }
+            // There are none.
+            Body::Market(Market::HistoryLoaded { symbol, timeframe, plan, .. }) => {
+                self.loaded((*symbol, *timeframe, &[]), *plan);
             }
             Body::Market(Market::Universe { unlisted, .. }) => {
+                self.past.retain(|symbol| !unlisted.contains(symbol));
                 self.series.iter_mut().for_each(|series| series.remove(unlisted));
             }
             Body::Analysis(Analysis::Rolled { timeframe, bars }) => {
@@ -137,8 +173,8 @@ impl Stage for Indicators {
             }
             Body::Analysis(Analysis::FeaturePlan { .. }) => self.told = true,
             Body::Operator(Operator::ConfigApplied { text, retained, .. }) => {
-                if let Some(settings) = crate::settings::applied(text) {
-                    self.configure(plan(strategy::features(&settings, retained)));
+                if let Some(features) = planned(text, retained) {
+                    self.configure(features);
                 }
             }
             Body::Market(_)
@@ -171,16 +207,17 @@ impl Stage for Indicators {
     fn save(&self) -> Vec<u8> {
         let features = self.features.iter().map(Feature::to_string).collect();
         let series = self.series.iter().map(Series::save).collect();
-        let (plan, told) = (self.plan, self.told);
-        state::save(FORMAT, &State { plan, told, features, series })
+        let (plan, told, past, closed) = (self.plan, self.told, self.past.clone(), self.closed);
+        state::save(FORMAT, &State { plan, told, features, series, past, closed })
     }
 
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let State { plan, told, features, series } = state::load(FORMAT, bytes)?;
+        let State { plan, told, features, series, past, closed } = state::load(FORMAT, bytes)?;
         let features: Result<Vec<Feature>, String> =
             features.iter().map(|text| text.parse()).collect();
         let series: Result<Vec<Series>, String> = series.into_iter().map(Series::load).collect();
-        *self = Indicators { plan, told, features: features?, series: series?, input: 0 };
+        let (features, series) = (features?, series?);
+        *self = Indicators { plan, told, features, series, past, closed, input: 0 };
         Ok(())
     }
 

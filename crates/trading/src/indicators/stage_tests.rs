@@ -1,7 +1,9 @@
 //! What a plan computes, through changes of it, saves and upgrades.
 
+use super::super::feature::plan;
 use super::*;
-use crate::testing::{bar, configured, crossing, facts_of, input, sym};
+use crate::rollup::RollUp;
+use crate::testing::{bar, configured, crossing, fact, facts_of, input, sym};
 use everwarm_domain::fact::Retained;
 
 fn under(fast: u32, slow: u32, timeframe: Timeframe, retained: Vec<Retained>) -> Body {
@@ -135,4 +137,147 @@ fn a_state_of_version_2_goes_on() {
     assert_eq!(said(&mut stage, 9, close(2, 500)), "plan: sma(1)@1m sma(2)@1m", "not newer");
     assert_eq!(said(&mut stage, 10, close(3, 104)), "1m 104 103");
     assert!(stage.convert(2, &bytes[..9]).is_err());
+}
+
+/// Past bars of A, of these minutes, for features of a plan.
+fn past(minutes: impl Iterator<Item = i64>, plan: u64) -> Body {
+    let (symbol, timeframe) = (sym("A"), Timeframe::M1);
+    let bars = minutes.map(|minute| bar("A", minute, price(minute))).collect();
+    Body::Market(Market::HistoryBars { symbol, timeframe, bars, plan })
+}
+
+/// The minute without a bar: the last one of a wider bar.
+const GAP: i64 = 34;
+
+fn price(minute: i64) -> i64 {
+    100 + minute * minute % 31
+}
+
+fn plan_under(fast: u32, slow: u32, timeframe: Timeframe) -> u64 {
+    number(&plan_of(&[format!("sma({fast})@{timeframe}"), format!("sma({slow})@{timeframe}")]))
+}
+
+#[test]
+fn a_feature_that_joins_is_as_if_it_had_always_been_there_once_its_past_is_loaded() {
+    // The range comes so many closes after the reload.
+    for late in 0..3 {
+        let mut always = Indicators::default();
+        let mut joins = Indicators::default();
+        said(&mut always, 1, under(4, 9, Timeframe::M1, Vec::new()));
+        said(&mut joins, 1, under(2, 9, Timeframe::M1, Vec::new()));
+        for stage in [&mut always, &mut joins] {
+            said(stage, 2, past(0..20, 0));
+        }
+        for minute in 20..60 {
+            let n = u64::try_from(minute * 10).unwrap();
+            if minute == 40 {
+                let told = said(&mut joins, n, under(4, 9, Timeframe::M1, Vec::new()));
+                assert_eq!(told, "plan: sma(4)@1m sma(9)@1m");
+            }
+            if minute == 40 + late {
+                let now = plan_under(4, 9, Timeframe::M1);
+                assert_eq!(said(&mut joins, n + 1, past(0..40, now + 1)), "", "of another plan");
+                assert_eq!(said(&mut always, n + 2, past(0..40, now)), "", "nobody waits");
+                assert_eq!(said(&mut joins, n + 2, past(20..40, now)), "");
+                assert_eq!(said(&mut joins, n + 3, past(20..40, now)), "", "once");
+            }
+            let body = close(minute, price(minute));
+            let (wanted, told) =
+                (said(&mut always, n + 9, body.clone()), said(&mut joins, n + 9, body));
+            let (first, rest) = wanted.split_once(' ').unwrap();
+            let slow = rest.split_once(' ').unwrap().1;
+            match minute {
+                ..40 => {}
+                _ if minute < 40 + late => assert_eq!(told, format!("{first} NaN {slow}")),
+                _ => assert_eq!(told, wanted, "{minute}, {late} closes late"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wide_feature_that_joins_goes_on_from_the_minutes_of_the_past() {
+    // In the middle of a wide bar, at its end, behind one that lacks its last minute.
+    for join in [32, 33, 35, 36] {
+        for late in [0, 1, 7] {
+            let (mut roll_up, mut always, mut joins) =
+                (RollUp::default(), Indicators::default(), Indicators::default());
+            let wide = || under(2, 3, Timeframe::M5, Vec::new());
+            said(&mut always, 1, wide());
+            said(&mut joins, 1, under(2, 3, Timeframe::M1, Vec::new()));
+            facts_of(&mut roll_up, &input(2, past(0..20, 0)));
+            for stage in [&mut always, &mut joins] {
+                said(stage, 2, past(0..20, 0));
+            }
+            for minute in 20..60 {
+                let n = u64::try_from(minute * 10).unwrap();
+                if minute == join {
+                    assert_eq!(said(&mut joins, n, wide()), "plan: sma(2)@5m sma(3)@5m");
+                }
+                if minute == join + late {
+                    let now = plan_under(2, 3, Timeframe::M5);
+                    assert_eq!(
+                        said(
+                            &mut joins,
+                            n + 2,
+                            past((3..join).filter(|minute| *minute != GAP), now)
+                        ),
+                        ""
+                    );
+                }
+                let bars =
+                    if minute == GAP { vec![] } else { vec![bar("A", minute, price(minute))] };
+                let missing = if minute == GAP { vec![sym("A")] } else { vec![] };
+                let body = Body::Market(Market::close((minute + 1) * 60_000, bars, missing));
+                said(&mut always, n + 9, body.clone());
+                said(&mut joins, n + 9, body.clone());
+                for rolled in facts_of(&mut roll_up, &input(n + 9, body)) {
+                    let tell = |stage: &mut Indicators| {
+                        let told = facts_of(stage, &fact(n + 9, 100, rolled.clone()));
+                        let wide = |body: &Body| {
+                            let Body::Analysis(Analysis::FeatureValues { timeframe, .. }) = body
+                            else {
+                                return false;
+                            };
+                            *timeframe == Timeframe::M5
+                        };
+                        told.into_iter().filter(wide).collect::<Vec<_>>()
+                    };
+                    let (wanted, told) = (tell(&mut always), tell(&mut joins));
+                    if minute >= join + late {
+                        assert_eq!(told, wanted, "{minute}, joined at {join}, {late} late");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_feature_whose_past_does_not_come_waits_no_longer_than_it_takes_to_be_warm() {
+    let (mut cold, mut waits) = (Indicators::default(), Indicators::default());
+    said(&mut waits, 2, past(0..20, 0));
+    for (stage, first) in [(&mut cold, 3), (&mut waits, 2)] {
+        said(stage, 3, under(first, 5, Timeframe::M1, Vec::new()));
+        said(stage, 4, under(3, 6, Timeframe::M1, Vec::new()));
+    }
+    for minute in 20..30 {
+        let (n, body) = (u64::try_from(minute).unwrap(), close(minute, price(minute)));
+        assert_eq!(said(&mut waits, n, body.clone()), said(&mut cold, n, body), "{minute}");
+    }
+    // That there is none is told, too; and who is listed no more is waited for no more.
+    let mut stage = waits;
+    said(&mut stage, 40, under(7, 8, Timeframe::M1, Vec::new()));
+    let (symbol, timeframe, plan) = (sym("A"), Timeframe::M1, plan_under(7, 8, Timeframe::M1));
+    let (from, to, count, digest) = (0, 0, 0, 0);
+    let none = Market::HistoryLoaded { symbol, timeframe, from, to, count, digest, plan };
+    assert!(!stage.series[0].is_settled());
+    said(&mut stage, 41, Body::Market(none));
+    assert!(stage.series[0].is_settled());
+    said(&mut stage, 42, under(8, 9, Timeframe::M1, Vec::new()));
+    assert!(!stage.series[0].is_settled());
+    let unlisted = vec![symbol];
+    let gone = Market::Universe { asked: 0, basis: 0, listed: Vec::new(), unlisted };
+    said(&mut stage, 43, Body::Market(gone));
+    assert!(stage.series[0].is_settled());
 }

@@ -11,7 +11,7 @@
 
 use super::kind::section;
 use super::{Strategy, View};
-use crate::indicators::{columns, old_columns, planned};
+use crate::indicators::{Feature, columns, number, old_columns, planned};
 use crate::instruments::Instruments;
 use crate::risk::sizing;
 use everwarm_domain::fact::kinds::{kind, rank};
@@ -396,11 +396,13 @@ impl<S: Strategy> Stage for StrategyStage<S> {
                 }
             }
             Body::Operator(Operator::ConfigApplied { text, retained, .. }) => {
-                if let Some(settings) = crate::settings::applied(text) {
+                if let Some(features) = planned(text, retained) {
                     // The plan is told where it changes; who joins under the same one knows it so.
                     self.places.clear();
-                    let state = &mut self.state;
-                    (state.plan, state.features) = planned(&settings, retained);
+                    self.state.plan = number(&features);
+                    self.state.features = features.iter().map(Feature::to_string).collect();
+                }
+                if let Some(settings) = crate::settings::applied(text) {
                     let own = settings.strategy.0.get(self.id);
                     let own = own.filter(|one| one.enabled && one.kind == S::KIND);
                     self.configure(own.and_then(|one| section::<S>(&one.section).ok()));

@@ -51,12 +51,12 @@ pub struct History(pub Vec<Bar>);
 
 impl Library<Body> for History {
     fn resolve(&self, body: &Body) -> Result<Option<Body>, String> {
-        let Body::Market(Market::HistoryLoaded { symbol, timeframe, .. }) = body else {
+        let Body::Market(Market::HistoryLoaded { symbol, timeframe, plan, .. }) = body else {
             return Ok(None);
         };
         let bars = self.0.iter().filter(|bar| bar.symbol == *symbol).copied().collect();
-        let (symbol, timeframe) = (*symbol, *timeframe);
-        Ok(Some(Body::Market(Market::HistoryBars { symbol, timeframe, bars })))
+        let (symbol, timeframe, plan) = (*symbol, *timeframe, *plan);
+        Ok(Some(Body::Market(Market::HistoryBars { symbol, timeframe, bars, plan })))
     }
 }
 

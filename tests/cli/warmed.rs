@@ -1,0 +1,87 @@
+//! The averages of other lengths, while it trades and at a start.
+
+use crate::cli::look::get;
+use crate::kit::{Folder, Process, ask, run, wait_until};
+use everwarm::audit;
+use everwarm_domain::fact::{Analysis, Body, Market};
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// Closes from each plan on to the first values of all its features.
+fn waits(dir: &Path) -> Vec<Option<u32>> {
+    let (mut closes, mut waits) = (0_u32, Vec::new());
+    let journal = audit::open(dir).unwrap();
+    let read = journal.each(0, &mut |_, fact| {
+        match &fact.body {
+            Body::Market(Market::Close { .. }) => closes += 1,
+            Body::Analysis(Analysis::FeaturePlan { .. }) => {
+                waits.push(None);
+                closes = 0;
+            }
+            Body::Analysis(Analysis::FeatureValues { table, .. }) => {
+                let warm = table.rows().all(|row| row.values.iter().all(|v| v.is_finite()));
+                if let Some(first @ None) = waits.last_mut().filter(|_| warm) {
+                    *first = Some(closes);
+                }
+            }
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
+        }
+        ControlFlow::Continue(())
+    });
+    read.unwrap();
+    waits
+}
+
+#[test]
+fn an_average_of_another_length_is_there_long_before_as_many_bars_have_come() {
+    let folder = Folder::new("warmed");
+    let (dir, file) = (folder.join("data"), folder.join("mine.toml"));
+    let write = |fast: u32, slow: u32| {
+        let text = format!("[strategy.sma_cross]\nfast = {fast}\nslow = {slow}\n");
+        fs::write(&file, text).unwrap();
+    };
+    let start = || {
+        let path = file.to_str().unwrap();
+        let market = ["run", "--symbols", "4", "--pace", "600x", "--config", path];
+        let daemon = Process::start(&dir, &market);
+        daemon.answers();
+        daemon.says("may trade");
+        daemon
+    };
+    write(10, 30);
+    let daemon = start();
+    let listed = ask(&dir, &["symbols", "list"]);
+    let symbol = listed[0]["symbol"].as_str().unwrap().to_owned();
+    let shown = |name: &str| {
+        let answer = get(&dir, &format!("/api/v1/bars/{symbol}/1m?limit=3"));
+        answer.contains(&format!("\"{name}\""))
+    };
+    wait_until("it shows averages", || shown("sma(30)@1m"));
+    assert!(!shown("sma(300)@1m"));
+    write(150, 300);
+    let (code, _, err) = run(&dir, &["config", "reload", "--yes"]);
+    assert_eq!(code, Some(0), "{err}");
+    wait_until("it shows the new ones", || shown("sma(150)@1m") && shown("sma(300)@1m"));
+    daemon.signal("-9");
+    drop(daemon.end());
+    // A start under other settings is no different.
+    write(200, 400);
+    let daemon = start();
+    wait_until("it shows the next ones", || shown("sma(400)@1m"));
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    let (code, out, err) = run(&dir, &["verify"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let waits = waits(&dir);
+    assert_eq!(waits.len(), 3, "{waits:?}");
+    for (wait, slow) in waits.iter().zip([30, 300, 400]) {
+        assert!(wait.is_some_and(|closes| closes < slow / 2), "{waits:?}");
+    }
+}
