@@ -3,6 +3,7 @@
 //! Inputs come from outside and are numbered; derived facts are said by the stage of one rank.
 
 pub mod kinds;
+mod listed;
 mod packed;
 mod parts;
 
@@ -14,12 +15,14 @@ use super::market::{Bar, RolledBar};
 use super::money::{Decimal, Price};
 use super::odd::{OddBar, Oddity};
 use super::order::{
-    Balance, OrderIntent, OrderReport, OrderStatus, PanicTrade, SendAttempt, Side, VenueFill,
+    Balance, OrderIntent, OrderReport, OrderRequest, OrderStatus, PanicTrade, Response,
+    SendAttempt, Side, VenueFill,
 };
 use super::settings::Settings;
 use super::switch::Switch;
 use super::time::{Timeframe, UtcMs};
 use everwarm_kernel::fact::Effect;
+pub use listed::{AtVenue, Listed, Standing};
 use serde::{Deserialize, Serialize};
 
 /// What a fact says.
@@ -118,71 +121,6 @@ pub enum Market {
     },
 }
 
-/// A symbol that is listed, and how it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listed {
-    /// Which.
-    pub symbol: Symbol,
-    /// Whether it is to be traded; where not, it is left as soon as nothing of it is held.
-    pub wanted: bool,
-    /// What the venue does with it.
-    pub venue: AtVenue,
-    /// Why it is wanted or not, in words.
-    pub why: String,
-}
-
-/// What a venue does with a symbol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AtVenue {
-    /// It takes orders.
-    Trading,
-    /// It has it, and takes no orders now.
-    Halted,
-    /// It does not have it.
-    Gone,
-}
-
-/// How a listed symbol stands, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Standing {
-    /// Entries and exits.
-    Trading,
-    /// Exits only, until nothing is held; then it is listed no more.
-    Leaving,
-    /// The venue takes no orders in it now; it comes back by itself.
-    Halted,
-    /// The venue does not have it; what is held cannot be sold.
-    Gone,
-}
-
-impl Standing {
-    /// The word.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Standing::Trading => "trading",
-            Standing::Leaving => "leaving",
-            Standing::Halted => "halted",
-            Standing::Gone => "gone",
-        }
-    }
-}
-
-impl Listed {
-    /// How it stands.
-    #[must_use]
-    pub const fn standing(&self) -> Standing {
-        match (self.venue, self.wanted) {
-            (AtVenue::Trading, true) => Standing::Trading,
-            (AtVenue::Trading, false) => Standing::Leaving,
-            (AtVenue::Halted, _) => Standing::Halted,
-            (AtVenue::Gone, _) => Standing::Gone,
-        }
-    }
-}
-
 /// Inputs: what went to the venue and what it said.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Venue {
@@ -242,6 +180,20 @@ pub enum Venue {
     PanicTraded {
         /// By symbol, then trade id.
         trades: Vec<PanicTrade>,
+    },
+    /// This request about an order leaves once this is on disk. Synced.
+    Requested(OrderRequest),
+    /// What came of one, as far as is known. Nothing follows from it for the order but that it is
+    /// to be asked for.
+    Responded {
+        /// Our id of the request.
+        id: String,
+        /// Our id of the order.
+        of: ClientOrderId,
+        /// The attempt.
+        attempt: u32,
+        /// What came of it.
+        response: Response,
     },
 }
 
@@ -545,6 +497,32 @@ pub enum Decision {
         refusal: Option<String>,
         /// Why it is over; none while it is owed.
         ended: Option<String>,
+    },
+    /// What led to an order is withdrawn before the order was sent: it is not sent any more.
+    Withdrawn {
+        /// Our id.
+        client_id: ClientOrderId,
+        /// Who wanted the order.
+        strategy: String,
+        /// What it was to trade.
+        symbol: Symbol,
+        /// Direction.
+        side: Side,
+        /// Why, in words.
+        reason: String,
+    },
+    /// What led to an order is withdrawn after the order was sent: it is to be cancelled.
+    CancelIntent {
+        /// Our id.
+        client_id: ClientOrderId,
+        /// Who wanted the order.
+        strategy: String,
+        /// What it trades.
+        symbol: Symbol,
+        /// Direction.
+        side: Side,
+        /// Why, in words.
+        reason: String,
     },
 }
 

@@ -5,7 +5,7 @@ use everwarm_kernel::fact::Body;
 
 impl<B: Body> Journal<B> {
     /// Appends inputs where `head` is the last input, as [`Journal::append`]; none where another
-    /// came after it, so that whoever judged looks again.
+    /// came after it, so that whoever judged looks again. They have the event time of that input.
     ///
     /// # Errors
     /// See [`AppendError`].
@@ -13,6 +13,20 @@ impl<B: Body> Journal<B> {
         &self,
         writer: &Writer,
         head: u64,
+        bodies: Vec<B>,
+    ) -> Result<Option<Appended>, AppendError> {
+        self.append_behind(writer, head, i64::MIN, bodies)
+    }
+
+    /// The same at event time `time`.
+    ///
+    /// # Errors
+    /// See [`AppendError`].
+    pub fn append_behind(
+        &self,
+        writer: &Writer,
+        head: u64,
+        time: i64,
         bodies: Vec<B>,
     ) -> Result<Option<Appended>, AppendError> {
         let mut wake = Vec::new();
@@ -25,7 +39,7 @@ impl<B: Body> Journal<B> {
             if inner.head != head {
                 return Ok(None);
             }
-            let notify = inner.append_inputs(i64::MIN, bodies, &mut wake);
+            let notify = inner.append_inputs(time, bodies, &mut wake);
             (Appended { n: inner.head, row: inner.next_row - 1 }, notify)
         };
         self.tell(&wake, notify);
