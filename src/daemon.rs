@@ -218,7 +218,7 @@ async fn daemon(
         connection,
         content: Content::new(&traded.settings, config.origins(), config.live_values()),
         installation: opened.installation.clone(),
-        stages: opened.stages(&traded.settings)?,
+        stages: everwarm_trading::specs(),
         exchange,
         workers_on: workers.handle().clone(),
         retry: crate::tree::RETRY,
@@ -605,6 +605,7 @@ fn birth_failure(error: BirthError) -> Failure {
     match error {
         BirthError::Store(e) => store_failure(&e),
         BirthError::Venue(_) => Failure::new(Exit::Failed, error.to_string()),
+        BirthError::Strategy(_) => Failure::new(Exit::Refused, error.to_string()),
         BirthError::History(HistoryError::Archive(full @ ArchiveError::Full { .. })) => full.into(),
         BirthError::History(_) => Failure::new(Exit::StoreFailed, error.to_string()),
         BirthError::Tree(_) => Failure::new(Exit::RootGaveUp, error.to_string()),

@@ -25,6 +25,7 @@ use everwarm_domain::fact::Body;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::Timeframe;
+use everwarm_kernel::roster::Joined;
 use everwarm_kernel::stage::Stage;
 use everwarm_runtime::chaos::Chaos;
 use everwarm_runtime::clock;
@@ -35,7 +36,7 @@ use everwarm_runtime::store::{Store, StoreError};
 use everwarm_runtime::supervise::{
     ChildSpec, Directory, Observer, RootError, RootHandle, RootOutcome, Tree,
 };
-use everwarm_trading::{StageSpec, bars::Closes, specs_joined, universe::Universe};
+use everwarm_trading::{StageSpec, bars::Closes, specs_of, universe::Universe};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -146,7 +147,7 @@ pub struct Birth {
     pub content: Content,
     /// Identity of a fresh installation.
     pub installation: String,
-    /// The stages, by rank.
+    /// The stages but those of strategies that join, by rank.
     pub stages: Vec<StageSpec>,
     /// How to start the exchange, and on which port, where we keep it.
     pub exchange: Option<(Launch, u16)>,
@@ -171,6 +172,9 @@ pub enum BirthError {
     /// The venue or this machine's set-up.
     #[error("{0}")]
     Venue(String),
+    /// There is no place for a strategy, or this program lacks its kind.
+    #[error("{0}")]
+    Strategy(String),
     /// The history.
     #[error(transparent)]
     History(#[from] HistoryError),
@@ -202,9 +206,11 @@ impl Life {
         ops: impl FnOnce(&World, &Tree) -> Vec<ChildSpec>,
     ) -> Result<Life, BirthError> {
         let mut steps = Steps::default();
-        // Strategies that joined while an earlier life traded.
-        let roster = birth.store.roster()?;
-        for spec in specs_joined(roster.iter().map(|member| &member.who)) {
+        // Strategies that joined while an earlier life traded, and those that are new.
+        let joined: Vec<Joined> =
+            birth.store.roster()?.into_iter().map(|member| member.who).collect();
+        let all = specs_of(&joined, &birth.content.settings()).map_err(BirthError::Strategy)?;
+        for spec in all {
             if birth.stages.iter().all(|known| known.rank != spec.rank) {
                 birth.stages.push(spec);
             }

@@ -4,6 +4,7 @@
 //! `EVERWARM_FEED=… EVERWARM_PLAN='…' cargo test --test tests replay -- --ignored --nocapture`.
 
 mod ailing;
+mod cancelled;
 mod classic;
 mod clock;
 mod commanded;

@@ -13,8 +13,8 @@ use everwarm_domain::market::{Bar, RolledBar};
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::odd::{OddBar, Oddity};
 use everwarm_domain::order::{
-    Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, OrderType, PanicTrade, ReportSource,
-    SendAttempt, Side, VenueFill,
+    Balance, Liquidity, OrderIntent, OrderReport, OrderRequest, OrderStatus, OrderType, PanicTrade,
+    ReportSource, RequestKind, Response, SendAttempt, Side, VenueFill,
 };
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::Timeframe;
@@ -175,7 +175,25 @@ fn venues() -> Vec<Venue> {
                 fill: fill(),
             }],
         },
+        Venue::Requested(OrderRequest {
+            id: "r".into(),
+            of: id(),
+            symbol: symbol(),
+            what: RequestKind::Cancel,
+            attempt: u32::MAX,
+            timestamp: i64::MIN,
+            deadline: i64::MAX,
+            settled_at: None,
+        }),
+        responded(Response::Accepted),
+        responded(Response::NotOpen),
+        responded(Response::Refused { code: i32::MIN, text: String::new() }),
+        responded(Response::Unknown { reason: "é".into() }),
     ]
+}
+
+fn responded(response: Response) -> Venue {
+    Venue::Responded { id: "r".into(), of: id(), attempt: 1, response }
 }
 
 fn operators() -> Vec<Operator> {
@@ -260,6 +278,20 @@ fn orders() -> Vec<Order> {
     ]
 }
 
+fn taken_back() -> [Body; 2] {
+    let (strategy, symbol, reason) = ("s".to_owned(), symbol(), String::new());
+    let (client_id, side) = (id(), Side::Buy);
+    let sent = Decision::CancelIntent {
+        client_id: client_id.clone(),
+        strategy: strategy.clone(),
+        symbol,
+        side: Side::Sell,
+        reason: "r".into(),
+    };
+    let unsent = Decision::Withdrawn { client_id, strategy, symbol, side, reason };
+    [unsent, sent].map(Body::Decision)
+}
+
 fn derived() -> Vec<Body> {
     let (symbol, quantity, cash) = (symbol(), odd(), Decimal::MAX);
     let head = FeatureHead { symbol, time: i64::MIN, close: Price(i64::MAX) };
@@ -328,7 +360,13 @@ fn all() -> Vec<Body> {
     let venues = venues().into_iter().map(Body::Venue);
     let operators = operators().into_iter().map(Body::Operator);
     let orders = orders().into_iter().map(Body::Order);
-    markets.chain(venues).chain(operators).chain(orders).chain(derived()).collect()
+    markets
+        .chain(venues)
+        .chain(operators)
+        .chain(orders)
+        .chain(derived())
+        .chain(taken_back())
+        .collect()
 }
 
 /// By bits, for floats.

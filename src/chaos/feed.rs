@@ -307,6 +307,7 @@ pub fn paired() -> Feed {
         (at(215), Deed::Reload(Change::Third(5, 11))),
     ];
     let stages = everwarm_trading::specs_of(&[], &settings).expect("there are ranks for two");
+    settings.risk = Risk::default();
     Feed { script, stages, settings, ..small() }
 }
 

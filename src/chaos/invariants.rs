@@ -5,6 +5,7 @@ pub mod announced;
 pub mod cursors;
 pub mod followed;
 pub mod intended;
+pub mod living;
 pub mod moving;
 pub mod numbered;
 pub mod once;
@@ -46,6 +47,7 @@ fn orders(ledger: &Value) -> impl Iterator<Item = Order> {
 pub struct Invariants {
     numbered: numbered::Numbered,
     intended: intended::Intended,
+    living: living::Living,
     once: once::Once,
     owed: owed::Owed,
     positions: positions::Positions,
@@ -58,6 +60,7 @@ impl Invariants {
     pub fn see(&mut self, fact: &Fact<Body>) {
         self.numbered.see(fact);
         self.intended.see(fact);
+        self.living.see(fact);
         self.once.see(fact);
         self.owed.see(fact);
         self.positions.see(fact);
@@ -70,6 +73,7 @@ impl Invariants {
     pub fn end(self, ledger: &Value) -> Vec<String> {
         let mut broken = self.numbered.end();
         broken.extend(self.intended.end(ledger));
+        broken.extend(self.living.end());
         broken.extend(self.once.end(ledger));
         broken.extend(self.owed.end());
         broken.extend(self.positions.end(ledger));

@@ -6,6 +6,8 @@
 //! or too late, too many, too busy. Or its absence was proved: venue time had passed the moment at
 //! which it could still arrive (its timestamp, its window and the server's own deadline), two
 //! queries a second apart found nothing, and the trades since were looked at.
+//!
+//! No order is cancelled that was not asked for, and none twice unless it was found in between.
 
 use everwarm_domain::time::UtcMs;
 use everwarm_sim::server::requests::{Answered, Asked, Entry};
@@ -35,6 +37,8 @@ struct Post {
     /// Whether all of it was there once: what is asked later, perhaps by who was killed since and
     /// hears no answer, takes nothing back.
     proved: bool,
+    /// When it was cancelled, where it was not found since.
+    cancelled: Option<UtcMs>,
 }
 
 impl Post {
@@ -42,7 +46,8 @@ impl Post {
         let timestamp = asked.timestamp.unwrap_or(asked.at);
         let until = timestamp + asked.window.unwrap_or(WINDOW) + DEADLINE;
         let (absent, looked, proved) = (Vec::new(), false, false);
-        Post { at: asked.at, until, timestamp, not_done: false, absent, looked, proved }
+        let (at, not_done, cancelled) = (asked.at, false, None);
+        Post { at, until, timestamp, not_done, absent, looked, proved, cancelled }
     }
 
     fn came_to_nothing(&self) -> Result<(), String> {
@@ -63,11 +68,13 @@ impl Post {
 /// Requests by symbol and client id.
 type Name = (String, String);
 
-/// Every POST that must not have been made, one sentence each.
+/// Every order and every cancel that must not have been asked for, one sentence each.
 #[must_use]
 pub fn check(log: &[Entry]) -> Vec<String> {
     let mut broken = Vec::new();
     let mut posts: BTreeMap<Name, Post> = BTreeMap::new();
+    // A log that was full lacks its beginning.
+    let whole = matches!(log.first(), Some(Entry::Started { .. }));
     let mut open: BTreeMap<u64, &Asked> = BTreeMap::new();
     for entry in log {
         match entry {
@@ -76,6 +83,9 @@ pub fn check(log: &[Entry]) -> Vec<String> {
             Entry::Spoilt { .. } => {}
             Entry::Asked(asked) => {
                 open.insert(asked.n, asked);
+                if cancels(asked) {
+                    broken.extend(cancelled(&mut posts, asked, whole));
+                }
                 if places(asked) {
                     let before = posts.insert(name(asked), Post::of(asked));
                     let why =
@@ -123,12 +133,34 @@ pub(super) fn places(asked: &Asked) -> bool {
     !asked.id.is_empty() && path.is_some_and(|path| path != "order/test")
 }
 
+/// Whether it asks for one order to end.
+pub(super) fn cancels(asked: &Asked) -> bool {
+    asked.what == "DELETE order" && !asked.id.is_empty()
+}
+
+/// What is wrong with a cancel, by a log that is `whole` or lacks its beginning.
+fn cancelled(posts: &mut BTreeMap<Name, Post>, asked: &Asked, whole: bool) -> Option<String> {
+    let Asked { symbol, id, at, .. } = asked;
+    let Some(post) = posts.get_mut(&name(asked)) else {
+        let never = || format!("{symbol} {id} is cancelled at {at}, and was never asked for");
+        return whole.then(never);
+    };
+    let before = post.cancelled.replace(*at)?;
+    Some(format!("{symbol} {id} is cancelled at {before} and again at {at}, and not found between"))
+}
+
 fn learn(posts: &mut BTreeMap<Name, Post>, asked: &Asked, answered: &Answered) {
     if places(asked) {
         if let Some(post) = posts.get_mut(&name(asked)) {
             post.not_done = answered.code.is_some_and(|code| NOT_DONE.contains(&code));
         }
         return;
+    }
+    if asked.what == "GET order"
+        && answered.status == 200
+        && let Some(post) = posts.get_mut(&name(asked))
+    {
+        post.cancelled = None;
     }
     if asked.what == "GET order"
         && answered.code == Some(-2013)
@@ -253,6 +285,22 @@ mod tests {
             let log = Log::new().ask(AT, "POST order", Some((status, Some(code)))).post(AT + 1);
             assert_eq!(log.verdict().is_empty(), granted, "{code}");
         }
+    }
+
+    #[test]
+    fn a_cancel_of_nothing_and_one_more_without_a_query_are_seen() {
+        let cancel = |log: Log, at| log.ask(at, "DELETE order", None);
+        assert!(cancel(Log::new(), AT).verdict().contains("was never asked for"));
+        let once = || cancel(Log::new().post(AT), AT + 1);
+        assert_eq!(once().verdict(), "");
+        assert!(cancel(once(), AT + 2).verdict().contains("again at"));
+        let absent = cancel(once().absent(AT + 2), AT + 3);
+        assert!(absent.verdict().contains("again at"), "nothing was found");
+        let unheard = cancel(once().ask(AT + 2, "GET order", None), AT + 3);
+        assert!(unheard.verdict().contains("again at"), "nobody heard what was found");
+        let found = || once().ask(AT + 2, "GET order", Some((200, None)));
+        assert_eq!(cancel(found(), AT + 3).verdict(), "");
+        assert!(cancel(cancel(found(), AT + 3), AT + 4).verdict().contains("again at"));
     }
 
     #[test]

@@ -17,15 +17,12 @@ use crate::ops::text::{count, shell_word};
 use crate::ops::views::LiveView;
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::id::ClientOrderId;
-use everwarm_domain::settings::Settings;
 use everwarm_kernel::fact::Fact;
-use everwarm_kernel::roster::Joined;
 use everwarm_runtime::chaos::{Chaos, Site};
 use everwarm_runtime::clock;
 use everwarm_runtime::files::{Lock, is_full};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{CheckedStore, Store, StoreError};
-use everwarm_trading::{StageSpec, specs_of};
 use std::fs;
 use std::io::{Error, ErrorKind};
 use std::ops::ControlFlow;
@@ -248,16 +245,6 @@ fn failed(place: &Path, error: &Error) -> Failure {
 }
 
 impl Opened {
-    /// The stages: those of the journal, and those of strategies that are new.
-    ///
-    /// # Errors
-    /// There is no place for a strategy, or this program lacks its kind.
-    pub fn stages(&self, settings: &Settings) -> Result<Vec<StageSpec>, Failure> {
-        let roster = self.store.roster().map_err(|e| store_failure(&e))?;
-        let joined: Vec<Joined> = roster.into_iter().map(|member| member.who).collect();
-        specs_of(&joined, settings).map_err(|why| Failure::new(Exit::Refused, why))
-    }
-
     /// Refuses a journal on which no daemon ran where the venue has orders of ours: they were sent
     /// by a
     /// journal that is gone. A venue that does not answer is asked again once it trades: an order

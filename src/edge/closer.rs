@@ -373,7 +373,7 @@ impl State {
             }
             self.world.chaos().point(Site::BeforeAppend, NAME);
             let (head, body) = (self.said.cursor(), Body::Market(loaded.clone()));
-            if self.world.journal.append_at(&self.writer, head, vec![body], Vec::new())?.is_some() {
+            if self.world.journal.append_at(&self.writer, head, vec![body])?.is_some() {
                 self.world.chaos().point(Site::AfterAppend, NAME);
             }
             self.fold()?;

@@ -325,7 +325,7 @@ impl State {
         let joins = joins(&self.world, &content.settings());
         let input = content.input(now, source);
         self.world.chaos().point(Site::BeforeAppend, NAME);
-        let appended = self.world.journal.append_at(&self.writer, at, vec![input], joins)?;
+        let appended = self.world.journal.enrol_at(&self.writer, at, vec![input], joins)?;
         self.world.chaos().point(Site::AfterAppend, NAME);
         self.fold()?;
         Ok(appended.map(|at| at.row))

@@ -11,10 +11,11 @@ use super::unexplained::{self, Applied, Expected, Search};
 use super::universe::UniverseMsg;
 use super::world::{Passing, World, path};
 use crate::venue::binance::error::{FILTER_FAILURE, is_lack_of_balance};
-use crate::venue::port::{AccountPicture, ErrorClass, Trade, TradesSince, VenueError};
+use crate::venue::port::{AccountPicture, ErrorClass, Stamp, Trade, TradesSince, VenueError};
 use everwarm_domain::fact::{Body, Venue};
 use everwarm_domain::id::ClientOrderId;
-use everwarm_domain::order::{OrderIntent, OrderReport, SendAttempt};
+use everwarm_domain::order::{OrderIntent, OrderReport, OrderRequest, Response, SendAttempt};
+use everwarm_domain::time::UtcMs;
 use everwarm_runtime::chaos::{Sabotage, Site};
 use everwarm_runtime::clock;
 use everwarm_runtime::journal::Writer;
@@ -73,6 +74,15 @@ pub enum Errand {
         /// What, in order.
         orders: Vec<(OrderIntent, SendAttempt)>,
         /// The row of their `Sent`.
+        row: u64,
+        /// The venue's numbers of our orders.
+        known: Known,
+    },
+    /// Cancels orders once row `row` is on disk.
+    Cancel {
+        /// Which, each with the close it was decided at.
+        requests: Vec<(OrderRequest, UtcMs)>,
+        /// The row of the last `Requested`.
         row: u64,
         /// The venue's numbers of our orders.
         known: Known,
@@ -153,6 +163,19 @@ impl Kept {
         Kept { why: error.to_string(), refused, retry_after_ms }
     }
 
+    /// The same, where it may keep other requests away, too.
+    fn away(error: &VenueError) -> Option<Kept> {
+        let class = error.class;
+        let all = matches!(
+            class,
+            ErrorClass::NotSent
+                | ErrorClass::RateLimited { .. }
+                | ErrorClass::Unknown
+                | ErrorClass::Halt
+        );
+        all.then(|| Kept::of(error))
+    }
+
     /// Its task ended before its time.
     #[must_use]
     pub fn lost() -> Kept {
@@ -173,6 +196,7 @@ impl Kept {
 pub async fn fly(world: &World, writer: &Writer, errand: Errand) -> Option<Kept> {
     let answers = match errand {
         Errand::Send { orders, row, known } => send(world, orders, row, &known).await,
+        Errand::Cancel { requests, row, known } => cancel(world, requests, row, &known).await,
         Errand::Query(asks, known) => query(world, &asks, &known).await,
         Errand::Reconcile { life, asks, known, patient, expected, applied } => {
             let (orders, expected) = (&known, &*expected);
@@ -250,20 +274,64 @@ async fn send(
                 if let ErrorClass::Halt = e.class {
                     tracing::error!(error = %e, "the venue does not let the account trade");
                 }
-                if matches!(
-                    e.class,
-                    ErrorClass::NotSent
-                        | ErrorClass::RateLimited { .. }
-                        | ErrorClass::Unknown
-                        | ErrorClass::Halt
-                ) {
-                    kept = Some(Kept::of(&e));
-                }
+                kept = Kept::away(&e).or(kept);
                 refused(world, client_id, attempt, e)
             }
         }));
     }
     (bodies, kept)
+}
+
+/// Asks for orders to end. An answer tells how the order ended; what else comes of it is found by
+/// asking for the order.
+async fn cancel(
+    world: &World,
+    requests: Vec<(OrderRequest, UtcMs)>,
+    row: u64,
+    known: &Known,
+) -> Answers {
+    if !world.journal.durable(row).await {
+        return (Vec::new(), Some(Kept::ended()));
+    }
+    world.chaos().point(Site::BeforeSend, super::gateway::NAME);
+    world.chaos().leaves(row);
+    let cancels = requests.into_iter().map(|(request, decided)| {
+        let venue = world.venue.clone();
+        let OrderRequest { timestamp, deadline, .. } = request;
+        let stamp = Stamp { timestamp, recv_window: deadline.saturating_sub(timestamp) };
+        async move { (venue.cancel(request.symbol, &request.of, stamp).await, request, decided) }
+    });
+    let answers = join_all(cancels).await;
+    world.chaos().point(Site::AfterSend, super::gateway::NAME);
+    let (mut bodies, mut kept) = (Vec::new(), None);
+    for (answer, request, decided) in answers {
+        let response = match answer {
+            Ok(report) if known.believes(world, &report, decided) => {
+                bodies.push(Body::Venue(Venue::Reported(report)));
+                Response::Accepted
+            }
+            Ok(_) => Response::Unknown { reason: "the answer cannot be believed".to_owned() },
+            Err(e) => {
+                kept = Kept::away(&e).or(kept);
+                responded(e)
+            }
+        };
+        let OrderRequest { id, of, attempt, .. } = request;
+        bodies.push(Body::Venue(Venue::Responded { id, of, attempt, response }));
+    }
+    (bodies, kept)
+}
+
+/// What a failed request about an order says of it.
+fn responded(e: VenueError) -> Response {
+    match e.class {
+        ErrorClass::Absent => Response::NotOpen,
+        ErrorClass::Unknown => Response::Unknown { reason: e.text },
+        ErrorClass::NotSent
+        | ErrorClass::RateLimited { .. }
+        | ErrorClass::Refused { .. }
+        | ErrorClass::Halt => Response::Refused { code: e.code, text: e.text },
+    }
 }
 
 /// Measures the way from the close of these orders to their leaving now.

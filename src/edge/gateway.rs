@@ -17,14 +17,16 @@ use super::unexplained::applied;
 use super::world::{Passing, World, path, wall};
 use crate::venue::binance::MayPlace;
 use everwarm_domain::fact::{Body, Venue};
-use everwarm_domain::order::{OrderReport, OrderStatus, SendAttempt, Side};
+use everwarm_domain::order::{
+    OrderReport, OrderRequest, OrderStatus, RequestKind, Response, SendAttempt, Side,
+};
 use everwarm_domain::time::UtcMs;
 use everwarm_runtime::chaos::{Phase, Sabotage, Site};
 use everwarm_runtime::clock::{self, steady_ms};
 use everwarm_runtime::journal::{Waker, Writer};
 use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::runner::Runner;
-use everwarm_trading::orders::book::{SETTLE_MS, ToQuery, ToSend, Why};
+use everwarm_trading::orders::book::{SETTLE_MS, ToCancel, ToQuery, ToSend, Why};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire};
@@ -269,8 +271,11 @@ impl State {
                 self.look_in(me, wait);
             }
             Due::Nothing => {
-                let orders = &self.book.stage().orders;
-                let (next, look) = (orders.next_query_at(), orders.next_look_at());
+                let book = self.book.stage();
+                let cancel = book.next_cancel_at(self.world.journal.life());
+                let orders = &book.orders;
+                let (query, look) = (orders.next_query_at(), orders.next_look_at());
+                let next = query.into_iter().chain(cancel).min();
                 self.rest(next.map_or(Rest::Idle, Rest::Until));
                 self.wake_at(me, next.into_iter().chain(look).min(), now);
             }
@@ -384,6 +389,10 @@ impl State {
             return Ok(self.reconcile(life, now, known));
         }
         self.world.chaos().enter(Phase::Live);
+        let cancels = book.to_cancel(life, now);
+        if !cancels.is_empty() {
+            return self.cancel(cancels, now);
+        }
         let asks = self.asks(now);
         self.interrupted &= !asks.is_empty();
         let (mut due, wait) = self.due(life, now);
@@ -442,7 +451,43 @@ impl State {
         if self.world.journal.uncommitted_age() > STORE_LAG {
             return Ok(Due::Held(HOLD_MS));
         }
-        self.announce(due, now).map(Due::Now)
+        // What is withdrawn by an input that came meanwhile is not sent: it is looked at again.
+        Ok(self.announce(due, now)?.map_or(Due::Held(0), Due::Now))
+    }
+
+    /// Appends `Requested` for each order that is to be cancelled.
+    fn cancel(&mut self, due: Vec<ToCancel>, now: UtcMs) -> Result<Due, ActorProcessingErr> {
+        if self.world.journal.uncommitted_age() > STORE_LAG {
+            return Ok(Due::Held(HOLD_MS));
+        }
+        let deadline = now.saturating_add(self.world.venue.recv_window());
+        let request = |to_cancel: ToCancel| {
+            let ToCancel { client_id: of, symbol, attempt, decided } = to_cancel;
+            let what = RequestKind::Cancel;
+            let (id, timestamp) = (OrderRequest::id_of(&of, what, attempt), now);
+            let settled_at = Some(deadline.saturating_add(SETTLE_MS));
+            let request =
+                OrderRequest { id, of, symbol, what, attempt, timestamp, deadline, settled_at };
+            (request, decided)
+        };
+        let requests: Vec<_> = due.into_iter().map(request).collect();
+        let said =
+            |(request, _): &(OrderRequest, UtcMs)| Body::Venue(Venue::Requested(request.clone()));
+        let said = requests.iter().map(said).collect();
+        let Some(row) = self.append_seen(now, said)? else { return Ok(Due::Held(0)) };
+        let known = Known::of(self.book.stage());
+        Ok(Due::Now(Errand::Cancel { requests, row, known }))
+    }
+
+    /// Appends what is about to leave, where nothing is in the journal that was not seen; its row.
+    fn append_seen(&self, now: UtcMs, said: Vec<Body>) -> Result<Option<u64>, ActorProcessingErr> {
+        self.world.chaos().point(Site::BeforeAppend, NAME);
+        let (journal, seen) = (&self.world.journal, self.book.cursor());
+        let Some(appended) = journal.append_behind(&self.writer, seen, now, said)? else {
+            return Ok(None);
+        };
+        self.world.chaos().point(Site::AfterAppend, NAME);
+        Ok(Some(appended.row))
     }
 
     /// Compares the account with the books. An order that is not found may be there nevertheless
@@ -464,7 +509,11 @@ impl State {
     }
 
     /// Appends `Sent` for all that is due: one announcement, one flush.
-    fn announce(&mut self, due: Vec<ToSend>, now: UtcMs) -> Result<Errand, ActorProcessingErr> {
+    fn announce(
+        &mut self,
+        due: Vec<ToSend>,
+        now: UtcMs,
+    ) -> Result<Option<Errand>, ActorProcessingErr> {
         let recv_window = self.world.venue.recv_window();
         let attempt = |to_send: ToSend| {
             let client_id = to_send.intent.client_id.clone();
@@ -480,23 +529,22 @@ impl State {
             }
         }
         let sent = Body::Venue(Venue::Sent { attempts });
-        self.world.chaos().point(Site::BeforeAppend, NAME);
-        let appended = self.world.journal.append(&self.writer, now, vec![sent])?;
-        self.world.chaos().point(Site::AfterAppend, NAME);
+        let Some(row) = self.append_seen(now, vec![sent])? else { return Ok(None) };
         let known = Known::of(self.book.stage());
-        Ok(Errand::Send { orders, row: appended.row, known })
+        Ok(Some(Errand::Send { orders, row, known }))
     }
 
-    /// Attempts that were announced and have neither an answer nor anybody who waits for one.
+    /// Requests that were announced and have neither an answer nor anybody who waits for one, and
+    /// those of which the end of their order tells what came of them.
     fn append_lost(&mut self) -> Result<bool, ActorProcessingErr> {
         let resend = self.world.chaos().sabotaged(Sabotage::NoQuery);
-        let lost: Vec<Body> = {
+        let nobody = "nobody waits for the answer any more";
+        let mut lost: Vec<Body> = {
             let sent = self.book.stage().orders.living();
             let lost = sent.filter(|o| o.status == OrderStatus::Sent);
             lost.map(|order| {
                 let client_id = order.intent.client_id.clone();
-                let (attempt, text) =
-                    (order.sent(), "nobody waits for the answer any more".to_owned());
+                let (attempt, text) = (order.sent(), nobody.to_owned());
                 Body::Venue(if resend {
                     Venue::Refused { client_id, attempt, code: 0, text, again: true }
                 } else {
@@ -505,6 +553,16 @@ impl State {
             })
             .collect()
         };
+        lost.extend(self.book.stage().orders.unheard().map(|(of, attempt)| {
+            let (id, of) = (OrderRequest::id_of(of, RequestKind::Cancel, attempt), of.clone());
+            let response = Response::Unknown { reason: nobody.to_owned() };
+            Body::Venue(Venue::Responded { id, of, attempt, response })
+        }));
+        lost.extend(self.book.stage().orders.concluded().map(|(of, attempt, cancelled)| {
+            let (id, of) = (OrderRequest::id_of(of, RequestKind::Cancel, attempt), of.clone());
+            let response = if cancelled { Response::Accepted } else { Response::NotOpen };
+            Body::Venue(Venue::Responded { id, of, attempt, response })
+        }));
         if lost.is_empty() {
             return Ok(false);
         }
@@ -555,7 +613,7 @@ impl State {
     fn fly(&mut self, me: &ActorRef<GatewayMsg>, errand: Errand) {
         let Some(round) = self.flight.begin() else { return };
         self.comparing.acted();
-        self.sending = matches!(errand, Errand::Send { .. });
+        self.sending = matches!(errand, Errand::Send { .. } | Errand::Cancel { .. });
         let (mut world, me) = (self.world.clone(), me.clone());
         // A round that waits for weight would keep all others from leaving.
         world.venue = world.venue.impatient();

@@ -9,15 +9,20 @@ use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{SendAttempt, Side};
 use everwarm_domain::switch::{Switch, Switches};
+use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{Out, Stage};
 use everwarm_kernel::state;
-use everwarm_trading::orders::book::{OrderBook, ToSend};
+use everwarm_trading::orders::BookBefore;
+use everwarm_trading::orders::book::{OrderBook, ToCancel, ToSend};
 use everwarm_trading::risk::caps::Caps;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-const FORMAT: u8 = 5;
+const FORMAT: u8 = 6;
+/// The last version that cancelled nothing, and the form of its state.
+const BEFORE_CANCELS: u16 = 4;
+const FORMAT_BEFORE: u8 = 5;
 
 /// See the module.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -41,6 +46,39 @@ pub struct GatewayBook {
     switches: Switches,
     /// What the account is to show.
     pub expected: Expected,
+}
+
+/// The state of versions that cancelled nothing.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Before {
+    orders: BookBefore,
+    reconciled: Option<(u64, Vec<Conflict>)>,
+    reconciled_at: u64,
+    anew: u64,
+    listed: bool,
+    caps: Caps,
+    approved: BTreeMap<ClientOrderId, Decimal>,
+    switches: Switches,
+    expected: Expected,
+}
+
+impl From<Before> for GatewayBook {
+    fn from(before: Before) -> GatewayBook {
+        let Before { orders, reconciled, reconciled_at, anew, listed, .. } = before;
+        let Before { caps, approved, switches, expected, .. } = before;
+        let orders = orders.into();
+        GatewayBook {
+            orders,
+            reconciled,
+            reconciled_at,
+            anew,
+            listed,
+            caps,
+            approved,
+            switches,
+            expected,
+        }
+    }
 }
 
 impl GatewayBook {
@@ -93,6 +131,18 @@ impl GatewayBook {
         }
     }
 
+    /// What may be cancelled at venue time `now`: a cancel needs what an exit needs.
+    #[must_use]
+    pub fn to_cancel(&self, life: u64, now: UtcMs) -> Vec<ToCancel> {
+        if self.may_send(life, Side::Sell) { self.orders.to_cancel(now) } else { Vec::new() }
+    }
+
+    /// The venue time of the next cancel; none where there is none.
+    #[must_use]
+    pub fn next_cancel_at(&self, life: u64) -> Option<UtcMs> {
+        self.orders.next_cancel_at().filter(|_| self.may_send(life, Side::Sell))
+    }
+
     /// Whether an order of this side may be sent: reconciled in this life, without conflicts, and
     /// no operator says otherwise. With conflicts, positions may still be left, unless a twin
     /// trades under our name.
@@ -121,7 +171,7 @@ impl Stage for GatewayBook {
         "gateway"
     }
     fn version(&self) -> u16 {
-        4
+        5
     }
     fn interest(&self) -> Mask {
         let more = Mask::of(&[
@@ -133,7 +183,7 @@ impl Stage for GatewayBook {
             kind::SWITCHED,
             kind::APPROVED,
         ]);
-        OrderBook::INPUTS.and(OrderBook::SAID).and(more)
+        OrderBook::INPUTS.and(OrderBook::SAID).and(OrderBook::TAKEN_BACK).and(more)
     }
     fn produces(&self) -> Mask {
         Mask::NONE
@@ -187,12 +237,19 @@ impl Stage for GatewayBook {
         *self = state::load(FORMAT, bytes)?;
         Ok(())
     }
+    fn converts(&self) -> &'static [u16] {
+        &[BEFORE_CANCELS]
+    }
+    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
+        *self = state::load::<Before>(FORMAT_BEFORE, bytes)?.into();
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use everwarm_domain::order::{OrderIntent, OrderType};
+    use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType};
     use everwarm_domain::switch::SafeStep;
     use everwarm_trading::testing::{dec, fact, input, sent, sym};
 
@@ -248,6 +305,70 @@ mod tests {
         let mut next = GatewayBook::default();
         next.load(&book.save()).unwrap();
         assert_eq!(due(&next), ["E"]);
+    }
+
+    /// A book with an order that works and is to be cancelled.
+    fn cancelling() -> GatewayBook {
+        let (mut book, id) = (GatewayBook::default(), ClientOrderId("A".to_owned()));
+        decided(&mut book, 1, "A", Side::Buy, Some("1"));
+        book.evolve(&input(2, sent("A", 1, 60_000)));
+        let open = Order::Changed {
+            client_id: id.clone(),
+            symbol: sym("A"),
+            venue_order_id: Some(7),
+            status: OrderStatus::Open,
+            executed: Decimal::ZERO,
+            executed_quote: Decimal::ZERO,
+            reason: String::new(),
+        };
+        book.evolve(&fact(3, rank::ORDER_MANAGER.0, Body::Order(open)));
+        let (strategy, symbol, side) = ("s".to_owned(), sym("A"), Side::Buy);
+        let reason = String::new();
+        let cancel = Decision::CancelIntent { client_id: id, strategy, symbol, side, reason };
+        book.evolve(&fact(4, rank::DECISION.0, Body::Decision(cancel)));
+        book
+    }
+
+    #[test]
+    fn a_cancel_needs_what_an_exit_needs() {
+        let mut book = cancelling();
+        assert_eq!(book.orders.to_cancel(60_000).len(), 1);
+        let due = |book: &GatewayBook| (book.to_cancel(2, 60_000).len(), book.next_cancel_at(2));
+        assert_eq!(due(&book), (0, None), "the account was not compared");
+        book.evolve(&fact(5, 800, everwarm_trading::testing::reconciled(2, "1")));
+        assert_eq!(due(&book), (1, Some(UtcMs::MIN)));
+        let say = |switch| Body::Operator(Operator::Switched { switch, reason: "r".to_owned() });
+        book.evolve(&input(6, say(Switch::Halt)));
+        assert_eq!(due(&book), (1, Some(UtcMs::MIN)), "it is no new risk");
+        book.evolve(&input(7, say(Switch::Safe(SafeStep::Collect))));
+        assert_eq!(due(&book), (0, None));
+    }
+
+    #[test]
+    fn a_book_of_the_version_before_is_taken_over() {
+        let mut book = GatewayBook::default();
+        decided(&mut book, 1, "A", Side::Buy, Some("80"));
+        decided(&mut book, 1, "B", Side::Sell, None);
+        book.evolve(&input(2, sent("A", 1, 60_000)));
+        book.evolve(&fact(3, 800, everwarm_trading::testing::reconciled(2, "1")));
+        let now = book.clone();
+        let before = Before {
+            orders: book.orders.into(),
+            reconciled: book.reconciled,
+            reconciled_at: book.reconciled_at,
+            anew: book.anew,
+            listed: book.listed,
+            caps: book.caps,
+            approved: book.approved,
+            switches: book.switches,
+            expected: book.expected,
+        };
+        let old = everwarm_trading::testing::old_state(FORMAT_BEFORE, &before);
+        for bytes in [state::save(FORMAT_BEFORE, &before), old] {
+            let mut next = GatewayBook::default();
+            next.convert(BEFORE_CANCELS, &bytes).unwrap();
+            assert_eq!(next.save(), now.save());
+        }
     }
 
     #[test]

@@ -150,7 +150,9 @@ fn sorted(body: &Body) -> Option<(&'static str, Weight, Option<Symbol>)> {
         Body::Venue(
             Venue::Refused { .. } | Venue::Unanswered { .. } | Venue::PanicTraded { .. },
         ) => ("venue", Warn, None),
-        Body::Venue(Venue::Absent { .. } | Venue::Account { .. }) => ("venue", Info, None),
+        Body::Venue(Venue::Absent { .. } | Venue::Account { .. } | Venue::Responded { .. }) => {
+            ("venue", Info, None)
+        }
         // Restarts are told one by one, as they happen.
         Body::Operator(Operator::Clock { .. } | Operator::Restarted { .. }) => return None,
         Body::Operator(Operator::Quarantined { .. } | Operator::Branch { down: Some(_), .. }) => {
@@ -171,7 +173,10 @@ fn sorted(body: &Body) -> Option<(&'static str, Weight, Option<Symbol>)> {
             };
             ("risk", weight, Some(*symbol))
         }
-        Body::Order(Order::Filled { symbol, .. }) => ("orders", Info, Some(*symbol)),
+        Body::Decision(
+            Decision::Withdrawn { symbol, .. } | Decision::CancelIntent { symbol, .. },
+        )
+        | Body::Order(Order::Filled { symbol, .. }) => ("orders", Info, Some(*symbol)),
         Body::Order(Order::Changed { symbol, status, .. }) => match status {
             OrderStatus::Unknown => ("orders", Bad, Some(*symbol)),
             OrderStatus::Rejected | OrderStatus::Expired => ("orders", Warn, Some(*symbol)),

@@ -337,7 +337,9 @@ fn found(venue: &Venue, order: &ClientOrderId) -> Option<OrderStatus> {
         Venue::Unanswered { .. }
         | Venue::Absent { .. }
         | Venue::Account { .. }
-        | Venue::PanicTraded { .. } => None,
+        | Venue::PanicTraded { .. }
+        | Venue::Requested(_)
+        | Venue::Responded { .. } => None,
     }
 }
 
@@ -380,7 +382,10 @@ fn symbol_of(body: &Body) -> Option<Symbol> {
             Some(intent.symbol)
         }
         Body::Decision(Decision::Declined { signal, .. }) => Some(signal.symbol),
-        Body::Order(Order::Changed { symbol, .. } | Order::Filled { symbol, .. })
+        Body::Decision(
+            Decision::Withdrawn { symbol, .. } | Decision::CancelIntent { symbol, .. },
+        )
+        | Body::Order(Order::Changed { symbol, .. } | Order::Filled { symbol, .. })
         | Body::Ledger(Ledger::Position { symbol, .. } | Ledger::Lot { symbol, .. })
         | Body::Market(Market::HistoryLoaded { symbol, .. }) => Some(*symbol),
         Body::Venue(Venue::Reported(report)) => Some(report.symbol),
@@ -400,8 +405,13 @@ fn mentions(body: &Body, id: &ClientOrderId) -> bool {
             | Venue::Absent { client_id, .. } => client_id == id,
             Venue::Account { open, .. } => open.iter().any(|(open, _)| open == id),
             Venue::PanicTraded { trades } => trades.iter().any(|trade| trade.client_id == *id),
+            Venue::Requested(request) => request.of == *id,
+            Venue::Responded { of, .. } => of == id,
         },
         Body::Decision(Decision::Approved { intent, .. }) => intent.client_id == *id,
+        Body::Decision(
+            Decision::Withdrawn { client_id, .. } | Decision::CancelIntent { client_id, .. },
+        ) => client_id == id,
         Body::Order(order) => match order {
             Order::Intent(intent) => intent.client_id == *id,
             Order::Granted { client_id, .. }

@@ -218,7 +218,11 @@ impl StatusFold {
                 let foreign = open.iter().filter(|(id, _)| !id.is_ours());
                 self.view.foreign_orders = foreign.count() as u64;
             }
-            Venue::Unanswered { .. } | Venue::Absent { .. } | Venue::PanicTraded { .. } => {}
+            Venue::Unanswered { .. }
+            | Venue::Absent { .. }
+            | Venue::PanicTraded { .. }
+            | Venue::Requested(_)
+            | Venue::Responded { .. } => {}
         }
     }
 

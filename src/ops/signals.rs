@@ -49,6 +49,13 @@ impl SignalFold {
                     view.declined = Some(format!("{why}; the exit is owed"));
                 }
             }
+            Body::Decision(Decision::Withdrawn { client_id, reason, .. }) => {
+                let of = |view: &SignalView| view.client_order_id.as_ref() == Some(client_id);
+                if let Some((.., view)) = self.signals.iter_mut().rev().find(|row| of(&row.2)) {
+                    view.outcome = Outcome::Declined;
+                    view.declined = Some(format!("withdrawn before it was sent: {reason}"));
+                }
+            }
             _ => {}
         }
     }
@@ -125,5 +132,28 @@ mod tests {
             ]
         );
         assert_eq!(fold.newest(Some(1))[0].symbol.as_str(), "ETHUSD");
+    }
+
+    #[test]
+    fn a_signal_whose_order_was_withdrawn_says_why() {
+        let mut fold = SignalFold::default();
+        journal().0.iter().for_each(|fact| fold.fold(fact));
+        let view = fold.newest(Some(1)).remove(0);
+        let withdrawn = Decision::Withdrawn {
+            client_id: view.client_order_id.clone().unwrap(),
+            strategy: view.strategy,
+            symbol: view.symbol,
+            side: view.side,
+            reason: "an exit was decided: it turned".to_owned(),
+        };
+        let withdrawn = Body::Decision(withdrawn);
+        fold.fold(&everwarm_trading::testing::fact(9, 600, withdrawn));
+        let after = fold.newest(Some(1)).remove(0);
+        assert_eq!(after.outcome, Outcome::Declined);
+        assert_eq!(
+            after.declined.as_deref(),
+            Some("withdrawn before it was sent: an exit was decided: it turned")
+        );
+        assert_eq!(after.client_order_id, view.client_order_id, "its story is told by that");
     }
 }

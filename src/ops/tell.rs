@@ -11,7 +11,8 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::odd::Oddity;
 use everwarm_domain::order::{
-    Balance, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource, Side,
+    Balance, OrderIntent, OrderReport, OrderRequest, OrderStatus, OrderType, ReportSource,
+    RequestKind, Response, Side,
 };
 use everwarm_domain::quarantine::Quarantine;
 use everwarm_domain::switch::{SafeStep, Switch};
@@ -242,6 +243,22 @@ fn tell_venue(venue: &Venue) -> String {
             let trades = count(trades.len() as u64, "trade");
             format!("everwarm panic traded: {trades} of {}", count(orders.len() as u64, "order"))
         }
+        Venue::Requested(request) => {
+            let OrderRequest { of, what: RequestKind::Cancel, attempt, deadline, .. } = request;
+            let until = clock(*deadline);
+            format!("sent to the venue: cancel order {of}, attempt {attempt}, void after {until}")
+        }
+        Venue::Responded { of, attempt, response, .. } => {
+            let told = match response {
+                Response::Accepted => "the venue cancelled it".to_owned(),
+                Response::NotOpen => "the venue does not have it open".to_owned(),
+                Response::Refused { code, text } => format!("the venue refused: {text} ({code})"),
+                Response::Unknown { reason } => {
+                    format!("no clear answer: {reason}; the order is queried")
+                }
+            };
+            format!("cancel of order {of}, attempt {attempt}: {told}")
+        }
     }
 }
 
@@ -456,6 +473,12 @@ fn tell_decision(decision: &Decision) -> String {
                 (None, Some(why)) => format!("{exit} is owed: {}", owed_reason(*tries, why)),
                 (None, None) => format!("{exit} is requested: {cause}"),
             }
+        }
+        Decision::Withdrawn { client_id, reason, .. } => {
+            format!("order {client_id} is withdrawn before it was sent: {reason}")
+        }
+        Decision::CancelIntent { client_id, reason, .. } => {
+            format!("order {client_id} is to be cancelled: {reason}")
         }
     }
 }

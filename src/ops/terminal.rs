@@ -16,7 +16,7 @@ use everwarm_domain::fact::{
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{Decimal, total};
 use everwarm_domain::odd::OddBar;
-use everwarm_domain::order::{OrderReport, OrderStatus, ReportSource, Side};
+use everwarm_domain::order::{OrderReport, OrderStatus, ReportSource, Response, Side};
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::Fact;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -240,7 +240,12 @@ impl TerminalState {
                 ("found", Paint::Bold)
             }
             Venue::PanicTraded { .. } => ("found", Paint::Bold),
-            Venue::Account { .. } | Venue::Reported(_) | Venue::Sent { .. } => return Vec::new(),
+            Venue::Responded { response: Response::Accepted | Response::NotOpen, .. }
+            | Venue::Requested(_)
+            | Venue::Account { .. }
+            | Venue::Reported(_)
+            | Venue::Sent { .. } => return Vec::new(),
+            Venue::Responded { .. } => ("cancel", Paint::Yellow),
         };
         let text = tell::tell(&Body::Venue(venue.clone()), None);
         vec![self.row(&clock(time), word, &text, paint)]
@@ -310,15 +315,18 @@ impl TerminalState {
             Decision::Declined { signal, text, .. } => {
                 format!("{} {}: {text}", tell::side(signal.side), signal.symbol)
             }
-            Decision::Breaker { .. } | Decision::Owed { .. } => {
-                tell::tell(&Body::Decision(decision.clone()), None)
-            }
+            Decision::Breaker { .. }
+            | Decision::Owed { .. }
+            | Decision::Withdrawn { .. }
+            | Decision::CancelIntent { .. } => tell::tell(&Body::Decision(decision.clone()), None),
         };
         let (word, paint) = match decision {
             Decision::Breaker { level: BreakerLevel::Normal, .. } => ("breaker", Paint::Plain),
             Decision::Breaker { .. } => ("breaker", Paint::Red),
             Decision::Declined { .. } | Decision::Approved { .. } => ("declined", Paint::Yellow),
             Decision::Owed { .. } => ("owed", Paint::Yellow),
+            Decision::Withdrawn { .. } => ("withdrawn", Paint::Yellow),
+            Decision::CancelIntent { .. } => ("cancel", Paint::Yellow),
         };
         vec![self.row(&clock(time), word, &text, paint)]
     }

@@ -208,6 +208,68 @@ pub struct SendAttempt {
     pub recv_window: i64,
 }
 
+/// What a request asks of an order that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestKind {
+    /// That it ends; what is filled of it stays filled.
+    Cancel,
+}
+
+/// One request about an order that is about to leave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRequest {
+    /// Our id of the request.
+    pub id: String,
+    /// Our id of the order.
+    pub of: ClientOrderId,
+    /// What the order trades.
+    pub symbol: Symbol,
+    /// What is asked.
+    pub what: RequestKind,
+    /// From 1, for each order.
+    pub attempt: u32,
+    /// The venue time the bytes are signed for, UTC milliseconds.
+    pub timestamp: UtcMs,
+    /// The last venue time at which the venue takes them, UTC milliseconds.
+    pub deadline: UtcMs,
+    /// After this venue time the request can change nothing any more, UTC milliseconds; none:
+    /// that never settles.
+    pub settled_at: Option<UtcMs>,
+}
+
+impl OrderRequest {
+    /// The id of a request: that of its order, and the number of the attempt.
+    #[must_use]
+    pub fn id_of(order: &ClientOrderId, what: RequestKind, attempt: u32) -> String {
+        match what {
+            RequestKind::Cancel => format!("{order}-c{attempt}"),
+        }
+    }
+}
+
+/// What came of a request about an order. What became of the order is reported for itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    /// The venue did what was asked.
+    Accepted,
+    /// The venue does not have the order open: it may be filled.
+    NotOpen,
+    /// A definite no.
+    Refused {
+        /// The venue's error code; zero where there is none.
+        code: i32,
+        /// The venue's words.
+        text: String,
+    },
+    /// No clear answer: it may or may not have been done.
+    Unknown {
+        /// What happened.
+        reason: String,
+    },
+}
+
 /// Balance of one asset at the venue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {

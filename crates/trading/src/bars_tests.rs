@@ -491,7 +491,7 @@ fn a_plan_with_new_features_owes_them_the_past_and_in_lockstep_closes_wait_for_i
         told.gathering.told(12 * MINUTE, BTreeSet::from([sym("A")]));
         assert_eq!(told.go(723), if lockstep { "" } else { "close 12 A" });
         // Another plan before it is loaded: one range serves both.
-        under(&mut told, 20, 3);
+        under(&mut told, 3, 20);
         answer(&mut told, "A", owed.plan);
         let both = told.said.owed(sym("A")).unwrap();
         assert_eq!((both.n, both.plan == owed.plan), (told.n - 1, false));
@@ -531,7 +531,7 @@ fn a_state_of_version_2_goes_on_and_owes_what_is_configured_next() {
         assert!(again.convert(2, &bytes[..bytes.len() - 2]).is_err());
         again.convert(2, &bytes).unwrap();
         assert_eq!(again, told.said);
-        let settings = everwarm_domain::settings::Settings::default();
+        let settings = crate::testing::crossing(10, 30);
         again.evolve(&input(90, crate::testing::configured(&settings)));
         assert_eq!(again.owing().count(), 2);
     }

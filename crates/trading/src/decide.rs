@@ -10,7 +10,8 @@
 //!
 //! After an odd bar of a symbol entries pause for 15 closes. Exits go on: the bar may be a crash.
 //!
-//! A signal to sell opens an exit that is owed until it is done: see [`exits`].
+//! A signal to sell opens an exit that is owed until it is done: see [`exits`]. It takes back what
+//! is not filled yet of the entry, as a signal to buy takes back an exit that was not sent yet.
 //!
 //! Invariants, asserted by `check`:
 //! 1. Between inputs no signal waits for its answer.
@@ -118,6 +119,9 @@ struct Hold {
     /// Base units that are filled, where that is known.
     #[serde(default)]
     executed: Decimal,
+    /// Whether what led to it was withdrawn.
+    #[serde(default)]
+    withdrawn: bool,
 }
 
 impl Hold {
@@ -222,6 +226,10 @@ impl Decide {
         self.bars_allow(signal.symbol)?;
         let rule = self.instrument(signal.symbol)?;
         if self.is_pending(signal.symbol, &signal.strategy, round) {
+            if self.is_taken_back(signal.symbol, &signal.strategy) {
+                let text = format!("{} is held still: its exit is withdrawn", signal.symbol);
+                return no("already-long", text);
+            }
             return no("pending", format!("an order in {} is not final yet", signal.symbol));
         }
         let (quantity, reserved) = self.entry(signal, rule, round)?;
@@ -484,6 +492,7 @@ impl Decide {
                     executed_quote,
                     quantity,
                     executed,
+                    withdrawn: false,
                 };
                 self.exit_requested(intent);
                 if side == Side::Buy {
@@ -499,6 +508,12 @@ impl Decide {
             }
             Decision::Owed { .. } => {
                 self.exit_said(fact, decision);
+                return;
+            }
+            Decision::Withdrawn { client_id, .. } | Decision::CancelIntent { client_id, .. } => {
+                if let Some(hold) = self.holds.get_mut(client_id) {
+                    hold.withdrawn = true;
+                }
                 return;
             }
         };
@@ -551,7 +566,13 @@ impl Stage for Decide {
     }
 
     fn produces(&self) -> Mask {
-        Mask::of(&[kind::APPROVED, kind::DECLINED, kind::OWED])
+        Mask::of(&[
+            kind::APPROVED,
+            kind::DECLINED,
+            kind::OWED,
+            kind::WITHDRAWN,
+            kind::CANCEL_INTENT,
+        ])
     }
 
     fn evolve(&mut self, fact: &Fact<Body>) {

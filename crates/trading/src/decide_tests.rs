@@ -34,9 +34,17 @@ fn ready(change: impl FnOnce(&mut Settings)) -> Decide {
 fn ask(stage: &mut Decide, rows: &[Signal]) -> Vec<String> {
     let signals = Body::Analysis(Analysis::Signals { rows: rows.to_vec() });
     let said = facts_of(stage, &fact(2, 400, signals));
-    let asked =
-        |body: &&Body| !matches!(body, Body::Decision(Decision::Owed { refusal: None, .. }));
-    let said: Vec<&Body> = said.iter().filter(asked).collect();
+    let other = |body: &&Body| {
+        let Body::Decision(decision) = body else { return true };
+        match decision {
+            Decision::Owed { refusal, .. } => refusal.is_some(),
+            Decision::Withdrawn { .. } | Decision::CancelIntent { .. } => false,
+            Decision::Approved { .. } | Decision::Declined { .. } | Decision::Breaker { .. } => {
+                true
+            }
+        }
+    };
+    let said: Vec<&Body> = said.iter().filter(other).collect();
     assert_eq!(said.len(), rows.len(), "one answer a signal");
     let words = said.into_iter().map(|body| match body {
         Body::Decision(Decision::Owed { symbol, refusal: Some(why), .. }) => {
@@ -346,6 +354,12 @@ fn exits(stage: &mut Decide, given: &Fact<Body>) -> Vec<String> {
             }
             Decision::Owed { symbol, .. } => format!("{symbol} owed"),
             Decision::Declined { code, signal, .. } => format!("{} {code}", signal.symbol),
+            Decision::Withdrawn { side, symbol, reason, .. } => {
+                format!("{side:?} of {symbol} withdrawn: {reason}")
+            }
+            Decision::CancelIntent { side, symbol, reason, .. } => {
+                format!("{side:?} of {symbol} cancelled: {reason}")
+            }
             Decision::Breaker { .. } => panic!("{decision:?}"),
         }
     });
@@ -374,7 +388,8 @@ fn an_exit_waits_for_the_entry_and_is_requested_as_soon_as_that_is_final() {
     let entry = living(&stage);
     let pending = "BTCUSDT waits 0: an order in BTCUSDT is not final yet";
     let later = signal("BTCUSDT", Side::Sell, T + MINUTE);
-    assert_eq!(exits(&mut stage, &signals(vec![later])), [pending]);
+    let withdrawn = "Buy of BTCUSDT withdrawn: an exit was decided: because";
+    assert_eq!(exits(&mut stage, &signals(vec![later])), [pending, withdrawn]);
     facts_of(&mut stage, &fact(3, 800, position("BTCUSDT", "4", "9600")));
     assert_eq!(stage.next_wake(), None, "nothing could leave");
     let bytes = stage.save();
@@ -500,9 +515,10 @@ fn a_new_entry_takes_an_exit_back_that_is_not_on_its_way() {
     let mut stage = ready(|_| {});
     facts_of(&mut stage, &fact(1, 800, position("BTCUSDT", "3", "9700")));
     exits(&mut stage, &signals(vec![sell("BTCUSDT")]));
+    let id = living(&stage);
+    stage.evolve(&fact(2, 700, changed(&id, OrderStatus::Sent, "0")));
     let said = exits(&mut stage, &signals(vec![buy("BTCUSDT")]));
     assert_eq!(said, ["BTCUSDT pending"], "its request lives");
-    let id = living(&stage);
     facts_of(&mut stage, &fact(3, 700, changed(&id, OrderStatus::Rejected, "0")));
     let said = exits(&mut stage, &signals(vec![buy("BTCUSDT")]));
     let done = "BTCUSDT done: the strategy signals a new entry";
@@ -610,3 +626,6 @@ impl Decide {
         crate::testing::old_state(FORMAT_BEFORE_LOTS, &before)
     }
 }
+
+#[path = "decide/taken_back_tests.rs"]
+mod taken_back;

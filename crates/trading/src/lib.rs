@@ -11,9 +11,10 @@
 //!  500   breaker        risk        Close, Sent, what is set aside;     Breaker, on change
 //!                                   orders, ledger (n-1)
 //!  600   decision       decide      Close, Signals, Breaker, Account;   Approved, Declined,
-//!                                   orders, ledger (n-1)                Owed
-//!  700   order manager  orders      Approved, Sent, answers, Account    Intent, Granted, Changed,
-//!                                                                       Filled, Compared
+//!                                   orders, ledger (n-1)                Owed, Withdrawn,
+//!                                                                       CancelIntent
+//!  700   order manager  orders      Approved, Withdrawn, CancelIntent,  Intent, Granted, Changed,
+//!                                   Sent, answers, Account              Filled, Compared
 //!  800   ledger         ledger      Close, Owed, Filled, Account,       Position, Lot, Equity,
 //!                                   Compared                            Reconciled, Adjusted
 //! ```

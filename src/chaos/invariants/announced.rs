@@ -4,7 +4,7 @@
 //!
 //! What is looked at is the disk, never the journal's own word for what is on it.
 
-use crate::chaos::requests::places;
+use crate::chaos::requests::{cancels, places};
 use everwarm_domain::fact::{Body, Venue};
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::time::UtcMs;
@@ -16,6 +16,8 @@ use std::collections::BTreeSet;
 #[derive(Debug, Default)]
 pub struct Announced {
     sent: BTreeSet<(String, UtcMs)>,
+    /// Cancels, by the ids of their orders.
+    cancelled: BTreeSet<(String, UtcMs)>,
 }
 
 impl Announced {
@@ -24,6 +26,8 @@ impl Announced {
         if let Body::Venue(Venue::Sent { attempts }) = &fact.body {
             let pairs = attempts.iter().map(|sent| (sent.client_id.0.clone(), sent.timestamp));
             self.sent.extend(pairs);
+        } else if let Body::Venue(Venue::Requested(request)) = &fact.body {
+            self.cancelled.insert((request.of.0.clone(), request.timestamp));
         }
     }
 
@@ -36,7 +40,12 @@ impl Announced {
             let Some(timestamp) = asked.timestamp else { continue };
             // Who sells past the daemon announces nothing.
             let past = asked.id.starts_with(ClientOrderId::PANIC_PREFIX);
-            if places(asked) && !past && !self.sent.contains(&(asked.id.clone(), timestamp)) {
+            let announced = match (places(asked), cancels(asked)) {
+                (true, _) => &self.sent,
+                (false, true) => &self.cancelled,
+                (false, false) => continue,
+            };
+            if !past && !announced.contains(&(asked.id.clone(), timestamp)) {
                 broken.push(format!(
                     "{} of {} was asked for at {}, its announcement is not on disk",
                     asked.id, asked.symbol, asked.at
@@ -63,7 +72,7 @@ pub fn too_early(row: u64, flushed: Result<u64, String>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{posted, sent};
+    use super::super::testing::{logged, posted, requested, sent};
     use super::*;
 
     #[test]
@@ -75,6 +84,10 @@ mod tests {
         assert_eq!(announced.check(&[posted("a", 6)]).len(), 1, "another attempt");
         assert_eq!(announced.check(&[posted("b", 5)]).len(), 1, "another order");
         assert_eq!(announced.check(&[posted("ew-panic-18c1-0", 5)]), [""; 0], "a person's");
+        let cancel = [logged("DELETE order", "a", 5)];
+        assert_eq!(announced.check(&cancel).len(), 1, "the order was announced, its cancel not");
+        announced.see(&requested(2, "a"));
+        assert_eq!(announced.check(&cancel), [""; 0]);
     }
 
     #[test]

@@ -5,7 +5,8 @@ use everwarm_domain::fact::{Body, Decision, LOTS_FROM, Ledger, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{
-    Liquidity, OrderIntent, OrderStatus, OrderType, SendAttempt, Side, VenueFill,
+    Liquidity, OrderIntent, OrderRequest, OrderStatus, OrderType, RequestKind, SendAttempt, Side,
+    VenueFill,
 };
 use everwarm_kernel::fact::{Fact, Key, Rank};
 use everwarm_sim::server::requests::{Asked, Entry};
@@ -55,12 +56,41 @@ pub(super) fn sent(n: u64, name: &str) -> Fact<Body> {
     fact(n, Rank::INPUT, Body::Venue(Venue::Sent { attempts: vec![attempt] }))
 }
 
-/// That request as the exchange's log has it.
+/// An order is withdrawn before it was sent.
+pub(super) fn withdrawn(n: u64, name: &str) -> Fact<Body> {
+    let (client_id, strategy, symbol) = (id(name), "s".to_owned(), symbol());
+    let (side, reason) = (Side::Buy, String::new());
+    let body = Decision::Withdrawn { client_id, strategy, symbol, side, reason };
+    fact(n, rank::DECISION, Body::Decision(body))
+}
+
+/// An announcement of a cancel, signed for the time 5.
+pub(super) fn requested(n: u64, name: &str) -> Fact<Body> {
+    let (of, what, attempt) = (id(name), RequestKind::Cancel, 1);
+    let request = OrderRequest {
+        id: OrderRequest::id_of(&of, what, attempt),
+        of,
+        symbol: symbol(),
+        what,
+        attempt,
+        timestamp: 5,
+        deadline: 6,
+        settled_at: Some(7),
+    };
+    fact(n, Rank::INPUT, Body::Venue(Venue::Requested(request)))
+}
+
+/// An order that is asked for, as the exchange's log has it.
 pub(super) fn posted(name: &str, timestamp: i64) -> Entry {
+    logged("POST order", name, timestamp)
+}
+
+/// A request about an order, as the exchange's log has it.
+pub(super) fn logged(what: &str, name: &str, timestamp: i64) -> Entry {
     Entry::Asked(Asked {
         n: 1,
         at: timestamp,
-        what: "POST order".to_owned(),
+        what: what.to_owned(),
         symbol: "BTCUSDT".to_owned(),
         id: name.to_owned(),
         timestamp: Some(timestamp),

@@ -45,7 +45,8 @@ Not here, though one might look for it:
 - `decode`, `strategy`, `risk` and `submit` of `everwarm_pipeline_duration_seconds`: a close runs
   through all stages at once, so it is timed where something waits: to the orders (`decide`), to
   the disk (`sync`), to the request (`total`); its answer is `everwarm_order_roundtrip_seconds`.
-- `cancel` and `amend` of `everwarm_order_roundtrip_seconds`: a running daemon does neither.
+- `cancel` and `amend` of `everwarm_order_roundtrip_seconds`: cancels are too few to be measured,
+  and nothing is amended.
 - `drawdown`, `feed`, `reconcile` and `error` of `everwarm_trading_halted`: a fall calls somebody
   (the alert Drawdown) and halts nothing, old data is declined symbol by symbol; `conflict`,
   `stage` and `branch` are what else holds trading back.

@@ -58,6 +58,10 @@ pub mod kind {
     pub const BAR_REFUSED: u8 = 68;
     pub const OWED: u8 = 84;
     pub const LOT: u8 = 85;
+    pub const WITHDRAWN: u8 = 87;
+    pub const CANCEL_INTENT: u8 = 88;
+    pub const REQUESTED: u8 = 90;
+    pub const RESPONDED: u8 = 91;
     pub const ADOPTED: u8 = 93;
     pub const PANIC_TRADED: u8 = 94;
     pub const RESTARTED: u8 = 97;
@@ -213,6 +217,14 @@ kinds! {
         "an exit that was decided and is not done: opened, waiting for another reason, or ended";
     LOT "Ledger.Lot" "ledger" false JOURNAL
         "what of a position belongs to one strategy changed";
+    WITHDRAWN "Decision.Withdrawn" "decision" false JOURNAL
+        "an order that was not sent yet is not sent any more, and why";
+    CANCEL_INTENT "Decision.CancelIntent" "decision" false JOURNAL
+        "an order that was sent is to be cancelled, and why";
+    REQUESTED "Venue.Requested" "gateway" true JOURNAL
+        "a request to cancel an order, which leaves once this is on disk";
+    RESPONDED "Venue.Responded" "gateway" false JOURNAL
+        "what came of such a request; what became of the order is reported";
     ADOPTED "Operator.Adopted" "operator" true JOURNAL
         "an operator takes a surplus into our books";
     PANIC_TRADED "Venue.PanicTraded" "gateway" false JOURNAL
@@ -241,6 +253,8 @@ impl fact::Body for Body {
                 Venue::Absent { .. } => kind::ABSENT,
                 Venue::Account { .. } => kind::ACCOUNT,
                 Venue::PanicTraded { .. } => kind::PANIC_TRADED,
+                Venue::Requested(_) => kind::REQUESTED,
+                Venue::Responded { .. } => kind::RESPONDED,
             },
             Body::Operator(o) => match o {
                 Operator::LiveConfirmed { .. } => kind::LIVE_CONFIRMED,
@@ -272,6 +286,8 @@ impl fact::Body for Body {
                 Decision::Approved { .. } => kind::APPROVED,
                 Decision::Declined { .. } => kind::DECLINED,
                 Decision::Owed { .. } => kind::OWED,
+                Decision::Withdrawn { .. } => kind::WITHDRAWN,
+                Decision::CancelIntent { .. } => kind::CANCEL_INTENT,
             },
             Body::Order(o) => match o {
                 Order::Intent(_) => kind::INTENT,
@@ -314,6 +330,7 @@ impl fact::Body for Body {
                 | kind::RESOLVED
                 | kind::SWITCHED
                 | kind::ADOPTED
+                | kind::REQUESTED
         )
     }
 
@@ -412,6 +429,7 @@ impl Body {
                     let fills = report.fills.as_slice();
                     TEXT + size_of_val(fills) + fills.len() * TEXT
                 }
+                Venue::Requested(_) | Venue::Responded { .. } => 3 * TEXT,
                 Venue::Refused { .. } | Venue::Unanswered { .. } | Venue::Absent { .. } => 2 * TEXT,
                 Venue::Account { balances, open, .. } => {
                     let flat = size_of_val(balances.as_slice()) + size_of_val(open.as_slice());
@@ -436,9 +454,7 @@ impl Body {
                 Operator::Quarantined { symbols, why, .. } => {
                     size_of_val(symbols.as_slice()) + why.len() + TEXT
                 }
-                Operator::Branch { path, down } => {
-                    path.len() + down.as_ref().map_or(0, String::len)
-                }
+                Operator::Branch { path, down } => path.len() + down.as_deref().map_or(0, str::len),
                 Operator::StageUpgraded { .. }
                 | Operator::StageLeft { .. }
                 | Operator::Released { .. }

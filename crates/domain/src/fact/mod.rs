@@ -15,7 +15,8 @@ use super::market::{Bar, RolledBar};
 use super::money::{Decimal, Price};
 use super::odd::{OddBar, Oddity};
 use super::order::{
-    Balance, OrderIntent, OrderReport, OrderStatus, PanicTrade, SendAttempt, Side, VenueFill,
+    Balance, OrderIntent, OrderReport, OrderRequest, OrderStatus, PanicTrade, Response,
+    SendAttempt, Side, VenueFill,
 };
 use super::settings::Settings;
 use super::switch::Switch;
@@ -185,6 +186,20 @@ pub enum Venue {
     PanicTraded {
         /// By symbol, then trade id.
         trades: Vec<PanicTrade>,
+    },
+    /// This request about an order leaves once this is on disk. Synced.
+    Requested(OrderRequest),
+    /// What came of one, as far as is known. Nothing follows from it for the order but that it is
+    /// to be asked for.
+    Responded {
+        /// Our id of the request.
+        id: String,
+        /// Our id of the order.
+        of: ClientOrderId,
+        /// The attempt.
+        attempt: u32,
+        /// What came of it.
+        response: Response,
     },
 }
 
@@ -490,6 +505,32 @@ pub enum Decision {
         refusal: Option<String>,
         /// Why it is over; none while it is owed.
         ended: Option<String>,
+    },
+    /// What led to an order is withdrawn before the order was sent: it is not sent any more.
+    Withdrawn {
+        /// Our id.
+        client_id: ClientOrderId,
+        /// Who wanted the order.
+        strategy: String,
+        /// What it was to trade.
+        symbol: Symbol,
+        /// Direction.
+        side: Side,
+        /// Why, in words.
+        reason: String,
+    },
+    /// What led to an order is withdrawn after the order was sent: it is to be cancelled.
+    CancelIntent {
+        /// Our id.
+        client_id: ClientOrderId,
+        /// Who wanted the order.
+        strategy: String,
+        /// What it trades.
+        symbol: Symbol,
+        /// Direction.
+        side: Side,
+        /// Why, in words.
+        reason: String,
     },
 }
 

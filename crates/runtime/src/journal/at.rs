@@ -5,8 +5,7 @@ use everwarm_kernel::fact::Body;
 
 impl<B: Body> Journal<B> {
     /// Appends inputs where `head` is the last input, as [`Journal::append`]; none where another
-    /// came after it, so that whoever judged looks again. In the same act stages join and leave
-    /// before them, each by an input of its own: who joins is given these inputs.
+    /// came after it, so that whoever judged looks again. They have the event time of that input.
     ///
     /// # Errors
     /// See [`AppendError`].
@@ -15,6 +14,43 @@ impl<B: Body> Journal<B> {
         writer: &Writer,
         head: u64,
         bodies: Vec<B>,
+    ) -> Result<Option<Appended>, AppendError> {
+        self.at((writer, head), (i64::MIN, bodies), Vec::new())
+    }
+
+    /// The same at event time `time`.
+    ///
+    /// # Errors
+    /// See [`AppendError`].
+    pub fn append_behind(
+        &self,
+        writer: &Writer,
+        head: u64,
+        time: i64,
+        bodies: Vec<B>,
+    ) -> Result<Option<Appended>, AppendError> {
+        self.at((writer, head), (time, bodies), Vec::new())
+    }
+
+    /// The same as [`Journal::append_at`], and in the same act stages join and leave before the
+    /// inputs, each by an input of its own: who joins is given these inputs.
+    ///
+    /// # Errors
+    /// See [`AppendError`].
+    pub fn enrol_at(
+        &self,
+        writer: &Writer,
+        head: u64,
+        bodies: Vec<B>,
+        changes: Vec<Enrol>,
+    ) -> Result<Option<Appended>, AppendError> {
+        self.at((writer, head), (i64::MIN, bodies), changes)
+    }
+
+    fn at(
+        &self,
+        (writer, head): (&Writer, u64),
+        (time, bodies): (i64, Vec<B>),
         changes: Vec<Enrol>,
     ) -> Result<Option<Appended>, AppendError> {
         let mut wake = Vec::new();
@@ -30,7 +66,7 @@ impl<B: Body> Journal<B> {
             for change in changes {
                 inner.enrol(change, &mut wake);
             }
-            let notify = inner.append_inputs(i64::MIN, bodies, &mut wake);
+            let notify = inner.append_inputs(time, bodies, &mut wake);
             (Appended { n: inner.head, row: inner.next_row - 1 }, notify)
         };
         self.tell(&wake, notify);

@@ -2,8 +2,9 @@
 //!
 //! A request to sell may expire, be refused, be cut short, or be impossible for a while. The exit
 //! stays owed and is requested again, each time for today's quantity, until what is left is too
-//! small to sell or the strategy signals a new entry. A failed request is repeated at a later
-//! close. After three equal refusals the exit waits 1, 2, 4 … 60 closes.
+//! small to sell or the strategy signals a new entry. A new entry withdraws a request that was not
+//! sent yet; one that was sent goes on. A failed request is repeated at a later close. After three
+//! equal refusals the exit waits 1, 2, 4 … 60 closes.
 //!
 //! What the account does not have is not sold: of an asset at most what is held less what the last
 //! account lacked of it and what other orders sell. While a balance conflict stands in the asset

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::risk::sizing;
 use everwarm_domain::fact::{Body, BreakerLevel, Decision, Signal};
-use everwarm_domain::id::Symbol;
+use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{self, Decimal};
 use everwarm_domain::order::{HOUSE, OrderIntent, OrderStatus, OrderType, Side};
 use everwarm_kernel::fact::{Fact, Key};
@@ -52,8 +52,12 @@ impl Decide {
             let enters = waiting.iter().any(|(_, signal)| {
                 (signal.side, signal.symbol, &signal.strategy) == (Side::Buy, *symbol, strategy)
             });
-            if enters && !exit.flattened && !self.sells_now(*symbol, strategy) {
+            let ends = !self.sells_now(*symbol, strategy) || self.is_taken_back(*symbol, strategy);
+            if enters && !exit.flattened && ends {
                 let why = "the strategy signals a new entry".to_owned();
+                for (id, hold) in self.orders_of(*symbol, strategy, Side::Sell) {
+                    out.say_because(exit.because(), taken_back(id, hold, why.clone()));
+                }
                 out.say_because(exit.because(), owed(*symbol, strategy, exit, None, Some(why)));
             } else {
                 self.follow(*symbol, strategy, exit, false, round, out);
@@ -114,8 +118,16 @@ impl Decide {
             Fate::Waits(why) => (why, None, None),
             Fate::Ends(why) => (None, Some(why), None),
         };
+        let stays = ended.is_none();
         if new || ended.is_some() || told != exit.told {
             out.say_because(exit.because(), owed(symbol, strategy, exit, told, ended));
+        }
+        if stays {
+            // What more it buys would be sold at once.
+            for (id, hold) in self.orders_of(symbol, strategy, Side::Buy) {
+                let why = format!("an exit was decided: {}", exit.cause);
+                out.say_because(exit.because(), taken_back(id, hold, why));
+            }
         }
         if let Some(approved) = approved {
             self.sells(symbol, strategy, approved.intent.quantity, round);
@@ -266,6 +278,29 @@ impl Decide {
         })
     }
 
+    /// The orders of a lot that are not final, not filled and not taken back yet.
+    fn orders_of(
+        &self,
+        symbol: Symbol,
+        strategy: &str,
+        side: Side,
+    ) -> impl Iterator<Item = (&ClientOrderId, &Hold)> {
+        self.holds.iter().filter(move |(_, hold)| {
+            let open = hold.quantity.is_zero() || hold.executed < hold.quantity;
+            let of = (hold.side, hold.symbol, hold.strategy.as_str()) == (side, symbol, strategy);
+            of && open && !hold.withdrawn
+        })
+    }
+
+    /// Whether a new entry takes back the exit of a lot: its request was not sent yet.
+    pub(super) fn is_taken_back(&self, symbol: Symbol, strategy: &str) -> bool {
+        let taken_back = |exit: &Exit| {
+            let mut sales = self.holds.values().filter(|hold| hold.side == Side::Sell);
+            !exit.flattened && sales.any(|hold| hold.sells(symbol, strategy) && !hold.left)
+        };
+        self.exits.get(symbol, strategy).is_some_and(taken_back)
+    }
+
     fn sells_now(&self, symbol: Symbol, strategy: &str) -> bool {
         self.holds.values().any(|hold| hold.side == Side::Sell && hold.is_of(symbol, strategy))
     }
@@ -335,6 +370,17 @@ fn owed(
         tries: exit.tries,
         refusal,
         ended,
+    })
+}
+
+/// What is said of an order whose signal is taken back: the venue may have it, or not.
+fn taken_back(id: &ClientOrderId, hold: &Hold, reason: String) -> Body {
+    let (client_id, strategy) = (id.clone(), hold.strategy.clone());
+    let (symbol, side) = (hold.symbol, hold.side);
+    Body::Decision(if hold.left {
+        Decision::CancelIntent { client_id, strategy, symbol, side, reason }
+    } else {
+        Decision::Withdrawn { client_id, strategy, symbol, side, reason }
     })
 }
 

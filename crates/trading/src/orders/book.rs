@@ -12,17 +12,22 @@
 //! 1. An order was sent at most as often as granted.
 //! 2. What is executed is the sum of the applied fills.
 //! 3. Of the unpacked orders those that do not live, and no others, are listed as ended.
+//! 4. No order is to be cancelled that was packed, unless its end is noted.
 
-use super::lifecycle::Event;
+use super::cancels::Cancels;
+pub use super::cancels::{CANCELS_MAX, ToCancel};
+pub use super::order::{Attempt, Order, ToQuery, ToSend, Why};
 use super::past::Past;
 use super::reconcile::Panicked;
 use super::saved::Known;
 use everwarm_domain::bounds;
 use everwarm_domain::fact::kinds::kind;
-use everwarm_domain::fact::{Body, Conflict, Dispute, Market, Operator, Order as Said, Venue};
+use everwarm_domain::fact::{
+    Body, Conflict, Decision, Dispute, Market, Operator, Order as Said, Venue,
+};
 use everwarm_domain::id::{ClientOrderId, Symbol};
-use everwarm_domain::money::{self, Decimal};
-use everwarm_domain::order::{OrderIntent, OrderReport, OrderStatus, ReportSource, VenueFill};
+use everwarm_domain::money;
+use everwarm_domain::order::{OrderIntent, OrderReport, OrderStatus, ReportSource};
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Fact, Key, Mask};
 use serde::{Deserialize, Serialize};
@@ -40,273 +45,20 @@ pub const PATIENCE_MS: i64 = 5_000;
 /// milliseconds.
 pub const QUIET_MS: i64 = 60_000;
 
-/// A request that left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
-    /// From 1.
-    pub number: u32,
-    /// The venue time it was signed for.
-    pub timestamp: UtcMs,
-    /// After this venue time it cannot arrive any more.
-    pub settled: UtcMs,
-}
-
-/// One order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Order {
-    /// What was decided.
-    pub intent: OrderIntent,
-    /// The fact that said the intent.
-    pub key: Key,
-    /// Where it stands.
-    pub status: OrderStatus,
-    /// Number of the attempt that may be sent last.
-    pub granted: u32,
-    /// The last attempt that left.
-    pub attempt: Option<Attempt>,
-    /// Cumulative quantity of the applied fills, base units.
-    pub executed: Decimal,
-    /// Cumulative amount of the applied fills, quote units.
-    pub executed_quote: Decimal,
-    /// Number of applied fills.
-    pub applied: u32,
-    /// The venue's id, as the manager said it.
-    pub venue_order_id: Option<u64>,
-    /// The venue's id, as first reported.
-    pub(super) told_id: Option<u64>,
-    /// The furthest the venue said.
-    pub(super) told: Option<OrderStatus>,
-    /// The largest cumulative quantity the venue said.
-    pub(super) told_executed: Decimal,
-    /// Venue time of the newest report.
-    pub(super) told_at: UtcMs,
-    /// By trade id.
-    pub(super) fills: BTreeMap<u64, Known>,
-    /// Venue time of the first absence of a possible proof.
-    pub(super) absent: Option<UtcMs>,
-    /// The attempt has no clear answer.
-    unanswered: bool,
-    /// Sent by somebody who can no longer hear the answer; cleared by a query.
-    orphaned: bool,
-    /// Venue time of the last query.
-    asked: Option<UtcMs>,
-}
-
-/// Why an order is to be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// Its attempt has no clear answer.
-    Unanswered,
-    /// It was sent or open before this life or this gateway began.
-    Earlier,
-    /// The venue told more executed than the fills it told.
-    FillsMissing,
-    /// It works at the venue, and nothing was told of it for a while: what a stream told may have
-    /// been lost without a trace.
-    Quiet,
-}
-
-/// A request the gateway may make.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ToSend {
-    /// What to send.
-    pub intent: OrderIntent,
-    /// Number of the attempt, for its `Sent`.
-    pub attempt: u32,
-}
-
-/// A question the gateway is to ask: the order by our id, and with its trades.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ToQuery {
-    /// Our id.
-    pub client_id: ClientOrderId,
-    /// Its symbol.
-    pub symbol: Symbol,
-    /// The venue's id, where known.
-    pub venue_order_id: Option<u64>,
-    /// Venue time its last attempt was signed for: trades of it are not older.
-    pub since: UtcMs,
-    /// The close it was decided at: nothing of it is older.
-    pub decided: UtcMs,
-    /// Why it is asked.
-    pub why: Why,
-    /// What the venue has told to be executed so far, base units.
-    pub executed: Decimal,
-    /// Whether it has told that it is over.
-    pub over: bool,
-}
-
-impl Order {
-    pub(super) fn new(intent: OrderIntent, key: Key) -> Order {
-        Order {
-            intent,
-            key,
-            status: OrderStatus::Intent,
-            granted: 1,
-            attempt: None,
-            executed: Decimal::ZERO,
-            executed_quote: Decimal::ZERO,
-            applied: 0,
-            venue_order_id: None,
-            told_id: None,
-            told: None,
-            told_executed: Decimal::ZERO,
-            told_at: UtcMs::MIN,
-            fills: BTreeMap::new(),
-            absent: None,
-            unanswered: false,
-            orphaned: false,
-            asked: None,
-        }
-    }
-
-    /// The question for it.
-    #[must_use]
-    pub fn to_query(&self, why: Why) -> ToQuery {
-        let (client_id, symbol) = (self.intent.client_id.clone(), self.intent.symbol);
-        let since = self.attempt.map_or(self.intent.close_time, |a| a.timestamp);
-        let (venue_order_id, executed) = (self.told_id, self.told_executed);
-        let over = self.told.is_some_and(OrderStatus::is_final);
-        let decided = self.intent.close_time;
-        ToQuery { client_id, symbol, venue_order_id, since, decided, why, executed, over }
-    }
-
-    /// Number of the last attempt that left; 0: never sent.
-    #[must_use]
-    pub fn sent(&self) -> u32 {
-        self.attempt.map_or(0, |attempt| attempt.number)
-    }
-
-    /// Whether an attempt is granted that has not left.
-    #[must_use]
-    pub fn is_due(&self) -> bool {
-        self.status == OrderStatus::Intent && self.told.is_none() && self.granted > self.sent()
-    }
-
-    /// Whether it is working at the venue.
-    #[must_use]
-    pub fn is_working(&self) -> bool {
-        matches!(self.status, OrderStatus::Open | OrderStatus::PartlyFilled)
-    }
-
-    /// Whether the venue told more executed than the fills it told.
-    #[must_use]
-    pub fn fills_missing(&self) -> bool {
-        self.known_quantity() < self.told_executed
-    }
-
-    fn known_quantity(&self) -> Decimal {
-        money::total(self.fills.values().map(|known| known.fill.quantity))
-    }
-
-    /// Counts a fill.
-    pub(super) fn apply(&mut self, fill: &VenueFill) {
-        let amount = fill.price.saturating_mul(fill.quantity);
-        self.executed = self.executed.saturating_add(fill.quantity);
-        self.executed_quote = self.executed_quote.saturating_add(amount);
-    }
-
-    fn lives(&self) -> bool {
-        !self.status.is_final() || self.fills_missing()
-    }
-
-    /// Whether `attempt` is the one on its way.
-    pub(super) fn is_current(&self, attempt: u32) -> bool {
-        self.sent() == attempt && self.granted == attempt
-    }
-
-    /// What the reports so far amount to. It is final only once its fills add up.
-    pub(super) fn told_event(&self) -> Option<Event> {
-        let told = self.told?;
-        let known = self.known_quantity();
-        let working = if known.is_zero() { Event::Opened } else { Event::PartFilled };
-        if self.fills_missing() {
-            return Some(if self.applied == 0 { Event::Opened } else { Event::PartFilled });
-        }
-        if !known.is_zero() && known >= self.intent.quantity {
-            return Some(Event::Filled);
-        }
-        Some(match told {
-            OrderStatus::Filled => Event::Filled,
-            OrderStatus::Cancelled => Event::Cancelled,
-            OrderStatus::Rejected => Event::Rejected,
-            OrderStatus::Expired => Event::Expired,
-            OrderStatus::Intent
-            | OrderStatus::Sent
-            | OrderStatus::Unknown
-            | OrderStatus::Open
-            | OrderStatus::PartlyFilled => working,
-        })
-    }
-
-    fn report(&mut self, report: &OrderReport) {
-        self.told_id = Some(report.venue_order_id);
-        let rank = |status| match status {
-            OrderStatus::Intent | OrderStatus::Sent | OrderStatus::Unknown | OrderStatus::Open => 0,
-            OrderStatus::PartlyFilled => 1,
-            OrderStatus::Cancelled | OrderStatus::Rejected | OrderStatus::Expired => 2,
-            OrderStatus::Filled => 3,
-        };
-        if self.told.is_none_or(|told| rank(told) < rank(report.status)) {
-            self.told = Some(report.status);
-        }
-        self.told_executed = self.told_executed.max(report.executed);
-        self.told_at = self.told_at.max(report.time);
-        for fill in &report.fills {
-            let known = || Known { fill: fill.clone(), applied: false };
-            self.fills.entry(fill.trade_id).or_insert_with(known);
-        }
-        self.absent = None;
-        match report.source {
-            // A hint says that the order is there, not that it said all: what was filled may have
-            // been said by another, which was lost.
-            ReportSource::Stream => {}
-            ReportSource::Answer => self.unanswered = false,
-            ReportSource::Query => (self.unanswered, self.orphaned) = (false, false),
-        }
-    }
-
-    fn query(&self) -> Option<(Why, UtcMs)> {
-        let why = if self.fills_missing() {
-            Why::FillsMissing
-        } else if self.status.is_final() || self.attempt.is_none() || self.is_due() {
-            return None;
-        } else if self.orphaned {
-            Why::Earlier
-        } else if self.unanswered || self.status == OrderStatus::Unknown {
-            Why::Unanswered
-        } else if self.is_working() {
-            let told = self.asked.map_or(self.told_at, |asked| asked.max(self.told_at));
-            return Some((Why::Quiet, told.saturating_add(QUIET_MS)));
-        } else {
-            return None;
-        };
-        let settled = self.attempt.map_or(UtcMs::MIN, |attempt| attempt.settled);
-        let at = match self.asked {
-            None => UtcMs::MIN,
-            Some(asked) if why == Why::FillsMissing || asked > settled => {
-                asked.saturating_add(PROOF_GAP_MS)
-            }
-            Some(asked) => asked.saturating_add(PATIENCE_MS).min(settled.saturating_add(1)),
-        };
-        Some((why, at))
-    }
-}
-
 /// All orders that live, and those that are over and not yet forgotten.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct OrderBook {
     /// Number of the process life.
     pub(super) life: u64,
-    epoch: u64,
+    pub(super) epoch: u64,
     /// The latest event time told.
     pub(super) time: UtcMs,
     /// Those that live, and those the fact just folded ended or named.
-    orders: BTreeMap<ClientOrderId, Order>,
+    pub(super) orders: BTreeMap<ClientOrderId, Order>,
     /// All others.
-    past: Past,
+    pub(super) past: Past,
     /// Of `orders`, those that do not live; they are packed before the next fact.
-    ended: BTreeSet<ClientOrderId>,
+    pub(super) ended: BTreeSet<ClientOrderId>,
     /// What contradicts our records until the epoch changes.
     pub(super) conflicts: Vec<Conflict>,
     /// Whether the fact just folded added a conflict; false between inputs.
@@ -318,6 +70,8 @@ pub struct OrderBook {
     /// Trade ids of `everwarm panic` that are booked, by its orders.
     #[serde(default)]
     pub(super) panicked: Panicked,
+    /// Those that live and are to be cancelled.
+    pub(super) cancels: Cancels,
 }
 
 impl OrderBook {
@@ -334,17 +88,13 @@ impl OrderBook {
         kind::ABSENT,
         kind::ACCOUNT,
         kind::PANIC_TRADED,
+        kind::REQUESTED,
+        kind::RESPONDED,
     ]);
+    /// What the decision takes back.
+    pub const TAKEN_BACK: Mask = Mask::of(&[kind::WITHDRAWN, kind::CANCEL_INTENT]);
     /// What the order manager says of orders.
     pub const SAID: Mask = Mask::of(&[kind::INTENT, kind::GRANTED, kind::CHANGED, kind::FILLED]);
-
-    /// The book in a checkpoint of the order manager.
-    ///
-    /// # Errors
-    /// Says what is wrong with the bytes.
-    pub fn from_checkpoint(bytes: &[u8]) -> Result<OrderBook, String> {
-        everwarm_kernel::state::load(super::manager::FORMAT, bytes)
-    }
 
     /// Takes in one fact; facts that do not concern orders change nothing.
     pub fn fold(&mut self, fact: &Fact<Body>) {
@@ -356,6 +106,13 @@ impl OrderBook {
             Body::Operator(operator) => self.operator(operator),
             Body::Venue(venue) => self.venue(venue),
             Body::Order(said) => self.said(fact.key, said),
+            Body::Decision(
+                Decision::Withdrawn { client_id, .. } | Decision::CancelIntent { client_id, .. },
+            ) => {
+                if self.living().any(|order| order.intent.client_id == *client_id) {
+                    self.cancels.want(client_id);
+                }
+            }
             Body::Market(_) | Body::Analysis(_) | Body::Decision(_) | Body::Ledger(_) => {}
         }
     }
@@ -391,21 +148,21 @@ impl OrderBook {
     #[must_use]
     pub fn to_query(&self, venue_now: UtcMs) -> Vec<ToQuery> {
         let due = |(why, at): (Why, UtcMs)| (at <= venue_now).then_some(why);
-        self.living().filter_map(|o| Some(o.to_query(o.query().and_then(due)?))).collect()
+        self.living().filter_map(|o| Some(o.to_query(self.question(o).and_then(due)?))).collect()
     }
 
     /// The venue time of the next question that something waits for; none when there is none. May
     /// be in the past. Nobody waits for an order that works: it does so for as long as it takes.
     #[must_use]
     pub fn next_query_at(&self) -> Option<UtcMs> {
-        let questions = self.living().filter_map(Order::query);
+        let questions = self.living().filter_map(|order| self.question(order));
         questions.filter(|(why, _)| *why != Why::Quiet).map(|(_, at)| at).min()
     }
 
     /// The venue time at which an order that works is asked for again; none where none works.
     #[must_use]
     pub fn next_look_at(&self) -> Option<UtcMs> {
-        let questions = self.living().filter_map(Order::query);
+        let questions = self.living().filter_map(|order| self.question(order));
         questions.filter(|(why, _)| *why == Why::Quiet).map(|(_, at)| at).min()
     }
 
@@ -492,6 +249,15 @@ impl OrderBook {
                 self.absent(client_id, *asked);
             }
             Venue::Account { time, .. } => self.pass(*time),
+            Venue::Requested(request) => {
+                self.pass(request.timestamp);
+                self.cancels.requested(request);
+                if let Some(order) = self.orders.get_mut(&request.of) {
+                    // It is asked for at once where no clear answer comes.
+                    order.asked = None;
+                }
+            }
+            Venue::Responded { of, attempt, .. } => self.cancels.responded(of, *attempt),
             Venue::Refused { .. } | Venue::PanicTraded { .. } => {}
         }
     }
@@ -558,6 +324,9 @@ impl OrderBook {
             return;
         }
         order.report(report);
+        if report.source == ReportSource::Query {
+            self.cancels.found(id);
+        }
         self.settle(id);
     }
 
@@ -622,6 +391,7 @@ impl OrderBook {
     fn pack(&mut self) {
         while let Some(id) = self.ended.pop_first() {
             if let Some(order) = self.orders.remove(&id) {
+                self.cancels.ended(&id, order.status);
                 self.past.put(&order, self.time);
             }
         }
@@ -645,7 +415,8 @@ impl OrderBook {
                         self.unpack(id);
                     }
                 }
-                Venue::PanicTraded { .. } => {}
+                // Cancels are of orders that live.
+                Venue::PanicTraded { .. } | Venue::Requested(_) | Venue::Responded { .. } => {}
             },
             Body::Order(said) => match said {
                 Said::Granted { client_id, .. }
@@ -689,5 +460,6 @@ impl OrderBook {
             assert_eq!(sum, order.executed, "2: {order:?}");
             assert_eq!(!self.ended.contains(id), order.lives(), "3: {order:?}");
         }
+        self.check_cancels();
     }
 }

@@ -17,6 +17,8 @@ pub enum Event {
     Refused,
     /// Too late to send it.
     Lapsed,
+    /// What led to it was withdrawn, and no attempt is on its way.
+    Withdrawn,
     /// The venue has it, with nothing filled as far as is known.
     Opened,
     /// The venue has filled some of it.
@@ -71,6 +73,8 @@ pub fn next(status: OrderStatus, event: Event) -> Result<OrderStatus, Illegal> {
         (S::Sent | S::Unknown, E::Refused) => S::Rejected,
         // Proved absent, and too late for another attempt; or refused, and too late.
         (S::Sent | S::Unknown, E::Lapsed) => S::Expired,
+        // Not sent yet; or proved absent, or refused, and not to be sent again.
+        (S::Intent | S::Sent | S::Unknown, E::Withdrawn) => S::Cancelled,
         // The venue's word counts more than a lost answer.
         (
             S::Open | S::PartlyFilled | S::Filled | S::Cancelled | S::Rejected | S::Expired,
@@ -115,6 +119,10 @@ pub fn next(status: OrderStatus, event: Event) -> Result<OrderStatus, Illegal> {
             E::Sent,
         )
         | (S::Open | S::PartlyFilled | S::Filled | S::Cancelled | S::Rejected, E::Lapsed)
+        | (
+            S::Open | S::PartlyFilled | S::Filled | S::Cancelled | S::Rejected | S::Expired,
+            E::Withdrawn,
+        )
         | (S::Intent, E::Lost)
         | (S::PartlyFilled | S::Cancelled, E::Rejected)
         | (S::Rejected, E::Opened | E::PartFilled | E::Filled | E::Cancelled | E::Expired) => {
@@ -140,7 +148,7 @@ mod tests {
         S::Rejected,
         S::Expired,
     ];
-    const EVENTS: [E; 11] = [
+    const EVENTS: [E; 12] = [
         E::Sent,
         E::Lost,
         E::Granted,
@@ -152,6 +160,7 @@ mod tests {
         E::Cancelled,
         E::Rejected,
         E::Expired,
+        E::Withdrawn,
     ];
 
     /// The whole table at a glance: a row a status, a column an event, `.` an illegal pair.
@@ -168,16 +177,16 @@ mod tests {
             S::Rejected => 'R',
             S::Expired => 'E',
         };
-        //              SLGRLOPFCRE
-        let expected = "S...EOPFCRE \
-                        .UIREOPFCRE \
-                        .UIREOPFCRE \
-                        .O...OPFCRE \
-                        .P...PPFC.E \
-                        .F...FFFFFF \
-                        .C...CCFC.C \
-                        .R.......R. \
-                        SE...EEFE.E";
+        //              SLGRLOPFCREW
+        let expected = "S...EOPFCREC \
+                        .UIREOPFCREC \
+                        .UIREOPFCREC \
+                        .O...OPFCRE. \
+                        .P...PPFC.E. \
+                        .F...FFFFFF. \
+                        .C...CCFC.C. \
+                        .R.......R.. \
+                        SE...EEFE.E.";
         let row = |s: S| EVENTS.iter().map(|e| next(s, *e).map_or('.', letter)).collect::<String>();
         assert_eq!(STATUSES.map(row).join(" "), expected);
     }

@@ -9,13 +9,14 @@
 //! Its invariants are those of the [`OrderBook`] and one more, asserted by `check`: an order that
 //! is final has applied all fills it knows of, unless some are missing.
 
+use super::before::{BookBefore, FORMAT_BEFORE};
 use super::book::{Order, OrderBook};
 use super::lifecycle::{self, Event};
 use super::reconcile;
 use crate::decide::Approved;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
-    Accept, Body, Conflict, Dispute, Market, Operator, Order as Said, Venue,
+    Accept, Body, Conflict, Decision, Dispute, Market, Operator, Order as Said, Venue,
 };
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::order::{OrderStatus, PANIC, PanicTrade, SendAttempt};
@@ -24,7 +25,9 @@ use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_kernel::state;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) const FORMAT: u8 = 2;
+pub(super) const FORMAT: u8 = 3;
+/// The last version that cancelled nothing.
+const BEFORE_CANCELS: u16 = 2;
 
 /// The stage.
 #[derive(Debug, Default)]
@@ -66,7 +69,9 @@ impl Manager {
             Venue::Unanswered { .. }
             | Venue::Absent { .. }
             | Venue::Account { .. }
-            | Venue::PanicTraded { .. } => {}
+            | Venue::PanicTraded { .. }
+            | Venue::Requested(_)
+            | Venue::Responded { .. } => {}
         }
         for (id, event) in events {
             let Some(order) = self.book.get(id) else { continue };
@@ -112,6 +117,11 @@ impl Manager {
         if lifecycle::next(order.status, Event::Granted).is_err() {
             return;
         }
+        if self.book.is_withdrawn(&order.intent.client_id) {
+            let why = format!("{why}; its signal was withdrawn meanwhile");
+            Self::change(order, Event::Withdrawn, &why, out);
+            return;
+        }
         if self.book.time > order.intent.valid_until {
             Self::change(order, Event::Lapsed, &format!("{why}; too late to send it again"), out);
             return;
@@ -130,7 +140,7 @@ impl Manager {
         }
     }
 
-    fn reported(order: &Order, out: &mut Out<Body>) {
+    fn reported(&self, order: &Order, out: &mut Out<Body>) {
         let Some(event) = order.told_event() else { return };
         let mut after = order.clone();
         if !order.fills_missing() {
@@ -153,8 +163,15 @@ impl Manager {
         let status = Self::shift(order, event).unwrap_or(order.status);
         let now = (status, order.told_id, after.applied);
         if now != (order.status, order.venue_order_id, order.applied) {
-            let missing = "the venue tells more executed than fills; they are being fetched";
-            Self::say(&after, status, if order.fills_missing() { missing } else { "" }, out);
+            let withdrawn = self.book.is_withdrawn(&order.intent.client_id);
+            let why = if order.fills_missing() {
+                "the venue tells more executed than fills; they are being fetched"
+            } else if withdrawn && status == OrderStatus::Cancelled {
+                "its signal was withdrawn"
+            } else {
+                ""
+            };
+            Self::say(&after, status, why, out);
         }
     }
 
@@ -164,7 +181,7 @@ impl Manager {
             Venue::Reported(report) => {
                 let order = self.book.get(&report.client_id);
                 if let Some(order) = order.filter(|o| o.told_id == Some(report.venue_order_id)) {
-                    Self::reported(order, out);
+                    self.reported(order, out);
                 }
             }
             Venue::Refused { client_id, attempt, code, text, again } => {
@@ -200,6 +217,8 @@ impl Manager {
                 return;
             }
             Venue::PanicTraded { trades } => self.panicked(trades, out),
+            // What became of the order is reported.
+            Venue::Requested(_) | Venue::Responded { .. } => {}
         }
         if self.book.fresh {
             let (life, conflicts) = (self.book.life, self.book.conflicts.clone());
@@ -251,6 +270,14 @@ impl Manager {
         }
     }
 
+    /// What led to an order is taken back: one that has not left ends. Any other is cancelled by
+    /// the gateway.
+    fn withdrawn(&self, id: &ClientOrderId, reason: &str, out: &mut Out<Body>) {
+        if let Some(order) = self.book.get(id).filter(|order| order.is_due()) {
+            Self::change(order, Event::Withdrawn, &format!("withdrawn: {reason}"), out);
+        }
+    }
+
     fn started(&self, life: u64, out: &mut Out<Body>) {
         for order in self.book.living() {
             let why = format!("life {life} began before the answer was heard");
@@ -265,7 +292,7 @@ impl Stage for Manager {
     type Body = Body;
 
     fn version(&self) -> u16 {
-        2
+        3
     }
 
     fn rank(&self) -> Rank {
@@ -281,7 +308,7 @@ impl Stage for Manager {
     }
 
     fn interest(&self) -> Mask {
-        OrderBook::INPUTS.and(Mask::of(&[kind::APPROVED]))
+        OrderBook::INPUTS.and(OrderBook::TAKEN_BACK).and(Mask::of(&[kind::APPROVED]))
     }
 
     fn produces(&self) -> Mask {
@@ -308,6 +335,10 @@ impl Stage for Manager {
             Body::Operator(Operator::Resolved { conflict, accept: Accept::Venue, .. }) => {
                 self.resolved(conflict, out);
             }
+            Body::Decision(
+                Decision::Withdrawn { client_id, reason, .. }
+                | Decision::CancelIntent { client_id, reason, .. },
+            ) => self.withdrawn(client_id, reason, out),
             Body::Decision(_) => {
                 let approved = Approved::told(fact);
                 let intent = approved.as_ref().map(Approved::intent);
@@ -333,7 +364,16 @@ impl Stage for Manager {
     }
 
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.book = OrderBook::from_checkpoint(bytes)?;
+        self.book = state::load(FORMAT, bytes)?;
+        Ok(())
+    }
+
+    fn converts(&self) -> &'static [u16] {
+        &[BEFORE_CANCELS]
+    }
+
+    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
+        self.book = state::load::<BookBefore>(FORMAT_BEFORE, bytes)?.into();
         Ok(())
     }
 

@@ -627,3 +627,6 @@ fn what_panic_traded_is_filled_once_and_is_no_twin() {
         "{said:?}"
     );
 }
+
+#[path = "cancels_tests.rs"]
+mod cancels;

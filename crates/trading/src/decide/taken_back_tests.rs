@@ -1,0 +1,103 @@
+//! Signals that are taken back: entries by an exit, exits by an entry.
+
+use super::*;
+
+/// Where an order of `BTCUSDT` stands; 0 of it is filled.
+fn stands(stage: &mut Decide, id: &str, status: OrderStatus) {
+    stage.evolve(&fact(2, 700, changed(id, status, "0")));
+}
+
+fn saved(stage: &mut Decide) {
+    let bytes = stage.save();
+    *stage = Decide::default();
+    stage.load(&bytes).unwrap();
+}
+
+#[test]
+fn an_exit_withdraws_an_entry_that_was_not_sent_and_cancels_one_that_was() {
+    for (status, taken_back) in [
+        (None, "withdrawn"),
+        (Some(OrderStatus::Sent), "cancelled"),
+        (Some(OrderStatus::Unknown), "cancelled"),
+        (Some(OrderStatus::PartlyFilled), "cancelled"),
+    ] {
+        let mut stage = ready(|_| {});
+        ask(&mut stage, &[buy("BTCUSDT")]);
+        let entry = living(&stage);
+        if let Some(status) = status {
+            stands(&mut stage, &entry, status);
+        }
+        saved(&mut stage);
+        let said = exits(&mut stage, &signals(vec![sell("BTCUSDT")]));
+        let waits = "BTCUSDT waits 0: an order in BTCUSDT is not final yet".to_owned();
+        let ends = format!("Buy of BTCUSDT {taken_back}: an exit was decided: because");
+        assert_eq!(said, [waits, ends]);
+        saved(&mut stage);
+        assert_eq!(minute(&mut stage, 10), [""; 0], "it is said once");
+        // What was filled of it is sold, and nothing where nothing was.
+        facts_of(&mut stage, &fact(4, 700, changed(&entry, OrderStatus::Cancelled, "0")));
+        assert!(stage.exits.is_empty() && stage.holds.is_empty());
+    }
+}
+
+#[test]
+fn an_entry_that_is_granted_another_attempt_is_withdrawn() {
+    let mut stage = ready(|_| {});
+    ask(&mut stage, &[buy("BTCUSDT")]);
+    let entry = living(&stage);
+    stands(&mut stage, &entry, OrderStatus::Sent);
+    let client_id = ClientOrderId(entry);
+    let granted = Order::Granted { client_id, attempt: 2, reason: String::new() };
+    stage.evolve(&fact(2, 700, Body::Order(granted)));
+    let said = exits(&mut stage, &signals(vec![sell("BTCUSDT")]));
+    assert!(said[1].starts_with("Buy of BTCUSDT withdrawn: "), "{said:?}");
+}
+
+#[test]
+fn an_entry_that_is_filled_whole_is_not_cancelled() {
+    let mut stage = ready(|_| {});
+    ask(&mut stage, &[buy("BTCUSDT")]);
+    let entry = living(&stage);
+    stage.evolve(&fact(2, 700, changed(&entry, OrderStatus::PartlyFilled, "10")));
+    let said = exits(&mut stage, &signals(vec![sell("BTCUSDT")]));
+    assert_eq!(said, ["BTCUSDT waits 0: an order in BTCUSDT is not final yet"]);
+}
+
+#[test]
+fn a_flattened_lot_takes_back_the_rest_of_its_entry() {
+    let mut stage = ready(|_| {});
+    ask(&mut stage, &[buy("BTCUSDT")]);
+    let entry = living(&stage);
+    stage.evolve(&fact(2, 700, changed(&entry, OrderStatus::PartlyFilled, "4")));
+    facts_of(&mut stage, &fact(2, 800, position("BTCUSDT", "4", "9600")));
+    let flatten = Operator::Switched { switch: Switch::Flatten, reason: "enough".into() };
+    let said = exits(&mut stage, &input(3, Body::Operator(flatten)));
+    let ends = "Buy of BTCUSDT cancelled: an exit was decided: an operator has everything sold";
+    assert_eq!(said[1], ends, "{said:?}");
+    let said = exits(&mut stage, &fact(4, 700, changed(&entry, OrderStatus::Cancelled, "4")));
+    assert!(said.iter().any(|said| said.starts_with("Sell 4 BTCUSDT")), "{said:?}");
+}
+
+#[test]
+fn a_new_entry_withdraws_a_request_to_sell_that_was_not_sent() {
+    let mut stage = ready(|_| {});
+    facts_of(&mut stage, &fact(1, 800, position("BTCUSDT", "3", "9700")));
+    exits(&mut stage, &signals(vec![sell("BTCUSDT")]));
+    let request = living(&stage);
+    saved(&mut stage);
+    let said = exits(&mut stage, &signals(vec![buy("BTCUSDT")]));
+    assert_eq!(
+        said,
+        [
+            "Sell of BTCUSDT withdrawn: the strategy signals a new entry",
+            "BTCUSDT done: the strategy signals a new entry",
+            "BTCUSDT already-long",
+        ]
+    );
+    assert!(stage.exits.is_empty());
+    facts_of(&mut stage, &fact(2, 700, changed(&request, OrderStatus::Cancelled, "0")));
+    assert!(stage.holds.is_empty());
+    assert_eq!(minute(&mut stage, 10), [""; 0], "nothing is sold any more");
+    exits(&mut stage, &signals(vec![sell("BTCUSDT")]));
+    assert_ne!(living(&stage), request, "the same decision again has another id");
+}

@@ -1,0 +1,265 @@
+//! One order: what was decided, what the venue said of it, and what is to be asked about it.
+
+use super::book::{PATIENCE_MS, PROOF_GAP_MS, QUIET_MS};
+use super::lifecycle::Event;
+use super::saved::Known;
+use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::money::{self, Decimal};
+use everwarm_domain::order::{OrderIntent, OrderReport, OrderStatus, ReportSource, VenueFill};
+use everwarm_domain::time::UtcMs;
+use everwarm_kernel::fact::Key;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A request that left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// From 1.
+    pub number: u32,
+    /// The venue time it was signed for.
+    pub timestamp: UtcMs,
+    /// After this venue time it cannot arrive any more.
+    pub settled: UtcMs,
+}
+
+/// One order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// What was decided.
+    pub intent: OrderIntent,
+    /// The fact that said the intent.
+    pub key: Key,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// Number of the attempt that may be sent last.
+    pub granted: u32,
+    /// The last attempt that left.
+    pub attempt: Option<Attempt>,
+    /// Cumulative quantity of the applied fills, base units.
+    pub executed: Decimal,
+    /// Cumulative amount of the applied fills, quote units.
+    pub executed_quote: Decimal,
+    /// Number of applied fills.
+    pub applied: u32,
+    /// The venue's id, as the manager said it.
+    pub venue_order_id: Option<u64>,
+    /// The venue's id, as first reported.
+    pub(super) told_id: Option<u64>,
+    /// The furthest the venue said.
+    pub(super) told: Option<OrderStatus>,
+    /// The largest cumulative quantity the venue said.
+    pub(super) told_executed: Decimal,
+    /// Venue time of the newest report.
+    pub(super) told_at: UtcMs,
+    /// By trade id.
+    pub(super) fills: BTreeMap<u64, Known>,
+    /// Venue time of the first absence of a possible proof.
+    pub(super) absent: Option<UtcMs>,
+    /// The attempt has no clear answer.
+    pub(super) unanswered: bool,
+    /// Sent by somebody who can no longer hear the answer; cleared by a query.
+    pub(super) orphaned: bool,
+    /// Venue time of the last query.
+    pub(super) asked: Option<UtcMs>,
+}
+
+/// Why an order is to be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Its attempt has no clear answer.
+    Unanswered,
+    /// It was sent or open before this life or this gateway began.
+    Earlier,
+    /// The venue told more executed than the fills it told.
+    FillsMissing,
+    /// It works at the venue, and nothing was told of it for a while: what a stream told may have
+    /// been lost without a trace.
+    Quiet,
+}
+
+/// A request the gateway may make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToSend {
+    /// What to send.
+    pub intent: OrderIntent,
+    /// Number of the attempt, for its `Sent`.
+    pub attempt: u32,
+}
+
+/// A question the gateway is to ask: the order by our id, and with its trades.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToQuery {
+    /// Our id.
+    pub client_id: ClientOrderId,
+    /// Its symbol.
+    pub symbol: Symbol,
+    /// The venue's id, where known.
+    pub venue_order_id: Option<u64>,
+    /// Venue time its last attempt was signed for: trades of it are not older.
+    pub since: UtcMs,
+    /// The close it was decided at: nothing of it is older.
+    pub decided: UtcMs,
+    /// Why it is asked.
+    pub why: Why,
+    /// What the venue has told to be executed so far, base units.
+    pub executed: Decimal,
+    /// Whether it has told that it is over.
+    pub over: bool,
+}
+
+impl Order {
+    pub(super) fn new(intent: OrderIntent, key: Key) -> Order {
+        Order {
+            intent,
+            key,
+            status: OrderStatus::Intent,
+            granted: 1,
+            attempt: None,
+            executed: Decimal::ZERO,
+            executed_quote: Decimal::ZERO,
+            applied: 0,
+            venue_order_id: None,
+            told_id: None,
+            told: None,
+            told_executed: Decimal::ZERO,
+            told_at: UtcMs::MIN,
+            fills: BTreeMap::new(),
+            absent: None,
+            unanswered: false,
+            orphaned: false,
+            asked: None,
+        }
+    }
+
+    /// The question for it.
+    #[must_use]
+    pub fn to_query(&self, why: Why) -> ToQuery {
+        let (client_id, symbol) = (self.intent.client_id.clone(), self.intent.symbol);
+        let since = self.attempt.map_or(self.intent.close_time, |a| a.timestamp);
+        let (venue_order_id, executed) = (self.told_id, self.told_executed);
+        let over = self.told.is_some_and(OrderStatus::is_final);
+        let decided = self.intent.close_time;
+        ToQuery { client_id, symbol, venue_order_id, since, decided, why, executed, over }
+    }
+
+    /// Number of the last attempt that left; 0: never sent.
+    #[must_use]
+    pub fn sent(&self) -> u32 {
+        self.attempt.map_or(0, |attempt| attempt.number)
+    }
+
+    /// Whether an attempt is granted that has not left.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.status == OrderStatus::Intent && self.told.is_none() && self.granted > self.sent()
+    }
+
+    /// Whether it is working at the venue.
+    #[must_use]
+    pub fn is_working(&self) -> bool {
+        matches!(self.status, OrderStatus::Open | OrderStatus::PartlyFilled)
+    }
+
+    /// Whether the venue told more executed than the fills it told.
+    #[must_use]
+    pub fn fills_missing(&self) -> bool {
+        self.known_quantity() < self.told_executed
+    }
+
+    fn known_quantity(&self) -> Decimal {
+        money::total(self.fills.values().map(|known| known.fill.quantity))
+    }
+
+    /// Counts a fill.
+    pub(super) fn apply(&mut self, fill: &VenueFill) {
+        let amount = fill.price.saturating_mul(fill.quantity);
+        self.executed = self.executed.saturating_add(fill.quantity);
+        self.executed_quote = self.executed_quote.saturating_add(amount);
+    }
+
+    pub(super) fn lives(&self) -> bool {
+        !self.status.is_final() || self.fills_missing()
+    }
+
+    /// Whether `attempt` is the one on its way.
+    pub(super) fn is_current(&self, attempt: u32) -> bool {
+        self.sent() == attempt && self.granted == attempt
+    }
+
+    /// What the reports so far amount to. It is final only once its fills add up.
+    pub(super) fn told_event(&self) -> Option<Event> {
+        let told = self.told?;
+        let known = self.known_quantity();
+        let working = if known.is_zero() { Event::Opened } else { Event::PartFilled };
+        if self.fills_missing() {
+            return Some(if self.applied == 0 { Event::Opened } else { Event::PartFilled });
+        }
+        if !known.is_zero() && known >= self.intent.quantity {
+            return Some(Event::Filled);
+        }
+        Some(match told {
+            OrderStatus::Filled => Event::Filled,
+            OrderStatus::Cancelled => Event::Cancelled,
+            OrderStatus::Rejected => Event::Rejected,
+            OrderStatus::Expired => Event::Expired,
+            OrderStatus::Intent
+            | OrderStatus::Sent
+            | OrderStatus::Unknown
+            | OrderStatus::Open
+            | OrderStatus::PartlyFilled => working,
+        })
+    }
+
+    pub(super) fn report(&mut self, report: &OrderReport) {
+        self.told_id = Some(report.venue_order_id);
+        let rank = |status| match status {
+            OrderStatus::Intent | OrderStatus::Sent | OrderStatus::Unknown | OrderStatus::Open => 0,
+            OrderStatus::PartlyFilled => 1,
+            OrderStatus::Cancelled | OrderStatus::Rejected | OrderStatus::Expired => 2,
+            OrderStatus::Filled => 3,
+        };
+        if self.told.is_none_or(|told| rank(told) < rank(report.status)) {
+            self.told = Some(report.status);
+        }
+        self.told_executed = self.told_executed.max(report.executed);
+        self.told_at = self.told_at.max(report.time);
+        for fill in &report.fills {
+            let known = || Known { fill: fill.clone(), applied: false };
+            self.fills.entry(fill.trade_id).or_insert_with(known);
+        }
+        self.absent = None;
+        match report.source {
+            // A hint says that the order is there, not that it said all: what was filled may have
+            // been said by another, which was lost.
+            ReportSource::Stream => {}
+            ReportSource::Answer => self.unanswered = false,
+            ReportSource::Query => (self.unanswered, self.orphaned) = (false, false),
+        }
+    }
+
+    pub(super) fn query(&self) -> Option<(Why, UtcMs)> {
+        let why = if self.fills_missing() {
+            Why::FillsMissing
+        } else if self.status.is_final() || self.attempt.is_none() || self.is_due() {
+            return None;
+        } else if self.orphaned {
+            Why::Earlier
+        } else if self.unanswered || self.status == OrderStatus::Unknown {
+            Why::Unanswered
+        } else if self.is_working() {
+            let told = self.asked.map_or(self.told_at, |asked| asked.max(self.told_at));
+            return Some((Why::Quiet, told.saturating_add(QUIET_MS)));
+        } else {
+            return None;
+        };
+        let settled = self.attempt.map_or(UtcMs::MIN, |attempt| attempt.settled);
+        let at = match self.asked {
+            None => UtcMs::MIN,
+            Some(asked) if why == Why::FillsMissing || asked > settled => {
+                asked.saturating_add(PROOF_GAP_MS)
+            }
+            Some(asked) => asked.saturating_add(PATIENCE_MS).min(settled.saturating_add(1)),
+        };
+        Some((why, at))
+    }
+}
