@@ -12,15 +12,12 @@
 use super::kind::section;
 use super::{Strategy, View};
 use crate::indicators::{Feature, columns, number, old_columns, planned};
-use crate::instruments::Instruments;
-use crate::risk::sizing;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
     Analysis, Body, Decision, LOTS_FROM, Ledger, Market, Operator, Order, Signal,
 };
 use everwarm_domain::features::FeatureTable;
 use everwarm_domain::id::{ClientOrderId, SymbolMap};
-use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{FIRST_STRATEGY, Side};
 use everwarm_domain::switch::Switch;
@@ -69,9 +66,22 @@ struct Standing {
     entries: BTreeSet<ClientOrderId>,
     /// Whether its exit is owed.
     owed: bool,
+    /// Whether its exit is over: what is left is too small to sell, and is nobody's at the next
+    /// close.
+    #[serde(default)]
+    over: bool,
 }
 
 impl Standing {
+    fn holds(&self) -> bool {
+        !self.entries.is_empty() || (!self.held.is_zero() && !self.over)
+    }
+
+    fn has(&mut self, quantity: Decimal) {
+        self.over &= quantity <= self.held;
+        self.held = quantity;
+    }
+
     fn is_empty(&self) -> bool {
         self.held.is_zero() && self.entries.is_empty() && !self.owed
     }
@@ -103,7 +113,6 @@ struct State<S: Strategy> {
     off: bool,
     lines: SymbolMap<Line<S>>,
     standings: SymbolMap<Standing>,
-    instruments: Instruments,
     /// Number and features of the plan in force, from the last `FeaturePlan`.
     plan: u64,
     features: Vec<String>,
@@ -116,7 +125,6 @@ impl<S: Strategy> Default for State<S> {
             off: false,
             lines: SymbolMap::default(),
             standings: SymbolMap::default(),
-            instruments: Instruments::default(),
             plan: 0,
             features: Vec::new(),
         }
@@ -166,7 +174,7 @@ impl<S: Strategy> StrategyStage<S> {
         places: Option<&[Option<usize>]>,
         names: &[String],
     ) {
-        let State { section: current, lines, standings, instruments, off, .. } = &mut self.state;
+        let State { section: current, lines, standings, off, .. } = &mut self.state;
         let (mut near, mut values) = (0, Vec::new());
         for row in table.rows() {
             let symbol = row.head.symbol;
@@ -203,10 +211,7 @@ impl<S: Strategy> StrategyStage<S> {
             }
             let view = View { head: row.head, values: &values };
             let standing = standings.get(symbol);
-            let holds = standing.is_some_and(|standing| {
-                let rule = instruments.get(symbol);
-                !standing.entries.is_empty() || sells(rule, standing.held, row.head.close.decimal())
-            });
+            let holds = standing.is_some_and(Standing::holds);
             let owed = standing.is_some_and(|standing| standing.owed);
             let long = !owed && (holds || line.last == Some(Side::Buy));
             let Some(wish) = S::update(section, &mut line.memory, long, &view) else { continue };
@@ -294,20 +299,21 @@ impl<S: Strategy> StrategyStage<S> {
                 *symbol
             }
             Body::Ledger(Ledger::Lot { strategy, symbol, quantity, .. }) if strategy == self.id => {
-                standings.entry(*symbol).held = *quantity;
+                standings.entry(*symbol).has(*quantity);
                 *symbol
             }
             // Before there were lots all that was held was the one strategy's.
             Body::Ledger(Ledger::Position { symbol, quantity, .. })
                 if fact.version < LOTS_FROM && self.id == FIRST_STRATEGY =>
             {
-                standings.entry(*symbol).held = *quantity;
+                standings.entry(*symbol).has(*quantity);
                 *symbol
             }
             Body::Decision(Decision::Owed { strategy, symbol, ended, .. })
                 if strategy == self.id =>
             {
-                standings.entry(*symbol).owed = ended.is_none();
+                let standing = standings.entry(*symbol);
+                (standing.owed, standing.over) = (ended.is_none(), ended.is_some());
                 *symbol
             }
             Body::Market(_)
@@ -322,11 +328,6 @@ impl<S: Strategy> StrategyStage<S> {
             standings.remove(symbol);
         }
     }
-}
-
-/// Whether something of what is held could be sold.
-fn sells(rule: Option<&Instrument>, held: Decimal, price: Decimal) -> bool {
-    !held.is_zero() && rule.is_none_or(|rule| sizing::market(rule, held, price).is_ok())
 }
 
 impl<S: Strategy> Stage for StrategyStage<S> {
@@ -362,7 +363,6 @@ impl<S: Strategy> Stage for StrategyStage<S> {
             kind::CONFIG_APPLIED,
             kind::SWITCHED,
             kind::UNIVERSE,
-            kind::INSTRUMENTS,
             kind::OWED,
             kind::INTENT,
             kind::CHANGED,
@@ -414,7 +414,6 @@ impl<S: Strategy> Stage for StrategyStage<S> {
             Body::Market(Market::Universe { unlisted, .. }) => {
                 self.state.lines.remove_all(unlisted);
             }
-            Body::Market(Market::Instruments { rules }) => self.state.instruments.learn(rules),
             Body::Order(_) | Body::Ledger(_) | Body::Decision(_) => self.stands(fact),
             Body::Market(_) | Body::Venue(_) | Body::Operator(_) | Body::Analysis(_) => {}
         }
