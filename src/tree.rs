@@ -111,7 +111,7 @@ fn stage(spec: StageSpec, seed: &Seed) -> ChildSpec {
     match spec.build().on_poison() {
         // Whoever decides waits for it, so nothing is decided meanwhile.
         OnPoison::Skip => dispensable(actor, seed),
-        OnPoison::Stop | OnPoison::Escalate => actor.into(),
+        OnPoison::Stop | OnPoison::Escalate => actor,
     }
 }
 

@@ -95,8 +95,9 @@ pub async fn grow(
     here.extend(everwarm_trading::specs().iter().map(|stage| stage.name));
     let (waited_for, here) = (waited_for(journal), here.into_iter().collect::<BTreeSet<_>>());
     assert_eq!(waited_for, here, "left: whom the journal waits for; right: who is started");
-    let stages =
-        everwarm_trading::specs().into_iter().map(|stage| child(stage.name, Arc::new(stage.make)));
+    let stages = everwarm_trading::specs()
+        .into_iter()
+        .map(|stage| child(stage.name, Arc::new(move || stage.build())));
     let followers = followers().into_iter().filter(|(name, _)| !without.contains(name));
     let followers = followers.map(|(name, make)| child(name, make));
     let root = supervisor("root", Strategy::OneForOne)

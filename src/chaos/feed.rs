@@ -308,7 +308,7 @@ pub fn paired() -> Feed {
     ];
     let stages = everwarm_trading::specs_of(&[], &settings).expect("there are ranks for two");
     settings.risk = Risk::default();
-    Feed { script, stages, settings, ..small() }
+    Feed { settings, stages, script, ..small() }
 }
 
 /// Some minutes of the same feed, in which the lengths of the averages change twice.

@@ -433,13 +433,11 @@ impl Seen {
         if let Some(away) = self.speechless(&[id]) {
             return away;
         }
-        match round.why.get(id) {
-            Some(why) => format!("{id}: {why}"),
-            None => {
-                let timeframe = asked.timeframe;
-                format!("{id} looks at {timeframe} bars, and none ended at this close")
-            }
+        if let Some(why) = round.why.get(id) {
+            return format!("{id}: {why}");
         }
+        let timeframe = asked.timeframe;
+        format!("{id} looks at {timeframe} bars, and none ended at this close")
     }
 }
 

@@ -438,10 +438,10 @@ impl Values {
     }
 
     fn views(&self, key: &Key, of_strategies: &[ValueView]) -> Vec<ValueView> {
-        match key.kind {
-            Kind::Strategies => of_strategies.to_vec(),
-            _ => vec![self.view(key.name)],
+        if matches!(key.kind, Kind::Strategies) {
+            return of_strategies.to_vec();
         }
+        vec![self.view(key.name)]
     }
 
     fn view(&self, key: &str) -> ValueView {

@@ -190,13 +190,12 @@ impl Reading<'_> {
         }
         let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
         let all = names.join(", ");
-        let text = match said {
-            None => format!("says no `kind`; there are: {all}"),
-            Some(_) => {
-                let near = nearest(name, names.iter().copied());
-                let near = near.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
-                format!("there is no kind {name:?}, but {all}{near}")
-            }
+        let text = if said.is_some() {
+            let near = nearest(name, names.iter().copied());
+            let near = near.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+            format!("there is no kind {name:?}, but {all}{near}")
+        } else {
+            format!("says no `kind`; there are: {all}")
         };
         let place = self.entry(KIND).map(|_| KIND);
         self.wrong(place, &text);
