@@ -7,7 +7,10 @@ use everwarm::life::{APPLICATION, LIVE_FILE, places as seats};
 use everwarm::ops::exit::Exit;
 use everwarm::ops::views::CheckpointState;
 use everwarm_domain::fact::kinds::{KindInfo, TABLE, kind, rank};
-use everwarm_domain::fact::{Accept, Body, Conflict, Dispute, Operator, Venue};
+use everwarm_domain::fact::{Accept, Body, Conflict, Dispute, Market, Operator, Order, Venue};
+use everwarm_domain::money::Price;
+use everwarm_domain::order::{OrderIntent, SendAttempt, Side};
+use everwarm_domain::time::MINUTE;
 use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_runtime::chaos::{Blow, Phase, Site, Strike};
 use everwarm_runtime::journal::{Journal, Options};
@@ -90,13 +93,66 @@ fn adjust(data: &Path) {
     journal.close();
 }
 
-/// Plays a recording so that every kind of fact is said.
+/// Has the market close far lower while an order to buy is not sent, so that its strategy wishes to
+/// sell; announces the order before, if so. False where there is no such order.
+fn take_back(data: &Path, announced: bool) -> bool {
+    let store = Store::open(&data.join(LIVE_FILE), APPLICATION).unwrap();
+    let (mut unsent, mut closed) = (None, None);
+    let scanned = store.scan(0, &mut |_, fact: Fact<Body>| {
+        match fact.body {
+            Body::Order(Order::Intent(intent)) if intent.side == Side::Buy => {
+                unsent = Some(intent);
+            }
+            Body::Order(Order::Changed { client_id, .. }) => {
+                unsent = unsent.take().filter(|intent| intent.client_id != client_id);
+            }
+            Body::Market(Market::Close { time, bars, .. }) => closed = Some((time, bars)),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    });
+    scanned.unwrap();
+    let (Some(intent), Some((time, mut bars))) = (unsent, closed) else { return false };
+    let OrderIntent { client_id, symbol, .. } = intent;
+    for bar in &mut bars {
+        bar.open_time += MINUTE;
+        if bar.symbol == symbol {
+            let low = Price(bar.close.0 / 5 * 4);
+            (bar.open, bar.high, bar.low, bar.close) = (low, low, low, low);
+        }
+    }
+    let attempts = vec![SendAttempt { client_id, attempt: 1, timestamp: time, recv_window: 5_000 }];
+    let sent = announced.then(|| Body::Venue(Venue::Sent { attempts }));
+    let close = Body::Market(Market::close(time + MINUTE, bars, Vec::new()));
+    let stages = seats(&everwarm_trading::specs());
+    let journal = Journal::open(store, stages, Options::new(|why| panic!("{why}"))).unwrap();
+    let writer = journal.writer("test");
+    for body in sent.into_iter().chain([close]) {
+        journal.append(&writer, time, vec![body]).unwrap();
+    }
+    journal.close();
+    true
+}
+
+/// The process dies before its first order is sent, and the strategy takes the order back: it is
+/// withdrawn, or cancelled where it is `announced`.
+fn strike_down(arguments: &[&str], data: &Path, announced: bool) {
+    let (site, who, phase) = (Site::BeforeAppend, "gateway".to_owned(), Phase::Live);
+    let unsent = Strike { site, who, phase, nth: 1, blow: Blow::Die };
+    let process = Process::struck(data, arguments, &[unsent]);
+    assert!(process.complains("holds its thread", PATIENCE), "an order is approved");
+    process.kill();
+    assert!(take_back(data, announced), "it is not sent");
+}
+
+/// Plays a recording so that every kind of fact is said, but that of an order that is withdrawn.
 fn make_all(folder: &Folder, recording: &str, data: &Path) {
     // So few trades a day that the breaker speaks too.
     let file = folder.join("config.toml");
     let limits = "[risk]\nmax_trades_per_day = 3\n";
     fs::write(&file, limits).unwrap();
     let config = ["--config", file.to_str().unwrap()];
+    strike_down(&[&until_end(recording)[..], &config].concat(), data, true);
     // What is about to send dies before it does: the order is proved absent and granted another
     // attempt.
     let (site, who, phase) = (Site::BeforeSend, "gateway".to_owned(), Phase::Live);
@@ -117,6 +173,52 @@ fn make_all(folder: &Folder, recording: &str, data: &Path) {
     assert_eq!(code, Some(0), "{out}{err}");
 }
 
+/// One bit of each of these facts is turned, and found by its key.
+fn every_alteration_is_found(
+    facts: &StoreFacts,
+    archive: &Arc<Archive>,
+    chosen: &[(u64, Fact<Body>)],
+) {
+    for (row, fact) in chosen {
+        let (key, name) = (fact.key.to_string(), Body::name(fact.body.kind()));
+        let places = places(&fact.body);
+        assert!(!places.is_empty(), "{name}: {:?}", fact.body);
+        for place in places {
+            facts.0.alter_fact(*row, |body| body[place] ^= 1).unwrap();
+            let found = verify(facts, Arc::clone(archive)).unwrap();
+            let named = found.problems.iter().map(|p| (p.key.as_str(), p.kind.as_str()));
+            assert_eq!(named.collect::<Vec<_>>(), [(key.as_str(), name)], "byte {place}");
+            facts.0.alter_fact(*row, |body| body[place] ^= 1).unwrap();
+        }
+        let first = encoded(&fact.body)[0];
+        facts.0.alter_fact(*row, |body| body[0] = NO_VALUE).unwrap();
+        let failure = verify(facts, Arc::clone(archive)).unwrap_err();
+        assert_eq!(failure.exit, Exit::Problems, "{failure}");
+        let (row_named, key_named) = (format!("row {row}:"), format!("fact {key}:"));
+        assert!(
+            failure.text.contains(&row_named) && failure.text.contains(&key_named),
+            "{failure}"
+        );
+        facts.0.alter_fact(*row, |body| body[0] = first).unwrap();
+    }
+}
+
+#[test]
+fn one_altered_byte_of_an_order_that_is_withdrawn_is_found() {
+    let folder = Folder::new("audit-withdrawn");
+    let recording = small_recording(&folder.join("recording"));
+    let data = folder.join("data");
+    strike_down(&until_end(&recording), &data, false);
+    let (code, out, err) = run(&data, &until_end(&recording));
+    assert_eq!(code, Some(0), "{out}{err}");
+    let archive = Arc::new(Archive::open(&data.join(history::FILE)).unwrap());
+    let facts = StoreFacts(Store::open(&data.join(LIVE_FILE), APPLICATION).unwrap());
+    let mut chosen = one_of_each(&facts.0);
+    chosen.retain(|(_, fact)| fact.body.kind() == kind::WITHDRAWN);
+    assert_eq!(chosen.len(), 1);
+    every_alteration_is_found(&facts, &archive, &chosen);
+}
+
 #[test]
 fn one_altered_byte_of_any_derived_fact_is_found_and_named() {
     let folder = Folder::new("audit");
@@ -133,32 +235,13 @@ fn one_altered_byte_of_any_derived_fact_is_found_and_named() {
     let facts = StoreFacts(Store::open(&file, APPLICATION).unwrap());
     let chosen = one_of_each(&facts.0);
     let kinds: Vec<u8> = chosen.iter().map(|(_, fact)| fact.body.kind()).collect();
-    let absent: Vec<&str> =
-        derived().filter(|row| !kinds.contains(&row.kind)).map(|row| row.name).collect();
+    let absent: Vec<&str> = derived()
+        .filter(|row| row.kind != kind::WITHDRAWN && !kinds.contains(&row.kind))
+        .map(|row| row.name)
+        .collect();
     assert!(absent.is_empty(), "{absent:?} did not happen");
 
-    for (row, fact) in &chosen {
-        let (key, name) = (fact.key.to_string(), Body::name(fact.body.kind()));
-        let places = places(&fact.body);
-        assert!(!places.is_empty(), "{name}: {:?}", fact.body);
-        for place in places {
-            facts.0.alter_fact(*row, |body| body[place] ^= 1).unwrap();
-            let found = verify(&facts, Arc::clone(&archive)).unwrap();
-            let named = found.problems.iter().map(|p| (p.key.as_str(), p.kind.as_str()));
-            assert_eq!(named.collect::<Vec<_>>(), [(key.as_str(), name)], "byte {place}");
-            facts.0.alter_fact(*row, |body| body[place] ^= 1).unwrap();
-        }
-        let first = encoded(&fact.body)[0];
-        facts.0.alter_fact(*row, |body| body[0] = NO_VALUE).unwrap();
-        let failure = verify(&facts, Arc::clone(&archive)).unwrap_err();
-        assert_eq!(failure.exit, Exit::Problems, "{failure}");
-        let (row_named, key_named) = (format!("row {row}:"), format!("fact {key}:"));
-        assert!(
-            failure.text.contains(&row_named) && failure.text.contains(&key_named),
-            "{failure}"
-        );
-        facts.0.alter_fact(*row, |body| body[0] = first).unwrap();
-    }
+    every_alteration_is_found(&facts, &archive, &chosen);
     assert_eq!(verify(&facts, Arc::clone(&archive)).unwrap().problems, []);
 
     let (row, fact) = chosen.iter().find(|(_, f)| f.body.kind() == kind::FILLED).unwrap();

@@ -521,8 +521,11 @@ impl Decide {
     }
 }
 
+/// The code of a decline because of the size.
+pub(crate) const TOO_SMALL: &str = "too-small";
+
 fn too_small(TooSmall(text): TooSmall) -> Refusal {
-    Refusal { code: "too-small", text }
+    Refusal { code: TOO_SMALL, text }
 }
 
 impl Stage for Decide {

@@ -11,13 +11,17 @@
 
 use super::kind::section;
 use super::{Strategy, View};
+use crate::decide::TOO_SMALL;
 use crate::indicators::{Feature, columns, number, old_columns, planned};
+use crate::instruments::Instruments;
+use crate::risk::sizing;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
     Analysis, Body, Decision, LOTS_FROM, Ledger, Market, Operator, Order, Signal,
 };
 use everwarm_domain::features::FeatureTable;
 use everwarm_domain::id::{ClientOrderId, SymbolMap};
+use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{FIRST_STRATEGY, Side};
 use everwarm_domain::switch::Switch;
@@ -66,15 +70,20 @@ struct Standing {
     entries: BTreeSet<ClientOrderId>,
     /// Whether its exit is owed.
     owed: bool,
-    /// Whether its exit is over: what is left is too small to sell, and is nobody's at the next
-    /// close.
+    /// Whether what is left was found too small to sell: its exit ended, or a sale was declined.
     #[serde(default)]
     over: bool,
 }
 
 impl Standing {
-    fn holds(&self) -> bool {
-        !self.entries.is_empty() || (!self.held.is_zero() && !self.over)
+    /// Whether something is held that could be sold, or is being bought. Who joined after the
+    /// venue told its rules does not know them: it goes by what was found.
+    fn holds(&self, rule: Option<&Instrument>, price: Decimal) -> bool {
+        let sells = || match rule {
+            Some(rule) => sizing::market(rule, self.held, price).is_ok(),
+            None => !self.over,
+        };
+        !self.entries.is_empty() || (!self.held.is_zero() && sells())
     }
 
     fn has(&mut self, quantity: Decimal) {
@@ -113,6 +122,7 @@ struct State<S: Strategy> {
     off: bool,
     lines: SymbolMap<Line<S>>,
     standings: SymbolMap<Standing>,
+    instruments: Instruments,
     /// Number and features of the plan in force, from the last `FeaturePlan`.
     plan: u64,
     features: Vec<String>,
@@ -125,6 +135,7 @@ impl<S: Strategy> Default for State<S> {
             off: false,
             lines: SymbolMap::default(),
             standings: SymbolMap::default(),
+            instruments: Instruments::default(),
             plan: 0,
             features: Vec::new(),
         }
@@ -174,7 +185,7 @@ impl<S: Strategy> StrategyStage<S> {
         places: Option<&[Option<usize>]>,
         names: &[String],
     ) {
-        let State { section: current, lines, standings, off, .. } = &mut self.state;
+        let State { section: current, lines, standings, instruments, off, .. } = &mut self.state;
         let (mut near, mut values) = (0, Vec::new());
         for row in table.rows() {
             let symbol = row.head.symbol;
@@ -211,7 +222,9 @@ impl<S: Strategy> StrategyStage<S> {
             }
             let view = View { head: row.head, values: &values };
             let standing = standings.get(symbol);
-            let holds = standing.is_some_and(Standing::holds);
+            let holds = standing.is_some_and(|standing| {
+                standing.holds(instruments.get(symbol), row.head.close.decimal())
+            });
             let owed = standing.is_some_and(|standing| standing.owed);
             let long = !owed && (holds || line.last == Some(Side::Buy));
             let Some(wish) = S::update(section, &mut line.memory, long, &view) else { continue };
@@ -309,6 +322,14 @@ impl<S: Strategy> StrategyStage<S> {
                 standings.entry(*symbol).has(*quantity);
                 *symbol
             }
+            Body::Decision(Decision::Declined { signal, code, .. })
+                if signal.strategy == self.id && code == TOO_SMALL =>
+            {
+                if let Some(standing) = standings.get_mut(signal.symbol) {
+                    standing.over |= signal.side == Side::Sell;
+                }
+                signal.symbol
+            }
             Body::Decision(Decision::Owed { strategy, symbol, ended, .. })
                 if strategy == self.id =>
             {
@@ -363,7 +384,9 @@ impl<S: Strategy> Stage for StrategyStage<S> {
             kind::CONFIG_APPLIED,
             kind::SWITCHED,
             kind::UNIVERSE,
+            kind::INSTRUMENTS,
             kind::OWED,
+            kind::DECLINED,
             kind::INTENT,
             kind::CHANGED,
             kind::POSITION,
@@ -414,6 +437,7 @@ impl<S: Strategy> Stage for StrategyStage<S> {
             Body::Market(Market::Universe { unlisted, .. }) => {
                 self.state.lines.remove_all(unlisted);
             }
+            Body::Market(Market::Instruments { rules }) => self.state.instruments.learn(rules),
             Body::Order(_) | Body::Ledger(_) | Body::Decision(_) => self.stands(fact),
             Body::Market(_) | Body::Venue(_) | Body::Operator(_) | Body::Analysis(_) => {}
         }

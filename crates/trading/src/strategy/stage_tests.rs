@@ -126,3 +126,31 @@ fn a_section_of_another_kind_is_none() {
     facts_of(&mut stage, &input(1, configured_as("mine", "above", true)));
     assert!(stage.state.section.is_some());
 }
+
+#[test]
+fn what_was_found_too_small_to_sell_is_not_held_by_who_does_not_know_the_rules() {
+    let mut stage = StrategyStage::<Above>::new("mine", Rank(401));
+    hear(&mut stage, 1, configured_as("mine", "above", true));
+    let features = ["close@1m", "sma(2)@5m"].map(str::to_owned).to_vec();
+    hear(&mut stage, 1, Body::Analysis(Analysis::FeaturePlan { plan: 1, features }));
+    hear(&mut stage, 2, values(Timeframe::M5, 10.0));
+    let lot = |quantity: i64| {
+        let (strategy, symbol) = ("mine".to_owned(), sym("A"));
+        let (quantity, cost, opened) = (Decimal::from(quantity), Decimal::ONE, None);
+        Body::Ledger(Ledger::Lot { strategy, symbol, quantity, cost, opened })
+    };
+    facts_of(&mut stage, &fact(2, 800, lot(1)));
+    let declined = |signal: Signal| {
+        let (code, text) = (TOO_SMALL.to_owned(), "it is".to_owned());
+        Body::Decision(Decision::Declined { signal, code, text })
+    };
+    let mut said = facts_of(&mut stage, &input(3, values(Timeframe::M1, 9.0)));
+    let Some(Body::Analysis(Analysis::Signals { mut rows })) = said.pop() else { panic!() };
+    assert_eq!(rows[0].side, Side::Sell);
+    assert_eq!(facts_of(&mut stage, &input(4, values(Timeframe::M1, 9.0))).len(), 1, "it is held");
+    facts_of(&mut stage, &fact(4, 600, declined(rows.remove(0))));
+    assert_eq!(hear(&mut stage, 5, values(Timeframe::M1, 9.0)), "", "once");
+    assert_eq!(hear(&mut stage, 6, values(Timeframe::M1, 11.0)), "mine Buy 11 beside 10");
+    facts_of(&mut stage, &fact(6, 800, lot(2)));
+    assert_eq!(hear(&mut stage, 7, values(Timeframe::M1, 9.0)), "mine Sell 9 beside 10");
+}

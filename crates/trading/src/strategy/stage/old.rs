@@ -22,7 +22,7 @@ struct Version4<S: Strategy> {
     off: bool,
     lines: SymbolMap<OldLine<S>>,
     standings: SymbolMap<Standing>,
-    _instruments: Instruments,
+    instruments: Instruments,
 }
 
 #[derive(Deserialize)]
@@ -60,7 +60,7 @@ impl<'de, S: Strategy> Deserialize<'de> for Section<S> {
 /// The state of today.
 pub(super) fn convert<S: Strategy>(bytes: &[u8]) -> Result<State<S>, String> {
     let old: Version4<S> = state::load(FORMAT, bytes)?;
-    let Version4 { section, off, lines: of_then, standings, .. } = old;
+    let Version4 { section, off, lines: of_then, standings, instruments } = old;
     let own = |section: &Option<Section<S>>| {
         section.as_ref().filter(|section| section.enabled).map(|section| section.own.clone())
     };
@@ -70,5 +70,5 @@ pub(super) fn convert<S: Strategy>(bytes: &[u8]) -> Result<State<S>, String> {
         *lines.entry(symbol) = Line { last, memory, kept, wide: Vec::new() };
     }
     let (section, fresh) = (own(&section), State::default());
-    Ok(State { section, off, lines, standings, ..fresh })
+    Ok(State { section, off, lines, standings, instruments, ..fresh })
 }
