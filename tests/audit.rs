@@ -107,7 +107,13 @@ fn take_back(data: &Path, announced: bool) -> bool {
                 unsent = unsent.take().filter(|intent| intent.client_id != client_id);
             }
             Body::Market(Market::Close { time, bars, .. }) => closed = Some((time, bars)),
-            _ => {}
+            Body::Market(_)
+            | Body::Venue(_)
+            | Body::Operator(_)
+            | Body::Analysis(_)
+            | Body::Decision(_)
+            | Body::Order(_)
+            | Body::Ledger(_) => {}
         }
         ControlFlow::Continue(())
     });
@@ -122,7 +128,7 @@ fn take_back(data: &Path, announced: bool) -> bool {
         }
     }
     let attempts = vec![SendAttempt { client_id, attempt: 1, timestamp: time, recv_window: 5_000 }];
-    let sent = announced.then(|| Body::Venue(Venue::Sent { attempts }));
+    let sent = announced.then_some(Body::Venue(Venue::Sent { attempts }));
     let close = Body::Market(Market::close(time + MINUTE, bars, Vec::new()));
     let stages = seats(&everwarm_trading::specs());
     let journal = Journal::open(store, stages, Options::new(|why| panic!("{why}"))).unwrap();
