@@ -26,7 +26,7 @@ const PART: i64 = 500;
 /// A file cannot be read or written, or the journal has ended.
 pub(super) async fn load(world: &World, symbol: Symbol, owed: &Owed) -> Result<Market, String> {
     world.board.begun().await;
-    // All that was told before the join lies before this row. The history follows what is on disk.
+    // Facts from before the join have smaller rows. The history follows the rows on disk.
     let row = world.journal.last_row();
     if !world.journal.durable(row).await {
         return Err("the journal has ended".to_owned());

@@ -178,7 +178,7 @@ pub fn read(
     read_as_of(archive, timeframe, symbol, (times, u64::MAX))
 }
 
-/// The same, as it was told up to input `n`: what facts about later ones told is left out.
+/// The same as of input `n`: bars of later inputs are left out.
 ///
 /// # Errors
 /// As [`read`].

@@ -112,7 +112,7 @@ impl Reading<'_> {
         self.values.wrong(&key.unwrap_or_else(|| self.key(KIND)), text);
     }
 
-    /// A value of a form; none where nothing says one, or what is said does not fit.
+    /// The value of a setting; none where it is not set or has another form, which is noted.
     fn value(&mut self, leaf: &str, form: Kind) -> Option<Json> {
         let entry = self.entry(leaf)?;
         // What a flag or a variable says is text.

@@ -4,8 +4,8 @@ use super::{AppendError, Appended, Enrol, Journal, Writer};
 use everwarm_kernel::fact::Body;
 
 impl<B: Body> Journal<B> {
-    /// Appends inputs where `head` is the last input, as [`Journal::append`]; none where another
-    /// came after it, so that whoever judged looks again. They have the event time of that input.
+    /// Appends inputs where `head` is the last input, as [`Journal::append`]. Returns none where
+    /// another input came after it: the caller decides again. They have the event time of `head`.
     ///
     /// # Errors
     /// See [`AppendError`].

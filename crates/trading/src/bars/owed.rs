@@ -29,7 +29,7 @@ pub(super) struct Plan {
 pub struct Owed {
     /// The plan it is for.
     pub plan: u64,
-    /// The input at which the plan was made: what was told up to it counts.
+    /// The input that made the plan. Bars of later inputs are not part of the range.
     pub n: u64,
     /// Opening time of the first bar.
     pub from: UtcMs,

@@ -265,7 +265,7 @@ fn a_feature_whose_past_does_not_come_waits_no_longer_than_it_takes_to_be_warm()
         let (n, body) = (u64::try_from(minute).unwrap(), close(minute, price(minute)));
         assert_eq!(said(&mut waits, n, body.clone()), said(&mut cold, n, body), "{minute}");
     }
-    // That there is none is told, too; and who is listed no more is waited for no more.
+    // An empty range ends the wait. So does the end of the listing.
     let mut stage = waits;
     said(&mut stage, 40, under(7, 8, Timeframe::M1, Vec::new()));
     let (symbol, timeframe, plan) = (sym("A"), Timeframe::M1, plan_under(7, 8, Timeframe::M1));

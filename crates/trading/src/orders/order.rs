@@ -72,8 +72,8 @@ pub enum Why {
     Earlier,
     /// The venue told more executed than the fills it told.
     FillsMissing,
-    /// It works at the venue, and nothing was told of it for a while: what a stream told may have
-    /// been lost without a trace.
+    /// It works at the venue, and the stream has been silent about it for a while. A message may
+    /// have been lost without a trace.
     Quiet,
 }
 

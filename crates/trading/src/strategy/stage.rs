@@ -70,7 +70,7 @@ struct Standing {
     entries: BTreeSet<ClientOrderId>,
     /// Whether its exit is owed.
     owed: bool,
-    /// Whether what is left was found too small to sell: its exit ended, or a sale was declined.
+    /// Whether the rest is too small to sell. Its exit ended, or a sale was declined.
     #[serde(default)]
     over: bool,
 }
@@ -420,7 +420,7 @@ impl<S: Strategy> Stage for StrategyStage<S> {
             }
             Body::Operator(Operator::ConfigApplied { text, retained, .. }) => {
                 if let Some(features) = planned(text, retained) {
-                    // The plan is told where it changes; who joins under the same one knows it so.
+                    // `FeaturePlan` comes only with another plan: who joins needs it now.
                     self.places.clear();
                     self.state.plan = number(&features);
                     self.state.features = features.iter().map(Feature::to_string).collect();
