@@ -2,11 +2,12 @@
 //! reported as ignored where it is not. Where `CI` is set they run, and fail.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Sets `shared_absent` where the material is absent.
 pub fn declare() {
-    let mut above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let here = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).expect("set by cargo");
+    let mut above = here.ancestors();
     let root = above.find(|place| place.join("Cargo.lock").exists()).expect("the repository");
     let beside = || root.join("../shared");
     let shared = env::var_os("EVERWARM_SHARED").map_or_else(beside, PathBuf::from);
