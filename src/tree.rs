@@ -89,9 +89,11 @@ fn config(seed: &Seed) -> ChildSpec {
     edge("config", seed, move |w| (ConfigActor, (w, wanted.clone(), Arc::clone(&make))))
 }
 
-/// Strategies that join while it trades are added by the configuration.
+/// Strategies that join and leave while it trades are added and removed by the configuration.
 fn stages(seed: &Seed) -> SupervisorSpec {
-    let stages = seed.stages.iter().map(|spec| stage(*spec, seed));
+    let present = seed.world.journal.present();
+    let present = |spec: &&StageSpec| present.iter().any(|(rank, ..)| *rank == spec.rank);
+    let stages = seed.stages.iter().filter(present).map(|spec| stage(*spec, seed));
     // A budget each: one bar may fail several stages as often as it takes to set it aside.
     group("stages", Strategy::Dynamic).children(stages)
 }

@@ -8,6 +8,7 @@ use everwarm::ops::exit::Exit;
 use everwarm::ops::views::CheckpointState;
 use everwarm_domain::fact::kinds::{KindInfo, TABLE, kind, rank};
 use everwarm_domain::fact::{Accept, Body, Conflict, Dispute, Market, Operator, Order, Venue};
+use everwarm_domain::id::VenueId;
 use everwarm_domain::money::Price;
 use everwarm_domain::order::{OrderIntent, SendAttempt, Side};
 use everwarm_domain::time::MINUTE;
@@ -80,7 +81,14 @@ fn adjust(data: &Path) {
     let (accept, reason) = (Accept::Venue, "gone".to_owned());
     let (balances, open) = (Vec::new(), Vec::new());
     let said = [
-        Body::Venue(Venue::Account { life: 1, time: i64::MIN, balances, open, unread: Vec::new() }),
+        Body::Venue(Venue::Account {
+            life: 1,
+            time: i64::MIN,
+            balances,
+            open,
+            unread: Vec::new(),
+            venue: VenueId::default(),
+        }),
         Body::Operator(Operator::Resolved { conflict, accept, reason }),
     ];
     let store = Store::open(&data.join(LIVE_FILE), APPLICATION).unwrap();

@@ -7,15 +7,16 @@ use everwarm_domain::fact::{
     Market, Operator, Order, Part, Restarts, Retained, Signal, Venue,
 };
 use everwarm_domain::features::{FeatureHead, FeatureTable};
-use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::{Bar, RolledBar};
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::odd::{OddBar, Oddity};
 use everwarm_domain::order::{
     Balance, Liquidity, OrderIntent, OrderReport, OrderRequest, OrderStatus, OrderType, PanicTrade,
-    ReportSource, RequestKind, Response, SendAttempt, Side, VenueFill,
+    ReportSource, RequestKind, Response, SendAttempt, Side, Terms, VenueFill,
 };
+use everwarm_domain::signal::{Direction, Intent, SignalTerms};
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::Timeframe;
 use everwarm_kernel::fact::{Body as _, Effect, Fact};
@@ -46,11 +47,13 @@ fn signal() -> Signal {
     Signal {
         strategy: String::new(),
         symbol: symbol(),
-        side: Side::Sell,
+        intent: Intent::Close,
+        direction: Direction::Long,
         confidence_ppm: u32::MAX,
         price: Price(i64::MIN),
         close_time: i64::MAX,
         reason: "x".repeat(70_000),
+        terms: SignalTerms::default(),
     }
 }
 
@@ -65,6 +68,7 @@ fn intent() -> OrderIntent {
         price: Some(Decimal::MIN),
         close_time: i64::MIN,
         valid_until: i64::MAX,
+        terms: Terms::default(),
     }
 }
 
@@ -111,6 +115,7 @@ fn markets() -> Vec<Market> {
         market_max_quantity: odd(),
         min_notional: odd(),
         min_notional_for_market: true,
+        venue: VenueId::default(),
     };
     vec![
         Market::close(i64::MAX, bars.clone(), vec![symbol]),
@@ -166,6 +171,7 @@ fn venues() -> Vec<Venue> {
             balances,
             open: vec![(id(), symbol())],
             unread: Vec::new(),
+            venue: VenueId::default(),
         },
         Venue::PanicTraded {
             trades: vec![PanicTrade {
@@ -200,7 +206,12 @@ fn operators() -> Vec<Operator> {
     let origins = vec![("a.b".to_owned(), "flag".to_owned())];
     vec![
         Operator::Started { life: u64::MAX, installation: "demo".into(), epoch: 3 },
-        Operator::LiveConfirmed { account: "1".into(), per_order: odd(), per_day: Decimal::MAX },
+        Operator::LiveConfirmed {
+            account: "1".into(),
+            per_order: odd(),
+            per_day: Decimal::MAX,
+            venue: VenueId::default(),
+        },
         Operator::Clock { time: i64::MIN },
         Operator::ConfigApplied {
             generation: 7,
@@ -351,7 +362,13 @@ fn derived() -> Vec<Body> {
             amount: odd(),
             value: Decimal::MIN,
         }),
-        Body::Ledger(Ledger::Reconciled { life: 6, conflicts: conflicts(), cash, foreign }),
+        Body::Ledger(Ledger::Reconciled {
+            life: 6,
+            conflicts: conflicts(),
+            cash,
+            foreign,
+            venue: VenueId::default(),
+        }),
     ]
 }
 

@@ -7,6 +7,7 @@ use super::kit::{
 use everwarm::history::{self, projection::projected_through};
 use everwarm::life::{APPLICATION, LIVE_FILE};
 use everwarm_domain::fact::{Body, Operator};
+use everwarm_domain::id::VenueId;
 use everwarm_domain::money::Decimal;
 use everwarm_runtime::journal::{Journal, Options};
 use everwarm_runtime::store::Store;
@@ -79,7 +80,12 @@ fn confirm(dir: &Path) {
     let store = Store::open(&dir.join(LIVE_FILE), APPLICATION).unwrap();
     let journal = Journal::open(store, Vec::new(), Options::new(|why| panic!("{why}"))).unwrap();
     let (per_order, per_day) = (Decimal::ONE, Decimal::ONE);
-    let word = Operator::LiveConfirmed { account: "1".to_owned(), per_order, per_day };
+    let word = Operator::LiveConfirmed {
+        account: "1".to_owned(),
+        per_order,
+        per_day,
+        venue: VenueId::default(),
+    };
     let writer = journal.writer("test");
     journal.append(&writer, i64::MIN, vec![Body::Operator(word)]).unwrap();
     journal.close();

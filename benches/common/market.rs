@@ -1,7 +1,7 @@
 //! Closes made before timing starts, and a venue in the loop that fills every order at once.
 
 use everwarm_domain::fact::{Body, Ledger, Market as MarketFact, Operator, Order, Venue};
-use everwarm_domain::id::Symbol;
+use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
@@ -89,6 +89,7 @@ impl Tape {
                 balances,
                 open: Vec::new(),
                 unread: Vec::new(),
+                venue: VenueId::default(),
             }),
         ]
     }

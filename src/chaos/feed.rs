@@ -6,11 +6,11 @@ use super::illness;
 use super::paced::short;
 use super::rig::Feed;
 use super::script::{Change, Deed, Word};
-use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
-use everwarm_domain::order::{FIRST_STRATEGY, OrderIntent, OrderType, Side};
+use everwarm_domain::order::{FIRST_STRATEGY, OrderIntent, OrderType, Side, Terms};
 use everwarm_domain::settings::{Instance, Risk, Settings};
 use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::{MINUTE, UtcMs};
@@ -135,6 +135,7 @@ impl Shape {
             market_max_quantity: Decimal::ZERO,
             min_notional: Decimal::from(5),
             min_notional_for_market: true,
+            venue: VenueId::default(),
         }
     }
 
@@ -202,6 +203,7 @@ pub fn twin() -> OrderIntent {
         price: Some(Decimal::from(90)),
         close_time: START,
         valid_until: UtcMs::MAX,
+        terms: Terms::default(),
     }
 }
 
@@ -282,8 +284,8 @@ pub const SECOND: &str = "quick";
 pub const THIRD: &str = "late";
 
 /// The same feed with two strategies of one kind: the second has shorter averages, which change
-/// while it holds something, is off for a while and is removed in the end. A third one is added
-/// while it trades.
+/// while it holds something, is off for a while and is removed. It leaves once it holds nothing,
+/// and joins again anew. A third one is added while it trades.
 ///
 /// # Panics
 /// There are ranks for two.
@@ -304,7 +306,8 @@ pub fn paired() -> Feed {
         (at(160), Deed::Later(Word::Flatten)),
         (at(170), Deed::Later(Word::Resume)),
         (at(200), Deed::Reload(Change::Removed)),
-        (at(215), Deed::Reload(Change::Third(5, 11))),
+        (at(215), Deed::Reload(Change::Added(THIRD, 5, 11))),
+        (at(228), Deed::Reload(Change::Added(SECOND, 3, 8))),
     ];
     let stages = everwarm_trading::specs_of(&[], &settings).expect("there are ranks for two");
     settings.risk = Risk::default();

@@ -7,7 +7,7 @@ use super::rig::{Feed, Folder};
 use crate::edge::bar::HISTORY_BARS;
 use crate::history::{HistoryLibrary, bars};
 use everwarm_domain::fact::{Body, Market as Said, Operator, Order, Venue};
-use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::order::{OrderIntent, OrderStatus, SendAttempt};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
@@ -93,6 +93,7 @@ impl Play {
                 balances,
                 open: Vec::new(),
                 unread: Vec::new(),
+                venue: VenueId::default(),
             }),
         )?;
         let through = self.venue.exchange().market();

@@ -2,7 +2,7 @@
 //! done, so that it falls at the same place in every run.
 
 use super::deeds;
-use super::feed::{SECOND, THIRD};
+use super::feed::SECOND;
 use super::illness::{self, Illness};
 use super::rig::Feed;
 use crate::edge::board::Rest;
@@ -10,7 +10,7 @@ use crate::edge::closer;
 use crate::edge::config::Content;
 use crate::edge::world::{World, path};
 use everwarm_domain::fact::{Body, Operator};
-use everwarm_domain::id::Symbol;
+use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::FIRST_STRATEGY;
 use everwarm_domain::settings::Settings;
@@ -135,8 +135,8 @@ pub enum Change {
     Lengths(u32, u32),
     /// Lengths of both averages of the second strategy.
     Second(u32, u32),
-    /// A third strategy is added, with these lengths.
-    Third(u32, u32),
+    /// A strategy of that id is added, with these lengths.
+    Added(&'static str, u32, u32),
     /// The second strategy is not configured any more.
     Removed,
     /// Whether the strategy is on.
@@ -158,10 +158,10 @@ impl Change {
                 settings.strategy.set(SECOND, "fast", fast);
                 settings.strategy.set(SECOND, "slow", slow);
             }
-            Change::Third(fast, slow) => {
-                let mut third = settings.strategy.0[FIRST_STRATEGY].clone();
-                third.section = format!(r#"{{"fast":{fast},"slow":{slow}}}"#);
-                settings.strategy.0.insert(THIRD.to_owned(), third);
+            Change::Added(id, fast, slow) => {
+                let mut added = settings.strategy.0[FIRST_STRATEGY].clone();
+                added.section = format!(r#"{{"fast":{fast},"slow":{slow}}}"#);
+                settings.strategy.0.insert(id.to_owned(), added);
             }
             Change::Removed => drop(settings.strategy.0.remove(SECOND)),
             Change::Enabled(on) => settings.strategy.enable(FIRST_STRATEGY, on),
@@ -328,7 +328,13 @@ impl Act<'_> {
                 deeds::at_rest(self.world).await;
                 let [per_order, per_day] = [per_order, per_day].map(Decimal::from);
                 let account = "the script's".to_owned();
-                self.say(Operator::LiveConfirmed { account, per_order, per_day }).await
+                self.say(Operator::LiveConfirmed {
+                    account,
+                    per_order,
+                    per_day,
+                    venue: VenueId::default(),
+                })
+                .await
             }
             Deed::Reload(_) => deeds::reload(self, content).await,
             Deed::Rollback => deeds::roll_back(self).await,

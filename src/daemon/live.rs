@@ -15,6 +15,7 @@ use crate::ops::memory::Memory;
 use crate::ops::views::{AccountView, LiveView};
 use crate::venue::port::{AccountPicture, ErrorClass, VenueError};
 use everwarm_domain::fact::{Body, Operator};
+use everwarm_domain::id::VenueId;
 use everwarm_runtime::chaos::Chaos;
 use everwarm_runtime::clock;
 use everwarm_runtime::journal::{Journal, Options};
@@ -189,7 +190,12 @@ pub fn confirm(config: &Config, live: &LiveView) -> Result<(), Failure> {
     let journal = journal.map_err(|e| store_failure(&e))?;
     let writer = journal.writer(NAME);
     let LiveView { account, per_order, per_day } = live.clone();
-    let body = Body::Operator(Operator::LiveConfirmed { account, per_order, per_day });
+    let body = Body::Operator(Operator::LiveConfirmed {
+        account,
+        per_order,
+        per_day,
+        venue: VenueId::default(),
+    });
     let appended = journal.append(&writer, i64::MIN, vec![body]);
     journal.close();
     let appended = appended.map_err(|e| Failure::new(Exit::StoreFailed, e.to_string()))?;

@@ -269,8 +269,15 @@ impl Actor for ConfigActor {
         state.fold()?;
         let inputs = inputs(state.in_force.stage(), state.world.journal.life(), wanted);
         if !inputs.is_empty() {
+            let settings = inputs.iter().find_map(settings_in);
+            let joins = settings.and_then(|settings| joins(&state.world, &settings));
+            let head = state.world.journal.head();
             state.world.chaos().point(Site::BeforeAppend, NAME);
-            state.world.journal.append(&state.writer, i64::MIN, inputs)?;
+            let (journal, joins) = (&state.world.journal, joins.unwrap_or_default());
+            // Nobody appends anything before a life has begun.
+            journal
+                .enrol_at(&state.writer, head, inputs, joins)?
+                .ok_or("another input came before the life began")?;
             state.world.chaos().point(Site::AfterAppend, NAME);
             state.fold()?;
         }
@@ -322,7 +329,7 @@ impl State {
         if now.generation != base {
             return Ok(None);
         }
-        let joins = joins(&self.world, &content.settings());
+        let Some(joins) = joins(&self.world, &content.settings()) else { return Ok(None) };
         let input = content.input(now, source);
         self.world.chaos().point(Site::BeforeAppend, NAME);
         let appended = self.world.journal.enrol_at(&self.writer, at, vec![input], joins)?;
@@ -332,21 +339,48 @@ impl State {
     }
 }
 
-/// The strategies of settings that take no part yet. Where there is no place for one the reload was
-/// refused.
-fn joins(world: &World, settings: &Settings) -> Vec<Enrol> {
-    let members = world.journal.members();
-    let specs = everwarm_trading::specs_of(&members, settings).unwrap_or_default();
-    let new = specs.iter().filter(|spec| members.iter().all(|who| who.rank != spec.rank));
-    let join = |spec: &StageSpec| {
-        let info = StageInfo::of(&*spec.build());
-        let kind = info.instance_of.unwrap_or(info.name).to_owned();
-        Enrol::Join { info, kind, settings: String::new() }
-    };
-    new.map(join).collect()
+/// The settings that an input puts in force.
+fn settings_in(body: &Body) -> Option<Settings> {
+    match body {
+        Body::Operator(Operator::ConfigApplied { text, .. }) => Settings::from_text(text).ok(),
+        Body::Market(_)
+        | Body::Venue(_)
+        | Body::Operator(_)
+        | Body::Analysis(_)
+        | Body::Decision(_)
+        | Body::Order(_)
+        | Body::Ledger(_) => None,
+    }
 }
 
-/// Starts the actors of strategies that joined while it traded, until the end.
+/// The strategies of settings that take no part yet, or any more; none while one of them leaves.
+/// Where there is no place for one the reload was refused.
+fn joins(world: &World, settings: &Settings) -> Option<Vec<Enrol>> {
+    let (members, present) = (world.journal.members(), world.journal.present());
+    let specs = everwarm_trading::specs_of(&members, settings).unwrap_or_default();
+    let acting = world.directory.children(path::STAGES);
+    let mut joins = Vec::new();
+    for spec in specs {
+        let configured = settings.strategy.0.contains_key(spec.name);
+        match present.iter().find(|(rank, ..)| *rank == spec.rank) {
+            Some((.., Some(_))) if configured => return None,
+            None if configured && everwarm_trading::joins(spec.rank) => {
+                // The actor that it had before ends first.
+                if acting.iter().any(|id| id == spec.name) {
+                    return None;
+                }
+                let info = StageInfo::of(&*spec.build());
+                let kind = info.instance_of.unwrap_or(info.name).to_owned();
+                joins.push(Enrol::Join { info, kind, settings: String::new() });
+            }
+            Some(_) | None => {}
+        }
+    }
+    Some(joins)
+}
+
+/// Starts the actors of strategies that joined while it traded, and ends those of strategies that
+/// left, until the end.
 async fn keep_strategies(world: World, make: MakeStage) {
     let (mut applied, slot) = (world.board.config(), world.directory.slot(path::STAGES));
     let mut supervisor = slot.changes();
@@ -368,8 +402,20 @@ async fn converge(world: &World, make: &MakeStage) -> bool {
     let mut done = true;
     let supervisor = world.directory.supervisor(path::STAGES);
     let actual: BTreeSet<String> = world.directory.children(path::STAGES).into_iter().collect();
+    let present = world.journal.present();
     for who in world.journal.members() {
-        if actual.contains(&who.id) {
+        let (is_there, acts) =
+            (present.iter().any(|(rank, ..)| *rank == who.rank), actual.contains(&who.id));
+        if acts && !is_there && everwarm_trading::joins(who.rank) {
+            match supervisor.remove(&who.id).await {
+                Ok(()) | Err(RequestError::NotFound) => {}
+                Err(e) => {
+                    done = false;
+                    tracing::debug!(strategy = who.id, error = %e, "its stage is ended later");
+                }
+            }
+        }
+        if acts || !is_there {
             continue;
         }
         let Some(spec) = instance(&who.id, &who.kind, who.rank) else { continue };

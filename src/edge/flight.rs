@@ -13,7 +13,7 @@ use super::world::{Passing, World, path};
 use crate::venue::binance::error::{FILTER_FAILURE, is_lack_of_balance};
 use crate::venue::port::{AccountPicture, ErrorClass, Stamp, Trade, TradesSince, VenueError};
 use everwarm_domain::fact::{Body, Venue};
-use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::id::{ClientOrderId, VenueId};
 use everwarm_domain::order::{OrderIntent, OrderReport, OrderRequest, Response, SendAttempt};
 use everwarm_domain::time::UtcMs;
 use everwarm_runtime::chaos::{Sabotage, Site};
@@ -481,6 +481,13 @@ async fn look_at_account(
         }
     }
     let time = world.now();
-    bodies.push(Body::Venue(Venue::Account { life, time, balances, open, unread }));
+    bodies.push(Body::Venue(Venue::Account {
+        life,
+        time,
+        balances,
+        open,
+        unread,
+        venue: VenueId::default(),
+    }));
     Ok(())
 }

@@ -17,6 +17,7 @@ use super::unexplained::applied;
 use super::world::{Passing, World, path, wall};
 use crate::venue::binance::MayPlace;
 use everwarm_domain::fact::{Body, Venue};
+use everwarm_domain::id::VenueId;
 use everwarm_domain::order::{
     OrderReport, OrderRequest, OrderStatus, RequestKind, Response, SendAttempt, Side,
 };
@@ -333,7 +334,14 @@ impl State {
                 let open = picture.open();
                 let Picture { balances, unread, .. } = picture;
                 let searches = book.expected.searches(&balances, &[]);
-                let account = Venue::Account { life, time, balances, open, unread };
+                let account = Venue::Account {
+                    life,
+                    time,
+                    balances,
+                    open,
+                    unread,
+                    venue: VenueId::default(),
+                };
                 if searches.is_empty() {
                     let account = vec![Body::Venue(account)];
                     self.world.journal.append(&self.writer, now, account)?;

@@ -249,7 +249,8 @@ impl Stage for GatewayBook {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType};
+    use everwarm_domain::id::VenueId;
+    use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, Terms};
     use everwarm_domain::switch::SafeStep;
     use everwarm_trading::testing::{dec, fact, input, sent, sym};
 
@@ -264,6 +265,7 @@ mod tests {
             price: None,
             close_time: 60_000,
             valid_until: i64::MAX,
+            terms: Terms::default(),
         }
     }
 
@@ -290,7 +292,8 @@ mod tests {
         assert!(!book.is_confirmed());
         let (per_order, per_day) = (dec("100"), dec("150"));
         let account = "1".to_owned();
-        let confirmed = Operator::LiveConfirmed { account, per_order, per_day };
+        let confirmed =
+            Operator::LiveConfirmed { account, per_order, per_day, venue: VenueId::default() };
         book.evolve(&input(2, Body::Operator(confirmed)));
         assert_eq!(due(&book), Vec::<String>::new());
         assert!(book.is_confirmed());

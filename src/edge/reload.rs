@@ -92,9 +92,8 @@ pub async fn apply(
         world.tell(path::CONFIG, ConfigMsg::Apply { at, base, content, source, reply });
         match tokio::time::timeout(ANSWER, answer).await {
             Ok(Ok(Some(row))) => return durable(world, row, base + 1).await,
-            // Something was said meanwhile: judged again.
-            Ok(Ok(None)) => {}
-            Ok(Err(_)) | Err(_) => tokio::time::sleep(AGAIN).await,
+            // Something was said meanwhile, or a strategy leaves still: judged again.
+            Ok(Ok(None) | Err(_)) | Err(_) => tokio::time::sleep(AGAIN).await,
         }
     }
     Err(NoOutcome::Stuck)

@@ -251,6 +251,7 @@ async fn whose(
 mod tests {
     use super::*;
     use everwarm_domain::fact::Conflict;
+    use everwarm_domain::id::VenueId;
     use everwarm_domain::order::{OrderStatus, ReportSource};
     use everwarm_trading::testing::{dec, fact, filled, input, instrument, position, sym, trade};
 
@@ -260,7 +261,14 @@ mod tests {
 
     fn compared(expected: &mut Expected, n: u64, time: UtcMs, short: &[&str]) {
         let (balances, open) = (Vec::new(), Vec::new());
-        let account = Venue::Account { life: 1, time, balances, open, unread: Vec::new() };
+        let account = Venue::Account {
+            life: 1,
+            time,
+            balances,
+            open,
+            unread: Vec::new(),
+            venue: VenueId::default(),
+        };
         expected.fold(&input(n, Body::Venue(account)));
         let conflict = |about: &&str| Conflict {
             about: (*about).to_owned(),
@@ -270,7 +278,8 @@ mod tests {
         };
         let conflicts = short.iter().map(conflict).collect();
         let (cash, foreign) = (Decimal::ZERO, vec![("ETH".to_owned(), dec("3"))]);
-        let said = Ledger::Reconciled { life: 1, conflicts, cash, foreign };
+        let said =
+            Ledger::Reconciled { life: 1, conflicts, cash, foreign, venue: VenueId::default() };
         expected.fold(&fact(n, 800, Body::Ledger(said)));
     }
 

@@ -5,6 +5,8 @@
 //! (`trading::universe`). That actors and subscriptions are those of the listed symbols is not
 //! remembered anywhere: wanted is compared with actual, at every change, when the supervisor of the
 //! bar actors was started again, and now and then.
+//!
+//! It also says that a strategy leaves which is not configured any more, once that holds nothing.
 
 use super::board::Rest;
 use super::gateway::GatewayMsg;
@@ -15,9 +17,10 @@ use everwarm_domain::fact::{AtVenue, Body, Market};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_kernel::fact::Rank;
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::clock;
-use everwarm_runtime::journal::{Waker, Writer};
+use everwarm_runtime::journal::{Enrol, Waker, Writer};
 use everwarm_runtime::runner::Runner;
 use everwarm_runtime::supervise::{ChildSpec, RequestError};
 use everwarm_trading::reload::{self, Refusal};
@@ -238,6 +241,10 @@ impl State {
             self.rest(Rest::Busy);
             return Ok(());
         }
+        if self.strategies_leave()? {
+            self.rest(Rest::Busy);
+            return Ok(());
+        }
         let now = self.event_time();
         // A process that was away asks again. In lockstep nothing happens while nobody looks.
         let away = self.world.passing != Passing::Lockstep && !self.world.board.was_asked();
@@ -250,6 +257,25 @@ impl State {
             self.rest(Rest::Idle);
         }
         Ok(())
+    }
+
+    /// Says that strategies leave which have nothing to do any more; whether it said any.
+    fn strategies_leave(&mut self) -> Result<bool, ActorProcessingErr> {
+        let (journal, known) = (&self.world.journal, self.known.stage());
+        let over = |(rank, name, _, left): &(Rank, &str, u64, Option<u64>)| {
+            everwarm_trading::joins(*rank) && left.is_none() && known.is_over(name)
+        };
+        let over = journal.present().into_iter().filter(over);
+        let leave: Vec<Enrol> = over.map(|(rank, ..)| Enrol::Leave(rank)).collect();
+        if leave.is_empty() {
+            return Ok(false);
+        }
+        self.world.chaos().point(Site::BeforeAppend, NAME);
+        // Where another input came meanwhile it is looked at again.
+        journal.enrol_at(&self.writer, self.known.cursor(), Vec::new(), leave)?;
+        self.world.chaos().point(Site::AfterAppend, NAME);
+        self.fold()?;
+        Ok(true)
     }
 
     /// In lockstep the last close: the venue's time may have moved beyond it, by how much depends

@@ -164,7 +164,7 @@ impl StatusFold {
                 self.branches.remove(path);
                 self.branches.extend(down.as_ref().map(|why| (path.clone(), why.clone())));
             }
-            Operator::LiveConfirmed { account, per_order, per_day } => {
+            Operator::LiveConfirmed { account, per_order, per_day, venue: _ } => {
                 let (account, per_order) = (account.clone(), per_order.normalize());
                 let per_day = per_day.normalize();
                 self.view.live = Some(LiveView { account, per_order, per_day });
@@ -487,6 +487,7 @@ mod tests {
     use super::super::sample::{T, journal};
     use super::*;
     use everwarm_domain::fact::{Conflict, Ledger};
+    use everwarm_domain::id::VenueId;
     use everwarm_domain::switch::Switch;
     use everwarm_domain::time::MINUTE;
     use everwarm_kernel::fact::Key;
@@ -602,6 +603,7 @@ mod tests {
             conflicts,
             foreign: vec![],
             cash: Decimal::ZERO,
+            venue: VenueId::default(),
         }));
         assert_eq!((view.state, view.ready), (State::Refused, false));
         let told = "conflict vcbsg5f1, USD: we hold 5, the venue says 4; see everwarm reconcile";

@@ -7,13 +7,14 @@ use everwarm_domain::fact::{
     Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Signal, Venue,
 };
 use everwarm_domain::features::{FeatureHead, FeatureTable};
-use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{
     Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource,
-    SendAttempt, Side, VenueFill,
+    SendAttempt, Side, Terms, VenueFill,
 };
+use everwarm_domain::signal::{Direction, Intent, SignalTerms};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_kernel::fact::{Fact, Key};
 use std::ops::ControlFlow;
@@ -83,11 +84,13 @@ fn wish(name: &str) -> Signal {
     Signal {
         strategy: "sma_cross".into(),
         symbol: symbol(name),
-        side: Side::Buy,
+        intent: Intent::Open,
+        direction: Direction::Long,
         confidence_ppm: 631_000,
         price: Price(125_000_000_000),
         close_time: T,
         reason: "the 10-bar average crossed above the 30-bar one".into(),
+        terms: SignalTerms::default(),
     }
 }
 
@@ -102,6 +105,7 @@ fn intent() -> OrderIntent {
         price: None,
         close_time: T,
         valid_until: T + 5 * MINUTE,
+        terms: Terms::default(),
     }
 }
 
@@ -182,6 +186,7 @@ fn account() -> Body {
         balances: vec![usd],
         open: vec![],
         unread: Vec::new(),
+        venue: VenueId::default(),
     })
 }
 
@@ -195,6 +200,7 @@ fn reconciled() -> Body {
         conflicts: vec![],
         foreign: vec![],
         cash: Decimal::ZERO,
+        venue: VenueId::default(),
     })
 }
 

@@ -100,7 +100,7 @@ fn signal_view(key: String, signal: &Signal) -> SignalView {
         time: signal.close_time,
         strategy: signal.strategy.clone(),
         symbol: signal.symbol,
-        side: signal.side,
+        side: signal.side(),
         price: signal.price.decimal().normalize(),
         reason: signal.reason.clone(),
         outcome: Outcome::Pending,

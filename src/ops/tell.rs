@@ -310,7 +310,7 @@ fn tell_operator(operator: &Operator) -> String {
         Operator::Started { life, installation, epoch } => {
             format!("process life {life} of installation {installation}, epoch {epoch}, began")
         }
-        Operator::LiveConfirmed { account, per_order, per_day } => format!(
+        Operator::LiveConfirmed { account, per_order, per_day, venue: _ } => format!(
             "real money may be traded by account {account}: at most {per_order} an entry, \
              {per_day} a day"
         ),
@@ -440,7 +440,7 @@ pub fn features(symbol: Symbol, values: &[(String, f64)]) -> String {
 
 fn signal(signal: &Signal) -> String {
     let Signal { strategy, symbol, price, reason, .. } = signal;
-    let side = side(signal.side);
+    let side = side(signal.side());
     format!("{strategy} wishes to {side} {symbol} at {price}: {reason}")
 }
 
@@ -464,7 +464,7 @@ fn tell_decision(decision: &Decision) -> String {
             format!("risk approved: {}, {} reserved", intent(approved), amount(*reserved))
         }
         Decision::Declined { signal, text, .. } => {
-            format!("risk declined to {} {}: {text}", side(signal.side), signal.symbol)
+            format!("risk declined to {} {}: {text}", side(signal.side()), signal.symbol)
         }
         Decision::Owed { symbol, strategy, cause, tries, refusal, ended, .. } => {
             let exit = format!("the exit of {symbol} by {strategy}");

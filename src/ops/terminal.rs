@@ -126,7 +126,7 @@ impl TerminalState {
             Body::Operator(operator) => self.operator(operator),
             Body::Analysis(Analysis::Signals { rows }) => {
                 let line = |signal: &everwarm_domain::fact::Signal| {
-                    let (side, symbol) = (tell::side(signal.side), signal.symbol);
+                    let (side, symbol) = (tell::side(signal.side()), signal.symbol);
                     let text = format!("{side} {symbol} at {}: {}", signal.price, signal.reason);
                     self.row(&clock(time), "signal", &text, Paint::Plain)
                 };
@@ -313,7 +313,7 @@ impl TerminalState {
             | Decision::Owed { ended: Some(_), .. }
             | Decision::Owed { refusal: None, .. } => return Vec::new(),
             Decision::Declined { signal, text, .. } => {
-                format!("{} {}: {text}", tell::side(signal.side), signal.symbol)
+                format!("{} {}: {text}", tell::side(signal.side()), signal.symbol)
             }
             Decision::Breaker { .. }
             | Decision::Owed { .. }
@@ -487,6 +487,7 @@ impl TerminalState {
 mod tests {
     use super::super::sample::{T, close, equity, journal};
     use super::*;
+    use everwarm_domain::id::VenueId;
     use everwarm_domain::time::MINUTE;
     use everwarm_kernel::fact::Key;
 
@@ -601,6 +602,7 @@ mod tests {
             conflicts: vec![conflict],
             foreign: vec![("BNB".into(), Decimal::ONE)],
             cash: Decimal::ZERO,
+            venue: VenueId::default(),
         });
         let expected = [
             "              foreign   1 BNB more than ours, never traded",

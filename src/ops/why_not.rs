@@ -254,7 +254,7 @@ impl Seen {
                     round.facts.push(fact.clone());
                     round.signal = Some(signal.clone());
                 }
-                let shown = Shown::Wished(signal.strategy.clone(), signal.side);
+                let shown = Shown::Wished(signal.strategy.clone(), signal.side());
                 self.show(fact.key, shown);
             }
             Analysis::Rolled { .. } | Analysis::FeaturePlan { .. } => {}
@@ -363,7 +363,7 @@ impl Seen {
         for fact in &round.facts {
             match &fact.body {
                 Body::Decision(Decision::Declined { text, signal, .. }) => {
-                    let side = tell::side(signal.side);
+                    let side = tell::side(signal.side());
                     return format!("{} wished to {side}, risk declined: {text}", signal.strategy);
                 }
                 Body::Order(Order::Intent(intent)) => {
@@ -380,7 +380,7 @@ impl Seen {
             }
         }
         if let Some(signal) = &round.signal {
-            let side = tell::side(signal.side);
+            let side = tell::side(signal.side());
             return format!("{} wished to {side}, and nothing was decided", signal.strategy);
         }
         let silent = self.silent(round);

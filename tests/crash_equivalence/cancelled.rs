@@ -10,6 +10,7 @@ use everwarm_domain::fact::{Analysis, Body, Decision, Market, Order, Signal, Ven
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{OrderStatus, Response, Side};
+use everwarm_domain::signal::{Direction, SignalTerms};
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
@@ -70,11 +71,13 @@ impl Stage for Hasty {
         let rows = vec![Signal {
             strategy: "sma_cross".to_owned(),
             symbol: Symbol::new(SYMBOL).unwrap(),
-            side,
+            intent: side.into(),
+            direction: Direction::Long,
             confidence_ppm: 1,
             price: Price(100 * 100_000_000),
             close_time: *time,
             reason: "it is hasty".to_owned(),
+            terms: SignalTerms::default(),
         }];
         out.say_because([fact.key], Body::Analysis(Analysis::Signals { rows }));
     }

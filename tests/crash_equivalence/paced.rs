@@ -49,7 +49,7 @@ impl Careless {
                 Body::Analysis(Analysis::Signals { rows }) => {
                     let rows = rows.into_iter().filter(|row| {
                         let before = self.signals.get(&(row.symbol, row.strategy.clone()));
-                        before.is_none_or(|before| before.side != row.side)
+                        before.is_none_or(|before| before.side() != row.side())
                     });
                     let rows: Vec<Signal> = rows.collect();
                     if rows.is_empty() {

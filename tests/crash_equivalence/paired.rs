@@ -20,12 +20,21 @@ fn two_strategies_on_one_symbol_hold_and_sell_each_their_own() {
     assert_eq!(outcome.broken, Vec::<String>::new(), "the audit is one of the invariants");
     let mut lots: BTreeMap<_, Decimal> = BTreeMap::new();
     let (mut both, mut minute, mut joined) = (BTreeSet::new(), 0, Vec::new());
-    let (mut bought, mut sold) = (BTreeMap::new(), Vec::new());
+    let (mut bought, mut sold, mut left) = (BTreeMap::new(), Vec::new(), Vec::new());
     for fact in &outcome.facts {
         match &fact.body {
             Body::Market(Market::Close { time, .. }) => minute = (time - START) / MINUTE,
             Body::Operator(Operator::StageJoined { rank, id, kind, .. }) => {
                 joined.push((*rank, id.clone(), kind.clone()));
+            }
+            Body::Operator(Operator::StageLeft { rank }) => {
+                assert_eq!(*rank, 401);
+                let of_it = lots.iter().filter(|((strategy, _), _)| strategy == SECOND);
+                // What is less than a step cannot be sold.
+                let step = Decimal::new(1, 3);
+                let of_it: Vec<_> = of_it.filter(|(_, quantity)| **quantity >= step).collect();
+                assert!(of_it.is_empty(), "{minute}: it held {of_it:?}");
+                left.push(minute);
             }
             Body::Ledger(Ledger::Lot { strategy, symbol, quantity, .. }) => {
                 lots.insert((strategy.clone(), *symbol), *quantity);
@@ -60,13 +69,17 @@ fn two_strategies_on_one_symbol_hold_and_sell_each_their_own() {
         }
     }
     let of = |rank, id: &str| (rank, id.to_owned(), FIRST_STRATEGY.to_owned());
-    assert_eq!(joined, [of(401, SECOND), of(402, THIRD)], "once each");
+    let again = of(401, SECOND);
+    assert_eq!(joined, [again.clone(), of(402, THIRD), again], "the second one came back");
+    let [at] = left[..] else { panic!("{left:?}") };
+    assert!((200..228).contains(&at), "it left at {at}");
     assert!(!both.is_empty(), "at no time both hold the same symbol");
     let minutes = &bought[SECOND];
     let any = |from: i64, to: i64| minutes.iter().any(|at| (from..to).contains(at));
     assert!(any(0, 58) && any(58, 111), "under both lengths: {minutes:?}");
     assert!(!minutes.iter().any(|at| (111..=130).contains(at)), "it was off: {minutes:?}");
-    assert!(!minutes.iter().any(|at| *at > 200), "it is not configured: {minutes:?}");
+    assert!(!any(201, 228), "it is not configured: {minutes:?}");
+    assert!(any(228, 260), "it is back: {minutes:?}");
     assert!(bought[FIRST_STRATEGY].iter().any(|at| *at > 200), "the other one goes on");
     assert!(bought[THIRD].iter().all(|at| *at > 215), "it joined then: {bought:?}");
     let flattened: BTreeSet<&str> = sold

@@ -3,7 +3,7 @@
 use crate::kit::{Folder, ask, run, small_recording, until_end};
 use everwarm::life::{APPLICATION, LIVE_FILE, places as seats};
 use everwarm_domain::fact::{Body, Market, Venue};
-use everwarm_domain::id::Symbol;
+use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::Balance;
@@ -42,7 +42,14 @@ fn poison(data: &Path) {
     let (bars, missing) = (vec![bar("AAAUSD"), bar("BBBUSD")], Vec::new());
     let unread = Vec::new();
     let said = [
-        Body::Venue(Venue::Account { life: 1, time, balances, open, unread }),
+        Body::Venue(Venue::Account {
+            life: 1,
+            time,
+            balances,
+            open,
+            unread,
+            venue: VenueId::default(),
+        }),
         Body::Market(Market::close(time, bars.clone(), Vec::new())),
         Body::Market(Market::close(
             time + MINUTE,

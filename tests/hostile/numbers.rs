@@ -5,7 +5,7 @@ use everwarm::venue::binance::map;
 use everwarm::venue::binance::wire::{self, decode};
 use everwarm::venue::port::MarketReport;
 use everwarm_domain::fact::{Body, Ledger, Market, Operator, Order, Venue};
-use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{
@@ -243,7 +243,14 @@ fn minute(desk: &mut Desk, dice: &mut Dice, minute: i64, refused: &mut u32) {
             Ok(account) => {
                 let (balances, unread) = map::balances(&account.balances, false);
                 let (life, time, open) = (1, desk.time, Vec::new());
-                desk.give(Body::Venue(Venue::Account { life, time, balances, open, unread }));
+                desk.give(Body::Venue(Venue::Account {
+                    life,
+                    time,
+                    balances,
+                    open,
+                    unread,
+                    venue: VenueId::default(),
+                }));
             }
             Err(_) => *refused += 1,
         }
@@ -340,7 +347,14 @@ fn raw(dice: &mut Dice, desk: &Desk, living: &[OrderIntent]) -> Body {
             };
             let balances = ["ADA", "BTC", "USDT"].map(&mut balance).to_vec();
             let (life, time, open, unread) = (1, desk.time, Vec::new(), Vec::new());
-            Body::Venue(Venue::Account { life, time, balances, open, unread })
+            Body::Venue(Venue::Account {
+                life,
+                time,
+                balances,
+                open,
+                unread,
+                venue: VenueId::default(),
+            })
         }
         _ if living.is_empty() => Body::Operator(Operator::Clock { time: desk.time }),
         2 => {
@@ -407,7 +421,14 @@ fn a_crash_of_the_market_is_never_hidden_from_exits() {
     desk.give(Body::Market(Market::Instruments { rules }));
     let balances = vec![Balance { asset: "USDT".into(), free: d("10000"), locked: d("0") }];
     let (life, time, open, unread) = (1, desk.time, Vec::new(), Vec::new());
-    desk.give(Body::Venue(Venue::Account { life, time, balances, open, unread }));
+    desk.give(Body::Venue(Venue::Account {
+        life,
+        time,
+        balances,
+        open,
+        unread,
+        venue: VenueId::default(),
+    }));
     let mut sides = Vec::new();
     for (at, price) in (1..).zip(["50000", "49900", "49800", "52000", "53000", "600"]) {
         let open_time = START + at * MINUTE;

@@ -2,7 +2,7 @@
 //! give a value or an error, and stages take what is given.
 
 use everwarm_domain::fact::{Body, Market, Operator, Retained, Venue};
-use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{
@@ -67,6 +67,7 @@ fn facts() -> Vec<Body> {
             balances: vec![balance],
             open: vec![(client_id.clone(), symbol)],
             unread: vec!["JUNK".into()],
+            venue: VenueId::default(),
         }),
         Body::Venue(Venue::Reported(report)),
         Body::Venue(Venue::Sent { attempts: vec![attempt] }),

@@ -6,6 +6,7 @@ use super::remote::Elsewhere;
 use crate::kit::{ask, run, wait_until};
 use everwarm::life::{APPLICATION, LIVE_FILE};
 use everwarm_domain::fact::{Body, Operator};
+use everwarm_domain::id::VenueId;
 use everwarm_runtime::journal::{Journal, Options};
 use everwarm_runtime::store::Store;
 use rust_decimal::Decimal;
@@ -39,7 +40,12 @@ fn confirm_for(dir: &Path, account: &str) {
     let journal = Journal::open(store, Vec::new(), Options::new(|why| panic!("{why}"))).unwrap();
     let writer = journal.writer("test");
     let (account, amount) = (account.to_owned(), Decimal::from(1_000_000));
-    let body = Operator::LiveConfirmed { account, per_order: amount, per_day: amount };
+    let body = Operator::LiveConfirmed {
+        account,
+        per_order: amount,
+        per_day: amount,
+        venue: VenueId::default(),
+    };
     journal.append(&writer, i64::MIN, vec![Body::Operator(body)]).unwrap();
     journal.close();
 }

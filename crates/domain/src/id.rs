@@ -217,3 +217,19 @@ impl<V> SymbolMap<V> {
         self.0.binary_search_by(|row| row.0.cmp(&symbol))
     }
 }
+/// A venue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VenueId {
+    /// Binance spot, or what speaks its protocol.
+    #[default]
+    Binance,
+}
+
+impl VenueId {
+    /// Whether it is the one that stored forms leave out.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == VenueId::default()
+    }
+}

@@ -1,6 +1,6 @@
 //! Instruments and the venue's rules for orders in them.
 
-use super::id::Symbol;
+use super::id::{Symbol, VenueId};
 use super::money::{Decimal, floor_to_step};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,9 @@ pub struct Instrument {
     pub min_notional: Decimal,
     /// Whether `min_notional` also holds for market orders.
     pub min_notional_for_market: bool,
+    /// Where it is traded.
+    #[serde(default)]
+    pub venue: VenueId,
 }
 
 impl Instrument {

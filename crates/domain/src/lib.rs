@@ -14,5 +14,6 @@ pub mod odd;
 pub mod order;
 pub mod quarantine;
 pub mod settings;
+pub mod signal;
 pub mod switch;
 pub mod time;

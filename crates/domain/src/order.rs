@@ -1,6 +1,6 @@
 //! Orders: what we intend, what the venue says of it.
 
-use super::id::{ClientOrderId, Symbol};
+use super::id::{ClientOrderId, Symbol, VenueId};
 use super::money::Decimal;
 use super::time::UtcMs;
 use serde::{Deserialize, Serialize};
@@ -103,6 +103,65 @@ pub struct OrderIntent {
     pub close_time: UtcMs,
     /// Not sent for the first time after this instant of venue time.
     pub valid_until: UtcMs,
+    /// What else was decided; left out of facts where it is nothing.
+    #[serde(default, skip_serializing_if = "Terms::is_default")]
+    pub terms: Terms,
+}
+
+/// How long an order works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeInForce {
+    /// Until it is filled or cancelled.
+    GoodTilCancelled,
+    /// What is not filled at once ends.
+    ImmediateOrCancel,
+    /// All at once, or nothing.
+    FillOrKill,
+    /// Until the session ends.
+    Day,
+}
+
+/// What an intent says besides what to trade and how much.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Terms {
+    /// Where it is traded.
+    pub venue: VenueId,
+    /// Whose lot it changes; none: that of who wanted it.
+    pub lot: Option<String>,
+    /// Amount to trade in quote units, in place of a quantity.
+    pub notional: Option<Decimal>,
+    /// Price at which a stop is triggered, quote units.
+    pub stop: Option<Decimal>,
+    /// Distance at which a stop follows the market, millionths of the price.
+    pub trail_ppm: Option<u32>,
+    /// How long it works; none: as its kind of order does.
+    pub tif: Option<TimeInForce>,
+    /// Our id of the list of orders it is part of.
+    pub list: Option<ClientOrderId>,
+    /// Which part of a decision it is, from 0.
+    pub leg: u32,
+    /// How often the same was requested before.
+    pub revision: u32,
+    /// The order that it protects or replaces.
+    pub parent: Option<ClientOrderId>,
+    /// Whether it may only make a position smaller.
+    pub reduce_only: bool,
+}
+
+impl Terms {
+    /// Whether nothing but what is usual was decided.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Terms::default()
+    }
+
+    /// The terms of a request that was made `revision` times before.
+    #[must_use]
+    pub fn again(revision: u32) -> Terms {
+        Terms { revision, ..Terms::default() }
+    }
 }
 
 /// What an execution was to the book of the venue.

@@ -5,7 +5,7 @@ use super::exchange::{
 };
 use super::market::Market;
 use crate::exchange::local::Setup;
-use everwarm_domain::id::Symbol;
+use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price, parse_decimal};
@@ -55,6 +55,7 @@ fn instrument(base: &str) -> Instrument {
         market_max_quantity: dec("500"),
         min_notional: dec("5"),
         min_notional_for_market: true,
+        venue: VenueId::default(),
     }
 }
 

@@ -25,30 +25,42 @@ pub(super) struct Identity {
     pub(super) epoch: u64,
 }
 
-/// The id of the order that a decision on the close `close` leads to. A repeated request of the
-/// same decision is another order: `revision` counts them from 0.
+/// What of a decision an order is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    /// Which part, from 0.
+    pub(super) leg: u32,
+    /// A repeated request of the same part is another order: they are counted from 0.
+    pub(super) revision: u32,
+}
+
+/// The id of the order that a part of a decision on the close `close` leads to.
 pub(super) fn of(
     identity: &Identity,
     strategy: &str,
     symbol: Symbol,
     side: Side,
     close: UtcMs,
-    revision: u32,
+    part: Part,
 ) -> ClientOrderId {
-    let leg = match side {
+    let does = match side {
         Side::Buy => "entry",
         Side::Sell => "exit",
     };
     let mut text = Vec::new();
-    let words = [&identity.installation, strategy, symbol.as_str(), leg];
+    let words = [&identity.installation, strategy, symbol.as_str(), does];
     for word in words {
         // With its length, so that no two lists of words give the same text.
         text.extend((word.len() as u64).to_le_bytes());
         text.extend(word.as_bytes());
     }
     text.extend(identity.epoch.to_le_bytes());
-    text.extend(u64::from(revision).to_le_bytes());
+    text.extend(u64::from(part.revision).to_le_bytes());
     text.extend(close.to_le_bytes());
+    // The ids of orders without further parts stay what they were before there were any.
+    if part.leg > 0 {
+        text.extend(part.leg.to_le_bytes());
+    }
     let mut hash = sip_hash_128(KEY, &text);
     let mut id = String::from(ClientOrderId::PREFIX);
     id.extend(strategy.chars().filter(char::is_ascii_alphanumeric).take(WORD_MAX));
@@ -111,8 +123,8 @@ mod tests {
 
     /// The id of the order that a signal leads to.
     fn of(identity: &Identity, signal: &Signal) -> ClientOrderId {
-        let Signal { strategy, symbol, side, close_time, .. } = signal;
-        super::of(identity, strategy, *symbol, *side, *close_time, 0)
+        let Signal { strategy, symbol, close_time, .. } = signal;
+        super::of(identity, strategy, *symbol, signal.side(), *close_time, Part::default())
     }
 
     #[test]
@@ -156,9 +168,12 @@ mod tests {
         ids.extend(others.iter().map(|other| of(&identity, other)));
         ids.insert(of(&Identity { epoch: 2, ..identity.clone() }, &base));
         ids.insert(of(&Identity { installation: "insu".into(), ..identity.clone() }, &base));
-        let again = super::of(&identity, "sma_cross", base.symbol, Side::Buy, 60_000, 1);
-        ids.insert(again);
-        assert_eq!(ids.len(), 8);
+        for (leg, revision) in [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)] {
+            let part = Part { leg, revision };
+            let id = super::of(&identity, "sma_cross", base.symbol, Side::Buy, 60_000, part);
+            ids.insert(id);
+        }
+        assert_eq!(ids.len(), 11);
         // What the decision was not made of does not.
         assert!(ids.contains(&of(&identity, &Signal { confidence_ppm: 9, ..base })));
     }

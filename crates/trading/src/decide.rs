@@ -18,29 +18,30 @@
 //! 2. A strategy has at most one order in a symbol that is not final.
 //! 3. Nothing held is negative.
 
+mod entries;
 mod exits;
 mod owed;
 
 pub use exits::REFUSALS;
 
-use super::client_id::{self, Identity};
+use super::client_id::{self, Identity, Part};
 use super::instruments::Instruments;
 use super::lots::Lots;
 use super::risk::caps::Caps;
 use super::risk::sizing::{self, TooSmall};
+use entries::form_allows;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
-    Analysis, AtVenue, Body, BreakerLevel, Decision, Ledger, Listed, Market, Operator, Order,
-    Signal, Venue,
+    Analysis, Body, BreakerLevel, Decision, Ledger, Listed, Market, Operator, Order, Signal, Venue,
 };
 use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::{self, Decimal, Price};
 use everwarm_domain::odd::Oddity;
-use everwarm_domain::order::{OrderIntent, OrderType, Side};
+use everwarm_domain::order::{OrderIntent, OrderType, Side, Terms};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::Switch;
-use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Fact, Key, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_kernel::state;
@@ -221,6 +222,7 @@ impl Decide {
     }
 
     fn judge(&self, signal: &Signal, round: &mut Round) -> Result<Approved, Refusal> {
+        form_allows(signal)?;
         self.level_allows(signal)?;
         self.listing_allows(signal.symbol)?;
         self.bars_allow(signal.symbol)?;
@@ -236,17 +238,26 @@ impl Decide {
         round.taken.insert((signal.symbol, signal.strategy.clone()));
         round.cash = round.cash.map(|cash| cash.saturating_sub(reserved));
         round.caps.spend(signal.close_time, reserved);
-        let Signal { strategy, symbol, side, close_time, .. } = signal;
+        let Signal { strategy, symbol, close_time, terms, .. } = signal;
+        let (side, usual) = (signal.side(), self.valid_until(*close_time));
         let intent = OrderIntent {
-            client_id: client_id::of(&self.identity, strategy, *symbol, *side, *close_time, 0),
+            client_id: client_id::of(
+                &self.identity,
+                strategy,
+                *symbol,
+                side,
+                *close_time,
+                Part::default(),
+            ),
             strategy: strategy.clone(),
             symbol: *symbol,
-            side: *side,
+            side,
             order_type: OrderType::Market,
             quantity,
             price: None,
             close_time: *close_time,
-            valid_until: self.valid_until(*close_time),
+            valid_until: terms.valid_until.unwrap_or(i64::MAX).min(usual),
+            terms: Terms::default(),
         };
         Ok(Approved { intent, reserved, reason: signal.reason.clone() })
     }
@@ -254,61 +265,6 @@ impl Decide {
     /// Until when an order may be sent that is good from `from` on.
     fn valid_until(&self, from: UtcMs) -> UtcMs {
         from.saturating_add(self.settings.trading.valid_for_s.saturating_mul(1000))
-    }
-
-    /// Whether the breaker allows an entry.
-    fn level_allows(&self, signal: &Signal) -> Result<(), Refusal> {
-        let why = self.reasons.join("; ");
-        if let Some((_, why)) = self.barred.iter().find(|(symbol, _)| *symbol == signal.symbol) {
-            return no("barred", why.clone());
-        }
-        match self.level {
-            BreakerLevel::Halted => no("halted", format!("trading is halted: {why}")),
-            BreakerLevel::ExitsOnly => {
-                no("exits-only", format!("positions may be left, not entered: {why}"))
-            }
-            BreakerLevel::Normal | BreakerLevel::Reduced => Ok(()),
-        }
-    }
-
-    /// Whether a symbol may be entered, as it is listed and as fresh as its bars are.
-    fn listing_allows(&self, symbol: Symbol) -> Result<(), Refusal> {
-        if let Some(listed) = &self.listed {
-            let Some(row) = listed.get(symbol) else {
-                return no("not-listed", format!("{symbol} is not traded any more"));
-            };
-            match row.venue {
-                AtVenue::Trading if row.wanted => {}
-                AtVenue::Trading => {
-                    return no("leaving", format!("{symbol} is being left: {}", row.why));
-                }
-                AtVenue::Halted => {
-                    return no(
-                        "venue-halted",
-                        format!("the venue takes no orders in {symbol} now"),
-                    );
-                }
-                AtVenue::Gone => {
-                    return no("gone", format!("the venue does not have {symbol} any more"));
-                }
-            }
-        }
-        let limit = self.settings.trading.stale_s;
-        let newest = self.newest.get(symbol).map_or(self.closed, |newest| newest.time);
-        let age = self.closed.saturating_sub(newest) / 1000;
-        if age > limit {
-            let minutes = self.closed.saturating_sub(newest) / MINUTE;
-            let text = format!("the newest bar of {symbol} is {minutes} min old, {limit} s may be");
-            return no("stale", text);
-        }
-        Ok(())
-    }
-
-    /// Whether a symbol may be entered after its last bars.
-    fn bars_allow(&self, symbol: Symbol) -> Result<(), Refusal> {
-        let Some((why, left)) = self.odd.get(symbol) else { return Ok(()) };
-        let (why, closes) = (why.words(), if *left == 1 { "close" } else { "closes" });
-        no("odd-bar", format!("{symbol} had an odd bar: {why}; entries pause for {left} {closes}"))
     }
 
     /// A close counts down the pauses after odd bars.
@@ -400,6 +356,10 @@ impl Decide {
             return no("max-positions", format!("{open} of {most} positions are taken"));
         }
         let full = self.settings.trading.notional;
+        let full = match signal.terms.size_ppm {
+            Some(ppm) => full.saturating_mul(Decimal::new(i64::from(ppm.min(1_000_000)), 6)),
+            None => full,
+        };
         let notional = match self.level {
             BreakerLevel::Reduced => full / Decimal::TWO,
             BreakerLevel::Normal | BreakerLevel::ExitsOnly | BreakerLevel::Halted => full,
@@ -630,7 +590,7 @@ impl Stage for Decide {
         });
         let mut round = self.round();
         self.conclude_exits(&waiting, &mut round, out);
-        for (key, signal) in waiting.iter().filter(|(_, signal)| signal.side == Side::Buy) {
+        for (key, signal) in waiting.iter().filter(|(_, signal)| signal.side() == Side::Buy) {
             let body = match self.judge(signal, &mut round) {
                 Ok(approved) => approved.into_body(),
                 Err(Refusal { code, text }) => {

@@ -5,8 +5,12 @@ use crate::testing::{
     bar, changed, close, configured, dec, fact, facts_of, input, instrument, position, reconciled,
     signal, sym,
 };
+use everwarm_domain::fact::AtVenue;
+use everwarm_domain::id::VenueId;
 use everwarm_domain::odd::OddBar;
 use everwarm_domain::order::{Balance, OrderStatus};
+use everwarm_domain::signal::{Direction, Intent, SignalTerms};
+use everwarm_domain::time::MINUTE;
 
 const T: i64 = 600_000;
 
@@ -77,11 +81,38 @@ fn sell(symbol: &str) -> Signal {
 }
 
 #[test]
+fn what_a_signal_says_besides_is_kept_or_refused() {
+    let mut stage = ready(|_| {});
+    let with = |terms: SignalTerms| Signal { terms, ..buy("BTCUSDT") };
+    let (price, usual) = (Some(dec("90")), SignalTerms::default);
+    let no = [
+        Signal { direction: Direction::Short, ..buy("BTCUSDT") },
+        Signal { intent: Intent::Add, ..buy("BTCUSDT") },
+        Signal { intent: Intent::Reduce, ..sell("BTCUSDT") },
+        with(SignalTerms { limit: price, ..usual() }),
+        with(SignalTerms { stop: price, ..usual() }),
+        with(SignalTerms { target: price, ..usual() }),
+    ];
+    for signal in no {
+        let said = ask(&mut stage, std::slice::from_ref(&signal));
+        assert!(said[0].starts_with("BTCUSDT unsupported: "), "{signal:?} {said:?}");
+    }
+    let full = &ask(&mut ready(|_| {}), &[buy("BTCUSDT")])[0];
+    assert_eq!(full, "Buy 10 BTCUSDT holding 1010");
+    let half = with(SignalTerms { size_ppm: Some(500_000), valid_until: Some(T), ..usual() });
+    let said =
+        facts_of(&mut stage, &fact(2, 400, Body::Analysis(Analysis::Signals { rows: vec![half] })));
+    let [Body::Decision(Decision::Approved { intent, .. })] = &said[..] else { panic!("{said:?}") };
+    assert_eq!((intent.quantity, intent.valid_until), (dec("5"), T));
+}
+
+#[test]
 fn no_more_is_entered_than_a_person_confirmed() {
     let mut stage = ready(|settings| settings.trading.notional = dec("100"));
     let (per_order, per_day) = (dec("150"), dec("202"));
     let account = "1".to_owned();
-    let confirmed = Operator::LiveConfirmed { account, per_order, per_day };
+    let confirmed =
+        Operator::LiveConfirmed { account, per_order, per_day, venue: VenueId::default() };
     facts_of(&mut stage, &input(1, Body::Operator(confirmed)));
     let said = ask(&mut stage, &["ADAUSDT", "BTCUSDT", "ETHUSDT"].map(buy));
     assert_eq!(
@@ -98,7 +129,8 @@ fn no_more_is_entered_than_a_person_confirmed() {
 
     let mut stage = ready(|settings| settings.trading.notional = dec("1000"));
     let account = "1".to_owned();
-    let confirmed = Operator::LiveConfirmed { account, per_order, per_day };
+    let confirmed =
+        Operator::LiveConfirmed { account, per_order, per_day, venue: VenueId::default() };
     facts_of(&mut stage, &input(1, Body::Operator(confirmed)));
     facts_of(&mut stage, &fact(1, 800, position("BTCUSDT", "10", "9000")));
     assert_eq!(
@@ -471,7 +503,17 @@ fn nothing_external_is_sold_after_a_sale_by_hand() {
         let free = dec(btc);
         let balances = vec![Balance { asset: "BTC".into(), free, locked: Decimal::ZERO }];
         let (open, unread) = (Vec::new(), Vec::new());
-        input(n, Body::Venue(Venue::Account { life: 1, time: 0, balances, open, unread }))
+        input(
+            n,
+            Body::Venue(Venue::Account {
+                life: 1,
+                time: 0,
+                balances,
+                open,
+                unread,
+                venue: VenueId::default(),
+            }),
+        )
     };
     let books = |n: u64, conflict: bool| {
         let conflict = conflict.then(|| everwarm_domain::fact::Conflict {
@@ -482,7 +524,17 @@ fn nothing_external_is_sold_after_a_sale_by_hand() {
         });
         let foreign = vec![("BTC".to_owned(), dec("2"))];
         let (conflicts, cash) = (conflict.into_iter().collect(), dec("9700"));
-        fact(n, 800, Body::Ledger(Ledger::Reconciled { life: 1, conflicts, cash, foreign }))
+        fact(
+            n,
+            800,
+            Body::Ledger(Ledger::Reconciled {
+                life: 1,
+                conflicts,
+                cash,
+                foreign,
+                venue: VenueId::default(),
+            }),
+        )
     };
     let mut stage = ready(|_| {});
     facts_of(&mut stage, &fact(1, 800, position("BTCUSDT", "3", "9700")));

@@ -4,6 +4,7 @@ use super::*;
 use crate::testing::{
     close, configured, dec, fact, facts_of, filled, input, instrument, sym, trade,
 };
+use everwarm_domain::id::VenueId;
 use everwarm_domain::order::VenueFill;
 
 fn balances(all: &[(&str, &str)]) -> Vec<Balance> {
@@ -18,7 +19,14 @@ fn balances(all: &[(&str, &str)]) -> Vec<Balance> {
 /// An account and its comparison, as they come in one input; what the ledger says.
 fn account(ledger: &mut Ledger, n: u64, all: &[(&str, &str)]) -> String {
     let (life, time, open) = (1, 0, Vec::new());
-    let account = Venue::Account { life, time, balances: balances(all), open, unread: Vec::new() };
+    let account = Venue::Account {
+        life,
+        time,
+        balances: balances(all),
+        open,
+        unread: Vec::new(),
+        venue: VenueId::default(),
+    };
     let said = facts_of(ledger, &input(n, Body::Venue(account)));
     assert!(said.is_empty(), "the orders are compared first");
     compared(ledger, n, Vec::new())

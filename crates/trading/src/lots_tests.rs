@@ -13,10 +13,11 @@ use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
     Accept, Analysis, Conflict, Decision, Market, Operator, Order, Signal, Venue,
 };
-use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::id::{ClientOrderId, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::order::{Balance, HOUSE, OrderStatus, PANIC, Side, VenueFill};
 use everwarm_domain::settings::Settings;
+use everwarm_domain::signal::{Direction, SignalTerms};
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::chance::draw;
@@ -64,7 +65,8 @@ fn account(books: &mut Books, btc: &str, usdt: &str) -> Vec<Conflict> {
     };
     let balances = [("BTC", btc), ("USDT", usdt)].map(balance).to_vec();
     let (open, unread) = (Vec::new(), Vec::new());
-    let account = Venue::Account { life: 1, time: 0, balances, open, unread };
+    let account =
+        Venue::Account { life: 1, time: 0, balances, open, unread, venue: VenueId::default() };
     let n = next();
     facts_of(books, &input(n, Body::Venue(account)));
     let compared = Order::Compared { life: 1, conflicts: Vec::new() };
@@ -448,7 +450,8 @@ fn two_sales_together_sell_no_more_than_the_account_has() {
     let free = dec("4");
     let balances = vec![Balance { asset: "BTC".into(), free, locked: Decimal::ZERO }];
     let (open, unread) = (Vec::new(), Vec::new());
-    let account = Venue::Account { life: 1, time: 0, balances, open, unread };
+    let account =
+        Venue::Account { life: 1, time: 0, balances, open, unread, venue: VenueId::default() };
     facts_of(&mut stage, &input(5, Body::Venue(account)));
     facts_of(&mut stage, &fact(5, 800, reconciled(1, "9000")));
     let said = decides(&mut stage, vec![wish("a", "BTCUSDT", Side::Sell)]);
@@ -528,6 +531,7 @@ fn a_sale_that_a_version_without_lots_decided_is_in_the_way_of_every_lot_it_may_
         price: None,
         close_time: T,
         valid_until: T,
+        terms: everwarm_domain::order::Terms::default(),
     };
     let (reserved, reason) = (Decimal::ZERO, String::new());
     let approved = Body::Decision(Decision::Approved { intent, reserved, reason });
@@ -575,11 +579,13 @@ impl Stage for Scripted {
             Some(Signal {
                 strategy: self.name.to_owned(),
                 symbol,
-                side,
+                intent: side.into(),
+                direction: Direction::Long,
                 confidence_ppm: 1,
                 price: price?,
                 close_time: *time,
                 reason: "r".to_owned(),
+                terms: SignalTerms::default(),
             })
         };
         let rows: Vec<Signal> =

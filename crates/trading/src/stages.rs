@@ -133,6 +133,12 @@ pub fn specs_of(joined: &[Joined], settings: &Settings) -> Result<Vec<StageSpec>
     Ok(specs)
 }
 
+/// Whether stages of this rank are strategies that join and leave.
+#[must_use]
+pub fn joins(rank: Rank) -> bool {
+    RANKS.contains(&rank.0)
+}
+
 /// Ranks of instances that join; the first strategy has the one before.
 const RANKS: RangeInclusive<u16> = rank::STRATEGY.0 + 1..=499;
 /// Kept for strategies that only say what they would do.

@@ -7,7 +7,7 @@ pub mod golden;
 pub mod world;
 
 use everwarm_domain::fact::{Body, Ledger, Market, Operator, Order, Signal, Venue};
-use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price, parse_decimal};
@@ -15,6 +15,7 @@ use everwarm_domain::order::{
     FIRST_STRATEGY, Liquidity, OrderStatus, SendAttempt, Side, VenueFill,
 };
 use everwarm_domain::settings::Settings;
+use everwarm_domain::signal::{Direction, SignalTerms};
 use everwarm_domain::time::MINUTE;
 use everwarm_kernel::fact::{Fact, Key};
 use everwarm_kernel::stage::{Out, Stage};
@@ -117,6 +118,7 @@ pub fn instrument(symbol: &str) -> Instrument {
         market_max_quantity: Decimal::ZERO,
         min_notional: dec("10"),
         min_notional_for_market: true,
+        venue: VenueId::default(),
     }
 }
 
@@ -125,11 +127,13 @@ pub fn signal(symbol: &str, side: Side, close_time: i64) -> Signal {
     Signal {
         strategy: "sma_cross".to_owned(),
         symbol: sym(symbol),
-        side,
+        intent: side.into(),
+        direction: Direction::Long,
         confidence_ppm: 1,
         price: Price(10_000_000_000),
         close_time,
         reason: "because".to_owned(),
+        terms: SignalTerms::default(),
     }
 }
 
@@ -181,7 +185,13 @@ pub fn sent(id: &str, attempt: u32, timestamp: i64) -> Body {
 /// A reconciliation without conflicts.
 pub fn reconciled(life: u64, cash: &str) -> Body {
     let (conflicts, foreign) = (Vec::new(), Vec::new());
-    Body::Ledger(Ledger::Reconciled { life, conflicts, cash: dec(cash), foreign })
+    Body::Ledger(Ledger::Reconciled {
+        life,
+        conflicts,
+        cash: dec(cash),
+        foreign,
+        venue: VenueId::default(),
+    })
 }
 
 /// A position without cost.

@@ -5,13 +5,18 @@
 //! be said then. A symbol that is not wanted any more is left first: it is listed until nothing of
 //! it is held and no order in it lives. One that the venue does not have, or takes no orders in, is
 //! listed as such for as long as it is wanted or held.
+//!
+//! A strategy that is not configured any more leaves in the same way: it takes part until it holds
+//! nothing, no order of it lives and no exit of it is owed.
 
 use super::instruments::Instruments;
+use super::lots::Lots;
 use everwarm_domain::fact::kinds::{kind, rank};
-use everwarm_domain::fact::{AtVenue, Body, Ledger, Listed, Market, Operator, Order};
+use everwarm_domain::fact::{AtVenue, Body, Decision, Ledger, Listed, Market, Operator, Order};
 use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
+use everwarm_domain::order::FIRST_STRATEGY;
 use everwarm_domain::settings::Selection;
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
@@ -20,7 +25,9 @@ use everwarm_kernel::state;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+/// The form of version 1: the members about strategies are not in it.
+const FORMAT_1: u8 = 1;
 /// Most symbols that are listed: what one connection of a venue carries, less a reserve.
 pub const SYMBOLS_MAX: usize = 1000;
 /// Closes missed in a row after which the venue is asked whether the symbol still trades.
@@ -132,6 +139,17 @@ pub struct Universe {
     /// Whether a symbol has missed so many closes that the venue is to be asked.
     doubt: bool,
     last_close: Option<UtcMs>,
+    /// The strategies that are configured, switched on or not.
+    #[serde(default)]
+    strategies: BTreeSet<String>,
+    #[serde(default)]
+    lots: Lots,
+    /// Whose the orders are that are not final.
+    #[serde(default)]
+    owners: BTreeMap<ClientOrderId, String>,
+    /// Exits that are owed.
+    #[serde(default)]
+    owed: BTreeSet<(Symbol, String)>,
 }
 
 impl Universe {
@@ -180,6 +198,17 @@ impl Universe {
             !row.listed.wanted && !living.contains(symbol) && !self.is_held(*symbol)
         });
         over.map(|(symbol, _)| symbol).collect()
+    }
+
+    /// Whether a strategy has nothing to do any more: it is not configured, holds nothing that
+    /// could be sold by its size, and has neither an order that is not final nor an owed exit.
+    #[must_use]
+    pub fn is_over(&self, strategy: &str) -> bool {
+        let holds =
+            self.lots.iter().any(|(symbol, of, held)| of == strategy && self.sells(symbol, held));
+        let orders = self.owners.values().any(|of| of == strategy);
+        let owes = self.owed.iter().any(|(_, of)| of == strategy);
+        !self.strategies.contains(strategy) && !holds && !orders && !owes
     }
 
     /// What is held of a symbol, where that could be sold by its size.
@@ -357,10 +386,11 @@ impl Universe {
     fn operator(&mut self, n: u64, operator: &Operator) {
         match operator {
             Operator::ConfigApplied { text, .. } => {
-                let rule = super::settings::applied(text).map(|settings| settings.universe);
-                if let Some(rule) = rule.filter(|rule| *rule != self.rule) {
-                    (self.rule, self.basis) = (rule, n);
+                let Some(settings) = super::settings::applied(text) else { return };
+                if settings.universe != self.rule {
+                    (self.rule, self.basis) = (settings.universe, n);
                 }
+                self.strategies = settings.strategy.0.into_keys().collect();
             }
             Operator::SymbolWanted { symbol, wanted } => {
                 if self.words.insert(*symbol, *wanted) != Some(*wanted) {
@@ -387,9 +417,11 @@ impl Universe {
         match order {
             Order::Intent(intent) => {
                 self.orders.insert(intent.client_id.clone(), intent.symbol);
+                self.owners.insert(intent.client_id.clone(), intent.strategy.clone());
             }
             Order::Changed { client_id, status, .. } if status.is_final() => {
                 self.orders.remove(client_id);
+                self.owners.remove(client_id);
             }
             Order::Changed { .. }
             | Order::Granted { .. }
@@ -411,6 +443,9 @@ impl Stage for Universe {
     fn name(&self) -> &'static str {
         "universe"
     }
+    fn version(&self) -> u16 {
+        2
+    }
     fn interest(&self) -> Mask {
         Mask::of(&[
             kind::CLOSE,
@@ -421,12 +456,15 @@ impl Stage for Universe {
             kind::INTENT,
             kind::CHANGED,
             kind::POSITION,
+            kind::LOT,
+            kind::OWED,
         ])
     }
     fn produces(&self) -> Mask {
         Mask::NONE
     }
     fn evolve(&mut self, fact: &Fact<Body>) {
+        self.lots.fold(fact);
         match &fact.body {
             Body::Market(market) => self.market(fact, market),
             Body::Operator(operator) => self.operator(fact.key.n, operator),
@@ -438,6 +476,14 @@ impl Stage for Universe {
                     self.positions.insert(*symbol, *quantity);
                 }
             }
+            Body::Decision(Decision::Owed { strategy, symbol, ended, .. }) => {
+                let exit = (*symbol, strategy.clone());
+                if ended.is_some() {
+                    self.owed.remove(&exit);
+                } else {
+                    self.owed.insert(exit);
+                }
+            }
             Body::Venue(_) | Body::Analysis(_) | Body::Decision(_) | Body::Ledger(_) => {}
         }
     }
@@ -447,6 +493,16 @@ impl Stage for Universe {
     }
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
         *self = state::load(FORMAT, bytes)?;
+        Ok(())
+    }
+    fn converts(&self) -> &'static [u16] {
+        &[1]
+    }
+    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
+        *self = state::load(FORMAT_1, bytes)?;
+        // All was of the one strategy there was, which never leaves.
+        self.strategies.insert(FIRST_STRATEGY.to_owned());
+        self.lots = Lots::of_positions(&self.positions);
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ impl Owed {
         } else if let Body::Market(Market::Close { bars, .. }) = &fact.body {
             self.prices.extend(bars.iter().map(|bar| (bar.symbol, bar.close.decimal())));
         } else if let Body::Analysis(Analysis::Signals { rows }) = &fact.body {
-            let name = |s: &Signal| ((s.symbol, s.strategy.clone()), s.side);
+            let name = |s: &Signal| ((s.symbol, s.strategy.clone()), s.side());
             self.signals.extend(rows.iter().map(name));
         } else if let Body::Decision(Decision::Owed { symbol, strategy, ended, .. }) = &fact.body {
             let name = (*symbol, strategy.clone());

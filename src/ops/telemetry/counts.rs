@@ -143,7 +143,7 @@ impl Counts {
                     self.wished = (fact.key.n, Vec::new());
                 }
                 for signal in rows {
-                    let of = (signal.strategy.clone(), signal.side);
+                    let of = (signal.strategy.clone(), signal.side());
                     *self.signals.entry(of).or_default() += 1;
                     let price = signal.price.decimal();
                     self.wished.1.push((signal.strategy.clone(), signal.symbol, price));
@@ -380,6 +380,7 @@ mod tests {
     use crate::ops::fold::StatusFold;
     use crate::ops::sample::journal;
     use everwarm_domain::fact::{Conflict, Dispute};
+    use everwarm_domain::id::VenueId;
     use everwarm_trading::testing::{
         close, configured, crossing, dec, fact, filled, input, instrument, sym,
     };
@@ -472,6 +473,7 @@ mod tests {
             conflicts: vec![conflict],
             cash: Decimal::ONE,
             foreign: Vec::new(),
+            venue: VenueId::default(),
         };
         then(Body::Ledger(at_odds), 800, "0.5", false);
         then(filled("ew-2", Side::Buy, 1, "5", "1"), 700, "1", true);

@@ -11,7 +11,7 @@ use super::wire::{
 use crate::venue::port::{AccountReport, Bars, MarketReport, Trade, UnheldBar};
 use everwarm_domain::bounds;
 use everwarm_domain::clean::clean;
-use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
@@ -103,6 +103,7 @@ fn without_rules(info: &SymbolInfo) -> Result<Instrument, String> {
         market_max_quantity: Decimal::ZERO,
         min_notional: Decimal::ZERO,
         min_notional_for_market: false,
+        venue: VenueId::default(),
     })
 }
 

@@ -9,16 +9,17 @@ mod parts;
 
 pub use super::conflict::{Accept, Conflict, Dispute};
 use super::features::FeatureTable;
-use super::id::{ClientOrderId, Symbol};
+use super::id::{ClientOrderId, Symbol, VenueId};
 use super::instrument::Instrument;
 use super::market::{Bar, RolledBar};
-use super::money::{Decimal, Price};
+use super::money::Decimal;
 use super::odd::{OddBar, Oddity};
 use super::order::{
     Balance, OrderIntent, OrderReport, OrderRequest, OrderStatus, PanicTrade, Response,
     SendAttempt, Side, VenueFill,
 };
 use super::settings::Settings;
+pub use super::signal::Signal;
 use super::switch::Switch;
 use super::time::{Timeframe, UtcMs};
 use everwarm_kernel::fact::Effect;
@@ -178,8 +179,11 @@ pub enum Venue {
         /// Client ids of the orders open at the venue, with symbol, by id.
         open: Vec<(ClientOrderId, Symbol)>,
         /// Assets whose balances cannot be believed, by name: they are not among the balances.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[serde(default)]
         unread: Vec<String>,
+        /// Whose account it is.
+        #[serde(default)]
+        venue: VenueId,
     },
     /// What `everwarm panic` traded, as far as the venue was asked for it: the books did not
     /// explain a balance. A trade may be reported again; it counts once.
@@ -224,6 +228,9 @@ pub enum Operator {
         per_order: Decimal,
         /// Most quote amount of all entries of a UTC day.
         per_day: Decimal,
+        /// Whose account it is.
+        #[serde(default)]
+        venue: VenueId,
     },
     /// The earliest wake-up of a stage is due.
     Clock {
@@ -413,30 +420,11 @@ pub enum Analysis {
         /// One row a symbol, by symbol.
         rows: FeatureTable,
     },
-    /// Wishes of one strategy after this close. Never empty.
+    /// Signals of one strategy after this close. Never empty.
     Signals {
         /// By symbol.
         rows: Vec<Signal>,
     },
-}
-
-/// A strategy's wish.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Signal {
-    /// Who wishes.
-    pub strategy: String,
-    /// For what.
-    pub symbol: Symbol,
-    /// Buy enters, sell leaves.
-    pub side: Side,
-    /// 0 to 1,000,000.
-    pub confidence_ppm: u32,
-    /// Closing price it was decided on.
-    pub price: Price,
-    /// End of the bar it was decided on, UTC milliseconds.
-    pub close_time: UtcMs,
-    /// Why, in words a person understands.
-    pub reason: String,
 }
 
 /// Levels of the circuit breaker, everywhere the same words.
@@ -627,6 +615,9 @@ pub enum Ledger {
         cash: Decimal,
         /// Surplus balances that are not ours: recorded, never traded.
         foreign: Vec<(String, Decimal)>,
+        /// Whose account it was.
+        #[serde(default, skip_serializing_if = "VenueId::is_default")]
+        venue: VenueId,
     },
     /// The books changed because an operator said so: they took the venue's word for less of an
     /// asset, or took over a surplus. What is held is the fills and these.

@@ -63,10 +63,11 @@ impl<B: Body> Journal<B> {
             if inner.head != head {
                 return Ok(None);
             }
+            let enrols = !changes.is_empty();
             for change in changes {
                 inner.enrol(change, &mut wake);
             }
-            let notify = inner.append_inputs(time, bodies, &mut wake);
+            let notify = inner.append_inputs(time, bodies, &mut wake) || inner.want(enrols);
             (Appended { n: inner.head, row: inner.next_row - 1 }, notify)
         };
         self.tell(&wake, notify);

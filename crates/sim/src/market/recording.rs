@@ -11,7 +11,7 @@ use super::bar_file::{self, BarFile, VOLUME_MAX};
 use super::defaults;
 use super::recording_config::{Amount, Config, SymbolConfig, VolumeUnit};
 use super::recording_error::{Fault, RecordingError};
-use everwarm_domain::id::Symbol;
+use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, PRICE_SCALE, Price, floor_to_step};
@@ -281,6 +281,7 @@ fn instrument(symbol: Symbol, config: &SymbolConfig, file: &BarFile) -> Instrume
         market_lot_size: Decimal::ZERO,
         market_max_quantity: Decimal::ZERO,
         min_notional_for_market: true,
+        venue: VenueId::default(),
     }
 }
 

@@ -8,7 +8,7 @@
 //! bars cross about every 20 to 40 bars.
 
 use super::{Market, split_name};
-use everwarm_domain::id::Symbol;
+use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, PRICE_SCALE, Price};
@@ -198,6 +198,7 @@ fn make(seed: u64, symbol: Symbol) -> (Instrument, Line) {
         market_max_quantity: Decimal::new(line.lots * 1_000, lot_scale).normalize(),
         min_notional: Decimal::from(5),
         min_notional_for_market: true,
+        venue: VenueId::default(),
     };
     (instrument, line)
 }

@@ -2,13 +2,14 @@
 
 use super::exits::{self, Ended, Exit};
 use super::{
-    Approved, BEFORE_LOTS, Decide, Hold, LEAVES, Refusal, Round, client_id, no, too_small,
+    Approved, BEFORE_LOTS, Decide, Hold, LEAVES, Part, Refusal, Round, client_id, form_allows, no,
+    too_small,
 };
 use crate::risk::sizing;
 use everwarm_domain::fact::{Body, BreakerLevel, Decision, Signal};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{self, Decimal};
-use everwarm_domain::order::{HOUSE, OrderIntent, OrderStatus, OrderType, Side};
+use everwarm_domain::order::{HOUSE, OrderIntent, OrderStatus, OrderType, Side, Terms};
 use everwarm_kernel::fact::{Fact, Key};
 use everwarm_kernel::stage::Out;
 use std::collections::BTreeSet;
@@ -33,7 +34,7 @@ impl Decide {
         out: &mut Out<Body>,
     ) {
         let mut opened = BTreeSet::new();
-        for (key, signal) in waiting.iter().filter(|(_, signal)| signal.side == Side::Sell) {
+        for (key, signal) in waiting.iter().filter(|(_, signal)| signal.side() == Side::Sell) {
             let Signal { symbol, strategy, .. } = signal;
             match self.open(*key, signal, round) {
                 Ok(exit) => {
@@ -50,7 +51,7 @@ impl Decide {
         let others = self.exits.iter().filter(|((of, who), _)| !opened.contains(&(*of, who)));
         for ((symbol, strategy), exit) in others {
             let enters = waiting.iter().any(|(_, signal)| {
-                (signal.side, signal.symbol, &signal.strategy) == (Side::Buy, *symbol, strategy)
+                (signal.side(), signal.symbol, &signal.strategy) == (Side::Buy, *symbol, strategy)
             });
             let ends = !self.sells_now(*symbol, strategy) || self.is_taken_back(*symbol, strategy);
             if enters && !exit.flattened && ends {
@@ -78,6 +79,7 @@ impl Decide {
 
     /// An exit for a signal to sell.
     fn open(&self, key: Key, signal: &Signal, round: &Round) -> Result<Exit, Refusal> {
+        form_allows(signal)?;
         let Signal { symbol, strategy, .. } = signal;
         if let Some(exit) = self.exits.get(*symbol, strategy) {
             if exit.flattened {
@@ -232,9 +234,9 @@ impl Decide {
             let (available, wanted) = (available.normalize(), wanted.normalize());
             no("account", format!("the account has {available} of the {wanted} {asset} held"))
         })?;
-        let revision = exit.revision;
+        let part = Part { leg: 0, revision: exit.revision };
         let client_id =
-            client_id::of(&self.identity, strategy, symbol, Side::Sell, exit.since, revision);
+            client_id::of(&self.identity, strategy, symbol, Side::Sell, exit.since, part);
         let from = exit.since.max(self.closed).max(self.time);
         let intent = OrderIntent {
             client_id,
@@ -246,6 +248,7 @@ impl Decide {
             price: None,
             close_time: exit.since,
             valid_until: self.valid_until(from),
+            terms: Terms::again(part.revision),
         };
         Ok(Approved { intent, reserved: Decimal::ZERO, reason: exit.cause.clone() })
     }
@@ -256,7 +259,7 @@ impl Decide {
         let Some(word) = self.flatten else { return };
         for (symbol, strategy, held) in self.lots.iter() {
             let signalled = waiting.iter().any(|(_, signal)| {
-                (signal.side, signal.symbol, signal.strategy.as_str())
+                (signal.side(), signal.symbol, signal.strategy.as_str())
                     == (Side::Sell, symbol, strategy)
             });
             let owed = [strategy, LEAVES].iter().any(|of| self.exits.get(symbol, of).is_some());

@@ -3,7 +3,7 @@
 use super::position::{Lot, Position};
 use super::{Adjustment, Ledger, sizing};
 use everwarm_domain::fact::{Body, Conflict, Ledger as Said, Order, Part};
-use everwarm_domain::id::Symbol;
+use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::HOUSE;
 use everwarm_domain::time::UtcMs;
@@ -53,7 +53,8 @@ impl Ledger {
         let foreign =
             self.foreign.iter().map(|(asset, amount)| (asset.clone(), amount.normalize()));
         let (cash, foreign) = (self.cash.normalize(), foreign.collect());
-        let said = Said::Reconciled { life, conflicts, cash, foreign };
+        let venue = VenueId::default();
+        let said = Said::Reconciled { life, conflicts, cash, foreign, venue };
         out.say_because([key], Body::Ledger(said));
     }
 

@@ -4,9 +4,11 @@ use super::*;
 use crate::orders::book::{QUIET_MS, ToSend, Why};
 use crate::testing::{dec, fact, facts_of, input, sent, sym, trade};
 use everwarm_domain::fact::{Conflict, Decision};
-use everwarm_domain::id::Symbol;
+use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, ReportSource, Side, VenueFill};
+use everwarm_domain::order::{
+    OrderIntent, OrderReport, OrderType, ReportSource, Side, Terms, VenueFill,
+};
 
 const ID: &str = "ew-smacross-a";
 /// Venue time of the first attempt; it is settled 15 s later.
@@ -28,6 +30,7 @@ fn approved(text: &str) -> Body {
         price: None,
         close_time: VALID_UNTIL - 300_000,
         valid_until: VALID_UNTIL,
+        terms: Terms::default(),
     };
     let (reserved, reason) = (Decimal::ONE, String::new());
     Body::Decision(Decision::Approved { intent, reserved, reason })
@@ -78,7 +81,14 @@ fn clock(time: i64) -> Body {
 
 fn account(time: i64, open: &[(&str, &str)]) -> Body {
     let open: Vec<(ClientOrderId, Symbol)> = open.iter().map(|(i, s)| (id(i), sym(s))).collect();
-    Body::Venue(Venue::Account { life: 2, time, balances: Vec::new(), open, unread: Vec::new() })
+    Body::Venue(Venue::Account {
+        life: 2,
+        time,
+        balances: Vec::new(),
+        open,
+        unread: Vec::new(),
+        venue: VenueId::default(),
+    })
 }
 
 /// What is said about each input, in short; `|` between inputs. A resumed manager says the same.

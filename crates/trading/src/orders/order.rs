@@ -26,6 +26,7 @@ pub struct Attempt {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Order {
     /// What was decided.
+    #[serde(with = "super::saved::intent")]
     pub intent: OrderIntent,
     /// The fact that said the intent.
     pub key: Key,

@@ -1,4 +1,4 @@
-//! Fills in saved states: no member is left out, as some facts leave one.
+//! Fills and intents in saved states: no member is left out, as some facts leave one.
 
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{Liquidity, VenueFill};
@@ -35,4 +35,43 @@ fn serialize<S: Serializer>(fill: &VenueFill, to: S) -> Result<S::Ok, S::Error> 
 
 fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<VenueFill, D::Error> {
     Saved::deserialize(from)
+}
+
+/// Intents.
+pub(super) mod intent {
+    use everwarm_domain::id::{ClientOrderId, Symbol};
+    use everwarm_domain::money::Decimal;
+    use everwarm_domain::order::{OrderIntent, OrderType, Side, Terms};
+    use everwarm_domain::time::UtcMs;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(remote = "OrderIntent")]
+    struct Saved {
+        client_id: ClientOrderId,
+        strategy: String,
+        symbol: Symbol,
+        side: Side,
+        order_type: OrderType,
+        quantity: Decimal,
+        price: Option<Decimal>,
+        close_time: UtcMs,
+        valid_until: UtcMs,
+        // States of releases that did not know it.
+        #[serde(default)]
+        terms: Terms,
+    }
+
+    pub(in super::super) fn serialize<S: Serializer>(
+        intent: &OrderIntent,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        if to.is_human_readable() { intent.serialize(to) } else { Saved::serialize(intent, to) }
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<OrderIntent, D::Error> {
+        Saved::deserialize(from)
+    }
 }

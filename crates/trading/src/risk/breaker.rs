@@ -351,6 +351,7 @@ mod tests {
                 price: None,
                 close_time: 0,
                 valid_until: 0,
+                terms: everwarm_domain::order::Terms::default(),
             };
             assert_eq!(said(&mut stage, 700, Body::Order(Order::Intent(intent))), "");
             facts_of(&mut stage, &input(1, sent(id, 1, 0)));
@@ -405,6 +406,7 @@ mod tests {
                 conflicts: disputes.iter().map(conflict).collect(),
                 cash: Decimal::ZERO,
                 foreign: Vec::new(),
+                venue: everwarm_domain::id::VenueId::default(),
             })
         };
         assert_eq!(said(&mut stage, 800, reconciled(&[])), "");

@@ -202,7 +202,7 @@ mod tests {
             for body in facts_of(&mut stage, &input(n, valued(&[*fast, *slow]))) {
                 let Body::Analysis(Analysis::Signals { rows }) = body else { panic!() };
                 assert_eq!(rows.len(), 1);
-                said.push(format!("{n} {:?} {}", rows[0].side, rows[0].reason));
+                said.push(format!("{n} {:?} {}", rows[0].side(), rows[0].reason));
             }
             // A resumed stage goes on where it was.
             let bytes = stage.save();
@@ -349,7 +349,7 @@ mod tests {
             let [Body::Analysis(Analysis::Signals { rows })] = &said[..] else {
                 panic!("{said:?}")
             };
-            rows[0].side
+            rows[0].side()
         };
         assert_eq!(said(&mut stage, 3, 3.0), Side::Buy);
         stage.evolve(&input(4, features(1.0)));

@@ -24,6 +24,7 @@ use everwarm_domain::id::{ClientOrderId, SymbolMap};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{FIRST_STRATEGY, Side};
+use everwarm_domain::signal::{Direction, SignalTerms};
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::Timeframe;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
@@ -236,11 +237,13 @@ impl<S: Strategy> StrategyStage<S> {
                 self.signals.push(Signal {
                     strategy: self.id.to_owned(),
                     symbol,
-                    side: wish.side,
+                    intent: wish.side.into(),
+                    direction: Direction::Long,
                     confidence_ppm: wish.confidence_ppm.min(1_000_000),
                     price: row.head.close,
                     close_time: row.head.time,
                     reason: wish.reason,
+                    terms: SignalTerms::default(),
                 });
             }
         }
@@ -248,8 +251,8 @@ impl<S: Strategy> StrategyStage<S> {
 
     fn signalled(&mut self, signal: &Signal) {
         let line = self.state.lines.entry(signal.symbol);
-        line.last = Some(signal.side);
-        if signal.side == Side::Sell && line.kept.take().is_some() {
+        line.last = Some(signal.side());
+        if signal.side() == Side::Sell && line.kept.take().is_some() {
             // Rows under other settings are another series.
             line.forget();
         }
@@ -326,7 +329,7 @@ impl<S: Strategy> StrategyStage<S> {
                 if signal.strategy == self.id && code == TOO_SMALL =>
             {
                 if let Some(standing) = standings.get_mut(signal.symbol) {
-                    standing.over |= signal.side == Side::Sell;
+                    standing.over |= signal.side() == Side::Sell;
                 }
                 signal.symbol
             }

@@ -64,7 +64,7 @@ fn hear<S: Strategy>(stage: &mut StrategyStage<S>, n: u64, body: Body) -> String
     let said = facts_of(stage, &input(n, body));
     let words = said.iter().map(|body| {
         let Body::Analysis(Analysis::Signals { rows }) = body else { panic!("{body:?}") };
-        format!("{} {:?} {}", rows[0].strategy, rows[0].side, rows[0].reason)
+        format!("{} {:?} {}", rows[0].strategy, rows[0].side(), rows[0].reason)
     });
     words.collect::<Vec<_>>().join("; ")
 }
@@ -146,7 +146,7 @@ fn what_was_found_too_small_to_sell_is_not_held_by_who_does_not_know_the_rules()
     };
     let mut said = facts_of(&mut stage, &input(3, values(Timeframe::M1, 9.0)));
     let Some(Body::Analysis(Analysis::Signals { mut rows })) = said.pop() else { panic!() };
-    assert_eq!(rows[0].side, Side::Sell);
+    assert_eq!(rows[0].side(), Side::Sell);
     assert_eq!(facts_of(&mut stage, &input(4, values(Timeframe::M1, 9.0))).len(), 1, "it is held");
     facts_of(&mut stage, &fact(4, 600, declined(rows.remove(0))));
     assert_eq!(hear(&mut stage, 5, values(Timeframe::M1, 9.0)), "", "once");

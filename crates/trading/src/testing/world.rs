@@ -4,7 +4,7 @@ use super::{bar, configured, crossing, dec, instrument, sym};
 use crate::orders::OrderBook;
 use crate::{AnyStage, stages};
 use everwarm_domain::fact::{Accept, AtVenue, Body, Ledger, Listed, Market, Operator, Venue};
-use everwarm_domain::id::Symbol;
+use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{
@@ -116,7 +116,14 @@ impl World {
         };
         let balances = self.funds.iter().filter(|(_, f)| !f.is_zero()).map(balance).collect();
         let (life, time, open) = (self.life, self.time, Vec::new());
-        self.give(Body::Venue(Venue::Account { life, time, balances, open, unread: Vec::new() }));
+        self.give(Body::Venue(Venue::Account {
+            life,
+            time,
+            balances,
+            open,
+            unread: Vec::new(),
+            venue: VenueId::default(),
+        }));
     }
 
     pub fn close(&mut self, bars: Vec<Bar>) {

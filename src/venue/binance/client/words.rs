@@ -4,7 +4,7 @@ use crate::venue::binance::map;
 use crate::venue::binance::sign::Query;
 use crate::venue::port::{ErrorClass, VenueError};
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side};
+use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side, Terms, TimeInForce};
 
 /// The words of a new order, in the order they are sent.
 pub(super) fn order(intent: &OrderIntent, attempt: &SendAttempt) -> Result<Query, VenueError> {
@@ -18,6 +18,8 @@ pub(super) fn order(intent: &OrderIntent, attempt: &SendAttempt) -> Result<Query
         Some("quantity and price must be positive")
     } else if intent.price.is_some() != (intent.order_type == OrderType::Limit) {
         Some("a limit order needs a price, a market order takes none")
+    } else if let Some(text) = unknown(&intent.terms) {
+        Some(text)
     } else {
         None
     };
@@ -42,4 +44,20 @@ pub(super) fn order(intent: &OrderIntent, attempt: &SendAttempt) -> Result<Query
         .with_some("price", intent.price.map(map::plain))
         .with("newClientOrderId", id)
         .with("newOrderRespType", "FULL"))
+}
+
+/// What of an intent no request says yet; none where all of it is said.
+fn unknown(terms: &Terms) -> Option<&'static str> {
+    let Terms { venue: _, lot: _, leg: _, revision: _, parent: _, reduce_only: _, .. } = terms;
+    if terms.stop.is_some() || terms.trail_ppm.is_some() {
+        return Some("stops are not sent yet");
+    }
+    if terms.list.is_some() {
+        return Some("lists of orders are not sent yet");
+    }
+    if terms.notional.is_some() {
+        return Some("orders of an amount are not sent yet");
+    }
+    let works = terms.tif.is_none_or(|tif| tif == TimeInForce::GoodTilCancelled);
+    (!works).then_some("orders that end by themselves are not sent yet")
 }

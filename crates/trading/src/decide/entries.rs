@@ -1,0 +1,81 @@
+//! What stands in the way of an entry, but for money.
+
+use super::{Decide, Refusal, no};
+use everwarm_domain::fact::{AtVenue, BreakerLevel, Signal};
+use everwarm_domain::id::Symbol;
+use everwarm_domain::signal::{Direction, Intent, SignalTerms};
+use everwarm_domain::time::MINUTE;
+
+/// Whether a signal is of a form that is traded: it opens or closes a lot, at the market.
+pub(super) fn form_allows(signal: &Signal) -> Result<(), Refusal> {
+    let SignalTerms { limit, stop, target, .. } = &signal.terms;
+    let what = match (signal.intent, signal.direction) {
+        (_, Direction::Short) => "short lots are not traded",
+        (Intent::Add, Direction::Long) => "nothing is added to a lot",
+        (Intent::Reduce, Direction::Long) => "no part of a lot is sold",
+        (Intent::Open | Intent::Close, Direction::Long) => {
+            if limit.is_some() || stop.is_some() || target.is_some() {
+                return no("unsupported", "limits, stops and targets of signals are not traded");
+            }
+            return Ok(());
+        }
+    };
+    no("unsupported", what)
+}
+
+impl Decide {
+    /// Whether the breaker allows an entry.
+    pub(super) fn level_allows(&self, signal: &Signal) -> Result<(), Refusal> {
+        let why = self.reasons.join("; ");
+        if let Some((_, why)) = self.barred.iter().find(|(symbol, _)| *symbol == signal.symbol) {
+            return no("barred", why.clone());
+        }
+        match self.level {
+            BreakerLevel::Halted => no("halted", format!("trading is halted: {why}")),
+            BreakerLevel::ExitsOnly => {
+                no("exits-only", format!("positions may be left, not entered: {why}"))
+            }
+            BreakerLevel::Normal | BreakerLevel::Reduced => Ok(()),
+        }
+    }
+
+    /// Whether a symbol may be entered, as it is listed and as fresh as its bars are.
+    pub(super) fn listing_allows(&self, symbol: Symbol) -> Result<(), Refusal> {
+        if let Some(listed) = &self.listed {
+            let Some(row) = listed.get(symbol) else {
+                return no("not-listed", format!("{symbol} is not traded any more"));
+            };
+            match row.venue {
+                AtVenue::Trading if row.wanted => {}
+                AtVenue::Trading => {
+                    return no("leaving", format!("{symbol} is being left: {}", row.why));
+                }
+                AtVenue::Halted => {
+                    return no(
+                        "venue-halted",
+                        format!("the venue takes no orders in {symbol} now"),
+                    );
+                }
+                AtVenue::Gone => {
+                    return no("gone", format!("the venue does not have {symbol} any more"));
+                }
+            }
+        }
+        let limit = self.settings.trading.stale_s;
+        let newest = self.newest.get(symbol).map_or(self.closed, |newest| newest.time);
+        let age = self.closed.saturating_sub(newest) / 1000;
+        if age > limit {
+            let minutes = self.closed.saturating_sub(newest) / MINUTE;
+            let text = format!("the newest bar of {symbol} is {minutes} min old, {limit} s may be");
+            return no("stale", text);
+        }
+        Ok(())
+    }
+
+    /// Whether a symbol may be entered after its last bars.
+    pub(super) fn bars_allow(&self, symbol: Symbol) -> Result<(), Refusal> {
+        let Some((why, left)) = self.odd.get(symbol) else { return Ok(()) };
+        let (why, closes) = (why.words(), if *left == 1 { "close" } else { "closes" });
+        no("odd-bar", format!("{symbol} had an odd bar: {why}; entries pause for {left} {closes}"))
+    }
+}
