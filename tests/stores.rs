@@ -9,6 +9,7 @@ use crate::kit::{
     BINARY, Folder, Process, ask, exchange, made_recording, run, runs, until_end, wait_until,
 };
 use everwarm::chaos::crashes::{End, Moment, Subject, kill_exchange, picture};
+use everwarm::chaos::process::Step;
 use everwarm::life::{APPLICATION, LIVE_FILE};
 use everwarm::ops::backup;
 use everwarm_domain::fact::{Body, Order, Venue};
@@ -26,6 +27,7 @@ use std::io::{Read as _, Write as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// What is left out: secrets, and what an exchange can make again.
 const PASSED_OVER: [&str; 6] =
@@ -258,6 +260,94 @@ fn what_an_older_program_left_with_an_order_open_goes_on() {
         finds_the_end_of_the_order(&dir, recording.to_str().unwrap());
         assert_eq!(schema(&dir), WRITES, "an older program must not read on");
     }
+}
+
+/// Where the first life of a newer program is killed: each of its steps, the first writes to the
+/// file, and each actor once it has taken over what was saved, and when it first saves.
+fn moments() -> Vec<Moment> {
+    let live = |step: &&Step| **step <= Step::Live;
+    let mut all: Vec<Moment> =
+        Step::ALL.iter().filter(live).map(|step| Moment::Reached(*step)).collect();
+    let mut at = |site, who: &str, phase, nth| {
+        let who = who.to_owned();
+        all.push(Moment::At(Strike { site, who, phase, nth, blow: Blow::Die }));
+    };
+    for site in [Site::BeforeCommit, Site::BeforeSync, Site::AfterCommit, Site::BeforePublish] {
+        for (phase, nth) in [(Phase::Starting, 1), (Phase::Starting, 3), (Phase::Live, 1)] {
+            at(site, "store-thread", phase, nth);
+        }
+    }
+    let actors = [
+        "roll-up",
+        "indicator",
+        "sma_cross",
+        "breaker",
+        "decision",
+        "order-manager",
+        "ledger",
+        "universe",
+        "config",
+        "gateway",
+        "closer",
+    ];
+    for who in actors {
+        at(Site::AfterResume, who, Phase::Starting, 1);
+        at(Site::AfterCheckpoint, who, Phase::Live, 1);
+    }
+    for who in ["config", "universe", "gateway", "decision", "order-manager", "ledger"] {
+        at(Site::BeforeAppend, who, Phase::Starting, 1);
+        at(Site::AfterAppend, who, Phase::Starting, 1);
+    }
+    all
+}
+
+/// The sample of part 1 has an order open, two lots held and an exit owed.
+#[test]
+fn an_upgrade_that_is_killed_at_any_point_ends_the_same() {
+    let folder = Folder::new("stores-struck");
+    let recording = folder.join("recording");
+    unpack(&samples().join("recording"), &recording);
+    let subject = Subject::new(BINARY, &recording);
+    let dir = |name: &str| {
+        let dir = folder.join(name);
+        unpack(&samples().join("killed-4"), &dir);
+        dir
+    };
+    let whole = dir("whole");
+    subject.to_its_end(&whole).unwrap();
+    let (expected, wrong) = picture(&whole, &subject).unwrap();
+    assert_eq!(wrong, [""; 0]);
+    let (all, fell) = (moments(), AtomicUsize::new(0));
+    let next = AtomicUsize::new(0);
+    let strike = || {
+        while let Some((at, moment)) = {
+            let at = next.fetch_add(1, Relaxed);
+            all.get(at).map(|moment| (at, moment))
+        } {
+            let dir = dir(&at.to_string());
+            let lived = subject.killed(&dir, moment).unwrap();
+            fell.fetch_add(usize::from(matches!(lived.end, End::Killed(_))), Relaxed);
+            // Each second time the exchange dies with it.
+            if at % 2 == 1 && kill_exchange(&dir).unwrap() {
+                wait_until("the exchange ends", || exchange(&dir).is_none_or(|pid| !runs(pid)));
+            }
+            subject.to_its_end(&dir).unwrap();
+            let (found, wrong) = picture(&dir, &subject).unwrap();
+            assert_eq!(wrong, [""; 0], "{moment:?}");
+            assert_eq!(expected.difference(&found), None, "{moment:?}");
+            assert_eq!(ask(&dir, &["verify"])["problems"], json!([]), "{moment:?}");
+            fs::remove_dir_all(&dir).unwrap();
+        }
+    };
+    std::thread::scope(|scope| {
+        let workers = [(); 2].map(|()| scope.spawn(strike));
+        for worker in workers {
+            worker.join().unwrap();
+        }
+    });
+    let (fell, all) = (fell.into_inner(), all.len());
+    println!("{fell} of {all} kills fell");
+    assert!(fell * 4 >= all * 3, "only {fell} of {all} kills fell");
 }
 
 #[test]
