@@ -6,7 +6,8 @@
 //! remembered anywhere: wanted is compared with actual, at every change, when the supervisor of the
 //! bar actors was started again, and now and then.
 //!
-//! It also says that a strategy leaves which is not configured any more, once that holds nothing.
+//! It says the rules again where a strategy joined, and that a strategy leaves which is not
+//! configured any more, once that holds nothing.
 
 use super::board::Rest;
 use super::gateway::GatewayMsg;
@@ -236,7 +237,8 @@ impl State {
             self.rest(Rest::Busy);
             return Ok(());
         }
-        if let Some(market) = self.known.stage().say_finished() {
+        let known = self.known.stage();
+        if let Some(market) = known.say_rules().or_else(|| known.say_finished()) {
             self.append(vec![market])?;
             self.rest(Rest::Busy);
             return Ok(());

@@ -150,6 +150,9 @@ pub struct Universe {
     /// Exits that are owed.
     #[serde(default)]
     owed: BTreeSet<(Symbol, String)>,
+    /// Whether a stage joined that was not told the rules.
+    #[serde(default)]
+    untold: bool,
 }
 
 impl Universe {
@@ -334,6 +337,13 @@ impl Universe {
         Some(Market::Universe { asked, basis: self.said, listed: Vec::new(), unlisted })
     }
 
+    /// All rules, where a stage joined after they were said.
+    #[must_use]
+    pub fn say_rules(&self) -> Option<Market> {
+        let rules: Vec<Instrument> = self.instruments.iter().cloned().collect();
+        (self.untold && !rules.is_empty()).then_some(Market::Instruments { rules })
+    }
+
     /// Number of the last input with a rule or a word.
     #[must_use]
     pub fn basis(&self) -> u64 {
@@ -361,7 +371,10 @@ impl Universe {
             Market::Close { time, bars, missing, .. } => {
                 self.closed(*time, bars.iter().map(|bar| bar.symbol), missing);
             }
-            Market::Instruments { rules } => self.instruments.learn(rules),
+            Market::Instruments { rules } => {
+                self.instruments.learn(rules);
+                self.untold &= rules.len() < self.instruments.iter().count();
+            }
             Market::Universe { asked, basis, listed, unlisted } => {
                 (self.asked, self.said, self.doubt) = (Some(*asked), *basis, false);
                 for symbol in unlisted {
@@ -397,6 +410,7 @@ impl Universe {
                     self.basis = n;
                 }
             }
+            Operator::StageJoined { .. } => self.untold = true,
             Operator::Started { .. }
             | Operator::Branch { .. }
             | Operator::LiveConfirmed { .. }
@@ -405,7 +419,6 @@ impl Universe {
             | Operator::Switched { .. }
             | Operator::Clock { .. }
             | Operator::StageUpgraded { .. }
-            | Operator::StageJoined { .. }
             | Operator::StageLeft { .. }
             | Operator::Quarantined { .. }
             | Operator::Released { .. }
@@ -458,6 +471,7 @@ impl Stage for Universe {
             kind::POSITION,
             kind::LOT,
             kind::OWED,
+            kind::STAGE_JOINED,
         ])
     }
     fn produces(&self) -> Mask {

@@ -229,3 +229,68 @@ fn what_takes_something_away_or_tells_rules_has_to_be_heard_twice() {
     other.rules[0].lot_size = dec("5");
     assert!(doubted(&told, &other), "a rule is another");
 }
+
+fn joined(id: &str) -> Body {
+    let (id, kind) = (id.to_owned(), "sma_cross".to_owned());
+    Body::Operator(Operator::StageJoined {
+        rank: 401,
+        id,
+        kind,
+        version: 1,
+        settings: String::new(),
+    })
+}
+
+#[test]
+fn who_joins_after_the_rules_were_told_is_told_them() {
+    let mut told = Told::new(Selection::default());
+    told.hear(joined("first"));
+    assert_eq!(told.0.say_rules(), None, "nobody knows any yet");
+    told.ask(&BOTH, 1);
+    assert_eq!(told.0.say_rules(), None, "it was told with all others");
+    told.hear(joined("second"));
+    told.hear(Body::Market(Market::Instruments { rules: vec![instrument("BTCUSDT")] }));
+    let Some(Market::Instruments { rules }) = told.0.say_rules() else { panic!() };
+    assert_eq!(rules.len(), 2, "one changed rule is not all");
+    told.hear(Body::Market(Market::Instruments { rules }));
+    assert_eq!(told.0.say_rules(), None);
+}
+
+#[test]
+fn a_strategy_is_over_once_it_is_not_configured_and_holds_owes_and_orders_nothing() {
+    let mut told = Told::new(Selection::default());
+    told.ask(&BOTH, 1);
+    let lot = |quantity: &str| {
+        let (strategy, quantity, cost) = ("quick".to_owned(), dec(quantity), Decimal::ONE);
+        Body::Ledger(Ledger::Lot { strategy, symbol: sym("BTCUSDT"), quantity, cost, opened: None })
+    };
+    let owed = |ended: Option<&str>| {
+        Body::Decision(Decision::Owed {
+            strategy: "quick".to_owned(),
+            symbol: sym("BTCUSDT"),
+            since: 0,
+            cause: String::new(),
+            revision: 0,
+            tries: 0,
+            refusal: None,
+            ended: ended.map(str::to_owned),
+        })
+    };
+    assert!(told.0.is_over("quick"), "it was never configured");
+    for (holds, body) in [
+        (true, lot("1")),
+        (true, owed(None)),
+        (true, lot("0.00001")),
+        (false, owed(Some("sold"))),
+        (true, lot("2")),
+        (false, lot("0")),
+    ] {
+        told.hear(body);
+        assert_eq!(told.0.is_over("quick"), !holds);
+    }
+    let mut settings = crate::testing::crossing(10, 30);
+    let one = settings.strategy.0["sma_cross"].clone();
+    settings.strategy.0.insert("quick".to_owned(), one);
+    told.hear(configured(&settings));
+    assert!(!told.0.is_over("quick"), "it is configured again");
+}
