@@ -12,9 +12,9 @@
 //! is a conflict. What is sold beyond a position came out of foreign holdings.
 //!
 //! A conflict ends by the word of an operator. Where the venue's counts, what is missing is taken
-//! out of foreign holdings first, then out of positions, the youngest lot first, and cash: an
-//! adjustment, neither profit nor loss. Where ours counts, the venue may lack as much of that
-//! asset, and not more.
+//! out of foreign holdings first, then out of lots, then out of cash: an adjustment, neither profit
+//! nor loss. Of the lots of all symbols with that base asset the youngest goes first. Where ours
+//! counts, the venue may lack as much of that asset, and not more.
 //!
 //! What an operator adopts moves from external holdings to our cash, or to a position at its last
 //! price: an adjustment, too. What `everwarm panic` sold is booked as the exit of what it sold, the
@@ -538,6 +538,9 @@ impl Stage for Ledger {
     }
 }
 
+#[cfg(test)]
+#[path = "ledger/lots_tests.rs"]
+mod lots_tests;
 #[cfg(test)]
 #[path = "ledger_tests.rs"]
 mod tests;

@@ -107,20 +107,22 @@ impl Position {
         taken
     }
 
-    /// Takes up to `quantity` out with its share of the cost, which is neither profit nor loss, the
-    /// youngest lot first; returns what was taken and what it had cost.
+    /// When the youngest lot was opened: none of what was opened before lots were kept, which is
+    /// older than all else. None where nothing is held.
+    pub(super) fn youngest(&self) -> Option<Option<UtcMs>> {
+        self.lots.last().map(|lot| lot.opened)
+    }
+
+    /// Takes up to `quantity` out of the youngest lot with its share of the cost, which is neither
+    /// profit nor loss; returns what was taken and what it had cost.
     pub(super) fn write_off(&mut self, quantity: Decimal) -> (Decimal, Decimal) {
-        let (mut left, mut costs) = (quantity, Decimal::ZERO);
-        for lot in self.lots.iter_mut().rev() {
-            let taken = left.min(lot.quantity);
-            let cost = lot.share(taken);
-            shrink(&mut lot.quantity, taken);
-            shrink(&mut lot.cost, cost);
-            shrink(&mut left, taken);
-            costs = costs.saturating_add(cost);
-        }
+        let Some(lot) = self.lots.last_mut() else { return (Decimal::ZERO, Decimal::ZERO) };
+        let taken = quantity.min(lot.quantity);
+        let cost = lot.share(taken);
+        shrink(&mut lot.quantity, taken);
+        shrink(&mut lot.cost, cost);
         self.sum();
-        (quantity.saturating_sub(left), costs)
+        (taken, cost)
     }
 
     /// One lot becomes part of the house's; nothing where there is none. The house's keeps its age.
