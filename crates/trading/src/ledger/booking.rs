@@ -1,6 +1,6 @@
 //! What changes the books: executions, what an operator accepts, what he adopts.
 
-use super::position::{From, Position};
+use super::position::{From, Position, Sold};
 use super::{Adjustment, FEE_PLACES, Ledger, grow, shrink};
 use everwarm_domain::fact::Part;
 use everwarm_domain::id::Symbol;
@@ -11,14 +11,14 @@ use everwarm_kernel::fact::Key;
 use std::collections::BTreeMap;
 
 impl Ledger {
-    /// Notes the lots of a symbol as they are before the fact of this key changes them.
+    /// Notes the position of a symbol as it is before the fact of this key changes them.
     fn touch(&mut self, key: Key, symbol: Symbol) {
         if let Some((_, keys, _)) = self.before.iter_mut().find(|(of, _, _)| *of == symbol) {
             keys.push(key);
             return;
         }
-        let lots = self.positions.get(symbol).map(|position| position.lots.clone());
-        self.before.push((symbol, vec![key], lots.unwrap_or_default()));
+        let position = self.positions.get(symbol).cloned().unwrap_or_default();
+        self.before.push((symbol, vec![key], position));
     }
 
     /// Books an execution of an order of `strategy`, told by a fact of this key and event time.
@@ -35,21 +35,31 @@ impl Ledger {
         let base = self.instruments.get(symbol).map(|rule| rule.base.as_str());
         let position = self.positions.entry(symbol);
         let amount = fill.price.saturating_mul(fill.quantity);
-        let mut beyond = Decimal::ZERO;
+        let mut sold = Sold::default();
         match side {
             Side::Buy => {
                 position.add(strategy, fill.quantity, amount, time);
+                sold.parts.push((strategy.to_owned(), fill.quantity));
                 shrink(&mut self.cash, amount);
             }
             Side::Sell => {
-                beyond = position.sell(fill.quantity, From::Lot(strategy));
-                grow(&mut position.realized, amount);
+                sold = position.sell(fill.quantity, From::Lot(strategy));
+                // What was external is nobody's.
+                if !sold.beyond.is_zero() || sold.parts.is_empty() {
+                    sold.parts.push((HOUSE.to_owned(), sold.beyond));
+                }
+                for (whose, quantity) in &sold.parts {
+                    position.gain(whose, fill.price.saturating_mul(*quantity));
+                }
                 grow(&mut self.cash, amount);
             }
         }
+        let mut beyond = sold.beyond;
         if self.quote.as_deref() == Some(fill.fee_asset.as_str()) {
             shrink(&mut self.cash, fill.fee);
-            shrink(&mut position.realized, fill.fee);
+            for (whose, fee) in sold.shares(fill.fee) {
+                position.gain(&whose, -fee);
+            }
         } else if base == Some(fill.fee_asset.as_str()) {
             grow(&mut beyond, position.pay(fill.fee, From::Lot(strategy)));
         } else if !fill.fee.is_zero() {
@@ -76,7 +86,8 @@ impl Ledger {
         let base = rule.map(|rule| rule.base.clone()).unwrap_or_default();
         let quote = self.quote.clone().unwrap_or_default();
         let position = self.positions.entry(symbol);
-        let mut beyond = position.sell(fill.quantity, From::Oldest);
+        let mut sold = position.sell(fill.quantity, From::Oldest);
+        let mut beyond = sold.beyond;
         let ours = fill.quantity - beyond;
         let in_quote = fill.fee_asset == quote;
         let fee = if in_quote { fill.fee } else { Decimal::ZERO };
@@ -88,7 +99,12 @@ impl Ledger {
         };
         let brought = fill.price * ours - share;
         let external = fill.price * beyond - (fee - share);
-        position.realized += brought;
+        if sold.parts.is_empty() {
+            sold.parts.push((HOUSE.to_owned(), Decimal::ZERO));
+        }
+        for ((whose, quantity), (_, fee)) in sold.parts.iter().zip(sold.shares(share)) {
+            position.gain(whose, fill.price * *quantity - fee);
+        }
         self.cash += brought;
         if fill.fee_asset == base {
             beyond += position.pay(fill.fee, From::Oldest);
