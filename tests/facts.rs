@@ -354,6 +354,7 @@ fn derived() -> Vec<Body> {
             quantity,
             cost: cash,
             opened: Some(-1),
+            realized_pnl: odd(),
         }),
         Body::Ledger(Ledger::Equity { time: -1, equity: cash, cash: quantity, adjusted: odd() }),
         Body::Ledger(Ledger::Adjusted {

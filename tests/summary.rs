@@ -51,6 +51,8 @@ struct Held {
     /// Quantity and cost of what is left of sales: it is sold behind the rest.
     house: (Decimal, Decimal),
     realized: Decimal,
+    /// What of it the house has made.
+    of_house: Decimal,
     fees: BTreeMap<String, Decimal>,
     /// Less than this is not sold: it is no position, and ends a trade.
     least: Decimal,
@@ -80,6 +82,8 @@ impl Held {
                 let of_house = self.house.1 * then / self.house.0;
                 self.house = (self.house.0 - then, self.house.1 - of_house);
                 share += of_house;
+                let fee = if is_base { Decimal::ZERO } else { fee * then / quantity };
+                self.of_house += price * then - of_house - fee.round_dp(8);
             }
             self.realized += price * quantity - share;
             self.cost -= share;
@@ -149,6 +153,7 @@ fn a_day_comes_to_what_its_fills_and_closes_say() {
     money["equity"].take();
     let money = &money;
     let (mut realized, mut unrealized) = (Decimal::ZERO, Decimal::ZERO);
+    let mut of_house = Decimal::ZERO;
     for (symbol, held) in &held {
         let bars = rows(&dir, &["bars", symbol, "--limit", "1"]);
         let worth = decimal(&bars[0], "close") * held.quantity - held.cost;
@@ -160,11 +165,16 @@ fn a_day_comes_to_what_its_fills_and_closes_say() {
             assert_eq!(decimal(&told["fees"], asset), *fee, "{symbol}");
         }
         (realized, unrealized) = (realized + held.realized, unrealized + worth);
+        of_house += held.of_house;
     }
     assert!(near(decimal(money, "realized"), realized), "{money}");
     assert!(near(decimal(money, "profit"), realized + unrealized), "{money}");
-    assert_eq!(money["strategies"][0]["name"], "sma_cross");
-    assert!(near(decimal(&money["strategies"][0], "realized"), realized), "{money}");
+    let [house, own] = [0, 1].map(|i| &money["strategies"][i]);
+    assert_eq!((&house["name"], &own["name"]), (&json!("house"), &json!("sma_cross")));
+    assert!(near(decimal(house, "realized"), of_house), "{of_house} {money}");
+    assert!(near(decimal(own, "realized"), realized - of_house), "{money}");
+    let both = decimal(house, "unrealized") + decimal(own, "unrealized");
+    assert!(near(both, unrealized), "{money}");
     let equity = rows(&dir, &["equity"]);
     let values: Vec<Decimal> = equity.iter().map(|p| decimal(p, "equity")).collect();
     let depths = values.iter().enumerate().map(|(i, now)| {

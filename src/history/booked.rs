@@ -1,12 +1,19 @@
-//! The books after each change, with the execution that changed them.
+//! The books after each change, with the execution that changed them, and what of a change belongs
+//! to which strategy.
+//!
+//! The ledger tells the position after each execution, and lots once for all it heard of at an
+//! input. So all executions of one input but the last count for whoever ordered them, and the last
+//! one brings what is left until each strategy has what the ledger says. Shares of an input add up
+//! to what it changed of the position.
 
 use super::code::{self, SYMBOL};
-use super::projection::{CHANGES, FILLS};
+use super::projection::{CHANGES, FILLS, LOTS};
 use super::queries::{History, HistoryError, decode};
-use super::records::PositionState;
+use super::records::{LotState, PositionState};
 use everwarm_domain::fact::Order;
 use everwarm_domain::id::Symbol;
-use everwarm_domain::order::{Side, VenueFill};
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{FIRST_STRATEGY, HOUSE, Side, VenueFill};
 use everwarm_domain::time::UtcMs;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -45,7 +52,134 @@ pub struct Execution {
     pub fill: VenueFill,
 }
 
+/// What a change of the books was to one strategy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Share {
+    /// When it happened, as [`Booked::time`].
+    pub time: UtcMs,
+    /// Of what.
+    pub symbol: Symbol,
+    /// Whose: a strategy, or `house` for what belongs to none.
+    pub strategy: String,
+    /// What it added.
+    pub added: Amounts,
+}
+
+/// What is held, what that has cost, and what was locked in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amounts {
+    /// Base units.
+    pub quantity: Decimal,
+    /// Quote units.
+    pub cost: Decimal,
+    /// Quote units.
+    pub realized: Decimal,
+}
+
+impl Amounts {
+    const fn of(after: &PositionState) -> Amounts {
+        let PositionState { quantity, cost, realized_pnl: realized, .. } = *after;
+        Amounts { quantity, cost, realized }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Amounts) -> Amounts {
+        Amounts {
+            quantity: self.quantity.saturating_add(other.quantity),
+            cost: self.cost.saturating_add(other.cost),
+            realized: self.realized.saturating_add(other.realized),
+        }
+    }
+
+    fn less(self, other: Amounts) -> Amounts {
+        let Amounts { quantity, cost, realized } = other;
+        self.plus(Amounts { quantity: -quantity, cost: -cost, realized: -realized })
+    }
+
+    const fn is_nothing(&self) -> bool {
+        self.quantity.is_zero() && self.cost.is_zero() && self.realized.is_zero()
+    }
+}
+
+/// Whose the books are, as far as they were read.
+#[derive(Debug, Default)]
+struct Owners {
+    positions: BTreeMap<Symbol, Amounts>,
+    lots: BTreeMap<(Symbol, String), Amounts>,
+    shares: Vec<Share>,
+}
+
+impl Owners {
+    /// What a strategy has is another amount now.
+    fn set(&mut self, time: UtcMs, symbol: Symbol, strategy: &str, now: Amounts) {
+        let was = self.lots.entry((symbol, strategy.to_owned())).or_default();
+        let added = now.less(*was);
+        *was = now;
+        if !added.is_nothing() {
+            let strategy = strategy.to_owned();
+            self.shares.push(Share { time, symbol, strategy, added });
+        }
+    }
+
+    fn add(&mut self, time: UtcMs, symbol: Symbol, strategy: &str, added: Amounts) {
+        let was = self.lots.get(&(symbol, strategy.to_owned())).copied().unwrap_or_default();
+        self.set(time, symbol, strategy, was.plus(added));
+    }
+
+    /// Takes in what an input changed of a symbol.
+    fn take(&mut self, symbol: Symbol, changes: &[&Booked], lots: &[LotState]) {
+        // Those that count for others until the lots are told.
+        let mut early: BTreeMap<String, Amounts> = BTreeMap::new();
+        for (at, change) in changes.iter().enumerate() {
+            let after = Amounts::of(&change.after);
+            let was = self.positions.insert(symbol, after).unwrap_or_default();
+            let (time, added) = (change.time(), after.less(was));
+            if lots.is_empty() {
+                // Before lots were kept there was one strategy.
+                self.add(time, symbol, FIRST_STRATEGY, added);
+            } else if at + 1 < changes.len() {
+                let whose = change.fill.as_ref().map_or(HOUSE, |fill| &fill.strategy);
+                let before = self.lots.get(&(symbol, whose.to_owned())).copied();
+                early.entry(whose.to_owned()).or_insert_with(|| before.unwrap_or_default());
+                self.add(time, symbol, whose, added);
+            }
+        }
+        let time = changes.last().map(|change| change.time());
+        for lot in lots {
+            let LotState { quantity, cost, realized_pnl: realized, .. } = *lot;
+            let now = Amounts { quantity, cost, realized };
+            early.remove(&lot.strategy);
+            self.set(time.unwrap_or(lot.time), symbol, &lot.strategy, now);
+        }
+        for (whose, before) in early {
+            self.set(time.unwrap_or_default(), symbol, &whose, before);
+        }
+    }
+}
+
 impl History {
+    /// What the changes of the books were to strategies, in the order in which they were made.
+    ///
+    /// # Errors
+    /// The file could not be read, or is damaged.
+    pub fn shares(&self, booked: &[Booked]) -> Result<Vec<Share>, HistoryError> {
+        let mut inputs: BTreeMap<(u64, Symbol), (Vec<&Booked>, Vec<LotState>)> = BTreeMap::new();
+        for change in booked {
+            inputs.entry((change.input, change.after.symbol)).or_default().0.push(change);
+        }
+        for (key, value) in self.all(LOTS)? {
+            let lot: LotState = decode(LOTS, &value)?;
+            let input = input(LOTS, key.get(SYMBOL..).unwrap_or_default())?;
+            inputs.entry((input, lot.symbol)).or_default().1.push(lot);
+        }
+        let mut owners = Owners::default();
+        for ((_, symbol), (changes, lots)) in inputs {
+            owners.take(symbol, &changes, &lots);
+        }
+        Ok(owners.shares)
+    }
+
     /// Every change of the books, in the order in which they were made.
     ///
     /// # Errors

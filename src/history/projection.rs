@@ -6,7 +6,7 @@
 //! 3. Only durable facts are given to it, so it is never ahead of the journal.
 
 use super::code;
-use super::records::{EquityState, OrderState, PositionState};
+use super::records::{EquityState, LotState, OrderState, PositionState};
 use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{Analysis, Body, Ledger, Market, Order};
 use everwarm_domain::id::Symbol;
@@ -32,6 +32,8 @@ pub const FILLS: &str = "fills.1";
 pub const POSITIONS: &str = "positions.1";
 /// The books after each change. Key: symbol, key of the fact.
 pub const CHANGES: &str = "position_changes.1";
+/// Lots after each change. Key: symbol, key of the fact.
+pub const LOTS: &str = "lot_changes.1";
 /// Equity points. Key: close time.
 pub const EQUITY: &str = "equity.1";
 /// The venue's rules for an instrument whenever they were told anew. Key: symbol, key of the fact.
@@ -40,8 +42,8 @@ pub const RULES: &str = "rules.1";
 /// follows the journal from its beginning again, over the rows that are there.
 const PROGRESS: &str = "progress.2";
 const THROUGH: &[u8] = b"projected_through";
-const TABLES: [&str; 9] =
-    [BARS, ORDERS, ORDER_STATES, FILLS, POSITIONS, CHANGES, EQUITY, RULES, PROGRESS];
+const TABLES: [&str; 10] =
+    [BARS, ORDERS, ORDER_STATES, FILLS, POSITIONS, CHANGES, LOTS, EQUITY, RULES, PROGRESS];
 
 /// Kinds of facts that leave a trace in the history; the others need not be given to it.
 pub const INTEREST: Mask = Mask::of(&[
@@ -53,6 +55,7 @@ pub const INTEREST: Mask = Mask::of(&[
     kind::CHANGED,
     kind::FILLED,
     kind::POSITION,
+    kind::LOT,
     kind::EQUITY,
 ]);
 
@@ -138,7 +141,18 @@ fn project_ledger(fact: &Fact<Body>, ledger: &Ledger) -> Vec<Op> {
             let state = EquityState { equity: *equity, cash: *cash, adjusted: *adjusted };
             vec![put(EQUITY, code::time_key(*time).to_vec(), &state)]
         }
-        Ledger::Reconciled { .. } | Ledger::Adjusted { .. } | Ledger::Lot { .. } => Vec::new(),
+        Ledger::Lot { strategy, symbol, quantity, cost, realized_pnl, .. } => {
+            let state = LotState {
+                time: fact.time,
+                symbol: *symbol,
+                strategy: strategy.clone(),
+                quantity: *quantity,
+                cost: *cost,
+                realized_pnl: *realized_pnl,
+            };
+            vec![put(LOTS, of_symbol(*symbol, fact.key), &state)]
+        }
+        Ledger::Reconciled { .. } | Ledger::Adjusted { .. } => Vec::new(),
     }
 }
 

@@ -167,6 +167,23 @@ pub struct PositionState {
     pub realized_pnl: Decimal,
 }
 
+/// What one strategy holds of a symbol after a change, and what it has locked in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LotState {
+    /// Event time of the change.
+    pub time: UtcMs,
+    /// Of what.
+    pub symbol: Symbol,
+    /// Whose: a strategy, or `house` for what belongs to none.
+    pub strategy: String,
+    /// Base units held.
+    pub quantity: Decimal,
+    /// What they have cost.
+    pub cost: Decimal,
+    /// Profit locked in since the beginning.
+    pub realized_pnl: Decimal,
+}
+
 impl PositionState {
     /// The public shape, valued at `mark`.
     #[must_use]

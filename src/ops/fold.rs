@@ -94,7 +94,7 @@ impl StatusFold {
         if fact.key.rank == 0 {
             self.view.head = fact.key.n;
         }
-        self.lots.begin(self.universe.all_held());
+        self.lots.begin(self.universe.all_held(), &self.realized);
         self.lots.fold(fact);
         self.universe.evolve(fact);
         match &fact.body {
@@ -338,6 +338,12 @@ impl StatusFold {
     #[must_use]
     pub fn sellable(&self) -> BTreeMap<Symbol, Decimal> {
         self.universe.all_held().map(|(symbol, held)| (symbol, held.normalize())).collect()
+    }
+
+    /// What each strategy holds, and what it has locked in.
+    #[must_use]
+    pub const fn owners(&self) -> &LotFold {
+        &self.lots
     }
 
     /// What each strategy holds, by symbol, then strategy.

@@ -1,10 +1,10 @@
-//! Whose the positions are: a pure fold over facts.
+//! Whose the positions are, and whose the profit: a pure fold over facts.
 
 use super::views::LotView;
 use crate::history::records::quotient;
 use everwarm_domain::fact::{Body, LOTS_FROM, Ledger};
 use everwarm_domain::id::Symbol;
-use everwarm_domain::money::Decimal;
+use everwarm_domain::money::{Decimal, total};
 use everwarm_domain::order::FIRST_STRATEGY;
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::Fact;
@@ -15,6 +15,9 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct LotFold {
     lots: BTreeMap<(Symbol, String), Held>,
+    /// Profit locked in since the beginning, by symbol, then strategy.
+    #[serde(default)]
+    made: BTreeMap<(Symbol, String), Decimal>,
     /// Whether it was there when the positions were told.
     begun: bool,
 }
@@ -29,13 +32,20 @@ struct Held {
 }
 
 impl LotFold {
-    /// Begins where others have read facts already: what is held is the lot of the one strategy
-    /// there was.
-    pub fn begin(&mut self, held: impl Iterator<Item = (Symbol, Decimal)>) {
+    /// Begins where others have read facts already: what is held, and what was locked in, is of the
+    /// one strategy there was.
+    pub fn begin(
+        &mut self,
+        held: impl Iterator<Item = (Symbol, Decimal)>,
+        made: &BTreeMap<Symbol, Decimal>,
+    ) {
         if !self.begun {
             self.begun = true;
             for (symbol, quantity) in held {
                 self.set(symbol, FIRST_STRATEGY, Held { quantity, cost: None, opened: None });
+            }
+            for (symbol, made) in made {
+                self.made.insert((*symbol, FIRST_STRATEGY.to_owned()), *made);
             }
         }
     }
@@ -43,15 +53,24 @@ impl LotFold {
     /// Takes one fact in.
     pub fn fold(&mut self, fact: &Fact<Body>) {
         match &fact.body {
-            Body::Ledger(Ledger::Lot { strategy, symbol, quantity, cost, opened }) => {
+            Body::Ledger(Ledger::Lot {
+                strategy,
+                symbol,
+                quantity,
+                cost,
+                opened,
+                realized_pnl,
+            }) => {
                 let (quantity, cost, opened) = (*quantity, Some(*cost), *opened);
                 self.set(*symbol, strategy, Held { quantity, cost, opened });
+                self.made.insert((*symbol, strategy.clone()), *realized_pnl);
             }
-            Body::Ledger(Ledger::Position { symbol, quantity, cost, .. })
+            Body::Ledger(Ledger::Position { symbol, quantity, cost, realized_pnl, .. })
                 if fact.version < LOTS_FROM =>
             {
                 let (quantity, cost) = (*quantity, Some(*cost));
                 self.set(*symbol, FIRST_STRATEGY, Held { quantity, cost, opened: None });
+                self.made.insert((*symbol, FIRST_STRATEGY.to_owned()), *realized_pnl);
             }
             Body::Market(_)
             | Body::Venue(_)
@@ -79,6 +98,33 @@ impl LotFold {
         lot.map(|lot| lot.quantity).unwrap_or_default()
     }
 
+    /// Profit locked in by each strategy that ever had any lot.
+    #[must_use]
+    pub fn made(&self) -> BTreeMap<&str, Decimal> {
+        let mut all: BTreeMap<&str, Decimal> = BTreeMap::new();
+        for ((_, strategy), made) in &self.made {
+            let of = all.entry(strategy).or_default();
+            *of = of.saturating_add(*made);
+        }
+        all
+    }
+
+    /// What is held: symbol, strategy, quantity and cost. A cost that is not known is what the
+    /// position of that symbol has cost beyond its other lots.
+    pub fn costs<'a>(
+        &'a self,
+        position: impl Fn(Symbol) -> Decimal + 'a,
+    ) -> impl Iterator<Item = (Symbol, &'a str, Decimal, Decimal)> {
+        self.lots.iter().map(move |((symbol, strategy), held)| {
+            let cost = held.cost.unwrap_or_else(|| {
+                let of = self.lots.iter().filter(|((of, _), _)| of == symbol);
+                let others = total(of.filter_map(|(_, held)| held.cost));
+                position(*symbol).saturating_sub(others)
+            });
+            (*symbol, strategy.as_str(), held.quantity, cost)
+        })
+    }
+
     /// As they are shown.
     pub fn views(&self) -> impl Iterator<Item = LotView> {
         self.lots.iter().map(|((symbol, strategy), held)| LotView {
@@ -100,8 +146,8 @@ mod tests {
     fn lots_are_told_as_the_ledger_says_them_and_before_as_one() {
         let lot = |strategy: &str, quantity: &str, opened| {
             let (strategy, symbol, cost) = (strategy.to_owned(), sym("BTCUSDT"), dec("300"));
-            let quantity = dec(quantity);
-            let said = Ledger::Lot { strategy, symbol, quantity, cost, opened };
+            let (quantity, realized_pnl) = (dec(quantity), dec("7"));
+            let said = Ledger::Lot { strategy, symbol, quantity, cost, opened, realized_pnl };
             Fact { version: LOTS_FROM, ..fact(1, 800, Body::Ledger(said)) }
         };
         let told = |fold: &LotFold| {
@@ -121,8 +167,14 @@ mod tests {
         assert_eq!(told(&fold), ["b 3 at 100 Some(60000)"]);
         // What was told before this was kept.
         let mut fold = LotFold::default();
-        fold.begin([(sym("BTCUSDT"), dec("2"))].into_iter());
-        fold.begin([(sym("ETHUSDT"), dec("2"))].into_iter());
+        let made = BTreeMap::from([(sym("BTCUSDT"), dec("-3"))]);
+        fold.begin([(sym("BTCUSDT"), dec("2"))].into_iter(), &made);
+        fold.begin([(sym("ETHUSDT"), dec("2"))].into_iter(), &BTreeMap::new());
         assert_eq!(told(&fold), ["sma_cross 2 at - None"]);
+        fold.fold(&lot("b", "3", Some(60_000)));
+        assert_eq!(fold.made(), BTreeMap::from([("b", dec("7")), ("sma_cross", dec("-3"))]));
+        let costs = fold.costs(|_| dec("480")).map(|(_, name, held, cost)| (name, held, cost));
+        let want = [("b", dec("3"), dec("300")), ("sma_cross", dec("2"), dec("180"))];
+        assert_eq!(costs.collect::<Vec<_>>(), want, "what the position cost beyond b's");
     }
 }

@@ -5,6 +5,9 @@
 //! house. So does what is left of a lot that is too small to sell when its exit ends: it moves at
 //! the next close, for only closes come at the same place of the journal in every run.
 //!
+//! Profit is locked in by the lot that is sold, whoever sells it. The house makes what its lot
+//! makes, and what the sale of external holdings brings.
+//!
 //! A fee in the quote asset leaves cash and profit, one in the base asset leaves the lot that was
 //! bought or sold, one in another asset is counted there. The first account
 //! ever seen is the baseline: its quote balance is our cash, all else in it is foreign. Later every
@@ -12,9 +15,9 @@
 //! is a conflict. What is sold beyond a position came out of foreign holdings.
 //!
 //! A conflict ends by the word of an operator. Where the venue's counts, what is missing is taken
-//! out of foreign holdings first, then out of positions, the youngest lot first, and cash: an
-//! adjustment, neither profit nor loss. Where ours counts, the venue may lack as much of that
-//! asset, and not more.
+//! out of foreign holdings first, then out of lots, then out of cash: an adjustment, neither profit
+//! nor loss. Of the lots of all symbols with that base asset the youngest goes first. Where ours
+//! counts, the venue may lack as much of that asset, and not more.
 //!
 //! What an operator adopts moves from external holdings to our cash, or to a position at its last
 //! price: an adjustment, too. What `everwarm panic` sold is booked as the exit of what it sold, the
@@ -33,6 +36,7 @@
 //! 3. Before the baseline nothing is foreign.
 //! 4. What is missing, or may be, is more than nothing.
 //! 5. A position is the sum of its lots; no lot is empty or negative, and none is there twice.
+//! 6. What a position locked in is the sum of what its strategies locked in.
 
 mod booking;
 mod position;
@@ -54,7 +58,7 @@ use everwarm_domain::settings::Settings;
 use everwarm_kernel::fact::{Fact, Key, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_kernel::state;
-use position::{Lot, Position};
+use position::Position;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,6 +69,9 @@ const FORMAT_BEFORE_LOTS: u8 = 2;
 const BEFORE_LOTS: u16 = 2;
 /// Decimal places of our part of a fee that is shared with external holdings.
 const FEE_PLACES: u32 = 8;
+/// Decimal places of a cost: those of a price times those of a quantity. Sums of costs stay exact,
+/// so the order in which fills are reported makes no difference.
+const COST_PLACES: u32 = 16;
 /// What the venue says of a balance that cannot be believed.
 const UNREAD: &str = "a balance that cannot be believed";
 
@@ -105,9 +112,9 @@ pub struct Ledger {
     /// Adjustments made by the fact just folded.
     #[serde(skip)]
     booked: Vec<Adjustment>,
-    /// What touched the lots of a symbol at the present input, and what they were before.
+    /// What touched the position of a symbol at the present input, and what it was before.
     #[serde(skip)]
-    before: Vec<(Symbol, Vec<Key>, Vec<Lot>)>,
+    before: Vec<(Symbol, Vec<Key>, Position)>,
     /// Lots whose exit is over, by symbol and strategy; and whether a close has passed since.
     #[serde(default)]
     left: BTreeMap<(Symbol, String), bool>,
@@ -538,6 +545,9 @@ impl Stage for Ledger {
     }
 }
 
+#[cfg(test)]
+#[path = "ledger/lots_tests.rs"]
+mod lots_tests;
 #[cfg(test)]
 #[path = "ledger_tests.rs"]
 mod tests;

@@ -29,8 +29,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 fn lot(strategy: &str, symbol: &str, quantity: &str) -> Fact<Body> {
     let (strategy, symbol, opened) = (strategy.to_owned(), sym(symbol), Some(0));
-    let (quantity, cost) = (dec(quantity), Decimal::ZERO);
-    let said = Ledger::Lot { strategy, symbol, quantity, cost, opened };
+    let (quantity, cost, realized_pnl) = (dec(quantity), Decimal::ZERO, Decimal::ZERO);
+    let said = Ledger::Lot { strategy, symbol, quantity, cost, opened, realized_pnl };
     fact(1, 800, Body::Ledger(said))
 }
 
@@ -248,10 +248,16 @@ fn the_lots_that_are_said_are_those_that_are_held() {
         let mut below = |most: u64| draw(&mut drawn) % most;
         let mut books = books();
         let (mut told, mut sums) = (Lots::default(), BTreeMap::new());
+        let (mut made, mut locked_in) = (BTreeMap::new(), Decimal::ZERO);
         let mut hear = |books: &mut Books, given: Fact<Body>| {
             for body in facts_of(books, &given) {
-                if let Body::Ledger(Ledger::Position { symbol, quantity, .. }) = &body {
+                if let Body::Ledger(Ledger::Position { symbol, quantity, realized_pnl, .. }) = &body
+                {
                     sums.insert(*symbol, *quantity);
+                    locked_in = *realized_pnl;
+                }
+                if let Body::Ledger(Ledger::Lot { strategy, realized_pnl, .. }) = &body {
+                    made.insert(strategy.clone(), *realized_pnl);
                 }
                 let version = books.version();
                 told.fold(&Fact { version, ..fact(given.key.n, 800, body) });
@@ -259,6 +265,8 @@ fn the_lots_that_are_said_are_those_that_are_held() {
             for (symbol, quantity) in &sums {
                 assert_eq!(told.sum(*symbol), *quantity, "seed {seed}: {told:?}");
             }
+            let all = money::total(made.values().copied());
+            assert_eq!(all, locked_in, "seed {seed}: {made:?}");
         };
         for _ in 0..200 {
             let strategy = ["a", "b", "c", PANIC, "flatten"][usize::try_from(below(5)).unwrap()];

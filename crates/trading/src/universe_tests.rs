@@ -262,7 +262,8 @@ fn a_strategy_is_over_once_it_is_not_configured_and_holds_owes_and_orders_nothin
     told.ask(&BOTH, 1);
     let lot = |quantity: &str| {
         let (strategy, quantity, cost) = ("quick".to_owned(), dec(quantity), Decimal::ONE);
-        Body::Ledger(Ledger::Lot { strategy, symbol: sym("BTCUSDT"), quantity, cost, opened: None })
+        let (symbol, opened, realized_pnl) = (sym("BTCUSDT"), None, Decimal::ZERO);
+        Body::Ledger(Ledger::Lot { strategy, symbol, quantity, cost, opened, realized_pnl })
     };
     let owed = |ended: Option<&str>| {
         Body::Decision(Decision::Owed {

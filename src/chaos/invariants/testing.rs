@@ -151,6 +151,7 @@ pub(super) fn lot(n: u64, strategy: &str, quantity: i64) -> Fact<Body> {
         quantity: Decimal::from(quantity),
         cost: Decimal::ZERO,
         opened: None,
+        realized_pnl: Decimal::ZERO,
     };
     Fact { version: LOTS_FROM, ..fact(n, rank::LEDGER, Body::Ledger(body)) }
 }

@@ -92,7 +92,8 @@ pub fn account(page: &mut Page, world: &World, watch: &Watch, (venue, currency):
     let mut seen = watch.seen();
     let reconciled = seen.reconciled_ms;
     let told = seen.told.now();
-    told.counts.show(page, (venue, currency), told.status.taken());
+    let (taken, owners) = (told.status.taken(), told.status.owners());
+    told.counts.show(page, (venue, currency), (taken, owners));
     let status = told.status.view_in(world.journal.life());
     let quarantines = told.status.quarantines();
     let stopped = !told.status.stopped().is_empty();

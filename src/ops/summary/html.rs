@@ -103,7 +103,7 @@ pub fn fees(fees: &BTreeMap<String, Decimal>) -> String {
 
 fn made(row: &Made) -> [String; 5] {
     [
-        row.who().to_owned(),
+        row.name.clone(),
         signed(row.realized),
         signed(row.unrealized),
         fees(&row.fees),

@@ -23,7 +23,7 @@ pub use view::{FileSize, Gap, LimitUsed, Made, Money, Point, Running, SummaryVie
 use super::desk::JournalFacts;
 use super::exit::Failure;
 use crate::history::History;
-use crate::history::booked::Booked;
+use crate::history::booked::{Booked, Share};
 use crate::history::records::{EquityView, OrderView};
 use std::path::Path;
 
@@ -31,6 +31,8 @@ use std::path::Path;
 struct Kept {
     /// Every change of them, in the order in which they were made.
     booked: Vec<Booked>,
+    /// What they were to strategies.
+    shares: Vec<Share>,
     /// Equity by close.
     equity: Vec<EquityView>,
     /// Orders by close.
@@ -47,8 +49,10 @@ pub fn summary(
     data_dir: &Path,
     period: Option<Period>,
 ) -> Result<SummaryView, Failure> {
+    let booked = history.booked()?;
     let kept = Kept {
-        booked: history.booked()?,
+        shares: history.shares(&booked)?,
+        booked,
         equity: history.equity(None)?.rows,
         orders: history.orders(None)?.rows,
     };

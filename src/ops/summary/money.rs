@@ -9,13 +9,12 @@ use super::Kept;
 use super::period::Period;
 use super::view::{Made, Money, Point};
 use crate::history::History;
-use crate::history::booked::Booked;
+use crate::history::booked::{Amounts, Booked, Share};
 use crate::history::queries::HistoryError;
 use crate::history::records::{EquityView, PositionState};
 use crate::ops::earned::{self, Course};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::{Decimal, total};
-use everwarm_domain::order::Side;
 use everwarm_domain::time::UtcMs;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +29,9 @@ pub fn money(history: &History, kept: &Kept, period: Period) -> Result<(Money, u
     let mut fold = Fold::default();
     for change in &kept.booked {
         fold.take(change, period);
+    }
+    for share in &kept.shares {
+        fold.share(share, period);
     }
     let before = worth(history, &fold.before, period.from)?;
     for (held, worth) in before {
@@ -51,29 +53,21 @@ pub fn money(history: &History, kept: &Kept, period: Period) -> Result<(Money, u
 /// no mark is known.
 fn worth(
     history: &History,
-    held: &BTreeMap<Symbol, Held>,
+    held: &BTreeMap<Holder, Amounts>,
     until: UtcMs,
 ) -> Result<Vec<(Holder, Decimal)>, HistoryError> {
     let held = || held.iter().filter(|(_, held)| !held.quantity.is_zero());
-    let marks = history.marks(held().map(|(symbol, _)| *symbol).collect(), Some(until))?;
-    let worth = |(symbol, held): (&Symbol, &Held)| {
-        let value = marks.get(symbol).map_or(held.cost, |mark| mark.saturating_mul(held.quantity));
-        ((*symbol, held.buyer.clone()), value.saturating_sub(held.cost))
+    let marks = history.marks(held().map(|((symbol, _), _)| *symbol).collect(), Some(until))?;
+    let worth = |(holder, held): (&Holder, &Amounts)| {
+        let mark = marks.get(&holder.0);
+        let value = mark.map_or(held.cost, |mark| mark.saturating_mul(held.quantity));
+        (holder.clone(), value.saturating_sub(held.cost))
     };
     Ok(held().map(worth).collect())
 }
 
-/// A symbol, and who bought it last.
+/// A symbol, and the strategy whose lot of it is held.
 type Holder = (Symbol, String);
-
-/// What is held of a symbol at an instant.
-#[derive(Clone, Debug, Default)]
-struct Held {
-    quantity: Decimal,
-    cost: Decimal,
-    /// Who bought last.
-    buyer: String,
-}
 
 /// The sums do not depend on the order in which executions were heard of: each change counts by
 /// what it added, at the time at which it happened.
@@ -82,8 +76,8 @@ struct Fold {
     /// The books after the last change.
     books: BTreeMap<Symbol, PositionState>,
     /// What is held before the period, and after it.
-    before: BTreeMap<Symbol, Held>,
-    after: BTreeMap<Symbol, Held>,
+    before: BTreeMap<Holder, Amounts>,
+    after: BTreeMap<Holder, Amounts>,
     /// Of what the books hold, that which is no dust; and the most of that in the period.
     sellable: BTreeSet<Symbol>,
     positions: u64,
@@ -97,29 +91,31 @@ impl Fold {
         let Booked { after, fill, .. } = change;
         let symbol = after.symbol;
         let was = self.books.insert(symbol, after.clone());
-        let added = |of: fn(&PositionState) -> Decimal| {
-            of(after).saturating_sub(was.as_ref().map_or(Decimal::ZERO, of))
-        };
-        let (quantity, cost, made) =
-            (added(|s| s.quantity), added(|s| s.cost), added(|s| s.realized_pnl));
-        let buy = fill.as_ref().filter(|execution| execution.side == Side::Buy);
-        for (held, until) in [(&mut self.before, period.from), (&mut self.after, period.to)] {
-            if change.time() < until {
-                let held = held.entry(symbol).or_default();
-                held.quantity = held.quantity.saturating_add(quantity);
-                held.cost = held.cost.saturating_add(cost);
-                if let Some(execution) = buy {
-                    held.buyer.clone_from(&execution.strategy);
-                }
-            }
-        }
+        let was = was.map_or(Decimal::ZERO, |was| was.realized_pnl);
+        let made = after.realized_pnl.saturating_sub(was);
         let Some(execution) = fill.as_ref().filter(|_| period.has(change.time())) else { return };
+        let of_symbol = self.symbols.entry(symbol).or_default();
+        of_symbol.realized = of_symbol.realized.saturating_add(made);
         let of_strategy = self.strategies.entry(execution.strategy.clone()).or_default();
-        for of in [of_strategy, self.symbols.entry(symbol).or_default()] {
-            of.realized = of.realized.saturating_add(made);
+        for of in [of_strategy, of_symbol] {
             of.fills += 1;
             let fee = of.fees.entry(execution.fill.fee_asset.clone()).or_default();
             *fee = fee.saturating_add(execution.fill.fee);
+        }
+    }
+
+    /// A lot is held, and its profit made, by the strategy whose it is.
+    fn share(&mut self, share: &Share, period: Period) {
+        let Share { time, symbol, strategy, added } = share;
+        for (held, until) in [(&mut self.before, period.from), (&mut self.after, period.to)] {
+            if *time < until {
+                let held = held.entry((*symbol, strategy.clone())).or_default();
+                *held = held.plus(*added);
+            }
+        }
+        if period.has(*time) && !added.realized.is_zero() {
+            let of = self.strategies.entry(strategy.clone()).or_default();
+            of.realized = of.realized.saturating_add(added.realized);
         }
     }
 
@@ -140,10 +136,10 @@ impl Fold {
     }
 
     /// Counts for whoever holds it.
-    fn held_made(&mut self, (symbol, buyer): &Holder, worth: Decimal) {
+    fn held_made(&mut self, (symbol, strategy): &Holder, worth: Decimal) {
         let of = self.symbols.entry(*symbol).or_default();
         of.unrealized = of.unrealized.saturating_add(worth);
-        let of = self.strategies.entry(buyer.clone()).or_default();
+        let of = self.strategies.entry(strategy.clone()).or_default();
         of.unrealized = of.unrealized.saturating_add(worth);
     }
 

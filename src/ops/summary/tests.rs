@@ -1,6 +1,8 @@
 //! Days that end in the middle of something: orders under way, a dead process, a hole, a fill that
 //! is heard of late.
 
+mod strategies;
+
 use super::*;
 use crate::history::Projector;
 use crate::ops::sample::Facts;
@@ -311,30 +313,6 @@ fn an_execution_counts_at_the_time_of_the_venue_everywhere() {
     assert_eq!((rest(&first), rest(&second)), (dec("0.1"), dec("-0.1")));
     let facts = html::facts(&written.summary(&history, FIRST));
     assert!(facts.contains(&["profit less these two".to_owned(), "+0.10".to_owned()]));
-}
-
-#[test]
-fn what_no_execution_brought_is_nobodys() {
-    let mut written = Written::new("nobodys");
-    written.close(FIRST - MINUTE, FIRST - MINUTE, "1000");
-    let before = FIRST - HOUR / 2;
-    executed(&mut written, Side::Buy, (before, before), ["0.5", "40", "0"]);
-    written.close(FIRST, FIRST, "1010");
-    let n = written.input(FIRST + HOUR, Body::Operator(Operator::Clock { time: 0 }));
-    let found = Ledger::Position {
-        symbol: sym("ETHUSDT"),
-        quantity: Decimal::ONE,
-        cost: dec("90"),
-        realized_pnl: Decimal::ZERO,
-        cash: Decimal::ZERO,
-    };
-    written.say(n, rank::LEDGER.0, Body::Ledger(found));
-    written.close(FIRST + 2 * HOUR, FIRST + 2 * HOUR, "1010");
-    let view = written.summary(&written.history(), FIRST);
-    let who: Vec<&str> = view.money.strategies.iter().map(Made::who).collect();
-    assert_eq!(who, ["nobody's", "sma_cross"]);
-    assert_eq!(view.money.strategies[0].name, "");
-    assert!(html::page(&view).contains("<td>nobody's</td>"));
 }
 
 #[test]

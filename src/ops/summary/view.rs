@@ -82,7 +82,7 @@ pub struct Money {
     pub drawdown: Decimal,
     /// By symbol, of those that were held or traded.
     pub symbols: Vec<Made>,
-    /// By strategy; what is held counts for the one that bought last.
+    /// By strategy: what its lots made. Executions and fees are of the one that ordered them.
     pub strategies: Vec<Made>,
     /// Equity after closes without adjustments, by time; no more than a chart shows.
     pub equity: Vec<Point>,
@@ -91,7 +91,7 @@ pub struct Money {
 /// What one symbol or strategy made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Made {
-    /// Which; empty: nobody's, of what no execution brought.
+    /// Which; `house` has what belongs to no strategy.
     pub name: String,
     /// Locked in by fills.
     pub realized: Decimal,
@@ -101,14 +101,6 @@ pub struct Made {
     pub fees: BTreeMap<String, Decimal>,
     /// Executions.
     pub fills: u64,
-}
-
-impl Made {
-    /// Which, for people.
-    #[must_use]
-    pub fn who(&self) -> &str {
-        if self.name.is_empty() { "nobody's" } else { &self.name }
-    }
 }
 
 /// A point of a chart.

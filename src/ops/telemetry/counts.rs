@@ -2,6 +2,7 @@
 
 use super::Page;
 use super::table::{RULES, SLIPPAGE};
+use crate::ops::lots::LotFold;
 use everwarm_domain::fact::{
     Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Venue,
 };
@@ -73,16 +74,11 @@ struct Held {
     quantity: Decimal,
     cost: Decimal,
     mark: Decimal,
-    realized: Decimal,
-    /// Who traded it last, and who bought it.
-    trader: String,
-    buyer: String,
 }
 
-/// What a strategy came to.
+/// What a strategy paid.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Made {
-    realized: Decimal,
     /// Fees by asset.
     fees: BTreeMap<String, Decimal>,
 }
@@ -159,12 +155,7 @@ impl Counts {
             Body::Order(Order::Changed { client_id, status, .. }) => {
                 self.changed(client_id, *status);
             }
-            Body::Order(Order::Filled { client_id, strategy, symbol, side, fill, .. }) => {
-                let held = self.held.entry(*symbol).or_default();
-                held.trader.clone_from(strategy);
-                if *side == Side::Buy {
-                    held.buyer.clone_from(strategy);
-                }
+            Body::Order(Order::Filled { client_id, strategy, side, fill, .. }) => {
                 let fees = &mut self.made.entry(strategy.clone()).or_default().fees;
                 let fee = fees.entry(fill.fee_asset.clone()).or_default();
                 *fee = fee.saturating_add(fill.fee);
@@ -223,18 +214,14 @@ impl Counts {
 
     fn ledger(&mut self, ledger: &Ledger) {
         match ledger {
-            Ledger::Position { symbol, quantity, cost, realized_pnl, cash } => {
+            Ledger::Position { symbol, quantity, cost, cash, .. } => {
                 self.broken[0] += u64::from(*quantity < Decimal::ZERO);
                 self.broken[1] += u64::from(quantity.is_zero() && !cost.is_zero());
                 let held = self.held.entry(*symbol).or_default();
                 if held.quantity.is_zero() && !quantity.is_zero() {
                     held.mark = cost.checked_div(*quantity).unwrap_or_default();
                 }
-                // What was adjusted without a trade counts for whoever traded it last.
-                let made = self.made.entry(held.trader.clone()).or_default();
-                let gained = realized_pnl.saturating_sub(held.realized);
-                made.realized = made.realized.saturating_add(gained);
-                (held.quantity, held.cost, held.realized) = (*quantity, *cost, *realized_pnl);
+                (held.quantity, held.cost) = (*quantity, *cost);
                 self.cash = *cash;
             }
             Ledger::Equity { equity, cash, adjusted, .. } => {
@@ -266,8 +253,13 @@ impl Counts {
     }
 
     /// Says what is counted; money is counted in `currency`, at `venue`. `taken` are the places of
-    /// positions that the decision counts.
-    pub fn show(&self, page: &mut Page, (venue, currency): (&str, &str), taken: u64) {
+    /// positions that the decision counts, `owners` has whose positions and profits are.
+    pub fn show(
+        &self,
+        page: &mut Page,
+        (venue, currency): (&str, &str),
+        (taken, owners): (u64, &LotFold),
+    ) {
         page.count("everwarm_closes_total", &[], self.closes);
         page.count("everwarm_close_bars_missing_total", &[], self.missing);
         for ((of, status), n) in &self.orders {
@@ -293,11 +285,11 @@ impl Counts {
         for (check, n) in CHECKS.iter().zip(self.broken) {
             page.count("everwarm_ledger_violations_total", &[check], n);
         }
-        self.show_money(page, currency);
+        self.show_money(page, currency, owners);
         self.show_limits(page, taken);
     }
 
-    fn show_money(&self, page: &mut Page, currency: &str) {
+    fn show_money(&self, page: &mut Page, currency: &str, owners: &LotFold) {
         let mut money = |name, amount: Decimal| page.set(name, &[currency], number(amount));
         let worth = |held: &Held| held.quantity.saturating_mul(held.mark);
         let gross = total(self.held.values().map(|held| worth(held).abs()));
@@ -310,7 +302,7 @@ impl Counts {
             let labels = [symbol.as_str(), currency];
             page.set("everwarm_position_value", &labels, number(worth(held)));
         }
-        self.show_made(page, currency);
+        self.show_made(page, currency, owners);
         if let Some(equity) = self.equity.filter(|_| self.peak > Decimal::ZERO) {
             // An adjustment is no rise and no fall: it moves the highest value with it.
             let peak = self.peak.saturating_add(self.adjusted);
@@ -320,20 +312,24 @@ impl Counts {
         }
     }
 
-    fn show_made(&self, page: &mut Page, currency: &str) {
+    fn show_made(&self, page: &mut Page, currency: &str, owners: &LotFold) {
+        let position = |symbol: Symbol| self.held.get(&symbol).cloned().unwrap_or_default();
         let mut open: BTreeMap<&str, Decimal> = BTreeMap::new();
-        for held in self.held.values() {
-            let made = held.quantity.saturating_mul(held.mark).saturating_sub(held.cost);
-            let of = open.entry(&held.buyer).or_default();
-            *of = of.saturating_add(made);
+        for (symbol, strategy, quantity, cost) in owners.costs(|symbol| position(symbol).cost) {
+            let worth = quantity.saturating_mul(position(symbol).mark);
+            let of = open.entry(strategy).or_default();
+            *of = of.saturating_add(worth.saturating_sub(cost));
         }
+        let locked_in = owners.made();
         let configured = self.settings.iter().flat_map(|settings| settings.strategy.0.keys());
         let known = self.made.keys().chain(configured).map(String::as_str);
-        let strategies: BTreeSet<&str> = known.chain(open.keys().copied()).collect();
+        let known = known.chain(open.keys().copied()).chain(locked_in.keys().copied());
+        let strategies: BTreeSet<&str> = known.collect();
         for strategy in strategies {
             let made = self.made.get(strategy).cloned().unwrap_or_default();
             let labels = [strategy, currency];
-            page.set("everwarm_pnl_realized", &labels, number(made.realized));
+            let locked_in = locked_in.get(strategy).copied().unwrap_or_default();
+            page.set("everwarm_pnl_realized", &labels, number(locked_in));
             let gain = open.get(strategy).copied().unwrap_or_default();
             page.set("everwarm_pnl_unrealized", &labels, number(gain));
             page.set("everwarm_fees_paid", &labels, 0.0);
@@ -428,7 +424,7 @@ mod tests {
         }
         assert_eq!(status.view().positions, 1);
         let mut page = Page::new(&Rejected::default());
-        counts.show(&mut page, ("simulated", "USD"), status.taken());
+        counts.show(&mut page, ("simulated", "USD"), (status.taken(), status.owners()));
         let text = page.text();
         let line = "everwarm_risk_limit_used_ratio{limit=\"positions\"} 0.1";
         assert!(text.lines().any(|l| l == line), "{text}");
@@ -436,7 +432,7 @@ mod tests {
 
     fn told(counts: &Counts) -> String {
         let mut page = Page::new(&Rejected::default());
-        counts.show(&mut page, ("simulated", "USD"), 0);
+        counts.show(&mut page, ("simulated", "USD"), (0, &LotFold::default()));
         page.text()
     }
 
@@ -501,10 +497,13 @@ mod tests {
 
     #[test]
     fn facts_are_counted() {
-        let mut counts = Counts::default();
-        journal().0.iter().for_each(|fact| counts.fold(fact));
+        let (mut counts, mut lots) = (Counts::default(), LotFold::default());
+        for fact in journal().0 {
+            counts.fold(&fact);
+            lots.fold(&fact);
+        }
         let mut page = Page::new(&Rejected::default());
-        counts.show(&mut page, ("simulated", "USD"), 1);
+        counts.show(&mut page, ("simulated", "USD"), (1, &lots));
         let text = page.text();
         for line in [
             "everwarm_closes_total 2",

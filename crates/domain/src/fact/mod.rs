@@ -645,6 +645,10 @@ pub enum Ledger {
         /// Event time at which it was opened, UTC milliseconds; none where it is closed, or was
         /// opened before lots were kept.
         opened: Option<UtcMs>,
+        /// Profit that the lots of this strategy locked in since the beginning, in quote units,
+        /// fees included. The sum over all strategies is what the position locked in.
+        #[serde(default)]
+        realized_pnl: Decimal,
     },
 }
 

@@ -1,6 +1,6 @@
 //! What changes the books: executions, what an operator accepts, what he adopts.
 
-use super::position::From;
+use super::position::{From, Position, Sold};
 use super::{Adjustment, FEE_PLACES, Ledger, grow, shrink};
 use everwarm_domain::fact::Part;
 use everwarm_domain::id::Symbol;
@@ -8,16 +8,17 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{HOUSE, PANIC, Side, VenueFill};
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::Key;
+use std::collections::BTreeMap;
 
 impl Ledger {
-    /// Notes the lots of a symbol as they are before the fact of this key changes them.
+    /// Notes the position of a symbol as it is before the fact of this key changes them.
     fn touch(&mut self, key: Key, symbol: Symbol) {
         if let Some((_, keys, _)) = self.before.iter_mut().find(|(of, _, _)| *of == symbol) {
             keys.push(key);
             return;
         }
-        let lots = self.positions.get(symbol).map(|position| position.lots.clone());
-        self.before.push((symbol, vec![key], lots.unwrap_or_default()));
+        let position = self.positions.get(symbol).cloned().unwrap_or_default();
+        self.before.push((symbol, vec![key], position));
     }
 
     /// Books an execution of an order of `strategy`, told by a fact of this key and event time.
@@ -34,21 +35,31 @@ impl Ledger {
         let base = self.instruments.get(symbol).map(|rule| rule.base.as_str());
         let position = self.positions.entry(symbol);
         let amount = fill.price.saturating_mul(fill.quantity);
-        let mut beyond = Decimal::ZERO;
+        let mut sold = Sold::default();
         match side {
             Side::Buy => {
                 position.add(strategy, fill.quantity, amount, time);
+                sold.parts.push((strategy.to_owned(), fill.quantity));
                 shrink(&mut self.cash, amount);
             }
             Side::Sell => {
-                beyond = position.sell(fill.quantity, From::Lot(strategy));
-                grow(&mut position.realized, amount);
+                sold = position.sell(fill.quantity, From::Lot(strategy));
+                // What was external is nobody's.
+                if !sold.beyond.is_zero() || sold.parts.is_empty() {
+                    sold.parts.push((HOUSE.to_owned(), sold.beyond));
+                }
+                for (whose, quantity) in &sold.parts {
+                    position.gain(whose, fill.price.saturating_mul(*quantity));
+                }
                 grow(&mut self.cash, amount);
             }
         }
+        let mut beyond = sold.beyond;
         if self.quote.as_deref() == Some(fill.fee_asset.as_str()) {
             shrink(&mut self.cash, fill.fee);
-            shrink(&mut position.realized, fill.fee);
+            for (whose, fee) in sold.shares(fill.fee) {
+                position.gain(&whose, -fee);
+            }
         } else if base == Some(fill.fee_asset.as_str()) {
             grow(&mut beyond, position.pay(fill.fee, From::Lot(strategy)));
         } else if !fill.fee.is_zero() {
@@ -75,7 +86,8 @@ impl Ledger {
         let base = rule.map(|rule| rule.base.clone()).unwrap_or_default();
         let quote = self.quote.clone().unwrap_or_default();
         let position = self.positions.entry(symbol);
-        let mut beyond = position.sell(fill.quantity, From::Oldest);
+        let mut sold = position.sell(fill.quantity, From::Oldest);
+        let mut beyond = sold.beyond;
         let ours = fill.quantity - beyond;
         let in_quote = fill.fee_asset == quote;
         let fee = if in_quote { fill.fee } else { Decimal::ZERO };
@@ -87,7 +99,12 @@ impl Ledger {
         };
         let brought = fill.price * ours - share;
         let external = fill.price * beyond - (fee - share);
-        position.realized += brought;
+        if sold.parts.is_empty() {
+            sold.parts.push((HOUSE.to_owned(), Decimal::ZERO));
+        }
+        for ((whose, quantity), (_, fee)) in sold.parts.iter().zip(sold.shares(share)) {
+            position.gain(whose, fill.price * *quantity - fee);
+        }
         self.cash += brought;
         if fill.fee_asset == base {
             beyond += position.pay(fill.fee, From::Oldest);
@@ -110,8 +127,8 @@ impl Ledger {
         }
     }
 
-    /// Takes what is missing out of what is not ours, then out of positions by symbol, the youngest
-    /// lot first, then out of cash; what is left then was never there.
+    /// Takes what is missing out of what is not ours, then out of positions, the youngest lot of
+    /// all symbols first, then out of cash; what is left then was never there.
     pub(super) fn adjust(&mut self, key: Key, asset: &str, missing: Decimal) {
         let mut left = missing;
         let book = |booked: &mut Vec<Adjustment>, part, amount: Decimal, value: Decimal| {
@@ -124,24 +141,11 @@ impl Ledger {
             self.surplus(asset, -taken);
             book(&mut self.booked, Part::Foreign, -taken, Decimal::ZERO);
         }
-        let is_base = |symbol: &Symbol| {
-            self.instruments.get(*symbol).is_some_and(|rule| rule.base.as_str() == asset)
-        };
-        let held: Vec<Symbol> = self.held.iter().copied().filter(is_base).collect();
-        for symbol in held {
+        for (symbol, (taken, cost)) in self.write_off(key, asset, &mut left) {
             let mark = self.marks.get(symbol).map(|mark| mark.decimal());
-            self.touch(key, symbol);
-            let position = self.positions.entry(symbol);
-            let (taken, cost) = position.write_off(left);
-            if position.quantity.is_zero() {
-                self.held.remove(&symbol);
-            }
-            if !taken.is_zero() {
-                shrink(&mut left, taken);
-                let value = mark.map_or(cost, |mark| mark.saturating_mul(taken));
-                shrink(&mut self.adjusted, value);
-                book(&mut self.booked, Part::Position(symbol), -taken, -value);
-            }
+            let value = mark.map_or(cost, |mark| mark.saturating_mul(taken));
+            shrink(&mut self.adjusted, value);
+            book(&mut self.booked, Part::Position(symbol), -taken, -value);
         }
         if left.is_zero() {
             return;
@@ -154,6 +158,40 @@ impl Ledger {
             self.surplus(asset, -left);
             book(&mut self.booked, Part::Foreign, -left, Decimal::ZERO);
         }
+    }
+
+    /// Takes up to `left` of a base asset out of its lots, the youngest first, whatever symbol they
+    /// are of; returns what left each symbol, and what that had cost. Of lots of one age that of
+    /// the first symbol goes first: so one symbol goes after the other where ages are not known.
+    fn write_off(
+        &mut self,
+        key: Key,
+        asset: &str,
+        left: &mut Decimal,
+    ) -> BTreeMap<Symbol, (Decimal, Decimal)> {
+        let is_base = |symbol: &Symbol| {
+            self.instruments.get(*symbol).is_some_and(|rule| rule.base.as_str() == asset)
+        };
+        let symbols: Vec<Symbol> = self.held.iter().copied().filter(is_base).collect();
+        let mut all = BTreeMap::new();
+        while !left.is_zero() {
+            let age = |symbol| self.positions.get(symbol).and_then(Position::youngest);
+            let ages = symbols.iter().filter_map(|symbol| Some((*symbol, age(*symbol)?)));
+            // Of equals the last is taken, so they are looked at backwards.
+            let youngest = ages.rev().max_by_key(|(_, opened)| *opened);
+            let Some((symbol, _)) = youngest else { break };
+            self.touch(key, symbol);
+            let position = self.positions.entry(symbol);
+            let (taken, cost) = position.write_off(*left);
+            if position.quantity.is_zero() {
+                self.held.remove(&symbol);
+            }
+            shrink(left, taken);
+            let (amount, costs): &mut (Decimal, Decimal) = all.entry(symbol).or_default();
+            grow(amount, taken);
+            grow(costs, cost);
+        }
+        all
     }
 
     /// Takes at most `quantity` of what is external into our books: into cash, or into the house's

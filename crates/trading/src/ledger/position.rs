@@ -4,11 +4,12 @@
 //! lot, what it sells comes out of its lot, then out of the house's, then out of the others. What
 //! nobody decided for one lot comes out of all, the oldest first.
 
-use super::shrink;
+use super::{COST_PLACES, FEE_PLACES, shrink};
 use everwarm_domain::money::{self, Decimal};
 use everwarm_domain::order::{FIRST_STRATEGY, HOUSE};
 use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What one strategy holds of a symbol.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,10 +26,44 @@ pub(super) struct Lot {
 pub(super) struct Position {
     pub(super) quantity: Decimal,
     pub(super) cost: Decimal,
+    /// Profit locked in: the sum of what the strategies made.
     pub(super) realized: Decimal,
     /// The oldest first; none of nothing.
     #[serde(default)]
     pub(super) lots: Vec<Lot>,
+    /// Profit locked in by the lots of each strategy; none of nothing.
+    #[serde(default)]
+    pub(super) made: BTreeMap<String, Decimal>,
+}
+
+/// Whose lots a sale came out of.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sold {
+    /// Base units out of each.
+    pub(super) parts: Vec<(String, Decimal)>,
+    /// What no lot had.
+    pub(super) beyond: Decimal,
+}
+
+impl Sold {
+    /// The fee by part, as much of it as was sold. The shares are rounded; the first part has what
+    /// is left, so that together they are the fee.
+    pub(super) fn shares(&self, fee: Decimal) -> Vec<(String, Decimal)> {
+        let all = money::total(self.parts.iter().map(|(_, quantity)| *quantity));
+        let mut left = fee;
+        let mut shares: Vec<(String, Decimal)> = Vec::new();
+        for (at, (whose, quantity)) in self.parts.iter().enumerate().rev() {
+            let share = if at == 0 || all.is_zero() {
+                left
+            } else {
+                money::share(fee, *quantity, all).round_dp(FEE_PLACES)
+            };
+            shrink(&mut left, share);
+            shares.push((whose.clone(), share));
+        }
+        shares.reverse();
+        shares
+    }
 }
 
 /// Out of which lots something is taken first.
@@ -70,24 +105,38 @@ impl Position {
         self.sum();
     }
 
-    /// Takes `quantity` out at average cost, out of the profit; returns what there was not.
-    pub(super) fn sell(&mut self, quantity: Decimal, from: From<'_>) -> Decimal {
+    /// Takes `quantity` out at average cost, out of the profit of whose lots it leaves.
+    pub(super) fn sell(&mut self, quantity: Decimal, from: From<'_>) -> Sold {
         self.take(quantity, from, Taken::Sold)
+    }
+
+    /// A strategy locked in a profit, or a loss.
+    pub(super) fn gain(&mut self, strategy: &str, amount: Decimal) {
+        let made = self.made.entry(strategy.to_owned()).or_default();
+        *made = made.saturating_add(amount);
+        if made.is_zero() {
+            self.made.remove(strategy);
+        }
+        self.realized = money::total(self.made.values().copied());
     }
 
     /// Takes out base units that went as a fee, which leave their cost with the others; returns
     /// what there was not.
     pub(super) fn pay(&mut self, quantity: Decimal, from: From<'_>) -> Decimal {
-        self.take(quantity, from, Taken::Fee)
+        self.take(quantity, from, Taken::Fee).beyond
     }
 
-    fn take(&mut self, quantity: Decimal, from: From<'_>, how: Taken) -> Decimal {
-        let mut left = quantity;
+    fn take(&mut self, quantity: Decimal, from: From<'_>, how: Taken) -> Sold {
+        let (mut left, mut parts) = (quantity, Vec::new());
         for at in self.order(from) {
-            left = left.saturating_sub(self.take_of(at, left, how));
+            let taken = self.take_of(at, left, how);
+            if !taken.is_zero() {
+                shrink(&mut left, taken);
+                parts.push((self.lots[at].strategy.clone(), taken));
+            }
         }
         self.sum();
-        left
+        Sold { parts, beyond: left }
     }
 
     /// Takes up to `quantity` out of one lot; returns what was taken.
@@ -101,26 +150,31 @@ impl Position {
         if how == Taken::Sold || all {
             let cost = lot.share(taken);
             shrink(&mut lot.cost, cost);
-            shrink(&mut self.realized, cost);
+            shrink(&mut lot.quantity, taken);
+            let whose = lot.strategy.clone();
+            self.gain(&whose, -cost);
+        } else {
+            shrink(&mut lot.quantity, taken);
         }
-        shrink(&mut lot.quantity, taken);
         taken
     }
 
-    /// Takes up to `quantity` out with its share of the cost, which is neither profit nor loss, the
-    /// youngest lot first; returns what was taken and what it had cost.
+    /// When the youngest lot was opened: none of what was opened before lots were kept, which is
+    /// older than all else. None where nothing is held.
+    pub(super) fn youngest(&self) -> Option<Option<UtcMs>> {
+        self.lots.last().map(|lot| lot.opened)
+    }
+
+    /// Takes up to `quantity` out of the youngest lot with its share of the cost, which is neither
+    /// profit nor loss; returns what was taken and what it had cost.
     pub(super) fn write_off(&mut self, quantity: Decimal) -> (Decimal, Decimal) {
-        let (mut left, mut costs) = (quantity, Decimal::ZERO);
-        for lot in self.lots.iter_mut().rev() {
-            let taken = left.min(lot.quantity);
-            let cost = lot.share(taken);
-            shrink(&mut lot.quantity, taken);
-            shrink(&mut lot.cost, cost);
-            shrink(&mut left, taken);
-            costs = costs.saturating_add(cost);
-        }
+        let Some(lot) = self.lots.last_mut() else { return (Decimal::ZERO, Decimal::ZERO) };
+        let taken = quantity.min(lot.quantity);
+        let cost = lot.share(taken);
+        shrink(&mut lot.quantity, taken);
+        shrink(&mut lot.cost, cost);
         self.sum();
-        (quantity.saturating_sub(left), costs)
+        (taken, cost)
     }
 
     /// One lot becomes part of the house's; nothing where there is none. The house's keeps its age.
@@ -137,14 +191,18 @@ impl Position {
         self.sum();
     }
 
-    /// All of it is the lot of the one strategy there was before lots were kept. Numbers lose their
-    /// trailing zeros, so that a state that was saved then and one that is read from facts are the
-    /// same to the byte.
+    /// All of it, with its profit, is the lot of the one strategy there was before lots were kept.
+    /// Numbers lose their trailing zeros, so that a state that was saved then and one that is read
+    /// from facts are the same to the byte.
     pub(super) fn all_to_first(&mut self) {
         for number in [&mut self.quantity, &mut self.cost, &mut self.realized] {
-            *number = number.normalize();
+            *number = number.round_dp(COST_PLACES).normalize();
         }
         let (quantity, cost) = (self.quantity, self.cost);
+        self.made.clear();
+        if !self.realized.is_zero() {
+            self.made.insert(FIRST_STRATEGY.to_owned(), self.realized);
+        }
         self.lots.clear();
         if !quantity.is_zero() {
             let strategy = FIRST_STRATEGY.to_owned();
@@ -178,6 +236,8 @@ impl Position {
         let Position { quantity, cost, lots, .. } = self;
         assert_eq!(money::total(lots.iter().map(|lot| lot.quantity)), *quantity, "5: {self:?}");
         assert_eq!(money::total(lots.iter().map(|lot| lot.cost)), *cost, "5: {self:?}");
+        let made = money::total(self.made.values().copied());
+        assert_eq!(made, self.realized, "6: {self:?}");
         assert!(lots.iter().all(|lot| lot.quantity > Decimal::ZERO), "5: {self:?}");
         for (at, lot) in lots.iter().enumerate() {
             assert!(lots[..at].iter().all(|other| other.strategy != lot.strategy), "5: {self:?}");
@@ -191,7 +251,7 @@ impl Lot {
         if taken == self.quantity {
             self.cost
         } else {
-            money::share(self.cost, taken, self.quantity)
+            money::share(self.cost, taken, self.quantity).round_dp(COST_PLACES)
         }
     }
 }

@@ -9,6 +9,7 @@ use everwarm_domain::order::HOUSE;
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Fact, Key, Rank};
 use everwarm_kernel::stage::Out;
+use std::collections::BTreeSet;
 
 impl Ledger {
     pub(super) fn say_equity(&self, time: UtcMs, out: &mut Out<Body>) {
@@ -81,7 +82,7 @@ impl Ledger {
                 // The last cause comes first: a version that is not asked, but told what was said,
                 // takes it in behind that one.
                 let keys: Vec<Key> = keys.iter().rev().copied().collect();
-                say_changes(&keys, *symbol, before, &position.lots, out);
+                say_changes(&keys, *symbol, before, position, out);
             }
         }
     }
@@ -101,29 +102,43 @@ impl Ledger {
             }
         }
         let close = Key { n: self.closed, rank: Rank::INPUT.0, i: 0 };
-        say_changes(&[close], symbol, &position.lots, &after.lots, out);
+        say_changes(&[close], symbol, position, &after, out);
     }
 }
 
-/// Says the lots of a symbol that are not what they were.
+/// Says the lots of a symbol that are not what they were, or locked in something.
 fn say_changes(
     because: &[Key],
     symbol: Symbol,
-    before: &[Lot],
-    after: &[Lot],
+    before: &Position,
+    after: &Position,
     out: &mut Out<Body>,
 ) {
-    let gone = before.iter().filter(|lot| after.iter().all(|now| now.strategy != lot.strategy));
-    let closed = gone.map(|lot| Lot {
-        strategy: lot.strategy.clone(),
+    let made = |of: &Position, name: &str| of.made.get(name).copied().unwrap_or_default();
+    let lives = |name: &str| after.lots.iter().any(|lot| lot.strategy == name);
+    let gone = before.lots.iter().map(|lot| &lot.strategy).filter(|name| !lives(name));
+    // A profit without a lot: of external holdings that were sold.
+    let had = |name: &str| before.lots.iter().any(|lot| lot.strategy == name);
+    let bare = after
+        .made
+        .keys()
+        .chain(before.made.keys())
+        .filter(|name| !lives(name) && !had(name) && made(before, name) != made(after, name));
+    let bare: BTreeSet<&String> = bare.collect();
+    let closed = gone.chain(bare).map(|name| Lot {
+        strategy: name.clone(),
         quantity: Decimal::ZERO,
         cost: Decimal::ZERO,
         opened: None,
     });
-    let changed = after.iter().filter(|lot| !before.contains(lot)).cloned();
-    for Lot { strategy, quantity, cost, opened } in closed.chain(changed) {
+    let changed = after.lots.iter().filter(|lot| {
+        let name = &lot.strategy;
+        !before.lots.contains(lot) || made(before, name) != made(after, name)
+    });
+    for Lot { strategy, quantity, cost, opened } in closed.chain(changed.cloned()) {
+        let realized_pnl = made(after, &strategy).normalize();
         let (quantity, cost) = (quantity.normalize(), cost.normalize());
-        let said = Said::Lot { strategy, symbol, quantity, cost, opened };
+        let said = Said::Lot { strategy, symbol, quantity, cost, opened, realized_pnl };
         out.say_because(because, Body::Ledger(said));
     }
 }

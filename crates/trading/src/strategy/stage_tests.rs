@@ -106,7 +106,8 @@ fn an_instance_hears_of_its_own_id_alone() {
     let lot = |strategy: &str| {
         let (strategy, symbol) = (strategy.to_owned(), sym("A"));
         let (quantity, cost, opened) = (Decimal::ONE, Decimal::ONE, None);
-        Body::Ledger(Ledger::Lot { strategy, symbol, quantity, cost, opened })
+        let realized_pnl = Decimal::ZERO;
+        Body::Ledger(Ledger::Lot { strategy, symbol, quantity, cost, opened, realized_pnl })
     };
     for other in ["sma_cross", HOUSE] {
         facts_of(&mut stage, &fact(2, 800, lot(other)));
@@ -137,7 +138,8 @@ fn what_was_found_too_small_to_sell_is_not_held_by_who_does_not_know_the_rules()
     let lot = |quantity: i64| {
         let (strategy, symbol) = ("mine".to_owned(), sym("A"));
         let (quantity, cost, opened) = (Decimal::from(quantity), Decimal::ONE, None);
-        Body::Ledger(Ledger::Lot { strategy, symbol, quantity, cost, opened })
+        let realized_pnl = Decimal::ZERO;
+        Body::Ledger(Ledger::Lot { strategy, symbol, quantity, cost, opened, realized_pnl })
     };
     facts_of(&mut stage, &fact(2, 800, lot(1)));
     let declined = |signal: Signal| {

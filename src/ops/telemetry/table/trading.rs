@@ -209,7 +209,7 @@ pub const ACCOUNT: &[Row] = &[
             "everwarm_pnl_realized",
             G,
             "currency",
-            "Profit locked in since the beginning, by who sold",
+            "Profit locked in since the beginning, by the strategy whose lot was sold",
         ),
     ),
     by(
@@ -218,7 +218,7 @@ pub const ACCOUNT: &[Row] = &[
             "everwarm_pnl_unrealized",
             G,
             "currency",
-            "What positions are worth less what they cost, by who bought",
+            "What lots are worth less what they cost, by the strategy that holds them",
         ),
     ),
     by(
