@@ -48,4 +48,6 @@ mod loop_tests;
 #[path = "../../../tests/shared.rs"]
 mod shared;
 
-pub use stages::{AnyStage, Make, StageSpec, instance, specs, specs_joined, specs_of, stages};
+pub use stages::{
+    AnyStage, Make, STRATEGIES_MAX, StageSpec, instance, specs, specs_joined, specs_of, stages,
+};

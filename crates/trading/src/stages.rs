@@ -135,6 +135,8 @@ pub fn specs_of(joined: &[Joined], settings: &Settings) -> Result<Vec<StageSpec>
 
 /// Ranks of instances that join; the first strategy has the one before.
 const RANKS: RangeInclusive<u16> = rank::STRATEGY.0 + 1..=499;
+/// Strategies that join a journal at most, besides the first one.
+pub const STRATEGIES_MAX: usize = 98;
 /// Kept for strategies that only say what they would do.
 const SHADOWS: u16 = 450;
 
@@ -205,7 +207,8 @@ mod tests {
             .map(|rank| member(rank, &format!("s{rank}"), "sma_cross"))
             .collect();
         let known: Vec<&str> = ids.iter().map(String::as_str).filter(|id| *id != "s450").collect();
-        assert_eq!(specs_of(&all, &with(&known)).unwrap().len(), specs().len() + 98);
+        let most = specs().len() + STRATEGIES_MAX;
+        assert_eq!(specs_of(&all, &with(&known)).unwrap().len(), most);
         let why = specs_of(&all, &with(&["one_more"])).unwrap_err();
         assert!(why.starts_with("strategy.one_more: there have been 98 strategies"), "{why}");
     }

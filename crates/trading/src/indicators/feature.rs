@@ -103,7 +103,7 @@ pub fn check(texts: &[String], symbols: usize) -> Result<(), String> {
         let (count, mb) = (features.len(), bytes.div_ceil(1 << 20));
         return Err(format!(
             "{count} features of {symbols} symbols take {mb} MB; there may be {FEATURES_MAX}, and \
-             they may take {} MB: use fewer, shorter ones or fewer symbols",
+             they may take {} MB: configure fewer strategies, shorter lengths or fewer symbols",
             BYTES_MAX >> 20
         ));
     }
