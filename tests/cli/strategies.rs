@@ -1,6 +1,7 @@
 //! Strategies come and go while the daemon trades, and what they hold stays theirs.
 
-use crate::kit::{Folder, Process, ask, run, wait_until};
+use crate::kit::{Folder, Process, ask, made_recording, run, until_end, wait_until};
+use everwarm_trading::strategy::KINDS;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -133,4 +134,28 @@ fn a_plan_that_takes_too_much_is_refused_with_its_place_and_its_memory() {
     assert_eq!(code, Some(0), "{told}");
     daemon.kill();
     verified(&dir);
+}
+
+#[test]
+fn each_kind_trades_by_its_defaults_and_says_why_it_did_nothing() {
+    let folder = Folder::new("kinds");
+    let recording = made_recording(&folder.join("recording"), 2, 600);
+    for kind in KINDS {
+        let (dir, file) = (folder.join(kind.name), folder.join("mine.toml"));
+        let path = file.to_str().unwrap();
+        let text = "[strategy.sma_cross]\nenabled = false\n[strategy.one]\n";
+        fs::write(&file, format!("{text}kind = \"{}\"\n", kind.name)).unwrap();
+        let (code, out, err) = run(&dir, &["config", "check", "--config", path]);
+        assert_eq!(code, Some(0), "{}: {out}{err}", kind.name);
+        let play = [&until_end(&recording)[..], &["--config", path]].concat();
+        let (code, out, err) = run(&dir, &play);
+        assert_eq!(code, Some(0), "{}: {out}{err}", kind.name);
+        assert!(signals(&dir, "one") > 0, "{}", kind.name);
+        let symbols = ask(&dir, &["symbols", "list"]);
+        let symbol = symbols[0]["symbol"].as_str().unwrap();
+        let story = ask(&dir, &["why-not", symbol]);
+        let title = story["title"].as_str().unwrap();
+        assert!(title.contains("UTC: one") || title.contains("there was an order"), "{title}");
+        verified(&dir);
+    }
 }

@@ -69,7 +69,7 @@ pub enum Kind {
 
 /// The name of a feature.
 pub const FEATURE: Kind =
-    text(r"^ *[a-z0-9]+ *(\([0-9, ]+\))? *(\. *[a-z]+)? *@ *[0-9]+[mhd] *$", feature);
+    text(r"^[a-z0-9]+(\([0-9]+(,[0-9]+)*\))?(\.[a-z]+)?@[0-9]+[mhd]$", feature);
 
 /// One key.
 #[derive(Clone, Copy, Debug)]
@@ -332,7 +332,7 @@ pub fn listed(text: &str) -> Result<Vec<Symbol>, String> {
 }
 
 fn feature(text: &str) -> Result<(), String> {
-    text.parse::<Feature>().map(drop)
+    Feature::check(text)
 }
 
 fn topics(text: &str) -> Result<(), String> {

@@ -54,6 +54,17 @@ impl FromStr for Feature {
     }
 }
 
+impl Feature {
+    /// Whether a text is the one name of a feature, without spaces: what finds values by it.
+    ///
+    /// # Errors
+    /// It names none, or is not written like that.
+    pub fn check(text: &str) -> Result<(), String> {
+        let name = text.parse::<Feature>()?.to_string();
+        if text == name { Ok(()) } else { Err(format!("`{text}` is written `{name}`")) }
+    }
+}
+
 /// What these texts name, each once, in the order of their canonical texts. What cannot be read is
 /// left out: a configuration was checked before.
 pub(crate) fn plan(texts: impl IntoIterator<Item = String>) -> Vec<Feature> {

@@ -74,9 +74,9 @@ pub(super) fn check(settings: &[Setting], section: &Map<String, Value>) -> Resul
                 })
             }
             Form::OneOf(words) => value.as_str().is_some_and(|word| words.contains(&word)),
-            Form::Feature => match value.as_str().map(str::parse::<Feature>) {
+            Form::Feature => match value.as_str().map(Feature::check) {
                 Some(Err(why)) => return Err(format!("{name}: {why}")),
-                Some(Ok(_)) => true,
+                Some(Ok(())) => true,
                 None => false,
             },
         };
@@ -104,6 +104,7 @@ mod tests {
         assert!(why("sma(0)@1h").contains("from 1 to 10000"));
         assert!(why("sma(123456789012)@1h").contains("from 1 to 10000"));
         assert!(why("sma(50)@2h").contains("there are no 2h bars, but 1m, 5m"));
+        assert_eq!(why("sma( 50 )@1h"), "trend: `sma( 50 )@1h` is written `sma(50)@1h`");
         assert!(why("sma(50)").contains("names no width of bars"));
     }
 }
