@@ -8,6 +8,8 @@
 
 mod kind;
 mod look;
+#[cfg(any(test, feature = "example-kinds"))]
+mod rsi_reversal;
 mod setting;
 mod sma_cross;
 mod stage;
@@ -29,7 +31,11 @@ use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 
 /// Every kind, by name.
-pub const KINDS: &[Kind] = &[Kind::of::<SmaCross>()];
+pub const KINDS: &[Kind] = &[
+    Kind::of::<SmaCross>(),
+    #[cfg(any(test, feature = "example-kinds"))]
+    Kind::of::<rsi_reversal::RsiReversal>(),
+];
 
 /// Former settings of one strategy that a configuration carries at most. What was entered under
 /// older ones is left by those in force.
