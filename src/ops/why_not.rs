@@ -244,6 +244,7 @@ impl Seen {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other numbers are no answer")]
     fn analysis(&mut self, fact: &Fact<Body>, analysis: &Analysis) {
         let round = self.round.as_mut().filter(|_| fact.key.n == self.input);
         match analysis {
@@ -269,7 +270,7 @@ impl Seen {
                 let shown = Shown::Wished(signal.strategy.clone(), signal.side);
                 self.show(fact.key, shown);
             }
-            Analysis::Rolled { .. } | Analysis::FeaturePlan { .. } => {}
+            _ => {}
         }
     }
 
