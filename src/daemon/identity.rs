@@ -6,12 +6,14 @@
 use crate::ops::config::{Config, Given, MarketSource, Remote, Symbols, noted};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::known::meant;
+use everwarm_domain::fact::Retained;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::settings::{Selection, Settings};
 use everwarm_runtime::files::{is_full, write_whole};
 use everwarm_sim::market::Market;
+use everwarm_trading::strategy;
 use everwarm_trading::universe::{self, Venue};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -48,6 +50,7 @@ impl Traded {
         let mut settings = config.settings.clone();
         settings.universe.names = wanted(&config.market, market)?;
         leaves_some(&settings.universe, market.instruments())?;
+        affordable(config, &settings, &[], market.instruments())?;
         Ok(Traded {
             rules: market.instruments().to_vec(),
             settings,
@@ -94,6 +97,30 @@ pub fn leaves_some(rule: &Selection, there: &[Instrument]) -> Result<(), Failure
     };
     let text = format!("market.universe.{key}: no symbol is left to trade: {why}");
     Err(Failure::new(Exit::Usage, text))
+}
+
+/// That the features of all strategies can be computed of what is traded of what there is. Where
+/// nothing is known of what there is, the configuration was checked for as many as it may be.
+///
+/// # Errors
+/// They cannot: names a strategy, and where it is configured.
+pub fn affordable(
+    config: &Config,
+    settings: &Settings,
+    retained: &[Retained],
+    there: &[Instrument],
+) -> Result<(), Failure> {
+    let Selection { names, top, .. } = &settings.universe;
+    let all = if names.is_empty() { there.len() } else { names.len() };
+    let symbols = if *top == 0 { all } else { all.min(*top as usize) };
+    strategy::affordable(settings, retained, symbols.max(1)).map_err(|wrong| {
+        let section = format!("strategy.{}", wrong.id);
+        let below = |key: &str| key.strip_prefix(&section).is_some_and(|k| k.starts_with('.'));
+        let origins = config.origins();
+        let place = origins.iter().find(|(key, _)| below(key));
+        let place = place.map_or(String::new(), |(_, place)| format!("{place}: "));
+        Failure::new(Exit::Usage, format!("{place}{section}: {}", wrong.text))
+    })
 }
 
 fn describe(source: &MarketSource, market: &dyn Market) -> String {

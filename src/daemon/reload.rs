@@ -5,7 +5,7 @@ mod listen;
 
 pub use listen::actors;
 
-use super::identity::{Traded, leaves_some};
+use super::identity::{Traded, affordable, leaves_some};
 use super::market;
 use super::watch::Watch;
 use crate::edge::board::Board;
@@ -22,6 +22,7 @@ use crate::ops::views::{
 use everwarm_domain::instrument::Instrument;
 use everwarm_trading::reload::{Refusal, below_used};
 use everwarm_trading::risk::limits::Counts;
+use everwarm_trading::strategy;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -272,7 +273,12 @@ impl Reloader {
             }
             settings = traded.settings;
         }
-        leaves_some(&settings.universe, &self.beside.rules)
+        let now = standing(&self.world).now.clone();
+        // What is held is left by the former settings, so their features stay.
+        let kept = strategy::retained(&now.content.settings(), &now.retained, &settings);
+        let there = &self.beside.rules;
+        leaves_some(&settings.universe, there)
+            .and_then(|()| affordable(config, &settings, &kept, there))
             .map_err(|failure| Refused::rejected(vec![failure.text]))?;
         Ok(Content::new(&settings, config.origins(), config.live_values()))
     }

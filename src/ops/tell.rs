@@ -249,16 +249,19 @@ fn tell_venue(venue: &Venue) -> String {
             format!("sent to the venue: cancel order {of}, attempt {attempt}, void after {until}")
         }
         Venue::Responded { of, attempt, response, .. } => {
-            let told = match response {
-                Response::Accepted => "the venue cancelled it".to_owned(),
-                Response::NotOpen => "the venue does not have it open".to_owned(),
-                Response::Refused { code, text } => format!("the venue refused: {text} ({code})"),
-                Response::Unknown { reason } => {
-                    format!("no clear answer: {reason}; the order is queried")
-                }
-            };
-            format!("cancel of order {of}, attempt {attempt}: {told}")
+            format!("cancel of order {of}, attempt {attempt}: {}", tell_response(response))
         }
+    }
+}
+
+/// What came of a cancel.
+#[must_use]
+pub fn tell_response(response: &Response) -> String {
+    match response {
+        Response::Accepted => "the venue cancelled it".to_owned(),
+        Response::NotOpen => "the venue does not have it open".to_owned(),
+        Response::Refused { code, text } => format!("the venue refused: {text} ({code})"),
+        Response::Unknown { reason } => format!("no clear answer: {reason}; the order is queried"),
     }
 }
 

@@ -132,12 +132,8 @@ impl TerminalState {
                 };
                 rows.iter().map(line).collect()
             }
-            Body::Analysis(
-                Analysis::Rolled { .. }
-                | Analysis::FeaturePlan { .. }
-                | Analysis::FeatureValues { .. }
-                | Analysis::Kept { .. },
-            ) => Vec::new(),
+            // Numbers are not for the terminal.
+            Body::Analysis(_) => Vec::new(),
             Body::Decision(decision) => self.decision(time, decision),
             Body::Order(order) => self.order(time, order),
             Body::Ledger(ledger) => self.ledger(time, ledger, now),

@@ -1,6 +1,9 @@
 //! Why was there no order? The answer for one symbol at one close, from what every stage said of
 //! it.
 
+mod entry;
+
+use self::entry::LastEntry;
 use super::desk::JournalFacts;
 use super::exit::{Exit, Failure};
 use super::explain::step;
@@ -149,6 +152,7 @@ struct Seen {
     /// What is shown to them, in the order of keys.
     waiting: BTreeMap<Key, Shown>,
     plans: Plans,
+    entry: LastEntry,
     answer: Option<ExplainView>,
 }
 
@@ -167,6 +171,7 @@ impl Seen {
             asked: BTreeMap::new(),
             waiting: BTreeMap::new(),
             plans: Plans::default(),
+            entry: LastEntry::default(),
             answer: None,
         }
     }
@@ -174,6 +179,7 @@ impl Seen {
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other group of facts is as one")]
     fn fold(&mut self, fact: &Fact<Body>) {
         self.plans.fold(fact);
+        self.entry.fold(fact, self.symbol);
         match &fact.body {
             Body::Market(Market::Close { time, bars, missing, .. }) if fact.key.n == self.input => {
                 let has = bars.iter().any(|bar| bar.symbol == self.symbol);
@@ -212,6 +218,12 @@ impl Seen {
             Body::Decision(Decision::Declined { signal, .. }) if signal.symbol == self.symbol => {
                 self.note(fact);
             }
+            Body::Decision(Decision::Owed { symbol, .. }) if *symbol == self.symbol => {
+                self.note(fact);
+            }
+            Body::Decision(
+                Decision::Withdrawn { symbol, .. } | Decision::CancelIntent { symbol, .. },
+            ) if *symbol == self.symbol => self.note(fact),
             Body::Order(Order::Intent(intent)) if intent.symbol == self.symbol => self.note(fact),
             Body::Ledger(Ledger::Equity { .. }) if fact.key.n == self.input => {
                 // The last rank has passed it: all is said.
@@ -232,6 +244,7 @@ impl Seen {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other numbers are no answer")]
     fn analysis(&mut self, fact: &Fact<Body>, analysis: &Analysis) {
         let round = self.round.as_mut().filter(|_| fact.key.n == self.input);
         match analysis {
@@ -257,7 +270,7 @@ impl Seen {
                 let shown = Shown::Wished(signal.strategy.clone(), signal.side());
                 self.show(fact.key, shown);
             }
-            Analysis::Rolled { .. } | Analysis::FeaturePlan { .. } => {}
+            _ => {}
         }
     }
 
@@ -327,7 +340,10 @@ impl Seen {
     }
 
     fn told(&mut self, mut round: Round) -> ExplainView {
-        let why = self.why(&round);
+        let mut why = self.why(&round);
+        if let Some(entry) = self.entry.words() {
+            why = format!("{why}; {entry}");
+        }
         let (symbol, time) = (self.symbol, instant(round.time));
         let decided = round.facts.iter().any(|fact| matches!(fact.body, Body::Decision(_)));
         round.facts.extend(self.breaker.clone().filter(|_| decided || self.limited().is_some()));
@@ -370,6 +386,9 @@ impl Seen {
                     let id = &intent.client_id;
                     return format!("there was an order, {id}: `everwarm explain {id}` tells more");
                 }
+                Body::Decision(Decision::Owed { strategy, refusal: Some(why), .. }) => {
+                    return format!("an exit of {strategy} is owed and waits: {why}");
+                }
                 Body::Market(_)
                 | Body::Venue(_)
                 | Body::Operator(_)
@@ -381,6 +400,19 @@ impl Seen {
         }
         if let Some(signal) = &round.signal {
             let side = tell::side(signal.side());
+            let back = |fact: &Fact<Body>| match &fact.body {
+                Body::Decision(decision) => entry::takes_back(decision),
+                Body::Market(_)
+                | Body::Venue(_)
+                | Body::Operator(_)
+                | Body::Analysis(_)
+                | Body::Order(_)
+                | Body::Ledger(_) => false,
+            };
+            if round.facts.iter().any(back) {
+                let strategy = &signal.strategy;
+                return format!("{strategy} wished to {side}, so its order is taken back");
+            }
             return format!("{} wished to {side}, and nothing was decided", signal.strategy);
         }
         let silent = self.silent(round);

@@ -1,6 +1,7 @@
 //! Strategies come and go while the daemon trades, and what they hold stays theirs.
 
-use crate::kit::{Folder, Process, ask, run, wait_until};
+use crate::kit::{Folder, Process, ask, made_recording, run, until_end, wait_until};
+use everwarm_trading::strategy::KINDS;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -82,4 +83,79 @@ fn a_strategy_is_added_killed_switched_off_and_removed_while_another_one_trades(
     wait_until("it enters once more", || !lots(&dir, "quick").is_empty());
     daemon.kill();
     verified(&dir);
+}
+
+/// So many strategies of long averages, no two the same.
+fn many(count: usize) -> String {
+    let one = |n: usize| {
+        let (fast, width) = (400 - n % 400, ["1m", "5m", "15m", "1h"][n / 400 % 4]);
+        let slow = fast + 600;
+        format!(
+            "[strategy.s{n:04}]\nkind = \"sma_cross\"\nfast = {fast}\nslow = {slow}\n\
+             timeframe = \"{width}\"\n"
+        )
+    };
+    (0..count).map(one).collect()
+}
+
+#[test]
+fn a_plan_that_takes_too_much_is_refused_with_its_place_and_its_memory() {
+    let folder = Folder::new("plan");
+    let (dir, file) = (folder.join("data"), folder.join("mine.toml"));
+    let path = file.to_str().unwrap();
+    // Few strategies, but of a thousand symbols.
+    fs::write(&file, many(60)).unwrap();
+    let wide = ["--symbols", "1000", "--config", path];
+    let place = format!("{path}:2:1: strategy.s0000: ");
+    for verb in [&["config", "check"][..], &["run"]] {
+        let (code, _, err) = run(&dir, &[verb, &wide[..]].concat());
+        assert_eq!(code, Some(2), "{err}");
+        let told = "122 features of 1000 symbols take 622 MB";
+        assert!(err.contains(&place) && err.contains(told), "{err}");
+        assert!(err.contains("configure fewer strategies"), "{err}");
+    }
+    assert!(!dir.exists(), "nothing was touched");
+    assert_eq!(run(&dir, &["config", "check", "--config", path]).0, Some(0), "fewer symbols fit");
+
+    // So many that their number alone is too large; the daemon goes on by what is in force.
+    fs::write(&file, FIRST).unwrap();
+    let daemon = Process::start(&dir, &market(path));
+    daemon.answers();
+    daemon.says("may trade");
+    let (code, told) = reload(&dir, &file, &format!("{FIRST}{}", many(700)));
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("nothing is applied"), "{told}");
+    assert!(told.contains("1400 features of 8 symbols take "), "{told}");
+    let room = format!("{path}:497:1: strategy.s0098: 700 strategies are configured");
+    assert!(told.contains(&room), "{told}");
+    let status = ask(&dir, &["status"]);
+    assert_eq!(status["config_generation"], 1, "{status}");
+    let (code, told) = reload(&dir, &file, &format!("{FIRST}{QUICK}"));
+    assert_eq!(code, Some(0), "{told}");
+    daemon.kill();
+    verified(&dir);
+}
+
+#[test]
+fn each_kind_trades_by_its_defaults_and_says_why_it_did_nothing() {
+    let folder = Folder::new("kinds");
+    let recording = made_recording(&folder.join("recording"), 2, 600);
+    for kind in KINDS {
+        let (dir, file) = (folder.join(kind.name), folder.join("mine.toml"));
+        let path = file.to_str().unwrap();
+        let text = "[strategy.sma_cross]\nenabled = false\n[strategy.one]\n";
+        fs::write(&file, format!("{text}kind = \"{}\"\n", kind.name)).unwrap();
+        let (code, out, err) = run(&dir, &["config", "check", "--config", path]);
+        assert_eq!(code, Some(0), "{}: {out}{err}", kind.name);
+        let play = [&until_end(&recording)[..], &["--config", path]].concat();
+        let (code, out, err) = run(&dir, &play);
+        assert_eq!(code, Some(0), "{}: {out}{err}", kind.name);
+        assert!(signals(&dir, "one") > 0, "{}", kind.name);
+        let symbols = ask(&dir, &["symbols", "list"]);
+        let symbol = symbols[0]["symbol"].as_str().unwrap();
+        let story = ask(&dir, &["why-not", symbol]);
+        let title = story["title"].as_str().unwrap();
+        assert!(title.contains("UTC: one") || title.contains("there was an order"), "{title}");
+        verified(&dir);
+    }
 }

@@ -198,7 +198,7 @@ fn a_secret_is_known_when_seen() {
 #[test]
 fn links_between_pages_lead_somewhere() {
     let mut findings = Vec::new();
-    for page in files(&["README.md", "CHANGELOG.md", "docs"], &[".md"]) {
+    for page in files(&["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs"], &[".md"]) {
         for (at, _) in page.text.match_indices("](") {
             let target: String = page.text[at + 2..].chars().take_while(|c| *c != ')').collect();
             let file = target.split('#').next().unwrap_or("");
@@ -213,4 +213,16 @@ fn links_between_pages_lead_somewhere() {
         }
     }
     none(&findings);
+}
+
+#[test]
+fn contributing_names_files_that_are_there() {
+    let [page] = &files(&["CONTRIBUTING.md"], &[".md"])[..] else { panic!("it is not there") };
+    let is_file = |word: &&str| word.contains('/') && word.contains('.') || word.ends_with('/');
+    let is_path = |word: &&str| !word.contains([' ', '(', '$', '"']);
+    let quoted = page.text.split('`').skip(1).step_by(2);
+    let named: Vec<&str> = quoted.filter(is_path).filter(is_file).collect();
+    assert!(named.len() > 20, "{named:?}");
+    let absent = named.iter().filter(|name| !root().join(name).exists());
+    none(&absent.map(|name| format!("CONTRIBUTING.md: {name} is not there")).collect::<Vec<_>>());
 }

@@ -82,8 +82,10 @@ impl FromStr for Formula {
             None => (call, ""),
         };
         let Some(entry) = CATALOG.iter().find(|entry| entry.name == name) else {
-            let names = CATALOG.iter().map(|entry| entry.name);
-            return Err(format!("there is no indicator `{name}`{}", nearest(name, names)));
+            let names = || CATALOG.iter().map(|entry| entry.name);
+            let all = names().collect::<Vec<_>>().join(", ");
+            let near = nearest(name, names());
+            return Err(format!("there is no indicator `{name}`, but {all}{near}"));
         };
         let given: Vec<&str> = params.split(',').map(str::trim).filter(|p| !p.is_empty()).collect();
         if given.len() != entry.params.len() {
@@ -173,8 +175,10 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_with_what_is_near() {
-        assert_eq!(wrong("sna(20)"), "there is no indicator `sna`; is `sma` meant?");
-        assert_eq!(wrong("moon(20)"), "there is no indicator `moon`");
+        let told = wrong("sna(20)");
+        assert!(told.starts_with("there is no indicator `sna`, but close, sma, ema, "), "{told}");
+        assert!(told.ends_with("; is `sma` meant?"), "{told}");
+        assert!(!wrong("moon(20)").contains("meant"), "nothing is near");
         assert_eq!(wrong("sma(0)"), "`sma(0)`: length is a whole number from 1 to 10000");
         assert!(wrong("sma(99999999999)").contains("from 1 to 10000"));
         assert!(wrong("sma(x)").contains("whole number"));

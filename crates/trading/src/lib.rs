@@ -49,5 +49,6 @@ mod loop_tests;
 mod shared;
 
 pub use stages::{
-    AnyStage, Make, StageSpec, instance, joins, specs, specs_joined, specs_of, stages,
+    AnyStage, Make, STRATEGIES_MAX, StageSpec, instance, joins, specs, specs_joined, specs_of,
+    stages,
 };

@@ -224,6 +224,19 @@ impl Sources {
     }
 }
 
+/// How many symbols are traded at least. A recording says how many it has when it is opened; of a
+/// whole venue a thousand are counted.
+fn symbols_at_least(market: &MarketSource, venue: &VenueSource, rule: &Selection) -> usize {
+    const VENUE: usize = 1_000;
+    let there = match &market.symbols {
+        Symbols::Named(names) => names.len(),
+        Symbols::First(count) => *count as usize,
+        Symbols::Auto if *venue != VenueSource::Simulated => VENUE,
+        Symbols::Auto => 1,
+    };
+    if rule.top == 0 { there } else { there.min(rule.top as usize) }
+}
+
 /// What sources say together.
 struct Merged {
     values: Values,
@@ -300,6 +313,8 @@ impl Values {
         };
         let market = self.market();
         let venue = self.venue(&market, &settings.trading.quote_asset);
+        let symbols = symbols_at_least(&market, &venue, &settings.universe);
+        strategies::affordable(self, &settings, symbols);
         if venue == VenueSource::Simulated {
             self.made_symbols(&market);
         }
@@ -458,6 +473,14 @@ impl Values {
     /// Whether something was found wrong with a key.
     pub(super) fn is_wrong(&self, key: &str) -> bool {
         self.errors.about(key)
+    }
+
+    /// Notes what is wrong with a section, where something of it is set first.
+    pub(super) fn wrong_section(&mut self, section: &str, text: &str) {
+        let below = |key: &&String| key.strip_prefix(section).is_some_and(|k| k.starts_with('.'));
+        let places = self.set.iter().filter(|(key, _)| below(key)).map(|(_, entry)| &entry.place);
+        let place = places.min().cloned().unwrap_or_else(|| Place::whole(ValueView::DEFAULT));
+        self.errors.push(place, Some(section), text);
     }
 
     pub(super) fn wrong(&mut self, key: &str, text: &str) {

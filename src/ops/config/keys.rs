@@ -11,6 +11,7 @@ use crate::venue::binance::Environment;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::nearest::nearest;
+use everwarm_trading::indicators::Feature;
 use figment::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -65,6 +66,10 @@ pub enum Kind {
     /// Any number of strategies: sections by id, each with the settings of its kind.
     Strategies,
 }
+
+/// The name of a feature.
+pub const FEATURE: Kind =
+    text(r"^[a-z0-9]+(\([0-9]+(,[0-9]+)*\))?(\.[a-z]+)?@[0-9]+[mhd]$", feature);
 
 /// One key.
 #[derive(Clone, Copy, Debug)]
@@ -324,6 +329,10 @@ pub fn listed(text: &str) -> Result<Vec<Symbol>, String> {
     all.sort();
     all.dedup();
     Ok(all)
+}
+
+fn feature(text: &str) -> Result<(), String> {
+    Feature::check(text)
 }
 
 fn topics(text: &str) -> Result<(), String> {

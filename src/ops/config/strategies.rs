@@ -6,10 +6,11 @@ use super::keys::Kind;
 use super::layers::Entry;
 use crate::ops::views::ValueView;
 use everwarm_domain::nearest::nearest;
-use everwarm_domain::order::RESERVED;
-use everwarm_domain::settings::{Instance, Strategies};
+use everwarm_domain::order::{FIRST_STRATEGY, RESERVED};
+use everwarm_domain::settings::{Instance, Settings, Strategies};
 use everwarm_domain::time::Timeframe;
-use everwarm_trading::strategy::{Form, KINDS, Kind as StrategyKind, kind};
+use everwarm_trading::STRATEGIES_MAX;
+use everwarm_trading::strategy::{self, Form, KINDS, Kind as StrategyKind, kind};
 use figment::value::Value;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeSet;
@@ -63,6 +64,7 @@ pub fn form(form: Form) -> Kind {
         Form::Timeframe => Kind::OneOf(&WIDTHS),
         Form::Amount { zero } => Kind::Amount { zero },
         Form::OneOf(words) => Kind::OneOf(words),
+        Form::Feature => super::keys::FEATURE,
     }
 }
 
@@ -88,6 +90,29 @@ pub(super) fn read(values: &mut Values) -> (Strategies, Vec<ValueView>) {
     (all, rows)
 }
 
+/// Notes what of the strategies there is no room for, where `symbols` are traded.
+pub(super) fn affordable(values: &mut Values, settings: &Settings, symbols: usize) {
+    let others = || settings.strategy.0.keys().filter(|id| *id != FIRST_STRATEGY);
+    if let Some(id) = others().nth(STRATEGIES_MAX) {
+        let text = format!(
+            "{} strategies are configured, and there is room for {STRATEGIES_MAX} besides \
+             {FIRST_STRATEGY}: remove sections",
+            others().count()
+        );
+        values.wrong_section(&format!("{KEY}.{id}"), &text);
+    }
+    if let Err(wrong) = strategy::affordable(settings, &[], symbols) {
+        values.wrong_section(&format!("{KEY}.{}", wrong.id), &wrong.text);
+    }
+}
+
+/// The keys of one section that are set.
+fn set_in<'a>(values: &'a Values, id: &str) -> impl Iterator<Item = &'a String> {
+    let above = format!("{KEY}.{id}.");
+    let from = values.set.range(above.clone()..).map(|(key, _)| key);
+    from.take_while(move |key| key.starts_with(&above))
+}
+
 impl Reading<'_> {
     fn key(&self, leaf: &str) -> String {
         format!("{KEY}.{}.{leaf}", self.id)
@@ -100,14 +125,7 @@ impl Reading<'_> {
 
     /// Notes what is wrong, at a key or where the section was first spoken of.
     fn wrong(&mut self, leaf: Option<&str>, text: &str) {
-        let first = || {
-            let mut own = self
-                .values
-                .set
-                .keys()
-                .filter(|key| setting(key).is_some_and(|(id, _)| id == self.id));
-            own.next().cloned()
-        };
+        let first = || set_in(self.values, self.id).find(|key| setting(key).is_some()).cloned();
         let key = leaf.map(|leaf| self.key(leaf)).or_else(first);
         self.values.wrong(&key.unwrap_or_else(|| self.key(KIND)), text);
     }
@@ -206,7 +224,7 @@ impl Reading<'_> {
     fn strangers(&mut self, of: &StrategyKind) {
         let own: Vec<&str> = of.settings.iter().map(|setting| setting.name).collect();
         let is_own = |leaf: &str| [KIND, ENABLED].contains(&leaf) || own.contains(&leaf);
-        let keys: Vec<String> = self.values.set.keys().cloned().collect();
+        let keys: Vec<String> = set_in(self.values, self.id).cloned().collect();
         for key in keys {
             if let Some((id, leaf)) = setting(&key)
                 && id == self.id

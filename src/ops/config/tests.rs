@@ -278,8 +278,7 @@ fn what_no_strategy_can_be_made_of_is_told_where_it_stands() {
     for (text, told) in [
         (
             "[strategy.a]\nkind = \"sma_cros\"\n",
-            "a.toml:2:8: strategy.a.kind: there is no kind \"sma_cros\", but sma_cross; did you \
-             mean \"sma_cross\"?",
+            "a.toml:2:8: strategy.a.kind: there is no kind \"sma_cros\", but sma_cross",
         ),
         ("[strategy.a]\nfast = 3\n", "a.toml:2:8: strategy.a.fast: says no `kind`; there are:"),
         ("[strategy.a]\n", "a.toml:1:11: strategy.a.kind: there is no kind \"a\", but sma_cross"),
@@ -311,4 +310,50 @@ fn what_no_strategy_can_be_made_of_is_told_where_it_stands() {
         let found = wrong(text);
         assert!(found.starts_with(told), "{told}\nis not\n{found}");
     }
+    let typo = wrong("[strategy.a]\nkind = \"sma_cros\"\n");
+    assert!(typo.ends_with("; did you mean \"sma_cross\"?"), "{typo}");
+}
+
+/// So many strategies of the longest averages, no two the same.
+fn many(count: usize) -> String {
+    let one = |n: usize| {
+        let (fast, width) = (500 - n % 500, ["1m", "5m", "15m", "1h"][n / 500 % 4]);
+        format!(
+            "[strategy.s{n:04}]\nkind = \"sma_cross\"\nfast = {fast}\nslow = {}\n\
+             timeframe = \"{width}\"\n",
+            fast + 500
+        )
+    };
+    (0..count).map(one).collect()
+}
+
+#[test]
+fn what_there_is_no_room_for_is_told_where_it_stands_with_its_memory() {
+    let folder = folder("too-much");
+    let told = |count: usize, symbols: u32| {
+        let mut sources = written(&folder.join("a.toml"), &many(count));
+        sources.flags = vec![flag("market.symbols", &symbols.to_string())];
+        let loaded = sources.load(Look::World).map(drop).map_err(|errors| errors.to_string());
+        loaded.map_err(|told| told.replace(&format!("{}/", folder.display()), ""))
+    };
+    assert_eq!(told(98, 8), Ok(()));
+    assert_eq!(told(20, 1000), Ok(()));
+    let why = told(50, 1000).unwrap_err();
+    let place = "a.toml:2:1: strategy.s0000: 102 features of 1000 symbols take 561 MB; ";
+    assert!(why.starts_with(place) && why.contains("fewer symbols"), "{why}");
+    let why = told(99, 8).unwrap_err();
+    let place = "a.toml:492:1: strategy.s0098: 99 strategies are configured, and there is room ";
+    assert!(why.starts_with(place), "{why}");
+    let why = told(600, 8).unwrap_err();
+    assert!(why.contains("1200 features of 8 symbols take "), "{why}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn the_name_of_a_feature_is_checked_like_any_value() {
+    let wrong = |text: &str| keys::FEATURE.check(&text.into()).unwrap_err();
+    assert_eq!(keys::FEATURE.check(&"ema(21)@4h".into()), Ok(()));
+    assert!(wrong("emma(21)@4h").ends_with("; is `ema` meant?"), "{}", wrong("emma(21)@4h"));
+    assert!(wrong("ema(0)@4h").contains("length is a whole number from 1 to 10000"));
+    assert!(wrong("ema(21)@7h").contains("there are no 7h bars, but 1m, 5m, 15m, 1h, 4h, 1d"));
 }

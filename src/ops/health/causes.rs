@@ -7,7 +7,7 @@ const CAUSES: &[(&str, &[&str])] = &[
     ("disk", &["process", "progress", "ready"]),
     ("configuration", &["process"]),
     ("clock", &["venue", "ready"]),
-    ("venue", &["ready", "market", "stale", "unsent", "unknown", "unprotected"]),
+    ("venue", &["ready", "market", "stale", "unsent", "unknown", "cancels", "unprotected"]),
     ("conflicts", &["breaker", "ready", "unsent", "unprotected"]),
     ("quarantine", &["branches", "breaker", "progress", "ready", "unsent", "unprotected"]),
     ("branches", &["breaker", "progress", "ready", "market", "stale", "unsent", "unprotected"]),
@@ -15,7 +15,7 @@ const CAUSES: &[(&str, &[&str])] = &[
     ("progress", &["ready", "market", "stale", "unsent", "unprotected"]),
     ("market", &["ready", "stale", "unprotected"]),
     ("stale", &["unprotected", "no-orders"]),
-    ("process", &["unknown", "messages"]),
+    ("process", &["unknown", "cancels", "messages"]),
 ];
 
 /// Sorts by severity, and puts causes before what comes of them.

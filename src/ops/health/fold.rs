@@ -4,7 +4,7 @@ use crate::ops::fold::StatusFold;
 use crate::ops::tell;
 use crate::ops::views::SymbolView;
 use everwarm_domain::fact::{
-    Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order,
+    Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Venue,
 };
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::{OrderStatus, Side};
@@ -66,6 +66,26 @@ pub struct HealthFold {
     /// The last odd or refused bar of each symbol, of the last [`STRANGE`] closes, in words.
     #[serde(default)]
     pub strange: BTreeMap<Symbol, (UtcMs, String)>,
+    /// Orders at the venue that are to be cancelled and are not over.
+    #[serde(default)]
+    pub cancels: BTreeMap<ClientOrderId, Cancelling>,
+}
+
+/// How far the cancel of one order is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancelling {
+    /// What the order trades.
+    pub symbol: Symbol,
+    /// Direction of the order.
+    pub side: Side,
+    /// Event time at which the cancel was decided, UTC milliseconds.
+    pub since: UtcMs,
+    /// Requests that were announced.
+    pub attempts: u32,
+    /// Whether the last one has no response yet.
+    pub waits: bool,
+    /// What came of the last one that has a response, in words.
+    pub last: Option<String>,
 }
 
 /// How long an odd or refused bar is shown: entries pause for as many closes.
@@ -128,6 +148,22 @@ impl HealthFold {
                 self.level = *level;
                 self.breaker = (*level != BreakerLevel::Normal).then_some(time);
             }
+            Body::Decision(Decision::CancelIntent { client_id, symbol, side, .. }) => {
+                let (symbol, side) = (*symbol, *side);
+                let begun =
+                    Cancelling { symbol, side, since: time, attempts: 0, waits: false, last: None };
+                self.cancels.entry(client_id.clone()).or_insert(begun);
+            }
+            Body::Venue(Venue::Requested(request)) => {
+                if let Some(one) = self.cancels.get_mut(&request.of) {
+                    (one.attempts, one.waits) = (request.attempt, true);
+                }
+            }
+            Body::Venue(Venue::Responded { of, attempt, response, .. }) => {
+                if let Some(one) = self.cancels.get_mut(of).filter(|one| one.attempts == *attempt) {
+                    (one.waits, one.last) = (false, Some(tell::tell_response(response)));
+                }
+            }
             Body::Order(order) => self.order(order, time),
             Body::Ledger(ledger) => self.ledger(ledger, status, time),
             _ => {}
@@ -143,6 +179,9 @@ impl HealthFold {
             }
             Order::Changed { client_id, status, .. } => {
                 self.due.remove(client_id);
+                if status.is_final() {
+                    self.cancels.remove(client_id);
+                }
                 if *status == OrderStatus::Unknown {
                     self.unknown.entry(client_id.clone()).or_insert(time);
                 } else {
@@ -171,5 +210,92 @@ impl HealthFold {
             }
             Ledger::Equity { .. } | Ledger::Adjusted { .. } | Ledger::Lot { .. } => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::health::{Signs, findings};
+    use crate::ops::views::Severity;
+    use everwarm_domain::money::Decimal;
+    use everwarm_domain::order::{OrderRequest, RequestKind, Response};
+    use everwarm_trading::orders::book::CANCELS_MAX;
+    use everwarm_trading::testing::{input, sym};
+
+    fn id() -> ClientOrderId {
+        ClientOrderId("ew-1".into())
+    }
+
+    fn intent() -> Body {
+        let (client_id, symbol) = (id(), sym("ETHUSD"));
+        let (strategy, side, reason) = ("sma_cross".to_owned(), Side::Buy, "r".to_owned());
+        Body::Decision(Decision::CancelIntent { client_id, strategy, symbol, side, reason })
+    }
+
+    fn requested(attempt: u32) -> Body {
+        let (what, symbol) = (RequestKind::Cancel, sym("ETHUSD"));
+        let (id, of) = (OrderRequest::id_of(&id(), what, attempt), id());
+        let (timestamp, deadline, settled_at) = (0, 5_000, None);
+        let request =
+            OrderRequest { id, of, symbol, what, attempt, timestamp, deadline, settled_at };
+        Body::Venue(Venue::Requested(request))
+    }
+
+    fn refused(attempt: u32) -> Body {
+        let (id, of) = (OrderRequest::id_of(&id(), RequestKind::Cancel, attempt), id());
+        let response = Response::Refused { code: -2011, text: "denied".to_owned() };
+        Body::Venue(Venue::Responded { id, of, attempt, response })
+    }
+
+    fn changed(status: OrderStatus) -> Body {
+        let (executed, executed_quote) = (Decimal::ZERO, Decimal::ZERO);
+        let (client_id, symbol, reason) = (id(), sym("ETHUSD"), String::new());
+        let venue_order_id = Some(7);
+        Body::Order(Order::Changed {
+            client_id,
+            symbol,
+            venue_order_id,
+            status,
+            executed,
+            executed_quote,
+            reason,
+        })
+    }
+
+    /// What is found so long after these facts, which come at once.
+    fn found(said: Vec<Body>, later: UtcMs) -> Vec<(Severity, String, Option<String>)> {
+        let (mut facts, status) = (HealthFold::default(), StatusFold::default());
+        for (n, body) in (1..).zip(said) {
+            facts.fold(&input(n, body), &status);
+        }
+        let venue = facts.now + later;
+        let signs = Signs { running: true, passes: true, venue, facts, ..Signs::default() };
+        let all = findings(&signs).findings.into_iter().filter(|found| found.check == "cancels");
+        all.map(|found| (found.severity, found.text, found.command)).collect()
+    }
+
+    #[test]
+    fn a_cancel_that_takes_long_or_failed_for_good_is_told_until_the_order_is_over() {
+        let one = vec![intent(), requested(1), refused(1)];
+        assert_eq!(found(one.clone(), 2 * MINUTE - 1), []);
+        let told = found(one, 2 * MINUTE);
+        let text = "order ew-1 to buy ETHUSD is not cancelled yet after 1 attempt; last: the \
+                    venue refused: denied (-2011)";
+        let command = Some("everwarm explain ew-1".to_owned());
+        assert_eq!(told, [(Severity::Warning, text.to_owned(), command)]);
+
+        let each = (1..=CANCELS_MAX).flat_map(|n| [requested(n), refused(n)]);
+        let mut all: Vec<Body> = [intent()].into_iter().chain(each).collect();
+        let last = all.pop().unwrap();
+        assert_eq!(found(all.clone(), 0), [], "the last one may still be done");
+        all.push(last);
+        all.push(changed(OrderStatus::PartlyFilled));
+        let (severity, text, command) = found(all.clone(), 0).remove(0);
+        assert_eq!(severity, Severity::Broken);
+        assert!(text.starts_with("order ew-1 to buy ETHUSD is still open: 8 cancels failed; last"));
+        assert_eq!(command.as_deref(), Some("everwarm panic --venue sim"));
+        all.push(changed(OrderStatus::Cancelled));
+        assert_eq!(found(all, 9 * MINUTE), [], "it is over, by whoever");
     }
 }

@@ -13,7 +13,7 @@ pub mod views;
 
 pub use causes::causes_first;
 pub use exposed::{Cause, Exposed, exposed};
-pub use fold::{HealthFold, Run};
+pub use fold::{Cancelling, HealthFold, Run};
 pub use lasting::Lasting;
 pub use rules::{findings, is_configured, never_done};
 pub use signs::disk_of;

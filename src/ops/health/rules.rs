@@ -12,6 +12,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::order::Side;
 use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_trading::orders::book::CANCELS_MAX;
 
 /// How long a part may stand still that has something to do, or is never done, milliseconds of wall
 /// time; and what to do then. All others are stages: the last line.
@@ -50,6 +51,8 @@ const UNKNOWN: UtcMs = 2 * MINUTE;
 /// How long an order may be decided and not sent, milliseconds of venue time: it is void after
 /// `trading.valid_for_s`.
 const UNSENT: UtcMs = MINUTE;
+/// How long an order may be about to be cancelled, milliseconds of venue time.
+const CANCELLING: UtcMs = 2 * MINUTE;
 /// How long an exit may be owed, milliseconds of venue time.
 const OWED: UtcMs = 2 * MINUTE;
 /// From so many signals on without an order, over so long a time, somebody should look.
@@ -80,6 +83,7 @@ const RULES: &[(&str, Rule)] = &[
     ("odd-bars", odd_bars),
     ("unsent", unsent),
     ("unknown", unknown),
+    ("cancels", cancels),
     ("unprotected", unprotected),
     ("owed", owed),
     ("no-orders", no_orders),
@@ -400,6 +404,36 @@ fn unknown(signs: &Signs, found: &mut Vec<FindingView>) {
     }
 }
 
+fn cancels(signs: &Signs, found: &mut Vec<FindingView>) {
+    for (id, one) in &signs.facts.cancels {
+        let failed = one.attempts >= CANCELS_MAX && !one.waits;
+        let late = signs.now() - one.since >= CANCELLING;
+        let (side, symbol, attempts) = (tell::side(one.side), one.symbol, one.attempts);
+        let last = one.last.as_ref().map_or(String::new(), |last| format!("; last: {last}"));
+        let (severity, text, todo) = if failed {
+            let text = format!(
+                "order {id} to {side} {symbol} is still open: {attempts} cancels failed{last}"
+            );
+            let todo = "cancel it on the venue's own page: the daemon queries it and takes over \
+                        what it finds. Or cancel every open order of the account by this";
+            (Severity::Broken, text, todo)
+        } else if late {
+            let attempts = count(attempts.into(), "attempt");
+            let text = format!(
+                "order {id} to {side} {symbol} is not cancelled yet after {attempts}{last}"
+            );
+            let todo = "the daemon tries it up to eight times and queries the order after each; \
+                        see what the venue responds";
+            (Severity::Warning, text, todo)
+        } else {
+            continue;
+        };
+        let told = finding(severity, text, todo).since(one.since, signs.venue);
+        let panic = || format!("everwarm panic --venue {}", venue_word(signs));
+        found.push(told.by(if failed { panic() } else { format!("everwarm explain {id}") }));
+    }
+}
+
 fn unprotected(signs: &Signs, found: &mut Vec<FindingView>) {
     if !signs.running {
         return;
@@ -433,9 +467,13 @@ fn owed(signs: &Signs, found: &mut Vec<FindingView>) {
 
 /// The command that sells one symbol, whatever the daemon does.
 fn sale(signs: &Signs, symbol: Symbol) -> String {
+    format!("everwarm panic --venue {} --flatten --symbols {symbol}", venue_word(signs))
+}
+
+/// How `everwarm panic` calls the venue.
+fn venue_word(signs: &Signs) -> &'static str {
     // Only a real venue has environments.
-    let venue = if signs.status.environment.is_some() { "binance" } else { "sim" };
-    format!("everwarm panic --venue {venue} --flatten --symbols {symbol}")
+    if signs.status.environment.is_some() { "binance" } else { "sim" }
 }
 
 fn no_orders(signs: &Signs, found: &mut Vec<FindingView>) {

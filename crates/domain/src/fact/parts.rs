@@ -38,7 +38,7 @@ impl Body {
             Body::Market(_)
             | Body::Venue(_)
             | Body::Operator(_)
-            | Body::Analysis(Analysis::FeaturePlan { .. })
+            | Body::Analysis(_)
             | Body::Decision(_)
             | Body::Order(_)
             | Body::Ledger(_) => self.symbol().into_iter().collect(),
@@ -73,7 +73,7 @@ impl Body {
             Body::Market(_)
             | Body::Venue(_)
             | Body::Operator(_)
-            | Body::Analysis(Analysis::FeaturePlan { .. })
+            | Body::Analysis(_)
             | Body::Decision(_)
             | Body::Order(_)
             | Body::Ledger(_) => {}

@@ -54,6 +54,17 @@ impl FromStr for Feature {
     }
 }
 
+impl Feature {
+    /// Whether a text is the one name of a feature, without spaces: what finds values by it.
+    ///
+    /// # Errors
+    /// It names none, or is not written like that.
+    pub fn check(text: &str) -> Result<(), String> {
+        let name = text.parse::<Feature>()?.to_string();
+        if text == name { Ok(()) } else { Err(format!("`{text}` is written `{name}`")) }
+    }
+}
+
 /// What these texts name, each once, in the order of their canonical texts. What cannot be read is
 /// left out: a configuration was checked before.
 pub(crate) fn plan(texts: impl IntoIterator<Item = String>) -> Vec<Feature> {
@@ -103,7 +114,7 @@ pub fn check(texts: &[String], symbols: usize) -> Result<(), String> {
         let (count, mb) = (features.len(), bytes.div_ceil(1 << 20));
         return Err(format!(
             "{count} features of {symbols} symbols take {mb} MB; there may be {FEATURES_MAX}, and \
-             they may take {} MB: use fewer, shorter ones or fewer symbols",
+             they may take {} MB: configure fewer strategies, shorter lengths or fewer symbols",
             BYTES_MAX >> 20
         ));
     }

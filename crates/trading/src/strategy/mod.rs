@@ -8,6 +8,8 @@
 
 mod kind;
 mod look;
+#[cfg(any(test, feature = "example-kinds"))]
+mod rsi_reversal;
 mod setting;
 mod sma_cross;
 mod stage;
@@ -18,6 +20,7 @@ pub use setting::{Form, Setting, Wrong};
 pub use sma_cross::SmaCross;
 pub use stage::StrategyStage;
 
+use crate::indicators::{self, Feature};
 use everwarm_domain::fact::Retained;
 use everwarm_domain::features::FeatureHead;
 use everwarm_domain::order::Side;
@@ -28,7 +31,11 @@ use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 
 /// Every kind, by name.
-pub const KINDS: &[Kind] = &[Kind::of::<SmaCross>()];
+pub const KINDS: &[Kind] = &[
+    Kind::of::<SmaCross>(),
+    #[cfg(any(test, feature = "example-kinds"))]
+    Kind::of::<rsi_reversal::RsiReversal>(),
+];
 
 /// Former settings of one strategy that a configuration carries at most. What was entered under
 /// older ones is left by those in force.
@@ -134,6 +141,40 @@ pub fn features(settings: &Settings, retained: &[Retained]) -> Vec<String> {
     now.chain(before).flat_map(|(kind, section)| (kind.features)(&section)).collect()
 }
 
+/// What of settings costs too much, or names no feature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unaffordable {
+    /// The strategy in question. Of many that cost too much together: that which costs most.
+    pub id: String,
+    /// What is wrong, and what to do.
+    pub text: String,
+}
+
+/// Whether the features that settings need can be computed of so many symbols, with those of former
+/// settings that are retained.
+///
+/// # Errors
+/// Names the strategy.
+pub fn affordable(
+    settings: &Settings,
+    retained: &[Retained],
+    symbols: usize,
+) -> Result<(), Unaffordable> {
+    let mut most: (u64, &str) = (0, "");
+    for (id, one) in &settings.strategy.0 {
+        let needed = section(Some(one)).map(|(kind, section)| (kind.features)(&section));
+        let mut bytes: u64 = 0;
+        for text in needed.into_iter().flatten() {
+            let read = text.parse::<Feature>();
+            let feature = read.map_err(|text| Unaffordable { id: id.clone(), text })?;
+            bytes = bytes.saturating_add(feature.formula.bytes());
+        }
+        most = most.max((bytes, id));
+    }
+    let checked = indicators::check(&features(settings, retained), symbols);
+    checked.map_err(|text| Unaffordable { id: most.1.to_owned(), text })
+}
+
 /// The former settings that a configuration carries which follows another one: those it changes or
 /// ends, and the newest of those that were retained already.
 #[must_use]
@@ -167,4 +208,35 @@ pub fn retained(before: &Settings, retained: &[Retained], after: &Settings) -> V
 pub fn off(settings: &Settings) -> Vec<String> {
     let off = settings.strategy.0.iter().filter(|(_, one)| !one.enabled);
     off.map(|(id, _)| id.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::crossing;
+
+    #[test]
+    fn too_much_is_refused_by_the_strategy_that_costs_most() {
+        let mut settings = crossing(10, 30);
+        for (id, slow) in [("long", 1000), ("short", 40)] {
+            settings.strategy.0.insert(id.to_owned(), settings.strategy.0["sma_cross"].clone());
+            settings.strategy.set(id, "slow", slow);
+        }
+        assert_eq!(affordable(&settings, &[], 1_000), Ok(()));
+        // Three strategies need four features: 1,080 prices a symbol.
+        let wrong = affordable(&settings, &[], 31_000).unwrap_err();
+        assert_eq!(wrong.id, "long");
+        assert!(wrong.text.starts_with("4 features of 31000 symbols take 264"), "{}", wrong.text);
+        settings.strategy.enable("long", false);
+        assert_eq!(affordable(&settings, &[], 31_000), Ok(()), "what is off computes nothing");
+        // Former settings that something is held by are computed as well.
+        let before = |slow: u32| Retained {
+            id: "short".to_owned(),
+            settings: format!(r#"{{"fast":10,"slow":{slow},"timeframe":"1m"}}"#),
+            kind: "sma_cross".to_owned(),
+        };
+        let retained: Vec<Retained> = (997..=1000).map(before).collect();
+        let wrong = affordable(&settings, &retained, 31_000).unwrap_err();
+        assert!(wrong.text.starts_with("7 features"), "{}", wrong.text);
+    }
 }

@@ -1,5 +1,6 @@
 //! The settings of a kind of strategy, as its file lists them.
 
+use crate::indicators::Feature;
 use everwarm_domain::time::Timeframe;
 use serde_json::{Map, Value};
 
@@ -35,6 +36,8 @@ pub enum Form {
     },
     /// One of some words.
     OneOf(&'static [&'static str]),
+    /// The name of a feature: `sma(20)@1h`.
+    Feature,
 }
 
 /// What is wrong with a section as a whole.
@@ -71,10 +74,37 @@ pub(super) fn check(settings: &[Setting], section: &Map<String, Value>) -> Resul
                 })
             }
             Form::OneOf(words) => value.as_str().is_some_and(|word| words.contains(&word)),
+            Form::Feature => match value.as_str().map(Feature::check) {
+                Some(Err(why)) => return Err(format!("{name}: {why}")),
+                Some(Ok(())) => true,
+                None => false,
+            },
         };
         if !fits {
             return Err(format!("{name} {value} is not possible"));
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feature_is_named_as_it_is_computed_or_refused_with_what_is_meant() {
+        let settings = [Setting { name: "trend", form: Form::Feature, about: "" }];
+        let told = |text: &str| {
+            let value = Value::from(text);
+            check(&settings, &[("trend".to_owned(), value)].into_iter().collect())
+        };
+        assert_eq!(told("sma(50)@1h"), Ok(()));
+        let why = |text: &str| told(text).unwrap_err();
+        assert!(why("smaa(50)@1h").ends_with("is `sma` meant?"), "{}", why("smaa(50)@1h"));
+        assert!(why("sma(0)@1h").contains("from 1 to 10000"));
+        assert!(why("sma(123456789012)@1h").contains("from 1 to 10000"));
+        assert!(why("sma(50)@2h").contains("there are no 2h bars, but 1m, 5m"));
+        assert_eq!(why("sma( 50 )@1h"), "trend: `sma( 50 )@1h` is written `sma(50)@1h`");
+        assert!(why("sma(50)").contains("names no width of bars"));
+    }
 }

@@ -1,0 +1,165 @@
+//! Buys what fell fast while a wider average says that it rises, and sells what has recovered.
+//!
+//! An example: it looks at bars of two widths.
+
+use super::setting::{Form, Setting, Wrong};
+use super::{Strategy, View, Wish};
+use everwarm_domain::order::Side;
+use everwarm_domain::time::Timeframe;
+use serde::{Deserialize, Serialize};
+
+/// The strategy.
+#[derive(Clone, Copy, Debug)]
+pub struct RsiReversal;
+
+/// Its settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Section {
+    /// Bars it runs on.
+    pub timeframe: Timeframe,
+    /// Bars of the relative strength index.
+    pub length: u32,
+    /// It buys below this index.
+    pub low: u32,
+    /// It sells above this index.
+    pub high: u32,
+    /// It buys only above this feature.
+    pub trend: String,
+}
+
+impl Default for Section {
+    fn default() -> Section {
+        let trend = "sma(20)@15m".to_owned();
+        Section { timeframe: Timeframe::M1, length: 14, low: 30, high: 70, trend }
+    }
+}
+
+const INDEX: Form = Form::Whole { least: 1, most: 99 };
+
+impl Strategy for RsiReversal {
+    const KIND: &'static str = "rsi_reversal";
+    const VERSION: u16 = 1;
+    const SETTINGS: &'static [Setting] = &[
+        Setting { name: "timeframe", form: Form::Timeframe, about: "Bars it runs on." },
+        Setting {
+            name: "length",
+            form: Form::Whole { least: 2, most: 1000 },
+            about: "Bars of the relative strength index.",
+        },
+        Setting { name: "low", form: INDEX, about: "It buys below this index." },
+        Setting { name: "high", form: INDEX, about: "It sells above this index." },
+        Setting { name: "trend", form: Form::Feature, about: "It buys only above this feature." },
+    ];
+    type Section = Section;
+    /// It remembers nothing.
+    type Memory = ();
+
+    fn check(section: &Section) -> Result<(), Wrong> {
+        let Section { low, high, .. } = section;
+        if low < high {
+            return Ok(());
+        }
+        let text = format!("it would buy below {low} and sell above {high}: `low` must be less");
+        Err(Wrong { names: &["low", "high"], text })
+    }
+
+    fn timeframe(section: &Section) -> Timeframe {
+        section.timeframe
+    }
+
+    fn features(section: &Section) -> Vec<String> {
+        let Section { timeframe, length, trend, .. } = section;
+        vec![format!("rsi({length})@{timeframe}"), format!("close@{timeframe}"), trend.clone()]
+    }
+
+    fn update(section: &Section, (): &mut (), long: bool, view: &View<'_>) -> Option<Wish> {
+        let [rsi, close, trend] = *view.values else { return None };
+        let Section { length, low, high, .. } = section;
+        let (side, reason) = if long && rsi > f64::from(*high) {
+            (Side::Sell, format!("rsi{length} {rsi:.1} is above {high}"))
+        } else if !long && rsi < f64::from(*low) && close > trend {
+            let name = &section.trend;
+            (Side::Buy, format!("rsi{length} {rsi:.1} is below {low}, {name} below the price"))
+        } else {
+            return None;
+        };
+        Some(Wish { side, confidence_ppm: distance_ppm(rsi), reason })
+    }
+
+    fn why_not(section: &Section, (): &(), long: bool, view: &View<'_>) -> String {
+        let Section { length, low, high, trend: name, .. } = section;
+        let [rsi, close, trend] = *view.values else { return "it has no values".to_owned() };
+        if rsi.is_nan() {
+            return format!("rsi{length} is not defined yet");
+        }
+        if long {
+            return format!("rsi{length} {rsi:.1} is not above {high}, where it sells");
+        }
+        if rsi >= f64::from(*low) {
+            return format!("rsi{length} {rsi:.1} is not below {low}, where it buys");
+        }
+        if trend.is_nan() {
+            return format!("{name} is not defined yet");
+        }
+        format!("the price {close} is not above {name} {trend:.2}")
+    }
+}
+
+/// How far the index is from its middle, in millionths of the way.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, which is what is wanted"
+)]
+fn distance_ppm(rsi: f64) -> u32 {
+    ((rsi - 50.0).abs() * 20_000.0).min(1e6) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::strategy::kind;
+    use everwarm_domain::features::FeatureHead;
+    use everwarm_domain::money::Price;
+
+    fn view(values: &[f64; 3]) -> View<'_> {
+        let symbol = crate::testing::sym("A");
+        View { head: FeatureHead { symbol, time: 0, close: Price(1) }, values }
+    }
+
+    fn wish(long: bool, values: [f64; 3]) -> Option<Side> {
+        RsiReversal::update(&Section::default(), &mut (), long, &view(&values))
+            .map(|wish| wish.side)
+    }
+
+    fn why(long: bool, values: [f64; 3]) -> String {
+        assert_eq!(wish(long, values), None);
+        RsiReversal::why_not(&Section::default(), &(), long, &view(&values))
+    }
+
+    #[test]
+    fn buys_what_fell_in_a_rising_market_and_sells_what_recovered() {
+        assert_eq!(wish(false, [29.9, 101.0, 100.0]), Some(Side::Buy));
+        assert_eq!(wish(true, [70.1, 1.0, 2.0]), Some(Side::Sell), "whatever the trend");
+        assert_eq!(wish(true, [70.1, 1.0, f64::NAN]), Some(Side::Sell), "or without one");
+    }
+
+    #[test]
+    fn says_which_condition_is_not_met() {
+        assert_eq!(why(false, [f64::NAN, 1.0, 1.0]), "rsi14 is not defined yet");
+        assert_eq!(why(false, [30.0, 2.0, 1.0]), "rsi14 30.0 is not below 30, where it buys");
+        assert_eq!(why(true, [70.0, 2.0, 1.0]), "rsi14 70.0 is not above 70, where it sells");
+        assert_eq!(why(false, [20.0, 2.0, f64::NAN]), "sma(20)@15m is not defined yet");
+        assert_eq!(why(false, [20.0, 2.5, 3.0]), "the price 2.5 is not above sma(20)@15m 3.00");
+    }
+
+    #[test]
+    fn its_settings_are_checked_each_and_together() {
+        let kind = kind("rsi_reversal").unwrap();
+        let wrong = |text: &str| (kind.read)(text).unwrap_err();
+        assert_eq!(wrong(r#"{"low":70,"high":70}"#).names, ["low", "high"]);
+        assert!(wrong(r#"{"trend":"smma(50)@1h"}"#).text.ends_with("; is `sma` meant?"));
+        let section = (kind.read)(r#"{"length":7,"trend":"ema(9)@1h"}"#).unwrap();
+        assert_eq!((kind.features)(&section), ["rsi(7)@1m", "close@1m", "ema(9)@1h"]);
+    }
+}
