@@ -127,6 +127,16 @@ fn number(value: &Value) -> Decimal {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned).parse().unwrap()
 }
 
+/// The house has made its part, the one strategy the rest; together they hold what is held.
+fn by_strategy(money: &Value, (realized, of_house): (Decimal, Decimal), unrealized: Decimal) {
+    let [house, own] = [0, 1].map(|i| &money["strategies"][i]);
+    assert_eq!((&house["name"], &own["name"]), (&json!("house"), &json!("sma_cross")));
+    assert!(near(decimal(house, "realized"), of_house), "{of_house} {money}");
+    assert!(near(decimal(own, "realized"), realized - of_house), "{money}");
+    let both = decimal(house, "unrealized") + decimal(own, "unrealized");
+    assert!(near(both, unrealized), "{money}");
+}
+
 #[test]
 fn a_day_comes_to_what_its_fills_and_closes_say() {
     let folder = Folder::new("summary");
@@ -169,12 +179,7 @@ fn a_day_comes_to_what_its_fills_and_closes_say() {
     }
     assert!(near(decimal(money, "realized"), realized), "{money}");
     assert!(near(decimal(money, "profit"), realized + unrealized), "{money}");
-    let [house, own] = [0, 1].map(|i| &money["strategies"][i]);
-    assert_eq!((&house["name"], &own["name"]), (&json!("house"), &json!("sma_cross")));
-    assert!(near(decimal(house, "realized"), of_house), "{of_house} {money}");
-    assert!(near(decimal(own, "realized"), realized - of_house), "{money}");
-    let both = decimal(house, "unrealized") + decimal(own, "unrealized");
-    assert!(near(both, unrealized), "{money}");
+    by_strategy(money, (realized, of_house), unrealized);
     let equity = rows(&dir, &["equity"]);
     let values: Vec<Decimal> = equity.iter().map(|p| decimal(p, "equity")).collect();
     let depths = values.iter().enumerate().map(|(i, now)| {

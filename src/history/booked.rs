@@ -102,6 +102,13 @@ impl Amounts {
     }
 }
 
+/// What an input changed of a symbol.
+#[derive(Debug, Default)]
+struct Input<'a> {
+    changes: Vec<&'a Booked>,
+    lots: Vec<LotState>,
+}
+
 /// Whose the books are, as far as they were read.
 #[derive(Debug, Default)]
 struct Owners {
@@ -128,7 +135,7 @@ impl Owners {
     }
 
     /// Takes in what an input changed of a symbol.
-    fn take(&mut self, symbol: Symbol, changes: &[&Booked], lots: &[LotState]) {
+    fn take(&mut self, symbol: Symbol, Input { changes, lots }: &Input<'_>) {
         // Those that count for others until the lots are told.
         let mut early: BTreeMap<String, Amounts> = BTreeMap::new();
         for (at, change) in changes.iter().enumerate() {
@@ -164,18 +171,18 @@ impl History {
     /// # Errors
     /// The file could not be read, or is damaged.
     pub fn shares(&self, booked: &[Booked]) -> Result<Vec<Share>, HistoryError> {
-        let mut inputs: BTreeMap<(u64, Symbol), (Vec<&Booked>, Vec<LotState>)> = BTreeMap::new();
+        let mut inputs: BTreeMap<(u64, Symbol), Input<'_>> = BTreeMap::new();
         for change in booked {
-            inputs.entry((change.input, change.after.symbol)).or_default().0.push(change);
+            inputs.entry((change.input, change.after.symbol)).or_default().changes.push(change);
         }
         for (key, value) in self.all(LOTS)? {
             let lot: LotState = decode(LOTS, &value)?;
             let input = input(LOTS, key.get(SYMBOL..).unwrap_or_default())?;
-            inputs.entry((input, lot.symbol)).or_default().1.push(lot);
+            inputs.entry((input, lot.symbol)).or_default().lots.push(lot);
         }
         let mut owners = Owners::default();
-        for ((_, symbol), (changes, lots)) in inputs {
-            owners.take(symbol, &changes, &lots);
+        for ((_, symbol), input) in inputs {
+            owners.take(symbol, &input);
         }
         Ok(owners.shares)
     }

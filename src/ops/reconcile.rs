@@ -114,6 +114,21 @@ struct Picture {
     books: Ledger,
     /// Orders of either side.
     orders: BTreeMap<ClientOrderId, Symbol>,
+    /// What operators have adopted since.
+    adopted: Vec<AdoptedView>,
+}
+
+impl Picture {
+    /// What is external of an asset.
+    fn external(&self, asset: &str) -> Decimal {
+        external(&self.books, asset)
+    }
+}
+
+/// What books say is external of an asset.
+fn external(books: &Ledger, asset: &str) -> Decimal {
+    let line = books.lines().into_iter().find(|line| line.asset == asset);
+    line.map_or(Decimal::ZERO, |line| line.foreign)
 }
 
 #[derive(Default)]
@@ -147,6 +162,7 @@ impl Reconciliation {
                     open: open.iter().map(|(id, _)| id.clone()).collect(),
                     books: self.ledger.clone(),
                     orders: ours.chain(open.iter().cloned()).collect(),
+                    adopted: Vec::new(),
                 });
             }
             Body::Market(Market::Instruments { rules }) => {
@@ -154,9 +170,17 @@ impl Reconciliation {
                 self.assets.extend(rules.iter().map(|rule| (rule.symbol, assets(rule))));
             }
             Body::Operator(Operator::Started { life, .. }) => self.life = *life,
-            Body::Operator(Operator::Adopted { .. }) => {
+            Body::Operator(Operator::Adopted { asset, position, reason, .. }) => {
                 if let Some(picture) = &mut self.picture {
+                    let before = picture.external(asset);
                     picture.books.evolve(fact);
+                    let quantity = before.saturating_sub(picture.external(asset));
+                    let (asset, reason) = (asset.clone(), reason.clone());
+                    let symbol = position.map(|(symbol, _)| symbol);
+                    if !quantity.is_zero() {
+                        let quantity = quantity.normalize();
+                        picture.adopted.push(AdoptedView { asset, quantity, symbol, reason });
+                    }
                 }
             }
             Body::Operator(Operator::Resolved { conflict, accept, reason }) => {
@@ -215,11 +239,7 @@ impl Reconciliation {
                 "order {id} in {symbol} still trades {asset}: try again once it is final"
             ));
         }
-        let external = |books: &Ledger| {
-            let line = books.lines().into_iter().find(|line| line.asset == *asset);
-            line.map_or(Decimal::ZERO, |line| line.foreign)
-        };
-        let most = external(&picture.books).min(external(&self.ledger));
+        let most = picture.external(asset).min(external(&self.ledger, asset));
         let quantity = quantity.unwrap_or(most).normalize();
         if most <= Decimal::ZERO {
             return refuse(format!("the last account shows no {asset} beyond the books"));
@@ -273,6 +293,7 @@ impl Reconciliation {
             orders: picture.orders.iter().map(open).collect(),
             conflicts,
             resolved,
+            adopted: picture.adopted,
         }
     }
 }
@@ -307,6 +328,8 @@ mod tests {
     use super::super::sample::{Facts, dec, journal};
     use super::*;
     use everwarm_domain::fact::Accept;
+    use everwarm_domain::settings::Settings;
+    use everwarm_trading::testing::{configured, fact, instrument, sym};
 
     fn asks(id: &str, reason: &str, dispute: Dispute) -> Result<Conflict, Exit> {
         let (about, ours, theirs) = ("BTC".to_owned(), "2".to_owned(), "1".to_owned());
@@ -356,6 +379,48 @@ mod tests {
         assert_eq!(asks(&facts, "USD", Some("0"), "r").unwrap_err().0, Exit::Usage);
         refused(asks(&facts, "USD", None, "r"), "no USD beyond the books");
         refused(asks(&facts, "XYZ", Some("1"), "r"), "no XYZ beyond the books");
+    }
+
+    #[test]
+    fn what_was_adopted_since_the_comparison_is_shown_as_ours_until_the_next_one() {
+        let mut facts = Vec::new();
+        let mut say = |rank: u16, body: Body| {
+            facts.push(fact(1 + facts.len() as u64, rank, body));
+            reconcile(&Facts(facts.clone())).unwrap()
+        };
+        let account = |time: UtcMs| {
+            let balance = |(asset, free): (&str, &str)| Balance {
+                asset: asset.to_owned(),
+                free: dec(free),
+                locked: Decimal::ZERO,
+            };
+            let balances = [("BTC", "3"), ("USDT", "500")].map(balance).to_vec();
+            let (open, unread) = (Vec::new(), Vec::new());
+            Body::Venue(Venue::Account { life: 1, time, balances, open, unread })
+        };
+        let shown = |view: &ReconcileView| {
+            let btc = view.balances.iter().find(|row| row.asset == "BTC").unwrap();
+            let of = |view: &AdoptedView| (view.asset.clone(), view.quantity, view.symbol);
+            let adopted = view.adopted.iter().map(of).collect::<Vec<_>>();
+            (view.time, [btc.ours, btc.foreign, btc.theirs, btc.difference], adopted)
+        };
+        let figures = |all: [&str; 4]| all.map(dec);
+        say(0, configured(&Settings::default()));
+        let rules = vec![instrument("BTCUSDT")];
+        say(0, Body::Market(Market::Instruments { rules }));
+        let view = say(0, account(7));
+        assert_eq!(shown(&view), (Some(7), figures(["0", "3", "3", "0"]), vec![]));
+        let adopted = Operator::Adopted {
+            asset: "BTC".to_owned(),
+            quantity: dec("2"),
+            position: Some((sym("BTCUSDT"), dec("100"))),
+            reason: "a deposit".to_owned(),
+        };
+        let view = say(0, Body::Operator(adopted));
+        let two = ("BTC".to_owned(), dec("2"), Some(sym("BTCUSDT")));
+        assert_eq!(shown(&view), (Some(7), figures(["2", "1", "3", "0"]), vec![two]));
+        let view = say(0, account(8));
+        assert_eq!(shown(&view), (Some(8), figures(["2", "1", "3", "0"]), vec![]));
     }
 
     #[test]

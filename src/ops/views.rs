@@ -292,6 +292,9 @@ pub struct ReconcileView {
     pub conflicts: Vec<ConflictView>,
     /// What operators have said, oldest first.
     pub resolved: Vec<ResolvedView>,
+    /// What was adopted behind `time`, oldest first: `balances` have it as ours.
+    #[serde(default)]
+    pub adopted: Vec<AdoptedView>,
 }
 
 /// One asset on both sides.

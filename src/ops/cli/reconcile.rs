@@ -32,7 +32,7 @@ pub fn lines(view: &ReconcileView, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(time) = view.time {
         let life = view.life;
-        lines.push(format!("as of {} UTC, in process life {life}", instant(time)));
+        lines.push(format!("last compared {} UTC, in process life {life}", instant(time)));
     }
     lines.push(String::new());
     let mut table =
@@ -43,6 +43,13 @@ pub fn lines(view: &ReconcileView, width: usize) -> Vec<String> {
         table.row(cells.chain([balance(row, view)]).collect());
     }
     lines.extend(table.lines(width));
+    for AdoptedView { asset, quantity, reason, .. } in &view.adopted {
+        let much = plain(*quantity);
+        let text = format!(
+            "adopted since then: {much} {asset}, because {reason}. Ours and not ours include it."
+        );
+        lines.extend(wrap(&text, width));
+    }
     if !view.orders.is_empty() {
         let mut table = Table::new(&["order", "symbol", "ours", "at the venue", ""]);
         for row in &view.orders {
@@ -185,4 +192,30 @@ pub fn resolve(args: &ResolveArgs, core: &Core, printer: Printer) -> Result<Exit
     }
     let line = format!("conflict {} is over: {}", view.conflict.id, tell::accepted(view.accept));
     printer.lines(&[line]).map(|_| Exit::Fine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_adopted_after_the_comparison_is_said_with_its_time() {
+        let adopted = AdoptedView {
+            asset: "USDT".to_owned(),
+            quantity: Decimal::from(200),
+            symbol: None,
+            reason: "a deposit".to_owned(),
+        };
+        let view = ReconcileView {
+            time: Some(0),
+            life: 2,
+            adopted: vec![adopted],
+            ..ReconcileView::default()
+        };
+        let told = lines(&view, 200).join("\n");
+        assert!(told.starts_with("last compared 1970-01-01 00:00"), "{told}");
+        let words =
+            "adopted since then: 200 USDT, because a deposit. Ours and not ours include it.";
+        assert!(told.contains(words), "{told}");
+    }
 }

@@ -175,10 +175,11 @@ impl Ledger {
         let symbols: Vec<Symbol> = self.held.iter().copied().filter(is_base).collect();
         let mut all = BTreeMap::new();
         while !left.is_zero() {
-            let age = |symbol| self.positions.get(symbol).and_then(Position::youngest);
-            let ages = symbols.iter().filter_map(|symbol| Some((*symbol, age(*symbol)?)));
-            // Of equals the last is taken, so they are looked at backwards.
-            let youngest = ages.rev().max_by_key(|(_, opened)| *opened);
+            let lot = |symbol| self.positions.get(symbol).and_then(Position::youngest);
+            let lots = symbols.iter().filter_map(|symbol| Some((*symbol, lot(*symbol)?)));
+            // Of equals the last is taken, so they are looked at backwards. What was opened before
+            // lots were kept has no age and is older than all else.
+            let youngest = lots.rev().max_by_key(|(_, lot)| lot.opened);
             let Some((symbol, _)) = youngest else { break };
             self.touch(key, symbol);
             let position = self.positions.entry(symbol);

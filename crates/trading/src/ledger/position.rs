@@ -159,10 +159,9 @@ impl Position {
         taken
     }
 
-    /// When the youngest lot was opened: none of what was opened before lots were kept, which is
-    /// older than all else. None where nothing is held.
-    pub(super) fn youngest(&self) -> Option<Option<UtcMs>> {
-        self.lots.last().map(|lot| lot.opened)
+    /// The lot that was opened last; none where nothing is held.
+    pub(super) fn youngest(&self) -> Option<&Lot> {
+        self.lots.last()
     }
 
     /// Takes up to `quantity` out of the youngest lot with its share of the cost, which is neither
