@@ -328,6 +328,7 @@ mod tests {
     use super::super::sample::{Facts, dec, journal};
     use super::*;
     use everwarm_domain::fact::Accept;
+    use everwarm_domain::id::VenueId;
     use everwarm_domain::settings::Settings;
     use everwarm_trading::testing::{configured, fact, instrument, sym};
 
@@ -396,7 +397,8 @@ mod tests {
             };
             let balances = [("BTC", "3"), ("USDT", "500")].map(balance).to_vec();
             let (open, unread) = (Vec::new(), Vec::new());
-            Body::Venue(Venue::Account { life: 1, time, balances, open, unread })
+            let venue = VenueId::default();
+            Body::Venue(Venue::Account { life: 1, time, balances, open, unread, venue })
         };
         let shown = |view: &ReconcileView| {
             let btc = view.balances.iter().find(|row| row.asset == "BTC").unwrap();

@@ -118,8 +118,8 @@ mod tests {
     use super::*;
     use crate::ops::sample::{Facts, ID, T, journal};
     use crate::ops::why_not::why_not;
-    use everwarm_domain::fact::{Analysis, Signal};
-    use everwarm_domain::money::{Decimal, Price};
+    use everwarm_domain::fact::Analysis;
+    use everwarm_domain::money::Decimal;
     use everwarm_domain::order::{OrderRequest, RequestKind, Response};
     use everwarm_trading::testing::{fact, sym};
 
@@ -214,15 +214,7 @@ mod tests {
 
     #[test]
     fn a_signal_that_takes_an_order_back_is_told_as_that() {
-        let signal = Signal {
-            strategy: "sma_cross".to_owned(),
-            symbol: sym("ETHUSD"),
-            side: Side::Sell,
-            confidence_ppm: 1,
-            price: Price(1),
-            close_time: T,
-            reason: "r".to_owned(),
-        };
+        let signal = everwarm_trading::testing::signal("ETHUSD", Side::Sell, T);
         let signals = Body::Analysis(Analysis::Signals { rows: vec![signal] });
         let told = answered(Vec::new(), vec![(400, signals), (600, taken(false))]);
         let answer = "sma_cross wished to sell, so its order is taken back; its last entry, order";

@@ -25,17 +25,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Version of the layout of the live file, as it was released last: 2 knows of segments, 3 of facts
-/// with members that older programs do not read, 4 of kinds of facts above 63.
-pub const SCHEMA: u64 = 4;
+/// with members that older programs do not read, 4 of kinds of facts above 63, 5 of two checkpoints
+/// for each rank, as postcard, and of stages that join and leave.
+pub const SCHEMA: u64 = 5;
 /// What a life that writes raises the layout to. While the next layout is being made, that is a
-/// draft of it: a program reads its own draft and every released layout, but no other draft.
-///
-/// Draft 1 of layout 5 has two checkpoints for each rank, as postcard.
-pub const WRITES: u64 = draft(SCHEMA + 1, 2);
+/// draft of it, `draft(SCHEMA + 1, 1)` and so on: a program reads its own draft and every released
+/// layout, but no other draft.
+pub const WRITES: u64 = SCHEMA;
 /// Where the number of a draft lies, above that of its layout.
 const DRAFT_BITS: u32 = 16;
 
-const fn draft(layout: u64, number: u64) -> u64 {
+pub(super) const fn draft(layout: u64, number: u64) -> u64 {
     layout << DRAFT_BITS | number
 }
 

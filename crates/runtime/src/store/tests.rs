@@ -1,6 +1,6 @@
 //! Files that must not be opened are not touched, and a full disk is told as one.
 
-use super::file::{SCHEMA, WRITES};
+use super::file::{SCHEMA, WRITES, draft};
 use super::{Left, Sealing, Store, StoreError, archive};
 use crate::chaos::faults::{FaultyDisk, Image};
 use crate::chaos::{Chaos, Site};
@@ -159,19 +159,20 @@ fn what_is_not_ours_is_not_touched() {
 }
 
 #[test]
-fn a_store_of_another_draft_is_refused_and_one_of_this_draft_opens() {
+fn a_store_of_a_draft_is_refused_and_one_of_a_released_layout_opens() {
     let folder = Folder::new("draft");
     let open = || Store::open(&folder.file(), APPLICATION).unwrap();
     let released = {
-        open().alter_schema(SCHEMA).unwrap();
+        open().alter_schema(SCHEMA - 1).unwrap();
         fs::read(folder.file()).unwrap()
     };
-    for other in [WRITES - 1, WRITES + 1] {
+    for (layout, number) in [(SCHEMA, 2), (SCHEMA + 1, 1)] {
+        let other = draft(layout, number);
         fs::write(folder.file(), &released).unwrap();
         open().alter_schema(other).unwrap();
         let told = folder.refused(&fs::read(folder.file()).unwrap()).to_string();
-        let draft = format!("has draft {} of layout {}", other & 0xffff, SCHEMA + 1);
-        assert!(told.contains(&draft) && told.contains("the program that wrote it"), "{told}");
+        let name = format!("has draft {number} of layout {layout}");
+        assert!(told.contains(&name) && told.contains("the program that wrote it"), "{told}");
     }
     fs::write(folder.file(), &released).unwrap();
     fill(&open(), 1);
