@@ -14,9 +14,9 @@ use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::odd::{OddBar, Oddity};
 use everwarm_domain::order::{
     Balance, Liquidity, OrderIntent, OrderReport, OrderRequest, OrderStatus, OrderType, PanicTrade,
-    ReportSource, RequestKind, Response, SendAttempt, Side, Terms, VenueFill,
+    ReportSource, RequestKind, Response, SendAttempt, Side, VenueFill,
 };
-use everwarm_domain::signal::{Direction, Intent, SignalTerms};
+use everwarm_domain::signal::{Direction, Intent};
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::Timeframe;
 use everwarm_kernel::fact::{Body as _, Effect, Fact};
@@ -53,7 +53,7 @@ fn signal() -> Signal {
         price: Price(i64::MIN),
         close_time: i64::MAX,
         reason: "x".repeat(70_000),
-        terms: SignalTerms::default(),
+        terms: Box::default(),
     }
 }
 
@@ -68,7 +68,7 @@ fn intent() -> OrderIntent {
         price: Some(Decimal::MIN),
         close_time: i64::MIN,
         valid_until: i64::MAX,
-        terms: Terms::default(),
+        terms: Box::default(),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::venue::simulated::Admin;
 use everwarm_domain::fact::{Accept, Body, Ledger, Market, Operator};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{Decimal, parse_decimal};
-use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side, Terms};
+use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side};
 use everwarm_domain::quarantine::Quarantines;
 use everwarm_kernel::fact::{Fact, Rank};
 use everwarm_runtime::chaos::Site;
@@ -246,7 +246,7 @@ pub(super) async fn panic(act: Act<'_>, symbol: Symbol) -> bool {
         price: None,
         close_time: now,
         valid_until: now,
-        terms: Terms::default(),
+        terms: Box::default(),
     };
     let attempt = SendAttempt { client_id, attempt: 1, timestamp: now, recv_window: 5_000 };
     venue.place(&intent, &attempt).await.is_ok()

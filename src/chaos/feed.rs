@@ -10,7 +10,7 @@ use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
-use everwarm_domain::order::{FIRST_STRATEGY, OrderIntent, OrderType, Side, Terms};
+use everwarm_domain::order::{FIRST_STRATEGY, OrderIntent, OrderType, Side};
 use everwarm_domain::settings::{Instance, Risk, Settings};
 use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::{MINUTE, UtcMs};
@@ -203,7 +203,7 @@ pub fn twin() -> OrderIntent {
         price: Some(Decimal::from(90)),
         close_time: START,
         valid_until: UtcMs::MAX,
-        terms: Terms::default(),
+        terms: Box::default(),
     }
 }
 

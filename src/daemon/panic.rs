@@ -13,9 +13,7 @@ use crate::venue::port::{ErrorClass, Stamp, VenueError};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{
-    OrderIntent, OrderReport, OrderType, PANIC, SendAttempt, Side, Terms,
-};
+use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, PANIC, SendAttempt, Side};
 use everwarm_domain::settings::Selection;
 use everwarm_domain::time::UtcMs;
 use everwarm_sim::server::port::PortFile;
@@ -344,7 +342,7 @@ impl Hand {
             price: None,
             close_time: timestamp,
             valid_until: timestamp,
-            terms: Terms::default(),
+            terms: Box::default(),
         };
         let attempt = SendAttempt { client_id, attempt: 1, timestamp, recv_window };
         match self.client.place(&intent, &attempt).await {

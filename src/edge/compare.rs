@@ -165,7 +165,7 @@ mod tests {
     use crate::venue::port::ErrorClass;
     use everwarm_domain::fact::kinds::rank;
     use everwarm_domain::fact::{Body, Order};
-    use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, Side, Terms};
+    use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, Side};
     use everwarm_trading::testing::{dec, fact, input, sent, sym};
 
     fn picture(usdt: &str, open: &[(&str, &str)]) -> Picture {
@@ -190,7 +190,7 @@ mod tests {
             price: Some(dec("5")),
             close_time: 60_000,
             valid_until: i64::MAX,
-            terms: Terms::default(),
+            terms: Box::default(),
         };
         let mut book = OrderBook::default();
         book.fold(&fact(1, rank::ORDER_MANAGER.0, Body::Order(Order::Intent(intent))));

@@ -250,7 +250,7 @@ impl Stage for GatewayBook {
 mod tests {
     use super::*;
     use everwarm_domain::id::VenueId;
-    use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, Terms};
+    use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType};
     use everwarm_domain::switch::SafeStep;
     use everwarm_trading::testing::{dec, fact, input, sent, sym};
 
@@ -265,7 +265,7 @@ mod tests {
             price: None,
             close_time: 60_000,
             valid_until: i64::MAX,
-            terms: Terms::default(),
+            terms: Box::default(),
         }
     }
 

@@ -9,9 +9,7 @@ use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::{Bar, RolledBar};
 use everwarm_domain::money::{Decimal, Price};
-use everwarm_domain::order::{
-    Liquidity, OrderIntent, OrderStatus, OrderType, Side, Terms, VenueFill,
-};
+use everwarm_domain::order::{Liquidity, OrderIntent, OrderStatus, OrderType, Side, VenueFill};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_kernel::fact::{Fact, Key, Library};
 use everwarm_runtime::store::archive::Archive;
@@ -77,7 +75,7 @@ fn intent(id: &str) -> OrderIntent {
         price: None,
         close_time: 2 * MINUTE,
         valid_until: 7 * MINUTE,
-        terms: Terms::default(),
+        terms: Box::default(),
     }
 }
 

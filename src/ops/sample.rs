@@ -12,9 +12,9 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{
     Balance, Liquidity, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource,
-    SendAttempt, Side, Terms, VenueFill,
+    SendAttempt, Side, VenueFill,
 };
-use everwarm_domain::signal::{Direction, Intent, SignalTerms};
+use everwarm_domain::signal::{Direction, Intent};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_kernel::fact::{Fact, Key};
 use std::ops::ControlFlow;
@@ -90,7 +90,7 @@ fn wish(name: &str) -> Signal {
         price: Price(125_000_000_000),
         close_time: T,
         reason: "the 10-bar average crossed above the 30-bar one".into(),
-        terms: SignalTerms::default(),
+        terms: Box::default(),
     }
 }
 
@@ -105,7 +105,7 @@ fn intent() -> OrderIntent {
         price: None,
         close_time: T,
         valid_until: T + 5 * MINUTE,
-        terms: Terms::default(),
+        terms: Box::default(),
     }
 }
 

@@ -10,7 +10,7 @@ use everwarm_domain::fact::{Analysis, Body, Decision, Market, Order, Signal, Ven
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{OrderStatus, Response, Side};
-use everwarm_domain::signal::{Direction, SignalTerms};
+use everwarm_domain::signal::Direction;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
@@ -77,7 +77,7 @@ impl Stage for Hasty {
             price: Price(100 * 100_000_000),
             close_time: *time,
             reason: "it is hasty".to_owned(),
-            terms: SignalTerms::default(),
+            terms: Box::default(),
         }];
         out.say_because([fact.key], Body::Analysis(Analysis::Signals { rows }));
     }

@@ -10,7 +10,7 @@ use everwarm::venue::rate_limit::Note;
 use everwarm::venue::simulated::Admin;
 use everwarm::venue::{Probe, Secret};
 use everwarm_domain::id::{ClientOrderId, Symbol};
-use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, SendAttempt, Side, Terms};
+use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, SendAttempt, Side};
 use everwarm_domain::time::{MINUTE, Timeframe};
 use everwarm_runtime::clock::wall_ms;
 use everwarm_sim::faults::{Fault, MODES, Mode};
@@ -54,7 +54,7 @@ impl Desk {
             price,
             close_time: 0,
             valid_until: i64::MAX,
-            terms: Terms::default(),
+            terms: Box::default(),
         }
     }
 

@@ -242,15 +242,9 @@ fn minute(desk: &mut Desk, dice: &mut Dice, minute: i64, refused: &mut u32) {
         match decode::<wire::Account>("account", &bytes(&balances(dice))) {
             Ok(account) => {
                 let (balances, unread) = map::balances(&account.balances, false);
-                let (life, time, open) = (1, desk.time, Vec::new());
-                desk.give(Body::Venue(Venue::Account {
-                    life,
-                    time,
-                    balances,
-                    open,
-                    unread,
-                    venue: VenueId::default(),
-                }));
+                let (life, time, open, venue) = (1, desk.time, Vec::new(), VenueId::default());
+                let account = Venue::Account { life, time, balances, open, unread, venue };
+                desk.give(Body::Venue(account));
             }
             Err(_) => *refused += 1,
         }

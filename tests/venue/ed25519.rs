@@ -9,7 +9,7 @@ use everwarm::venue::link::{self, Wiring};
 use everwarm::venue::port::{AccountReport, ErrorClass, Stamp};
 use everwarm::venue::session::{Event, Moment};
 use everwarm_domain::id::{ClientOrderId, Symbol};
-use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, SendAttempt, Side, Terms};
+use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, SendAttempt, Side};
 use everwarm_runtime::clock::{steady_ms, wall_ms};
 use everwarm_sim::server::port::PRIVATE_KEY_FILE;
 use everwarm_sim::wire::sign::DEMO_ED25519_KEY;
@@ -28,7 +28,7 @@ fn resting_buy(symbol: Symbol) -> OrderIntent {
         price: None,
         close_time: 0,
         valid_until: i64::MAX,
-        terms: Terms::default(),
+        terms: Box::default(),
     }
 }
 

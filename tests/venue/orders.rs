@@ -7,7 +7,7 @@ use everwarm::venue::binance::{ApiKey, BinanceClient};
 use everwarm::venue::clock::Pace;
 use everwarm::venue::port::ErrorClass;
 use everwarm_domain::id::ClientOrderId;
-use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side, Terms};
+use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side};
 use everwarm_runtime::clock;
 use everwarm_sim::server::port::PortFile;
 use futures_util::future::join_all;
@@ -55,7 +55,7 @@ async fn orders_wait_for_their_window_and_none_is_too_many() {
         price: Some(down(half, rules.tick_size)),
         close_time: 0,
         valid_until: i64::MAX,
-        terms: Terms::default(),
+        terms: Box::default(),
     };
     // Orders are counted anew at each of these: all of them must fall into one.
     while clock::wall_ms().rem_euclid(10_000) >= 3_000 {

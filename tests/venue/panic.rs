@@ -6,7 +6,7 @@ use crate::kit::{Folder, Process, run, wait_until};
 use everwarm::venue::binance::BinanceClient;
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{Decimal, floor_to_step};
-use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side, Terms};
+use everwarm_domain::order::{OrderIntent, OrderType, SendAttempt, Side};
 use everwarm_sim::server::port::PortFile;
 use std::path::Path;
 
@@ -27,7 +27,7 @@ async fn buy(client: &BinanceClient, symbol: Symbol, id: &str, order_type: Order
         price: (order_type == OrderType::Limit).then_some(half),
         close_time: 0,
         valid_until: i64::MAX,
-        terms: Terms::default(),
+        terms: Box::default(),
     };
     client.server_time().await.unwrap();
     let timestamp = client.now();

@@ -105,7 +105,7 @@ pub struct OrderIntent {
     pub valid_until: UtcMs,
     /// What else was decided; left out of facts where it is nothing.
     #[serde(default, skip_serializing_if = "Terms::is_default")]
-    pub terms: Terms,
+    pub terms: Box<Terms>,
 }
 
 /// How long an order works.

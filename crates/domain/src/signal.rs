@@ -52,7 +52,7 @@ pub struct Signal {
     /// Why, in words a person understands.
     pub reason: String,
     /// What else it says.
-    pub terms: SignalTerms,
+    pub terms: Box<SignalTerms>,
 }
 
 /// What a signal says besides what is to be done.
@@ -119,7 +119,7 @@ struct Stored {
 struct More {
     /// None: what the side says of a lot that is bought first.
     does: Option<(Intent, Direction)>,
-    terms: SignalTerms,
+    terms: Box<SignalTerms>,
 }
 
 impl More {
@@ -173,7 +173,7 @@ mod tests {
             price: Price(2),
             close_time: 3,
             reason: "why".to_owned(),
-            terms,
+            terms: Box::new(terms),
         }
     }
 

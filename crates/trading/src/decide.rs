@@ -38,7 +38,7 @@ use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::{self, Decimal, Price};
 use everwarm_domain::odd::Oddity;
-use everwarm_domain::order::{OrderIntent, OrderType, Side, Terms};
+use everwarm_domain::order::{OrderIntent, OrderType, Side};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::UtcMs;
@@ -257,7 +257,7 @@ impl Decide {
             price: None,
             close_time: *close_time,
             valid_until: terms.valid_until.unwrap_or(i64::MAX).min(usual),
-            terms: Terms::default(),
+            terms: Box::default(),
         };
         Ok(Approved { intent, reserved, reason: signal.reason.clone() })
     }

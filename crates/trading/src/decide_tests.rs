@@ -83,7 +83,7 @@ fn sell(symbol: &str) -> Signal {
 #[test]
 fn what_a_signal_says_besides_is_kept_or_refused() {
     let mut stage = ready(|_| {});
-    let with = |terms: SignalTerms| Signal { terms, ..buy("BTCUSDT") };
+    let with = |terms: SignalTerms| Signal { terms: Box::new(terms), ..buy("BTCUSDT") };
     let (price, usual) = (Some(dec("90")), SignalTerms::default);
     let no = [
         Signal { direction: Direction::Short, ..buy("BTCUSDT") },

@@ -17,7 +17,7 @@ use everwarm_domain::id::{ClientOrderId, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::order::{Balance, HOUSE, OrderStatus, PANIC, Side, VenueFill};
 use everwarm_domain::settings::Settings;
-use everwarm_domain::signal::{Direction, SignalTerms};
+use everwarm_domain::signal::Direction;
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::chance::draw;
@@ -539,7 +539,7 @@ fn a_sale_that_a_version_without_lots_decided_is_in_the_way_of_every_lot_it_may_
         price: None,
         close_time: T,
         valid_until: T,
-        terms: everwarm_domain::order::Terms::default(),
+        terms: Box::default(),
     };
     let (reserved, reason) = (Decimal::ZERO, String::new());
     let approved = Body::Decision(Decision::Approved { intent, reserved, reason });
@@ -593,7 +593,7 @@ impl Stage for Scripted {
                 price: price?,
                 close_time: *time,
                 reason: "r".to_owned(),
-                terms: SignalTerms::default(),
+                terms: Box::default(),
             })
         };
         let rows: Vec<Signal> =

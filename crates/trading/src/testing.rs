@@ -15,7 +15,7 @@ use everwarm_domain::order::{
     FIRST_STRATEGY, Liquidity, OrderStatus, SendAttempt, Side, VenueFill,
 };
 use everwarm_domain::settings::Settings;
-use everwarm_domain::signal::{Direction, SignalTerms};
+use everwarm_domain::signal::Direction;
 use everwarm_domain::time::MINUTE;
 use everwarm_kernel::fact::{Fact, Key};
 use everwarm_kernel::stage::{Out, Stage};
@@ -133,7 +133,7 @@ pub fn signal(symbol: &str, side: Side, close_time: i64) -> Signal {
         price: Price(10_000_000_000),
         close_time,
         reason: "because".to_owned(),
-        terms: SignalTerms::default(),
+        terms: Box::default(),
     }
 }
 

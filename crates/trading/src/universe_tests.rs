@@ -141,7 +141,7 @@ fn a_symbol_is_left_until_nothing_of_it_is_left() {
         price: None,
         close_time: 0,
         valid_until: 0,
-        terms: everwarm_domain::order::Terms::default(),
+        terms: Box::default(),
     };
     told.hear(Body::Order(Order::Intent(intent)));
     told.hear(position("BTCUSDT", "0.00001", "0"));

@@ -6,7 +6,7 @@ use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{
     Liquidity, OrderIntent, OrderRequest, OrderStatus, OrderType, RequestKind, SendAttempt, Side,
-    Terms, VenueFill,
+    VenueFill,
 };
 use everwarm_kernel::fact::{Fact, Key, Rank};
 use everwarm_sim::server::requests::{Asked, Entry};
@@ -36,7 +36,7 @@ fn wish(name: &str) -> OrderIntent {
         price: None,
         close_time: 0,
         valid_until: 0,
-        terms: Terms::default(),
+        terms: Box::default(),
     }
 }
 

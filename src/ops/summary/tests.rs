@@ -10,7 +10,7 @@ use everwarm_domain::fact::kinds::rank;
 use everwarm_domain::fact::{Body, Decision, Ledger, Market, Operator, Order};
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, Side, Terms};
+use everwarm_domain::order::{OrderIntent, OrderStatus, OrderType, Side};
 use everwarm_domain::time::{DAY, MINUTE, UtcMs, day_of};
 use everwarm_kernel::fact::{Fact, Key};
 use everwarm_kernel::stage::Stage as _;
@@ -142,7 +142,7 @@ fn intent(id: &str, close_time: UtcMs) -> Body {
         price: None,
         close_time,
         valid_until: close_time + 5 * MINUTE,
-        terms: Terms::default(),
+        terms: Box::default(),
     }))
 }
 

@@ -8,7 +8,7 @@ use everwarm_domain::time::MINUTE;
 
 /// Whether a signal is of a form that is traded: it opens or closes a lot, at the market.
 pub(super) fn form_allows(signal: &Signal) -> Result<(), Refusal> {
-    let SignalTerms { limit, stop, target, .. } = &signal.terms;
+    let SignalTerms { limit, stop, target, .. } = &*signal.terms;
     let what = match (signal.intent, signal.direction) {
         (_, Direction::Short) => "short lots are not traded",
         (Intent::Add, Direction::Long) => "nothing is added to a lot",

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 /// What becomes of an exit in this round.
 enum Fate {
     /// It is requested.
-    Asks(Approved),
+    Asks(Box<Approved>),
     /// It waits, and why; no reason where its request is on its way.
     Waits(Option<String>),
     /// It is over, and why.
@@ -190,7 +190,7 @@ impl Decide {
             return Fate::Ends("an operator has resumed trading".to_owned());
         }
         match self.request(symbol, strategy, exit, round) {
-            Ok(approved) => Fate::Asks(approved),
+            Ok(approved) => Fate::Asks(Box::new(approved)),
             Err(Refusal { code: "too-small" | "nothing-to-sell", text }) => Fate::Ends(text),
             Err(Refusal { text, .. }) => Fate::Waits(Some(text)),
         }
@@ -248,7 +248,7 @@ impl Decide {
             price: None,
             close_time: exit.since,
             valid_until: self.valid_until(from),
-            terms: Terms::again(part.revision),
+            terms: Box::new(Terms::again(part.revision)),
         };
         Ok(Approved { intent, reserved: Decimal::ZERO, reason: exit.cause.clone() })
     }

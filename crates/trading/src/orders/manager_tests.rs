@@ -6,9 +6,7 @@ use crate::testing::{dec, fact, facts_of, input, sent, sym, trade};
 use everwarm_domain::fact::{Conflict, Decision};
 use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{
-    OrderIntent, OrderReport, OrderType, ReportSource, Side, Terms, VenueFill,
-};
+use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, ReportSource, Side, VenueFill};
 
 const ID: &str = "ew-smacross-a";
 /// Venue time of the first attempt; it is settled 15 s later.
@@ -30,7 +28,7 @@ fn approved(text: &str) -> Body {
         price: None,
         close_time: VALID_UNTIL - 300_000,
         valid_until: VALID_UNTIL,
-        terms: Terms::default(),
+        terms: Box::default(),
     };
     let (reserved, reason) = (Decimal::ONE, String::new());
     Body::Decision(Decision::Approved { intent, reserved, reason })

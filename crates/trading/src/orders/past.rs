@@ -177,7 +177,7 @@ mod tests {
     use super::*;
     use crate::testing::sym;
     use everwarm_domain::money::Decimal;
-    use everwarm_domain::order::{OrderIntent, OrderType, Side, Terms};
+    use everwarm_domain::order::{OrderIntent, OrderType, Side};
     use everwarm_kernel::fact::Key;
     use everwarm_kernel::state;
 
@@ -192,7 +192,7 @@ mod tests {
             price: None,
             close_time: 0,
             valid_until: 0,
-            terms: Terms::default(),
+            terms: Box::default(),
         };
         Order::new(intent, Key { n: i, rank: 1, i: 0 })
     }

@@ -59,7 +59,7 @@ pub(super) mod intent {
         valid_until: UtcMs,
         // States of releases that did not know it.
         #[serde(default)]
-        terms: Terms,
+        terms: Box<Terms>,
     }
 
     pub(in super::super) fn serialize<S: Serializer>(

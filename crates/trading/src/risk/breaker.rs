@@ -351,7 +351,7 @@ mod tests {
                 price: None,
                 close_time: 0,
                 valid_until: 0,
-                terms: everwarm_domain::order::Terms::default(),
+                terms: Box::default(),
             };
             assert_eq!(said(&mut stage, 700, Body::Order(Order::Intent(intent))), "");
             facts_of(&mut stage, &input(1, sent(id, 1, 0)));

@@ -24,7 +24,7 @@ use everwarm_domain::id::{ClientOrderId, SymbolMap};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{FIRST_STRATEGY, Side};
-use everwarm_domain::signal::{Direction, SignalTerms};
+use everwarm_domain::signal::Direction;
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::Timeframe;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
@@ -243,7 +243,7 @@ impl<S: Strategy> StrategyStage<S> {
                     price: row.head.close,
                     close_time: row.head.time,
                     reason: wish.reason,
-                    terms: SignalTerms::default(),
+                    terms: Box::default(),
                 });
             }
         }

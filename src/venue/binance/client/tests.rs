@@ -6,7 +6,7 @@ use crate::venue::clock::Pace;
 use axum::extract::State as ServerState;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, Method as HttpMethod, StatusCode, Uri};
-use everwarm_domain::order::{OrderType, Side, Terms};
+use everwarm_domain::order::{OrderType, Side};
 use std::collections::VecDeque;
 
 /// Status, body and seconds to wait.
@@ -95,7 +95,7 @@ fn intent() -> OrderIntent {
         price: None,
         close_time: NOW,
         valid_until: NOW + 1,
-        terms: Terms::default(),
+        terms: Box::default(),
     }
 }
 

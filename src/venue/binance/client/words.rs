@@ -18,10 +18,8 @@ pub(super) fn order(intent: &OrderIntent, attempt: &SendAttempt) -> Result<Query
         Some("quantity and price must be positive")
     } else if intent.price.is_some() != (intent.order_type == OrderType::Limit) {
         Some("a limit order needs a price, a market order takes none")
-    } else if let Some(text) = unknown(&intent.terms) {
-        Some(text)
     } else {
-        None
+        unknown(&intent.terms)
     };
     if let Some(text) = wrong {
         let class = ErrorClass::Refused { again: false };
