@@ -117,6 +117,19 @@ fn a_plan_that_takes_too_much_is_refused_with_its_place_and_its_memory() {
     assert!(!dir.exists(), "nothing was touched");
     assert_eq!(run(&dir, &["config", "check", "--config", path]).0, Some(0), "fewer symbols fit");
 
+    // How many symbols a recording has is known when it is opened.
+    let recording = made_recording(&folder.join("recording"), 300, 2);
+    fs::write(&file, many(98)).unwrap();
+    let play = ["--recording", &recording, "--config", path];
+    assert_eq!(run(&dir, &[&["config", "check"], &play[..]].concat()).0, Some(0));
+    let (code, _, err) = run(&dir, &[&["run"], &play[..]].concat());
+    assert_eq!(code, Some(2), "{err}");
+    assert!(
+        err.contains(&place) && err.contains("198 features of 300 symbols take 296 MB"),
+        "{err}"
+    );
+    assert!(!dir.exists(), "nothing was touched");
+
     // So many that their number alone is too large; the daemon goes on by what is in force.
     fs::write(&file, FIRST).unwrap();
     let daemon = Process::start(&dir, &market(path));
