@@ -9,6 +9,7 @@ use everwarm_domain::fact::{Body, Decision, Ledger, Market, Operator};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{FIRST_STRATEGY, HOUSE, Side};
 use everwarm_domain::time::MINUTE;
+use everwarm_runtime::chaos::Site;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Mixtures in every test run.
@@ -94,9 +95,13 @@ fn two_strategies_on_one_symbol_hold_and_sell_each_their_own() {
 fn kills_around_two_strategies_end_the_same() {
     let (feed, learned) = learned_of("paired");
     let mut die = Die(number("EVERWARM_SEED").unwrap_or(1));
-    // All points of the second strategy and of who puts settings in force; of the others mixtures.
+    // All points of the strategies that come and go, of who puts settings in force, and of who says
+    // that one leaves; of the others mixtures.
     let mut passings = learned.passings.clone();
-    passings.retain(|(_, who, _), _| [SECOND, THIRD, "config"].contains(&who.as_str()));
+    passings.retain(|(site, who, _), _| {
+        let appends = [Site::BeforeAppend, Site::AfterAppend].contains(site);
+        [SECOND, THIRD, "config"].contains(&who.as_str()) || (appends && who == "universe")
+    });
     let mut plans = pack(every_target(&passings, &mut die), 7, &mut die);
     plans.extend(
         (0..MIXTURES).map(|_| mixture(&learned.passings, &learned.operations, die.throw())),
@@ -104,5 +109,7 @@ fn kills_around_two_strategies_end_the_same() {
     let swept = sweep(feed, &plans, &learned.picture);
     println!("{} runs of {} lives, {} targets", swept.runs, swept.lives, swept.struck.len());
     none_failed("paired", &swept);
-    assert!(swept.struck.keys().any(|(_, who, ..)| who == SECOND));
+    for of in [SECOND, "universe"] {
+        assert!(swept.struck.keys().any(|(_, who, ..)| who == of), "nothing struck {of}");
+    }
 }
