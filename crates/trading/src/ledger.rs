@@ -5,7 +5,7 @@
 //! house. So does what is left of a lot that is too small to sell when its exit ends: it moves at
 //! the next close, for only closes come at the same place of the journal in every run.
 //!
-//! Profit is locked in by the lot that is sold, whoever sells it. The house makes what its lot
+//! The lot that is sold realises the profit, whoever sells it. The house makes what its lot
 //! makes, and what the sale of external holdings brings.
 //!
 //! A fee in the quote asset leaves cash and profit, one in the base asset leaves the lot that was
@@ -36,7 +36,7 @@
 //! 3. Before the baseline nothing is foreign.
 //! 4. What is missing, or may be, is more than nothing.
 //! 5. A position is the sum of its lots; no lot is empty or negative, and none is there twice.
-//! 6. What a position locked in is the sum of what its strategies locked in.
+//! 6. The realised profit of a position is the sum over its strategies.
 
 mod booking;
 mod position;

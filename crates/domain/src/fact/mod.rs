@@ -645,8 +645,8 @@ pub enum Ledger {
         /// Event time at which it was opened, UTC milliseconds; none where it is closed, or was
         /// opened before lots were kept.
         opened: Option<UtcMs>,
-        /// Profit that the lots of this strategy locked in since the beginning, in quote units,
-        /// fees included. The sum over all strategies is what the position locked in.
+        /// Realised profit of this strategy in this symbol since the beginning, in quote units,
+        /// fees included. The position's is the sum over its strategies.
         #[serde(default)]
         realized_pnl: Decimal,
     },

@@ -26,12 +26,12 @@ pub(super) struct Lot {
 pub(super) struct Position {
     pub(super) quantity: Decimal,
     pub(super) cost: Decimal,
-    /// Profit locked in: the sum of what the strategies made.
+    /// Realised profit: the sum over the strategies.
     pub(super) realized: Decimal,
     /// The oldest first; none of nothing.
     #[serde(default)]
     pub(super) lots: Vec<Lot>,
-    /// Profit locked in by the lots of each strategy; none of nothing.
+    /// Realised profit by strategy; no entry where it is zero.
     #[serde(default)]
     pub(super) made: BTreeMap<String, Decimal>,
 }
@@ -110,7 +110,7 @@ impl Position {
         self.take(quantity, from, Taken::Sold)
     }
 
-    /// A strategy locked in a profit, or a loss.
+    /// Books a realised profit of a strategy; a loss is negative.
     pub(super) fn gain(&mut self, strategy: &str, amount: Decimal) {
         let made = self.made.entry(strategy.to_owned()).or_default();
         *made = made.saturating_add(amount);

@@ -106,7 +106,7 @@ impl Ledger {
     }
 }
 
-/// Says the lots of a symbol that are not what they were, or locked in something.
+/// Reports each lot of a symbol that changed, or whose realised profit did.
 fn say_changes(
     because: &[Key],
     symbol: Symbol,
