@@ -267,20 +267,7 @@ impl Actor for ConfigActor {
         let mut state = State { world, writer, in_force, waker, steward };
         // What was appended and not folded before the predecessor ended is folded first.
         state.fold()?;
-        let inputs = inputs(state.in_force.stage(), state.world.journal.life(), wanted);
-        if !inputs.is_empty() {
-            let settings = inputs.iter().find_map(settings_in);
-            let joins = settings.and_then(|settings| joins(&state.world, &settings));
-            let head = state.world.journal.head();
-            state.world.chaos().point(Site::BeforeAppend, NAME);
-            let (journal, joins) = (&state.world.journal, joins.unwrap_or_default());
-            // Nobody appends anything before a life has begun.
-            journal
-                .enrol_at(&state.writer, head, inputs, joins)?
-                .ok_or("another input came before the life began")?;
-            state.world.chaos().point(Site::AfterAppend, NAME);
-            state.fold()?;
-        }
+        while !state.begin(&wanted)? {}
         state.world.board.write_begun();
         Ok(state)
     }
@@ -316,6 +303,25 @@ impl State {
         }
         self.world.board.write_config(standing);
         Ok(())
+    }
+
+    /// Says that the life has begun, behind all that was said; whether it is said now.
+    fn begin(&mut self, wanted: &Wanted) -> Result<bool, ActorProcessingErr> {
+        let head = self.world.journal.head();
+        self.fold()?;
+        let inputs = inputs(self.in_force.stage(), self.world.journal.life(), wanted.clone());
+        if inputs.is_empty() {
+            return Ok(true);
+        }
+        let settings = inputs.iter().find_map(settings_in);
+        let joins = settings.and_then(|settings| joins(&self.world, &settings));
+        self.world.chaos().point(Site::BeforeAppend, NAME);
+        let (journal, joins) = (&self.world.journal, joins.unwrap_or_default());
+        // Where another input came before, all of it is looked at again.
+        let begun = journal.enrol_at(&self.writer, head, inputs, joins)?.is_some();
+        self.world.chaos().point(Site::AfterAppend, NAME);
+        self.fold()?;
+        Ok(begun)
     }
 
     /// Puts a configuration in force, whole or not at all: it is one input.

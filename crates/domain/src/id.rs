@@ -162,6 +162,15 @@ impl<V> SymbolMap<V> {
         row
     }
 
+    /// The value of `symbol`, if there is one, of several asked for by ascending name: all of them
+    /// cost one walk. `near` is where the last one was found, 0 before the first.
+    pub fn find_near(&self, near: &mut usize, symbol: Symbol) -> Option<&V> {
+        let ahead = self.0.get(*near..)?;
+        let place = ahead.iter().position(|row| row.0 >= symbol)?;
+        *near += place;
+        self.0.get(*near).filter(|row| row.0 == symbol).map(|row| &row.1)
+    }
+
     /// The value of `symbol`, made by default where there is none.
     pub fn entry(&mut self, symbol: Symbol) -> &mut V
     where
@@ -231,5 +240,24 @@ impl VenueId {
     #[must_use]
     pub fn is_default(&self) -> bool {
         *self == VenueId::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_are_found_in_one_walk() {
+        let symbol = |name: &str| Symbol::new(name).unwrap();
+        let mut map = SymbolMap::default();
+        for (name, value) in [("B", 1), ("D", 2), ("E", 3)] {
+            map.insert(symbol(name), value);
+        }
+        let mut near = 0;
+        let found =
+            ["A", "B", "B", "C", "E", "F"].map(|name| map.find_near(&mut near, symbol(name)));
+        assert_eq!(found, [None, Some(&1), Some(&1), None, Some(&3), None]);
+        assert_eq!(SymbolMap::<u8>::default().find_near(&mut 0, symbol("A")), None);
     }
 }

@@ -55,6 +55,10 @@ impl Instrument {
     /// as none.
     #[must_use]
     pub fn sells(&self, quantity: Decimal) -> bool {
+        // What is a step more than the least needs no division: most holdings are.
+        if quantity > Decimal::ZERO && quantity >= self.min_quantity.saturating_add(self.step()) {
+            return true;
+        }
         let floored = self.floor(quantity);
         floored > Decimal::ZERO && floored >= self.min_quantity
     }

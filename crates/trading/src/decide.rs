@@ -183,15 +183,32 @@ struct Newest {
     close: Price,
 }
 
-/// The running account of one round.
-struct Round {
+/// What one round has decided to sell: of which lots, and base units by asset.
+#[derive(Default)]
+struct Sales<'a> {
+    sold: BTreeSet<(Symbol, &'a str)>,
+    selling: BTreeMap<&'a str, Decimal>,
+}
+
+/// The running account of the entries of one round.
+struct Entries<'a> {
+    /// Quote units that are free.
     cash: Option<Decimal>,
-    /// Lots that are held or have an entry on the way.
-    taken: BTreeSet<(Symbol, String)>,
-    /// What this round has decided to sell: of which lots, and base units by asset.
-    sold: BTreeSet<(Symbol, String)>,
-    selling: BTreeMap<String, Decimal>,
+    /// Lots that are held or have an entry on the way, by name.
+    taken: Vec<(Symbol, &'a str)>,
     caps: Caps,
+}
+
+impl<'a> Entries<'a> {
+    fn takes(&self, symbol: Symbol, strategy: &str) -> bool {
+        self.taken.binary_search(&(symbol, strategy)).is_ok()
+    }
+
+    fn take(&mut self, symbol: Symbol, strategy: &'a str) {
+        if let Err(place) = self.taken.binary_search(&(symbol, strategy)) {
+            self.taken.insert(place, (symbol, strategy));
+        }
+    }
 }
 
 impl Decide {
@@ -200,44 +217,50 @@ impl Decide {
         self.holds.iter().map(|(id, hold)| (id, hold.open()))
     }
 
-    fn round(&self) -> Round {
+    fn entries(&self) -> Entries<'_> {
         let held = money::total(self.holds.values().map(Hold::open));
-        let is_long = |symbol: Symbol, quantity: Decimal| {
-            self.instruments.get(symbol).is_none_or(|rule| rule.sells(quantity))
-        };
-        let lots = self.lots.iter().filter(|(symbol, _, quantity)| is_long(*symbol, *quantity));
-        let lots = lots.map(|(symbol, strategy, _)| (symbol, strategy.to_owned()));
-        let entries = self.holds.values().filter(|hold| hold.side == Side::Buy);
-        let entries = entries.map(|hold| (hold.symbol, hold.strategy.clone()));
-        let taken = lots.chain(entries).collect();
         let cash = self.cash.map(|cash| cash.saturating_sub(held));
-        let (sold, selling) = (BTreeSet::new(), BTreeMap::new());
-        Round { cash, taken, sold, selling, caps: self.caps.clone() }
+        let mut near = 0;
+        let lots = self.lots.iter().filter(|(symbol, _, quantity)| {
+            let rule = self.instruments.near(&mut near, *symbol);
+            rule.is_none_or(|rule| rule.sells(*quantity))
+        });
+        let taken = lots.map(|(symbol, strategy, _)| (symbol, strategy)).collect();
+        let mut entries = Entries { cash, taken, caps: self.caps.clone() };
+        for hold in self.holds.values().filter(|hold| hold.side == Side::Buy) {
+            entries.take(hold.symbol, &hold.strategy);
+        }
+        entries
     }
 
     /// Whether a lot has an order that is not final, or that this round has decided.
-    fn is_pending(&self, symbol: Symbol, strategy: &str, round: &Round) -> bool {
+    fn is_pending(&self, symbol: Symbol, strategy: &str, sales: &Sales<'_>) -> bool {
         self.holds.values().any(|hold| hold.is_of(symbol, strategy))
-            || round.sold.contains(&(symbol, strategy.to_owned()))
+            || sales.sold.contains(&(symbol, strategy))
     }
 
-    fn judge(&self, signal: &Signal, round: &mut Round) -> Result<Approved, Refusal> {
+    fn judge<'a>(
+        &self,
+        signal: &'a Signal,
+        sales: &Sales<'_>,
+        entries: &mut Entries<'a>,
+    ) -> Result<Approved, Refusal> {
         form_allows(signal)?;
         self.level_allows(signal)?;
         self.listing_allows(signal.symbol)?;
         self.bars_allow(signal.symbol)?;
         let rule = self.instrument(signal.symbol)?;
-        if self.is_pending(signal.symbol, &signal.strategy, round) {
+        if self.is_pending(signal.symbol, &signal.strategy, sales) {
             if self.is_taken_back(signal.symbol, &signal.strategy) {
                 let text = format!("{} is held still: its exit is withdrawn", signal.symbol);
                 return no("already-long", text);
             }
             return no("pending", format!("an order in {} is not final yet", signal.symbol));
         }
-        let (quantity, reserved) = self.entry(signal, rule, round)?;
-        round.taken.insert((signal.symbol, signal.strategy.clone()));
-        round.cash = round.cash.map(|cash| cash.saturating_sub(reserved));
-        round.caps.spend(signal.close_time, reserved);
+        let (quantity, reserved) = self.entry(signal, rule, entries)?;
+        entries.take(signal.symbol, &signal.strategy);
+        entries.cash = entries.cash.map(|cash| cash.saturating_sub(reserved));
+        entries.caps.spend(signal.close_time, reserved);
         let Signal { strategy, symbol, close_time, terms, .. } = signal;
         let (side, usual) = (signal.side(), self.valid_until(*close_time));
         let intent = OrderIntent {
@@ -345,13 +368,13 @@ impl Decide {
         &self,
         signal: &Signal,
         rule: &Instrument,
-        round: &Round,
+        entries: &Entries<'_>,
     ) -> Result<(Decimal, Decimal), Refusal> {
         let symbol = signal.symbol;
-        if round.taken.contains(&(symbol, signal.strategy.clone())) {
+        if entries.takes(symbol, &signal.strategy) {
             return no("already-long", format!("{symbol} is held already"));
         }
-        let (open, most) = (round.taken.len(), self.settings.trading.max_positions);
+        let (open, most) = (entries.taken.len(), self.settings.trading.max_positions);
         if open >= most as usize {
             return no("max-positions", format!("{open} of {most} positions are taken"));
         }
@@ -364,7 +387,7 @@ impl Decide {
             BreakerLevel::Reduced => full / Decimal::TWO,
             BreakerLevel::Normal | BreakerLevel::ExitsOnly | BreakerLevel::Halted => full,
         };
-        let Some(cash) = round.cash else {
+        let Some(cash) = entries.cash else {
             return no("not-reconciled", "the cash is not known before the account was compared");
         };
         let hold = |notional: Decimal| notional.saturating_mul(Decimal::new(HOLD_PERCENT, 2));
@@ -375,7 +398,7 @@ impl Decide {
         let price = signal.price.decimal();
         let quantity = sizing::buy(rule, notional, price).map_err(too_small)?;
         let reserved = hold(quantity.saturating_mul(price)).normalize();
-        match round.caps.allows(signal.close_time, reserved) {
+        match entries.caps.allows(signal.close_time, reserved) {
             Ok(()) => Ok((quantity, reserved)),
             Err(text) => no("live-cap", text),
         }
@@ -588,10 +611,13 @@ impl Stage for Decide {
             let order = b.confidence_ppm.cmp(&a.confidence_ppm);
             order.then_with(|| (a.symbol, &a.strategy).cmp(&(b.symbol, &b.strategy)))
         });
-        let mut round = self.round();
-        self.conclude_exits(&waiting, &mut round, out);
-        for (key, signal) in waiting.iter().filter(|(_, signal)| signal.side() == Side::Buy) {
-            let body = match self.judge(signal, &mut round) {
+        let mut sales = Sales::default();
+        self.conclude_exits(&waiting, &mut sales, out);
+        let buys = waiting.iter().filter(|(_, signal)| signal.side() == Side::Buy);
+        let mut entries = None;
+        for (key, signal) in buys {
+            let entries = entries.get_or_insert_with(|| self.entries());
+            let body = match self.judge(signal, &sales, entries) {
                 Ok(approved) => approved.into_body(),
                 Err(Refusal { code, text }) => {
                     let (signal, code) = (signal.clone(), code.to_owned());

@@ -154,7 +154,7 @@ fn approves_a_rounded_fixed_notional_and_holds_it_until_the_order_is_final() {
         ["BTCUSDT pending: an order in BTCUSDT is not final yet"]
     );
     facts_of(&mut stage, &fact(3, 700, changed(&id, OrderStatus::PartlyFilled, "4")));
-    assert_eq!(stage.round().cash, Some(dec("9390")), "400 of it have left the cash");
+    assert_eq!(stage.entries().cash, Some(dec("9390")), "400 of it have left the cash");
     facts_of(&mut stage, &fact(3, 800, position("BTCUSDT", "10", "9000")));
     facts_of(&mut stage, &fact(4, 700, changed(&id, OrderStatus::Filled, "10")));
     assert!(stage.holds.is_empty());

@@ -1,12 +1,12 @@
 //! All stages together on the plain loop.
 
 use super::testing::world::{Delivery, History, World, settings};
-use super::testing::{bar, configured, dec, sym};
+use super::testing::{bar, configured, dec, sym, trade};
 use crate::stages;
 use everwarm_domain::fact::kinds::kind;
-use everwarm_domain::fact::{Body, Ledger, Market, Order};
+use everwarm_domain::fact::{Body, Ledger, Market, Operator, Order, Venue};
 use everwarm_domain::market::Bar;
-use everwarm_domain::order::Side;
+use everwarm_domain::order::{OrderReport, OrderStatus, ReportSource, SendAttempt, Side};
 use everwarm_domain::time::{MINUTE, Timeframe};
 use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_kernel::plain::PlainLoop;
@@ -139,4 +139,53 @@ fn history_makes_the_first_close_count() {
         table.rows().next().map(|row| row.values.to_vec())
     });
     assert_eq!(values.unwrap(), [104.0, 307.0 / 3.0]);
+}
+
+/// An entry without an answer is found by a query after its exit was decided: the exit leaves with
+/// the next tick of the clock, not with the next close.
+#[test]
+fn an_exit_leaves_at_once_where_a_query_ends_its_entry() {
+    let mut world = World::new(Delivery::Whole, 0);
+    let close = |world: &mut World, minute: i64, price: i64| {
+        world.time = (minute + 1) * MINUTE;
+        let bars = vec![bar("BTCUSDT", minute, price)];
+        world.give(Body::Market(Market::close(world.time, bars, Vec::new())));
+    };
+    for (minute, price) in (1..).zip([100, 99, 98, 110]) {
+        close(&mut world, minute, price);
+    }
+    let (intent, timestamp) = (world.book.to_send(world.time)[0].intent.clone(), world.time);
+    let (client_id, quantity) = (intent.client_id.clone(), intent.quantity);
+    let attempt =
+        SendAttempt { client_id: client_id.clone(), attempt: 1, timestamp, recv_window: 5_000 };
+    world.give(Body::Venue(Venue::Sent { attempts: vec![attempt] }));
+    let reason = "timeout".to_owned();
+    world.give(Body::Venue(Venue::Unanswered { client_id, attempt: 1, reason }));
+    for (minute, price) in (5..).zip([120, 125, 90, 80]) {
+        close(&mut world, minute, price);
+    }
+    assert_eq!(world.count(kind::CANCEL_INTENT), 1);
+    let mut fill = trade(1, "110", "1");
+    fill.quantity = quantity;
+    world.give(Body::Venue(Venue::Reported(OrderReport {
+        source: ReportSource::Query,
+        client_id: intent.client_id,
+        venue_order_id: 1,
+        symbol: intent.symbol,
+        side: Side::Buy,
+        status: OrderStatus::Filled,
+        quantity,
+        executed: quantity,
+        executed_quote: quantity * dec("110"),
+        fills: vec![fill],
+        time: timestamp,
+    })));
+    let time = world.time + 1;
+    assert_eq!(world.plain.next_wake(), Some(time), "it need not wait for a close");
+    world.give(Body::Operator(Operator::Clock { time }));
+    let sales = world.facts.iter().filter(|fact| {
+        matches!(&fact.body, Body::Order(Order::Intent(intent)) if intent.side == Side::Sell)
+    });
+    assert_eq!(sales.count(), 1);
+    assert_ne!(world.plain.next_wake(), Some(time), "and then nothing is due");
 }

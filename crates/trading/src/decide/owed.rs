@@ -2,7 +2,7 @@
 
 use super::exits::{self, Ended, Exit};
 use super::{
-    Approved, BEFORE_LOTS, Decide, Hold, LEAVES, Part, Refusal, Round, client_id, form_allows, no,
+    Approved, BEFORE_LOTS, Decide, Hold, LEAVES, Part, Refusal, Sales, client_id, form_allows, no,
     too_small,
 };
 use crate::risk::sizing;
@@ -27,18 +27,18 @@ enum Fate {
 impl Decide {
     /// Opens the exits that this round's signals and operators ask for, requests those that may be
     /// requested, and ends those that are over.
-    pub(super) fn conclude_exits(
-        &self,
-        waiting: &[&(Key, Signal)],
-        round: &mut Round,
+    pub(super) fn conclude_exits<'a>(
+        &'a self,
+        waiting: &[&'a (Key, Signal)],
+        sales: &mut Sales<'a>,
         out: &mut Out<Body>,
     ) {
         let mut opened = BTreeSet::new();
         for (key, signal) in waiting.iter().filter(|(_, signal)| signal.side() == Side::Sell) {
             let Signal { symbol, strategy, .. } = signal;
-            match self.open(*key, signal, round) {
+            match self.open(*key, signal, sales) {
                 Ok(exit) => {
-                    self.follow(*symbol, strategy, &exit, true, round, out);
+                    self.follow(*symbol, strategy, &exit, true, sales, out);
                     opened.insert((*symbol, strategy));
                 }
                 Err(Refusal { code, text }) => {
@@ -61,10 +61,10 @@ impl Decide {
                 }
                 out.say_because(exit.because(), owed(*symbol, strategy, exit, None, Some(why)));
             } else {
-                self.follow(*symbol, strategy, exit, false, round, out);
+                self.follow(*symbol, strategy, exit, false, sales, out);
             }
         }
-        self.flatten_all(waiting, round, out);
+        self.flatten_all(waiting, sales, out);
     }
 
     /// Whether an exit could be requested at once.
@@ -73,12 +73,12 @@ impl Decide {
         let mut exits = self.exits.iter().filter(|((symbol, strategy), _)| idle(*symbol, strategy));
         exits.any(|((symbol, strategy), exit)| {
             let asks = |fate| matches!(fate, Fate::Asks(_));
-            asks(self.fate(*symbol, strategy, exit, &self.round()))
+            asks(self.fate(*symbol, strategy, exit, &Sales::default()))
         })
     }
 
     /// An exit for a signal to sell.
-    fn open(&self, key: Key, signal: &Signal, round: &Round) -> Result<Exit, Refusal> {
+    fn open(&self, key: Key, signal: &Signal, sales: &Sales<'_>) -> Result<Exit, Refusal> {
         form_allows(signal)?;
         let Signal { symbol, strategy, .. } = signal;
         if let Some(exit) = self.exits.get(*symbol, strategy) {
@@ -89,7 +89,7 @@ impl Decide {
             let text = format!("the exit decided at {} is owed still", exit.since);
             return no("owed", text);
         }
-        if !self.is_pending(*symbol, strategy, round) {
+        if !self.is_pending(*symbol, strategy, sales) {
             let price = signal.price.decimal();
             let rule = self.instruments.get(*symbol);
             if self.lots.get(*symbol, strategy).is_zero() {
@@ -97,7 +97,7 @@ impl Decide {
                 return no("nothing-to-sell", format!("no {base} is held"));
             }
             if let Some(rule) = rule {
-                let (wanted, _) = self.wanted(*symbol, strategy, round);
+                let (wanted, _) = self.wanted(*symbol, strategy, sales);
                 sizing::market(rule, wanted, price).map_err(too_small)?;
             }
         }
@@ -106,16 +106,16 @@ impl Decide {
     }
 
     /// Says what changed of an exit, and requests it where it may be requested.
-    fn follow(
-        &self,
+    fn follow<'a>(
+        &'a self,
         symbol: Symbol,
-        strategy: &str,
+        strategy: &'a str,
         exit: &Exit,
         new: bool,
-        round: &mut Round,
+        sales: &mut Sales<'a>,
         out: &mut Out<Body>,
     ) {
-        let (told, ended, approved) = match self.fate(symbol, strategy, exit, round) {
+        let (told, ended, approved) = match self.fate(symbol, strategy, exit, sales) {
             Fate::Asks(approved) => (None, None, Some(approved)),
             Fate::Waits(why) => (why, None, None),
             Fate::Ends(why) => (None, Some(why), None),
@@ -132,18 +132,18 @@ impl Decide {
             }
         }
         if let Some(approved) = approved {
-            self.sells(symbol, strategy, approved.intent.quantity, round);
+            self.sells(symbol, strategy, approved.intent.quantity, sales);
             out.say_because(exit.because(), approved.into_body());
         }
     }
 
     /// What a sale of a lot sells: the lot, and with it the house's of that symbol, where nothing
     /// else sells that; and whether it does.
-    fn wanted(&self, symbol: Symbol, strategy: &str, round: &Round) -> (Decimal, bool) {
+    fn wanted(&self, symbol: Symbol, strategy: &str, sales: &Sales<'_>) -> (Decimal, bool) {
         let lot = self.lots.get(symbol, strategy);
         let house = self.lots.get(symbol, HOUSE);
         let living = self.holds.values().any(|h| (h.side, h.symbol) == (Side::Sell, symbol));
-        let decided = round.sold.iter().any(|(of, _)| *of == symbol);
+        let decided = sales.sold.iter().any(|(of, _)| *of == symbol);
         let owed = self.exits.get(symbol, HOUSE).is_some();
         let takes = strategy != HOUSE && !house.is_zero() && !living && !decided && !owed;
         // Where everything is sold, it has an exit of its own.
@@ -152,24 +152,28 @@ impl Decide {
     }
 
     /// This round sells `quantity` of a lot.
-    fn sells(&self, symbol: Symbol, strategy: &str, quantity: Decimal, round: &mut Round) {
-        let (_, house) = self.wanted(symbol, strategy, round);
+    fn sells<'a>(
+        &'a self,
+        symbol: Symbol,
+        strategy: &'a str,
+        quantity: Decimal,
+        sales: &mut Sales<'a>,
+    ) {
+        let (_, house) = self.wanted(symbol, strategy, sales);
         if house {
-            round.sold.insert((symbol, HOUSE.to_owned()));
+            sales.sold.insert((symbol, HOUSE));
         }
-        round.sold.insert((symbol, strategy.to_owned()));
+        sales.sold.insert((symbol, strategy));
         if let Some(rule) = self.instruments.get(symbol) {
-            let selling = round.selling.entry(rule.base.clone()).or_default();
+            let selling = sales.selling.entry(rule.base.as_str()).or_default();
             *selling = selling.saturating_add(quantity);
         }
     }
 
     /// Base units of an asset that orders sell: those that are not final, and this round's.
-    fn selling(&self, asset: &str, round: &Round) -> Decimal {
-        let of = |hold: &&Hold| {
-            let rule = self.instruments.get(hold.symbol);
-            hold.side == Side::Sell && rule.is_some_and(|rule| rule.base == asset)
-        };
+    fn selling(&self, asset: &str, sales: &Sales<'_>) -> Decimal {
+        let symbols = self.instruments.of_base(asset);
+        let of = |hold: &&Hold| hold.side == Side::Sell && symbols.contains(&hold.symbol);
         let left = |hold: &Hold| {
             if hold.quantity.is_zero() {
                 // Who decided it sold all there was.
@@ -178,10 +182,10 @@ impl Decide {
             hold.quantity.saturating_sub(hold.executed).max(Decimal::ZERO)
         };
         let living = money::total(self.holds.values().filter(of).map(left));
-        living.saturating_add(round.selling.get(asset).copied().unwrap_or_default())
+        living.saturating_add(sales.selling.get(asset).copied().unwrap_or_default())
     }
 
-    fn fate(&self, symbol: Symbol, strategy: &str, exit: &Exit, round: &Round) -> Fate {
+    fn fate(&self, symbol: Symbol, strategy: &str, exit: &Exit, sales: &Sales<'_>) -> Fate {
         if self.holds.values().any(|hold| hold.sells(symbol, strategy)) {
             return Fate::Waits(None);
         }
@@ -189,7 +193,7 @@ impl Decide {
         if flattened && self.flatten.is_none() {
             return Fate::Ends("an operator has resumed trading".to_owned());
         }
-        match self.request(symbol, strategy, exit, round) {
+        match self.request(symbol, strategy, exit, sales) {
             Ok(approved) => Fate::Asks(Box::new(approved)),
             Err(Refusal { code: "too-small" | "nothing-to-sell", text }) => Fate::Ends(text),
             Err(Refusal { text, .. }) => Fate::Waits(Some(text)),
@@ -202,15 +206,15 @@ impl Decide {
         symbol: Symbol,
         strategy: &str,
         exit: &Exit,
-        round: &Round,
+        sales: &Sales<'_>,
     ) -> Result<Approved, Refusal> {
-        if self.is_pending(symbol, strategy, round) {
+        if self.is_pending(symbol, strategy, sales) {
             return no("pending", format!("an order in {symbol} is not final yet"));
         }
         if self.lots.get(symbol, strategy).is_zero() {
             return no("nothing-to-sell", format!("nothing of {symbol} is held"));
         }
-        let (wanted, _) = self.wanted(symbol, strategy, round);
+        let (wanted, _) = self.wanted(symbol, strategy, sales);
         let price = self.newest.get(symbol).map(|newest| newest.close.decimal());
         if let Some(rule) = self.instruments.get(symbol) {
             // Of a symbol that is listed no more only the size counts.
@@ -229,7 +233,7 @@ impl Decide {
         };
         let (asset, held) = (&rule.base, self.held_of(&rule.base));
         let available = self.exits.available(asset, held).or_else(|why| no("account", why))?;
-        let available = available.saturating_sub(self.selling(asset, round)).max(Decimal::ZERO);
+        let available = available.saturating_sub(self.selling(asset, sales)).max(Decimal::ZERO);
         let quantity = sizing::market(rule, wanted.min(available), price).or_else(|_| {
             let (available, wanted) = (available.normalize(), wanted.normalize());
             no("account", format!("the account has {available} of the {wanted} {asset} held"))
@@ -255,7 +259,12 @@ impl Decide {
 
     /// Opens an exit for every lot where an operator has everything sold. Those exits end where he
     /// does not any more.
-    fn flatten_all(&self, waiting: &[&(Key, Signal)], round: &mut Round, out: &mut Out<Body>) {
+    fn flatten_all<'a>(
+        &'a self,
+        waiting: &[&(Key, Signal)],
+        sales: &mut Sales<'a>,
+        out: &mut Out<Body>,
+    ) {
         let Some(word) = self.flatten else { return };
         for (symbol, strategy, held) in self.lots.iter() {
             let signalled = waiting.iter().any(|(_, signal)| {
@@ -269,7 +278,7 @@ impl Decide {
             let cause = "an operator has everything sold".to_owned();
             let revision = self.exits.first_revision(symbol, strategy, self.closed);
             let exit = Exit::new(self.closed, cause, word, revision);
-            self.follow(symbol, strategy, &exit, true, round, out);
+            self.follow(symbol, strategy, &exit, true, sales, out);
         }
     }
 
@@ -345,9 +354,8 @@ impl Decide {
 
     /// Base units held of an asset.
     fn held_of(&self, asset: &str) -> Decimal {
-        let of = |symbol| self.instruments.get(symbol).is_some_and(|rule| rule.base == asset);
-        let held = self.positions.iter().filter(|(symbol, _)| of(*symbol));
-        money::total(held.map(|(_, quantity)| *quantity))
+        let symbols = self.instruments.of_base(asset).iter();
+        money::total(symbols.filter_map(|symbol| self.positions.get(*symbol).copied()))
     }
 
     /// Base units held by asset.

@@ -177,6 +177,16 @@ impl OrderBook {
         living.map(|(_, order)| order)
     }
 
+    /// Whether the fact just folded ended an order that was taken back and is filled in part or
+    /// whole, before anybody asked the venue to cancel it: no other input follows from its end.
+    pub(super) fn has_ended_taken_back(&self) -> bool {
+        let ended = self.ended.iter().filter_map(|id| self.orders.get(id));
+        ended.into_iter().any(|order| {
+            let id = &order.intent.client_id;
+            !order.executed.is_zero() && self.cancels.is_only_wanted(id)
+        })
+    }
+
     /// Whether the order lives, or is over and not yet forgotten.
     #[must_use]
     pub fn remembers(&self, id: &ClientOrderId) -> bool {

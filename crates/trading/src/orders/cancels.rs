@@ -85,6 +85,11 @@ impl Cancels {
         self.0.contains_key(id)
     }
 
+    /// Whether it is, and nobody has asked for it.
+    pub(super) fn is_only_wanted(&self, id: &ClientOrderId) -> bool {
+        self.0.get(id).is_some_and(|cancel| cancel.tries == 0)
+    }
+
     /// A request is announced.
     pub(super) fn requested(&mut self, request: &OrderRequest) {
         if let Some(cancel) = self.0.get_mut(&request.of) {

@@ -356,7 +356,10 @@ impl Stage for Manager {
 
     fn next_wake(&self) -> Option<i64> {
         let due = self.book.living().filter(|order| order.is_due());
-        due.map(|order| order.intent.valid_until.saturating_add(1)).min()
+        let lapses = due.map(|order| order.intent.valid_until.saturating_add(1)).min();
+        // The decision knows with the next input only that an exit waits for it no more.
+        let ended = self.book.has_ended_taken_back().then(|| self.book.time.saturating_add(1));
+        lapses.into_iter().chain(ended).min()
     }
 
     fn save(&self) -> Vec<u8> {

@@ -87,5 +87,13 @@ mod tests {
         assert_eq!(say(market(&rule, dec("7"), dec("1"))), "5");
         assert!(rule.sells(dec("0.019")) && !rule.sells(dec("0.0099")));
         assert!(say(buy(&rule, dec("1"), Decimal::ZERO)).contains("rounds down to 0"));
+        // The least need not be a multiple of the step: 0.03 are what can be sold of 0.035.
+        let least = Instrument { min_quantity: dec("0.035"), ..rule };
+        assert!(!least.sells(dec("0.035")) && !least.sells(dec("0.0399")));
+        assert!(least.sells(dec("0.04")) && least.sells(dec("0.045")) && least.sells(dec("1")));
+        let whole = Instrument { lot_size: Decimal::ZERO, market_lot_size: Decimal::ZERO, ..least };
+        assert!(whole.sells(dec("0.035")) && !whole.sells(dec("0.0349")));
+        let any = Instrument { min_quantity: Decimal::ZERO, ..whole };
+        assert!(any.sells(dec("0.01")) && !any.sells(Decimal::ZERO));
     }
 }
