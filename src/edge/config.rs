@@ -261,9 +261,10 @@ impl Actor for ConfigActor {
         let writer = world.journal.writer(NAME);
         let (journal, library) = (Arc::clone(&world.journal), world.library.clone());
         let (in_force, _) = Runner::resume(journal, Box::<InForce>::default(), library)?;
-        let waker = Waker::new(move || drop(me.send_message(ConfigMsg::Pull)));
+        let pull = move || drop(me.send_message(ConfigMsg::Pull));
+        let waker = Waker::new(pull.clone());
         in_force.listen(Arc::clone(&waker));
-        let steward = tokio::spawn(keep_strategies(world.clone(), make));
+        let steward = tokio::spawn(keep_strategies(world.clone(), make, pull));
         let mut state = State { world, writer, in_force, waker, steward };
         // What was appended and not folded before the predecessor ended is folded first.
         state.fold()?;
@@ -281,7 +282,7 @@ impl Actor for ConfigActor {
         state.waker.clear();
         state.fold()?;
         match message {
-            ConfigMsg::Pull => {}
+            ConfigMsg::Pull => state.join_late()?,
             ConfigMsg::Apply { at, base, content, source, reply } => {
                 let row = state.apply((at, base), content, source)?;
                 // Who asked may have given up: what is in force is on the board.
@@ -322,6 +323,24 @@ impl State {
         self.world.chaos().point(Site::AfterAppend, NAME);
         self.fold()?;
         Ok(begun)
+    }
+
+    /// Has the strategies join that were still leaving when they came in force with a life.
+    fn join_late(&mut self) -> Result<(), ActorProcessingErr> {
+        let head = self.world.journal.head();
+        self.fold()?;
+        let joins = late(&self.world);
+        if joins.is_empty() {
+            return Ok(());
+        }
+        // Who joins knows its settings by the input it joins with.
+        let now = &self.in_force.stage().standing.now;
+        let input = now.content.clone().input(now, now.source.clone());
+        self.world.chaos().point(Site::BeforeAppend, NAME);
+        // Where another input came meanwhile it is looked at again.
+        self.world.journal.enrol_at(&self.writer, head, vec![input], joins)?;
+        self.world.chaos().point(Site::AfterAppend, NAME);
+        self.fold()
     }
 
     /// Puts a configuration in force, whole or not at all: it is one input.
@@ -385,15 +404,25 @@ fn joins(world: &World, settings: &Settings) -> Option<Vec<Enrol>> {
     Some(joins)
 }
 
+/// The strategies of what is in force that take no part and may join.
+fn late(world: &World) -> Vec<Enrol> {
+    let standing = Arc::clone(&world.board.config().borrow());
+    let begun = standing.now.generation > 0;
+    begun.then(|| joins(world, &standing.now.content.settings())).flatten().unwrap_or_default()
+}
+
 /// Starts the actors of strategies that joined while it traded, and ends those of strategies that
-/// left, until the end.
-async fn keep_strategies(world: World, make: MakeStage) {
+/// left, until the end. Has the actor look where one may join.
+async fn keep_strategies(world: World, make: MakeStage, pull: impl Fn()) {
     let (mut applied, slot) = (world.board.config(), world.directory.slot(path::STAGES));
     let mut supervisor = slot.changes();
     loop {
         applied.borrow_and_update();
         supervisor.borrow_and_update();
         let wait = if converge(&world, &make).await { LOOK } else { AGAIN };
+        if !late(&world).is_empty() {
+            pull();
+        }
         tokio::select! {
             changed = applied.changed() => if changed.is_err() { return },
             changed = supervisor.changed() => if changed.is_err() { return },

@@ -1,6 +1,10 @@
 //! Strategies come and go while the daemon trades, and what they hold stays theirs.
 
 use crate::kit::{Folder, Process, ask, made_recording, run, until_end, wait_until};
+use everwarm::life::{APPLICATION, LIVE_FILE, places as seats};
+use everwarm_domain::fact::Body;
+use everwarm_runtime::journal::{Enrol, Journal, Options};
+use everwarm_runtime::store::Store;
 use everwarm_trading::strategy::KINDS;
 use serde_json::Value;
 use std::fs;
@@ -81,6 +85,42 @@ fn a_strategy_is_added_killed_switched_off_and_removed_while_another_one_trades(
     let (code, told) = reload(&dir, &file, &format!("{FIRST}{QUICK}"));
     assert_eq!(code, Some(0), "{told}");
     wait_until("it enters once more", || !lots(&dir, "quick").is_empty());
+    daemon.kill();
+    verified(&dir);
+}
+
+/// Says in the files that a strategy leaves, which it does not hear.
+fn leaves(dir: &Path, strategy: &str) {
+    let store = Store::open(&dir.join(LIVE_FILE), APPLICATION).unwrap();
+    let roster = store.roster().unwrap();
+    let who = roster.iter().map(|member| &member.who).find(|who| who.id == strategy).unwrap();
+    let stages = seats(&everwarm_trading::specs_joined(roster.iter().map(|member| &member.who)));
+    let options = Options::new(|why| panic!("{why}"));
+    let journal = Journal::<Body>::open(store, stages, options).unwrap();
+    let (writer, change) = (journal.writer("test"), vec![Enrol::Leave(who.rank)]);
+    journal.append_and_enrol(&writer, i64::MIN, Vec::new(), change).unwrap();
+    journal.close();
+}
+
+/// The process dies while a strategy leaves, and the configuration names it again.
+#[test]
+fn a_strategy_that_was_leaving_when_it_is_configured_again_joins_once_it_has_left() {
+    let folder = Folder::new("strategies-late");
+    let (dir, file) = (folder.join("data"), folder.join("mine.toml"));
+    let path = file.to_str().unwrap();
+    fs::write(&file, format!("{FIRST}{QUICK}")).unwrap();
+    let daemon = Process::start(&dir, &market(path));
+    daemon.answers();
+    daemon.says("may trade");
+    daemon.kill();
+
+    leaves(&dir, "quick");
+    let daemon = Process::start(&dir, &market(path));
+    daemon.answers();
+    daemon.says("may trade");
+    let before = signals(&dir, "quick");
+    wait_until("it joins and signals again", || signals(&dir, "quick") > before);
+    assert!(ask(&dir, &["tree"]).to_string().contains("quick"));
     daemon.kill();
     verified(&dir);
 }
