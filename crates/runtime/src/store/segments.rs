@@ -216,6 +216,24 @@ pub(super) fn sealed_bytes(read: &ReadTransaction) -> Result<u64, redb::Error> {
     }
 }
 
+/// Whether the blocks up to row `until` come to `size` bytes. While a state that is behind holds
+/// them, this is asked again and again: it costs far less than packing them in vain.
+fn fills(
+    blocks: &impl ReadableTable<u64, &'static [u8]>,
+    size: u64,
+    until: u64,
+) -> Result<bool, redb::Error> {
+    let mut bytes = 0;
+    for kv in blocks.range(..=until)? {
+        let (_, block) = kv?;
+        bytes += block.value().len() as u64;
+        if bytes >= size {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Packs the oldest blocks up to row `until` into a segment on the shelf, where they fill one; the
 /// live file does not know of it yet.
 pub(super) fn pack(
@@ -223,9 +241,13 @@ pub(super) fn pack(
     shelf: &Shelf,
     (size, until): (u64, u64),
 ) -> Result<Option<Segment>, redb::Error> {
+    let blocks = read.open_table(BLOCKS)?;
+    if !fills(&blocks, size, until)? {
+        return Ok(None);
+    }
     let mut packed = GzEncoder::new(MAGIC.to_vec(), Compression::fast());
     let (mut first, mut last, mut bytes) = (None, 0, 0);
-    for kv in read.open_table(BLOCKS)?.iter()? {
+    for kv in blocks.iter()? {
         let (row, block) = kv?;
         let (row, block) = (row.value(), block.value());
         if row > until || bytes >= size {
@@ -240,7 +262,7 @@ pub(super) fn pack(
         packed.write_all(&len.to_le_bytes())?;
         packed.write_all(block)?;
     }
-    let Some(first) = first.filter(|_| bytes >= size) else { return Ok(None) };
+    let Some(first) = first else { return Ok(None) };
     let file = packed.finish()?;
     let (size, crc) = (file.len() as u64, checksum(&file));
     let segment = Segment { first, last, end: sealed_bytes(read)? + bytes, size, crc };
