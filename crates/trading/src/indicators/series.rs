@@ -125,11 +125,13 @@ impl Series {
     /// Takes closed bars, by symbol, and says a row for each that is newer than the one before.
     pub(super) fn update<'a>(&mut self, because: Key, bars: impl Iterator<Item = &'a Bar> + Clone) {
         // First the places: a new symbol moves those behind it.
-        let mut near = 0;
+        let (mut near, mut count) = (0, 0);
         for bar in bars.clone() {
             near = self.place(near, bar.symbol) + 1;
+            count += 1;
         }
-        let (mut near, mut rows, mut heads) = (0, Vec::new(), Vec::new());
+        let (mut rows, mut heads) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut near = 0;
         for bar in bars {
             let at = self.place(near, bar.symbol);
             near = at + 1;
