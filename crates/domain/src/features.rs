@@ -10,7 +10,6 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
-use std::sync::Arc;
 
 /// Whose row it is, and of which bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,19 +31,19 @@ pub struct FeatureRow<'a> {
     pub values: &'a [f64],
 }
 
-/// Values of some symbols, row by row. A copy shares them.
+/// Values of some symbols, row by row.
 #[derive(Clone, Debug, Default)]
 pub struct FeatureTable {
     columns: usize,
-    heads: Arc<Vec<FeatureHead>>,
-    values: Arc<Vec<f64>>,
+    heads: Vec<FeatureHead>,
+    values: Vec<f64>,
 }
 
 impl FeatureTable {
     /// An empty table.
     #[must_use]
-    pub fn new(columns: usize) -> FeatureTable {
-        FeatureTable { columns, ..FeatureTable::default() }
+    pub const fn new(columns: usize) -> FeatureTable {
+        FeatureTable { columns, heads: Vec::new(), values: Vec::new() }
     }
 
     /// A table of rows and their values, one row after the other.
@@ -54,15 +53,14 @@ impl FeatureTable {
     #[must_use]
     pub fn of(columns: usize, heads: Vec<FeatureHead>, values: Vec<f64>) -> FeatureTable {
         assert_eq!(values.len(), columns * heads.len(), "a value for each row and column");
-        FeatureTable { columns, heads: Arc::new(heads), values: Arc::new(values) }
+        FeatureTable { columns, heads, values }
     }
 
     /// Adds a row; what it has too few of is not defined, what it has too many of is left out.
     pub fn push(&mut self, head: FeatureHead, values: impl IntoIterator<Item = f64>) {
-        Arc::make_mut(&mut self.heads).push(head);
-        let all = Arc::make_mut(&mut self.values);
-        all.extend(values.into_iter().take(self.columns));
-        all.resize(self.columns * self.heads.len(), f64::NAN);
+        self.heads.push(head);
+        self.values.extend(values.into_iter().take(self.columns));
+        self.values.resize(self.columns * self.heads.len(), f64::NAN);
     }
 
     /// Number of columns.
@@ -73,13 +71,13 @@ impl FeatureTable {
 
     /// Number of rows.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub const fn len(&self) -> usize {
         self.heads.len()
     }
 
     /// Whether it has no row.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.heads.is_empty()
     }
 
@@ -121,7 +119,7 @@ impl PartialEq for FeatureTable {
         let same =
             |(a, b): (&f64, &f64)| a.to_bits() == b.to_bits() || !(a.is_finite() || b.is_finite());
         (self.columns, &self.heads) == (other.columns, &other.heads)
-            && self.values.iter().zip(other.values.iter()).all(same)
+            && self.values.iter().zip(&other.values).all(same)
     }
 }
 
