@@ -21,6 +21,9 @@ const LOOK: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 /// Wall time a started exchange has to write its port file.
 const START: Duration = Duration::from_secs(20);
+/// Wall time within which one that runs answers. One that does not is found again when its
+/// successor ends, because the books are held.
+const FOUND: Duration = Duration::from_secs(2);
 /// Wall time between looks for its port file.
 const POLL: Duration = Duration::from_millis(2);
 
@@ -56,7 +59,8 @@ impl Launch {
     pub async fn find(&self) -> Option<PortFile> {
         let file = PortFile::read(&self.dir).ok()??;
         let admin = Admin::new(&base(&file), &file.token).ok()?;
-        admin.status().await.ok()?;
+        // Where it has ended, a stranger may listen there by now that answers nothing.
+        tokio::time::timeout(FOUND, admin.status()).await.ok()?.ok()?;
         if file.pace == self.pace {
             return Some(file);
         }
