@@ -183,11 +183,29 @@ struct Newest {
     close: Price,
 }
 
-/// What one round has decided to sell: of which lots, and base units by asset.
-#[derive(Default)]
+/// What one round begins with, and what it has decided to sell.
 struct Sales<'a> {
+    /// The orders that are not final, by symbol, then id.
+    open: Vec<(&'a ClientOrderId, &'a Hold)>,
+    /// Lots that are sold.
     sold: BTreeSet<(Symbol, &'a str)>,
+    /// Base units by asset.
     selling: BTreeMap<&'a str, Decimal>,
+}
+
+impl<'a> Sales<'a> {
+    /// Whether a lot has an order that is not final, or that this round has decided.
+    fn is_pending(&self, symbol: Symbol, strategy: &str) -> bool {
+        self.of(symbol).iter().any(|(_, hold)| hold.is_of(symbol, strategy))
+            || self.sold.contains(&(symbol, strategy))
+    }
+
+    /// The orders of one symbol.
+    fn of(&self, symbol: Symbol) -> &[(&'a ClientOrderId, &'a Hold)] {
+        let (_, rest) =
+            self.open.split_at(self.open.partition_point(|(_, hold)| hold.symbol < symbol));
+        rest.split_at(rest.partition_point(|(_, hold)| hold.symbol == symbol)).0
+    }
 }
 
 /// The running account of the entries of one round.
@@ -233,10 +251,10 @@ impl Decide {
         entries
     }
 
-    /// Whether a lot has an order that is not final, or that this round has decided.
-    fn is_pending(&self, symbol: Symbol, strategy: &str, sales: &Sales<'_>) -> bool {
-        self.holds.values().any(|hold| hold.is_of(symbol, strategy))
-            || sales.sold.contains(&(symbol, strategy))
+    fn sales(&self) -> Sales<'_> {
+        let mut open: Vec<_> = self.holds.iter().collect();
+        open.sort_by_key(|(_, hold)| hold.symbol);
+        Sales { open, sold: BTreeSet::new(), selling: BTreeMap::new() }
     }
 
     fn judge<'a>(
@@ -250,8 +268,8 @@ impl Decide {
         self.listing_allows(signal.symbol)?;
         self.bars_allow(signal.symbol)?;
         let rule = self.instrument(signal.symbol)?;
-        if self.is_pending(signal.symbol, &signal.strategy, sales) {
-            if self.is_taken_back(signal.symbol, &signal.strategy) {
+        if sales.is_pending(signal.symbol, &signal.strategy) {
+            if self.is_taken_back(signal.symbol, &signal.strategy, sales) {
                 let text = format!("{} is held still: its exit is withdrawn", signal.symbol);
                 return no("already-long", text);
             }
@@ -611,7 +629,7 @@ impl Stage for Decide {
             let order = b.confidence_ppm.cmp(&a.confidence_ppm);
             order.then_with(|| (a.symbol, &a.strategy).cmp(&(b.symbol, &b.strategy)))
         });
-        let mut sales = Sales::default();
+        let mut sales = self.sales();
         self.conclude_exits(&waiting, &mut sales, out);
         let buys = waiting.iter().filter(|(_, signal)| signal.side() == Side::Buy);
         let mut entries = None;

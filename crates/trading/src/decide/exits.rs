@@ -206,10 +206,9 @@ impl Exits {
 
     /// Rules, listing or quantity of a symbol changed: what refused it may hold no more.
     pub(super) fn changed(&mut self, symbol: Symbol) {
-        for ((of, _), exit) in &mut self.open {
-            if *of == symbol {
-                exit.wait = 0;
-            }
+        let from = self.open.range_mut((symbol, String::new())..);
+        for (_, exit) in from.take_while(|((of, _), _)| *of == symbol) {
+            exit.wait = 0;
         }
     }
 

@@ -24,6 +24,27 @@ enum Fate {
     Ends(String),
 }
 
+impl<'a> Sales<'a> {
+    /// The orders of a lot that are not final, not filled and not taken back yet.
+    fn withdrawable(
+        &self,
+        symbol: Symbol,
+        strategy: &str,
+        side: Side,
+    ) -> impl Iterator<Item = &(&'a ClientOrderId, &'a Hold)> {
+        self.of(symbol).iter().filter(move |(_, hold)| {
+            let open = hold.quantity.is_zero() || hold.executed < hold.quantity;
+            (hold.side, hold.strategy.as_str()) == (side, strategy) && open && !hold.withdrawn
+        })
+    }
+
+    /// Whether an order sells a lot.
+    fn sells(&self, symbol: Symbol, strategy: &str) -> bool {
+        let sells = |hold: &Hold| hold.side == Side::Sell && hold.is_of(symbol, strategy);
+        self.of(symbol).iter().any(|(_, hold)| sells(hold))
+    }
+}
+
 impl Decide {
     /// Opens the exits that this round's signals and operators ask for, requests those that may be
     /// requested, and ends those that are over.
@@ -53,10 +74,11 @@ impl Decide {
             let enters = waiting.iter().any(|(_, signal)| {
                 (signal.side(), signal.symbol, &signal.strategy) == (Side::Buy, *symbol, strategy)
             });
-            let ends = !self.sells_now(*symbol, strategy) || self.is_taken_back(*symbol, strategy);
+            let ends =
+                !sales.sells(*symbol, strategy) || self.is_taken_back(*symbol, strategy, sales);
             if enters && !exit.flattened && ends {
                 let why = "the strategy signals a new entry".to_owned();
-                for (id, hold) in self.orders_of(*symbol, strategy, Side::Sell) {
+                for (id, hold) in sales.withdrawable(*symbol, strategy, Side::Sell) {
                     out.say_because(exit.because(), taken_back(id, hold, why.clone()));
                 }
                 out.say_because(exit.because(), owed(*symbol, strategy, exit, None, Some(why)));
@@ -69,11 +91,12 @@ impl Decide {
 
     /// Whether an exit could be requested at once.
     pub(super) fn exit_is_due(&self) -> bool {
-        let idle = |symbol, strategy: &str| !self.sells_now(symbol, strategy);
+        let sales = self.sales();
+        let idle = |symbol, strategy: &str| !sales.sells(symbol, strategy);
         let mut exits = self.exits.iter().filter(|((symbol, strategy), _)| idle(*symbol, strategy));
         exits.any(|((symbol, strategy), exit)| {
             let asks = |fate| matches!(fate, Fate::Asks(_));
-            asks(self.fate(*symbol, strategy, exit, &Sales::default()))
+            asks(self.fate(*symbol, strategy, exit, &sales))
         })
     }
 
@@ -89,7 +112,7 @@ impl Decide {
             let text = format!("the exit decided at {} is owed still", exit.since);
             return no("owed", text);
         }
-        if !self.is_pending(*symbol, strategy, sales) {
+        if !sales.is_pending(*symbol, strategy) {
             let price = signal.price.decimal();
             let rule = self.instruments.get(*symbol);
             if self.lots.get(*symbol, strategy).is_zero() {
@@ -126,7 +149,7 @@ impl Decide {
         }
         if stays {
             // What more it buys would be sold at once.
-            for (id, hold) in self.orders_of(symbol, strategy, Side::Buy) {
+            for (id, hold) in sales.withdrawable(symbol, strategy, Side::Buy) {
                 let why = format!("an exit was decided: {}", exit.cause);
                 out.say_because(exit.because(), taken_back(id, hold, why));
             }
@@ -142,13 +165,20 @@ impl Decide {
     fn wanted(&self, symbol: Symbol, strategy: &str, sales: &Sales<'_>) -> (Decimal, bool) {
         let lot = self.lots.get(symbol, strategy);
         let house = self.lots.get(symbol, HOUSE);
-        let living = self.holds.values().any(|h| (h.side, h.symbol) == (Side::Sell, symbol));
-        let decided = sales.sold.iter().any(|(of, _)| *of == symbol);
-        let owed = self.exits.get(symbol, HOUSE).is_some();
-        let takes = strategy != HOUSE && !house.is_zero() && !living && !decided && !owed;
-        // Where everything is sold, it has an exit of its own.
-        let takes = takes && (self.flatten.is_none() || !self.sellable(symbol, house));
-        (if takes { lot.saturating_add(house) } else { lot }, takes)
+        if strategy == HOUSE || house.is_zero() || self.sells_the_house(symbol, house, sales) {
+            (lot, false)
+        } else {
+            (lot.saturating_add(house), true)
+        }
+    }
+
+    /// Whether something else sells what the house has of a symbol, or will.
+    fn sells_the_house(&self, symbol: Symbol, house: Decimal, sales: &Sales<'_>) -> bool {
+        sales.of(symbol).iter().any(|(_, hold)| hold.side == Side::Sell)
+            || sales.sold.iter().any(|(of, _)| *of == symbol)
+            || self.exits.get(symbol, HOUSE).is_some()
+            // Where everything is sold, it has an exit of its own.
+            || (self.flatten.is_some() && self.sellable(symbol, house))
     }
 
     /// This round sells `quantity` of a lot.
@@ -172,8 +202,7 @@ impl Decide {
 
     /// Base units of an asset that orders sell: those that are not final, and this round's.
     fn selling(&self, asset: &str, sales: &Sales<'_>) -> Decimal {
-        let symbols = self.instruments.of_base(asset);
-        let of = |hold: &&Hold| hold.side == Side::Sell && symbols.contains(&hold.symbol);
+        let orders = self.instruments.of_base(asset).iter().flat_map(|symbol| sales.of(*symbol));
         let left = |hold: &Hold| {
             if hold.quantity.is_zero() {
                 // Who decided it sold all there was.
@@ -181,12 +210,14 @@ impl Decide {
             }
             hold.quantity.saturating_sub(hold.executed).max(Decimal::ZERO)
         };
-        let living = money::total(self.holds.values().filter(of).map(left));
+        let living = money::total(
+            orders.map(|(_, hold)| *hold).filter(|hold| hold.side == Side::Sell).map(left),
+        );
         living.saturating_add(sales.selling.get(asset).copied().unwrap_or_default())
     }
 
     fn fate(&self, symbol: Symbol, strategy: &str, exit: &Exit, sales: &Sales<'_>) -> Fate {
-        if self.holds.values().any(|hold| hold.sells(symbol, strategy)) {
+        if sales.of(symbol).iter().any(|(_, hold)| hold.sells(symbol, strategy)) {
             return Fate::Waits(None);
         }
         let flattened = exit.flattened || strategy == LEAVES;
@@ -208,7 +239,7 @@ impl Decide {
         exit: &Exit,
         sales: &Sales<'_>,
     ) -> Result<Approved, Refusal> {
-        if self.is_pending(symbol, strategy, sales) {
+        if sales.is_pending(symbol, strategy) {
             return no("pending", format!("an order in {symbol} is not final yet"));
         }
         if self.lots.get(symbol, strategy).is_zero() {
@@ -290,31 +321,13 @@ impl Decide {
         })
     }
 
-    /// The orders of a lot that are not final, not filled and not taken back yet.
-    fn orders_of(
-        &self,
-        symbol: Symbol,
-        strategy: &str,
-        side: Side,
-    ) -> impl Iterator<Item = (&ClientOrderId, &Hold)> {
-        self.holds.iter().filter(move |(_, hold)| {
-            let open = hold.quantity.is_zero() || hold.executed < hold.quantity;
-            let of = (hold.side, hold.symbol, hold.strategy.as_str()) == (side, symbol, strategy);
-            of && open && !hold.withdrawn
-        })
-    }
-
     /// Whether a new entry takes back the exit of a lot: its request was not sent yet.
-    pub(super) fn is_taken_back(&self, symbol: Symbol, strategy: &str) -> bool {
+    pub(super) fn is_taken_back(&self, symbol: Symbol, strategy: &str, sales: &Sales<'_>) -> bool {
         let taken_back = |exit: &Exit| {
-            let mut sales = self.holds.values().filter(|hold| hold.side == Side::Sell);
-            !exit.flattened && sales.any(|hold| hold.sells(symbol, strategy) && !hold.left)
+            let waits = |hold: &Hold| hold.sells(symbol, strategy) && !hold.left;
+            !exit.flattened && sales.of(symbol).iter().any(|(_, hold)| waits(hold))
         };
         self.exits.get(symbol, strategy).is_some_and(taken_back)
-    }
-
-    fn sells_now(&self, symbol: Symbol, strategy: &str) -> bool {
-        self.holds.values().any(|hold| hold.side == Side::Sell && hold.is_of(symbol, strategy))
     }
 
     /// Takes in that an order to sell is over.
