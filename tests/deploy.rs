@@ -111,7 +111,7 @@ fn the_containers_beside_it_are_given_what_exists_and_the_address_that_is_told()
         rules == format!("../..{to}/alerts.yml") && rules_here.starts_with(from)
     }));
     let addr = scraped.split("targets: [\"").nth(1).unwrap().split('"').next().unwrap();
-    for text in [&compose, include_str!("../README.md")] {
+    for text in [&compose, include_str!("../docs/how-to/monitor.md")] {
         assert!(text.contains(&format!("--listen {addr}")), "{addr}");
     }
 }

@@ -422,6 +422,12 @@ fn quoted(page: &str) -> Vec<Vec<String>> {
 fn every_command_between_quotes_is_one() {
     let pages = [
         include_str!("../../../README.md"),
+        include_str!("../../../docs/quick-start.md"),
+        include_str!("../../../docs/how-to/configure.md"),
+        include_str!("../../../docs/how-to/prove-it.md"),
+        include_str!("../../../docs/how-to/run-as-a-service.md"),
+        include_str!("../../../docs/how-to/trade-at-binance.md"),
+        include_str!("../../../docs/reference/commands.md"),
         include_str!("../../../docs/SCREENS.md"),
         include_str!("../../../docs/RECOVERY.md"),
         include_str!("../../../docs/RUNBOOK.md"),

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Draws docs/images/*.svg from the .dot files beside them. Needs Graphviz.
+set -euo pipefail
+cd "$(dirname "$0")/../docs/images"
+for source in *.dot; do
+    dot -Tsvg "$source" -o "${source%.dot}.svg"
+done
