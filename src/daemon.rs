@@ -193,7 +193,7 @@ async fn daemon(
 ) -> Result<Exit, Failure> {
     let Around { watch, stop, notify, panics } = around;
     let watch: &Watch = watch;
-    notify.tell("opening the journal", &[]);
+    notify.tell("opening the journal", None);
     let (chaos, place) =
         crate::chaos::process::from_environment().map_err(|e| Failure::new(Exit::Usage, e))?;
     chaos.enter(Phase::Starting);
@@ -202,7 +202,7 @@ async fn daemon(
         files::begin(config, &sources, &traded.words, (watch, &chaos)).await?;
     let door = Door::open(config, log, answers.handle())?;
     watch.enter(Step::Connect);
-    notify.tell("finding the exchange", &[]);
+    notify.tell("finding the exchange", None);
     let (connection, exchange) = match venue(config, confirmed, stop, watch).await {
         Ok(venue) => venue,
         Err(ending) => return ending,
@@ -230,7 +230,7 @@ async fn daemon(
     watch.enter(Step::Restore);
     let (stop_looking, stopped) = channel::channel(false);
     let (mut watcher, mut pulse, mut watchdog) = (None, None, None);
-    notify.tell("restoring the states", &[]);
+    notify.tell("restoring the states", None);
     let sampled = Arc::new(Sampled::new(workers.handle().clone()));
     let lag = Arc::clone(&sampled.control);
     let measured = (Arc::clone(&sampled), Arc::clone(panics));
@@ -314,7 +314,7 @@ async fn end(
     let Around { watch, stop, notify, .. } = around;
     let world = life.world.clone();
     watch.enter(Step::Stop);
-    notify.tell("stopping", &["STOPPING=1"]);
+    notify.tell("stopping", Some(sd_notify::NotifyState::Stopping));
     ApiFile::remove(&config.data_dir);
     let Reason(exit, told) = reason;
     if told.is_none() {

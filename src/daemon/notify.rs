@@ -1,21 +1,33 @@
-//! What the service manager is told: the protocol of `sd_notify`, over the socket it names in
-//! `NOTIFY_SOCKET`. Where it names none, nothing is told.
+//! Reports to the service manager, by the protocol of `sd_notify`, over the socket that it names in
+//! `NOTIFY_SOCKET`. Where it names none, nothing is sent.
 
-use std::ffi::OsString;
+use sd_notify::NotifyState;
+use std::ffi::OsStr;
+use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 /// Variables that are meant for this process alone: a child must not speak for it.
 pub const VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 /// Longest text of a status, characters.
 const STATUS_MAX: usize = 200;
+/// Reports that wait for a manager that does not read; later ones are dropped.
+const WAITING_MAX: usize = 16;
+
+/// What is sent at once: a status, and more of the protocol.
+#[derive(Debug)]
+struct Report {
+    status: Option<String>,
+    state: Option<NotifyState<'static>>,
+}
 
 /// The service manager, if there is one.
 #[derive(Debug, Default)]
 pub struct Notify {
-    socket: Option<UnixDatagram>,
+    reports: Option<SyncSender<Report>>,
     /// How often it wants to hear from a process that is well.
     watchdog: Option<Duration>,
 }
@@ -24,59 +36,75 @@ impl Notify {
     /// The one the environment of this process names.
     #[must_use]
     pub fn from_environment() -> Notify {
-        Notify::of(|name| std::env::var_os(name))
-    }
-
-    /// The one that variables name.
-    #[must_use]
-    pub fn of(variable: impl Fn(&str) -> Option<OsString>) -> Notify {
-        let [socket, interval, process] = VARIABLES.map(&variable);
-        let number = |text: OsString| text.to_str()?.parse::<u64>().ok();
-        let socket = socket.filter(|name| !name.is_empty()).and_then(|name| {
-            let connected = connect(&name);
-            connected.inspect_err(|e| tracing::warn!("NOTIFY_SOCKET: {e}")).ok()
-        });
-        let ours = process.and_then(number).is_none_or(|pid| pid == u64::from(std::process::id()));
-        let watchdog = interval.and_then(number).filter(|micros| *micros > 0 && ours);
-        Notify { socket, watchdog: watchdog.map(Duration::from_micros) }
+        let socket = std::env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty());
+        let Some(socket) = socket else { return Notify::default() };
+        // A manager that does not read is not in the way of trading: only this thread waits for it.
+        let (sender, reports) = sync_channel(WAITING_MAX);
+        let thread = std::thread::Builder::new().name("notify".to_owned());
+        let reports = match thread.spawn(move || send(&socket, &reports)) {
+            Ok(_) => Some(sender),
+            Err(e) => {
+                tracing::warn!("nothing is reported to the service manager: {e}");
+                None
+            }
+        };
+        let watchdog = sd_notify::watchdog_enabled().filter(|every| !every.is_zero());
+        Notify { watchdog: watchdog.filter(|_| reports.is_some()), reports }
     }
 
     /// How often it wants to hear from a process that is well; none: it does not ask.
     #[must_use]
     pub fn watchdog(&self) -> Option<Duration> {
-        self.watchdog.filter(|_| self.socket.is_some())
+        self.watchdog
     }
 
-    /// What the process is doing, in words; `more` are lines of the protocol.
-    pub fn tell(&self, status: &str, more: &[&str]) {
-        let status: String = status.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let status = format!("STATUS={}", status.chars().take(STATUS_MAX).collect::<String>());
-        self.send(&[&[status.as_str()], more].concat());
+    /// Sends what the process is doing, in words, and what else is to be said by it.
+    pub fn tell(&self, status: &str, state: Option<NotifyState<'static>>) {
+        self.put(Report { status: Some(words(status)), state });
     }
 
     /// The process is well.
     pub fn alive(&self) {
-        self.send(&["WATCHDOG=1"]);
+        self.put(Report { status: None, state: Some(NotifyState::Watchdog) });
     }
 
-    fn send(&self, lines: &[&str]) {
-        let Some(socket) = &self.socket else { return };
-        if let Err(e) = socket.send(lines.join("\n").as_bytes()) {
-            tracing::debug!("NOTIFY_SOCKET: {e}");
+    fn put(&self, report: Report) {
+        if let Some(Err(e)) = self.reports.as_ref().map(|reports| reports.try_send(report)) {
+            tracing::debug!("the service manager does not read: {e}");
         }
     }
 }
 
-fn connect(name: &OsString) -> std::io::Result<UnixDatagram> {
-    let address = match name.as_bytes() {
-        [b'@', hidden @ ..] => SocketAddr::from_abstract_name(hidden)?,
-        _ => SocketAddr::from_pathname(name)?,
-    };
-    let socket = UnixDatagram::unbound()?;
-    socket.connect_addr(&address)?;
-    // A manager that does not read is not in the way of trading.
-    socket.set_nonblocking(true)?;
-    Ok(socket)
+/// A status as one line of the protocol.
+fn words(status: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    status.chars().map(plain).take(STATUS_MAX).collect()
+}
+
+/// Sends reports until nobody makes any.
+fn send(socket: &OsStr, reports: &Receiver<Report>) {
+    let mut failed = false;
+    for Report { status, state } in reports {
+        let status = status.as_deref().map(NotifyState::Status);
+        let report: Vec<NotifyState<'_>> = status.into_iter().chain(state).collect();
+        match notify(socket, &report) {
+            Err(e) if !failed => {
+                tracing::warn!("NOTIFY_SOCKET: {e}");
+                failed = true;
+            }
+            Err(e) => tracing::debug!("NOTIFY_SOCKET: {e}"),
+            Ok(()) => failed = false,
+        }
+    }
+}
+
+/// Sends what belongs together. A socket whose name begins with `@` has no file; the crate only
+/// knows those that have one.
+fn notify(socket: &OsStr, states: &[NotifyState<'_>]) -> io::Result<()> {
+    let [b'@', name @ ..] = socket.as_bytes() else { return sd_notify::notify(states) };
+    let lines: Vec<String> = states.iter().map(ToString::to_string).collect();
+    let address = SocketAddr::from_abstract_name(name)?;
+    UnixDatagram::unbound()?.send_to_addr(lines.join("\n").as_bytes(), &address).map(drop)
 }
 
 #[cfg(test)]
@@ -88,30 +116,18 @@ mod tests {
         let name = format!("everwarm-notify-{}", std::process::id());
         let address = SocketAddr::from_abstract_name(&name).unwrap();
         let manager = UnixDatagram::bind_addr(&address).unwrap();
-        let told = |manager: &UnixDatagram| {
-            let mut text = [0; 1024];
-            let length = manager.recv(&mut text).unwrap();
-            String::from_utf8_lossy(&text[..length]).into_owned()
-        };
-        let with = |values: [Option<String>; 3]| {
-            Notify::of(|name| {
-                let at = VARIABLES.iter().position(|known| *known == name).unwrap();
-                values[at].clone().map(OsString::from)
-            })
-        };
-        let pid = std::process::id();
-        let socket = || Some(format!("@{name}"));
-        let notify = with([socket(), Some("4000000".into()), Some(pid.to_string())]);
-        assert_eq!(notify.watchdog(), Some(Duration::from_secs(4)));
-        notify.tell("going\non", &["READY=1"]);
-        assert_eq!(told(&manager), "STATUS=going on\nREADY=1");
-        notify.alive();
-        assert_eq!(told(&manager), "WATCHDOG=1");
-        // Meant for another process, or for nobody.
-        let other = with([socket(), Some("4000000".into()), Some((pid + 1).to_string())]);
-        assert_eq!(other.watchdog(), None);
-        assert_eq!(with([None, Some("1".into()), None]).watchdog(), None);
-        assert!(with([Some(String::new()), None, None]).socket.is_none());
-        assert!(with([Some("/nowhere/at/all".into()), None, None]).socket.is_none());
+        let socket = format!("@{name}");
+        let states = [NotifyState::Status("going on"), NotifyState::Ready];
+        notify(OsStr::new(&socket), &states).unwrap();
+        let mut text = [0; 1024];
+        let length = manager.recv(&mut text).unwrap();
+        assert_eq!(&text[..length], b"STATUS=going on\nREADY=1");
+        assert!(notify(OsStr::new("@everwarm-nobody"), &states).is_err());
+    }
+
+    #[test]
+    fn a_status_is_one_line_that_is_not_too_long() {
+        assert_eq!(words("going\non"), "going on");
+        assert_eq!(words(&"ä".repeat(300)).chars().count(), STATUS_MAX);
     }
 }

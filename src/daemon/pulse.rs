@@ -12,6 +12,7 @@ use crate::ops::desk::Desk;
 use crate::ops::exit::Exit;
 use crate::ops::views::State;
 use everwarm_runtime::clock;
+use sd_notify::NotifyState;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -32,8 +33,8 @@ const DEAD: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_secs(5);
 /// Looks in a row at which the root supervisor may be late, on a machine with much else to do.
 const LATE: u32 = 3;
-/// How much longer a start may take that goes on, microseconds, as the manager is told.
-const EXTEND: &str = "EXTEND_TIMEOUT_USEC=60000000";
+/// How much longer a start may take that goes on, as the manager is told.
+const EXTEND: NotifyState<'static> = NotifyState::ExtendTimeoutUsec(60_000_000);
 
 /// What is seen at one look.
 struct Look<'a> {
@@ -200,11 +201,11 @@ fn beat(
         let (status, is_ready) = words(desk, wrong.as_ref());
         if is_ready && !ready {
             ready = true;
-            notify.tell(&status, &["READY=1"]);
+            notify.tell(&status, Some(NotifyState::Ready));
         } else if !ready && wrong.is_none() {
-            notify.tell(&status, &[EXTEND]);
+            notify.tell(&status, Some(EXTEND));
         } else if status != told {
-            notify.tell(&status, &[]);
+            notify.tell(&status, None);
         }
         told = status;
         let due = interval.is_some_and(|interval| {

@@ -1,5 +1,6 @@
 //! Small pieces of text for people: instants, numbers, tables, colour.
 
+use comfy_table::{CellAlignment, ContentArrangement};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::time::{DAY, UtcMs, day_of};
 use std::time::Duration;
@@ -221,29 +222,16 @@ impl Table {
     /// The lines, headings first, none longer than `width` characters.
     #[must_use]
     pub fn lines(&self, width: usize) -> Vec<String> {
-        let head: Vec<String> = self.head.iter().map(|h| (*h).to_owned()).collect();
-        let all = || std::iter::once(&head).chain(&self.rows);
-        let widths: Vec<usize> = (0..self.head.len())
-            .map(|i| all().map(|row| row[i].chars().count()).max().unwrap_or(0))
-            .collect();
-        let line = |row: &Vec<String>| {
-            let mut out = String::new();
-            for (i, cell) in row.iter().enumerate() {
-                let pad = " ".repeat(widths[i] - cell.chars().count());
-                if i > 0 {
-                    out.push_str("  ");
-                }
-                if self.numeric[i] {
-                    out.push_str(&pad);
-                    out.push_str(cell);
-                } else {
-                    out.push_str(cell);
-                    out.push_str(&pad);
-                }
-            }
-            fit(out.trim_end(), width)
-        };
-        all().map(line).collect()
+        let mut table = comfy_table::Table::new();
+        table.load_style(comfy_table::presets::NOTHING);
+        table.set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(&self.head);
+        table.add_rows(&self.rows);
+        for (column, numeric) in table.column_iter_mut().zip(&self.numeric) {
+            let side = if *numeric { CellAlignment::Right } else { CellAlignment::Left };
+            column.set_padding((0, 2)).set_cell_alignment(side);
+        }
+        table.lines().map(|line| fit(line.trim_end(), width)).collect()
     }
 }
 

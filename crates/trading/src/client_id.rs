@@ -2,14 +2,15 @@
 //! decided.
 //!
 //! The id is a function of the intent and of nothing else, so the same decision has the same id in
-//! every life of the daemon. The hash is SipHash-2-4 with 128 bits, written out here because the
-//! one of the standard library may change with it. 105 bits of it are told: among a billion ids the
-//! odds that two are equal are below one in 10^13.
+//! every life of the daemon. The hash is SipHash-2-4 with 128 bits, of a crate, because the one of
+//! the standard library may change with it. The id has 105 bits of it: among a billion ids the odds
+//! that two are equal are below one in 10^13.
 
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::Side;
 use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
+use siphasher::sip128::SipHasher24;
 
 /// Longest readable piece.
 const WORD_MAX: usize = 11;
@@ -74,44 +75,7 @@ pub(super) fn of(
 
 /// SipHash-2-4 with a result of 128 bits (Aumasson and Bernstein); the first half is the low one.
 fn sip_hash_128((k0, k1): (u64, u64), bytes: &[u8]) -> u128 {
-    let mut v = [
-        k0 ^ 0x736f_6d65_7073_6575,
-        k1 ^ 0x646f_7261_6e64_6f6d ^ 0xee,
-        k0 ^ 0x6c79_6765_6e65_7261,
-        k1 ^ 0x7465_6462_7974_6573,
-    ];
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    last[7] = bytes.len().to_le_bytes()[0];
-    for word in words.iter().chain([&last]) {
-        let word = u64::from_le_bytes(*word);
-        v[3] ^= word;
-        rounds(&mut v, 2);
-        v[0] ^= word;
-    }
-    v[2] ^= 0xee;
-    rounds(&mut v, 4);
-    let low = v[0] ^ v[1] ^ v[2] ^ v[3];
-    v[1] ^= 0xdd;
-    rounds(&mut v, 4);
-    let high = v[0] ^ v[1] ^ v[2] ^ v[3];
-    u128::from(high) << 64 | u128::from(low)
-}
-
-fn rounds(v: &mut [u64; 4], count: u32) {
-    for _ in 0..count {
-        v[0] = v[0].wrapping_add(v[1]);
-        v[1] = v[1].rotate_left(13) ^ v[0];
-        v[0] = v[0].rotate_left(32);
-        v[2] = v[2].wrapping_add(v[3]);
-        v[3] = v[3].rotate_left(16) ^ v[2];
-        v[0] = v[0].wrapping_add(v[3]);
-        v[3] = v[3].rotate_left(21) ^ v[0];
-        v[2] = v[2].wrapping_add(v[1]);
-        v[1] = v[1].rotate_left(17) ^ v[2];
-        v[2] = v[2].rotate_left(32);
-    }
+    SipHasher24::new_with_keys(k0, k1).hash(bytes).as_u128()
 }
 
 #[cfg(test)]
