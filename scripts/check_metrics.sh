@@ -43,7 +43,7 @@ python3 scripts/make_alerts.py --branches "$work/branches"
 promtool test rules "$work"/branches/*_test.yml
 promtool check config dashboards/provisioning/prometheus.yml
 python3 scripts/check_dashboards.py --self-test
-python3 scripts/check_dashboards.py --strict --syntax --metrics docs/METRICS.md \
+python3 scripts/check_dashboards.py --strict --syntax --metrics docs/reference/metrics.md \
     --rule-file rules/alerts.yml dashboards/*.json
 
 echo "-- a daemon that is disturbed"
@@ -150,7 +150,7 @@ sleep 20
 # Why each of these is neither shown nor an alert is told beside it.
 mapfile -t quiet < <(grep -v "^#" scripts/metrics_not_shown.txt | grep -oE '^[a-zA-Z_]+' || true)
 python3 scripts/check_dashboards.py --prometheus "http://127.0.0.1:$port" --wait 60 \
-    --scrape-interval 2 --rules --require-label job --metrics docs/METRICS.md --coverage 'job="everwarm"' --quiet \
+    --scrape-interval 2 --rules --require-label job --metrics docs/reference/metrics.md --coverage 'job="everwarm"' --quiet \
     --json "$work/found.json" dashboards/*.json
 python3 - "$work/found.json" "${quiet[@]}" <<'END'
 import json, sys

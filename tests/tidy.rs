@@ -4,7 +4,9 @@
 mod facts;
 mod imports;
 mod metrics;
+mod pictures;
 mod promises;
+mod reference;
 mod states;
 mod text;
 
@@ -82,6 +84,22 @@ fn product_code(source: &Source) -> Option<String> {
 /// Fails with all findings, one a line.
 fn none(findings: &[String]) {
     assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
+}
+
+/// Fails where a page differs from what is generated for it; `EVERWARM_BLESS=1` writes it.
+fn assert_generated(path: &str, wanted: &str) {
+    let file = root().join(path);
+    if std::env::var_os("EVERWARM_BLESS").is_some() {
+        std::fs::write(&file, wanted).unwrap();
+    }
+    let found = std::fs::read_to_string(&file).unwrap_or_default();
+    let mut both = found.lines().zip(wanted.lines());
+    let first = both.find(|(found, wanted)| found != wanted);
+    assert!(
+        found == wanted,
+        "{path} is out of date, first at {first:?}. Write it anew: EVERWARM_BLESS=1 cargo nextest \
+         run -p everwarm -E 'test(/tidy/)'"
+    );
 }
 
 /// Number of the line, from 1, that holds the byte `at`.

@@ -1,5 +1,5 @@
-//! How a process of ours ends. The numbers are the table of docs/ARCHITECTURE.md and appear nowhere
-//! else.
+//! How a process of ours ends. The numbers stand here and nowhere else;
+//! `docs/reference/exit-codes.md` is generated from them.
 
 use super::config::ConfigErrors;
 use super::text::count;
@@ -68,6 +68,36 @@ impl Exit {
     #[must_use]
     pub fn of(code: u8) -> Option<Exit> {
         Exit::ALL.into_iter().find(|exit| exit.code() == code)
+    }
+
+    /// What it means, for the people who read it.
+    #[must_use]
+    pub const fn about(self) -> &'static str {
+        match self {
+            Exit::Fine => "The command succeeded. Also a clean stop by Ctrl-C or SIGTERM.",
+            Exit::Failed => "The command failed. No other code fits.",
+            Exit::Usage => "The usage is wrong, or the configuration is invalid.",
+            Exit::Unreachable => "No running daemon was found.",
+            Exit::Problems => "A check found problems.",
+            Exit::Refused => "A rule forbids it, for example real money without a confirmation.",
+            Exit::Held => "Another daemon uses the data directory.",
+            Exit::Foreign => {
+                "The store is newer than this program, damaged or not its own, or its journal is \
+                 missing. Restore a backup."
+            }
+            Exit::StoreFailed => "The store failed while the daemon ran.",
+            Exit::DiskFull => "The disk is full.",
+            Exit::RootGaveUp => "The root supervisor exceeded its restart budget.",
+            Exit::Watchdog => "The watchdog ended a process that did not make progress.",
+            Exit::Interrupted => "A second Ctrl-C ended the process. Also an interrupted `chaos`.",
+            Exit::Terminated => "A second SIGTERM ended the process.",
+        }
+    }
+
+    /// Whether a person has to act before a restart can help.
+    #[must_use]
+    pub const fn needs_a_person(self) -> bool {
+        matches!(self, Exit::Usage | Exit::Held | Exit::Foreign)
     }
 
     /// The number.

@@ -1,5 +1,5 @@
 //! Promises of the edge, each with a test that fails when its one line is gone;
-//! `docs/RECOVERY.md` lists them.
+//! `docs/explanation/recovery.md` lists them.
 
 use super::learned;
 use everwarm::chaos::rig::{Outcome, Plan, run};

@@ -1,20 +1,20 @@
-//! `docs/FACTS.md` is written from the table of facts. `EVERWARM_BLESS=1 cargo test` writes it
-//! anew.
+//! `docs/reference/facts.md` is generated from the table of facts.
 
-use super::root;
+use super::{assert_generated, root};
 use everwarm_domain::fact::kinds::TABLE;
 use everwarm_kernel::fact::KINDS;
 use std::fmt::Write;
 
-const PAGE: &str = "docs/FACTS.md";
+const PAGE: &str = "docs/reference/facts.md";
 const TABLE_FILE: &str = "crates/domain/src/fact/kinds.rs";
 
 const HEAD: &str = "\
 # Facts
 
 Everything that happened is a fact in one journal. This page is generated from the table in
-`crates/domain/src/fact/kinds.rs` (`EVERWARM_BLESS=1 cargo test facts` writes it anew); what a fact
-carries is told beside its type in `crates/domain/src/fact/mod.rs`.
+`crates/domain/src/fact/kinds.rs`. `EVERWARM_BLESS=1 cargo nextest run -p everwarm -E
+'test(/tidy/)'` writes it anew. The types in `crates/domain/src/fact/mod.rs` describe what a fact
+carries.
 
 *Flushed*: **synced** facts make the commit that carries them wait for the disk, at once; **lazy**
 ones are committed within 10 ms and on disk within a second, always in order. Numbers are never
@@ -74,18 +74,7 @@ fn page() -> String {
 
 #[test]
 fn the_page_of_facts_says_what_the_table_says() {
-    let path = root().join(PAGE);
-    let bless = std::env::var_os("EVERWARM_BLESS").is_some();
-    let wanted = page();
-    if bless {
-        std::fs::write(&path, &wanted).unwrap();
-    }
-    let found = std::fs::read_to_string(&path).unwrap_or_default();
-    let differing = found.lines().zip(wanted.lines()).find(|(a, b)| a != b);
-    assert!(
-        found == wanted,
-        "{PAGE} is out of date (first difference: {differing:?}); EVERWARM_BLESS=1 writes it anew"
-    );
+    assert_generated(PAGE, &page());
 }
 
 #[test]

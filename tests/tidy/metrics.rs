@@ -1,19 +1,12 @@
-//! `docs/METRICS.md` is written from the table of metrics. `EVERWARM_BLESS=1 cargo test` writes it
-//! anew.
+//! `docs/reference/metrics.md` is generated from the table of metrics.
 
-use super::root;
+use super::assert_generated;
 use everwarm::ops::telemetry::{Kind, document, rows};
 use std::collections::BTreeSet;
 
 #[test]
 fn the_page_of_metrics_is_up_to_date() {
-    let path = root().join("docs/METRICS.md");
-    let wanted = document();
-    if std::env::var_os("EVERWARM_BLESS").is_some() {
-        std::fs::write(&path, &wanted).unwrap();
-    }
-    let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == wanted, "docs/METRICS.md is out of date: EVERWARM_BLESS=1 cargo test metrics");
+    assert_generated("docs/reference/metrics.md", &document());
 }
 
 #[test]

@@ -6,8 +6,10 @@ use everwarm::ops::config::layers::variables;
 use std::collections::BTreeSet;
 
 #[test]
-fn the_page_of_the_api_has_every_path_and_every_code() {
-    let page = std::fs::read_to_string(root().join("docs/API.md")).unwrap();
+fn the_pages_of_the_api_have_every_path_and_every_code() {
+    let pages = ["docs/reference/api.md", "docs/how-to/use-the-api.md"];
+    let read = |page| std::fs::read_to_string(root().join(page)).unwrap();
+    let page = pages.map(read).concat();
     let sources = rust_files();
     let routes = sources.iter().find(|s| s.path == "src/ops/api/routes.rs").unwrap();
     let code = product_code(routes).unwrap();
@@ -16,7 +18,7 @@ fn the_page_of_the_api_has_every_path_and_every_code() {
     assert!(paths.len() > 15, "the paths are not where they are looked for");
     let told = |name: &&&str| !page.contains(&format!("`{name}`"));
     let missing = paths.iter().chain(Refusal::CODES).filter(told);
-    none(&missing.map(|name| format!("docs/API.md does not tell of {name}")).collect::<Vec<_>>());
+    none(&missing.map(|name| format!("{pages:?} do not name {name}")).collect::<Vec<_>>());
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! The promises of the runtime, each with a test that fails when its one line is gone;
-//! `docs/RECOVERY.md` lists them.
+//! `docs/explanation/recovery.md` lists them.
 
 use everwarm_kernel::fact::{Body, Fact, Mask, NoLibrary, Rank, RuntimeEvent};
 use everwarm_kernel::stage::{Out, Stage};

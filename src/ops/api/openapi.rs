@@ -201,7 +201,7 @@ pub fn document() -> Value {
         "openapi": "3.1.0",
         "info": {
             "title": "everwarm",
-            "description": "What the running daemon answers. See docs/API.md.",
+            "description": "What the running daemon answers. See docs/how-to/use-the-api.md.",
             "version": env!("CARGO_PKG_VERSION"),
         },
         "paths": paths,

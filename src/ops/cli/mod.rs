@@ -113,6 +113,12 @@ struct Cli {
     verbose: u8,
 }
 
+/// Every command with its arguments, for pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// The filter of the log that so many `-v` stand for.
 fn filter(verbose: u8) -> Option<&'static str> {
     match verbose {

@@ -429,7 +429,7 @@ fn every_command_between_quotes_is_one() {
         include_str!("../../../docs/how-to/trade-at-binance.md"),
         include_str!("../../../docs/reference/commands.md"),
         include_str!("../../../docs/SCREENS.md"),
-        include_str!("../../../docs/RECOVERY.md"),
+        include_str!("../../../docs/explanation/recovery.md"),
         include_str!("../../../docs/RUNBOOK.md"),
         include_str!("../../../docs/EXCHANGE.md"),
         include_str!("../../../deploy/README.md"),

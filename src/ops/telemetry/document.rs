@@ -1,4 +1,4 @@
-//! `docs/METRICS.md`, from the table.
+//! `docs/reference/metrics.md`, from the table.
 
 use super::table::{Kind, Row, SECTIONS};
 use everwarm_runtime::meter::ONE;
@@ -7,7 +7,8 @@ const HEAD: &str = "\
 # Metrics
 
 What `/metrics` of the API says, in the text format of Prometheus. This page is generated from the
-table in `src/ops/telemetry/table.rs` (`EVERWARM_BLESS=1 cargo test metrics` writes it anew).
+table in `src/ops/telemetry/table.rs`. `EVERWARM_BLESS=1 cargo nextest run -p everwarm -E
+'test(/tidy/)'` writes it anew.
 
 All counters are there from the start, at 0, for every value of their labels that is known
 beforehand. *Over all lives*: counted from facts, so it does not fall at a restart; others begin at

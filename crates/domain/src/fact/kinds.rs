@@ -94,7 +94,7 @@ pub mod rank {
     pub const LEDGER: Rank = Rank(800);
 }
 
-/// One row of `docs/FACTS.md`.
+/// One row of `docs/reference/facts.md`.
 #[derive(Clone, Copy, Debug)]
 pub struct KindInfo {
     /// Number in masks.

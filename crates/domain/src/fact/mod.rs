@@ -1,4 +1,4 @@
-//! Every fact there is, grouped. `docs/FACTS.md` is generated from [`kinds::TABLE`].
+//! Every fact there is, grouped. `docs/reference/facts.md` is generated from [`kinds::TABLE`].
 //!
 //! Inputs come from outside and are numbered; derived facts are said by the stage of one rank.
 

@@ -163,6 +163,25 @@ mod tests {
         E::Withdrawn,
     ];
 
+    #[test]
+    fn the_picture_of_an_order_has_its_states_and_legal_changes_only() {
+        let picture = include_str!("../../../../docs/images/order-states.dot");
+        let lines = || picture.lines().map(|line| line.trim().trim_end_matches(';'));
+        let of = |name: &str| STATUSES.into_iter().find(|status| format!("{status:?}") == name);
+        for status in STATUSES {
+            let name = format!("{status:?} [");
+            assert!(lines().any(|line| line.starts_with(&name)), "{status:?} is not drawn");
+        }
+        let mut changes = 0;
+        for (from, rest) in lines().filter_map(|line| line.split_once(" -> ")) {
+            let to = rest.split(' ').next().unwrap();
+            let (Some(from), Some(to)) = (of(from), of(to)) else { panic!("{from} -> {to}") };
+            assert!(EVENTS.iter().any(|event| next(from, *event) == Ok(to)), "{from:?} -> {to:?}");
+            changes += 1;
+        }
+        assert!(changes > 10, "{changes}");
+    }
+
     /// The whole table at a glance: a row a status, a column an event, `.` an illegal pair.
     #[test]
     fn the_table() {
