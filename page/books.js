@@ -125,12 +125,15 @@ export class Feeds extends Live {
     const tree = rows("tree");
     const off = Object.entries(one("switches")?.processes ?? {});
     const word = (path) => off.find(([of]) => path === of || path.startsWith(`${of}/`))?.[1];
+    // Each venue and each source has a place of its own.
+    const under = (parent, own) => [...tree.keys()]
+      .find((path) => path.startsWith(`${parent}/`) && path.endsWith(`/${own}`)) ?? parent;
     const at = (path) => (word(path) ? `turned off by an operator: ${word(path).reason}`
       : tree.get(path)?.state ?? "not there");
     const trouble = rows("checks").get("venue");
     const state = trouble && !trouble.ok ? trouble.detail : "the venue answers";
-    return [["market stream", `${at("root/trading/feeds/feed")}; ${state}`, venue],
-      ["private stream", at("root/trading/gateways/private"), null]];
+    return [["market stream", `${at(under("root/trading/feeds", "feed"))}; ${state}`, venue],
+      ["private stream", at(under("root/trading/gateways", "private")), null]];
   }
 
   render() {

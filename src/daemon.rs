@@ -25,6 +25,7 @@ mod switch;
 mod symbols;
 mod watch;
 
+use crate::adapters;
 use crate::audit::{self, store_failure};
 use crate::chaos::process::Step;
 use crate::edge::config::Content;
@@ -44,7 +45,6 @@ use crate::ops::print::Printer;
 use crate::ops::progress::Progress;
 use crate::ops::store_check::Files;
 use crate::ops::views::{ClearedView, LiveView};
-use crate::venue::binance::{Environment, Hosts};
 use desk::LiveDesk;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::chaos::{Chaos, Phase};
@@ -135,7 +135,7 @@ fn run(sources: Sources, printer: Printer, began: Instant) -> Result<Exit, Failu
             drop(progress);
             Traded::of(&config, market.as_ref())?
         }
-        VenueSource::Binance(remote) => Traded::at(&config, remote),
+        VenueSource::Remote(remote) => Traded::at(&config, remote),
     };
     identity::check(&config.data_dir, &traded.words)?;
     private(&config.data_dir);
@@ -236,7 +236,7 @@ async fn daemon(
     let measured = (Arc::clone(&sampled), Arc::clone(panics));
     let life = Life::begin(birth, |world, tree| {
         follow_time(watch, world);
-        drop(place.set(world.directory.clone()));
+        drop(place.set((world.directory.clone(), world.places)));
         watch.enter(Step::Reconcile);
         crate::chaos::process::seal(&world.journal);
         let by = reload::beside(&traded, watch);
@@ -397,12 +397,12 @@ async fn venue(
 ) -> Result<Reached, Result<Exit, Failure>> {
     let failed = |e: String| Err(Failure::new(Exit::Failed, e));
     let remote = match &config.venue {
-        VenueSource::Binance(remote) => remote,
+        VenueSource::Remote(remote) => remote,
         VenueSource::Simulated => {
             let launch = launch(config).map_err(Err)?;
             let port = find_exchange(&launch, stop, watch).await?;
             let key = (port.api_key.as_str(), port.api_secret.as_str());
-            let connection = Connection::simulated(port.port, &port.token, key, passing(config));
+            let connection = adapters::simulated(port.port, &port.token, key, passing(config));
             let connection = connection.map_err(failed)?;
             let note = spent::note(&config.data_dir);
             let (streams, compare) = (config.streams, config.compare);
@@ -423,13 +423,13 @@ async fn venue(
 
 /// How to reach an exchange of somebody else.
 fn elsewhere(config: &Config, remote: &Remote) -> Result<Connection, Failure> {
-    let Hosts { rest, streams: stream, ws_api } = remote.hosts.clone();
     let unread = || Failure::new(Exit::Failed, "the key of the account was not read");
-    let key = remote.key.clone().ok_or_else(unread)?;
+    let open = remote.open.clone().ok_or_else(unread)?;
     let (passing, note) = (passing(config), spent::note(&config.data_dir));
-    let live = remote.environment == Environment::Live;
-    let (admin, streams, compare) = (None, config.streams, config.compare);
-    Ok(Connection { rest, stream, ws_api, key, admin, streams, live, compare, passing, note })
+    let (places, live) = (adapters::places(remote.kind), remote.live);
+    let (wheel, admin) = (None, None);
+    let (streams, compare) = (config.streams, config.compare);
+    Ok(Connection { places, open, wheel, admin, streams, live, compare, passing, note })
 }
 
 fn passing(config: &Config) -> Passing {

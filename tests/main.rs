@@ -67,6 +67,8 @@ mod stores;
 #[cfg(test)]
 mod summary;
 #[cfg(test)]
+mod third;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod venue;

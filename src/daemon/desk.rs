@@ -6,7 +6,7 @@ use super::watch::Watch;
 use crate::audit::{StoreFacts, replay, verify};
 use crate::edge::board::Trouble;
 use crate::edge::reload::standing;
-use crate::edge::world::path::of as path_of;
+use crate::edge::world::path::{self, Places};
 use crate::edge::world::{Passing, World, wall};
 use crate::history::page::{Page, Paged};
 use crate::history::projection::projected_through;
@@ -121,7 +121,8 @@ impl LiveDesk {
         let passes = self.world.passing != Passing::Lockstep;
         let meters = &self.world.board.meters.market;
         for part in never_done() {
-            let reading = readings.iter().find(|r| r.path.strip_prefix("root/") == Some(part));
+            let at = self.world.places.present(&format!("root/{part}"));
+            let reading = readings.iter().find(|reading| reading.path == at);
             let handled = |meter: &Meter| meter.read().kinds.iter().map(|(_, n, _)| n).sum();
             let up = reading.filter(|r| r.alive && (passes || part.starts_with("ops/")));
             let moved = up.and_then(|reading| match part.ends_with("/feed") {
@@ -139,6 +140,7 @@ impl LiveDesk {
         let skew = || (self.world.clock.lock().offset(), self.world.venue.recv_window());
         Signs {
             wall: wall(),
+            kind: self.world.places.venue,
             checks: self.checks(),
             skew: own.then(skew),
             disk: disk_of(Path::new(&self.data_dir)),
@@ -166,11 +168,11 @@ impl LiveDesk {
     fn feeds(&self) -> CheckView {
         let meters = &self.world.board.meters;
         let stands = standing(&self.world);
-        let off = |path: &str| stands.switches.processes.contains_key(path);
+        let off = |of: String| path::is_off(&stands.switches, &of);
         let listed = !self.world.board.live().borrow().is_empty();
         let streams = [
-            ("market", meters.market.down_since(), off("root/trading/feeds"), listed),
-            ("private", meters.private.down_since(), off("root/trading/gateways/private"), true),
+            ("market", meters.market.down_since(), off(self.world.places.feed()), listed),
+            ("private", meters.private.down_since(), off(self.world.places.private()), true),
         ];
         let word = |(name, down, off, wanted): (&str, Option<i64>, bool, bool)| match down {
             _ if off => (true, format!("{name} stream turned off")),
@@ -395,7 +397,8 @@ impl Desk for LiveDesk {
         let head = self.world.journal.head();
         let progress = self.world.journal.progress().into_iter();
         let behind = progress.map(|(name, passed)| (name, head.saturating_sub(passed))).collect();
-        let now = (self.world.directory.view(), Stages { stopped, behind });
+        let places = self.world.places;
+        let now = (self.world.directory.view(), Stages { stopped, behind, places });
         let mut pictured = self.pictured.lock().unwrap_or_else(PoisonError::into_inner);
         let told = pictured.take().filter(|before| before.of == now);
         let told = told.unwrap_or_else(|| Pictured {
@@ -460,12 +463,13 @@ struct Stages {
     stopped: Vec<String>,
     /// Inputs each has not passed yet.
     behind: BTreeMap<&'static str, u64>,
+    places: Places,
 }
 
 impl Stages {
     fn branch(&self, view: &TreeView) -> Value {
         let name = view.path.rsplit('/').next().unwrap_or(&view.path);
-        let is_stage = path_of(name) == view.path && self.behind.contains_key(name);
+        let is_stage = self.places.of(name) == view.path && self.behind.contains_key(name);
         let stands = is_stage && self.stopped.iter().any(|stopped| stopped == name);
         let behind = self.behind.get(name).copied().filter(|_| is_stage).unwrap_or(0);
         let state = if stands { json!("stopped") } else { json!(view.state) };
@@ -494,9 +498,11 @@ fn venue(config: &Config) -> (String, Option<String>, Option<String>) {
         VenueSource::Simulated => {
             return ("simulated exchange".to_owned(), None, Some(pace.to_string()));
         }
-        VenueSource::Binance(remote) => remote,
+        VenueSource::Remote(remote) => remote,
     };
-    let environment = remote.environment.name();
-    let text = format!("Binance spot, {environment}, at {}", remote.hosts.rest);
-    (text, Some(environment.to_owned()), (pace != Pace::Times(1)).then(|| pace.to_string()))
+    (
+        remote.place(),
+        Some(remote.environment.to_owned()),
+        (pace != Pace::Times(1)).then(|| pace.to_string()),
+    )
 }

@@ -64,8 +64,8 @@ pub fn metrics(
     desk: Arc<dyn Desk>,
 ) -> Metrics {
     let (mode, venue) = match (&config.venue, &config.market.recording) {
-        (VenueSource::Binance(_), _) if config.live => ("live", "binance"),
-        (VenueSource::Binance(_), _) => ("paper", "binance"),
+        (VenueSource::Remote(remote), _) if config.live => ("live", remote.kind),
+        (VenueSource::Remote(remote), _) => ("paper", remote.kind),
         (VenueSource::Simulated, None) => ("paper", "simulated"),
         (VenueSource::Simulated, Some(_)) => ("replay", "simulated"),
     };

@@ -7,7 +7,7 @@ use super::lag::Lag;
 use super::notify::Notify;
 use super::stop::end;
 use crate::edge::gateway::GatewayMsg;
-use crate::edge::world::{World, path, wall};
+use crate::edge::world::{World, wall};
 use crate::ops::desk::Desk;
 use crate::ops::exit::Exit;
 use crate::ops::views::State;
@@ -171,7 +171,7 @@ fn beat(
             Some(Break::Stood) => resumed(world, since),
             Some(Break::Jumped) => {
                 tracing::warn!("the clock on the wall jumped; asking the venue");
-                world.tell(path::GATEWAY, GatewayMsg::Interrupted);
+                world.tell(&world.places.gateway(), GatewayMsg::Interrupted);
             }
             None => {}
         }
@@ -257,7 +257,7 @@ fn answers(world: &World, (handle, lag): &Control) -> bool {
 fn resumed(world: &World, stood: Duration) {
     tracing::warn!(seconds = stood.as_secs(), "the process stood still; connecting again");
     world.board.write_pause(i64::try_from(stood.as_millis()).unwrap_or(i64::MAX));
-    world.tell(path::GATEWAY, GatewayMsg::Interrupted);
+    world.tell(&world.places.gateway(), GatewayMsg::Interrupted);
 }
 
 #[cfg(test)]

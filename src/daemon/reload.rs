@@ -264,7 +264,7 @@ impl Reloader {
                     let (market, _) = market(&config.market).map_err(failed)?;
                     Traded::of(config, market.as_ref()).map_err(failed)?
                 }
-                VenueSource::Binance(remote) => Traded::at(config, remote),
+                VenueSource::Remote(remote) => Traded::at(config, remote),
             };
             if traded.words != self.beside.traded {
                 let text = "market.symbols: a made market has the symbols it began with; \

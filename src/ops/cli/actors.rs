@@ -11,8 +11,8 @@ use crate::ops::remote::RemoteDesk;
 /// Flags of `kill`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct KillArgs {
-    /// Its place in the tree, like root/trading/feeds/feed; a name like gateway where nobody else
-    /// has it. With a supervisor goes all below it; with root, the process.
+    /// Its place in the tree, like root/trading/feeds/sim/feed; a name like gateway where nobody
+    /// else has it. With a supervisor goes all below it; with root, the process.
     path: String,
     /// How.
     #[arg(long, value_enum, default_value_t)]

@@ -4,12 +4,13 @@ use super::Core;
 use super::live::typed;
 use super::run::{put, sources};
 use crate::ops::api::Token;
+use crate::ops::config::venue::{REMOTE, SIMULATED};
 use crate::ops::config::{Config, Look, Symbols, VenueSource};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, note};
 use crate::ops::remote::RemoteDesk;
 use crate::ops::views::SwitchWord;
-use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::switch::Switch;
 use std::io::IsTerminal;
@@ -29,21 +30,20 @@ pub struct Panic {
     pub symbols: Option<Vec<Symbol>>,
 }
 
-/// A venue by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Venue {
-    /// The simulated exchange that runs for the data directory.
-    Sim,
-    /// Binance, as configured.
-    Binance,
+/// The venues there are, each with a word on it.
+fn venues() -> PossibleValuesParser {
+    let sim = "The simulated exchange that runs for the data directory".to_owned();
+    let remote = REMOTE.iter().map(|(kind, name)| (*kind, format!("{name}, as configured")));
+    let all = std::iter::once((SIMULATED, sim)).chain(remote);
+    all.map(|(kind, help)| PossibleValue::new(kind).help(help)).collect::<Vec<_>>().into()
 }
 
 /// Flags of `panic`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Where.
-    #[arg(long, value_enum)]
-    venue: Venue,
+    #[arg(long, value_parser = venues())]
+    venue: String,
     /// Sell the base assets of the symbols at the market too, rounded down.
     #[arg(long)]
     flatten: bool,
@@ -68,8 +68,9 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
     let mut given = Vec::new();
     let data_dir = args.data_dir.as_ref().map(|p| p.display().to_string());
     put(&mut given, "daemon.data_dir", "--data-dir", data_dir);
-    if args.venue == Venue::Sim {
-        put(&mut given, "venue.kind", "--venue", Some("sim".to_owned()));
+    let simulated = args.venue == SIMULATED;
+    if simulated {
+        put(&mut given, "venue.kind", "--venue", Some(SIMULATED.to_owned()));
     }
     let symbols = match args.symbols.as_deref().map(str::parse::<Symbols>) {
         None => None,
@@ -79,15 +80,16 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
         }
     };
     let chosen = args.flatten && symbols.is_none();
-    let (needed, set) = used(args.venue, chosen);
+    let (needed, set) = used(simulated, chosen);
     let config = sources(args.config.as_ref(), given).load_needed(Look::World, &needed, set)?;
-    let place = match (&config.venue, args.venue) {
-        (VenueSource::Binance(remote), Venue::Binance) => {
-            format!("Binance spot, {}, at {}", remote.environment.name(), remote.hosts.rest)
-        }
-        (_, Venue::Sim) => format!("the simulated exchange of {}", config.data_dir.display()),
-        (VenueSource::Simulated, Venue::Binance) => {
-            let text = "venue.kind is not \"binance\": give the configuration that names its key";
+    let place = match &config.venue {
+        _ if simulated => format!("the simulated exchange of {}", config.data_dir.display()),
+        VenueSource::Remote(remote) if remote.kind == args.venue => remote.place(),
+        VenueSource::Simulated | VenueSource::Remote(_) => {
+            let text = format!(
+                "venue.kind is not {:?}: give the configuration that names its key",
+                args.venue
+            );
             return Err(Failure::new(Exit::Usage, text));
         }
     };
@@ -102,10 +104,11 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
 /// Keys and sections that it goes by, and keys that the configuration must name: where another
 /// line cannot be read, an environment by default could be the wrong one. `chosen`: the
 /// configuration says what is sold.
-fn used(venue: Venue, chosen: bool) -> (Vec<&'static str>, &'static [&'static str]) {
-    let (mut needed, set): (Vec<&str>, &[&str]) = match venue {
-        Venue::Sim => (vec!["daemon.data_dir"], &[]),
-        Venue::Binance => (vec!["daemon.data_dir", "venue"], &["venue.kind", "venue.environment"]),
+fn used(simulated: bool, chosen: bool) -> (Vec<&'static str>, &'static [&'static str]) {
+    let (mut needed, set): (Vec<&str>, &[&str]) = if simulated {
+        (vec!["daemon.data_dir"], &[])
+    } else {
+        (vec!["daemon.data_dir", "venue"], &["venue.kind", "venue.environment"])
     };
     if chosen {
         needed.extend(["market.symbols", "market.universe", "trading.quote_asset"]);
