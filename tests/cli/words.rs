@@ -53,7 +53,7 @@ fn what_is_not_known_is_refused_with_what_is_nearest() {
     refused(&near, &["there is no AAUSD", "did you mean AAAUSD?"]);
     let misspelt = "the synthetic market has no BTCUSTD; did you mean BTCUSDT?";
     refused(&["run", "--symbols", "ETHUSDT,BTCUSTD"], &["--symbols: market.symbols", misspelt]);
-    refused(&["run", "--symbols", "all"], &["has no all, only names like BTCUSDT"]);
+    refused(&["run", "--symbols", "all"], &["market.symbols: \"all\" is not a symbol"]);
     refused(&["run", "--log", "debg"], &["--log", "did you mean \"debug\"?"]);
     refused(&["run", "--until-end"], &["--until-end", "recording"]);
     let path = config.to_str().unwrap();

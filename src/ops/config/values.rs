@@ -68,8 +68,10 @@ impl FromStr for Symbols {
                 .map(Symbols::First)
                 .ok_or_else(|| format!("{count} symbols: 1 to {SYMBOLS_MAX} are possible"));
         }
-        let mut names =
-            text.split(',').map(|name| Symbol::new(name.trim())).collect::<Result<Vec<_>, _>>()?;
+        let mut names = text
+            .split(',')
+            .map(|name| Symbol::named(name.trim()))
+            .collect::<Result<Vec<_>, _>>()?;
         names.sort();
         names.dedup();
         Ok(Symbols::Named(names))
