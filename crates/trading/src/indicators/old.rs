@@ -2,7 +2,8 @@
 //!
 //! Version 3 knew prices of 8 decimals only. Version 2 had two lengths a width, and four indicators
 //! by hand. Former lengths are dropped: the configuration of that time does not carry them. What
-//! was entered under them is left by those in force. Symbols that have bars are held to have a past.
+//! was entered under them is left by those in force. Symbols that have bars are held to have a
+//! past.
 
 use super::feature::{old_columns, plan};
 use super::series::Saved;
