@@ -263,8 +263,11 @@ async fn bars(
     UrlPath((symbol, timeframe)): UrlPath<(String, String)>,
     query: Asked<Before>,
 ) -> Response {
-    let symbol = Symbol::new(&symbol);
-    let (Ok(symbol), Ok(timeframe)) = (symbol, timeframe.parse::<Timeframe>()) else {
+    let symbol = match Symbol::named(&symbol) {
+        Ok(symbol) => symbol,
+        Err(why) => return Refusal::BadQuery.answer(why),
+    };
+    let Ok(timeframe) = timeframe.parse::<Timeframe>() else {
         return Refusal::BadQuery.answer("give a symbol and a width: 1m, 5m, 15m, 1h, 4h or 1d");
     };
     if let Some(none) = unknown(&state, symbol).await {
@@ -325,7 +328,7 @@ async fn why_not(
     UrlPath(symbol): UrlPath<String>,
     query: Asked<At>,
 ) -> Response {
-    match (Symbol::new(&symbol), query) {
+    match (Symbol::named(&symbol), query) {
         (Ok(symbol), Ok(Query(At { time }))) => match unknown(&api, symbol).await {
             Some(none) => none,
             None => story(move || api.desk.why_not(symbol, time)).await,

@@ -204,7 +204,7 @@ pub async fn want_symbol(
         "remove" => false,
         _ => return Refusal::NoSuchPath.answer("a symbol is changed by add or remove"),
     };
-    let symbol = match Symbol::new(&symbol) {
+    let symbol = match Symbol::named(&symbol) {
         Ok(symbol) => symbol,
         Err(e) => return Refusal::BadQuery.answer(e),
     };
