@@ -2,14 +2,12 @@
 import { html } from "/page/html.js";
 import { Live, one, rows, store } from "/page/store.js";
 import { Choice, Panel, Table } from "/page/table.js";
-import { Gain, money, Side, Time } from "/page/format.js";
+import { Gain, money, quotient, Side, Time } from "/page/format.js";
 import { explain } from "/page/explain.js";
 
 const FINAL = ["filled", "cancelled", "rejected", "expired"];
 const words = (status) => (status === "intent" ? "decided, not sent"
   : status.replace("_", " "));
-// A quotient has many decimals; eight figures say enough.
-const quotient = (n) => (n === null ? "–" : String(Number(Number(n).toPrecision(8))));
 const num = (id, name, of, cell) => ({ id, name, kind: "num", value: (r) => Number(of(r) ?? NaN),
   cell: cell ?? ((r) => of(r) ?? "–") });
 const text = (id, name, of) => ({ id, name, value: of, cell: of });

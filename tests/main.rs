@@ -49,6 +49,8 @@ mod page;
 #[cfg(test)]
 mod poison;
 #[cfg(test)]
+mod prices;
+#[cfg(test)]
 mod runbook;
 #[cfg(test)]
 mod segments;

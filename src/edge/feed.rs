@@ -236,7 +236,7 @@ mod tests {
     use everwarm_domain::money::{Decimal, Price};
 
     fn bar(open_time: i64, closed: bool) -> Event<MarketReport> {
-        let (symbol, price) = (Symbol::new("A").unwrap(), Price(1));
+        let (symbol, price) = (Symbol::new("A").unwrap(), Price::e8(1));
         let (open, high, low, close) = (price, price, price, price);
         let bar = Bar { symbol, open_time, open, high, low, close, volume: Decimal::ONE };
         let timeframe = Timeframe::M1;

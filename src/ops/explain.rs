@@ -42,7 +42,7 @@ impl Asked {
             return Asked::Fact(key);
         }
         let fill = id.rsplit_once(':').and_then(|(symbol, trade)| {
-            Some(Asked::Fill(Symbol::new(symbol).ok()?, trade.parse().ok()?))
+            Some(Asked::Fill(Symbol::named(symbol).ok()?, trade.parse().ok()?))
         });
         fill.unwrap_or_else(|| Asked::Order(id.to_owned()))
     }

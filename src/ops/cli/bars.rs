@@ -14,7 +14,7 @@ use everwarm_domain::time::Timeframe;
 #[derive(Clone, Debug, clap::Args)]
 pub struct BarArgs {
     /// The symbol.
-    #[arg(value_parser = |text: &str| Symbol::new(text))]
+    #[arg(value_parser = |text: &str| Symbol::named(text))]
     symbol: Symbol,
     /// Width of the bars: 1m, 5m, 15m, 1h, 4h or 1d.
     #[arg(default_value = "1m", value_parser = |text: &str| text.parse::<Timeframe>())]

@@ -31,7 +31,7 @@ pub fn print(args: &ExplainArgs, core: &Core, printer: Printer) -> Result<Exit, 
 #[derive(Clone, Debug, clap::Args)]
 pub struct WhyNotArgs {
     /// The symbol.
-    #[arg(value_parser = |text: &str| Symbol::new(text))]
+    #[arg(value_parser = |text: &str| Symbol::named(text))]
     symbol: Symbol,
     /// The close, in UTC: "2021-01-08 12:03" or milliseconds [default: the newest].
     #[arg(value_parser = time)]

@@ -37,7 +37,7 @@ enum Verb {
 #[derive(Debug, clap::Args)]
 struct One {
     /// The symbol.
-    #[arg(value_parser = |text: &str| Symbol::new(text))]
+    #[arg(value_parser = |text: &str| Symbol::named(text))]
     symbol: Symbol,
     /// Do not ask.
     #[arg(long)]

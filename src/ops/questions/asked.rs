@@ -102,7 +102,7 @@ impl Asked {
     /// # Errors
     /// There is none.
     pub fn symbol(&self) -> Result<Symbol, Failure> {
-        Symbol::new(self.word("symbol").unwrap_or_default()).map_err(bad)
+        Symbol::named(self.word("symbol").unwrap_or_default()).map_err(bad)
     }
 
     /// The width of bars.
