@@ -4,15 +4,16 @@ use super::Core;
 use super::live::typed;
 use super::run::{put, sources};
 use crate::ops::api::Token;
+use crate::ops::changes::TRADING;
 use crate::ops::config::venue::{REMOTE, SIMULATED};
 use crate::ops::config::{Config, Look, Symbols, VenueSource};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, note};
-use crate::ops::remote::RemoteDesk;
-use crate::ops::views::SwitchWord;
+use crate::ops::questions::{Asked, Json};
+use crate::ops::remote::Remote;
+use crate::ops::views::ReasonView;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use everwarm_domain::id::Symbol;
-use everwarm_domain::switch::Switch;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -118,7 +119,7 @@ fn used(simulated: bool, chosen: bool) -> (Vec<&'static str>, &'static [&'static
 
 /// Whether a daemon runs there, which is said.
 fn warn_of_daemon(config: &Config) -> bool {
-    let there = match RemoteDesk::connect(&config.data_dir) {
+    let there = match Remote::connect(&config.data_dir) {
         Ok(desk) => desk.is_some(),
         Err(_) => true,
     };
@@ -134,11 +135,12 @@ fn halt(config: &Config) {
     let (said, heard) = mpsc::sync_channel(1);
     let (data_dir, token) = (config.data_dir.clone(), config.token.clone());
     std::thread::spawn(move || {
-        let halted = RemoteDesk::connect(&data_dir).and_then(|desk| {
+        let halted = Remote::connect(&data_dir).and_then(|daemon| {
             let gone = || Failure::new(Exit::Unreachable, "it does not run any more");
             let token = Token::find(token.as_ref(), &data_dir)?;
-            let word = SwitchWord { switch: Switch::Halt, reason: "everwarm panic".to_owned() };
-            desk.ok_or_else(gone)?.switch(&word, token.as_ref()).map(drop)
+            let halt = Asked::default().with("word", Some("halt"));
+            let body = Json::of(&ReasonView { reason: "everwarm panic".to_owned() })?;
+            daemon.ok_or_else(gone)?.change(&TRADING, &halt, body, token.as_ref()).map(drop)
         });
         // Nobody listens where it took too long.
         said.send(halted).ok();
