@@ -2,14 +2,12 @@
 import { html } from "/page/html.js";
 import { Live, one, rows, store } from "/page/store.js";
 import { Choice, Panel, Table } from "/page/table.js";
-import { Gain, money, Side, Time } from "/page/format.js";
+import { Gain, money, quotient, Side, Time } from "/page/format.js";
 import { explain } from "/page/explain.js";
 
 const FINAL = ["filled", "cancelled", "rejected", "expired"];
 const words = (status) => (status === "intent" ? "decided, not sent"
   : status.replace("_", " "));
-// A quotient has many decimals; eight figures say enough.
-const quotient = (n) => (n === null ? "–" : String(Number(Number(n).toPrecision(8))));
 const num = (id, name, of, cell) => ({ id, name, kind: "num", value: (r) => Number(of(r) ?? NaN),
   cell: cell ?? ((r) => of(r) ?? "–") });
 const text = (id, name, of) => ({ id, name, value: of, cell: of });
@@ -125,12 +123,15 @@ export class Feeds extends Live {
     const tree = rows("tree");
     const off = Object.entries(one("switches")?.processes ?? {});
     const word = (path) => off.find(([of]) => path === of || path.startsWith(`${of}/`))?.[1];
+    // Each venue and each source has a place of its own.
+    const under = (parent, own) => [...tree.keys()]
+      .find((path) => path.startsWith(`${parent}/`) && path.endsWith(`/${own}`)) ?? parent;
     const at = (path) => (word(path) ? `turned off by an operator: ${word(path).reason}`
       : tree.get(path)?.state ?? "not there");
     const trouble = rows("checks").get("venue");
     const state = trouble && !trouble.ok ? trouble.detail : "the venue answers";
-    return [["market stream", `${at("root/trading/feeds/feed")}; ${state}`, venue],
-      ["private stream", at("root/trading/gateways/private"), null]];
+    return [["market stream", `${at(under("root/trading/feeds", "feed"))}; ${state}`, venue],
+      ["private stream", at(under("root/trading/gateways", "private")), null]];
   }
 
   render() {

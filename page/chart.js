@@ -3,7 +3,7 @@ import { Component, createRef, html } from "/page/html.js";
 import { get } from "/page/api.js";
 import { onChange, rows, status } from "/page/store.js";
 import { Choice, Panel } from "/page/table.js";
-import { price } from "/page/format.js";
+import { decimals, price } from "/page/format.js";
 import { onTheme, paint } from "/page/theme.js";
 import { CandlestickSeries, createChart, createSeriesMarkers, LineSeries }
   from "/page/vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
@@ -175,7 +175,7 @@ export class Chart extends Component {
 
   draw() {
     const least = Math.min(...this.bars.map((bar) => bar.close));
-    const precision = least >= 1000 ? 2 : least >= 1 ? 4 : 6;
+    const precision = decimals(least);
     this.candles.applyOptions({ priceFormat: { type: "price", precision,
       minMove: 10 ** -precision } });
     this.candles.setData(this.bars);

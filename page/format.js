@@ -42,10 +42,21 @@ export function money(text, sign) {
   return sign && n > 0 ? `+${shown}` : shown;
 }
 
+// Decimals of a price on the page: more for a tiny one, so that five figures are left.
+export const decimals = (n) => (n >= 1000 ? 2 : n >= 1 ? 4
+  : n > 0 && n < 0.0001 ? Math.min(20, 4 - Math.floor(Math.log10(n))) : 6);
+
 export function price(n) {
   if (!Number.isFinite(n)) return "–";
-  const digits = n >= 1000 ? 2 : n >= 1 ? 4 : 6;
-  return n.toLocaleString("en", { maximumFractionDigits: digits });
+  return n.toLocaleString("en", { maximumFractionDigits: decimals(n) });
+}
+
+// A quotient has many decimals; eight figures say enough. Never with an exponent.
+export function quotient(text) {
+  if (text === null) return "–";
+  const n = Number(Number(text).toPrecision(8));
+  return /e/.test(String(n)) ? n.toFixed(Math.min(24, 7 - Math.floor(Math.log10(Math.abs(n)))))
+    .replace(/\.?0+$/, "") : String(n);
 }
 
 // Gains and losses differ by sign and word, not by colour alone.

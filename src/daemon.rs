@@ -3,6 +3,7 @@
 
 mod backup;
 mod chaos;
+mod control;
 mod desk;
 mod files;
 mod harm;
@@ -25,6 +26,7 @@ mod switch;
 mod symbols;
 mod watch;
 
+use crate::adapters;
 use crate::audit::{self, store_failure};
 use crate::chaos::process::Step;
 use crate::edge::config::Content;
@@ -33,19 +35,19 @@ use crate::edge::projector;
 use crate::edge::world::{Passing, World, wall};
 use crate::history::queries::HistoryError;
 use crate::life::{Birth, BirthError, Connection, LIVE_FILE, Life};
-use crate::ops::api::{self, Api, ApiFile, Changes, Entry, LogLevel, Refusals, Token};
+use crate::ops::api::{self, Api, ApiFile, Changes, Entry, Refusals, Token};
 use crate::ops::cli::{Core, SimConfig};
 use crate::ops::config::{Config, Look, MarketSource, Pace, Remote, Sources, Symbols, VenueSource};
-use crate::ops::desk::{Desk as _, Proofs};
+use crate::ops::desk::Proofs;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::heap;
-use crate::ops::log;
+use crate::ops::log::{self, LogLevel};
 use crate::ops::print::Printer;
 use crate::ops::progress::Progress;
 use crate::ops::store_check::Files;
-use crate::ops::views::{ClearedView, LiveView};
-use crate::venue::binance::{Environment, Hosts};
-use desk::LiveDesk;
+use crate::ops::views::LiveView;
+use control::LiveControl;
+use desk::LiveContext;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::chaos::{Chaos, Phase};
 use everwarm_runtime::clock;
@@ -79,17 +81,13 @@ pub const CORE: Core = Core {
     sim: exchange,
     files: FILES,
     proofs: Proofs { verify: audit::verify, replay: audit::replay },
-    release: release::offline,
+    control: control::of_files,
     chaos: chaos::run,
     account: live::account,
     confirm: live::confirm,
     panic: panic::panic,
-    resolve: resolve::offline,
-    adopt: resolve::adopt_offline,
-    clear_limits: spent::clear,
     backup: backup::offline,
     restore: backup::restore,
-    switch: switch::offline,
 };
 
 /// Who follows what is on disk: nothing leaves the live file before they have read it for good.
@@ -135,7 +133,7 @@ fn run(sources: Sources, printer: Printer, began: Instant) -> Result<Exit, Failu
             drop(progress);
             Traded::of(&config, market.as_ref())?
         }
-        VenueSource::Binance(remote) => Traded::at(&config, remote),
+        VenueSource::Remote(remote) => Traded::at(&config, remote),
     };
     identity::check(&config.data_dir, &traded.words)?;
     private(&config.data_dir);
@@ -236,7 +234,7 @@ async fn daemon(
     let measured = (Arc::clone(&sampled), Arc::clone(panics));
     let life = Life::begin(birth, |world, tree| {
         follow_time(watch, world);
-        drop(place.set(world.directory.clone()));
+        drop(place.set((world.directory.clone(), world.places)));
         watch.enter(Step::Reconcile);
         crate::chaos::process::seal(&world.journal);
         let by = reload::beside(&traded, watch);
@@ -397,12 +395,12 @@ async fn venue(
 ) -> Result<Reached, Result<Exit, Failure>> {
     let failed = |e: String| Err(Failure::new(Exit::Failed, e));
     let remote = match &config.venue {
-        VenueSource::Binance(remote) => remote,
+        VenueSource::Remote(remote) => remote,
         VenueSource::Simulated => {
             let launch = launch(config).map_err(Err)?;
             let port = find_exchange(&launch, stop, watch).await?;
             let key = (port.api_key.as_str(), port.api_secret.as_str());
-            let connection = Connection::simulated(port.port, &port.token, key, passing(config));
+            let connection = adapters::simulated(port.port, &port.token, key, passing(config));
             let connection = connection.map_err(failed)?;
             let note = spent::note(&config.data_dir);
             let (streams, compare) = (config.streams, config.compare);
@@ -423,13 +421,13 @@ async fn venue(
 
 /// How to reach an exchange of somebody else.
 fn elsewhere(config: &Config, remote: &Remote) -> Result<Connection, Failure> {
-    let Hosts { rest, streams: stream, ws_api } = remote.hosts.clone();
     let unread = || Failure::new(Exit::Failed, "the key of the account was not read");
-    let key = remote.key.clone().ok_or_else(unread)?;
+    let open = remote.open.clone().ok_or_else(unread)?;
     let (passing, note) = (passing(config), spent::note(&config.data_dir));
-    let live = remote.environment == Environment::Live;
-    let (admin, streams, compare) = (None, config.streams, config.compare);
-    Ok(Connection { rest, stream, ws_api, key, admin, streams, live, compare, passing, note })
+    let (places, live) = (adapters::places(remote.kind), remote.live);
+    let (wheel, admin) = (None, None);
+    let (streams, compare) = (config.streams, config.compare);
+    Ok(Connection { places, open, wheel, admin, streams, live, compare, passing, note })
 }
 
 fn passing(config: &Config) -> Passing {
@@ -547,8 +545,9 @@ fn begin_api(
     world: &World,
     watch: &Watch,
     stopped: &channel::Receiver<bool>,
-) -> Arc<LiveDesk> {
-    let desk = Arc::new(LiveDesk::new(world.clone(), watch.clone(), config, Arc::clone(reloader)));
+) -> Arc<LiveContext> {
+    let desk =
+        Arc::new(LiveContext::new(world, watch, config, (Arc::clone(reloader), door.log.clone())));
     let refusals = Refusals::default();
     let asked = Arc::clone(&desk) as _;
     let (currency, logged) = (currency.to_owned(), door.log.counts.clone());
@@ -556,32 +555,16 @@ fn begin_api(
     let parts = Parts { currency, refusals: refused, logged, panics, sampled, deliveries };
     let metrics = measure::metrics(config, parts, world, watch, asked);
     let data_dir = config.data_dir.clone();
-    let journal = Arc::clone(&world.journal);
-    let release = Arc::new(move |id, retry| release::live(&journal, id, retry));
-    let (harmed, tried, switched) = (world.clone(), world.clone(), world.clone());
-    let disturbed = Arc::clone(reloader);
-    let (on_symbols, on_conflict) = (world.clone(), Arc::clone(&world.journal));
-    let on_surplus = Arc::clone(&world.journal);
-    let listing = Arc::clone(&desk);
-    let watched = watch.clone();
-    let cleared = world.venue.clone();
-    let changes = Changes {
-        token: door.token,
+    let control = Arc::new(LiveControl {
+        world: world.clone(),
+        watch: watch.clone(),
+        reloader: Arc::clone(reloader),
         log: door.log,
-        release,
-        harm: Arc::new(move |asked| {
-            let allowed = harm::Allowed::by(&disturbed.values());
-            harm::harm(&harmed, &watched, allowed, asked)
-        }),
-        retry: Arc::new(move |asked| harm::retry(&tried, asked)),
-        symbols: Arc::new(move |change| symbols::change(&on_symbols, &listing.symbols()?, change)),
-        resolve: Arc::new(move |id: &str, word: &_| resolve::live(&on_conflict, id, word)),
-        adopt: Arc::new(move |word: &_| resolve::adopt_live(&on_surplus, word)),
-        limits: Arc::new(move || Ok(ClearedView::of(cleared.clear_bans()))),
-        backup: backup::of(world, &config.data_dir),
-        reload: reload::by_api(reloader),
-        switch: Arc::new(move |said| switch::live(&switched, said)),
-    };
+        context: Arc::clone(&desk),
+        data_dir: data_dir.clone(),
+    });
+    let backup = backup::of(world, &config.data_dir);
+    let changes = Changes { token: door.token, control, backup };
     let answers = Arc::clone(&desk) as _;
     let api = Api::new(answers, (Some(metrics), refusals), changes, data_dir.clone());
     let told = door.listener.local_addr().and_then(|addr| {

@@ -7,8 +7,10 @@
 //! know, [`chaos`] the proof.
 //!
 //! What holds it together: [`tree`] is the supervision tree, [`life`] one life from an opened store
-//! to a stopped tree, [`daemon`] the process around lives, [`audit`] the journal read back.
+//! to a stopped tree, [`adapters`] the simulated exchange as a venue, [`daemon`] the process around
+//! lives, [`audit`] the journal read back.
 
+pub mod adapters;
 pub mod audit;
 pub mod chaos;
 pub mod daemon;

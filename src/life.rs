@@ -7,6 +7,7 @@ use crate::edge::branches;
 use crate::edge::config::{Content, InForce, Wanted};
 use crate::edge::exchange::Launch;
 use crate::edge::gateway_book::GatewayBook;
+use crate::edge::world::path::Places;
 use crate::edge::world::{LOOKUPS, Passing, World, wall};
 use crate::history::HistoryLibrary;
 use crate::history::bars::keep;
@@ -14,13 +15,12 @@ use crate::history::fetch::{fetch, lost};
 use crate::history::keeper::Keeper;
 use crate::history::queries::HistoryError;
 use crate::tree::{self, Seed};
-use crate::venue::binance::stream::STREAMS_MAX;
-use crate::venue::binance::{ApiKey, BinanceClient, Config as VenueConfig};
 use crate::venue::clock::{Pace, SharedClock};
 use crate::venue::port::VenueError;
 use crate::venue::rate_limit::Note;
-use crate::venue::simulated::Admin;
-use crate::venue::{Probe, Secret};
+use crate::venue::simulated::{Admin, Wheel};
+use crate::venue::source::Source;
+use crate::venue::{Open, Opening, Ports};
 use everwarm_domain::fact::Body;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
@@ -49,19 +49,17 @@ pub const APPLICATION: &str = "everwarm";
 pub const LIVE_FILE: &str = "live.redb";
 
 /// The venue as a life finds it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Connection {
-    /// Address of REST.
-    pub rest: String,
-    /// Base address of the market streams.
-    pub stream: String,
-    /// Address of the WebSocket API.
-    pub ws_api: String,
-    /// Key of the account.
-    pub key: ApiKey,
-    /// The steering wheel, where the venue is simulated.
+    /// Its places in the tree.
+    pub places: Places,
+    /// Opens its adapter.
+    pub open: Open,
+    /// Moves its time, where it stands still until it is told to move.
+    pub wheel: Option<Arc<dyn Wheel>>,
+    /// Its steering, where it is the simulated exchange.
     pub admin: Option<Admin>,
-    /// Streams on one market connection at most.
+    /// Symbols on one market connection at most.
     pub streams: usize,
     /// Whether money is real there.
     pub live: bool,
@@ -75,39 +73,12 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// The simulated exchange on a port of this machine.
+    /// Both ports to the venue. Requests may be on their way for `recv_window` milliseconds of
+    /// venue time where that passes as ours.
     ///
     /// # Errors
-    /// The HTTP set-up of this machine cannot be used.
-    pub fn simulated(
-        port: u16,
-        token: &str,
-        (key, secret): (&str, &str),
-        passing: Passing,
-    ) -> Result<Connection, String> {
-        let rest = format!("http://127.0.0.1:{port}");
-        Ok(Connection {
-            admin: Some(Admin::new(&rest, token)?),
-            rest,
-            stream: format!("ws://127.0.0.1:{port}"),
-            ws_api: format!("ws://127.0.0.1:{port}/ws-api/v3"),
-            key: ApiKey::hmac(Secret::new(key), Secret::new(secret)),
-            streams: STREAMS_MAX,
-            live: false,
-            compare: None,
-            passing,
-            note: Note::default(),
-        })
-    }
-}
-
-impl Connection {
-    /// A client of the venue, whose requests may be on their way for `recv_window` milliseconds
-    /// of venue time where that passes as ours.
-    ///
-    /// # Errors
-    /// The TLS set-up of this machine cannot be used.
-    pub fn client(&self, recv_window: i64) -> Result<BinanceClient, String> {
+    /// The adapter cannot be opened on this machine.
+    pub fn ports(&self, recv_window: i64) -> Result<Ports, String> {
         let recv_window = self.passing.recv_window(recv_window);
         let clock = SharedClock::new(match self.passing {
             Passing::Lockstep => Pace::Manual(0),
@@ -117,17 +88,8 @@ impl Connection {
                 Pace::Scaled { wall, venue: wall, per_mille: factor.saturating_mul(1000) }
             }
         });
-        BinanceClient::new(VenueConfig {
-            rest: self.rest.clone(),
-            stream: self.stream.clone(),
-            ws_api: self.ws_api.clone(),
-            key: Some(self.key.clone()),
-            recv_window,
-            clock,
-            wall: Arc::new(wall),
-            probe: Probe::default(),
-            note: self.note.clone(),
-        })
+        let (wall, note) = (Arc::new(wall), self.note.clone());
+        (self.open)(Opening { recv_window, clock, wall, note })
     }
 }
 
@@ -317,18 +279,23 @@ async fn world(
     birth: &Birth,
     steps: &mut Steps,
 ) -> Result<World, BirthError> {
-    let Connection { admin, streams, live, compare, passing, .. } = birth.connection.clone();
+    let Connection { places, wheel, admin, streams, live, compare, passing, .. } =
+        birth.connection.clone();
     let wanted = birth.content.settings().trading.recv_window_ms;
-    let venue = birth.connection.client(wanted).map_err(BirthError::Venue)?;
+    let Ports { venue, source } = birth.connection.ports(wanted).map_err(BirthError::Venue)?;
     let clock = venue.clock().clone();
-    fetch_again(&venue, birth).await?;
+    let streams = streams.min(source.capabilities().per_connection);
+    fetch_again(&*source, birth).await?;
     steps.took("ask the venue");
     Ok(World {
+        places,
         journal,
         archive: Arc::clone(&birth.archive),
         library: Arc::new(HistoryLibrary::new(Arc::clone(&birth.archive))),
         venue,
+        source,
         clock,
+        wheel,
         admin,
         streams,
         live,
@@ -346,7 +313,7 @@ async fn world(
 
 /// Fetches again what was announced of the past and went with a history that was taken away. What
 /// the venue tells otherwise now stays missing: `verify` says so.
-async fn fetch_again(venue: &BinanceClient, birth: &Birth) -> Result<(), BirthError> {
+async fn fetch_again(source: &dyn Source, birth: &Birth) -> Result<(), BirthError> {
     let mut again: BTreeMap<Timeframe, Vec<(Symbol, Vec<Bar>)>> = BTreeMap::new();
     let (lost, last_close) = lost(&birth.archive, &birth.store)?;
     // An exchange in lockstep answers nothing until it is told how far time is.
@@ -358,7 +325,7 @@ async fn fetch_again(venue: &BinanceClient, birth: &Birth) -> Result<(), BirthEr
     }
     for lost in lost {
         let (symbol, timeframe) = lost.of;
-        let bars = answer(|| fetch(venue, lost.of, lost.times.clone())).await.held;
+        let bars = answer(|| fetch(source, lost.of, lost.times.clone())).await.held;
         let bars: Vec<_> = bars.iter().map(Bar::ordered).collect();
         if lost.is(&bars) {
             again.entry(timeframe).or_default().push((symbol, bars));

@@ -15,7 +15,6 @@ use crate::edge::pacer::Pacer;
 use crate::edge::projector::ProjectorActor;
 use crate::edge::universe::{MakeBar, UniverseActor};
 use crate::edge::world::World;
-pub use crate::edge::world::path::of as path_of;
 use crate::edge::{bar::BarActor, clock::Clock, closer::Closer, feed::Feed, private::Private};
 use everwarm_domain::fact::Body;
 use everwarm_kernel::stage::OnPoison;
@@ -120,9 +119,10 @@ fn stage(spec: StageSpec, seed: &Seed) -> ChildSpec {
 fn gateways(seed: &Seed) -> SupervisorSpec {
     // Rounds outlive the gateway that began them.
     let flight = Arc::new(Flight::default());
-    group("gateways", Strategy::OneForOne)
+    let venue = group(seed.world.places.venue, Strategy::OneForOne)
         .child(edge("gateway", seed, move |w| (Gateway, (w, Arc::clone(&flight)))))
-        .child(edge("private", seed, |w| (Private, w)))
+        .child(edge("private", seed, |w| (Private, w)));
+    each("gateways").child(venue)
 }
 
 /// Bar actors come and go with the symbols that are listed: the universe sees to it.
@@ -138,7 +138,8 @@ fn bars(seed: &Seed) -> SupervisorSpec {
 }
 
 fn feeds(seed: &Seed) -> SupervisorSpec {
-    group("feeds", Strategy::OneForOne).child(edge("feed", seed, |w| (Feed, w)))
+    let source = group(seed.world.places.source, Strategy::OneForOne);
+    each("feeds").child(source.child(edge("feed", seed, |w| (Feed, w))))
 }
 
 fn ops(seed: &Seed) -> SupervisorSpec {
@@ -167,6 +168,12 @@ fn edge<A: ractor::Actor>(
 
 fn group(id: &str, strategy: Strategy) -> SupervisorSpec {
     supervisor(id, strategy).budget(BUDGET.0, BUDGET.1)
+}
+
+/// Holds a supervisor for each venue or source, and passes on that one failed too often: restarts
+/// are not counted twice.
+fn each(id: &str) -> SupervisorSpec {
+    supervisor(id, Strategy::OneForOne).budget(0, BUDGET.1)
 }
 
 /// A branch the rest lives on without: where it is hopeless it is kept down and tried now and then.

@@ -131,7 +131,7 @@ fn take_back(data: &Path, announced: bool) -> bool {
     for bar in &mut bars {
         bar.open_time += MINUTE;
         if bar.symbol == symbol {
-            let low = Price(bar.close.0 / 5 * 4);
+            let low = Price::e8(bar.close.units() / 5 * 4);
             (bar.open, bar.high, bar.low, bar.close) = (low, low, low, low);
         }
     }

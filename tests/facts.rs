@@ -39,7 +39,8 @@ fn odd() -> Decimal {
 }
 
 fn bar() -> Bar {
-    let (open, high, low, close) = (Price(i64::MIN), Price(i64::MAX), Price(0), Price(-1));
+    let (open, high, low, close) =
+        (Price::e8(i64::MIN), Price::e8(i64::MAX), Price::e8(0), Price::e8(-1));
     Bar { symbol: symbol(), open_time: i64::MIN, open, high, low, close, volume: Decimal::MAX }
 }
 
@@ -50,7 +51,7 @@ fn signal() -> Signal {
         intent: Intent::Close,
         direction: Direction::Long,
         confidence_ppm: u32::MAX,
-        price: Price(i64::MIN),
+        price: Price::e8(i64::MIN),
         close_time: i64::MAX,
         reason: "x".repeat(70_000),
         terms: Box::default(),
@@ -305,7 +306,7 @@ fn taken_back() -> [Body; 2] {
 
 fn derived() -> Vec<Body> {
     let (symbol, quantity, cash) = (symbol(), odd(), Decimal::MAX);
-    let head = FeatureHead { symbol, time: i64::MIN, close: Price(i64::MAX) };
+    let head = FeatureHead { symbol, time: i64::MIN, close: Price::e8(i64::MAX) };
     let floats = [f64::from_bits(0x7ff8_0000_0000_0001), -0.0, f64::MIN_POSITIVE, f64::INFINITY];
     let old = FeatureTable::of(4, vec![head], floats.to_vec());
     let new = FeatureTable::of(4, vec![head], vec![f64::NAN, -0.0, f64::MIN_POSITIVE, f64::MAX]);

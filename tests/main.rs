@@ -49,6 +49,8 @@ mod page;
 #[cfg(test)]
 mod poison;
 #[cfg(test)]
+mod prices;
+#[cfg(test)]
 mod runbook;
 #[cfg(test)]
 mod segments;
@@ -66,6 +68,8 @@ mod start;
 mod stores;
 #[cfg(test)]
 mod summary;
+#[cfg(test)]
+mod third;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

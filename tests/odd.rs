@@ -60,7 +60,7 @@ fn said(dir: &Path) -> (Prices, Odd, Vec<Market>) {
         match &market {
             Market::Close { time, bars, odd: marked, .. } => {
                 let minute = (time - MINUTE - START) / MINUTE;
-                prices.extend(bars.iter().map(|bar| (minute, bar.close.0 / 1_000_000)));
+                prices.extend(bars.iter().map(|bar| (minute, bar.close.units() / 1_000_000)));
                 odd.extend(marked.iter().map(|odd| (minute, odd.why)));
             }
             Market::BarRefused { .. } => refused.push(market),

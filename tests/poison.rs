@@ -2,13 +2,14 @@
 //! again comes to the same; where money hangs on the stage, an operator decides.
 
 use super::kit::{Folder, Process, ask, run as command, small_recording};
+use everwarm::adapters;
 use everwarm::chaos::feed::{self, START};
 use everwarm::chaos::rig::{Feed, Plan, run};
 use everwarm::chaos::sweep::{learn, mixture, sweep};
 use everwarm::edge::config::Content;
 use everwarm::edge::world::{Passing, World};
 use everwarm::history;
-use everwarm::life::{APPLICATION, Birth, Connection, LIVE_FILE, Life};
+use everwarm::life::{APPLICATION, Birth, LIVE_FILE, Life};
 use everwarm::ops::api::TOKEN_FILE;
 use everwarm_domain::fact::{Analysis, Body, BreakerLevel, Decision, Market, Operator, Order};
 use everwarm_domain::id::Symbol;
@@ -295,7 +296,7 @@ impl Stand {
         let file = PortFile::new(self.exchange.addr.port(), &self.exchange.token, "lockstep");
         let key = (file.api_key.as_str(), file.api_secret.as_str());
         let connection =
-            Connection::simulated(file.port, &file.token, key, Passing::Lockstep).unwrap();
+            adapters::simulated(file.port, &file.token, key, Passing::Lockstep).unwrap();
         let birth = Birth {
             followers: &[],
             store: Store::open(&self.dir().join(LIVE_FILE), APPLICATION).unwrap(),

@@ -1,10 +1,11 @@
 //! A start whose past is missing: the bars of many symbols from a venue that is far away.
 
 use crate::kit::Folder;
+use everwarm::adapters;
 use everwarm::edge::config::Content;
 use everwarm::edge::world::{LOOKUPS, Passing, World};
 use everwarm::history;
-use everwarm::life::{APPLICATION, Birth, Connection, LIVE_FILE, Life};
+use everwarm::life::{APPLICATION, Birth, LIVE_FILE, Life};
 use everwarm::venue::binance::map;
 use everwarm::venue::binance::wire::{self, decode};
 use everwarm::venue::simulated::Admin;
@@ -90,7 +91,7 @@ fn from_nothing(symbols: usize, ms: u32) -> (Duration, u64, u64) {
     venue.block_on(admin.delay(ms)).unwrap();
     let file = PortFile::new(sim.addr.port(), &sim.token, "real");
     let key = (file.api_key.as_str(), file.api_secret.as_str());
-    let connection = Connection::simulated(file.port, &file.token, key, Passing::Scaled(1));
+    let connection = adapters::simulated(file.port, &file.token, key, Passing::Scaled(1));
     let birth = Birth {
         followers: &[],
         store: Store::open(&folder.0.join(LIVE_FILE), APPLICATION).unwrap(),

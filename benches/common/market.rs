@@ -63,7 +63,8 @@ impl Tape {
         let close = |n: i64| {
             let time = START + n * MINUTE;
             let bar = |(i, symbol): (usize, &Symbol)| {
-                let price = Price(if i < trading && n % 2 == 0 { 101 } else { 100 } * 100_000_000);
+                let price =
+                    Price::e8(if i < trading && n % 2 == 0 { 101 } else { 100 } * 100_000_000);
                 let (open, high, low, close) = (price, price, price, price);
                 let (open_time, volume) = (time - MINUTE, Decimal::ONE);
                 Bar { symbol: *symbol, open_time, open, high, low, close, volume }

@@ -40,7 +40,7 @@ pub fn replay(
             |(from, to)| format!("they are from {} to {}", instant(from), instant(to)),
         );
         let text = format!("the journal has no inputs of {name}: {from_to}");
-        return Err(Failure::new(Exit::Failed, text));
+        return Err(Failure::new(Exit::Failed, text).coded("no-inputs"));
     }
     Ok(replay.conclude())
 }

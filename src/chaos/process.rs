@@ -4,7 +4,7 @@
 //! A planned death says where it stands and stands still; whoever planned it then sends a real
 //! SIGKILL.
 
-use crate::tree::path_of;
+use crate::edge::world::path::Places;
 use everwarm_kernel::fact::Body;
 use everwarm_runtime::chaos::{Blow, Chaos, Injected, Phase, Site, Strike};
 use everwarm_runtime::journal::Journal;
@@ -127,21 +127,24 @@ pub fn is_planned() -> bool {
     std::env::var_os(STRIKES).is_some()
 }
 
+/// Where actors are found, once there is a tree.
+pub type Found = OnceLock<(Directory, Places)>;
+
 /// Arms the kill points of this process as the environment plans, which has to be allowed; what is
 /// killed is found in the directory, once there is one.
 ///
 /// # Errors
 /// The plan cannot be read.
-pub fn from_environment() -> Result<(Chaos, Arc<OnceLock<Directory>>), String> {
-    let (chaos, place) = (Chaos::off(), Arc::new(OnceLock::<Directory>::new()));
+pub fn from_environment() -> Result<(Chaos, Arc<Found>), String> {
+    let (chaos, place) = (Chaos::off(), Arc::new(Found::new()));
     let Some(plan) = std::env::var_os(STRIKES) else { return Ok((chaos, place)) };
     let text = plan.to_string_lossy();
     let strikes: Vec<Strike> =
         serde_json::from_str(&text).map_err(|e| format!("{STRIKES}: {e}: {text}"))?;
     let at = Arc::clone(&place);
     let kill = move |who: &str| {
-        if let Some(directory) = at.get() {
-            directory.inject_kill(&path_of(who), &Injected("planned".to_owned()));
+        if let Some((directory, places)) = at.get() {
+            directory.inject_kill(&places.of(who), &Injected("planned".to_owned()));
         }
     };
     let struck = std::env::var_os(STRUCK).map(PathBuf::from);

@@ -19,9 +19,11 @@ use super::script::{self, Progress, Script};
 use super::sweep::Die;
 use super::venue::{Make, Venue};
 use super::{compare as picture, requests};
+use crate::adapters;
 use crate::edge::projector;
+use crate::edge::world::path::Places;
 use crate::life::{Birth, Life};
-use crate::tree::path_of;
+use crate::ops::config::venue::SIMULATED;
 use everwarm_domain::fact::Body;
 use everwarm_domain::order::OrderIntent;
 use everwarm_domain::settings::Settings;
@@ -644,10 +646,13 @@ impl Lives<'_> {
     }
 }
 
+/// Where the actors of a rig are in the tree.
+const PLACES: Places = adapters::places(SIMULATED);
+
 /// An actor that is starting has no place yet: it is killed as soon as it has one.
 fn kill_now_or_once_it_is_up(directory: &Directory, who: &str) {
     let what = || Injected("killed at a kill point".to_owned());
-    let path = path_of(who);
+    let path = PLACES.of(who);
     if directory.inject_kill(&path, &what()) {
         return;
     }

@@ -8,7 +8,7 @@ use super::rig::Feed;
 use crate::edge::board::Rest;
 use crate::edge::closer;
 use crate::edge::config::Content;
-use crate::edge::world::{World, path};
+use crate::edge::world::World;
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::money::Decimal;
@@ -377,7 +377,7 @@ impl Act<'_> {
 /// Has a stage fall ill, or get well, and waits until it is kept down, or up. Time stands still
 /// meanwhile, and what it was asked it has answered.
 async fn fall(world: &World, illness: &Illness, stage: &'static str, ill: bool) -> bool {
-    let path = path::of(stage);
+    let path = world.places.of(stage);
     let is_behind = || {
         let progress = world.journal.progress();
         progress.iter().any(|(name, n)| *name == stage && *n < world.journal.head())

@@ -3,14 +3,11 @@
 
 use super::interrupt;
 use super::rig::runtime;
+use crate::adapters;
 use crate::edge::board::Board;
-use crate::edge::world::{Passing, World, wall};
+use crate::edge::world::{Passing, World};
 use crate::life::Connection;
-use crate::venue::Probe;
-use crate::venue::binance::{BinanceClient, Config};
-use crate::venue::clock::{Pace, SharedClock};
 use crate::venue::port::VenueError;
-use crate::venue::rate_limit::Note;
 use crate::venue::simulated::Admin;
 use everwarm_domain::order::{OrderIntent, SendAttempt};
 use everwarm_domain::time::MINUTE;
@@ -132,7 +129,7 @@ impl Venue {
             everwarm_sim::Pace::Lockstep => Passing::Lockstep,
             everwarm_sim::Pace::Times(factor) => Passing::Scaled(factor),
         };
-        Connection::simulated(file.port, &file.token, key, passing)
+        adapters::simulated(file.port, &file.token, key, passing)
     }
 
     /// Until so many minutes of venue time have passed by themselves.
@@ -152,20 +149,17 @@ impl Venue {
 
     /// Has somebody else place an order with our keys.
     pub(super) fn place(&self, order: &OrderIntent) -> Result<(), String> {
-        let Connection { rest, stream, ws_api, key, admin, .. } = self.connection()?;
-        let admin = admin.ok_or("a simulated exchange can be steered")?;
+        let connection = self.connection()?;
+        let admin = connection.admin.as_ref().ok_or("a simulated exchange can be steered")?;
         let recv_window = 5_000;
         runtime(1)?.block_on(async {
             let failed = |e: VenueError| e.to_string();
             let now = admin.status().await.map_err(failed)?.now;
-            let clock = SharedClock::new(Pace::Manual(now));
-            let (key, wall, probe) = (Some(key), Arc::new(wall), Probe::default());
-            let note = Note::default();
-            let config =
-                Config { rest, stream, ws_api, key, recv_window, clock, wall, probe, note };
+            let venue = connection.ports(recv_window)?.venue;
+            venue.clock().lock().set_manual(now);
             let (client_id, attempt) = (order.client_id.clone(), 1);
             let attempt = SendAttempt { client_id, attempt, timestamp: now, recv_window };
-            let placed = BinanceClient::new(config)?.place(order, &attempt).await;
+            let placed = venue.place(order, &attempt).await;
             placed.map(drop).map_err(failed)
         })
     }

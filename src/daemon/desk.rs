@@ -1,4 +1,4 @@
-//! Answers of the running daemon.
+//! What the running daemon answers from.
 
 use super::release::Whole;
 use super::reload::Reloader;
@@ -6,42 +6,36 @@ use super::watch::Watch;
 use crate::audit::{StoreFacts, replay, verify};
 use crate::edge::board::Trouble;
 use crate::edge::reload::standing;
-use crate::edge::world::path::of as path_of;
+use crate::edge::world::path::{self, Places};
 use crate::edge::world::{Passing, World, wall};
-use crate::history::page::{Page, Paged};
+use crate::history::History;
 use crate::history::projection::projected_through;
-use crate::history::{History, bars};
-use crate::ops::audit::audit;
 use crate::ops::config::{Config, Pace, VenueSource};
-use crate::ops::desk::Desk;
+use crate::ops::desk::{JournalFacts, Proofs};
 use crate::ops::events::EventView;
 use crate::ops::exit::Failure;
-use crate::ops::explain::explain;
+use crate::ops::features::IndicatorsView;
 use crate::ops::health::{Lasting, Progress, Signs, disk_of, findings, never_done};
-use crate::ops::known::known;
-use crate::ops::memory::Told;
+use crate::ops::log::LogLevel;
+use crate::ops::memory::{Memory, Told};
 use crate::ops::messages::courier::Deliveries;
-use crate::ops::offline::stand;
+use crate::ops::questions::{Context, Process};
 use crate::ops::reconcile::reconcile;
-use crate::ops::summary::{Period, SummaryView, summary};
 use crate::ops::text::instant;
 use crate::ops::views::{
-    AuditView, BarView, CheckView, EquityView, ExplainView, FillView, HealthView, LotView,
-    OrderView, PositionView, QuarantineView, ReconcileView, SignalView, State, StatusView,
-    SymbolView, TradeView, ValueView, VerifyView,
+    CheckView, HealthView, LogLevelView, ReconcileView, ReloadsView, State, StatusView,
+    SwitchesView, ValueView,
 };
-use crate::ops::views::{ReloadsView, ReplayView, SwitchesView};
-use crate::ops::why_not::why_not;
 use everwarm_domain::id::Symbol;
-use everwarm_domain::market::Bar;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_runtime::clock;
 use everwarm_runtime::meter::Meter;
+use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::supervise::TreeView;
 use everwarm_trading::strategy;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -53,15 +47,17 @@ const ANSWER: Duration = Duration::from_millis(800);
 /// connection that was lost is back in less.
 const RECONNECT: i64 = 10_000;
 
-/// The running daemon's desk.
-pub struct LiveDesk {
+/// What the running daemon answers from.
+pub struct LiveContext {
     world: World,
     watch: Watch,
     history: History,
-    data_dir: String,
+    facts: StoreFacts,
+    data_dir: PathBuf,
     /// The venue, its environment, and how fast simulated time passes.
     venue: (String, Option<String>, Option<String>),
     reloader: Arc<Reloader>,
+    log: LogLevel,
     began: Instant,
     /// Since when parts have not moved.
     progress: Progress,
@@ -73,21 +69,29 @@ pub struct LiveDesk {
     pub deliveries: Deliveries,
 }
 
-impl LiveDesk {
+impl LiveContext {
     /// Answers from what is watched and projected.
     #[must_use]
-    pub fn new(world: World, watch: Watch, config: &Config, reloader: Arc<Reloader>) -> LiveDesk {
+    pub fn new(
+        world: &World,
+        watch: &Watch,
+        config: &Config,
+        (reloader, log): (Arc<Reloader>, LogLevel),
+    ) -> LiveContext {
         let history = History::new(Arc::clone(&world.archive));
         let began = clock::now();
-        let data_dir = config.data_dir.display().to_string();
+        let facts = StoreFacts(world.journal.store().clone());
+        let data_dir = config.data_dir.clone();
         let venue = venue(config);
-        LiveDesk {
-            world,
-            watch,
+        LiveContext {
+            world: world.clone(),
+            watch: watch.clone(),
             history,
+            facts,
             data_dir,
             venue,
             reloader,
+            log,
             began,
             progress: Progress::default(),
             lasting: Lasting::default(),
@@ -121,7 +125,8 @@ impl LiveDesk {
         let passes = self.world.passing != Passing::Lockstep;
         let meters = &self.world.board.meters.market;
         for part in never_done() {
-            let reading = readings.iter().find(|r| r.path.strip_prefix("root/") == Some(part));
+            let at = self.world.places.present(&format!("root/{part}"));
+            let reading = readings.iter().find(|reading| reading.path == at);
             let handled = |meter: &Meter| meter.read().kinds.iter().map(|(_, n, _)| n).sum();
             let up = reading.filter(|r| r.alive && (passes || part.starts_with("ops/")));
             let moved = up.and_then(|reading| match part.ends_with("/feed") {
@@ -139,9 +144,10 @@ impl LiveDesk {
         let skew = || (self.world.clock.lock().offset(), self.world.venue.recv_window());
         Signs {
             wall: wall(),
+            kind: self.world.places.venue,
             checks: self.checks(),
             skew: own.then(skew),
-            disk: disk_of(Path::new(&self.data_dir)),
+            disk: disk_of(&self.data_dir),
             unlinked: self.unlinked(),
             pending: self.reloader.view().restart_pending,
             ..Signs::default()
@@ -166,11 +172,11 @@ impl LiveDesk {
     fn feeds(&self) -> CheckView {
         let meters = &self.world.board.meters;
         let stands = standing(&self.world);
-        let off = |path: &str| stands.switches.processes.contains_key(path);
+        let off = |of: String| path::is_off(&stands.switches, &of);
         let listed = !self.world.board.live().borrow().is_empty();
         let streams = [
-            ("market", meters.market.down_since(), off("root/trading/feeds"), listed),
-            ("private", meters.private.down_since(), off("root/trading/gateways/private"), true),
+            ("market", meters.market.down_since(), off(self.world.places.feed()), listed),
+            ("private", meters.private.down_since(), off(self.world.places.private()), true),
         ];
         let word = |(name, down, off, wanted): (&str, Option<i64>, bool, bool)| match down {
             _ if off => (true, format!("{name} stream turned off")),
@@ -187,13 +193,34 @@ impl LiveDesk {
         let detail = format!("{}, {}", market.1, private.1);
         CheckView { name: "feeds".into(), ok: market.0 && private.0, detail }
     }
-
-    fn facts(&self) -> StoreFacts {
-        StoreFacts(self.world.journal.store().clone())
-    }
 }
 
-impl Desk for LiveDesk {
+impl Context for LiveContext {
+    fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    fn history(&self) -> &History {
+        &self.history
+    }
+
+    fn archive(&self) -> &Arc<Archive> {
+        &self.world.archive
+    }
+
+    fn journal(&self) -> &dyn JournalFacts {
+        &self.facts
+    }
+
+    fn proofs(&self) -> Proofs {
+        Proofs { verify, replay }
+    }
+
+    fn memory(&self, read: &mut dyn FnMut(&mut Memory)) -> Result<(), Failure> {
+        read(&mut self.watch.seen().told);
+        Ok(())
+    }
+
     fn status(&self) -> Result<StatusView, Failure> {
         let checks = self.checks();
         // Before what was seen: what is called durable here, is.
@@ -203,7 +230,7 @@ impl Desk for LiveDesk {
         view.ready = checks.iter().all(|check| check.ok);
         view.problems
             .extend(checks.iter().filter(|c| !c.ok).map(|c| format!("{}: {}", c.name, c.detail)));
-        view.data_dir.clone_from(&self.data_dir);
+        view.data_dir = self.data_dir.display().to_string();
         view.pid = Some(std::process::id());
         view.uptime_ms = u64::try_from(self.began.elapsed().as_millis()).ok();
         (view.venue, view.environment, view.pace) = self.venue.clone();
@@ -215,12 +242,6 @@ impl Desk for LiveDesk {
             view.state = State::Starting;
         }
         Ok(view)
-    }
-
-    fn alive(&self) -> bool {
-        let root = self.world.directory.supervisor("root");
-        let answer = async { tokio::time::timeout(ANSWER, root.answers()).await };
-        Handle::current().block_on(answer).unwrap_or(false)
     }
 
     fn checks(&self) -> Vec<CheckView> {
@@ -295,7 +316,7 @@ impl Desk for LiveDesk {
         if let Some(view) = self.world.directory.view() {
             holding(&view, &mut blocked);
         }
-        let refused = self.reloads()?.last.filter(|last| !last.result.is_success());
+        let refused = self.reloader.view().last.filter(|last| !last.result.is_success());
         let (looked, switches) = (self.looked(), self.switches()?);
         Ok(findings(&Signs {
             running: true,
@@ -318,28 +339,54 @@ impl Desk for LiveDesk {
         }))
     }
 
-    fn orders_page(&self, page: Page) -> Result<Paged<OrderView>, Failure> {
-        Ok(self.history.orders(page)?)
+    fn switches(&self) -> Result<SwitchesView, Failure> {
+        let stands = standing(&self.world);
+        Ok(SwitchesView::of(&stands.switches, strategy::off(&stands.now.content.settings())))
     }
 
-    fn fills_page(&self, page: Page) -> Result<Paged<FillView>, Failure> {
-        Ok(self.history.fills(page)?)
+    fn reconcile(&self) -> Result<ReconcileView, Failure> {
+        reconcile(&Whole(&self.world.journal))
     }
 
-    fn lots(&self) -> Result<Vec<LotView>, Failure> {
-        Ok(self.watch.seen().told.now().status.lots())
+    fn process(&self) -> Option<&dyn Process> {
+        Some(self)
+    }
+}
+
+impl Process for LiveContext {
+    fn alive(&self) -> bool {
+        let root = self.world.directory.supervisor("root");
+        let answer = async { tokio::time::timeout(ANSWER, root.answers()).await };
+        Handle::current().block_on(answer).unwrap_or(false)
     }
 
-    fn positions(&self) -> Result<Vec<PositionView>, Failure> {
-        Ok(stand(self.history.positions()?, &self.symbols()?))
+    fn tree(&self) -> Arc<Value> {
+        let stopped =
+            self.watch.seen().told.now().status.stopped().into_iter().map(str::to_owned).collect();
+        let head = self.world.journal.head();
+        let progress = self.world.journal.progress().into_iter();
+        let behind = progress.map(|(name, passed)| (name, head.saturating_sub(passed))).collect();
+        let places = self.world.places;
+        let now = (self.world.directory.view(), Stages { stopped, behind, places });
+        let mut pictured = self.pictured.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = pictured.take().filter(|before| before.of == now);
+        let told = told.unwrap_or_else(|| Pictured {
+            tree: Arc::new(now.0.as_ref().map_or(Value::Null, |view| now.1.branch(view))),
+            of: now,
+        });
+        Arc::clone(&pictured.insert(told).tree)
     }
 
-    fn equity_page(&self, page: Page) -> Result<Paged<EquityView>, Failure> {
-        Ok(self.history.equity(page)?)
+    fn config(&self) -> Vec<ValueView> {
+        self.reloader.values()
     }
 
-    fn trades(&self, limit: Option<usize>) -> Result<Vec<TradeView>, Failure> {
-        Ok(self.history.trades(limit)?)
+    fn reloads(&self) -> ReloadsView {
+        self.reloader.view()
+    }
+
+    fn log_level(&self) -> LogLevelView {
+        self.log.view()
     }
 
     fn events(&self, limit: usize) -> Vec<EventView> {
@@ -350,92 +397,8 @@ impl Desk for LiveDesk {
         Some(self.world.now()).filter(|now| *now > 0)
     }
 
-    fn signals(&self, limit: Option<usize>) -> Result<Vec<SignalView>, Failure> {
-        Ok(self.watch.seen().told.signals.newest(limit))
-    }
-
-    fn known(&self, symbol: Symbol) -> Result<(), Failure> {
-        known(symbol, &self.symbols()?, &self.world.archive)
-    }
-
-    fn bars_page(
-        &self,
-        symbol: Symbol,
-        timeframe: Timeframe,
-        page: Page,
-    ) -> Result<Paged<BarView>, Failure> {
-        let found = bars::page(&self.world.archive, timeframe, symbol, &page)?;
-        let seen = self.watch.seen();
-        let view = |bar: Bar| {
-            let indicators = seen.features.at(symbol, timeframe, bar.open_time + timeframe.ms());
-            BarView { indicators, ..BarView::of(&bar) }
-        };
-        Ok(found.map(view))
-    }
-
-    fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {
-        Ok(self.watch.seen().told.now().status.quarantines())
-    }
-
-    fn symbols(&self) -> Result<Vec<SymbolView>, Failure> {
-        Ok(self.watch.seen().told.now().status.symbols())
-    }
-
-    fn reconcile(&self) -> Result<ReconcileView, Failure> {
-        reconcile(&Whole(&self.world.journal))
-    }
-
-    fn audit(&self, limit: Option<usize>) -> Result<Vec<AuditView>, Failure> {
-        audit(Path::new(&self.data_dir), limit)
-    }
-
-    fn tree(&self) -> Result<Arc<Value>, Failure> {
-        let stopped =
-            self.watch.seen().told.now().status.stopped().into_iter().map(str::to_owned).collect();
-        let head = self.world.journal.head();
-        let progress = self.world.journal.progress().into_iter();
-        let behind = progress.map(|(name, passed)| (name, head.saturating_sub(passed))).collect();
-        let now = (self.world.directory.view(), Stages { stopped, behind });
-        let mut pictured = self.pictured.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = pictured.take().filter(|before| before.of == now);
-        let told = told.unwrap_or_else(|| Pictured {
-            tree: Arc::new(now.0.as_ref().map_or(Value::Null, |view| now.1.branch(view))),
-            of: now,
-        });
-        Ok(Arc::clone(&pictured.insert(told).tree))
-    }
-
-    fn config(&self) -> Result<Vec<ValueView>, Failure> {
-        Ok(self.reloader.values())
-    }
-
-    fn reloads(&self) -> Result<ReloadsView, Failure> {
-        Ok(self.reloader.view())
-    }
-
-    fn switches(&self) -> Result<SwitchesView, Failure> {
-        let stands = standing(&self.world);
-        Ok(SwitchesView::of(&stands.switches, strategy::off(&stands.now.content.settings())))
-    }
-
-    fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {
-        explain(&self.facts(), id, false)
-    }
-
-    fn why_not(&self, symbol: Symbol, time: Option<UtcMs>) -> Result<ExplainView, Failure> {
-        why_not(&self.facts(), symbol, time)
-    }
-
-    fn summary(&self, period: Option<Period>) -> Result<SummaryView, Failure> {
-        summary(&self.history, &self.facts(), Path::new(&self.data_dir), period)
-    }
-
-    fn verify(&self) -> Result<VerifyView, Failure> {
-        verify(&self.facts(), Arc::clone(&self.world.archive))
-    }
-
-    fn replay(&self, period: Option<Period>) -> Result<ReplayView, Failure> {
-        replay(&self.facts(), Arc::clone(&self.world.archive), period)
+    fn indicators(&self, of: Symbol, width: Timeframe, end: UtcMs) -> Option<IndicatorsView> {
+        self.watch.seen().features.at(of, width, end)
     }
 }
 
@@ -460,12 +423,13 @@ struct Stages {
     stopped: Vec<String>,
     /// Inputs each has not passed yet.
     behind: BTreeMap<&'static str, u64>,
+    places: Places,
 }
 
 impl Stages {
     fn branch(&self, view: &TreeView) -> Value {
         let name = view.path.rsplit('/').next().unwrap_or(&view.path);
-        let is_stage = path_of(name) == view.path && self.behind.contains_key(name);
+        let is_stage = self.places.of(name) == view.path && self.behind.contains_key(name);
         let stands = is_stage && self.stopped.iter().any(|stopped| stopped == name);
         let behind = self.behind.get(name).copied().filter(|_| is_stage).unwrap_or(0);
         let state = if stands { json!("stopped") } else { json!(view.state) };
@@ -494,9 +458,11 @@ fn venue(config: &Config) -> (String, Option<String>, Option<String>) {
         VenueSource::Simulated => {
             return ("simulated exchange".to_owned(), None, Some(pace.to_string()));
         }
-        VenueSource::Binance(remote) => remote,
+        VenueSource::Remote(remote) => remote,
     };
-    let environment = remote.environment.name();
-    let text = format!("Binance spot, {environment}, at {}", remote.hosts.rest);
-    (text, Some(environment.to_owned()), (pace != Pace::Times(1)).then(|| pace.to_string()))
+    (
+        remote.place(),
+        Some(remote.environment.to_owned()),
+        (pace != Pace::Times(1)).then(|| pace.to_string()),
+    )
 }

@@ -282,9 +282,9 @@ async fn orders_of_ours(connection: &Connection) -> Result<Option<String>, Strin
         let ids = orders.iter().filter_map(|order| order["client_order_id"].as_str());
         return Ok(ids.map(str::to_owned).find(ours));
     }
-    let client = connection.client(RECV_WINDOW)?;
-    client.server_time().await.map_err(|e| e.to_string())?;
-    let open = client.open_orders(None).await.map_err(|e| e.to_string())?;
+    let venue = connection.ports(RECV_WINDOW)?.venue;
+    venue.server_time().await.map_err(|e| e.to_string())?;
+    let open = venue.open_orders(None).await.map_err(|e| e.to_string())?;
     Ok(open.into_iter().map(|order| order.client_id.0).find(ours))
 }
 

@@ -50,7 +50,7 @@ pub fn planned(config: &Config) -> Result<(), Failure> {
     }
     let is_live = match &config.venue {
         VenueSource::Simulated => false,
-        VenueSource::Binance(_) => true,
+        VenueSource::Remote(_) => true,
     };
     Allowed::by(&config.values).check(is_live).map_err(|why| {
         let text = format!("{}: {}; unset it, or allow it", process::STRIKES, why.text);
@@ -71,7 +71,7 @@ pub fn harm(
 ) -> Result<HarmView, Failure> {
     allowed.check(world.admin.is_none())?;
     asked.check().map_err(|why| Failure::new(Exit::Usage, why))?;
-    let path = place(&world.directory, &asked.path)?;
+    let path = place(&world.directory, &world.places.present(&asked.path))?;
     let blow = asked.blow();
     let why = Injected("asked for by an operator".to_owned());
     world.directory.harm(&path, blow, &why).map_err(|why| not_harmed(&path, why))?;
@@ -123,7 +123,7 @@ pub fn take_back(world: &World, allowed: Allowed) {
 /// # Errors
 /// There is none at that place.
 pub fn retry(world: &World, asked: &BranchView) -> Result<BranchView, Failure> {
-    let path = place(&world.directory, &asked.path)?;
+    let path = place(&world.directory, &world.places.present(&asked.path))?;
     let (parent, id) = path.rsplit_once('/').ok_or_else(|| nobody(&path))?;
     let supervisor = world.directory.supervisor(parent);
     match Handle::current().block_on(supervisor.retry(id)) {

@@ -64,12 +64,11 @@ impl Traded {
     /// At an exchange of somebody else.
     #[must_use]
     pub fn at(config: &Config, remote: &Remote) -> Traded {
-        let (environment, rest) = (remote.environment.name(), &remote.hosts.rest);
         let mut settings = config.settings.clone();
         settings.universe.names.clone_from(&remote.symbols);
         Traded {
             settings,
-            words: format!("Binance spot, {environment}, at {rest}"),
+            words: remote.place(),
             currency: config.settings.trading.quote_asset.clone(),
             rules: Vec::new(),
         }

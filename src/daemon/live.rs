@@ -38,7 +38,7 @@ fn refused<T>(text: impl Into<String>) -> Result<T, Failure> {
 fn remote(config: &Config) -> Option<&Remote> {
     match &config.venue {
         VenueSource::Simulated => None,
-        VenueSource::Binance(remote) => Some(remote),
+        VenueSource::Remote(remote) => Some(remote),
     }
 }
 
@@ -127,20 +127,13 @@ pub async fn allowed(
 
 async fn ask(connection: &Connection) -> Result<AccountPicture, VenueError> {
     let failed = |text| VenueError { class: ErrorClass::NotSent, code: 0, text };
-    let client = connection.client(RECV_WINDOW).map_err(failed)?;
-    client.server_time().await?;
-    client.account().await
+    let venue = connection.ports(RECV_WINDOW).map_err(failed)?.venue;
+    venue.server_time().await?;
+    venue.account().await
 }
 
 fn is_no(error: &VenueError) -> bool {
-    match error.class {
-        ErrorClass::Halt | ErrorClass::Refused { again: false } => true,
-        ErrorClass::NotSent
-        | ErrorClass::Refused { again: true }
-        | ErrorClass::Unknown
-        | ErrorClass::Absent
-        | ErrorClass::RateLimited { .. } => false,
-    }
+    error.class.is_final()
 }
 
 fn no(error: &VenueError) -> Failure {

@@ -11,10 +11,10 @@ use super::watch::Watch;
 use crate::edge::world::World;
 use crate::ops::api::{Metrics, Refusals};
 use crate::ops::config::{Config, VenueSource};
-use crate::ops::desk::Desk;
 use crate::ops::log::LogCounts;
 use crate::ops::messages::courier::Deliveries;
 use crate::ops::page::Stream;
+use crate::ops::questions::{self, Context};
 use crate::ops::telemetry::{HTTP, Page, Process, Rejected, STEPS, disk_free};
 use crate::ops::views::VersionView;
 use everwarm_runtime::clock;
@@ -61,11 +61,11 @@ pub fn metrics(
     parts: Parts,
     world: &World,
     watch: &Watch,
-    desk: Arc<dyn Desk>,
+    desk: Arc<dyn Context>,
 ) -> Metrics {
     let (mode, venue) = match (&config.venue, &config.market.recording) {
-        (VenueSource::Binance(_), _) if config.live => ("live", "binance"),
-        (VenueSource::Binance(_), _) => ("paper", "binance"),
+        (VenueSource::Remote(remote), _) if config.live => ("live", remote.kind),
+        (VenueSource::Remote(remote), _) => ("paper", remote.kind),
         (VenueSource::Simulated, None) => ("paper", "simulated"),
         (VenueSource::Simulated, Some(_)) => ("replay", "simulated"),
     };
@@ -124,7 +124,7 @@ fn process(page: &mut Page, fixed: &Fixed, parts: &Parts) {
     page.count("everwarm_log_suppressed_total", &[], parts.logged.held_back());
 }
 
-fn readiness(page: &mut Page, watch: &Watch, desk: &dyn Desk) {
+fn readiness(page: &mut Page, watch: &Watch, desk: &dyn Context) {
     let checks = desk.checks();
     page.flag("everwarm_ready", &[], checks.iter().all(|check| check.ok));
     for check in &checks {
@@ -169,9 +169,8 @@ fn store(page: &mut Page, world: &World, fixed: &Fixed) {
     }
 }
 
-fn reloads(page: &mut Page, fixed: &Fixed, desk: &dyn Desk) {
-    // A running daemon can always say it.
-    let Ok(told) = desk.reloads() else { return };
+fn reloads(page: &mut Page, fixed: &Fixed, desk: &dyn Context) {
+    let Some(told) = desk.process().map(questions::Process::reloads) else { return };
     page.count("everwarm_config_generation", &[], told.generation);
     let well = told.last.as_ref().is_none_or(|last| last.result.is_success());
     page.flag("everwarm_config_last_reload_successful", &[], well);

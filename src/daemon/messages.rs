@@ -1,15 +1,15 @@
 //! Whom the running daemon tells: an actor a receiver, and one for the sign of life.
 
-use super::desk::LiveDesk;
+use super::desk::LiveContext;
 use super::reload::{in_force, seconds_in_force};
 use crate::edge::board::Board;
 use crate::edge::world::World;
 use crate::ops::config::messages::{BEAT_EVERY, EVERY, LEAVE_OUT, Messages};
-use crate::ops::desk::Desk;
 use crate::ops::messages::courier::{Courier, Post, Terms};
 use crate::ops::messages::heartbeat::{self, Beat, Heartbeat, Well};
 use crate::ops::messages::mail::Mail;
 use crate::ops::messages::news::Topic;
+use crate::ops::questions::{Context as _, Process as _};
 use everwarm_runtime::supervise::{ChildSpec, worker};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 pub fn actors(
     messages: &Messages,
     world: &World,
-    desk: &Arc<LiveDesk>,
+    desk: &Arc<LiveContext>,
     on: &Handle,
 ) -> Vec<ChildSpec> {
     let mut actors = Vec::new();

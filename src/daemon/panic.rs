@@ -2,14 +2,14 @@
 //! what the venue shows in the end. Knows neither journal nor books, so it works when they do not.
 
 use super::{elsewhere, launch, passing, runtime};
+use crate::adapters;
 use crate::edge::world::{Passing, wall};
 use crate::life::Connection;
 use crate::ops::cli::Panic;
 use crate::ops::config::{Config, Symbols, VenueSource};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
-use crate::venue::binance::BinanceClient;
-use crate::venue::port::{ErrorClass, Stamp, VenueError};
+use crate::venue::port::{ErrorClass, Stamp, Venue, VenueError};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
@@ -20,6 +20,7 @@ use everwarm_sim::server::port::PortFile;
 use everwarm_trading::orders::book::SETTLE_MS;
 use everwarm_trading::risk::sizing::{self, TooSmall};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// recvWindow, milliseconds of venue time.
@@ -43,16 +44,16 @@ pub fn panic(config: &Config, wanted: &Panic, printer: Printer) -> Result<Exit, 
     crate::venue::install_tls();
     let connection = connection(config)?;
     runtime(1, "control")?.block_on(async {
-        let client = connection.client(RECV_WINDOW);
-        let client = client.map_err(|e| Failure::new(Exit::Failed, e))?;
-        let hand = Hand { client, connection, printer };
+        let ports = connection.ports(RECV_WINDOW);
+        let venue = ports.map_err(|e| Failure::new(Exit::Failed, e))?.venue;
+        let hand = Hand { venue, connection, printer };
         hand.tick().await?;
         hand.all_off(config, wanted).await
     })
 }
 
 fn connection(config: &Config) -> Result<Connection, Failure> {
-    if let VenueSource::Binance(remote) = &config.venue {
+    if let VenueSource::Remote(remote) = &config.venue {
         return elsewhere(config, remote);
     }
     let dir = launch(config)?.dir;
@@ -71,13 +72,13 @@ fn connection(config: &Config) -> Result<Connection, Failure> {
         }
     };
     let key = (file.api_key.as_str(), file.api_secret.as_str());
-    Connection::simulated(file.port, &file.token, key, passing)
+    adapters::simulated(file.port, &file.token, key, passing)
         .map_err(|e| Failure::new(Exit::Failed, e))
 }
 
 /// Whoever does it.
 struct Hand {
-    client: BinanceClient,
+    venue: Arc<dyn Venue>,
     connection: Connection,
     printer: Printer,
 }
@@ -89,7 +90,7 @@ fn unreachable(error: &VenueError) -> Failure {
 /// The names of what is to be sold; empty: what the rule of the universe leaves.
 fn names(config: &Config, wanted: &Panic) -> Vec<Symbol> {
     let configured = match (&config.venue, &config.market.symbols) {
-        (VenueSource::Binance(remote), _) => remote.symbols.clone(),
+        (VenueSource::Remote(remote), _) => remote.symbols.clone(),
         (VenueSource::Simulated, Symbols::Named(list)) => list.clone(),
         (VenueSource::Simulated, Symbols::Auto | Symbols::First(_)) => Vec::new(),
     };
@@ -115,7 +116,7 @@ impl Hand {
                 Ok(answer) => return Ok(answer),
                 Err(why) => why,
             };
-            if let Some(left) = self.client.waiting() {
+            if let Some(left) = self.venue.waiting() {
                 let text = format!("waiting for venue budget, {left} s");
                 if left > LONGEST || waits == TRIES {
                     return Err(Failure::new(
@@ -142,16 +143,16 @@ impl Hand {
 
     /// Learns what time it is at the venue. One that waits for its daemon stands where it stood.
     async fn tick(&self) -> Result<(), Failure> {
-        let sample = self.again(async || self.client.server_time().await).await?;
+        let sample = self.again(async || self.venue.server_time().await).await?;
         if self.connection.passing == Passing::Lockstep {
-            self.client.clock().lock().set_manual(sample.server);
+            self.venue.clock().lock().set_manual(sample.server);
         }
         Ok(())
     }
 
     fn stamp(&self) -> Stamp {
-        let recv_window = self.client.recv_window();
-        Stamp { timestamp: self.client.now(), recv_window }
+        let recv_window = self.venue.recv_window();
+        Stamp { timestamp: self.venue.now(), recv_window }
     }
 
     async fn all_off(&self, config: &Config, wanted: &Panic) -> Result<Exit, Failure> {
@@ -176,7 +177,7 @@ impl Hand {
     /// Open orders by symbol.
     async fn open(&self) -> Result<BTreeMap<Symbol, Vec<OrderReport>>, Failure> {
         let mut by_symbol: BTreeMap<Symbol, Vec<OrderReport>> = BTreeMap::new();
-        for order in self.again(async || self.client.open_orders(None).await).await? {
+        for order in self.again(async || self.venue.open_orders(None).await).await? {
             by_symbol.entry(order.symbol).or_default().push(order);
         }
         Ok(by_symbol)
@@ -194,7 +195,7 @@ impl Hand {
             }
             let mut trouble = BTreeMap::new();
             for symbol in open.keys() {
-                if let Err(e) = self.client.cancel_all(*symbol, self.stamp()).await
+                if let Err(e) = self.venue.cancel_all(*symbol, self.stamp()).await
                     && e.class != ErrorClass::Absent
                 {
                     trouble.insert(*symbol, e);
@@ -226,7 +227,7 @@ impl Hand {
         wanted: &Panic,
     ) -> Result<Vec<(Symbol, Decimal)>, Failure> {
         let symbols = names(config, wanted);
-        let mut rules = self.again(async || self.client.instruments(&symbols).await).await?;
+        let mut rules = self.again(async || self.venue.instruments(&symbols).await).await?;
         if symbols.is_empty() {
             let settings = &config.settings;
             bought(&mut rules, &settings.universe, &settings.trading.quote_asset);
@@ -250,7 +251,7 @@ impl Hand {
 
     /// Free and held units of an asset.
     async fn held(&self, asset: &str) -> Result<(Decimal, Decimal), Failure> {
-        let account = self.again(async || self.client.account().await).await?;
+        let account = self.again(async || self.venue.account().await).await?;
         if account.unread.iter().any(|unread| unread == asset) {
             let text = format!("the venue's balance of {asset} cannot be believed");
             return Err(Failure::new(Exit::Unreachable, text));
@@ -271,7 +272,7 @@ impl Hand {
                 }
                 return Ok(None);
             }
-            let price = self.again(async || self.client.price(rule.symbol).await).await?;
+            let price = self.again(async || self.venue.price(rule.symbol).await).await?;
             let quantity = match sizing::market(rule, free, price) {
                 Ok(quantity) => quantity,
                 Err(TooSmall(why)) if sizing::market(rule, all, price).is_err() => {
@@ -312,7 +313,7 @@ impl Hand {
 
     /// Cancels what is open in a symbol, so that what it holds may be sold.
     async fn release(&self, symbol: Symbol) -> Result<(), Failure> {
-        match self.client.cancel_all(symbol, self.stamp()).await {
+        match self.venue.cancel_all(symbol, self.stamp()).await {
             Ok(()) => self.say(symbol, "cancelled what was still open")?,
             Err(e) if e.class == ErrorClass::Absent => {}
             Err(e) => self.say(symbol, &format!("not cancelled: {e}"))?,
@@ -345,7 +346,7 @@ impl Hand {
             terms: Box::default(),
         };
         let attempt = SendAttempt { client_id, attempt: 1, timestamp, recv_window };
-        match self.client.place(&intent, &attempt).await {
+        match self.venue.place(&intent, &attempt).await {
             Ok(report) => Ok(Ok(report)),
             Err(e) if e.class == ErrorClass::Halt => Err(unreachable(&e)),
             Err(e) if e.class != ErrorClass::Unknown => Ok(Err(e.to_string())),
@@ -363,8 +364,8 @@ impl Hand {
         settled: UtcMs,
     ) -> Result<Result<OrderReport, String>, Failure> {
         loop {
-            let late = self.client.now() > settled || self.connection.passing == Passing::Lockstep;
-            let find = async || self.client.find_order(intent.symbol, &intent.client_id).await;
+            let late = self.venue.now() > settled || self.connection.passing == Passing::Lockstep;
+            let find = async || self.venue.find_order(intent.symbol, &intent.client_id).await;
             match self.again(find).await? {
                 Some(report) => return Ok(Ok(report)),
                 None if late => return Ok(Err("it never arrived".to_owned())),

@@ -2,14 +2,14 @@
 //! ends a process whose disk has stood still for long, and notices when the process itself stood
 //! still.
 
-use super::desk::LiveDesk;
+use super::desk::LiveContext;
 use super::lag::Lag;
 use super::notify::Notify;
 use super::stop::end;
 use crate::edge::gateway::GatewayMsg;
-use crate::edge::world::{World, path, wall};
-use crate::ops::desk::Desk;
+use crate::edge::world::{World, wall};
 use crate::ops::exit::Exit;
+use crate::ops::questions::Context;
 use crate::ops::views::State;
 use everwarm_runtime::clock;
 use sd_notify::NotifyState;
@@ -128,7 +128,12 @@ pub struct Pulse {
 impl Pulse {
     /// Begins: what it sees it tells `notify`, in the words of `desk`.
     #[must_use]
-    pub fn begin(world: &World, desk: Arc<LiveDesk>, notify: Arc<Notify>, lag: Arc<Lag>) -> Pulse {
+    pub fn begin(
+        world: &World,
+        desk: Arc<LiveContext>,
+        notify: Arc<Notify>,
+        lag: Arc<Lag>,
+    ) -> Pulse {
         let (stop, stopped) = sync_channel(1);
         let (world, control) = (world.clone(), (Handle::current(), lag));
         let thread = std::thread::Builder::new().name("pulse".into());
@@ -155,7 +160,7 @@ type Control = (Handle, Arc<Lag>);
 fn beat(
     world: &World,
     control: &Control,
-    desk: &LiveDesk,
+    desk: &LiveContext,
     notify: &Notify,
     stopped: &Receiver<()>,
 ) {
@@ -172,7 +177,7 @@ fn beat(
             Some(Break::Stood) => resumed(world, since),
             Some(Break::Jumped) => {
                 tracing::warn!("the clock on the wall jumped; asking the venue");
-                world.tell(path::GATEWAY, GatewayMsg::Interrupted);
+                world.tell(&world.places.gateway(), GatewayMsg::Interrupted);
             }
             None => {}
         }
@@ -223,7 +228,7 @@ fn beat(
 }
 
 /// What the process is doing, and whether it has come to its end of the start.
-fn words(desk: &dyn Desk, wrong: Option<&String>) -> (String, bool) {
+fn words(desk: &dyn Context, wrong: Option<&String>) -> (String, bool) {
     if let Some(why) = wrong {
         return (format!("not well: {why}"), false);
     }
@@ -258,7 +263,7 @@ fn answers(world: &World, (handle, lag): &Control) -> bool {
 fn resumed(world: &World, stood: Duration) {
     tracing::warn!(seconds = stood.as_secs(), "the process stood still; connecting again");
     world.board.write_pause(i64::try_from(stood.as_millis()).unwrap_or(i64::MAX));
-    world.tell(path::GATEWAY, GatewayMsg::Interrupted);
+    world.tell(&world.places.gateway(), GatewayMsg::Interrupted);
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ use crate::edge::board::Board;
 use crate::edge::config::{Content, Standing};
 use crate::edge::reload::{Outcome, apply, standing};
 use crate::edge::world::{World, wall};
+use crate::ops::changes::ReloadHow;
 use crate::ops::config::live::{differences, is_live, running};
 use crate::ops::config::{Config, Look, Sources, VenueSource};
-use crate::ops::desk::{Reload, ReloadHow};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::views::{
     ReloadCountView, ReloadResult, ReloadView, ReloadsView, Trigger, ValueView,
@@ -264,7 +264,7 @@ impl Reloader {
                     let (market, _) = market(&config.market).map_err(failed)?;
                     Traded::of(config, market.as_ref()).map_err(failed)?
                 }
-                VenueSource::Binance(remote) => Traded::at(config, remote),
+                VenueSource::Remote(remote) => Traded::at(config, remote),
             };
             if traded.words != self.beside.traded {
                 let text = "market.symbols: a made market has the symbols it began with; \
@@ -348,19 +348,19 @@ impl Reloader {
     }
 }
 
-/// Reads the configuration again for somebody who asks by the API.
-pub fn by_api(reloader: &Arc<Reloader>) -> Arc<Reload> {
-    let reloader = Arc::clone(reloader);
-    Arc::new(move |how| {
-        Reloader::answer(match how {
-            ReloadHow::Apply => reloader.reload(Trigger::Api, false),
-            ReloadHow::Dry => reloader.reload(Trigger::Api, true),
-            ReloadHow::Rollback => reloader.rollback(Trigger::Api),
-        })
-    })
-}
-
 impl Reloader {
+    /// Reads the configuration again for somebody who asks by the API.
+    ///
+    /// # Errors
+    /// Nothing is put in force.
+    pub fn by_api(&self, how: ReloadHow) -> Result<ReloadView, Failure> {
+        Reloader::answer(match how {
+            ReloadHow::Apply => self.reload(Trigger::Api, false),
+            ReloadHow::Dry => self.reload(Trigger::Api, true),
+            ReloadHow::Rollback => self.rollback(Trigger::Api),
+        })
+    }
+
     /// What the edge shares.
     #[must_use]
     pub fn world(&self) -> &World {

@@ -9,8 +9,9 @@ use super::reload::Reloader;
 use super::switch::may_be_off;
 use crate::edge::reload::standing;
 use crate::edge::task::rounds;
-use crate::edge::world::World;
+use crate::edge::world::{World, path};
 use everwarm_runtime::supervise::{ChildSpec, Kind, RequestError, State, TreeView};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,14 +41,15 @@ pub fn steward(reloader: &Arc<Reloader>) -> ChildSpec {
 async fn branches(world: &World) {
     let stands = standing(world);
     let off = &stands.switches.processes;
-    for path in off.keys() {
+    let off: BTreeSet<String> = off.keys().map(|path| world.places.present(path)).collect();
+    for path in &off {
         let Some((parent, id)) = path.rsplit_once('/') else { continue };
         if let Err(e) = world.directory.supervisor(parent).terminate(id).await {
             tracing::debug!(path, error = %e, "it is stopped later");
         }
     }
     let stopped = world.directory.readings().into_iter().filter(|r| r.state == State::Stopped);
-    for path in stopped.map(|r| r.path).filter(|p| may_be_off(p) && !off.contains_key(p)) {
+    for path in stopped.map(|r| r.path).filter(|p| may_be_off(p) && !off.contains(p)) {
         let Some((parent, id)) = path.rsplit_once('/') else { continue };
         match world.directory.supervisor(parent).restart(id).await {
             Ok(_) | Err(RequestError::Running | RequestError::Restarting) => {}
@@ -56,7 +58,8 @@ async fn branches(world: &World) {
     }
 }
 
-/// Tells every supervisor but the root how many restarts it allows. One that was replaced has to be
+/// Tells every supervisor but the root how many restarts it allows, and but those that hold one for
+/// each venue or source: they pass failures on. One that was replaced has to be
 /// told again.
 async fn limits(reloader: &Reloader) {
     let number = |key: &str| reloader.value(key).as_u64();
@@ -77,5 +80,8 @@ async fn limits(reloader: &Reloader) {
 
 fn supervisors(view: &TreeView) -> Vec<String> {
     let below = view.children.iter().filter(|child| child.kind == Kind::Supervisor);
-    below.flat_map(|child| [vec![child.path.clone()], supervisors(child)].concat()).collect()
+    let mut all: Vec<String> =
+        below.flat_map(|child| [vec![child.path.clone()], supervisors(child)].concat()).collect();
+    all.retain(|path| ![path::GATEWAYS, path::FEEDS].contains(&path.as_str()));
+    all
 }

@@ -5,6 +5,7 @@ use super::release::{NAME, Whole, ended, in_files, in_journal};
 use super::steward;
 use crate::edge::reload::standing;
 use crate::edge::world::World;
+use crate::edge::world::path::{FEEDS, GATEWAYS, PRIVATE, former};
 use crate::ops::desk::JournalFacts as _;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::fold::StatusFold;
@@ -18,15 +19,31 @@ use everwarm_trading::strategy;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-/// Places in the tree that may be turned off: streams, of which what they tell is asked for too.
-const DISPENSABLE: [&str; 2] = ["root/trading/feeds", "root/trading/gateways/private"];
+/// Streams may be turned off: what they report is requested too. So may all feeds, and each feed.
+const STREAMS: &str = "root/trading/feeds, root/trading/feeds/SOURCE and \
+                       root/trading/gateways/VENUE/private";
 /// And everything below this place, what people look in through, but who turns branches on again.
 const LOOKS: &str = "root/ops/";
 
 /// Whether a place in the tree may be turned off by itself.
 pub fn may_be_off(path: &str) -> bool {
     let looks = path.strip_prefix(LOOKS).is_some_and(|name| name != steward::NAME);
-    looks || DISPENSABLE.contains(&path)
+    let source = path.strip_prefix(FEEDS).and_then(|below| below.strip_prefix('/'));
+    let source = source.is_some_and(|name| !name.contains('/') && name != "feed");
+    let private = path.strip_prefix(GATEWAYS).and_then(|below| below.strip_suffix(PRIVATE));
+    // Without a venue: as it was called when there was one.
+    let private = private.is_some_and(|venue| {
+        let name = venue.strip_suffix('/').and_then(|venue| venue.strip_prefix('/'));
+        venue == "/" || name.is_some_and(|name| !name.is_empty() && !name.contains('/'))
+    });
+    looks || path == FEEDS || source || private
+}
+
+/// The switch as it is stored: what was turned off by its former path is turned on by that.
+fn stored(switch: &Switch, stands: &Switches) -> Switch {
+    let Switch::Process { path, on } = switch else { return switch.clone() };
+    let former = former(path).filter(|former| stands.processes.contains_key(former));
+    Switch::Process { path: former.unwrap_or_else(|| path.clone()), on: *on }
 }
 
 /// Takes a word down in the files of a data directory.
@@ -42,7 +59,8 @@ pub fn offline(data_dir: &Path, said: &SwitchWord) -> Result<SwitchedView, Failu
             ControlFlow::Continue(())
         })?;
         is_strategy(&said.switch, &told.switches().switches, told.strategies())?;
-        say(journal, i64::MIN, (said, &reason), told.switches())
+        let switch = stored(&said.switch, &told.switches().switches);
+        say(journal, i64::MIN, (&switch, &reason), told.switches())
     })
 }
 
@@ -58,8 +76,13 @@ pub fn live(world: &World, said: &SwitchWord) -> Result<SwitchedView, Failure> {
     let strategies: Vec<String> = settings.strategy.0.into_keys().collect();
     is_strategy(&said.switch, &stands.switches, &strategies)?;
     let places = world.directory.readings().into_iter().map(|reading| reading.path).collect();
-    there(&said.switch, &stands.switches, places)?;
-    in_journal(&world.journal, |journal| say(journal, world.now(), (said, &reason), stands))
+    let mut switch = said.switch.clone();
+    if let Switch::Process { path, .. } = &mut switch {
+        *path = world.places.present(path);
+    }
+    let switch = stored(&switch, &stands.switches);
+    there(&switch, &stands.switches, places)?;
+    in_journal(&world.journal, |journal| say(journal, world.now(), (&switch, &reason), stands))
 }
 
 /// Refuses a strategy that is not configured, but one that was turned off before.
@@ -103,7 +126,7 @@ fn checked(said: &SwitchWord) -> Result<String, Failure> {
         | Switch::Strategy { .. } => {}
         Switch::Process { path, .. } => {
             if !may_be_off(path) {
-                let (all, not) = (DISPENSABLE.join(", "), steward::NAME);
+                let (all, not) = (STREAMS, steward::NAME);
                 let text = format!(
                     "{path} is not turned off by itself: {all} may be, and what is below {LOOKS} \
                      but the {not}, who turns things on again"
@@ -118,12 +141,11 @@ fn checked(said: &SwitchWord) -> Result<String, Failure> {
 fn say(
     journal: &Journal<Body>,
     time: i64,
-    (said, reason): (&SwitchWord, &str),
+    (switch, reason): (&Switch, &str),
     mut standing: SwitchesView,
 ) -> Result<(SwitchedView, u64), Failure> {
-    let switch = said.switch.clone();
-    let changed = standing.switches.would_change(&switch);
-    let text = tell::answered(&switch, &standing.configured_off);
+    let changed = standing.switches.would_change(switch);
+    let text = tell::answered(switch, &standing.configured_off);
     if !changed {
         let text = format!("{text}: so it is already");
         return Ok((SwitchedView { text, changed, standing }, 0));
@@ -131,7 +153,7 @@ fn say(
     let body = Operator::Switched { switch: switch.clone(), reason: reason.to_owned() };
     let appended = journal.append(&journal.writer(NAME), time, vec![Body::Operator(body)]);
     let row = appended.map_err(ended)?.row;
-    standing.switches.apply(&switch, reason, time);
+    standing.switches.apply(switch, reason, time);
     let standing = SwitchesView::of(&standing.switches, standing.configured_off);
     Ok((SwitchedView { text, changed, standing }, row))
 }

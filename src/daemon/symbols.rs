@@ -2,7 +2,7 @@
 
 use crate::edge::universe::UniverseMsg;
 use crate::edge::world::{World, path};
-use crate::ops::desk::SymbolsChange;
+use crate::ops::changes::SymbolsChange;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::known::meant;
 use crate::ops::views::{SymbolView, SymbolsChangeView};

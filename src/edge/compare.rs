@@ -6,8 +6,7 @@
 //! orders while it was taken, and when it lists those orders as working that we do, as far filled.
 //! Where it does not, our orders are asked for first; what is then still otherwise is said.
 
-use crate::venue::binance::BinanceClient;
-use crate::venue::port::{AccountPicture, VenueError};
+use crate::venue::port::{AccountPicture, Venue, VenueError};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::Balance;
@@ -35,7 +34,7 @@ impl Picture {
     ///
     /// # Errors
     /// As every read.
-    pub async fn take(venue: &BinanceClient) -> Result<Picture, VenueError> {
+    pub async fn take(venue: &dyn Venue) -> Result<Picture, VenueError> {
         let AccountPicture { mut balances, unread, .. } = venue.account().await?;
         let open = venue.open_orders(None).await?;
         let mut open: Vec<_> =

@@ -157,8 +157,8 @@ pub(super) async fn fetch_all(
     needed: &[Times],
 ) -> Result<Bars, VenueError> {
     let mut bars = Bars::default();
-    for times in pages(needed, Timeframe::M1) {
-        let page = fetch(&world.venue, (symbol, Timeframe::M1), times).await?;
+    for times in pages(needed, Timeframe::M1, world.source.capabilities().page) {
+        let page = fetch(&*world.source, (symbol, Timeframe::M1), times).await?;
         bars.held.extend(page.held);
         bars.unheld.extend(page.unheld);
     }

@@ -7,7 +7,7 @@
 use super::bar::BarMsg;
 use super::closer::CloserMsg;
 use super::spread::Spread;
-use super::stream::Stream;
+use super::stream::{Stream, listener, sink};
 use super::world::{BARS_WAITING, World, path};
 use crate::venue::port::MarketReport;
 use crate::venue::session::Event;
@@ -76,12 +76,14 @@ impl State {
                 continue;
             }
             let (wanted, carried) = watch::channel(part.as_slice().into());
-            let session = self.world.venue.market_session(carried, Timeframe::M1);
-            let mailbox = Arc::clone(self.world.directory.slot(&path::of(NAME)).mailbox());
+            let mailbox =
+                Arc::clone(self.world.directory.slot(&self.world.places.feed()).mailbox());
             let told = hearing(number, mailbox, Arc::clone(&self.missed));
             let heard = measured(&self.world, number, told);
-            let me = (me.clone(), self.world.connections(), 0);
-            let stream = Stream::carry(&self.world, session, me, heard, FeedMsg::Ended);
+            let listener = listener(&self.world, self.world.connections());
+            let heard = sink(me.clone(), heard);
+            let bars = self.world.source.follow(carried, Timeframe::M1, listener, heard);
+            let stream = Stream::run(&self.world, bars, me.clone(), FeedMsg::Ended);
             self.lines.push(Line { wanted, subscribed: Arc::default(), _stream: stream });
         }
     }
@@ -236,7 +238,7 @@ mod tests {
     use everwarm_domain::money::{Decimal, Price};
 
     fn bar(open_time: i64, closed: bool) -> Event<MarketReport> {
-        let (symbol, price) = (Symbol::new("A").unwrap(), Price(1));
+        let (symbol, price) = (Symbol::new("A").unwrap(), Price::e8(1));
         let (open, high, low, close) = (price, price, price, price);
         let bar = Bar { symbol, open_time, open, high, low, close, volume: Decimal::ONE };
         let timeframe = Timeframe::M1;

@@ -10,10 +10,9 @@ use super::gateway::GatewayMsg;
 use super::unexplained::{self, Applied, Expected, Search};
 use super::universe::UniverseMsg;
 use super::world::{Passing, World, path};
-use crate::venue::binance::error::{FILTER_FAILURE, is_lack_of_balance};
 use crate::venue::port::{AccountPicture, ErrorClass, Stamp, Trade, TradesSince, VenueError};
 use everwarm_domain::fact::{Body, Venue};
-use everwarm_domain::id::{ClientOrderId, VenueId};
+use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::order::{OrderIntent, OrderReport, OrderRequest, Response, SendAttempt};
 use everwarm_domain::time::UtcMs;
 use everwarm_runtime::chaos::{Sabotage, Site};
@@ -144,18 +143,13 @@ pub struct Kept {
 
 impl Kept {
     fn of(error: &VenueError) -> Kept {
-        let refused = match error.class {
-            ErrorClass::Halt | ErrorClass::Refused { again: false } => true,
-            ErrorClass::NotSent
-            | ErrorClass::Refused { again: true }
-            | ErrorClass::Unknown
-            | ErrorClass::Absent
-            | ErrorClass::RateLimited { .. } => false,
-        };
+        let refused = error.class.is_final();
         let retry_after_ms = match error.class {
             ErrorClass::RateLimited { retry_after_ms } => Some(retry_after_ms.min(LOOK_AGAIN)),
             ErrorClass::NotSent
             | ErrorClass::Refused { .. }
+            | ErrorClass::Rules
+            | ErrorClass::Funds
             | ErrorClass::Unknown
             | ErrorClass::Halt
             | ErrorClass::Absent => None,
@@ -264,12 +258,12 @@ async fn send(
                 Venue::Unanswered { client_id, attempt, reason }
             }
             Err(e) => {
-                if e.code == FILTER_FAILURE {
+                if e.class == ErrorClass::Rules {
                     // By the rules we know it was right: the venue's may be others by now.
                     world.tell(path::UNIVERSE, UniverseMsg::Outdated);
                 }
-                if is_lack_of_balance(&e) {
-                    world.tell(path::GATEWAY, GatewayMsg::Lacking);
+                if e.class == ErrorClass::Funds {
+                    world.tell(&world.places.gateway(), GatewayMsg::Lacking);
                 }
                 if let ErrorClass::Halt = e.class {
                     tracing::error!(error = %e, "the venue does not let the account trade");
@@ -330,6 +324,8 @@ fn responded(e: VenueError) -> Response {
         ErrorClass::NotSent
         | ErrorClass::RateLimited { .. }
         | ErrorClass::Refused { .. }
+        | ErrorClass::Rules
+        | ErrorClass::Funds
         | ErrorClass::Halt => Response::Refused { code: e.code, text: e.text },
     }
 }
@@ -350,7 +346,7 @@ fn refused(world: &World, client_id: ClientOrderId, attempt: u32, e: VenueError)
     let again = match e.class {
         ErrorClass::NotSent | ErrorClass::RateLimited { .. } => true,
         ErrorClass::Refused { again } => again,
-        ErrorClass::Halt => false,
+        ErrorClass::Rules | ErrorClass::Funds | ErrorClass::Halt => false,
         ErrorClass::Unknown | ErrorClass::Absent => {
             if world.chaos().sabotaged(Sabotage::NoQuery) {
                 true
@@ -370,7 +366,7 @@ async fn query(world: &World, asks: &[ToQuery], known: &Known) -> Answers {
         match find(world, ask, known).await {
             Ok(Found::Order(report)) => {
                 if let Some(untold) = Untold::of(world, ask, &report) {
-                    world.tell(path::GATEWAY, GatewayMsg::Found(untold));
+                    world.tell(&world.places.gateway(), GatewayMsg::Found(untold));
                 }
                 bodies.push(Body::Venue(Venue::Reported(*report)));
             }
@@ -487,7 +483,7 @@ async fn look_at_account(
         balances,
         open,
         unread,
-        venue: VenueId::default(),
+        venue: world.venue.id(),
     }));
     Ok(())
 }

@@ -14,10 +14,9 @@ use super::gateway_book::GatewayBook;
 use super::private::PrivateMsg;
 use super::turns::{Turn, Turns};
 use super::unexplained::applied;
-use super::world::{Passing, World, path, wall};
-use crate::venue::binance::MayPlace;
+use super::world::{Passing, World, wall};
+use crate::venue::port::MayPlace;
 use everwarm_domain::fact::{Body, Venue};
-use everwarm_domain::id::VenueId;
 use everwarm_domain::order::{
     OrderReport, OrderRequest, OrderStatus, RequestKind, Response, SendAttempt, Side,
 };
@@ -125,7 +124,7 @@ impl Actor for Gateway {
         let (journal, library) = (Arc::clone(&world.journal), world.library.clone());
         let (mut book, _) = Runner::resume(journal, Box::<GatewayBook>::default(), library)?;
         book.stage_mut().orders.take_over();
-        let mailbox = Arc::clone(world.directory.slot(path::GATEWAY).mailbox());
+        let mailbox = Arc::clone(world.directory.slot(&world.places.gateway()).mailbox());
         let waker = Waker::of(&mailbox, {
             let me = me.clone();
             move || drop(me.send_message(GatewayMsg::Pull))
@@ -243,7 +242,7 @@ impl State {
         let since = self.world.board.listening_since();
         if let Some(untold) = self.listening.overdue(since, steady_ms()) {
             let (id, since) = (untold.client_id, untold.stream);
-            self.world.tell(path::PRIVATE, PrivateMsg::Deaf { since, untold: id });
+            self.world.tell(&self.world.places.private(), PrivateMsg::Deaf { since, untold: id });
         }
     }
 
@@ -306,10 +305,10 @@ impl State {
         let still = quiet && book.is_reconciled(life) && settled();
         let Some(look) = look else {
             if still && (self.comparing.is_doubtful() || self.comparing.is_calm(now)) {
-                let (venue, me) = (self.world.venue.clone(), me.clone());
+                let (venue, me) = (Arc::clone(&self.world.venue), me.clone());
                 let ended = self.comparing.look(now);
                 tokio::spawn(async move {
-                    let look = Box::new(ended(Picture::take(&venue).await));
+                    let look = Box::new(ended(Picture::take(&*venue).await));
                     drop(me.send_message(GatewayMsg::Seen(look)));
                 });
             } else {
@@ -340,7 +339,7 @@ impl State {
                     balances,
                     open,
                     unread,
-                    venue: VenueId::default(),
+                    venue: self.world.venue.id(),
                 };
                 if searches.is_empty() {
                     let account = vec![Body::Venue(account)];

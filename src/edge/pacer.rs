@@ -16,7 +16,7 @@ use super::task::guarded;
 use super::universe::{self, UniverseMsg};
 use super::world::{Passing, World, path};
 use crate::venue::port::VenueError;
-use crate::venue::simulated::{Admin, Standing};
+use crate::venue::simulated::{Standing, Wheel};
 use everwarm_domain::time::UtcMs;
 use everwarm_runtime::chaos::Site;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -112,13 +112,13 @@ impl Deaf {
 }
 
 async fn lead(world: &World, ended: &watch::Sender<bool>) {
-    let Some(admin) = &world.admin else { return };
+    let Some(wheel) = &world.wheel else { return };
     // What was said is known only when the closer is up.
     world.board.said().await;
-    let found = ask_until(|| admin.status()).await;
-    let mut standing = raise(world, admin, &found).await;
+    let found = ask_until(|| wheel.status()).await;
+    let mut standing = raise(world, &**wheel, &found).await;
     let mut progress = (0, Instant::now());
-    let mut generation = admin.generation();
+    let mut generation = wheel.generation();
     let mut deaf = Deaf(None);
     loop {
         world.chaos().point(Site::BeforeStep, NAME);
@@ -137,12 +137,12 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
                     () = journal => {}
                     () = tokio::time::sleep(left) => {}
                 }
-                let restarted = std::mem::replace(&mut generation, admin.generation());
+                let restarted = std::mem::replace(&mut generation, wheel.generation());
                 if progress.1.elapsed() >= NUDGE || restarted != generation {
                     progress.1 = Instant::now();
-                    standing = raise(world, admin, &standing).await;
+                    standing = raise(world, &**wheel, &standing).await;
                     world.tell(path::CLOSER, CloserMsg::Nudge);
-                    world.tell(path::GATEWAY, GatewayMsg::Pull);
+                    world.tell(&world.places.gateway(), GatewayMsg::Pull);
                     world.tell(path::UNIVERSE, UniverseMsg::Pull);
                 }
                 continue;
@@ -150,7 +150,7 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
             Wait::Until(at) => {
                 let (to, market) = (at.max(standing.now), standing.market);
                 world.board.write_reach(to);
-                standing = ask_until(|| admin.advance(to, market)).await;
+                standing = ask_until(|| wheel.advance(to, market)).await;
             }
             Wait::Nothing => {
                 let Some(next) = standing.next_close else {
@@ -161,7 +161,7 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
                 let to = next.max(standing.now);
                 world.board.write_reach(to);
                 world.chaos().point(Site::BeforeSend, NAME);
-                standing = ask_until(|| admin.advance(to, next)).await;
+                standing = ask_until(|| wheel.advance(to, next)).await;
                 world.chaos().point(Site::AfterSend, NAME);
             }
         }
@@ -174,11 +174,11 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
 /// said, and to our clock. One that was killed may have lost the last minutes, and answers nothing
 /// until it is told how far time is; a pacer that was killed in the same moment does not know
 /// either, but the closer may say what was on its way to it.
-async fn raise(world: &World, admin: &Admin, found: &Standing) -> Standing {
+async fn raise(world: &World, wheel: &dyn Wheel, found: &Standing) -> Standing {
     let market = world.board.newest_close().map_or(found.market, |close| close.max(found.market));
     let now = found.now.max(market).max(world.now());
     world.board.write_reach(now);
-    let standing = ask_until(|| admin.advance(now, market)).await;
+    let standing = ask_until(|| wheel.advance(now, market)).await;
     adopt(world, &standing);
     standing
 }
@@ -198,7 +198,7 @@ fn adopt(world: &World, standing: &Standing) {
     }
     if moved {
         world.tell(path::UNIVERSE, UniverseMsg::Pull);
-        world.tell(path::GATEWAY, GatewayMsg::Pull);
+        world.tell(&world.places.gateway(), GatewayMsg::Pull);
         world.tell(path::CLOCK, ClockMsg::Look);
     }
 }

@@ -2,9 +2,8 @@
 //! every (re)connect the gateway asks.
 
 use super::gateway::GatewayMsg;
-use super::stream::Stream;
-use super::world::{World, path};
-use crate::venue::binance::stream::PRIVATE_WEIGHT;
+use super::stream::{Stream, listener, sink};
+use super::world::World;
 use crate::venue::port::AccountReport;
 use crate::venue::session::Event;
 use everwarm_domain::id::ClientOrderId;
@@ -46,16 +45,16 @@ pub struct State {
 /// A stream of the account's events, told to `me`.
 fn carry(world: &World, me: &ActorRef<PrivateMsg>) -> Result<Stream, ActorProcessingErr> {
     world.board.write_listening(None);
-    let session = world.venue.user_session()?;
-    let (own, place) = (world.clone(), path::of(NAME));
+    let (own, place) = (world.clone(), world.places.private());
     world.board.meters.private.begin();
     let heard = move |event: Box<Event<AccountReport>>| {
         let used = matches!(&*event, Event::Frame(AccountReport::Order(_)));
         own.board.meters.private.heard(0, &event, used);
         Some(PrivateMsg::Heard(event, own.place(&place)))
     };
-    let of = world.connections();
-    Ok(Stream::carry(world, session, (me.clone(), of, PRIVATE_WEIGHT), heard, PrivateMsg::Ended))
+    let listener = listener(world, world.connections());
+    let carried = world.venue.follow_account(listener, sink(me.clone(), heard))?;
+    Ok(Stream::run(world, carried, me.clone(), PrivateMsg::Ended))
 }
 
 impl Actor for Private {
@@ -96,21 +95,21 @@ impl Actor for Private {
         match event {
             Event::Frame(AccountReport::Order(report)) => {
                 world.chaos().point(Site::AfterReceive, NAME);
-                let ticket = world.place(path::GATEWAY);
-                world.tell(path::GATEWAY, GatewayMsg::Hint(report, ticket));
+                let ticket = world.place(&world.places.gateway());
+                world.tell(&world.places.gateway(), GatewayMsg::Hint(report, ticket));
             }
             Event::Frame(AccountReport::Balances { .. } | AccountReport::Other { .. })
             | Event::Ending { .. }
             | Event::Turned => {}
             Event::Subscribed => {
                 world.board.write_listening(Some(world.now()));
-                world.tell(path::GATEWAY, GatewayMsg::Interrupted);
+                world.tell(&world.places.gateway(), GatewayMsg::Interrupted);
             }
             Event::Garbled { .. } => {
                 // What it said is asked for: nobody waits for the stream to say it again.
                 let since = world.board.listening_since().map(|_| world.now());
                 world.board.write_listening(since);
-                world.tell(path::GATEWAY, GatewayMsg::Interrupted);
+                world.tell(&world.places.gateway(), GatewayMsg::Interrupted);
             }
             Event::Lost { why, again } => {
                 world.board.write_listening(None);

@@ -2,7 +2,7 @@
 //! of the same moment, so that a look at a symbol's bars costs one round trip and not two.
 
 use super::world::{Passing, World};
-use crate::venue::port::{CLOSE_MARGIN, ErrorClass, VenueError};
+use crate::venue::port::{ErrorClass, VenueError};
 use crate::venue::simulated::Standing;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_runtime::clock::steady_ms;
@@ -39,8 +39,8 @@ impl Released {
     /// Venue time up to which bars are closed for good, at least up to the last close before steady
     /// time `since` and up to `least`: what closed before `since` and no stream has told is then in
     /// the venue's records, what closes later is told by a stream that was subscribed before. A
-    /// close of a moment ago is waited for, at most [`TRIES`] times [`CLOSE_MARGIN`] of venue time.
-    /// An exchange that moves in lockstep is exact, and is not waited for.
+    /// close of a moment ago is waited for, at most [`TRIES`] times as long as the source's records
+    /// take to settle. An exchange that moves in lockstep is exact, and is not waited for.
     ///
     /// # Errors
     /// The venue does not answer.
@@ -50,19 +50,20 @@ impl Released {
         since: i64,
         least: Option<UtcMs>,
     ) -> Result<UtcMs, VenueError> {
-        let factor = match (world.passing, &world.admin) {
-            (Passing::Lockstep, Some(admin)) => return reached(&admin.status().await?),
+        let factor = match (world.passing, &world.wheel) {
+            (Passing::Lockstep, Some(wheel)) => return reached(&wheel.status().await?),
             (Passing::Lockstep, None) => 1,
             (Passing::Scaled(factor), _) => factor.max(1),
         };
+        let settles = world.source.capabilities().settles;
         let mut through = self.answer(world, since, UtcMs::MIN).await?;
-        let closed = Timeframe::M1.open_of(through + CLOSE_MARGIN);
+        let closed = Timeframe::M1.open_of(through + settles);
         let wanted = least.map_or(closed, |least| least.max(closed));
         for _ in 0..TRIES {
             if through >= wanted {
                 break;
             }
-            let left = u64::try_from((wanted - through).min(CLOSE_MARGIN)).unwrap_or(0);
+            let left = u64::try_from((wanted - through).min(settles)).unwrap_or(0);
             tokio::time::sleep(Duration::from_millis(left / u64::from(factor) + 1)).await;
             through = self.answer(world, i64::MIN, wanted).await?;
         }
@@ -85,7 +86,7 @@ impl Released {
         }
         match world.venue.server_time().await {
             Ok(time) => {
-                let through = time.server - CLOSE_MARGIN;
+                let through = time.server - world.source.capabilities().settles;
                 heard.answer = Some(Answer { asked, through });
                 Ok(through)
             }

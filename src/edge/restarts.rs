@@ -2,6 +2,7 @@
 //! is told at once, what follows within ten seconds together, so that a loop of restarts does not
 //! fill the journal.
 
+use super::world::path;
 use everwarm_domain::fact::{Body, Operator, Restarts};
 use everwarm_runtime::journal::{Journal, Writer};
 use everwarm_runtime::supervise::{Directory, Exit, News, SupervisionNotice};
@@ -53,7 +54,7 @@ impl Gathered {
             }
             News::Started { .. } => {
                 let Some(why) = self.ended.remove(&notice.path) else { return false };
-                let key = (name(&notice.path).to_owned(), why);
+                let key = (path::label(&notice.path).to_owned(), why);
                 if self.times.len() < ROWS || self.times.contains_key(&key) {
                     let times = self.times.entry(key).or_default();
                     *times = times.saturating_add(1);
@@ -144,15 +145,6 @@ impl Restarting {
     }
 }
 
-/// What an actor is called: `bar` for those of all symbols.
-fn name(path: &str) -> &str {
-    match path.rsplit_once('/') {
-        Some((parent, _)) if parent == super::world::path::BARS => "bar",
-        Some((_, name)) => name,
-        None => path,
-    }
-}
-
 /// Why an instance ended that nobody asked to, in one word; none where another one's end says it.
 fn reason(exit: &Exit, panicked: bool) -> Option<&'static str> {
     match exit {
@@ -188,7 +180,7 @@ mod tests {
             assert!(!gathered.hear(&notice(path, exited(exit, asked)), panics));
             gathered.hear(&notice(path, News::Started { restarts: 1 }), panics)
         };
-        let feed = "root/trading/feeds/feed";
+        let feed = "root/trading/feeds/sim/feed";
         assert!(again(feed, Exit::Failed("no".into()), false));
         assert!(again(feed, Exit::Failed("panics".into()), false));
         assert!(again(feed, Exit::Killed, false));

@@ -3,9 +3,8 @@
 
 use super::task::guarded;
 use super::world::{Passing, World, wall};
-use crate::venue::link::{self, Wiring};
-use crate::venue::rate_limit::ConnectionLimit;
-use crate::venue::session::{Event, Moment, Protocol, Session};
+use crate::venue::port::{Carried, Listener, Sink};
+use crate::venue::session::{Event, Moment};
 use everwarm_runtime::clock::steady_ms;
 use ractor::{ActorRef, Message};
 use std::ops::ControlFlow;
@@ -14,8 +13,6 @@ use tokio::task::JoinHandle;
 
 /// Wall time between looks at a clock that is not known yet.
 const CLOCK: Duration = Duration::from_millis(1);
-/// Wall time before a stream that was refused for good is tried again.
-const REFUSED: Duration = Duration::from_secs(30);
 
 /// A stream that runs until this is dropped.
 pub(super) struct Stream(JoinHandle<()>);
@@ -27,21 +24,13 @@ impl Drop for Stream {
 }
 
 impl Stream {
-    /// Carries one `of` some connections to the venue, each of which costs so much `weight` when it
-    /// is opened. Sends `me` what is made of all that is `heard`, and once that the stream has
-    /// `ended`, and why.
-    pub(super) fn carry<P, M>(
+    /// Runs what an adapter carries, and sends `me` once that it has `ended`, and why.
+    pub(super) fn run<M: Message>(
         world: &World,
-        (url, session): (String, Session<P>),
-        (me, of, weight): (ActorRef<M>, usize, u32),
-        mut heard: impl FnMut(Box<Event<P::Frame>>) -> Option<M> + Send + 'static,
+        carried: Carried,
+        me: ActorRef<M>,
         ended: fn(String) -> M,
-    ) -> Stream
-    where
-        P: Protocol + Send + Sync + 'static,
-        P::Frame: Send + Sync,
-        M: Message,
-    {
+    ) -> Stream {
         let world = world.clone();
         Stream(tokio::spawn(async move {
             // A clock that only moves when told is not known before the pacer has asked: what is
@@ -49,49 +38,28 @@ impl Stream {
             while world.passing == Passing::Lockstep && world.now() == 0 {
                 tokio::time::sleep(CLOCK).await;
             }
-            let venue = world.venue.clone();
-            // Whoever reconciles asks for the count; nobody need ask for it twice.
-            while weight > 0 && !venue.knows_count() {
-                tokio::time::sleep(CLOCK).await;
-            }
-            let mut own = ConnectionLimit::share(of);
-            let told = venue.clone();
-            let limited = move |ms| told.limited(ms);
-            let admit = move || venue.admit_connection(&mut own, weight);
-            let mut wiring = Wiring { url, now: move || moment(&world), dice, admit, limited };
-            let sink = |event| match heard(Box::new(event)).map(|m| me.send_message(m)) {
-                None | Some(Ok(())) => ControlFlow::Continue(()),
-                Some(Err(_)) => ControlFlow::Break(()),
-            };
-            let carried = guarded(carry(session, &mut wiring, sink)).await;
+            let carried = guarded(carried).await;
             let why = carried.map_or_else(|why| why, |()| "nobody listens".to_owned());
             drop(me.send_message(ended(why)));
         }))
     }
 }
 
-/// Carries a session until nobody listens. What the venue refused for good is tried again all the
-/// same, rarely: a key may be made good, and an actor that gave up would take others with it.
-async fn carry<P, N, D, A, L, S>(
-    mut session: Session<P>,
-    wiring: &mut Wiring<N, D, A, L>,
-    mut sink: S,
-) where
-    P: Protocol + Send,
-    N: FnMut() -> Moment,
-    D: FnMut() -> u64,
-    A: FnMut() -> Result<(), u64>,
-    L: FnMut(u64),
-    S: FnMut(Event<P::Frame>) -> ControlFlow<()>,
-{
-    loop {
-        session = link::run(session, wiring, &mut sink).await;
-        if !session.is_stopped() {
-            return;
-        }
-        tokio::time::sleep(REFUSED).await;
-        session.restart();
-    }
+/// What one `of` some connections needs of this process.
+pub(super) fn listener(world: &World, of: usize) -> Listener {
+    let world = world.clone();
+    Listener { now: Box::new(move || moment(&world)), dice, connections: of }
+}
+
+/// Sends `me` what is made of all that is `heard`, as long as `me` lives.
+pub(super) fn sink<F: 'static, M: Message>(
+    me: ActorRef<M>,
+    mut heard: impl FnMut(Box<Event<F>>) -> Option<M> + Send + 'static,
+) -> Sink<F> {
+    Box::new(move |event| match heard(Box::new(event)).map(|m| me.send_message(m)) {
+        None | Some(Ok(())) => ControlFlow::Continue(()),
+        Some(Err(_)) => ControlFlow::Break(()),
+    })
 }
 
 /// The clocks, for a session. Where the process stood still, the one on the wall jumps for it: what

@@ -354,7 +354,7 @@ impl State {
         self.not_before = None;
         if away {
             // What became of orders in a symbol that stopped trading is not told by itself.
-            self.world.tell(path::GATEWAY, GatewayMsg::Interrupted);
+            self.world.tell(&self.world.places.gateway(), GatewayMsg::Interrupted);
         }
         Ok(())
     }

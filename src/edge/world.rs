@@ -6,9 +6,9 @@ use super::released::Released;
 use crate::history::HistoryLibrary;
 use crate::history::keeper::Keeper;
 use crate::history::queries::HistoryError;
-use crate::venue::binance::BinanceClient;
 use crate::venue::clock::SharedClock;
-use crate::venue::simulated::Admin;
+use crate::venue::simulated::{Admin, Wheel};
+use crate::venue::{Source, Venue};
 use everwarm_domain::fact::Body;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::time::UtcMs;
@@ -18,6 +18,7 @@ use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::store::StoreError;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::supervise::Directory;
+use path::Places;
 use ractor::Message;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -26,46 +27,114 @@ use tokio::sync::Semaphore;
 
 /// Paths of the actors in the tree, named here only; the tree puts them there.
 pub mod path {
+    use everwarm_domain::switch::Switches;
+
     /// Bars to closes.
     pub const CLOSER: &str = "root/trading/bars/closer";
     /// Parent of the bar actors; each is called like its symbol.
     pub const BARS: &str = "root/trading/bars/symbols";
     /// Which symbols are listed, and that they have their bar actors.
     pub const UNIVERSE: &str = "root/trading/bars/universe";
-    /// The market stream.
-    pub const FEED: &str = "root/trading/feeds/feed";
-    /// Order entry and reconciliation.
-    pub const GATEWAY: &str = "root/trading/gateways/gateway";
+    /// Parent of the sources.
+    pub const FEEDS: &str = "root/trading/feeds";
+    /// Parent of the venues.
+    pub const GATEWAYS: &str = "root/trading/gateways";
     /// Parent of the stages; each is called as it calls itself.
     pub const STAGES: &str = "root/trading/stages";
-    /// The private stream.
-    pub const PRIVATE: &str = "root/trading/gateways/private";
     /// What is configured.
     pub const CONFIG: &str = "root/trading/config";
     /// Clock inputs.
     pub const CLOCK: &str = "root/trading/clock";
     /// Lockstep.
     pub const PACER: &str = "root/trading/pacer";
+    /// The name of a private stream, below its venue.
+    pub const PRIVATE: &str = "private";
 
-    /// Path of an actor by its name at kill points: stages by theirs, the actors of the edge by
-    /// theirs, and a symbol is that of its bars.
-    #[must_use]
-    pub fn of(name: &str) -> String {
-        // Symbols are written in capitals.
-        let is_stage = name.bytes().any(|b| b.is_ascii_lowercase());
-        match name {
-            "closer" => CLOSER.to_owned(),
-            "gateway" => GATEWAY.to_owned(),
-            "clock" => CLOCK.to_owned(),
-            "pacer" => PACER.to_owned(),
-            "private" => PRIVATE.to_owned(),
-            "feed" => FEED.to_owned(),
-            "universe" => UNIVERSE.to_owned(),
-            "config" | "exchange" => format!("root/trading/{name}"),
-            "projector" => "root/store/projector".to_owned(),
-            stage if is_stage => format!("{STAGES}/{stage}"),
-            symbol => format!("{BARS}/{symbol}"),
+    /// The places that bear the name of a venue or a source.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Places {
+        /// Name of the venue.
+        pub venue: &'static str,
+        /// Name of the source.
+        pub source: &'static str,
+    }
+
+    impl Places {
+        /// Order entry and reconciliation.
+        #[must_use]
+        pub fn gateway(&self) -> String {
+            format!("{GATEWAYS}/{}/gateway", self.venue)
         }
+
+        /// The private stream.
+        #[must_use]
+        pub fn private(&self) -> String {
+            format!("{GATEWAYS}/{}/{PRIVATE}", self.venue)
+        }
+
+        /// The market streams.
+        #[must_use]
+        pub fn feed(&self) -> String {
+            format!("{FEEDS}/{}/feed", self.source)
+        }
+
+        /// Path of an actor by its name at kill points: stages by theirs, the actors of the edge by
+        /// theirs, and a symbol is that of its bars.
+        #[must_use]
+        pub fn of(&self, name: &str) -> String {
+            // Symbols are written in capitals.
+            let is_stage = name.bytes().any(|b| b.is_ascii_lowercase());
+            match name {
+                "closer" => CLOSER.to_owned(),
+                "gateway" => self.gateway(),
+                "clock" => CLOCK.to_owned(),
+                "pacer" => PACER.to_owned(),
+                PRIVATE => self.private(),
+                "feed" => self.feed(),
+                "universe" => UNIVERSE.to_owned(),
+                "config" | "exchange" => format!("root/trading/{name}"),
+                "projector" => "root/store/projector".to_owned(),
+                stage if is_stage => format!("{STAGES}/{stage}"),
+                symbol => format!("{BARS}/{symbol}"),
+            }
+        }
+
+        /// The present path of an actor that had another one when there was one venue.
+        #[must_use]
+        pub fn present(&self, path: &str) -> String {
+            let all = [self.gateway(), self.private(), self.feed()];
+            let now = all.into_iter().find(|now| former(now).as_deref() == Some(path));
+            now.unwrap_or_else(|| path.to_owned())
+        }
+    }
+
+    /// The path that an actor below a venue or a source had when there was one of each. Switches
+    /// are stored under such paths.
+    #[must_use]
+    pub fn former(path: &str) -> Option<String> {
+        let below = |parent: &str| {
+            let below = path.strip_prefix(parent)?.strip_prefix('/')?;
+            below.split_once('/').map(|(_, own)| format!("{parent}/{own}"))
+        };
+        below(GATEWAYS).or_else(|| below(FEEDS))
+    }
+
+    /// What an actor is called in metrics and facts: its name in the tree, `bar` for those of all
+    /// symbols; with the name of its parent where a venue and a source may have the same.
+    #[must_use]
+    pub fn label(path: &str) -> &str {
+        match path.rsplit_once('/') {
+            Some((BARS, _)) => "bar",
+            Some((GATEWAYS | FEEDS, _)) => path.strip_prefix("root/trading/").unwrap_or(path),
+            Some((_, name)) => name,
+            None => path,
+        }
+    }
+
+    /// Whether an operator turned off what is at `path`, by its path of now or by its former one.
+    #[must_use]
+    pub fn is_off(switches: &Switches, path: &str) -> bool {
+        switches.is_off(path) || former(path).is_some_and(|former| switches.is_off(&former))
     }
 }
 
@@ -104,17 +173,23 @@ pub const ORDERS_WAITING: usize = 1_000;
 /// Shared by everything at the edge.
 #[derive(Clone)]
 pub struct World {
+    /// The places in the tree that bear the name of a venue or a source.
+    pub places: Places,
     /// The journal.
     pub journal: Arc<Journal<Body>>,
     /// Projections and past bars.
     pub archive: Arc<Archive>,
     /// Resolves inputs that refer to past bars.
     pub library: Arc<HistoryLibrary>,
-    /// The venue.
-    pub venue: BinanceClient,
+    /// Where orders go.
+    pub venue: Arc<dyn Venue>,
+    /// Where bars come from.
+    pub source: Arc<dyn Source>,
     /// Its clock.
     pub clock: SharedClock,
-    /// The steering wheel of the simulated exchange, where it is one.
+    /// Moves the venue's time, where it stands still until it is told to move.
+    pub wheel: Option<Arc<dyn Wheel>>,
+    /// The steering of the simulated exchange, where it is one.
     pub admin: Option<Admin>,
     /// Streams on one market connection at most.
     pub streams: usize,
@@ -258,7 +333,30 @@ fn off(factor: u32) -> UtcMs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use everwarm_domain::switch::{Switch, Switches};
     use futures_util::FutureExt;
+
+    /// What paths there were before venues and sources had places of their own.
+    #[test]
+    fn former_paths_are_understood() {
+        let places = Places { venue: "sim", source: "sim" };
+        for (former, now) in [
+            ("root/trading/gateways/gateway", "root/trading/gateways/sim/gateway"),
+            ("root/trading/gateways/private", "root/trading/gateways/sim/private"),
+            ("root/trading/feeds/feed", "root/trading/feeds/sim/feed"),
+        ] {
+            assert_eq!(places.present(former), now);
+            assert_eq!(places.present(now), now);
+            assert_eq!(path::former(now).as_deref(), Some(former));
+            let mut switches = Switches::default();
+            assert!(!path::is_off(&switches, now));
+            switches.apply(&Switch::Process { path: former.to_owned(), on: false }, "r", 0);
+            assert!(path::is_off(&switches, now) && !path::is_off(&switches, path::CLOSER));
+        }
+        for same in [path::FEEDS, path::GATEWAYS, "root/trading/feeds/sim", path::CLOSER] {
+            assert_eq!((places.present(same).as_str(), path::former(same)), (same, None));
+        }
+    }
 
     #[test]
     fn bars_wait_for_room_in_the_mailbox_they_are_for_and_in_no_other() {
@@ -267,7 +365,7 @@ mod tests {
         let mut taken: Vec<Ticket> =
             (0..BARS_WAITING).map(|_| at_once(path::CLOSER).expect("there is room")).collect();
         assert!(at_once(path::CLOSER).is_none(), "it is full");
-        assert!(at_once(path::GATEWAY).is_some());
+        assert!(at_once(path::UNIVERSE).is_some());
         taken.pop();
         assert!(at_once(path::CLOSER).is_some(), "one was handled");
     }
@@ -276,8 +374,8 @@ mod tests {
     fn what_is_known_of_orders_never_waits() {
         let directory = Directory::default();
         let most = ORDERS_WAITING.max(BARS_WAITING) + 1;
-        let taken: Vec<Ticket> = (0..most).map(|_| place(&directory, path::GATEWAY)).collect();
-        let slot = directory.slot(path::GATEWAY);
+        let taken: Vec<Ticket> = (0..most).map(|_| place(&directory, path::UNIVERSE)).collect();
+        let slot = directory.slot(path::UNIVERSE);
         assert_eq!(slot.mailbox().depth(), most);
         drop(taken);
         assert_eq!(slot.mailbox().depth(), 0);

@@ -2,11 +2,14 @@
 
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
-use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::money::{Decimal, PRICE_SCALE, PRICE_SCALE_MAX, Price};
 use everwarm_domain::time::{Timeframe, UtcMs};
 
 /// Bytes of a bar without its symbol.
 pub const BAR: usize = 8 + 4 * 8 + 16;
+/// Which byte of a volume, one of two that decimals leave free, has the scale of the prices; 0: 8,
+/// as in every bar of earlier versions.
+const SCALE: usize = 0;
 /// Bytes of a symbol, padded with zeros.
 pub const SYMBOL: usize = 16;
 
@@ -49,10 +52,17 @@ fn symbol_of(bytes: [u8; SYMBOL]) -> Result<Symbol, String> {
 /// A bar without its symbol, the same bytes for equal values.
 pub fn put_bar(bar: &Bar, out: &mut Vec<u8>) {
     out.extend_from_slice(&bar.open_time.to_be_bytes());
-    for price in [bar.open, bar.high, bar.low, bar.close] {
-        out.extend_from_slice(&price.0.to_be_bytes());
+    let scale = bar.scale();
+    for price in bar.prices() {
+        // A bar whose prices do not fit its scale is refused before it is stored.
+        let units = i64::try_from(price.at(scale)).unwrap_or(i64::MAX);
+        out.extend_from_slice(&units.to_be_bytes());
     }
-    out.extend_from_slice(&bar.volume.normalize().serialize());
+    let mut volume = bar.volume.normalize().serialize();
+    if scale != PRICE_SCALE {
+        volume[SCALE] = scale;
+    }
+    out.extend_from_slice(&volume);
 }
 
 /// A bar with its symbol in front.
@@ -65,9 +75,19 @@ pub fn put_named_bar(bar: &Bar, out: &mut Vec<u8>) {
 pub fn bar_of(symbol: Symbol, bytes: &[u8]) -> Result<Bar, String> {
     let mut reader = Reader(bytes);
     let open_time = i64::from_be_bytes(reader.take()?);
-    let mut price = || reader.take().map(|b| Price(i64::from_be_bytes(b)));
-    let (open, high, low, close) = (price()?, price()?, price()?, price()?);
-    let volume = Decimal::deserialize(reader.take()?);
+    let mut units = || reader.take().map(|b| i128::from(i64::from_be_bytes(b)));
+    let (open, high, low, close) = (units()?, units()?, units()?, units()?);
+    let mut volume: [u8; 16] = reader.take()?;
+    let scale = match std::mem::take(&mut volume[SCALE]) {
+        0 => PRICE_SCALE,
+        scale => scale,
+    };
+    let price = |units| {
+        let price = Price::of(units, scale).filter(|_| scale <= PRICE_SCALE_MAX);
+        price.ok_or_else(|| format!("{symbol} bar {open_time}: no price has the scale {scale}"))
+    };
+    let (open, high, low, close) = (price(open)?, price(high)?, price(low)?, price(close)?);
+    let volume = Decimal::deserialize(volume);
     Ok(Bar { symbol, open_time, open, high, low, close, volume })
 }
 
@@ -132,14 +152,14 @@ mod tests {
         let bar = Bar {
             symbol: Symbol::new("BTC-PERP").unwrap(),
             open_time: -5,
-            open: Price(1),
-            high: Price(3),
-            low: Price(1),
-            close: Price(2),
+            open: Price::e8(1),
+            high: Price::e8(3),
+            low: Price::e8(1),
+            close: Price::e8(2),
             volume: Decimal::new(1500, 3),
         };
         let same = Bar { volume: Decimal::new(15, 1), ..bar };
-        let bytes = |bar| {
+        let bytes = |bar: &Bar| {
             let mut out = Vec::new();
             put_named_bar(bar, &mut out);
             out
@@ -149,5 +169,13 @@ mod tests {
         assert_eq!(bars_named(bar.symbol, &bytes(&bar)).unwrap(), [bar]);
         assert_eq!(bars_named(Symbol::new("BTC-PER").unwrap(), &bytes(&bar)).unwrap(), []);
         assert!(named_bars_of(&bytes(&bar)[1..]).is_err());
+        assert_eq!(bytes(&bar)[SYMBOL + 8 + 4 * 8], 0, "as in files of earlier versions");
+        for scale in PRICE_SCALE..=PRICE_SCALE_MAX {
+            let price = |units| Price::of(units, scale).unwrap();
+            let (open, high, low, close) =
+                (price(31), price(32), price(30), price(i64::MAX.into()));
+            let token = Bar { open, high, low, close, ..bar };
+            assert_eq!(named_bars_of(&bytes(&token)).unwrap(), [token]);
+        }
     }
 }

@@ -1,9 +1,9 @@
-//! Past bars as a venue tells them: page by page, and once more where the history has lost what was
-//! announced.
+//! Past bars as a source reports them: page by page, and once more where the history has lost what
+//! was announced.
 
 use super::bars::{self, HistoryLibrary, digest};
-use crate::venue::binance::BinanceClient;
-use crate::venue::port::{Bars, PAGE_MAX, VenueError};
+use crate::venue::port::{Bars, VenueError};
+use crate::venue::source::{BarRange, Source};
 use everwarm_domain::fact::{Body, Market};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
@@ -18,16 +18,16 @@ use std::sync::Arc;
 /// those that cannot be held.
 ///
 /// # Errors
-/// The venue does not answer, or refuses.
+/// The source does not respond, or rejects the request.
 pub async fn fetch(
-    venue: &BinanceClient,
+    source: &dyn Source,
     (symbol, timeframe): (Symbol, Timeframe),
     times: RangeInclusive<UtcMs>,
 ) -> Result<Bars, VenueError> {
     let mut found = Bars::default();
     let mut next = *times.start();
     while next <= *times.end() {
-        let page = venue.klines(symbol, timeframe, next, *times.end(), PAGE_MAX).await?;
+        let page = source.bars(BarRange { symbol, timeframe, times: next..=*times.end() }).await?;
         let held = page.held.last().map(|bar| bar.open_time);
         let last = held.max(page.unheld.last().map(|bar| bar.open_time));
         found.held.extend(page.held.into_iter().filter(|bar| times.contains(&bar.open_time)));

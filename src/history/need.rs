@@ -1,7 +1,6 @@
 //! What of the past is missing: the one place that says so, at a start and in the middle of
 //! trading.
 
-use crate::venue::port::PAGE_MAX;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use std::ops::RangeInclusive;
 
@@ -44,12 +43,12 @@ pub fn missing(
     holes
 }
 
-/// What is to be fetched so that no hole is left, in ranges that one page of an answer spans: what
-/// lies between holes of one page is in it.
+/// What is to be fetched so that no hole is left, in ranges of `page` bars at most, which is what
+/// one response spans: what lies between holes of one page is in it.
 #[must_use]
-pub fn pages(holes: &[Times], timeframe: Timeframe) -> Vec<Times> {
+pub fn pages(holes: &[Times], timeframe: Timeframe, page: u16) -> Vec<Times> {
     let width = timeframe.ms();
-    let page = i64::from(PAGE_MAX) * width;
+    let page = i64::from(page) * width;
     let mut pages: Vec<Times> = Vec::new();
     for hole in holes {
         let mut at = *hole.start();
@@ -77,7 +76,7 @@ mod tests {
         let have = have.iter().map(|minute| minute * MINUTE);
         let none: Vec<Times> = none.iter().map(|(from, to)| from * MINUTE..=to * MINUTE).collect();
         let holes = missing(have, &none, count, now * MINUTE + 30_000, Timeframe::M1);
-        let needed = pages(&holes, Timeframe::M1);
+        let needed = pages(&holes, Timeframe::M1, 1000);
         let words = needed.iter().map(|t| format!("{}-{}", t.start() / MINUTE, t.end() / MINUTE));
         words.collect::<Vec<_>>().join(" ")
     }

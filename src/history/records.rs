@@ -4,7 +4,7 @@
 use crate::shapes;
 use everwarm_domain::fact::Standing;
 use everwarm_domain::id::{ClientOrderId, Symbol};
-use everwarm_domain::money::Decimal;
+use everwarm_domain::money::{self, Decimal};
 use everwarm_domain::order::{OrderStatus, OrderType, Side};
 use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
@@ -207,8 +207,9 @@ impl PositionState {
     }
 }
 
-/// `amount / quantity` as it is shown: at most 12 decimals; none where there is no quantity.
+/// `amount / quantity` as it is shown: at most 12 decimals, more where it is tiny; none where there
+/// is no quantity.
 #[must_use]
 pub fn quotient(amount: Decimal, quantity: Decimal) -> Option<Decimal> {
-    amount.checked_div(quantity).map(|q| q.round_dp(QUOTIENT_DECIMALS).normalize())
+    amount.checked_div(quantity).map(|q| money::shown(q, QUOTIENT_DECIMALS))
 }

@@ -47,7 +47,7 @@ fn dec(text: &str) -> Decimal {
 }
 
 fn bar(name: &str, open_time: UtcMs, close: i64) -> Bar {
-    let price = Price(close * 100_000_000);
+    let price = Price::e8(close * 100_000_000);
     let symbol = symbol(name);
     Bar {
         symbol,
@@ -386,7 +386,9 @@ fn fetched_and_told_bars_are_read_together() {
     let read = |from: i64, to: i64| {
         let times = from * MINUTE..=to * MINUTE;
         let bars = bars::read(&archive, Timeframe::M1, symbol("ETHUSD"), times).unwrap();
-        bars.iter().map(|b| (b.open_time / MINUTE, b.close.0 / 100_000_000)).collect::<Vec<_>>()
+        bars.iter()
+            .map(|b| (b.open_time / MINUTE, b.close.units() / 100_000_000))
+            .collect::<Vec<_>>()
     };
     assert_eq!(read(-2, 9), [(-2, 50), (-1, 50), (0, 50), (1, 100), (2, 110)]);
     assert_eq!(read(1, 1), [(1, 100)]);
@@ -410,7 +412,9 @@ fn what_was_told_later_is_not_in_what_was_known() {
     let known = |n: u64| {
         let (name, times) = (symbol("ETHUSD"), -2 * MINUTE..=9 * MINUTE);
         let bars = bars::read_as_of(&archive, Timeframe::M1, name, (times, n)).unwrap();
-        bars.iter().map(|b| (b.open_time / MINUTE, b.close.0 / 100_000_000)).collect::<Vec<_>>()
+        bars.iter()
+            .map(|b| (b.open_time / MINUTE, b.close.units() / 100_000_000))
+            .collect::<Vec<_>>()
     };
     assert_eq!(known(4), [(-2, 50), (-1, 50), (0, 50), (1, 101)]);
     assert_eq!(known(5).last(), Some(&(3, 103)));
@@ -428,5 +432,5 @@ fn bars_that_break_the_rules_are_not_kept() {
     assert!(refused(vec![good, good]).contains("not after the one before"));
     assert!(refused(vec![bar("ETHUSD", 1, 100)]).contains("off the grid"));
     assert!(refused(vec![bar("BTCUSD", MINUTE, 100)]).contains("is of BTCUSD"));
-    assert!(refused(vec![Bar { high: Price(1), ..good }]).contains("high"));
+    assert!(refused(vec![Bar { high: Price::e8(1), ..good }]).contains("high"));
 }

@@ -120,12 +120,27 @@ pub struct Failure {
     pub exit: Exit,
     /// For people, without a full stop.
     pub text: String,
+    /// Stable, for programs: what is not there, or is asked wrongly; empty: something else.
+    pub code: &'static str,
 }
 
 impl Failure {
     /// A failure with its words.
     pub fn new(exit: Exit, text: impl Into<String>) -> Failure {
-        Failure { exit, text: text.into() }
+        Failure { exit, text: text.into(), code: "" }
+    }
+
+    /// Code of words that are not understood.
+    pub const BAD_QUERY: &str = "bad-query";
+    /// Code of a body that is not understood.
+    pub const BAD_BODY: &str = "bad-body";
+    /// Code of a place where there is nothing.
+    pub const NO_SUCH_PATH: &str = "no-such-path";
+
+    /// The same, with its code.
+    #[must_use]
+    pub fn coded(self, code: &'static str) -> Failure {
+        Failure { code, ..self }
     }
 }
 

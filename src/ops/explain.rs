@@ -42,7 +42,7 @@ impl Asked {
             return Asked::Fact(key);
         }
         let fill = id.rsplit_once(':').and_then(|(symbol, trade)| {
-            Some(Asked::Fill(Symbol::new(symbol).ok()?, trade.parse().ok()?))
+            Some(Asked::Fill(Symbol::named(symbol).ok()?, trade.parse().ok()?))
         });
         fill.unwrap_or_else(|| Asked::Order(id.to_owned()))
     }
@@ -75,6 +75,15 @@ pub fn explain(
         return Ok(None);
     }
     Ok(Some(story.told(id)))
+}
+
+/// What is said of an id nothing is known of.
+#[must_use]
+pub fn no_story(id: &str) -> String {
+    format!(
+        "nothing is known of {id:?}: give a client order id, SYMBOL:TRADE for a fill, or the key \
+         of a fact, like 120 or 120.600.0"
+    )
 }
 
 /// The order asked for, if there is one.
@@ -115,7 +124,7 @@ fn order_of(journal: &dyn JournalFacts, asked: &Asked) -> Result<Option<ClientOr
     if found.len() > 1 {
         let some: Vec<String> = found.iter().take(5).map(ClientOrderId::to_string).collect();
         let text = format!("{} orders begin so: {} …", found.len(), some.join(", "));
-        return Err(Failure::new(super::exit::Exit::Usage, text));
+        return Err(Failure::new(super::exit::Exit::Usage, text).coded("ambiguous-id"));
     }
     Ok(found.pop_first())
 }

@@ -1,6 +1,5 @@
 //! What may be done to actors on purpose: disturb one, or try a branch that is kept down.
 
-use super::exit::Failure;
 use everwarm_runtime::supervise::Harm as Blow;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
@@ -93,11 +92,6 @@ pub struct BranchView {
     /// Its place in the tree, or the last part of it where nobody else has the same.
     pub path: String,
 }
-
-/// Disturbs an actor; says which it was.
-pub type Harm = dyn Fn(&HarmView) -> Result<HarmView, Failure> + Send + Sync;
-/// Tries a branch at once that is kept down or waits to be started again; says which it was.
-pub type Retry = dyn Fn(&BranchView) -> Result<BranchView, Failure> + Send + Sync;
 
 #[cfg(test)]
 mod tests {

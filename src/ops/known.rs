@@ -28,7 +28,8 @@ pub fn known(symbol: Symbol, listed: &[SymbolView], archive: &Archive) -> Result
         meant(symbol, listed.iter().map(|row| row.symbol))
             .unwrap_or_else(|| ": `everwarm symbols list` tells what is listed".to_owned())
     };
-    Err(Failure::new(Exit::Failed, format!("nothing is known of {symbol}{more}")))
+    let text = format!("nothing is known of {symbol}{more}");
+    Err(Failure::new(Exit::Failed, text).coded("no-such-symbol"))
 }
 
 /// The question whether another symbol was meant, where one is near; its case does not matter.

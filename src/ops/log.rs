@@ -1,19 +1,20 @@
 //! The log: to standard error, so that it never mixes with data. A line for people or an object for
 //! programs; a line that repeats itself is held back after a few, and counted.
 
-use super::api::{Hold, LogLevel};
 use super::config::LogFormat;
 use super::exit::{Exit, Failure};
 use super::log_filter;
 use super::text::{Paint, instant};
+use super::views::LogLevelView;
 use everwarm_runtime::clock;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{IsTerminal, Write as _};
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -27,6 +28,9 @@ const REPEATS: u32 = 5;
 const WINDOW: Duration = Duration::from_secs(10);
 /// Different lines remembered; with more, all are forgotten.
 const REMEMBERED: usize = 1024;
+
+/// For how many seconds a filter of the log may be set.
+const HELD_S: RangeInclusive<u32> = 1..=604_800;
 
 /// The levels, as the metric says them.
 pub const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace"];
@@ -45,6 +49,76 @@ impl LogCounts {
     #[must_use]
     pub fn held_back(&self) -> u64 {
         self.0.1.load(Ordering::Relaxed)
+    }
+}
+
+/// Sets a filter; an error tells what is wrong with it.
+pub type SetLevel = dyn Fn(&str) -> Result<(), String> + Send + Sync;
+
+/// Tells and sets what is logged.
+#[derive(Clone)]
+pub struct LogLevel {
+    /// The filter in force.
+    pub get: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Sets it; an error tells what is wrong with it.
+    pub set: Arc<SetLevel>,
+    /// What has been logged.
+    pub counts: LogCounts,
+    /// The configuration in force, as each line for programs names it; 0: none is yet.
+    pub generation: Arc<AtomicU64>,
+    /// How long what was set stays.
+    pub hold: Hold,
+}
+
+impl LogLevel {
+    /// What is logged, and for how long.
+    #[must_use]
+    pub fn view(&self) -> LogLevelView {
+        let seconds = |left: Duration| {
+            u32::try_from(left.as_millis().div_ceil(1_000).max(1)).unwrap_or(u32::MAX)
+        };
+        LogLevelView { filter: (self.get)(), for_s: self.hold.left().map(seconds) }
+    }
+
+    /// Sets what is logged, for a while or for good.
+    ///
+    /// # Errors
+    /// It cannot be set so.
+    pub fn change(&self, wanted: &LogLevelView) -> Result<LogLevelView, Failure> {
+        let wrong = |why| Failure::new(Exit::Usage, why);
+        if wanted.for_s.is_some_and(|seconds| !HELD_S.contains(&seconds)) {
+            return Err(wrong("for_s is from 1 to 604800, a week".to_owned()));
+        }
+        (self.set)(&wanted.filter).map_err(wrong)?;
+        self.hold.begin(wanted.for_s.map(|s| Duration::from_secs(s.into())));
+        Ok(self.view())
+    }
+}
+
+/// Until when something holds that was set for a while.
+#[derive(Clone, Debug, Default)]
+pub struct Hold(Arc<Mutex<Option<Instant>>>);
+
+impl Hold {
+    fn end(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It holds for so long from now on, or for good.
+    pub fn begin(&self, time: Option<Duration>) {
+        *self.end() = time.and_then(|time| clock::now().checked_add(time));
+    }
+
+    /// How long it still holds; none: for good.
+    #[must_use]
+    pub fn left(&self) -> Option<Duration> {
+        self.end().map(|end| end.saturating_duration_since(clock::now()))
+    }
+
+    /// Whether its time is over. It is so once.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.end().take_if(|end| *end <= clock::now()).is_some()
     }
 }
 

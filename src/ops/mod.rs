@@ -3,6 +3,7 @@
 pub mod api;
 pub mod audit;
 pub mod backup;
+pub mod changes;
 pub mod cli;
 pub mod config;
 pub mod desk;
@@ -25,6 +26,7 @@ pub mod offline;
 pub mod page;
 pub mod print;
 pub mod progress;
+pub mod questions;
 pub mod reconcile;
 pub mod remote;
 pub mod signals;

@@ -1,28 +1,17 @@
 //! Answers from the files of a daemon that is not running.
 
-use super::audit::audit;
 use super::config::noted;
-use super::desk::{Desk, JournalFacts, Proofs};
-use super::exit::{Exit, Failure};
-use super::explain::explain;
+use super::desk::{JournalFacts, Proofs};
+use super::exit::Failure;
 use super::health::{Signs, findings};
-use super::known::known;
 use super::memory::{Memory, Told};
+use super::questions::{Context, Process, remembered};
 use super::reconcile::reconcile;
-use super::summary::{Period, SummaryView, summary};
-use super::views::{
-    AuditView, BarView, CheckView, EquityView, ExplainView, FillView, HealthView, LotView,
-    OrderView, PositionView, QuarantineView, ReconcileView, SignalView, State, StatusView,
-    SymbolView, TradeView, ValueView, VerifyView,
-};
-use super::views::{ReloadsView, ReplayView, SwitchesView};
-use super::why_not::why_not;
-use crate::history::page::{Page, Paged};
+use super::views::{CheckView, HealthView, ReconcileView, State, StatusView, SwitchesView};
 use crate::history::projection::{INTEREST, projected_through};
-use crate::history::{self, History, Projector, bars};
-use everwarm_domain::id::Symbol;
+use crate::history::{self, History, Projector};
 use everwarm_domain::order::OrderStatus;
-use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::Body as _;
 use everwarm_runtime::store::Left;
 use everwarm_runtime::store::archive::Archive;
@@ -35,7 +24,7 @@ use std::time::UNIX_EPOCH;
 const BATCH: usize = 2000;
 
 /// The files of a data directory that no process holds.
-pub struct OfflineDesk {
+pub struct OfflineContext {
     data_dir: PathBuf,
     archive: Arc<Archive>,
     history: History,
@@ -45,7 +34,7 @@ pub struct OfflineDesk {
     written: Option<UtcMs>,
 }
 
-impl OfflineDesk {
+impl OfflineContext {
     /// Takes the journal of `data_dir`, and looks at its history; what the last process did not get
     /// to project is projected now, in memory. No file is changed or made.
     ///
@@ -55,51 +44,25 @@ impl OfflineDesk {
         data_dir: &Path,
         journal: Box<dyn JournalFacts>,
         proofs: Proofs,
-    ) -> Result<OfflineDesk, Failure> {
+    ) -> Result<OfflineContext, Failure> {
         let file = data_dir.join(history::FILE);
         let archive = Archive::look(&file)?.map_or_else(|| Archive::in_memory(&file), Ok)?;
         let archive = Arc::new(archive);
         catch_up(&mut Projector::new(Arc::clone(&archive))?, journal.as_ref())?;
         let history = History::new(Arc::clone(&archive));
         let (data_dir, written) = (data_dir.into(), None);
-        Ok(OfflineDesk { data_dir, archive, history, journal, proofs, written })
+        Ok(OfflineContext { data_dir, archive, history, journal, proofs, written })
     }
 
     /// Takes the time at which the file of the journal was changed last for that of its last
     /// process: to look at it changes nothing.
     #[must_use]
-    pub fn written_as(self, file: &Path) -> OfflineDesk {
+    pub fn written_as(self, file: &Path) -> OfflineContext {
         let changed = std::fs::metadata(file).and_then(|about| about.modified()).ok();
         let age = changed.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         let written = age.and_then(|age| UtcMs::try_from(age.as_millis()).ok());
-        OfflineDesk { written, ..self }
+        OfflineContext { written, ..self }
     }
-
-    fn not_running(&self, so: &str) -> Failure {
-        let text = format!("no daemon is running on {}: {so}", self.data_dir.display());
-        Failure::new(Exit::Unreachable, text)
-    }
-
-    /// What there is to tell: what the last process kept, and what came after it.
-    fn memory(&self) -> Result<Memory, Failure> {
-        let through = projected_through(&self.archive)?;
-        let mut memory = Memory::load(&self.archive, through)?;
-        self.journal.each_left(memory.next_row(), &mut |left| {
-            memory.take(&left);
-            ControlFlow::Continue(())
-        })?;
-        Ok(memory)
-    }
-}
-
-/// Positions, with how their symbols stand.
-#[must_use]
-pub fn stand(mut positions: Vec<PositionView>, symbols: &[SymbolView]) -> Vec<PositionView> {
-    for position in &mut positions {
-        let at = symbols.binary_search_by_key(&position.symbol, |row| row.symbol);
-        position.standing = at.ok().map(|at| symbols[at].state);
-    }
-    positions
 }
 
 /// Projects what the journal has and the history has not, of what can be read; from the beginning
@@ -152,12 +115,46 @@ pub fn catch_up(projector: &mut Projector, journal: &dyn JournalFacts) -> Result
     Ok(())
 }
 
-impl Desk for OfflineDesk {
+impl Context for OfflineContext {
+    fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    fn history(&self) -> &History {
+        &self.history
+    }
+
+    fn archive(&self) -> &Arc<Archive> {
+        &self.archive
+    }
+
+    fn journal(&self) -> &dyn JournalFacts {
+        self.journal.as_ref()
+    }
+
+    fn proofs(&self) -> Proofs {
+        self.proofs
+    }
+
+    /// What the last process kept, and what came after it.
+    fn memory(&self, read: &mut dyn FnMut(&mut Memory)) -> Result<(), Failure> {
+        let through = projected_through(&self.archive)?;
+        let mut memory = Memory::load(&self.archive, through)?;
+        self.journal.each_left(memory.next_row(), &mut |left| {
+            memory.take(&left);
+            ControlFlow::Continue(())
+        })?;
+        read(&mut memory);
+        Ok(())
+    }
+
     fn status(&self) -> Result<StatusView, Failure> {
-        let mut memory = self.memory()?;
-        let status = &memory.now().status;
-        let mut view = status.view_at_rest();
-        view.off = status.switches().off();
+        let mut view = remembered(self, |memory| {
+            let status = &memory.now().status;
+            let mut view = status.view_at_rest();
+            view.off = status.switches().off();
+            view
+        })?;
         view.state = State::Stopped;
         view.ready = false;
         view.data_dir = self.data_dir.display().to_string();
@@ -170,150 +167,66 @@ impl Desk for OfflineDesk {
     }
 
     fn doctor(&self) -> Result<HealthView, Failure> {
-        let mut memory = self.memory()?;
-        let Told { status, health, .. } = memory.now();
-        let (mut facts, now) = (health.clone(), health.now);
-        for (id, (state, sent)) in status.at_rest() {
-            facts.due.remove(&id);
-            if state == OrderStatus::Unknown {
-                facts.unknown.insert(id, sent.unwrap_or(now));
-            } else {
-                facts.unknown.remove(&id);
+        let status = self.status()?;
+        remembered(self, |memory| {
+            let Told { status: fold, health, .. } = memory.now();
+            let (mut facts, now) = (health.clone(), health.now);
+            for (id, (state, sent)) in fold.at_rest() {
+                facts.due.remove(&id);
+                if state == OrderStatus::Unknown {
+                    facts.unknown.insert(id, sent.unwrap_or(now));
+                } else {
+                    facts.unknown.remove(&id);
+                }
             }
-        }
-        Ok(findings(&Signs {
-            wall: everwarm_runtime::clock::wall_ms(),
-            written: self.written,
-            venue: now,
-            facts,
-            status: self.status()?,
-            quarantines: status.quarantines(),
-            held: status.sellable(),
-            symbols: status.symbols(),
-            switches: status.switches().switches,
-            config: noted::read(&self.data_dir).map(|file| file.display().to_string()),
-            disk: super::health::disk_of(&self.data_dir),
-            ..Signs::default()
-        }))
+            findings(&Signs {
+                wall: everwarm_runtime::clock::wall_ms(),
+                written: self.written,
+                venue: now,
+                facts,
+                status,
+                quarantines: fold.quarantines(),
+                held: fold.sellable(),
+                symbols: fold.symbols(),
+                switches: fold.switches().switches,
+                config: noted::read(&self.data_dir).map(|file| file.display().to_string()),
+                disk: super::health::disk_of(&self.data_dir),
+                ..Signs::default()
+            })
+        })
     }
 
-    fn orders_page(&self, page: Page) -> Result<Paged<OrderView>, Failure> {
-        let mut memory = self.memory()?;
-        let at_rest = memory.now().status.at_rest();
-        let found = |mut order: OrderView| {
-            let status = at_rest.get(&order.client_order_id).map(|(status, _)| *status);
-            order.status = status.unwrap_or(order.status);
-            order
-        };
-        Ok(self.history.orders(page)?.map(found))
-    }
-
-    fn fills_page(&self, page: Page) -> Result<Paged<FillView>, Failure> {
-        Ok(self.history.fills(page)?)
-    }
-
-    fn lots(&self) -> Result<Vec<LotView>, Failure> {
-        Ok(self.memory()?.now().status.lots())
-    }
-
-    fn positions(&self) -> Result<Vec<PositionView>, Failure> {
-        Ok(stand(self.history.positions()?, &self.memory()?.now().status.symbols()))
-    }
-
-    fn equity_page(&self, page: Page) -> Result<Paged<EquityView>, Failure> {
-        Ok(self.history.equity(page)?)
-    }
-
-    fn trades(&self, limit: Option<usize>) -> Result<Vec<TradeView>, Failure> {
-        Ok(self.history.trades(limit)?)
-    }
-
-    fn signals(&self, limit: Option<usize>) -> Result<Vec<SignalView>, Failure> {
-        Ok(self.memory()?.signals.newest(limit))
-    }
-
-    fn known(&self, symbol: Symbol) -> Result<(), Failure> {
-        known(symbol, &self.symbols()?, &self.archive)
-    }
-
-    fn bars_page(
-        &self,
-        symbol: Symbol,
-        timeframe: Timeframe,
-        page: Page,
-    ) -> Result<Paged<BarView>, Failure> {
-        let found = bars::page(&self.archive, timeframe, symbol, &page)?;
-        if found.rows.is_empty() {
-            self.known(symbol)?;
-        }
-        Ok(found.map(|bar| BarView::of(&bar)))
-    }
-
-    fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {
-        Ok(self.memory()?.now().status.quarantines())
-    }
-
-    fn symbols(&self) -> Result<Vec<SymbolView>, Failure> {
-        Ok(self.memory()?.now().status.symbols())
+    fn switches(&self) -> Result<SwitchesView, Failure> {
+        remembered(self, |memory| memory.now().status.switches())
     }
 
     fn reconcile(&self) -> Result<ReconcileView, Failure> {
         reconcile(self.journal.as_ref())
     }
 
-    fn audit(&self, limit: Option<usize>) -> Result<Vec<AuditView>, Failure> {
-        audit(&self.data_dir, limit)
-    }
-
-    fn tree(&self) -> Result<Arc<serde_json::Value>, Failure> {
-        Err(self.not_running("it has no tree"))
-    }
-
-    fn config(&self) -> Result<Vec<ValueView>, Failure> {
-        Err(self.not_running("it runs with no configuration"))
-    }
-
-    fn reloads(&self) -> Result<ReloadsView, Failure> {
-        Err(self.not_running("nothing is configured"))
-    }
-
-    fn switches(&self) -> Result<SwitchesView, Failure> {
-        Ok(self.memory()?.now().status.switches())
-    }
-
-    fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {
-        explain(self.journal.as_ref(), id, true)
-    }
-
-    fn why_not(&self, symbol: Symbol, time: Option<UtcMs>) -> Result<ExplainView, Failure> {
-        self.known(symbol)?;
-        why_not(self.journal.as_ref(), symbol, time)
-    }
-
-    fn summary(&self, period: Option<Period>) -> Result<SummaryView, Failure> {
-        summary(&self.history, self.journal.as_ref(), &self.data_dir, period)
-    }
-
-    fn verify(&self) -> Result<VerifyView, Failure> {
-        (self.proofs.verify)(self.journal.as_ref(), Arc::clone(&self.archive))
-    }
-
-    fn replay(&self, period: Option<Period>) -> Result<ReplayView, Failure> {
-        (self.proofs.replay)(self.journal.as_ref(), Arc::clone(&self.archive), period)
+    fn process(&self) -> Option<&dyn Process> {
+        None
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::exit::Exit;
+    use super::super::questions::{self, Asked, EQUITY, FILLS, ORDERS, Question, SIGNALS, TREE};
     use super::super::sample::{Facts, journal};
+    use super::super::views::{OrderView, ReplayView, VerifyView};
     use super::*;
     use everwarm_domain::fact::{Body, BreakerLevel, Decision, Operator};
     use everwarm_domain::switch::{SafeStep, Switch};
     use everwarm_kernel::fact::Key;
     use everwarm_trading::testing::{configured, crossing};
 
+    fn orders(desk: &OfflineContext) -> Vec<OrderView> {
+        questions::orders(desk, None.into()).unwrap().rows
+    }
+
     /// The sample, and what was said after it.
-    fn after(folder: &Path, said: &[Body]) -> OfflineDesk {
+    fn after(folder: &Path, said: &[Body]) -> OfflineContext {
         std::fs::create_dir_all(folder).unwrap();
         let mut facts = journal().0;
         for (n, body) in (9..).zip(said) {
@@ -325,7 +238,7 @@ mod tests {
             verify: |_, _| Ok(VerifyView::default()),
             replay: |_, _, _| Ok(ReplayView::default()),
         };
-        OfflineDesk::open(folder, Box::new(Facts(facts)), proofs).unwrap()
+        OfflineContext::open(folder, Box::new(Facts(facts)), proofs).unwrap()
     }
 
     #[test]
@@ -338,8 +251,8 @@ mod tests {
                 verify: |_, _| Ok(VerifyView::default()),
                 replay: |_, _, _| Ok(ReplayView::default()),
             };
-            let desk = OfflineDesk::open(&folder, journal, proofs).unwrap();
-            let (status, order) = (desk.status().unwrap(), desk.orders(None).unwrap().remove(0));
+            let desk = OfflineContext::open(&folder, journal, proofs).unwrap();
+            let (status, order) = (desk.status().unwrap(), orders(&desk).remove(0));
             let found = desk.doctor().unwrap().findings;
             let found = found.iter().any(|finding| finding.check == "unknown");
             drop(desk);
@@ -402,19 +315,23 @@ mod tests {
                 verify: |_, _| Ok(VerifyView::default()),
                 replay: |_, _, _| Ok(ReplayView::default()),
             };
-            OfflineDesk::open(&folder, journal, proofs).unwrap()
+            OfflineContext::open(&folder, journal, proofs).unwrap()
         };
-        assert_eq!(open(17).fills(None).unwrap().len(), 2);
+        let rows = |desk: &OfflineContext, question: &Question| {
+            let asked = Asked::default();
+            (question.answer)(desk, &asked).map(|answer| answer.json.rows().unwrap().len())
+        };
+        assert_eq!(rows(&open(17), &FILLS), Ok(2));
         let desk = open(facts.len());
-        assert_eq!(desk.fills(None).unwrap().len(), 2);
-        assert_eq!(desk.equity(None).unwrap().len(), 2);
+        assert_eq!(rows(&desk, &FILLS), Ok(2));
+        assert_eq!(rows(&desk, &EQUITY), Ok(2));
         assert_eq!(desk.status().unwrap().state, State::Stopped);
-        assert_eq!(desk.signals(None).unwrap().len(), 2);
-        assert_eq!(desk.tree().unwrap_err().exit, Exit::Unreachable);
+        assert_eq!(rows(&desk, &SIGNALS), Ok(2));
+        assert_eq!(rows(&desk, &TREE).unwrap_err().exit, Exit::Unreachable);
         drop(desk);
         let desk = open(12);
-        assert_eq!(desk.fills(None).unwrap().len(), 0);
-        assert_eq!(desk.orders(None).unwrap().len(), 1);
+        assert_eq!(rows(&desk, &FILLS), Ok(0));
+        assert_eq!(rows(&desk, &ORDERS), Ok(1));
         drop(desk);
         std::fs::remove_dir_all(&folder).unwrap();
     }

@@ -1,6 +1,7 @@
 //! Standard output: data only. A reader that went away is no error.
 
 use super::exit::{Exit, Failure};
+use super::questions::Json;
 use super::text::Table;
 use everwarm_domain::clean::is_hidden;
 use serde::Serialize;
@@ -97,6 +98,14 @@ impl Printer {
     /// It could not be written.
     pub fn table(&self, table: &Table) -> Result<Exit, Failure> {
         self.lines(&table.lines(self.width)).map(|_| Exit::Fine)
+    }
+
+    /// Writes an answer as it came.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub fn answer(&self, answer: &Json) -> Result<Exit, Failure> {
+        self.lines(&[answer.pretty()]).map(|_| Exit::Fine)
     }
 
     /// Writes a value as JSON.

@@ -1,28 +1,13 @@
-//! Answers of a running daemon, asked over HTTP.
+//! A running daemon, asked over HTTP.
 
 use super::api::{ApiFile, PID_HEADER, Problem, Token};
-use super::desk::{Desk, ReloadHow, SymbolsChange};
+use super::changes::Change;
 use super::exit::{Exit, Failure};
-use super::harm::{BranchView, HarmView};
-use super::summary::{Period, SummaryView};
-use super::views::{
-    AdoptView, AdoptedView, AuditView, BarView, CheckView, ClearedView, EquityView, ExplainView,
-    FillView, HealthView, LogLevelView, LotView, OrderView, PositionView, QuarantineView,
-    ReconcileView, ResolveView, ResolvedView, SignalView, StatusView, SymbolView,
-    SymbolsChangeView, TradeView, ValueView, VerifyView,
-};
-use super::views::{ReloadView, ReloadsView, ReplayView, SwitchWord, SwitchedView, SwitchesView};
-use crate::history::page::{Page, Paged};
-use everwarm_domain::id::Symbol;
-use everwarm_domain::switch::Switch;
-use everwarm_domain::time::{Timeframe, UtcMs};
-use reqwest::header::AUTHORIZATION;
+use super::questions::{Asked, Effort, Json, Question, VERSION};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a daemon may take to say its version.
@@ -31,24 +16,24 @@ const HELLO: Duration = Duration::from_secs(3);
 const ENDING: Duration = Duration::from_millis(100);
 /// How long it may take to answer.
 const ANSWER: Duration = Duration::from_secs(30);
-/// How long it may take to derive everything again.
-const VERIFY: Duration = Duration::from_hours(1);
+/// How long it may take to derive everything again, or to read the whole journal.
+const LONG: Duration = Duration::from_hours(1);
 
 /// A daemon that answered.
-pub struct RemoteDesk {
+pub struct Remote {
     runtime: tokio::runtime::Runtime,
     client: Client,
     base: Url,
     pid: u32,
 }
 
-impl RemoteDesk {
+impl Remote {
     /// The daemon on `data_dir`; `None` where none is running there (the file of a killed one may
     /// remain).
     ///
     /// # Errors
     /// A daemon is there and does not answer.
-    pub fn connect(data_dir: &Path) -> Result<Option<RemoteDesk>, Failure> {
+    pub fn connect(data_dir: &Path) -> Result<Option<Remote>, Failure> {
         let Some(file) = ApiFile::read(data_dir) else { return Ok(None) };
         let failed = |e: &dyn std::fmt::Display| Failure::new(Exit::Failed, format!("client: {e}"));
         if rustls::crypto::CryptoProvider::get_default().is_none() {
@@ -62,10 +47,11 @@ impl RemoteDesk {
         // A proxy of the environment is not for loopback.
         let client = Client::builder().no_proxy().build().map_err(|e| failed(&e))?;
         let base = Url::parse(&format!("http://{}/", file.addr)).map_err(|e| failed(&e))?;
-        let desk = RemoteDesk { runtime, client, base, pid: file.pid };
+        let desk = Remote { runtime, client, base, pid: file.pid };
         let mut again = true;
         loop {
-            match desk.fetch(&desk.url(&["api", "v1", "version"], None), HELLO) {
+            let version = desk.client.get(desk.asked((VERSION.path, &[]), &Asked::default()));
+            match desk.send(version, HELLO) {
                 Ok(_) => return Ok(Some(desk)),
                 Err(Trouble::Nobody) => return Ok(None),
                 // The connections of a daemon that is being killed end before its address is free.
@@ -82,119 +68,54 @@ impl RemoteDesk {
         self.pid
     }
 
-    fn url(&self, path: &[&str], limit: Option<usize>) -> Url {
+    fn url<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
-        if let Some(limit) = limit {
-            url.query_pairs_mut().append_pair("limit", &limit.to_string());
+        url
+    }
+
+    /// The address of a path and its query, with these words.
+    fn asked(&self, (path, query): (&'static str, &[&str]), asked: &Asked) -> Url {
+        let given = |part: &'static str| {
+            let name = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
+            name.map_or(part, |name| asked.word(name).unwrap_or_default())
+        };
+        let mut url = self.url(path.split('/').skip(1).map(given));
+        let words = asked.words().filter(|(name, _)| query.contains(name));
+        for (name, word) in words {
+            url.query_pairs_mut().append_pair(name, word);
         }
         url
     }
 
-    /// What the daemon logs.
+    /// The answer to a question.
     ///
     /// # Errors
-    /// It does not answer.
-    pub fn log_level(&self) -> Result<LogLevelView, Failure> {
-        self.get("log-level", None)
+    /// There is none, or the daemon does not answer.
+    pub fn ask(&self, question: &Question, asked: &Asked) -> Result<Json, Failure> {
+        let url = self.asked((question.path, question.query), asked);
+        let within = if question.effort == Effort::Short { ANSWER } else { LONG };
+        self.answer(&url, self.send(self.client.get(url.clone()), within))
     }
 
-    /// Sets what the daemon logs, and gives what it is then.
+    /// Has something changed.
     ///
     /// # Errors
-    /// It does not answer, or refuses.
-    pub fn set_log_level(
+    /// The daemon refuses, or does not answer.
+    pub fn change(
         &self,
-        wanted: &LogLevelView,
+        change: &Change,
+        asked: &Asked,
+        body: Json,
         token: Option<&Token>,
-    ) -> Result<LogLevelView, Failure> {
-        self.change(Method::PUT, &["api", "v1", "log-level"], wanted, token)
-    }
-
-    /// Ends a quarantine; see [`Release`](super::desk::Release).
-    ///
-    /// # Errors
-    /// The daemon refuses, or does not answer.
-    pub fn release(
-        &self,
-        id: u64,
-        retry: bool,
-        token: Option<&Token>,
-    ) -> Result<QuarantineView, Failure> {
-        let how = if retry { "retry" } else { "drop" };
-        let path = ["api", "v1", "quarantine", &id.to_string(), how];
-        self.change(Method::POST, &path, &serde_json::json!({}), token)
-    }
-
-    /// Has an actor disturbed, and says which it was.
-    ///
-    /// # Errors
-    /// The daemon refuses, or does not answer.
-    pub fn kill(&self, wanted: &HarmView, token: Option<&Token>) -> Result<HarmView, Failure> {
-        self.change(Method::POST, &["api", "v1", "kill"], wanted, token)
-    }
-
-    /// Has a branch tried that is kept down, and says which it was.
-    ///
-    /// # Errors
-    /// The daemon refuses, or does not answer.
-    pub fn retry(&self, wanted: &BranchView, token: Option<&Token>) -> Result<BranchView, Failure> {
-        self.change(Method::POST, &["api", "v1", "retry"], wanted, token)
-    }
-
-    /// Changes what is listed.
-    ///
-    /// # Errors
-    /// The daemon refuses, or does not answer.
-    pub fn change_symbols(
-        &self,
-        change: SymbolsChange,
-        token: Option<&Token>,
-    ) -> Result<SymbolsChangeView, Failure> {
-        let nothing = serde_json::json!({});
-        match change {
-            SymbolsChange::Refresh => {
-                let path = ["api", "v1", "symbols", "refresh"];
-                self.change(Method::POST, &path, &nothing, token)
-            }
-            SymbolsChange::Want(symbol, wanted) => {
-                let how = if wanted { "add" } else { "remove" };
-                let path = ["api", "v1", "symbols", symbol.as_str(), how];
-                self.change(Method::POST, &path, &nothing, token)
-            }
-        }
-    }
-
-    /// Ends what the venue wants us to wait for.
-    ///
-    /// # Errors
-    /// The daemon refuses, or does not answer.
-    pub fn clear_limits(&self, token: Option<&Token>) -> Result<ClearedView, Failure> {
-        let path = ["api", "v1", "limits", "clear"];
-        self.change(Method::POST, &path, &serde_json::json!({}), token)
-    }
-
-    /// Ends a conflict; see [`Resolve`](super::desk::Resolve).
-    ///
-    /// # Errors
-    /// The daemon refuses, or does not answer.
-    pub fn resolve(
-        &self,
-        id: &str,
-        word: &ResolveView,
-        token: Option<&Token>,
-    ) -> Result<ResolvedView, Failure> {
-        self.change(Method::POST, &["api", "v1", "resolve", id], word, token)
-    }
-
-    /// Takes a surplus into the books; see [`Adopt`](super::desk::Adopt).
-    ///
-    /// # Errors
-    /// The daemon refuses, or does not answer.
-    pub fn adopt(&self, word: &AdoptView, token: Option<&Token>) -> Result<AdoptedView, Failure> {
-        self.change(Method::POST, &["api", "v1", "adopt"], word, token)
+    ) -> Result<Json, Failure> {
+        let url = self.asked((change.path, change.query), asked);
+        let method = if change.method == "put" { Method::PUT } else { Method::POST };
+        let request = self.client.request(method, url.clone()).body(body.into_bytes());
+        let request = request.header(CONTENT_TYPE, "application/json");
+        self.answer(&url, self.send(shown(request, token), ANSWER))
     }
 
     /// Has everything that is kept sent into `out`.
@@ -202,11 +123,8 @@ impl RemoteDesk {
     /// # Errors
     /// The daemon refuses, breaks off, or does not answer; or `out` takes no more.
     pub fn backup(&self, token: Option<&Token>, out: &mut dyn Write) -> Result<(), Failure> {
-        let url = self.url(&["api", "v1", "backup"], None);
-        let mut request = self.client.get(url.clone());
-        if let Some(token) = token {
-            request = request.header(AUTHORIZATION, token.header().expose());
-        }
+        let url = self.url(["api", "v1", "backup"]);
+        let request = shown(self.client.get(url.clone()), token);
         let broken = |why: &dyn std::fmt::Display| {
             let text = format!("the daemon broke off, its log says why: {why}");
             Failure::new(Exit::Unreachable, text)
@@ -218,8 +136,8 @@ impl RemoteDesk {
         let status = response.status();
         if !status.is_success() {
             let body = self.runtime.block_on(response.bytes()).map_err(|e| broken(&e))?;
-            let refused = self.read::<serde_json::Value>(&url, Ok((status, body.to_vec())));
-            return Err(refused.err().map_or_else(|| broken(&status), Failure::from));
+            let refused = self.answer(&url, Ok((status, body.to_vec())));
+            return Err(refused.err().unwrap_or_else(|| broken(&status)));
         }
         loop {
             let next = self.runtime.block_on(async {
@@ -229,79 +147,6 @@ impl RemoteDesk {
             let written = out.write_all(&piece);
             written.map_err(|e| super::backup::failed(Path::new("the backup"), &e))?;
         }
-    }
-
-    /// Has the configuration read again; see [`Reload`](super::desk::Reload).
-    ///
-    /// # Errors
-    /// It is refused, or the daemon does not answer.
-    pub fn reload(&self, how: ReloadHow, token: Option<&Token>) -> Result<ReloadView, Failure> {
-        let (verb, dry) = match how {
-            ReloadHow::Apply => ("reload", false),
-            ReloadHow::Dry => ("reload", true),
-            ReloadHow::Rollback => ("rollback", false),
-        };
-        let mut url = self.url(&["api", "v1", "config", verb], None);
-        if dry {
-            url.query_pairs_mut().append_pair("dry_run", "1");
-        }
-        self.change_at(Method::POST, &url, &serde_json::json!({}), token)
-    }
-
-    /// Has the daemon take down a word of an operator.
-    ///
-    /// # Errors
-    /// It is refused, or the daemon does not answer.
-    pub fn switch(
-        &self,
-        word: &SwitchWord,
-        token: Option<&Token>,
-    ) -> Result<SwitchedView, Failure> {
-        let SwitchWord { switch, reason } = word;
-        let named = |name: &String| serde_json::json!({ "name": name, "reason": reason });
-        let plain = || serde_json::json!({ "reason": reason });
-        let of = |on: &bool| if *on { vec!["enable"] } else { vec!["disable"] };
-        let (path, body) = match switch {
-            Switch::Halt => (vec!["trading", "halt"], plain()),
-            Switch::Resume => (vec!["trading", "resume"], plain()),
-            Switch::Flatten => (vec!["trading", "flatten"], plain()),
-            Switch::Safe(step) => (
-                vec!["trading", "safe-start"],
-                serde_json::json!({ "step": step, "reason": reason }),
-            ),
-            Switch::Strategy { name, on } => (of(on), named(name)),
-            Switch::Process { path, on } => (of(on), named(path)),
-        };
-        let path = [vec!["api", "v1"], path].concat();
-        self.change(Method::POST, &path, &body, token)
-    }
-
-    fn change<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &[&str],
-        body: &impl Serialize,
-        token: Option<&Token>,
-    ) -> Result<T, Failure> {
-        self.change_at(method, &self.url(path, None), body, token)
-    }
-
-    fn change_at<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        url: &Url,
-        body: &impl Serialize,
-        token: Option<&Token>,
-    ) -> Result<T, Failure> {
-        let mut request = self.client.request(method, url.clone()).json(body);
-        if let Some(token) = token {
-            request = request.header(AUTHORIZATION, token.header().expose());
-        }
-        Ok(self.read(url, self.send(request, ANSWER))?)
-    }
-
-    fn fetch(&self, url: &Url, within: Duration) -> Answered {
-        self.send(self.client.get(url.clone()), within)
     }
 
     fn send(&self, request: RequestBuilder, within: Duration) -> Answered {
@@ -327,75 +172,29 @@ impl RemoteDesk {
         })
     }
 
-    fn ask<T: DeserializeOwned>(&self, url: &Url, within: Duration) -> Result<T, NoAnswer> {
-        self.read(url, self.fetch(url, within))
-    }
-
-    fn read<T: DeserializeOwned>(&self, url: &Url, answered: Answered) -> Result<T, NoAnswer> {
+    fn answer(&self, url: &Url, answered: Answered) -> Result<Json, Failure> {
         let (status, body) = answered.map_err(|trouble| match trouble {
             Trouble::Told(failure) | Trouble::Cut(failure) => failure,
             Trouble::Nobody => {
                 Failure::new(Exit::Unreachable, format!("the daemon at {} is gone", self.base))
             }
         })?;
-        let odd = |e: serde_json::Error| {
+        if status.is_success() {
+            return Ok(Json::received(body));
+        }
+        let Problem { exit, detail, .. } = serde_json::from_slice(&body).map_err(|e| {
             let text = format!("the daemon at {url} answered {status} with something else: {e}");
             Failure::new(Exit::Failed, text)
-        };
-        if status.is_success() {
-            return Ok(serde_json::from_slice(&body).map_err(odd)?);
-        }
-        let Problem { code, exit, detail, .. } = serde_json::from_slice(&body).map_err(odd)?;
-        let failure = Failure::new(Exit::of(exit).unwrap_or(Exit::Failed), detail);
-        Err(NoAnswer { code, failure })
-    }
-
-    /// Asks for what takes a while, of a period where one is given.
-    fn within<T: DeserializeOwned>(
-        &self,
-        what: &str,
-        period: Option<Period>,
-    ) -> Result<T, Failure> {
-        let mut url = self.url(&["api", "v1", what], None);
-        if let Some(Period { from, to }) = period {
-            let mut query = url.query_pairs_mut();
-            query.append_pair("from", &from.to_string()).append_pair("to", &to.to_string());
-        }
-        Ok(self.ask(&url, VERIFY)?)
-    }
-
-    /// Asks for a page of a list. What is older is found by whoever reads the API itself.
-    fn page<T: DeserializeOwned>(&self, url: &Url, page: &Page) -> Result<Paged<T>, Failure> {
-        let mut url = url.clone();
-        let limit = page.limit.map(|limit| ("limit", limit.to_string()));
-        let before = page.before.as_ref().map(|before| ("before", before.to_string()));
-        for (name, value) in limit.into_iter().chain(before) {
-            url.query_pairs_mut().append_pair(name, &value);
-        }
-        Ok(Paged::all(self.ask(&url, ANSWER)?))
-    }
-
-    fn get<T: DeserializeOwned>(&self, what: &str, limit: Option<usize>) -> Result<T, Failure> {
-        let url = self.url(&["api", "v1", what], limit);
-        Ok(self.ask(&url, ANSWER)?)
+        })?;
+        Err(Failure::new(Exit::of(exit).unwrap_or(Exit::Failed), detail))
     }
 }
 
-/// Why a question has no answer, with the code of the problem where the daemon gave one.
-struct NoAnswer {
-    code: String,
-    failure: Failure,
-}
-
-impl From<Failure> for NoAnswer {
-    fn from(failure: Failure) -> NoAnswer {
-        NoAnswer { code: String::new(), failure }
-    }
-}
-
-impl From<NoAnswer> for Failure {
-    fn from(none: NoAnswer) -> Failure {
-        none.failure
+/// The request with the token, where there is one.
+fn shown(request: RequestBuilder, token: Option<&Token>) -> RequestBuilder {
+    match token {
+        Some(token) => request.header(AUTHORIZATION, token.header().expose()),
+        None => request,
     }
 }
 
@@ -410,118 +209,4 @@ enum Trouble {
     Cut(Failure),
     /// Something to tell.
     Told(Failure),
-}
-
-impl Desk for RemoteDesk {
-    fn status(&self) -> Result<StatusView, Failure> {
-        self.get("status", None)
-    }
-
-    fn checks(&self) -> Vec<CheckView> {
-        Vec::new()
-    }
-
-    fn doctor(&self) -> Result<HealthView, Failure> {
-        self.get("doctor", None)
-    }
-
-    fn orders_page(&self, page: Page) -> Result<Paged<OrderView>, Failure> {
-        self.page(&self.url(&["api", "v1", "orders"], None), &page)
-    }
-
-    fn fills_page(&self, page: Page) -> Result<Paged<FillView>, Failure> {
-        self.page(&self.url(&["api", "v1", "fills"], None), &page)
-    }
-
-    fn lots(&self) -> Result<Vec<LotView>, Failure> {
-        self.get("lots", None)
-    }
-
-    fn positions(&self) -> Result<Vec<PositionView>, Failure> {
-        self.get("positions", None)
-    }
-
-    fn equity_page(&self, page: Page) -> Result<Paged<EquityView>, Failure> {
-        self.page(&self.url(&["api", "v1", "equity"], None), &page)
-    }
-
-    fn trades(&self, limit: Option<usize>) -> Result<Vec<TradeView>, Failure> {
-        self.get("trades", limit)
-    }
-
-    fn signals(&self, limit: Option<usize>) -> Result<Vec<SignalView>, Failure> {
-        self.get("signals", limit)
-    }
-
-    fn bars_page(
-        &self,
-        symbol: Symbol,
-        timeframe: Timeframe,
-        page: Page,
-    ) -> Result<Paged<BarView>, Failure> {
-        let path = ["api", "v1", "bars", symbol.as_str(), timeframe.name()];
-        let bars: Paged<BarView> = self.page(&self.url(&path, None), &page)?;
-        // A command answers as from the files, which hold bars alone.
-        Ok(bars.map(|bar| BarView { indicators: None, ..bar }))
-    }
-
-    fn symbols(&self) -> Result<Vec<SymbolView>, Failure> {
-        self.get("symbols", None)
-    }
-
-    fn quarantine(&self) -> Result<Vec<QuarantineView>, Failure> {
-        self.get("quarantine", None)
-    }
-
-    fn reconcile(&self) -> Result<ReconcileView, Failure> {
-        self.get("reconcile", None)
-    }
-
-    fn audit(&self, limit: Option<usize>) -> Result<Vec<AuditView>, Failure> {
-        self.get("audit", limit)
-    }
-
-    fn tree(&self) -> Result<Arc<serde_json::Value>, Failure> {
-        self.get("tree", None).map(Arc::new)
-    }
-
-    fn config(&self) -> Result<Vec<ValueView>, Failure> {
-        self.get("config", None)
-    }
-
-    fn reloads(&self) -> Result<ReloadsView, Failure> {
-        Ok(self.ask(&self.url(&["api", "v1", "config", "reloads"], None), ANSWER)?)
-    }
-
-    fn switches(&self) -> Result<SwitchesView, Failure> {
-        self.get("switches", None)
-    }
-
-    fn explain(&self, id: &str) -> Result<Option<ExplainView>, Failure> {
-        match self.ask(&self.url(&["api", "v1", "explain", id], None), ANSWER) {
-            Ok(story) => Ok(Some(story)),
-            Err(none) if none.code == "no-such-id" => Ok(None),
-            Err(none) => Err(none.failure),
-        }
-    }
-
-    fn why_not(&self, symbol: Symbol, time: Option<UtcMs>) -> Result<ExplainView, Failure> {
-        let mut url = self.url(&["api", "v1", "why-not", symbol.as_str()], None);
-        if let Some(time) = time {
-            url.query_pairs_mut().append_pair("time", &time.to_string());
-        }
-        Ok(self.ask(&url, ANSWER)?)
-    }
-
-    fn summary(&self, period: Option<Period>) -> Result<SummaryView, Failure> {
-        self.within("summary", period)
-    }
-
-    fn verify(&self) -> Result<VerifyView, Failure> {
-        self.within("verify", None)
-    }
-
-    fn replay(&self, period: Option<Period>) -> Result<ReplayView, Failure> {
-        self.within("replay", period)
-    }
 }

@@ -54,7 +54,7 @@ fn id() -> ClientOrderId {
 }
 
 fn bar(name: &str, open_time: UtcMs, close: i64) -> Bar {
-    let price = |units: i64| Price(units * 100_000_000);
+    let price = |units: i64| Price::e8(units * 100_000_000);
     Bar {
         symbol: symbol(name),
         open_time,
@@ -87,7 +87,7 @@ fn wish(name: &str) -> Signal {
         intent: Intent::Open,
         direction: Direction::Long,
         confidence_ppm: 631_000,
-        price: Price(125_000_000_000),
+        price: Price::e8(125_000_000_000),
         close_time: T,
         reason: "the 10-bar average crossed above the 30-bar one".into(),
         terms: Box::default(),
@@ -172,7 +172,8 @@ fn planned() -> Body {
 }
 
 fn features() -> Body {
-    let head = |name| FeatureHead { symbol: symbol(name), time: T, close: Price(125_000_000_000) };
+    let head =
+        |name| FeatureHead { symbol: symbol(name), time: T, close: Price::e8(125_000_000_000) };
     let heads = ["BTCUSD", "ETHUSD"].map(head).to_vec();
     let table = FeatureTable::of(2, heads, [1249.5, 1249.25].repeat(2));
     Body::Analysis(Analysis::FeatureValues { plan: 2, timeframe: Timeframe::M1, table })

@@ -1,29 +1,30 @@
 //! Small pieces of text for people: instants, numbers, tables, colour.
 
 use comfy_table::{CellAlignment, ContentArrangement};
-use everwarm_domain::money::Decimal;
-use everwarm_domain::time::{DAY, UtcMs, day_of};
+use everwarm_domain::money::{self, Decimal};
+use everwarm_domain::time::{DAY, UtcMs};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 use std::time::Duration;
 
-/// Year, month and day of a UTC day number (days since the Unix epoch).
+/// Year, month and day of an instant, UTC.
 #[must_use]
-pub fn civil(day: i64) -> (i64, i64, i64) {
-    // Days are counted from 1 March of year 0, so that a leap day is the last of its year.
-    let shifted = day + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let in_era = shifted.rem_euclid(146_097);
-    let year = (in_era - in_era / 1460 + in_era / 36_524 - in_era / 146_096) / 365;
-    let in_year = in_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * in_year + 2) / 153;
-    let day = in_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, day)
+pub fn civil(time: UtcMs) -> (i64, i64, i64) {
+    let date = zoned(time).date();
+    (date.year().into(), date.month().into(), date.day().into())
+}
+
+/// An instant in UTC; the first or last one there is where it lies beyond.
+fn zoned(time: UtcMs) -> Zoned {
+    let beyond = if time < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::from_millisecond(time).unwrap_or(beyond).to_zoned(TimeZone::UTC)
 }
 
 /// `2021-01-08`.
 #[must_use]
 pub fn date(time: UtcMs) -> String {
-    let (year, month, day) = civil(day_of(time));
+    let (year, month, day) = civil(time);
     format!("{year:04}-{month:02}-{day:02}")
 }
 
@@ -66,15 +67,10 @@ pub fn instant_of(text: &str) -> Option<UtcMs> {
     let (date, time) = (numbers(date, '-')?, numbers(time, ':')?);
     let &[year, month, day] = date.as_slice() else { return None };
     let (&[hour, minute] | &[hour, minute, 0]) = time.as_slice() else { return None };
-    if !(1..=12).contains(&month) || hour > 23 || minute > 59 {
-        return None;
-    }
-    // Days are counted from 1 March, as in `civil`, which has the last word on what is a day.
-    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let leaps = y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400);
-    let number = 365 * y + leaps + (153 * m + 2) / 5 + day - 1 - 719_468;
-    let same = civil(number) == (year, month, day);
-    same.then_some(number * DAY + hour * 3_600_000 + minute * 60_000)
+    let (month, day) = (month.try_into().ok()?, day.try_into().ok()?);
+    let (hour, minute) = (hour.try_into().ok()?, minute.try_into().ok()?);
+    let at = DateTime::new(year.try_into().ok()?, month, day, hour, minute, 0, 0).ok()?;
+    Some(at.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond())
 }
 
 /// `12,034`.
@@ -109,10 +105,10 @@ pub fn plain(value: Decimal) -> String {
     value.normalize().to_string()
 }
 
-/// A price or quantity that was computed: at most 8 decimals.
+/// A price or quantity that was computed: at most 8 decimals, more where it is tiny.
 #[must_use]
 pub fn rounded(value: Decimal) -> String {
-    plain(value.round_dp(8))
+    plain(money::shown(value, 8))
 }
 
 fn group(digits: &str) -> String {

@@ -64,7 +64,7 @@ pub fn why_not(
         ),
         (Some(_), None) => "the first close is not decided yet".to_owned(),
     };
-    Err(Failure::new(Exit::Failed, text))
+    Err(Failure::new(Exit::Failed, text).coded("no-such-id"))
 }
 
 /// Where the close that is asked for lies in the journal.

@@ -57,8 +57,8 @@ mod tests {
     fn hosts_are_what_they_seem() {
         let host = |text| Address::read(text).map(|address| (address.host, address.is_loopback()));
         for (text, is, loopback) in [
-            ("https://api.binance.com", "api.binance.com", false),
-            ("wss://ws-api.binance.com:443/ws-api/v3", "ws-api.binance.com", false),
+            ("https://api.venue.example", "api.venue.example", false),
+            ("wss://ws-api.venue.example:443/ws-api/v3", "ws-api.venue.example", false),
             ("http://127.0.0.1:8100", "127.0.0.1", true),
             ("ws://localhost:8100/ws", "localhost", true),
             ("ws://[::1]:8100", "[::1]", true),
@@ -70,13 +70,13 @@ mod tests {
         }
         for text in [
             "",
-            "api.binance.com",
+            "api.venue.example",
             "https://",
-            "https://127.0.0.1@api.binance.com",
-            "https://127.0.0.1:80@api.binance.com",
-            "https://API.binance.com",
-            "https://api.binance.com?x",
-            "https://api.binance.com/#x",
+            "https://127.0.0.1@api.venue.example",
+            "https://127.0.0.1:80@api.venue.example",
+            "https://API.venue.example",
+            "https://api.venue.example?x",
+            "https://api.venue.example/#x",
             "https://a\\b",
             "https://a b",
             "https://a:99999",

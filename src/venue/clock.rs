@@ -8,6 +8,9 @@ use super::port::TimeSample;
 use everwarm_domain::time::UtcMs;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Our wall clock: UTC milliseconds.
+pub type Wall = Arc<dyn Fn() -> UtcMs + Send + Sync>;
+
 /// A sample with a longer round trip replaces a better one after this long, milliseconds of wall
 /// time: clocks drift.
 const SAMPLE_LIFE: UtcMs = 300_000;

@@ -22,6 +22,33 @@ pub struct Wiring<N, D, A, L> {
     pub limited: L,
 }
 
+/// Wall time before a stream that the venue rejected for good is tried again.
+const REJECTED: Duration = Duration::from_secs(30);
+
+/// Carries a session until `sink` breaks. What the venue rejected for good is tried again all the
+/// same, rarely: a key may be made good, and an actor that gave up would take others with it.
+pub async fn carry<P, N, D, A, L, S>(
+    mut session: Session<P>,
+    mut wiring: Wiring<N, D, A, L>,
+    mut sink: S,
+) where
+    P: Protocol + Send,
+    N: FnMut() -> Moment,
+    D: FnMut() -> u64,
+    A: FnMut() -> Result<(), u64>,
+    L: FnMut(u64),
+    S: FnMut(Event<P::Frame>) -> ControlFlow<()>,
+{
+    loop {
+        session = run(session, &mut wiring, &mut sink).await;
+        if !session.is_stopped() {
+            return;
+        }
+        tokio::time::sleep(REJECTED).await;
+        session.restart();
+    }
+}
+
 /// Runs the session until `sink` breaks or the venue refuses for good, and gives the session back:
 /// it can be restarted and run again. The sink is called for every event; it must not block, for
 /// pings are answered by the same task. Dropping the future drops the connections.

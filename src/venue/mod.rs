@@ -1,7 +1,7 @@
-//! The port to venues, and everything that knows a wire.
+//! The ports to venues and sources, and everything that knows a wire.
 //!
-//! [`port`] is what the rest of the program sees: requests out, reports in, both values in the
-//! words of the domain. One folder a venue holds its wire, its mapping and its client
+//! [`port`] and [`source`] are what the rest of the program sees: requests out, reports in, both
+//! values in the words of the domain. One folder a venue holds its wire, its mapping and its client
 //! ([`binance`]). What venues share is pure and takes time and chance as arguments: [`session`]
 //! (the life of a websocket), [`rate_limit`], [`clock`]. [`transport`] is the only file with client
 //! sockets; [`link`] carries a session over one of them.
@@ -15,6 +15,7 @@
 
 pub mod address;
 pub mod binance;
+pub mod calls;
 pub mod clock;
 pub mod link;
 pub mod port;
@@ -22,9 +23,38 @@ pub mod rate_limit;
 pub mod secret;
 pub mod session;
 pub mod simulated;
+pub mod source;
 pub mod sparsely;
 pub mod transport;
 
-pub use port::{ErrorClass, Report, Request, VenueError, VenuePort};
+use clock::{SharedClock, Wall};
+pub use port::{ErrorClass, Report, Request, Venue, VenueError};
+use rate_limit::Note;
 pub use secret::Secret;
+pub use source::Source;
+use std::sync::Arc;
 pub use transport::{Probe, install_tls};
+
+/// Both ports to one place.
+#[derive(Clone, Debug)]
+pub struct Ports {
+    /// Where orders go.
+    pub venue: Arc<dyn Venue>,
+    /// Where bars come from.
+    pub source: Arc<dyn Source>,
+}
+
+/// What an adapter is opened with.
+pub struct Opening {
+    /// How long a request may be on its way, milliseconds of venue time.
+    pub recv_window: i64,
+    /// The venue's clock.
+    pub clock: SharedClock,
+    /// Our wall clock.
+    pub wall: Wall,
+    /// Where is noted what it holds against us.
+    pub note: Note,
+}
+
+/// Opens the adapter of one place. Nothing is connected by it.
+pub type Open = Arc<dyn Fn(Opening) -> Result<Ports, String> + Send + Sync>;

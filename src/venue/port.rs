@@ -1,19 +1,22 @@
-//! The port: what the edge asks of a venue and what comes back, as data in the words of the domain.
+//! The port to a venue: requests out and reports in, as data in the words of the domain.
 //!
-//! Nothing here names a venue. An adapter implements [`VenuePort`]; how it words a request, signs
-//! it and reads the answer is its own business.
+//! Nothing here names a venue. An adapter implements [`Venue`]. How it words a request, signs it
+//! and reads the response is its own business. [`super::calls`] has a method for each request.
 
+use super::clock::SharedClock;
+use super::session::{Event, Moment};
 use everwarm_domain::clean::{TEXT_MAX, clean, is_hidden};
-use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
+use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{Balance, OrderIntent, OrderReport, SendAttempt, Side, VenueFill};
 use everwarm_domain::time::{Timeframe, UtcMs};
+use std::fmt;
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::Pin;
-
-/// Most bars and trades a venue gives in one answer, and most that may be asked for at once.
-pub const PAGE_MAX: u16 = 1000;
+use std::sync::Arc;
 
 /// The time a request is signed for, decided by whoever made it durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +42,7 @@ pub enum TradesSince {
     Time(UtcMs),
 }
 
-/// What may be asked of a venue.
+/// A request to a venue.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
     /// The venue's clock.
@@ -49,19 +52,12 @@ pub enum Request {
         /// By name.
         symbols: Vec<Symbol>,
     },
-    /// Past bars by opening time, ascending. The newest may still be forming: see
-    /// [`closed_before`].
-    Klines {
+    /// The volume of a day of each instrument, in quote units.
+    Volumes,
+    /// The price of the last trade.
+    LastPrice {
         /// Of what.
         symbol: Symbol,
-        /// Their width.
-        timeframe: Timeframe,
-        /// First opening time wanted, inclusive.
-        from: UtcMs,
-        /// Last opening time wanted, inclusive.
-        to: UtcMs,
-        /// Most bars wanted, 1 to [`PAGE_MAX`].
-        limit: u16,
     },
     /// Balances.
     Account,
@@ -86,12 +82,28 @@ pub enum Request {
         /// The time it is signed for.
         stamp: Stamp,
     },
+    /// Cancel all open orders of a symbol, whoever placed them: once, signed for exactly the stamp.
+    CancelAll {
+        /// Of what.
+        symbol: Symbol,
+        /// The time it is signed for.
+        stamp: Stamp,
+    },
+    /// How many orders the venue counts, where that may limit the next ones.
+    OrderCounts,
     /// The order with this id of ours and its fills, if the venue knows it.
     FindOrder {
         /// Of what.
         symbol: Symbol,
         /// Our id of the order.
         client_id: ClientOrderId,
+    },
+    /// The client order id of an order, by the venue's id of it.
+    ClientId {
+        /// Of what.
+        symbol: Symbol,
+        /// The venue's id of the order.
+        venue_order_id: u64,
     },
     /// All trades of one order, ascending.
     OrderTrades {
@@ -131,15 +143,21 @@ pub struct UnheldBar {
     pub claimed: String,
 }
 
-/// What a venue answers.
+/// The response of a venue.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
     /// To `ServerTime`.
     ServerTime(TimeSample),
     /// To `Instruments`, by symbol.
     Instruments(Vec<Instrument>),
-    /// To `Klines`, ascending by opening time.
-    Bars(Bars),
+    /// To `Volumes`: symbols whose volume can be believed.
+    Volumes(Vec<(Symbol, Decimal)>),
+    /// To `LastPrice`.
+    Price(Decimal),
+    /// To `CancelAll` and `OrderCounts`.
+    Done,
+    /// To `ClientId`; none: the venue does not know the order.
+    ClientId(Option<ClientOrderId>),
     /// To `Account`.
     Account(AccountPicture),
     /// To `OpenOrders`, by venue order id.
@@ -245,6 +263,10 @@ pub enum ErrorClass {
     Unknown,
     /// A definite no that concerns the key or the account: stop trading at this venue.
     Halt,
+    /// A definite no: the order is against the rules of its instrument. They may have changed.
+    Rules,
+    /// A definite no: the account has too little for the order.
+    Funds,
     /// The venue does not know the order, or does not have it open.
     Absent,
     /// A definite no: too many requests. Everything waits.
@@ -281,25 +303,104 @@ fn code_suffix(code: i32) -> String {
     if code == 0 { String::new() } else { format!(" (code {code})") }
 }
 
-/// The answer to come.
-pub type Asked = Pin<Box<dyn Future<Output = Result<Report, VenueError>> + Send>>;
+impl ErrorClass {
+    /// Whether the same request would be rejected again, for now.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        match self {
+            ErrorClass::Halt
+            | ErrorClass::Refused { again: false }
+            | ErrorClass::Rules
+            | ErrorClass::Funds => true,
+            ErrorClass::NotSent
+            | ErrorClass::Refused { again: true }
+            | ErrorClass::Unknown
+            | ErrorClass::Absent
+            | ErrorClass::RateLimited { .. } => false,
+        }
+    }
+}
+
+/// Which of some orders may leave now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MayPlace {
+    /// Of each.
+    pub now: Vec<bool>,
+    /// How long until more of them may, milliseconds; none where all may now.
+    pub wait: Option<u64>,
+}
+
+/// A response to come.
+pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T, VenueError>> + Send>>;
+
+/// Takes what a stream reports, until it breaks. It must not block.
+pub type Sink<F> = Box<dyn FnMut(Event<F>) -> ControlFlow<()> + Send>;
+
+/// A stream that is carried: it ends when its sink breaks, and its connections with it.
+pub type Carried = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What a stream needs of the process that listens to it.
+pub struct Listener {
+    /// The clocks.
+    pub now: Box<dyn FnMut() -> Moment + Send>,
+    /// A new random number each call, for the jitter of reconnects.
+    pub dice: fn() -> u64,
+    /// Connections that the process keeps to this venue. They share what it allows.
+    pub connections: usize,
+}
 
 /// A venue, as the rest of the program sees it.
-pub trait VenuePort: Send + Sync {
-    /// Asks one thing. `Place` and `Cancel` are at most one request on the wire; dropping the
-    /// future after its first poll leaves their fate unknown.
-    fn ask(&self, request: Request) -> Asked;
+///
+/// What it counts of its limits belongs to the host: adapters to one host share it.
+pub trait Venue: Send + Sync + fmt::Debug {
+    /// The venue, as facts name it.
+    fn id(&self) -> VenueId;
+
+    /// Sends one request. `Place`, `Cancel` and `CancelAll` are at most one request on the wire.
+    /// Dropping the future after its first poll leaves their status unknown.
+    fn request(&self, request: Request) -> Pending<Report>;
+
+    /// The same venue, of which a read that must wait for the budget fails immediately and says for
+    /// how long (`RateLimited`): other requests may leave meanwhile.
+    fn impatient(&self) -> Arc<dyn Venue>;
+
+    /// The venue's clock.
+    fn clock(&self) -> &SharedClock;
 
     /// The venue's time now, UTC milliseconds.
     fn now(&self) -> UtcMs;
-}
 
-/// How long after its end a bar told without a closed flag counts as closed, milliseconds.
-pub const CLOSE_MARGIN: UtcMs = 1_500;
+    /// How long a request may be on its way before the venue rejects it, milliseconds of its time.
+    fn recv_window(&self) -> i64;
 
-/// Keeps the bars that were closed for good at venue time `now`, the margin included.
-#[must_use]
-pub fn closed_before(mut bars: Vec<Bar>, timeframe: Timeframe, now: UtcMs) -> Vec<Bar> {
-    bars.retain(|bar| bar.open_time + timeframe.ms() - 1 + CLOSE_MARGIN < now);
-    bars
+    /// Sets it for what is signed from now on.
+    fn set_recv_window(&self, ms: i64);
+
+    /// Which orders of these sides may leave now, those that reduce a position before the others.
+    /// Nothing is booked.
+    fn may_place(&self, sides: &[Side]) -> MayPlace;
+
+    /// Share of the current budget that is used, 0 to 1.
+    fn used(&self) -> f64;
+
+    /// How long a request still waits for the budget, seconds; none where none waits.
+    fn waiting(&self) -> Option<i64>;
+
+    /// What the venue wants us to wait for: the end and when something leaves next, UTC
+    /// milliseconds, of all requests and of orders.
+    fn banned(&self) -> [Option<(UtcMs, UtcMs)>; 2];
+
+    /// Ends such waits, by command of an operator: the next request shows whether the venue agrees.
+    /// Returns whether there was one.
+    fn clear_bans(&self) -> bool;
+
+    /// Carries the stream of the account's events. It connects again whenever it is lost.
+    ///
+    /// # Errors
+    /// There is no key.
+    fn follow_account(
+        &self,
+        listener: Listener,
+        sink: Sink<AccountReport>,
+    ) -> Result<Carried, VenueError>;
 }

@@ -310,7 +310,7 @@ fn wait(ms: UtcMs) -> WaitMs {
 }
 
 /// Connections opened lately, at most so many in so long: venues refuse an address that opens too
-/// many (Binance: 300 in 5 minutes). Times are those of [`WeightLimit`].
+/// many (300 in 5 minutes). Times are those of [`WeightLimit`].
 #[derive(Clone, Debug)]
 pub struct ConnectionLimit {
     most: usize,

@@ -1,13 +1,14 @@
 //! The steering wheel of the simulated exchange: what its `/sim/v1` answers. Not part of any real
 //! venue.
 
-use super::port::{ErrorClass, VenueError};
+use super::port::{ErrorClass, Pending, VenueError};
 use super::secret::Secret;
 use super::transport::{Http, HttpRequest, Method, Probe, READ_TIMEOUT, TransportError};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::time::UtcMs;
 use serde::Deserialize;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -42,6 +43,35 @@ pub struct Standing {
 
 fn always() -> bool {
     true
+}
+
+/// Moves the time of a venue that stands still until it is told to move.
+pub trait Wheel: Send + Sync + fmt::Debug {
+    /// Where the venue stands.
+    fn status(&self) -> Pending<Standing>;
+
+    /// Raises venue time to `to` and releases the market up to `market`; neither ever falls.
+    /// Sending it again is harmless.
+    fn advance(&self, to: UtcMs, market: UtcMs) -> Pending<Standing>;
+
+    /// Rises whenever the venue was started again.
+    fn generation(&self) -> u64;
+}
+
+impl Wheel for Admin {
+    fn status(&self) -> Pending<Standing> {
+        let admin = self.clone();
+        Box::pin(async move { Admin::status(&admin).await })
+    }
+
+    fn advance(&self, to: UtcMs, market: UtcMs) -> Pending<Standing> {
+        let admin = self.clone();
+        Box::pin(async move { Admin::advance(&admin, to, market).await })
+    }
+
+    fn generation(&self) -> u64 {
+        Admin::generation(self)
+    }
 }
 
 /// Steers one exchange. Clones share the token, which changes when the exchange is started again.

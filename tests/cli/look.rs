@@ -241,7 +241,7 @@ fn assert_metrics(dir: &Path) {
         "everwarm_actor_restarts_total{actor=\"feed\",reason=\"error\"} 0".to_owned(),
         "everwarm_actor_alive{actor=\"bar\"} 1".to_owned(),
         "everwarm_actor_alive{actor=\"ledger\"} 1".to_owned(),
-        "everwarm_supervisor_children{supervisor=\"gateways\",state=\"running\"} 2".to_owned(),
+        "everwarm_supervisor_children{supervisor=\"gateways/sim\",state=\"running\"} 2".to_owned(),
         format!("everwarm_orders_total{{side=\"buy\",outcome=\"rejected\"}} {rejected}"),
     ] {
         assert!(text.lines().any(|l| l == line), "{line}: {text}");

@@ -52,14 +52,21 @@ fn bars_are_listed_and_wider_ones_are_made_of_them() {
     assert!(out.starts_with("opened (UTC)") && out.lines().count() > 3, "{out}");
     // What nothing is known of does not look like what has no bars yet.
     for (words, meant) in [
-        (&["bars", "aaausd"][..], "did you mean AAAUSD?"),
-        (&["bars", "AAAUS", "1h", "--json"], "did you mean AAAUSD?"),
+        (&["bars", "AAAUS", "1h", "--json"][..], "did you mean AAAUSD?"),
         (&["bars", "NOPE", "--csv"], "`everwarm symbols list`"),
-        (&["why-not", "aaausd"], "did you mean AAAUSD?"),
+        (&["why-not", "AAAUS"], "did you mean AAAUSD?"),
     ] {
         let (code, out, err) = run(&dir, words);
         assert_eq!((code, out.as_str()), (Some(1), ""), "{words:?}: {err}");
         assert!(err.contains("nothing is known of ") && err.contains(meant), "{words:?}: {err}");
+    }
+    for words in [&["bars", "aaausd"], &["why-not", "aaausd"]] {
+        let (code, out, err) = run(&dir, words);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{words:?}: {err}");
+        assert!(
+            err.contains("\"aaausd\" is not a symbol") && err.contains("Write AAAUSD"),
+            "{err}"
+        );
     }
     let (code, out, err) = run(&dir, &["bars", "AAAUSD", "2m"]);
     assert_eq!((code, out.as_str()), (Some(2), ""));

@@ -315,7 +315,7 @@ fn a_strategy_is_turned_off_and_a_start_is_careful() {
     assert!(run(&dir, &["switches"]).1.starts_with("sma_cross is off, since"));
     let (code, _, err) = run(&dir, &["disable", "nobody", "--reason", "r", "--yes"]);
     assert!(code == Some(1) && err.contains("only sma_cross"), "{code:?} {err}");
-    let gateway = "root/trading/gateways/gateway";
+    let gateway = "root/trading/gateways/sim/gateway";
     let (code, _, err) = run(&dir, &["disable", gateway, "--reason", "r", "--yes"]);
     assert!(code == Some(5) && err.contains(gateway), "{code:?} {err}");
     let absent = ["disable", "root/ops/stewart", "--reason", "r", "--yes"];
@@ -374,7 +374,7 @@ fn who_hears_and_who_keeps_may_be_killed_and_nothing_of_it_is_lost() {
             node["state"] == "running" && node["injected"].as_u64() >= Some(n)
         });
     };
-    let private = "root/trading/gateways/private";
+    let private = "root/trading/gateways/sim/private";
     let steward = "root/ops/steward";
     let (code, _, err) = run(&dir, &["disable", steward, "--reason", "r", "--yes"]);
     assert!(code == Some(5) && err.contains(steward), "who turns it on again? {code:?} {err}");
@@ -598,7 +598,7 @@ fn a_process_that_is_turned_off_stays_off_over_a_kill_until_it_is_turned_on() {
     let daemon = Process::start(&dir, &arguments);
     daemon.answers();
     daemon.says("may trade");
-    let path = "root/trading/gateways/private";
+    let path = "root/trading/gateways/sim/private";
     let state = || node(&dir, path)["state"].clone();
     let runs = |state: &Value| state == "running" || state == "up";
     wait_until("it runs", || runs(&state()));

@@ -74,7 +74,7 @@ impl Stage for Hasty {
             intent: side.into(),
             direction: Direction::Long,
             confidence_ppm: 1,
-            price: Price(100 * 100_000_000),
+            price: Price::e8(100 * 100_000_000),
             close_time: *time,
             reason: "it is hasty".to_owned(),
             terms: Box::default(),

@@ -28,7 +28,7 @@ fn poison(data: &Path) {
     let balance =
         |asset: &str| Balance { asset: asset.to_owned(), free: Decimal::MAX, locked: Decimal::MAX };
     let (balances, open) = (vec![balance("AAA"), balance("JUNK"), balance("USD")], Vec::new());
-    let price = Price(100_000_000_000);
+    let price = Price::e8(100_000_000_000);
     let bar = |name: &str| Bar {
         symbol: Symbol::new(name).unwrap(),
         open_time: close,

@@ -322,7 +322,7 @@ fn no_number_that_a_decoder_lets_through_breaks_a_stage_or_the_books() {
 /// An input that no decoder lets through, as a journal of an earlier version may hold it.
 fn raw(dice: &mut Dice, desk: &Desk, living: &[OrderIntent]) -> Body {
     let symbol = Symbol::new(NAMES[dice.roll(3)]).unwrap();
-    let mut price = || Price([1, 100, i64::MAX, i64::MAX - 1][dice.roll(4)]);
+    let mut price = || Price::e8([1, 100, i64::MAX, i64::MAX - 1][dice.roll(4)]);
     let prices = [price(), price(), price(), price()];
     match dice.roll(4) {
         0 => {

@@ -24,7 +24,7 @@ fn roll(dice: &mut u64, of: Range<usize>) -> usize {
 /// Facts of many forms.
 fn facts() -> Vec<Body> {
     let symbol = Symbol::new("BTCUSDT").unwrap();
-    let price = Price(100_000_000);
+    let price = Price::e8(100_000_000);
     let (open, high, low, close, volume) = (price, price, price, price, Decimal::TEN);
     let bar = Bar { symbol, open_time: 1_700_000_040_000, open, high, low, close, volume };
     let client_id = ClientOrderId("ew-1".to_owned());

@@ -56,7 +56,7 @@ const RULES: &[Rule] = &[
 
 /// The rig runs whole lives, strikes actors where the tree has them, and looks at what people are
 /// told in the end.
-const CHAOS: &[&str] = &["venue", "history", "edge", "ops", "audit", "life", "tree"];
+const CHAOS: &[&str] = &["venue", "history", "edge", "ops", "audit", "life", "tree", "adapters"];
 
 const BELOW_OPS: &[&str] = &["shapes", "venue", "history", "edge"];
 
@@ -341,6 +341,34 @@ fn only_configuration_and_the_command_line_ask_the_environment() {
     none(&findings);
 }
 
+/// Where the one adapter there is may be named: its folder, the simulated exchange, which speaks
+/// its protocol, its configuration, and what facts call it.
+const ADAPTERS: &[&str] = &[
+    "src/venue/binance/",
+    "src/venue/mod.rs",
+    "crates/sim/",
+    "src/adapters.rs",
+    "src/ops/config/venue.rs",
+    "crates/domain/src/id.rs",
+    // How long a signature of it takes.
+    "benches/latency.rs",
+];
+
+#[test]
+fn nobody_names_an_adapter_but_who_chooses_it() {
+    let mut findings = Vec::new();
+    for source in rust_files() {
+        let Some(code) = product_code(&source) else { continue };
+        if ADAPTERS.iter().any(|place| source.path.starts_with(place)) {
+            continue;
+        }
+        if let Some(at) = code.to_ascii_lowercase().find("binance") {
+            findings.push(format!("{}:{}: names Binance", source.path, line_of(&code, at)));
+        }
+    }
+    none(&findings);
+}
+
 #[test]
 fn the_table_catches_what_it_should() {
     let modules: Vec<String> = RULES
@@ -373,7 +401,7 @@ fn the_table_catches_what_it_should() {
     let allowed = [
         ("history", "src/history/a/b.rs", "use super::super::page; use everwarm_domain::id;"),
         ("venue", "src/venue/transport.rs", "use reqwest::Client; use everwarm_runtime::clock;"),
-        ("chaos", "src/chaos/rig.rs", "use crate::life::Life; use crate::tree::path_of;"),
+        ("chaos", "src/chaos/rig.rs", "use crate::life::Life; use crate::tree::tree;"),
         ("edge", "src/edge/feed.rs", "use crate::{venue, history::ensure, edge::closer};"),
     ];
     for (module, path, code) in allowed {

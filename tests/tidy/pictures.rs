@@ -104,7 +104,7 @@ fn the_picture_of_an_order_names_kill_points_that_are_there() {
 #[test]
 fn the_picture_of_the_tree_has_every_supervisor_and_actor() {
     let code = std::fs::read_to_string(root().join("src/tree.rs")).unwrap();
-    let named = ["supervisor(\"", "group(\"", "edge(\"", "worker(\""].iter();
+    let named = ["supervisor(\"", "group(\"", "each(\"", "edge(\"", "worker(\""].iter();
     let named = named.flat_map(|start| code.split(start).skip(1));
     let named: BTreeSet<&str> = named.map(|rest| rest.split('"').next().unwrap()).collect();
     let graph = Graph::read("tree.dot");

@@ -3,6 +3,7 @@
 use super::{none, product_code, root, rust_files};
 use everwarm::ops::api::Refusal;
 use everwarm::ops::config::layers::variables;
+use everwarm::ops::{changes, questions};
 use std::collections::BTreeSet;
 
 #[test]
@@ -13,9 +14,11 @@ fn the_pages_of_the_api_have_every_path_and_every_code() {
     let sources = rust_files();
     let routes = sources.iter().find(|s| s.path == "src/ops/api/routes.rs").unwrap();
     let code = product_code(routes).unwrap();
-    let paths: Vec<&str> =
-        code.split(".route(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
-    assert!(paths.len() > 15, "the paths are not where they are looked for");
+    let named = code.split(".route(").skip(1).filter_map(|rest| rest.strip_prefix('"'));
+    let mut paths: Vec<&str> = named.map(|rest| rest.split('"').next().unwrap()).collect();
+    assert!(paths.len() > 5, "the paths are not where they are looked for");
+    paths.extend(questions::ALL.iter().map(|question| question.path));
+    paths.extend(changes::ALL.iter().map(|change| change.path));
     let told = |name: &&&str| !page.contains(&format!("`{name}`"));
     let missing = paths.iter().chain(Refusal::CODES).filter(told);
     none(&missing.map(|name| format!("{pages:?} do not name {name}")).collect::<Vec<_>>());

@@ -1,6 +1,6 @@
 //! Average true range, smoothed by Wilder: defined from the bar after the n-th.
 
-use crate::{Bar, Catalogued, Indicator, LENGTH, Param, to_f64};
+use crate::{Bar, Catalogued, Indicator, LENGTH, Param, grown, to_f64};
 use serde::{Deserialize, Serialize};
 
 /// Wilder's mean of the true ranges.
@@ -27,7 +27,7 @@ impl Indicator for Atr {
         let Some(before) = self.previous.replace(bar.close) else { return f64::NAN };
         // Prices are above 0, so this fits; a journal may hold others.
         let range = bar.high.max(before).saturating_sub(bar.low.min(before));
-        let range = to_f64(range);
+        let range = to_f64(range, bar.scale);
         let n = f64::from(self.length);
         if self.seeded < self.length {
             self.seeded += 1;
@@ -39,6 +39,10 @@ impl Indicator for Atr {
             self.value = (self.value * (n - 1.0) + range) / n;
         }
         self.value
+    }
+
+    fn rescale(&mut self, factor: i64) -> bool {
+        grown(&mut self.previous, factor)
     }
 }
 

@@ -13,6 +13,11 @@ pub trait Bank: Debug + Send {
     /// Takes one bar each into the places named, and writes each value, in their order, into every
     /// `stride`-th place of `out`. `NaN` where a value is not defined yet.
     fn update(&mut self, bars: &[(usize, Bar)], out: &mut [f64], stride: usize);
+    /// Bars of the one at a place have more decimals from here on, by this power of ten. It begins
+    /// anew where what it holds does not fit.
+    fn rescale(&mut self, at: usize, factor: i64);
+    /// The one at a place begins anew.
+    fn reset(&mut self, at: usize);
     /// The state, to be read by [`Bank::load`] of the same indicator.
     fn save(&self) -> Vec<u8>;
     /// Takes over what [`Bank::save`] wrote for `count` places.
@@ -61,6 +66,16 @@ impl<I: Catalogued> Bank for Many<I> {
         for ((at, bar), value) in bars.iter().zip(out.iter_mut().step_by(stride.max(1))) {
             *value = self.all[*at].update(bar);
         }
+    }
+
+    fn rescale(&mut self, at: usize, factor: i64) {
+        if !self.all[at].rescale(factor) {
+            self.reset(at);
+        }
+    }
+
+    fn reset(&mut self, at: usize) {
+        self.all[at] = self.fresh.clone();
     }
 
     fn save(&self) -> Vec<u8> {

@@ -9,7 +9,11 @@ pub struct Close;
 
 impl Indicator for Close {
     fn update(&mut self, bar: &Bar) -> f64 {
-        to_f64(bar.close)
+        to_f64(bar.close, bar.scale)
+    }
+
+    fn rescale(&mut self, _: i64) -> bool {
+        true
     }
 }
 

@@ -28,14 +28,20 @@ impl Indicator for Ema {
             self.seeded += 1;
             self.seed += i128::from(bar.close);
             if self.seeded == self.length {
-                self.value = mean(self.seed, self.length);
+                self.value = mean(self.seed, self.length, bar.scale);
             }
         } else {
             let k = 2.0 / f64::from(self.length + 1);
             // In this order, as the reference does it: another order gives other bits.
-            self.value = (to_f64(bar.close) - self.value) * k + self.value;
+            self.value = (to_f64(bar.close, bar.scale) - self.value) * k + self.value;
         }
         self.value
+    }
+
+    fn rescale(&mut self, factor: i64) -> bool {
+        let grown = self.seed.checked_mul(factor.into());
+        self.seed = grown.unwrap_or_default();
+        grown.is_some()
     }
 }
 

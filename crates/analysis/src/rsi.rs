@@ -1,7 +1,7 @@
 //! Relative strength index by Wilder: which part of the moves of the last bars went up, 0 to 100.
 //! Defined from the bar after the n-th.
 
-use crate::{Bar, Catalogued, Indicator, LENGTH, Param, to_f64};
+use crate::{Bar, Catalogued, Indicator, LENGTH, Param, grown, to_f64};
 use serde::{Deserialize, Serialize};
 
 /// Wilder's means of the moves up and down.
@@ -26,8 +26,8 @@ impl Rsi {
 impl Indicator for Rsi {
     fn update(&mut self, bar: &Bar) -> f64 {
         let Some(before) = self.previous.replace(bar.close) else { return f64::NAN };
-        let up = to_f64(bar.close.saturating_sub(before).max(0));
-        let down = to_f64(before.saturating_sub(bar.close).max(0));
+        let up = to_f64(bar.close.saturating_sub(before).max(0), bar.scale);
+        let down = to_f64(before.saturating_sub(bar.close).max(0), bar.scale);
         let n = f64::from(self.length);
         if self.seeded < self.length {
             self.seeded += 1;
@@ -45,6 +45,10 @@ impl Indicator for Rsi {
         let all = self.up + self.down;
         // Where nothing moved TA-Lib gives 0.
         if all > 0.0 { 100.0 * (self.up / all) } else { 0.0 }
+    }
+
+    fn rescale(&mut self, factor: i64) -> bool {
+        grown(&mut self.previous, factor)
     }
 }
 

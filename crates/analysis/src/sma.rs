@@ -2,7 +2,7 @@
 //!
 //! The sum is an integer, so it is exact and does not depend on where it started.
 
-use crate::{Bar, Catalogued, Indicator, LENGTH, Param, SCALE};
+use crate::{Bar, Catalogued, Indicator, LENGTH, Param, power, shortest};
 use serde::{Deserialize, Serialize};
 
 /// Mean of the last closes.
@@ -27,8 +27,9 @@ impl Sma {
 
 /// The mean of `count` prices that sum up to `sum`, in quote units.
 #[expect(clippy::cast_precision_loss, reason = "the one place where the exact sum becomes a float")]
-pub(crate) fn mean(sum: i128, count: u32) -> f64 {
-    let scale = f64::from(10_u32.pow(SCALE));
+pub(crate) fn mean(sum: i128, count: u32, scale: u8) -> f64 {
+    let (sum, scale) = shortest(sum, scale);
+    let scale = power(scale);
     // The 64-bit conversion is the fast one, and sums rarely need more.
     let sum = i64::try_from(sum).map_or(sum as f64, |s| s as f64);
     sum / (f64::from(count) * scale)
@@ -47,7 +48,16 @@ impl Indicator for Sma {
             self.sum -= i128::from(oldest);
             self.next = if self.next + 1 == self.length { 0 } else { self.next + 1 };
         }
-        mean(self.sum, self.length)
+        mean(self.sum, self.length, bar.scale)
+    }
+
+    fn rescale(&mut self, factor: i64) -> bool {
+        self.sum = self.sum.saturating_mul(factor.into());
+        self.window.iter_mut().all(|price| {
+            let grown = price.checked_mul(factor);
+            *price = grown.unwrap_or_default();
+            grown.is_some()
+        })
     }
 }
 
@@ -82,6 +92,20 @@ mod tests {
         let dear = Bar { close: i64::MAX, ..bar(1) };
         sma.update(&dear);
         let value = sma.update(&dear);
-        assert!((value - to_f64(i64::MAX)).abs() < 1e-3);
+        assert!((value - to_f64(i64::MAX, 8)).abs() < 1e-3);
+    }
+
+    #[test]
+    fn more_decimals_change_no_value() {
+        let token = |price, scale| Bar { close: price, scale, ..bar(0) };
+        let (mut short, mut long) = (Sma::new(2), Sma::new(2));
+        short.update(&token(31, 12));
+        long.update(&token(3_100_000, 17));
+        let mean = short.update(&token(32, 12));
+        assert_eq!(mean.to_bits(), long.update(&token(3_200_000, 17)).to_bits());
+        assert!((mean - 3.15e-11).abs() < 1e-25, "{mean}");
+        assert!(short.rescale(100_000));
+        assert_eq!(short, long);
+        assert!(!short.rescale(i64::MAX));
     }
 }

@@ -8,7 +8,8 @@
 //! | quantity, balance, volume of a bar | 1e15 base units, not below 0 |
 //! | quote amount, volume of a day | 1e18 quote units, not below 0 |
 //! | price | above 0, at most 9e10 quote units |
-//! | decimals of prices and quantities | 12 |
+//! | decimals of quantities | 12 |
+//! | decimals of prices | 18 |
 //! | fee | at most 1e15 units of its asset; a discount may be below 0 |
 //! | time | 1970 to 2099 |
 //! | name of an asset | 1 to 32 visible characters |
@@ -20,7 +21,7 @@
 use super::fact::{Body, Market, Operator, Venue};
 use super::id::Symbol;
 use super::market::Bar;
-use super::money::Decimal;
+use super::money::{self, Decimal, PRICE_SCALE_MAX};
 use super::order::{Balance, OrderReport, VenueFill};
 use super::settings::Settings;
 use super::time::UtcMs;
@@ -32,7 +33,7 @@ pub const AMOUNT_MAX: i64 = 1_000_000_000_000_000;
 pub const QUOTE_MAX: i64 = 1_000_000_000_000_000_000;
 /// Highest price, in quote units.
 pub const PRICE_MAX: i64 = 90_000_000_000;
-/// Decimals of a price or a quantity.
+/// Decimals of a quantity.
 pub const DECIMALS_MAX: u32 = 12;
 /// The last instant, UTC milliseconds: the end of 2099.
 pub const TIME_MAX: UtcMs = 4_102_444_799_999;
@@ -49,12 +50,21 @@ pub fn amount(what: &str, value: Decimal) -> Result<Decimal, String> {
     within(what, value, Decimal::ZERO, AMOUNT_MAX)
 }
 
+/// A price step; zero: none is known.
+///
+/// # Errors
+/// Names `what` and the limit.
+pub fn tick(what: &str, value: Decimal) -> Result<Decimal, String> {
+    let most = PRICE_SCALE_MAX.into();
+    within(what, value, Decimal::ZERO, PRICE_MAX).and_then(|value| short(what, value, most))
+}
+
 /// A quantity of an order or a fill.
 ///
 /// # Errors
 /// As [`amount`], or it has too many decimals.
 pub fn quantity(what: &str, value: Decimal) -> Result<Decimal, String> {
-    amount(what, value).and_then(|value| short(what, value))
+    amount(what, value).and_then(|value| short(what, value, DECIMALS_MAX))
 }
 
 /// An amount in quote units.
@@ -73,7 +83,8 @@ pub fn price(what: &str, value: Decimal) -> Result<Decimal, String> {
     if value <= Decimal::ZERO {
         return Err(format!("{what} {value} is not above 0"));
     }
-    within(what, value, Decimal::ZERO, PRICE_MAX).and_then(|value| short(what, value))
+    let most = PRICE_SCALE_MAX.into();
+    within(what, value, Decimal::ZERO, PRICE_MAX).and_then(|value| short(what, value, most))
 }
 
 /// A fee; below zero it is a discount.
@@ -136,7 +147,9 @@ pub fn bar(it: &Bar) -> Result<(), String> {
     let prices = [("open", it.open), ("high", it.high), ("low", it.low), ("close", it.close)];
     let mut prices = prices.into_iter().map(|(name, value)| price(name, value.decimal()));
     let wrong = prices.find_map(Result::err).map_or(Ok(()), Err);
-    told.and(wrong).map_err(|why| format!("{} kline {}: {why}", it.symbol, it.open_time))
+    told.and(wrong)
+        .and_then(|()| it.fits())
+        .map_err(|why| format!("{} kline {}: {why}", it.symbol, it.open_time))
 }
 
 /// The numbers of a report on an order and of its fills, times excluded.
@@ -189,7 +202,11 @@ pub fn fill(symbol: Symbol, fill: &VenueFill) -> Result<(), String> {
     if fill.quantity.is_zero() {
         return Err("its quantity is 0".to_owned());
     }
-    let worth = quote("price x quantity", fill.price.saturating_mul(fill.quantity))?;
+    let Some(worth) = money::product(fill.price, fill.quantity) else {
+        let (price, quantity) = (fill.price, fill.quantity);
+        return Err(format!("price {price} x quantity {quantity} is not exact in 28 digits"));
+    };
+    let worth = quote("price x quantity", worth)?;
     fee("fee", fill.fee)?;
     // A fee in what was traded is a part of it.
     let (symbol, asset) = (symbol.as_str(), fill.fee_asset.as_str());
@@ -238,9 +255,9 @@ fn within(what: &str, value: Decimal, least: Decimal, most: i64) -> Result<Decim
     Ok(value)
 }
 
-fn short(what: &str, value: Decimal) -> Result<Decimal, String> {
-    if value.normalize().scale() > DECIMALS_MAX {
-        return Err(format!("{what} {value} has more than {DECIMALS_MAX} decimals"));
+fn short(what: &str, value: Decimal, most: u32) -> Result<Decimal, String> {
+    if value.normalize().scale() > most {
+        return Err(format!("{what} {value} has more than {most} decimals"));
     }
     Ok(value)
 }

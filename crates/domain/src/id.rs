@@ -25,7 +25,30 @@ impl PartialOrd for Symbol {
 }
 
 impl Symbol {
-    /// Checks and takes over a name.
+    /// A name that comes from outside: a person, a file, a venue.
+    ///
+    /// # Errors
+    /// Empty, longer than 16 characters, or with other characters than A–Z, 0–9, `.`, `-`. Says
+    /// what to write instead, where that is plain.
+    pub fn named(name: &str) -> Result<Symbol, String> {
+        let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '.' || c == '-';
+        if name.chars().all(plain)
+            && let Ok(symbol) = Symbol::new(name)
+        {
+            return Ok(symbol);
+        }
+        let shown: String = name.chars().filter(|c| !c.is_control()).take(32).collect();
+        let better: String = name.to_ascii_uppercase().chars().filter(|c| plain(*c)).collect();
+        let hint = match Symbol::new(&better) {
+            Ok(better) if name.is_ascii() => format!(". Write {better}"),
+            Ok(_) | Err(_) => String::new(),
+        };
+        Err(format!(
+            "{shown:?} is not a symbol: a symbol has 1 to {SYMBOL_MAX} of A-Z, 0-9, . and -{hint}"
+        ))
+    }
+
+    /// A name that was stored. Earlier versions took more than [`Symbol::named`] does.
     ///
     /// # Errors
     /// Empty, longer than 16 characters, or with other characters than A–Z, a–z, 0–9, `-`, `_`,
@@ -64,7 +87,7 @@ impl fmt::Debug for Symbol {
 impl std::str::FromStr for Symbol {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        Symbol::new(text)
+        Symbol::named(text)
     }
 }
 
@@ -246,6 +269,28 @@ impl VenueId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_symbol_from_outside_is_strict_and_a_stored_one_is_not() {
+        for name in ["BTCUSDT", "BRK.B", "BTC-PERP", "1000SATSUSDT", "SPY-20230803"] {
+            assert_eq!(Symbol::named(name).unwrap().as_str(), name);
+        }
+        for (name, hint) in [
+            ("btcusdt", ". Write BTCUSDT"),
+            ("BTC/USDT", ". Write BTCUSDT"),
+            ("BTC_USDT", ". Write BTCUSDT"),
+            ("A B", ". Write AB"),
+            ("币安USDT", " and -"),
+            ("", " and -"),
+            ("/", " and -"),
+            ("SEVENTEEN-LETTERS", " and -"),
+        ] {
+            let why = Symbol::named(name).unwrap_err();
+            assert!(why.ends_with(hint) && why.starts_with(&format!("{name:?} is not")), "{why}");
+        }
+        assert_eq!(Symbol::new("btc_usdt").unwrap().as_str(), "btc_usdt");
+        assert_eq!(serde_json::from_str::<Symbol>("\"btc_usdt\"").unwrap().as_str(), "btc_usdt");
+    }
 
     #[test]
     fn several_are_found_in_one_walk() {

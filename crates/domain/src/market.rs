@@ -1,7 +1,7 @@
 //! Bars: what a market did in one interval.
 
 use super::id::Symbol;
-use super::money::{Decimal, Price};
+use super::money::{Decimal, PRICE_SCALE, Price};
 use super::time::UtcMs;
 use serde::{Deserialize, Serialize};
 
@@ -26,13 +26,39 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// Checks what every bar must fulfil: positive prices, low ≤ open, close ≤ high, volume ≥ 0.
+    /// Its prices: open, high, low, close.
+    #[must_use]
+    pub const fn prices(&self) -> [Price; 4] {
+        [self.open, self.high, self.low, self.close]
+    }
+
+    /// The decimals that its prices need together, 8 to 18.
+    #[must_use]
+    pub fn scale(&self) -> u8 {
+        self.prices().into_iter().map(Price::scale).fold(PRICE_SCALE, u8::max)
+    }
+
+    /// Whether all of its prices are integers of 64 bits with the decimals of the bar.
+    ///
+    /// # Errors
+    /// Names the first price that is not.
+    pub fn fits(&self) -> Result<(), String> {
+        let scale = self.scale();
+        let wide = |price: &Price| i64::try_from(price.at(scale)).is_err();
+        match self.prices().into_iter().find(wide) {
+            None => Ok(()),
+            Some(price) => Err(format!("price {price} does not fit {scale} decimals")),
+        }
+    }
+
+    /// Checks what every bar must fulfil: positive prices, low ≤ open, close ≤ high, volume ≥ 0,
+    /// and that its prices fit one scale.
     ///
     /// # Errors
     /// Names the first rule broken.
     pub fn validate(&self) -> Result<(), String> {
         let Bar { open, high, low, close, .. } = *self;
-        if low.0 <= 0 {
+        if low <= Price::default() {
             return Err(format!("low {low} is not positive"));
         }
         if high < low {
@@ -47,7 +73,7 @@ impl Bar {
         if self.volume.is_sign_negative() && !self.volume.is_zero() {
             return Err(format!("volume {} is negative", self.volume));
         }
-        Ok(())
+        self.fits()
     }
 
     /// Whether its high is the highest of its prices and its low the lowest.
@@ -59,7 +85,7 @@ impl Bar {
     /// The same bar with the highest of its prices as its high and the lowest as its low.
     #[must_use]
     pub fn ordered(&self) -> Bar {
-        let prices = [self.open, self.high, self.low, self.close];
+        let prices = self.prices();
         let high = prices.into_iter().max().unwrap_or(self.high);
         let low = prices.into_iter().min().unwrap_or(self.low);
         Bar { high, low, ..*self }

@@ -91,11 +91,13 @@ impl Recent {
         if !bar.is_ordered() {
             return Some(Oddity::Order);
         }
+        let scale = bar.scale().max(self.close.scale());
+        let close = self.close.at(scale);
         let far = |price: Price| {
-            let moved = (i128::from(price.0) - i128::from(self.close.0)).abs();
-            moved * 100 > i128::from(self.close.0) * i128::from(max_jump_percent)
+            let moved = (price.at(scale) - close).abs();
+            moved * 100 > close * i128::from(max_jump_percent)
         };
-        let known = self.time.is_some() && self.close.0 > 0 && max_jump_percent > 0;
+        let known = self.time.is_some() && close > 0 && max_jump_percent > 0;
         if known && (far(bar.high) || far(bar.low)) {
             return Some(Oddity::Jump);
         }
@@ -120,7 +122,7 @@ mod tests {
     const PERCENT: u32 = 30;
 
     fn bar(minute: i64, prices: [i64; 4], volume: Decimal) -> Bar {
-        let [open, high, low, close] = prices.map(|cents| Price(cents * 1_000_000));
+        let [open, high, low, close] = prices.map(|cents| Price::e8(cents * 1_000_000));
         let symbol = Symbol::new("BTCUSDT").unwrap();
         Bar { symbol, open_time: minute * 60_000, open, high, low, close, volume }
     }

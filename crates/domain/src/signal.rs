@@ -170,7 +170,7 @@ mod tests {
             intent,
             direction,
             confidence_ppm: 1,
-            price: Price(2),
+            price: Price::e8(2),
             close_time: 3,
             reason: "why".to_owned(),
             terms: Box::new(terms),

@@ -23,6 +23,10 @@ use std::collections::BTreeMap;
 
 /// The first byte of a state.
 pub const FORM: u8 = 0xa5;
+/// The name under which a type asks for an integer that had 64 bits in states of earlier versions
+/// and may be longer since: `deserialize_newtype_struct(LONGER, _)`, and then `deserialize_i128`.
+/// Postcard writes an integer that fits 64 bits as before, so the fingerprint stays what it was.
+pub const LONGER: &str = "everwarm.longer";
 const FINGERPRINT: std::ops::Range<usize> = 2..10;
 const CHECKSUM: std::ops::Range<usize> = 10..14;
 /// Bytes before the postcard.

@@ -388,7 +388,7 @@ fn records_that_do_not_answer_hold_the_others_up_for_a_minute() {
 #[test]
 fn a_bar_whose_prices_contradict_each_other_enters_with_them_in_order() {
     let mut told = at_a_hundred(false);
-    let odd = Bar { high: Price(9_000_000_000), ..bar("A", 11, 100) };
+    let odd = Bar { high: Price::e8(9_000_000_000), ..bar("A", 11, 100) };
     told.gathering.found(&told.said, odd, true);
     told.priced("B", 12, 101);
     let said = told.gathering.next(&told.said, 721_000, GRACE);

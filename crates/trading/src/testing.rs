@@ -40,7 +40,7 @@ pub fn sym(text: &str) -> Symbol {
 
 /// The bar of a minute (counted from the epoch) at one price, in whole quote units.
 pub fn bar(symbol: &str, minute: i64, price: i64) -> Bar {
-    let price = Price(price * 100_000_000);
+    let price = Price::e8(price * 100_000_000);
     Bar {
         symbol: sym(symbol),
         open_time: minute * MINUTE,
@@ -130,7 +130,7 @@ pub fn signal(symbol: &str, side: Side, close_time: i64) -> Signal {
         intent: side.into(),
         direction: Direction::Long,
         confidence_ppm: 1,
-        price: Price(10_000_000_000),
+        price: Price::e8(10_000_000_000),
         close_time,
         reason: "because".to_owned(),
         terms: Box::default(),

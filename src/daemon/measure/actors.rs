@@ -3,7 +3,7 @@
 use super::super::watch::Watch;
 use crate::edge::reload::standing;
 use crate::edge::world::World;
-use crate::edge::world::path::STAGES;
+use crate::edge::world::path::{self, STAGES};
 use crate::ops::telemetry::{Page, name};
 use everwarm_runtime::meter::Meter;
 use everwarm_runtime::supervise::{ActorReading, Kind, State};
@@ -22,7 +22,7 @@ struct Shown {
 pub fn show(page: &mut Page, world: &World, watch: &Watch) {
     let readings = world.directory.readings();
     let stands = standing(world);
-    told(page, &readings, &behind(world), &|path| stands.switches.is_off(path));
+    told(page, &readings, &behind(world), &|at| path::is_off(&stands.switches, at));
     watch.supervised.show(page);
 }
 

@@ -3,7 +3,7 @@
 use super::super::watch::Watch;
 use crate::edge::meters::StreamMeter;
 use crate::edge::reload::standing;
-use crate::edge::world::{Passing, World};
+use crate::edge::world::{Passing, World, path};
 use crate::ops::health::exposed;
 use crate::ops::telemetry::Page;
 use crate::ops::views::{OwedState, StatusView, SwitchesView, SymbolView};
@@ -16,12 +16,12 @@ pub fn market(page: &mut Page, world: &World, watch: &Watch, venue: &str) {
     let meters = &world.board.meters;
     let stands = standing(world);
     for (stream, of, place) in [
-        ("market", &meters.market, "root/trading/feeds"),
-        ("private", &meters.private, "root/trading/gateways/private"),
+        ("market", &meters.market, world.places.feed()),
+        ("private", &meters.private, world.places.private()),
     ] {
         shown(page, venue, stream, of);
         // What is turned off calls nobody.
-        if !stands.switches.is_off(place) {
+        if !path::is_off(&stands.switches, &place) {
             page.flag("everwarm_feed_connected", &[venue, stream], of.is_up());
         }
     }

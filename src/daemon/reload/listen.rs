@@ -5,7 +5,7 @@ use super::Reloader;
 use crate::daemon::steward::steward;
 use crate::edge::reload::standing;
 use crate::edge::task::rounds;
-use crate::ops::api::LogLevel;
+use crate::ops::log::LogLevel;
 use crate::ops::views::Trigger;
 use everwarm_runtime::supervise::ChildSpec;
 use std::sync::Arc;

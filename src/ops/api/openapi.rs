@@ -1,30 +1,18 @@
-//! The description of the API for programs: paths from one table, shapes from the types that are
-//! answered. A test holds the table and the router together.
+//! The description of the API for programs: questions and changes from their rows, what else there
+//! is from one table, shapes from the types that are answered. A test holds the table and the
+//! router together.
 
 use super::problem::Problem;
-use crate::ops::harm::{BranchView, HarmView};
-use crate::ops::summary::SummaryView;
-use crate::ops::views::{
-    AdoptView, AdoptedView, AuditView, BarView, ClearedView, EquityView, ExplainView, FillView,
-    HealthView, LogLevelView, LotView, NamedView, OrderView, PositionView, QuarantineView,
-    ReadyView, ReasonView, ReconcileView, ReloadView, ReloadsView, ReplayView, ResolveView,
-    ResolvedView, SafeView, SessionView, SignalView, StatusView, SwitchedView, SwitchesView,
-    SymbolView, SymbolsChangeView, TradeView, ValueView, VerifyView, VersionView,
-};
+use crate::ops::changes::{self, Change};
+use crate::ops::questions::{self, Question, Schemas, Shape, any, nothing, one, text};
+use crate::ops::views::{ReadyView, SessionView};
 use crate::shapes::SYMBOL;
 use everwarm_domain::time::Timeframe;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use utoipa::ToSchema;
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::Schema;
-
-/// Shapes by name.
-type Schemas = BTreeMap<String, RefOr<Schema>>;
-/// A shape, whose parts it adds to the others.
-type Shape = fn(&mut Schemas) -> Value;
 
 /// One path with one method.
+#[derive(Clone, Copy)]
 struct Row {
     method: &'static str,
     path: &'static str,
@@ -45,19 +33,11 @@ const fn get(path: &'static str, about: &'static str, shape: Shape) -> Row {
     Row { method: "get", path, about, query: &[], body: None, token: false, answer: (JSON, shape) }
 }
 
-const fn listed(path: &'static str, about: &'static str, shape: Shape) -> Row {
-    Row { query: &["limit"], ..get(path, about, shape) }
-}
-
-const fn paged(path: &'static str, about: &'static str, shape: Shape) -> Row {
-    Row { query: &["limit", "before"], ..get(path, about, shape) }
-}
-
 const fn post(path: &'static str, about: &'static str, body: Shape, shape: Shape) -> Row {
     Row { method: "post", body: Some(body), token: true, ..get(path, about, shape) }
 }
 
-/// Everything that is answered.
+/// What is answered besides questions and changes.
 const ROWS: &[Row] = &[
     Row {
         answer: ("text/plain; charset=utf-8", text),
@@ -72,21 +52,6 @@ const ROWS: &[Row] = &[
         ..get("/metrics", "All metrics, in the text format of Prometheus", text)
     },
     get("/api/v1/openapi.json", "This description", any),
-    get("/api/v1/version", "Name and version of the program", one::<VersionView>),
-    get("/api/v1/status", "One screen", one::<StatusView>),
-    get("/api/v1/doctor", "What is wrong, since when, and what to do", one::<HealthView>),
-    get("/api/v1/positions", "Positions of every symbol ever traded", all::<PositionView>),
-    get("/api/v1/lots", "What each strategy holds", all::<LotView>),
-    listed("/api/v1/trades", "Trades from flat to flat", all::<TradeView>),
-    Row {
-        query: &["from", "to"],
-        ..get("/api/v1/summary", "What a time came to; today's day without one", one::<SummaryView>)
-    },
-    get("/api/v1/verify", "Derives everything again and compares", one::<VerifyView>),
-    Row {
-        query: &["from", "to"],
-        ..get("/api/v1/replay", "Decides everything again and compares", one::<ReplayView>)
-    },
     Row {
         answer: ("application/octet-stream", text),
         token: true,
@@ -98,93 +63,21 @@ const ROWS: &[Row] = &[
     },
     get("/api/v1/session", "Whether a page may change something", one::<SessionView>),
     post("/api/v1/session", "Gives a page a cookie for the token", nothing, one::<SessionView>),
-    get("/api/v1/tree", "The supervision tree", any),
-    post("/api/v1/kill", "Disturbs an actor on purpose", one::<HarmView>, one::<HarmView>),
-    post(
-        "/api/v1/retry",
-        "Tries a branch at once that is kept down",
-        one::<BranchView>,
-        one::<BranchView>,
-    ),
-    get("/api/v1/config", "Every value the process runs with", all::<ValueView>),
-    get("/api/v1/config/schema", "The JSON schema of a configuration file", any),
-    get("/api/v1/config/reloads", "The configuration in force, and reloads", one::<ReloadsView>),
-    Row {
-        query: &["dry_run"],
-        ..post("/api/v1/config/reload", "Reads it again", nothing, one::<ReloadView>)
-    },
-    post("/api/v1/config/rollback", "Puts in force what was before", nothing, one::<ReloadView>),
-    get("/api/v1/switches", "What operators allow", one::<SwitchesView>),
-    post(
-        "/api/v1/trading/safe-start",
-        "Takes a step of a careful start",
-        one::<SafeView>,
-        one::<SwitchedView>,
-    ),
-    post(
-        "/api/v1/trading/{word}",
-        "Halts, resumes or flattens",
-        one::<ReasonView>,
-        one::<SwitchedView>,
-    ),
-    post(
-        "/api/v1/enable",
-        "Turns a strategy or a process on",
-        one::<NamedView>,
-        one::<SwitchedView>,
-    ),
-    post(
-        "/api/v1/disable",
-        "Turns a strategy or a process off",
-        one::<NamedView>,
-        one::<SwitchedView>,
-    ),
-    get("/api/v1/log-level", "The filter of the log", one::<LogLevelView>),
-    Row {
-        method: "put",
-        ..post(
-            "/api/v1/log-level",
-            "Sets the filter of the log, for a while or until the end of the process",
-            one::<LogLevelView>,
-            one::<LogLevelView>,
-        )
-    },
-    get("/api/v1/quarantine", "What is set aside", all::<QuarantineView>),
-    post("/api/v1/quarantine/{id}/{how}", "Ends a quarantine", nothing, one::<QuarantineView>),
-    get("/api/v1/symbols", "What is listed", all::<SymbolView>),
-    post(
-        "/api/v1/symbols/refresh",
-        "Has the venue asked now what it has",
-        nothing,
-        one::<SymbolsChangeView>,
-    ),
-    post(
-        "/api/v1/symbols/{symbol}/{how}",
-        "Adds or removes a symbol",
-        nothing,
-        one::<SymbolsChangeView>,
-    ),
-    post(
-        "/api/v1/limits/clear",
-        "Ends a wait that the venue asked for",
-        nothing,
-        one::<ClearedView>,
-    ),
-    get("/api/v1/reconcile", "The account beside the books", one::<ReconcileView>),
-    post("/api/v1/resolve/{id}", "Ends a conflict", one::<ResolveView>, one::<ResolvedView>),
-    post("/api/v1/adopt", "Takes a surplus into the books", one::<AdoptView>, one::<AdoptedView>),
-    paged("/api/v1/orders", "Orders by close time", all::<OrderView>),
-    paged("/api/v1/fills", "Fills as they were applied", all::<FillView>),
-    paged("/api/v1/equity", "Value of the account after each close", all::<EquityView>),
-    listed("/api/v1/signals", "What was wished, and what became of it", all::<SignalView>),
-    listed("/api/v1/audit", "Changes asked for by the API", all::<AuditView>),
-    paged("/api/v1/bars/{symbol}/{timeframe}", "Closed bars by opening time", all::<BarView>),
-    Row {
-        query: &["time"],
-        ..get("/api/v1/why-not/{symbol}", "Why there was no order", one::<ExplainView>)
-    },
-    get("/api/v1/explain/{id}", "The story of an order, a fill or a fact", one::<ExplainView>),
 ];
+
+/// Everything that is answered.
+fn rows() -> impl Iterator<Item = Row> {
+    let asked = |question: &&Question| {
+        let Question { path, about, query, shape, .. } = **question;
+        Row { query, ..get(path, about, shape) }
+    };
+    let changed = |change: &&Change| {
+        let Change { method, path, about, query, body, shape, .. } = **change;
+        Row { method, query, ..post(path, about, body, shape) }
+    };
+    let asked = questions::ALL.iter().map(asked);
+    ROWS.iter().copied().chain(asked).chain(changes::ALL.iter().map(changed))
+}
 
 /// The document, in the form of OpenAPI 3.1.
 #[must_use]
@@ -192,8 +85,8 @@ pub fn document() -> Value {
     let mut schemas = Schemas::new();
     let problem = one::<Problem>(&mut schemas);
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    for row in ROWS {
-        let operation = operation(row, &problem, &mut schemas);
+    for row in rows() {
+        let operation = operation(&row, &problem, &mut schemas);
         paths.entry(row.path).or_default().insert(row.method.to_owned(), operation);
     }
     let scheme = json!({ "type": "http", "scheme": "bearer" });
@@ -212,7 +105,7 @@ pub fn document() -> Value {
 /// Whether a path may be asked with a query.
 #[must_use]
 pub fn takes_query(path: &str) -> bool {
-    ROWS.iter().any(|row| row.path == path && !row.query.is_empty())
+    rows().any(|row| row.path == path && !row.query.is_empty())
 }
 
 fn operation(row: &Row, problem: &Value, schemas: &mut Schemas) -> Value {
@@ -276,29 +169,6 @@ fn in_query(name: &str) -> Value {
     json!({ "name": name, "in": "query", "required": false, "schema": schema })
 }
 
-fn one<T: ToSchema>(schemas: &mut Schemas) -> Value {
-    let mut parts = vec![(T::name().into_owned(), T::schema())];
-    T::schemas(&mut parts);
-    schemas.extend(parts);
-    json!({ "$ref": format!("#/components/schemas/{}", T::name()) })
-}
-
-fn all<T: ToSchema>(schemas: &mut Schemas) -> Value {
-    json!({ "type": "array", "items": one::<T>(schemas) })
-}
-
-fn any(_: &mut Schemas) -> Value {
-    json!({ "type": "object" })
-}
-
-fn nothing(_: &mut Schemas) -> Value {
-    json!({ "type": "object", "additionalProperties": false })
-}
-
-fn text(_: &mut Schemas) -> Value {
-    json!({ "type": "string" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -317,7 +187,9 @@ mod tests {
             }
             let code = std::fs::read_to_string(entry.path()).unwrap();
             for part in code.split(".route(").skip(1) {
-                let path = part.split('"').nth(1).unwrap();
+                // Questions and changes are routed by their rows.
+                let named = part.trim_start().starts_with('"');
+                let Some(path) = part.split('"').nth(1).filter(|_| named) else { continue };
                 if PAGE.contains(&path) {
                     continue;
                 }

@@ -3,7 +3,8 @@
 use super::problem::{Refusal, json};
 use super::routes::Api;
 use super::session;
-use super::writes::{Nothing, change};
+use super::writes::{Act, attempt};
+use crate::ops::changes::{Nothing, tried};
 use crate::ops::page::{Full, asset};
 use crate::ops::views::SessionView;
 use axum::body::Body;
@@ -37,7 +38,7 @@ fn file(path: &str) -> Response {
 /// The stream: server-sent events.
 pub async fn events(State(api): State<Api>, headers: HeaderMap) -> Response {
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    match api.stream.read(&api.desk, last) {
+    match api.stream.read(&api.context, last) {
         Ok(events) => {
             let kind = HeaderValue::from_static("text/event-stream");
             ([(CONTENT_TYPE, kind)], Body::from_stream(events)).into_response()
@@ -55,7 +56,8 @@ pub async fn session(State(api): State<Api>, headers: HeaderMap) -> Response {
 pub async fn sign_in(State(api): State<Api>, request: Request) -> Response {
     let host = session::host(request.headers()).map(str::to_owned);
     let signed_in = |_: &Nothing| Ok(SessionView { signed_in: true });
-    let mut response = change(&api, request, signed_in).await;
+    let act: Act = Box::new(move |body| tried(body, signed_in));
+    let mut response = attempt(&api, request, act).await;
     if response.status().is_success() {
         match host.and_then(|host| api.sessions.begin(&host).ok()) {
             Some(cookie) => response.headers_mut().append(SET_COOKIE, cookie),

@@ -1,6 +1,7 @@
 //! What is said where something is not answered, and how often it was.
 
-use crate::ops::exit::Exit;
+use crate::ops::exit::{Exit, Failure};
+use crate::ops::questions::Json;
 use crate::ops::telemetry::HTTP;
 use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -171,6 +172,25 @@ pub fn json_as(status: StatusCode, kind: &'static str, body: &impl Serialize) ->
         }
         Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, e.to_string()).into_response(),
     }
+}
+
+/// What is said where there is no answer.
+pub fn unanswered(Failure { exit, text, code }: Failure) -> Response {
+    let (status, code) = match (code, exit) {
+        (Failure::BAD_QUERY, _) => return Refusal::BadQuery.answer(text),
+        (Failure::BAD_BODY, _) => return Refusal::BadBody.answer(text),
+        (Failure::NO_SUCH_PATH, _) => return Refusal::NoSuchPath.answer(text),
+        ("", _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        (code, Exit::Usage) => (StatusCode::BAD_REQUEST, code),
+        (code, _) => (StatusCode::NOT_FOUND, code),
+    };
+    problem(status, code, text, exit)
+}
+
+/// An answer that is made.
+pub fn answered(json: Json) -> Response {
+    let kind = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    (kind, json.into_bytes()).into_response()
 }
 
 /// An answer.

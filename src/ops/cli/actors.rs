@@ -1,18 +1,17 @@
 //! `everwarm kill` and `everwarm retry`: what is done to actors of the running daemon.
 
-use super::ask;
-use crate::ops::api::Token;
-use crate::ops::config::Look;
+use super::{Core, ask};
+use crate::ops::changes::{KILL, RETRY};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::harm::{BranchView, HarmView, How, STALL};
 use crate::ops::print::{Printer, confirm};
-use crate::ops::remote::RemoteDesk;
+use crate::ops::questions::Asked;
 
 /// Flags of `kill`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct KillArgs {
-    /// Its place in the tree, like root/trading/feeds/feed; a name like gateway where nobody else
-    /// has it. With a supervisor goes all below it; with root, the process.
+    /// Its place in the tree, like root/trading/feeds/sim/feed; a name like gateway where nobody
+    /// else has it. With a supervisor goes all below it; with root, the process.
     path: String,
     /// How.
     #[arg(long, value_enum, default_value_t)]
@@ -41,14 +40,14 @@ pub struct RetryArgs {
 }
 
 /// Disturbs an actor.
-pub fn kill(args: &KillArgs, printer: Printer) -> Result<Exit, Failure> {
+pub fn kill(args: &KillArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let wanted = HarmView { path: args.path.clone(), how: args.how, seconds: args.seconds };
     confirm(&format!("disturb {}{}", args.path, end(&wanted)), args.yes)?;
-    let (desk, token) = daemon(&args.args)?;
-    let view = desk.kill(&wanted, token.as_ref())?;
+    let answer = args.args.change(core, &KILL, &Asked::default(), &wanted)?;
     if args.args.json {
-        return printer.json(&view);
+        return printer.answer(&answer);
     }
+    let view: HarmView = answer.read()?;
     let (path, blow) = (&view.path, view.blow());
     let mut lines = vec![format!("{path} {blow}{}", end(&view))];
     if blow.waits() {
@@ -66,21 +65,13 @@ fn end(view: &HarmView) -> String {
 }
 
 /// Tries a branch that is kept down.
-pub fn retry(args: &RetryArgs, printer: Printer) -> Result<Exit, Failure> {
+pub fn retry(args: &RetryArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     confirm(&format!("try {} at once", args.path), args.yes)?;
-    let (desk, token) = daemon(&args.args)?;
-    let view = desk.retry(&BranchView { path: args.path.clone() }, token.as_ref())?;
+    let wanted = BranchView { path: args.path.clone() };
+    let answer = args.args.change(core, &RETRY, &Asked::default(), &wanted)?;
     if args.args.json {
-        return printer.json(&view);
+        return printer.answer(&answer);
     }
+    let view: BranchView = answer.read()?;
     printer.lines(&[format!("{} is tried, if it was waiting", view.path)]).map(|_| Exit::Fine)
-}
-
-fn daemon(args: &ask::Args) -> Result<(RemoteDesk, Option<Token>), Failure> {
-    let config = args.configuration(Look::Secrets)?;
-    let Some(desk) = RemoteDesk::connect(&config.data_dir)? else {
-        let text = format!("no daemon is running on {}", config.data_dir.display());
-        return Err(Failure::new(Exit::Unreachable, text));
-    };
-    Ok((desk, Token::find(config.token.as_ref(), &config.data_dir)?))
 }

@@ -4,20 +4,18 @@
 use super::Core;
 use super::run::{put, sources};
 use crate::ops::api::Token;
+use crate::ops::changes::Change;
 use crate::ops::config::{Config, Look, Sources};
-use crate::ops::desk::{Desk, ReloadHow, SymbolsChange};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::health::is_configured;
-use crate::ops::offline::OfflineDesk;
+use crate::ops::offline::OfflineContext;
 use crate::ops::print::Printer;
 use crate::ops::progress::{Counted, Progress};
-use crate::ops::remote::RemoteDesk;
+use crate::ops::questions::{self, Asked, Json, Question};
+use crate::ops::remote::Remote;
 use crate::ops::text::shell_word;
-use crate::ops::views::{
-    AdoptView, AdoptedView, QuarantineView, ReloadView, ResolveView, ResolvedView, SwitchWord,
-    SwitchedView, SymbolsChangeView,
-};
 use serde::Serialize;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -90,121 +88,59 @@ impl Args {
     ///
     /// # Errors
     /// Nobody does.
-    pub fn desk(&self, core: &Core) -> Result<Box<dyn Desk>, Failure> {
-        self.desk_counted(core, &Arc::new(Progress::begin("", false)))
+    pub fn daemon(&self, core: &Core) -> Result<Daemon, Failure> {
+        self.daemon_counted(core, &Arc::new(Progress::begin("", false)))
     }
 
     /// The same, each fact read from a file being counted.
     ///
     /// # Errors
     /// Nobody answers.
-    pub fn desk_counted(
-        &self,
-        core: &Core,
-        progress: &Arc<Progress>,
-    ) -> Result<Box<dyn Desk>, Failure> {
+    pub fn daemon_counted(&self, core: &Core, progress: &Arc<Progress>) -> Result<Daemon, Failure> {
         let data_dir = self.configuration(Look::Words)?.data_dir;
-        if let Some(remote) = RemoteDesk::connect(&data_dir)? {
-            return Ok(Box::new(remote));
+        if let Some(remote) = Remote::connect(&data_dir)? {
+            return Ok(Daemon::Running(remote));
         }
-        offline(&data_dir, core, progress).map_err(silent)
+        offline(&data_dir, core, progress).map(Box::new).map(Daemon::Stopped).map_err(silent)
     }
 
-    /// Ends a quarantine, by the daemon or in its files.
+    /// Asks a question of one word and prints the rows of its answer.
     ///
     /// # Errors
-    /// It cannot be ended so, or there is neither.
-    pub fn release(&self, core: &Core, id: u64, retry: bool) -> Result<QuarantineView, Failure> {
-        let config = self.configuration(Look::Secrets)?;
-        match RemoteDesk::connect(&config.data_dir)? {
-            Some(remote) => {
-                let token = Token::find(config.token.as_ref(), &config.data_dir)?;
-                remote.release(id, retry, token.as_ref())
-            }
-            None => (core.release)(&config.data_dir, id, retry).map_err(silent),
-        }
-    }
-
-    /// Ends a conflict, by the daemon or in its files.
-    ///
-    /// # Errors
-    /// It cannot be ended so, or there is neither.
-    pub fn resolve(
+    /// It has no answer, or it could not be written.
+    pub fn print(
         &self,
         core: &Core,
-        id: &str,
-        word: &ResolveView,
-    ) -> Result<ResolvedView, Failure> {
-        let config = self.configuration(Look::Secrets)?;
-        match RemoteDesk::connect(&config.data_dir)? {
-            Some(remote) => {
-                let token = Token::find(config.token.as_ref(), &config.data_dir)?;
-                remote.resolve(id, word, token.as_ref())
-            }
-            None => (core.resolve)(&config.data_dir, id, word).map_err(silent),
+        printer: Printer,
+        question: &Question,
+    ) -> Result<Exit, Failure> {
+        let answer = self.daemon(core)?.ask(question, &Asked::default())?;
+        if self.json {
+            return printer.answer(&answer);
         }
+        rows(&answer.rows()?, question, printer)
     }
 
-    /// Takes a surplus into the books, by the daemon or in its files.
+    /// Has something changed, by the daemon or in its files.
     ///
     /// # Errors
     /// It is refused, or there is neither.
-    pub fn adopt(&self, core: &Core, word: &AdoptView) -> Result<AdoptedView, Failure> {
+    pub fn change(
+        &self,
+        core: &Core,
+        change: &Change,
+        asked: &Asked,
+        body: &impl Serialize,
+    ) -> Result<Json, Failure> {
         let config = self.configuration(Look::Secrets)?;
-        match RemoteDesk::connect(&config.data_dir)? {
-            Some(remote) => {
-                let token = Token::find(config.token.as_ref(), &config.data_dir)?;
-                remote.adopt(word, token.as_ref())
-            }
-            None => (core.adopt)(&config.data_dir, word).map_err(silent),
+        let body = Json::of(body)?;
+        if let Some(remote) = Remote::connect(&config.data_dir)? {
+            let token = Token::find(config.token.as_ref(), &config.data_dir)?;
+            return remote.change(change, asked, body, token.as_ref());
         }
-    }
-}
-
-impl Args {
-    /// Has the running daemon read its configuration again.
-    ///
-    /// # Errors
-    /// None is running, or it refuses.
-    pub fn reload(&self, how: ReloadHow) -> Result<ReloadView, Failure> {
-        let config = self.configuration(Look::Secrets)?;
-        let Some(remote) = RemoteDesk::connect(&config.data_dir)? else {
-            let dir = config.data_dir.display();
-            let text = format!("no daemon is running on {dir}: the next start reads it anyway");
-            return Err(Failure::new(Exit::Unreachable, text));
-        };
-        let token = Token::find(config.token.as_ref(), &config.data_dir)?;
-        remote.reload(how, token.as_ref())
-    }
-
-    /// Has a word of an operator taken down, by the daemon or in its files.
-    ///
-    /// # Errors
-    /// It is refused, or there is neither.
-    pub fn switch(&self, core: &Core, word: &SwitchWord) -> Result<SwitchedView, Failure> {
-        let config = self.configuration(Look::Secrets)?;
-        match RemoteDesk::connect(&config.data_dir)? {
-            Some(remote) => {
-                let token = Token::find(config.token.as_ref(), &config.data_dir)?;
-                remote.switch(word, token.as_ref())
-            }
-            None => (core.switch)(&config.data_dir, word).map_err(silent),
-        }
-    }
-
-    /// Changes what a running daemon lists.
-    ///
-    /// # Errors
-    /// None is running, or it refuses.
-    pub fn change_symbols(&self, change: SymbolsChange) -> Result<SymbolsChangeView, Failure> {
-        let config = self.configuration(Look::Secrets)?;
-        let Some(remote) = RemoteDesk::connect(&config.data_dir)? else {
-            let dir = config.data_dir.display();
-            let text = format!("no daemon is running on {dir}: symbols are changed by one");
-            return Err(Failure::new(Exit::Unreachable, text));
-        };
-        let token = Token::find(config.token.as_ref(), &config.data_dir)?;
-        remote.change_symbols(change, token.as_ref())
+        let control = (core.control)(&config.data_dir);
+        let tried = (change.act)(control.as_ref(), asked, &body);
+        tried.and_then(|(_, done)| done).map_err(silent)
     }
 }
 
@@ -221,7 +157,7 @@ fn offline(
     data_dir: &Path,
     core: &Core,
     progress: &Arc<Progress>,
-) -> Result<Box<dyn Desk>, Failure> {
+) -> Result<OfflineContext, Failure> {
     if !data_dir.is_dir() {
         let dir = data_dir.display();
         let text = format!("no daemon is running on {dir}, and nothing is kept there");
@@ -230,8 +166,8 @@ fn offline(
     // Both are only looked at.
     let journal = (core.files.journal)(data_dir)?;
     let journal = Box::new(Counted(journal, Arc::clone(progress)));
-    let desk = OfflineDesk::open(data_dir, journal, core.proofs)?;
-    Ok(Box::new(desk.written_as(&data_dir.join(core.files.live))))
+    let context = OfflineContext::open(data_dir, journal, core.proofs)?;
+    Ok(context.written_as(&data_dir.join(core.files.live)))
 }
 
 /// Flags of a command that lists.
@@ -259,29 +195,70 @@ impl ListArgs {
         self.limit.filter(|limit| *limit > 0)
     }
 
-    /// Asks for a list and prints it: as JSON, or by `table`.
+    /// Asks for a list and prints its rows.
     ///
     /// # Errors
-    /// It could not be read or written.
-    pub fn list<T: Serialize>(
+    /// It has no answer, or it could not be written.
+    pub fn print(
         &self,
         core: &Core,
         printer: Printer,
-        ask: impl FnOnce(&dyn Desk, Option<usize>) -> Result<Vec<T>, Failure>,
-        print: impl FnOnce(&[T]) -> Result<Exit, Failure>,
+        question: &Question,
+    ) -> Result<Exit, Failure> {
+        self.print_with(core, printer, (question, Asked::default()), |_| ())
+    }
+
+    /// The same, asked with more words; before the table `remark` is told its rows.
+    ///
+    /// # Errors
+    /// It has no answer, or it could not be written.
+    pub fn print_with(
+        &self,
+        core: &Core,
+        printer: Printer,
+        (question, asked): (&Question, Asked),
+        remark: impl FnOnce(&[Value]),
     ) -> Result<Exit, Failure> {
         let limit = self.limit();
-        let rows = ask(self.args.desk(core)?.as_ref(), limit)?;
+        let answer = self.args.daemon(core)?.ask(question, &asked.with("limit", limit))?;
         if self.args.json {
-            return printer.json(&rows);
+            return printer.answer(&answer);
         }
-        if rows.is_empty() {
-            printer.note("none yet");
-            return Ok(Exit::Fine);
-        }
-        if self.limit.is_none() && limit == Some(rows.len()) {
+        let found = answer.rows()?;
+        if self.limit.is_none() && limit == Some(found.len()) {
             printer.note(&format!("the newest {SHOWN}; --limit 0 shows all"));
         }
-        print(&rows)
+        remark(&found);
+        rows(&found, question, printer)
     }
+}
+
+/// Whoever answers for a data directory.
+pub enum Daemon {
+    /// It runs.
+    Running(Remote),
+    /// It does not: its files are read.
+    Stopped(Box<OfflineContext>),
+}
+
+impl Daemon {
+    /// The answer to a question.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn ask(&self, question: &Question, asked: &Asked) -> Result<Json, Failure> {
+        match self {
+            Daemon::Running(remote) => remote.ask(question, asked),
+            Daemon::Stopped(files) => Ok((question.answer)(files.as_ref(), asked)?.json),
+        }
+    }
+}
+
+/// Prints rows as a table, or that there are none.
+fn rows(rows: &[Value], question: &Question, printer: Printer) -> Result<Exit, Failure> {
+    if rows.is_empty() {
+        printer.note(question.none);
+        return Ok(Exit::Fine);
+    }
+    printer.table(&questions::table(question.columns, rows))
 }

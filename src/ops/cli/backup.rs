@@ -7,7 +7,7 @@ use crate::ops::config::Look;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::progress::Progress;
-use crate::ops::remote::RemoteDesk;
+use crate::ops::remote::Remote;
 use crate::ops::text::{count, instant, thousands};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ pub fn backup(args: &BackupArgs, core: &Core, printer: Printer) -> Result<Exit, 
     let progress = Progress::begin("packing, kB", !printer.quiet);
     let made = backup::write(file, *force, |out| {
         let mut out = Told { out, progress: &progress, bytes: 0 };
-        match RemoteDesk::connect(&config.data_dir)? {
+        match Remote::connect(&config.data_dir)? {
             Some(remote) => {
                 let token = Token::find(config.token.as_ref(), &config.data_dir)?;
                 remote.backup(token.as_ref(), &mut out)

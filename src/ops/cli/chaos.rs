@@ -3,6 +3,7 @@
 use super::Core;
 use super::run::{put, sources};
 use crate::ops::config::layers::variable_of;
+use crate::ops::config::venue::SIMULATED;
 use crate::ops::config::{Config, Given, Look, Sources};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
@@ -126,11 +127,12 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
     }
     let theirs = sources(args.config.as_ref(), Vec::new());
     let config = Sources { flags: args.given(), ..theirs.clone() }.load(Look::World)?;
-    if !args.exhaustive && theirs.text("venue.kind") == "binance" {
-        printer.note(
-            "venue.kind is \"binance\": strategies, limits and symbols are proved at the simulated \
+    let kind = theirs.text("venue.kind");
+    if !args.exhaustive && kind != SIMULATED {
+        printer.note(&format!(
+            "venue.kind is {kind:?}: strategies, limits and symbols are proved at the simulated \
              exchange, on the recording; no order leaves this machine",
-        );
+        ));
     }
     let again = args.again(&theirs);
     let arguments = args.config.iter().flat_map(|file| ["--config".into(), file.into()]).collect();

@@ -2,17 +2,18 @@
 
 use super::run::{self, sources};
 use super::{Core, ask};
+use crate::ops::changes::{Nothing, RELOAD, ROLLBACK};
 use crate::ops::config::layers::DEFAULTS;
 use crate::ops::config::live::differences;
 use crate::ops::config::noted::typed;
 use crate::ops::config::{ConfigErrors, Look, schema::schema};
-use crate::ops::desk::{Desk, ReloadHow};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
-use crate::ops::remote::RemoteDesk;
+use crate::ops::questions::{Asked, CONFIG, Json, RELOADS};
+use crate::ops::remote::Remote;
 use crate::ops::text::{Paint, Table, count, instant, wrap};
 use crate::ops::views::{
-    CheckedView, DifferenceView, ReloadResult, ReloadView, SetView, ValueView,
+    CheckedView, DifferenceView, ReloadResult, ReloadView, ReloadsView, SetView, ValueView,
 };
 use clap::Subcommand;
 use std::path::Path;
@@ -111,8 +112,8 @@ pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure
         Some(Verb::Show(args)) => show(args, printer),
         Some(Verb::Check(given)) => check(given, printer),
         Some(Verb::Diff(given)) => diff(given, printer),
-        Some(Verb::Reload(args)) => reload(args, printer),
-        Some(Verb::Rollback(args)) => rollback(args, printer),
+        Some(Verb::Reload(args)) => reload(args, core, printer),
+        Some(Verb::Rollback(args)) => rollback(args, core, printer),
         Some(Verb::Reloads(args)) => reloads(args, core, printer),
         Some(Verb::Schema) => printer.json(&schema()),
         Some(Verb::Example) => printer.lines(&[DEFAULTS.trim_end()]).map(|_| Exit::Fine),
@@ -124,9 +125,10 @@ fn show(args: &ShowArgs, printer: Printer) -> Result<Exit, Failure> {
     let values = if *running {
         // Where it is asked for, whatever its file says by now.
         let asked = sources(given.run.config(), given.run.given()).load(Look::Words)?;
-        let desk = connected(Path::new(&asked.data_dir))?;
-        printer.note(&format!("configuration {} is in force", desk.reloads()?.generation));
-        desk.config()?
+        let daemon = connected(Path::new(&asked.data_dir))?;
+        let reloads: ReloadsView = daemon.ask(&RELOADS, &Asked::default())?.read()?;
+        printer.note(&format!("configuration {} is in force", reloads.generation));
+        running_values(&daemon)?
     } else {
         given.values(Look::Words, printer).map_err(Failure::from)?.0
     };
@@ -163,7 +165,7 @@ fn check(given: &Given, printer: Printer) -> Result<Exit, Failure> {
 
 fn diff(given: &Given, printer: Printer) -> Result<Exit, Failure> {
     let (values, data_dir) = given.values(Look::World, printer).map_err(Failure::from)?;
-    let mut found = differences(&connected(&data_dir)?.config()?, &values);
+    let mut found = differences(&running_values(&connected(&data_dir)?)?, &values);
     found.retain(|difference| difference.key != FOUND_BY);
     let exit = if found.is_empty() { Exit::Fine } else { Exit::Problems };
     if given.json {
@@ -176,39 +178,50 @@ fn diff(given: &Given, printer: Printer) -> Result<Exit, Failure> {
     printer.lines(&difference_lines(&found, printer.width)).map(|_| exit)
 }
 
-fn connected(data_dir: &Path) -> Result<RemoteDesk, Failure> {
-    RemoteDesk::connect(data_dir)?.ok_or_else(|| {
+/// What the running daemon is configured with.
+fn running_values(daemon: &Remote) -> Result<Vec<ValueView>, Failure> {
+    daemon.ask(&CONFIG, &Asked::default())?.read()
+}
+
+fn connected(data_dir: &Path) -> Result<Remote, Failure> {
+    Remote::connect(data_dir)?.ok_or_else(|| {
         let text = format!("no daemon is running on {}", data_dir.display());
         Failure::new(Exit::Unreachable, text)
     })
 }
 
-fn reload(args: &ReloadArgs, printer: Printer) -> Result<Exit, Failure> {
+fn reload(args: &ReloadArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let ask = |dry: Option<u8>| {
+        args.args.change(core, &RELOAD, &Asked::default().with("dry_run", dry), &Nothing {})
+    };
     if args.dry_run || !args.yes {
-        let would = args.args.reload(ReloadHow::Dry)?;
+        let answer = ask(Some(1))?;
+        let would: ReloadView = answer.read()?;
         if args.dry_run || would.result == ReloadResult::Unchanged {
-            return told(&would, args, printer);
+            return told(&answer, args, printer);
         }
         for line in changes(&would, printer.width) {
             printer.note(&line);
         }
         confirm("put this in force", false)?;
     }
-    told(&args.args.reload(ReloadHow::Apply)?, args, printer)
+    told(&ask(None)?, args, printer)
 }
 
-fn rollback(args: &ReloadArgs, printer: Printer) -> Result<Exit, Failure> {
+fn rollback(args: &ReloadArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     if args.dry_run {
         return Err(Failure::new(Exit::Usage, "a rollback is not tried: it is done, or refused"));
     }
     confirm("put in force what was before", args.yes)?;
-    told(&args.args.reload(ReloadHow::Rollback)?, args, printer)
+    let answer = args.args.change(core, &ROLLBACK, &Asked::default(), &Nothing {})?;
+    told(&answer, args, printer)
 }
 
-fn told(view: &ReloadView, args: &ReloadArgs, printer: Printer) -> Result<Exit, Failure> {
+fn told(answer: &Json, args: &ReloadArgs, printer: Printer) -> Result<Exit, Failure> {
     if args.args.json {
-        return printer.json(view);
+        return printer.answer(answer);
     }
+    let view: ReloadView = answer.read()?;
     let generation = view.generation;
     let line = match view.result {
         ReloadResult::Applied => format!("configuration {generation} is in force"),
@@ -219,7 +232,7 @@ fn told(view: &ReloadView, args: &ReloadArgs, printer: Printer) -> Result<Exit, 
         | ReloadResult::Rejected
         | ReloadResult::RollbackFailed => format!("nothing changes: {generation} is in force"),
     };
-    let lines = [vec![line], changes(view, printer.width)].concat();
+    let lines = [vec![line], changes(&view, printer.width)].concat();
     printer.lines(&lines).map(|_| Exit::Fine)
 }
 
@@ -234,10 +247,11 @@ fn changes(view: &ReloadView, width: usize) -> Vec<String> {
 }
 
 fn reloads(args: &ask::Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let view = args.desk(core)?.reloads()?;
+    let answer = args.daemon(core)?.ask(&RELOADS, &Asked::default())?;
     if args.json {
-        return printer.json(&view);
+        return printer.answer(&answer);
     }
+    let view: ReloadsView = answer.read()?;
     let mut lines = vec![format!("configuration {} is in force", view.generation)];
     for key in &view.restart_pending {
         lines.push(format!("{key} takes a restart to change"));

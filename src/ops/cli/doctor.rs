@@ -7,6 +7,7 @@ use crate::ops::config::noted::typed;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::health::causes_first;
 use crate::ops::print::Printer;
+use crate::ops::questions::{Asked, DOCTOR};
 use crate::ops::text::{Paint, count, hang, instant, took};
 use crate::ops::views::{FindingView, HealthView, Severity};
 use std::time::Duration;
@@ -53,8 +54,9 @@ fn since(finding: &FindingView) -> String {
 /// What is wrong, whoever answers, with commands that are about the daemon that was asked. That
 /// nobody does is one of the things that may be wrong.
 pub fn look(args: &Args, core: &Core) -> HealthView {
-    let asked = args.desk(core).and_then(|desk| desk.doctor());
-    let mut view = asked.unwrap_or_else(|failure| unread(&failure));
+    let answer = args.daemon(core).and_then(|daemon| daemon.ask(&DOCTOR, &Asked::default()));
+    let asked = answer.and_then(|answer| answer.read());
+    let mut view: HealthView = asked.unwrap_or_else(|failure| unread(&failure));
     // What a daemon was started with, a shell need not have.
     let deep = if view.running { Look::Words } else { Look::World };
     let sources = args.sources().or_noted();

@@ -1,9 +1,9 @@
 //! `everwarm explain ID`.
 
 use super::{Core, ask};
-use crate::ops::api::no_story;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
+use crate::ops::questions::{Asked, EXPLAIN, Question, WHY_NOT};
 use crate::ops::text::{Paint, instant, instant_of, wrap};
 use crate::ops::views::ExplainView;
 use everwarm_domain::id::Symbol;
@@ -23,16 +23,15 @@ pub struct ExplainArgs {
 
 /// Prints a story.
 pub fn print(args: &ExplainArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let story = args.args.desk(core)?.explain(&args.id)?;
-    let story = story.ok_or_else(|| Failure::new(Exit::Failed, no_story(&args.id)))?;
-    show(&story, &args.args, printer)
+    let asked = Asked::default().with("id", Some(&args.id));
+    show((&EXPLAIN, &asked), &args.args, core, printer)
 }
 
 /// Flags of `why-not`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct WhyNotArgs {
     /// The symbol.
-    #[arg(value_parser = |text: &str| Symbol::new(text))]
+    #[arg(value_parser = |text: &str| Symbol::named(text))]
     symbol: Symbol,
     /// The close, in UTC: "2021-01-08 12:03" or milliseconds [default: the newest].
     #[arg(value_parser = time)]
@@ -47,14 +46,21 @@ fn time(text: &str) -> Result<UtcMs, String> {
 
 /// Prints why there was no order.
 pub fn why_not(args: &WhyNotArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    show(&args.args.desk(core)?.why_not(args.symbol, args.time)?, &args.args, printer)
+    let asked = Asked::default().with("symbol", Some(args.symbol)).with("time", args.time);
+    show((&WHY_NOT, &asked), &args.args, core, printer)
 }
 
-fn show(story: &ExplainView, args: &ask::Args, printer: Printer) -> Result<Exit, Failure> {
+fn show(
+    (question, asked): (&Question, &Asked),
+    args: &ask::Args,
+    core: &Core,
+    printer: Printer,
+) -> Result<Exit, Failure> {
+    let answer = args.daemon(core)?.ask(question, asked)?;
     if args.json {
-        return printer.json(story);
+        return printer.answer(&answer);
     }
-    let lines = lines(story, printer.width.min(WIDTH_MAX), printer.color);
+    let lines = lines(&answer.read()?, printer.width.min(WIDTH_MAX), printer.color);
     printer.lines(&lines).map(|_| Exit::Fine)
 }
 

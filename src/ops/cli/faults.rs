@@ -134,7 +134,9 @@ impl Where {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|e| failed(e.to_string()))?;
         runtime.block_on(what(admin)).map_err(|e| match e.class {
-            ErrorClass::Refused { .. } => Failure::new(Exit::Usage, e.text),
+            ErrorClass::Refused { .. } | ErrorClass::Rules | ErrorClass::Funds => {
+                Failure::new(Exit::Usage, e.text)
+            }
             ErrorClass::NotSent
             | ErrorClass::Unknown
             | ErrorClass::Absent

@@ -2,11 +2,11 @@
 
 use super::Core;
 use super::ask::Args;
-use crate::ops::api::Token;
-use crate::ops::config::Look;
+use crate::ops::changes::{LIMITS, Nothing};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
-use crate::ops::remote::RemoteDesk;
+use crate::ops::questions::Asked;
+use crate::ops::views::ClearedView;
 use clap::Subcommand;
 
 /// What is done about waits.
@@ -30,17 +30,11 @@ pub struct ClearArgs {
 /// Ends what the venue wants us to wait for: in the daemon where one runs, otherwise in the files.
 pub fn run(command: &Limits, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let Limits::Clear(ClearArgs { yes, args }) = command;
-    let config = args.configuration(Look::Secrets)?;
     confirm("end every wait that the venue asked for", *yes)?;
-    let view = match RemoteDesk::connect(&config.data_dir)? {
-        Some(desk) => {
-            let token = Token::find(config.token.as_ref(), &config.data_dir)?;
-            desk.clear_limits(token.as_ref())?
-        }
-        None => (core.clear_limits)(&config.data_dir)?,
-    };
+    let answer = args.change(core, &LIMITS, &Asked::default(), &Nothing {})?;
     if args.json {
-        return printer.json(&view);
+        return printer.answer(&answer);
     }
+    let view: ClearedView = answer.read()?;
     printer.lines(&[view.text]).map(|_| Exit::Fine)
 }

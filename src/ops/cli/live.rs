@@ -55,8 +55,8 @@ pub fn run(Live::Confirm(args): &Live, core: &Core) -> Result<Exit, Failure> {
     }
     let asset = config.settings.trading.quote_asset.clone();
     let view = (core.account)(&config)?;
-    if let VenueSource::Binance(remote) = &config.venue {
-        note(&format!("environment  {}, at {}", remote.environment.name(), remote.hosts.rest));
+    if let VenueSource::Remote(remote) = &config.venue {
+        note(&format!("environment  {}, at {}", remote.environment, remote.address()));
     }
     note(&format!("account      {}, with {} {asset}", view.account, amount(view.quote)));
     if !view.can_trade {

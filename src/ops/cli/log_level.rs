@@ -1,11 +1,10 @@
 //! `everwarm log-level`.
 
-use super::ask;
-use crate::ops::api::Token;
-use crate::ops::config::Look;
+use super::{Core, ask};
+use crate::ops::changes::LOG_LEVEL;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
-use crate::ops::remote::RemoteDesk;
+use crate::ops::questions::{self, Asked};
 use crate::ops::views::LogLevelView;
 
 /// Flags of `log-level`.
@@ -25,26 +24,21 @@ pub struct LogLevelArgs {
 }
 
 /// Prints what is logged, and sets it before where a filter is given.
-pub fn run(args: &LogLevelArgs, printer: Printer) -> Result<Exit, Failure> {
-    let look = if args.filter.is_some() { Look::Secrets } else { Look::Words };
-    let config = args.args.configuration(look)?;
-    let Some(desk) = RemoteDesk::connect(&config.data_dir)? else {
-        let text = format!("no daemon is running on {}", config.data_dir.display());
-        return Err(Failure::new(Exit::Unreachable, text));
-    };
-    let view = match &args.filter {
-        None => desk.log_level()?,
+pub fn run(args: &LogLevelArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let asked = Asked::default();
+    let answer = match &args.filter {
+        None => args.args.daemon(core)?.ask(&questions::LOG_LEVEL, &asked)?,
         Some(filter) => {
             let until = args.for_s.map_or("from now on".to_owned(), |s| format!("for {s} s"));
             confirm(&format!("log {filter} {until}"), args.yes)?;
-            let token = Token::find(config.token.as_ref(), &config.data_dir)?;
             let wanted = LogLevelView { filter: filter.clone(), for_s: args.for_s };
-            desk.set_log_level(&wanted, token.as_ref())?
+            args.args.change(core, &LOG_LEVEL, &asked, &wanted)?
         }
     };
     if args.args.json {
-        return printer.json(&view);
+        return printer.answer(&answer);
     }
+    let view: LogLevelView = answer.read()?;
     let left = view.for_s.map_or(String::new(), |s| format!(", for {s} s more"));
     printer.lines(&[format!("{}{left}", view.filter)]).map(|_| Exit::Fine)
 }

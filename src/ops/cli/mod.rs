@@ -4,14 +4,13 @@
 mod actors;
 mod ask;
 mod backup;
-mod books;
+mod bars;
 mod chaos;
 mod config;
 mod doctor;
 mod explain;
 mod faults;
 mod limits;
-mod lists;
 mod live;
 mod log_level;
 mod panic;
@@ -31,20 +30,18 @@ mod tree;
 mod verify;
 
 use super::backup::RestoredView;
+use super::changes::{Control, DISABLE, ENABLE};
 use super::config::{Config, LogFormat, Sources};
 use super::desk::Proofs;
 use super::exit::{Exit, Failure};
 use super::heap;
 use super::log;
 use super::print::{Color, Printer, note};
+use super::questions;
 use super::store_check::Files;
-use super::views::{
-    AccountView, AdoptView, AdoptedView, ChaosView, ClearedView, LiveView, QuarantineView,
-    ResolveView, ResolvedView, SwitchWord, SwitchedView,
-};
+use super::views::{AccountView, ChaosView, LiveView};
 pub use chaos::ChaosConfig;
 use clap::{CommandFactory as _, Parser, Subcommand};
-use everwarm_domain::switch::Switch;
 pub use panic::Panic;
 use rustix::fs::Mode;
 pub use sim::SimConfig;
@@ -63,9 +60,6 @@ pub struct Core {
     pub files: Files,
     /// What goes through a whole journal once more.
     pub proofs: Proofs,
-    /// Ends a quarantine in a data directory that no process holds: its number, and whether the
-    /// stage is tried again.
-    pub release: fn(&Path, u64, bool) -> Result<QuarantineView, Failure>,
     /// Plays a recording under kills, crashes and dying disks; told how far it is.
     pub chaos: Chaos,
     /// Asks the venue whose the configured key is.
@@ -74,18 +68,12 @@ pub struct Core {
     pub confirm: fn(&Config, &LiveView) -> Result<(), Failure>,
     /// Cancels and sells at the venue, without daemon and store.
     pub panic: fn(&Config, &Panic, Printer) -> Result<Exit, Failure>,
-    /// Ends a conflict in a data directory that no process holds, by its id.
-    pub resolve: fn(&Path, &str, &ResolveView) -> Result<ResolvedView, Failure>,
-    /// Takes a surplus into the books of a data directory that no process holds.
-    pub adopt: fn(&Path, &AdoptView) -> Result<AdoptedView, Failure>,
-    /// Ends what the venue wants us to wait for, in a data directory that no process holds.
-    pub clear_limits: fn(&Path) -> Result<ClearedView, Failure>,
     /// Packs a data directory that no process holds.
     pub backup: fn(&Path, &mut dyn Write) -> Result<(), Failure>,
     /// Makes a data directory of a backup.
     pub restore: fn(&Path, &Path) -> Result<RestoredView, Failure>,
-    /// Takes a word of an operator down, in a data directory that no process holds.
-    pub switch: fn(&Path, &SwitchWord) -> Result<SwitchedView, Failure>,
+    /// Who changes something in a data directory that no process holds.
+    pub control: fn(&Path) -> Box<dyn Control>,
 }
 
 /// See [`Core::chaos`]: what is told is what strikes, how many did, and how many shall.
@@ -137,40 +125,40 @@ enum Command {
     Sim(sim::Args),
     /// Stop the running daemon in order, and wait until it has ended. Exit code 3: none is running.
     Stop(ask::Args),
-    /// One screen about the daemon.
+    #[command(about = questions::STATUS.about)]
     Status(status::StatusArgs),
     /// What is wrong, since when, and what to do about it, with or without a running daemon. Exit
     /// code 4: something is.
     Doctor(ask::Args),
-    /// Orders, newest last.
+    #[command(about = questions::ORDERS.about)]
     Orders(ask::ListArgs),
-    /// Fills, newest last.
+    #[command(about = questions::FILLS.about)]
     Fills(ask::ListArgs),
-    /// What is held, and what it made.
+    #[command(about = questions::POSITIONS.about)]
     Positions(ask::Args),
-    /// What each strategy holds.
+    #[command(about = questions::LOTS.about)]
     Lots(ask::Args),
-    /// Trades from flat to flat, newest last.
+    #[command(about = questions::TRADES.about)]
     Trades(ask::ListArgs),
     /// What a day or a month came to, for people, as a page, or as tables for accountants.
     Summary(summary::SummaryArgs),
-    /// Value of the account after each close, newest last.
+    #[command(about = questions::EQUITY.about)]
     Equity(ask::ListArgs),
-    /// What strategies wished and what became of it, newest last.
+    #[command(about = questions::SIGNALS.about)]
     Signals(ask::ListArgs),
-    /// Closed bars of a symbol, newest last.
-    Bars(lists::BarArgs),
-    /// What was changed by the API, or was to be, newest last.
+    #[command(about = questions::BARS.about)]
+    Bars(bars::BarArgs),
+    #[command(about = questions::AUDIT.about)]
     Audit(ask::ListArgs),
-    /// The supervision tree of a running daemon.
+    #[command(about = questions::TREE.about)]
     Tree(tree::TreeArgs),
     /// Disturb an actor on purpose, to see that it makes no difference. Needs chaos.enabled.
     Kill(actors::KillArgs),
     /// Try a branch of the tree at once that is kept down.
     Retry(actors::RetryArgs),
-    /// Which symbols are traded, and how each stands.
+    #[command(about = questions::SYMBOLS.about)]
     Symbols(symbols::Symbols),
-    /// What operators have turned off, and why.
+    #[command(about = questions::SWITCHES.about)]
     Switches(ask::Args),
     /// Enter nothing any more; what is held may be left. Remembered until `resume`.
     Halt(switches::WordArgs),
@@ -185,7 +173,7 @@ enum Command {
     Enable(switches::NamedArgs),
     /// Let a strategy enter nothing any more, or do not run a process of the tree.
     Disable(switches::NamedArgs),
-    /// What was set aside because a stage failed at it.
+    #[command(about = questions::QUARANTINE.about)]
     Quarantine(quarantine::Quarantine),
     /// The account beside the books: what is ours, what is not, and what nothing explains. Exit
     /// code 4: something is not explained.
@@ -196,7 +184,7 @@ enum Command {
     Adopt(reconcile::AdoptArgs),
     /// Why did it do that, or not do it? The story of an order, a fill or a fact.
     Explain(explain::ExplainArgs),
-    /// Why was there no order for a symbol? What each stage said of it at one close.
+    #[command(about = questions::WHY_NOT.about)]
     WhyNot(explain::WhyNotArgs),
     /// What is configured, where it came from, and what is wrong with it.
     Config(config::Args),
@@ -277,29 +265,29 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::Stop(args) => stop::run(&args, core, printer),
         Command::Status(args) => status::print(&args, core, printer),
         Command::Doctor(args) => doctor::print(&args, core, printer),
-        Command::Orders(args) => lists::orders(&args, core, printer),
-        Command::Fills(args) => lists::fills(&args, core, printer),
-        Command::Positions(args) => books::positions(&args, core, printer),
-        Command::Lots(args) => books::lots(&args, core, printer),
-        Command::Trades(args) => books::trades(&args, core, printer),
+        Command::Orders(args) => args.print(core, printer, &questions::ORDERS),
+        Command::Fills(args) => args.print(core, printer, &questions::FILLS),
+        Command::Positions(args) => args.print(core, printer, &questions::POSITIONS),
+        Command::Lots(args) => args.print(core, printer, &questions::LOTS),
+        Command::Trades(args) => args.print(core, printer, &questions::TRADES),
         Command::Summary(args) => summary::print(&args, core, printer),
-        Command::Equity(args) => lists::equity(&args, core, printer),
-        Command::Signals(args) => lists::signals(&args, core, printer),
-        Command::Bars(args) => lists::bars(&args, core, printer),
-        Command::Audit(args) => lists::audit(&args, core, printer),
+        Command::Equity(args) => args.print(core, printer, &questions::EQUITY),
+        Command::Signals(args) => args.print(core, printer, &questions::SIGNALS),
+        Command::Bars(args) => bars::print(&args, core, printer),
+        Command::Audit(args) => args.print(core, printer, &questions::AUDIT),
         Command::Tree(args) => tree::print(&args, core, printer),
-        Command::Kill(args) => actors::kill(&args, printer),
-        Command::Retry(args) => actors::retry(&args, printer),
+        Command::Kill(args) => actors::kill(&args, core, printer),
+        Command::Retry(args) => actors::retry(&args, core, printer),
         Command::Quarantine(command) => quarantine::run(&command, core, printer),
         Command::Symbols(command) => symbols::run(&command, core, printer),
         Command::Reconcile(args) => reconcile::print(&args, core, printer),
         Command::Switches(args) => switches::list(&args, core, printer),
-        Command::Halt(args) => switches::word(&args, Switch::Halt, core, printer),
-        Command::Resume(args) => switches::word(&args, Switch::Resume, core, printer),
-        Command::Flatten(args) => switches::word(&args, Switch::Flatten, core, printer),
+        Command::Halt(args) => switches::word(&args, "halt", core, printer),
+        Command::Resume(args) => switches::word(&args, "resume", core, printer),
+        Command::Flatten(args) => switches::word(&args, "flatten", core, printer),
         Command::SafeStart(args) => switches::safe(&args, core, printer),
-        Command::Enable(args) => switches::named(&args, true, core, printer),
-        Command::Disable(args) => switches::named(&args, false, core, printer),
+        Command::Enable(args) => switches::named(&args, &ENABLE, core, printer),
+        Command::Disable(args) => switches::named(&args, &DISABLE, core, printer),
         Command::Resolve(args) => reconcile::resolve(&args, core, printer),
         Command::Adopt(args) => reconcile::adopt(&args, core, printer),
         Command::Explain(args) => explain::print(&args, core, printer),
@@ -314,7 +302,7 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::Completions(args) => shell::completions(&args, Cli::command(), printer),
         Command::Man(args) => shell::man(&args, Cli::command(), printer),
         Command::Limits(command) => limits::run(&command, core, printer),
-        Command::LogLevel(args) => log_level::run(&args, printer),
+        Command::LogLevel(args) => log_level::run(&args, core, printer),
         Command::Chaos(args) => chaos::run(&args, core, printer),
         Command::Verify(args) => verify::print(&args, core, printer),
         Command::Replay(args) => replay::print(&args, core, printer),

@@ -4,14 +4,16 @@ use super::Core;
 use super::live::typed;
 use super::run::{put, sources};
 use crate::ops::api::Token;
+use crate::ops::changes::TRADING;
+use crate::ops::config::venue::{REMOTE, SIMULATED};
 use crate::ops::config::{Config, Look, Symbols, VenueSource};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, note};
-use crate::ops::remote::RemoteDesk;
-use crate::ops::views::SwitchWord;
-use clap::ValueEnum;
+use crate::ops::questions::{Asked, Json};
+use crate::ops::remote::Remote;
+use crate::ops::views::ReasonView;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use everwarm_domain::id::Symbol;
-use everwarm_domain::switch::Switch;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -29,21 +31,20 @@ pub struct Panic {
     pub symbols: Option<Vec<Symbol>>,
 }
 
-/// A venue by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Venue {
-    /// The simulated exchange that runs for the data directory.
-    Sim,
-    /// Binance, as configured.
-    Binance,
+/// The venues there are, each with a word on it.
+fn venues() -> PossibleValuesParser {
+    let sim = "The simulated exchange that runs for the data directory".to_owned();
+    let remote = REMOTE.iter().map(|(kind, name)| (*kind, format!("{name}, as configured")));
+    let all = std::iter::once((SIMULATED, sim)).chain(remote);
+    all.map(|(kind, help)| PossibleValue::new(kind).help(help)).collect::<Vec<_>>().into()
 }
 
 /// Flags of `panic`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Where.
-    #[arg(long, value_enum)]
-    venue: Venue,
+    #[arg(long, value_parser = venues())]
+    venue: String,
     /// Sell the base assets of the symbols at the market too, rounded down.
     #[arg(long)]
     flatten: bool,
@@ -68,8 +69,9 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
     let mut given = Vec::new();
     let data_dir = args.data_dir.as_ref().map(|p| p.display().to_string());
     put(&mut given, "daemon.data_dir", "--data-dir", data_dir);
-    if args.venue == Venue::Sim {
-        put(&mut given, "venue.kind", "--venue", Some("sim".to_owned()));
+    let simulated = args.venue == SIMULATED;
+    if simulated {
+        put(&mut given, "venue.kind", "--venue", Some(SIMULATED.to_owned()));
     }
     let symbols = match args.symbols.as_deref().map(str::parse::<Symbols>) {
         None => None,
@@ -79,15 +81,16 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
         }
     };
     let chosen = args.flatten && symbols.is_none();
-    let (needed, set) = used(args.venue, chosen);
+    let (needed, set) = used(simulated, chosen);
     let config = sources(args.config.as_ref(), given).load_needed(Look::World, &needed, set)?;
-    let place = match (&config.venue, args.venue) {
-        (VenueSource::Binance(remote), Venue::Binance) => {
-            format!("Binance spot, {}, at {}", remote.environment.name(), remote.hosts.rest)
-        }
-        (_, Venue::Sim) => format!("the simulated exchange of {}", config.data_dir.display()),
-        (VenueSource::Simulated, Venue::Binance) => {
-            let text = "venue.kind is not \"binance\": give the configuration that names its key";
+    let place = match &config.venue {
+        _ if simulated => format!("the simulated exchange of {}", config.data_dir.display()),
+        VenueSource::Remote(remote) if remote.kind == args.venue => remote.place(),
+        VenueSource::Simulated | VenueSource::Remote(_) => {
+            let text = format!(
+                "venue.kind is not {:?}: give the configuration that names its key",
+                args.venue
+            );
             return Err(Failure::new(Exit::Usage, text));
         }
     };
@@ -102,10 +105,11 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
 /// Keys and sections that it goes by, and keys that the configuration must name: where another
 /// line cannot be read, an environment by default could be the wrong one. `chosen`: the
 /// configuration says what is sold.
-fn used(venue: Venue, chosen: bool) -> (Vec<&'static str>, &'static [&'static str]) {
-    let (mut needed, set): (Vec<&str>, &[&str]) = match venue {
-        Venue::Sim => (vec!["daemon.data_dir"], &[]),
-        Venue::Binance => (vec!["daemon.data_dir", "venue"], &["venue.kind", "venue.environment"]),
+fn used(simulated: bool, chosen: bool) -> (Vec<&'static str>, &'static [&'static str]) {
+    let (mut needed, set): (Vec<&str>, &[&str]) = if simulated {
+        (vec!["daemon.data_dir"], &[])
+    } else {
+        (vec!["daemon.data_dir", "venue"], &["venue.kind", "venue.environment"])
     };
     if chosen {
         needed.extend(["market.symbols", "market.universe", "trading.quote_asset"]);
@@ -115,7 +119,7 @@ fn used(venue: Venue, chosen: bool) -> (Vec<&'static str>, &'static [&'static st
 
 /// Whether a daemon runs there, which is said.
 fn warn_of_daemon(config: &Config) -> bool {
-    let there = match RemoteDesk::connect(&config.data_dir) {
+    let there = match Remote::connect(&config.data_dir) {
         Ok(desk) => desk.is_some(),
         Err(_) => true,
     };
@@ -131,11 +135,12 @@ fn halt(config: &Config) {
     let (said, heard) = mpsc::sync_channel(1);
     let (data_dir, token) = (config.data_dir.clone(), config.token.clone());
     std::thread::spawn(move || {
-        let halted = RemoteDesk::connect(&data_dir).and_then(|desk| {
+        let halted = Remote::connect(&data_dir).and_then(|daemon| {
             let gone = || Failure::new(Exit::Unreachable, "it does not run any more");
             let token = Token::find(token.as_ref(), &data_dir)?;
-            let word = SwitchWord { switch: Switch::Halt, reason: "everwarm panic".to_owned() };
-            desk.ok_or_else(gone)?.switch(&word, token.as_ref()).map(drop)
+            let halt = Asked::default().with("word", Some("halt"));
+            let body = Json::of(&ReasonView { reason: "everwarm panic".to_owned() })?;
+            daemon.ok_or_else(gone)?.change(&TRADING, &halt, body, token.as_ref()).map(drop)
         });
         // Nobody listens where it took too long.
         said.send(halted).ok();

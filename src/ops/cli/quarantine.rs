@@ -2,8 +2,10 @@
 
 use super::Core;
 use super::ask::Args;
+use crate::ops::changes::{self, Nothing};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
+use crate::ops::questions::{Asked, QUARANTINE};
 use crate::ops::text::hang;
 use crate::ops::views::QuarantineView;
 use clap::Subcommand;
@@ -57,12 +59,13 @@ pub fn run(command: &Quarantine, core: &Core, printer: Printer) -> Result<Exit, 
 }
 
 fn list(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let all = args.desk(core)?.quarantine()?;
+    let answer = args.daemon(core)?.ask(&QUARANTINE, &Asked::default())?;
     if args.json {
-        return printer.json(&all);
+        return printer.answer(&answer);
     }
+    let all: Vec<QuarantineView> = answer.read()?;
     if all.is_empty() {
-        printer.note("nothing is set aside");
+        printer.note(QUARANTINE.none);
         return Ok(Exit::Fine);
     }
     let lines: Vec<String> =
@@ -78,10 +81,12 @@ pub fn line(view: &QuarantineView) -> String {
 fn end(one: &One, retry: bool, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let how = if retry { "retry" } else { "drop" };
     confirm(&format!("{how} quarantine {}", one.id), one.yes)?;
-    let view = one.args.release(core, one.id, retry)?;
+    let asked = Asked::default().with("id", Some(one.id)).with("how", Some(how));
+    let answer = one.args.change(core, &changes::QUARANTINE, &asked, &Nothing {})?;
     if one.args.json {
-        return printer.json(&view);
+        return printer.answer(&answer);
     }
+    let view: QuarantineView = answer.read()?;
     let text = match (retry, view.quarantine.effect) {
         (true, _) => "is tried again",
         (false, Effect::Stage) => "stays out and holds nothing back, until it is tried again",

@@ -3,22 +3,26 @@
 
 use super::Core;
 use super::ask::Args;
+use crate::ops::changes::{ADOPT, RESOLVE};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
+use crate::ops::questions::{Asked, RECONCILE};
 use crate::ops::tell;
 use crate::ops::text::{Table, instant, plain, wrap};
 use crate::ops::views::{
     AdoptView, AdoptedView, BalanceView, ConflictView, OpenView, ReconcileView, ResolveView,
+    ResolvedView,
 };
 use everwarm_domain::fact::{Accept, Dispute};
 use everwarm_domain::money::Decimal;
 
 /// Prints both sides.
 pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let view = args.desk(core)?.reconcile()?;
+    let answer = args.daemon(core)?.ask(&RECONCILE, &Asked::default())?;
+    let view: ReconcileView = answer.read()?;
     let exit = if view.conflicts.is_empty() { Exit::Fine } else { Exit::Problems };
     if args.json {
-        return printer.json(&view).map(|_| exit);
+        return printer.answer(&answer).map(|_| exit);
     }
     if view.time.is_none() {
         printer.note("the account was never looked at");
@@ -127,11 +131,11 @@ pub fn adopt(args: &AdoptArgs, core: &Core, printer: Printer) -> Result<Exit, Fa
     let much = quantity.map_or("all surplus".to_owned(), plain);
     confirm(&format!("{much} {asset} becomes ours and may be traded"), args.yes)?;
     let word = AdoptView { asset, quantity, reason: args.reason.clone() };
-    let view = args.args.adopt(core, &word)?;
+    let answer = args.args.change(core, &ADOPT, &Asked::default(), &word)?;
     if args.args.json {
-        return printer.json(&view);
+        return printer.answer(&answer);
     }
-    printer.lines(&[adopted(&view)]).map(|_| Exit::Fine)
+    printer.lines(&[adopted(&answer.read()?)]).map(|_| Exit::Fine)
 }
 
 fn adopted(view: &AdoptedView) -> String {
@@ -186,10 +190,12 @@ pub fn resolve(args: &ResolveArgs, core: &Core, printer: Printer) -> Result<Exit
     };
     confirm(&format!("conflict {}: {}", args.id, tell::accepted(accept)), args.yes)?;
     let word = ResolveView { accept, reason: args.reason.clone() };
-    let view = args.args.resolve(core, &args.id, &word)?;
+    let asked = Asked::default().with("id", Some(&args.id));
+    let answer = args.args.change(core, &RESOLVE, &asked, &word)?;
     if args.args.json {
-        return printer.json(&view);
+        return printer.answer(&answer);
     }
+    let view: ResolvedView = answer.read()?;
     let line = format!("conflict {} is over: {}", view.conflict.id, tell::accepted(view.accept));
     printer.lines(&[line]).map(|_| Exit::Fine)
 }

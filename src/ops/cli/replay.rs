@@ -4,6 +4,7 @@ use super::{Core, ask};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::progress::Progress;
+use crate::ops::questions::{Asked, REPLAY};
 use crate::ops::summary::Period;
 use crate::ops::text::{Table, count, hang, instant, thousands};
 use crate::ops::views::{DecidedView, ReplayView};
@@ -27,11 +28,13 @@ pub struct ReplayArgs {
 /// Decides everything again and prints how it compares.
 pub fn print(args: &ReplayArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let progress = Arc::new(Progress::begin("deciding everything again", !printer.quiet));
-    let view = args.args.desk_counted(core, &progress)?.replay(args.day)?;
+    let asked = Asked::within(args.day);
+    let answer = args.args.daemon_counted(core, &progress)?.ask(&REPLAY, &asked)?;
     drop(progress);
+    let view: ReplayView = answer.read()?;
     let exit = if view.differing == 0 { Exit::Fine } else { Exit::Problems };
     if args.args.json {
-        return printer.json(&view).map(|_| exit);
+        return printer.answer(&answer).map(|_| exit);
     }
     let lines = lines(&view, printer.width);
     let lines: Vec<String> =

@@ -4,6 +4,7 @@ use super::Core;
 use super::ask::Args;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
+use crate::ops::questions::{Asked, STATUS};
 use crate::ops::tell;
 use crate::ops::text::{amount, count, hang, instant, plain, signed, thousands, took};
 use crate::ops::views::StatusView;
@@ -25,10 +26,11 @@ pub struct StatusArgs {
 /// Prints the status.
 pub fn print(args: &StatusArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let StatusArgs { args, check } = args;
-    let status = args.desk(core)?.status()?;
+    let answer = args.daemon(core)?.ask(&STATUS, &Asked::default())?;
+    let status: StatusView = answer.read()?;
     let exit = if *check && !status.ready { Exit::Problems } else { Exit::Fine };
     if args.json {
-        return printer.json(&status).map(|_| exit);
+        return printer.answer(&answer).map(|_| exit);
     }
     let lines: Vec<String> =
         lines(&status).iter().flat_map(|line| hang(line, INDENT, printer.width)).collect();

@@ -5,7 +5,7 @@ use crate::ops::api::ApiFile;
 use crate::ops::config::Look;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
-use crate::ops::remote::RemoteDesk;
+use crate::ops::remote::Remote;
 use crate::ops::text::took;
 use everwarm_runtime::clock;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -67,7 +67,7 @@ fn running(data_dir: &Path, core: &Core) -> Result<u32, Failure> {
     let began = clock::now();
     loop {
         // What answers there says that it is that process.
-        let silent = match RemoteDesk::connect(data_dir) {
+        let silent = match Remote::connect(data_dir) {
             Ok(Some(daemon)) => return Ok(daemon.pid()),
             Ok(None) => None,
             Err(failure) => Some(failure),

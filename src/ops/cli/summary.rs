@@ -3,8 +3,10 @@
 use super::{Core, ask};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
+use crate::ops::questions::{Asked, FILLS, ORDERS, SUMMARY, TRADES};
 use crate::ops::summary::{Made, Period, SummaryView, csv, html};
 use crate::ops::text::{Table, count, hang, instant, signed, thousands};
+use crate::ops::views::{FillView, OrderView, TradeView};
 use everwarm_runtime::files::write_whole;
 use std::path::PathBuf;
 
@@ -34,8 +36,9 @@ pub struct SummaryArgs {
 
 /// Prints what a period came to.
 pub fn print(args: &SummaryArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let desk = args.args.desk(core)?;
-    let view = desk.summary(args.day.or(args.month))?;
+    let daemon = args.args.daemon(core)?;
+    let answer = daemon.ask(&SUMMARY, &Asked::within(args.day.or(args.month)))?;
+    let view: SummaryView = answer.read()?;
     if let Some(why) = view.not_begun() {
         return Err(Failure::new(Exit::Failed, why));
     }
@@ -47,13 +50,16 @@ pub fn print(args: &SummaryArgs, core: &Core, printer: Printer) -> Result<Exit, 
     }
     if let Some(folder) = &args.csv {
         let period = Period { from: view.from, to: view.to };
-        let (trades, fills, orders) = (desk.trades(None)?, desk.fills(None)?, desk.orders(None)?);
+        let all = |question| daemon.ask(question, &Asked::default());
+        let trades: Vec<TradeView> = all(&TRADES)?.read()?;
+        let fills: Vec<FillView> = all(&FILLS)?.read()?;
+        let orders: Vec<OrderView> = all(&ORDERS)?.read()?;
         csv::write(folder, period, (&trades, &fills, &orders))?;
         let (dir, trades, fees) = (folder.display(), csv::TRADES, csv::FEES);
         printer.note(&format!("{dir}: {trades} and {fees} written"));
     }
     if args.args.json {
-        return printer.json(&view);
+        return printer.answer(&answer);
     }
     let lines = lines(&view, printer.width);
     let lines: Vec<String> =

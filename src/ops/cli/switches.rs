@@ -3,13 +3,16 @@
 
 use super::Core;
 use super::ask::Args;
+use crate::ops::changes::{Change, ENABLE, SAFE_START, TRADING};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
+use crate::ops::questions::{Asked, SWITCHES};
 use crate::ops::standing::enables;
 use crate::ops::tell;
 use crate::ops::text::{instant, wrap};
-use crate::ops::views::{SwitchWord, SwitchesView};
+use crate::ops::views::{NamedView, ReasonView, SafeView, SwitchedView, SwitchesView};
 use everwarm_domain::switch::{SafeStep, Switch};
+use serde::Serialize;
 
 /// A word with its reason.
 #[derive(Clone, Debug, clap::Args)]
@@ -57,21 +60,14 @@ pub struct NamedArgs {
 }
 
 /// Halts, resumes or flattens.
-pub fn word(
-    args: &WordArgs,
-    switch: Switch,
-    core: &Core,
-    printer: Printer,
-) -> Result<Exit, Failure> {
-    confirm(&tell::switched(&switch), args.yes)?;
-    let word = SwitchWord { switch, reason: args.reason.clone() };
-    let view = args.args.switch(core, &word)?;
-    if args.args.json {
-        return printer.json(&view);
-    }
-    let mut lines = vec![view.text];
-    lines.extend(view.standing.reasons.iter().map(|reason| format!("  {reason}")));
-    printer.lines(&lines).map(|_| Exit::Fine)
+pub fn word(args: &WordArgs, word: &str, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let switch = match word {
+        "halt" => Switch::Halt,
+        "resume" => Switch::Resume,
+        _ => Switch::Flatten,
+    };
+    let (asked, reason) = (Asked::default().with("word", Some(word)), args.reason.clone());
+    args.say(&switch, core, (&TRADING, &asked, &ReasonView { reason }), printer)
 }
 
 /// Takes a step of a careful start.
@@ -81,21 +77,51 @@ pub fn safe(args: &SafeArgs, core: &Core, printer: Printer) -> Result<Exit, Fail
         Step::Exits => SafeStep::Exits,
         Step::Trade => SafeStep::Trade,
     };
-    word(&args.word, Switch::Safe(step), core, printer)
+    let body = SafeView { step, reason: args.word.reason.clone() };
+    args.word.say(&Switch::Safe(step), core, (&SAFE_START, &Asked::default(), &body), printer)
 }
 
 /// Turns a strategy or a process on or off.
-pub fn named(args: &NamedArgs, on: bool, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    word(&args.word, Switch::named(&args.name, on), core, printer)
+pub fn named(
+    args: &NamedArgs,
+    change: &Change,
+    core: &Core,
+    printer: Printer,
+) -> Result<Exit, Failure> {
+    let NamedArgs { name, word } = args;
+    let switch = Switch::named(name, change.path == ENABLE.path);
+    let body = NamedView { name: name.clone(), reason: word.reason.clone() };
+    word.say(&switch, core, (change, &Asked::default(), &body), printer)
+}
+
+impl WordArgs {
+    /// Has a word taken down, where a person agrees.
+    fn say(
+        &self,
+        switch: &Switch,
+        core: &Core,
+        (change, asked, body): (&Change, &Asked, &impl Serialize),
+        printer: Printer,
+    ) -> Result<Exit, Failure> {
+        confirm(&tell::switched(switch), self.yes)?;
+        let answer = self.args.change(core, change, asked, body)?;
+        if self.args.json {
+            return printer.answer(&answer);
+        }
+        let view: SwitchedView = answer.read()?;
+        let mut lines = vec![view.text];
+        lines.extend(view.standing.reasons.iter().map(|reason| format!("  {reason}")));
+        printer.lines(&lines).map(|_| Exit::Fine)
+    }
 }
 
 /// Lists what is off.
 pub fn list(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let view = args.desk(core)?.switches()?;
+    let answer = args.daemon(core)?.ask(&SWITCHES, &Asked::default())?;
     if args.json {
-        return printer.json(&view);
+        return printer.answer(&answer);
     }
-    printer.lines(&lines(&view, printer.width)).map(|_| Exit::Fine)
+    printer.lines(&lines(&answer.read()?, printer.width)).map(|_| Exit::Fine)
 }
 
 /// What is off as people see it.

@@ -2,11 +2,11 @@
 
 use super::Core;
 use super::ask::Args;
-use crate::ops::desk::SymbolsChange;
+use crate::ops::changes::{Change, Nothing, REFRESH, SYMBOL};
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
-use crate::ops::text::{Table, instant, plain};
-use crate::ops::views::SymbolView;
+use crate::ops::questions::{Asked, SYMBOLS};
+use crate::ops::views::SymbolsChangeView;
 use clap::Subcommand;
 use everwarm_domain::id::Symbol;
 
@@ -37,7 +37,7 @@ enum Verb {
 #[derive(Debug, clap::Args)]
 struct One {
     /// The symbol.
-    #[arg(value_parser = |text: &str| Symbol::new(text))]
+    #[arg(value_parser = |text: &str| Symbol::named(text))]
     symbol: Symbol,
     /// Do not ask.
     #[arg(long)]
@@ -47,58 +47,35 @@ struct One {
 }
 
 impl One {
-    fn say(&self, wanted: bool, printer: Printer) -> Result<Exit, Failure> {
-        let how = if wanted { "trade" } else { "leave" };
+    fn say(&self, wanted: bool, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+        let (how, word) = if wanted { ("trade", "add") } else { ("leave", "remove") };
         confirm(&format!("{how} {}", self.symbol), self.yes)?;
-        say(&self.args, SymbolsChange::Want(self.symbol, wanted), printer)
+        let asked = Asked::default().with("symbol", Some(self.symbol)).with("how", Some(word));
+        say(&self.args, (&SYMBOL, &asked), core, printer)
     }
 }
 
 /// Lists symbols, or changes what is listed.
 pub fn run(command: &Symbols, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     match &command.verb {
-        None => list(&command.args, core, printer),
-        Some(Verb::List(args)) => list(args, core, printer),
-        Some(Verb::Add(one)) => one.say(true, printer),
-        Some(Verb::Remove(one)) => one.say(false, printer),
-        Some(Verb::Refresh(args)) => say(args, SymbolsChange::Refresh, printer),
+        None => command.args.print(core, printer, &SYMBOLS),
+        Some(Verb::List(args)) => args.print(core, printer, &SYMBOLS),
+        Some(Verb::Add(one)) => one.say(true, core, printer),
+        Some(Verb::Remove(one)) => one.say(false, core, printer),
+        Some(Verb::Refresh(args)) => say(args, (&REFRESH, &Asked::default()), core, printer),
     }
 }
 
-fn list(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let all = args.desk(core)?.symbols()?;
+fn say(
+    args: &Args,
+    (change, asked): (&Change, &Asked),
+    core: &Core,
+    printer: Printer,
+) -> Result<Exit, Failure> {
+    let answer = args.change(core, change, asked, &Nothing {})?;
     if args.json {
-        return printer.json(&all);
+        return printer.answer(&answer);
     }
-    if all.is_empty() {
-        printer.note("nothing is listed yet");
-        return Ok(Exit::Fine);
-    }
-    printer.table(&table(&all))
-}
-
-/// Symbols as people see them.
-pub fn table(rows: &[SymbolView]) -> Table {
-    let titles = ["symbol", "state", "since (UTC)", "newest bar (UTC)", ">held", "why"];
-    let mut table = Table::new(&titles);
-    let time = |time: Option<i64>| time.map_or("-".to_owned(), instant);
-    for row in rows {
-        table.row(vec![
-            row.symbol.to_string(),
-            row.state.name().to_owned(),
-            time(row.since),
-            time(row.newest_bar),
-            row.held.map_or("-".to_owned(), plain),
-            row.why.clone(),
-        ]);
-    }
-    table
-}
-
-fn say(args: &Args, change: SymbolsChange, printer: Printer) -> Result<Exit, Failure> {
-    let view = args.change_symbols(change)?;
-    if args.json {
-        return printer.json(&view);
-    }
+    let view: SymbolsChangeView = answer.read()?;
     printer.lines(&[view.text]).map(|_| Exit::Fine)
 }

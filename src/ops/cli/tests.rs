@@ -1,17 +1,19 @@
 //! The command line without a process: what is parsed, what is printed, who answers.
 
-use super::{Cli, Command, Core, ask, doctor, explain, lists, status, tree};
-use crate::ops::api::{Api, ApiFile, Changes, Entry, Hold, LogLevel, Refusals, Token, serve};
-use crate::ops::desk::{Desk, JournalFacts, Proofs};
+use super::{Cli, Command, Core, ask, doctor, explain, status, tree};
+use crate::ops::api::{Api, ApiFile, Changes, Entry, Refusals, Token, serve};
+use crate::ops::changes::{self, Control, LIMITS, Nothing, ProcessControl, RESOLVE};
+use crate::ops::desk::{JournalFacts, Proofs};
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::log::LogCounts;
-use crate::ops::offline::OfflineDesk;
-use crate::ops::remote::RemoteDesk;
+use crate::ops::offline::OfflineContext;
+use crate::ops::questions::{self, Asked, Context, EXPLAIN, FILLS, ORDERS, Question};
+use crate::ops::questions::{DOCTOR, Effort, TREE, VERIFY, table};
+use crate::ops::remote::Remote;
 use crate::ops::sample::{ID, journal};
 use crate::ops::store_check::Files;
 use crate::ops::views::{
-    ClearedView, ConflictView, QuarantineView, ReplayView, ResolveView, ResolvedView,
-    SymbolsChangeView, VerifyView,
+    AdoptView, AdoptedView, ClearedView, ConflictView, QuarantineView, ReplayView, ResolveView,
+    ResolvedView, SwitchWord, SwitchedView, VerifyView,
 };
 use crate::venue::secret::Secret;
 use clap::error::ErrorKind;
@@ -56,20 +58,16 @@ const CORE: Core = Core {
     },
     proofs: PROOFS,
     chaos: |_, _| Ok(crate::ops::views::ChaosView::default()),
-    release: |_, id, _| Err(Failure::new(Exit::Failed, format!("nothing is set aside under {id}"))),
     account: |_| Err(Failure::new(Exit::Failed, "there is no venue")),
     confirm: |_, _| Ok(()),
     panic: |_, _, _| Ok(Exit::Fine),
-    resolve: |_, id, _| Err(Failure::new(Exit::Failed, format!("there is no conflict {id}"))),
-    adopt: |_, _| Err(Failure::new(Exit::Refused, "there is no surplus here")),
-    clear_limits: |_| Ok(ClearedView::of(true)),
     backup: |_, _| Ok(()),
     restore: |_, _| Err(Failure::new(Exit::Failed, "there is no backup")),
-    switch: |_, _| Err(Failure::new(Exit::Failed, "nothing is switched here")),
+    control: |_| Box::new(Hands),
 };
 
-fn desk(folder: &Folder) -> OfflineDesk {
-    OfflineDesk::open(&folder.0, Box::new(journal()), PROOFS).unwrap()
+fn files(folder: &Folder) -> OfflineContext {
+    OfflineContext::open(&folder.0, Box::new(journal()), PROOFS).unwrap()
 }
 
 #[test]
@@ -100,9 +98,14 @@ fn without_a_command_it_runs() {
 #[test]
 fn tables_are_for_people() {
     let folder = Folder::new("tables");
-    let desk = desk(&folder);
+    let files = files(&folder);
+    let shown = |question: &Question, limit: Option<usize>, width| {
+        let asked = Asked::default().with("limit", limit);
+        let rows = (question.answer)(&files, &asked).unwrap().json.rows().unwrap();
+        table(question.columns, &rows).lines(width)
+    };
     assert_eq!(
-        lists::order_table(&desk.orders(None).unwrap()).lines(120),
+        shown(&ORDERS, None, 120),
         [
             "close (UTC)       symbol  side  type    quantity  filled  average  status  client \
              order id",
@@ -111,13 +114,13 @@ fn tables_are_for_people() {
         ]
     );
     assert_eq!(
-        lists::fill_table(&desk.fills(Some(1)).unwrap()).lines(80),
+        shown(&FILLS, Some(1), 80),
         [
             "time (UTC)               symbol  side  quantity   price       fee  trade  clien…",
             "2021-01-08 12:03:00.020  ETHUSD  buy        0.3  1250.5  0.25 USD    902  ew-ab…",
         ]
     );
-    let mut shown = desk.status().unwrap();
+    let mut shown = files.status().unwrap();
     shown.data_dir = "x".into();
     assert_eq!(
         status::lines(&shown),
@@ -139,7 +142,8 @@ fn tables_are_for_people() {
 #[test]
 fn a_story_is_indented_and_wrapped() {
     let folder = Folder::new("story");
-    let story = desk(&folder).explain(ID).unwrap().unwrap();
+    let asked = Asked::default().with("id", Some(ID));
+    let story = (EXPLAIN.answer)(&files(&folder), &asked).unwrap().json.read().unwrap();
     let lines = explain::lines(&story, 70, false);
     assert_eq!(
         lines[..11],
@@ -206,45 +210,92 @@ fn a_tree_with_more_lines_than_are_seen_shows_what_is_not_well() {
     assert_eq!(tree::lines(&node, None, (20, 3))[2], "… 3 lines more");
 }
 
-fn released(id: u64, retry: bool) -> Result<QuarantineView, Failure> {
-    let time = 0;
-    let (stage, why, symbols) = ("s".to_owned(), format!("retry {retry}"), Vec::new());
-    let effect = Effect::Stage;
-    let (rank, input, failures) = (200, 7, 3);
-    let quarantine =
-        Quarantine { rank, stage, input, effect, symbols, failures, why, time, dropped: false };
-    let known = (id == 8).then(|| QuarantineView::of(id, &quarantine));
-    known.ok_or_else(|| Failure::new(Exit::Refused, "not this one"))
-}
+/// Changes what it is asked to, and keeps nothing.
+struct Hands;
 
-#[expect(clippy::unnecessary_wraps, reason = "others may refuse")]
-fn resolved(id: &str, word: &ResolveView) -> Result<ResolvedView, Failure> {
-    let conflict = Conflict {
-        about: "BTC".into(),
-        ours: "2".into(),
-        theirs: "1".into(),
-        dispute: Dispute::Balance,
-    };
-    let conflict = ConflictView { id: id.to_owned(), conflict };
-    Ok(ResolvedView { conflict, accept: word.accept, reason: word.reason.clone() })
-}
-
-fn quiet() -> LogLevel {
-    LogLevel {
-        get: Arc::new(|| "warn".into()),
-        set: Arc::new(|_| Ok(())),
-        counts: LogCounts::default(),
-        generation: Arc::default(),
-        hold: Hold::default(),
+impl Control for Hands {
+    fn data_dir(&self) -> &Path {
+        Path::new("x")
     }
+
+    fn release(&self, id: u64, retry: bool) -> Result<QuarantineView, Failure> {
+        let time = 0;
+        let (stage, why, symbols) = ("s".to_owned(), format!("retry {retry}"), Vec::new());
+        let effect = Effect::Stage;
+        let (rank, input, failures) = (200, 7, 3);
+        let quarantine =
+            Quarantine { rank, stage, input, effect, symbols, failures, why, time, dropped: false };
+        let known = (id == 8).then(|| QuarantineView::of(id, &quarantine));
+        known.ok_or_else(|| Failure::new(Exit::Refused, "not this one"))
+    }
+
+    fn resolve(&self, id: &str, word: &ResolveView) -> Result<ResolvedView, Failure> {
+        let conflict = Conflict {
+            about: "BTC".into(),
+            ours: "2".into(),
+            theirs: "1".into(),
+            dispute: Dispute::Balance,
+        };
+        let conflict = ConflictView { id: id.to_owned(), conflict };
+        Ok(ResolvedView { conflict, accept: word.accept, reason: word.reason.clone() })
+    }
+
+    fn adopt(&self, _: &AdoptView) -> Result<AdoptedView, Failure> {
+        Err(Failure::new(Exit::Refused, "there is no surplus here"))
+    }
+
+    fn clear_limits(&self) -> Result<ClearedView, Failure> {
+        Ok(ClearedView::of(false))
+    }
+
+    fn switch(&self, _: &SwitchWord) -> Result<SwitchedView, Failure> {
+        Err(Failure::new(Exit::Failed, "not here"))
+    }
+
+    fn process(&self) -> Option<&dyn ProcessControl> {
+        None
+    }
+}
+
+/// Asserts what comes of changes with the token, with another, and with none.
+fn assert_changed(remote: &Remote, daemon: &Folder, ours: &Token) {
+    let nothing = || questions::Json::of(&Nothing {}).unwrap();
+    let release = |id: u64, how: &str, token: Option<&Token>| {
+        let asked = Asked::default().with("id", Some(id)).with("how", Some(how));
+        remote.change(&changes::QUARANTINE, &asked, nothing(), token)
+    };
+    for (how, why) in [("retry", "retry true"), ("drop", "retry false")] {
+        let view: QuarantineView = release(8, how, Some(ours)).unwrap().read().unwrap();
+        assert_eq!(view.quarantine.why, why);
+    }
+    assert_eq!(release(9, "retry", Some(ours)).unwrap_err().exit, Exit::Refused);
+    let guessed = Secret::new("guessed-but-long-enough");
+    let guessed = Token::find(Some(&guessed), &daemon.0).unwrap();
+    for token in [guessed.as_ref(), None] {
+        let refused = release(8, "retry", token).unwrap_err();
+        assert!(refused.exit == Exit::Refused && refused.text.contains("token"), "{refused}");
+    }
+    let asked = Asked::default();
+    let cleared = remote.change(&LIMITS, &asked, nothing(), Some(ours)).unwrap();
+    assert_eq!(cleared.read::<ClearedView>().unwrap(), ClearedView::of(false));
+    let resolve = |token: Option<&Token>| {
+        let word = ResolveView { accept: Accept::Ours, reason: "why".into() };
+        let word = questions::Json::of(&word).unwrap();
+        remote.change(&RESOLVE, &Asked::default().with("id", Some("abc")), word, token)
+    };
+    let resolved: ResolvedView = resolve(Some(ours)).unwrap().read().unwrap();
+    assert_eq!((resolved.conflict.id, resolved.accept), ("abc".to_owned(), Accept::Ours));
+    assert_eq!(resolve(None).unwrap_err().exit, Exit::Refused);
+    let failure = remote.change(&changes::REFRESH, &asked, nothing(), Some(ours)).unwrap_err();
+    assert_eq!(failure.exit, Exit::Unreachable, "{failure}");
 }
 
 #[test]
 fn a_running_daemon_answers_as_its_files_would() {
     let (folder, daemon) = (Folder::new("files"), Folder::new("daemon"));
-    let files = desk(&folder);
-    let live: Arc<dyn Desk> = Arc::new(desk(&daemon));
-    assert!(RemoteDesk::connect(&daemon.0).unwrap().is_none());
+    let (here, live) = (files(&folder), files(&daemon));
+    let live: Arc<dyn Context> = Arc::new(live);
+    assert!(Remote::connect(&daemon.0).unwrap().is_none());
 
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -252,21 +303,8 @@ fn a_running_daemon_answers_as_its_files_would() {
     let addr = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let token = Token::find_or_make(None, &daemon.0).unwrap();
-    let (ours, guessed) = (token.clone(), Secret::new("guessed-but-long-enough"));
-    let changes = Changes {
-        reload: Arc::new(|_| Err(Failure::new(Exit::Failed, "not here"))),
-        switch: Arc::new(|_| Err(Failure::new(Exit::Failed, "not here"))),
-        token,
-        log: quiet(),
-        release: Arc::new(released),
-        harm: Arc::new(|asked| Ok(asked.clone())),
-        retry: Arc::new(|asked| Ok(asked.clone())),
-        symbols: Arc::new(|change| Ok(SymbolsChangeView { text: format!("{change:?}") })),
-        resolve: Arc::new(resolved),
-        adopt: Arc::new(|_| Err(Failure::new(Exit::Refused, "there is no surplus here"))),
-        limits: Arc::new(|| Ok(ClearedView::of(false))),
-        backup: Arc::new(|_| Ok(())),
-    };
+    let ours = token.clone();
+    let changes = Changes { token, control: Arc::new(Hands), backup: Arc::new(|_| Ok(())) };
     let api = Api::new(live, (None, Refusals::default()), changes, daemon.0.clone());
     let server = runtime.spawn(serve(Entry::Here(listener), api, async {
         stopped.await.ok();
@@ -274,62 +312,63 @@ fn a_running_daemon_answers_as_its_files_would() {
     let file = ApiFile { addr, pid: std::process::id(), beyond: None };
     file.write(&daemon.0).unwrap();
 
-    let remote = RemoteDesk::connect(&daemon.0).unwrap().expect("it answers");
-    assert_eq!(remote.orders(None).unwrap(), files.orders(None).unwrap());
-    assert_eq!(remote.fills(Some(1)).unwrap(), files.fills(Some(1)).unwrap());
-    assert_eq!(remote.positions().unwrap(), files.positions().unwrap());
-    assert_eq!(remote.lots().unwrap(), files.lots().unwrap());
-    assert_eq!(remote.equity(None).unwrap(), files.equity(None).unwrap());
-    assert_eq!(remote.trades(None).unwrap(), files.trades(None).unwrap());
-    assert_eq!(remote.signals(None).unwrap(), files.signals(None).unwrap());
-    assert_eq!(remote.explain(ID).unwrap(), files.explain(ID).unwrap());
-    assert_eq!(remote.explain("ETHUSD:902").unwrap(), files.explain("ETHUSD:902").unwrap());
-    assert_eq!(remote.explain("no/such order").unwrap(), None);
-    assert_eq!(remote.status().unwrap().fills, 2);
-    assert_eq!(remote.quarantine().unwrap(), files.quarantine().unwrap());
-    assert_eq!(remote.release(8, true, Some(&ours)).unwrap().quarantine.why, "retry true");
-    assert_eq!(remote.release(8, false, Some(&ours)).unwrap().quarantine.why, "retry false");
-    assert_eq!(remote.release(9, true, Some(&ours)).unwrap_err().exit, Exit::Refused);
-    let guessed = Token::find(Some(&guessed), &daemon.0).unwrap();
-    for token in [guessed.as_ref(), None] {
-        let refused = remote.release(8, true, token).unwrap_err();
-        assert!(refused.exit == Exit::Refused && refused.text.contains("token"), "{refused}");
+    let remote = Remote::connect(&daemon.0).unwrap().expect("it answers");
+    // Each question, from the process as from its files: both have the same facts here.
+    for question in questions::ALL.iter().filter(|row| row.effort == Effort::Short) {
+        // Its text has the time that has passed.
+        if question.path == DOCTOR.path {
+            continue;
+        }
+        for (id, symbol) in [(ID, "ETHUSD"), ("ETHUSD:902", "NONE"), ("no/such order", "ETHUSD")] {
+            let given = |name, word| question.path.contains(name).then_some(word);
+            let asked = Asked::default()
+                .with("id", given("{id}", id))
+                .with("symbol", given("{symbol}", symbol))
+                .with("timeframe", given("{timeframe}", "1m"));
+            let ours = (question.answer)(&here, &asked).map(|answer| answer.json);
+            let told = remote.ask(question, &asked);
+            let plain = |said: Result<questions::Json, Failure>| {
+                let text = said.map(|json| json.pretty()).map_err(|f| (f.exit, f.text));
+                let dirs = [&folder.0, &daemon.0].map(|dir| dir.display().to_string());
+                let same = |text: String| text.replace(&dirs[0], "DIR").replace(&dirs[1], "DIR");
+                text.map(same).map_err(|(exit, text)| (exit, same(text)))
+            };
+            assert_eq!(plain(told), plain(ours), "{}", question.path);
+        }
     }
-    assert_eq!(remote.clear_limits(Some(&ours)).unwrap(), ClearedView::of(false));
-    assert_eq!(remote.reconcile().unwrap(), files.reconcile().unwrap());
-    let word = ResolveView { accept: Accept::Ours, reason: "why".into() };
-    let resolved = remote.resolve("abc", &word, Some(&ours)).unwrap();
-    assert_eq!((resolved.conflict.id, resolved.accept), ("abc".to_owned(), Accept::Ours));
-    assert_eq!(remote.resolve("abc", &word, None).unwrap_err().exit, Exit::Refused);
-    assert_eq!(remote.verify().unwrap().facts, 15);
-    let failure = remote.tree().unwrap_err();
+    assert_changed(&remote, &daemon, &ours);
+    let asked = Asked::default();
+    assert_eq!(remote.ask(&VERIFY, &asked).unwrap().read::<VerifyView>().unwrap().facts, 15);
+    let failure = remote.ask(&TREE, &asked).unwrap_err();
     assert_eq!(failure.exit, Exit::Unreachable);
     assert!(failure.text.contains("has no tree"), "{failure}");
 
     ApiFile { pid: 1, ..file.clone() }.write(&daemon.0).unwrap();
-    assert!(RemoteDesk::connect(&daemon.0).unwrap().is_none(), "a stranger is not asked");
+    assert!(Remote::connect(&daemon.0).unwrap().is_none(), "a stranger is not asked");
     drop(remote);
     stop.send(()).unwrap();
     runtime.block_on(server).unwrap();
     file.write(&daemon.0).unwrap();
-    assert!(RemoteDesk::connect(&daemon.0).unwrap().is_none(), "a killed one is not asked");
+    assert!(Remote::connect(&daemon.0).unwrap().is_none(), "a killed one is not asked");
 }
 
 #[test]
 fn where_nothing_is_kept_nobody_is_reached() {
     let folder = Folder::new("nothing");
     let absent = folder.0.join("absent");
-    let failure = ask::Args::on(&absent).desk(&CORE).map(drop).unwrap_err();
+    let failure = ask::Args::on(&absent).daemon(&CORE).map(drop).unwrap_err();
     assert_eq!(failure.exit, Exit::Unreachable);
     assert!(!absent.exists());
     std::fs::write(folder.0.join(crate::history::FILE), b"something else").unwrap();
-    let failure = ask::Args::on(&folder.0).desk(&CORE).map(drop).unwrap_err();
+    let failure = ask::Args::on(&folder.0).daemon(&CORE).map(drop).unwrap_err();
     assert_eq!(failure.exit, Exit::Foreign);
     std::fs::remove_file(folder.0.join(crate::history::FILE)).unwrap();
-    let desk = ask::Args::on(&folder.0).desk(&CORE).unwrap();
-    assert_eq!(desk.fills(None).unwrap().len(), 2);
-    let beside = ask::Args::on(&folder.0).desk(&CORE).unwrap();
-    assert_eq!(beside.fills(None).unwrap().len(), 2, "several may read at once");
+    let fills =
+        |daemon: &ask::Daemon| daemon.ask(&FILLS, &Asked::default()).unwrap().rows().unwrap().len();
+    let one = ask::Args::on(&folder.0).daemon(&CORE).unwrap();
+    assert_eq!(fills(&one), 2);
+    let beside = ask::Args::on(&folder.0).daemon(&CORE).unwrap();
+    assert_eq!(fills(&beside), 2, "several may read at once");
 }
 
 /// A line that is typed, as words.

@@ -2,15 +2,14 @@
 
 use super::{Core, ask};
 use crate::ops::config::Look;
-use crate::ops::desk::Desk;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
-use crate::ops::remote::RemoteDesk;
+use crate::ops::questions::{Asked, TREE};
+use crate::ops::remote::Remote;
 use crate::ops::text::{count, fit, instant, took};
 use everwarm_runtime::clock::wall_ms;
 use serde_json::Value;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Wall time between two looks.
@@ -34,22 +33,23 @@ pub fn print(args: &TreeArgs, core: &Core, printer: Printer) -> Result<Exit, Fai
     if args.watch {
         return watch(args, printer);
     }
-    let tree = args.args.desk(core)?.tree()?;
+    let answer = args.args.daemon(core)?.ask(&TREE, &Asked::default())?;
     if args.args.json {
-        return printer.json(tree.as_ref());
+        return printer.answer(&answer);
     }
+    let tree = answer.read()?;
     printer.lines(&lines(&tree, Some(wall_ms()), (printer.width, usize::MAX))).map(|_| Exit::Fine)
 }
 
 /// Looks until the reader goes away; where no daemon runs, the next one is waited for.
 fn watch(args: &TreeArgs, printer: Printer) -> Result<Exit, Failure> {
     let data_dir = args.args.configuration(Look::Words)?.data_dir;
-    let (mut desk, mut away, mut last) = (None, None, Vec::new());
+    let (mut daemon, mut away, mut last) = (None, None, Vec::new());
     let live = printer.terminal && !args.args.json;
     // The line with the time, and the one that a terminal keeps for what is typed next.
     let room = (printer.width, printer.height.saturating_sub(2));
     loop {
-        let (tree, now) = (look(&mut desk, &data_dir)?, wall_ms());
+        let (tree, now) = (look(&mut daemon, &data_dir)?, wall_ms());
         let at = instant(now / 1000 * 1000);
         let still = match &tree {
             Some(tree) if args.args.json => vec![tree.to_string()],
@@ -77,20 +77,21 @@ fn watch(args: &TreeArgs, printer: Printer) -> Result<Exit, Failure> {
 
 /// The tree, of whoever answers now; none: nobody does. The files are left alone, they are the next
 /// daemon's.
-fn look(desk: &mut Option<Box<dyn Desk>>, data_dir: &Path) -> Result<Option<Arc<Value>>, Failure> {
+fn look(daemon: &mut Option<Remote>, data_dir: &Path) -> Result<Option<Value>, Failure> {
     let silent = |e: &Failure| e.exit == Exit::Unreachable;
-    if desk.is_none() {
-        *desk = match RemoteDesk::connect(data_dir) {
-            Ok(found) => found.map(|remote| Box::new(remote) as Box<dyn Desk>),
+    if daemon.is_none() {
+        *daemon = match Remote::connect(data_dir) {
+            Ok(found) => found,
             Err(e) if silent(&e) => None,
             Err(e) => return Err(e),
         };
     }
-    match desk.as_ref().map(|desk| desk.tree()) {
+    let answer = daemon.as_ref().map(|daemon| daemon.ask(&TREE, &Asked::default())?.read());
+    match answer {
         Some(Ok(tree)) => Ok(Some(tree)),
         Some(Err(e)) if !silent(&e) => Err(e),
         Some(Err(_)) | None => {
-            *desk = None;
+            *daemon = None;
             Ok(None)
         }
     }

@@ -5,8 +5,10 @@ use super::ask::Args;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
 use crate::ops::progress::Progress;
+use crate::ops::questions::{Asked, VERIFY};
 use crate::ops::store_check::{CHECKPOINT, compared};
 use crate::ops::text::{count, hang};
+use crate::ops::views::VerifyView;
 use std::sync::Arc;
 
 /// Characters before what is left of a long line.
@@ -15,11 +17,12 @@ const INDENT: usize = 2;
 /// Derives everything again and prints what differs.
 pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let progress = Arc::new(Progress::begin("deriving everything again", !printer.quiet));
-    let found = args.desk_counted(core, &progress)?.verify()?;
+    let answer = args.daemon_counted(core, &progress)?.ask(&VERIFY, &Asked::default())?;
     drop(progress);
+    let found: VerifyView = answer.read()?;
     let exit = if found.problems.is_empty() { Exit::Fine } else { Exit::Problems };
     if args.json {
-        return printer.json(&found).map(|_| exit);
+        return printer.answer(&answer).map(|_| exit);
     }
     let mut lines: Vec<String> =
         found.problems.iter().map(|p| format!("{} {}: {}", p.key, p.kind, p.text)).collect();

@@ -233,9 +233,9 @@ fn what_panic_needs_is_read_whatever_else_is_wrong() {
     let broken =
         "[risk]\nmax_trades_per_day = = 3\nmax_los = 1\n[strategy.sma_cross]\nfast = 900\n";
     let config = needed("panic-fine", &format!("{venue}{secret}{broken}")).unwrap();
-    let VenueSource::Binance(remote) = config.venue else { panic!("{:?}", config.venue) };
-    assert_eq!(remote.environment.name(), "demo");
-    assert!(remote.key.is_some());
+    let VenueSource::Remote(remote) = config.venue else { panic!("{:?}", config.venue) };
+    assert_eq!(remote.environment, "demo");
+    assert!(remote.open.is_some());
     // What it needs itself is checked as ever.
     let told = needed("panic-key", &format!("{venue}{broken}")).unwrap_err();
     assert!(told.contains("venue.secret") && !told.contains("fast"), "{told}");

@@ -68,8 +68,10 @@ impl FromStr for Symbols {
                 .map(Symbols::First)
                 .ok_or_else(|| format!("{count} symbols: 1 to {SYMBOLS_MAX} are possible"));
         }
-        let mut names =
-            text.split(',').map(|name| Symbol::new(name.trim())).collect::<Result<Vec<_>, _>>()?;
+        let names = text.split(',').map(|name| Symbol::named(name.trim()));
+        let mut names = names.collect::<Result<Vec<_>, _>>().map_err(|why| {
+            format!("{why}. Give \"auto\", a number, or a list of names, like [\"BTCUSDT\"]")
+        })?;
         names.sort();
         names.dedup();
         Ok(Symbols::Named(names))

@@ -2,10 +2,22 @@
 
 use super::checked::Values;
 use super::values::{MarketSource, Pace, Symbols};
-use crate::venue::Secret;
 use crate::venue::address::Address;
-use crate::venue::binance::{ApiKey, Environment, Hosts};
+use crate::venue::binance::{self, Access, ApiKey, Environment, Hosts};
+use crate::venue::{Open, Secret};
 use everwarm_domain::id::Symbol;
+use std::fmt;
+use std::sync::Arc;
+
+/// Values of `venue.kind`.
+pub const KINDS: &[&str] = &[SIMULATED, BINANCE];
+/// Values of `venue.environment`.
+pub const ENVIRONMENTS: &[&str] = Environment::NAMES;
+const BINANCE: &str = "binance";
+/// The simulated exchange, as `venue.kind` and commands name it.
+pub const SIMULATED: &str = "sim";
+/// Venues of somebody else with their names for people, as `venue.kind` and commands name them.
+pub const REMOTE: &[(&str, &str)] = &[(BINANCE, "Binance")];
 
 /// Where orders go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +25,7 @@ pub enum VenueSource {
     /// To the simulated exchange that the daemon keeps.
     Simulated,
     /// To an exchange of somebody else.
-    Binance(Box<Remote>),
+    Remote(Box<Remote>),
 }
 
 impl VenueSource {
@@ -22,29 +34,56 @@ impl VenueSource {
     pub fn is_live(&self) -> bool {
         match self {
             VenueSource::Simulated => false,
-            VenueSource::Binance(remote) => remote.environment == Environment::Live,
+            VenueSource::Remote(remote) => remote.live,
         }
     }
 }
 
 /// An exchange of somebody else.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Remote {
-    /// Which of its worlds.
-    pub environment: Environment,
-    /// Where that is.
-    pub hosts: Hosts,
-    /// The account's key, where it was asked for.
-    pub key: Option<ApiKey>,
+    /// Its value of `venue.kind`, which is its name in the tree, in metrics and in commands.
+    pub kind: &'static str,
+    /// Its name for people.
+    pub title: &'static str,
+    /// Which of its environments.
+    pub environment: &'static str,
+    /// Whether money is real there.
+    pub live: bool,
+    /// Where it is, the address of requests first.
+    pub addresses: Vec<String>,
     /// What is traded there, by name; empty: what the rule of the universe finds.
     pub symbols: Vec<Symbol>,
+    /// Opens its adapter, where the key of the account was read.
+    pub open: Option<Open>,
+}
+
+impl Remote {
+    /// What it is and where, for people. The same text, the same market.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{}, {}, at {}", self.title, self.environment, self.address())
+    }
+
+    /// The address of requests.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.addresses.first().map_or("", String::as_str)
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Remote");
+        shown.field("place", &self.place()).field("symbols", &self.symbols).finish_non_exhaustive()
+    }
 }
 
 impl PartialEq for Remote {
     /// But for the key: a secret is not compared.
     fn eq(&self, other: &Remote) -> bool {
-        (self.environment, &self.hosts, &self.symbols)
-            == (other.environment, &other.hosts, &other.symbols)
+        (self.kind, self.environment, &self.addresses, &self.symbols)
+            == (other.kind, other.environment, &other.addresses, &other.symbols)
     }
 }
 
@@ -57,7 +96,7 @@ const PRIVATE_KEY: &str = "venue.private_key";
 impl Values {
     /// Where orders go, without the key.
     pub(super) fn venue(&mut self, market: &MarketSource, quote_asset: &str) -> VenueSource {
-        if self.text("venue.kind") != "binance" {
+        if self.text("venue.kind") != BINANCE {
             return VenueSource::Simulated;
         }
         let named = Environment::named(&self.text("venue.environment"));
@@ -91,7 +130,15 @@ impl Values {
                 Vec::new()
             }
         };
-        VenueSource::Binance(Box::new(Remote { environment, hosts, key: None, symbols }))
+        VenueSource::Remote(Box::new(Remote {
+            kind: BINANCE,
+            title: "Binance spot",
+            environment: environment.name(),
+            live: environment == Environment::Live,
+            addresses: vec![hosts.rest, hosts.streams, hosts.ws_api],
+            symbols,
+            open: None,
+        }))
     }
 
     /// A market of somebody else is not played, and its time passes as it does: only an exchange on
@@ -125,7 +172,7 @@ impl Values {
 
     /// Reads the key of an exchange of somebody else.
     pub(super) fn read_key(&mut self, venue: &mut VenueSource, environment: &[(String, String)]) {
-        let VenueSource::Binance(remote) = venue else { return };
+        let VenueSource::Remote(remote) = venue else { return };
         let has = [KEY, SECRET, PRIVATE_KEY].map(|key| !self.text(key).is_empty());
         let needed = "is needed where venue.kind is \"binance\": env:NAME or file:PATH";
         match has {
@@ -140,7 +187,8 @@ impl Values {
             [true, true, false] | [true, false, true] => {
                 let [key, secret, private] =
                     [KEY, SECRET, PRIVATE_KEY].map(|key| self.secret(key, environment));
-                remote.key = key.and_then(|key| self.signer(key, secret, private));
+                let key = key.and_then(|key| self.signer(key, secret, private));
+                remote.open = key.map(|key| opened(&remote.addresses, key));
             }
         }
     }
@@ -163,6 +211,13 @@ impl Values {
             (None, None) => None,
         }
     }
+}
+
+/// Opens the adapter at these addresses with this key.
+fn opened(addresses: &[String], key: ApiKey) -> Open {
+    let at = |n: usize| addresses.get(n).cloned().unwrap_or_default();
+    let access = Access { hosts: Hosts { rest: at(0), streams: at(1), ws_api: at(2) }, key };
+    Arc::new(move |opening| binance::open(&access, opening))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::causes::causes_first;
 use super::exposed::{Cause, exposed};
 use super::lasting;
 use super::signs::{Signs, Waiting};
+use crate::ops::config::venue::SIMULATED;
 use crate::ops::tell;
 use crate::ops::text::{count, instant, plain, shell_word, thousands};
 use crate::ops::views::{ApartView, FindingView, HealthView, OwedState, Severity};
@@ -472,8 +473,7 @@ fn sale(signs: &Signs, symbol: Symbol) -> String {
 
 /// How `everwarm panic` calls the venue.
 fn venue_word(signs: &Signs) -> &'static str {
-    // Only a real venue has environments.
-    if signs.status.environment.is_some() { "binance" } else { "sim" }
+    if signs.kind.is_empty() { SIMULATED } else { signs.kind }
 }
 
 fn no_orders(signs: &Signs, found: &mut Vec<FindingView>) {

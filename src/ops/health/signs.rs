@@ -51,6 +51,8 @@ pub struct Signs {
     pub written: Option<UtcMs>,
     /// Venue time; the newest event where no process runs.
     pub venue: UtcMs,
+    /// The venue, as commands name it; empty: the simulated exchange.
+    pub kind: &'static str,
     /// Whether venue time passes by itself: where not, nothing is late.
     pub passes: bool,
     /// What facts tell.

@@ -3,6 +3,7 @@
 use super::super::sample::{T, dec, journal};
 use super::*;
 use crate::ops::cli::can_be_typed;
+use crate::ops::config::venue::REMOTE;
 use crate::ops::fold::StatusFold;
 use crate::ops::views::{
     ApartView, CheckView, DeliveryView, FindingView, QuarantineView, Severity, SymbolView,
@@ -303,11 +304,12 @@ fn what_is_held_is_sold_by_the_command_where_it_is_held() {
     let sim = command(&|s| s.status.data_dir = "/var/lib/ever warm".to_owned());
     let words = "everwarm panic --venue sim --flatten --symbols ETHUSD --data-dir";
     assert_eq!(sim, format!("{words} '/var/lib/ever warm'"));
+    let remote = REMOTE[0].0;
     let there = command(&|s| {
-        s.status.environment = Some("live".to_owned());
+        s.kind = remote;
         s.config = Some("/etc/everwarm.toml".to_owned());
     });
-    let words = "everwarm panic --venue binance --flatten --symbols ETHUSD --config";
+    let words = format!("everwarm panic --venue {remote} --flatten --symbols ETHUSD --config");
     assert_eq!(there, format!("{words} /etc/everwarm.toml"));
 }
 

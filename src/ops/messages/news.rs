@@ -325,7 +325,7 @@ impl News {
 /// Numbers of the day and the month of an instant; midnight is the end of a day.
 fn numbers(time: UtcMs) -> (i64, i64) {
     let day = day_of(time - 1);
-    let (year, month, _) = civil(day);
+    let (year, month, _) = civil(time - 1);
     (day, year * 12 + month - 1)
 }
 

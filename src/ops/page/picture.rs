@@ -1,7 +1,7 @@
 //! Everything the page shows of a daemon, as rows.
 
 use super::versions::{Rows, Section, Versions};
-use crate::ops::desk::Desk;
+use crate::ops::questions::{Context, Process, orders, positions, remembered, symbols};
 use everwarm_runtime::clock;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ const EVENTS: usize = 400;
 /// How long after the newest fact the books are still looked at: they follow what is on disk.
 const SETTLED: Duration = Duration::from_secs(3);
 
-/// Looks at a desk, again and again.
+/// Looks at a daemon, again and again.
 #[derive(Debug, Default)]
 pub struct Look {
     /// What was seen.
@@ -34,9 +34,11 @@ pub struct Look {
 
 impl Look {
     /// Looks once.
-    pub fn look(&mut self, desk: &dyn Desk) {
-        let Ok(mut status) = desk.status() else { return };
-        let venue = desk.venue_time().map_or_else(|| "null".to_owned(), |now| now.to_string());
+    pub fn look(&mut self, context: &dyn Context) {
+        let Ok(mut status) = context.status() else { return };
+        let process = context.process();
+        let venue = process.and_then(Process::venue_time);
+        let venue = venue.map_or_else(|| "null".to_owned(), |now| now.to_string());
         let (at, uptime) = (clock::wall_ms(), status.uptime_ms.take().unwrap_or(0));
         status.unsynced = None;
         self.clocks = format!("\"at\":{at},\"uptime_ms\":{uptime},\"venue_at\":{venue}");
@@ -45,46 +47,52 @@ impl Look {
             self.head = Some((status.head, now));
         }
         self.one("status", &status);
-        self.keyed("checks", &desk.checks(), |row| row.name.clone());
-        self.tree(desk.tree().unwrap_or_default());
-        self.keyed("quarantine", &desk.quarantine().unwrap_or_default(), |row| row.id.to_string());
-        if let Ok(switches) = desk.switches() {
+        self.keyed("checks", &context.checks(), |row| row.name.clone());
+        let quarantines = remembered(context, |memory| memory.now().status.quarantines());
+        self.keyed("quarantine", &quarantines.unwrap_or_default(), |row| row.id.to_string());
+        if let Ok(switches) = context.switches() {
             self.one("switches", &switches);
         }
-        if let Ok(reloads) = desk.reloads() {
-            self.one("reloads", &reloads);
-        }
-        let newest = desk.events(1).pop().map(|event| event.id);
-        if self.event != newest {
-            self.event = newest;
-            self.newest("events", &desk.events(EVENTS), |row| row.id.to_string());
+        if let Some(process) = process {
+            self.process(process);
         }
         if self.head.is_some_and(|(_, since)| now - since < SETTLED) {
-            self.books(desk);
+            self.books(context);
         }
         self.versions.seal();
     }
 
+    /// What only a process knows.
+    fn process(&mut self, process: &dyn Process) {
+        self.tree(process.tree());
+        self.one("reloads", &process.reloads());
+        let newest = process.events(1).pop().map(|event| event.id);
+        if self.event != newest {
+            self.event = newest;
+            self.newest("events", &process.events(EVENTS), |row| row.id.to_string());
+        }
+    }
+
     /// What only changes with facts.
-    fn books(&mut self, desk: &dyn Desk) {
-        self.keyed("symbols", &desk.symbols().unwrap_or_default(), |row| row.symbol.to_string());
-        if let Ok(rows) = desk.positions() {
+    fn books(&mut self, context: &dyn Context) {
+        let listed = symbols(context).unwrap_or_default();
+        self.keyed("symbols", &listed, |row| row.symbol.to_string());
+        if let Ok(rows) = positions(context) {
             self.keyed("positions", &rows, |row| row.symbol.to_string());
         }
-        if let Ok(rows) = desk.lots() {
+        if let Ok(rows) = remembered(context, |memory| memory.now().status.lots()) {
             self.keyed("lots", &rows, |row| format!("{} {}", row.symbol, row.strategy));
         }
-        if let Ok(rows) = desk.orders(Some(NEWEST)) {
-            self.newest("orders", &rows, |row| row.client_order_id.to_string());
+        if let Ok(page) = orders(context, Some(NEWEST).into()) {
+            self.newest("orders", &page.rows, |row| row.client_order_id.to_string());
         }
-        if let Ok(rows) = desk.fills(Some(NEWEST)) {
-            self.newest("fills", &rows, |row| format!("{}:{}", row.symbol, row.trade_id));
+        if let Ok(page) = context.history().fills(Some(NEWEST)) {
+            self.newest("fills", &page.rows, |row| format!("{}:{}", row.symbol, row.trade_id));
         }
-        if let Ok(rows) = desk.signals(Some(NEWEST)) {
-            let key = |row: &crate::ops::views::SignalView| format!("{} {}", row.key, row.symbol);
-            self.newest("signals", &rows, key);
+        if let Ok(rows) = remembered(context, |memory| memory.signals.newest(Some(NEWEST))) {
+            self.newest("signals", &rows, |row| format!("{} {}", row.key, row.symbol));
         }
-        if let Ok(Some(last)) = desk.equity(Some(1)).map(|mut rows| rows.pop()) {
+        if let Ok(Some(last)) = context.history().equity(Some(1)).map(|mut page| page.rows.pop()) {
             self.one("equity", &last);
         }
     }

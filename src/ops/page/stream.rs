@@ -4,7 +4,7 @@
 
 use super::picture::Look;
 use super::versions::Told;
-use crate::ops::desk::Desk;
+use crate::ops::questions::Context;
 use everwarm_runtime::clock;
 use futures_util::stream::unfold;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +22,7 @@ const BEHIND: u64 = 15;
 /// Readers at a time.
 const READERS: usize = 24;
 
-/// Looks at the desk while somebody reads, and tells all readers.
+/// Looks at the daemon while somebody reads, and tells all readers.
 #[derive(Clone)]
 pub struct Stream(Arc<Shared>);
 
@@ -84,7 +84,7 @@ impl Stream {
     /// There are too many.
     pub fn read(
         &self,
-        desk: &Arc<dyn Desk>,
+        context: &Arc<dyn Context>,
         last: Option<&str>,
     ) -> Result<
         impl futures_util::Stream<Item = Result<String, std::convert::Infallible>> + use<>,
@@ -100,7 +100,7 @@ impl Stream {
             std::mem::replace(&mut readers.looking, true)
         };
         if !looking {
-            tokio::spawn(keep_looking(Arc::clone(shared), Arc::clone(desk)));
+            tokio::spawn(keep_looking(Arc::clone(shared), Arc::clone(context)));
         }
         let ours = last.and_then(|id| id.split_once('-'));
         let ours = ours.filter(|(began, _)| *began == shared.began.to_string());
@@ -135,14 +135,14 @@ impl Shared {
     }
 }
 
-async fn keep_looking(shared: Arc<Shared>, desk: Arc<dyn Desk>) {
+async fn keep_looking(shared: Arc<Shared>, context: Arc<dyn Context>) {
     let mut every = tokio::time::interval(EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while shared.is_read() {
         every.tick().await;
-        let (looker, desk) = (Arc::clone(&shared), Arc::clone(&desk));
-        // The desk reads files; sockets must not wait for it.
-        let done = tokio::task::spawn_blocking(move || looker.look().look(desk.as_ref()));
+        let (looker, context) = (Arc::clone(&shared), Arc::clone(&context));
+        // It reads files; sockets must not wait for it.
+        let done = tokio::task::spawn_blocking(move || looker.look().look(context.as_ref()));
         if let Err(e) = done.await {
             tracing::warn!("the page was not looked after: {e}");
         }

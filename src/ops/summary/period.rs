@@ -39,7 +39,7 @@ impl Period {
         let from = instant_of(&format!("{text}-01 00:00")).filter(|_| text.len() == 7);
         let from = from.ok_or_else(|| format!("{text:?} is no month, like 2026-01"))?;
         // No month has 32 days, so this lies in the next one.
-        let (.., over) = civil(day_of(from) + 31);
+        let (.., over) = civil(from + 31 * DAY);
         Ok(Period { from, to: (day_of(from) + 32 - over) * DAY })
     }
 
@@ -61,7 +61,7 @@ impl Period {
         if self.to.saturating_sub(self.from) == DAY {
             return date(self.from);
         }
-        let (year, month, day) = civil(day_of(self.from));
+        let (year, month, day) = civil(self.from);
         let whole = Period::month(&format!("{year:04}-{month:02}"));
         if day == 1 && whole.is_ok_and(|whole| whole == *self) {
             return format!("{year:04}-{month:02}");

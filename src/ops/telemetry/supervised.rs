@@ -69,11 +69,7 @@ pub enum Fault {
 /// What an actor is called in metrics: its name in the tree, and `bar` for those of all symbols.
 #[must_use]
 pub fn name(of: &str) -> &str {
-    match of.rsplit_once('/') {
-        Some((parent, _)) if parent == path::BARS => "bar",
-        Some((_, name)) => name,
-        None => of,
-    }
+    path::label(of)
 }
 
 fn parent(of: &str) -> &str {
@@ -312,7 +308,7 @@ mod tests {
     #[test]
     fn who_is_up_again_is_told_with_how_its_predecessor_ended_and_the_true_time_since() {
         let supervised = Supervised::default();
-        let (low, feed) = ("root/trading/feeds", "root/trading/feeds/feed");
+        let (low, feed) = ("root/trading/feeds/sim", "root/trading/feeds/sim/feed");
         let up = |path: &str, restarts| supervised.tell(&notice(path, News::Started { restarts }));
         let ends = |path: &str, exit, asked| {
             assert_eq!(supervised.tell(&notice(path, exited(exit, asked))), None);
@@ -353,7 +349,7 @@ mod tests {
     #[test]
     fn restarts_are_counted_by_cause_and_timed() {
         let supervised = Supervised::default();
-        let feed = "root/trading/feeds/feed";
+        let feed = "root/trading/feeds/sim/feed";
         let bar = |symbol: &str| format!("{}/{symbol}", path::BARS);
         for news in [
             News::Started { restarts: 0 },
@@ -389,7 +385,7 @@ mod tests {
             "everwarm_actor_started_timestamp_seconds{actor=\"feed\"} 1.5",
             "everwarm_actor_recoveries_total{actor=\"ledger\",source=\"snapshot\"} 1",
             "everwarm_store_replay_events{actor=\"ledger\"} 3",
-            "everwarm_supervisor_escalations_total{supervisor=\"feeds\"} 1",
+            "everwarm_supervisor_escalations_total{supervisor=\"feeds/sim\"} 1",
             "everwarm_supervision_events_total{event=\"started\"} 3",
             "everwarm_chaos_faults_total{fault=\"kill\"} 1",
             "everwarm_chaos_faults_total{fault=\"panic\"} 0",

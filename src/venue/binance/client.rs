@@ -9,11 +9,8 @@ use super::map;
 use super::sign::{ApiKey, Query};
 use super::stream::{MarketStreams, UserStream};
 use super::wire::{self, OrderAnswer, OrderState, TradeRow};
-use crate::venue::clock::SharedClock;
-use crate::venue::port::{
-    AccountPicture, Asked, Bars, ErrorClass, PAGE_MAX, Report, Request, Stamp, Trade, TradesSince,
-    VenueError, VenuePort,
-};
+use crate::venue::clock::{SharedClock, Wall};
+use crate::venue::port::{AccountPicture, Bars, ErrorClass, Stamp, Trade, TradesSince, VenueError};
 use crate::venue::rate_limit::{
     Care, ConnectionLimit, Note, OrderLimit, Priority, Spent, WeightLimit,
 };
@@ -36,17 +33,15 @@ mod time;
 mod words;
 
 use budget::First;
-pub use budget::MayPlace;
 
+/// Most bars and trades in one answer, and most that may be asked for at once.
+pub const PAGE_MAX: u16 = 1000;
 /// Above this many, the rules of all instruments are asked for at once: addresses have an end.
 const SYMBOLS_IN_QUERY: usize = 100;
 /// How often an order or a clock is looked at again because of what it showed.
 const LOOKS_MAX: u32 = 3;
 /// Pages of trades that are read for one question: 200,000 trades.
 const TRADE_PAGES: usize = 200;
-
-/// Our wall clock: UTC milliseconds.
-pub type Wall = Arc<dyn Fn() -> UtcMs + Send + Sync>;
 
 /// What a client is made of.
 #[derive(Clone)]
@@ -613,44 +608,6 @@ impl BinanceClient {
             config.clock.lock().doubt();
         }
         Err(failed)
-    }
-}
-
-impl VenuePort for BinanceClient {
-    fn ask(&self, request: Request) -> Asked {
-        let it = self.clone();
-        Box::pin(async move {
-            Ok(match request {
-                Request::ServerTime => Report::ServerTime(it.server_time().await?),
-                Request::Instruments { symbols } => {
-                    Report::Instruments(it.instruments(&symbols).await?)
-                }
-                Request::Klines { symbol, timeframe, from, to, limit } => {
-                    Report::Bars(it.klines(symbol, timeframe, from, to, limit).await?)
-                }
-                Request::Account => Report::Account(it.account().await?),
-                Request::OpenOrders { symbol } => Report::OpenOrders(it.open_orders(symbol).await?),
-                Request::Place { intent, attempt } => {
-                    Report::Order(Box::new(it.place(&intent, &attempt).await?))
-                }
-                Request::Cancel { symbol, client_id, stamp } => {
-                    Report::Order(Box::new(it.cancel(symbol, &client_id, stamp).await?))
-                }
-                Request::FindOrder { symbol, client_id } => {
-                    Report::Found(it.find_order(symbol, &client_id).await?.map(Box::new))
-                }
-                Request::OrderTrades { symbol, venue_order_id } => {
-                    Report::Trades(it.order_trades(symbol, venue_order_id).await?)
-                }
-                Request::TradesSince { symbol, since } => {
-                    Report::Trades(it.trades_since(symbol, since).await?)
-                }
-            })
-        })
-    }
-
-    fn now(&self) -> UtcMs {
-        BinanceClient::now(self)
     }
 }
 

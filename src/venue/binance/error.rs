@@ -23,23 +23,12 @@ pub enum Kind {
 
 /// The timestamp is outside the venue's window.
 pub const BAD_TIMESTAMP: i32 = -1021;
-/// An order against the rules of its symbol.
-pub const FILTER_FAILURE: i32 = -1013;
 /// Too many orders; other requests may go on.
 pub const TOO_MANY_ORDERS: i32 = -1015;
 /// The venue knows no such order.
 pub const NO_SUCH_ORDER: i32 = -2013;
 /// The order to be cancelled is not open.
 pub const NOT_OPEN: i32 = -2011;
-
-/// The venue refused an order for what the account or the book has.
-pub const REJECTED: i32 = -2010;
-
-/// Whether an order was refused because the account has too little for it.
-#[must_use]
-pub fn is_lack_of_balance(error: &VenueError) -> bool {
-    error.code == REJECTED && error.text.to_ascii_lowercase().contains("insufficient balance")
-}
 
 /// Waits where the venue names none, milliseconds: a window of the clock, the order window, the
 /// shortest ban, the fire wall's.
@@ -154,6 +143,8 @@ enum Meaning {
     Resubscribe,
     /// One half of a replacement may have happened: both orders must be looked at.
     Half,
+    /// An order against the rules of its symbol.
+    Rules,
     /// The request is wrong as it stands.
     Wrong,
 }
@@ -174,6 +165,7 @@ impl Meaning {
             | Meaning::Absent
             | Meaning::Resubscribe
             | Meaning::Half
+            | Meaning::Rules
             | Meaning::Wrong => false,
         }
     }
@@ -186,7 +178,8 @@ const CODES: &[(RangeInclusive<i32>, Meaning)] = &[
     (-1003..=-1003, Meaning::Weight),
     (-1007..=-1006, Meaning::Unclear),
     (-1008..=-1008, Meaning::Busy),
-    (-1014..=-1013, Meaning::Wrong),
+    (-1013..=-1013, Meaning::Rules),
+    (-1014..=-1014, Meaning::Wrong),
     (TOO_MANY_ORDERS..=TOO_MANY_ORDERS, Meaning::Orders),
     (-1016..=-1016, Meaning::Shutdown),
     (-1020..=-1020, Meaning::Wrong),
@@ -236,6 +229,7 @@ fn by_code(
         Meaning::Key => ErrorClass::Halt,
         Meaning::Words => by_text(kind, body),
         Meaning::Absent => absent(kind),
+        Meaning::Rules => ErrorClass::Rules,
         Meaning::Wrong => ErrorClass::Refused { again: false },
     })
 }
@@ -248,6 +242,7 @@ fn by_text(kind: Kind, body: &ErrorBody) -> ErrorClass {
         "Unknown order sent." | "CANCEL_REJECTED" => absent(kind),
         "This action is disabled on this account."
         | "This account may not place or cancel orders." => ErrorClass::Halt,
+        text if text.to_ascii_lowercase().contains("insufficient balance") => ErrorClass::Funds,
         _ => ErrorClass::Refused { again: false },
     }
 }

@@ -72,7 +72,7 @@ pub fn instrument(info: &SymbolInfo) -> Result<Instrument, String> {
     let check = || {
         bounds::asset(&it.base)?;
         bounds::asset(&it.quote)?;
-        bounds::quantity("tickSize", it.tick_size)?;
+        bounds::tick("tickSize", it.tick_size)?;
         bounds::quantity("stepSize", it.lot_size)?;
         bounds::quantity("stepSize of market orders", it.market_lot_size)?;
         bounds::quantity("minQty", it.min_quantity)?;
@@ -82,7 +82,8 @@ pub fn instrument(info: &SymbolInfo) -> Result<Instrument, String> {
             return Err(format!("minQty {} is above maxQty {}", it.min_quantity, it.max_quantity));
         }
         bounds::quote("minNotional", least)?;
-        bounds::quote("minNotional", it.min_notional)
+        bounds::quote("minNotional", it.min_notional)?;
+        it.price_scale(None)
     };
     check().map_err(|why| format!("{}: {why}", info.symbol))?;
     Ok(it)
@@ -91,7 +92,7 @@ pub fn instrument(info: &SymbolInfo) -> Result<Instrument, String> {
 /// An instrument of which only the name is known.
 fn without_rules(info: &SymbolInfo) -> Result<Instrument, String> {
     Ok(Instrument {
-        symbol: Symbol::new(&info.symbol)?,
+        symbol: Symbol::named(&info.symbol)?,
         base: info.base_asset.clone(),
         quote: info.quote_asset.clone(),
         trading: info.status == "TRADING",
@@ -125,7 +126,7 @@ fn believed(info: &SymbolInfo) -> Result<Instrument, String> {
 /// # Errors
 /// A symbol comes twice.
 pub fn instruments(info: &ExchangeInfo) -> Result<Vec<Instrument>, String> {
-    let named = info.symbols.iter().filter(|s| Symbol::new(&s.symbol).is_ok());
+    let named = info.symbols.iter().filter(|s| Symbol::named(&s.symbol).is_ok());
     let mut all = named.map(believed).collect::<Result<Vec<_>, _>>()?;
     all.sort_by_key(|i| i.symbol);
     if let Some(twice) = all.windows(2).find(|pair| pair[0].symbol == pair[1].symbol) {

@@ -186,11 +186,13 @@ fn said<F>(answer: Answer) -> Said<F> {
         Some(body) => {
             let error = error::of_error(Kind::Read, status, body);
             let (again, wait_ms) = match error.class {
-                ErrorClass::Halt | ErrorClass::Refused { again: false } => (false, None),
                 ErrorClass::NotSent
                 | ErrorClass::Unknown
                 | ErrorClass::Absent
-                | ErrorClass::Refused { again: true } => (true, None),
+                | ErrorClass::Refused { .. }
+                | ErrorClass::Rules
+                | ErrorClass::Funds
+                | ErrorClass::Halt => (!error.class.is_final(), None),
                 // Whether it may connect is asked then; a long wait may end before.
                 ErrorClass::RateLimited { retry_after_ms } => {
                     (true, Some(retry_after_ms.min(DOUBT.unsigned_abs())))

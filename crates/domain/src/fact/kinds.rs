@@ -490,7 +490,7 @@ mod tests {
     #[test]
     fn what_grows_with_the_symbols_weighs_what_it_takes() {
         let symbol = Symbol::new("A").unwrap();
-        let price = Price(1);
+        let price = Price::e8(1);
         let volume = Decimal::ONE;
         let bar = Bar {
             symbol,

@@ -4,13 +4,16 @@
 //! Nearly all bytes of a journal are theirs, so they are packed by hand: a mark that MessagePack
 //! never uses, the kind, then numbers of variable length. Prices of a bar are told as distances
 //! from its open, times as distances from that of the fact. Every value comes back bit for bit.
+//!
+//! A bar whose prices need more than 8 decimals has a bit in the length of its symbol, and behind
+//! the symbol a byte with its scale. Bars without that bit have 8, as all bars of earlier versions.
 
 use super::kinds::kind;
 use super::{Analysis, Body, Market};
 use crate::features::{FeatureHead, FeatureTable};
 use crate::id::Symbol;
 use crate::market::{Bar, RolledBar};
-use crate::money::{Decimal, Price};
+use crate::money::{Decimal, PRICE_SCALE, PRICE_SCALE_MAX, Price};
 use crate::odd::{OddBar, Oddity};
 use crate::time::Timeframe;
 
@@ -18,6 +21,8 @@ use crate::time::Timeframe;
 const MARK: u8 = 0xC1;
 /// In the byte of a decimal's scale: it is negative.
 const NEGATIVE: u8 = 0x80;
+/// In the byte of a symbol's length: a scale of prices follows the symbol.
+const SCALED: u8 = 0x80;
 /// Columns of values of earlier versions.
 const OLD_COLUMNS: usize = 4;
 /// More columns than any plan has.
@@ -69,9 +74,10 @@ pub(super) fn encode(body: &Body, out: &mut Vec<u8>) -> bool {
             let near = table.rows().next().map_or(0, |row| row.head.time);
             signed(near, out);
             for row in table.rows() {
-                symbol(row.head.symbol, out);
+                let close = row.head.close;
+                named(row.head.symbol, close.scale(), out);
                 signed(row.head.time.wrapping_sub(near), out);
-                signed(row.head.close.0, out);
+                signed(close.units(), out);
                 if *plan == 0 {
                     row.values.iter().for_each(|value| float(*value, out));
                 }
@@ -122,11 +128,20 @@ fn float(value: f64, out: &mut Vec<u8>) {
 
 fn bar(bar: &Bar, near: i64, out: &mut Vec<u8>) {
     let Bar { open_time, open, high, low, close, volume, .. } = bar;
-    symbol(bar.symbol, out);
+    let scale = bar.scale();
+    named(bar.symbol, scale, out);
     signed(open_time.wrapping_sub(near), out);
-    signed(open.0, out);
-    for price in [high, low, close] {
-        signed(price.0.wrapping_sub(open.0), out);
+    if scale == PRICE_SCALE {
+        signed(open.units(), out);
+        for price in [high, low, close] {
+            signed(price.units().wrapping_sub(open.units()), out);
+        }
+    } else {
+        let first = open.at(scale);
+        wide(first, out);
+        for price in [high, low, close] {
+            wide(price.at(scale) - first, out);
+        }
     }
     let scale = u8::try_from(volume.scale()).expect("a decimal has at most 28 decimals");
     out.push(scale | if volume.is_sign_negative() { NEGATIVE } else { 0 });
@@ -137,6 +152,16 @@ fn symbol(symbol: Symbol, out: &mut Vec<u8>) {
     let name = symbol.as_str().as_bytes();
     out.push(u8::try_from(name.len()).expect("a symbol is short"));
     out.extend_from_slice(name);
+}
+
+/// A symbol, and the scale of the prices behind it where that is not 8.
+fn named(of: Symbol, scale: u8, out: &mut Vec<u8>) {
+    let length = out.len();
+    symbol(of, out);
+    if scale != PRICE_SCALE {
+        out[length] |= SCALED;
+        out.push(scale);
+    }
 }
 
 fn index(timeframe: Timeframe) -> u8 {
@@ -174,6 +199,11 @@ fn low_bits(value: u128) -> u8 {
 /// Small numbers of either sign are short.
 fn signed(value: i64, out: &mut Vec<u8>) {
     unsigned(((value << 1) ^ (value >> 63)).cast_unsigned().into(), out);
+}
+
+/// The same of more bits; distances between prices with 18 decimals have fewer than 126.
+fn wide(value: i128, out: &mut Vec<u8>) {
+    unsigned(((value << 1) ^ (value >> 127)).cast_unsigned(), out);
 }
 
 struct Reader<'a>(&'a [u8]);
@@ -248,17 +278,43 @@ impl Reader<'_> {
     }
 
     fn bar(&mut self, near: i64) -> Result<Bar, String> {
-        let symbol = self.symbol()?;
+        let (symbol, price_scale) = self.named()?;
         let open_time = self.signed()?.wrapping_add(near);
-        let open = self.signed()?;
-        let mut price = || self.signed().map(|distance| Price(distance.wrapping_add(open)));
-        let (high, low, close) = (price()?, price()?, price()?);
+        let [open, high, low, close] = self.prices(price_scale)?;
         let scale = self.byte()?;
         let units = i128::try_from(self.unsigned()?).map_err(|_| "too large a volume")?;
         let volume = Decimal::try_from_i128_with_scale(units, (scale & !NEGATIVE).into());
         let mut volume = volume.map_err(|e| format!("volume: {e}"))?;
         volume.set_sign_negative(scale & NEGATIVE != 0);
-        Ok(Bar { symbol, open_time, open: Price(open), high, low, close, volume })
+        Ok(Bar { symbol, open_time, open, high, low, close, volume })
+    }
+
+    fn prices(&mut self, scale: u8) -> Result<[Price; 4], String> {
+        let mut prices = [Price::default(); 4];
+        if scale == PRICE_SCALE {
+            let first = self.signed()?;
+            prices[0] = Price::e8(first);
+            for price in &mut prices[1..] {
+                *price = Price::e8(self.signed()?.wrapping_add(first));
+            }
+            return Ok(prices);
+        }
+        let mut first = 0;
+        for (at, price) in prices.iter_mut().enumerate() {
+            let units = self.wide()?.checked_add(first);
+            let read = units.and_then(|units| Price::of(units, scale));
+            *price = read.ok_or("a price is out of range")?;
+            if at == 0 {
+                first = price.at(scale);
+            }
+        }
+        check_scale(prices.into_iter().map(Price::scale).max(), scale)?;
+        Ok(prices)
+    }
+
+    fn wide(&mut self) -> Result<i128, String> {
+        let value = self.unsigned()?;
+        Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
     }
 
     fn odd(&mut self) -> Result<OddBar, String> {
@@ -270,9 +326,11 @@ impl Reader<'_> {
     }
 
     fn feature_head(&mut self, near: i64) -> Result<FeatureHead, String> {
-        let symbol = self.symbol()?;
+        let (symbol, scale) = self.named()?;
         let time = self.signed()?.wrapping_add(near);
-        Ok(FeatureHead { symbol, time, close: Price(self.signed()?) })
+        let close = Price::of(self.signed()?.into(), scale).ok_or("a price is out of range")?;
+        check_scale(Some(close.scale()), scale)?;
+        Ok(FeatureHead { symbol, time, close })
     }
 
     fn feature_table(
@@ -325,8 +383,25 @@ impl Reader<'_> {
         Ok(all)
     }
 
+    /// A symbol and the scale of the prices behind it.
+    fn named(&mut self) -> Result<(Symbol, u8), String> {
+        let length = self.byte()?;
+        let symbol = self.symbol_of(length & !SCALED)?;
+        if length & SCALED == 0 {
+            return Ok((symbol, PRICE_SCALE));
+        }
+        match self.byte()? {
+            scale if (PRICE_SCALE + 1..=PRICE_SCALE_MAX).contains(&scale) => Ok((symbol, scale)),
+            scale => Err(format!("no bar has the scale {scale}")),
+        }
+    }
+
     fn symbol(&mut self) -> Result<Symbol, String> {
         let length = self.byte()?;
+        self.symbol_of(length)
+    }
+
+    fn symbol_of(&mut self, length: u8) -> Result<Symbol, String> {
         let name = self.take(length.into())?;
         Symbol::new(std::str::from_utf8(name).map_err(|e| e.to_string())?)
     }
@@ -380,128 +455,11 @@ impl Reader<'_> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use everwarm_kernel::fact::Body as _;
-
-    fn bars() -> Vec<Bar> {
-        let bar = |name: &str, open_time, prices: [i64; 4], volume: Decimal| {
-            let [open, high, low, close] = prices.map(Price);
-            let symbol = Symbol::new(name).unwrap();
-            Bar { symbol, open_time, open, high, low, close, volume }
-        };
-        let mut minus_nothing = Decimal::ZERO;
-        minus_nothing.set_sign_negative(true);
-        vec![
-            bar("A", 1_700_000_040_000, [5, 9, 1, 7], Decimal::new(120, 2)),
-            bar("BTCUSDT", i64::MIN, [i64::MIN, i64::MAX, 0, -1], Decimal::MAX),
-            bar("SIXTEEN-LETTERS_", i64::MAX, [0; 4], Decimal::new(-1, 28)),
-            bar("Z", -60_000, [i64::MAX, i64::MIN, -7, 1], minus_nothing),
-        ]
-    }
-
-    fn bodies() -> Vec<Body> {
-        let missing = vec![Symbol::new("M").unwrap(), Symbol::new("N-1").unwrap()];
-        let rolled = |bar| RolledBar { bar, count: u32::MAX, complete: true };
-        let rolled: Vec<_> = bars().into_iter().map(rolled).collect();
-        let head =
-            |bar: Bar| FeatureHead { symbol: bar.symbol, time: bar.open_time, close: bar.close };
-        let heads: Vec<_> = bars().into_iter().map(head).collect();
-        let odds = [f64::from_bits(0x7ff8_0000_0000_0001), -0.0, f64::MIN_POSITIVE, f64::INFINITY];
-        let old = FeatureTable::of(4, heads.clone(), odds.repeat(heads.len()));
-        let some = [f64::NAN, -0.0, f64::MIN_POSITIVE];
-        let new = FeatureTable::of(3, heads.clone(), some.repeat(heads.len()));
-        let odd = vec![
-            OddBar { symbol: Symbol::new("A").unwrap(), why: Oddity::Order },
-            OddBar { symbol: Symbol::new("Z").unwrap(), why: Oddity::Volume },
-        ];
-        let close = |time, bars, missing, odd| Market::Close { time, bars, missing, odd };
-        let features =
-            |plan, table| Analysis::FeatureValues { plan, timeframe: Timeframe::M1, table };
-        vec![
-            Body::Market(close(1_700_000_100_000, bars(), missing.clone(), Vec::new())),
-            Body::Market(close(1_700_000_100_000, bars(), missing, odd)),
-            Body::Market(close(-1, Vec::new(), Vec::new(), Vec::new())),
-            Body::Analysis(Analysis::Rolled { timeframe: Timeframe::D1, bars: rolled }),
-            Body::Analysis(Analysis::Rolled { timeframe: Timeframe::M5, bars: Vec::new() }),
-            Body::Analysis(features(0, old)),
-            Body::Analysis(features(0, FeatureTable::new(4))),
-            Body::Analysis(features(7, new)),
-            Body::Analysis(features(300, FeatureTable::new(0))),
-        ]
-    }
-
-    fn encoded(body: &Body) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        body.encode(&mut bytes);
-        bytes
-    }
-
-    #[test]
-    fn every_value_comes_back_bit_for_bit() {
-        for body in bodies() {
-            let bytes = encoded(&body);
-            assert_eq!(bytes[0], MARK);
-            let back = Body::decode(&bytes).unwrap();
-            assert_eq!(encoded(&back), bytes, "{body:?}");
-            assert_eq!(format!("{back:?}"), format!("{body:?}"));
-            assert_eq!(
-                serde_json::to_string(&back).unwrap(),
-                serde_json::to_string(&body).unwrap()
-            );
-        }
-    }
-
-    /// Bytes of the odd bars of a close; none where it has none.
-    fn odd_part(body: &Body) -> Option<usize> {
-        let Body::Market(Market::Close { odd, .. }) = body else { return None };
-        let each = odd.iter().map(|odd| odd.symbol.as_str().len() + 2);
-        (!odd.is_empty()).then(|| each.sum::<usize>() + 1)
-    }
-
-    #[test]
-    fn any_bytes_give_a_value_or_an_error() {
-        for body in bodies() {
-            let bytes = encoded(&body);
-            for end in 0..bytes.len() {
-                // Without its odd bars a close is one of an earlier version.
-                let earlier = odd_part(&body).is_some_and(|length| end == bytes.len() - length);
-                let read = Body::decode(&bytes[..end]);
-                assert_eq!(read.is_ok(), earlier, "{end} bytes of {body:?}");
-            }
-            let longer = [bytes.as_slice(), &[0]].concat();
-            assert!(Body::decode(&longer).unwrap_err().contains("too many"));
-            for at in 0..bytes.len() {
-                for change in [1, 0x80, 0xff] {
-                    let mut altered = bytes.clone();
-                    altered[at] ^= change;
-                    // Another value or an error, never the same one.
-                    if let Ok(other) = Body::decode(&altered) {
-                        assert_ne!(encoded(&other), bytes, "byte {at}");
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_bar_takes_few_bytes() {
-        let price = |cents: i64| Price(cents * 1_000_000);
-        let bar = Bar {
-            symbol: Symbol::new("BTCUSDT").unwrap(),
-            open_time: 1_700_000_040_000,
-            open: price(6_012_345),
-            high: price(6_013_000),
-            low: price(6_011_000),
-            close: price(6_012_999),
-            volume: Decimal::new(123_456, 5),
-        };
-        let close = |bars| {
-            let (time, missing, odd) = (1_700_000_100_000, Vec::new(), Vec::new());
-            encoded(&Body::Market(Market::Close { time, bars, missing, odd })).len()
-        };
-        let each = close(vec![bar; 101]) - close(vec![bar]);
-        assert!(each <= 100 * 40, "{each}");
-    }
+/// One value has one form only: no more decimals than are needed.
+fn check_scale(needed: Option<u8>, scale: u8) -> Result<(), String> {
+    if needed == Some(scale) { Ok(()) } else { Err(format!("the scale {scale} is not needed")) }
 }
+
+#[cfg(test)]
+#[path = "packed_tests.rs"]
+mod tests;

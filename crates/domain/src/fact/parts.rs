@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_symbol_is_left_out_of_a_close_and_nothing_else_is() {
         let symbol = |name| Symbol::new(name).unwrap();
-        let (open, high, low, close) = (Price(1), Price(1), Price(1), Price(1));
+        let (open, high, low, close) = (Price::e8(1), Price::e8(1), Price::e8(1), Price::e8(1));
         let volume = Decimal::ONE;
         let bar = |name| Bar { symbol: symbol(name), open_time: 0, open, high, low, close, volume };
         let missing = vec![symbol("C"), symbol("D")];

@@ -347,7 +347,10 @@ impl Faults {
 }
 /// A bar with its prices at so many per cent.
 fn odd(bar: Bar, percent: i64) -> Bar {
-    let priced = |price: Price| Price((price.0.saturating_mul(percent) / 100).max(1));
+    let priced = |price: Price| {
+        let units = (i128::from(price.units()) * i128::from(percent) / 100).max(1);
+        Price::of(units, price.scale()).unwrap_or(price)
+    };
     let (open, high) = (priced(bar.open), priced(bar.high));
     let (low, close) = (priced(bar.low), priced(bar.close));
     Bar { open, high, low, close, ..bar }

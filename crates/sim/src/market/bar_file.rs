@@ -6,10 +6,11 @@
 //! cut in its last number would otherwise pass as a bar; a compressed one carries its own checksum.
 
 use super::recording::Notice;
+use super::recording_config::VOLUME_SCALE;
 use super::recording_error::{Fault, RecordingError};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
-use everwarm_domain::money::{Decimal, PRICE_SCALE, Price, parse_decimal};
+use everwarm_domain::money::{Decimal, Price, parse_decimal};
 use everwarm_domain::time::{MINUTE, UtcMs};
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
@@ -238,6 +239,6 @@ fn volume(text: &str) -> Result<(Decimal, Option<u32>), Fault> {
     if value > VOLUME_MAX {
         return Err(Fault::Volume(text.to_owned()));
     }
-    let scale = (!value.is_zero()).then(|| value.scale().min(PRICE_SCALE));
+    let scale = (!value.is_zero()).then(|| value.scale().min(VOLUME_SCALE.into()));
     Ok((value, scale))
 }

@@ -1,6 +1,6 @@
 //! A folder of recorded bars as a market.
 //!
-//! Every `SYMBOL_1m.csv` and `SYMBOL_1m.csv.gz` of the folder is read into memory (72 bytes a bar);
+//! Every `SYMBOL_1m.csv` and `SYMBOL_1m.csv.gz` of the folder is read into memory, 104 bytes a bar;
 //! other files are left alone. The market starts at the opening of its first bar over all symbols.
 //! A symbol may start late, have gaps and end early: it simply has no bar in those minutes, and the
 //! market ends with the last bar of its longest symbol. What the files do not say is in
@@ -9,12 +9,12 @@
 use super::Market;
 use super::bar_file::{self, BarFile, VOLUME_MAX};
 use super::defaults;
-use super::recording_config::{Amount, Config, SymbolConfig, VolumeUnit};
+use super::recording_config::{Amount, Config, SymbolConfig, VOLUME_SCALE, VolumeUnit};
 use super::recording_error::{Fault, RecordingError};
 use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
-use everwarm_domain::money::{Decimal, PRICE_SCALE, Price, floor_to_step};
+use everwarm_domain::money::{Decimal, Price, floor_to_step};
 use everwarm_domain::time::{MINUTE, UtcMs};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,6 +28,9 @@ const FALLBACK_LOT: Decimal = Decimal::from_parts(1, 0, 0, false, 5);
 
 /// Largest quantity of one order where none is declared, as Binance has it for its cheaper assets.
 const MAX_QUANTITY: Decimal = Decimal::from_parts(9_000_000, 0, 0, false, 0);
+
+/// Largest quantity of one order of the cheapest asset: 9 x 10^14.
+const LARGEST_QUANTITY: Decimal = Decimal::from_parts(2_488_025_088, 209_547, 0, false, 0);
 
 /// Something repaired while reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +94,7 @@ impl Recording {
             if let Some(reason) = recording.instruments.last().and_then(impossible) {
                 return Err(RecordingError::of(&config_path, Fault::Config(reason)));
             }
+            recording.check_prices().map_err(|why| RecordingError::of(path, Fault::Config(why)))?;
         }
         if let Some(name) = config.symbols.keys().next() {
             let text = format!("symbols.{name}: the recording has no file {name}_1m.csv[.gz]");
@@ -153,9 +157,9 @@ impl Recording {
         for (line, mut bar) in file.rows {
             let written = bar.volume;
             bar.volume = match config.volume {
-                VolumeUnit::Base if written.scale() > PRICE_SCALE => {
+                VolumeUnit::Base if written.scale() > VOLUME_SCALE.into() => {
                     rounded += 1;
-                    written.trunc_with_scale(PRICE_SCALE).normalize()
+                    written.trunc_with_scale(VOLUME_SCALE.into()).normalize()
                 }
                 VolumeUnit::Base => written,
                 VolumeUnit::Quote => base_volume(written, bar.close, instrument.lot_size)
@@ -175,6 +179,16 @@ impl Recording {
         self.instruments.push(instrument);
         self.bars.push(bars);
         Ok(())
+    }
+
+    /// Whether the prices of the symbol added last can be traded.
+    fn check_prices(&self) -> Result<(), String> {
+        let (Some(rules), Some(bars)) = (self.instruments.last(), self.bars.last()) else {
+            return Ok(());
+        };
+        let price = bars.first().map(|bar| bar.open.decimal());
+        let scale = rules.price_scale(price).map(drop);
+        scale.map_err(|why| format!("{}: {why}", rules.symbol))
     }
 
     fn index(&self, symbol: Symbol) -> Option<usize> {
@@ -225,14 +239,9 @@ fn bar_files(folder: &Path) -> Result<BTreeMap<Symbol, PathBuf>, RecordingError>
             continue;
         }
         let wrong = |reason| RecordingError::of(&path, Fault::Name(reason));
-        let symbol = Symbol::new(name).map_err(wrong)?;
         // A stream of the exchange has its symbol in small letters and tells it in capitals: bars
         // of another name would find nobody.
-        let capitals = name.to_ascii_uppercase();
-        if name != capitals {
-            let reason = format!("{name:?} has small letters; rename it to {capitals:?}");
-            return Err(wrong(reason));
-        }
+        let symbol = Symbol::named(name).map_err(|why| wrong(format!("{why}: rename the file")))?;
         if files.insert(symbol, path.clone()).is_some() {
             return Err(RecordingError::of(folder, Fault::SymbolTwice(symbol.to_string())));
         }
@@ -263,6 +272,7 @@ fn instrument(symbol: Symbol, config: &SymbolConfig, file: &BarFile) -> Instrume
     let base = config.base.clone().unwrap_or(base);
     let quote = config.quote.clone().unwrap_or(quote);
     let told = |amount: Option<Amount>, otherwise: Decimal| amount.map_or(otherwise, |a| a.0);
+    let tick = config.tick.map(|tick| tick.0);
     let file_lot = match (config.volume, file.volume_scale) {
         (VolumeUnit::Base, Some(scale)) => Decimal::new(1, scale),
         (VolumeUnit::Base, None) | (VolumeUnit::Quote, _) => FALLBACK_LOT,
@@ -274,15 +284,29 @@ fn instrument(symbol: Symbol, config: &SymbolConfig, file: &BarFile) -> Instrume
         min_notional: told(config.min_notional, defaults::min_notional(&quote)),
         quote,
         trading: true,
-        tick_size: told(config.tick, Decimal::new(1, file.price_scale)),
+        tick_size: tick.unwrap_or(Decimal::new(1, file.price_scale)),
         lot_size,
         min_quantity: told(config.min_quantity, lot_size),
-        max_quantity: told(config.max_quantity, MAX_QUANTITY),
+        max_quantity: told(config.max_quantity, max_quantity(file)),
         market_lot_size: Decimal::ZERO,
         market_max_quantity: Decimal::ZERO,
         min_notional_for_market: true,
         venue: VenueId::default(),
     }
+}
+
+/// The largest quantity where none is declared: that of [`MAX_QUANTITY`], or of so many zeros more
+/// that 100,000 quote units can be traded where the former are worth less than 10.
+fn max_quantity(file: &BarFile) -> Decimal {
+    let price = file.rows.first().map_or(Decimal::ZERO, |(_, bar)| bar.open.decimal());
+    let worth = |quantity: Decimal| quantity.saturating_mul(price);
+    let mut quantity = MAX_QUANTITY;
+    if worth(quantity) < Decimal::TEN {
+        while worth(quantity) < Decimal::from(100_000) && quantity < LARGEST_QUANTITY {
+            quantity *= Decimal::TEN;
+        }
+    }
+    quantity
 }
 
 /// Why no order of an instrument could ever be placed, where none could.

@@ -11,14 +11,14 @@
 //! tick = "1"                      # default: the most decimals of a price in the file
 //! lot = "0.0001"                  # default: the most decimals of a volume; else 0.00001
 //! min_quantity = "0.0001"         # default: the lot
-//! max_quantity = "9000000"        # default: 9,000,000
+//! max_quantity = "9000000"        # default: 9,000,000; more where that is worth next to nothing
 //! min_notional = "5"              # default: 5 (0.0001 BTC, 0.001 ETH, …)
 //! max_position = "2"              # base units held and on order; default: no limit
 //! ```
 //!
 //! Numbers are strings, or TOML numbers. Unknown keys, and symbols without a file, are errors.
 
-use everwarm_domain::money::{Decimal, PRICE_SCALE, parse_decimal};
+use everwarm_domain::money::{Decimal, PRICE_SCALE_MAX, parse_decimal};
 use serde::{Deserialize, Deserializer, de};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -45,7 +45,7 @@ pub(super) struct SymbolConfig {
     pub base: Option<String>,
     pub quote: Option<String>,
     pub volume: VolumeUnit,
-    pub tick: Option<Amount>,
+    pub tick: Option<Amount<{ PRICE_SCALE_MAX }>>,
     pub lot: Option<Amount>,
     pub min_quantity: Option<Amount>,
     pub max_quantity: Option<Amount>,
@@ -64,21 +64,23 @@ pub(super) enum VolumeUnit {
     Quote,
 }
 
-/// A number that is not negative and has at most 8 decimals.
+/// A number that is not negative and has at most so many decimals.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Amount(pub Decimal);
+pub(super) struct Amount<const DECIMALS: u8 = { VOLUME_SCALE }>(pub Decimal);
 
+/// Decimals of a volume and of other amounts of an asset.
+pub(super) const VOLUME_SCALE: u8 = 8;
 /// Largest amount taken: keeps every product with a price within a decimal.
 const AMOUNT_MAX: i64 = 1_000_000_000_000_000;
 
-impl Amount {
-    fn parse(text: &str) -> Result<Amount, String> {
+impl<const DECIMALS: u8> Amount<DECIMALS> {
+    fn parse(text: &str) -> Result<Self, String> {
         let value = parse_decimal(text)?.normalize();
         if value.is_sign_negative() && !value.is_zero() {
             return Err(format!("{text} is negative"));
         }
-        if value.scale() > PRICE_SCALE {
-            return Err(format!("{text} has more than {PRICE_SCALE} decimals"));
+        if value.scale() > DECIMALS.into() {
+            return Err(format!("{text} has more than {DECIMALS} decimals"));
         }
         if value > Decimal::from(AMOUNT_MAX) {
             return Err(format!("{text} is larger than {AMOUNT_MAX}"));
@@ -87,26 +89,26 @@ impl Amount {
     }
 }
 
-impl<'de> Deserialize<'de> for Amount {
+impl<'de, const DECIMALS: u8> Deserialize<'de> for Amount<DECIMALS> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Number;
-        impl de::Visitor<'_> for Number {
-            type Value = Amount;
+        struct Number<const DECIMALS: u8>;
+        impl<const DECIMALS: u8> de::Visitor<'_> for Number<DECIMALS> {
+            type Value = Amount<DECIMALS>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a number, or a number in a string")
             }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Amount, E> {
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
                 Amount::parse(text).map_err(E::custom)
             }
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Amount, E> {
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self::Value, E> {
                 Amount::parse(&value.to_string()).map_err(E::custom)
             }
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Amount, E> {
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Self::Value, E> {
                 // The shortest text that means this float is what the file's author wrote.
                 Amount::parse(&value.to_string()).map_err(E::custom)
             }
         }
-        from.deserialize_any(Number)
+        from.deserialize_any(Number::<DECIMALS>)
     }
 }
 
@@ -140,8 +142,9 @@ fn is_asset(name: &str) -> bool {
 
 impl SymbolConfig {
     fn check(&self, name: &str) -> Result<(), String> {
-        for (key, step) in [("tick", self.tick), ("lot", self.lot)] {
-            if step.is_some_and(|s| s.0.is_zero()) {
+        let (tick, lot) = (self.tick.map(|tick| tick.0), self.lot.map(|lot| lot.0));
+        for (key, step) in [("tick", tick), ("lot", lot)] {
+            if step.is_some_and(|step| step.is_zero()) {
                 return Err(format!("symbols.{name}.{key} must be above zero"));
             }
         }

@@ -66,7 +66,7 @@ pub enum Fault {
         wanted: &'static str,
     },
     /// More decimals than a price has.
-    #[error("{column} {text} has more than 8 decimals, or is out of range")]
+    #[error("{column} {text} has more than 18 decimals, or does not fit with as many as it has")]
     Price {
         /// The column.
         column: &'static str,

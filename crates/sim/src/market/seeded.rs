@@ -179,7 +179,7 @@ fn make(seed: u64, symbol: Symbol) -> (Instrument, Line) {
         symbol,
         seed,
         base: ticks,
-        tick_units: power(PRICE_SCALE - scale),
+        tick_units: power(u32::from(PRICE_SCALE) - scale),
         lot_scale,
         lots: (MINUTE_TURNOVER * power(lot_scale) * power(scale) / ticks).max(1),
     };
@@ -230,7 +230,7 @@ impl Line {
         let share =
             300 + below(draw >> 40, 1_400) + (close - open).abs() * 1_000_000 / self.base / 4;
         let lots = (self.lots * share / 1_000).max(1);
-        let price = |ticks: i64| Price(ticks * self.tick_units);
+        let price = |ticks: i64| Price::e8(ticks * self.tick_units);
         Bar {
             symbol: self.symbol,
             open_time,
@@ -282,7 +282,7 @@ mod tests {
     fn closes(market: &mut Seeded, symbol: Symbol, count: usize) -> Vec<i64> {
         let bars = market.bars(symbol, START, i64::MAX, count);
         assert_eq!(bars.len(), count);
-        bars.iter().map(|b| b.close.0).collect()
+        bars.iter().map(|b| b.close.units()).collect()
     }
 
     #[test]
@@ -331,7 +331,7 @@ mod tests {
                 }
                 for price in [bar.open, bar.high, bar.low, bar.close] {
                     assert!((price.decimal() % instrument.tick_size).is_zero(), "{bar:?}");
-                    assert!((40_000_000..=7_200_000_000_000).contains(&price.0), "{bar:?}");
+                    assert!((40_000_000..=7_200_000_000_000).contains(&price.units()), "{bar:?}");
                 }
                 assert!((bar.volume % instrument.lot_size).is_zero() && !bar.volume.is_zero());
                 last = Some(bar);

@@ -2,7 +2,8 @@
 
 use super::requests::Requests;
 use crate::faults::{Faults, Hit, Kind as Fault, Lie, Told};
-use everwarm_domain::money::{Decimal, parse_decimal};
+use crate::wire::number;
+use everwarm_domain::money::{Decimal, PRICE_SCALE_MAX, parse_decimal};
 use everwarm_domain::time::UtcMs;
 use everwarm_runtime::clock;
 use serde_json::{Value, json};
@@ -358,8 +359,8 @@ fn odd(text: &str, percent: u64) -> String {
         let told = bar[price].as_str().and_then(|text| parse_decimal(text).ok());
         let told = told.and_then(|price| price.checked_mul(Decimal::from(percent)));
         let Some(told) = told else { continue };
-        let told = (told / Decimal::ONE_HUNDRED).trunc_with_scale(8);
-        bar[price] = format!("{told:.8}").into();
+        let told = (told / Decimal::ONE_HUNDRED).trunc_with_scale(PRICE_SCALE_MAX.into());
+        bar[price] = number(told).into();
     }
     message.to_string()
 }

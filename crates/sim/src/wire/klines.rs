@@ -112,8 +112,10 @@ pub fn forming(
 /// What a bar's volume came to in quote units: at the mean of its four prices.
 #[must_use]
 pub fn quote(bar: &Bar) -> Decimal {
-    let sum: i64 = [bar.open, bar.high, bar.low, bar.close].iter().map(|p| p.0 / 4).sum();
-    (Price(sum).decimal() * bar.volume).trunc_with_scale(8)
+    let scale = bar.scale();
+    let sum: i128 = bar.prices().iter().map(|price| price.at(scale) / 4).sum();
+    let mean = Price::of(sum, scale).unwrap_or(bar.close);
+    mean.decimal().saturating_mul(bar.volume).trunc_with_scale(8)
 }
 
 /// What of a volume takers bought: half of it.
@@ -151,7 +153,7 @@ pub fn rows(bars: &[Kline]) -> String {
 }
 
 fn price(price: Price) -> String {
-    format!("{:.8}", price.decimal())
+    number(price.decimal())
 }
 
 /// Name of the stream that carries the bars of `symbol`.

@@ -16,7 +16,7 @@ use crate::market::Market;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
-use everwarm_domain::money::{Decimal, Price};
+use everwarm_domain::money::{Decimal, PRICE_SCALE, Price};
 use everwarm_domain::order::Side;
 use everwarm_domain::time::{DAY, MINUTE, UtcMs};
 use serde_json::{Value, json};
@@ -218,6 +218,12 @@ fn visible(
     bars
 }
 
+/// Decimals of an average price: those of the tick, at least 8.
+fn places(exchange: &Exchange, symbol: Symbol) -> u32 {
+    let tick = exchange.instrument(symbol).map(|rules| rules.tick_size.normalize().scale());
+    tick.unwrap_or_default().max(PRICE_SCALE.into())
+}
+
 /// The average price of the last minutes, by volume.
 #[must_use]
 pub fn average(
@@ -231,7 +237,7 @@ pub fn average(
     let volume: Decimal = bars.iter().map(|bar| bar.volume).sum();
     let money: Decimal = bars.iter().map(quote).sum();
     let price = if volume.is_zero() { tape.last } else { money / volume };
-    let price = number(price.trunc_with_scale(8));
+    let price = number(price.trunc_with_scale(places(exchange, symbol)));
     Some(json!({"mins": AVERAGE, "price": price, "closeTime": tape.minute - 1}))
 }
 
@@ -251,6 +257,8 @@ pub struct DayStats {
     first_id: i64,
     last_id: i64,
     count: i64,
+    /// Decimals of an average price.
+    places: u32,
 }
 
 impl DayStats {
@@ -296,6 +304,7 @@ impl DayStats {
             first_id: first.map_or(-1, |print| print.id),
             last_id: newest.map_or(-1, |print| print.id),
             count: i64::try_from(count).unwrap_or(i64::MAX),
+            places: places(exchange, symbol),
         })
     }
 
@@ -307,7 +316,7 @@ impl DayStats {
 
     fn average(&self) -> Decimal {
         let average = self.quote.checked_div(self.volume).unwrap_or(self.last);
-        average.trunc_with_scale(8)
+        average.trunc_with_scale(self.places)
     }
 
     /// The row of a window: the short one and what changed.

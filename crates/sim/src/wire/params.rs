@@ -2,7 +2,7 @@
 
 use super::error::ApiError;
 use everwarm_domain::id::Symbol;
-use everwarm_domain::money::Decimal;
+use everwarm_domain::money::{Decimal, PRICE_SCALE_MAX};
 use everwarm_domain::time::UtcMs;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -10,8 +10,10 @@ use std::sync::{Mutex, PoisonError};
 /// The last instant that may be named: in the year 2286.
 pub const TIME_MAX: UtcMs = 9_999_999_999_999;
 
-/// The largest decimal number that may be named: a whole number of 1e-8 in 63 bits.
-const NUMBER_MAX: Decimal = Decimal::from_parts(u32::MAX, 0x7fff_ffff, 0, false, 8);
+/// The largest decimal number that may be named: 10^15.
+const NUMBER_MAX: Decimal = Decimal::from_parts(2_764_472_320, 232_830, 0, false, 0);
+/// Decimals of a quantity or an amount.
+const DECIMALS: usize = 8;
 
 /// The parameters of one request. Every one sent must be read, see [`Params::finish`].
 #[derive(Debug, Default)]
@@ -96,7 +98,7 @@ impl Params {
         Ok(self.integer(name)?.map(|time| time.min(TIME_MAX)))
     }
 
-    /// A decimal number that is not negative and has at most eight decimals.
+    /// A decimal number that is not negative and has at most 8 decimals, a price at most 18.
     ///
     /// # Errors
     /// -1100 for other characters, -1111 for more decimals, -1108 beyond the range.
@@ -107,7 +109,8 @@ impl Params {
         if !digits(whole) || !digits(part) {
             return Err(illegal(name, "^([0-9]{1,20})(\\.[0-9]{1,20})?$"));
         }
-        if part.len() > 8 {
+        let is_price = name.ends_with("rice");
+        if part.len() > if is_price { PRICE_SCALE_MAX.into() } else { DECIMALS } {
             return Err(ApiError::new(
                 -1111,
                 format!("Parameter '{name}' has too much precision."),

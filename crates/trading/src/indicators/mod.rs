@@ -11,13 +11,21 @@ pub use stage::Indicators;
 
 use everwarm_analysis::Bar as Plain;
 use everwarm_domain::market::Bar;
-use everwarm_domain::money::PRICE_SCALE;
+use everwarm_domain::money::{PRICE_SCALE, PRICE_SCALE_MAX, Price};
 
 const _: () = assert!(PRICE_SCALE == everwarm_analysis::SCALE, "prices are passed on as they are");
+const _: () = assert!(PRICE_SCALE_MAX == everwarm_analysis::SCALE_MAX, "and as long as they are");
 
-/// A bar as indicators know it.
+/// A bar as indicators know it. Prices that do not fit the scale of the bar, which is refused at
+/// the venue, stay at the largest that does.
 fn plain(bar: &Bar) -> Plain {
-    Plain { open: bar.open.0, high: bar.high.0, low: bar.low.0, close: bar.close.0 }
+    let scale = bar.scale();
+    let units = |price: Price| {
+        let fits = price.scale() == scale;
+        if fits { price.units() } else { i64::try_from(price.at(scale)).unwrap_or(i64::MAX) }
+    };
+    let (open, high, low) = (units(bar.open), units(bar.high), units(bar.low));
+    Plain { open, high, low, close: units(bar.close), scale }
 }
 
 #[cfg(test)]

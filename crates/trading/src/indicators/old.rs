@@ -1,15 +1,59 @@
-//! The state of version 2 of the indicator stage: two lengths a width, and four indicators by hand.
+//! The states of earlier versions of the indicator stage.
 //!
-//! Former lengths are dropped: the configuration of that time does not carry them. What was entered
-//! under them is left by those in force. Symbols that have bars are held to have a past.
+//! Version 3 knew prices of 8 decimals only. Version 2 had two lengths a width, and four indicators
+//! by hand. Former lengths are dropped: the configuration of that time does not carry them. What
+//! was entered under them is left by those in force. Symbols that have bars are held to have a
+//! past.
 
 use super::feature::{old_columns, plan};
-use super::stage::Indicators;
+use super::series::Saved;
+use super::stage::{Indicators, State};
 use everwarm_analysis::{Atr, Ema, Sma, state};
 use everwarm_domain::id::{Symbol, SymbolMap};
+use everwarm_domain::money::PRICE_SCALE;
 use everwarm_domain::time::{Timeframe, UtcMs};
-use serde::Deserialize;
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Old3 {
+    pub(super) plan: u64,
+    pub(super) told: bool,
+    pub(super) features: Vec<String>,
+    pub(super) series: Vec<Saved3>,
+    pub(super) past: BTreeSet<Symbol>,
+    pub(super) closed: (UtcMs, UtcMs),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Saved3 {
+    pub(super) timeframe: Timeframe,
+    pub(super) symbols: Vec<(Symbol, UtcMs)>,
+    pub(super) banks: Vec<(String, Vec<u8>)>,
+    pub(super) waits: Vec<Wait3>,
+}
+
+/// The symbol, the texts of the features, and bars: the opening time, then the prices.
+pub(super) type Wait3 = (Symbol, Vec<String>, Vec<(UtcMs, [i64; 4])>);
+
+impl From<Saved3> for Saved {
+    fn from(old: Saved3) -> Saved {
+        let Saved3 { timeframe, symbols, banks, waits } = old;
+        let bar = |(time, prices)| (time, PRICE_SCALE, prices);
+        let waits = waits.into_iter().map(|(symbol, features, bars)| {
+            (symbol, features, bars.into_iter().map(bar).collect())
+        });
+        Saved { timeframe, symbols, banks, waits: waits.collect(), scales: BTreeMap::new() }
+    }
+}
+
+/// The state that goes on from one of version 3.
+pub(super) fn convert_3(bytes: &[u8]) -> Result<State, String> {
+    let old: Old3 = everwarm_kernel::state::load(3, bytes)?;
+    let Old3 { plan, told, features, series, past, closed } = old;
+    let series = series.into_iter().map(Saved::from).collect();
+    Ok(State { plan, told, features, series, past, closed })
+}
 
 /// Width, and the lengths of the fast and the slow averages.
 type Need = (Timeframe, u32, u32);

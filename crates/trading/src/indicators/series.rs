@@ -11,6 +11,7 @@ use everwarm_analysis::{Bank, Bar as Plain};
 use everwarm_domain::features::{FeatureHead, FeatureTable};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::{Bar, RolledBar};
+use everwarm_domain::money::PRICE_SCALE;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_kernel::fact::Key;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,8 @@ pub(super) struct Series {
     pub(super) timeframe: Timeframe,
     /// By name; with the opening time of the last bar.
     symbols: Vec<(Symbol, UtcMs)>,
+    /// Decimals of the prices in the banks, where they are more than 8.
+    scales: BTreeMap<Symbol, u8>,
     /// In the order of the plan; a place for each symbol.
     banks: Vec<(Feature, Box<dyn Bank>)>,
     /// Symbols for whose past features wait.
@@ -45,20 +48,21 @@ struct Wait {
 /// A series as it is saved.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Saved {
-    timeframe: Timeframe,
-    symbols: Vec<(Symbol, UtcMs)>,
+    pub(super) timeframe: Timeframe,
+    pub(super) symbols: Vec<(Symbol, UtcMs)>,
     /// By the text of each feature.
-    banks: Vec<(String, Vec<u8>)>,
-    waits: Vec<SavedWait>,
+    pub(super) banks: Vec<(String, Vec<u8>)>,
+    pub(super) waits: Vec<SavedWait>,
+    pub(super) scales: BTreeMap<Symbol, u8>,
 }
 
-/// The symbol, the texts of the features, and bars: the opening time, then the prices.
-type SavedWait = (Symbol, Vec<String>, Vec<(UtcMs, [i64; 4])>);
+/// The symbol, the texts of the features, and bars: the opening time, the scale and the prices.
+pub(super) type SavedWait = (Symbol, Vec<String>, Vec<(UtcMs, u8, [i64; 4])>);
 
 impl Series {
-    pub(super) const fn new(timeframe: Timeframe) -> Series {
-        let waits = BTreeMap::new();
-        Series { timeframe, symbols: Vec::new(), banks: Vec::new(), waits, said: None }
+    pub(super) fn new(timeframe: Timeframe) -> Series {
+        let (symbols, banks, waits) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Series { timeframe, symbols, scales: BTreeMap::new(), banks, waits, said: None }
     }
 
     /// Computes these features of its width from here on. Who was there goes on. Who is new waits
@@ -98,6 +102,7 @@ impl Series {
     pub(super) fn remove(&mut self, symbols: &[Symbol]) {
         for symbol in symbols {
             self.waits.remove(symbol);
+            self.scales.remove(symbol);
             if let Ok(at) = self.find(*symbol) {
                 self.symbols.remove(at);
                 self.banks.iter_mut().for_each(|(_, bank)| bank.remove(at));
@@ -142,13 +147,38 @@ impl Series {
             *last = bar.open_time;
             let time = bar.open_time.saturating_add(self.timeframe.ms());
             heads.push(FeatureHead { symbol: bar.symbol, time, close: bar.close });
-            rows.push((at, plain(bar)));
+            rows.push((at, self.fitted(at, plain(bar))));
         }
         if rows.is_empty() || self.banks.is_empty() {
             return;
         }
         let values = self.feed(&rows);
         self.said = Some((because, FeatureTable::of(self.banks.len(), heads, values)));
+    }
+
+    /// The bar with the decimals of its symbol, which grow with what its bars need. A price that
+    /// does not fit them is more than a million times the earlier ones: all features begin anew.
+    fn fitted(&mut self, at: usize, bar: Plain) -> Plain {
+        if bar.scale == PRICE_SCALE && self.scales.is_empty() {
+            return bar;
+        }
+        let symbol = self.symbols[at].0;
+        let known = self.scales.get(&symbol).copied().unwrap_or(PRICE_SCALE);
+        let scale = known.max(bar.scale);
+        let fitted = bar.at(scale);
+        if fitted.is_none() {
+            self.banks.iter_mut().for_each(|(_, bank)| bank.reset(at));
+        } else if scale > known {
+            let factor = 10_i64.pow((scale - known).into());
+            self.banks.iter_mut().for_each(|(_, bank)| bank.rescale(at, factor));
+        }
+        let bar = fitted.unwrap_or(bar);
+        if bar.scale == PRICE_SCALE {
+            self.scales.remove(&symbol);
+        } else {
+            self.scales.insert(symbol, bar.scale);
+        }
+        bar
     }
 
     /// Gives a bar each of some symbols, by place, to all features that do not wait for it, and
@@ -196,10 +226,14 @@ impl Series {
 
     /// Gives bars of one symbol to some features.
     fn take(&mut self, at: usize, features: &[Feature], bars: &[(UtcMs, Plain)]) {
+        for (_, bar) in bars {
+            self.fitted(at, *bar);
+        }
+        let scale = self.scales.get(&self.symbols[at].0).copied().unwrap_or(PRICE_SCALE);
         let wanted = self.banks.iter_mut().filter(|(feature, _)| features.contains(feature));
         for (_, bank) in wanted {
-            for (_, bar) in bars {
-                bank.update(&[(at, *bar)], &mut [f64::NAN], 1);
+            for bar in bars.iter().filter_map(|(_, bar)| bar.at(scale)) {
+                bank.update(&[(at, bar)], &mut [f64::NAN], 1);
             }
         }
     }
@@ -212,7 +246,8 @@ impl Series {
             return;
         }
         *last = bar.open_time;
-        drop(self.feed(&[(at, plain(bar))]));
+        let bar = self.fitted(at, plain(bar));
+        drop(self.feed(&[(at, bar)]));
     }
 
     /// Past bars of a symbol. 1m bars also warm wider widths.
@@ -263,6 +298,7 @@ impl Series {
             symbols: self.symbols.clone(),
             banks: self.banks.iter().map(bank).collect(),
             waits: self.waits.iter().map(Wait::save).collect(),
+            scales: self.scales.clone(),
         }
     }
 
@@ -275,13 +311,13 @@ impl Series {
             bank.load(&state, count)?;
             series.banks.push((feature, bank));
         }
-        series.symbols = saved.symbols;
+        (series.symbols, series.scales) = (saved.symbols, saved.scales);
         for (symbol, features, bars) in saved.waits {
             let features: Result<Vec<Feature>, String> =
                 features.iter().map(|text| text.parse()).collect();
-            let bars = bars
-                .into_iter()
-                .map(|(time, [open, high, low, close])| (time, Plain { open, high, low, close }));
+            let bars = bars.into_iter().map(|(time, scale, [open, high, low, close])| {
+                (time, Plain { open, high, low, close, scale })
+            });
             series.waits.insert(symbol, Wait { features: features?, bars: bars.collect() });
         }
         Ok(series)
@@ -307,7 +343,9 @@ impl Series {
 impl Wait {
     fn save((symbol, wait): (&Symbol, &Wait)) -> SavedWait {
         let features = wait.features.iter().map(Feature::to_string).collect();
-        let bar = |(time, bar): &(UtcMs, Plain)| (*time, [bar.open, bar.high, bar.low, bar.close]);
+        let bar = |(time, bar): &(UtcMs, Plain)| {
+            (*time, bar.scale, [bar.open, bar.high, bar.low, bar.close])
+        };
         (*symbol, features, wait.bars.iter().map(bar).collect())
     }
 }

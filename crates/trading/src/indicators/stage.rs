@@ -25,7 +25,7 @@ use everwarm_kernel::state;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 
 /// The stage.
 #[derive(Debug, Default)]
@@ -47,13 +47,13 @@ pub struct Indicators {
 
 /// The state as it is saved.
 #[derive(Serialize, Deserialize)]
-struct State {
-    plan: u64,
-    told: bool,
-    features: Vec<String>,
-    series: Vec<Saved>,
-    past: BTreeSet<Symbol>,
-    closed: (UtcMs, UtcMs),
+pub(super) struct State {
+    pub(super) plan: u64,
+    pub(super) told: bool,
+    pub(super) features: Vec<String>,
+    pub(super) series: Vec<Saved>,
+    pub(super) past: BTreeSet<Symbol>,
+    pub(super) closed: (UtcMs, UtcMs),
 }
 
 impl Indicators {
@@ -97,6 +97,17 @@ impl Indicators {
         }
     }
 
+    /// Goes on from a saved state.
+    fn resume(&mut self, state: State) -> Result<(), String> {
+        let State { plan, told, features, series, past, closed } = state;
+        let features: Result<Vec<Feature>, String> =
+            features.iter().map(|text| text.parse()).collect();
+        let series: Result<Vec<Series>, String> = series.into_iter().map(Series::load).collect();
+        let (features, series) = (features?, series?);
+        *self = Indicators { plan, told, features, series, past, closed, input: 0 };
+        Ok(())
+    }
+
     pub(super) fn of(&mut self, timeframe: Timeframe) -> Option<&mut Series> {
         self.series.iter_mut().find(|series| series.timeframe == timeframe)
     }
@@ -114,7 +125,7 @@ impl Stage for Indicators {
     }
 
     fn version(&self) -> u16 {
-        3
+        4
     }
 
     fn on_poison(&self) -> OnPoison {
@@ -212,20 +223,17 @@ impl Stage for Indicators {
     }
 
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let State { plan, told, features, series, past, closed } = state::load(FORMAT, bytes)?;
-        let features: Result<Vec<Feature>, String> =
-            features.iter().map(|text| text.parse()).collect();
-        let series: Result<Vec<Series>, String> = series.into_iter().map(Series::load).collect();
-        let (features, series) = (features?, series?);
-        *self = Indicators { plan, told, features, series, past, closed, input: 0 };
-        Ok(())
+        self.resume(state::load(FORMAT, bytes)?)
     }
 
     fn converts(&self) -> &'static [u16] {
-        &[2]
+        &[2, 3]
     }
 
-    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
+    fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
+        if version == 3 {
+            return self.resume(old::convert_3(bytes)?);
+        }
         *self = old::convert(bytes)?;
         Ok(())
     }

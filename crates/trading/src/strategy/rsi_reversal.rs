@@ -124,7 +124,7 @@ mod tests {
 
     fn view(values: &[f64; 3]) -> View<'_> {
         let symbol = crate::testing::sym("A");
-        View { head: FeatureHead { symbol, time: 0, close: Price(1) }, values }
+        View { head: FeatureHead { symbol, time: 0, close: Price::e8(1) }, values }
     }
 
     fn wish(long: bool, values: [f64; 3]) -> Option<Side> {

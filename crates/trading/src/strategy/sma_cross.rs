@@ -145,8 +145,11 @@ fn show(fast: f64, slow: f64) -> (String, String) {
         v if v >= 1.0 => 4,
         _ => 6,
     };
+    // Averages of prices with more than 8 decimals.
+    let most = if slow.abs() < 1e-8 { 24 } else { 12 };
+    let fewest = if most > 12 { 12 } else { fewest };
     let mut shown = (String::new(), String::new());
-    for decimals in fewest..=12 {
+    for decimals in fewest..=most {
         shown = (format!("{fast:.decimals$}"), format!("{slow:.decimals$}"));
         if shown.0 != shown.1 {
             break;
@@ -178,7 +181,7 @@ mod tests {
 
     /// Values of such a plan after a bar of `A`.
     fn valued(values: &[f64]) -> Body {
-        let head = FeatureHead { symbol: sym("A"), time: 0, close: Price(100_000_000) };
+        let head = FeatureHead { symbol: sym("A"), time: 0, close: Price::e8(100_000_000) };
         let table = FeatureTable::of(values.len(), vec![head], values.to_vec());
         Body::Analysis(Analysis::FeatureValues { plan: 1, timeframe: Timeframe::M1, table })
     }
@@ -331,7 +334,7 @@ mod tests {
         let mut stage = fresh();
         facts_of(&mut stage, &input(1, configured(&crossing(10, 30))));
         let mut hear = |fast: f64, slow: f64| {
-            let head = FeatureHead { symbol: sym("A"), time: 0, close: Price(100_000_000) };
+            let head = FeatureHead { symbol: sym("A"), time: 0, close: Price::e8(100_000_000) };
             let table = FeatureTable::of(4, vec![head], vec![fast, slow, slow, NAN]);
             let values = Analysis::FeatureValues { plan: 0, timeframe: Timeframe::M1, table };
             facts_of(&mut stage, &input(2, Body::Analysis(values))).len()

@@ -52,7 +52,7 @@ fn configured_as(id: &str, kind: &str, enabled: bool) -> Body {
 }
 
 fn values(timeframe: Timeframe, value: f64) -> Body {
-    let head = FeatureHead { symbol: sym("A"), time: 0, close: Price(100_000_000) };
+    let head = FeatureHead { symbol: sym("A"), time: 0, close: Price::e8(100_000_000) };
     let table = FeatureTable::of(1, vec![head], vec![value]);
     Body::Analysis(Analysis::FeatureValues { plan: 1, timeframe, table })
 }

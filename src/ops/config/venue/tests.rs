@@ -52,24 +52,28 @@ fn wrong(more: &[(&str, &str)]) -> Vec<String> {
 #[test]
 fn a_venue_of_somebody_else_is_found_by_its_environment() {
     let remote = |config: Config| match config.venue {
-        VenueSource::Binance(remote) => *remote,
+        VenueSource::Remote(remote) => *remote,
         VenueSource::Simulated => panic!("simulated"),
     };
     let config = loaded(&[]).unwrap();
     assert_eq!(config.market.pace, Pace::Times(1), "its time passes as ours does");
     assert!(["KEY", "SECRET"].iter().all(|name| config.variables.contains(&(*name).to_owned())));
     let found = remote(config);
-    assert_eq!(found.environment, Environment::Testnet);
-    assert_eq!(found.hosts, Environment::Testnet.hosts());
+    let reached = |found: &Remote| {
+        let [rest, streams, ws_api] = found.addresses.clone().try_into().unwrap();
+        (Hosts { rest, streams, ws_api }, found.open.is_some())
+    };
+    assert_eq!((found.environment, found.live), ("testnet", false));
+    assert_eq!(found.place(), "Binance spot, testnet, at https://testnet.binance.vision");
+    assert_eq!(reached(&found), (Environment::Testnet.hosts(), true));
     assert_eq!(found.symbols.len(), 2);
-    assert!(found.key.is_some());
     let live = remote(loaded(&[("venue.environment", "live")]).unwrap());
-    assert_eq!(live.hosts, Environment::Live.hosts());
+    assert_eq!((reached(&live).0, live.live), (Environment::Live.hosts(), true));
     let (rest, pace) = (("venue.rest", "http://127.0.0.1:1"), ("market.pace", "60x"));
     let streams = ("venue.streams", "ws://127.0.0.1:1");
     let here = loaded(&[rest, pace, streams, ("venue.ws_api", "ws://[::1]:1")]).unwrap();
     assert_eq!(here.market.pace, Pace::Times(60));
-    assert_eq!(remote(here).hosts.rest, "http://127.0.0.1:1");
+    assert_eq!(remote(here).address(), "http://127.0.0.1:1");
     assert_eq!(load(&[], Look::World).unwrap().venue, VenueSource::Simulated);
     let mode = ("trading.mode", "live");
     assert!(loaded(&[("venue.environment", "live"), mode]).unwrap().live);

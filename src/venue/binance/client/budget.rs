@@ -3,7 +3,7 @@
 use super::{BinanceClient, Cost, Patience};
 use crate::venue::binance::error::Kind;
 use crate::venue::clock::Pace;
-use crate::venue::port::{ErrorClass, TimeSample, VenueError};
+use crate::venue::port::{ErrorClass, MayPlace, TimeSample, VenueError};
 use crate::venue::rate_limit::{
     Care, ConnectionLimit, DAY_MS, Hold, OrderLimit, Priority, SHORT_MS, Spent, WINDOW, WaitMs,
     WeightLimit,
@@ -18,15 +18,6 @@ use std::time::Duration;
 
 /// What an impatient read waits all the same, milliseconds: less than another try costs.
 const SOON: u64 = 20;
-
-/// Which of some orders may leave now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MayPlace {
-    /// Of each.
-    pub now: Vec<bool>,
-    /// How long until more of them may, milliseconds; none where all may now.
-    pub wait: Option<u64>,
-}
 
 /// Whose turn an order has.
 pub(super) fn priority(side: Side) -> Priority {

@@ -3,6 +3,8 @@
 use super::*;
 use crate::venue::binance::sign::tests::documented_key;
 use crate::venue::clock::Pace;
+use crate::venue::port::{MayPlace, Request, Venue};
+use crate::venue::source::{BarRange, Source};
 use axum::extract::State as ServerState;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, Method as HttpMethod, StatusCode, Uri};
@@ -373,8 +375,8 @@ async fn reads_are_signed_for_the_window_in_force_and_orders_for_the_one_announc
     for window in [5000, 2500] {
         same.set_recv_window(window);
         script.answer(200, r#"{"balances":[]}"#);
-        let port: &dyn VenuePort = &client;
-        port.ask(Request::Account).await.unwrap();
+        let port: &dyn Venue = &client;
+        port.request(Request::Account).await.unwrap();
         let asked = script.asked();
         assert!(asked[0].contains(&format!("&recvWindow={window}&")), "{asked:?}");
     }
@@ -388,7 +390,6 @@ async fn reads_are_signed_for_the_window_in_force_and_orders_for_the_one_announc
 async fn the_port_speaks_for_every_request() {
     let (client, script) = client().await;
     let bar = r#"[60000,"1","2","1","2","5",119999,"7",1,"1","1","0"]"#;
-    let (timeframe, from, to, limit) = (Timeframe::M1, 60_000, 60_000, 5);
     let done = order("CANCELED", "0", "0", r#","transactTime":4"#)
         .replace(r#""clientOrderId":"ew-1""#, r#""clientOrderId":"c","origClientOrderId":"ew-1""#);
     let stamp = Stamp { timestamp: 11, recv_window: 12 };
@@ -399,11 +400,6 @@ async fn the_port_speaks_for_every_request() {
             Request::Instruments { symbols: vec![symbol()] },
             r#"{"serverTime":5,"symbols":[]}"#.to_owned(),
             "GET /api/v3/exchangeInfo?symbols=%5B%22BTCUSDT%22%5D",
-        ),
-        (
-            Request::Klines { symbol: symbol(), timeframe, from, to, limit },
-            format!("[{bar}]"),
-            "GET /api/v3/klines?symbol=BTCUSDT&interval=1m&startTime=60000&endTime=60000&limit=5",
         ),
         (
             Request::Account,
@@ -434,9 +430,17 @@ async fn the_port_speaks_for_every_request() {
     ];
     for (request, body, expected) in table {
         script.answer(200, &body);
-        let port: &dyn VenuePort = &client;
-        port.ask(request.clone()).await.unwrap_or_else(|e| panic!("{request:?}: {e}"));
+        let port: &dyn Venue = &client;
+        port.request(request.clone()).await.unwrap_or_else(|e| panic!("{request:?}: {e}"));
         let asked = script.asked();
         assert!(asked[0].starts_with(expected), "{}", asked[0]);
     }
+    script.answer(200, &format!("[{bar}]"));
+    let (timeframe, times) = (Timeframe::M1, 60_000..=60_000);
+    let range = BarRange { symbol: symbol(), timeframe, times };
+    let source: &dyn Source = &client;
+    assert_eq!(source.bars(range).await.unwrap().held.len(), 1);
+    let expected =
+        "GET /api/v3/klines?symbol=BTCUSDT&interval=1m&startTime=60000&endTime=60000&limit=1000";
+    assert_eq!(script.asked(), [expected]);
 }

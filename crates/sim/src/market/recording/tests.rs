@@ -100,7 +100,7 @@ fn coinbase_is_read_as_its_description_says() {
     assert_eq!((btc.base.as_str(), btc.quote.as_str()), ("BTC", "USD"));
     assert_eq!((btc.tick_size, btc.lot_size), (decimal("0.01"), decimal("0.00000001")));
     let first = recording.bars(symbol("BTCUSD"), 0, i64::MAX, 1)[0];
-    assert_eq!(first.high, Price(742_491_000_000));
+    assert_eq!(first.high, Price::e8(742_491_000_000));
     assert_eq!(first.volume, decimal("7.14319709"));
 }
 
@@ -226,9 +226,9 @@ fn damaged_rows_are_refused_with_file_line_and_reason() {
         (|l| l[20] = "1522801140000,1,1_0,1,1,5\n".into(), 21, "high \"1_0\" is not a plain"),
         (|l| l[20] = "1522801140000,1,,1,1,5\n".into(), 21, "high \"\" is not a plain decimal"),
         (
-            |l| l[20] = "1522801140000,1.123456789,2,1,1.8,5\n".into(),
+            |l| l[20] = "1522801140000,1.1234567890123456789,2,1,1.8,5\n".into(),
             21,
-            "open 1.123456789 has more than 8 decimals",
+            "open 1.1234567890123456789 has more than 18 decimals",
         ),
         (
             |l| l[20] = "1522801140000,1,2,1,1.8,9999999999999999999\n".into(),
@@ -348,10 +348,7 @@ fn files_and_folders_that_are_no_recording_are_refused() {
     assert_eq!(twice.open().unwrap_err().fault, Fault::SymbolTwice("A".to_owned()));
     for (name, other) in [("btcusd_1m.csv", "BTCUSD"), ("BTC-Perp_1m.csv", "BTC-PERP")] {
         let small = Folder::new().with(name, &text).open().unwrap_err().to_string();
-        assert!(
-            small.ends_with(&format!("has small letters; rename it to \"{other}\"")),
-            "{small}"
-        );
+        assert!(small.ends_with(&format!("Write {other}: rename the file")), "{small}");
     }
     let absent = Recording::open(Path::new("/nowhere/at/all"), None).unwrap_err();
     assert!(matches!(absent.fault, Fault::Io(_)), "{absent}");

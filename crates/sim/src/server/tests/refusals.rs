@@ -32,8 +32,8 @@ const ORDERS: &[(&str, i32, &str)] = &[
     (limit!("quantity=1&price=90.001"), -1013, "Filter failure: PRICE_FILTER"),
     (limit!("quantity=1&price=501"), -1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
     (limit!("quantity=0.0005&price=90"), -1013, "Filter failure: LOT_SIZE"),
-    (limit!("quantity=92233720368.54775807&price=90"), -1013, "Filter failure: LOT_SIZE"),
-    (limit!("quantity=92233720368.54775808&price=90"), -1108, "Parameter 'quantity' overflowed."),
+    (limit!("quantity=1000000000000000&price=90"), -1013, "Filter failure: LOT_SIZE"),
+    (limit!("quantity=1000000000000000.1&price=90"), -1108, "Parameter 'quantity' overflowed."),
     ("symbol=BTCUSDT&type=MARKET&side=BUY&quantity=501", -1013, "Filter failure: MARKET_LOT_SIZE"),
     (limit!("quantity=0.05&price=90"), -1013, "Filter failure: NOTIONAL"),
     (

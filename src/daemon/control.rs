@@ -1,0 +1,125 @@
+//! Who changes something: the running daemon, or whoever holds the files of one that does not run.
+
+use super::desk::LiveContext;
+use super::reload::Reloader;
+use super::watch::Watch;
+use super::{harm, release, resolve, spent, switch, symbols};
+use crate::edge::world::World;
+use crate::ops::changes::{Control, ProcessControl, ReloadHow, SymbolsChange};
+use crate::ops::exit::Failure;
+use crate::ops::harm::{BranchView, HarmView};
+use crate::ops::log::LogLevel;
+use crate::ops::questions::symbols as listed;
+use crate::ops::views::{
+    AdoptView, AdoptedView, ClearedView, LogLevelView, QuarantineView, ReloadView, ResolveView,
+    ResolvedView, SwitchWord, SwitchedView, SymbolsChangeView,
+};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The running daemon.
+pub struct LiveControl {
+    /// What is traded in.
+    pub world: World,
+    /// What is seen of it.
+    pub watch: Watch,
+    /// Who reads the configuration again.
+    pub reloader: Arc<Reloader>,
+    /// What is logged.
+    pub log: LogLevel,
+    /// What it answers from.
+    pub context: Arc<LiveContext>,
+    /// The folder of everything that is kept.
+    pub data_dir: PathBuf,
+}
+
+impl Control for LiveControl {
+    fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    fn release(&self, id: u64, retry: bool) -> Result<QuarantineView, Failure> {
+        release::live(&self.world.journal, id, retry)
+    }
+
+    fn resolve(&self, id: &str, word: &ResolveView) -> Result<ResolvedView, Failure> {
+        resolve::live(&self.world.journal, id, word)
+    }
+
+    fn adopt(&self, word: &AdoptView) -> Result<AdoptedView, Failure> {
+        resolve::adopt_live(&self.world.journal, word)
+    }
+
+    fn clear_limits(&self) -> Result<ClearedView, Failure> {
+        Ok(ClearedView::of(self.world.venue.clear_bans()))
+    }
+
+    fn switch(&self, word: &SwitchWord) -> Result<SwitchedView, Failure> {
+        switch::live(&self.world, word)
+    }
+
+    fn process(&self) -> Option<&dyn ProcessControl> {
+        Some(self)
+    }
+}
+
+impl ProcessControl for LiveControl {
+    fn harm(&self, wanted: &HarmView) -> Result<HarmView, Failure> {
+        let allowed = harm::Allowed::by(&self.reloader.values());
+        harm::harm(&self.world, &self.watch, allowed, wanted)
+    }
+
+    fn retry(&self, wanted: &BranchView) -> Result<BranchView, Failure> {
+        harm::retry(&self.world, wanted)
+    }
+
+    fn change_symbols(&self, change: SymbolsChange) -> Result<SymbolsChangeView, Failure> {
+        symbols::change(&self.world, &listed(self.context.as_ref())?, change)
+    }
+
+    fn reload(&self, how: ReloadHow) -> Result<ReloadView, Failure> {
+        self.reloader.by_api(how)
+    }
+
+    fn set_log_level(&self, wanted: &LogLevelView) -> Result<LogLevelView, Failure> {
+        self.log.change(wanted)
+    }
+}
+
+/// The files of a data directory that no process holds.
+struct FileControl(PathBuf);
+
+/// Who changes something in the files of a data directory that no process holds.
+pub fn of_files(data_dir: &Path) -> Box<dyn Control> {
+    Box::new(FileControl(data_dir.to_owned()))
+}
+
+impl Control for FileControl {
+    fn data_dir(&self) -> &Path {
+        &self.0
+    }
+
+    fn release(&self, id: u64, retry: bool) -> Result<QuarantineView, Failure> {
+        release::offline(&self.0, id, retry)
+    }
+
+    fn resolve(&self, id: &str, word: &ResolveView) -> Result<ResolvedView, Failure> {
+        resolve::offline(&self.0, id, word)
+    }
+
+    fn adopt(&self, word: &AdoptView) -> Result<AdoptedView, Failure> {
+        resolve::adopt_offline(&self.0, word)
+    }
+
+    fn clear_limits(&self) -> Result<ClearedView, Failure> {
+        spent::clear(&self.0)
+    }
+
+    fn switch(&self, word: &SwitchWord) -> Result<SwitchedView, Failure> {
+        switch::offline(&self.0, word)
+    }
+
+    fn process(&self) -> Option<&dyn ProcessControl> {
+        None
+    }
+}

@@ -1,0 +1,425 @@
+//! A venue in this process, by another protocol than any other here: an adapter of both ports
+//! without a socket. It has no look-up by client order id, so it lists what the account ordered.
+//! Of every third order the response is lost after the order was executed.
+
+use everwarm::venue::clock::SharedClock;
+use everwarm::venue::port::{
+    AccountPicture, AccountReport, Bars, Carried, ErrorClass, Listener, MarketReport, MayPlace,
+    Pending, Report, Request, Sink, TimeSample, Trade, TradesSince, Venue, VenueError,
+};
+use everwarm::venue::session::Event;
+use everwarm::venue::simulated::{Standing, Wheel};
+use everwarm::venue::source::{BarRange, Followed, Source, SourceCapabilities};
+use everwarm::venue::{Opening, Ports};
+use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
+use everwarm_domain::market::Bar;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::order::{OrderReport, OrderStatus, ReportSource, Side};
+use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_sim::Local;
+use everwarm_sim::exchange::NewOrder;
+use everwarm_sim::exchange::fact::SimFact;
+use everwarm_sim::exchange::local::report;
+use everwarm_sim::exchange::request::{Cancel, CancelMany, Many, Target};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// Orders of which the response is lost: one in so many.
+const LOST: u64 = 3;
+
+struct Books {
+    local: Local,
+    /// What the account stream reported of each order.
+    reported: BTreeMap<u64, (OrderStatus, Decimal)>,
+    /// Orders there were.
+    placed: u64,
+}
+
+/// The venue. It outlives the runs of the daemon, like any other.
+#[derive(Clone)]
+pub struct Corner {
+    books: Arc<Mutex<Books>>,
+    /// Rises with each change.
+    changed: Arc<watch::Sender<u64>>,
+}
+
+impl fmt::Debug for Corner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Corner")
+    }
+}
+
+impl Corner {
+    /// Opens fresh books.
+    pub fn open(local: Local) -> Corner {
+        let books = Books { local, reported: BTreeMap::new(), placed: 0 };
+        Corner { books: Arc::new(Mutex::new(books)), changed: Arc::new(watch::channel(0).0) }
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ids of all orders there were.
+    pub fn client_ids(&self) -> Vec<String> {
+        self.books().local.exchange().orders().map(|order| order.client_id.clone()).collect()
+    }
+
+    /// Its ledger.
+    pub fn ledger(&self) -> serde_json::Value {
+        everwarm_sim::wire::events::ledger(self.books().local.exchange())
+    }
+
+    /// Both ports of it.
+    pub fn ports(&self, opening: &Opening) -> Ports {
+        let desk = Desk { corner: self.clone(), clock: opening.clock.clone() };
+        Ports { venue: Arc::new(desk.clone()), source: Arc::new(desk) }
+    }
+
+    fn poke(&self) {
+        self.changed.send_modify(|n| *n += 1);
+    }
+}
+
+impl Wheel for Corner {
+    fn status(&self) -> Pending<Standing> {
+        self.advance(UtcMs::MIN, UtcMs::MIN)
+    }
+
+    fn advance(&self, to: UtcMs, market: UtcMs) -> Pending<Standing> {
+        let mut books = self.books();
+        books.local.advance(to, market);
+        let (now, released) = (books.local.exchange().now(), books.local.exchange().market());
+        let last_close = books.local.exchange().shown_close();
+        let closed = last_close.map(|close| books.local.market().bars_closing(close));
+        let closed = closed.into_iter().flatten().map(|bar| bar.symbol).collect();
+        let next_close = books.local.next_close();
+        drop(books);
+        self.poke();
+        Box::pin(std::future::ready(Ok(Standing {
+            now,
+            market: released,
+            last_close,
+            closed,
+            next_close,
+            in_step: true,
+            factor: 0,
+            bars_at_once: 0,
+            over_limits: 0,
+        })))
+    }
+
+    fn generation(&self) -> u64 {
+        0
+    }
+}
+
+/// The adapter.
+#[derive(Clone, Debug)]
+struct Desk {
+    corner: Corner,
+    clock: SharedClock,
+}
+
+fn no<T>(class: ErrorClass, text: impl Into<String>) -> Result<T, VenueError> {
+    Err(VenueError::new(class, 0, text.into()))
+}
+
+/// The failure of a request in the classes of the port.
+fn rejected<T>((_, text): (i32, String)) -> Result<T, VenueError> {
+    let class = match text.as_str() {
+        text if text.contains("insufficient balance") => ErrorClass::Funds,
+        text if text.starts_with("Filter failure") => ErrorClass::Rules,
+        text if text.starts_with("Unknown order") => ErrorClass::Absent,
+        _ => ErrorClass::Refused { again: false },
+    };
+    no(class, text)
+}
+
+fn plain(mut bar: Bar) -> Bar {
+    bar.volume = bar.volume.normalize();
+    bar
+}
+
+impl Desk {
+    #[expect(clippy::too_many_lines, reason = "one arm for each request of the port")]
+    fn perform(&self, request: Request) -> Result<Report, VenueError> {
+        let mut books = self.corner.books();
+        let now = books.local.exchange().now();
+        let by_symbol = |of: &Option<Symbol>, symbol: Symbol| of.is_none_or(|of| of == symbol);
+        Ok(match request {
+            Request::ServerTime => {
+                Report::ServerTime(TimeSample { sent: now, server: now, received: now })
+            }
+            Request::Instruments { symbols } => {
+                let mut rules = books.local.exchange().instruments().to_vec();
+                rules.retain(|rule| symbols.is_empty() || symbols.contains(&rule.symbol));
+                Report::Instruments(rules)
+            }
+            Request::Volumes => Report::Volumes(Vec::new()),
+            Request::LastPrice { symbol } => {
+                let bars = books.local.market().bars(symbol, UtcMs::MIN, now, usize::MAX);
+                match bars.last() {
+                    Some(bar) => Report::Price(bar.close.decimal()),
+                    None => return no(ErrorClass::Refused { again: true }, "no trade yet"),
+                }
+            }
+            Request::Account => Report::Account(AccountPicture {
+                id: Some("corner-1".to_owned()),
+                can_trade: true,
+                balances: books.local.account(),
+                unread: Vec::new(),
+            }),
+            Request::OpenOrders { symbol } => {
+                let exchange = books.local.exchange();
+                let open = exchange.open_orders().filter(|o| by_symbol(&symbol, o.symbol));
+                Report::OpenOrders(open.map(|order| report(exchange, order)).collect())
+            }
+            Request::OrderCounts => Report::Done,
+            Request::Place { intent, attempt } => {
+                let order = NewOrder::of(&intent, attempt.timestamp);
+                let order = order.or_else(|why| no(ErrorClass::Refused { again: false }, why))?;
+                let placed = books.local.place(order).or_else(rejected)?;
+                books.placed += 1;
+                if books.placed.is_multiple_of(LOST) {
+                    return no(ErrorClass::Unknown, "the line went dead");
+                }
+                Report::Order(Box::new(placed))
+            }
+            Request::Cancel { symbol, client_id, stamp } => {
+                let target = Target { symbol, order: None, client_id: Some(client_id.0.clone()) };
+                let (at, deadline) = (stamp.timestamp, UtcMs::MAX);
+                let cancel = Cancel { target, cancel_id: None, at, deadline, only_begun: None };
+                let said = books.local.step(SimFact::Cancel(cancel));
+                if let Some(SimFact::Rejected { code, msg }) = said.first() {
+                    return rejected((*code, msg.clone()));
+                }
+                let exchange = books.local.exchange();
+                let order = exchange.newest(symbol, &client_id.0);
+                let found = order.map(|order| report(exchange, order));
+                Report::Order(Box::new(found.map_or_else(|| no(ErrorClass::Absent, "?"), Ok)?))
+            }
+            Request::CancelAll { symbol, stamp } => {
+                let (many, at, deadline) = (Many::Symbol, stamp.timestamp, UtcMs::MAX);
+                let cancel = CancelMany { symbol, many, cancel_id: None, at, deadline };
+                if let Some(SimFact::Rejected { code, msg }) =
+                    books.local.step(SimFact::CancelMany(cancel)).first()
+                {
+                    return rejected((*code, msg.clone()));
+                }
+                Report::Done
+            }
+            // It is asked for all orders of the symbol, the newest first.
+            Request::FindOrder { symbol, client_id } => {
+                let exchange = books.local.exchange();
+                let mut all: Vec<_> = exchange.orders().filter(|o| o.symbol == symbol).collect();
+                all.reverse();
+                let found = all.into_iter().find(|order| order.client_id == client_id.0);
+                let found = found.map(|order| OrderReport {
+                    source: ReportSource::Query,
+                    ..report(exchange, order)
+                });
+                Report::Found(found.map(Box::new))
+            }
+            Request::ClientId { symbol, venue_order_id } => {
+                let order = books.local.exchange().order(venue_order_id);
+                let order = order.filter(|order| order.symbol == symbol);
+                Report::ClientId(order.map(|order| ClientOrderId(order.client_id.clone())))
+            }
+            Request::OrderTrades { symbol, venue_order_id } => {
+                let exchange = books.local.exchange();
+                let order = exchange.order(venue_order_id).filter(|o| o.symbol == symbol);
+                let report = order.map(|order| report(exchange, order));
+                Report::Trades(report.map_or_else(Vec::new, |report| trades(&report)))
+            }
+            Request::TradesSince { symbol, since } => {
+                let exchange = books.local.exchange();
+                let orders = exchange.orders().filter(|order| order.symbol == symbol);
+                let mut all: Vec<Trade> =
+                    orders.flat_map(|order| trades(&report(exchange, order))).collect();
+                all.retain(|trade| match &since {
+                    TradesSince::Id(id) => trade.fill.trade_id >= *id,
+                    TradesSince::Time(time) => trade.fill.time >= *time,
+                });
+                all.sort_by_key(|trade| trade.fill.trade_id);
+                Report::Trades(all)
+            }
+        })
+    }
+
+    /// What changed since the last report of the stream.
+    fn news(&self) -> Vec<OrderReport> {
+        let mut books = self.corner.books();
+        let books = &mut *books;
+        let exchange = books.local.exchange();
+        let mut news = Vec::new();
+        for order in exchange.orders() {
+            let report = OrderReport { source: ReportSource::Stream, ..report(exchange, order) };
+            let state = (report.status, report.executed);
+            if books.reported.insert(order.id, state) != Some(state) {
+                news.push(report);
+            }
+        }
+        news
+    }
+}
+
+fn trades(report: &OrderReport) -> Vec<Trade> {
+    let trade = |fill: &everwarm_domain::order::VenueFill| Trade {
+        venue_order_id: report.venue_order_id,
+        symbol: report.symbol,
+        side: report.side,
+        fill: fill.clone(),
+    };
+    report.fills.iter().map(trade).collect()
+}
+
+impl Venue for Desk {
+    fn id(&self) -> VenueId {
+        VenueId::default()
+    }
+
+    fn request(&self, request: Request) -> Pending<Report> {
+        let it = self.clone();
+        Box::pin(async move {
+            let done = it.perform(request);
+            it.corner.poke();
+            done
+        })
+    }
+
+    fn impatient(&self) -> Arc<dyn Venue> {
+        Arc::new(self.clone())
+    }
+
+    fn clock(&self) -> &SharedClock {
+        &self.clock
+    }
+
+    fn now(&self) -> UtcMs {
+        self.clock.now(0)
+    }
+
+    fn recv_window(&self) -> i64 {
+        5_000
+    }
+
+    fn set_recv_window(&self, _: i64) {}
+
+    fn may_place(&self, sides: &[Side]) -> MayPlace {
+        MayPlace { now: vec![true; sides.len()], wait: None }
+    }
+
+    fn used(&self) -> f64 {
+        0.0
+    }
+
+    fn waiting(&self) -> Option<i64> {
+        None
+    }
+
+    fn banned(&self) -> [Option<(UtcMs, UtcMs)>; 2] {
+        [None, None]
+    }
+
+    fn clear_bans(&self) -> bool {
+        false
+    }
+
+    fn follow_account(
+        &self,
+        _: Listener,
+        mut sink: Sink<AccountReport>,
+    ) -> Result<Carried, VenueError> {
+        let it = self.clone();
+        Ok(Box::pin(async move {
+            let mut changed = it.corner.changed.subscribe();
+            if sink(Event::Subscribed).is_break() {
+                return;
+            }
+            loop {
+                for report in it.news() {
+                    let event = Event::Frame(AccountReport::Order(Box::new(report)));
+                    if sink(event).is_break() {
+                        return;
+                    }
+                }
+                if changed.changed().await.is_err() {
+                    return;
+                }
+            }
+        }))
+    }
+}
+
+impl Source for Desk {
+    fn capabilities(&self) -> SourceCapabilities {
+        SourceCapabilities {
+            widths: &[Timeframe::M1],
+            page: 100,
+            depth: None,
+            volume: true,
+            settles: 0,
+            per_connection: 2,
+        }
+    }
+
+    fn bars(&self, range: BarRange) -> Pending<Bars> {
+        let BarRange { symbol, times, .. } = range;
+        let mut books = self.corner.books();
+        let last = (*times.end()).min(books.local.exchange().market());
+        let page = usize::from(self.capabilities().page);
+        let bars = books.local.market().bars(symbol, *times.start(), last, page);
+        let held = bars.into_iter().map(plain).collect();
+        Box::pin(std::future::ready(Ok(Bars { held, unheld: Vec::new() })))
+    }
+
+    fn follow(
+        &self,
+        mut symbols: Followed,
+        timeframe: Timeframe,
+        _: Listener,
+        mut sink: Sink<MarketReport>,
+    ) -> Carried {
+        let it = self.clone();
+        Box::pin(async move {
+            let mut changed = it.corner.changed.subscribe();
+            let mut told = it.corner.books().local.exchange().market();
+            symbols.mark_unchanged();
+            if sink(Event::Subscribed).is_break() {
+                return;
+            }
+            loop {
+                let (released, time) = {
+                    let mut books = it.corner.books();
+                    let closed = books.local.closed_since(told);
+                    (closed, books.local.exchange().now())
+                };
+                let wanted = symbols.borrow().clone();
+                for (close, bars) in released {
+                    told = close;
+                    for bar in bars.into_iter().map(plain) {
+                        if !wanted.contains(&bar.symbol) {
+                            continue;
+                        }
+                        let frame = MarketReport::Bar { bar, timeframe, closed: true, time };
+                        if sink(Event::Frame(frame)) == ControlFlow::Break(()) {
+                            return;
+                        }
+                    }
+                }
+                tokio::select! {
+                    more = changed.changed() => if more.is_err() { return },
+                    other = symbols.changed() => {
+                        if other.is_err() || sink(Event::Turned).is_break() {
+                            return;
+                        }
+                    }
+                }
+            }
+        })
+    }
+}
