@@ -130,6 +130,8 @@ enum Command {
     Fills(ask::ListArgs),
     #[command(about = questions::POSITIONS.about)]
     Positions(ask::Args),
+    #[command(about = questions::LOTS.about)]
+    Lots(ask::Args),
     #[command(about = questions::TRADES.about)]
     Trades(ask::ListArgs),
     /// What a day or a month came to, for people, as a page, or as tables for accountants.
@@ -260,6 +262,7 @@ fn dispatch(cli: Cli, core: &Core, began: Instant) -> Result<Exit, Failure> {
         Command::Orders(args) => args.print(core, printer, &questions::ORDERS),
         Command::Fills(args) => args.print(core, printer, &questions::FILLS),
         Command::Positions(args) => args.print(core, printer, &questions::POSITIONS),
+        Command::Lots(args) => args.print(core, printer, &questions::LOTS),
         Command::Trades(args) => args.print(core, printer, &questions::TRADES),
         Command::Summary(args) => summary::print(&args, core, printer),
         Command::Equity(args) => args.print(core, printer, &questions::EQUITY),

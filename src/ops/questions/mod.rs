@@ -6,6 +6,7 @@ mod answer;
 mod asked;
 mod books;
 mod columns;
+mod lots;
 mod market;
 mod operators;
 mod process;
@@ -18,6 +19,7 @@ pub(super) use asked::bad;
 pub use books::{EQUITY, FILLS, ORDERS, POSITIONS, TRADES};
 pub use books::{orders, positions};
 pub use columns::{Column, table};
+pub use lots::LOTS;
 pub use market::symbols;
 pub use market::{BARS, SIGNALS, SYMBOLS};
 pub use operators::{AUDIT, QUARANTINE, RECONCILE, SWITCHES};
@@ -50,6 +52,7 @@ pub const ALL: &[&Question] = &[
     &ORDERS,
     &FILLS,
     &POSITIONS,
+    &LOTS,
     &TRADES,
     &SUMMARY,
     &EQUITY,
