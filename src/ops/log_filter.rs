@@ -15,7 +15,10 @@ const CRATES: [&str; 6] =
 const PARTS: [(&str, &[&str]); 3] = [
     (
         "everwarm",
-        &["audit", "chaos", "daemon", "edge", "history", "life", "ops", "shapes", "tree", "venue"],
+        &[
+            "adapters", "audit", "chaos", "daemon", "edge", "history", "life", "ops", "shapes",
+            "tree", "venue",
+        ],
     ),
     (
         "everwarm_runtime",

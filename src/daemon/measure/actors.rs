@@ -146,7 +146,7 @@ mod tests {
             restarts: (0, 5),
             meter: meter(),
         };
-        let gateways = "root/trading/gateways";
+        let gateways = "root/trading/gateways/sim";
         let readings = [
             reading(gateways, Kind::Supervisor, State::Running),
             reading(&format!("{gateways}/private"), Kind::Worker, State::Stopped),
@@ -157,7 +157,7 @@ mod tests {
             told(&mut page, &readings, &BTreeMap::new(), off);
             page.text()
         };
-        let failed = "everwarm_supervisor_children{supervisor=\"gateways\",state=\"failed\"}";
+        let failed = "everwarm_supervisor_children{supervisor=\"gateways/sim\",state=\"failed\"}";
         let one = text(&|path| path.ends_with("/private"));
         assert!(!one.contains("everwarm_actor_alive{actor=\"private\"}"), "{one}");
         assert!(one.contains("everwarm_actor_alive{actor=\"gateway\"} 0"), "{one}");
