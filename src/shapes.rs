@@ -10,8 +10,10 @@ use utoipa::{PartialSchema, ToSchema};
 
 use everwarm_domain::time::UtcMs;
 
-/// Letters of a symbol.
-pub const SYMBOL: &str = "^[A-Za-z0-9._-]{1,16}$";
+/// Letters of a symbol in a response. Journals of earlier releases may hold lower case.
+const STORED_SYMBOL: &str = "^[A-Za-z0-9._-]{1,16}$";
+/// Letters of a symbol in a request.
+pub const SYMBOL: &str = "^[A-Z0-9.-]{1,16}$";
 
 /// A name that is text.
 macro_rules! text {
@@ -38,7 +40,7 @@ macro_rules! text {
 text!(
     /// Shape of a symbol.
     Symbol,
-    Some(SYMBOL),
+    Some(STORED_SYMBOL),
     "A venue's name for an instrument."
 );
 text!(
