@@ -3,7 +3,7 @@
 use super::audit::audit;
 use super::config::noted;
 use super::desk::{Desk, JournalFacts, Proofs};
-use super::exit::{Exit, Failure};
+use super::exit::Failure;
 use super::explain::explain;
 use super::health::{Signs, findings};
 use super::known::known;
@@ -75,9 +75,8 @@ impl OfflineDesk {
         OfflineDesk { written, ..self }
     }
 
-    fn not_running(&self, so: &str) -> Failure {
-        let text = format!("no daemon is running on {}: {so}", self.data_dir.display());
-        Failure::new(Exit::Unreachable, text)
+    fn not_running(&self) -> Failure {
+        Failure::no_daemon(&self.data_dir)
     }
 
     /// What there is to tell: what the last process kept, and what came after it.
@@ -266,15 +265,15 @@ impl Desk for OfflineDesk {
     }
 
     fn tree(&self) -> Result<Arc<serde_json::Value>, Failure> {
-        Err(self.not_running("it has no tree"))
+        Err(self.not_running())
     }
 
     fn config(&self) -> Result<Vec<ValueView>, Failure> {
-        Err(self.not_running("it runs with no configuration"))
+        Err(self.not_running())
     }
 
     fn reloads(&self) -> Result<ReloadsView, Failure> {
-        Err(self.not_running("nothing is configured"))
+        Err(self.not_running())
     }
 
     fn switches(&self) -> Result<SwitchesView, Failure> {
@@ -305,6 +304,7 @@ impl Desk for OfflineDesk {
 
 #[cfg(test)]
 mod tests {
+    use super::super::exit::Exit;
     use super::super::sample::{Facts, journal};
     use super::*;
     use everwarm_domain::fact::{Body, BreakerLevel, Decision, Operator};
@@ -372,7 +372,7 @@ mod tests {
         assert_eq!(command, "everwarm resume --reason \"why\"");
         // Said after the last process ended.
         let (text, command) = told(&[word(Switch::Safe(SafeStep::Collect))]);
-        let careful = "a careful start, only data is collected: storm";
+        let careful = "safe start, only data is collected: storm";
         assert_eq!(text, format!("the breaker is at halted: {careful}"));
         assert_eq!(command, "everwarm safe-start exits --reason \"why\"");
         std::fs::remove_dir_all(&folder).unwrap();

@@ -208,7 +208,7 @@ impl RemoteDesk {
             request = request.header(AUTHORIZATION, token.header().expose());
         }
         let broken = |why: &dyn std::fmt::Display| {
-            let text = format!("the daemon broke off, its log says why: {why}");
+            let text = format!("the daemon stopped responding: {why}. Read its log");
             Failure::new(Exit::Unreachable, text)
         };
         let mut response = self.runtime.block_on(async {
@@ -306,7 +306,7 @@ impl RemoteDesk {
 
     fn send(&self, request: RequestBuilder, within: Duration) -> Answered {
         let silent = |e: &reqwest::Error| {
-            let text = format!("the daemon at {} does not answer: {e}", self.base);
+            let text = format!("the daemon at {} does not respond: {e}", self.base);
             let failure = Failure::new(Exit::Unreachable, text);
             if e.is_timeout() { Trouble::Told(failure) } else { Trouble::Cut(failure) }
         };
@@ -335,11 +335,12 @@ impl RemoteDesk {
         let (status, body) = answered.map_err(|trouble| match trouble {
             Trouble::Told(failure) | Trouble::Cut(failure) => failure,
             Trouble::Nobody => {
-                Failure::new(Exit::Unreachable, format!("the daemon at {} is gone", self.base))
+                Failure::new(Exit::Unreachable, format!("the daemon at {} has ended", self.base))
             }
         })?;
         let odd = |e: serde_json::Error| {
-            let text = format!("the daemon at {url} answered {status} with something else: {e}");
+            let text =
+                format!("the daemon at {url} responded {status} with an unexpected body: {e}");
             Failure::new(Exit::Failed, text)
         };
         if status.is_success() {

@@ -53,21 +53,22 @@ fn what_is_not_known_is_refused_with_what_is_nearest() {
     refused(&near, &["there is no AAUSD", "did you mean AAAUSD?"]);
     let misspelt = "the synthetic market has no BTCUSTD; did you mean BTCUSDT?";
     refused(&["run", "--symbols", "ETHUSDT,BTCUSTD"], &["--symbols: market.symbols", misspelt]);
-    refused(&["run", "--symbols", "all"], &["has no all, only names like BTCUSDT"]);
+    refused(&["run", "--symbols", "all"], &["has no all; its names are like BTCUSDT"]);
     refused(&["run", "--log", "debg"], &["--log", "did you mean \"debug\"?"]);
     refused(&["run", "--until-end"], &["--until-end", "recording"]);
     let path = config.to_str().unwrap();
     fs::write(&config, "[market]\nseeed = 1\n").unwrap();
     refused(&["run", "--config", path], &[path, "seeed", "seed"]);
     fs::write(&config, "[market]\nsymbols = \"all\"\n").unwrap();
-    let list = "\"all\" is neither \"auto\" nor a number; symbols are a list, like [\"BTCUSDT\"]";
+    let list = "\"all\" is not \"auto\", a number, or a list like [\"BTCUSDT\"]";
     refused(&["run", "--config", path], &[path, ":2:11: market.symbols: ", list]);
     fs::write(&config, "[market.universe]\nquote = \"EUR\"\n").unwrap();
     let played = [&until_end(&recording)[..], &["--config", path]].concat();
-    let nothing = "market.universe.quote: no symbol is left to trade: nothing is paid in EUR, only";
+    let nothing =
+        "market.universe.quote: no symbol remains to trade: no symbol has the quote asset EUR";
     refused(&played, &[nothing, "USD"]);
     fs::write(&config, "[market.universe]\nexclude = \"AAAUSD, BBBUSD, CCCUSD\"\n").unwrap();
-    refused(&played, &["market.universe.exclude: no symbol is left", "is excluded"]);
+    refused(&played, &["market.universe.exclude: no symbol remains", "is excluded"]);
     fs::write(&config, "[strategy.sma_cross]\nfast = 30\n").unwrap();
     refused(&["run", "--config", path], &[path, "strategy.sma_cross.fast"]);
     fs::write(&config, "[market\n").unwrap();

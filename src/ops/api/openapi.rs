@@ -61,11 +61,11 @@ const fn post(path: &'static str, about: &'static str, body: Shape, shape: Shape
 const ROWS: &[Row] = &[
     Row {
         answer: ("text/plain; charset=utf-8", text),
-        ..get("/livez", "200 while the root supervisor answers within a second", text)
+        ..get("/livez", "200 while the root supervisor responds within a second", text)
     },
     Row {
         query: &["verbose"],
-        ..get("/readyz", "200 or 503, with the conditions of being ready", one::<ReadyView>)
+        ..get("/readyz", "200 or 503, with the conditions of readiness", one::<ReadyView>)
     },
     Row {
         answer: ("text/plain; version=0.0.4; charset=utf-8", text),
@@ -73,51 +73,56 @@ const ROWS: &[Row] = &[
     },
     get("/api/v1/openapi.json", "This description", any),
     get("/api/v1/version", "Name and version of the program", one::<VersionView>),
-    get("/api/v1/status", "One screen", one::<StatusView>),
-    get("/api/v1/doctor", "What is wrong, since when, and what to do", one::<HealthView>),
+    get("/api/v1/status", "State of the daemon", one::<StatusView>),
+    get("/api/v1/doctor", "Problems, since when, and what to do", one::<HealthView>),
     get("/api/v1/positions", "Positions of every symbol ever traded", all::<PositionView>),
-    get("/api/v1/lots", "What each strategy holds", all::<LotView>),
+    get("/api/v1/lots", "Lots of each strategy", all::<LotView>),
     listed("/api/v1/trades", "Trades from flat to flat", all::<TradeView>),
     Row {
         query: &["from", "to"],
-        ..get("/api/v1/summary", "What a time came to; today's day without one", one::<SummaryView>)
+        ..get("/api/v1/summary", "Summary of a period; without one, of today", one::<SummaryView>)
     },
-    get("/api/v1/verify", "Derives everything again and compares", one::<VerifyView>),
+    get("/api/v1/verify", "Derives every fact again and compares", one::<VerifyView>),
     Row {
         query: &["from", "to"],
-        ..get("/api/v1/replay", "Decides everything again and compares", one::<ReplayView>)
+        ..get("/api/v1/replay", "Repeats every decision and compares", one::<ReplayView>)
     },
     Row {
         answer: ("application/octet-stream", text),
         token: true,
-        ..get("/api/v1/backup", "Everything that is kept, packed", text)
+        ..get("/api/v1/backup", "Backup of the data directory", text)
     },
     Row {
         answer: ("text/event-stream", text),
-        ..get("/api/v1/events", "What pages show, as server-sent events", text)
+        ..get("/api/v1/events", "Data of the page, as server-sent events", text)
     },
-    get("/api/v1/session", "Whether a page may change something", one::<SessionView>),
-    post("/api/v1/session", "Gives a page a cookie for the token", nothing, one::<SessionView>),
+    get("/api/v1/session", "Whether the page is signed in", one::<SessionView>),
+    post("/api/v1/session", "Exchanges the token for a cookie", nothing, one::<SessionView>),
     get("/api/v1/tree", "The supervision tree", any),
-    post("/api/v1/kill", "Disturbs an actor on purpose", one::<HarmView>, one::<HarmView>),
+    post("/api/v1/kill", "Injects a fault into an actor", one::<HarmView>, one::<HarmView>),
     post(
         "/api/v1/retry",
-        "Tries a branch at once that is kept down",
+        "Retries a branch now that its supervisor stopped",
         one::<BranchView>,
         one::<BranchView>,
     ),
-    get("/api/v1/config", "Every value the process runs with", all::<ValueView>),
+    get("/api/v1/config", "Every configuration value of the process", all::<ValueView>),
     get("/api/v1/config/schema", "The JSON schema of a configuration file", any),
-    get("/api/v1/config/reloads", "The configuration in force, and reloads", one::<ReloadsView>),
+    get("/api/v1/config/reloads", "Generation in force, and reloads", one::<ReloadsView>),
     Row {
         query: &["dry_run"],
-        ..post("/api/v1/config/reload", "Reads it again", nothing, one::<ReloadView>)
+        ..post("/api/v1/config/reload", "Reloads the configuration", nothing, one::<ReloadView>)
     },
-    post("/api/v1/config/rollback", "Puts in force what was before", nothing, one::<ReloadView>),
-    get("/api/v1/switches", "What operators allow", one::<SwitchesView>),
+    post(
+        "/api/v1/config/rollback",
+        "Rolls back to the earlier configuration",
+        nothing,
+        one::<ReloadView>,
+    ),
+    get("/api/v1/switches", "What operators have turned off", one::<SwitchesView>),
     post(
         "/api/v1/trading/safe-start",
-        "Takes a step of a careful start",
+        "Sets the step of a safe start",
         one::<SafeView>,
         one::<SwitchedView>,
     ),
@@ -129,32 +134,32 @@ const ROWS: &[Row] = &[
     ),
     post(
         "/api/v1/enable",
-        "Turns a strategy or a process on",
+        "Turns on a strategy or a branch",
         one::<NamedView>,
         one::<SwitchedView>,
     ),
     post(
         "/api/v1/disable",
-        "Turns a strategy or a process off",
+        "Turns off a strategy or a branch",
         one::<NamedView>,
         one::<SwitchedView>,
     ),
-    get("/api/v1/log-level", "The filter of the log", one::<LogLevelView>),
+    get("/api/v1/log-level", "The log filter", one::<LogLevelView>),
     Row {
         method: "put",
         ..post(
             "/api/v1/log-level",
-            "Sets the filter of the log, for a while or until the end of the process",
+            "Sets the log filter, for a time or until the process ends",
             one::<LogLevelView>,
             one::<LogLevelView>,
         )
     },
-    get("/api/v1/quarantine", "What is set aside", all::<QuarantineView>),
+    get("/api/v1/quarantine", "Quarantined inputs", all::<QuarantineView>),
     post("/api/v1/quarantine/{id}/{how}", "Ends a quarantine", nothing, one::<QuarantineView>),
-    get("/api/v1/symbols", "What is listed", all::<SymbolView>),
+    get("/api/v1/symbols", "Symbols and their states", all::<SymbolView>),
     post(
         "/api/v1/symbols/refresh",
-        "Has the venue asked now what it has",
+        "Polls the venue's symbol list now",
         nothing,
         one::<SymbolsChangeView>,
     ),
@@ -166,18 +171,18 @@ const ROWS: &[Row] = &[
     ),
     post(
         "/api/v1/limits/clear",
-        "Ends a wait that the venue asked for",
+        "Ends a wait that the venue requested",
         nothing,
         one::<ClearedView>,
     ),
-    get("/api/v1/reconcile", "The account beside the books", one::<ReconcileView>),
-    post("/api/v1/resolve/{id}", "Ends a conflict", one::<ResolveView>, one::<ResolvedView>),
+    get("/api/v1/reconcile", "The account compared with the books", one::<ReconcileView>),
+    post("/api/v1/resolve/{id}", "Resolves a conflict", one::<ResolveView>, one::<ResolvedView>),
     post("/api/v1/adopt", "Takes a surplus into the books", one::<AdoptView>, one::<AdoptedView>),
     paged("/api/v1/orders", "Orders by close time", all::<OrderView>),
     paged("/api/v1/fills", "Fills as they were applied", all::<FillView>),
-    paged("/api/v1/equity", "Value of the account after each close", all::<EquityView>),
-    listed("/api/v1/signals", "What was wished, and what became of it", all::<SignalView>),
-    listed("/api/v1/audit", "Changes asked for by the API", all::<AuditView>),
+    paged("/api/v1/equity", "Equity after each close", all::<EquityView>),
+    listed("/api/v1/signals", "Signals and their outcome", all::<SignalView>),
+    listed("/api/v1/audit", "Changes requested through the API", all::<AuditView>),
     paged("/api/v1/bars/{symbol}/{timeframe}", "Closed bars by opening time", all::<BarView>),
     Row {
         query: &["time"],
@@ -201,7 +206,7 @@ pub fn document() -> Value {
         "openapi": "3.1.0",
         "info": {
             "title": "everwarm",
-            "description": "What the running daemon answers. See docs/API.md.",
+            "description": "API of the running daemon. See docs/API.md.",
             "version": env!("CARGO_PKG_VERSION"),
         },
         "paths": paths,
@@ -220,7 +225,7 @@ fn operation(row: &Row, problem: &Value, schemas: &mut Schemas) -> Value {
     let answer =
         json!({ "description": row.about, "content": { kind: { "schema": shape(schemas) } } });
     let other = json!({
-        "description": "Why not",
+        "description": "The reason of the refusal",
         "content": { PROBLEM: { "schema": problem } },
     });
     let mut responses = json!({ "200": answer, "default": other });

@@ -155,7 +155,7 @@ impl Api {
 async fn one(State(gate): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
     match gate.try_acquire() {
         Ok(_permit) => next.run(request).await,
-        Err(_) => Refusal::Busy.answer("this is being done for another; ask again later"),
+        Err(_) => Refusal::Busy.answer("another client runs this now; try again later"),
     }
 }
 
@@ -199,7 +199,7 @@ async fn answered<T: Send + 'static>(
         }
         Err(e) => {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
-            problem(status, "internal", format!("the answer failed: {e}"), Exit::Failed)
+            problem(status, "internal", format!("the response failed: {e}"), Exit::Failed)
         }
     }
 }
@@ -265,7 +265,8 @@ async fn bars(
 ) -> Response {
     let symbol = Symbol::new(&symbol);
     let (Ok(symbol), Ok(timeframe)) = (symbol, timeframe.parse::<Timeframe>()) else {
-        return Refusal::BadQuery.answer("give a symbol and a width: 1m, 5m, 15m, 1h, 4h or 1d");
+        return Refusal::BadQuery
+            .answer("the path needs a symbol and a bar width: 1m, 5m, 15m, 1h, 4h or 1d");
     };
     if let Some(none) = unknown(&state, symbol).await {
         return none;
@@ -292,7 +293,7 @@ impl Within {
                 Ok(Some(Period { from, to }))
             }
             Ok(Query(Within { from: None, to: None })) => Ok(None),
-            Ok(_) => Err(no("give from and to, the first before the second")),
+            Ok(_) => Err(no("the query needs from and to, and from before to")),
             Err(e) => Err(no(&e.body_text())),
         }
     }
@@ -362,7 +363,7 @@ async fn found<T: Serialize>(
     });
     response.await.unwrap_or_else(|e| {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
-        problem(status, "internal", format!("the answer failed: {e}"), Exit::Failed)
+        problem(status, "internal", format!("the response failed: {e}"), Exit::Failed)
     })
 }
 
@@ -370,7 +371,7 @@ async fn found<T: Serialize>(
 #[must_use]
 pub fn no_story(id: &str) -> String {
     format!(
-        "nothing is known of {id:?}: give a client order id, SYMBOL:TRADE for a fill, or the key \
+        "there is no {id:?}: give a client order id, SYMBOL:TRADE for a fill, or the key \
          of a fact, like 120 or 120.600.0"
     )
 }
@@ -380,13 +381,13 @@ async fn livez(State(api): State<Api>) -> Response {
     if alive.unwrap_or(false) {
         return "ok\n".into_response();
     }
-    let detail = "the root supervisor does not answer".to_owned();
+    let detail = "the root supervisor does not respond".to_owned();
     problem(StatusCode::SERVICE_UNAVAILABLE, "not-alive", detail, Exit::Failed)
 }
 
 async fn readyz(State(api): State<Api>, RawQuery(query): RawQuery) -> Response {
     if query.as_deref().is_some_and(|query| !["verbose", "verbose=", ""].contains(&query)) {
-        return Refusal::BadQuery.answer("ask with ?verbose, or without a query");
+        return Refusal::BadQuery.answer("the query must be ?verbose, or empty");
     }
     let checks = api.desk.checks();
     let ready = checks.iter().all(|check| check.ok);
@@ -402,7 +403,7 @@ async fn version() -> Response {
 
 async fn metrics(State(api): State<Api>) -> Response {
     let Some(render) = api.metrics else {
-        let detail = "no metrics are kept in this process".to_owned();
+        let detail = "this process has no metrics".to_owned();
         return problem(StatusCode::NOT_FOUND, "no-metrics", detail, Exit::Failed);
     };
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -410,9 +411,12 @@ async fn metrics(State(api): State<Api>) -> Response {
 }
 
 async fn nothing_here(request: Request) -> Response {
-    Refusal::NoSuchPath.answer(format!("there is nothing at {}", request.uri().path()))
+    Refusal::NoSuchPath.answer(format!(
+        "there is no path {}; GET /api/v1/openapi.json lists them",
+        request.uri().path()
+    ))
 }
 
 async fn wrong_method(request: Request) -> Response {
-    Refusal::WrongMethod.answer(format!("{} cannot be done here", request.method()))
+    Refusal::WrongMethod.answer(format!("this path does not accept {}", request.method()))
 }

@@ -20,7 +20,7 @@ pub async fn reload(
     let how = match query.as_deref() {
         None | Some("" | "dry_run=0") => ReloadHow::Apply,
         Some("dry_run=1") => ReloadHow::Dry,
-        Some(_) => return Refusal::BadQuery.answer("ask with ?dry_run=1, or without a query"),
+        Some(_) => return Refusal::BadQuery.answer("the query must be ?dry_run=1, or empty"),
     };
     let reload = Arc::clone(&api.changes.reload);
     change(&api, request, move |_: &Nothing| reload(how)).await
@@ -42,7 +42,7 @@ pub async fn trading(
         "halt" => Switch::Halt,
         "resume" => Switch::Resume,
         "flatten" => Switch::Flatten,
-        _ => return Refusal::NoSuchPath.answer("trading is changed by halt, resume or flatten"),
+        _ => return Refusal::NoSuchPath.answer("the path must end with halt, resume or flatten"),
     };
     let act = Arc::clone(&api.changes.switch);
     let say = move |body: &ReasonView| act(&SwitchWord { switch, reason: body.reason.clone() });
@@ -72,7 +72,10 @@ async fn named(api: &Api, request: Request, on: bool) -> Response {
     let act = Arc::clone(&api.changes.switch);
     let say = move |body: &NamedView| -> Result<SwitchedView, Failure> {
         if body.name.is_empty() {
-            return Err(Failure::new(Exit::Usage, "give the name of a strategy or a process"));
+            return Err(Failure::new(
+                Exit::Usage,
+                "name is missing: a strategy id or a branch path",
+            ));
         }
         let (switch, reason) = (Switch::named(&body.name, on), body.reason.clone());
         act(&SwitchWord { switch, reason })

@@ -143,7 +143,7 @@ pub async fn set_log_level(State(api): State<Api>, request: Request) -> Response
     let set = move |wanted: &LogLevelView| {
         let wrong = |why| Failure::new(Exit::Usage, why);
         if wanted.for_s.is_some_and(|seconds| !HELD_S.contains(&seconds)) {
-            return Err(wrong("for_s is from 1 to 604800, a week".to_owned()));
+            return Err(wrong("for_s must be 1 to 604800 (a week)".to_owned()));
         }
         (log.set)(&wanted.filter).map_err(wrong)?;
         log.hold.begin(wanted.for_s.map(|s| Duration::from_secs(s.into())));
@@ -172,10 +172,10 @@ pub async fn release(
     let retry = match how.as_str() {
         "retry" => true,
         "drop" => false,
-        _ => return Refusal::NoSuchPath.answer("a quarantine ends by retry or drop"),
+        _ => return Refusal::NoSuchPath.answer("the path must end with retry or drop"),
     };
     let Ok(id) = id.parse() else {
-        return Refusal::BadQuery.answer("give the number of a quarantine");
+        return Refusal::BadQuery.answer("the path needs the number of a quarantine");
     };
     let release = Arc::clone(&api.changes.release);
     change(&api, request, move |_: &Nothing| release(id, retry)).await
@@ -202,7 +202,7 @@ pub async fn want_symbol(
     let wanted = match how.as_str() {
         "add" => true,
         "remove" => false,
-        _ => return Refusal::NoSuchPath.answer("a symbol is changed by add or remove"),
+        _ => return Refusal::NoSuchPath.answer("the path must end with add or remove"),
     };
     let symbol = match Symbol::new(&symbol) {
         Ok(symbol) => symbol,
@@ -345,7 +345,7 @@ async fn checked<T: DeserializeOwned>(
     let bytes = bounded(&head.headers, body).await?;
     // A list of its values would do for the reader in place of an object, but for nobody else.
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
-        return Err(bad("the body: an object is expected".to_owned()));
+        return Err(bad("the body must be a JSON object".to_owned()));
     }
     let body = serde_json::from_slice(&bytes).map_err(|e| bad(format!("the body: {e}")))?;
     Ok((who, body))
@@ -356,10 +356,11 @@ fn allowed(api: &Api, headers: &HeaderMap) -> Result<&'static str, Refused> {
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     match given.and_then(bearer) {
         Some(token) if api.changes.token.is(token.trim()) => Ok("token"),
-        Some(_) => Err(Refused(Refusal::WrongToken, "this is not the token".to_owned())),
+        Some(_) => Err(Refused(Refusal::WrongToken, "the token is wrong".to_owned())),
         None if api.sessions.allows(headers) => Ok("page"),
         None => {
-            let text = "this needs the token of the data folder: Authorization: Bearer TOKEN";
+            let text = "the token is missing: send Authorization: Bearer TOKEN, with the token of \
+                        api.token in the data directory";
             Err(Refused(Refusal::NoToken, text.to_owned()))
         }
     }
@@ -372,7 +373,8 @@ fn bearer(value: &str) -> Option<&str> {
 }
 
 async fn bounded(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refused> {
-    let too_large = || Refused(Refusal::TooLarge, format!("a body has at most {BODY_BYTES} bytes"));
+    let too_large =
+        || Refused(Refusal::TooLarge, format!("the body is larger than {BODY_BYTES} bytes"));
     let length = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok());
     if length.is_some_and(|text| text.parse().is_ok_and(|length: usize| length > BODY_BYTES)) {
         return Err(too_large());
@@ -381,7 +383,7 @@ async fn bounded(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refused> {
         Ok(Ok(bytes)) => Ok(bytes.into()),
         Ok(Err(_)) => Err(too_large()),
         Err(_) => {
-            let text = format!("the body did not end within {} s", BODY_TIME.as_secs());
+            let text = format!("the body did not arrive within {} s", BODY_TIME.as_secs());
             Err(Refused(Refusal::TooSlow, text))
         }
     }

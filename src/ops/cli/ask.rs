@@ -30,7 +30,7 @@ pub struct Args {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-    /// Folder of the daemon [default: everwarm-data].
+    /// Data directory of the daemon [default: everwarm-data].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Configuration file.
@@ -170,7 +170,8 @@ impl Args {
         let config = self.configuration(Look::Secrets)?;
         let Some(remote) = RemoteDesk::connect(&config.data_dir)? else {
             let dir = config.data_dir.display();
-            let text = format!("no daemon is running on {dir}: the next start reads it anyway");
+            let text =
+                format!("no daemon is running on {dir}; the next start reads the configuration");
             return Err(Failure::new(Exit::Unreachable, text));
         };
         let token = Token::find(config.token.as_ref(), &config.data_dir)?;
@@ -199,9 +200,7 @@ impl Args {
     pub fn change_symbols(&self, change: SymbolsChange) -> Result<SymbolsChangeView, Failure> {
         let config = self.configuration(Look::Secrets)?;
         let Some(remote) = RemoteDesk::connect(&config.data_dir)? else {
-            let dir = config.data_dir.display();
-            let text = format!("no daemon is running on {dir}: symbols are changed by one");
-            return Err(Failure::new(Exit::Unreachable, text));
+            return Err(Failure::no_daemon(&config.data_dir));
         };
         let token = Token::find(config.token.as_ref(), &config.data_dir)?;
         remote.change_symbols(change, token.as_ref())
@@ -213,7 +212,7 @@ pub(super) fn silent(failure: Failure) -> Failure {
     if failure.exit != Exit::Held {
         return failure;
     }
-    let text = format!("{}; it does not answer yet, or not any more", failure.text);
+    let text = format!("{}, but it does not respond; wait, or run everwarm doctor", failure.text);
     Failure::new(Exit::Unreachable, text)
 }
 
@@ -223,9 +222,7 @@ fn offline(
     progress: &Arc<Progress>,
 ) -> Result<Box<dyn Desk>, Failure> {
     if !data_dir.is_dir() {
-        let dir = data_dir.display();
-        let text = format!("no daemon is running on {dir}, and nothing is kept there");
-        return Err(Failure::new(Exit::Unreachable, text));
+        return Err(Failure::no_daemon(data_dir));
     }
     // Both are only looked at.
     let journal = (core.files.journal)(data_dir)?;
@@ -239,7 +236,7 @@ fn offline(
 pub struct ListArgs {
     #[command(flatten)]
     pub args: Args,
-    /// Only so many of the newest; 0: all [default: 40 for people, all as JSON].
+    /// Number of newest rows; 0: all [default: 40 as text, all as JSON].
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
 }
@@ -276,11 +273,11 @@ impl ListArgs {
             return printer.json(&rows);
         }
         if rows.is_empty() {
-            printer.note("none yet");
+            printer.note("no rows yet");
             return Ok(Exit::Fine);
         }
         if self.limit.is_none() && limit == Some(rows.len()) {
-            printer.note(&format!("the newest {SHOWN}; --limit 0 shows all"));
+            printer.note(&format!("the newest {SHOWN} rows; --limit 0 shows all"));
         }
         print(&rows)
     }

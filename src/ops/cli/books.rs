@@ -15,10 +15,10 @@ pub fn positions(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Fai
         return printer.json(&rows);
     }
     if rows.is_empty() {
-        printer.note("none yet");
+        printer.note("no positions yet");
         return Ok(Exit::Fine);
     }
-    let titles = ["symbol", ">quantity", ">average", ">locked in", ">at the mark", "symbol is"];
+    let titles = ["symbol", ">quantity", ">average", ">realised", ">unrealised", "symbol state"];
     let mut table = Table::new(&titles);
     for position in rows {
         table.row(vec![
@@ -40,7 +40,7 @@ pub fn lots(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure>
         return printer.json(&rows);
     }
     if rows.is_empty() {
-        printer.note("nothing is held");
+        printer.note("no lots");
         return Ok(Exit::Fine);
     }
     let mut table = Table::new(&["symbol", "strategy", ">quantity", ">average", "opened (UTC)"]);
@@ -60,9 +60,9 @@ fn standing(standing: Option<Standing>) -> &'static str {
     match standing {
         Some(Standing::Trading) => "trading",
         Some(Standing::Leaving) => "leaving",
-        Some(Standing::Halted) => "halted: not sellable now",
-        Some(Standing::Gone) => "gone: not sellable",
-        None => "not traded",
+        Some(Standing::Halted) => "halted, cannot be sold now",
+        Some(Standing::Gone) => "delisted, cannot be sold",
+        None => "not listed",
     }
 }
 

@@ -12,7 +12,7 @@ use clap::Subcommand;
 /// What is done about waits.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Limits {
-    /// End a ban or another wait that the venue asked for. The next request tells whether the venue
+    /// End a ban or another wait that the venue requested. The next request shows whether the venue
     /// agrees.
     Clear(ClearArgs),
 }
@@ -20,7 +20,7 @@ pub enum Limits {
 /// Flags of `limits clear`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ClearArgs {
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub struct ClearArgs {
 pub fn run(command: &Limits, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let Limits::Clear(ClearArgs { yes, args }) = command;
     let config = args.configuration(Look::Secrets)?;
-    confirm("end every wait that the venue asked for", *yes)?;
+    confirm("end every wait that the venue requested", *yes)?;
     let view = match RemoteDesk::connect(&config.data_dir)? {
         Some(desk) => {
             let token = Token::find(config.token.as_ref(), &config.data_dir)?;

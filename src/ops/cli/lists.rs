@@ -55,10 +55,10 @@ pub struct BarArgs {
     /// The symbol.
     #[arg(value_parser = |text: &str| Symbol::new(text))]
     symbol: Symbol,
-    /// Width of the bars: 1m, 5m, 15m, 1h, 4h or 1d.
+    /// Bar width: 1m, 5m, 15m, 1h, 4h or 1d.
     #[arg(default_value = "1m", value_parser = |text: &str| text.parse::<Timeframe>())]
     timeframe: Timeframe,
-    /// Print a file of a recording: all bars there are, or the newest of --limit.
+    /// Print the format of a recording: all bars, or the newest --limit.
     #[arg(long, conflicts_with = "json")]
     csv: bool,
     #[command(flatten)]
@@ -189,7 +189,7 @@ fn signal_table(rows: &[SignalView]) -> Table {
         ">price",
         "strategy",
         "fact",
-        "what became of it",
+        "outcome",
         "why",
     ]);
     for signal in rows {
@@ -197,7 +197,7 @@ fn signal_table(rows: &[SignalView]) -> Table {
             (Outcome::Approved, _) => "approved".to_owned(),
             (Outcome::Declined, Some(why)) => format!("declined: {why}"),
             (Outcome::Declined, None) => "declined".to_owned(),
-            (Outcome::Pending, _) => "nothing yet".to_owned(),
+            (Outcome::Pending, _) => "pending".to_owned(),
         };
         table.row(vec![
             instant(signal.time),

@@ -11,13 +11,13 @@ use crate::ops::views::LogLevelView;
 /// Flags of `log-level`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LogLevelArgs {
-    /// What is to be logged: a level, or levels by target, like warn,everwarm=debug.
+    /// Log filter: a level, or levels by target, like warn,everwarm=debug.
     filter: Option<String>,
-    /// For so many seconds; then what is configured is logged again [default: until the end of the
-    /// process].
+    /// Duration in seconds; then the configured filter applies again [default: until the daemon
+    /// ends].
     #[arg(long, value_name = "SECONDS", requires = "filter")]
     for_s: Option<u32>,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -29,8 +29,7 @@ pub fn run(args: &LogLevelArgs, printer: Printer) -> Result<Exit, Failure> {
     let look = if args.filter.is_some() { Look::Secrets } else { Look::Words };
     let config = args.args.configuration(look)?;
     let Some(desk) = RemoteDesk::connect(&config.data_dir)? else {
-        let text = format!("no daemon is running on {}", config.data_dir.display());
-        return Err(Failure::new(Exit::Unreachable, text));
+        return Err(Failure::no_daemon(&config.data_dir));
     };
     let view = match &args.filter {
         None => desk.log_level()?,
