@@ -5,8 +5,8 @@ mod backup;
 mod chaos;
 mod desk;
 mod files;
-mod harm;
 mod identity;
+mod injected_faults;
 mod lag;
 mod live;
 mod measure;
@@ -124,7 +124,7 @@ fn run(sources: Sources, printer: Printer, began: Instant) -> Result<Exit, Failu
     crate::venue::install_tls();
     let panics = quiet_injections();
     live::meant(&config)?;
-    harm::planned(&config)?;
+    injected_faults::planned(&config)?;
     let watch = Watch::new(Some(printer), began);
     watch.at(&config.data_dir);
     let traded = match &config.venue {
@@ -570,10 +570,10 @@ fn begin_api(
         log: door.log,
         release,
         harm: Arc::new(move |asked| {
-            let allowed = harm::Allowed::by(&disturbed.values());
-            harm::harm(&harmed, &watched, allowed, asked)
+            let allowed = injected_faults::Allowed::by(&disturbed.values());
+            injected_faults::harm(&harmed, &watched, allowed, asked)
         }),
-        retry: Arc::new(move |asked| harm::retry(&tried, asked)),
+        retry: Arc::new(move |asked| injected_faults::retry(&tried, asked)),
         symbols: Arc::new(move |change| symbols::change(&on_symbols, &listing.symbols()?, change)),
         resolve: Arc::new(move |id: &str, word: &_| resolve::live(&on_conflict, id, word)),
         adopt: Arc::new(move |word: &_| resolve::adopt_live(&on_surplus, word)),

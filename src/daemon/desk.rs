@@ -18,7 +18,7 @@ use crate::ops::events::EventView;
 use crate::ops::exit::Failure;
 use crate::ops::explain::explain;
 use crate::ops::health::{Lasting, Progress, Signs, disk_of, findings, never_done};
-use crate::ops::known::known;
+use crate::ops::known_symbol::known;
 use crate::ops::memory::Told;
 use crate::ops::messages::courier::Deliveries;
 use crate::ops::offline::stand;

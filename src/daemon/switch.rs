@@ -5,10 +5,10 @@ use super::release::{NAME, Whole, ended, in_files, in_journal};
 use super::steward;
 use crate::edge::reload::standing;
 use crate::edge::world::World;
+use crate::ops::describe;
 use crate::ops::desk::JournalFacts as _;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::fold::StatusFold;
-use crate::ops::tell;
 use crate::ops::views::{SwitchWord, SwitchedView, SwitchesView};
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::nearest::nearest;
@@ -123,7 +123,7 @@ fn say(
 ) -> Result<(SwitchedView, u64), Failure> {
     let switch = said.switch.clone();
     let changed = standing.switches.would_change(&switch);
-    let text = tell::answered(&switch, &standing.configured_off);
+    let text = describe::answered(&switch, &standing.configured_off);
     if !changed {
         let text = format!("{text}: no change");
         return Ok((SwitchedView { text, changed, standing }, 0));

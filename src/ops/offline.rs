@@ -6,7 +6,7 @@ use super::desk::{Desk, JournalFacts, Proofs};
 use super::exit::Failure;
 use super::explain::explain;
 use super::health::{Signs, findings};
-use super::known::known;
+use super::known_symbol::known;
 use super::memory::{Memory, Told};
 use super::reconcile::reconcile;
 use super::summary::{Period, SummaryView, summary};

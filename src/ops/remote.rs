@@ -3,7 +3,7 @@
 use super::api::{ApiFile, PID_HEADER, Problem, Token};
 use super::desk::{Desk, ReloadHow, SymbolsChange};
 use super::exit::{Exit, Failure};
-use super::harm::{BranchView, HarmView};
+use super::injected_faults::{BranchView, HarmView};
 use super::summary::{Period, SummaryView};
 use super::views::{
     AdoptView, AdoptedView, AuditView, BarView, CheckView, ClearedView, EquityView, ExplainView,

@@ -2,7 +2,7 @@
 //! answered. A test holds the table and the router together.
 
 use super::problem::Problem;
-use crate::ops::harm::{BranchView, HarmView};
+use crate::ops::injected_faults::{BranchView, HarmView};
 use crate::ops::summary::SummaryView;
 use crate::ops::views::{
     AdoptView, AdoptedView, AuditView, BarView, ClearedView, EquityView, ExplainView, FillView,

@@ -9,7 +9,7 @@ use crate::ops::desk::{
     Adopt, ChangeSwitch, ChangeSymbols, ClearLimits, Release, Reload, Resolve, SymbolsChange,
 };
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::harm::{BranchView, Harm, HarmView, Retry};
+use crate::ops::injected_faults::{BranchView, Harm, HarmView, Retry};
 use crate::ops::log::LogCounts;
 use crate::ops::views::{AdoptView, LogLevelView, ResolveView};
 use axum::body::{Body, to_bytes};

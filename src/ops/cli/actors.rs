@@ -4,7 +4,7 @@ use super::ask;
 use crate::ops::api::Token;
 use crate::ops::config::Look;
 use crate::ops::exit::{Exit, Failure};
-use crate::ops::harm::{BranchView, HarmView, How, STALL};
+use crate::ops::injected_faults::{BranchView, HarmView, How, STALL};
 use crate::ops::print::{Printer, confirm};
 use crate::ops::remote::RemoteDesk;
 

@@ -2,9 +2,9 @@
 
 use super::Core;
 use super::ask::ListArgs;
+use crate::ops::describe;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::Printer;
-use crate::ops::tell;
 use crate::ops::text::{Table, amount, count, instant, plain, rounded};
 use crate::ops::views::{AuditView, BarView, EquityView, FillView, OrderView, Outcome, SignalView};
 use everwarm_domain::id::Symbol;
@@ -134,12 +134,12 @@ pub fn order_table(rows: &[OrderView]) -> Table {
         table.row(vec![
             instant(order.time),
             order.symbol.to_string(),
-            tell::side(order.side).to_owned(),
+            describe::side(order.side).to_owned(),
             priced,
             plain(order.quantity),
             plain(order.filled_quantity),
             order.average_price.map_or("-".to_owned(), rounded),
-            tell::status(order.status).to_owned(),
+            describe::status(order.status).to_owned(),
             order.client_order_id.to_string(),
         ]);
     }
@@ -162,7 +162,7 @@ pub fn fill_table(rows: &[FillView]) -> Table {
         table.row(vec![
             instant(fill.time),
             fill.symbol.to_string(),
-            tell::side(fill.side).to_owned(),
+            describe::side(fill.side).to_owned(),
             plain(fill.quantity),
             plain(fill.price),
             format!("{} {}", plain(fill.fee), fill.fee_asset),
@@ -202,7 +202,7 @@ fn signal_table(rows: &[SignalView]) -> Table {
         table.row(vec![
             instant(signal.time),
             signal.symbol.to_string(),
-            tell::side(signal.side).to_owned(),
+            describe::side(signal.side).to_owned(),
             plain(signal.price),
             signal.strategy.clone(),
             signal.key.clone(),

@@ -3,10 +3,10 @@
 
 use super::Core;
 use super::ask::Args;
+use crate::ops::control_views::enables;
+use crate::ops::describe;
 use crate::ops::exit::{Exit, Failure};
 use crate::ops::print::{Printer, confirm};
-use crate::ops::standing::enables;
-use crate::ops::tell;
 use crate::ops::text::{instant, wrap};
 use crate::ops::views::{SwitchWord, SwitchesView};
 use everwarm_domain::switch::{SafeStep, Switch};
@@ -62,7 +62,7 @@ pub fn word(
     core: &Core,
     printer: Printer,
 ) -> Result<Exit, Failure> {
-    confirm(&tell::switched(&switch), args.yes)?;
+    confirm(&describe::switched(&switch), args.yes)?;
     let word = SwitchWord { switch, reason: args.reason.clone() };
     let view = args.args.switch(core, &word)?;
     if args.args.json {
